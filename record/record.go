@@ -1,0 +1,60 @@
+// Package record is one event as MessagePack bytes: reading it, changing it and writing it as JSON, without ever
+// building a value in memory.
+//
+// An event is a time and a map. The map stays the MessagePack that came from the wire, in a slice that somebody else
+// owns; every function here either reads such a slice or appends to one that the caller passes in (dst []byte in,
+// []byte out, as append does), so that a steady stream of events allocates nothing.
+//
+// # Batches
+//
+// Events travel in batches, from the socket through the queue to a destination. A batch is a sequence of groups, and
+// a group is a forward-protocol message in PackedForward mode without options:
+//
+//	batch   = group*
+//	group   = 0x92 tag entries          the array header of two elements
+//	tag     = str8 or fixstr            at most MaxTag bytes
+//	entries = bin32 of entry*
+//	entry   = 0x92 time body            the array header of two elements
+//	time    = 0xd7 0x00 sec nsec        EventTime as fixext8: two big-endian uint32
+//	body    = one MessagePack map       that Check has accepted
+//
+// It is the one encoding of the project's own that is written to disk; a batch can be sent to a Fluentd as it is.
+package record
+
+import "errors"
+
+// Limits that hold for every event.
+const (
+	// MaxDepth is how deep maps and arrays may be nested, the outermost map counting as one. Deeper events are
+	// refused. (OpenSearch's own limit for a mapping is 20; Jackson, which parses the request there, stops at 1,000.)
+	MaxDepth = 100
+	// MaxTag is the longest tag in bytes; a longer one is refused.
+	MaxTag = 255
+)
+
+// Errors that Check and the readers give. They are wrapped with the offset at which reading failed.
+var (
+	// ErrShort says that the bytes end inside a value: more input may complete it.
+	ErrShort = errors.New("value is cut short")
+	// ErrInvalid says that no continuation of the bytes can be valid MessagePack (the byte 0xc1).
+	ErrInvalid = errors.New("not MessagePack")
+	// ErrDepth says that a value is nested deeper than MaxDepth.
+	ErrDepth = errors.New("nested too deep")
+	// ErrType says that a value is of another type than the one asked for.
+	ErrType = errors.New("unexpected type")
+)
+
+// Time is an event's time since the Unix epoch, UTC, as the forward protocol's EventTime carries it: seconds up to
+// the year 2106 and nanoseconds 0–999,999,999.
+type Time struct {
+	Sec  uint32
+	Nsec uint32
+}
+
+// Event is one event on its way. Tag and Body alias buffers of whoever hands the event on, and are valid only until
+// the call that passes the event returns.
+type Event struct {
+	Tag  string
+	Time Time
+	Body []byte // exactly one MessagePack map that Check has accepted
+}
