@@ -26,9 +26,8 @@ const (
 // Everything in it aliases the chunk that it came from and is valid until the chunk is committed.
 type Record struct {
 	record.Event
-	// ID is the record's identity, at most 22 URL-safe characters, monotonic within a queue, the same at every
-	// attempt and after every restart.
-	ID string
+	// ID is the record's identity, the same at every attempt and after every restart.
+	ID record.ID
 }
 
 // A Destination is one place that records go to. It is used by several workers at once and must be safe for

@@ -1,0 +1,79 @@
+// Package config reads the two dialects, binds their sections to option structs and compiles a Plan.
+//
+// # Options
+//
+// A plugin's options are one struct, declared where the plugin lives, and every option once:
+//
+//	type Options struct {
+//		Host string         `fluentbit:"host" fluentd:"host,hostname" default:"127.0.0.1" help:"server's name or address"`
+//		Port int            `fluentbit:"port" fluentd:"port" default:"9200" help:"server's port"`
+//		User string         `fluentbit:"http_user" fluentd:"user" help:"user of basic authentication"`
+//		Op   string         `fluentbit:"write_operation" fluentd:"write_operation" oneof:"create,index" default:"create" help:"…"`
+//		Rec  []config.Pair  `fluentbit:"record" fluentd:"<record>" help:"fields to add"`
+//		Regexps []Regexp    `fluentd:"<regexp>" help:"…"`
+//		Endpoint *Endpoint  `fluentd:"<endpoint>" help:"…"`
+//		Net                 // an embedded struct's options stand as if they were its own
+//	}
+//
+// A tag names the option in that dialect, lower-case, alternatives after commas; a field without a dialect's tag does
+// not exist there. "<name>" is a sub-section of Fluentd: a struct or pointer for at most one, a slice for any number,
+// []Pair for one whose keys are free (<record>). "<>" is the argument of the section itself (<user NAME>, <buffer tag>).
+// default holds for both dialects, default.fluentbit and default.fluentd for one. oneof lists the values that are allowed
+// (compared without case; the bound value is the list's spelling). required:"true" makes leaving it out an error.
+//
+// Types: string, bool, int, int64, float64, time.Duration (5s, 10m; a bare number is seconds), Size (512k, 10M; bytes),
+// Secret, Pair (a value split at its first blanks: "key rest of the line"), []Pair (such an option repeated), []string
+// (repeated, or a list with commas in Fluent Bit; a JSON array or a list with commas in Fluentd), and a pointer to any of
+// these, which stays nil where the option isn't written.
+//
+// A struct whose pointer has the method Check(Dialect) error is asked after binding. An *OptionError names the option
+// that the message should point at; any other error points at the section.
+//
+// Options that every plugin has (match, match_regex, alias, log_level, @type, @id, @label, @log_level) are not declared;
+// those that every output has (retry_limit, storage.*, net.*, tls.*, <buffer>) are embedded from package sink.
+package config
+
+import "fmt"
+
+// A Pair is a key and a value.
+type Pair struct{ Key, Value string }
+
+// Size is a number of bytes.
+type Size int64
+
+// Unlimited is the Size of "false" and "unlimited".
+const Unlimited Size = -1
+
+// Secret is a string that never appears in an output or a log.
+type Secret string
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// An OptionError is an error with one option of a section.
+type OptionError struct {
+	Option string // as the dialect at hand calls it
+	Reason string // what is wrong, and what would be right
+}
+
+func (e *OptionError) Error() string { return e.Option + ": " + e.Reason }
+
+// A Diagnostic is one line for the user: an error or a warning at a place.
+type Diagnostic struct {
+	Pos
+	Text string // what, and what would be right
+}
+
+func (d Diagnostic) Error() string { return d.String() }
+
+func (d Diagnostic) String() string {
+	if d.Line == 0 {
+		return fmt.Sprintf("%s: %s", d.File, d.Text)
+	}
+	return fmt.Sprintf("%s:%d: %s", d.File, d.Line, d.Text)
+}

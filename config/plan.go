@@ -1,0 +1,93 @@
+package config
+
+// Dialect is one of the two configuration languages.
+type Dialect uint8
+
+// The dialects.
+const (
+	FluentBit Dialect = iota
+	Fluentd
+)
+
+func (d Dialect) String() string {
+	if d == Fluentd {
+		return "fluentd"
+	}
+	return "fluentbit"
+}
+
+// Pos is a place in a configuration file. Line counts from 1.
+type Pos struct {
+	File string
+	Line int
+}
+
+// Kind is what a plugin does.
+type Kind uint8
+
+// The kinds of plugin. Parsers are [PARSER] sections of Fluent Bit, named by filters, and are found by their Format.
+const (
+	KindInput Kind = iota
+	KindFilter
+	KindOutput
+	KindParser
+)
+
+// A Plugin is one row of the catalogue: what a plugin is called in each dialect, and the options that it takes.
+type Plugin struct {
+	Kind      Kind
+	FluentBit []string   // its names in Fluent Bit, the first one being its own; none: it doesn't exist there
+	Fluentd   []string   // its names in Fluentd
+	Options   func() any // a new options struct: a pointer to a struct that is declared as the package's doc says
+	Help      string     // one line for the reference page
+}
+
+// A Plan is what a configuration means: pure data, which the router turns into running parts.
+type Plan struct {
+	Dialect  Dialect
+	Files    []string // every file that was read, in order
+	Service  Service
+	Inputs   []Input
+	Filters  []Filter
+	Outputs  []Output
+	Parsers  []Instance // the [PARSER] sections, and the parsers that are built in
+	Warnings []Diagnostic
+
+	rules // how tags find filters and outputs; see Route
+}
+
+// An Instance is one plugin of a configuration.
+type Instance struct {
+	Plugin  *Plugin
+	Name    string // the plugin's name as the configuration spells it
+	ID      string // alias or @id, else made as the dialect does: es.0, es.1
+	Options any    // bound and checked; of the type that Plugin.Options makes
+	Pos     Pos
+}
+
+// An Input is where events come from. Label is Fluentd's @label, "" for none.
+type Input struct {
+	Instance
+	Label string
+}
+
+// A Filter is one step on the way of the events that match.
+type Filter struct {
+	Instance
+	Match string // as written, for people
+}
+
+// An Output is a destination of the events that match.
+type Output struct {
+	Instance
+	Match string // as written, for people
+}
+
+// A Route is the way of one tag: filters in order, then outputs, both as indices into the plan's Filters and Outputs.
+// Next are the ways that begin behind those filters (Fluentd's copy into a label); most routes have none.
+// No outputs and no Next: the tag's events match nothing, and are counted as unrouted.
+type Route struct {
+	Filters []int
+	Outputs []int
+	Next    []Route
+}

@@ -1,0 +1,28 @@
+package record
+
+// ID is the identity of a record, fixed when it is appended to a queue: the queue's own random identity and the
+// record's position in it. No two queues share an identity, and a position is never used twice.
+type ID struct {
+	Queue [10]byte
+	Pos   uint64 // 48 bits are used: 280 million million records
+}
+
+// idAlphabet is in ASCII order, so that encoded ids sort as their positions do, and URL-safe.
+const idAlphabet = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+
+// Append appends the id's 22 characters to dst. Ids of one queue share a prefix and ascend, which Lucene's term
+// dictionary is fastest with.
+func (id ID) Append(dst []byte) []byte {
+	raw := [18]byte{16: 0, 17: 0}
+	copy(raw[:], id.Queue[:])
+	for i := range 6 {
+		raw[10+i] = byte(id.Pos >> (40 - 8*i))
+	}
+	for i := 0; i < 18; i += 3 {
+		v := uint32(raw[i])<<16 | uint32(raw[i+1])<<8 | uint32(raw[i+2])
+		dst = append(dst, idAlphabet[v>>18], idAlphabet[v>>12&63], idAlphabet[v>>6&63], idAlphabet[v&63])
+	}
+	return dst[:len(dst)-2]
+}
+
+func (id ID) String() string { return string(id.Append(nil)) }
