@@ -32,7 +32,8 @@ const (
 	MaxTag = 255
 )
 
-// Errors that Check and the readers give. They are wrapped with the offset at which reading failed.
+// Errors that Check and the readers give, to be told apart by errors.Is: ErrInvalid and ErrDepth come wrapped with the
+// offset at which reading failed. ErrShort comes bare, since a stream meets it at every read.
 var (
 	// ErrShort says that the bytes end inside a value: more input may complete it.
 	ErrShort = errors.New("value is cut short")
@@ -42,6 +43,8 @@ var (
 	ErrDepth = errors.New("nested too deep")
 	// ErrType says that a value is of another type than the one asked for.
 	ErrType = errors.New("unexpected type")
+	// ErrRange says that a number or a time is out of the range that was asked for.
+	ErrRange = errors.New("out of range")
 )
 
 // Time is an event's time since the Unix epoch, UTC, as the forward protocol's EventTime carries it: seconds up to
