@@ -1,0 +1,227 @@
+package sink
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/firelane/firelane/config"
+)
+
+// OutputOptions are the options that every output has. A destination's options struct embeds it.
+type OutputOptions struct {
+	RetryLimit     string      `fluentbit:"retry_limit" help:"how often a reachable destination may refuse a record before it goes to the dead letter: a number, no_limits, no_retries; unlimited unless written"`
+	Workers        int         `fluentbit:"workers" help:"requests in flight at once, at most; 0 is the output's own default"`
+	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue at which the oldest records are dropped; unless written, reading stops instead when the queue is full"`
+
+	DeadLetter     string `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log" default:"file" help:"where records go that the destination will never take: a file of JSON lines, or the router's own log"`
+	DeadLetterPath string `fluentbit:"dead_letter.path" fluentd:"dead_letter_path" help:"folder of the dead letter's files; by default beside the queue"`
+
+	Buffer    *BufferOptions `fluentd:"<buffer>" help:"queue and retries"`
+	OldBuffer                // the same, as Fluentd spelled it before 1.0
+	Secondary []config.Pair  `fluentd:"<secondary>" help:"accepted; what is given up goes to the dead letter"`
+}
+
+// BufferOptions are Fluentd's <buffer>.
+type BufferOptions struct {
+	Keys                 string         `fluentd:"<>" help:"chunk keys; accepted, records are grouped by need"`
+	Type                 string         `fluentd:"@type" oneof:"file,memory,file_single" help:"queue on disk or in memory; by default on disk where a folder is writable"`
+	Path                 string         `fluentd:"path" help:"folder of the queue"`
+	PathSuffix           string         `fluentd:"path_suffix" help:"accepted"`
+	TotalLimitSize       config.Size    `fluentd:"total_limit_size" help:"size of the queue at which overflow_action is taken"`
+	ChunkLimitSize       config.Size    `fluentd:"chunk_limit_size" help:"size at which a request is sent"`
+	ChunkLimitRecords    int            `fluentd:"chunk_limit_records" help:"records at which a request is sent"`
+	ChunkFullThreshold   float64        `fluentd:"chunk_full_threshold" help:"accepted"`
+	QueueLimitLength     int            `fluentd:"queue_limit_length,queued_chunks_limit_size" help:"accepted"`
+	Compress             string         `fluentd:"compress" help:"accepted; the queue is not compressed"`
+	FlushAtShutdown      *bool          `fluentd:"flush_at_shutdown" help:"accepted; what a stop leaves undelivered stays in the queue"`
+	FlushMode            string         `fluentd:"flush_mode" oneof:"default,lazy,interval,immediate" help:"immediate sends without waiting for company"`
+	FlushInterval        *time.Duration `fluentd:"flush_interval" help:"how long a first record waits for company"`
+	FlushThreadCount     int            `fluentd:"flush_thread_count" help:"requests in flight at once, at most"`
+	FlushThreadInterval  *time.Duration `fluentd:"flush_thread_interval,flush_thread_burst_interval" help:"accepted"`
+	DelayedCommitTimeout *time.Duration `fluentd:"delayed_commit_timeout" help:"accepted"`
+	OverflowAction       string         `fluentd:"overflow_action" oneof:"throw_exception,block,drop_oldest_chunk" help:"what happens at total_limit_size: reading stops (throw_exception, block) or the oldest records are dropped"`
+	RetryForever         bool           `fluentd:"retry_forever" help:"never give a record up"`
+	RetryMaxTimes        *int           `fluentd:"retry_max_times" help:"how often a reachable destination may refuse a record before it goes to the dead letter"`
+	RetryTimeout         *time.Duration `fluentd:"retry_timeout" help:"accepted; waiting never uses a record up"`
+	RetrySecondary       float64        `fluentd:"retry_secondary_threshold" help:"accepted"`
+	RetryType            string         `fluentd:"retry_type" oneof:"exponential_backoff,periodic" default:"exponential_backoff" help:"how the wait between retries grows"`
+	RetryWait            *time.Duration `fluentd:"retry_wait" help:"wait before the first retry, on average"`
+	RetryMaxInterval     *time.Duration `fluentd:"retry_max_interval" help:"longest wait between retries"`
+	RetryBase            float64        `fluentd:"retry_exponential_backoff_base" default:"2" help:"factor by which the wait grows"`
+	RetryRandomize       *bool          `fluentd:"retry_randomize" help:"accepted; waits are always spread"`
+	DisableChunkBackup   *bool          `fluentd:"disable_chunk_backup" help:"accepted"`
+	Timekey              string         `fluentd:"timekey" help:"accepted; an index or file name follows each record's own time"`
+	TimekeyWait          string         `fluentd:"timekey_wait" help:"accepted"`
+	TimekeyUseUTC        *bool          `fluentd:"timekey_use_utc" help:"accepted"`
+	TimekeyZone          string         `fluentd:"timekey_zone" help:"accepted"`
+}
+
+// OldBuffer are the parameters of <buffer> as Fluentd spelled them before 1.0, directly in <match>. They hold where
+// <buffer> doesn't say otherwise.
+type OldBuffer struct {
+	OldType          string         `fluentd:"buffer_type" oneof:"file,memory" help:"old spelling of <buffer> @type"`
+	OldPath          string         `fluentd:"buffer_path" help:"old spelling of <buffer> path"`
+	OldChunkLimit    config.Size    `fluentd:"buffer_chunk_limit" help:"old spelling of <buffer> chunk_limit_size"`
+	OldQueueLimit    int            `fluentd:"buffer_queue_limit" help:"accepted"`
+	OldFull          string         `fluentd:"buffer_queue_full_action" oneof:"exception,block,drop_oldest_chunk" help:"old spelling of <buffer> overflow_action"`
+	OldFlushInterval *time.Duration `fluentd:"flush_interval" help:"old spelling of <buffer> flush_interval"`
+	OldThreads       int            `fluentd:"num_threads" help:"old spelling of <buffer> flush_thread_count"`
+	OldRetryLimit    *int           `fluentd:"retry_limit" help:"old spelling of <buffer> retry_max_times"`
+	OldNoRetryLimit  bool           `fluentd:"disable_retry_limit" help:"old spelling of <buffer> retry_forever"`
+	OldRetryWait     *time.Duration `fluentd:"retry_wait" help:"old spelling of <buffer> retry_wait"`
+	OldMaxRetryWait  *time.Duration `fluentd:"max_retry_wait" help:"old spelling of <buffer> retry_max_interval"`
+	OldFlushAtEnd    *bool          `fluentd:"flush_at_shutdown" help:"accepted"`
+}
+
+// Output is how the router finds these options in any destination's.
+func (o *OutputOptions) Output() *OutputOptions { return o }
+
+// CheckOutput finds the mistakes that a type can't show. Options structs that have a Check of their own call it there.
+func (o *OutputOptions) CheckOutput(config.Dialect) error {
+	if _, err := o.retryLimit(); err != nil {
+		return &config.OptionError{Option: "retry_limit", Reason: err.Error()}
+	}
+	if o.Workers < 0 {
+		return &config.OptionError{Option: "workers", Reason: "must not be negative"}
+	}
+	b := o.buffer()
+	if b.FlushThreadCount < 0 {
+		return &config.OptionError{Option: "flush_thread_count", Reason: "must not be negative"}
+	}
+	if b.RetryMaxTimes != nil && *b.RetryMaxTimes < 0 {
+		return &config.OptionError{Option: "retry_max_times", Reason: "must not be negative"}
+	}
+	if b.RetryBase != 0 && b.RetryBase < 1 {
+		return &config.OptionError{Option: "retry_exponential_backoff_base", Reason: "must be 1 or more"}
+	}
+	return nil
+}
+
+// Warnings are the options that were written and have no meaning here, one line each.
+func (o *OutputOptions) Warnings() []string {
+	var w []string
+	warn := func(written bool, text string) {
+		if written {
+			w = append(w, text)
+		}
+	}
+	b := o.buffer()
+	warn(b.RetryTimeout != nil, "retry_timeout has no meaning here: a record waits as long as the queue has room, and only refusals use it up")
+	warn(b.QueueLimitLength != 0 || o.OldQueueLimit != 0, "a limit on the number of chunks has no meaning here: use total_limit_size")
+	warn(b.Compress != "" && b.Compress != "text", "the queue is not compressed")
+	warn(b.FlushMode == "lazy" || b.Timekey != "", "timekey doesn't delay delivery here: names follow each record's own time")
+	warn(b.OverflowAction == "throw_exception" && b.TotalLimitSize > 0, "overflow_action throw_exception works as block: reading stops until there is room")
+	warn(len(o.Secondary) > 0, "<secondary> is not used: what is given up goes to the dead letter")
+	return w
+}
+
+// buffer is <buffer> with the old spellings filled in.
+func (o *OutputOptions) buffer() BufferOptions {
+	var b BufferOptions
+	if o.Buffer != nil {
+		b = *o.Buffer
+	}
+	fill(&b.Type, o.OldType)
+	fill(&b.Path, o.OldPath)
+	fill(&b.ChunkLimitSize, o.OldChunkLimit)
+	fill(&b.OverflowAction, strings.Replace(o.OldFull, "exception", "throw_exception", 1))
+	fill(&b.FlushInterval, o.OldFlushInterval)
+	fill(&b.FlushThreadCount, o.OldThreads)
+	fill(&b.RetryMaxTimes, o.OldRetryLimit)
+	fill(&b.RetryWait, o.OldRetryWait)
+	fill(&b.RetryMaxInterval, o.OldMaxRetryWait)
+	b.RetryForever = b.RetryForever || o.OldNoRetryLimit
+	return b
+}
+
+// fill sets *p to v where it is zero.
+func fill[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// QueueOptions is what the user wrote about an output's queue.
+type QueueOptions struct {
+	Memory     bool        // the user wants it in memory
+	Path       string      // folder; "" where the user left it out
+	TotalLimit config.Size // bytes; 0: not written
+	DropOldest bool        // at TotalLimit the oldest records are dropped; otherwise reading stops
+}
+
+// Queue is what the user wrote about the queue, in either dialect.
+func (o *OutputOptions) Queue() QueueOptions {
+	if o.TotalLimitSize > 0 {
+		return QueueOptions{TotalLimit: o.TotalLimitSize, DropOldest: true}
+	}
+	b := o.buffer()
+	q := QueueOptions{Memory: b.Type == "memory", Path: b.Path, DropOldest: b.OverflowAction == "drop_oldest_chunk"}
+	if b.TotalLimitSize > 0 {
+		q.TotalLimit = b.TotalLimitSize
+	}
+	return q
+}
+
+// Limits is the destination's own limits with what the user wrote over them.
+func (o *OutputOptions) Limits(own Limits) Limits {
+	b := o.buffer()
+	if b.ChunkLimitSize > 0 {
+		own.MaxBytes = min(int(b.ChunkLimitSize), MaxRequestBytes)
+	}
+	if b.ChunkLimitRecords > 0 {
+		own.MaxItems = b.ChunkLimitRecords
+	}
+	if n := max(o.Workers, b.FlushThreadCount); n > 0 {
+		own.Workers = min(n, MaxWorkers)
+	}
+	switch {
+	case b.FlushMode == "immediate":
+		own.Linger = Immediately
+	case b.FlushInterval != nil:
+		own.Linger = max(*b.FlushInterval, Immediately)
+	}
+	return own
+}
+
+// Retry is the user's policy of retries.
+func (o *OutputOptions) Retry() Retry {
+	limit, _ := o.retryLimit() // CheckOutput has seen it
+	r := Retry{Limit: limit, Base: firstBackoff, Cap: maxBackoff, Factor: 2}
+	b := o.buffer()
+	if b.RetryMaxTimes != nil && !b.RetryForever {
+		r.Limit = *b.RetryMaxTimes
+	}
+	if b.RetryWait != nil && *b.RetryWait > 0 {
+		r.Base = *b.RetryWait
+		r.Cap = max(r.Cap, r.Base)
+	}
+	if b.RetryMaxInterval != nil && *b.RetryMaxInterval > 0 {
+		r.Cap = *b.RetryMaxInterval
+	}
+	if b.RetryBase >= 1 {
+		r.Factor = b.RetryBase
+	}
+	if b.RetryType == "periodic" {
+		r.Factor = 1
+	}
+	return r
+}
+
+// retryLimit reads retry_limit as Fluent Bit does, except that it is unlimited where it isn't written.
+func (o *OutputOptions) retryLimit() (int, error) {
+	switch s := strings.ToLower(strings.TrimSpace(o.RetryLimit)); s {
+	case "", "no_limits", "false", "off":
+		return Unlimited, nil
+	case "no_retries":
+		return 0, nil
+	default:
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			return 0, fmt.Errorf("%q is not a limit: a number from 1, no_limits or no_retries", o.RetryLimit)
+		}
+		return n, nil
+	}
+}
