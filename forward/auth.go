@@ -1,0 +1,184 @@
+package forward
+
+import (
+	"cmp"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+)
+
+// auth is who may connect.
+type auth struct {
+	hostname  string
+	key       string
+	users     []user // none: no user is asked for
+	anonymous bool   // clients that none of clients names may connect
+	clients   []client
+	keepalive bool
+}
+
+type user struct{ name, password string }
+
+// client is what holds for the clients of an address.
+type client struct {
+	host    string       // a name or address, or
+	network netip.Prefix // a network
+	key     string
+	users   []string // none: all
+}
+
+// auth is nil where no handshake is asked for.
+func (o *Options) auth(d config.Dialect) *auth {
+	if d == config.FluentBit {
+		if o.SharedKey == "" && !o.EmptySharedKey {
+			return nil
+		}
+		a := &auth{hostname: o.SelfHostname, key: string(o.SharedKey), anonymous: true, keepalive: true}
+		if o.EmptySharedKey {
+			a.key = ""
+		}
+		for _, u := range o.Users {
+			a.users = append(a.users, user{u.Key, u.Value})
+		}
+		return a
+	}
+	sec := o.Security
+	if sec == nil {
+		return nil
+	}
+	a := &auth{
+		hostname: sec.SelfHostname, key: string(sec.SharedKey),
+		anonymous: sec.AllowAnonymous, keepalive: !o.DenyKeepalive,
+	}
+	for _, u := range sec.Users {
+		if sec.UserAuth {
+			a.users = append(a.users, user{u.Username, string(u.Password)})
+		}
+	}
+	for _, c := range sec.Clients {
+		n, _ := network(c.Network) // Check has seen it; none where a host is given
+		a.clients = append(a.clients, client{
+			host: c.Host, network: n, users: c.Users, key: string(cmp.Or(c.SharedKey, sec.SharedKey)),
+		})
+	}
+	return a
+}
+
+// authenticate does the server's part of the handshake.
+func (c *conn) authenticate() error {
+	c.inside = true
+	h := helo{nonce: salt(), keepalive: c.s.auth.keepalive}
+	if len(c.s.auth.users) > 0 {
+		h.auth = salt()
+	}
+	if err := c.write(h.append(nil)); err != nil {
+		return err
+	}
+	msg, err := c.readPing()
+	if err != nil {
+		return err
+	}
+	c.recv = c.newReceiver()
+	var p ping
+	if err := p.read(msg); err != nil {
+		return &fault{kind: "handshake", what: "a PING was expected, for a shared key is set here: " + err.Error()}
+	}
+	key, reason := c.s.auth.judge(c.s.flushing, &h, &p, c.nc.RemoteAddr())
+	if reason != "" {
+		f := &fault{kind: reason, what: fmt.Sprintf("handshake of %q: %s", p.hostname, reason)}
+		q := pong{reason: []byte(reason)}
+		return errors.Join(f, c.write(q.append(nil)))
+	}
+	q := pong{ok: true, hostname: []byte(c.s.auth.hostname)}
+	q.digest = digest(p.salt, q.hostname, h.nonce, []byte(key))
+	c.in.r += len(msg)
+	c.inside = false
+	return c.write(q.append(nil))
+}
+
+// readPing reads the client's first message, and leaves it in the window.
+func (c *conn) readPing() ([]byte, error) {
+	for {
+		b := c.in.unused()
+		n, err := record.Check(b)
+		switch {
+		case err == nil:
+			return b[:n], nil
+		case !errors.Is(err, record.ErrShort):
+			return nil, broken(err)
+		case len(b) > maxHandshake:
+			return nil, &fault{kind: "handshake", what: fmt.Sprintf("a PING of more than %d bytes", maxHandshake)}
+		}
+		err = c.in.fill()
+		if isEnd(err) && len(c.in.unused()) == 0 { // a heartbeat
+			c.inside = false
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// judge says which key the client has proved to know, or for what reason it may not connect.
+func (a *auth) judge(ctx context.Context, h *helo, p *ping, from net.Addr) (key, reason string) {
+	cl, known := a.client(ctx, from)
+	if !known && !a.anonymous {
+		return "", "anonymous source denied"
+	}
+	if !known {
+		cl = client{key: a.key}
+	}
+	want := digest(p.salt, p.hostname, h.nonce, []byte(cl.key))
+	if subtle.ConstantTimeCompare(want, p.digest) != 1 {
+		return "", "shared_key mismatch"
+	}
+	if len(a.users) == 0 {
+		return cl.key, ""
+	}
+	for _, u := range a.users {
+		if u.name != string(p.user) || len(cl.users) > 0 && !slices.Contains(cl.users, u.name) {
+			continue
+		}
+		want := digest(h.auth, p.user, []byte(u.password))
+		if subtle.ConstantTimeCompare(want, p.password) == 1 {
+			return cl.key, ""
+		}
+	}
+	return "", "username/password mismatch"
+}
+
+// client finds the first client that from is.
+func (a *auth) client(ctx context.Context, from net.Addr) (client, bool) {
+	if len(a.clients) == 0 {
+		return client{}, false
+	}
+	tcp, ok := from.(*net.TCPAddr)
+	if !ok {
+		return client{}, false
+	}
+	addr := tcp.AddrPort().Addr().Unmap()
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	for _, c := range a.clients {
+		if c.host == "" {
+			if c.network.Contains(addr) {
+				return c, true
+			}
+			continue
+		}
+		found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", c.host) // a name that isn't known names nobody
+		for _, f := range found {
+			if f.Unmap() == addr {
+				return c, true
+			}
+		}
+	}
+	return client{}, false
+}

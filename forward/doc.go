@@ -1,0 +1,37 @@
+// Package forward is the server side of the forward protocol, Fluentd's own, which Docker's log driver, Fluent Bit and
+// the fluent-logger libraries speak; and Fluent Bit's tcp input, which takes lines.
+//
+// # The protocol
+//
+// A client sends messages, one after the other. A message is one MessagePack array (or, where the first byte of a
+// connection is { or [, one JSON array), in one of these modes; its second element tells which:
+//
+//	Message        [tag, time, record, option?]
+//	Forward        [tag, [entry, …], option?]
+//	PackedForward  [tag, str or bin of entry…, option?]       possibly compressed, gzip (of any number of members) or zstd
+//	entry          [time, record] or [[time, metadata], record]
+//	time           EventTime | integer or float of seconds | nil, which is now
+//	option         {chunk, size, compressed, fluent_signal, …} | nil | nothing
+//
+// A client that puts a chunk into the option waits for {"ack": chunk}. A nil between messages is a heartbeat, and so is
+// a connection that opens and closes, and a datagram to the same port, which is answered with one zero byte.
+//
+// With a shared key the server speaks first:
+//
+//	server  ["HELO", {nonce, auth, keepalive}]
+//	client  ["PING", hostname, salt, hex(sha512(salt hostname nonce key)), user, hex(sha512(auth user password))]
+//	server  ["PONG", ok, reason, hostname, hex(sha512(salt hostname nonce key))]
+//
+// # What is safe when
+//
+// Events in Message mode are made safe once for each read from the socket. A message of entries is made safe as a
+// whole, when its end has come: a client that breaks off in the middle and sends the message again duplicates nothing.
+// Only where the messages that are being read at one time exceed maxHeld are parts made safe. Acks are written after
+// that, never before.
+//
+// # What is wrong with an input
+//
+// Where the end of a message is still known, the event is skipped, counted and said, and the rest is taken: resending it
+// could not help, so the message is acknowledged. Where it isn't (bytes that are no MessagePack, a limit that is
+// exceeded, a client that stalls in the middle) the connection is closed, and nothing of the message is taken.
+package forward

@@ -1,0 +1,259 @@
+package forward
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/firelane/firelane/record"
+)
+
+// entries takes a message in one of the modes that carry many events; w is at the entries, which at least one byte is
+// there of, and extra values follow them, the first being the option. Everything before the message is made safe
+// first, so that it can be discarded as a whole.
+func (c *conn) entries(w *window, extra int) error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	c.half, c.inside = true, true
+	dropped, lastly, err := c.payload(w)
+	if err != nil {
+		return err
+	}
+	var opt option
+	for i := range extra {
+		v, err := c.whole(w)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			if err := c.option(&opt, v); err != nil {
+				return err
+			}
+			c.ack(opt.chunk) // copied: the next value may move it
+		}
+		w.r += len(v)
+	}
+	if dropped {
+		c.acks = c.acks[:0]
+	}
+	if lastly != nil {
+		return lastly.with(opt.compressed)
+	}
+	c.half, c.inside, c.taken = false, false, true
+	return c.flush()
+}
+
+// payload takes the entries. dropped says that they were over a limit and skipped; lastly is a fault that the option
+// may explain better.
+func (c *conn) payload(w *window) (dropped bool, lastly *payloadFault, err error) {
+	if record.KindOf(w.unused()[0]) == record.KindArray {
+		n, err := c.header(w, record.KindArray)
+		if err != nil {
+			return false, nil, err
+		}
+		return false, nil, c.each(w, n, c.limit(), false)
+	}
+	size, err := c.header(w, record.KindStr)
+	if err != nil {
+		return false, nil, err
+	}
+	if dropped, err = c.oversized(size); dropped || err != nil {
+		if err == nil {
+			err = c.discard(w, size)
+		}
+		return dropped, nil, err
+	}
+	for size >= 4 && len(w.unused()) < 4 {
+		if err := w.fill(); err != nil {
+			return false, nil, err
+		}
+	}
+	if z := compression(w.unused(), size); z != nil {
+		return false, nil, c.unzip(w, size, z)
+	}
+	err = c.each(w, -1, size, true)
+	if errors.As(err, &lastly) { // the rest of the payload is not worth reading, the option is
+		return false, lastly, c.discard(w, lastly.left)
+	}
+	return false, nil, err
+}
+
+// limit is how long an array of entries may be.
+func (c *conn) limit() int {
+	if c.s.rules.message > 0 {
+		return c.s.rules.message
+	}
+	return -1
+}
+
+// payloadFault is a fault in a payload whose end is known: left bytes away.
+type payloadFault struct {
+	fault
+	left int
+}
+
+// with is the fault in the light of the option compressed.
+func (f *payloadFault) with(compressed []byte) error {
+	switch s := string(compressed); s {
+	case "", "text":
+		return &f.fault
+	case "gzip", "zstd":
+		return &fault{kind: badPayload, what: "the payload is said to be " + s + " and is not"}
+	default:
+		return &fault{kind: badPayload, what: fmt.Sprintf("compressed: %q is not known: gzip, zstd or text would be right", compressed)}
+	}
+}
+
+// header takes the header of an array, or of a str or bin, and returns its count.
+func (c *conn) header(w *window, k record.Kind) (int, error) {
+	for {
+		head, body, values, err := lengths(w.unused())
+		if err == nil {
+			w.r += head
+			if k == record.KindArray {
+				return values, nil
+			}
+			return body, nil
+		}
+		if err := c.fillEntries(w); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// lengths is shape of a value whose header may be cut short.
+func lengths(b []byte) (head, body, values int, err error) {
+	if len(b) == 0 {
+		return 0, 0, 0, record.ErrShort
+	}
+	return shape(b)
+}
+
+// each takes count entries, or with count -1 as many as there are in left bytes, or until the window's source ends.
+// left -1: any number of bytes. sized says that left is the length of a payload, and not a limit.
+func (c *conn) each(w *window, count, left int, sized bool) error {
+	var e event
+	for count != 0 && (left != 0 || !sized) {
+		b := w.unused()
+		if sized && len(b) > left {
+			b = b[:left]
+		}
+		n, err := e.entry(b)
+		switch {
+		case err == nil:
+		case !errors.Is(err, record.ErrShort):
+			return c.badEntries(err, left, sized)
+		case sized && len(b) == left:
+			return c.badEntries(io.ErrUnexpectedEOF, left, sized)
+		default:
+			if err := c.fillEntries(w); err != nil {
+				if count < 0 && !sized && err == io.EOF && len(w.unused()) == 0 {
+					return nil
+				}
+				return err
+			}
+			continue
+		}
+		if err := c.take(&e, c.tag); err != nil {
+			return err
+		}
+		w.r += n
+		if left >= 0 {
+			if left -= n; left < 0 {
+				return &fault{kind: overLimit, what: fmt.Sprintf("a message is larger than the limit of %d bytes", c.s.rules.message)}
+			}
+		}
+		if count > 0 {
+			count--
+		}
+	}
+	return nil
+}
+
+func (c *conn) badEntries(err error, left int, sized bool) error {
+	f := fault{kind: badPayload, what: "the payload of a message is not a sequence of [time, record]: " + err.Error()}
+	if !sized {
+		return &f
+	}
+	return &payloadFault{f, left}
+}
+
+// entry reads [time, record] from the start of b and returns its length.
+func (e *event) entry(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, record.ErrShort
+	}
+	n, rest, err := record.ArrayHeader(b)
+	if errors.Is(err, record.ErrShort) {
+		return 0, record.ErrShort
+	}
+	if err != nil || n < 2 {
+		*e = event{kind: badEntry, want: "[time, record] would be right"}
+		return extent(b)
+	}
+	if rest, err = e.read(rest, n); err != nil {
+		return 0, err
+	}
+	for range n - 2 {
+		var k int
+		if k, err = extent(rest); err != nil {
+			return 0, err
+		}
+		rest = rest[k:]
+	}
+	return len(b) - len(rest), nil
+}
+
+// fillEntries reads on in the middle of a message.
+func (c *conn) fillEntries(w *window) error {
+	if err := c.relieve(); err != nil {
+		return err
+	}
+	return w.fill()
+}
+
+// whole reads until the first value is there as a whole, and leaves it there.
+func (c *conn) whole(w *window) ([]byte, error) {
+	for {
+		v, _, err := value(w.unused())
+		if err == nil {
+			return v, nil
+		}
+		if err = broken(err); !errors.Is(err, record.ErrShort) {
+			return nil, err
+		}
+		if err := c.fillEntries(w); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// discard skips n bytes.
+func (c *conn) discard(w *window, n int) error {
+	for {
+		k := min(n, len(w.unused()))
+		w.r += k
+		if n -= k; n == 0 {
+			return nil
+		}
+		if err := w.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+// compression tells by a payload's first bytes how it is compressed, whatever the option says that follows it: none of
+// the two begins as an entry may. nil: it is not.
+func compression(b []byte, size int) func(*unzipper, io.Reader) (io.Reader, error) {
+	const gzipMagic, zstdMagic = 0x1f8b, 0x28b52ffd
+	switch {
+	case size < 4:
+	case binary.BigEndian.Uint16(b) == gzipMagic:
+		return (*unzipper).gzip
+	case binary.BigEndian.Uint32(b) == zstdMagic:
+		return (*unzipper).zstd
+	}
+	return nil
+}

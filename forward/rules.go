@@ -1,0 +1,67 @@
+package forward
+
+import (
+	"cmp"
+
+	"github.com/firelane/firelane/config"
+)
+
+// rules are what a server's options come to, for one connection as for another.
+type rules struct {
+	name string // of the input, for people
+
+	tag    []byte // of every event, prefix included; nil: its own
+	prefix []byte // put before an event's own tag
+
+	event    int  // bytes of one event, at most
+	message  int  // bytes of a message, at most; 0: any
+	skipOver bool // a larger message is skipped; otherwise the connection is closed
+	warnOver int  // bytes of a message above which to warn; 0: none
+	inflated int  // bytes of a message after decompression, at most
+
+	skipInvalid bool // an invalid event is skipped; otherwise the connection is closed
+	skipStrange bool // a value that is no message is skipped; otherwise the connection is closed
+	denyKeep    bool // the connection is closed after its first message
+
+	addressKey, hostnameKey string
+
+	separator []byte // of the input tcp
+}
+
+func (o *Options) rules(d config.Dialect) rules {
+	r := rules{
+		name: "forward", event: maxEvent, skipInvalid: true,
+		denyKeep: o.DenyKeepalive, addressKey: o.SourceAddress, hostnameKey: o.SourceHostname,
+	}
+	if d == config.FluentBit {
+		r.event = min(int(cmp.Or(max(o.BufferMaxSize, 0), maxEvent)), maxEvent)
+		r.message = int(max(o.BufferMaxSize, 0))
+		r.inflated = int(cmp.Or(max(o.BufferMaxSize, 0), defaultInflated))
+		r.prefix = []byte(o.TagPrefix)
+		if o.Tag != "" && o.TagPrefix == "" { // as Fluent Bit: the prefix goes before the event's own tag
+			r.tag = []byte(o.Tag)
+		}
+		return r
+	}
+	r.message, r.warnOver = int(max(o.ChunkLimit, 0)), int(max(o.ChunkWarnLimit, 0))
+	r.inflated = int(cmp.Or(max(o.DecompressLimit, 0), defaultInflated))
+	r.skipOver, r.skipStrange, r.skipInvalid = true, true, o.SkipInvalid
+	if o.AddPrefix != "" {
+		r.prefix = []byte(o.AddPrefix + ".")
+	}
+	if o.Tag != "" {
+		r.tag = append(r.prefix[:len(r.prefix):len(r.prefix)], o.Tag...)
+	}
+	return r
+}
+
+// retag is the tag that an event gets which comes with tag; it may be tag itself. buf is where a new one is made.
+func (r *rules) retag(buf, tag []byte) []byte {
+	switch {
+	case r.tag != nil:
+		return r.tag
+	case len(r.prefix) > 0:
+		return append(append(buf[:0], r.prefix...), tag...)
+	}
+	return tag
+}

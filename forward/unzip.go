@@ -1,0 +1,132 @@
+package forward
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// maxZstdWindow is the largest window in bytes that a zstd stream may ask for (zstd's own default for decoders).
+const maxZstdWindow = 8 << 20
+
+// An unzipper decompresses one payload at a time as a stream, and never holds more of it than its window.
+type unzipper struct {
+	in  packed
+	win window
+	out counted
+	gz  gzip.Reader
+	zs  *zstd.Decoder // nil before the first
+}
+
+// errInflated says that a payload is larger than the limit after decompression.
+var errInflated = errors.New("too large after decompression")
+
+// unzip takes the entries of a compressed payload of size bytes.
+func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Reader, error)) error {
+	z, ok := c.s.zips.Get().(*unzipper)
+	if !ok {
+		base := make([]byte, readSize)
+		z = &unzipper{win: window{lender: c.s.lender, base: base}}
+	}
+	z.in = packed{w: w, left: size}
+	r, err := open(z, &z.in)
+	if err == nil {
+		z.out = counted{r: r, left: c.s.rules.inflated}
+		z.win.src, z.win.limit = &z.out, c.s.rules.event
+		z.win.buf, z.win.r, z.win.w = z.win.base, 0, 0
+		err = c.each(&z.win, -1, -1, false)
+		z.win.shrink()
+	}
+	inner := z.in.err
+	if err == nil {
+		err = c.discard(w, z.in.left)
+	}
+	z.in.w, z.win.src, z.out.r = nil, nil, nil
+	c.s.zips.Put(z)
+	var f *fault
+	switch {
+	case err == nil:
+		return nil
+	case inner != nil:
+		return inner // of the connection, not of the payload
+	case errors.As(err, &f), errors.Is(err, errTooLarge), errors.Is(err, errCrowded):
+		return err
+	case errors.Is(err, errInflated):
+		return &fault{kind: overLimit, what: fmt.Sprintf("a message is larger than the limit of %d bytes after decompression", c.s.rules.inflated)}
+	}
+	return &fault{kind: badPayload, what: "decompressing the payload of a message: " + err.Error()}
+}
+
+func (z *unzipper) gzip(r io.Reader) (io.Reader, error) {
+	return &z.gz, z.gz.Reset(r)
+}
+
+func (z *unzipper) zstd(r io.Reader) (io.Reader, error) {
+	if z.zs == nil {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxZstdWindow))
+		if err != nil {
+			return nil, err
+		}
+		z.zs = d
+	}
+	return z.zs, z.zs.Reset(r)
+}
+
+// packed is the compressed bytes of a payload, as they come.
+type packed struct {
+	w    *window
+	left int
+	err  error // of the connection
+}
+
+func (p *packed) Read(b []byte) (int, error) {
+	if err := p.need(); err != nil {
+		return 0, err
+	}
+	n := copy(b[:min(len(b), p.left)], p.w.unused())
+	p.w.r += n
+	p.left -= n
+	return n, nil
+}
+
+// ReadByte saves gzip a buffer of its own.
+func (p *packed) ReadByte() (byte, error) {
+	if err := p.need(); err != nil {
+		return 0, err
+	}
+	b := p.w.buf[p.w.r]
+	p.w.r++
+	p.left--
+	return b, nil
+}
+
+func (p *packed) need() error {
+	if p.left == 0 {
+		return io.EOF
+	}
+	if len(p.w.unused()) > 0 {
+		return nil
+	}
+	if p.err = p.w.fill(); p.err == io.EOF {
+		p.err = io.ErrUnexpectedEOF // for the decompressor an EOF is a good end
+	}
+	return p.err
+}
+
+// counted ends a stream that is longer than left.
+type counted struct {
+	r    io.Reader
+	left int
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	if c.left -= n; c.left < 0 {
+		return 0, errInflated
+	}
+	return n, err
+}
