@@ -1,0 +1,266 @@
+package pattern
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// op is what a node is.
+type op uint8
+
+const (
+	opEmpty     op = iota
+	opRune         // the one rune r
+	opClass        // one rune of set
+	opAny          // any rune; dotAll: newlines too
+	opConcat       // subs in order
+	opAlternate    // one of subs
+	opGroup        // sub that can be referred back to; name may be ""
+	opAtomic       // (?>sub)
+	opLook         // (?=sub) and the like; text is what follows "(?"
+	opBackref      // text is the name or number
+	opRepeat       // sub min to max times; max -1: any number
+	opLineBegin    // ^
+	opLineEnd      // $
+	opTextBegin    // \A and \G
+	opTextEnd      // \z
+	opTextEndNL    // \Z
+	opWord         // \b
+	opNotWord      // \B
+)
+
+// mode is how a repetition takes.
+type mode uint8
+
+const (
+	greedy mode = iota
+	lazy
+	possessive
+)
+
+type node struct {
+	op       op
+	fold     bool // without regard to case
+	negate   bool // opClass: [^…]
+	dotAll   bool
+	mode     mode
+	r        rune
+	min, max int
+	set      runeSet
+	text     string
+	subs     []*node
+}
+
+// flags are those that a place in the pattern stands under.
+type flags struct{ fold, dotAll, extended bool }
+
+// maxNest is how deep groups may be nested.
+const maxNest = 200
+
+// maxRepeat is the highest number in {n,m}, which is Onigmo's own.
+const maxRepeat = 100_000
+
+type parser struct {
+	in    string
+	pos   int
+	nest  int
+	named bool // a named group exists: the others don't capture then, as in Ruby
+}
+
+// parse reads Onigmo's Ruby syntax.
+func parse(in string, f flags) (*node, error) {
+	if !utf8.ValidString(in) {
+		return nil, errors.New("it is not UTF-8")
+	}
+	p := &parser{in: in, named: namesGroup(in)}
+	n, err := p.alternate(f)
+	if err == nil && p.pos < len(p.in) {
+		err = errors.New("there is a ) without its (")
+	}
+	return n, err
+}
+
+// namesGroup says that a named group is in the pattern.
+func namesGroup(in string) bool {
+	for rest := in; ; {
+		_, after, ok := strings.Cut(rest, "(?")
+		if !ok {
+			return false
+		}
+		if strings.HasPrefix(after, "'") || len(after) > 1 && after[0] == '<' && after[1] != '=' && after[1] != '!' {
+			return true
+		}
+		rest = after
+	}
+}
+
+func (p *parser) more() bool            { return p.pos < len(p.in) }
+func (p *parser) rest() string          { return p.in[p.pos:] }
+func (p *parser) looking(s string) bool { return strings.HasPrefix(p.in[p.pos:], s) }
+
+func (p *parser) take(s string) bool {
+	if !p.looking(s) {
+		return false
+	}
+	p.pos += len(s)
+	return true
+}
+
+func (p *parser) next() rune {
+	r, n := utf8.DecodeRuneInString(p.rest())
+	p.pos += n
+	return r
+}
+
+// alternate reads up to the ) of the group or the end.
+func (p *parser) alternate(f flags) (*node, error) {
+	if p.nest++; p.nest > maxNest {
+		return nil, errors.New("its groups are nested too deep")
+	}
+	defer func() { p.nest-- }()
+	alts := []*node{{op: opConcat}}
+	for p.more() && !p.looking(")") {
+		if p.take("|") {
+			alts = append(alts, &node{op: opConcat})
+			continue
+		}
+		n, err := p.piece(f)
+		if err != nil {
+			return nil, err
+		}
+		last := alts[len(alts)-1]
+		last.subs = append(last.subs, n)
+	}
+	if len(alts) == 1 {
+		return alts[0], nil
+	}
+	return &node{op: opAlternate, subs: alts}, nil
+}
+
+// piece reads an atom and the quantifiers after it.
+func (p *parser) piece(f flags) (*node, error) {
+	if f.extended && p.blank() {
+		return &node{op: opEmpty}, nil
+	}
+	n, err := p.atom(f)
+	for err == nil {
+		if f.extended {
+			p.blank()
+		}
+		var ok bool
+		q := &node{op: opRepeat, subs: []*node{n}}
+		if ok, err = p.quantifier(q); !ok || err != nil {
+			break
+		}
+		n = q
+	}
+	return n, err
+}
+
+// blank skips what the flag x makes insignificant.
+func (p *parser) blank() bool {
+	start := p.pos
+	for p.more() {
+		switch p.in[p.pos] {
+		case ' ', '\t', '\n', '\r', '\f', '\v':
+			p.pos++
+		case '#':
+			end := strings.IndexByte(p.rest(), '\n')
+			if end < 0 {
+				end = len(p.rest()) - 1
+			}
+			p.pos += end + 1
+		default:
+			return p.pos > start
+		}
+	}
+	return p.pos > start
+}
+
+// quantifier reads one quantifier into q.
+func (p *parser) quantifier(q *node) (bool, error) {
+	if !p.more() {
+		return false, nil
+	}
+	switch p.in[p.pos] {
+	case '*':
+		q.min, q.max = 0, -1
+	case '+':
+		q.min, q.max = 1, -1
+	case '?':
+		q.min, q.max = 0, 1
+	case '{':
+		return p.interval(q)
+	default:
+		return false, nil
+	}
+	p.pos++
+	if p.take("?") {
+		q.mode = lazy
+	} else if p.take("+") {
+		q.mode = possessive
+	}
+	return true, nil
+}
+
+// interval reads {n}, {n,}, {,m} or {n,m}; anything else that begins with { is text. After {n} a ? is a quantifier
+// of its own, and a + after any of them is too: so Ruby has it.
+func (p *parser) interval(q *node) (bool, error) {
+	end := strings.IndexByte(p.rest(), '}')
+	if end < 0 {
+		return false, nil
+	}
+	low, high, two := strings.Cut(p.in[p.pos+1:p.pos+end], ",")
+	if low == "" && high == "" || !allDigits(low) || !allDigits(high) {
+		return false, nil
+	}
+	q.min, q.max = atoi(low), atoi(high)
+	switch {
+	case !two:
+		q.max = q.min
+	case high == "":
+		q.max = -1
+	}
+	if q.min > maxRepeat || q.max > maxRepeat {
+		return false, errors.New("it repeats more often than " + strconv.Itoa(maxRepeat) + " times")
+	}
+	if q.max >= 0 && q.min > q.max {
+		return false, errors.New("its {n,m} has n above m")
+	}
+	p.pos += end + 1
+	if two && p.take("?") {
+		q.mode = lazy
+	}
+	return true, nil
+}
+
+func allDigits(s string) bool { return len(s) < 9 && strings.Trim(s, "0123456789") == "" }
+
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s) // digits or nothing
+	return n
+}
+
+func (p *parser) atom(f flags) (*node, error) {
+	switch r := p.next(); r {
+	case '(':
+		return p.group(f)
+	case '[':
+		set, negate, err := p.class(f)
+		return &node{op: opClass, fold: f.fold, set: set, negate: negate}, err
+	case '\\':
+		return p.escape(f)
+	case '.':
+		return &node{op: opAny, dotAll: f.dotAll}, nil
+	case '^':
+		return &node{op: opLineBegin}, nil
+	case '$':
+		return &node{op: opLineEnd}, nil
+	case '*', '+', '?':
+		return nil, errors.New("there is nothing that its " + string(r) + " could repeat")
+	default:
+		return &node{op: opRune, r: r, fold: f.fold}, nil
+	}
+}
