@@ -1,0 +1,33 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// maxBulk is the largest body that the destination reads, in bytes: OpenSearch's own http.max_content_length.
+const maxBulk = 100 << 20
+
+// readBody reads a request's body, unpacked.
+func readBody(r *http.Request) ([]byte, error) {
+	buf := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 1<<10)+512))
+	if _, err := buf.ReadFrom(io.LimitReader(r.Body, maxBulk)); err != nil {
+		return nil, fmt.Errorf("read body: %w", err)
+	}
+	if r.Header.Get("Content-Encoding") != "gzip" {
+		return buf.Bytes(), nil
+	}
+	z, err := gzip.NewReader(buf)
+	if err != nil {
+		return nil, fmt.Errorf("unpack body: %w", err)
+	}
+	plain, err := io.ReadAll(io.LimitReader(z, maxBulk))
+	if err != nil {
+		return nil, fmt.Errorf("unpack body: %w", err)
+	}
+	return plain, nil
+}

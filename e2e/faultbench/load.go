@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/firelane/firelane/record"
+)
+
+// A load is what the bench sends: numbered records, shaped as Docker's driver shapes them.
+type load struct {
+	records int
+	rate    int    // records a second, over all connections; 0: as fast as the router takes them
+	conns   int    // connections, each a container of its own
+	tags    int    // different tags, at most conns; 0 is one
+	batch   bool   // many records a write (64 KiB), instead of one as Docker does
+	acks    bool   // one acknowledged chunk a write
+	size    int    // bytes of the log line
+	json    bool   // the line is a JSON object
+	extra   string // appended to each line
+}
+
+// Sizes and waits of the sender.
+const (
+	writeSize   = 64 << 10
+	dialTimeout = 10 * time.Second
+	ackTimeout  = 120 * time.Second
+	minLine     = 96 // the number, the time, and their names
+)
+
+// sender sends a load to a socket. It survives the router: with acks it sends again what was not acknowledged, without
+// them it goes on with the next record, as Docker's driver does.
+type sender struct {
+	load
+	socket string
+	next   atomic.Int64
+	sent   atomic.Int64
+	redone atomic.Int64 // reconnections
+}
+
+// run sends everything, and returns when the router has taken it.
+func (s *sender) run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	errs := make(chan error, s.conns)
+	start := time.Now()
+	for c := range s.conns {
+		wg.Go(func() {
+			if err := s.connection(ctx, c, start); err != nil {
+				errs <- err
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	return <-errs
+}
+
+func (s *sender) connection(ctx context.Context, c int, start time.Time) error {
+	tag := fmt.Sprintf("app%d-firelens-0123456789abcdef0123456789abcdef", c%max(s.tags, 1))
+	if s.tags <= 1 {
+		tag = "app-firelens-0123456789abcdef0123456789abcdef"
+	}
+	w := &writer{s: s, shape: newShape(tag, c, s.size, s.json), start: start}
+	defer w.close()
+	for ctx.Err() == nil {
+		n := int64(1)
+		if s.batch {
+			n = int64(max(1, writeSize/(s.size+250)))
+		}
+		first := s.next.Add(n) - n
+		last := min(first+n, int64(s.records))
+		if first >= last {
+			return nil
+		}
+		if err := w.write(ctx, first, last); err != nil {
+			return err
+		}
+		s.sent.Add(last - first)
+	}
+	return ctx.Err()
+}
+
+// writer is one connection, opened again when it breaks.
+type writer struct {
+	s     *sender
+	shape *shape
+	start time.Time
+	conn  net.Conn
+	buf   []byte
+}
+
+func (w *writer) close() {
+	if w.conn != nil {
+		w.conn.Close()
+	}
+}
+
+// write sends the records first to last-1 in one write.
+func (w *writer) write(ctx context.Context, first, last int64) error {
+	if w.s.rate > 0 {
+		due := w.start.Add(time.Duration(first) * time.Second / time.Duration(w.s.rate))
+		if wait := time.Until(due); wait > 0 {
+			time.Sleep(wait)
+		}
+	}
+	for ctx.Err() == nil {
+		if w.conn == nil {
+			conn, err := dial(ctx, w.s.socket)
+			if err != nil {
+				return err
+			}
+			w.conn = conn
+		}
+		w.buf = w.shape.append(w.buf[:0], first, last, w.s.acks)
+		_, err := w.conn.Write(w.buf)
+		if err == nil && w.s.acks {
+			err = w.readAck(first)
+		}
+		if err == nil {
+			return nil
+		}
+		w.conn.Close()
+		w.conn = nil
+		w.s.redone.Add(1)
+	}
+	return ctx.Err()
+}
+
+func (w *writer) readAck(first int64) error {
+	if err := w.conn.SetReadDeadline(time.Now().Add(ackTimeout)); err != nil {
+		return err
+	}
+	var reply struct {
+		Ack string `msgpack:"ack"`
+	}
+	if err := msgpack.NewDecoder(w.conn).Decode(&reply); err != nil {
+		return fmt.Errorf("read ack: %w", err)
+	}
+	if want := strconv.FormatInt(first, 10); reply.Ack != want {
+		return fmt.Errorf("ack of chunk %q, want %q", reply.Ack, want)
+	}
+	return nil
+}
+
+// dial connects to the router, waiting for it while it starts.
+func dial(ctx context.Context, socket string) (net.Conn, error) {
+	deadline := time.Now().Add(dialTimeout)
+	for {
+		conn, err := net.Dial("unix", socket)
+		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {
+			return conn, err
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// shape makes the messages of one container.
+type shape struct {
+	head []byte // up to the event's time
+	mid  []byte // from the time to the log's value
+	line []byte
+	json bool
+}
+
+func newShape(tag string, container, size int, json bool) *shape {
+	s := &shape{json: json}
+	s.head = record.AppendStr(record.AppendArrayHeader(nil, 4), tag)
+	b := record.AppendMapHeader(nil, 4)
+	b = record.AppendStr(b, "container_id")
+	b = record.AppendStr(b, fmt.Sprintf("%064x", 0xc0ffee00+container))
+	b = record.AppendStr(b, "container_name")
+	b = record.AppendStr(b, fmt.Sprintf("/ecs-web-7-app-%020d", container))
+	b = record.AppendStr(b, "source")
+	b = record.AppendStr(b, "stdout")
+	s.mid = record.AppendStr(b, "log")
+	s.line = make([]byte, max(size, minLine))
+	for i := range s.line {
+		s.line[i] = "GET /api/v1/orders/7f3a 200 12ms "[i%33]
+	}
+	return s
+}
+
+// append appends the records first to last-1: one message each, or one Forward-mode chunk where acks are wanted.
+func (s *shape) append(dst []byte, first, last int64, acks bool) []byte {
+	now := time.Now()
+	if !acks {
+		for n := first; n < last; n++ {
+			dst = append(dst, s.head...)
+			dst = s.event(dst, now, n)
+			dst = record.AppendMapHeader(dst, 0)
+		}
+		return dst
+	}
+	dst = record.AppendArrayHeader(dst, 3)
+	dst = append(dst, s.head[1:]...)
+	dst = record.AppendArrayHeader(dst, int(last-first))
+	for n := first; n < last; n++ {
+		dst = record.AppendArrayHeader(dst, 2)
+		dst = s.event(dst, now, n)
+	}
+	dst = record.AppendMapHeader(dst, 1)
+	dst = record.AppendStr(dst, "chunk")
+	return record.AppendStr(dst, strconv.FormatInt(first, 10))
+}
+
+// event appends the time and the map. The line begins with "n=… t=… ", in JSON with {"n":"n=… t=… …"}.
+func (s *shape) event(dst []byte, now time.Time, n int64) []byte {
+	dst = record.AppendTime(dst, record.Time{Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond())})
+	dst = append(dst, s.mid...)
+	line := s.line
+	prefix := line[:0]
+	if s.json {
+		prefix = append(prefix, `{"level":"info","status":200,"msg":"`...)
+	}
+	prefix = append(prefix, "n="...)
+	prefix = appendPadded(prefix, n)
+	prefix = append(prefix, " t="...)
+	prefix = appendPadded(prefix, now.UnixMicro())
+	_ = append(prefix, ' ')
+	if s.json {
+		copy(line[len(line)-2:], `"}`)
+	}
+	return record.AppendStrBytes(dst, line)
+}
+
+// digits is the fixed width of the numbers in a line.
+const digits = 16
+
+func appendPadded(dst []byte, n int64) []byte {
+	text := strconv.AppendInt(nil, n, 10)
+	for range digits - len(text) {
+		dst = append(dst, '0')
+	}
+	return append(dst, text...)
+}

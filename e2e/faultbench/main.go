@@ -1,0 +1,172 @@
+// Command faultbench loads a log router through its socket with numbered records, plays a destination at which things go
+// wrong, and says what arrived: sent, delivered, lost, duplicated, latency, CPU and memory, one row a scenario.
+//
+// It runs firelane and, where a fluent-bit is on PATH, Fluent Bit in turns with it, both with the configuration that the
+// ECS agent writes.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	if err := bench(); err != nil {
+		fmt.Fprintln(os.Stderr, "faultbench:", err)
+		os.Exit(1)
+	}
+}
+
+type flags struct {
+	firelane string
+	only     string
+	routers  string
+	records  int
+	runs     int
+	cost     bool
+	keep     bool
+}
+
+func bench() error {
+	var f flags
+	flag.StringVar(&f.firelane, "firelane", "bin/firelane", "the firelane binary")
+	flag.StringVar(&f.only, "only", "", "scenarios, with commas; all unless given")
+	flag.StringVar(&f.routers, "routers", "", "routers, with commas: firelane, fluent-bit, fluent-bit-50, fluent-bit-fs; all that there are unless given")
+	flag.IntVar(&f.records, "records", 300_000, "records of a scenario")
+	flag.IntVar(&f.runs, "runs", 1, "runs of each scenario; the table shows the median and the range")
+	flag.BoolVar(&f.cost, "cost", false, "the scenarios that measure cost, instead of those with faults")
+	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	root, err := os.MkdirTemp("", "faultbench")
+	if err != nil {
+		return err
+	}
+	if f.keep {
+		fmt.Println("folders:", root)
+	} else {
+		defer os.RemoveAll(root)
+	}
+	routers, err := f.pick()
+	if err != nil {
+		return err
+	}
+	rows := scenarios(f.records)
+	if f.cost {
+		rows = costs(f.records)
+	}
+	return f.table(ctx, root, routers, rows)
+}
+
+// pick finds the routers that take part.
+func (f *flags) pick() ([]router, error) {
+	own, err := filepath.Abs(f.firelane)
+	if err != nil {
+		return nil, err
+	}
+	all := []router{{name: "firelane", binary: own, queue: true}}
+	if other, err := exec.LookPath("fluent-bit"); err == nil {
+		// Retry_Limit is 1 unless written; without Suppress_Type_Name an OpenSearch of today takes nothing from it.
+		output := map[string]string{"Suppress_Type_Name": "On", "Retry_Limit": "50"}
+		all = append(all,
+			router{name: "fluent-bit", binary: other, output: output, input: map[string]string{"Mem_Buf_Limit": "100MB"}},
+			router{name: "fluent-bit-50", binary: other, output: output, input: map[string]string{"Mem_Buf_Limit": "25MB"}},
+			router{name: "fluent-bit-fs", binary: other, output: output, input: map[string]string{"storage.type": "filesystem"}, queue: true},
+		)
+	} else {
+		fmt.Println("no fluent-bit on PATH: nothing to compare with")
+	}
+	if f.routers == "" {
+		return all, nil
+	}
+	wanted := strings.Split(f.routers, ",")
+	return slices.DeleteFunc(all, func(r router) bool { return !slices.Contains(wanted, r.name) }), nil
+}
+
+// table runs every scenario on every router, in turns, and prints a row for each.
+func (f *flags) table(ctx context.Context, root string, routers []router, rows []scenario) error {
+	fmt.Printf("| scenario | router | sent | delivered | lost | duplicated | items sent | records/s | p50 | p99 | CPU s/M | peak MiB | socket bound |\n")
+	fmt.Printf("|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	failed := false
+	for _, s := range rows {
+		if f.only != "" && !slices.Contains(strings.Split(f.only, ","), s.name) {
+			continue
+		}
+		results := make([][]result, len(routers))
+		for n := range f.runs {
+			for i, rt := range routers {
+				dir := filepath.Join(root, fmt.Sprintf("%s-%s-%d", s.name, rt.name, n))
+				res := execute(ctx, rt, s, dir)
+				results[i] = append(results[i], res)
+				failed = failed || rt.name == "firelane" && !res.clean(s)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+			}
+		}
+		for _, rs := range results {
+			printRow(rs)
+		}
+	}
+	if failed {
+		return fmt.Errorf("firelane lost or doubled records, or failed")
+	}
+	return nil
+}
+
+// clean says whether the promise was kept.
+func (r *result) clean(s scenario) bool {
+	return r.err == nil && (r.lost == 0 || s.name == "kill") && r.duplicates == 0
+}
+
+func printRow(rs []result) {
+	r := rs[0]
+	rate := func(r result) float64 { return float64(r.documents) / r.took.Seconds() }
+	cpu := func(r result) float64 { return r.cpu.Seconds() * 1e6 / float64(max(r.sent, 1)) }
+	peak := func(r result) float64 { return float64(r.peak) / (1 << 20) }
+	ms := func(get func(result) time.Duration) func(result) float64 {
+		return func(r result) float64 { return float64(get(r).Microseconds()) / 1000 }
+	}
+	sum := func(get func(result) int) (n int) {
+		for _, r := range rs {
+			n += get(r)
+		}
+		return n
+	}
+	fmt.Printf("| %s | %s | %d | %d | %d | %d | %d | %s | %s ms | %s ms | %s | %s | %s ms |\n", r.scenario, r.router,
+		sum(func(r result) int { return r.sent }), sum(func(r result) int { return r.documents }),
+		sum(func(r result) int { return r.lost }), sum(func(r result) int { return r.duplicates }), sum(func(r result) int { return r.items }),
+		spread(rs, "%.0f", rate), spread(rs, "%.0f", ms(func(r result) time.Duration { return r.p50 })),
+		spread(rs, "%.0f", ms(func(r result) time.Duration { return r.p99 })), spread(rs, "%.2f", cpu), spread(rs, "%.1f", peak),
+		spread(rs, "%.1f", ms(func(r result) time.Duration { return r.bound })))
+	for _, r := range rs {
+		if r.err != nil {
+			fmt.Printf("  %s, %s: %v\n", r.scenario, r.router, r.err)
+		}
+	}
+}
+
+// spread writes the median, and the range where there are several runs.
+func spread(rs []result, format string, get func(result) float64) string {
+	values := make([]float64, len(rs))
+	for i, r := range rs {
+		values[i] = get(r)
+	}
+	slices.Sort(values)
+	n := len(values)
+	median := fmt.Sprintf(format, (values[(n-1)/2]+values[n/2])/2)
+	if n == 1 {
+		return median
+	}
+	return fmt.Sprintf("%s ("+format+"–"+format+")", median, values[0], values[n-1])
+}
