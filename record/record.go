@@ -43,6 +43,8 @@ var (
 	ErrDepth = errors.New("nested too deep")
 	// ErrType says that a value is of another type than the one asked for.
 	ErrType = errors.New("unexpected type")
+	// ErrSyntax says that a text isn't JSON. It comes bare, since most of what is tried isn't.
+	ErrSyntax = errors.New("not JSON")
 	// ErrRange says that a number or a time is out of the range that was asked for.
 	ErrRange = errors.New("out of range")
 )

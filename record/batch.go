@@ -1,0 +1,151 @@
+package record
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+const (
+	pair  = 0x92 // the array header of two elements
+	bin32 = 0xc6
+	// maxGroup is the length in bytes of a group's entries at which another group is begun, well under what bin32 holds.
+	maxGroup = 1 << 30
+	// entryHead is how many bytes of an entry come before its body.
+	entryHead = 1 + eventTimeSize
+)
+
+// Batch builds a batch. The zero value is empty and ready.
+type Batch struct {
+	buf     []byte
+	records int
+	tag     int // where the open group's tag begins
+	entries int // where its entries begin; 0: no group is open
+}
+
+// Add appends one event, to the open group if that has the same tag. A tag that is longer than MaxTag is cut. body must
+// be one map that Check has accepted; it is copied.
+func (b *Batch) Add(tag string, t Time, body []byte) {
+	if len(tag) > MaxTag {
+		tag = tag[:MaxTag]
+	}
+	const bin32Head = 5
+	if b.entries == 0 || string(b.buf[b.tag:b.entries-bin32Head]) != tag ||
+		len(b.buf)-b.entries+entryHead+len(body) > maxGroup {
+		b.buf = appendStrHeader(append(b.buf, pair), len(tag))
+		b.tag = len(b.buf)
+		b.buf = append(append(b.buf, tag...), bin32, 0, 0, 0, 0)
+		b.entries = len(b.buf)
+	}
+	b.buf = AppendTime(append(b.buf, pair), t)
+	b.buf = append(b.buf, body...)
+	binary.BigEndian.PutUint32(b.buf[b.entries-4:], uint32(len(b.buf)-b.entries))
+	b.records++
+}
+
+// Bytes is the batch. It is the builder's own memory, valid until the next Add or Reset.
+func (b *Batch) Bytes() []byte { return b.buf }
+
+// Records is the number of events added.
+func (b *Batch) Records() int { return b.records }
+
+// Len is the batch's length in bytes.
+func (b *Batch) Len() int { return len(b.buf) }
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() { *b = Batch{buf: b.buf[:0]} }
+
+// keptTags is how many tags a BatchReader remembers.
+const keptTags = 8
+
+// BatchReader reads a batch, event by event. The zero value has nothing to read.
+type BatchReader struct {
+	rest    []byte // behind the group at hand
+	entries []byte // what is left of that group
+	tag     string
+	tags    [keptTags]string // tags read before, each in the place that its bytes choose
+	err     error
+}
+
+// ReadBatch begins to read batch, which must not change until the last event is done with.
+func ReadBatch(batch []byte) BatchReader { return BatchReader{rest: batch} }
+
+// Reset begins to read another batch. A reader that is kept so needn't allocate a tag again that it has met before.
+func (r *BatchReader) Reset(batch []byte) {
+	r.rest, r.entries, r.tag, r.err = batch, nil, "", nil
+}
+
+// Next reads the next event into ev and reports whether there was one. ev.Body aliases the batch; ev.Tag is a string of
+// its own, made once for a group.
+func (r *BatchReader) Next(ev *Event) bool {
+	for len(r.entries) == 0 {
+		if len(r.rest) == 0 || r.err != nil {
+			return false
+		}
+		if r.err = r.readGroup(); r.err != nil {
+			return false
+		}
+	}
+	e := r.entries
+	if len(e) <= entryHead || e[0] != pair || e[1] != 0xd7 || e[2] != timeExtType {
+		return r.fail("batch: entry", ErrType)
+	}
+	ev.Time = Time{binary.BigEndian.Uint32(e[3:]), binary.BigEndian.Uint32(e[7:])}
+	body := e[entryHead:]
+	if ev.Time.Nsec >= nsecPerSec {
+		return r.fail("batch: entry's time", ErrRange)
+	}
+	if KindOf(body[0]) != KindMap {
+		return r.fail("batch: entry's body", ErrType)
+	}
+	n, err := Check(body)
+	if err != nil {
+		return r.fail("batch: entry's body", err)
+	}
+	ev.Tag, ev.Body, r.entries = r.tag, body[:n:n], body[n:]
+	return true
+}
+
+// Err says why Next ended before the batch did; nil if it didn't.
+func (r *BatchReader) Err() error { return r.err }
+
+func (r *BatchReader) fail(what string, err error) bool {
+	r.err = fmt.Errorf("%s: %w", what, err)
+	r.entries = nil
+	return false
+}
+
+// readGroup reads the head of the next group.
+func (r *BatchReader) readGroup() error {
+	if r.rest[0] != pair {
+		return fmt.Errorf("batch: group: %w", ErrType)
+	}
+	tag, rest, err := Str(r.rest[1:])
+	if err != nil {
+		return fmt.Errorf("batch: tag: %w", err)
+	}
+	if len(tag) > MaxTag {
+		return fmt.Errorf("batch: tag of %d bytes: %w", len(tag), ErrRange)
+	}
+	if len(rest) == 0 || rest[0] != bin32 {
+		return fmt.Errorf("batch: entries: %w", ErrType)
+	}
+	entries, rest, err := Str(rest)
+	if err != nil {
+		return fmt.Errorf("batch: entries: %w", err)
+	}
+	r.tag, r.entries, r.rest = r.intern(tag), entries, rest
+	return nil
+}
+
+// intern returns tag as a string, the same one as long as no other tag takes its place.
+func (r *BatchReader) intern(tag []byte) string {
+	h := uint32(len(tag))
+	for _, c := range tag[max(0, len(tag)-8):] { // tags differ at their end: the container's id
+		h = h*31 + uint32(c)
+	}
+	kept := &r.tags[h%keptTags]
+	if *kept != string(tag) {
+		*kept = string(tag)
+	}
+	return *kept
+}

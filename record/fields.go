@@ -1,0 +1,72 @@
+package record
+
+// Fields walks over the members of a map. The zero value has none.
+//
+//	for f := record.FieldsOf(body); f.Next(); {
+//		f.Key(), f.Value()
+//	}
+type Fields struct {
+	rest       []byte
+	left       int
+	key, value []byte
+}
+
+// FieldsOf begins a walk over the map at the start of body; of anything else there are no fields.
+func FieldsOf(body []byte) Fields {
+	n, rest, _ := MapHeader(body)
+	return Fields{rest: rest, left: n}
+}
+
+// Next moves on to the next member and reports whether there is one. It stops early where body is malformed.
+func (f *Fields) Next() bool {
+	if f.left <= 0 {
+		return false
+	}
+	f.left--
+	keyEnd, err := walk(f.rest, 0, 1, 0)
+	if err != nil {
+		f.left = 0
+		return false
+	}
+	end, err := walk(f.rest, keyEnd, 1, 0)
+	if err != nil {
+		f.left = 0
+		return false
+	}
+	f.key, f.value, f.rest = f.rest[:keyEnd:keyEnd], f.rest[keyEnd:end:end], f.rest[end:]
+	return true
+}
+
+// Key is the content of a key that is a str or bin, nil for one of another type. (An empty key isn't nil.)
+func (f *Fields) Key() []byte {
+	s, _ := Text(f.key)
+	return s
+}
+
+// RawKey is the key's MessagePack. It aliases the body.
+func (f *Fields) RawKey() []byte { return f.key }
+
+// Value is the value's MessagePack. It aliases the body.
+func (f *Fields) Value() []byte { return f.value }
+
+// Find returns the MessagePack of the member called key (a str or bin) of the map at the start of body. Where several
+// are, it is the last, which is also the one that AppendJSON writes.
+func Find(body []byte, key string) (value []byte, ok bool) {
+	for f := FieldsOf(body); f.Next(); {
+		if k, is := Text(f.key); is && string(k) == key {
+			value, ok = f.value, true
+		}
+	}
+	return value, ok
+}
+
+// Lookup is Find along a path of nested maps. An empty path is the body itself.
+func Lookup(body []byte, path []string) (value []byte, ok bool) {
+	value, ok = body, true
+	for _, key := range path {
+		if value, ok = Find(value, key); !ok {
+			return nil, false
+		}
+	}
+	return value, ok
+}

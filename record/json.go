@@ -1,0 +1,174 @@
+package record
+
+import (
+	"encoding/hex"
+	"math"
+	"strconv"
+)
+
+// AppendJSON appends the value at the start of b as JSON, on one line. It is always valid JSON, whatever b is:
+//
+//   - str and bin are strings, in which bytes that aren't UTF-8 become U+FFFD;
+//   - NaN and the infinities are null, other numbers are written as encoding/json does;
+//   - an EventTime is its time, "2006-01-02T15:04:05.000000000Z";
+//   - another ext is "ext(TYPE):DATA", the type in decimal and the data in hexadecimal;
+//   - a key that isn't a string is its text as above, and a map or array as a key is "msgpack:BYTES" in hexadecimal;
+//   - of several members with the same key, as it is written, the last one stays;
+//   - what is malformed or nested deeper than MaxDepth is null, and ends whatever it is in.
+func AppendJSON(dst, b []byte) []byte {
+	dst, _ = appendValue(dst, b, false, 0)
+	return dst
+}
+
+// AppendText appends the value at the start of b as text: the content of a str or bin, and other values as the JSON
+// that AppendJSON writes, without quotes. Nothing is appended where b is malformed at its start.
+func AppendText(dst, b []byte) []byte {
+	if len(b) == 0 {
+		return dst
+	}
+	switch KindOf(b[0]) {
+	case KindStr, KindBin:
+		s, _, _ := Str(b)
+		return append(dst, s...)
+	case KindMap, KindArray:
+		return AppendJSON(dst, b)
+	}
+	dst, _, _ = appendScalar(dst, b)
+	return dst
+}
+
+// appendValue appends the value at the start of b, which is nested depth deep, and returns what follows: nothing where
+// b is malformed, so that everything around it ends too.
+func appendValue(dst, b []byte, dots bool, depth int) (out, rest []byte) {
+	if len(b) == 0 {
+		return append(dst, "null"...), nil
+	}
+	switch kind := KindOf(b[0]); kind {
+	case KindStr, KindBin:
+		s, rest, err := Str(b)
+		if err != nil {
+			return append(dst, "null"...), nil
+		}
+		return AppendJSONString(dst, s), rest
+	case KindMap, KindArray:
+		return appendContainer(dst, b, kind, dots, depth)
+	default:
+		quoted := kind == KindExt
+		if quoted {
+			dst = append(dst, '"')
+		}
+		out, rest, ok := appendScalar(dst, b)
+		switch {
+		case quoted && ok:
+			out = append(out, '"')
+		case !ok:
+			out = append(dst[:len(dst)-btoi(quoted)], "null"...)
+		}
+		return out, rest
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func appendContainer(dst, b []byte, kind Kind, dots bool, depth int) (out, rest []byte) {
+	if depth >= MaxDepth {
+		rest, _ = Skip(b)
+		return append(dst, "null"...), rest
+	}
+	if kind == KindMap {
+		n, rest, err := MapHeader(b)
+		if err != nil {
+			return append(dst, "null"...), nil
+		}
+		dst, rest = appendMembers(append(dst, '{'), rest, n, nil, dots, depth+1)
+		return append(dst, '}'), rest
+	}
+	n, rest, err := ArrayHeader(b)
+	if err != nil {
+		return append(dst, "null"...), nil
+	}
+	dst = append(dst, '[')
+	for i := 0; i < n && len(rest) > 0; i++ {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst, rest = appendValue(dst, rest, dots, depth+1)
+	}
+	return append(dst, ']'), rest
+}
+
+// appendScalar appends the text of a value that is neither a string nor a container, and returns what follows. Not ok:
+// it is malformed, and dst is as it came.
+func appendScalar(dst, b []byte) (out, rest []byte, ok bool) {
+	switch KindOf(b[0]) {
+	case KindNil:
+		return append(dst, "null"...), b[1:], true
+	case KindBool:
+		return strconv.AppendBool(dst, b[0] == 0xc3), b[1:], true
+	case KindInt:
+		u, negative, rest, err := integer(b)
+		if err != nil {
+			return dst, nil, false
+		}
+		if negative {
+			return strconv.AppendInt(dst, int64(u), 10), rest, true
+		}
+		return strconv.AppendUint(dst, u, 10), rest, true
+	case KindFloat:
+		v, rest, err := Float(b)
+		if err != nil {
+			return dst, nil, false
+		}
+		width := 64
+		if b[0] == 0xca {
+			width = 32
+		}
+		return appendFloat(dst, v, width), rest, true
+	case KindExt:
+		return appendExt(dst, b)
+	}
+	return dst, nil, false
+}
+
+// appendFloat appends v as encoding/json does, which is as ECMAScript does: fixed, unless very large or small.
+func appendFloat(dst []byte, v float64, width int) []byte {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return append(dst, "null"...)
+	}
+	format := byte('f')
+	if a := math.Abs(v); a != 0 {
+		if width == 64 && (a < 1e-6 || a >= 1e21) || width == 32 && (float32(a) < 1e-6 || float32(a) >= 1e21) {
+			format = 'e'
+		}
+	}
+	dst = strconv.AppendFloat(dst, v, format, -1, width)
+	if n := len(dst); format == 'e' && n >= 4 && string(dst[n-4:n-1]) == "e-0" { // e-09 is written e-9
+		dst[n-2] = dst[n-1]
+		dst = dst[:n-1]
+	}
+	return dst
+}
+
+// appendExt appends the text of an ext.
+func appendExt(dst, b []byte) (out, rest []byte, ok bool) {
+	if t, rest, err := readEventTime(b); err == nil {
+		return AppendTimeISO(dst, t, 9), rest, true
+	}
+	end, err := Check(b)
+	if err != nil {
+		return dst, nil, false
+	}
+	head := 1 // the header up to the type
+	if c := b[0]; c <= 0xc9 {
+		head += 1 << lengthBytes[c-0xc0]
+	}
+	dst = append(dst, "ext("...)
+	dst = strconv.AppendInt(dst, int64(int8(b[head])), 10)
+	dst = append(dst, "):"...)
+	return hex.AppendEncode(dst, b[head+1:end]), b[end:], true
+}

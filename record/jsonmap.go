@@ -1,0 +1,261 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"hash/maphash"
+	"math/bits"
+	"strings"
+	"sync"
+)
+
+// JSONOptions change what AppendJSONMembers writes. The zero value and nil change nothing.
+type JSONOptions struct {
+	// ReplaceDots writes _ for every dot in a key, at every level.
+	ReplaceDots bool
+	// Omit are keys of the outermost map that are left out, as they would be written (after ReplaceDots).
+	Omit []string
+}
+
+// AppendJSONMembers appends the members of the map at the start of body as JSON, with commas between them and neither
+// braces around nor a comma before them. Nothing is appended where there are none. Values are written, and members with
+// the same key are told, as in AppendJSON.
+func AppendJSONMembers(dst, body []byte, opt *JSONOptions) []byte {
+	n, rest, err := MapHeader(body)
+	if err != nil {
+		return dst
+	}
+	if opt == nil {
+		opt = &JSONOptions{}
+	}
+	dst, _ = appendMembers(dst, rest, n, opt.Omit, opt.ReplaceDots, 1)
+	return dst
+}
+
+// A member is one that has been written, with a comma behind it: up to where the next one begins.
+type member struct {
+	start int    // where it begins in the output
+	key   uint32 // length of the key as written, from the quote to the colon; 0: another one has taken its place
+	hash  uint32
+}
+
+// fewMembers is how many members a map may have to be looked through one by one for the same key.
+const fewMembers = 16
+
+// appendMembers appends n members, from b on, of a map whose values are nested depth deep.
+func appendMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (out, rest []byte) {
+	if n > fewMembers {
+		return appendManyMembers(dst, b, n, omit, dots, depth)
+	}
+	var seen [fewMembers]member
+	count, same := 0, false
+	base := len(dst)
+	for ; n > 0 && len(b) > 0; n-- {
+		start := len(dst)
+		if dst, b = appendKey(dst, b, dots); len(dst) == start {
+			break
+		}
+		key := dst[start:]
+		if omits(omit, key) {
+			dst = dst[:start]
+			b, _ = Skip(b)
+			continue
+		}
+		m := member{start, uint32(len(key)), keyHash(key)}
+		for i := range seen[:count] {
+			if s := &seen[i]; s.hash == m.hash && s.key == m.key && bytes.Equal(dst[s.start:s.start+int(s.key)], key) {
+				s.key, same = 0, true
+			}
+		}
+		seen[count] = m
+		count++
+		dst, b = appendValue(dst, b, dots, depth)
+		dst = append(dst, ',')
+	}
+	if same {
+		dst = dropReplaced(dst, seen[:count])
+	}
+	if len(dst) > base {
+		dst = dst[:len(dst)-1] // the last comma
+	}
+	return dst, b
+}
+
+// dropReplaced closes the gaps that members leave whose place another one has taken.
+func dropReplaced(dst []byte, members []member) []byte {
+	end := members[0].start
+	for i, m := range members {
+		next := len(dst)
+		if i+1 < len(members) {
+			next = members[i+1].start
+		}
+		if m.key > 0 {
+			end += copy(dst[end:], dst[m.start:next])
+		}
+	}
+	return dst[:end]
+}
+
+// omits reports whether key, as written, is among the keys to leave out.
+func omits(omit []string, key []byte) bool {
+	if len(omit) == 0 {
+		return false
+	}
+	text := key[1 : len(key)-2] // without the quotes and the colon
+	for _, o := range omit {
+		switch {
+		case string(text) == o:
+			if strings.IndexByte(o, '\\') < 0 { // else the escape of another key looks like o
+				return true
+			}
+		case len(o) > 0 && len(text) > len(o) && (text[0] == o[0] || text[0] == '\\' || text[0] == replaced[0]):
+			var buf [64]byte
+			if string(text) == string(appendEscaped(buf[:0], []byte(o))) { // escaping makes longer
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// appendKey appends the key at the start of b as a JSON string and a colon, and returns what follows. Nothing is appended
+// where b is malformed.
+func appendKey(dst, b []byte, dots bool) (out, rest []byte) {
+	start := len(dst)
+	dst = append(dst, '"')
+	switch kind := KindOf(b[0]); kind {
+	case KindStr, KindBin:
+		s, rest, err := Str(b)
+		if err != nil {
+			return dst[:start], nil
+		}
+		dst, b = appendEscaped(dst, s), rest
+	case KindMap, KindArray:
+		n, err := Check(b)
+		if err != nil {
+			return dst[:start], nil
+		}
+		dst, b = hex.AppendEncode(append(dst, "msgpack:"...), b[:n]), b[n:]
+	default:
+		var ok bool
+		if dst, b, ok = appendScalar(dst, b); !ok {
+			return dst[:start], nil
+		}
+	}
+	if dots {
+		for i, c := range dst[start:] {
+			if c == '.' {
+				dst[start+i] = '_'
+			}
+		}
+	}
+	return append(dst, '"', ':'), b
+}
+
+// keyHash is a hash of a key as written that is cheap and good enough for a few: its last and first eight bytes.
+func keyHash(key []byte) uint32 {
+	var w uint64
+	if len(key) >= 8 {
+		w = binary.LittleEndian.Uint64(key[len(key)-8:])
+		w ^= bits.RotateLeft64(binary.LittleEndian.Uint64(key), 23)
+	} else {
+		for _, c := range key {
+			w = w<<8 | uint64(c)
+		}
+	}
+	return uint32(w * 0x9e3779b97f4a7c15 >> 32)
+}
+
+// A memberIndex finds members of a large map by their key.
+type memberIndex struct {
+	members []member
+	table   []uint32 // open addressing by hash; the place in members, plus one
+}
+
+// maxKeptMembers is how many members an index may have had to be kept for the next large map.
+const maxKeptMembers = 1024
+
+// indexes are idle memberIndexes, kept so that maps with more than fewMembers cost no allocation either.
+var indexes = sync.Pool{New: func() any { return new(memberIndex) }}
+
+// hashSeed keeps anyone from choosing keys that collide.
+var hashSeed = maphash.MakeSeed()
+
+// appendManyMembers is appendMembers for a map that may be large.
+func appendManyMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (out, rest []byte) {
+	x := indexes.Get().(*memberIndex)
+	same := false
+	base := len(dst)
+	for ; n > 0 && len(b) > 0; n-- {
+		start := len(dst)
+		if dst, b = appendKey(dst, b, dots); len(dst) == start {
+			break
+		}
+		if omits(omit, dst[start:]) {
+			dst = dst[:start]
+			b, _ = Skip(b)
+			continue
+		}
+		if x.add(dst, start) {
+			same = true
+		}
+		dst, b = appendValue(dst, b, dots, depth)
+		dst = append(dst, ',')
+	}
+	if same {
+		dst = dropReplaced(dst, x.members)
+	}
+	if len(dst) > base {
+		dst = dst[:len(dst)-1] // the last comma
+	}
+	x.release()
+	return dst, b
+}
+
+// add adds the member whose key is dst[start:], and reports whether it takes the place of an earlier one.
+func (x *memberIndex) add(dst []byte, start int) (same bool) {
+	if (len(x.members)+1)*2 > len(x.table) {
+		x.grow()
+	}
+	key := dst[start:]
+	m := member{start, uint32(len(key)), uint32(maphash.Bytes(hashSeed, key))}
+	mask := uint32(len(x.table) - 1)
+	i := m.hash & mask
+	for ; x.table[i] != 0; i = (i + 1) & mask {
+		s := &x.members[x.table[i]-1]
+		if s.hash == m.hash && s.key == m.key && bytes.Equal(dst[s.start:s.start+int(s.key)], key) {
+			s.key, same = 0, true
+			break
+		}
+	}
+	x.members = append(x.members, m)
+	x.table[i] = uint32(len(x.members))
+	return same
+}
+
+// grow doubles the table.
+func (x *memberIndex) grow() {
+	x.table = make([]uint32, max(8*fewMembers, 2*len(x.table)))
+	mask := uint32(len(x.table) - 1)
+	for n, m := range x.members {
+		if m.key == 0 {
+			continue
+		}
+		i := m.hash & mask
+		for x.table[i] != 0 {
+			i = (i + 1) & mask
+		}
+		x.table[i] = uint32(n + 1)
+	}
+}
+
+// release gives the index back for the next map.
+func (x *memberIndex) release() {
+	if len(x.members) > maxKeptMembers {
+		return
+	}
+	x.members = x.members[:0]
+	clear(x.table)
+	indexes.Put(x)
+}
