@@ -1,14 +1,13 @@
-// Package buffer is a durable FIFO of batches, one queue for each output. It doesn't know what is in a batch: a batch is
-// bytes and a number of records.
 package buffer
 
 import (
 	"context"
 	"errors"
+	"hash/crc32"
+	"io"
 	"sync"
 	"time"
 
-	"github.com/firelane/firelane/record"
 	"github.com/rs/zerolog"
 )
 
@@ -17,32 +16,12 @@ var (
 	ErrClosed = errors.New("the queue is closed")
 	// ErrTooLarge is returned by Append for a batch that can never be taken: over MaxBatch, or over the limit of a
 	// queue that drops its oldest.
-	ErrTooLarge = errors.New("the batch is larger than the queue's limit")
+	ErrTooLarge = errors.New("the batch is larger than the queue may be")
 	// ErrLocked is returned by Open when another process has the queue's folder.
-	ErrLocked = errors.New("in use by another router")
+	ErrLocked = errors.New("another router uses this folder")
+
+	errEmpty = errors.New("a batch without records")
 )
-
-// MaxBatch is the largest batch that Append takes, in bytes.
-const MaxBatch = 64 << 20
-
-// A Policy says what Append does when the queue is full.
-type Policy int
-
-const (
-	Block      Policy = iota // Append waits for room: back-pressure
-	DropOldest               // the oldest segment goes, counted as dropped: for a limit that the user has set
-)
-
-// Options says where a queue lives and how large it may become. The zero value is a queue in memory.
-type Options struct {
-	Dir         string         // the folder that holds all queues; this one is Dir/Name. Empty: in memory
-	Name        string         // the output's name
-	Limit       int64          // bytes; 0: a default, see DefaultLimit and MemoryLimit
-	Full        Policy         // what happens at the limit
-	SegmentSize int64          // bytes; 0: a default that suits the limit
-	Sync        bool           // every Append is on the disk before it returns (storage.sync full)
-	Log         zerolog.Logger // for what an operator should know
-}
 
 // A Chunk is a run of batches, taken from the queue to be delivered. Its memory is the queue's; it is valid until
 // Commit or Release.
@@ -54,11 +33,23 @@ type Chunk struct {
 	First   uint64 // position of the first record, the others follow without a gap
 	Records int
 	Batches [][]byte // the batches as they were appended, in order
-	// Appended is when the oldest batch was appended, as far as this process knows (the zero time after a restart).
+	// Appended is when the oldest batch was appended, as far as this process knows (the zero time after a restart), or
+	// a little before.
 	Appended time.Time
 
-	bytes int64
+	seg      *segment
+	from, to place
+	state    chunkState
+	mem      *chunkMemory
 }
+
+type chunkState uint8
+
+const (
+	inFlight chunkState = iota
+	committed
+	released
+)
 
 // Stats is what the queue holds now and has done since it was opened. At every moment
 // Recovered + Appended = Committed + DroppedRecords + Records.
@@ -66,159 +57,221 @@ type Stats struct {
 	Records, Bytes               int64 // appended and not committed; bytes with frame headers
 	DroppedRecords, DroppedBytes int64 // given up for room (total limit), or lost in a damaged segment
 	Appended, Committed          int64 // records
-	Recovered                    int64 // records found at Open
+	Recovered                    int64 // records found at Open, those found missing among them
 	Waiting                      int   // callers of Append that wait for room
+	Waits                        int64 // how often one had to
+	Damaged                      int64 // segments found damaged
+	DiskErrors                   int64 // writes and reads that failed
+	Limit                        int64 // bytes
 	Durable                      bool  // on disk (false: in memory)
 }
 
-// Queue is a FIFO of batches. Append is safe for concurrent use, and so are Next, Commit and Release.
+// Queue is a FIFO of batches. Append is safe for concurrent use, and so are Next, Commit and Release. It has no
+// goroutine of its own.
 type Queue struct {
+	fs      FS
+	lock    io.Closer // of the folder; nil in memory
+	log     zerolog.Logger
+	id      [10]byte
+	full    Policy
+	segSize int64
+	sync    bool
+
+	// reader is held by the one call of Next that reads or waits for something to read.
+	reader chan struct{}
+	closed chan struct{} // closed by Close
+	wake   chan struct{} // to the call of Next that is parked
+	pool   sync.Pool     // of *chunkMemory
+
 	mu       sync.Mutex
-	changed  chan struct{}
-	id       [10]byte
-	next     uint64
-	limit    int64
-	items    []item
-	unread   int64
+	segs     []*segment // the oldest first
+	current  int        // index of the segment that is being read
+	active   *segment   // the last of segs while it is being written, or nil
+	number   uint64     // of the segment created last
+	next     uint64     // position of the next record
+	size     int64      // of all segments: what the limit is about
 	stats    Stats
+	frame    []byte // header and batch, for one write
+	header   [frameHeader]byte
+	mark     [markSize]byte
+	waiters  []*waiter // calls of Append that wait for room, first come first served
+	parked   bool      // a call of Next waits
+	want     int64     // and so many bytes will wake it
 	draining bool
-	closed   bool
-}
-
-type item struct {
-	b       []byte
-	records int
-	at      time.Time
-}
-
-// Open opens the queue, and makes it where there is none.
-func Open(o Options) (*Queue, error) {
-	if o.Limit == 0 {
-		o.Limit = 16 << 20
-	}
-	return &Queue{changed: make(chan struct{}), id: record.NewQueueIdentity(), limit: o.Limit}, nil
-}
-
-func (q *Queue) wake() {
-	close(q.changed)
-	q.changed = make(chan struct{})
-}
-
-func (q *Queue) wait(ctx context.Context, d time.Duration) error {
-	ch := q.changed
-	q.mu.Unlock()
-	defer q.mu.Lock()
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ch:
-	case <-t.C:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return nil
+	shut     bool  // Close has closed the files
+	trouble  bool  // the last write failed
+	unsaid   tally // dropped for room, and not logged yet
+	said     [kinds]time.Time
+	notes    []func()    // to be logged without the mutex
+	garbage  []io.Closer // files of removed segments, to be closed without the mutex: it is then that they are freed
 }
 
 // Append appends one batch of records. The batch is copied (written) before it returns: the caller may reuse it. While
 // the queue is full it waits for room until ctx ends. It never appends a part.
 func (q *Queue) Append(ctx context.Context, batch []byte, records int) error {
+	if len(batch) == 0 || records <= 0 {
+		return errEmpty
+	}
+	if len(batch) > MaxBatch || records > MaxBatch {
+		return ErrTooLarge
+	}
+	sum := crc32.Checksum(batch, castagnoli)
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	for q.stats.Bytes > 0 && q.stats.Bytes+int64(len(batch)) > q.limit && !q.closed {
-		q.stats.Waiting++
-		err := q.wait(ctx, time.Hour)
-		q.stats.Waiting--
-		if err != nil {
+	if len(q.waiters) == 0 {
+		if done, err := q.put(batch, records, sum); done || err != nil {
+			q.unlock()
 			return err
 		}
 	}
-	if q.closed {
-		return ErrClosed
-	}
-	q.items = append(q.items, item{append([]byte(nil), batch...), records, time.Now()})
-	q.unread += int64(len(batch))
-	q.stats.Bytes += int64(len(batch))
-	q.stats.Records += int64(records)
-	q.stats.Appended += int64(records)
-	q.wake()
-	return nil
+	return q.appendLater(ctx, batch, records, sum)
 }
 
-// Next takes the next chunk: as many whole batches as fit into maxBytes, at least one. It waits for a first batch until
-// ctx ends, and then for more until maxBytes are there, linger has gone by since the first one was appended, or the
-// queue is being closed or drained. Chunks are given out in order, each once. ErrClosed: no more will come.
+// Next takes the next chunk: as many whole batches as fit into maxBytes (each counts with a frame header of 24 bytes), at
+// least one, from one segment. It waits for a first batch until ctx ends, and then for more until maxBytes are there,
+// linger has gone by since the first one was appended, or no more can come soon: the segment is full, an Append waits
+// for room, the queue is being drained. Chunks are given out in order, each once. ErrClosed: no more will come.
 func (q *Queue) Next(ctx context.Context, maxBytes int, linger time.Duration) (*Chunk, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	select {
+	case q.reader <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-q.closed:
+		return nil, ErrClosed
+	}
+	defer func() { <-q.reader }()
 	for {
-		if q.closed || q.draining && len(q.items) == 0 {
-			return nil, ErrClosed
-		}
-		d := time.Hour
-		if len(q.items) > 0 {
-			d = time.Until(q.items[0].at.Add(linger))
-			if q.draining || q.unread >= int64(maxBytes) || d <= 0 {
-				return q.take(maxBytes), nil
-			}
-		}
-		if err := q.wait(ctx, d); err != nil {
+		if err := q.await(ctx, int64(maxBytes), linger); err != nil {
 			return nil, err
 		}
+		if c := q.take(int64(maxBytes)); c != nil {
+			return c, nil
+		}
 	}
-}
-
-func (q *Queue) take(maxBytes int) *Chunk {
-	c := &Chunk{Queue: q.id, First: q.next, Appended: q.items[0].at}
-	for len(q.items) > 0 && (c.bytes == 0 || c.bytes+int64(len(q.items[0].b)) <= int64(maxBytes)) {
-		it := q.items[0]
-		c.Batches = append(c.Batches, it.b)
-		c.Records += it.records
-		c.bytes += int64(len(it.b))
-		q.items = q.items[1:]
-	}
-	q.next += uint64(c.Records)
-	q.unread -= c.bytes
-	return c
 }
 
 // Commit says that every record of the chunk has reached its end (delivered, dead-lettered). Chunks may be
-// committed in any order; room is made as the oldest are.
+// committed in any order; room is made as whole segments are. A chunk that is committed after Close is counted, and
+// given out again by a later Open.
 func (q *Queue) Commit(c *Chunk) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.stats.Records -= int64(c.Records)
-	q.stats.Bytes -= c.bytes
-	q.stats.Committed += int64(c.Records)
-	q.wake()
+	defer q.unlock()
+	if !q.finish(c, committed) {
+		return
+	}
+	t := c.to.minus(c.from)
+	q.stats.Committed += t.records
+	q.stats.Records -= t.records
+	q.stats.Bytes -= t.bytes
+	q.settle(c.seg)
 }
 
 // Release puts the chunk back without having delivered it: for a stop with work in flight. It will be given out again
 // by a later Open.
-func (q *Queue) Release(c *Chunk) {}
+func (q *Queue) Release(c *Chunk) {
+	q.mu.Lock()
+	defer q.unlock()
+	if !q.finish(c, released) {
+		return
+	}
+	if t := c.to.minus(c.from); c.seg.gone {
+		q.drop(t)
+	} else {
+		c.seg.released.add(t)
+	}
+}
 
-// Drain makes Next return at once what there is, without lingering, and ErrClosed when the queue is empty. Append is
-// still possible.
+// finish ends a chunk's life, once, and takes its memory back.
+func (q *Queue) finish(c *Chunk, state chunkState) bool {
+	if c.state != inFlight {
+		return false
+	}
+	c.state = state
+	c.Batches = nil
+	q.recycle(c.mem)
+	c.mem = nil
+	return true
+}
+
+// Drain makes Next return at once what there is, without lingering, and ErrClosed when nothing is left that could be
+// given out and no Append waits. Append is still possible.
 func (q *Queue) Drain() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.unlock()
 	q.draining = true
-	q.wake()
+	q.unpark()
 }
 
 // Stats is a consistent snapshot.
 func (q *Queue) Stats() Stats {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.stats
+	defer q.unlock()
+	s := q.stats
+	s.Waiting = len(q.waiters)
+	return s
 }
 
 // Close ends every wait and releases files and the lock. What is not committed stays for the next Open.
 func (q *Queue) Close() error {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.closed {
-		q.closed = true
-		q.wake()
+	if q.isClosed() {
+		q.unlock()
+		return nil
 	}
-	return nil
+	close(q.closed)
+	q.unlock()
+
+	q.reader <- struct{}{} // no Next is reading any more
+	q.mu.Lock()
+	q.removeIfEmpty(0)
+	q.seal()
+	for _, s := range q.segs {
+		if s.file != nil {
+			q.garbage = append(q.garbage, s.file)
+			s.file = nil
+		}
+	}
+	q.shut = true
+	q.frame = nil
+	q.sayDropped(tally{}, 0)
+	q.unlock()
+	<-q.reader
+	if q.lock == nil {
+		return nil
+	}
+	return q.lock.Close()
+}
+
+func (q *Queue) isClosed() bool {
+	select {
+	case <-q.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// drop counts what was buffered and never will be delivered.
+func (q *Queue) drop(t tally) {
+	q.stats.Records -= t.records
+	q.stats.Bytes -= t.bytes
+	q.stats.DroppedRecords += t.records
+	q.stats.DroppedBytes += t.bytes
+}
+
+// unlock unlocks the mutex, and then does what may take long.
+func (q *Queue) unlock() {
+	notes, garbage := q.notes, q.garbage
+	q.notes, q.garbage = nil, nil
+	q.mu.Unlock()
+	for _, f := range garbage {
+		f.Close() // nothing is lost with it: the file is removed or complete
+	}
+	for _, say := range notes {
+		say()
+	}
+	if len(garbage) > 0 {
+		q.mu.Lock()
+		q.admit()
+		q.mu.Unlock()
+	}
 }

@@ -1,0 +1,87 @@
+// Package buffer is a durable FIFO of batches, one queue for each output. It doesn't know what is in a batch: a batch is
+// bytes and a number of records.
+//
+// A queue is a folder, <dir>/<name>/, with segments in it. A batch is appended to the newest segment by one write; it is
+// read back, in chunks, from the oldest; a segment whose chunks are all committed is removed at once. The page cache is
+// the memory buffer: a segment that is delivered within seconds never reaches the disk.
+//
+// # Format
+//
+// All numbers are little-endian, all CRCs are CRC-32C.
+//
+// A segment is a file "<number as 16 hex digits>.seg". Numbers ascend and are not used twice in a folder.
+//
+//	  0  header       64 bytes
+//	 64  mark         40 bytes, rewritten in place, then 24 of zeros
+//	128  header again 64 bytes, the same: a flipped bit in one of the two loses nothing
+//	192  frames
+//
+// Header:
+//
+//	 0  8  "FIRELANE"
+//	 8  4  version, 1
+//	12 10  identity under which the records were appended
+//	22  2  0
+//	24  8  segment number
+//	32  8  position of the first record
+//	40 20  0
+//	60  4  CRC of the 60 bytes before
+//
+// Mark, how far the segment is committed, and where it ends:
+//
+//	 0  8  every frame before this offset is committed
+//	 8  8  the position that begins there
+//	16  8  offset where the last frame ends; 0 while the segment is being written
+//	24  8  the position after its last record
+//	32  4  1 if the segment is known to be damaged, else 0
+//	36  4  CRC of the 36 bytes before, begun with the header's CRC
+//
+// Frame:
+//
+//	 0  4  length of the batch
+//	 4  4  records in it
+//	 8  8  position of its first record
+//	16  4  CRC of the batch
+//	20  4  CRC of the 20 bytes before, begun with the header's CRC, so that no other segment's frame is taken for one
+//	24     the batch
+//
+// # Identity and position
+//
+// A record's id is the identity in its segment's header and its position. Each Open draws a new identity for what is
+// appended from then on; what it finds keeps the one it was born with. So a position can't repeat under one identity,
+// whatever happens to the files: not after a loss of power that took records which were already delivered, not when
+// files vanish, not when a folder is copied or restored. Positions go on from where the folder ends, so that a gap
+// between two segments is exactly what is missing. No clock is read for any of this, and none is stored.
+//
+// # What is promised
+//
+//	kill -9, out of memory, a panic    Every batch whose Append returned is there, once, whole. A batch that was being
+//	                                   written is there or not. What was in flight is given out again under the same
+//	                                   ids, and at most that.
+//	loss of power, a kernel crash      What the kernel had not written yet (30 s by its defaults) may be gone, since no
+//	                                   fsync is made. With Sync nothing is, whose Append returned. Marks are never
+//	                                   synced: delivered records may be given out again, under the same ids.
+//	a torn tail                        The frame that was being written when the process ended is cut off and reported.
+//	a damaged frame                    That frame's records are counted as dropped, the segment's others are delivered,
+//	                                   and then the file is set aside as *.seg.damaged. Nothing is ever wiped.
+//	a damaged mark                     The segment is given out from its beginning, under the same ids.
+//	a damaged header                   The copy is used. If both are damaged the file is set aside.
+//	a segment cut short                The frames before the cut are delivered; the rest is dropped, the file set aside.
+//	a read error (EIO)                 The rest of the segment is dropped, the file is set aside, the queue goes on.
+//	a file missing in the middle       Reported; its records are counted as dropped. The first and the last can't be
+//	                                   told from delivered ones.
+//	a full disk, a short write         As a full queue: Append waits (it tries again every second and at every commit)
+//	                                   or the oldest goes. A batch is appended whole or not at all.
+//	a clock that jumps                 Nothing: only durations are measured, by the monotonic clock.
+//	two routers in one folder          The second gets an error that names the folder (flock).
+//
+// Records of a damaged file are counted where they are known: from the frame's own header, or from the positions around
+// it. What follows an unreadable header at the very end of the queue is not known, and said to be so.
+//
+// # Full
+//
+// The limit counts the segments' sizes. With Block, Append waits, first come first served, and an empty queue takes any
+// batch. With DropOldest the oldest segment is removed, whether it is being delivered or not; chunks of it that are out
+// live on in memory and are committed as usual, or count as dropped when they are released. Append then never waits,
+// save for a disk that is full with other things.
+package buffer

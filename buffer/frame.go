@@ -1,0 +1,143 @@
+package buffer
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+)
+
+const frameHeader = 24
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// A frame is the header of one batch in a segment.
+type frame struct {
+	length  uint32
+	records uint32
+	pos     uint64 // of the first record
+	sum     uint32 // of the batch
+}
+
+// put writes the header into b. The seed is the segment's.
+func (h frame) put(b []byte, seed uint32) {
+	le := binary.LittleEndian
+	le.PutUint32(b, h.length)
+	le.PutUint32(b[4:], h.records)
+	le.PutUint64(b[8:], h.pos)
+	le.PutUint32(b[16:], h.sum)
+	le.PutUint32(b[20:], crc32.Update(seed, castagnoli, b[:20]))
+}
+
+// parseFrame reads a header, false if its CRC doesn't fit the segment. b has at least frameHeader bytes.
+func parseFrame(b []byte, seed uint32) (h frame, ok bool) {
+	le := binary.LittleEndian
+	h = frame{le.Uint32(b), le.Uint32(b[4:]), le.Uint64(b[8:]), le.Uint32(b[16:])}
+	return h, crc32.Update(seed, castagnoli, b[:20]) == le.Uint32(b[20:])
+}
+
+// size is the frame's whole length in the file.
+func (h frame) size() int64 { return frameHeader + int64(h.length) }
+
+// A walker goes through the frames of a segment on disk, with a small window in memory: to find out where a segment
+// ends, and where it goes on after damage.
+type walker struct {
+	f    io.ReaderAt
+	seed uint32
+	size int64 // of the file
+	buf  []byte
+	off  int64 // of buf in the file
+}
+
+const walkerWindow = 256 << 10
+
+func newWalker(f io.ReaderAt, seed uint32, size int64) *walker {
+	return &walker{f: f, seed: seed, size: size, buf: make([]byte, 0, min(walkerWindow, max(size, frameHeader)))}
+}
+
+// bytes are the n bytes at off, valid until the next call; fewer where the file ends or can't be read. n is at most
+// the window.
+func (w *walker) bytes(off, n int64) []byte {
+	n = min(n, w.size-off)
+	if n <= 0 {
+		return nil
+	}
+	if off < w.off || off+n > w.off+int64(len(w.buf)) {
+		k, _ := w.f.ReadAt(w.buf[:min(int64(cap(w.buf)), w.size-off)], off)
+		w.off, w.buf = off, w.buf[:k]
+	}
+	from := off - w.off
+	return w.buf[from:min(from+n, int64(len(w.buf)))]
+}
+
+// header is the frame header at off, false where there is none or not all of the frame.
+func (w *walker) header(off int64) (h frame, ok bool) {
+	b := w.bytes(off, frameHeader)
+	if len(b) < frameHeader {
+		return h, false
+	}
+	h, ok = parseFrame(b, w.seed)
+	return h, ok && off+h.size() <= w.size
+}
+
+// intact says whether the batch of the frame at off has its CRC.
+func (w *walker) intact(off int64, h frame) bool {
+	sum := uint32(0)
+	for at, end := off+frameHeader, off+h.size(); at < end; {
+		b := w.bytes(at, min(end-at, int64(cap(w.buf))))
+		if len(b) == 0 {
+			return false
+		}
+		sum = crc32.Update(sum, castagnoli, b)
+		at += int64(len(b))
+	}
+	return sum == h.sum
+}
+
+// find looks for an intact frame at off or later, whose position is pos or later.
+func (w *walker) find(off int64, pos uint64) (at int64, h frame, ok bool) {
+	for ; off+frameHeader <= w.size; off++ {
+		b := w.bytes(off, frameHeader)
+		if len(b) < frameHeader {
+			return 0, h, false
+		}
+		// Cheap first: nearly every offset falls here.
+		length, p := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint64(b[8:])
+		if int64(length) > w.size-off-frameHeader || p-pos > 1<<40 {
+			continue
+		}
+		if h, ok = parseFrame(b, w.seed); ok && w.intact(off, h) {
+			return off, h, true
+		}
+	}
+	return 0, h, false
+}
+
+// walk goes from off, where position pos is expected, to the end of the last intact frame.
+func (w *walker) walk(off int64, pos uint64) (int64, uint64) {
+	for {
+		h, ok := w.header(off)
+		if !ok || h.pos != pos {
+			at, next, found := w.find(off, pos)
+			if !found {
+				return off, pos
+			}
+			off, h = at, next
+		}
+		// A header with its CRC says what is lost with a damaged batch: that is found out when it is read.
+		off, pos = off+h.size(), h.pos+uint64(h.records)
+	}
+}
+
+// torn says whether what follows the last frame at off can be the beginning of a frame that was never finished. Large
+// batches are written before their header: a hole stands there until they are whole.
+func (w *walker) torn(off int64) bool {
+	b := w.bytes(off, frameHeader)
+	if len(b) < frameHeader {
+		return off+int64(len(b)) == w.size
+	}
+	if [frameHeader]byte(b) == [frameHeader]byte{} {
+		return true
+	}
+	h, ok := parseFrame(b, w.seed)
+	return ok && off+h.size() > w.size
+}

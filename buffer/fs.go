@@ -1,0 +1,128 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// FS is one queue's folder. The queue calls it from many goroutines at once, but writes to a file from one at a time.
+type FS interface {
+	// List returns the names of all files.
+	List() ([]string, error)
+	// Open opens a file for reading and writing; with create, a new one.
+	Open(name string, create bool) (File, error)
+	// Rename gives a file another name.
+	Rename(from, to string) error
+	// Remove removes a file, which may be open: it can still be read through its handle.
+	Remove(name string) error
+	// Free is the number of bytes that could still be written.
+	Free() (int64, error)
+}
+
+// File is one open segment.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
+	Size() (int64, error)
+	Sync() error
+}
+
+// lockName is the file in a queue's folder that the router which uses it holds a lock on.
+const lockName = "lock"
+
+// disk is a folder on disk, locked.
+type disk struct {
+	dir  string
+	lock *os.File
+	sync bool // a new file's entry is on the disk before it is used
+}
+
+// openDisk makes the folder where it is missing, and locks it.
+func openDisk(dir string, sync bool) (*disk, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil {
+		lock.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return &disk{dir: dir, lock: lock, sync: sync}, nil
+}
+
+func (d *disk) List() ([]string, error) {
+	f, err := os.Open(d.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+func (d *disk) Open(name string, create bool) (File, error) {
+	flag := os.O_RDWR
+	if create {
+		flag |= os.O_CREATE | os.O_EXCL
+	}
+	f, err := os.OpenFile(filepath.Join(d.dir, name), flag, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if create && d.sync {
+		if err := syncDir(d.dir); err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			return nil, err
+		}
+	}
+	return diskFile{f}, nil
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+func (d *disk) Rename(from, to string) error {
+	return os.Rename(filepath.Join(d.dir, from), filepath.Join(d.dir, to))
+}
+
+func (d *disk) Remove(name string) error { return os.Remove(filepath.Join(d.dir, name)) }
+
+func (d *disk) Free() (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(d.dir, &st); err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", d.dir, err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}
+
+// Close unlocks the folder. The lock file stays: removing it would let two routers lock two files of one name.
+func (d *disk) Close() error { return d.lock.Close() }
+
+type diskFile struct{ *os.File }
+
+func (f diskFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}

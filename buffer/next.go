@@ -1,0 +1,245 @@
+package buffer
+
+import (
+	"context"
+	"hash/crc32"
+	"math/bits"
+	"time"
+)
+
+const (
+	minChunkMemory = 64 << 10
+	// maxChunkMemory is the largest chunk whose memory is kept for the next one.
+	maxChunkMemory = 8 << 20
+)
+
+// chunkMemory is what a chunk's batches are read into.
+type chunkMemory struct {
+	buf     []byte
+	batches [][]byte
+}
+
+// memory is room for n bytes.
+func (q *Queue) memory(n int64) *chunkMemory {
+	m, _ := q.pool.Get().(*chunkMemory)
+	if m == nil {
+		m = new(chunkMemory)
+	}
+	if int64(cap(m.buf)) < n {
+		m.buf = make([]byte, max(minChunkMemory, 1<<bits.Len64(uint64(n-1))))
+	}
+	m.buf = m.buf[:n]
+	return m
+}
+
+func (q *Queue) recycle(m *chunkMemory) {
+	if cap(m.buf) > maxChunkMemory {
+		return
+	}
+	clear(m.batches)
+	m.batches = m.batches[:0]
+	q.pool.Put(m)
+}
+
+// await waits until there is something that Next may take. The caller holds the reader.
+func (q *Queue) await(ctx context.Context, maxBytes int64, linger time.Duration) error {
+	q.mu.Lock()
+	defer q.unlock()
+	for {
+		if q.isClosed() {
+			return ErrClosed
+		}
+		var timer *time.Timer
+		var late <-chan time.Time
+		s := q.reading()
+		switch {
+		case s == nil && q.draining && len(q.waiters) == 0:
+			return ErrClosed
+		case s == nil:
+			q.want = 1
+		case q.ripe(maxBytes):
+			return nil
+		default:
+			d := time.Until(s.appended(s.read.off).Add(linger))
+			if d <= 0 {
+				return nil
+			}
+			q.want = maxBytes
+			timer = time.NewTimer(d)
+			late = timer.C
+		}
+		q.parked = true
+		q.unlock()
+		var err error
+		select {
+		case <-q.wake:
+		case <-late:
+		case <-q.closed:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		if timer != nil {
+			timer.Stop()
+		}
+		q.mu.Lock()
+		q.parked = false
+		select { // a wake-up that came too late to be one
+		case <-q.wake:
+		default:
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ripe says that there are so many bytes to be read, or that waiting for them is in vain.
+func (q *Queue) ripe(want int64) bool {
+	s := q.reading()
+	return s != nil && (s.sealed || s.end.off-s.read.off >= want || q.draining || len(q.waiters) > 0)
+}
+
+// unpark lets a waiting call of Next look again.
+func (q *Queue) unpark() {
+	if !q.parked {
+		return
+	}
+	q.parked = false
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// reading is the segment that has the next batch, or nil.
+func (q *Queue) reading() *segment {
+	for ; q.current < len(q.segs); q.current++ {
+		s := q.segs[q.current]
+		if s.read.off < s.end.off {
+			return s
+		}
+		if s == q.active {
+			return nil
+		}
+	}
+	return nil
+}
+
+// take reads a chunk; nil if there is none where one was expected, and Next has to look again. The caller holds the
+// reader.
+func (q *Queue) take(maxBytes int64) *Chunk {
+	q.mu.Lock()
+	s := q.reading()
+	if s == nil {
+		q.unlock()
+		return nil
+	}
+	if s.file == nil {
+		f, err := q.fs.Open(s.name(), false)
+		if err != nil {
+			q.lose(s, err)
+			q.unlock()
+			return nil
+		}
+		s.file = f
+	}
+	// From here to the end of the function the file is open and what is read below end doesn't change.
+	s.busy = true
+	r := run{seg: s, file: s.file, from: s.read, end: s.end}
+	at := s.appended(s.read.off)
+	q.unlock()
+
+	m := q.memory(min(r.end.off-r.from.off, max(maxBytes, frameHeader)))
+	m = q.fill(&r, m)
+
+	q.mu.Lock()
+	defer q.unlock()
+	s.busy = false
+	if s.gone {
+		q.closeFile(s)
+		q.recycle(m)
+		return nil
+	}
+	if r.damage != "" {
+		q.skip(&r)
+		q.recycle(m)
+		return nil
+	}
+	c := &Chunk{Queue: s.id, First: r.from.pos, Records: int(r.to.pos - r.from.pos), Batches: m.batches, Appended: at,
+		seg: s, from: r.from, to: r.to, mem: m}
+	s.read = c.to
+	s.out = append(s.out, c)
+	return c
+}
+
+// A run is what take reads: whole frames from one place to another, or else damage.
+type run struct {
+	seg      *segment
+	file     File
+	from, to place
+	end      place // of the segment when it was looked at
+	damage   string
+	err      error
+}
+
+// fill reads whole frames into the memory, or a larger one if the first frame needs it.
+func (q *Queue) fill(r *run, m *chunkMemory) *chunkMemory {
+	for {
+		n, err := r.file.ReadAt(m.buf, r.from.off)
+		need := r.parse(m, m.buf[:n])
+		switch {
+		case len(m.batches) > 0 || r.damage != "":
+			return m
+		case n < len(m.buf) || need <= int64(len(m.buf)):
+			r.damage, r.err = "can't be read", err // the file is shorter than it was, or EIO
+			r.to = r.end
+			return m
+		}
+		q.recycle(m)
+		m = q.memory(need)
+	}
+}
+
+// parse finds the whole frames in b. If the first one isn't whole, it returns how many bytes it needs. Damage is only
+// told when nothing comes before it; to is then where the next frame is.
+func (r *run) parse(m *chunkMemory, b []byte) (need int64) {
+	r.to = r.from
+	for len(b) >= frameHeader {
+		h, ok := parseFrame(b, r.seg.seed)
+		size := h.size()
+		if !ok || h.pos != r.to.pos || size > r.end.off-r.to.off {
+			if len(m.batches) == 0 {
+				r.damage = "has a damaged frame header"
+				r.search()
+			}
+			return 0
+		}
+		if size > int64(len(b)) {
+			return size
+		}
+		next := place{r.to.off + size, h.pos + uint64(h.records)}
+		batch := b[frameHeader:size:size]
+		if crc32.Checksum(batch, castagnoli) != h.sum {
+			if len(m.batches) == 0 {
+				r.damage = "has a damaged batch"
+				r.to = next
+			}
+			return 0
+		}
+		m.batches = append(m.batches, batch)
+		r.to = next
+		b = b[size:]
+	}
+	return frameHeader
+}
+
+// search sets to to the next intact frame behind the damage, or to the segment's end.
+func (r *run) search() {
+	w := newWalker(r.file, r.seg.seed, r.end.off)
+	off, h, ok := w.find(r.from.off+1, r.from.pos)
+	if !ok {
+		r.to = r.end
+		return
+	}
+	r.to = place{off, h.pos}
+}

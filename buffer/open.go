@@ -1,0 +1,277 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/firelane/firelane/record"
+	"github.com/rs/zerolog"
+)
+
+const (
+	// MaxLimit is the limit of a queue on disk for which none is set, or a quarter of the file system's free space where
+	// that is less.
+	MaxLimit = 1 << 30
+	// MemoryLimit is the limit of a queue in memory for which none is set.
+	MemoryLimit = 16 << 20
+
+	maxSegmentSize = 4 << 20
+	minSegmentSize = 4 << 10
+	// segmentsPerLimit is how many segments a limit is made of at least: room is made by whole segments.
+	segmentsPerLimit = 8
+)
+
+// A Policy says what Append does when the queue is full.
+type Policy int
+
+const (
+	Block      Policy = iota // Append waits for room: back-pressure
+	DropOldest               // the oldest segment goes, counted as dropped: for a limit that the user has set
+)
+
+// Options says where a queue lives and how large it may become. The zero value is a queue in memory.
+type Options struct {
+	Dir         string         // the folder that holds all queues; this one is Dir/Name. Empty: in memory
+	Name        string         // the output's name
+	Limit       int64          // bytes of all segments; 0: MaxLimit or MemoryLimit
+	Full        Policy         // what happens at the limit
+	SegmentSize int64          // bytes; 0: 4 MiB, or less where the limit is small
+	Sync        bool           // every Append is on the disk before it returns (storage.sync full)
+	FS          FS             // the folder's files; nil: the operating system's, or memory
+	Log         zerolog.Logger // for what an operator should know
+}
+
+// Open opens the queue, and makes it where there is none. It fails if the folder can't be written, or is in use
+// (ErrLocked): never for what is in it.
+func Open(o Options) (q *Queue, err error) {
+	q = &Queue{
+		log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync,
+		reader: make(chan struct{}, 1), closed: make(chan struct{}), wake: make(chan struct{}, 1),
+	}
+	q.stats.Durable = o.Dir != ""
+	q.fs = o.FS
+	if o.Dir != "" {
+		folder, err := folder(o.Dir, o.Name)
+		if err != nil {
+			return nil, fmt.Errorf("open the queue: %w", err)
+		}
+		d, err := openDisk(folder, o.Sync)
+		if err != nil {
+			return nil, fmt.Errorf("open the queue: %w", err)
+		}
+		q.lock = d
+		if q.fs == nil {
+			q.fs = d
+		}
+	}
+	if q.fs == nil {
+		q.fs = newMemory()
+	}
+	q.mu.Lock()
+	err = q.recover()
+	if err == nil {
+		err = q.setLimits(o)
+	}
+	q.unlock()
+	if err != nil {
+		if q.lock != nil {
+			q.lock.Close()
+		}
+		return nil, fmt.Errorf("open the queue: %w", err)
+	}
+	return q, nil
+}
+
+// folder is the queue's own, whatever characters an output's name has.
+func folder(dir, name string) (string, error) {
+	escaped := url.PathEscape(name)
+	if escaped == "" || escaped == "." || escaped == ".." {
+		return "", fmt.Errorf("%q can't be the name of a queue", name)
+	}
+	return filepath.Join(dir, escaped), nil
+}
+
+// Names lists the queues in a folder that hold segments, open or not, so that one whose output is gone isn't forgotten.
+// A folder that isn't there holds none.
+func Names(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	var names []string
+	for _, e := range entries {
+		files, _ := os.ReadDir(filepath.Join(dir, e.Name())) // not a folder, or not ours: holds no segments
+		name, notOurs := url.PathUnescape(e.Name())
+		if notOurs == nil && slices.ContainsFunc(files, isSegment) {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+func isSegment(e os.DirEntry) bool {
+	_, aside, ok := segmentNumber(e.Name())
+	return ok && !aside
+}
+
+// setLimits settles what the options left open.
+func (q *Queue) setLimits(o Options) error {
+	limit := o.Limit
+	switch {
+	case limit > 0:
+	case !q.stats.Durable:
+		limit = MemoryLimit
+	default:
+		free, err := q.fs.Free()
+		if err != nil {
+			return err
+		}
+		limit = min(MaxLimit, (free+q.size)/4)
+	}
+	q.stats.Limit = limit
+	q.segSize = o.SegmentSize
+	if q.segSize <= 0 {
+		q.segSize = min(maxSegmentSize, max(minSegmentSize, limit/segmentsPerLimit))
+	}
+	return nil
+}
+
+// recover finds what an earlier process left.
+func (q *Queue) recover() error {
+	names, err := q.fs.List()
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		number, aside, ok := segmentNumber(name)
+		if !ok {
+			continue
+		}
+		q.number = max(q.number, number)
+		if aside {
+			continue
+		}
+		s, err := q.load(number)
+		if err != nil {
+			return err
+		}
+		if s != nil {
+			q.adopt(s)
+		}
+	}
+	q.removeDone()
+	if n := q.stats.Records; n > 0 {
+		segments, bytes := len(q.segs), q.stats.Bytes
+		q.notes = append(q.notes, func() {
+			q.log.Info().Int64("records", n).Int64("bytes", bytes).Int("segments", segments).Msg("found in the queue")
+		})
+	}
+	return nil
+}
+
+// adopt takes a segment into the queue, behind those it has, and counts what is missing in between.
+func (q *Queue) adopt(s *segment) {
+	if missing := int64(s.first - q.next); len(q.segs) > 0 && missing > 0 {
+		q.stats.Recovered += missing
+		q.stats.DroppedRecords += missing
+		q.notes = append(q.notes, func() {
+			q.log.Error().Int64("records", missing).Str("before", s.name()).
+				Msg("segments of the queue are missing or damaged: their records are lost")
+		})
+	}
+	t := s.end.minus(s.low)
+	q.segs = append(q.segs, s)
+	q.size += s.size()
+	q.next = max(q.next, s.end.pos)
+	q.stats.Recovered += t.records
+	q.stats.Records += t.records
+	q.stats.Bytes += t.bytes
+}
+
+// load looks at a segment's head, and at all of it if it wasn't sealed. It returns nil for one that holds nothing, or
+// can't be used and was set aside.
+func (q *Queue) load(number uint64) (*segment, error) {
+	s := &segment{number: number}
+	f, err := q.fs.Open(s.name(), false)
+	if err != nil {
+		return nil, q.setAside(s, err)
+	}
+	defer f.Close()
+	head := make([]byte, dataAt)
+	n, readErr := f.ReadAt(head, 0)
+	ok, both := s.parseHeader(head[:n])
+	if n == 0 && readErr == io.EOF {
+		return nil, q.fs.Remove(s.name()) // it never held anything
+	}
+	if !ok {
+		return nil, q.setAside(s, readErr)
+	}
+	if !s.parseMark(head[min(n, markAt):]) || !both {
+		q.notes = append(q.notes, func() {
+			q.log.Warn().Str("segment", s.name()).Msg("a segment's head was damaged: nothing is lost")
+		})
+	}
+	if !s.sealed {
+		if err := q.findEnd(s, f); err != nil {
+			return nil, err
+		}
+	}
+	s.read = s.low
+	s.stub = s.done() && !s.damaged
+	return s, nil
+}
+
+// setAside gives a segment whose head can't be read another name.
+func (q *Queue) setAside(s *segment, err error) error {
+	q.stats.Damaged++
+	q.notes = append(q.notes, func() {
+		q.log.Error().AnErr("error", err).Str("segment", s.name()).
+			Msg("a segment of the queue has no head: its records are lost, the file is kept as " + s.name() + asideSuffix)
+	})
+	return q.fs.Rename(s.name(), s.name()+asideSuffix)
+}
+
+// findEnd goes through a segment that an earlier process didn't seal, and seals it.
+func (q *Queue) findEnd(s *segment, f File) error {
+	size, err := f.Size()
+	if err != nil {
+		return fmt.Errorf("segment %s: %w", s.name(), err)
+	}
+	w := newWalker(f, s.seed, size)
+	s.end.off, s.end.pos = w.walk(dataAt, s.first)
+	torn := w.torn(s.end.off)
+	if s.end.off < s.low.off { // a loss of power left less than was committed
+		s.end = s.low
+	}
+	tail := size - s.end.off
+	if tail > 0 {
+		q.tail(s, f, tail, torn)
+	}
+	s.sealed = true
+	s.file = f
+	q.writeMark(s)
+	s.file = nil
+	return nil
+}
+
+// tail deals with what stands behind the last frame: cut off if no Append can have returned for it, else kept.
+func (q *Queue) tail(s *segment, f File, bytes int64, torn bool) {
+	what := "the queue's last write was never finished: its beginning is cut off"
+	if torn {
+		_ = f.Truncate(s.end.off) // the mark says where the segment ends
+	} else {
+		s.damaged = true
+		q.stats.Damaged++
+		what = "the end of a segment of the queue is damaged: how many records are lost isn't known, the file is kept as " +
+			s.name() + asideSuffix
+	}
+	q.notes = append(q.notes, func() {
+		q.log.Warn().Str("segment", s.name()).Int64("bytes", bytes).Msg(what)
+	})
+}

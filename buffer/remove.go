@@ -1,0 +1,157 @@
+package buffer
+
+import "slices"
+
+// settle takes account of what was committed in a segment, on disk as well, and removes what is done with.
+func (q *Queue) settle(s *segment) {
+	if !s.settle() || s.gone || q.shut {
+		return
+	}
+	if s.done() && s.sealed {
+		q.removeDone()
+		q.stubIfDone(s)
+		return
+	}
+	if q.removeIfEmpty(recycleAt) {
+		return
+	}
+	q.writeMark(s)
+}
+
+// writeMark says in the file how far the segment is committed. An error costs no more than giving out again what was
+// delivered.
+func (q *Queue) writeMark(s *segment) {
+	if s.file == nil {
+		return
+	}
+	s.putMark(q.mark[:])
+	if _, err := s.file.WriteAt(q.mark[:], markAt); err != nil {
+		q.stats.DiskErrors++
+		q.sayMarkFailed(s, err)
+	}
+}
+
+// removeIfEmpty removes the active segment when all that the queue holds is committed, if it has this size: the next
+// batch gets a new one.
+func (q *Queue) removeIfEmpty(size int64) bool {
+	if s := q.active; s == nil || q.stats.Records > 0 || !s.done() || s.end.off < size && len(q.waiters) == 0 {
+		return false
+	}
+	q.seal()
+	return true
+}
+
+// removeDone removes the segments that are done with, up to the first that isn't. A segment that is done with before an
+// older one keeps its place, so that it isn't missed.
+func (q *Queue) removeDone() {
+	n := 0
+	for n < len(q.segs) && q.segs[n].sealed && q.segs[n].done() {
+		q.remove(q.segs[n])
+		n++
+	}
+	q.forget(n)
+}
+
+// forget takes the n oldest segments out of the list.
+func (q *Queue) forget(n int) {
+	q.segs = slices.Delete(q.segs, 0, n)
+	q.current = max(0, q.current-n)
+	if n > 0 {
+		q.admit()
+	}
+}
+
+// stubIfDone frees the room of a segment that is done with and must keep its place. A damaged one stays whole.
+func (q *Queue) stubIfDone(s *segment) {
+	if s.gone || s.stub || s.damaged || !s.done() {
+		return
+	}
+	q.writeMark(s)
+	if s.file == nil || s.file.Truncate(dataAt) != nil {
+		return
+	}
+	q.size -= s.size()
+	s.stub = true
+	q.size += s.size()
+	q.closeFile(s)
+	q.admit()
+}
+
+// remove removes the segment's file, or sets it aside if it is damaged.
+func (q *Queue) remove(s *segment) {
+	q.size -= s.size()
+	s.gone = true
+	var err error
+	if s.damaged {
+		err = q.fs.Rename(s.name(), s.name()+asideSuffix)
+	} else {
+		err = q.fs.Remove(s.name())
+	}
+	if err != nil {
+		q.stats.DiskErrors++
+		q.sayNotRemoved(s, err)
+	}
+	q.closeFile(s)
+}
+
+// closeFile closes the segment's file, unless Next is reading from it.
+func (q *Queue) closeFile(s *segment) {
+	if s.file != nil && !s.busy {
+		q.garbage = append(q.garbage, s.file)
+		s.file = nil
+	}
+}
+
+// dropOldest makes room: what of the oldest segment is neither committed nor in flight counts as dropped. What is in
+// flight lives on in its chunks.
+func (q *Queue) dropOldest() {
+	s := q.segs[0]
+	if s == q.active {
+		q.active = nil
+		s.sealed = true
+	}
+	t := s.end.minus(s.read)
+	t.add(s.released)
+	q.drop(t)
+	s.released = tally{}
+	q.remove(s)
+	q.forget(1)
+	for _, f := range q.garbage { // now: it is the room that matters
+		f.Close()
+	}
+	q.garbage = nil
+	q.sayDropped(t, sayEvery)
+}
+
+// skip drops what damage takes: from where the run begins to where the next frame is.
+func (q *Queue) skip(r *run) {
+	s := r.seg
+	if r.err != nil {
+		q.stats.DiskErrors++
+	}
+	if r.err != nil && s == q.active {
+		q.seal() // what comes next isn't trusted to this file
+	}
+	q.dropDamaged(s, r.to, r.damage, r.err)
+}
+
+// lose drops all of a segment that can't be opened.
+func (q *Queue) lose(s *segment, err error) {
+	q.stats.DiskErrors++
+	q.dropDamaged(s, s.end, "can't be opened", err)
+}
+
+// dropDamaged drops what of the segment comes before a place and wasn't given out, and sees to it that the file is set
+// aside.
+func (q *Queue) dropDamaged(s *segment, to place, what string, err error) {
+	t := to.minus(s.read)
+	q.drop(t)
+	if !s.damaged {
+		s.damaged = true
+		q.stats.Damaged++
+	}
+	q.sayDamaged(s, t, what, err)
+	s.out = append(s.out, &Chunk{seg: s, from: s.read, to: to, state: committed})
+	s.read = to
+	q.settle(s)
+}

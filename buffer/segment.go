@@ -1,0 +1,192 @@
+package buffer
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	magic       = "FIRELANE"
+	version     = 1
+	headerSize  = 64
+	markAt      = 64
+	markSize    = 40
+	copyAt      = 128
+	dataAt      = 192 // where the first frame begins
+	segSuffix   = ".seg"
+	asideSuffix = ".damaged"
+)
+
+// A segment is one file of the queue. Everything in it is guarded by the queue's mutex, but for what the file says of
+// itself, which doesn't change.
+type segment struct {
+	number uint64
+	id     [10]byte
+	first  uint64 // position of its first record
+	seed   uint32 // of the CRCs in it: that of its header
+
+	file File // nil while it needn't be open
+
+	// Each of these is an offset and the position that begins there.
+	end  place // of the last whole frame
+	read place // given out up to here
+	low  place // committed up to here
+
+	out    []*Chunk // given out and not yet below low, in order
+	stamps []stamp  // when what is in it was appended, for what was appended by this process
+
+	released tally // given out, and put back for a later Open
+
+	sealed  bool // nothing will be appended any more
+	damaged bool // it is set aside when it is done with
+	busy    bool // Next is reading from it, without the mutex
+	gone    bool // removed from the queue
+	stub    bool // all committed and cut to its header, while an older one is not
+}
+
+// A place in a segment.
+type place struct {
+	off int64
+	pos uint64
+}
+
+// A tally is a number of records and their bytes, frame headers included.
+type tally struct{ records, bytes int64 }
+
+func (p place) minus(o place) tally { return tally{int64(p.pos - o.pos), p.off - o.off} }
+
+func (t *tally) add(o tally) { t.records += o.records; t.bytes += o.bytes }
+func (t *tally) sub(o tally) { t.records -= o.records; t.bytes -= o.bytes }
+
+// A stamp says that what begins at off was appended at this time or later.
+type stamp struct {
+	off int64
+	at  time.Time
+}
+
+func segmentName(number uint64) string { return fmt.Sprintf("%016x%s", number, segSuffix) }
+
+// segmentNumber is the number in a segment's name; aside says that it was set aside as damaged.
+func segmentNumber(name string) (number uint64, aside, ok bool) {
+	name, aside = strings.CutSuffix(name, asideSuffix)
+	digits, ok := strings.CutSuffix(name, segSuffix)
+	if !ok || len(digits) != 16 {
+		return 0, false, false
+	}
+	number, err := strconv.ParseUint(digits, 16, 64)
+	return number, aside, err == nil
+}
+
+func (s *segment) name() string { return segmentName(s.number) }
+
+// size is what it takes of the limit.
+func (s *segment) size() int64 {
+	if s.stub {
+		return dataAt
+	}
+	return s.end.off
+}
+
+// done says that all of it is committed or lost.
+func (s *segment) done() bool { return s.low.off == s.end.off }
+
+// header is the segment's head as it is written at its birth. It sets the seed.
+func (s *segment) header() []byte {
+	b := make([]byte, dataAt)
+	le := binary.LittleEndian
+	copy(b, magic)
+	le.PutUint32(b[8:], version)
+	copy(b[12:22], s.id[:])
+	le.PutUint64(b[24:], s.number)
+	le.PutUint64(b[32:], s.first)
+	s.seed = crc32.Checksum(b[:60], castagnoli)
+	le.PutUint32(b[60:], s.seed)
+	copy(b[copyAt:], b[:headerSize])
+	s.putMark(b[markAt:])
+	return b
+}
+
+// parseHeader reads a segment's head. It says whether the number in it is this segment's and one copy is intact.
+func (s *segment) parseHeader(b []byte) (ok, both bool) {
+	first := s.parseHeaderCopy(b)
+	second := len(b) >= copyAt && s.parseHeaderCopy(b[copyAt:])
+	return first || second, first && second
+}
+
+func (s *segment) parseHeaderCopy(b []byte) bool {
+	le := binary.LittleEndian
+	if len(b) < headerSize {
+		return false
+	}
+	sum := crc32.Checksum(b[:60], castagnoli)
+	if sum != le.Uint32(b[60:]) || string(b[:8]) != magic || le.Uint32(b[8:]) != version || le.Uint64(b[24:]) != s.number {
+		return false
+	}
+	s.seed = sum
+	copy(s.id[:], b[12:22])
+	s.first = le.Uint64(b[32:])
+	return true
+}
+
+// putMark writes how far the segment is committed, and where it ends if it is sealed.
+func (s *segment) putMark(b []byte) {
+	le := binary.LittleEndian
+	end := place{}
+	if s.sealed {
+		end = s.end
+	}
+	le.PutUint64(b, uint64(s.low.off))
+	le.PutUint64(b[8:], s.low.pos)
+	le.PutUint64(b[16:], uint64(end.off))
+	le.PutUint64(b[24:], end.pos)
+	le.PutUint32(b[32:], 0)
+	if s.damaged {
+		b[32] = 1
+	}
+	le.PutUint32(b[36:], crc32.Update(s.seed, castagnoli, b[:36]))
+}
+
+// parseMark reads the mark; false if it is damaged, and the segment is as if nothing of it were committed.
+func (s *segment) parseMark(b []byte) bool {
+	le := binary.LittleEndian
+	s.low = place{dataAt, s.first}
+	if len(b) < markSize || crc32.Update(s.seed, castagnoli, b[:36]) != le.Uint32(b[36:]) {
+		return false
+	}
+	s.low = place{int64(le.Uint64(b)), le.Uint64(b[8:])}
+	s.end = place{int64(le.Uint64(b[16:])), le.Uint64(b[24:])}
+	s.sealed = s.end.off != 0
+	s.damaged = b[32] != 0
+	return true
+}
+
+// stampEnd notes when something was appended at the segment's end.
+func (s *segment) stampEnd(now time.Time) { s.stamps = append(s.stamps, stamp{s.end.off, now}) }
+
+// appended is when what begins at off was appended, or a little before; the zero time if another process did it.
+// Stamps that are older than what is asked for are forgotten.
+func (s *segment) appended(off int64) time.Time {
+	for len(s.stamps) > 1 && s.stamps[1].off <= off {
+		s.stamps = s.stamps[1:]
+	}
+	if len(s.stamps) == 0 {
+		return time.Time{}
+	}
+	return s.stamps[0].at
+}
+
+// settle moves low over everything that is committed without a gap.
+func (s *segment) settle() (moved bool) {
+	n := 0
+	for n < len(s.out) && s.out[n].state == committed {
+		s.low = s.out[n].to
+		s.out[n] = nil
+		n++
+	}
+	s.out = s.out[n:]
+	return n > 0
+}
