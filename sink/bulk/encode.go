@@ -1,0 +1,291 @@
+package bulk
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+)
+
+// maxID is the longest _id that a server takes, in bytes.
+const maxID = 512
+
+// idLen is the length of the ids that are made here: 16 bytes in Base64.
+const idLen = 22
+
+// An encoder turns records into items: an action line and a document, each ending in a newline.
+//
+//	{"create":{"_index":"web-2026-11-23","_id":"0Kq…"}}
+//	{"@timestamp":"2026-11-23T10:22:55.123456789Z","log":"…","ecs_cluster":"demo"}
+//
+// It is safe for concurrent use, and allocates nothing for a record whose index name has been seen.
+type encoder struct {
+	names *indexNames
+	stamp stamp
+
+	verb       string // create, index, update
+	upsert     bool
+	idPath     []string // id_key; nil: the record's identity
+	generateID bool
+	routing    []string
+	target     []string // Fluentd's target_index_key
+	typeName   string   // what _type says where it is sent
+
+	tagKey []byte // as JSON with its colon; nil: the tag isn't added
+	// json[omitted] are the options of a document's members, with the record's own @timestamp left out or not.
+	json    [2]record.JSONOptions
+	flatten string // separator; "" : fields stay nested
+
+	mode atomic.Uint32 // sendType, sendID: what the server has been found to take
+}
+
+// The bits of encoder.mode.
+const (
+	sendType uint32 = 1 << iota // write _type
+	sendID                      // write _id
+)
+
+func newEncoder(o *Options, d config.Dialect) (*encoder, error) {
+	e := &encoder{verb: "create", stamp: newStamp(o, d), generateID: o.GenerateID && o.IDKey == "", typeName: "_doc"}
+	switch {
+	case o.WriteOp != nil && *o.WriteOp == "upsert":
+		e.verb, e.upsert = "update", true
+	case o.WriteOp != nil:
+		e.verb = *o.WriteOp
+	case d == config.Fluentd && o.IDKey != "":
+		e.verb = "index" // the default there; without ids of the user's own it comes to the same as create
+	}
+	var err error
+	for _, a := range []struct {
+		option, value string
+		path          *[]string
+	}{{"id_key", o.IDKey, &e.idPath}, {"routing_key", o.RoutingKey, &e.routing}} {
+		if a.value == "" {
+			continue
+		}
+		if *a.path, err = parseAccessor(a.value); err != nil {
+			return nil, &config.OptionError{Option: a.option, Reason: err.Error()}
+		}
+	}
+	if o.TargetIndex != "" {
+		e.target = strings.Split(o.TargetIndex, ".")
+	}
+	if e.names, err = newIndexNames(o, d, e.verb); err != nil {
+		return nil, err
+	}
+	mode := sendID
+	if o.Type != nil && *o.Type != "" && !o.SuppressType {
+		e.typeName = *o.Type
+		mode |= sendType
+	}
+	e.mode.Store(mode)
+	e.membersOptions(o, d)
+	return e, nil
+}
+
+// membersOptions prepares what AppendJSONMembers is told.
+func (e *encoder) membersOptions(o *Options, d config.Dialect) {
+	var omit []string
+	if o.IncludeTag {
+		e.tagKey = append(record.AppendJSONString(nil, []byte(o.TagKey)), ':')
+		omit = append(omit, o.TagKey)
+	}
+	for key := range strings.SplitSeq(o.RemoveKeys, ",") {
+		if key = strings.TrimSpace(key); key != "" {
+			omit = append(omit, key)
+		}
+	}
+	if len(e.target) == 1 {
+		omit = append(omit, e.target[0])
+	}
+	if o.Flatten {
+		e.flatten = o.FlattenSeparator
+	}
+	e.json[0] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit}
+	e.json[1] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: append(omit[:len(omit):len(omit)], e.stamp.key)}
+}
+
+// appendHead appends the part of an action line that depends on the index alone:
+// {"create":{"_index":"web-2026-11-23"
+func (e *encoder) appendHead(dst []byte, verb string, index []byte, mode uint32) []byte {
+	dst = append(dst, `{"`...)
+	dst = append(dst, verb...)
+	dst = append(dst, `":{"_index":`...)
+	dst = record.AppendJSONString(dst, index)
+	if mode&sendType != 0 {
+		dst = append(dst, `,"_type":`...)
+		dst = record.AppendJSONString(dst, []byte(e.typeName))
+	}
+	return dst
+}
+
+var (
+	errNoID   = errors.New("the record has no value at id_key, which update and upsert need")
+	errLongID = fmt.Errorf("the value at id_key is longer than %d bytes", maxID)
+)
+
+// append appends r's item. On an error body is returned as it came.
+func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
+	start, mode := len(body), e.mode.Load()
+	body = e.appendIndex(body, r, mode)
+	idAt := 0
+	if mode&sendID != 0 {
+		var err error
+		if body, idAt, err = e.appendID(body, r); err != nil {
+			return body[:start], err
+		}
+	}
+	if e.routing != nil {
+		if v, ok := lookup(r.Body, e.routing); ok {
+			body = appendQuoted(append(body, `,"routing":`...), v)
+		}
+	}
+	body = append(body, "}}\n"...)
+
+	doc := len(body)
+	body = e.appendDocument(body, r)
+	if idAt > 0 {
+		putContentID(body[idAt:idAt+idLen], body[doc:])
+	}
+	return append(body, '\n'), nil
+}
+
+// appendIndex appends the head of the action line.
+func (e *encoder) appendIndex(body []byte, r *sink.Record, mode uint32) []byte {
+	if e.target != nil {
+		if v, ok := lookup(r.Body, e.target); ok {
+			if name := sanitise(record.AppendText(nil, v)); len(name) > 0 && len(name) <= maxIndexName {
+				return e.appendHead(body, e.verb, name, mode)
+			}
+		}
+	}
+	if t, ok := e.stamp.date(r); ok {
+		dated := *r
+		dated.Time = t
+		return e.names.appendHead(body, &dated, e, mode)
+	}
+	return e.names.appendHead(body, r, e, mode)
+}
+
+// appendID appends the member _id. at is where an id must be put that is made from the document, 0 for none.
+func (e *encoder) appendID(body []byte, r *sink.Record) (out []byte, at int, err error) {
+	const member = `,"_id":"`
+	if e.generateID {
+		body = append(body, member...)
+		at = len(body)
+		return append(append(body, make([]byte, idLen)...), '"'), at, nil
+	}
+	if e.idPath != nil {
+		if v, ok := lookup(r.Body, e.idPath); ok {
+			body = append(body, member[:len(member)-1]...)
+			start := len(body)
+			body = appendQuoted(body, v)
+			if len(body)-start > maxID+2 {
+				return body, 0, errLongID
+			}
+			if len(body)-start > 2 {
+				return body, 0, nil
+			}
+			body = body[:start-len(member)+1] // an empty string is no id
+		}
+		if e.verb == "update" {
+			return body, 0, errNoID
+		}
+	}
+	body = append(body, member...)
+	return append(r.ID.Append(body), '"'), 0, nil
+}
+
+// appendQuoted appends a scalar as a JSON string.
+func appendQuoted(dst, value []byte) []byte {
+	if s, ok := record.Text(value); ok {
+		return record.AppendJSONString(dst, s)
+	}
+	dst = append(dst, '"')
+	return append(record.AppendText(dst, value), '"') // digits, true, false: nothing to escape
+}
+
+// putContentID writes the id that generate_id asks for: equal documents, time and tag included, have equal ids.
+func putContentID(id, doc []byte) {
+	sum := sha256.Sum256(doc)
+	base64.RawURLEncoding.Encode(id, sum[:16])
+}
+
+// appendDocument appends the document, in the wrapping that update needs.
+func (e *encoder) appendDocument(body []byte, r *sink.Record) []byte {
+	if e.verb == "update" {
+		body = append(body, `{"doc":`...)
+	}
+	body = append(body, '{')
+	open := len(body)
+	body, own := e.stamp.append(body, r)
+	if e.tagKey != nil {
+		body = comma(body, open)
+		body = append(body, e.tagKey...)
+		body = appendTag(body, r.Tag)
+	}
+	body = comma(body, open)
+	before := len(body)
+	opt := &e.json[0]
+	if own {
+		opt = &e.json[1]
+	}
+	if e.flatten == "" {
+		body = record.AppendJSONMembers(body, r.Body, opt)
+	} else {
+		body = appendFlat(body, r.Body, e.flatten, opt)
+	}
+	if len(body) == before {
+		body = bytes.TrimSuffix(body, []byte{','})
+	}
+	body = append(body, '}')
+	switch {
+	case e.upsert:
+		body = append(body, `,"doc_as_upsert":true}`...)
+	case e.verb == "update":
+		body = append(body, '}')
+	}
+	return body
+}
+
+// comma appends a comma unless nothing stands before it.
+func comma(body []byte, open int) []byte {
+	if len(body) > open {
+		body = append(body, ',')
+	}
+	return body
+}
+
+// appendTag appends the tag as a JSON string.
+func appendTag(dst []byte, tag string) []byte {
+	for i := range len(tag) {
+		if c := tag[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			return record.AppendJSONString(dst, []byte(tag))
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, tag...)
+	return append(dst, '"')
+}
+
+// targetOf reads the index out of an item's action line.
+func targetOf(item []byte) string {
+	const member = `"_index":`
+	action, _, _ := bytes.Cut(item, []byte{'\n'})
+	_, after, ok := bytes.Cut(action, []byte(member))
+	if !ok {
+		return ""
+	}
+	d := json.NewDecoder(bytes.NewReader(after))
+	var name string
+	_ = d.Decode(&name) // an item that was made here can be read
+	return name
+}

@@ -1,0 +1,336 @@
+package bulk
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/firelane/firelane/sink"
+)
+
+const (
+	// replyBuffer is the memory in bytes that reading a reply takes, whatever its size.
+	replyBuffer = 16 << 10
+	// maxReason caps the reason that is kept of one item, in bytes. Servers quote documents in theirs.
+	maxReason = 400
+	// maxFailureBody is how much of a refused request's answer is read, in bytes.
+	maxFailureBody = 32 << 10
+	// maxSnippet is how much is shown of an answer that isn't a server's own error.
+	maxSnippet = 200
+)
+
+// replyReaders are the buffers that replies are read through.
+type replyReaders struct{ pool sync.Pool }
+
+func (p *replyReaders) get(r io.Reader) *bufio.Reader {
+	if b, ok := p.pool.Get().(*bufio.Reader); ok {
+		b.Reset(r)
+		return b
+	}
+	return bufio.NewReaderSize(r, replyBuffer)
+}
+
+func (p *replyReaders) put(b *bufio.Reader) {
+	b.Reset(nil)
+	p.pool.Put(b)
+}
+
+// bulkReply is a 200 as it is read.
+type bulkReply struct {
+	scanner
+	each     func(*itemResult)
+	items    int  // how many were read
+	complete bool // the reply said that nothing failed, or was read to its end
+	failed   bool // what "errors" said; true until it is read
+	names    map[string]string
+}
+
+// read reads the reply, calling each for every item in order. It stops as soon as it is known that no item failed.
+func (b *bulkReply) read() error {
+	b.failed = true
+	seen := false
+	b.open('{')
+	for first := true; b.next('}', first); first = false {
+		var buf [16]byte
+		switch string(b.key(buf[:])) {
+		case "errors":
+			if seen, b.failed = true, b.boolean(); b.err == nil && !b.failed {
+				b.complete = true
+				return nil
+			}
+		case "items":
+			b.readItems()
+			seen = true
+		default:
+			b.skip()
+		}
+	}
+	if b.err == nil && !seen {
+		b.fail(errNotJSON)
+	}
+	b.complete = b.err == nil
+	return b.err
+}
+
+func (b *bulkReply) readItems() {
+	b.open('[')
+	for first := true; b.next(']', first); first = false {
+		var it itemResult
+		b.open('{')
+		for first := true; b.next('}', first); first = false {
+			var buf [16]byte
+			it.op = b.name(b.key(buf[:]))
+			b.readItem(&it)
+		}
+		if b.err != nil {
+			return // an item that is cut off says nothing
+		}
+		b.items++
+		b.each(&it)
+	}
+}
+
+func (b *bulkReply) readItem(it *itemResult) {
+	b.open('{')
+	for first := true; b.next('}', first); first = false {
+		var buf [16]byte
+		switch string(b.key(buf[:])) {
+		case "status":
+			it.status = b.number()
+		case "error":
+			b.readError(it)
+		default:
+			b.skip()
+		}
+	}
+}
+
+// readError reads {"type", "reason", "caused_by": {"reason"}}, or the plain string of very old versions.
+func (b *bulkReply) readError(it *itemResult) {
+	var text [maxReason]byte
+	if c := b.token(); c != '{' {
+		_ = b.r.UnreadByte()
+		it.reason = string(b.text(text[:]))
+		return
+	}
+	cause := itemResult{}
+	for first := true; b.next('}', first); first = false {
+		var buf [16]byte
+		switch string(b.key(buf[:])) {
+		case "type":
+			it.errType = b.name(b.text(text[:64]))
+		case "reason":
+			it.reason = string(b.text(text[:]))
+		case "caused_by":
+			b.readError(&cause)
+		default:
+			b.skip()
+		}
+	}
+	if cause.reason != "" && !strings.Contains(it.reason, cause.reason) {
+		it.reason += ": " + cause.reason
+		if len(it.reason) > maxReason {
+			it.reason = strings.ToValidUTF8(it.reason[:maxReason], "")
+		}
+	}
+}
+
+// name makes strings of the few names that every item repeats, once a reply.
+func (b *bulkReply) name(s []byte) string {
+	if n, ok := b.names[string(s)]; ok {
+		return n
+	}
+	if b.names == nil {
+		b.names = map[string]string{}
+	}
+	n := string(s)
+	if len(b.names) < 64 {
+		b.names[n] = n
+	}
+	return n
+}
+
+// readBulk reads the reply to req and says what became of its items.
+func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
+	buf := d.readers.get(body)
+	defer d.readers.put(buf)
+	reply := sink.Reply{Status: http.StatusOK, Reached: true}
+	t := tally{req: req, reply: &reply}
+	b := bulkReply{scanner: scanner{r: buf}, each: t.add}
+	err := b.read()
+	if err == nil && !b.failed {
+		_, _ = io.Copy(io.Discard, buf) // read to its end, the connection can be used again
+		return reply
+	}
+	if err == nil {
+		_, _ = io.Copy(io.Discard, buf)
+		if b.items < req.Len() {
+			err = fmt.Errorf("the reply has %d items for %d", b.items, req.Len())
+		}
+	} else {
+		err = fmt.Errorf("reading the reply: %w", err)
+	}
+	if b.items == 0 && req.Len() > 0 {
+		return sink.Reply{Verdict: sink.Again, Status: http.StatusOK, Reached: true, Err: err}
+	}
+	t.missing(b.items, err)
+	return t.finish(d)
+}
+
+// tally turns items' results into a Reply.
+type tally struct {
+	req    *sink.Request
+	reply  *sink.Reply
+	n      int
+	busy   int // items refused because the server is busy
+	lesson lesson
+	shared string // the last reason of an item that is sent again: such reasons repeat
+}
+
+func (t *tally) add(it *itemResult) {
+	i := t.n
+	t.n++
+	if i >= t.req.Len() {
+		return // more than was asked for
+	}
+	j := judgeItem(it)
+	if j.verdict == sink.Done {
+		return
+	}
+	if j.lesson != noLesson {
+		if !canLearn(j.lesson, t.req.Item(i)) {
+			j.verdict = sink.Never // it was written the way that is asked for, and refused all the same
+		} else {
+			t.lesson = j.lesson
+		}
+	}
+	if j.pressure {
+		t.busy++
+	}
+	t.reply.Unauthorised = t.reply.Unauthorised || j.unauthorised
+	reason := it.reason
+	if j.verdict == sink.Again {
+		if reason == t.shared {
+			reason = t.shared
+		}
+		t.shared = reason
+	}
+	t.reply.Items = append(t.reply.Items, sink.ItemReply{Index: i, Verdict: j.verdict, Status: it.status, Type: it.errType, Reason: reason})
+}
+
+// missing says that the items from first on are to be sent again.
+func (t *tally) missing(first int, err error) {
+	for i := first; i < t.req.Len(); i++ {
+		t.reply.Items = append(t.reply.Items, sink.ItemReply{Index: i, Verdict: sink.Again, Reason: err.Error()})
+	}
+	t.reply.Err = err
+}
+
+// finish adds what concerns the request as a whole. The gate closes where the server took nothing for being busy.
+func (t *tally) finish(d *Destination) sink.Reply {
+	r := t.reply
+	if len(r.Items) == 0 {
+		return *r
+	}
+	if r.Err == nil {
+		first := &r.Items[0]
+		r.Err = fmt.Errorf("%d of %d items refused, the first one with %d %s: %s", len(r.Items), t.req.Len(), first.Status, first.Type, first.Reason)
+	}
+	r.Throttled = t.busy == t.req.Len()
+	if t.lesson != noLesson {
+		d.learn(t.lesson)
+		r.Reencode = true
+	}
+	return *r
+}
+
+// canLearn says whether item was written the way that the lesson is about; if not, there is nothing to change.
+func canLearn(l lesson, item []byte) bool {
+	action, _, _ := bytes.Cut(item, []byte{'\n'})
+	hasType := bytes.Contains(action, []byte(`,"_type":`))
+	switch l {
+	case dropType:
+		return hasType
+	case addType:
+		return !hasType
+	case dropID:
+		return bytes.Contains(action, []byte(`,"_id":`))
+	}
+	return true
+}
+
+// readFailure reads the answer to a request that was refused as a whole.
+func readFailure(resp *http.Response, gzipped bool) *failure {
+	f := &failure{status: resp.StatusCode, header: resp.Header, gzipped: gzipped}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxFailureBody))
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, resp.Body, maxFailureBody)
+	}
+	var answer struct {
+		Error   json.RawMessage `json:"error"`
+		Message string          `json:"message"` // AWS; Go matches Message as well
+		Code    string          `json:"__type"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		f.reason = snippet(body)
+		return f
+	}
+	var cause struct {
+		Type   string `json:"type"`
+		Reason string `json:"reason"`
+		Causes []struct {
+			Type   string `json:"type"`
+			Reason string `json:"reason"`
+		} `json:"root_cause"`
+	}
+	switch {
+	case json.Unmarshal(answer.Error, &cause) == nil && (cause.Type != "" || cause.Reason != ""):
+		f.errType, f.reason, f.fromServer = cause.Type, cause.Reason, true
+		if len(cause.Causes) > 0 && cause.Causes[0].Reason != f.reason {
+			f.reason += ": " + cause.Causes[0].Reason
+		}
+	case answer.Message != "" || answer.Code != "":
+		f.errType, f.reason = answer.Code, answer.Message
+	default:
+		f.reason = snippet(body)
+	}
+	if t := resp.Header.Get("X-Amzn-ErrorType"); f.errType == "" && t != "" {
+		f.errType, _, _ = strings.Cut(t, ":")
+	}
+	f.reason = clip(f.reason, maxReason)
+	return f
+}
+
+// snippet is the start of an answer that isn't a server's own, on one line and without a web page's markup.
+func snippet(body []byte) string {
+	var b strings.Builder
+	inTag := false
+	for _, c := range strings.ToValidUTF8(string(body), "?") {
+		switch {
+		case c == '<':
+			inTag = true
+			b.WriteByte(' ')
+		case c == '>':
+			inTag = false
+		case !inTag && (unicode.IsPrint(c) || unicode.IsSpace(c)):
+			b.WriteRune(c)
+		}
+	}
+	return clip(strings.Join(strings.Fields(b.String()), " "), maxSnippet)
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "") + "…"
+	}
+	return s
+}
+
+var errNoReply = errors.New("no reply in time")

@@ -1,0 +1,295 @@
+package bulk
+
+import (
+	"math"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+)
+
+// stamp is how a document gets its @timestamp.
+//
+// A record's own value under that key is kept where it is a date-time (a string as RFC 3339 has it, with or without a
+// zone, or an integer: milliseconds since the epoch). Anything else can't be indexed as a date and is replaced by the
+// record's time. The key is never written twice.
+type stamp struct {
+	key    string   // "" : none is written
+	quoted []byte   // the key as JSON, and the colon
+	digits int      // of fraction
+	format string   // strftime of what stands before the fraction; "" for ISO 8601
+	omit   []string // the record's own key, where it is replaced
+
+	source  string // Fluentd's time_key: @timestamp is taken from this field, "" for none
+	layout  string // how source is read; "" for RFC 3339
+	exclude bool   // Fluentd's time_key_exclude_timestamp
+	dates   bool   // the index follows @timestamp (Fluentd) rather than the record's time
+}
+
+func newStamp(o *Options, d config.Dialect) stamp {
+	s := stamp{key: "@timestamp", digits: 9}
+	if d == config.Fluentd {
+		s.digits = o.TimePrecision
+		if o.IncludeTimestamp != nil && !*o.IncludeTimestamp && !o.Logstash {
+			s.key = ""
+		}
+		if o.TimeKey != nil && *o.TimeKey != s.key {
+			s.source = *o.TimeKey
+		}
+		if o.TimeKeyFormat != nil {
+			s.layout, _ = timeLayout(*o.TimeKeyFormat) // Check has seen it
+		}
+		s.exclude = o.ExcludeTimestamp
+		s.dates = o.Logstash && !o.CurrentTime
+	} else {
+		if o.TimeKey != nil && *o.TimeKey != "" {
+			s.key = *o.TimeKey
+		}
+		if f := o.TimeKeyFormat; f != nil && *f != "" && *f != defaultTimeFormat {
+			s.format, s.digits = *f, 3
+		}
+		if o.TimeKeyNanos != nil {
+			s.digits = 3
+			if *o.TimeKeyNanos {
+				s.digits = 9
+			}
+		}
+	}
+	s.quoted = append(record.AppendJSONString(nil, []byte(s.key)), ':')
+	s.omit = []string{s.key}
+	return s
+}
+
+// append appends the member "@timestamp":"…", and says whether the record's own must be left out. Nothing is appended
+// where the record's own value stays.
+func (s *stamp) append(dst []byte, r *sink.Record) (out []byte, omit bool) {
+	if s.key == "" {
+		return dst, false
+	}
+	own, ok := record.Find(r.Body, s.key)
+	if ok && isDate(own) {
+		return dst, false
+	}
+	omit = ok
+	if s.source != "" {
+		if v, found := record.Find(r.Body, s.source); found {
+			if s.exclude {
+				return dst, false
+			}
+			if t, ok := parseTime(v, s.layout); ok {
+				dst = append(append(dst, s.quoted...), '"')
+				return append(appendFraction(t.AppendFormat(dst, "2006-01-02T15:04:05"), t.Nanosecond(), s.digits), '"'), omit
+			}
+		}
+	}
+	dst = append(append(dst, s.quoted...), '"')
+	if s.format == "" {
+		return append(record.AppendTimeISO(dst, r.Time, s.digits), '"'), omit
+	}
+	start := len(dst)
+	dst = appendStrftime(dst, s.format, time.Unix(int64(r.Time.Sec), 0).UTC())
+	dst = appendFraction(dst, int(r.Time.Nsec), s.digits)
+	if strings.ContainsAny(s.format, "\"\\\n\t") { // %n, or a literal quote: written as JSON has it
+		text := string(dst[start:])
+		dst = record.AppendJSONString(dst[:start-1], []byte(text))
+		return dst, omit
+	}
+	return append(dst, '"'), omit
+}
+
+// appendFraction appends the fraction of a second, as Fluent Bit does behind every time, and Z.
+func appendFraction(dst []byte, nsec, digits int) []byte {
+	if digits > 0 {
+		v := uint64(nsec)
+		for range 9 - digits {
+			v /= 10
+		}
+		dst = appendDigits(append(dst, '.'), v, digits)
+	}
+	return append(dst, 'Z')
+}
+
+// date is the time that the record's index follows where it isn't the record's: Fluentd's plugins take it from the
+// record's own @timestamp, or from time_key.
+func (s *stamp) date(r *sink.Record) (record.Time, bool) {
+	if !s.dates {
+		return record.Time{}, false
+	}
+	t, ok := time.Time{}, false
+	if v, found := record.Find(r.Body, s.key); found && isDate(v) {
+		t, ok = parseTime(v, "")
+	} else if s.source != "" {
+		if v, found := record.Find(r.Body, s.source); found {
+			t, ok = parseTime(v, s.layout)
+		}
+	}
+	if !ok || t.Unix() < 0 || t.Unix() > math.MaxUint32 {
+		return record.Time{}, false
+	}
+	return record.Time{Sec: uint32(t.Unix()), Nsec: uint32(t.Nanosecond())}, true
+}
+
+// parseTime reads a time in UTC: by layout, RFC 3339 without one; numbers are seconds, or milliseconds where they are
+// too large for that.
+func parseTime(v []byte, layout string) (time.Time, bool) {
+	if f, _, err := record.Float(v); err == nil {
+		return fromNumber(f)
+	}
+	b, ok := record.Text(v)
+	if !ok || len(b) == 0 {
+		return time.Time{}, false
+	}
+	text := unsafe.String(&b[0], len(b)) // only for the calls below, which keep nothing of it
+	if layout == secondsLayout {
+		var sec float64
+		for _, c := range b {
+			if c < '0' || c > '9' {
+				return time.Time{}, false
+			}
+			sec = sec*10 + float64(c-'0')
+		}
+		return fromNumber(sec)
+	}
+	if layout == "" {
+		if !isDateTime(b) {
+			return time.Time{}, false
+		}
+		layout = layoutFor(b)
+	}
+	t, err := time.Parse(layout, text)
+	return t.UTC(), err == nil
+}
+
+// fromNumber takes numbers from the year 2286 in seconds on (10,000,000,000) for milliseconds.
+func fromNumber(f float64) (time.Time, bool) {
+	if !(f >= 0 && f < 1e13) {
+		return time.Time{}, false
+	}
+	if f >= 1e10 {
+		return time.UnixMilli(int64(f)).UTC(), true
+	}
+	sec := int64(f)
+	return time.Unix(sec, int64((f-float64(sec))*1e9)).UTC(), true
+}
+
+// isDate reports whether a server takes v for a date under its default format, strict_date_optional_time||epoch_millis.
+func isDate(v []byte) bool {
+	if len(v) == 0 {
+		return false
+	}
+	switch record.KindOf(v[0]) {
+	case record.KindInt:
+		return true
+	case record.KindStr, record.KindBin:
+		b, _ := record.Text(v)
+		return isDateTime(b)
+	}
+	return false
+}
+
+// isDateTime reports whether s is 2006-01-02, or 2006-01-02T15:04 with seconds, a fraction of 1–9 digits and a zone (Z,
+// +01:00, +0100, +01) each optional.
+func isDateTime(s []byte) bool {
+	if len(s) < 10 || s[4] != '-' || s[7] != '-' {
+		return false
+	}
+	y, ok1 := number(s[:4], 9999)
+	m, ok2 := number(s[5:7], 12)
+	d, ok3 := number(s[8:10], 31)
+	if !ok1 || !ok2 || !ok3 || m == 0 || d == 0 || d > daysIn(y, m) {
+		return false
+	}
+	if len(s) == 10 {
+		return true
+	}
+	return s[10] == 'T' && isTime(s[11:])
+}
+
+func isTime(s []byte) bool {
+	if len(s) < 5 || s[2] != ':' || !inRange(s[:2], 23) || !inRange(s[3:5], 59) {
+		return false
+	}
+	s = s[5:]
+	if len(s) >= 3 && s[0] == ':' {
+		if !inRange(s[1:3], 59) {
+			return false
+		}
+		s = s[3:]
+		if len(s) > 0 && (s[0] == '.' || s[0] == ',') {
+			n := 1
+			for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+				n++
+			}
+			if n == 1 || n > 10 {
+				return false
+			}
+			s = s[n:]
+		}
+	}
+	return isZone(s)
+}
+
+func isZone(s []byte) bool {
+	if len(s) == 0 || len(s) == 1 && s[0] == 'Z' {
+		return true
+	}
+	if s[0] != '+' && s[0] != '-' || len(s) < 3 || !inRange(s[1:3], 18) {
+		return false
+	}
+	switch len(s) {
+	case 3:
+		return true
+	case 5:
+		return inRange(s[3:], 59)
+	case 6:
+		return s[3] == ':' && inRange(s[4:], 59)
+	}
+	return false
+}
+
+func number(s []byte, limit int) (int, bool) {
+	v := 0
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		v = v*10 + int(c-'0')
+	}
+	return v, v <= limit
+}
+
+func inRange(s []byte, limit int) bool {
+	_, ok := number(s, limit)
+	return ok
+}
+
+func daysIn(year, month int) int {
+	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+}
+
+// layoutFor is the layout that reads what isDateTime accepts.
+func layoutFor(s []byte) string {
+	if len(s) == 10 {
+		return "2006-01-02"
+	}
+	layout := "2006-01-02T15:04"
+	i := 16
+	if i < len(s) && s[i] == ':' {
+		layout += ":05"
+		for i = 19; i < len(s) && (s[i] == '.' || s[i] == ',' || s[i] >= '0' && s[i] <= '9'); i++ {
+		}
+	}
+	switch zone := string(s[i:]); {
+	case zone == "":
+	case zone == "Z" || strings.Contains(zone, ":"):
+		layout += "Z07:00"
+	case len(zone) == 5:
+		layout += "Z0700"
+	default:
+		layout += "Z07"
+	}
+	return layout
+}
