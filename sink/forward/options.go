@@ -1,0 +1,152 @@
+// Package forward is the destination that speaks the forward protocol as a client: another firelane, a Fluentd or a
+// Fluent Bit that collects from many.
+package forward
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
+)
+
+// Options are those of the output forward, in both dialects.
+type Options struct {
+	Host     string   `fluentbit:"host" default:"127.0.0.1" help:"server's name or address"`
+	Port     int      `fluentbit:"port" default:"24224" help:"server's port"`
+	UnixPath string   `fluentbit:"unix_path" help:"server's socket file, instead of host and port"`
+	Servers  []Server `fluentd:"<server>" help:"a server; several share the load, and take over from one that fails"`
+
+	SharedKey      config.Secret `fluentbit:"shared_key" help:"key that the server knows, too"`
+	EmptySharedKey bool          `fluentbit:"empty_shared_key" help:"do the handshake with an empty key"`
+	SelfHostname   string        `fluentbit:"self_hostname" default:"localhost" help:"name of this client in the handshake"`
+	Username       string        `fluentbit:"username" help:"user to log in as"`
+	Password       config.Secret `fluentbit:"password" help:"the user's password"`
+	Security       *Security     `fluentd:"<security>" help:"shared key"`
+
+	Tag            string        `fluentbit:"tag" help:"tag to send instead of the event's own"`
+	TimeAsInteger  bool          `fluentbit:"time_as_integer" fluentd:"time_as_integer" help:"send whole seconds, for Fluentd before 0.14"`
+	SendOptions    bool          `fluentbit:"send_options" help:"send the number of events along"`
+	RetainMetadata bool          `fluentbit:"retain_metadata_in_forward_mode" default:"true" help:"accepted; events have no metadata here"`
+	AddOption      []config.Pair `fluentbit:"add_option" help:"key and value of one more protocol option; may be repeated"`
+	RequireAck     bool          `fluentbit:"require_ack_response" fluentd:"require_ack_response" help:"wait until the server says that it has the events"`
+	AckTimeout     time.Duration `fluentd:"ack_response_timeout" default:"190s" help:"how long to wait for that"`
+	SendTimeout    time.Duration `fluentd:"send_timeout" default:"60s" help:"limit of a write"`
+	ConnectLimit   time.Duration `fluentd:"connect_timeout" help:"limit of a connect; 10s unless written"`
+	RecoverWait    time.Duration `fluentd:"recover_wait" default:"10s" help:"how long a server that failed is left alone"`
+	Compress       string        `fluentbit:"compress" fluentd:"compress" oneof:"text,gzip,zstd" default:"text" help:"how events are compressed"`
+	Transport      string        `fluentd:"transport" oneof:"tcp,tls" default:"tcp" help:"tcp or tls"`
+	KeepConnection bool          `fluentd:"keepalive" help:"keep connections for the next request"`
+	KeepTime       time.Duration `fluentd:"keepalive_timeout" help:"how long an idle connection is kept; 30s unless written"`
+
+	FluentdIgnored
+	sink.TLSOptions
+	sink.NetOptions
+	sink.OutputOptions
+}
+
+// FluentdIgnored are options of Fluentd's that have no meaning here: a server is known to be alive by what it answers.
+type FluentdIgnored struct {
+	HeartbeatType   string  `fluentd:"heartbeat_type" oneof:"transport,tcp,udp,none" help:"accepted; no heartbeats are sent"`
+	HeartbeatEvery  string  `fluentd:"heartbeat_interval" help:"accepted"`
+	HardTimeout     string  `fluentd:"hard_timeout" help:"accepted"`
+	PhiThreshold    float64 `fluentd:"phi_threshold" help:"accepted"`
+	PhiDetector     *bool   `fluentd:"phi_failure_detector" help:"accepted"`
+	ReadInterval    int     `fluentd:"read_interval_msec" help:"accepted"`
+	ReadLength      string  `fluentd:"read_length" help:"accepted"`
+	ExpireDNS       string  `fluentd:"expire_dns_cache" help:"accepted; names are looked up at every connection"`
+	RoundRobin      *bool   `fluentd:"dns_round_robin" help:"accepted"`
+	IgnoreErrors    *bool   `fluentd:"ignore_network_errors_at_startup" help:"accepted; the start needs no network"`
+	VerifyAtStart   *bool   `fluentd:"verify_connection_at_startup" help:"accepted; the start needs no network"`
+	KeepalivePacket *bool   `fluentd:"send_keepalive_packet" help:"accepted; TCP always probes idle connections"`
+}
+
+// Server is Fluentd's <server>.
+type Server struct {
+	Host      string        `fluentd:"host" required:"true" help:"name or address"`
+	Name      string        `fluentd:"name" help:"name in its certificate, where host is an address"`
+	Port      int           `fluentd:"port" default:"24224" help:"port"`
+	SharedKey config.Secret `fluentd:"shared_key" help:"key that this server knows, too"`
+	Username  string        `fluentd:"username" help:"user to log in as"`
+	Password  config.Secret `fluentd:"password" help:"the user's password"`
+	Standby   bool          `fluentd:"standby" help:"use it only where no other one works"`
+	Weight    int           `fluentd:"weight" default:"60" help:"its share of the load; 0: use it last"`
+}
+
+// Security is Fluentd's <security>.
+type Security struct {
+	SelfHostname string        `fluentd:"self_hostname" required:"true" help:"name of this client in the handshake"`
+	SharedKey    config.Secret `fluentd:"shared_key" required:"true" help:"key that the servers know, too"`
+}
+
+// Check finds the mistakes that a type can't show.
+func (o *Options) Check(d config.Dialect) error {
+	if err := o.CheckOutput(d); err != nil {
+		return err
+	}
+	if err := o.CheckTLS(d); err != nil {
+		return err
+	}
+	if d == config.Fluentd {
+		if len(o.Servers) == 0 {
+			return &config.OptionError{Option: "<server>", Reason: "at least one is needed"}
+		}
+		for _, s := range o.Servers {
+			if o.Security == nil && (s.SharedKey != "" || s.Username != "") {
+				return &config.OptionError{Option: "<server>", Reason: "shared_key and username need a <security>"}
+			}
+		}
+		return nil
+	}
+	if o.SharedKey == "" && !o.EmptySharedKey && (o.Username != "" || o.Password != "") {
+		return &config.OptionError{Option: "username", Reason: "needs a shared_key, or empty_shared_key on"}
+	}
+	if strings.Contains(o.Tag, "$") {
+		return &config.OptionError{Option: "tag", Reason: "a tag made of the record's fields isn't supported: fixed text would be right"}
+	}
+	if o.Compress == "zstd" {
+		return &config.OptionError{Option: "compress", Reason: "must be gzip or text"}
+	}
+	return o.CheckNet()
+}
+
+// Limits that hold where the user sets none.
+const (
+	ackTimeout     = 190 * time.Second // as Fluentd
+	sendTimeout    = 60 * time.Second
+	connectTimeout = 10 * time.Second
+	idleTimeout    = 30 * time.Second
+	recoverWait    = 10 * time.Second
+)
+
+// settings are what both dialects' options come to.
+type settings struct {
+	tag                          string // "" the event's own
+	integerTime                  bool
+	options                      bool
+	extra                        []config.Pair
+	ack                          bool
+	compress                     string // gzip, zstd or ""
+	keep                         bool
+	ackWait, send, connect, idle time.Duration
+	leaveFor                     time.Duration // a server that failed
+}
+
+func (o *Options) settings(d config.Dialect) settings {
+	s := settings{
+		tag: o.Tag, integerTime: o.TimeAsInteger, extra: o.AddOption, ack: o.RequireAck,
+		keep: o.Keepalive, idle: cmp.Or(o.KeepaliveIdle, idleTimeout),
+		ackWait: cmp.Or(o.AckTimeout, ackTimeout), send: cmp.Or(o.SendTimeout, o.IOTimeout, sendTimeout),
+		connect:  cmp.Or(o.ConnectLimit, o.ConnectTimeout, connectTimeout),
+		leaveFor: cmp.Or(o.RecoverWait, recoverWait),
+	}
+	if o.Compress != "text" {
+		s.compress = o.Compress
+	}
+	s.options = o.SendOptions || s.ack || s.compress != "" || len(s.extra) > 0
+	if d == config.Fluentd {
+		s.options, s.keep, s.idle = true, o.KeepConnection, cmp.Or(o.KeepTime, idleTimeout)
+	}
+	return s
+}
