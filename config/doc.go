@@ -26,8 +26,13 @@
 // (repeated, or a list with commas in Fluent Bit; a JSON array or a list with commas in Fluentd), and a pointer to any of
 // these, which stays nil where the option isn't written.
 //
+// ignored:"why" warns whoever writes the option that it has no meaning here. secret:"true" hides a value that isn't a
+// Secret, and the values of pairs. quotes:"true" on a Pair or []Pair takes quotes off its two halves, as Fluent Bit does
+// for some options (record) and not for others (regex); Fluentd's values have lost theirs by then.
+//
 // A struct whose pointer has the method Check(Dialect) error is asked after binding. An *OptionError names the option
-// that the message should point at; any other error points at the section.
+// that the message should point at; any other error points at the section. A struct whose pointer has the method
+// Warnings() []string is asked, too: one line each.
 //
 // Options that every plugin has (match, match_regex, alias, log_level, @type, @id, @label, @log_level) are not declared;
 // those that every output has (retry_limit, storage.*, net.*, tls.*, <buffer>) are embedded from package sink.

@@ -1,0 +1,91 @@
+package config
+
+import "time"
+
+// Service is Fluent Bit's [SERVICE] and Fluentd's <system>: what holds for the whole router. Several [SERVICE] sections
+// add up, a later one wins; so do several <system> sections.
+type Service struct {
+	Flush time.Duration `fluentbit:"flush" default:"1s" help:"how long a first record waits for company"`
+	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default.fluentbit:"5s" default.fluentd:"25s" help:"how long a stop may take: what is left then stays in the queue"`
+
+	LogLevel  string `fluentbit:"log_level" fluentd:"log_level" oneof:"off,fatal,error,warn,warning,info,debug,trace" default:"info" help:"which lines the router's own log shows"`
+	LogFile   string `fluentbit:"log_file" help:"file that the router's own log is appended to, instead of stderr"`
+	SystemLog Log    `fluentd:"<log>" help:"the router's own log"`
+
+	HTTPServer bool   `fluentbit:"http_server" fluentd:"http_server" default:"off" help:"serve health, metrics and the status page"`
+	HTTPListen string `fluentbit:"http_listen" fluentd:"http_listen" default:"0.0.0.0" help:"address of the HTTP server"`
+	HTTPPort   int    `fluentbit:"http_port" fluentd:"http_port" default:"2020" help:"port of the HTTP server"`
+
+	HealthCheck    bool          `fluentbit:"health_check" fluentd:"health_check" default:"off" help:"let /api/v1/health answer 500 when the limits below are passed"`
+	HCErrors       int           `fluentbit:"hc_errors_count" fluentd:"hc_errors_count" default:"5" help:"errors in a period that make it unhealthy"`
+	HCRetries      int           `fluentbit:"hc_retry_failure_count" fluentd:"hc_retry_failure_count" default:"5" help:"records given up in a period that make it unhealthy"`
+	HCPeriod       time.Duration `fluentbit:"hc_period" fluentd:"hc_period" default:"60s" help:"length of the period"`
+	StoragePath    string        `fluentbit:"storage.path" fluentd:"root_dir" help:"folder of the queues; by default one is chosen that is writable"`
+	StorageMetrics bool          `fluentbit:"storage.metrics" default:"off" help:"accepted; the queues are always measured"`
+	ParsersFiles   []string      `fluentbit:"parsers_file" help:"file with [PARSER] sections; may be repeated"`
+
+	// JoinPartial is firelane's own: Docker splits lines at 16 KiB, and neither dialect joins them unless told.
+	JoinPartial bool `fluentbit:"join_partial" fluentd:"join_partial" default:"on" help:"join the lines that Docker split at 16 KiB"`
+
+	Tuning
+	SystemOptions
+}
+
+// Log is the <log> of Fluentd's <system>.
+type Log struct {
+	Path   string `fluentd:"path" help:"file that the router's own log is appended to, instead of stderr"`
+	Format string `fluentd:"format" oneof:"text,json" default:"text" help:"accepted: JSON in a container, readable on a terminal"`
+	Time   string `fluentd:"time_format" help:"accepted"`
+	Age    string `fluentd:"rotate_age" help:"accepted"`
+	Size   string `fluentd:"rotate_size" help:"accepted"`
+	Stack  string `fluentd:"forced_stacktrace_level" help:"accepted"`
+}
+
+// Tuning are Fluent Bit's settings of machinery that isn't here. They are accepted; those that a user may count on
+// carry a warning.
+type Tuning struct {
+	Daemon           bool    `fluentbit:"daemon" ignored:"firelane stays in the foreground" help:"accepted"`
+	PluginsFile      *string `fluentbit:"plugins_file" ignored:"plugins can't be loaded" help:"accepted"`
+	StreamsFile      *string `fluentbit:"streams_file" ignored:"there is no stream processor" help:"accepted"`
+	Sync             string  `fluentbit:"storage.sync" help:"accepted"`
+	Checksum         *bool   `fluentbit:"storage.checksum" help:"accepted; the queue always has checksums"`
+	MaxChunksUp      string  `fluentbit:"storage.max_chunks_up" help:"accepted; memory is bounded in any case"`
+	BacklogLimit     string  `fluentbit:"storage.backlog.mem_limit" help:"accepted; memory is bounded in any case"`
+	DeleteBroken     *bool   `fluentbit:"storage.delete_irrecoverable_chunks" help:"accepted; what is damaged is set aside, never deleted"`
+	KeepRejected     *bool   `fluentbit:"storage.keep.rejected,storage.rejected.path" help:"accepted; what is refused goes to the dead letter"`
+	InheritStorage   string  `fluentbit:"storage.inherit,storage.type" help:"accepted"`
+	BacklogFlush     *bool   `fluentbit:"storage.backlog.flush_on_shutdown" help:"accepted"`
+	TrimFiles        *bool   `fluentbit:"storage.trim_files" help:"accepted"`
+	CoroStack        string  `fluentbit:"coro_stack_size" help:"accepted"`
+	SchedulerBase    string  `fluentbit:"scheduler.base" help:"accepted; the wait between retries grows by itself"`
+	SchedulerCap     string  `fluentbit:"scheduler.cap" help:"accepted; the wait is never longer than 30 s"`
+	NaNToNull        *bool   `fluentbit:"json.convert_nan_to_null" help:"accepted; NaN is always null"`
+	HotReload        *bool   `fluentbit:"hot_reload,hot_reload.ensure_thread_safety,hot_reload.timeout" help:"accepted"`
+	MultilineLimit   string  `fluentbit:"multiline_buffer_limit" help:"accepted"`
+	ChunkTrace       *bool   `fluentbit:"enable_chunk_trace" help:"accepted"`
+	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.buffer_max_size" help:"accepted"`
+}
+
+// SystemOptions are Fluentd's settings of machinery that isn't here.
+type SystemOptions struct {
+	Workers          int    `fluentd:"workers" default:"1" help:"accepted: one process serves all"`
+	SuppressStack    *bool  `fluentd:"suppress_repeated_stacktrace" help:"accepted; repeated lines are always suppressed"`
+	EmitErrorLog     string `fluentd:"emit_error_log_interval" help:"accepted"`
+	IgnoreRepeated   string `fluentd:"ignore_repeated_log_interval,ignore_same_log_interval" help:"accepted; repeated lines are always suppressed"`
+	SuppressDump     *bool  `fluentd:"suppress_config_dump" help:"accepted; the configuration is never dumped"`
+	LogVerbose       *bool  `fluentd:"log_event_verbose" help:"accepted"`
+	WithoutSource    bool   `fluentd:"without_source,with_source_only" ignored:"sources are always started" help:"accepted"`
+	RPCEndpoint      string `fluentd:"rpc_endpoint" ignored:"there is no RPC; http_server serves health and metrics" help:"accepted"`
+	GetDump          *bool  `fluentd:"enable_get_dump" help:"accepted"`
+	ProcessName      string `fluentd:"process_name" help:"accepted"`
+	StrictValue      *bool  `fluentd:"strict_config_value" help:"accepted; values are always checked"`
+	TimeSupport      *bool  `fluentd:"enable_msgpack_time_support" help:"accepted"`
+	SharedSocket     *bool  `fluentd:"disable_shared_socket" help:"accepted"`
+	InputMetrics     *bool  `fluentd:"enable_input_metrics,enable_size_metrics" help:"accepted; everything is measured"`
+	JIT              *bool  `fluentd:"enable_jit" help:"accepted"`
+	FilePermission   string `fluentd:"file_permission,dir_permission,umask" help:"accepted"`
+	RestartInterval  string `fluentd:"restart_worker_interval" help:"accepted"`
+	ConfigIncludeDir string `fluentd:"config_include_dir" help:"accepted; only what @include names is read"`
+	Metrics          []Pair `fluentd:"<metrics>" help:"accepted"`
+	Counters         []Pair `fluentd:"<counter_server>,<counter_client>,<source_only_buffer>" help:"accepted"`
+}
