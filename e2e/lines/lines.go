@@ -1,0 +1,65 @@
+// Package lines is what the sample application of the end-to-end tests writes: the application prints it, the tests
+// know it.
+package lines
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// Count is the number of lines on both streams together.
+const Count = 10_000
+
+// Stdout and Stderr are the lines of each stream in order, without their newlines.
+func Stdout() [][]byte { return stream("stdout", 0) }
+func Stderr() [][]byte { return stream("stderr", 1) }
+
+func stream(name string, parity int) [][]byte {
+	lines := make([][]byte, 0, Count/2)
+	for i := parity; i < Count; i += 2 {
+		lines = append(lines, line(name, i))
+	}
+	return lines
+}
+
+// dockerPart is where Docker cuts a long line.
+const dockerPart = 16 << 10
+
+// line is line i. Both streams get every kind, since all the divisors are odd.
+func line(stream string, i int) []byte {
+	head := fmt.Sprintf("%s %d ", stream, i)
+	switch {
+	case i%1501 == 100, i%1501 == 101: // 7 on each stream
+		return fill(head, 1<<20)
+	case i%301 == 50:
+		return fill(head, 64<<10)
+	case i%301 >= 60 && i%301 <= 62: // both sides of the cut, and a last part that is empty
+		return fill(head, dockerPart+i%301-61)
+	case i%301 == 70:
+		return fill(head, 2*dockerPart)
+	case i%97 == 1:
+		return nil
+	case i%7 == 2:
+		return fmt.Appendf(nil, `{"n":%d,"stream":%q,"big":9007199254740993,"ok":true,"nested":{"a":[1,2.5,null]}}`, i, stream)
+	case i%11 == 3:
+		return []byte(head + "Grüße, 世界 🚀 \u2028\ufeff\U0010ffff")
+	case i%13 == 4:
+		return []byte(head + "cut \xe4\xb8 lone \xff\xfe overlong \xc0\x80 surrogate \xed\xa0\x80.")
+	case i%17 == 5:
+		return []byte(head + "\ttab \"quote\" back\\slash \x1b[31mred\x1b[0m nul\x00 bell\x07 del\x7f <&> end \r")
+	case i%19 == 6: // the same line again and again: none may be taken for another's repetition
+		return []byte("GET /health 200")
+	default:
+		return []byte(head + strings.Repeat("x", i%300))
+	}
+}
+
+// fill is head and filler, size bytes in all. The filler has characters of two and three bytes, so that Docker's cuts
+// fall into them.
+func fill(head string, size int) []byte {
+	const pattern = "lorem ipsum é世 dolor "
+	b := bytes.Repeat([]byte(pattern), size/len(pattern)+1)
+	b = append([]byte(head), b...)[:size-1]
+	return append(bytes.ToValidUTF8(b, []byte("?")), "........"...)[:size]
+}

@@ -1,0 +1,186 @@
+package servers
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// A Kind is a search server and its version.
+type Kind struct {
+	Name string // its folder in the cache, too
+	Type string // Fluentd's @type for it
+	main string // Java class
+	java string // link in the cache
+}
+
+// Kinds are the servers that every release is held against, the oldest first.
+func Kinds() []Kind {
+	return []Kind{Elasticsearch7(), OpenSearch2(), OpenSearch3()}
+}
+
+// Elasticsearch7 is Elasticsearch 7.10.2, the last under a free licence and the oldest that AWS offers widely.
+func Elasticsearch7() Kind {
+	return Kind{Name: "elasticsearch-7.10.2", Type: "elasticsearch", java: "java17",
+		main: "org.codelibs.elasticsearch.runner.ElasticsearchClusterRunner"}
+}
+
+// OpenSearch2 is OpenSearch 2.19.1.
+func OpenSearch2() Kind {
+	return Kind{Name: "opensearch-2.19.1", Type: "opensearch", java: "java17",
+		main: "org.codelibs.opensearch.runner.OpenSearchRunner"}
+}
+
+// OpenSearch3 is OpenSearch 3.5.0.
+func OpenSearch3() Kind {
+	return Kind{Name: "opensearch-3.5.0", Type: "opensearch", java: "java21",
+		main: "org.codelibs.opensearch.runner.OpenSearchRunner"}
+}
+
+// Search is a running search server of one node.
+type Search struct {
+	*Process
+	Kind
+	Port int
+	dir  string
+	http http.Client
+}
+
+// startLimit is how long a search server may take until it answers; 10 s are usual with one core to itself.
+const startLimit = 3 * time.Minute
+
+// StartSearch starts a server with 512 MiB of heap and its data in dir, which is used again if there is some already.
+// port 0 takes a free one.
+func StartSearch(kind Kind, dir string, port int) (*Search, error) {
+	var err error
+	if port == 0 {
+		// The starters take no port outside this range.
+		if port, err = FreePort(9201, 9299); err != nil {
+			return nil, err
+		}
+	}
+	home := filepath.Join(cache(), kind.Name)
+	if _, err := os.Stat(home); err != nil {
+		return nil, fmt.Errorf("%s is not installed: run e2e/setup", kind.Name)
+	}
+	cmd := exec.Command(filepath.Join(cache(), kind.java, "bin/java"),
+		"-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1",
+		"-cp", home+"/*", kind.main,
+		"-basePath", filepath.Join(dir, "node"), "-numOfNode", "1", "-clusterName", "firelane",
+		"-baseHttpPort", strconv.Itoa(port-1))
+	cmd.Dir = dir
+	p, err := start(filepath.Join(dir, kind.Name+".log"), cmd)
+	if err != nil {
+		return nil, err
+	}
+	s := &Search{Process: p, Kind: kind, Port: port, dir: dir}
+	s.http.Timeout = time.Minute
+	if err := p.ready(startLimit, s.healthy); err != nil {
+		return nil, err
+	}
+	// A full disk of the machine is not what is tested.
+	_, err = s.Do("PUT", "/_cluster/settings", `{"transient":{"cluster.routing.allocation.disk.threshold_enabled":false}}`)
+	if err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Search) healthy() bool {
+	client := http.Client{Timeout: 5 * time.Second}
+	resp, err := client.Get(s.URL() + "/_cluster/health")
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode == http.StatusOK
+}
+
+// Stop ends the server. Its data stays in its folder.
+func (s *Search) Stop() {
+	s.http.CloseIdleConnections()
+	s.Process.Stop(10 * time.Second)
+}
+
+// URL is the server's base URL.
+func (s *Search) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.Port) }
+
+// Do makes a request with a JSON body, which may be empty; an answer of 300 and above is an error that holds it.
+func (s *Search) Do(method, path, body string) ([]byte, error) {
+	req, err := http.NewRequest(method, s.URL()+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return nil, err
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode >= 300 {
+		err = fmt.Errorf("%s %s: %d: %s", method, path, resp.StatusCode, answer)
+	}
+	return answer, err
+}
+
+// Count is the number of documents that a search of the pattern finds now; 0 where there is no such index.
+func (s *Search) Count(pattern string) (int, error) {
+	if _, err := s.Do("POST", "/"+pattern+"/_refresh?ignore_unavailable=true", ""); err != nil {
+		return 0, err
+	}
+	answer, err := s.Do("GET", "/"+pattern+"/_count?ignore_unavailable=true", "")
+	if err != nil {
+		return 0, err
+	}
+	var reply struct{ Count int }
+	err = json.Unmarshal(answer, &reply)
+	return reply.Count, err
+}
+
+// A Document is one hit of a search.
+type Document struct {
+	Index  string          `json:"_index"`
+	ID     string          `json:"_id"`
+	Source json.RawMessage `json:"_source"`
+}
+
+// Documents are all documents of the indices that match the pattern, in no particular order.
+func (s *Search) Documents(pattern string) ([]Document, error) {
+	if _, err := s.Do("POST", "/"+pattern+"/_refresh", ""); err != nil {
+		return nil, err
+	}
+	var docs []Document
+	path, body := "/"+pattern+"/_search?scroll=1m", `{"size":500,"sort":["_doc"]}`
+	for {
+		answer, err := s.Do("POST", path, body)
+		if err != nil {
+			return nil, err
+		}
+		var page struct {
+			ScrollID string `json:"_scroll_id"`
+			Hits     struct{ Hits []Document }
+		}
+		if err := json.Unmarshal(answer, &page); err != nil {
+			return nil, err
+		}
+		scroll := fmt.Sprintf(`{"scroll":"1m","scroll_id":%q}`, page.ScrollID)
+		if len(page.Hits.Hits) == 0 {
+			_, err := s.Do("DELETE", "/_search/scroll", fmt.Sprintf(`{"scroll_id":%q}`, page.ScrollID))
+			return docs, err
+		}
+		docs = append(docs, page.Hits.Hits...)
+		path, body = "/_search/scroll", scroll
+	}
+}
