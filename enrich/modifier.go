@@ -1,6 +1,14 @@
 package enrich
 
-import "github.com/firelane/firelane/config"
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"strings"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+)
 
 // ModifierOptions are those of Fluent Bit's record_modifier.
 type ModifierOptions struct {
@@ -10,7 +18,121 @@ type ModifierOptions struct {
 	UUIDField string        `fluentbit:"uuid_key" help:"field to add with a new random UUID for each record"`
 }
 
+// Check is asked by package config.
+func (o *ModifierOptions) Check(config.Dialect) error {
+	for _, r := range o.Record {
+		if r.Value == "" {
+			return &config.OptionError{Option: "record", Reason: "a KEY and a VALUE are needed, such as: record env prod"}
+		}
+	}
+	if len(o.Remove) > 0 && len(o.Allow) > 0 {
+		return errors.New("remove_key and allowlist_key exclude each other: use one of them")
+	}
+	return nil
+}
+
 // NewModifier makes the step of a record_modifier.
-func NewModifier(o *ModifierOptions, d config.Dialect, env Env) (Step, error) {
-	panic("not written yet")
+func NewModifier(o *ModifierOptions, d config.Dialect, _ Env) (Step, error) {
+	if err := o.Check(d); err != nil {
+		return nil, err
+	}
+	fields := make([]field, 0, len(o.Record))
+	for _, r := range o.Record {
+		fields = append(fields, field{r.Key, record.AppendStr(nil, r.Value)})
+	}
+	c := newConstants(fields)
+	if len(o.Remove) == 0 && len(o.Allow) == 0 && o.UUIDField == "" {
+		return c, nil
+	}
+	m := &modifier{constants: c, keys: wildcards(o.Remove)}
+	if len(o.Allow) > 0 {
+		m.keys, m.allow = wildcards(o.Allow), true
+	}
+	if o.UUIDField != "" {
+		m.uuid = record.AppendStr(nil, o.UUIDField)
+		c.names.add(o.UUIDField)
+	}
+	return m, nil
+}
+
+// modifier removes members by name, sets constants and adds a UUID.
+type modifier struct {
+	*constants
+	keys  []wildcard
+	allow bool   // keys stay, instead of going
+	uuid  []byte // the name, encoded; nil for none
+}
+
+// A wildcard is a name, or the begin of one; letters match without regard to case, as in Fluent Bit.
+type wildcard struct {
+	name   string
+	prefix bool
+}
+
+func wildcards(names []string) []wildcard {
+	var out []wildcard
+	for _, n := range names {
+		name, prefix := strings.CutSuffix(n, "*")
+		out = append(out, wildcard{name, prefix})
+	}
+	return out
+}
+
+func (w wildcard) match(key []byte) bool {
+	if len(key) < len(w.name) || !w.prefix && len(key) > len(w.name) {
+		return false
+	}
+	return strings.EqualFold(string(key[:len(w.name)]), w.name)
+}
+
+// stays says whether a member of that name stays.
+func (m *modifier) stays(key []byte) bool {
+	if m.names.has(key) {
+		return false
+	}
+	for _, w := range m.keys {
+		if key != nil && w.match(key) {
+			return m.allow
+		}
+	}
+	return !m.allow
+}
+
+func (m *modifier) Apply(ev *record.Event, s *Scratch) bool {
+	n := len(m.fields)
+	for f := record.FieldsOf(ev.Body); f.Next(); {
+		if m.stays(f.Key()) {
+			n++
+		}
+	}
+	if m.uuid != nil {
+		n++
+	}
+	out := record.AppendMapHeader(s.Take(), n)
+	for f := record.FieldsOf(ev.Body); f.Next(); {
+		if m.stays(f.Key()) {
+			out = append(append(out, f.RawKey()...), f.Value()...)
+		}
+	}
+	out = append(out, m.tail...)
+	if m.uuid != nil {
+		out = appendUUID(append(out, m.uuid...))
+	}
+	ev.Body = s.Keep(out)
+	return true
+}
+
+// appendUUID appends a random UUID (version 4) as a str.
+func appendUUID(dst []byte) []byte {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	dst = append(dst, 0xd9, 36)
+	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		dst = hex.AppendEncode(dst, part)
+	}
+	return dst
 }

@@ -108,18 +108,18 @@ func (p *parser) classRune() (rune, error) {
 
 // posixBracket reads [:name:] or [:^name:].
 func (p *parser) posixBracket() (set runeSet, ok bool, err error) {
-	end := strings.Index(p.rest(), ":]")
-	if end < 0 {
+	name, after, closed := strings.Cut(p.rest()[len("[:"):], ":]")
+	if !closed {
 		return nil, false, nil
 	}
-	name, negate := strings.CutPrefix(p.in[p.pos+2:p.pos+end], "^")
+	name, negate := strings.CutPrefix(name, "^")
 	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") != "" {
 		return nil, false, nil
 	}
 	if set, ok = property(name); !ok {
 		return nil, false, fmt.Errorf("[:%s:] is not known", name)
 	}
-	p.pos += end + 2
+	p.pos = len(p.in) - len(after)
 	if negate {
 		set = set.complement()
 	}

@@ -1,0 +1,327 @@
+package enrich
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/firelane/firelane/record"
+)
+
+// dockerPart is a part as Docker's driver sends it.
+func dockerPart(container, source, id string, ordinal int, last bool, log string) []byte {
+	b := record.AppendMapHeader(nil, 8)
+	for _, kv := range [][2]string{
+		{"container_id", container}, {"partial_message", "true"}, {"partial_id", id}, {"log", log},
+		{"partial_ordinal", fmt.Sprint(ordinal)}, {"container_name", "/" + container},
+		{"partial_last", fmt.Sprint(last)}, {"source", source},
+	} {
+		b = record.AppendStr(record.AppendStr(b, kv[0]), kv[1])
+	}
+	return b
+}
+
+// oldPart is a record of a Docker that knows no partial_id; whole is one that was not split.
+func oldPart(container, log string, whole bool) []byte {
+	n := 5
+	if whole {
+		n = 4
+	}
+	b := record.AppendMapHeader(nil, n)
+	for _, kv := range [][2]string{
+		{"container_id", container}, {"container_name", "/" + container}, {"source", "stdout"}, {"log", log}, {"partial_message", "true"},
+	}[:n] {
+		b = record.AppendStr(record.AppendStr(b, kv[0]), kv[1])
+	}
+	return b
+}
+
+// collector keeps what a joiner emits.
+type collector struct {
+	t     testing.TB
+	mu    sync.Mutex
+	logs  []string
+	parts int
+	last  record.Event
+}
+
+func (c *collector) emit(ev *record.Event, parts int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value, ok := record.Find(ev.Body, "log")
+	text, _ := record.Text(value)
+	if n, err := record.Check(ev.Body); !ok || err != nil || n != len(ev.Body) {
+		c.t.Errorf("a broken record: %v", err)
+	}
+	if _, ok := record.Find(ev.Body, "partial_message"); ok {
+		c.t.Error("partial_message is still there")
+	}
+	c.logs = append(c.logs, string(text))
+	c.parts += parts
+	c.last = *ev
+	c.last.Body = append([]byte(nil), ev.Body...)
+}
+
+func (c *collector) add(j *Joiner, body []byte) (whole bool) {
+	return j.Add(&record.Event{Tag: "app", Time: record.Time{Sec: 7, Nsec: 8}, Body: body}, &Scratch{}, c.emit)
+}
+
+func (c *collector) want(logs ...string) {
+	c.t.Helper()
+	if fmt.Sprint(c.logs) != fmt.Sprint(logs) || len(c.logs) != len(logs) {
+		c.t.Errorf("%d events %.200q, want %d %.200q", len(c.logs), c.logs, len(logs), logs)
+	}
+}
+
+func TestASplitLineIsOneRecordAgain(t *testing.T) {
+	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+	for i, log := range []string{"one ", "two ", "three"} {
+		if c.add(j, dockerPart("c1", "stdout", "id1", i+1, i == 2, log)) {
+			t.Fatal("a part passes")
+		}
+	}
+	c.want("one two three")
+	want := `{"container_id":"c1","log":"one two three","container_name":"/c1","source":"stdout"}`
+	if got := rawJSON(c.last.Body); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if c.last.Tag != "app" || c.last.Time != (record.Time{Sec: 7, Nsec: 8}) || c.parts != 3 {
+		t.Errorf("%v, %d parts", c.last, c.parts)
+	}
+	if parts, bytes := j.Held(); parts != 0 || bytes != 0 {
+		t.Errorf("still held: %d parts, %d bytes", parts, bytes)
+	}
+}
+
+func TestWhatIsNoPartPasses(t *testing.T) {
+	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+	for _, js := range []string{
+		`{}`, `{"log":"x"}`, `{"container_id":"a","container_name":"b","source":"stdout","log":"x"}`,
+		`{"a":1,"b":2,"c":3,"partial_message":"false","log":"x","container_id":"a"}`,
+		`{"a":1,"b":2,"c":3,"partial_message":"true","log":"x"}`,
+		`{"a":1,"b":2,"c":3,"partial_message":"true","container_id":"x"}`,
+		`{"a":1,"b":2,"c":3,"partial_message":"true","log":17,"container_id":"x"}`,
+	} {
+		if !c.add(j, body(t, js)) {
+			t.Errorf("%s is held", js)
+		}
+	}
+	c.want()
+}
+
+func TestPartsOfSeveralStreamsMayInterleaveAndComeOutOfOrder(t *testing.T) {
+	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+	c.add(j, dockerPart("c1", "stdout", "a", 2, false, "2"))
+	c.add(j, dockerPart("c1", "stderr", "b", 1, false, "x"))
+	c.add(j, dockerPart("c2", "stdout", "c", 1, false, "-"))
+	c.add(j, dockerPart("c1", "stdout", "a", 3, true, "3"))
+	c.add(j, dockerPart("c1", "stderr", "b", 2, true, ""))
+	c.add(j, dockerPart("c1", "stdout", "a", 1, false, "1"))
+	c.add(j, dockerPart("c2", "stdout", "c", 2, true, "."))
+	c.want("x", "123", "-.")
+}
+
+func TestAPartThatIsSentAgainIsThereOnce(t *testing.T) {
+	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+	c.add(j, dockerPart("c", "stdout", "a", 1, false, "1"))
+	c.add(j, dockerPart("c", "stdout", "a", 1, false, "1"))
+	c.add(j, dockerPart("c", "stdout", "a", 2, true, "2"))
+	c.want("12")
+	if c.parts != 3 {
+		t.Errorf("%d parts are accounted for", c.parts)
+	}
+}
+
+func TestALineWithoutItsEndComesOutAfterTheFlushTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+		c.add(j, dockerPart("c", "stdout", "a", 1, false, "no newline"))
+		c.add(j, dockerPart("c", "stdout", "lost first", 2, true, "end"))
+		time.Sleep(DefaultFlushAfter - time.Millisecond)
+		j.Expire(time.Now(), &Scratch{}, c.emit)
+		c.want()
+		c.add(j, dockerPart("c", "stdout", "a", 2, false, ", more"))
+		time.Sleep(time.Millisecond)
+		j.Expire(time.Now(), &Scratch{}, c.emit)
+		c.want("end")
+		time.Sleep(DefaultFlushAfter)
+		j.Expire(time.Now(), &Scratch{}, c.emit)
+		c.want("end", "no newline, more")
+		if parts, bytes := j.Held(); parts != 0 || bytes != 0 {
+			t.Errorf("still held: %d parts, %d bytes", parts, bytes)
+		}
+	})
+}
+
+func TestFlushGivesOutEverything(t *testing.T) {
+	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+	c.add(j, dockerPart("c", "stdout", "a", 1, false, "x"))
+	c.add(j, dockerPart("d", "stdout", "b", 1, false, "y"))
+	j.Flush(&Scratch{}, c.emit)
+	c.want("x", "y")
+}
+
+func TestALongLineComesInPiecesOfTheCapAtMost(t *testing.T) {
+	j, c := NewJoiner(JoinerConfig{MaxLine: 10}), &collector{t: t}
+	for i, log := range []string{"aaaa", "bbbb", "cccc", "dddd", ""} {
+		c.add(j, dockerPart("c", "stdout", "a", i+1, i == 4, log))
+	}
+	c.want("aaaabbbb", "ccccdddd")
+	if parts, bytes := j.Held(); parts != 0 || bytes != 0 || c.parts != 5 {
+		t.Errorf("still held: %d parts, %d bytes; %d parts came out", parts, bytes, c.parts)
+	}
+}
+
+func TestTheOldestLineMakesRoom(t *testing.T) {
+	const limit = 64 << 10
+	j, c := NewJoiner(JoinerConfig{MaxTotal: limit}), &collector{t: t}
+	text := strings.Repeat("x", 8<<10)
+	for i := range 100 {
+		c.add(j, dockerPart(fmt.Sprint("c", i%50), "stdout", "a", i/50+1, false, text))
+		if _, bytes := j.Held(); bytes > limit {
+			t.Fatalf("%d bytes are held", bytes)
+		}
+	}
+	for i := range 100_000 { // lines without any text
+		c.add(j, dockerPart(fmt.Sprint("d", i), "stdout", "a", 1, false, ""))
+	}
+	parts, bytes := j.Held()
+	if bytes > limit || len(j.lines) > limit/lineOverhead {
+		t.Errorf("%d lines, %d bytes", len(j.lines), bytes)
+	}
+	if parts+c.parts != 100_100 {
+		t.Errorf("%d parts are accounted for", parts+c.parts)
+	}
+}
+
+func TestPartsOfAnOldDockerEndWithTheNextWholeRecord(t *testing.T) {
+	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+	c.add(j, oldPart("c", "one ", false))
+	c.add(j, oldPart("c", "two ", false))
+	if !c.add(j, oldPart("other", "whole", true)) {
+		t.Error("another container's record is held")
+	}
+	if c.add(j, oldPart("c", "three", true)) {
+		t.Error("the end of the line passes")
+	}
+	c.want("one two three")
+	if !c.add(j, oldPart("c", "next", true)) {
+		t.Error("the next line is held")
+	}
+}
+
+func TestAWholeRecordPassesWithoutAllocating(t *testing.T) {
+	j, ev, s := NewJoiner(JoinerConfig{}), &record.Event{Body: dockerRecord(t)}, &Scratch{}
+	emit := func(*record.Event, int) {}
+	if n := testing.AllocsPerRun(100, func() { j.Add(ev, s, emit) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// FuzzJoinerRestoresEveryLine sends lines of several streams, split and interleaved, by one goroutine a stream pair,
+// and expects every one of them back.
+func FuzzJoinerRestoresEveryLine(f *testing.F) {
+	for seed := range uint64(4) {
+		f.Add(seed, seed%2 == 0)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, shuffle bool) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+		want, queues := map[string]int{}, [][][]byte{}
+		parts := 0
+		for stream := range 6 {
+			var queue [][]byte
+			for n := range 5 {
+				text := fmt.Sprintf("%d/%d:", stream, n) + strings.Repeat("x", r.IntN(60))
+				want[text]++
+				split := splitParts(r, stream, n, text)
+				if shuffle {
+					r.Shuffle(len(split), func(a, b int) { split[a], split[b] = split[b], split[a] })
+				}
+				queue = append(queue, split...)
+				parts += len(split)
+			}
+			queues = append(queues, queue)
+		}
+		for len(queues) > 0 {
+			i := r.IntN(len(queues))
+			c.add(j, queues[i][0])
+			if queues[i] = queues[i][1:]; len(queues[i]) == 0 {
+				queues = append(queues[:i], queues[i+1:]...)
+			}
+		}
+		for _, log := range c.logs {
+			want[log]--
+		}
+		for log, n := range want {
+			if n != 0 {
+				t.Errorf("%q is off by %d", log, n)
+			}
+		}
+		if held, bytes := j.Held(); held != 0 || bytes != 0 || c.parts != parts {
+			t.Errorf("%d parts, %d bytes still held; %d of %d came out", held, bytes, c.parts, parts)
+		}
+	})
+}
+
+// splitParts splits a text in two parts or more.
+func splitParts(r *rand.Rand, stream, n int, text string) (parts [][]byte) {
+	source := [2]string{"stdout", "stderr"}[stream%2]
+	id := fmt.Sprintf("%d-%d", stream, n)
+	for ordinal := 1; ; ordinal++ {
+		cut := min(1+r.IntN(20), len(text))
+		last := ordinal > 1 && (len(text) == 0 || cut == len(text) && r.IntN(2) == 0)
+		parts = append(parts, dockerPart(fmt.Sprint("c", stream/2), source, id, ordinal, last, text[:cut]))
+		if text = text[cut:]; last {
+			return parts
+		}
+	}
+}
+
+func TestPartsMayComeByTwoConnectionsAtOnce(t *testing.T) {
+	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+	const lines = 200
+	var wg sync.WaitGroup
+	for conn := range 2 {
+		wg.Go(func() {
+			for n := range lines {
+				c.add(j, dockerPart("c", "stdout", fmt.Sprint(n), conn+1, conn == 1, fmt.Sprint(conn)))
+			}
+		})
+	}
+	wg.Wait()
+	if len(c.logs) != lines || strings.Trim(strings.Join(c.logs, ""), "01") != "" || c.logs[0] != "01" {
+		t.Errorf("%d lines, the first %q", len(c.logs), c.logs[0])
+	}
+}
+
+func BenchmarkJoinerWhole(b *testing.B) {
+	j, ev, s := NewJoiner(JoinerConfig{}), &record.Event{Body: dockerRecord(b)}, &Scratch{}
+	emit := func(*record.Event, int) {}
+	b.ReportAllocs()
+	for b.Loop() {
+		j.Add(ev, s, emit)
+	}
+}
+
+func BenchmarkJoinerLineOf64KiB(b *testing.B) {
+	j, ev, s := NewJoiner(JoinerConfig{}), &record.Event{}, &Scratch{}
+	emit := func(*record.Event, int) {}
+	text := strings.Repeat("x", 16<<10)
+	var parts [][]byte
+	for i := range 4 {
+		parts = append(parts, dockerPart("c", "stdout", "a", i+1, i == 3, text))
+	}
+	b.SetBytes(64 << 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, p := range parts {
+			ev.Body = p
+			j.Add(ev, s, emit)
+		}
+	}
+}

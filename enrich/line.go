@@ -1,0 +1,210 @@
+package enrich
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/firelane/firelane/record"
+)
+
+// A part is what a record says of itself as a part of a line. Its slices alias the record.
+type part struct {
+	container, source, id, text []byte
+	ordinal                     int // from 1; 0: it has none
+	last                        bool
+}
+
+// read reports whether the record is a part of a line that can be joined: it says so, says whose, and has a text.
+func (p *part) read(body []byte) bool {
+	marked := false
+	var name []byte
+	for f := record.FieldsOf(body); f.Next(); {
+		key := f.Key()
+		var into *[]byte
+		switch string(key) {
+		case "log":
+			into = &p.text
+		case "source":
+			into = &p.source
+		case "container_id":
+			into = &p.container
+		case "container_name":
+			into = &name
+		case "partial_id":
+			into = &p.id
+		case "partial_message":
+			marked = isTrue(f.Value())
+			continue
+		case "partial_last":
+			p.last = isTrue(f.Value())
+			continue
+		case "partial_ordinal":
+			text, _ := record.Text(f.Value())
+			p.ordinal, _ = strconv.Atoi(string(text)) // a damaged number is none
+			continue
+		default:
+			continue
+		}
+		*into, _ = record.Text(f.Value())
+	}
+	if len(p.container) == 0 {
+		p.container = name
+	}
+	return marked && p.text != nil && len(p.container) > 0
+}
+
+func isTrue(value []byte) bool {
+	if text, ok := record.Text(value); ok {
+		return string(text) == "true"
+	}
+	v, _, err := record.Bool(value)
+	return err == nil && v
+}
+
+// appendKey appends what tells the lines apart that are under way: Docker gives stdout and stderr of a container ids
+// of their own; the older one has none.
+func (p *part) appendKey(dst []byte) []byte {
+	dst = strconv.AppendInt(dst, int64(len(p.container)), 10)
+	dst = append(append(dst, ':'), p.container...)
+	dst = append(append(dst, p.source...), ':')
+	return append(dst, p.id...)
+}
+
+// appendOthers appends the members of a part that the joined record keeps, except log, and tells their number and
+// where log goes between them.
+func appendOthers(dst, body []byte) (out []byte, count, at int) {
+	for f := record.FieldsOf(body); f.Next(); {
+		switch string(f.Key()) {
+		case "partial_message", "partial_id", "partial_ordinal", "partial_last":
+			continue
+		case "log":
+			at = len(dst)
+			continue
+		}
+		dst = append(append(dst, f.RawKey()...), f.Value()...)
+		count++
+	}
+	return dst, count, at
+}
+
+// A line is one that parts are still expected of.
+type line struct {
+	prev, next *line // in the list of a Joiner
+	key        string
+	old        bool // no partial_id
+	touched    time.Time
+	seen       int // parts, repeated ones not counted
+	wanted     int // the last one's ordinal; 0: not known yet
+	piece      piece
+}
+
+func (l *line) fixed() int { return lineOverhead + len(l.key) + len(l.piece.fields) }
+
+// add adds a part in the order of the ordinals and returns for how many bytes it counts. A part that is there already
+// (a log driver that connects anew sends what it isn't sure of again) is only counted.
+func (l *line) add(p *part) int {
+	ordinal := p.ordinal
+	if ordinal <= 0 {
+		ordinal = l.seen + 1
+	}
+	parts := l.piece.parts
+	i := len(parts)
+	for i > 0 && parts[i-1].ordinal > ordinal {
+		i--
+	}
+	if i > 0 && parts[i-1].ordinal == ordinal && bytes.Equal(parts[i-1].text, p.text) && p.ordinal > 0 {
+		l.piece.repeated++
+		return 0
+	}
+	parts = append(parts, heldPart{})
+	copy(parts[i+1:], parts[i:])
+	parts[i] = heldPart{ordinal, bytes.Clone(p.text)}
+	l.piece.parts = parts
+	l.piece.size += len(p.text)
+	l.seen++
+	if p.last {
+		l.wanted = max(ordinal, 1)
+	}
+	return len(p.text) + partOverhead
+}
+
+func (l *line) complete() bool { return l.wanted > 0 && l.seen >= l.wanted }
+
+// A piece is the parts of a line that go out as one event.
+type piece struct {
+	tag      string
+	time     record.Time
+	fields   []byte // members besides log, encoded; shared by all pieces of a line and never changed
+	count    int    // of fields
+	at       int    // where log goes between them
+	parts    []heldPart
+	size     int // bytes of their texts
+	repeated int // parts that came twice
+}
+
+type heldPart struct {
+	ordinal int
+	text    []byte
+}
+
+func (p *piece) held() int { return len(p.parts) + p.repeated }
+
+// emit builds the joined record.
+func (p *piece) emit(s *Scratch, emit func(ev *record.Event, parts int)) {
+	if len(p.parts) == 0 {
+		return
+	}
+	out := slices.Grow(s.Take(), p.size+len(p.fields)+16)
+	out = record.AppendMapHeader(out, p.count+1)
+	out = append(out, p.fields[:p.at]...)
+	out = record.AppendStr(out, "log")
+	out = appendStrHeader(out, p.size)
+	for _, part := range p.parts {
+		out = append(out, part.text...)
+	}
+	ev := record.Event{Tag: p.tag, Time: p.time, Body: append(out, p.fields[p.at:]...)}
+	s.Keep(ev.Body)
+	emit(&ev, p.held())
+}
+
+// appendStrHeader appends the header of a str of n bytes, which the caller appends.
+func appendStrHeader(dst []byte, n int) []byte {
+	switch {
+	case n < 32:
+		return append(dst, 0xa0|byte(n))
+	case n < 1<<8:
+		return append(dst, 0xd9, byte(n))
+	case n < 1<<16:
+		return append(dst, 0xda, byte(n>>8), byte(n))
+	}
+	return append(dst, 0xdb, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+}
+
+// A list is lines in the order in which they were touched. Its root is no line.
+type list struct{ root line }
+
+func (l *list) init() { l.root.prev, l.root.next = &l.root, &l.root }
+
+func (l *list) first() *line {
+	if l.root.next == &l.root {
+		return nil
+	}
+	return l.root.next
+}
+
+func (l *list) remove(e *line) {
+	e.prev.next, e.next.prev = e.next, e.prev
+	e.prev, e.next = nil, nil
+}
+
+// moveToEnd appends e, which may be new.
+func (l *list) moveToEnd(e *line) {
+	if e.next != nil {
+		l.remove(e)
+	}
+	last := l.root.prev
+	e.prev, e.next = last, &l.root
+	last.next, l.root.prev = e, e
+}

@@ -1,0 +1,215 @@
+package enrich
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+)
+
+// body is a record's MessagePack, made from JSON.
+func body(t testing.TB, js string) []byte {
+	t.Helper()
+	b, err := record.AppendFromJSON(nil, []byte(js))
+	if err != nil {
+		t.Fatalf("%s: %v", js, err)
+	}
+	return b
+}
+
+// rawJSON is what a body holds, duplicate names included.
+func rawJSON(b []byte) string {
+	var out strings.Builder
+	out.WriteByte('{')
+	n := 0
+	for f := record.FieldsOf(b); f.Next(); n++ {
+		if n > 0 {
+			out.WriteByte(',')
+		}
+		out.Write(record.AppendJSON(nil, f.RawKey()))
+		out.WriteByte(':')
+		out.Write(record.AppendJSON(nil, f.Value()))
+	}
+	out.WriteByte('}')
+	if count, _, err := record.MapHeader(b); err != nil || count != n {
+		return "a map whose header lies"
+	}
+	if size, err := record.Check(b); err != nil || size != len(b) {
+		return "no MessagePack"
+	}
+	return out.String()
+}
+
+// apply sends one event through a step and gives back what comes out as JSON, "" where it is filtered out.
+func apply(t testing.TB, step Step, tag, js string) string {
+	t.Helper()
+	in := body(t, js)
+	ev := record.Event{Tag: tag, Time: record.Time{Sec: 1, Nsec: 2}, Body: bytes.Clone(in)}
+	before := ev.Body
+	if !step.Apply(&ev, &Scratch{}) {
+		return ""
+	}
+	if !bytes.Equal(before, in) {
+		t.Errorf("the input's bytes were written to")
+	}
+	return rawJSON(ev.Body)
+}
+
+func testEnv() Env { return Env{Hostname: "ip-10-0-0-1", Log: zerolog.Nop()} }
+
+func modifierOf(t testing.TB, o ModifierOptions) Step {
+	t.Helper()
+	s, err := NewModifier(&o, config.FluentBit, testEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var ecsFields = []config.Pair{
+	{Key: "ecs_cluster", Value: "demo"},
+	{Key: "ecs_task_arn", Value: "arn:aws:ecs:eu-west-1:123456789012:task/demo/abc"},
+	{Key: "ecs_task_definition", Value: "web:7"},
+}
+
+func TestConstantFieldsAreAddedAndNeverTwice(t *testing.T) {
+	step := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "env", Value: "prod 1"}, {Key: "team", Value: "a"}, {Key: "team", Value: "b"}}})
+	for in, want := range map[string]string{
+		`{}`:                              `{"env":"prod 1","team":"b"}`,
+		`{"log":"x"}`:                     `{"log":"x","env":"prod 1","team":"b"}`,
+		`{"env":"dev","log":"x"}`:         `{"log":"x","env":"prod 1","team":"b"}`,
+		`{"log":"x","team":1,"env":null}`: `{"log":"x","env":"prod 1","team":"b"}`,
+		`{"a":1,"b":[1,{"env":2}],"c":{"env":{}},"d":1.5,"e":true}`: `{"a":1,"b":[1,{"env":2}],"c":{"env":{}},"d":1.5,"e":true,"env":"prod 1","team":"b"}`,
+		`{"a":1,"env":2}`: `{"a":1,"env":"prod 1","team":"b"}`,
+	} {
+		if got := apply(t, step, "app", in); got != want {
+			t.Errorf("%s becomes %s, want %s", in, got, want)
+		}
+	}
+	for _, size := range []int{0, 1, 30, 31, 32, 255, 256, 65535, 65536} {
+		long := strings.Repeat("x", size)
+		in := `{"` + long + `k":"` + long + `","env":"` + long + `","z":"` + long + `"}`
+		want := `{"` + long + `k":"` + long + `","z":"` + long + `","env":"prod 1","team":"b"}`
+		if got := apply(t, step, "app", in); got != want {
+			t.Errorf("wrong with texts of %d bytes", size)
+		}
+	}
+}
+
+func TestConstantFieldsGrowTheHeaderOfAMap(t *testing.T) {
+	step := modifierOf(t, ModifierOptions{Record: ecsFields})
+	for _, n := range []int{0, 12, 13, 15, 16, 65532, 65533, 65536} {
+		in := record.AppendMapHeader(nil, n)
+		for range n {
+			in = record.AppendNil(record.AppendInt(in, 7))
+		}
+		ev := record.Event{Body: in}
+		step.Apply(&ev, &Scratch{})
+		if got, _, err := record.MapHeader(ev.Body); err != nil || got != n+3 {
+			t.Errorf("%d fields become %d, %v", n, got, err)
+		}
+		if size, err := record.Check(ev.Body); err != nil || size != len(ev.Body) {
+			t.Errorf("%d fields: %v", n, err)
+		}
+	}
+}
+
+func TestRecordModifierRemovesAndKeepsAsFluentBitDoes(t *testing.T) {
+	in := `{"Mem.total":1016024,"Mem.used":841388,"Mem.free":174636,"Swap.total":2064380,"log":"x"}`
+	for _, c := range []struct {
+		name string
+		o    ModifierOptions
+		want string
+	}{
+		{"remove", ModifierOptions{Remove: []string{"Swap.total", "LOG"}}, `{"Mem.total":1016024,"Mem.used":841388,"Mem.free":174636}`},
+		{"prefix", ModifierOptions{Remove: []string{"mem.*"}}, `{"Swap.total":2064380,"log":"x"}`},
+		{"allow", ModifierOptions{Allow: []string{"Mem.total", "log"}}, `{"Mem.total":1016024,"log":"x"}`},
+		{"allow and add", ModifierOptions{Allow: []string{"log"}, Record: []config.Pair{{Key: "log", Value: "y"}}}, `{"log":"y"}`},
+		{"everything", ModifierOptions{Remove: []string{"*"}}, `{}`},
+	} {
+		if got := apply(t, modifierOf(t, c.o), "app", in); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestRecordModifierGivesEachRecordItsUUID(t *testing.T) {
+	step := modifierOf(t, ModifierOptions{UUIDField: "id"})
+	want := regexp.MustCompile(`^\{"a":1,"id":"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"\}$`)
+	one, two := apply(t, step, "app", `{"a":1,"id":"old"}`), apply(t, step, "app", `{"a":1}`)
+	if !want.MatchString(one) || !want.MatchString(two) || one == two {
+		t.Errorf("%s and %s", one, two)
+	}
+}
+
+func TestRecordModifierRefusesWhatMeansNothing(t *testing.T) {
+	for _, o := range []ModifierOptions{
+		{Record: []config.Pair{{Key: "alone"}}},
+		{Remove: []string{"a"}, Allow: []string{"b"}},
+	} {
+		if _, err := NewModifier(&o, config.FluentBit, testEnv()); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v: %v", o, err)
+		}
+	}
+}
+
+func TestMergingConstantStepsChangesNothing(t *testing.T) {
+	a := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "a", Value: "1"}, {Key: "b", Value: "1"}}})
+	b := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "b", Value: "2"}, {Key: "c", Value: "2"}}})
+	other := modifierOf(t, ModifierOptions{Remove: []string{"a"}})
+	merged := Merge([]Step{a, b, other, a, b})
+	if len(merged) != 3 {
+		t.Fatalf("%d steps", len(merged))
+	}
+	got := apply(t, merged[0], "app", `{"c":0,"x":0}`)
+	if want := `{"x":0,"a":"1","b":"2","c":"2"}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// dockerRecord is what Docker's driver sends, with a line of 200 bytes.
+func dockerRecord(t testing.TB) []byte {
+	log, _ := json.Marshal(strings.Repeat("a line of log text, ", 10))
+	return body(t, `{"container_id":"`+strings.Repeat("0123456789abcdef", 4)+
+		`","container_name":"/ecs-web-7-app-a0b1c2d3e4f5","source":"stdout","log":`+string(log)+`}`)
+}
+
+func TestStepsAllocateNothing(t *testing.T) {
+	for name, step := range benchSteps(t) {
+		rec, s, ev := dockerRecord(t), &Scratch{}, record.Event{}
+		if n := testing.AllocsPerRun(100, func() {
+			ev = record.Event{Tag: "app-firelens-0123", Body: rec}
+			step.Apply(&ev, s)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func benchSteps(t testing.TB) map[string]Step {
+	return map[string]Step{
+		"constants": modifierOf(t, ModifierOptions{Record: ecsFields}),
+		"override":  modifierOf(t, ModifierOptions{Record: append([]config.Pair{{Key: "source", Value: "x"}}, ecsFields...)}),
+		"remove":    modifierOf(t, ModifierOptions{Remove: []string{"container_name"}}),
+		"uuid":      modifierOf(t, ModifierOptions{UUIDField: "id"}),
+	}
+}
+
+func BenchmarkStep(b *testing.B) {
+	for name, step := range benchSteps(b) {
+		b.Run(name, func(b *testing.B) {
+			rec, s, ev := dockerRecord(b), &Scratch{}, record.Event{}
+			b.ReportAllocs()
+			for b.Loop() {
+				ev = record.Event{Tag: "app-firelens-0123", Body: rec}
+				step.Apply(&ev, s)
+			}
+		})
+	}
+}
