@@ -45,8 +45,14 @@ type Destination interface {
 	Close() error
 }
 
+// A Targeter is a Destination that can tell from an item, as Append wrote it, where it was to go (an index), for the
+// dead letter.
+type Targeter interface {
+	Target(item []byte) string
+}
+
 // A Request is the items of one attempt. Body[Ends[i-1]:Ends[i]] is item i (Ends[-1] being 0), as Append wrote it.
-// A destination may not keep or change any of it.
+// A destination may not change any of it, and nothing may read it any more when Send has returned: the loop writes to it.
 type Request struct {
 	Body []byte
 	Ends []int

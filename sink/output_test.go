@@ -1,0 +1,601 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The verdict table of docs/architecture.md, row by row.
+
+func TestDoneIsCommitted(t *testing.T) {
+	r := newRig(t, newStrict(nil), nil)
+	r.put(upTo(0, 100)...)
+	r.start(t.Context())
+	s := r.finish()
+	r.wantOnce(100)
+	if s.Delivered != 100 || s.Buffered != 0 || s.Requests != 1 || r.queue.Stats().Committed != 100 {
+		t.Errorf("stats: %+v", s)
+	}
+	if r.dest.closed != 1 {
+		t.Errorf("the destination was closed %d times", r.dest.closed)
+	}
+}
+
+func TestOnlyTheItemsThatMayPassAreSentAgain(t *testing.T) {
+	// 100 records with one 400, one 429 and one 409 on our own id, which the destination calls done.
+	d := newStrict(func(_ context.Context, n int, items []string) Reply {
+		if n > 0 {
+			return Reply{Reached: true}
+		}
+		return Reply{Reached: true, Status: 200, Items: []ItemReply{
+			{Index: 7, Verdict: Never, Status: 400, Type: "mapper_parsing_exception", Reason: "failed to parse field [a]"},
+			{Index: 20, Verdict: Again, Status: 429, Type: "rejected_execution", Reason: "queue is full"},
+			{Index: 55, Verdict: Done, Status: 409},
+		}}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put(upTo(0, 100)...)
+		r.start(t.Context())
+		s := r.finish()
+		if got, want := d.numbers()[1:], [][]string{{"20"}}; !reflect.DeepEqual(got, want) {
+			t.Errorf("sent again: %v, want %v", got, want)
+		}
+		r.wantOnce(99)
+		if s.Delivered != 99 || s.Dead != 1 || s.Retried != 1 {
+			t.Errorf("stats: %+v", s)
+		}
+		if len(r.dead.dead) != 1 {
+			t.Fatalf("%d dead letters, want 1", len(r.dead.dead))
+		}
+		g := r.dead.dead[0]
+		if r.dead.texts[0] != "7" || g.Status != 400 || g.Type != "mapper_parsing_exception" ||
+			g.Reason != "failed to parse field [a]" || g.Target != "index-of-7" || g.Output != "test.0" {
+			t.Errorf("dead letter: %q %+v", r.dead.texts[0], g)
+		}
+		if d.encoded != 100 {
+			t.Errorf("%d records were encoded, want each once", d.encoded)
+		}
+	})
+}
+
+func TestARequestThatIsThrottledClosesTheGate(t *testing.T) {
+	// Four attempts are under way when the throttling begins. From then on there is one at a time, until one passes.
+	var throttled, probing, most int
+	var d *strict
+	d = newStrict(func(ctx context.Context, n int, items []string) Reply {
+		time.Sleep(50 * time.Millisecond)
+		switch {
+		case n < 40:
+			return Reply{Reached: true}
+		case n < 60:
+			d.mu.Lock()
+			throttled++
+			if n > 45 { // those under way when the gate closed have come back
+				probing = d.flying
+				most = max(most, probing)
+			}
+			d.mu.Unlock()
+			return Reply{Verdict: Again, Err: errRefused, Status: 429, Reached: true, Throttled: true}
+		}
+		return Reply{Reached: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, func(c *OutputConfig) { c.Limits.MaxItems = 10; c.Limits.MaxBytes = 500 })
+		for i := range 200 {
+			r.put(upTo(i*10, i*10+10)...)
+		}
+		r.start(t.Context())
+		eventually(t, "the gate closes", func() bool { return r.out.Stats().Gate == GateThrottled })
+		if r.dest.most < 3 {
+			t.Errorf("%d attempts at once before, want concurrency to have grown", r.dest.most)
+		}
+		eventually(t, "the gate opens", func() bool { return r.out.Stats().Gate == GateOpen })
+		if most != 1 {
+			t.Errorf("%d attempts at once while throttled, want 1", most)
+		}
+		if c := r.out.Stats().Concurrency; c >= r.dest.most {
+			t.Errorf("concurrency %d after throttling, want it halved", c)
+		}
+		r.finish()
+		r.wantOnce(2000)
+	})
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	var first, second time.Time
+	d := newStrict(func(_ context.Context, n int, _ []string) Reply {
+		if n == 0 {
+			first = time.Now()
+			return Reply{Verdict: Again, Err: errRefused, Status: 429, Reached: true, Throttled: true, RetryAfter: 45 * time.Second}
+		}
+		second = time.Now()
+		return Reply{Reached: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put("1")
+		r.start(t.Context())
+		eventually(t, "it passes", func() bool { return r.out.Stats().Buffered == 0 })
+		if w := second.Sub(first); w < 45*time.Second || w > 46*time.Second {
+			t.Errorf("tried again after %v, want 45s", w)
+		}
+		r.finish()
+	})
+}
+
+func TestAnUnreachableDestinationIsTriedAtMostEvery30Seconds(t *testing.T) {
+	var at []time.Time
+	up := false
+	d := newStrict(func(context.Context, int, []string) Reply {
+		at = append(at, time.Now())
+		if up {
+			return Reply{Reached: true}
+		}
+		return Reply{Verdict: Again, Err: errors.New("dial tcp: connection refused")}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put(upTo(0, 10)...)
+		r.start(t.Context())
+		time.Sleep(time.Hour)
+		r.check()
+		if n := len(at); n < 120 || n > 1000 {
+			t.Errorf("%d attempts in an hour", n)
+		}
+		for i := 1; i < len(at); i++ {
+			if w := at[i].Sub(at[i-1]); w > 31*time.Second {
+				t.Errorf("waited %v", w)
+			}
+		}
+		up = true
+		r.put(upTo(10, 20)...)
+		eventually(t, "it recovers by itself", func() bool { return r.out.Stats().Buffered == 0 })
+		s := r.finish()
+		r.wantOnce(20)
+		if s.Dead != 0 {
+			t.Errorf("%d records were given up for waiting", s.Dead)
+		}
+	})
+}
+
+func TestRefusedCredentialsAreSaidOnceAMinute(t *testing.T) {
+	d := newStrict(func(_ context.Context, n int, _ []string) Reply {
+		return Reply{Verdict: Again, Err: errRefused, Status: 403, Reached: true, Unauthorised: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, func(c *OutputConfig) { c.Retry.Limit = 1 })
+		r.put("1")
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		time.Sleep(10 * time.Minute)
+		if r.out.Stats().Gate != GateUnauthorised {
+			t.Errorf("gate: %v", r.out.Stats().Gate)
+		}
+		cancel()
+		s := r.wait()
+		if n := strings.Count(r.logs.String(), "credentials"); n < 5 || n > 10 {
+			t.Errorf("said %d times in ten minutes:\n%s", n, r.logs)
+		}
+		if s.Dead != 0 || s.Buffered != 1 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+func TestTooLargeIsHalvedUntilOneRecordIsAlone(t *testing.T) {
+	// A server that takes no request over 100 bytes; one record is over it by itself.
+	long := "large" + strings.Repeat("x", 200)
+	d := newStrict(func(_ context.Context, n int, items []string) Reply {
+		if len(strings.Join(items, "")) > 100 {
+			return Reply{Verdict: Again, Err: errors.New("posting to test: 413"), Status: 413, Reached: true, TooLarge: true}
+		}
+		return Reply{Reached: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put(append(append(upTo(0, 20), long), upTo(20, 50)...)...)
+		start := time.Now()
+		r.start(t.Context())
+		s := r.finish()
+		r.wantOnce(50)
+		if got := r.dead.numbers(); !slices.Equal(got, []string{long}) {
+			t.Errorf("dead: %v", got)
+		}
+		if d := r.dead.dead[0]; d.Status != 413 || !strings.Contains(d.Reason, "413") {
+			t.Errorf("reason: %+v", d)
+		}
+		if s.Delivered != 50 || time.Since(start) > time.Second {
+			t.Errorf("took %v: %+v", time.Since(start), s)
+		}
+	})
+}
+
+func TestASizeThatWasRefusedIsNotTriedAgain(t *testing.T) {
+	refused := 0
+	d := newStrict(func(_ context.Context, n int, items []string) Reply {
+		if len(strings.Join(items, "")) > 200_000 {
+			refused++
+			return Reply{Verdict: Again, Err: errRefused, Status: 413, Reached: true, TooLarge: true}
+		}
+		return Reply{Reached: true}
+	})
+	r := newRig(t, d, nil)
+	line := strings.Repeat("x", 980)
+	for i := range 300 {
+		var texts []string
+		for j := range 10 {
+			texts = append(texts, fmt.Sprint(i*10+j, line))
+		}
+		r.put(texts...)
+	}
+	r.start(t.Context())
+	r.finish()
+	r.wantOnce(3000)
+	if refused > 6 {
+		t.Errorf("%d requests were refused for their size", refused)
+	}
+}
+
+func TestItemsAreEncodedAfreshAndSentAtOnceWhereTheDestinationHasLearnt(t *testing.T) {
+	d := newStrict(func(_ context.Context, n int, items []string) Reply {
+		if n == 0 {
+			return Reply{Verdict: Again, Err: errors.New("_type is not supported"), Status: 400, Reached: true, Reencode: true,
+				Items: []ItemReply{{Index: 3, Verdict: Done}}}
+		}
+		return Reply{Reached: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, func(c *OutputConfig) { c.Retry.Limit = 0 })
+		r.put(upTo(0, 10)...)
+		start := time.Now()
+		r.start(t.Context())
+		eventually(t, "all is delivered", func() bool { return r.out.Stats().Delivered == 10 })
+		if w := time.Since(start); w > 10*time.Millisecond {
+			t.Errorf("took %v: the items waited", w)
+		}
+		s := r.finish()
+		r.wantOnce(10)
+		if d.encoded != 19 || s.Dead != 0 {
+			t.Errorf("%d records were encoded, want 10 and then 9; %+v", d.encoded, s)
+		}
+	})
+}
+
+func TestADestinationThatAlwaysLearnsIsNotTriedWithoutEnd(t *testing.T) {
+	d := newStrict(func(context.Context, int, []string) Reply {
+		return Reply{Verdict: Again, Err: errRefused, Reached: true, Reencode: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put("1")
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		time.Sleep(time.Minute)
+		cancel()
+		r.wait()
+		if n := len(d.attempts); n > 200 {
+			t.Errorf("%d attempts in a minute", n)
+		}
+	})
+}
+
+// Retries
+
+func TestTheRetryLimitCountsRefusalsOnly(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		reply Reply
+		dead  bool
+	}{
+		{"refused by a server that answered", Reply{Verdict: Again, Err: errRefused, Status: 500, Reached: true}, true},
+		{"an item refused", Reply{Reached: true, Items: []ItemReply{{Verdict: Again, Status: 500, Reason: "oops"}}}, true},
+		{"an item that the server had no room for", Reply{Reached: true, Items: []ItemReply{{Verdict: Again, Status: 429}}}, false},
+		{"not reached", Reply{Verdict: Again, Err: errRefused}, false},
+		{"throttled", Reply{Verdict: Again, Err: errRefused, Reached: true, Throttled: true}, false},
+		{"credentials refused", Reply{Verdict: Again, Err: errRefused, Reached: true, Unauthorised: true}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newStrict(func(context.Context, int, []string) Reply { return c.reply })
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, d, func(c *OutputConfig) { c.Retry.Limit = 2 })
+				r.put("1")
+				ctx, cancel := context.WithCancel(t.Context())
+				r.start(ctx)
+				time.Sleep(time.Hour)
+				cancel()
+				s := r.wait()
+				if got := s.Dead == 1; got != c.dead || s.Delivered != 0 {
+					t.Fatalf("given up: %v, want %v; %+v", got, c.dead, s)
+				}
+				if c.dead {
+					if n := len(d.attempts); n != 3 {
+						t.Errorf("%d attempts, want one and two retries", n)
+					}
+					if !strings.Contains(r.dead.dead[0].Reason, "given up after 3 refusals") {
+						t.Errorf("reason: %q", r.dead.dead[0].Reason)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestItemsThatNeverPassDontBlockOthers(t *testing.T) {
+	d := newStrict(func(_ context.Context, _ int, items []string) Reply {
+		r := Reply{Reached: true}
+		for i, it := range items {
+			if strings.HasPrefix(number(it), "stuck") {
+				r.Items = append(r.Items, ItemReply{Index: i, Verdict: Again, Status: 429, Reason: "index is read-only"})
+			}
+		}
+		return r
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		for i := range 100 {
+			r.put(fmt.Sprintf("stuck%d", i), fmt.Sprintf("free%d", i))
+			time.Sleep(time.Second)
+			r.check()
+		}
+		eventually(t, "the others are delivered", func() bool { return r.out.Stats().Delivered == 100 })
+		cancel()
+		s := r.wait()
+		r.wantOnce(100)
+		if s.Buffered != 100 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+func TestARequestThatAlwaysFailsDoesntBlockOthers(t *testing.T) {
+	d := newStrict(func(_ context.Context, _ int, items []string) Reply {
+		if strings.Contains(strings.Join(items, ""), "poison") {
+			return Reply{Verdict: Again, Err: errRefused, Status: 502, Reached: true}
+		}
+		return Reply{Reached: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		r.put("poison1")
+		time.Sleep(time.Minute)
+		r.put("poison2")
+		time.Sleep(time.Minute)
+		for i := range 100 {
+			r.put(fmt.Sprint(i))
+			time.Sleep(time.Second)
+		}
+		eventually(t, "the others are delivered", func() bool { return r.out.Stats().Delivered == 100 })
+		cancel()
+		r.wait()
+	})
+}
+
+func TestWhatWaitsIsBounded(t *testing.T) {
+	d := newStrict(func(context.Context, int, []string) Reply { return Reply{Verdict: Again, Err: errRefused} })
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		line := strings.Repeat("x", 1000)
+		for range 14 {
+			var texts []string
+			for range 1000 {
+				texts = append(texts, line)
+			}
+			r.put(texts...)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		time.Sleep(10 * time.Minute)
+		s := r.out.Stats()
+		if taken := s.Waiting * 1000; taken > maxHeld/2 {
+			t.Errorf("%d bytes of records wait", taken)
+		}
+		cancel()
+		if s := r.wait(); s.Buffered != 14_000 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+// Panics
+
+func TestAPanicOfTheDestinationIsContained(t *testing.T) {
+	d := newStrict(func(_ context.Context, n int, _ []string) Reply {
+		if n < 2 {
+			panic("nil map")
+		}
+		return Reply{Reached: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put("a", "panic here", "b", "unencodable", "c")
+		r.start(t.Context())
+		s := r.finish()
+		r.wantOnce(3)
+		if s.Delivered != 3 || s.Dead != 2 || s.Panics < 2 {
+			t.Errorf("stats: %+v", s)
+		}
+		if got := r.dead.numbers(); !slices.Equal(got, []string{"panic here", "unencodable"}) {
+			t.Errorf("dead: %v", got)
+		}
+		if n := strings.Count(r.logs.String(), `"stack"`); n != 1 {
+			t.Errorf("%d stacks in the log, want one:\n%s", n, r.logs)
+		}
+	})
+}
+
+func TestAReplyOutOfOrderCountsAsNoReply(t *testing.T) {
+	d := newStrict(nil)
+	d.script = func(_ context.Context, n int, items []string) Reply {
+		if n == 0 {
+			return Reply{Verdict: Again, Reached: true, Items: []ItemReply{{Index: 9, Verdict: Done}}}
+		}
+		return Reply{Reached: true}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put("1", "2")
+		r.start(t.Context())
+		if s := r.finish(); s.Delivered != 2 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+// Starting and stopping
+
+func TestDrainCancelsBackoffs(t *testing.T) {
+	var up bool
+	d := newStrict(func(context.Context, int, []string) Reply {
+		if up {
+			return Reply{Reached: true}
+		}
+		return Reply{Verdict: Again, Err: errRefused, Reached: true, Throttled: true, RetryAfter: 4 * time.Minute}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put(upTo(0, 10)...)
+		r.start(t.Context())
+		time.Sleep(time.Second)
+		start := time.Now()
+		r.out.Hurry()
+		time.Sleep(10 * time.Second)
+		up = true
+		r.finish()
+		r.wantOnce(10)
+		if w := time.Since(start); w > 11*time.Second {
+			t.Errorf("took %v, of which the destination was down for 10s", w)
+		}
+	})
+}
+
+func TestRunEndsAtOnceWhenIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newStrict(nil), func(c *OutputConfig) { c.Limits.Linger = time.Hour })
+		r.start(t.Context())
+		r.put("1")
+		time.Sleep(time.Second)
+		start := time.Now()
+		r.finish()
+		r.wantOnce(1)
+		if w := time.Since(start); w > 0 {
+			t.Errorf("took %v", w)
+		}
+	})
+}
+
+func TestWhatAStopLeavesIsPutBack(t *testing.T) {
+	d := newStrict(func(ctx context.Context, n int, items []string) Reply {
+		if n == 0 {
+			return Reply{Reached: true, Items: []ItemReply{{Index: 0, Verdict: Again, Status: 429}}}
+		}
+		<-ctx.Done()
+		return Reply{Verdict: Again, Err: ctx.Err()}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put(upTo(0, 10)...)
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		time.Sleep(time.Minute)
+		cancel()
+		s := r.wait()
+		if s.Delivered != 9 || s.Buffered != 1 || s.Failed != 0 {
+			t.Errorf("stats: %+v", s)
+		}
+		if q := r.queue.Stats(); q.Committed != 0 {
+			t.Errorf("a chunk was committed with a record that has not ended: %+v", q)
+		}
+	})
+}
+
+func TestAFirstRecordWaitsForCompanyForTheLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at time.Time
+		d := newStrict(func(context.Context, int, []string) Reply { at = time.Now(); return Reply{Reached: true} })
+		r := newRig(t, d, func(c *OutputConfig) { c.Limits.Linger = 0 })
+		r.start(t.Context())
+		time.Sleep(time.Second)
+		start := time.Now()
+		r.put("1")
+		time.Sleep(50 * time.Millisecond)
+		r.put("2")
+		time.Sleep(time.Second)
+		if w := at.Sub(start); w != defaultLinger || len(d.attempts) != 1 {
+			t.Errorf("sent after %v in %d requests", w, len(d.attempts))
+		}
+		r.finish()
+	})
+}
+
+func TestAnAttemptThatHangsDoesntHoldUpTheOthers(t *testing.T) {
+	d := newStrict(nil)
+	d.script = func(ctx context.Context, n int, items []string) Reply {
+		if n == 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Minute):
+			}
+			return Reply{Verdict: Again, Err: context.DeadlineExceeded}
+		}
+		return Reply{Reached: true}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.start(t.Context())
+		r.put("0")
+		time.Sleep(time.Second)
+		r.put("1")
+		time.Sleep(stallAfter + time.Second)
+		if s := r.out.Stats(); s.Delivered != 1 {
+			t.Errorf("after %v: %+v", stallAfter, s)
+		}
+		r.finish()
+		r.wantOnce(2)
+	})
+}
+
+func TestRequestsKeepToTheLimits(t *testing.T) {
+	d := newStrict(func(_ context.Context, _ int, items []string) Reply {
+		if n := len(strings.Join(items, "")); n > 1000 {
+			t.Errorf("a request of %d bytes", n)
+		}
+		if len(items) > 20 {
+			t.Errorf("a request of %d items", len(items))
+		}
+		return Reply{Reached: true}
+	})
+	r := newRig(t, d, func(c *OutputConfig) { c.Limits.MaxBytes, c.Limits.MaxItems = 1000, 20 })
+	r.put(upTo(0, 1000)...)
+	r.put(append(upTo(1000, 1010), strings.Repeat("y", 900))...)
+	r.start(t.Context())
+	r.finish()
+	r.wantOnce(1011)
+}
+
+func TestADamagedBatchCostsItsRecordsAndNoOthers(t *testing.T) {
+	r := newRig(t, newStrict(nil), nil)
+	bad := batchOf("1", "2", "3")
+	bad[len(bad)-5] = 0xc1
+	if err := r.queue.Append(t.Context(), bad, 3); err != nil {
+		t.Fatal(err)
+	}
+	r.start(t.Context())
+	eventually(t, "the damaged batch ends", func() bool { return r.out.Stats().Buffered == 0 })
+	r.put("4")
+	s := r.finish()
+	if s.Delivered != 3 || s.Dropped != 1 {
+		t.Errorf("stats: %+v\n%s", s, r.logs)
+	}
+}
