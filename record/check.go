@@ -66,8 +66,8 @@ func walk(b []byte, i uint64, n uint64, depth int) (end uint64, err error) {
 	return i, nil
 }
 
-// long reads the header of a value whose length is not in the sizes: head bytes of header, then size bytes of
-// content or count values.
+// long reads the header at the start of b, which isn't empty, of a value whose length is not in the sizes: head bytes of
+// header, then size bytes of content or count values.
 func long(b []byte) (head, size, count uint64, err error) {
 	switch c := b[0]; {
 	case c < 0x90: // fixmap

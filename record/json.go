@@ -17,7 +17,7 @@ import (
 //   - what is malformed or nested deeper than MaxDepth is null, and ends whatever it is in.
 func AppendJSON(dst, b []byte) []byte {
 	dst, _ = appendValue(dst, b, false, 0)
-	return dst
+	return dst[:len(dst)-1] // the comma
 }
 
 // AppendText appends the value at the start of b as text: the content of a str or bin, and other values as the JSON
@@ -37,69 +37,65 @@ func AppendText(dst, b []byte) []byte {
 	return dst
 }
 
-// appendValue appends the value at the start of b, which is nested depth deep, and returns what follows: nothing where
-// b is malformed, so that everything around it ends too.
+// appendValue appends the value at the start of b, which is nested depth deep, and a comma. It returns what follows:
+// nothing where b is malformed, so that everything around it ends too.
 func appendValue(dst, b []byte, dots bool, depth int) (out, rest []byte) {
+	if head, end := shortStr(b); end > 0 {
+		return appendQuoted(dst, b[head:end], ','), b[end:]
+	}
 	if len(b) == 0 {
-		return append(dst, "null"...), nil
+		return append(dst, "null,"...), nil
 	}
 	switch kind := KindOf(b[0]); kind {
 	case KindStr, KindBin:
-		s, rest, err := Str(b)
-		if err != nil {
-			return append(dst, "null"...), nil
+		if s, rest, err := Str(b); err == nil {
+			return appendQuoted(dst, s, ','), rest
 		}
-		return AppendJSONString(dst, s), rest
 	case KindMap, KindArray:
 		return appendContainer(dst, b, kind, dots, depth)
+	case KindExt:
+		if out, rest, ok := appendExt(append(dst, '"'), b); ok {
+			return append(out, '"', ','), rest
+		}
 	default:
-		quoted := kind == KindExt
-		if quoted {
-			dst = append(dst, '"')
+		if out, rest, ok := appendScalar(dst, b); ok {
+			return append(out, ','), rest
 		}
-		out, rest, ok := appendScalar(dst, b)
-		switch {
-		case quoted && ok:
-			out = append(out, '"')
-		case !ok:
-			out = append(dst[:len(dst)-btoi(quoted)], "null"...)
-		}
-		return out, rest
 	}
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+	return append(dst, "null,"...), nil
 }
 
 func appendContainer(dst, b []byte, kind Kind, dots bool, depth int) (out, rest []byte) {
 	if depth >= MaxDepth {
 		rest, _ = Skip(b)
-		return append(dst, "null"...), rest
+		return append(dst, "null,"...), rest
 	}
 	if kind == KindMap {
 		n, rest, err := MapHeader(b)
 		if err != nil {
-			return append(dst, "null"...), nil
+			return append(dst, "null,"...), nil
 		}
 		dst, rest = appendMembers(append(dst, '{'), rest, n, nil, dots, depth+1)
-		return append(dst, '}'), rest
+		return append(dst, '}', ','), rest
 	}
 	n, rest, err := ArrayHeader(b)
 	if err != nil {
-		return append(dst, "null"...), nil
+		return append(dst, "null,"...), nil
 	}
 	dst = append(dst, '[')
-	for i := 0; i < n && len(rest) > 0; i++ {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
+	start := len(dst)
+	for ; n > 0 && len(rest) > 0; n-- {
 		dst, rest = appendValue(dst, rest, dots, depth+1)
 	}
-	return append(dst, ']'), rest
+	return append(withoutComma(dst, start), ']', ','), rest
+}
+
+// withoutComma takes away the comma behind the last of the values that begin at dst[start], if there are any.
+func withoutComma(dst []byte, start int) []byte {
+	if len(dst) > start {
+		return dst[:len(dst)-1]
+	}
+	return dst
 }
 
 // appendScalar appends the text of a value that is neither a string nor a container, and returns what follows. Not ok:

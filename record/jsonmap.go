@@ -2,10 +2,8 @@ package record
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 	"hash/maphash"
-	"math/bits"
 	"strings"
 	"sync"
 )
@@ -37,7 +35,7 @@ func AppendJSONMembers(dst, body []byte, opt *JSONOptions) []byte {
 type member struct {
 	start int    // where it begins in the output
 	key   uint32 // length of the key as written, from the quote to the colon; 0: another one has taken its place
-	hash  uint32
+	hash  uint32 // of the key, in a large map
 }
 
 // fewMembers is how many members a map may have to be looked through one by one for the same key.
@@ -57,29 +55,24 @@ func appendMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (o
 			break
 		}
 		key := dst[start:]
-		if omits(omit, key) {
+		if len(omit) > 0 && omits(omit, key) {
 			dst = dst[:start]
 			b, _ = Skip(b)
 			continue
 		}
-		m := member{start, uint32(len(key)), keyHash(key)}
 		for i := range seen[:count] {
-			if s := &seen[i]; s.hash == m.hash && s.key == m.key && bytes.Equal(dst[s.start:s.start+int(s.key)], key) {
+			if s := &seen[i]; int(s.key) == len(key) && bytes.Equal(dst[s.start:s.start+len(key)], key) {
 				s.key, same = 0, true
 			}
 		}
-		seen[count] = m
+		seen[count] = member{start: start, key: uint32(len(key))}
 		count++
 		dst, b = appendValue(dst, b, dots, depth)
-		dst = append(dst, ',')
 	}
 	if same {
 		dst = dropReplaced(dst, seen[:count])
 	}
-	if len(dst) > base {
-		dst = dst[:len(dst)-1] // the last comma
-	}
-	return dst, b
+	return withoutComma(dst, base), b
 }
 
 // dropReplaced closes the gaps that members leave whose place another one has taken.
@@ -99,9 +92,6 @@ func dropReplaced(dst []byte, members []member) []byte {
 
 // omits reports whether key, as written, is among the keys to leave out.
 func omits(omit []string, key []byte) bool {
-	if len(omit) == 0 {
-		return false
-	}
 	text := key[1 : len(key)-2] // without the quotes and the colon
 	for _, o := range omit {
 		switch {
@@ -123,25 +113,30 @@ func omits(omit []string, key []byte) bool {
 // where b is malformed.
 func appendKey(dst, b []byte, dots bool) (out, rest []byte) {
 	start := len(dst)
-	dst = append(dst, '"')
 	switch kind := KindOf(b[0]); kind {
 	case KindStr, KindBin:
+		if head, end := shortStr(b); end > 0 {
+			dst, b = appendQuoted(dst, b[head:end], ':'), b[end:]
+			break
+		}
 		s, rest, err := Str(b)
 		if err != nil {
-			return dst[:start], nil
+			return dst, nil
 		}
-		dst, b = appendEscaped(dst, s), rest
+		dst, b = appendQuoted(dst, s, ':'), rest
 	case KindMap, KindArray:
 		n, err := Check(b)
 		if err != nil {
-			return dst[:start], nil
+			return dst, nil
 		}
-		dst, b = hex.AppendEncode(append(dst, "msgpack:"...), b[:n]), b[n:]
+		dst = hex.AppendEncode(append(dst, `"msgpack:`...), b[:n])
+		dst, b = append(dst, '"', ':'), b[n:]
 	default:
-		var ok bool
-		if dst, b, ok = appendScalar(dst, b); !ok {
-			return dst[:start], nil
+		text, rest, ok := appendScalar(append(dst, '"'), b)
+		if !ok {
+			return dst, nil
 		}
+		dst, b = append(text, '"', ':'), rest
 	}
 	if dots {
 		for i, c := range dst[start:] {
@@ -150,21 +145,7 @@ func appendKey(dst, b []byte, dots bool) (out, rest []byte) {
 			}
 		}
 	}
-	return append(dst, '"', ':'), b
-}
-
-// keyHash is a hash of a key as written that is cheap and good enough for a few: its last and first eight bytes.
-func keyHash(key []byte) uint32 {
-	var w uint64
-	if len(key) >= 8 {
-		w = binary.LittleEndian.Uint64(key[len(key)-8:])
-		w ^= bits.RotateLeft64(binary.LittleEndian.Uint64(key), 23)
-	} else {
-		for _, c := range key {
-			w = w<<8 | uint64(c)
-		}
-	}
-	return uint32(w * 0x9e3779b97f4a7c15 >> 32)
+	return dst, b
 }
 
 // A memberIndex finds members of a large map by their key.
@@ -192,7 +173,7 @@ func appendManyMembers(dst, b []byte, n int, omit []string, dots bool, depth int
 		if dst, b = appendKey(dst, b, dots); len(dst) == start {
 			break
 		}
-		if omits(omit, dst[start:]) {
+		if len(omit) > 0 && omits(omit, dst[start:]) {
 			dst = dst[:start]
 			b, _ = Skip(b)
 			continue
@@ -201,16 +182,12 @@ func appendManyMembers(dst, b []byte, n int, omit []string, dots bool, depth int
 			same = true
 		}
 		dst, b = appendValue(dst, b, dots, depth)
-		dst = append(dst, ',')
 	}
 	if same {
 		dst = dropReplaced(dst, x.members)
 	}
-	if len(dst) > base {
-		dst = dst[:len(dst)-1] // the last comma
-	}
 	x.release()
-	return dst, b
+	return withoutComma(dst, base), b
 }
 
 // add adds the member whose key is dst[start:], and reports whether it takes the place of an earlier one.

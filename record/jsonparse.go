@@ -287,12 +287,7 @@ func hex4(s []byte) (r rune, err error) {
 func quotePrefix(s []byte) int {
 	i := 0
 	for ; len(s)-i >= 8; i += 8 {
-		w := binary.LittleEndian.Uint64(s[i:])
-		// With the highest bits cleared no sum carries into the next byte: each keeps its highest bit set unless the
-		// byte is a control character, a quote or a backslash.
-		x := w &^ (ones * 0x80)
-		fine := (x + ones*0x60) & ((x ^ ones*'"') + ones*0x7f) & ((x ^ ones*'\\') + ones*0x7f)
-		if m := ^(fine | w) & (ones * 0x80); m != 0 {
+		if m := escaped(binary.LittleEndian.Uint64(s[i:])); m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
 	}

@@ -1,8 +1,10 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -12,22 +14,136 @@ const replaced = "\ufffd"
 // AppendJSONString appends s as a JSON string, quotes included. A byte that isn't UTF-8 becomes U+FFFD, as in
 // encoding/json; U+2028 and U+2029, which some readers take for the end of a line, are escaped.
 func AppendJSONString(dst, s []byte) []byte {
-	return append(appendEscaped(append(dst, '"'), s), '"')
+	dst = appendQuoted(dst, s, 0)
+	return dst[:len(dst)-1]
 }
 
+// appendQuoted appends s as a JSON string, with another byte behind it. Most strings are copied as they are.
+func appendQuoted(dst, s []byte, behind byte) []byte {
+	start := len(dst)
+	dst = slices.Grow(dst, len(s)+escapeRoom)
+	out := dst[:start+len(s)+3]
+	out[start] = '"'
+	if n := copyPlain(out[start+1:], s); n < len(s) {
+		return append(appendEscaped(out[:start+1+n], s[n:]), '"', behind)
+	}
+	out[len(out)-2], out[len(out)-1] = '"', behind
+	return out
+}
+
+// copyPlain copies s to dst, which is as long at least, up to some place before the first byte that may need an escape.
+// It returns how many bytes are copied.
+func copyPlain(dst, s []byte) int {
+	if len(s) < 8 {
+		for i, c := range s {
+			if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+				return i
+			}
+			dst[i] = c
+		}
+		return len(s)
+	}
+	dst = dst[:len(s)]
+	i := 0
+	for ; i <= len(s)-32; i += 32 {
+		from, to := s[i:i+32], dst[i:i+32]
+		a, b := binary.LittleEndian.Uint64(from), binary.LittleEndian.Uint64(from[8:])
+		c, d := binary.LittleEndian.Uint64(from[16:]), binary.LittleEndian.Uint64(from[24:])
+		if special(a)|special(b)|special(c)|special(d) != 0 {
+			break
+		}
+		binary.LittleEndian.PutUint64(to, a)
+		binary.LittleEndian.PutUint64(to[8:], b)
+		binary.LittleEndian.PutUint64(to[16:], c)
+		binary.LittleEndian.PutUint64(to[24:], d)
+	}
+	for ; i <= len(s)-8; i += 8 {
+		w := binary.LittleEndian.Uint64(s[i:])
+		if special(w) != 0 {
+			return i
+		}
+		binary.LittleEndian.PutUint64(dst[i:], w)
+	}
+	w := binary.LittleEndian.Uint64(s[len(s)-8:]) // the rest, and what comes before it once more
+	if special(w) != 0 {
+		return i
+	}
+	binary.LittleEndian.PutUint64(dst[len(s)-8:], w)
+	return len(s)
+}
+
+// appendEscaped appends the content of a JSON string, eight bytes at a time up to one that has to be escaped.
 func appendEscaped(dst, s []byte) []byte {
-	n := plainPrefix(s)
-	dst = append(dst, s[:n]...)
-	for n < len(s) {
-		s = s[n:]
+	dst = slices.Grow(dst, len(s)+escapeRoom)
+	out, j := dst[:cap(dst)], len(dst)
+	text := false // s[i:] is known to be UTF-8 with nothing beyond ASCII to escape
+	for i := 0; i < len(s); {
+		var w uint64
+		n := 8
+		if i <= len(s)-8 {
+			w = binary.LittleEndian.Uint64(s[i:])
+		} else {
+			w, n = lastBytes(s, i), len(s)-i
+		}
+		binary.LittleEndian.PutUint64(out[j:], w)
+		m := special(w)
+		if m != 0 && text {
+			m = escaped(w)
+		}
+		if m == 0 {
+			i, j = i+n, j+n
+			continue
+		}
+		n = bits.TrailingZeros64(m) >> 3
+		i, j = i+n, j+n
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			if text = cleanText(s[i:]); !text {
+				return appendRepaired(out[:j], s[i:])
+			}
+			continue
+		}
+		out = appendEscape(out[:j], c)
+		i, j = i+1, len(out)
+		out = slices.Grow(out, len(s)-i+escapeRoom)
+		out = out[:cap(out)]
+	}
+	return out[:j]
+}
+
+// escapeRoom is room for a whole word behind the last byte, or for what encloses a string.
+const escapeRoom = 8
+
+// lastBytes is s[i:], which is fewer than eight bytes, as a word that is filled up with spaces.
+func lastBytes(s []byte, i int) (w uint64) {
+	n := len(s) - i
+	switch {
+	case len(s) >= 8:
+		w = binary.LittleEndian.Uint64(s[len(s)-8:]) >> (64 - 8*n)
+	case n >= 4:
+		w = uint64(binary.LittleEndian.Uint32(s[i:])) | uint64(binary.LittleEndian.Uint32(s[len(s)-4:]))<<(8*n-32)
+	default:
+		w = uint64(s[i]) | uint64(s[i+n/2])<<(n/2*8) | uint64(s[len(s)-1])<<(8*n-8)
+	}
+	return w | ones*' '<<(8*n)
+}
+
+// cleanText reports whether s is UTF-8 and surely holds none of the separators that appendRepaired escapes.
+func cleanText(s []byte) bool {
+	return utf8.Valid(s) && !bytes.Contains(s, []byte("\xe2\x80"))
+}
+
+// appendRepaired is appendEscaped for any bytes, character by character.
+func appendRepaired(dst, s []byte) []byte {
+	for len(s) > 0 {
 		if c := s[0]; c < utf8.RuneSelf {
 			dst = appendEscape(dst, c)
 			s = s[1:]
 		} else {
 			dst, s = appendRunes(dst, s)
 		}
-		n = plainPrefix(s)
-		dst = append(dst, s[:n]...)
+		n := plainPrefix(s)
+		dst, s = append(dst, s[:n]...), s[n:]
 	}
 	return dst
 }
@@ -89,9 +205,18 @@ func plainPrefix(s []byte) int {
 }
 
 // special sets the highest bit of the bytes of w that can't stand for themselves in a JSON string, or aren't ASCII.
-// Above the lowest byte that it marks it may mark others falsely: a subtraction borrows from the next byte.
+// Above the lowest byte that it marks it may mark others falsely, since a subtraction borrows from the next byte.
+// Flipping the bit 2 puts the quote right behind the control characters, so that one comparison finds both.
 func special(w uint64) uint64 {
-	return (w | (w - ones*' ') | ((w ^ ones*'"') - ones) | ((w ^ ones*'\\') - ones)) & (ones * 0x80)
+	return (w | ((w ^ ones*2) - ones*0x21) | ((w ^ ones*'\\') - ones)) & (ones * 0x80)
+}
+
+// escaped sets the highest bit of exactly the bytes of w that are a control character, a quote or a backslash: with the
+// highest bits cleared no sum carries into the next byte.
+func escaped(w uint64) uint64 {
+	x := w &^ (ones * 0x80)
+	fine := ((x ^ ones*2) + ones*(0x80-0x21)) & ((x ^ ones*'\\') + ones*0x7f)
+	return ^(fine | w) & (ones * 0x80)
 }
 
 // ones is 1 in each of the eight bytes of a word.

@@ -39,29 +39,40 @@ func container(b []byte, want Kind, width uint64) (n int, rest []byte, err error
 
 // Str reads a str or bin: its content, which aliases b, and what follows.
 func Str(b []byte) (s, rest []byte, err error) {
+	if head, end := shortStr(b); end > 0 {
+		return b[head:end:end], b[end:], nil
+	}
 	if len(b) == 0 {
 		return nil, nil, ErrShort
 	}
-	c := b[0]
-	if c&0xe0 == 0xa0 { // fixstr
-		end := 1 + int(c&0x1f)
-		if end > len(b) {
-			return nil, nil, ErrShort
-		}
-		return b[1:end:end], b[end:], nil
-	}
-	if k := KindOf(c); k != KindStr && k != KindBin {
+	if k := KindOf(b[0]); k != KindStr && k != KindBin {
 		return nil, nil, ErrType
 	}
-	head, size, _, err := long(b)
-	if err != nil {
-		return nil, nil, err
+	if b[0]&0xe0 == 0xa0 {
+		return nil, nil, ErrShort
 	}
+	head, size, _, err := long(b)
 	end := head + size
-	if end > uint64(len(b)) {
+	if err != nil || end > uint64(len(b)) {
 		return nil, nil, ErrShort
 	}
 	return b[head:end:end], b[end:], nil
+}
+
+// shortStr finds the content of a fixstr or str8, b[head:end], which most strings are. It is small enough to be inlined;
+// end is 0 for anything else.
+func shortStr(b []byte) (head, end int) {
+	if len(b) > 0 {
+		if b[0] == 0xd9 && len(b) > 1 {
+			head, end = 2, 2+int(b[1])
+		} else if n := int(b[0]) - 0xa0; uint(n) < 32 {
+			head, end = 1, 1+n
+		}
+		if end > len(b) {
+			end = 0
+		}
+	}
+	return head, end
 }
 
 // Text returns the content of a str or bin, which aliases value.
