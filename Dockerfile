@@ -1,4 +1,6 @@
-# The whole image is one static program, which `make build` puts into bin/. Certificates and time zones are inside it.
+# The whole image is one static program, which `make build` puts into bin/; certificates and time zones are inside it.
+# sh, nc and curl are links to it: what the health checks of task definitions call.
 FROM scratch
+COPY deploy/image/ /
 COPY bin/firelane /firelane
 ENTRYPOINT ["/firelane"]

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -139,13 +138,4 @@ func decodeMessage(d *msgpack.Decoder) (e sent, err error) {
 		return e, err
 	}
 	return e, d.Skip()
-}
-
-// dump keeps the captured bytes for a person to look at.
-func (p *tap) dump(file string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, capture := range p.captures {
-		os.WriteFile(file, capture.Bytes(), 0o644)
-	}
 }

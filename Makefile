@@ -1,0 +1,51 @@
+# firelane. `make` alone says what there is.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+
+.PHONY: help build image demo test e2e check fuzz bench faults clean
+help:
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 8
+
+build: ## bin/firelane, static
+	$(BUILD) -o bin/firelane ./cmd/firelane
+
+image: build ## the container image, firelane:latest
+	docker build -t firelane .
+
+demo: ## an application's lines become documents, in this terminal
+	@go run ./cmd/firelane demo
+
+test: ## everything: unit tests and the real things; installs what those need (Debian, root)
+	e2e/setup
+	go test ./...
+	@$(MAKE) --no-print-directory e2e
+
+e2e: build ## the end-to-end tests alone: Docker, OpenSearch, Elasticsearch, nginx
+	e2e/setup
+	FIRELANE_E2E=1 go test -count=1 -timeout 15m ./e2e/
+
+check: ## what a change must pass before it is committed, in two minutes
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt: the files above"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go test ./...
+
+FUZZTIME := 60s
+fuzz: ## every fuzz target for FUZZTIME (60s)
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+bench: build ## what a record costs: Go benchmarks, then the whole router (beside a fluent-bit on PATH)
+	go test -run '^$$' -bench . -benchmem ./...
+	go run ./e2e/faultbench -cost -runs 5
+
+faults: build ## what is lost and what is doubled while things go wrong
+	go run ./e2e/faultbench
+
+clean: ## removes what make made
+	rm -rf bin

@@ -1,0 +1,37 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/firelane/firelane/e2e/servers"
+)
+
+// The container's health check, and the one of ECS's own example.
+func TestHealthcheckTellsARunningRouterFromNone(t *testing.T) {
+	search := useSearch(t, servers.OpenSearch2())
+	for _, dialect := range []string{"fluentbit", "fluentd"} {
+		t.Run(dialect, func(t *testing.T) {
+			useSearch(t, servers.OpenSearch2())
+			definition := taskDefinition{Type: dialect, LogOptions: logOptions(dialect, search), Command: []string{"hello"}}
+			task := definition.start(t)
+			eventually(t, 10*time.Second, func() (bool, string) {
+				out, err := world.docker.Run("exec", task.router, "/firelane", "healthcheck")
+				return err == nil, fmt.Sprint(out, err)
+			})
+			if dialect == "fluentbit" { // the line of ECS's own example; its record goes nowhere
+				docker(t, "exec", task.router, "/bin/sh", "-c", `echo '{"health": "check"}' | nc 127.0.0.1 8877 || exit 1`)
+			}
+			documentsArrive(t, 30*time.Second, 1, func() (int, error) { return search.Count("web-*") })
+			task.end(t)
+			documentsArrive(t, 0, 1, func() (int, error) { return search.Count("web-*") })
+
+			conf := filepath.Join(task.dir, "conf") + ":" + definition.configPath()
+			if out, err := world.docker.Run("run", "--rm", "--network", "none", "-v", conf, routerImage, "healthcheck"); err == nil {
+				t.Errorf("healthy with no router: %s", out)
+			}
+		})
+	}
+}
