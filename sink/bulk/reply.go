@@ -45,11 +45,11 @@ func (p *replyReaders) put(b *bufio.Reader) {
 // bulkReply is a 200 as it is read.
 type bulkReply struct {
 	scanner
-	each     func(*itemResult)
-	items    int  // how many were read
-	complete bool // the reply said that nothing failed, or was read to its end
-	failed   bool // what "errors" said; true until it is read
-	names    map[string]string
+	each   func(*itemResult)
+	item   itemResult // the one that is being read
+	items  int        // how many were read
+	failed bool       // what "errors" said; true until it is read
+	names  map[string]string
 }
 
 // read reads the reply, calling each for every item in order. It stops as soon as it is known that no item failed.
@@ -62,7 +62,6 @@ func (b *bulkReply) read() error {
 		switch string(b.key(buf[:])) {
 		case "errors":
 			if seen, b.failed = true, b.boolean(); b.err == nil && !b.failed {
-				b.complete = true
 				return nil
 			}
 		case "items":
@@ -75,25 +74,24 @@ func (b *bulkReply) read() error {
 	if b.err == nil && !seen {
 		b.fail(errNotJSON)
 	}
-	b.complete = b.err == nil
 	return b.err
 }
 
 func (b *bulkReply) readItems() {
 	b.open('[')
 	for first := true; b.next(']', first); first = false {
-		var it itemResult
+		b.item = itemResult{}
 		b.open('{')
 		for first := true; b.next('}', first); first = false {
 			var buf [16]byte
-			it.op = b.name(b.key(buf[:]))
-			b.readItem(&it)
+			b.item.op = b.name(b.key(buf[:]))
+			b.readItem(&b.item)
 		}
 		if b.err != nil {
 			return // an item that is cut off says nothing
 		}
 		b.items++
-		b.each(&it)
+		b.each(&b.item)
 	}
 }
 
@@ -191,7 +189,7 @@ type tally struct {
 	n      int
 	busy   int // items refused because the server is busy
 	lesson lesson
-	shared string // the last reason of an item that is sent again: such reasons repeat
+	shared string // the last item's reason: reasons repeat
 }
 
 func (t *tally) add(it *itemResult) {
@@ -216,12 +214,10 @@ func (t *tally) add(it *itemResult) {
 	}
 	t.reply.Unauthorised = t.reply.Unauthorised || j.unauthorised
 	reason := it.reason
-	if j.verdict == sink.Again {
-		if reason == t.shared {
-			reason = t.shared
-		}
-		t.shared = reason
+	if reason == t.shared {
+		reason = t.shared // one string for all of them
 	}
+	t.shared = reason
 	t.reply.Items = append(t.reply.Items, sink.ItemReply{Index: i, Verdict: j.verdict, Status: it.status, Type: it.errType, Reason: reason})
 }
 
