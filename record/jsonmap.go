@@ -48,6 +48,7 @@ func appendMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (o
 	}
 	var seen [fewMembers]member
 	count, same := 0, false
+	var lengths uint64 // a bit for each length, modulo 64, that a key had so far
 	base := len(dst)
 	for ; n > 0 && len(b) > 0; n-- {
 		start := len(dst)
@@ -60,11 +61,11 @@ func appendMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (o
 			b, _ = Skip(b)
 			continue
 		}
-		for i := range seen[:count] {
-			if s := &seen[i]; int(s.key) == len(key) && bytes.Equal(dst[s.start:s.start+len(key)], key) {
-				s.key, same = 0, true
-			}
+		length := uint64(1) << (len(key) & 63)
+		if lengths&length != 0 && replaces(dst, seen[:count], key) {
+			same = true
 		}
+		lengths |= length
 		seen[count] = member{start: start, key: uint32(len(key))}
 		count++
 		dst, b = appendValue(dst, b, dots, depth)
@@ -73,6 +74,17 @@ func appendMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (o
 		dst = dropReplaced(dst, seen[:count])
 	}
 	return withoutComma(dst, base), b
+}
+
+// replaces finds the member with the same key, marks it as replaced, and reports whether there was one.
+func replaces(dst []byte, seen []member, key []byte) bool {
+	for i := range seen {
+		if s := &seen[i]; int(s.key) == len(key) && bytes.Equal(dst[s.start:s.start+len(key)], key) {
+			s.key = 0
+			return true
+		}
+	}
+	return false
 }
 
 // dropReplaced closes the gaps that members leave whose place another one has taken.

@@ -34,16 +34,10 @@ func appendQuoted(dst, s []byte, behind byte) []byte {
 // copyPlain copies s to dst, which is as long at least, up to some place before the first byte that may need an escape.
 // It returns how many bytes are copied.
 func copyPlain(dst, s []byte) int {
-	if len(s) < 8 {
-		for i, c := range s {
-			if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-				return i
-			}
-			dst[i] = c
-		}
-		return len(s)
-	}
 	dst = dst[:len(s)]
+	if len(s) < 8 {
+		return copyShort(dst, s)
+	}
 	i := 0
 	for ; i <= len(s)-32; i += 32 {
 		from, to := s[i:i+32], dst[i:i+32]
@@ -72,21 +66,49 @@ func copyPlain(dst, s []byte) int {
 	return len(s)
 }
 
+// copyShort is copyPlain for fewer than eight bytes.
+func copyShort(dst, s []byte) int {
+	if len(s) >= 4 {
+		v, w := binary.LittleEndian.Uint32(s), binary.LittleEndian.Uint32(s[len(s)-4:])
+		if special(uint64(v)|uint64(w)<<32) != 0 {
+			return 0
+		}
+		binary.LittleEndian.PutUint32(dst, v)
+		binary.LittleEndian.PutUint32(dst[len(s)-4:], w)
+		return len(s)
+	}
+	for i, c := range s {
+		if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return i
+		}
+		dst[i] = c
+	}
+	return len(s)
+}
+
 // appendEscaped appends the content of a JSON string, eight bytes at a time up to one that has to be escaped.
 func appendEscaped(dst, s []byte) []byte {
 	dst = slices.Grow(dst, len(s)+escapeRoom)
 	out, j := dst[:cap(dst)], len(dst)
 	text := false // s[i:] is known to be UTF-8 with nothing beyond ASCII to escape
-	for i := 0; i < len(s); {
-		var w uint64
+	for i := 0; ; {
+		var w, m uint64
 		n := 8
-		if i <= len(s)-8 {
+		for ; i <= len(s)-8; i, j = i+8, j+8 {
 			w = binary.LittleEndian.Uint64(s[i:])
-		} else {
-			w, n = lastBytes(s, i), len(s)-i
+			binary.LittleEndian.PutUint64(out[j:], w)
+			if m = special(w); m != 0 {
+				break
+			}
 		}
-		binary.LittleEndian.PutUint64(out[j:], w)
-		m := special(w)
+		if m == 0 {
+			if i >= len(s) {
+				return out[:j]
+			}
+			w, n = lastBytes(s, i), len(s)-i
+			binary.LittleEndian.PutUint64(out[j:], w)
+			m = special(w)
+		}
 		if m != 0 && text {
 			m = escaped(w)
 		}
@@ -103,12 +125,18 @@ func appendEscaped(dst, s []byte) []byte {
 			}
 			continue
 		}
-		out = appendEscape(out[:j], c)
-		i, j = i+1, len(out)
-		out = slices.Grow(out, len(s)-i+escapeRoom)
-		out = out[:cap(out)]
+		i++
+		if c == '"' || c == '\\' {
+			out[j], out[j+1] = '\\', c
+			j += 2
+		} else {
+			j = len(appendEscape(out[:j], c)) // in place: there is room
+		}
+		if len(out)-j < len(s)-i+escapeRoom {
+			out = slices.Grow(out[:j], len(s)-i+escapeRoom)
+			out = out[:cap(out)]
+		}
 	}
-	return out[:j]
 }
 
 // escapeRoom is room for a whole word behind the last byte, or for what encloses a string.
