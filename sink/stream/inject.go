@@ -1,0 +1,81 @@
+package stream
+
+import (
+	"sync"
+
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+)
+
+// An injector adds Fluentd's <inject> fields to a record.
+type injector struct {
+	opts    InjectOptions
+	clock   clock
+	scratch sync.Pool // of *[]byte
+}
+
+func newInjector(o *InjectOptions, env Env) (*injector, error) {
+	if o == nil {
+		return nil, nil
+	}
+	j := &injector{opts: *o}
+	if j.opts.Hostname == "" {
+		j.opts.Hostname = env.hostname()
+	}
+	format := o.TimeFormat
+	if format == "" {
+		format = "%Y-%m-%dT%H:%M:%S%z"
+	}
+	var err error
+	j.clock, err = newClock(format, o.Localtime, o.UTC, o.Timezone, true)
+	return j, err
+}
+
+// wrap calls f with a record that has the fields. They take the place of the record's own of the same name.
+func (j *injector) wrap(f formatter) formatter {
+	if j == nil {
+		return f
+	}
+	return func(dst []byte, r *sink.Record) ([]byte, error) {
+		buf, _ := j.scratch.Get().(*[]byte)
+		if buf == nil {
+			buf = new([]byte)
+		}
+		defer j.scratch.Put(buf)
+		changed := *r
+		changed.Body = j.inject((*buf)[:0], r)
+		*buf = changed.Body
+		return f(dst, &changed)
+	}
+}
+
+func (j *injector) inject(dst []byte, r *sink.Record) []byte {
+	n, rest, err := record.MapHeader(r.Body)
+	if err != nil {
+		return append(dst, r.Body...)
+	}
+	keys := [...]string{j.opts.HostnameKey, j.opts.WorkerIDKey, j.opts.TagKey, j.opts.TimeKey}
+	for _, k := range keys {
+		if k != "" {
+			n++
+		}
+	}
+	dst = append(record.AppendMapHeader(dst, n), rest...)
+	for i, k := range keys {
+		if k == "" {
+			continue
+		}
+		dst = record.AppendStr(dst, k)
+		switch i {
+		case 0:
+			dst = record.AppendStr(dst, j.opts.Hostname)
+		case 1:
+			dst = record.AppendInt(dst, 0)
+		case 2:
+			dst = record.AppendStr(dst, r.Tag)
+		case 3:
+			dst = j.appendTime(dst, r)
+		}
+	}
+	return dst
+}

@@ -1,0 +1,22 @@
+package stream
+
+import (
+	"context"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
+)
+
+// null takes every record and keeps none.
+type null struct{}
+
+// NewNull makes a destination that takes every record and keeps none.
+func NewNull(*NullOptions, config.Dialect, Env) (sink.Destination, error) { return null{}, nil }
+
+func (null) Append(body []byte, _ *sink.Record) ([]byte, error) { return body, nil }
+
+func (null) Send(context.Context, *sink.Request) sink.Reply { return sink.Reply{Reached: true} }
+
+func (null) Close() error { return nil }
+
+func (null) Limits() sink.Limits { return sink.Limits{Workers: 1} }

@@ -1,0 +1,132 @@
+// Package stream holds the destinations that write text: stdout and file; and null, which writes nothing.
+package stream
+
+import (
+	"io"
+	"os"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
+)
+
+// Env is what the destinations take from the outside.
+type Env struct {
+	Stdout   io.Writer // nil: the process's own
+	Hostname string    // for <inject>; "": the system's
+}
+
+func (e Env) stdout() io.Writer {
+	if e.Stdout == nil {
+		return os.Stdout
+	}
+	return e.Stdout
+}
+
+func (e Env) hostname() string {
+	if e.Hostname != "" {
+		return e.Hostname
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
+
+// StdoutOptions are the options of stdout.
+type StdoutOptions struct {
+	Format         string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream" default:"msgpack" help:"msgpack is a text for people, [0] tag: [[time, {}], {…}]; json one array a request; json_lines one object a line"`
+	JSONDateKey    string `fluentbit:"json_date_key" default:"date" help:"field that gets the record's time in JSON; false for none"`
+	JSONDateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" default:"double" help:"how that is written"`
+
+	UseLogger     bool           `fluentd:"use_logger" default:"true" help:"accepted"`
+	FluentdFormat *FormatOptions `fluentd:"<format>" help:"how a record is written; stdout unless @type says otherwise"`
+	OldFormat     string         `fluentd:"format" help:"old spelling of <format> @type"`
+	OldOutputType string         `fluentd:"output_type" help:"old spelling of <format> output_type"`
+	Inject        *InjectOptions `fluentd:"<inject>" help:"fields to add"`
+
+	sink.OutputOptions
+}
+
+// FileOptions are the options of file.
+type FileOptions struct {
+	Path            string `fluentbit:"path" fluentd:"path" help:"Fluent Bit: folder. Fluentd: file, with strftime of the record's time and ${tag}"`
+	File            string `fluentbit:"file" help:"file's name; the tag unless set"`
+	Format          string `fluentbit:"format" oneof:"out_file,plain,csv,ltsv,template,msgpack" default:"out_file" help:"out_file is tag: [time, {…}]"`
+	Delimiter       string `fluentbit:"delimiter" help:"between values of csv and ltsv: tab, space, comma"`
+	LabelDelimiter  string `fluentbit:"label_delimiter" help:"between label and value of ltsv"`
+	Template        string `fluentbit:"template" default:"{time} {message}" help:"for format template"`
+	CSVColumnNames  bool   `fluentbit:"csv_column_names" help:"write the fields' names before each record of csv"`
+	Mkdir           bool   `fluentbit:"mkdir" help:"make the folder"`
+	Append          bool   `fluentd:"append" help:"accepted; records are always appended"`
+	AddPathSuffix   bool   `fluentd:"add_path_suffix" default:"true" help:"add path_suffix to a path that has none"`
+	PathSuffix      string `fluentd:"path_suffix" default:".log" help:"what is added"`
+	Compress        string `fluentd:"compress" oneof:"text,gzip,gz" default:"text" help:"gzip what is written"`
+	Recompress      bool   `fluentd:"recompress" help:"accepted"`
+	SymlinkPath     string `fluentd:"symlink_path" help:"accepted"`
+	SymlinkRelative bool   `fluentd:"symlink_path_use_relative" help:"accepted"`
+
+	FluentdFormat *FormatOptions `fluentd:"<format>" help:"how a record is written; out_file unless @type says otherwise"`
+	OldFormat     string         `fluentd:"format" help:"old spelling of <format> @type"`
+	Inject        *InjectOptions `fluentd:"<inject>" help:"fields to add"`
+
+	sink.OutputOptions
+}
+
+// NullOptions are the options of null.
+type NullOptions struct {
+	Format string `fluentbit:"format" help:"accepted"`
+	Never  bool   `fluentd:"never_flush" help:"accepted"`
+
+	sink.OutputOptions
+}
+
+// FormatOptions are Fluentd's <format>.
+type FormatOptions struct {
+	Type           string   `fluentd:"@type" oneof:"stdout,json,out_file,ltsv,csv,tsv,single_value,hash,msgpack" help:"how a record is written"`
+	OutputType     string   `fluentd:"output_type" oneof:"json,hash,ltsv,single_value" default:"json" help:"how stdout writes the record"`
+	JSONParser     string   `fluentd:"json_parser" help:"accepted"`
+	AddNewline     *bool    `fluentd:"add_newline" help:"accepted; records always end in a newline"`
+	Newline        string   `fluentd:"newline" oneof:"lf,crlf" default:"lf" help:"what a line ends in"`
+	Delimiter      *string  `fluentd:"delimiter" help:"between values"`
+	LabelDelimiter string   `fluentd:"label_delimiter" default:":" help:"between label and value of ltsv"`
+	Replacement    string   `fluentd:"replacement" default:" " help:"what ltsv writes for a delimiter inside a value"`
+	ForceQuotes    bool     `fluentd:"force_quotes" default:"true" help:"quote every value of csv"`
+	Fields         []string `fluentd:"fields" help:"fields of csv and tsv"`
+	MessageKey     string   `fluentd:"message_key" default:"message" help:"field of single_value"`
+	OutputTime     bool     `fluentd:"output_time" default:"true" help:"out_file: write the time"`
+	OutputTag      bool     `fluentd:"output_tag" default:"true" help:"out_file: write the tag"`
+	TimeType       string   `fluentd:"time_type" oneof:"string,float,unixtime" help:"accepted where it says string"`
+	TimeFormat     string   `fluentd:"time_format" help:"strftime of stdout's and out_file's time"`
+	Localtime      *bool    `fluentd:"localtime" help:"local time (the default of stdout), or UTC"`
+	UTC            *bool    `fluentd:"utc" help:"UTC"`
+	Timezone       string   `fluentd:"timezone" help:"a zone such as +09:00 or Europe/Berlin"`
+}
+
+// InjectOptions are Fluentd's <inject>.
+type InjectOptions struct {
+	HostnameKey string `fluentd:"hostname_key" help:"field that gets the host's name"`
+	Hostname    string `fluentd:"hostname" help:"the name to write there"`
+	WorkerIDKey string `fluentd:"worker_id_key" help:"field that gets 0"`
+	TagKey      string `fluentd:"tag_key" help:"field that gets the tag"`
+	TimeKey     string `fluentd:"time_key" help:"field that gets the time"`
+	TimeType    string `fluentd:"time_type" oneof:"float,unixtime,unixtime_millis,unixtime_micros,unixtime_nanos,string" default:"float" help:"how it is written"`
+	TimeFormat  string `fluentd:"time_format" help:"strftime of a time of type string; ISO 8601 unless set"`
+	Localtime   *bool  `fluentd:"localtime" help:"local time, or UTC"`
+	UTC         *bool  `fluentd:"utc" help:"UTC"`
+	Timezone    string `fluentd:"timezone" help:"a zone such as +09:00 or Europe/Berlin"`
+}
+
+// Check finds the mistakes that a type can't show.
+func (o *StdoutOptions) Check(d config.Dialect) error { return o.CheckOutput(d) }
+
+// Check finds the mistakes that a type can't show.
+func (o *FileOptions) Check(d config.Dialect) error {
+	if d == config.Fluentd && o.Path == "" {
+		return &config.OptionError{Option: "path", Reason: "is missing: the file to write"}
+	}
+	return o.CheckOutput(d)
+}
+
+// Check finds the mistakes that a type can't show.
+func (o *NullOptions) Check(d config.Dialect) error { return o.CheckOutput(d) }
