@@ -1,5 +1,13 @@
 package config
 
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+)
+
 // A Compiler turns configuration files into plans.
 type Compiler struct {
 	Catalogue []Plugin
@@ -16,5 +24,203 @@ func Compile(file string, catalogue []Plugin, lookup func(string) (string, bool)
 	return (&Compiler{Catalogue: catalogue, Lookup: lookup}).Compile(file)
 }
 
+// A compilation is one file on its way to a plan.
+type compilation struct {
+	report
+	*Compiler
+	plan    *Plan
+	count   map[*Plugin]int   // instances of a plugin so far
+	ids     map[string]Pos    // the IDs that are taken, by kind and ID
+	parsers map[string]refuse // parsers that were left out, by lower-case name
+}
+
+// A refuse is a parser that was left out.
+type refuse struct {
+	name, format string
+}
+
 // Compile is the package's Compile.
-func (c *Compiler) Compile(file string) (*Plan, []Diagnostic) { panic("not written yet") }
+func (c *Compiler) Compile(name string) (*Plan, []Diagnostic) {
+	k := &compilation{Compiler: c, plan: &Plan{}, count: map[*Plugin]int{}, ids: map[string]Pos{}, parsers: map[string]refuse{}}
+	k.compile(name)
+	sortByPlace(k.errors, k.plan.Files)
+	sortByPlace(k.warnings, k.plan.Files)
+	k.plan.Warnings = k.warnings
+	return k.plan, k.errors
+}
+
+func (k *compilation) compile(name string) {
+	l := loader{main: name}
+	f, err := l.open(name, nil, Pos{})
+	if err != nil {
+		k.error(Pos{File: name}, strings.TrimPrefix(err.Error(), name+" "))
+		return
+	}
+	k.plan.Files = l.names
+	d, err := detect(name, f.text)
+	if err != nil {
+		k.error(Pos{File: name}, err.Error())
+		return
+	}
+	k.plan.Dialect = d
+	if d == Fluentd {
+		k.fluentd(f, l)
+	} else {
+		k.classic(f, l)
+	}
+	if len(k.errors) == 0 && len(k.plan.Inputs) == 0 {
+		k.warning(Pos{File: name}, "there is no input: nothing can be received")
+	}
+}
+
+// hostname is the name of the machine.
+func (k *compilation) hostname() string {
+	if k.Hostname != "" {
+		return k.Hostname
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		k.warning(Pos{File: k.plan.Files[0]}, "the machine's name is not known: "+err.Error())
+	}
+	return name
+}
+
+// detect tells which dialect a file is in: by its first line that says so, or else by its name.
+func detect(name, text string) (Dialect, error) {
+	byInclude := -1
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "" || line[0] == '#':
+		case line[0] == '[' || strings.HasPrefix(line, "@SET ") || strings.HasPrefix(line, "@INCLUDE "):
+			return FluentBit, nil
+		case line[0] == '<':
+			return Fluentd, nil
+		case strings.HasPrefix(line, "@include ") && byInclude < 0:
+			byInclude = int(Fluentd)
+		case strings.HasSuffix(line, ":") && byInclude < 0:
+			return 0, fmt.Errorf("YAML is not supported: Fluent Bit's classic syntax or Fluentd's is expected")
+		}
+	}
+	whole := strings.ToLower(filepath.Base(filepath.Dir(name)) + "/" + filepath.Base(name))
+	if strings.Contains(whole, "fluent-bit") || strings.Contains(whole, "fluentbit") {
+		return FluentBit, nil
+	}
+	if byInclude >= 0 || strings.Contains(whole, "fluent") {
+		return Fluentd, nil
+	}
+	return FluentBit, nil
+}
+
+// sortByPlace puts diagnostics in the order of the files and lines that they are about.
+func sortByPlace(list []Diagnostic, files []string) {
+	order := map[string]int{}
+	for i, f := range files {
+		order[f] = i
+	}
+	sort.SliceStable(list, func(i, j int) bool {
+		a, b := list[i], list[j]
+		if a.File != b.File {
+			return order[a.File] < order[b.File]
+		}
+		return a.Line < b.Line
+	})
+}
+
+// find is the plugin of that kind and name; nil if there is none.
+func (k *compilation) find(kind Kind, name string) *Plugin {
+	for i := range k.Catalogue {
+		p := &k.Catalogue[i]
+		if p.Kind != kind {
+			continue
+		}
+		for _, n := range p.names(k.plan.Dialect) {
+			if strings.EqualFold(n, name) {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// names are what a plugin is called in a dialect.
+func (p *Plugin) names(d Dialect) []string {
+	if d == Fluentd {
+		return p.Fluentd
+	}
+	return p.FluentBit
+}
+
+// there lists the plugins of a kind, those first that name is most like.
+func (k *compilation) there(kind Kind, name string) string {
+	var list []string
+	for i := range k.Catalogue {
+		if p := &k.Catalogue[i]; p.Kind == kind {
+			list = append(list, p.names(k.plan.Dialect)...)
+		}
+	}
+	if kind == KindOutput && k.plan.Dialect == Fluentd {
+		list = append(list, "copy", "relabel")
+	}
+	if len(list) == 0 {
+		return "there are none"
+	}
+	return "there are " + byNearness(name, list)
+}
+
+// instance makes an instance of the plugin that a section names, and binds its options. known are options that the
+// caller has dealt with.
+func (k *compilation) instance(kind Kind, s *section, name param, id string, known []string) (Instance, bool) {
+	i := Instance{Name: name.value, Pos: s.pos}
+	i.Plugin = k.find(kind, name.value)
+	if i.Plugin == nil {
+		k.error(name.pos, fmt.Sprintf("unknown %s %s: %s", kind, name.value, k.there(kind, name.value)))
+		return i, false
+	}
+	i.ID = k.identify(i.Plugin, s, id)
+	i.Options = i.Plugin.Options()
+	for _, p := range s.params {
+		if p.secret {
+			i.hidden = append(i.hidden, fold(p.key))
+		}
+	}
+	b := binder{&k.report, k.plan.Dialect}
+	return i, b.bind(name.value, s, i.Options, known...)
+}
+
+// identify gives an instance an ID that no other of its kind has: its alias, or else its plugin's name and a number.
+func (k *compilation) identify(p *Plugin, s *section, alias string) string {
+	own := p.names(k.plan.Dialect)[0]
+	number := k.count[p]
+	k.count[p]++
+	id := alias
+	if id == "" {
+		id = fmt.Sprintf("%s.%d", own, number)
+	}
+	for n := 1; ; n++ {
+		key := p.Kind.String() + " " + id
+		before, taken := k.ids[key]
+		if !taken {
+			k.ids[key] = s.pos
+			return id
+		}
+		next := fmt.Sprintf("%s.%d", own, number+n)
+		if alias != "" {
+			next = fmt.Sprintf("%s.%d", alias, n)
+			k.warning(s.pos, fmt.Sprintf("%s is already the name of the %s in %s:%d: this one is called %s", id, p.Kind, before.File, before.Line, next))
+		}
+		id = next
+	}
+}
+
+func (k Kind) String() string {
+	switch k {
+	case KindInput:
+		return "input"
+	case KindFilter:
+		return "filter"
+	case KindOutput:
+		return "output"
+	}
+	return "parser"
+}

@@ -63,6 +63,8 @@ type Instance struct {
 	ID      string // alias or @id, else made as the dialect does: es.0, es.1
 	Options any    // bound and checked; of the type that Plugin.Options makes
 	Pos     Pos
+
+	hidden []string // lower-case names of options whose values came from ECS's secrets
 }
 
 // An Input is where events come from. Label is Fluentd's @label, "" for none.

@@ -52,7 +52,7 @@ type Tuning struct {
 	MaxChunksUp      string  `fluentbit:"storage.max_chunks_up" help:"accepted; memory is bounded in any case"`
 	BacklogLimit     string  `fluentbit:"storage.backlog.mem_limit" help:"accepted; memory is bounded in any case"`
 	DeleteBroken     *bool   `fluentbit:"storage.delete_irrecoverable_chunks" help:"accepted; what is damaged is set aside, never deleted"`
-	KeepRejected     *bool   `fluentbit:"storage.keep.rejected,storage.rejected.path" help:"accepted; what is refused goes to the dead letter"`
+	KeepRejected     string  `fluentbit:"storage.keep.rejected,storage.rejected.path" help:"accepted; what is refused goes to the dead letter"`
 	InheritStorage   string  `fluentbit:"storage.inherit,storage.type" help:"accepted"`
 	BacklogFlush     *bool   `fluentbit:"storage.backlog.flush_on_shutdown" help:"accepted"`
 	TrimFiles        *bool   `fluentbit:"storage.trim_files" help:"accepted"`
@@ -60,7 +60,7 @@ type Tuning struct {
 	SchedulerBase    string  `fluentbit:"scheduler.base" help:"accepted; the wait between retries grows by itself"`
 	SchedulerCap     string  `fluentbit:"scheduler.cap" help:"accepted; the wait is never longer than 30 s"`
 	NaNToNull        *bool   `fluentbit:"json.convert_nan_to_null" help:"accepted; NaN is always null"`
-	HotReload        *bool   `fluentbit:"hot_reload,hot_reload.ensure_thread_safety,hot_reload.timeout" help:"accepted"`
+	HotReload        string  `fluentbit:"hot_reload,hot_reload.ensure_thread_safety,hot_reload.timeout" help:"accepted"`
 	MultilineLimit   string  `fluentbit:"multiline_buffer_limit" help:"accepted"`
 	ChunkTrace       *bool   `fluentbit:"enable_chunk_trace" help:"accepted"`
 	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.buffer_max_size" help:"accepted"`

@@ -1,0 +1,261 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A binder writes sections into options structs.
+type binder struct {
+	*report
+	dialect Dialect
+}
+
+// A binding is one section on its way into one struct.
+type binding struct {
+	binder
+	what   string // what messages begin with: the plugin's name
+	from   *section
+	schema *schema
+	into   reflect.Value
+	given  map[*option]param
+	failed bool
+}
+
+// bind writes a section into the struct that target points at, and says whether that went well. known are the lower-case
+// names of options that the caller has dealt with.
+func (b binder) bind(what string, from *section, target any, known ...string) bool {
+	return b.bindValue(what, from, reflect.ValueOf(target).Elem(), known)
+}
+
+func (b binder) bindValue(what string, from *section, into reflect.Value, known []string) bool {
+	g := binding{binder: b, what: what, from: from, into: into, given: map[*option]param{}}
+	g.schema = schemaOf(into.Type(), b.dialect)
+	for _, p := range from.params {
+		if !slices.Contains(known, g.key(p.key)) {
+			g.param(p)
+		}
+	}
+	for _, sub := range from.subs {
+		g.section(sub)
+	}
+	g.argument()
+	for i := range g.schema.options {
+		g.missing(&g.schema.options[i])
+	}
+	if !g.failed {
+		g.check()
+	}
+	return !g.failed
+}
+
+// key is a name as it is looked up: Fluent Bit's have no case.
+func (g *binding) key(name string) string {
+	if g.dialect == FluentBit {
+		return fold(name)
+	}
+	return name
+}
+
+// param binds one line.
+func (g *binding) param(p param) {
+	o := g.schema.params[g.key(p.key)]
+	if o == nil {
+		g.unknown(p.pos, "option", p.key, names(g.schema.params))
+		return
+	}
+	if p.value == "" && g.dialect == FluentBit && !isText(o.kind) {
+		return // a variable that isn't set, which has been said
+	}
+	field := g.into.FieldByIndex(o.index)
+	if before, ok := g.given[o]; ok && field.Kind() != reflect.Slice {
+		g.warning(p.pos, fmt.Sprintf("%s: %s is given a second time, after line %d: this one holds", g.what, p.key, before.pos.Line))
+	}
+	g.given[o] = p
+	if o.ignored != "" {
+		g.warning(p.pos, fmt.Sprintf("%s: %s has no meaning here: %s", g.what, p.key, o.ignored))
+	}
+	if err := o.set(field, p.value, g.dialect); err != nil {
+		g.fail(p.pos, fmt.Sprintf("%s: %s", p.key, hide(err, o, p)))
+	}
+}
+
+// hide is the text of an error, without the value where that is secret.
+func hide(err error, o *option, p param) string {
+	text := err.Error()
+	if o.secret || p.secret {
+		text = strings.ReplaceAll(text, strconv.Quote(p.value), "the value")
+	}
+	return text
+}
+
+// section binds one sub-section.
+func (g *binding) section(sub *section) {
+	o := g.schema.sections[sub.name]
+	if o == nil {
+		list := names(g.schema.sections)
+		for i := range list {
+			list[i] = "<" + list[i] + ">"
+		}
+		g.unknown(sub.pos, "section", "<"+sub.name+">", list)
+		return
+	}
+	if o.ignored != "" {
+		g.warning(sub.pos, fmt.Sprintf("%s: <%s> has no meaning here: %s", g.what, sub.name, o.ignored))
+	}
+	before, again := g.given[o]
+	g.given[o] = param{key: "<" + sub.name + ">", pos: sub.pos}
+	field := g.into.FieldByIndex(o.index)
+	t := field.Type()
+	switch {
+	case t == reflect.SliceOf(typePair):
+		for _, p := range sub.params {
+			field.Set(reflect.Append(field, reflect.ValueOf(Pair{p.key, p.value})))
+		}
+	case t.Kind() == reflect.Slice:
+		v := reflect.New(t.Elem()).Elem()
+		g.sub(sub, v)
+		field.Set(reflect.Append(field, v))
+	case again:
+		g.fail(sub.pos, fmt.Sprintf("<%s> is given a second time, after line %d", sub.name, before.pos.Line))
+	case t.Kind() == reflect.Pointer:
+		v := reflect.New(t.Elem())
+		g.sub(sub, v.Elem())
+		field.Set(v)
+	default:
+		g.sub(sub, field)
+	}
+}
+
+func (g *binding) sub(sub *section, into reflect.Value) {
+	if !g.bindValue(g.what+" <"+sub.name+">", sub, into, subKnown) {
+		g.failed = true
+	}
+}
+
+// subKnown are parameters that Fluentd takes in every section.
+var subKnown = []string{"@id", "@log_level", "@label"}
+
+// argument binds what stands behind a section's name.
+func (g *binding) argument() {
+	o := g.schema.argument
+	if g.from.arg == "" || o == nil {
+		return
+	}
+	g.given[o] = param{value: g.from.arg, pos: g.from.pos}
+	if err := o.set(g.into.FieldByIndex(o.index), g.from.arg, g.dialect); err != nil {
+		g.fail(g.from.pos, err.Error())
+	}
+}
+
+// missing gives an option that wasn't written its default.
+func (g *binding) missing(o *option) {
+	if _, ok := g.given[o]; ok {
+		return
+	}
+	field := g.into.FieldByIndex(o.index)
+	if o.section && field.Kind() == reflect.Struct {
+		g.binder.defaults(field)
+	}
+	if o.required {
+		g.fail(g.from.pos, "needs the option "+o.name())
+		return
+	}
+	if o.hasDef && !o.section {
+		if err := o.set(field, o.def, g.dialect); err != nil {
+			g.fail(g.from.pos, fmt.Sprintf("the default of %s: %s", o.name(), err))
+		}
+	}
+}
+
+// defaults fills a struct whose section isn't there.
+func (b binder) defaults(into reflect.Value) {
+	schema := schemaOf(into.Type(), b.dialect)
+	for i := range schema.options {
+		o := &schema.options[i]
+		field := into.FieldByIndex(o.index)
+		switch {
+		case o.section && field.Kind() == reflect.Struct:
+			b.defaults(field)
+		case o.hasDef && !o.section:
+			o.set(field, o.def, b.dialect) // CheckCatalogue has tried it
+		}
+	}
+}
+
+// check asks the struct itself.
+func (g *binding) check() {
+	target := g.into.Addr().Interface()
+	if c, ok := target.(interface{ Check(Dialect) error }); ok {
+		for _, err := range split(c.Check(g.dialect)) {
+			g.failCheck(err)
+		}
+	}
+	if w, ok := target.(interface{ Warnings() []string }); ok {
+		for _, text := range w.Warnings() {
+			at, _ := g.find(g.from, firstWord(text))
+			g.warning(at.pos, g.what+": "+text)
+		}
+	}
+}
+
+// split takes joined errors apart.
+func split(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+func (g *binding) failCheck(err error) {
+	wrong := (*OptionError)(nil)
+	if !errors.As(err, &wrong) {
+		g.fail(g.from.pos, err.Error())
+		return
+	}
+	at, _ := g.find(g.from, wrong.Option)
+	g.fail(at.pos, wrong.Option+": "+wrong.Reason)
+}
+
+// find is where an option is written, in the section or one inside it; else where the section begins.
+func (g *binding) find(s *section, name string) (param, bool) {
+	name = strings.Trim(fold(name), "<>:,")
+	if p, ok := s.get(name); ok {
+		return p, true
+	}
+	for _, sub := range s.subs {
+		if fold(sub.name) == name {
+			return param{key: sub.name, pos: sub.pos}, true
+		}
+		if p, ok := g.find(sub, name); ok {
+			return p, true
+		}
+	}
+	return param{pos: s.pos}, false
+}
+
+func (g *binding) fail(at Pos, text string) {
+	g.failed = true
+	g.error(at, g.what+": "+text)
+}
+
+// unknown warns of an option or a section that doesn't exist.
+func (g *binding) unknown(at Pos, sort, name string, there []string) {
+	text := fmt.Sprintf("%s: unknown %s %s, which is ignored", g.what, sort, name)
+	if n := nearest(name, there); n != "" {
+		text += ": did you mean " + n + "?"
+	}
+	g.warning(at, text)
+}
+
+// isText says whether the empty string is a value of the type.
+func isText(t reflect.Type) bool {
+	return base(t).Kind() == reflect.String || base(t) == typePair
+}

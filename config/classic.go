@@ -1,0 +1,160 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A classicReader reads Fluent Bit's classic syntax, which goes line by line:
+//
+//	@SET name=value
+//	@INCLUDE file
+//	# a comment, alone on its line
+//	[SECTION]
+//	    Key the rest of the line is the value
+//
+// Fluent Bit wants every key of a file to be indented as the first one is. Real files differ, and nothing is ambiguous
+// about them, so that any indentation is right here. Variables are expanded once all is read: @SET holds for the whole
+// configuration, wherever it stands.
+type classicReader struct {
+	*report
+	loader
+	lookup   func(string) (string, bool)
+	set      map[string]string // by @SET
+	sections []*section
+}
+
+// read reads one file and everything that it includes.
+func (r *classicReader) read(f *file) {
+	var current *section
+	line := 0
+	for text := range strings.Lines(f.text) {
+		line++
+		if len(r.errors) > maxErrors {
+			return
+		}
+		text = strings.Trim(text, " \t\r\n\v\f")
+		switch {
+		case text == "" || text[0] == '#':
+		case text[0] == '@':
+			r.command(f, line, text)
+		case text[0] == '[':
+			current = r.header(f, line, text)
+		case current == nil:
+			r.error(f.pos(line), fmt.Sprintf("%s stands before any section: [SERVICE], [INPUT], [FILTER] or [OUTPUT] is missing above it", firstWord(text)))
+			current = &section{source: f} // one complaint is enough
+		default:
+			r.option(f, current, line, text)
+		}
+	}
+}
+
+// command is a line that begins with @.
+func (r *classicReader) command(f *file, line int, text string) {
+	word, rest, _ := cutBlank(text)
+	switch strings.ToUpper(word) {
+	case "@SET":
+		name, value, ok := strings.Cut(rest, "=")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" {
+			r.error(f.pos(line), "@SET: NAME=VALUE is expected")
+			return
+		}
+		r.set[name] = r.expand(f.pos(line), strings.TrimSpace(value)).value
+	case "@INCLUDE":
+		r.include(f, line, rest)
+	default:
+		r.error(f.pos(line), fmt.Sprintf("unknown command %s: there are @SET and @INCLUDE", word))
+	}
+}
+
+func (r *classicReader) include(f *file, line int, name string) {
+	at := f.pos(line)
+	name = r.expand(at, name).value
+	if name == "" {
+		r.error(at, "@INCLUDE: the name of a file is expected")
+		return
+	}
+	names, err := r.resolve(name, f)
+	if err != nil {
+		r.error(at, "@INCLUDE: "+err.Error())
+		return
+	}
+	if len(names) == 0 {
+		r.warning(at, fmt.Sprintf("@INCLUDE: no file matches %s", name))
+	}
+	for _, n := range names {
+		included, err := r.open(n, f, at)
+		if err != nil {
+			r.error(at, "@INCLUDE: "+err.Error())
+			continue
+		}
+		r.read(included)
+		r.warnBuiltIn(at, n)
+	}
+}
+
+// warnBuiltIn says where a built-in file does less than the one that it stands for.
+func (r *classicReader) warnBuiltIn(at Pos, name string) {
+	if builtInPaths[name] == "plugin-metrics-to-cloudwatch.conf" {
+		if _, ok := builtIn(name); ok {
+			r.warning(at, name+" serves metrics at /api/v1/metrics/prometheus; they are not sent to CloudWatch")
+		}
+	}
+}
+
+// header begins a section. A header that can't be read begins one that is left out, so that its keys bring no errors.
+func (r *classicReader) header(f *file, line int, text string) *section {
+	s := &section{pos: f.pos(line), source: f}
+	end := strings.IndexByte(text, ']')
+	if end < 0 {
+		r.error(s.pos, fmt.Sprintf("section %s is not closed: ] is missing", firstWord(text)))
+		return s
+	}
+	s.name = strings.ToLower(strings.TrimSpace(text[1:end]))
+	if s.name == "" {
+		r.error(s.pos, "a section without a name: [SERVICE], [INPUT], [FILTER] or [OUTPUT] is expected")
+		return s
+	}
+	if rest := strings.TrimSpace(text[end+1:]); rest != "" && rest[0] != '#' {
+		r.warning(s.pos, fmt.Sprintf("what stands behind [%s] on its line is not read", text[1:end]))
+	}
+	r.sections = append(r.sections, s)
+	return s
+}
+
+// option is one "Key value" line.
+func (r *classicReader) option(f *file, s *section, line int, text string) {
+	key, value, ok := cutBlank(text)
+	if !ok {
+		r.error(f.pos(line), fmt.Sprintf("%s has no value", key))
+		return
+	}
+	s.params = append(s.params, param{key: key, value: value, pos: f.pos(line)})
+}
+
+// expandAll expands the variables of every value that was read.
+func (r *classicReader) expandAll(sections []*section) {
+	for _, s := range sections {
+		for i := range s.params {
+			p := &s.params[i]
+			e := r.expand(p.pos, p.value)
+			p.value = e.value
+			p.secret = isSecretOf(p.key, e.only)
+		}
+	}
+}
+
+// cutBlank splits at the first blanks.
+func cutBlank(s string) (first, rest string, ok bool) {
+	i := strings.IndexAny(s, " \t")
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], strings.TrimLeft(s[i:], " \t"), true
+}
+
+func firstWord(s string) string {
+	w, _, _ := cutBlank(s)
+	return w
+}

@@ -1,0 +1,312 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+)
+
+// classicKnown are options that every plugin of Fluent Bit has and that are dealt with here.
+var classicKnown = []string{"name", "match", "match_regex", "alias", "log_level"}
+
+// classicIgnored are sections of Fluent Bit that have no meaning here.
+var classicIgnored = map[string]string{
+	"multiline_parser": "multiline parsers are not supported",
+	"plugins":          "plugins can't be loaded",
+	"custom":           "there are no custom plugins",
+	"stream_task":      "there is no stream processor",
+	"stream_processor": "there is no stream processor",
+	"upstream":         "it belongs in a file of its own, which an output names",
+	"node":             "it belongs in a file of its own, which an output names",
+}
+
+// classic compiles Fluent Bit's dialect.
+func (k *compilation) classic(f *file, l loader) {
+	r := &classicReader{report: &k.report, loader: l, lookup: k.Lookup, set: map[string]string{}}
+	r.read(f)
+	k.plan.Files = r.names
+	if len(k.errors) > 0 {
+		return
+	}
+	r.expandAll(r.sections)
+	k.service(r)
+	for _, s := range r.sections {
+		if s.name == "parser" {
+			k.parser(s)
+		}
+	}
+	k.builtInParsers(r)
+	for _, s := range r.sections {
+		k.classicSection(s)
+	}
+	k.matchAlone()
+	k.warnParsers()
+	k.plan.Files = r.names
+}
+
+// classicSection compiles one section, except for [SERVICE] and [PARSER].
+func (k *compilation) classicSection(s *section) {
+	switch s.name {
+	case "service", "parser":
+	case "input":
+		if i, ok := k.classicInstance(KindInput, s); ok {
+			k.plan.Inputs = append(k.plan.Inputs, Input{Instance: i})
+		}
+	case "filter":
+		k.classicFilter(s)
+	case "output":
+		k.classicOutput(s)
+	default:
+		if why, ok := classicIgnored[s.name]; ok {
+			k.warning(s.pos, fmt.Sprintf("[%s] has no meaning here: %s", strings.ToUpper(s.name), why))
+			return
+		}
+		k.error(s.pos, fmt.Sprintf("unknown section [%s]: there are %s", strings.ToUpper(s.name),
+			byNearness(s.name, []string{"SERVICE", "INPUT", "FILTER", "OUTPUT", "PARSER"})))
+	}
+}
+
+func (k *compilation) classicInstance(kind Kind, s *section) (Instance, bool) {
+	name, ok := s.get("name")
+	if !ok || name.value == "" {
+		k.error(s.pos, fmt.Sprintf("[%s] has no Name: %s", strings.ToUpper(s.name), k.there(kind, "")))
+		return Instance{}, false
+	}
+	alias, _ := s.get("alias")
+	i, ok := k.instance(kind, s, name, alias.value, classicKnown)
+	if ok {
+		k.checkParsers(i, s)
+	}
+	return i, ok
+}
+
+// classicFilter compiles a [FILTER]. Without a Match, Fluent Bit leaves it out, and so does this.
+func (k *compilation) classicFilter(s *section) {
+	i, ok := k.classicInstance(KindFilter, s)
+	m, text, found := k.classicMatch(s)
+	switch {
+	case !ok:
+	case !found:
+		k.warning(s.pos, fmt.Sprintf("%s: the filter has no Match and is left out: Match * would take every tag", i.Name))
+	default:
+		k.plan.Filters = append(k.plan.Filters, Filter{i, text})
+		k.plan.filters = append(k.plan.filters, m)
+	}
+}
+
+func (k *compilation) classicOutput(s *section) {
+	i, ok := k.classicInstance(KindOutput, s)
+	m, text, _ := k.classicMatch(s)
+	if ok {
+		k.plan.Outputs = append(k.plan.Outputs, Output{i, text})
+		k.plan.outputs = append(k.plan.outputs, m)
+	}
+}
+
+// matchAlone looks at outputs without a Match. Where there is one input and one output, that output takes everything, as
+// in Fluent Bit.
+func (k *compilation) matchAlone() {
+	for n := range k.plan.Outputs {
+		o := &k.plan.Outputs[n]
+		if o.Match != "" {
+			continue
+		}
+		if len(k.plan.Outputs) == 1 && len(k.plan.Inputs) == 1 {
+			o.Match, k.plan.outputs[n] = "*", wildcard("*")
+			continue
+		}
+		k.error(o.Pos, fmt.Sprintf("%s: the output has no Match: Match * would take every tag", o.Name))
+	}
+}
+
+// classicMatch compiles Match and Match_Regex; a tag has to match one of them.
+func (k *compilation) classicMatch(s *section) (m matcher, text string, ok bool) {
+	var list anyOf
+	var texts []string
+	if p, ok := s.get("match_regex"); ok && p.value != "" {
+		re, err := matchRegex(p.value)
+		if err != nil {
+			k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err))
+			return wildcard(""), "/" + p.value + "/", true
+		}
+		list, texts = append(list, re), append(texts, "/"+p.value+"/")
+	}
+	if p, ok := s.get("match"); ok && p.value != "" {
+		list, texts = append(list, wildcard(p.value)), append(texts, p.value)
+	}
+	if len(list) == 1 {
+		return list[0], texts[0], true
+	}
+	return list, strings.Join(texts, " or "), len(list) > 0
+}
+
+// service compiles the [SERVICE] sections as one, and reads the files of parsers that they name.
+func (k *compilation) service(r *classicReader) {
+	all := &section{name: "service", pos: k.plan.pos()}
+	for _, s := range r.sections {
+		if s.name == "service" {
+			all.override(s)
+		}
+	}
+	b := binder{&k.report, FluentBit}
+	b.bind("[SERVICE]", all, &k.plan.Service)
+	read := map[string]bool{}
+	for _, p := range all.params {
+		if fold(p.key) == "parsers_file" && p.value != "" && !read[p.value] {
+			read[p.value] = true
+			k.parsersFile(r, p)
+		}
+	}
+}
+
+// pos is where a plan begins.
+func (p *Plan) pos() Pos { return Pos{p.Files[0], 1} }
+
+// override adds the parameters of a later section, which hold where both have one, except for those that name files.
+func (s *section) override(later *section) {
+	if len(s.params) == 0 {
+		s.pos = later.pos
+	}
+	kept := s.params[:0]
+	for _, p := range s.params {
+		if _, again := later.get(fold(p.key)); !again || fold(p.key) == "parsers_file" {
+			kept = append(kept, p)
+		}
+	}
+	s.params = append(kept, later.params...)
+	s.subs = append(s.subs, later.subs...)
+}
+
+// parsersFile reads a file of parsers, whose name is relative to the folder of the main file.
+func (k *compilation) parsersFile(r *classicReader, p param) {
+	name := p.value
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(r.main), name)
+	}
+	files := &classicReader{report: r.report, loader: r.loader, lookup: r.lookup, set: r.set}
+	files.again = true
+	f, err := files.open(name, nil, p.pos)
+	if err != nil {
+		k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err))
+		return
+	}
+	before := len(k.errors)
+	files.read(f)
+	r.names = files.names
+	if len(k.errors) > before {
+		return
+	}
+	files.expandAll(files.sections)
+	for _, s := range files.sections {
+		switch s.name {
+		case "parser":
+			k.parser(s)
+		case "multiline_parser":
+			k.warning(s.pos, "[MULTILINE_PARSER] has no meaning here: "+classicIgnored[s.name])
+		default:
+			k.warning(s.pos, fmt.Sprintf("[%s] has no meaning in a file of parsers", strings.ToUpper(s.name)))
+		}
+	}
+}
+
+// parser compiles a [PARSER]. One whose format isn't supported is left out, which is an error only for who uses it.
+func (k *compilation) parser(s *section) {
+	name, _ := s.get("name")
+	format, _ := s.get("format")
+	if name.value == "" {
+		k.error(s.pos, "[PARSER] has no Name")
+		return
+	}
+	if format.value == "" {
+		k.error(s.pos, fmt.Sprintf("parser %s has no Format: %s", name.value, k.there(KindParser, "")))
+		return
+	}
+	if k.plan.parser(name.value) != nil {
+		return // as in Fluent Bit, the first one holds
+	}
+	plugin := k.find(KindParser, format.value)
+	if plugin == nil {
+		if _, ok := k.parsers[fold(name.value)]; !ok {
+			k.parsers[fold(name.value)] = refuse{name.value, format.value}
+		}
+		return
+	}
+	i := Instance{Plugin: plugin, Name: format.value, ID: name.value, Options: plugin.Options(), Pos: s.pos}
+	b := binder{&k.report, FluentBit}
+	if b.bind("parser "+name.value, s, i.Options) {
+		k.plan.Parsers = append(k.plan.Parsers, i)
+	}
+}
+
+// builtInParsers adds those of the built-in parsers that the configuration doesn't have itself.
+func (k *compilation) builtInParsers(r *classicReader) {
+	text, _ := builtIn("/fluent-bit/parsers/parsers.conf")
+	b := &classicReader{report: r.report, set: map[string]string{}, lookup: r.lookup}
+	b.read(&file{name: builtInName, text: text})
+	for _, s := range b.sections {
+		if format, _ := s.get("format"); k.find(KindParser, format.value) != nil {
+			k.parser(s)
+		}
+	}
+}
+
+// builtInName is the file that built-in parsers say they are from.
+const builtInName = "(built in)"
+
+// parser is the parser of that name, nil if there is none.
+func (p *Plan) parser(name string) *Instance {
+	for i := range p.Parsers {
+		if strings.EqualFold(p.Parsers[i].ID, name) {
+			return &p.Parsers[i]
+		}
+	}
+	return nil
+}
+
+// checkParsers looks up the parsers that a plugin's option Parser names.
+func (k *compilation) checkParsers(i Instance, s *section) {
+	v := reflect.ValueOf(i.Options).Elem()
+	o := schemaOf(v.Type(), FluentBit).params["parser"]
+	if o == nil {
+		return
+	}
+	at, _ := s.get("parser")
+	var used []string
+	switch field := v.FieldByIndex(o.index).Interface().(type) {
+	case string:
+		used = []string{field}
+	case []string:
+		used = field
+	}
+	for _, name := range used {
+		k.checkParser(i.Name, at.pos, name)
+	}
+}
+
+func (k *compilation) checkParser(user string, at Pos, name string) {
+	if name == "" || k.plan.parser(name) != nil {
+		return
+	}
+	if left, ok := k.parsers[fold(name)]; ok {
+		k.error(at, fmt.Sprintf("%s: parser %s has the format %s, which is not supported: %s", user, left.name, left.format, k.there(KindParser, left.format)))
+		return
+	}
+	var list []string
+	for _, p := range k.plan.Parsers {
+		list = append(list, p.ID)
+	}
+	k.error(at, fmt.Sprintf("%s: unknown parser %s: there are %s", user, name, byNearness(name, list)))
+}
+
+// warnParsers names the parsers that were left out.
+func (k *compilation) warnParsers() {
+	if len(k.parsers) == 0 {
+		return
+	}
+	var list []string
+	for _, p := range k.parsers {
+		list = append(list, p.name+" ("+p.format+")")
+	}
+	k.warning(Pos{File: k.plan.Files[0]}, "parsers whose format is not supported are left out: "+byNearness("", list))
+}

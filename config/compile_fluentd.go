@@ -1,0 +1,349 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fluentdKnown are parameters that every plugin of Fluentd has and that are dealt with here.
+var fluentdKnown = []string{"@type", "@id", "@label", "@log_level"}
+
+// rootLabel is what a relabel calls the place outside of all labels.
+const rootLabel = "@ROOT"
+
+// maxWays is how many ways one tag may take at once, by way of copies into labels.
+const maxWays = 1000
+
+// fluentd compiles Fluentd's dialect.
+func (k *compilation) fluentd(f *file, l loader) {
+	l.again = true
+	r := &fluentdReader{report: &k.report, loader: l, ruby: ruby{k.Lookup, k.hostname()}}
+	root := &section{pos: f.pos(1), source: f}
+	r.read(f, root)
+	k.plan.Files = r.names
+	if len(k.errors) > 0 {
+		return
+	}
+	k.plan.labels = map[string][]step{"": nil}
+	for _, p := range root.params {
+		k.warning(p.pos, fmt.Sprintf("%s stands outside of every section and is ignored", p.key))
+	}
+	sections := k.unwrapWorkers(root.subs)
+	k.system(sections)
+	k.declareLabels(sections)
+	for _, s := range sections {
+		k.fluentdSection(s)
+	}
+	if len(k.errors) == 0 {
+		k.checkLabels(sections)
+	}
+}
+
+// unwrapWorkers puts what is in <worker> where the <worker> stands: one process does the work of all.
+func (k *compilation) unwrapWorkers(sections []*section) []*section {
+	var list []*section
+	for _, s := range sections {
+		if s.name == "worker" {
+			list = append(list, s.subs...)
+		} else {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// system compiles the <system> sections as one.
+func (k *compilation) system(sections []*section) {
+	all := &section{name: "system", pos: k.plan.pos()}
+	for _, s := range sections {
+		if s.name == "system" {
+			all.override(s)
+		}
+	}
+	binder{&k.report, Fluentd}.bind("<system>", all, &k.plan.Service)
+}
+
+// declareLabels makes every label known before the first one is used.
+func (k *compilation) declareLabels(sections []*section) {
+	for _, s := range sections {
+		if s.name != "label" {
+			continue
+		}
+		_, twice := k.plan.labels[s.arg]
+		switch {
+		case s.arg == "" || s.arg[0] != '@':
+			k.error(s.pos, "<label> needs a name that begins with @: <label @NAME>")
+		case s.arg == rootLabel:
+			k.error(s.pos, "<label @ROOT>: the name is taken: it means the place outside of all labels")
+		case twice:
+			k.error(s.pos, fmt.Sprintf("<label %s> is given a second time", s.arg))
+		default:
+			k.plan.labels[s.arg] = nil
+		}
+	}
+}
+
+// fluentdSection compiles one section that stands outside of all others.
+func (k *compilation) fluentdSection(s *section) {
+	switch s.name {
+	case "system":
+	case "source":
+		k.source(s)
+	case "filter", "match":
+		k.step("", s)
+	case "label":
+		for _, p := range s.params {
+			k.warning(p.pos, fmt.Sprintf("<label %s>: unknown option %s, which is ignored", s.arg, p.key))
+		}
+		for _, sub := range s.subs {
+			if sub.name == "filter" || sub.name == "match" {
+				k.step(s.arg, sub)
+				continue
+			}
+			k.error(sub.pos, fmt.Sprintf("<label %s>: unknown section <%s>: there are filter and match", s.arg, sub.name))
+		}
+	default:
+		k.error(s.pos, fmt.Sprintf("unknown section <%s>: there are %s", s.name,
+			byNearness(s.name, []string{"source", "filter", "match", "label", "system", "worker"})))
+	}
+}
+
+// kindOf is the parameter that names a section's plugin; type is how it was called before Fluentd 0.12.
+func (k *compilation) kindOf(kind Kind, s *section) (p param, known []string, ok bool) {
+	known = fluentdKnown
+	p, ok = s.get("@type")
+	if !ok {
+		if p, ok = s.get("type"); ok {
+			known = append([]string{"type"}, fluentdKnown...)
+		}
+	}
+	if !ok || p.value == "" {
+		k.error(s.pos, fmt.Sprintf("%s has no @type: %s", s.title(), k.there(kind, "")))
+		return p, known, false
+	}
+	return p, known, true
+}
+
+// title is a section's opening tag.
+func (s *section) title() string {
+	if s.arg == "" {
+		return "<" + s.name + ">"
+	}
+	return "<" + s.name + " " + s.arg + ">"
+}
+
+func (k *compilation) source(s *section) {
+	name, known, ok := k.kindOf(KindInput, s)
+	if !ok {
+		return
+	}
+	id, _ := s.get("@id")
+	i, ok := k.instance(KindInput, s, name, id.value, known)
+	in := Input{Instance: i}
+	if label, given := s.get("@label"); given {
+		in.Label = label.value
+		ok = k.labelExists(name.value, label) && ok
+	}
+	if ok {
+		k.plan.Inputs = append(k.plan.Inputs, in)
+	}
+}
+
+// labelExists looks a label up that is being used.
+func (k *compilation) labelExists(user string, label param) bool {
+	name := label.value
+	if name == rootLabel {
+		name = ""
+	}
+	if _, ok := k.plan.labels[name]; ok {
+		return true
+	}
+	var list []string
+	for l := range k.plan.labels {
+		if l != "" {
+			list = append(list, l)
+		}
+	}
+	there := "there are no <label> sections"
+	if len(list) > 0 {
+		there = "there are " + byNearness(name, list)
+	}
+	k.error(label.pos, fmt.Sprintf("%s: unknown label %s: %s", user, label.value, there))
+	return false
+}
+
+// step compiles one <filter> or <match>.
+func (k *compilation) step(label string, s *section) {
+	arg := s.arg
+	if arg == "" {
+		arg = "**"
+	}
+	m, err := fluentdPatterns(arg)
+	if err != nil {
+		k.error(s.pos, fmt.Sprintf("%s: %s", s.title(), err))
+	}
+	st := step{match: m, text: arg, filter: -1, pos: s.pos}
+	ok := false
+	if s.name == "filter" {
+		st.filter, ok = k.fluentdFilter(s, arg)
+	} else {
+		st.target, ok = k.target(s, arg, 0)
+	}
+	if ok {
+		k.plan.labels[label] = append(k.plan.labels[label], st)
+	}
+}
+
+func (k *compilation) fluentdFilter(s *section, arg string) (int, bool) {
+	name, known, ok := k.kindOf(KindFilter, s)
+	if !ok {
+		return 0, false
+	}
+	id, _ := s.get("@id")
+	i, ok := k.instance(KindFilter, s, name, id.value, known)
+	k.plan.Filters = append(k.plan.Filters, Filter{i, arg})
+	return len(k.plan.Filters) - 1, ok
+}
+
+// target compiles what is in a <match> or a <store>: an output, or the wiring to several.
+func (k *compilation) target(s *section, match string, depth int) (t target, ok bool) {
+	name, known, ok := k.kindOf(KindOutput, s)
+	if !ok {
+		return t, false
+	}
+	switch name.value {
+	case "copy":
+		return k.copy(s, match, depth)
+	case "relabel":
+		label, given := s.get("@label")
+		if !given {
+			k.error(s.pos, "relabel: needs the option @label")
+			return t, false
+		}
+		if !k.labelExists("relabel", label) {
+			return t, false
+		}
+		return target{labels: []string{strings.TrimSuffix(label.value, rootLabel)}}, true
+	}
+	id, _ := s.get("@id")
+	i, ok := k.instance(KindOutput, s, name, id.value, known)
+	k.plan.Outputs = append(k.plan.Outputs, Output{i, match})
+	return target{outputs: []int{len(k.plan.Outputs) - 1}}, ok
+}
+
+// copyOptions are the options of Fluentd's copy. Nothing has to be said about them: outputs never share a record here.
+type copyOptions struct {
+	DeepCopy *bool  `fluentd:"deep_copy"`
+	Mode     string `fluentd:"copy_mode" oneof:"no_copy,shallow,deep,marshal"`
+}
+
+func (k *compilation) copy(s *section, match string, depth int) (t target, ok bool) {
+	rest := &section{name: s.name, pos: s.pos, params: s.params}
+	stores := 0
+	ok = true
+	for _, sub := range s.subs {
+		if sub.name != "store" {
+			rest.subs = append(rest.subs, sub)
+			continue
+		}
+		stores++
+		if strings.Contains(sub.arg, "ignore_if_prev_success") {
+			k.warning(sub.pos, "<store ignore_if_prev_success> has no meaning here: every store gets every record")
+		}
+		one, fine := k.target(sub, match, depth+1)
+		ok = ok && fine
+		t.outputs = append(t.outputs, one.outputs...)
+		t.labels = append(t.labels, one.labels...)
+	}
+	if stores == 0 {
+		k.error(s.pos, "copy: needs at least one <store>")
+		return t, false
+	}
+	known := append([]string{"type"}, fluentdKnown...)
+	return t, binder{&k.report, Fluentd}.bind("copy", rest, &copyOptions{}, known...) && ok
+}
+
+// checkLabels finds relabels that go in circles, and what can never be reached.
+func (k *compilation) checkLabels(sections []*section) {
+	used := map[string]bool{"": true}
+	for _, i := range k.plan.Inputs {
+		used[i.label()] = true
+	}
+	counted := map[string]int{}
+	for _, label := range append([]string{""}, labelsOf(sections)...) {
+		k.ways(label, counted, used)
+		k.warnUnreachable(label)
+	}
+	for _, s := range sections {
+		switch {
+		case s.name != "label" || used[s.arg]:
+		case s.arg == "@ERROR":
+			k.warning(s.pos, "<label @ERROR> gets nothing here: what can't be delivered goes to the dead letter")
+		case s.arg == "@FLUENT_LOG":
+			k.warning(s.pos, "<label @FLUENT_LOG> gets nothing here: the router's own log goes to stderr")
+		default:
+			k.warning(s.pos, fmt.Sprintf("<label %s> is not used: no source or relabel names it", s.arg))
+		}
+	}
+}
+
+func labelsOf(sections []*section) []string {
+	var list []string
+	for _, s := range sections {
+		if s.name == "label" {
+			list = append(list, s.arg)
+		}
+	}
+	return list
+}
+
+// ways counts the ways that lead out of a label, and marks the labels that relabels name. -1 is a label that is being
+// counted: to meet it again is a circle.
+func (k *compilation) ways(label string, counted map[string]int, used map[string]bool) int {
+	if n, ok := counted[label]; ok {
+		return n
+	}
+	counted[label] = -1
+	most := 1
+	for _, st := range k.plan.labels[label] {
+		n := 1
+		for _, next := range st.target.labels {
+			used[next] = true
+			more := k.ways(next, counted, used)
+			if more < 0 {
+				k.error(st.pos, fmt.Sprintf("the relabel to %s leads back here, in a circle", labelName(next)))
+				return 1
+			}
+			n = min(n+more, maxWays+1)
+		}
+		most = max(most, n)
+	}
+	if most > maxWays {
+		k.error(k.plan.labels[label][0].pos, fmt.Sprintf("copies and relabels make more than %d ways of one tag", maxWays))
+		most = 1
+	}
+	counted[label] = most
+	return most
+}
+
+func labelName(label string) string {
+	if label == "" {
+		return rootLabel
+	}
+	return label
+}
+
+// warnUnreachable names what stands below a <match **>, which takes everything.
+func (k *compilation) warnUnreachable(label string) {
+	var all *step
+	for i := range k.plan.labels[label] {
+		st := &k.plan.labels[label][i]
+		if all != nil {
+			k.warning(st.pos, fmt.Sprintf("nothing gets here: <match %s> in %s:%d takes every tag", all.text, all.pos.File, all.pos.Line))
+			continue
+		}
+		if st.filter < 0 && takesAll(st.text) {
+			all = st
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package config
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+)
+
+// Limits on what is read. They are far above any real configuration; maxFiles is Fluent Bit's own.
+const (
+	maxFileSize     = 4 << 20 // bytes of one file
+	maxFiles        = 1000    // files of one configuration, each inclusion counted
+	maxIncludeDepth = 32      // files that include each other in a row
+)
+
+// A file is one configuration file that is being read, or was.
+type file struct {
+	name   string // as it is called in diagnostics
+	text   string
+	parent *file // the file that includes it; nil for the main file
+	depth  int
+}
+
+// pos is a place in f.
+func (f *file) pos(line int) Pos { return Pos{f.name, line} }
+
+// A loader reads files and remembers which.
+type loader struct {
+	main  string
+	again bool     // the same file may be included again, as in Fluentd
+	names []string // every file that was read, in order
+	seen  map[string]Pos
+}
+
+// open reads the file called name, which from includes at the line of at. It doesn't exist on disk: the one that is
+// built in under that name, if any.
+func (l *loader) open(name string, from *file, at Pos) (*file, error) {
+	f := &file{name: name, parent: from}
+	if from != nil {
+		f.depth = from.depth + 1
+		if f.depth > maxIncludeDepth {
+			return nil, fmt.Errorf("files include each other more than %d deep", maxIncludeDepth)
+		}
+	}
+	key := absolute(name)
+	for up := from; up != nil; up = up.parent {
+		if absolute(up.name) == key {
+			return nil, fmt.Errorf("%s includes itself, directly or by way of others", name)
+		}
+	}
+	if first, ok := l.seen[key]; ok && !l.again {
+		return nil, fmt.Errorf("%s is included twice, first in %s:%d", name, first.File, first.Line)
+	}
+	if len(l.names) >= maxFiles {
+		return nil, fmt.Errorf("more than %d files", maxFiles)
+	}
+	text, err := readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if l.seen == nil {
+		l.seen = map[string]Pos{}
+	}
+	l.seen[key] = at
+	l.names = append(l.names, name)
+	f.text = text
+	return f, nil
+}
+
+// resolve turns what an include says into the names of files. A name without wildcards is one file, there or not; a
+// pattern gives those that exist, sorted. Relative names are relative to the folder of the file that includes them, or
+// else (as in Fluent Bit) to the folder of the main file.
+func (l *loader) resolve(name string, from *file) ([]string, error) {
+	pattern := strings.ContainsAny(name, "*?[")
+	candidates := []string{name}
+	if !filepath.IsAbs(name) {
+		candidates = []string{filepath.Join(filepath.Dir(from.name), name)}
+		if main := filepath.Join(filepath.Dir(l.main), name); main != candidates[0] {
+			candidates = append(candidates, main)
+		}
+	}
+	for _, c := range candidates {
+		if !pattern {
+			if exists(c) {
+				return []string{c}, nil
+			}
+			continue
+		}
+		found, err := filepath.Glob(c)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no pattern for file names", name)
+		}
+		found = append(found, globBuiltIn(c, found)...)
+		if len(found) > 0 {
+			sort.Strings(found)
+			return found, nil
+		}
+	}
+	if pattern {
+		return nil, nil
+	}
+	return candidates[:1], nil
+}
+
+// readFile reads a file of the disk, or else the built-in one of that name. Its errors name the file.
+func readFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if text, ok := builtIn(name); ok {
+			return text, nil
+		}
+		return "", fmt.Errorf("%s does not exist", name)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s can't be read: %s", name, cause(err))
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return "", fmt.Errorf("%s is a folder, not a file", name)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return "", fmt.Errorf("%s can't be read: %s", name, cause(err))
+	}
+	if len(data) > maxFileSize {
+		return "", fmt.Errorf("%s is larger than %d MiB", name, maxFileSize>>20)
+	}
+	return strings.TrimPrefix(string(data), "\ufeff"), nil
+}
+
+// cause is what went wrong without the operation and the path, which the caller names.
+func cause(err error) string {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
+// absolute makes one file's different names equal.
+func absolute(name string) string {
+	if abs, err := filepath.Abs(name); err == nil {
+		name = abs
+	}
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		return real
+	}
+	return name
+}
+
+func exists(name string) bool {
+	if _, err := os.Stat(name); err == nil {
+		return true
+	}
+	_, ok := builtIn(name)
+	return ok
+}
+
+// builtInFiles are the files that the image aws-for-fluent-bit has under /fluent-bit and that configurations refer to,
+// in firelane's own words.
+//
+//go:embed builtin
+var builtInFiles embed.FS
+
+// builtInPaths says which built-in file stands for which path of that image.
+var builtInPaths = map[string]string{
+	"/fluent-bit/configs/parse-json.conf":                               "parse-json.conf",
+	"/fluent-bit/configs/minimize-log-loss.conf":                        "minimize-log-loss.conf",
+	"/fluent-bit/configs/output-metrics-healthcheck.conf":               "output-metrics-healthcheck.conf",
+	"/fluent-bit/configs/plugin-metrics-to-cloudwatch.conf":             "plugin-metrics-to-cloudwatch.conf",
+	"/fluent-bit/configs/plugin-and-storage-metrics-to-cloudwatch.conf": "plugin-metrics-to-cloudwatch.conf",
+	"/fluent-bit/parsers/parsers.conf":                                  "parsers.conf",
+	"/fluent-bit/etc/parsers.conf":                                      "parsers.conf",
+}
+
+func builtIn(name string) (text string, ok bool) {
+	short, ok := builtInPaths[path.Clean(filepath.ToSlash(name))]
+	if !ok {
+		return "", false
+	}
+	data, err := builtInFiles.ReadFile("builtin/" + short)
+	return string(data), err == nil
+}
+
+// globBuiltIn lists the built-in files that match and are not among those found.
+func globBuiltIn(pattern string, found []string) []string {
+	have := map[string]bool{}
+	for _, f := range found {
+		have[f] = true
+	}
+	var names []string
+	for name := range builtInPaths {
+		if ok, _ := path.Match(pattern, name); ok && !have[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,195 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/dlclark/regexp2"
+)
+
+// A matcher says whether it takes a tag. Matchers are safe for concurrent use.
+type matcher interface {
+	match(tag string) bool
+}
+
+// regexpTimeout is the longest that one backtracking pattern may look at one tag, which then doesn't match. A tag is
+// looked at once, when it is new.
+const regexpTimeout = 100 * time.Millisecond
+
+// wildcard is Fluent Bit's Match: * stands for any number of any bytes, dots too.
+type wildcard string
+
+func (w wildcard) match(tag string) bool {
+	pattern := string(w)
+	p, t := 0, 0
+	star, resume := -1, 0 // where the last * was, and what it has taken
+	for t < len(tag) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, resume = p, t
+			p++
+		case p < len(pattern) && pattern[p] == tag[t]:
+			p++
+			t++
+		case star >= 0:
+			resume++
+			p, t = star+1, resume
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// pattern is a regular expression by RE2. It has to match from the tag's first byte on.
+type pattern struct{ *regexp.Regexp }
+
+func (p pattern) match(tag string) bool { return p.MatchString(tag) }
+
+// nonEmpty is Fluent Bit's Match_Regex, which doesn't count the match of an empty string.
+type nonEmpty struct{ *regexp.Regexp }
+
+func (p nonEmpty) match(tag string) bool { return p.FindString(tag) != "" }
+
+// backtracking is a regular expression that RE2 refuses, such as one with lookaround.
+type backtracking struct{ *regexp2.Regexp }
+
+func (p backtracking) match(tag string) bool {
+	m, err := p.FindStringMatch(tag)
+	return err == nil && m != nil && m.Length > 0
+}
+
+// matchRegex compiles Match_Regex. It is tried at the beginning of the tag only, and need not reach its end.
+func matchRegex(text string) (matcher, error) {
+	source := `\A(?:` + text + `)`
+	if re, err := regexp.Compile(source); err == nil {
+		return nonEmpty{re}, nil
+	}
+	return backtrack(source, text)
+}
+
+func backtrack(source, text string) (matcher, error) {
+	re, err := regexp2.Compile(source, regexp2.None)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no regular expression: %s", text, reason(err))
+	}
+	re.MatchTimeout = regexpTimeout
+	return backtracking{re}, nil
+}
+
+// reason is the part of a pattern's error that doesn't quote the pattern, which callers do.
+func reason(err error) string {
+	text := err.Error()
+	if i := strings.Index(text, ": "); i >= 0 && strings.HasPrefix(text, "error parsing regexp") {
+		text = text[i+2:]
+	}
+	if i := strings.Index(text, " in `"); i >= 0 {
+		text = text[:i]
+	}
+	return text
+}
+
+// anyOf is a list of Fluentd's patterns, of which one has to match.
+type anyOf []matcher
+
+func (list anyOf) match(tag string) bool {
+	for _, m := range list {
+		if m.match(tag) {
+			return true
+		}
+	}
+	return false
+}
+
+// takesAll says whether one of Fluentd's patterns takes every tag.
+func takesAll(arg string) bool {
+	for _, p := range strings.Fields(arg) {
+		if p == "**" {
+			return true
+		}
+	}
+	return false
+}
+
+// fluentdPatterns compiles the argument of a <match> or <filter>: patterns with blanks between them.
+func fluentdPatterns(arg string) (matcher, error) {
+	var list anyOf
+	for _, text := range strings.Fields(arg) {
+		if strings.Count(text, "{") != strings.Count(text, "}") && !strings.HasPrefix(text, "/") {
+			return nil, fmt.Errorf("%s: a { without its }; there can be no blank between them", text)
+		}
+		m, err := fluentdPattern(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	if len(list) == 1 {
+		return list[0], nil
+	}
+	return list, nil
+}
+
+// fluentdPattern compiles one pattern: * is a part between dots, ** any number of parts, {a,b} either, /…/ a regular
+// expression that the whole tag has to match.
+func fluentdPattern(text string) (matcher, error) {
+	if inner, ok := strings.CutPrefix(text, "/"); ok {
+		inner, ok = strings.CutSuffix(inner, "/")
+		if !ok {
+			return nil, fmt.Errorf("%s: a / is missing at the end of the regular expression", text)
+		}
+		source := `\A(?:` + inner + `)\z`
+		if re, err := regexp.Compile(source); err == nil {
+			return pattern{re}, nil
+		}
+		return backtrack(source, inner)
+	}
+	re, err := regexp.Compile(`(?s)\A(?:` + globSource(text) + `)\z`)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no pattern for tags", text)
+	}
+	return pattern{re}, nil
+}
+
+// globSource is a pattern as a regular expression. The rules are those of fluentd's lib/fluent/match.rb: "a.**" takes a
+// as well as a.b, "**.b" takes b as well as a.b.
+func globSource(text string) string {
+	var b strings.Builder
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		rest := text[i:]
+		switch c := text[i]; {
+		case strings.HasPrefix(rest, ".**."):
+			b.WriteString(`\.(?:.*\.)?`)
+			i += 3
+		case strings.HasPrefix(rest, ".**"):
+			b.WriteString(`(?:\..*)?`)
+			i += 2
+		case strings.HasPrefix(rest, "**."):
+			b.WriteString(`(?:.*\.|\A)`)
+			i += 2
+		case strings.HasPrefix(rest, "**"):
+			b.WriteString(`.*`)
+			i++
+		case c == '*':
+			b.WriteString(`[^.]*`)
+		case c == '\\' && len(rest) > 1:
+			i++
+			b.WriteString(regexp.QuoteMeta(text[i : i+1]))
+		case c == '{':
+			depth++
+			b.WriteString(`(?:`)
+		case c == '}' && depth > 0:
+			depth--
+			b.WriteString(`)`)
+		case c == ',' && depth > 0:
+			b.WriteString(`|`)
+		default:
+			b.WriteString(regexp.QuoteMeta(text[i : i+1]))
+		}
+	}
+	b.WriteString(strings.Repeat(")", depth))
+	return b.String()
+}

@@ -1,0 +1,41 @@
+package config
+
+// A section is one section of a configuration file, in either dialect, with its text already unquoted and expanded.
+type section struct {
+	name   string // INPUT, match; Fluent Bit's in lower case
+	arg    string // what stands after the name in Fluentd's <name arg>
+	pos    Pos
+	params []param
+	subs   []*section
+	source *file
+}
+
+// A param is one line of a section.
+type param struct {
+	key    string // as written
+	value  string
+	pos    Pos
+	secret bool // the value came from one of the variables that ECS makes for secrets
+}
+
+// get returns the last param of that name, which is compared without case.
+func (s *section) get(name string) (param, bool) {
+	for i := len(s.params) - 1; i >= 0; i-- {
+		if fold(s.params[i].key) == name {
+			return s.params[i], true
+		}
+	}
+	return param{}, false
+}
+
+// maxErrors is the number of mistakes after which reading stops.
+const maxErrors = 100
+
+// A report collects what is to be said about a configuration.
+type report struct {
+	errors   []Diagnostic
+	warnings []Diagnostic
+}
+
+func (r *report) error(at Pos, text string)   { r.errors = append(r.errors, Diagnostic{at, text}) }
+func (r *report) warning(at Pos, text string) { r.warnings = append(r.warnings, Diagnostic{at, text}) }

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ruby evaluates the expressions that configurations embed. It isn't Ruby: it knows the environment, the name of the
+// machine, literal strings, and || between them.
+type ruby struct {
+	lookup   func(string) (string, bool)
+	hostname string
+}
+
+// A rubyValue is what an expression comes to.
+type rubyValue struct {
+	text     string
+	isNil    bool
+	leaveOut bool
+	variable string // the environment variable that it comes from
+}
+
+// eval evaluates code. Its error quotes the code.
+func (r ruby) eval(code string) (rubyValue, error) {
+	s := &scanner{text: code}
+	var v rubyValue
+	for {
+		var err error
+		if v, err = r.term(s); err != nil {
+			return v, r.unsupported(code, err)
+		}
+		s.skipSpacing()
+		if !v.isNil || !s.skip("||") {
+			break
+		}
+	}
+	for s.skip("||") { // what stands behind a value isn't evaluated, but it is read
+		if _, err := r.term(s); err != nil && !errors.As(err, new(keyError)) {
+			return v, r.unsupported(code, err)
+		}
+		s.skipSpacing()
+	}
+	if !s.eof() {
+		return v, r.unsupported(code, nil)
+	}
+	return v, nil
+}
+
+// A keyError is a variable that ENV.fetch doesn't find.
+type keyError string
+
+func (e keyError) Error() string { return fmt.Sprintf("variable %s is not set", string(e)) }
+
+func (r ruby) unsupported(code string, err error) error {
+	if key := keyError(""); errors.As(err, &key) {
+		return fmt.Errorf("#{%s}: %w", code, err)
+	}
+	return fmt.Errorf("#{%s} is not supported: there are ENV['NAME'], ENV.fetch('NAME', 'default'), ENV['NAME'] || 'default', hostname, Socket.gethostname, worker_id, use_default and use_nil", code)
+}
+
+var errRuby = errors.New("not understood")
+
+// term reads one operand.
+func (r ruby) term(s *scanner) (rubyValue, error) {
+	s.skipSpacing()
+	switch c := s.peek(); {
+	case c == '"' || c == '\'':
+		text, err := rubyString(s)
+		return rubyValue{text: text}, err
+	case s.skip("ENV.fetch"):
+		return r.fetch(s)
+	case s.skip("ENV["):
+		name, err := rubyString(s)
+		if s.skipSpacing(); err != nil || !s.skip("]") {
+			return rubyValue{}, errRuby
+		}
+		value, ok := r.lookup(name)
+		return rubyValue{text: value, isNil: !ok, variable: name}, nil
+	case s.skip("Socket.gethostname"):
+		return rubyValue{text: r.hostname}, nil
+	}
+	switch s.word() {
+	case "hostname":
+		return rubyValue{text: r.hostname}, nil
+	case "worker_id":
+		return rubyValue{text: "0"}, nil
+	case "use_default", "use_nil":
+		return rubyValue{leaveOut: true}, nil
+	case "nil":
+		return rubyValue{isNil: true}, nil
+	}
+	return rubyValue{}, errRuby
+}
+
+// fetch reads what follows ENV.fetch.
+func (r ruby) fetch(s *scanner) (rubyValue, error) {
+	if s.skipSpacing(); !s.skip("(") {
+		return rubyValue{}, errRuby
+	}
+	s.skipSpacing()
+	name, err := rubyString(s)
+	if err != nil {
+		return rubyValue{}, err
+	}
+	value, ok := r.lookup(name)
+	found := rubyValue{text: value, variable: name}
+	s.skipSpacing()
+	if s.skip(")") {
+		if !ok {
+			return rubyValue{}, keyError(name)
+		}
+		return found, nil
+	}
+	if !s.skip(",") {
+		return rubyValue{}, errRuby
+	}
+	def, err := r.term(s)
+	if s.skipSpacing(); err != nil || !s.skip(")") {
+		return rubyValue{}, errRuby
+	}
+	if ok {
+		return found, nil
+	}
+	return def, nil
+}
+
+// rubyString reads a literal string.
+func rubyString(s *scanner) (string, error) {
+	quote := s.next()
+	if quote != '"' && quote != '\'' {
+		return "", errRuby
+	}
+	var b strings.Builder
+	for !s.eof() {
+		switch c := s.next(); {
+		case c == quote:
+			return b.String(), nil
+		case c == '\\':
+			b.WriteByte(s.next())
+		case c == '#' && quote == '"' && s.peek() == '{':
+			return "", errRuby
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", errRuby
+}

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"reflect"
+	"sort"
+	"strings"
+	"time"
+)
+
+// An option is one field of an options struct, as one dialect sees it.
+type option struct {
+	names    []string // the first one is its own; sections without their <>
+	index    []int    // where the field is, for reflect
+	kind     reflect.Type
+	section  bool // it is a sub-section
+	def      string
+	hasDef   bool
+	oneof    []string
+	required bool
+	secret   bool
+	quotes   bool
+	ignored  string
+	help     string
+}
+
+// A schema is an options struct as one dialect sees it.
+type schema struct {
+	options  []option
+	params   map[string]*option // by lower-case name
+	sections map[string]*option
+	argument *option // the option that the argument of the section goes to, if any
+}
+
+// schemaOf reads the tags of a struct. Where two options have one name, the one that is embedded less deep holds, and
+// of two as deep the first.
+func schemaOf(t reflect.Type, d Dialect) *schema {
+	s := &schema{params: map[string]*option{}, sections: map[string]*option{}}
+	s.collect(t, d, nil)
+	depth := map[*option]int{}
+	for i := range s.options {
+		o := &s.options[i]
+		depth[o] = len(o.index)
+		byName := s.params
+		if o.section {
+			byName = s.sections
+		}
+		for _, name := range o.names {
+			if name == "" {
+				s.argument = o
+				continue
+			}
+			if other, ok := byName[name]; !ok || depth[o] < depth[other] {
+				byName[name] = o
+			}
+		}
+	}
+	return s
+}
+
+func (s *schema) collect(t reflect.Type, d Dialect, index []int) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		at := append(append([]int(nil), index...), i)
+		tag, ok := f.Tag.Lookup(d.String())
+		if !ok {
+			if f.Anonymous && f.Type.Kind() == reflect.Struct {
+				s.collect(f.Type, d, at)
+			}
+			continue
+		}
+		if !f.IsExported() {
+			continue
+		}
+		s.options = append(s.options, newOption(f, tag, d, at))
+	}
+}
+
+func newOption(f reflect.StructField, tag string, d Dialect, index []int) option {
+	o := option{
+		index:    index,
+		kind:     f.Type,
+		required: f.Tag.Get("required") == "true",
+		quotes:   f.Tag.Get("quotes") == "true" && d == FluentBit,
+		ignored:  f.Tag.Get("ignored"),
+		help:     f.Tag.Get("help"),
+	}
+	for name := range strings.SplitSeq(tag, ",") {
+		if inner, ok := strings.CutPrefix(name, "<"); ok {
+			name = strings.TrimSuffix(inner, ">")
+			o.section = name != ""
+		}
+		o.names = append(o.names, name)
+	}
+	o.secret = f.Tag.Get("secret") == "true" || base(f.Type) == reflect.TypeFor[Secret]()
+	if list, ok := f.Tag.Lookup("oneof"); ok {
+		o.oneof = strings.Split(list, ",")
+	}
+	o.def, o.hasDef = f.Tag.Lookup("default." + d.String())
+	if !o.hasDef {
+		o.def, o.hasDef = f.Tag.Lookup("default")
+	}
+	return o
+}
+
+// name is what the option is called in messages.
+func (o *option) name() string {
+	if o.section {
+		return "<" + o.names[0] + ">"
+	}
+	return o.names[0]
+}
+
+// names lists what there is of one sort.
+func names(byName map[string]*option) []string {
+	list := make([]string, 0, len(byName))
+	for name := range byName {
+		list = append(list, name)
+	}
+	sort.Strings(list)
+	return list
+}
+
+// base is the type behind a pointer or a slice.
+func base(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	return t
+}
+
+var (
+	typePair     = reflect.TypeFor[Pair]()
+	typeSize     = reflect.TypeFor[Size]()
+	typeDuration = reflect.TypeFor[time.Duration]()
+)

@@ -1,0 +1,243 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// set writes the text of a value into a field. Its errors say what is wrong with the value, and what would be right.
+func (o *option) set(field reflect.Value, text string, d Dialect) error {
+	switch t := field.Type(); {
+	case t.Kind() == reflect.Pointer:
+		v := reflect.New(t.Elem())
+		if err := o.set(v.Elem(), text, d); err != nil {
+			return err
+		}
+		field.Set(v)
+		return nil
+	case t == reflect.SliceOf(typePair):
+		v := reflect.New(typePair).Elem()
+		if err := o.set(v, text, d); err != nil {
+			return err
+		}
+		field.Set(reflect.Append(field, v))
+		return nil
+	case t.Kind() == reflect.Slice:
+		return o.setList(field, text, d)
+	case t == typePair:
+		field.Set(reflect.ValueOf(pairOf(text, o.quotes)))
+		return nil
+	case t == typeSize:
+		n, err := parseSize(text, d)
+		field.SetInt(int64(n))
+		return err
+	case t == typeDuration:
+		n, err := parseDuration(text)
+		field.SetInt(int64(n))
+		return err
+	}
+	return o.setScalar(field, text, d)
+}
+
+// setScalar writes the types that Go has itself.
+func (o *option) setScalar(field reflect.Value, text string, d Dialect) error {
+	switch field.Kind() {
+	case reflect.String:
+		text, err := o.allowed(text)
+		field.SetString(text)
+		return err
+	case reflect.Bool:
+		b, err := parseBool(text, d)
+		field.SetBool(b)
+		return err
+	case reflect.Int, reflect.Int64:
+		n, err := strconv.ParseInt(text, 10, field.Type().Bits())
+		if err != nil {
+			return fmt.Errorf("%q is no whole number%s", text, o.example())
+		}
+		field.SetInt(n)
+	case reflect.Float64:
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+			return fmt.Errorf("%q is no number%s", text, o.example())
+		}
+		field.SetFloat(x)
+	default:
+		return fmt.Errorf("options of type %s are not known", field.Type())
+	}
+	return nil
+}
+
+// setList adds the elements of a list.
+func (o *option) setList(field reflect.Value, text string, d Dialect) error {
+	items, err := parseList(text, d)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		v := reflect.New(field.Type().Elem()).Elem()
+		if err := o.set(v, item, d); err != nil {
+			return err
+		}
+		field.Set(reflect.Append(field, v))
+	}
+	return nil
+}
+
+// allowed is the list's spelling of a value of which there is a list.
+func (o *option) allowed(text string) (string, error) {
+	if len(o.oneof) == 0 {
+		return text, nil
+	}
+	for _, v := range o.oneof {
+		if strings.EqualFold(v, text) {
+			return v, nil
+		}
+	}
+	return "", fmt.Errorf("%q is not known: it can be %s", text, enumerate(o.oneof, "or"))
+}
+
+func (o *option) example() string {
+	if o.def == "" {
+		return ""
+	}
+	return ", such as " + o.def
+}
+
+// parseBool reads on and off, true and false, yes and no. In Fluentd a parameter without a value is true, and what
+// looks like a comment in its place is none.
+func parseBool(text string, d Dialect) (bool, error) {
+	switch strings.ToLower(text) {
+	case "true", "on", "yes":
+		return true, nil
+	case "false", "off", "no":
+		return false, nil
+	}
+	if d == Fluentd {
+		if text == "" || text[0] == '#' {
+			return true, nil
+		}
+		return false, fmt.Errorf("%q is neither true nor false", text)
+	}
+	return false, fmt.Errorf("%q is neither on nor off", text)
+}
+
+// parseSize reads a number of bytes: 512k, 10M, 1G. A k is 1000 in Fluent Bit and 1024 in Fluentd.
+func parseSize(text string, d Dialect) (Size, error) {
+	bad := fmt.Errorf("%q is no size, such as 512k or 10M", text)
+	lower := strings.ToLower(strings.TrimSpace(text))
+	if lower == "false" || lower == "unlimited" {
+		return Unlimited, nil
+	}
+	number := strings.TrimRight(lower, "kmgtib")
+	unit := strings.TrimSuffix(lower[len(number):], "b")
+	step := 1000.0
+	if d == Fluentd || strings.HasSuffix(unit, "i") {
+		step = 1024
+	}
+	power := strings.Index("kmgt", strings.TrimSuffix(unit, "i"))
+	if strings.TrimSuffix(unit, "i") != "" {
+		power++
+	}
+	if len(strings.TrimSuffix(unit, "i")) > 1 || unit == "i" || power < 0 {
+		return 0, bad
+	}
+	if n, err := strconv.ParseInt(number, 10, 64); err == nil && power == 0 && n >= 0 {
+		return Size(n), nil
+	}
+	x, err := strconv.ParseFloat(number, 64)
+	if x *= math.Pow(step, float64(power)); err != nil || !(x >= 0 && x < math.MaxInt64) {
+		return 0, bad
+	}
+	return Size(x), nil
+}
+
+// parseDuration reads 5s, 10m, 1h30m, 2d, 500ms; a bare number is seconds.
+func parseDuration(text string) (time.Duration, error) {
+	s := strings.ToLower(strings.TrimSpace(text))
+	if x, err := strconv.ParseFloat(s, 64); err == nil {
+		return seconds(text, x)
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if x, err := strconv.ParseFloat(days, 64); err == nil {
+			return seconds(text, x*24*60*60)
+		}
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, badDuration(text)
+	}
+	return d, nil
+}
+
+func seconds(text string, x float64) (time.Duration, error) {
+	if x *= float64(time.Second); !(x >= 0 && x < math.MaxInt64) {
+		return 0, badDuration(text)
+	}
+	return time.Duration(x), nil
+}
+
+func badDuration(text string) error { return fmt.Errorf("%q is no time, such as 5s or 10m", text) }
+
+// parseList reads a list with commas, or in Fluentd a JSON array.
+func parseList(text string, d Dialect) ([]string, error) {
+	if d == Fluentd && strings.HasPrefix(text, "[") {
+		var items []any
+		if err := json.Unmarshal([]byte(text), &items); err != nil {
+			return nil, errors.New("a list is expected, such as a,b or [\"a\", \"b\"]")
+		}
+		list := make([]string, len(items))
+		for i, item := range items {
+			list[i] = fmt.Sprint(item)
+		}
+		return list, nil
+	}
+	var list []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list, nil
+}
+
+// pairOf splits a value at its first blanks. With quotes, either half may stand in double quotes.
+func pairOf(text string, quotes bool) Pair {
+	if quotes && strings.HasPrefix(text, `"`) {
+		if end := closingQuote(text); end > 0 {
+			return Pair{unquote(text[:end+1]), unquote(strings.TrimLeft(text[end+1:], " \t"))}
+		}
+	}
+	key, value, _ := cutBlank(strings.TrimSpace(text))
+	if quotes {
+		value = unquote(value)
+	}
+	return Pair{key, value}
+}
+
+// closingQuote is where the double quote is closed that text begins with; -1 if nowhere.
+func closingQuote(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return -1
+}
+
+// unquote takes off double quotes that stand around the whole text.
+func unquote(text string) string {
+	if len(text) < 2 || text[0] != '"' || closingQuote(text) != len(text)-1 {
+		return text
+	}
+	return strings.ReplaceAll(text[1:len(text)-1], `\"`, `"`)
+}

@@ -1,0 +1,62 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// An expansion is a value with its variables filled in.
+type expansion struct {
+	value string
+	only  string // the name of the variable where the value is one and nothing else
+}
+
+// expand fills in ${NAME} and ${NAME:-default}, once: what a variable holds is not looked at again. A variable that is
+// unset becomes nothing, as in Fluent Bit, with a warning. A variable that is set and empty counts as unset for its
+// default, as in a shell.
+func (r *classicReader) expand(at Pos, s string) expansion {
+	if !strings.Contains(s, "${") {
+		return expansion{value: s}
+	}
+	var b strings.Builder
+	var only string
+	rest := s
+	for {
+		before, after, ok := strings.Cut(rest, "${")
+		name, tail, closed := strings.Cut(after, "}")
+		if !ok || !closed || name == "" {
+			b.WriteString(rest)
+			break
+		}
+		b.WriteString(before)
+		name, def, hasDef := strings.Cut(name, ":-")
+		value, set := r.variable(name)
+		switch {
+		case hasDef && value == "":
+			value = def
+		case !set:
+			r.warning(at, fmt.Sprintf("variable %s is not set: ${%s} becomes nothing", name, name))
+		}
+		if before == "" && tail == "" && rest == s {
+			only = name
+		}
+		b.WriteString(value)
+		rest = tail
+	}
+	return expansion{b.String(), only}
+}
+
+// variable is a name's value: what @SET says, else the environment's.
+func (r *classicReader) variable(name string) (string, bool) {
+	if v, ok := r.set[name]; ok {
+		return v, true
+	}
+	return r.lookup(name)
+}
+
+// isSecretOf says whether a variable is one of those that ECS makes for the secret options of a container: the option's
+// name, an underscore and the container's number.
+func isSecretOf(option, variable string) bool {
+	number, ok := strings.CutPrefix(variable, option+"_")
+	return ok && number != "" && strings.Trim(number, "0123456789") == ""
+}
