@@ -1,6 +1,10 @@
 package enrich
 
-import "github.com/firelane/firelane/record"
+import (
+	"bytes"
+
+	"github.com/firelane/firelane/record"
+)
 
 // A field is a name and a value as MessagePack.
 type field struct {
@@ -90,12 +94,12 @@ func Merge(steps []Step) []Step {
 
 // A nameSet is a few names to look for. Most names in an event are told apart by their length alone.
 type nameSet struct {
-	names   []string
+	names   [][]byte
 	lengths uint64 // bit n: a name of n bytes; bit 63: of 63 or more
 }
 
 func (ns *nameSet) add(name string) {
-	ns.names = append(ns.names, name)
+	ns.names = append(ns.names, []byte(name))
 	ns.lengths |= 1 << min(len(name), 63)
 }
 
@@ -108,7 +112,7 @@ func (ns *nameSet) find(name []byte) bool {
 		return false // a key that is no text
 	}
 	for _, n := range ns.names {
-		if n == string(name) {
+		if bytes.Equal(n, name) {
 			return true
 		}
 	}

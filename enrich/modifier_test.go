@@ -197,7 +197,60 @@ func benchSteps(t testing.TB) map[string]Step {
 		"constants": modifierOf(t, ModifierOptions{Record: ecsFields}),
 		"override":  modifierOf(t, ModifierOptions{Record: append([]config.Pair{{Key: "source", Value: "x"}}, ecsFields...)}),
 		"remove":    modifierOf(t, ModifierOptions{Remove: []string{"container_name"}}),
+		"grep":      mustGrep(t, "log ^ERR", "log health check"),
 		"uuid":      modifierOf(t, ModifierOptions{UUIDField: "id"}),
+	}
+}
+
+func mustGrep(t testing.TB, regex, exclude string) Step {
+	t.Helper()
+	s, err := NewGrep(&GrepOptions{Regex: pairs(regex), Exclude: pairs(exclude)}, config.FluentBit, testEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// jsonRecord is what Docker's driver sends of an application that logs JSON, with a line of 300 bytes.
+func jsonRecord(t testing.TB) []byte {
+	line := `{"time":"2026-11-23T10:40:41.123456789Z","level":"info","msg":"request served","method":"GET","path":"/api/v1/orders/1234567",` +
+		`"status":200,"duration_ms":12.345,"remote":"10.0.12.34","user_agent":"Mozilla/5.0 (X11; Linux x86_64)","request_id":"b5a8c1d2-0e1f-4a3b",` +
+		`"bytes":51234,"cached":false,"caller":"api/orders.go:123"}`
+	log, _ := json.Marshal(line)
+	return body(t, `{"container_id":"`+strings.Repeat("0123456789abcdef", 4)+
+		`","container_name":"/ecs-web-7-app-a0b1c2d3e4f5","source":"stdout","log":`+string(log)+`}`)
+}
+
+func TestParsingJSONAllocatesNothing(t *testing.T) {
+	for name, step := range jsonSteps(t) {
+		rec, s, ev := jsonRecord(t), &Scratch{}, record.Event{}
+		if n := testing.AllocsPerRun(100, func() {
+			ev = record.Event{Body: rec}
+			step.Apply(&ev, s)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func jsonSteps(t testing.TB) map[string]Step {
+	return map[string]Step{
+		"alone":   parseOf(t, ParseOptions{}, ParserOptions{}),
+		"reserve": parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{}),
+		"time":    parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{TimeFormat: "%Y-%m-%dT%H:%M:%S.%L%z"}),
+	}
+}
+
+func BenchmarkParseJSON(b *testing.B) {
+	for name, step := range jsonSteps(b) {
+		b.Run(name, func(b *testing.B) {
+			rec, s, ev := jsonRecord(b), &Scratch{}, record.Event{}
+			b.ReportAllocs()
+			for b.Loop() {
+				ev = record.Event{Body: rec}
+				step.Apply(&ev, s)
+			}
+		})
 	}
 }
 

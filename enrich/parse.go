@@ -1,11 +1,16 @@
 package enrich
 
-import "github.com/firelane/firelane/config"
+import (
+	"strings"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+)
 
 // ParseOptions are those of the filter parser in both dialects.
 type ParseOptions struct {
 	KeyName     string   `fluentbit:"key_name" fluentd:"key_name" required:"true" help:"field whose text is parsed"`
-	Parsers     []string `fluentbit:"parser" required:"true" help:"name of a [PARSER]; of several, the first that understands the text"`
+	Parsers     []string `fluentbit:"parser" help:"name of a [PARSER]; of several, the first that understands the text"`
 	ReserveData bool     `fluentbit:"reserve_data" fluentd:"reserve_data" default:"false" help:"keep the record's other fields"`
 	PreserveKey bool     `fluentbit:"preserve_key" default:"false" help:"keep the field that was parsed"`
 	UnescapeKey bool     `fluentbit:"unescape_key" default:"false" help:"accepted, without effect, as in Fluent Bit"`
@@ -19,28 +24,127 @@ type ParseOptions struct {
 	Parse          *ParseSpec `fluentd:"<parse>" help:"how to parse"`
 }
 
-// A ParseSpec is Fluentd's <parse>.
-type ParseSpec struct {
-	Type          string   `fluentd:"@type" oneof:"json,none" default:"json" help:"format of the text"`
-	MessageKey    string   `fluentd:"message_key" default:"message" help:"field that takes the text (none)"`
-	TimeKey       string   `fluentd:"time_key" default:"time" help:"field that holds the time"`
-	TimeType      string   `fluentd:"time_type" oneof:"float,unixtime,string,mixed" help:"how the time is written: string where time_format is set, else float"`
-	TimeFormat    string   `fluentd:"time_format" help:"format of the time, as for strptime; %iso8601"`
-	TimeFallbacks []string `fluentd:"time_format_fallbacks" help:"formats to try next, for time_type mixed"`
-	Timezone      string   `fluentd:"timezone" help:"zone of times that name none: +HH:MM or Area/City"`
-	UTC           bool     `fluentd:"utc" default:"false" help:"times that name no zone are in UTC"`
-	Localtime     bool     `fluentd:"localtime" default:"true" help:"times that name no zone are local"`
-	KeepTimeKey   bool     `fluentd:"keep_time_key" default:"false" help:"keep the field that holds the time"`
-	EstimateTime  *bool    `fluentd:"estimate_current_event" help:"true: an event whose text holds no time gets the time of now"`
-	Types         string   `fluentd:"types" help:"types to convert fields to: name:type,…"`
-	NullPattern   string   `fluentd:"null_value_pattern" help:"texts that stand for null"`
-	NullEmpty     bool     `fluentd:"null_empty_string" default:"false" help:"an empty text stands for null"`
-	JSONParser    string   `fluentd:"json_parser" help:"accepted, without effect"`
-	StreamBuffer  int      `fluentd:"stream_buffer_size" help:"accepted, without effect"`
-	Timeout       string   `fluentd:"timeout" help:"accepted, without effect"`
-}
-
 // NewParse makes the step of a filter parser.
 func NewParse(o *ParseOptions, d config.Dialect, env Env) (Step, error) {
-	panic("not written yet")
+	at, err := newAccessor(o.KeyName, d)
+	if err == nil && o.KeyName == "" {
+		err = &config.OptionError{Option: "key_name", Reason: "the name of a field is needed"}
+	}
+	if err != nil {
+		return nil, &config.OptionError{Option: "key_name", Reason: err.Error()}
+	}
+	s := &parseStep{at: at, keepOthers: o.ReserveData, prefix: o.KeyPrefix, hash: o.HashField}
+	if d == config.FluentBit {
+		s.keepKey = o.PreserveKey
+		if strings.HasPrefix(o.KeyName, "$") {
+			s.keepKey = o.ReserveData // Fluent Bit never removes what an accessor leads to
+		}
+		s.parsing, err = parserNamed(o.Parsers, env)
+	} else {
+		s.keepKey = o.ReserveData && !o.RemoveKey
+		s.parsing, err = o.Parse.parsing(o.ReserveTime)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// parseStep replaces a field that holds text by what the text says. What isn't a JSON object passes as it is.
+type parseStep struct {
+	*parsing
+	at         accessor
+	keepKey    bool   // the field itself stays
+	keepOthers bool   // the other fields stay
+	prefix     string // of the names of parsed fields
+	hash       string // field that takes the parsed ones as a map
+}
+
+// headerRoom is the length in bytes of the largest header of a map.
+const headerRoom = 5
+
+// Apply parses into the scratch, behind room for a header, and appends the fields that stay.
+func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
+	value, ok := p.at.get(ev.Body)
+	if !ok {
+		return true
+	}
+	text, ok := record.Text(value)
+	if !ok {
+		return true
+	}
+	var header [headerRoom]byte
+	out := append(s.Take(), header[:]...)
+	out, ok = p.parse(out, text)
+	if !ok {
+		return true
+	}
+	parsed := out[headerRoom:]
+	if p.time != nil {
+		parsed = p.time.take(ev, parsed)
+		out = out[:headerRoom+len(parsed)]
+	}
+	if len(p.converters) > 0 || p.nulls != nil || p.nullEmpty || p.prefix != "" {
+		out, parsed = p.rewrite(out, parsed)
+	}
+	if p.hash != "" {
+		out, parsed = p.wrap(out, parsed)
+	}
+	n, members, err := record.MapHeader(parsed)
+	if err != nil {
+		return true // it was written here
+	}
+	start := len(out) - len(members)
+	out, kept := p.appendKept(out, ev.Body, members, n)
+	s.Keep(out)
+	ev.Body = putHeader(out, start, n+kept)
+	return true
+}
+
+// putHeader writes the header of a map before its members, which begin at start, and returns the map. There is room.
+func putHeader(out []byte, start, n int) []byte {
+	var h [headerRoom]byte
+	header := record.AppendMapHeader(h[:0], n)
+	copy(out[start-len(header):], header)
+	return out[start-len(header):]
+}
+
+// appendKept appends the members of body that stay, and tells their number. Of a name that is in both, the parsed
+// field holds.
+func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
+	if !p.keepKey && !p.keepOthers {
+		return out, 0
+	}
+	if !p.keepKey && !p.at.top() {
+		body = p.at.appendWithout(nil, body)
+	}
+	kept := 0
+	for f := record.FieldsOf(body); f.Next(); {
+		key := f.Key()
+		isKey := p.at.top() && string(key) == p.at[0].name
+		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && hasKey(members, n, key) {
+			continue
+		}
+		out = append(append(out, f.RawKey()...), f.Value()...)
+		kept++
+	}
+	return out, kept
+}
+
+// hasKey reports whether one of n members has that name.
+func hasKey(members []byte, n int, name []byte) bool {
+	one := [1][]byte{name}
+	ns := nameSet{names: one[:], lengths: 1 << min(len(name), 63)}
+	return ns.meets(members, n)
+}
+
+// wrap makes the parsed map the only field of a map, behind the old one in out.
+func (p *parseStep) wrap(out, parsed []byte) (longer, wrapped []byte) {
+	start := len(out) + headerRoom
+	var header [headerRoom]byte
+	out = append(out, header[:]...)
+	out = record.AppendMapHeader(out, 1)
+	out = record.AppendStr(out, p.hash)
+	out = append(out, parsed...)
+	return out, out[start:]
 }

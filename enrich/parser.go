@@ -1,6 +1,14 @@
 package enrich
 
-import "github.com/firelane/firelane/config"
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/enrich/timefmt"
+)
 
 // ParserOptions are those of Fluent Bit's [PARSER] with Format json.
 type ParserOptions struct {
@@ -14,7 +22,107 @@ type ParserOptions struct {
 	TimeStrict     bool          `fluentbit:"time_strict" default:"true" help:"accepted; a time that doesn't fit the format is left in its field"`
 	TimeSystemZone bool          `fluentbit:"time_system_timezone" default:"false" help:"times that name no zone are local"`
 	Types          string        `fluentbit:"types" help:"accepted; JSON has types of its own"`
-	DecodeField    []config.Pair `fluentbit:"decode_field" help:"as decode_field_as, the decoded fields joining the record"`
-	DecodeFieldAs  []config.Pair `fluentbit:"decode_field_as" help:"decode a field's text, as DECODER FIELD; json and escaped are understood"`
+	DecodeField    []config.Pair `fluentbit:"decode_field" help:"not supported: use decode_field_as"`
+	DecodeFieldAs  []config.Pair `fluentbit:"decode_field_as" help:"decode a field's text, as DECODER FIELD; json, and escaped, which JSON itself undoes"`
 	SkipEmpty      bool          `fluentbit:"skip_empty_values" default:"true" help:"accepted, without effect on json"`
+}
+
+// Check is asked by package config.
+func (o *ParserOptions) Check(config.Dialect) error {
+	_, err := o.parsing()
+	return err
+}
+
+// parsing is what the section asks for.
+func (o *ParserOptions) parsing() (*parsing, error) {
+	p := &parsing{}
+	if len(o.DecodeField) > 0 {
+		return nil, &config.OptionError{Option: "decode_field", Reason: "it is not supported: use decode_field_as"}
+	}
+	for _, d := range o.DecodeFieldAs {
+		name, _, _ := strings.Cut(d.Value, " ") // do_next and the like follow
+		switch decoder := strings.ToLower(d.Key); {
+		case name == "":
+			return nil, &config.OptionError{Option: "decode_field_as", Reason: "a DECODER and a FIELD are needed, such as: decode_field_as json log"}
+		case decoder == "json":
+			p.convert(name, decodeJSON)
+		case !strings.HasPrefix(decoder, "escaped"):
+			return nil, &config.OptionError{Option: "decode_field_as", Reason: fmt.Sprintf("decoder %q is not supported: json and escaped are", d.Key)}
+		}
+	}
+	if o.TimeFormat == "" {
+		return p, nil
+	}
+	zone, err := o.zone()
+	if err != nil {
+		return nil, err
+	}
+	f, err := timefmt.Compile(o.TimeFormat, zone)
+	if err != nil {
+		return nil, &config.OptionError{Option: "time_format", Reason: err.Error()}
+	}
+	p.time = &timeField{name: o.TimeKey, keep: o.TimeKeep, formats: []*timefmt.Format{f}}
+	if o.TimeKey == "" {
+		p.time.name = "time"
+	}
+	return p, nil
+}
+
+// zone is the one of times that name none: UTC unless the section says otherwise.
+func (o *ParserOptions) zone() (*time.Location, error) {
+	switch {
+	case o.TimeZone != "" && (o.TimeOffset != "" || o.TimeSystemZone):
+		return nil, &config.OptionError{Option: "time_zone", Reason: "it can't stand beside time_offset or time_system_timezone"}
+	case o.TimeZone != "":
+		zone, err := time.LoadLocation(o.TimeZone)
+		if err != nil {
+			return nil, &config.OptionError{Option: "time_zone", Reason: fmt.Sprintf("%q is no zone: write one such as Europe/Berlin", o.TimeZone)}
+		}
+		return zone, nil
+	case o.TimeSystemZone:
+		return time.Local, nil
+	case o.TimeOffset != "":
+		zone, ok := timefmt.Offset(o.TimeOffset)
+		if !ok {
+			return nil, &config.OptionError{Option: "time_offset", Reason: fmt.Sprintf("%q is no offset: write one such as -0600", o.TimeOffset)}
+		}
+		return zone, nil
+	}
+	return time.UTC, nil
+}
+
+// parserNamed finds the first of the named parsers that is for JSON. Those of another format never understand a text
+// that is a JSON object better, and a text that isn't passes as it is.
+func parserNamed(names []string, env Env) (*parsing, error) {
+	var firstErr error
+	for _, name := range names {
+		p, err := findParser(name, env)
+		if err == nil {
+			return p, nil
+		}
+		if firstErr == nil {
+			firstErr = err
+		}
+		if len(names) > 1 {
+			env.Log.Warn().Str("parser", name).Msg("filter parser: " + err.Error() + "; it is left out")
+		}
+	}
+	if firstErr == nil {
+		firstErr = errors.New("the name of a [PARSER] is needed")
+	}
+	return nil, &config.OptionError{Option: "parser", Reason: firstErr.Error()}
+}
+
+func findParser(name string, env Env) (*parsing, error) {
+	for _, instance := range env.Parsers {
+		o, ok := instance.Options.(*ParserOptions)
+		if instance.ID != name && (!ok || o.Name != name) {
+			continue
+		}
+		if !ok {
+			return nil, fmt.Errorf("parser %q has the format %s: json is supported", name, instance.Name)
+		}
+		return o.parsing()
+	}
+	return nil, fmt.Errorf("there is no parser %q: is its [PARSER] in a parsers_file?", name)
 }

@@ -1,0 +1,207 @@
+package enrich
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+)
+
+// envWith has one [PARSER], called json.
+func envWith(o ParserOptions) Env {
+	env := testEnv()
+	o.Name = "json"
+	env.Parsers = []config.Instance{{Name: "regex", ID: "apache"}, {Name: "json", ID: "json", Options: &o}}
+	return env
+}
+
+func parseOf(t testing.TB, o ParseOptions, p ParserOptions) Step {
+	t.Helper()
+	o.KeyName, o.Parsers = "log", []string{"json"}
+	s, err := NewParse(&o, config.FluentBit, envWith(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func rubyParseOf(t testing.TB, o ParseOptions, p ParseSpec) Step {
+	t.Helper()
+	if o.KeyName == "" {
+		o.KeyName = "log"
+	}
+	o.Parse = &p
+	s, err := NewParse(&o, config.Fluentd, testEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestParserReplacesAFieldByWhatItSays(t *testing.T) {
+	in := `{"container_id":"c","log":"{\"level\":\"info\",\"n\":9007199254740993,\"container_id\":\"x\"}","source":"stdout"}`
+	for _, c := range []struct {
+		name string
+		step Step
+		want string
+	}{
+		{"alone", parseOf(t, ParseOptions{}, ParserOptions{}), `{"level":"info","n":9007199254740993,"container_id":"x"}`},
+		{"reserve_data", parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{}), `{"level":"info","n":9007199254740993,"container_id":"x","source":"stdout"}`},
+		{"preserve_key", parseOf(t, ParseOptions{PreserveKey: true}, ParserOptions{}),
+			`{"level":"info","n":9007199254740993,"container_id":"x","log":"{\"level\":\"info\",\"n\":9007199254740993,\"container_id\":\"x\"}"}`},
+		{"fluentd", rubyParseOf(t, ParseOptions{}, ParseSpec{}), `{"level":"info","n":9007199254740993,"container_id":"x"}`},
+		{"fluentd, remove", rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true}, ParseSpec{}), `{"level":"info","n":9007199254740993,"container_id":"x","source":"stdout"}`},
+		{"prefix", rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true, KeyPrefix: "p."}, ParseSpec{}),
+			`{"p.level":"info","p.n":9007199254740993,"p.container_id":"x","container_id":"c","source":"stdout"}`},
+		{"hash", rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true, HashField: "parsed"}, ParseSpec{}),
+			`{"parsed":{"level":"info","n":9007199254740993,"container_id":"x"},"container_id":"c","source":"stdout"}`},
+		{"hash in place of the key", rubyParseOf(t, ParseOptions{ReserveData: true, HashField: "log"}, ParseSpec{}),
+			`{"log":{"level":"info","n":9007199254740993,"container_id":"x"},"container_id":"c","source":"stdout"}`},
+	} {
+		if got := apply(t, c.step, "app", in); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestParserPassesWhatIsNoJSONObject(t *testing.T) {
+	fb := parseOf(t, ParseOptions{}, ParserOptions{TimeFormat: "%Y"})
+	fd := rubyParseOf(t, ParseOptions{HashField: "x"}, ParseSpec{})
+	for _, in := range []string{
+		`{"log":"plain text","a":1}`, `{"log":"{\"cut\":","a":1}`, `{"log":"[1,2]"}`, `{"log":"17"}`, `{"log":""}`,
+		`{"log":17}`, `{"log":{"a":1}}`, `{"a":1}`, `{}`, `{"log":"{} trailing"}`,
+	} {
+		for _, step := range []Step{fb, fd} {
+			if got := apply(t, step, "app", in); got != in {
+				t.Errorf("%s becomes %s", in, got)
+			}
+		}
+	}
+}
+
+func TestParserTakesTheTimeOutOfTheText(t *testing.T) {
+	const event = 1
+	fbTime := func(o ParserOptions) Step { return parseOf(t, ParseOptions{}, o) }
+	for _, c := range []struct {
+		name, log, want string
+		step            Step
+		sec, nsec       uint32
+	}{
+		{"time_format", `{"a":1,"time":"2026-11-23T10:40:41.5Z","b":2}`, `{"a":1,"b":2}`, fbTime(ParserOptions{TimeFormat: "%Y-%m-%dT%H:%M:%S.%L%z"}), 1795430441, 5e8},
+		{"time_keep", `{"ts":"2026-11-23 10:40:41"}`, `{"ts":"2026-11-23 10:40:41"}`, fbTime(ParserOptions{TimeKey: "ts", TimeKeep: true, TimeFormat: "%Y-%m-%d %H:%M:%S"}), 1795430441, 0},
+		{"time_offset", `{"time":"2026-11-23 04:40:41"}`, `{}`, fbTime(ParserOptions{TimeFormat: "%Y-%m-%d %H:%M:%S", TimeOffset: "-0600"}), 1795430441, 0},
+		{"time_zone", `{"time":"2026-11-23 11:40:41"}`, `{}`, fbTime(ParserOptions{TimeFormat: "%Y-%m-%d %H:%M:%S", TimeZone: "Europe/Berlin"}), 1795430441, 0},
+		{"no time_format", `{"time":"2026-11-23T10:40:41.5Z"}`, `{"time":"2026-11-23T10:40:41.5Z"}`, fbTime(ParserOptions{}), event, 2},
+		{"does not fit", `{"time":"yesterday"}`, `{"time":"yesterday"}`, fbTime(ParserOptions{TimeFormat: "%Y"}), event, 2},
+		{"a number", `{"time":1795430441}`, `{"time":1795430441}`, fbTime(ParserOptions{TimeFormat: "%s"}), event, 2},
+		{"fluentd float", `{"time":1795430441.5,"a":1}`, `{"a":1}`, rubyParseOf(t, ParseOptions{}, ParseSpec{}), 1795430441, 5e8},
+		{"fluentd text of a float", `{"time":"1795430441.123456789"}`, `{}`, rubyParseOf(t, ParseOptions{}, ParseSpec{}), 1795430441, 123456789},
+		{"fluentd, no float", `{"time":"2026-11-23T10:40:41Z"}`, `{"time":"2026-11-23T10:40:41Z"}`, rubyParseOf(t, ParseOptions{}, ParseSpec{}), event, 2},
+		{"fluentd time_format", `{"t":"2026-11-23T10:40:41Z"}`, `{"t":"2026-11-23T10:40:41Z"}`, rubyParseOf(t, ParseOptions{}, ParseSpec{TimeKey: "t", TimeFormat: "%Y-%m-%dT%H:%M:%S%z", KeepTimeKey: true}), 1795430441, 0},
+		{"fluentd string", `{"time":"2026-11-23 10:40:41 +0000"}`, `{}`, rubyParseOf(t, ParseOptions{}, ParseSpec{TimeType: "string"}), 1795430441, 0},
+		{"fluentd mixed", `{"time":"1795430441"}`, `{}`, rubyParseOf(t, ParseOptions{}, ParseSpec{TimeType: "mixed", TimeFormat: "%iso8601", TimeFallbacks: []string{"unixtime"}}), 1795430441, 0},
+		{"fluentd reserve_time", `{"time":1795430441}`, `{}`, rubyParseOf(t, ParseOptions{ReserveTime: true}, ParseSpec{}), event, 2},
+		{"fluentd timezone", `{"time":"2026-11-23 12:40:41"}`, `{}`, rubyParseOf(t, ParseOptions{}, ParseSpec{TimeFormat: "%Y-%m-%d %H:%M:%S", Timezone: "+02:00"}), 1795430441, 0},
+	} {
+		in := record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "log"), c.log)
+		ev := record.Event{Time: record.Time{Sec: event, Nsec: 2}, Body: in}
+		c.step.Apply(&ev, &Scratch{})
+		if got := rawJSON(ev.Body); got != c.want || ev.Time != (record.Time{Sec: c.sec, Nsec: c.nsec}) {
+			t.Errorf("%s: %s at %v, want %s at %d.%d", c.name, got, ev.Time, c.want, c.sec, c.nsec)
+		}
+	}
+}
+
+func TestRemovingTheTimeWorksInMapsOfEverySize(t *testing.T) {
+	step := parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{TimeFormat: "%Y"})
+	for _, n := range []int{0, 1, 14, 15, 16, 17, 65534, 65535, 65536} {
+		var log strings.Builder
+		log.WriteString(`{`)
+		for i := range n {
+			if i == n/2 {
+				log.WriteString(`"time":"2026",`)
+			}
+			log.WriteString(`"k":1,`)
+		}
+		log.WriteString(`"z":1}`)
+		in := record.AppendMapHeader(nil, 2)
+		in = record.AppendStr(record.AppendStr(in, "log"), log.String())
+		in = record.AppendStr(record.AppendStr(in, "source"), "stdout")
+		ev := record.Event{Body: in}
+		step.Apply(&ev, &Scratch{})
+		got, _, err := record.MapHeader(ev.Body)
+		if size, cerr := record.Check(ev.Body); err != nil || cerr != nil || size != len(ev.Body) || n > 0 && ev.Time.Sec == 0 {
+			t.Errorf("%d fields: %v, %v, time %v", n, err, cerr, ev.Time)
+		}
+		count := 0
+		for f := record.FieldsOf(ev.Body); f.Next(); {
+			count++
+		}
+		if count != got {
+			t.Errorf("%d fields, the header says %d", count, got)
+		}
+	}
+}
+
+func TestFluentdConvertsTypes(t *testing.T) {
+	step := rubyParseOf(t, ParseOptions{}, ParseSpec{Types: "i:integer,f:float,s:string,b:bool,a:array:|,t:time:%Y", NullPattern: "^-$", NullEmpty: true})
+	in := `{"log":"{\"i\":\"42x\",\"f\":\"1.5\",\"s\":17,\"b\":\"Yes\",\"a\":\"1|2\",\"t\":\"x\",\"n\":\"-\",\"e\":\"\",\"z\":null}"}`
+	want := `{"i":42,"f":1.5,"s":"17","b":true,"a":["1","2"],"t":null,"n":null,"e":null,"z":null}`
+	if got := apply(t, step, "app", in); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	step = rubyParseOf(t, ParseOptions{}, ParseSpec{Types: `{"i":"integer"}`})
+	if got := apply(t, step, "app", `{"log":"{\"i\":\"42\"}"}`); got != `{"i":42}` {
+		t.Errorf("types as JSON: %s", got)
+	}
+}
+
+func TestParserNoneMakesTheTextAField(t *testing.T) {
+	step := rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true}, ParseSpec{Type: "none"})
+	if got := apply(t, step, "app", `{"log":"text","a":1}`); got != `{"message":"text","a":1}` {
+		t.Error(got)
+	}
+}
+
+func TestNestedFieldsAreParsedToo(t *testing.T) {
+	step := rubyParseOf(t, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true}, ParseSpec{})
+	if got := apply(t, step, "app", `{"a":{"b":"{\"x\":1}","c":2},"d":3}`); got != `{"x":1,"a":{"c":2},"d":3}` {
+		t.Error(got)
+	}
+}
+
+func TestDecodeFieldAsJSON(t *testing.T) {
+	step := parseOf(t, ParseOptions{}, ParserOptions{DecodeFieldAs: []config.Pair{{Key: "json", Value: "inner do_next"}}})
+	if got := apply(t, step, "app", `{"log":"{\"inner\":\"{\\\"x\\\":[1]}\",\"b\":\"{\"}"}`); got != `{"inner":{"x":[1]},"b":"{"}` {
+		t.Error(got)
+	}
+}
+
+func TestParserErrorsSayWhatWouldBeRight(t *testing.T) {
+	for _, c := range []struct {
+		d    config.Dialect
+		o    ParseOptions
+		p    ParserOptions
+		want string
+	}{
+		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"nope"}}, ParserOptions{}, `parser: there is no parser "nope": is its [PARSER] in a parsers_file?`},
+		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"apache"}}, ParserOptions{}, `parser: parser "apache" has the format regex: json is supported`},
+		{config.FluentBit, ParseOptions{KeyName: "log"}, ParserOptions{}, `parser: the name of a [PARSER] is needed`},
+		{config.Fluentd, ParseOptions{KeyName: "log"}, ParserOptions{}, `<parse>: the section is needed, with @type json or none`},
+		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Timezone: "Mars"}}, ParserOptions{}, `timezone: "Mars" is no zone: write +HH:MM or Area/City`},
+		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Types: "a:b"}}, ParserOptions{}, `types: field "a": "b" is no type: string, integer, float, bool, time and array are`},
+		{config.Fluentd, ParseOptions{KeyName: "$.a[", Parse: &ParseSpec{}}, ParserOptions{}, `key_name: "$.a[" can't be read: "[" is neither ['name'] nor [number]`},
+	} {
+		if _, err := NewParse(&c.o, c.d, envWith(c.p)); err == nil || err.Error() != c.want {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+	for _, o := range []ParserOptions{{TimeFormat: "%Q"}, {TimeFormat: "%Y", TimeZone: "Mars"}, {TimeFormat: "%Y", TimeOffset: "x"},
+		{DecodeFieldAs: []config.Pair{{Key: "mysql_quoted", Value: "x"}}}, {DecodeField: []config.Pair{{Key: "json", Value: "x"}}},
+		{TimeFormat: "%Y", TimeZone: "UTC", TimeOffset: "+01"}} {
+		if err := o.Check(config.FluentBit); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}

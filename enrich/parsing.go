@@ -1,0 +1,201 @@
+package enrich
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/enrich/pattern"
+	"github.com/firelane/firelane/enrich/timefmt"
+	"github.com/firelane/firelane/record"
+)
+
+// A ParseSpec is Fluentd's <parse>.
+type ParseSpec struct {
+	Type          string   `fluentd:"@type" oneof:"json,none" default:"json" help:"format of the text"`
+	MessageKey    string   `fluentd:"message_key" default:"message" help:"field that takes the text (none)"`
+	TimeKey       string   `fluentd:"time_key" default:"time" help:"field that holds the time"`
+	TimeType      string   `fluentd:"time_type" oneof:"float,unixtime,string,mixed" help:"how the time is written: string where time_format is set, else float"`
+	TimeFormat    string   `fluentd:"time_format" help:"format of the time, as for strptime; %iso8601"`
+	TimeFallbacks []string `fluentd:"time_format_fallbacks" help:"formats to try next, for time_type mixed"`
+	Timezone      string   `fluentd:"timezone" help:"zone of times that name none: +HH:MM or Area/City"`
+	UTC           bool     `fluentd:"utc" default:"false" help:"times that name no zone are in UTC"`
+	Localtime     bool     `fluentd:"localtime" default:"true" help:"times that name no zone are local"`
+	KeepTimeKey   bool     `fluentd:"keep_time_key" default:"false" help:"keep the field that holds the time"`
+	EstimateTime  *bool    `fluentd:"estimate_current_event" help:"accepted; an event whose text holds no time keeps its own"`
+	Types         string   `fluentd:"types" help:"types to convert fields to: name:type,…"`
+	NullPattern   string   `fluentd:"null_value_pattern" help:"texts that stand for null"`
+	NullEmpty     bool     `fluentd:"null_empty_string" default:"false" help:"an empty text stands for null"`
+	JSONParser    string   `fluentd:"json_parser" help:"accepted, without effect"`
+	StreamBuffer  int      `fluentd:"stream_buffer_size" help:"accepted, without effect"`
+	Timeout       string   `fluentd:"timeout" help:"accepted, without effect"`
+}
+
+// parsing is how a text becomes fields.
+type parsing struct {
+	messageKey string     // not "": the whole text is this field
+	time       *timeField // nil: the event keeps its time
+	converters map[string]converter
+	nulls      *pattern.Pattern
+	nullEmpty  bool
+}
+
+func (p *parsing) convert(name string, c converter) {
+	if p.converters == nil {
+		p.converters = map[string]converter{}
+	}
+	p.converters[name] = c
+}
+
+// parsing is what the section asks for; none is a mistake, since Fluentd has no default for @type there.
+func (o *ParseSpec) parsing(reserveTime bool) (*parsing, error) {
+	if o == nil {
+		return nil, &config.OptionError{Option: "<parse>", Reason: "the section is needed, with @type json or none"}
+	}
+	p := &parsing{nullEmpty: o.NullEmpty}
+	if o.NullPattern != "" {
+		nulls, err := pattern.CompileRuby(o.NullPattern, nil)
+		if err != nil {
+			return nil, &config.OptionError{Option: "null_value_pattern", Reason: err.Error()}
+		}
+		p.nulls = nulls
+	}
+	zone, err := o.zone()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.addTypes(o.Types, zone); err != nil {
+		return nil, &config.OptionError{Option: "types", Reason: err.Error()}
+	}
+	if o.Type == "none" {
+		p.messageKey = o.MessageKey
+		if p.messageKey == "" {
+			p.messageKey = "message"
+		}
+		return p, nil
+	}
+	tf, err := o.timeField(zone)
+	if err != nil {
+		return nil, &config.OptionError{Option: "time_format", Reason: err.Error()}
+	}
+	tf.ignore = reserveTime
+	p.time = tf
+	return p, nil
+}
+
+func (o *ParseSpec) zone() (*time.Location, error) {
+	switch {
+	case o.Timezone != "":
+		if zone, ok := timefmt.Offset(o.Timezone); ok {
+			return zone, nil
+		}
+		zone, err := time.LoadLocation(o.Timezone)
+		if err != nil {
+			return nil, &config.OptionError{Option: "timezone", Reason: fmt.Sprintf("%q is no zone: write +HH:MM or Area/City", o.Timezone)}
+		}
+		return zone, nil
+	case o.UTC || !o.Localtime:
+		return time.UTC, nil
+	}
+	return time.Local, nil
+}
+
+func (o *ParseSpec) timeField(zone *time.Location) (*timeField, error) {
+	tf := &timeField{name: o.TimeKey, keep: o.KeepTimeKey}
+	if tf.name == "" {
+		tf.name = "time"
+	}
+	formats := o.TimeFallbacks
+	if o.TimeFormat != "" {
+		formats = append([]string{o.TimeFormat}, formats...)
+	}
+	switch {
+	case o.TimeType == "unixtime" || o.TimeType == "float" || o.TimeType == "" && o.TimeFormat == "":
+		tf.numeric, formats = true, nil
+	case len(formats) == 0: // what Ruby's Time.parse reads, as far as logs have it
+		formats = []string{"%iso8601", "%Y-%m-%d %H:%M:%S.%L %z", "%Y-%m-%d %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z",
+			"%a, %d %b %Y %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S.%L", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%L", "%Y-%m-%d %H:%M:%S"}
+	}
+	for _, format := range formats {
+		if format == "unixtime" || format == "float" {
+			tf.numeric = true
+			continue
+		}
+		f, err := timefmt.Compile(format, zone)
+		if err != nil {
+			return nil, err
+		}
+		tf.formats = append(tf.formats, f)
+	}
+	return tf, nil
+}
+
+// parse appends the map that text says.
+func (p *parsing) parse(dst, text []byte) ([]byte, bool) {
+	if p.messageKey != "" {
+		dst = record.AppendMapHeader(dst, 1)
+		return record.AppendStrBytes(record.AppendStr(dst, p.messageKey), text), true
+	}
+	if start := bytes.TrimLeft(text, " \t\r\n"); len(start) == 0 || start[0] != '{' {
+		return dst, false
+	}
+	out, err := record.AppendFromJSON(dst, text)
+	return out, err == nil
+}
+
+// rewrite appends the parsed map with its values converted, behind the old one in out and room for a header.
+func (p *parseStep) rewrite(out, parsed []byte) (longer, rewritten []byte) {
+	start := len(out) + headerRoom
+	var header [headerRoom]byte
+	out = append(out, header[:]...)
+	n, _, err := record.MapHeader(parsed)
+	if err != nil {
+		return out, parsed
+	}
+	out = record.AppendMapHeader(out, n)
+	for f := record.FieldsOf(parsed); f.Next(); {
+		if p.prefix != "" {
+			out = appendStrHeader(out, len(p.prefix)+len(f.Key()))
+			out = append(append(out, p.prefix...), f.Key()...)
+		} else {
+			out = append(out, f.RawKey()...)
+		}
+		out = p.value(out, f.Key(), f.Value())
+	}
+	return out, out[start:]
+}
+
+// value appends a value as the section wants it.
+func (p *parsing) value(dst, name, value []byte) []byte {
+	if text, ok := record.Text(value); ok {
+		if p.nullEmpty && len(text) == 0 || p.nulls != nil && p.nulls.Match(text) {
+			return record.AppendNil(dst)
+		}
+	}
+	if c := p.converters[string(name)]; c != nil && record.KindOf(value[0]) != record.KindNil {
+		return c(dst, value)
+	}
+	return append(dst, value...)
+}
+
+// addTypes reads name:type,name:type:option, or the same as a JSON object.
+func (p *parsing) addTypes(types string, zone *time.Location) error {
+	if strings.HasPrefix(types, "{") {
+		types = strings.NewReplacer("{", "", "}", "", `"`, "", " ", "").Replace(types)
+	}
+	if types == "" {
+		return nil
+	}
+	for entry := range strings.SplitSeq(types, ",") {
+		name, kind, _ := strings.Cut(strings.TrimSpace(entry), ":")
+		kind, option, _ := strings.Cut(kind, ":")
+		c, err := converterFor(kind, option, zone)
+		if err != nil {
+			return fmt.Errorf("field %q: %w", name, err)
+		}
+		p.convert(name, c)
+	}
+	return nil
+}

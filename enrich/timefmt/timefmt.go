@@ -1,0 +1,169 @@
+// Package timefmt reads times in formats that are written as for strptime, with the fractions of a second that Fluent
+// Bit (%L) and Ruby (%L, %N, %3N, %6N, %9N) add to it. It allocates nothing.
+package timefmt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/firelane/firelane/record"
+)
+
+// A Format is a compiled format. It is safe for concurrent use.
+type Format struct {
+	items   []item
+	zone    *time.Location // of times that name none
+	hasYear bool
+	rfc3339 bool // one of the usual spellings of RFC 3339, for which there is a short way
+	now     func() time.Time
+}
+
+// item is one conversion, or text: verb 0.
+type item struct {
+	verb byte
+	text byte
+}
+
+// known are the conversions that there are.
+const known = "%aAbBhCdeDFHIjklLMmnNpPRrsSTtuUVwWyYzZcxX"
+
+// Compile reads a format. Times without a zone are in zone; those without a year are of this one.
+func Compile(format string, zone *time.Location) (*Format, error) {
+	f := &Format{zone: zone, now: time.Now}
+	if format == "%iso8601" {
+		format = "%Y-%m-%dT%H:%M:%S.%L%z"
+	}
+	switch format {
+	case "%Y-%m-%dT%H:%M:%S.%L%z", "%Y-%m-%dT%H:%M:%S.%LZ", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%SZ",
+		"%Y-%m-%dT%H:%M:%S.%N%z", "%Y-%m-%dT%H:%M:%S.%NZ", "%FT%T.%L%z", "%FT%T%z", "%FT%T.%LZ", "%FT%TZ",
+		"%Y-%m-%dT%H:%M:%S.%9N%z", "%Y-%m-%dT%H:%M:%S.%6N%z", "%Y-%m-%dT%H:%M:%S.%3N%z":
+		f.rfc3339 = true
+	}
+	if err := f.compile(format); err != nil {
+		return nil, fmt.Errorf("time format %q: %w", format, err)
+	}
+	if len(f.items) == 0 {
+		return nil, errors.New("the time format is empty")
+	}
+	return f, nil
+}
+
+func (f *Format) compile(format string) error {
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' {
+			f.items = append(f.items, item{text: format[i]})
+			continue
+		}
+		i++
+		for i < len(format) && strings.IndexByte("0123456789EO-:", format[i]) >= 0 {
+			i++ // widths, flags and alternatives change nothing about reading
+		}
+		if i == len(format) {
+			return errors.New("it ends in %")
+		}
+		verb := format[i]
+		if strings.IndexByte(known, verb) < 0 {
+			return fmt.Errorf("%%%c is not known", verb)
+		}
+		if expansion := composite(verb); expansion != "" {
+			if err := f.compile(expansion); err != nil {
+				return err
+			}
+			continue
+		}
+		if verb == '%' {
+			f.items = append(f.items, item{text: '%'})
+			continue
+		}
+		f.hasYear = f.hasYear || strings.IndexByte("YyCs", verb) >= 0
+		f.items = append(f.items, item{verb: verb})
+	}
+	return nil
+}
+
+func composite(verb byte) string {
+	switch verb {
+	case 'D', 'x':
+		return "%m/%d/%y"
+	case 'F':
+		return "%Y-%m-%d"
+	case 'R':
+		return "%H:%M"
+	case 'r':
+		return "%I:%M:%S %p"
+	case 'T', 'X':
+		return "%H:%M:%S"
+	case 'c':
+		return "%a %b %e %H:%M:%S %Y"
+	}
+	return ""
+}
+
+// Parse reads a time. What follows it in s is left alone, as strptime does. ok is false where s doesn't fit, or where
+// the time is one that a record can't have.
+func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
+	if f.rfc3339 {
+		if t, ok = rfc3339(s); ok {
+			return t, true
+		}
+	}
+	c := clock{month: 1, day: 1, yearDay: -1, rest: s}
+	if !f.hasYear {
+		now := f.now().In(f.zone)
+		c.year, c.month, c.day = now.Year(), int(now.Month()), now.Day()
+	}
+	for _, it := range f.items {
+		if it.verb == 0 {
+			ok = c.literal(it.text)
+		} else {
+			ok = c.read(it.verb)
+		}
+		if !ok {
+			return record.Time{}, false
+		}
+	}
+	return c.time(f.zone)
+}
+
+// rfc3339 reads 2026-11-23T10:40:41.123Z and its kin.
+func rfc3339(s []byte) (record.Time, bool) {
+	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
+		return record.Time{}, false
+	}
+	c := clock{yearDay: -1, zoned: true}
+	var ok [6]bool
+	c.year, ok[0] = fixed(s[0:4])
+	c.month, ok[1] = fixed(s[5:7])
+	c.day, ok[2] = fixed(s[8:10])
+	c.hour, ok[3] = fixed(s[11:13])
+	c.minute, ok[4] = fixed(s[14:16])
+	c.second, ok[5] = fixed(s[17:19])
+	if ok != [6]bool{true, true, true, true, true, true} || c.hour > 23 || c.minute > 59 || c.second > 60 {
+		return record.Time{}, false
+	}
+	c.rest = s[19:]
+	if c.rest[0] == '.' {
+		if c.rest = c.rest[1:]; !c.fraction() {
+			return record.Time{}, false
+		}
+	}
+	if len(c.rest) != 1 || c.rest[0] != 'Z' {
+		if !c.offset() || len(c.rest) > 0 {
+			return record.Time{}, false
+		}
+	}
+	return c.time(nil)
+}
+
+// fixed reads digits.
+func fixed(s []byte) (n int, ok bool) {
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
