@@ -1,0 +1,139 @@
+// Package admin answers questions about a running router over HTTP, at the addresses where Fluent Bit answers them.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/firelane/firelane/router"
+)
+
+// Source is what the pages are made of.
+type Source interface {
+	Accounts() ([]router.InputAccount, []router.Account)
+	// Healthy reports whether records flow, and why not.
+	Healthy() (bool, string)
+}
+
+// Time limits of one request; the pages are small and made from counters.
+const (
+	readTimeout  = 5 * time.Second
+	writeTimeout = 10 * time.Second
+	// maxHeader is the largest request header in bytes.
+	maxHeader = 16 << 10
+)
+
+// Serve answers on addr (HTTP_Listen and HTTP_Port) until ctx ends.
+func Serve(ctx context.Context, addr string, src Source, version string) error {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	srv := &http.Server{
+		Handler: pages(src, version, time.Now()), ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeader,
+	}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ln) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve on %s: %w", addr, err)
+	case <-ctx.Done():
+		err := srv.Close()
+		<-done
+		return err
+	}
+}
+
+func pages(src Source, version string, start time.Time) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, map[string]any{"firelane": map[string]string{"version": version}})
+	})
+	mux.HandleFunc("GET /api/v1/uptime", func(w http.ResponseWriter, _ *http.Request) {
+		up := time.Since(start)
+		writeJSON(w, map[string]any{"uptime_sec": int64(up.Seconds()), "uptime_hr": "firelane has been running: " + up.Round(time.Second).String()})
+	})
+	mux.HandleFunc("GET /api/v1/health", func(w http.ResponseWriter, _ *http.Request) {
+		ok, why := src.Healthy()
+		if !ok {
+			http.Error(w, "error: "+why, http.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.HandleFunc("GET /api/v1/accounts", func(w http.ResponseWriter, _ *http.Request) {
+		in, out := src.Accounts()
+		writeJSON(w, map[string]any{"inputs": in, "outputs": out})
+	})
+	for _, path := range []string{"/metrics", "/api/v1/metrics/prometheus", "/api/v2/metrics/prometheus"} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+			in, out := src.Accounts()
+			_, _ = io.WriteString(w, metrics(in, out))
+		})
+	}
+	return mux
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// metrics writes the accounts in Prometheus's text format.
+func metrics(in []router.InputAccount, out []router.Account) string {
+	var b strings.Builder
+	family := func(name, kind, help string) { fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind) }
+
+	family("firelane_input_records_total", "counter", "records taken in")
+	for _, a := range in {
+		fmt.Fprintf(&b, "firelane_input_records_total{input=%q} %d\n", a.Input, a.Received)
+	}
+	family("firelane_input_unrouted_total", "counter", "records whose tag matches no output")
+	for _, a := range in {
+		fmt.Fprintf(&b, "firelane_input_unrouted_total{input=%q} %d\n", a.Input, a.Unrouted)
+	}
+	family("firelane_input_rejected_total", "counter", "pieces of input that were no record")
+	for _, a := range in {
+		for _, reason := range sortedKeys(a.Rejected) {
+			fmt.Fprintf(&b, "firelane_input_rejected_total{input=%q,reason=%q} %d\n", a.Input, reason, a.Rejected[reason])
+		}
+	}
+	family("firelane_output_records_total", "counter", "records of an output, by what became of them")
+	for _, a := range out {
+		for _, fate := range []struct {
+			name string
+			n    int64
+		}{{"received", a.Received}, {"delivered", a.Delivered}, {"filtered", a.Filtered}, {"dead_lettered", a.Dead}} {
+			fmt.Fprintf(&b, "firelane_output_records_total{output=%q,fate=%q} %d\n", a.Output, fate.name, fate.n)
+		}
+	}
+	family("firelane_output_dropped_total", "counter", "records given up, by reason")
+	for _, a := range out {
+		for _, reason := range sortedKeys(a.Dropped) {
+			fmt.Fprintf(&b, "firelane_output_dropped_total{output=%q,reason=%q} %d\n", a.Output, reason, a.Dropped[reason])
+		}
+	}
+	family("firelane_output_buffered_records", "gauge", "records in the queue")
+	for _, a := range out {
+		fmt.Fprintf(&b, "firelane_output_buffered_records{output=%q} %d\n", a.Output, a.Buffered)
+	}
+	return b.String()
+}
+
+func sortedKeys(m map[string]int64) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,96 @@
+// Command firelane routes the logs of one task: it takes what containers log through Docker's fluentd driver, adds the
+// task's metadata and delivers it, each record once.
+//
+// Without arguments it is what a FireLens container runs: it finds the configuration that the ECS agent wrote, in
+// Fluent Bit's dialect or in Fluentd's, and works as it says.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	_ "time/tzdata" // the image has no files but this binary
+
+	_ "golang.org/x/crypto/x509roots/fallback" // used only where the system has no roots
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // something went wrong while running
+	exitUsage  = 2 // the command line or the configuration is wrong
+)
+
+// version is set by the build.
+var version = "dev"
+
+const usage = `firelane: a log router for ECS FireLens and for everything else that speaks the forward protocol
+
+usage:
+  firelane                 run with the configuration that ECS wrote:
+                           /fluent-bit/etc/fluent-bit.conf or /fluentd/etc/fluent.conf
+  firelane run -c FILE     run with FILE, in either dialect
+  firelane check FILE      print what FILE means, and every warning; exit 2 if it is wrong
+  firelane demo            logs in, documents out, in one terminal [--opensearch URL]
+  firelane healthcheck     exit 0 if a running firelane takes connections [-c FILE]
+  firelane version
+`
+
+// A command is one word of the command line.
+type command struct {
+	name string
+	run  func(c *cli, args []string) int
+}
+
+var commands = []command{
+	{"run", runCommand},
+	{"check", checkCommand},
+	{"demo", demoCommand},
+	{"healthcheck", healthCommand},
+	{"version", versionCommand},
+}
+
+// cli is what a command may touch of the world.
+type cli struct {
+	stdout, stderr io.Writer
+	lookup         func(string) (string, bool)
+}
+
+func main() {
+	c := &cli{stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv}
+	os.Exit(c.main(filepath.Base(os.Args[0]), os.Args[1:]))
+}
+
+// main runs one command line and returns the exit code.
+func (c *cli) main(name string, args []string) int {
+	if tool := standIn(name); tool != nil {
+		return tool(c, args)
+	}
+	if len(args) == 0 {
+		return runCommand(c, nil)
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		fmt.Fprint(c.stdout, usage)
+		return exitOK
+	case "-v", "-V", "--version":
+		return versionCommand(c, nil)
+	}
+	for _, cmd := range commands {
+		if cmd.name == args[0] {
+			return cmd.run(c, args[1:])
+		}
+	}
+	if args[0][0] == '-' { // fluent-bit's and fluentd's own: -c FILE
+		return runCommand(c, args)
+	}
+	fmt.Fprintf(c.stderr, "firelane: unknown command %q\n\n%s", args[0], usage)
+	return exitUsage
+}
+
+func versionCommand(c *cli, _ []string) int {
+	fmt.Fprintf(c.stdout, "firelane %s\n", version)
+	return exitOK
+}

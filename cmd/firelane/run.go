@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/admin"
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/router"
+)
+
+// ecsFiles are where the ECS agent writes the configuration of a FireLens container, by its type.
+var ecsFiles = []string{"/fluent-bit/etc/fluent-bit.conf", "/fluentd/etc/fluent.conf"}
+
+// runCommand runs the router until a signal stops it.
+func runCommand(c *cli, args []string) int {
+	file, status, ok := configFlag(c, "run", args)
+	if !ok {
+		return status
+	}
+	log := newLogger(c.stderr)
+	plan, ok := c.compile(log, file)
+	if !ok {
+		return exitUsage
+	}
+	log = log.Level(parseLevel(plan.Service.LogLevel))
+
+	r, diags := router.New(plan, router.Env{Log: log, Version: version})
+	if len(diags) > 0 {
+		reportErrors(log, diags)
+		return exitUsage
+	}
+	limitMemory(log)
+	ctx, now, stop := signals()
+	defer stop()
+	endAdmin := serveAdmin(log, plan, r)
+	err := r.Run(ctx, now)
+	endAdmin()
+	if err != nil {
+		log.Error().Err(err).Msg("stopped")
+		return exitFailed
+	}
+	return exitOK
+}
+
+// serveAdmin starts the HTTP server where the configuration wants one. A router whose health page can't be served
+// still routes.
+func serveAdmin(log zerolog.Logger, plan *config.Plan, r *router.Router) (end func()) {
+	if !plan.Service.HTTPServer {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		addr := net.JoinHostPort(plan.Service.HTTPListen, strconv.Itoa(plan.Service.HTTPPort))
+		if err := admin.Serve(ctx, addr, r, version); err != nil {
+			log.Error().Err(err).Msg("health and metrics are not served")
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// configFlag reads the command line of a command that works on a configuration.
+func configFlag(c *cli, name string, args []string) (file string, status int, ok bool) {
+	flags := flag.NewFlagSet("firelane "+name, flag.ContinueOnError)
+	flags.SetOutput(c.stderr)
+	flags.StringVar(&file, "c", "", "configuration file (default: the one that ECS wrote)")
+	flags.StringVar(&file, "config", "", "the same as -c")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return "", exitOK, false
+	} else if err != nil {
+		return "", exitUsage, false
+	}
+	if file == "" && flags.NArg() == 1 {
+		file = flags.Arg(0)
+	} else if flags.NArg() > 0 {
+		fmt.Fprintf(c.stderr, "firelane %s: unexpected %q\n", name, flags.Args())
+		return "", exitUsage, false
+	}
+	if file != "" {
+		return file, exitOK, true
+	}
+	for _, f := range ecsFiles {
+		if _, err := os.Stat(f); err == nil {
+			return f, exitOK, true
+		}
+	}
+	fmt.Fprintf(c.stderr, "firelane %s: no configuration: neither %s nor %s is there; name one with -c FILE\n", name, ecsFiles[0], ecsFiles[1])
+	return "", exitUsage, false
+}
+
+// compile reads the configuration and logs what is wrong with it. Warnings don't keep a task from starting.
+func (c *cli) compile(log zerolog.Logger, file string) (*config.Plan, bool) {
+	plan, diags := config.Compile(file, router.Catalogue(), c.lookup)
+	if len(diags) > 0 {
+		reportErrors(log, diags)
+		return nil, false
+	}
+	for _, w := range plan.Warnings {
+		log.Warn().Msg(w.String())
+	}
+	return plan, true
+}
+
+func reportErrors(log zerolog.Logger, diags []config.Diagnostic) {
+	for _, d := range diags {
+		log.Error().Msg(d.String())
+	}
+}
+
+// signals returns a context that ends at the first SIGTERM or SIGINT (drain and stop), and one that ends at the
+// second (leave now).
+func signals() (drain, now context.Context, stop func()) {
+	drain, cancelDrain := context.WithCancel(context.Background())
+	now, cancelNow := context.WithCancel(context.Background())
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT)
+	done := make(chan struct{})
+	go func() {
+		for _, cancel := range []func(){cancelDrain, cancelNow} {
+			select {
+			case <-ch:
+				cancel()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return drain, now, func() {
+		signal.Stop(ch)
+		close(done)
+		cancelDrain()
+		cancelNow()
+	}
+}
+
+// checkCommand prints what a configuration means.
+func checkCommand(c *cli, args []string) int {
+	file, status, ok := configFlag(c, "check", args)
+	if !ok {
+		return status
+	}
+	plan, diags := config.Compile(file, router.Catalogue(), c.lookup)
+	if len(diags) == 0 {
+		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
+	}
+	if len(diags) > 0 {
+		for _, d := range diags {
+			fmt.Fprintln(c.stderr, d)
+		}
+		return exitUsage
+	}
+	for _, w := range plan.Warnings {
+		fmt.Fprintf(c.stderr, "warning: %s\n", w)
+	}
+	if err := plan.Write(c.stdout); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		return exitFailed
+	}
+	return exitOK
+}

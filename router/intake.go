@@ -1,0 +1,112 @@
+package router
+
+import (
+	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/record"
+)
+
+// Limits of an intake.
+const (
+	// maxCachedTags is how many tags one connection's intake remembers the routes of. Docker sends one tag a
+	// connection; an aggregator's client may send a few hundred.
+	maxCachedTags = 1024
+	// flushAt is the size in bytes of one output's batch at which it is appended without waiting for Flush, so that
+	// one large message can't make a batch of any size.
+	flushAt = 1 << 20
+	// maxKeptBatch is the capacity in bytes of a batch that is kept for the next read; a larger one is left to the
+	// garbage collector.
+	maxKeptBatch = 256 << 10
+)
+
+// An intake takes the events of one connection through their steps into the queues: the router's forward.Receiver.
+// Everything in it belongs to that connection alone; what is shared it reaches through the router.
+type intake struct {
+	r       *Router
+	input   *input
+	routes  map[string]*route
+	route   *route // of the last event; connections rarely change their tag
+	scratch enrich.Scratch
+	pending []pending // one for each output
+	emit    func(*record.Event, int)
+	err     error // of a batch that was appended before its Flush
+
+	received, unrouted int64 // since the last Flush
+}
+
+// pending is what was added for one output since the last Flush.
+type pending struct {
+	batch    record.Batch
+	filtered int64
+}
+
+func (r *Router) newIntake(in *input) *intake {
+	i := &intake{r: r, input: in, routes: make(map[string]*route), pending: make([]pending, len(r.outputs))}
+	i.emit = func(ev *record.Event, _ int) { i.dispatch(ev) }
+	return i
+}
+
+// Add implements forward.Receiver.
+func (i *intake) Add(tag []byte, t record.Time, body []byte) {
+	if i.route == nil || string(tag) != i.route.tag {
+		i.setRoute(tag)
+	}
+	ev := record.Event{Tag: i.route.tag, Time: t, Body: body}
+	if i.input.joiner == nil || i.input.joiner.Add(&ev, &i.scratch, i.emit) {
+		i.dispatch(&ev)
+	}
+}
+
+// setRoute makes tag's route the current one.
+func (i *intake) setRoute(tag []byte) {
+	rt, ok := i.routes[string(tag)]
+	if !ok {
+		if len(i.routes) >= maxCachedTags {
+			clear(i.routes)
+		}
+		rt = i.r.routeOf(i.input, string(tag))
+		i.routes[rt.tag] = rt
+	}
+	i.route = rt
+}
+
+// dispatch sends one event, whole by now, on the way of its tag. The joiner may emit a line of another tag than the
+// current one: one whose last part never came.
+func (i *intake) dispatch(ev *record.Event) {
+	i.received++
+	if i.route == nil || ev.Tag != i.route.tag {
+		i.setRoute([]byte(ev.Tag))
+	}
+	if len(i.route.reach) == 0 {
+		i.unrouted++
+		return
+	}
+	i.walk(i.route, *ev)
+}
+
+// walk takes ev through the steps of rt to its outputs, and on to the ways behind them.
+func (i *intake) walk(rt *route, ev record.Event) {
+	for _, step := range rt.steps {
+		if !step.Apply(&ev, &i.scratch) {
+			for _, o := range rt.reach {
+				i.pending[o].filtered++
+			}
+			return
+		}
+	}
+	for _, o := range rt.outputs {
+		p := &i.pending[o]
+		p.batch.Add(ev.Tag, ev.Time, ev.Body)
+		if p.batch.Len() >= flushAt {
+			i.appendTo(i.r.appending, o)
+		}
+	}
+	if len(rt.next) == 0 {
+		return
+	}
+	// Each way starts from the same event, and the steps of one may overwrite the scratch that the body is in.
+	body := append([]byte(nil), ev.Body...)
+	for _, next := range rt.next {
+		ev.Body = append([]byte(nil), body...)
+		i.walk(next, ev)
+	}
+}

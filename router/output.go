@@ -1,0 +1,165 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
+)
+
+// output is one output of the plan: a queue, and the loop that delivers from it.
+type output struct {
+	id      string
+	options *sink.OutputOptions
+	dest    sink.Destination
+	queue   *buffer.Queue
+	loop    *sink.Output
+	dead    sink.DeadLetter
+	filtered,
+	refused atomic.Int64 // records that could not be appended
+}
+
+// DefaultDir is where queues and dead letters are kept unless the configuration says where.
+const DefaultDir = "/var/lib/firelane"
+
+// fluentBitFlush is Fluent Bit's default for Flush. Who leaves it, or writes it, wants records soon, and gets the loop's
+// own linger, which is shorter; any other value is kept to.
+const fluentBitFlush = time.Second
+
+// newOutput makes the destination; openQueue comes later, after the sockets.
+func (r *Router) newOutput(o config.Output) (*output, error) {
+	dest, err := rowOf(o.Plugin).output(o.Instance, r.plan.Dialect, Env{
+		Log: r.log.With().Str("output", o.ID).Logger(), Hostname: r.env.Hostname, Version: r.env.Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &output{id: o.ID, dest: dest}
+	if has, ok := o.Options.(interface{ Output() *sink.OutputOptions }); ok {
+		out.options = has.Output()
+	} else {
+		out.options = new(sink.OutputOptions)
+	}
+	return out, nil
+}
+
+// open opens the output's queue and makes its loop.
+func (r *Router) open(o *output) error {
+	opts := o.options.Queue()
+	dir := opts.Path
+	if dir == "" {
+		dir = r.plan.Service.StoragePath
+	}
+	if dir == "" {
+		dir = DefaultDir
+	}
+	dir = strings.TrimSuffix(dir, "*") // Fluentd's path may end so
+	log := r.log.With().Str("output", o.id).Logger()
+
+	q := buffer.Options{
+		Dir: dir, Name: folder(o.id), Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Log: log,
+	}
+	if opts.DropOldest {
+		q.Full = buffer.DropOldest
+	}
+	if opts.Memory {
+		q.Dir = ""
+	}
+	var err error
+	o.queue, err = buffer.Open(q)
+	if err != nil && unwritable(err) {
+		log.Warn().Err(err).Msg("no queue on disk: records wait in memory, bounded, and a kill loses them; storage.path names a folder that can be written to")
+		q.Dir = ""
+		o.queue, err = buffer.Open(q)
+	}
+	if err != nil {
+		return fmt.Errorf("queue of %s: %w", o.id, err)
+	}
+	limits := o.options.Limits(ownLimits(o.dest))
+	if f := r.plan.Service.Flush; f != fluentBitFlush && limits.Linger == 0 {
+		limits.Linger = max(f, sink.Immediately)
+	}
+	o.dead = r.deadLetter(o, q.Dir)
+	o.loop = sink.NewOutput(sink.OutputConfig{
+		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: log,
+	})
+	return nil
+}
+
+func ownLimits(d sink.Destination) sink.Limits {
+	if has, ok := d.(interface{ Limits() sink.Limits }); ok {
+		return has.Limits()
+	}
+	return sink.Limits{}
+}
+
+// unwritable says whether a queue can't be on disk because of where it would be, as opposed to what is there.
+func unwritable(err error) bool {
+	return errors.Is(err, os.ErrPermission) || errors.Is(err, errReadOnly) || errors.Is(err, errNotDir)
+}
+
+// folder makes a folder's name of an output's id.
+func folder(id string) string {
+	return strings.Map(func(c rune) rune {
+		if c == filepath.Separator || c == 0 {
+			return '_'
+		}
+		return c
+	}, strings.TrimLeft(id, "."))
+}
+
+// account is where every record of the output is now.
+func (o *output) account() Account {
+	a := Account{Output: o.id, Filtered: o.filtered.Load(), Dropped: make(map[string]int64)}
+	if refused := o.refused.Load(); refused > 0 {
+		a.Dropped["not queued"] = refused
+	}
+	if o.loop != nil {
+		s := o.loop.Stats()
+		a.Delivered, a.Dead, a.Buffered = s.Delivered, s.Dead, s.Buffered
+		if s.Dropped > 0 {
+			a.Dropped["no room"] = s.Dropped
+		}
+	}
+	a.Received = a.Delivered + a.Filtered + a.Dead + a.Buffered
+	for _, n := range a.Dropped {
+		a.Received += n
+	}
+	return a
+}
+
+// unhealthyAfter is how long an output may deliver nothing, with records waiting, before it counts as unhealthy.
+const unhealthyAfter = time.Minute
+
+// trouble says why records don't flow to this output, or "".
+func (o *output) trouble(now time.Time) string {
+	if o.loop == nil {
+		return ""
+	}
+	s := o.loop.Stats()
+	if s.Buffered == 0 || s.LastErrorAt.IsZero() || s.LastErrorAt.Before(s.DeliveredAt) || now.Sub(s.DeliveredAt) < unhealthyAfter {
+		return ""
+	}
+	return fmt.Sprintf("%s has delivered nothing for %v: %s", o.id, now.Sub(s.DeliveredAt).Round(time.Second), s.LastError)
+}
+
+// deadLetter is where the output's records go that nobody will ever take: by default files beside the queue. With a
+// queue in memory there is no such folder, and they go to the log.
+func (r *Router) deadLetter(o *output, queueDir string) sink.DeadLetter {
+	dir := o.options.DeadLetterPath
+	if dir == "" && queueDir != "" {
+		dir = filepath.Join(queueDir, "dead")
+	}
+	log := r.log.With().Str("output", o.id).Logger()
+	if o.options.DeadLetter == "log" || dir == "" {
+		return sink.NewDeadLog(log)
+	}
+	return sink.NewDeadFile(dir, o.id, log)
+}

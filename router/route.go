@@ -1,0 +1,57 @@
+package router
+
+import (
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/enrich"
+)
+
+// maxTags is how many tags the router keeps the compiled routes of. Tags are few (one a container); a client that
+// makes them up must not fill the memory.
+const maxTags = 8192
+
+// A route is a config.Route with its numbers resolved to parts. It is immutable and shared by all intakes.
+type route struct {
+	tag     string
+	steps   []enrich.Step
+	outputs []int    // indices into Router.outputs
+	next    []*route // the ways that go on behind these steps
+	reach   []int    // every output that this route leads to, once for each way to it
+}
+
+// routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
+func (r *Router) routeOf(in *input, tag string) *route {
+	key := routeKey{in.index, tag}
+	r.routesMu.Lock()
+	defer r.routesMu.Unlock()
+	if rt, ok := r.routes[key]; ok {
+		return rt
+	}
+	if len(r.routes) >= maxTags {
+		clear(r.routes)
+	}
+	rt := r.compile(tag, r.plan.Route(in.index, tag))
+	r.routes[key] = rt
+	if len(rt.reach) == 0 {
+		r.log.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
+	}
+	return rt
+}
+
+type routeKey struct {
+	input int
+	tag   string
+}
+
+func (r *Router) compile(tag string, plan config.Route) *route {
+	rt := &route{tag: tag, outputs: plan.Outputs}
+	for _, f := range plan.Filters {
+		rt.steps = append(rt.steps, r.steps[f])
+	}
+	rt.reach = append(rt.reach, plan.Outputs...)
+	for _, next := range plan.Next {
+		n := r.compile(tag, next)
+		rt.next = append(rt.next, n)
+		rt.reach = append(rt.reach, n.reach...)
+	}
+	return rt
+}

@@ -1,0 +1,144 @@
+// Package router turns a Plan into running parts, starts, drains and stops them, and keeps the accounts.
+package router
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/forward"
+)
+
+// Env is what the router is told about the process that it runs in.
+type Env struct {
+	Log      zerolog.Logger
+	Version  string
+	Hostname string // what ${hostname} stands for; the system's own unless given
+}
+
+// Router is a running configuration.
+type Router struct {
+	plan    *config.Plan
+	env     Env
+	log     zerolog.Logger
+	steps   []enrich.Step // by the plan's Filters
+	inputs  []*input      // by the plan's Inputs
+	outputs []*output     // by the plan's Outputs
+
+	routesMu sync.Mutex
+	routes   map[routeKey]*route
+
+	// appending ends when appends must no longer wait for room: at the end of the grace.
+	appending context.Context
+}
+
+// server is what every input is: forward.Server, on whatever it listens.
+type server interface {
+	Serve(ctx context.Context, newReceiver func() forward.Receiver) error
+	WaitIdle(ctx context.Context) error
+	Close() error
+}
+
+// input is where events come from.
+type input struct {
+	index    int
+	id       string
+	server   server
+	joiner   *enrich.Joiner // nil where parts aren't joined
+	accounts inputCounters
+}
+
+// New builds the parts of a plan: steps and destinations, but no socket, file or connection yet. The errors are
+// everything that is wrong with the options as seen by the parts themselves.
+func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
+	if env.Hostname == "" {
+		env.Hostname, _ = os.Hostname()
+	}
+	r := &Router{plan: plan, env: env, log: env.Log, routes: make(map[routeKey]*route), appending: context.Background()}
+	var diags []config.Diagnostic
+	fail := func(in config.Instance, err error) {
+		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
+	}
+	steps := enrich.Env{Hostname: env.Hostname, Parsers: plan.Parsers, Log: env.Log}
+	for _, f := range plan.Filters {
+		step, err := rowOf(f.Plugin).filter(f.Options, plan.Dialect, steps)
+		if err != nil {
+			fail(f.Instance, err)
+		}
+		r.steps = append(r.steps, step)
+	}
+	for _, o := range plan.Outputs {
+		out, err := r.newOutput(o)
+		if err != nil {
+			fail(o.Instance, err)
+		}
+		r.outputs = append(r.outputs, out)
+	}
+	for n, in := range plan.Inputs {
+		part := &input{index: n, id: in.ID}
+		if plan.Service.JoinPartial {
+			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{})
+		}
+		r.inputs = append(r.inputs, part)
+	}
+	return r, diags
+}
+
+// bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
+// while nobody listens.
+func (r *Router) bind(ctx context.Context) error {
+	for n, in := range r.plan.Inputs {
+		srv, err := rowOf(in.Plugin).input(ctx, in.Options, r.plan.Dialect, r.log.With().Str("input", in.ID).Logger())
+		if err != nil {
+			r.closeInputs()
+			return fmt.Errorf("%s:%d: %s: %w", in.Pos.File, in.Pos.Line, in.Name, err)
+		}
+		r.inputs[n].server = srv
+	}
+	return nil
+}
+
+func (r *Router) closeInputs() {
+	for _, in := range r.inputs {
+		if in.server != nil {
+			_ = in.server.Close()
+		}
+	}
+}
+
+// joinTick is how often lines whose last part doesn't come are looked for.
+const joinTick = time.Second
+
+// expireJoins gives out, for as long as ctx lasts, the lines whose last part doesn't come, and at the end all that are
+// held.
+func (r *Router) expireJoins(ctx context.Context, in *input) {
+	if in.joiner == nil {
+		return
+	}
+	i := r.newIntake(in)
+	tick := time.NewTicker(joinTick)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			in.joiner.Expire(now, &i.scratch, i.emit)
+		case <-ctx.Done():
+			in.joiner.Flush(&i.scratch, i.emit)
+			r.flushLate(i)
+			return
+		}
+		r.flushLate(i)
+	}
+}
+
+func (r *Router) flushLate(i *intake) {
+	if err := i.Flush(r.appending); err != nil {
+		r.log.Error().Err(err).Msg("joined lines could not be queued")
+	}
+}

@@ -1,0 +1,173 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/firelane/firelane/forward"
+	"github.com/rs/zerolog"
+)
+
+var (
+	errReadOnly error = syscall.EROFS
+	errNotDir   error = syscall.ENOTDIR
+)
+
+// deliveryShare is the part of the grace that is kept for delivering when clients don't hang up.
+const deliveryShare = 0.4
+
+// Run works until stop ends, then drains: inputs go on until every client has hung up, what is queued is delivered,
+// and Run returns as soon as nothing is left or when the grace is over. When now ends, it returns at once. What is
+// left stays in the queue. The error is one of starting; a stop is none.
+func (r *Router) Run(stop, now context.Context) error {
+	begin := time.Now()
+	if err := r.bind(now); err != nil {
+		return err
+	}
+	bound := time.Since(begin)
+	defer r.closeInputs()
+	for n, o := range r.outputs {
+		if err := r.open(o); err != nil {
+			r.closeQueues(n)
+			return err
+		}
+	}
+	defer r.closeQueues(len(r.outputs))
+
+	delivering, endDelivery := context.WithCancel(now)
+	defer endDelivery()
+	receiving, endReceiving := context.WithCancel(now)
+	defer endReceiving()
+	r.appending = delivering
+
+	var outputs, inputs sync.WaitGroup
+	for _, o := range r.outputs {
+		outputs.Go(func() { o.loop.Run(delivering) })
+	}
+	joining, endJoining := context.WithCancel(context.WithoutCancel(now))
+	defer endJoining()
+	var joins sync.WaitGroup
+	for _, in := range r.inputs {
+		inputs.Go(func() { r.serve(receiving, in) })
+		joins.Go(func() { r.expireJoins(joining, in) })
+	}
+	r.sayStarted(bound)
+
+	<-stop.Done()
+	grace := r.plan.Service.Grace
+	ends := time.Now().Add(grace)
+	r.log.Info().Stringer("grace", grace).Msg("stopping")
+	for _, o := range r.outputs {
+		o.loop.Hurry()
+	}
+	r.awaitClients(now, time.Duration(float64(grace)*(1-deliveryShare)))
+	over := time.AfterFunc(time.Until(ends), endDelivery)
+	defer over.Stop()
+	endReceiving()
+	inputs.Wait()
+	endJoining()
+	joins.Wait()
+	for _, o := range r.outputs {
+		o.loop.Drain()
+	}
+	outputs.Wait()
+	r.sayStopped()
+	return nil
+}
+
+// serve runs one input. An input that fails ends by itself; the others, and delivery, go on.
+func (r *Router) serve(ctx context.Context, in *input) {
+	err := in.server.Serve(ctx, func() forward.Receiver { return r.newIntake(in) })
+	if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+		r.log.Error().Err(err).Str("input", in.id).Msg("input failed")
+	}
+}
+
+// awaitClients waits until every client has hung up, at most for so long.
+func (r *Router) awaitClients(now context.Context, atMost time.Duration) {
+	ctx, cancel := context.WithTimeout(now, atMost)
+	defer cancel()
+	for _, in := range r.inputs {
+		if err := in.server.WaitIdle(ctx); err != nil {
+			r.log.Warn().Str("input", in.id).Msg("clients are still connected: what they send from now on is not taken")
+		}
+	}
+}
+
+func (r *Router) closeQueues(n int) {
+	for _, o := range r.outputs[:n] {
+		if err := o.queue.Close(); err != nil {
+			r.log.Error().Err(err).Str("output", o.id).Msg("closing the queue failed")
+		}
+		if err := o.dead.Close(); err != nil {
+			r.log.Error().Err(err).Str("output", o.id).Msg("closing the dead letter failed")
+		}
+	}
+}
+
+func (r *Router) sayStarted(bound time.Duration) {
+	names := zerolog.Arr()
+	for _, o := range r.outputs {
+		names = names.Str(o.id)
+	}
+	var waiting int64
+	durable := true
+	for _, o := range r.outputs {
+		s := o.queue.Stats()
+		waiting += s.Recovered
+		durable = durable && s.Durable
+	}
+	r.log.Info().Str("version", r.env.Version).Strs("configuration", r.plan.Files).Stringer("dialect", r.plan.Dialect).
+		Int("inputs", len(r.inputs)).Array("outputs", names).Bool("queue_on_disk", durable).Int64("recovered", waiting).
+		Dur("bound_ms", bound).Msg("firelane is running")
+}
+
+// sayStopped is the last line of the log: where every record is.
+func (r *Router) sayStopped() {
+	ins, outs := r.Accounts()
+	for _, in := range ins {
+		r.log.Info().Str("input", in.Input).Int64("received", in.Received).Int64("unrouted", in.Unrouted).
+			Interface("rejected", in.Rejected).Msg("stopped taking records")
+	}
+	for _, a := range outs {
+		level := zerolog.InfoLevel
+		if a.Buffered > 0 {
+			level = zerolog.WarnLevel
+		}
+		r.log.WithLevel(level).Str("output", a.Output).Int64("received", a.Received).Int64("delivered", a.Delivered).
+			Int64("filtered", a.Filtered).Interface("dropped", a.Dropped).Int64("dead_lettered", a.Dead).Int64("buffered", a.Buffered).
+			Msg("stopped; what is buffered stays in the queue")
+	}
+}
+
+// Accounts is where every record is, at one moment for each output.
+func (r *Router) Accounts() ([]InputAccount, []Account) {
+	var ins []InputAccount
+	for _, in := range r.inputs {
+		a := in.accounts.snapshot(in.id)
+		if in.joiner != nil {
+			parts, _ := in.joiner.Held()
+			a.Joining = int64(parts)
+		}
+		ins = append(ins, a)
+	}
+	var outs []Account
+	for _, o := range r.outputs {
+		outs = append(outs, o.account())
+	}
+	return ins, outs
+}
+
+// Healthy reports whether records flow to every output, and why not.
+func (r *Router) Healthy() (bool, string) {
+	now := time.Now()
+	for _, o := range r.outputs {
+		if why := o.trouble(now); why != "" {
+			return false, why
+		}
+	}
+	return true, ""
+}
