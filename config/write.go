@@ -1,14 +1,236 @@
 package config
 
-import "io"
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// hiddenText stands for a secret.
+const hiddenText = "***"
 
 // Write prints the plan for people: the service, every part with the options that differ from their defaults, and the
 // ways of tags. Secrets are hidden. The text is the same for the same configuration.
-func (p *Plan) Write(w io.Writer) error { panic("not written yet") }
+func (p *Plan) Write(w io.Writer) error {
+	o := planWriter{plan: p}
+	o.line(0, "dialect "+p.Dialect.String())
+	for _, f := range p.Files {
+		o.line(0, "file "+f)
+	}
+	o.head("service", Pos{})
+	o.options(1, reflect.ValueOf(&p.Service).Elem(), nil)
+	for i := range p.Inputs {
+		in := &p.Inputs[i]
+		o.instance("input", &in.Instance, in.Label)
+	}
+	for i := range p.Filters {
+		f := &p.Filters[i]
+		o.instance("filter", &f.Instance, f.Match)
+	}
+	for i := range p.Outputs {
+		out := &p.Outputs[i]
+		o.instance("output", &out.Instance, out.Match)
+	}
+	for i := range p.Parsers {
+		if p.Parsers[i].Pos.File != builtInName {
+			o.instance("parser", &p.Parsers[i], "")
+		}
+	}
+	o.head("routes", Pos{})
+	o.routes()
+	_, err := w.Write(o.out.Bytes())
+	return err
+}
 
-// Reference is a Markdown page of every plugin that exists in the dialect, and its options.
-func Reference(catalogue []Plugin, d Dialect) string { panic("not written yet") }
+type planWriter struct {
+	plan *Plan
+	out  bytes.Buffer
+}
 
-// CheckCatalogue finds mistakes in the declarations of options: an unknown type, a default that isn't of the type,
-// an option without a help line. It is for tests.
-func CheckCatalogue(catalogue []Plugin) error { panic("not written yet") }
+func (o *planWriter) line(depth int, text string) {
+	o.out.WriteString(strings.Repeat("    ", depth) + text + "\n")
+}
+
+func (o *planWriter) head(title string, at Pos) {
+	o.out.WriteByte('\n')
+	if at.File != "" {
+		title += fmt.Sprintf("  # %s:%d", at.File, at.Line)
+	}
+	o.line(0, title)
+}
+
+func (o *planWriter) instance(kind string, i *Instance, match string) {
+	title := kind + " " + i.ID
+	if !strings.HasPrefix(i.ID, i.Name+".") {
+		title += " (" + i.Name + ")"
+	}
+	if match != "" {
+		title += " for " + match
+	}
+	o.head(title, i.Pos)
+	o.options(1, reflect.ValueOf(i.Options).Elem(), i.hidden)
+}
+
+// options prints the options that differ from their defaults. hidden are names of options whose values aren't shown.
+func (o *planWriter) options(depth int, v reflect.Value, hidden []string) {
+	s := schemaOf(v.Type(), o.plan.Dialect)
+	for i := range s.options {
+		opt := &s.options[i]
+		if opt.names[0] == "name" && o.plan.Dialect == FluentBit && v.Type().NumField() > 0 && depth == 1 && !opt.section {
+			continue // a parser's name stands in its title
+		}
+		field := v.FieldByIndex(opt.index)
+		if opt.section {
+			o.section(depth, opt, field, hidden)
+			continue
+		}
+		mask := opt.secret || secretName(opt.names[0])
+		for _, name := range opt.names {
+			mask = mask || slices.Contains(hidden, name)
+		}
+		for _, text := range o.differing(opt, field, mask) {
+			o.line(depth, displayName(opt)+" "+text)
+		}
+	}
+}
+
+// displayName is an option's name, as it stands in a section.
+func displayName(o *option) string {
+	if o.names[0] == "" {
+		return "<>"
+	}
+	return o.names[0]
+}
+
+func (o *planWriter) section(depth int, opt *option, field reflect.Value, hidden []string) {
+	switch field.Kind() {
+	case reflect.Pointer:
+		if !field.IsNil() {
+			o.subSection(depth, opt, field.Elem(), hidden)
+		}
+	case reflect.Struct:
+		if !field.IsZero() {
+			o.subSection(depth, opt, field, hidden)
+		}
+	case reflect.Slice:
+		if pairs, ok := field.Interface().([]Pair); ok {
+			o.pairSection(depth, opt, pairs, hidden)
+			return
+		}
+		for i := range field.Len() {
+			o.subSection(depth, opt, field.Index(i), hidden)
+		}
+	}
+}
+
+func (o *planWriter) pairSection(depth int, opt *option, pairs []Pair, hidden []string) {
+	if len(pairs) == 0 {
+		return
+	}
+	o.line(depth, opt.name())
+	for _, p := range pairs {
+		o.line(depth+1, showPair(p, opt.secret || slices.Contains(hidden, fold(p.Key))))
+	}
+}
+
+// subSection prints a section of which something differs from its defaults.
+func (o *planWriter) subSection(depth int, opt *option, v reflect.Value, hidden []string) {
+	before := o.out.Len()
+	o.line(depth, opt.name())
+	title := o.out.Len()
+	o.options(depth+1, v, hidden)
+	if o.out.Len() == title && opt.kind.Kind() == reflect.Struct {
+		o.out.Truncate(before)
+	}
+}
+
+// differing is the texts of an option's values, none where it has its default.
+func (o *planWriter) differing(opt *option, field reflect.Value, mask bool) []string {
+	def := reflect.New(opt.kind).Elem()
+	if opt.hasDef {
+		opt.set(def, opt.def, o.plan.Dialect) // CheckCatalogue has tried it
+	}
+	if reflect.DeepEqual(def.Interface(), field.Interface()) {
+		return nil
+	}
+	if field.Kind() == reflect.Pointer {
+		field = field.Elem()
+	}
+	if field.Kind() != reflect.Slice {
+		return []string{o.show(field, mask)}
+	}
+	if field.Type().Elem().Kind() == reflect.String {
+		var list []string
+		for i := range field.Len() {
+			list = append(list, o.show(field.Index(i), mask))
+		}
+		return []string{strings.Join(list, ", ")}
+	}
+	var list []string
+	for i := range field.Len() {
+		list = append(list, o.show(field.Index(i), mask))
+	}
+	return list
+}
+
+// show is one value as text.
+func (o *planWriter) show(v reflect.Value, mask bool) string {
+	if p, ok := v.Interface().(Pair); ok {
+		return showPair(p, mask)
+	}
+	if mask {
+		return hiddenText
+	}
+	switch x := v.Interface().(type) {
+	case Size:
+		if x == Unlimited {
+			return "unlimited"
+		}
+	case time.Duration:
+		return x.String()
+	case bool:
+		if o.plan.Dialect == FluentBit {
+			return map[bool]string{true: "on", false: "off"}[x]
+		}
+	case string:
+		return showText(x)
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+func showPair(p Pair, mask bool) string {
+	if mask || secretName(p.Key) {
+		return showText(p.Key) + " " + hiddenText
+	}
+	return showText(p.Key) + " " + showText(p.Value)
+}
+
+// userInfo is a user and a password in a URL.
+var userInfo = regexp.MustCompile(`://[^/@\s]+@`)
+
+// showText is a string, in quotes where it would be misread, and without the password of a URL.
+func showText(s string) string {
+	s = userInfo.ReplaceAllString(s, "://"+hiddenText+"@")
+	if s == "" || strings.TrimSpace(s) != s || strconv.Quote(s) != `"`+s+`"` && strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+// secretName says whether what has that name is probably a secret, whatever its type: custom headers and record fields
+// hold some.
+func secretName(name string) bool {
+	name = fold(name)
+	for _, part := range []string{"passw", "secret", "token", "api_key", "apikey", "shared_key", "cloud_auth", "authorization", "header", "security.users"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
