@@ -197,6 +197,7 @@ func benchSteps(t testing.TB) map[string]Step {
 		"constants": modifierOf(t, ModifierOptions{Record: ecsFields}),
 		"override":  modifierOf(t, ModifierOptions{Record: append([]config.Pair{{Key: "source", Value: "x"}}, ecsFields...)}),
 		"remove":    modifierOf(t, ModifierOptions{Remove: []string{"container_name"}}),
+		"template":  transformerOf(t, set(`app ${tag_parts[0]}`, `where ${record["container_name"]} on ${hostname}`)),
 		"grep":      mustGrep(t, "log ^ERR", "log health check"),
 		"uuid":      modifierOf(t, ModifierOptions{UUIDField: "id"}),
 	}

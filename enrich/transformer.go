@@ -1,6 +1,14 @@
 package enrich
 
-import "github.com/firelane/firelane/config"
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+)
 
 // TransformerOptions are those of Fluentd's record_transformer.
 type TransformerOptions struct {
@@ -13,7 +21,138 @@ type TransformerOptions struct {
 	RemoveKeys   []string      `fluentd:"remove_keys" help:"fields to remove, nested ones as $.a.b or $['a']['b']"`
 }
 
+// Check is asked by package config.
+func (o *TransformerOptions) Check(config.Dialect) error {
+	if len(o.KeepKeys) > 0 && !o.RenewRecord {
+		return &config.OptionError{Option: "keep_keys", Reason: "it needs renew_record true"}
+	}
+	return nil
+}
+
 // NewTransformer makes the step of a record_transformer.
 func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Step, error) {
-	panic("not written yet")
+	if err := o.Check(d); err != nil {
+		return nil, err
+	}
+	t := &transformer{renew: o.RenewRecord, timeKey: o.RenewTimeKey}
+	for _, key := range o.RemoveKeys {
+		at, err := newAccessor(key, d)
+		if err != nil {
+			return nil, &config.OptionError{Option: "remove_keys", Reason: err.Error()}
+		}
+		t.remove = append(t.remove, at)
+	}
+	for _, key := range o.KeepKeys {
+		t.keep.add(key)
+	}
+	c := templateCompiler{hostname: env.Hostname, typecast: o.AutoTypecast}
+	constant := true
+	for _, p := range o.Record {
+		if strings.Contains(p.Key, "${") {
+			return nil, &config.OptionError{Option: "<record>", Reason: "placeholders in a field's name are not supported: " + strconv.Quote(p.Key)}
+		}
+		tpl, err := c.value(p.Value)
+		if err != nil {
+			return nil, &config.OptionError{Option: p.Key, Reason: err.Error()}
+		}
+		constant = constant && tpl.kind == tplConstant
+		t.set(p.Key, tpl)
+	}
+	if constant && !t.renew && t.timeKey == "" && len(t.remove) == 0 {
+		return t.constants(), nil
+	}
+	return t, nil
+}
+
+// transformer is a record_transformer that does more than set constants.
+type transformer struct {
+	renew   bool
+	keep    nameSet // what renew keeps
+	names   nameSet // what fields sets
+	fields  []templateField
+	remove  []accessor
+	timeKey string
+}
+
+type templateField struct {
+	name  string
+	value *template
+}
+
+// set adds a field; the last one of a name holds.
+func (t *transformer) set(name string, value *template) {
+	for i := range t.fields {
+		if t.fields[i].name == name {
+			t.fields[i].value = value
+			return
+		}
+	}
+	t.fields = append(t.fields, templateField{name, value})
+	t.names.add(name)
+}
+
+func (t *transformer) constants() Step {
+	fields := make([]field, 0, len(t.fields))
+	for _, f := range t.fields {
+		fields = append(fields, field{f.name, f.value.encoded})
+	}
+	return newConstants(fields)
+}
+
+func (t *transformer) stays(key []byte) bool {
+	return !t.names.has(key) && (!t.renew || t.keep.has(key))
+}
+
+func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
+	n := len(t.fields)
+	for f := record.FieldsOf(ev.Body); f.Next(); {
+		if t.stays(f.Key()) {
+			n++
+		}
+	}
+	out := record.AppendMapHeader(s.Take(), n)
+	for f := record.FieldsOf(ev.Body); f.Next(); {
+		if t.stays(f.Key()) {
+			out = append(append(out, f.RawKey()...), f.Value()...)
+		}
+	}
+	for _, f := range t.fields {
+		out = record.AppendStr(out, f.name)
+		out = f.value.append(out, ev)
+	}
+	ev.Body = s.Keep(out)
+	if t.timeKey != "" {
+		if value, ok := record.Find(ev.Body, t.timeKey); ok {
+			if at, err := unixTime(value); err == nil {
+				ev.Time = at
+			}
+		}
+	}
+	for _, at := range t.remove {
+		if _, ok := at.get(ev.Body); ok {
+			ev.Body = s.Keep(at.appendWithout(s.Take(), ev.Body))
+		}
+	}
+	return true
+}
+
+var errNoTime = errors.New("no Unix time")
+
+// unixTime reads a number, or a text that is one, as seconds. Anything else is no time: Fluentd takes it for 1970.
+func unixTime(value []byte) (record.Time, error) {
+	switch record.KindOf(value[0]) {
+	case record.KindInt, record.KindFloat:
+		t, _, err := record.ReadTime(value)
+		return t, err
+	}
+	text, _ := record.Text(value)
+	if t, ok := numericTime(text, true); ok {
+		return t, nil
+	}
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(f >= 0 && f < math.MaxUint32) {
+		return record.Time{}, errNoTime
+	}
+	sec, frac := math.Modf(f)
+	return record.Time{Sec: uint32(sec), Nsec: uint32(frac * 1e9)}, nil
 }

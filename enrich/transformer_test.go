@@ -1,0 +1,139 @@
+package enrich
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+)
+
+func transformerOf(t testing.TB, o TransformerOptions) Step {
+	t.Helper()
+	o.AutoTypecast = true
+	s, err := NewTransformer(&o, config.Fluentd, testEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func set(kv ...string) TransformerOptions { return TransformerOptions{Record: pairs(kv...)} }
+
+func TestPlaceholdersStandForWhatTheyStandForInFluentd(t *testing.T) {
+	const in = `{"a":{"b":[1,"x"]},"n":1.5,"s":"text","nil":null}`
+	for value, want := range map[string]string{
+		`plain`:                             `"plain"`,
+		``:                                  `""`,
+		`${tag}`:                            `"web.app.log"`,
+		`${tag_parts[0]}`:                   `"web"`,
+		`${tag_parts[-1]}`:                  `"log"`,
+		`${tag_parts[3]}`:                   `null`,
+		`${tag_prefix[1]}`:                  `"web.app"`,
+		`${tag_prefix[-1]}`:                 `"web.app.log"`,
+		`${tag_suffix[1]}`:                  `"app.log"`,
+		`${tag_suffix[-2]}`:                 `"app.log"`,
+		`${hostname}`:                       `"ip-10-0-0-1"`,
+		`${record["n"]}`:                    `1.5`,
+		`${record['s']}`:                    `"text"`,
+		`${record["a"]["b"]}`:               `[1,"x"]`,
+		`${record["a"]["b"][1]}`:            `"x"`,
+		`${record.dig("a", "b", 0)}`:        `1`,
+		`${record["missing"]}`:              `null`,
+		`n=${record["n"]} ${tag}!`:          `"n=1.5 web.app.log!"`,
+		`[${record["missing"]}]`:            `"[]"`,
+		`<${record["nil"]}>`:                `"<>"`,
+		`a${record["a"]}`:                   `"a{\"b\":[1,\"x\"]}"`,
+		`{"k":"${tag}","l":[1,2.5,"y"]}`:    `{"k":"web.app.log","l":[1,2.5,"y"]}`,
+		`{"k":1}`:                           `{"k":1}`,
+		`[true,null]`:                       `[true,null]`,
+		`{not json`:                         `"{not json"`,
+		`${hostname}-x`:                     `"ip-10-0-0-1-x"`,
+		`$5 {x}`:                            `"$5 {x}"`,
+		strings.Repeat("x", 300) + `${tag}`: `"` + strings.Repeat("x", 300) + `web.app.log"`,
+	} {
+		o := TransformerOptions{Record: []config.Pair{{Key: "out", Value: value}}, RenewRecord: true}
+		if got := apply(t, transformerOf(t, o), "web.app.log", in); got != `{"out":`+want+`}` {
+			t.Errorf("%s gives %s, want %s", value, got, want)
+		}
+	}
+}
+
+func TestWithoutTypecastEverythingIsText(t *testing.T) {
+	s, err := NewTransformer(&TransformerOptions{Record: pairs(`a ${record["n"]}`, `b ${record["x"]}`)}, config.Fluentd, testEnv())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := apply(t, s, "app", `{"n":1}`); got != `{"n":1,"a":"1","b":""}` {
+		t.Error(got)
+	}
+}
+
+func TestRecordTransformerRemovesKeepsAndRenews(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		o        TransformerOptions
+		in, want string
+	}{
+		{"set", set("env prod", "a ${tag}"), `{"a":1,"env":"x","b":2}`, `{"b":2,"env":"prod","a":"app"}`},
+		{"old value", set(`a ${record["b"]}`, `b ${record["a"]}`), `{"a":1,"b":2}`, `{"a":2,"b":1}`},
+		{"remove", TransformerOptions{RemoveKeys: []string{"a", "$.b.c", "$['b']['d'][0]", "zz"}}, `{"a":1,"b":{"c":1,"d":[1,2],"e":3}}`, `{"b":{"d":[2],"e":3}}`},
+		{"remove what was set", TransformerOptions{Record: pairs("x 1"), RemoveKeys: []string{"x"}}, `{"a":1}`, `{"a":1}`},
+		{"renew", TransformerOptions{Record: pairs("x 1"), RenewRecord: true}, `{"a":1}`, `{"x":"1"}`},
+		{"keep", TransformerOptions{Record: pairs("x 1"), RenewRecord: true, KeepKeys: []string{"a", "x"}}, `{"a":1,"b":2,"x":3}`, `{"a":1,"x":"1"}`},
+		{"twice", set("a 1", "a 2"), `{}`, `{"a":"2"}`},
+	} {
+		if got := apply(t, transformerOf(t, c.o), "app", c.in); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestRenewTimeKeySetsTheTime(t *testing.T) {
+	step := transformerOf(t, TransformerOptions{RenewTimeKey: "t", RemoveKeys: []string{"t"}})
+	for in, want := range map[string]record.Time{
+		`{"t":1795430441}`:             {Sec: 1795430441},
+		`{"t":1795430441.5}`:           {Sec: 1795430441, Nsec: 5e8},
+		`{"t":"1795430441.123456789"}`: {Sec: 1795430441, Nsec: 123456789},
+		`{"t":"yesterday"}`:            {Sec: 1},
+		`{"t":-5}`:                     {Sec: 1},
+		`{}`:                           {Sec: 1},
+	} {
+		ev := record.Event{Time: record.Time{Sec: 1}, Body: body(t, in)}
+		step.Apply(&ev, &Scratch{})
+		if ev.Time != want || rawJSON(ev.Body) != "{}" {
+			t.Errorf("%s: %v, %s", in, ev.Time, rawJSON(ev.Body))
+		}
+	}
+}
+
+func TestTheFieldsOfECSAreConstants(t *testing.T) {
+	if _, ok := transformerOf(t, TransformerOptions{Record: ecsFields}).(*constants); !ok {
+		t.Error("they take the long way")
+	}
+	if _, ok := transformerOf(t, set("host ${hostname}")).(*constants); !ok {
+		t.Error("the host's name takes the long way")
+	}
+}
+
+func TestRubyIsAnErrorThatQuotesTheExpression(t *testing.T) {
+	for _, value := range []string{
+		`${record["log"].strip}`, `${Time.now}`, `${tag_parts}`, `${tag_parts[x]}`, `${record}`, `${record[0]}`,
+		`${time.strftime('%Y')}`, `${record["a"] || "b"}`, `x ${ {"a"=>1} } y`, `{"a":"${foo}"}`,
+	} {
+		_, err := NewTransformer(&TransformerOptions{Record: []config.Pair{{Key: "k", Value: value}}}, config.Fluentd, testEnv())
+		if err == nil || !strings.Contains(err.Error(), "k: ${") || !strings.Contains(err.Error(), "supported") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+	for want, o := range map[string]TransformerOptions{
+		"keep_keys: it needs renew_record true":                                   {KeepKeys: []string{"a"}},
+		`k: "${tag" has a ${ without its }`:                                       set("k ${tag"),
+		`remove_keys: "$.a[" can't be read: "[" is neither ['name'] nor [number]`: {RemoveKeys: []string{"$.a["}},
+		`<record>: placeholders in a field's name are not supported: "${tag}"`:    set("${tag} x"),
+	} {
+		if _, err := NewTransformer(&o, config.Fluentd, testEnv()); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
