@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -87,7 +89,7 @@ func demoCommand(c *cli, args []string) int {
 	defer cancel()
 	ctx, cancelTime := context.WithTimeout(ctx, demoTimeout)
 	defer cancelTime()
-	d := &demo{cli: c, now: time.Now()}
+	d := &demo{cli: c, now: time.Now(), container: rand.Text()}
 	if err := d.run(ctx, *target); err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return exitOK
@@ -100,9 +102,10 @@ func demoCommand(c *cli, args []string) int {
 
 type demo struct {
 	*cli
-	now    time.Time
-	base   *url.URL
-	socket string
+	now       time.Time
+	container string // id, which no other run of the demo has
+	base      *url.URL
+	socket    string
 }
 
 func (d *demo) run(ctx context.Context, target string) error {
@@ -125,7 +128,7 @@ func (d *demo) run(ctx context.Context, target string) error {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.stdout, "1. The configuration, as the ECS agent writes it for a task of one container \"app\":\n%s\n", indent(strings.TrimSpace(text)))
+	fmt.Fprintf(d.stdout, "1. The configuration, as the ECS agent writes it for a task of one container \"app\":\n%s\n\n", indent(strings.TrimSpace(text)))
 	return d.route(ctx, file)
 }
 
@@ -160,7 +163,7 @@ func (d *demo) route(ctx context.Context, file string) error {
 
 // show logs, and finds what was logged.
 func (d *demo) show(ctx context.Context) error {
-	fmt.Fprintf(d.stdout, "2. The application logs %d lines through Docker's protocol to %s:\n", len(demoLines), filepath.Base(d.socket))
+	fmt.Fprintf(d.stdout, "2. The application logs %d lines as Docker's log driver sends them, to %s:\n", len(demoLines), filepath.Base(d.socket))
 	if err := d.logLines(ctx); err != nil {
 		return err
 	}
@@ -203,7 +206,7 @@ func (d *demo) logLines(ctx context.Context) error {
 	for n, line := range demoLines {
 		fmt.Fprintf(d.stdout, "   %s\n", line)
 		err := app.PostWithTime(demoTag, d.now.Add(time.Duration(n)*time.Millisecond), map[string]string{
-			"container_id": strings.Repeat("c0ffee", 10), "container_name": "/ecs-web-7-app", "source": "stdout", "log": line,
+			"container_id": d.container, "container_name": "/ecs-web-7-app", "source": "stdout", "log": line,
 		})
 		if err != nil {
 			return fmt.Errorf("log a line: %w", err)
@@ -291,12 +294,10 @@ func (d *demo) await(ctx context.Context, index string, want int) ([]map[string]
 }
 
 func (d *demo) search(ctx context.Context, index string) ([]map[string]any, error) {
-	query := fmt.Sprintf(`{"size":%d,"sort":[{"@timestamp":"asc"}],"query":{"range":{"@timestamp":{"gte":%q}}}}`,
-		demoPageSize, d.now.UTC().Format("2006-01-02T15:04:05.000000000Z"))
-	if _, err := d.call(ctx, http.MethodPost, index+"/_refresh", ""); err != nil {
-		return nil, err
+	query := url.Values{
+		"q": {"container_id:" + d.container}, "size": {strconv.Itoa(demoPageSize)}, "sort": {"@timestamp:asc"}, "ignore_unavailable": {"true"},
 	}
-	body, err := d.call(ctx, http.MethodPost, index+"/_search", query)
+	body, err := d.get(ctx, index+"/_search", query)
 	if err != nil {
 		return nil, err
 	}
@@ -319,12 +320,13 @@ func (d *demo) search(ctx context.Context, index string) ([]map[string]any, erro
 	return docs, nil
 }
 
-func (d *demo) call(ctx context.Context, method, path, body string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, d.base.JoinPath(path).String(), strings.NewReader(body))
+func (d *demo) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	u := d.base.JoinPath(path)
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err
@@ -332,7 +334,7 @@ func (d *demo) call(ctx context.Context, method, path, body string) ([]byte, err
 	defer resp.Body.Close()
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, 8<<20))
 	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("%s %s: %s", method, path, resp.Status)
+		err = fmt.Errorf("GET %s: %s", path, resp.Status)
 	}
 	return reply, err
 }
