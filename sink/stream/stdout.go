@@ -39,7 +39,7 @@ func NewStdout(o *StdoutOptions, d config.Dialect, env Env) (sink.Destination, e
 		s.format, s.framing = fluentBitStdout(o)
 		return s, nil
 	}
-	f := FormatOptions{Type: "stdout"}
+	var f FormatOptions
 	if o.FluentdFormat != nil {
 		f = *o.FluentdFormat
 	}

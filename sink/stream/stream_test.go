@@ -1,0 +1,219 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+)
+
+var at = record.Time{Sec: 1_700_000_000, Nsec: 123_456_789}
+
+// rec makes a record from JSON.
+func rec(t testing.TB, tag, text string) *sink.Record {
+	t.Helper()
+	body, err := record.AppendFromJSON(nil, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &sink.Record{Event: record.Event{Tag: tag, Time: at, Body: body}}
+}
+
+// request encodes records as one request.
+func request(t testing.TB, d sink.Destination, records ...*sink.Record) *sink.Request {
+	t.Helper()
+	req := &sink.Request{}
+	for _, r := range records {
+		body, err := d.Append(req.Body, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Body = body
+		req.Ends = append(req.Ends, len(body))
+	}
+	return req
+}
+
+func TestStdoutWritesAsTheDialectsDo(t *testing.T) {
+	utc := true
+	for _, c := range []struct {
+		name    string
+		dialect config.Dialect
+		opts    StdoutOptions
+		want    string
+	}{
+		{"text", config.FluentBit, StdoutOptions{},
+			"[0] app.web: [[1700000000.123456789, {}], {\"log\"=>\"a\\\", \"n\"=>[1, nil, 2.5]}]\n[1] app.web: [[1700000000.123456789, {}], {}]\n"},
+		{"json", config.FluentBit, StdoutOptions{Format: "json"},
+			`[{"date":1700000000.123456,"log":"a\\","n":[1,null,2.5]},{"date":1700000000.123456}]` + "\n"},
+		{"json_lines", config.FluentBit, StdoutOptions{Format: "json_lines", JSONDateKey: "log", JSONDateFormat: "iso8601"},
+			`{"log":"a\\","n":[1,null,2.5]}` + "\n" + `{"log":"2023-11-14T22:13:20.123456Z"}` + "\n"},
+		{"no date", config.FluentBit, StdoutOptions{Format: "json_lines", JSONDateKey: "false"},
+			`{"log":"a\\","n":[1,null,2.5]}` + "\n{}\n"},
+		{"json_stream", config.FluentBit, StdoutOptions{Format: "json_stream", JSONDateFormat: "epoch_ms"},
+			`{"date":1700000000123,"log":"a\\","n":[1,null,2.5]}{"date":1700000000123}` + "\n"},
+		{"java", config.FluentBit, StdoutOptions{Format: "json_lines", JSONDateFormat: "java_sql_timestamp"},
+			`{"date":"2023-11-14 22:13:20.123456","log":"a\\","n":[1,null,2.5]}` + "\n" + `{"date":"2023-11-14 22:13:20.123456"}` + "\n"},
+		{"fluentd", config.Fluentd, StdoutOptions{FluentdFormat: &FormatOptions{UTC: &utc}},
+			"2023-11-14 22:13:20.123456789 +0000 app.web: {\"log\":\"a\\\\\",\"n\":[1,null,2.5]}\n2023-11-14 22:13:20.123456789 +0000 app.web: {}\n"},
+		{"fluentd in a zone", config.Fluentd, StdoutOptions{FluentdFormat: &FormatOptions{Timezone: "+09:00", TimeFormat: "%H:%M %z", OutputType: "hash"}},
+			"07:13 +0900 app.web: {\"log\"=>\"a\\\", \"n\"=>[1, nil, 2.5]}\n07:13 +0900 app.web: {}\n"},
+		{"fluentd json, injected", config.Fluentd, StdoutOptions{OldFormat: "json",
+			Inject: &InjectOptions{TagKey: "tag", TimeKey: "log", TimeType: "unixtime_millis", HostnameKey: "host", Hostname: "h"}},
+			`{"n":[1,null,2.5],"host":"h","tag":"app.web","log":1700000000123}` + "\n" + `{"host":"h","tag":"app.web","log":1700000000123}` + "\n"},
+		{"ltsv", config.Fluentd, StdoutOptions{FluentdFormat: &FormatOptions{Type: "ltsv", LabelDelimiter: ":", Replacement: " "}},
+			"log:a\\\tn:[1,null,2.5]\n\n"},
+		{"csv", config.Fluentd, StdoutOptions{FluentdFormat: &FormatOptions{Type: "csv", Fields: []string{"n", "log"}, ForceQuotes: true}},
+			"\"[1,null,2.5]\",\"a\\\"\n\"\",\"\"\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			d, err := NewStdout(&c.opts, c.dialect, Env{Stdout: &out})
+			if err != nil {
+				t.Fatal(err)
+			}
+			req := request(t, d, rec(t, "app.web", `{"log":"a\\","n":[1,null,2.5]}`), rec(t, "app.web", `{}`))
+			if r := d.Send(t.Context(), req); r.Verdict != sink.Done || r.Err != nil {
+				t.Fatalf("reply: %+v", r)
+			}
+			if out.String() != c.want {
+				t.Errorf("got:\n%s\nwant:\n%s", &out, c.want)
+			}
+			if strings.HasPrefix(c.opts.Format, "json_l") {
+				for line := range strings.Lines(out.String()) {
+					if !json.Valid([]byte(line)) {
+						t.Errorf("not JSON: %s", line)
+					}
+				}
+			}
+		})
+	}
+}
+
+// short is a writer that takes so many bytes.
+type short struct{ n int }
+
+func (s short) Write(p []byte) (int, error) { return min(s.n, len(p)), errors.New("no room") }
+
+func TestWhatStdoutWroteBeforeAnErrorIsDone(t *testing.T) {
+	d, err := NewStdout(&StdoutOptions{Format: "json_lines", JSONDateKey: "off"}, config.FluentBit, Env{Stdout: short{10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := d.Send(t.Context(), request(t, d, rec(t, "a", `{"n":1}`), rec(t, "a", `{"n":2}`)))
+	if r.Verdict != sink.Again || r.Err == nil || len(r.Items) != 1 || r.Items[0].Index != 0 || r.Items[0].Verdict != sink.Done {
+		t.Errorf("reply: %+v", r)
+	}
+}
+
+func TestFileWritesAsTheDialectsDo(t *testing.T) {
+	utc := true
+	for _, c := range []struct {
+		name    string
+		dialect config.Dialect
+		opts    FileOptions
+		files   map[string]string
+	}{
+		{"by tag", config.FluentBit, FileOptions{}, map[string]string{
+			"app.web": "app.web: [1700000000.123456789, {\"log\":\"one\"}]\napp.web: [1700000000.123456789, {\"log\":\"two\"}]\n",
+			"_._etc":  "../etc: [1700000000.123456789, {\"log\":\"three\"}]\n"}},
+		{"plain", config.FluentBit, FileOptions{File: "f", Format: "plain"}, map[string]string{
+			"f": "{\"log\":\"one\"}\n{\"log\":\"three\"}\n{\"log\":\"two\"}\n"}},
+		{"csv", config.FluentBit, FileOptions{File: "f", Format: "csv", Delimiter: "tab"}, map[string]string{
+			"f": "1700000000.123456789\t\"one\"\n1700000000.123456789\t\"three\"\n1700000000.123456789\t\"two\"\n"}},
+		{"ltsv", config.FluentBit, FileOptions{File: "f", Format: "ltsv"}, map[string]string{
+			"f": "\"time\":1700000000.123456\t\"log\":\"one\"\n\"time\":1700000000.123456\t\"log\":\"three\"\n\"time\":1700000000.123456\t\"log\":\"two\"\n"}},
+		{"template", config.FluentBit, FileOptions{File: "f", Format: "template", Template: "{time} {log}: {x} {{log"}, map[string]string{
+			"f": "1700000000.123456 one: {x} {{log\n1700000000.123456 three: {x} {{log\n1700000000.123456 two: {x} {{log\n"}},
+		{"fluentd", config.Fluentd, FileOptions{Path: "sub/${tag}/log", AddPathSuffix: true, FluentdFormat: &FormatOptions{OutputTag: true, OutputTime: true, UTC: &utc}},
+			map[string]string{
+				"sub/app.web/log.20231114.log": "2023-11-14T22:13:20+0000\tapp.web\t{\"log\":\"one\"}\n2023-11-14T22:13:20+0000\tapp.web\t{\"log\":\"two\"}\n",
+				"sub/_._etc/log.20231114.log":  "2023-11-14T22:13:20+0000\t../etc\t{\"log\":\"three\"}\n"}},
+		{"fluentd by the hour", config.Fluentd, FileOptions{Path: "x-%H", FluentdFormat: &FormatOptions{Type: "single_value", MessageKey: "log"}},
+			map[string]string{"x-22": "one\nthree\ntwo\n"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			c.opts.Path = filepath.Join(dir, c.opts.Path)
+			d, err := NewFile(&c.opts, c.dialect, Env{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			req := request(t, d, rec(t, "app.web", `{"log":"one"}`), rec(t, "../etc", `{"log":"three"}`), rec(t, "app.web", `{"log":"two"}`))
+			if r := d.Send(t.Context(), req); r.Verdict != sink.Done || r.Err != nil {
+				t.Fatalf("reply: %+v", r)
+			}
+			n := 0
+			_ = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+				if err == nil && !e.IsDir() {
+					n++
+					name, _ := filepath.Rel(dir, path)
+					got, _ := os.ReadFile(path)
+					if string(got) != c.files[name] {
+						t.Errorf("%s:\n%s\nwant:\n%s", name, got, c.files[name])
+					}
+				}
+				return nil
+			})
+			if n != len(c.files) {
+				t.Errorf("%d files, want %d", n, len(c.files))
+			}
+		})
+	}
+}
+
+func TestAFileThatCantBeWrittenIsTriedAgainFromThere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "b"), 0o755); err != nil { // a folder where a file should be
+		t.Fatal(err)
+	}
+	d, err := NewFile(&FileOptions{Path: dir}, config.FluentBit, Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := d.Send(t.Context(), request(t, d, rec(t, "a", `{}`), rec(t, "a", `{}`), rec(t, "b", `{}`), rec(t, "a", `{}`)))
+	if r.Verdict != sink.Again || r.Err == nil || len(r.Items) != 2 || r.Items[1].Verdict != sink.Done {
+		t.Errorf("reply: %+v", r)
+	}
+}
+
+func TestNullTakesEverything(t *testing.T) {
+	d, err := NewNull(&NullOptions{}, config.FluentBit, Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := d.Send(t.Context(), request(t, d, rec(t, "a", `{}`))); r.Verdict != sink.Done || len(r.Items) != 0 {
+		t.Errorf("reply: %+v", r)
+	}
+}
+
+func TestUnknownFormatsAreNamed(t *testing.T) {
+	_, err := NewStdout(&StdoutOptions{OldFormat: "yaml"}, config.Fluentd, Env{})
+	var bad *config.OptionError
+	if !errors.As(err, &bad) || !strings.Contains(err.Error(), `"yaml"`) {
+		t.Errorf("error: %v", err)
+	}
+	_, err = NewStdout(&StdoutOptions{FluentdFormat: &FormatOptions{Type: "csv"}}, config.Fluentd, Env{})
+	if !errors.As(err, &bad) || bad.Option != "fields" {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestWritingStdoutAllocatesNothing(t *testing.T) {
+	d, err := NewStdout(&StdoutOptions{Format: "json_lines"}, config.FluentBit, Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rec(t, "app", `{"log":"a line","source":"stdout","n":17}`)
+	body := make([]byte, 0, 4096)
+	if n := testing.AllocsPerRun(100, func() { _, _ = d.Append(body, r) }); n > 0 {
+		t.Errorf("%v allocations for a record", n)
+	}
+}
