@@ -45,6 +45,10 @@ func walk(b []byte, i uint64, n uint64, depth int) (end uint64, err error) {
 			i += uint64(size)
 			continue
 		}
+		if c == 0xd9 && i+1 < uint64(len(b)) { // str8, as most longer strings are
+			i += 2 + uint64(b[i+1])
+			continue
+		}
 		head, size, count, err := long(b[i:])
 		if err != nil {
 			return 0, errorAt(err, i)

@@ -9,6 +9,7 @@ type Fields struct {
 	rest       []byte
 	left       int
 	key, value []byte
+	text       []byte // the key's content
 }
 
 // FieldsOf begins a walk over the map at the start of body; of anything else there are no fields.
@@ -23,25 +24,32 @@ func (f *Fields) Next() bool {
 		return false
 	}
 	f.left--
-	keyEnd, err := walk(f.rest, 0, 1, 0)
-	if err != nil {
-		f.left = 0
-		return false
+	head, end := shortStr(f.rest)
+	f.text = f.rest[head:end:end]
+	if end == 0 {
+		n, err := Check(f.rest)
+		if err != nil {
+			f.left = 0
+			return false
+		}
+		end = n
+		f.text, _ = Text(f.rest)
 	}
-	end, err := walk(f.rest, keyEnd, 1, 0)
-	if err != nil {
-		f.left = 0
-		return false
+	key, rest := f.rest[:end:end], f.rest[end:]
+	if _, end = shortStr(rest); end == 0 {
+		n, err := Check(rest)
+		if err != nil {
+			f.left = 0
+			return false
+		}
+		end = n
 	}
-	f.key, f.value, f.rest = f.rest[:keyEnd:keyEnd], f.rest[keyEnd:end:end], f.rest[end:]
+	f.key, f.value, f.rest = key, rest[:end:end], rest[end:]
 	return true
 }
 
 // Key is the content of a key that is a str or bin, nil for one of another type. (An empty key isn't nil.)
-func (f *Fields) Key() []byte {
-	s, _ := Text(f.key)
-	return s
-}
+func (f *Fields) Key() []byte { return f.text }
 
 // RawKey is the key's MessagePack. It aliases the body.
 func (f *Fields) RawKey() []byte { return f.key }
@@ -53,7 +61,7 @@ func (f *Fields) Value() []byte { return f.value }
 // are, it is the last, which is also the one that AppendJSON writes.
 func Find(body []byte, key string) (value []byte, ok bool) {
 	for f := FieldsOf(body); f.Next(); {
-		if k, is := Text(f.key); is && string(k) == key {
+		if string(f.text) == key && f.text != nil {
 			value, ok = f.value, true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -51,24 +52,22 @@ func appendMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (o
 	var lengths uint64 // a bit for each length, modulo 64, that a key had so far
 	base := len(dst)
 	for ; n > 0 && len(b) > 0; n-- {
-		start := len(dst)
-		if dst, b = appendKey(dst, b, dots); len(dst) == start {
+		start, size := len(dst), 0
+		if dst, b, size = appendMember(dst, b, dots, depth); size == 0 {
 			break
 		}
-		key := dst[start:]
+		key := dst[start : start+size]
 		if len(omit) > 0 && omits(omit, key) {
 			dst = dst[:start]
-			b, _ = Skip(b)
 			continue
 		}
-		length := uint64(1) << (len(key) & 63)
+		length := uint64(1) << (size & 63)
 		if lengths&length != 0 && replaces(dst, seen[:count], key) {
 			same = true
 		}
 		lengths |= length
-		seen[count] = member{start: start, key: uint32(len(key))}
+		seen[count] = member{start: start, key: uint32(size)}
 		count++
-		dst, b = appendValue(dst, b, dots, depth)
 	}
 	if same {
 		dst = dropReplaced(dst, seen[:count])
@@ -121,6 +120,56 @@ func omits(omit []string, key []byte) bool {
 	return false
 }
 
+// appendMember appends the key at the start of b, the value behind it, and a comma. It returns what follows them and the
+// length of the key as written, up to and with the colon; 0: it is malformed, and nothing was appended.
+func appendMember(dst, b []byte, dots bool, depth int) (out, rest []byte, size int) {
+	start := len(dst)
+	if head, end := shortStr(b); end > 0 {
+		key, rest := b[head:end], b[end:]
+		if head, end := shortStr(rest); end > 0 {
+			if out, size := appendPair(dst, key, rest[head:end]); size > 0 {
+				if dots {
+					replaceDots(out[start : start+size])
+				}
+				return out, rest[end:], size
+			}
+		}
+	}
+	if dst, b = appendKey(dst, b, dots); len(dst) == start {
+		return dst, nil, 0
+	}
+	size = len(dst) - start
+	dst, b = appendValue(dst, b, dots, depth)
+	return dst, b, size
+}
+
+// appendPair is appendMember for two strings, which most members are. It doesn't take a key with something to escape:
+// size is then 0.
+func appendPair(dst, key, value []byte) (out []byte, size int) {
+	start, size := len(dst), len(key)+len(`"":`)
+	dst = slices.Grow(dst, size+len(value)+escapeRoom)
+	out = dst[:start+size+len(value)+len(`"",`)]
+	out[start] = '"'
+	if copyPlain(out[start+1:], key) < len(key) {
+		return dst, 0
+	}
+	from := start + size + 1
+	out[from-3], out[from-2], out[from-1] = '"', ':', '"'
+	if n := copyPlain(out[from:], value); n < len(value) {
+		return append(appendEscaped(out[:from+n], value[n:]), '"', ','), size
+	}
+	out[len(out)-2], out[len(out)-1] = '"', ','
+	return out, size
+}
+
+func replaceDots(key []byte) {
+	for i, c := range key {
+		if c == '.' {
+			key[i] = '_'
+		}
+	}
+}
+
 // appendKey appends the key at the start of b as a JSON string and a colon, and returns what follows. Nothing is appended
 // where b is malformed.
 func appendKey(dst, b []byte, dots bool) (out, rest []byte) {
@@ -151,11 +200,7 @@ func appendKey(dst, b []byte, dots bool) (out, rest []byte) {
 		dst, b = append(text, '"', ':'), rest
 	}
 	if dots {
-		for i, c := range dst[start:] {
-			if c == '.' {
-				dst[start+i] = '_'
-			}
-		}
+		replaceDots(dst[start:])
 	}
 	return dst, b
 }
@@ -181,19 +226,17 @@ func appendManyMembers(dst, b []byte, n int, omit []string, dots bool, depth int
 	same := false
 	base := len(dst)
 	for ; n > 0 && len(b) > 0; n-- {
-		start := len(dst)
-		if dst, b = appendKey(dst, b, dots); len(dst) == start {
+		start, size := len(dst), 0
+		if dst, b, size = appendMember(dst, b, dots, depth); size == 0 {
 			break
 		}
-		if len(omit) > 0 && omits(omit, dst[start:]) {
+		if len(omit) > 0 && omits(omit, dst[start:start+size]) {
 			dst = dst[:start]
-			b, _ = Skip(b)
 			continue
 		}
-		if x.add(dst, start) {
+		if x.add(dst, start, size) {
 			same = true
 		}
-		dst, b = appendValue(dst, b, dots, depth)
 	}
 	if same {
 		dst = dropReplaced(dst, x.members)
@@ -202,13 +245,13 @@ func appendManyMembers(dst, b []byte, n int, omit []string, dots bool, depth int
 	return withoutComma(dst, base), b
 }
 
-// add adds the member whose key is dst[start:], and reports whether it takes the place of an earlier one.
-func (x *memberIndex) add(dst []byte, start int) (same bool) {
+// add adds the member that begins at dst[start] with a key of size bytes, and reports whether it takes the place of an earlier one.
+func (x *memberIndex) add(dst []byte, start, size int) (same bool) {
 	if (len(x.members)+1)*2 > len(x.table) {
 		x.grow()
 	}
-	key := dst[start:]
-	m := member{start, uint32(len(key)), uint32(maphash.Bytes(hashSeed, key))}
+	key := dst[start : start+size]
+	m := member{start, uint32(size), uint32(maphash.Bytes(hashSeed, key))}
 	mask := uint32(len(x.table) - 1)
 	i := m.hash & mask
 	for ; x.table[i] != 0; i = (i + 1) & mask {

@@ -60,7 +60,7 @@ func Str(b []byte) (s, rest []byte, err error) {
 }
 
 // shortStr finds the content of a fixstr or str8, b[head:end], which most strings are. It is small enough to be inlined;
-// end is 0 for anything else.
+// both are 0 for anything else.
 func shortStr(b []byte) (head, end int) {
 	if len(b) > 0 {
 		if b[0] == 0xd9 && len(b) > 1 {
@@ -69,7 +69,7 @@ func shortStr(b []byte) (head, end int) {
 			head, end = 1, 1+n
 		}
 		if end > len(b) {
-			end = 0
+			return 0, 0
 		}
 	}
 	return head, end

@@ -149,3 +149,14 @@ func TestIDsAreShortSortedAndBeginWithALetterOrDigit(t *testing.T) {
 		t.Error("an identity that begins with a sign")
 	}
 }
+
+func TestFieldsEndWhereTheBodyIsCut(t *testing.T) {
+	for _, s := range samples {
+		for n := range len(s.b) {
+			useEverything([]byte(s.b[:n]))
+		}
+	}
+	for n := range len(typicalEvent()) {
+		walkFields(typicalEvent()[:n])
+	}
+}
