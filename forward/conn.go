@@ -71,7 +71,7 @@ func (c *conn) serve() {
 	if err == nil {
 		err = c.s.handle(c)
 	}
-	if !c.half { // what was complete before it went wrong is safe
+	if !c.half && c.s.flushing.Err() == nil { // what was complete before it went wrong is safe
 		err = errors.Join(err, c.flush())
 	}
 	c.report(err)

@@ -101,6 +101,9 @@ func (c *conn) next(w *window) error {
 	if errors.Is(err, record.ErrShort) {
 		return record.ErrShort
 	}
+	if b[0] == 0xc1 {
+		return broken(record.ErrInvalid)
+	}
 	if err != nil || n < 2 {
 		return c.strange(w, "this is "+kindName(b[0]), c.s.rules.skipStrange)
 	}

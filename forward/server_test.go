@@ -1,0 +1,325 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/firelane/firelane/config"
+)
+
+func TestSilentConnectionIsAHeartbeat(t *testing.T) {
+	r := start(t, config.Fluentd, defaults(config.Fluentd))
+	r.send(t, nil)
+	eventually(t, "the connection is closed", func() bool { return r.Connections() == 0 })
+	if r.sink.opened > 0 || r.log.String() != "" {
+		t.Errorf("%d receivers, log %s", r.sink.opened, r.log)
+	}
+}
+
+func TestUDPHeartbeatIsAnswered(t *testing.T) {
+	r := start(t, config.Fluentd, defaults(config.Fluentd))
+	c, err := net.Dial("udp", r.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.Write([]byte{0})
+	b := make([]byte, 10)
+	if n, err := c.Read(b); err != nil || n != 1 || b[0] != 0 {
+		t.Errorf("%x, %v", b[:n], err)
+	}
+}
+
+func TestConnectionsAreIndependent(t *testing.T) {
+	r := start(t, config.FluentBit, defaults(config.FluentBit))
+	good := r.dial(t)
+	good.Write(pack(arr{"app", 1, obj{}}))
+	r.send(t, []byte("GET / HTTP/1.1\r\n\r\n"))
+	good.Write(pack(arr{"app", 2, obj{}}))
+	eventually(t, "both events", func() bool { return len(r.sink.got()) == 2 })
+	if !strings.Contains(r.log.String(), "not a message") {
+		t.Error(r.log)
+	}
+}
+
+func TestPanicEndsOneConnectionOnly(t *testing.T) {
+	log := new(lines)
+	s, err := Listen(t.Context(), defaults(config.FluentBit), config.FluentBit, testLog(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, s, log, &sink{panics: true})
+	r.send(t, pack(arr{"app", 1, obj{}}))
+	r.send(t, pack(arr{"app", arr{arr{1, obj{}}}}))
+	eventually(t, "both are counted", func() bool { return r.Panics() == 2 && r.Connections() == 0 })
+	if r.sink.closed != 2 || !strings.Contains(log.String(), "a fault in the server itself") {
+		t.Errorf("%d receivers closed, log %s", r.sink.closed, log)
+	}
+}
+
+func TestOneConnectionTooManyIsClosed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("2,048 file descriptors")
+	}
+	r := start(t, config.FluentBit, &Options{UnixPath: socketPath(t)})
+	var conns []net.Conn
+	for range maxConns {
+		c, err := net.Dial("unix", r.Addr().String())
+		if err != nil {
+			t.Skip("not enough file descriptors: ", err)
+		}
+		defer c.Close()
+		conns = append(conns, c)
+	}
+	eventually(t, "all are served", func() bool { return r.Connections() == maxConns })
+	one := r.dial(t)
+	if _, err := one.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+	if !strings.Contains(r.log.String(), "1024 connections are open, which is the most that may be: closed") {
+		t.Error(r.log)
+	}
+	conns[0].Close()
+	eventually(t, "there is room again", func() bool { return r.Connections() == maxConns-1 })
+}
+
+// TestStalledClientIsClosed runs on a clock of its own.
+func TestStalledClientIsClosed(t *testing.T) {
+	m := pack(arr{"app", 1, obj{"log": "x"}})
+	for name, c := range map[string]struct {
+		sends  []byte
+		events int
+		closed bool
+	}{
+		"in a message":         {join(m, m[:5]), 1, true},
+		"in entries":           {join(m, pack(arr{"app", arr{arr{1, obj{}}, 7}})[:9]), 1, true},
+		"between two messages": {m, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, k := new(lines), new(sink)
+				s := newServer(noListener{&net.TCPAddr{}}, nil, testLog(log))
+				s.rules, s.handle = defaults(config.FluentBit).rules(config.FluentBit), (*conn).forward
+				client, server := net.Pipe()
+				ended := make(chan time.Time, 1)
+				begun := time.Now()
+				go func() {
+					serveOne(s, server, k)
+					ended <- time.Now()
+				}()
+				client.Write(c.sends)
+				synctest.Wait()
+				time.Sleep(24 * time.Hour)
+				select {
+				case at := <-ended:
+					if took := at.Sub(begun); !c.closed || took < stallTime || took > 2*stallTime {
+						t.Errorf("closed after %v", took)
+					}
+				default:
+					if c.closed {
+						t.Error("still open")
+					}
+					client.Write(m[:5])
+					time.Sleep(stallTime / 2)
+					client.Write(m[5:])
+				}
+				client.Close()
+				synctest.Wait()
+				want := c.events
+				if !c.closed {
+					want++
+				}
+				if len(k.events) != want || strings.Contains(log.String(), "the client sent nothing for 30s in the middle of a message: connection closed") != c.closed {
+					t.Errorf("%q, log %s", k.events, log)
+				}
+			})
+		})
+	}
+}
+
+func TestSlowClientIsNotStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, k := new(lines), new(sink)
+		s := newServer(noListener{&net.TCPAddr{}}, nil, testLog(log))
+		s.rules, s.handle = defaults(config.FluentBit).rules(config.FluentBit), (*conn).forward
+		client, server := net.Pipe()
+		go serveOne(s, server, k)
+		for _, b := range pack(arr{"app", 1, obj{"log": "x"}}) {
+			client.Write([]byte{b})
+			time.Sleep(stallTime - time.Second)
+		}
+		client.Close()
+		synctest.Wait()
+		if len(k.events) != 1 {
+			t.Errorf("%q, log %s", k.events, log)
+		}
+	})
+}
+
+func TestFullQueueIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, k := new(lines), &sink{entered: make(chan struct{}), release: make(chan struct{})}
+		s := newServer(noListener{&net.TCPAddr{}}, nil, testLog(log))
+		s.rules, s.handle = defaults(config.FluentBit).rules(config.FluentBit), (*conn).forward
+		client, server := net.Pipe()
+		go serveOne(s, server, k)
+		m := pack(arr{"app", 1, obj{"log": "x"}})
+		for i := range 3 {
+			go client.Write(join(m[5*min(i, 1):], m[:5]))
+			<-k.entered
+			time.Sleep(time.Hour) // the queue is full
+			k.release <- struct{}{}
+		}
+		go client.Write(m[5:])
+		<-k.entered
+		k.release <- struct{}{}
+		client.Close()
+		synctest.Wait()
+		if len(k.events) != 4 || log.String() != "" {
+			t.Errorf("%q, log %s", k.events, log)
+		}
+	})
+}
+
+func TestServeTakesWhatWasSentBeforeItEnds(t *testing.T) {
+	r := start(t, config.FluentBit, &Options{UnixPath: socketPath(t)})
+	var conns []net.Conn
+	for range 20 {
+		conns = append(conns, r.dial(t))
+	}
+	eventually(t, "all are served", func() bool { return r.Connections() == 20 })
+	for _, c := range conns {
+		for range 100 {
+			c.Write(pack(arr{"app", 1, obj{"log": "x"}}))
+		}
+	}
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.sink.got()); n != 2000 {
+		t.Errorf("%d events of 2000", n)
+	}
+	if r.sink.closed != r.sink.opened {
+		t.Errorf("%d receivers of %d are closed", r.sink.closed, r.sink.opened)
+	}
+	if _, err := os.Stat(r.Addr().String()); !os.IsNotExist(err) {
+		t.Error("the socket file is still there")
+	}
+}
+
+func TestWaitIdleWaitsForTheLastClient(t *testing.T) {
+	r := start(t, config.FluentBit, defaults(config.FluentBit))
+	if err := r.WaitIdle(t.Context()); err != nil {
+		t.Fatal("nobody is connected, and yet: ", err)
+	}
+	a, b := r.dial(t), r.dial(t)
+	eventually(t, "both are served", func() bool { return r.Connections() == 2 })
+	idle := make(chan error, 1)
+	go func() { idle <- r.WaitIdle(context.Background()) }()
+	a.Close()
+	eventually(t, "one is left", func() bool { return r.Connections() == 1 })
+	select {
+	case <-idle:
+		t.Error("one is still connected")
+	default:
+	}
+	b.Close()
+	if err := <-idle; err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.dial(t)
+	eventually(t, "one is served", func() bool { return r.Connections() == 1 })
+	if err := r.WaitIdle(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestCloseEndsEverythingAtOnce(t *testing.T) {
+	log := new(lines)
+	s, err := Listen(t.Context(), defaults(config.FluentBit), config.FluentBit, testLog(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, s, log, &sink{entered: make(chan struct{}), release: make(chan struct{})})
+	c := r.dial(t)
+	c.Write(pack(arr{"app", 1, obj{}, obj{"chunk": "id"}}))
+	<-r.sink.entered // and Flush waits
+	r.Close()
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	if answer, _ := io.ReadAll(c); len(answer) > 0 {
+		t.Errorf("answer %q", answer)
+	}
+	if !strings.Contains(log.String(), "1 events were not made safe before the end") {
+		t.Error(log)
+	}
+	unserved, err := Listen(t.Context(), defaults(config.FluentBit), config.FluentBit, testLog(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unserved.Close()
+}
+
+func TestStaleSocketIsReplaced(t *testing.T) {
+	path := socketPath(t)
+	old, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.(*net.UnixListener).SetUnlinkOnClose(false)
+	old.Close()
+	o := defaults(config.FluentBit)
+	o.UnixPath, o.UnixPerm, o.Listen, o.Port = path, "0666", "unix_path comes first", -1
+	r := start(t, config.FluentBit, o)
+	r.send(t, pack(arr{"app", 1, obj{}}))
+	eventually(t, "the event", func() bool { return len(r.sink.got()) == 1 })
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o666 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+func TestFileThatIsNoSocketIsLeftAlone(t *testing.T) {
+	path := socketPath(t)
+	os.WriteFile(path, []byte("precious"), 0o600)
+	_, err := ListenUnix(t.Context(), &UnixOptions{Path: path}, testLog(new(lines)))
+	if err == nil || !strings.Contains(err.Error(), path+" exists and is not a socket: another path would be right") {
+		t.Error(err)
+	}
+	if b, _ := os.ReadFile(path); string(b) != "precious" {
+		t.Errorf("%q", b)
+	}
+}
+
+func TestFluentdsUnixSourceMakesItsFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a", "b", "f.sock")
+	log := new(lines)
+	s, err := ListenUnix(t.Context(), &UnixOptions{Path: path, Tag: "t"}, testLog(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, s, log, new(sink))
+	r.send(t, pack(arr{"app", 1, obj{}}))
+	eventually(t, "the event", func() bool { return len(r.sink.got()) == 1 })
+	wantEvents(t, r.sink.got(), "t 1.000000000 {}")
+}
+
+func TestAddressInUseIsAnError(t *testing.T) {
+	r := start(t, config.FluentBit, defaults(config.FluentBit))
+	o := defaults(config.FluentBit)
+	o.Port = r.Addr().(*net.TCPAddr).Port
+	if _, err := Listen(t.Context(), o, config.FluentBit, testLog(new(lines))); err == nil || !strings.Contains(err.Error(), "forward: listen tcp 127.0.0.1:") {
+		t.Error(err)
+	}
+}
