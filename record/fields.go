@@ -60,10 +60,28 @@ func (f *Fields) Value() []byte { return f.value }
 // Find returns the MessagePack of the member called key (a str or bin) of the map at the start of body. Where several
 // are, it is the last, which is also the one that AppendJSON writes.
 func Find(body []byte, key string) (value []byte, ok bool) {
-	for f := FieldsOf(body); f.Next(); {
-		if string(f.text) == key && f.text != nil {
-			value, ok = f.value, true
+	n, b, _ := MapHeader(body)
+	for ; n > 0; n-- {
+		head, end := shortStr(b)
+		found := string(b[head:end]) == key && end > 0
+		if end == 0 {
+			size, err := Check(b)
+			if err != nil {
+				break
+			}
+			text, is := Text(b)
+			found, end = is && string(text) == key, size
 		}
+		b = b[end:]
+		if _, end = shortStr(b); end == 0 {
+			if end, _ = Check(b); end == 0 {
+				break
+			}
+		}
+		if found {
+			value, ok = b[:end:end], true
+		}
+		b = b[end:]
 	}
 	return value, ok
 }

@@ -40,7 +40,7 @@ type member struct {
 }
 
 // fewMembers is how many members a map may have to be looked through one by one for the same key.
-const fewMembers = 16
+const fewMembers = 32
 
 // appendMembers appends n members, from b on, of a map whose values are nested depth deep.
 func appendMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (out, rest []byte) {
