@@ -1,0 +1,379 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fluent/fluent-logger-golang/fluent"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink/bulk/bulktest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"))
+}
+
+// patience is how long a test waits for something that must happen.
+const patience = 20 * time.Second
+
+// eventually waits until what holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
+
+// A testRouter is a router that runs in this process.
+type testRouter struct {
+	*Router
+	t      *testing.T
+	socket string
+	log    *logBuffer
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// compilePlan compiles a configuration, in which SOCKET and DIR stand for places of the test's own.
+func compilePlan(t *testing.T, dir, text string) *config.Plan {
+	t.Helper()
+	text = strings.NewReplacer("SOCKET", filepath.Join(dir, "in.sock"), "DIR", dir).Replace(text)
+	file := filepath.Join(dir, "test.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan, diags := config.Compile(file, Catalogue(), func(string) (string, bool) { return "", false })
+	if len(diags) > 0 {
+		t.Fatalf("compile: %v", diags)
+	}
+	return plan
+}
+
+// start runs a configuration until the test ends or stops it.
+func start(t *testing.T, dir, text string) *testRouter {
+	t.Helper()
+	plan := compilePlan(t, dir, text)
+	log := &logBuffer{}
+	r, diags := New(plan, Env{Log: zerolog.New(log), Version: "test", Hostname: "host"})
+	if len(diags) > 0 {
+		t.Fatalf("new: %v", diags)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	tr := &testRouter{Router: r, t: t, socket: filepath.Join(dir, "in.sock"), log: log, stop: cancel, ended: make(chan error, 1)}
+	go func() { tr.ended <- r.Run(ctx, context.Background()) }()
+	t.Cleanup(func() { tr.wait() })
+	eventually(t, "the router to run", func() bool { return strings.Contains(log.String(), "firelane is running") })
+	return tr
+}
+
+// wait stops the router and waits for its end.
+func (tr *testRouter) wait() {
+	tr.t.Helper()
+	tr.stop()
+	select {
+	case err, ok := <-tr.ended:
+		if ok && err != nil {
+			tr.t.Errorf("run: %v", err)
+		}
+		if ok {
+			close(tr.ended)
+		}
+	case <-time.After(patience):
+		tr.t.Fatalf("the router did not stop:\n%s", tr.log)
+	}
+}
+
+// send logs lines as an application does; it returns when all are acknowledged.
+func (tr *testRouter) send(tag string, lines ...string) {
+	tr.t.Helper()
+	client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, SubSecondPrecision: true, RequestAck: true})
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	defer client.Close()
+	for _, line := range lines {
+		if err := client.Post(tag, map[string]string{"container_id": "c1", "source": "stdout", "log": line}); err != nil {
+			tr.t.Fatal(err)
+		}
+	}
+}
+
+func lines(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("line %d", i)
+	}
+	return all
+}
+
+// cluster is a bulk endpoint, and its address as two options.
+func cluster(t *testing.T, o bulktest.Options) (*bulktest.Server, string) {
+	t.Helper()
+	s := bulktest.New(o)
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	host, port, _ := strings.Cut(strings.TrimPrefix(h.URL, "http://"), ":")
+	return s, "    Host " + host + "\n    Port " + port + "\n"
+}
+
+const forwardInput = `
+[SERVICE]
+    storage.path DIR/queue
+    Grace 20
+[INPUT]
+    Name forward
+    unix_path SOCKET
+`
+
+// balanced checks an account: whatever has happened, it adds up to what was sent.
+func (tr *testRouter) balanced(sent int64) Account {
+	tr.t.Helper()
+	_, outs := tr.Accounts()
+	a := outs[0]
+	sum := a.Delivered + a.Filtered + a.Dead + a.Buffered
+	for _, n := range a.Dropped {
+		sum += n
+	}
+	if sum != sent || a.Received != sent {
+		tr.t.Errorf("%d sent, but the account is %+v", sent, a)
+	}
+	return a
+}
+
+func TestEveryRecordIsInTheAccountsWhateverBecomesOfIt(t *testing.T) {
+	_, addr := cluster(t, bulktest.Options{Item: func(_, _, _ string, doc []byte) bulktest.ItemFault {
+		if bytes.Contains(doc, []byte("line 1")) { // 1 and 10 to 19
+			return bulktest.ItemFault{Status: 400, Type: "mapper_parsing_exception", Reason: "no"}
+		}
+		return bulktest.ItemFault{}
+	}})
+	tr := start(t, t.TempDir(), forwardInput+`
+[FILTER]
+    Name grep
+    Match *
+    Exclude log ^line 2
+[OUTPUT]
+    Name es
+    Match *
+`+addr)
+	tr.send("app", lines(30)...)
+	eventually(t, "everything to end", func() bool { return tr.balanced(30).Buffered == 0 })
+	a := tr.balanced(30)
+	if a.Filtered != 11 || a.Dead != 11 || a.Delivered != 8 {
+		t.Errorf("the account is %+v, want 11 filtered, 11 dead-lettered and 8 delivered", a)
+	}
+}
+
+func TestEveryMatchingOutputGetsTheRecordInFluentBit(t *testing.T) {
+	one, addr1 := cluster(t, bulktest.Options{})
+	two, addr2 := cluster(t, bulktest.Options{})
+	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match app*\n"+addr1+"[OUTPUT]\n    Name opensearch\n    Match *\n"+addr2)
+	tr.send("app", "both")
+	tr.send("other", "second")
+	eventually(t, "three documents", func() bool { return len(one.Documents("*")) == 1 && len(two.Documents("*")) == 2 })
+}
+
+func TestFirstMatchTakesTheRecordInFluentd(t *testing.T) {
+	dir := t.TempDir()
+	tr := start(t, dir, `
+<system>
+  root_dir DIR/queue
+</system>
+<source>
+  @type unix
+  path SOCKET
+</source>
+<filter **>
+  @type record_transformer
+  <record>
+    ecs_cluster demo
+  </record>
+</filter>
+<match app**>
+  @type copy
+  <store>
+    @type file
+    path DIR/first
+    append true
+    <format>
+      @type json
+    </format>
+  </store>
+  <store>
+    @type null
+  </store>
+</match>
+<match **>
+  @type null
+</match>
+`)
+	tr.send("app", "one", "two")
+	tr.send("other", "three")
+	eventually(t, "all outputs", func() bool {
+		_, outs := tr.Accounts()
+		return outs[0].Delivered == 2 && outs[1].Delivered == 2 && outs[2].Delivered == 1
+	})
+	files, _ := filepath.Glob(filepath.Join(dir, "first*"))
+	if len(files) != 1 {
+		t.Fatalf("files: %v", files)
+	}
+	text, _ := os.ReadFile(files[0])
+	if got := string(text); strings.Count(got, `"ecs_cluster":"demo"`) != 2 || strings.Contains(got, "three") {
+		t.Errorf("the file holds %s", got)
+	}
+}
+
+func TestWhatWasAcknowledgedSurvivesAStopAndArrivesOnceAtTheNextStart(t *testing.T) {
+	dir := t.TempDir()
+	var down bool
+	var mu sync.Mutex
+	setDown := func(v bool) { mu.Lock(); down = v; mu.Unlock() }
+	setDown(true)
+	server, addr := cluster(t, bulktest.Options{Request: func(int, *http.Request) bulktest.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if down {
+			return bulktest.Fault{Lose: true} // taken, but nobody learns of it
+		}
+		return bulktest.Fault{}
+	}})
+	conf := strings.Replace(forwardInput, "Grace 20", "Grace 1", 1) + "[OUTPUT]\n    Name es\n    Match *\n" + addr
+	first := start(t, dir, conf)
+	first.send("app", lines(100)...)
+	first.wait()
+	if a := first.balanced(100); a.Buffered != 100 {
+		t.Fatalf("after a stop with no reply ever received the account is %+v", a)
+	}
+	setDown(false)
+	second := start(t, dir, conf)
+	eventually(t, "the rest to be delivered", func() bool { return second.balanced(100).Delivered == 100 })
+	if n := len(server.Documents("*")); n != 100 {
+		t.Errorf("%d documents of 100 lines", n)
+	}
+}
+
+func TestIdleRouterStopsAtOnce(t *testing.T) {
+	_, addr := cluster(t, bulktest.Options{})
+	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
+	tr.send("app", "x")
+	eventually(t, "delivery", func() bool { return tr.balanced(1).Delivered == 1 })
+	begin := time.Now()
+	tr.wait()
+	if took := time.Since(begin); took > 5*time.Second { // far below the grace; a machine may be busy
+		t.Errorf("stopping took %v", took)
+	}
+	if !strings.Contains(tr.log.String(), `"received":1,"delivered":1,"filtered":0`) {
+		t.Errorf("the last line does not state the accounts:\n%s", tr.log)
+	}
+}
+
+func TestRecordsWithoutAnOutputAreCounted(t *testing.T) {
+	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name null\n    Match app*\n")
+	tr.send("nobody", "a", "b")
+	ins, _ := tr.Accounts()
+	if ins[0].Received != 2 || ins[0].Unrouted != 2 {
+		t.Errorf("input account %+v, want 2 received and 2 unrouted", ins[0])
+	}
+	if !strings.Contains(tr.log.String(), "no output matches this tag") {
+		t.Errorf("nothing says so:\n%s", tr.log)
+	}
+}
+
+func TestWithoutAWritableFolderTheQueueIsInMemoryAndItIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	server, addr := cluster(t, bulktest.Options{})
+	conf := strings.Replace(forwardInput, "DIR/queue", "DIR/test.conf/queue", 1) // below a file
+	tr := start(t, dir, conf+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
+	tr.send("app", "x")
+	eventually(t, "delivery", func() bool { return len(server.Documents("*")) == 1 })
+	for _, want := range []string{"no queue on disk", `"queue_on_disk":false`} {
+		if !strings.Contains(tr.log.String(), want) {
+			t.Errorf("the log doesn't say %q:\n%s", want, tr.log)
+		}
+	}
+}
+
+func TestDeadOutputLeavesTheOtherAlone(t *testing.T) {
+	alive, addr := cluster(t, bulktest.Options{})
+	tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 20", "Grace 1", 1)+
+		"[OUTPUT]\n    Name es\n    Match *\n    Host 127.0.0.1\n    Port 1\n[OUTPUT]\n    Name es\n    Match *\n"+addr)
+	tr.send("app", lines(200)...)
+	eventually(t, "the living output", func() bool { return len(alive.Documents("*")) == 200 })
+	_, outs := tr.Accounts()
+	if outs[0].Buffered != 200 || outs[1].Buffered != 0 {
+		t.Errorf("accounts %+v", outs)
+	}
+}
+
+func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
+	for _, join := range []string{"on", "off"} {
+		t.Run("join_partial "+join, func(t *testing.T) {
+			server, addr := cluster(t, bulktest.Options{})
+			tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 20", "Grace 20\n    join_partial "+join, 1)+
+				"[OUTPUT]\n    Name es\n    Match *\n"+addr)
+			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			for n, text := range []string{"first ", "second ", "third"} {
+				err := client.Post("app", map[string]string{
+					"container_id": "c1", "source": "stdout", "log": text, "partial_message": "true", "partial_id": "p",
+					"partial_ordinal": fmt.Sprint(n + 1), "partial_last": fmt.Sprint(n == 2),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := map[string]int{"on": 1, "off": 3}[join]
+			eventually(t, "documents", func() bool { return len(server.Documents("*")) == want })
+			if doc := server.Documents("*")[0]; join == "on" && !bytes.Contains(doc.Source, []byte(`"log":"first second third"`)) {
+				t.Errorf("joined to %s", doc.Source)
+			}
+		})
+	}
+}
+
+func TestSocketThatCannotBeBoundIsOneClearError(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "in.sock"), []byte("not a socket"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan := compilePlan(t, dir, forwardInput+"[OUTPUT]\n    Name null\n    Match *\n")
+	r, _ := New(plan, Env{Log: zerolog.Nop()})
+	err := r.Run(context.Background(), context.Background())
+	if err == nil || !strings.Contains(err.Error(), "test.conf:5: forward: ") {
+		t.Errorf("error %v, want the place of the input and what is in the way", err)
+	}
+}
