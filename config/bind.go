@@ -73,7 +73,7 @@ func (g *binding) param(p param) {
 	}
 	field := g.into.FieldByIndex(o.index)
 	if before, ok := g.given[o]; ok && field.Kind() != reflect.Slice {
-		g.warning(p.pos, fmt.Sprintf("%s: %s is given a second time, after line %d: this one holds", g.what, p.key, before.pos.Line))
+		g.again(before, p, o)
 	}
 	g.given[o] = p
 	if o.ignored != "" {
@@ -81,6 +81,17 @@ func (g *binding) param(p param) {
 	}
 	if err := o.set(field, p.value, g.dialect); err != nil {
 		g.fail(p.pos, fmt.Sprintf("%s: %s", p.key, hide(err, o, p)))
+	}
+}
+
+// again warns of an option that is given twice. Options without effect gather several names, which isn't worth a word.
+func (g *binding) again(before, p param, o *option) {
+	if g.key(before.key) == g.key(p.key) {
+		g.warning(p.pos, fmt.Sprintf("%s: %s is given a second time, after line %d: this one holds", g.what, p.key, before.pos.Line))
+		return
+	}
+	if !strings.HasPrefix(o.help, "accepted") && !strings.HasPrefix(o.help, "no effect") {
+		g.warning(p.pos, fmt.Sprintf("%s: %s is another name of %s, which is given in line %d: this one holds", g.what, p.key, before.key, before.pos.Line))
 	}
 }
 

@@ -162,10 +162,7 @@ func (k *compilation) there(kind Kind, name string) string {
 	if kind == KindOutput && k.plan.Dialect == Fluentd {
 		list = append(list, "copy", "relabel")
 	}
-	if len(list) == 0 {
-		return "there are none"
-	}
-	return "there are " + byNearness(name, list)
+	return thereAre(name, list)
 }
 
 // instance makes an instance of the plugin that a section names, and binds its options. known are options that the

@@ -296,7 +296,7 @@ func (k *compilation) checkParser(user string, at Pos, name string) {
 	for _, p := range k.plan.Parsers {
 		list = append(list, p.ID)
 	}
-	k.error(at, fmt.Sprintf("%s: unknown parser %s: there are %s", user, name, byNearness(name, list)))
+	k.error(at, fmt.Sprintf("%s: unknown parser %s: %s", user, name, thereAre(name, list)))
 }
 
 // warnParsers names the parsers that were left out.

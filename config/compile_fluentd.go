@@ -164,11 +164,7 @@ func (k *compilation) labelExists(user string, label param) bool {
 			list = append(list, l)
 		}
 	}
-	there := "there are no <label> sections"
-	if len(list) > 0 {
-		there = "there are " + byNearness(name, list)
-	}
-	k.error(label.pos, fmt.Sprintf("%s: unknown label %s: %s", user, label.value, there))
+	k.error(label.pos, fmt.Sprintf("%s: unknown label %s: %s", user, label.value, thereAre(name, list)))
 	return false
 }
 

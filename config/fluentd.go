@@ -132,7 +132,7 @@ func (r *fluentdReader) param(f *file, s *scanner, into *section) {
 	}
 	v, err := r.value(s)
 	if err == nil && !s.skipLineEnd() {
-		err = fmt.Errorf("the end of the line is expected after the value")
+		err = fmt.Errorf("the end of the line is expected after the value: a quote is missing, or one too many")
 	}
 	if err != nil {
 		r.fail(f, s, p.pos.Line, fmt.Sprintf("%s: %s", key, err))

@@ -43,6 +43,17 @@ func byNearness(name string, names []string) string {
 	return enumerate(sorted, "and")
 }
 
+// thereAre is the part of a message that says what exists, those names first that are most like name.
+func thereAre(name string, names []string) string {
+	switch len(names) {
+	case 0:
+		return "there is none"
+	case 1:
+		return "there is only " + names[0]
+	}
+	return "there are " + byNearness(name, names)
+}
+
 // enumerate writes "a, b and c".
 func enumerate(names []string, last string) string {
 	if len(names) < 2 {

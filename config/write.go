@@ -24,7 +24,10 @@ func (p *Plan) Write(w io.Writer) error {
 		o.line(0, "file "+f)
 	}
 	o.head("service", Pos{})
-	o.options(1, reflect.ValueOf(&p.Service).Elem(), nil)
+	before := o.out.Len()
+	if o.options(1, reflect.ValueOf(&p.Service).Elem(), nil); o.out.Len() == before {
+		o.line(1, "defaults")
+	}
 	for i := range p.Inputs {
 		in := &p.Inputs[i]
 		o.instance("input", &in.Instance, in.Label)
@@ -82,9 +85,6 @@ func (o *planWriter) options(depth int, v reflect.Value, hidden []string) {
 	s := schemaOf(v.Type(), o.plan.Dialect)
 	for i := range s.options {
 		opt := &s.options[i]
-		if opt.names[0] == "name" && o.plan.Dialect == FluentBit && v.Type().NumField() > 0 && depth == 1 && !opt.section {
-			continue // a parser's name stands in its title
-		}
 		field := v.FieldByIndex(opt.index)
 		if opt.section {
 			o.section(depth, opt, field, hidden)
