@@ -33,9 +33,9 @@ func TestEveryLineArrivesOnceWithItsOwnTimeAndFields(t *testing.T) {
 			t.Run(kind.Name+"/"+dialect, func(t *testing.T) {
 				search := useSearch(t, kind)
 				task := taskDefinition{Type: dialect, LogOptions: logOptions(dialect, search)}.start(t)
-				documentsArrive(t, time.Minute, lines.Count, func() (int, error) { return search.Count("web-*") })
+				task.delivers(t, search, lines.Count, time.Minute)
 				task.end(t)
-				documentsArrive(t, 0, lines.Count, func() (int, error) { return search.Count("web-*") })
+				task.delivers(t, search, lines.Count, 0)
 
 				documents, err := search.Documents("web-*")
 				if err != nil {

@@ -24,9 +24,9 @@ func TestHealthcheckTellsARunningRouterFromNone(t *testing.T) {
 			if dialect == "fluentbit" { // the line of ECS's own example; its record goes nowhere
 				docker(t, "exec", task.router, "/bin/sh", "-c", `echo '{"health": "check"}' | nc 127.0.0.1 8877 || exit 1`)
 			}
-			documentsArrive(t, 30*time.Second, 1, func() (int, error) { return search.Count("web-*") })
+			task.delivers(t, search, 1, 30*time.Second)
 			task.end(t)
-			documentsArrive(t, 0, 1, func() (int, error) { return search.Count("web-*") })
+			task.delivers(t, search, 1, 0)
 
 			conf := filepath.Join(task.dir, "conf") + ":" + definition.configPath()
 			if out, err := world.docker.Run("run", "--rm", "--network", "none", "-v", conf, routerImage, "healthcheck"); err == nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	generator "github.com/awslabs/go-config-generator-for-fluentd-and-fluentbit"
+
+	"github.com/firelane/firelane/e2e/servers"
 )
 
 // What ECS says about the task.
@@ -150,13 +152,16 @@ func eventually(t *testing.T, limit time.Duration, done func() (bool, string)) {
 	}
 }
 
-// documentsArrive waits until count says want, and fails at once where it is more.
-func documentsArrive(t *testing.T, limit time.Duration, want int, count func() (int, error)) {
+// delivers waits until there are want documents, and fails at once where there are more or the router has ended.
+func (k *task) delivers(t *testing.T, search *servers.Search, want int, limit time.Duration) {
 	t.Helper()
 	eventually(t, limit, func() (bool, string) {
-		n, err := count()
+		n, err := search.Count("web-*")
 		if n > want {
 			t.Fatalf("%d documents, want %d", n, want)
+		}
+		if n < want && docker(t, "inspect", "-f", "{{.State.Running}}", k.router) != "true" {
+			t.Fatalf("the router has ended, with %d documents of %d delivered", n, want)
 		}
 		return n == want, fmt.Sprintf("%d documents of %d, %v", n, want, err)
 	})

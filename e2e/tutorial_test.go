@@ -101,7 +101,7 @@ func TestTutorialsTaskDefinitionDeliversToASignedDomain(t *testing.T) {
 	search := useSearch(t, servers.OpenSearch2())
 	d := startDomain(t, search)
 	task := d.task(t).start(t)
-	documentsArrive(t, time.Minute, lines.Count, func() (int, error) { return search.Count("web-*") })
+	task.delivers(t, search, lines.Count, time.Minute)
 	task.end(t)
 	documents, err := search.Documents("web-*")
 	if err != nil {
