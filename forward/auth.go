@@ -74,9 +74,9 @@ func (o *Options) auth(d config.Dialect) *auth {
 // authenticate does the server's part of the handshake.
 func (c *conn) authenticate() error {
 	c.inside = true
-	h := helo{nonce: salt(), keepalive: c.s.auth.keepalive}
+	h := helo{nonce: c.s.salt(), keepalive: c.s.auth.keepalive}
 	if len(c.s.auth.users) > 0 {
-		h.auth = salt()
+		h.auth = c.s.salt()
 	}
 	if err := c.write(h.append(nil)); err != nil {
 		return err

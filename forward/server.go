@@ -24,6 +24,7 @@ type Server struct {
 	rules  rules
 	auth   *auth // nil: no handshake
 	handle func(*conn) error
+	salt   func() []byte // random bytes
 
 	lender *lender
 	zips   sync.Pool // of *unzipper
@@ -43,7 +44,7 @@ type Server struct {
 
 func newServer(ln net.Listener, cfg *tls.Config, log zerolog.Logger) *Server {
 	s := &Server{
-		log: log, quiet: newQuiet(log), ln: ln, tls: cfg, lender: newLender(maxLent),
+		log: log, quiet: newQuiet(log), ln: ln, tls: cfg, salt: salt, lender: newLender(maxLent),
 		conns: make(map[*conn]struct{}), idle: make(chan struct{}),
 	}
 	close(s.idle)

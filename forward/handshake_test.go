@@ -1,0 +1,229 @@
+package forward
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/firelane/firelane/config"
+)
+
+func secureBit() *Options {
+	o := defaults(config.FluentBit)
+	o.SharedKey = "secret"
+	return o
+}
+
+func secureD() *Options {
+	o := defaults(config.Fluentd)
+	o.Security = &Security{SelfHostname: "server", SharedKey: "secret", AllowAnonymous: true}
+	return o
+}
+
+func TestHandshakeLetsInWhoKnowsTheKey(t *testing.T) {
+	users := []config.Pair{{Key: "ann", Value: "pass word"}, {Key: "bob", Value: "x"}}
+	for name, c := range map[string]struct {
+		d       config.Dialect
+		set     func(bit, d *Options)
+		client  Client
+		refused string // "" let in
+	}{
+		"fluentbit":            {config.FluentBit, nil, Client{SharedKey: "secret"}, ""},
+		"fluentd":              {config.Fluentd, nil, Client{SharedKey: "secret", NotSelf: true}, ""},
+		"wrong key":            {config.FluentBit, nil, Client{SharedKey: "wrong"}, "shared_key mismatch"},
+		"wrong key, fluentd":   {config.Fluentd, nil, Client{SharedKey: "wrong"}, "shared_key mismatch"},
+		"empty key":            {config.FluentBit, func(b, _ *Options) { b.SharedKey, b.EmptySharedKey = "", true }, Client{}, ""},
+		"user":                 {config.FluentBit, func(b, _ *Options) { b.Users = users }, Client{SharedKey: "secret", Username: "ann", Password: "pass word"}, ""},
+		"no user":              {config.FluentBit, func(b, _ *Options) { b.Users = users }, Client{SharedKey: "secret"}, "username/password mismatch"},
+		"wrong password":       {config.FluentBit, func(b, _ *Options) { b.Users = users }, Client{SharedKey: "secret", Username: "ann", Password: "x"}, "username/password mismatch"},
+		"user, fluentd":        {config.Fluentd, withUser, Client{SharedKey: "secret", Username: "ann", Password: "pw"}, ""},
+		"wrong user, fluentd":  {config.Fluentd, withUser, Client{SharedKey: "secret", Username: "eve", Password: "pw"}, "username/password mismatch"},
+		"no user_auth":         {config.Fluentd, func(b, d *Options) { withUser(b, d); d.Security.UserAuth = false }, Client{SharedKey: "secret"}, ""},
+		"client's own key":     {config.Fluentd, withClient("127.0.0.0/8"), Client{SharedKey: "own"}, ""},
+		"client's key is both": {config.Fluentd, withClient("127.0.0.0/8"), Client{SharedKey: "secret"}, "shared_key mismatch"},
+		"anonymous":            {config.Fluentd, withClient("10.0.0.0/8"), Client{SharedKey: "secret"}, "anonymous source denied"},
+		"by address":           {config.Fluentd, withClient("127.0.0.1"), Client{SharedKey: "own"}, ""},
+		"a loop":               {config.Fluentd, func(_, d *Options) { d.Security.SelfHostname = "client" }, Client{SharedKey: "secret", NotSelf: true}, "another self_hostname would be right"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bit, d := secureBit(), secureD()
+			if c.set != nil {
+				c.set(bit, d)
+			}
+			o := bit
+			if c.d == config.Fluentd {
+				o = d
+			}
+			if err := o.Check(c.d); err != nil {
+				t.Fatal(err)
+			}
+			r := start(t, c.d, o)
+			conn := r.dial(t)
+			c.client.Hostname = "client"
+			_, err := c.client.Handshake(conn)
+			conn.Write(pack(arr{"app", 1, obj{}}))
+			conn.(*net.TCPConn).CloseWrite()
+			conn.Read(make([]byte, 1)) // the end
+			if c.refused == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "the event", func() bool { return len(r.sink.got()) == 1 })
+				return
+			}
+			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.refused) {
+				t.Error(err)
+			}
+			if c.client.NotSelf { // it is the client that refuses
+				return
+			}
+			if got := r.log.String(); len(r.sink.got()) > 0 || !strings.Contains(got, `handshake of \"client\": `+c.refused) {
+				t.Errorf("%q, log %s", r.sink.got(), got)
+			}
+		})
+	}
+}
+
+func withUser(_, d *Options) {
+	d.Security.UserAuth = true
+	d.Security.Users = []SecureUser{{"ann", "pw"}}
+}
+
+func withClient(network string) func(_, d *Options) {
+	return func(_, d *Options) {
+		d.Security.AllowAnonymous = false
+		d.Security.Clients = []SecureClient{{Network: network, SharedKey: "own"}}
+	}
+}
+
+func TestMessagesInsteadOfAHandshakeAreRefused(t *testing.T) {
+	f := feed(config.FluentBit, secureBit(), pack(arr{"app", 1, obj{}}))
+	if len(f.events) > 0 || !strings.Contains(f.log, "a PING was expected, for a shared key is set here") {
+		t.Errorf("%q, log %s", f.events, f.log)
+	}
+	f = feed(config.FluentBit, secureBit(), bytes.Repeat([]byte("\xdb\x7f\xff\xff\xff"), 2000))
+	if !strings.Contains(f.log, "a PING of more than 4096 bytes") {
+		t.Error(f.log)
+	}
+	if f = feed(config.FluentBit, secureBit()); f.log != "" { // a heartbeat
+		t.Error(f.log)
+	}
+}
+
+func TestSilenceInTheHandshakeIsAStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(lines)
+		s := newServer(noListener{&net.TCPAddr{}}, nil, testLog(log))
+		o := secureBit()
+		s.rules, s.auth, s.handle = o.rules(config.FluentBit), o.auth(config.FluentBit), (*conn).forward
+		client, server := net.Pipe()
+		go serveOne(s, server, new(sink))
+		client.Read(make([]byte, 1000)) // HELO
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if !strings.Contains(log.String(), "sent nothing for 30s") {
+			t.Error(log)
+		}
+		client.Close()
+	})
+}
+
+// TestRecordedStreams plays what other clients write, byte for byte, against the server. A file of testdata/streams
+// is the options that are set, then lines "client: …" and "server: …" of hex and quoted text, and at last the events.
+// The server's random bytes are replaced by those that the file's digests were made with.
+func TestRecordedStreams(t *testing.T) {
+	files, err := filepath.Glob("testdata/streams/*.txt")
+	if err != nil || len(files) < 8 {
+		t.Fatalf("%d streams, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { play(t, file) })
+	}
+}
+
+func play(t *testing.T, file string) {
+	d := config.FluentBit
+	if strings.HasPrefix(filepath.Base(file), "fluentd") {
+		d = config.Fluentd
+	}
+	o := defaults(d)
+	var client, server, events, answered []byte
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sc := bufio.NewScanner(bytes.NewReader(text)); sc.Scan(); {
+		what, rest, _ := strings.Cut(sc.Text(), ":")
+		switch what {
+		case "client":
+			client = append(client, octets(t, rest)...)
+		case "server":
+			server = append(server, octets(t, rest)...)
+		case "event":
+			events = append(append(events, strings.TrimSpace(rest)...), '\n')
+		case "shared_key":
+			if d == config.Fluentd {
+				o.Security = &Security{SelfHostname: "server", SharedKey: config.Secret(strings.TrimSpace(rest)), AllowAnonymous: true}
+				continue
+			}
+			o.SharedKey, o.SelfHostname = config.Secret(strings.TrimSpace(rest)), "server"
+		case "user":
+			name, password, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			o.Users = []config.Pair{{Key: name, Value: password}}
+			if d == config.Fluentd {
+				o.Security.UserAuth, o.Security.Users = true, []SecureUser{{name, config.Secret(password)}}
+			}
+		}
+	}
+	log, k := new(lines), new(sink)
+	s := newServer(noListener{&net.TCPAddr{}}, nil, testLog(log))
+	s.rules, s.auth, s.handle = o.rules(d), o.auth(d), (*conn).forward
+	salts := []string{"nonce 0123456789", "auth salt 012345"}
+	s.salt = func() []byte {
+		next := salts[0]
+		salts = salts[1:]
+		return []byte(next)
+	}
+	f := &fakeConn{pieces: [][]byte{client}}
+	serveOne(s, f, k)
+	answered = f.out.Bytes()
+	if !bytes.Equal(answered, server) {
+		t.Errorf("the server answered\n%x\nand not\n%x", answered, server)
+	}
+	if got := strings.Join(k.events, "\n") + "\n"; got != string(events) {
+		t.Errorf("events:\n%swant:\n%slog: %s", got, events, log)
+	}
+}
+
+// octets reads hex and quoted text.
+func octets(t *testing.T, s string) []byte {
+	t.Helper()
+	var out []byte
+	for s = strings.TrimSpace(s); s != ""; s = strings.TrimSpace(s) {
+		if s[0] == '"' {
+			q, err := strconv.QuotedPrefix(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, _ := strconv.Unquote(q)
+			out, s = append(out, text...), s[len(q):]
+			continue
+		}
+		word, rest, _ := strings.Cut(s, " ")
+		b, err := hex.DecodeString(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, s = append(out, b...), rest
+	}
+	return out
+}
