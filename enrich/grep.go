@@ -3,6 +3,7 @@ package enrich
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -38,6 +39,27 @@ type GrepGroup struct {
 	Excludes []GrepRule `fluentd:"<exclude>" help:"pattern that drops a record"`
 }
 
+// Check is asked by package config.
+func (r *GrepRule) Check(d config.Dialect) error {
+	b := grepBuilder{dialect: d}
+	b.rule("pattern", r.Key, r.Pattern)
+	return b.err
+}
+
+// Check is asked by package config.
+func (o *GrepOptions) Check(d config.Dialect) error {
+	_, err := NewGrep(o, d, Env{Log: zerolog.Nop()})
+	return err
+}
+
+// Warnings is asked by package config.
+func (o *GrepOptions) Warnings() []string {
+	if len(o.Regex) > 1 && strings.EqualFold(o.LogicalOp, "legacy") {
+		return []string{"regex: of several, the first alone counts, as in Fluent Bit: set logical_op to AND or OR"}
+	}
+	return nil
+}
+
 // grepLogEvery is how often at most a grep logs that a pattern took too long.
 const grepLogEvery = time.Minute
 
@@ -71,6 +93,9 @@ func (b *grepBuilder) rule(option, key, source string) grepRule {
 	}
 	at, err := newAccessor(key, b.dialect)
 	if err != nil {
+		if option == "pattern" {
+			option = "key"
+		}
 		return fail(err)
 	}
 	compile := pattern.CompileFluentBit
@@ -172,12 +197,7 @@ func (b *grepBuilder) fluentBit(o *GrepOptions) (Step, error) {
 	case "OR":
 		return &grepStep{requireOne: keep, refuse: drop}, nil
 	}
-	if len(keep) > 1 {
-		b.log.Warn().Str("regex", keep[1].pattern.String()).
-			Msg("grep: only the first regex counts, as in Fluent Bit's legacy mode; set logical_op to AND or OR")
-		keep = keep[:1]
-	}
-	return &grepStep{require: keep, refuse: drop}, nil
+	return &grepStep{require: keep[:min(len(keep), 1)], refuse: drop}, nil
 }
 
 func (b *grepBuilder) fluentd(o *GrepOptions) (Step, error) {

@@ -12,7 +12,7 @@ import (
 
 // ModifierOptions are those of Fluent Bit's record_modifier.
 type ModifierOptions struct {
-	Record    []config.Pair `fluentbit:"record" help:"field to add, as KEY VALUE; it replaces a field of that name"`
+	Record    []config.Pair `fluentbit:"record" quotes:"true" help:"field to add, as KEY VALUE; it replaces a field of that name"`
 	Remove    []string      `fluentbit:"remove_key" help:"field to remove; a * at the end stands for any ending"`
 	Allow     []string      `fluentbit:"allowlist_key,whitelist_key" help:"field to keep, all others go; a * at the end stands for any ending"`
 	UUIDField string        `fluentbit:"uuid_key" help:"field to add with a new random UUID for each record"`

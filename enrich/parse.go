@@ -13,7 +13,7 @@ type ParseOptions struct {
 	Parsers     []string `fluentbit:"parser" help:"name of a [PARSER]; of several, the first that understands the text"`
 	ReserveData bool     `fluentbit:"reserve_data" fluentd:"reserve_data" default:"false" help:"keep the record's other fields"`
 	PreserveKey bool     `fluentbit:"preserve_key" default:"false" help:"keep the field that was parsed"`
-	UnescapeKey bool     `fluentbit:"unescape_key" default:"false" help:"accepted, without effect, as in Fluent Bit"`
+	UnescapeKey bool     `fluentbit:"unescape_key" ignored:"it has none in Fluent Bit either" help:"accepted, without effect"`
 
 	ReserveTime    bool       `fluentd:"reserve_time" default:"false" help:"keep the event's time"`
 	RemoveKey      bool       `fluentd:"remove_key_name_field" default:"false" help:"remove the field that was parsed"`
@@ -24,14 +24,28 @@ type ParseOptions struct {
 	Parse          *ParseSpec `fluentd:"<parse>" help:"how to parse"`
 }
 
+// Check is asked by package config, which looks up parsers itself.
+func (o *ParseOptions) Check(d config.Dialect) error {
+	if _, err := newAccessor(o.KeyName, d); err != nil {
+		return &config.OptionError{Option: "key_name", Reason: err.Error()}
+	}
+	if d == config.FluentBit && len(o.Parsers) == 0 {
+		return &config.OptionError{Option: "parser", Reason: "the name of a [PARSER] is needed"}
+	}
+	if d == config.Fluentd && o.Parse == nil {
+		return errNoParse
+	}
+	return nil
+}
+
 // NewParse makes the step of a filter parser.
 func NewParse(o *ParseOptions, d config.Dialect, env Env) (Step, error) {
-	at, err := newAccessor(o.KeyName, d)
-	if err == nil && o.KeyName == "" {
-		err = &config.OptionError{Option: "key_name", Reason: "the name of a field is needed"}
+	if err := o.Check(d); err != nil {
+		return nil, err
 	}
+	at, err := newAccessor(o.KeyName, d)
 	if err != nil {
-		return nil, &config.OptionError{Option: "key_name", Reason: err.Error()}
+		return nil, err
 	}
 	s := &parseStep{at: at, keepOthers: o.ReserveData, prefix: o.KeyPrefix, hash: o.HashField}
 	if d == config.FluentBit {

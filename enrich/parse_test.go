@@ -188,7 +188,7 @@ func TestParserErrorsSayWhatWouldBeRight(t *testing.T) {
 		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"nope"}}, ParserOptions{}, `parser: there is no parser "nope": is its [PARSER] in a parsers_file?`},
 		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"apache"}}, ParserOptions{}, `parser: parser "apache" has the format regex: json is supported`},
 		{config.FluentBit, ParseOptions{KeyName: "log"}, ParserOptions{}, `parser: the name of a [PARSER] is needed`},
-		{config.Fluentd, ParseOptions{KeyName: "log"}, ParserOptions{}, `<parse>: the section is needed, with @type json or none`},
+		{config.Fluentd, ParseOptions{KeyName: "log"}, ParserOptions{}, `it needs a section <parse> with @type json or none`},
 		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Timezone: "Mars"}}, ParserOptions{}, `timezone: "Mars" is no zone: write +HH:MM or Area/City`},
 		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Types: "a:b"}}, ParserOptions{}, `types: field "a": "b" is no type: string, integer, float, bool, time and array are`},
 		{config.Fluentd, ParseOptions{KeyName: "$.a[", Parse: &ParseSpec{}}, ParserOptions{}, `key_name: "$.a[" can't be read: "[" is neither ['name'] nor [number]`},

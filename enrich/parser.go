@@ -12,8 +12,8 @@ import (
 
 // ParserOptions are those of Fluent Bit's [PARSER] with Format json.
 type ParserOptions struct {
-	Name           string        `fluentbit:"name" help:"name that filters refer to"`
-	Format         string        `fluentbit:"format" help:"json"`
+	Name           string        `fluentbit:"name" required:"true" help:"name that filters refer to"`
+	Format         string        `fluentbit:"format" required:"true" help:"json"`
 	TimeKey        string        `fluentbit:"time_key" default:"time" help:"field that holds the time"`
 	TimeFormat     string        `fluentbit:"time_format" help:"format of the time, as for strptime; without it the event keeps its time"`
 	TimeOffset     string        `fluentbit:"time_offset" help:"offset of times that name none, such as -0600"`
@@ -116,7 +116,7 @@ func parserNamed(names []string, env Env) (*parsing, error) {
 func findParser(name string, env Env) (*parsing, error) {
 	for _, instance := range env.Parsers {
 		o, ok := instance.Options.(*ParserOptions)
-		if instance.ID != name && (!ok || o.Name != name) {
+		if !strings.EqualFold(instance.ID, name) {
 			continue
 		}
 		if !ok {

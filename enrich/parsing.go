@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,13 +25,13 @@ type ParseSpec struct {
 	UTC           bool     `fluentd:"utc" default:"false" help:"times that name no zone are in UTC"`
 	Localtime     bool     `fluentd:"localtime" default:"true" help:"times that name no zone are local"`
 	KeepTimeKey   bool     `fluentd:"keep_time_key" default:"false" help:"keep the field that holds the time"`
-	EstimateTime  *bool    `fluentd:"estimate_current_event" help:"accepted; an event whose text holds no time keeps its own"`
+	EstimateTime  *bool    `fluentd:"estimate_current_event" ignored:"an event whose text holds no time keeps its own" help:"accepted, without effect"`
 	Types         string   `fluentd:"types" help:"types to convert fields to: name:type,…"`
 	NullPattern   string   `fluentd:"null_value_pattern" help:"texts that stand for null"`
 	NullEmpty     bool     `fluentd:"null_empty_string" default:"false" help:"an empty text stands for null"`
-	JSONParser    string   `fluentd:"json_parser" help:"accepted, without effect"`
-	StreamBuffer  int      `fluentd:"stream_buffer_size" help:"accepted, without effect"`
-	Timeout       string   `fluentd:"timeout" help:"accepted, without effect"`
+	JSONParser    string   `fluentd:"json_parser" ignored:"there is one parser, which needs none" help:"accepted, without effect"`
+	StreamBuffer  int      `fluentd:"stream_buffer_size" ignored:"there is one parser, which needs none" help:"accepted, without effect"`
+	Timeout       string   `fluentd:"timeout" ignored:"there is one parser, which needs none" help:"accepted, without effect"`
 }
 
 // parsing is how a text becomes fields.
@@ -49,11 +50,17 @@ func (p *parsing) convert(name string, c converter) {
 	p.converters[name] = c
 }
 
-// parsing is what the section asks for; none is a mistake, since Fluentd has no default for @type there.
+// errNoParse is the error of a filter without a <parse>.
+var errNoParse = errors.New("it needs a section <parse> with @type json or none")
+
+// Check is asked by package config.
+func (o *ParseSpec) Check(config.Dialect) error {
+	_, err := o.parsing(false)
+	return err
+}
+
+// parsing is what the section asks for.
 func (o *ParseSpec) parsing(reserveTime bool) (*parsing, error) {
-	if o == nil {
-		return nil, &config.OptionError{Option: "<parse>", Reason: "the section is needed, with @type json or none"}
-	}
 	p := &parsing{nullEmpty: o.NullEmpty}
 	if o.NullPattern != "" {
 		nulls, err := pattern.CompileRuby(o.NullPattern, nil)

@@ -23,16 +23,14 @@ type TransformerOptions struct {
 
 // Check is asked by package config.
 func (o *TransformerOptions) Check(config.Dialect) error {
-	if len(o.KeepKeys) > 0 && !o.RenewRecord {
-		return &config.OptionError{Option: "keep_keys", Reason: "it needs renew_record true"}
-	}
-	return nil
+	_, err := NewTransformer(o, config.Fluentd, Env{})
+	return err
 }
 
 // NewTransformer makes the step of a record_transformer.
 func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Step, error) {
-	if err := o.Check(d); err != nil {
-		return nil, err
+	if len(o.KeepKeys) > 0 && !o.RenewRecord {
+		return nil, &config.OptionError{Option: "keep_keys", Reason: "it needs renew_record true"}
 	}
 	t := &transformer{renew: o.RenewRecord, timeKey: o.RenewTimeKey}
 	for _, key := range o.RemoveKeys {
