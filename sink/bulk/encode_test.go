@@ -164,8 +164,8 @@ func TestManyPrefixesTakeBoundedMemory(t *testing.T) {
 
 func TestOwnTimestampIsNeverDoubled(t *testing.T) {
 	d := newDestination(t, fluentBit(nil), config.FluentBit)
-	kept := []any{"2020-02-29T01:02:03Z", "2020-02-29", "2020-02-29T01:02", "2020-02-29T01:02:03.123456789+01:00", "2020-02-29T01:02:03,5-0330", "2020-02-29T01:02:03", 1582938123000}
-	replaced := []any{"yesterday", "", "2020-02-30T01:02:03Z", "2019-02-29", "2020-02-29 01:02:03", "2020-02-29T25:00:00Z", "2020-02-29T01:02:03.1234567890Z", "2020-02-29T01:02:03Zulu", 1.5, true, nil, object("a", 1)}
+	kept := []any{"2020-02-29T01:02:03Z", "2020-02-29", "2020-02-29T01:02", "2020-02-29T01:02:03.123456789+01:00", "2020-02-29T01:02:03,5-0330", "2020-02-29T01:02:03", 0, 1582938123000}
+	replaced := []any{"yesterday", "", "2020-02-30T01:02:03Z", "2019-02-29", "2020-02-29 01:02:03", "2020-02-29T25:00:00Z", "2020-02-29T01:02:03.1234567890Z", "2020-02-29T01:02:03Zulu", 1.5, true, nil, object("a", 1), -5, maxMillis + 1}
 	check := func(v any, keep bool) {
 		body := object("@timestamp", v, "log", "x", "@timestamp", v)
 		_, doc, _ := strings.Cut(item(t, d, event(0, body)), "\n")

@@ -153,6 +153,9 @@ func period(format string, utc bool) int64 {
 	return p
 }
 
+// zoneLayout stands for a zone in a layout of timeLayout; +01:00 is read as well as +0100.
+const zoneLayout = "Z0700"
+
 // secondsLayout is what timeLayout gives for %s.
 const secondsLayout = "%s"
 
@@ -182,10 +185,13 @@ func timeLayout(format string) (string, error) {
 			b.Reset()
 			b.WriteString(s[:len(s)-1])
 		case 'z', 'Z':
-			b.WriteString("Z0700")
-			if conv == 'z' && strings.HasPrefix(format[i+1:], ":") {
-				i++
+			b.WriteString(zoneLayout)
+		case ':': // %:z
+			if !strings.HasPrefix(format[i:], ":z") {
+				return "", fmt.Errorf("%%: in %q must be %%:z", format)
 			}
+			b.WriteString(zoneLayout)
+			i++
 		default:
 			layout := layoutOf(conv)
 			if layout == "" {

@@ -3,7 +3,6 @@ package bulktest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -14,14 +13,19 @@ import (
 // maxDepth is Jackson's limit of nesting.
 const maxDepth = 1000
 
+// A parseError is a parser's complaint, worded as Jackson words it.
+type parseError string
+
+func (e parseError) Error() string { return string(e) }
+
 // checkDocument holds a document to what the servers' parser takes: one object in UTF-8, on one line, no key twice
 // in any object.
 func checkDocument(doc []byte) error {
 	if !utf8.Valid(doc) {
-		return errors.New("Invalid UTF-8")
+		return parseError("Invalid UTF-8")
 	}
 	if len(bytes.TrimSpace(doc)) == 0 || bytes.TrimSpace(doc)[0] != '{' {
-		return errors.New("Compressor detection can only be called on some xcontent bytes or compressed xcontent bytes")
+		return parseError("Compressor detection can only be called on some xcontent bytes or compressed xcontent bytes")
 	}
 	d := json.NewDecoder(bytes.NewReader(doc))
 	d.UseNumber()
@@ -29,14 +33,14 @@ func checkDocument(doc []byte) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("Malformed content, found extra data after parsing: START_OBJECT")
+		return parseError("Malformed content, found extra data after parsing: START_OBJECT")
 	}
 	return nil
 }
 
 func checkValue(d *json.Decoder, depth int) error {
 	if depth > maxDepth {
-		return fmt.Errorf("Document nesting depth (%d) exceeds the maximum allowed", depth)
+		return parseError(fmt.Sprintf("Document nesting depth (%d) exceeds the maximum allowed", depth))
 	}
 	t, err := d.Token()
 	if err != nil {
@@ -55,7 +59,7 @@ func checkValue(d *json.Decoder, depth int) error {
 			}
 			name, _ := key.(string)
 			if seen[name] {
-				return fmt.Errorf("Duplicate field '%s'", name)
+				return parseError("Duplicate field '" + name + "'")
 			}
 			seen[name] = true
 		}

@@ -1,0 +1,73 @@
+package bulk
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/firelane/firelane/config"
+)
+
+func TestServersAreThoseTheOptionsName(t *testing.T) {
+	upstream := filepath.Join(t.TempDir(), "upstream.conf")
+	if err := os.WriteFile(upstream, []byte("[UPSTREAM]\n    name  x\n\n[NODE]\n    name a\n    host 10.0.0.1\n    port 9201\n[NODE]\n    host b\n    tls on\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cloud := func(s string) string { return "my:" + base64.StdEncoding.EncodeToString([]byte(s)) }
+	tests := []struct {
+		dialect config.Dialect
+		set     func(*Options)
+		want    string
+	}{
+		{config.FluentBit, nil, "http://127.0.0.1:9200"},
+		{config.FluentBit, func(o *Options) { o.Host, o.Port, o.TLS = "os.example", 443, true }, "https://os.example"},
+		{config.FluentBit, func(o *Options) { o.Host, o.Port = "os.example", 80 }, "http://os.example"},
+		{config.FluentBit, func(o *Options) { o.Host = "::1" }, "http://[::1]:9200"},
+		{config.FluentBit, func(o *Options) { o.Host = "https://os.example/es/" }, "https://os.example/es"},
+		{config.FluentBit, func(o *Options) { o.Path = "/es/" }, "http://127.0.0.1:9200/es"},
+		{config.FluentBit, func(o *Options) { o.CloudID = cloud("eu.cloud.example$c1$k1") }, "https://c1.eu.cloud.example"},
+		{config.FluentBit, func(o *Options) { o.CloudID = cloud("eu.cloud.example:9243$c1$k1") }, "https://c1.eu.cloud.example:9243"},
+		{config.FluentBit, func(o *Options) { o.CloudID = cloud("eu.cloud.example$c1:9244$k1") }, "https://c1.eu.cloud.example:9244"},
+		{config.FluentBit, func(o *Options) { o.Upstream = upstream }, "http://10.0.0.1:9201 https://b:9200"},
+		{config.Fluentd, func(o *Options) { o.Scheme = "https" }, "https://127.0.0.1:9200"},
+		{config.Fluentd, func(o *Options) { o.Hosts = "a, b:9201 ,https://c/p" }, "http://a:9200 http://b:9201 https://c/p"},
+		{config.Fluentd, func(o *Options) { o.Hosts, o.Scheme = "a", "https" }, "https://a:9200"},
+		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "https://search-x.eu-west-1.es.amazonaws.com/"} }, "https://search-x.eu-west-1.es.amazonaws.com"},
+	}
+	for _, tt := range tests {
+		o := fluentBit(tt.set)
+		if err := o.Check(tt.dialect); err != nil {
+			t.Errorf("%s: %v", tt.want, err)
+		}
+		list, err := places(o, tt.dialect)
+		if err != nil {
+			t.Errorf("%s: %v", tt.want, err)
+			continue
+		}
+		var got []string
+		for i := range list {
+			got = append(got, list[i].url())
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s, want %s", got, tt.want)
+		}
+	}
+}
+
+func TestCredentialsOfHosts(t *testing.T) {
+	list, err := places(fluentd(func(o *Options) { o.Hosts, o.User, o.Password = "a,https://u:p%40@b", "x", "y" }), config.Fluentd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := list[0], list[1]; a.user != "x" || a.password != "y" || b.user != "u" || b.password != "p@" {
+		t.Errorf("%+v", list)
+	}
+	list, err = places(fluentBit(func(o *Options) {
+		o.CloudID, o.CloudAuth = "x:"+base64.StdEncoding.EncodeToString([]byte("d$c")), "elastic:s:1"
+	}), config.FluentBit)
+	if err != nil || list[0].user != "elastic" || list[0].password != "s:1" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

@@ -1,0 +1,123 @@
+package bulk
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
+)
+
+func TestMistakesNameTheirOption(t *testing.T) {
+	for _, tt := range []struct {
+		dialect      config.Dialect
+		set          func(*Options)
+		option, says string
+	}{
+		{config.FluentBit, func(o *Options) { o.Port = 0 }, "port", "1 to 65535"},
+		{config.FluentBit, func(o *Options) { o.Host = " " }, "host", "is empty"},
+		{config.FluentBit, func(o *Options) { o.CloudID = "x" }, "cloud_id", "not a Cloud ID"},
+		{config.FluentBit, func(o *Options) { o.CloudAuth = "x" }, "cloud_auth", "user:password"},
+		{config.FluentBit, func(o *Options) { o.WriteOp = ptr("update") }, "write_operation", "needs id_key or generate_id"},
+		{config.Fluentd, func(o *Options) { o.WriteOp = ptr("upsert") }, "write_operation", "needs id_key"},
+		{config.FluentBit, func(o *Options) { o.Compress = "zstd" }, "compress", "gzip"},
+		{config.FluentBit, func(o *Options) { o.Logstash, o.LogstashDateFormat = true, "%Q" }, "logstash_dateformat", "%Q"},
+		{config.FluentBit, func(o *Options) { o.TimeKeyFormat = ptr("%") }, "time_key_format", "ends inside"},
+		{config.Fluentd, func(o *Options) { o.TimeKeyFormat = ptr("%U") }, "time_key_format", "can't be read"},
+		{config.FluentBit, func(o *Options) { o.Index = "${x" }, "index", "without }"},
+		{config.Fluentd, func(o *Options) { o.Index = "${tag[x]}" }, "index_name", "a number is expected"},
+		{config.Fluentd, func(o *Options) { o.Hosts = "a:b:c" }, "hosts", "is no host"},
+		{config.Fluentd, func(o *Options) { o.CustomHeaders = "{" }, "custom_headers", "JSON object"},
+		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "search-x"} }, "url", "is no URL"},
+		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "https://x", AccessKeyID: "a"} }, "access_key_id", "go together"},
+		{config.FluentBit, func(o *Options) { o.IDKey = "$" }, "id_key", "a key is expected"},
+		{config.FluentBit, func(o *Options) { o.RetryLimit = "many" }, "retry_limit", "many"},
+		{config.FluentBit, func(o *Options) { o.MinVersion = "TLSv9" }, "tls.min_version", "TLSv9"},
+	} {
+		err := fluentBit(tt.set).Check(tt.dialect)
+		var oe *config.OptionError
+		if !errors.As(err, &oe) || oe.Option != tt.option || !strings.Contains(oe.Reason, tt.says) {
+			t.Errorf("%s: error %v, should say %q", tt.option, err, tt.says)
+		}
+	}
+	if err := fluentBit(nil).Check(config.FluentBit); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+}
+
+func TestThresholdIsTheRequestsSize(t *testing.T) {
+	for _, tt := range []struct {
+		size *config.Size
+		want int
+	}{{nil, 1 << 20}, {ptr(config.Unlimited), 1 << 20}, {ptr(config.Size(5 << 20)), 5 << 20}, {ptr(config.Size(1 << 40)), sink.MaxRequestBytes}} {
+		d := newDestination(t, fluentd(func(o *Options) { o.Threshold = tt.size }), config.Fluentd)
+		if got := d.Limits().MaxBytes; got != tt.want {
+			t.Errorf("%v: %d, want %d", tt.size, got, tt.want)
+		}
+	}
+}
+
+func TestStrftime(t *testing.T) {
+	at := time.Date(2026, 1, 4, 5, 6, 7, 89_000_000, time.UTC) // a Sunday
+	for format, want := range map[string]string{
+		"%Y-%m-%dT%H:%M:%S": "2026-01-04T05:06:07", "%y%j": "26004", "%e|%k|%I %p": " 4| 5|05 AM", "%b %h %B": "Jan Jan January",
+		"%a %A": "Sun Sunday", "%F %T %R %D": "2026-01-04 05:06:07 05:06 01/04/26", "%s": "1767503167", "%L %N": "089 089000000",
+		"%G-%V %u %w %U %W": "2026-01 7 0 01 00", "%C": "20", "%-d.%-m.": "4.1.", "100%%": "100%", "%z %Z": "+0000 UTC", "%Q": "%Q", "%": "%", "a%n%t": "a\n\t",
+	} {
+		if got := string(appendStrftime(nil, format, at)); got != want {
+			t.Errorf("%s: %q, want %q", format, got, want)
+		}
+	}
+}
+
+func TestPeriodIsAsLongAsTheNameStays(t *testing.T) {
+	for format, want := range map[string]int64{"": 86400, "%Y.%m.%d": 86400, "%Y-%H": 3600, "%-I%p": 3600, "%H%M": 60, "%T": 1, "100%%H": 86400} {
+		if got := period(format, true); got != want {
+			t.Errorf("%s: %d, want %d", format, got, want)
+		}
+	}
+	if got := period("%Y.%m.%d", false); got != 900 {
+		t.Errorf("local time: %d", got)
+	}
+}
+
+func TestTimesAreReadInTheirFormat(t *testing.T) {
+	want := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, tt := range []struct {
+		value  any
+		format string
+	}{
+		{"2025-01-02T03:04:05Z", ""}, {"2025-01-02T04:04:05+01:00", ""}, {"2025-01-02T04:04:05.000+0100", ""}, {"2025-01-02T03:04:05", ""},
+		{1735787045, ""}, {1735787045000, ""}, {1735787045.0, ""}, {"1735787045", "%s"},
+		{"02/Jan/2025:04:04:05 +0100", "%d/%b/%Y:%H:%M:%S %z"}, {"2025-01-02 03:04:05.000", "%Y-%m-%d %H:%M:%S.%L"}, {"2025-01-02T04:04:05+01:00", "%Y-%m-%dT%H:%M:%S%:z"},
+	} {
+		layout := ""
+		if tt.format != "" {
+			var err error
+			if layout, err = timeLayout(tt.format); err != nil {
+				t.Errorf("%s: %v", tt.format, err)
+				continue
+			}
+		}
+		got, ok := parseTime(object("", tt.value)[2:], layout)
+		if !ok || !got.Equal(want) {
+			t.Errorf("%v by %q: %v, %t", tt.value, tt.format, got, ok)
+		}
+	}
+}
+
+// FuzzDate: what is kept as a record's own @timestamp is a time that Go can read as well.
+func FuzzDate(f *testing.F) {
+	for _, s := range []string{"2025-01-02", "2025-01-02T03:04", "2025-01-02T03:04:05,5+01", "2024-02-29T23:59:59.999999999-18:00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if isDateTime([]byte(s)) {
+			if _, err := time.Parse(layoutFor([]byte(s)), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
