@@ -24,7 +24,6 @@ type load struct {
 	acks    bool   // one acknowledged chunk a write
 	size    int    // bytes of the log line
 	json    bool   // the line is a JSON object
-	extra   string // appended to each line
 }
 
 // Sizes and waits of the sender.
