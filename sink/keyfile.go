@@ -55,7 +55,7 @@ type (
 )
 
 // maxIterations bounds the time that a key file can take: OpenSSL writes 2,048.
-const maxIterations = 10_000_000
+const maxIterations = 1_000_000
 
 func decryptPKCS8(der []byte, password string) ([]byte, error) {
 	var (

@@ -1,0 +1,98 @@
+package sink
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/firelane/firelane/config"
+)
+
+func TestRetryLimitIsReadAsFluentBitDoes(t *testing.T) {
+	for text, want := range map[string]int{"": Unlimited, "no_limits": Unlimited, "False": Unlimited, "off": Unlimited, "no_retries": 0, "5": 5} {
+		o := OutputOptions{RetryLimit: text}
+		if err := o.CheckOutput(config.FluentBit); err != nil || o.Retry().Limit != want {
+			t.Errorf("%q: %d, %v; want %d", text, o.Retry().Limit, err, want)
+		}
+	}
+	for _, text := range []string{"0", "-1", "many", "1.5"} {
+		var bad *config.OptionError
+		if err := (&OutputOptions{RetryLimit: text}).CheckOutput(config.FluentBit); !errors.As(err, &bad) || bad.Option != "retry_limit" {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestBufferOptionsHoldInBothSpellings(t *testing.T) {
+	five, second, minute := 5, time.Second, time.Minute
+	for name, o := range map[string]OutputOptions{
+		"new": {Buffer: &BufferOptions{Type: "memory", ChunkLimitSize: 2 << 20, FlushThreadCount: 3, FlushInterval: &second,
+			RetryMaxTimes: &five, RetryWait: &second, RetryMaxInterval: &minute, TotalLimitSize: 1 << 30, OverflowAction: "drop_oldest_chunk"}},
+		"old": {OldBuffer: OldBuffer{OldType: "memory", OldChunkLimit: 2 << 20, OldThreads: 3, OldFlushInterval: &second,
+			OldRetryLimit: &five, OldRetryWait: &second, OldMaxRetryWait: &minute, OldFull: "drop_oldest_chunk"},
+			Buffer: &BufferOptions{TotalLimitSize: 1 << 30}},
+	} {
+		if err := o.CheckOutput(config.Fluentd); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, want := o.Limits(Limits{MaxItems: 7}), (Limits{MaxBytes: 2 << 20, MaxItems: 7, Linger: second, Workers: 3}); got != want {
+			t.Errorf("%s: limits %+v, want %+v", name, got, want)
+		}
+		if got, want := o.Retry(), (Retry{Limit: 5, Base: second, Cap: minute, Factor: 2}); got != want {
+			t.Errorf("%s: retry %+v, want %+v", name, got, want)
+		}
+		if got, want := o.Queue(), (QueueOptions{Memory: true, TotalLimit: 1 << 30, DropOldest: true}); got != want {
+			t.Errorf("%s: queue %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+func TestSettingsWithoutMeaningAreSaid(t *testing.T) {
+	hour := time.Hour
+	o := OutputOptions{
+		Buffer:    &BufferOptions{RetryTimeout: &hour, QueueLimitLength: 8, Compress: "gzip", Timekey: "1d", OverflowAction: "throw_exception", TotalLimitSize: 1},
+		Secondary: []config.Pair{{Key: "@type", Value: "secondary_file"}},
+	}
+	if w := o.Warnings(); len(w) != 6 {
+		t.Errorf("%d warnings: %s", len(w), strings.Join(w, "\n"))
+	}
+	if w := new(OutputOptions).Warnings(); len(w) != 0 {
+		t.Errorf("warnings about nothing: %q", w)
+	}
+}
+
+func TestMistakesInOptionsNameTheOption(t *testing.T) {
+	minus := -1
+	for want, err := range map[string]error{
+		"workers":             (&OutputOptions{Workers: -1}).CheckOutput(config.FluentBit),
+		"retry_max_times":     (&OutputOptions{Buffer: &BufferOptions{RetryMaxTimes: &minus}}).CheckOutput(config.Fluentd),
+		"flush_thread_count":  (&OutputOptions{Buffer: &BufferOptions{FlushThreadCount: -1}}).CheckOutput(config.Fluentd),
+		"net.source_address":  (&NetOptions{SourceAddress: "eth0"}).CheckNet(),
+		"net.dns.prefer_ipv6": (&NetOptions{PreferIPv4: true, PreferIPv6: true}).CheckNet(),
+		"tls.crt_file":        (&TLSOptions{CertFile: "x"}).CheckTLS(config.FluentBit),
+		"tls.min_version":     (&TLSOptions{MinVersion: "SSLv3"}).CheckTLS(config.FluentBit),
+	} {
+		var bad *config.OptionError
+		if !errors.As(err, &bad) || bad.Option != want || bad.Reason == "" {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestWaitsGrowToTheCapAndAreSpread(t *testing.T) {
+	r := Retry{Base: time.Second, Cap: 30 * time.Second, Factor: 2}
+	for n, ceiling := range map[int]time.Duration{0: time.Second, 1: 2 * time.Second, 4: 16 * time.Second, 5: 30 * time.Second, 10_000: 30 * time.Second} {
+		var sum time.Duration
+		for range 1000 {
+			w := r.wait(n)
+			if w < 0 || w > ceiling {
+				t.Fatalf("retry %d: waited %v, at most %v", n, w, ceiling)
+			}
+			sum += w
+		}
+		if mean := sum / 1000; mean < ceiling*2/5 || mean > ceiling*3/5 {
+			t.Errorf("retry %d: %v on average, want about %v", n, mean, ceiling/2)
+		}
+	}
+}
