@@ -1,0 +1,103 @@
+package enrich
+
+import (
+	"testing"
+
+	"github.com/firelane/firelane/record"
+)
+
+// FuzzStepsKeepRecordsWhole sends arbitrary maps through every kind of step: what comes out is one map again, and of the
+// names that a step sets none is there twice.
+func FuzzStepsKeepRecordsWhole(f *testing.F) {
+	f.Add(dockerRecord(f), `{"a":1}`)
+	f.Add(jsonRecord(f), `{"time":"2026","log":{"log":[]}}`)
+	f.Add(body(f, `{"a":{"b":[1,{"c":"x"}]},"t":1795430441,"log":"{\"time\":17.5,\"a\":null}"}`), `{"time":17`)
+	f.Add([]byte{0x82, 0xc0, 0xc0, 0xc4, 3, 'l', 'o', 'g', 0x90}, ``)
+	steps := []Step{
+		modifierOf(f, ModifierOptions{Record: append(pairs("log x", "a y"), ecsFields...)}),
+		modifierOf(f, ModifierOptions{Remove: []string{"a*", "log"}, UUIDField: "id"}),
+		modifierOf(f, ModifierOptions{Allow: []string{"log"}, Record: pairs("id 1")}),
+		transformerOf(f, TransformerOptions{Record: pairs(`a x${record["a"]["b"]}`, `id ${record["a"]["b"][1]}`, `z {"k":["${tag}",1]}`),
+			RemoveKeys: []string{"$.a.b", "$['log'][0]"}, RenewTimeKey: "t"}),
+		parseOf(f, ParseOptions{ReserveData: true}, ParserOptions{TimeFormat: "%Y"}),
+		rubyParseOf(f, ParseOptions{ReserveData: true, RemoveKey: true, KeyPrefix: "p_"}, ParseSpec{Types: "a:integer,b:array,c:string", NullEmpty: true}),
+		rubyParseOf(f, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true, HashField: "log"}, ParseSpec{}),
+		mustGrep(f, "log .", "a x"),
+	}
+	f.Fuzz(func(t *testing.T, in []byte, log string) {
+		if n, err := record.Check(in); err != nil || n != len(in) || record.KindOf(in[0]) != record.KindMap {
+			return
+		}
+		withLog := record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 2), "log"), log)
+		withLog = append(record.AppendStr(withLog, "a"), in...)
+		for _, rec := range [][]byte{in, withLog} {
+			for i, step := range steps {
+				ev := record.Event{Tag: "a.b", Body: rec}
+				step.Apply(&ev, &Scratch{})
+				if n, err := record.Check(ev.Body); err != nil || n != len(ev.Body) || record.KindOf(ev.Body[0]) != record.KindMap {
+					t.Fatalf("step %d makes %x of %x: %v", i, ev.Body, rec, err)
+				}
+				if n := timesNamed(ev.Body, "id"); i < 4 && i > 0 && n != 1 {
+					t.Errorf("step %d leaves %d fields called id of %x", i, n, rec)
+				}
+			}
+			ev := record.Event{Body: rec}
+			NewJoiner(JoinerConfig{}).Add(&ev, &Scratch{}, func(*record.Event, int) {})
+		}
+	})
+}
+
+func timesNamed(b []byte, name string) (n int) {
+	for f := record.FieldsOf(b); f.Next(); {
+		if string(f.Key()) == name {
+			n++
+		}
+	}
+	return n
+}
+
+func TestStepsMayBeSharedByConnections(t *testing.T) {
+	step := mustGrep(t, "log ^a", "log z")
+	parse := rubyParseOf(t, ParseOptions{}, ParseSpec{})
+	done := make(chan bool)
+	for range 4 {
+		go func() {
+			s, ok := &Scratch{}, true
+			for range 500 {
+				ev := record.Event{Body: body(t, `{"log":"{\"log\":\"abc\"}"}`)}
+				ok = parse.Apply(&ev, s) && step.Apply(&ev, s) && rawJSON(ev.Body) == `{"log":"abc"}` && ok
+			}
+			done <- ok
+		}()
+	}
+	for range 4 {
+		if !<-done {
+			t.Error("a connection saw another one's event")
+		}
+	}
+}
+
+func TestStepsOneBehindTheOtherNeverWriteWhatTheyRead(t *testing.T) {
+	s := &Scratch{}
+	chain := []Step{
+		modifierOf(t, ModifierOptions{Record: pairs("x 1")}),
+		parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{}),
+		modifierOf(t, ModifierOptions{Remove: []string{"y"}}),
+		transformerOf(t, TransformerOptions{Record: pairs(`z ${record["x"]}`), RemoveKeys: []string{"q", "$.n.a"}}),
+		modifierOf(t, ModifierOptions{Record: pairs("w 2")}),
+	}
+	for _, c := range [][2]string{
+		{`{"log":"{\"a\":1}","y":2}`, `{"a":1,"x":"1","z":"1","w":"2"}`},
+		{`{"log":"{ no JSON","q":1,"n":{"a":1}}`, `{"log":"{ no JSON","n":{},"x":"1","z":"1","w":"2"}`},
+	} {
+		for range 3 {
+			ev := record.Event{Body: body(t, c[0])}
+			for _, step := range chain {
+				step.Apply(&ev, s)
+			}
+			if got := rawJSON(ev.Body); got != c[1] {
+				t.Errorf("%s, want %s", got, c[1])
+			}
+		}
+	}
+}
