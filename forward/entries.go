@@ -74,8 +74,8 @@ func (c *conn) payload(w *window) (dropped bool, lastly *payloadFault, err error
 		return false, nil, c.unzip(w, size, z)
 	}
 	err = c.each(w, -1, size, true)
-	if errors.As(err, &lastly) { // the rest of the payload is not worth reading, the option is
-		return false, lastly, c.discard(w, lastly.left)
+	if f, ok := err.(*payloadFault); ok { // the rest of the payload is not worth reading, the option is
+		return false, f, c.discard(w, f.left)
 	}
 	return false, nil, err
 }

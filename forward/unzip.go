@@ -46,12 +46,18 @@ func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Re
 	}
 	z.in.w, z.win.src, z.out.r = nil, nil, nil
 	c.s.zips.Put(z)
+	if err == nil {
+		return nil
+	}
+	return c.unzipFault(err, inner)
+}
+
+// unzipFault is the error of a payload that broke, or inner, which is that of the connection.
+func (c *conn) unzipFault(err, inner error) error {
 	var f *fault
 	switch {
-	case err == nil:
-		return nil
 	case inner != nil:
-		return inner // of the connection, not of the payload
+		return inner
 	case errors.As(err, &f), errors.Is(err, errTooLarge), errors.Is(err, errCrowded):
 		return err
 	case errors.Is(err, errInflated):
