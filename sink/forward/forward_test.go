@@ -1,0 +1,372 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A taker is a server's receivers: it keeps the events, in the order of their Flush.
+type taker struct {
+	mu     sync.Mutex
+	events []string
+	fail   error
+	conns  int
+}
+
+type takes struct {
+	*taker
+	pending []string
+}
+
+func (k *taker) receiver() forward.Receiver {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.conns++
+	return &takes{taker: k}
+}
+
+func (k *taker) got() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.events)
+}
+
+func (k *takes) Add(tag []byte, t record.Time, body []byte) {
+	k.pending = append(k.pending, fmt.Sprintf("%s %d.%d %s", tag, t.Sec, t.Nsec, record.AppendJSON(nil, body)))
+}
+func (k *takes) Reject(int, string) {}
+func (k *takes) Close()             {}
+func (k *takes) Flush(context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.fail != nil {
+		return k.fail
+	}
+	k.events = append(k.events, k.pending...)
+	k.pending = nil
+	return nil
+}
+
+// serve runs a server and returns its port.
+func serve(t *testing.T, o *forward.Options, d config.Dialect) (*forward.Server, *taker, int) {
+	t.Helper()
+	o.Listen, o.SkipInvalid = "127.0.0.1", true
+	s, err := forward.Listen(t.Context(), o, d, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := new(taker)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, k.receiver) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	port := 0
+	if a, ok := s.Addr().(*net.TCPAddr); ok {
+		port = a.Port
+	}
+	return s, k, port
+}
+
+func bit(port int) *Options {
+	o := &Options{Host: "127.0.0.1", Port: port, SelfHostname: "localhost", Compress: "text"}
+	o.Keepalive = true
+	return o
+}
+
+func client(t *testing.T, o *Options, d config.Dialect) sink.Destination {
+	t.Helper()
+	if err := o.Check(d); err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(o, d, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// request is the items of events with these tags, numbered.
+func request(t *testing.T, c sink.Destination, tags ...string) (req sink.Request, want []string) {
+	t.Helper()
+	for i, tag := range tags {
+		body := record.AppendInt(record.AppendStr(record.AppendMapHeader(nil, 1), "n"), int64(i))
+		r := sink.Record{Event: record.Event{Tag: tag, Time: record.Time{Sec: 1700000000, Nsec: uint32(i)}, Body: body}}
+		var err error
+		if req.Body, err = c.Append(req.Body, &r); err != nil {
+			t.Fatal(err)
+		}
+		req.Ends = append(req.Ends, len(req.Body))
+		want = append(want, fmt.Sprintf(`%s 1700000000.%d {"n":%d}`, tag, i, i))
+	}
+	slices.Sort(want)
+	return req, want
+}
+
+// arrives waits for the events, in any order.
+func arrives(t *testing.T, k *taker, want []string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		got := k.got()
+		slices.Sort(got)
+		if slices.Equal(got, want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestEventsArrive(t *testing.T) {
+	for name, set := range map[string]func(*Options, *forward.Options){
+		"plain": func(*Options, *forward.Options) {},
+		"options": func(o *Options, _ *forward.Options) {
+			o.SendOptions = true
+			o.AddOption = []config.Pair{{Key: "k", Value: "v"}}
+		},
+		"acks":       func(o *Options, _ *forward.Options) { o.RequireAck = true },
+		"gzip":       func(o *Options, _ *forward.Options) { o.Compress = "gzip" },
+		"gzip, acks": func(o *Options, _ *forward.Options) { o.Compress, o.RequireAck = "gzip", true },
+		"no keep":    func(o *Options, _ *forward.Options) { o.Keepalive = false },
+		"shared key": func(o *Options, s *forward.Options) { o.SharedKey, s.SharedKey = "secret", "secret" },
+		"empty key":  func(o *Options, s *forward.Options) { o.EmptySharedKey, s.EmptySharedKey = true, true },
+		"user": func(o *Options, s *forward.Options) {
+			o.SharedKey, o.Username, o.Password, o.RequireAck = "secret", "ann", "pw", true
+			s.SharedKey, s.Users = "secret", []config.Pair{{Key: "ann", Value: "pw"}}
+		},
+		"unix": func(o *Options, s *forward.Options) {
+			s.UnixPath = t.TempDir() + "/f.sock"
+			o.UnixPath = s.UnixPath
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, so := bit(0), new(forward.Options)
+			set(o, so)
+			_, k, port := serve(t, so, config.FluentBit)
+			o.Port = port
+			c := client(t, o, config.FluentBit)
+			req, want := request(t, c, "a", "a", "b", "a", "c", "b")
+			for i := range 3 {
+				if r := c.Send(t.Context(), &req); r.Verdict != sink.Done || r.Err != nil || !r.Reached {
+					t.Fatalf("request %d: %+v", i, r)
+				}
+			}
+			three := slices.Repeat(want, 3)
+			slices.Sort(three)
+			arrives(t, k, three)
+		})
+	}
+}
+
+func TestTagAndTimeAsTheUserWantsThem(t *testing.T) {
+	_, k, port := serve(t, new(forward.Options), config.FluentBit)
+	o := bit(port)
+	o.Tag, o.TimeAsInteger = "mine", true
+	c := client(t, o, config.FluentBit)
+	req, _ := request(t, c, "a", "b")
+	c.Send(t.Context(), &req)
+	arrives(t, k, []string{`mine 1700000000.0 {"n":0}`, `mine 1700000000.0 {"n":1}`})
+}
+
+func fluentd(ports ...int) *Options {
+	o := &Options{Compress: "text", RequireAck: true, AckTimeout: 5 * time.Second, KeepConnection: true}
+	for _, p := range ports {
+		o.Servers = append(o.Servers, Server{Host: "127.0.0.1", Port: p, Weight: 60})
+	}
+	return o
+}
+
+func TestFluentdsServerWithASharedKeyAndZstd(t *testing.T) {
+	so := &forward.Options{Security: &forward.Security{SelfHostname: "server", SharedKey: "secret", AllowAnonymous: true}}
+	_, k, port := serve(t, so, config.Fluentd)
+	o := fluentd(port)
+	o.Security, o.Compress = &Security{SelfHostname: "client", SharedKey: "secret"}, "zstd"
+	c := client(t, o, config.Fluentd)
+	req, want := request(t, c, "a", "b")
+	if r := c.Send(t.Context(), &req); r.Verdict != sink.Done {
+		t.Fatal(r.Err)
+	}
+	arrives(t, k, want)
+}
+
+func TestAnotherServerTakesOver(t *testing.T) {
+	_, k, port := serve(t, new(forward.Options), config.FluentBit)
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadPort := dead.Addr().(*net.TCPAddr).Port
+	dead.Close()
+	o := fluentd(deadPort, port)
+	o.Servers[0].Weight, o.Servers[1].Standby = 1000, true
+	c := client(t, o, config.Fluentd)
+	req, want := request(t, c, "a", "b", "c")
+	if r := c.Send(t.Context(), &req); r.Verdict != sink.Done {
+		t.Fatal(r.Err)
+	}
+	arrives(t, k, want)
+}
+
+func TestStandbyIsLeftAloneWhileAnotherWorks(t *testing.T) {
+	_, first, p1 := serve(t, new(forward.Options), config.FluentBit)
+	_, second, p2 := serve(t, new(forward.Options), config.FluentBit)
+	o := fluentd(p2, p1)
+	o.Servers[0].Standby = true
+	c := client(t, o, config.Fluentd)
+	req, _ := request(t, c, "a")
+	for range 20 {
+		c.Send(t.Context(), &req)
+	}
+	if len(first.got()) != 20 || len(second.got()) != 0 {
+		t.Errorf("%d and %d", len(first.got()), len(second.got()))
+	}
+}
+
+func TestUnreachableServerIsAgain(t *testing.T) {
+	c := client(t, bit(1), config.FluentBit)
+	req, _ := request(t, c, "a")
+	r := c.Send(t.Context(), &req)
+	if r.Verdict != sink.Again || r.Reached || r.Err == nil || !strings.Contains(r.Err.Error(), "connecting to 127.0.0.1:1: ") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestWrongKeyIsSaidAndTriedAgain(t *testing.T) {
+	_, _, port := serve(t, &forward.Options{SharedKey: "right"}, config.FluentBit)
+	o := bit(port)
+	o.SharedKey = "wrong"
+	c := client(t, o, config.FluentBit)
+	req, _ := request(t, c, "a")
+	r := c.Send(t.Context(), &req)
+	if r.Verdict != sink.Again || !r.Unauthorised || !r.Reached || !strings.Contains(r.Err.Error(), "shared_key mismatch") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestMissingAckIsAgain(t *testing.T) {
+	s, k, port := serve(t, new(forward.Options), config.FluentBit)
+	o := bit(port)
+	o.RequireAck = true
+	c := client(t, o, config.FluentBit)
+	k.fail = errors.New("no room")
+	req, _ := request(t, c, "a", "b")
+	r := c.Send(t.Context(), &req)
+	if r.Verdict != sink.Again || len(r.Items) > 0 || !strings.Contains(r.Err.Error(), "waiting for the ack") {
+		t.Errorf("%+v", r)
+	}
+	if err := s.WaitIdle(t.Context()); err != nil { // its connection is not used again
+		t.Error(err)
+	}
+}
+
+func TestOnlyWhatWasNotTakenIsSentAgain(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	served := make(chan struct{})
+	go func() { // acknowledges one message and hangs up
+		defer close(served)
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		buf := make([]byte, 4096)
+		n, _ := nc.Read(buf)
+		_, rest, _ := record.ArrayHeader(buf[:n])
+		rest, _ = record.Skip(rest)
+		rest, _ = record.Skip(rest)
+		chunk, _ := record.Find(rest, "chunk")
+		nc.Write(append(record.AppendStr([]byte{0x81}, "ack"), chunk...))
+		nc.Read(buf)
+	}()
+	o := bit(ln.Addr().(*net.TCPAddr).Port)
+	o.RequireAck = true
+	c := client(t, o, config.FluentBit)
+	req, _ := request(t, c, "a", "b", "a")
+	r := c.Send(t.Context(), &req)
+	<-served
+	want := []sink.ItemReply{{Index: 0, Verdict: sink.Done}, {Index: 2, Verdict: sink.Done}}
+	if r.Verdict != sink.Again || !slices.Equal(r.Items, want) || !r.Reached {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestIdleConnectionThatTheServerClosedIsReplaced(t *testing.T) {
+	so := &forward.Options{DenyKeepalive: true}
+	s, k, port := serve(t, so, config.Fluentd) // closes after each message
+	c := client(t, bit(port), config.FluentBit)
+	req, want := request(t, c, "a")
+	for range 3 {
+		if r := c.Send(t.Context(), &req); r.Verdict != sink.Done {
+			t.Fatal(r.Err)
+		}
+		if err := s.WaitIdle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arrives(t, k, slices.Repeat(want, 3))
+}
+
+func TestSendEndsWithItsContext(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	o := bit(ln.Addr().(*net.TCPAddr).Port)
+	o.RequireAck = true
+	c := client(t, o, config.FluentBit)
+	req, _ := request(t, c, "a")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	if r := c.Send(ctx, &req); r.Verdict != sink.Again || r.Err == nil || time.Since(begun) > 5*time.Second {
+		t.Errorf("%+v after %v", r, time.Since(begun))
+	}
+}
+
+func TestWrongOptionsAreFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		o    *Options
+		d    config.Dialect
+		want string
+	}{
+		"no server":      {&Options{}, config.Fluentd, "<server>: at least one is needed"},
+		"user, no key":   {&Options{Username: "ann"}, config.FluentBit, "username: needs a shared_key, or empty_shared_key on"},
+		"tag of fields":  {&Options{Tag: "$TAG"}, config.FluentBit, "tag: a tag made of the record's fields isn't supported: fixed text would be right"},
+		"zstd":           {&Options{Compress: "zstd"}, config.FluentBit, "compress: must be gzip or text"},
+		"key, no secure": {&Options{Servers: []Server{{Host: "a", SharedKey: "k"}}}, config.Fluentd, "<server>: shared_key and username need a <security>"},
+	} {
+		if err := c.o.Check(c.d); err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
