@@ -176,7 +176,7 @@ func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 		err = fmt.Errorf("reading the reply: %w", err)
 	}
 	if b.items == 0 && req.Len() > 0 {
-		return sink.Reply{Verdict: sink.Again, Status: http.StatusOK, Reached: true, Err: err}
+		return sink.Reply{Verdict: sink.Again, Status: http.StatusOK, Err: err}
 	}
 	t.missing(b.items, err)
 	return t.finish(d)
@@ -221,8 +221,11 @@ func (t *tally) add(it *itemResult) {
 	t.reply.Items = append(t.reply.Items, sink.ItemReply{Index: i, Verdict: j.verdict, Status: it.status, Type: it.errType, Reason: reason})
 }
 
-// missing says that the items from first on are to be sent again.
+// missing says that the items from first on are to be sent again. Nobody has refused them: it doesn't count as reached.
 func (t *tally) missing(first int, err error) {
+	if err != nil {
+		t.reply.Reached = false
+	}
 	for i := first; i < t.req.Len(); i++ {
 		t.reply.Items = append(t.reply.Items, sink.ItemReply{Index: i, Verdict: sink.Again, Reason: err.Error()})
 	}

@@ -161,6 +161,22 @@ func TestTooLargeIsHalvedUntilOneRecordIsLeft(t *testing.T) {
 	}
 }
 
+// TestMalformedItemIsFoundByHalving: a request that one item makes invalid is halved, and the item alone is refused.
+func TestMalformedItemIsFoundByHalving(t *testing.T) {
+	_, d := cluster(t, bulktest.Options{}, fluentBit(nil))
+	bad := []byte(`{"create":{"_index":"web","nonsense":1}}` + "\n{}\n")
+	req := request(t, d, 3)
+	req.Body = append(req.Body, bad...)
+	req.Ends = append(req.Ends, len(req.Body))
+	if r := send(t, d, req); !r.TooLarge || len(r.Items) != 0 || r.Verdict != sink.Again {
+		t.Fatalf("reply %+v", r)
+	}
+	r := send(t, d, &sink.Request{Body: bad, Ends: []int{len(bad)}})
+	if r.TooLarge || len(r.Items) != 1 || r.Items[0].Verdict != sink.Never || r.Items[0].Status != 400 || !strings.Contains(r.Items[0].Reason, "[nonsense]") {
+		t.Fatalf("reply %+v", r)
+	}
+}
+
 func TestThrottledSaysHowLong(t *testing.T) {
 	_, d := cluster(t, bulktest.Options{Request: func(int, *http.Request) bulktest.Fault {
 		return bulktest.Fault{Status: 503, Header: http.Header{"Retry-After": {"7"}}, Body: "<html>busy</html>"}

@@ -102,7 +102,11 @@ func judgeRequest(f *failure, items int) (sink.Reply, lesson) {
 	r := sink.Reply{Verdict: sink.Again, Status: f.status, Reached: true, Err: f.err()}
 	switch {
 	case f.status == http.StatusRequestEntityTooLarge:
-		return tooLarge(r, items), noLesson
+		r.TooLarge = true
+		if items <= 1 {
+			r.Verdict = sink.Never
+		}
+		return r, noLesson
 	case f.gzipped && f.unreadable():
 		return r, plainBodies
 	case f.status == http.StatusBadRequest && lessonOf(f.reason) != noLesson:
@@ -113,18 +117,12 @@ func judgeRequest(f *failure, items int) (sink.Reply, lesson) {
 		r.Unauthorised = true
 	case f.status == http.StatusBadRequest && f.fromServer:
 		// One item makes the whole request invalid. Halving finds it; by itself it is refused for good.
-		return tooLarge(r, items), noLesson
+		r.TooLarge = items > 1
+		if items == 1 {
+			r.Items = []sink.ItemReply{{Verdict: sink.Never, Status: f.status, Type: f.errType, Reason: f.reason}}
+		}
 	}
 	return r, noLesson
-}
-
-// tooLarge makes the worker halve the request; a single item goes to the dead letter.
-func tooLarge(r sink.Reply, items int) sink.Reply {
-	r.TooLarge = true
-	if items <= 1 {
-		r.Verdict = sink.Never
-	}
-	return r
 }
 
 // throttled recognises a server, or what stands before it, that asks for less.
