@@ -12,39 +12,87 @@ import (
 	"github.com/firelane/firelane/e2e/servers"
 )
 
-// logOptions are what a user writes to send logs to a server, and nothing that isn't needed.
-func logOptions(dialect string, s *servers.Search) map[string]string {
+// logOptions are what a user writes to send logs to a server, and nothing that isn't needed. name is the output's name
+// in the dialect.
+func logOptions(dialect, name string, s *servers.Search) map[string]string {
 	if dialect == "fluentd" {
 		return map[string]string{
-			"@type": s.Type, "host": "127.0.0.1", "port": fmt.Sprint(s.Port),
+			"@type": name, "host": "127.0.0.1", "port": fmt.Sprint(s.Port),
 			"logstash_format": "true", "logstash_prefix": "web", "logstash_dateformat": "%Y-%m-%d",
 		}
 	}
 	return map[string]string{
-		"Name": "es", "Host": "127.0.0.1", "Port": fmt.Sprint(s.Port),
+		"Name": name, "Host": "127.0.0.1", "Port": fmt.Sprint(s.Port),
 		"Logstash_Format": "On", "Logstash_Prefix": "web", "Logstash_DateFormat": "%Y-%m-%d",
 	}
 }
 
-// The main promise: the image is swapped, and everything that the application writes is there, once.
+// The main promise: the image is swapped, and everything that the application writes is there, once. The name of the
+// output doesn't say which server it is: es is what people write for all of them.
 func TestEveryLineArrivesOnceWithItsOwnTimeAndFields(t *testing.T) {
 	for _, kind := range servers.Kinds() {
-		for _, dialect := range []string{"fluentbit", "fluentd"} {
-			t.Run(kind.Name+"/"+dialect, func(t *testing.T) {
+		for _, output := range []struct {
+			dialect, name string
+			everything    bool // or just one line
+		}{
+			{"fluentbit", "es", true},
+			{"fluentd", "opensearch", true},
+			{"fluentbit", "opensearch", false},
+			{"fluentd", "elasticsearch", false},
+		} {
+			t.Run(kind.Name+"/"+output.dialect+"/"+output.name, func(t *testing.T) {
 				search := useSearch(t, kind)
-				task := taskDefinition{Type: dialect, LogOptions: logOptions(dialect, search)}.start(t)
-				task.delivers(t, search, lines.Count, time.Minute)
+				definition := taskDefinition{Type: output.dialect, LogOptions: logOptions(output.dialect, output.name, search)}
+				stdout, stderr := lines.Stdout(), lines.Stderr()
+				if !output.everything {
+					definition.Command = []string{"hello"}
+					stdout, stderr = [][]byte{[]byte("hello")}, nil
+				}
+				task := definition.start(t)
+				task.delivers(t, search, len(stdout)+len(stderr), time.Minute)
 				task.end(t)
-				task.delivers(t, search, lines.Count, 0)
+				task.delivers(t, search, len(stdout)+len(stderr), 0)
 
 				documents, err := search.Documents("web-*")
 				if err != nil {
 					t.Fatal(err)
 				}
-				checkStream(t, task, documents, "stdout", lines.Stdout())
-				checkStream(t, task, documents, "stderr", lines.Stderr())
+				checkStream(t, task, documents, "stdout", stdout)
+				checkStream(t, task, documents, "stderr", stderr)
 			})
 		}
+	}
+}
+
+// What nearly every task that logs JSON has: the parser that the usual image ships, by its usual path.
+func TestJSONLinesBecomeFields(t *testing.T) {
+	search := useSearch(t, servers.OpenSearch2())
+	task := taskDefinition{
+		Type:       "fluentbit",
+		ConfigFile: "/fluent-bit/configs/parse-json.conf",
+		LogOptions: logOptions("fluentbit", "es", search),
+		Command:    []string{`{"level":"info","order":9007199254740993,"took":0.25,"user":{"id":7}}`},
+	}.start(t)
+	task.delivers(t, search, 1, 30*time.Second)
+	task.end(t)
+	documents, err := search.Documents("web-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(documents[0].Source, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"level": `"info"`, "order": "9007199254740993", "took": "0.25", "user": `{"id":7}`,
+		"source": `"stdout"`, "ecs_cluster": `"demo"`,
+	} {
+		if got := string(fields[key]); got != want {
+			t.Errorf("%s is %s, want %s", key, got, want)
+		}
+	}
+	if log, ok := fields["log"]; ok {
+		t.Errorf("log is still there: %s", log)
 	}
 }
 

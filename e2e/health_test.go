@@ -12,10 +12,10 @@ import (
 // The container's health check, and the one of ECS's own example.
 func TestHealthcheckTellsARunningRouterFromNone(t *testing.T) {
 	search := useSearch(t, servers.OpenSearch2())
-	for _, dialect := range []string{"fluentbit", "fluentd"} {
+	for dialect, name := range map[string]string{"fluentbit": "es", "fluentd": "opensearch"} {
 		t.Run(dialect, func(t *testing.T) {
 			useSearch(t, servers.OpenSearch2())
-			definition := taskDefinition{Type: dialect, LogOptions: logOptions(dialect, search), Command: []string{"hello"}}
+			definition := taskDefinition{Type: dialect, LogOptions: logOptions(dialect, name, search), Command: []string{"hello"}}
 			task := definition.start(t)
 			eventually(t, 10*time.Second, func() (bool, string) {
 				out, err := world.docker.Run("exec", task.router, "/firelane", "healthcheck")

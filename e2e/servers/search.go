@@ -16,7 +16,6 @@ import (
 // A Kind is a search server and its version.
 type Kind struct {
 	Name string // its folder in the cache, too
-	Type string // Fluentd's @type for it
 	main string // Java class
 	java string // link in the cache
 }
@@ -28,19 +27,19 @@ func Kinds() []Kind {
 
 // Elasticsearch7 is Elasticsearch 7.10.2, the last under a free licence and the oldest that AWS offers widely.
 func Elasticsearch7() Kind {
-	return Kind{Name: "elasticsearch-7.10.2", Type: "elasticsearch", java: "java17",
+	return Kind{Name: "elasticsearch-7.10.2", java: "java17",
 		main: "org.codelibs.elasticsearch.runner.ElasticsearchClusterRunner"}
 }
 
 // OpenSearch2 is OpenSearch 2.19.1.
 func OpenSearch2() Kind {
-	return Kind{Name: "opensearch-2.19.1", Type: "opensearch", java: "java17",
+	return Kind{Name: "opensearch-2.19.1", java: "java17",
 		main: "org.codelibs.opensearch.runner.OpenSearchRunner"}
 }
 
 // OpenSearch3 is OpenSearch 3.5.0.
 func OpenSearch3() Kind {
-	return Kind{Name: "opensearch-3.5.0", Type: "opensearch", java: "java21",
+	return Kind{Name: "opensearch-3.5.0", java: "java21",
 		main: "org.codelibs.opensearch.runner.OpenSearchRunner"}
 }
 
