@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"syscall"
 	"time"
@@ -15,7 +16,8 @@ const (
 
 	// oneWrite is the largest frame that is copied together to be written by one call; a larger one is written in two,
 	// its header last.
-	oneWrite = 256 << 10
+	oneWrite       = 256 << 10
+	minFrameMemory = 4 << 10
 
 	// retryEvery is how often a waiting Append tries again where no commit told it to: a disk may have got room.
 	retryEvery = time.Second
@@ -163,7 +165,7 @@ func (q *Queue) write(h frame, batch []byte) error {
 func (q *Queue) writeFrame(s *segment, h frame, batch []byte) error {
 	if h.size() <= oneWrite {
 		if int64(cap(q.frame)) < h.size() {
-			q.frame = make([]byte, oneWrite)
+			q.frame = make([]byte, max(minFrameMemory, 1<<bits.Len64(uint64(h.size()-1))))
 		}
 		b := q.frame[:h.size()]
 		h.put(b, s.seed)

@@ -57,7 +57,7 @@
 //
 //	kill -9, out of memory, a panic    Every batch whose Append returned is there, once, whole. A batch that was being
 //	                                   written is there or not. What was in flight is given out again under the same
-//	                                   ids, and at most that.
+//	                                   ids, with what was committed behind it in the same segment, and no more.
 //	loss of power, a kernel crash      What the kernel had not written yet (30 s by its defaults) may be gone, since no
 //	                                   fsync is made. With Sync nothing is, whose Append returned. Marks are never
 //	                                   synced: delivered records may be given out again, under the same ids.

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// memBlock is the unit in which a file in memory grows.
+// memBlock is the unit in which a queue's files in memory grow.
 const memBlock = 64 << 10
 
 // memSpare is how many blocks of removed files are kept for the next ones.
@@ -16,12 +16,14 @@ const memSpare = 32
 // memory is a folder in memory: the same queue runs on it where nothing can be written. What it holds is bounded by the
 // queue's limit.
 type memory struct {
+	block int64 // a file grows by so many bytes
+
 	mu    sync.Mutex
 	files map[string]*memFile
 	spare [][]byte
 }
 
-func newMemory() *memory { return &memory{files: map[string]*memFile{}} }
+func newMemory(block int64) *memory { return &memory{block: block, files: map[string]*memFile{}} }
 
 func (m *memory) List() ([]string, error) {
 	m.mu.Lock()
@@ -91,13 +93,13 @@ func (m *memory) keep(blocks [][]byte) {
 	m.spare = append(m.spare, blocks[:min(len(blocks), memSpare-len(m.spare))]...)
 }
 
-// block is a spare one, with old bytes in it, or a new one.
-func (m *memory) block() []byte {
+// take is a spare block, with old bytes in it, or a new one.
+func (m *memory) take() []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := len(m.spare)
 	if n == 0 {
-		return make([]byte, memBlock)
+		return make([]byte, m.block)
 	}
 	b := m.spare[n-1]
 	m.spare[n-1] = nil
@@ -120,8 +122,8 @@ func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
 	defer f.mu.RUnlock()
 	n := 0
 	for n < len(p) && off < f.size {
-		block := f.blocks[off/memBlock]
-		k := copy(p[n:min(int64(len(p)), int64(n)+f.size-off)], block[off%memBlock:])
+		block := f.blocks[off/f.fs.block]
+		k := copy(p[n:min(int64(len(p)), int64(n)+f.size-off)], block[off%f.fs.block:])
 		n, off = n+k, off+int64(k)
 	}
 	if n < len(p) {
@@ -135,12 +137,12 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	defer f.mu.Unlock()
 	f.extend(off)
 	end := off + int64(len(p))
-	for int64(len(f.blocks))*memBlock < end {
-		f.blocks = append(f.blocks, f.fs.block())
+	for int64(len(f.blocks))*f.fs.block < end {
+		f.blocks = append(f.blocks, f.fs.take())
 	}
 	n := 0
 	for n < len(p) {
-		k := copy(f.blocks[off/memBlock][off%memBlock:], p[n:])
+		k := copy(f.blocks[off/f.fs.block][off%f.fs.block:], p[n:])
 		n, off = n+k, off+int64(k)
 	}
 	f.size = max(f.size, end)
@@ -150,10 +152,10 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 // extend fills a hole with zeros, up to size.
 func (f *memFile) extend(size int64) {
 	for f.size < size {
-		if f.size == int64(len(f.blocks))*memBlock {
-			f.blocks = append(f.blocks, f.fs.block())
+		if f.size == int64(len(f.blocks))*f.fs.block {
+			f.blocks = append(f.blocks, f.fs.take())
 		}
-		block := f.blocks[f.size/memBlock][f.size%memBlock:]
+		block := f.blocks[f.size/f.fs.block][f.size%f.fs.block:]
 		block = block[:min(int64(len(block)), size-f.size)]
 		clear(block)
 		f.size += int64(len(block))
@@ -165,7 +167,7 @@ func (f *memFile) Truncate(size int64) error {
 	defer f.mu.Unlock()
 	f.extend(size)
 	f.size = size
-	n := int((size + memBlock - 1) / memBlock)
+	n := int((size + f.fs.block - 1) / f.fs.block)
 	f.fs.mu.Lock()
 	f.fs.keep(f.blocks[n:])
 	f.fs.mu.Unlock()

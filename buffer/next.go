@@ -105,6 +105,7 @@ func (q *Queue) unpark() {
 		return
 	}
 	q.parked = false
+	q.woken++
 	select {
 	case q.wake <- struct{}{}:
 	default:

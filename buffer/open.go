@@ -70,7 +70,7 @@ func Open(o Options) (q *Queue, err error) {
 		}
 	}
 	if q.fs == nil {
-		q.fs = newMemory()
+		q.fs = newMemory(memBlock)
 	}
 	q.mu.Lock()
 	err = q.recover()

@@ -97,6 +97,7 @@ type Queue struct {
 	waiters  []*waiter // calls of Append that wait for room, first come first served
 	parked   bool      // a call of Next waits
 	want     int64     // and so many bytes will wake it
+	woken    int64     // how often one was
 	draining bool
 	shut     bool  // Close has closed the files
 	trouble  bool  // the last write failed

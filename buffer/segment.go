@@ -60,7 +60,6 @@ type tally struct{ records, bytes int64 }
 func (p place) minus(o place) tally { return tally{int64(p.pos - o.pos), p.off - o.off} }
 
 func (t *tally) add(o tally) { t.records += o.records; t.bytes += o.bytes }
-func (t *tally) sub(o tally) { t.records -= o.records; t.bytes -= o.bytes }
 
 // A stamp says that what begins at off was appended at this time or later.
 type stamp struct {

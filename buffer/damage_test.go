@@ -1,0 +1,281 @@
+package buffer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A crash table: what is done to a queue's files between two runs, and what must hold for what is delivered then.
+//
+// The queue that it is done to has three segments and a little more, of eight batches each.
+
+const damageSegment = dataAt + 380
+
+// damageable is the folder of a queue that was closed, or that a crash left.
+func damageable(t testing.TB, closed bool) (*memory, []delivery) {
+	t.Helper()
+	fs := newFolder()
+	q := mustOpen(t, Options{FS: fs, SegmentSize: damageSegment})
+	want := fill(t, q, 0, 28)
+	if closed {
+		q.Close()
+	}
+	if n := len(fs.files); n != 4 {
+		t.Fatalf("%d segments, want 4", n)
+	}
+	return fs, want
+}
+
+// bytesOf is a file's content, which may be changed in place: it is smaller than a block.
+func (m *memory) bytesOf(name string) []byte { return m.files[name].blocks[0][:m.files[name].size] }
+
+// frameAt is the number of the frame, among all of the segment, that the byte at off belongs to; -1 for the head.
+func frameAt(data []byte, off int) int {
+	n := -1
+	for at := dataAt; at <= off && at < len(data); n++ {
+		h, _ := parseFrame(data[at:], 0)
+		at += int(h.size())
+	}
+	return n
+}
+
+func forEachSegment(t *testing.T, test func(t *testing.T, fs *memory, want []delivery, name string, closed bool)) {
+	for _, closed := range []bool{true, false} {
+		fs, want := damageable(t, closed)
+		for i, name := range fs.names() {
+			t.Run(fmt.Sprintf("segment %d, closed %v", i, closed), func(t *testing.T) {
+				test(t, fs, want, name, closed)
+			})
+		}
+	}
+}
+
+// segmentOf are the deliveries of one segment, and where they begin in want.
+func segmentOf(fs *memory, want []delivery, name string) (start, n int) {
+	data := fs.bytesOf(name)
+	h, _ := parseFrame(data[dataAt:], 0)
+	start = slices.IndexFunc(want, func(d delivery) bool { return d.pos == h.pos })
+	return start, frameAt(data, len(data)) + 1
+}
+
+func records(ds []delivery) (n int64) {
+	for _, d := range ds {
+		n += int64(d.records)
+	}
+	return n
+}
+
+// TestFlippedBitLosesOneBatchAtMost flips a bit in every byte of every segment, and the whole byte.
+func TestFlippedBitLosesOneBatchAtMost(t *testing.T) {
+	forEachSegment(t, func(t *testing.T, fs *memory, want []delivery, name string, closed bool) {
+		start, n := segmentOf(fs, want, name)
+		for off := range fs.bytesOf(name) {
+			for _, mask := range []byte{1 << (off % 8), 0xff} {
+				broken := fs.clone()
+				broken.bytesOf(name)[off] ^= mask
+				q := mustOpen(t, Options{FS: broken})
+				got := deliver(t, q)
+				frame := frameAt(fs.bytesOf(name), off)
+				if frame < 0 {
+					checkDeliveries(t, got, want)
+					continue
+				}
+				checkDeliveries(t, got, slices.Delete(slices.Clone(want), start+frame, start+frame+1))
+				lost := int64(want[start+frame].records)
+				if last := !closed && start+n == len(want) && frame == n-1; last && off < int(lastFrame(fs.bytesOf(name)))+frameHeader {
+					lost = 0 // nothing says what was there
+				}
+				if s := q.Stats(); s.DroppedRecords != lost {
+					t.Fatalf("byte %d, mask %#x: %d records counted as dropped, want %d", off, mask, s.DroppedRecords, lost)
+				}
+				if !slices.Contains(broken.names(), name+asideSuffix) {
+					t.Fatalf("byte %d, mask %#x: the file isn't kept: %v", off, mask, broken.names())
+				}
+				q.Close()
+			}
+		}
+	})
+}
+
+// lastFrame is the offset of the last frame.
+func lastFrame(data []byte) (at int64) {
+	for next := int64(dataAt); next < int64(len(data)); {
+		h, _ := parseFrame(data[next:], 0)
+		at, next = next, next+h.size()
+	}
+	return at
+}
+
+// TestSegmentCutAnywhereLosesWhatIsBehindTheCut cuts every segment at every byte.
+func TestSegmentCutAnywhereLosesWhatIsBehindTheCut(t *testing.T) {
+	forEachSegment(t, func(t *testing.T, fs *memory, want []delivery, name string, closed bool) {
+		start, n := segmentOf(fs, want, name)
+		data := fs.bytesOf(name)
+		for cut := range data {
+			broken := fs.clone()
+			broken.files[name].size = int64(cut)
+			log := new(logged)
+			q := mustOpen(t, Options{FS: broken, Log: log.logger()})
+			got := deliver(t, q)
+			kept := max(0, frameAt(data, cut))
+			checkDeliveries(t, got, slices.Delete(slices.Clone(want), start+kept, start+n))
+
+			// What is lost is counted if the segment's own mark or a later segment tells it.
+			lost := records(want[start+kept : start+n])
+			marked := closed || start+n < len(want)
+			if first := start == 0; cut < markAt+markSize && (first || start+n == len(want)) || !marked {
+				lost = -1
+			}
+			if s := q.Stats(); lost >= 0 && s.DroppedRecords != lost {
+				t.Fatalf("cut at %d: %d records counted as dropped, want %d", cut, s.DroppedRecords, lost)
+			}
+			frameEdge := cut == 0 || cut == dataAt || kept > 0 && frameAt(data, cut-1) != frameAt(data, cut)
+			if lost < 0 && !frameEdge && log.String() == "" {
+				t.Fatalf("cut at %d: nothing was said", cut)
+			}
+			q.Close()
+		}
+	})
+}
+
+func TestMissingSegment(t *testing.T) {
+	forEachSegment(t, func(t *testing.T, fs *memory, want []delivery, name string, closed bool) {
+		start, n := segmentOf(fs, want, name)
+		log := new(logged)
+		broken := fs.clone()
+		delete(broken.files, name)
+		q := mustOpen(t, Options{FS: broken, Log: log.logger()})
+		defer q.Close()
+		left := slices.Delete(slices.Clone(want), start, start+n)
+		missing := records(want[start : start+n])
+		if start == 0 || start+n == len(want) {
+			missing = 0 // nothing says that it was ever there
+		}
+		if s := q.Stats(); s.DroppedRecords != missing || s.Records != records(left) {
+			t.Errorf("%+v, want %d missing and %d left", s, missing, records(left))
+		}
+		if said := strings.Contains(log.String(), "missing"); said != (missing > 0) {
+			t.Errorf("said: %s", log)
+		}
+		// What is appended now can't be taken for what is missing.
+		left = append(left, fill(t, q, 50, 55)...)
+		if slices.ContainsFunc(want, func(d delivery) bool { return d.queue == q.id }) {
+			t.Error("the identity of the run before is used again")
+		}
+		checkDeliveries(t, deliver(t, q), left)
+	})
+}
+
+func TestForeignFilesAreLeftAlone(t *testing.T) {
+	fs, want := damageable(t, true)
+	for _, name := range []string{"lock", "notes.txt", "1.seg", "0000000000000001.seg.bak", "0000000000000001.seg.damaged"} {
+		f, _ := fs.Open(name, true)
+		f.WriteAt([]byte("mine"), 0)
+	}
+	q := mustOpen(t, Options{FS: fs})
+	checkDeliveries(t, deliver(t, q), want)
+	q.Close()
+	if names := fs.names(); len(names) != 5 {
+		t.Errorf("%v", names)
+	}
+}
+
+func TestGarbageInPlaceOfASegmentIsSetAside(t *testing.T) {
+	for name, content := range map[string]string{
+		"text": strings.Repeat("not a segment ", 100), "zeros": string(make([]byte, 3000)), "short": "x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs, want := damageable(t, true)
+			number := segmentName(0xffff)
+			f, _ := fs.Open(number, true)
+			f.WriteAt([]byte(content), 0)
+			q := mustOpen(t, Options{FS: fs})
+			defer q.Close()
+			if s := q.Stats(); s.Damaged != 1 {
+				t.Errorf("%+v", s)
+			}
+			want = append(want, fill(t, q, 30, 31)...)
+			checkDeliveries(t, deliver(t, q), want)
+			if got := string(fs.bytesOf(number + asideSuffix)); got != content {
+				t.Errorf("what was set aside is %q", got)
+			}
+			if q.number != 0x10000 {
+				t.Errorf("the next segment's number is %x", q.number)
+			}
+		})
+	}
+}
+
+// TestDamageIsRememberedOverRestarts stops between the damaged batch and the segment's end.
+func TestDamageIsRememberedOverRestarts(t *testing.T) {
+	fs, want := damageable(t, true)
+	name := fs.names()[0]
+	fs.bytesOf(name)[dataAt+frameHeader] ^= 1
+	q := mustOpen(t, Options{FS: fs})
+	c, err := q.Next(t.Context(), 100, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkDeliveries(t, deliveries(c), want[1:1+len(c.Batches)])
+	left := want[1+len(c.Batches):]
+	q.Commit(c)
+	q = mustOpen(t, Options{FS: fs}) // after a crash
+	if s := q.Stats(); s.Records != records(left) {
+		t.Errorf("%+v", s)
+	}
+	checkDeliveries(t, deliver(t, q), left)
+	q.Close()
+	if names := fs.names(); !slices.Equal(names, []string{name + asideSuffix}) {
+		t.Errorf("%v", names)
+	}
+}
+
+// TestDamagedTail is about the end of a segment that was not sealed: what can be an unfinished write is cut off, the
+// rest is kept.
+func TestDamagedTail(t *testing.T) {
+	for name, c := range map[string]struct {
+		tail  []byte
+		aside bool
+	}{
+		"a few bytes":      {[]byte("abc"), false},
+		"a hole":           {append(make([]byte, 100), "xyz"...), false},
+		"half a frame":     {nil, false},
+		"not a frame":      {[]byte(strings.Repeat("damage", 10)), true},
+		"another's frames": {nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs, want := damageable(t, false)
+			names := fs.names()
+			s := &segment{number: 4}
+			s.parseHeader(fs.bytesOf(names[3]))
+			tail := c.tail
+			switch name {
+			case "half a frame":
+				tail = make([]byte, 40)
+				frame{length: 17, records: 1, pos: 1 << 30}.put(tail, s.seed)
+			case "another's frames":
+				tail = fs.bytesOf(names[0])[dataAt:]
+			}
+			f, _ := fs.Open(names[3], false)
+			size, _ := f.Size()
+			f.WriteAt(tail, size)
+			for range 2 { // it is found out once, and known ever after
+				q := mustOpen(t, Options{FS: fs})
+				if s := q.Stats(); s.Recovered != records(want) {
+					t.Fatalf("%+v", s)
+				}
+			}
+			if now, _ := f.Size(); !c.aside && now != size {
+				t.Errorf("the tail isn't cut off: %d bytes, want %d", now, size)
+			}
+			q := mustOpen(t, Options{FS: fs})
+			checkDeliveries(t, deliver(t, q), want)
+			q.Close()
+			if kept := slices.Contains(fs.names(), names[3]+asideSuffix); kept != c.aside {
+				t.Errorf("left: %v", fs.names())
+			}
+		})
+	}
+}
