@@ -1,0 +1,88 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/firelane/firelane/buffer"
+)
+
+const (
+	// maxHeld is the memory in bytes that an output's chunks and encoded bodies take together. Beyond it no chunk is
+	// taken from the queue; one chunk is always allowed, however large.
+	maxHeld = 12 << 20
+	// queueErrorWait is how long to wait after the queue failed to give a chunk.
+	queueErrorWait = time.Second
+)
+
+type fetchRequest struct {
+	ctx      context.Context
+	maxBytes int
+	linger   time.Duration
+}
+
+type fetchResult struct {
+	chunk *buffer.Chunk
+	err   error
+}
+
+// fetchChunks takes chunks from the queue, one for each request.
+func (l *loop) fetchChunks() {
+	for r := range l.fetch {
+		c, err := l.o.queue.Next(r.ctx, r.maxBytes, r.linger)
+		l.fetched <- fetchResult{c, err}
+	}
+}
+
+// want asks for another chunk, if there is memory for it.
+func (l *loop) want(ctx context.Context, now time.Time) {
+	if l.fetching || l.drained || now.Before(l.notUntil) {
+		return
+	}
+	ask := l.rawPerBody.of(l.maxBytes)
+	if l.loads > 0 && l.memory()+chunkCost(ask)+l.maxBytes > maxHeld {
+		return
+	}
+	r := fetchRequest{maxBytes: ask, linger: l.o.limits.Linger}
+	if l.hurried {
+		r.linger = Immediately
+	}
+	r.ctx, l.unfetch = context.WithCancel(ctx)
+	l.fetching = true
+	l.fetch <- r
+}
+
+// memory is what everything that was taken from the queue holds.
+func (l *loop) memory() int {
+	n := l.held
+	for _, p := range l.flying {
+		n += p.held
+	}
+	for _, p := range l.waiting {
+		n += p.held
+	}
+	return n
+}
+
+// take receives a chunk.
+func (l *loop) take(f fetchResult) {
+	l.fetching = false
+	l.unfetch()
+	switch {
+	case f.err == nil:
+		ld := &load{}
+		if n := len(l.spareLoads); n > 0 {
+			ld, l.spareLoads = l.spareLoads[n-1], l.spareLoads[:n-1]
+		}
+		ld.reset(f.chunk, l.o.limits.Linger)
+		l.loads++
+		l.held += ld.cost
+		l.ready = append(l.ready, ld)
+	case errors.Is(f.err, buffer.ErrClosed):
+		l.drained = true
+	case !errors.Is(f.err, context.Canceled):
+		l.o.log.Error().Err(f.err).Msg("taking records from the queue failed")
+		l.notUntil = time.Now().Add(queueErrorWait)
+	}
+}

@@ -1,0 +1,175 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestTheRetryLimitCountsRefusalsOnly(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		reply Reply
+		dead  bool
+	}{
+		{"refused by a server that answered", Reply{Verdict: Again, Err: errRefused, Status: 500, Reached: true}, true},
+		{"an item refused", Reply{Reached: true, Items: []ItemReply{{Verdict: Again, Status: 500, Reason: "oops"}}}, true},
+		{"an item that the server had no room for", Reply{Reached: true, Items: []ItemReply{{Verdict: Again, Status: 429}}}, false},
+		{"not reached", Reply{Verdict: Again, Err: errRefused}, false},
+		{"throttled", Reply{Verdict: Again, Err: errRefused, Reached: true, Throttled: true}, false},
+		{"credentials refused", Reply{Verdict: Again, Err: errRefused, Reached: true, Unauthorised: true}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newStrict(func(context.Context, int, []string) Reply { return c.reply })
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, d, func(c *OutputConfig) { c.Retry.Limit = 2 })
+				r.put("1")
+				ctx, cancel := context.WithCancel(t.Context())
+				r.start(ctx)
+				time.Sleep(time.Hour)
+				cancel()
+				s := r.wait()
+				if got := s.Dead == 1; got != c.dead || s.Delivered != 0 {
+					t.Fatalf("given up: %v, want %v; %+v", got, c.dead, s)
+				}
+				if c.dead {
+					if n := len(d.attempts); n != 3 {
+						t.Errorf("%d attempts, want one and two retries", n)
+					}
+					if !strings.Contains(r.dead.dead[0].Reason, "given up after 3 refusals") {
+						t.Errorf("reason: %q", r.dead.dead[0].Reason)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestItemsThatNeverPassDontBlockOthers(t *testing.T) {
+	d := newStrict(func(_ context.Context, _ int, items []string) Reply {
+		r := Reply{Reached: true}
+		for i, it := range items {
+			if strings.HasPrefix(number(it), "stuck") {
+				r.Items = append(r.Items, ItemReply{Index: i, Verdict: Again, Status: 429, Reason: "index is read-only"})
+			}
+		}
+		return r
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		for i := range 100 {
+			r.put(fmt.Sprintf("stuck%d", i), fmt.Sprintf("free%d", i))
+			time.Sleep(time.Second)
+			r.check()
+		}
+		eventually(t, "the others are delivered", func() bool { return r.out.Stats().Delivered == 100 })
+		cancel()
+		s := r.wait()
+		r.wantOnce(100)
+		if s.Buffered != 100 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+func TestARequestThatAlwaysFailsDoesntBlockOthers(t *testing.T) {
+	d := newStrict(func(_ context.Context, _ int, items []string) Reply {
+		if strings.Contains(strings.Join(items, ""), "poison") {
+			return Reply{Verdict: Again, Err: errRefused, Status: 502, Reached: true}
+		}
+		return Reply{Reached: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		r.put("poison1")
+		time.Sleep(time.Minute)
+		r.put("poison2")
+		time.Sleep(time.Minute)
+		for i := range 100 {
+			r.put(fmt.Sprint(i))
+			time.Sleep(time.Second)
+		}
+		eventually(t, "the others are delivered", func() bool { return r.out.Stats().Delivered == 100 })
+		cancel()
+		r.wait()
+	})
+}
+
+func TestWhatWaitsIsBounded(t *testing.T) {
+	d := newStrict(func(context.Context, int, []string) Reply { return Reply{Verdict: Again, Err: errRefused} })
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		line := strings.Repeat("x", 1000)
+		for range 14 {
+			var texts []string
+			for range 1000 {
+				texts = append(texts, line)
+			}
+			r.put(texts...)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		time.Sleep(10 * time.Minute)
+		s := r.out.Stats()
+		if taken := s.Waiting * 1000; taken > maxHeld/2 {
+			t.Errorf("%d bytes of records wait", taken)
+		}
+		cancel()
+		if s := r.wait(); s.Buffered != 14_000 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+// Panics
+
+func TestAPanicOfTheDestinationIsContained(t *testing.T) {
+	d := newStrict(func(_ context.Context, n int, _ []string) Reply {
+		if n < 2 {
+			panic("nil map")
+		}
+		return Reply{Reached: true}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put("a", "panic here", "b", "unencodable", "c")
+		r.start(t.Context())
+		s := r.finish()
+		r.wantOnce(3)
+		if s.Delivered != 3 || s.Dead != 2 || s.Panics < 2 {
+			t.Errorf("stats: %+v", s)
+		}
+		if got := r.dead.numbers(); !slices.Equal(got, []string{"panic here", "unencodable"}) {
+			t.Errorf("dead: %v", got)
+		}
+		if n := strings.Count(r.logs.String(), `"stack"`); n != 1 {
+			t.Errorf("%d stacks in the log, want one:\n%s", n, r.logs)
+		}
+	})
+}
+
+func TestAReplyOutOfOrderCountsAsNoReply(t *testing.T) {
+	d := newStrict(nil)
+	d.script = func(_ context.Context, n int, items []string) Reply {
+		if n == 0 {
+			return Reply{Verdict: Again, Reached: true, Items: []ItemReply{{Index: 9, Verdict: Done}}}
+		}
+		return Reply{Reached: true}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put("1", "2")
+		r.start(t.Context())
+		if s := r.finish(); s.Delivered != 2 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}

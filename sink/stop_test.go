@@ -1,0 +1,154 @@
+package sink
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestDrainCancelsBackoffs(t *testing.T) {
+	var up bool
+	d := newStrict(func(context.Context, int, []string) Reply {
+		if up {
+			return Reply{Reached: true}
+		}
+		return Reply{Verdict: Again, Err: errRefused, Reached: true, Throttled: true, RetryAfter: 4 * time.Minute}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put(upTo(0, 10)...)
+		r.start(t.Context())
+		time.Sleep(time.Second)
+		start := time.Now()
+		r.out.Hurry()
+		time.Sleep(10 * time.Second)
+		up = true
+		r.finish()
+		r.wantOnce(10)
+		if w := time.Since(start); w > 11*time.Second {
+			t.Errorf("took %v, of which the destination was down for 10s", w)
+		}
+	})
+}
+
+func TestRunEndsAtOnceWhenIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newStrict(nil), func(c *OutputConfig) { c.Limits.Linger = time.Hour })
+		r.start(t.Context())
+		r.put("1")
+		time.Sleep(time.Second)
+		start := time.Now()
+		r.finish()
+		r.wantOnce(1)
+		if w := time.Since(start); w > 0 {
+			t.Errorf("took %v", w)
+		}
+	})
+}
+
+func TestWhatAStopLeavesIsPutBack(t *testing.T) {
+	d := newStrict(func(ctx context.Context, n int, items []string) Reply {
+		if n == 0 {
+			return Reply{Reached: true, Items: []ItemReply{{Index: 0, Verdict: Again, Status: 429}}}
+		}
+		<-ctx.Done()
+		return Reply{Verdict: Again, Err: ctx.Err()}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.put(upTo(0, 10)...)
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		time.Sleep(time.Minute)
+		cancel()
+		s := r.wait()
+		if s.Delivered != 9 || s.Buffered != 1 || s.Failed != 0 {
+			t.Errorf("stats: %+v", s)
+		}
+		if q := r.queue.Stats(); q.Committed != 0 {
+			t.Errorf("a chunk was committed with a record that has not ended: %+v", q)
+		}
+	})
+}
+
+func TestAFirstRecordWaitsForCompanyForTheLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at time.Time
+		d := newStrict(func(context.Context, int, []string) Reply { at = time.Now(); return Reply{Reached: true} })
+		r := newRig(t, d, func(c *OutputConfig) { c.Limits.Linger = 0 })
+		r.start(t.Context())
+		time.Sleep(time.Second)
+		start := time.Now()
+		r.put("1")
+		time.Sleep(50 * time.Millisecond)
+		r.put("2")
+		time.Sleep(time.Second)
+		if w := at.Sub(start); w != defaultLinger || len(d.attempts) != 1 {
+			t.Errorf("sent after %v in %d requests", w, len(d.attempts))
+		}
+		r.finish()
+	})
+}
+
+func TestAnAttemptThatHangsDoesntHoldUpTheOthers(t *testing.T) {
+	d := newStrict(nil)
+	d.script = func(ctx context.Context, n int, items []string) Reply {
+		if n == 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Minute):
+			}
+			return Reply{Verdict: Again, Err: context.DeadlineExceeded}
+		}
+		return Reply{Reached: true}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.start(t.Context())
+		r.put("0")
+		time.Sleep(time.Second)
+		r.put("1")
+		time.Sleep(stallAfter + time.Second)
+		if s := r.out.Stats(); s.Delivered != 1 {
+			t.Errorf("after %v: %+v", stallAfter, s)
+		}
+		r.finish()
+		r.wantOnce(2)
+	})
+}
+
+func TestRequestsKeepToTheLimits(t *testing.T) {
+	d := newStrict(func(_ context.Context, _ int, items []string) Reply {
+		if n := len(strings.Join(items, "")); n > 1000 {
+			t.Errorf("a request of %d bytes", n)
+		}
+		if len(items) > 20 {
+			t.Errorf("a request of %d items", len(items))
+		}
+		return Reply{Reached: true}
+	})
+	r := newRig(t, d, func(c *OutputConfig) { c.Limits.MaxBytes, c.Limits.MaxItems = 1000, 20 })
+	r.put(upTo(0, 1000)...)
+	r.put(append(upTo(1000, 1010), strings.Repeat("y", 900))...)
+	r.start(t.Context())
+	r.finish()
+	r.wantOnce(1011)
+}
+
+func TestADamagedBatchCostsItsRecordsAndNoOthers(t *testing.T) {
+	r := newRig(t, newStrict(nil), nil)
+	bad := batchOf("1", "2", "3")
+	bad[len(bad)-5] = 0xc1
+	if err := r.queue.Append(t.Context(), bad, 3); err != nil {
+		t.Fatal(err)
+	}
+	r.start(t.Context())
+	eventually(t, "the damaged batch ends", func() bool { return r.out.Stats().Buffered == 0 })
+	r.put("4")
+	s := r.finish()
+	if s.Delivered != 3 || s.Dropped != 1 {
+		t.Errorf("stats: %+v\n%s", s, r.logs)
+	}
+}
