@@ -13,6 +13,7 @@ import (
 type binder struct {
 	*report
 	dialect Dialect
+	schemas schemas
 }
 
 // A binding is one section on its way into one struct.
@@ -34,7 +35,7 @@ func (b binder) bind(what string, from *section, target any, known ...string) bo
 
 func (b binder) bindValue(what string, from *section, into reflect.Value, known []string) bool {
 	g := binding{binder: b, what: what, from: from, into: into, given: map[*option]param{}}
-	g.schema = schemaOf(into.Type(), b.dialect)
+	g.schema = b.schemas.of(into.Type(), b.dialect)
 	for _, p := range from.params {
 		if !slices.Contains(known, g.key(p.key)) {
 			g.param(p)
@@ -185,7 +186,7 @@ func (g *binding) missing(o *option) {
 
 // defaults fills a struct whose section isn't there.
 func (b binder) defaults(into reflect.Value) {
-	schema := schemaOf(into.Type(), b.dialect)
+	schema := b.schemas.of(into.Type(), b.dialect)
 	for i := range schema.options {
 		o := &schema.options[i]
 		field := into.FieldByIndex(o.index)

@@ -29,19 +29,21 @@ type compilation struct {
 	report
 	*Compiler
 	plan    *Plan
-	count   map[*Plugin]int   // instances of a plugin so far
-	ids     map[string]Pos    // the IDs that are taken, by kind and ID
-	parsers map[string]refuse // parsers that were left out, by lower-case name
+	count   map[*Plugin]int     // instances of a plugin so far
+	ids     map[string]Pos      // the IDs that are taken, by kind and ID
+	parsers map[string]*refused // parsers that were left out, by lower-case name
+	schemas schemas
 }
 
-// A refuse is a parser that was left out.
-type refuse struct {
+// A refused is a parser that was left out for its format.
+type refused struct {
 	name, format string
+	used         bool // which is an error at its user's
 }
 
 // Compile is the package's Compile.
 func (c *Compiler) Compile(name string) (*Plan, []Diagnostic) {
-	k := &compilation{Compiler: c, plan: &Plan{}, count: map[*Plugin]int{}, ids: map[string]Pos{}, parsers: map[string]refuse{}}
+	k := &compilation{Compiler: c, plan: &Plan{}, count: map[*Plugin]int{}, ids: map[string]Pos{}, parsers: map[string]*refused{}, schemas: schemas{}}
 	k.compile(name)
 	sortByPlace(k.errors, k.plan.Files)
 	sortByPlace(k.warnings, k.plan.Files)
@@ -181,8 +183,12 @@ func (k *compilation) instance(kind Kind, s *section, name param, id string, kno
 			i.hidden = append(i.hidden, fold(p.key))
 		}
 	}
-	b := binder{&k.report, k.plan.Dialect}
-	return i, b.bind(name.value, s, i.Options, known...)
+	return i, k.bind(name.value, s, i.Options, known...)
+}
+
+// bind writes a section into the struct that target points at.
+func (k *compilation) bind(what string, s *section, target any, known ...string) bool {
+	return binder{&k.report, k.plan.Dialect, k.schemas}.bind(what, s, target, known...)
 }
 
 // identify gives an instance an ID that no other of its kind has: its alias, or else its plugin's name and a number.

@@ -149,8 +149,7 @@ func (k *compilation) service(r *classicReader) {
 			all.override(s)
 		}
 	}
-	b := binder{&k.report, FluentBit}
-	b.bind("[SERVICE]", all, &k.plan.Service)
+	k.bind("[SERVICE]", all, &k.plan.Service)
 	read := map[string]bool{}
 	for _, p := range all.params {
 		if fold(p.key) == "parsers_file" && p.value != "" && !read[p.value] {
@@ -228,13 +227,12 @@ func (k *compilation) parser(s *section) {
 	plugin := k.find(KindParser, format.value)
 	if plugin == nil {
 		if _, ok := k.parsers[fold(name.value)]; !ok {
-			k.parsers[fold(name.value)] = refuse{name.value, format.value}
+			k.parsers[fold(name.value)] = &refused{name: name.value, format: format.value}
 		}
 		return
 	}
 	i := Instance{Plugin: plugin, Name: format.value, ID: name.value, Options: plugin.Options(), Pos: s.pos}
-	b := binder{&k.report, FluentBit}
-	if b.bind("parser "+name.value, s, i.Options) {
+	if k.bind("parser "+name.value, s, i.Options) {
 		k.plan.Parsers = append(k.plan.Parsers, i)
 	}
 }
@@ -267,7 +265,7 @@ func (p *Plan) parser(name string) *Instance {
 // checkParsers looks up the parsers that a plugin's option Parser names.
 func (k *compilation) checkParsers(i Instance, s *section) {
 	v := reflect.ValueOf(i.Options).Elem()
-	o := schemaOf(v.Type(), FluentBit).params["parser"]
+	o := k.schemas.of(v.Type(), FluentBit).params["parser"]
 	if o == nil {
 		return
 	}
@@ -289,6 +287,7 @@ func (k *compilation) checkParser(user string, at Pos, name string) {
 		return
 	}
 	if left, ok := k.parsers[fold(name)]; ok {
+		left.used = true
 		k.error(at, fmt.Sprintf("%s: parser %s has the format %s, which is not supported: %s", user, left.name, left.format, k.there(KindParser, left.format)))
 		return
 	}
@@ -301,12 +300,14 @@ func (k *compilation) checkParser(user string, at Pos, name string) {
 
 // warnParsers names the parsers that were left out.
 func (k *compilation) warnParsers() {
-	if len(k.parsers) == 0 {
-		return
-	}
 	var list []string
 	for _, p := range k.parsers {
-		list = append(list, p.name+" ("+p.format+")")
+		if !p.used {
+			list = append(list, p.name+" ("+p.format+")")
+		}
+	}
+	if len(list) == 0 {
+		return
 	}
 	k.warning(Pos{File: k.plan.Files[0]}, "parsers whose format is not supported are left out: "+byNearness("", list))
 }

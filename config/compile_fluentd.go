@@ -60,7 +60,7 @@ func (k *compilation) system(sections []*section) {
 			all.override(s)
 		}
 	}
-	binder{&k.report, Fluentd}.bind("<system>", all, &k.plan.Service)
+	k.bind("<system>", all, &k.plan.Service)
 }
 
 // declareLabels makes every label known before the first one is used.
@@ -256,7 +256,7 @@ func (k *compilation) copy(s *section, match string, depth int) (t target, ok bo
 		return t, false
 	}
 	known := append([]string{"type"}, fluentdKnown...)
-	return t, binder{&k.report, Fluentd}.bind("copy", rest, &copyOptions{}, known...) && ok
+	return t, k.bind("copy", rest, &copyOptions{}, known...) && ok
 }
 
 // checkLabels finds relabels that go in circles, and what can never be reached.

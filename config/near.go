@@ -1,7 +1,7 @@
 package config
 
 import (
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -32,11 +32,12 @@ func nearest(name string, names []string) string {
 
 // byNearness lists names, those first that are most like name, maxNames at most.
 func byNearness(name string, names []string) string {
-	sorted := append([]string(nil), names...)
-	sort.SliceStable(sorted, func(i, j int) bool {
-		di, dj := distance(fold(name), fold(sorted[i])), distance(fold(name), fold(sorted[j]))
-		return di < dj || di == dj && sorted[i] < sorted[j]
-	})
+	sorted := slices.Sorted(slices.Values(names))
+	if name != "" {
+		slices.SortStableFunc(sorted, func(a, b string) int {
+			return distance(fold(name), fold(a)) - distance(fold(name), fold(b))
+		})
+	}
 	if len(sorted) > maxNames {
 		return strings.Join(sorted[:maxNames], ", ") + " and others"
 	}

@@ -1,8 +1,9 @@
 package config
 
 import (
+	"maps"
 	"reflect"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,6 +30,18 @@ type schema struct {
 	params   map[string]*option // by lower-case name
 	sections map[string]*option
 	argument *option // the option that the argument of the section goes to, if any
+}
+
+// schemas remembers what was read of the tags of each struct; reading them is most of the work of a compilation.
+type schemas map[reflect.Type]*schema
+
+func (m schemas) of(t reflect.Type, d Dialect) *schema {
+	s, ok := m[t]
+	if !ok {
+		s = schemaOf(t, d)
+		m[t] = s
+	}
+	return s
 }
 
 // schemaOf reads the tags of a struct. Where two options have one name, the one that is embedded less deep holds, and
@@ -112,12 +125,7 @@ func (o *option) name() string {
 
 // names lists what there is of one sort.
 func names(byName map[string]*option) []string {
-	list := make([]string, 0, len(byName))
-	for name := range byName {
-		list = append(list, name)
-	}
-	sort.Strings(list)
-	return list
+	return slices.Sorted(maps.Keys(byName))
 }
 
 // base is the type behind a pointer or a slice.

@@ -6,7 +6,7 @@ import "time"
 // add up, a later one wins; so do several <system> sections.
 type Service struct {
 	Flush time.Duration `fluentbit:"flush" default:"1s" help:"how long a first record waits for company"`
-	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default.fluentbit:"5s" default.fluentd:"25s" help:"how long a stop may take: what is left then stays in the queue"`
+	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" help:"how long a stop may take (ECS kills after 30 s); an idle router leaves at once, and what is left then stays in the queue"`
 
 	LogLevel  string `fluentbit:"log_level" fluentd:"log_level" oneof:"off,fatal,error,warn,warning,info,debug,trace" default:"info" help:"which lines the router's own log shows"`
 	LogFile   string `fluentbit:"log_file" help:"file that the router's own log is appended to, instead of stderr"`

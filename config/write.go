@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -211,16 +210,26 @@ func showPair(p Pair, mask bool) string {
 	return showText(p.Key) + " " + showText(p.Value)
 }
 
-// userInfo is a user and a password in a URL.
-var userInfo = regexp.MustCompile(`://[^/@\s]+@`)
-
-// showText is a string, in quotes where it would be misread, and without the password of a URL.
+// showText is a string, in quotes where it would be misread, and without the user and password of a URL.
 func showText(s string) string {
-	s = userInfo.ReplaceAllString(s, "://"+hiddenText+"@")
-	if s == "" || strings.TrimSpace(s) != s || strconv.Quote(s) != `"`+s+`"` && strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+	s = hideUserInfo(s)
+	control := func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }
+	if s == "" || strings.TrimSpace(s) != s || strings.ContainsFunc(s, control) {
 		return strconv.Quote(s)
 	}
 	return s
+}
+
+// hideUserInfo hides what stands between :// and @ in every URL.
+func hideUserInfo(s string) string {
+	before, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return s
+	}
+	if i := strings.IndexAny(rest, "@/ \t"); i > 0 && rest[i] == '@' {
+		rest = hiddenText + rest[i:]
+	}
+	return before + "://" + hideUserInfo(rest)
 }
 
 // secretName says whether what has that name is probably a secret, whatever its type: custom headers and record fields

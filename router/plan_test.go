@@ -1,27 +1,25 @@
 package router
 
 import (
-	"os"
+	"flag"
 	"testing"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/config/configtest"
 )
 
-func TestEveryDeclarationIsSound(t *testing.T) {
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestEveryOptionIsDeclaredSoundly(t *testing.T) {
 	if err := config.CheckCatalogue(Catalogue()); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestTry(t *testing.T) {
-	p, errs := config.Compile(os.Getenv("F"), Catalogue(), os.LookupEnv)
-	for _, w := range p.Warnings {
-		t.Log("warning", w)
-	}
-	for _, e := range errs {
-		t.Log(e)
-	}
-	if len(errs) == 0 {
-		p.Write(os.Stdout)
-	}
+func TestWrongConfigurationsAreToldInOneLineEach(t *testing.T) {
+	configtest.Golden(t, "testdata/wrong/*.txt", Catalogue(), *update)
+}
+
+func TestRealConfigurationsCompileAsWritten(t *testing.T) {
+	configtest.Golden(t, "testdata/plan/*.txt", Catalogue(), *update)
 }
