@@ -20,6 +20,7 @@ type Env struct {
 	Log      zerolog.Logger
 	Version  string
 	Hostname string // what ${hostname} stands for; the system's own unless given
+	Bound    func() // called once when the sockets are bound, before anything is delivered; may be nil
 }
 
 // Router is a running configuration.

@@ -29,6 +29,9 @@ func (r *Router) Run(stop, now context.Context) error {
 	}
 	bound := time.Since(begin)
 	defer r.closeInputs()
+	if r.env.Bound != nil {
+		r.env.Bound()
+	}
 	for n, o := range r.outputs {
 		if err := r.open(o); err != nil {
 			r.closeQueues(n)

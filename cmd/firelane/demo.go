@@ -128,7 +128,7 @@ func (d *demo) run(ctx context.Context, target string) error {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.stdout, "1. The configuration, as the ECS agent writes it for a task of one container \"app\":\n%s\n\n", indent(strings.TrimSpace(text)))
+	fmt.Fprintf(d.stdout, "1. The configuration, as the ECS agent writes it for a task of one container \"app\":\n%s\n\n", indent(strings.TrimSpace(d.hidePassword(text))))
 	return d.route(ctx, file)
 }
 
@@ -139,7 +139,7 @@ func (d *demo) route(ctx context.Context, file string) error {
 	if !ok {
 		return errors.New("the demo's own configuration is wrong")
 	}
-	r, diags := router.New(plan, router.Env{Log: log.Level(parseLevel(plan.Service.LogLevel)), Version: version})
+	r, diags := router.New(plan, router.Env{Log: log.Level(parseLevel(plan.Service.LogLevel)), Version: version, Bound: useOwnRoots})
 	if len(diags) > 0 {
 		return diags[0]
 	}
@@ -276,6 +276,14 @@ func (d *demo) credentials() string {
 		b.WriteString("    tls On\n")
 	}
 	return b.String()
+}
+
+// hidePassword makes the configuration fit to be shown.
+func (d *demo) hidePassword(text string) string {
+	if password, ok := d.base.User.Password(); ok {
+		return strings.ReplaceAll(text, "HTTP_Passwd "+password+"\n", "HTTP_Passwd ***\n")
+	}
+	return text
 }
 
 // await searches until this run's documents are all there.

@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 
 	_ "time/tzdata" // the image has no files but this binary
-
-	_ "golang.org/x/crypto/x509roots/fallback" // used only where the system has no roots
 )
 
 // Exit codes.

@@ -35,7 +35,7 @@ func runCommand(c *cli, args []string) int {
 	}
 	log = log.Level(parseLevel(plan.Service.LogLevel))
 
-	r, diags := router.New(plan, router.Env{Log: log, Version: version})
+	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: useOwnRoots})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage

@@ -17,13 +17,13 @@ import (
 // A load is what the bench sends: numbered records, shaped as Docker's driver shapes them.
 type load struct {
 	records int
-	rate    int    // records a second, over all connections; 0: as fast as the router takes them
-	conns   int    // connections, each a container of its own
-	tags    int    // different tags, at most conns; 0 is one
-	batch   bool   // many records a write (64 KiB), instead of one as Docker does
-	acks    bool   // one acknowledged chunk a write
-	size    int    // bytes of the log line
-	json    bool   // the line is a JSON object
+	rate    int  // records a second, over all connections; 0: as fast as the router takes them
+	conns   int  // connections, each a container of its own
+	tags    int  // different tags, at most conns; 0 is one
+	batch   bool // many records a write (64 KiB), instead of one as Docker does
+	acks    bool // one acknowledged chunk a write
+	size    int  // bytes of the log line
+	json    bool // the line is a JSON object
 }
 
 // Sizes and waits of the sender.
