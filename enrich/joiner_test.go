@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -67,7 +68,9 @@ func (c *collector) emit(ev *record.Event, parts int) {
 }
 
 func (c *collector) add(j *Joiner, body []byte) (whole bool) {
-	return j.Add(&record.Event{Tag: "app", Time: record.Time{Sec: 7, Nsec: 8}, Body: body}, &Scratch{}, c.emit)
+	buffer := bytes.Clone(body)
+	defer clear(buffer) // a connection's read buffer is used again
+	return j.Add(&record.Event{Tag: "app", Time: record.Time{Sec: 7, Nsec: 8}, Body: buffer}, &Scratch{}, c.emit)
 }
 
 func (c *collector) want(logs ...string) {
@@ -123,6 +126,15 @@ func TestPartsOfSeveralStreamsMayInterleaveAndComeOutOfOrder(t *testing.T) {
 	c.add(j, dockerPart("c1", "stdout", "a", 1, false, "1"))
 	c.add(j, dockerPart("c2", "stdout", "c", 2, true, "."))
 	c.want("x", "123", "-.")
+}
+
+func TestStdoutAndStderrAreNeverMixed(t *testing.T) {
+	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
+	c.add(j, dockerPart("c", "stdout", "same", 1, false, "o"))
+	c.add(j, dockerPart("c", "stderr", "same", 1, false, "e"))
+	c.add(j, dockerPart("c", "stdout", "same", 2, true, "O"))
+	c.add(j, dockerPart("c", "stderr", "same", 2, true, "E"))
+	c.want("oO", "eE")
 }
 
 func TestAPartThatIsSentAgainIsThereOnce(t *testing.T) {
@@ -211,6 +223,9 @@ func TestPartsOfAnOldDockerEndWithTheNextWholeRecord(t *testing.T) {
 	c.want("one two three")
 	if !c.add(j, oldPart("c", "next", true)) {
 		t.Error("the next line is held")
+	}
+	if n := j.old.Load(); n != 0 {
+		t.Errorf("%d lines keep whole records from passing unlocked", n)
 	}
 }
 

@@ -102,6 +102,16 @@ func TestConstantFieldsAreAddedAndNeverTwice(t *testing.T) {
 	}
 }
 
+func TestLongNamesAreReplacedToo(t *testing.T) {
+	for _, size := range []int{31, 32, 40, 62, 63, 64, 65, 200} {
+		name := strings.Repeat("n", size)
+		step := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: name, Value: "new"}}})
+		if got, want := apply(t, step, "app", `{"`+name+`":"old","log":"x"}`), `{"log":"x","`+name+`":"new"}`; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 func TestConstantFieldsGrowTheHeaderOfAMap(t *testing.T) {
 	step := modifierOf(t, ModifierOptions{Record: ecsFields})
 	for _, n := range []int{0, 12, 13, 15, 16, 65532, 65533, 65536} {
