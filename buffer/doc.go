@@ -3,7 +3,8 @@
 //
 // A queue is a folder, <dir>/<name>/, with segments in it. A batch is appended to the newest segment by one write; it is
 // read back, in chunks, from the oldest; a segment whose chunks are all committed is removed at once. The page cache is
-// the memory buffer: a segment that is delivered within seconds never reaches the disk.
+// the memory buffer: a segment that is delivered within seconds never reaches the disk. One that is committed before an
+// older one is cut to its head until that one is too, so that it isn't taken for missing.
 //
 // # Format
 //

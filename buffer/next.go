@@ -26,7 +26,11 @@ func (q *Queue) memory(n int64) *chunkMemory {
 		m = new(chunkMemory)
 	}
 	if int64(cap(m.buf)) < n {
-		m.buf = make([]byte, max(minChunkMemory, 1<<bits.Len64(uint64(n-1))))
+		size := n // exactly, if it isn't kept
+		if n <= maxChunkMemory {
+			size = max(minChunkMemory, int64(1)<<bits.Len64(uint64(n-1)))
+		}
+		m.buf = make([]byte, size)
 	}
 	m.buf = m.buf[:n]
 	return m
