@@ -100,7 +100,7 @@ func TestTheLastOfTheSameKeysStays(t *testing.T) {
 		want := make([]string, 0, n)
 		for round := range 2 {
 			for i := range n {
-				key := "key" + strconv.Itoa(i)
+				key := "key" + strings.Repeat("-", i%5) + strconv.Itoa(i)
 				body = AppendInt(AppendStr(body, key), int64(i+round))
 				if round == 1 {
 					want = append(want, fmt.Sprintf("%q:%d", key, i+1))
@@ -110,12 +110,9 @@ func TestTheLastOfTheSameKeysStays(t *testing.T) {
 		if got := string(AppendJSONMembers(nil, body, nil)); got != strings.Join(want, ",") {
 			t.Errorf("%d keys twice: %.200s", n, got)
 		}
-		for f := FieldsOf(body); f.Next(); {
-			last, _ := Find(body, "key0")
-			if v, _, _ := Int(last); v != 1 {
-				t.Fatalf("Find gives %d, AppendJSON 1", v)
-			}
-			break
+		last, _ := Find(body, "key0")
+		if v, _, _ := Int(last); v != 1 {
+			t.Errorf("Find gives %d, AppendJSON 1", v)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,6 +12,10 @@ import (
 
 func TestNothingIsAllocatedInSteadyState(t *testing.T) {
 	event, parsed := typicalEvent(), parsedEvent()
+	large := AppendMapHeader(nil, 4*fewMembers)
+	for i := range 4 * fewMembers {
+		large = AppendInt(AppendStr(large, "field"+strconv.Itoa(i)), int64(i))
+	}
 	utf8 := AppendStr(nil, strings.Repeat("Größe \x01\"東京\xff", 20))
 	opt := &JSONOptions{Omit: []string{"@timestamp", "source"}, ReplaceDots: true}
 	line := []byte(jsonLine)
@@ -32,6 +37,7 @@ func TestNothingIsAllocatedInSteadyState(t *testing.T) {
 		"AppendJSON":                   func() { dst = AppendJSON(dst[:0], parsed) },
 		"AppendJSONMembers":            func() { dst = AppendJSONMembers(dst[:0], event, opt) },
 		"AppendJSONMembers, 17 fields": func() { dst = AppendJSONMembers(dst[:0], parsed, opt) },
+		"AppendJSON, 128 fields":       func() { dst = AppendJSON(dst[:0], large) },
 		"AppendJSON beyond ASCII":      func() { dst = AppendJSON(dst[:0], utf8) },
 		"AppendFromJSON":               func() { dst, _ = AppendFromJSON(dst[:0], line) },
 		"AppendFromJSON of no JSON":    func() { dst, _ = AppendFromJSON(dst[:0], line[1:]) },
