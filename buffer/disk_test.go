@@ -151,6 +151,32 @@ func shortWrite(t *testing.T, write, cut int, truncates bool) (size int, hit boo
 	return size, hit
 }
 
+// TestGivenUpAppendLeavesNothingBehind appends a smaller batch where a larger one was written in part and given up.
+func TestGivenUpAppendLeavesNothingBehind(t *testing.T) {
+	mem := newFolder()
+	disk := &faulty{FS: mem}
+	q := mustOpen(t, Options{FS: disk})
+	want := fill(t, q, 0, 3)
+	disk.fault = func(what, _ string, size int) (int, error) {
+		if what == "write" {
+			return size - 1, syscall.ENOSPC
+		}
+		return size, nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := q.Append(ctx, []byte(strings.Repeat("given up ", 50)), 1); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	disk.fault = nil
+	want = append(want, fill(t, q, 3, 4)...)
+	r := mustOpen(t, Options{FS: mem.clone()}) // after a crash
+	if s := r.Stats(); s.Damaged > 0 {
+		t.Errorf("%+v", s)
+	}
+	checkDeliveries(t, deliver(t, r), want)
+}
+
 func TestFullDiskIsSaidOnceAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(logged)
