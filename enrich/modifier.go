@@ -2,7 +2,6 @@ package enrich
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"strings"
 
@@ -124,15 +123,20 @@ func (m *modifier) Apply(ev *record.Event, s *Scratch) bool {
 
 // appendUUID appends a random UUID (version 4) as a str.
 func appendUUID(dst []byte) []byte {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
+	var zero [16]byte
+	random := len(dst)
+	dst = append(dst, zero[:]...)
+	rand.Read(dst[random:]) // never fails
+	b := [16]byte(dst[random:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	dst = append(dst, 0xd9, 36)
-	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
-		if i > 0 {
+	dst = append(dst[:random], 0xd9, 36)
+	for i, c := range b {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
 			dst = append(dst, '-')
 		}
-		dst = hex.AppendEncode(dst, part)
+		dst = append(dst, hexDigits[c>>4], hexDigits[c&15])
 	}
 	return dst
 }
+
+const hexDigits = "0123456789abcdef"
