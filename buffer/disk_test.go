@@ -177,6 +177,23 @@ func TestGivenUpAppendLeavesNothingBehind(t *testing.T) {
 	checkDeliveries(t, deliver(t, r), want)
 }
 
+// TestSegmentDroppedWhileItIsRead appends, from within a read, so much that the segment goes.
+func TestSegmentDroppedWhileItIsRead(t *testing.T) {
+	disk := &faulty{FS: newFolder()}
+	q := mustOpen(t, Options{FS: disk, Limit: 2000, SegmentSize: 500, Full: DropOldest})
+	defer q.Close()
+	want := fill(t, q, 0, 10)
+	disk.fault = func(what, _ string, size int) (int, error) {
+		if what == "read" {
+			disk.fault = nil
+			want = append(want, fill(t, q, 10, 200)...)
+		}
+		return size, nil
+	}
+	got := deliver(t, q)
+	checkDeliveries(t, got, want[len(want)-len(got):])
+}
+
 func TestFullDiskIsSaidOnceAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(logged)
