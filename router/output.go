@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
@@ -50,33 +52,42 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 	return out, nil
 }
 
+// queueDir is the folder in which the output's queue has its own, "" for a queue in memory.
+func (r *Router) queueDir(o *output) string {
+	opts := o.options.Queue()
+	switch {
+	case opts.Memory:
+		return ""
+	case opts.Path != "":
+		return strings.TrimSuffix(opts.Path, "*") // as Fluentd's path may end
+	case r.plan.Service.StoragePath != "":
+		return r.plan.Service.StoragePath
+	}
+	return DefaultDir
+}
+
 // open opens the output's queue and makes its loop.
 func (r *Router) open(o *output) error {
 	opts := o.options.Queue()
-	dir := opts.Path
-	if dir == "" {
-		dir = r.plan.Service.StoragePath
-	}
-	if dir == "" {
-		dir = DefaultDir
-	}
-	dir = strings.TrimSuffix(dir, "*") // Fluentd's path may end so
-	log := r.log.With().Str("output", o.id).Logger()
-
 	q := buffer.Options{
-		Dir: dir, Name: folder(o.id), Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Log: log,
+		Dir: r.queueDir(o), Name: folder(o.id), Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Log: r.outputLog(o),
 	}
 	if opts.DropOldest {
 		q.Full = buffer.DropOldest
 	}
-	if opts.Memory {
-		q.Dir = ""
-	}
+	return r.openIn(o, q, q.Dir)
+}
+
+// openIn opens the queue that q describes, in memory where it can't be on disk, and makes the loop; deadDir is beside
+// the queue.
+func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	var err error
 	o.queue, err = buffer.Open(q)
 	if err != nil && unwritable(err) {
-		log.Warn().Err(err).Msg("no queue on disk: records wait in memory, bounded, and a kill loses them; storage.path names a folder that can be written to")
-		q.Dir = ""
+		log := r.outputLog(o)
+		log.Warn().Err(err).
+			Msg("no queue on disk: records wait in memory, bounded, and a kill loses them; storage.path names a folder that can be written to")
+		q.Dir, queueDir = "", ""
 		o.queue, err = buffer.Open(q)
 	}
 	if err != nil {
@@ -86,11 +97,15 @@ func (r *Router) open(o *output) error {
 	if f := r.plan.Service.Flush; f != fluentBitFlush && limits.Linger == 0 {
 		limits.Linger = max(f, sink.Immediately)
 	}
-	o.dead = r.deadLetter(o, q.Dir)
+	o.dead = r.deadLetter(o, queueDir)
 	o.loop = sink.NewOutput(sink.OutputConfig{
-		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: log,
+		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: r.outputLog(o),
 	})
 	return nil
+}
+
+func (r *Router) outputLog(o *output) zerolog.Logger {
+	return r.log.With().Str("output", o.id).Logger()
 }
 
 func ownLimits(d sink.Destination) sink.Limits {
@@ -150,16 +165,19 @@ func (o *output) trouble(now time.Time) string {
 	return fmt.Sprintf("%s has delivered nothing for %v: %s", o.id, now.Sub(s.DeliveredAt).Round(time.Second), s.LastError)
 }
 
-// deadLetter is where the output's records go that nobody will ever take: by default files beside the queue. With a
-// queue in memory there is no such folder, and they go to the log.
+// deadLetter is where the output's records go that nobody will ever take: files beside the queue, unless the
+// configuration says otherwise. With a queue in memory there is no such folder, and they go to the log.
 func (r *Router) deadLetter(o *output, queueDir string) sink.DeadLetter {
-	dir := o.options.DeadLetterPath
-	if dir == "" && queueDir != "" {
-		dir = filepath.Join(queueDir, "dead")
-	}
-	log := r.log.With().Str("output", o.id).Logger()
+	dir := r.deadDir(o, queueDir)
 	if o.options.DeadLetter == "log" || dir == "" {
-		return sink.NewDeadLog(log)
+		return sink.NewDeadLog(r.outputLog(o))
 	}
-	return sink.NewDeadFile(dir, o.id, log)
+	return sink.NewDeadFile(dir, o.id, r.outputLog(o))
+}
+
+func (r *Router) deadDir(o *output, queueDir string) string {
+	if o.options.DeadLetterPath != "" || queueDir == "" {
+		return o.options.DeadLetterPath
+	}
+	return filepath.Join(queueDir, "dead")
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -376,4 +377,37 @@ func TestSocketThatCannotBeBoundIsOneClearError(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "test.conf:5: forward: ") {
 		t.Errorf("error %v, want the place of the input and what is in the way", err)
 	}
+}
+
+func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
+	var fixed atomic.Bool
+	server, addr := cluster(t, bulktest.Options{Item: func(_, _, _ string, doc []byte) bulktest.ItemFault {
+		if !fixed.Load() && bytes.Contains(doc, []byte("line 1")) {
+			return bulktest.ItemFault{Status: 400, Type: "mapper_parsing_exception", Reason: "no such field"}
+		}
+		return bulktest.ItemFault{}
+	}})
+	dir := t.TempDir()
+	conf := forwardInput + "[OUTPUT]\n    Name es\n    Match *\n" + addr
+	tr := start(t, dir, conf)
+	tr.send("app", lines(5)...)
+	eventually(t, "the dead letter", func() bool { return tr.balanced(5).Dead == 1 })
+
+	plan := compilePlan(t, dir, conf)
+	files, err := DeadFiles(plan)
+	if err != nil || len(files["es.0"]) != 1 {
+		t.Fatalf("dead letter files: %v, %v", files, err)
+	}
+	fixed.Store(true)
+	a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"])
+	if err != nil || a.Delivered != 1 || a.Dead != 0 {
+		t.Errorf("resend: %+v, %v", a, err)
+	}
+	if docs := server.Documents("*"); len(docs) != 5 || !bytes.Contains(docs[4].Source, []byte(`"log":"line 1"`)) {
+		t.Errorf("documents: %v", docs)
+	}
+	if files, _ := DeadFiles(plan); len(files) != 0 {
+		t.Errorf("files are left: %v", files)
+	}
+	tr.balanced(5) // the running router was not disturbed
 }

@@ -33,6 +33,8 @@ usage:
   firelane check FILE      print what FILE means, and every warning; exit 2 if it is wrong
   firelane demo            logs in, documents out, in one terminal [--opensearch URL]
   firelane healthcheck     exit 0 if a running firelane takes connections [-c FILE]
+  firelane dead list       what destinations refused for good, and why [-c FILE] [-output ID]
+  firelane dead resend     deliver it once more
   firelane version
 `
 
@@ -47,6 +49,7 @@ var commands = []command{
 	{"check", checkCommand},
 	{"demo", demoCommand},
 	{"healthcheck", healthCommand},
+	{"dead", deadCommand},
 	{"version", versionCommand},
 }
 

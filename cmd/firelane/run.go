@@ -91,6 +91,11 @@ func configFlag(c *cli, name string, args []string) (file string, status int, ok
 		fmt.Fprintf(c.stderr, "firelane %s: unexpected %q\n", name, flags.Args())
 		return "", exitUsage, false
 	}
+	return findConfig(c, name, file)
+}
+
+// findConfig returns file, or where it is empty the configuration that ECS wrote.
+func findConfig(c *cli, name, file string) (string, int, bool) {
 	if file != "" {
 		return file, exitOK, true
 	}

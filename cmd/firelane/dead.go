@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/router"
+	"github.com/firelane/firelane/sink"
+)
+
+// deadCommand reads the dead letters, and puts their records back on their way.
+func deadCommand(c *cli, args []string) int {
+	if len(args) == 0 || args[0] != "list" && args[0] != "resend" {
+		fmt.Fprintln(c.stderr, "usage: firelane dead list|resend [-c FILE] [-output ID]")
+		return exitUsage
+	}
+	flags := flag.NewFlagSet("firelane dead "+args[0], flag.ContinueOnError)
+	flags.SetOutput(c.stderr)
+	file := flags.String("c", "", "configuration file (default: the one that ECS wrote)")
+	only := flags.String("output", "", "only this output's")
+	if err := flags.Parse(args[1:]); err != nil {
+		return exitUsage
+	}
+	name, status, ok := findConfig(c, "dead", *file)
+	if !ok {
+		return status
+	}
+	plan, diags := config.Compile(name, router.Catalogue(), c.lookup)
+	if len(diags) > 0 {
+		fmt.Fprintln(c.stderr, diags[0])
+		return exitUsage
+	}
+	files, err := router.DeadFiles(plan)
+	if err != nil {
+		fmt.Fprintln(c.stderr, "firelane dead:", err)
+		return exitFailed
+	}
+	status = exitOK
+	for _, output := range slices.Sorted(maps.Keys(files)) {
+		if *only != "" && output != *only {
+			continue
+		}
+		if args[0] == "list" {
+			err = c.listDead(files[output])
+		} else {
+			err = c.resendDead(plan, output, files[output])
+		}
+		if err != nil {
+			fmt.Fprintf(c.stderr, "firelane dead: %s: %v\n", output, err)
+			status = exitFailed
+		}
+	}
+	return status
+}
+
+// listDead prints a line for each record: when, where to, why, and the record.
+func (c *cli) listDead(files []string) error {
+	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	for _, file := range files {
+		for e, err := range sink.ReadDead(file) {
+			if err != nil {
+				fmt.Fprintln(c.stderr, "firelane dead:", err)
+				continue
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), e.Output, e.Index, e.Status, e.Type, e.Reason, e.Record)
+		}
+	}
+	return w.Flush()
+}
+
+func (c *cli) resendDead(plan *config.Plan, output string, files []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a, err := router.Resend(ctx, plan, router.Env{Log: newLogger(c.stderr), Version: version}, output, files)
+	fmt.Fprintf(c.stdout, "%s: delivered %d, dead-lettered again %d, left %d\n", output, a.Delivered, a.Dead, a.Buffered)
+	return err
+}
