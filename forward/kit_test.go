@@ -51,12 +51,6 @@ func (s *sink) got() []string {
 	return slices.Clone(s.events)
 }
 
-func (s *sink) rejected() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.rejects)
-}
-
 type testReceiver struct {
 	sink    *sink
 	pending []string
