@@ -47,6 +47,7 @@ func (r *Router) compile(tag string, plan config.Route) *route {
 	for _, f := range plan.Filters {
 		rt.steps = append(rt.steps, r.steps[f])
 	}
+	rt.steps = enrich.Merge(rt.steps)
 	rt.reach = append(rt.reach, plan.Outputs...)
 	for _, next := range plan.Next {
 		n := r.compile(tag, next)
