@@ -121,7 +121,7 @@ func (d *Destination) refused(s *server, f *failure, req *sink.Request) attempt 
 	r.Err = fmt.Errorf("sending to %s: %w", s.base, r.Err)
 	switch {
 	case lesson == plainBodies:
-		return attempt{reply: r, unreadable: !d.plain.Load() || f.gzipped}
+		return attempt{reply: r, unreadable: true}
 	case lesson != noLesson && req.Len() > 0 && canLearn(lesson, req.Item(0)):
 		d.learn(lesson)
 		r.Reencode = true

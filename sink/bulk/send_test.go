@@ -117,6 +117,31 @@ func TestIDsAreLeftOutWhereTheyAreRefused(t *testing.T) {
 	}
 }
 
+// TestLessonThatChangesNothingIsNever: an item that was written the way that is asked for, and is refused all the same.
+func TestLessonThatChangesNothingIsNever(t *testing.T) {
+	_, d := cluster(t, bulktest.Options{Item: func(_, _, _ string, _ []byte) bulktest.ItemFault {
+		return bulktest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "Document ID is not supported in create/index operation request"}
+	}}, fluentBit(nil))
+	if r := send(t, d, request(t, d, 2)); !r.Reencode {
+		t.Fatalf("with ids: %+v", r)
+	}
+	if r := send(t, d, request(t, d, 2)); r.Reencode || len(r.Items) != 2 || r.Items[0].Verdict != sink.Never {
+		t.Fatalf("without ids: %+v", r)
+	}
+}
+
+func TestReleasedBodyIsNotReadAgain(t *testing.T) {
+	p := &payload{data: []byte("abc")}
+	var b [2]byte
+	if n, err := p.Read(b[:]); n != 2 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	p.release()
+	if n, err := p.Read(b[:]); n != 0 || !errors.Is(err, errReleased) {
+		t.Fatalf("after release: %d, %v", n, err)
+	}
+}
+
 func TestDataStreamTakesRecords(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{DataStreams: []string{"logs-app-prod"}}, fluentBit(func(o *Options) { o.Index = "logs-app-prod" }))
 	if r := send(t, d, request(t, d, 3)); r.Verdict != sink.Done || len(r.Items) != 0 || len(s.Documents("logs-*")) != 3 {
