@@ -236,7 +236,6 @@ func (q *Queue) seal() {
 		return
 	}
 	q.writeMark(s)
-	q.unpark() // no more will come in this one
 }
 
 // isFull says that a write failed for want of room.

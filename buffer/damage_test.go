@@ -279,3 +279,37 @@ func TestDamagedTail(t *testing.T) {
 		})
 	}
 }
+
+// TestNumberOfWhatWasSetAsideIsNotUsedAgain: or the next damaged segment would take its place.
+func TestNumberOfWhatWasSetAsideIsNotUsedAgain(t *testing.T) {
+	fs := newFolder()
+	fs.Open(segmentName(5)+asideSuffix, true)
+	q := mustOpen(t, Options{FS: fs})
+	defer q.Close()
+	fill(t, q, 0, 1)
+	if names := fs.names(); !slices.Contains(names, segmentName(6)) {
+		t.Errorf("%v", names)
+	}
+}
+
+// TestMarkOutlivesTheFrames is what a loss of power may leave: a mark that says more than the segment holds.
+func TestMarkOutlivesTheFrames(t *testing.T) {
+	fs := newFolder()
+	q := mustOpen(t, Options{FS: fs})
+	want := fill(t, q, 0, 20)
+	c, err := q.Next(t.Context(), 300, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delivered := len(c.Batches)
+	q.Commit(c)
+	left := fs.clone()
+	left.files[left.names()[0]].size = dataAt + 40
+	r := mustOpen(t, Options{FS: left})
+	defer r.Close()
+	checkBalance(t, r)
+	if s := r.Stats(); s.Recovered != 0 || r.next != want[delivered].pos {
+		t.Errorf("%+v, next position %d", s, r.next)
+	}
+	checkDeliveries(t, deliver(t, r), nil)
+}

@@ -177,6 +177,28 @@ func TestGivenUpAppendLeavesNothingBehind(t *testing.T) {
 	checkDeliveries(t, deliver(t, r), want)
 }
 
+// TestBrokenFileIsLeftForAnother has a file that can't be written any more, on a disk that can.
+func TestBrokenFileIsLeftForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := &faulty{FS: newFolder()}
+		q := mustOpen(t, Options{FS: disk})
+		defer q.Close()
+		want := fill(t, q, 0, 5)
+		disk.fault = func(what, name string, size int) (int, error) {
+			if what != "read" && name == segmentName(1) {
+				return 0, syscall.EIO
+			}
+			return size, nil
+		}
+		start := time.Now()
+		want = append(want, fill(t, q, 5, 10)...)
+		if took := time.Since(start); took > retryEvery {
+			t.Errorf("appended after %v", took)
+		}
+		checkDeliveries(t, deliver(t, q), want)
+	})
+}
+
 // TestSegmentDroppedWhileItIsRead appends, from within a read, so much that the segment goes.
 func TestSegmentDroppedWhileItIsRead(t *testing.T) {
 	disk := &faulty{FS: newFolder()}

@@ -239,6 +239,11 @@ func TestDropOldest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	early, err := q.Next(t.Context(), 100, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Release(early)
 	inFlight := deliveries(held)
 	want = append(want, fill(t, q, 20, 500)...)
 	s := q.Stats()
