@@ -24,7 +24,7 @@ type row struct {
 }
 
 type (
-	inputMaker  func(ctx context.Context, opts any, d config.Dialect, log zerolog.Logger) (server, error)
+	inputMaker  func(ctx context.Context, in config.Input, d config.Dialect, log zerolog.Logger) (server, error)
 	filterMaker func(opts any, d config.Dialect, env enrich.Env) (enrich.Step, error)
 	outputMaker func(in config.Instance, d config.Dialect, env Env) (sink.Destination, error)
 )

@@ -10,9 +10,9 @@ const (
 	// maxCachedTags is how many tags one connection's intake remembers the routes of. Docker sends one tag a
 	// connection; an aggregator's client may send a few hundred.
 	maxCachedTags = 1024
-	// flushAt is the size in bytes of one output's batch at which it is appended without waiting for Flush, so that
-	// one large message can't make a batch of any size.
-	flushAt = 1 << 20
+	// batchSize is the size in bytes at which a batch is complete and another one is begun: one large message doesn't
+	// make a batch of any size.
+	batchSize = 1 << 20
 	// maxKeptBatch is the capacity in bytes of a batch that is kept for the next read; a larger one is left to the
 	// garbage collector.
 	maxKeptBatch = 256 << 10
@@ -28,7 +28,6 @@ type intake struct {
 	scratch enrich.Scratch
 	pending []pending // one for each output
 	emit    func(*record.Event, int)
-	err     error // of a batch that was appended before its Flush
 
 	received, unrouted int64 // since the last Flush
 }
@@ -36,6 +35,7 @@ type intake struct {
 // pending is what was added for one output since the last Flush.
 type pending struct {
 	batch    record.Batch
+	complete []record.Batch // those before it
 	filtered int64
 }
 
@@ -96,8 +96,9 @@ func (i *intake) walk(rt *route, ev record.Event) {
 	for _, o := range rt.outputs {
 		p := &i.pending[o]
 		p.batch.Add(ev.Tag, ev.Time, ev.Body)
-		if p.batch.Len() >= flushAt {
-			i.appendTo(i.r.appending, o)
+		if p.batch.Len() >= batchSize {
+			p.complete = append(p.complete, p.batch)
+			p.batch = record.Batch{}
 		}
 	}
 	if len(rt.next) == 0 {

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 
 	"github.com/firelane/firelane/record"
 )
@@ -16,34 +17,37 @@ func (i *intake) Flush(ctx context.Context) error {
 		i.input.accounts.unrouted.Add(i.unrouted)
 		i.received, i.unrouted = 0, 0
 	}
+	var failed error
 	for o := range i.pending {
-		p := &i.pending[o]
+		p, out := &i.pending[o], i.r.outputs[o]
 		if p.filtered > 0 {
-			i.r.outputs[o].filtered.Add(p.filtered)
+			out.filtered.Add(p.filtered)
 			p.filtered = 0
 		}
-		if p.batch.Records() > 0 {
-			i.appendTo(ctx, o)
+		for n := range p.complete {
+			failed = errors.Join(failed, out.append(ctx, &p.complete[n]))
 		}
+		p.complete = nil
+		if p.batch.Records() == 0 {
+			continue
+		}
+		failed = errors.Join(failed, out.append(ctx, &p.batch))
+		if cap(p.batch.Bytes()) > maxKeptBatch {
+			p.batch = record.Batch{}
+		}
+		p.batch.Reset()
 	}
-	err := i.err
-	i.err = nil
-	return err
+	return failed
 }
 
-// appendTo appends what is pending for output o to its queue, waiting for room. What can't be appended before ctx
-// ends is counted as dropped: nobody will acknowledge it, and a client that asked for that sends it again.
-func (i *intake) appendTo(ctx context.Context, o int) {
-	p := &i.pending[o]
-	if err := i.r.outputs[o].queue.Append(ctx, p.batch.Bytes(), p.batch.Records()); err != nil {
-		i.r.outputs[o].refused.Add(int64(p.batch.Records()))
-		i.err = err
+// append puts a batch into the output's queue, waiting for room. One that can't be appended before ctx ends is counted as
+// dropped: nobody acknowledges it, and a client that asked for that sends it again.
+func (o *output) append(ctx context.Context, b *record.Batch) error {
+	err := o.queue.Append(ctx, b.Bytes(), b.Records())
+	if err != nil {
+		o.refused.Add(int64(b.Records()))
 	}
-	if cap(p.batch.Bytes()) > maxKeptBatch {
-		p.batch = record.Batch{}
-		return
-	}
-	p.batch.Reset()
+	return err
 }
 
 // Close implements forward.Receiver.

@@ -13,16 +13,20 @@ import (
 	"github.com/firelane/firelane/sink/stream"
 )
 
-func listenForward(ctx context.Context, opts any, d config.Dialect, log zerolog.Logger) (server, error) {
-	return forward.Listen(ctx, opts.(*forward.Options), d, log)
+func listenForward(ctx context.Context, in config.Input, d config.Dialect, log zerolog.Logger) (server, error) {
+	return forward.Listen(ctx, in.Options.(*forward.Options), d, log)
 }
 
-func listenUnix(ctx context.Context, opts any, _ config.Dialect, log zerolog.Logger) (server, error) {
-	return forward.ListenUnix(ctx, opts.(*forward.UnixOptions), log)
+func listenUnix(ctx context.Context, in config.Input, _ config.Dialect, log zerolog.Logger) (server, error) {
+	return forward.ListenUnix(ctx, in.Options.(*forward.UnixOptions), log)
 }
 
-func listenTCP(ctx context.Context, opts any, _ config.Dialect, log zerolog.Logger) (server, error) {
-	return forward.ListenTCP(ctx, opts.(*forward.TCPOptions), log)
+func listenTCP(ctx context.Context, in config.Input, _ config.Dialect, log zerolog.Logger) (server, error) {
+	opts := *in.Options.(*forward.TCPOptions)
+	if opts.Tag == "" {
+		opts.Tag = in.ID // as Fluent Bit has it: tcp.0
+	}
+	return forward.ListenTCP(ctx, &opts, log)
 }
 
 func makeBulk(in config.Instance, d config.Dialect, env Env) (sink.Destination, error) {

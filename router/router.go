@@ -95,7 +95,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 // while nobody listens.
 func (r *Router) bind(ctx context.Context) error {
 	for n, in := range r.plan.Inputs {
-		srv, err := rowOf(in.Plugin).input(ctx, in.Options, r.plan.Dialect, r.log.With().Str("input", in.ID).Logger())
+		srv, err := rowOf(in.Plugin).input(ctx, in, r.plan.Dialect, r.log.With().Str("input", in.ID).Logger())
 		if err != nil {
 			r.closeInputs()
 			return fmt.Errorf("%s:%d: %s: %w", in.Pos.File, in.Pos.Line, in.Name, err)
