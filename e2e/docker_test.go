@@ -49,7 +49,7 @@ func TestEveryLineArrivesOnceWithItsOwnTimeAndFields(t *testing.T) {
 					stdout, stderr = [][]byte{[]byte("hello")}, nil
 				}
 				task := definition.start(t)
-				task.delivers(t, search, len(stdout)+len(stderr), time.Minute)
+				task.delivers(t, search, len(stdout)+len(stderr), 2*time.Minute)
 				task.end(t)
 				task.delivers(t, search, len(stdout)+len(stderr), 0)
 

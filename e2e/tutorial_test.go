@@ -101,7 +101,7 @@ func TestTutorialsTaskDefinitionDeliversToASignedDomain(t *testing.T) {
 	search := useSearch(t, servers.OpenSearch2())
 	d := startDomain(t, search)
 	task := d.task(t).start(t)
-	task.delivers(t, search, lines.Count, time.Minute)
+	task.delivers(t, search, lines.Count, 2*time.Minute)
 	task.end(t)
 	documents, err := search.Documents("web-*")
 	if err != nil {
