@@ -107,6 +107,9 @@ func (o *OutputOptions) Warnings() []string {
 			w = append(w, text)
 		}
 	}
+	if n, err := strconv.Atoi(strings.TrimSpace(o.RetryLimit)); err == nil && n < 1 {
+		warn(true, "retry_limit "+o.RetryLimit+" is not a limit: records are never given up; no_retries gives them up at the first refusal")
+	}
 	b := o.buffer()
 	warn(b.RetryTimeout != nil, "retry_timeout has no meaning here: a record waits as long as the queue has room, and only refusals use it up")
 	warn(b.QueueLimitLength != 0 || o.OldQueueLimit != 0, "a limit on the number of chunks has no meaning here: use total_limit_size")
@@ -219,8 +222,11 @@ func (o *OutputOptions) retryLimit() (int, error) {
 		return 0, nil
 	default:
 		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 {
+		if err != nil {
 			return 0, fmt.Errorf("%q is not a limit: a number from 1, no_limits or no_retries", o.RetryLimit)
+		}
+		if n < 1 {
+			return Unlimited, nil // Warnings says so; Fluent Bit, too, takes its default then
 		}
 		return n, nil
 	}

@@ -10,13 +10,13 @@ import (
 )
 
 func TestRetryLimitIsReadAsFluentBitDoes(t *testing.T) {
-	for text, want := range map[string]int{"": Unlimited, "no_limits": Unlimited, "False": Unlimited, "off": Unlimited, "no_retries": 0, "5": 5} {
+	for text, want := range map[string]int{"": Unlimited, "no_limits": Unlimited, "False": Unlimited, "off": Unlimited, "no_retries": 0, "5": 5, "0": Unlimited, "-1": Unlimited} {
 		o := OutputOptions{RetryLimit: text}
 		if err := o.CheckOutput(config.FluentBit); err != nil || o.Retry().Limit != want {
 			t.Errorf("%q: %d, %v; want %d", text, o.Retry().Limit, err, want)
 		}
 	}
-	for _, text := range []string{"0", "-1", "many", "1.5"} {
+	for _, text := range []string{"many", "1.5"} {
 		var bad *config.OptionError
 		if err := (&OutputOptions{RetryLimit: text}).CheckOutput(config.FluentBit); !errors.As(err, &bad) || bad.Option != "retry_limit" {
 			t.Errorf("%q: %v", text, err)
@@ -56,6 +56,9 @@ func TestSettingsWithoutMeaningAreSaid(t *testing.T) {
 	}
 	if w := o.Warnings(); len(w) != 6 {
 		t.Errorf("%d warnings: %s", len(w), strings.Join(w, "\n"))
+	}
+	if w := (&OutputOptions{RetryLimit: "0"}).Warnings(); len(w) != 1 {
+		t.Errorf("warnings about retry_limit 0: %q", w)
 	}
 	if w := new(OutputOptions).Warnings(); len(w) != 0 {
 		t.Errorf("warnings about nothing: %q", w)

@@ -107,6 +107,7 @@ type part struct {
 	reencodes int       // in a row
 	stale     bool      // the items must be encoded afresh
 	whole     bool      // the last attempt failed as a whole
+	failed    time.Time // when it failed as a whole for the first time
 	due       time.Time // not before
 
 	encoding bool // the attempt under way encodes the next records of the load
@@ -143,7 +144,7 @@ func (p *part) clear() {
 // copyItems makes p the items [from, to) of q.
 func (p *part) copyItems(q *part, from, to int) {
 	p.clear()
-	p.load, p.retries, p.reencodes, p.stale, p.whole, p.due = q.load, q.retries, q.reencodes, q.stale, q.whole, q.due
+	p.load, p.retries, p.reencodes, p.stale, p.whole, p.due, p.failed = q.load, q.retries, q.reencodes, q.stale, q.whole, q.due, q.failed
 	start := 0
 	if from > 0 {
 		start = q.req.Ends[from-1]

@@ -79,8 +79,10 @@ func TestItemsThatNeverPassDontBlockOthers(t *testing.T) {
 }
 
 func TestARequestThatAlwaysFailsDoesntBlockOthers(t *testing.T) {
+	poisoned := 0
 	d := newStrict(func(_ context.Context, _ int, items []string) Reply {
 		if strings.Contains(strings.Join(items, ""), "poison") {
+			poisoned++
 			return Reply{Verdict: Again, Err: errRefused, Status: 502, Reached: true}
 		}
 		return Reply{Reached: true}
@@ -89,15 +91,19 @@ func TestARequestThatAlwaysFailsDoesntBlockOthers(t *testing.T) {
 		r := newRig(t, d, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		r.start(ctx)
-		r.put("poison1")
+		r.put("poison1", "its company")
 		time.Sleep(time.Minute)
 		r.put("poison2")
 		time.Sleep(time.Minute)
+		before := poisoned
 		for i := range 100 {
 			r.put(fmt.Sprint(i))
 			time.Sleep(time.Second)
 		}
-		eventually(t, "the others are delivered", func() bool { return r.out.Stats().Delivered == 100 })
+		eventually(t, "the others are delivered", func() bool { return r.out.Stats().Delivered >= 100 })
+		if n := poisoned - before; n > 50 {
+			t.Errorf("it was tried %d times in 100 seconds: the others' success says nothing about it", n)
+		}
 		cancel()
 		r.wait()
 	})

@@ -33,7 +33,8 @@ type loop struct {
 	drained  bool               // no more chunks will come
 	notUntil time.Time          // no fetch before
 
-	maxBytes   int // size of a request; less than the limit where the destination has refused it
+	passed     time.Time // when an attempt passed last
+	maxBytes   int       // size of a request; less than the limit where the destination has refused it
 	rawPerBody ratio
 	hurried    bool
 
@@ -79,10 +80,14 @@ func (l *loop) run(ctx context.Context) {
 	l.stop()
 }
 
-// start begins whatever may begin now: first what is due to be tried again, then what is new.
+// start begins whatever may begin now: what is due to be tried again, then what is new. While the gate is closed what
+// is new is the better probe: what failed before may have failed for a reason of its own.
 func (l *loop) start(ctx context.Context, now time.Time) {
 	for l.gate.room(len(l.flying), l.stalled(now), now) {
-		p := l.due(now)
+		var p *part
+		if l.gate.state == GateOpen || len(l.ready) == 0 {
+			p = l.due(now)
+		}
 		if p == nil && len(l.ready) > 0 {
 			p = l.newPart(l.ready[0])
 			l.ready = append(l.ready[:0], l.ready[1:]...)
@@ -98,6 +103,9 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 			l.o.attempt(ctx, p, maxBytes)
 			l.results <- p
 		})
+	}
+	if l.gate.state != GateOpen && len(l.ready) == 0 {
+		l.want(ctx, now)
 	}
 	l.show()
 }

@@ -50,6 +50,7 @@ func (l *loop) judge(p *part, now time.Time) {
 	case r.Verdict == Again && r.Err != nil:
 		l.fail(GateFailing, r, now)
 	default:
+		l.passed = now
 		if n := l.gate.pass(p.load.late); n > 0 {
 			l.recovered(n, now)
 		}
@@ -84,6 +85,10 @@ func (l *loop) recovered(n int, now time.Time) {
 	l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
 }
 
+// halveAfter is how often a part may fail as a whole before it is halved, if others pass meanwhile: one record that no
+// request survives must not keep its company for ever.
+const halveAfter = 4
+
 // again puts what is left of a part into the list of those that wait.
 func (l *loop) again(p *part, now time.Time) {
 	r := &p.out.reply
@@ -99,6 +104,14 @@ func (l *loop) again(p *part, now time.Time) {
 		p.reencodes = 0
 		p.due = now.Add(l.gate.wait(p.retries, r.RetryAfter))
 		p.retries++
+	}
+	if p.whole && p.failed.IsZero() {
+		p.failed = now
+	}
+	if p.whole && p.retries > halveAfter && l.passed.After(p.failed) && p.req.Len() > 1 {
+		p.retries = 0
+		l.halve(p)
+		return
 	}
 	if len(p.req.Body) < cap(p.req.Body)/4 {
 		small := &part{}
