@@ -43,25 +43,34 @@ type refused struct {
 
 // Compile is the package's Compile.
 func (c *Compiler) Compile(name string) (*Plan, []Diagnostic) {
-	k := &compilation{Compiler: c, plan: &Plan{}, count: map[*Plugin]int{}, ids: map[string]Pos{}, parsers: map[string]*refused{}, schemas: schemas{}}
-	k.compile(name)
-	sortByPlace(k.errors, k.plan.Files)
-	sortByPlace(k.warnings, k.plan.Files)
-	k.plan.Warnings = k.warnings
-	return k.plan, k.errors
-}
-
-func (k *compilation) compile(name string) {
+	k := newCompilation(c)
 	l := loader{main: name}
 	f, err := l.open(name, nil, Pos{})
 	if err != nil {
 		k.error(Pos{File: name}, strings.TrimPrefix(err.Error(), name+" "))
-		return
+		return k.finish()
 	}
+	k.compile(f, l)
+	return k.finish()
+}
+
+func newCompilation(c *Compiler) *compilation {
+	return &compilation{
+		Compiler: c,
+		plan:     &Plan{},
+		count:    map[*Plugin]int{},
+		ids:      map[string]Pos{},
+		parsers:  map[string]*refused{},
+		schemas:  schemas{},
+	}
+}
+
+// compile compiles the main file.
+func (k *compilation) compile(f *file, l loader) {
 	k.plan.Files = l.names
-	d, err := detect(name, f.text)
+	d, err := detect(f.name, f.text)
 	if err != nil {
-		k.error(Pos{File: name}, err.Error())
+		k.error(Pos{File: f.name}, err.Error())
 		return
 	}
 	k.plan.Dialect = d
@@ -71,8 +80,16 @@ func (k *compilation) compile(name string) {
 		k.classic(f, l)
 	}
 	if len(k.errors) == 0 && len(k.plan.Inputs) == 0 {
-		k.warning(Pos{File: name}, "there is no input: nothing can be received")
+		k.warning(Pos{File: f.name}, "there is no input: nothing can be received")
 	}
+}
+
+// finish puts what was found in order.
+func (k *compilation) finish() (*Plan, []Diagnostic) {
+	sortByPlace(k.errors, k.plan.Files)
+	sortByPlace(k.warnings, k.plan.Files)
+	k.plan.Warnings = k.warnings
+	return k.plan, k.errors
 }
 
 // hostname is the name of the machine.

@@ -77,6 +77,7 @@ func (o *outputOptions) Warnings() []string {
 }
 
 type urlOptions struct {
+	netOptions
 	URL string `fluentbit:"url" fluentd:"url" required:"true" help:"where"`
 }
 

@@ -61,7 +61,7 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 	if len(l.names) >= maxFiles {
 		return nil, fmt.Errorf("more than %d files", maxFiles)
 	}
-	text, err := readFile(name)
+	text, err := readFile(name, from != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -109,22 +109,28 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 	return candidates[:1], nil
 }
 
-// readFile reads a file of the disk, or else the built-in one of that name. Its errors name the file.
-func readFile(name string) (string, error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
+// readFile reads a file of the disk, or else the built-in one of that name. Its errors name the file. The main file may
+// be a pipe; one that is included has to be a regular file, since opening anything else may never end.
+func readFile(name string, included bool) (string, error) {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		if text, ok := builtIn(name); ok {
 			return text, nil
 		}
 		return "", fmt.Errorf("%s does not exist", name)
+	case err != nil:
+		return "", fmt.Errorf("%s can't be read: %s", name, cause(err))
+	case info.IsDir():
+		return "", fmt.Errorf("%s is a folder, not a file", name)
+	case included && !info.Mode().IsRegular():
+		return "", fmt.Errorf("%s is not a regular file", name)
 	}
+	f, err := os.Open(name)
 	if err != nil {
 		return "", fmt.Errorf("%s can't be read: %s", name, cause(err))
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return "", fmt.Errorf("%s is a folder, not a file", name)
-	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
 		return "", fmt.Errorf("%s can't be read: %s", name, cause(err))

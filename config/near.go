@@ -17,14 +17,15 @@ func fold(s string) string { return strings.ToLower(s) }
 // nearest is the one of the names that name was probably meant to be, "" if none is like it: at most a third of its
 // letters differ, or one begins with the other.
 func nearest(name string, names []string) string {
-	best, bestDistance := "", 1+max(1, len(name)/3)
+	if len(name) > maxNameLength {
+		return ""
+	}
+	best, least := "", maxNameLength
 	for _, n := range names {
 		d := distance(fold(name), fold(n))
-		if d >= bestDistance && len(name) >= 3 && strings.HasPrefix(fold(n), fold(name)) {
-			d = bestDistance - 1
-		}
-		if d < bestDistance {
-			best, bestDistance = n, d
+		like := d <= max(1, len(name)/3) || len(name) >= 3 && strings.HasPrefix(fold(n), fold(name))
+		if like && d < least {
+			best, least = n, d
 		}
 	}
 	return best

@@ -1,5 +1,11 @@
 package config
 
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
 // A section is one section of a configuration file, in either dialect, with its text already unquoted and expanded.
 type section struct {
 	name   string // INPUT, match; Fluent Bit's in lower case
@@ -37,5 +43,31 @@ type report struct {
 	warnings []Diagnostic
 }
 
-func (r *report) error(at Pos, text string)   { r.errors = append(r.errors, Diagnostic{at, text}) }
-func (r *report) warning(at Pos, text string) { r.warnings = append(r.warnings, Diagnostic{at, text}) }
+func (r *report) error(at Pos, text string) {
+	r.errors = append(r.errors, Diagnostic{at, oneLine(text)})
+}
+
+func (r *report) warning(at Pos, text string) {
+	r.warnings = append(r.warnings, Diagnostic{at, oneLine(text)})
+}
+
+// maxMessage is the length in bytes at which messages are cut.
+const maxMessage = 500
+
+// oneLine makes text fit on one line of a terminal, whatever it quotes.
+func oneLine(text string) string {
+	cut := len(text) > maxMessage
+	if cut {
+		text = text[:maxMessage]
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, text)
+	if cut {
+		text += "…"
+	}
+	return text
+}

@@ -137,6 +137,9 @@ func (w *reference) rows(b *strings.Builder, t reflect.Type, prefix string) {
 			continue
 		}
 		name := "`" + prefix + o.name() + "`"
+		if o.name() == "" {
+			name = "`" + strings.TrimSuffix(prefix, "> ") + " …>`"
+		}
 		if len(o.names) > 1 && len(o.names) < 6 && !o.section {
 			name += ", `" + strings.Join(o.names[1:], "`, `") + "`"
 		}

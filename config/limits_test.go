@@ -1,0 +1,104 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// compileFiles compiles the file main of a folder with those files, without any plugin.
+func compileFiles(t *testing.T, files map[string]string) (*Plan, string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, errs := Compile(filepath.Join(dir, "main"), nil, func(string) (string, bool) { return "", false })
+	var lines []string
+	for _, e := range errs {
+		lines = append(lines, strings.ReplaceAll(e.String(), dir+"/", ""))
+	}
+	return p, strings.Join(lines, "\n")
+}
+
+func TestIncludesHaveALimitOfDepth(t *testing.T) {
+	files := map[string]string{"main": "[SERVICE]\n@INCLUDE 1\n"}
+	for i := 1; i <= maxIncludeDepth+1; i++ {
+		files[fmt.Sprint(i)] = fmt.Sprintf("@INCLUDE %d\n", i+1)
+	}
+	_, got := compileFiles(t, files)
+	if want := "32:1: @INCLUDE: files include each other more than 32 deep"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestFilesHaveALimitOfNumber(t *testing.T) {
+	_, got := compileFiles(t, map[string]string{"main": "<system>\n" + strings.Repeat("@include x\n", maxFiles) + "</system>\n", "x": "grace 1\n"})
+	if want := "main:1001: @include: more than 1000 files"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestFilesHaveALimitOfSize(t *testing.T) {
+	_, got := compileFiles(t, map[string]string{"main": "@INCLUDE big\n", "big": strings.Repeat("#\n", maxFileSize/2) + "#"})
+	if want := "main:1: @INCLUDE: big is larger than 4 MiB"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestOnlyRegularFilesAreIncluded(t *testing.T) {
+	_, got := compileFiles(t, map[string]string{"main": "@INCLUDE /dev/zero\n"})
+	if want := "main:1: @INCLUDE: /dev/zero is not a regular file"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestSectionsHaveALimitOfNesting(t *testing.T) {
+	_, got := compileFiles(t, map[string]string{"main": strings.Repeat("<a>\n", 100000)})
+	if want := "main:33: sections stand in each other more than 32 deep"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestReadingStopsAfterSoManyMistakes(t *testing.T) {
+	for _, text := range []string{"[SERVICE]\n" + strings.Repeat("x\n", 1000), "<system>\n" + strings.Repeat("a [\n", 1000)} {
+		_, got := compileFiles(t, map[string]string{"main": text})
+		if n := strings.Count(got, "\n"); n > maxErrors {
+			t.Errorf("%d lines", n)
+		}
+	}
+}
+
+func TestCopiesHaveALimitOfWays(t *testing.T) {
+	text := "<match **>\n@type relabel\n@label @0\n</match>\n"
+	for i := range 20 {
+		store := fmt.Sprintf("<store>\n@type relabel\n@label @%d\n</store>\n", i+1)
+		text += fmt.Sprintf("<label @%d>\n<match **>\n@type copy\n%s%s</match>\n</label>\n", i, store, store)
+	}
+	_, got := compileFiles(t, map[string]string{"main": text + "<label @20>\n</label>\n"})
+	if !strings.Contains(got, "more than 1000 ways of one tag") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAMissingOrUnreadableFileIsOneLine(t *testing.T) {
+	p, errs := Compile("/nowhere/fluent.conf", nil, os.LookupEnv)
+	if p == nil || len(errs) != 1 || errs[0].String() != "/nowhere/fluent.conf: does not exist" {
+		t.Errorf("%v, %v", p, errs)
+	}
+	dir := t.TempDir()
+	if _, errs := Compile(dir, nil, os.LookupEnv); len(errs) != 1 || errs[0].String() != dir+": is a folder, not a file" {
+		t.Error(errs)
+	}
+}
+
+func TestMessagesAreOneLineWhateverTheyQuote(t *testing.T) {
+	_, got := compileFiles(t, map[string]string{"main": "<match \"a\nb\x1b[31m" + strings.Repeat("x", 10000) + "\">\n</match>\n"})
+	if strings.ContainsAny(got, "\n\x1b") || len(got) > maxMessage+50 {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
+}
