@@ -18,18 +18,18 @@ demo: ## an application's lines become documents, in this terminal
 
 test: ## everything: unit tests and the real things; installs what those need (Debian, root)
 	e2e/setup
-	go test ./...
+	go test $(TESTFLAGS) ./...
 	@$(MAKE) --no-print-directory e2e
 
 e2e: build ## the end-to-end tests alone: Docker, OpenSearch, Elasticsearch, nginx
 	e2e/setup
-	FIRELANE_E2E=1 go test -count=1 -timeout 15m ./e2e/
+	FIRELANE_E2E=1 go test -count=1 -timeout 15m $(TESTFLAGS) ./e2e/
 
 check: ## what a change must pass before it is committed, in two minutes
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt: the files above"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
-	go test ./...
+	go test $(TESTFLAGS) ./...
 
 FUZZTIME := 60s
 fuzz: ## every fuzz target for FUZZTIME (60s)

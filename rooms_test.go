@@ -74,17 +74,3 @@ func TestNoInitFunctions(t *testing.T) {
 		}
 	})
 }
-
-// A test that skips itself is a promise that nobody sees broken.
-func TestNoTestIsSkipped(t *testing.T) {
-	eachFile(t, func(_, path string, file *ast.File) {
-		ast.Inspect(file, func(node ast.Node) bool {
-			if call, ok := node.(*ast.SelectorExpr); ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, call.Sel.Name) {
-				if id, ok := call.X.(*ast.Ident); ok && slices.Contains([]string{"t", "b", "f", "tb"}, id.Name) {
-					t.Errorf("%s skips a test", path)
-				}
-			}
-			return true
-		})
-	})
-}
