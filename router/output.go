@@ -3,7 +3,6 @@ package router
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -70,7 +69,7 @@ func (r *Router) queueDir(o *output) string {
 func (r *Router) open(o *output) error {
 	opts := o.options.Queue()
 	q := buffer.Options{
-		Dir: r.queueDir(o), Name: folder(o.id), Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Log: r.outputLog(o),
+		Dir: r.queueDir(o), Name: o.id, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Log: r.outputLog(o),
 	}
 	if opts.DropOldest {
 		q.Full = buffer.DropOldest
@@ -83,7 +82,7 @@ func (r *Router) open(o *output) error {
 func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	var err error
 	o.queue, err = buffer.Open(q)
-	if err != nil && unwritable(err) {
+	if err != nil && !errors.Is(err, buffer.ErrLocked) {
 		log := r.outputLog(o)
 		log.Warn().Err(err).
 			Msg("no queue on disk: records wait in memory, bounded, and a kill loses them; storage.path names a folder that can be written to")
@@ -113,21 +112,6 @@ func ownLimits(d sink.Destination) sink.Limits {
 		return has.Limits()
 	}
 	return sink.Limits{}
-}
-
-// unwritable says whether a queue can't be on disk because of where it would be, as opposed to what is there.
-func unwritable(err error) bool {
-	return errors.Is(err, os.ErrPermission) || errors.Is(err, errReadOnly) || errors.Is(err, errNotDir)
-}
-
-// folder makes a folder's name of an output's id.
-func folder(id string) string {
-	return strings.Map(func(c rune) rune {
-		if c == filepath.Separator || c == 0 {
-			return '_'
-		}
-		return c
-	}, strings.TrimLeft(id, "."))
 }
 
 // account is where every record of the output is now.

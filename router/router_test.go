@@ -411,3 +411,32 @@ func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
 	}
 	tr.balanced(5) // the running router was not disturbed
 }
+
+func TestQueueOfAnOutputThatIsGoneIsKeptAndTold(t *testing.T) {
+	dir := t.TempDir()
+	conf := strings.Replace(forwardInput, "Grace 20", "Grace 1", 1) + "[OUTPUT]\n    Name es\n    Alias NAME\n    Match *\n    Port 1\n"
+	first := start(t, dir, strings.Replace(conf, "NAME", "old", 1))
+	first.send("app", "x")
+	first.wait()
+	second := start(t, dir, strings.Replace(conf, "NAME", "new", 1))
+	second.wait()
+	if want := "records of an output that the configuration doesn't have"; !strings.Contains(second.log.String(), want) {
+		t.Errorf("the log doesn't say %q:\n%s", want, second.log)
+	}
+	third := start(t, dir, strings.Replace(conf, "NAME", "old", 1))
+	if a := third.balanced(1); a.Buffered != 1 {
+		t.Errorf("the old output's record is not there: %+v", a)
+	}
+}
+
+func TestTwoRoutersNeverShareAQueue(t *testing.T) {
+	dir := t.TempDir()
+	conf := forwardInput + "[OUTPUT]\n    Name null\n    Match *\n"
+	start(t, dir, conf)
+	plan := compilePlan(t, dir, strings.Replace(conf, "SOCKET", "DIR/other.sock", 1))
+	r, _ := New(plan, Env{Log: zerolog.Nop()})
+	err := r.Run(context.Background(), context.Background())
+	if err == nil || !strings.Contains(err.Error(), "another router uses this folder") || !strings.Contains(err.Error(), dir) {
+		t.Errorf("error %v, want the folder and that it is in use", err)
+	}
+}

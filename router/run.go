@@ -3,17 +3,15 @@ package router
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"slices"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/firelane/firelane/forward"
 	"github.com/rs/zerolog"
-)
 
-var (
-	errReadOnly error = syscall.EROFS
-	errNotDir   error = syscall.ENOTDIR
+	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/forward"
 )
 
 // deliveryShare is the part of the grace that is kept for delivering when clients don't hang up.
@@ -39,6 +37,7 @@ func (r *Router) Run(stop, now context.Context) error {
 		}
 	}
 	defer r.closeQueues(len(r.outputs))
+	r.sayForgotten()
 
 	delivering, endDelivery := context.WithCancel(now)
 	defer endDelivery()
@@ -107,6 +106,27 @@ func (r *Router) closeQueues(n int) {
 		}
 		if err := o.dead.Close(); err != nil {
 			r.log.Error().Err(err).Str("output", o.id).Msg("closing the dead letter failed")
+		}
+	}
+}
+
+// sayForgotten tells of queues with records in them whose output the configuration no longer has.
+func (r *Router) sayForgotten() {
+	known := make(map[string][]string) // outputs by folder
+	for _, o := range r.outputs {
+		dir := r.queueDir(o)
+		known[dir] = append(known[dir], o.id)
+	}
+	for dir, outputs := range known {
+		names, err := buffer.Names(dir)
+		if dir == "" || err != nil {
+			continue // where queues can't be listed, opening them has said so
+		}
+		for _, name := range names {
+			if !slices.Contains(outputs, name) {
+				r.log.Warn().Str("queue", filepath.Join(dir, name)).
+					Msg("records of an output that the configuration doesn't have; they stay until it has one of that name")
+			}
 		}
 	}
 }
