@@ -99,7 +99,11 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return err
 	}
-	var err error
+	parsers := []byte("[PARSER]\n    Name json\n    Format json\n")
+	err := os.WriteFile(filepath.Join(r.dir, "parsers.conf"), parsers, 0o644)
+	if err != nil {
+		return err
+	}
 	if r.dest, err = newDestination(r.load.records, r.faults); err != nil {
 		return err
 	}
@@ -123,7 +127,7 @@ func (r *run) external() string {
 		text = "[SERVICE]\n    storage.path " + filepath.Join(r.dir, "queue") + "\n"
 	}
 	if r.parse {
-		text += "[FILTER]\n    Name parser\n    Match *\n    Key_Name log\n    Parser json\n    Reserve_Data True\n"
+		text += "[SERVICE]\n    Parsers_File " + filepath.Join(r.dir, "parsers.conf") + "\n[FILTER]\n    Name parser\n    Match *\n    Key_Name log\n    Parser json\n    Reserve_Data True\n"
 	}
 	return text
 }
