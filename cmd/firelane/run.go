@@ -41,6 +41,7 @@ func runCommand(c *cli, args []string) int {
 		return exitUsage
 	}
 	limitMemory(log)
+	useOneCore()
 	ctx, now, stop := signals()
 	defer stop()
 	endAdmin := serveAdmin(log, plan, r)
