@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,9 +124,22 @@ func (d taskDefinition) start(t *testing.T) *task {
 	return k
 }
 
-// end stops the application and then the router, as the agent does, and expects both to leave in peace.
+// maxMemory is what a router never needs more of, in KiB.
+const maxMemory = 50 << 10
+
+// end stops the application and then the router, as the agent does, and expects the router to leave in peace, never
+// having used more memory than it may.
 func (k *task) end(t *testing.T) {
 	t.Helper()
+	pid, err := strconv.Atoi(docker(t, "inspect", "-f", "{{.State.Pid}}", k.router))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if peak := status(t, pid, "VmHWM"); peak > maxMemory {
+		t.Errorf("the router used %d KiB", peak)
+	} else {
+		t.Logf("the router used %d MiB at most", peak>>10)
+	}
 	docker(t, "stop", "-t", "10", k.app)
 	docker(t, "stop", "-t", "30", k.router)
 	if code := docker(t, "inspect", "-f", "{{.State.ExitCode}}", k.router); code != "0" {
