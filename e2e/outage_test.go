@@ -21,6 +21,19 @@ func startOutput(t *testing.T, search *servers.Search) *task {
 	}.start(t)
 }
 
+// With readonlyRootFilesystem there is no folder for a queue: the same promise is kept from memory.
+func TestAReadOnlyContainerDeliversFromMemory(t *testing.T) {
+	search := useSearch(t, servers.OpenSearch2())
+	task := taskDefinition{
+		Type: "fluentd", LogOptions: logOptions("fluentd", "opensearch", search),
+		RouterOptions: []string{"--read-only", "--cap-drop", "ALL", "--memory", "64m"},
+	}.start(t)
+	task.says(t, `"queue_on_disk":false`, 10*time.Second)
+	task.delivers(t, search, lines.Count, 2*time.Minute)
+	task.end(t)
+	task.checkEverything(t, search)
+}
+
 // checkEverything holds all documents against all lines.
 func (k *task) checkEverything(t *testing.T, search *servers.Search) {
 	t.Helper()
