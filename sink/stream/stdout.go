@@ -6,7 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
@@ -26,15 +26,15 @@ const (
 type stdout struct {
 	format  formatter
 	framing framing
+	w       io.Writer
 
-	mu  sync.Mutex
-	w   io.Writer
-	buf []byte
+	turn chan struct{} // holds a value while a request is being written
+	buf  []byte        // what is being written; belongs to whoever has the turn
 }
 
 // NewStdout makes the destination that writes to the process's standard output.
 func NewStdout(o *StdoutOptions, d config.Dialect, env Env) (sink.Destination, error) {
-	s := &stdout{w: env.stdout()}
+	s := &stdout{w: env.stdout(), turn: make(chan struct{}, 1)}
 	if d == config.FluentBit {
 		s.format, s.framing = fluentBitStdout(o)
 		return s, nil
@@ -88,32 +88,58 @@ func first(texts ...string) string {
 
 func (s *stdout) Append(body []byte, r *sink.Record) ([]byte, error) { return s.format(body, r) }
 
-// Send writes the request by one write. It doesn't end with its context: a stream that nobody reads holds it up.
+// lastWrite is how long a write may still take when the context has ended.
+const lastWrite = 100 * time.Millisecond
+
+// Send writes the request by one write. A write to a pipe that nobody reads can't be ended: some time after ctx it is
+// left to itself, with a copy of the items, and they count as not written. Where it comes through after all, they are
+// written once more by the next start.
 func (s *stdout) Send(ctx context.Context, req *sink.Request) sink.Reply {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("waiting for stdout: %w", ctx.Err())}
+	}
 	if err := ctx.Err(); err != nil {
+		<-s.turn
 		return sink.Reply{Verdict: sink.Again, Err: err}
 	}
-	if s.framing == framedNot {
-		n, err := s.w.Write(req.Body)
-		return written(req, n, err)
-	}
 	s.buf = s.framing.frame(s.buf[:0], req)
-	if _, err := s.w.Write(s.buf); err != nil {
-		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("writing to stdout: %w", err)}
+	done := make(chan outcome, 1)
+	go func() {
+		n, err := s.w.Write(s.buf)
+		<-s.turn
+		done <- outcome{n, err}
+	}()
+	select {
+	case o := <-done:
+		return s.written(req, o)
+	case <-ctx.Done():
 	}
-	return sink.Reply{Reached: true}
+	limit := time.NewTimer(lastWrite)
+	defer limit.Stop()
+	select {
+	case o := <-done:
+		return s.written(req, o)
+	case <-limit.C:
+		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("writing to stdout, which nobody reads: %w", ctx.Err())}
+	}
 }
 
-// written says what became of a request of which n bytes were written: the items that are whole are done.
-func written(req *sink.Request, n int, err error) sink.Reply {
-	if err == nil {
+// An outcome is what a write came to.
+type outcome struct {
+	n   int
+	err error
+}
+
+// written says what became of a request: the items that are whole are done, where they stand in the output one by one.
+func (s *stdout) written(req *sink.Request, o outcome) sink.Reply {
+	if o.err == nil {
 		return sink.Reply{Reached: true}
 	}
-	r := sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("writing to stdout: %w", err)}
+	r := sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("writing to stdout: %w", o.err)}
 	for i, end := range req.Ends {
-		if end > n {
+		if end > o.n || s.framing != framedNot {
 			break
 		}
 		r.Items = append(r.Items, sink.ItemReply{Index: i, Verdict: sink.Done})
@@ -123,7 +149,10 @@ func written(req *sink.Request, n int, err error) sink.Reply {
 
 // frame appends the request with what belongs around its items.
 func (f framing) frame(dst []byte, req *sink.Request) []byte {
-	if f == framedStream {
+	switch f {
+	case framedNot:
+		return append(dst, req.Body...)
+	case framedStream:
 		return append(append(dst, req.Body...), '\n')
 	}
 	if f == framedAsArray {

@@ -1,9 +1,12 @@
 package stream
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -215,5 +218,33 @@ func TestWritingStdoutAllocatesNothing(t *testing.T) {
 	body := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() { _, _ = d.Append(body, r) }); n > 0 {
 		t.Errorf("%v allocations for a record", n)
+	}
+}
+
+func TestStopDoesNotWaitForAStdoutThatNobodyReads(t *testing.T) {
+	r, w := io.Pipe()
+	d, err := NewStdout(&StdoutOptions{Format: "json_lines", JSONDateKey: "false"}, config.FluentBit, Env{Stdout: w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	req := request(t, d, rec(t, "a", `{"n":1}`))
+	replies := make(chan sink.Reply, 1)
+	go func() { replies <- d.Send(ctx, req) }()
+	one := make([]byte, 1)
+	if _, err := r.Read(one); err != nil { // the write is under way
+		t.Fatal(err)
+	}
+	cancel()
+	if reply := <-replies; reply.Verdict != sink.Again || reply.Err == nil || reply.Reached {
+		t.Errorf("%+v", reply)
+	}
+	clear(req.Body) // the loop may write to it now
+	if reply := d.Send(ctx, req); reply.Verdict != sink.Again || reply.Err == nil {
+		t.Errorf("behind a write that hangs: %+v", reply)
+	}
+	rest, err := bufio.NewReader(r).ReadString('\n')
+	if got := string(one) + rest; err != nil || got != "{\"n\":1}\n" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
