@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	_ "time/tzdata" // the image has no files but this binary
 )
@@ -84,7 +85,7 @@ func (c *cli) main(name string, args []string) int {
 			return cmd.run(c, args[1:])
 		}
 	}
-	if args[0][0] == '-' { // fluent-bit's and fluentd's own: -c FILE
+	if strings.HasPrefix(args[0], "-") { // fluent-bit's and fluentd's own: -c FILE
 		return runCommand(c, args)
 	}
 	fmt.Fprintf(c.stderr, "firelane: unknown command %q\n\n%s", args[0], usage)
