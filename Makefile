@@ -3,7 +3,7 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: help build image demo test e2e check fuzz bench faults clean
+.PHONY: help build image demo test e2e check fuzz bench faults soak clean
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 8
 
@@ -44,8 +44,12 @@ bench: build ## what a record costs: Go benchmarks, then the whole router (besid
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./e2e/faultbench -cost -runs 5
 
-faults: build ## what is lost and what is doubled while things go wrong
-	go run ./e2e/faultbench
+faults: build ## what is lost and what is doubled while things go wrong; beside a fluent-bit on PATH
+	go run ./e2e/faultbench $(FAULTS)
+
+SOAK := 10m
+soak: build ## the destination away for SOAK (10m) under 5 MB/s, the router in 64 MiB as with docker run --memory 64m; root
+	go run ./e2e/faultbench -routers firelane -soak $(SOAK)
 
 clean: ## removes what make made
 	rm -rf bin

@@ -28,6 +28,9 @@ type destination struct {
 	documents int
 	conflicts int // items answered 409
 	items     int // items taken out of requests, refused ones too
+	again     int // of those, the ones that must come once more: answered 429, or in a reply that was lost
+	alone     int // items refused since they are too large even alone
+	struck    int // requests and items at which something went wrong
 	requests  int
 	random    *rand.Rand
 	latencies []int32 // ms, of first copies
@@ -45,7 +48,7 @@ type faults struct {
 	items429   float64       // share of items answered 429 inside a 200
 	maxBody    int           // bytes; a larger body is a 413
 	longReply  int           // bytes that a reply with errors is filled up to
-	poison     bool          // of each 100 numbers: n%100==1 is a 400 for good, 2 a 429 once
+	poison     bool          // of each 100 numbers: n%100==1 is a 400 for good, 2 a 429 once, 3 there already (409)
 }
 
 func newDestination(records int, f faults) (*destination, error) {
@@ -96,6 +99,13 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.requests++
 	roll := func(share float64) bool { return share > 0 && d.random.Float64() < share }
 	down, refuse, hang, lose := d.down, roll(f.refuse), roll(f.hang), roll(f.lose)
+	large := f.maxBody > 0 && len(body) > f.maxBody
+	if refuse || hang || lose || large {
+		d.struck++
+	}
+	if large && bytes.Count(body, []byte{'\n'}) == 2 {
+		d.alone++
+	}
 	d.mu.Unlock()
 	switch {
 	case down:
@@ -111,11 +121,11 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case refuse:
 		w.WriteHeader(f.refuseWith)
 		return
-	case f.maxBody > 0 && len(body) > f.maxBody:
+	case large:
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
-	reply := d.take(body, f)
+	reply := d.take(body, f, lose)
 	if lose {
 		hangUp(w)
 		return
@@ -132,8 +142,8 @@ func hangUp(w http.ResponseWriter) {
 	}
 }
 
-// take indexes a body and returns the reply.
-func (d *destination) take(body []byte, f faults) []byte {
+// take indexes a body and returns the reply, which may be about to be lost.
+func (d *destination) take(body []byte, f faults, lost bool) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
@@ -145,7 +155,13 @@ func (d *destination) take(body []byte, f faults) []byte {
 		body = rest
 		d.items++
 		status := d.index(action, doc, f, now)
-		failed = failed || status >= 300
+		if lost || status == http.StatusTooManyRequests {
+			d.again++
+		}
+		if status >= 300 {
+			failed = true
+			d.struck++
+		}
 		items = appendItem(items, status)
 	}
 	d.lastDoc = now
@@ -186,6 +202,15 @@ func (d *destination) index(action, doc []byte, f faults, now time.Time) int {
 		}
 		d.ids[h] = struct{}{}
 	}
+	d.store(n, doc, now)
+	if f.poison && n%100 == 3 {
+		return http.StatusConflict
+	}
+	return http.StatusCreated
+}
+
+// store makes a document of record n.
+func (d *destination) store(n int64, doc []byte, now time.Time) {
 	d.documents++
 	if d.copies[n] == 0 {
 		if sent := number(doc, "t="); sent > 0 {
@@ -195,7 +220,6 @@ func (d *destination) index(action, doc []byte, f faults, now time.Time) int {
 	if d.copies[n] < 255 {
 		d.copies[n]++
 	}
-	return http.StatusCreated
 }
 
 func appendItem(dst []byte, status int) []byte {
@@ -240,15 +264,16 @@ func field(b []byte, name string) []byte {
 
 // outcome is what arrived, compared with the numbers below sent.
 type outcome struct {
-	documents, lost, duplicates, conflicts, requests, items int
-	p50, p99                                                time.Duration
+	documents, lost, duplicates, conflicts, requests, items, struck int
+	needless                                                        int // items sent again that had been answered for good
+	p50, p99                                                        time.Duration
 }
 
 // result counts; dead are numbers that are accounted for elsewhere (dead letters).
 func (d *destination) result(sent int, dead int) outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	o := outcome{documents: d.documents, conflicts: d.conflicts, requests: d.requests, items: d.items, lost: -dead}
+	o := outcome{documents: d.documents, conflicts: d.conflicts, requests: d.requests, items: d.items, struck: d.struck, lost: -dead}
 	for _, copies := range d.copies[:sent] {
 		if copies == 0 {
 			o.lost++
@@ -256,6 +281,7 @@ func (d *destination) result(sent int, dead int) outcome {
 			o.duplicates += int(copies) - 1
 		}
 	}
+	o.needless = d.items + d.alone - d.again - (sent - o.lost)
 	if n := len(d.latencies); n > 0 {
 		slices.Sort(d.latencies)
 		o.p50 = time.Duration(d.latencies[n/2]) * time.Millisecond
@@ -264,11 +290,11 @@ func (d *destination) result(sent int, dead int) outcome {
 	return o
 }
 
-// distinct is how many numbers have arrived, and how long ago the last request came.
-func (d *destination) distinct() (n int, quiet time.Duration) {
+// distinct is how many numbers have arrived.
+func (d *destination) distinct() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.latencies), time.Since(d.lastDoc)
+	return len(d.latencies)
 }
 
 // last is when the last request was taken.

@@ -23,6 +23,7 @@ type load struct {
 	batch   bool // many records a write (64 KiB), instead of one as Docker does
 	acks    bool // one acknowledged chunk a write
 	size    int  // bytes of the log line
+	huge    int  // bytes of one line in the middle of the load; 0: it is as long as the others
 	json    bool // the line is a JSON object
 }
 
@@ -35,7 +36,7 @@ const (
 )
 
 // sender sends a load to a socket. It survives the router: with acks it sends again what was not acknowledged, without
-// them it goes on with the next record, as Docker's driver does.
+// them the write that failed, as Docker's driver does.
 type sender struct {
 	load
 	socket string
@@ -66,7 +67,7 @@ func (s *sender) connection(ctx context.Context, c int, start time.Time) error {
 	if s.tags <= 1 {
 		tag = "app-firelens-0123456789abcdef0123456789abcdef"
 	}
-	w := &writer{s: s, shape: newShape(tag, c, s.size, s.json), start: start}
+	w := &writer{s: s, shape: newShape(tag, s.load, c), start: start}
 	defer w.close()
 	for ctx.Err() == nil {
 		n := int64(1)
@@ -166,10 +167,13 @@ type shape struct {
 	mid  []byte // from the time to the log's value
 	line []byte
 	json bool
+	// huge, where it is not nil, is the line of record hugeAt.
+	huge   []byte
+	hugeAt int64
 }
 
-func newShape(tag string, container, size int, json bool) *shape {
-	s := &shape{json: json}
+func newShape(tag string, l load, container int) *shape {
+	s := &shape{json: l.json, hugeAt: int64(l.records / 2)}
 	s.head = record.AppendStr(record.AppendArrayHeader(nil, 4), tag)
 	b := record.AppendMapHeader(nil, 4)
 	b = record.AppendStr(b, "container_id")
@@ -179,11 +183,19 @@ func newShape(tag string, container, size int, json bool) *shape {
 	b = record.AppendStr(b, "source")
 	b = record.AppendStr(b, "stdout")
 	s.mid = record.AppendStr(b, "log")
-	s.line = make([]byte, max(size, minLine))
-	for i := range s.line {
-		s.line[i] = "GET /api/v1/orders/7f3a 200 12ms "[i%33]
+	s.line = filler(max(l.size, minLine))
+	if l.huge > 0 {
+		s.huge = filler(l.huge)
 	}
 	return s
+}
+
+func filler(size int) []byte {
+	line := make([]byte, size)
+	for i := range line {
+		line[i] = "GET /api/v1/orders/7f3a 200 12ms "[i%33]
+	}
+	return line
 }
 
 // append appends the records first to last-1: one message each, or one Forward-mode chunk where acks are wanted.
@@ -214,6 +226,9 @@ func (s *shape) event(dst []byte, now time.Time, n int64) []byte {
 	dst = record.AppendTime(dst, record.Time{Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond())})
 	dst = append(dst, s.mid...)
 	line := s.line
+	if s.huge != nil && n == s.hugeAt {
+		line = s.huge
+	}
 	prefix := line[:0]
 	if s.json {
 		prefix = append(prefix, `{"level":"info","status":200,"msg":"`...)

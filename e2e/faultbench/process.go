@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ type process struct {
 	log    *os.File
 	exited chan struct{}
 	bound  time.Duration // from exec to a socket that takes connections
+	peak   atomic.Int64  // VmHWM, bytes
 }
 
 // Waits for a router.
@@ -33,8 +35,8 @@ const (
 	exitTimeout = 60 * time.Second
 )
 
-// writeConfig writes the configuration that the ECS agent would write, with one output and an external file.
-func writeConfig(dir, socket string, options, input map[string]string, external string) (string, error) {
+// writeConfig writes the configuration that the ECS agent would write, with an external file.
+func writeConfig(dir, socket string, outputs []map[string]string, input map[string]string, external string) (string, error) {
 	g := generator.New()
 	in := map[string]string{"unix_path": socket}
 	maps.Copy(in, input)
@@ -49,10 +51,11 @@ func writeConfig(dir, socket string, options, input map[string]string, external 
 		}
 		g.AddExternalConfig(extra, generator.AfterFilters)
 	}
-	name := options["Name"]
-	rest := maps.Clone(options)
-	delete(rest, "Name")
-	g.AddOutput(name, "app*", rest)
+	for _, options := range outputs {
+		rest := maps.Clone(options)
+		delete(rest, "Name")
+		g.AddOutput(options["Name"], "app*", rest)
+	}
 	var text bytes.Buffer
 	if err := g.WriteFluentBitConfig(&text); err != nil {
 		return "", fmt.Errorf("generate configuration: %w", err)
@@ -61,85 +64,115 @@ func writeConfig(dir, socket string, options, input map[string]string, external 
 	return file, os.WriteFile(file, text.Bytes(), 0o644)
 }
 
+// command is the router's command line, as which it runs in the cgroup where there is one.
+func command(binary, config string, group *cgroup) *exec.Cmd {
+	args := []string{binary, "-c", config}
+	if strings.Contains(filepath.Base(binary), "firelane") {
+		args = []string{binary, "run", "-c", config}
+	}
+	if group != nil {
+		args = group.wrap(args)
+	}
+	return exec.Command(args[0], args[1:]...)
+}
+
 // start starts a router and waits until its socket takes connections.
-func start(ctx context.Context, binary, config, socket, logFile string) (*process, error) {
+func start(ctx context.Context, cmd *exec.Cmd, socket, logFile string) (*process, error) {
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"-c", config}
-	if strings.Contains(filepath.Base(binary), "firelane") {
-		args = append([]string{"run"}, args...)
-	}
-	p := &process{cmd: exec.Command(binary, args...), log: log, exited: make(chan struct{})}
+	p := &process{cmd: cmd, log: log, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = io.Discard, log
 	begin := time.Now()
 	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", binary, err)
+		log.Close()
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	go func() {
 		p.cmd.Wait()
 		close(p.exited)
 	}()
+	go p.watch()
+	if err := p.awaitSocket(ctx, socket, begin); err != nil {
+		_, _ = p.stop(syscall.SIGKILL)
+		return nil, fmt.Errorf("%w; see %s", err, logFile)
+	}
+	return p, nil
+}
+
+func (p *process) awaitSocket(ctx context.Context, socket string, begin time.Time) error {
 	for {
 		conn, err := net.Dial("unix", socket)
 		if err == nil {
 			p.bound = time.Since(begin)
-			conn.Close()
-			return p, nil
+			return conn.Close()
 		}
 		select {
 		case <-p.exited:
-			return nil, fmt.Errorf("%s ended at once; see %s", binary, logFile)
+			return errors.New("the router ended at once")
 		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), p.stop(syscall.SIGKILL))
+			return ctx.Err()
 		case <-time.After(time.Millisecond / 2):
 		}
 		if time.Since(begin) > bindTimeout {
-			return nil, errors.Join(fmt.Errorf("%s did not bind %s", binary, socket), p.stop(syscall.SIGKILL))
+			return errors.New("the router did not bind its socket")
 		}
 	}
 }
 
-// usage is what a process has used so far.
-type usage struct {
-	cpu  time.Duration
-	peak int64 // VmHWM, bytes
+// watchEvery is how often a process's memory is looked at. VmHWM is a high-water mark, so nothing in between is missed.
+const watchEvery = 20 * time.Millisecond
+
+// watch reads the peak of the process's memory until it ends.
+func (p *process) watch() {
+	for {
+		p.readPeak()
+		select {
+		case <-p.exited:
+			return
+		case <-time.After(watchEvery):
+		}
+	}
 }
 
-// usage reads /proc while the process runs.
-func (p *process) usage() usage {
-	var u usage
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return u
-	}
-	// The command's name, in brackets, may hold blanks; utime and stime are the 12th and 13th field after it.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	for _, f := range fields[11:13] {
-		ticks, _ := strconv.ParseInt(f, 10, 64)
-		u.cpu += time.Duration(ticks) * 10 * time.Millisecond
-	}
+func (p *process) readPeak() {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
 		kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-		u.peak = kib << 10
+		p.peak.Store(kib << 10)
 	}
-	return u
 }
 
-// stop sends sig and waits for the end; a process that doesn't end is killed.
-func (p *process) stop(sig syscall.Signal) error {
+// cpu is what a process that has ended has used.
+func (p *process) cpu() time.Duration {
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
+// running says whether the process has not ended.
+func (p *process) running() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// stop sends sig and waits for the end, how long that took; a process that doesn't end is killed.
+func (p *process) stop(sig syscall.Signal) (time.Duration, error) {
 	defer p.log.Close()
+	p.readPeak()
+	begin := time.Now()
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
+		return 0, err
 	}
 	select {
 	case <-p.exited:
-		return nil
+		return time.Since(begin), nil
 	case <-time.After(exitTimeout):
 		p.cmd.Process.Kill()
 		<-p.exited
-		return errors.New("did not end in time and was killed")
+		return time.Since(begin), errors.New("the router did not end in time and was killed")
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -15,15 +16,26 @@ import (
 // A run is one router under one scenario.
 type run struct {
 	scenario
-	router  router
-	dir     string
-	dest    *destination
-	socket  string
-	config  string
-	err     error
+	router router
+	dir    string
+	dest   *destination
+	twin   *destination // of the second output, nil without one
+	group  *cgroup      // nil without one
+	socket string
+	config string
+	loaded chan struct{} // closed when the load has been sent
+
 	mu      sync.Mutex
+	err     error
 	process *process
 	used    usage // by processes that have ended
+}
+
+// usage is what processes have used.
+type usage struct {
+	cpu  time.Duration
+	peak int64         // VmHWM, bytes
+	stop time.Duration // from the last SIGTERM to the end
 }
 
 // A router is what is tested.
@@ -35,20 +47,24 @@ type router struct {
 	queue  bool              // a queue on disk, in the run's own folder
 }
 
+// own is the router that the promises are made for.
+const own = "firelane"
+
 // result is a row of the table.
 type result struct {
 	outcome
-	router, scenario string
-	sent             int
-	cpu              time.Duration
-	peak             int64
-	took             time.Duration // from the first record to the last document
-	bound            time.Duration
-	err              error
+	usage
+	router, scenario  string
+	sent, dead        int
+	mayLose           int
+	took              time.Duration // from the first record to the last document
+	bound             time.Duration
+	err               error
+	problems, remarks []string
 }
 
-// quietEnd is how long nothing new may arrive before what is missing is called lost.
-const quietEnd = 20 * time.Second
+// quietEnd is how long nothing new may arrive before what is missing is called lost: longer than any wait of a router.
+const quietEnd = 100 * time.Second
 
 // execute runs one scenario in a folder of its own.
 func execute(ctx context.Context, rt router, s scenario, dir string) result {
@@ -58,11 +74,11 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	res := result{router: rt.name, scenario: s.name}
-	r := &run{scenario: s, router: rt, dir: dir, socket: filepath.Join(dir, "in.sock")}
+	r := &run{scenario: s, router: rt, dir: dir, socket: filepath.Join(dir, "in.sock"), loaded: make(chan struct{})}
+	defer r.close()
 	if res.err = r.prepare(ctx); res.err != nil {
 		return res
 	}
-	defer r.dest.close()
 	res.bound = r.process.bound
 
 	begin := time.Now()
@@ -71,27 +87,27 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 		wg.Go(func() { s.during(ctx, r) })
 	}
 	send := &sender{load: s.load, socket: r.socket}
-	res.err = send.run(ctx)
+	r.fail(send.run(ctx))
+	close(r.loaded)
 	wg.Wait()
 	res.sent = int(send.sent.Load())
-	dead := 0
 	if s.dead != nil {
-		dead = s.dead(res.sent)
+		res.dead = s.dead(res.sent)
 	}
-	r.await(ctx, res.sent-dead)
+	if s.mayLose != nil {
+		res.mayLose = s.mayLose(r)
+	}
+	r.await(ctx, res.sent-res.dead, res.mayLose)
 	res.took = r.dest.last().Sub(begin)
-
-	r.mu.Lock()
-	used := r.process.usage()
-	r.mu.Unlock()
-	res.cpu, res.peak = r.used.cpu+used.cpu, max(r.used.peak, used.peak)
-	if err := r.process.stop(syscall.SIGTERM); err != nil && res.err == nil {
-		res.err = err
+	if s.stopWithin > 0 {
+		sleep(ctx, time.Second)
 	}
-	if res.err == nil {
-		res.err = r.err
+	r.stop(syscall.SIGTERM)
+	res.usage, res.err = r.used, r.err
+	res.outcome = r.dest.result(res.sent, res.dead)
+	if r.group != nil {
+		res.remarks = append(res.remarks, r.group.used())
 	}
-	res.outcome = r.dest.result(res.sent, dead)
 	return res
 }
 
@@ -99,63 +115,107 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return err
 	}
-	parsers := []byte("[PARSER]\n    Name json\n    Format json\n")
-	err := os.WriteFile(filepath.Join(r.dir, "parsers.conf"), parsers, 0o644)
-	if err != nil {
-		return err
-	}
+	var err error
 	if r.dest, err = newDestination(r.load.records, r.faults); err != nil {
 		return err
 	}
+	outputs := []map[string]string{r.output(r.dest)}
+	if r.deadTwin {
+		if r.twin, err = newDestination(r.load.records, faults{hang: 1, hangFor: time.Hour}); err != nil {
+			return err
+		}
+		outputs = append(outputs, r.output(r.twin))
+	}
+	if r.memory > 0 {
+		if r.group, err = newCgroup(filepath.Base(filepath.Dir(r.dir))+"-"+r.router.name, r.memory); err != nil {
+			return err
+		}
+	}
+	if r.config, err = writeConfig(r.dir, r.socket, outputs, r.router.input, r.external()); err != nil {
+		return err
+	}
+	r.start(ctx)
+	return r.err
+}
+
+func (r *run) output(d *destination) map[string]string {
 	options := map[string]string{
-		"Name": "es", "Host": "127.0.0.1", "Port": strconv.Itoa(r.dest.port()), "Logstash_Format": "On", "Logstash_Prefix": "web",
+		"Name": "es", "Host": "127.0.0.1", "Port": strconv.Itoa(d.port()), "Logstash_Format": "On", "Logstash_Prefix": "web",
 		"Logstash_DateFormat": "%Y-%m-%d",
 	}
 	maps.Copy(options, r.router.output)
 	maps.Copy(options, r.options)
-	if r.config, err = writeConfig(r.dir, r.socket, options, r.router.input, r.external()); err != nil {
-		return err
+	return options
+}
+
+func (r *run) close() {
+	for _, d := range []*destination{r.dest, r.twin} {
+		if d != nil {
+			d.close()
+		}
 	}
-	r.process, err = start(ctx, r.router.binary, r.config, r.socket, filepath.Join(r.dir, "log"))
-	return err
+	r.group.remove()
 }
 
 // external is the file that a user would add to what ECS writes.
 func (r *run) external() string {
-	text := ""
+	text := "[SERVICE]\n"
 	if r.router.queue {
-		text = "[SERVICE]\n    storage.path " + filepath.Join(r.dir, "queue") + "\n"
+		text += "    storage.path " + filepath.Join(r.dir, "queue") + "\n"
+	}
+	if r.grace > 0 {
+		text += fmt.Sprintf("    Grace %d\n", int(r.grace.Seconds()))
 	}
 	if r.parse {
-		text += "[SERVICE]\n    Parsers_File " + filepath.Join(r.dir, "parsers.conf") + "\n[FILTER]\n    Name parser\n    Match *\n    Key_Name log\n    Parser json\n    Reserve_Data True\n"
+		text += "[FILTER]\n    Name parser\n    Match *\n    Key_Name log\n    Parser json\n    Reserve_Data True\n"
 	}
 	return text
 }
 
-// await waits until so many numbers have arrived, or nothing new has for quietEnd.
-func (r *run) await(ctx context.Context, want int) {
+// await waits until so many numbers have arrived, or nothing new has for a while: that of a router's wait, and a short
+// one where no more than mayLose are missing.
+func (r *run) await(ctx context.Context, want, mayLose int) {
+	seen, since := 0, time.Now()
 	for ctx.Err() == nil {
-		n, quiet := r.dest.distinct()
-		if n >= want || quiet > quietEnd {
+		n := r.dest.distinct()
+		if n != seen {
+			seen, since = n, time.Now()
+		}
+		quiet := time.Since(since)
+		if n >= want || quiet > quietEnd || n >= want-mayLose && quiet > 5*time.Second || !r.process.running() {
 			return
 		}
 		sleep(ctx, 20*time.Millisecond)
 	}
 }
 
-// restart ends the router with sig and starts it again.
-func (r *run) restart(ctx context.Context, sig syscall.Signal) {
+// fail notes what went wrong with the run itself; the first error counts.
+func (r *run) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	used := r.process.usage()
-	if err := r.process.stop(sig); err != nil {
+	if r.err == nil {
 		r.err = err
 	}
-	r.used.cpu += used.cpu
-	r.used.peak = max(r.used.peak, used.peak)
-	p, err := start(ctx, r.router.binary, r.config, r.socket, filepath.Join(r.dir, "log"))
+}
+
+// stop ends the router with sig.
+func (r *run) stop(sig syscall.Signal) {
+	p := r.process
+	if !p.running() {
+		r.fail(errors.New("the router ended by itself"))
+	}
+	took, err := p.stop(sig)
+	r.fail(err)
+	r.used.stop = took
+	r.used.cpu += p.cpu()
+	r.used.peak = max(r.used.peak, p.peak.Load())
+}
+
+// start starts the router.
+func (r *run) start(ctx context.Context) {
+	p, err := start(ctx, command(r.router.binary, r.config, r.group), r.socket, filepath.Join(r.dir, "log"))
 	if err != nil {
-		r.err = fmt.Errorf("restart: %w", err)
+		r.fail(fmt.Errorf("start: %w", err))
 		return
 	}
 	r.process = p

@@ -3,89 +3,111 @@ package main
 import (
 	"context"
 	"net/http"
-	"syscall"
 	"time"
 )
 
 // A scenario is one row: a load, what goes wrong, and what is done to the router meanwhile.
 type scenario struct {
-	name    string
-	help    string
-	load    load
-	faults  faults
-	options map[string]string // of the output, over the common ones
-	parse   bool              // with the parser filter for JSON lines
-	dead    func(records int) int
-	during  func(ctx context.Context, r *run)
-	timeout time.Duration
+	name     string
+	help     string
+	load     load
+	faults   faults
+	options  map[string]string // of the output, over the common ones
+	deadTwin bool              // with a second output, of which nothing is ever answered
+	parse    bool              // with the parser filter for JSON lines
+	grace    time.Duration     // of the router's stop; its own default unless given
+	memory   int64             // bytes that the router's cgroup may have; 0: no cgroup
+	during   func(ctx context.Context, r *run)
+	timeout  time.Duration
+	promises
 }
+
+// promises are what firelane is held to in a row, beyond what holds in all of them: nothing lost, nothing doubled,
+// nothing sent again without need, accounts that agree, memoryPromise.
+type promises struct {
+	dead       func(records int) int // dead letters; none unless given
+	deadReason string                // in the line of each
+	killed     bool                  // no account of what a killed process took, and what was in flight is sent again
+	mayLose    func(*run) int        // records that may be lost; none unless given
+	stopWithin time.Duration         // of the last stop, where it is idle
+	like       string                // a row whose rate and latency this one must have
+}
+
+// A scale is how large and how long the rows are.
+type scale struct {
+	records                int
+	pause                  time.Duration // before something is done to the router, and between
+	outage, throttle, hang time.Duration
+	grace                  time.Duration
+}
+
+var (
+	fullScale  = scale{pause: 2 * time.Second, outage: time.Minute, throttle: 10 * time.Second, hang: time.Minute, grace: 25 * time.Second}
+	shortScale = scale{pause: 250 * time.Millisecond, outage: 4 * time.Second, throttle: 2 * time.Second, hang: 2 * time.Second, grace: 4 * time.Second}
+)
 
 // at20k is the load that most faults are tried under.
 func at20k(records int) load {
 	return load{records: records, rate: 20_000, conns: 4, size: 250, batch: true}
 }
 
-// scenarios are the rows, for a base of so many records.
-func scenarios(records int) []scenario {
-	steady := at20k(records)
+// scenarios are the rows.
+func scenarios(sc scale) []scenario {
+	steady := at20k(sc.records)
 	single := steady
 	single.batch = false
 	acked := steady
 	acked.acks = true
 	full := steady
-	full.rate, full.records = 0, records*20/3
+	full.rate, full.records = 0, sc.records*20/3
 	small := steady
 	small.records = 100
+	crowd := full
+	crowd.conns, crowd.records = 200, sc.records*2
+	oneHuge := steady
+	oneHuge.huge = 2 << 20
+	little := single
+	little.records, little.rate, little.conns = 1000, 2000, 1
 
 	return []scenario{
 		{name: "none-full-speed", help: "nothing wrong, full speed", load: full},
 		{name: "none-single", help: "nothing wrong, one write a record", load: single},
 		{name: "requests-429", help: "30 % of requests answered 429", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusTooManyRequests}},
 		{name: "requests-503", help: "30 % of requests answered 503", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusServiceUnavailable}},
-		{name: "hang", help: "10 % of requests never answered for 60 s", load: steady, faults: faults{hang: .1, hangFor: time.Minute}, timeout: 15 * time.Minute},
+		{name: "hang", help: "10 % of requests never answered", load: steady, faults: faults{hang: .1, hangFor: sc.hang}, timeout: 30 * time.Minute},
 		{name: "items-429", help: "5 % of items answered 429 inside a 200", load: steady, faults: faults{items429: .05}},
 		{name: "replies-lost", help: "20 % of replies lost after the body was taken", load: steady, faults: faults{lose: .2}},
-		{name: "poison", help: "of each 100 documents one 400, one 429", load: small, faults: faults{poison: true}, dead: func(n int) int { return n / 100 }},
-		{name: "down", help: "destination down for 60 s", load: steady, during: downFor(2*time.Second, time.Minute)},
-		{name: "kill-acks", help: "kill -9 five times, with acks", load: acked, during: killFiveTimes},
-		{name: "kill", help: "kill -9 five times, without acks", load: steady, during: killFiveTimes},
-		{name: "term", help: "SIGTERM under load while the destination answers 429 for 10 s", load: steady, during: termWhile429},
+		{name: "poison", help: "of each 100 documents one 400, one 429, one 409", load: small, faults: faults{poison: true},
+			promises: promises{dead: func(n int) int { return n / 100 }, deadReason: "failed to parse field [log]"}},
+		{name: "down", help: "destination down", load: steady, during: downFor(sc.pause, sc.outage)},
+		{name: "kill-acks", help: "kill -9 five times, with acks", load: acked, during: killFiveTimes(sc.pause), promises: promises{killed: true}},
+		{name: "kill", help: "kill -9 five times, without acks", load: single, during: killFiveTimes(sc.pause), promises: promises{killed: true, mayLose: inSockets}},
+		{name: "term", help: "SIGTERM under load while the destination answers 429", load: steady, grace: sc.grace, during: termWhile429(sc)},
+		{name: "term-down", help: "SIGTERM under load, destination down until the next start", load: steady, grace: sc.grace, during: termWhileDown(sc.pause)},
+		{name: "idle", help: "SIGTERM when idle", load: little, promises: promises{stopWithin: 100 * time.Millisecond}},
 		{name: "long-reply", help: "replies of 20 MB", load: steady, faults: faults{items429: .01, longReply: 20 << 20}},
-		{name: "too-large", help: "a limit of 1 MB at the server", load: steady, faults: faults{maxBody: 1 << 20}},
-		{name: "clients-200", help: "200 clients at once, full speed", load: func() load { l := full; l.conns, l.records = 200, records*2; return l }()},
+		{name: "too-large", help: "a limit of 1 MB at the server", load: full, faults: faults{maxBody: 1_000_000}},
+		{name: "one-huge", help: "the same, and one record of 2 MB", load: oneHuge, faults: faults{maxBody: 1_000_000},
+			promises: promises{dead: func(int) int { return 1 }, deadReason: "the destination takes no request of"}},
+		{name: "clients-200", help: "200 clients at once, full speed", load: crowd},
+		{name: "client-stalls", help: "a client that stalls in the middle of a record", load: steady, during: stallBeside},
+		{name: "clients-come-and-go", help: "1,000 connections opened and closed a second", load: steady, during: comeAndGo},
+		{name: "one-output", help: "one output, to compare the next row with", load: steady},
+		{name: "dead-twin", help: "a second output, dead for the whole run", load: steady, deadTwin: true, grace: 2 * time.Second, promises: promises{like: "one-output"}},
 	}
 }
 
-// downFor takes the destination away after a while, and gives it back.
-func downFor(after, length time.Duration) func(context.Context, *run) {
-	return func(ctx context.Context, r *run) {
-		sleep(ctx, after)
-		r.dest.setDown(true)
-		sleep(ctx, length)
-		r.dest.setDown(false)
-	}
-}
+// Load of the long outage: 5 MB/s of log lines.
+const (
+	soakLine   = 1000
+	soakRate   = 5000
+	soakMemory = 64 << 20
+	soakEdge   = 5 * time.Second // before the outage and after it
+)
 
-// killFiveTimes kills the router with no warning while it is loaded, and starts it again.
-func killFiveTimes(ctx context.Context, r *run) {
-	for range 5 {
-		sleep(ctx, 2*time.Second)
-		r.restart(ctx, syscall.SIGKILL)
-	}
-}
-
-// termWhile429 asks the router to stop while the destination refuses everything for 10 s, and starts it again.
-func termWhile429(ctx context.Context, r *run) {
-	sleep(ctx, 3*time.Second)
-	r.dest.setFaults(faults{refuse: 1, refuseWith: http.StatusTooManyRequests})
-	time.AfterFunc(10*time.Second, func() { r.dest.setFaults(faults{}) })
-	sleep(ctx, time.Second)
-	r.restart(ctx, syscall.SIGTERM)
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
+// soak is one row: the destination away for a long time under a constant load, in a cgroup of 64 MiB.
+func soak(outage time.Duration) []scenario {
+	l := load{records: int((outage + 2*soakEdge).Seconds() * soakRate), rate: soakRate, conns: 1, size: soakLine}
+	return []scenario{{name: "soak", help: "destination down for " + outage.String() + " at 5 MB/s, in 64 MiB", load: l, memory: soakMemory,
+		during: downFor(soakEdge, outage), timeout: 3*outage + 10*time.Minute}}
 }

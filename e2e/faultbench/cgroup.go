@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A cgroup limits the memory of what runs in it, the page cache that it fills included, as `docker run --memory` does.
+type cgroup struct {
+	dir   string
+	limit int64
+	peak  string // the file that holds the most that was used
+}
+
+// Roots of the memory controller, in cgroup versions 1 and 2, and its files: the limits of memory and of memory with
+// swap (of swap alone in version 2), and the peak.
+var controllers = []struct{ root, memory, swap, swapLimit, peak string }{
+	{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "", "memory.max_usage_in_bytes"},
+	{"/sys/fs/cgroup", "memory.max", "memory.swap.max", "0", "memory.peak"},
+}
+
+// newCgroup makes a cgroup. It takes root, and a cgroup file system that can be written to.
+func newCgroup(name string, limit int64) (*cgroup, error) {
+	for _, c := range controllers {
+		if _, err := os.Stat(filepath.Join(c.root, "cgroup.procs")); err != nil {
+			continue
+		}
+		g := &cgroup{dir: filepath.Join(c.root, name), limit: limit, peak: c.peak}
+		if err := os.Mkdir(g.dir, 0o755); err != nil {
+			return nil, fmt.Errorf("make a cgroup: %w", err)
+		}
+		text := strconv.FormatInt(limit, 10)
+		if err := os.WriteFile(filepath.Join(g.dir, c.memory), []byte(text), 0); err != nil {
+			g.remove()
+			return nil, fmt.Errorf("limit a cgroup's memory: %w", err)
+		}
+		if c.swapLimit != "" {
+			text = c.swapLimit
+		}
+		// A kernel may not count swap.
+		_ = os.WriteFile(filepath.Join(g.dir, c.swap), []byte(text), 0)
+		return g, nil
+	}
+	return nil, fmt.Errorf("no memory controller in %s", controllers[1].root)
+}
+
+// wrap is a command line that runs args in the cgroup.
+func (g *cgroup) wrap(args []string) []string {
+	return append([]string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, filepath.Join(g.dir, "cgroup.procs")}, args...)
+}
+
+// used says how much memory the cgroup has used, the page cache included.
+func (g *cgroup) used() string {
+	text, err := os.ReadFile(filepath.Join(g.dir, g.peak))
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("at most %s of %d bytes of memory were used, the page cache included", strings.TrimSpace(string(text)), g.limit)
+}
+
+// remove removes the cgroup, whose processes have ended.
+func (g *cgroup) remove() {
+	if g != nil {
+		_ = os.Remove(g.dir)
+	}
+}
