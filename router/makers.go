@@ -30,7 +30,7 @@ func listenTCP(ctx context.Context, in config.Input, _ config.Dialect, log zerol
 }
 
 func makeBulk(in config.Instance, d config.Dialect, env Env) (sink.Destination, error) {
-	return bulk.New(in.Options.(*bulk.Options), in.Name, d, bulk.Env{Log: env.Log})
+	return bulk.New(in.Options.(*bulk.Options), d, bulk.Env{Log: env.Log})
 }
 
 func makeForward(in config.Instance, d config.Dialect, env Env) (sink.Destination, error) {

@@ -90,7 +90,7 @@ func (o *Output) sort(p *part) {
 		case Never:
 			o.condemn(p, i, *item)
 		case Again:
-			if counts && refuses(item.Status) && p.refuse(i) > o.retry.Limit {
+			if counts && !item.Busy && refuses(item.Status) && p.refuse(i) > o.retry.Limit {
 				given := *item
 				given.Reason = fmt.Sprintf("given up after %d refusals (retry_limit): %s", o.retry.Limit+1, item.Reason)
 				o.condemn(p, i, given)

@@ -90,7 +90,8 @@ type Reply struct {
 	Unauthorised bool
 	// RetryAfter is how long the destination asked to be left alone; 0 where it didn't.
 	RetryAfter time.Duration
-	// TooLarge says that the request must be halved (HTTP 413). A single item that is too large is Never.
+	// TooLarge says that the request must be halved. Where Status is 413 the loop makes no request of that size again;
+	// anything else is about one of the items, which halving finds. A single item that is too large is Never.
 	TooLarge bool
 	// Reencode says that the destination has learnt to write items another way (without _type, without ids): the
 	// items that are not done are encoded afresh from their records and sent at once.
@@ -104,6 +105,9 @@ type ItemReply struct {
 	Status  int    // the destination's own code, such as 400
 	Type    string // the destination's own error type, such as mapper_parsing_exception
 	Reason  string // what a person needs to read
+	// Busy says of an item to be sent again that nothing is wrong with it: the destination is full, blocked, or not open
+	// to these credentials. Such a refusal doesn't use up the user's Retry_Limit.
+	Busy bool
 }
 
 // Limits of the requests that a destination wants. Zero values mean the loop's own defaults.

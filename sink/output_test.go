@@ -244,6 +244,39 @@ func TestASizeThatWasRefusedIsNotTriedAgain(t *testing.T) {
 	}
 }
 
+func TestHalvingForOneBadItemSaysNothingAboutSizes(t *testing.T) {
+	largest := 0
+	d := newStrict(func(_ context.Context, _ int, items []string) Reply {
+		size := len(strings.Join(items, ""))
+		for _, it := range items {
+			if strings.HasPrefix(number(it), "bad") {
+				if len(items) == 1 {
+					return Reply{Verdict: Again, Err: errRefused, Status: 400, Reached: true, Items: []ItemReply{{Verdict: Never, Status: 400}}}
+				}
+				return Reply{Verdict: Again, Err: errRefused, Status: 400, Reached: true, TooLarge: true}
+			}
+		}
+		largest = max(largest, size)
+		return Reply{Reached: true}
+	})
+	r := newRig(t, d, nil)
+	line := strings.Repeat("x", 980)
+	r.put(fmt.Sprint("bad ", line))
+	for i := range 300 {
+		var texts []string
+		for j := range 10 {
+			texts = append(texts, fmt.Sprint(i*10+j, line))
+		}
+		r.put(texts...)
+	}
+	r.start(t.Context())
+	r.finish()
+	r.wantOnce(3000)
+	if len(r.dead.dead) != 1 || largest < 900_000 {
+		t.Errorf("%d dead, and the largest request had %d bytes", len(r.dead.dead), largest)
+	}
+}
+
 func TestItemsAreEncodedAfreshAndSentAtOnceWhereTheDestinationHasLearnt(t *testing.T) {
 	d := newStrict(func(_ context.Context, n int, items []string) Reply {
 		if n == 0 {

@@ -19,6 +19,7 @@ func TestTheRetryLimitCountsRefusalsOnly(t *testing.T) {
 		{"refused by a server that answered", Reply{Verdict: Again, Err: errRefused, Status: 500, Reached: true}, true},
 		{"an item refused", Reply{Reached: true, Items: []ItemReply{{Verdict: Again, Status: 500, Reason: "oops"}}}, true},
 		{"an item that the server had no room for", Reply{Reached: true, Items: []ItemReply{{Verdict: Again, Status: 429}}}, false},
+		{"an item whose index is blocked", Reply{Reached: true, Items: []ItemReply{{Verdict: Again, Status: 403, Busy: true}}}, false},
 		{"not reached", Reply{Verdict: Again, Err: errRefused}, false},
 		{"throttled", Reply{Verdict: Again, Err: errRefused, Reached: true, Throttled: true}, false},
 		{"credentials refused", Reply{Verdict: Again, Err: errRefused, Reached: true, Unauthorised: true}, false},

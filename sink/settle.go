@@ -127,11 +127,14 @@ func (l *loop) wait(p *part) {
 	l.waiting = append(l.waiting, p)
 }
 
+// tooLarge is the status of a request that was refused for its size.
+const tooLarge = 413
+
 // split halves a part that was too large, and remembers what size was: unless one item made it so, no larger request
 // is tried again, and what waits is cut to size.
 func (l *loop) split(p *part, now time.Time) {
 	size := len(p.req.Body)
-	if half := max(size/2, minRequestBytes); p.largest() <= size/2 && half < l.maxBytes {
+	if half := max(size/2, minRequestBytes); p.out.reply.Status == tooLarge && p.largest() <= size/2 && half < l.maxBytes {
 		l.maxBytes = half
 		l.o.log.Info().Int("refused", size).Int("from_now_on", half).Msg("the destination takes no request of this size: requests become smaller")
 	}

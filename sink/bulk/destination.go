@@ -45,9 +45,9 @@ type Destination struct {
 
 var _ sink.Destination = (*Destination)(nil)
 
-// New makes the destination that opts describe, which config has bound and checked. plugin is its name in the
-// configuration, for errors. Nothing is connected to, and no credentials are looked for, before the first Send.
-func New(opts *Options, plugin string, d config.Dialect, env Env) (*Destination, error) {
+// New makes the destination that opts describe, which config has bound and checked. Nothing is connected to, and no
+// credentials are looked for, before the first Send.
+func New(opts *Options, d config.Dialect, env Env) (*Destination, error) {
 	e, err := newEncoder(opts, d)
 	if err != nil {
 		return nil, err
@@ -66,9 +66,6 @@ func New(opts *Options, plugin string, d config.Dialect, env Env) (*Destination,
 	}
 	if opts.signed() {
 		dest.signer = newSigner(opts, where[0].host)
-	}
-	if opts.templates() {
-		env.Log.Warn().Msg(plugin + ": index templates and policies are not installed by the router: install them with the cluster")
 	}
 	return dest, nil
 }

@@ -160,6 +160,14 @@ func TestManyPrefixesTakeBoundedMemory(t *testing.T) {
 	if n := len(d.encoder.names.heads); n > maxHeads {
 		t.Errorf("%d heads are kept, at most %d should be", n, maxHeads)
 	}
+	before := len(d.encoder.names.heads)
+	long := item(t, d, event(0, object("p", strings.Repeat("b", 1<<20))))
+	if !strings.HasPrefix(long, `{"create":{"_index":"logstash-2026.11.23"`) {
+		t.Errorf("%.80s", long)
+	}
+	if n := len(d.encoder.names.heads); n != before {
+		t.Errorf("a prefix of a megabyte is kept")
+	}
 }
 
 func TestOwnTimestampIsNeverDoubled(t *testing.T) {

@@ -87,7 +87,7 @@ func newDestination(t testing.TB, o *Options, d config.Dialect) *Destination {
 	if err := o.Check(d); err != nil {
 		t.Fatalf("options: %v", err)
 	}
-	dest, err := New(o, "es", d, Env{Log: zerolog.Nop()})
+	dest, err := New(o, d, Env{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}

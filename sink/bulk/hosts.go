@@ -68,12 +68,22 @@ func defaultPlace(o *Options, d config.Dialect) place {
 	if d == config.FluentBit && o.TLS || d == config.Fluentd && o.Scheme == "https" {
 		p.scheme = "https"
 	}
-	if q, err := parseHost(strings.TrimSpace(o.Host), p); err == nil {
-		return q
+	host := strings.TrimSpace(o.Host)
+	q, err := parseHost(host, p)
+	if err != nil {
+		p.host = host
+		return p
 	}
-	p.host = strings.TrimSpace(o.Host)
-	return p
+	// Of a URL that names no port, the option's is meant, unless it is the default and the URL's scheme has its own.
+	if u, err := url.Parse(host); err == nil && strings.Contains(host, "://") && u.Port() == "" &&
+		(o.Port != defaultPort || q.scheme == "http") {
+		q.port = o.Port
+	}
+	return q
 }
+
+// defaultPort is the one that servers listen on unless they are told otherwise.
+const defaultPort = 9200
 
 // parseHosts reads Fluentd's hosts: host, host:port or URLs, with commas.
 func parseHosts(list string, o *Options) ([]place, error) {
@@ -109,12 +119,12 @@ func parseHost(s string, own place) (place, error) {
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return place{}, fmt.Errorf("%q is no host: name, name:port or http(s)://name:port/path", s)
+		return place{}, fmt.Errorf("%q is no host: name, name:port or http(s)://name:port/path", withoutUser(s))
 	}
 	p.scheme, p.host = u.Scheme, u.Hostname()
 	if u.Port() != "" {
 		if p.port, err = strconv.Atoi(u.Port()); err != nil || p.port < 1 || p.port > 65535 {
-			return place{}, fmt.Errorf("%q: the port is none", s)
+			return place{}, fmt.Errorf("%q: the port is none", withoutUser(s))
 		}
 	}
 	if p.port == 0 {
@@ -131,6 +141,15 @@ func parseHost(s string, own place) (place, error) {
 		p.password, _ = u.User.Password()
 	}
 	return p, nil
+}
+
+// withoutUser is a URL, well-formed or not, without the user and password that may stand in it.
+func withoutUser(s string) string {
+	scheme, rest, _ := strings.Cut(s, "://")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		return scheme + "://***" + rest[at:]
+	}
+	return s
 }
 
 // cleanPath makes a path begin with a slash and not end with one; the root is empty.

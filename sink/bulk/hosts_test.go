@@ -26,6 +26,9 @@ func TestServersAreThoseTheOptionsName(t *testing.T) {
 		{config.FluentBit, func(o *Options) { o.Host, o.Port = "os.example", 80 }, "http://os.example"},
 		{config.FluentBit, func(o *Options) { o.Host = "::1" }, "http://[::1]:9200"},
 		{config.FluentBit, func(o *Options) { o.Host = "https://os.example/es/" }, "https://os.example/es"},
+		{config.FluentBit, func(o *Options) { o.Host, o.Port = "https://os.example", 9243 }, "https://os.example:9243"},
+		{config.FluentBit, func(o *Options) { o.Host, o.Port = "https://os.example:443", 9243 }, "https://os.example"},
+		{config.FluentBit, func(o *Options) { o.Host = "http://os.example" }, "http://os.example:9200"},
 		{config.FluentBit, func(o *Options) { o.Path = "/es/" }, "http://127.0.0.1:9200/es"},
 		{config.FluentBit, func(o *Options) { o.CloudID = cloud("eu.cloud.example$c1$k1") }, "https://c1.eu.cloud.example"},
 		{config.FluentBit, func(o *Options) { o.CloudID = cloud("eu.cloud.example:9243$c1$k1") }, "https://c1.eu.cloud.example:9243"},
@@ -69,5 +72,17 @@ func TestCredentialsOfHosts(t *testing.T) {
 	}), config.FluentBit)
 	if err != nil || list[0].user != "elastic" || list[0].password != "s:1" {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestErrorsOfHostsShowNoPassword(t *testing.T) {
+	for name, o := range map[string]*Options{
+		"hosts": fluentd(func(o *Options) { o.Hosts = "https://me:pass@word@h:92x00" }),
+		"port":  fluentd(func(o *Options) { o.Hosts = "https://me:password@h:99999" }),
+		"host":  fluentd(func(o *Options) { o.Host = "https://me:password@h h" }),
+	} {
+		if err := o.Check(config.Fluentd); err == nil || strings.Contains(err.Error(), "word") || !strings.Contains(err.Error(), "https://***@h") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -18,6 +18,9 @@ const (
 	// maxHeads bounds the cache of action lines' heads. A cache that is full (a prefix that every record brings anew,
 	// a date format with seconds) is emptied: the names are made again.
 	maxHeads = 1024
+	// maxHeadKey is the longest combination of values, in bytes, that a head is kept for. Longer ones make no index
+	// name; a record may bring megabytes of them.
+	maxHeadKey = 1 << 10
 )
 
 // indexNames makes index names, and with each name the head of the action line: {"create":{"_index":"web-2026-11-23".
@@ -154,6 +157,9 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 	}
 	name := n.makeName(t, r, time.Unix(sec, 0).In(n.zone))
 	head := e.appendHead(nil, n.verb, name, mode)
+	if len(values) > maxHeadKey {
+		return head
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.heads) >= maxHeads {

@@ -135,6 +135,23 @@ func (u *Unused) templates() bool {
 	return u.TemplateName != nil || u.TemplateFile != nil || u.TemplateRest != nil || u.Rollover != nil || u.ILM != nil
 }
 
+// Warnings is asked by config after binding.
+func (o *Options) Warnings() []string {
+	w := o.OutputOptions.Warnings()
+	if o.templates() {
+		w = append(w, "index templates and policies are not installed by the router: install them with the cluster")
+	}
+	if own := defaultPlace(o, config.FluentBit); o.named() && o.Port == defaultPort && own.port == defaultPort && regionOf(own.host) != "" {
+		w = append(w, fmt.Sprintf("host: %s is a domain of AWS, which takes requests on port 443 with TLS, not on %d", own.host, own.port))
+	}
+	return w
+}
+
+// named reports whether the server is the one that host names.
+func (o *Options) named() bool {
+	return o.Hosts == "" && o.CloudID == "" && o.Upstream == "" && o.Endpoint == nil
+}
+
 // defaultTimeFormat is Fluent Bit's default of time_key_format.
 const defaultTimeFormat = "%Y-%m-%dT%H:%M:%S"
 
@@ -169,8 +186,13 @@ func checkPlace(o *Options, d config.Dialect) error {
 	if o.Port < 1 || o.Port > 65535 {
 		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is no port: 1 to 65535", o.Port)}
 	}
-	if strings.TrimSpace(o.Host) == "" && o.Hosts == "" && o.CloudID == "" && o.Upstream == "" && o.Endpoint == nil {
+	if strings.TrimSpace(o.Host) == "" && o.named() {
 		return &config.OptionError{Option: "host", Reason: "is empty: the server's name or address"}
+	}
+	if host := strings.TrimSpace(o.Host); host != "" {
+		if _, err := parseHost(host, place{scheme: "http"}); err != nil {
+			return &config.OptionError{Option: "host", Reason: err.Error()}
+		}
 	}
 	if o.CloudID != "" {
 		if _, err := cloudURL(o.CloudID); err != nil {

@@ -121,3 +121,23 @@ func FuzzDate(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsWrittenAndHasNoEffectIsWarnedOf(t *testing.T) {
+	const aws = "search-x.eu-west-1.es.amazonaws.com"
+	for _, tt := range []struct {
+		set  func(*Options)
+		want string
+	}{
+		{nil, ""},
+		{func(o *Options) { o.TemplateFile = ptr("t.json") }, "index templates and policies are not installed by the router"},
+		{func(o *Options) { o.Host = aws }, "host: " + aws + " is a domain of AWS, which takes requests on port 443 with TLS, not on 9200"},
+		{func(o *Options) { o.Host, o.Port, o.TLS = aws, 443, true }, ""},
+		{func(o *Options) { o.Host = "https://" + aws }, ""},
+		{func(o *Options) { o.Host, o.Upstream = aws, "u.conf" }, ""},
+		{func(o *Options) { o.RetryLimit = "0" }, "retry_limit 0 is not a limit"},
+	} {
+		if got := strings.Join(fluentBit(tt.set).Warnings(), "\n"); !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}

@@ -188,6 +188,7 @@ type tally struct {
 	reply  *sink.Reply
 	n      int
 	busy   int // items refused because the server is busy
+	denied int // items refused for want of a permission
 	lesson lesson
 	shared string // the last item's reason: reasons repeat
 }
@@ -212,13 +213,18 @@ func (t *tally) add(it *itemResult) {
 	if j.pressure {
 		t.busy++
 	}
-	t.reply.Unauthorised = t.reply.Unauthorised || j.unauthorised
+	if j.unauthorised {
+		t.denied++
+	}
 	reason := it.reason
 	if reason == t.shared {
 		reason = t.shared // one string for all of them
 	}
 	t.shared = reason
-	t.reply.Items = append(t.reply.Items, sink.ItemReply{Index: i, Verdict: j.verdict, Status: it.status, Type: it.errType, Reason: reason})
+	t.reply.Items = append(t.reply.Items, sink.ItemReply{
+		Index: i, Verdict: j.verdict, Status: it.status, Type: it.errType, Reason: reason,
+		Busy: j.unauthorised || isBusy(it.errType, it.reason),
+	})
 }
 
 // missing says that the items from first on are to be sent again. Nobody has refused them: it doesn't count as reached.
@@ -232,7 +238,8 @@ func (t *tally) missing(first int, err error) {
 	t.reply.Err = err
 }
 
-// finish adds what concerns the request as a whole. The gate closes where the server took nothing for being busy.
+// finish adds what concerns the request as a whole. The gate closes where the server took nothing: one index that is
+// blocked, or that the credentials don't cover, doesn't hold up the others.
 func (t *tally) finish(d *Destination) sink.Reply {
 	r := t.reply
 	if len(r.Items) == 0 {
@@ -243,6 +250,7 @@ func (t *tally) finish(d *Destination) sink.Reply {
 		r.Err = fmt.Errorf("%d of %d items refused, the first one with %d %s: %s", len(r.Items), t.req.Len(), first.Status, first.Type, first.Reason)
 	}
 	r.Throttled = t.busy == t.req.Len()
+	r.Unauthorised = t.denied == t.req.Len()
 	if t.lesson != noLesson {
 		d.learn(t.lesson)
 		r.Reencode = true

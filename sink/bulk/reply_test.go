@@ -121,6 +121,32 @@ func TestGateClosesWhenEveryItemIsRefusedForLoad(t *testing.T) {
 	}
 }
 
+func TestBlocksAndLimitsOfTheClusterUseNoRetryUp(t *testing.T) {
+	d := replyDestination(t)
+	for item, busy := range map[string]bool{
+		`"status":403,"error":{"type":"cluster_block_exception","reason":"index [web] blocked by: [FORBIDDEN/8/index write (api)];"}`:                                               true,
+		`"status":400,"error":{"type":"validation_exception","reason":"this action would add [2] total shards, but this cluster currently has [1000]/[1000] maximum shards open;"}`: true,
+		`"status":403,"error":{"type":"security_exception","reason":"no permissions"}`:                                                                                              true,
+		`"status":500,"error":{"type":"null_pointer_exception","reason":"oops"}`:                                                                                                    false,
+	} {
+		r := d.readBulk(strings.NewReader(`{"errors":true,"items":[{"create":{`+item+`}}]}`), itemsOf(1))
+		if len(r.Items) != 1 || r.Items[0].Verdict != sink.Again || r.Items[0].Busy != busy {
+			t.Errorf("%s: %+v", item, r)
+		}
+	}
+}
+
+func TestOneIndexThatIsForbiddenDoesNotHoldUpTheOthers(t *testing.T) {
+	d := replyDestination(t)
+	denied := `{"create":{"status":403,"error":{"type":"security_exception","reason":"no permissions for [indices:data/write/bulk[s]]"}}}`
+	if r := d.readBulk(strings.NewReader(`{"errors":true,"items":[`+denied+`,{"create":{"status":201}}]}`), itemsOf(2)); r.Unauthorised {
+		t.Errorf("one denied: %+v", r)
+	}
+	if r := d.readBulk(strings.NewReader(`{"errors":true,"items":[`+denied+`,`+denied+`]}`), itemsOf(2)); !r.Unauthorised {
+		t.Errorf("all denied: %+v", r)
+	}
+}
+
 // TestReplyOf20MBTakesBoundedMemory reads a reply in which one item fails and all quote long reasons.
 func TestReplyOf20MBTakesBoundedMemory(t *testing.T) {
 	d := replyDestination(t)
@@ -169,7 +195,7 @@ func FuzzReply(f *testing.F) {
 	f.Add(mixed)
 	f.Add(`{"errors":false}`)
 	f.Add(`{"errors":true,"items":[{"index":{"status":400,"error":"old"}},{"index":{"error":{"reason":"\ud800x\u12"}}}]}`)
-	d, err := New(fluentBit(nil), "es", config.FluentBit, Env{})
+	d, err := New(fluentBit(nil), config.FluentBit, Env{})
 	if err != nil {
 		f.Fatal(err)
 	}
