@@ -22,6 +22,23 @@ type ParseOptions struct {
 	HashField      string     `fluentd:"hash_value_field" help:"field that takes all parsed fields as one map"`
 	EmitInvalid    bool       `fluentd:"emit_invalid_record_to_error" default:"true" help:"accepted; what can't be parsed passes as it is"`
 	Parse          *ParseSpec `fluentd:"<parse>" help:"how to parse"`
+
+	OldFormat     string  `fluentd:"format" oneof:"json,none" help:"old spelling of <parse> @type"`
+	OldTimeKey    *string `fluentd:"time_key" help:"old spelling of <parse> time_key"`
+	OldTimeFormat string  `fluentd:"time_format" help:"old spelling of <parse> time_format"`
+	OldKeepTime   bool    `fluentd:"keep_time_key" help:"old spelling of <parse> keep_time_key"`
+}
+
+// spec is <parse>, or what was written in its stead before Fluentd 1.0; nil where there is neither.
+func (o *ParseOptions) spec() *ParseSpec {
+	if o.Parse != nil || o.OldFormat == "" {
+		return o.Parse
+	}
+	s := &ParseSpec{Type: o.OldFormat, MessageKey: "message", TimeKey: "time", TimeFormat: o.OldTimeFormat, Localtime: true, KeepTimeKey: o.OldKeepTime}
+	if o.OldTimeKey != nil {
+		s.TimeKey = *o.OldTimeKey
+	}
+	return s
 }
 
 // Check is asked by package config, which looks up parsers itself.
@@ -32,8 +49,14 @@ func (o *ParseOptions) Check(d config.Dialect) error {
 	if d == config.FluentBit && len(o.Parsers) == 0 {
 		return &config.OptionError{Option: "parser", Reason: "the name of a [PARSER] is needed"}
 	}
-	if d == config.Fluentd && o.Parse == nil {
-		return errNoParse
+	if d == config.Fluentd {
+		s := o.spec()
+		if s == nil {
+			return errNoParse
+		}
+		if o.Parse == nil { // else it was asked itself
+			return s.Check(d)
+		}
 	}
 	return nil
 }
@@ -56,7 +79,7 @@ func NewParse(o *ParseOptions, d config.Dialect, env Env) (Step, error) {
 		s.parsing, err = parserNamed(o.Parsers, env)
 	} else {
 		s.keepKey = o.ReserveData && !o.RemoveKey
-		s.parsing, err = o.Parse.parsing(o.ReserveTime)
+		s.parsing, err = o.spec().parsing(o.ReserveTime)
 	}
 	if err != nil {
 		return nil, err

@@ -164,6 +164,24 @@ func TestParserNoneMakesTheTextAField(t *testing.T) {
 	}
 }
 
+func TestParserTakesTheSpellingBeforeFluentd1(t *testing.T) {
+	o := &ParseOptions{KeyName: "log", ReserveData: true, OldFormat: "json", OldTimeKey: new(string), OldTimeFormat: "%Q"}
+	if err := o.Check(config.Fluentd); err == nil || !strings.Contains(err.Error(), "%Q is not known") {
+		t.Errorf("%v", err)
+	}
+	*o.OldTimeKey, o.OldTimeFormat = "at", "%s"
+	step, err := NewParse(o, config.Fluentd, Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := record.AppendFromJSON(nil, []byte(`{"log":"{\"a\":1,\"at\":\"1700000000\"}","c":"d"}`))
+	ev := record.Event{Tag: "app", Time: record.Time{Sec: 1}, Body: body}
+	step.Apply(&ev, new(Scratch))
+	if got := string(record.AppendJSON(nil, ev.Body)); ev.Time.Sec != 1700000000 || got != `{"a":1,"log":"{\"a\":1,\"at\":\"1700000000\"}","c":"d"}` {
+		t.Errorf("%d %s", ev.Time.Sec, got)
+	}
+}
+
 func TestNestedFieldsAreParsedToo(t *testing.T) {
 	step := rubyParseOf(t, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true}, ParseSpec{})
 	if got := apply(t, step, "app", `{"a":{"b":"{\"x\":1}","c":2},"d":3}`); got != `{"x":1,"a":{"c":2},"d":3}` {
