@@ -143,10 +143,16 @@ func (o *output) trouble(now time.Time) string {
 		return ""
 	}
 	s := o.loop.Stats()
-	if s.Buffered == 0 || s.LastErrorAt.IsZero() || s.LastErrorAt.Before(s.DeliveredAt) || now.Sub(s.DeliveredAt) < unhealthyAfter {
+	return troubleOf(o.id, &s, now)
+}
+
+// troubleOf says what is wrong with the output that has these statistics. An output that had nothing to deliver for an
+// hour, and fails once, is not in trouble.
+func troubleOf(id string, s *sink.Stats, now time.Time) string {
+	if s.Buffered == 0 || s.FailingSince.IsZero() || now.Sub(s.FailingSince) < unhealthyAfter {
 		return ""
 	}
-	return fmt.Sprintf("%s has delivered nothing for %v: %s", o.id, now.Sub(s.DeliveredAt).Round(time.Second), s.LastError)
+	return fmt.Sprintf("%s has delivered nothing for %v: %s", id, now.Sub(s.FailingSince).Round(time.Second), s.LastError)
 }
 
 // deadLetter is where the output's records go that nobody will ever take: files beside the queue, unless the

@@ -37,8 +37,9 @@ type Output struct {
 	retry  Retry
 	log    zerolog.Logger
 
-	stackOnce                            atomic.Bool // a panic's stack has been written
-	panicLog, deadLog, failLog, credsLog quiet
+	stackOnce atomic.Bool // a panic's stack has been written
+
+	panicLog, deadLog, failLog, credsLog, someLog quiet
 
 	hurryOnce sync.Once
 	hurried   chan struct{}
@@ -53,8 +54,8 @@ func NewOutput(c OutputConfig) *Output {
 	o := &Output{
 		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.withDefaults(), retry: c.Retry, log: c.Log,
 		panicLog: quiet{every: repeatEvery}, deadLog: quiet{every: repeatEvery}, failLog: quiet{every: repeatEvery},
-		credsLog: quiet{every: repeatCredentials},
-		hurried:  make(chan struct{}),
+		credsLog: quiet{every: repeatCredentials}, someLog: quiet{every: repeatEvery},
+		hurried: make(chan struct{}),
 	}
 	if o.dead == nil {
 		o.dead = NewDeadLog(c.Log)

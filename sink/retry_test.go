@@ -180,3 +180,37 @@ func TestAReplyOutOfOrderCountsAsNoReply(t *testing.T) {
 		}
 	})
 }
+
+func TestFailingSinceIsTheFirstFailureWithoutADelivery(t *testing.T) {
+	d := newStrict(func(_ context.Context, n int, items []string) Reply {
+		switch n {
+		case 0:
+			return Reply{Reached: true}
+		case 3: // one of the two passes
+			return Reply{Reached: true, Err: errRefused, Items: []ItemReply{{Index: 1, Verdict: Again, Status: 429, Busy: true}}}
+		}
+		return Reply{Verdict: Again, Err: errRefused}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		r.put("1")
+		time.Sleep(time.Hour) // delivered, and then idle
+		r.put("2", "3")
+		begun := time.Now()
+		eventually(t, "two failures", func() bool { return r.out.Stats().Failed == 2 })
+		if since := r.out.Stats().FailingSince; since.Before(begun) || since.After(begun.Add(time.Second)) {
+			t.Errorf("failing since %v, the first failure was at %v", since, begun)
+		}
+		eventually(t, "a delivery", func() bool { return r.out.Stats().Delivered == 2 })
+		if s := r.out.Stats(); s.Failed == 2 && !s.FailingSince.IsZero() {
+			t.Errorf("failing since %v, though one record was just delivered", s.FailingSince)
+		}
+		cancel()
+		r.wait()
+		if !strings.Contains(r.logs.String(), "refuses some records for now") {
+			t.Errorf("nothing was said of what was refused: %s", r.logs)
+		}
+	})
+}

@@ -51,9 +51,18 @@ func (l *loop) judge(p *part, now time.Time) {
 		l.fail(GateFailing, r, now)
 	default:
 		l.passed = now
+		l.sayRefused(p)
 		if n := l.gate.pass(p.load.late); n > 0 {
 			l.recovered(n, now)
 		}
+	}
+}
+
+// sayRefused tells of items that were refused for now by a request that passed: a block, a full queue.
+func (l *loop) sayRefused(p *part) {
+	if err := p.out.reply.Err; err != nil && p.req.Len() > 0 && l.o.someLog.allow() {
+		l.o.log.Warn().Err(err).Int("waiting", p.req.Len()).Int64("unsaid", l.o.someLog.unsaid()).
+			Msg("the destination refuses some records for now: they are sent again")
 	}
 }
 

@@ -25,6 +25,9 @@ type Stats struct {
 	LastError   string    // of an attempt
 	LastErrorAt time.Time // zero: there was none
 	DeliveredAt time.Time // when a record was delivered last
+	// FailingSince is when the first attempt failed of those that delivered nothing since then; zero: the last one
+	// delivered something, or there was none.
+	FailingSince time.Time
 }
 
 // Stats is a consistent snapshot.
@@ -54,12 +57,15 @@ func (o *Output) account(p *part, now time.Time) int {
 	}
 	if out.delivered > 0 {
 		s.Delivered += int64(out.delivered)
-		s.DeliveredAt = now
+		s.DeliveredAt, s.FailingSince = now, time.Time{}
 	}
 	s.Dead += int64(out.dead)
 	s.Dropped += int64(out.damaged)
 	if err := out.reply.Err; err != nil && !out.stopped {
 		s.LastError, s.LastErrorAt = cutText(err.Error(), maxLoggedReason), now
+		if out.delivered == 0 && s.FailingSince.IsZero() {
+			s.FailingSince = now
+		}
 		if out.reply.Verdict == Again {
 			s.Failed++
 		}
