@@ -361,6 +361,7 @@ func TestWrongOptionsAreFound(t *testing.T) {
 		"no server":      {&Options{}, config.Fluentd, "<server>: at least one is needed"},
 		"user, no key":   {&Options{Username: "ann"}, config.FluentBit, "username: needs a shared_key, or empty_shared_key on"},
 		"tag of fields":  {&Options{Tag: "$TAG"}, config.FluentBit, "tag: a tag made of the record's fields isn't supported: fixed text would be right"},
+		"upstream":       {&Options{Upstream: "u.conf"}, config.FluentBit, "upstream: isn't supported: host and port of one server would be right"},
 		"zstd":           {&Options{Compress: "zstd"}, config.FluentBit, "compress: must be gzip or text"},
 		"key, no secure": {&Options{Servers: []Server{{Host: "a", SharedKey: "k"}}}, config.Fluentd, "<server>: shared_key and username need a <security>"},
 	} {

@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Host     string   `fluentbit:"host" default:"127.0.0.1" help:"server's name or address"`
 	Port     int      `fluentbit:"port" default:"24224" help:"server's port"`
+	Upstream string   `fluentbit:"upstream" help:"not supported: host and port name the one server"`
 	UnixPath string   `fluentbit:"unix_path" help:"server's socket file, instead of host and port"`
 	Servers  []Server `fluentd:"<server>" help:"a server; several share the load, and take over from one that fails"`
 
@@ -101,6 +102,9 @@ func (o *Options) Check(d config.Dialect) error {
 	}
 	if o.SharedKey == "" && !o.EmptySharedKey && (o.Username != "" || o.Password != "") {
 		return &config.OptionError{Option: "username", Reason: "needs a shared_key, or empty_shared_key on"}
+	}
+	if o.Upstream != "" {
+		return &config.OptionError{Option: "upstream", Reason: "isn't supported: host and port of one server would be right"}
 	}
 	if strings.Contains(o.Tag, "$") {
 		return &config.OptionError{Option: "tag", Reason: "a tag made of the record's fields isn't supported: fixed text would be right"}
