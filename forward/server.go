@@ -40,6 +40,7 @@ type Server struct {
 	stopping bool
 	drainBy  time.Time      // when the last read ends, once stopping
 	done     sync.WaitGroup // connections and heartbeats
+	pacer    *pacer         // nil: none
 }
 
 func newServer(ln net.Listener, cfg *tls.Config, log zerolog.Logger) *Server {
@@ -89,11 +90,13 @@ func (s *Server) Serve(ctx context.Context, newReceiver func() Receiver) error {
 	if s.udp != nil {
 		s.done.Go(s.heartbeats)
 	}
+	s.pacer = newPacer()
 	err := s.accept(newReceiver)
 	s.stop()
 	timer := time.AfterFunc(flushTime, s.abandon)
 	defer timer.Stop()
 	s.done.Wait()
+	s.pacer.close()
 	s.abandon()
 	return err
 }
@@ -159,7 +162,7 @@ func (s *Server) accept(newReceiver func() Receiver) error {
 
 // open begins to serve a connection, if there is room for it.
 func (s *Server) open(nc net.Conn, newReceiver func() Receiver) {
-	c := newConn(s, nc, newReceiver)
+	c := newConn(s, s.pacer.wrap(nc), newReceiver)
 	s.mu.Lock()
 	full := len(s.conns) >= maxConns
 	if !full && !s.stopping {
@@ -169,7 +172,7 @@ func (s *Server) open(nc net.Conn, newReceiver func() Receiver) {
 		s.conns[c] = struct{}{}
 		s.done.Go(c.serve)
 	} else {
-		nc.Close()
+		c.nc.Close()
 	}
 	s.mu.Unlock()
 	if full {

@@ -1,0 +1,113 @@
+package forward
+
+import (
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/nettest"
+
+	"github.com/firelane/firelane/config"
+)
+
+// pair is a client's connection and the paced one of the server.
+func pair(t *testing.T, p *pacer) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("unix", socketPath(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if client, err = net.Dial("unix", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	server = p.wrap(server)
+	if _, paced := server.(*pacedConn); !paced {
+		t.Fatal("the connection is not paced")
+	}
+	return client, server
+}
+
+func TestPacedConnectionIsAConnection(t *testing.T) {
+	p := newPacer()
+	defer p.close()
+	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+		client, server := pair(t, p)
+		return client, server, func() { client.Close(); server.Close() }, nil
+	})
+}
+
+// TestSlowSingleWritesAreReadTogether: a client that writes a record a millisecond does not cost a wake-up for each.
+func TestSlowSingleWritesAreReadTogether(t *testing.T) {
+	p := newPacer()
+	defer p.close()
+	client, server := pair(t, p)
+	defer client.Close()
+	defer server.Close()
+	const writes = 400
+	go func() {
+		for range writes {
+			client.Write([]byte("0123456789"))
+			time.Sleep(time.Millisecond)
+		}
+		client.Close()
+	}()
+	reads, bytes := 0, 0
+	buf := make([]byte, readSize)
+	for {
+		n, err := server.Read(buf)
+		if err != nil {
+			break
+		}
+		reads++
+		bytes += n
+	}
+	if bytes != writes*10 || reads > writes/2 {
+		t.Errorf("%d bytes came in %d reads, want %d in far fewer than %d", bytes, reads, writes*10, writes)
+	}
+}
+
+// TestClientThatWaitsForAcksIsNeverPaced: it sends nothing while it waits, so that there is nothing to wait for.
+func TestClientThatWaitsForAcksIsNeverPaced(t *testing.T) {
+	r := start(t, config.FluentBit, &Options{UnixPath: socketPath(t)})
+	c := r.dial(t)
+	for n := range 3 {
+		if _, err := c.Write(pack(arr{"app", arr{arr{n, obj{}}}, obj{"chunk": "x"}})); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(make([]byte, 64)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * rateWindow) // as slow as would be paced
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.conns {
+		if pause := time.Duration(c.nc.(*pacedConn).pause.Load()); pause != 0 {
+			t.Errorf("the connection is read %v after its first byte", pause)
+		}
+	}
+}
+
+func TestPacedReadAllocatesNothing(t *testing.T) {
+	p := newPacer()
+	defer p.close()
+	client, server := pair(t, p)
+	defer client.Close()
+	defer server.Close()
+	var stop atomic.Bool
+	defer stop.Store(true)
+	go func() {
+		for !stop.Load() {
+			client.Write([]byte("0123456789"))
+		}
+	}()
+	buf := make([]byte, 10)
+	if n := testing.AllocsPerRun(1000, func() { server.Read(buf) }); n != 0 {
+		t.Errorf("%v allocations a read", n)
+	}
+}
