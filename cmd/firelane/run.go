@@ -112,12 +112,12 @@ func findConfig(c *cli, name, file string) (string, int, bool) {
 // compile reads the configuration and logs what is wrong with it. Warnings don't keep a task from starting.
 func (c *cli) compile(log zerolog.Logger, file string) (*config.Plan, bool) {
 	plan, diags := config.Compile(file, router.Catalogue(), c.lookup)
+	for _, w := range plan.Warnings { // one of them may be why something is wrong: a variable that isn't set
+		log.Warn().Msg(w.String())
+	}
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return nil, false
-	}
-	for _, w := range plan.Warnings {
-		log.Warn().Msg(w.String())
 	}
 	return plan, true
 }
@@ -164,14 +164,14 @@ func checkCommand(c *cli, args []string) int {
 	if len(diags) == 0 {
 		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
 	}
+	for _, w := range plan.Warnings {
+		fmt.Fprintf(c.stderr, "warning: %s\n", w)
+	}
 	if len(diags) > 0 {
 		for _, d := range diags {
 			fmt.Fprintln(c.stderr, d)
 		}
 		return exitUsage
-	}
-	for _, w := range plan.Warnings {
-		fmt.Fprintf(c.stderr, "warning: %s\n", w)
 	}
 	if err := plan.Write(c.stdout); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return exitFailed
