@@ -16,10 +16,7 @@ image: build ## the container image, firelane:latest
 demo: ## an application's lines become documents, in this terminal
 	@go run ./cmd/firelane demo
 
-test: ## everything: unit tests and the real things; installs what those need (Debian, root)
-	e2e/setup
-	go test $(TESTFLAGS) ./...
-	@$(MAKE) --no-print-directory e2e
+test: check e2e ## everything: unit tests and the real things; installs what those need (Debian, root)
 
 e2e: build ## the end-to-end tests alone: Docker, OpenSearch, Elasticsearch, nginx
 	e2e/setup

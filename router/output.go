@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,8 @@ type output struct {
 	loop    *sink.Output
 	dead    sink.DeadLetter
 	filtered,
-	refused atomic.Int64 // records that could not be appended
+	refused, // records that could not be appended
+	lost atomic.Int64 // records that a queue in memory held at the end
 }
 
 // DefaultDir is where queues and dead letters are kept unless the configuration says where.
@@ -81,12 +83,19 @@ func (r *Router) open(o *output) error {
 // the queue.
 func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	var err error
-	o.queue, err = buffer.Open(q)
-	if err != nil && !errors.Is(err, buffer.ErrLocked) {
-		log := r.outputLog(o)
-		log.Warn().Err(err).
-			Msg("no queue on disk: records wait in memory, bounded, and a kill loses them; storage.path names a folder that can be written to")
-		q.Dir, queueDir = "", ""
+	if q.Dir != "" {
+		o.queue, err = buffer.Open(q)
+		if err != nil && !errors.Is(err, buffer.ErrLocked) {
+			log := r.outputLog(o)
+			log.Warn().Err(err).
+				Msg("no queue on disk: records wait in memory, bounded, and a kill loses them; storage.path names a folder that can be written to")
+			q.Dir, queueDir = "", ""
+		}
+	}
+	if q.Dir == "" {
+		if q.Limit == 0 {
+			q.Limit = memoryLimit()
+		}
 		o.queue, err = buffer.Open(q)
 	}
 	if err != nil {
@@ -114,6 +123,26 @@ func ownLimits(d sink.Destination) sink.Limits {
 	return sink.Limits{}
 }
 
+// What a queue in memory may hold: what the memory limit leaves beside the rest of the router, within bounds.
+const (
+	restOfRouter   = 20 << 20
+	minMemoryQueue = 2 << 20
+)
+
+func memoryLimit() int64 {
+	return min(max(debug.SetMemoryLimit(-1)-restOfRouter, minMemoryQueue), buffer.MemoryLimit)
+}
+
+// inMemory is the reason of records that were lost with a queue in memory.
+const inMemory = "queue was in memory"
+
+// loseMemory enters what a queue in memory still holds as dropped: nobody will see it again.
+func (o *output) loseMemory() {
+	if !o.queue.Stats().Durable {
+		o.lost.Store(o.loop.Stats().Buffered)
+	}
+}
+
 // account is where every record of the output is now.
 func (o *output) account() Account {
 	a := Account{Output: o.id, Filtered: o.filtered.Load(), Dropped: make(map[string]int64)}
@@ -123,6 +152,10 @@ func (o *output) account() Account {
 	if o.loop != nil {
 		s := o.loop.Stats()
 		a.Delivered, a.Dead, a.Buffered = s.Delivered, s.Dead, s.Buffered
+		if lost := o.lost.Load(); lost > 0 {
+			a.Buffered -= lost
+			a.Dropped[inMemory] = lost
+		}
 		if s.Dropped > 0 {
 			a.Dropped["no room"] = s.Dropped
 		}

@@ -98,7 +98,7 @@ func (r *Router) bind(ctx context.Context) error {
 		srv, err := rowOf(in.Plugin).input(ctx, in, r.plan.Dialect, r.log.With().Str("input", in.ID).Logger())
 		if err != nil {
 			r.closeInputs()
-			return fmt.Errorf("%s:%d: %s: %w", in.Pos.File, in.Pos.Line, in.Name, err)
+			return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
 		}
 		r.inputs[n].server = srv
 	}

@@ -440,3 +440,17 @@ func TestTwoRoutersNeverShareAQueue(t *testing.T) {
 		t.Errorf("error %v, want the folder and that it is in use", err)
 	}
 }
+
+func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
+	dir := t.TempDir()
+	conf := strings.NewReplacer("DIR/queue", "DIR/test.conf/queue", "Grace 20", "Grace 1").Replace(forwardInput)
+	tr := start(t, dir, conf+"[OUTPUT]\n    Name es\n    Match *\n    Port 1\n")
+	tr.send("app", lines(3)...)
+	tr.wait()
+	if a := tr.balanced(3); a.Buffered != 0 || a.Dropped["queue was in memory"] != 3 {
+		t.Errorf("the account is %+v", a)
+	}
+	if !strings.Contains(tr.log.String(), "the queue was in memory, and what it held is lost") {
+		t.Errorf("the last line doesn't say so:\n%s", tr.log)
+	}
+}

@@ -76,6 +76,9 @@ func (r *Router) Run(stop, now context.Context) error {
 		o.loop.Drain()
 	}
 	outputs.Wait()
+	for _, o := range r.outputs {
+		o.loseMemory()
+	}
 	r.sayStopped()
 	return nil
 }
@@ -152,17 +155,23 @@ func (r *Router) sayStarted(bound time.Duration) {
 func (r *Router) sayStopped() {
 	ins, outs := r.Accounts()
 	for _, in := range ins {
-		r.log.Info().Str("input", in.Input).Int64("received", in.Received).Int64("unrouted", in.Unrouted).
-			Interface("rejected", in.Rejected).Msg("stopped taking records")
+		line := r.log.Info().Str("input", in.Input).Int64("received", in.Received).Int64("unrouted", in.Unrouted)
+		if len(in.Rejected) > 0 {
+			line.Interface("rejected", in.Rejected)
+		}
+		line.Msg("stopped taking records")
 	}
 	for _, a := range outs {
-		level := zerolog.InfoLevel
-		if a.Buffered > 0 {
-			level = zerolog.WarnLevel
+		level, text := zerolog.InfoLevel, "stopped"
+		switch {
+		case a.Dropped[inMemory] > 0:
+			level, text = zerolog.ErrorLevel, "stopped; the queue was in memory, and what it held is lost"
+		case a.Buffered > 0:
+			level, text = zerolog.WarnLevel, "stopped; what is buffered stays in the queue on disk"
 		}
 		r.log.WithLevel(level).Str("output", a.Output).Int64("received", a.Received).Int64("delivered", a.Delivered).
 			Int64("filtered", a.Filtered).Interface("dropped", a.Dropped).Int64("dead_lettered", a.Dead).Int64("buffered", a.Buffered).
-			Msg("stopped; what is buffered stays in the queue")
+			Msg(text)
 	}
 }
 
