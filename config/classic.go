@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -96,10 +97,14 @@ func (r *classicReader) include(f *file, line int, name string) {
 
 // warnBuiltIn says where a built-in file does less than the one that it stands for.
 func (r *classicReader) warnBuiltIn(at Pos, name string) {
-	if builtInPaths[name] == "plugin-metrics-to-cloudwatch.conf" {
-		if _, ok := builtIn(name); ok {
-			r.warning(at, name+" serves metrics at /api/v1/metrics/prometheus; they are not sent to CloudWatch")
-		}
+	if _, err := os.Stat(name); err == nil {
+		return // it is the user's own
+	}
+	switch builtInPaths[name] {
+	case "plugin-metrics-to-cloudwatch.conf":
+		r.warning(at, name+" serves metrics at /api/v1/metrics/prometheus; they are not sent to CloudWatch")
+	case otherParsers:
+		r.warning(at, name+" is empty here: the formats of its parsers are not supported")
 	}
 }
 

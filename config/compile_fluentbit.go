@@ -192,6 +192,7 @@ func (k *compilation) parsersFile(r *classicReader, p param) {
 	}
 	before := len(k.errors)
 	files.read(f)
+	files.warnBuiltIn(p.pos, f.name)
 	r.names = files.names
 	if len(k.errors) > before {
 		return

@@ -174,6 +174,9 @@ func exists(name string) bool {
 //go:embed builtin
 var builtInFiles embed.FS
 
+// otherParsers stands for the files of the image that have no parser for JSON.
+const otherParsers = "parsers-other.conf"
+
 // builtInPaths says which built-in file stands for which path of that image.
 var builtInPaths = map[string]string{
 	"/fluent-bit/configs/parse-json.conf":                               "parse-json.conf",
@@ -183,6 +186,14 @@ var builtInPaths = map[string]string{
 	"/fluent-bit/configs/plugin-and-storage-metrics-to-cloudwatch.conf": "plugin-metrics-to-cloudwatch.conf",
 	"/fluent-bit/parsers/parsers.conf":                                  "parsers.conf",
 	"/fluent-bit/etc/parsers.conf":                                      "parsers.conf",
+	"/fluent-bit/parsers/parsers_ambassador.conf":                       otherParsers,
+	"/fluent-bit/parsers/parsers_cinder.conf":                           otherParsers,
+	"/fluent-bit/parsers/parsers_extra.conf":                            otherParsers,
+	"/fluent-bit/parsers/parsers_java.conf":                             otherParsers,
+	"/fluent-bit/parsers/parsers_kafka.conf":                            otherParsers,
+	"/fluent-bit/parsers/parsers_mult.conf":                             otherParsers,
+	"/fluent-bit/parsers/parsers_multiline.conf":                        otherParsers,
+	"/fluent-bit/parsers/parsers_openstack.conf":                        otherParsers,
 }
 
 func builtIn(name string) (text string, ok bool) {
