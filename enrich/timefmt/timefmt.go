@@ -144,7 +144,7 @@ func rfc3339(s []byte) (record.Time, bool) {
 		return record.Time{}, false
 	}
 	c.rest = s[19:]
-	if c.rest[0] == '.' {
+	if c.rest[0] == '.' || c.rest[0] == ',' { // ISO 8601 has both
 		if c.rest = c.rest[1:]; !c.fraction() {
 			return record.Time{}, false
 		}
