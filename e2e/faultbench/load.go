@@ -42,7 +42,7 @@ type sender struct {
 	socket string
 	next   atomic.Int64
 	sent   atomic.Int64
-	redone atomic.Int64 // reconnections
+	unsure atomic.Int64 // records sent again since no ack came, which the router may have taken all the same
 }
 
 // run sends everything, and returns when the router has taken it.
@@ -121,14 +121,15 @@ func (w *writer) write(ctx context.Context, first, last int64) error {
 		w.buf = w.shape.append(w.buf[:0], first, last, w.s.acks)
 		_, err := w.conn.Write(w.buf)
 		if err == nil && w.s.acks {
-			err = w.readAck(first)
+			if err = w.readAck(first); err != nil {
+				w.s.unsure.Add(last - first)
+			}
 		}
 		if err == nil {
 			return nil
 		}
 		w.conn.Close()
 		w.conn = nil
-		w.s.redone.Add(1)
 	}
 	return ctx.Err()
 }

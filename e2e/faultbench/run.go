@@ -57,6 +57,7 @@ type result struct {
 	router, scenario  string
 	sent, dead        int
 	mayLose           int
+	mayDouble         int           // records that the load itself sent twice
 	took              time.Duration // from the first record to the last document
 	bound             time.Duration
 	err               error
@@ -90,7 +91,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	r.fail(send.run(ctx))
 	close(r.loaded)
 	wg.Wait()
-	res.sent = int(send.sent.Load())
+	res.sent, res.mayDouble = int(send.sent.Load()), int(send.unsure.Load())
 	if s.dead != nil {
 		res.dead = s.dead(res.sent)
 	}
