@@ -48,6 +48,7 @@ func readLives(file string) ([]life, error) {
 	for lines.Scan() {
 		var line struct {
 			Message   string `json:"message"`
+			Output    string `json:"output"`
 			Recovered int    `json:"recovered"`
 			Unrouted  int    `json:"unrouted"`
 			account
@@ -62,10 +63,10 @@ func readLives(file string) ([]life, error) {
 			continue
 		}
 		last := &lives[len(lives)-1]
-		switch line.Message {
-		case "stopped taking records":
+		switch {
+		case line.Message == "stopped taking records":
 			last.taken, last.unrouted = line.Received, line.Unrouted
-		case "stopped; what is buffered stays in the queue":
+		case line.Output != "" && strings.HasPrefix(line.Message, "stopped"):
 			last.outputs = append(last.outputs, line.account)
 		}
 	}
