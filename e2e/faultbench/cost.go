@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // costs are the rows that measure what a record costs when nothing is wrong.
 func costs(records int) []scenario {
 	batched := load{records: records * 3, conns: 4, size: 250, batch: true}
@@ -18,5 +20,18 @@ func costs(records int) []scenario {
 		{name: "1k-single", help: "1,000/s, one write a record", load: slow},
 		{name: "json", help: "JSON lines parsed into fields", load: lines, parse: true},
 		{name: "gzip", help: "gzip bodies", load: batched, options: map[string]string{"Compress": "gzip"}},
+		{name: "conns-1", help: "full speed, one connection", load: batched.with(func(l *load) { l.conns = 1 })},
+		{name: "conns-200", help: "full speed, 200 connections", load: batched.with(func(l *load) { l.conns = 200 })},
+		{name: "tags-20", help: "full speed, 20 connections, each a tag of its own", load: batched.with(func(l *load) { l.conns, l.tags = 20, 20 })},
+		{name: "lines-200B", help: "full speed, lines of 200 bytes", load: batched.with(func(l *load) { l.size = 200 })},
+		{name: "lines-2KB", help: "full speed, lines of 2 KB", load: batched.with(func(l *load) { l.size, l.records = 2<<10, l.records/4 })},
+		{name: "lines-16KB", help: "full speed, lines of 16 KB", load: batched.with(func(l *load) { l.size, l.records = 15<<10, l.records/20 })},
+		{name: "backlog", help: "full speed into a destination that is away, then its delivery", load: batched, during: downFor(0, 8*time.Second)},
 	}
+}
+
+// with is the load with something changed.
+func (l load) with(change func(*load)) load {
+	change(&l)
+	return l
 }
