@@ -9,18 +9,19 @@ type Service struct {
 	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" help:"how long a stop may take (ECS kills after 30 s); an idle router leaves at once, and what is left then stays in the queue"`
 
 	LogLevel  string `fluentbit:"log_level" fluentd:"log_level" oneof:"off,fatal,error,warn,warning,info,debug,trace" default:"info" help:"which lines the router's own log shows"`
-	LogFile   string `fluentbit:"log_file" help:"file that the router's own log is appended to, instead of stderr"`
+	LogFile   string `fluentbit:"log_file" ignored:"the router's own log goes to stderr" help:"accepted"`
 	SystemLog Log    `fluentd:"<log>" help:"the router's own log"`
 
-	HTTPServer bool   `fluentbit:"http_server" fluentd:"http_server" default:"off" help:"serve health, metrics and the status page"`
+	HTTPServer bool   `fluentbit:"http_server" fluentd:"http_server" default:"off" help:"serve health and metrics"`
 	HTTPListen string `fluentbit:"http_listen" fluentd:"http_listen" default:"0.0.0.0" help:"address of the HTTP server"`
 	HTTPPort   int    `fluentbit:"http_port" fluentd:"http_port" default:"2020" help:"port of the HTTP server"`
 
-	HealthCheck    bool          `fluentbit:"health_check" fluentd:"health_check" default:"off" help:"let /api/v1/health answer 500 when the limits below are passed"`
-	HCErrors       int           `fluentbit:"hc_errors_count" fluentd:"hc_errors_count" default:"5" help:"errors in a period that make it unhealthy"`
-	HCRetries      int           `fluentbit:"hc_retry_failure_count" fluentd:"hc_retry_failure_count" default:"5" help:"records given up in a period that make it unhealthy"`
-	HCPeriod       time.Duration `fluentbit:"hc_period" fluentd:"hc_period" default:"60s" help:"length of the period"`
-	StoragePath    string        `fluentbit:"storage.path" fluentd:"root_dir" help:"folder of the queues; by default one is chosen that is writable"`
+	HealthCheck    bool          `fluentbit:"health_check" fluentd:"health_check" default:"off" help:"accepted: /api/v1/health is always there, and answers 500 where an output has failed for a minute"`
+	HCErrors       int           `fluentbit:"hc_errors_count" fluentd:"hc_errors_count" default:"5" help:"accepted; see health_check"`
+	HCRetries      int           `fluentbit:"hc_retry_failure_count" fluentd:"hc_retry_failure_count" default:"5" help:"accepted; see health_check"`
+	HCPeriod       time.Duration `fluentbit:"hc_period" fluentd:"hc_period" default:"60s" help:"accepted; see health_check"`
+	StoragePath    string        `fluentbit:"storage.path" fluentd:"root_dir" help:"folder of the queues; /var/lib/firelane unless written, and memory where it can't be written to"`
+	Sync           string        `fluentbit:"storage.sync" oneof:"normal,full" default:"normal" help:"full: what is accepted is on the disk at once, and a loss of power takes nothing; otherwise that is left to the kernel"`
 	StorageMetrics bool          `fluentbit:"storage.metrics" default:"off" help:"accepted; the queues are always measured"`
 	ParsersFiles   []string      `fluentbit:"parsers_file" help:"file with [PARSER] sections; may be repeated"`
 
@@ -33,7 +34,7 @@ type Service struct {
 
 // Log is the <log> of Fluentd's <system>.
 type Log struct {
-	Path   string `fluentd:"path" help:"file that the router's own log is appended to, instead of stderr"`
+	Path   string `fluentd:"path" ignored:"the router's own log goes to stderr" help:"accepted"`
 	Format string `fluentd:"format" oneof:"text,json" default:"text" help:"accepted: JSON in a container, readable on a terminal"`
 	Time   string `fluentd:"time_format" help:"accepted"`
 	Age    string `fluentd:"rotate_age" help:"accepted"`
@@ -47,7 +48,6 @@ type Tuning struct {
 	Daemon           bool    `fluentbit:"daemon" ignored:"firelane stays in the foreground" help:"accepted"`
 	PluginsFile      *string `fluentbit:"plugins_file" ignored:"plugins can't be loaded" help:"accepted"`
 	StreamsFile      *string `fluentbit:"streams_file" ignored:"there is no stream processor" help:"accepted"`
-	Sync             string  `fluentbit:"storage.sync" help:"accepted"`
 	Checksum         *bool   `fluentbit:"storage.checksum" help:"accepted; the queue always has checksums"`
 	MaxChunksUp      string  `fluentbit:"storage.max_chunks_up" help:"accepted; memory is bounded in any case"`
 	BacklogLimit     string  `fluentbit:"storage.backlog.mem_limit" help:"accepted; memory is bounded in any case"`
