@@ -51,9 +51,11 @@ func (i *intake) Add(tag []byte, t record.Time, body []byte) {
 		i.setRoute(tag)
 	}
 	ev := record.Event{Tag: i.route.tag, Time: t, Body: body}
-	if i.input.joiner == nil || i.input.joiner.Add(&ev, &i.scratch, i.emit) {
-		i.dispatch(&ev)
+	if i.input.joiner != nil && !i.input.joiner.Add(&ev, &i.scratch, i.emit) {
+		i.input.hold()
+		return
 	}
+	i.dispatch(&ev)
 }
 
 // setRoute makes tag's route the current one.
