@@ -13,9 +13,6 @@ const (
 	// batchSize is the size in bytes at which a batch is complete and another one is begun: one large message doesn't
 	// make a batch of any size.
 	batchSize = 1 << 20
-	// maxKeptBatch is the capacity in bytes of a batch that is kept for the next read; a larger one is left to the
-	// garbage collector.
-	maxKeptBatch = 256 << 10
 )
 
 // An intake takes the events of one connection through their steps into the queues: the router's forward.Receiver.
@@ -24,9 +21,9 @@ type intake struct {
 	r       *Router
 	input   *input
 	routes  map[string]*route
-	route   *route // of the last event; connections rarely change their tag
-	scratch enrich.Scratch
-	pending []pending // one for each output
+	route   *route          // of the last event; connections rarely change their tag
+	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
+	pending []pending       // one for each output
 	emit    func(*record.Event, int)
 
 	received, unrouted int64 // since the last Flush
@@ -34,8 +31,8 @@ type intake struct {
 
 // pending is what was added for one output since the last Flush.
 type pending struct {
-	batch    record.Batch
-	complete []record.Batch // those before it
+	batch    *record.Batch   // nil where there is nothing
+	complete []*record.Batch // those before it
 	filtered int64
 }
 
@@ -51,11 +48,19 @@ func (i *intake) Add(tag []byte, t record.Time, body []byte) {
 		i.setRoute(tag)
 	}
 	ev := record.Event{Tag: i.route.tag, Time: t, Body: body}
-	if i.input.joiner != nil && !i.input.joiner.Add(&ev, &i.scratch, i.emit) {
+	if i.input.joiner != nil && !i.input.joiner.Add(&ev, i.work(), i.emit) {
 		i.input.hold()
 		return
 	}
 	i.dispatch(&ev)
+}
+
+// work is the memory that steps work in, until the next Flush.
+func (i *intake) work() *enrich.Scratch {
+	if i.scratch == nil {
+		i.scratch = i.r.buffers.scratch()
+	}
+	return i.scratch
 }
 
 // setRoute makes tag's route the current one.
@@ -88,7 +93,7 @@ func (i *intake) dispatch(ev *record.Event) {
 // walk takes ev through the steps of rt to its outputs, and on to the ways behind them.
 func (i *intake) walk(rt *route, ev record.Event) {
 	for _, step := range rt.steps {
-		if !step.Apply(&ev, &i.scratch) {
+		if !step.Apply(&ev, i.work()) {
 			for _, o := range rt.reach {
 				i.pending[o].filtered++
 			}
@@ -97,10 +102,13 @@ func (i *intake) walk(rt *route, ev record.Event) {
 	}
 	for _, o := range rt.outputs {
 		p := &i.pending[o]
+		if p.batch == nil {
+			p.batch = i.r.buffers.batch()
+		}
 		p.batch.Add(ev.Tag, ev.Time, ev.Body)
 		if p.batch.Len() >= batchSize {
 			p.complete = append(p.complete, p.batch)
-			p.batch = record.Batch{}
+			p.batch = nil
 		}
 	}
 	if len(rt.next) == 0 {

@@ -25,17 +25,19 @@ func (i *intake) Flush(ctx context.Context) error {
 			p.filtered = 0
 		}
 		for n := range p.complete {
-			failed = errors.Join(failed, out.append(ctx, &p.complete[n]))
+			failed = errors.Join(failed, out.append(ctx, p.complete[n]))
 		}
 		p.complete = nil
-		if p.batch.Records() == 0 {
+		if p.batch == nil {
 			continue
 		}
-		failed = errors.Join(failed, out.append(ctx, &p.batch))
-		if cap(p.batch.Bytes()) > maxKeptBatch {
-			p.batch = record.Batch{}
-		}
-		p.batch.Reset()
+		failed = errors.Join(failed, out.append(ctx, p.batch))
+		i.r.buffers.returnBatch(p.batch)
+		p.batch = nil
+	}
+	if i.scratch != nil {
+		i.r.buffers.returnScratch(i.scratch)
+		i.scratch = nil
 	}
 	return failed
 }

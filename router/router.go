@@ -35,6 +35,8 @@ type Router struct {
 	routesMu sync.Mutex
 	routes   map[routeKey]*route
 
+	buffers buffers
+
 	// appending ends when appends must no longer wait for room: at the end of the grace.
 	appending context.Context
 }
@@ -132,13 +134,13 @@ func (r *Router) expireJoins(ctx context.Context, in *input) {
 		select {
 		case now := <-tick:
 			tick = nil
-			in.joiner.Expire(now, &i.scratch, i.emit)
+			in.joiner.Expire(now, i.work(), i.emit)
 			r.flushLate(i)
 		case <-in.held:
 		case <-ctx.Done():
 		}
 	}
-	in.joiner.Flush(&i.scratch, i.emit)
+	in.joiner.Flush(i.work(), i.emit)
 	r.flushLate(i)
 }
 

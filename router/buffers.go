@@ -1,0 +1,43 @@
+package router
+
+import (
+	"sync"
+
+	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/record"
+)
+
+// maxKeptBatch is the capacity in bytes of a batch that is kept for another read; a larger one is left to the garbage
+// collector.
+const maxKeptBatch = 256 << 10
+
+// buffers are the memory of intakes. It is lent to a connection from its first event after a Flush to the next Flush,
+// so that connections which are silent, or wait for their client, hold none: what is held follows the number of
+// connections that are at work at one moment, not how many there are and what they once sent.
+type buffers struct {
+	batches   sync.Pool // of *record.Batch
+	scratches sync.Pool // of *enrich.Scratch
+}
+
+func (b *buffers) batch() *record.Batch {
+	if batch, ok := b.batches.Get().(*record.Batch); ok {
+		return batch
+	}
+	return new(record.Batch)
+}
+
+func (b *buffers) returnBatch(batch *record.Batch) {
+	if cap(batch.Bytes()) <= maxKeptBatch {
+		batch.Reset()
+		b.batches.Put(batch)
+	}
+}
+
+func (b *buffers) scratch() *enrich.Scratch {
+	if s, ok := b.scratches.Get().(*enrich.Scratch); ok {
+		return s
+	}
+	return new(enrich.Scratch)
+}
+
+func (b *buffers) returnScratch(s *enrich.Scratch) { b.scratches.Put(s) }
