@@ -81,7 +81,8 @@ func (l *loop) take(f fetchResult) {
 		l.ready = append(l.ready, ld)
 	case errors.Is(f.err, buffer.ErrClosed):
 		l.drained = true
-	case !errors.Is(f.err, context.Canceled):
+	case errors.Is(f.err, context.Canceled), errors.Is(f.err, context.DeadlineExceeded): // nothing came in time
+	default:
 		l.o.log.Error().Err(f.err).Msg("taking records from the queue failed")
 		l.notUntil = time.Now().Add(queueErrorWait)
 	}

@@ -152,3 +152,17 @@ func TestADamagedBatchCostsItsRecordsAndNoOthers(t *testing.T) {
 		t.Errorf("stats: %+v\n%s", s, r.logs)
 	}
 }
+
+func TestAStopByDeadlineIsNoErrorOfTheQueue(t *testing.T) {
+	d := newStrict(func(context.Context, int, []string) Reply { return Reply{Reached: true} })
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r.start(ctx)
+		r.wait()
+		if strings.Contains(r.logs.String(), "failed") {
+			t.Error(r.logs)
+		}
+	})
+}
