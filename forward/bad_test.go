@@ -188,7 +188,7 @@ func TestDecompressionBombIsDefused(t *testing.T) {
 	}
 	one := gz(append([]byte("\x92\x01\x81\xa1a\xdb\x03\x00\x00\x00"), make([]byte, 3<<24)...)) // one event of 48 MiB
 	f := feed(config.Fluentd, defaults(config.Fluentd), pack(arr{"app", one, obj{"compressed": "gzip"}}))
-	if len(f.events) > 0 || !strings.Contains(f.log, "an event is larger than 16777216 bytes") {
+	if len(f.events) > 0 || !strings.Contains(f.log, "an event is larger than 8388608 bytes") {
 		t.Errorf("%d events, log %s", len(f.events), f.log)
 	}
 }

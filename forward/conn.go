@@ -66,7 +66,7 @@ func (c *conn) serve() {
 		}
 	}()
 	base := make([]byte, readSize)
-	c.in = window{src: c, lender: c.s.lender, base: base, buf: base, limit: c.s.rules.event}
+	c.in = window{src: c, lender: c.s.memory.lender, base: base, buf: base, limit: c.s.rules.event}
 	err := c.start()
 	if err == nil {
 		err = c.s.handle(c)
@@ -237,7 +237,7 @@ func (c *conn) relieve() error {
 	if c.held == c.claimed {
 		return nil
 	}
-	sum := c.s.held.Add(int64(c.held - c.claimed))
+	sum := c.s.memory.held.Add(int64(c.held - c.claimed))
 	c.claimed = c.held
 	if sum <= maxHeld {
 		return nil
@@ -246,7 +246,7 @@ func (c *conn) relieve() error {
 }
 
 func (c *conn) unclaim() {
-	c.s.held.Add(-int64(c.claimed))
+	c.s.memory.held.Add(-int64(c.claimed))
 	c.held, c.claimed = 0, 0
 }
 

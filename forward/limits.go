@@ -5,9 +5,9 @@ import "time"
 // Limits on what a client may make the server hold or wait for.
 const (
 	maxConns     = 1024     // connections at once; one more is closed
-	maxEvent     = 16 << 20 // bytes of one event, and of whatever else must be in memory as a whole
-	maxLent      = 24 << 20 // bytes of read buffers beyond readSize, of all connections of a server
-	maxHeld      = 8 << 20  // bytes of events of unfinished messages, of all connections of a server
+	maxEvent     = 8 << 20  // bytes of one event, and of whatever else must be in memory as a whole
+	maxLent      = 12 << 20 // bytes of read buffers beyond readSize, of all connections that share a Memory
+	maxHeld      = 8 << 20  // bytes of events of unfinished messages, likewise
 	maxChunk     = 4 << 10  // bytes of a chunk id, which is echoed
 	maxHandshake = 4 << 10  // bytes of a message of the handshake
 	maxAcks      = 64 << 10 // bytes of acks that wait to be written

@@ -73,13 +73,13 @@ func (p *pacer) close() {
 // run wakes connections until close.
 func (p *pacer) run() {
 	events := make([]unix.EpollEvent, paceEvents)
+	n := 0
+	look := func(uintptr) bool {
+		n = p.look(events)
+		return n > 0
+	}
 	for {
-		n := 0
-		err := p.raw.Read(func(uintptr) bool {
-			n = p.look(events)
-			return n > 0
-		})
-		if err != nil {
+		if err := p.raw.Read(look); err != nil {
 			return
 		}
 		if d := p.pause(events[:n]); d > 0 {
@@ -171,6 +171,7 @@ type pacedConn struct {
 	readBy   time.Time
 	writeBy  time.Time
 	deadline *time.Timer
+	event    unix.EpollEvent // what it was armed with last
 }
 
 func (c *pacedConn) poke() {
@@ -246,8 +247,8 @@ func (c *pacedConn) arm() error {
 	if c.closed {
 		return net.ErrClosed
 	}
-	return unix.EpollCtl(c.p.fd, unix.EPOLL_CTL_MOD, c.fd,
-		&unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(c.fd)})
+	c.event = unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(c.fd)}
+	return unix.EpollCtl(c.p.fd, unix.EPOLL_CTL_MOD, c.fd, &c.event)
 }
 
 // writeRetry is how long Write waits before it looks again whether a slow reader has made room. Replies are a few bytes.

@@ -26,9 +26,8 @@ type Server struct {
 	handle func(*conn) error
 	salt   func() []byte // random bytes
 
-	lender *lender
+	memory *Memory
 	zips   sync.Pool // of *unzipper
-	held   atomic.Int64
 	panics atomic.Int64
 
 	flushing context.Context // of every Flush: ends later than Serve's own
@@ -45,7 +44,7 @@ type Server struct {
 
 func newServer(ln net.Listener, cfg *tls.Config, log zerolog.Logger) *Server {
 	s := &Server{
-		log: log, quiet: newQuiet(log), ln: ln, tls: cfg, salt: salt, lender: newLender(maxLent),
+		log: log, quiet: newQuiet(log), ln: ln, tls: cfg, salt: salt, memory: NewMemory(),
 		conns: make(map[*conn]struct{}), idle: make(chan struct{}),
 	}
 	close(s.idle)
@@ -55,6 +54,9 @@ func newServer(ln net.Listener, cfg *tls.Config, log zerolog.Logger) *Server {
 
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+
+// Share makes the server use m instead of a Memory of its own. It is called before Serve.
+func (s *Server) Share(m *Memory) { s.memory = m }
 
 // Connections is how many clients are connected.
 func (s *Server) Connections() int {

@@ -29,7 +29,7 @@ func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Re
 	z, ok := c.s.zips.Get().(*unzipper)
 	if !ok {
 		base := make([]byte, readSize)
-		z = &unzipper{win: window{lender: c.s.lender, base: base}}
+		z = &unzipper{win: window{lender: c.s.memory.lender, base: base}}
 	}
 	z.in = packed{w: w, left: size}
 	r, err := open(z, &z.in)

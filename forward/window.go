@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -79,6 +80,16 @@ func (w *window) giveBack() {
 		w.lender.giveBack(w.buf)
 	}
 }
+
+// Memory is what connections may hold beyond the buffer that each of them has. Servers of one process share one, so
+// that the process has one cap.
+type Memory struct {
+	lender *lender
+	held   atomic.Int64
+}
+
+// NewMemory makes one.
+func NewMemory() *Memory { return &Memory{lender: newLender(maxLent)} }
 
 // A lender owns the large buffers, so that there is a cap on their sum.
 type lender struct {

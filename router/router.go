@@ -45,6 +45,7 @@ type Router struct {
 type server interface {
 	Serve(ctx context.Context, newReceiver func() forward.Receiver) error
 	WaitIdle(ctx context.Context) error
+	Share(m *forward.Memory)
 	Close() error
 }
 
@@ -97,12 +98,14 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
 // while nobody listens.
 func (r *Router) bind(ctx context.Context) error {
+	memory := forward.NewMemory()
 	for n, in := range r.plan.Inputs {
 		srv, err := rowOf(in.Plugin).input(ctx, in, r.plan.Dialect, r.log.With().Str("input", in.ID).Logger())
 		if err != nil {
 			r.closeInputs()
 			return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
 		}
+		srv.Share(memory)
 		r.inputs[n].server = srv
 	}
 	return nil
