@@ -13,7 +13,7 @@ func costs(records int) []scenario {
 	slow.records, slow.rate = records/15, 1_000
 	lines := batched
 	lines.json = true
-	return []scenario{
+	rows := []scenario{
 		{name: "full-batched", help: "full speed, batched writes", load: batched},
 		{name: "full-single", help: "full speed, one write a record, as Docker does", load: single},
 		{name: "20k-single", help: "20,000/s, one write a record", load: paced},
@@ -28,6 +28,10 @@ func costs(records int) []scenario {
 		{name: "lines-16KB", help: "full speed, lines of 16 KB", load: batched.with(func(l *load) { l.size, l.records = 15<<10, l.records/20 })},
 		{name: "backlog", help: "full speed into a destination that is away, then its delivery", load: batched, during: downFor(0, 8*time.Second)},
 	}
+	for i := range rows {
+		rows[i].calm = rows[i].during == nil
+	}
+	return rows
 }
 
 // with is the load with something changed.

@@ -64,8 +64,12 @@ type result struct {
 	problems, remarks []string
 }
 
-// quietEnd is how long nothing new may arrive before what is missing is called lost: longer than any wait of a router.
-const quietEnd = 100 * time.Second
+// quietEnd is how long nothing new may arrive before what is missing is called lost: longer than any wait of a router
+// whose destination fails. Where it doesn't, calmEnd is long enough.
+const (
+	quietEnd = 100 * time.Second
+	calmEnd  = 10 * time.Second
+)
 
 // execute runs one scenario in a folder of its own.
 func execute(ctx context.Context, rt router, s scenario, dir string) result {
@@ -177,13 +181,17 @@ func (r *run) external() string {
 // one where no more than mayLose are missing.
 func (r *run) await(ctx context.Context, want, mayLose int) {
 	seen, since := 0, time.Now()
+	end := quietEnd
+	if r.calm {
+		end = calmEnd
+	}
 	for ctx.Err() == nil {
 		n := r.dest.distinct()
 		if n != seen {
 			seen, since = n, time.Now()
 		}
 		quiet := time.Since(since)
-		if n >= want || quiet > quietEnd || n >= want-mayLose && quiet > 5*time.Second || !r.process.running() {
+		if n >= want || quiet > end || n >= want-mayLose && quiet > 5*time.Second || !r.process.running() {
 			return
 		}
 		sleep(ctx, 20*time.Millisecond)

@@ -19,6 +19,7 @@ type scenario struct {
 	memory   int64             // bytes that the router's cgroup may have; 0: no cgroup
 	during   func(ctx context.Context, r *run)
 	timeout  time.Duration
+	calm     bool // the destination never fails
 	promises
 }
 
