@@ -39,12 +39,12 @@ type scale struct {
 	records                int
 	pause                  time.Duration // before something is done to the router, and between
 	outage, throttle, hang time.Duration
-	grace                  time.Duration
+	grace                  time.Duration // six tenths of it must be enough for the load to end: then clients are cut off
 }
 
 var (
 	fullScale  = scale{pause: 2 * time.Second, outage: time.Minute, throttle: 10 * time.Second, hang: time.Minute, grace: 25 * time.Second}
-	shortScale = scale{pause: 250 * time.Millisecond, outage: 4 * time.Second, throttle: 2 * time.Second, hang: 2 * time.Second, grace: 4 * time.Second}
+	shortScale = scale{pause: 250 * time.Millisecond, outage: 4 * time.Second, throttle: 2 * time.Second, hang: 2 * time.Second, grace: 8 * time.Second}
 )
 
 // at20k is the load that most faults are tried under.
