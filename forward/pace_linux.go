@@ -42,8 +42,16 @@ type pacer struct {
 	done  sync.WaitGroup
 }
 
-// newPacer makes a pacer; nil where that can't be done: connections are then read as Go does.
+// newPacer starts a pacer; nil where that can't be done: connections are then read as Go does.
 func newPacer() *pacer {
+	p := makePacer()
+	if p != nil {
+		p.done.Go(p.run)
+	}
+	return p
+}
+
+func makePacer() *pacer {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil
@@ -57,7 +65,6 @@ func newPacer() *pacer {
 		p.file.Close()
 		return nil
 	}
-	p.done.Go(p.run)
 	return p
 }
 
@@ -142,7 +149,8 @@ func (p *pacer) wrap(nc net.Conn) net.Conn {
 	}
 	c := &pacedConn{p: p, fd: fd, local: nc.LocalAddr(), remote: nc.RemoteAddr(), readable: make(chan struct{}, 1)}
 	p.mu.Lock()
-	err = unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Fd: int32(fd)})
+	// Hang-ups are told whether they are asked for or not: ONESHOT sees to it that this one, too, is told once.
+	err = unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLONESHOT, Fd: int32(fd)})
 	if err == nil {
 		p.conns[int32(fd)] = c
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/net/nettest"
+	"golang.org/x/sys/unix"
 
 	"github.com/firelane/firelane/config"
 )
@@ -39,6 +40,20 @@ func TestPacedConnectionIsAConnection(t *testing.T) {
 		client, server := pair(t, p)
 		return client, server, func() { client.Close(); server.Close() }, nil
 	})
+}
+
+// TestHangUpIsToldOnce: a connection whose client is gone before it is read must not keep the pacer busy.
+func TestHangUpIsToldOnce(t *testing.T) {
+	p := makePacer()
+	defer p.close()
+	client, server := pair(t, p)
+	defer server.Close()
+	client.Close()
+	events := make([]unix.EpollEvent, 1)
+	eventually(t, "the hang-up", func() bool { return p.look(events) == 1 })
+	if n := p.look(events); n != 0 {
+		t.Error("the hang-up is told again, although nobody has asked for it")
+	}
 }
 
 // TestSlowSingleWritesAreReadTogether: a client that writes a record a millisecond does not cost a wake-up for each.

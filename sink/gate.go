@@ -8,6 +8,8 @@ const (
 	// stallAfter is how long an attempt may take before it stops counting: it is left alone, and another one may begin
 	// in its place, so that a connection that hangs doesn't hold up the others.
 	stallAfter = 5 * time.Second
+	// maxStalled is how many attempts may be left alone so, beside those that Limits.Workers allows.
+	maxStalled = 8
 	// maxRetryAfter is the longest that a destination's Retry-After is honoured.
 	maxRetryAfter = 5 * time.Minute
 	// hurriedBackoff is the ceiling of every wait while the output is being drained.
@@ -48,7 +50,7 @@ func newGate(workers int, retry Retry) gate { return gate{retry: retry, max: wor
 // room says whether one more attempt may begin now, when flying are under way, stalled of them for so long that they
 // don't count.
 func (g *gate) room(flying, stalled int, now time.Time) bool {
-	if flying >= g.max {
+	if flying-stalled >= g.max || flying >= g.max+maxStalled {
 		return false
 	}
 	if g.state == GateOpen {

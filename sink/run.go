@@ -46,7 +46,7 @@ func newLoop(o *Output) *loop {
 	return &loop{
 		o:        o,
 		gate:     newGate(o.limits.Workers, o.retry),
-		results:  make(chan *part, o.limits.Workers),
+		results:  make(chan *part, o.limits.Workers+maxStalled),
 		fetch:    make(chan fetchRequest, 1),
 		fetched:  make(chan fetchResult, 1),
 		maxBytes: o.limits.MaxBytes,

@@ -35,6 +35,9 @@ const (
 	exitTimeout = 60 * time.Second
 )
 
+// parsersFile is where the parser filter finds its parser.
+const parsersFile = "parsers.conf"
+
 // writeConfig writes the configuration that the ECS agent would write, with an external file.
 func writeConfig(dir, socket string, outputs []map[string]string, input map[string]string, external string) (string, error) {
 	g := generator.New()
@@ -44,6 +47,10 @@ func writeConfig(dir, socket string, outputs []map[string]string, input map[stri
 	g.AddFieldToRecord("ecs_cluster", "demo", "*").
 		AddFieldToRecord("ecs_task_arn", "arn:aws:ecs:eu-west-1:123456789012:task/demo/0123456789abcdef0123456789abcdef", "*").
 		AddFieldToRecord("ecs_task_definition", "web:7", "*")
+	parsers := []byte("[PARSER]\n    Name json\n    Format json\n")
+	if err := os.WriteFile(filepath.Join(dir, parsersFile), parsers, 0o644); err != nil {
+		return "", err
+	}
 	if external != "" {
 		extra := filepath.Join(dir, "external.conf")
 		if err := os.WriteFile(extra, []byte(external), 0o644); err != nil {

@@ -172,6 +172,7 @@ func (r *run) external() string {
 		text += fmt.Sprintf("    Grace %d\n", int(r.grace.Seconds()))
 	}
 	if r.parse {
+		text += "    Parsers_File " + filepath.Join(r.dir, parsersFile) + "\n"
 		text += "[FILTER]\n    Name parser\n    Match *\n    Key_Name log\n    Parser json\n    Reserve_Data True\n"
 	}
 	return text
