@@ -24,6 +24,7 @@ type output struct {
 	queue   *buffer.Queue
 	loop    *sink.Output
 	dead    sink.DeadLetter
+	deadTo  *output // delivers its dead letters, nil for none
 	filtered,
 	refused, // records that could not be appended
 	lost atomic.Int64 // records that a queue in memory held at the end
@@ -192,10 +193,14 @@ func troubleOf(id string, s *sink.Stats, now time.Time) string {
 // configuration says otherwise. With a queue in memory there is no such folder, and they go to the log.
 func (r *Router) deadLetter(o *output, queueDir string) sink.DeadLetter {
 	dir := r.deadDir(o, queueDir)
-	if o.options.DeadLetter == "log" || dir == "" {
-		return sink.NewDeadLog(r.outputLog(o))
+	var dead sink.DeadLetter = sink.NewDeadLog(r.outputLog(o))
+	if o.options.DeadLetter != "log" && dir != "" {
+		dead = sink.NewDeadFile(dir, o.id, r.outputLog(o))
 	}
-	return sink.NewDeadFile(dir, o.id, r.outputLog(o))
+	if o.deadTo != nil && o.deadTo.queue != nil {
+		dead = &deadQueue{o.deadTo, dead}
+	}
+	return dead
 }
 
 func (r *Router) deadDir(o *output, queueDir string) string {

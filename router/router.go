@@ -30,7 +30,7 @@ type Router struct {
 	log     zerolog.Logger
 	steps   []enrich.Step // by the plan's Filters
 	inputs  []*input      // by the plan's Inputs
-	outputs []*output     // by the plan's Outputs
+	outputs []*output     // by the plan's Outputs; after them those that deliver dead letters
 
 	routesMu sync.Mutex
 	routes   map[routeKey]*route
@@ -84,6 +84,18 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 			fail(o.Instance, err)
 		}
 		r.outputs = append(r.outputs, out)
+	}
+	for n, o := range plan.Outputs {
+		out := r.outputs[n]
+		if out == nil || out.options.DeadLetter != "index" {
+			continue
+		}
+		dead, err := r.newDeadOutput(o, out)
+		if err != nil {
+			fail(o.Instance, err)
+		}
+		out.deadTo = dead
+		r.outputs = append(r.outputs, dead)
 	}
 	for n, in := range plan.Inputs {
 		part := &input{index: n, id: in.ID, held: make(chan struct{}, 1)}

@@ -472,3 +472,46 @@ func TestLineWhoseLastPartNeverComesIsDelivered(t *testing.T) {
 	}
 	eventually(t, "the line", func() bool { return len(server.Documents("*")) == 1 })
 }
+
+func TestDeadLettersGoToAnIndexOnce(t *testing.T) {
+	server, addr := cluster(t, bulktest.Options{Item: func(_, index, _ string, doc []byte) bulktest.ItemFault {
+		if index != "graveyard-2026" && bytes.Contains(doc, []byte("line 1")) {
+			return bulktest.ItemFault{Status: 400, Type: "mapper_parsing_exception", Reason: "failed to parse field [log]"}
+		}
+		return bulktest.ItemFault{}
+	}})
+	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match *\n    Logstash_Format On\n    dead_letter index\n    dead_letter.index graveyard-%Y\n"+addr)
+	client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, line := range lines(3) {
+		if err := client.PostWithTime("app", time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), map[string]string{"log": line}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the dead letter", func() bool { return len(server.Documents("graveyard-2026")) == 1 })
+	doc := string(server.Documents("graveyard-2026")[0].Source)
+	for _, want := range []string{
+		`"@timestamp":"2026-11-23T10:00:00.000000000Z"`, `"status":400`, `"type":"mapper_parsing_exception"`, `"reason":"failed to parse field [log]"`,
+		`"index":"logstash-2026.11.23"`, `"output":"es.0"`, `"tag":"app"`, `"record":"{\"log\":\"line 1\"}"`,
+	} {
+		if !strings.Contains(doc, want) {
+			t.Errorf("no %s in %s", want, doc)
+		}
+	}
+	tr.wait()
+	_, outs := tr.Accounts()
+	if len(outs) != 2 || outs[0].Dead != 1 || outs[0].Delivered != 2 || outs[1].Output != "es.0.dead" || outs[1].Delivered != 1 {
+		t.Errorf("accounts %+v", outs)
+	}
+}
+
+func TestDeadLetterIndexNeedsACluster(t *testing.T) {
+	plan := compilePlan(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name stdout\n    Match *\n    dead_letter index\n")
+	_, diags := New(plan, Env{Log: zerolog.Nop()})
+	if len(diags) != 1 || !strings.Contains(diags[0].String(), "dead_letter index needs an output of type es") {
+		t.Errorf("%v", diags)
+	}
+}

@@ -30,13 +30,13 @@ func (r *Router) Run(stop, now context.Context) error {
 	if r.env.Bound != nil {
 		r.env.Bound()
 	}
-	for n, o := range r.outputs {
-		if err := r.open(o); err != nil {
-			r.closeQueues(n)
+	for n := len(r.outputs) - 1; n >= 0; n-- { // an output's dead letters need their queue before it
+		if err := r.open(r.outputs[n]); err != nil {
+			r.closeQueues(r.outputs[n+1:])
 			return err
 		}
 	}
-	defer r.closeQueues(len(r.outputs))
+	defer r.closeQueues(r.outputs)
 	r.sayForgotten()
 
 	delivering, endDelivery := context.WithCancel(now)
@@ -45,9 +45,13 @@ func (r *Router) Run(stop, now context.Context) error {
 	defer endReceiving()
 	r.appending = delivering
 
-	var outputs, inputs sync.WaitGroup
-	for _, o := range r.outputs {
+	var outputs, deadOutputs, inputs sync.WaitGroup
+	own, dead := r.outputs[:len(r.plan.Outputs)], r.outputs[len(r.plan.Outputs):]
+	for _, o := range own {
 		outputs.Go(func() { o.loop.Run(delivering) })
+	}
+	for _, o := range dead {
+		deadOutputs.Go(func() { o.loop.Run(delivering) })
 	}
 	joining, endJoining := context.WithCancel(context.WithoutCancel(now))
 	defer endJoining()
@@ -72,10 +76,14 @@ func (r *Router) Run(stop, now context.Context) error {
 	inputs.Wait()
 	endJoining()
 	joins.Wait()
-	for _, o := range r.outputs {
+	for _, o := range own {
 		o.loop.Drain()
 	}
 	outputs.Wait()
+	for _, o := range dead {
+		o.loop.Drain()
+	}
+	deadOutputs.Wait()
 	for _, o := range r.outputs {
 		o.loseMemory()
 	}
@@ -102,8 +110,8 @@ func (r *Router) awaitClients(now context.Context, atMost time.Duration) {
 	}
 }
 
-func (r *Router) closeQueues(n int) {
-	for _, o := range r.outputs[:n] {
+func (r *Router) closeQueues(outputs []*output) {
+	for _, o := range outputs {
 		if err := o.queue.Close(); err != nil {
 			r.log.Error().Err(err).Str("output", o.id).Msg("closing the queue failed")
 		}

@@ -15,8 +15,9 @@ type OutputOptions struct {
 	Workers        int         `fluentbit:"workers" help:"requests in flight at once, at most; 0 is the output's own default"`
 	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue at which the oldest records are dropped; unless written, reading stops instead when the queue is full"`
 
-	DeadLetter     string `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log" default:"file" help:"where records go that the destination will never take: a file of JSON lines, or the router's own log"`
-	DeadLetterPath string `fluentbit:"dead_letter.path" fluentd:"dead_letter_path" help:"folder of the dead letter's files; by default beside the queue"`
+	DeadLetter      string `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log,index" default:"file" help:"where records go that the destination will never take: a file of JSON lines, the router's own log, or an index of the same cluster"`
+	DeadLetterIndex string `fluentbit:"dead_letter.index" fluentd:"dead_letter_index" default:"dead-letter" help:"that index; strftime by the record's date"`
+	DeadLetterPath  string `fluentbit:"dead_letter.path" fluentd:"dead_letter_path" help:"folder of the dead letter's files; by default beside the queue"`
 
 	Buffer    *BufferOptions `fluentd:"<buffer>" help:"queue and retries"`
 	OldBuffer                // the same, as Fluentd spelled it before 1.0

@@ -1,0 +1,14 @@
+package bulk
+
+// ForDeadLetter are the options of an output for the dead letters of this one: the same cluster and credentials, one
+// index (strftime by the record's date), and nothing that depends on what is in a record.
+func (o *Options) ForDeadLetter(index string) *Options {
+	d := *o
+	d.Index, d.TargetIndex, d.Logstash, d.LogstashPrefixKey = index, "", false, ""
+	d.Pipeline, d.WriteOp, d.GenerateID, d.IDKey, d.RoutingKey = "", nil, false, "", ""
+	d.TimeKey, d.TimeKeyFormat, d.TimeKeyNanos, d.TimePrecision = nil, nil, nil, 9
+	d.IncludeTimestamp, d.ExcludeTimestamp, d.CurrentTime = nil, false, false
+	d.IncludeTag, d.ReplaceDots, d.RemoveKeys, d.Flatten = false, false, "", false
+	d.DeadLetter = "file"
+	return &d
+}
