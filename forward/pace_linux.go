@@ -85,6 +85,7 @@ func (p *pacer) run() {
 		n = p.look(events)
 		return n > 0
 	}
+	again := func(uintptr) { n = p.look(events) }
 	for {
 		if err := p.raw.Read(look); err != nil {
 			return
@@ -93,7 +94,10 @@ func (p *pacer) run() {
 			time.Sleep(d)
 		}
 		p.wake(events[:n])
-		p.wake(events[:p.look(events)])
+		if err := p.raw.Control(again); err != nil {
+			return // closed meanwhile: the number may be another file's by now
+		}
+		p.wake(events[:n])
 	}
 }
 
@@ -227,11 +231,8 @@ func (c *pacedConn) tryRead(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		switch {
-		case c.closed:
-			return 0, net.ErrClosed
-		case !c.readBy.IsZero() && !time.Now().Before(c.readBy):
-			return 0, os.ErrDeadlineExceeded
+		if err := c.usable(c.readBy); err != nil {
+			return 0, err
 		}
 		n, err := unix.Read(c.fd, b)
 		switch {
@@ -246,6 +247,17 @@ func (c *pacedConn) tryRead(b []byte) (int, error) {
 		}
 		return n, nil
 	}
+}
+
+// usable says why fd may not be used, where it may not. c.mu is held.
+func (c *pacedConn) usable(by time.Time) error {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case !by.IsZero() && !time.Now().Before(by):
+		return os.ErrDeadlineExceeded
+	}
+	return nil
 }
 
 // arm asks for one wake-up.
@@ -284,11 +296,8 @@ func (c *pacedConn) tryWrite(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		switch {
-		case c.closed:
-			return 0, net.ErrClosed
-		case !c.writeBy.IsZero() && !time.Now().Before(c.writeBy):
-			return 0, os.ErrDeadlineExceeded
+		if err := c.usable(c.writeBy); err != nil {
+			return 0, err
 		}
 		n, err := unix.SendmsgN(c.fd, b, nil, nil, unix.MSG_NOSIGNAL)
 		switch {

@@ -1,6 +1,8 @@
 package router
 
 import (
+	"bytes"
+
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/record"
 )
@@ -114,10 +116,10 @@ func (i *intake) walk(rt *route, ev record.Event) {
 	if len(rt.next) == 0 {
 		return
 	}
-	// Each way starts from the same event, and the steps of one may overwrite the scratch that the body is in.
-	body := append([]byte(nil), ev.Body...)
+	// Each way starts from the same event. Steps never change a body in place, but those of one way may overwrite the
+	// scratch that this one is in.
+	ev.Body = bytes.Clone(ev.Body)
 	for _, next := range rt.next {
-		ev.Body = append([]byte(nil), body...)
 		i.walk(next, ev)
 	}
 }

@@ -515,3 +515,81 @@ func TestDeadLetterIndexNeedsACluster(t *testing.T) {
 		t.Errorf("%v", diags)
 	}
 }
+
+func TestWaysBehindACopyStartFromTheSameRecord(t *testing.T) {
+	dir := t.TempDir()
+	conf := `
+<system>
+  root_dir DIR/queue
+</system>
+<source>
+  @type unix
+  path SOCKET
+</source>
+<filter **>
+  @type record_transformer
+  <record>
+    before ${tag}
+  </record>
+</filter>
+<match **>
+  @type copy
+  <store>
+    @type relabel
+    @label @ONE
+  </store>
+  <store>
+    @type relabel
+    @label @TWO
+  </store>
+</match>
+`
+	for _, way := range []string{"ONE", "TWO"} {
+		conf += strings.ReplaceAll(`
+<label @WAY>
+  <filter **>
+    @type record_transformer
+    <record>
+      WAY_a ${tag}
+    </record>
+  </filter>
+  <filter **>
+    @type record_transformer
+    <record>
+      WAY_b ${tag}
+    </record>
+  </filter>
+  <match **>
+    @type file
+    path DIR/WAY
+    append true
+    <format>
+      @type json
+    </format>
+  </match>
+</label>
+`, "WAY", way)
+	}
+	tr := start(t, dir, conf)
+	tr.send("app", "x")
+	eventually(t, "both ways", func() bool {
+		_, outs := tr.Accounts()
+		return outs[0].Delivered == 1 && outs[1].Delivered == 1
+	})
+	for way, other := range map[string]string{"ONE": "TWO", "TWO": "ONE"} {
+		files, _ := filepath.Glob(filepath.Join(dir, way+"*"))
+		if len(files) != 1 {
+			t.Fatalf("files of %s: %v", way, files)
+		}
+		text, _ := os.ReadFile(files[0])
+		got := string(text)
+		for _, want := range []string{`"log":"x"`, `"before":"app"`, `"` + way + `_a":"app"`, `"` + way + `_b":"app"`} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: no %s in %s", way, want, got)
+			}
+		}
+		if strings.Contains(got, other) {
+			t.Errorf("%s has fields of %s: %s", way, other, got)
+		}
+	}
+}
