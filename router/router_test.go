@@ -570,26 +570,26 @@ func TestWaysBehindACopyStartFromTheSameRecord(t *testing.T) {
 </label>
 `, "WAY", way)
 	}
+	conf = strings.Replace(conf, "ONE_a ${tag}", "log changed in ${tag}", 1) // by one way alone
 	tr := start(t, dir, conf)
-	tr.send("app", "x")
+	tr.send("app", "x", "x", "x") // the scratch has grown to its size after the first
 	eventually(t, "both ways", func() bool {
 		_, outs := tr.Accounts()
-		return outs[0].Delivered == 1 && outs[1].Delivered == 1
+		return outs[0].Delivered == 3 && outs[1].Delivered == 3
 	})
-	for way, other := range map[string]string{"ONE": "TWO", "TWO": "ONE"} {
+	for way, wants := range map[string][]string{
+		"ONE": {`"before":"app"`, `"log":"changed in app"`, `"ONE_b":"app"`},
+		"TWO": {`"before":"app"`, `"log":"x"`, `"TWO_a":"app"`, `"TWO_b":"app"`},
+	} {
 		files, _ := filepath.Glob(filepath.Join(dir, way+"*"))
 		if len(files) != 1 {
 			t.Fatalf("files of %s: %v", way, files)
 		}
 		text, _ := os.ReadFile(files[0])
-		got := string(text)
-		for _, want := range []string{`"log":"x"`, `"before":"app"`, `"` + way + `_a":"app"`, `"` + way + `_b":"app"`} {
-			if !strings.Contains(got, want) {
-				t.Errorf("%s: no %s in %s", way, want, got)
+		for _, want := range wants {
+			if strings.Count(string(text), want) != 3 {
+				t.Errorf("%s: not thrice %s in %s", way, want, text)
 			}
-		}
-		if strings.Contains(got, other) {
-			t.Errorf("%s has fields of %s: %s", way, other, got)
 		}
 	}
 }
