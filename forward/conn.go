@@ -215,6 +215,7 @@ func (c *conn) flush() error {
 		if err := c.recv.Flush(c.s.flushing); err != nil {
 			return err
 		}
+		c.s.pacer.count(c.nc, c.added)
 		c.added = 0
 		c.unclaim()
 	}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,17 +17,22 @@ import (
 )
 
 // Docker's driver makes one write of every record. Being woken for each costs ten times what the record does, so a
-// connection that has run dry isn't looked at again until a few milliseconds after its next byte: by then more has
-// come, which one read takes. Go's own poller can't be used for that: it is edge-triggered, and wakes a thread at every
-// write whether anybody waits for it or not. Hence an epoll of our own, where a connection is armed for one event only.
+// connection that has run dry is left alone for some milliseconds: by then more has come, which one read takes. One that
+// brings bytes steadily is looked at by the clock, together with the others; one that doesn't, some time after its next
+// byte. Go's own poller can't be used for that: it is edge-triggered, and wakes a thread at every write whether anybody
+// waits for it or not. Hence an epoll of our own, where a connection is armed for one event only.
 const (
-	// paceBytes is what a connection is to bring between two looks at it, and maxPace the longest time between a first
-	// byte and the look; a wait below minPace is not worth its own wake-up. A unix socket holds 40 to 100 KB of single
-	// records: a client that fills it, and waits, brings more than paceBytes, and its pauses become shorter until there
-	// are none.
-	paceBytes = 24 << 10
-	maxPace   = 20 * time.Millisecond
-	minPace   = time.Millisecond
+	// maxPace is the longest time between two looks at a connection, or between a first byte and the look; a wait below
+	// minPace is not worth its own wake-up.
+	maxPace = 40 * time.Millisecond
+	minPace = time.Millisecond
+	// maxPaceBytes is the most that a connection is to bring between two looks at it: one read takes it.
+	maxPaceBytes = readSize - 2<<10
+	// socketRoom is what a socket holds by Linux's default (net.core.wmem_default), in bytes, each write with what the
+	// kernel adds to it. A client that fills it waits: by then it must be looked at.
+	socketRoom = 212992
+	// steadyBytes is what a connection must be expected to bring within its pause to be looked at by the clock.
+	steadyBytes = 1 << 10
 	// rateWindow is the time over which a connection's rate is taken, at least.
 	rateWindow = 20 * time.Millisecond
 	// paceEvents is how many connections one look at the poller finds at most.
@@ -37,9 +44,16 @@ type pacer struct {
 	file  *os.File // the epoll, itself known to Go's poller
 	raw   syscall.RawConn
 	fd    int
+	done  sync.WaitGroup
 	mu    sync.Mutex
 	conns map[int32]*pacedConn // by file descriptor
-	done  sync.WaitGroup
+
+	// Connections that are looked at by the clock have a lock of their own, which is taken last.
+	clock  sync.Mutex
+	timed  []*pacedConn
+	timer  *time.Timer // of the first of them that is due; nil before there was one
+	next   time.Time   // when it goes off
+	closed bool
 }
 
 // newPacer starts a pacer; nil where that can't be done: connections are then read as Go does.
@@ -73,8 +87,74 @@ func (p *pacer) close() {
 	if p == nil {
 		return
 	}
+	p.clock.Lock()
+	p.closed = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.clock.Unlock()
 	p.file.Close()
 	p.done.Wait()
+}
+
+// after has c poked in its pause from now.
+func (p *pacer) after(c *pacedConn, pause time.Duration) {
+	p.clock.Lock()
+	defer p.clock.Unlock()
+	c.due = time.Now().Add(pause)
+	if !c.onClock { // it is where something else has poked it meanwhile
+		c.onClock = true
+		p.timed = append(p.timed, c)
+	}
+	if len(p.timed) == 1 || c.due.Before(p.next) {
+		p.setTimer(c.due, pause)
+	}
+}
+
+// setTimer lets tick be called at t, in d from now. The clock is locked.
+func (p *pacer) setTimer(t time.Time, d time.Duration) {
+	p.next = t
+	switch {
+	case p.closed:
+	case p.timer == nil:
+		p.timer = time.AfterFunc(d, p.tick)
+	default:
+		p.timer.Reset(d)
+	}
+}
+
+// tick pokes the connections that are due, and those that would be within half of their pause: one wake-up for many.
+func (p *pacer) tick() {
+	p.clock.Lock()
+	defer p.clock.Unlock()
+	now := time.Now()
+	var next time.Time
+	left := p.timed[:0]
+	for _, c := range p.timed {
+		if c.due.Sub(now) <= time.Duration(c.pause.Load())/2 {
+			c.onClock = false
+			c.poke()
+			continue
+		}
+		left = append(left, c)
+		if next.IsZero() || c.due.Before(next) {
+			next = c.due
+		}
+	}
+	clear(p.timed[len(left):])
+	p.timed = left
+	if len(left) > 0 {
+		p.setTimer(next, next.Sub(now))
+	}
+}
+
+// forget takes c off the clock.
+func (p *pacer) forget(c *pacedConn) {
+	p.clock.Lock()
+	defer p.clock.Unlock()
+	if c.onClock {
+		p.timed = slices.DeleteFunc(p.timed, func(o *pacedConn) bool { return o == c })
+	}
 }
 
 // run wakes connections until close.
@@ -167,15 +247,27 @@ func (p *pacer) wrap(nc net.Conn) net.Conn {
 	return c
 }
 
+// count says how many events nc has brought since the last call.
+func (*pacer) count(nc net.Conn, events int) {
+	if c, ok := nc.(*pacedConn); ok {
+		c.events += events
+	}
+}
+
 // A pacedConn is a connection that a pacer wakes. One goroutine reads and writes; deadlines and Close are anybody's.
 type pacedConn struct {
 	p             *pacer
 	local, remote net.Addr
 	readable      chan struct{}
-	pause         atomic.Int64 // how long it may wait after a first byte, a time.Duration
-	eager         bool         // never wait for more: the client waits for us
-	window        time.Time    // when the rate's window began
-	windowBytes   int          // read since then
+	pause         atomic.Int64 // how long it may be left alone, a time.Duration
+	due           time.Time    // when it is looked at by the clock; this and onClock are the pacer's
+	onClock       bool
+	eager         bool      // never wait for more: the client waits for us
+	steady        bool      // more will have come after the pause
+	dry           bool      // the last read took all there was
+	window        time.Time // when the rate's window began
+	windowBytes   int       // read since then
+	events        int       // in them
 
 	mu       sync.Mutex // for everything below, and around every system call on fd
 	fd       int
@@ -193,12 +285,21 @@ func (c *pacedConn) poke() {
 	}
 }
 
-// Read reads what is there, and waits where nothing is.
+// Read reads what is there, and waits where nothing is, or little is to be expected.
 func (c *pacedConn) Read(b []byte) (int, error) {
 	for {
+		if c.dry {
+			c.dry = false
+			c.measure()
+			if c.steady {
+				c.p.after(c, time.Duration(c.pause.Load()))
+				<-c.readable
+			}
+		}
 		n, err := c.tryRead(b)
 		if !errors.Is(err, unix.EAGAIN) {
 			c.windowBytes += n
+			c.dry = n < len(b)
 			return n, err
 		}
 		c.measure()
@@ -209,7 +310,7 @@ func (c *pacedConn) Read(b []byte) (int, error) {
 	}
 }
 
-// measure finds out how long the connection may wait, by the rate at which it has brought bytes of late.
+// measure finds out how long the connection may be left alone, by the rate at which it has brought bytes of late.
 func (c *pacedConn) measure() {
 	now := time.Now()
 	elapsed := now.Sub(c.window)
@@ -218,13 +319,24 @@ func (c *pacedConn) measure() {
 	}
 	d := maxPace
 	if c.windowBytes > 0 {
-		d = min(maxPace, time.Duration(paceBytes*int64(elapsed)/int64(c.windowBytes)))
+		want := paceBytes(c.windowBytes / max(c.events, 1))
+		d = min(maxPace, time.Duration(int64(want)*int64(elapsed)/int64(c.windowBytes)))
 	}
 	if d < minPace {
 		d = 0
 	}
+	c.steady = d > 0 && int64(c.windowBytes)*int64(d) >= steadyBytes*int64(elapsed)
 	c.pause.Store(int64(d))
-	c.window, c.windowBytes = now, 0
+	c.window, c.windowBytes, c.events = now, 0, 0
+}
+
+// paceBytes is what a connection is to bring between two looks at it, if its events have size bytes and each is a write:
+// half of what the socket holds of them. The kernel puts each write into a power of two, with 320 bytes of its own, and
+// keeps 256 more.
+func paceBytes(size int) int {
+	size = max(size, 1)
+	kept := 256 + 1<<bits.Len(uint(size+320-1))
+	return min(socketRoom/kept*size/2, maxPaceBytes)
 }
 
 func (c *pacedConn) tryRead(b []byte) (int, error) {
@@ -276,7 +388,7 @@ const writeRetry = time.Millisecond
 
 // Write writes all of b. Who is written to waits for it, so that the connection is never paced from now on.
 func (c *pacedConn) Write(b []byte) (int, error) {
-	c.eager = true
+	c.eager, c.steady = true, false
 	c.pause.Store(0)
 	written := 0
 	for {
@@ -322,6 +434,7 @@ func (c *pacedConn) Close() error {
 		return net.ErrClosed
 	}
 	c.closed = true
+	c.p.forget(c)
 	if c.deadline != nil {
 		c.deadline.Stop()
 	}

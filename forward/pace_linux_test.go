@@ -1,7 +1,9 @@
 package forward
 
 import (
+	"bytes"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,7 +14,7 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// pair is a client's connection and the paced one of the server.
+// pair is a client's connection and the server's, paced unless p is nil.
 func pair(t *testing.T, p *pacer) (client, server net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("unix", socketPath(t))
@@ -25,6 +27,9 @@ func pair(t *testing.T, p *pacer) (client, server net.Conn) {
 	}
 	if server, err = ln.Accept(); err != nil {
 		t.Fatal(err)
+	}
+	if p == nil {
+		return client, server
 	}
 	server = p.wrap(server)
 	if _, paced := server.(*pacedConn); !paced {
@@ -83,6 +88,63 @@ func TestSlowSingleWritesAreReadTogether(t *testing.T) {
 	}
 	if bytes != writes*10 || reads > writes/2 {
 		t.Errorf("%d bytes came in %d reads, want %d in far fewer than %d", bytes, reads, writes*10, writes)
+	}
+}
+
+// TestSteadyConnectionIsReadByTheClock: once its rate is known, a client that goes on costs no wake-up by its bytes.
+func TestSteadyConnectionIsReadByTheClock(t *testing.T) {
+	p := makePacer() // nobody asks its epoll
+	defer p.close()
+	client, server := pair(t, p)
+	defer server.Close()
+	c := server.(*pacedConn)
+	text := bytes.Repeat([]byte("0123456789"), 50)
+	var stop atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for !stop.Load() {
+			client.Write(text)
+			time.Sleep(time.Millisecond)
+		}
+		client.Close()
+	})
+	defer writer.Wait()
+	defer stop.Store(true)
+	c.events, c.windowBytes, c.window = 100, 100*len(text), time.Now().Add(-100*time.Millisecond)
+	c.dry = true
+	buf := make([]byte, readSize)
+	for range 3 {
+		n, err := server.Read(buf)
+		if err != nil || n < 2*len(text) {
+			t.Fatalf("read %d bytes, error %v, want more than one write's %d", n, err, len(text))
+		}
+		if !c.steady {
+			t.Fatal("the connection is not looked at by the clock")
+		}
+	}
+}
+
+// TestConnectionIsLookedAtBeforeItsSocketIsFull: whatever the size of its events is.
+func TestConnectionIsLookedAtBeforeItsSocketIsFull(t *testing.T) {
+	for _, size := range []int{1, 60, 192, 193, 461, 1500, 16 << 10} {
+		client, server := pair(t, nil)
+		raw, err := client.(*net.UnixConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		full := 0
+		raw.Write(func(fd uintptr) bool {
+			for event := make([]byte, size); ; full += size {
+				if _, err := unix.Write(int(fd), event); err != nil {
+					return true
+				}
+			}
+		})
+		if want := paceBytes(size); want > full*3/4 && want > size {
+			t.Errorf("events of %d bytes: %d bytes are waited for, the socket is full at %d", size, want, full)
+		}
+		client.Close()
+		server.Close()
 	}
 }
 
