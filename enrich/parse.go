@@ -155,17 +155,47 @@ func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 	if !p.keepKey && !p.at.top() {
 		body = p.at.appendWithout(nil, body)
 	}
-	kept := 0
-	for f := record.FieldsOf(body); f.Next(); {
+	kept, lengths := 0, keyLengths(members, n)
+	f := record.FieldsOf(body)
+	run := f.Rest() // begins with members that stay and are not copied yet
+	for f.Next() {
 		key := f.Key()
 		isKey := p.at.top() && string(key) == p.at[0].name
-		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && hasKey(members, n, key) {
+		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && lengths.has(key) && hasKey(members, n, key) {
+			out = append(out, run[:len(run)-len(f.Rest())-len(f.RawKey())-len(f.Value())]...)
+			run = f.Rest()
 			continue
 		}
-		out = append(append(out, f.RawKey()...), f.Value()...)
 		kept++
 	}
-	return out, kept
+	return append(out, run[:len(run)-len(f.Rest())]...), kept
+}
+
+// lengthSet is a set of lengths: bit n for n bytes, bit 63 for 63 or more.
+type lengthSet uint64
+
+func (s lengthSet) has(name []byte) bool { return s>>min(len(name), 63)&1 != 0 }
+
+// keyLengths are the lengths that the names of n members have, which are well-formed.
+func keyLengths(b []byte, n int) (lengths lengthSet) {
+	for ; n > 0 && len(b) > 1; n-- {
+		if size := int(b[0] & 0x1f); b[0]&0xe0 == 0xa0 && size+1 < len(b) {
+			lengths |= 1 << size
+			b = b[1+size:]
+		} else {
+			key, _, _ := record.Str(b)
+			lengths |= 1 << min(len(key), 63)
+			if b, _ = record.Skip(b); len(b) == 0 {
+				break
+			}
+		}
+		if c := b[0]; c&0xe0 == 0xa0 && int(c&0x1f) < len(b) {
+			b = b[1+int(c&0x1f):]
+		} else {
+			b, _ = record.Skip(b)
+		}
+	}
+	return lengths
 }
 
 // hasKey reports whether one of n members has that name.

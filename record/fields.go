@@ -54,6 +54,9 @@ func (f *Fields) Key() []byte { return f.text }
 // RawKey is the key's MessagePack. It aliases the body.
 func (f *Fields) RawKey() []byte { return f.key }
 
+// Rest is what follows the member: the next one, if there is another. It aliases the body.
+func (f *Fields) Rest() []byte { return f.rest }
+
 // Value is the value's MessagePack. It aliases the body.
 func (f *Fields) Value() []byte { return f.value }
 
