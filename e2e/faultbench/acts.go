@@ -72,6 +72,20 @@ func termWhileDown(pause time.Duration) func(context.Context, *run) {
 	}
 }
 
+// startWithBacklog has the destination away until everything has been sent, and the router stopped and started with all
+// of it on disk.
+func startWithBacklog(ctx context.Context, r *run) {
+	r.dest.setDown(true)
+	select {
+	case <-r.loaded:
+	case <-ctx.Done():
+	}
+	r.stop(syscall.SIGTERM)
+	r.start(ctx)
+	r.remark("bound %.1f ms after exec, with the whole backlog on disk", float64(r.process.bound.Microseconds())/1000)
+	r.dest.setDown(false)
+}
+
 // stallBeside has one more client, which stops in the middle of a record until the load has been sent.
 func stallBeside(ctx context.Context, r *run) {
 	conn, err := net.Dial("unix", r.socket)

@@ -13,6 +13,10 @@ func costs(records int) []scenario {
 	slow.records, slow.rate = records/15, 1_000
 	lines := batched
 	lines.json = true
+	backlog := batched
+	backlog.records = records * 20
+	indexed := batched
+	indexed.records = records
 	rows := []scenario{
 		{name: "full-batched", help: "full speed, batched writes", load: batched},
 		{name: "full-single", help: "full speed, one write a record, as Docker does", load: single},
@@ -27,6 +31,9 @@ func costs(records int) []scenario {
 		{name: "lines-2KB", help: "full speed, lines of 2 KB", load: batched.with(func(l *load) { l.size, l.records = 2<<10, l.records/4 })},
 		{name: "lines-16KB", help: "full speed, lines of 16 KB", load: batched.with(func(l *load) { l.size, l.records = 15<<10, l.records/20 })},
 		{name: "backlog", help: "full speed into a destination that is away, then its delivery", load: batched, during: downFor(0, 8*time.Second)},
+		{name: "backlog-restart", help: "the backlog of a destination that is away until all is sent, then a stop, a start, and its delivery", load: backlog,
+			during: startWithBacklog, options: map[string]string{"storage.total_limit_size": "16G"}, grace: 2 * time.Second},
+		{name: "opensearch", help: "full speed into a real OpenSearch", load: indexed, real: true},
 	}
 	for i := range rows {
 		rows[i].calm = rows[i].during == nil

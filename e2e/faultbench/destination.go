@@ -21,6 +21,7 @@ type destination struct {
 	seed   maphash.Seed
 	ln     net.Listener
 	http   *http.Server
+	behind *behind // nil: the destination answers for itself
 
 	mu        sync.Mutex
 	ids       map[uint64]struct{} // hashes of the ids that documents have
@@ -125,6 +126,10 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
+	if d.behind != nil {
+		d.pass(w, r, body)
+		return
+	}
 	reply := d.take(body, f, lose)
 	if lose {
 		hangUp(w)
@@ -133,6 +138,21 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(reply)))
 	w.Write(reply)
+}
+
+// pass has the server behind answer, and counts the documents that it has taken.
+func (d *destination) pass(w http.ResponseWriter, r *http.Request, body []byte) {
+	status, answer, err := d.behind.pass(r, body)
+	if err != nil {
+		hangUp(w)
+		return
+	}
+	if status == http.StatusOK && !bytes.Contains(answer, []byte(`"errors":true`)) {
+		d.take(body, faults{}, false)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(answer)
 }
 
 func hangUp(w http.ResponseWriter) {

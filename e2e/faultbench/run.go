@@ -29,6 +29,7 @@ type run struct {
 	err     error
 	process *process
 	used    usage // by processes that have ended
+	remarks []string
 }
 
 // usage is what processes have used.
@@ -108,10 +109,13 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 		sleep(ctx, time.Second)
 	}
 	r.stop(syscall.SIGTERM)
-	res.usage, res.err = r.used, r.err
+	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
 	if r.group != nil {
 		res.remarks = append(res.remarks, r.group.used())
+	}
+	if r.dest.behind != nil && res.err == nil {
+		res.err = r.dest.behind.settle(&res)
 	}
 	return res
 }
@@ -123,6 +127,11 @@ func (r *run) prepare(ctx context.Context) error {
 	var err error
 	if r.dest, err = newDestination(r.load.records, r.faults); err != nil {
 		return err
+	}
+	if r.real {
+		if r.dest.behind, err = startBehind(r.dir); err != nil {
+			return err
+		}
 	}
 	outputs := []map[string]string{r.output(r.dest)}
 	if r.deadTwin {
@@ -158,6 +167,9 @@ func (r *run) close() {
 		if d != nil {
 			d.close()
 		}
+	}
+	if r.dest != nil && r.dest.behind != nil {
+		r.dest.behind.Stop()
 	}
 	r.group.remove()
 }
@@ -206,6 +218,11 @@ func (r *run) fail(err error) {
 	if r.err == nil {
 		r.err = err
 	}
+}
+
+// remark notes what the table's columns don't say. It is called by what is done during the run.
+func (r *run) remark(format string, args ...any) {
+	r.remarks = append(r.remarks, fmt.Sprintf(format, args...))
 }
 
 // stop ends the router with sig.
