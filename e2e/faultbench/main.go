@@ -35,6 +35,8 @@ type flags struct {
 	short    bool
 	soak     time.Duration
 	keep     bool
+	profile  string
+	profiled string
 }
 
 func bench() error {
@@ -48,7 +50,12 @@ func bench() error {
 	flag.BoolVar(&f.short, "short", false, "small scenarios, the whole table in some minutes; -records is then 60000 unless given")
 	flag.DurationVar(&f.soak, "soak", 0, "one scenario alone: the destination away for so long under 5 MB/s, the router in a cgroup of 64 MiB (root)")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
+	flag.StringVar(&f.profile, "profile", "", "file for a CPU profile of all runs of firelane, by which it is then compiled (the file is cmd/firelane/default.pgo)")
+	flag.StringVar(&f.profiled, "profiled", "", "take firelane's place for one run: used by -profile")
 	flag.Parse()
+	if f.profiled != "" {
+		return runProfiled(f.profiled)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -65,7 +72,10 @@ func bench() error {
 	if err != nil {
 		return err
 	}
-	return f.table(ctx, root, routers, f.rows())
+	if err := f.table(ctx, root, routers, f.rows()); err != nil || f.profile == "" {
+		return err
+	}
+	return mergeProfiles(ctx, root, f.profile)
 }
 
 // rows are the scenarios that were asked for.
@@ -94,14 +104,21 @@ func (f *flags) pick() ([]router, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []router{{name: own, binary: binary, queue: true}}
+	all := []router{{name: own, binary: binary, args: []string{"run", "-c"}, queue: true}}
+	if f.profile != "" {
+		if all[0].binary, err = os.Executable(); err != nil {
+			return nil, err
+		}
+		all[0].args = []string{"-profiled"}
+		return all, nil
+	}
 	if other, err := exec.LookPath("fluent-bit"); err == nil {
 		// Retry_Limit is 1 unless written; without Suppress_Type_Name an OpenSearch of today takes nothing from it.
 		output := map[string]string{"Suppress_Type_Name": "On", "Retry_Limit": "50"}
 		all = append(all,
-			router{name: "fluent-bit", binary: other, output: output, input: map[string]string{"Mem_Buf_Limit": "100MB"}},
-			router{name: "fluent-bit-50", binary: other, output: output, input: map[string]string{"Mem_Buf_Limit": "25MB"}},
-			router{name: "fluent-bit-fs", binary: other, output: output, input: map[string]string{"storage.type": "filesystem"}, queue: true},
+			router{name: "fluent-bit", binary: other, args: []string{"-c"}, output: output, input: map[string]string{"Mem_Buf_Limit": "100MB"}},
+			router{name: "fluent-bit-50", binary: other, args: []string{"-c"}, output: output, input: map[string]string{"Mem_Buf_Limit": "25MB"}},
+			router{name: "fluent-bit-fs", binary: other, args: []string{"-c"}, output: output, input: map[string]string{"storage.type": "filesystem"}, queue: true},
 		)
 	} else {
 		fmt.Println("no fluent-bit on PATH: nothing to compare with")

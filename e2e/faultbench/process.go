@@ -72,11 +72,8 @@ func writeConfig(dir, socket string, outputs []map[string]string, input map[stri
 }
 
 // command is the router's command line, as which it runs in the cgroup where there is one.
-func command(binary, config string, group *cgroup) *exec.Cmd {
-	args := []string{binary, "-c", config}
-	if strings.Contains(filepath.Base(binary), "firelane") {
-		args = []string{binary, "run", "-c", config}
-	}
+func command(rt router, config string, group *cgroup) *exec.Cmd {
+	args := append(append([]string{rt.binary}, rt.args...), config)
 	if group != nil {
 		args = group.wrap(args)
 	}

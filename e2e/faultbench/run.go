@@ -43,6 +43,7 @@ type usage struct {
 type router struct {
 	name   string
 	binary string
+	args   []string          // before the configuration file
 	input  map[string]string // options of the input
 	output map[string]string // options of the output that it needs to take part at all
 	queue  bool              // a queue on disk, in the run's own folder
@@ -240,7 +241,7 @@ func (r *run) stop(sig syscall.Signal) {
 
 // start starts the router.
 func (r *run) start(ctx context.Context) {
-	p, err := start(ctx, command(r.router.binary, r.config, r.group), r.socket, filepath.Join(r.dir, "log"))
+	p, err := start(ctx, command(r.router, r.config, r.group), r.socket, filepath.Join(r.dir, "log"))
 	if err != nil {
 		r.fail(fmt.Errorf("start: %w", err))
 		return
