@@ -6,8 +6,11 @@ import (
 )
 
 const (
-	pair  = 0x92 // the array header of two elements
-	bin32 = 0xc6
+	pair   = 0x92 // the array header of two elements
+	triple = 0x93 // of three
+	bin32  = 0xc6
+	// bin32Head is the length of a bin32's header.
+	bin32Head = 5
 	// maxGroup is the length in bytes of a group's entries at which another group is begun, well under what bin32 holds.
 	maxGroup = 1 << 30
 	// entryHead is how many bytes of an entry come before its body.
@@ -19,27 +22,44 @@ type Batch struct {
 	buf     []byte
 	records int
 	tag     int // where the open group's tag begins
+	tail    int // where its tail begins, behind the tag
 	entries int // where its entries begin; 0: no group is open
 }
 
-// Add appends one event, to the open group if that has the same tag. A tag that is longer than MaxTag is cut. body must
-// be one map that Check has accepted; it is copied.
+// Add appends an event without a Tail.
 func (b *Batch) Add(tag string, t Time, body []byte) {
+	b.AddEvent(&Event{Tag: tag, Time: t, Body: body})
+}
+
+// AddEvent appends one event, to the open group if that has the same tag and tail. A tag that is longer than MaxTag is
+// cut. Body and Tail are copied.
+func (b *Batch) AddEvent(ev *Event) {
+	tag := ev.Tag
 	if len(tag) > MaxTag {
 		tag = tag[:MaxTag]
 	}
-	const bin32Head = 5
-	if b.entries == 0 || string(b.buf[b.tag:b.entries-bin32Head]) != tag ||
-		len(b.buf)-b.entries+entryHead+len(body) > maxGroup {
-		b.buf = appendStrHeader(append(b.buf, pair), len(tag))
-		b.tag = len(b.buf)
-		b.buf = append(append(b.buf, tag...), bin32, 0, 0, 0, 0)
-		b.entries = len(b.buf)
+	if b.entries == 0 || string(b.buf[b.tag:b.tail]) != tag || string(b.buf[b.tail:b.entries-bin32Head]) != string(ev.Tail) ||
+		len(b.buf)-b.entries+entryHead+len(ev.Body) > maxGroup {
+		b.begin(tag, ev.Tail)
 	}
-	b.buf = AppendTime(append(b.buf, pair), t)
-	b.buf = append(b.buf, body...)
+	b.buf = AppendTime(append(b.buf, pair), ev.Time)
+	b.buf = append(b.buf, ev.Body...)
 	binary.BigEndian.PutUint32(b.buf[b.entries-4:], uint32(len(b.buf)-b.entries))
 	b.records++
+}
+
+// begin opens a group.
+func (b *Batch) begin(tag string, tail []byte) {
+	head := byte(pair)
+	if len(tail) > 0 {
+		head = triple
+	}
+	b.buf = appendStrHeader(append(b.buf, head), len(tag))
+	b.tag = len(b.buf)
+	b.buf = append(b.buf, tag...)
+	b.tail = len(b.buf)
+	b.buf = append(append(b.buf, tail...), bin32, 0, 0, 0, 0)
+	b.entries = len(b.buf)
 }
 
 // Bytes is the batch. It is the builder's own memory, valid until the next Add or Reset.
@@ -62,6 +82,7 @@ type BatchReader struct {
 	rest    []byte // behind the group at hand
 	entries []byte // what is left of that group
 	tag     string
+	tail    []byte
 	tags    [keptTags]string // tags read before, each in the place that its bytes choose
 	err     error
 }
@@ -71,11 +92,11 @@ func ReadBatch(batch []byte) BatchReader { return BatchReader{rest: batch} }
 
 // Reset begins to read another batch. A reader that is kept so needn't allocate a tag again that it has met before.
 func (r *BatchReader) Reset(batch []byte) {
-	r.rest, r.entries, r.tag, r.err = batch, nil, "", nil
+	r.rest, r.entries, r.tag, r.tail, r.err = batch, nil, "", nil, nil
 }
 
-// Next reads the next event into ev and reports whether there was one. ev.Body aliases the batch; ev.Tag is a string of
-// its own, made once for a group.
+// Next reads the next event into ev and reports whether there was one. ev.Body and ev.Tail alias the batch; ev.Tag is a
+// string of its own, made once for a group.
 func (r *BatchReader) Next(ev *Event) bool {
 	for len(r.entries) == 0 {
 		if len(r.rest) == 0 || r.err != nil {
@@ -101,7 +122,7 @@ func (r *BatchReader) Next(ev *Event) bool {
 	if err != nil {
 		return r.fail("batch: entry's body", err)
 	}
-	ev.Tag, ev.Body, r.entries = r.tag, body[:n:n], body[n:]
+	ev.Tag, ev.Body, ev.Tail, r.entries = r.tag, body[:n:n], r.tail, body[n:]
 	return true
 }
 
@@ -116,7 +137,8 @@ func (r *BatchReader) fail(what string, err error) bool {
 
 // readGroup reads the head of the next group.
 func (r *BatchReader) readGroup() error {
-	if r.rest[0] != pair {
+	head := r.rest[0]
+	if head != pair && head != triple {
 		return fmt.Errorf("batch: group: %w", ErrType)
 	}
 	tag, rest, err := Str(r.rest[1:])
@@ -126,6 +148,12 @@ func (r *BatchReader) readGroup() error {
 	if len(tag) > MaxTag {
 		return fmt.Errorf("batch: tag of %d bytes: %w", len(tag), ErrRange)
 	}
+	var tail []byte
+	if head == triple {
+		if tail, rest, err = cutMap(rest); err != nil {
+			return fmt.Errorf("batch: tail: %w", err)
+		}
+	}
 	if len(rest) == 0 || rest[0] != bin32 {
 		return fmt.Errorf("batch: entries: %w", ErrType)
 	}
@@ -133,8 +161,17 @@ func (r *BatchReader) readGroup() error {
 	if err != nil {
 		return fmt.Errorf("batch: entries: %w", err)
 	}
-	r.tag, r.entries, r.rest = r.intern(tag), entries, rest
+	r.tag, r.tail, r.entries, r.rest = r.intern(tag), tail, entries, rest
 	return nil
+}
+
+// cutMap cuts off the map at the start of b.
+func cutMap(b []byte) (m, rest []byte, err error) {
+	n, err := Check(b)
+	if err == nil && KindOf(b[0]) != KindMap {
+		err = ErrType
+	}
+	return b[:n:n], b[n:], err
 }
 
 // intern returns tag as a string, the same one as long as no other tag takes its place.

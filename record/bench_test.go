@@ -123,30 +123,58 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
+// benchEvents are the typical event whole, and with what ECS's configuration adds as its tail.
+func benchEvents() map[string]*Event {
+	const own = 4
+	parts := [2][]byte{AppendMapHeader(nil, own), AppendMapHeader(nil, len(typicalMembers)-own)}
+	for n, m := range typicalMembers {
+		p := &parts[min(n/own, 1)]
+		*p = AppendStr(AppendStr(*p, m[0]), m[1])
+	}
+	const tag = "app-firelens-0f3d5c1b9a8e4c7d"
+	return map[string]*Event{
+		"whole": {Tag: tag, Time: Time{1, 2}, Body: typicalEvent()},
+		"tail":  {Tag: tag, Time: Time{1, 2}, Body: parts[0], Tail: parts[1]},
+	}
+}
+
 func BenchmarkBatchAdd(b *testing.B) {
-	event := typicalEvent()
-	var batch Batch
-	b.SetBytes(int64(len(event)))
-	for b.Loop() {
-		if batch.Len() > 64<<10 {
-			batch.Reset()
-		}
-		batch.Add("app-firelens-0f3d5c1b9a8e4c7d", Time{1, 2}, event)
+	for name, event := range benchEvents() {
+		b.Run(name, func(b *testing.B) {
+			var batch Batch
+			for b.Loop() {
+				if batch.Len() > 64<<10 {
+					batch.Reset()
+				}
+				batch.AddEvent(event)
+			}
+		})
 	}
 }
 
 func BenchmarkBatchRead(b *testing.B) {
-	event := typicalEvent()
-	var batch Batch
-	for batch.Len() < 64<<10 {
-		batch.Add("app-firelens-0f3d5c1b9a8e4c7d", Time{1, 2}, event)
+	for name, event := range benchEvents() {
+		b.Run(name, func(b *testing.B) {
+			var batch Batch
+			for batch.Len() < 64<<10 {
+				batch.AddEvent(event)
+			}
+			var r BatchReader
+			var ev Event
+			for b.Loop() {
+				if !r.Next(&ev) {
+					r.Reset(batch.Bytes())
+				}
+			}
+		})
 	}
-	var r BatchReader
-	var ev Event
-	b.SetBytes(int64(len(event)))
+}
+
+func BenchmarkFold(b *testing.B) {
+	event := benchEvents()["tail"]
+	var buf []byte
 	for b.Loop() {
-		if !r.Next(&ev) {
-			r.Reset(batch.Bytes())
-		}
+		ev := *event
+		buf = ev.Fold(buf)
 	}
 }

@@ -7,18 +7,20 @@
 //
 // # Batches
 //
-// Events travel in batches, from the socket through the queue to a destination. A batch is a sequence of groups, and
-// a group is a forward-protocol message in PackedForward mode without options:
+// Events travel in batches, from the socket through the queue to a destination. A batch is a sequence of groups:
 //
 //	batch   = group*
 //	group   = 0x92 tag entries          the array header of two elements
+//	        | 0x93 tag tail entries     of three
 //	tag     = str8 or fixstr            at most MaxTag bytes
+//	tail    = one MessagePack map       the Tail of every event in the group
 //	entries = bin32 of entry*
 //	entry   = 0x92 time body            the array header of two elements
 //	time    = 0xd7 0x00 sec nsec        EventTime as fixext8: two big-endian uint32
 //	body    = one MessagePack map       that Check has accepted
 //
-// It is the one encoding of the project's own that is written to disk; a batch can be sent to a Fluentd as it is.
+// It is the one encoding of the project's own that is written to disk. A group without a tail is a message of the forward
+// protocol, in PackedForward mode without options.
 package record
 
 import "errors"
@@ -56,10 +58,28 @@ type Time struct {
 	Nsec uint32
 }
 
-// Event is one event on its way. Tag and Body alias buffers of whoever hands the event on, and are valid only until
+// Event is one event on its way. Tag, Body and Tail alias buffers of whoever hands the event on, and are valid only until
 // the call that passes the event returns.
+//
+// What many events have in common at their end, the fields that ECS's configuration adds, needn't be in each of them:
+// it may be their Tail, which a Batch holds once. The event is then one map of Body's members, with Tail's behind them,
+// and no key is in both.
 type Event struct {
 	Tag  string
 	Time Time
 	Body []byte // exactly one MessagePack map that Check has accepted
+	Tail []byte // the same, or empty
+}
+
+// Fold makes the members of Tail members of Body, in buf's memory or, where that is too small, in more. It returns the
+// memory for the next Fold. An event without a Tail stays as it is.
+func (ev *Event) Fold(buf []byte) []byte {
+	if len(ev.Tail) == 0 {
+		return buf
+	}
+	n, members, _ := MapHeader(ev.Body)
+	more, tail, _ := MapHeader(ev.Tail)
+	buf = append(AppendMapHeader(buf[:0], n+more), members...)
+	ev.Body, ev.Tail = append(buf, tail...), nil
+	return ev.Body
 }

@@ -23,6 +23,8 @@ func TestNothingIsAllocatedInSteadyState(t *testing.T) {
 	at := AppendTime(nil, Time{1, 2})
 	dst := make([]byte, 0, 64<<10) // what isn't JSON returns dst as it came, however far it grew
 	var batch Batch
+	tailed := Event{Tag: "app.a", Body: event, Tail: []byte("\x81\xa3env\xa4prod")}
+	var buf []byte
 	var reader BatchReader
 	var ev Event
 	path := []string{"user", "plan"}
@@ -47,6 +49,12 @@ func TestNothingIsAllocatedInSteadyState(t *testing.T) {
 			batch.Reset()
 			batch.Add("app.a", Time{1, 2}, event)
 			batch.Add("app.b", Time{1, 2}, event)
+			batch.AddEvent(&tailed)
+			batch.AddEvent(&tailed)
+		},
+		"Event.Fold": func() {
+			folded := tailed
+			buf = folded.Fold(buf)
 		},
 		"BatchReader": func() {
 			for reader.Reset(batch.Bytes()); reader.Next(&ev); {
