@@ -52,6 +52,7 @@ func (o *Output) buryRecord(p *part, r *Record, reason string) {
 }
 
 func (o *Output) bury(p *part, d *DeadRecord, r *Record) {
+	r.Fold(nil)
 	d.Time, d.Output, d.Record = time.Now(), o.name, r
 	where := o.dead.Put(d)
 	p.out.dead++

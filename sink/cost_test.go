@@ -36,14 +36,19 @@ func docker(n int) []byte {
 	return b.Bytes()
 }
 
-// oneChunk is an output, and a part on a chunk of n records that can be attempted over and over.
+// oneChunk is oneChunkOf n records of Docker's.
 func oneChunk(tb testing.TB, d Destination, n int) (*Output, *part) {
+	return oneChunkOf(tb, d, docker(n), n)
+}
+
+// oneChunkOf is an output, and a part on a chunk of n records that can be attempted over and over.
+func oneChunkOf(tb testing.TB, d Destination, batch []byte, n int) (*Output, *part) {
 	q, err := buffer.Open(buffer.Options{Name: "t", Log: zerolog.Nop()})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = q.Close() })
-	if err := q.Append(tb.Context(), docker(n), n); err != nil {
+	if err := q.Append(tb.Context(), batch, n); err != nil {
 		tb.Fatal(err)
 	}
 	c, err := q.Next(tb.Context(), 8<<20, Immediately)

@@ -25,7 +25,7 @@ type DeadRecord struct {
 	Status int    // the destination's code, 0 for none
 	Type   string // the destination's error type
 	Reason string
-	Record *Record
+	Record *Record // its body whole
 }
 
 // appendJSON appends d as one line of JSON, the newline included. DeadEntry reads it.

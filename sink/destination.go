@@ -23,7 +23,8 @@ const (
 )
 
 // A Record is an event taken from the queue, with the identity that it was given when it was appended there.
-// Everything in it aliases the chunk that it came from and is valid until the chunk is committed.
+// Everything in it aliases memory of the loop's and is valid during the call that it is passed to. Its body is whole: it
+// has a Tail only where a Tailer takes that.
 type Record struct {
 	record.Event
 	// ID is the record's identity, the same at every attempt and after every restart.
@@ -49,6 +50,14 @@ type Destination interface {
 // dead letter.
 type Targeter interface {
 	Target(item []byte) string
+}
+
+// A Tailer is a Destination that can write a record's Tail without its being part of the body, which has to be copied for
+// that otherwise.
+type Tailer interface {
+	// TakesTail says whether Append takes records with this tail, and writes them as it would with a whole body. It is
+	// asked before the first of them in a chunk, and where the tail changes.
+	TakesTail(tail []byte) bool
 }
 
 // A Request is the items of one attempt. Body[Ends[i-1]:Ends[i]] is item i (Ends[-1] being 0), as Append wrote it.

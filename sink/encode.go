@@ -31,6 +31,7 @@ func (o *Output) encodeRun(p *part, maxBytes int) (full bool) {
 		}
 	}()
 	for l.next() {
+		l.fold(o.tailer)
 		grown, err := o.dest.Append(body, &l.rec)
 		if err != nil {
 			o.buryRecord(p, &l.rec, "encoding: "+err.Error())

@@ -32,6 +32,7 @@ type Output struct {
 	name   string
 	queue  *buffer.Queue
 	dest   Destination
+	tailer Tailer // dest, where it is one
 	dead   DeadLetter
 	limits Limits
 	retry  Retry
@@ -57,6 +58,7 @@ func NewOutput(c OutputConfig) *Output {
 		credsLog: quiet{every: repeatCredentials}, someLog: quiet{every: repeatEvery},
 		hurried: make(chan struct{}),
 	}
+	o.tailer, _ = c.Destination.(Tailer)
 	if o.dead == nil {
 		o.dead = NewDeadLog(c.Log)
 	}

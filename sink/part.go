@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"math/bits"
 	"time"
 
@@ -24,6 +25,11 @@ type load struct {
 	rec     Record // the record at hand
 	carried bool   // the record at hand has not been encoded yet
 	more    bool   // there may be more records to encode
+
+	// What is known of the tails of its records.
+	tail  []byte // the last one that the destination was asked about
+	takes bool   // what it said
+	whole []byte // memory for bodies that are made whole
 }
 
 // minChunkCost is what the queue's memory for a chunk is at least; it grows by powers of two.
@@ -31,6 +37,9 @@ const minChunkCost = 64 << 10
 
 // lateAfter is how long after the linger records have to be taken to count as a backlog.
 const lateAfter = 20 * time.Millisecond
+
+// maxKeptBody is the capacity in bytes of the memory for a whole body that is kept for the next record.
+const maxKeptBody = 64 << 10
 
 func chunkCost(raw int) int { return max(minChunkCost, 1<<bits.Len(uint(max(raw, 1)-1))) }
 
@@ -47,6 +56,7 @@ func (l *load) reset(c *buffer.Chunk, linger time.Duration) {
 		left:   c.Records,
 		reader: l.reader,
 		more:   true,
+		whole:  l.whole,
 	}
 	l.reader.Reset(nil)
 }
@@ -74,11 +84,29 @@ func (l *load) next() bool {
 	return false
 }
 
-// each calls f with the records at the offsets in pos, which ascend.
+// fold makes the body of the record at hand whole, unless the destination takes its tail.
+func (l *load) fold(t Tailer) {
+	tail := l.rec.Tail
+	if len(tail) == 0 {
+		return
+	}
+	if !bytes.Equal(tail, l.tail) {
+		l.tail, l.takes = tail, false
+		l.takes = t != nil && t.TakesTail(tail)
+	}
+	if !l.takes {
+		if l.whole = l.rec.Fold(l.whole); cap(l.whole) > maxKeptBody {
+			l.whole = nil
+		}
+	}
+}
+
+// each calls f with the records at the offsets in pos, which ascend. Their bodies are whole.
 func (l *load) each(pos []uint32, f func(i int, r *Record)) {
 	var (
 		reader record.BatchReader
 		rec    Record
+		whole  []byte
 		n, i   int
 	)
 	for _, b := range l.chunk.Batches {
@@ -86,6 +114,7 @@ func (l *load) each(pos []uint32, f func(i int, r *Record)) {
 		for i < len(pos) && n < l.chunk.Records && reader.Next(&rec.Event) {
 			if int(pos[i]) == n {
 				rec.ID = record.ID{Queue: l.chunk.Queue, Pos: l.chunk.First + uint64(n)}
+				whole = rec.Fold(whole)
 				f(i, &rec)
 				i++
 			}

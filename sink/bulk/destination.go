@@ -43,7 +43,10 @@ type Destination struct {
 	noType  atomic.Bool // _type was refused once: it isn't sent again
 }
 
-var _ sink.Destination = (*Destination)(nil)
+var (
+	_ sink.Destination = (*Destination)(nil)
+	_ sink.Tailer      = (*Destination)(nil)
+)
 
 // New makes the destination that opts describe, which config has bound and checked. Nothing is connected to, and no
 // credentials are looked for, before the first Send.
@@ -84,6 +87,9 @@ func (d *Destination) Limits() sink.Limits {
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.append(body, r)
 }
+
+// TakesTail implements sink.Tailer.
+func (d *Destination) TakesTail(tail []byte) bool { return d.encoder.takesTail(tail) }
 
 // Target is the index that an item is for, as its action line names it: for the dead letter.
 func (d *Destination) Target(item []byte) string {

@@ -43,6 +43,7 @@ type encoder struct {
 	// json[omitted] are the options of a document's members, with the record's own @timestamp left out or not.
 	json    [2]record.JSONOptions
 	flatten string // separator; "" : fields stay nested
+	tails   tails
 
 	mode atomic.Uint32 // sendType, sendID: what the server has been found to take
 }
@@ -242,6 +243,9 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record) []byte {
 		body = record.AppendJSONMembers(body, r.Body, opt)
 	} else {
 		body = appendFlat(body, r.Body, e.flatten, opt)
+	}
+	if len(r.Tail) > 0 {
+		body = e.tails.append(comma(body, before), r.Tail)
 	}
 	if len(body) == before {
 		body = bytes.TrimSuffix(body, []byte{','})

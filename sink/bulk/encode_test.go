@@ -240,9 +240,17 @@ func TestRecordThatCannotBeSentLeavesTheBodyAsItWas(t *testing.T) {
 
 // line is a record as Docker and ECS send it.
 func line() []byte {
+	return (&record.Event{Body: dockerLine(), Tail: ecsTail()}).Fold(nil)
+}
+
+// dockerLine is what Docker sends of it, ecsTail what ECS's configuration adds.
+func dockerLine() []byte {
 	return object("container_id", strings.Repeat("0123456789abcdef", 4), "container_name", "/ecs-web-7-app-c0ffee", "source", "stdout",
-		"log", `10.0.3.17 - - [23/Nov/2026:10:22:55 +0000] "GET /cart/items?id=42 HTTP/1.1" 200 1234 "-" "Mozilla/5.0 (X11; Linux x86_64)"`,
-		"ecs_cluster", "demo", "ecs_task_arn", "arn:aws:ecs:eu-west-1:123456789012:task/demo/0123456789abcdef", "ecs_task_definition", "web:7")
+		"log", `10.0.3.17 - - [23/Nov/2026:10:22:55 +0000] "GET /cart/items?id=42 HTTP/1.1" 200 1234 "-" "Mozilla/5.0 (X11; Linux x86_64)"`)
+}
+
+func ecsTail() []byte {
+	return object("ecs_cluster", "demo", "ecs_task_arn", "arn:aws:ecs:eu-west-1:123456789012:task/demo/0123456789abcdef", "ecs_task_definition", "web:7")
 }
 
 func TestAppendAllocatesNothing(t *testing.T) {
@@ -256,23 +264,42 @@ func TestAppendAllocatesNothing(t *testing.T) {
 		"format":      func(o *Options) { o.TimeKeyFormat = ptr("%Y/%m/%d %H:%M:%S") },
 	} {
 		d := newDestination(t, fluentBit(set), config.FluentBit)
-		r := event(1, line())
-		body := make([]byte, 0, 4096)
-		n := testing.AllocsPerRun(200, func() {
-			r.ID.Pos++
-			body, _ = d.Append(body[:0], r)
-		})
-		if n != 0 {
-			t.Errorf("%s: %v allocations a record", name, n)
+		whole, tailed := event(1, line()), event(1, dockerLine())
+		tailed.Tail = ecsTail()
+		if !d.TakesTail(tailed.Tail) {
+			t.Errorf("%s: the tail isn't taken", name)
+		}
+		for _, r := range []*sink.Record{whole, tailed} {
+			body := make([]byte, 0, 4096)
+			n := testing.AllocsPerRun(200, func() {
+				r.ID.Pos++
+				body, _ = d.Append(body[:0], r)
+			})
+			if n != 0 {
+				t.Errorf("%s, tail of %d bytes: %v allocations a record", name, len(r.Tail), n)
+			}
 		}
 	}
 }
 
+// BenchmarkBatchToNDJSON takes a batch of records as ECS's configuration makes them, whole or with what it adds as their tail.
 func BenchmarkBatchToNDJSON(b *testing.B) {
+	for name, ev := range map[string]record.Event{
+		"whole": {Tag: tag, Time: at, Body: line()},
+		"tail":  {Tag: tag, Time: at, Body: dockerLine(), Tail: ecsTail()},
+	} {
+		b.Run(name, func(b *testing.B) { benchBatch(b, &ev) })
+	}
+}
+
+func benchBatch(b *testing.B, ev *record.Event) {
 	d := newDestination(b, fluentBit(func(o *Options) { o.Logstash, o.LogstashPrefix, o.LogstashDateFormat = true, "web", "%Y-%m-%d" }), config.FluentBit)
 	var batch record.Batch
 	for range 1000 {
-		batch.Add(tag, at, line())
+		batch.AddEvent(ev)
+	}
+	if len(ev.Tail) > 0 && !d.TakesTail(ev.Tail) {
+		b.Fatal("the tail isn't taken")
 	}
 	body := make([]byte, 0, 2<<20)
 	b.SetBytes(int64(batch.Len()))

@@ -95,13 +95,14 @@ func newDestination(t testing.TB, o *Options, d config.Dialect) *Destination {
 	return dest
 }
 
-// item is what d makes of one record.
+// item is what d makes of one record, whether or not some of its members are its tail.
 func item(t testing.TB, d *Destination, r *sink.Record) string {
 	t.Helper()
 	b, err := d.Append(nil, r)
 	if err != nil {
 		t.Fatalf("Append: %v", err)
 	}
+	sameWithTail(t, d, r, string(b))
 	return string(b)
 }
 

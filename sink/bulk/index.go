@@ -108,6 +108,11 @@ func fallbackName(raw string, d config.Dialect) string {
 	return "fluent-bit"
 }
 
+// read says whether the names depend on the member key of a record.
+func (n *indexNames) read(key string) bool {
+	return n.name.read(key) || n.key != nil && n.key.read(key)
+}
+
 // appendHead appends the head of r's action line.
 func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uint32) []byte {
 	sec := int64(r.Time.Sec)

@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -188,6 +189,11 @@ func (p *part) append(dst []byte, r *sink.Record) []byte {
 		}
 	}
 	return dst
+}
+
+// read says whether the template depends on the member key of a record.
+func (t *template) read(key string) bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool { return len(p.path) > 0 && p.path[0] == key })
 }
 
 // lookup finds a scalar; a container or nil counts as missing.
