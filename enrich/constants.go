@@ -17,6 +17,7 @@ type field struct {
 type constants struct {
 	fields []field
 	tail   []byte // the fields, encoded
+	whole  []byte // the same with a map's header
 	names  nameSet
 }
 
@@ -25,10 +26,13 @@ func newConstants(fields []field) *constants {
 	for _, f := range fields {
 		c.set(f)
 	}
+	c.whole = record.AppendMapHeader(nil, len(c.fields))
+	head := len(c.whole)
 	for _, f := range c.fields {
-		c.tail = append(record.AppendStr(c.tail, f.name), f.value...)
+		c.whole = append(record.AppendStr(c.whole, f.name), f.value...)
 		c.names.add(f.name)
 	}
+	c.tail = c.whole[head:]
 	return c
 }
 
@@ -74,6 +78,29 @@ func (c *constants) override(out, body []byte) []byte {
 		}
 	}
 	return out
+}
+
+// lastConstants are constants with no step behind them. Where there is nothing to replace, they leave the body alone and
+// are the event's Tail.
+type lastConstants struct{ *constants }
+
+func (c lastConstants) Apply(ev *record.Event, s *Scratch) bool {
+	if n, rest, err := record.MapHeader(ev.Body); err == nil && !c.names.meets(rest, n) {
+		ev.Tail = c.whole
+		return true
+	}
+	return c.constants.Apply(ev, s)
+}
+
+// Defer makes constants that are the last of the steps the Tail of the events that they can be, so that each body needn't
+// be copied for them. steps are what Merge returned; behind them nothing may look at a body and not at the Tail.
+func Defer(steps []Step) []Step {
+	if n := len(steps); n > 0 {
+		if c, ok := steps[n-1].(*constants); ok && len(c.fields) > 0 {
+			steps[n-1] = lastConstants{c}
+		}
+	}
+	return steps
 }
 
 // Merge makes adjacent steps that set constant fields into one. It changes nothing about what comes out.

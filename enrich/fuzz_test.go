@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/firelane/firelane/record"
@@ -24,6 +25,7 @@ func FuzzStepsKeepRecordsWhole(f *testing.F) {
 		rubyParseOf(f, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true, HashField: "log"}, ParseSpec{}),
 		mustGrep(f, "log .", "a x"),
 	}
+	last := deferred(steps[0])
 	f.Fuzz(func(t *testing.T, in []byte, log string) {
 		if n, err := record.Check(in); err != nil || n != len(in) || record.KindOf(in[0]) != record.KindMap {
 			return
@@ -40,6 +42,12 @@ func FuzzStepsKeepRecordsWhole(f *testing.F) {
 				if n := timesNamed(ev.Body, "id"); i < 4 && i > 0 && n != 1 {
 					t.Errorf("step %d leaves %d fields called id of %x", i, n, rec)
 				}
+			}
+			whole, tailed := record.Event{Body: rec}, record.Event{Body: rec}
+			steps[0].Apply(&whole, &Scratch{})
+			last.Apply(&tailed, &Scratch{})
+			if tailed.Fold(nil); !bytes.Equal(tailed.Body, whole.Body) {
+				t.Errorf("with a tail %x becomes %x, else %x", rec, tailed.Body, whole.Body)
 			}
 			ev := record.Event{Body: rec}
 			NewJoiner(JoinerConfig{}).Add(&ev, &Scratch{}, func(*record.Event, int) {})

@@ -183,6 +183,56 @@ func TestMergingConstantStepsChangesNothing(t *testing.T) {
 	}
 }
 
+// deferred is Defer of one step.
+func deferred(s Step) Step { return Defer([]Step{s})[0] }
+
+func TestLastConstantFieldsAreTheTailUnlessOneIsThere(t *testing.T) {
+	step := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "env", Value: "prod 1"}, {Key: "team", Value: "a"}}})
+	binKey := []byte("\x81\xc4\x03env\x01")
+	for in, tailed := range map[string]bool{
+		`{}`:                           true,
+		`{"log":"x"}`:                  true,
+		`{"a":{"env":1}}`:              true,
+		`{"env":"dev","log":"x"}`:      false,
+		`{"log":"x","team":null}`:      false,
+		string(binKey):                 false,
+		"\x82\x07\x01\xc0\xa3env":      true,
+		"\xdf\x00\x00\x00\x01\x07\x07": true,
+	} {
+		rec := []byte(in)
+		if in[0] == '{' {
+			rec = body(t, in)
+		}
+		want := record.Event{Tag: "app", Body: bytes.Clone(rec)}
+		step.Apply(&want, &Scratch{})
+		ev, s := record.Event{Tag: "app", Body: rec}, &Scratch{}
+		if !deferred(step).Apply(&ev, s) {
+			t.Errorf("%s: filtered out", in)
+		}
+		if untouched := &ev.Body[0] == &rec[0]; untouched != tailed || (len(ev.Tail) > 0) != tailed {
+			t.Errorf("%s: a tail of %d bytes, the body left alone: %t; want it: %t", in, len(ev.Tail), untouched, tailed)
+		}
+		ev.Fold(nil)
+		if !bytes.Equal(ev.Body, want.Body) {
+			t.Errorf("%s: becomes %s, want %s", in, rawJSON(ev.Body), rawJSON(want.Body))
+		}
+	}
+}
+
+func TestOnlyConstantFieldsThatAreLastAreDeferred(t *testing.T) {
+	constant := modifierOf(t, ModifierOptions{Record: ecsFields})
+	uuid := modifierOf(t, ModifierOptions{UUIDField: "id"})
+	for n, steps := range [][]Step{{}, {constant}, {uuid, constant}, {constant, uuid}, {constant, uuid, constant}, {uuid}} {
+		was := append([]Step(nil), steps...)
+		for i, got := range Defer(steps) {
+			_, tail := got.(lastConstants)
+			if want := i == len(was)-1 && was[i] == constant; tail != want || !tail && got != was[i] {
+				t.Errorf("%d: step %d is %T", n, i, got)
+			}
+		}
+	}
+}
+
 // dockerRecord is what Docker's driver sends, with a line of 200 bytes.
 func dockerRecord(t testing.TB) []byte {
 	log, _ := json.Marshal(strings.Repeat("a line of log text, ", 10))
@@ -205,6 +255,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 func benchSteps(t testing.TB) map[string]Step {
 	return map[string]Step{
 		"constants": modifierOf(t, ModifierOptions{Record: ecsFields}),
+		"tail":      deferred(modifierOf(t, ModifierOptions{Record: ecsFields})),
 		"override":  modifierOf(t, ModifierOptions{Record: append([]config.Pair{{Key: "source", Value: "x"}}, ecsFields...)}),
 		"remove":    modifierOf(t, ModifierOptions{Remove: []string{"container_name"}}),
 		"template":  transformerOf(t, set(`app ${tag_parts[0]}`, `where ${record["container_name"]} on ${hostname}`)),

@@ -24,7 +24,7 @@ func TestSilentConnectionsHoldNoBuffers(t *testing.T) {
 		if err := i.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if i.scratch != nil || i.pending[0].batch != nil || i.pending[0].complete != nil {
+		if i.scratch != nil || i.pending[0].batch != nil || i.pending[0].complete != nil || i.way.Body != nil {
 			t.Error("memory is held behind a Flush")
 		}
 	}

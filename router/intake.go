@@ -27,6 +27,7 @@ type intake struct {
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
 	pending []pending       // one for each output
 	emit    func(*record.Event, int)
+	way     record.Event // the event that is on its way; here, so that it costs no allocation
 
 	received, unrouted int64 // since the last Flush
 }
@@ -89,13 +90,14 @@ func (i *intake) dispatch(ev *record.Event) {
 		i.unrouted++
 		return
 	}
-	i.walk(i.route, *ev)
+	i.way = *ev
+	i.walk(i.route, &i.way)
 }
 
 // walk takes ev through the steps of rt to its outputs, and on to the ways behind them.
-func (i *intake) walk(rt *route, ev record.Event) {
+func (i *intake) walk(rt *route, ev *record.Event) {
 	for _, step := range rt.steps {
-		if !step.Apply(&ev, i.work()) {
+		if !step.Apply(ev, i.work()) {
 			for _, o := range rt.reach {
 				i.pending[o].filtered++
 			}
@@ -107,7 +109,7 @@ func (i *intake) walk(rt *route, ev record.Event) {
 		if p.batch == nil {
 			p.batch = i.r.buffers.batch()
 		}
-		p.batch.Add(ev.Tag, ev.Time, ev.Body)
+		p.batch.AddEvent(ev)
 		if p.batch.Len() >= batchSize {
 			p.complete = append(p.complete, p.batch)
 			p.batch = nil
@@ -120,6 +122,7 @@ func (i *intake) walk(rt *route, ev record.Event) {
 	// scratch that this one is in.
 	ev.Body = bytes.Clone(ev.Body)
 	for _, next := range rt.next {
-		i.walk(next, ev)
+		way := *ev
+		i.walk(next, &way)
 	}
 }

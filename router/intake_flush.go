@@ -35,6 +35,7 @@ func (i *intake) Flush(ctx context.Context) error {
 		i.r.buffers.returnBatch(p.batch)
 		p.batch = nil
 	}
+	i.way = record.Event{} // what it aliases is no longer ours
 	if i.scratch != nil {
 		i.r.buffers.returnScratch(i.scratch)
 		i.scratch = nil

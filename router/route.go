@@ -48,6 +48,9 @@ func (r *Router) compile(tag string, plan config.Route) *route {
 		rt.steps = append(rt.steps, r.steps[f])
 	}
 	rt.steps = enrich.Merge(rt.steps)
+	if len(plan.Next) == 0 { // the steps of a way behind these look at the body alone
+		rt.steps = enrich.Defer(rt.steps)
+	}
 	rt.reach = append(rt.reach, plan.Outputs...)
 	for _, next := range plan.Next {
 		n := r.compile(tag, next)

@@ -67,7 +67,7 @@ func (l *logBuffer) String() string {
 }
 
 // compilePlan compiles a configuration, in which SOCKET and DIR stand for places of the test's own.
-func compilePlan(t *testing.T, dir, text string) *config.Plan {
+func compilePlan(t testing.TB, dir, text string) *config.Plan {
 	t.Helper()
 	text = strings.NewReplacer("SOCKET", filepath.Join(dir, "in.sock"), "DIR", dir).Replace(text)
 	file := filepath.Join(dir, "test.conf")

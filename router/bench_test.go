@@ -1,0 +1,52 @@
+package router
+
+import (
+	"testing"
+
+	"github.com/firelane/firelane/record"
+)
+
+// ecsMetadata is what the ECS agent writes for a task with metadata, of either dialect's filters the cheaper one.
+const ecsMetadata = `
+[FILTER]
+    Name record_modifier
+    Match *
+    Record ecs_cluster production
+    Record ecs_task_arn arn:aws:ecs:eu-central-1:123456789012:task/production/0f3d5c1b9a8e4c7d8b2a6f4e1c9d7b3a
+    Record ecs_task_definition web:42
+`
+
+// dockerBody is a record as Docker's log driver sends it.
+func dockerBody(t testing.TB) []byte {
+	t.Helper()
+	body, err := record.AppendFromJSON(nil, []byte(`{"container_id":"3f4e8a2b7c1d9e0f5a6b3c8d7e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f",`+
+		`"container_name":"/ecs-web-12-app-d6a1c3f7b2e9c8a4e501","source":"stdout","log":"10.0.1.23 - - [23/Nov/2026:10:31:22 +0000] `+
+		`\"GET /api/v1/orders/8812734?expand=items HTTP/1.1\" 200 5316 \"https://shop.example.com/account/orders\" \"Mozilla/5.0 `+
+		`(X11; Linux x86_64) AppleWebKit/537.36 Chrome/131.0 Safari/537.36\" 0.034"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// BenchmarkIntake is an event's way from the socket's buffer into the batch, without the queue's write.
+func BenchmarkIntake(b *testing.B) {
+	plan := compilePlan(b, b.TempDir(), forwardInput+ecsMetadata+"[OUTPUT]\n    Name null\n    Match *\n")
+	r, diags := New(plan, Env{})
+	if len(diags) > 0 {
+		b.Fatal(diags)
+	}
+	i := r.newIntake(r.inputs[0])
+	tag, body := []byte("app-firelens-0f3d5c1b9a8e4c7d"), dockerBody(b)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	size, records := 0, 0
+	for b.Loop() {
+		i.Add(tag, record.Time{Sec: 1_764_000_000, Nsec: 5}, body)
+		if batch := i.pending[0].batch; batch.Len() > 64<<10 {
+			size, records = size+batch.Len(), records+batch.Records()
+			batch.Reset()
+		}
+	}
+	b.ReportMetric(float64(size)/float64(max(records, 1)), "queued-B/op")
+}
