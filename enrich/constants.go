@@ -80,8 +80,8 @@ func (c *constants) override(out, body []byte) []byte {
 	return out
 }
 
-// lastConstants are constants with no step behind them. Where there is nothing to replace, they leave the body alone and
-// are the event's Tail.
+// lastConstants are constants with no step behind them that looks for them. Where there is nothing to replace, they leave
+// the body alone and are the event's Tail.
 type lastConstants struct{ *constants }
 
 func (c lastConstants) Apply(ev *record.Event, s *Scratch) bool {
@@ -92,15 +92,37 @@ func (c lastConstants) Apply(ev *record.Event, s *Scratch) bool {
 	return c.constants.Apply(ev, s)
 }
 
-// Defer makes constants that are the last of the steps the Tail of the events that they can be, so that each body needn't
-// be copied for them. steps are what Merge returned; behind them nothing may look at a body and not at the Tail.
+// A passer is a step that may not have to look at a Tail.
+type passer interface {
+	// behind is the step for events with or without a Tail of c's fields, nil if they must be in the body.
+	behind(c *constants) Step
+}
+
+// Defer makes constants at the end of the steps, but for such as pass a Tail on, the Tail of the events that they can be,
+// so that each body needn't be copied for them. steps are what Merge returned; behind them nothing may look at a body and
+// not at the Tail.
 func Defer(steps []Step) []Step {
-	if n := len(steps); n > 0 {
-		if c, ok := steps[n-1].(*constants); ok && len(c.fields) > 0 {
-			steps[n-1] = lastConstants{c}
+	for i := len(steps) - 1; i >= 0; i-- {
+		if c, ok := steps[i].(*constants); ok && len(c.fields) > 0 {
+			return deferTo(steps, i, c)
+		}
+		if _, ok := steps[i].(passer); !ok {
+			break
 		}
 	}
 	return steps
+}
+
+// deferTo makes c, which is step i, a Tail, if all behind it agree.
+func deferTo(steps []Step, i int, c *constants) []Step {
+	deferred := append(append([]Step(nil), steps[:i]...), lastConstants{c})
+	for _, s := range steps[i+1:] {
+		if s = s.(passer).behind(c); s == nil {
+			return steps
+		}
+		deferred = append(deferred, s)
+	}
+	return deferred
 }
 
 // Merge makes adjacent steps that set constant fields into one. It changes nothing about what comes out.

@@ -25,7 +25,16 @@ func FuzzStepsKeepRecordsWhole(f *testing.F) {
 		rubyParseOf(f, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true, HashField: "log"}, ParseSpec{}),
 		mustGrep(f, "log .", "a x"),
 	}
-	last := deferred(steps[0])
+	constant := modifierOf(f, ModifierOptions{Record: append(pairs("a y", "level z"), ecsFields...)})
+	chains := [][]Step{
+		{steps[0]},
+		{constant, parseOf(f, ParseOptions{ReserveData: true}, ParserOptions{TimeFormat: "%Y"})},
+		{constant, parseOf(f, ParseOptions{ReserveData: true, PreserveKey: true}, ParserOptions{}), mustGrep(f, "log .", "source x")},
+		{constant, rubyParseOf(f, ParseOptions{ReserveData: true, RemoveKey: true, KeyPrefix: "le"}, ParseSpec{NullEmpty: true})},
+		{constant, rubyParseOf(f, ParseOptions{ReserveData: true, HashField: "level"}, ParseSpec{})},
+		{steps[3], constant, mustGrep(f, "log .", "source x"), mustGrep(f, "log .", "log x")},
+		{constant, mustGrep(f, "a y", "log x")},
+	}
 	f.Fuzz(func(t *testing.T, in []byte, log string) {
 		if n, err := record.Check(in); err != nil || n != len(in) || record.KindOf(in[0]) != record.KindMap {
 			return
@@ -43,16 +52,28 @@ func FuzzStepsKeepRecordsWhole(f *testing.F) {
 					t.Errorf("step %d leaves %d fields called id of %x", i, n, rec)
 				}
 			}
-			whole, tailed := record.Event{Body: rec}, record.Event{Body: rec}
-			steps[0].Apply(&whole, &Scratch{})
-			last.Apply(&tailed, &Scratch{})
-			if tailed.Fold(nil); !bytes.Equal(tailed.Body, whole.Body) {
-				t.Errorf("with a tail %x becomes %x, else %x", rec, tailed.Body, whole.Body)
+			for i, chain := range chains {
+				whole, tailed := record.Event{Body: rec}, record.Event{Body: rec}
+				kept, keptToo := through(chain, &whole), through(Defer(chain), &tailed)
+				if tailed.Fold(nil); kept != keptToo || !bytes.Equal(tailed.Body, whole.Body) {
+					t.Errorf("chain %d: with a tail %x becomes %x (kept: %t), else %x (%t)", i, rec, tailed.Body, keptToo, whole.Body, kept)
+				}
 			}
 			ev := record.Event{Body: rec}
 			NewJoiner(JoinerConfig{}).Add(&ev, &Scratch{}, func(*record.Event, int) {})
 		}
 	})
+}
+
+// through takes an event through steps, and reports whether it goes on.
+func through(steps []Step, ev *record.Event) bool {
+	s := &Scratch{}
+	for _, step := range steps {
+		if !step.Apply(ev, s) {
+			return false
+		}
+	}
+	return true
 }
 
 func timesNamed(b []byte, name string) (n int) {

@@ -173,6 +173,18 @@ func matchAll(rules []grepRule, body []byte, s *Scratch) bool {
 // of refuseAll nor any of refuse match.
 type grepStep struct{ require, requireOne, refuseAll, refuse []grepRule }
 
+// behind implements passer: a grep looks at the fields that it names.
+func (g *grepStep) behind(c *constants) Step {
+	for _, rules := range [][]grepRule{g.require, g.requireOne, g.refuseAll, g.refuse} {
+		for i := range rules {
+			if first := rules[i].at[0]; first.isIndex || c.names.has([]byte(first.name)) {
+				return nil
+			}
+		}
+	}
+	return g
+}
+
 func (g *grepStep) Apply(ev *record.Event, s *Scratch) bool {
 	return matchAll(g.require, ev.Body, s) &&
 		(len(g.requireOne) == 0 || matchAny(g.requireOne, ev.Body, s)) &&

@@ -219,15 +219,24 @@ func TestLastConstantFieldsAreTheTailUnlessOneIsThere(t *testing.T) {
 	}
 }
 
-func TestOnlyConstantFieldsThatAreLastAreDeferred(t *testing.T) {
+func TestConstantFieldsAreDeferredWhereNoStepBehindThemLooksForThem(t *testing.T) {
 	constant := modifierOf(t, ModifierOptions{Record: ecsFields})
 	uuid := modifierOf(t, ModifierOptions{UUIDField: "id"})
-	for n, steps := range [][]Step{{}, {constant}, {uuid, constant}, {constant, uuid}, {constant, uuid, constant}, {uuid}} {
-		was := append([]Step(nil), steps...)
-		for i, got := range Defer(steps) {
-			_, tail := got.(lastConstants)
-			if want := i == len(was)-1 && was[i] == constant; tail != want || !tail && got != was[i] {
-				t.Errorf("%d: step %d is %T", n, i, got)
+	parse := parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{})
+	parseAlone := parseOf(t, ParseOptions{}, ParserOptions{})
+	grep, grepTail := mustGrep(t, "log x", "log y"), mustGrep(t, "log x", "ecs_cluster y")
+	for _, c := range []struct {
+		steps []Step
+		want  int // the step that leaves a Tail; -1: none
+	}{
+		{[]Step{}, -1}, {[]Step{constant}, 0}, {[]Step{uuid, constant}, 1}, {[]Step{constant, uuid}, -1},
+		{[]Step{constant, uuid, constant}, 2}, {[]Step{uuid}, -1},
+		{[]Step{constant, parse}, 0}, {[]Step{constant, parseAlone}, -1}, {[]Step{constant, parse, uuid}, -1},
+		{[]Step{uuid, constant, grep, parse}, 1}, {[]Step{constant, grepTail}, -1}, {[]Step{constant, grep, grepTail}, -1},
+	} {
+		for i, got := range Defer(c.steps) {
+			if _, tail := got.(lastConstants); tail != (i == c.want) {
+				t.Errorf("%T: step %d is %T", c.steps, i, got)
 			}
 		}
 	}

@@ -95,6 +95,19 @@ type parseStep struct {
 	keepOthers bool   // the other fields stay
 	prefix     string // of the names of parsed fields
 	hash       string // field that takes the parsed ones as a map
+
+	tail *nameSet // the names that a Tail has; nil: none comes
+}
+
+// behind implements passer: constants stay behind the fields that stay, where they would have been. Where one of them is
+// parsed, too, the parsed field holds.
+func (p *parseStep) behind(c *constants) Step {
+	if !p.keepOthers || !p.at.top() || c.names.has([]byte(p.at[0].name)) {
+		return nil
+	}
+	tailed := *p
+	tailed.tail = &c.names
+	return &tailed
 }
 
 // headerRoom is the length in bytes of the largest header of a map.
@@ -130,6 +143,9 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	n, members, err := record.MapHeader(parsed)
 	if err != nil {
 		return true // it was written here
+	}
+	if len(ev.Tail) > 0 && p.tail.meets(members, n) {
+		ev.Fold(nil)
 	}
 	start := len(out) - len(members)
 	out, kept := p.appendKept(out, ev.Body, members, n)

@@ -8,8 +8,8 @@ import "github.com/firelane/firelane/record"
 // whatever they need for one event they take from the Scratch.
 type Step interface {
 	// Apply works on ev in place and reports whether the event goes on; false means that it was filtered out.
-	// It may set ev.Time, and replace ev.Body by a slice of its own making that s owns. ev comes without a Tail; only the
-	// last step of all may leave one (see Defer).
+	// It may set ev.Time, and replace ev.Body by a slice of its own making that s owns. ev comes without a Tail; only
+	// Defer makes steps that leave one, or that one passes.
 	Apply(ev *record.Event, s *Scratch) bool
 }
 

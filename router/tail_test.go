@@ -22,7 +22,7 @@ import (
 
 // What ECS adds to every record is held once for many, where nothing comes behind it that looks at a record. With a step
 // behind it that changes nothing it is in each record. The tests here hold that nobody can tell.
-const seenByAll = "[FILTER]\n    Name grep\n    Match *\n    Exclude no-such-field .\n"
+const seenByAll = "[FILTER]\n    Name grep\n    Match *\n    Exclude ecs_cluster no-such-cluster\n"
 
 // add puts records into the queues as a connection does, all of one tag, by one write.
 func (tr *testRouter) add(tag string, records ...string) {
