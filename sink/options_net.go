@@ -92,8 +92,14 @@ type Dialer struct {
 // DialContext connects to addr. The connection's reads and writes have net.io_timeout as their limit.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := d.dial(ctx, network, addr)
-	if err != nil || d.io <= 0 {
-		return c, err
+	if err != nil {
+		return nil, err
+	}
+	if direct := direct(c, d.io); direct != nil {
+		return direct, nil
+	}
+	if d.io <= 0 {
+		return c, nil
 	}
 	return &timedConn{Conn: c, limit: d.io}, nil
 }

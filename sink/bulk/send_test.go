@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -139,6 +140,34 @@ func TestReleasedBodyIsNotReadAgain(t *testing.T) {
 	p.release()
 	if n, err := p.Read(b[:]); n != 0 || !errors.Is(err, errReleased) {
 		t.Fatalf("after release: %d, %v", n, err)
+	}
+}
+
+func TestReleasedBodyIsNotLentAgain(t *testing.T) {
+	p := &payload{data: []byte("abcd")}
+	lent := ""
+	take := func(b []byte) int {
+		if lent += string(b); p.mu.TryLock() {
+			t.Error("release doesn't wait for what is lent")
+		}
+		return 1
+	}
+	for range 2 {
+		if err := p.Lend(2, take); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b [1]byte
+	if n, err := p.Read(b[:]); lent != "abbc" || n != 1 || err != nil || b[0] != 'c' {
+		t.Fatalf("lent %q, then read %q, %v", lent, b, err)
+	}
+	p.release()
+	if err := p.Lend(2, take); !errors.Is(err, errReleased) || lent != "abbc" {
+		t.Fatalf("after release: lent %q, %v", lent, err)
+	}
+	all := &payload{data: []byte("a"), off: 1}
+	if err := all.Lend(2, take); err != io.EOF {
+		t.Fatalf("at its end: %v", err)
 	}
 }
 
