@@ -82,6 +82,9 @@ func (b *bulkReply) readItems() {
 	for first := true; b.next(']', first); first = false {
 		b.item = itemResult{}
 		b.open('{')
+		if b.readCommon() {
+			continue
+		}
 		for first := true; b.next('}', first); first = false {
 			var buf [16]byte
 			b.item.op = b.name(b.key(buf[:]))
@@ -93,6 +96,30 @@ func (b *bulkReply) readItems() {
 		b.items++
 		b.each(&b.item)
 	}
+}
+
+// commonItems are what nearly all items of a reply with errors look like, behind the first brace.
+var commonItems = [...]struct{ text, op string }{
+	{`"create":{"status":201}}`, "create"},
+	{`"index":{"status":201}}`, "index"},
+}
+
+// readCommon reads the rest of an item that looks like most, all of which has come.
+func (b *bulkReply) readCommon() bool {
+	for i := range commonItems {
+		c := &commonItems[i]
+		if b.r.Buffered() < len(c.text) {
+			return false
+		}
+		if text, _ := b.r.Peek(len(c.text)); string(text) == c.text {
+			_, _ = b.r.Discard(len(c.text))
+			b.item = itemResult{op: c.op, status: http.StatusCreated}
+			b.items++
+			b.each(&b.item)
+			return true
+		}
+	}
+	return false
 }
 
 func (b *bulkReply) readItem(it *itemResult) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -60,6 +61,23 @@ func TestReplyWithoutErrorsIsDoneWhateverFollows(t *testing.T) {
 	for _, in := range []string{`{"took":1,"errors":false,"items":[{"create":{"status":201}}]}`, `{"errors":false,`, `{ "took" : 1 , "errors" : false , garbage`} {
 		if r := d.readBulk(strings.NewReader(in), itemsOf(1)); r.Verdict != sink.Done || r.Err != nil || len(r.Items) != 0 {
 			t.Errorf("%s: %+v", in, r)
+		}
+	}
+}
+
+// TestCommonItemsAreReadAsOthersAre: those that come a byte at a time aren't recognised as common, and read like others.
+func TestCommonItemsAreReadAsOthersAre(t *testing.T) {
+	d := replyDestination(t)
+	const in = `{"errors":true,"items":[{"create":{"status":201}},{"index":{"status":201}}, {"create":{"status":201,"x":1}},` +
+		`{"create":{"status":429}},{"create":{"status":2010}},{"create":{"status":201}}]}`
+	for n := range len(in) + 1 {
+		fast := d.readBulk(strings.NewReader(in[:n]), itemsOf(6))
+		slow := d.readBulk(iotest.OneByteReader(strings.NewReader(in[:n])), itemsOf(6))
+		if f, s := verdicts(&fast, 6), verdicts(&slow, 6); fast.Reached != slow.Reached || !slices.Equal(f, s) {
+			t.Errorf("%s: %v at once, %v byte by byte", in[:n], f, s)
+		}
+		if want := []sink.Verdict{0, 0, 0, sink.Again, sink.Again, 0}; n == len(in) && !slices.Equal(verdicts(&fast, 6), want) {
+			t.Errorf("verdicts %v, want %v", verdicts(&fast, 6), want)
 		}
 	}
 }
