@@ -1,6 +1,13 @@
 package record
 
-import "crypto/rand"
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"slices"
+)
+
+// idLen is the length of an id in characters.
+const idLen = 22
 
 // ID is the identity of a record, fixed when it is appended to a queue: the queue's own random identity and the
 // record's position in it. No two queues share an identity, and a position is never used twice.
@@ -25,23 +32,26 @@ const idAlphabet = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuv
 // Append appends the id's 22 characters to dst. Ids of one queue share a prefix and ascend, which Lucene's term
 // dictionary is fastest with.
 func (id ID) Append(dst []byte) []byte {
-	raw := [18]byte{16: 0, 17: 0}
-	copy(raw[:], id.Queue[:])
-	for i := range 6 {
-		raw[10+i] = byte(id.Pos >> (40 - 8*i))
+	start := len(dst)
+	dst = slices.Grow(dst, idLen)[:start+idLen]
+	out := (*[idLen]byte)(dst[start:])
+	// Six bits a character: 60 of the first word, 4 of it and 2 of the second, 60 of that, and 2.
+	high := binary.BigEndian.Uint64(id.Queue[:])
+	low := uint64(binary.BigEndian.Uint16(id.Queue[8:]))<<48 | id.Pos&(1<<48-1)
+	out[10] = idAlphabet[high<<2&63|low>>62]
+	low <<= 2
+	for i := range 10 {
+		out[i], out[11+i] = idAlphabet[high>>58], idAlphabet[low>>58]
+		high, low = high<<6, low<<6
 	}
-	for i := 0; i < 18; i += 3 {
-		v := uint32(raw[i])<<16 | uint32(raw[i+1])<<8 | uint32(raw[i+2])
-		dst = append(dst, idAlphabet[v>>18], idAlphabet[v>>12&63], idAlphabet[v>>6&63], idAlphabet[v&63])
-	}
-	dst = dst[:len(dst)-2]
+	out[21] = idAlphabet[low>>58]
 	// An identity that NewQueueIdentity didn't draw may begin with one of the two signs, which tools take for an
 	// option or hide: a digit or letter stands in. One character in 22 is then less random, nothing else changes.
-	switch first := &dst[len(dst)-22]; *first {
+	switch out[0] {
 	case '-':
-		*first = '0'
+		out[0] = '0'
 	case '_':
-		*first = 'a'
+		out[0] = 'a'
 	}
 	return dst
 }

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"math"
 	"slices"
 	"strconv"
@@ -141,6 +143,7 @@ func TestWhatIsAppendedIsWhatMsgpackEncodes(t *testing.T) {
 
 func TestIDsAreShortSortedAndBeginWithALetterOrDigit(t *testing.T) {
 	const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	inOrder := base64.NewEncoding(idAlphabet).WithPadding(base64.NoPadding)
 	identities := [][10]byte{{}, {0xff}, {37 << 2}, {37<<2 | 3, 0xff}}
 	for range 1000 {
 		identities = append(identities, NewQueueIdentity())
@@ -151,6 +154,10 @@ func TestIDsAreShortSortedAndBeginWithALetterOrDigit(t *testing.T) {
 			id := ID{q, pos}.String()
 			if len(id) != 22 || !strings.Contains(alphanumeric, id[:1]) || strings.Trim(id, idAlphabet) != "" {
 				t.Fatalf("id of %x, %d: %s", q, pos, id)
+			}
+			raw := binary.BigEndian.AppendUint64(q[:len(q):len(q)], pos<<16)[:16]
+			if want := inOrder.EncodeToString(raw); id[1:] != want[1:] || id[0] != want[0] && want[0] != '-' && want[0] != '_' {
+				t.Fatalf("id of %x, %d: %s, want %s", q, pos, id, want)
 			}
 			ids = append(ids, id)
 		}

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 const (
@@ -109,44 +110,60 @@ func timeOfFloat(v float64) (t Time, ok bool) {
 // AppendTimeISO appends t as 2006-01-02T15:04:05.000000000Z with digits (0–9) of fraction, cut and not rounded; with 0
 // the point is left out too. A Nsec that is out of its range counts as 999,999,999.
 func AppendTimeISO(dst []byte, t Time, digits int) []byte {
+	const whole = len("2006-01-02T15:04:05.000000000Z")
+	start := len(dst)
+	dst = slices.Grow(dst, whole)
+	out := (*[whole]byte)(dst[start : start+whole])
 	year, month, day := date(t.Sec / secPerDay)
-	dst = append2(dst, year/100)
-	dst = append2(dst, year%100)
-	dst = append2(append(dst, '-'), month)
-	dst = append2(append(dst, '-'), day)
+	put2(out[0:], year/100)
+	put2(out[2:], year%100)
+	out[4] = '-'
+	put2(out[5:], month)
+	out[7] = '-'
+	put2(out[8:], day)
 	s := t.Sec % secPerDay
-	dst = append2(append(dst, 'T'), s/3600)
-	dst = append2(append(dst, ':'), s/60%60)
-	dst = append2(append(dst, ':'), s%60)
+	out[10] = 'T'
+	put2(out[11:], s/3600)
+	out[13] = ':'
+	put2(out[14:], s/60%60)
+	out[16] = ':'
+	put2(out[17:], s%60)
+	end := 19
 	if digits = min(digits, 9); digits > 0 {
 		n := min(t.Nsec, nsecPerSec-1)
-		dst = append(dst, '.', byte('0'+n/100_000_000))
-		n %= 100_000_000
-		dst = append2(dst, n/1_000_000)
-		dst = append2(dst, n/10_000%100)
-		dst = append2(dst, n/100%100)
-		dst = append2(dst, n%100)
-		dst = dst[:len(dst)-9+digits]
+		high, low := n/100_000, n%100_000*10
+		out[19] = '.'
+		put2(out[20:], high/100)
+		put2(out[22:], high%100)
+		put2(out[24:], low/10_000)
+		put2(out[26:], low/100%100)
+		out[28] = byte('0' + low%100/10)
+		end += 1 + digits
 	}
-	return append(dst, 'Z')
+	out[end] = 'Z'
+	return dst[:start+end+1]
 }
 
-// append2 appends the two digits of v, which is less than 100.
-func append2(dst []byte, v uint32) []byte { return append(dst, byte('0'+v/10), byte('0'+v%10)) }
+// put2 writes the two digits of v, which is less than 100.
+func put2(dst []byte, v uint32) {
+	_ = dst[1]
+	tens := v * 103 >> 10 // v/10
+	dst[0], dst[1] = byte('0'+tens), byte('0'+v-10*tens)
+}
 
-// date is the civil date of a day since the epoch: Howard Hinnant's civil_from_days, with years that begin in March
-// so that the leap day is the last.
+// date is the civil date of a day since the epoch, with years that begin in March so that the leap day is the last. (Neri and
+// Schneider, Euclidean affine functions and their application to calendar algorithms, 2022: a division by a
+// constant gives quotient and remainder from one product.)
 func date(days uint32) (year, month, day uint32) {
-	days += 719_468 // 0000-03-01
-	era := days / 146_097
-	dayOfEra := days % 146_097
-	yearOfEra := (dayOfEra - dayOfEra/1460 + dayOfEra/36_524 - dayOfEra/146_096) / 365
-	dayOfYear := dayOfEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
-	month = (5*dayOfYear + 2) / 153
-	day = dayOfYear - (153*month+2)/5 + 1
-	year = yearOfEra + era*400
-	if month < 10 {
-		return year, month + 3, day
+	n := 4*(days+719_468) + 3 // quarters of days since 0000-03-01
+	century := n / 146_097
+	product := 2_939_745 * uint64(n%146_097|3)
+	year = 100*century + uint32(product>>32)
+	dayOfYear := uint32(product) / 2_939_745 / 4
+	n = 2141*dayOfYear + 197_913
+	month, day = n>>16, n&0xffff/2141+1
+	if dayOfYear >= 306 {
+		return year + 1, month - 12, day
 	}
-	return year + 1, month - 9, day
+	return year, month, day
 }
