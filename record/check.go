@@ -41,12 +41,16 @@ func walk(b []byte, i uint64, n uint64, depth int) (end uint64, err error) {
 			return 0, ErrShort
 		}
 		c := b[i]
-		if size := sizes[c]; size < sizeVaries {
-			i += uint64(size)
+		if c&0xe0 == 0xa0 { // fixstr: there is no shorter way from one value to the next than an addition
+			i += uint64(c) - 0x9f
 			continue
 		}
 		if c == 0xd9 && i+1 < uint64(len(b)) { // str8, as most longer strings are
 			i += 2 + uint64(b[i+1])
+			continue
+		}
+		if size := sizes[c]; size < sizeVaries {
+			i += uint64(size)
 			continue
 		}
 		head, size, count, err := long(b[i:])

@@ -16,7 +16,7 @@ import (
 //   - of several members with the same key, as it is written, the last one stays;
 //   - what is malformed or nested deeper than MaxDepth is null, and what is malformed ends whatever it is in.
 //
-// Like every function here that appends JSON, it may write up to 8 bytes of dst's capacity behind what it returns.
+// Like every function here that appends JSON, it may write to dst's capacity behind what it returns.
 func AppendJSON(dst, b []byte) []byte {
 	dst, _ = appendValue(dst, b, false, 0)
 	return dst[:len(dst)-1] // the comma

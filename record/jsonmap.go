@@ -15,151 +15,64 @@ type JSONOptions struct {
 	ReplaceDots bool
 	// Omit are keys of the outermost map that are left out, as they would be written (after ReplaceDots).
 	Omit []string
+	// Unless is a key of the outermost map, as it would be written, at which nothing at all is appended. "" is no key.
+	Unless string
 }
 
 // AppendJSONMembers appends the members of the map at the start of body as JSON, with commas between them and neither
-// braces around nor a comma before them. Nothing is appended where there are none. Values are written, and members with
+// braces around nor a comma before them. Nothing is appended where there are none, or for opt.Unless. Values are written, and members with
 // the same key are told, as in AppendJSON.
 func AppendJSONMembers(dst, body []byte, opt *JSONOptions) []byte {
 	n, rest, err := MapHeader(body)
 	if err != nil {
 		return dst
 	}
-	if opt == nil {
-		opt = &JSONOptions{}
-	}
-	dst, _ = appendMembers(dst, rest, n, opt.Omit, opt.ReplaceDots, 1)
+	dst, _ = appendMembers(dst, rest, n, opt, opt != nil && opt.ReplaceDots, 1)
 	return dst
-}
-
-// A member is one that has been written, with a comma behind it: up to where the next one begins.
-type member struct {
-	start int    // where it begins in the output
-	key   uint32 // length of the key as written, from the quote to the colon; 0: another one has taken its place
-	hash  uint32 // of the key, in a large map
 }
 
 // fewMembers is how many members a map may have to be looked through one by one for the same key.
 const fewMembers = 32
 
-// appendMembers appends n members, from b on, of a map whose values are nested depth deep.
-func appendMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (out, rest []byte) {
-	if n > fewMembers {
-		return appendManyMembers(dst, b, n, omit, dots, depth)
+// appendMembers appends n members, from b on, of a map whose values are nested depth deep. opt is nil but for the outermost
+// map.
+func appendMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int) (out, rest []byte) {
+	base, unless := len(dst), false
+	if n > fewMembers || len(b) > maxRun {
+		dst, b, unless = appendManyMembers(dst, b, n, opt, dots, depth)
+	} else {
+		r := memberRun{n: n, base: base}
+		r.expect(opt)
+		dst, b = r.append(dst, b, dots, depth)
+		if r.suspects != 0 {
+			dst, unless = r.settle(dst, opt)
+		}
 	}
-	var seen [fewMembers]member
-	count, same := 0, false
-	var lengths uint64 // a bit for each length, modulo 64, that a key had so far
-	base := len(dst)
-	for ; n > 0 && len(b) > 0; n-- {
-		start, size := len(dst), 0
-		if dst, b, size = appendMember(dst, b, dots, depth); size == 0 {
-			break
-		}
-		key := dst[start : start+size]
-		if len(omit) > 0 && omits(omit, key) {
-			dst = dst[:start]
-			continue
-		}
-		length := uint64(1) << (size & 63)
-		if lengths&length != 0 && replaces(dst, seen[:count], key) {
-			same = true
-		}
-		lengths |= length
-		seen[count] = member{start: start, key: uint32(size)}
-		count++
-	}
-	if same {
-		dst = dropReplaced(dst, seen[:count])
+	if unless {
+		dst = dst[:base]
 	}
 	return withoutComma(dst, base), b
 }
 
-// replaces finds the member with the same key, marks it as replaced, and reports whether there was one.
-func replaces(dst []byte, seen []member, key []byte) bool {
-	for i := range seen {
-		if s := &seen[i]; int(s.key) == len(key) && bytes.Equal(dst[s.start:s.start+len(key)], key) {
-			s.key = 0
-			return true
-		}
+// unwanted reports whether a key, as written, is to be left out, or one at which nothing is to be appended.
+func (opt *JSONOptions) unwanted(key []byte) (omit, unless bool) {
+	if opt == nil {
+		return false, false
 	}
-	return false
-}
-
-// dropReplaced closes the gaps that members leave whose place another one has taken.
-func dropReplaced(dst []byte, members []member) []byte {
-	end := members[0].start
-	for i, m := range members {
-		next := len(dst)
-		if i+1 < len(members) {
-			next = members[i+1].start
-		}
-		if m.key > 0 {
-			end += copy(dst[end:], dst[m.start:next])
-		}
-	}
-	return dst[:end]
-}
-
-// omits reports whether key, as written, is among the keys to leave out.
-func omits(omit []string, key []byte) bool {
 	text := key[1 : len(key)-2] // without the quotes and the colon
-	for _, o := range omit {
-		switch {
-		case string(text) == o:
-			if strings.IndexByte(o, '\\') < 0 { // else the escape of another key looks like o
-				return true
-			}
-		case len(o) > 0 && len(text) > len(o) && (text[0] == o[0] || text[0] == '\\' || text[0] == replaced[0]):
-			var buf [64]byte
-			if string(text) == string(appendEscaped(buf[:0], []byte(o))) { // escaping makes longer
-				return true
-			}
-		}
+	return slices.ContainsFunc(opt.Omit, func(o string) bool { return isText(text, o) }), opt.Unless != "" && isText(text, opt.Unless)
+}
+
+// isText reports whether s is written as text.
+func isText(text []byte, s string) bool {
+	switch {
+	case string(text) == s:
+		return strings.IndexByte(s, '\\') < 0 // else the escape of another string looks like s
+	case len(s) > 0 && len(text) > len(s) && (text[0] == s[0] || text[0] == '\\' || text[0] == replaced[0]):
+		var buf [64]byte
+		return string(text) == string(appendEscaped(buf[:0], []byte(s))) // escaping makes longer
 	}
 	return false
-}
-
-// appendMember appends the key at the start of b, the value behind it, and a comma. It returns what follows them and the
-// length of the key as written, up to and with the colon; 0: it is malformed, and nothing was appended.
-func appendMember(dst, b []byte, dots bool, depth int) (out, rest []byte, size int) {
-	start := len(dst)
-	if head, end := shortStr(b); end > 0 {
-		key, rest := b[head:end], b[end:]
-		if head, end := shortStr(rest); end > 0 {
-			if out, size := appendPair(dst, key, rest[head:end]); size > 0 {
-				if dots {
-					replaceDots(out[start : start+size])
-				}
-				return out, rest[end:], size
-			}
-		}
-	}
-	if dst, b = appendKey(dst, b, dots); len(dst) == start {
-		return dst, nil, 0
-	}
-	size = len(dst) - start
-	dst, b = appendValue(dst, b, dots, depth)
-	return dst, b, size
-}
-
-// appendPair is appendMember for two strings, which most members are. It doesn't take a key with something to escape:
-// size is then 0.
-func appendPair(dst, key, value []byte) (out []byte, size int) {
-	start, size := len(dst), len(key)+len(`"":`)
-	dst = slices.Grow(dst, size+len(value)+escapeRoom)
-	out = dst[:start+size+len(value)+len(`"",`)]
-	out[start] = '"'
-	if copyPlain(out[start+1:], key) < len(key) {
-		return dst, 0
-	}
-	from := start + size + 1
-	out[from-3], out[from-2], out[from-1] = '"', ':', '"'
-	if n := copyPlain(out[from:], value); n < len(value) {
-		return append(appendEscaped(out[:from+n], value[n:]), '"', ','), size
-	}
-	out[len(out)-2], out[len(out)-1] = '"', ','
-	return out, size
 }
 
 func replaceDots(key []byte) {
@@ -211,6 +124,13 @@ type memberIndex struct {
 	table   []uint32 // open addressing by hash; the place in members, plus one
 }
 
+// A member is one of a large map that has been written.
+type member struct {
+	start int    // where it begins in the output
+	key   uint32 // length of the key as written, from the quote to the colon; 0: the member must go
+	hash  uint32 // of the key
+}
+
 // maxKeptMembers is how many members an index may have had to be kept for the next large map.
 const maxKeptMembers = 1024
 
@@ -221,28 +141,39 @@ var indexes = sync.Pool{New: func() any { return new(memberIndex) }}
 var hashSeed = maphash.MakeSeed()
 
 // appendManyMembers is appendMembers for a map that may be large.
-func appendManyMembers(dst, b []byte, n int, omit []string, dots bool, depth int) (out, rest []byte) {
+func appendManyMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int) (out, rest []byte, unless bool) {
 	x := indexes.Get().(*memberIndex)
-	same := false
-	base := len(dst)
-	for ; n > 0 && len(b) > 0; n-- {
-		start, size := len(dst), 0
-		if dst, b, size = appendMember(dst, b, dots, depth); size == 0 {
-			break
+	gone := false
+	for n > 0 && len(b) > 0 {
+		r := memberRun{n: min(n, fewMembers), base: len(dst)}
+		if len(b) > maxRun {
+			r.n = 1
 		}
-		if len(omit) > 0 && omits(omit, dst[start:start+size]) {
-			dst = dst[:start]
-			continue
+		dst, b = r.append(dst, b, dots, depth)
+		if r.count < r.n { // malformed
+			b = nil
 		}
-		if x.add(dst, start, size) {
-			same = true
+		for _, p := range r.at[:r.count] {
+			start := r.base + int(p.start)
+			switch omit, stop := opt.unwanted(dst[start:][:p.key]); {
+			case stop:
+				unless = true
+			case omit:
+				x.members = append(x.members, member{start: start})
+				gone = true
+			case x.add(dst, start, int(p.key)):
+				gone = true
+			}
 		}
+		n -= r.n
 	}
-	if same {
-		dst = dropReplaced(dst, x.members)
+	if gone {
+		dst = dropMembers(dst, len(x.members), func(i int) (start int, stays bool) {
+			return x.members[i].start, x.members[i].key > 0
+		})
 	}
 	x.release()
-	return withoutComma(dst, base), b
+	return dst, b, unless
 }
 
 // add adds the member that begins at dst[start] with a key of size bytes, and reports whether it takes the place of an earlier one.

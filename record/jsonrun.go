@@ -1,0 +1,174 @@
+package record
+
+import (
+	"bytes"
+	"math/bits"
+	"slices"
+)
+
+// A memberRun is the state of a map's members, at most fewMembers, on their way to JSON. Most members are short strings
+// both key and value, and appendStrings takes those one after the other; append does the rest.
+type memberRun struct {
+	n        int    // members that the map says it has
+	base     int    // where the first one begins in the output
+	count    int    // members of which the key is written
+	value    bool   // after appendStrings: the value of the last one isn't
+	stop     byte   // appendStrings takes no key with this byte in it
+	seen     uint64 // a bit for each key so far, see keyBit
+	suspects uint64 // a bit for each member whose key may be another one's too, or be among those to leave out
+	at       [fewMembers]place
+}
+
+// A place is where a member has been written, with a comma behind it: up to where the next one begins.
+type place struct {
+	start uint32 // from memberRun.base on
+	key   uint32 // length of the key as written, from the quote to the colon; 0: the member must go
+}
+
+const (
+	// maxRun is the longest input, in bytes, whose places are sure to fit: no byte becomes more than six.
+	maxRun = 1 << 28
+	// maxKey is the longest key that appendStrings takes, a fixstr's.
+	maxKey = 31
+	// maxRoom is how much room is made at once, in bytes. What needs more makes it string by string.
+	maxRoom = 64 << 10
+	// runRoom is the room that strings need beside their own length: for quotes, some escapes, and whole vectors.
+	runRoom = 256
+)
+
+// append appends r.n members, from b on, whose values are nested depth deep, and a comma behind each.
+func (r *memberRun) append(dst, b []byte, dots bool, depth int) (out, rest []byte) {
+	r.stop = '"'
+	if dots {
+		r.stop = '.'
+	}
+	for r.count < r.n && len(b) > 0 {
+		dst = slices.Grow(dst, min(len(b), maxRoom)+runRoom)
+		if dst, b = appendStrings(dst, b, r); !r.value {
+			if r.count == r.n || len(b) == 0 {
+				break
+			}
+			start := len(dst)
+			if dst, b = appendKey(dst, b, dots); len(dst) == start {
+				break
+			}
+			r.suspects |= 1 << r.count
+			expectKey(r, dst[start+1:len(dst)-2])
+			r.at[r.count] = place{uint32(start - r.base), uint32(len(dst) - start)}
+			r.count++
+		}
+		dst, b = appendValue(dst, b, dots, depth)
+	}
+	return dst, b
+}
+
+// keyFactor spreads a key's length and last two bytes over the highest bits of a 32-bit product.
+const keyFactor = 0x2c1b3c6d
+
+// keyBit is the bit in seen of a key of 1 to maxKey bytes. A header stands for the byte that a key of one hasn't.
+func keyBit[K string | []byte](key K) uint64 {
+	n := uint32(len(key))
+	last := 0xa0 | n
+	if n > 1 {
+		last = uint32(key[n-2])
+	}
+	return 1 << ((last | uint32(key[n-1])<<8 | n<<16) * keyFactor >> 26)
+}
+
+// expect makes suspects of the members that opt asks for.
+func (r *memberRun) expect(opt *JSONOptions) {
+	if opt == nil {
+		return
+	}
+	expectKey(r, opt.Unless)
+	for _, key := range opt.Omit {
+		expectKey(r, key)
+	}
+}
+
+// expectKey makes a suspect of a member that is called key, among those to come.
+func expectKey[K string | []byte](r *memberRun, key K) {
+	if len(key) > 0 && len(key) <= maxKey { // appendStrings takes no other
+		r.seen |= keyBit(key)
+	}
+}
+
+// settle looks at the suspects, and takes away the members that are to be left out or whose place another one has taken.
+// unless says that nothing is to be appended.
+func (r *memberRun) settle(dst []byte, opt *JSONOptions) (out []byte, unless bool) {
+	at, gone := r.at[:r.count], false
+	for left := r.suspects; left != 0; left &= left - 1 {
+		i := bits.TrailingZeros64(left)
+		key := r.key(dst, i)
+		omit, stop := opt.unwanted(key)
+		if stop {
+			return dst, true
+		}
+		if omit {
+			at[i].key, gone = 0, true
+			continue
+		}
+		for j := range at[:i] {
+			if at[j].key == at[i].key && string(r.key(dst, j)) == string(key) {
+				at[j].key, gone = 0, true
+				break
+			}
+		}
+	}
+	if gone {
+		dst = dropMembers(dst, len(at), func(i int) (start int, stays bool) { return r.base + int(at[i].start), at[i].key > 0 })
+	}
+	return dst, false
+}
+
+// key is the key of member i as it is written.
+func (r *memberRun) key(dst []byte, i int) []byte {
+	p := r.at[i]
+	return dst[r.base+int(p.start):][:p.key]
+}
+
+// dropMembers closes the gaps that members leave, of n, that don't stay.
+func dropMembers(dst []byte, n int, member func(i int) (start int, stays bool)) []byte {
+	end, _ := member(0)
+	for i := range n {
+		next := len(dst)
+		if i+1 < n {
+			next, _ = member(i + 1)
+		}
+		if start, stays := member(i); stays {
+			end += copy(dst[end:], dst[start:next])
+		}
+	}
+	return dst[:end]
+}
+
+// appendStringsGo is appendStrings for every machine. It leaves no value to append that is a string.
+func appendStringsGo(dst, b []byte, r *memberRun) (out, rest []byte) {
+	r.value = false
+	for r.count < r.n && len(b) > 1 {
+		n := int(b[0]) - 0xa0
+		if n < 1 || n > maxKey || n >= len(b) || cap(dst)-len(dst) < runRoom {
+			break
+		}
+		start, key := len(dst), b[1:1+n]
+		if out = dst[:start+n+len(`"":`)]; copyPlain(out[start+1:], key) < n || r.stop == '.' && bytes.IndexByte(key, '.') >= 0 {
+			break
+		}
+		out[start], out[start+1+n], out[start+2+n] = '"', '"', ':'
+		dst, b = out, b[1+n:]
+		bit := keyBit(key)
+		if r.seen&bit != 0 {
+			r.suspects |= 1 << r.count
+		}
+		r.seen |= bit
+		r.at[r.count] = place{uint32(start - r.base), uint32(n + len(`"":`))}
+		r.count++
+		value, behind, err := Str(b)
+		if err != nil {
+			r.value = true
+			break
+		}
+		dst, b = appendQuoted(dst, value, ','), behind
+	}
+	return dst, b
+}
