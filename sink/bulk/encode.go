@@ -40,13 +40,21 @@ type encoder struct {
 	typeName   string   // what _type says where it is sent
 
 	tagKey []byte // as JSON with its colon; nil: the tag isn't added
-	// json[omitted] are the options of a document's members, with the record's own @timestamp left out or not.
-	json    [2]record.JSONOptions
+	// json are the options of a document's members: with the record's own @timestamp, without it, or none where there is one.
+	json    [3]record.JSONOptions
 	flatten string // separator; "" : fields stay nested
 	tails   tails
 
+	// Most records have no @timestamp of their own. Rather than to look for one first, they are written as if they had none
+	// (hopeful), and once more where they do, after which the next ones, as many as doubt says, are looked at first.
+	hopeful bool
+	doubt   atomic.Int32
+
 	mode atomic.Uint32 // sendType, sendID: what the server has been found to take
 }
+
+// doubtful is how many records are looked at first behind one with a @timestamp of its own.
+const doubtful = 100
 
 // The bits of encoder.mode.
 const (
@@ -112,6 +120,9 @@ func (e *encoder) membersOptions(o *Options, d config.Dialect) {
 	}
 	e.json[0] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit}
 	e.json[1] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: append(omit[:len(omit):len(omit)], e.stamp.key)}
+	e.json[2] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit, Unless: e.stamp.key}
+	// Unless is a key as it is written, and @timestamp one as it comes.
+	e.hopeful = e.stamp.key != "" && !o.Flatten && !(o.ReplaceDots && strings.Contains(e.stamp.key, "."))
 }
 
 // appendHead appends the part of an action line that depends on the index alone:
@@ -152,7 +163,12 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 	body = append(body, "}}\n"...)
 
 	doc := len(body)
-	body = e.appendDocument(body, r)
+	hopeful := e.hopeful
+	if hopeful && e.doubt.Load() > 0 {
+		e.doubt.Add(-1)
+		hopeful = false
+	}
+	body = e.appendDocument(body, r, hopeful)
 	if idAt > 0 {
 		putContentID(body[idAt:idAt+idLen], body[doc:])
 	}
@@ -221,13 +237,24 @@ func putContentID(id, doc []byte) {
 }
 
 // appendDocument appends the document, in the wrapping that update needs.
-func (e *encoder) appendDocument(body []byte, r *sink.Record) []byte {
+func (e *encoder) appendDocument(body []byte, r *sink.Record, hopeful bool) []byte {
+	start := len(body)
 	if e.verb == "update" {
 		body = append(body, `{"doc":`...)
 	}
 	body = append(body, '{')
 	open := len(body)
-	body, own := e.stamp.append(body, r)
+	opt := &e.json[2]
+	if hopeful {
+		body, _ = e.stamp.appendTime(body, r)
+	} else {
+		own := false
+		if body, own = e.stamp.append(body, r); own {
+			opt = &e.json[1]
+		} else {
+			opt = &e.json[0]
+		}
+	}
 	if e.tagKey != nil {
 		body = comma(body, open)
 		body = append(body, e.tagKey...)
@@ -235,14 +262,14 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record) []byte {
 	}
 	body = comma(body, open)
 	before := len(body)
-	opt := &e.json[0]
-	if own {
-		opt = &e.json[1]
-	}
 	if e.flatten == "" {
 		body = record.AppendJSONMembers(body, r.Body, opt)
 	} else {
 		body = appendFlat(body, r.Body, e.flatten, opt)
+	}
+	if hopeful && len(body) == before {
+		e.doubt.Store(doubtful)
+		return e.appendDocument(body[:start], r, false)
 	}
 	if len(r.Tail) > 0 {
 		body = e.tails.append(comma(body, before), r.Tail)

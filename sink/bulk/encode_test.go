@@ -1,8 +1,12 @@
 package bulk
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -195,6 +199,42 @@ func TestOwnTimestampIsNeverDoubled(t *testing.T) {
 	}
 }
 
+func TestADocumentIsTheSameHoweverItsTimestampIsLookedFor(t *testing.T) {
+	own := object("a", 1, "@timestamp", "2020-02-29T01:02:03Z", "b", 2)
+	bodies := map[string][]byte{"none": line(), "empty": object(), "own": own, "no date": object("@timestamp", "x"), "nested": object("a", own),
+		"twice": object("@timestamp", 1, "@timestamp", "x"), "dots": object("a.b", "2020-02-29", "a_b", 2), "escaped": object("\xff\"", 5),
+		"bin": append([]byte{0x81, 0xc4, 10}, "@timestamp\x05"...)}
+	many := record.AppendMapHeader(nil, 101)
+	for i := range 100 {
+		many = record.AppendNil(record.AppendStr(many, "k"+strconv.Itoa(i)))
+	}
+	bodies["many"] = record.AppendInt(record.AppendStr(many, "@timestamp"), 5)
+	for name, set := range map[string]func(*Options){
+		"default": nil, "dots": func(o *Options) { o.ReplaceDots, o.TimeKey = true, ptr("a_b") },
+		"key with a dot": func(o *Options) { o.ReplaceDots, o.TimeKey = true, ptr("a.b") },
+		"another key":    func(o *Options) { o.TimeKey = ptr("\xff\"") },
+		"tag":            func(o *Options) { o.IncludeTag, o.TagKey = true, "@timestamp" },
+		"flat":           func(o *Options) { o.Flatten = true },
+	} {
+		for of, body := range bodies {
+			d := newDestination(t, fluentBit(set), config.FluentBit)
+			for _, tail := range [][]byte{nil, ecsTail()} {
+				r := event(0, body)
+				if len(tail) > 0 && d.TakesTail(tail) {
+					r.Tail = tail
+				}
+				want := string(d.encoder.appendDocument(nil, r, false))
+				for range doubtful + 3 { // hopefully, in doubt, and hopefully again
+					whole, err := d.Append(nil, r)
+					if _, got, _ := strings.Cut(string(whole), "\n"); got != want+"\n" || err != nil {
+						t.Fatalf("%s of %s, with a tail of %d bytes: %v\ngot  %swant %s", of, name, len(r.Tail), err, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestGenerateIDIsTheContents(t *testing.T) {
 	d := newDestination(t, fluentBit(func(o *Options) { o.GenerateID = true }), config.FluentBit)
 	a, b := item(t, d, event(1, object("log", "x"))), item(t, d, event(2, object("log", "x")))
@@ -282,24 +322,47 @@ func TestAppendAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkBatchToNDJSON takes a batch of records as ECS's configuration makes them, whole or with what it adds as their tail.
+// shuffled are records as line's, their members in any order, as Docker's log driver sends them, and their logs of any length.
+func shuffled(n int) []record.Event {
+	random := rand.New(rand.NewPCG(1, 2))
+	events := make([]record.Event, n)
+	for i := range events {
+		var members [][]byte
+		for f := record.FieldsOf(line()); f.Next(); {
+			value := f.Value()
+			if string(f.Key()) == "log" {
+				text, _ := record.Text(value)
+				value = record.AppendStrBytes(nil, bytes.Repeat(text, 3)[:random.IntN(3*len(text))])
+			}
+			members = append(members, append(bytes.Clone(f.RawKey()), value...))
+		}
+		random.Shuffle(4, func(i, j int) { members[i], members[j] = members[j], members[i] })
+		body := bytes.Join(append([][]byte{record.AppendMapHeader(nil, len(members))}, members...), nil)
+		events[i] = record.Event{Tag: tag, Time: record.Time{Sec: at.Sec + uint32(i/100), Nsec: uint32(i) * 1e5}, Body: body}
+	}
+	return events
+}
+
+// BenchmarkBatchToNDJSON takes a batch of records as ECS's configuration makes them, whole, with what it adds as their tail, or
+// each one another.
 func BenchmarkBatchToNDJSON(b *testing.B) {
-	for name, ev := range map[string]record.Event{
-		"whole": {Tag: tag, Time: at, Body: line()},
-		"tail":  {Tag: tag, Time: at, Body: dockerLine(), Tail: ecsTail()},
+	for name, events := range map[string][]record.Event{
+		"whole":    slices.Repeat([]record.Event{{Tag: tag, Time: at, Body: line()}}, 1000),
+		"tail":     slices.Repeat([]record.Event{{Tag: tag, Time: at, Body: dockerLine(), Tail: ecsTail()}}, 1000),
+		"shuffled": shuffled(1000),
 	} {
-		b.Run(name, func(b *testing.B) { benchBatch(b, &ev) })
+		b.Run(name, func(b *testing.B) { benchBatch(b, events) })
 	}
 }
 
-func benchBatch(b *testing.B, ev *record.Event) {
+func benchBatch(b *testing.B, events []record.Event) {
 	d := newDestination(b, fluentBit(func(o *Options) { o.Logstash, o.LogstashPrefix, o.LogstashDateFormat = true, "web", "%Y-%m-%d" }), config.FluentBit)
 	var batch record.Batch
-	for range 1000 {
-		batch.AddEvent(ev)
-	}
-	if len(ev.Tail) > 0 && !d.TakesTail(ev.Tail) {
-		b.Fatal("the tail isn't taken")
+	for i := range events {
+		batch.AddEvent(&events[i])
+		if tail := events[i].Tail; len(tail) > 0 && !d.TakesTail(tail) {
+			b.Fatal("the tail isn't taken")
+		}
 	}
 	body := make([]byte, 0, 2<<20)
 	b.SetBytes(int64(batch.Len()))

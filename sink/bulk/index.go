@@ -49,10 +49,11 @@ type headKey struct {
 	mode   uint32
 }
 
+// lastHead is the head of the seconds from from to before until.
 type lastHead struct {
-	slot int64
-	mode uint32
-	head []byte
+	from, until int64
+	mode        uint32
+	head        []byte
 }
 
 func newIndexNames(o *Options, d config.Dialect, verb string) (*indexNames, error) {
@@ -119,12 +120,10 @@ func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uin
 	if n.now != nil {
 		sec = n.now().Unix()
 	}
-	slot := sec / n.period
-	if !n.name.dynamic && n.key == nil {
-		if l := n.last.Load(); l != nil && l.slot == slot && l.mode == mode {
-			return append(dst, l.head...)
-		}
+	if l := n.last.Load(); l != nil && l.from <= sec && sec < l.until && l.mode == mode {
+		return append(dst, l.head...)
 	}
+	slot := sec / n.period
 	// The placeholders' values are put behind dst for the look-up, and cut off again.
 	start := len(dst)
 	dst, keyed := n.appendValues(dst, r)
@@ -135,7 +134,7 @@ func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uin
 		head = n.makeHead(string(dst[start:]), slot, sec, mode, r, keyed, e)
 	}
 	if !n.name.dynamic && n.key == nil {
-		n.last.Store(&lastHead{slot, mode, head})
+		n.last.Store(&lastHead{slot * n.period, (slot + 1) * n.period, mode, head})
 	}
 	return append(dst[:start], head...)
 }

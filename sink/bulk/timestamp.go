@@ -19,7 +19,7 @@ import (
 // record's time. The key is never written twice.
 type stamp struct {
 	key    string   // "" : none is written
-	quoted []byte   // the key as JSON, and the colon
+	open   []byte   // what stands before the time: the key as JSON, the colon, and the quote
 	digits int      // of fraction
 	format string   // strftime of what stands before the fraction; "" for ISO 8601
 	omit   []string // the record's own key, where it is replaced
@@ -59,7 +59,7 @@ func newStamp(o *Options, d config.Dialect) stamp {
 			}
 		}
 	}
-	s.quoted = append(record.AppendJSONString(nil, []byte(s.key)), ':')
+	s.open = append(record.AppendJSONString(nil, []byte(s.key)), ':', '"')
 	s.omit = []string{s.key}
 	return s
 }
@@ -74,21 +74,26 @@ func (s *stamp) append(dst []byte, r *sink.Record) (out []byte, omit bool) {
 	if ok && isDate(own) {
 		return dst, false
 	}
-	omit = ok
+	dst, written := s.appendTime(dst, r)
+	return dst, ok && written
+}
+
+// appendTime is append for a record that has no such member, or one that can't stay.
+func (s *stamp) appendTime(dst []byte, r *sink.Record) (out []byte, written bool) {
 	if s.source != "" {
 		if v, found := find(r.Body, s.source); found {
 			if s.exclude {
 				return dst, false
 			}
 			if t, ok := parseTime(v, s.layout); ok {
-				dst = append(append(dst, s.quoted...), '"')
-				return append(appendFraction(t.AppendFormat(dst, "2006-01-02T15:04:05"), t.Nanosecond(), s.digits), '"'), omit
+				dst = append(dst, s.open...)
+				return append(appendFraction(t.AppendFormat(dst, "2006-01-02T15:04:05"), t.Nanosecond(), s.digits), '"'), true
 			}
 		}
 	}
-	dst = append(append(dst, s.quoted...), '"')
+	dst = append(dst, s.open...)
 	if s.format == "" {
-		return append(record.AppendTimeISO(dst, r.Time, s.digits), '"'), omit
+		return append(record.AppendTimeISO(dst, r.Time, s.digits), '"'), true
 	}
 	start := len(dst)
 	dst = appendStrftime(dst, s.format, time.Unix(int64(r.Time.Sec), 0).UTC())
@@ -96,9 +101,9 @@ func (s *stamp) append(dst []byte, r *sink.Record) (out []byte, omit bool) {
 	if strings.ContainsAny(s.format, "\"\\\n\t") { // %n, or a literal quote: written as JSON has it
 		text := string(dst[start:])
 		dst = record.AppendJSONString(dst[:start-1], []byte(text))
-		return dst, omit
+		return dst, true
 	}
-	return append(dst, '"'), omit
+	return append(dst, '"'), true
 }
 
 // find is record.Find. Most records have no such key, and searching for its bytes tells so in a tenth of the time.
