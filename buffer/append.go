@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 	"slices"
 	"syscall"
 	"time"
@@ -13,11 +12,6 @@ import (
 const (
 	// MaxBatch is the largest batch that Append takes, in bytes.
 	MaxBatch = 64 << 20
-
-	// oneWrite is the largest frame that is copied together to be written by one call; a larger one is written in two,
-	// its header last.
-	oneWrite       = 256 << 10
-	minFrameMemory = 4 << 10
 
 	// retryEvery is how often a waiting Append tries again where no commit told it to: a disk may have got room.
 	retryEvery = time.Second
@@ -92,6 +86,9 @@ func (q *Queue) put(batch []byte, records int, sum uint32) (done bool, err error
 		if err == nil {
 			break
 		}
+		if isFull(err) && q.giveUpSpare() {
+			continue
+		}
 		q.writeFailed(err)
 		if q.full != DropOldest || len(q.segs) < 2 || !isFull(err) {
 			return false, nil
@@ -109,23 +106,30 @@ func (q *Queue) makeRoom(size int64) (bool, error) {
 		return false, ErrTooLarge
 	}
 	for {
-		need := size
-		if q.active == nil || q.isFull(q.active, size) {
-			need += dataAt
-		}
-		if q.size+need <= q.stats.Limit || len(q.segs) == 0 {
+		switch {
+		case q.size+q.spareSize+q.growth(size) <= q.stats.Limit, len(q.segs)+len(q.spares) == 0:
+			return true, nil
+		case q.giveUpSpare():
+		case q.full == DropOldest:
+			q.dropOldest()
+		case q.stats.Records > 0:
+			return false, nil
+		case !q.removeIfEmpty(0):
 			return true, nil
 		}
-		if q.full == DropOldest {
-			q.dropOldest()
-			continue
-		}
-		if q.stats.Records > 0 {
-			return false, nil
-		}
-		q.removeIfEmpty(0)
-		return true, nil
 	}
+}
+
+// growth is by how much the files grow with a frame of this size.
+func (q *Queue) growth(size int64) int64 {
+	if s := q.active; s != nil && !q.isFull(s, size) {
+		return max(0, s.end.off+size-s.size())
+	}
+	grows := dataAt + size
+	if n := len(q.spares); n > 0 {
+		grows = max(0, grows-q.spares[n-1].size)
+	}
+	return grows
 }
 
 // isFull says that a frame of this size doesn't go into the segment. A frame that is larger than a segment gets one of
@@ -153,32 +157,30 @@ func (q *Queue) write(h frame, batch []byte) error {
 	if err == nil {
 		return nil
 	}
-	// The next frame goes to the same place. Where the file can't be cut, what was written stands behind the end that
-	// the mark will say.
-	_ = s.file.Truncate(s.end.off)
+	// The next frame goes to the same place. Where the file can't be cut, what was written stands behind it.
+	q.size -= s.size()
+	if s.file.Truncate(s.end.off) == nil {
+		s.written = 0
+	} else {
+		s.written = max(s.written, s.end.off+h.size())
+	}
+	q.size += s.size()
 	if !isFull(err) {
 		q.seal() // the next one is tried in another file
 	}
 	return fmt.Errorf("append to %s: %w", s.name(), err)
 }
 
+// writeFrame writes header and batch, and the end frame behind them where a former life's bytes may be.
 func (q *Queue) writeFrame(s *segment, h frame, batch []byte) error {
-	if h.size() <= oneWrite {
-		if int64(cap(q.frame)) < h.size() {
-			q.frame = make([]byte, max(minFrameMemory, 1<<bits.Len64(uint64(h.size()-1))))
-		}
-		b := q.frame[:h.size()]
-		h.put(b, s.seed)
-		copy(b[frameHeader:], batch)
-		_, err := s.file.WriteAt(b, s.end.off)
-		return err
+	h.put(q.header[:], s.seed)
+	q.parts = [3][]byte{q.header[:], batch}
+	if s.reused {
+		q.ended = endFrame(h.pos+uint64(h.records), s.seed)
+		q.parts[2] = q.ended[:]
 	}
-	if _, err := s.file.WriteAt(batch, s.end.off+frameHeader); err != nil {
-		return err
-	}
-	b := q.header[:]
-	h.put(b, s.seed)
-	_, err := s.file.WriteAt(b, s.end.off)
+	_, err := s.file.WritevAt(q.parts[:], s.end.off)
+	q.parts = [3][]byte{}
 	return err
 }
 
@@ -189,9 +191,10 @@ func (q *Queue) appended(h frame) {
 		s.stampEnd(time.Now())
 	}
 	t := tally{int64(h.records), h.size()}
+	q.size -= s.size()
 	s.end = place{s.end.off + t.bytes, s.end.pos + uint64(t.records)}
+	q.size += s.size()
 	q.next = s.end.pos
-	q.size += t.bytes
 	q.stats.Appended += t.records
 	q.stats.Records += t.records
 	q.stats.Bytes += t.bytes
@@ -200,11 +203,25 @@ func (q *Queue) appended(h frame) {
 	}
 }
 
-// create makes a new active segment.
+// create makes a new active segment: of a spare, or of a new file.
 func (q *Queue) create() error {
 	s := &segment{number: q.number + 1, id: q.id, first: q.next}
 	s.low = place{dataAt, s.first}
 	s.read, s.end = s.low, s.low
+	if len(q.spares) > 0 {
+		if err := q.reuse(s); err != nil {
+			return err
+		}
+	} else if err := q.createFile(s); err != nil {
+		return err
+	}
+	q.active = s
+	q.segs = append(q.segs, s)
+	q.size += s.size()
+	return nil
+}
+
+func (q *Queue) createFile(s *segment) error {
 	f, err := q.fs.Open(s.name(), true)
 	if err != nil {
 		return fmt.Errorf("create a segment: %w", err)
@@ -216,9 +233,6 @@ func (q *Queue) create() error {
 		return fmt.Errorf("create segment %s: %w", s.name(), err)
 	}
 	s.file = f
-	q.active = s
-	q.segs = append(q.segs, s)
-	q.size += s.size()
 	return nil
 }
 

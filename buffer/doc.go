@@ -2,9 +2,15 @@
 // bytes and a number of records.
 //
 // A queue is a folder, <dir>/<name>/, with segments in it. A batch is appended to the newest segment by one write; it is
-// read back, in chunks, from the oldest; a segment whose chunks are all committed is removed at once. The page cache is
-// the memory buffer: a segment that is delivered within seconds never reaches the disk. One that is committed before an
-// older one is cut to its head until that one is too, so that it isn't taken for missing.
+// read back, in chunks, from the oldest; a segment whose chunks are all committed is done with at once. The page cache is
+// the memory buffer: what is delivered within seconds never reaches the disk, save for what stands in the few files that
+// are written again and again, once in 30 s by the kernel's defaults. A segment that is committed before an older one is
+// cut to its head until that one is too, so that it isn't taken for missing.
+//
+// A file that is done with is removed, or kept as a spare under another name, to become a later segment: writing over it
+// costs a third of what filling a new one does. There are two spares at most; none with Sync, and none in memory. They
+// count for the limit, are given up before anything waits or is dropped for room, and go when the queue is closed, or
+// else at the next Open. What is damaged is never written over.
 //
 // # Format
 //
@@ -22,7 +28,8 @@
 //	 0  8  "FIRELANE"
 //	 8  4  version, 1
 //	12 10  identity under which the records were appended
-//	22  2  0
+//	22  1  1 if the file was a spare, else 0
+//	23  1  0
 //	24  8  segment number
 //	32  8  position of the first record
 //	40 20  0
@@ -46,6 +53,29 @@
 //	20  4  CRC of the 20 bytes before, begun with the header's CRC, so that no other segment's frame is taken for one
 //	24     the batch
 //
+// # A file's former life
+//
+// The file of a spare is not cut: bytes of the segments that it was stand behind the last frame. So each write, the head's
+// too, ends there with an end frame: a frame's header without length, records and batch, which the next write begins
+// over. A spare gets its new head first and its new name then, so that a file with a segment's name has that segment's
+// head at any moment. From a frame of a former life the seed of the CRC differs, and its position is lower than the
+// segment's first.
+//
+// At Open, in the one segment that wasn't sealed, frames are followed from the first; where one doesn't fit, the rest of
+// the file is searched for another that has its CRC and a position that may come. What stands behind the last then is
+//
+//	the end frame             the last write was finished. If the last batch lacks its CRC it is damaged, and counted.
+//	a header that goes over   the next write had begun, and its Append hasn't returned: cut off.
+//	into the end frame
+//	a header with the place's a batch was whole here and its header is damaged: the file is set aside.
+//	position, or the CRC that
+//	would go with it
+//	anything else             the last write was cut, in its batch (then it lacks its CRC) or in its end frame: cut off.
+//
+// A kernel that kills a process ends its write at some byte: what comes before is written, what comes after is not. So
+// after kill -9 nothing else is possible, and the third is damage. The price is that a last frame whose header is
+// damaged beyond recognition is cut off as if it were never finished, which in a new file would be set aside.
+//
 // # Identity and position
 //
 // A record's id is the identity in its segment's header and its position. Each Open draws a new identity for what is
@@ -60,8 +90,9 @@
 //	                                   written is there or not. What was in flight is given out again under the same
 //	                                   ids, with what was committed behind it in the same segment, and no more.
 //	loss of power, a kernel crash      What the kernel had not written yet (30 s by its defaults) may be gone, since no
-//	                                   fsync is made. With Sync nothing is, whose Append returned. Marks are never
-//	                                   synced: delivered records may be given out again, under the same ids.
+//	                                   fsync is made; a segment whose head was not, where a former life's is, is set
+//	                                   aside. With Sync nothing is gone, whose Append returned. Marks are never synced:
+//	                                   delivered records may be given out again, under the same ids.
 //	a torn tail                        The frame that was being written when the process ended is cut off and reported.
 //	a damaged frame                    That frame's records are counted as dropped, the segment's others are delivered,
 //	                                   and then the file is set aside as *.seg.damaged. Nothing is ever wiped.
@@ -81,7 +112,7 @@
 //
 // # Full
 //
-// The limit counts the segments' sizes. With Block, Append waits, first come first served, and an empty queue takes any
+// The limit counts the segments' sizes, and the spares'. With Block, Append waits, first come first served, and an empty queue takes any
 // batch. With DropOldest the oldest segment is removed, whether it is being delivered or not; chunks of it that are out
 // live on in memory and are committed as usual, or count as dropped when they are released. Append then never waits,
 // save for a disk that is full with other things.

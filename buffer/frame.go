@@ -69,14 +69,14 @@ func (w *walker) bytes(off, n int64) []byte {
 	return w.buf[from:min(from+n, int64(len(w.buf)))]
 }
 
-// header is the frame header at off, false where there is none or not all of the frame.
+// header is the frame header at off, false where there is none, or the end frame, or not all of the frame.
 func (w *walker) header(off int64) (h frame, ok bool) {
 	b := w.bytes(off, frameHeader)
 	if len(b) < frameHeader {
 		return h, false
 	}
 	h, ok = parseFrame(b, w.seed)
-	return h, ok && off+h.size() <= w.size
+	return h, ok && h.length > 0 && off+h.size() <= w.size
 }
 
 // intact says whether the batch of the frame at off has its CRC.
@@ -95,49 +95,41 @@ func (w *walker) intact(off int64, h frame) bool {
 
 // find looks for an intact frame at off or later, whose position is pos or later.
 func (w *walker) find(off int64, pos uint64) (at int64, h frame, ok bool) {
-	for ; off+frameHeader <= w.size; off++ {
-		b := w.bytes(off, frameHeader)
+	for off+frameHeader <= w.size {
+		b := w.bytes(off, min(w.size-off, frameHeader))
 		if len(b) < frameHeader {
 			return 0, h, false
 		}
-		// Cheap first: nearly every offset falls here.
-		length, p := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint64(b[8:])
-		if int64(length) > w.size-off-frameHeader || p-pos > 1<<40 {
+		b = w.buf[off-w.off:]
+		i := candidate(b, pos)
+		if i < 0 {
+			off += int64(len(b)) - frameHeader + 1
 			continue
 		}
-		if h, ok = parseFrame(b, w.seed); ok && w.intact(off, h) {
+		off += int64(i)
+		if h, ok = w.header(off); ok && h.pos-pos < maxGap && w.intact(off, h) {
 			return off, h, true
 		}
+		off++
 	}
 	return 0, h, false
 }
 
-// walk goes from off, where position pos is expected, to the end of the last intact frame.
-func (w *walker) walk(off int64, pos uint64) (int64, uint64) {
+// walk goes from off, where position pos is expected, to the end of the last intact frame. It returns where that
+// begins, too: off where there is none.
+func (w *walker) walk(off int64, pos uint64) (end, last place) {
+	last = place{off, pos}
 	for {
 		h, ok := w.header(off)
 		if !ok || h.pos != pos {
 			at, next, found := w.find(off, pos)
 			if !found {
-				return off, pos
+				return place{off, pos}, last
 			}
 			off, h = at, next
 		}
 		// A header with its CRC says what is lost with a damaged batch: that is found out when it is read.
+		last = place{off, h.pos}
 		off, pos = off+h.size(), h.pos+uint64(h.records)
 	}
-}
-
-// torn says whether what follows the last frame at off can be the beginning of a frame that was never finished. Large
-// batches are written before their header: a hole stands there until they are whole.
-func (w *walker) torn(off int64) bool {
-	b := w.bytes(off, frameHeader)
-	if len(b) < frameHeader {
-		return off+int64(len(b)) == w.size
-	}
-	if [frameHeader]byte(b) == [frameHeader]byte{} {
-		return true
-	}
-	h, ok := parseFrame(b, w.seed)
-	return ok && off+h.size() > w.size
 }

@@ -92,6 +92,25 @@ func deliver(t testing.TB, q *Queue) (got []delivery) {
 	}
 }
 
+// formerLife lets the queue have a number of spares: files of segments that held batches, all delivered.
+func formerLife(t testing.TB, q *Queue, spares int) {
+	t.Helper()
+	q.keep = spares
+	for i := 1000; len(q.segs) <= spares; i++ {
+		fill(t, q, i, i+1)
+	}
+	for q.Stats().Records > 0 {
+		c, err := q.Next(t.Context(), 100, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Commit(c)
+	}
+	q.mu.Lock()
+	defer q.unlock()
+	q.removeIfEmpty(0)
+}
+
 // deliveries is what a chunk holds. Only tests know how many records are in a batch: its number says it.
 func deliveries(c *Chunk) (ds []delivery) {
 	pos := c.First
@@ -179,12 +198,18 @@ func (m *memory) names() (names []string) {
 	return names
 }
 
+func (m *memory) segments() (names []string) {
+	return slices.DeleteFunc(m.names(), isSpare)
+}
+
 // faulty is a folder whose operations can be made to fail.
 type faulty struct {
 	FS
 	// fault is asked before every operation that changes something, and before every read: an error makes it fail,
 	// after n bytes of it were done.
 	fault func(op, name string, size int) (n int, err error)
+	// written is told of every write before it is made.
+	written func(name string, p []byte, off int64)
 }
 
 func (f *faulty) ask(op, name string, size int) (int, error) {
@@ -220,6 +245,16 @@ func (f *faulty) Remove(name string) error {
 	return f.FS.Remove(name)
 }
 
+// nameOf is the name that an open file has by now.
+func (f *faulty) nameOf(file File) string {
+	for name, of := range f.FS.(*memory).files {
+		if File(of) == file {
+			return name
+		}
+	}
+	return ""
+}
+
 type faultyFile struct {
 	File
 	fs   *faulty
@@ -235,11 +270,18 @@ func (f *faultyFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *faultyFile) WriteAt(p []byte, off int64) (int, error) {
+	if f.fs.written != nil {
+		f.fs.written(f.fs.nameOf(f.File), p, off)
+	}
 	if n, err := f.fs.ask("write", f.name, len(p)); err != nil {
 		n, _ = f.File.WriteAt(p[:n], off)
 		return n, err
 	}
 	return f.File.WriteAt(p, off)
+}
+
+func (f *faultyFile) WritevAt(parts [][]byte, off int64) (int, error) {
+	return f.WriteAt(bytes.Join(parts, nil), off)
 }
 
 func (f *faultyFile) Truncate(size int64) error {

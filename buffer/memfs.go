@@ -149,6 +149,14 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+func (f *memFile) WritevAt(parts [][]byte, off int64) (n int, err error) {
+	for _, p := range parts {
+		k, _ := f.WriteAt(p, off+int64(n))
+		n += k
+	}
+	return n, nil
+}
+
 // extend fills a hole with zeros, up to size.
 func (f *memFile) extend(size int64) {
 	for f.size < size {

@@ -69,8 +69,11 @@ func Open(o Options) (q *Queue, err error) {
 			q.fs = d
 		}
 	}
+	if !o.Sync {
+		q.keep = maxSpares
+	}
 	if q.fs == nil {
-		q.fs = newMemory(memBlock)
+		q.fs, q.keep = newMemory(memBlock), 0 // it has spare blocks
 	}
 	q.mu.Lock()
 	err = q.recover()
@@ -150,6 +153,9 @@ func (q *Queue) recover() error {
 	slices.Sort(names)
 	for _, name := range names {
 		number, aside, ok := segmentNumber(name)
+		if isSpare(name) {
+			_ = q.fs.Remove(name) // where that fails it is tried again by the next Open
+		}
 		if !ok {
 			continue
 		}
@@ -244,14 +250,18 @@ func (q *Queue) findEnd(s *segment, f File) error {
 		return fmt.Errorf("segment %s: %w", s.name(), err)
 	}
 	w := newWalker(f, s.seed, size)
-	s.end.off, s.end.pos = w.walk(dataAt, s.first)
-	torn := w.torn(s.end.off)
+	end, last := w.walk(dataAt, s.first)
+	var behind ending
+	if s.reused {
+		s.end, behind = w.reusedEnding(end, last)
+	} else {
+		s.end, behind = end, w.ending(end.off)
+	}
 	if s.end.off < s.low.off { // a loss of power left less than was committed
 		s.end = s.low
 	}
-	tail := size - s.end.off
-	if tail > 0 {
-		q.tail(s, f, tail, torn)
+	if size > s.end.off {
+		q.tail(s, f, size-s.end.off, behind)
 	}
 	s.sealed = true
 	s.file = f
@@ -261,11 +271,15 @@ func (q *Queue) findEnd(s *segment, f File) error {
 }
 
 // tail deals with what stands behind the last frame: cut off if no Append can have returned for it, else kept.
-func (q *Queue) tail(s *segment, f File, bytes int64, torn bool) {
+func (q *Queue) tail(s *segment, f File, bytes int64, behind ending) {
 	what := "the queue's last write was never finished: its beginning is cut off"
-	if torn {
+	if behind != damaged {
 		_ = f.Truncate(s.end.off) // the mark says where the segment ends
-	} else {
+	}
+	switch behind {
+	case clean:
+		return
+	case damaged:
 		s.damaged = true
 		q.stats.Damaged++
 		what = "the end of a segment of the queue is damaged: how many records are lost isn't known, the file is kept as " +

@@ -76,6 +76,7 @@ type Queue struct {
 	full    Policy
 	segSize int64
 	sync    bool
+	keep    int // how many spares are kept
 
 	// reader is held by the one call of Next that reads or waits for something to read.
 	reader chan struct{}
@@ -83,28 +84,31 @@ type Queue struct {
 	wake   chan struct{} // to the call of Next that is parked
 	pool   sync.Pool     // of *chunkMemory
 
-	mu       sync.Mutex
-	segs     []*segment // the oldest first
-	current  int        // index of the segment that is being read
-	active   *segment   // the last of segs while it is being written, or nil
-	number   uint64     // of the segment created last
-	next     uint64     // position of the next record
-	size     int64      // of all segments: what the limit is about
-	stats    Stats
-	frame    []byte // header and batch, for one write
-	header   [frameHeader]byte
-	mark     [markSize]byte
-	waiters  []*waiter // calls of Append that wait for room, first come first served
-	parked   bool      // a call of Next waits
-	want     int64     // and so many bytes will wake it
-	woken    int64     // how often one was
-	draining bool
-	shut     bool  // Close has closed the files
-	trouble  bool  // the last write failed
-	unsaid   tally // dropped for room, and not logged yet
-	said     [kinds]time.Time
-	notes    []func()    // to be logged without the mutex
-	garbage  []io.Closer // files of removed segments, to be closed without the mutex: it is then that they are freed
+	mu        sync.Mutex
+	segs      []*segment // the oldest first
+	current   int        // index of the segment that is being read
+	active    *segment   // the last of segs while it is being written, or nil
+	number    uint64     // of the segment created last
+	next      uint64     // position of the next record
+	size      int64      // of all segments: with that of the spares, what the limit is about
+	stats     Stats
+	spares    []spare // files to make the next segments of, the latest last
+	spareSize int64   // of all of them
+	header    [frameHeader]byte
+	ended     [frameHeader]byte
+	parts     [3][]byte // of one write
+	mark      [markSize]byte
+	waiters   []*waiter // calls of Append that wait for room, first come first served
+	parked    bool      // a call of Next waits
+	want      int64     // and so many bytes will wake it
+	woken     int64     // how often one was
+	draining  bool
+	shut      bool  // Close has closed the files
+	trouble   bool  // the last write failed
+	unsaid    tally // dropped for room, and not logged yet
+	said      [kinds]time.Time
+	notes     []func()    // to be logged without the mutex
+	garbage   []io.Closer // files of removed segments, to be closed without the mutex: it is then that they are freed
 }
 
 // Append appends one batch of records. The batch is copied (written) before it returns: the caller may reuse it. While
@@ -232,7 +236,8 @@ func (q *Queue) Close() error {
 		}
 	}
 	q.shut = true
-	q.frame = nil
+	for q.giveUpSpare() {
+	}
 	q.sayDropped(tally{}, 0)
 	q.unlock()
 	<-q.reader

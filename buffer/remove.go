@@ -77,14 +77,16 @@ func (q *Queue) stubIfDone(s *segment) {
 	q.admit()
 }
 
-// remove removes the segment's file, or sets it aside if it is damaged.
+// remove takes the segment's file away: it is kept as a spare or removed, or set aside if it is damaged.
 func (q *Queue) remove(s *segment) {
 	q.size -= s.size()
 	s.gone = true
 	var err error
-	if s.damaged {
+	switch {
+	case s.damaged:
 		err = q.fs.Rename(s.name(), s.name()+asideSuffix)
-	} else {
+	case q.keepSpare(s):
+	default:
 		err = q.fs.Remove(s.name())
 	}
 	if err != nil {

@@ -19,6 +19,7 @@ const (
 	dataAt      = 192 // where the first frame begins
 	segSuffix   = ".seg"
 	asideSuffix = ".damaged"
+	spareSuffix = ".spare"
 )
 
 // A segment is one file of the queue. Everything in it is guarded by the queue's mutex, but for what the file says of
@@ -36,6 +37,8 @@ type segment struct {
 	read place // given out up to here
 	low  place // committed up to here
 
+	written int64 // the file's size, where bytes of a former life stand behind end
+
 	out    []*Chunk // given out and not yet below low, in order
 	stamps []stamp  // when what is in it was appended, for what was appended by this process
 
@@ -45,6 +48,7 @@ type segment struct {
 	damaged bool // it is set aside when it is done with
 	busy    bool // Next is reading from it, without the mutex
 	gone    bool // removed from the queue
+	reused  bool // the file was a spare: bytes of a former life stand behind the last frame
 	stub    bool // all committed and cut to its header, while an older one is not
 }
 
@@ -80,6 +84,15 @@ func segmentNumber(name string) (number uint64, aside, ok bool) {
 	return number, aside, err == nil
 }
 
+// spareName is what a segment's file is called when it is kept for another.
+func spareName(number uint64) string { return fmt.Sprintf("%016x%s", number, spareSuffix) }
+
+func isSpare(name string) bool {
+	digits, ok := strings.CutSuffix(name, spareSuffix)
+	_, _, number := segmentNumber(digits + segSuffix)
+	return ok && number
+}
+
 func (s *segment) name() string { return segmentName(s.number) }
 
 // size is what it takes of the limit.
@@ -87,25 +100,33 @@ func (s *segment) size() int64 {
 	if s.stub {
 		return dataAt
 	}
-	return s.end.off
+	return max(s.end.off, s.written)
 }
 
 // done says that all of it is committed or lost.
 func (s *segment) done() bool { return s.low.off == s.end.off }
 
-// header is the segment's head as it is written at its birth. It sets the seed.
+// header is the segment's head as it is written at its birth, with the end frame behind it in a file that was a spare. It
+// sets the seed.
 func (s *segment) header() []byte {
 	b := make([]byte, dataAt)
 	le := binary.LittleEndian
 	copy(b, magic)
 	le.PutUint32(b[8:], version)
 	copy(b[12:22], s.id[:])
+	if s.reused {
+		b[22] = 1
+	}
 	le.PutUint64(b[24:], s.number)
 	le.PutUint64(b[32:], s.first)
 	s.seed = crc32.Checksum(b[:60], castagnoli)
 	le.PutUint32(b[60:], s.seed)
 	copy(b[copyAt:], b[:headerSize])
 	s.putMark(b[markAt:])
+	if s.reused {
+		end := endFrame(s.first, s.seed)
+		b = append(b, end[:]...)
+	}
 	return b
 }
 
@@ -127,6 +148,7 @@ func (s *segment) parseHeaderCopy(b []byte) bool {
 	}
 	s.seed = sum
 	copy(s.id[:], b[12:22])
+	s.reused = b[22] == 1
 	s.first = le.Uint64(b[32:])
 	return true
 }

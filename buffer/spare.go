@@ -1,0 +1,73 @@
+package buffer
+
+import "fmt"
+
+// maxSpares is how many files of segments that are done with are kept to be written again. Writing over a file costs a
+// third of what it costs to fill a new one, whose every page has to be found and freed; and one is enough for a queue
+// whose reader keeps up.
+const maxSpares = 2
+
+// A spare is the file of a segment that is done with, under a name that isn't a segment's.
+type spare struct {
+	name string
+	file File
+	size int64
+}
+
+// keepSpare makes a spare of the segment's file, false if it isn't fit or there are enough.
+func (q *Queue) keepSpare(s *segment) bool {
+	if len(q.spares) >= q.keep || s.file == nil || s.busy || s.stub || q.isClosed() {
+		return false
+	}
+	sp := spare{name: spareName(s.number), file: s.file}
+	var err error
+	if sp.size, err = sp.file.Size(); err != nil || sp.size > q.segSize+frameHeader || q.fs.Rename(s.name(), sp.name) != nil {
+		return false
+	}
+	s.file = nil
+	q.spares = append(q.spares, sp)
+	q.spareSize += sp.size
+	return true
+}
+
+// reuse makes the segment's file of the spare that was written last: the head first, and then the name, so that a file
+// with a segment's name always has its head.
+func (q *Queue) reuse(s *segment) error {
+	sp := q.takeSpare()
+	q.number++
+	s.reused = true
+	s.written = sp.size
+	_, err := sp.file.WriteAt(s.header(), 0)
+	if err == nil {
+		err = q.fs.Rename(sp.name, s.name())
+	}
+	if err != nil {
+		q.removeSpare(sp)
+		return fmt.Errorf("make segment %s of a spare file: %w", s.name(), err)
+	}
+	s.file = sp.file
+	return nil
+}
+
+func (q *Queue) takeSpare() spare {
+	n := len(q.spares) - 1
+	sp := q.spares[n]
+	q.spares[n] = spare{}
+	q.spares = q.spares[:n]
+	q.spareSize -= sp.size
+	return sp
+}
+
+// giveUpSpare makes room of a spare, false if there is none.
+func (q *Queue) giveUpSpare() bool {
+	if len(q.spares) == 0 {
+		return false
+	}
+	q.removeSpare(q.takeSpare())
+	return true
+}
+
+func (q *Queue) removeSpare(sp spare) {
+	_ = q.fs.Remove(sp.name) // where that fails the next Open does it
+	sp.file.Close()
+}
