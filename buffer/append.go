@@ -171,12 +171,13 @@ func (q *Queue) write(h frame, batch []byte) error {
 	return fmt.Errorf("append to %s: %w", s.name(), err)
 }
 
-// writeFrame writes header and batch, and the end frame behind them where a former life's bytes may be.
+// writeFrame writes header and batch, and the end frame behind them where other bytes may be.
 func (q *Queue) writeFrame(s *segment, h frame, batch []byte) error {
+	q.pad(s, s.end.off+h.size()+frameHeader)
 	h.put(q.header[:], s.seed)
 	q.parts = [3][]byte{q.header[:], batch}
-	if s.reused {
-		q.ended = endFrame(h.pos+uint64(h.records), s.seed)
+	if s.padded {
+		putEndFrame(q.ended[:], h.pos+uint64(h.records), s.seed)
 		q.parts[2] = q.ended[:]
 	}
 	_, err := s.file.WritevAt(q.parts[:], s.end.off)
@@ -227,6 +228,7 @@ func (q *Queue) createFile(s *segment) error {
 		return fmt.Errorf("create a segment: %w", err)
 	}
 	q.number++ // also if it fails now: it may not be possible to remove the file
+	s.padded = q.padBy > 0
 	if _, err = f.WriteAt(s.header(), 0); err != nil {
 		f.Close()
 		_ = q.fs.Remove(s.name()) // without a whole header it is nothing

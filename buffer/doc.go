@@ -10,7 +10,8 @@
 // A file that is done with is removed, or kept as a spare under another name, to become a later segment: writing over it
 // costs a third of what filling a new one does. There are two spares at most; none with Sync, and none in memory. They
 // count for the limit, are given up before anything waits or is dropped for room, and go when the queue is closed, or
-// else at the next Open. What is damaged is never written over.
+// else at the next Open. What is damaged is never written over. Where the page cache has large pages a new file is filled
+// ahead with zeros, for the same reason, 256 KiB at a time.
 //
 // # Format
 //
@@ -28,7 +29,7 @@
 //	 0  8  "FIRELANE"
 //	 8  4  version, 1
 //	12 10  identity under which the records were appended
-//	22  1  1 if the file was a spare, else 0
+//	22  1  1 if the file is padded, else 0
 //	23  1  0
 //	24  8  segment number
 //	32  8  position of the first record
@@ -53,11 +54,11 @@
 //	20  4  CRC of the 20 bytes before, begun with the header's CRC, so that no other segment's frame is taken for one
 //	24     the batch
 //
-// # A file's former life
+// # Padded files
 //
-// The file of a spare is not cut: bytes of the segments that it was stand behind the last frame. So each write, the head's
-// too, ends there with an end frame: a frame's header without length, records and batch, which the next write begins
-// over. A spare gets its new head first and its new name then, so that a file with a segment's name has that segment's
+// The file of a spare is not cut: bytes of the segments that it was, its former lives, stand behind the last frame; and
+// zeros do in one that was filled ahead. So each write, the head's too, ends there with an end frame: a frame's header
+// without length, records and batch, which the next write begins over. A spare gets its new head first and its new name then, so that a file with a segment's name has that segment's
 // head at any moment. From a frame of a former life the seed of the CRC differs, and its position is lower than the
 // segment's first.
 //
@@ -74,7 +75,7 @@
 //
 // A kernel that kills a process ends its write at some byte: what comes before is written, what comes after is not. So
 // after kill -9 nothing else is possible, and the third is damage. The price is that a last frame whose header is
-// damaged beyond recognition is cut off as if it were never finished, which in a new file would be set aside.
+// damaged beyond recognition is cut off as if it were never finished, which in a file that isn't padded would be set aside.
 //
 // # Identity and position
 //

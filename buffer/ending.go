@@ -14,7 +14,7 @@ const (
 	damaged               // what was a frame
 )
 
-// ending sorts what follows the last frame, which ends at off, in a file that held nothing before.
+// ending sorts what follows the last frame, which ends at off, in a file that isn't padded.
 func (w *walker) ending(off int64) ending {
 	b := w.bytes(off, frameHeader)
 	switch {
@@ -31,9 +31,9 @@ func (w *walker) ending(off int64) ending {
 	return damaged
 }
 
-// reusedEnding does so in a file that was a spare, where bytes of a former life stand behind what was written. It returns
+// paddedEnding does so in a padded file, where zeros or bytes of a former life stand behind what was written. It returns
 // where the last whole frame ends: one before the last, where of that only the beginning was written, and what makes its
-// batch up to its length is of the former life.
+// batch up to its length was there before.
 //
 // A write is a frame and the end frame behind it, and begins over the end frame of the write before. So what stands
 // there is
@@ -42,9 +42,10 @@ func (w *walker) ending(off int64) ending {
 //	a header, the end frame's end the next one had begun; the last is whole
 //	a header of this place        a frame was whole here, and its header is damaged
 //	anything else                 the last write was cut: in its batch, if that hasn't its CRC, or in the end frame
-func (w *walker) reusedEnding(end, last place) (place, ending) {
+func (w *walker) paddedEnding(end, last place) (place, ending) {
 	b := bytes.Clone(w.bytes(end.off, frameHeader))
-	none := endFrame(end.pos, w.seed)
+	var none [frameHeader]byte
+	putEndFrame(none[:], end.pos, w.seed)
 	switch {
 	case bytes.Equal(b, none[:]):
 		return end, clean
@@ -59,11 +60,8 @@ func (w *walker) reusedEnding(end, last place) (place, ending) {
 	return end, torn
 }
 
-// endFrame stands behind the last frame in a file that was a spare.
-func endFrame(pos uint64, seed uint32) (b [frameHeader]byte) {
-	frame{pos: pos}.put(b[:], seed)
-	return b
-}
+// putEndFrame writes what stands behind the last frame in a padded file.
+func putEndFrame(b []byte, pos uint64, seed uint32) { frame{pos: pos}.put(b, seed) }
 
 // begun says that b, at off, is the beginning of a header over the end frame. What has all of the header but for its CRC,
 // and its batch too, was whole.

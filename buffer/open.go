@@ -71,6 +71,9 @@ func Open(o Options) (q *Queue, err error) {
 	}
 	if !o.Sync {
 		q.keep = maxSpares
+		if o.FS == nil && o.Dir != "" && hasLargePages() {
+			q.padBy = padBy
+		}
 	}
 	if q.fs == nil {
 		q.fs, q.keep = newMemory(memBlock), 0 // it has spare blocks
@@ -252,8 +255,8 @@ func (q *Queue) findEnd(s *segment, f File) error {
 	w := newWalker(f, s.seed, size)
 	end, last := w.walk(dataAt, s.first)
 	var behind ending
-	if s.reused {
-		s.end, behind = w.reusedEnding(end, last)
+	if s.padded {
+		s.end, behind = w.paddedEnding(end, last)
 	} else {
 		s.end, behind = end, w.ending(end.off)
 	}

@@ -76,7 +76,8 @@ type Queue struct {
 	full    Policy
 	segSize int64
 	sync    bool
-	keep    int // how many spares are kept
+	keep    int   // how many spares are kept
+	padBy   int64 // how much a file is padded at a time
 
 	// reader is held by the one call of Next that reads or waits for something to read.
 	reader chan struct{}

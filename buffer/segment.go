@@ -37,7 +37,7 @@ type segment struct {
 	read place // given out up to here
 	low  place // committed up to here
 
-	written int64 // the file's size, where bytes of a former life stand behind end
+	written int64 // the file's size, where it is longer than end
 
 	out    []*Chunk // given out and not yet below low, in order
 	stamps []stamp  // when what is in it was appended, for what was appended by this process
@@ -48,7 +48,7 @@ type segment struct {
 	damaged bool // it is set aside when it is done with
 	busy    bool // Next is reading from it, without the mutex
 	gone    bool // removed from the queue
-	reused  bool // the file was a spare: bytes of a former life stand behind the last frame
+	padded  bool // other bytes may stand behind the last frame: zeros, or those of the file's former life
 	stub    bool // all committed and cut to its header, while an older one is not
 }
 
@@ -106,7 +106,7 @@ func (s *segment) size() int64 {
 // done says that all of it is committed or lost.
 func (s *segment) done() bool { return s.low.off == s.end.off }
 
-// header is the segment's head as it is written at its birth, with the end frame behind it in a file that was a spare. It
+// header is the segment's head as it is written at its birth, with the end frame behind it if the file is padded. It
 // sets the seed.
 func (s *segment) header() []byte {
 	b := make([]byte, dataAt)
@@ -114,7 +114,7 @@ func (s *segment) header() []byte {
 	copy(b, magic)
 	le.PutUint32(b[8:], version)
 	copy(b[12:22], s.id[:])
-	if s.reused {
+	if s.padded {
 		b[22] = 1
 	}
 	le.PutUint64(b[24:], s.number)
@@ -123,9 +123,9 @@ func (s *segment) header() []byte {
 	le.PutUint32(b[60:], s.seed)
 	copy(b[copyAt:], b[:headerSize])
 	s.putMark(b[markAt:])
-	if s.reused {
-		end := endFrame(s.first, s.seed)
-		b = append(b, end[:]...)
+	if s.padded {
+		b = append(b, make([]byte, frameHeader)...)
+		putEndFrame(b[dataAt:], s.first, s.seed)
 	}
 	return b
 }
@@ -148,7 +148,7 @@ func (s *segment) parseHeaderCopy(b []byte) bool {
 	}
 	s.seed = sum
 	copy(s.id[:], b[12:22])
-	s.reused = b[22] == 1
+	s.padded = b[22] == 1
 	s.first = le.Uint64(b[32:])
 	return true
 }

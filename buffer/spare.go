@@ -35,7 +35,7 @@ func (q *Queue) keepSpare(s *segment) bool {
 func (q *Queue) reuse(s *segment) error {
 	sp := q.takeSpare()
 	q.number++
-	s.reused = true
+	s.padded = true
 	s.written = sp.size
 	_, err := sp.file.WriteAt(s.header(), 0)
 	if err == nil {
