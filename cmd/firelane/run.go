@@ -42,6 +42,7 @@ func runCommand(c *cli, args []string) int {
 	}
 	limitMemory(log)
 	useOneCore()
+	relaxTimers(log)
 	ctx, now, stop := signals()
 	defer stop()
 	endAdmin := serveAdmin(log, plan, r)
