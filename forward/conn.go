@@ -30,6 +30,7 @@ type conn struct {
 	got    uint64 // bytes read
 	mark   uint64 // got when the deadline was set
 
+	head    head   // of the last message in Message mode
 	tag     []byte // of the message at hand, where it must outlive a fill
 	body    []byte // of the event at hand, where fields are added to it
 	fields  []byte // fields that every event gets, encoded

@@ -40,8 +40,11 @@ func (c *conn) forward() error {
 	}
 	for {
 		err := read()
-		if err == nil && c.taken && c.s.rules.denyKeep {
-			return nil
+		if err == nil {
+			if c.taken && c.s.rules.denyKeep {
+				return nil
+			}
+			continue
 		}
 		if errors.Is(err, record.ErrShort) {
 			err = c.more()
@@ -53,7 +56,61 @@ func (c *conn) forward() error {
 }
 
 // nextPack takes the next message, or nothing and ErrShort where more must be read first.
-func (c *conn) nextPack() error { return c.next(&c.in) }
+func (c *conn) nextPack() error {
+	if c.again() {
+		return nil
+	}
+	return c.next(&c.in)
+}
+
+// maxHead is the longest beginning of a message in bytes that is remembered.
+const maxHead = 256
+
+// A head is how the last message in Message mode began, up to its time: a log driver's messages all begin so.
+type head struct {
+	bytes  []byte // as it came; empty: there is none
+	tag    []byte // as it goes on
+	values int    // of the message
+}
+
+// remember keeps how a message of n values began.
+func (h *head) remember(begin, tag []byte, n int) {
+	h.bytes = h.bytes[:0]
+	if len(begin) <= maxHead && (n == 3 || n == 4) {
+		h.bytes, h.tag, h.values = append(h.bytes, begin...), append(h.tag[:0], tag...), n
+	}
+}
+
+// again takes a message that begins as the last one and has nothing unusual about it. Of every other one it leaves all to
+// next.
+func (c *conn) again() bool {
+	b, h := c.in.unused(), len(c.head.bytes)
+	if h == 0 || len(b) < h || string(b[:h]) != string(c.head.bytes) {
+		return false
+	}
+	t, rest, err := record.ReadTime(b[h:])
+	if err != nil || t.Sec == 0 || len(rest) == 0 || record.KindOf(rest[0]) != record.KindMap {
+		return false
+	}
+	size, err := record.Check(rest)
+	if err != nil {
+		return false
+	}
+	end := len(b) - len(rest) + size
+	if c.head.values == 4 {
+		if end == len(b) || b[end] != 0x80 { // an option that says nothing
+			return false
+		}
+		end++
+	}
+	if r := &c.s.rules; r.message > 0 && end > r.message || r.warnOver > 0 && end > r.warnOver {
+		return false
+	}
+	c.add(c.head.tag, t, rest[:size])
+	c.in.r += end
+	c.taken = true
+	return true
+}
 
 // nextJSON is nextPack for JSON: the message is converted as a whole and taken from there.
 func (c *conn) nextJSON() error {
@@ -98,7 +155,7 @@ func (c *conn) next(w *window) error {
 		return nil
 	}
 	n, rest, err := record.ArrayHeader(b)
-	if errors.Is(err, record.ErrShort) {
+	if err != nil && errors.Is(err, record.ErrShort) {
 		return record.ErrShort
 	}
 	if b[0] == 0xc1 {
@@ -109,7 +166,7 @@ func (c *conn) next(w *window) error {
 	}
 	tag, rest, err := record.Str(rest)
 	switch {
-	case errors.Is(err, record.ErrShort):
+	case err != nil && errors.Is(err, record.ErrShort):
 		return record.ErrShort
 	case err != nil:
 		return c.strange(w, "the tag is not a string", c.s.rules.skipStrange)
@@ -160,6 +217,9 @@ func broken(err error) error {
 
 // single takes a message in Message mode: [tag, time, record, option?]. rest is what follows the tag.
 func (c *conn) single(w *window, n int, tag, rest []byte) error {
+	if w == &c.in {
+		c.head.remember(w.unused()[:len(w.unused())-len(rest)], tag, n)
+	}
 	var e event
 	rest, err := e.read(rest, n-1)
 	if err != nil {
@@ -218,7 +278,7 @@ func (e *event) read(b []byte, n int) (rest []byte, err error) {
 	}
 	k := record.KindOf(rest[0])
 	size, err := record.Check(rest)
-	if errors.Is(err, record.ErrDepth) {
+	if err != nil && errors.Is(err, record.ErrDepth) {
 		e.kind, e.want = tooDeep, fmt.Sprintf("maps and arrays may be nested %d deep", record.MaxDepth)
 		size, err = extent(rest)
 	}

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -278,6 +279,52 @@ func TestDenyKeepaliveClosesAfterOneMessage(t *testing.T) {
 		f := feed(config.Fluentd, o, join([]byte{0xc0}, m, m))
 		if len(f.events) != 1 || string(f.answer) != "\x81\xa3ack\xa2id" {
 			t.Errorf("%q, answer %q", f.events, f.answer)
+		}
+	}
+}
+
+// TestMessageIsTakenAlikeBehindWhateverItFollows: what is remembered of the last message changes nothing about the next.
+func TestMessageIsTakenAlikeBehindWhateverItFollows(t *testing.T) {
+	deep := raw("\x80")
+	for range record.MaxDepth {
+		deep = append(raw("\x91"), deep...)
+	}
+	rec := obj{"log": "x"}
+	messages := map[string][]byte{
+		"plain":         pack(arr{"app", at(1700000000, 1), rec}),
+		"another event": pack(arr{"app", at(1700000001, 2), obj{"log": "y", "a": 1}}),
+		"empty option":  pack(arr{"app", at(1700000000, 3), rec, obj{}}),
+		"chunk":         pack(arr{"app", at(1700000000, 4), rec, obj{"chunk": "c1"}}),
+		"nil option":    pack(arr{"app", at(1700000000, 5), rec, nil}),
+		"five values":   pack(arr{"app", at(1700000000, 6), rec, obj{}, 1}),
+		"two values":    pack(arr{"app", at(1700000000, 7)}),
+		"zero":          pack(arr{"app", at(0, 15), rec}),
+		"seconds":       pack(arr{"app", 1700000000, rec}),
+		"range":         pack(arr{"app", at(1700000000, 2_000_000_000), rec}),
+		"no map":        pack(arr{"app", at(1700000000, 8), "text"}),
+		"nil record":    pack(arr{"app", at(1700000000, 9), nil}),
+		"too deep":      pack(arr{"app", at(1700000000, 10), obj{"deep": deep}}),
+		"another tag":   pack(arr{"apq", at(1700000000, 11), rec}),
+		"longer tag":    pack(arr{"app2", at(1700000000, 12), rec}),
+		"str8 tag":      join([]byte{0x93, 0xd9, 3}, []byte("app"), at(1700000000, 13), pack(rec)),
+		"heartbeat":     {0xc0},
+		"entries":       pack(arr{"app", arr{arr{at(1700000000, 14), rec}}}),
+	}
+	for _, d := range []config.Dialect{config.FluentBit, config.Fluentd} {
+		for first, a := range messages {
+			for second, b := range messages {
+				want := feed(d, defaults(d), a)
+				if !strings.Contains(want.log, "closed") {
+					next := feed(d, defaults(d), b)
+					want.events, want.rejects = append(want.events, next.events...), append(want.rejects, next.rejects...)
+					want.answer = append(want.answer, next.answer...)
+				}
+				got := feed(d, defaults(d), join(a, b))
+				alike := slices.EqualFunc(got.events, want.events, func(g, w string) bool { return g == w || isNow(g) && isNow(w) })
+				if !alike || !slices.Equal(got.rejects, want.rejects) || string(got.answer) != string(want.answer) {
+					t.Errorf("%s, then %s:\n%q %q %x, want\n%q %q %x", first, second, got.events, got.rejects, got.answer, want.events, want.rejects, want.answer)
+				}
+			}
 		}
 	}
 }

@@ -24,8 +24,10 @@ type loop struct {
 	loads   int     // that are not committed
 	held    int     // bytes that they hold
 
+	attempts chan attemptRequest
 	results  chan *part // attempts that have ended
 	workers  sync.WaitGroup
+	hands    int // workers that make attempts; they stay, since a stack that has grown once is worth keeping
 	fetch    chan fetchRequest
 	fetched  chan fetchResult
 	fetching bool
@@ -46,6 +48,7 @@ func newLoop(o *Output) *loop {
 	return &loop{
 		o:        o,
 		gate:     newGate(o.limits.Workers, o.retry),
+		attempts: make(chan attemptRequest, o.limits.Workers+maxStalled),
 		results:  make(chan *part, o.limits.Workers+maxStalled),
 		fetch:    make(chan fetchRequest, 1),
 		fetched:  make(chan fetchResult, 1),
@@ -98,16 +101,30 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 		}
 		p.started = now
 		l.flying = append(l.flying, p)
-		maxBytes := l.maxBytes
-		l.workers.Go(func() {
-			l.o.attempt(ctx, p, maxBytes)
-			l.results <- p
-		})
+		if l.hands < len(l.flying) {
+			l.hands++
+			l.workers.Go(func() { l.makeAttempts(ctx) })
+		}
+		l.attempts <- attemptRequest{p, l.maxBytes}
 	}
 	if l.gate.state != GateOpen && len(l.ready) == 0 {
 		l.want(ctx, now)
 	}
 	l.show()
+}
+
+// An attemptRequest is one attempt to be made.
+type attemptRequest struct {
+	part     *part
+	maxBytes int
+}
+
+// makeAttempts makes one attempt for each request.
+func (l *loop) makeAttempts(ctx context.Context) {
+	for r := range l.attempts {
+		l.o.attempt(ctx, r.part, r.maxBytes)
+		l.results <- r.part
+	}
 }
 
 // due takes the part out of the list that has been due for the longest time, nil if none is.
@@ -176,6 +193,7 @@ func (l *loop) stop() {
 		l.unfetch()
 	}
 	close(l.fetch)
+	close(l.attempts)
 	l.workers.Wait()
 	if l.fetching {
 		l.take(<-l.fetched)
