@@ -3,7 +3,7 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: help build image demo test e2e check fuzz bench faults soak clean
+.PHONY: help build image demo test e2e check fuzz bench profile faults soak clean
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 8
 
@@ -14,7 +14,7 @@ image: build ## the container image, firelane:latest
 	docker build -t firelane .
 
 demo: ## an application's lines become documents, in this terminal
-	@go run ./cmd/firelane demo
+	@go run -pgo=off ./cmd/firelane demo
 
 test: check e2e ## everything: unit tests and the real things; installs what those need (Debian, root)
 
@@ -40,6 +40,9 @@ fuzz: ## every fuzz target for FUZZTIME (60s)
 bench: build ## what a record costs: Go benchmarks, then the whole router (beside a fluent-bit on PATH)
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./e2e/faultbench -cost -runs 5
+
+profile: ## cmd/firelane/default.pgo, by which the compiler knows what to inline: rows of the bench, profiled
+	go run ./e2e/faultbench -cost -runs 4 -only full-batched,full-single,20k-single,json,gzip -profile cmd/firelane/default.pgo
 
 faults: build ## what is lost and what is doubled while things go wrong; beside a fluent-bit on PATH
 	go run ./e2e/faultbench $(FAULTS)
