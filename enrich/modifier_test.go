@@ -316,6 +316,7 @@ func BenchmarkParseJSON(b *testing.B) {
 	for name, step := range jsonSteps(b) {
 		b.Run(name, func(b *testing.B) {
 			rec, s, ev := jsonRecord(b), &Scratch{}, record.Event{}
+			b.SetBytes(int64(len(rec)))
 			b.ReportAllocs()
 			for b.Loop() {
 				ev = record.Event{Body: rec}
@@ -329,6 +330,7 @@ func BenchmarkStep(b *testing.B) {
 	for name, step := range benchSteps(b) {
 		b.Run(name, func(b *testing.B) {
 			rec, s, ev := dockerRecord(b), &Scratch{}, record.Event{}
+			b.SetBytes(int64(len(rec)))
 			b.ReportAllocs()
 			for b.Loop() {
 				ev = record.Event{Tag: "app-firelens-0123", Body: rec}
