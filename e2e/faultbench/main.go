@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/firelane/firelane/e2e/servers"
 )
 
 func main() {
@@ -140,9 +142,16 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 		if f.only != "" && !slices.Contains(strings.Split(f.only, ","), s.name) {
 			continue
 		}
+		if s.real && !servers.OpenSearch2().Installed() {
+			fmt.Printf("  %s: left out, there is no %s: e2e/setup installs it\n", s.name, servers.OpenSearch2().Name)
+			continue
+		}
 		results := make([][]result, len(routers))
 		for n := range f.runs {
 			for i, rt := range routers {
+				if s.real && rt.name != own {
+					continue
+				}
 				dir := filepath.Join(root, fmt.Sprintf("%s-%s-%d", s.name, rt.name, n))
 				res := execute(ctx, rt, s, dir)
 				if ctx.Err() != nil {
@@ -157,7 +166,9 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 			}
 		}
 		for _, rs := range results {
-			printRow(rs)
+			if len(rs) > 0 {
+				printRow(rs)
+			}
 		}
 	}
 	if broken > 0 {

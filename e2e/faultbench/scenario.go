@@ -20,7 +20,7 @@ type scenario struct {
 	during   func(ctx context.Context, r *run)
 	timeout  time.Duration
 	calm     bool // the destination never fails
-	real     bool // the destination passes everything on to a real OpenSearch, which make test installs
+	real     bool // firelane alone; the destination passes everything on to a real OpenSearch, which make test installs
 	promises
 }
 

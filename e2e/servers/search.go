@@ -43,6 +43,12 @@ func OpenSearch3() Kind {
 		main: "org.codelibs.opensearch.runner.OpenSearchRunner"}
 }
 
+// Installed says whether e2e/setup has installed the server.
+func (k Kind) Installed() bool {
+	_, err := os.Stat(filepath.Join(cache(), k.Name))
+	return err == nil
+}
+
 // Search is a running search server of one node.
 type Search struct {
 	*Process
@@ -66,7 +72,7 @@ func StartSearch(kind Kind, dir string, port int) (*Search, error) {
 		}
 	}
 	home := filepath.Join(cache(), kind.Name)
-	if _, err := os.Stat(home); err != nil {
+	if !kind.Installed() {
 		return nil, fmt.Errorf("%s is not installed: run e2e/setup", kind.Name)
 	}
 	cmd := exec.Command(filepath.Join(cache(), kind.java, "bin/java"),
