@@ -58,9 +58,9 @@
 //
 // The file of a spare is not cut: bytes of the segments that it was, its former lives, stand behind the last frame; and
 // zeros do in one that was filled ahead. So each write, the head's too, ends there with an end frame: a frame's header
-// without length, records and batch, which the next write begins over. A spare gets its new head first and its new name then, so that a file with a segment's name has that segment's
-// head at any moment. From a frame of a former life the seed of the CRC differs, and its position is lower than the
-// segment's first.
+// without length, records and batch, which the next write begins over. A spare gets its new head first and its new name
+// then, so that a file with a segment's name has that segment's head at any moment. From a frame of a former life the
+// seed of the CRC differs, and its position is lower than the segment's first.
 //
 // At Open, in the one segment that wasn't sealed, frames are followed from the first; where one doesn't fit, the rest of
 // the file is searched for another that has its CRC and a position that may come. What stands behind the last then is
@@ -113,8 +113,8 @@
 //
 // # Full
 //
-// The limit counts the segments' sizes, and the spares'. With Block, Append waits, first come first served, and an empty queue takes any
-// batch. With DropOldest the oldest segment is removed, whether it is being delivered or not; chunks of it that are out
+// The limit counts the segments' sizes, and the spares'. With Block, Append waits, first come first served, and an empty
+// queue takes any batch. With DropOldest the oldest segment is removed, whether it is being delivered or not; chunks of it that are out
 // live on in memory and are committed as usual, or count as dropped when they are released. Append then never waits,
 // save for a disk that is full with other things.
 package buffer

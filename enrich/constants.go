@@ -144,16 +144,23 @@ func Merge(steps []Step) []Step {
 // A nameSet is a few names to look for. Most names in an event are told apart by their length alone.
 type nameSet struct {
 	names   [][]byte
-	lengths uint64 // bit n: a name of n bytes; bit 63: of 63 or more
+	lengths lengthSet
 }
+
+// lengthSet is a set of lengths: bit n for n bytes, bit 63 for 63 or more.
+type lengthSet uint64
+
+func (s *lengthSet) add(name []byte) { *s |= 1 << min(len(name), 63) }
+
+func (s lengthSet) has(name []byte) bool { return s>>min(len(name), 63)&1 != 0 }
 
 func (ns *nameSet) add(name string) {
 	ns.names = append(ns.names, []byte(name))
-	ns.lengths |= 1 << min(len(name), 63)
+	ns.lengths.add([]byte(name))
 }
 
 func (ns *nameSet) has(name []byte) bool {
-	return ns.lengths>>min(len(name), 63)&1 != 0 && ns.find(name)
+	return ns.lengths.has(name) && ns.find(name)
 }
 
 func (ns *nameSet) find(name []byte) bool {

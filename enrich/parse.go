@@ -187,11 +187,6 @@ func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 	return append(out, run[:len(run)-len(f.Rest())]...), kept
 }
 
-// lengthSet is a set of lengths: bit n for n bytes, bit 63 for 63 or more.
-type lengthSet uint64
-
-func (s lengthSet) has(name []byte) bool { return s>>min(len(name), 63)&1 != 0 }
-
 // keyLengths are the lengths that the names of n members have, which are well-formed.
 func keyLengths(b []byte, n int) (lengths lengthSet) {
 	for ; n > 0 && len(b) > 1; n-- {
@@ -200,7 +195,7 @@ func keyLengths(b []byte, n int) (lengths lengthSet) {
 			b = b[1+size:]
 		} else {
 			key, _, _ := record.Str(b)
-			lengths |= 1 << min(len(key), 63)
+			lengths.add(key)
 			if b, _ = record.Skip(b); len(b) == 0 {
 				break
 			}
@@ -217,7 +212,8 @@ func keyLengths(b []byte, n int) (lengths lengthSet) {
 // hasKey reports whether one of n members has that name.
 func hasKey(members []byte, n int, name []byte) bool {
 	one := [1][]byte{name}
-	ns := nameSet{names: one[:], lengths: 1 << min(len(name), 63)}
+	ns := nameSet{names: one[:]}
+	ns.lengths.add(name)
 	return ns.meets(members, n)
 }
 

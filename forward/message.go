@@ -155,7 +155,7 @@ func (c *conn) next(w *window) error {
 		return nil
 	}
 	n, rest, err := record.ArrayHeader(b)
-	if err != nil && errors.Is(err, record.ErrShort) {
+	if errors.Is(err, record.ErrShort) {
 		return record.ErrShort
 	}
 	if b[0] == 0xc1 {
@@ -166,7 +166,7 @@ func (c *conn) next(w *window) error {
 	}
 	tag, rest, err := record.Str(rest)
 	switch {
-	case err != nil && errors.Is(err, record.ErrShort):
+	case errors.Is(err, record.ErrShort):
 		return record.ErrShort
 	case err != nil:
 		return c.strange(w, "the tag is not a string", c.s.rules.skipStrange)
@@ -278,7 +278,7 @@ func (e *event) read(b []byte, n int) (rest []byte, err error) {
 	}
 	k := record.KindOf(rest[0])
 	size, err := record.Check(rest)
-	if err != nil && errors.Is(err, record.ErrDepth) {
+	if errors.Is(err, record.ErrDepth) {
 		e.kind, e.want = tooDeep, fmt.Sprintf("maps and arrays may be nested %d deep", record.MaxDepth)
 		size, err = extent(rest)
 	}

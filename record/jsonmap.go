@@ -20,8 +20,8 @@ type JSONOptions struct {
 }
 
 // AppendJSONMembers appends the members of the map at the start of body as JSON, with commas between them and neither
-// braces around nor a comma before them. Nothing is appended where there are none, or for opt.Unless. Values are written, and members with
-// the same key are told, as in AppendJSON.
+// braces around nor a comma before them. Nothing is appended where there are none, or for opt.Unless. Values are written,
+// and members with the same key are told, as in AppendJSON.
 func AppendJSONMembers(dst, body []byte, opt *JSONOptions) []byte {
 	n, rest, err := MapHeader(body)
 	if err != nil {

@@ -49,22 +49,13 @@ func direct(nc net.Conn, limit time.Duration) net.Conn {
 	if err != nil {
 		return nil
 	}
-	c := &directConn{Conn: nc, raw: raw, limit: limit}
+	c := &directConn{Conn: timed(nc, limit), raw: raw, limit: limit}
 	c.push, c.take = c.sendMore, c.sendSome
 	return c
 }
 
 // SyscallConn is for those who look whether the server has hung up.
 func (c *directConn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
-
-func (c *directConn) Read(b []byte) (int, error) {
-	if c.limit > 0 {
-		if err := c.SetReadDeadline(time.Now().Add(c.limit)); err != nil {
-			return 0, err
-		}
-	}
-	return c.Conn.Read(b)
-}
 
 func (c *directConn) Write(b []byte) (int, error) {
 	c.writing.Lock()

@@ -176,7 +176,7 @@ func TestASendAllocatesNothing(t *testing.T) {
 func TestEveryWaitForRoomHasTheTimeout(t *testing.T) {
 	const limit = 300 * time.Millisecond
 	c, s := accepted(t, &NetOptions{IOTimeout: limit})
-	if err := errors.Join(c.Conn.(*net.TCPConn).SetWriteBuffer(16<<10), s.SetReadBuffer(16<<10)); err != nil {
+	if err := errors.Join(c.Conn.(*timedConn).Conn.(*net.TCPConn).SetWriteBuffer(16<<10), s.SetReadBuffer(16<<10)); err != nil {
 		t.Fatal(err) // the kernel tells of room when a third is free
 	}
 	go func() { // takes some every now and then, for longer than the limit, and then no more

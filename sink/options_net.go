@@ -98,10 +98,15 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	if direct := direct(c, d.io); direct != nil {
 		return direct, nil
 	}
-	if d.io <= 0 {
-		return c, nil
+	return timed(c, d.io), nil
+}
+
+// timed is nc with a limit on every read and write, or nc itself where there is none.
+func timed(nc net.Conn, limit time.Duration) net.Conn {
+	if limit <= 0 {
+		return nc
 	}
-	return &timedConn{Conn: c, limit: d.io}, nil
+	return &timedConn{Conn: nc, limit: limit}
 }
 
 func (d *Dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
