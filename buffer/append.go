@@ -135,7 +135,7 @@ func (q *Queue) growth(size int64) int64 {
 // isFull says that a frame of this size doesn't go into the segment. A frame that is larger than a segment gets one of
 // its own.
 func (q *Queue) isFull(s *segment, size int64) bool {
-	return s.end.off > dataAt && s.end.off+size > q.segSize
+	return s.end.off > dataAt && s.end.off+size > s.room
 }
 
 // write writes one frame at the end of the active segment. After an error nothing has changed, but that the segment may
@@ -188,7 +188,7 @@ func (q *Queue) writeFrame(s *segment, h frame, batch []byte) error {
 // appended counts the frame that was written, and wakes the reader if that is what it waits for.
 func (q *Queue) appended(h frame) {
 	s := q.active
-	if s.read == s.end || len(s.stamps) == 0 || s.end.off-s.stamps[len(s.stamps)-1].off >= q.segSize/stampsPerSegment {
+	if s.read == s.end || len(s.stamps) == 0 || s.end.off-s.stamps[len(s.stamps)-1].off >= s.room/stampsPerSegment {
 		s.stampEnd(time.Now())
 	}
 	t := tally{int64(h.records), h.size()}
@@ -206,7 +206,7 @@ func (q *Queue) appended(h frame) {
 
 // create makes a new active segment: of a spare, or of a new file.
 func (q *Queue) create() error {
-	s := &segment{number: q.number + 1, id: q.id, first: q.next}
+	s := &segment{number: q.number + 1, id: q.id, first: q.next, room: q.room()}
 	s.low = place{dataAt, s.first}
 	s.read, s.end = s.low, s.low
 	if len(q.spares) > 0 {
@@ -221,6 +221,9 @@ func (q *Queue) create() error {
 	q.size += s.size()
 	return nil
 }
+
+// room is how much a segment that is made now holds. It grows with the queue.
+func (q *Queue) room() int64 { return max(q.segSize, min(q.maxSegSize, q.size/segmentsPerLimit)) }
 
 func (q *Queue) createFile(s *segment) error {
 	f, err := q.fs.Open(s.name(), true)

@@ -20,9 +20,13 @@ const (
 	// MemoryLimit is the limit of a queue in memory for which none is set.
 	MemoryLimit = 16 << 20
 
-	maxSegmentSize = 4 << 20
+	// segmentSize is what a file holds of a queue whose reader keeps up, maxSegmentSize of a long one: each file that
+	// is made and removed costs about as much as a hundred records, and more where many were just removed.
+	segmentSize    = 4 << 20
+	maxSegmentSize = 16 << 20
 	minSegmentSize = 4 << 10
-	// segmentsPerLimit is how many segments a limit is made of at least: room is made by whole segments.
+	// segmentsPerLimit is how many segments a limit is made of at least, and a queue of segments that have grown with
+	// it: room is made by whole segments.
 	segmentsPerLimit = 8
 )
 
@@ -40,7 +44,7 @@ type Options struct {
 	Name        string         // the output's name
 	Limit       int64          // bytes of all segments; 0: MaxLimit or MemoryLimit
 	Full        Policy         // what happens at the limit
-	SegmentSize int64          // bytes; 0: 4 MiB, or less where the limit is small
+	SegmentSize int64          // bytes; 0: 4 MiB, up to 16 in a long queue, or less where the limit is small
 	Sync        bool           // every Append is on the disk before it returns (storage.sync full)
 	FS          FS             // the folder's files; nil: the operating system's, or memory
 	Log         zerolog.Logger // for what an operator should know
@@ -140,9 +144,10 @@ func (q *Queue) setLimits(o Options) error {
 		limit = min(MaxLimit, (free+q.size)/4)
 	}
 	q.stats.Limit = limit
-	q.segSize = o.SegmentSize
+	q.segSize, q.maxSegSize = o.SegmentSize, o.SegmentSize
 	if q.segSize <= 0 {
-		q.segSize = min(maxSegmentSize, max(minSegmentSize, limit/segmentsPerLimit))
+		q.segSize = min(segmentSize, max(minSegmentSize, limit/segmentsPerLimit))
+		q.maxSegSize = maxSegmentSize
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func TestDefaultLimits(t *testing.T) {
 		"set":           {Options{Limit: 5 << 20}, 5 << 20, 640 << 10},
 		"tiny":          {Options{Limit: 100}, 100, minSegmentSize},
 		"a small disk":  {Options{Dir: t.TempDir(), Name: "x", FS: sized{newFolder(), free}}, free / 4, 25 << 17},
-		"a large disk":  {Options{Dir: t.TempDir(), Name: "x", FS: sized{newFolder(), 1 << 40}}, MaxLimit, maxSegmentSize},
+		"a large disk":  {Options{Dir: t.TempDir(), Name: "x", FS: sized{newFolder(), 1 << 40}}, MaxLimit, segmentSize},
 		"segments' own": {Options{Limit: 1 << 30, SegmentSize: 12345}, 1 << 30, 12345},
 	} {
 		t.Run(name, func(t *testing.T) {

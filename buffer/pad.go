@@ -20,7 +20,7 @@ func (q *Queue) pad(s *segment, to int64) {
 	for q.padBy > 0 && s.size() < to {
 		used := max(s.written, s.end.off+frameHeader)
 		from := (used + q.padBy - 1) / q.padBy * q.padBy
-		n := min(q.padBy, q.segSize-from)
+		n := min(q.padBy, s.room-from)
 		if from >= to || n <= 0 || q.size-s.size()+from+n+q.spareSize > q.stats.Limit {
 			return
 		}

@@ -69,15 +69,16 @@ type Stats struct {
 // Queue is a FIFO of batches. Append is safe for concurrent use, and so are Next, Commit and Release. It has no
 // goroutine of its own.
 type Queue struct {
-	fs      FS
-	lock    io.Closer // of the folder; nil in memory
-	log     zerolog.Logger
-	id      [10]byte
-	full    Policy
-	segSize int64
-	sync    bool
-	keep    int   // how many spares are kept
-	padBy   int64 // how much a file is padded at a time
+	fs    FS
+	lock  io.Closer // of the folder; nil in memory
+	log   zerolog.Logger
+	id    [10]byte
+	full  Policy
+	sync  bool
+	keep  int   // how many spares are kept
+	padBy int64 // how much a file is padded at a time
+
+	segSize, maxSegSize int64 // of a segment's file in a short queue, and in a long one
 
 	// reader is held by the one call of Next that reads or waits for something to read.
 	reader chan struct{}

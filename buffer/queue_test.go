@@ -415,3 +415,35 @@ func TestMemoryOfChunksIsReused(t *testing.T) {
 		t.Errorf("%d bytes allocated for a chunk of 1 MB", got)
 	}
 }
+
+// TestSegmentsGrowWithTheQueue: files are few where there is much to hold, and small again when it is delivered. What
+// was held is delivered whole, and a spare of a long file doesn't stay.
+func TestSegmentsGrowWithTheQueue(t *testing.T) {
+	q := mustOpen(t, Options{FS: newFolder(), SegmentSize: 400})
+	defer q.Close()
+	q.maxSegSize = 1600
+	want := fill(t, q, 0, 600)
+	rooms := func() (rooms []int64) {
+		for _, s := range q.segs {
+			if s.end.off > s.room {
+				t.Errorf("a segment of %d bytes has %d", s.room, s.end.off)
+			}
+			rooms = append(rooms, s.room)
+		}
+		return rooms
+	}
+	if long := rooms(); long[0] != 400 || long[len(long)-1] != 1600 || !slices.IsSorted(long) {
+		t.Errorf("segments of %d", long)
+	}
+	got := deliver(t, q)
+	if !slices.Equal(got, want) {
+		t.Errorf("%d were delivered, of %d", len(got), len(want))
+	}
+	fill(t, q, 600, 630)
+	if short := rooms()[1:]; len(short) == 0 || slices.Max(short) != 400 { // the first was made when the queue was long
+		t.Errorf("segments of %d", short)
+	}
+	if q.spareSize > 2*(400+frameHeader) {
+		t.Errorf("spares of %d bytes", q.spareSize)
+	}
+}

@@ -37,6 +37,7 @@ type segment struct {
 	read place // given out up to here
 	low  place // committed up to here
 
+	room    int64 // up to which frames are appended, but for the first, which may be longer
 	written int64 // the file's size, where it is longer than end
 
 	out    []*Chunk // given out and not yet below low, in order

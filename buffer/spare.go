@@ -21,7 +21,7 @@ func (q *Queue) keepSpare(s *segment) bool {
 	}
 	sp := spare{name: spareName(s.number), file: s.file}
 	var err error
-	if sp.size, err = sp.file.Size(); err != nil || sp.size > q.segSize+frameHeader || q.fs.Rename(s.name(), sp.name) != nil {
+	if sp.size, err = sp.file.Size(); err != nil || sp.size > q.room()+frameHeader || q.fs.Rename(s.name(), sp.name) != nil {
 		return false
 	}
 	s.file = nil
