@@ -29,6 +29,8 @@ type Record struct {
 	record.Event
 	// ID is the record's identity, the same at every attempt and after every restart.
 	ID record.ID
+	// Written is what the Tailer wrote of the Tail.
+	Written []byte
 }
 
 // A Destination is one place that records go to. It is used by several workers at once and must be safe for
@@ -53,11 +55,11 @@ type Targeter interface {
 }
 
 // A Tailer is a Destination that can write a record's Tail without its being part of the body, which has to be copied for
-// that otherwise.
+// that otherwise: once for all records in a row that have it.
 type Tailer interface {
-	// TakesTail says whether Append takes records with this tail, and writes them as it would with a whole body. It is
-	// asked before the first of them in a chunk, and where the tail changes.
-	TakesTail(tail []byte) bool
+	// AppendTail appends a tail as it stands in an item, which Append then copies to where it belongs from the records'
+	// Written. It reports whether items come out so as they would of whole bodies; if not, whole is what the bodies are.
+	AppendTail(dst, tail []byte) (written []byte, ok bool)
 }
 
 // A Request is the items of one attempt. Body[Ends[i-1]:Ends[i]] is item i (Ends[-1] being 0), as Append wrote it.

@@ -27,9 +27,10 @@ type load struct {
 	more    bool   // there may be more records to encode
 
 	// What is known of the tails of its records.
-	tail  []byte // the last one that the destination was asked about
-	takes bool   // what it said
-	whole []byte // memory for bodies that are made whole
+	tail    []byte // the last one that the destination was asked about
+	takes   bool   // what it said
+	written []byte // what it wrote of it
+	whole   []byte // memory for bodies that are made whole
 }
 
 // minChunkCost is what the queue's memory for a chunk is at least; it grows by powers of two.
@@ -57,6 +58,8 @@ func (l *load) reset(c *buffer.Chunk, linger time.Duration) {
 		reader: l.reader,
 		more:   true,
 		whole:  l.whole,
+
+		written: l.written[:0],
 	}
 	l.reader.Reset(nil)
 }
@@ -92,12 +95,14 @@ func (l *load) fold(t Tailer) {
 	}
 	if !bytes.Equal(tail, l.tail) {
 		l.tail, l.takes = tail, false
-		l.takes = t != nil && t.TakesTail(tail)
-	}
-	if !l.takes {
-		if l.whole = l.rec.Fold(l.whole); cap(l.whole) > maxKeptBody {
-			l.whole = nil
+		if t != nil {
+			l.written, l.takes = t.AppendTail(l.written[:0], tail)
 		}
+	}
+	if l.takes {
+		l.rec.Written = l.written
+	} else if l.whole = l.rec.Fold(l.whole); cap(l.whole) > maxKeptBody {
+		l.whole = nil
 	}
 }
 

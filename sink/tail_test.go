@@ -27,7 +27,7 @@ func (d *nosy) Append(body []byte, r *Record) ([]byte, error) {
 	}
 	body = append(record.AppendJSON(append(r.ID.Append(body), ' '), r.Body), '+')
 	if len(r.Tail) > 0 {
-		body = record.AppendJSON(body, r.Tail)
+		body = append(body, r.Written...)
 	}
 	return append(body, '\n'), nil
 }
@@ -35,10 +35,10 @@ func (d *nosy) Append(body []byte, r *Record) ([]byte, error) {
 // tailer is a nosy destination that takes tails.
 type tailer struct{ *nosy }
 
-func (d tailer) TakesTail(tail []byte) bool {
+func (d tailer) AppendTail(dst, tail []byte) ([]byte, bool) {
 	text := string(record.AppendJSON(nil, tail))
 	d.asked = append(d.asked, text)
-	return d.takes(text)
+	return append(dst, text...), d.takes(text)
 }
 
 func tailOf(env string) []byte {

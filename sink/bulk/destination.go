@@ -88,8 +88,10 @@ func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.append(body, r)
 }
 
-// TakesTail implements sink.Tailer.
-func (d *Destination) TakesTail(tail []byte) bool { return d.encoder.takesTail(tail) }
+// AppendTail implements sink.Tailer.
+func (d *Destination) AppendTail(dst, tail []byte) ([]byte, bool) {
+	return d.encoder.appendTail(dst, tail)
+}
 
 // Target is the index that an item is for, as its action line names it: for the dead letter.
 func (d *Destination) Target(item []byte) string {

@@ -43,7 +43,6 @@ type encoder struct {
 	// json are the options of a document's members: with the record's own @timestamp, without it, or none where there is one.
 	json    [3]record.JSONOptions
 	flatten string // separator; "" : fields stay nested
-	tails   tails
 
 	// Most records have no @timestamp of their own. Rather than to look for one first, they are written as if they had none
 	// (hopeful), and once more where they do, after which the next ones, as many as doubt says, are looked at first.
@@ -272,7 +271,7 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record, hopeful bool) []by
 		return e.appendDocument(body[:start], r, false)
 	}
 	if len(r.Tail) > 0 {
-		body = e.tails.append(comma(body, before), r.Tail)
+		body = append(comma(body, before), r.Written...)
 	}
 	if len(body) == before {
 		body = bytes.TrimSuffix(body, []byte{','})

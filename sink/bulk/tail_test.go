@@ -3,8 +3,6 @@ package bulk
 import (
 	"bytes"
 	"fmt"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/firelane/firelane/config"
@@ -36,12 +34,18 @@ func split(r *sink.Record, n int) (tailed *sink.Record, ok bool) {
 	return &t, true
 }
 
+// takeTail has the destination write r's tail, and reports whether it does; else r's body is whole.
+func takeTail(d *Destination, r *sink.Record) (taken bool) {
+	if r.Written, taken = d.AppendTail(nil, r.Tail); !taken {
+		r.Fold(nil)
+	}
+	return taken
+}
+
 // appendTailed is what the loop does with a record that has a tail.
 func appendTailed(d *Destination, body []byte, r *sink.Record) ([]byte, error) {
 	tailed := *r
-	if !d.TakesTail(r.Tail) {
-		tailed.Fold(nil)
-	}
+	takeTail(d, &tailed)
 	return d.Append(body, &tailed)
 }
 
@@ -91,6 +95,7 @@ func TestTailIsTakenOnlyWhereTheDocumentIsTheSame(t *testing.T) {
 		{"tag_key", config.FluentBit, func(o *Options) { o.IncludeTag, o.TagKey = true, "tag" }, key("tag", "own"), false},
 		{"remove_keys", config.Fluentd, func(o *Options) { o.RemoveKeys = "k, z" }, ecs, true},
 		{"remove_keys of the tail", config.Fluentd, func(o *Options) { o.RemoveKeys = "k, z" }, key("x", 1), false},
+		{"generate_id", config.FluentBit, func(o *Options) { o.GenerateID = true }, ecs, false},
 		{"replace_dots", config.FluentBit, func(o *Options) { o.ReplaceDots = true }, ecs, false},
 		{"flatten_hashes", config.Fluentd, func(o *Options) { o.Flatten = true }, ecs, false},
 		{"a key that a number is written as", config.FluentBit, nil, key("7", 1), false},
@@ -101,17 +106,15 @@ func TestTailIsTakenOnlyWhereTheDocumentIsTheSame(t *testing.T) {
 		{"a key beyond ASCII", config.FluentBit, nil, key("größe", 1), false},
 		{"a key with nothing in it", config.FluentBit, nil, key("", 1), false},
 		{"a key that is no text", config.FluentBit, nil, []byte{0x81, 0xc0, 0x01}, false},
-		{"a key twice", config.FluentBit, nil, object("a", 1, "a", 2), false},
+		{"a key twice", config.FluentBit, nil, object("a", 1, "a", 2), true},
 	} {
 		o := fluentBit(c.set)
 		if c.dialect == config.Fluentd {
 			o = fluentd(c.set)
 		}
 		d := newDestination(t, o, c.dialect)
-		for range 2 { // the second time it is known
-			if got := d.TakesTail(c.tail); got != c.want {
-				t.Errorf("%s: taken: %t, want %t", c.name, got, c.want)
-			}
+		if written, got := d.AppendTail([]byte("so far"), c.tail); got != c.want || got == (string(written) == "so far") {
+			t.Errorf("%s: taken: %t, want %t; written: %s", c.name, got, c.want, written)
 		}
 		for _, body := range [][]byte{
 			object(), object("log", "x", "k", "own", "more", object("z.z", 1)), object("@timestamp", "2020-02-02T02:02:02Z"), object("@timestamp", "no date"),
@@ -130,43 +133,6 @@ func TestTailIsTakenOnlyWhereTheDocumentIsTheSame(t *testing.T) {
 				t.Errorf("%s: got %s, %v\nwant %s, %v", c.name, got, err, want, wantErr)
 			}
 		}
-	}
-}
-
-func TestManyTailsTakeBoundedMemory(t *testing.T) {
-	d := newDestination(t, fluentBit(nil), config.FluentBit)
-	for range 2 {
-		for i := range 3 * maxTails {
-			r := event(0, object("log", "x"))
-			r.Tail = object("env", i)
-			got, err := appendTailed(d, nil, r)
-			if want := fmt.Sprintf(`,"log":"x","env":%d}`+"\n", i); err != nil || !strings.HasSuffix(string(got), want) {
-				t.Errorf("got %s, %v, want %s", got, err, want)
-			}
-		}
-	}
-	if n := len(*d.encoder.tails.all.Load()); n != maxTails {
-		t.Errorf("%d tails are kept", n)
-	}
-}
-
-func TestTailsMayComeToSeveralWorkersAtOnce(t *testing.T) {
-	d := newDestination(t, fluentBit(nil), config.FluentBit)
-	var wg sync.WaitGroup
-	for w := range 4 {
-		wg.Go(func() {
-			for i := range 200 {
-				r := event(0, object("log", "x"))
-				r.Tail = object("env", (i+w)%5)
-				if got, err := appendTailed(d, nil, r); err != nil || !strings.HasSuffix(string(got), fmt.Sprintf(`"env":%d}`+"\n", (i+w)%5)) {
-					t.Errorf("got %s, %v", got, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if n := len(*d.encoder.tails.all.Load()); n != 5 {
-		t.Errorf("5 tails are kept %d times", n)
 	}
 }
 
