@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -9,8 +10,6 @@ const (
 	pair   = 0x92 // the array header of two elements
 	triple = 0x93 // of three
 	bin32  = 0xc6
-	// bin32Head is the length of a bin32's header.
-	bin32Head = 5
 	// maxGroup is the length in bytes of a group's entries at which another group is begun, well under what bin32 holds.
 	maxGroup = 1 << 30
 	// entryHead is how many bytes of an entry come before its body.
@@ -21,9 +20,10 @@ const (
 type Batch struct {
 	buf     []byte
 	records int
-	tag     int // where the open group's tag begins
-	tail    int // where its tail begins, behind the tag
-	entries int // where its entries begin; 0: no group is open
+	tag     int    // where the open group's tag begins
+	tail    int    // where its tail begins, behind the tag
+	entries int    // where its entries begin; 0: no group is open
+	last    []byte // the tail that was added last, which is the open group's
 }
 
 // Add appends an event without a Tail.
@@ -32,13 +32,14 @@ func (b *Batch) Add(tag string, t Time, body []byte) {
 }
 
 // AddEvent appends one event, to the open group if that has the same tag and tail. A tag that is longer than MaxTag is
-// cut. Body and Tail are copied.
+// cut. Body and Tail are copied; the memory of the Tail must not change as long as it may be that of the next event, so
+// that one which is known needn't be looked at.
 func (b *Batch) AddEvent(ev *Event) {
 	tag := ev.Tag
 	if len(tag) > MaxTag {
 		tag = tag[:MaxTag]
 	}
-	if b.entries == 0 || string(b.buf[b.tag:b.tail]) != tag || string(b.buf[b.tail:b.entries-bin32Head]) != string(ev.Tail) ||
+	if b.entries == 0 || string(b.buf[b.tag:b.tail]) != tag || !bytes.Equal(b.last, ev.Tail) ||
 		len(b.buf)-b.entries+entryHead+len(ev.Body) > maxGroup {
 		b.begin(tag, ev.Tail)
 	}
@@ -60,6 +61,7 @@ func (b *Batch) begin(tag string, tail []byte) {
 	b.tail = len(b.buf)
 	b.buf = append(append(b.buf, tail...), bin32, 0, 0, 0, 0)
 	b.entries = len(b.buf)
+	b.last = tail
 }
 
 // Bytes is the batch. It is the builder's own memory, valid until the next Add or Reset.

@@ -29,9 +29,16 @@ func dockerBody(t testing.TB) []byte {
 	return body
 }
 
-// BenchmarkIntake is an event's way from the socket's buffer into the batch, without the queue's write.
+// BenchmarkIntake is an event's way from the socket's buffer into the batch, without the queue's write: for an output that
+// takes tails, and for one that doesn't.
 func BenchmarkIntake(b *testing.B) {
-	plan := compilePlan(b, b.TempDir(), forwardInput+ecsMetadata+"[OUTPUT]\n    Name null\n    Match *\n")
+	for _, output := range []string{"es", "null"} {
+		b.Run(output, func(b *testing.B) { benchIntake(b, output) })
+	}
+}
+
+func benchIntake(b *testing.B, output string) {
+	plan := compilePlan(b, b.TempDir(), forwardInput+ecsMetadata+"[OUTPUT]\n    Name "+output+"\n    Match *\n")
 	r, diags := New(plan, Env{})
 	if len(diags) > 0 {
 		b.Fatal(diags)

@@ -28,6 +28,7 @@ type intake struct {
 	pending []pending       // one for each output
 	emit    func(*record.Event, int)
 	way     record.Event // the event that is on its way; here, so that it costs no allocation
+	lifter  enrich.Lifter
 
 	received, unrouted int64 // since the last Flush
 }
@@ -103,6 +104,9 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 			}
 			return
 		}
+	}
+	if rt.ending != nil {
+		i.lifter.Apply(ev, i.work(), rt.ending)
 	}
 	for _, o := range rt.outputs {
 		p := &i.pending[o]

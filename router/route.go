@@ -1,8 +1,11 @@
 package router
 
 import (
+	"slices"
+
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/sink"
 )
 
 // maxTags is how many tags the router keeps the compiled routes of. Tags are few (one a container); a client that
@@ -13,9 +16,10 @@ const maxTags = 8192
 type route struct {
 	tag     string
 	steps   []enrich.Step
-	outputs []int    // indices into Router.outputs
-	next    []*route // the ways that go on behind these steps
-	reach   []int    // every output that this route leads to, once for each way to it
+	outputs []int          // indices into Router.outputs
+	ending  *enrich.Ending // behind the steps; nil if one of the outputs takes no tails
+	next    []*route       // the ways that go on behind these steps
+	reach   []int          // every output that this route leads to, once for each way to it
 }
 
 // routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
@@ -50,6 +54,9 @@ func (r *Router) compile(tag string, plan config.Route) *route {
 	rt.steps = enrich.Merge(rt.steps)
 	if len(plan.Next) == 0 { // the steps of a way behind these look at the body alone
 		rt.steps = enrich.Defer(rt.steps)
+		if takes := r.takers(plan.Outputs); takes != nil {
+			rt.steps, rt.ending = enrich.End(rt.steps, takes)
+		}
 	}
 	rt.reach = append(rt.reach, plan.Outputs...)
 	for _, next := range plan.Next {
@@ -58,4 +65,22 @@ func (r *Router) compile(tag string, plan config.Route) *route {
 		rt.reach = append(rt.reach, n.reach...)
 	}
 	return rt
+}
+
+// takers asks outputs whether they all take a tail; nil if one of them takes none.
+func (r *Router) takers(outputs []int) func(tail []byte) bool {
+	var all []sink.Tailer
+	for _, o := range outputs {
+		t, ok := r.outputs[o].dest.(sink.Tailer)
+		if !ok {
+			return nil
+		}
+		all = append(all, t)
+	}
+	return func(tail []byte) bool {
+		return !slices.ContainsFunc(all, func(t sink.Tailer) bool {
+			_, ok := t.AppendTail(nil, tail)
+			return !ok
+		})
+	}
 }

@@ -25,6 +25,7 @@ func costs(records int) []scenario {
 		{name: "json", help: "JSON lines parsed into fields", load: lines, parse: true},
 		{name: "gzip", help: "gzip bodies", load: batched, options: map[string]string{"Compress": "gzip"}},
 		{name: "conns-1", help: "full speed, one connection", load: batched.with(func(l *load) { l.conns = 1 })},
+		{name: "conns-20", help: "full speed, 20 connections", load: batched.with(func(l *load) { l.conns = 20 })},
 		{name: "conns-200", help: "full speed, 200 connections", load: batched.with(func(l *load) { l.conns = 200 })},
 		{name: "tags-20", help: "full speed, 20 connections, each a tag of its own", load: batched.with(func(l *load) { l.conns, l.tags = 20, 20 })},
 		{name: "lines-200B", help: "full speed, lines of 200 bytes", load: batched.with(func(l *load) { l.size = 200 })},
