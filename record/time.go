@@ -144,11 +144,15 @@ func AppendTimeISO(dst []byte, t Time, digits int) []byte {
 	return dst[:start+end+1]
 }
 
+// pairs are the two digits of each number below 100.
+const pairs = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849" +
+	"5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
+
 // put2 writes the two digits of v, which is less than 100.
 func put2(dst []byte, v uint32) {
+	p := pairs[2*v:][:2]
 	_ = dst[1]
-	tens := v * 103 >> 10 // v/10
-	dst[0], dst[1] = byte('0'+tens), byte('0'+v-10*tens)
+	dst[0], dst[1] = p[0], p[1]
 }
 
 // date is the civil date of a day since the epoch, with years that begin in March so that the leap day is the last. (Neri and
