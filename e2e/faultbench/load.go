@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
@@ -165,9 +166,11 @@ func dial(ctx context.Context, socket string) (net.Conn, error) {
 // shape makes the messages of one container.
 type shape struct {
 	head []byte // up to the event's time
-	mid  []byte // from the time to the log's value
-	line []byte
-	json bool
+	// orders are the record without the line's value: what comes before it, and behind it. Docker's driver writes a Go map,
+	// whose order changes from record to record.
+	orders [][2][]byte
+	line   []byte
+	json   bool
 	// huge, where it is not nil, is the line of record hugeAt.
 	huge   []byte
 	hugeAt int64
@@ -176,14 +179,27 @@ type shape struct {
 func newShape(tag string, l load, container int) *shape {
 	s := &shape{json: l.json, hugeAt: int64(l.records / 2)}
 	s.head = record.AppendStr(record.AppendArrayHeader(nil, 4), tag)
-	b := record.AppendMapHeader(nil, 4)
-	b = record.AppendStr(b, "container_id")
-	b = record.AppendStr(b, fmt.Sprintf("%064x", 0xc0ffee00+container))
-	b = record.AppendStr(b, "container_name")
-	b = record.AppendStr(b, fmt.Sprintf("/ecs-web-7-app-%020d", container))
-	b = record.AppendStr(b, "source")
-	b = record.AppendStr(b, "stdout")
-	s.mid = record.AppendStr(b, "log")
+	members := [][2]string{
+		{"container_id", fmt.Sprintf("%064x", 0xc0ffee00+container)},
+		{"container_name", fmt.Sprintf("/ecs-web-7-app-%020d", container)},
+		{"source", "stdout"},
+		{"log"},
+	}
+	shuffle := rand.New(rand.NewPCG(uint64(container), 0))
+	for range 64 {
+		shuffle.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+		order := [2][]byte{record.AppendMapHeader(nil, len(members))}
+		part := 0
+		for _, m := range members {
+			order[part] = record.AppendStr(order[part], m[0])
+			if m[0] == "log" {
+				part = 1
+			} else {
+				order[part] = record.AppendStr(order[part], m[1])
+			}
+		}
+		s.orders = append(s.orders, order)
+	}
 	s.line = filler(max(l.size, minLine))
 	if l.huge > 0 {
 		s.huge = filler(l.huge)
@@ -225,7 +241,8 @@ func (s *shape) append(dst []byte, first, last int64, acks bool) []byte {
 // event appends the time and the map. The line begins with "n=… t=… ", in JSON with {"n":"n=… t=… …"}.
 func (s *shape) event(dst []byte, now time.Time, n int64) []byte {
 	dst = record.AppendTime(dst, record.Time{Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond())})
-	dst = append(dst, s.mid...)
+	order := &s.orders[n%int64(len(s.orders))]
+	dst = append(dst, order[0]...)
 	line := s.line
 	if s.huge != nil && n == s.hugeAt {
 		line = s.huge
@@ -242,7 +259,7 @@ func (s *shape) event(dst []byte, now time.Time, n int64) []byte {
 	if s.json {
 		copy(line[len(line)-2:], `"}`)
 	}
-	return record.AppendStrBytes(dst, line)
+	return append(record.AppendStrBytes(dst, line), order[1]...)
 }
 
 // digits is the fixed width of the numbers in a line.
