@@ -132,23 +132,21 @@ func (f *flags) pick() ([]router, error) {
 	return slices.DeleteFunc(all, func(r router) bool { return !slices.Contains(wanted, r.name) }), nil
 }
 
-// table runs every scenario on every router, in turns, and prints a row for each. It fails where firelane broke a promise.
+// table runs every scenario on every router, in turns, all of them once a round, so that what changes with time on the
+// machine is in every row; it prints a row for each in the last round. It fails where firelane broke a promise.
 func (f *flags) table(ctx context.Context, root string, routers []router, rows []scenario) error {
+	rows = slices.DeleteFunc(rows, func(s scenario) bool { return !f.wants(&s) })
 	fmt.Printf("| scenario | router | sent | delivered | lost | duplicated | items sent | records/s | p50 | p99 | CPU s/M | peak MiB | bound | stop |\n")
 	fmt.Printf("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	broken := 0
 	firsts := make(map[string]*result) // firelane's, by scenario
-	for _, s := range rows {
-		if f.only != "" && !slices.Contains(strings.Split(f.only, ","), s.name) {
-			continue
-		}
-		if s.real && !servers.OpenSearch2().Installed() {
-			fmt.Printf("  %s: left out, there is no %s: e2e/setup installs it\n", s.name, servers.OpenSearch2().Name)
-			continue
-		}
-		results := make([][]result, len(routers))
-		for n := range f.runs {
-			for i, rt := range routers {
+	results := make([][][]result, len(rows))
+	for n := range f.runs {
+		for i, s := range rows {
+			if results[i] == nil {
+				results[i] = make([][]result, len(routers))
+			}
+			for j, rt := range routers {
 				if s.real && rt.name != own {
 					continue
 				}
@@ -162,12 +160,10 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 					firsts[s.name] = &res
 					broken += len(res.problems)
 				}
-				results[i] = append(results[i], res)
-			}
-		}
-		for _, rs := range results {
-			if len(rs) > 0 {
-				printRow(rs)
+				results[i][j] = append(results[i][j], res)
+				if n == f.runs-1 {
+					printRow(results[i][j])
+				}
 			}
 		}
 	}
@@ -175,6 +171,18 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 		return fmt.Errorf("firelane broke %d promises", broken)
 	}
 	return nil
+}
+
+// wants says whether a scenario was asked for and can be run.
+func (f *flags) wants(s *scenario) bool {
+	if f.only != "" && !slices.Contains(strings.Split(f.only, ","), s.name) {
+		return false
+	}
+	if s.real && !servers.OpenSearch2().Installed() {
+		fmt.Printf("  %s: left out, there is no %s: e2e/setup installs it\n", s.name, servers.OpenSearch2().Name)
+		return false
+	}
+	return true
 }
 
 func printRow(rs []result) {
