@@ -82,7 +82,7 @@ func BenchmarkWrite(b *testing.B) {
 			off := int64(0)
 			b.SetBytes(int64(size))
 			for b.Loop() {
-				if off > maxSegmentSize {
+				if off > segmentSize {
 					off = 0
 					f.Truncate(0)
 				}

@@ -7,8 +7,9 @@
 // are written again and again, once in 30 s by the kernel's defaults. A segment that is committed before an older one is
 // cut to its head until that one is too, so that it isn't taken for missing.
 //
-// A segment has up to 4 MiB; in a long queue an eighth of it, up to 16 MiB: where many files are made and removed, making
-// one is dear, since ext4 goes over all those that were removed in the last minute.
+// A segment has up to 4 MiB, or an eighth of the limit if that is less; one that is made when the queue is long an eighth of
+// the queue, up to 16 MiB; and a batch that is larger one of its own. Where many files are made and removed, making one is
+// dear, since ext4 goes over all those that were removed in the last minute.
 //
 // A file that is done with is removed, or kept as a spare under another name, to become a later segment: writing over it
 // costs a third of what filling a new one does. There are two spares at most; none with Sync, and none in memory. They

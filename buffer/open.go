@@ -25,8 +25,8 @@ const (
 	segmentSize    = 4 << 20
 	maxSegmentSize = 16 << 20
 	minSegmentSize = 4 << 10
-	// segmentsPerLimit is how many segments a limit is made of at least, and a queue of segments that have grown with
-	// it: room is made by whole segments.
+	// segmentsPerLimit is how many segments a limit is made of at least, since room is made by whole segments. One that
+	// grows with the queue is such a part of it.
 	segmentsPerLimit = 8
 )
 
@@ -147,7 +147,10 @@ func (q *Queue) setLimits(o Options) error {
 	q.segSize, q.maxSegSize = o.SegmentSize, o.SegmentSize
 	if q.segSize <= 0 {
 		q.segSize = min(segmentSize, max(minSegmentSize, limit/segmentsPerLimit))
-		q.maxSegSize = maxSegmentSize
+		q.maxSegSize = q.segSize
+		if q.stats.Durable {
+			q.maxSegSize = maxSegmentSize
+		}
 	}
 	return nil
 }

@@ -51,21 +51,21 @@ func TestNamesOfQueuesOnDisk(t *testing.T) {
 func TestDefaultLimits(t *testing.T) {
 	free := int64(100 << 20)
 	for name, c := range map[string]struct {
-		o          Options
-		limit, seg int64
+		o                Options
+		limit, seg, long int64
 	}{
-		"memory":        {Options{}, MemoryLimit, 2 << 20},
-		"set":           {Options{Limit: 5 << 20}, 5 << 20, 640 << 10},
-		"tiny":          {Options{Limit: 100}, 100, minSegmentSize},
-		"a small disk":  {Options{Dir: t.TempDir(), Name: "x", FS: sized{newFolder(), free}}, free / 4, 25 << 17},
-		"a large disk":  {Options{Dir: t.TempDir(), Name: "x", FS: sized{newFolder(), 1 << 40}}, MaxLimit, segmentSize},
-		"segments' own": {Options{Limit: 1 << 30, SegmentSize: 12345}, 1 << 30, 12345},
+		"memory":        {Options{}, MemoryLimit, 2 << 20, 2 << 20},
+		"set":           {Options{Limit: 5 << 20}, 5 << 20, 640 << 10, 640 << 10},
+		"tiny":          {Options{Limit: 100}, 100, minSegmentSize, minSegmentSize},
+		"a small disk":  {Options{Dir: t.TempDir(), Name: "x", FS: sized{newFolder(), free}}, free / 4, 25 << 17, maxSegmentSize},
+		"a large disk":  {Options{Dir: t.TempDir(), Name: "x", FS: sized{newFolder(), 1 << 40}}, MaxLimit, segmentSize, maxSegmentSize},
+		"segments' own": {Options{Limit: 1 << 30, SegmentSize: 12345}, 1 << 30, 12345, 12345},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := mustOpen(t, c.o)
 			defer q.Close()
-			if got := q.Stats().Limit; got != c.limit || q.segSize != c.seg {
-				t.Errorf("limit %d and segments of %d, want %d and %d", got, q.segSize, c.limit, c.seg)
+			if got := q.Stats().Limit; got != c.limit || q.segSize != c.seg || q.maxSegSize != c.long {
+				t.Errorf("limit %d and segments of %d to %d, want %d, %d, %d", got, q.segSize, q.maxSegSize, c.limit, c.seg, c.long)
 			}
 		})
 	}

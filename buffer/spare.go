@@ -7,6 +7,10 @@ import "fmt"
 // whose reader keeps up.
 const maxSpares = 2
 
+// maxSpareRooms is how large a spare may be, in segments as they are made now: those of a queue that gets shorter are a
+// little larger than the next ones.
+const maxSpareRooms = 2
+
 // A spare is the file of a segment that is done with, under a name that isn't a segment's.
 type spare struct {
 	name string
@@ -21,7 +25,7 @@ func (q *Queue) keepSpare(s *segment) bool {
 	}
 	sp := spare{name: spareName(s.number), file: s.file}
 	var err error
-	if sp.size, err = sp.file.Size(); err != nil || sp.size > q.room()+frameHeader || q.fs.Rename(s.name(), sp.name) != nil {
+	if sp.size, err = sp.file.Size(); err != nil || sp.size > maxSpareRooms*q.room() || q.fs.Rename(s.name(), sp.name) != nil {
 		return false
 	}
 	s.file = nil

@@ -29,7 +29,7 @@ func crashAnywhere(t *testing.T, text func(i int) string, padBy int64) {
 	disk := &faulty{FS: mem}
 	o := Options{FS: disk, SegmentSize: 400}
 	q := mustOpen(t, o)
-	q.padBy = padBy
+	q.padBy, q.maxSegSize = padBy, 1000
 	var appended []delivery // all, the one that is being appended too
 	done, delivered := 0, 0 // how many Append returned for, and how many are given to Commit
 	crashes, reused := 0, 0
@@ -157,7 +157,7 @@ func TestSparesAreWithinTheLimit(t *testing.T) {
 	for _, policy := range []Policy{Block, DropOldest} {
 		fs := newFolder()
 		q := mustOpen(t, Options{FS: fs, SegmentSize: 500, Limit: 4000, Full: policy})
-		q.padBy = 150
+		q.padBy, q.maxSegSize = 150, 2000
 		for round := range 3 {
 			fill(t, q, 0, 40) // 1800 bytes
 			deliver(t, q)

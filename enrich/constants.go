@@ -47,9 +47,6 @@ func (c *constants) set(f field) {
 	c.fields = append(c.fields, f)
 }
 
-// has says whether one of the fields has this name. No constants have none.
-func (c *constants) has(name []byte) bool { return c != nil && c.names.has(name) }
-
 func (c *constants) Apply(ev *record.Event, s *Scratch) bool {
 	n, rest, err := record.MapHeader(ev.Body)
 	if err != nil {

@@ -19,41 +19,26 @@ const (
 	fewMembers = 15
 )
 
-// An Ending is what becomes of events behind the steps of their way: constant fields, and what a Lifter lifts, become
-// their Tail.
-type Ending struct {
-	constants *constants // nil for none
-	takes     func(tail []byte) bool
-}
-
-// End cuts off the constants that are the last of the steps, which Defer returned. takes says whether what comes behind
-// takes events with a Tail like this one.
-func End(steps []Step, takes func(tail []byte) bool) (rest []Step, e *Ending) {
-	if n := len(steps); n > 0 {
-		if c, ok := steps[n-1].(lastConstants); ok {
-			return steps[:n-1], &Ending{c.constants, takes}
-		}
-	}
-	return steps, &Ending{takes: takes}
-}
-
 // A Lifter lifts out of the events of one connection what is the same in all of them, a container's id, its name, its
-// stream, so that the queue holds it once a batch and it is written as JSON once a batch. Members may stand in any order,
-// and Docker's driver changes it from event to event; the order of what comes out is another one.
+// stream, and makes it part of their Tail, so that the queue holds it once a batch and it is written as JSON once a batch.
+// Members may stand in any order, and Docker's driver changes it from event to event; the order of what comes out is
+// another one.
 //
-// Everything that a connection's first event has in short strings is taken to be the same in all, until an event comes in
-// which it isn't: that one is left whole, and what differed stays in the events from then on.
+// What a connection's first event has in short strings, within the limits above and of names of different lengths, is taken
+// to be the same in all, until an event comes in which it isn't: that one is left whole, and what differed stays in the
+// events from then on. So a connection that brings the events of many containers has nothing lifted soon.
 //
-// The zero value has seen no event. A Lifter belongs to one connection.
+// The zero value has seen no event. A Lifter belongs to one connection, and takes some KiB at most.
 type Lifter struct {
 	learnt bool // the first event has been seen
 	off    bool // there is nothing to lift
 	lifted []liftedMember
 	byLen  [maxFixstr + 1]uint8 // by a key's length the index in lifted, plus one; 0: none has this length
-
-	tail []byte // what is lifted, with the fields of another one; never changed
-	of   []byte // that other one
+	tails  [2]liftedTail        // the last that were asked for: an event with a field of its own has another one
 }
+
+// A liftedTail is a Tail, and what it is with what is lifted, which never changes.
+type liftedTail struct{ of, with []byte }
 
 // maxFixstr is the length in bytes of the longest string whose header is one byte, as the keys that are lifted have it.
 const maxFixstr = 31
@@ -64,61 +49,20 @@ type liftedMember struct {
 	key   int // length of the key, its header included
 }
 
-// Apply brings an event to its end. It may have a Tail from the steps. A body that is made belongs to s. The Tail that it
-// has then never changes.
-func (l *Lifter) Apply(ev *record.Event, s *Scratch, e *Ending) {
-	c, tail := e.constants, ev.Tail
-	if c != nil {
-		tail = c.whole
-	}
-	if !l.off && !bytes.Equal(l.of, tail) {
-		l.meet(c, tail)
-	}
-	lifted := !l.off && l.lift(ev, s, e)
-	if c != nil {
-		n, members, err := record.MapHeader(ev.Body)
-		if err == nil && c.names.meets(members, n) {
-			c.Apply(ev, s)
-			if lifted {
-				ev.Tail = l.tailWith(nil)
-			}
-			return
-		}
-	}
-	if !lifted {
-		ev.Tail = tail
+// Lift lifts out of ev what has been the same in all events before it. ev may have a Tail, of memory that never changes, as
+// it then does itself. A body that is made belongs to s. takes says whether events may have this Tail; it is asked about
+// each member alone.
+func (l *Lifter) Lift(ev *record.Event, s *Scratch, takes func(tail []byte) bool) {
+	if l.off || len(ev.Body) > maxScratch {
 		return
 	}
-	if l.tail == nil {
-		l.tail = l.tailWith(l.of)
-	}
-	ev.Tail = l.tail
-}
-
-// meet gets ready for another Tail: nothing is lifted that has the name of one of c's fields. (A Tail from the steps has
-// none that is in the body.)
-func (l *Lifter) meet(c *constants, tail []byte) {
-	l.of, l.tail = tail, nil
-	names := uint32(0)
-	for i, m := range l.lifted {
-		if c.has(m.bytes[1:m.key]) {
-			names |= 2 << i
-		}
-	}
-	if names != 0 {
-		l.forget(names)
-	}
-}
-
-// lift lifts out of ev what has been the same in all events before it, and reports whether it was.
-func (l *Lifter) lift(ev *record.Event, s *Scratch, e *Ending) bool {
 	if !l.learnt {
-		l.learn(ev.Body, e)
-		return false
+		l.learn(ev.Body, takes)
+		return
 	}
 	n, b, err := record.MapHeader(ev.Body)
 	if err != nil || n > math.MaxUint16 {
-		return false
+		return
 	}
 	out := append(s.Take(), 0)
 	if n > fewMembers {
@@ -144,7 +88,7 @@ func (l *Lifter) lift(ev *record.Event, s *Scratch, e *Ending) bool {
 		}
 		end := memberEnd(b)
 		if end == 0 {
-			return false
+			return
 		}
 		out = append(out, b[:end]...)
 		b = b[end:]
@@ -152,7 +96,7 @@ func (l *Lifter) lift(ev *record.Event, s *Scratch, e *Ending) bool {
 	}
 	if all := uint32(1)<<(len(l.lifted)+1) - 2; seen != all || differ != 0 {
 		l.forget(all&^seen | differ)
-		return false
+		return
 	}
 	if n <= fewMembers {
 		out[0] = 0x80 | byte(stay)
@@ -160,7 +104,7 @@ func (l *Lifter) lift(ev *record.Event, s *Scratch, e *Ending) bool {
 		out[0], out[1], out[2] = 0xde, byte(stay>>8), byte(stay)
 	}
 	ev.Body = s.Keep(out)
-	return true
+	ev.Tail = l.with(ev.Tail)
 }
 
 // sameLength is the index, plus one, of what is lifted under a key as long as that of the member at the start of b, whose
@@ -202,17 +146,17 @@ func memberEnd(b []byte) int {
 }
 
 // learn takes in the first event.
-func (l *Lifter) learn(body []byte, e *Ending) {
+func (l *Lifter) learn(body []byte, takes func(tail []byte) bool) {
 	l.learnt = true
 	for f := record.FieldsOf(body); f.Next() && len(l.lifted) < maxLifted; {
 		key, value := f.RawKey(), f.Value()
 		n := len(f.Key())
 		short := key[0]&0xe0 == 0xa0 && (value[0]&0xe0 == 0xa0 || value[0] == 0xd9) && len(key)+len(value) <= maxLiftedBytes
-		if !short || l.byLen[n] != 0 || e.constants.has(f.Key()) {
+		if !short || l.byLen[n] != 0 {
 			continue
 		}
 		tail := append(append(record.AppendMapHeader(nil, 1), key...), value...)
-		if !e.takes(tail) {
+		if !takes(tail) {
 			continue
 		}
 		l.lifted = append(l.lifted, liftedMember{tail[1:], len(key)})
@@ -237,7 +181,7 @@ func (l *Lifter) forget(which uint32) {
 
 // settle sees to what follows from what is lifted.
 func (l *Lifter) settle() {
-	l.tail = nil
+	l.tails = [2]liftedTail{}
 	size := 0
 	for _, m := range l.lifted {
 		size += len(m.bytes)
@@ -247,12 +191,19 @@ func (l *Lifter) settle() {
 	}
 }
 
-// tailWith makes a Tail of what is lifted and the fields of another one.
-func (l *Lifter) tailWith(fields []byte) []byte {
-	n, members, _ := record.MapHeader(fields)
-	tail := record.AppendMapHeader(nil, len(l.lifted)+n)
-	for _, m := range l.lifted {
-		tail = append(tail, m.bytes...)
+// with is a Tail with what is lifted before it.
+func (l *Lifter) with(tail []byte) []byte {
+	if t := &l.tails[0]; t.with != nil && bytes.Equal(t.of, tail) {
+		return t.with
 	}
-	return append(tail, members...)
+	l.tails[0], l.tails[1] = l.tails[1], l.tails[0]
+	if t := &l.tails[0]; t.with == nil || !bytes.Equal(t.of, tail) {
+		n, members, _ := record.MapHeader(tail)
+		with := record.AppendMapHeader(nil, len(l.lifted)+n)
+		for _, m := range l.lifted {
+			with = append(with, m.bytes...)
+		}
+		*t = liftedTail{tail, append(with, members...)}
+	}
+	return l.tails[0].with
 }

@@ -15,6 +15,7 @@ type lifting struct {
 	testing.TB
 	lifter  Lifter
 	scratch Scratch
+	takes   func(tail []byte) bool // what the outputs say; nil: they take any
 }
 
 // anyTail is what an output says that takes every tail.
@@ -24,12 +25,10 @@ func anyTail([]byte) bool { return true }
 type way struct {
 	all   []Step // as they are configured
 	steps []Step
-	end   *Ending
 }
 
 func wayOf(all ...Step) way {
-	steps, end := End(Defer(all), anyTail)
-	return way{all, steps, end}
+	return way{all, Defer(all)}
 }
 
 // sets is a way that only sets constant fields; no way at all without any.
@@ -38,11 +37,7 @@ func sets(t testing.TB, fields ...string) way {
 	if len(fields) == 0 {
 		return wayOf()
 	}
-	w := wayOf(modifierOf(t, ModifierOptions{Record: pairs(fields...)}))
-	if len(w.steps) > 0 {
-		t.Fatal("the constants aren't the end of the steps")
-	}
-	return w
+	return wayOf(modifierOf(t, ModifierOptions{Record: pairs(fields...)}))
 }
 
 // send brings an event to its end, and returns body and tail as JSON. Together they must be what the configured steps make
@@ -54,7 +49,10 @@ func (l *lifting) send(w way, in []byte) (left, tail string) {
 	ev := record.Event{Body: bytes.Clone(in)}
 	before := ev.Body
 	through(w.steps, &ev)
-	l.lifter.Apply(&ev, &l.scratch, w.end)
+	if l.takes == nil {
+		l.takes = anyTail
+	}
+	l.lifter.Lift(&ev, &l.scratch, l.takes)
 	if !bytes.Equal(before, in) {
 		l.Errorf("the input's bytes were written to: %x, %x", in, before)
 	}
@@ -185,9 +183,7 @@ func TestAnyNumberOfMembersIsLifted(t *testing.T) {
 }
 
 func TestWhatAnOutputReadsIsNotLifted(t *testing.T) {
-	l := &lifting{TB: t}
-	e := way{}
-	_, e.end = End(nil, func(tail []byte) bool { return timesNamed(tail, "container_id") == 0 })
+	l, e := &lifting{TB: t, takes: func(tail []byte) bool { return timesNamed(tail, "container_id") == 0 }}, sets(t)
 	in := body(t, "{"+liftedID+","+liftedName+","+liftedFrom+"}")
 	l.send(e, in)
 	if left, tail := l.send(e, in); left != "{"+liftedID+"}" || tail != "{"+liftedName+","+liftedFrom+"}" {
@@ -211,7 +207,7 @@ func TestConstantFieldsReplaceWhatIsLifted(t *testing.T) {
 		{other, in, "{" + liftedID + "," + liftedFrom + `,"log":"x","ecs_cluster":"demo"}`},
 		{other, own, "{" + liftedID + "," + liftedFrom + `,"log":"x"}`}, // the body has the field then
 		{none, in, "{" + liftedID + "," + liftedFrom + `,"log":"x"}`},
-		{same, in, "{" + liftedID + `,"log":"x"}`}, // the way replaces source, which is lifted no more
+		{same, in, ""}, // the way replaces source, which is lifted no more
 		{same, own, "{" + liftedID + `,"log":"x"}`},
 		{other, in, "{" + liftedID + `,"log":"x","ecs_cluster":"demo"}`},
 		{none, in, "{" + liftedID + `,"log":"x"}`},
@@ -241,15 +237,36 @@ func TestATailFromTheStepsStays(t *testing.T) {
 }
 
 func TestLiftingAllocatesNothing(t *testing.T) {
-	var l Lifter
-	e, s, rec := sets(t, "ecs_cluster demo"), &Scratch{}, dockerRecord(t)
-	var ev record.Event
-	n := testing.AllocsPerRun(100, func() {
-		ev = record.Event{Body: rec}
-		l.Apply(&ev, s, e.end)
-	})
-	if n != 0 || len(ev.Tail) == 0 {
-		t.Errorf("%v allocations an event, tail %x", n, ev.Tail)
+	for name, w := range map[string]way{"a tail": sets(t, "ecs_cluster demo"), "its own now and then": sets(t, "ecs_cluster demo", "source mine")} {
+		var l Lifter
+		s, rec, n := &Scratch{}, dockerRecord(t), 0
+		own := body(t, `{"ecs_cluster":"own",`+rawJSON(rec)[1:])
+		var ev record.Event
+		allocs := testing.AllocsPerRun(100, func() {
+			ev = record.Event{Body: rec}
+			if n++; n%3 == 0 {
+				ev.Body = own
+			}
+			for _, step := range w.steps {
+				step.Apply(&ev, s)
+			}
+			l.Lift(&ev, s, anyTail)
+		})
+		if allocs != 0 || len(ev.Tail) == 0 {
+			t.Errorf("%s: %v allocations an event, tail %x", name, allocs, ev.Tail)
+		}
+	}
+}
+
+func TestALongEventIsLeftAlone(t *testing.T) {
+	l, e := &lifting{TB: t}, sets(t)
+	l.send(e, body(t, "{"+liftedID+`,"log":"short"}`))
+	in := body(t, "{"+liftedID+`,"log":"`+strings.Repeat("x", maxScratch)+`"}`)
+	if _, tail := l.send(e, in); tail != "" {
+		t.Errorf("lifted %s", tail)
+	}
+	if _, tail := l.send(e, body(t, "{"+liftedID+`,"log":"short"}`)); tail == "" {
+		t.Error("nothing is lifted any more")
 	}
 }
 
@@ -295,7 +312,10 @@ func BenchmarkLift(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		ev = record.Event{Body: orders[n&1]}
-		l.Apply(&ev, s, e.end)
+		for _, step := range e.steps {
+			step.Apply(&ev, s)
+		}
+		l.Lift(&ev, s, anyTail)
 		n++
 	}
 }

@@ -32,8 +32,8 @@ func (b *Batch) Add(tag string, t Time, body []byte) {
 }
 
 // AddEvent appends one event, to the open group if that has the same tag and tail. A tag that is longer than MaxTag is
-// cut. Body and Tail are copied; the memory of the Tail must not change as long as it may be that of the next event, so
-// that one which is known needn't be looked at.
+// cut. Body and Tail are copied; the memory of the Tail must not change before the Batch is Reset: a Tail in the same memory
+// as the last one is the same.
 func (b *Batch) AddEvent(ev *Event) {
 	tag := ev.Tag
 	if len(tag) > MaxTag {

@@ -13,7 +13,8 @@ const maxKeptBatch = 256 << 10
 
 // buffers are the memory of intakes. It is lent to a connection from its first event after a Flush to the next Flush,
 // so that connections which are silent, or wait for their client, hold none: what is held follows the number of
-// connections that are at work at one moment, not how many there are and what they once sent.
+// connections that are at work at one moment, not how many there are and what they once sent. (What a connection keeps
+// beside them, its Lifter, is small.)
 type buffers struct {
 	batches   sync.Pool // of *record.Batch
 	scratches sync.Pool // of *enrich.Scratch

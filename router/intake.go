@@ -105,8 +105,8 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 			return
 		}
 	}
-	if rt.ending != nil {
-		i.lifter.Apply(ev, i.work(), rt.ending)
+	if rt.takes != nil {
+		i.lifter.Lift(ev, i.work(), rt.takes)
 	}
 	for _, o := range rt.outputs {
 		p := &i.pending[o]

@@ -101,7 +101,8 @@ func TestLiftingCostsNoAllocation(t *testing.T) {
 // output takes what is lifted.
 func TestMembersKeepTheirOrderWhereItIsSeen(t *testing.T) {
 	const es, file = "[OUTPUT]\n    Name es\n    Match *\n", "[OUTPUT]\n    Name file\n    Path DIR\n    Match *\n"
-	for outputs, want := range map[string]int{es: 3, file: 100, es + file: 100} {
+	const ids = es + "    Generate_ID On\n" // which are made of the document, so that equal ones become one
+	for outputs, want := range map[string]int{es: 3, file: 100, es + file: 100, ids: 100} {
 		r, diags := New(compilePlan(t, t.TempDir(), forwardInput+ecsMetadata+outputs), Env{Log: zerolog.Nop()})
 		if len(diags) > 0 {
 			t.Fatal(diags)
@@ -112,6 +113,24 @@ func TestMembersKeepTheirOrderWhereItIsSeen(t *testing.T) {
 		}
 		if n := bytes.Count(i.pending[0].batch.Bytes(), []byte("container_name")); n != want {
 			t.Errorf("%q: held %d times for 100 records, want %d", outputs, n, want)
+		}
+	}
+}
+
+// TestATagWhoseOutputMakesIDsIsLeftAloneWhateverCameBefore sends two tags by one connection.
+func TestATagWhoseOutputMakesIDsIsLeftAloneWhateverCameBefore(t *testing.T) {
+	r, diags := New(compilePlan(t, t.TempDir(), forwardInput+
+		"[OUTPUT]\n    Name es\n    Match app\n[OUTPUT]\n    Name es\n    Match audit\n    Generate_ID On\n"), Env{Log: zerolog.Nop()})
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	i := r.newIntake(r.inputs[0])
+	for n, body := range dockerRecords(100) {
+		i.Add([]byte([]string{"app", "audit"}[n&1]), record.Time{Sec: 1}, body)
+	}
+	for output, want := range []int{3, 50} {
+		if n := bytes.Count(i.pending[output].batch.Bytes(), []byte("container_name")); n < want || n > want+1 {
+			t.Errorf("output %d: held %d times for 50 records, want about %d", output, n, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -16,10 +17,11 @@ const maxTags = 8192
 type route struct {
 	tag     string
 	steps   []enrich.Step
-	outputs []int          // indices into Router.outputs
-	ending  *enrich.Ending // behind the steps; nil if one of the outputs takes no tails
-	next    []*route       // the ways that go on behind these steps
-	reach   []int          // every output that this route leads to, once for each way to it
+	outputs []int // indices into Router.outputs
+	// takes says whether the outputs take events with this tail; nil if one of them takes none, or more ways go on behind.
+	takes func(tail []byte) bool
+	next  []*route // the ways that go on behind these steps
+	reach []int    // every output that this route leads to, once for each way to it
 }
 
 // routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
@@ -54,9 +56,7 @@ func (r *Router) compile(tag string, plan config.Route) *route {
 	rt.steps = enrich.Merge(rt.steps)
 	if len(plan.Next) == 0 { // the steps of a way behind these look at the body alone
 		rt.steps = enrich.Defer(rt.steps)
-		if takes := r.takers(plan.Outputs); takes != nil {
-			rt.steps, rt.ending = enrich.End(rt.steps, takes)
-		}
+		rt.takes = r.takers(plan.Outputs)
 	}
 	rt.reach = append(rt.reach, plan.Outputs...)
 	for _, next := range plan.Next {
@@ -66,6 +66,9 @@ func (r *Router) compile(tag string, plan config.Route) *route {
 	}
 	return rt
 }
+
+// anyTail is a tail of a name that means nothing to anyone.
+var anyTail = record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "firelane_tail"), "")
 
 // takers asks outputs whether they all take a tail; nil if one of them takes none.
 func (r *Router) takers(outputs []int) func(tail []byte) bool {
@@ -77,10 +80,14 @@ func (r *Router) takers(outputs []int) func(tail []byte) bool {
 		}
 		all = append(all, t)
 	}
-	return func(tail []byte) bool {
+	takes := func(tail []byte) bool {
 		return !slices.ContainsFunc(all, func(t sink.Tailer) bool {
 			_, ok := t.AppendTail(nil, tail)
 			return !ok
 		})
 	}
+	if !takes(anyTail) {
+		return nil
+	}
+	return takes
 }

@@ -57,8 +57,9 @@ type Targeter interface {
 // A Tailer is a Destination that can write a record's Tail without its being part of the body, which has to be copied for
 // that otherwise: once for all records in a row that have it.
 type Tailer interface {
-	// AppendTail appends a tail as it stands in an item, which Append then copies to where it belongs from the records'
-	// Written. It reports whether items come out so as they would of whole bodies; if not, whole is what the bodies are.
+	// AppendTail appends a tail as it stands in an item; Append then copies it to where it belongs from the record's
+	// Written. ok says that such an item is that of a whole body, but for its members' order. Else the loop makes the
+	// body whole. The router asks too, of any goroutine, before it makes tails.
 	AppendTail(dst, tail []byte) (written []byte, ok bool)
 }
 

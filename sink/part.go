@@ -39,8 +39,16 @@ const minChunkCost = 64 << 10
 // lateAfter is how long after the linger records have to be taken to count as a backlog.
 const lateAfter = 20 * time.Millisecond
 
-// maxKeptBody is the capacity in bytes of the memory for a whole body that is kept for the next record.
+// maxKeptBody is the capacity in bytes of the memory for a whole body, or a tail, that is kept for the next record.
 const maxKeptBody = 64 << 10
+
+// kept is memory for the next body, nil where there is too much of it.
+func kept(b []byte) []byte {
+	if cap(b) > maxKeptBody {
+		return nil
+	}
+	return b[:0]
+}
 
 func chunkCost(raw int) int { return max(minChunkCost, 1<<bits.Len(uint(max(raw, 1)-1))) }
 
@@ -59,7 +67,7 @@ func (l *load) reset(c *buffer.Chunk, linger time.Duration) {
 		more:   true,
 		whole:  l.whole,
 
-		written: l.written[:0],
+		written: kept(l.written),
 	}
 	l.reader.Reset(nil)
 }
@@ -101,9 +109,9 @@ func (l *load) fold(t Tailer) {
 	}
 	if l.takes {
 		l.rec.Written = l.written
-	} else if l.whole = l.rec.Fold(l.whole); cap(l.whole) > maxKeptBody {
-		l.whole = nil
+		return
 	}
+	l.whole = kept(l.rec.Fold(l.whole))
 }
 
 // each calls f with the records at the offsets in pos, which ascend. Their bodies are whole.

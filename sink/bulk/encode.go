@@ -266,7 +266,7 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record, hopeful bool) []by
 	} else {
 		body = appendFlat(body, r.Body, e.flatten, opt)
 	}
-	if hopeful && len(body) == before {
+	if hopeful && len(body) == before && r.Body[0] != 0x80 { // not for want of members
 		e.doubt.Store(doubtful)
 		return e.appendDocument(body[:start], r, false)
 	}

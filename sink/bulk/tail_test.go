@@ -146,7 +146,7 @@ func FuzzTail(f *testing.F) {
 	sets := []func(*Options){
 		nil,
 		func(o *Options) { o.IncludeTag, o.TagKey = true, "env" },
-		func(o *Options) { o.Logstash, o.LogstashPrefixKey, o.GenerateID = true, "env", true },
+		func(o *Options) { o.Logstash, o.LogstashPrefixKey = true, "env" },
 		func(o *Options) { o.WriteOp, o.IDKey = ptr("upsert"), "log" },
 		func(o *Options) { o.RemoveKeys, o.RoutingKey = "a, log", "env" },
 	}
