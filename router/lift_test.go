@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rs/zerolog"
-
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
@@ -78,10 +76,7 @@ func TestWhatAContainersRecordsShareIsHeldOnceABatchAndInEveryDocument(t *testin
 }
 
 func TestLiftingCostsNoAllocation(t *testing.T) {
-	r, diags := New(compilePlan(t, t.TempDir(), forwardInput+ecsMetadata+"[OUTPUT]\n    Name es\n    Match *\n"), Env{Log: zerolog.Nop()})
-	if len(diags) > 0 {
-		t.Fatal(diags)
-	}
+	r := unstarted(t, forwardInput+ecsMetadata+"[OUTPUT]\n    Name es\n    Match *\n")
 	i, bodies, tag := r.newIntake(r.inputs[0]), dockerRecords(100), []byte("app")
 	add := func() {
 		for _, body := range bodies {
@@ -103,10 +98,7 @@ func TestMembersKeepTheirOrderWhereItIsSeen(t *testing.T) {
 	const es, file = "[OUTPUT]\n    Name es\n    Match *\n", "[OUTPUT]\n    Name file\n    Path DIR\n    Match *\n"
 	const ids = es + "    Generate_ID On\n" // which are made of the document, so that equal ones become one
 	for outputs, want := range map[string]int{es: 3, file: 100, es + file: 100, ids: 100} {
-		r, diags := New(compilePlan(t, t.TempDir(), forwardInput+ecsMetadata+outputs), Env{Log: zerolog.Nop()})
-		if len(diags) > 0 {
-			t.Fatal(diags)
-		}
+		r := unstarted(t, forwardInput+ecsMetadata+outputs)
 		i := r.newIntake(r.inputs[0])
 		for _, body := range dockerRecords(100) {
 			i.Add([]byte("app"), record.Time{Sec: 1}, body)
@@ -119,11 +111,8 @@ func TestMembersKeepTheirOrderWhereItIsSeen(t *testing.T) {
 
 // TestATagWhoseOutputMakesIDsIsLeftAloneWhateverCameBefore sends two tags by one connection.
 func TestATagWhoseOutputMakesIDsIsLeftAloneWhateverCameBefore(t *testing.T) {
-	r, diags := New(compilePlan(t, t.TempDir(), forwardInput+
-		"[OUTPUT]\n    Name es\n    Match app\n[OUTPUT]\n    Name es\n    Match audit\n    Generate_ID On\n"), Env{Log: zerolog.Nop()})
-	if len(diags) > 0 {
-		t.Fatal(diags)
-	}
+	r := unstarted(t, forwardInput+
+		"[OUTPUT]\n    Name es\n    Match app\n[OUTPUT]\n    Name es\n    Match audit\n    Generate_ID On\n")
 	i := r.newIntake(r.inputs[0])
 	for n, body := range dockerRecords(100) {
 		i.Add([]byte([]string{"app", "audit"}[n&1]), record.Time{Sec: 1}, body)

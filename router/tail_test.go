@@ -151,13 +151,19 @@ func TestConstantFieldsArriveTheSameHoweverTheyAreHeld(t *testing.T) {
 	}
 }
 
+// unstarted is a router for what its intakes do alone.
+func unstarted(t *testing.T, conf string) *Router {
+	t.Helper()
+	r, diags := New(compilePlan(t, t.TempDir(), conf), Env{Log: zerolog.Nop()})
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	return r
+}
+
 func TestConstantFieldsAreHeldOnceABatchAndCostNoAllocation(t *testing.T) {
-	dir := t.TempDir()
 	for filters, want := range map[string]int{ecsMetadata: 1, ecsMetadata + seenByAll: 100} {
-		r, diags := New(compilePlan(t, dir, forwardInput+filters+"[OUTPUT]\n    Name null\n    Match *\n"), Env{Log: zerolog.Nop()})
-		if len(diags) > 0 {
-			t.Fatal(diags)
-		}
+		r := unstarted(t, forwardInput+filters+"[OUTPUT]\n    Name null\n    Match *\n")
 		i, body := r.newIntake(r.inputs[0]), dockerBody(t)
 		tag := []byte("app")
 		add := func() {
