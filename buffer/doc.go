@@ -118,7 +118,7 @@
 // # Full
 //
 // The limit counts the segments' sizes, and the spares'. With Block, Append waits, first come first served, and an empty
-// queue takes any batch. With DropOldest the oldest segment is removed, whether it is being delivered or not; chunks of it that are out
-// live on in memory and are committed as usual, or count as dropped when they are released. Append then never waits,
-// save for a disk that is full with other things.
+// queue takes any batch. With DropOldest the oldest segment is removed, whether it is being delivered or not; chunks of it
+// that are out live on in memory and are committed as usual, or count as dropped when they are released. Append then
+// never waits, save for a disk that is full with other things.
 package buffer

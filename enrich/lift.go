@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 
 	"github.com/firelane/firelane/record"
@@ -64,12 +65,26 @@ func (l *Lifter) Lift(ev *record.Event, s *Scratch, takes func(tail []byte) bool
 	if err != nil || n > math.MaxUint16 {
 		return
 	}
-	out := append(s.Take(), 0)
-	if n > fewMembers {
-		out = append(out, 0, 0)
+	out, stay, odd := l.split(append(s.Take(), 0xde, 0, 0), b, n)
+	if odd != 0 {
+		l.forget(odd)
+		return
 	}
-	var seen, differ uint32
-	stay := 0
+	ev.Body = s.Keep(out)
+	if stay > fewMembers {
+		binary.BigEndian.PutUint16(ev.Body[1:], uint16(stay))
+	} else {
+		ev.Body = ev.Body[2:]
+		ev.Body[0] = 0x80 | byte(stay)
+	}
+	ev.Tail = l.with(ev.Tail)
+}
+
+// split appends those of n members that aren't lifted, and says how many stay. odd has a bit for each that should have been
+// lifted and is missing, or other than it was, or there twice: that of its index plus one.
+func (l *Lifter) split(out, b []byte, n int) (rest []byte, stay int, odd uint32) {
+	all := uint32(1)<<(len(l.lifted)+1) - 2
+	var seen uint32
 	for range n {
 		i := uint8(0)
 		if len(b) > 0 && b[0]&0xe0 == 0xa0 {
@@ -78,33 +93,25 @@ func (l *Lifter) Lift(ev *record.Event, s *Scratch, takes func(tail []byte) bool
 			i = l.sameLength(b)
 		}
 		if i > 0 {
-			if m := &l.lifted[i-1]; bytes.HasPrefix(b, m.bytes) && seen>>i&1 == 0 {
+			m := &l.lifted[i-1]
+			if seen>>i&1 == 0 && bytes.HasPrefix(b, m.bytes) {
 				seen |= 1 << i
 				b = b[len(m.bytes):]
 				continue
-			} else if key, _ := record.Text(b); string(key) == string(m.bytes[1:m.key]) {
-				differ |= 1 << i
+			}
+			if key, _ := record.Text(b); string(key) == string(m.bytes[1:m.key]) {
+				odd |= 1 << i
 			}
 		}
 		end := memberEnd(b)
 		if end == 0 {
-			return
+			return out, stay, all // no well-formed map; it is left as it is
 		}
 		out = append(out, b[:end]...)
 		b = b[end:]
 		stay++
 	}
-	if all := uint32(1)<<(len(l.lifted)+1) - 2; seen != all || differ != 0 {
-		l.forget(all&^seen | differ)
-		return
-	}
-	if n <= fewMembers {
-		out[0] = 0x80 | byte(stay)
-	} else {
-		out[0], out[1], out[2] = 0xde, byte(stay>>8), byte(stay)
-	}
-	ev.Body = s.Keep(out)
-	ev.Tail = l.with(ev.Tail)
+	return out, stay, odd | all&^seen
 }
 
 // sameLength is the index, plus one, of what is lifted under a key as long as that of the member at the start of b, whose
@@ -165,7 +172,7 @@ func (l *Lifter) learn(body []byte, takes func(tail []byte) bool) {
 	l.settle()
 }
 
-// forget lifts no more what has a bit in which, that of its index plus one.
+// forget lifts no more what has a bit in which, as split gives them.
 func (l *Lifter) forget(which uint32) {
 	l.byLen = [maxFixstr + 1]uint8{}
 	kept := l.lifted[:0]

@@ -66,7 +66,7 @@ func (l *load) reset(c *buffer.Chunk, linger time.Duration) {
 		reader: l.reader,
 		more:   true,
 		whole:  l.whole,
-
+		// A tail that is longer than others isn't held for them.
 		written: kept(l.written),
 	}
 	l.reader.Reset(nil)

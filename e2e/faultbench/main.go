@@ -139,13 +139,13 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 	fmt.Printf("| scenario | router | sent | delivered | lost | duplicated | items sent | records/s | p50 | p99 | CPU s/M | peak MiB | bound | stop |\n")
 	fmt.Printf("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	broken := 0
-	firsts := make(map[string]*result) // firelane's, by scenario
-	results := make([][][]result, len(rows))
+	firsts := make(map[string]*result)       // firelane's, by scenario
+	results := make([][][]result, len(rows)) // by row and router
+	for i := range results {
+		results[i] = make([][]result, len(routers))
+	}
 	for n := range f.runs {
 		for i, s := range rows {
-			if results[i] == nil {
-				results[i] = make([][]result, len(routers))
-			}
 			for j, rt := range routers {
 				if s.real && rt.name != own {
 					continue
