@@ -26,7 +26,7 @@ type row struct {
 type (
 	inputMaker  func(ctx context.Context, in config.Input, d config.Dialect, log zerolog.Logger) (server, error)
 	filterMaker func(opts any, d config.Dialect, env enrich.Env) (enrich.Step, error)
-	outputMaker func(in config.Instance, d config.Dialect, env Env) (sink.Destination, error)
+	outputMaker func(opts any, d config.Dialect, env sink.Env) (sink.Destination, error)
 )
 
 // rows is the catalogue: every plugin that there is, by its name in Fluent Bit and in Fluentd ("" where that dialect
@@ -43,12 +43,12 @@ func rows() []row {
 		filterRow("parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		parserRow("json", options[enrich.ParserOptions], "JSON objects"),
 
-		outputRow("es", "elasticsearch", options[bulk.Options], makeBulk, "Elasticsearch"),
-		outputRow("opensearch", "opensearch", options[bulk.Options], makeBulk, "OpenSearch, also on AWS and Serverless"),
-		outputRow("forward", "forward", options[sinkforward.Options], makeForward, "another router, by the forward protocol"),
-		outputRow("stdout", "stdout", options[stream.StdoutOptions], makeStdout, "standard output"),
-		outputRow("file", "file", options[stream.FileOptions], makeFile, "files"),
-		outputRow("null", "null", options[stream.NullOptions], makeNull, "nowhere; records count as delivered"),
+		outputRow("es", "elasticsearch", bulk.New, "Elasticsearch"),
+		outputRow("opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		outputRow("forward", "forward", sinkforward.New, "another router, by the forward protocol"),
+		outputRow("stdout", "stdout", stream.NewStdout, "standard output"),
+		outputRow("file", "file", stream.NewFile, "files"),
+		outputRow("null", "null", stream.NewNull, "nowhere; records count as delivered"),
 	}
 }
 
@@ -89,8 +89,13 @@ func parserRow(format string, opts func() any, help string) row {
 	return row{Plugin: plugin(config.KindParser, format, "", opts, help)}
 }
 
-func outputRow(fluentBit, fluentd string, opts func() any, make outputMaker, help string) row {
-	return row{Plugin: plugin(config.KindOutput, fluentBit, fluentd, opts, help), output: make}
+func outputRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, sink.Env) (sink.Destination, error), help string) row {
+	return row{
+		Plugin: plugin(config.KindOutput, fluentBit, fluentd, options[O], help),
+		output: func(opts any, d config.Dialect, env sink.Env) (sink.Destination, error) {
+			return make(opts.(*O), d, env)
+		},
+	}
 }
 
 // options makes an options struct.

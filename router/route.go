@@ -1,11 +1,8 @@
 package router
 
 import (
-	"slices"
-
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
-	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -67,27 +64,12 @@ func (r *Router) compile(tag string, plan config.Route) *route {
 	return rt
 }
 
-// anyTail is a tail of a name that means nothing to anyone.
-var anyTail = record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "firelane_tail"), "")
-
-// takers asks outputs whether they all take a tail; nil if one of them takes none.
+// takers asks outputs whether all of them read tails; nil if one doesn't.
 func (r *Router) takers(outputs []int) func(tail []byte) bool {
-	var all []sink.Tailer
 	for _, o := range outputs {
-		t, ok := r.outputs[o].dest.(sink.Tailer)
-		if !ok {
+		if t, ok := r.outputs[o].dest.(sink.TailReader); !ok || !t.ReadsTails() {
 			return nil
 		}
-		all = append(all, t)
 	}
-	takes := func(tail []byte) bool {
-		return !slices.ContainsFunc(all, func(t sink.Tailer) bool {
-			_, ok := t.AppendTail(nil, tail)
-			return !ok
-		})
-	}
-	if !takes(anyTail) {
-		return nil
-	}
-	return takes
+	return func([]byte) bool { return true }
 }

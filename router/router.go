@@ -13,6 +13,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/sink"
 )
 
 // Env is what the router is told about the process that it runs in.
@@ -36,6 +37,7 @@ type Router struct {
 	routes   map[routeKey]*route
 
 	buffers buffers
+	common  sink.Common // what destinations share
 
 	// appending ends when appends must no longer wait for room: at the end of the grace.
 	appending context.Context

@@ -145,6 +145,7 @@ var (
 
 // append appends r's item. On an error body is returned as it came.
 func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
+	e.encodeTail(r)
 	start, mode := len(body), e.mode.Load()
 	body = e.appendIndex(body, r, mode)
 	idAt := 0
@@ -271,7 +272,7 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record, hopeful bool) []by
 		return e.appendDocument(body[:start], r, false)
 	}
 	if len(r.Tail) > 0 {
-		body = append(comma(body, before), r.Written...)
+		body = append(comma(body, before), r.Shared.Encoded...)
 	}
 	if len(body) == before {
 		body = bytes.TrimSuffix(body, []byte{','})

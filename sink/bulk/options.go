@@ -9,6 +9,8 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/aws"
+	"github.com/firelane/firelane/sink/dial"
 )
 
 // Options are what es and opensearch take in Fluent Bit, elasticsearch and opensearch in Fluentd. All four take all of
@@ -68,8 +70,8 @@ type Options struct {
 	TraceRequests    bool           `fluentd:"with_transporter_log" default:"false" help:"log every request"`
 
 	AWSOptions
-	sink.TLSOptions
-	sink.NetOptions
+	dial.TLSOptions
+	dial.NetOptions
 	sink.OutputOptions
 	Unused
 }
@@ -141,7 +143,7 @@ func (o *Options) Warnings() []string {
 	if o.templates() {
 		w = append(w, "index templates and policies are not installed by the router: install them with the cluster")
 	}
-	if own := defaultPlace(o, config.FluentBit); o.named() && o.Port == defaultPort && own.port == defaultPort && regionOf(own.host) != "" {
+	if own := defaultPlace(o, config.FluentBit); o.named() && o.Port == defaultPort && own.port == defaultPort && aws.RegionOf(own.host) != "" {
 		w = append(w, fmt.Sprintf("host: %s is a domain of AWS, which takes requests on port 443 with TLS, not on %d", own.host, own.port))
 	}
 	return w

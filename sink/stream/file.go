@@ -3,11 +3,11 @@ package stream
 import (
 	"compress/gzip"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,9 +15,8 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// file appends text to files. A file is opened for each request, so that one that was moved away is made again.
-//
-// An item is, in front of its text, the name of its file (empty: the one above) with a length of two bytes.
+// file appends text to files. A file is opened for each request, so that one that was moved away is made again. An item's
+// key is the name of its file.
 type file struct {
 	format formatter
 	path   func(dst []byte, r *sink.Record) []byte
@@ -32,7 +31,7 @@ type file struct {
 const maxPath = 4096
 
 // NewFile makes the destination that writes to files.
-func NewFile(o *FileOptions, d config.Dialect, env Env) (sink.Destination, error) {
+func NewFile(o *FileOptions, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if d == config.FluentBit {
 		return &file{format: fluentBitFile(o), path: fluentBitPath(o), mkdir: o.Mkdir}, nil
 	}
@@ -116,66 +115,46 @@ func appendSafe(dst []byte, tag string) []byte {
 	return dst
 }
 
-func (f *file) Append(body []byte, r *sink.Record) ([]byte, error) {
-	start := len(body)
-	grown := f.path(append(body, 0, 0), r)
-	name := len(grown) - start - 2
-	if name > maxPath {
-		return body, errors.New("the file's name is too long")
+// Key implements sink.Keyer.
+func (f *file) Key(dst []byte, r *sink.Record) ([]byte, error) {
+	start := len(dst)
+	dst = f.path(dst, r)
+	if len(dst)-start > maxPath {
+		return dst, errors.New("the file's name is too long")
 	}
-	binary.BigEndian.PutUint16(grown[start:], uint16(name))
-	grown, err := f.format(grown, r)
-	if err != nil {
-		return body, err
-	}
-	return grown, nil
+	return dst, nil
 }
 
-// parse splits an item into its file's name and its text.
-func parse(item []byte) (path string, text []byte) {
-	n := 2 + int(binary.BigEndian.Uint16(item))
-	return string(item[2:n]), item[n:]
-}
+// Append implements sink.Destination.
+func (f *file) Append(body []byte, r *sink.Record) ([]byte, error) { return f.format(body, r) }
 
-// Target names the item's file, for the dead letter.
-func (f *file) Target(item []byte) string {
-	path, _ := parse(item)
-	return path
-}
-
-// Send appends the items to their files, those that follow one another to the same file by one write. What was written
-// before an error is done.
+// Send appends the items to their files, each file's by one write. What was written before an error is done.
 func (f *file) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := 0; i < req.Len(); {
+	reply := sink.Reply{Cause: sink.Answered}
+	for path, items := range req.ByKey() {
 		if err := ctx.Err(); err != nil {
-			return doneBefore(i, err)
+			return failed(reply, err)
 		}
-		path, text := parse(req.Item(i))
-		f.buf = append(f.buf[:0], text...)
-		next := i + 1
-		for ; next < req.Len(); next++ {
-			p, text := parse(req.Item(next))
-			if p != path {
-				break
-			}
-			f.buf = append(f.buf, text...)
+		f.buf = f.buf[:0]
+		for _, i := range items {
+			f.buf = append(f.buf, req.Item(i)...)
 		}
-		if err := f.write(path); err != nil {
-			return doneBefore(i, fmt.Errorf("writing to %s: %w", path, err))
+		if err := f.write(string(path)); err != nil {
+			return failed(reply, fmt.Errorf("writing to %s: %w", path, err))
 		}
-		i = next
+		for _, i := range items {
+			reply.Items = append(reply.Items, sink.ItemReply{Index: i})
+		}
 	}
-	return sink.Reply{Reached: true}
+	return sink.Reply{Cause: sink.Answered}
 }
 
-func doneBefore(n int, err error) sink.Reply {
-	r := sink.Reply{Verdict: sink.Again, Err: err}
-	for i := range n {
-		r.Items = append(r.Items, sink.ItemReply{Index: i, Verdict: sink.Done})
-	}
-	return r
+// failed is the reply where the items of done are done and the others were not written.
+func failed(done sink.Reply, err error) sink.Reply {
+	slices.SortFunc(done.Items, func(a, b sink.ItemReply) int { return a.Index - b.Index })
+	return sink.Reply{Verdict: sink.Again, Err: err, Items: done.Items}
 }
 
 // write appends f.buf to the file: all of it, or nothing.

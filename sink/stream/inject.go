@@ -14,13 +14,13 @@ type injector struct {
 	scratch sync.Pool // of *[]byte
 }
 
-func newInjector(o *InjectOptions, env Env) (*injector, error) {
+func newInjector(o *InjectOptions, env sink.Env) (*injector, error) {
 	if o == nil {
 		return nil, nil
 	}
 	j := &injector{opts: *o}
 	if j.opts.Hostname == "" {
-		j.opts.Hostname = env.hostname()
+		j.opts.Hostname = env.Hostname
 	}
 	format := o.TimeFormat
 	if format == "" {
