@@ -28,7 +28,7 @@ const (
 type waiter struct{ room chan struct{} }
 
 // appendLater waits in line until there is room. It is called with the mutex held, and returns without it.
-func (q *Queue) appendLater(ctx context.Context, batch []byte, records int, sum uint32) error {
+func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted func()) error {
 	w := &waiter{room: make(chan struct{}, 1)}
 	q.waiters = append(q.waiters, w)
 	q.stats.Waits++
@@ -50,7 +50,7 @@ func (q *Queue) appendLater(ctx context.Context, batch []byte, records int, sum 
 		q.mu.Lock()
 		done := false
 		if err == nil && (q.waiters[0] == w || q.isClosed()) {
-			done, err = q.put(batch, records, sum)
+			done, err = q.put(h, batch, accepted)
 		}
 		if done || err != nil {
 			q.waiters = slices.DeleteFunc(q.waiters, func(o *waiter) bool { return o == w })
@@ -73,11 +73,11 @@ func (q *Queue) admit() {
 }
 
 // put appends the batch if there is room: for it in the limit, and on the disk.
-func (q *Queue) put(batch []byte, records int, sum uint32) (done bool, err error) {
+func (q *Queue) put(h frame, batch []byte, accepted func()) (done bool, err error) {
 	if q.isClosed() {
 		return false, ErrClosed
 	}
-	h := frame{uint32(len(batch)), uint32(records), q.next, sum}
+	h.pos = q.next
 	for {
 		if ok, err := q.makeRoom(h.size()); !ok {
 			return false, err
@@ -97,6 +97,9 @@ func (q *Queue) put(batch []byte, records int, sum uint32) (done bool, err error
 	}
 	q.wroteAgain()
 	q.appended(h)
+	if accepted != nil {
+		accepted()
+	}
 	return true, nil
 }
 

@@ -116,8 +116,8 @@ func TestFlippedBitLosesOneBatchAtMost(t *testing.T) {
 				if last := !closed && start+n == len(want) && frame == n-1; last && off < offs[frame]+frameHeader {
 					lost = 0 // nothing says what was there
 				}
-				if s := q.Stats(); s.DroppedRecords != lost {
-					t.Fatalf("byte %d, mask %#x: %d records counted as dropped, want %d", off, mask, s.DroppedRecords, lost)
+				if s := q.Stats(); s.DroppedDamaged != lost {
+					t.Fatalf("byte %d, mask %#x: %d records counted as dropped, want %d", off, mask, s.DroppedDamaged, lost)
 				}
 				if !slices.Contains(broken.names(), name+asideSuffix) {
 					t.Fatalf("byte %d, mask %#x: the file isn't kept: %v", off, mask, broken.names())
@@ -150,8 +150,8 @@ func TestSegmentCutAnywhereLosesWhatIsBehindTheCut(t *testing.T) {
 			if first := start == 0; cut < markAt+markSize && (first || start+n == len(want)) || !marked {
 				lost = -1
 			}
-			if s := q.Stats(); lost >= 0 && s.DroppedRecords != lost {
-				t.Fatalf("cut at %d: %d records counted as dropped, want %d", cut, s.DroppedRecords, lost)
+			if s := q.Stats(); lost >= 0 && s.DroppedDamaged != lost {
+				t.Fatalf("cut at %d: %d records counted as dropped, want %d", cut, s.DroppedDamaged, lost)
 			}
 			frameEdge := cut == 0 || cut == dataAt || kept > 0 && frameAt(data, cut-1) != frameAt(data, cut)
 			if lost < 0 && !frameEdge && !behind && log.String() == "" {
@@ -175,7 +175,7 @@ func TestMissingSegment(t *testing.T) {
 		if start == 0 || start+n == len(want) {
 			missing = 0 // nothing says that it was ever there
 		}
-		if s := q.Stats(); s.DroppedRecords != missing || s.Records != records(left) {
+		if s := q.Stats(); s.DroppedDamaged != missing || s.Records != records(left) {
 			t.Errorf("%+v, want %d missing and %d left", s, missing, records(left))
 		}
 		if said := strings.Contains(log.String(), "missing"); said != (missing > 0) {

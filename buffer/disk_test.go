@@ -184,7 +184,7 @@ func TestGivenUpAppendLeavesNothingBehind(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := q.Append(ctx, []byte(strings.Repeat("given up ", 50)), 1); !errors.Is(err, context.Canceled) {
+	if err := q.Append(ctx, []byte(strings.Repeat("given up ", 50)), 1, nil); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	disk.fault = nil
@@ -385,7 +385,7 @@ func TestRealFullDisk(t *testing.T) {
 	var group sync.WaitGroup
 	group.Go(func() {
 		for i := range batches {
-			if err := q.Append(t.Context(), batch(i), 1); err != nil {
+			if err := q.Append(t.Context(), batch(i), 1, nil); err != nil {
 				t.Error(err)
 			}
 		}

@@ -63,7 +63,7 @@ func mustOpen(t testing.TB, o Options) *Queue {
 func fill(t testing.TB, q *Queue, from, to int) (want []delivery) {
 	t.Helper()
 	for i := from; i < to; i++ {
-		if err := q.Append(t.Context(), []byte(batchText(i)), batchRecords(i)); err != nil {
+		if err := q.Append(t.Context(), []byte(batchText(i)), batchRecords(i), nil); err != nil {
 			t.Errorf("append %d: %v", i, err)
 			return want
 		}

@@ -196,7 +196,7 @@ func (q *Queue) recover() error {
 func (q *Queue) adopt(s *segment) {
 	if missing := int64(s.first - q.next); len(q.segs) > 0 && missing > 0 {
 		q.stats.Recovered += missing
-		q.stats.DroppedRecords += missing
+		q.stats.DroppedDamaged += missing
 		q.notes = append(q.notes, func() {
 			q.log.Error().Int64("records", missing).Str("before", s.name()).
 				Msg("segments of the queue are missing or damaged: their records are lost")

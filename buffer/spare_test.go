@@ -93,7 +93,7 @@ func crashAnywhere(t *testing.T, text func(i int) string, padBy int64) {
 	for i := range 60 {
 		batch := text(i)
 		appended = append(appended, delivery{q.id, q.next, 1, batch})
-		if err := q.Append(t.Context(), []byte(batch), 1); err != nil {
+		if err := q.Append(t.Context(), []byte(batch), 1, nil); err != nil {
 			t.Fatal(err)
 		}
 		done++

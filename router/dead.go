@@ -94,7 +94,7 @@ func (o *output) refill(ctx context.Context, file string) error {
 		if batch.Records() == 0 {
 			return nil
 		}
-		return o.queue.Append(ctx, batch.Bytes(), batch.Records())
+		return o.queue.Append(ctx, batch.Bytes(), batch.Records(), nil)
 	}
 	for entry, err := range sink.ReadDead(file) {
 		if err != nil {

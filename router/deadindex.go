@@ -54,7 +54,7 @@ func (q *deadQueue) Put(d *sink.DeadRecord) string {
 	batch.Add(d.Record.Tag, d.Record.Time, b)
 	ctx, cancel := context.WithTimeout(context.Background(), deadAppend)
 	defer cancel()
-	if err := q.to.queue.Append(ctx, batch.Bytes(), batch.Records()); err != nil {
+	if err := q.to.queue.Append(ctx, batch.Bytes(), batch.Records(), nil); err != nil {
 		return q.fallback.Put(d)
 	}
 	return "index " + q.to.options.DeadLetterIndex

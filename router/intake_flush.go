@@ -46,7 +46,7 @@ func (i *intake) Flush(ctx context.Context) error {
 // append puts a batch into the output's queue, waiting for room. One that can't be appended before ctx ends is counted as
 // dropped: nobody acknowledges it, and a client that asked for that sends it again.
 func (o *output) append(ctx context.Context, b *record.Batch) error {
-	err := o.queue.Append(ctx, b.Bytes(), b.Records())
+	err := o.queue.Append(ctx, b.Bytes(), b.Records(), nil)
 	if err != nil {
 		o.refused.Add(int64(b.Records()))
 	}

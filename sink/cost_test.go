@@ -48,7 +48,7 @@ func oneChunkOf(tb testing.TB, d Destination, batch []byte, n int) (*Output, *pa
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = q.Close() })
-	if err := q.Append(tb.Context(), batch, n); err != nil {
+	if err := q.Append(tb.Context(), batch, n, nil); err != nil {
 		tb.Fatal(err)
 	}
 	c, err := q.Next(tb.Context(), 8<<20, Immediately)
@@ -116,7 +116,7 @@ func BenchmarkOutput(b *testing.B) {
 	}()
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := q.Append(b.Context(), batch, n); err != nil {
+		if err := q.Append(b.Context(), batch, n, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -191,7 +191,7 @@ func newRig(t *testing.T, d *strict, change func(*OutputConfig)) *rig {
 // put appends one batch of records whose field n is each of these texts.
 func (r *rig) put(texts ...string) {
 	r.Helper()
-	if err := r.queue.Append(r.Context(), batchOf(texts...), len(texts)); err != nil {
+	if err := r.queue.Append(r.Context(), batchOf(texts...), len(texts), nil); err != nil {
 		r.Fatal(err)
 	}
 }

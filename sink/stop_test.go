@@ -145,7 +145,7 @@ func TestADamagedBatchCostsItsRecordsAndNoOthers(t *testing.T) {
 	r := newRig(t, newStrict(nil), nil)
 	bad := batchOf("1", "2", "3")
 	bad[len(bad)-5] = 0xc1
-	if err := r.queue.Append(t.Context(), bad, 3); err != nil {
+	if err := r.queue.Append(t.Context(), bad, 3, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.start(t.Context())

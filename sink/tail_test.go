@@ -57,7 +57,7 @@ func (r *rig) putTailed(texts ...string) {
 		}
 		b.AddEvent(&ev)
 	}
-	if err := r.queue.Append(r.Context(), b.Bytes(), len(texts)); err != nil {
+	if err := r.queue.Append(r.Context(), b.Bytes(), len(texts), nil); err != nil {
 		r.Fatal(err)
 	}
 }
