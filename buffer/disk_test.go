@@ -21,9 +21,6 @@ func workload(t *testing.T, disk FS, o Options) (got []delivery) {
 	t.Helper()
 	o.FS, o.SegmentSize = disk, 300
 	q := mustOpen(t, o)
-	if !o.Sync {
-		q.padBy = 70
-	}
 	var want []delivery
 	for i := range 10 { // so that there are spares
 		want = append(want, fill(t, q, 100+i, 101+i)...)
@@ -296,16 +293,27 @@ func TestFullDiskDropsOldestWhereThatIsThePolicy(t *testing.T) {
 	}
 }
 
-// TestReadErrorSetsTheSegmentAside fails every read once.
+// TestReadErrorSetsTheSegmentAside fails the reads of one file from every read on, in a queue that was closed and in one
+// that a crash left.
 func TestReadErrorSetsTheSegmentAside(t *testing.T) {
+	for _, closed := range []bool{true, false} {
+		t.Run(fmt.Sprint("closed ", closed), func(t *testing.T) { failEveryRead(t, closed) })
+	}
+}
+
+func failEveryRead(t *testing.T, closed bool) {
 	hit := true
 	for at := 0; hit; at++ {
-		mem, want := damageable(t, true, false)
+		mem, want := damageable(t, closed, false)
 		reads, open := 0, 0
 		disk := &faulty{FS: mem}
-		disk.fault = func(what, _ string, size int) (int, error) {
+		broken := ""
+		disk.fault = func(what, name string, size int) (int, error) {
 			if what == "read" || what == "open" {
 				if reads++; reads == at+1 {
+					broken = name
+				}
+				if name == broken {
 					return 0, syscall.EIO
 				}
 			}
