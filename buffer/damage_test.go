@@ -69,6 +69,7 @@ func forEachSegment(t *testing.T, test func(t *testing.T, fs *memory, want []del
 			fs, want := damageable(t, closed, reused)
 			for i, name := range fs.names() {
 				t.Run(fmt.Sprintf("segment %d, closed %v, reused %v", i, closed, reused), func(t *testing.T) {
+					t.Parallel()
 					test(t, fs, want, name, closed)
 				})
 			}
@@ -202,7 +203,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 
 func TestGarbageInPlaceOfASegmentIsSetAside(t *testing.T) {
 	for name, content := range map[string]string{
-		"text": strings.Repeat("not a segment ", 100), "zeros": string(make([]byte, 3000)), "short": "x",
+		"text": strings.Repeat("not a segment ", 70), "zeros": string(make([]byte, 1000)), "short": "x",
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs, want := damageable(t, true, false)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // workload appends, delivers and commits on a disk that may fail, closes, and delivers the rest after another Open. It
@@ -81,6 +83,7 @@ func TestFullDiskLosesNothing(t *testing.T) {
 	for _, fault := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
 		for _, times := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%v, %d times", fault, times), func(t *testing.T) {
+				t.Parallel()
 				hit := true
 				for at := 0; hit; at++ {
 					synctest.Test(t, func(t *testing.T) {
@@ -110,6 +113,7 @@ func TestFullDiskLosesNothing(t *testing.T) {
 func TestShortWriteIsAsIfNotMade(t *testing.T) {
 	for _, truncates := range []bool{true, false} {
 		t.Run(fmt.Sprintf("truncate works %v", truncates), func(t *testing.T) {
+			t.Parallel()
 			hit := true
 			for write := 0; hit; write++ {
 				for cut, size := 0, 1; cut < size; cut++ {
@@ -382,7 +386,10 @@ func TestFolderThatCannotBeWrittenIsAnError(t *testing.T) {
 // FIRELANE_SMALL_DISK names.
 func TestRealFullDisk(t *testing.T) {
 	dir := smallDisk(t)
-	q := mustOpen(t, Options{Dir: dir, Name: "full", Limit: 1 << 40})
+	full := make(chan struct{}) // closed by the first line that is logged
+	var once sync.Once
+	log := zerolog.New(writerFunc(func() { once.Do(func() { close(full) }) }))
+	q := mustOpen(t, Options{Dir: dir, Name: "full", Limit: 1 << 40, Log: log})
 	defer q.Close()
 	const batches, size = 4000, 10_000 // 40 MB
 	batch := func(i int) []byte {
@@ -398,11 +405,9 @@ func TestRealFullDisk(t *testing.T) {
 			}
 		}
 	})
-	for q.Stats().DiskErrors == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	if s := q.Stats(); s.Bytes < 8<<20 {
-		t.Errorf("full with %d bytes", s.Bytes)
+	<-full
+	if s := q.Stats(); s.DiskErrors == 0 || s.Bytes < 8<<20 {
+		t.Errorf("full: %+v", s)
 	}
 	for i := 0; i < batches; {
 		c, err := q.Next(t.Context(), 1<<20, 0)
@@ -420,6 +425,11 @@ func TestRealFullDisk(t *testing.T) {
 	}
 	group.Wait()
 }
+
+// writerFunc is a writer that is only told that something is written.
+type writerFunc func()
+
+func (f writerFunc) Write(p []byte) (int, error) { f(); return len(p), nil }
 
 func smallDisk(t *testing.T) string {
 	if dir := os.Getenv("FIRELANE_SMALL_DISK"); dir != "" {

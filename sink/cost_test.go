@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/internal/race"
 	"github.com/firelane/firelane/record"
 	"github.com/rs/zerolog"
 )
@@ -70,6 +71,9 @@ func (p *part) again() {
 }
 
 func TestALoadCostsNoAllocationPerRecord(t *testing.T) {
+	if race.Enabled {
+		t.Skip("under the race detector a sync.Pool drops at random what is put into it")
+	}
 	const n = 1000
 	some := &cheap{reply: Reply{Reached: true, Items: []ItemReply{{Index: 3, Verdict: Again, Status: 429}, {Index: 500, Verdict: Again, Status: 500}}}}
 	for name, d := range map[string]*cheap{"all done": {}, "two again": some} {
