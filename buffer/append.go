@@ -174,15 +174,11 @@ func (q *Queue) write(h frame, batch []byte) error {
 	return fmt.Errorf("append to %s: %w", s.name(), err)
 }
 
-// writeFrame writes header and batch, and the end frame behind them where other bytes may be.
+// writeFrame writes header, batch and end frame in one write.
 func (q *Queue) writeFrame(s *segment, h frame, batch []byte) error {
-	q.pad(s, s.end.off+h.size()+frameHeader)
 	h.put(q.header[:], s.seed)
-	q.parts = [3][]byte{q.header[:], batch}
-	if s.padded {
-		putEndFrame(q.ended[:], h.pos+uint64(h.records), s.seed)
-		q.parts[2] = q.ended[:]
-	}
+	putEndFrame(q.ended[:], h.pos+uint64(h.records), s.seed)
+	q.parts = [3][]byte{q.header[:], batch, q.ended[:]}
 	_, err := s.file.WritevAt(q.parts[:], s.end.off)
 	q.parts = [3][]byte{}
 	return err
@@ -234,7 +230,6 @@ func (q *Queue) createFile(s *segment) error {
 		return fmt.Errorf("create a segment: %w", err)
 	}
 	q.number++ // also if it fails now: it may not be possible to remove the file
-	s.padded = q.padBy > 0
 	if _, err = f.WriteAt(s.header(), 0); err != nil {
 		f.Close()
 		_ = q.fs.Remove(s.name()) // without a whole header it is nothing

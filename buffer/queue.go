@@ -71,14 +71,13 @@ type Stats struct {
 // Queue is a FIFO of batches. Append is safe for concurrent use, and so are Next, Commit and Release. It has no
 // goroutine of its own.
 type Queue struct {
-	fs    FS
-	lock  io.Closer // of the folder; nil in memory
-	log   zerolog.Logger
-	id    [10]byte
-	full  Policy
-	sync  bool
-	keep  int   // how many spares are kept
-	padBy int64 // how much a file is padded at a time
+	fs   FS
+	lock io.Closer // of the folder; nil in memory
+	log  zerolog.Logger
+	id   [10]byte
+	full Policy
+	sync bool
+	keep int // how many spares are kept
 
 	segSize, maxSegSize int64 // of a segment's file in a short queue, and in a long one
 

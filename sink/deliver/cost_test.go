@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/internal/race"
 	"github.com/firelane/firelane/record"
 )
 
@@ -74,6 +75,9 @@ func (p *part) rewind() {
 }
 
 func TestALoadCostsNoAllocationPerRecord(t *testing.T) {
+	if race.Enabled {
+		t.Skip("under the race detector a sync.Pool drops at random what is put into it")
+	}
 	const n = 1000
 	some := &cheap{reply: sink.Reply{Cause: sink.Answered, Items: []sink.ItemReply{{Index: 3, Verdict: sink.Again, Status: 429}, {Index: 500, Verdict: sink.Again, Status: 500}}}}
 	for name, d := range map[string]*cheap{"all done": {}, "two again": some} {
