@@ -16,7 +16,9 @@ func TestMessageIsTheFirstMemberOfALogLine(t *testing.T) {
 	}{
 		{"plain", func(l zerolog.Logger) { l.Info().Int("records", 3).Msg("delivered") }, `{"message":"delivered","level":"info","records":3,"time":"`},
 		{"quoted key in a field", func(l zerolog.Logger) { l.Info().Str("text", `,"message":"`).Msg(`a "b"`) }, `{"message":"a \"b\"","level":"info","text":",\"message\":\"","time":"`},
-		{"message in an object", func(l zerolog.Logger) { l.Info().Dict("d", zerolog.Dict().Int("a", 1).Str("message", "inner")).Msg("x") }, `{"message":"x","level":"info","d":{"a":1,"message":"inner"},"time":"`},
+		{"message in an object", func(l zerolog.Logger) {
+			l.Info().Dict("d", zerolog.Dict().Int("a", 1).Str("message", "inner")).Msg("x")
+		}, `{"message":"x","level":"info","d":{"a":1,"message":"inner"},"time":"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	_ "time/tzdata" // the image has no files but this binary
+
+	"github.com/firelane/firelane/cmd/firelane/shell"
 )
 
 // Exit codes.
@@ -67,8 +69,8 @@ func main() {
 
 // main runs one command line and returns the exit code.
 func (c *cli) main(name string, args []string) int {
-	if tool := standIn(name); tool != nil {
-		return tool(c, args)
+	if shell.Has(name) {
+		return shell.Shell{Stdout: c.stdout, Stderr: c.stderr, Firelane: c.fromShell}.Run(name, args)
 	}
 	if len(args) == 0 {
 		return runCommand(c, nil)
@@ -90,6 +92,11 @@ func (c *cli) main(name string, args []string) int {
 	}
 	fmt.Fprintf(c.stderr, "firelane: unknown command %q\n\n%s", args[0], usage)
 	return exitUsage
+}
+
+// fromShell runs a command line of the stand-in for sh, whose output may go into a pipe.
+func (c *cli) fromShell(stdout io.Writer, args []string) int {
+	return (&cli{stdout: stdout, stderr: c.stderr, lookup: c.lookup}).main("firelane", args)
 }
 
 func versionCommand(c *cli, _ []string) int {
