@@ -34,7 +34,6 @@ usage:
                            /fluent-bit/etc/fluent-bit.conf or /fluentd/etc/fluent.conf
   firelane run -c FILE     run with FILE, in either dialect
   firelane check FILE      print what FILE means, and every warning; exit 2 if it is wrong
-  firelane demo            logs in, documents out, in one terminal [--opensearch URL]
   firelane healthcheck     exit 0 if a running firelane takes connections [-c FILE]
   firelane dead list       what destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     deliver it once more
@@ -50,7 +49,6 @@ type command struct {
 var commands = []command{
 	{"run", runCommand},
 	{"check", checkCommand},
-	{"demo", demoCommand},
 	{"healthcheck", healthCommand},
 	{"dead", deadCommand},
 	{"version", versionCommand},
