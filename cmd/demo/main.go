@@ -1,3 +1,5 @@
+// Command demo shows the main job in one terminal: an application logs, documents come out of a search. It runs the router
+// in its own process, between a sample application and a fake OpenSearch or a real one.
 package main
 
 import (
@@ -22,23 +24,25 @@ import (
 	"time"
 
 	"github.com/fluent/fluent-logger-golang/fluent"
+	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/router"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
-// Waits of the demo.
 const (
-	demoTimeout  = 30 * time.Second // for everything
-	demoPoll     = 50 * time.Millisecond
-	demoPrefix   = "web"
-	demoTag      = "app-firelens-0123456789abcdef0123456789abcdef"
-	demoPageSize = 50
+	timeout     = 30 * time.Second // of the whole demo
+	poll        = 50 * time.Millisecond
+	indexPrefix = "web"
+	tag         = "app-firelens-0123456789abcdef0123456789abcdef"
+	pageSize    = 50
+	maxBody     = 8 << 20 // bytes of a search's response
 )
 
-// demoConfig is what the ECS agent writes for a task whose container "app" has these log options:
+// agentConfig is what the ECS agent writes for a task whose container "app" has these log options:
 // Name=opensearch, Host, Port, Logstash_Format=On, Logstash_Prefix=web, Logstash_DateFormat=%Y-%m-%d.
-const demoConfig = `
+const agentConfig = `
 [INPUT]
     Name forward
     Mem_Buf_Limit 25MB
@@ -59,12 +63,12 @@ const demoConfig = `
     Host %s
     Logstash_DateFormat %%Y-%%m-%%d
     Logstash_Format On
-    Logstash_Prefix ` + demoPrefix + `
+    Logstash_Prefix ` + indexPrefix + `
     Port %s
 %s`
 
-// demoLines is what the sample application logs.
-var demoLines = []string{
+// lines is what the sample application logs.
+var lines = []string{
 	"listening on :8080",
 	`{"level":"info","msg":"order accepted","order":"A-1001","total":59.90,"items":3}`,
 	"GET /orders/A-1001 200 4ms",
@@ -74,34 +78,27 @@ var demoLines = []string{
 	"shutting down",
 }
 
-// demoCommand shows the main job in one terminal: an application logs, documents come out of a search.
-func demoCommand(c *cli, args []string) int {
-	flags := flag.NewFlagSet("firelane demo", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	target := flags.String("opensearch", "", "URL of a real OpenSearch or Elasticsearch, http://user:password@host:9200; an embedded endpoint unless given")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitOK
-		}
-		return exitUsage
-	}
+func main() {
+	target := flag.String("opensearch", "", "URL of a real OpenSearch or Elasticsearch, http://user:password@host:9200 (default: a fake one in this process)")
+	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	ctx, cancelTime := context.WithTimeout(ctx, demoTimeout)
-	defer cancelTime()
-	d := &demo{cli: c, now: time.Now(), container: rand.Text()}
-	if err := d.run(ctx, *target); err != nil {
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return exitOK
-		}
-		fmt.Fprintf(c.stderr, "firelane demo: %v\n", err)
-		return exitFailed
+	if err := run(ctx, os.Stdout, *target); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
+		os.Exit(1)
 	}
-	return exitOK
+}
+
+// run runs the demo against target, or against a fake server where it is empty.
+func run(ctx context.Context, out io.Writer, target string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	d := &demo{out: out, now: time.Now(), container: rand.Text()}
+	return d.run(ctx, target)
 }
 
 type demo struct {
-	*cli
+	out       io.Writer
 	now       time.Time
 	container string // id, which no other run of the demo has
 	base      *url.URL
@@ -123,23 +120,23 @@ func (d *demo) run(ctx context.Context, target string) error {
 	defer stopTarget()
 
 	file := filepath.Join(dir, "fluent-bit.conf")
-	text := fmt.Sprintf(demoConfig, d.socket, d.base.Hostname(), d.port(), d.credentials())
+	text := fmt.Sprintf(agentConfig, d.socket, d.base.Hostname(), d.port(), d.credentials())
 	text += fmt.Sprintf("\n[SERVICE]\n    storage.path %s\n    Log_Level warn\n", filepath.Join(dir, "queue"))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.stdout, "1. The configuration, as the ECS agent writes it for a task of one container \"app\":\n%s\n\n", indent(strings.TrimSpace(d.hidePassword(text))))
+	fmt.Fprintf(d.out, "1. The configuration, as the ECS agent writes it for a task of one container \"app\":\n%s\n\n", indent(strings.TrimSpace(d.hidePassword(text))))
 	return d.route(ctx, file)
 }
 
-// route runs the router for as long as the application logs and the documents take to arrive.
+// route runs the router until the documents have arrived.
 func (d *demo) route(ctx context.Context, file string) error {
-	log := newLogger(d.stderr)
-	plan, ok := d.compile(log, file)
-	if !ok {
-		return errors.New("the demo's own configuration is wrong")
+	plan, diags := config.Compile(file, router.Catalogue(), os.LookupEnv)
+	if len(diags) > 0 {
+		return diags[0]
 	}
-	r, diags := router.New(plan, router.Env{Log: log.Level(parseLevel(plan.Service.LogLevel)), Version: version, Bound: useOwnRoots})
+	log := zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr}).Level(zerolog.WarnLevel)
+	r, diags := router.New(plan, router.Env{Log: log, Version: "demo"})
 	if len(diags) > 0 {
 		return diags[0]
 	}
@@ -156,25 +153,25 @@ func (d *demo) route(ctx context.Context, file string) error {
 	}
 	_, accounts := r.Accounts()
 	a := accounts[0]
-	fmt.Fprintf(d.stdout, "5. The accounts: received %d = delivered %d + filtered %d + dropped 0 + dead-lettered %d + buffered %d\n",
+	fmt.Fprintf(d.out, "5. The accounts: received %d = delivered %d + filtered %d + dropped 0 + dead-lettered %d + buffered %d\n",
 		a.Received, a.Delivered, a.Filtered, a.Dead, a.Buffered)
 	return nil
 }
 
-// show logs, and finds what was logged.
+// show logs the lines, and finds them in the index.
 func (d *demo) show(ctx context.Context) error {
-	fmt.Fprintf(d.stdout, "2. The application logs %d lines as Docker's log driver sends them, to %s:\n", len(demoLines), filepath.Base(d.socket))
+	fmt.Fprintf(d.out, "2. The application logs %d lines as Docker's log driver sends them, to %s:\n", len(lines), filepath.Base(d.socket))
 	if err := d.logLines(ctx); err != nil {
 		return err
 	}
-	index := demoPrefix + "-" + d.now.UTC().Format("2006-01-02")
-	docs, err := d.await(ctx, index, len(demoLines))
+	index := indexPrefix + "-" + d.now.UTC().Format("2006-01-02")
+	docs, err := d.await(ctx, index, len(lines))
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.stdout, "\n3. The daily index appears at %s:\n   %s, %d documents\n", d.base.Redacted(), index, len(docs))
-	fmt.Fprintf(d.stdout, "\n4. GET %s/_search finds them, each with its ECS fields:\n", index)
-	w := tabwriter.NewWriter(d.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(d.out, "\n3. The daily index appears at %s:\n   %s, %d documents\n", d.base.Redacted(), index, len(docs))
+	fmt.Fprintf(d.out, "\n4. GET %s/_search finds them, each with its ECS fields:\n", index)
+	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	for _, doc := range docs {
 		what, _ := doc["log"].(string)
 		if what == "" {
@@ -189,7 +186,7 @@ func (d *demo) show(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.stdout, "\n   one of them whole:\n   %s\n\n", whole)
+	fmt.Fprintf(d.out, "\n   one of them whole:\n   %s\n\n", whole)
 	return nil
 }
 
@@ -203,9 +200,9 @@ func (d *demo) logLines(ctx context.Context) error {
 		return fmt.Errorf("connect to the router: %w", err)
 	}
 	defer app.Close()
-	for n, line := range demoLines {
-		fmt.Fprintf(d.stdout, "   %s\n", line)
-		err := app.PostWithTime(demoTag, d.now.Add(time.Duration(n)*time.Millisecond), map[string]string{
+	for n, line := range lines {
+		fmt.Fprintf(d.out, "   %s\n", line)
+		err := app.PostWithTime(tag, d.now.Add(time.Duration(n)*time.Millisecond), map[string]string{
 			"container_id": d.container, "container_name": "/ecs-web-7-app", "source": "stdout", "log": line,
 		})
 		if err != nil {
@@ -224,17 +221,17 @@ func waitForSocket(ctx context.Context, socket string) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("the router did not open its socket: %w", err)
-		case <-time.After(demoPoll):
+		case <-time.After(poll):
 		}
 	}
 }
 
-// openTarget starts the embedded endpoint, or takes the real one.
+// openTarget starts the fake server, or uses the real one.
 func (d *demo) openTarget(target string) (stop func(), err error) {
 	if target != "" {
 		d.base, err = url.Parse(target)
 		if err != nil || d.base.Host == "" {
-			return nil, fmt.Errorf("--opensearch %q is not a URL: http://127.0.0.1:9200 would be right", target)
+			return nil, fmt.Errorf("-opensearch %q is not a URL; want http://127.0.0.1:9200", target)
 		}
 		return func() {}, nil
 	}
@@ -242,7 +239,7 @@ func (d *demo) openTarget(target string) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	srv := &http.Server{Handler: bulktest.New(bulktest.Options{}), ReadHeaderTimeout: demoTimeout}
+	srv := &http.Server{Handler: bulktest.New(bulktest.Options{}), ReadHeaderTimeout: timeout}
 	done := make(chan struct{})
 	go func() {
 		_ = srv.Serve(ln)
@@ -265,7 +262,7 @@ func (d *demo) port() string {
 	return "80"
 }
 
-// credentials are the options for what the URL says besides host and port.
+// credentials returns the options for the user, the password and TLS of the URL.
 func (d *demo) credentials() string {
 	var b strings.Builder
 	if d.base.User != nil {
@@ -278,7 +275,7 @@ func (d *demo) credentials() string {
 	return b.String()
 }
 
-// hidePassword makes the configuration fit to be shown.
+// hidePassword replaces the password, so that the configuration can be printed.
 func (d *demo) hidePassword(text string) string {
 	if password, ok := d.base.User.Password(); ok {
 		return strings.ReplaceAll(text, "HTTP_Passwd "+password+"\n", "HTTP_Passwd ***\n")
@@ -286,7 +283,7 @@ func (d *demo) hidePassword(text string) string {
 	return text
 }
 
-// await searches until this run's documents are all there.
+// await searches until all documents of this run are found.
 func (d *demo) await(ctx context.Context, index string, want int) ([]map[string]any, error) {
 	for {
 		docs, err := d.search(ctx, index)
@@ -296,14 +293,14 @@ func (d *demo) await(ctx context.Context, index string, want int) ([]map[string]
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%d of %d documents arrived in %s: %w", len(docs), want, index, errors.Join(err, ctx.Err()))
-		case <-time.After(demoPoll):
+		case <-time.After(poll):
 		}
 	}
 }
 
 func (d *demo) search(ctx context.Context, index string) ([]map[string]any, error) {
 	query := url.Values{
-		"q": {"container_id:" + d.container}, "size": {strconv.Itoa(demoPageSize)}, "sort": {"@timestamp:asc"}, "ignore_unavailable": {"true"},
+		"q": {"container_id:" + d.container}, "size": {strconv.Itoa(pageSize)}, "sort": {"@timestamp:asc"}, "ignore_unavailable": {"true"},
 	}
 	body, err := d.get(ctx, index+"/_search", query)
 	if err != nil {
@@ -340,7 +337,7 @@ func (d *demo) get(ctx context.Context, path string, query url.Values) ([]byte, 
 		return nil, err
 	}
 	defer resp.Body.Close()
-	reply, err := io.ReadAll(io.LimitReader(resp.Body, 8<<20))
+	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err == nil && resp.StatusCode >= 300 {
 		err = fmt.Errorf("GET %s: %s", path, resp.Status)
 	}

@@ -1,4 +1,4 @@
-package main
+package shell
 
 import "errors"
 
@@ -8,15 +8,15 @@ type word struct {
 	op   bool
 }
 
-var errQuote = errors.New("a quote is not closed")
+var errQuote = errors.New("unclosed quote")
 
 // splitLine splits a shell line into words as sh does: quotes and backslashes, but no expansion of any kind.
-// Redirections are left out: where the words of a health check go doesn't matter.
+// Redirections are left out: nobody reads what a health check prints.
 func splitLine(line string) ([]word, error) {
 	var (
 		words []word
 		cur   []byte
-		open  bool // cur is a word, if only an empty one
+		open  bool // cur is a word, possibly an empty one
 	)
 	end := func() {
 		if open {
@@ -62,7 +62,7 @@ func splitLine(line string) ([]word, error) {
 	return words, nil
 }
 
-// quoted appends what the quoted string that s begins with holds, and returns how long it is with its quotes.
+// quoted appends the contents of the quoted string that s begins with, and returns its length with the quotes.
 func quoted(s string, dst *[]byte) (int, error) {
 	quote := s[0]
 	for i := 1; i < len(s); i++ {
