@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firelane/firelane/enrich/timefmt"
+	"github.com/firelane/firelane/field/timefmt"
 	"github.com/firelane/firelane/record"
 )
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich/pattern"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/record"
 )
 
@@ -91,7 +92,7 @@ func (b *grepBuilder) rule(option, key, source string) grepRule {
 	if key == "" || source == "" {
 		return fail(errors.New("a KEY and a PATTERN are needed, such as: log ^ERROR"))
 	}
-	at, err := newAccessor(key, b.dialect)
+	at, err := field.ParseAccessor(key, b.dialect)
 	if err != nil {
 		if option == "pattern" {
 			option = "key"
@@ -128,13 +129,13 @@ func (b *grepBuilder) sections(sections []GrepRule) (rules []grepRule) {
 
 // grepRule is a field and a pattern for it.
 type grepRule struct {
-	at      accessor
+	at      field.Accessor
 	pattern *pattern.Pattern
 	anyType bool // Fluentd: every value is compared as text, and a missing one as ""; Fluent Bit: text alone matches
 }
 
 func (r *grepRule) match(body []byte, s *Scratch) bool {
-	value, ok := r.at.get(body)
+	value, ok := r.at.Get(body)
 	if ok {
 		if text, isText := record.Text(value); isText {
 			return r.pattern.Match(text)
@@ -177,7 +178,7 @@ type grepStep struct{ require, requireOne, refuseAll, refuse []grepRule }
 func (g *grepStep) behind(c *constants) Step {
 	for _, rules := range [][]grepRule{g.require, g.requireOne, g.refuseAll, g.refuse} {
 		for i := range rules {
-			if first := rules[i].at[0]; first.isIndex || c.names.has([]byte(first.name)) {
+			if c.names.has([]byte(rules[i].at.Top())) {
 				return nil
 			}
 		}

@@ -35,9 +35,9 @@ func NewModifier(o *ModifierOptions, d config.Dialect, _ Env) (Step, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
 	}
-	fields := make([]field, 0, len(o.Record))
+	fields := make([]constant, 0, len(o.Record))
 	for _, r := range o.Record {
-		fields = append(fields, field{r.Key, record.AppendStr(nil, r.Value)})
+		fields = append(fields, constant{r.Key, record.AppendStr(nil, r.Value)})
 	}
 	c := newConstants(fields)
 	if len(o.Remove) == 0 && len(o.Allow) == 0 && o.UUIDField == "" {

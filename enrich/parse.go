@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/record"
 )
 
@@ -43,7 +44,7 @@ func (o *ParseOptions) spec() *ParseSpec {
 
 // Check is asked by package config, which looks up parsers itself.
 func (o *ParseOptions) Check(d config.Dialect) error {
-	if _, err := newAccessor(o.KeyName, d); err != nil {
+	if _, err := field.ParseAccessor(o.KeyName, d); err != nil {
 		return &config.OptionError{Option: "key_name", Reason: err.Error()}
 	}
 	if d == config.FluentBit && len(o.Parsers) == 0 {
@@ -66,7 +67,7 @@ func NewParse(o *ParseOptions, d config.Dialect, env Env) (Step, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
 	}
-	at, err := newAccessor(o.KeyName, d)
+	at, err := field.ParseAccessor(o.KeyName, d)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func NewParse(o *ParseOptions, d config.Dialect, env Env) (Step, error) {
 // parseStep replaces a field that holds text by what the text says. What isn't a JSON object passes as it is.
 type parseStep struct {
 	*parsing
-	at         accessor
+	at         field.Accessor
 	keepKey    bool   // the field itself stays
 	keepOthers bool   // the other fields stay
 	prefix     string // of the names of parsed fields
@@ -102,7 +103,7 @@ type parseStep struct {
 // behind implements passer: constants stay behind the fields that stay, where they would have been. Where one of them is
 // parsed, too, the parsed field holds.
 func (p *parseStep) behind(c *constants) Step {
-	if !p.keepOthers || !p.at.top() || c.names.has([]byte(p.at[0].name)) {
+	if !p.keepOthers || p.at.Nested() || c.names.has([]byte(p.at.Top())) {
 		return nil
 	}
 	tailed := *p
@@ -115,7 +116,7 @@ const headerRoom = 5
 
 // Apply parses into the scratch, behind room for a header, and appends the fields that stay.
 func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
-	value, ok := p.at.get(ev.Body)
+	value, ok := p.at.Get(ev.Body)
 	if !ok {
 		return true
 	}
@@ -168,15 +169,15 @@ func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 	if !p.keepKey && !p.keepOthers {
 		return out, 0
 	}
-	if !p.keepKey && !p.at.top() {
-		body = p.at.appendWithout(nil, body)
+	if !p.keepKey && p.at.Nested() {
+		body = p.at.AppendWithout(nil, body)
 	}
 	kept, lengths := 0, keyLengths(members, n)
 	f := record.FieldsOf(body)
 	run := f.Rest() // begins with members that stay and are not copied yet
 	for f.Next() {
 		key := f.Key()
-		isKey := p.at.top() && string(key) == p.at[0].name
+		isKey := !p.at.Nested() && string(key) == p.at.Top()
 		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && lengths.has(key) && hasKey(members, n, key) {
 			out = append(out, run[:len(run)-len(f.Rest())-len(f.RawKey())-len(f.Value())]...)
 			run = f.Rest()

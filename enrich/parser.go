@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
-	"github.com/firelane/firelane/enrich/timefmt"
+	"github.com/firelane/firelane/field/timefmt"
 )
 
 // ParserOptions are those of Fluent Bit's [PARSER] with Format json.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich/pattern"
-	"github.com/firelane/firelane/enrich/timefmt"
+	"github.com/firelane/firelane/field/timefmt"
 	"github.com/firelane/firelane/record"
 )
 
@@ -164,7 +164,7 @@ func (p *parseStep) rewrite(out, parsed []byte) (longer, rewritten []byte) {
 	out = record.AppendMapHeader(out, n)
 	for f := record.FieldsOf(parsed); f.Next(); {
 		if p.prefix != "" {
-			out = appendStrHeader(out, len(p.prefix)+len(f.Key()))
+			out = record.AppendStrHeader(out, len(p.prefix)+len(f.Key()))
 			out = append(append(out, p.prefix...), f.Key()...)
 		} else {
 			out = append(out, f.RawKey()...)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/record"
 )
 
@@ -34,7 +35,7 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Step, err
 	}
 	t := &transformer{renew: o.RenewRecord, timeKey: o.RenewTimeKey}
 	for _, key := range o.RemoveKeys {
-		at, err := newAccessor(key, d)
+		at, err := field.ParseAccessor(key, d)
 		if err != nil {
 			return nil, &config.OptionError{Option: "remove_keys", Reason: err.Error()}
 		}
@@ -43,7 +44,7 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Step, err
 	for _, key := range o.KeepKeys {
 		t.keep.add(key)
 	}
-	c := templateCompiler{hostname: env.Hostname, typecast: o.AutoTypecast}
+	c := templateParser{hostname: env.Hostname, typecast: o.AutoTypecast}
 	constant := true
 	for _, p := range o.Record {
 		if strings.Contains(p.Key, "${") {
@@ -53,7 +54,7 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Step, err
 		if err != nil {
 			return nil, &config.OptionError{Option: p.Key, Reason: err.Error()}
 		}
-		constant = constant && tpl.kind == tplConstant
+		constant = constant && tpl.kind == templateConstant
 		t.set(p.Key, tpl)
 	}
 	if constant && !t.renew && t.timeKey == "" && len(t.remove) == 0 {
@@ -68,7 +69,7 @@ type transformer struct {
 	keep    nameSet // what renew keeps
 	names   nameSet // what fields sets
 	fields  []templateField
-	remove  []accessor
+	remove  []field.Accessor
 	timeKey string
 }
 
@@ -90,9 +91,9 @@ func (t *transformer) set(name string, value *template) {
 }
 
 func (t *transformer) constants() Step {
-	fields := make([]field, 0, len(t.fields))
+	fields := make([]constant, 0, len(t.fields))
 	for _, f := range t.fields {
-		fields = append(fields, field{f.name, f.value.encoded})
+		fields = append(fields, constant{f.name, f.value.encoded})
 	}
 	return newConstants(fields)
 }
@@ -127,8 +128,8 @@ func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
 		}
 	}
 	for _, at := range t.remove {
-		if _, ok := at.get(ev.Body); ok {
-			ev.Body = s.Keep(at.appendWithout(s.Take(), ev.Body))
+		if _, ok := at.Get(ev.Body); ok {
+			ev.Body = s.Keep(at.AppendWithout(s.Take(), ev.Body))
 		}
 	}
 	return true

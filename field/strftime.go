@@ -1,0 +1,193 @@
+package field
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Strftime is a format of times, with the conversions of strftime(3), Fluent Bit's %L, and Ruby's %N, %3N, %:z and %v.
+// Flags are - (no padding), _ (blanks), 0 (zeros), ^ (upper case) and # (the other case); a width may follow, and E and O
+// change nothing. The zero value is the empty format.
+type Strftime struct {
+	items  []conversion
+	period int64 // seconds; 0: a day
+}
+
+// A conversion is one item of a format, or text, with the verb 0.
+type conversion struct {
+	text   string
+	verb   byte
+	pad    byte // a flag, 0 for none
+	letter byte // ^ or #, 0 for none
+	width  int  // 0 unless given
+	colons int  // of %:z
+}
+
+// verbs are the conversions that stand for themselves, in groups that show the same thing of a time.
+const (
+	dateVerbs   = "YCyGgmBbhdejaAuwUVWzZ"
+	hourVerbs   = "HIklpP"
+	minuteVerbs = "M"
+	secondVerbs = "SsLN"
+)
+
+// maxWidth is the largest width of a conversion.
+const maxWidth = 99
+
+// ParseStrftime reads a format.
+func ParseStrftime(format string) (*Strftime, error) {
+	f := &Strftime{period: day}
+	for rest := format; rest != ""; {
+		text, after, found := strings.Cut(rest, "%")
+		f.addText(text)
+		if !found {
+			break
+		}
+		c, size := parseFlags(after)
+		if size == len(after) {
+			return nil, fmt.Errorf("%q ends inside a conversion; want %%%% for a percent sign", format)
+		}
+		c.verb = after[size]
+		if !f.add(c) {
+			return nil, fmt.Errorf("%%%s in %q is not known to strftime here; want %%%% for a percent sign", after[:size+1], format)
+		}
+		rest = after[size+1:]
+	}
+	return f, nil
+}
+
+// parseFlags reads what is between the % and the letter, of that size.
+func parseFlags(s string) (c conversion, size int) {
+	for ; size < len(s); size++ {
+		switch b := s[size]; {
+		case b >= '1' && b <= '9' || b == '0' && c.width > 0:
+			c.width = min(c.width*10+int(b-'0'), maxWidth+1)
+		case b == '-' || b == '_' || b == '0':
+			c.pad = b
+		case b == '^' || b == '#':
+			c.letter = b
+		case b == ':':
+			c.colons++
+		case b != 'E' && b != 'O':
+			return c, size
+		}
+	}
+	return c, size
+}
+
+// add adds a conversion, and reports whether it is known.
+func (f *Strftime) add(c conversion) bool {
+	if c.width > maxWidth || c.colons > 0 && (c.verb != 'z' || c.colons > 2) {
+		return false
+	}
+	switch {
+	case strings.IndexByte(dateVerbs, c.verb) >= 0:
+	case strings.IndexByte(hourVerbs, c.verb) >= 0:
+		f.period = min(f.period, 3600)
+	case strings.IndexByte(minuteVerbs, c.verb) >= 0:
+		f.period = min(f.period, 60)
+	case strings.IndexByte(secondVerbs, c.verb) >= 0:
+		f.period = 1
+	default:
+		return f.addOther(c)
+	}
+	f.items = append(f.items, c)
+	return true
+}
+
+// addOther adds a conversion that stands for text or for others.
+func (f *Strftime) addOther(c conversion) bool {
+	var expansion string
+	switch c.verb {
+	case '%':
+		f.addText("%")
+		return true
+	case 'n':
+		f.addText("\n")
+		return true
+	case 't':
+		f.addText("\t")
+		return true
+	case 'D', 'x':
+		expansion = "%m/%d/%y"
+	case 'F':
+		expansion = "%Y-%m-%d"
+	case 'R':
+		expansion = "%H:%M"
+	case 'T', 'X':
+		expansion = "%H:%M:%S"
+	case 'r':
+		expansion = "%I:%M:%S %p"
+	case 'c':
+		expansion = "%a %b %e %H:%M:%S %Y"
+	case '+':
+		expansion = "%a %b %e %H:%M:%S %Z %Y"
+	case 'v':
+		expansion = "%e-%^b-%Y"
+	default:
+		return false
+	}
+	first := len(f.items)
+	sub, _ := ParseStrftime(expansion)
+	f.items = append(f.items, sub.items...)
+	f.period = min(f.period, sub.period)
+	if c.pad != 0 {
+		f.items[first].pad = c.pad
+	}
+	for i := range f.items[first:] {
+		if c.letter != 0 {
+			f.items[first+i].letter = c.letter
+		}
+	}
+	return true
+}
+
+func (f *Strftime) addText(s string) {
+	if n := len(f.items); n > 0 && f.items[n-1].verb == 0 {
+		f.items[n-1].text += s
+	} else if s != "" {
+		f.items = append(f.items, conversion{text: s})
+	}
+}
+
+// text is what the format comes to where it has no conversions.
+func (f *Strftime) text() (text string, ok bool) {
+	switch {
+	case len(f.items) == 0:
+		return "", true
+	case len(f.items) == 1 && f.items[0].verb == 0:
+		return f.items[0].text, true
+	}
+	return "", false
+}
+
+const day = 86_400
+
+// Period is for how many seconds, counted from the epoch in UTC, the text of times in zone stays the same: a day, or less
+// where the format shows less or the zone isn't UTC, since zones differ by quarters of an hour.
+func (f *Strftime) Period(zone *time.Location) int64 {
+	if f.period == 0 {
+		return longestPeriod(zone)
+	}
+	return min(f.period, longestPeriod(zone))
+}
+
+func longestPeriod(zone *time.Location) int64 {
+	if zone == time.UTC {
+		return day
+	}
+	return 900
+}
+
+// Append appends t, in its own zone.
+func (f *Strftime) Append(dst []byte, t time.Time) []byte {
+	for i := range f.items {
+		if c := &f.items[i]; c.verb == 0 {
+			dst = append(dst, c.text...)
+		} else {
+			dst = c.append(dst, t)
+		}
+	}
+	return dst
+}
