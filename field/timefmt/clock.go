@@ -92,10 +92,8 @@ func (c *clock) readWord(verb byte) bool {
 		return c.fraction()
 	case 's':
 		return c.seconds()
-	case 'z':
+	case 'z', 'Z':
 		return c.offset()
-	case 'Z':
-		return c.zoneName()
 	case 'n', 't':
 		c.blanks()
 		return true
@@ -235,33 +233,39 @@ func (c *clock) zoneName() bool {
 	return false
 }
 
-// time puts together what was read.
-func (c *clock) time(zone *time.Location) (record.Time, bool) {
-	sec := c.epoch
-	if !c.isEpoch {
-		if c.half {
-			c.hour %= 12
-			if c.afternoon {
-				c.hour += 12
-			}
-		}
-		if c.century > 0 {
-			c.year = c.century*100 + c.year%100
-		}
-		if c.yearDay >= 0 {
-			c.month, c.day = 1, c.yearDay+1
-		} else if c.day > daysIn(c.year, c.month) {
-			return record.Time{}, false
-		}
-		if c.zoned || zone == nil {
-			zone = time.UTC
-		}
-		sec = time.Date(c.year, time.Month(c.month), c.day, c.hour, c.minute, c.second, 0, zone).Unix() - int64(c.offsetSec)
-	}
-	if sec < 0 || sec > math.MaxUint32 {
+// time puts together what was read; ok is false for a time that a record can't have.
+func (c *clock) time(zone *time.Location) (t record.Time, ok bool) {
+	sec, ok := c.unix(zone)
+	if !ok || sec < 0 || sec > math.MaxUint32 {
 		return record.Time{}, false
 	}
 	return record.Time{Sec: uint32(sec), Nsec: uint32(c.nsec)}, true
+}
+
+// unix is what was read in seconds since the epoch; ok is false for a day that there isn't.
+func (c *clock) unix(zone *time.Location) (sec int64, ok bool) {
+	if c.isEpoch {
+		return c.epoch, true
+	}
+	if c.half {
+		c.hour %= 12
+		if c.afternoon {
+			c.hour += 12
+		}
+	}
+	if c.century > 0 {
+		c.year = c.century*100 + c.year%100
+	}
+	if c.yearDay >= 0 {
+		c.month, c.day = 1, c.yearDay+1
+	} else if c.day > daysIn(c.year, c.month) {
+		return 0, false
+	}
+	if c.zoned || zone == nil {
+		zone = time.UTC
+	}
+	at := time.Date(c.year, time.Month(c.month), c.day, c.hour, c.minute, c.second, 0, zone)
+	return at.Unix() - int64(c.offsetSec), true
 }
 
 // daysIn is 0 for a month that there isn't.

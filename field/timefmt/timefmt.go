@@ -109,7 +109,32 @@ func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
 			return t, true
 		}
 	}
-	c := clock{month: 1, day: 1, yearDay: -1, rest: s}
+	c, ok := f.read(s)
+	if !ok {
+		return record.Time{}, false
+	}
+	return c.time(f.zone)
+}
+
+// ParseWhole reads a time of any year, in UTC, that nothing follows in s but a fraction of a second.
+func (f *Format) ParseWhole(s []byte) (t time.Time, ok bool) {
+	if f.rfc3339 {
+		if t, ok := rfc3339(s); ok {
+			return time.Unix(int64(t.Sec), int64(t.Nsec)).UTC(), true
+		}
+	}
+	c, ok := f.read(s)
+	if ok && len(c.rest) > 1 && (c.rest[0] == '.' || c.rest[0] == ',') {
+		c.rest = c.rest[1:]
+		ok = c.fraction()
+	}
+	sec, valid := c.unix(f.zone)
+	return time.Unix(sec, int64(c.nsec)).UTC(), ok && valid && len(c.rest) == 0
+}
+
+// read reads what the format asks for.
+func (f *Format) read(s []byte) (c clock, ok bool) {
+	c = clock{month: 1, day: 1, yearDay: -1, rest: s}
 	if !f.hasYear {
 		now := f.now().In(f.zone)
 		c.year, c.month, c.day = now.Year(), int(now.Month()), now.Day()
@@ -121,10 +146,10 @@ func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
 			ok = c.read(it.verb)
 		}
 		if !ok {
-			return record.Time{}, false
+			return c, false
 		}
 	}
-	return c.time(f.zone)
+	return c, true
 }
 
 // rfc3339 reads 2026-11-23T10:40:41.123Z and its kin.
