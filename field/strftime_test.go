@@ -1,7 +1,6 @@
 package field
 
 import (
-	"strings"
 	"testing"
 	"time"
 )
@@ -111,9 +110,6 @@ func FuzzStrftime(f *testing.F) {
 			if got, want := string(s.Append(nil, at)), at.Format(layout); got != want {
 				t.Errorf("%s: %q, want %q", conversion, got, want)
 			}
-		}
-		if strings.Contains(got, "%!") {
-			t.Errorf("%q: %q", format, got)
 		}
 	})
 }
