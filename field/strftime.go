@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/firelane/firelane/field/timefmt"
 )
 
 // A Strftime is a format of times, with the conversions of strftime(3), Fluent Bit's %L, and Ruby's %N, %3N, %:z and %v.
@@ -96,9 +98,8 @@ func (f *Strftime) add(c conversion) bool {
 	return true
 }
 
-// addOther adds a conversion that stands for text or for others.
+// addOther adds a conversion that stands for a byte or is short for others.
 func (f *Strftime) addOther(c conversion) bool {
-	var expansion string
 	switch c.verb {
 	case '%':
 		f.addText("%")
@@ -109,37 +110,22 @@ func (f *Strftime) addOther(c conversion) bool {
 	case 't':
 		f.addText("\t")
 		return true
-	case 'D', 'x':
-		expansion = "%m/%d/%y"
-	case 'F':
-		expansion = "%Y-%m-%d"
-	case 'R':
-		expansion = "%H:%M"
-	case 'T', 'X':
-		expansion = "%H:%M:%S"
-	case 'r':
-		expansion = "%I:%M:%S %p"
-	case 'c':
-		expansion = "%a %b %e %H:%M:%S %Y"
-	case '+':
-		expansion = "%a %b %e %H:%M:%S %Z %Y"
-	case 'v':
-		expansion = "%e-%^b-%Y"
-	default:
+	}
+	expansion := timefmt.Expand(c.verb)
+	sub, err := ParseStrftime(expansion)
+	if expansion == "" || err != nil {
 		return false
 	}
-	first := len(f.items)
-	sub, _ := ParseStrftime(expansion)
-	f.items = append(f.items, sub.items...)
-	f.period = min(f.period, sub.period)
-	if c.pad != 0 {
-		f.items[first].pad = c.pad
-	}
-	for i := range f.items[first:] {
+	for i := range sub.items {
 		if c.letter != 0 {
-			f.items[first+i].letter = c.letter
+			sub.items[i].letter = c.letter
 		}
 	}
+	if c.pad != 0 {
+		sub.items[0].pad = c.pad
+	}
+	f.items = append(f.items, sub.items...)
+	f.period = min(f.period, sub.period)
 	return true
 }
 

@@ -27,7 +27,7 @@ type item struct {
 }
 
 // known are the conversions that there are.
-const known = "%aAbBhCdeDFHIjklLMmnNpPRrsSTtuUVwWyYzZcxX"
+const known = "%aAbBhCdeDFHIjklLMmnNpPRrsSTtuUvVwWyYzZcxX+"
 
 // Compile reads a format. Times without a zone are in zone; those without a year are of this one.
 func Compile(format string, zone *time.Location) (*Format, error) {
@@ -57,7 +57,7 @@ func (f *Format) compile(format string) error {
 			continue
 		}
 		i++
-		for i < len(format) && strings.IndexByte("0123456789EO-:", format[i]) >= 0 {
+		for i < len(format) && strings.IndexByte("0123456789EO-:^#_", format[i]) >= 0 {
 			i++ // widths, flags and alternatives change nothing about reading
 		}
 		if i == len(format) {
@@ -67,7 +67,7 @@ func (f *Format) compile(format string) error {
 		if strings.IndexByte(known, verb) < 0 {
 			return fmt.Errorf("%%%c is not known", verb)
 		}
-		if expansion := composite(verb); expansion != "" {
+		if expansion := Expand(verb); expansion != "" {
 			if err := f.compile(expansion); err != nil {
 				return err
 			}
@@ -83,7 +83,8 @@ func (f *Format) compile(format string) error {
 	return nil
 }
 
-func composite(verb byte) string {
+// Expand is the format that a conversion is short for, "" for one that stands for itself.
+func Expand(verb byte) string {
 	switch verb {
 	case 'D', 'x':
 		return "%m/%d/%y"
@@ -97,6 +98,10 @@ func composite(verb byte) string {
 		return "%H:%M:%S"
 	case 'c':
 		return "%a %b %e %H:%M:%S %Y"
+	case '+':
+		return "%a %b %e %H:%M:%S %Z %Y"
+	case 'v':
+		return "%e-%^b-%Y"
 	}
 	return ""
 }
