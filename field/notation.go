@@ -165,7 +165,7 @@ func ParseRuby(s, hostname string) (*Template, error) {
 		if !found {
 			break
 		}
-		expression, behind, closed := cutExpression(after, '{', '}')
+		expression, next, closed := cutExpression(after, '{', '}')
 		if !closed {
 			return nil, fmt.Errorf("%q has no closing }", "${"+after)
 		}
@@ -174,7 +174,7 @@ func ParseRuby(s, hostname string) (*Template, error) {
 		} else if err := t.addRuby(expression); err != nil {
 			return nil, err
 		}
-		rest = behind
+		rest = next
 	}
 	return t, nil
 }

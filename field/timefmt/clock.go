@@ -8,21 +8,21 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// clock is a time that is being read.
+// clock is a time while it is read. rest is the text that hasn't been read.
 type clock struct {
 	rest                      []byte
 	year, month, day, yearDay int // yearDay from 0; -1: none
 	century                   int // 0: none
 	hour, minute, second      int
 	nsec                      int
-	afternoon, half           bool // half: an AM or PM was there
+	afternoon, half           bool // half: AM or PM was read
 	zoned                     bool
 	offsetSec                 int
 	epoch                     int64
 	isEpoch                   bool
 }
 
-// literal reads the byte of a format that is no conversion; a blank stands for any number of them.
+// literal reads a byte that stands for itself in the format; a blank stands for any number of blanks.
 func (c *clock) literal(text byte) bool {
 	if blank(text) {
 		c.blanks()
@@ -160,7 +160,7 @@ func (c *clock) halfDay() bool {
 	return c.word("am")
 }
 
-// fraction reads digits behind the point; those after the ninth count for nothing.
+// fraction reads the digits of a fraction of a second; those after the ninth are ignored.
 func (c *clock) fraction() bool {
 	i, scale := 0, 100_000_000
 	c.nsec = 0
@@ -214,7 +214,7 @@ func (c *clock) offset() bool {
 	return true
 }
 
-// zoneName reads a zone that strptime knows by name.
+// zoneName reads UTC, GMT, UT, Z or one of the zones of the USA, such as EST and EDT.
 func (c *clock) zoneName() bool {
 	c.zoned, c.offsetSec = true, 0
 	if c.word("utc") || c.word("gmt") || c.word("ut") || c.word("z") {
@@ -242,7 +242,7 @@ func (c *clock) time(zone *time.Location) (t record.Time, ok bool) {
 	return record.Time{Sec: uint32(sec), Nsec: uint32(c.nsec)}, true
 }
 
-// unix is what was read in seconds since the epoch; ok is false for a day that there isn't.
+// unix is what was read in seconds since the epoch; ok is false for a day that doesn't exist.
 func (c *clock) unix(zone *time.Location) (sec int64, ok bool) {
 	if c.isEpoch {
 		return c.epoch, true
@@ -268,7 +268,7 @@ func (c *clock) unix(zone *time.Location) (sec int64, ok bool) {
 	return at.Unix() - int64(c.offsetSec), true
 }
 
-// daysIn is 0 for a month that there isn't.
+// daysIn is the number of days in a month, 0 if month isn't 1 to 12.
 func daysIn(year, month int) int {
 	switch {
 	case month < 1 || month > 12:
@@ -283,7 +283,7 @@ func daysIn(year, month int) int {
 	return 31
 }
 
-// Offset reads the offset of a zone: +hhmm, -hh:mm, Z, UTC.
+// Offset reads the offset of a zone: +hhmm, -hh:mm, +hh, Z, UTC and what else %z reads.
 func Offset(s string) (*time.Location, bool) {
 	c := clock{rest: []byte(s)}
 	if !c.offset() || len(c.rest) > 0 {

@@ -16,22 +16,22 @@ import (
 const (
 	// maxIndexName is the longest index name that a server takes, in bytes.
 	maxIndexName = 255
-	// maxHeads bounds the cache of action lines' heads. A cache that is full (a prefix that every record brings anew,
-	// a date format with seconds) is emptied: the names are made again.
+	// maxHeads bounds the cache of action lines' heads. A cache that is full, as with a prefix that differs in
+	// every record or a date format with seconds, is emptied.
 	maxHeads = 1024
-	// maxHeadKey is the longest combination of values, in bytes, that a head is kept for. Longer ones make no index
-	// name; a record may bring megabytes of them.
+	// maxHeadKey is the longest combination of values, in bytes, that a head is kept for. Longer ones, which may be
+	// megabytes, are too long for an index name anyway.
 	maxHeadKey = 1 << 10
 )
 
 // indexNames makes index names, and with each name the head of the action line: {"create":{"_index":"web-2026-11-23".
-// A name is made once a period (a day, where the date format shows no less) and combination of placeholders' values;
-// from then on it is looked up.
+// A name is made once for each combination of placeholders' values and period (a day, unless the date format shows less), and
+// looked up from then on.
 type indexNames struct {
 	name     *field.Template  // the index, or the prefix of daily indices
 	key      *field.Template  // used instead where all its values are there (logstash_prefix_key); nil: none
 	suffix   *field.Strftime  // follows the prefix, separator first; empty without logstash_format
-	fallback string           // stands in for a name that comes to nothing or is too long
+	fallback string           // used instead of a name that is empty or too long
 	dynamic  bool             // it depends on more than the time
 	verbatim bool             // date math, which the server resolves: nothing is sanitised
 	now      func() time.Time // current_time_index: the clock; nil: the record's own date
@@ -140,7 +140,7 @@ func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uin
 	return append(dst[:start], head...)
 }
 
-// appendValues appends what the name depends on beside the time: first whether the record's own prefix is used.
+// appendValues appends what the name depends on besides the time: first a byte that is 1 if the record's own prefix is used.
 func (n *indexNames) appendValues(dst []byte, r *sink.Record) (out []byte, keyed bool) {
 	start := len(dst)
 	if n.key != nil {
@@ -174,8 +174,8 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 	return head
 }
 
-// makeName renders the template, sanitised, with the date behind it; a name that comes to nothing or is too long
-// is the fallback with the date behind it.
+// makeName fills the template, sanitised, and appends the date; instead of a name that is empty or too long it uses the
+// fallback.
 func (n *indexNames) makeName(t *field.Template, r *sink.Record, at time.Time) []byte {
 	name := t.AppendAt(nil, &r.Event, at)
 	if n.verbatim {
@@ -190,7 +190,7 @@ func (n *indexNames) makeName(t *field.Template, r *sink.Record, at time.Time) [
 }
 
 // sanitise makes a legal index name of s, or the beginning of one: lower-case, without the characters that a server
-// refuses anywhere or at the start. It may come to nothing.
+// refuses anywhere or at the start. It may be empty.
 func sanitise(s []byte) []byte {
 	s = bytes.TrimLeft(sanitiseTail(s), "-_+")
 	if len(bytes.Trim(s, ".")) == 0 { // . and ..

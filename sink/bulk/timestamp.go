@@ -74,7 +74,7 @@ func newStamp(o *Options, d config.Dialect) (s stamp, err error) {
 	return s, nil
 }
 
-// setFluentd takes what is Fluentd's from its options.
+// setFluentd sets what Fluentd's options say.
 func (s *stamp) setFluentd(o *Options) error {
 	s.digits = o.TimePrecision
 	if o.IncludeTimestamp != nil && !*o.IncludeTimestamp && !o.Logstash {
@@ -97,7 +97,7 @@ func (s *stamp) setFluentd(o *Options) error {
 	return nil
 }
 
-// append appends the member "@timestamp":"…", and says whether the record's own must be left out. Nothing is appended
+// append appends the member "@timestamp":"…", and reports whether the record's own must be left out. Nothing is appended
 // where the record's own value stays.
 func (s *stamp) append(dst []byte, r *sink.Record) (out []byte, omit bool) {
 	if s.key == "" {
@@ -138,7 +138,7 @@ func (s *stamp) appendTime(dst []byte, r *sink.Record) (out []byte, written bool
 	return append(dst, '"'), true
 }
 
-// find is record.Find. Most records have no such key, and searching for its bytes tells so in a tenth of the time.
+// find is record.Find. Most records have no such key, and searching for its bytes shows that in a tenth of the time.
 func find(body []byte, key string) ([]byte, bool) {
 	if !bytes.Contains(body, unsafe.Slice(unsafe.StringData(key), len(key))) {
 		return nil, false
