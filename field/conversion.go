@@ -5,8 +5,16 @@ import (
 	"time"
 )
 
+// A moment is a time with its date and clock, which are expensive to compute for each conversion.
+type moment struct {
+	time.Time
+	year, day            int
+	month                time.Month
+	hour, minute, second int
+}
+
 // append appends what the conversion shows of t.
-func (c *conversion) append(dst []byte, t time.Time) []byte {
+func (c *conversion) append(dst []byte, t *moment) []byte {
 	switch c.verb {
 	case 'L':
 		return appendFraction(dst, t.Nanosecond(), c.digits(3))
@@ -41,35 +49,35 @@ func (c *conversion) padding(otherwise byte) byte {
 }
 
 // number is what a conversion shows that is a number, with its usual width and padding.
-func (c *conversion) number(t time.Time) (value int64, width int, pad byte) {
+func (c *conversion) number(t *moment) (value int64, width int, pad byte) {
 	var v int
 	switch width, pad = 2, '0'; c.verb {
 	case 'Y':
-		v, width = t.Year(), 4
+		v, width = t.year, 4
 	case 'C':
-		v = t.Year() / 100
+		v = t.year / 100
 	case 'y':
-		v = (t.Year()%100 + 100) % 100
+		v = (t.year%100 + 100) % 100
 	case 'm':
-		v = int(t.Month())
+		v = int(t.month)
 	case 'd':
-		v = t.Day()
+		v = t.day
 	case 'e':
-		v, pad = t.Day(), ' '
+		v, pad = t.day, ' '
 	case 'j':
 		v, width = t.YearDay(), 3
 	case 'H':
-		v = t.Hour()
+		v = t.hour
 	case 'k':
-		v, pad = t.Hour(), ' '
+		v, pad = t.hour, ' '
 	case 'I':
-		v = (t.Hour()+11)%12 + 1
+		v = (t.hour+11)%12 + 1
 	case 'l':
-		v, pad = (t.Hour()+11)%12+1, ' '
+		v, pad = (t.hour+11)%12+1, ' '
 	case 'M':
-		v = t.Minute()
+		v = t.minute
 	case 'S':
-		v = t.Second()
+		v = t.second
 	case 's':
 		return t.Unix(), 1, pad
 	default:
@@ -79,7 +87,7 @@ func (c *conversion) number(t time.Time) (value int64, width int, pad byte) {
 }
 
 // week is what a conversion shows that is about weeks.
-func (c *conversion) week(t time.Time) (value, width int) {
+func (c *conversion) week(t *moment) (value, width int) {
 	year, week := t.ISOWeek()
 	switch c.verb {
 	case 'G':
@@ -99,13 +107,13 @@ func (c *conversion) week(t time.Time) (value, width int) {
 }
 
 // appendText appends what a conversion shows that is a text.
-func (c *conversion) appendText(dst []byte, t time.Time) []byte {
+func (c *conversion) appendText(dst []byte, t *moment) []byte {
 	start := len(dst)
 	switch c.verb {
 	case 'B':
-		dst = append(dst, t.Month().String()...)
+		dst = append(dst, t.month.String()...)
 	case 'b', 'h':
-		dst = append(dst, t.Month().String()[:3]...)
+		dst = append(dst, t.month.String()[:3]...)
 	case 'A':
 		dst = append(dst, t.Weekday().String()...)
 	case 'a':

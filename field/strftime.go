@@ -166,13 +166,16 @@ func longestPeriod(zone *time.Location) int64 {
 	return 900
 }
 
-// Append appends t, in its own zone.
-func (f *Strftime) Append(dst []byte, t time.Time) []byte {
+// Append appends at, in its own zone.
+func (f *Strftime) Append(dst []byte, at time.Time) []byte {
+	t := moment{Time: at}
+	t.year, t.month, t.day = at.Date()
+	t.hour, t.minute, t.second = at.Clock()
 	for i := range f.items {
 		if c := &f.items[i]; c.verb == 0 {
 			dst = append(dst, c.text...)
 		} else {
-			dst = c.append(dst, t)
+			dst = c.append(dst, &t)
 		}
 	}
 	return dst
