@@ -36,6 +36,7 @@ var rooms = []string{
 var only = map[string][]string{
 	"record":        {},
 	"config":        {},
+	"field":         {"record", "config"},
 	"forward/pace":  {},
 	"router/repeat": {},
 }

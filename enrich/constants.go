@@ -6,8 +6,8 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A field is a name and a value as MessagePack.
-type field struct {
+// A constant is a field of a record: its name, and its value as MessagePack.
+type constant struct {
 	name  string
 	value []byte
 }
@@ -15,13 +15,13 @@ type field struct {
 // constants sets fields that are the same in every event: the step that every task on ECS has. It costs one look at
 // the names that are there, and two copies. A field that is there already is replaced: no name is there twice.
 type constants struct {
-	fields []field
+	fields []constant
 	tail   []byte // the fields, encoded
 	whole  []byte // the same with a map's header
 	names  nameSet
 }
 
-func newConstants(fields []field) *constants {
+func newConstants(fields []constant) *constants {
 	c := &constants{}
 	for _, f := range fields {
 		c.set(f)
@@ -37,7 +37,7 @@ func newConstants(fields []field) *constants {
 }
 
 // set adds a field; the last one of a name holds.
-func (c *constants) set(f field) {
+func (c *constants) set(f constant) {
 	for i := range c.fields {
 		if c.fields[i].name == f.name {
 			c.fields[i].value = f.value
@@ -132,7 +132,7 @@ func Merge(steps []Step) []Step {
 		c, ok := s.(*constants)
 		if ok && len(out) > 0 {
 			if last, ok := out[len(out)-1].(*constants); ok {
-				out[len(out)-1] = newConstants(append(append([]field(nil), last.fields...), c.fields...))
+				out[len(out)-1] = newConstants(append(append([]constant(nil), last.fields...), c.fields...))
 				continue
 			}
 		}

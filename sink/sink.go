@@ -73,7 +73,8 @@ type Keyer interface {
 	Key(dst []byte, r *Record) ([]byte, error)
 }
 
-// A Targeter is a Destination that can tell where an item was to go (an index), for the dead letter.
+// A Targeter is a Destination that can tell where an item was to go (an index), for the dead letter. (Of a Keyer it is
+// the key.)
 type Targeter interface {
 	// Target reads it from an item as Append wrote it.
 	Target(item []byte) string

@@ -178,7 +178,7 @@ func (o *Options) Check(d config.Dialect) error {
 	return nil
 }
 
-// checkNames compiles what names indices and fields, as New does.
+// checkNames parses what names indices and fields and the formats of times, as New does.
 func checkNames(o *Options, d config.Dialect) error {
 	_, err := newEncoder(o, d)
 	return err
@@ -241,19 +241,6 @@ func checkFormats(o *Options, d config.Dialect) error {
 		var h map[string]string
 		if err := json.Unmarshal([]byte(o.CustomHeaders), &h); err != nil {
 			return &config.OptionError{Option: "custom_headers", Reason: `not a JSON object of strings: {"name": "value"}`}
-		}
-	}
-	if err := checkStrftime(o.LogstashDateFormat); o.Logstash && err != nil {
-		return &config.OptionError{Option: "logstash_dateformat", Reason: err.Error()}
-	}
-	if d == config.FluentBit && o.TimeKeyFormat != nil {
-		if err := checkStrftime(*o.TimeKeyFormat); err != nil {
-			return &config.OptionError{Option: "time_key_format", Reason: err.Error()}
-		}
-	}
-	if d == config.Fluentd && o.TimeKeyFormat != nil {
-		if _, err := timeLayout(*o.TimeKeyFormat); err != nil {
-			return &config.OptionError{Option: "time_key_format", Reason: err.Error()}
 		}
 	}
 	return nil

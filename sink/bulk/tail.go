@@ -49,8 +49,8 @@ func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
 // reads says whether the member key of a record has a meaning to the encoder, or may be left out.
 func (e *encoder) reads(key []byte) bool {
 	is := func(name string) bool { return name == string(key) }
-	return len(e.idPath) > 0 && is(e.idPath[0]) || len(e.routing) > 0 && is(e.routing[0]) || len(e.target) > 0 && is(e.target[0]) ||
-		is(e.stamp.source) || slices.ContainsFunc(e.json[1].Omit, is) || e.names.read(string(key))
+	return is(e.idKey.Top()) || is(e.routing.Top()) || is(e.target.Top()) ||
+		is(e.stamp.source) || slices.ContainsFunc(e.json[1].Omit, is) || e.names.reads(string(key))
 }
 
 // isPlain says whether a key is a name that no key of another type is written as: digits, true, null, a time, a NaN.

@@ -21,6 +21,8 @@ func (o *Output) giveUp(p *part, i int, r sink.ItemReply) {
 	item := refusedItem{pos: p.pos[i], reply: r}
 	if t, ok := o.dest.(sink.Targeter); ok {
 		item.target = o.targetOf(p, t, p.req.Item(i))
+	} else if len(p.req.KeyOf) > 0 {
+		item.target = string(p.req.Keys[p.req.KeyOf[i]])
 	}
 	p.dead = append(p.dead, item)
 }

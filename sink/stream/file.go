@@ -12,11 +12,12 @@ import (
 	"sync"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/sink"
 )
 
-// file appends text to files. A file is opened for each request, so that one that was moved away is made again. An item's
-// key is the name of its file.
+// file appends text to files. A file is opened for each request, so that one that was moved away is created again. An
+// item's key is the path of its file.
 type file struct {
 	format formatter
 	path   func(dst []byte, r *sink.Record) []byte
@@ -27,7 +28,7 @@ type file struct {
 	buf []byte // the text of one file
 }
 
-// maxPath is the longest file name in bytes, as Linux has it.
+// maxPath is the longest path in bytes that Linux takes.
 const maxPath = 4096
 
 // NewFile makes the destination that writes to files.
@@ -64,12 +65,12 @@ func fluentBitPath(o *FileOptions) func([]byte, *sink.Record) []byte {
 		if o.File != "" {
 			return append(dst, o.File...)
 		}
-		return appendSafe(dst, r.Tag)
+		return safeName(append(dst, r.Tag...), len(dst))
 	}
 }
 
-// fluentdPath is path with the record's time and tag. A path without a time gets the day, as Fluentd's default of one
-// file a day does.
+// fluentdPath is path with the record's time, in UTC, its tag and its fields. A path without a time gets the day, as
+// Fluentd's default of one file a day does.
 func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	path := o.Path
 	if strings.HasSuffix(path, "*") {
@@ -83,31 +84,23 @@ func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	if o.Compress == "gzip" || o.Compress == "gz" {
 		path += ".gz"
 	}
-	if err := checkStrftime(path); err != nil {
+	name, err := field.ParseTemplate(path, field.Notation{Dialect: config.Fluentd, Strftime: true, Clean: safeName})
+	if err != nil {
 		return nil, &config.OptionError{Option: "path", Reason: err.Error()}
 	}
-	before, after, tagged := strings.Cut(path, "${tag}")
-	return func(dst []byte, r *sink.Record) []byte {
-		t := timeOf(r.Time)
-		dst = appendStrftime(dst, before, t)
-		if tagged {
-			dst = appendStrftime(appendSafe(dst, r.Tag), after, t)
-		}
-		return dst
-	}, nil
+	return func(dst []byte, r *sink.Record) []byte { return name.Append(dst, &r.Event) }, nil
 }
 
-// appendSafe appends a tag as part of a file's name: no dots that climb, no odd characters.
-func appendSafe(dst []byte, tag string) []byte {
-	start := len(dst)
-	for _, c := range []byte(tag) {
-		switch {
+// safeName makes dst[start:] part of a file's name: what isn't a letter, a digit, -, _ or a dot after the first character
+// becomes _, so that a tag can't lead out of its folder.
+func safeName(dst []byte, start int) []byte {
+	for i := start; i < len(dst); i++ {
+		switch c := dst[i]; {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
-		case c == '.' && len(dst) > start:
+		case c == '.' && i > start:
 		default:
-			c = '_'
+			dst[i] = '_'
 		}
-		dst = append(dst, c)
 	}
 	if len(dst) == start {
 		dst = append(dst, '_')
@@ -120,7 +113,7 @@ func (f *file) Key(dst []byte, r *sink.Record) ([]byte, error) {
 	start := len(dst)
 	dst = f.path(dst, r)
 	if len(dst)-start > maxPath {
-		return dst, errors.New("the file's name is too long")
+		return dst, errors.New("the path of the file is longer than 4096 bytes")
 	}
 	return dst, nil
 }

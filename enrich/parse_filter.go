@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/record"
 )
 
@@ -41,20 +42,20 @@ func (o *ParseOptions) spec() *ParseSpec {
 	return s
 }
 
-// Check is asked by package config, which looks up parsers itself.
+// Check implements config's check after binding. Whether the parsers exist is checked by NewParse.
 func (o *ParseOptions) Check(d config.Dialect) error {
-	if _, err := newAccessor(o.KeyName, d); err != nil {
+	if _, err := field.ParseAccessor(o.KeyName, d); err != nil {
 		return &config.OptionError{Option: "key_name", Reason: err.Error()}
 	}
 	if d == config.FluentBit && len(o.Parsers) == 0 {
-		return &config.OptionError{Option: "parser", Reason: "the name of a [PARSER] is needed"}
+		return &config.OptionError{Option: "parser", Reason: "no parser is named; want the name of a [PARSER]"}
 	}
 	if d == config.Fluentd {
 		s := o.spec()
 		if s == nil {
 			return errNoParse
 		}
-		if o.Parse == nil { // else it was asked itself
+		if o.Parse == nil { // a <parse> has been checked by itself
 			return s.Check(d)
 		}
 	}
@@ -66,7 +67,7 @@ func NewParse(o *ParseOptions, d config.Dialect, env Env) (Step, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
 	}
-	at, err := newAccessor(o.KeyName, d)
+	at, err := field.ParseAccessor(o.KeyName, d)
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +75,12 @@ func NewParse(o *ParseOptions, d config.Dialect, env Env) (Step, error) {
 	if d == config.FluentBit {
 		s.keepKey = o.PreserveKey
 		if strings.HasPrefix(o.KeyName, "$") {
-			s.keepKey = o.ReserveData // Fluent Bit never removes what an accessor leads to
+			s.keepKey = o.ReserveData // Fluent Bit never removes a nested field
 		}
-		s.parsing, err = parserNamed(o.Parsers, env)
+		s.textParser, err = parserNamed(o.Parsers, env)
 	} else {
 		s.keepKey = o.ReserveData && !o.RemoveKey
-		s.parsing, err = o.spec().parsing(o.ReserveTime)
+		s.textParser, err = o.spec().parser(o.ReserveTime)
 	}
 	if err != nil {
 		return nil, err
@@ -87,14 +88,14 @@ func NewParse(o *ParseOptions, d config.Dialect, env Env) (Step, error) {
 	return s, nil
 }
 
-// parseStep replaces a field that holds text by what the text says. What isn't a JSON object passes as it is.
+// parseStep replaces a field by the fields that its text holds. An event whose text can't be parsed passes unchanged.
 type parseStep struct {
-	*parsing
-	at         accessor
-	keepKey    bool   // the field itself stays
-	keepOthers bool   // the other fields stay
+	*textParser
+	at         field.Accessor
+	keepKey    bool   // keep the field itself
+	keepOthers bool   // keep the other fields
 	prefix     string // of the names of parsed fields
-	hash       string // field that takes the parsed ones as a map
+	hash       string // field that takes the parsed fields as a map; "": they become fields of the record
 
 	tail *nameSet // the names that a Tail has; nil: none comes
 }
@@ -102,7 +103,7 @@ type parseStep struct {
 // behind implements passer: constants stay behind the fields that stay, where they would have been. Where one of them is
 // parsed, too, the parsed field holds.
 func (p *parseStep) behind(c *constants) Step {
-	if !p.keepOthers || !p.at.top() || c.names.has([]byte(p.at[0].name)) {
+	if !p.keepOthers || p.at.Nested() || c.names.has([]byte(p.at.Top())) {
 		return nil
 	}
 	tailed := *p
@@ -113,9 +114,9 @@ func (p *parseStep) behind(c *constants) Step {
 // headerRoom is the length in bytes of the largest header of a map.
 const headerRoom = 5
 
-// Apply parses into the scratch, behind room for a header, and appends the fields that stay.
+// Apply appends the parsed fields to the scratch, after room for a header, and then the fields that stay.
 func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
-	value, ok := p.at.get(ev.Body)
+	value, ok := p.at.Get(ev.Body)
 	if !ok {
 		return true
 	}
@@ -154,7 +155,7 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	return true
 }
 
-// putHeader writes the header of a map before its members, which begin at start, and returns the map. There is room.
+// putHeader writes the header of a map of n members before them, at out[start:], and returns the map. There is room.
 func putHeader(out []byte, start, n int) []byte {
 	var h [headerRoom]byte
 	header := record.AppendMapHeader(h[:0], n)
@@ -162,21 +163,21 @@ func putHeader(out []byte, start, n int) []byte {
 	return out[start-len(header):]
 }
 
-// appendKept appends the members of body that stay, and tells their number. Of a name that is in both, the parsed
-// field holds.
+// appendKept appends the members of body that stay, and returns their number. One that has the name of a parsed field, of
+// which there are n in members, doesn't stay.
 func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 	if !p.keepKey && !p.keepOthers {
 		return out, 0
 	}
-	if !p.keepKey && !p.at.top() {
-		body = p.at.appendWithout(nil, body)
+	if !p.keepKey && p.at.Nested() {
+		body = p.at.AppendWithout(nil, body)
 	}
 	kept, lengths := 0, keyLengths(members, n)
 	f := record.FieldsOf(body)
-	run := f.Rest() // begins with members that stay and are not copied yet
+	run := f.Rest() // begins with members that stay and aren't copied yet
 	for f.Next() {
 		key := f.Key()
-		isKey := p.at.top() && string(key) == p.at[0].name
+		isKey := !p.at.Nested() && string(key) == p.at.Top()
 		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && lengths.has(key) && hasKey(members, n, key) {
 			out = append(out, run[:len(run)-len(f.Rest())-len(f.RawKey())-len(f.Value())]...)
 			run = f.Rest()
@@ -187,7 +188,7 @@ func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 	return append(out, run[:len(run)-len(f.Rest())]...), kept
 }
 
-// keyLengths are the lengths that the names of n members have, which are well-formed.
+// keyLengths are the lengths of the names of n well-formed members.
 func keyLengths(b []byte, n int) (lengths lengthSet) {
 	for ; n > 0 && len(b) > 1; n-- {
 		if size := int(b[0] & 0x1f); b[0]&0xe0 == 0xa0 && size+1 < len(b) {
@@ -209,7 +210,7 @@ func keyLengths(b []byte, n int) (lengths lengthSet) {
 	return lengths
 }
 
-// hasKey reports whether one of n members has that name.
+// hasKey reports whether one of n members is called name.
 func hasKey(members []byte, n int, name []byte) bool {
 	one := [1][]byte{name}
 	ns := nameSet{names: one[:]}
@@ -217,7 +218,30 @@ func hasKey(members []byte, n int, name []byte) bool {
 	return ns.meets(members, n)
 }
 
-// wrap makes the parsed map the only field of a map, behind the old one in out.
+// rewrite appends room for a header to out, which holds the parsed map, and then the map with its names and values
+// converted.
+func (p *parseStep) rewrite(out, parsed []byte) (longer, rewritten []byte) {
+	start := len(out) + headerRoom
+	var header [headerRoom]byte
+	out = append(out, header[:]...)
+	n, _, err := record.MapHeader(parsed)
+	if err != nil {
+		return out, parsed
+	}
+	out = record.AppendMapHeader(out, n)
+	for f := record.FieldsOf(parsed); f.Next(); {
+		if p.prefix != "" {
+			out = record.AppendStrHeader(out, len(p.prefix)+len(f.Key()))
+			out = append(append(out, p.prefix...), f.Key()...)
+		} else {
+			out = append(out, f.RawKey()...)
+		}
+		out = p.value(out, f.Key(), f.Value())
+	}
+	return out, out[start:]
+}
+
+// wrap appends room for a header to out, which holds the parsed map, and then a map with that map as its only field.
 func (p *parseStep) wrap(out, parsed []byte) (longer, wrapped []byte) {
 	start := len(out) + headerRoom
 	var header [headerRoom]byte

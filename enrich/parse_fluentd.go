@@ -1,16 +1,13 @@
 package enrich
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich/pattern"
-	"github.com/firelane/firelane/enrich/timefmt"
-	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/field/timefmt"
 )
 
 // A ParseSpec is Fluentd's <parse>.
@@ -34,34 +31,18 @@ type ParseSpec struct {
 	Timeout       string   `fluentd:"timeout" ignored:"there is one parser, which needs none" help:"accepted, without effect"`
 }
 
-// parsing is how a text becomes fields.
-type parsing struct {
-	messageKey string     // not "": the whole text is this field
-	time       *timeField // nil: the event keeps its time
-	converters map[string]converter
-	nulls      *pattern.Pattern
-	nullEmpty  bool
-}
-
-func (p *parsing) convert(name string, c converter) {
-	if p.converters == nil {
-		p.converters = map[string]converter{}
-	}
-	p.converters[name] = c
-}
-
 // errNoParse is the error of a filter without a <parse>.
-var errNoParse = errors.New("it needs a section <parse> with @type json or none")
+var errNoParse = errors.New("a section <parse> is missing; want one with @type json or none")
 
-// Check is asked by package config.
+// Check implements config's check after binding.
 func (o *ParseSpec) Check(config.Dialect) error {
-	_, err := o.parsing(false)
+	_, err := o.parser(false)
 	return err
 }
 
-// parsing is what the section asks for.
-func (o *ParseSpec) parsing(reserveTime bool) (*parsing, error) {
-	p := &parsing{nullEmpty: o.NullEmpty}
+// parser is what the section asks for; reserveTime keeps the event's time.
+func (o *ParseSpec) parser(reserveTime bool) (*textParser, error) {
+	p := &textParser{nullEmpty: o.NullEmpty}
 	if o.NullPattern != "" {
 		nulls, err := pattern.CompileRuby(o.NullPattern, nil)
 		if err != nil {
@@ -100,7 +81,7 @@ func (o *ParseSpec) zone() (*time.Location, error) {
 		}
 		zone, err := time.LoadLocation(o.Timezone)
 		if err != nil {
-			return nil, &config.OptionError{Option: "timezone", Reason: fmt.Sprintf("%q is no zone: write +HH:MM or Area/City", o.Timezone)}
+			return nil, &config.OptionError{Option: "timezone", Reason: fmt.Sprintf("%q is not a zone; want +HH:MM or Area/City", o.Timezone)}
 		}
 		return zone, nil
 	case o.UTC || !o.Localtime:
@@ -121,7 +102,7 @@ func (o *ParseSpec) timeField(zone *time.Location) (*timeField, error) {
 	switch {
 	case o.TimeType == "unixtime" || o.TimeType == "float" || o.TimeType == "" && o.TimeFormat == "":
 		tf.numeric, formats = true, nil
-	case len(formats) == 0: // what Ruby's Time.parse reads, as far as logs have it
+	case len(formats) == 0: // those of Ruby's Time.parse that occur in logs
 		formats = []string{"%iso8601", "%Y-%m-%d %H:%M:%S.%L %z", "%Y-%m-%d %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z",
 			"%a, %d %b %Y %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S.%L", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%L", "%Y-%m-%d %H:%M:%S"}
 	}
@@ -137,72 +118,4 @@ func (o *ParseSpec) timeField(zone *time.Location) (*timeField, error) {
 		tf.formats = append(tf.formats, f)
 	}
 	return tf, nil
-}
-
-// parse appends the map that text says.
-func (p *parsing) parse(dst, text []byte) ([]byte, bool) {
-	if p.messageKey != "" {
-		dst = record.AppendMapHeader(dst, 1)
-		return record.AppendStrBytes(record.AppendStr(dst, p.messageKey), text), true
-	}
-	if start := bytes.TrimLeft(text, " \t\r\n"); len(start) == 0 || start[0] != '{' {
-		return dst, false
-	}
-	out, err := record.AppendFromJSON(dst, text)
-	return out, err == nil
-}
-
-// rewrite appends the parsed map with its values converted, behind the old one in out and room for a header.
-func (p *parseStep) rewrite(out, parsed []byte) (longer, rewritten []byte) {
-	start := len(out) + headerRoom
-	var header [headerRoom]byte
-	out = append(out, header[:]...)
-	n, _, err := record.MapHeader(parsed)
-	if err != nil {
-		return out, parsed
-	}
-	out = record.AppendMapHeader(out, n)
-	for f := record.FieldsOf(parsed); f.Next(); {
-		if p.prefix != "" {
-			out = appendStrHeader(out, len(p.prefix)+len(f.Key()))
-			out = append(append(out, p.prefix...), f.Key()...)
-		} else {
-			out = append(out, f.RawKey()...)
-		}
-		out = p.value(out, f.Key(), f.Value())
-	}
-	return out, out[start:]
-}
-
-// value appends a value as the section wants it.
-func (p *parsing) value(dst, name, value []byte) []byte {
-	if text, ok := record.Text(value); ok {
-		if p.nullEmpty && len(text) == 0 || p.nulls != nil && p.nulls.Match(text) {
-			return record.AppendNil(dst)
-		}
-	}
-	if c := p.converters[string(name)]; c != nil && record.KindOf(value[0]) != record.KindNil {
-		return c(dst, value)
-	}
-	return append(dst, value...)
-}
-
-// addTypes reads name:type,name:type:option, or the same as a JSON object.
-func (p *parsing) addTypes(types string, zone *time.Location) error {
-	if strings.HasPrefix(types, "{") {
-		types = strings.NewReplacer("{", "", "}", "", `"`, "", " ", "").Replace(types)
-	}
-	if types == "" {
-		return nil
-	}
-	for entry := range strings.SplitSeq(types, ",") {
-		name, kind, _ := strings.Cut(strings.TrimSpace(entry), ":")
-		kind, option, _ := strings.Cut(kind, ":")
-		c, err := converterFor(kind, option, zone)
-		if err != nil {
-			return fmt.Errorf("field %q: %w", name, err)
-		}
-		p.convert(name, c)
-	}
-	return nil
 }

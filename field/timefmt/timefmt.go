@@ -1,5 +1,5 @@
-// Package timefmt reads times in formats that are written as for strptime, with the fractions of a second that Fluent
-// Bit (%L) and Ruby (%L, %N, %3N, %6N, %9N) add to it. It allocates nothing.
+// Package timefmt reads times in the formats of strptime, with the fractions of a second that Fluent Bit (%L) and Ruby (%L,
+// %N, %3N, %6N, %9N) add to it. Reading allocates nothing.
 package timefmt
 
 import (
@@ -16,20 +16,21 @@ type Format struct {
 	items   []item
 	zone    *time.Location // of times that name none
 	hasYear bool
-	rfc3339 bool // one of the usual spellings of RFC 3339, for which there is a short way
+	rfc3339 bool // RFC 3339 in one of its usual spellings, which is tried first by a faster function
 	now     func() time.Time
 }
 
-// item is one conversion, or text: verb 0.
+// item is one conversion or, with verb 0, one byte of text.
 type item struct {
 	verb byte
 	text byte
 }
 
-// known are the conversions that there are.
-const known = "%aAbBhCdeDFHIjklLMmnNpPRrsSTtuUVwWyYzZcxX"
+// known are the conversions that can be read.
+const known = "%aAbBhCdeDFHIjklLMmnNpPRrsSTtuUvVwWyYzZcxX+"
 
-// Compile reads a format. Times without a zone are in zone; those without a year are of this one.
+// Compile reads a format; %iso8601 is one, too. Times without a zone are in zone, and those without a year are of the current
+// one.
 func Compile(format string, zone *time.Location) (*Format, error) {
 	f := &Format{zone: zone, now: time.Now}
 	if format == "%iso8601" {
@@ -45,7 +46,7 @@ func Compile(format string, zone *time.Location) (*Format, error) {
 		return nil, fmt.Errorf("time format %q: %w", format, err)
 	}
 	if len(f.items) == 0 {
-		return nil, errors.New("the time format is empty")
+		return nil, errors.New("the time format is empty; want one such as %Y-%m-%dT%H:%M:%S")
 	}
 	return f, nil
 }
@@ -57,17 +58,17 @@ func (f *Format) compile(format string) error {
 			continue
 		}
 		i++
-		for i < len(format) && strings.IndexByte("0123456789EO-:", format[i]) >= 0 {
-			i++ // widths, flags and alternatives change nothing about reading
+		for i < len(format) && strings.IndexByte("0123456789EO-:^#_", format[i]) >= 0 {
+			i++ // widths, flags and modifiers have no effect on reading
 		}
 		if i == len(format) {
-			return errors.New("it ends in %")
+			return errors.New("it ends inside a conversion; want %% for a percent sign")
 		}
 		verb := format[i]
 		if strings.IndexByte(known, verb) < 0 {
-			return fmt.Errorf("%%%c is not known", verb)
+			return fmt.Errorf("%%%c is not known; want %%%% for a percent sign", verb)
 		}
-		if expansion := composite(verb); expansion != "" {
+		if expansion := Expand(verb); expansion != "" {
 			if err := f.compile(expansion); err != nil {
 				return err
 			}
@@ -83,7 +84,8 @@ func (f *Format) compile(format string) error {
 	return nil
 }
 
-func composite(verb byte) string {
+// Expand is the format that a conversion is short for, "" for one that stands for itself.
+func Expand(verb byte) string {
 	switch verb {
 	case 'D', 'x':
 		return "%m/%d/%y"
@@ -97,19 +99,48 @@ func composite(verb byte) string {
 		return "%H:%M:%S"
 	case 'c':
 		return "%a %b %e %H:%M:%S %Y"
+	case '+':
+		return "%a %b %e %H:%M:%S %Z %Y"
+	case 'v':
+		return "%e-%^b-%Y"
 	}
 	return ""
 }
 
-// Parse reads a time. What follows it in s is left alone, as strptime does. ok is false where s doesn't fit, or where
-// the time is one that a record can't have.
+// Parse reads a time at the start of s; what follows it is ignored, as strptime does. ok is false where s doesn't fit the
+// format, or for a time that a record can't have.
 func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
 	if f.rfc3339 {
 		if t, ok = rfc3339(s); ok {
 			return t, true
 		}
 	}
-	c := clock{month: 1, day: 1, yearDay: -1, rest: s}
+	c, ok := f.read(s)
+	if !ok {
+		return record.Time{}, false
+	}
+	return c.time(f.zone)
+}
+
+// ParseWhole reads a time of any year, in UTC. ok is false, too, where anything but a fraction of a second follows it.
+func (f *Format) ParseWhole(s []byte) (t time.Time, ok bool) {
+	if f.rfc3339 {
+		if t, ok := rfc3339(s); ok {
+			return time.Unix(int64(t.Sec), int64(t.Nsec)).UTC(), true
+		}
+	}
+	c, ok := f.read(s)
+	if ok && len(c.rest) > 1 && (c.rest[0] == '.' || c.rest[0] == ',') {
+		c.rest = c.rest[1:]
+		ok = c.fraction()
+	}
+	sec, valid := c.unix(f.zone)
+	return time.Unix(sec, int64(c.nsec)).UTC(), ok && valid && len(c.rest) == 0
+}
+
+// read reads each conversion of the format.
+func (f *Format) read(s []byte) (c clock, ok bool) {
+	c = clock{month: 1, day: 1, yearDay: -1, rest: s}
 	if !f.hasYear {
 		now := f.now().In(f.zone)
 		c.year, c.month, c.day = now.Year(), int(now.Month()), now.Day()
@@ -121,13 +152,13 @@ func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
 			ok = c.read(it.verb)
 		}
 		if !ok {
-			return record.Time{}, false
+			return c, false
 		}
 	}
-	return c.time(f.zone)
+	return c, true
 }
 
-// rfc3339 reads 2026-11-23T10:40:41.123Z and its kin.
+// rfc3339 reads 2026-11-23T10:40:41.123Z, with any number of digits of fraction and any offset.
 func rfc3339(s []byte) (record.Time, bool) {
 	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
 		return record.Time{}, false
@@ -157,7 +188,7 @@ func rfc3339(s []byte) (record.Time, bool) {
 	return c.time(nil)
 }
 
-// fixed reads digits.
+// fixed reads a number that has only digits.
 func fixed(s []byte) (n int, ok bool) {
 	for _, c := range s {
 		if c < '0' || c > '9' {

@@ -8,21 +8,21 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// clock is a time that is being read.
+// clock is a time while it is read. rest is the text that hasn't been read.
 type clock struct {
 	rest                      []byte
 	year, month, day, yearDay int // yearDay from 0; -1: none
 	century                   int // 0: none
 	hour, minute, second      int
 	nsec                      int
-	afternoon, half           bool // half: an AM or PM was there
+	afternoon, half           bool // half: AM or PM was read
 	zoned                     bool
 	offsetSec                 int
 	epoch                     int64
 	isEpoch                   bool
 }
 
-// literal reads the byte of a format that is no conversion; a blank stands for any number of them.
+// literal reads a byte that stands for itself in the format; a blank stands for any number of blanks.
 func (c *clock) literal(text byte) bool {
 	if blank(text) {
 		c.blanks()
@@ -92,10 +92,8 @@ func (c *clock) readWord(verb byte) bool {
 		return c.fraction()
 	case 's':
 		return c.seconds()
-	case 'z':
+	case 'z', 'Z':
 		return c.offset()
-	case 'Z':
-		return c.zoneName()
 	case 'n', 't':
 		c.blanks()
 		return true
@@ -162,7 +160,7 @@ func (c *clock) halfDay() bool {
 	return c.word("am")
 }
 
-// fraction reads digits behind the point; those after the ninth count for nothing.
+// fraction reads the digits of a fraction of a second; those after the ninth are ignored.
 func (c *clock) fraction() bool {
 	i, scale := 0, 100_000_000
 	c.nsec = 0
@@ -216,7 +214,7 @@ func (c *clock) offset() bool {
 	return true
 }
 
-// zoneName reads a zone that strptime knows by name.
+// zoneName reads UTC, GMT, UT, Z or one of the zones of the USA, such as EST and EDT.
 func (c *clock) zoneName() bool {
 	c.zoned, c.offsetSec = true, 0
 	if c.word("utc") || c.word("gmt") || c.word("ut") || c.word("z") {
@@ -235,36 +233,42 @@ func (c *clock) zoneName() bool {
 	return false
 }
 
-// time puts together what was read.
-func (c *clock) time(zone *time.Location) (record.Time, bool) {
-	sec := c.epoch
-	if !c.isEpoch {
-		if c.half {
-			c.hour %= 12
-			if c.afternoon {
-				c.hour += 12
-			}
-		}
-		if c.century > 0 {
-			c.year = c.century*100 + c.year%100
-		}
-		if c.yearDay >= 0 {
-			c.month, c.day = 1, c.yearDay+1
-		} else if c.day > daysIn(c.year, c.month) {
-			return record.Time{}, false
-		}
-		if c.zoned || zone == nil {
-			zone = time.UTC
-		}
-		sec = time.Date(c.year, time.Month(c.month), c.day, c.hour, c.minute, c.second, 0, zone).Unix() - int64(c.offsetSec)
-	}
-	if sec < 0 || sec > math.MaxUint32 {
+// time puts together what was read; ok is false for a time that a record can't have.
+func (c *clock) time(zone *time.Location) (t record.Time, ok bool) {
+	sec, ok := c.unix(zone)
+	if !ok || sec < 0 || sec > math.MaxUint32 {
 		return record.Time{}, false
 	}
 	return record.Time{Sec: uint32(sec), Nsec: uint32(c.nsec)}, true
 }
 
-// daysIn is 0 for a month that there isn't.
+// unix is what was read in seconds since the epoch; ok is false for a day that doesn't exist.
+func (c *clock) unix(zone *time.Location) (sec int64, ok bool) {
+	if c.isEpoch {
+		return c.epoch, true
+	}
+	if c.half {
+		c.hour %= 12
+		if c.afternoon {
+			c.hour += 12
+		}
+	}
+	if c.century > 0 {
+		c.year = c.century*100 + c.year%100
+	}
+	if c.yearDay >= 0 {
+		c.month, c.day = 1, c.yearDay+1
+	} else if c.day > daysIn(c.year, c.month) {
+		return 0, false
+	}
+	if c.zoned || zone == nil {
+		zone = time.UTC
+	}
+	at := time.Date(c.year, time.Month(c.month), c.day, c.hour, c.minute, c.second, 0, zone)
+	return at.Unix() - int64(c.offsetSec), true
+}
+
+// daysIn is the number of days in a month, 0 if month isn't 1 to 12.
 func daysIn(year, month int) int {
 	switch {
 	case month < 1 || month > 12:
@@ -279,7 +283,7 @@ func daysIn(year, month int) int {
 	return 31
 }
 
-// Offset reads the offset of a zone: +hhmm, -hh:mm, Z, UTC.
+// Offset reads the offset of a zone: +hhmm, -hh:mm, +hh, Z, UTC and what else %z reads.
 func Offset(s string) (*time.Location, bool) {
 	c := clock{rest: []byte(s)}
 	if !c.offset() || len(c.rest) > 0 {

@@ -68,6 +68,34 @@ func TestFormatsMeanWhatTheyMeanToStrptime(t *testing.T) {
 	}
 }
 
+func TestAWholeTimeHasNothingAfterItButAFraction(t *testing.T) {
+	for _, c := range []struct{ format, text, want string }{
+		{"%Y-%m-%d %H:%M:%S", "2026-11-23 10:40:41", "2026-11-23T10:40:41Z"},
+		{"%Y-%m-%d %H:%M:%S", "2026-11-23 10:40:41.25", "2026-11-23T10:40:41.25Z"},
+		{"%Y-%m-%d %H:%M:%S", "2026-11-23 10:40:41,25", "2026-11-23T10:40:41.25Z"},
+		{"%Y-%m-%dT%H:%M:%S%z", "2026-11-23T11:40:41.5+01:00", "2026-11-23T10:40:41.5Z"},
+		{"%Y-%m-%d %H:%M:%S %Z", "2026-11-23 11:40:41 +0100", "2026-11-23T10:40:41Z"},
+		{"%Y-%m-%d", "1960-01-02", "1960-01-02T00:00:00Z"},
+		{"%Y-%m-%d", "2200-01-02", "2200-01-02T00:00:00Z"},
+		{"%Y-%m-%d %H:%M:%S", "2026-11-23 10:40:41.", ""},
+		{"%Y-%m-%d %H:%M:%S", "2026-11-23 10:40:41 UTC", ""},
+		{"%Y-%m-%d %H:%M:%S", "2026-11-23", ""},
+		{"%Y-%m-%d", "2026-02-29", ""},
+	} {
+		f, err := Compile(c.format, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if at, ok := f.ParseWhole([]byte(c.text)); ok {
+			got = at.Format(time.RFC3339Nano)
+		}
+		if got != c.want {
+			t.Errorf("%s of %q is %q, want %q", c.format, c.text, got, c.want)
+		}
+	}
+}
+
 func TestFormatsThatMeanNothingAreErrors(t *testing.T) {
 	for _, format := range []string{"", "%", "%Q", "%Y-%E"} {
 		if _, err := Compile(format, time.UTC); err == nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
-	"github.com/firelane/firelane/enrich/timefmt"
+	"github.com/firelane/firelane/field/timefmt"
 )
 
 // ParserOptions are those of Fluent Bit's [PARSER] with Format json.
@@ -27,27 +27,27 @@ type ParserOptions struct {
 	SkipEmpty      bool          `fluentbit:"skip_empty_values" default:"true" help:"accepted, without effect on json"`
 }
 
-// Check is asked by package config.
+// Check implements config's check after binding.
 func (o *ParserOptions) Check(config.Dialect) error {
-	_, err := o.parsing()
+	_, err := o.parser()
 	return err
 }
 
-// parsing is what the section asks for.
-func (o *ParserOptions) parsing() (*parsing, error) {
-	p := &parsing{}
+// parser is what the section asks for.
+func (o *ParserOptions) parser() (*textParser, error) {
+	p := &textParser{}
 	if len(o.DecodeField) > 0 {
-		return nil, &config.OptionError{Option: "decode_field", Reason: "it is not supported: use decode_field_as"}
+		return nil, &config.OptionError{Option: "decode_field", Reason: "not supported; use decode_field_as"}
 	}
 	for _, d := range o.DecodeFieldAs {
 		name, _, _ := strings.Cut(d.Value, " ") // do_next and the like follow
 		switch decoder := strings.ToLower(d.Key); {
 		case name == "":
-			return nil, &config.OptionError{Option: "decode_field_as", Reason: "a DECODER and a FIELD are needed, such as: decode_field_as json log"}
+			return nil, &config.OptionError{Option: "decode_field_as", Reason: "a DECODER or a FIELD is missing; want both, as in: decode_field_as json log"}
 		case decoder == "json":
 			p.convert(name, decodeJSON)
 		case !strings.HasPrefix(decoder, "escaped"):
-			return nil, &config.OptionError{Option: "decode_field_as", Reason: fmt.Sprintf("decoder %q is not supported: json and escaped are", d.Key)}
+			return nil, &config.OptionError{Option: "decode_field_as", Reason: fmt.Sprintf("decoder %q is not supported; want json or escaped", d.Key)}
 		}
 	}
 	if o.TimeFormat == "" {
@@ -68,15 +68,15 @@ func (o *ParserOptions) parsing() (*parsing, error) {
 	return p, nil
 }
 
-// zone is the one of times that name none: UTC unless the section says otherwise.
+// zone is that of times that name none: UTC unless the section sets another one.
 func (o *ParserOptions) zone() (*time.Location, error) {
 	switch {
 	case o.TimeZone != "" && (o.TimeOffset != "" || o.TimeSystemZone):
-		return nil, &config.OptionError{Option: "time_zone", Reason: "it can't stand beside time_offset or time_system_timezone"}
+		return nil, &config.OptionError{Option: "time_zone", Reason: "excludes time_offset and time_system_timezone; use one of them"}
 	case o.TimeZone != "":
 		zone, err := time.LoadLocation(o.TimeZone)
 		if err != nil {
-			return nil, &config.OptionError{Option: "time_zone", Reason: fmt.Sprintf("%q is no zone: write one such as Europe/Berlin", o.TimeZone)}
+			return nil, &config.OptionError{Option: "time_zone", Reason: fmt.Sprintf("%q is not a zone; want one such as Europe/Berlin", o.TimeZone)}
 		}
 		return zone, nil
 	case o.TimeSystemZone:
@@ -84,16 +84,16 @@ func (o *ParserOptions) zone() (*time.Location, error) {
 	case o.TimeOffset != "":
 		zone, ok := timefmt.Offset(o.TimeOffset)
 		if !ok {
-			return nil, &config.OptionError{Option: "time_offset", Reason: fmt.Sprintf("%q is no offset: write one such as -0600", o.TimeOffset)}
+			return nil, &config.OptionError{Option: "time_offset", Reason: fmt.Sprintf("%q is not an offset; want one such as -0600", o.TimeOffset)}
 		}
 		return zone, nil
 	}
 	return time.UTC, nil
 }
 
-// parserNamed finds the first of the named parsers that is for JSON. Those of another format never understand a text
-// that is a JSON object better, and a text that isn't passes as it is.
-func parserNamed(names []string, env Env) (*parsing, error) {
+// parserNamed finds the first of the named parsers that is for JSON. Those of another format are left out: a text that is a
+// JSON object is for the JSON parser anyway, and any other text passes unchanged.
+func parserNamed(names []string, env Env) (*textParser, error) {
 	var firstErr error
 	for _, name := range names {
 		p, err := findParser(name, env)
@@ -104,25 +104,25 @@ func parserNamed(names []string, env Env) (*parsing, error) {
 			firstErr = err
 		}
 		if len(names) > 1 {
-			env.Log.Warn().Str("parser", name).Msg("filter parser: " + err.Error() + "; it is left out")
+			env.Log.Warn().Str("parser", name).Err(err).Msg("filter parser: a parser is left out")
 		}
 	}
 	if firstErr == nil {
-		firstErr = errors.New("the name of a [PARSER] is needed")
+		firstErr = errors.New("no parser is named; want the name of a [PARSER]")
 	}
 	return nil, &config.OptionError{Option: "parser", Reason: firstErr.Error()}
 }
 
-func findParser(name string, env Env) (*parsing, error) {
+func findParser(name string, env Env) (*textParser, error) {
 	for _, instance := range env.Parsers {
 		o, ok := instance.Options.(*ParserOptions)
 		if !strings.EqualFold(instance.ID, name) {
 			continue
 		}
 		if !ok {
-			return nil, fmt.Errorf("parser %q has the format %s: json is supported", name, instance.Name)
+			return nil, fmt.Errorf("parser %q has the format %s, which is not supported; want json", name, instance.Name)
 		}
-		return o.parsing()
+		return o.parser()
 	}
-	return nil, fmt.Errorf("there is no parser %q: is its [PARSER] in a parsers_file?", name)
+	return nil, fmt.Errorf("parser %q is not defined; want a [PARSER] of that name in a parsers_file", name)
 }
