@@ -16,7 +16,7 @@ import (
 const module = "github.com/firelane/firelane/"
 
 // rooms in the order in which they may use one another: each may import those before it.
-var rooms = []string{"record", "config", "forward", "enrich", "buffer", "sink", "router", "admin", "cmd", "e2e"}
+var rooms = []string{"record", "config", "input", "forward", "enrich", "buffer", "sink", "router", "admin", "cmd", "e2e"}
 
 // alone are the rooms that import no other one.
 var alone = []string{"record", "config"}
