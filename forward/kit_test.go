@@ -52,6 +52,12 @@ func (s *sink) got() []string {
 	return slices.Clone(s.events)
 }
 
+func (s *sink) flushed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flushes
+}
+
 type testReceiver struct {
 	sink    *sink
 	pending []string
