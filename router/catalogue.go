@@ -1,14 +1,12 @@
 package router
 
 import (
-	"context"
 	"slices"
-
-	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/bulk"
 	sinkforward "github.com/firelane/firelane/sink/forward"
@@ -24,7 +22,7 @@ type row struct {
 }
 
 type (
-	inputMaker  func(ctx context.Context, in config.Input, d config.Dialect, log zerolog.Logger) (server, error)
+	inputMaker  func(opts any, d config.Dialect, env input.Env) (input.Input, error)
 	filterMaker func(opts any, d config.Dialect, env enrich.Env) (enrich.Step, error)
 	outputMaker func(opts any, d config.Dialect, env sink.Env) (sink.Destination, error)
 )
@@ -33,9 +31,9 @@ type (
 // doesn't have it), with its options, its constructor and one line of help.
 func rows() []row {
 	return []row{
-		inputRow("forward", "forward", options[forward.Options], listenForward, "the forward protocol, on TCP or a unix socket"),
-		inputRow("", "unix", options[forward.UnixOptions], listenUnix, "the forward protocol, on a unix socket"),
-		inputRow("tcp", "", options[forward.TCPOptions], listenTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
+		inputRow("forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
+		inputRow("", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
+		inputRow("tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 
 		filterRow("record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		filterRow("", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
@@ -74,8 +72,11 @@ func plugin(kind config.Kind, fluentBit, fluentd string, opts func() any, help s
 	return config.Plugin{Kind: kind, FluentBit: names(fluentBit), Fluentd: names(fluentd), Options: opts, Help: help}
 }
 
-func inputRow(fluentBit, fluentd string, opts func() any, make inputMaker, help string) row {
-	return row{Plugin: plugin(config.KindInput, fluentBit, fluentd, opts, help), input: make}
+func inputRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, input.Env) (input.Input, error), help string) row {
+	return row{
+		Plugin: plugin(config.KindInput, fluentBit, fluentd, options[O], help),
+		input:  func(opts any, d config.Dialect, env input.Env) (input.Input, error) { return make(opts.(*O), d, env) },
+	}
 }
 
 func filterRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, enrich.Env) (enrich.Step, error), help string) row {

@@ -21,7 +21,7 @@ const (
 // Everything in it belongs to that connection alone; what is shared it reaches through the router.
 type intake struct {
 	r       *Router
-	input   *input
+	input   *source
 	routes  map[string]*route
 	route   *route          // of the last event; connections rarely change their tag
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
@@ -40,7 +40,7 @@ type pending struct {
 	filtered int64
 }
 
-func (r *Router) newIntake(in *input) *intake {
+func (r *Router) newIntake(in *source) *intake {
 	i := &intake{r: r, input: in, routes: make(map[string]*route), pending: make([]pending, len(r.outputs))}
 	i.emit = func(ev *record.Event, _ int) { i.dispatch(ev) }
 	return i

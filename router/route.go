@@ -22,7 +22,7 @@ type route struct {
 }
 
 // routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
-func (r *Router) routeOf(in *input, tag string) *route {
+func (r *Router) routeOf(in *source, tag string) *route {
 	key := routeKey{in.index, tag}
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()

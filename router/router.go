@@ -12,7 +12,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
-	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -30,7 +30,7 @@ type Router struct {
 	env     Env
 	log     zerolog.Logger
 	steps   []enrich.Step // by the plan's Filters
-	inputs  []*input      // by the plan's Inputs
+	inputs  []*source     // by the plan's Inputs
 	outputs []*output     // by the plan's Outputs; after them those that deliver dead letters
 
 	routesMu sync.Mutex
@@ -43,19 +43,11 @@ type Router struct {
 	appending context.Context
 }
 
-// server is what every input is: forward.Server, on whatever it listens.
-type server interface {
-	Serve(ctx context.Context, newReceiver func() forward.Receiver) error
-	WaitIdle(ctx context.Context) error
-	Share(m *forward.Memory)
-	Close() error
-}
-
-// input is where events come from.
-type input struct {
+// source is an input of the plan, with what the router keeps for it.
+type source struct {
 	index    int
 	id       string
-	server   server
+	input    input.Input
 	joiner   *enrich.Joiner // nil where parts aren't joined
 	held     chan struct{}  // the joiner may hold something now
 	accounts inputCounters
@@ -100,7 +92,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		r.outputs = append(r.outputs, dead)
 	}
 	for n, in := range plan.Inputs {
-		part := &input{index: n, id: in.ID, held: make(chan struct{}, 1)}
+		part := &source{index: n, id: in.ID, held: make(chan struct{}, 1)}
 		if plan.Service.JoinPartial {
 			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{})
 		}
@@ -111,24 +103,24 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
 // while nobody listens.
-func (r *Router) bind(ctx context.Context) error {
-	memory := forward.NewMemory()
+func (r *Router) bind() error {
+	memory := input.NewMemory()
 	for n, in := range r.plan.Inputs {
-		srv, err := rowOf(in.Plugin).input(ctx, in, r.plan.Dialect, r.log.With().Str("input", in.ID).Logger())
+		env := input.Env{Log: r.log.With().Str("input", in.ID).Logger(), ID: in.ID, Memory: memory}
+		bound, err := rowOf(in.Plugin).input(in.Options, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()
 			return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
 		}
-		srv.Share(memory)
-		r.inputs[n].server = srv
+		r.inputs[n].input = bound
 	}
 	return nil
 }
 
 func (r *Router) closeInputs() {
 	for _, in := range r.inputs {
-		if in.server != nil {
-			_ = in.server.Close()
+		if in.input != nil {
+			_ = in.input.Close()
 		}
 	}
 }
@@ -138,7 +130,7 @@ const joinTick = time.Second
 
 // expireJoins gives out, for as long as ctx lasts, the lines whose last part doesn't come, and at the end all that are
 // held. While nothing is held it sleeps: an idle router uses no CPU.
-func (r *Router) expireJoins(ctx context.Context, in *input) {
+func (r *Router) expireJoins(ctx context.Context, in *source) {
 	if in.joiner == nil {
 		return
 	}
@@ -162,7 +154,7 @@ func (r *Router) expireJoins(ctx context.Context, in *input) {
 }
 
 // hold tells expireJoins that a part is held.
-func (in *input) hold() {
+func (in *source) hold() {
 	select {
 	case in.held <- struct{}{}:
 	default:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/sinktest"
@@ -36,7 +37,7 @@ type takes struct {
 	pending []string
 }
 
-func (k *taker) receiver() forward.Receiver {
+func (k *taker) receiver() input.Receiver {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.conns++
@@ -53,7 +54,6 @@ func (k *takes) Add(tag []byte, t record.Time, body []byte) {
 	k.pending = append(k.pending, fmt.Sprintf("%s %d.%d %s", tag, t.Sec, t.Nsec, record.AppendJSON(nil, body)))
 }
 func (k *takes) Reject(int, string) {}
-func (k *takes) Close()             {}
 func (k *takes) Flush(context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -69,14 +69,15 @@ func (k *takes) Flush(context.Context) error {
 func serve(t *testing.T, o *forward.Options, d config.Dialect) (*forward.Server, *taker, int) {
 	t.Helper()
 	o.Listen, o.SkipInvalid = "127.0.0.1", true
-	s, err := forward.Listen(t.Context(), o, d, zerolog.Nop())
+	in, err := forward.New(o, d, input.Env{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := in.(*forward.Server)
 	k := new(taker)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, k.receiver) }()
+	go func() { ended <- s.Run(ctx, k.receiver) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -6,15 +6,12 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// extent is the length of the first value of b, however deep it is nested: what it takes to skip a record that is
+// valueSize is the length in bytes of the first value of b, however deep it is nested: it serves to skip a record that is
 // nested deeper than record.Check accepts. Its errors are record.ErrShort and record.ErrInvalid.
-func extent(b []byte) (int, error) {
+func valueSize(b []byte) (int, error) {
 	pos := 0
 	for left := 1; left > 0; left-- {
-		if pos >= len(b) {
-			return 0, record.ErrShort
-		}
-		head, body, values, err := shape(b[pos:])
+		head, body, values, err := valueHeader(b[pos:])
 		if err != nil {
 			return 0, err
 		}
@@ -30,8 +27,12 @@ func extent(b []byte) (int, error) {
 	return pos, nil
 }
 
-// shape is the form of a value: the length of its header and of its bytes, and how many values follow as its own.
-func shape(b []byte) (head, body, values int, err error) {
+// valueHeader reads the header of the value that b begins with: how many bytes it has itself, how many bytes follow it,
+// and how many values. Its errors are those of valueSize.
+func valueHeader(b []byte) (head, body, values int, err error) {
+	if len(b) == 0 {
+		return 0, 0, 0, record.ErrShort
+	}
 	c := b[0]
 	switch {
 	case c < 0x80 || c >= 0xe0:
@@ -62,8 +63,8 @@ func shape(b []byte) (head, body, values int, err error) {
 	return 1 + f.width, f.fixed + n*f.bytes, n * f.values, nil
 }
 
-// form is how the bytes 0xc0 to 0xdf say what follows: a count of width bytes, fixed bytes, and for each of the count
-// so many bytes or values.
+// A form says what follows a first byte from 0xc0 to 0xdf: a count of width bytes, then fixed bytes, and for each of the
+// count so many bytes or values.
 type form struct{ width, fixed, bytes, values int }
 
 var forms = [32]form{
