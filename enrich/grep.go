@@ -64,7 +64,7 @@ func (o *GrepOptions) Warnings() []string {
 const grepLogEvery = time.Minute
 
 // NewGrep makes the step of a grep.
-func NewGrep(o *GrepOptions, d config.Dialect, env Env) (Step, error) {
+func NewGrep(o *GrepOptions, d config.Dialect, env Env) (Filter, error) {
 	log := env.Log.Sample(&zerolog.BurstSampler{Burst: 1, Period: grepLogEvery})
 	b := grepBuilder{dialect: d, log: log}
 	if d == config.FluentBit {
@@ -173,8 +173,8 @@ func matchAll(rules []grepRule, body []byte, s *Scratch) bool {
 // of refuseAll nor any of refuse match.
 type grepStep struct{ require, requireOne, refuseAll, refuse []grepRule }
 
-// behind implements passer: a grep looks at the fields that it names.
-func (g *grepStep) behind(c *constants) Step {
+// withTail implements tailAccepter: a grep reads the fields that it names.
+func (g *grepStep) withTail(c *constants) Filter {
 	for _, rules := range [][]grepRule{g.require, g.requireOne, g.refuseAll, g.refuse} {
 		for i := range rules {
 			if first := rules[i].at[0]; first.isIndex || c.names.has([]byte(first.name)) {
@@ -194,7 +194,7 @@ func (g *grepStep) Apply(ev *record.Event, s *Scratch) bool {
 
 // fluentBit combines rules as Fluent Bit does. In legacy mode its first Regex decides, and later rules mean nothing;
 // here every Exclude counts wherever it stands, and further Regex rules don't, as there.
-func (b *grepBuilder) fluentBit(o *GrepOptions) (Step, error) {
+func (b *grepBuilder) fluentBit(o *GrepOptions) (Filter, error) {
 	keep, drop := b.pairs("regex", o.Regex), b.pairs("exclude", o.Exclude)
 	if b.err != nil {
 		return nil, b.err
@@ -212,7 +212,7 @@ func (b *grepBuilder) fluentBit(o *GrepOptions) (Step, error) {
 	return &grepStep{require: keep[:min(len(keep), 1)], refuse: drop}, nil
 }
 
-func (b *grepBuilder) fluentd(o *GrepOptions) (Step, error) {
+func (b *grepBuilder) fluentd(o *GrepOptions) (Filter, error) {
 	g := &grepStep{
 		require: append(b.pairs("regexpN", o.RegexpN), b.sections(o.Regexps)...),
 		refuse:  append(b.pairs("excludeN", o.ExcludeN), b.sections(o.Excludes)...),

@@ -213,7 +213,7 @@ func (c *conn) more() error {
 // flush makes safe what has been added, then writes the acks.
 func (c *conn) flush() error {
 	if c.added > 0 {
-		if err := c.recv.Flush(c.s.flushing); err != nil {
+		if err := c.recv.Flush(c.s.flushing); err != nil && !errors.Is(err, ErrHeld) {
 			return err
 		}
 		c.s.pacer.count(c.nc, c.added)

@@ -25,7 +25,7 @@ type row struct {
 
 type (
 	inputMaker  func(ctx context.Context, in config.Input, d config.Dialect, log zerolog.Logger) (server, error)
-	filterMaker func(opts any, d config.Dialect, env enrich.Env) (enrich.Step, error)
+	filterMaker func(opts any, d config.Dialect, env enrich.Env) (enrich.Stage, error)
 	outputMaker func(in config.Instance, d config.Dialect, env Env) (sink.Destination, error)
 )
 
@@ -78,10 +78,11 @@ func inputRow(fluentBit, fluentd string, opts func() any, make inputMaker, help 
 	return row{Plugin: plugin(config.KindInput, fluentBit, fluentd, opts, help), input: make}
 }
 
-func filterRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, enrich.Env) (enrich.Step, error), help string) row {
+// filterRow takes a constructor of a Filter, a Step or a Holder.
+func filterRow[O any, S enrich.Stage](fluentBit, fluentd string, make func(*O, config.Dialect, enrich.Env) (S, error), help string) row {
 	return row{
 		Plugin: plugin(config.KindFilter, fluentBit, fluentd, options[O], help),
-		filter: func(opts any, d config.Dialect, env enrich.Env) (enrich.Step, error) { return make(opts.(*O), d, env) },
+		filter: func(opts any, d config.Dialect, env enrich.Env) (enrich.Stage, error) { return make(opts.(*O), d, env) },
 	}
 }
 

@@ -59,9 +59,13 @@ type Targeter interface {
 type Tailer interface {
 	// AppendTail appends a tail as it stands in an item; Append then copies it to where it belongs from the record's
 	// Written. ok says that such an item is that of a whole body, but for its members' order. Else the loop makes the
-	// body whole. The router asks too, of any goroutine, before it makes tails.
+	// body whole.
 	AppendTail(dst, tail []byte) (written []byte, ok bool)
 }
+
+// A TailReader is a Destination that says whether it gains by a Tail. Only where all destinations of a record do, the router
+// moves members of the body to the Tail, which changes their order.
+type TailReader interface{ ReadsTails() bool }
 
 // A Request is the items of one attempt. Body[Ends[i-1]:Ends[i]] is item i (Ends[-1] being 0), as Append wrote it.
 // A destination may not change any of it, and nothing may read it any more when Send has returned: the loop writes to it.

@@ -46,6 +46,7 @@ type Destination struct {
 var (
 	_ sink.Destination = (*Destination)(nil)
 	_ sink.Tailer      = (*Destination)(nil)
+	_ sink.TailReader  = (*Destination)(nil)
 )
 
 // New makes the destination that opts describe, which config has bound and checked. Nothing is connected to, and no
@@ -92,6 +93,9 @@ func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 func (d *Destination) AppendTail(dst, tail []byte) ([]byte, bool) {
 	return d.encoder.appendTail(dst, tail)
 }
+
+// ReadsTails implements sink.TailReader.
+func (d *Destination) ReadsTails() bool { return d.encoder.readsTails() }
 
 // Target is the index that an item is for, as its action line names it: for the dead letter.
 func (d *Destination) Target(item []byte) string {

@@ -12,7 +12,7 @@ import (
 // the document: a body has no such text as a key, and a key that is no text isn't written as a plain name. An id that is
 // made of the document depends on the order of its members, which should be that of the record.
 func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
-	if e.flatten != "" || e.json[0].ReplaceDots || e.generateID {
+	if !e.readsAnyTail() {
 		return dst, false
 	}
 	n := 0
@@ -22,6 +22,17 @@ func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
 		}
 	}
 	return record.AppendJSONMembers(dst, tail, nil), n > 0
+}
+
+// readsAnyTail says whether there are tails that appendTail takes.
+func (e *encoder) readsAnyTail() bool {
+	return e.flatten == "" && !e.json[0].ReplaceDots && !e.generateID
+}
+
+// readsTails says whether appendTail takes what a container's records share: not where an index, an id or a routing is made
+// of a member, which may be one of those.
+func (e *encoder) readsTails() bool {
+	return e.readsAnyTail() && len(e.idPath)+len(e.routing)+len(e.target) == 0
 }
 
 // reads says whether the member key of a record has a meaning to the encoder, or may be left out.
