@@ -158,7 +158,7 @@ func (p *piece) emit(out *Out) {
 		return
 	}
 	out.Release(p.held())
-	used := out.mark()
+	used := out.Mark()
 	b := slices.Grow(out.Take(), p.size+len(p.fields)+16)
 	b = record.AppendMapHeader(b, p.count+1)
 	b = append(b, p.fields[:p.at]...)
@@ -169,7 +169,7 @@ func (p *piece) emit(out *Out) {
 	}
 	b = out.Keep(append(b, p.fields[p.at:]...))
 	out.Next(&record.Event{Tag: p.tag, Time: p.time, Body: b})
-	out.rewind(used)
+	out.Rewind(used)
 }
 
 // appendStrHeader appends the header of a str of n bytes, which the caller appends.

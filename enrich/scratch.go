@@ -36,10 +36,11 @@ func (s *Scratch) Keep(b []byte) []byte {
 	return b[:len(b):len(b)]
 }
 
-// A mark is how much of a Scratch is in use.
-type mark struct{ len, used int }
+// A Mark is how much of a Scratch is in use.
+type Mark struct{ len, used int }
 
-func (s *Scratch) mark() mark { return mark{len(s.buf), s.used} }
+// Mark returns how much of s is in use now, for Rewind.
+func (s *Scratch) Mark() Mark { return Mark{len(s.buf), s.used} }
 
-// rewind drops what was kept since m.
-func (s *Scratch) rewind(m mark) { s.buf, s.used = s.buf[:m.len], m.used }
+// Rewind drops what was kept since m, as a Step does that makes many events of one, after each.
+func (s *Scratch) Rewind(m Mark) { s.buf, s.used = s.buf[:m.len], m.used }

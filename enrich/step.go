@@ -82,15 +82,15 @@ func (o *Out) Reroute(ev *record.Event, tag string) {
 	o.drop(used)
 }
 
-func (o *Out) take(ev *record.Event) (of int, used mark) {
+func (o *Out) take(ev *record.Event) (of int, used Mark) {
 	o.ev, of, o.released = *ev, o.released, 0
-	return of, o.mark()
+	return of, o.Mark()
 }
 
 // drop forgets the event, and what was made of it on its way.
-func (o *Out) drop(used mark) {
+func (o *Out) drop(used Mark) {
 	o.ev = record.Event{}
-	o.rewind(used)
+	o.Rewind(used)
 }
 
 // Hold reports that n events more are held.
