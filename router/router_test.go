@@ -455,24 +455,6 @@ func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
 	}
 }
 
-func TestLineWhoseLastPartNeverComesIsDelivered(t *testing.T) {
-	server, addr := cluster(t, bulktest.Options{})
-	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
-	client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	// Docker ends output that has no newline at its end so.
-	err = client.Post("app", map[string]string{
-		"container_id": "c1", "source": "stdout", "log": "the end", "partial_message": "true", "partial_id": "p", "partial_ordinal": "1", "partial_last": "false",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the line", func() bool { return len(server.Documents("*")) == 1 })
-}
-
 func TestDeadLettersGoToAnIndexOnce(t *testing.T) {
 	server, addr := cluster(t, bulktest.Options{Item: func(_, index, _ string, doc []byte) bulktest.ItemFault {
 		if index != "graveyard-2026" && bytes.Contains(doc, []byte("line 1")) {
