@@ -48,17 +48,11 @@ type collector struct {
 	logs  []string
 	parts int
 	last  record.Event
-	// passed says whether the last event that was added went on by itself.
-	passed bool
 }
 
 func (c *collector) emit(ev *record.Event, parts int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if parts == 0 {
-		c.passed = true
-		return
-	}
 	value, ok := record.Find(ev.Body, "log")
 	text, _ := record.Text(value)
 	if n, err := record.Check(ev.Body); !ok || err != nil || n != len(ev.Body) {
@@ -80,9 +74,14 @@ func (c *collector) add(j *Joiner, body []byte) (whole bool) {
 	if !j.Wants(ev) {
 		return true
 	}
-	c.passed = false
-	j.Apply(ev, c.out())
-	return c.passed
+	out := NewOut(func(ev *record.Event, parts int) {
+		if whole = parts == 0; !whole {
+			c.emit(ev, parts)
+		}
+	}, nil)
+	out.Scratch = &Scratch{}
+	j.Apply(ev, out)
+	return whole
 }
 
 func (c *collector) out() *Out {

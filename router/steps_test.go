@@ -172,6 +172,11 @@ func TestWhatAHolderReleasesGoesOnAfterItByTheWayOfItsTag(t *testing.T) {
 		if h.calls != calls {
 			t.Errorf("Expire was called %d times while nothing was held", h.calls-calls)
 		}
+		i.addLogs("b", "five")
+		time.Sleep(5*time.Second + expiryPause)
+		synctest.Wait()
+		flush(t, i)
+		wantQueued(t, r.outputs[1], "b: five b")
 		close(end)
 	})
 }
