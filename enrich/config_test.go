@@ -35,7 +35,7 @@ func run(t *testing.T, plan *config.Plan, in string) string {
 	env := testEnv()
 	env.Parsers = plan.Parsers
 	for _, f := range plan.Filters {
-		var step Step
+		var step Filter
 		var err error
 		switch o := f.Options.(type) {
 		case *ModifierOptions:

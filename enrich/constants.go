@@ -12,8 +12,8 @@ type constant struct {
 	value []byte
 }
 
-// constants sets fields that are the same in every event: the step that every task on ECS has. It costs one look at
-// the names that are there, and two copies. A field that is there already is replaced: no name is there twice.
+// constants is the Filter that sets fields that are the same in every event, as ECS has it for every task. It costs one scan
+// of the event's names, and two copies. A field of the event that has one of the names is replaced: no name is there twice.
 type constants struct {
 	fields []constant
 	tail   []byte // the fields, encoded
@@ -36,7 +36,7 @@ func newConstants(fields []constant) *constants {
 	return c
 }
 
-// set adds a field; the last one of a name holds.
+// set adds a field, or replaces the one of that name.
 func (c *constants) set(f constant) {
 	for i := range c.fields {
 		if c.fields[i].name == f.name {
@@ -80,11 +80,10 @@ func (c *constants) override(out, body []byte) []byte {
 	return out
 }
 
-// lastConstants are constants with no step behind them that looks for them. Where there is nothing to replace, they leave
-// the body alone and are the event's Tail.
-type lastConstants struct{ *constants }
+// tailConstants are constants that set the event's Tail, and leave the body alone, where there is nothing to replace.
+type tailConstants struct{ *constants }
 
-func (c lastConstants) Apply(ev *record.Event, s *Scratch) bool {
+func (c tailConstants) Apply(ev *record.Event, s *Scratch) bool {
 	if n, rest, err := record.MapHeader(ev.Body); err == nil && !c.names.meets(rest, n) {
 		ev.Tail = c.whole
 		return true
@@ -92,56 +91,55 @@ func (c lastConstants) Apply(ev *record.Event, s *Scratch) bool {
 	return c.constants.Apply(ev, s)
 }
 
-// A passer is a step that may not have to look at a Tail.
-type passer interface {
-	// behind is the step for events with or without a Tail of c's fields, nil if they must be in the body.
-	behind(c *constants) Step
+// A tailAccepter is a Filter that may come after constants that set a Tail.
+type tailAccepter interface {
+	// withTail returns the filter for events with or without a Tail of c's fields, nil if it needs them in the body.
+	withTail(c *constants) Filter
 }
 
-// Defer makes constants at the end of the steps, but for such as pass a Tail on, the Tail of the events that they can be,
-// so that each body needn't be copied for them. steps are what Merge returned; behind them nothing may look at a body and
-// not at the Tail.
-func Defer(steps []Step) []Step {
-	for i := len(steps) - 1; i >= 0; i-- {
-		if c, ok := steps[i].(*constants); ok && len(c.fields) > 0 {
-			return deferTo(steps, i, c)
+// DeferConstants lets the last constants of a way set the Tail, so that no body is copied for them, if all filters after them
+// accept one. filters are the last of a way, after MergeConstants: only outputs come after them.
+func DeferConstants(filters []Filter) []Filter {
+	for i := len(filters) - 1; i >= 0; i-- {
+		if c, ok := filters[i].(*constants); ok && len(c.fields) > 0 {
+			return deferAt(filters, i, c)
 		}
-		if _, ok := steps[i].(passer); !ok {
+		if _, ok := filters[i].(tailAccepter); !ok {
 			break
 		}
 	}
-	return steps
+	return filters
 }
 
-// deferTo makes c, which is step i, a Tail, if all behind it agree.
-func deferTo(steps []Step, i int, c *constants) []Step {
-	deferred := append(append([]Step(nil), steps[:i]...), lastConstants{c})
-	for _, s := range steps[i+1:] {
-		if s = s.(passer).behind(c); s == nil {
-			return steps
+// deferAt lets c, which is filter i, set the Tail, if all filters after it accept one.
+func deferAt(filters []Filter, i int, c *constants) []Filter {
+	deferred := append(append([]Filter(nil), filters[:i]...), tailConstants{c})
+	for _, f := range filters[i+1:] {
+		if f = f.(tailAccepter).withTail(c); f == nil {
+			return filters
 		}
-		deferred = append(deferred, s)
+		deferred = append(deferred, f)
 	}
 	return deferred
 }
 
-// Merge makes adjacent steps that set constant fields into one. It changes nothing about what comes out.
-func Merge(steps []Step) []Step {
-	var out []Step
-	for _, s := range steps {
-		c, ok := s.(*constants)
+// MergeConstants makes one filter of adjacent ones that set constant fields. The result of the way stays the same.
+func MergeConstants(filters []Filter) []Filter {
+	var out []Filter
+	for _, f := range filters {
+		c, ok := f.(*constants)
 		if ok && len(out) > 0 {
 			if last, ok := out[len(out)-1].(*constants); ok {
 				out[len(out)-1] = newConstants(append(append([]constant(nil), last.fields...), c.fields...))
 				continue
 			}
 		}
-		out = append(out, s)
+		out = append(out, f)
 	}
 	return out
 }
 
-// A nameSet is a few names to look for. Most names in an event are told apart by their length alone.
+// A nameSet is a few names to look for. The lengths alone rule out most names of an event.
 type nameSet struct {
 	names   [][]byte
 	lengths lengthSet
@@ -165,7 +163,7 @@ func (ns *nameSet) has(name []byte) bool {
 
 func (ns *nameSet) find(name []byte) bool {
 	if name == nil {
-		return false // a key that is no text
+		return false // the key is no text
 	}
 	for _, n := range ns.names {
 		if bytes.Equal(n, name) {
@@ -175,8 +173,8 @@ func (ns *nameSet) find(name []byte) bool {
 	return false
 }
 
-// meets reports whether one of n members, encoded one behind the other in b, has one of the names. The first two
-// cases of key and value are what log drivers write; everything else is left to package record.
+// meets reports whether one of n members, which are encoded in b, has one of the names. The first cases of key and value are
+// what log drivers write; package record reads everything else.
 func (ns *nameSet) meets(b []byte, n int) bool {
 	for ; n > 0 && len(b) > 1; n-- {
 		c := b[0]
@@ -195,7 +193,7 @@ func (ns *nameSet) meets(b []byte, n int) bool {
 				return true
 			}
 			if b = rest; len(b) < 3 {
-				break // this was the last: another one would need a byte for its name and one for its value
+				break // this was the last: another one would have two bytes at least
 			}
 		}
 		switch c := b[0]; {

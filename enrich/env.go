@@ -6,7 +6,7 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// Env is what steps are told about the process that they run in.
+// Env is what stages are told about the process that they run in.
 type Env struct {
 	Hostname string            // what ${hostname} stands for
 	Parsers  []config.Instance // the [PARSER] sections, and the built-in ones

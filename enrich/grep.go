@@ -61,7 +61,7 @@ func (o *GrepOptions) Warnings() []string {
 }
 
 // NewGrep makes the step of a grep. It logs a warning for each text that a pattern takes too long for.
-func NewGrep(o *GrepOptions, d config.Dialect, env Env) (Step, error) {
+func NewGrep(o *GrepOptions, d config.Dialect, env Env) (Filter, error) {
 	b := grepBuilder{dialect: d, log: env.Log}
 	if d == config.FluentBit {
 		return b.fluentBit(o)
@@ -170,8 +170,8 @@ func matchAll(rules []grepRule, body []byte, s *Scratch) bool {
 // refuseAll, unless it is empty, nor any of refuse match.
 type grepStep struct{ require, requireOne, refuseAll, refuse []grepRule }
 
-// behind implements passer: a grep looks at the fields that it names.
-func (g *grepStep) behind(c *constants) Step {
+// withTail implements tailAccepter: a grep reads the fields that it names.
+func (g *grepStep) withTail(c *constants) Filter {
 	for _, rules := range [][]grepRule{g.require, g.requireOne, g.refuseAll, g.refuse} {
 		for i := range rules {
 			if c.names.has([]byte(rules[i].at.Top())) {
@@ -191,7 +191,7 @@ func (g *grepStep) Apply(ev *record.Event, s *Scratch) bool {
 
 // fluentBit combines rules as Fluent Bit does. In its legacy mode the first Regex decides, and later rules aren't used;
 // here, too, further Regex rules aren't, but every Exclude is, wherever it is written.
-func (b *grepBuilder) fluentBit(o *GrepOptions) (Step, error) {
+func (b *grepBuilder) fluentBit(o *GrepOptions) (Filter, error) {
 	keep, drop := b.pairs("regex", o.Regex), b.pairs("exclude", o.Exclude)
 	if b.err != nil {
 		return nil, b.err
@@ -209,7 +209,7 @@ func (b *grepBuilder) fluentBit(o *GrepOptions) (Step, error) {
 	return &grepStep{require: keep[:min(len(keep), 1)], refuse: drop}, nil
 }
 
-func (b *grepBuilder) fluentd(o *GrepOptions) (Step, error) {
+func (b *grepBuilder) fluentd(o *GrepOptions) (Filter, error) {
 	g := &grepStep{
 		require: append(b.pairs("regexpN", o.RegexpN), b.sections(o.Regexps)...),
 		refuse:  append(b.pairs("excludeN", o.ExcludeN), b.sections(o.Excludes)...),

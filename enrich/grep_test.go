@@ -45,7 +45,7 @@ func TestGrepDecidesAsFluentBitDoes(t *testing.T) {
 	}
 }
 
-func checkGrep(t *testing.T, name string, step Step, keeps, refuses []string) {
+func checkGrep(t *testing.T, name string, step Filter, keeps, refuses []string) {
 	t.Helper()
 	for _, in := range keeps {
 		if got := apply(t, step, "app", in); got != in {

@@ -11,12 +11,12 @@ import (
 
 // The defaults of a JoinerConfig.
 const (
-	DefaultMaxLine    = 4 << 20         // bytes of text after which a line is given out in pieces
+	DefaultMaxLine    = 4 << 20         // bytes of text after which a line is emitted in pieces
 	DefaultMaxTotal   = 8 << 20         // bytes held for all lines together
 	DefaultFlushAfter = 5 * time.Second // how long an unfinished line waits for its next part
 )
 
-// lineOverhead is what an unfinished line counts for besides its text and fields, in bytes; partOverhead a part.
+// What an unfinished line counts for besides its text and fields, and what each of its parts does, in bytes.
 const (
 	lineOverhead = 256
 	partOverhead = 64
@@ -26,27 +26,27 @@ const (
 type JoinerConfig struct {
 	MaxLine    int           // bytes of one line's text
 	MaxTotal   int           // bytes held for all lines
-	FlushAfter time.Duration // how long after its last part an unfinished line is given out
+	FlushAfter time.Duration // how long after its last part an unfinished line is emitted
 }
 
-// A Joiner puts lines together again that Docker split at 16 KiB. It is safe for concurrent use: the parts of a line
-// may come by several connections, since a log driver connects anew when it has to.
+// A Joiner is the Holder that joins the parts of lines that Docker split at 16 KiB. The parts of a line may come by several
+// connections, since a log driver reconnects when it has to.
 //
 // Docker (moby's log copier) gives the parts of a line the same partial_id and time, and numbers them from 1; the one
-// that the newline ends has partial_last "true". Output that ends without a newline is a part that says "false" and
-// stays the last: it is given out after FlushAfter. Docker before 19.03 sends partial_message alone, and what ends the
-// line is the container's next record without it.
+// that the newline ends has partial_last "true". Output that ends without a newline has a last part that says "false": it
+// is emitted after FlushAfter. Docker before 19.03 sends partial_message alone, and what ends the line is the container's
+// next record without it.
 type Joiner struct {
-	cfg  JoinerConfig
-	old  atomic.Int32 // unfinished lines without a partial_id; where there are none, whole records pass unlocked
-	mark nameSet      // partial_message
+	cfg     JoinerConfig
+	unnamed atomic.Int32 // unfinished lines without a partial_id; while there are none, whole records take no lock
+	partial nameSet      // partial_message
 
 	mu     sync.Mutex
 	lines  map[string]*line
 	oldest list // by their last part
 	key    []byte
-	parts  int
-	bytes  int
+	parts  int // held
+	bytes  int // that lines and parts count for
 }
 
 // NewJoiner makes a Joiner.
@@ -62,36 +62,34 @@ func NewJoiner(cfg JoinerConfig) *Joiner {
 	}
 	j := &Joiner{cfg: cfg, lines: make(map[string]*line)}
 	j.oldest.init()
-	j.mark.add("partial_message")
+	j.partial.add("partial_message")
 	return j
 }
 
 // minPartFields is the number of fields that the smallest part has: container_id, container_name, source, log and
-// partial_message. A record with fewer is a whole one; that is all it costs to know for most.
+// partial_message. Most records have fewer and are known to be whole by that alone.
 const minPartFields = 5
 
-// Add looks at one event. It returns true where ev is no part of a line: the caller goes on with it. Otherwise the part
-// is held. Lines that are complete thereby, or have to make room, are given to emit with the number of parts in them,
-// before Add returns; ev is not read after that. The event passed to emit is valid until emit returns. The sum of parts
-// over all calls of emit, and Held's, is the number of parts that were added.
-func (j *Joiner) Add(ev *record.Event, s *Scratch, emit func(ev *record.Event, parts int)) bool {
-	old := j.old.Load() > 0
+// Wants reports whether ev may be a part of a line. An event that the Joiner doesn't want may go on without Apply.
+func (j *Joiner) Wants(ev *record.Event) bool {
 	n, rest, err := record.MapHeader(ev.Body)
-	if err != nil || !old && (n < minPartFields || !j.mark.meets(rest, n)) {
-		return true
-	}
+	return err == nil && (j.unnamed.Load() > 0 || n >= minPartFields && j.partial.meets(rest, n))
+}
+
+// Apply holds a part of a line and emits lines that are complete thereby, or have to make room. An event that is no part
+// goes on.
+func (j *Joiner) Apply(ev *record.Event, out *Out) {
 	var p part
 	if !p.read(ev.Body) {
-		if old && p.text != nil {
-			return j.endOld(ev, &p, s, emit)
+		if p.text == nil || !j.endUnnamed(ev, &p, out) {
+			out.Next(ev)
 		}
-		return true
+		return
 	}
-	done := j.hold(ev, &p)
-	for _, d := range done {
-		d.emit(s, emit)
+	out.Hold(1)
+	for _, done := range j.hold(ev, &p) {
+		done.emit(out)
 	}
-	return false
 }
 
 // hold adds a part and returns the pieces that are ready.
@@ -129,83 +127,82 @@ func (j *Joiner) line(ev *record.Event, p *part) *line {
 	if l := j.lines[string(j.key)]; l != nil {
 		return l
 	}
-	l := &line{key: string(j.key), old: len(p.id) == 0}
+	l := &line{key: string(j.key), unnamed: len(p.id) == 0}
 	l.piece = piece{tag: strings.Clone(ev.Tag), time: ev.Time}
 	l.piece.fields, l.piece.count, l.piece.at = appendOthers(nil, ev.Body)
 	j.bytes += l.fixed()
 	j.lines[l.key] = l
-	if l.old {
-		j.old.Add(1)
+	if l.unnamed {
+		j.unnamed.Add(1)
 	}
 	return l
 }
 
-// cut takes what is there of a line out of it.
+// cut removes the parts of a line and returns them.
 func (j *Joiner) cut(l *line) *piece {
 	out := l.piece
-	l.piece.parts, l.piece.size, l.piece.repeated = nil, 0, 0
+	l.piece.parts, l.piece.size, l.piece.duplicated = nil, 0, 0
 	j.parts -= out.held()
 	j.bytes -= out.size + partOverhead*len(out.parts)
 	return &out
 }
 
-// forget removes a line whose text was cut out.
+// forget removes a line that has no parts any more.
 func (j *Joiner) forget(l *line) {
 	j.bytes -= l.fixed()
 	j.oldest.remove(l)
 	delete(j.lines, l.key)
-	if l.old {
-		j.old.Add(-1)
+	if l.unnamed {
+		j.unnamed.Add(-1)
 	}
 }
 
-// endOld adds a whole record to the unfinished line of an old Docker, if there is one that it ends.
-func (j *Joiner) endOld(ev *record.Event, p *part, s *Scratch, emit func(*record.Event, int)) bool {
+// endUnnamed adds a whole record to the unfinished line without a partial_id that it ends, and emits it. It reports whether
+// there is one.
+func (j *Joiner) endUnnamed(ev *record.Event, p *part, out *Out) bool {
+	if j.unnamed.Load() == 0 {
+		return false
+	}
 	j.mu.Lock()
 	j.key = p.appendKey(j.key[:0])
 	l := j.lines[string(j.key)]
 	if l == nil {
 		j.mu.Unlock()
-		return true
+		return false
 	}
 	j.parts++
 	j.bytes += l.add(p)
 	done := j.cut(l)
 	j.forget(l)
 	j.mu.Unlock()
-	done.emit(s, emit)
-	return false
+	out.Hold(1)
+	done.emit(out)
+	return true
 }
 
-// Expire gives out the lines whose last part came FlushAfter before now, or earlier.
-func (j *Joiner) Expire(now time.Time, s *Scratch, emit func(ev *record.Event, parts int)) {
-	j.release(s, emit, func(l *line) bool { return now.Sub(l.touched) >= j.cfg.FlushAfter })
-}
-
-// Flush gives out everything that is held.
-func (j *Joiner) Flush(s *Scratch, emit func(ev *record.Event, parts int)) {
-	j.release(s, emit, func(*line) bool { return true })
-}
-
-// release gives out and forgets the lines that are due, from the oldest on. emit runs without the lock.
-func (j *Joiner) release(s *Scratch, emit func(*record.Event, int), due func(*line) bool) {
+// Expire implements Holder: it emits the lines whose last part came FlushAfter before now, or earlier.
+func (j *Joiner) Expire(now time.Time, out *Out) time.Time {
 	for {
 		j.mu.Lock()
 		l := j.oldest.first()
-		if l == nil || !due(l) {
+		if l == nil || now.Sub(l.touched) < j.cfg.FlushAfter {
+			var due time.Time
+			if l != nil {
+				due = l.touched.Add(j.cfg.FlushAfter)
+			}
 			j.mu.Unlock()
-			return
+			return due
 		}
 		done := j.cut(l)
 		j.forget(l)
 		j.mu.Unlock()
-		done.emit(s, emit)
+		done.emit(out)
 	}
 }
 
-// Held is what is held now: parts, and the bytes that they count for.
-func (j *Joiner) Held() (parts, bytes int) {
+// Held implements Holder: the number of parts that are held.
+func (j *Joiner) Held() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.parts, j.bytes
+	return j.parts
 }

@@ -70,7 +70,31 @@ func (c *collector) emit(ev *record.Event, parts int) {
 func (c *collector) add(j *Joiner, body []byte) (whole bool) {
 	buffer := bytes.Clone(body)
 	defer clear(buffer) // a connection's read buffer is used again
-	return j.Add(&record.Event{Tag: "app", Time: record.Time{Sec: 7, Nsec: 8}, Body: buffer}, &Scratch{}, c.emit)
+	ev := &record.Event{Tag: "app", Time: record.Time{Sec: 7, Nsec: 8}, Body: buffer}
+	if !j.Wants(ev) {
+		return true
+	}
+	out := NewOut(func(ev *record.Event, parts int) {
+		if whole = parts == 0; !whole {
+			c.emit(ev, parts)
+		}
+	}, nil)
+	out.Scratch = &Scratch{}
+	j.Apply(ev, out)
+	return whole
+}
+
+func (c *collector) out() *Out {
+	out := NewOut(c.emit, nil)
+	out.Scratch = &Scratch{}
+	return out
+}
+
+// held is what a joiner holds: parts, and the bytes that they count for.
+func held(j *Joiner) (parts, bytes int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.parts, j.bytes
 }
 
 func (c *collector) want(logs ...string) {
@@ -95,7 +119,7 @@ func TestASplitLineIsOneRecordAgain(t *testing.T) {
 	if c.last.Tag != "app" || c.last.Time != (record.Time{Sec: 7, Nsec: 8}) || c.parts != 3 {
 		t.Errorf("%v, %d parts", c.last, c.parts)
 	}
-	if parts, bytes := j.Held(); parts != 0 || bytes != 0 {
+	if parts, bytes := held(j); parts != 0 || bytes != 0 {
 		t.Errorf("still held: %d parts, %d bytes", parts, bytes)
 	}
 }
@@ -148,32 +172,32 @@ func TestAPartThatIsSentAgainIsThereOnce(t *testing.T) {
 	}
 }
 
-func TestALineWithoutItsEndComesOutAfterTheFlushTime(t *testing.T) {
+func TestALineWithoutItsEndIsEmittedAfterTheFlushTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
 		c.add(j, dockerPart("c", "stdout", "a", 1, false, "no newline"))
 		c.add(j, dockerPart("c", "stdout", "lost first", 2, true, "end"))
 		time.Sleep(DefaultFlushAfter - time.Millisecond)
-		j.Expire(time.Now(), &Scratch{}, c.emit)
+		j.Expire(time.Now(), c.out())
 		c.want()
 		c.add(j, dockerPart("c", "stdout", "a", 2, false, ", more"))
 		time.Sleep(time.Millisecond)
-		j.Expire(time.Now(), &Scratch{}, c.emit)
+		j.Expire(time.Now(), c.out())
 		c.want("end")
 		time.Sleep(DefaultFlushAfter)
-		j.Expire(time.Now(), &Scratch{}, c.emit)
+		j.Expire(time.Now(), c.out())
 		c.want("end", "no newline, more")
-		if parts, bytes := j.Held(); parts != 0 || bytes != 0 {
+		if parts, bytes := held(j); parts != 0 || bytes != 0 {
 			t.Errorf("still held: %d parts, %d bytes", parts, bytes)
 		}
 	})
 }
 
-func TestFlushGivesOutEverything(t *testing.T) {
+func TestEverythingIsEmittedAtAStop(t *testing.T) {
 	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
 	c.add(j, dockerPart("c", "stdout", "a", 1, false, "x"))
 	c.add(j, dockerPart("d", "stdout", "b", 1, false, "y"))
-	j.Flush(&Scratch{}, c.emit)
+	j.Expire(Everything, c.out())
 	c.want("x", "y")
 }
 
@@ -183,7 +207,7 @@ func TestALongLineComesInPiecesOfTheCapAtMost(t *testing.T) {
 		c.add(j, dockerPart("c", "stdout", "a", i+1, i == 4, log))
 	}
 	c.want("aaaabbbb", "ccccdddd")
-	if parts, bytes := j.Held(); parts != 0 || bytes != 0 || c.parts != 5 {
+	if parts, bytes := held(j); parts != 0 || bytes != 0 || c.parts != 5 {
 		t.Errorf("still held: %d parts, %d bytes; %d parts came out", parts, bytes, c.parts)
 	}
 }
@@ -194,14 +218,14 @@ func TestTheOldestLineMakesRoom(t *testing.T) {
 	text := strings.Repeat("x", 8<<10)
 	for i := range 100 {
 		c.add(j, dockerPart(fmt.Sprint("c", i%50), "stdout", "a", i/50+1, false, text))
-		if _, bytes := j.Held(); bytes > limit {
+		if _, bytes := held(j); bytes > limit {
 			t.Fatalf("%d bytes are held", bytes)
 		}
 	}
 	for i := range 100_000 { // lines without any text
 		c.add(j, dockerPart(fmt.Sprint("d", i), "stdout", "a", 1, false, ""))
 	}
-	parts, bytes := j.Held()
+	parts, bytes := held(j)
 	if bytes > limit || len(j.lines) > limit/lineOverhead {
 		t.Errorf("%d lines, %d bytes", len(j.lines), bytes)
 	}
@@ -224,15 +248,21 @@ func TestPartsOfAnOldDockerEndWithTheNextWholeRecord(t *testing.T) {
 	if !c.add(j, oldPart("c", "next", true)) {
 		t.Error("the next line is held")
 	}
-	if n := j.old.Load(); n != 0 {
+	if n := j.unnamed.Load(); n != 0 {
 		t.Errorf("%d lines keep whole records from passing unlocked", n)
 	}
 }
 
 func TestAWholeRecordPassesWithoutAllocating(t *testing.T) {
-	j, ev, s := NewJoiner(JoinerConfig{}), &record.Event{Body: dockerRecord(t)}, &Scratch{}
-	emit := func(*record.Event, int) {}
-	if n := testing.AllocsPerRun(100, func() { j.Add(ev, s, emit) }); n != 0 {
+	j, ev := NewJoiner(JoinerConfig{}), &record.Event{Body: dockerRecord(t)}
+	out := NewOut(func(*record.Event, int) {}, nil)
+	out.Scratch = &Scratch{}
+	if n := testing.AllocsPerRun(100, func() {
+		if j.Wants(ev) {
+			t.Fatal("a whole record is taken for a part")
+		}
+		j.Apply(ev, out) // as where lines without a partial_id are unfinished
+	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -277,7 +307,7 @@ func FuzzJoinerRestoresEveryLine(f *testing.F) {
 				t.Errorf("%q is off by %d", log, n)
 			}
 		}
-		if held, bytes := j.Held(); held != 0 || bytes != 0 || c.parts != parts {
+		if held, bytes := held(j); held != 0 || bytes != 0 || c.parts != parts {
 			t.Errorf("%d parts, %d bytes still held; %d of %d came out", held, bytes, c.parts, parts)
 		}
 	})
@@ -315,17 +345,19 @@ func TestPartsMayComeByTwoConnectionsAtOnce(t *testing.T) {
 }
 
 func BenchmarkJoinerWhole(b *testing.B) {
-	j, ev, s := NewJoiner(JoinerConfig{}), &record.Event{Body: dockerRecord(b)}, &Scratch{}
-	emit := func(*record.Event, int) {}
+	j, ev := NewJoiner(JoinerConfig{}), &record.Event{Body: dockerRecord(b)}
 	b.ReportAllocs()
 	for b.Loop() {
-		j.Add(ev, s, emit)
+		if j.Wants(ev) {
+			b.Fatal("a whole record is taken for a part")
+		}
 	}
 }
 
 func BenchmarkJoinerLineOf64KiB(b *testing.B) {
-	j, ev, s := NewJoiner(JoinerConfig{}), &record.Event{}, &Scratch{}
-	emit := func(*record.Event, int) {}
+	j, ev := NewJoiner(JoinerConfig{}), &record.Event{}
+	out := NewOut(func(*record.Event, int) {}, nil)
+	out.Scratch = &Scratch{}
 	text := strings.Repeat("x", 16<<10)
 	var parts [][]byte
 	for i := range 4 {
@@ -335,8 +367,9 @@ func BenchmarkJoinerLineOf64KiB(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, p := range parts {
+			out.Reset()
 			ev.Body = p
-			j.Add(ev, s, emit)
+			j.Apply(ev, out)
 		}
 	}
 }

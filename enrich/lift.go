@@ -12,36 +12,37 @@ import (
 const (
 	// maxLifted is how many members are lifted.
 	maxLifted = 8
-	// maxLiftedBytes is how long one of them may be, key and value, as MessagePack.
+	// maxLiftedBytes is the length in bytes of one of them at most, key and value, as MessagePack.
 	maxLiftedBytes = 192
-	// minLifted is how many bytes all of them must have to be worth the look.
+	// minLifted is the sum of their lengths in bytes from which lifting is worth the scan.
 	minLifted = 32
+	// maxLiftedBody is the length in bytes of an event from which on it is left alone.
+	maxLiftedBody = 256 << 10
 	// fewMembers is how many members a map of the shortest header has at most.
 	fewMembers = 15
 )
 
-// A Lifter lifts out of the events of one connection what is the same in all of them, a container's id, its name, its
-// stream, and makes it part of their Tail, so that the queue holds it once a batch and it is written as JSON once a batch.
-// Members may stand in any order, and Docker's driver changes it from event to event; the order of what comes out is
-// another one.
+// A Lifter moves what is the same in all events of one connection, such as a container's id, name and stream, from their
+// bodies to their Tail, which the queue holds once a batch and the destination writes as JSON once a batch. That changes the
+// order of members. Docker's driver writes them in a random order, which changes from event to event.
 //
-// What a connection's first event has in short strings, within the limits above and of names of different lengths, is taken
-// to be the same in all, until an event comes in which it isn't: that one is left whole, and what differed stays in the
-// events from then on. So a connection that brings the events of many containers has nothing lifted soon.
+// The members of a connection's first event that are short strings with plain names of different lengths, within the limits
+// above, are taken to be the same in all events. An event in which one of them differs is left whole, and that member stays
+// in the events from then on. So nothing is lifted for long from a connection that brings the events of many containers.
 //
 // The zero value has seen no event. A Lifter belongs to one connection, and takes some KiB at most.
 type Lifter struct {
 	learnt bool // the first event has been seen
-	off    bool // there is nothing to lift
+	off    bool // nothing is lifted any more
 	lifted []liftedMember
 	byLen  [maxFixstr + 1]uint8 // by a key's length the index in lifted, plus one; 0: none has this length
 	tails  [2]liftedTail        // the last that were asked for: an event with a field of its own has another one
 }
 
-// A liftedTail is a Tail, and what it is with what is lifted, which never changes.
+// A liftedTail is a Tail, and the same with the lifted members, in memory that never changes.
 type liftedTail struct{ of, with []byte }
 
-// maxFixstr is the length in bytes of the longest string whose header is one byte, as the keys that are lifted have it.
+// maxFixstr is the length in bytes of the longest string with a header of one byte, as the lifted keys have it.
 const maxFixstr = 31
 
 // A liftedMember is a member as MessagePack.
@@ -50,15 +51,14 @@ type liftedMember struct {
 	key   int // length of the key, its header included
 }
 
-// Lift lifts out of ev what has been the same in all events before it. ev may have a Tail, of memory that never changes, as
-// it then does itself. A body that is made belongs to s. takes says whether events may have this Tail; it is asked about
-// each member alone.
-func (l *Lifter) Lift(ev *record.Event, s *Scratch, takes func(tail []byte) bool) {
-	if l.off || len(ev.Body) > maxScratch {
+// Lift moves what has been the same in all events before ev from its body to its Tail. ev may have a Tail, in memory that
+// never changes, as it then does itself. A body that is made belongs to s.
+func (l *Lifter) Lift(ev *record.Event, s *Scratch) {
+	if l.off || len(ev.Body) > maxLiftedBody {
 		return
 	}
 	if !l.learnt {
-		l.learn(ev.Body, takes)
+		l.learn(ev.Body)
 		return
 	}
 	n, b, err := record.MapHeader(ev.Body)
@@ -80,8 +80,8 @@ func (l *Lifter) Lift(ev *record.Event, s *Scratch, takes func(tail []byte) bool
 	ev.Tail = l.with(ev.Tail)
 }
 
-// split appends those of n members that aren't lifted, and says how many stay. odd has a bit for each that should have been
-// lifted and is missing, or other than it was, or there twice: that of its index plus one.
+// split appends those of n members that aren't lifted, and returns their number. odd has a bit for each lifted member that is
+// missing, differs or is there twice: that of its index plus one.
 func (l *Lifter) split(out, b []byte, n int) (rest []byte, stay int, odd uint32) {
 	all := uint32(1)<<(len(l.lifted)+1) - 2
 	var seen uint32
@@ -105,7 +105,7 @@ func (l *Lifter) split(out, b []byte, n int) (rest []byte, stay int, odd uint32)
 		}
 		end := memberEnd(b)
 		if end == 0 {
-			return out, stay, all // no well-formed map; it is left as it is
+			return out, stay, all // no well-formed map: it is left as it is
 		}
 		out = append(out, b[:end]...)
 		b = b[end:]
@@ -114,8 +114,8 @@ func (l *Lifter) split(out, b []byte, n int) (rest []byte, stay int, odd uint32)
 	return out, stay, odd | all&^seen
 }
 
-// sameLength is the index, plus one, of what is lifted under a key as long as that of the member at the start of b, whose
-// header is a longer one than it needs; 0 for none.
+// sameLength is the index, plus one, of the lifted member whose key is as long as that at the start of b, which has a longer
+// header than it needs; 0 for none.
 func (l *Lifter) sameLength(b []byte) uint8 {
 	if key, ok := record.Text(b); ok && len(key) <= maxFixstr {
 		return l.byLen[len(key)]
@@ -123,8 +123,7 @@ func (l *Lifter) sameLength(b []byte) uint8 {
 	return 0
 }
 
-// memberEnd is the length of the member at the start of b, 0 if it is cut short. The first cases are what log drivers
-// write.
+// memberEnd is the length of the member at the start of b, 0 if it is cut short. The first cases are what log drivers write.
 func memberEnd(b []byte) int {
 	end := 0
 	if len(b) > maxFixstr+3 && b[0]&0xe0 == 0xa0 {
@@ -152,27 +151,35 @@ func memberEnd(b []byte) int {
 	return key + value
 }
 
-// learn takes in the first event.
-func (l *Lifter) learn(body []byte, takes func(tail []byte) bool) {
+// learn chooses what is lifted by the first event.
+func (l *Lifter) learn(body []byte) {
 	l.learnt = true
 	for f := record.FieldsOf(body); f.Next() && len(l.lifted) < maxLifted; {
 		key, value := f.RawKey(), f.Value()
 		n := len(f.Key())
 		short := key[0]&0xe0 == 0xa0 && (value[0]&0xe0 == 0xa0 || value[0] == 0xd9) && len(key)+len(value) <= maxLiftedBytes
-		if !short || l.byLen[n] != 0 {
+		if !short || l.byLen[n] != 0 || !plainName(f.Key()) {
 			continue
 		}
-		tail := append(append(record.AppendMapHeader(nil, 1), key...), value...)
-		if !takes(tail) {
-			continue
-		}
-		l.lifted = append(l.lifted, liftedMember{tail[1:], len(key)})
+		member := append(append([]byte(nil), key...), value...)
+		l.lifted = append(l.lifted, liftedMember{member, len(key)})
 		l.byLen[n] = uint8(len(l.lifted))
 	}
-	l.settle()
+	l.reset()
 }
 
-// forget lifts no more what has a bit in which, as split gives them.
+// plainName reports whether a name is one of letters, digits and underscores. A dot in a name means a path to some
+// destinations.
+func plainName(name []byte) bool {
+	for i, c := range name {
+		if !(c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' && i > 0) {
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
+// forget stops lifting the members that have a bit in which, as split sets them.
 func (l *Lifter) forget(which uint32) {
 	l.byLen = [maxFixstr + 1]uint8{}
 	kept := l.lifted[:0]
@@ -183,11 +190,11 @@ func (l *Lifter) forget(which uint32) {
 		}
 	}
 	l.lifted = kept
-	l.settle()
+	l.reset()
 }
 
-// settle sees to what follows from what is lifted.
-func (l *Lifter) settle() {
+// reset drops the tails made of other members, and ends lifting where it isn't worth the scan any more.
+func (l *Lifter) reset() {
 	l.tails = [2]liftedTail{}
 	size := 0
 	for _, m := range l.lifted {
@@ -198,7 +205,7 @@ func (l *Lifter) settle() {
 	}
 }
 
-// with is a Tail with what is lifted before it.
+// with is a Tail with the lifted members before its own.
 func (l *Lifter) with(tail []byte) []byte {
 	if t := &l.tails[0]; t.with != nil && bytes.Equal(t.of, tail) {
 		return t.with

@@ -15,20 +15,16 @@ type lifting struct {
 	testing.TB
 	lifter  Lifter
 	scratch Scratch
-	takes   func(tail []byte) bool // what the outputs say; nil: they take any
 }
-
-// anyTail is what an output says that takes every tail.
-func anyTail([]byte) bool { return true }
 
 // A way is what a tag's events go through.
 type way struct {
-	all   []Step // as they are configured
-	steps []Step
+	all   []Filter // as they are configured
+	steps []Filter
 }
 
-func wayOf(all ...Step) way {
-	return way{all, Defer(all)}
+func wayOf(all ...Filter) way {
+	return way{all, DeferConstants(all)}
 }
 
 // sets is a way that only sets constant fields; no way at all without any.
@@ -49,10 +45,8 @@ func (l *lifting) send(w way, in []byte) (left, tail string) {
 	ev := record.Event{Body: bytes.Clone(in)}
 	before := ev.Body
 	through(w.steps, &ev)
-	if l.takes == nil {
-		l.takes = anyTail
-	}
-	l.lifter.Lift(&ev, &l.scratch, l.takes)
+	l.scratch.Reset()
+	l.lifter.Lift(&ev, &l.scratch)
 	if !bytes.Equal(before, in) {
 		l.Errorf("the input's bytes were written to: %x, %x", in, before)
 	}
@@ -182,11 +176,12 @@ func TestAnyNumberOfMembersIsLifted(t *testing.T) {
 	}
 }
 
-func TestWhatAnOutputReadsIsNotLifted(t *testing.T) {
-	l, e := &lifting{TB: t, takes: func(tail []byte) bool { return timesNamed(tail, "container_id") == 0 }}, sets(t)
-	in := body(t, "{"+liftedID+","+liftedName+","+liftedFrom+"}")
+func TestANameThatIsNotPlainIsNotLifted(t *testing.T) {
+	l, e := &lifting{TB: t}, sets(t)
+	const label = `"com.amazonaws.ecs.cluster":"production"`
+	in := body(t, "{"+label+","+liftedName+","+liftedFrom+"}")
 	l.send(e, in)
-	if left, tail := l.send(e, in); left != "{"+liftedID+"}" || tail != "{"+liftedName+","+liftedFrom+"}" {
+	if left, tail := l.send(e, in); left != "{"+label+"}" || tail != "{"+liftedName+","+liftedFrom+"}" {
 		t.Errorf("%s with %s", left, tail)
 	}
 }
@@ -247,10 +242,11 @@ func TestLiftingAllocatesNothing(t *testing.T) {
 			if n++; n%3 == 0 {
 				ev.Body = own
 			}
+			s.Reset()
 			for _, step := range w.steps {
 				step.Apply(&ev, s)
 			}
-			l.Lift(&ev, s, anyTail)
+			l.Lift(&ev, s)
 		})
 		if allocs != 0 || len(ev.Tail) == 0 {
 			t.Errorf("%s: %v allocations an event, tail %x", name, allocs, ev.Tail)
@@ -261,7 +257,7 @@ func TestLiftingAllocatesNothing(t *testing.T) {
 func TestALongEventIsLeftAlone(t *testing.T) {
 	l, e := &lifting{TB: t}, sets(t)
 	l.send(e, body(t, "{"+liftedID+`,"log":"short"}`))
-	in := body(t, "{"+liftedID+`,"log":"`+strings.Repeat("x", maxScratch)+`"}`)
+	in := body(t, "{"+liftedID+`,"log":"`+strings.Repeat("x", maxLiftedBody)+`"}`)
 	if _, tail := l.send(e, in); tail != "" {
 		t.Errorf("lifted %s", tail)
 	}
@@ -312,10 +308,11 @@ func BenchmarkLift(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		ev = record.Event{Body: orders[n&1]}
+		s.Reset()
 		for _, step := range e.steps {
 			step.Apply(&ev, s)
 		}
-		l.Lift(&ev, s, anyTail)
+		l.Lift(&ev, s)
 		n++
 	}
 }

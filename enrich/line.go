@@ -9,14 +9,15 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A part is what a record says of itself as a part of a line. Its slices alias the record.
+// A part is what a record says about itself as a part of a line. Its slices alias the record.
 type part struct {
 	container, source, id, text []byte
-	ordinal                     int // from 1; 0: it has none
+	ordinal                     int // from 1; 0 where it has none
 	last                        bool
 }
 
-// read reports whether the record is a part of a line that can be joined: it says so, says whose, and has a text.
+// read reports whether the record is a part of a line that can be joined: it is marked as one, and has a container and a
+// text.
 func (p *part) read(body []byte) bool {
 	marked := false
 	var name []byte
@@ -42,7 +43,7 @@ func (p *part) read(body []byte) bool {
 			continue
 		case "partial_ordinal":
 			text, _ := record.Text(f.Value())
-			p.ordinal, _ = strconv.Atoi(string(text)) // a damaged number is none
+			p.ordinal, _ = strconv.Atoi(string(text)) // 0 where it is no number
 			continue
 		default:
 			continue
@@ -63,8 +64,8 @@ func isTrue(value []byte) bool {
 	return err == nil && v
 }
 
-// appendKey appends what tells the lines apart that are under way: Docker gives stdout and stderr of a container ids
-// of their own; the older one has none.
+// appendKey appends what identifies the line that the part belongs to. An older Docker has no ids, and a container's stdout
+// and stderr are two lines.
 func (p *part) appendKey(dst []byte) []byte {
 	dst = strconv.AppendInt(dst, int64(len(p.container)), 10)
 	dst = append(append(dst, ':'), p.container...)
@@ -72,8 +73,8 @@ func (p *part) appendKey(dst []byte) []byte {
 	return append(dst, p.id...)
 }
 
-// appendOthers appends the members of a part that the joined record keeps, except log, and tells their number and
-// where log goes between them.
+// appendOthers appends the members of a part that the joined record keeps, except log. It returns their number and the
+// offset at which log goes between them.
 func appendOthers(dst, body []byte) (out []byte, count, at int) {
 	for f := record.FieldsOf(body); f.Next(); {
 		switch string(f.Key()) {
@@ -89,21 +90,21 @@ func appendOthers(dst, body []byte) (out []byte, count, at int) {
 	return dst, count, at
 }
 
-// A line is one that parts are still expected of.
+// A line is a line of which parts are still to come.
 type line struct {
 	prev, next *line // in the list of a Joiner
 	key        string
-	old        bool // no partial_id
-	touched    time.Time
-	seen       int // parts, repeated ones not counted
-	wanted     int // the last one's ordinal; 0: not known yet
+	unnamed    bool      // it has no partial_id
+	touched    time.Time // when its last part came
+	seen       int       // parts, without duplicated ones
+	wanted     int       // the last one's ordinal; 0 while unknown
 	piece      piece
 }
 
 func (l *line) fixed() int { return lineOverhead + len(l.key) + len(l.piece.fields) }
 
-// add adds a part in the order of the ordinals and returns for how many bytes it counts. A part that is there already
-// (a log driver that connects anew sends what it isn't sure of again) is only counted.
+// add adds a part in the order of the ordinals and returns for how many bytes it counts. A duplicated part (a log driver that
+// reconnects sends again what was not acknowledged) is only counted.
 func (l *line) add(p *part) int {
 	ordinal := p.ordinal
 	if ordinal <= 0 {
@@ -115,7 +116,7 @@ func (l *line) add(p *part) int {
 		i--
 	}
 	if i > 0 && parts[i-1].ordinal == ordinal && bytes.Equal(parts[i-1].text, p.text) && p.ordinal > 0 {
-		l.piece.repeated++
+		l.piece.duplicated++
 		return 0
 	}
 	parts = append(parts, heldPart{})
@@ -132,16 +133,16 @@ func (l *line) add(p *part) int {
 
 func (l *line) complete() bool { return l.wanted > 0 && l.seen >= l.wanted }
 
-// A piece is the parts of a line that go out as one event.
+// A piece is the parts of a line that are emitted as one event.
 type piece struct {
-	tag      string
-	time     record.Time
-	fields   []byte // members besides log, encoded; shared by all pieces of a line and never changed
-	count    int    // of fields
-	at       int    // where log goes between them
-	parts    []heldPart
-	size     int // bytes of their texts
-	repeated int // parts that came twice
+	tag        string
+	time       record.Time
+	fields     []byte // members besides log, encoded; shared by all pieces of a line and never changed
+	count      int    // of fields
+	at         int    // where log goes between them
+	parts      []heldPart
+	size       int // bytes of their texts
+	duplicated int // parts that came twice
 }
 
 type heldPart struct {
@@ -149,24 +150,26 @@ type heldPart struct {
 	text    []byte
 }
 
-func (p *piece) held() int { return len(p.parts) + p.repeated }
+func (p *piece) held() int { return len(p.parts) + p.duplicated }
 
-// emit builds the joined record.
-func (p *piece) emit(s *Scratch, emit func(ev *record.Event, parts int)) {
+// emit builds the joined record and emits it.
+func (p *piece) emit(out *Out) {
 	if len(p.parts) == 0 {
 		return
 	}
-	out := slices.Grow(s.Take(), p.size+len(p.fields)+16)
-	out = record.AppendMapHeader(out, p.count+1)
-	out = append(out, p.fields[:p.at]...)
-	out = record.AppendStr(out, "log")
-	out = appendStrHeader(out, p.size)
+	out.Release(p.held())
+	used := out.Mark()
+	b := slices.Grow(out.Take(), p.size+len(p.fields)+16)
+	b = record.AppendMapHeader(b, p.count+1)
+	b = append(b, p.fields[:p.at]...)
+	b = record.AppendStr(b, "log")
+	b = appendStrHeader(b, p.size)
 	for _, part := range p.parts {
-		out = append(out, part.text...)
+		b = append(b, part.text...)
 	}
-	ev := record.Event{Tag: p.tag, Time: p.time, Body: append(out, p.fields[p.at:]...)}
-	s.Keep(ev.Body)
-	emit(&ev, p.held())
+	b = out.Keep(append(b, p.fields[p.at:]...))
+	out.Next(&record.Event{Tag: p.tag, Time: p.time, Body: b})
+	out.Rewind(used)
 }
 
 // appendStrHeader appends the header of a str of n bytes, which the caller appends.
@@ -182,7 +185,7 @@ func appendStrHeader(dst []byte, n int) []byte {
 	return append(dst, 0xdb, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
 }
 
-// A list is lines in the order in which they were touched. Its root is no line.
+// A list is lines in the order of their last parts. Its root is no line.
 type list struct{ root line }
 
 func (l *list) init() { l.root.prev, l.root.next = &l.root, &l.root }
@@ -199,7 +202,7 @@ func (l *list) remove(e *line) {
 	e.prev, e.next = nil, nil
 }
 
-// moveToEnd appends e, which may be new.
+// moveToEnd moves e to the end; e may be new.
 func (l *list) moveToEnd(e *line) {
 	if e.next != nil {
 		l.remove(e)

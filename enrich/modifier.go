@@ -31,7 +31,7 @@ func (o *ModifierOptions) Check(config.Dialect) error {
 }
 
 // NewModifier makes the step of a record_modifier.
-func NewModifier(o *ModifierOptions, d config.Dialect, _ Env) (Step, error) {
+func NewModifier(o *ModifierOptions, d config.Dialect, _ Env) (Filter, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func rawJSON(b []byte) string {
 }
 
 // apply sends one event through a step and gives back what comes out as JSON, "" where it is filtered out.
-func apply(t testing.TB, step Step, tag, js string) string {
+func apply(t testing.TB, step Filter, tag, js string) string {
 	t.Helper()
 	in := body(t, js)
 	ev := record.Event{Tag: tag, Time: record.Time{Sec: 1, Nsec: 2}, Body: bytes.Clone(in)}
@@ -63,7 +63,7 @@ func apply(t testing.TB, step Step, tag, js string) string {
 
 func testEnv() Env { return Env{Hostname: "ip-10-0-0-1", Log: zerolog.Nop()} }
 
-func modifierOf(t testing.TB, o ModifierOptions) Step {
+func modifierOf(t testing.TB, o ModifierOptions) Filter {
 	t.Helper()
 	s, err := NewModifier(&o, config.FluentBit, testEnv())
 	if err != nil {
@@ -173,7 +173,7 @@ func TestMergingConstantStepsChangesNothing(t *testing.T) {
 	a := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "a", Value: "1"}, {Key: "b", Value: "1"}}})
 	b := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "b", Value: "2"}, {Key: "c", Value: "2"}}})
 	other := modifierOf(t, ModifierOptions{Remove: []string{"a"}})
-	merged := Merge([]Step{a, b, other, a, b})
+	merged := MergeConstants([]Filter{a, b, other, a, b})
 	if len(merged) != 3 {
 		t.Fatalf("%d steps", len(merged))
 	}
@@ -184,7 +184,7 @@ func TestMergingConstantStepsChangesNothing(t *testing.T) {
 }
 
 // deferred is Defer of one step.
-func deferred(s Step) Step { return Defer([]Step{s})[0] }
+func deferred(s Filter) Filter { return DeferConstants([]Filter{s})[0] }
 
 func TestLastConstantFieldsAreTheTailUnlessOneIsThere(t *testing.T) {
 	step := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "env", Value: "prod 1"}, {Key: "team", Value: "a"}}})
@@ -226,16 +226,16 @@ func TestConstantFieldsAreDeferredWhereNoStepBehindThemLooksForThem(t *testing.T
 	parseAlone := parseOf(t, ParseOptions{}, ParserOptions{})
 	grep, grepTail := mustGrep(t, "log x", "log y"), mustGrep(t, "log x", "ecs_cluster y")
 	for _, c := range []struct {
-		steps []Step
+		steps []Filter
 		want  int // the step that leaves a Tail; -1: none
 	}{
-		{[]Step{}, -1}, {[]Step{constant}, 0}, {[]Step{uuid, constant}, 1}, {[]Step{constant, uuid}, -1},
-		{[]Step{constant, uuid, constant}, 2}, {[]Step{uuid}, -1},
-		{[]Step{constant, parse}, 0}, {[]Step{constant, parseAlone}, -1}, {[]Step{constant, parse, uuid}, -1},
-		{[]Step{uuid, constant, grep, parse}, 1}, {[]Step{constant, grepTail}, -1}, {[]Step{constant, grep, grepTail}, -1},
+		{[]Filter{}, -1}, {[]Filter{constant}, 0}, {[]Filter{uuid, constant}, 1}, {[]Filter{constant, uuid}, -1},
+		{[]Filter{constant, uuid, constant}, 2}, {[]Filter{uuid}, -1},
+		{[]Filter{constant, parse}, 0}, {[]Filter{constant, parseAlone}, -1}, {[]Filter{constant, parse, uuid}, -1},
+		{[]Filter{uuid, constant, grep, parse}, 1}, {[]Filter{constant, grepTail}, -1}, {[]Filter{constant, grep, grepTail}, -1},
 	} {
-		for i, got := range Defer(c.steps) {
-			if _, tail := got.(lastConstants); tail != (i == c.want) {
+		for i, got := range DeferConstants(c.steps) {
+			if _, tail := got.(tailConstants); tail != (i == c.want) {
 				t.Errorf("%T: step %d is %T", c.steps, i, got)
 			}
 		}
@@ -253,6 +253,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 	for name, step := range benchSteps(t) {
 		rec, s, ev := dockerRecord(t), &Scratch{}, record.Event{}
 		if n := testing.AllocsPerRun(100, func() {
+			s.Reset()
 			ev = record.Event{Tag: "app-firelens-0123", Body: rec}
 			step.Apply(&ev, s)
 		}); n != 0 {
@@ -261,8 +262,8 @@ func TestStepsAllocateNothing(t *testing.T) {
 	}
 }
 
-func benchSteps(t testing.TB) map[string]Step {
-	return map[string]Step{
+func benchSteps(t testing.TB) map[string]Filter {
+	return map[string]Filter{
 		"constants": modifierOf(t, ModifierOptions{Record: ecsFields}),
 		"tail":      deferred(modifierOf(t, ModifierOptions{Record: ecsFields})),
 		"override":  modifierOf(t, ModifierOptions{Record: append([]config.Pair{{Key: "source", Value: "x"}}, ecsFields...)}),
@@ -273,7 +274,7 @@ func benchSteps(t testing.TB) map[string]Step {
 	}
 }
 
-func mustGrep(t testing.TB, regex, exclude string) Step {
+func mustGrep(t testing.TB, regex, exclude string) Filter {
 	t.Helper()
 	s, err := NewGrep(&GrepOptions{Regex: pairs(regex), Exclude: pairs(exclude)}, config.FluentBit, testEnv())
 	if err != nil {
@@ -296,6 +297,7 @@ func TestParsingJSONAllocatesNothing(t *testing.T) {
 	for name, step := range jsonSteps(t) {
 		rec, s, ev := jsonRecord(t), &Scratch{}, record.Event{}
 		if n := testing.AllocsPerRun(100, func() {
+			s.Reset()
 			ev = record.Event{Body: rec}
 			step.Apply(&ev, s)
 		}); n != 0 {
@@ -304,8 +306,8 @@ func TestParsingJSONAllocatesNothing(t *testing.T) {
 	}
 }
 
-func jsonSteps(t testing.TB) map[string]Step {
-	return map[string]Step{
+func jsonSteps(t testing.TB) map[string]Filter {
+	return map[string]Filter{
 		"alone":   parseOf(t, ParseOptions{}, ParserOptions{}),
 		"reserve": parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{}),
 		"time":    parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{TimeFormat: "%Y-%m-%dT%H:%M:%S.%L%z"}),
@@ -319,6 +321,7 @@ func BenchmarkParseJSON(b *testing.B) {
 			b.SetBytes(int64(len(rec)))
 			b.ReportAllocs()
 			for b.Loop() {
+				s.Reset()
 				ev = record.Event{Body: rec}
 				step.Apply(&ev, s)
 			}
@@ -333,6 +336,7 @@ func BenchmarkStep(b *testing.B) {
 			b.SetBytes(int64(len(rec)))
 			b.ReportAllocs()
 			for b.Loop() {
+				s.Reset()
 				ev = record.Event{Tag: "app-firelens-0123", Body: rec}
 				step.Apply(&ev, s)
 			}

@@ -63,7 +63,7 @@ func (o *ParseOptions) Check(d config.Dialect) error {
 }
 
 // NewParse makes the step of a filter parser.
-func NewParse(o *ParseOptions, d config.Dialect, env Env) (Step, error) {
+func NewParse(o *ParseOptions, d config.Dialect, env Env) (Filter, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
 	}
@@ -100,9 +100,9 @@ type parseStep struct {
 	tail *nameSet // the names that a Tail has; nil: none comes
 }
 
-// behind implements passer: constants stay behind the fields that stay, where they would have been. Where one of them is
+// withTail implements tailAccepter: constants stay after the fields that stay, where they would have been. Where one of them is
 // parsed, too, the parsed field holds.
-func (p *parseStep) behind(c *constants) Step {
+func (p *parseStep) withTail(c *constants) Filter {
 	if !p.keepOthers || p.at.Nested() || c.names.has([]byte(p.at.Top())) {
 		return nil
 	}

@@ -16,7 +16,7 @@ func envWith(o ParserOptions) Env {
 	return env
 }
 
-func parseOf(t testing.TB, o ParseOptions, p ParserOptions) Step {
+func parseOf(t testing.TB, o ParseOptions, p ParserOptions) Filter {
 	t.Helper()
 	o.KeyName, o.Parsers = "log", []string{"json"}
 	s, err := NewParse(&o, config.FluentBit, envWith(p))
@@ -26,7 +26,7 @@ func parseOf(t testing.TB, o ParseOptions, p ParserOptions) Step {
 	return s
 }
 
-func rubyParseOf(t testing.TB, o ParseOptions, p ParseSpec) Step {
+func rubyParseOf(t testing.TB, o ParseOptions, p ParseSpec) Filter {
 	t.Helper()
 	if o.KeyName == "" {
 		o.KeyName = "log"
@@ -43,7 +43,7 @@ func TestParserReplacesAFieldByWhatItSays(t *testing.T) {
 	in := `{"container_id":"c","log":"{\"level\":\"info\",\"n\":9007199254740993,\"container_id\":\"x\"}","source":"stdout"}`
 	for _, c := range []struct {
 		name string
-		step Step
+		step Filter
 		want string
 	}{
 		{"alone", parseOf(t, ParseOptions{}, ParserOptions{}), `{"level":"info","n":9007199254740993,"container_id":"x"}`},
@@ -72,7 +72,7 @@ func TestParserPassesWhatIsNoJSONObject(t *testing.T) {
 		`{"log":"plain text","a":1}`, `{"log":"{\"cut\":","a":1}`, `{"log":"[1,2]"}`, `{"log":"17"}`, `{"log":""}`,
 		`{"log":17}`, `{"log":{"a":1}}`, `{"a":1}`, `{}`, `{"log":"{} trailing"}`,
 	} {
-		for _, step := range []Step{fb, fd} {
+		for _, step := range []Filter{fb, fd} {
 			if got := apply(t, step, "app", in); got != in {
 				t.Errorf("%s becomes %s", in, got)
 			}
@@ -82,10 +82,10 @@ func TestParserPassesWhatIsNoJSONObject(t *testing.T) {
 
 func TestParserTakesTheTimeOutOfTheText(t *testing.T) {
 	const event = 1
-	fbTime := func(o ParserOptions) Step { return parseOf(t, ParseOptions{}, o) }
+	fbTime := func(o ParserOptions) Filter { return parseOf(t, ParseOptions{}, o) }
 	for _, c := range []struct {
 		name, log, want string
-		step            Step
+		step            Filter
 		sec, nsec       uint32
 	}{
 		{"time_format", `{"a":1,"time":"2026-11-23T10:40:41.5Z","b":2}`, `{"a":1,"b":2}`, fbTime(ParserOptions{TimeFormat: "%Y-%m-%dT%H:%M:%S.%L%z"}), 1795430441, 5e8},

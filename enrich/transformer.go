@@ -29,7 +29,7 @@ func (o *TransformerOptions) Check(config.Dialect) error {
 }
 
 // NewTransformer makes the step of a record_transformer.
-func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Step, error) {
+func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, error) {
 	if len(o.KeepKeys) > 0 && !o.RenewRecord {
 		return nil, &config.OptionError{Option: "keep_keys", Reason: "has no effect alone; want renew_record true, too"}
 	}
@@ -90,7 +90,7 @@ func (t *transformer) set(name string, value *template) {
 	t.names.add(name)
 }
 
-func (t *transformer) constants() Step {
+func (t *transformer) constants() Filter {
 	fields := make([]constant, 0, len(t.fields))
 	for _, f := range t.fields {
 		fields = append(fields, constant{f.name, f.value.encoded})

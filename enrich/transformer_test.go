@@ -8,7 +8,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-func transformerOf(t testing.TB, o TransformerOptions) Step {
+func transformerOf(t testing.TB, o TransformerOptions) Filter {
 	t.Helper()
 	o.AutoTypecast = true
 	s, err := NewTransformer(&o, config.Fluentd, testEnv())

@@ -7,14 +7,14 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// maxKeptBatch is the capacity in bytes of a batch that is kept for another read; a larger one is left to the garbage
+// maxKeptBatch is the capacity in bytes up to which a batch is kept for another read; a larger one is left to the garbage
 // collector.
 const maxKeptBatch = 256 << 10
 
-// buffers are the memory of intakes. It is lent to a connection from its first event after a Flush to the next Flush,
-// so that connections which are silent, or wait for their client, hold none: what is held follows the number of
-// connections that are at work at one moment, not how many there are and what they once sent. (What a connection keeps
-// beside them, its Lifter, is small.)
+// buffers are the memory of intakes. It is lent to a connection from its first event after a Flush to the next Flush, so
+// that connections which are silent, or wait for their client, have none: the memory follows the number of connections that
+// are at work at one moment, not how many there are and what they once sent. (What a connection keeps besides, its Lifter
+// and its calls, is small.)
 type buffers struct {
 	batches   sync.Pool // of *record.Batch
 	scratches sync.Pool // of *enrich.Scratch
@@ -41,4 +41,7 @@ func (b *buffers) scratch() *enrich.Scratch {
 	return new(enrich.Scratch)
 }
 
-func (b *buffers) returnScratch(s *enrich.Scratch) { b.scratches.Put(s) }
+func (b *buffers) returnScratch(s *enrich.Scratch) {
+	s.Reset()
+	b.scratches.Put(s)
+}

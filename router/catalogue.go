@@ -23,7 +23,7 @@ type row struct {
 
 type (
 	inputMaker  func(opts any, d config.Dialect, env input.Env) (input.Input, error)
-	filterMaker func(opts any, d config.Dialect, env enrich.Env) (enrich.Step, error)
+	filterMaker func(opts any, d config.Dialect, env enrich.Env) (enrich.Stage, error)
 	outputMaker func(opts any, d config.Dialect, env sink.Env) (sink.Destination, error)
 )
 
@@ -79,10 +79,11 @@ func inputRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, in
 	}
 }
 
-func filterRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, enrich.Env) (enrich.Step, error), help string) row {
+// filterRow takes a constructor of a Filter, a Step or a Holder.
+func filterRow[O any, S enrich.Stage](fluentBit, fluentd string, make func(*O, config.Dialect, enrich.Env) (S, error), help string) row {
 	return row{
 		Plugin: plugin(config.KindFilter, fluentBit, fluentd, options[O], help),
-		filter: func(opts any, d config.Dialect, env enrich.Env) (enrich.Step, error) { return make(opts.(*O), d, env) },
+		filter: func(opts any, d config.Dialect, env enrich.Env) (enrich.Stage, error) { return make(opts.(*O), d, env) },
 	}
 }
 

@@ -1,8 +1,6 @@
 package router
 
 import (
-	"bytes"
-
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/record"
 )
@@ -12,13 +10,19 @@ const (
 	// maxCachedTags is how many tags one connection's intake remembers the routes of. Docker sends one tag a
 	// connection; an aggregator's client may send a few hundred.
 	maxCachedTags = 1024
-	// batchSize is the size in bytes at which a batch is complete and another one is begun: one large message doesn't
-	// make a batch of any size.
+	// batchSize is the size in bytes at which a batch is complete and another one is begun, so that one large message
+	// doesn't make a batch of any size.
 	batchSize = 1 << 20
+	// maxReroutes is how often one event may be rerouted. Configurations that reroute on purpose do it once or twice; more
+	// is a loop.
+	maxReroutes = 8
 )
 
-// An intake takes the events of one connection through their steps into the queues: the router's forward.Receiver.
-// Everything in it belongs to that connection alone; what is shared it reaches through the router.
+// reroutedTooOften is the reason of an event that was dropped at maxReroutes.
+const reroutedTooOften = "rerouted too often"
+
+// An intake takes the events of one connection through their filters and steps into the queues: the router's
+// input.Receiver. Everything in it belongs to that connection alone; what is shared it reaches through the router.
 type intake struct {
 	r       *Router
 	input   *source
@@ -26,37 +30,53 @@ type intake struct {
 	route   *route          // of the last event; connections rarely change their tag
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
 	pending []pending       // one for each output
-	emit    func(*record.Event, int)
-	way     record.Event // the event that is on its way; here, so that it costs no allocation
+	way     record.Event    // the event that is on its way; here, so that it costs no allocation
+	full    bool            // a batch has reached batchSize
 	lifter  enrich.Lifter
 
+	calls    []*call     // of Steps; those before depth are under way, one within the other
+	depth    int         // calls under way
+	from     enrich.Step // the Step that rerouted the event that is on its way
+	reroutes int         // of that event
+
 	received, unrouted int64 // since the last Flush
+	released           int64 // events that Holders got and that are no longer held, since the last Flush
+	holding            bool  // a Holder got events since a Flush last returned nil
 }
 
 // pending is what was added for one output since the last Flush.
 type pending struct {
-	batch    *record.Batch   // nil where there is nothing
-	complete []*record.Batch // those before it
-	filtered int64
+	counted            // its batch is nil where there is nothing
+	complete []counted // those before it
+}
+
+// counted is a batch, and what happened to the records on the way to it.
+type counted struct {
+	batch *record.Batch
+	tally tally
 }
 
 func (r *Router) newIntake(in *source) *intake {
-	i := &intake{r: r, input: in, routes: make(map[string]*route), pending: make([]pending, len(r.outputs))}
-	i.emit = func(ev *record.Event, _ int) { i.dispatch(ev) }
-	return i
+	return &intake{r: r, input: in, routes: make(map[string]*route), pending: make([]pending, len(r.outputs))}
 }
 
-// Add implements forward.Receiver.
+// Add implements input.Receiver.
 func (i *intake) Add(tag []byte, t record.Time, body []byte) {
 	if i.route == nil || string(tag) != i.route.tag {
-		i.setRoute(tag)
+		i.route = i.routeOf(tag)
 	}
-	ev := record.Event{Tag: i.route.tag, Time: t, Body: body}
-	if i.input.joiner != nil && !i.input.joiner.Add(&ev, i.work(), i.emit) {
-		i.input.hold()
-		return
+	if i.scratch != nil {
+		i.scratch.Reset()
 	}
-	i.dispatch(&ev)
+	i.way = record.Event{Tag: i.route.tag, Time: t, Body: body}
+	if j := i.input.joiner; j != nil && j.Wants(&i.way) {
+		i.apply(j, i.input.holder, nil, &i.way)
+	} else {
+		i.dispatch(&i.way)
+	}
+	if i.full {
+		i.complete()
+	}
 }
 
 // work is the memory that steps work in, until the next Flush.
@@ -67,46 +87,72 @@ func (i *intake) work() *enrich.Scratch {
 	return i.scratch
 }
 
-// setRoute makes tag's route the current one.
-func (i *intake) setRoute(tag []byte) {
-	rt, ok := i.routes[string(tag)]
-	if !ok {
+// routeOf returns the route of a tag that came in by the intake's input.
+func (i *intake) routeOf(tag []byte) *route {
+	if rt, ok := i.routes[string(tag)]; ok {
+		return rt
+	}
+	return i.routeTo(i.input, string(tag))
+}
+
+// routeTo is the same for a tag that a step made of one that came in by in: where a Holder expires, any input.
+func (i *intake) routeTo(in *source, tag string) *route {
+	if rt, ok := i.routes[tag]; ok && rt.in == in {
+		return rt
+	}
+	rt := i.r.routeOf(in, tag)
+	if in == i.input {
 		if len(i.routes) >= maxCachedTags {
 			clear(i.routes)
 		}
-		rt = i.r.routeOf(i.input, string(tag))
 		i.routes[rt.tag] = rt
 	}
-	i.route = rt
+	return rt
 }
 
-// dispatch sends one event, whole by now, on the way of its tag. The joiner may emit a line of another tag than the
-// current one: one whose last part never came.
+// dispatch sends one event, whole by now, on the way of its tag. The joiner may emit a line of another tag than that of the
+// event at hand: one whose last part never came.
 func (i *intake) dispatch(ev *record.Event) {
 	i.received++
 	if i.route == nil || ev.Tag != i.route.tag {
-		i.setRoute([]byte(ev.Tag))
+		i.route = i.routeOf([]byte(ev.Tag))
 	}
-	if len(i.route.reach) == 0 {
+	i.enter(i.route, ev)
+}
+
+// enter sends ev to the beginning of rt.
+func (i *intake) enter(rt *route, ev *record.Event) {
+	for _, o := range rt.reach {
+		i.pending[o].tally.received++
+	}
+	i.goOn(rt, ev)
+}
+
+// goOn takes ev on by rt, if it leads anywhere: to an output, or to a step, which may reroute it.
+func (i *intake) goOn(rt *route, ev *record.Event) {
+	if len(rt.reach) == 0 && rt.step == nil {
 		i.unrouted++
 		return
 	}
-	i.way = *ev
-	i.walk(i.route, &i.way)
+	i.walk(rt, ev)
 }
 
-// walk takes ev through the steps of rt to its outputs, and on to the ways behind them.
+// walk takes ev through the filters of rt to its step or its outputs, and on to the ways after them.
 func (i *intake) walk(rt *route, ev *record.Event) {
-	for _, step := range rt.steps {
-		if !step.Apply(ev, i.work()) {
+	for _, f := range rt.filters {
+		if !f.Apply(ev, i.work()) {
 			for _, o := range rt.reach {
-				i.pending[o].filtered++
+				i.pending[o].tally.filtered++
 			}
 			return
 		}
 	}
-	if rt.takes != nil {
-		i.lifter.Lift(ev, i.work(), rt.takes)
+	if rt.step != nil {
+		i.apply(rt.step, rt.holder, rt, ev)
+		return
+	}
+	if rt.lift {
+		i.lifter.Lift(ev, i.work())
 	}
 	for _, o := range rt.outputs {
 		p := &i.pending[o]
@@ -114,19 +160,23 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 			p.batch = i.r.buffers.batch()
 		}
 		p.batch.AddEvent(ev)
-		if p.batch.Len() >= batchSize {
-			p.complete = append(p.complete, p.batch)
-			p.batch = nil
+		i.full = i.full || p.batch.Len() >= batchSize
+	}
+	for _, next := range rt.next { // each begins with the same event
+		same := *ev
+		i.walk(next, ev)
+		*ev = same
+	}
+}
+
+// complete begins new batches where one has reached batchSize. It is called between two events, so that the counts with a
+// batch are those of its records.
+func (i *intake) complete() {
+	i.full = false
+	for o := range i.pending {
+		if p := &i.pending[o]; p.batch != nil && p.batch.Len() >= batchSize {
+			p.complete = append(p.complete, p.counted)
+			p.counted = counted{}
 		}
-	}
-	if len(rt.next) == 0 {
-		return
-	}
-	// Each way starts from the same event. Steps never change a body in place, but those of one way may overwrite the
-	// scratch that this one is in.
-	ev.Body = bytes.Clone(ev.Body)
-	for _, next := range rt.next {
-		way := *ev
-		i.walk(next, &way)
 	}
 }

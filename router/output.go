@@ -20,14 +20,14 @@ import (
 
 // output is one output of the plan: a queue, and the loop that delivers from it.
 type output struct {
-	id      string
-	options *sink.OutputOptions
-	dest    sink.Destination
-	queue   *buffer.Queue
-	loop    *deliver.Output
-	dead    dead.Letter
-	deadTo  *output // delivers its dead letters, nil for none
-	filtered,
+	id       string
+	options  *sink.OutputOptions
+	dest     sink.Destination
+	queue    *buffer.Queue
+	loop     *deliver.Output
+	dead     dead.Letter
+	deadTo   *output // delivers its dead letters, nil for none
+	counts   counts  // of the steps before it
 	refused, // records that could not be appended
 	lost atomic.Int64 // records that a queue in memory held at the end
 }
@@ -138,7 +138,7 @@ func (o *output) loseMemory() {
 
 // account is where every record of the output is now.
 func (o *output) account() Account {
-	a := Account{Output: o.id, Filtered: o.filtered.Load(), Dropped: make(map[string]int64)}
+	a := Account{Output: o.id, Filtered: o.counts.get().filtered, Dropped: make(map[string]int64)}
 	if refused := o.refused.Load(); refused > 0 {
 		a.Dropped["not queued"] = refused
 	}

@@ -1,6 +1,9 @@
 package router
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/sink"
@@ -10,15 +13,49 @@ import (
 // makes them up must not fill the memory.
 const maxTags = 8192
 
-// A route is a config.Route with its numbers resolved to parts. It is immutable and shared by all intakes.
+// A stage is one filter section of the configuration: a Filter, or a Step, which may be a Holder.
+type stage struct {
+	filter enrich.Filter
+	step   enrich.Step
+	holder *holder // step, where it is a Holder
+}
+
+func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
+	switch s := s.(type) {
+	case enrich.Filter:
+		return stage{filter: s}, nil
+	case enrich.Holder:
+		return stage{step: s, holder: &holder{Holder: s, wake: wake}}, nil
+	case enrich.Step:
+		return stage{step: s}, nil
+	}
+	return stage{}, fmt.Errorf("%T is no Filter, Step or Holder", s)
+}
+
+// A route is a config.Route with its numbers resolved to parts, up to the first Step: what comes after that is a route of
+// its own. It is immutable and shared by all intakes.
 type route struct {
+	in      *source
 	tag     string
-	steps   []enrich.Step
-	outputs []int // indices into Router.outputs
-	// takes says whether the outputs take events with this tail; nil if one of them takes none, or more ways go on behind.
-	takes func(tail []byte) bool
-	next  []*route // the ways that go on behind these steps
-	reach []int    // every output that this route leads to, once for each way to it
+	filters []enrich.Filter
+	step    enrich.Step // after the filters; nil where they lead to the outputs
+	holder  *holder     // step, where it is a Holder
+	after   *route      // what comes after step
+	outputs []int       // indices into Router.outputs
+	lift    bool        // all of the outputs read tails
+	next    []*route    // the ways that go on after the filters
+	reach   []int       // every output that this route leads to, once for each way to it
+}
+
+type routeKey struct {
+	input int
+	tag   string
+}
+
+// heldKey is a Holder and a tag of the events that it holds.
+type heldKey struct {
+	holder *holder
+	tag    string
 }
 
 // routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
@@ -31,45 +68,67 @@ func (r *Router) routeOf(in *source, tag string) *route {
 	}
 	if len(r.routes) >= maxTags {
 		clear(r.routes)
+		clear(r.held)
 	}
-	rt := r.compile(tag, r.plan.Route(in.index, tag))
+	plan := r.plan.Route(in.index, tag)
+	rt := r.compile(in, tag, plan, plan.Filters)
 	r.routes[key] = rt
-	if len(rt.reach) == 0 {
+	if len(rt.reach) == 0 && rt.step == nil {
 		r.log.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
 	}
 	return rt
 }
 
-type routeKey struct {
-	input int
-	tag   string
+// heldRoute returns the route that leads to a Holder for events of a tag, to go on there with what it held. It is the same
+// for all inputs: what comes after a filter section depends on the tag alone.
+func (r *Router) heldRoute(h *holder, tag string) *route {
+	find := func() *route {
+		r.routesMu.Lock()
+		defer r.routesMu.Unlock()
+		return r.held[heldKey{h, tag}]
+	}
+	rt := find()
+	for n := 0; rt == nil && n < len(r.inputs); n++ { // it was forgotten: maxTags
+		r.routeOf(r.inputs[n], tag)
+		rt = find()
+	}
+	return rt
 }
 
-func (r *Router) compile(tag string, plan config.Route) *route {
-	rt := &route{tag: tag, outputs: plan.Outputs}
-	for _, f := range plan.Filters {
-		rt.steps = append(rt.steps, r.steps[f])
+// compile makes the route of a tag through filters and to where plan leads after them.
+func (r *Router) compile(in *source, tag string, plan config.Route, filters []int) *route {
+	rt := &route{in: in, tag: tag}
+	for n, f := range filters {
+		s := &r.stages[f]
+		if s.step == nil {
+			rt.filters = append(rt.filters, s.filter)
+			continue
+		}
+		rt.filters = enrich.MergeConstants(rt.filters)
+		rt.step, rt.holder = s.step, s.holder
+		rt.after = r.compile(in, tag, plan, filters[n+1:])
+		rt.reach = rt.after.reach
+		if rt.holder != nil {
+			r.held[heldKey{rt.holder, tag}] = rt
+		}
+		return rt
 	}
-	rt.steps = enrich.Merge(rt.steps)
-	if len(plan.Next) == 0 { // the steps of a way behind these look at the body alone
-		rt.steps = enrich.Defer(rt.steps)
-		rt.takes = r.takers(plan.Outputs)
+	rt.filters = enrich.MergeConstants(rt.filters)
+	rt.outputs = plan.Outputs
+	if len(plan.Next) == 0 { // the filters of a way that goes on need whole bodies
+		rt.filters = enrich.DeferConstants(rt.filters)
+		rt.lift = !slices.ContainsFunc(plan.Outputs, func(o int) bool { return !readsTails(r.outputs[o].dest) })
 	}
 	rt.reach = append(rt.reach, plan.Outputs...)
 	for _, next := range plan.Next {
-		n := r.compile(tag, next)
+		n := r.compile(in, tag, next, next.Filters)
 		rt.next = append(rt.next, n)
 		rt.reach = append(rt.reach, n.reach...)
 	}
 	return rt
 }
 
-// takers asks outputs whether all of them read tails; nil if one doesn't.
-func (r *Router) takers(outputs []int) func(tail []byte) bool {
-	for _, o := range outputs {
-		if t, ok := r.outputs[o].dest.(sink.TailReader); !ok || !t.ReadsTails() {
-			return nil
-		}
-	}
-	return func([]byte) bool { return true }
+func readsTails(d sink.Destination) bool {
+	t, ok := d.(sink.TailReader)
+	return ok && t.ReadsTails()
 }

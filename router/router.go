@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
@@ -29,12 +29,16 @@ type Router struct {
 	plan    *config.Plan
 	env     Env
 	log     zerolog.Logger
-	steps   []enrich.Step // by the plan's Filters
-	inputs  []*source     // by the plan's Inputs
-	outputs []*output     // by the plan's Outputs; after them those that deliver dead letters
+	stages  []stage   // by the plan's Filters
+	inputs  []*source // by the plan's Inputs
+	outputs []*output // by the plan's Outputs; after them those that deliver dead letters
 
 	routesMu sync.Mutex
 	routes   map[routeKey]*route
+	held     map[heldKey]*route // those that lead to Holders
+
+	holding atomic.Int64  // events that Holders got and that are not in the queues yet
+	wake    chan struct{} // to releaseHeld: a Holder holds something
 
 	buffers buffers
 	common  sink.Common // what destinations share
@@ -49,7 +53,7 @@ type source struct {
 	id       string
 	input    input.Input
 	joiner   *enrich.Joiner // nil where parts aren't joined
-	held     chan struct{}  // the joiner may hold something now
+	holder   *holder        // the same
 	accounts inputCounters
 }
 
@@ -59,18 +63,25 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	if env.Hostname == "" {
 		env.Hostname, _ = os.Hostname()
 	}
-	r := &Router{plan: plan, env: env, log: env.Log, routes: make(map[routeKey]*route), appending: context.Background()}
+	r := &Router{
+		plan: plan, env: env, log: env.Log, appending: context.Background(),
+		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
+	}
 	var diags []config.Diagnostic
 	fail := func(in config.Instance, err error) {
 		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
 	}
-	steps := enrich.Env{Hostname: env.Hostname, Parsers: plan.Parsers, Log: env.Log}
+	stageEnv := enrich.Env{Hostname: env.Hostname, Parsers: plan.Parsers, Log: env.Log}
 	for _, f := range plan.Filters {
-		step, err := rowOf(f.Plugin).filter(f.Options, plan.Dialect, steps)
+		var s stage
+		made, err := rowOf(f.Plugin).filter(f.Options, plan.Dialect, stageEnv)
+		if err == nil {
+			s, err = newStage(made, r.wake)
+		}
 		if err != nil {
 			fail(f.Instance, err)
 		}
-		r.steps = append(r.steps, step)
+		r.stages = append(r.stages, s)
 	}
 	for _, o := range plan.Outputs {
 		out, err := r.newOutput(o)
@@ -92,9 +103,10 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		r.outputs = append(r.outputs, dead)
 	}
 	for n, in := range plan.Inputs {
-		part := &source{index: n, id: in.ID, held: make(chan struct{}, 1)}
+		part := &source{index: n, id: in.ID}
 		if plan.Service.JoinPartial {
 			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{})
+			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake}
 		}
 		r.inputs = append(r.inputs, part)
 	}
@@ -122,47 +134,5 @@ func (r *Router) closeInputs() {
 		if in.input != nil {
 			_ = in.input.Close()
 		}
-	}
-}
-
-// joinTick is how often lines whose last part doesn't come are looked for.
-const joinTick = time.Second
-
-// expireJoins gives out, for as long as ctx lasts, the lines whose last part doesn't come, and at the end all that are
-// held. While nothing is held it sleeps: an idle router uses no CPU.
-func (r *Router) expireJoins(ctx context.Context, in *source) {
-	if in.joiner == nil {
-		return
-	}
-	i := r.newIntake(in)
-	var tick <-chan time.Time // nil while nothing is held
-	for ctx.Err() == nil {
-		if parts, _ := in.joiner.Held(); parts > 0 && tick == nil {
-			tick = time.After(joinTick)
-		}
-		select {
-		case now := <-tick:
-			tick = nil
-			in.joiner.Expire(now, i.work(), i.emit)
-			r.flushLate(i)
-		case <-in.held:
-		case <-ctx.Done():
-		}
-	}
-	in.joiner.Flush(i.work(), i.emit)
-	r.flushLate(i)
-}
-
-// hold tells expireJoins that a part is held.
-func (in *source) hold() {
-	select {
-	case in.held <- struct{}{}:
-	default:
-	}
-}
-
-func (r *Router) flushLate(i *intake) {
-	if err := i.Flush(r.appending); err != nil {
-		r.log.Error().Err(err).Msg("joined lines could not be queued")
 	}
 }

@@ -343,7 +343,7 @@ func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
 			server, addr := cluster(t, bulktest.Options{})
 			tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 20", "Grace 20\n    join_partial "+join, 1)+
 				"[OUTPUT]\n    Name es\n    Match *\n"+addr)
-			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
+			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -453,24 +453,6 @@ func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
 	if !strings.Contains(tr.log.String(), "the queue was in memory, and what it held is lost") {
 		t.Errorf("the last line doesn't say so:\n%s", tr.log)
 	}
-}
-
-func TestLineWhoseLastPartNeverComesIsDelivered(t *testing.T) {
-	server, addr := cluster(t, bulktest.Options{})
-	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
-	client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	// Docker ends output that has no newline at its end so.
-	err = client.Post("app", map[string]string{
-		"container_id": "c1", "source": "stdout", "log": "the end", "partial_message": "true", "partial_id": "p", "partial_ordinal": "1", "partial_last": "false",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the line", func() bool { return len(server.Documents("*")) == 1 })
 }
 
 func TestDeadLettersGoToAnIndexOnce(t *testing.T) {

@@ -53,12 +53,11 @@ func (r *Router) Run(stop, now context.Context) error {
 	for _, o := range dead {
 		deadOutputs.Go(func() { o.loop.Run(delivering) })
 	}
-	joining, endJoining := context.WithCancel(context.WithoutCancel(now))
-	defer endJoining()
-	var joins sync.WaitGroup
+	var releasing sync.WaitGroup
+	endReleasing := make(chan struct{})
+	releasing.Go(func() { r.releaseHeld(receiving.Done(), endReleasing) })
 	for _, in := range r.inputs {
 		inputs.Go(func() { r.serve(receiving, in) })
-		joins.Go(func() { r.expireJoins(joining, in) })
 	}
 	r.sayStarted(bound)
 
@@ -74,8 +73,8 @@ func (r *Router) Run(stop, now context.Context) error {
 	defer over.Stop()
 	endReceiving()
 	inputs.Wait()
-	endJoining()
-	joins.Wait()
+	close(endReleasing)
+	releasing.Wait()
 	for _, o := range own {
 		o.loop.Drain()
 	}
@@ -189,8 +188,7 @@ func (r *Router) Accounts() ([]InputAccount, []Account) {
 	for _, in := range r.inputs {
 		a := in.accounts.snapshot(in.id)
 		if in.joiner != nil {
-			parts, _ := in.joiner.Held()
-			a.Joining = int64(parts)
+			a.Joining = int64(in.joiner.Held())
 		}
 		ins = append(ins, a)
 	}

@@ -1,0 +1,67 @@
+package enrich_test
+
+import (
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/enrich/steptest"
+	"github.com/firelane/firelane/record"
+)
+
+// maker returns a constructor's stage.
+func maker[O any, S enrich.Stage](t *testing.T, make func(*O, config.Dialect, enrich.Env) (S, error), d config.Dialect, o O) func() enrich.Stage {
+	env := enrich.Env{Hostname: "host", Log: zerolog.Nop(), Parsers: []config.Instance{
+		{Name: "json", ID: "json", Options: &enrich.ParserOptions{Name: "json", TimeFormat: "%Y-%m-%dT%H:%M:%S%z"}},
+	}}
+	return func() enrich.Stage {
+		s, err := make(&o, d, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+func TestEveryStageKeepsTheContract(t *testing.T) {
+	pairs := []config.Pair{{Key: "log", Value: "x"}, {Key: "ecs_cluster", Value: "demo"}}
+	for name, make := range map[string]func() enrich.Stage{
+		"constants":  maker(t, enrich.NewModifier, config.FluentBit, enrich.ModifierOptions{Record: pairs}),
+		"modifier":   maker(t, enrich.NewModifier, config.FluentBit, enrich.ModifierOptions{Record: pairs, Remove: []string{"time"}, UUIDField: "id"}),
+		"allowlist":  maker(t, enrich.NewModifier, config.FluentBit, enrich.ModifierOptions{Allow: []string{"log"}}),
+		"grep":       maker(t, enrich.NewGrep, config.FluentBit, enrich.GrepOptions{Exclude: pairs[:1]}),
+		"grep, ruby": maker(t, enrich.NewGrep, config.Fluentd, enrich.GrepOptions{Regexps: []enrich.GrepRule{{Key: "$.log.log", Pattern: "a"}}}),
+		"parser":     maker(t, enrich.NewParse, config.FluentBit, enrich.ParseOptions{KeyName: "log", Parsers: []string{"json"}, ReserveData: true}),
+		"parser, ruby": maker(t, enrich.NewParse, config.Fluentd, enrich.ParseOptions{
+			KeyName: "$.log", ReserveData: true, RemoveKey: true, HashField: "parsed", Parse: &enrich.ParseSpec{Types: "a:string", NullEmpty: true},
+		}),
+		"transformer": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{
+			Record: []config.Pair{{Key: "where", Value: `${tag_parts[0]} ${record["log"]} ${hostname}`}}, RemoveKeys: []string{"$.log.log[1].b"},
+		}),
+		"joiner": func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+	} {
+		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
+	}
+}
+
+// parts are two lines that Docker split, one of them without its end, and one of an older Docker.
+func parts(t *testing.T) (events []record.Event) {
+	for _, js := range []string{
+		`{"container_id":"c1","source":"stdout","log":"one ","partial_message":"true","partial_id":"a","partial_ordinal":"1","partial_last":"false"}`,
+		`{"container_id":"c2","source":"stdout","log":"no ","partial_message":"true","partial_id":"b","partial_ordinal":"1","partial_last":"false"}`,
+		`{"container_id":"c1","source":"stdout","log":"two ","partial_message":"true","partial_id":"a","partial_ordinal":"2","partial_last":"false"}`,
+		`{"container_id":"c1","source":"stdout","log":"two ","partial_message":"true","partial_id":"a","partial_ordinal":"2","partial_last":"false"}`,
+		`{"container_id":"c1","source":"stdout","log":"three","partial_message":"true","partial_id":"a","partial_ordinal":"3","partial_last":"true"}`,
+		`{"container_id":"c3","container_name":"/c3","source":"stdout","log":"old ","partial_message":"true"}`,
+		`{"container_id":"c3","container_name":"/c3","source":"stdout","log":"end"}`,
+	} {
+		b, err := record.AppendFromJSON(nil, []byte(js))
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, record.Event{Tag: "app", Body: b})
+	}
+	return events
+}

@@ -1,0 +1,128 @@
+package router
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/input"
+)
+
+// expiryPause is how long a Holder's events are at least left alone after Expire, so that many that are due one after the
+// other are released together.
+const expiryPause = 100 * time.Millisecond
+
+// A holder is a Holder of the configuration, or the joiner of an input.
+type holder struct {
+	enrich.Holder
+	in    *source         // whose events it gets before they are routed; nil where it is on routes
+	wake  chan<- struct{} // wakes releaseHeld
+	armed atomic.Bool     // releaseHeld calls Expire in time without being woken
+}
+
+// woken sees to it that Expire is called for what is held now.
+func (h *holder) woken() {
+	if h.armed.Load() {
+		return
+	}
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// An expiry calls Expire of one Holder.
+type expiry struct {
+	*holder
+	i   *intake
+	due time.Time // of the next call; zero where nothing is held
+}
+
+// releaseHeld emits what Holders have due, until end is closed, and then all that is held. From stopping on everything is due
+// soon, so that clients get their acks. While nothing is held it sleeps: an idle router uses no CPU.
+func (r *Router) releaseHeld(stopping, end <-chan struct{}) {
+	all := r.expiries()
+	if len(all) == 0 {
+		return
+	}
+	var timer <-chan time.Time // nil while nothing is due
+	stopped := false
+	for {
+		select {
+		case <-end:
+			r.releaseAll(all)
+			return
+		case <-stopping:
+			stopping, stopped = nil, true
+			timer = time.After(expiryPause)
+		case <-r.wake:
+			if !stopped {
+				timer = r.expire(all, time.Now())
+			} else if timer == nil {
+				timer = time.After(expiryPause)
+			}
+		case now := <-timer:
+			if stopped {
+				now = enrich.Everything
+			}
+			timer = r.expire(all, now)
+		}
+	}
+}
+
+// expiries are those of all Holders in the order in which events meet them.
+func (r *Router) expiries() (all []expiry) {
+	for _, in := range r.inputs {
+		if in.holder != nil {
+			all = append(all, expiry{holder: in.holder, i: r.newIntake(in)})
+		}
+	}
+	for n := range r.stages {
+		if h := r.stages[n].holder; h != nil {
+			all = append(all, expiry{holder: h, i: r.newIntake(r.inputs[0])})
+		}
+	}
+	return all
+}
+
+// expire calls Expire of every Holder that may have something due at now, and returns when more will be due: nil for never.
+func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
+	var next time.Time
+	for n := range all {
+		e := &all[n]
+		if !now.Before(e.due) {
+			e.armed.Store(false) // what is held from here on wakes again, unless Expire sees it
+			e.due = e.i.expire(e.holder, now)
+			e.armed.Store(!e.due.IsZero())
+			r.flushReleased(e.i)
+		}
+		if !e.due.IsZero() && (next.IsZero() || e.due.Before(next)) {
+			next = e.due
+		}
+	}
+	if next.IsZero() {
+		return nil
+	}
+	return time.After(max(time.Until(next), expiryPause))
+}
+
+// releaseAll emits all that is held. A Holder's events may go to another one, also to one before it by a reroute.
+func (r *Router) releaseAll(all []expiry) {
+	for range maxReroutes + 1 {
+		r.expire(all, enrich.Everything)
+		held := 0
+		for _, e := range all {
+			held += e.Held()
+		}
+		if held == 0 {
+			return
+		}
+	}
+}
+
+func (r *Router) flushReleased(i *intake) {
+	if err := i.Flush(r.appending); err != nil && !errors.Is(err, input.ErrHeld) {
+		r.log.Error().Err(err).Msg("records that a step had held could not be queued")
+	}
+}

@@ -1,0 +1,134 @@
+package router
+
+import (
+	"time"
+
+	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/record"
+)
+
+// A call is one of a Step's Apply or of a Holder's Expire. Its memory is kept for the next call.
+type call struct {
+	i      *intake
+	out    *enrich.Out
+	rt     *route  // that leads to the Step; nil before events are routed, and in Expire
+	holder *holder // the Step, where it is a Holder
+	passed int     // events emitted of the one at hand
+}
+
+// apply takes ev through a Step: that of rt, or the Holder of the input, which comes before the route and has none.
+func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event) {
+	c := i.begin(h, rt)
+	if h != nil {
+		i.r.holding.Add(1) // before the Holder has it, so that the number is never too small
+	}
+	step.Apply(ev, c.out)
+	held := c.out.TakeHeld()
+	switch {
+	case h == nil:
+	case held == 0:
+		i.released++
+	default:
+		i.holding = true
+		i.r.holding.Add(int64(held - 1))
+		h.woken()
+	}
+	t := tally{held: int64(held)}
+	switch more := int64(c.passed + held - 1); {
+	case more > 0:
+		t.added = more
+	case more < 0: // it was filtered out, or went to another way
+		t.filtered = 1
+	}
+	if rt != nil && t != (tally{}) {
+		i.count(rt, t)
+	}
+	i.end(c)
+}
+
+// expire lets a Holder emit what is due at now.
+func (i *intake) expire(h *holder, now time.Time) (next time.Time) {
+	c := i.begin(h, nil)
+	next = h.Expire(now, c.out)
+	i.end(c)
+	return next
+}
+
+func (i *intake) begin(h *holder, rt *route) *call {
+	if i.depth == len(i.calls) {
+		c := &call{i: i}
+		c.out = enrich.NewOut(c.next, c.reroute)
+		i.calls = append(i.calls, c)
+	}
+	c := i.calls[i.depth]
+	i.depth++
+	c.holder, c.rt, c.passed = h, rt, 0
+	c.out.Scratch, c.out.From = i.work(), i.from
+	return c
+}
+
+func (i *intake) end(c *call) {
+	i.depth--
+	c.holder, c.rt = nil, nil
+	c.out.Scratch, c.out.From = nil, nil // the memory isn't the intake's for longer than to the next Flush
+}
+
+// next is where what the Step emits goes on.
+func (c *call) next(ev *record.Event, of int) {
+	i := c.i
+	i.released += int64(of)
+	if c.holder != nil && c.holder.in != nil {
+		i.dispatch(ev)
+	} else {
+		rt := c.emitted(ev, of)
+		if of == 0 {
+			c.passed++
+		}
+		i.goOn(rt.after, ev)
+	}
+	if i.full && i.depth == 1 && c.rt == nil { // Expire may emit much
+		i.complete()
+	}
+}
+
+// emitted returns the route that leads to the Step for ev, and counts the held events that ev was made of.
+func (c *call) emitted(ev *record.Event, of int) *route {
+	rt := c.rt
+	if rt == nil || rt.tag != ev.Tag {
+		rt = c.i.r.heldRoute(c.holder, ev.Tag)
+	}
+	if of > 0 {
+		c.i.count(rt, tally{merged: int64(of - 1), held: -int64(of)})
+	}
+	return rt
+}
+
+// reroute sends what the Step emits to the beginning of the way of another tag.
+func (c *call) reroute(ev *record.Event, tag string, of int) {
+	i := c.i
+	i.released += int64(of)
+	rt := c.emitted(ev, of)
+	if of > 0 {
+		i.count(rt, tally{filtered: 1}) // of one that was never held, apply does
+	}
+	if i.reroutes == maxReroutes {
+		i.input.accounts.reject(1, reroutedTooOften)
+		i.r.log.Warn().Str("tag", tag).Int("reroutes", maxReroutes).Msg("records are dropped: they were rerouted too often; the rules form a loop")
+		return
+	}
+	from := i.from
+	i.from = rt.step
+	i.reroutes++
+	to := i.routeTo(rt.in, tag)
+	ev.Tag = to.tag
+	i.enter(to, ev)
+	i.reroutes--
+	i.from = from
+}
+
+// count adds to the counts of all outputs that rt leads to.
+func (i *intake) count(rt *route, t tally) {
+	for _, o := range rt.reach {
+		i.pending[o].tally.add(t)
+	}
+}
