@@ -39,6 +39,7 @@ func dockerRecords(n int) (bodies [][]byte) {
 }
 
 func TestWhatAContainersRecordsShareIsHeldOnceABatchAndInEveryDocument(t *testing.T) {
+	t.Parallel()
 	server, addr := cluster(t, bulktest.Options{})
 	tr := start(t, t.TempDir(), forwardInput+ecsMetadata+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
 	i := tr.newIntake(tr.inputs[0])

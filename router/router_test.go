@@ -157,6 +157,9 @@ const forwardInput = `
     unix_path SOCKET
 `
 
+// shortGrace is forwardInput for a router that is stopped while records can't be delivered.
+var shortGrace = strings.Replace(forwardInput, "Grace 20", "Grace 50ms", 1)
+
 // balanced checks an account: whatever has happened, it adds up to what was sent.
 func (tr *testRouter) balanced(sent int64) Account {
 	tr.t.Helper()
@@ -173,6 +176,7 @@ func (tr *testRouter) balanced(sent int64) Account {
 }
 
 func TestEveryRecordIsInTheAccountsWhateverBecomesOfIt(t *testing.T) {
+	t.Parallel()
 	_, addr := cluster(t, bulktest.Options{Item: func(_, _, _ string, doc []byte) bulktest.ItemFault {
 		if bytes.Contains(doc, []byte("line 1")) { // 1 and 10 to 19
 			return bulktest.ItemFault{Status: 400, Type: "mapper_parsing_exception", Reason: "no"}
@@ -197,6 +201,7 @@ func TestEveryRecordIsInTheAccountsWhateverBecomesOfIt(t *testing.T) {
 }
 
 func TestEveryMatchingOutputGetsTheRecordInFluentBit(t *testing.T) {
+	t.Parallel()
 	one, addr1 := cluster(t, bulktest.Options{})
 	two, addr2 := cluster(t, bulktest.Options{})
 	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match app*\n"+addr1+"[OUTPUT]\n    Name opensearch\n    Match *\n"+addr2)
@@ -206,6 +211,7 @@ func TestEveryMatchingOutputGetsTheRecordInFluentBit(t *testing.T) {
 }
 
 func TestFirstMatchTakesTheRecordInFluentd(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	tr := start(t, dir, `
 <system>
@@ -256,6 +262,7 @@ func TestFirstMatchTakesTheRecordInFluentd(t *testing.T) {
 }
 
 func TestWhatWasAcknowledgedSurvivesAStopAndArrivesOnceAtTheNextStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var down bool
 	var mu sync.Mutex
@@ -269,7 +276,7 @@ func TestWhatWasAcknowledgedSurvivesAStopAndArrivesOnceAtTheNextStart(t *testing
 		}
 		return bulktest.Fault{}
 	}})
-	conf := strings.Replace(forwardInput, "Grace 20", "Grace 1", 1) + "[OUTPUT]\n    Name es\n    Match *\n" + addr
+	conf := shortGrace + "[OUTPUT]\n    Name es\n    Match *\n" + addr
 	first := start(t, dir, conf)
 	first.send("app", lines(100)...)
 	first.wait()
@@ -285,6 +292,7 @@ func TestWhatWasAcknowledgedSurvivesAStopAndArrivesOnceAtTheNextStart(t *testing
 }
 
 func TestIdleRouterStopsAtOnce(t *testing.T) {
+	t.Parallel()
 	_, addr := cluster(t, bulktest.Options{})
 	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
 	tr.send("app", "x")
@@ -300,6 +308,7 @@ func TestIdleRouterStopsAtOnce(t *testing.T) {
 }
 
 func TestRecordsWithoutAnOutputAreCounted(t *testing.T) {
+	t.Parallel()
 	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name null\n    Match app*\n")
 	tr.send("nobody", "a", "b")
 	ins, _ := tr.Accounts()
@@ -312,6 +321,7 @@ func TestRecordsWithoutAnOutputAreCounted(t *testing.T) {
 }
 
 func TestWithoutAWritableFolderTheQueueIsInMemoryAndItIsSaid(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	server, addr := cluster(t, bulktest.Options{})
 	conf := strings.Replace(forwardInput, "DIR/queue", "DIR/test.conf/queue", 1) // below a file
@@ -326,8 +336,9 @@ func TestWithoutAWritableFolderTheQueueIsInMemoryAndItIsSaid(t *testing.T) {
 }
 
 func TestDeadOutputLeavesTheOtherAlone(t *testing.T) {
+	t.Parallel()
 	alive, addr := cluster(t, bulktest.Options{})
-	tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 20", "Grace 1", 1)+
+	tr := start(t, t.TempDir(), shortGrace+
 		"[OUTPUT]\n    Name es\n    Match *\n    Host 127.0.0.1\n    Port 1\n[OUTPUT]\n    Name es\n    Match *\n"+addr)
 	tr.send("app", lines(200)...)
 	eventually(t, "the living output", func() bool { return len(alive.Documents("*")) == 200 })
@@ -338,6 +349,7 @@ func TestDeadOutputLeavesTheOtherAlone(t *testing.T) {
 }
 
 func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
+	t.Parallel()
 	for _, join := range []string{"on", "off"} {
 		t.Run("join_partial "+join, func(t *testing.T) {
 			server, addr := cluster(t, bulktest.Options{})
@@ -367,6 +379,7 @@ func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
 }
 
 func TestSocketThatCannotBeBoundIsOneClearError(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "in.sock"), []byte("not a socket"), 0o600); err != nil {
 		t.Fatal(err)
@@ -380,6 +393,7 @@ func TestSocketThatCannotBeBoundIsOneClearError(t *testing.T) {
 }
 
 func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
+	t.Parallel()
 	var fixed atomic.Bool
 	server, addr := cluster(t, bulktest.Options{Item: func(_, _, _ string, doc []byte) bulktest.ItemFault {
 		if !fixed.Load() && bytes.Contains(doc, []byte("line 1")) {
@@ -413,8 +427,9 @@ func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
 }
 
 func TestQueueOfAnOutputThatIsGoneIsKeptAndTold(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	conf := strings.Replace(forwardInput, "Grace 20", "Grace 1", 1) + "[OUTPUT]\n    Name es\n    Alias NAME\n    Match *\n    Port 1\n"
+	conf := shortGrace + "[OUTPUT]\n    Name es\n    Alias NAME\n    Match *\n    Port 1\n"
 	first := start(t, dir, strings.Replace(conf, "NAME", "old", 1))
 	first.send("app", "x")
 	first.wait()
@@ -430,6 +445,7 @@ func TestQueueOfAnOutputThatIsGoneIsKeptAndTold(t *testing.T) {
 }
 
 func TestTwoRoutersNeverShareAQueue(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	conf := forwardInput + "[OUTPUT]\n    Name null\n    Match *\n"
 	start(t, dir, conf)
@@ -442,8 +458,9 @@ func TestTwoRoutersNeverShareAQueue(t *testing.T) {
 }
 
 func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	conf := strings.NewReplacer("DIR/queue", "DIR/test.conf/queue", "Grace 20", "Grace 1").Replace(forwardInput)
+	conf := strings.NewReplacer("DIR/queue", "DIR/test.conf/queue", "Grace 20", "Grace 50ms").Replace(forwardInput)
 	tr := start(t, dir, conf+"[OUTPUT]\n    Name es\n    Match *\n    Port 1\n")
 	tr.send("app", lines(3)...)
 	tr.wait()
@@ -456,6 +473,7 @@ func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
 }
 
 func TestDeadLettersGoToAnIndexOnce(t *testing.T) {
+	t.Parallel()
 	server, addr := cluster(t, bulktest.Options{Item: func(_, index, _ string, doc []byte) bulktest.ItemFault {
 		if index != "graveyard-2026" && bytes.Contains(doc, []byte("line 1")) {
 			return bulktest.ItemFault{Status: 400, Type: "mapper_parsing_exception", Reason: "failed to parse field [log]"}
@@ -467,11 +485,13 @@ func TestDeadLettersGoToAnIndexOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
 	for _, line := range lines(3) {
 		if err := client.PostWithTime("app", time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), map[string]string{"log": line}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := client.Close(); err != nil { // a client that is connected keeps a router that stops
+		t.Fatal(err)
 	}
 	eventually(t, "the dead letter", func() bool { return len(server.Documents("graveyard-2026")) == 1 })
 	doc := string(server.Documents("graveyard-2026")[0].Source)
@@ -499,6 +519,7 @@ func TestDeadLetterIndexNeedsACluster(t *testing.T) {
 }
 
 func TestWaysBehindACopyStartFromTheSameRecord(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	conf := `
 <system>

@@ -185,6 +185,7 @@ func TestConstantFieldsAreHeldOnceABatchAndCostNoAllocation(t *testing.T) {
 }
 
 func TestStepsBehindConstantFieldsSeeThem(t *testing.T) {
+	t.Parallel()
 	server, addr := cluster(t, bulktest.Options{})
 	tr := start(t, t.TempDir(), forwardInput+ecsMetadata+"[FILTER]\n    Name grep\n    Match app\n    Regex ecs_cluster ^prod\n"+
 		"[FILTER]\n    Name grep\n    Match other\n    Exclude ecs_cluster ^prod\n[OUTPUT]\n    Name es\n    Match *\n"+addr)
@@ -199,6 +200,7 @@ func TestStepsBehindConstantFieldsSeeThem(t *testing.T) {
 }
 
 func TestTagsWithConstantFieldsOfTheirOwnShareAnOutput(t *testing.T) {
+	t.Parallel()
 	server, addr := cluster(t, bulktest.Options{})
 	conf := forwardInput
 	for _, tag := range []string{"a", "b"} {
@@ -222,6 +224,7 @@ func TestTagsWithConstantFieldsOfTheirOwnShareAnOutput(t *testing.T) {
 }
 
 func TestWaysBehindACopyAddConstantFieldsOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	filter := func(key string) string {
 		return "<filter **>\n  @type record_transformer\n  <record>\n    " + key + " is set\n  </record>\n</filter>\n"
@@ -253,6 +256,7 @@ func TestWaysBehindACopyAddConstantFieldsOfTheirOwn(t *testing.T) {
 }
 
 func TestDeadLettersKeepTheConstantFieldsAndAreDeliveredOnceMore(t *testing.T) {
+	t.Parallel()
 	var fixed atomic.Bool
 	refusals := bulktest.Options{Item: func(_, _, _ string, doc []byte) bulktest.ItemFault {
 		if !fixed.Load() && bytes.Contains(doc, []byte("bad")) {
@@ -292,6 +296,7 @@ func TestDeadLettersKeepTheConstantFieldsAndAreDeliveredOnceMore(t *testing.T) {
 }
 
 func TestQueueMayHoldConstantFieldsInBothForms(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var down atomic.Bool
 	down.Store(true)
@@ -302,14 +307,13 @@ func TestQueueMayHoldConstantFieldsInBothForms(t *testing.T) {
 		return bulktest.ItemFault{}
 	}})
 	output := "[OUTPUT]\n    Name es\n    Match *\n" + addr
-	input := strings.Replace(forwardInput, "Grace 20", "Grace 1", 1)
 	for n, filters := range []string{ecsMetadata + seenByAll, ecsMetadata, ecsMetadata + seenByAll} {
-		tr := start(t, dir, input+filters+output)
+		tr := start(t, dir, shortGrace+filters+output)
 		tr.add("app", fmt.Sprintf(`{"log":"start %d"}`, n))
 		tr.wait()
 	}
 	down.Store(false)
-	tr := start(t, dir, input+ecsMetadata+output)
+	tr := start(t, dir, shortGrace+ecsMetadata+output)
 	tr.done(3)
 	docs := sources(server)
 	for n := range 3 {
