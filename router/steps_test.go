@@ -19,6 +19,7 @@ import (
 	"github.com/firelane/firelane/enrich/steptest/splitter"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink/deliver"
 )
 
 // placeholder is a filter section whose stage a test replaces by its own.
@@ -108,7 +109,8 @@ func wantQueued(t *testing.T, o *output, want ...string) {
 // wantTally checks what was counted on the way to an output, and that it is complete.
 func wantTally(t *testing.T, o *output, want tally) {
 	t.Helper()
-	got := o.counts.get()
+	var got tally
+	o.inspect(func(t tally, _ deliver.Stats) { got = t })
 	if got != want {
 		t.Errorf("%s: %+v, want %+v", o.id, got, want)
 	}
