@@ -13,8 +13,8 @@ build: ## bin/firelane, static
 image: build ## the container image, firelane:latest
 	docker build -t firelane .
 
-demo: ## an application's lines become documents, in this terminal
-	@go run -pgo=off ./cmd/firelane demo
+demo: ## an application's lines become documents, in this terminal; DEMO="-opensearch URL" for a real server
+	@go run ./cmd/demo $(DEMO)
 
 test: check e2e ## everything: unit tests and the real things; installs what those need (Debian, root)
 

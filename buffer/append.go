@@ -28,7 +28,7 @@ const (
 type waiter struct{ room chan struct{} }
 
 // appendLater waits in line until there is room. It is called with the mutex held, and returns without it.
-func (q *Queue) appendLater(ctx context.Context, batch []byte, records int, sum uint32) error {
+func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted func()) error {
 	w := &waiter{room: make(chan struct{}, 1)}
 	q.waiters = append(q.waiters, w)
 	q.stats.Waits++
@@ -50,7 +50,7 @@ func (q *Queue) appendLater(ctx context.Context, batch []byte, records int, sum 
 		q.mu.Lock()
 		done := false
 		if err == nil && (q.waiters[0] == w || q.isClosed()) {
-			done, err = q.put(batch, records, sum)
+			done, err = q.put(h, batch, accepted)
 		}
 		if done || err != nil {
 			q.waiters = slices.DeleteFunc(q.waiters, func(o *waiter) bool { return o == w })
@@ -73,11 +73,11 @@ func (q *Queue) admit() {
 }
 
 // put appends the batch if there is room: for it in the limit, and on the disk.
-func (q *Queue) put(batch []byte, records int, sum uint32) (done bool, err error) {
+func (q *Queue) put(h frame, batch []byte, accepted func()) (done bool, err error) {
 	if q.isClosed() {
 		return false, ErrClosed
 	}
-	h := frame{uint32(len(batch)), uint32(records), q.next, sum}
+	h.pos = q.next
 	for {
 		if ok, err := q.makeRoom(h.size()); !ok {
 			return false, err
@@ -97,6 +97,9 @@ func (q *Queue) put(batch []byte, records int, sum uint32) (done bool, err error
 	}
 	q.wroteAgain()
 	q.appended(h)
+	if accepted != nil {
+		accepted()
+	}
 	return true, nil
 }
 
@@ -171,15 +174,11 @@ func (q *Queue) write(h frame, batch []byte) error {
 	return fmt.Errorf("append to %s: %w", s.name(), err)
 }
 
-// writeFrame writes header and batch, and the end frame behind them where other bytes may be.
+// writeFrame writes header, batch and end frame in one write.
 func (q *Queue) writeFrame(s *segment, h frame, batch []byte) error {
-	q.pad(s, s.end.off+h.size()+frameHeader)
 	h.put(q.header[:], s.seed)
-	q.parts = [3][]byte{q.header[:], batch}
-	if s.padded {
-		putEndFrame(q.ended[:], h.pos+uint64(h.records), s.seed)
-		q.parts[2] = q.ended[:]
-	}
+	putEndFrame(q.ended[:], h.pos+uint64(h.records), s.seed)
+	q.parts = [3][]byte{q.header[:], batch, q.ended[:]}
 	_, err := s.file.WritevAt(q.parts[:], s.end.off)
 	q.parts = [3][]byte{}
 	return err
@@ -231,7 +230,6 @@ func (q *Queue) createFile(s *segment) error {
 		return fmt.Errorf("create a segment: %w", err)
 	}
 	q.number++ // also if it fails now: it may not be possible to remove the file
-	s.padded = q.padBy > 0
 	if _, err = f.WriteAt(s.header(), 0); err != nil {
 		f.Close()
 		_ = q.fs.Remove(s.name()) // without a whole header it is nothing

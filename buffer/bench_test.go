@@ -41,7 +41,7 @@ func BenchmarkAppend(b *testing.B) {
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
 				for b.Loop() {
-					if err := q.Append(context.Background(), batch, 1); err != nil {
+					if err := q.Append(context.Background(), batch, 1, nil); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -57,7 +57,7 @@ func BenchmarkAppendFrom200(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		batch := make([]byte, 500)
 		for pb.Next() {
-			if err := q.Append(context.Background(), batch, 1); err != nil {
+			if err := q.Append(context.Background(), batch, 1, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -106,7 +106,7 @@ func BenchmarkNextCommit(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		for range perChunk / size {
-			q.Append(context.Background(), batch, 1)
+			q.Append(context.Background(), batch, 1, nil)
 		}
 		b.StartTimer()
 		c, err := q.Next(context.Background(), perChunk, 0)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // workload appends, delivers and commits on a disk that may fail, closes, and delivers the rest after another Open. It
@@ -21,9 +23,6 @@ func workload(t *testing.T, disk FS, o Options) (got []delivery) {
 	t.Helper()
 	o.FS, o.SegmentSize = disk, 300
 	q := mustOpen(t, o)
-	if !o.Sync {
-		q.padBy = 70
-	}
 	var want []delivery
 	for i := range 10 { // so that there are spares
 		want = append(want, fill(t, q, 100+i, 101+i)...)
@@ -84,6 +83,7 @@ func TestFullDiskLosesNothing(t *testing.T) {
 	for _, fault := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
 		for _, times := range []int{1, 3} {
 			t.Run(fmt.Sprintf("%v, %d times", fault, times), func(t *testing.T) {
+				t.Parallel()
 				hit := true
 				for at := 0; hit; at++ {
 					synctest.Test(t, func(t *testing.T) {
@@ -113,6 +113,7 @@ func TestFullDiskLosesNothing(t *testing.T) {
 func TestShortWriteIsAsIfNotMade(t *testing.T) {
 	for _, truncates := range []bool{true, false} {
 		t.Run(fmt.Sprintf("truncate works %v", truncates), func(t *testing.T) {
+			t.Parallel()
 			hit := true
 			for write := 0; hit; write++ {
 				for cut, size := 0, 1; cut < size; cut++ {
@@ -184,7 +185,7 @@ func TestGivenUpAppendLeavesNothingBehind(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := q.Append(ctx, []byte(strings.Repeat("given up ", 50)), 1); !errors.Is(err, context.Canceled) {
+	if err := q.Append(ctx, []byte(strings.Repeat("given up ", 50)), 1, nil); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	disk.fault = nil
@@ -296,16 +297,27 @@ func TestFullDiskDropsOldestWhereThatIsThePolicy(t *testing.T) {
 	}
 }
 
-// TestReadErrorSetsTheSegmentAside fails every read once.
+// TestReadErrorSetsTheSegmentAside fails the reads of one file from every read on, in a queue that was closed and in one
+// that a crash left.
 func TestReadErrorSetsTheSegmentAside(t *testing.T) {
+	for _, closed := range []bool{true, false} {
+		t.Run(fmt.Sprint("closed ", closed), func(t *testing.T) { failEveryRead(t, closed) })
+	}
+}
+
+func failEveryRead(t *testing.T, closed bool) {
 	hit := true
 	for at := 0; hit; at++ {
-		mem, want := damageable(t, true, false)
+		mem, want := damageable(t, closed, false)
 		reads, open := 0, 0
 		disk := &faulty{FS: mem}
-		disk.fault = func(what, _ string, size int) (int, error) {
+		broken := ""
+		disk.fault = func(what, name string, size int) (int, error) {
 			if what == "read" || what == "open" {
 				if reads++; reads == at+1 {
+					broken = name
+				}
+				if name == broken {
 					return 0, syscall.EIO
 				}
 			}
@@ -374,7 +386,10 @@ func TestFolderThatCannotBeWrittenIsAnError(t *testing.T) {
 // FIRELANE_SMALL_DISK names.
 func TestRealFullDisk(t *testing.T) {
 	dir := smallDisk(t)
-	q := mustOpen(t, Options{Dir: dir, Name: "full", Limit: 1 << 40})
+	full := make(chan struct{}) // closed by the first line that is logged
+	var once sync.Once
+	log := zerolog.New(writerFunc(func() { once.Do(func() { close(full) }) }))
+	q := mustOpen(t, Options{Dir: dir, Name: "full", Limit: 1 << 40, Log: log})
 	defer q.Close()
 	const batches, size = 4000, 10_000 // 40 MB
 	batch := func(i int) []byte {
@@ -385,16 +400,14 @@ func TestRealFullDisk(t *testing.T) {
 	var group sync.WaitGroup
 	group.Go(func() {
 		for i := range batches {
-			if err := q.Append(t.Context(), batch(i), 1); err != nil {
+			if err := q.Append(t.Context(), batch(i), 1, nil); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	for q.Stats().DiskErrors == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	if s := q.Stats(); s.Bytes < 8<<20 {
-		t.Errorf("full with %d bytes", s.Bytes)
+	<-full
+	if s := q.Stats(); s.DiskErrors == 0 || s.Bytes < 8<<20 {
+		t.Errorf("full: %+v", s)
 	}
 	for i := 0; i < batches; {
 		c, err := q.Next(t.Context(), 1<<20, 0)
@@ -412,6 +425,11 @@ func TestRealFullDisk(t *testing.T) {
 	}
 	group.Wait()
 }
+
+// writerFunc is a writer that is only told that something is written.
+type writerFunc func()
+
+func (f writerFunc) Write(p []byte) (int, error) { f(); return len(p), nil }
 
 func smallDisk(t *testing.T) string {
 	if dir := os.Getenv("FIRELANE_SMALL_DISK"); dir != "" {

@@ -5,103 +5,50 @@ import (
 	"encoding/binary"
 )
 
-// An ending is what stands behind the last frame of a segment that wasn't sealed.
+// An ending says how the frames of a segment that wasn't sealed end.
 type ending int
 
 const (
-	clean   ending = iota // nothing
-	torn                  // what a write left that was never finished
-	damaged               // what was a frame
+	finished   ending = iota // with an end frame: the last write was finished
+	unfinished               // the last write was not finished, and is cut off
+	unreadable               // what comes after can't be read
 )
 
-// ending sorts what follows the last frame, which ends at off, in a file that isn't padded.
-func (w *walker) ending(off int64) ending {
-	b := w.bytes(off, frameHeader)
-	switch {
-	case off >= w.size:
-		return clean
-	case len(b) < frameHeader && off+int64(len(b)) < w.size: // it can't be read
-		return damaged
-	case len(b) < frameHeader, [frameHeader]byte(b) == [frameHeader]byte{}: // a loss of power leaves holes
-		return torn
-	}
-	if h, ok := parseFrame(b, w.seed); ok && off+h.size() > w.size {
-		return torn
-	}
-	return damaged
-}
-
-// paddedEnding does so in a padded file, where zeros or bytes of a former life stand behind what was written. It returns
-// where the last whole frame ends: one before the last, where of that only the beginning was written, and what makes its
-// batch up to its length was there before.
+// walk follows the frames from off, where position pos is expected, and returns where the last one ends.
 //
-// A write is a frame and the end frame behind it, and begins over the end frame of the write before. So what stands
-// there is
-//
-//	the end frame                 the last write was finished
-//	a header, the end frame's end the next one had begun; the last is whole
-//	a header of this place        a frame was whole here, and its header is damaged
-//	anything else                 the last write was cut: in its batch, if that hasn't its CRC, or in the end frame
-func (w *walker) paddedEnding(end, last place) (place, ending) {
-	b := bytes.Clone(w.bytes(end.off, frameHeader))
-	var none [frameHeader]byte
-	putEndFrame(none[:], end.pos, w.seed)
+// Each write is a frame and an end frame, and begins over the end frame of the write before. So where frames end without
+// an end frame the process was killed in a write: in the header of a frame, in its batch (which then lacks its CRC), or in
+// the end frame after it. Everything before the last finished write's end frame has been there as a whole: what doesn't
+// fit is damage, and found again at the next frame or end frame.
+func (w *walker) walk(off int64, pos uint64) (end place, how ending) {
+	var last frame
+	lastOff := int64(-1)
+	for {
+		h, ok := w.header(off)
+		if !ok || h.pos != pos {
+			at, next, found := w.find(off, pos)
+			if !found {
+				break
+			}
+			off, h = at, next
+		}
+		if h.length == 0 {
+			return place{off, h.pos}, finished
+		}
+		// A header with its CRC says what is lost with a damaged batch: that is found out when it is read.
+		last, lastOff = h, off
+		off, pos = off+h.size(), h.pos+uint64(h.records)
+	}
 	switch {
-	case bytes.Equal(b, none[:]):
-		return end, clean
-	case w.begun(b, none, end.off):
-		return end, torn
-	case w.isDamaged(b, end.pos):
-		return end, damaged
+	case w.failed:
+		return place{off, pos}, unreadable
+	case lastOff >= 0 && !w.intact(lastOff, last):
+		return place{lastOff, last.pos}, unfinished
 	}
-	if h, ok := w.header(last.off); ok && !w.intact(last.off, h) {
-		return last, torn
-	}
-	return end, torn
+	return place{off, pos}, unfinished
 }
 
-// putEndFrame writes what stands behind the last frame in a padded file.
-func putEndFrame(b []byte, pos uint64, seed uint32) { frame{pos: pos}.put(b, seed) }
-
-// begun says that b, at off, is the beginning of a header over the end frame. What has all of the header but for its CRC,
-// and its batch too, was whole.
-func (w *walker) begun(b []byte, none [frameHeader]byte, off int64) bool {
-	const crcAt = frameHeader - 4
-	if len(b) < frameHeader {
-		return false
-	}
-	h, ok := parseFrame(b, w.seed)
-	if ok || [crcAt]byte(b) == [crcAt]byte(none[:]) {
-		return true // a header that nothing is behind, or the end frame, damaged
-	}
-	var header [frameHeader]byte
-	h.put(header[:], w.seed)
-	n := crcAt
-	for n < frameHeader && b[n] == header[n] {
-		n++
-	}
-	if !bytes.Equal(b[n:], none[n:]) {
-		return false
-	}
-	return h.length == 0 || off+h.size() > w.size || !w.intact(off, h)
-}
-
-// isDamaged says that b was the header of the frame at position pos: it still says so, or would have its CRC if it did.
-// The beginning of an end frame does so too, but has neither length nor records.
-func (w *walker) isDamaged(b []byte, pos uint64) bool {
-	if len(b) < frameHeader || binary.LittleEndian.Uint64(b) == 0 {
-		return false
-	}
-	if binary.LittleEndian.Uint64(b[8:]) == pos {
-		return true
-	}
-	repaired := bytes.Clone(b)
-	binary.LittleEndian.PutUint64(repaired[8:], pos)
-	_, ok := parseFrame(repaired, w.seed)
-	return ok
-}
-
-// maxGap is how far a frame's position may be from what is looked for.
+// maxGap is how far a frame's position may be after the one that is searched for.
 const maxGap = 1 << 40
 
 // candidate is the first offset in b where a header could begin whose position is pos or later, by the cheapest sign

@@ -38,14 +38,19 @@ func parseFrame(b []byte, seed uint32) (h frame, ok bool) {
 // size is the frame's whole length in the file.
 func (h frame) size() int64 { return frameHeader + int64(h.length) }
 
-// A walker goes through the frames of a segment on disk, with a small window in memory: to find out where a segment
-// ends, and where it goes on after damage.
+// putEndFrame writes the end frame, which follows the last frame of each write: a header without a batch, whose position
+// is that of the next record.
+func putEndFrame(b []byte, pos uint64, seed uint32) { frame{pos: pos}.put(b, seed) }
+
+// A walker reads the frames of a segment on disk through a small window in memory, to find where the segment ends, and
+// where it goes on after damage.
 type walker struct {
-	f    io.ReaderAt
-	seed uint32
-	size int64 // of the file
-	buf  []byte
-	off  int64 // of buf in the file
+	f      io.ReaderAt
+	seed   uint32
+	size   int64 // of the file
+	buf    []byte
+	off    int64 // of buf in the file
+	failed bool  // a read failed
 }
 
 const walkerWindow = 256 << 10
@@ -54,7 +59,7 @@ func newWalker(f io.ReaderAt, seed uint32, size int64) *walker {
 	return &walker{f: f, seed: seed, size: size, buf: make([]byte, 0, min(walkerWindow, max(size, frameHeader)))}
 }
 
-// bytes are the n bytes at off, valid until the next call; fewer where the file ends or can't be read. n is at most
+// bytes returns the n bytes at off, valid until the next call; fewer where the file ends or can't be read. n is at most
 // the window.
 func (w *walker) bytes(off, n int64) []byte {
 	n = min(n, w.size-off)
@@ -62,24 +67,25 @@ func (w *walker) bytes(off, n int64) []byte {
 		return nil
 	}
 	if off < w.off || off+n > w.off+int64(len(w.buf)) {
-		k, _ := w.f.ReadAt(w.buf[:min(int64(cap(w.buf)), w.size-off)], off)
+		want := min(int64(cap(w.buf)), w.size-off)
+		k, _ := w.f.ReadAt(w.buf[:want], off)
 		w.off, w.buf = off, w.buf[:k]
+		w.failed = w.failed || int64(k) < want
 	}
 	from := off - w.off
-	return w.buf[from:min(from+n, int64(len(w.buf)))]
+	return w.buf[min(from, int64(len(w.buf))):min(from+n, int64(len(w.buf)))]
 }
 
-// header is the frame header at off, false where there is none, or the end frame, or not all of the frame.
+// header returns the frame header or end frame at off, false if there is none.
 func (w *walker) header(off int64) (h frame, ok bool) {
 	b := w.bytes(off, frameHeader)
 	if len(b) < frameHeader {
 		return h, false
 	}
-	h, ok = parseFrame(b, w.seed)
-	return h, ok && h.length > 0 && off+h.size() <= w.size
+	return parseFrame(b, w.seed)
 }
 
-// intact says whether the batch of the frame at off has its CRC.
+// intact reports whether the batch of the frame at off has its CRC.
 func (w *walker) intact(off int64, h frame) bool {
 	sum := uint32(0)
 	for at, end := off+frameHeader, off+h.size(); at < end; {
@@ -93,10 +99,10 @@ func (w *walker) intact(off int64, h frame) bool {
 	return sum == h.sum
 }
 
-// find looks for an intact frame at off or later, whose position is pos or later.
+// find searches from off for an intact frame, or an end frame, whose position is pos or later.
 func (w *walker) find(off int64, pos uint64) (at int64, h frame, ok bool) {
 	for off+frameHeader <= w.size {
-		b := w.bytes(off, min(w.size-off, frameHeader))
+		b := w.bytes(off, frameHeader)
 		if len(b) < frameHeader {
 			return 0, h, false
 		}
@@ -113,23 +119,4 @@ func (w *walker) find(off int64, pos uint64) (at int64, h frame, ok bool) {
 		off++
 	}
 	return 0, h, false
-}
-
-// walk goes from off, where position pos is expected, to the end of the last intact frame. It returns where that
-// begins, too: off where there is none.
-func (w *walker) walk(off int64, pos uint64) (end, last place) {
-	last = place{off, pos}
-	for {
-		h, ok := w.header(off)
-		if !ok || h.pos != pos {
-			at, next, found := w.find(off, pos)
-			if !found {
-				return place{off, pos}, last
-			}
-			off, h = at, next
-		}
-		// A header with its CRC says what is lost with a damaged batch: that is found out when it is read.
-		last = place{off, h.pos}
-		off, pos = off+h.size(), h.pos+uint64(h.records)
-	}
 }

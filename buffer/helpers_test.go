@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,12 +18,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	appendUntilKilled() // only in the child of TestKilledProcessLosesNothingThatWasAppended
+	appendUntilKilled()     // only in the child of TestKilledProcessLosesNothingThatWasAppended
+	debug.SetGCPercent(400) // thousands of small queues are made
+	debug.SetMemoryLimit(64 << 20)
 	goleak.VerifyTestMain(m)
 }
 
-// newFolder is an empty folder in memory.
-func newFolder() *memory { return newMemory(4 << 10) }
+// newFolder is an empty folder in memory. Its blocks are small, so that a copy of it is cheap.
+func newFolder() *memory { return newMemory(1 << 10) }
 
 // A batch that was appended or delivered, with the id of its first record.
 type delivery struct {
@@ -33,7 +36,21 @@ type delivery struct {
 }
 
 // batchText is the i-th batch of a test: no two are equal, nor equally long as their neighbours.
-func batchText(i int) string { return fmt.Sprintf("batch %04d %s", i, strings.Repeat("x", i*7%23)) }
+func batchText(i int) string {
+	if i < len(batchTexts) {
+		return batchTexts[i]
+	}
+	return makeBatchText(i)
+}
+
+func makeBatchText(i int) string { return fmt.Sprintf("batch %04d %s", i, strings.Repeat("x", i*7%23)) }
+
+var batchTexts = func() (texts [2000]string) {
+	for i := range texts {
+		texts[i] = makeBatchText(i)
+	}
+	return texts
+}()
 
 // batchNumber is the number in a batch's text, -1 if it is none.
 func batchNumber(text string) int {
@@ -63,7 +80,7 @@ func mustOpen(t testing.TB, o Options) *Queue {
 func fill(t testing.TB, q *Queue, from, to int) (want []delivery) {
 	t.Helper()
 	for i := from; i < to; i++ {
-		if err := q.Append(t.Context(), []byte(batchText(i)), batchRecords(i)); err != nil {
+		if err := q.Append(t.Context(), []byte(batchText(i)), batchRecords(i), nil); err != nil {
 			t.Errorf("append %d: %v", i, err)
 			return want
 		}
@@ -124,12 +141,13 @@ func deliveries(c *Chunk) (ds []delivery) {
 
 // checkBalance holds the accounts: nothing appears or disappears, at any moment.
 func checkBalance(t testing.TB, q *Queue) {
-	t.Helper()
 	s := q.Stats()
 	if s.Recovered+s.Appended != s.Committed+s.DroppedRecords+s.Records {
+		t.Helper()
 		t.Fatalf("the accounts don't balance: %+v", s)
 	}
 	if s.Records < 0 || s.Bytes < 0 || (s.Records == 0) != (s.Bytes == 0) {
+		t.Helper()
 		t.Fatalf("records and bytes don't go together: %+v", s)
 	}
 	q.mu.Lock()
@@ -139,6 +157,7 @@ func checkBalance(t testing.TB, q *Queue) {
 		size += seg.size()
 	}
 	if size != q.size {
+		t.Helper()
 		t.Fatalf("the segments' size is %d, counted as %d", size, q.size)
 	}
 }

@@ -30,7 +30,7 @@ func appendUntilKilled() {
 		os.Exit(1)
 	}
 	for i := from; ; i++ {
-		if err := q.Append(context.Background(), []byte(batchText(i)), batchRecords(i)); err != nil {
+		if err := q.Append(context.Background(), []byte(batchText(i)), batchRecords(i), nil); err != nil {
 			fmt.Println("error:", err)
 			os.Exit(1)
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	minChunkMemory = 64 << 10
+	minChunkMemory = 4 << 10
 	// maxChunkMemory is the largest chunk whose memory is kept for the next one.
 	maxChunkMemory = 8 << 20
 )

@@ -75,9 +75,6 @@ func Open(o Options) (q *Queue, err error) {
 	}
 	if !o.Sync {
 		q.keep = maxSpares
-		if o.FS == nil && o.Dir != "" && hasLargePages() {
-			q.padBy = padBy
-		}
 	}
 	if q.fs == nil {
 		q.fs, q.keep = newMemory(memBlock), 0 // it has spare blocks
@@ -196,7 +193,7 @@ func (q *Queue) recover() error {
 func (q *Queue) adopt(s *segment) {
 	if missing := int64(s.first - q.next); len(q.segs) > 0 && missing > 0 {
 		q.stats.Recovered += missing
-		q.stats.DroppedRecords += missing
+		q.stats.DroppedDamaged += missing
 		q.notes = append(q.notes, func() {
 			q.log.Error().Int64("records", missing).Str("before", s.name()).
 				Msg("segments of the queue are missing or damaged: their records are lost")
@@ -261,18 +258,13 @@ func (q *Queue) findEnd(s *segment, f File) error {
 		return fmt.Errorf("segment %s: %w", s.name(), err)
 	}
 	w := newWalker(f, s.seed, size)
-	end, last := w.walk(dataAt, s.first)
-	var behind ending
-	if s.padded {
-		s.end, behind = w.paddedEnding(end, last)
-	} else {
-		s.end, behind = end, w.ending(end.off)
-	}
+	end, how := w.walk(dataAt, s.first)
+	s.end = end
 	if s.end.off < s.low.off { // a loss of power left less than was committed
 		s.end = s.low
 	}
 	if size > s.end.off {
-		q.tail(s, f, size-s.end.off, behind)
+		q.tail(s, f, how)
 	}
 	s.sealed = true
 	s.file = f
@@ -281,22 +273,21 @@ func (q *Queue) findEnd(s *segment, f File) error {
 	return nil
 }
 
-// tail deals with what stands behind the last frame: cut off if no Append can have returned for it, else kept.
-func (q *Queue) tail(s *segment, f File, bytes int64, behind ending) {
-	what := "the queue's last write was never finished: its beginning is cut off"
-	if behind != damaged {
-		_ = f.Truncate(s.end.off) // the mark says where the segment ends
-	}
-	switch behind {
-	case clean:
-		return
-	case damaged:
+// tail ends the file of a segment where its last frame ends, or keeps it whole if it can't be read any further.
+func (q *Queue) tail(s *segment, f File, how ending) {
+	if how == unreadable {
 		s.damaged = true
 		q.stats.Damaged++
-		what = "the end of a segment of the queue is damaged: how many records are lost isn't known, the file is kept as " +
-			s.name() + asideSuffix
+		q.notes = append(q.notes, func() {
+			q.log.Error().Str("segment", s.name()).Str("kept_as", s.name()+asideSuffix).
+				Msg("the end of a queue segment can't be read: an unknown number of records is lost, the file is kept")
+		})
+		return
 	}
-	q.notes = append(q.notes, func() {
-		q.log.Warn().Str("segment", s.name()).Int64("bytes", bytes).Msg(what)
-	})
+	_ = f.Truncate(s.end.off) // if it fails: the mark says where the segment ends
+	if how == unfinished {
+		q.notes = append(q.notes, func() {
+			q.log.Warn().Str("segment", s.name()).Msg("the last write to the queue was not finished: it is cut off")
+		})
+	}
 }

@@ -86,7 +86,7 @@ func TestBacklogIsOpenedFast(t *testing.T) {
 	q := mustOpen(t, o)
 	batch := make([]byte, 130_000)
 	for range batches {
-		if err := q.Append(t.Context(), batch, perBatch); err != nil {
+		if err := q.Append(t.Context(), batch, perBatch, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -54,29 +54,30 @@ const (
 // Stats is what the queue holds now and has done since it was opened. At every moment
 // Recovered + Appended = Committed + DroppedRecords + Records.
 type Stats struct {
-	Records, Bytes               int64 // appended and not committed; bytes with frame headers
-	DroppedRecords, DroppedBytes int64 // given up for room (total limit), or lost in a damaged segment
-	Appended, Committed          int64 // records
-	Recovered                    int64 // records found at Open, those found missing among them
-	Waiting                      int   // callers of Append that wait for room
-	Waits                        int64 // how often one had to
-	Damaged                      int64 // segments found damaged
-	DiskErrors                   int64 // writes and reads that failed
-	Limit                        int64 // bytes
-	Durable                      bool  // on disk (false: in memory)
+	Records, Bytes      int64 // appended and not committed; bytes with frame headers
+	Appended, Committed int64 // records
+	Recovered           int64 // records found at Open, those found missing among them
+	DroppedRecords      int64 // DroppedNoRoom + DroppedDamaged
+	DroppedNoRoom       int64 // records dropped for newer ones, by the policy DropOldest
+	DroppedDamaged      int64 // records of segments that are damaged, can't be read, or are missing
+	Waiting             int   // callers of Append that wait for room
+	Waits               int64 // how often one had to
+	Damaged             int64 // segments found damaged
+	DiskErrors          int64 // writes and reads that failed
+	Limit               int64 // bytes
+	Durable             bool  // on disk (false: in memory)
 }
 
 // Queue is a FIFO of batches. Append is safe for concurrent use, and so are Next, Commit and Release. It has no
 // goroutine of its own.
 type Queue struct {
-	fs    FS
-	lock  io.Closer // of the folder; nil in memory
-	log   zerolog.Logger
-	id    [10]byte
-	full  Policy
-	sync  bool
-	keep  int   // how many spares are kept
-	padBy int64 // how much a file is padded at a time
+	fs   FS
+	lock io.Closer // of the folder; nil in memory
+	log  zerolog.Logger
+	id   [10]byte
+	full Policy
+	sync bool
+	keep int // how many spares are kept
 
 	segSize, maxSegSize int64 // of a segment's file in a short queue, and in a long one
 
@@ -115,22 +116,25 @@ type Queue struct {
 
 // Append appends one batch of records. The batch is copied (written) before it returns: the caller may reuse it. While
 // the queue is full it waits for room until ctx ends. It never appends a part.
-func (q *Queue) Append(ctx context.Context, batch []byte, records int) error {
+//
+// accepted, if not nil, is called once if the batch is appended, else never: with the queue's lock held, at the moment
+// from which Stats counts the records. It must not block, nor call the queue.
+func (q *Queue) Append(ctx context.Context, batch []byte, records int, accepted func()) error {
 	if len(batch) == 0 || records <= 0 {
 		return errEmpty
 	}
 	if len(batch) > MaxBatch || records > MaxBatch {
 		return ErrTooLarge
 	}
-	sum := crc32.Checksum(batch, castagnoli)
+	h := frame{length: uint32(len(batch)), records: uint32(records), sum: crc32.Checksum(batch, castagnoli)}
 	q.mu.Lock()
 	if len(q.waiters) == 0 {
-		if done, err := q.put(batch, records, sum); done || err != nil {
+		if done, err := q.put(h, batch, accepted); done || err != nil {
 			q.unlock()
 			return err
 		}
 	}
-	return q.appendLater(ctx, batch, records, sum)
+	return q.appendLater(ctx, h, batch, accepted)
 }
 
 // Next takes the next chunk: as many whole batches as fit into maxBytes (each counts with a frame header of 24 bytes), at
@@ -181,7 +185,7 @@ func (q *Queue) Release(c *Chunk) {
 		return
 	}
 	if t := c.to.minus(c.from); c.seg.gone {
-		q.drop(t)
+		q.drop(t, &q.stats.DroppedNoRoom) // by dropOldest, while it was in flight
 	} else {
 		c.seg.released.add(t)
 	}
@@ -208,13 +212,21 @@ func (q *Queue) Drain() {
 	q.unpark()
 }
 
-// Stats is a consistent snapshot.
-func (q *Queue) Stats() Stats {
+// Stats returns a consistent snapshot.
+func (q *Queue) Stats() (s Stats) {
+	q.Inspect(func(now Stats) { s = now })
+	return s
+}
+
+// Inspect calls see with a consistent snapshot while nothing is appended, taken or committed, so that the caller can read
+// its own counters at the same moment. see must not block, call the queue, or take a lock under which the queue is called.
+func (q *Queue) Inspect(see func(Stats)) {
 	q.mu.Lock()
 	defer q.unlock()
 	s := q.stats
+	s.DroppedRecords = s.DroppedNoRoom + s.DroppedDamaged
 	s.Waiting = len(q.waiters)
-	return s
+	see(s)
 }
 
 // Close ends every wait and releases files and the lock. What is not committed stays for the next Open.
@@ -258,12 +270,11 @@ func (q *Queue) isClosed() bool {
 	}
 }
 
-// drop counts what was buffered and never will be delivered.
-func (q *Queue) drop(t tally) {
+// drop takes from the account what was queued and will never be delivered, and adds it to one of the Dropped counters.
+func (q *Queue) drop(t tally, counter *int64) {
 	q.stats.Records -= t.records
 	q.stats.Bytes -= t.bytes
-	q.stats.DroppedRecords += t.records
-	q.stats.DroppedBytes += t.bytes
+	*counter += t.records
 }
 
 // unlock unlocks the mutex, and then does what may take long.

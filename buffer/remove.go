@@ -114,7 +114,7 @@ func (q *Queue) dropOldest() {
 	}
 	t := s.end.minus(s.read)
 	t.add(s.released)
-	q.drop(t)
+	q.drop(t, &q.stats.DroppedNoRoom)
 	s.released = tally{}
 	q.remove(s)
 	q.forget(1)
@@ -147,7 +147,7 @@ func (q *Queue) lose(s *segment, err error) {
 // aside.
 func (q *Queue) dropDamaged(s *segment, to place, what string, err error) {
 	t := to.minus(s.read)
-	q.drop(t)
+	q.drop(t, &q.stats.DroppedDamaged)
 	if !s.damaged {
 		s.damaged = true
 		q.stats.Damaged++

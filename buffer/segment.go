@@ -11,7 +11,7 @@ import (
 
 const (
 	magic       = "FIRELANE"
-	version     = 1
+	version     = 2
 	headerSize  = 64
 	markAt      = 64
 	markSize    = 40
@@ -49,7 +49,6 @@ type segment struct {
 	damaged bool // it is set aside when it is done with
 	busy    bool // Next is reading from it, without the mutex
 	gone    bool // removed from the queue
-	padded  bool // other bytes may stand behind the last frame: zeros, or those of the file's former life
 	stub    bool // all committed and cut to its header, while an older one is not
 }
 
@@ -107,27 +106,20 @@ func (s *segment) size() int64 {
 // done says that all of it is committed or lost.
 func (s *segment) done() bool { return s.low.off == s.end.off }
 
-// header is the segment's head as it is written at its birth, with the end frame behind it if the file is padded. It
-// sets the seed.
+// header is what is written when the segment is made: its head, and an end frame. It sets the seed.
 func (s *segment) header() []byte {
-	b := make([]byte, dataAt)
+	b := make([]byte, dataAt+frameHeader)
 	le := binary.LittleEndian
 	copy(b, magic)
 	le.PutUint32(b[8:], version)
 	copy(b[12:22], s.id[:])
-	if s.padded {
-		b[22] = 1
-	}
 	le.PutUint64(b[24:], s.number)
 	le.PutUint64(b[32:], s.first)
 	s.seed = crc32.Checksum(b[:60], castagnoli)
 	le.PutUint32(b[60:], s.seed)
 	copy(b[copyAt:], b[:headerSize])
 	s.putMark(b[markAt:])
-	if s.padded {
-		b = append(b, make([]byte, frameHeader)...)
-		putEndFrame(b[dataAt:], s.first, s.seed)
-	}
+	putEndFrame(b[dataAt:], s.first, s.seed)
 	return b
 }
 
@@ -149,7 +141,6 @@ func (s *segment) parseHeaderCopy(b []byte) bool {
 	}
 	s.seed = sum
 	copy(s.id[:], b[12:22])
-	s.padded = b[22] == 1
 	s.first = le.Uint64(b[32:])
 	return true
 }

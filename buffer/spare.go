@@ -39,7 +39,6 @@ func (q *Queue) keepSpare(s *segment) bool {
 func (q *Queue) reuse(s *segment) error {
 	sp := q.takeSpare()
 	q.number++
-	s.padded = true
 	s.written = sp.size
 	_, err := sp.file.WriteAt(s.header(), 0)
 	if err == nil {

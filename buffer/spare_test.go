@@ -19,17 +19,21 @@ func TestCrashAtAnyByteOverAFormerLife(t *testing.T) {
 		"of one length":        func(i int) string { return fmt.Sprintf("batch %04d %s", i, strings.Repeat("y", 20)) },
 		"mostly zeros":         func(i int) string { return fmt.Sprint(i) + string(make([]byte, 40+i%2)) },
 	} {
-		t.Run(name, func(t *testing.T) { crashAnywhere(t, text, 0) })
-		t.Run(name+", padded", func(t *testing.T) { crashAnywhere(t, text, 100) })
+		for kind, spares := range map[string]int{"": maxSpares, ", new files": 0} {
+			t.Run(name+kind, func(t *testing.T) {
+				t.Parallel()
+				crashAnywhere(t, text, spares)
+			})
+		}
 	}
 }
 
-func crashAnywhere(t *testing.T, text func(i int) string, padBy int64) {
+func crashAnywhere(t *testing.T, text func(i int) string, spares int) {
 	mem := newFolder()
 	disk := &faulty{FS: mem}
 	o := Options{FS: disk, SegmentSize: 400}
 	q := mustOpen(t, o)
-	q.padBy, q.maxSegSize = padBy, 1000
+	q.keep, q.maxSegSize = spares, 1000
 	var appended []delivery // all, the one that is being appended too
 	done, delivered := 0, 0 // how many Append returned for, and how many are given to Commit
 	crashes, reused := 0, 0
@@ -93,7 +97,7 @@ func crashAnywhere(t *testing.T, text func(i int) string, padBy int64) {
 	for i := range 60 {
 		batch := text(i)
 		appended = append(appended, delivery{q.id, q.next, 1, batch})
-		if err := q.Append(t.Context(), []byte(batch), 1); err != nil {
+		if err := q.Append(t.Context(), []byte(batch), 1, nil); err != nil {
 			t.Fatal(err)
 		}
 		done++
@@ -113,7 +117,7 @@ func crashAnywhere(t *testing.T, text func(i int) string, padBy int64) {
 		}
 	}
 	q.Close()
-	if t.Logf("%d crashes, %d files written over", crashes, reused); reused < 5 && padBy == 0 {
+	if t.Logf("%d crashes, %d files written over", crashes, reused); reused < 5 && spares > 0 {
 		t.Error("there were no former lives")
 	}
 }
@@ -152,12 +156,12 @@ func TestNoSparesWithSyncAndInMemory(t *testing.T) {
 }
 
 // TestSparesAreWithinTheLimit fills a queue that has spares: they make room before anything waits or is dropped, and the
-// files, which are padded, never take more than the limit.
+// files never take more than the limit and their end frames.
 func TestSparesAreWithinTheLimit(t *testing.T) {
 	for _, policy := range []Policy{Block, DropOldest} {
 		fs := newFolder()
 		q := mustOpen(t, Options{FS: fs, SegmentSize: 500, Limit: 4000, Full: policy})
-		q.padBy, q.maxSegSize = 150, 2000
+		q.maxSegSize = 2000
 		for round := range 3 {
 			fill(t, q, 0, 40) // 1800 bytes
 			deliver(t, q)
@@ -221,22 +225,5 @@ func TestDamagedSegmentIsNoSpare(t *testing.T) {
 	}
 	if after := fs.bytesOf(name + asideSuffix); !bytes.Equal(before[dataAt:], after[dataAt:]) {
 		t.Error("its frames aren't what they were")
-	}
-}
-
-// TestOnlyFilesThatGrowArePadded: a queue that is hardly used takes no more room than what it holds.
-func TestOnlyFilesThatGrowArePadded(t *testing.T) {
-	fs := newFolder()
-	q := mustOpen(t, Options{FS: fs, SegmentSize: 1000})
-	defer q.Close()
-	q.padBy = 400
-	for i, want := range []int64{260, 800} {
-		for q.active == nil || q.active.end.off < want-100 {
-			fill(t, q, i, i+1)
-		}
-		size := fs.files[q.active.name()].size
-		if most := q.active.end.off + frameHeader; i == 0 && size > most || i == 1 && size != want {
-			t.Errorf("%d bytes for %d", size, q.active.end.off)
-		}
 	}
 }

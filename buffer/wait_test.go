@@ -67,7 +67,7 @@ func TestNextReturnsWhenThereIsEnough(t *testing.T) {
 		go func() {
 			for i := range 10 {
 				time.Sleep(10 * time.Millisecond)
-				q.Append(t.Context(), make([]byte, 1000), i+1)
+				q.Append(t.Context(), make([]byte, 1000), i+1, nil)
 			}
 		}()
 		c, took := next(t, q, 5000, time.Hour)
@@ -112,7 +112,7 @@ func TestNextDoesNotLingerForWhatCannotCome(t *testing.T) {
 			go func() {
 				time.Sleep(time.Second)
 				for range 3 {
-					q.Append(t.Context(), make([]byte, 700), 1)
+					q.Append(t.Context(), make([]byte, 700), 1, nil)
 				}
 			}()
 			c, took := next(t, q, 1<<20, time.Hour)
@@ -166,7 +166,7 @@ func TestReaderIsNotWokenForEveryBatch(t *testing.T) {
 		go func() {
 			defer cancel()
 			for range 100_000 { // 20,000 a second
-				q.Append(t.Context(), make([]byte, 100), 1)
+				q.Append(t.Context(), make([]byte, 100), 1, nil)
 				time.Sleep(50 * time.Microsecond)
 			}
 		}()
@@ -194,7 +194,7 @@ func TestAppendWaitsForRoom(t *testing.T) {
 		for i := range clients {
 			go func() {
 				for j := range 10 {
-					q.Append(t.Context(), []byte(batchText(i*10+j)), 1)
+					q.Append(t.Context(), []byte(batchText(i*10+j)), 1, nil)
 				}
 			}()
 		}
@@ -235,7 +235,7 @@ func TestWaitingAppendEnds(t *testing.T) {
 		big := make([]byte, 1<<10)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := q.Append(ctx, big, 1); !errors.Is(err, context.DeadlineExceeded) {
+		if err := q.Append(ctx, big, 1, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("after the context's end: %v", err)
 		}
 		if s := q.Stats(); s.Waiting != 0 {
@@ -243,7 +243,7 @@ func TestWaitingAppendEnds(t *testing.T) {
 		}
 		ends := make(chan error)
 		for range 3 {
-			go func() { ends <- q.Append(t.Context(), big, 1) }()
+			go func() { ends <- q.Append(t.Context(), big, 1, nil) }()
 		}
 		synctest.Wait()
 		q.Close()
@@ -260,7 +260,7 @@ func TestBatchLargerThanTheLimitIsTakenByAnEmptyQueue(t *testing.T) {
 		q := mustOpen(t, Options{Limit: 1 << 10})
 		defer q.Close()
 		want := fill(t, q, 0, 10)
-		go q.Append(t.Context(), make([]byte, 10<<10), 1)
+		go q.Append(t.Context(), make([]byte, 10<<10), 1, nil)
 		synctest.Wait()
 		late := make(chan []delivery)
 		go func() { late <- fill(t, q, 10, 11) }() // must not overtake it
@@ -292,7 +292,7 @@ func TestDrainWaitsForAppendsThatWait(t *testing.T) {
 		q := mustOpen(t, Options{Limit: 1 << 10})
 		defer q.Close()
 		want := fill(t, q, 0, 10)
-		go q.Append(t.Context(), []byte(batchText(10)+string(make([]byte, 2000))), 1)
+		go q.Append(t.Context(), []byte(batchText(10)+string(make([]byte, 2000))), 1, nil)
 		synctest.Wait()
 		q.Drain()
 		c, _ := next(t, q, 1<<20, time.Hour)

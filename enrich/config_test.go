@@ -152,7 +152,7 @@ func TestMistakesAreFoundWhereTheyAre(t *testing.T) {
 		{"fluent-bit.conf", "[FILTER]\n    Name grep\n    Match *\n    Regex log a(\n", `:4: grep: regex: pattern "a(" can't be used: there is a ( without its )`},
 		{"fluent.conf", "<filter **>\n  @type grep\n  <regexp>\n    key log\n    pattern a(\n  </regexp>\n</filter>\n", `:5: grep <regexp>: pattern: pattern "a(" can't be used: there is a ( without its )`},
 		{"fluent.conf", "<filter **>\n  @type record_transformer\n  <record>\n    a b\n    c ${Time.now}\n  </record>\n</filter>\n", `:5: record_transformer: c: ${Time.now} can't be evaluated: Ruby is not`},
-		{"fluent.conf", "<filter **>\n  @type parser\n  key_name log\n</filter>\n", `:1: parser: it needs a section <parse> with @type json or none`},
+		{"fluent.conf", "<filter **>\n  @type parser\n  key_name log\n</filter>\n", `:1: parser: a section <parse> is missing; want one with @type json or none`},
 		{"fluent.conf", "<filter **>\n  @type parser\n  key_name log\n  <parse>\n    @type json\n    time_format %Q\n  </parse>\n</filter>\n", `:6: parser <parse>: time_format: time format "%Q": %Q is not known`},
 	} {
 		_, errs := compile(t, c.name, c.text)

@@ -6,8 +6,8 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A field is a name and a value as MessagePack.
-type field struct {
+// A constant is a field of a record: its name, and its value as MessagePack.
+type constant struct {
 	name  string
 	value []byte
 }
@@ -15,13 +15,13 @@ type field struct {
 // constants is the Filter that sets fields that are the same in every event, as ECS has it for every task. It costs one scan
 // of the event's names, and two copies. A field of the event that has one of the names is replaced: no name is there twice.
 type constants struct {
-	fields []field
+	fields []constant
 	tail   []byte // the fields, encoded
 	whole  []byte // the same with a map's header
 	names  nameSet
 }
 
-func newConstants(fields []field) *constants {
+func newConstants(fields []constant) *constants {
 	c := &constants{}
 	for _, f := range fields {
 		c.set(f)
@@ -37,7 +37,7 @@ func newConstants(fields []field) *constants {
 }
 
 // set adds a field, or replaces the one of that name.
-func (c *constants) set(f field) {
+func (c *constants) set(f constant) {
 	for i := range c.fields {
 		if c.fields[i].name == f.name {
 			c.fields[i].value = f.value
@@ -130,7 +130,7 @@ func MergeConstants(filters []Filter) []Filter {
 		c, ok := f.(*constants)
 		if ok && len(out) > 0 {
 			if last, ok := out[len(out)-1].(*constants); ok {
-				out[len(out)-1] = newConstants(append(append([]field(nil), last.fields...), c.fields...))
+				out[len(out)-1] = newConstants(append(append([]constant(nil), last.fields...), c.fields...))
 				continue
 			}
 		}

@@ -8,15 +8,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firelane/firelane/enrich/timefmt"
+	"github.com/firelane/firelane/field/timefmt"
 	"github.com/firelane/firelane/record"
 )
 
-// A converter appends a value as another type. Values that can't be converted become what Ruby makes of them (0, for
-// a number), as in Fluentd.
+// A converter appends a value as another type. A value that can't be converted becomes what Ruby makes of it, as in
+// Fluentd: 0 for a number.
 type converter func(dst, value []byte) []byte
 
-// converterFor finds the one that Fluentd's types name.
+// converterFor returns the converter to a type of Fluentd's option types. option is the separator of an array, or the
+// format of a time in zone.
 func converterFor(kind, option string, zone *time.Location) (converter, error) {
 	switch kind {
 	case "string":
@@ -42,7 +43,7 @@ func converterFor(kind, option string, zone *time.Location) (converter, error) {
 		}
 		return toTime(f), nil
 	}
-	return nil, fmt.Errorf("%q is no type: string, integer, float, bool, time and array are", kind)
+	return nil, fmt.Errorf("%q is not a type; want string, integer, float, bool, time or array", kind)
 }
 
 func toString(dst, value []byte) []byte {
@@ -118,7 +119,7 @@ func toTime(f *timefmt.Format) converter {
 	}
 }
 
-// decodeJSON is Fluent Bit's decoder json: a text that is an object or array becomes one.
+// decodeJSON is Fluent Bit's decoder json: it makes a map or array of a text that holds one as JSON.
 func decodeJSON(dst, value []byte) []byte {
 	text, _ := record.Text(value)
 	if start := bytes.TrimLeft(text, " \t\r\n"); len(start) > 0 && (start[0] == '{' || start[0] == '[') {
@@ -129,17 +130,16 @@ func decodeJSON(dst, value []byte) []byte {
 	return append(dst, value...)
 }
 
-// A timeField is where parsed text says its time, and how.
+// A timeField is the field of parsed text that holds the event's time.
 type timeField struct {
 	name    string
-	keep    bool // the field stays
-	ignore  bool // the event keeps its time all the same
-	numeric bool // Unix seconds are understood
-	formats []*timefmt.Format
+	keep    bool              // keep the field
+	ignore  bool              // don't set the event's time
+	numeric bool              // Unix seconds are read, too
+	formats []*timefmt.Format // the first that fits is used
 }
 
-// take sets the event's time and removes the field. A field that can't be understood as a time stays. parsed is the
-// caller's to change; what comes back lies in the same memory, from its beginning.
+// take sets the event's time and removes the field from parsed, in place. A field that can't be read as a time stays.
 func (tf *timeField) take(ev *record.Event, parsed []byte) []byte {
 	_, members, err := record.MapHeader(parsed)
 	if err != nil {
@@ -181,7 +181,7 @@ func (tf *timeField) parse(value []byte) (record.Time, bool) {
 	return t, err == nil
 }
 
-// numericTime reads a text of Unix seconds, whole or with a fraction.
+// numericTime reads a text of Unix seconds, whole or with a fraction of up to nine digits.
 func numericTime(text []byte, allowed bool) (record.Time, bool) {
 	whole, fraction, _ := strings.Cut(string(text), ".")
 	sec, err := strconv.ParseUint(whole, 10, 32)
@@ -192,8 +192,8 @@ func numericTime(text []byte, allowed bool) (record.Time, bool) {
 	return record.Time{Sec: uint32(sec), Nsec: uint32(nsec)}, err == nil
 }
 
-// removeMember takes the member m[start:end] out of a map in place. The map begins where it began, also where its header
-// gets shorter.
+// removeMember removes the member m[start:end] of a map in place. The map begins where it began, even if its header gets
+// shorter.
 func removeMember(m []byte, start, end int) []byte {
 	n, members, err := record.MapHeader(m)
 	if err != nil {

@@ -4,16 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich/pattern"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/record"
 )
 
-// GrepOptions are those of grep in both dialects.
+// GrepOptions are the options of grep in both dialects.
 type GrepOptions struct {
 	Regex     []config.Pair `fluentbit:"regex" help:"keep records whose KEY matches PATTERN, as KEY PATTERN"`
 	Exclude   []config.Pair `fluentbit:"exclude" help:"drop records whose KEY matches PATTERN, as KEY PATTERN"`
@@ -39,48 +39,44 @@ type GrepGroup struct {
 	Excludes []GrepRule `fluentd:"<exclude>" help:"pattern that drops a record"`
 }
 
-// Check is asked by package config.
+// Check implements config's check after binding.
 func (r *GrepRule) Check(d config.Dialect) error {
 	b := grepBuilder{dialect: d}
 	b.rule("pattern", r.Key, r.Pattern)
 	return b.err
 }
 
-// Check is asked by package config.
+// Check implements config's check after binding.
 func (o *GrepOptions) Check(d config.Dialect) error {
 	_, err := NewGrep(o, d, Env{Log: zerolog.Nop()})
 	return err
 }
 
-// Warnings is asked by package config.
+// Warnings implements config's warnings after binding.
 func (o *GrepOptions) Warnings() []string {
 	if len(o.Regex) > 1 && strings.EqualFold(o.LogicalOp, "legacy") {
-		return []string{"regex: of several, the first alone counts, as in Fluent Bit: set logical_op to AND or OR"}
+		return []string{"regex: only the first of several is used, as in Fluent Bit; set logical_op to AND or OR to use all"}
 	}
 	return nil
 }
 
-// grepLogEvery is how often at most a grep logs that a pattern took too long.
-const grepLogEvery = time.Minute
-
-// NewGrep makes the step of a grep.
+// NewGrep makes the step of a grep. It logs a warning for each text that a pattern takes too long for.
 func NewGrep(o *GrepOptions, d config.Dialect, env Env) (Filter, error) {
-	log := env.Log.Sample(&zerolog.BurstSampler{Burst: 1, Period: grepLogEvery})
-	b := grepBuilder{dialect: d, log: log}
+	b := grepBuilder{dialect: d, log: env.Log}
 	if d == config.FluentBit {
 		return b.fluentBit(o)
 	}
 	return b.fluentd(o)
 }
 
-// grepBuilder makes rules, and remembers the first error.
+// grepBuilder makes rules. err is the first error.
 type grepBuilder struct {
 	dialect config.Dialect
 	log     zerolog.Logger
 	err     error
 }
 
-// rule makes one rule; option is what an error should point at.
+// rule makes one rule; option is the one that an error names.
 func (b *grepBuilder) rule(option, key, source string) grepRule {
 	fail := func(err error) grepRule {
 		if b.err == nil {
@@ -89,9 +85,9 @@ func (b *grepBuilder) rule(option, key, source string) grepRule {
 		return grepRule{}
 	}
 	if key == "" || source == "" {
-		return fail(errors.New("a KEY and a PATTERN are needed, such as: log ^ERROR"))
+		return fail(errors.New("a KEY or a PATTERN is missing; want both, as in: log ^ERROR"))
 	}
-	at, err := newAccessor(key, b.dialect)
+	at, err := field.ParseAccessor(key, b.dialect)
 	if err != nil {
 		if option == "pattern" {
 			option = "key"
@@ -103,8 +99,8 @@ func (b *grepBuilder) rule(option, key, source string) grepRule {
 		compile = pattern.CompileRuby
 	}
 	p, err := compile(source, func() {
-		b.log.Warn().Str("pattern", source).Dur("limit", pattern.MatchTimeout).
-			Msg("grep gave up on a text that its pattern takes too long for: it counts as not matching")
+		b.log.Warn().Str("pattern", source).Float64("limit_s", pattern.MatchTimeout.Seconds()).
+			Msg("grep stopped matching a text that its pattern takes too long for; it counts as not matching")
 	})
 	if err != nil {
 		return fail(err)
@@ -128,13 +124,13 @@ func (b *grepBuilder) sections(sections []GrepRule) (rules []grepRule) {
 
 // grepRule is a field and a pattern for it.
 type grepRule struct {
-	at      accessor
+	at      field.Accessor
 	pattern *pattern.Pattern
-	anyType bool // Fluentd: every value is compared as text, and a missing one as ""; Fluent Bit: text alone matches
+	anyType bool // Fluentd: every value is matched as text, and a missing one as ""; Fluent Bit: only text matches
 }
 
 func (r *grepRule) match(body []byte, s *Scratch) bool {
-	value, ok := r.at.get(body)
+	value, ok := r.at.Get(body)
 	if ok {
 		if text, isText := record.Text(value); isText {
 			return r.pattern.Match(text)
@@ -150,7 +146,7 @@ func (r *grepRule) match(body []byte, s *Scratch) bool {
 	return r.pattern.Match(text)
 }
 
-// matchAny and matchAll say how many of the rules match a record.
+// matchAny reports whether any of the rules matches a record.
 func matchAny(rules []grepRule, body []byte, s *Scratch) bool {
 	for i := range rules {
 		if rules[i].match(body, s) {
@@ -160,6 +156,7 @@ func matchAny(rules []grepRule, body []byte, s *Scratch) bool {
 	return false
 }
 
+// matchAll reports whether each of the rules matches a record.
 func matchAll(rules []grepRule, body []byte, s *Scratch) bool {
 	for i := range rules {
 		if !rules[i].match(body, s) {
@@ -169,15 +166,15 @@ func matchAll(rules []grepRule, body []byte, s *Scratch) bool {
 	return true
 }
 
-// grepStep keeps a record that all of require match and, where there are any, one of requireOne, and that neither all
-// of refuseAll nor any of refuse match.
+// grepStep keeps a record that all of require and, unless it is empty, one of requireOne match, and that neither all of
+// refuseAll, unless it is empty, nor any of refuse match.
 type grepStep struct{ require, requireOne, refuseAll, refuse []grepRule }
 
-// withTail implements tailAccepter: a grep reads the fields that it names.
+// withTail implements tailAccepter: a grep looks at the fields that it names.
 func (g *grepStep) withTail(c *constants) Filter {
 	for _, rules := range [][]grepRule{g.require, g.requireOne, g.refuseAll, g.refuse} {
 		for i := range rules {
-			if first := rules[i].at[0]; first.isIndex || c.names.has([]byte(first.name)) {
+			if c.names.has([]byte(rules[i].at.Top())) {
 				return nil
 			}
 		}
@@ -192,8 +189,8 @@ func (g *grepStep) Apply(ev *record.Event, s *Scratch) bool {
 		!matchAny(g.refuse, ev.Body, s)
 }
 
-// fluentBit combines rules as Fluent Bit does. In legacy mode its first Regex decides, and later rules mean nothing;
-// here every Exclude counts wherever it stands, and further Regex rules don't, as there.
+// fluentBit combines rules as Fluent Bit does. In its legacy mode the first Regex decides, and later rules aren't used;
+// here, too, further Regex rules aren't, but every Exclude is, wherever it is written.
 func (b *grepBuilder) fluentBit(o *GrepOptions) (Filter, error) {
 	keep, drop := b.pairs("regex", o.Regex), b.pairs("exclude", o.Exclude)
 	if b.err != nil {
@@ -201,7 +198,7 @@ func (b *grepBuilder) fluentBit(o *GrepOptions) (Filter, error) {
 	}
 	if o.LogicalOp != "legacy" && o.LogicalOp != "" && len(keep) > 0 && len(drop) > 0 {
 		return nil, &config.OptionError{Option: "logical_op", Reason: fmt.Sprintf(
-			"%s combines several regex or several exclude, not both kinds: use two filters", o.LogicalOp)}
+			"%s combines several regex or several exclude, but not both kinds; use two filters", o.LogicalOp)}
 	}
 	switch o.LogicalOp {
 	case "AND":
@@ -219,14 +216,14 @@ func (b *grepBuilder) fluentd(o *GrepOptions) (Filter, error) {
 	}
 	for _, and := range o.And {
 		if len(and.Regexps) > 0 && len(and.Excludes) > 0 {
-			return nil, errors.New("<and> takes <regexp> or <exclude>, not both: use two of them")
+			return nil, errors.New("<and> takes <regexp> or <exclude>, not both; use two <and>")
 		}
 		g.require = append(g.require, b.sections(and.Regexps)...)
 		g.refuseAll = append(g.refuseAll, b.sections(and.Excludes)...)
 	}
 	for _, or := range o.Or {
 		if len(or.Regexps) > 0 && len(or.Excludes) > 0 {
-			return nil, errors.New("<or> takes <regexp> or <exclude>, not both: use two of them")
+			return nil, errors.New("<or> takes <regexp> or <exclude>, not both; use two <or>")
 		}
 		g.requireOne = append(g.requireOne, b.sections(or.Regexps)...)
 		g.refuse = append(g.refuse, b.sections(or.Excludes)...)

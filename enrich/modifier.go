@@ -9,7 +9,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// ModifierOptions are those of Fluent Bit's record_modifier.
+// ModifierOptions are the options of Fluent Bit's record_modifier.
 type ModifierOptions struct {
 	Record    []config.Pair `fluentbit:"record" quotes:"true" help:"field to add, as KEY VALUE; it replaces a field of that name"`
 	Remove    []string      `fluentbit:"remove_key" help:"field to remove; a * at the end stands for any ending"`
@@ -17,15 +17,15 @@ type ModifierOptions struct {
 	UUIDField string        `fluentbit:"uuid_key" help:"field to add with a new random UUID for each record"`
 }
 
-// Check is asked by package config.
+// Check implements config's check after binding.
 func (o *ModifierOptions) Check(config.Dialect) error {
 	for _, r := range o.Record {
 		if r.Value == "" {
-			return &config.OptionError{Option: "record", Reason: "a KEY and a VALUE are needed, such as: record env prod"}
+			return &config.OptionError{Option: "record", Reason: "a KEY or a VALUE is missing; want both, as in: record env prod"}
 		}
 	}
 	if len(o.Remove) > 0 && len(o.Allow) > 0 {
-		return errors.New("remove_key and allowlist_key exclude each other: use one of them")
+		return errors.New("remove_key and allowlist_key exclude each other; use one of them")
 	}
 	return nil
 }
@@ -35,9 +35,9 @@ func NewModifier(o *ModifierOptions, d config.Dialect, _ Env) (Filter, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
 	}
-	fields := make([]field, 0, len(o.Record))
+	fields := make([]constant, 0, len(o.Record))
 	for _, r := range o.Record {
-		fields = append(fields, field{r.Key, record.AppendStr(nil, r.Value)})
+		fields = append(fields, constant{r.Key, record.AppendStr(nil, r.Value)})
 	}
 	c := newConstants(fields)
 	if len(o.Remove) == 0 && len(o.Allow) == 0 && o.UUIDField == "" {
@@ -58,11 +58,11 @@ func NewModifier(o *ModifierOptions, d config.Dialect, _ Env) (Filter, error) {
 type modifier struct {
 	*constants
 	keys  []wildcard
-	allow bool   // keys stay, instead of going
-	uuid  []byte // the name, encoded; nil for none
+	allow bool   // keys are those that stay, and not those that are removed
+	uuid  []byte // the field's name as MessagePack; nil: none is added
 }
 
-// A wildcard is a name, or the begin of one; letters match without regard to case, as in Fluent Bit.
+// A wildcard is a name or, with prefix, the beginning of one. Letters match without regard to case, as in Fluent Bit.
 type wildcard struct {
 	name   string
 	prefix bool
@@ -84,7 +84,7 @@ func (w wildcard) match(key []byte) bool {
 	return strings.EqualFold(string(key[:len(w.name)]), w.name)
 }
 
-// stays says whether a member of that name stays.
+// stays reports whether a member of that name stays.
 func (m *modifier) stays(key []byte) bool {
 	if m.names.has(key) {
 		return false
@@ -121,7 +121,7 @@ func (m *modifier) Apply(ev *record.Event, s *Scratch) bool {
 	return true
 }
 
-// appendUUID appends a random UUID (version 4) as a str.
+// appendUUID appends a random UUID (version 4) as a MessagePack str.
 func appendUUID(dst []byte) []byte {
 	var zero [16]byte
 	random := len(dst)

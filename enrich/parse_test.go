@@ -203,12 +203,12 @@ func TestParserErrorsSayWhatWouldBeRight(t *testing.T) {
 		p    ParserOptions
 		want string
 	}{
-		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"nope"}}, ParserOptions{}, `parser: there is no parser "nope": is its [PARSER] in a parsers_file?`},
-		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"apache"}}, ParserOptions{}, `parser: parser "apache" has the format regex: json is supported`},
-		{config.FluentBit, ParseOptions{KeyName: "log"}, ParserOptions{}, `parser: the name of a [PARSER] is needed`},
-		{config.Fluentd, ParseOptions{KeyName: "log"}, ParserOptions{}, `it needs a section <parse> with @type json or none`},
-		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Timezone: "Mars"}}, ParserOptions{}, `timezone: "Mars" is no zone: write +HH:MM or Area/City`},
-		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Types: "a:b"}}, ParserOptions{}, `types: field "a": "b" is no type: string, integer, float, bool, time and array are`},
+		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"nope"}}, ParserOptions{}, `parser: parser "nope" is not defined; want a [PARSER] of that name in a parsers_file`},
+		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"apache"}}, ParserOptions{}, `parser: parser "apache" has the format regex, which is not supported; want json`},
+		{config.FluentBit, ParseOptions{KeyName: "log"}, ParserOptions{}, `parser: no parser is named; want the name of a [PARSER]`},
+		{config.Fluentd, ParseOptions{KeyName: "log"}, ParserOptions{}, `a section <parse> is missing; want one with @type json or none`},
+		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Timezone: "Mars"}}, ParserOptions{}, `timezone: "Mars" is not a zone; want +HH:MM or Area/City`},
+		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Types: "a:b"}}, ParserOptions{}, `types: field "a": "b" is not a type; want string, integer, float, bool, time or array`},
 		{config.Fluentd, ParseOptions{KeyName: "$.a[", Parse: &ParseSpec{}}, ParserOptions{}, `key_name: "$.a[" can't be read: "[" is neither ['name'] nor [number]`},
 	} {
 		if _, err := NewParse(&c.o, c.d, envWith(c.p)); err == nil || err.Error() != c.want {

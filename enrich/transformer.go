@@ -7,10 +7,11 @@ import (
 	"strings"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/record"
 )
 
-// TransformerOptions are those of Fluentd's record_transformer.
+// TransformerOptions are the options of Fluentd's record_transformer.
 type TransformerOptions struct {
 	Record       []config.Pair `fluentd:"<record>" help:"fields to set; values may hold placeholders such as ${tag} and ${record[\"key\"]}"`
 	EnableRuby   bool          `fluentd:"enable_ruby" default:"false" help:"accepted; expressions are limited to the placeholders either way"`
@@ -21,7 +22,7 @@ type TransformerOptions struct {
 	RemoveKeys   []string      `fluentd:"remove_keys" help:"fields to remove, nested ones as $.a.b or $['a']['b']"`
 }
 
-// Check is asked by package config.
+// Check implements config's check after binding.
 func (o *TransformerOptions) Check(config.Dialect) error {
 	_, err := NewTransformer(o, config.Fluentd, Env{})
 	return err
@@ -30,11 +31,11 @@ func (o *TransformerOptions) Check(config.Dialect) error {
 // NewTransformer makes the step of a record_transformer.
 func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, error) {
 	if len(o.KeepKeys) > 0 && !o.RenewRecord {
-		return nil, &config.OptionError{Option: "keep_keys", Reason: "it needs renew_record true"}
+		return nil, &config.OptionError{Option: "keep_keys", Reason: "has no effect alone; want renew_record true, too"}
 	}
 	t := &transformer{renew: o.RenewRecord, timeKey: o.RenewTimeKey}
 	for _, key := range o.RemoveKeys {
-		at, err := newAccessor(key, d)
+		at, err := field.ParseAccessor(key, d)
 		if err != nil {
 			return nil, &config.OptionError{Option: "remove_keys", Reason: err.Error()}
 		}
@@ -43,7 +44,7 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, e
 	for _, key := range o.KeepKeys {
 		t.keep.add(key)
 	}
-	c := templateCompiler{hostname: env.Hostname, typecast: o.AutoTypecast}
+	c := templateParser{hostname: env.Hostname, typecast: o.AutoTypecast}
 	constant := true
 	for _, p := range o.Record {
 		if strings.Contains(p.Key, "${") {
@@ -53,7 +54,7 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, e
 		if err != nil {
 			return nil, &config.OptionError{Option: p.Key, Reason: err.Error()}
 		}
-		constant = constant && tpl.kind == tplConstant
+		constant = constant && tpl.kind == templateConstant
 		t.set(p.Key, tpl)
 	}
 	if constant && !t.renew && t.timeKey == "" && len(t.remove) == 0 {
@@ -65,10 +66,10 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, e
 // transformer is a record_transformer that does more than set constants.
 type transformer struct {
 	renew   bool
-	keep    nameSet // what renew keeps
-	names   nameSet // what fields sets
+	keep    nameSet // the fields that renew keeps
+	names   nameSet // those of fields
 	fields  []templateField
-	remove  []accessor
+	remove  []field.Accessor
 	timeKey string
 }
 
@@ -77,7 +78,7 @@ type templateField struct {
 	value *template
 }
 
-// set adds a field; the last one of a name holds.
+// set adds a field, or replaces the one of that name.
 func (t *transformer) set(name string, value *template) {
 	for i := range t.fields {
 		if t.fields[i].name == name {
@@ -90,9 +91,9 @@ func (t *transformer) set(name string, value *template) {
 }
 
 func (t *transformer) constants() Filter {
-	fields := make([]field, 0, len(t.fields))
+	fields := make([]constant, 0, len(t.fields))
 	for _, f := range t.fields {
-		fields = append(fields, field{f.name, f.value.encoded})
+		fields = append(fields, constant{f.name, f.value.encoded})
 	}
 	return newConstants(fields)
 }
@@ -127,16 +128,16 @@ func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
 		}
 	}
 	for _, at := range t.remove {
-		if _, ok := at.get(ev.Body); ok {
-			ev.Body = s.Keep(at.appendWithout(s.Take(), ev.Body))
+		if _, ok := at.Get(ev.Body); ok {
+			ev.Body = s.Keep(at.AppendWithout(s.Take(), ev.Body))
 		}
 	}
 	return true
 }
 
-var errNoTime = errors.New("no Unix time")
+var errNoTime = errors.New("not a time in Unix seconds")
 
-// unixTime reads a number, or a text that is one, as seconds. Anything else is no time: Fluentd takes it for 1970.
+// unixTime reads a number, or a text that is one, as seconds. Anything else is an error, where Fluentd takes it for 1970.
 func unixTime(value []byte) (record.Time, error) {
 	switch record.KindOf(value[0]) {
 	case record.KindInt, record.KindFloat:

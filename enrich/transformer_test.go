@@ -127,8 +127,8 @@ func TestRubyIsAnErrorThatQuotesTheExpression(t *testing.T) {
 		}
 	}
 	for want, o := range map[string]TransformerOptions{
-		"keep_keys: it needs renew_record true":                                   {KeepKeys: []string{"a"}},
-		`k: "${tag" has a ${ without its }`:                                       set("k ${tag"),
+		"keep_keys: has no effect alone; want renew_record true, too":             {KeepKeys: []string{"a"}},
+		`k: "${tag" has no closing }`:                                             set("k ${tag"),
 		`remove_keys: "$.a[" can't be read: "[" is neither ['name'] nor [number]`: {RemoveKeys: []string{"$.a["}},
 		`<record>: placeholders in a field's name are not supported: "${tag}"`:    set("${tag} x"),
 	} {

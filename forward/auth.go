@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -14,7 +13,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// auth is who may connect.
+// auth says who may connect.
 type auth struct {
 	hostname  string
 	key       string
@@ -26,7 +25,7 @@ type auth struct {
 
 type user struct{ name, password string }
 
-// client is what holds for the clients of an address.
+// client is Fluentd's <client>: what the clients of an address need.
 type client struct {
 	host    string       // a name or address, or
 	network netip.Prefix // a network
@@ -73,7 +72,7 @@ func (o *Options) auth(d config.Dialect) *auth {
 
 // authenticate does the server's part of the handshake.
 func (c *conn) authenticate() error {
-	c.inside = true
+	c.inMessage = true
 	h := helo{nonce: c.s.salt(), keepalive: c.s.auth.keepalive}
 	if len(c.s.auth.users) > 0 {
 		h.auth = c.s.salt()
@@ -88,18 +87,18 @@ func (c *conn) authenticate() error {
 	c.recv = c.newReceiver()
 	var p ping
 	if err := p.read(msg); err != nil {
-		return &fault{kind: "handshake", what: "a PING was expected, for a shared key is set here: " + err.Error()}
+		return &fault{reason: "handshake", message: "the client's answer to HELO is no PING; use the shared key on both sides", err: err}
 	}
-	key, reason := c.s.auth.judge(c.s.flushing, &h, &p, c.nc.RemoteAddr())
+	key, reason := c.s.auth.check(c.s.flushing, &h, &p, c.nc.RemoteAddr())
 	if reason != "" {
-		f := &fault{kind: reason, what: fmt.Sprintf("handshake of %q: %s", p.hostname, reason)}
+		f := &fault{reason: reason, message: "the handshake of a client was refused", hostname: string(p.hostname)}
 		q := pong{reason: []byte(reason)}
 		return errors.Join(f, c.write(q.append(nil)))
 	}
 	q := pong{ok: true, hostname: []byte(c.s.auth.hostname)}
 	q.digest = digest(p.salt, q.hostname, h.nonce, []byte(key))
 	c.in.r += len(msg)
-	c.inside = false
+	c.inMessage = false
 	return c.write(q.append(nil))
 }
 
@@ -114,11 +113,11 @@ func (c *conn) readPing() ([]byte, error) {
 		case !errors.Is(err, record.ErrShort):
 			return nil, broken(err)
 		case len(b) > maxHandshake:
-			return nil, &fault{kind: "handshake", what: fmt.Sprintf("a PING of more than %d bytes", maxHandshake)}
+			return nil, &fault{reason: "handshake", message: "a PING is too long", limit: maxHandshake}
 		}
 		err = c.in.fill()
 		if isEnd(err) && len(c.in.unused()) == 0 { // a heartbeat
-			c.inside = false
+			c.inMessage = false
 		}
 		if err != nil {
 			return nil, err
@@ -126,8 +125,8 @@ func (c *conn) readPing() ([]byte, error) {
 	}
 }
 
-// judge says which key the client has proved to know, or for what reason it may not connect.
-func (a *auth) judge(ctx context.Context, h *helo, p *ping, from net.Addr) (key, reason string) {
+// check returns the key that the client has proved to know, or the reason for which it may not connect.
+func (a *auth) check(ctx context.Context, h *helo, p *ping, from net.Addr) (key, reason string) {
 	cl, known := a.client(ctx, from)
 	if !known && !a.anonymous {
 		return "", "anonymous source denied"

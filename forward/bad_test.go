@@ -9,7 +9,7 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// TestBadInputIsOneClearLine holds, for every kind of bad input, the line that is said of it, whether the connection
+// TestBadInputIsOneClearLine holds, for every kind of bad input, the line that is logged for it, whether the connection
 // survives, and that the good events before and after it are undisturbed.
 func TestBadInputIsOneClearLine(t *testing.T) {
 	both := []config.Dialect{config.FluentBit, config.Fluentd}
@@ -24,46 +24,46 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 		closed bool   // the good event after it is not read
 		acked  bool
 	}{
-		{"time of a wrong type", both, pack(arr{"app", true, obj{"a": 1}, obj{"chunk": "id"}}), "bad time, an EventTime or a number of seconds would be right: skipped", false, true},
-		{"record is a string", both, pack(arr{"app", 1, "text", obj{"chunk": "id"}}), "record is not a map, a map would be right, not str: skipped", false, true},
-		{"record is an array", both, pack(arr{"app", arr{arr{1, arr{}}}, obj{"chunk": "id"}}), "record is not a map, a map would be right, not array: skipped", false, true},
-		{"entry is no array", both, pack(arr{"app", arr{7}, obj{"chunk": "id"}}), "bad entry, [time, record] would be right: skipped", false, true},
-		{"entry is too short", both, pack(arr{"app", pack(arr{1}), obj{"chunk": "id"}}), "bad entry, [time, record] would be right: skipped", false, true},
-		{"message is too short", both, pack(arr{"app", 1}), "bad entry, [time, record] would be right: skipped", false, false},
-		{"nested 10,000 deep", both, pack(arr{"app", 1, obj{"deep": nested(10_000)}, obj{"chunk": "id"}}), "record is nested too deep, maps and arrays may be nested 100 deep: skipped", false, true},
-		{"entry nested 10,000 deep", both, pack(arr{"app", arr{arr{1, obj{"deep": nested(10_000)}}}}), "record is nested too deep", false, false},
-		{"gzip, nested 10,000 deep", both, pack(arr{"app", gz(pack(arr{1, obj{"deep": nested(10_000)}}))}), "record is nested too deep", false, false},
+		{"time of a wrong type", both, pack(arr{"app", true, obj{"a": 1}, obj{"chunk": "id"}}), `"reason":"bad time","message":"the time of an event has a wrong type; want an EventTime or a number of seconds: skipped"`, false, true},
+		{"record is a string", both, pack(arr{"app", 1, "text", obj{"chunk": "id"}}), `"reason":"record is not a map","got":"str","message":"a record is not a map: skipped"`, false, true},
+		{"record is an array", both, pack(arr{"app", arr{arr{1, arr{}}}, obj{"chunk": "id"}}), `"reason":"record is not a map","got":"array","message":"a record is not a map: skipped"`, false, true},
+		{"entry is no array", both, pack(arr{"app", arr{7}, obj{"chunk": "id"}}), `"reason":"bad entry","message":"an entry is too short or no array; want [time, record]: skipped"`, false, true},
+		{"entry is too short", both, pack(arr{"app", pack(arr{1}), obj{"chunk": "id"}}), `"reason":"bad entry","message":"an entry is too short or no array; want [time, record]: skipped"`, false, true},
+		{"message is too short", both, pack(arr{"app", 1}), `"reason":"bad entry","message":"an entry is too short or no array; want [time, record]: skipped"`, false, false},
+		{"nested 10,000 deep", both, pack(arr{"app", 1, obj{"deep": nested(10_000)}, obj{"chunk": "id"}}), `"reason":"record is nested too deep","message":"a record is nested too deep; want at most 100 levels: skipped"`, false, true},
+		{"entry nested 10,000 deep", both, pack(arr{"app", arr{arr{1, obj{"deep": nested(10_000)}}}}), `"reason":"record is nested too deep"`, false, false},
+		{"gzip, nested 10,000 deep", both, pack(arr{"app", gz(pack(arr{1, obj{"deep": nested(10_000)}}))}), `"reason":"record is nested too deep"`, false, false},
 		{"option nested 10,000 deep", both, pack(arr{"app", 1, nil, obj{"x": nested(10_000)}}), "", false, false},
 		{"option is no map", both, pack(arr{"app", 1, nil, "x"}), "the option of a message is not a map: ignored", false, false},
-		{"time out of range", both, pack(arr{"app", 1.7e12, nil}), "not between 1970 and 2106: its time is now that of its arrival", false, false},
+		{"time out of range", both, pack(arr{"app", 1.7e12, nil}), "not between 1970 and 2106: the time of its arrival is used", false, false},
 		{"time before 1970", both, pack(arr{"app", arr{arr{-1, nil}}}), "not between 1970 and 2106", false, false},
 		{"time is NaN", both, pack(arr{"app", math.NaN(), nil}), "not between 1970 and 2106", false, false},
-		{"tag is too long", both, pack(arr{strings.Repeat("t", 256), 1, obj{}}), "the tag has 256 bytes, the most that it may have is 255", false, false},
+		{"tag is too long", both, pack(arr{strings.Repeat("t", 256), 1, obj{}}), `"bytes":256,"limit_bytes":255,"message":"the tag of a message is too long: skipped"`, false, false},
 
-		{"nothing that anybody knows", both, []byte{0xc1}, "not MessagePack, which a client of the forward protocol sends", true, false},
+		{"nothing that anybody knows", both, []byte{0xc1}, "not MessagePack, which clients of the forward protocol send", true, false},
 		{"no MessagePack in a record", both, []byte("\x93\xa3app\x01\x81\xa1a\xc1"), "not MessagePack", true, false},
-		{"no MessagePack in an entry", both, []byte("\x92\xa3app\x91\x92\x01\x81\xa1a\xc1"), "is not a sequence of [time, record]", true, false},
-		{"no MessagePack in a payload", both, pack(arr{"app", []byte("\x92\x01\x81\xa1a\xc1"), obj{"chunk": "id"}}), "is not a sequence of [time, record]", true, false},
-		{"payload ends in an entry", both, pack(arr{"app", []byte("\x92\x01\x81\xa1a"), obj{"chunk": "id"}}), "is not a sequence of [time, record]: unexpected EOF", true, false},
-		{"gzip is damaged", both, pack(arr{"app", []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xff\xff"), obj{"compressed": "gzip"}}), "decompressing the payload of a message: ", true, false},
-		{"gzip is cut short", both, pack(arr{"app", gz(pack(arr{1, obj{}}))[:15], obj{"compressed": "gzip"}}), "decompressing the payload of a message: unexpected EOF", true, false},
-		{"zstd is damaged", both, pack(arr{"app", []byte("\x28\xb5\x2f\xfd\xff\xff\xff"), obj{"compressed": "zstd"}}), "decompressing the payload of a message: ", true, false},
-		{"not gzip at all", both, pack(arr{"app", []byte("\xc1\xc1\xc1"), obj{"compressed": "gzip"}}), "the payload is said to be gzip and is not", true, false},
-		{"unknown compression", both, pack(arr{"app", []byte("\xc1\xc1\xc1"), obj{"compressed": "lz4"}}), `compressed: "lz4" is not known: gzip, zstd or text would be right`, true, false},
-		{"metrics", both, pack(arr{"app", []byte("\x82\xa1a\x01\xa1b\xc1"), obj{"fluent_signal": 1}}), "the client sends metrics: only logs are taken", true, false},
-		{"traces", both, pack(arr{"app", 1, obj{}, obj{"fluent_signal": 2}}), "the client sends traces: only logs are taken", true, false},
-		{"traces with a chunk", both, pack(arr{"app", arr{arr{1, obj{}}}, obj{"chunk": "id", "fluent_signal": 2}}), "the client sends traces", true, false},
-		{"chunk is too long", both, pack(arr{"app", 1, obj{}, obj{"chunk": strings.Repeat("c", maxChunk)}}), "a chunk id of 4099 bytes: at most 4096 would be right", true, false},
-		{"event is too large", both, []byte("\x93\xa3app\x01\x81\xa1a\xdb\xff\xff\xff\xff" + strings.Repeat("x", 17<<20)), "an event is larger than", true, false},
+		{"no MessagePack in an entry", both, []byte("\x92\xa3app\x91\x92\x01\x81\xa1a\xc1"), "the payload of a message is no sequence of entries; want [time, record], …: connection closed", true, false},
+		{"no MessagePack in a payload", both, pack(arr{"app", []byte("\x92\x01\x81\xa1a\xc1"), obj{"chunk": "id"}}), "the payload of a message is no sequence of entries; want [time, record], …: connection closed", true, false},
+		{"payload ends in an entry", both, pack(arr{"app", []byte("\x92\x01\x81\xa1a"), obj{"chunk": "id"}}), `"error":"unexpected EOF","message":"the payload of a message is no sequence of entries`, true, false},
+		{"gzip is damaged", both, pack(arr{"app", []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xff\xff"), obj{"compressed": "gzip"}}), "decompressing the payload of a message failed: connection closed", true, false},
+		{"gzip is cut short", both, pack(arr{"app", gz(pack(arr{1, obj{}}))[:15], obj{"compressed": "gzip"}}), `"error":"unexpected EOF","message":"decompressing the payload of a message failed`, true, false},
+		{"zstd is damaged", both, pack(arr{"app", []byte("\x28\xb5\x2f\xfd\xff\xff\xff"), obj{"compressed": "zstd"}}), "decompressing the payload of a message failed: connection closed", true, false},
+		{"not gzip at all", both, pack(arr{"app", []byte("\xc1\xc1\xc1"), obj{"compressed": "gzip"}}), `"got":"gzip","message":"a payload is not compressed as its option compressed says`, true, false},
+		{"unknown compression", both, pack(arr{"app", []byte("\xc1\xc1\xc1"), obj{"compressed": "lz4"}}), `"got":"lz4","message":"the option compressed of a message is unknown; want gzip, zstd or text`, true, false},
+		{"metrics", both, pack(arr{"app", []byte("\x82\xa1a\x01\xa1b\xc1"), obj{"fluent_signal": 1}}), `"reason":"not logs","got":"metrics","message":"a message doesn't contain logs; want logs only`, true, false},
+		{"traces", both, pack(arr{"app", 1, obj{}, obj{"fluent_signal": 2}}), `"got":"traces"`, true, false},
+		{"traces with a chunk", both, pack(arr{"app", arr{arr{1, obj{}}}, obj{"chunk": "id", "fluent_signal": 2}}), `"got":"traces"`, true, false},
+		{"chunk is too long", both, pack(arr{"app", 1, obj{}, obj{"chunk": strings.Repeat("c", maxChunk)}}), `"bytes":4099,"limit_bytes":4096,"message":"the chunk id of a message is too long`, true, false},
+		{"event is too large", both, []byte("\x93\xa3app\x01\x81\xa1a\xdb\xff\xff\xff\xff" + strings.Repeat("x", 17<<20)), `"message":"an event is too large`, true, false},
 		{"array of four billion", both, []byte("\x93\xa3app\x01\x81\xa1a\xdd\xff\xff\xff\xff"), "the connection ended in the middle of a message", true, false},
 
-		{"a number", bit, pack(7), "not a message: this is of the type int, an array of tag, time and record", true, false},
-		{"a map", bit, pack(obj{"log": "x"}), "not a message: this is of the type map", true, false},
-		{"tag is a number", bit, pack(arr{1, 1, obj{}}), "not a message: the tag is not a string", true, false},
-		{"an empty array", bit, pack(arr{}), "not a message: this is an array of less than two values", true, false},
-		{"a number", d, pack(7), "not a message, this is of the type int: an array of tag", false, false},
-		{"a map", d, pack(obj{"log": "x"}), "not a message, this is of the type map", false, false},
-		{"tag is a number", d, pack(arr{1, arr{arr{1, obj{}}}, obj{"chunk": "id"}}), "not a message, the tag is not a string", false, false},
+		{"a number", bit, pack(7), `"got":"int","message":"not a message; want [tag, time, record] or [tag, entries]: connection closed"`, true, false},
+		{"a map", bit, pack(obj{"log": "x"}), `"got":"map","message":"not a message`, true, false},
+		{"tag is a number", bit, pack(arr{1, 1, obj{}}), `"reason":"not a message","message":"the tag of a message is not a string`, true, false},
+		{"an empty array", bit, pack(arr{}), `"got":"an array of less than two values","message":"not a message`, true, false},
+		{"a number", d, pack(7), `"got":"int","message":"not a message; want [tag, time, record] or [tag, entries]: skipped"`, false, false},
+		{"a map", d, pack(obj{"log": "x"}), `"got":"map","message":"not a message`, false, false},
+		{"tag is a number", d, pack(arr{1, arr{arr{1, obj{}}}, obj{"chunk": "id"}}), `"message":"the tag of a message is not a string`, false, false},
 	} {
 		for _, dialect := range c.in {
 			t.Run(c.name+", "+dialect.String(), func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 				}
 				wantEvents(t, f.events, want...)
 				lines := strings.Count(f.log, "\n")
-				if !strings.Contains(f.log, "forward: 127.0.0.1:2: ") && c.line != "" || !strings.Contains(f.log, escape(c.line)) || lines > 1 {
+				if !strings.Contains(f.log, `"peer":"127.0.0.1:2"`) && c.line != "" || !strings.Contains(f.log, c.line) || lines > 1 {
 					t.Errorf("log %s, want one line with %q", f.log, c.line)
 				}
 				if strings.Contains(f.log, "connection closed") != c.closed {
@@ -87,9 +87,6 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 		}
 	}
 }
-
-// escape is s as it stands in a line of JSON.
-func escape(s string) string { return strings.ReplaceAll(s, `"`, `\"`) }
 
 func TestOddRecordsAreTaken(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -120,7 +117,7 @@ func TestInvalidEventClosesWhereTheUserWantsIt(t *testing.T) {
 	o := defaults(config.Fluentd)
 	o.SkipInvalid = false
 	f := feed(config.Fluentd, o, pack(arr{"app", 1, "text", obj{"chunk": "id"}}, arr{"app", 1, obj{}}))
-	if len(f.events)+len(f.answer) > 0 || !strings.Contains(f.log, "record is not a map") {
+	if len(f.events)+len(f.answer) > 0 || !strings.Contains(f.log, "a record is not a map: connection closed") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -129,13 +126,6 @@ func TestRejectsAreCounted(t *testing.T) {
 	f := feed(config.Fluentd, defaults(config.Fluentd), pack(arr{"app", arr{arr{1, 2}, arr{1, obj{}}, 3}}), []byte{0xc1})
 	if got := strings.Join(f.rejects, ", "); got != "1 record is not a map, 1 bad entry, 1 not MessagePack" {
 		t.Error(got)
-	}
-}
-
-func TestRepeatedLinesAreHeldBack(t *testing.T) {
-	f := feed(config.FluentBit, defaults(config.FluentBit), bytes.Repeat(pack(arr{"app", 1, "text"}), 1000))
-	if len(f.rejects) != 1000 || strings.Count(f.log, "\n") != 1 {
-		t.Errorf("%d rejects, log %s", len(f.rejects), f.log)
 	}
 }
 
@@ -152,7 +142,7 @@ func TestMessageOverTheLimit(t *testing.T) {
 		o := defaults(config.FluentBit)
 		o.BufferMaxSize = 4096
 		f := feed(config.FluentBit, o, join(ok, m, after))
-		if len(f.events) != 1 || len(f.answer) > 0 || !strings.Contains(f.log, "limit of 4096") {
+		if len(f.events) != 1 || len(f.answer) > 0 || !strings.Contains(f.log, `"limit_bytes":4096,"message":"a message is too large`) {
 			t.Errorf("fluentbit, %s: %d events, answer %q, log %s", name, len(f.events), f.answer, f.log)
 		}
 
@@ -163,14 +153,14 @@ func TestMessageOverTheLimit(t *testing.T) {
 		if name == "forward" { // its length isn't known before its end
 			want = 1
 		}
-		if len(f.events) != want || len(f.answer) > 0 || !strings.Contains(f.log, "limit of 4096") {
+		if len(f.events) != want || len(f.answer) > 0 || !strings.Contains(f.log, `"limit_bytes":4096,"message":"a message is too large`) {
 			t.Errorf("fluentd, %s: %d events, answer %q, log %s", name, len(f.events), f.answer, f.log)
 		}
 
 		o = defaults(config.Fluentd)
 		o.ChunkWarnLimit = 4096
 		f = feed(config.Fluentd, o, join(ok, m, after))
-		if name != "forward" && (len(f.events) != 3 || !strings.Contains(f.log, "chunk_size_warn_limit 4096")) {
+		if name != "forward" && (len(f.events) != 3 || !strings.Contains(f.log, `"limit_bytes":4096,"message":"a message is larger than chunk_size_warn_limit"`)) {
 			t.Errorf("warning, %s: %d events, log %s", name, len(f.events), f.log)
 		}
 	}
@@ -182,13 +172,13 @@ func TestDecompressionBombIsDefused(t *testing.T) {
 	for name, payload := range map[string][]byte{"gzip": gz(bomb), "zstd": zst(bomb)} {
 		o := defaults(config.FluentBit)
 		f := feed(config.FluentBit, o, pack(arr{"app", payload, obj{"compressed": name, "chunk": "id"}}))
-		if len(f.events) > 0 || len(f.answer) > 0 || !strings.Contains(f.log, "larger than the limit of 6144000 bytes after decompression") {
+		if len(f.events) > 0 || len(f.answer) > 0 || !strings.Contains(f.log, `"limit_bytes":6144000,"message":"a message is too large after decompression`) {
 			t.Errorf("%s: %d events, answer %q, log %s", name, len(f.events), f.answer, f.log)
 		}
 	}
 	one := gz(append([]byte("\x92\x01\x81\xa1a\xdb\x03\x00\x00\x00"), make([]byte, 3<<24)...)) // one event of 48 MiB
 	f := feed(config.Fluentd, defaults(config.Fluentd), pack(arr{"app", one, obj{"compressed": "gzip"}}))
-	if len(f.events) > 0 || !strings.Contains(f.log, "an event is larger than 8388608 bytes") {
+	if len(f.events) > 0 || !strings.Contains(f.log, `"limit_bytes":8388608,"message":"an event is too large`) {
 		t.Errorf("%d events, log %s", len(f.events), f.log)
 	}
 }

@@ -58,7 +58,7 @@ func logWith(t *testing.T, cfg fluent.Config, r *rig, sub bool) {
 		want = append(want, fmt.Sprintf(`app %d.%09d {"log":"line %d"}`, at.Unix(), nsec, i))
 	}
 	if cfg.RequestAck && len(r.sink.got()) != 100 {
-		t.Errorf("%d events are safe, 100 are acknowledged", len(r.sink.got()))
+		t.Errorf("%d events are queued, 100 are acknowledged", len(r.sink.got()))
 	}
 	l.Close()
 	eventually(t, "100 events: "+r.log.String(), func() bool { return len(r.sink.got()) == 100 })

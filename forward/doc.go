@@ -1,5 +1,5 @@
 // Package forward is the server side of the forward protocol, Fluentd's own, which Docker's log driver, Fluent Bit and
-// the fluent-logger libraries speak; and Fluent Bit's tcp input, which takes lines.
+// the fluent-logger libraries speak; and Fluent Bit's tcp input, which takes lines by the same connections.
 //
 // # The protocol
 //
@@ -22,16 +22,17 @@
 //	client  ["PING", hostname, salt, hex(sha512(salt hostname nonce key)), user, hex(sha512(auth user password))]
 //	server  ["PONG", ok, reason, hostname, hex(sha512(salt hostname nonce key))]
 //
-// # What is safe when
+// # What is queued when
 //
-// Events in Message mode are made safe once for each read from the socket. A message of entries is made safe as a
-// whole, when its end has come: a client that breaks off in the middle and sends the message again duplicates nothing.
-// Only where the messages that are being read at one time exceed maxHeld are parts made safe. Acks are written after
-// that, never before.
+// Events in Message mode are flushed once for each read from the socket. A message of entries is flushed as a whole,
+// when its end has come: a client that breaks off in the middle and sends the message again duplicates nothing. Only
+// where the messages that are being read at one time exceed the budget of input.Memory are parts flushed. Acks are
+// written after a Flush that returned nil, never before. While a step holds events of a message (input.ErrHeld) the
+// connection waits, for at most heldTime, before it reads on.
 //
-// # What is wrong with an input
+// # Faults in what a client sends
 //
-// Where the end of a message is still known, the event is skipped, counted and said, and the rest is taken: resending it
-// could not help, so the message is acknowledged. Where it isn't (bytes that are no MessagePack, a limit that is
+// Where the end of a message is still known, the event is skipped, counted and logged, and the rest is taken: resending
+// it could not help, so the message is acknowledged. Where it isn't (bytes that are no MessagePack, a limit that is
 // exceeded, a client that stalls in the middle) the connection is closed, and nothing of the message is taken.
 package forward

@@ -3,27 +3,26 @@ package forward
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/firelane/firelane/record"
 )
 
-// entries takes a message in one of the modes that carry many events; w is at the entries, which at least one byte is
-// there of, and extra values follow them, the first being the option. Everything before the message is made safe
-// first, so that it can be discarded as a whole.
+// entries takes a message in one of the modes that carry many events. w is at the entries, of which at least one byte has
+// been read; extra values follow them, the first being the option. Everything before the message is flushed first, so
+// that it can be discarded as a whole.
 func (c *conn) entries(w *window, extra int) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	c.half, c.inside = true, true
-	dropped, lastly, err := c.payload(w)
+	c.inEntries, c.inMessage = true, true
+	dropped, damage, err := c.payload(w)
 	if err != nil {
 		return err
 	}
 	var opt option
 	for i := range extra {
-		v, err := c.whole(w)
+		v, err := c.wholeValue(w)
 		if err != nil {
 			return err
 		}
@@ -38,22 +37,22 @@ func (c *conn) entries(w *window, extra int) error {
 	if dropped {
 		c.acks = c.acks[:0]
 	}
-	if lastly != nil {
-		return lastly.with(opt.compressed)
+	if damage != nil {
+		return damage.explain(opt.compressed)
 	}
-	c.half, c.inside, c.taken = false, false, true
+	c.inEntries, c.inMessage, c.tookMessage = false, false, true
 	return c.flush()
 }
 
-// payload takes the entries. dropped says that they were over a limit and skipped; lastly is a fault that the option
-// may explain better.
-func (c *conn) payload(w *window) (dropped bool, lastly *payloadFault, err error) {
+// payload takes the entries. dropped says that they were over a limit and skipped; damage is a fault that the option may
+// explain better.
+func (c *conn) payload(w *window) (dropped bool, damage *payloadFault, err error) {
 	if record.KindOf(w.unused()[0]) == record.KindArray {
 		n, err := c.header(w, record.KindArray)
 		if err != nil {
 			return false, nil, err
 		}
-		return false, nil, c.each(w, n, c.limit(), false)
+		return false, nil, c.takeEntries(w, n, c.maxArray(), false)
 	}
 	size, err := c.header(w, record.KindStr)
 	if err != nil {
@@ -73,43 +72,43 @@ func (c *conn) payload(w *window) (dropped bool, lastly *payloadFault, err error
 	if z := compression(w.unused(), size); z != nil {
 		return false, nil, c.unzip(w, size, z)
 	}
-	err = c.each(w, -1, size, true)
-	if f, ok := err.(*payloadFault); ok { // the rest of the payload is not worth reading, the option is
+	err = c.takeEntries(w, -1, size, true)
+	if f, ok := err.(*payloadFault); ok { // the rest of the payload is skipped, the option is read
 		return false, f, c.discard(w, f.left)
 	}
 	return false, nil, err
 }
 
-// limit is how long an array of entries may be.
-func (c *conn) limit() int {
+// maxArray is how many bytes an array of entries may have; -1: any number.
+func (c *conn) maxArray() int {
 	if c.s.rules.message > 0 {
 		return c.s.rules.message
 	}
 	return -1
 }
 
-// payloadFault is a fault in a payload whose end is known: left bytes away.
+// payloadFault is a fault in a payload whose end is known: left bytes further.
 type payloadFault struct {
 	fault
 	left int
 }
 
-// with is the fault in the light of the option compressed.
-func (f *payloadFault) with(compressed []byte) error {
+// explain is the fault in the light of the option compressed.
+func (f *payloadFault) explain(compressed []byte) error {
 	switch s := string(compressed); s {
 	case "", "text":
 		return &f.fault
 	case "gzip", "zstd":
-		return &fault{kind: badPayload, what: "the payload is said to be " + s + " and is not"}
+		return &fault{reason: badPayload, got: s, message: "a payload is not compressed as its option compressed says"}
 	default:
-		return &fault{kind: badPayload, what: fmt.Sprintf("compressed: %q is not known: gzip, zstd or text would be right", compressed)}
+		return &fault{reason: badPayload, got: s, message: "the option compressed of a message is unknown; want gzip, zstd or text"}
 	}
 }
 
 // header takes the header of an array, or of a str or bin, and returns its count.
 func (c *conn) header(w *window, k record.Kind) (int, error) {
 	for {
-		head, body, values, err := lengths(w.unused())
+		head, body, values, err := valueHeader(w.unused())
 		if err == nil {
 			w.r += head
 			if k == record.KindArray {
@@ -123,17 +122,9 @@ func (c *conn) header(w *window, k record.Kind) (int, error) {
 	}
 }
 
-// lengths is shape of a value whose header may be cut short.
-func lengths(b []byte) (head, body, values int, err error) {
-	if len(b) == 0 {
-		return 0, 0, 0, record.ErrShort
-	}
-	return shape(b)
-}
-
-// each takes count entries, or with count -1 as many as there are in left bytes, or until the window's source ends.
+// takeEntries takes count entries, or with count -1 as many as there are in left bytes, or until the window's source ends.
 // left -1: any number of bytes. sized says that left is the length of a payload, and not a limit.
-func (c *conn) each(w *window, count, left int, sized bool) error {
+func (c *conn) takeEntries(w *window, count, left int, sized bool) error {
 	var e event
 	for count != 0 && (left != 0 || !sized) {
 		b := w.unused()
@@ -156,13 +147,13 @@ func (c *conn) each(w *window, count, left int, sized bool) error {
 			}
 			continue
 		}
-		if err := c.take(&e, c.tag); err != nil {
+		if err := c.takeEvent(&e, c.tag); err != nil {
 			return err
 		}
 		w.r += n
 		if left >= 0 {
 			if left -= n; left < 0 {
-				return &fault{kind: overLimit, what: fmt.Sprintf("a message is larger than the limit of %d bytes", c.s.rules.message)}
+				return &fault{reason: overLimit, message: "a message is too large", limit: c.s.rules.message}
 			}
 		}
 		if count > 0 {
@@ -173,7 +164,7 @@ func (c *conn) each(w *window, count, left int, sized bool) error {
 }
 
 func (c *conn) badEntries(err error, left int, sized bool) error {
-	f := fault{kind: badPayload, what: "the payload of a message is not a sequence of [time, record]: " + err.Error()}
+	f := fault{reason: badPayload, err: err, message: "the payload of a message is no sequence of entries; want [time, record], …"}
 	if !sized {
 		return &f
 	}
@@ -190,15 +181,15 @@ func (e *event) entry(b []byte) (int, error) {
 		return 0, record.ErrShort
 	}
 	if err != nil || n < 2 {
-		*e = event{kind: badEntry, want: "[time, record] would be right"}
-		return extent(b)
+		*e = event{fault: errBadEntry}
+		return valueSize(b)
 	}
 	if rest, err = e.read(rest, n); err != nil {
 		return 0, err
 	}
 	for range n - 2 {
 		var k int
-		if k, err = extent(rest); err != nil {
+		if k, err = valueSize(rest); err != nil {
 			return 0, err
 		}
 		rest = rest[k:]
@@ -208,14 +199,14 @@ func (e *event) entry(b []byte) (int, error) {
 
 // fillEntries reads on in the middle of a message.
 func (c *conn) fillEntries(w *window) error {
-	if err := c.relieve(); err != nil {
+	if err := c.flushIfOverBudget(); err != nil {
 		return err
 	}
 	return w.fill()
 }
 
-// whole reads until the first value is there as a whole, and leaves it there.
-func (c *conn) whole(w *window) ([]byte, error) {
+// wholeValue reads until the first value is complete, and leaves it in the window.
+func (c *conn) wholeValue(w *window) ([]byte, error) {
 	for {
 		v, _, err := value(w.unused())
 		if err == nil {
@@ -244,8 +235,8 @@ func (c *conn) discard(w *window, n int) error {
 	}
 }
 
-// compression tells by a payload's first bytes how it is compressed, whatever the option says that follows it: none of
-// the two begins as an entry may. nil: it is not.
+// compression tells by a payload's first bytes how it is compressed, whatever the option that follows it says: neither
+// kind begins as an entry may. nil: it is not.
 func compression(b []byte, size int) func(*unzipper, io.Reader) (io.Reader, error) {
 	const gzipMagic, zstdMagic = 0x1f8b, 0x28b52ffd
 	switch {

@@ -8,8 +8,8 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// addFields encodes the fields that every event of the connection gets: the client's address and host name.
-func (c *conn) addFields() {
+// encodeFields encodes the fields that every event of the connection gets: the client's address and host name.
+func (c *conn) encodeFields() {
 	r := &c.s.rules
 	if r.addressKey == "" && r.hostnameKey == "" {
 		return
@@ -41,12 +41,12 @@ func hostname(ctx context.Context, address string) string {
 	return strings.TrimSuffix(names[0], ".")
 }
 
-// extend appends the connection's fields to a copy of body. A field that body has already stays in it: of two with one
+// withFields appends the connection's fields to a copy of body. A field that body has already stays in it: of two with one
 // name the last counts.
-func (c *conn) extend(body []byte) []byte {
+func (c *conn) withFields(body []byte) []byte {
 	n, rest, err := record.MapHeader(body)
 	if err != nil {
-		return body // can't be: it was checked
+		return body // impossible: record.Check has accepted it
 	}
 	b := record.AppendMapHeader(c.body[:0], n+c.nfields)
 	b = append(b, rest...)

@@ -15,7 +15,7 @@ import (
 // saltSize is how many random bytes either side mixes into a digest.
 const saltSize = 16
 
-// digest is what proves that its parts are known.
+// digest proves that its parts are known.
 func digest(parts ...[]byte) []byte {
 	h := sha512.New()
 	for _, p := range parts {
@@ -104,7 +104,7 @@ func (p *ping) read(b []byte) error {
 	return nil
 }
 
-// A pong is what the server makes of it.
+// A pong is the server's verdict on a ping.
 type pong struct {
 	ok                       bool
 	reason, hostname, digest []byte
@@ -139,7 +139,7 @@ func (p *pong) read(b []byte) error {
 	return nil
 }
 
-// A Client is what a client of a server with a shared key needs to know.
+// A Client is the client's side of the handshake with a server that has a shared key.
 type Client struct {
 	Hostname  string // its own
 	SharedKey string
@@ -149,7 +149,7 @@ type Client struct {
 	NotSelf bool
 }
 
-// ErrRefused says that the server didn't let the client in, or isn't the one that it says it is.
+// ErrRefused is the error of a server that refused the client, or that doesn't know the shared key.
 var ErrRefused = errors.New("handshake refused")
 
 // Handshake does the client's part on a new connection. The caller sets deadlines. keepalive says whether the server
@@ -189,7 +189,7 @@ func (c *Client) Handshake(rw io.ReadWriter) (keepalive bool, err error) {
 	case !q.ok:
 		return false, fmt.Errorf("%w: %q", ErrRefused, q.reason)
 	case c.NotSelf && string(q.hostname) == c.Hostname:
-		return false, fmt.Errorf("%w: the server is called %q as this client is: another self_hostname would be right", ErrRefused, c.Hostname)
+		return false, fmt.Errorf("%w: the server is called %q as this client is; use another self_hostname", ErrRefused, c.Hostname)
 	case subtle.ConstantTimeCompare(want, q.digest) != 1:
 		return false, fmt.Errorf("%w: the server doesn't know the shared key", ErrRefused)
 	}

@@ -52,7 +52,7 @@ func TestHandshakeLetsInWhoKnowsTheKey(t *testing.T) {
 		"client's key is both": {config.Fluentd, withClient("127.0.0.0/8"), Client{SharedKey: "secret"}, "shared_key mismatch"},
 		"anonymous":            {config.Fluentd, withClient("10.0.0.0/8"), Client{SharedKey: "secret"}, "anonymous source denied"},
 		"by address":           {config.Fluentd, withClient("127.0.0.1"), Client{SharedKey: "own"}, ""},
-		"a loop":               {config.Fluentd, func(_, d *Options) { d.Security.SelfHostname = "client" }, Client{SharedKey: "secret", NotSelf: true}, "another self_hostname would be right"},
+		"a loop":               {config.Fluentd, func(_, d *Options) { d.Security.SelfHostname = "client" }, Client{SharedKey: "secret", NotSelf: true}, "use another self_hostname"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bit, d := secureBit(), secureD()
@@ -86,7 +86,7 @@ func TestHandshakeLetsInWhoKnowsTheKey(t *testing.T) {
 			if c.client.NotSelf { // it is the client that refuses
 				return
 			}
-			if got := r.log.String(); len(r.sink.got()) > 0 || !strings.Contains(got, `handshake of \"client\": `+c.refused) {
+			if got := r.log.String(); len(r.sink.got()) > 0 || !strings.Contains(got, `"reason":"`+c.refused+`","hostname":"client"`) {
 				t.Errorf("%q, log %s", r.sink.got(), got)
 			}
 		})
@@ -107,11 +107,11 @@ func withClient(network string) func(_, d *Options) {
 
 func TestMessagesInsteadOfAHandshakeAreRefused(t *testing.T) {
 	f := feed(config.FluentBit, secureBit(), pack(arr{"app", 1, obj{}}))
-	if len(f.events) > 0 || !strings.Contains(f.log, "a PING was expected, for a shared key is set here") {
+	if len(f.events) > 0 || !strings.Contains(f.log, "the client's answer to HELO is no PING") {
 		t.Errorf("%q, log %s", f.events, f.log)
 	}
 	f = feed(config.FluentBit, secureBit(), bytes.Repeat([]byte("\xdb\x7f\xff\xff\xff"), 2000))
-	if !strings.Contains(f.log, "a PING of more than 4096 bytes") {
+	if !strings.Contains(f.log, `"limit_bytes":4096,"message":"a PING is too long`) {
 		t.Error(f.log)
 	}
 	if f = feed(config.FluentBit, secureBit()); f.log != "" { // a heartbeat
@@ -122,7 +122,7 @@ func TestMessagesInsteadOfAHandshakeAreRefused(t *testing.T) {
 func TestSilenceInTheHandshakeIsAStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(lines)
-		s := newServer(noListener{&net.TCPAddr{}}, nil, testLog(log))
+		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
 		o := secureBit()
 		s.rules, s.auth, s.handle = o.rules(config.FluentBit), o.auth(config.FluentBit), (*conn).forward
 		client, server := net.Pipe()
@@ -185,7 +185,7 @@ func play(t *testing.T, file string) {
 		}
 	}
 	log, k := new(lines), new(sink)
-	s := newServer(noListener{&net.TCPAddr{}}, nil, testLog(log))
+	s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
 	s.rules, s.auth, s.handle = o.rules(d), o.auth(d), (*conn).forward
 	salts := []string{"nonce 0123456789", "auth salt 012345"}
 	s.salt = func() []byte {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
 )
 
@@ -31,14 +32,14 @@ type sink struct {
 	rejects  []string // "n reason"
 	flushes  int
 	opened   int
-	closed   int
 	flushErr error
+	held     int           // so many Flushes return input.ErrHeld first, and keep the events
 	entered  chan struct{} // gets a value at each Flush, if it isn't nil
 	release  chan struct{} // Flush waits for a value, if it isn't nil
 	panics   bool
 }
 
-func (s *sink) receiver() Receiver {
+func (s *sink) receiver() input.Receiver {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened++
@@ -49,6 +50,12 @@ func (s *sink) got() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.events)
+}
+
+func (s *sink) flushed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flushes
 }
 
 type testReceiver struct {
@@ -90,15 +97,13 @@ func (r *testReceiver) Flush(ctx context.Context) error {
 		return r.sink.flushErr
 	}
 	r.sink.flushes++
+	if r.sink.held > 0 {
+		r.sink.held--
+		return input.ErrHeld
+	}
 	r.sink.events = append(r.sink.events, r.pending...)
 	r.pending = nil
 	return nil
-}
-
-func (r *testReceiver) Close() {
-	r.sink.mu.Lock()
-	defer r.sink.mu.Unlock()
-	r.sink.closed++
 }
 
 // A rig is a server that runs.
@@ -142,7 +147,7 @@ func defaults(d config.Dialect) *Options {
 func start(t *testing.T, d config.Dialect, o *Options) *rig {
 	t.Helper()
 	log := new(lines)
-	s, err := Listen(t.Context(), o, d, zerolog.New(log))
+	s, err := listen(o, d, testEnv(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +157,7 @@ func start(t *testing.T, d config.Dialect, o *Options) *rig {
 func run(t *testing.T, s *Server, log *lines, k *sink) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, k.receiver) }()
+	go func() { ended <- s.Run(ctx, k.receiver) }()
 	r := &rig{Server: s, sink: k, log: log}
 	r.end = sync.OnceValue(func() error {
 		cancel()
@@ -160,7 +165,7 @@ func run(t *testing.T, s *Server, log *lines, k *sink) *rig {
 	})
 	t.Cleanup(func() {
 		if err := r.end(); err != nil {
-			t.Error("Serve:", err)
+			t.Error("Run:", err)
 		}
 	})
 	return r
@@ -247,7 +252,7 @@ type fed struct {
 // feed serves one connection that brings pieces, one a read, and ends.
 func feed(d config.Dialect, o *Options, pieces ...[]byte) fed {
 	log := new(lines)
-	s := newServer(noListener{&net.TCPAddr{}}, nil, zerolog.New(log))
+	s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
 	s.rules, s.auth, s.handle = o.rules(d), o.auth(d), (*conn).forward
 	k := new(sink)
 	f := &fakeConn{pieces: slices.Clone(pieces)}
@@ -312,4 +317,4 @@ func socketPath(t *testing.T) string { return filepath.Join(t.TempDir(), "f.sock
 
 var errTest = errors.New("no room")
 
-func testLog(l *lines) zerolog.Logger { return zerolog.New(l) }
+func testEnv(l *lines) input.Env { return input.Env{Log: zerolog.New(l), ID: "tcp.0"} }

@@ -13,10 +13,10 @@ func (c *conn) jsonLines() error {
 	for {
 		for c.jsonValue() {
 		}
-		err := c.more()
+		err := c.readMore()
 		if err != nil && isEnd(err) && len(c.in.unused()) > 0 {
-			c.reject(1, badJSON, "the connection ended inside a value")
-			c.in.r, c.inside = c.in.w, false
+			c.reject(&fault{reason: badJSON, message: "the connection ended inside a value"})
+			c.in.r, c.inMessage = c.in.w, false
 		}
 		if err != nil {
 			return err
@@ -44,7 +44,7 @@ func (c *conn) jsonValue() bool {
 		if !whole { // the end of the line is still to come
 			return false
 		}
-		c.reject(1, badJSON, "a JSON object on each line would be right: "+err.Error())
+		c.reject(errBadLine.with(err))
 		c.in.r += len(line)
 		return true
 	}
@@ -60,7 +60,7 @@ func (c *conn) jsonValue() bool {
 func (c *conn) addJSON(first byte, v []byte) {
 	if first == '{' {
 		if _, err := record.Check(v); err != nil {
-			c.reject(1, badJSON, err.Error())
+			c.reject(errBadLine.with(err))
 			return
 		}
 		c.add(c.s.rules.tag, now(), v)
@@ -83,10 +83,10 @@ func (c *conn) rawLines() error {
 			b = b[i+len(sep):]
 		}
 		c.in.r = c.in.w - len(b)
-		err := c.more()
+		err := c.readMore()
 		if err != nil && isEnd(err) {
 			c.addLine(c.in.unused()) // the last line needs no separator
-			c.in.r, c.inside = c.in.w, false
+			c.in.r, c.inMessage = c.in.w, false
 		}
 		if err != nil {
 			return err

@@ -9,17 +9,11 @@ import (
 	"testing"
 )
 
-// lineServer serves one connection of the input tcp, and gives the events without their times.
+// feedLines serves one connection of the input tcp, and gives the events without their times.
 func feedLines(o *TCPOptions, pieces ...string) (events []string, log string) {
 	out := new(lines)
-	s := newServer(noListener{&net.TCPAddr{}}, nil, testLog(out))
-	sep, _ := unescape(o.Separator)
-	limit, _ := kibibytes(o.BufferSize)
-	s.rules = rules{name: "tcp", tag: []byte("tcp.0"), event: limit, addressKey: o.SourceAddress, separator: sep}
-	s.handle = (*conn).jsonLines
-	if o.Format == "none" {
-		s.handle = (*conn).rawLines
-	}
+	s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(out))
+	s.rules, s.handle, _ = o.rules("tcp.0")
 	f, k := new(fakeConn), new(sink)
 	for _, p := range pieces {
 		f.pieces = append(f.pieces, []byte(p))
@@ -44,12 +38,12 @@ func TestLinesOfJSON(t *testing.T) {
 		"no end of line":          {[]string{`{"a":1}`}, []string{`{"a":1}`}, ""},
 		"empty lines":             {[]string{"\n\r\n{\"a\":1}\r\n\n"}, []string{`{"a":1}`}, ""},
 		"an array":                {[]string{"[1,{}]\n"}, []string{`{"msg":[1,{}]}`}, ""},
-		"not JSON":                {[]string{"hello\n{\"a\":1}\n"}, []string{`{"a":1}`}, "tcp: 127.0.0.1:2: bad JSON, a JSON object on each line would be right: "},
-		"no object":               {[]string{"17\n\"x\"\n{\"a\":1}\n"}, []string{`{"a":1}`}, "not an object: skipped"},
+		"not JSON":                {[]string{"hello\n{\"a\":1}\n"}, []string{`{"a":1}`}, `"peer":"127.0.0.1:2","reason":"bad JSON"`},
+		"no object":               {[]string{"17\n\"x\"\n{\"a\":1}\n"}, []string{`{"a":1}`}, `"error":"not an object","message":"a line is no JSON; want a JSON object on each line: skipped"`},
 		"an object without end":   {[]string{"{\"a\":\n{\"b\":1}\n"}, []string{`{"b":1}`}, "bad JSON"},
 		"good, then bad":          {[]string{"{\"a\":1} oops\n{\"b\":1}\n"}, []string{`{"a":1}`, `{"b":1}`}, "bad JSON"},
 		"the end inside a value":  {[]string{"{\"a\":1}\n{\"b\""}, []string{`{"a":1}`}, "the connection ended inside a value: skipped"},
-		"larger than buffer_size": {[]string{"{\"a\":1}\n{\"b\":\"" + strings.Repeat("x", 70_000) + "\"}\n"}, []string{`{"a":1}`}, "an event is larger than"},
+		"larger than buffer_size": {[]string{"{\"a\":1}\n{\"b\":\"" + strings.Repeat("x", 70_000) + "\"}\n"}, []string{`{"a":1}`}, "an event is too large"},
 	} {
 		o := &TCPOptions{Format: "json"}
 		if strings.HasPrefix(name, "larger") {
@@ -82,7 +76,7 @@ func TestLinesOfText(t *testing.T) {
 
 func TestTCPInputListens(t *testing.T) {
 	log := new(lines)
-	s, err := ListenTCP(t.Context(), &TCPOptions{Listen: "127.0.0.1", Format: "json", Separator: `\n`, ChunkSize: "32", Tag: "health"}, testLog(log))
+	s, err := listenLines(&TCPOptions{Listen: "127.0.0.1", Format: "json", Separator: `\n`, ChunkSize: "32", Tag: "health"}, testEnv(log))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 package forward
 
 import (
-	"context"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,75 +12,121 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rs/zerolog"
-
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 )
 
-// Listen binds what opts says and returns at once; Serve answers. Clients that connect in between wait.
-func Listen(ctx context.Context, opts *Options, d config.Dialect, log zerolog.Logger) (*Server, error) {
+// New binds the socket of the input forward and returns at once. Clients that connect before Run wait.
+func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
+	return asInput(listen(opts, d, env))
+}
+
+// NewUnix binds the socket of Fluentd's source unix, whose folder is made.
+func NewUnix(opts *UnixOptions, _ config.Dialect, env input.Env) (input.Input, error) {
+	if err := os.MkdirAll(filepath.Dir(opts.Path), 0o755); err != nil {
+		return nil, fmt.Errorf("unix: making the socket's folder: %w", err)
+	}
+	o := &Options{UnixPath: opts.Path, Tag: opts.Tag, SkipInvalid: true, DecompressLimit: defaultInflated}
+	return asInput(listen(o, config.Fluentd, env))
+}
+
+// NewTCP binds the socket of Fluent Bit's input tcp. Unless the options have a tag, it is env.ID, as in Fluent Bit.
+func NewTCP(opts *TCPOptions, _ config.Dialect, env input.Env) (input.Input, error) {
+	s, err := listenLines(opts, env)
+	if err != nil {
+		return nil, fmt.Errorf("tcp: %w", err)
+	}
+	return s, nil
+}
+
+// asInput keeps a nil *Server from becoming an Input that isn't nil.
+func asInput(s *Server, err error) (input.Input, error) {
+	if err != nil {
+		return nil, fmt.Errorf("forward: %w", err)
+	}
+	return s, nil
+}
+
+func listen(opts *Options, d config.Dialect, env input.Env) (*Server, error) {
 	t := opts.TLS.settings()
 	if d == config.Fluentd {
 		t = opts.Transport.settings()
 	}
 	cfg, err := loadTLS(t)
 	if err != nil {
-		return nil, fmt.Errorf("forward: %w", err)
+		return nil, err
 	}
 	var ln net.Listener
 	if opts.UnixPath != "" {
 		perm, _ := opts.perm() // Check has seen it
-		ln, err = listenUnix(ctx, opts.UnixPath, perm)
+		ln, err = listenUnix(opts.UnixPath, perm)
 	} else {
-		ln, err = listenTCP(ctx, opts.Listen, opts.Port)
+		ln, err = listenTCP(opts.Listen, opts.Port)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("forward: %w", err)
+		return nil, err
 	}
-	s := newServer(ln, cfg, log)
-	s.rules = opts.rules(d)
-	s.auth = opts.auth(d)
-	s.handle = (*conn).forward
+	s := newServer(ln, cfg, env)
+	s.rules, s.auth, s.handle = opts.rules(d), opts.auth(d), (*conn).forward
 	if d == config.Fluentd && opts.UnixPath == "" {
-		s.listenHeartbeat(ctx)
+		s.listenHeartbeat()
 	}
 	return s, nil
 }
 
-// ListenUnix binds the socket of Fluentd's source unix, whose folder is made.
-func ListenUnix(ctx context.Context, opts *UnixOptions, log zerolog.Logger) (*Server, error) {
-	if err := os.MkdirAll(filepath.Dir(opts.Path), 0o755); err != nil {
-		return nil, fmt.Errorf("unix: making the socket's folder: %w", err)
-	}
-	o := &Options{UnixPath: opts.Path, Tag: opts.Tag, SkipInvalid: true, DecompressLimit: defaultInflated}
-	return Listen(ctx, o, config.Fluentd, log)
-}
-
-// ListenTCP binds Fluent Bit's input tcp. opts.Tag must be set.
-func ListenTCP(ctx context.Context, opts *TCPOptions, log zerolog.Logger) (*Server, error) {
+func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
 	cfg, err := loadTLS(opts.TLS.settings())
 	if err != nil {
-		return nil, fmt.Errorf("tcp: %w", err)
+		return nil, err
 	}
-	sep, err := unescape(opts.Separator)
+	r, handle, err := opts.rules(env.ID)
 	if err != nil {
-		return nil, fmt.Errorf("tcp: %w", err)
+		return nil, err
 	}
-	limit, err := kibibytes(opts.BufferSize)
+	ln, err := listenTCP(opts.Listen, opts.Port)
 	if err != nil {
-		return nil, fmt.Errorf("tcp: buffer_size: %w", err)
+		return nil, err
 	}
-	ln, err := listenTCP(ctx, opts.Listen, opts.Port)
-	if err != nil {
-		return nil, fmt.Errorf("tcp: %w", err)
-	}
-	s := newServer(ln, cfg, log)
-	s.rules = rules{name: "tcp", tag: []byte(opts.Tag), event: limit, addressKey: opts.SourceAddress, separator: sep}
-	s.handle = (*conn).jsonLines
-	if strings.EqualFold(opts.Format, "none") {
-		s.handle = (*conn).rawLines
-	}
+	s := newServer(ln, cfg, env)
+	s.rules, s.handle = r, handle
 	return s, nil
+}
+
+// rules are the options as connections use them, and what reads a connection.
+func (o *TCPOptions) rules(id string) (rules, func(*conn) error, error) {
+	sep, err := unescape(o.Separator)
+	if err != nil {
+		return rules{}, nil, err
+	}
+	limit, err := kibibytes(o.BufferSize)
+	if err != nil {
+		return rules{}, nil, fmt.Errorf("buffer_size: %w", err)
+	}
+	r := rules{tag: []byte(cmp.Or(o.Tag, id)), event: limit, addressKey: o.SourceAddress, separator: sep}
+	if strings.EqualFold(o.Format, "none") {
+		return r, (*conn).rawLines, nil
+	}
+	return r, (*conn).jsonLines, nil
+}
+
+// Listens implements input.Listener.
+func (o *Options) Listens(config.Dialect) []input.Address {
+	if o.UnixPath != "" {
+		return []input.Address{input.Unix(o.UnixPath)}
+	}
+	return []input.Address{input.TCP(o.Listen, o.Port)}
+}
+
+// Listens implements input.Listener.
+func (o *UnixOptions) Listens(config.Dialect) []input.Address {
+	return []input.Address{input.Unix(o.Path)}
+}
+
+// Listens implements input.Listener: ECS's health check sends its line here.
+func (o *TCPOptions) Listens(config.Dialect) []input.Address {
+	a := input.TCP(o.Listen, o.Port)
+	a.Health = true
+	return []input.Address{a}
 }
 
 func loadTLS(t *serverTLS) (*tls.Config, error) {
@@ -90,27 +136,25 @@ func loadTLS(t *serverTLS) (*tls.Config, error) {
 	return t.load()
 }
 
-func listenTCP(ctx context.Context, host string, port int) (net.Listener, error) {
-	var lc net.ListenConfig // probes idle connections by default
-	return lc.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+func listenTCP(host string, port int) (net.Listener, error) { // which probes idle connections by default
+	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
-// listenUnix replaces a socket that another process has left behind, and nothing else. perm 0 leaves the permissions to
-// the umask.
-func listenUnix(ctx context.Context, path string, perm fs.FileMode) (net.Listener, error) {
+// listenUnix replaces a socket that another process has left, and nothing else. perm 0 leaves the permissions to the
+// umask.
+func listenUnix(path string, perm fs.FileMode) (net.Listener, error) {
 	switch info, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return nil, fmt.Errorf("looking for an old socket: %w", err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return nil, fmt.Errorf("%s exists and is not a socket: another path would be right", path)
+		return nil, fmt.Errorf("%s exists and is not a socket; use another path", path)
 	default:
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("removing the old socket: %w", err)
 		}
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "unix", path)
+	ln, err := net.Listen("unix", path)
 	if err != nil || perm == 0 {
 		return ln, err
 	}
@@ -120,7 +164,7 @@ func listenUnix(ctx context.Context, path string, perm fs.FileMode) (net.Listene
 	return ln, nil
 }
 
-// perm is unix_perm, 0 where it isn't written.
+// perm is unix_perm, 0 where it isn't given.
 func (o *Options) perm() (fs.FileMode, error) {
 	if o.UnixPerm == "" {
 		return 0, nil

@@ -2,35 +2,16 @@ package forward
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/firelane/firelane/record"
-)
-
-// Kinds of what is refused: constants, by which it is counted and its lines are held back.
-const (
-	notMessage  = "not a message"
-	notPack     = "not MessagePack"
-	badTag      = "bad tag"
-	badTime     = "bad time"
-	noTime      = "time out of range"
-	notMap      = "record is not a map"
-	tooDeep     = "record is nested too deep"
-	badEntry    = "bad entry"
-	badPayload  = "bad payload"
-	badOption   = "bad option"
-	badSignal   = "not logs"
-	overLimit   = "message too large"
-	badJSON     = "bad JSON"
-	wantMessage = "an array of tag, time and record, or of tag and entries, would be right"
 )
 
 // forward reads messages until the connection ends.
 func (c *conn) forward() error {
 	read := c.nextPack
 	if c.s.auth == nil { // after a handshake it is MessagePack
-		if err := c.more(); err != nil {
+		if err := c.readMore(); err != nil {
 			return err
 		}
 		if b := c.in.unused()[0]; b == '{' || b == '[' {
@@ -41,13 +22,13 @@ func (c *conn) forward() error {
 	for {
 		err := read()
 		if err == nil {
-			if c.taken && c.s.rules.denyKeep {
+			if c.tookMessage && c.s.rules.denyKeepalive {
 				return nil
 			}
 			continue
 		}
 		if errors.Is(err, record.ErrShort) {
-			err = c.more()
+			err = c.readMore()
 		}
 		if err != nil {
 			return err
@@ -57,59 +38,10 @@ func (c *conn) forward() error {
 
 // nextPack takes the next message, or nothing and ErrShort where more must be read first.
 func (c *conn) nextPack() error {
-	if c.again() {
+	if c.takeRepeated() {
 		return nil
 	}
 	return c.next(&c.in)
-}
-
-// maxHead is the longest beginning of a message in bytes that is remembered.
-const maxHead = 256
-
-// A head is how the last message in Message mode began, up to its time: a log driver's messages all begin so.
-type head struct {
-	bytes  []byte // as it came; empty: there is none
-	tag    []byte // as it goes on
-	values int    // of the message
-}
-
-// remember keeps how a message of n values began.
-func (h *head) remember(begin, tag []byte, n int) {
-	h.bytes = h.bytes[:0]
-	if len(begin) <= maxHead && (n == 3 || n == 4) {
-		h.bytes, h.tag, h.values = append(h.bytes, begin...), append(h.tag[:0], tag...), n
-	}
-}
-
-// again takes a message that begins as the last one and has nothing unusual about it. Of every other one it leaves all to
-// next.
-func (c *conn) again() bool {
-	b, h := c.in.unused(), len(c.head.bytes)
-	if h == 0 || len(b) < h || string(b[:h]) != string(c.head.bytes) {
-		return false
-	}
-	t, rest, err := record.ReadTime(b[h:])
-	if err != nil || t.Sec == 0 || len(rest) == 0 || record.KindOf(rest[0]) != record.KindMap {
-		return false
-	}
-	size, err := record.Check(rest)
-	if err != nil {
-		return false
-	}
-	end := len(b) - len(rest) + size
-	if c.head.values == 4 {
-		if end == len(b) || b[end] != 0x80 { // an option that says nothing
-			return false
-		}
-		end++
-	}
-	if r := &c.s.rules; r.message > 0 && end > r.message || r.warnOver > 0 && end > r.warnOver {
-		return false
-	}
-	c.add(c.head.tag, t, rest[:size])
-	c.in.r += end
-	c.taken = true
-	return true
 }
 
 // nextJSON is nextPack for JSON: the message is converted as a whole and taken from there.
@@ -127,7 +59,7 @@ func (c *conn) nextJSON() error {
 		return record.ErrShort
 	}
 	if err != nil {
-		return &fault{kind: badJSON, what: err.Error() + ": JSON arrays of tag, time and record would be right"}
+		return &fault{reason: badJSON, err: err, message: "a message is no JSON" + wantMessage}
 	}
 	c.in.r = c.in.w - len(rest)
 	if cap(out) <= readSize {
@@ -141,7 +73,7 @@ func (c *conn) nextJSON() error {
 type noMore struct{}
 
 func (noMore) Read([]byte) (int, error) {
-	return 0, &fault{kind: notMessage, what: "a message is cut short: " + wantMessage}
+	return 0, &fault{reason: notMessage, message: "a message is too short" + wantMessage}
 }
 
 // next takes one message from w. In Message mode it is taken as a whole, or not at all and ErrShort.
@@ -162,20 +94,20 @@ func (c *conn) next(w *window) error {
 		return broken(record.ErrInvalid)
 	}
 	if err != nil || n < 2 {
-		return c.strange(w, "this is "+kindName(b[0]), c.s.rules.skipStrange)
+		return c.rejectMessage(w, &fault{reason: notMessage, message: "not a message" + wantMessage, got: kindName(b[0])}, c.s.rules.skipNonMessage)
 	}
 	tag, rest, err := record.Str(rest)
 	switch {
 	case errors.Is(err, record.ErrShort):
 		return record.ErrShort
 	case err != nil:
-		return c.strange(w, "the tag is not a string", c.s.rules.skipStrange)
+		return c.rejectMessage(w, &fault{reason: notMessage, message: "the tag of a message is not a string" + wantMessage}, c.s.rules.skipNonMessage)
 	case len(rest) == 0:
 		return record.ErrShort
 	}
 	tag = c.s.rules.retag(c.tag, tag)
 	if len(tag) > record.MaxTag {
-		return c.strange(w, fmt.Sprintf("the tag has %d bytes, the most that it may have is %d", len(tag), record.MaxTag), true)
+		return c.rejectMessage(w, &fault{reason: notMessage, message: "the tag of a message is too long", bytes: len(tag), limit: record.MaxTag}, true)
 	}
 	switch record.KindOf(rest[0]) {
 	case record.KindArray, record.KindStr, record.KindBin:
@@ -190,35 +122,27 @@ func kindName(b byte) string {
 	if record.KindOf(b) == record.KindArray {
 		return "an array of less than two values"
 	}
-	return "of the type " + record.KindOf(b).String()
+	return record.KindOf(b).String()
 }
 
-// strange deals with a value that is no message: it is skipped, or the connection is closed.
-func (c *conn) strange(w *window, what string, skip bool) error {
+// rejectMessage skips a value that is no message, or fails where the connection is to be closed.
+func (c *conn) rejectMessage(w *window, f *fault, skip bool) error {
 	if !skip {
-		return &fault{kind: notMessage, what: "not a message: " + what + ", " + wantMessage}
+		return f
 	}
-	n, err := extent(w.unused())
+	n, err := valueSize(w.unused())
 	if err != nil {
 		return broken(err)
 	}
 	w.r += n
-	c.reject(1, notMessage, what+": "+wantMessage)
+	c.reject(f)
 	return nil
-}
-
-// broken is the error for err of a reader: ErrShort as it is, any other one a fault.
-func broken(err error) error {
-	if errors.Is(err, record.ErrShort) {
-		return record.ErrShort
-	}
-	return &fault{kind: notPack, what: "not MessagePack, which a client of the forward protocol sends (is it another protocol, or TLS?): " + err.Error()}
 }
 
 // single takes a message in Message mode: [tag, time, record, option?]. rest is what follows the tag.
 func (c *conn) single(w *window, n int, tag, rest []byte) error {
 	if w == &c.in {
-		c.head.remember(w.unused()[:len(w.unused())-len(rest)], tag, n)
+		c.prefix.remember(w.unused()[:len(w.unused())-len(rest)], tag, n)
 	}
 	var e event
 	rest, err := e.read(rest, n-1)
@@ -242,22 +166,21 @@ func (c *conn) single(w *window, n int, tag, rest []byte) error {
 		w.r += size
 		return err
 	}
-	if err := c.take(&e, tag); err != nil {
+	if err := c.takeEvent(&e, tag); err != nil {
 		return err
 	}
 	w.r += size
-	c.taken = true
+	c.tookMessage = true
 	c.ack(opt.chunk)
 	return nil
 }
 
-// An event is a time and a record on their way from the wire, and what is wrong with them.
+// An event is a time and a record as read from a message, and what is wrong with them.
 type event struct {
-	time record.Time
-	body []byte // nil: none, which is no mistake
-	kind string // what is wrong; "" nothing
-	want string // what would be right
-	late bool   // the time is out of range: now is used instead
+	time           record.Time
+	body           []byte // nil: none, which is no fault
+	fault          *fault // nil: none
+	timeOutOfRange bool   // the time of arrival is used instead
 }
 
 // read reads a time and a record from the start of b, the first two of n values.
@@ -269,7 +192,7 @@ func (e *event) read(b []byte, n int) (rest []byte, err error) {
 	rest, err = e.readTime(b)
 	if err != nil || n < 2 {
 		if err == nil {
-			e.kind, e.want = badEntry, "[time, record] would be right"
+			e.fault = errBadEntry
 		}
 		return rest, err
 	}
@@ -279,8 +202,8 @@ func (e *event) read(b []byte, n int) (rest []byte, err error) {
 	k := record.KindOf(rest[0])
 	size, err := record.Check(rest)
 	if errors.Is(err, record.ErrDepth) {
-		e.kind, e.want = tooDeep, fmt.Sprintf("maps and arrays may be nested %d deep", record.MaxDepth)
-		size, err = extent(rest)
+		e.fault = errTooDeep
+		size, err = valueSize(rest)
 	}
 	if err != nil {
 		return nil, err
@@ -288,8 +211,8 @@ func (e *event) read(b []byte, n int) (rest []byte, err error) {
 	switch {
 	case k == record.KindMap:
 		e.body = rest[:size]
-	case k != record.KindNil && e.kind == "":
-		e.kind, e.want = notMap, "a map would be right, not "+k.String()
+	case k != record.KindNil && e.fault == nil:
+		e.fault = &fault{reason: notMap, message: "a record is not a map", got: k.String()}
 	}
 	return rest[size:], nil
 }
@@ -310,28 +233,28 @@ func (e *event) readTime(b []byte) (rest []byte, err error) {
 	case errors.Is(err, record.ErrShort):
 		return nil, err
 	case errors.Is(err, record.ErrRange):
-		e.late, e.time = true, now()
+		e.timeOutOfRange, e.time = true, now()
 	default:
-		e.kind, e.want = badTime, "an EventTime or a number of seconds would be right"
+		e.fault = errBadTime
 	}
-	n, err := extent(b)
+	n, err := valueSize(b)
 	if err != nil {
 		return nil, err
 	}
 	return b[n:], nil
 }
 
-// take adds an event, or skips it.
-func (c *conn) take(e *event, tag []byte) error {
-	if e.kind != "" {
+// takeEvent adds an event, or skips it.
+func (c *conn) takeEvent(e *event, tag []byte) error {
+	if e.fault != nil {
 		if !c.s.rules.skipInvalid {
-			return &fault{kind: e.kind, what: e.kind + ", " + e.want}
+			return e.fault
 		}
-		c.reject(1, e.kind, e.want)
+		c.reject(e.fault)
 		return nil
 	}
-	if e.late {
-		c.s.quiet.warn(noTime, c.s.rules.name, c.peer, "the time of an event is not between 1970 and 2106: its time is now that of its arrival")
+	if e.timeOutOfRange {
+		c.s.log.Warn().Str("peer", c.peer).Msg("the time of an event is not between 1970 and 2106: the time of its arrival is used")
 	}
 	if e.body != nil {
 		c.add(tag, e.time, e.body)
@@ -339,19 +262,20 @@ func (c *conn) take(e *event, tag []byte) error {
 	return nil
 }
 
-// oversized says whether to drop a message of that many bytes, or fails where that closes the connection.
+// oversized reports whether to drop a message of size bytes, or fails where the connection is to be closed for it.
 func (c *conn) oversized(size int) (drop bool, err error) {
 	r := &c.s.rules
 	if r.message > 0 && size > r.message {
-		what := fmt.Sprintf("a message has %d bytes, more than the limit of %d", size, r.message)
+		f := &fault{reason: overLimit, message: "a message is too large", bytes: size, limit: r.message}
 		if !r.skipOver {
-			return true, &fault{kind: overLimit, what: what}
+			return true, f
 		}
-		c.reject(1, overLimit, what)
+		c.reject(f)
 		return true, nil
 	}
 	if r.warnOver > 0 && size > r.warnOver {
-		c.s.quiet.warn("large message", r.name, c.peer, fmt.Sprintf("a message has %d bytes, more than chunk_size_warn_limit %d", size, r.warnOver))
+		c.s.log.Warn().Str("peer", c.peer).Int("bytes", size).Int("limit_bytes", r.warnOver).
+			Msg("a message is larger than chunk_size_warn_limit")
 	}
 	return false, nil
 }

@@ -155,7 +155,7 @@ func TestChunkIsEchoedByteForByte(t *testing.T) {
 
 func TestChunkIsAckedOnlyAfterFlush(t *testing.T) {
 	log := new(lines)
-	s, err := Listen(t.Context(), defaults(config.FluentBit), config.FluentBit, testLog(log))
+	s, err := listen(defaults(config.FluentBit), config.FluentBit, testEnv(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestChunkIsAckedOnlyAfterFlush(t *testing.T) {
 
 func TestFailedFlushIsNotAcked(t *testing.T) {
 	log := new(lines)
-	s, err := Listen(t.Context(), defaults(config.FluentBit), config.FluentBit, testLog(log))
+	s, err := listen(defaults(config.FluentBit), config.FluentBit, testEnv(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestLongMessageOfEntriesIsTaken(t *testing.T) {
 		t.Errorf("%d events, answer %q, log %s", len(f.events), f.answer, f.log)
 	}
 	if f.flushes < 2 {
-		t.Errorf("%d flushes: more than maxHeld was held", f.flushes)
+		t.Errorf("%d flushes: more than the budget was held", f.flushes)
 	}
 }
 
@@ -283,8 +283,8 @@ func TestDenyKeepaliveClosesAfterOneMessage(t *testing.T) {
 	}
 }
 
-// TestMessageIsTakenAlikeBehindWhateverItFollows: what is remembered of the last message changes nothing about the next.
-func TestMessageIsTakenAlikeBehindWhateverItFollows(t *testing.T) {
+// TestMessageIsTakenAlikeWhateverItFollows: what is remembered of the last message changes nothing about the next.
+func TestMessageIsTakenAlikeWhateverItFollows(t *testing.T) {
 	deep := raw("\x80")
 	for range record.MaxDepth {
 		deep = append(raw("\x91"), deep...)

@@ -7,7 +7,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// option is what matters of a message's option map.
+// option is what is used of a message's option map.
 type option struct {
 	chunk      []byte // MessagePack of the id to acknowledge; nil: none
 	compressed []byte
@@ -19,7 +19,7 @@ func (c *conn) option(o *option, v []byte) error {
 		return nil
 	}
 	if record.KindOf(v[0]) != record.KindMap {
-		c.s.quiet.warn(badOption, c.s.rules.name, c.peer, "the option of a message is not a map: ignored")
+		c.s.log.Warn().Str("peer", c.peer).Msg("the option of a message is not a map: ignored")
 		return nil
 	}
 	for f := record.FieldsOf(v); f.Next(); {
@@ -30,12 +30,12 @@ func (c *conn) option(o *option, v []byte) error {
 			o.compressed, _ = record.Text(f.Value())
 		case "fluent_signal":
 			if n, _, err := record.Int(f.Value()); err == nil && n != 0 {
-				return &fault{kind: badSignal, what: fmt.Sprintf("%s: only logs are taken", signal(n))}
+				return &fault{reason: badSignal, message: "a message doesn't contain logs; want logs only", got: signal(n)}
 			}
 		}
 	}
 	if len(o.chunk) > maxChunk {
-		return &fault{kind: badOption, what: fmt.Sprintf("a chunk id of %d bytes: at most %d would be right", len(o.chunk), maxChunk)}
+		return &fault{reason: badOption, message: "the chunk id of a message is too long", bytes: len(o.chunk), limit: maxChunk}
 	}
 	return nil
 }
@@ -48,17 +48,18 @@ func chunkID(v []byte) []byte {
 	return v
 }
 
+// signal is the name of a value of fluent_signal.
 func signal(n int64) string {
 	switch n {
 	case 1:
-		return "the client sends metrics"
+		return "metrics"
 	case 2:
-		return "the client sends traces"
+		return "traces"
 	}
-	return fmt.Sprintf("the client sends fluent_signal %d", n)
+	return fmt.Sprintf("fluent_signal %d", n)
 }
 
-// ack notes that a chunk is to be acknowledged after the next Flush.
+// ack notes that a chunk is to be acknowledged after the next Flush that succeeds.
 func (c *conn) ack(chunk []byte) {
 	if chunk == nil {
 		return
@@ -75,7 +76,7 @@ func (c *conn) ack(chunk []byte) {
 func value(b []byte) (v, rest []byte, err error) {
 	n, err := record.Check(b)
 	if errors.Is(err, record.ErrDepth) {
-		n, err = extent(b)
+		n, err = valueSize(b)
 	}
 	if err != nil {
 		return nil, nil, err

@@ -105,7 +105,7 @@ type InputOptions struct {
 	SuppressRepeat string `fluentbit:"log_suppress_interval" help:"accepted; repeated lines are always suppressed"`
 }
 
-// Check finds the mistakes that a type can't show.
+// Check reports mistakes that the types of the options don't rule out.
 func (o *Options) Check(d config.Dialect) error {
 	if _, err := o.perm(); err != nil {
 		return err
@@ -135,7 +135,7 @@ func (o *Options) Check(d config.Dialect) error {
 	return o.TLS.check()
 }
 
-// Check finds the mistakes that a type can't show.
+// Check reports mistakes that the types of the options don't rule out.
 func (o *TCPOptions) Check(config.Dialect) error {
 	if _, err := unescape(o.Separator); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (s *Security) check() error {
 			return &config.OptionError{Option: "<client>", Reason: "needs either host or network"}
 		case c.Network != "":
 			if _, err := network(c.Network); err != nil {
-				return &config.OptionError{Option: "network", Reason: err.Error() + ": an address or 10.0.0.0/8 would be right"}
+				return &config.OptionError{Option: "network", Reason: err.Error() + "; want an address or a network such as 10.0.0.0/8"}
 			}
 		}
 	}

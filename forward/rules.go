@@ -6,10 +6,8 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// rules are what a server's options come to, for one connection as for another.
+// rules are a server's options as its connections use them.
 type rules struct {
-	name string // of the input, for people
-
 	tag    []byte // of every event, prefix included; nil: its own
 	prefix []byte // put before an event's own tag
 
@@ -19,9 +17,9 @@ type rules struct {
 	warnOver int  // bytes of a message above which to warn; 0: none
 	inflated int  // bytes of a message after decompression, at most
 
-	skipInvalid bool // an invalid event is skipped; otherwise the connection is closed
-	skipStrange bool // a value that is no message is skipped; otherwise the connection is closed
-	denyKeep    bool // the connection is closed after its first message
+	skipInvalid    bool // an invalid event is skipped; otherwise the connection is closed
+	skipNonMessage bool // a value that is no message is skipped; otherwise the connection is closed
+	denyKeepalive  bool // the connection is closed after its first message
 
 	addressKey, hostnameKey string
 
@@ -30,8 +28,8 @@ type rules struct {
 
 func (o *Options) rules(d config.Dialect) rules {
 	r := rules{
-		name: "forward", event: maxEvent, skipInvalid: true,
-		denyKeep: o.DenyKeepalive, addressKey: o.SourceAddress, hostnameKey: o.SourceHostname,
+		event: maxEvent, skipInvalid: true,
+		denyKeepalive: o.DenyKeepalive, addressKey: o.SourceAddress, hostnameKey: o.SourceHostname,
 	}
 	if d == config.FluentBit {
 		r.event = min(int(cmp.Or(max(o.BufferMaxSize, 0), maxEvent)), maxEvent)
@@ -45,7 +43,7 @@ func (o *Options) rules(d config.Dialect) rules {
 	}
 	r.message, r.warnOver = int(max(o.ChunkLimit, 0)), int(max(o.ChunkWarnLimit, 0))
 	r.inflated = int(cmp.Or(max(o.DecompressLimit, 0), defaultInflated))
-	r.skipOver, r.skipStrange, r.skipInvalid = true, true, o.SkipInvalid
+	r.skipOver, r.skipNonMessage, r.skipInvalid = true, true, o.SkipInvalid
 	if o.AddPrefix != "" {
 		r.prefix = []byte(o.AddPrefix + ".")
 	}
@@ -55,7 +53,7 @@ func (o *Options) rules(d config.Dialect) rules {
 	return r
 }
 
-// retag is the tag that an event gets which comes with tag; it may be tag itself. buf is where a new one is made.
+// retag is the tag of an event that was sent with tag; it may be tag itself. A new one is made in buf.
 func (r *rules) retag(buf, tag []byte) []byte {
 	switch {
 	case r.tag != nil:

@@ -12,25 +12,27 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/forward/pace"
+	"github.com/firelane/firelane/input"
 )
 
-// A Server takes connections on one socket and hands their events to receivers.
+// A Server takes connections on one socket and hands their events to receivers: an input.Input.
 type Server struct {
 	log    zerolog.Logger
-	quiet  *quiet
 	ln     net.Listener
 	udp    net.PacketConn // of heartbeats; nil where there are none
 	tls    *tls.Config    // nil: none
 	rules  rules
-	auth   *auth // nil: no handshake
-	handle func(*conn) error
-	salt   func() []byte // random bytes
+	auth   *auth             // nil: no handshake
+	handle func(*conn) error // reads messages until the connection ends
+	salt   func() []byte     // random bytes
 
-	memory *Memory
-	zips   sync.Pool // of *unzipper
-	panics atomic.Int64
+	memory    *input.Memory
+	unzippers sync.Pool // of *unzipper
+	panics    atomic.Int64
 
-	flushing context.Context // of every Flush: ends later than Serve's own
+	flushing context.Context // of every Flush: ends later than that of Run
 	abandon  context.CancelFunc
 
 	mu       sync.Mutex
@@ -39,13 +41,15 @@ type Server struct {
 	stopping bool
 	drainBy  time.Time      // when the last read ends, once stopping
 	done     sync.WaitGroup // connections and heartbeats
-	pacer    *pacer         // nil: none
 }
 
-func newServer(ln net.Listener, cfg *tls.Config, log zerolog.Logger) *Server {
+func newServer(ln net.Listener, cfg *tls.Config, env input.Env) *Server {
 	s := &Server{
-		log: log, quiet: newQuiet(log), ln: ln, tls: cfg, salt: salt, memory: NewMemory(),
+		log: env.Log, ln: pace.Listen(ln), tls: cfg, salt: salt, memory: env.Memory,
 		conns: make(map[*conn]struct{}), idle: make(chan struct{}),
+	}
+	if s.memory == nil {
+		s.memory = input.NewMemory()
 	}
 	close(s.idle)
 	s.flushing, s.abandon = context.WithCancel(context.Background())
@@ -54,9 +58,6 @@ func newServer(ln net.Listener, cfg *tls.Config, log zerolog.Logger) *Server {
 
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.ln.Addr() }
-
-// Share makes the server use m instead of a Memory of its own. It is called before Serve.
-func (s *Server) Share(m *Memory) { s.memory = m }
 
 // Connections is how many clients are connected.
 func (s *Server) Connections() int {
@@ -68,8 +69,7 @@ func (s *Server) Connections() int {
 // Panics is how many connections were ended by a fault in the server itself.
 func (s *Server) Panics() int64 { return s.panics.Load() }
 
-// WaitIdle waits until no client is connected, or ctx ends. More may still come: it is how a stop finds the moment at
-// which every client has hung up.
+// WaitIdle waits until no client is connected, or ctx ends. More may still come.
 func (s *Server) WaitIdle(ctx context.Context) error {
 	s.mu.Lock()
 	idle := s.idle
@@ -82,36 +82,34 @@ func (s *Server) WaitIdle(ctx context.Context) error {
 	}
 }
 
-// Serve takes connections until ctx ends or Close is called, each with a receiver of its own, which newReceiver makes
-// at the connection's first byte. Then it takes no more, lets every connection finish what its client has already sent
-// (drainTime for reading it, flushTime for making it safe) and returns when all are closed. The error is that of a
-// socket that broke.
-func (s *Server) Serve(ctx context.Context, newReceiver func() Receiver) error {
+// Run takes connections until ctx ends or Close is called, each with a receiver of its own, which newReceiver makes at
+// the connection's first byte. Then it takes no more, lets every connection finish what its client has already sent
+// (drainTime for reading it, flushTime for queueing it) and returns when all are closed. The error is that of a socket
+// that broke.
+func (s *Server) Run(ctx context.Context, newReceiver func() input.Receiver) error {
 	stop := context.AfterFunc(ctx, s.stop)
 	defer stop()
 	if s.udp != nil {
 		s.done.Go(s.heartbeats)
 	}
-	s.pacer = newPacer()
 	err := s.accept(newReceiver)
 	s.stop()
 	timer := time.AfterFunc(flushTime, s.abandon)
 	defer timer.Stop()
 	s.done.Wait()
-	s.pacer.close()
 	s.abandon()
 	return err
 }
 
 // Close ends everything at once: no more connections, and those that are open are closed. It may be called at any
-// time, also instead of Serve.
+// time, also before Run or instead of it.
 func (s *Server) Close() error {
 	s.abandon()
 	s.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		c.nc.Close() // its own goroutine says what was wrong
+		c.nc.Close() // its own goroutine logs what was lost
 	}
 	return nil
 }
@@ -134,14 +132,14 @@ func (s *Server) stop() {
 	}
 }
 
-// draining says when reading ends, if the server is stopping.
+// draining is when reading ends, if the server is stopping.
 func (s *Server) draining() (by time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.drainBy, s.stopping
 }
 
-func (s *Server) accept(newReceiver func() Receiver) error {
+func (s *Server) accept(newReceiver func() input.Receiver) error {
 	var pause time.Duration
 	for {
 		nc, err := s.ln.Accept()
@@ -154,17 +152,17 @@ func (s *Server) accept(newReceiver func() Receiver) error {
 			return nil
 		}
 		if errors.Is(err, net.ErrClosed) {
-			return fmt.Errorf("%s: accepting on %s: %w", s.rules.name, s.Addr(), err)
+			return fmt.Errorf("accepting on %s: %w", s.Addr(), err)
 		}
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second) // out of file descriptors: it passes
-		s.quiet.warn("accept", s.rules.name, s.Addr().String(), "accepting a connection: "+err.Error())
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second) // no file descriptors left: it passes
+		s.log.Warn().Err(err).Float64("retry_in_s", pause.Seconds()).Msg("a connection can't be accepted: trying again")
 		time.Sleep(pause)
 	}
 }
 
 // open begins to serve a connection, if there is room for it.
-func (s *Server) open(nc net.Conn, newReceiver func() Receiver) {
-	c := newConn(s, s.pacer.wrap(nc), newReceiver)
+func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
+	c := newConn(s, nc, newReceiver)
 	s.mu.Lock()
 	full := len(s.conns) >= maxConns
 	if !full && !s.stopping {
@@ -178,12 +176,11 @@ func (s *Server) open(nc net.Conn, newReceiver func() Receiver) {
 	}
 	s.mu.Unlock()
 	if full {
-		s.quiet.warn("full", s.rules.name, c.peer,
-			fmt.Sprintf("%d connections are open, which is the most that may be: closed", maxConns))
+		s.log.Warn().Str("peer", c.peer).Int("connections", maxConns).Msg("too many connections are open: another one was closed")
 	}
 }
 
-// forget is what serve ends with.
+// forget removes a connection that has ended.
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,11 +192,10 @@ func (s *Server) forget(c *conn) {
 
 // listenHeartbeat binds the datagram socket beside the listener. A server without it works as well: clients ask for
 // this kind of heartbeat by an option of their own.
-func (s *Server) listenHeartbeat(ctx context.Context) {
-	var lc net.ListenConfig
-	udp, err := lc.ListenPacket(ctx, "udp", s.Addr().String())
+func (s *Server) listenHeartbeat() {
+	udp, err := net.ListenPacket("udp", s.Addr().String())
 	if err != nil {
-		s.log.Warn().Err(err).Msg(s.rules.name + ": no heartbeats by UDP")
+		s.log.Warn().Err(err).Msg("heartbeats by UDP are not answered")
 		return
 	}
 	s.udp = udp
@@ -217,7 +213,7 @@ func (s *Server) heartbeats() {
 			_, err = s.udp.WriteTo([]byte{0}, from)
 		}
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			s.quiet.warn("heartbeat", s.rules.name, s.Addr().String(), "answering a heartbeat: "+err.Error())
+			s.log.Warn().Err(err).Msg("a heartbeat by UDP can't be answered")
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
 )
 
@@ -28,7 +29,6 @@ type counter struct{ events, bytes, flushes int }
 func (c *counter) Add(_ []byte, _ record.Time, body []byte) { c.events++; c.bytes += len(body) }
 func (c *counter) Reject(int, string)                       {}
 func (c *counter) Flush(context.Context) error              { c.flushes++; return nil }
-func (c *counter) Close()                                   {}
 
 // endless gives the same bytes again and again, size at a read.
 type endless struct {
@@ -53,10 +53,10 @@ func (e *endless) Write(p []byte) (int, error) { return len(p), nil }
 
 // steady serves stream, rounds times over.
 func steady(stream []byte, rounds, size int) *counter {
-	s := newServer(noListener{&net.TCPAddr{}}, nil, zerolog.Nop())
+	s := newServer(noListener{&net.TCPAddr{}}, nil, input.Env{Log: zerolog.Nop()})
 	s.rules, s.handle = defaults(config.FluentBit).rules(config.FluentBit), (*conn).forward
 	k := new(counter)
-	c := newConn(s, &endless{stream: stream, left: rounds * len(stream), size: size}, func() Receiver { return k })
+	c := newConn(s, &endless{stream: stream, left: rounds * len(stream), size: size}, func() input.Receiver { return k })
 	s.conns[c] = struct{}{}
 	s.idle = make(chan struct{})
 	c.serve()
@@ -109,14 +109,14 @@ func BenchmarkServer(b *testing.B) {
 func BenchmarkSocket(b *testing.B) {
 	o := defaults(config.FluentBit)
 	o.UnixPath = b.TempDir() + "/f.sock"
-	s, err := Listen(b.Context(), o, config.FluentBit, zerolog.Nop())
+	s, err := listen(o, config.FluentBit, input.Env{Log: zerolog.Nop()})
 	if err != nil {
 		b.Fatal(err)
 	}
 	k := new(counter)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
-	go func() { ended <- s.Serve(ctx, func() Receiver { return k }) }()
+	go func() { ended <- s.Run(ctx, func() input.Receiver { return k }) }()
 	c, err := net.Dial("unix", o.UnixPath)
 	if err != nil {
 		b.Fatal(err)

@@ -47,7 +47,7 @@ type Transport struct {
 	RecvBuffer string        `fluentd:"receive_buffer_size" help:"accepted"`
 }
 
-// serverTLS is what both dialects say about TLS.
+// serverTLS is what the TLS options of both dialects come down to.
 type serverTLS struct {
 	cert, key, caFile, caPath string
 	clientAuth                bool
@@ -158,7 +158,7 @@ func checkVersions(minOption, oldest, maxOption, newest string) error {
 	return nil
 }
 
-// tlsVersion reads a version as either dialect spells it: TLSv1.2, TLSv1_2. Nothing is 0, which leaves the choice open.
+// tlsVersion reads a version as either dialect spells it: TLSv1.2, TLSv1_2. "" is 0, which leaves the choice to Go.
 func tlsVersion(s string) (uint16, error) {
 	switch strings.ToLower(strings.TrimPrefix(strings.ReplaceAll(s, "_", "."), ":")) {
 	case "":

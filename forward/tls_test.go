@@ -86,7 +86,9 @@ func TestTLS(t *testing.T) {
 				t.Errorf("answer %q, events %q, log %s", answer[:n], r.sink.got(), r.log)
 			}
 			if !c.taken {
-				eventually(t, "the line", func() bool { return strings.Contains(r.log.String(), "TLS handshake: ") })
+				eventually(t, "the line", func() bool {
+					return strings.Contains(r.log.String(), `"message":"the TLS handshake failed: connection closed"`)
+				})
 			}
 		})
 	}
@@ -98,7 +100,9 @@ func TestPlainClientOfATLSServerIsToldApart(t *testing.T) {
 	o.On, o.CrtFile, o.KeyFile = true, cert, key
 	r := start(t, config.FluentBit, o)
 	r.send(t, pack(arr{"app", 1, obj{"log": "a long enough line"}}))
-	eventually(t, "the line", func() bool { return strings.Contains(r.log.String(), "TLS handshake: ") })
+	eventually(t, "the line", func() bool {
+		return strings.Contains(r.log.String(), `"message":"the TLS handshake failed: connection closed"`)
+	})
 }
 
 func TestTLSClientOfAPlainServerIsToldApart(t *testing.T) {
@@ -107,7 +111,9 @@ func TestTLSClientOfAPlainServerIsToldApart(t *testing.T) {
 	if err := c.Handshake(); err == nil {
 		t.Error("it worked")
 	}
-	eventually(t, "the line", func() bool { return strings.Contains(r.log.String(), "not a message: this is of the type int") })
+	eventually(t, "the line", func() bool {
+		return strings.Contains(r.log.String(), `"got":"int","message":"not a message; want [tag, time, record]`)
+	})
 }
 
 // TestDeadlineLeavesTLSWhole holds what Read relies on: a read that timed out may be followed by another one.
@@ -135,7 +141,7 @@ func TestDeadlineLeavesTLSWhole(t *testing.T) {
 func TestMissingCertificateIsAnErrorAtStart(t *testing.T) {
 	o := defaults(config.FluentBit)
 	o.On, o.CrtFile, o.KeyFile = true, "/does/not/exist.crt", "/does/not/exist.key"
-	if _, err := Listen(t.Context(), o, config.FluentBit, testLog(new(lines))); err == nil || !strings.Contains(err.Error(), "reading the certificate /does/not/exist.crt and its key") {
+	if _, err := listen(o, config.FluentBit, testEnv(new(lines))); err == nil || !strings.Contains(err.Error(), "reading the certificate /does/not/exist.crt and its key") {
 		t.Error(err)
 	}
 }
@@ -146,20 +152,20 @@ func TestWrongOptionsAreFound(t *testing.T) {
 		d config.Dialect
 		o Options
 	}{
-		"security.users: needs a shared_key, or empty_shared_key on":                       {bit, Options{Users: []config.Pair{{Key: "a", Value: "b"}}}},
-		"security.users: must be a name and a password":                                    {bit, Options{SharedKey: "k", Users: []config.Pair{{Key: "a"}}}},
-		"unix_perm: must be octal permissions: 0644":                                       {bit, Options{UnixPerm: "rw"}},
-		"tls: needs tls.crt_file and tls.key_file":                                         {bit, Options{TLS: TLS{On: true}}},
-		"tls.min_version: must be TLSv1.2 or TLSv1.3":                                      {bit, Options{TLS: TLS{On: true, CrtFile: "c", KeyFile: "k", MinVersion: "SSLv3"}}},
-		"resolve_hostname: must be true with source_hostname_key":                          {d, Options{SourceHostname: "h", ResolveHostname: &no}},
-		"send_keepalive_packet: can't be true together with deny_keepalive":                {d, Options{Keepalive: true, DenyKeepalive: true}},
-		"user_auth: needs a <user>":                                                        {d, Options{Security: &Security{UserAuth: true}}},
-		"allow_anonymous_source: false needs a <client>":                                   {d, Options{Security: &Security{}}},
-		"<client>: needs either host or network":                                           {d, Options{Security: &Security{Clients: []SecureClient{{}}}}},
-		"<transport>: tls needs cert_path and private_key_path":                            {d, Options{Transport: &Transport{Protocol: "tls"}}},
-		"insecure: isn't supported: give cert_path and private_key_path":                   {d, Options{Transport: &Transport{Protocol: "tls", Insecure: true}}},
-		"client_cert_auth: needs ca_path":                                                  {d, Options{Transport: &Transport{Protocol: "tls", CertPath: "c", KeyPath: "k", ClientAuth: true}}},
-		`network: netip.ParsePrefix("x"): no '/': an address or 10.0.0.0/8 would be right`: {d, Options{Security: &Security{Clients: []SecureClient{{Network: "x"}}}}},
+		"security.users: needs a shared_key, or empty_shared_key on":                               {bit, Options{Users: []config.Pair{{Key: "a", Value: "b"}}}},
+		"security.users: must be a name and a password":                                            {bit, Options{SharedKey: "k", Users: []config.Pair{{Key: "a"}}}},
+		"unix_perm: must be octal permissions: 0644":                                               {bit, Options{UnixPerm: "rw"}},
+		"tls: needs tls.crt_file and tls.key_file":                                                 {bit, Options{TLS: TLS{On: true}}},
+		"tls.min_version: must be TLSv1.2 or TLSv1.3":                                              {bit, Options{TLS: TLS{On: true, CrtFile: "c", KeyFile: "k", MinVersion: "SSLv3"}}},
+		"resolve_hostname: must be true with source_hostname_key":                                  {d, Options{SourceHostname: "h", ResolveHostname: &no}},
+		"send_keepalive_packet: can't be true together with deny_keepalive":                        {d, Options{Keepalive: true, DenyKeepalive: true}},
+		"user_auth: needs a <user>":                                                                {d, Options{Security: &Security{UserAuth: true}}},
+		"allow_anonymous_source: false needs a <client>":                                           {d, Options{Security: &Security{}}},
+		"<client>: needs either host or network":                                                   {d, Options{Security: &Security{Clients: []SecureClient{{}}}}},
+		"<transport>: tls needs cert_path and private_key_path":                                    {d, Options{Transport: &Transport{Protocol: "tls"}}},
+		"insecure: isn't supported: give cert_path and private_key_path":                           {d, Options{Transport: &Transport{Protocol: "tls", Insecure: true}}},
+		"client_cert_auth: needs ca_path":                                                          {d, Options{Transport: &Transport{Protocol: "tls", CertPath: "c", KeyPath: "k", ClientAuth: true}}},
+		`network: netip.ParsePrefix("x"): no '/'; want an address or a network such as 10.0.0.0/8`: {d, Options{Security: &Security{Clients: []SecureClient{{Network: "x"}}}}},
 	} {
 		if err := c.o.Check(c.d); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)

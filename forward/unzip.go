@@ -2,11 +2,12 @@ package forward
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/firelane/firelane/input"
 )
 
 // maxZstdWindow is the largest window in bytes that a zstd stream may ask for (zstd's own default for decoders).
@@ -14,30 +15,30 @@ const maxZstdWindow = 8 << 20
 
 // An unzipper decompresses one payload at a time as a stream, and never holds more of it than its window.
 type unzipper struct {
-	in  packed
+	in  payloadReader
 	win window
-	out counted
+	out limitedReader
 	gz  gzip.Reader
 	zs  *zstd.Decoder // nil before the first
 }
 
-// errInflated says that a payload is larger than the limit after decompression.
+// errInflated is the error of a payload that is larger than the limit after decompression.
 var errInflated = errors.New("too large after decompression")
 
 // unzip takes the entries of a compressed payload of size bytes.
 func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Reader, error)) error {
-	z, ok := c.s.zips.Get().(*unzipper)
+	z, ok := c.s.unzippers.Get().(*unzipper)
 	if !ok {
 		base := make([]byte, readSize)
-		z = &unzipper{win: window{lender: c.s.memory.lender, base: base}}
+		z = &unzipper{win: window{memory: c.s.memory, base: base}}
 	}
-	z.in = packed{w: w, left: size}
+	z.in = payloadReader{w: w, left: size}
 	r, err := open(z, &z.in)
 	if err == nil {
-		z.out = counted{r: r, left: c.s.rules.inflated}
+		z.out = limitedReader{r: r, left: c.s.rules.inflated}
 		z.win.src, z.win.limit = &z.out, c.s.rules.event
 		z.win.buf, z.win.r, z.win.w = z.win.base, 0, 0
-		err = c.each(&z.win, -1, -1, false)
+		err = c.takeEntries(&z.win, -1, -1, false)
 		z.win.shrink()
 	}
 	inner := z.in.err
@@ -45,7 +46,7 @@ func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Re
 		err = c.discard(w, z.in.left)
 	}
 	z.in.w, z.win.src, z.out.r = nil, nil, nil
-	c.s.zips.Put(z)
+	c.s.unzippers.Put(z)
 	if err == nil {
 		return nil
 	}
@@ -58,12 +59,12 @@ func (c *conn) unzipFault(err, inner error) error {
 	switch {
 	case inner != nil:
 		return inner
-	case errors.As(err, &f), errors.Is(err, errTooLarge), errors.Is(err, errCrowded):
+	case errors.As(err, &f), errors.Is(err, errTooLarge), errors.Is(err, input.ErrNoMemory):
 		return err
 	case errors.Is(err, errInflated):
-		return &fault{kind: overLimit, what: fmt.Sprintf("a message is larger than the limit of %d bytes after decompression", c.s.rules.inflated)}
+		return &fault{reason: overLimit, message: "a message is too large after decompression", limit: c.s.rules.inflated}
 	}
-	return &fault{kind: badPayload, what: "decompressing the payload of a message: " + err.Error()}
+	return &fault{reason: badPayload, message: "decompressing the payload of a message failed", err: err}
 }
 
 func (z *unzipper) gzip(r io.Reader) (io.Reader, error) {
@@ -82,14 +83,14 @@ func (z *unzipper) zstd(r io.Reader) (io.Reader, error) {
 	return z.zs, z.zs.Reset(r)
 }
 
-// packed is the compressed bytes of a payload, as they come.
-type packed struct {
+// payloadReader reads the compressed bytes of a payload as they are received.
+type payloadReader struct {
 	w    *window
 	left int
 	err  error // of the connection
 }
 
-func (p *packed) Read(b []byte) (int, error) {
+func (p *payloadReader) Read(b []byte) (int, error) {
 	if err := p.need(); err != nil {
 		return 0, err
 	}
@@ -100,7 +101,7 @@ func (p *packed) Read(b []byte) (int, error) {
 }
 
 // ReadByte saves gzip a buffer of its own.
-func (p *packed) ReadByte() (byte, error) {
+func (p *payloadReader) ReadByte() (byte, error) {
 	if err := p.need(); err != nil {
 		return 0, err
 	}
@@ -110,7 +111,7 @@ func (p *packed) ReadByte() (byte, error) {
 	return b, nil
 }
 
-func (p *packed) need() error {
+func (p *payloadReader) need() error {
 	if p.left == 0 {
 		return io.EOF
 	}
@@ -123,15 +124,15 @@ func (p *packed) need() error {
 	return p.err
 }
 
-// counted ends a stream that is longer than left.
-type counted struct {
+// limitedReader ends a stream that is longer than left with errInflated.
+type limitedReader struct {
 	r    io.Reader
 	left int
 }
 
-func (c *counted) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	if c.left -= n; c.left < 0 {
+func (l *limitedReader) Read(b []byte) (int, error) {
+	n, err := l.r.Read(b)
+	if l.left -= n; l.left < 0 {
 		return 0, errInflated
 	}
 	return n, err

@@ -28,12 +28,13 @@ func AppendArrayHeader(dst []byte, n int) []byte {
 }
 
 // AppendStr appends s as a str.
-func AppendStr(dst []byte, s string) []byte { return append(appendStrHeader(dst, len(s)), s...) }
+func AppendStr(dst []byte, s string) []byte { return append(AppendStrHeader(dst, len(s)), s...) }
 
 // AppendStrBytes appends s as a str.
-func AppendStrBytes(dst, s []byte) []byte { return append(appendStrHeader(dst, len(s)), s...) }
+func AppendStrBytes(dst, s []byte) []byte { return append(AppendStrHeader(dst, len(s)), s...) }
 
-func appendStrHeader(dst []byte, n int) []byte {
+// AppendStrHeader appends the shortest header of a str of n bytes, which follow.
+func AppendStrHeader(dst []byte, n int) []byte {
 	switch {
 	case n < 32:
 		return append(dst, 0xa0|byte(n))

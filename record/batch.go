@@ -55,7 +55,7 @@ func (b *Batch) begin(tag string, tail []byte) {
 	if len(tail) > 0 {
 		head = triple
 	}
-	b.buf = appendStrHeader(append(b.buf, head), len(tag))
+	b.buf = AppendStrHeader(append(b.buf, head), len(tag))
 	b.tag = len(b.buf)
 	b.buf = append(b.buf, tag...)
 	b.tail = len(b.buf)

@@ -200,7 +200,7 @@ func (p *parser) escapedStr(dst []byte, i, end int) (out []byte, after int, err 
 		switch p.s[end] {
 		case '"':
 			content := len(dst) - head - 5
-			size := len(appendStrHeader(dst[:head], content)) - head
+			size := len(AppendStrHeader(dst[:head], content)) - head
 			copy(dst[head+size:], dst[head+5:])
 			return dst[:head+size+content], end + 1, nil
 		case '\\':

@@ -1,3 +1,5 @@
+//go:build !purego
+
 package record
 
 // appendStrings appends members from b on, with a comma behind each, as long as their key is a fixstr of 1 to maxKey

@@ -1,14 +1,12 @@
 package router
 
 import (
-	"context"
 	"slices"
-
-	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/bulk"
 	sinkforward "github.com/firelane/firelane/sink/forward"
@@ -24,18 +22,18 @@ type row struct {
 }
 
 type (
-	inputMaker  func(ctx context.Context, in config.Input, d config.Dialect, log zerolog.Logger) (server, error)
+	inputMaker  func(opts any, d config.Dialect, env input.Env) (input.Input, error)
 	filterMaker func(opts any, d config.Dialect, env enrich.Env) (enrich.Stage, error)
-	outputMaker func(in config.Instance, d config.Dialect, env Env) (sink.Destination, error)
+	outputMaker func(opts any, d config.Dialect, env sink.Env) (sink.Destination, error)
 )
 
 // rows is the catalogue: every plugin that there is, by its name in Fluent Bit and in Fluentd ("" where that dialect
 // doesn't have it), with its options, its constructor and one line of help.
 func rows() []row {
 	return []row{
-		inputRow("forward", "forward", options[forward.Options], listenForward, "the forward protocol, on TCP or a unix socket"),
-		inputRow("", "unix", options[forward.UnixOptions], listenUnix, "the forward protocol, on a unix socket"),
-		inputRow("tcp", "", options[forward.TCPOptions], listenTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
+		inputRow("forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
+		inputRow("", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
+		inputRow("tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 
 		filterRow("record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		filterRow("", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
@@ -43,12 +41,12 @@ func rows() []row {
 		filterRow("parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		parserRow("json", options[enrich.ParserOptions], "JSON objects"),
 
-		outputRow("es", "elasticsearch", options[bulk.Options], makeBulk, "Elasticsearch"),
-		outputRow("opensearch", "opensearch", options[bulk.Options], makeBulk, "OpenSearch, also on AWS and Serverless"),
-		outputRow("forward", "forward", options[sinkforward.Options], makeForward, "another router, by the forward protocol"),
-		outputRow("stdout", "stdout", options[stream.StdoutOptions], makeStdout, "standard output"),
-		outputRow("file", "file", options[stream.FileOptions], makeFile, "files"),
-		outputRow("null", "null", options[stream.NullOptions], makeNull, "nowhere; records count as delivered"),
+		outputRow("es", "elasticsearch", bulk.New, "Elasticsearch"),
+		outputRow("opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		outputRow("forward", "forward", sinkforward.New, "another router, by the forward protocol"),
+		outputRow("stdout", "stdout", stream.NewStdout, "standard output"),
+		outputRow("file", "file", stream.NewFile, "files"),
+		outputRow("null", "null", stream.NewNull, "nowhere; records count as delivered"),
 	}
 }
 
@@ -74,8 +72,11 @@ func plugin(kind config.Kind, fluentBit, fluentd string, opts func() any, help s
 	return config.Plugin{Kind: kind, FluentBit: names(fluentBit), Fluentd: names(fluentd), Options: opts, Help: help}
 }
 
-func inputRow(fluentBit, fluentd string, opts func() any, make inputMaker, help string) row {
-	return row{Plugin: plugin(config.KindInput, fluentBit, fluentd, opts, help), input: make}
+func inputRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, input.Env) (input.Input, error), help string) row {
+	return row{
+		Plugin: plugin(config.KindInput, fluentBit, fluentd, options[O], help),
+		input:  func(opts any, d config.Dialect, env input.Env) (input.Input, error) { return make(opts.(*O), d, env) },
+	}
 }
 
 // filterRow takes a constructor of a Filter, a Step or a Holder.
@@ -90,8 +91,13 @@ func parserRow(format string, opts func() any, help string) row {
 	return row{Plugin: plugin(config.KindParser, format, "", opts, help)}
 }
 
-func outputRow(fluentBit, fluentd string, opts func() any, make outputMaker, help string) row {
-	return row{Plugin: plugin(config.KindOutput, fluentBit, fluentd, opts, help), output: make}
+func outputRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, sink.Env) (sink.Destination, error), help string) row {
+	return row{
+		Plugin: plugin(config.KindOutput, fluentBit, fluentd, options[O], help),
+		output: func(opts any, d config.Dialect, env sink.Env) (sink.Destination, error) {
+			return make(opts.(*O), d, env)
+		},
+	}
 }
 
 // options makes an options struct.

@@ -12,7 +12,7 @@ import (
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
-	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dead"
 )
 
 // DeadFiles lists the files of the dead letters of a plan's outputs, by output.
@@ -23,11 +23,11 @@ func DeadFiles(plan *config.Plan) (map[string][]string, error) {
 	}
 	all := make(map[string][]string)
 	for _, o := range r.outputs {
-		files, err := sink.DeadFiles(r.deadDir(o, r.queueDir(o)))
+		files, err := dead.Files(r.deadDir(o, r.queueDir(o)))
 		if err != nil {
 			return nil, fmt.Errorf("dead letter of %s: %w", o.id, err)
 		}
-		name := filepath.Base(sink.NewDeadFile("", o.id, r.log).Path())
+		name := filepath.Base(dead.NewFile("", o.id, nil, r.log).Path())
 		own := slices.DeleteFunc(files, func(f string) bool { return !strings.HasPrefix(filepath.Base(f), name) })
 		if len(own) > 0 {
 			all[o.id] = own
@@ -55,7 +55,7 @@ func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []
 	o := r.outputs[n]
 	var claimed []string
 	for _, file := range files {
-		file, err := sink.ClaimDead(file)
+		file, err := dead.Claim(file)
 		if err != nil {
 			return Account{}, err
 		}
@@ -94,9 +94,9 @@ func (o *output) refill(ctx context.Context, file string) error {
 		if batch.Records() == 0 {
 			return nil
 		}
-		return o.queue.Append(ctx, batch.Bytes(), batch.Records())
+		return o.queue.Append(ctx, batch.Bytes(), batch.Records(), nil)
 	}
-	for entry, err := range sink.ReadDead(file) {
+	for entry, err := range dead.Read(file) {
 		if err != nil {
 			errs = append(errs, err)
 			continue

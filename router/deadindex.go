@@ -7,8 +7,8 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
-	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/bulk"
+	"github.com/firelane/firelane/sink/dead"
 )
 
 // newDeadOutput makes the output that delivers another one's dead letters to an index of the same cluster. It has a queue
@@ -17,11 +17,11 @@ import (
 func (r *Router) newDeadOutput(o config.Output, of *output) (*output, error) {
 	opts, ok := o.Options.(*bulk.Options)
 	if !ok {
-		return nil, errors.New("dead_letter index needs an output of type es, opensearch or elasticsearch; file or log would be right")
+		return nil, errors.New("dead_letter index needs an output of type es, opensearch or elasticsearch; use file or log")
 	}
 	own := opts.ForDeadLetter(of.options.DeadLetterIndex)
 	id := o.ID + ".dead"
-	dest, err := bulk.New(own, r.plan.Dialect, bulk.Env{Log: r.log.With().Str("output", id).Logger()})
+	dest, err := bulk.New(own, r.plan.Dialect, r.sinkEnv(id))
 	if err != nil {
 		return nil, err
 	}
@@ -34,12 +34,12 @@ const deadAppend = 5 * time.Second
 // deadQueue is a dead letter that is delivered by an output of its own.
 type deadQueue struct {
 	to       *output
-	fallback sink.DeadLetter
+	fallback dead.Letter
 }
 
-// Put implements sink.DeadLetter. The record becomes the text of one field: an index that refused it must not refuse it
+// Put implements dead.Letter. The record becomes the text of one field: an index that refused it must not refuse it
 // again.
-func (q *deadQueue) Put(d *sink.DeadRecord) string {
+func (q *deadQueue) Put(d *dead.Record) string {
 	b := record.AppendMapHeader(nil, 8)
 	b = record.AppendStr(record.AppendStr(b, "died"), d.Time.UTC().Format(time.RFC3339Nano))
 	b = record.AppendStr(record.AppendStr(b, "output"), d.Output)
@@ -54,11 +54,11 @@ func (q *deadQueue) Put(d *sink.DeadRecord) string {
 	batch.Add(d.Record.Tag, d.Record.Time, b)
 	ctx, cancel := context.WithTimeout(context.Background(), deadAppend)
 	defer cancel()
-	if err := q.to.queue.Append(ctx, batch.Bytes(), batch.Records()); err != nil {
+	if err := q.to.queue.Append(ctx, batch.Bytes(), batch.Records(), nil); err != nil {
 		return q.fallback.Put(d)
 	}
 	return "index " + q.to.options.DeadLetterIndex
 }
 
-// Close implements sink.DeadLetter.
+// Close implements dead.Letter.
 func (q *deadQueue) Close() error { return q.fallback.Close() }

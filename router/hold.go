@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/enrich"
-	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
 )
 
 // expiryPause is how long a Holder's events are at least left alone after Expire, so that many that are due one after the
@@ -16,7 +16,7 @@ const expiryPause = 100 * time.Millisecond
 // A holder is a Holder of the configuration, or the joiner of an input.
 type holder struct {
 	enrich.Holder
-	in    *input          // whose events it gets before they are routed; nil where it is on routes
+	in    *source         // whose events it gets before they are routed; nil where it is on routes
 	wake  chan<- struct{} // wakes releaseHeld
 	armed atomic.Bool     // releaseHeld calls Expire in time without being woken
 }
@@ -122,7 +122,7 @@ func (r *Router) releaseAll(all []expiry) {
 }
 
 func (r *Router) flushReleased(i *intake) {
-	if err := i.Flush(r.appending); err != nil && !errors.Is(err, forward.ErrHeld) {
+	if err := i.Flush(r.appending); err != nil && !errors.Is(err, input.ErrHeld) {
 		r.log.Error().Err(err).Msg("records that a step had held could not be queued")
 	}
 }

@@ -22,10 +22,10 @@ const (
 const reroutedTooOften = "rerouted too often"
 
 // An intake takes the events of one connection through their filters and steps into the queues: the router's
-// forward.Receiver. Everything in it belongs to that connection alone; what is shared it reaches through the router.
+// input.Receiver. Everything in it belongs to that connection alone; what is shared it reaches through the router.
 type intake struct {
 	r       *Router
-	input   *input
+	input   *source
 	routes  map[string]*route
 	route   *route          // of the last event; connections rarely change their tag
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
@@ -56,11 +56,11 @@ type counted struct {
 	tally tally
 }
 
-func (r *Router) newIntake(in *input) *intake {
+func (r *Router) newIntake(in *source) *intake {
 	return &intake{r: r, input: in, routes: make(map[string]*route), pending: make([]pending, len(r.outputs))}
 }
 
-// Add implements forward.Receiver.
+// Add implements input.Receiver.
 func (i *intake) Add(tag []byte, t record.Time, body []byte) {
 	if i.route == nil || string(tag) != i.route.tag {
 		i.route = i.routeOf(tag)
@@ -96,7 +96,7 @@ func (i *intake) routeOf(tag []byte) *route {
 }
 
 // routeTo is the same for a tag that a step made of one that came in by in: where a Holder expires, any input.
-func (i *intake) routeTo(in *input, tag string) *route {
+func (i *intake) routeTo(in *source, tag string) *route {
 	if rt, ok := i.routes[tag]; ok && rt.in == in {
 		return rt
 	}

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 
-	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
 )
 
-// Reject implements forward.Receiver.
+// Reject implements input.Receiver.
 func (i *intake) Reject(n int, reason string) { i.input.accounts.reject(n, reason) }
 
-// Flush implements forward.Receiver. It returns forward.ErrHeld while a Holder may hold events that came by this intake:
+// Flush implements input.Receiver. It returns input.ErrHeld while a Holder may hold events that came by this intake:
 // the router counts what all Holders got until the last of it is in the queues, by whichever connection.
 func (i *intake) Flush(ctx context.Context) error {
 	if i.received+i.unrouted > 0 {
@@ -51,7 +51,7 @@ func (i *intake) Flush(ctx context.Context) error {
 	case failed != nil || !i.holding:
 		return failed
 	case i.r.holding.Load() > 0:
-		return forward.ErrHeld
+		return input.ErrHeld
 	}
 	i.holding = false
 	return nil
@@ -61,15 +61,14 @@ func (i *intake) Flush(ctx context.Context) error {
 // to it. A batch that can't be appended before ctx ends is counted as dropped: nobody acknowledges it, and a client that asked
 // for that sends it again.
 func (o *output) append(ctx context.Context, b *record.Batch, t tally) error {
-	var err error
-	if b != nil {
-		if err = o.queue.Append(ctx, b.Bytes(), b.Records()); err != nil {
-			o.refused.Add(int64(b.Records()))
-		}
+	if b == nil {
+		o.counts.add(t)
+		return nil
 	}
-	o.counts.add(t)
+	err := o.queue.Append(ctx, b.Bytes(), b.Records(), func() { o.counts.add(t) })
+	if err != nil {
+		o.refused.Add(int64(b.Records()))
+		o.counts.add(t)
+	}
 	return err
 }
-
-// Close implements forward.Receiver.
-func (i *intake) Close() {}

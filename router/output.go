@@ -14,6 +14,8 @@ import (
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dead"
+	"github.com/firelane/firelane/sink/deliver"
 )
 
 // output is one output of the plan: a queue, and the loop that delivers from it.
@@ -22,8 +24,8 @@ type output struct {
 	options  *sink.OutputOptions
 	dest     sink.Destination
 	queue    *buffer.Queue
-	loop     *sink.Output
-	dead     sink.DeadLetter
+	loop     *deliver.Output
+	dead     dead.Letter
 	deadTo   *output // delivers its dead letters, nil for none
 	counts   counts  // of the steps before it
 	refused, // records that could not be appended
@@ -39,19 +41,16 @@ const fluentBitFlush = time.Second
 
 // newOutput makes the destination; openQueue comes later, after the sockets.
 func (r *Router) newOutput(o config.Output) (*output, error) {
-	dest, err := rowOf(o.Plugin).output(o.Instance, r.plan.Dialect, Env{
-		Log: r.log.With().Str("output", o.ID).Logger(), Hostname: r.env.Hostname, Version: r.env.Version,
-	})
+	dest, err := rowOf(o.Plugin).output(o.Options, r.plan.Dialect, r.sinkEnv(o.ID))
 	if err != nil {
 		return nil, err
 	}
-	out := &output{id: o.ID, dest: dest}
-	if has, ok := o.Options.(interface{ Output() *sink.OutputOptions }); ok {
-		out.options = has.Output()
-	} else {
-		out.options = new(sink.OutputOptions)
-	}
-	return out, nil
+	return &output{id: o.ID, dest: dest, options: o.Options.(sink.OutputOptioner).Output()}, nil
+}
+
+// sinkEnv is what the destination of an output is told.
+func (r *Router) sinkEnv(id string) sink.Env {
+	return sink.Env{Log: r.log.With().Str("output", id).Logger(), Hostname: r.env.Hostname, Common: &r.common}
 }
 
 // queueDir is the folder in which the output's queue has its own, "" for a queue in memory.
@@ -102,12 +101,12 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	if err != nil {
 		return fmt.Errorf("queue of %s: %w", o.id, err)
 	}
-	limits := o.options.Limits(ownLimits(o.dest))
+	limits := o.options.Limits(o.dest.Limits())
 	if f := r.plan.Service.Flush; f != fluentBitFlush && limits.Linger == 0 {
 		limits.Linger = max(f, sink.Immediately)
 	}
 	o.dead = r.deadLetter(o, queueDir)
-	o.loop = sink.NewOutput(sink.OutputConfig{
+	o.loop = deliver.New(deliver.Config{
 		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: r.outputLog(o),
 	})
 	return nil
@@ -115,13 +114,6 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 
 func (r *Router) outputLog(o *output) zerolog.Logger {
 	return r.log.With().Str("output", o.id).Logger()
-}
-
-func ownLimits(d sink.Destination) sink.Limits {
-	if has, ok := d.(interface{ Limits() sink.Limits }); ok {
-		return has.Limits()
-	}
-	return sink.Limits{}
 }
 
 // What a queue in memory may hold: what the memory limit leaves beside the rest of the router, within bounds.
@@ -157,8 +149,11 @@ func (o *output) account() Account {
 			a.Buffered -= lost
 			a.Dropped[inMemory] = lost
 		}
-		if s.Dropped > 0 {
-			a.Dropped["no room"] = s.Dropped
+		if n := s.Queue.DroppedNoRoom; n > 0 {
+			a.Dropped["no room"] = n
+		}
+		if n := s.Queue.DroppedDamaged + s.Unreadable; n > 0 {
+			a.Dropped["damaged"] = n
 		}
 	}
 	a.Received = a.Delivered + a.Filtered + a.Dead + a.Buffered
@@ -182,7 +177,7 @@ func (o *output) trouble(now time.Time) string {
 
 // troubleOf says what is wrong with the output that has these statistics. An output that had nothing to deliver for an
 // hour, and fails once, is not in trouble.
-func troubleOf(id string, s *sink.Stats, now time.Time) string {
+func troubleOf(id string, s *deliver.Stats, now time.Time) string {
 	if s.Buffered == 0 || s.FailingSince.IsZero() || now.Sub(s.FailingSince) < unhealthyAfter {
 		return ""
 	}
@@ -191,16 +186,17 @@ func troubleOf(id string, s *sink.Stats, now time.Time) string {
 
 // deadLetter is where the output's records go that nobody will ever take: files beside the queue, unless the
 // configuration says otherwise. With a queue in memory there is no such folder, and they go to the log.
-func (r *Router) deadLetter(o *output, queueDir string) sink.DeadLetter {
+func (r *Router) deadLetter(o *output, queueDir string) dead.Letter {
 	dir := r.deadDir(o, queueDir)
-	var dead sink.DeadLetter = sink.NewDeadLog(r.outputLog(o))
+	log := dead.NewLog(r.outputLog(o))
+	var letter dead.Letter = log
 	if o.options.DeadLetter != "log" && dir != "" {
-		dead = sink.NewDeadFile(dir, o.id, r.outputLog(o))
+		letter = dead.NewFile(dir, o.id, log, r.outputLog(o))
 	}
 	if o.deadTo != nil && o.deadTo.queue != nil {
-		dead = &deadQueue{o.deadTo, dead}
+		letter = &deadQueue{o.deadTo, letter}
 	}
-	return dead
+	return letter
 }
 
 func (r *Router) deadDir(o *output, queueDir string) string {

@@ -35,7 +35,7 @@ func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
 // A route is a config.Route with its numbers resolved to parts, up to the first Step: what comes after that is a route of
 // its own. It is immutable and shared by all intakes.
 type route struct {
-	in      *input
+	in      *source
 	tag     string
 	filters []enrich.Filter
 	step    enrich.Step // after the filters; nil where they lead to the outputs
@@ -59,7 +59,7 @@ type heldKey struct {
 }
 
 // routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
-func (r *Router) routeOf(in *input, tag string) *route {
+func (r *Router) routeOf(in *source, tag string) *route {
 	key := routeKey{in.index, tag}
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
@@ -96,7 +96,7 @@ func (r *Router) heldRoute(h *holder, tag string) *route {
 }
 
 // compile makes the route of a tag through filters and to where plan leads after them.
-func (r *Router) compile(in *input, tag string, plan config.Route, filters []int) *route {
+func (r *Router) compile(in *source, tag string, plan config.Route, filters []int) *route {
 	rt := &route{in: in, tag: tag}
 	for n, f := range filters {
 		s := &r.stages[f]

@@ -12,7 +12,8 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
-	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/sink"
 )
 
 // Env is what the router is told about the process that it runs in.
@@ -29,7 +30,7 @@ type Router struct {
 	env     Env
 	log     zerolog.Logger
 	stages  []stage   // by the plan's Filters
-	inputs  []*input  // by the plan's Inputs
+	inputs  []*source // by the plan's Inputs
 	outputs []*output // by the plan's Outputs; after them those that deliver dead letters
 
 	routesMu sync.Mutex
@@ -40,24 +41,17 @@ type Router struct {
 	wake    chan struct{} // to releaseHeld: a Holder holds something
 
 	buffers buffers
+	common  sink.Common // what destinations share
 
 	// appending ends when appends must no longer wait for room: at the end of the grace.
 	appending context.Context
 }
 
-// server is what every input is: forward.Server, on whatever it listens.
-type server interface {
-	Serve(ctx context.Context, newReceiver func() forward.Receiver) error
-	WaitIdle(ctx context.Context) error
-	Share(m *forward.Memory)
-	Close() error
-}
-
-// input is where events come from.
-type input struct {
+// source is an input of the plan, with what the router keeps for it.
+type source struct {
 	index    int
 	id       string
-	server   server
+	input    input.Input
 	joiner   *enrich.Joiner // nil where parts aren't joined
 	holder   *holder        // the same
 	accounts inputCounters
@@ -109,7 +103,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		r.outputs = append(r.outputs, dead)
 	}
 	for n, in := range plan.Inputs {
-		part := &input{index: n, id: in.ID}
+		part := &source{index: n, id: in.ID}
 		if plan.Service.JoinPartial {
 			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{})
 			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake}
@@ -121,24 +115,24 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
 // while nobody listens.
-func (r *Router) bind(ctx context.Context) error {
-	memory := forward.NewMemory()
+func (r *Router) bind() error {
+	memory := input.NewMemory()
 	for n, in := range r.plan.Inputs {
-		srv, err := rowOf(in.Plugin).input(ctx, in, r.plan.Dialect, r.log.With().Str("input", in.ID).Logger())
+		env := input.Env{Log: r.log.With().Str("input", in.ID).Logger(), ID: in.ID, Memory: memory}
+		bound, err := rowOf(in.Plugin).input(in.Options, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()
 			return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
 		}
-		srv.Share(memory)
-		r.inputs[n].server = srv
+		r.inputs[n].input = bound
 	}
 	return nil
 }
 
 func (r *Router) closeInputs() {
 	for _, in := range r.inputs {
-		if in.server != nil {
-			_ = in.server.Close()
+		if in.input != nil {
+			_ = in.input.Close()
 		}
 	}
 }

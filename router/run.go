@@ -11,7 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/buffer"
-	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
 )
 
 // deliveryShare is the part of the grace that is kept for delivering when clients don't hang up.
@@ -22,7 +22,7 @@ const deliveryShare = 0.4
 // left stays in the queue. The error is one of starting; a stop is none.
 func (r *Router) Run(stop, now context.Context) error {
 	begin := time.Now()
-	if err := r.bind(now); err != nil {
+	if err := r.bind(); err != nil {
 		return err
 	}
 	bound := time.Since(begin)
@@ -91,8 +91,8 @@ func (r *Router) Run(stop, now context.Context) error {
 }
 
 // serve runs one input. An input that fails ends by itself; the others, and delivery, go on.
-func (r *Router) serve(ctx context.Context, in *input) {
-	err := in.server.Serve(ctx, func() forward.Receiver { return r.newIntake(in) })
+func (r *Router) serve(ctx context.Context, in *source) {
+	err := in.input.Run(ctx, func() input.Receiver { return r.newIntake(in) })
 	if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 		r.log.Error().Err(err).Str("input", in.id).Msg("input failed")
 	}
@@ -103,7 +103,7 @@ func (r *Router) awaitClients(now context.Context, atMost time.Duration) {
 	ctx, cancel := context.WithTimeout(now, atMost)
 	defer cancel()
 	for _, in := range r.inputs {
-		if err := in.server.WaitIdle(ctx); err != nil {
+		if err := in.input.WaitIdle(ctx); err != nil {
 			r.log.Warn().Str("input", in.id).Msg("clients are still connected: what they send from now on is not taken")
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/enrich/steptest/splitter"
-	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
 )
 
@@ -149,8 +149,8 @@ func TestWhatAHolderReleasesGoesOnAfterItByTheWayOfItsTag(t *testing.T) {
 		i := r.newIntake(r.inputs[0])
 		i.addLogs("a", "one\ntw", "o", "\nthree")
 		i.addLogs("b", "four")
-		if err := i.Flush(t.Context()); !errors.Is(err, forward.ErrHeld) {
-			t.Errorf("flush: %v, want %v", err, forward.ErrHeld)
+		if err := i.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
+			t.Errorf("flush: %v, want %v", err, input.ErrHeld)
 		}
 		wantTally(t, r.outputs[0], tally{received: 3, added: 2, merged: 2, held: 1})
 		wantTally(t, r.outputs[1], tally{received: 1, held: 1})
@@ -210,8 +210,8 @@ func TestWhatIsHeldIsQueuedAtAStop(t *testing.T) {
 			t.Errorf("%d records are queued", n)
 		}
 		i.Add([]byte("app"), record.Time{}, dockerPartBody("2", "last"))
-		if err := i.Flush(t.Context()); !errors.Is(err, forward.ErrHeld) {
-			t.Errorf("flush: %v, want %v", err, forward.ErrHeld)
+		if err := i.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
+			t.Errorf("flush: %v, want %v", err, input.ErrHeld)
 		}
 		close(end)
 		<-ended
@@ -231,8 +231,8 @@ func TestLineWhoseLastPartNeverComesIsQueuedAfterTheFlushTime(t *testing.T) {
 		i.Add([]byte("app"), record.Time{}, dockerPartBody("1", "the end")) // as Docker sends output without a newline
 		time.Sleep(enrich.DefaultFlushAfter - time.Millisecond)
 		synctest.Wait()
-		if err := i.Flush(t.Context()); !errors.Is(err, forward.ErrHeld) {
-			t.Errorf("flush: %v, want %v", err, forward.ErrHeld)
+		if err := i.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
+			t.Errorf("flush: %v, want %v", err, input.ErrHeld)
 		}
 		time.Sleep(expiryPause)
 		synctest.Wait()
@@ -265,15 +265,15 @@ func TestAPartIsAcknowledgedWhenItsLineIsQueued(t *testing.T) {
 	one, two, other := r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0])
 	one.Add([]byte("app"), record.Time{}, dockerPartBody("1", "x"))
 	for range 2 {
-		if err := one.Flush(t.Context()); !errors.Is(err, forward.ErrHeld) {
-			t.Fatalf("flush: %v, want %v", err, forward.ErrHeld)
+		if err := one.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
+			t.Fatalf("flush: %v, want %v", err, input.ErrHeld)
 		}
 	}
 	other.addLogs("app", "whole")
 	flush(t, other) // what others hold is no reason to wait
 	two.Add([]byte("app"), record.Time{}, lastPartBody("1", "y"))
-	if err := one.Flush(t.Context()); !errors.Is(err, forward.ErrHeld) {
-		t.Errorf("the line is complete, but not queued: %v, want %v", err, forward.ErrHeld)
+	if err := one.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
+		t.Errorf("the line is complete, but not queued: %v, want %v", err, input.ErrHeld)
 	}
 	flush(t, two)
 	flush(t, one)
@@ -291,11 +291,11 @@ func TestWhatCouldNotBeQueuedIsNotAcknowledged(t *testing.T) {
 	r.closeQueues(r.outputs)
 	ended, end := context.WithCancel(t.Context())
 	end()
-	if err := two.Flush(ended); err == nil || errors.Is(err, forward.ErrHeld) {
+	if err := two.Flush(ended); err == nil || errors.Is(err, input.ErrHeld) {
 		t.Errorf("flush: %v", err)
 	}
-	if err := one.Flush(t.Context()); !errors.Is(err, forward.ErrHeld) {
-		t.Errorf("flush: %v, want %v", err, forward.ErrHeld)
+	if err := one.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
+		t.Errorf("flush: %v, want %v", err, input.ErrHeld)
 	}
 }
 
@@ -385,8 +385,8 @@ func TestHolderMayRerouteWhatItReleases(t *testing.T) {
 	r := opened(t, placeholder+placeholder+nullOutputs("a", "b"), &reholder{newSplitter(t)})
 	i := r.newIntake(r.inputs[0])
 	i.addLogs("a", "one", "two")
-	if err := i.Flush(t.Context()); !errors.Is(err, forward.ErrHeld) {
-		t.Errorf("flush: %v, want %v", err, forward.ErrHeld)
+	if err := i.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
+		t.Errorf("flush: %v, want %v", err, input.ErrHeld)
 	}
 	r.releaseAll(r.expiries())
 	flush(t, i)

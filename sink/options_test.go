@@ -65,30 +65,12 @@ func TestSettingsWithoutMeaningAreSaid(t *testing.T) {
 	}
 }
 
-func TestMistakesInOptionsNameTheOption(t *testing.T) {
-	minus := -1
-	for want, err := range map[string]error{
-		"workers":             (&OutputOptions{Workers: -1}).CheckOutput(config.FluentBit),
-		"retry_max_times":     (&OutputOptions{Buffer: &BufferOptions{RetryMaxTimes: &minus}}).CheckOutput(config.Fluentd),
-		"flush_thread_count":  (&OutputOptions{Buffer: &BufferOptions{FlushThreadCount: -1}}).CheckOutput(config.Fluentd),
-		"net.source_address":  (&NetOptions{SourceAddress: "eth0"}).CheckNet(),
-		"net.dns.prefer_ipv6": (&NetOptions{PreferIPv4: true, PreferIPv6: true}).CheckNet(),
-		"tls.crt_file":        (&TLSOptions{CertFile: "x"}).CheckTLS(config.FluentBit),
-		"tls.min_version":     (&TLSOptions{MinVersion: "SSLv3"}).CheckTLS(config.FluentBit),
-	} {
-		var bad *config.OptionError
-		if !errors.As(err, &bad) || bad.Option != want || bad.Reason == "" {
-			t.Errorf("%s: %v", want, err)
-		}
-	}
-}
-
 func TestWaitsGrowToTheCapAndAreSpread(t *testing.T) {
 	r := Retry{Base: time.Second, Cap: 30 * time.Second, Factor: 2}
 	for n, ceiling := range map[int]time.Duration{0: time.Second, 1: 2 * time.Second, 4: 16 * time.Second, 5: 30 * time.Second, 10_000: 30 * time.Second} {
 		var sum time.Duration
 		for range 1000 {
-			w := r.wait(n)
+			w := r.Wait(n)
 			if w < 0 || w > ceiling {
 				t.Fatalf("retry %d: waited %v, at most %v", n, w, ceiling)
 			}
@@ -96,6 +78,20 @@ func TestWaitsGrowToTheCapAndAreSpread(t *testing.T) {
 		}
 		if mean := sum / 1000; mean < ceiling*2/5 || mean > ceiling*3/5 {
 			t.Errorf("retry %d: %v on average, want about %v", n, mean, ceiling/2)
+		}
+	}
+}
+
+func TestMistakesInOptionsNameTheOption(t *testing.T) {
+	minus := -1
+	for want, err := range map[string]error{
+		"workers":            (&OutputOptions{Workers: -1}).CheckOutput(config.FluentBit),
+		"retry_max_times":    (&OutputOptions{Buffer: &BufferOptions{RetryMaxTimes: &minus}}).CheckOutput(config.Fluentd),
+		"flush_thread_count": (&OutputOptions{Buffer: &BufferOptions{FlushThreadCount: -1}}).CheckOutput(config.Fluentd),
+	} {
+		var bad *config.OptionError
+		if !errors.As(err, &bad) || bad.Option != want || bad.Reason == "" {
+			t.Errorf("%s: %v", want, err)
 		}
 	}
 }

@@ -24,9 +24,9 @@ type Retry struct {
 	Factor    float64
 }
 
-// wait is how long to wait before retry n (from 0): a random time up to the ceiling ("full jitter"), so that routers
+// Wait is how long to wait before retry n (from 0): a random time up to the ceiling ("full jitter"), so that routers
 // which failed together don't come back together. Zero values mean the defaults.
-func (r Retry) wait(n int) time.Duration {
+func (r Retry) Wait(n int) time.Duration {
 	base, limit, factor := r.Base, r.Cap, r.Factor
 	if base <= 0 {
 		base = firstBackoff

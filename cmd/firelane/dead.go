@@ -14,7 +14,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/router"
-	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dead"
 )
 
 // deadCommand reads the dead letters, and puts their records back on their way.
@@ -66,7 +66,7 @@ func deadCommand(c *cli, args []string) int {
 func (c *cli) listDead(files []string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	for _, file := range files {
-		for e, err := range sink.ReadDead(file) {
+		for e, err := range dead.Read(file) {
 			if err != nil {
 				fmt.Fprintln(c.stderr, "firelane dead:", err)
 				continue

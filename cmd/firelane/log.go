@@ -1,22 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
-)
-
-// What is repeated is said repeatBurst times in each repeatWindow; after that it is counted, and the next line of the
-// same text that is let through says how many were left out.
-const (
-	repeatWindow = 10 * time.Second
-	repeatBurst  = 5
-	// repeatTexts is how many different texts are remembered; texts are constants of the program, so it is never
-	// reached unless one of them is not.
-	repeatTexts = 1024
 )
 
 // newLogger makes the log of the process: JSON lines in a container, and a readable form on a terminal.
@@ -24,8 +14,10 @@ func newLogger(w io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	if f, ok := w.(*os.File); ok && isTerminal(f) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000"}
+	} else {
+		w = &messageFirst{out: w}
 	}
-	return zerolog.New(zerolog.SyncWriter(w)).Hook(&repeats{now: time.Now, seen: map[string]*repeat{}}).With().Timestamp().Logger()
+	return zerolog.New(zerolog.SyncWriter(w)).With().Timestamp().Logger()
 }
 
 func isTerminal(f *os.File) bool {
@@ -33,48 +25,30 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// repeats is a zerolog.Hook that holds back repeated lines.
-type repeats struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	seen map[string]*repeat
+// messageFirst moves the message of a JSON line, which zerolog writes last, to its beginning. It is not safe for
+// concurrent use.
+type messageFirst struct {
+	out  io.Writer
+	line []byte
 }
 
-type repeat struct {
-	window time.Time
-	said   int
-	held   int
-}
-
-// Run implements zerolog.Hook. Lines are the same when their level and text are; their fields may differ.
-func (r *repeats) Run(e *zerolog.Event, level zerolog.Level, text string) {
-	if level < zerolog.InfoLevel || level > zerolog.ErrorLevel {
-		return
+// Write writes one line.
+func (m *messageFirst) Write(line []byte) (int, error) {
+	// Quotes in strings are escaped, so that only a key matches. Every line of the router has a message, so that the last
+	// match is its key and what follows is the text.
+	at := bytes.LastIndex(line, []byte(`,"message":"`))
+	if at < 0 || !bytes.HasSuffix(line, []byte("\"}\n")) {
+		return m.out.Write(line)
 	}
-	now := r.now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	line := r.seen[text]
-	if line == nil {
-		if len(r.seen) >= repeatTexts {
-			clear(r.seen)
-		}
-		line = &repeat{window: now}
-		r.seen[text] = line
+	m.line = append(m.line[:0], '{')
+	m.line = append(m.line, line[at+1:len(line)-2]...)
+	m.line = append(m.line, ',')
+	m.line = append(m.line, line[1:at]...)
+	m.line = append(m.line, "}\n"...)
+	if _, err := m.out.Write(m.line); err != nil {
+		return 0, err
 	}
-	if now.Sub(line.window) >= repeatWindow {
-		line.window, line.said = now, 0
-	}
-	if line.said >= repeatBurst {
-		line.held++
-		e.Discard()
-		return
-	}
-	line.said++
-	if line.held > 0 {
-		e.Int("repeated", line.held)
-		line.held = 0
-	}
+	return len(line), nil
 }
 
 // parseLevel maps the levels of both dialects (Fluent Bit: off, error, warn, info, debug, trace; Fluentd has fatal

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	_ "time/tzdata" // the image has no files but this binary
+
+	"github.com/firelane/firelane/cmd/firelane/shell"
 )
 
 // Exit codes.
@@ -32,7 +34,6 @@ usage:
                            /fluent-bit/etc/fluent-bit.conf or /fluentd/etc/fluent.conf
   firelane run -c FILE     run with FILE, in either dialect
   firelane check FILE      print what FILE means, and every warning; exit 2 if it is wrong
-  firelane demo            logs in, documents out, in one terminal [--opensearch URL]
   firelane healthcheck     exit 0 if a running firelane takes connections [-c FILE]
   firelane dead list       what destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     deliver it once more
@@ -48,7 +49,6 @@ type command struct {
 var commands = []command{
 	{"run", runCommand},
 	{"check", checkCommand},
-	{"demo", demoCommand},
 	{"healthcheck", healthCommand},
 	{"dead", deadCommand},
 	{"version", versionCommand},
@@ -67,8 +67,8 @@ func main() {
 
 // main runs one command line and returns the exit code.
 func (c *cli) main(name string, args []string) int {
-	if tool := standIn(name); tool != nil {
-		return tool(c, args)
+	if shell.Has(name) {
+		return shell.Shell{Stdout: c.stdout, Stderr: c.stderr, Firelane: c.fromShell}.Run(name, args)
 	}
 	if len(args) == 0 {
 		return runCommand(c, nil)
@@ -90,6 +90,11 @@ func (c *cli) main(name string, args []string) int {
 	}
 	fmt.Fprintf(c.stderr, "firelane: unknown command %q\n\n%s", args[0], usage)
 	return exitUsage
+}
+
+// fromShell runs a command line of the stand-in for sh, whose output may go into a pipe.
+func (c *cli) fromShell(stdout io.Writer, args []string) int {
+	return (&cli{stdout: stdout, stderr: c.stderr, lookup: c.lookup}).main("firelane", args)
 }
 
 func versionCommand(c *cli, _ []string) int {

@@ -2,7 +2,7 @@
 // opensearch, and Fluentd's elasticsearch and opensearch.
 //
 // A record becomes an item (encode.go), a request is one POST of many (send.go), and what the server answers is sorted
-// in one place (verdict.go). Four things are learnt from a server's refusals and kept for the life of the process:
+// in one place (verdict.go). Four things are learned from a server's refusals and kept for the life of the process:
 // whether it wants _type, whether the collection takes ids, and whether bodies may be gzipped.
 //
 // Every item carries an id. It is the record's identity, unless the user asks for another: with it a request can be
@@ -12,66 +12,147 @@ package bulk
 
 import (
 	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/rs/zerolog"
+
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
-	"github.com/rs/zerolog"
+	"github.com/firelane/firelane/sink/aws"
+	"github.com/firelane/firelane/sink/httpsend"
 )
-
-// Env is what a Destination takes from its surroundings.
-type Env struct {
-	Log zerolog.Logger
-}
 
 // Destination is a cluster of Elasticsearch or OpenSearch.
 type Destination struct {
 	opts    *Options
 	log     zerolog.Logger
 	encoder *encoder
-	servers ring
-	signer  *signer // nil: requests aren't signed
+	servers httpsend.Servers
+	signer  *aws.Signer // nil: requests aren't signed
 
 	readers replyReaders
-	gzip    *gzipper    // nil: bodies are sent as they are
-	plain   atomic.Bool // the server was found not to read gzip
-	learnt  [plainBodies + 1]sync.Once
+	gzip    *httpsend.Gzip // nil: bodies are sent as they are
+	plain   atomic.Bool    // the server was found not to read gzip
+	learned [plainBodies + 1]sync.Once
 	noType  atomic.Bool // _type was refused once: it isn't sent again
 }
 
 var (
 	_ sink.Destination = (*Destination)(nil)
-	_ sink.Tailer      = (*Destination)(nil)
+	_ sink.Targeter    = (*Destination)(nil)
 	_ sink.TailReader  = (*Destination)(nil)
 )
 
-// New makes the destination that opts describe, which config has bound and checked. Nothing is connected to, and no
-// credentials are looked for, before the first Send.
-func New(opts *Options, d config.Dialect, env Env) (*Destination, error) {
+// New makes the destination that opts describe. No credentials are looked for before the first Send.
+func New(opts *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
+	return newBulk(opts, d, env)
+}
+
+func newBulk(opts *Options, d config.Dialect, env sink.Env) (*Destination, error) {
 	e, err := newEncoder(opts, d)
 	if err != nil {
 		return nil, err
 	}
-	dest := &Destination{opts: opts, log: env.Log, encoder: e, gzip: newGzipper(opts)}
+	dest := &Destination{opts: opts, log: env.Log, encoder: e, gzip: opts.gzip()}
 	where, err := places(opts, d)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range where {
-		s, err := newServer(p, opts, d, env)
+		c, err := newClient(p, opts, d, env)
 		if err != nil {
 			return nil, err
 		}
-		dest.servers.servers = append(dest.servers.servers, s)
+		dest.servers.Clients = append(dest.servers.Clients, c)
 	}
 	if opts.signed() {
-		dest.signer = newSigner(opts, where[0].host)
+		source, service := opts.awsSource(where[0].host)
+		dest.signer = aws.NewSigner(aws.For(env.Common, source), service)
 	}
 	return dest, nil
+}
+
+// newClient prepares connections to p.
+func newClient(p place, o *Options, d config.Dialect, env sink.Env) (*httpsend.Client, error) {
+	u, err := url.Parse(p.url() + "/_bulk")
+	if err != nil {
+		return nil, fmt.Errorf("making the URL of %s: %w", p.host, err)
+	}
+	u.RawQuery = bulkQuery(o)
+	c := httpsend.Config{
+		URL: u, Name: p.url(), Timeout: httpsend.DefaultTimeout, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log,
+		Header: http.Header{"Content-Type": {"application/x-ndjson"}, "User-Agent": {"firelane"}},
+	}
+	if o.RequestTimeout != nil && *o.RequestTimeout > 0 {
+		c.Timeout = *o.RequestTimeout
+	}
+	if o.CustomHeaders != "" {
+		var custom map[string]string
+		_ = json.Unmarshal([]byte(o.CustomHeaders), &custom) // Check has read it
+		for k, v := range custom {
+			c.Header.Set(k, v)
+		}
+	}
+	switch {
+	case o.APIKey != "":
+		c.Header.Set("Authorization", "ApiKey "+string(o.APIKey))
+	case p.user != "":
+		c.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(p.user+":"+p.password)))
+	}
+	return httpsend.New(c)
+}
+
+// bulkQuery is the query of every request. filter_path leaves of the reply what is read here: errors, and each item's
+// status, without which the positions would be lost. Serverless collections aren't asked for it.
+func bulkQuery(o *Options) string {
+	q := url.Values{}
+	if o.Pipeline != "" {
+		q.Set("pipeline", o.Pipeline)
+	}
+	if !o.serverless() {
+		q.Set("filter_path", "took,errors,items.*.status,items.*.error")
+	}
+	return q.Encode()
+}
+
+// gzip compresses the requests; nil where the options don't ask for it.
+func (o *Options) gzip() *httpsend.Gzip {
+	if strings.EqualFold(o.Compress, "gzip") {
+		return httpsend.NewGzip(httpsend.Fastest)
+	}
+	switch o.CompressionLevel {
+	case "best_speed":
+		return httpsend.NewGzip(httpsend.Fastest)
+	case "default_compression":
+		return httpsend.NewGzip(httpsend.Default)
+	case "best_compression":
+		return httpsend.NewGzip(httpsend.Smallest)
+	}
+	return nil
+}
+
+// awsSource is where credentials come from, and the service that requests are signed for.
+func (o *Options) awsSource(host string) (s aws.Source, service string) {
+	s = aws.Source{
+		Region: o.AWSRegion, Profile: o.AWSProfile, RoleARN: o.AWSRoleARN, ExternalID: o.AWSExternalID, STSEndpoint: o.AWSSTSEndpoint,
+	}
+	service = o.AWSService
+	if e := o.Endpoint; e != nil {
+		service = e.Service
+		s.Region, s.RoleARN, s.Session, s.STSRegion = e.Region, e.RoleARN, e.RoleSession, e.STSRegion
+		s.AccessKeyID, s.SecretAccessKey = e.AccessKeyID, string(e.SecretAccessKey)
+		s.ContainerURI, s.WebIdentityFile = e.ContainerURI, e.WebIdentityFile
+	}
+	s.Region = cmp.Or(s.Region, aws.RegionOf(host))
+	return s, service
 }
 
 // Limits of the requests. One MiB is where OpenSearch's throughput levels off for log lines, and well under the 10 MiB that
@@ -89,12 +170,7 @@ func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.append(body, r)
 }
 
-// AppendTail implements sink.Tailer.
-func (d *Destination) AppendTail(dst, tail []byte) ([]byte, bool) {
-	return d.encoder.appendTail(dst, tail)
-}
-
-// ReadsTails implements sink.TailReader.
+// ReadsTails says whether a document may show its members in another order than the record does.
 func (d *Destination) ReadsTails() bool { return d.encoder.readsTails() }
 
 // Target is the index that an item is for, as its action line names it: for the dead letter.
@@ -104,13 +180,11 @@ func (d *Destination) Target(item []byte) string {
 
 // Close closes the idle connections.
 func (d *Destination) Close() error {
-	for _, s := range d.servers.servers {
-		s.client.CloseIdleConnections()
-	}
+	d.servers.CloseIdle()
 	return nil
 }
 
-// lessons are what is logged, once, when a server has taught something.
+// lessons are what is logged, once, when a server's refusal has taught something.
 var lessons = [...]string{
 	dropType:    "the server refuses _type: it is left out from now on",
 	addType:     "the server wants _type: it is sent from now on",
@@ -134,7 +208,7 @@ func (d *Destination) learn(l lesson) {
 	case plainBodies:
 		d.plain.Store(true)
 	}
-	d.learnt[l].Do(func() { d.log.Warn().Str("server", d.servers.servers[0].base).Msg(lessons[l]) })
+	d.learned[l].Do(func() { d.log.Warn().Str("server", d.servers.Clients[0].Name).Msg(lessons[l]) })
 }
 
 // signed says whether requests are signed for AWS.
@@ -149,7 +223,7 @@ func (o *Options) serverless() bool {
 }
 
 // printRequest is trace_output.
-func printRequest(req *http.Request, body []byte) {
-	_, _ = os.Stdout.WriteString(cmp.Or(req.Method, http.MethodGet) + " " + req.URL.Redacted() + "\n")
+func printRequest(c *httpsend.Client, body []byte) {
+	_, _ = os.Stdout.WriteString("POST " + c.URL.Redacted() + "\n")
 	_, _ = os.Stdout.Write(body)
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
@@ -33,11 +34,11 @@ type encoder struct {
 
 	verb       string // create, index, update
 	upsert     bool
-	idPath     []string // id_key; nil: the record's identity
+	idKey      field.Accessor // nil: the record's identity
 	generateID bool
-	routing    []string
-	target     []string // Fluentd's target_index_key
-	typeName   string   // what _type says where it is sent
+	routing    field.Accessor // routing_key; nil: none
+	target     field.Accessor // Fluentd's target_index_key; nil: none
+	typeName   string         // what _type says where it is sent
 
 	tagKey []byte // as JSON with its colon; nil: the tag isn't added
 	// json are the options of a document's members: with the record's own @timestamp, without it, or none where there is one.
@@ -62,7 +63,7 @@ const (
 )
 
 func newEncoder(o *Options, d config.Dialect) (*encoder, error) {
-	e := &encoder{verb: "create", stamp: newStamp(o, d), generateID: o.GenerateID && o.IDKey == "", typeName: "_doc"}
+	e := &encoder{verb: "create", generateID: o.GenerateID && o.IDKey == "", typeName: "_doc"}
 	switch {
 	case o.WriteOp != nil && *o.WriteOp == "upsert":
 		e.verb, e.upsert = "update", true
@@ -72,19 +73,24 @@ func newEncoder(o *Options, d config.Dialect) (*encoder, error) {
 		e.verb = "index" // the default there; without ids of the user's own it comes to the same as create
 	}
 	var err error
+	if e.stamp, err = newStamp(o, d); err != nil {
+		return nil, err
+	}
 	for _, a := range []struct {
 		option, value string
-		path          *[]string
-	}{{"id_key", o.IDKey, &e.idPath}, {"routing_key", o.RoutingKey, &e.routing}} {
+		at            *field.Accessor
+	}{{"id_key", o.IDKey, &e.idKey}, {"routing_key", o.RoutingKey, &e.routing}} {
 		if a.value == "" {
 			continue
 		}
-		if *a.path, err = parseAccessor(a.value); err != nil {
+		if *a.at, err = field.ParseAccessor(a.value, d); err != nil {
 			return nil, &config.OptionError{Option: a.option, Reason: err.Error()}
 		}
 	}
 	if o.TargetIndex != "" {
-		e.target = strings.Split(o.TargetIndex, ".")
+		if e.target, err = field.ParseDotted(o.TargetIndex); err != nil {
+			return nil, &config.OptionError{Option: "target_index_key", Reason: err.Error()}
+		}
 	}
 	if e.names, err = newIndexNames(o, d, e.verb); err != nil {
 		return nil, err
@@ -111,8 +117,8 @@ func (e *encoder) membersOptions(o *Options, d config.Dialect) {
 			omit = append(omit, key)
 		}
 	}
-	if len(e.target) == 1 {
-		omit = append(omit, e.target[0])
+	if e.target != nil && !e.target.Nested() {
+		omit = append(omit, e.target.Top())
 	}
 	if o.Flatten {
 		e.flatten = o.FlattenSeparator
@@ -145,6 +151,7 @@ var (
 
 // append appends r's item. On an error body is returned as it came.
 func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
+	e.encodeTail(r)
 	start, mode := len(body), e.mode.Load()
 	body = e.appendIndex(body, r, mode)
 	idAt := 0
@@ -155,7 +162,7 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 		}
 	}
 	if e.routing != nil {
-		if v, ok := lookup(r.Body, e.routing); ok {
+		if v, ok := e.routing.FindScalar(&r.Event); ok {
 			body = appendQuoted(append(body, `,"routing":`...), v)
 		}
 	}
@@ -177,7 +184,7 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 // appendIndex appends the head of the action line.
 func (e *encoder) appendIndex(body []byte, r *sink.Record, mode uint32) []byte {
 	if e.target != nil {
-		if v, ok := lookup(r.Body, e.target); ok {
+		if v, ok := e.target.FindScalar(&r.Event); ok {
 			if name := sanitise(record.AppendText(nil, v)); len(name) > 0 && len(name) <= maxIndexName {
 				return e.appendHead(body, e.verb, name, mode)
 			}
@@ -199,8 +206,8 @@ func (e *encoder) appendID(body []byte, r *sink.Record) (out []byte, at int, err
 		at = len(body)
 		return append(append(body, make([]byte, idLen)...), '"'), at, nil
 	}
-	if e.idPath != nil {
-		if v, ok := lookup(r.Body, e.idPath); ok {
+	if e.idKey != nil {
+		if v, ok := e.idKey.FindScalar(&r.Event); ok {
 			body = append(body, member[:len(member)-1]...)
 			start := len(body)
 			body = appendQuoted(body, v)
@@ -271,7 +278,7 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record, hopeful bool) []by
 		return e.appendDocument(body[:start], r, false)
 	}
 	if len(r.Tail) > 0 {
-		body = append(comma(body, before), r.Written...)
+		body = append(comma(body, before), r.Shared.Encoded...)
 	}
 	if len(body) == before {
 		body = bytes.TrimSuffix(body, []byte{','})

@@ -221,7 +221,7 @@ func TestADocumentIsTheSameHoweverItsTimestampIsLookedFor(t *testing.T) {
 			for _, tail := range [][]byte{nil, ecsTail()} {
 				r := event(0, body)
 				r.Tail = tail
-				takeTail(d, r)
+				d.encoder.encodeTail(r)
 				want := string(d.encoder.appendDocument(nil, r, false))
 				for range doubtful + 3 { // hopefully, in doubt, and hopefully again
 					whole, err := d.Append(nil, r)
@@ -313,10 +313,10 @@ func TestAppendAllocatesNothing(t *testing.T) {
 		d := newDestination(t, fluentBit(set), config.FluentBit)
 		whole, tailed := event(1, line()), event(1, dockerLine())
 		tailed.Tail = ecsTail()
-		if takeTail(d, tailed) == (name == "generate id") {
-			t.Errorf("%s: the tail is taken or not, as it shouldn't", name)
+		if d.encoder.encodeTail(tailed); tailed.Shared.Apart == (name == "generate id") {
+			t.Errorf("%s: the tail is encoded apart: %t", name, tailed.Shared.Apart)
 		}
-		if n := testing.AllocsPerRun(200, func() { d.AppendTail(tailed.Written[:0], tailed.Tail) }); n != 0 {
+		if n := testing.AllocsPerRun(200, func() { tailed.Shared.Tail = nil; d.encoder.encodeTail(tailed) }); n != 0 {
 			t.Errorf("%s: %v allocations a tail", name, n)
 		}
 		for _, r := range []*sink.Record{whole, tailed} {
@@ -380,13 +380,9 @@ func benchBatch(b *testing.B, events []record.Event) {
 	r := &sink.Record{}
 	for b.Loop() {
 		body = body[:0]
-		var tail []byte
+		r.NextBatch()
 		for reader.Reset(batch.Bytes()); reader.Next(&r.Event); records++ {
 			r.ID.Pos++
-			if !bytes.Equal(tail, r.Tail) {
-				tail = r.Tail
-				r.Written, _ = d.AppendTail(r.Written[:0], tail)
-			}
 			body, _ = d.Append(body, r)
 		}
 	}

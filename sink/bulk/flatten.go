@@ -3,9 +3,9 @@ package bulk
 import "github.com/firelane/firelane/record"
 
 // appendFlat is AppendJSONMembers of body with its nested maps made flat: {"a":{"b":1}} is written "a_b":1. Arrays stay
-// as they are, and of two fields that come to the same name the last one is written.
+// as they are, and of two fields that get the same name the last one is written.
 func appendFlat(dst, body []byte, separator string, opt *record.JSONOptions) []byte {
-	// The flat map is built behind dst, its JSON behind that, and the JSON is then moved down over it.
+	// The flat map is appended to dst, and its JSON after that, which is then moved to where the map begins.
 	start := len(dst)
 	n := countFlat(body)
 	dst = record.AppendMapHeader(dst, n)
@@ -30,7 +30,7 @@ func countFlat(body []byte) int {
 	return n
 }
 
-// appendFlatFields appends the fields of body, prefix before their names. Depth is bounded by record.MaxDepth.
+// appendFlatFields appends the fields of body, their names preceded by prefix. Depth is bounded by record.MaxDepth.
 func appendFlatFields(dst, prefix, body []byte, separator string) []byte {
 	for f := record.FieldsOf(body); f.Next(); {
 		name := record.AppendText(prefix[:len(prefix):len(prefix)], f.RawKey())

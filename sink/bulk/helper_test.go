@@ -13,12 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
-	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -87,7 +88,7 @@ func newDestination(t testing.TB, o *Options, d config.Dialect) *Destination {
 	if err := o.Check(d); err != nil {
 		t.Fatalf("options: %v", err)
 	}
-	dest, err := New(o, d, Env{Log: zerolog.Nop()})
+	dest, err := newBulk(o, d, sink.Env{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}

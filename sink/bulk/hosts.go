@@ -10,8 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/firelane/firelane/config"
 )
@@ -231,26 +229,4 @@ func readUpstream(file string, own place) ([]place, error) {
 		return nil, fmt.Errorf("%s: no [NODE] in it", file)
 	}
 	return out, nil
-}
-
-// deadTime is how long a server that couldn't be reached is passed over, where there are others.
-const deadTime = 30 * time.Second
-
-// A ring gives out servers in turn.
-type ring struct {
-	servers []*server
-	next    atomic.Uint32
-}
-
-// take is the next server that hasn't failed lately, or simply the next one where all have.
-func (r *ring) take() *server {
-	n := uint32(len(r.servers))
-	first := r.next.Add(1) - 1
-	for i := range n {
-		s := r.servers[(first+i)%n]
-		if f := s.failed.Load(); f == 0 || time.Since(time.Unix(0, f)) > deadTime {
-			return s
-		}
-	}
-	return r.servers[first%n]
 }

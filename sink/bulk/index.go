@@ -9,28 +9,30 @@ import (
 	"unicode/utf8"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/sink"
 )
 
 const (
 	// maxIndexName is the longest index name that a server takes, in bytes.
 	maxIndexName = 255
-	// maxHeads bounds the cache of action lines' heads. A cache that is full (a prefix that every record brings anew,
-	// a date format with seconds) is emptied: the names are made again.
+	// maxHeads bounds the cache of action lines' heads. A cache that is full, as with a prefix that differs in
+	// every record or a date format with seconds, is emptied.
 	maxHeads = 1024
-	// maxHeadKey is the longest combination of values, in bytes, that a head is kept for. Longer ones make no index
-	// name; a record may bring megabytes of them.
+	// maxHeadKey is the longest combination of values, in bytes, that a head is kept for. Longer ones, which may be
+	// megabytes, are too long for an index name anyway.
 	maxHeadKey = 1 << 10
 )
 
 // indexNames makes index names, and with each name the head of the action line: {"create":{"_index":"web-2026-11-23".
-// A name is made once a period (a day, where the date format shows no less) and combination of placeholders' values;
-// from then on it is looked up.
+// A name is made once for each combination of placeholders' values and period (a day, unless the date format shows less), and
+// looked up from then on.
 type indexNames struct {
-	name     template         // the index, or the prefix of daily indices
-	key      *template        // in its stead where all its values are there (logstash_prefix_key)
-	suffix   string           // strftime behind the prefix, separator first; "" without logstash_format
-	fallback string           // stands in for a name that comes to nothing or is too long
+	name     *field.Template  // the index, or the prefix of daily indices
+	key      *field.Template  // used instead where all its values are there (logstash_prefix_key); nil: none
+	suffix   *field.Strftime  // follows the prefix, separator first; empty without logstash_format
+	fallback string           // used instead of a name that is empty or too long
+	dynamic  bool             // it depends on more than the time
 	verbatim bool             // date math, which the server resolves: nothing is sanitised
 	now      func() time.Time // current_time_index: the clock; nil: the record's own date
 	zone     *time.Location
@@ -62,34 +64,33 @@ func newIndexNames(o *Options, d config.Dialect, verb string) (*indexNames, erro
 	if d == config.Fluentd {
 		option = "index_name"
 	}
+	suffix := ""
 	if o.Logstash {
 		raw, option = o.LogstashPrefix, "logstash_prefix"
-		n.suffix = o.LogstashSeparator + o.LogstashDateFormat
+		suffix = o.LogstashSeparator + o.LogstashDateFormat
+	}
+	if o.UTCIndex != nil && !*o.UTCIndex {
+		n.zone = time.Local
 	}
 	var err error
-	if n.name, err = parseTemplate(raw, d); err == nil {
-		err = checkStrftime(raw)
-	}
-	if err != nil {
+	if n.name, err = field.ParseTemplate(raw, field.Notation{Dialect: d, Strftime: true, Zone: n.zone}); err != nil {
 		return nil, &config.OptionError{Option: option, Reason: err.Error()}
+	}
+	if n.suffix, err = field.ParseStrftime(suffix); err != nil {
+		return nil, &config.OptionError{Option: "logstash_dateformat", Reason: err.Error()}
 	}
 	if key := o.LogstashPrefixKey; key != "" && o.Logstash {
 		if !strings.HasPrefix(key, "$") {
 			key = "$" + key
 		}
-		t, err := parseTemplate(key, config.FluentBit)
-		if err != nil {
+		if n.key, err = field.ParseTemplate(key, field.Notation{Dialect: config.FluentBit}); err != nil {
 			return nil, &config.OptionError{Option: "logstash_prefix_key", Reason: err.Error()}
 		}
-		n.key = &t
 	}
+	n.dynamic = n.name.Dynamic() || n.key != nil
 	n.fallback = fallbackName(raw, d)
 	n.verbatim = strings.HasPrefix(raw, "<") && strings.HasSuffix(raw, ">") && !o.Logstash
-	utc := o.UTCIndex == nil || *o.UTCIndex
-	if !utc {
-		n.zone = time.Local
-	}
-	n.period = period(raw+n.suffix, utc)
+	n.period = min(n.name.Period(), n.suffix.Period(n.zone))
 	if o.CurrentTime {
 		n.now = time.Now
 	}
@@ -109,9 +110,9 @@ func fallbackName(raw string, d config.Dialect) string {
 	return "fluent-bit"
 }
 
-// read says whether the names depend on the member key of a record.
-func (n *indexNames) read(key string) bool {
-	return n.name.read(key) || n.key != nil && n.key.read(key)
+// reads reports whether the names depend on the field key of a record.
+func (n *indexNames) reads(key string) bool {
+	return n.name.Reads(key) || n.key != nil && n.key.Reads(key)
 }
 
 // appendHead appends the head of r's action line.
@@ -124,7 +125,7 @@ func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uin
 		return append(dst, l.head...)
 	}
 	slot := sec / n.period
-	// The placeholders' values are put behind dst for the look-up, and cut off again.
+	// The placeholders' values are appended to dst for the look-up, and cut off again.
 	start := len(dst)
 	dst, keyed := n.appendValues(dst, r)
 	n.mu.RLock()
@@ -133,29 +134,29 @@ func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uin
 	if !ok {
 		head = n.makeHead(string(dst[start:]), slot, sec, mode, r, keyed, e)
 	}
-	if !n.name.dynamic && n.key == nil {
+	if !n.dynamic {
 		n.last.Store(&lastHead{slot * n.period, (slot + 1) * n.period, mode, head})
 	}
 	return append(dst[:start], head...)
 }
 
-// appendValues appends what the name depends on beside the time: first whether the record's own prefix is used.
+// appendValues appends what the name depends on besides the time: first a byte that is 1 if the record's own prefix is used.
 func (n *indexNames) appendValues(dst []byte, r *sink.Record) (out []byte, keyed bool) {
 	start := len(dst)
 	if n.key != nil {
 		dst = append(dst, 1)
-		if dst, keyed = n.key.appendKey(dst, r); keyed {
+		if dst, keyed = n.key.AppendKey(dst, &r.Event); keyed {
 			return dst, true
 		}
 		dst = append(dst[:start], 0)
 	}
-	dst, _ = n.name.appendKey(dst, r)
+	dst, _ = n.name.AppendKey(dst, &r.Event)
 	return dst, false
 }
 
 // makeHead makes the name and the head, and keeps them for the next record that needs them.
 func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *sink.Record, keyed bool, e *encoder) []byte {
-	t := &n.name
+	t := n.name
 	if keyed {
 		t = n.key
 	}
@@ -173,21 +174,14 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 	return head
 }
 
-// makeName renders the template, sanitised, with the date behind it; a name that comes to nothing or is too long
-// is the fallback with the date behind it.
-func (n *indexNames) makeName(t *template, r *sink.Record, at time.Time) []byte {
-	var name []byte
-	for i := range t.parts {
-		if p := &t.parts[i]; p.kind == partText {
-			name = appendStrftime(name, p.text, at)
-		} else {
-			name = p.append(name, r)
-		}
-	}
+// makeName fills the template, sanitised, and appends the date; instead of a name that is empty or too long it uses the
+// fallback.
+func (n *indexNames) makeName(t *field.Template, r *sink.Record, at time.Time) []byte {
+	name := t.AppendAt(nil, &r.Event, at)
 	if n.verbatim {
 		return name
 	}
-	date := sanitiseTail(appendStrftime(nil, n.suffix, at))
+	date := sanitiseTail(n.suffix.Append(nil, at))
 	name = sanitise(name)
 	if len(name) == 0 || len(name)+len(date) > maxIndexName {
 		name = []byte(n.fallback)
@@ -196,7 +190,7 @@ func (n *indexNames) makeName(t *template, r *sink.Record, at time.Time) []byte 
 }
 
 // sanitise makes a legal index name of s, or the beginning of one: lower-case, without the characters that a server
-// refuses anywhere or at the start. It may come to nothing.
+// refuses anywhere or at the start. It may be empty.
 func sanitise(s []byte) []byte {
 	s = bytes.TrimLeft(sanitiseTail(s), "-_+")
 	if len(bytes.Trim(s, ".")) == 0 { // . and ..

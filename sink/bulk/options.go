@@ -9,6 +9,8 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/aws"
+	"github.com/firelane/firelane/sink/dial"
 )
 
 // Options are what es and opensearch take in Fluent Bit, elasticsearch and opensearch in Fluentd. All four take all of
@@ -68,8 +70,8 @@ type Options struct {
 	TraceRequests    bool           `fluentd:"with_transporter_log" default:"false" help:"log every request"`
 
 	AWSOptions
-	sink.TLSOptions
-	sink.NetOptions
+	dial.TLSOptions
+	dial.NetOptions
 	sink.OutputOptions
 	Unused
 }
@@ -141,7 +143,7 @@ func (o *Options) Warnings() []string {
 	if o.templates() {
 		w = append(w, "index templates and policies are not installed by the router: install them with the cluster")
 	}
-	if own := defaultPlace(o, config.FluentBit); o.named() && o.Port == defaultPort && own.port == defaultPort && regionOf(own.host) != "" {
+	if own := defaultPlace(o, config.FluentBit); o.named() && o.Port == defaultPort && own.port == defaultPort && aws.RegionOf(own.host) != "" {
 		w = append(w, fmt.Sprintf("host: %s is a domain of AWS, which takes requests on port 443 with TLS, not on %d", own.host, own.port))
 	}
 	return w
@@ -176,7 +178,7 @@ func (o *Options) Check(d config.Dialect) error {
 	return nil
 }
 
-// checkNames compiles what names indices and fields, as New does.
+// checkNames parses what names indices and fields and the formats of times, as New does.
 func checkNames(o *Options, d config.Dialect) error {
 	_, err := newEncoder(o, d)
 	return err
@@ -239,19 +241,6 @@ func checkFormats(o *Options, d config.Dialect) error {
 		var h map[string]string
 		if err := json.Unmarshal([]byte(o.CustomHeaders), &h); err != nil {
 			return &config.OptionError{Option: "custom_headers", Reason: `not a JSON object of strings: {"name": "value"}`}
-		}
-	}
-	if err := checkStrftime(o.LogstashDateFormat); o.Logstash && err != nil {
-		return &config.OptionError{Option: "logstash_dateformat", Reason: err.Error()}
-	}
-	if d == config.FluentBit && o.TimeKeyFormat != nil {
-		if err := checkStrftime(*o.TimeKeyFormat); err != nil {
-			return &config.OptionError{Option: "time_key_format", Reason: err.Error()}
-		}
-	}
-	if d == config.Fluentd && o.TimeKeyFormat != nil {
-		if _, err := timeLayout(*o.TimeKeyFormat); err != nil {
-			return &config.OptionError{Option: "time_key_format", Reason: err.Error()}
 		}
 	}
 	return nil

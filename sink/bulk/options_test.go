@@ -25,14 +25,14 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.FluentBit, func(o *Options) { o.Compress = "zstd" }, "compress", "gzip"},
 		{config.FluentBit, func(o *Options) { o.Logstash, o.LogstashDateFormat = true, "%Q" }, "logstash_dateformat", "%Q"},
 		{config.FluentBit, func(o *Options) { o.TimeKeyFormat = ptr("%") }, "time_key_format", "ends inside"},
-		{config.Fluentd, func(o *Options) { o.TimeKeyFormat = ptr("%U") }, "time_key_format", "can't be read"},
-		{config.FluentBit, func(o *Options) { o.Index = "${x" }, "index", "without }"},
-		{config.Fluentd, func(o *Options) { o.Index = "${tag[x]}" }, "index_name", "a number is expected"},
+		{config.Fluentd, func(o *Options) { o.TimeKeyFormat = ptr("%Q") }, "time_key_format", "%Q is not known"},
+		{config.FluentBit, func(o *Options) { o.Index = "${x" }, "index", "no closing }"},
+		{config.Fluentd, func(o *Options) { o.Index = "${tag[x]}" }, "index_name", "no number in its brackets"},
 		{config.Fluentd, func(o *Options) { o.Hosts = "a:b:c" }, "hosts", "is no host"},
 		{config.Fluentd, func(o *Options) { o.CustomHeaders = "{" }, "custom_headers", "JSON object"},
 		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "search-x"} }, "url", "is no URL"},
 		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "https://x", AccessKeyID: "a"} }, "access_key_id", "go together"},
-		{config.FluentBit, func(o *Options) { o.IDKey = "$" }, "id_key", "a key is expected"},
+		{config.FluentBit, func(o *Options) { o.IDKey = "$" }, "id_key", "names no field"},
 		{config.FluentBit, func(o *Options) { o.RetryLimit = "many" }, "retry_limit", "many"},
 		{config.FluentBit, func(o *Options) { o.MinVersion = "TLSv9" }, "tls.min_version", "TLSv9"},
 	} {
@@ -59,30 +59,6 @@ func TestThresholdIsTheRequestsSize(t *testing.T) {
 	}
 }
 
-func TestStrftime(t *testing.T) {
-	at := time.Date(2026, 1, 4, 5, 6, 7, 89_000_000, time.UTC) // a Sunday
-	for format, want := range map[string]string{
-		"%Y-%m-%dT%H:%M:%S": "2026-01-04T05:06:07", "%y%j": "26004", "%e|%k|%I %p": " 4| 5|05 AM", "%b %h %B": "Jan Jan January",
-		"%a %A": "Sun Sunday", "%F %T %R %D": "2026-01-04 05:06:07 05:06 01/04/26", "%s": "1767503167", "%L %N": "089 089000000",
-		"%G-%V %u %w %U %W": "2026-01 7 0 01 00", "%C": "20", "%-d.%-m.": "4.1.", "100%%": "100%", "%z %Z": "+0000 UTC", "%Q": "%Q", "%": "%", "a%n%t": "a\n\t",
-	} {
-		if got := string(appendStrftime(nil, format, at)); got != want {
-			t.Errorf("%s: %q, want %q", format, got, want)
-		}
-	}
-}
-
-func TestPeriodIsAsLongAsTheNameStays(t *testing.T) {
-	for format, want := range map[string]int64{"": 86400, "%Y.%m.%d": 86400, "%Y-%H": 3600, "%-I%p": 3600, "%H%M": 60, "%T": 1, "100%%H": 86400} {
-		if got := period(format, true); got != want {
-			t.Errorf("%s: %d, want %d", format, got, want)
-		}
-	}
-	if got := period("%Y.%m.%d", false); got != 900 {
-		t.Errorf("local time: %d", got)
-	}
-}
-
 func TestTimesAreReadInTheirFormat(t *testing.T) {
 	want := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, tt := range []struct {
@@ -91,17 +67,14 @@ func TestTimesAreReadInTheirFormat(t *testing.T) {
 	}{
 		{"2025-01-02T03:04:05Z", ""}, {"2025-01-02T04:04:05+01:00", ""}, {"2025-01-02T04:04:05.000+0100", ""}, {"2025-01-02T03:04:05", ""},
 		{1735787045, ""}, {1735787045000, ""}, {1735787045.0, ""}, {"1735787045", "%s"},
-		{"02/Jan/2025:04:04:05 +0100", "%d/%b/%Y:%H:%M:%S %z"}, {"2025-01-02 03:04:05.000", "%Y-%m-%d %H:%M:%S.%L"}, {"2025-01-02T04:04:05+01:00", "%Y-%m-%dT%H:%M:%S%:z"},
+		{"02/Jan/2025:04:04:05 +0100", "%d/%b/%Y:%H:%M:%S %z"}, {"2025-01-02 03:04:05.000", "%Y-%m-%d %H:%M:%S.%L"}, {"2025-01-02 03:04:05.000", "%Y-%m-%d %H:%M:%S"}, {"2025-01-02T04:04:05+01:00", "%Y-%m-%dT%H:%M:%S%:z"},
 	} {
-		layout := ""
-		if tt.format != "" {
-			var err error
-			if layout, err = timeLayout(tt.format); err != nil {
-				t.Errorf("%s: %v", tt.format, err)
-				continue
-			}
+		s, err := newStamp(fluentd(func(o *Options) { o.TimeKeyFormat = &tt.format }), config.Fluentd)
+		if err != nil {
+			t.Errorf("%s: %v", tt.format, err)
+			continue
 		}
-		got, ok := parseTime(object("", tt.value)[2:], layout)
+		got, ok := parseTime(object("", tt.value)[2:], s.read)
 		if !ok || !got.Equal(want) {
 			t.Errorf("%v by %q: %v, %t", tt.value, tt.format, got, ok)
 		}

@@ -4,26 +4,21 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/httpsend"
 )
 
 const (
 	// replyBuffer is the memory in bytes that reading a reply takes, whatever its size.
 	replyBuffer = 16 << 10
 	// maxReason caps the reason that is kept of one item, in bytes. Servers quote documents in theirs.
-	maxReason = 400
-	// maxFailureBody is how much of a refused request's answer is read, in bytes.
-	maxFailureBody = 32 << 10
-	// maxSnippet is how much is shown of an answer that isn't a server's own error.
-	maxSnippet = 200
+	maxReason = httpsend.MaxReason
 )
 
 // replyReaders are the buffers that replies are read through.
@@ -186,7 +181,7 @@ func (b *bulkReply) name(s []byte) string {
 func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 	buf := d.readers.get(body)
 	defer d.readers.put(buf)
-	reply := sink.Reply{Status: http.StatusOK, Reached: true}
+	reply := sink.Reply{Status: http.StatusOK, Cause: sink.Answered}
 	t := tally{req: req, reply: &reply}
 	b := bulkReply{scanner: scanner{r: buf}, each: t.add}
 	err := b.read()
@@ -254,10 +249,10 @@ func (t *tally) add(it *itemResult) {
 	})
 }
 
-// missing says that the items from first on are to be sent again. Nobody has refused them: it doesn't count as reached.
+// missing says that the items from first on are to be sent again. Nobody has refused them: they don't count as answered.
 func (t *tally) missing(first int, err error) {
 	if err != nil {
-		t.reply.Reached = false
+		t.reply.Cause = sink.Unreached
 	}
 	for i := first; i < t.req.Len(); i++ {
 		t.reply.Items = append(t.reply.Items, sink.ItemReply{Index: i, Verdict: sink.Again, Reason: err.Error()})
@@ -276,8 +271,12 @@ func (t *tally) finish(d *Destination) sink.Reply {
 		first := &r.Items[0]
 		r.Err = fmt.Errorf("%d of %d items refused, the first one with %d %s: %s", len(r.Items), t.req.Len(), first.Status, first.Type, first.Reason)
 	}
-	r.Throttled = t.busy == t.req.Len()
-	r.Unauthorised = t.denied == t.req.Len()
+	switch t.req.Len() {
+	case t.busy:
+		r.Cause = sink.Throttled
+	case t.denied:
+		r.Cause = sink.Unauthorised
+	}
 	if t.lesson != noLesson {
 		d.learn(t.lesson)
 		r.Reencode = true
@@ -302,69 +301,24 @@ func canLearn(l lesson, item []byte) bool {
 
 // readFailure reads the answer to a request that was refused as a whole.
 func readFailure(resp *http.Response, gzipped bool) *failure {
-	f := &failure{status: resp.StatusCode, header: resp.Header, gzipped: gzipped}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxFailureBody))
-	if err == nil {
-		_, _ = io.CopyN(io.Discard, resp.Body, maxFailureBody)
-	}
+	f := &failure{Failure: httpsend.ReadFailure(resp), gzipped: gzipped}
 	var answer struct {
-		Error   json.RawMessage `json:"error"`
-		Message string          `json:"message"` // AWS; Go matches Message as well
-		Code    string          `json:"__type"`
-	}
-	if json.Unmarshal(body, &answer) != nil {
-		f.reason = snippet(body)
-		return f
-	}
-	var cause struct {
-		Type   string `json:"type"`
-		Reason string `json:"reason"`
-		Causes []struct {
+		Error struct {
 			Type   string `json:"type"`
 			Reason string `json:"reason"`
-		} `json:"root_cause"`
+			Causes []struct {
+				Reason string `json:"reason"`
+			} `json:"root_cause"`
+		} `json:"error"`
 	}
-	switch {
-	case json.Unmarshal(answer.Error, &cause) == nil && (cause.Type != "" || cause.Reason != ""):
-		f.errType, f.reason, f.fromServer = cause.Type, cause.Reason, true
-		if len(cause.Causes) > 0 && cause.Causes[0].Reason != f.reason {
-			f.reason += ": " + cause.Causes[0].Reason
-		}
-	case answer.Message != "" || answer.Code != "":
-		f.errType, f.reason = answer.Code, answer.Message
-	default:
-		f.reason = snippet(body)
+	e := &answer.Error
+	if json.Unmarshal(f.Body, &answer) != nil || e.Type == "" && e.Reason == "" {
+		return f
 	}
-	if t := resp.Header.Get("X-Amzn-ErrorType"); f.errType == "" && t != "" {
-		f.errType, _, _ = strings.Cut(t, ":")
+	f.Type, f.Reason, f.fromServer = e.Type, e.Reason, true
+	if len(e.Causes) > 0 && e.Causes[0].Reason != f.Reason {
+		f.Reason += ": " + e.Causes[0].Reason
 	}
-	f.reason = clip(f.reason, maxReason)
+	f.Reason = httpsend.Clip(f.Reason, httpsend.MaxReason)
 	return f
 }
-
-// snippet is the start of an answer that isn't a server's own, on one line and without a web page's markup.
-func snippet(body []byte) string {
-	var b strings.Builder
-	inTag := false
-	for _, c := range strings.ToValidUTF8(string(body), "?") {
-		switch {
-		case c == '<':
-			inTag = true
-			b.WriteByte(' ')
-		case c == '>':
-			inTag = false
-		case !inTag && (unicode.IsPrint(c) || unicode.IsSpace(c)):
-			b.WriteRune(c)
-		}
-	}
-	return clip(strings.Join(strings.Fields(b.String()), " "), maxSnippet)
-}
-
-func clip(s string, n int) string {
-	if len(s) > n {
-		s = strings.ToValidUTF8(s[:n], "") + "…"
-	}
-	return s
-}
-
-var errNoReply = errors.New("no reply in time")

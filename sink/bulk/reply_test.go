@@ -46,7 +46,7 @@ func TestReplyIsSortedItemByItem(t *testing.T) {
 		if got := verdicts(&r, 4); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: verdicts %v, want %v", name, got, want)
 		}
-		if r.Err == nil || !r.Reached || r.Throttled || len(r.Items) != 2 {
+		if r.Err == nil || r.Cause != sink.Answered || len(r.Items) != 2 {
 			t.Fatalf("%s: reply %+v", name, r)
 		}
 		bad := r.Items[0]
@@ -73,7 +73,7 @@ func TestCommonItemsAreReadAsOthersAre(t *testing.T) {
 	for n := range len(in) + 1 {
 		fast := d.readBulk(strings.NewReader(in[:n]), itemsOf(6))
 		slow := d.readBulk(iotest.OneByteReader(strings.NewReader(in[:n])), itemsOf(6))
-		if f, s := verdicts(&fast, 6), verdicts(&slow, 6); fast.Reached != slow.Reached || !slices.Equal(f, s) {
+		if f, s := verdicts(&fast, 6), verdicts(&slow, 6); fast.Cause != slow.Cause || !slices.Equal(f, s) {
 			t.Errorf("%s: %v at once, %v byte by byte", in[:n], f, s)
 		}
 		if want := []sink.Verdict{0, 0, 0, sink.Again, sink.Again, 0}; n == len(in) && !slices.Equal(verdicts(&fast, 6), want) {
@@ -88,7 +88,7 @@ func TestTruncatedReplySendsTheRestAgain(t *testing.T) {
 	full := verdicts(&whole, 4)
 	for n := range len(mixed) {
 		r := d.readBulk(strings.NewReader(mixed[:n]), itemsOf(4))
-		if r.Err == nil || r.Reached {
+		if r.Err == nil || r.Cause != sink.Unreached {
 			t.Fatalf("cut at %d: %+v", n, r)
 		}
 		for i, v := range verdicts(&r, 4) {
@@ -130,11 +130,11 @@ func TestGateClosesWhenEveryItemIsRefusedForLoad(t *testing.T) {
 	d := replyDestination(t)
 	busy := `{"create":{"status":429,"error":{"type":"x","reason":"busy"}}}`
 	r := d.readBulk(strings.NewReader(`{"errors":true,"items":[`+busy+`,`+busy+`]}`), itemsOf(2))
-	if !r.Throttled {
+	if r.Cause != sink.Throttled {
 		t.Errorf("all busy: %+v", r)
 	}
 	r = d.readBulk(strings.NewReader(`{"errors":true,"items":[`+busy+`,{"create":{"status":201}}]}`), itemsOf(2))
-	if r.Throttled {
+	if r.Cause == sink.Throttled {
 		t.Errorf("one busy: %+v", r)
 	}
 }
@@ -157,10 +157,10 @@ func TestBlocksAndLimitsOfTheClusterUseNoRetryUp(t *testing.T) {
 func TestOneIndexThatIsForbiddenDoesNotHoldUpTheOthers(t *testing.T) {
 	d := replyDestination(t)
 	denied := `{"create":{"status":403,"error":{"type":"security_exception","reason":"no permissions for [indices:data/write/bulk[s]]"}}}`
-	if r := d.readBulk(strings.NewReader(`{"errors":true,"items":[`+denied+`,{"create":{"status":201}}]}`), itemsOf(2)); r.Unauthorised {
+	if r := d.readBulk(strings.NewReader(`{"errors":true,"items":[`+denied+`,{"create":{"status":201}}]}`), itemsOf(2)); r.Cause == sink.Unauthorised {
 		t.Errorf("one denied: %+v", r)
 	}
-	if r := d.readBulk(strings.NewReader(`{"errors":true,"items":[`+denied+`,`+denied+`]}`), itemsOf(2)); !r.Unauthorised {
+	if r := d.readBulk(strings.NewReader(`{"errors":true,"items":[`+denied+`,`+denied+`]}`), itemsOf(2)); r.Cause != sink.Unauthorised {
 		t.Errorf("all denied: %+v", r)
 	}
 }
@@ -213,7 +213,7 @@ func FuzzReply(f *testing.F) {
 	f.Add(mixed)
 	f.Add(`{"errors":false}`)
 	f.Add(`{"errors":true,"items":[{"index":{"status":400,"error":"old"}},{"index":{"error":{"reason":"\ud800x\u12"}}}]}`)
-	d, err := New(fluentBit(nil), config.FluentBit, Env{})
+	d, err := newBulk(fluentBit(nil), config.FluentBit, sink.Env{})
 	if err != nil {
 		f.Fatal(err)
 	}

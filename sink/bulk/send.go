@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/httpsend"
 )
 
-// An attempt is what one exchange came to: the reply, and what may be done about it at once.
+// An attempt is the outcome of one exchange: the reply, and what may be done about it at once.
 type attempt struct {
 	reply       sink.Reply
 	broken      bool // the connection failed, or timed out
@@ -24,101 +24,81 @@ type attempt struct {
 // wasn't understood (the body is sent plain).
 func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	var connection, credentials bool
-	s := d.servers.take()
+	c := d.servers.Take()
 	for {
-		a := d.attempt(ctx, s, req)
+		a := d.attempt(ctx, c, req)
 		switch {
 		case a.broken && ctx.Err() == nil && !connection:
 			connection = true
-			s.client.CloseIdleConnections()
-			s = d.servers.take()
-		case a.credentials && !credentials && d.signer != nil && d.signer.invalidate():
+			c.CloseIdle()
+			c = d.servers.Take()
+		case a.credentials && !credentials && d.signer != nil && d.signer.Invalidate():
 			credentials = true
 		case a.unreadable:
 			d.learn(plainBodies)
 		default:
-			d.trace(s, req, &a.reply)
+			d.trace(c, req, &a.reply)
 			return a.reply
 		}
 	}
 }
 
 // trace logs what trace_error and with_transporter_log ask for.
-func (d *Destination) trace(s *server, req *sink.Request, r *sink.Reply) {
+func (d *Destination) trace(c *httpsend.Client, req *sink.Request, r *sink.Reply) {
 	if d.opts.TraceRequests {
-		d.log.Info().Str("server", s.base).Int("items", req.Len()).Int("bytes", len(req.Body)).Int("status", r.Status).Msg("request sent")
+		d.log.Info().Str("server", c.Name).Int("items", req.Len()).Int("bytes", len(req.Body)).Int("status", r.Status).Msg("request sent")
 	}
 	if d.opts.TraceError && r.Err != nil {
-		d.log.Error().Str("server", s.base).Int("status", r.Status).Err(r.Err).Msg("request refused")
+		d.log.Error().Str("server", c.Name).Int("status", r.Status).Err(r.Err).Msg("request refused")
 	}
 }
 
-// attempt makes one exchange with s.
-func (d *Destination) attempt(ctx context.Context, s *server, req *sink.Request) attempt {
-	limit := d.opts.timeout()
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w (%s)", errNoReply, limit))
-	defer cancel()
-	body, gzipped := req.Body, d.gzip != nil && !d.plain.Load()
-	if gzipped {
-		z := d.gzip.compress(body)
-		defer d.gzip.put(z)
-		body = z.out.Bytes()
+// attempt makes one exchange with c.
+func (d *Destination) attempt(ctx context.Context, c *httpsend.Client, req *sink.Request) (a attempt) {
+	post := httpsend.Post{Body: req.Body}
+	if d.gzip != nil && !d.plain.Load() {
+		z := d.gzip.Compress(req.Body)
+		defer d.gzip.Put(z)
+		post.Body, post.Encoding = z.Bytes(), "gzip"
 	}
-	post, sent := s.newRequest(ctx, body, gzipped)
-	defer sent.release()
 	if d.signer != nil {
-		if err := d.signer.sign(ctx, post, body); err != nil {
-			return attempt{reply: sink.Reply{Verdict: sink.Again, Unauthorised: true, Err: err}}
-		}
+		post.Sign = d.signer.Sign
 	}
 	if d.opts.TraceOutput {
-		printRequest(post, req.Body)
+		printRequest(c, req.Body)
 	}
-	resp, err := s.client.Do(post)
-	if err != nil {
-		return d.broken(ctx, s, err)
+	err := c.Do(ctx, post, func(ctx context.Context, resp *http.Response) {
+		if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+			a = d.answered(ctx, c, resp, req)
+		} else {
+			a = d.refused(c, readFailure(resp, post.Encoding != ""), req)
+		}
+	})
+	var sign *httpsend.SignError
+	switch {
+	case errors.As(err, &sign):
+		return attempt{reply: sink.Reply{Verdict: sink.Again, Cause: sink.Unauthorised, Err: sign.Err}}
+	case err != nil:
+		return attempt{broken: true, reply: sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("sending to %s: %w", c.Name, err)}}
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		return d.answered(ctx, s, resp, req)
-	}
-	return d.refused(s, readFailure(resp, gzipped), req)
-}
-
-// broken is an exchange that failed before its reply began.
-func (d *Destination) broken(ctx context.Context, s *server, err error) attempt {
-	s.failed.Store(time.Now().UnixNano())
-	return attempt{broken: true, reply: sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("sending to %s: %w", s.base, plainError(ctx, err))}}
-}
-
-// plainError takes the URL off the error, which the caller names, and says what a time-out was about.
-func plainError(ctx context.Context, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errNoReply) {
-		return context.Cause(ctx)
-	}
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
+	return a
 }
 
 // answered is a 2xx. A reply that breaks off is no failure of the connection to be retried here: what it says of the
 // items until then holds, and the rest is sent again by the worker.
-func (d *Destination) answered(ctx context.Context, s *server, resp *http.Response, req *sink.Request) attempt {
-	s.failed.Store(0)
+func (d *Destination) answered(ctx context.Context, c *httpsend.Client, resp *http.Response, req *sink.Request) attempt {
 	r := d.readBulk(resp.Body, req)
 	if r.Err != nil {
-		r.Err = fmt.Errorf("sending to %s: %w", s.base, plainError(ctx, r.Err))
+		r.Err = fmt.Errorf("sending to %s: %w", c.Name, httpsend.PlainError(ctx, r.Err))
 	}
-	r.RetryAfter = retryAfter(resp.Header, time.Now())
+	r.RetryAfter = httpsend.RetryAfter(resp.Header, time.Now())
 	return attempt{reply: r}
 }
 
 // refused is any other status.
-func (d *Destination) refused(s *server, f *failure, req *sink.Request) attempt {
+func (d *Destination) refused(c *httpsend.Client, f *failure, req *sink.Request) attempt {
 	r, lesson := judgeRequest(f, req.Len())
-	r.Err = fmt.Errorf("sending to %s: %w", s.base, r.Err)
+	r.Err = fmt.Errorf("sending to %s: %w", c.Name, r.Err)
 	switch {
 	case lesson == plainBodies:
 		return attempt{reply: r, unreadable: true}
@@ -126,5 +106,5 @@ func (d *Destination) refused(s *server, f *failure, req *sink.Request) attempt 
 		d.learn(lesson)
 		r.Reencode = true
 	}
-	return attempt{reply: r, credentials: r.Unauthorised}
+	return attempt{reply: r, credentials: r.Cause == sink.Unauthorised}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
+	"github.com/firelane/firelane/sink/sinktest"
 )
 
 func TestEveryRecordArrivesOnce(t *testing.T) {
@@ -41,10 +42,10 @@ func TestLostReplyGivesOneCopy(t *testing.T) {
 	}
 }
 
-func TestTwoLostRepliesAreAgainAndNotReached(t *testing.T) {
+func TestTwoLostRepliesAreAgainAndUnreached(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{Request: func(int, *http.Request) bulktest.Fault { return bulktest.Fault{Lose: true} }}, fluentBit(nil))
 	r := send(t, d, request(t, d, 10))
-	if r.Verdict != sink.Again || r.Reached || r.Err == nil || s.Requests() != 2 {
+	if r.Verdict != sink.Again || r.Cause != sink.Unreached || r.Err == nil || s.Requests() != 2 {
 		t.Fatalf("reply %+v after %d requests", r, s.Requests())
 	}
 }
@@ -102,7 +103,7 @@ func TestRequestEncodedTheOldWayIsReencodedToo(t *testing.T) {
 	_, d := cluster(t, bulktest.Options{}, fluentBit(func(o *Options) { o.Type = ptr("_doc") }))
 	first, second := request(t, d, 3), request(t, d, 3)
 	for _, req := range []*sink.Request{first, second} {
-		if r := send(t, d, req); !r.Reencode || r.TooLarge {
+		if r := send(t, d, req); !r.Reencode || r.Split != sink.No {
 			t.Fatalf("reply %+v", r)
 		}
 	}
@@ -128,46 +129,6 @@ func TestLessonThatChangesNothingIsNever(t *testing.T) {
 	}
 	if r := send(t, d, request(t, d, 2)); r.Reencode || len(r.Items) != 2 || r.Items[0].Verdict != sink.Never {
 		t.Fatalf("without ids: %+v", r)
-	}
-}
-
-func TestReleasedBodyIsNotReadAgain(t *testing.T) {
-	p := &payload{data: []byte("abc")}
-	var b [2]byte
-	if n, err := p.Read(b[:]); n != 2 || err != nil {
-		t.Fatalf("%d, %v", n, err)
-	}
-	p.release()
-	if n, err := p.Read(b[:]); n != 0 || !errors.Is(err, errReleased) {
-		t.Fatalf("after release: %d, %v", n, err)
-	}
-}
-
-func TestReleasedBodyIsNotLentAgain(t *testing.T) {
-	p := &payload{data: []byte("abcd")}
-	lent := ""
-	take := func(b []byte) int {
-		if lent += string(b); p.mu.TryLock() {
-			t.Error("release doesn't wait for what is lent")
-		}
-		return 1
-	}
-	for range 2 {
-		if err := p.Lend(2, take); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var b [1]byte
-	if n, err := p.Read(b[:]); lent != "abbc" || n != 1 || err != nil || b[0] != 'c' {
-		t.Fatalf("lent %q, then read %q, %v", lent, b, err)
-	}
-	p.release()
-	if err := p.Lend(2, take); !errors.Is(err, errReleased) || lent != "abbc" {
-		t.Fatalf("after release: lent %q, %v", lent, err)
-	}
-	all := &payload{data: []byte("a"), off: 1}
-	if err := all.Lend(2, take); err != io.EOF {
-		t.Fatalf("at its end: %v", err)
 	}
 }
 
@@ -204,13 +165,13 @@ func TestGzipFallsBackToPlainAndStaysThere(t *testing.T) {
 
 func TestTooLargeIsHalvedUntilOneRecordIsLeft(t *testing.T) {
 	_, d := cluster(t, bulktest.Options{MaxBody: 200}, fluentBit(nil))
-	if r := send(t, d, request(t, d, 10)); !r.TooLarge || r.Verdict != sink.Again || r.Status != 413 {
+	if r := send(t, d, request(t, d, 10)); r.Split != sink.BySize || r.Verdict != sink.Again || r.Status != 413 {
 		t.Fatalf("reply %+v", r)
 	}
 	one := &sink.Request{}
 	one.Body, _ = d.Append(nil, event(1, object("log", strings.Repeat("x", 300))))
 	one.Ends = []int{len(one.Body)}
-	if r := send(t, d, one); !r.TooLarge || r.Verdict != sink.Never || r.Err == nil {
+	if r := send(t, d, one); r.Split != sink.BySize || r.Err == nil {
 		t.Fatalf("reply %+v", r)
 	}
 }
@@ -222,11 +183,11 @@ func TestMalformedItemIsFoundByHalving(t *testing.T) {
 	req := request(t, d, 3)
 	req.Body = append(req.Body, bad...)
 	req.Ends = append(req.Ends, len(req.Body))
-	if r := send(t, d, req); !r.TooLarge || len(r.Items) != 0 || r.Verdict != sink.Again {
+	if r := send(t, d, req); r.Split != sink.ByItem || len(r.Items) != 0 || r.Verdict != sink.Again {
 		t.Fatalf("reply %+v", r)
 	}
 	r := send(t, d, &sink.Request{Body: bad, Ends: []int{len(bad)}})
-	if r.TooLarge || len(r.Items) != 1 || r.Items[0].Verdict != sink.Never || r.Items[0].Status != 400 || !strings.Contains(r.Items[0].Reason, "[nonsense]") {
+	if r.Split != sink.No || len(r.Items) != 1 || r.Items[0].Verdict != sink.Never || r.Items[0].Status != 400 || !strings.Contains(r.Items[0].Reason, "[nonsense]") {
 		t.Fatalf("reply %+v", r)
 	}
 }
@@ -236,7 +197,7 @@ func TestThrottledSaysHowLong(t *testing.T) {
 		return bulktest.Fault{Status: 503, Header: http.Header{"Retry-After": {"7"}}, Body: "<html>busy</html>"}
 	}}, fluentBit(nil))
 	r := send(t, d, request(t, d, 10))
-	if !r.Throttled || r.RetryAfter != 7*time.Second || !r.Reached || r.Verdict != sink.Again || !strings.Contains(r.Err.Error(), "503 Service Unavailable: busy") {
+	if r.Cause != sink.Throttled || r.RetryAfter != 7*time.Second || r.Verdict != sink.Again || !strings.Contains(r.Err.Error(), "503 Service Unavailable: busy") {
 		t.Fatalf("reply %+v", r)
 	}
 }
@@ -263,7 +224,7 @@ func TestSilentServerIsGivenUpInTime(t *testing.T) {
 	_, d := cluster(t, bulktest.Options{Request: func(int, *http.Request) bulktest.Fault { return bulktest.Fault{Delay: time.Minute} }},
 		fluentBit(func(o *Options) { o.RequestTimeout = ptr(50 * time.Millisecond) }))
 	r := send(t, d, request(t, d, 10))
-	if r.Verdict != sink.Again || r.Reached || !errors.Is(r.Err, errNoReply) || !strings.Contains(r.Err.Error(), "no reply in time (50ms)") {
+	if r.Verdict != sink.Again || r.Cause != sink.Unreached || !strings.Contains(r.Err.Error(), "no reply in time (50ms)") {
 		t.Fatalf("reply %+v", r)
 	}
 }
@@ -387,7 +348,7 @@ func TestTLSWithItsOwnAuthority(t *testing.T) {
 	o := fluentBit(func(o *Options) { o.TLS = true })
 	pointTo(t, o, h.URL)
 	d := newDestination(t, o, config.FluentBit)
-	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Again || r.Reached || !strings.Contains(r.Err.Error(), "certificate") {
+	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Again || r.Cause != sink.Unreached || !strings.Contains(r.Err.Error(), "certificate") {
 		t.Fatalf("unknown authority: %+v", r)
 	}
 	o.CAFile = writeCA(t, h.Certificate())
@@ -400,4 +361,33 @@ func TestTLSWithItsOwnAuthority(t *testing.T) {
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done || len(s.Documents("")) != 1 {
 		t.Fatalf("tls.verify off: %+v", r)
 	}
+}
+
+func TestContract(t *testing.T) {
+	sinktest.Run(t, sinktest.Case{
+		New: func(t *testing.T) sink.Destination {
+			h := httptest.NewServer(bulktest.New(bulktest.Options{}))
+			t.Cleanup(h.Close)
+			return unclosed(t, h.URL)
+		},
+		Broken: func(t *testing.T) sink.Destination {
+			h := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				<-r.Context().Done()
+			}))
+			t.Cleanup(h.Close)
+			return unclosed(t, h.URL)
+		},
+	})
+}
+
+// unclosed is a destination at a URL that the test closes itself.
+func unclosed(t *testing.T, base string) sink.Destination {
+	o := fluentBit(nil)
+	pointTo(t, o, base)
+	d, err := New(o, config.FluentBit, sink.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }

@@ -1,18 +1,40 @@
 package bulk
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
 )
 
-// appendTail appends the members of a tail as they stand behind those of every record that has it. It takes one only if
-// documents are then, but for their members' being put together from two pieces, what they are of whole bodies. That is
-// where nothing that was configured is about one of the tail's keys, and none of them can be the same as another key of
-// the document: a body has no such text as a key, and a key that is no text isn't written as a plain name. An id that is
-// made of the document depends on the order of its members, which should be that of the record.
+// readsTails says whether tails are read at all: an id that is made of the document depends on the order of its members,
+// which should be that of the record, and members may be joined or renamed across both.
+func (e *encoder) readsTails() bool {
+	return e.flatten == "" && !e.json[0].ReplaceDots && !e.generateID
+}
+
+// encodeTail encodes r's Tail, or finds that it is the last record's. Where the Tail can't stand apart, r is made whole.
+func (e *encoder) encodeTail(r *sink.Record) {
+	if len(r.Tail) == 0 {
+		return
+	}
+	s := &r.Shared
+	if !bytes.Equal(r.Tail, s.Tail) {
+		s.Tail = r.Tail
+		s.Encoded, s.Apart = e.appendTail(s.Encoded[:0], r.Tail)
+	}
+	if !s.Apart {
+		r.Whole()
+	}
+}
+
+// appendTail appends the members of a tail as they stand after those of every record that has it. ok is false unless
+// documents are then what they are of whole bodies, apart from their members' order: unless no option is about one of the
+// tail's keys, and none of them can be the same as another key of the document. (The body has no such text as a key, and
+// a key that is no text isn't written as a plain name.)
 func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
-	if !e.readsAnyTail() {
+	if !e.readsTails() {
 		return dst, false
 	}
 	n := 0
@@ -24,22 +46,11 @@ func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
 	return record.AppendJSONMembers(dst, tail, nil), n > 0
 }
 
-// readsAnyTail says whether there are tails that appendTail takes.
-func (e *encoder) readsAnyTail() bool {
-	return e.flatten == "" && !e.json[0].ReplaceDots && !e.generateID
-}
-
-// readsTails says whether appendTail takes what a container's records share: not where an index, an id or a routing is made
-// of a member, which may be one of those.
-func (e *encoder) readsTails() bool {
-	return e.readsAnyTail() && len(e.idPath)+len(e.routing)+len(e.target) == 0
-}
-
 // reads says whether the member key of a record has a meaning to the encoder, or may be left out.
 func (e *encoder) reads(key []byte) bool {
 	is := func(name string) bool { return name == string(key) }
-	return len(e.idPath) > 0 && is(e.idPath[0]) || len(e.routing) > 0 && is(e.routing[0]) || len(e.target) > 0 && is(e.target[0]) ||
-		is(e.stamp.source) || slices.ContainsFunc(e.json[1].Omit, is) || e.names.read(string(key))
+	return is(e.idKey.Top()) || is(e.routing.Top()) || is(e.target.Top()) ||
+		is(e.stamp.source) || slices.ContainsFunc(e.json[1].Omit, is) || e.names.reads(string(key))
 }
 
 // isPlain says whether a key is a name that no key of another type is written as: digits, true, null, a time, a NaN.

@@ -34,21 +34,6 @@ func split(r *sink.Record, n int) (tailed *sink.Record, ok bool) {
 	return &t, true
 }
 
-// takeTail has the destination write r's tail, and reports whether it does; else r's body is whole.
-func takeTail(d *Destination, r *sink.Record) (taken bool) {
-	if r.Written, taken = d.AppendTail(nil, r.Tail); !taken {
-		r.Fold(nil)
-	}
-	return taken
-}
-
-// appendTailed is what the loop does with a record that has a tail.
-func appendTailed(d *Destination, body []byte, r *sink.Record) ([]byte, error) {
-	tailed := *r
-	takeTail(d, &tailed)
-	return d.Append(body, &tailed)
-}
-
 // sameWithTail fails unless r comes to the same item wherever its body ends and its tail begins.
 func sameWithTail(t testing.TB, d *Destination, r *sink.Record, want string) {
 	t.Helper()
@@ -58,7 +43,7 @@ func sameWithTail(t testing.TB, d *Destination, r *sink.Record, want string) {
 		if !ok {
 			continue
 		}
-		if got, err := appendTailed(d, nil, tailed); err != nil || string(got) != want {
+		if got, err := d.Append(nil, tailed); err != nil || string(got) != want {
 			t.Errorf("body %x, tail %x: %v\ngot  %s\nwant %s", tailed.Body, tailed.Tail, err, got, want)
 		}
 	}
@@ -113,7 +98,7 @@ func TestTailIsTakenOnlyWhereTheDocumentIsTheSame(t *testing.T) {
 			o = fluentd(c.set)
 		}
 		d := newDestination(t, o, c.dialect)
-		if written, got := d.AppendTail([]byte("so far"), c.tail); got != c.want || got == (string(written) == "so far") {
+		if written, got := d.encoder.appendTail([]byte("so far"), c.tail); got != c.want || got == (string(written) == "so far") {
 			t.Errorf("%s: taken: %t, want %t; written: %s", c.name, got, c.want, written)
 		}
 		for _, body := range [][]byte{
@@ -126,9 +111,9 @@ func TestTailIsTakenOnlyWhereTheDocumentIsTheSame(t *testing.T) {
 				continue // the same key in both
 			}
 			tailed := *whole
-			whole.Fold(nil)
+			whole.Whole()
 			want, wantErr := d.Append(nil, whole)
-			got, err := appendTailed(d, nil, &tailed)
+			got, err := d.Append(nil, &tailed)
 			if string(got) != string(want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
 				t.Errorf("%s: got %s, %v\nwant %s, %v", c.name, got, err, want, wantErr)
 			}
@@ -168,9 +153,9 @@ func FuzzTail(f *testing.F) {
 		tailed := event(0, body)
 		tailed.Tail = tail
 		whole := *tailed
-		whole.Fold(nil)
+		whole.Whole()
 		want, wantErr := d.Append(nil, &whole)
-		got, err := appendTailed(d, nil, tailed)
+		got, err := d.Append(nil, tailed)
 		if string(got) != string(want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
 			t.Errorf("body %x, tail %x: got %s, %v\nwant %s, %v", body, tail, got, err, want, wantErr)
 		}

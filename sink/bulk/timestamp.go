@@ -3,54 +3,51 @@ package bulk
 import (
 	"bytes"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 	"unsafe"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/field/timefmt"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
 
 // stamp is how a document gets its @timestamp.
 //
-// A record's own value under that key is kept where it is a date-time (a string as RFC 3339 has it, with or without a
-// zone, or an integer: milliseconds since the epoch, to the year 9999). Anything else can't be indexed as a date and is replaced by the
-// record's time. The key is never written twice.
+// A record's own value under that key is kept where it is a date-time: a string as in RFC 3339, with or without a zone, or
+// an integer of milliseconds since the epoch, to the year 9999. Anything else can't be indexed as a date and is replaced by
+// the record's time. The key is never written twice.
 type stamp struct {
-	key    string   // "" : none is written
-	open   []byte   // what stands before the time: the key as JSON, the colon, and the quote
-	digits int      // of fraction
-	format string   // strftime of what stands before the fraction; "" for ISO 8601
-	omit   []string // the record's own key, where it is replaced
+	key    string          // "": none is written
+	open   []byte          // what precedes the time: the key as JSON, the colon, and the quote
+	digits int             // of fraction
+	iso    *field.Strftime // ISO 8601 with that fraction
+	format *field.Strftime // of the record's time, with the fraction; nil for ISO 8601
+	quoted bool            // what format makes has to be escaped in JSON
+	omit   []string        // the record's own key, where it is replaced
 
-	source  string // Fluentd's time_key: @timestamp is taken from this field, "" for none
-	layout  string // how source is read; "" for RFC 3339
-	exclude bool   // Fluentd's time_key_exclude_timestamp
-	dates   bool   // the index follows @timestamp (Fluentd) rather than the record's time
+	source  string                              // Fluentd's time_key: @timestamp is taken from this field, "" for none
+	read    func(text []byte) (time.Time, bool) // reads that where it is text
+	exclude bool                                // Fluentd's time_key_exclude_timestamp
+	dates   bool                                // the index follows @timestamp (Fluentd) and not the record's time
 }
 
-func newStamp(o *Options, d config.Dialect) stamp {
-	s := stamp{key: "@timestamp", digits: 9}
+func newStamp(o *Options, d config.Dialect) (s stamp, err error) {
+	s = stamp{key: "@timestamp", digits: 9, read: readDateTime}
+	format := ""
 	if d == config.Fluentd {
-		s.digits = o.TimePrecision
-		if o.IncludeTimestamp != nil && !*o.IncludeTimestamp && !o.Logstash {
-			s.key = ""
+		if err = s.setFluentd(o); err != nil {
+			return s, err
 		}
-		if o.TimeKey != nil && *o.TimeKey != s.key {
-			s.source = *o.TimeKey
-		}
-		if o.TimeKeyFormat != nil {
-			s.layout, _ = timeLayout(*o.TimeKeyFormat) // Check has seen it
-		}
-		s.exclude = o.ExcludeTimestamp
-		s.dates = o.Logstash && !o.CurrentTime
 	} else {
 		if o.TimeKey != nil && *o.TimeKey != "" {
 			s.key = *o.TimeKey
 		}
 		if f := o.TimeKeyFormat; f != nil && *f != "" && *f != defaultTimeFormat {
-			s.format, s.digits = *f, 3
+			format, s.digits = *f, 3
 		}
 		if o.TimeKeyNanos != nil {
 			s.digits = 3
@@ -59,12 +56,48 @@ func newStamp(o *Options, d config.Dialect) stamp {
 			}
 		}
 	}
+	fraction := "Z"
+	if s.digits > 0 {
+		fraction = "." + "%" + strconv.Itoa(s.digits) + "NZ"
+	}
+	s.iso, _ = field.ParseStrftime("%FT%T" + fraction)
+	if format != "" {
+		if _, err = field.ParseStrftime(format); err != nil {
+			return s, &config.OptionError{Option: "time_key_format", Reason: err.Error()}
+		}
+		s.format, _ = field.ParseStrftime(format + fraction) // Fluent Bit writes it after every time
+		text := s.format.Append(nil, time.Unix(0, 0).UTC())
+		s.quoted = len(record.AppendJSONString(nil, text)) != len(text)+2
+	}
 	s.open = append(record.AppendJSONString(nil, []byte(s.key)), ':', '"')
 	s.omit = []string{s.key}
-	return s
+	return s, nil
 }
 
-// append appends the member "@timestamp":"…", and says whether the record's own must be left out. Nothing is appended
+// setFluentd sets what Fluentd's options say.
+func (s *stamp) setFluentd(o *Options) error {
+	s.digits = o.TimePrecision
+	if o.IncludeTimestamp != nil && !*o.IncludeTimestamp && !o.Logstash {
+		s.key = ""
+	}
+	if o.TimeKey != nil && *o.TimeKey != s.key {
+		s.source = *o.TimeKey
+	}
+	if format := o.TimeKeyFormat; format != nil && *format != "" {
+		f, err := timefmt.Compile(*format, time.UTC)
+		if err != nil {
+			return &config.OptionError{Option: "time_key_format", Reason: err.Error()}
+		}
+		if s.read = f.ParseWhole; *format == "%s" {
+			s.read = readSeconds
+		}
+	}
+	s.exclude = o.ExcludeTimestamp
+	s.dates = o.Logstash && !o.CurrentTime
+	return nil
+}
+
+// append appends the member "@timestamp":"…", and reports whether the record's own must be left out. Nothing is appended
 // where the record's own value stays.
 func (s *stamp) append(dst []byte, r *sink.Record) (out []byte, omit bool) {
 	if s.key == "" {
@@ -85,20 +118,19 @@ func (s *stamp) appendTime(dst []byte, r *sink.Record) (out []byte, written bool
 			if s.exclude {
 				return dst, false
 			}
-			if t, ok := parseTime(v, s.layout); ok {
+			if t, ok := parseTime(v, s.read); ok {
 				dst = append(dst, s.open...)
-				return append(appendFraction(t.AppendFormat(dst, "2006-01-02T15:04:05"), t.Nanosecond(), s.digits), '"'), true
+				return append(s.iso.Append(dst, t), '"'), true
 			}
 		}
 	}
 	dst = append(dst, s.open...)
-	if s.format == "" {
+	if s.format == nil {
 		return append(record.AppendTimeISO(dst, r.Time, s.digits), '"'), true
 	}
 	start := len(dst)
-	dst = appendStrftime(dst, s.format, time.Unix(int64(r.Time.Sec), 0).UTC())
-	dst = appendFraction(dst, int(r.Time.Nsec), s.digits)
-	if strings.ContainsAny(s.format, "\"\\\n\t") { // %n, or a literal quote: written as JSON has it
+	dst = s.format.Append(dst, time.Unix(int64(r.Time.Sec), int64(r.Time.Nsec)).UTC())
+	if s.quoted {
 		text := string(dst[start:])
 		dst = record.AppendJSONString(dst[:start-1], []byte(text))
 		return dst, true
@@ -106,24 +138,12 @@ func (s *stamp) appendTime(dst []byte, r *sink.Record) (out []byte, written bool
 	return append(dst, '"'), true
 }
 
-// find is record.Find. Most records have no such key, and searching for its bytes tells so in a tenth of the time.
+// find is record.Find. Most records have no such key, and searching for its bytes shows that in a tenth of the time.
 func find(body []byte, key string) ([]byte, bool) {
 	if !bytes.Contains(body, unsafe.Slice(unsafe.StringData(key), len(key))) {
 		return nil, false
 	}
 	return record.Find(body, key)
-}
-
-// appendFraction appends the fraction of a second, as Fluent Bit does behind every time, and Z.
-func appendFraction(dst []byte, nsec, digits int) []byte {
-	if digits > 0 {
-		v := uint64(nsec)
-		for range 9 - digits {
-			v /= 10
-		}
-		dst = appendDigits(append(dst, '.'), v, digits)
-	}
-	return append(dst, 'Z')
 }
 
 // date is the time that the record's index follows where it isn't the record's: Fluentd's plugins take it from the
@@ -134,10 +154,10 @@ func (s *stamp) date(r *sink.Record) (record.Time, bool) {
 	}
 	t, ok := time.Time{}, false
 	if v, found := find(r.Body, s.key); found && isDate(v) {
-		t, ok = parseTime(v, "")
+		t, ok = parseTime(v, readDateTime)
 	} else if s.source != "" {
 		if v, found := find(r.Body, s.source); found {
-			t, ok = parseTime(v, s.layout)
+			t, ok = parseTime(v, s.read)
 		}
 	}
 	if !ok || t.Unix() < 0 || t.Unix() > math.MaxUint32 {
@@ -146,38 +166,37 @@ func (s *stamp) date(r *sink.Record) (record.Time, bool) {
 	return record.Time{Sec: uint32(t.Unix()), Nsec: uint32(t.Nanosecond())}, true
 }
 
-// parseTime reads a time in UTC: by layout, RFC 3339 without one; numbers are seconds, or milliseconds where they are
-// too large for that.
-func parseTime(v []byte, layout string) (time.Time, bool) {
+// parseTime reads a time in UTC, a text by read. Numbers are seconds, or milliseconds where they are too large for that.
+func parseTime(v []byte, read func(text []byte) (time.Time, bool)) (time.Time, bool) {
 	if f, _, err := record.Float(v); err == nil {
 		return fromNumber(f)
 	}
-	b, ok := record.Text(v)
-	if !ok || len(b) == 0 {
+	text, ok := record.Text(v)
+	if !ok || len(text) == 0 {
 		return time.Time{}, false
 	}
-	text := unsafe.String(&b[0], len(b)) // only for the calls below, which keep nothing of it
-	if layout == secondsLayout {
-		var sec float64
-		for _, c := range b {
-			if c < '0' || c > '9' {
-				return time.Time{}, false
-			}
-			sec = sec*10 + float64(c-'0')
-		}
-		return fromNumber(sec)
+	return read(text)
+}
+
+// readDateTime reads what isDateTime accepts.
+func readDateTime(text []byte) (time.Time, bool) {
+	if !isDateTime(text) {
+		return time.Time{}, false
 	}
-	if layout == "" {
-		if !isDateTime(b) {
+	t, err := time.Parse(layoutFor(text), unsafe.String(&text[0], len(text))) // keeps nothing of it
+	return t.UTC(), err == nil
+}
+
+// readSeconds reads a number written as text.
+func readSeconds(text []byte) (time.Time, bool) {
+	var n float64
+	for _, c := range text {
+		if c < '0' || c > '9' {
 			return time.Time{}, false
 		}
-		layout = layoutFor(b)
+		n = n*10 + float64(c-'0')
 	}
-	t, err := time.Parse(layout, text)
-	if err != nil && strings.Contains(layout, zoneLayout) {
-		t, err = time.Parse(strings.Replace(layout, zoneLayout, "Z07:00", 1), text)
-	}
-	return t.UTC(), err == nil
+	return fromNumber(n)
 }
 
 // fromNumber takes numbers from the year 2286 in seconds on (10,000,000,000) for milliseconds.

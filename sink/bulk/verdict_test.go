@@ -1,12 +1,10 @@
 package bulk
 
 import (
-	"net/http"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/httpsend"
 )
 
 // TestItemVerdicts is the design's table, item by item.
@@ -59,9 +57,10 @@ func TestItemVerdicts(t *testing.T) {
 func TestRequestVerdicts(t *testing.T) {
 	again, never := sink.Again, sink.Never
 	type want struct {
-		verdict                           sink.Verdict
-		throttled, unauthorised, tooLarge bool
-		lesson                            lesson
+		verdict sink.Verdict
+		cause   sink.Cause
+		split   sink.Split
+		lesson  lesson
 	}
 	tests := []struct {
 		what  string
@@ -69,30 +68,30 @@ func TestRequestVerdicts(t *testing.T) {
 		items int
 		want  want
 	}{
-		{"busy", failure{status: 429}, 9, want{verdict: again, throttled: true}},
-		{"bad gateway", failure{status: 502}, 9, want{verdict: again, throttled: true}},
-		{"unavailable", failure{status: 503}, 9, want{verdict: again, throttled: true}},
-		{"gateway time-out", failure{status: 504}, 9, want{verdict: again, throttled: true}},
-		{"AWS throttles", failure{status: 403, reason: "403 Request throttled due to too many requests"}, 9, want{verdict: again, throttled: true}},
-		{"AWS throttles, typed", failure{status: 400, errType: "ThrottlingException"}, 9, want{verdict: again, throttled: true}},
-		{"cluster block", failure{status: 403, errType: "cluster_block_exception", fromServer: true}, 9, want{verdict: again, throttled: true}},
-		{"no password", failure{status: 401}, 9, want{verdict: again, unauthorised: true}},
-		{"no permission", failure{status: 403, reason: "User: anonymous is not authorized to perform: es:ESHttpPost"}, 9, want{verdict: again, unauthorised: true}},
-		{"token over", failure{status: 403, reason: "The security token included in the request is expired"}, 9, want{verdict: again, unauthorised: true}},
-		{"token over, 400", failure{status: 400, errType: "ExpiredTokenException"}, 9, want{verdict: again, unauthorised: true}},
-		{"too large", failure{status: 413}, 9, want{verdict: again, tooLarge: true}},
-		{"one too large", failure{status: 413}, 1, want{verdict: never, tooLarge: true}},
-		{"one of them is malformed", failure{status: 400, errType: "illegal_argument_exception", reason: "Malformed action/metadata line [3]", fromServer: true}, 9, want{verdict: again, tooLarge: true}},
-		{"this one is malformed", failure{status: 400, errType: "illegal_argument_exception", reason: "Malformed action/metadata line [1]", fromServer: true}, 1, want{verdict: never}},
-		{"a proxy's 400", failure{status: 400, reason: "400 Bad Request"}, 1, want{verdict: again}},
-		{"not there", failure{status: 404}, 1, want{verdict: again}},
-		{"redirect", failure{status: 301}, 1, want{verdict: again}},
-		{"server's fault", failure{status: 500}, 9, want{verdict: again}},
-		{"_type", failure{status: 400, errType: "illegal_argument_exception", reason: "Action/metadata line [1] contains an unknown parameter [_type]", fromServer: true}, 9, want{verdict: again, lesson: dropType}},
-		{"no type", failure{status: 400, errType: "action_request_validation_exception", reason: "Validation Failed: 1: type is missing;", fromServer: true}, 9, want{verdict: again, lesson: addType}},
-		{"gzip", failure{status: 400, gzipped: true, reason: "Illegal character ((CTRL-CHAR, code 31))", fromServer: true}, 9, want{verdict: again, lesson: plainBodies}},
-		{"gzip, 415", failure{status: 415, gzipped: true}, 9, want{verdict: again, lesson: plainBodies}},
-		{"plain, 415", failure{status: 415}, 9, want{verdict: again}},
+		{"busy", failure{Failure: &httpsend.Failure{Status: 429}}, 9, want{verdict: again, cause: sink.Throttled}},
+		{"bad gateway", failure{Failure: &httpsend.Failure{Status: 502}}, 9, want{verdict: again, cause: sink.Throttled}},
+		{"unavailable", failure{Failure: &httpsend.Failure{Status: 503}}, 9, want{verdict: again, cause: sink.Throttled}},
+		{"gateway time-out", failure{Failure: &httpsend.Failure{Status: 504}}, 9, want{verdict: again, cause: sink.Throttled}},
+		{"AWS throttles", failure{Failure: &httpsend.Failure{Status: 403, Reason: "403 Request throttled due to too many requests"}}, 9, want{verdict: again, cause: sink.Throttled}},
+		{"AWS throttles, typed", failure{Failure: &httpsend.Failure{Status: 400, Type: "ThrottlingException"}}, 9, want{verdict: again, cause: sink.Throttled}},
+		{"cluster block", failure{Failure: &httpsend.Failure{Status: 403, Type: "cluster_block_exception"}, fromServer: true}, 9, want{verdict: again, cause: sink.Throttled}},
+		{"no password", failure{Failure: &httpsend.Failure{Status: 401}}, 9, want{verdict: again, cause: sink.Unauthorised}},
+		{"no permission", failure{Failure: &httpsend.Failure{Status: 403, Reason: "User: anonymous is not authorized to perform: es:ESHttpPost"}}, 9, want{verdict: again, cause: sink.Unauthorised}},
+		{"token over", failure{Failure: &httpsend.Failure{Status: 403, Reason: "The security token included in the request is expired"}}, 9, want{verdict: again, cause: sink.Unauthorised}},
+		{"token over, 400", failure{Failure: &httpsend.Failure{Status: 400, Type: "ExpiredTokenException"}}, 9, want{verdict: again, cause: sink.Unauthorised}},
+		{"too large", failure{Failure: &httpsend.Failure{Status: 413}}, 9, want{verdict: again, cause: sink.Answered, split: sink.BySize}},
+		{"one too large", failure{Failure: &httpsend.Failure{Status: 413}}, 1, want{verdict: again, cause: sink.Answered, split: sink.BySize}},
+		{"one of them is malformed", failure{Failure: &httpsend.Failure{Status: 400, Type: "illegal_argument_exception", Reason: "Malformed action/metadata line [3]"}, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, split: sink.ByItem}},
+		{"this one is malformed", failure{Failure: &httpsend.Failure{Status: 400, Type: "illegal_argument_exception", Reason: "Malformed action/metadata line [1]"}, fromServer: true}, 1, want{verdict: never, cause: sink.Answered}},
+		{"a proxy's 400", failure{Failure: &httpsend.Failure{Status: 400, Reason: "400 Bad Request"}}, 1, want{verdict: again, cause: sink.Answered}},
+		{"not there", failure{Failure: &httpsend.Failure{Status: 404}}, 1, want{verdict: again, cause: sink.Answered}},
+		{"redirect", failure{Failure: &httpsend.Failure{Status: 301}}, 1, want{verdict: again, cause: sink.Answered}},
+		{"server's fault", failure{Failure: &httpsend.Failure{Status: 500}}, 9, want{verdict: again, cause: sink.Answered}},
+		{"_type", failure{Failure: &httpsend.Failure{Status: 400, Type: "illegal_argument_exception", Reason: "Action/metadata line [1] contains an unknown parameter [_type]"}, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, lesson: dropType}},
+		{"no type", failure{Failure: &httpsend.Failure{Status: 400, Type: "action_request_validation_exception", Reason: "Validation Failed: 1: type is missing;"}, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, lesson: addType}},
+		{"gzip", failure{Failure: &httpsend.Failure{Status: 400, Reason: "Illegal character ((CTRL-CHAR, code 31))"}, gzipped: true, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, lesson: plainBodies}},
+		{"gzip, 415", failure{Failure: &httpsend.Failure{Status: 415}, gzipped: true}, 9, want{verdict: again, cause: sink.Answered, lesson: plainBodies}},
+		{"plain, 415", failure{Failure: &httpsend.Failure{Status: 415}}, 9, want{verdict: again, cause: sink.Answered}},
 	}
 	for _, tt := range tests {
 		r, l := judgeRequest(&tt.f, tt.items)
@@ -100,39 +99,12 @@ func TestRequestVerdicts(t *testing.T) {
 		if len(r.Items) == 1 && tt.items == 1 {
 			v = r.Items[0].Verdict
 		}
-		got := want{v, r.Throttled, r.Unauthorised, r.TooLarge, l}
+		got := want{v, r.Cause, r.Split, l}
 		if got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.what, got, tt.want)
 		}
-		if r.Err == nil || !r.Reached || r.Status != tt.f.status {
-			t.Errorf("%s: reply %+v lacks error, status or Reached", tt.what, r)
-		}
-	}
-}
-
-func TestRetryAfterIsReadAndBounded(t *testing.T) {
-	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	for v, want := range map[string]time.Duration{
-		"": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "99999999": maxRetryAfter,
-		"Mon, 23 Nov 2026 10:00:30 GMT": 30 * time.Second, "Mon, 23 Nov 2026 09:00:00 GMT": 0,
-	} {
-		if got := retryAfter(http.Header{"Retry-After": {v}}, now); got != want {
-			t.Errorf("Retry-After %q: %v, want %v", v, got, want)
-		}
-	}
-}
-
-func TestRefusalsAreOneReadableLine(t *testing.T) {
-	for _, tt := range []struct {
-		f    failure
-		want string
-	}{
-		{failure{status: 301, header: http.Header{"Location": {"https://x/"}}}, "redirects to https://x/"},
-		{failure{status: 400, reason: snippet([]byte("<html>\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"))}, "TLS is off for a port that wants it"},
-	} {
-		got := tt.f.err().Error()
-		if !strings.Contains(got, tt.want) || strings.ContainsAny(got, "\n<>") {
-			t.Errorf("%q should contain %q and be one line", got, tt.want)
+		if r.Err == nil || r.Status != tt.f.Status {
+			t.Errorf("%s: reply %+v lacks error or status", tt.what, r)
 		}
 	}
 }

@@ -1,16 +1,16 @@
 package forward
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -23,18 +23,33 @@ type destination struct {
 }
 
 // New makes a destination. It reads the files of certificates and connects to nothing.
-func New(opts *Options, d config.Dialect, log zerolog.Logger) (sink.Destination, error) {
-	nodes, err := opts.nodes(d, log)
+func New(opts *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
+	nodes, err := opts.nodes(d, env.Log)
 	if err != nil {
 		return nil, fmt.Errorf("forward: %w", err)
 	}
 	return &destination{settings: opts.settings(d), nodes: nodes}, nil
 }
 
-// Append implements sink.Destination.
-func (d *destination) Append(body []byte, r *sink.Record) ([]byte, error) {
-	return appendItem(body, r, &d.settings), nil
+// Key implements sink.Keyer: it is the tag that the item is sent with.
+func (d *destination) Key(dst []byte, r *sink.Record) ([]byte, error) {
+	tag := cmp.Or(d.tag, r.Tag)
+	return append(dst, tag[:min(len(tag), record.MaxTag)]...), nil
 }
+
+// Append implements sink.Destination. An item is an entry [time, record].
+func (d *destination) Append(body []byte, r *sink.Record) ([]byte, error) {
+	body = record.AppendArrayHeader(body, 2)
+	if d.integerTime {
+		body = record.AppendUint(body, uint64(r.Time.Sec))
+	} else {
+		body = record.AppendTime(body, r.Time)
+	}
+	return append(body, r.Body...), nil
+}
+
+// Limits implements sink.Destination: the loop's own defaults.
+func (d *destination) Limits() sink.Limits { return sink.Limits{} }
 
 // Send implements sink.Destination. The items of one tag are one message; where a server fails, the next one gets what
 // the first one hasn't taken.
@@ -43,13 +58,15 @@ func (d *destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	k := d.packers.get()
 	defer d.packers.put(k)
 	var errs []error
-	reached := false
+	cause := sink.Unreached
 	for _, n := range order(d.nodes) {
 		took, err := d.sendTo(ctx, n, req, gs, k)
-		reached = reached || took || errors.Is(err, forward.ErrRefused)
+		if took {
+			cause = sink.Answered
+		}
 		if err == nil {
 			n.works()
-			return sink.Reply{Reached: true}
+			return sink.Reply{Cause: sink.Answered}
 		}
 		errs = append(errs, err)
 		if ctx.Err() != nil {
@@ -58,10 +75,10 @@ func (d *destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 		n.fail(d.leaveFor)
 	}
 	err := errors.Join(errs...)
-	return sink.Reply{
-		Verdict: sink.Again, Err: err, Reached: reached, Items: doneItems(gs),
-		Unauthorised: errors.Is(err, forward.ErrRefused),
+	if errors.Is(err, forward.ErrRefused) {
+		cause = sink.Unauthorised
 	}
+	return sink.Reply{Verdict: sink.Again, Cause: cause, Err: err, Items: doneItems(gs)}
 }
 
 // doneItems are the items that were taken before something went wrong.

@@ -16,8 +16,10 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/sinktest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,7 +37,7 @@ type takes struct {
 	pending []string
 }
 
-func (k *taker) receiver() forward.Receiver {
+func (k *taker) receiver() input.Receiver {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.conns++
@@ -52,7 +54,6 @@ func (k *takes) Add(tag []byte, t record.Time, body []byte) {
 	k.pending = append(k.pending, fmt.Sprintf("%s %d.%d %s", tag, t.Sec, t.Nsec, record.AppendJSON(nil, body)))
 }
 func (k *takes) Reject(int, string) {}
-func (k *takes) Close()             {}
 func (k *takes) Flush(context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -68,14 +69,15 @@ func (k *takes) Flush(context.Context) error {
 func serve(t *testing.T, o *forward.Options, d config.Dialect) (*forward.Server, *taker, int) {
 	t.Helper()
 	o.Listen, o.SkipInvalid = "127.0.0.1", true
-	s, err := forward.Listen(t.Context(), o, d, zerolog.Nop())
+	in, err := forward.New(o, d, input.Env{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := in.(*forward.Server)
 	k := new(taker)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, k.receiver) }()
+	go func() { ended <- s.Run(ctx, k.receiver) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -100,7 +102,7 @@ func client(t *testing.T, o *Options, d config.Dialect) sink.Destination {
 	if err := o.Check(d); err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(o, d, zerolog.Nop())
+	c, err := New(o, d, sink.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,19 +111,19 @@ func client(t *testing.T, o *Options, d config.Dialect) sink.Destination {
 }
 
 // request is the items of events with these tags, numbered.
-func request(t *testing.T, c sink.Destination, tags ...string) (req sink.Request, want []string) {
+func request(t *testing.T, c sink.Destination, tags ...string) (req *sink.Request, want []string) {
 	t.Helper()
+	var records []*sink.Record
 	for i, tag := range tags {
 		body := record.AppendInt(record.AppendStr(record.AppendMapHeader(nil, 1), "n"), int64(i))
-		r := sink.Record{Event: record.Event{Tag: tag, Time: record.Time{Sec: 1700000000, Nsec: uint32(i)}, Body: body}}
-		var err error
-		if req.Body, err = c.Append(req.Body, &r); err != nil {
-			t.Fatal(err)
-		}
-		req.Ends = append(req.Ends, len(req.Body))
+		records = append(records, &sink.Record{Event: record.Event{Tag: tag, Time: record.Time{Sec: 1700000000, Nsec: uint32(i)}, Body: body}})
 		want = append(want, fmt.Sprintf(`%s 1700000000.%d {"n":%d}`, tag, i, i))
 	}
 	slices.Sort(want)
+	req, err := sinktest.Encode(c, records...)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return req, want
 }
 
@@ -172,7 +174,7 @@ func TestEventsArrive(t *testing.T) {
 			c := client(t, o, config.FluentBit)
 			req, want := request(t, c, "a", "a", "b", "a", "c", "b")
 			for i := range 3 {
-				if r := c.Send(t.Context(), &req); r.Verdict != sink.Done || r.Err != nil || !r.Reached {
+				if r := c.Send(t.Context(), req); r.Verdict != sink.Done || r.Err != nil || r.Cause != sink.Answered {
 					t.Fatalf("request %d: %+v", i, r)
 				}
 			}
@@ -189,7 +191,7 @@ func TestTagAndTimeAsTheUserWantsThem(t *testing.T) {
 	o.Tag, o.TimeAsInteger = "mine", true
 	c := client(t, o, config.FluentBit)
 	req, _ := request(t, c, "a", "b")
-	c.Send(t.Context(), &req)
+	c.Send(t.Context(), req)
 	arrives(t, k, []string{`mine 1700000000.0 {"n":0}`, `mine 1700000000.0 {"n":1}`})
 }
 
@@ -208,7 +210,7 @@ func TestFluentdsServerWithASharedKeyAndZstd(t *testing.T) {
 	o.Security, o.Compress = &Security{SelfHostname: "client", SharedKey: "secret"}, "zstd"
 	c := client(t, o, config.Fluentd)
 	req, want := request(t, c, "a", "b")
-	if r := c.Send(t.Context(), &req); r.Verdict != sink.Done {
+	if r := c.Send(t.Context(), req); r.Verdict != sink.Done {
 		t.Fatal(r.Err)
 	}
 	arrives(t, k, want)
@@ -226,7 +228,7 @@ func TestAnotherServerTakesOver(t *testing.T) {
 	o.Servers[0].Weight, o.Servers[1].Standby = 1000, true
 	c := client(t, o, config.Fluentd)
 	req, want := request(t, c, "a", "b", "c")
-	if r := c.Send(t.Context(), &req); r.Verdict != sink.Done {
+	if r := c.Send(t.Context(), req); r.Verdict != sink.Done {
 		t.Fatal(r.Err)
 	}
 	arrives(t, k, want)
@@ -240,7 +242,7 @@ func TestStandbyIsLeftAloneWhileAnotherWorks(t *testing.T) {
 	c := client(t, o, config.Fluentd)
 	req, _ := request(t, c, "a")
 	for range 20 {
-		c.Send(t.Context(), &req)
+		c.Send(t.Context(), req)
 	}
 	if len(first.got()) != 20 || len(second.got()) != 0 {
 		t.Errorf("%d and %d", len(first.got()), len(second.got()))
@@ -250,8 +252,8 @@ func TestStandbyIsLeftAloneWhileAnotherWorks(t *testing.T) {
 func TestUnreachableServerIsAgain(t *testing.T) {
 	c := client(t, bit(1), config.FluentBit)
 	req, _ := request(t, c, "a")
-	r := c.Send(t.Context(), &req)
-	if r.Verdict != sink.Again || r.Reached || r.Err == nil || !strings.Contains(r.Err.Error(), "connecting to 127.0.0.1:1: ") {
+	r := c.Send(t.Context(), req)
+	if r.Verdict != sink.Again || r.Cause != sink.Unreached || r.Err == nil || !strings.Contains(r.Err.Error(), "connecting to 127.0.0.1:1: ") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -262,8 +264,8 @@ func TestWrongKeyIsSaidAndTriedAgain(t *testing.T) {
 	o.SharedKey = "wrong"
 	c := client(t, o, config.FluentBit)
 	req, _ := request(t, c, "a")
-	r := c.Send(t.Context(), &req)
-	if r.Verdict != sink.Again || !r.Unauthorised || !r.Reached || !strings.Contains(r.Err.Error(), "shared_key mismatch") {
+	r := c.Send(t.Context(), req)
+	if r.Verdict != sink.Again || r.Cause != sink.Unauthorised || !strings.Contains(r.Err.Error(), "shared_key mismatch") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -275,7 +277,7 @@ func TestMissingAckIsAgain(t *testing.T) {
 	c := client(t, o, config.FluentBit)
 	k.fail = errors.New("no room")
 	req, _ := request(t, c, "a", "b")
-	r := c.Send(t.Context(), &req)
+	r := c.Send(t.Context(), req)
 	if r.Verdict != sink.Again || len(r.Items) > 0 || !strings.Contains(r.Err.Error(), "waiting for the ack") {
 		t.Errorf("%+v", r)
 	}
@@ -311,10 +313,10 @@ func TestOnlyWhatWasNotTakenIsSentAgain(t *testing.T) {
 	o.RequireAck = true
 	c := client(t, o, config.FluentBit)
 	req, _ := request(t, c, "a", "b", "a")
-	r := c.Send(t.Context(), &req)
+	r := c.Send(t.Context(), req)
 	<-served
 	want := []sink.ItemReply{{Index: 0, Verdict: sink.Done}, {Index: 2, Verdict: sink.Done}}
-	if r.Verdict != sink.Again || !slices.Equal(r.Items, want) || !r.Reached {
+	if r.Verdict != sink.Again || !slices.Equal(r.Items, want) || r.Cause != sink.Answered {
 		t.Errorf("%+v", r)
 	}
 }
@@ -327,7 +329,7 @@ func TestIdleConnectionThatTheServerClosedIsReplaced(t *testing.T) {
 	c := client(t, o, config.FluentBit)
 	req, want := request(t, c, "a")
 	for range 3 {
-		if r := c.Send(t.Context(), &req); r.Verdict != sink.Done {
+		if r := c.Send(t.Context(), req); r.Verdict != sink.Done {
 			t.Fatal(r.Err)
 		}
 	}
@@ -347,7 +349,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
-	if r := c.Send(ctx, &req); r.Verdict != sink.Again || r.Err == nil || time.Since(begun) > 5*time.Second {
+	if r := c.Send(ctx, req); r.Verdict != sink.Again || r.Err == nil || time.Since(begun) > 5*time.Second {
 		t.Errorf("%+v after %v", r, time.Since(begun))
 	}
 }
@@ -360,8 +362,8 @@ func TestWrongOptionsAreFound(t *testing.T) {
 	}{
 		"no server":      {&Options{}, config.Fluentd, "<server>: at least one is needed"},
 		"user, no key":   {&Options{Username: "ann"}, config.FluentBit, "username: needs a shared_key, or empty_shared_key on"},
-		"tag of fields":  {&Options{Tag: "$TAG"}, config.FluentBit, "tag: a tag made of the record's fields isn't supported: fixed text would be right"},
-		"upstream":       {&Options{Upstream: "u.conf"}, config.FluentBit, "upstream: isn't supported: host and port of one server would be right"},
+		"tag of fields":  {&Options{Tag: "$TAG"}, config.FluentBit, "tag: a tag made of the record's fields isn't supported: use fixed text"},
+		"upstream":       {&Options{Upstream: "u.conf"}, config.FluentBit, "upstream: isn't supported: use host and port of one server"},
 		"zstd":           {&Options{Compress: "zstd"}, config.FluentBit, "compress: must be gzip or text"},
 		"key, no secure": {&Options{Servers: []Server{{Host: "a", SharedKey: "k"}}}, config.Fluentd, "<server>: shared_key and username need a <security>"},
 	} {
@@ -369,4 +371,32 @@ func TestWrongOptionsAreFound(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func TestContract(t *testing.T) {
+	sinktest.Run(t, sinktest.Case{
+		New: func(t *testing.T) sink.Destination {
+			_, _, port := serve(t, new(forward.Options), config.FluentBit)
+			return unclosed(t, bit(port))
+		},
+		Broken: func(t *testing.T) sink.Destination {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { ln.Close() })
+			o := bit(ln.Addr().(*net.TCPAddr).Port)
+			o.RequireAck = true // which nobody sends
+			return unclosed(t, o)
+		},
+	})
+}
+
+// unclosed is a destination that the test closes itself.
+func unclosed(t *testing.T, o *Options) sink.Destination {
+	c, err := New(o, config.FluentBit, sink.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

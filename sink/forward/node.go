@@ -18,6 +18,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dial"
 )
 
 // maxIdle is how many connections to one server are kept for the next request.
@@ -30,7 +31,7 @@ type node struct {
 	standby       bool
 	login         *forward.Client // nil: no handshake
 	tls           *tls.Config     // nil: none
-	dialer        *sink.Dialer
+	dialer        *dial.Dialer
 
 	mu   sync.Mutex
 	idle []*link

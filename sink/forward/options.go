@@ -9,6 +9,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dial"
 )
 
 // Options are those of the output forward, in both dialects.
@@ -42,8 +43,8 @@ type Options struct {
 	KeepTime       time.Duration `fluentd:"keepalive_timeout" help:"how long an idle connection is kept; 30s unless written"`
 
 	FluentdIgnored
-	sink.TLSOptions
-	sink.NetOptions
+	dial.TLSOptions
+	dial.NetOptions
 	sink.OutputOptions
 }
 
@@ -104,10 +105,10 @@ func (o *Options) Check(d config.Dialect) error {
 		return &config.OptionError{Option: "username", Reason: "needs a shared_key, or empty_shared_key on"}
 	}
 	if o.Upstream != "" {
-		return &config.OptionError{Option: "upstream", Reason: "isn't supported: host and port of one server would be right"}
+		return &config.OptionError{Option: "upstream", Reason: "isn't supported: use host and port of one server"}
 	}
 	if strings.Contains(o.Tag, "$") {
-		return &config.OptionError{Option: "tag", Reason: "a tag made of the record's fields isn't supported: fixed text would be right"}
+		return &config.OptionError{Option: "tag", Reason: "a tag made of the record's fields isn't supported: use fixed text"}
 	}
 	if o.Compress == "zstd" {
 		return &config.OptionError{Option: "compress", Reason: "must be gzip or text"}
@@ -124,7 +125,7 @@ const (
 	recoverWait    = 10 * time.Second
 )
 
-// settings are what both dialects' options come to.
+// settings are what the options of either dialect mean.
 type settings struct {
 	tag                          string // "" the event's own
 	integerTime                  bool

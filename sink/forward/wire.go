@@ -17,29 +17,6 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// An item, between Append and Send, is the length of the tag in one byte, the tag, and the entry [time, record].
-
-func appendItem(body []byte, r *sink.Record, s *settings) []byte {
-	tag := r.Tag
-	if s.tag != "" {
-		tag = s.tag
-	}
-	tag = tag[:min(len(tag), record.MaxTag)]
-	body = append(append(body, byte(len(tag))), tag...)
-	body = record.AppendArrayHeader(body, 2)
-	if s.integerTime {
-		body = record.AppendUint(body, uint64(r.Time.Sec))
-	} else {
-		body = record.AppendTime(body, r.Time)
-	}
-	return append(body, r.Body...)
-}
-
-func splitItem(item []byte) (tag, entry []byte) {
-	n := 1 + int(item[0])
-	return item[1:n], item[n:]
-}
-
 // A group is the items of one request that have one tag, which travel in one message.
 type group struct {
 	tag   []byte
@@ -47,19 +24,11 @@ type group struct {
 	done  bool
 }
 
-// groups sorts a request's items by their tags, and keeps their order.
+// groups are the request's items by their tags.
 func groups(req *sink.Request) []group {
 	var gs []group
-	at := make(map[string]int)
-	for i := range req.Len() {
-		tag, _ := splitItem(req.Item(i))
-		g, ok := at[string(tag)]
-		if !ok {
-			g = len(gs)
-			at[string(tag)] = g
-			gs = append(gs, group{tag: tag})
-		}
-		gs[g].items = append(gs[g].items, i)
+	for tag, items := range req.ByKey() {
+		gs = append(gs, group{tag: tag, items: items})
 	}
 	return gs
 }
@@ -127,8 +96,7 @@ func (k *packer) pack(req *sink.Request, g *group, s *settings) (msg []byte, chu
 
 func appendEntries(b []byte, req *sink.Request, g *group) []byte {
 	for _, i := range g.items {
-		_, entry := splitItem(req.Item(i))
-		b = append(b, entry...)
+		b = append(b, req.Item(i)...)
 	}
 	return b
 }

@@ -3,21 +3,21 @@ package stream
 import (
 	"compress/gzip"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/sink"
 )
 
-// file appends text to files. A file is opened for each request, so that one that was moved away is made again.
-//
-// An item is, in front of its text, the name of its file (empty: the one above) with a length of two bytes.
+// file appends text to files. A file is opened for each request, so that one that was moved away is created again. An
+// item's key is the path of its file.
 type file struct {
 	format formatter
 	path   func(dst []byte, r *sink.Record) []byte
@@ -28,11 +28,11 @@ type file struct {
 	buf []byte // the text of one file
 }
 
-// maxPath is the longest file name in bytes, as Linux has it.
+// maxPath is the longest path in bytes that Linux takes.
 const maxPath = 4096
 
 // NewFile makes the destination that writes to files.
-func NewFile(o *FileOptions, d config.Dialect, env Env) (sink.Destination, error) {
+func NewFile(o *FileOptions, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if d == config.FluentBit {
 		return &file{format: fluentBitFile(o), path: fluentBitPath(o), mkdir: o.Mkdir}, nil
 	}
@@ -65,12 +65,12 @@ func fluentBitPath(o *FileOptions) func([]byte, *sink.Record) []byte {
 		if o.File != "" {
 			return append(dst, o.File...)
 		}
-		return appendSafe(dst, r.Tag)
+		return safeName(append(dst, r.Tag...), len(dst))
 	}
 }
 
-// fluentdPath is path with the record's time and tag. A path without a time gets the day, as Fluentd's default of one
-// file a day does.
+// fluentdPath is path with the record's time, in UTC, its tag and its fields. A path without a time gets the day, as
+// Fluentd's default of one file a day does.
 func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	path := o.Path
 	if strings.HasSuffix(path, "*") {
@@ -84,31 +84,23 @@ func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	if o.Compress == "gzip" || o.Compress == "gz" {
 		path += ".gz"
 	}
-	if err := checkStrftime(path); err != nil {
+	name, err := field.ParseTemplate(path, field.Notation{Dialect: config.Fluentd, Strftime: true, Clean: safeName})
+	if err != nil {
 		return nil, &config.OptionError{Option: "path", Reason: err.Error()}
 	}
-	before, after, tagged := strings.Cut(path, "${tag}")
-	return func(dst []byte, r *sink.Record) []byte {
-		t := timeOf(r.Time)
-		dst = appendStrftime(dst, before, t)
-		if tagged {
-			dst = appendStrftime(appendSafe(dst, r.Tag), after, t)
-		}
-		return dst
-	}, nil
+	return func(dst []byte, r *sink.Record) []byte { return name.Append(dst, &r.Event) }, nil
 }
 
-// appendSafe appends a tag as part of a file's name: no dots that climb, no odd characters.
-func appendSafe(dst []byte, tag string) []byte {
-	start := len(dst)
-	for _, c := range []byte(tag) {
-		switch {
+// safeName makes dst[start:] part of a file's name: what isn't a letter, a digit, -, _ or a dot after the first character
+// becomes _, so that a tag can't lead out of its folder.
+func safeName(dst []byte, start int) []byte {
+	for i := start; i < len(dst); i++ {
+		switch c := dst[i]; {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
-		case c == '.' && len(dst) > start:
+		case c == '.' && i > start:
 		default:
-			c = '_'
+			dst[i] = '_'
 		}
-		dst = append(dst, c)
 	}
 	if len(dst) == start {
 		dst = append(dst, '_')
@@ -116,66 +108,46 @@ func appendSafe(dst []byte, tag string) []byte {
 	return dst
 }
 
-func (f *file) Append(body []byte, r *sink.Record) ([]byte, error) {
-	start := len(body)
-	grown := f.path(append(body, 0, 0), r)
-	name := len(grown) - start - 2
-	if name > maxPath {
-		return body, errors.New("the file's name is too long")
+// Key implements sink.Keyer.
+func (f *file) Key(dst []byte, r *sink.Record) ([]byte, error) {
+	start := len(dst)
+	dst = f.path(dst, r)
+	if len(dst)-start > maxPath {
+		return dst, errors.New("the path of the file is longer than 4096 bytes")
 	}
-	binary.BigEndian.PutUint16(grown[start:], uint16(name))
-	grown, err := f.format(grown, r)
-	if err != nil {
-		return body, err
-	}
-	return grown, nil
+	return dst, nil
 }
 
-// parse splits an item into its file's name and its text.
-func parse(item []byte) (path string, text []byte) {
-	n := 2 + int(binary.BigEndian.Uint16(item))
-	return string(item[2:n]), item[n:]
-}
+// Append implements sink.Destination.
+func (f *file) Append(body []byte, r *sink.Record) ([]byte, error) { return f.format(body, r) }
 
-// Target names the item's file, for the dead letter.
-func (f *file) Target(item []byte) string {
-	path, _ := parse(item)
-	return path
-}
-
-// Send appends the items to their files, those that follow one another to the same file by one write. What was written
-// before an error is done.
+// Send appends the items to their files, each file's by one write. What was written before an error is done.
 func (f *file) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := 0; i < req.Len(); {
+	reply := sink.Reply{Cause: sink.Answered}
+	for path, items := range req.ByKey() {
 		if err := ctx.Err(); err != nil {
-			return doneBefore(i, err)
+			return failed(reply, err)
 		}
-		path, text := parse(req.Item(i))
-		f.buf = append(f.buf[:0], text...)
-		next := i + 1
-		for ; next < req.Len(); next++ {
-			p, text := parse(req.Item(next))
-			if p != path {
-				break
-			}
-			f.buf = append(f.buf, text...)
+		f.buf = f.buf[:0]
+		for _, i := range items {
+			f.buf = append(f.buf, req.Item(i)...)
 		}
-		if err := f.write(path); err != nil {
-			return doneBefore(i, fmt.Errorf("writing to %s: %w", path, err))
+		if err := f.write(string(path)); err != nil {
+			return failed(reply, fmt.Errorf("writing to %s: %w", path, err))
 		}
-		i = next
+		for _, i := range items {
+			reply.Items = append(reply.Items, sink.ItemReply{Index: i})
+		}
 	}
-	return sink.Reply{Reached: true}
+	return sink.Reply{Cause: sink.Answered}
 }
 
-func doneBefore(n int, err error) sink.Reply {
-	r := sink.Reply{Verdict: sink.Again, Err: err}
-	for i := range n {
-		r.Items = append(r.Items, sink.ItemReply{Index: i, Verdict: sink.Done})
-	}
-	return r
+// failed is the reply where the items of done are done and the others were not written.
+func failed(done sink.Reply, err error) sink.Reply {
+	slices.SortFunc(done.Items, func(a, b sink.ItemReply) int { return a.Index - b.Index })
+	return sink.Reply{Verdict: sink.Again, Err: err, Items: done.Items}
 }
 
 // write appends f.buf to the file: all of it, or nothing.

@@ -14,7 +14,7 @@ import (
 // A formatter appends a record as text. It is safe for concurrent use.
 type formatter func(dst []byte, r *sink.Record) ([]byte, error)
 
-// fluentBitJSON writes an object with the record's time in dateKey, "" for none. A field that the record has is kept.
+// fluentBitJSON writes an object with the record's time as dateKey, unless that is "" or a field of the record.
 func fluentBitJSON(dateKey, dateFormat, end string) formatter {
 	key := append(record.AppendJSONString(nil, []byte(dateKey)), ':')
 	return func(dst []byte, r *sink.Record) ([]byte, error) {
@@ -72,8 +72,8 @@ func asMessagePack(dst []byte, r *sink.Record) ([]byte, error) {
 	return append(dst, r.Body...), nil
 }
 
-// delimiter reads Fluent Bit's names of delimiters.
-func delimiter(name, otherwise string) string {
+// delimiter is the delimiter of that name in Fluent Bit's options.
+func delimiter(name, fallback string) string {
 	switch strings.ToLower(name) {
 	case `\t`, "tab":
 		return "\t"
@@ -82,7 +82,7 @@ func delimiter(name, otherwise string) string {
 	case "comma":
 		return ","
 	}
-	return otherwise
+	return fallback
 }
 
 func fluentBitCSV(delim string, names bool) formatter {
@@ -113,8 +113,7 @@ func fluentBitLTSV(delim, label string) formatter {
 	}
 }
 
-// template fills {key} with the record's field and {time} with its time; a key that isn't there is kept as it is
-// written.
+// template replaces {key} by the record's field of that name, and {time} by its time. The {key} of a missing field stays.
 func template(text string) formatter {
 	return func(dst []byte, r *sink.Record) ([]byte, error) {
 		rest := text
@@ -124,7 +123,7 @@ func template(text string) formatter {
 			if !found {
 				return append(dst, '\n'), nil
 			}
-			key, behind, closed := strings.Cut(after, "}")
+			key, next, closed := strings.Cut(after, "}")
 			value, ok := record.Find(r.Body, key)
 			switch {
 			case !closed || strings.Contains(key, "{"):
@@ -137,7 +136,7 @@ func template(text string) formatter {
 			default:
 				dst = append(append(append(dst, '{'), key...), '}')
 			}
-			rest = behind
+			rest = next
 		}
 	}
 }
@@ -170,7 +169,7 @@ func fluentd(o FormatOptions, kind string) (formatter, error) {
 	case "stdout":
 		return fluentdStdout(o)
 	}
-	return nil, &config.OptionError{Option: "@type", Reason: fmt.Sprintf("%q is not a format that is known here: stdout, json, out_file, ltsv, csv, tsv, single_value, hash, msgpack", kind)}
+	return nil, &config.OptionError{Option: "@type", Reason: fmt.Sprintf("%q is not a format; want stdout, json, out_file, ltsv, csv, tsv, single_value, hash or msgpack", kind)}
 }
 
 // fluentdStdout writes 2026-11-23 10:00:00.000000000 +0000 tag: {…}.
@@ -218,7 +217,7 @@ func fluentdOutFile(o FormatOptions, end string) (formatter, error) {
 }
 
 func fluentdLTSV(o FormatOptions, end string) formatter {
-	delim, label, instead := "\t", o.LabelDelimiter, o.Replacement
+	delim, label, replacement := "\t", o.LabelDelimiter, o.Replacement
 	if o.Delimiter != nil {
 		delim = *o.Delimiter
 	}
@@ -236,7 +235,7 @@ func fluentdLTSV(o FormatOptions, end string) formatter {
 			n := len(dst)
 			dst = record.AppendText(dst, f.Value())
 			if value := dst[n:]; bytes.Contains(value, []byte(delim)) || bytes.ContainsAny(value, "\r\n") {
-				s := strings.NewReplacer(delim, instead, "\n", instead, "\r", instead).Replace(string(value))
+				s := strings.NewReplacer(delim, replacement, "\n", replacement, "\r", replacement).Replace(string(value))
 				dst = append(dst[:n], s...)
 			}
 		}
@@ -246,7 +245,7 @@ func fluentdLTSV(o FormatOptions, end string) formatter {
 
 func fluentdCSV(o FormatOptions, kind, end string) (formatter, error) {
 	if len(o.Fields) == 0 {
-		return nil, &config.OptionError{Option: "fields", Reason: "is missing: the fields of " + kind + ", in order"}
+		return nil, &config.OptionError{Option: "fields", Reason: "is missing; want the fields of " + kind + ", in order"}
 	}
 	delim, quote := "\t", false
 	if kind == "csv" {

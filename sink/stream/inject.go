@@ -14,13 +14,13 @@ type injector struct {
 	scratch sync.Pool // of *[]byte
 }
 
-func newInjector(o *InjectOptions, env Env) (*injector, error) {
+func newInjector(o *InjectOptions, env sink.Env) (*injector, error) {
 	if o == nil {
 		return nil, nil
 	}
 	j := &injector{opts: *o}
 	if j.opts.Hostname == "" {
-		j.opts.Hostname = env.hostname()
+		j.opts.Hostname = env.Hostname
 	}
 	format := o.TimeFormat
 	if format == "" {
@@ -31,7 +31,7 @@ func newInjector(o *InjectOptions, env Env) (*injector, error) {
 	return j, err
 }
 
-// wrap calls f with a record that has the fields. They take the place of the record's own of the same name.
+// wrap calls f with a record that has the fields, which replace the record's own of the same names.
 func (j *injector) wrap(f formatter) formatter {
 	if j == nil {
 		return f

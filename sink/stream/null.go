@@ -11,11 +11,11 @@ import (
 type null struct{}
 
 // NewNull makes a destination that takes every record and keeps none.
-func NewNull(*NullOptions, config.Dialect, Env) (sink.Destination, error) { return null{}, nil }
+func NewNull(*NullOptions, config.Dialect, sink.Env) (sink.Destination, error) { return null{}, nil }
 
 func (null) Append(body []byte, _ *sink.Record) ([]byte, error) { return body, nil }
 
-func (null) Send(context.Context, *sink.Request) sink.Reply { return sink.Reply{Reached: true} }
+func (null) Send(context.Context, *sink.Request) sink.Reply { return sink.Reply{Cause: sink.Answered} }
 
 func (null) Close() error { return nil }
 

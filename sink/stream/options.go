@@ -2,36 +2,9 @@
 package stream
 
 import (
-	"io"
-	"os"
-
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
 )
-
-// Env is what the destinations take from the outside.
-type Env struct {
-	Stdout   io.Writer // nil: the process's own
-	Hostname string    // for <inject>; "": the system's
-}
-
-func (e Env) stdout() io.Writer {
-	if e.Stdout == nil {
-		return os.Stdout
-	}
-	return e.Stdout
-}
-
-func (e Env) hostname() string {
-	if e.Hostname != "" {
-		return e.Hostname
-	}
-	name, err := os.Hostname()
-	if err != nil {
-		return "localhost"
-	}
-	return name
-}
 
 // StdoutOptions are the options of stdout.
 type StdoutOptions struct {

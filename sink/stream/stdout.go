@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -33,8 +34,12 @@ type stdout struct {
 }
 
 // NewStdout makes the destination that writes to the process's standard output.
-func NewStdout(o *StdoutOptions, d config.Dialect, env Env) (sink.Destination, error) {
-	s := &stdout{w: env.stdout(), turn: make(chan struct{}, 1)}
+func NewStdout(o *StdoutOptions, d config.Dialect, env sink.Env) (sink.Destination, error) {
+	return newStdout(o, d, env, os.Stdout)
+}
+
+func newStdout(o *StdoutOptions, d config.Dialect, env sink.Env, w io.Writer) (sink.Destination, error) {
+	s := &stdout{w: w, turn: make(chan struct{}, 1)}
 	if d == config.FluentBit {
 		s.format, s.framing = fluentBitStdout(o)
 		return s, nil
@@ -126,7 +131,7 @@ func (s *stdout) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	}
 }
 
-// An outcome is what a write came to.
+// An outcome is that of a write.
 type outcome struct {
 	n   int
 	err error
@@ -135,7 +140,7 @@ type outcome struct {
 // written says what became of a request: the items that are whole are done, where they stand in the output one by one.
 func (s *stdout) written(req *sink.Request, o outcome) sink.Reply {
 	if o.err == nil {
-		return sink.Reply{Reached: true}
+		return sink.Reply{Cause: sink.Answered}
 	}
 	r := sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("writing to stdout: %w", o.err)}
 	for i, end := range req.Ends {

@@ -15,6 +15,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/sinktest"
 )
 
 var at = record.Time{Sec: 1_700_000_000, Nsec: 123_456_789}
@@ -32,14 +33,9 @@ func rec(t testing.TB, tag, text string) *sink.Record {
 // request encodes records as one request.
 func request(t testing.TB, d sink.Destination, records ...*sink.Record) *sink.Request {
 	t.Helper()
-	req := &sink.Request{}
-	for _, r := range records {
-		body, err := d.Append(req.Body, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Body = body
-		req.Ends = append(req.Ends, len(body))
+	req, err := sinktest.Encode(d, records...)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return req
 }
@@ -78,7 +74,7 @@ func TestStdoutWritesAsTheDialectsDo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			d, err := NewStdout(&c.opts, c.dialect, Env{Stdout: &out})
+			d, err := newStdout(&c.opts, c.dialect, sink.Env{Hostname: "h"}, &out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,7 +102,7 @@ type short struct{ n int }
 func (s short) Write(p []byte) (int, error) { return min(s.n, len(p)), errors.New("no room") }
 
 func TestWhatStdoutWroteBeforeAnErrorIsDone(t *testing.T) {
-	d, err := NewStdout(&StdoutOptions{Format: "json_lines", JSONDateKey: "off"}, config.FluentBit, Env{Stdout: short{10}})
+	d, err := newStdout(&StdoutOptions{Format: "json_lines", JSONDateKey: "off"}, config.FluentBit, sink.Env{}, short{10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +141,7 @@ func TestFileWritesAsTheDialectsDo(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			c.opts.Path = filepath.Join(dir, c.opts.Path)
-			d, err := NewFile(&c.opts, c.dialect, Env{})
+			d, err := NewFile(&c.opts, c.dialect, sink.Env{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,18 +173,18 @@ func TestAFileThatCantBeWrittenIsTriedAgainFromThere(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "b"), 0o755); err != nil { // a folder where a file should be
 		t.Fatal(err)
 	}
-	d, err := NewFile(&FileOptions{Path: dir}, config.FluentBit, Env{})
+	d, err := NewFile(&FileOptions{Path: dir}, config.FluentBit, sink.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := d.Send(t.Context(), request(t, d, rec(t, "a", `{}`), rec(t, "a", `{}`), rec(t, "b", `{}`), rec(t, "a", `{}`)))
-	if r.Verdict != sink.Again || r.Err == nil || len(r.Items) != 2 || r.Items[1].Verdict != sink.Done {
+	if r.Verdict != sink.Again || r.Err == nil || len(r.Items) != 3 || r.Items[2] != (sink.ItemReply{Index: 3}) {
 		t.Errorf("reply: %+v", r)
 	}
 }
 
 func TestNullTakesEverything(t *testing.T) {
-	d, err := NewNull(&NullOptions{}, config.FluentBit, Env{})
+	d, err := NewNull(&NullOptions{}, config.FluentBit, sink.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,19 +194,19 @@ func TestNullTakesEverything(t *testing.T) {
 }
 
 func TestUnknownFormatsAreNamed(t *testing.T) {
-	_, err := NewStdout(&StdoutOptions{OldFormat: "yaml"}, config.Fluentd, Env{})
+	_, err := NewStdout(&StdoutOptions{OldFormat: "yaml"}, config.Fluentd, sink.Env{})
 	var bad *config.OptionError
 	if !errors.As(err, &bad) || !strings.Contains(err.Error(), `"yaml"`) {
 		t.Errorf("error: %v", err)
 	}
-	_, err = NewStdout(&StdoutOptions{FluentdFormat: &FormatOptions{Type: "csv"}}, config.Fluentd, Env{})
+	_, err = NewStdout(&StdoutOptions{FluentdFormat: &FormatOptions{Type: "csv"}}, config.Fluentd, sink.Env{})
 	if !errors.As(err, &bad) || bad.Option != "fields" {
 		t.Errorf("error: %v", err)
 	}
 }
 
 func TestWritingStdoutAllocatesNothing(t *testing.T) {
-	d, err := NewStdout(&StdoutOptions{Format: "json_lines"}, config.FluentBit, Env{})
+	d, err := NewStdout(&StdoutOptions{Format: "json_lines"}, config.FluentBit, sink.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +219,7 @@ func TestWritingStdoutAllocatesNothing(t *testing.T) {
 
 func TestStopDoesNotWaitForAStdoutThatNobodyReads(t *testing.T) {
 	r, w := io.Pipe()
-	d, err := NewStdout(&StdoutOptions{Format: "json_lines", JSONDateKey: "false"}, config.FluentBit, Env{Stdout: w})
+	d, err := newStdout(&StdoutOptions{Format: "json_lines", JSONDateKey: "false"}, config.FluentBit, sink.Env{}, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,15 +232,39 @@ func TestStopDoesNotWaitForAStdoutThatNobodyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	if reply := <-replies; reply.Verdict != sink.Again || reply.Err == nil || reply.Reached {
+	if reply := <-replies; reply.Verdict != sink.Again || reply.Err == nil || reply.Cause != sink.Unreached {
 		t.Errorf("%+v", reply)
 	}
 	clear(req.Body) // the loop may write to it now
 	if reply := d.Send(ctx, req); reply.Verdict != sink.Again || reply.Err == nil {
-		t.Errorf("behind a write that hangs: %+v", reply)
+		t.Errorf("after a write that hangs: %+v", reply)
 	}
 	rest, err := bufio.NewReader(r).ReadString('\n')
 	if got := string(one) + rest; err != nil || got != "{\"n\":1}\n" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestContract(t *testing.T) {
+	for name, make := range map[string]func(t *testing.T) (sink.Destination, error){
+		"stdout": func(*testing.T) (sink.Destination, error) {
+			return newStdout(&StdoutOptions{Format: "json_lines"}, config.FluentBit, sink.Env{}, io.Discard)
+		},
+		"file": func(t *testing.T) (sink.Destination, error) {
+			return NewFile(&FileOptions{Path: t.TempDir()}, config.FluentBit, sink.Env{})
+		},
+		"null": func(*testing.T) (sink.Destination, error) {
+			return NewNull(&NullOptions{}, config.FluentBit, sink.Env{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sinktest.Run(t, sinktest.Case{New: func(t *testing.T) sink.Destination {
+				d, err := make(t)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return d
+			}})
+		})
 	}
 }

@@ -3,21 +3,21 @@ package stream
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
 
-// clock writes times in a zone by a format of strftime.
+// clock writes times in a zone.
 type clock struct {
 	zone   *time.Location
-	format string
+	format *field.Strftime
 }
 
-// newClock reads Fluentd's zone options. local is what holds where none is written.
+// newClock reads Fluentd's options of a zone; local says which it is where none is set.
 func newClock(format string, localtime, utc *bool, zone string, local bool) (clock, error) {
 	if localtime != nil {
 		local = *localtime
@@ -25,11 +25,12 @@ func newClock(format string, localtime, utc *bool, zone string, local bool) (clo
 	if utc != nil {
 		local = !*utc
 	}
-	c := clock{zone: time.UTC, format: format}
+	c := clock{zone: time.UTC}
 	if local {
 		c.zone = time.Local
 	}
-	if err := checkStrftime(format); err != nil {
+	var err error
+	if c.format, err = field.ParseStrftime(format); err != nil {
 		return c, &config.OptionError{Option: "time_format", Reason: err.Error()}
 	}
 	if zone == "" {
@@ -39,75 +40,19 @@ func newClock(format string, localtime, utc *bool, zone string, local bool) (clo
 		c.zone = t.Location()
 		return c, nil
 	}
-	var err error
 	if c.zone, err = time.LoadLocation(zone); err != nil {
-		return c, &config.OptionError{Option: "timezone", Reason: fmt.Sprintf("%q is not a zone such as +09:00 or Europe/Berlin", zone)}
+		return c, &config.OptionError{Option: "timezone", Reason: fmt.Sprintf("%q is not a zone; want one such as +09:00 or Europe/Berlin", zone)}
 	}
 	return c, nil
 }
 
 func (c clock) append(dst []byte, t record.Time) []byte {
-	return appendStrftime(dst, c.format, timeOf(t).In(c.zone))
+	return c.format.Append(dst, timeOf(t).In(c.zone))
 }
 
 func timeOf(t record.Time) time.Time { return time.Unix(int64(t.Sec), int64(t.Nsec)).UTC() }
 
-// layouts are the conversions of strftime that times and file names may use, as Go's layouts.
-var layouts = [...]struct {
-	conv   byte
-	layout string
-}{
-	{'Y', "2006"}, {'y', "06"}, {'m', "01"}, {'d', "02"}, {'e', "_2"}, {'j', "002"}, {'H', "15"}, {'I', "03"},
-	{'M', "04"}, {'S', "05"}, {'p', "PM"}, {'b', "Jan"}, {'B', "January"}, {'a', "Mon"}, {'A', "Monday"}, {'z', "-0700"},
-	{'Z', "MST"}, {'F', "2006-01-02"}, {'T', "15:04:05"}, {'R', "15:04"}, {'N', ".000000000"}, {'L', ".000"},
-}
-
-func layoutOf(conv byte) string {
-	for i := range layouts {
-		if layouts[i].conv == conv {
-			return layouts[i].layout
-		}
-	}
-	return ""
-}
-
-func checkStrftime(format string) error {
-	for i := 0; i < len(format); i++ {
-		if format[i] != '%' {
-			continue
-		}
-		i++
-		if i == len(format) || layoutOf(format[i]) == "" && strings.IndexByte("s%", format[i]) < 0 {
-			return fmt.Errorf("%q has a conversion that isn't known here", format)
-		}
-	}
-	return nil
-}
-
-func appendStrftime(dst []byte, format string, t time.Time) []byte {
-	for i := 0; i < len(format); i++ {
-		if format[i] != '%' || i+1 == len(format) {
-			dst = append(dst, format[i])
-			continue
-		}
-		i++
-		switch c := format[i]; c {
-		case '%':
-			dst = append(dst, '%')
-		case 's':
-			dst = strconv.AppendInt(dst, t.Unix(), 10)
-		case 'N', 'L': // Go's layouts of fractions begin with a dot
-			n := len(dst)
-			dst = t.AppendFormat(dst, layoutOf(c))
-			dst = append(dst[:n], dst[n+1:]...)
-		default:
-			dst = t.AppendFormat(dst, layoutOf(c))
-		}
-	}
-	return dst
-}
-
-// appendSeconds appends t as decimal seconds with so many digits of fraction, 0 to 9.
+// appendSeconds appends t as decimal seconds with 0 to 9 digits of fraction, not rounded.
 func appendSeconds(dst []byte, t record.Time, digits int) []byte {
 	dst = strconv.AppendUint(dst, uint64(t.Sec), 10)
 	if digits == 0 {
@@ -137,7 +82,7 @@ func appendJSONDate(dst []byte, t record.Time, format string) []byte {
 	return appendSeconds(dst, t, 6)
 }
 
-// appendInjectedTime appends Fluentd's injected time as MessagePack.
+// appendTime appends Fluentd's injected time as MessagePack.
 func (j *injector) appendTime(dst []byte, r *sink.Record) []byte {
 	nanos := int64(r.Time.Sec)*1e9 + int64(r.Time.Nsec)
 	switch j.opts.TimeType {

@@ -1,0 +1,253 @@
+package enrich
+
+import (
+	"strings"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/record"
+)
+
+// ParseOptions are those of the filter parser in both dialects.
+type ParseOptions struct {
+	KeyName     string   `fluentbit:"key_name" fluentd:"key_name" required:"true" help:"field whose text is parsed"`
+	Parsers     []string `fluentbit:"parser" help:"name of a [PARSER]; of several, the first that understands the text"`
+	ReserveData bool     `fluentbit:"reserve_data" fluentd:"reserve_data" default:"false" help:"keep the record's other fields"`
+	PreserveKey bool     `fluentbit:"preserve_key" default:"false" help:"keep the field that was parsed"`
+	UnescapeKey bool     `fluentbit:"unescape_key" ignored:"it has none in Fluent Bit either" help:"accepted, without effect"`
+
+	ReserveTime    bool       `fluentd:"reserve_time" default:"false" help:"keep the event's time"`
+	RemoveKey      bool       `fluentd:"remove_key_name_field" default:"false" help:"remove the field that was parsed"`
+	ReplaceInvalid bool       `fluentd:"replace_invalid_sequence" default:"false" help:"accepted; invalid UTF-8 never stops parsing"`
+	KeyPrefix      string     `fluentd:"inject_key_prefix" help:"prefix of the names of parsed fields"`
+	HashField      string     `fluentd:"hash_value_field" help:"field that takes all parsed fields as one map"`
+	EmitInvalid    bool       `fluentd:"emit_invalid_record_to_error" default:"true" help:"accepted; what can't be parsed passes as it is"`
+	Parse          *ParseSpec `fluentd:"<parse>" help:"how to parse"`
+
+	OldFormat     string  `fluentd:"format" oneof:"json,none" help:"old spelling of <parse> @type"`
+	OldTimeKey    *string `fluentd:"time_key" help:"old spelling of <parse> time_key"`
+	OldTimeFormat string  `fluentd:"time_format" help:"old spelling of <parse> time_format"`
+	OldKeepTime   bool    `fluentd:"keep_time_key" help:"old spelling of <parse> keep_time_key"`
+}
+
+// spec is <parse>, or what was written in its stead before Fluentd 1.0; nil where there is neither.
+func (o *ParseOptions) spec() *ParseSpec {
+	if o.Parse != nil || o.OldFormat == "" {
+		return o.Parse
+	}
+	s := &ParseSpec{Type: o.OldFormat, MessageKey: "message", TimeKey: "time", TimeFormat: o.OldTimeFormat, Localtime: true, KeepTimeKey: o.OldKeepTime}
+	if o.OldTimeKey != nil {
+		s.TimeKey = *o.OldTimeKey
+	}
+	return s
+}
+
+// Check implements config's check after binding. Whether the parsers exist is checked by NewParse.
+func (o *ParseOptions) Check(d config.Dialect) error {
+	if _, err := field.ParseAccessor(o.KeyName, d); err != nil {
+		return &config.OptionError{Option: "key_name", Reason: err.Error()}
+	}
+	if d == config.FluentBit && len(o.Parsers) == 0 {
+		return &config.OptionError{Option: "parser", Reason: "no parser is named; want the name of a [PARSER]"}
+	}
+	if d == config.Fluentd {
+		s := o.spec()
+		if s == nil {
+			return errNoParse
+		}
+		if o.Parse == nil { // a <parse> has been checked by itself
+			return s.Check(d)
+		}
+	}
+	return nil
+}
+
+// NewParse makes the step of a filter parser.
+func NewParse(o *ParseOptions, d config.Dialect, env Env) (Filter, error) {
+	if err := o.Check(d); err != nil {
+		return nil, err
+	}
+	at, err := field.ParseAccessor(o.KeyName, d)
+	if err != nil {
+		return nil, err
+	}
+	s := &parseStep{at: at, keepOthers: o.ReserveData, prefix: o.KeyPrefix, hash: o.HashField}
+	if d == config.FluentBit {
+		s.keepKey = o.PreserveKey
+		if strings.HasPrefix(o.KeyName, "$") {
+			s.keepKey = o.ReserveData // Fluent Bit never removes a nested field
+		}
+		s.textParser, err = parserNamed(o.Parsers, env)
+	} else {
+		s.keepKey = o.ReserveData && !o.RemoveKey
+		s.textParser, err = o.spec().parser(o.ReserveTime)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// parseStep replaces a field by the fields that its text holds. An event whose text can't be parsed passes unchanged.
+type parseStep struct {
+	*textParser
+	at         field.Accessor
+	keepKey    bool   // keep the field itself
+	keepOthers bool   // keep the other fields
+	prefix     string // of the names of parsed fields
+	hash       string // field that takes the parsed fields as a map; "": they become fields of the record
+
+	tail *nameSet // the names that a Tail has; nil: none comes
+}
+
+// withTail implements tailAccepter: constants stay behind the fields that stay, where they would have been. Where one of them is
+// parsed, too, the parsed field holds.
+func (p *parseStep) withTail(c *constants) Filter {
+	if !p.keepOthers || p.at.Nested() || c.names.has([]byte(p.at.Top())) {
+		return nil
+	}
+	tailed := *p
+	tailed.tail = &c.names
+	return &tailed
+}
+
+// headerRoom is the length in bytes of the largest header of a map.
+const headerRoom = 5
+
+// Apply appends the parsed fields to the scratch, after room for a header, and then the fields that stay.
+func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
+	value, ok := p.at.Get(ev.Body)
+	if !ok {
+		return true
+	}
+	text, ok := record.Text(value)
+	if !ok {
+		return true
+	}
+	var header [headerRoom]byte
+	out := append(s.Take(), header[:]...)
+	out, ok = p.parse(out, text)
+	if !ok {
+		return true
+	}
+	parsed := out[headerRoom:]
+	if p.time != nil {
+		parsed = p.time.take(ev, parsed)
+		out = out[:headerRoom+len(parsed)]
+	}
+	if len(p.converters) > 0 || p.nulls != nil || p.nullEmpty || p.prefix != "" {
+		out, parsed = p.rewrite(out, parsed)
+	}
+	if p.hash != "" {
+		out, parsed = p.wrap(out, parsed)
+	}
+	n, members, err := record.MapHeader(parsed)
+	if err != nil {
+		return true // it was written here
+	}
+	if len(ev.Tail) > 0 && p.tail.meets(members, n) {
+		ev.Fold(nil)
+	}
+	start := len(out) - len(members)
+	out, kept := p.appendKept(out, ev.Body, members, n)
+	s.Keep(out)
+	ev.Body = putHeader(out, start, n+kept)
+	return true
+}
+
+// putHeader writes the header of a map of n members before them, at out[start:], and returns the map. There is room.
+func putHeader(out []byte, start, n int) []byte {
+	var h [headerRoom]byte
+	header := record.AppendMapHeader(h[:0], n)
+	copy(out[start-len(header):], header)
+	return out[start-len(header):]
+}
+
+// appendKept appends the members of body that stay, and returns their number. One that has the name of a parsed field, of
+// which there are n in members, doesn't stay.
+func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
+	if !p.keepKey && !p.keepOthers {
+		return out, 0
+	}
+	if !p.keepKey && p.at.Nested() {
+		body = p.at.AppendWithout(nil, body)
+	}
+	kept, lengths := 0, keyLengths(members, n)
+	f := record.FieldsOf(body)
+	run := f.Rest() // begins with members that stay and aren't copied yet
+	for f.Next() {
+		key := f.Key()
+		isKey := !p.at.Nested() && string(key) == p.at.Top()
+		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && lengths.has(key) && hasKey(members, n, key) {
+			out = append(out, run[:len(run)-len(f.Rest())-len(f.RawKey())-len(f.Value())]...)
+			run = f.Rest()
+			continue
+		}
+		kept++
+	}
+	return append(out, run[:len(run)-len(f.Rest())]...), kept
+}
+
+// keyLengths are the lengths of the names of n well-formed members.
+func keyLengths(b []byte, n int) (lengths lengthSet) {
+	for ; n > 0 && len(b) > 1; n-- {
+		if size := int(b[0] & 0x1f); b[0]&0xe0 == 0xa0 && size+1 < len(b) {
+			lengths |= 1 << size
+			b = b[1+size:]
+		} else {
+			key, _, _ := record.Str(b)
+			lengths.add(key)
+			if b, _ = record.Skip(b); len(b) == 0 {
+				break
+			}
+		}
+		if c := b[0]; c&0xe0 == 0xa0 && int(c&0x1f) < len(b) {
+			b = b[1+int(c&0x1f):]
+		} else {
+			b, _ = record.Skip(b)
+		}
+	}
+	return lengths
+}
+
+// hasKey reports whether one of n members is called name.
+func hasKey(members []byte, n int, name []byte) bool {
+	one := [1][]byte{name}
+	ns := nameSet{names: one[:]}
+	ns.lengths.add(name)
+	return ns.meets(members, n)
+}
+
+// rewrite appends room for a header to out, which holds the parsed map, and then the map with its names and values
+// converted.
+func (p *parseStep) rewrite(out, parsed []byte) (longer, rewritten []byte) {
+	start := len(out) + headerRoom
+	var header [headerRoom]byte
+	out = append(out, header[:]...)
+	n, _, err := record.MapHeader(parsed)
+	if err != nil {
+		return out, parsed
+	}
+	out = record.AppendMapHeader(out, n)
+	for f := record.FieldsOf(parsed); f.Next(); {
+		if p.prefix != "" {
+			out = record.AppendStrHeader(out, len(p.prefix)+len(f.Key()))
+			out = append(append(out, p.prefix...), f.Key()...)
+		} else {
+			out = append(out, f.RawKey()...)
+		}
+		out = p.value(out, f.Key(), f.Value())
+	}
+	return out, out[start:]
+}
+
+// wrap appends room for a header to out, which holds the parsed map, and then a map with that map as its only field.
+func (p *parseStep) wrap(out, parsed []byte) (longer, wrapped []byte) {
+	start := len(out) + headerRoom
+	var header [headerRoom]byte
+	out = append(out, header[:]...)
+	out = record.AppendMapHeader(out, 1)
+	out = record.AppendStr(out, p.hash)
+	out = append(out, parsed...)
+	return out, out[start:]
+}

@@ -1,0 +1,84 @@
+package field
+
+import (
+	"strings"
+	"time"
+
+	"github.com/firelane/firelane/record"
+)
+
+// partKind is what a part of a template stands for.
+type partKind uint8
+
+const (
+	partText partKind = iota
+	partTime
+	partTag
+	partTagPart   // part n of the tag
+	partTagPrefix // the tag up to part n
+	partTagSuffix // the tag from part n on
+	partScalar    // text, number or boolean of the record
+	partValue     // any value of the record, maps and arrays as JSON
+)
+
+// A part is text, a time or a placeholder.
+type part struct {
+	kind partKind
+	text string    // partText
+	time *Strftime // partTime
+	n    int       // partTagPart, partTagPrefix, partTagSuffix: counted from 0, from the end where negative
+	at   Accessor  // partScalar, partValue
+}
+
+// isPlaceholder reports whether the part depends on more of an event than its time.
+func (p *part) isPlaceholder() bool { return p.kind > partTime }
+
+// append appends the part as text, nothing where a value is missing.
+func (p *part) append(dst []byte, ev *record.Event, at time.Time) []byte {
+	switch p.kind {
+	case partTime:
+		return p.time.Append(dst, at)
+	case partTag:
+		return append(dst, ev.Tag...)
+	case partTagPart, partTagPrefix, partTagSuffix:
+		text, _ := tagRange(ev.Tag, p.kind, p.n)
+		return append(dst, text...)
+	case partScalar:
+		if value, ok := p.at.FindScalar(ev); ok {
+			return record.AppendText(dst, value)
+		}
+		return dst
+	case partValue:
+		if value, ok := p.at.Find(ev); ok && record.KindOf(value[0]) != record.KindNil {
+			return record.AppendText(dst, value)
+		}
+		return dst
+	}
+	return append(dst, p.text...)
+}
+
+// tagRange is part n of a tag, or everything up to it, or from it on. Negative numbers count from the end.
+func tagRange(tag string, kind partKind, n int) (_ string, ok bool) {
+	count := strings.Count(tag, ".") + 1
+	if n < 0 {
+		n += count
+	}
+	if n < 0 || n >= count {
+		return "", false
+	}
+	start := 0
+	for range n {
+		start += strings.IndexByte(tag[start:], '.') + 1
+	}
+	end := len(tag)
+	if i := strings.IndexByte(tag[start:], '.'); i >= 0 {
+		end = start + i
+	}
+	switch kind {
+	case partTagPrefix:
+		return tag[:end], true
+	case partTagSuffix:
+		return tag[start:], true
+	}
+	return tag[start:end], true
+}

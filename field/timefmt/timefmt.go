@@ -1,0 +1,200 @@
+// Package timefmt reads times in the formats of strptime, with the fractions of a second that Fluent Bit (%L) and Ruby (%L,
+// %N, %3N, %6N, %9N) add to it. Reading allocates nothing.
+package timefmt
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/firelane/firelane/record"
+)
+
+// A Format is a compiled format. It is safe for concurrent use.
+type Format struct {
+	items   []item
+	zone    *time.Location // of times that name none
+	hasYear bool
+	rfc3339 bool // RFC 3339 in one of its usual spellings, which is tried first by a faster function
+	now     func() time.Time
+}
+
+// item is one conversion or, with verb 0, one byte of text.
+type item struct {
+	verb byte
+	text byte
+}
+
+// known are the conversions that can be read.
+const known = "%aAbBhCdeDFHIjklLMmnNpPRrsSTtuUvVwWyYzZcxX+"
+
+// Compile reads a format; %iso8601 is one, too. Times without a zone are in zone, and those without a year are of the current
+// one.
+func Compile(format string, zone *time.Location) (*Format, error) {
+	f := &Format{zone: zone, now: time.Now}
+	if format == "%iso8601" {
+		format = "%Y-%m-%dT%H:%M:%S.%L%z"
+	}
+	switch format {
+	case "%Y-%m-%dT%H:%M:%S.%L%z", "%Y-%m-%dT%H:%M:%S.%LZ", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%SZ",
+		"%Y-%m-%dT%H:%M:%S.%N%z", "%Y-%m-%dT%H:%M:%S.%NZ", "%FT%T.%L%z", "%FT%T%z", "%FT%T.%LZ", "%FT%TZ",
+		"%Y-%m-%dT%H:%M:%S.%9N%z", "%Y-%m-%dT%H:%M:%S.%6N%z", "%Y-%m-%dT%H:%M:%S.%3N%z":
+		f.rfc3339 = true
+	}
+	if err := f.compile(format); err != nil {
+		return nil, fmt.Errorf("time format %q: %w", format, err)
+	}
+	if len(f.items) == 0 {
+		return nil, errors.New("the time format is empty; want one such as %Y-%m-%dT%H:%M:%S")
+	}
+	return f, nil
+}
+
+func (f *Format) compile(format string) error {
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' {
+			f.items = append(f.items, item{text: format[i]})
+			continue
+		}
+		i++
+		for i < len(format) && strings.IndexByte("0123456789EO-:^#_", format[i]) >= 0 {
+			i++ // widths, flags and modifiers have no effect on reading
+		}
+		if i == len(format) {
+			return errors.New("it ends inside a conversion; want %% for a percent sign")
+		}
+		verb := format[i]
+		if strings.IndexByte(known, verb) < 0 {
+			return fmt.Errorf("%%%c is not known; want %%%% for a percent sign", verb)
+		}
+		if expansion := Expand(verb); expansion != "" {
+			if err := f.compile(expansion); err != nil {
+				return err
+			}
+			continue
+		}
+		if verb == '%' {
+			f.items = append(f.items, item{text: '%'})
+			continue
+		}
+		f.hasYear = f.hasYear || strings.IndexByte("YyCs", verb) >= 0
+		f.items = append(f.items, item{verb: verb})
+	}
+	return nil
+}
+
+// Expand is the format that a conversion is short for, "" for one that stands for itself.
+func Expand(verb byte) string {
+	switch verb {
+	case 'D', 'x':
+		return "%m/%d/%y"
+	case 'F':
+		return "%Y-%m-%d"
+	case 'R':
+		return "%H:%M"
+	case 'r':
+		return "%I:%M:%S %p"
+	case 'T', 'X':
+		return "%H:%M:%S"
+	case 'c':
+		return "%a %b %e %H:%M:%S %Y"
+	case '+':
+		return "%a %b %e %H:%M:%S %Z %Y"
+	case 'v':
+		return "%e-%^b-%Y"
+	}
+	return ""
+}
+
+// Parse reads a time at the start of s; what follows it is ignored, as strptime does. ok is false where s doesn't fit the
+// format, or for a time that a record can't have.
+func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
+	if f.rfc3339 {
+		if t, ok = rfc3339(s); ok {
+			return t, true
+		}
+	}
+	c, ok := f.read(s)
+	if !ok {
+		return record.Time{}, false
+	}
+	return c.time(f.zone)
+}
+
+// ParseWhole reads a time of any year, in UTC. ok is false, too, where anything but a fraction of a second follows it.
+func (f *Format) ParseWhole(s []byte) (t time.Time, ok bool) {
+	if f.rfc3339 {
+		if t, ok := rfc3339(s); ok {
+			return time.Unix(int64(t.Sec), int64(t.Nsec)).UTC(), true
+		}
+	}
+	c, ok := f.read(s)
+	if ok && len(c.rest) > 1 && (c.rest[0] == '.' || c.rest[0] == ',') {
+		c.rest = c.rest[1:]
+		ok = c.fraction()
+	}
+	sec, valid := c.unix(f.zone)
+	return time.Unix(sec, int64(c.nsec)).UTC(), ok && valid && len(c.rest) == 0
+}
+
+// read reads each conversion of the format.
+func (f *Format) read(s []byte) (c clock, ok bool) {
+	c = clock{month: 1, day: 1, yearDay: -1, rest: s}
+	if !f.hasYear {
+		now := f.now().In(f.zone)
+		c.year, c.month, c.day = now.Year(), int(now.Month()), now.Day()
+	}
+	for _, it := range f.items {
+		if it.verb == 0 {
+			ok = c.literal(it.text)
+		} else {
+			ok = c.read(it.verb)
+		}
+		if !ok {
+			return c, false
+		}
+	}
+	return c, true
+}
+
+// rfc3339 reads 2026-11-23T10:40:41.123Z, with any number of digits of fraction and any offset.
+func rfc3339(s []byte) (record.Time, bool) {
+	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
+		return record.Time{}, false
+	}
+	c := clock{yearDay: -1, zoned: true}
+	var ok [6]bool
+	c.year, ok[0] = fixed(s[0:4])
+	c.month, ok[1] = fixed(s[5:7])
+	c.day, ok[2] = fixed(s[8:10])
+	c.hour, ok[3] = fixed(s[11:13])
+	c.minute, ok[4] = fixed(s[14:16])
+	c.second, ok[5] = fixed(s[17:19])
+	if ok != [6]bool{true, true, true, true, true, true} || c.hour > 23 || c.minute > 59 || c.second > 60 {
+		return record.Time{}, false
+	}
+	c.rest = s[19:]
+	if c.rest[0] == '.' || c.rest[0] == ',' { // ISO 8601 has both
+		if c.rest = c.rest[1:]; !c.fraction() {
+			return record.Time{}, false
+		}
+	}
+	if len(c.rest) != 1 || c.rest[0] != 'Z' {
+		if !c.offset() || len(c.rest) > 0 {
+			return record.Time{}, false
+		}
+	}
+	return c.time(nil)
+}
+
+// fixed reads a number that has only digits.
+func fixed(s []byte) (n int, ok bool) {
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}

@@ -1,0 +1,222 @@
+package pace
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A conn is a connection that a poller wakes: a Conn.
+type conn struct {
+	p             *poller
+	local, remote net.Addr
+	readable      chan struct{}
+	rate          rate
+	drained       bool      // the last read took all there was
+	due           time.Time // when it is read by the clock; this and onClock are the clock's
+	onClock       bool
+
+	mu       sync.Mutex // for everything below, and around every system call on fd
+	fd       int
+	closed   bool
+	readBy   time.Time
+	writeBy  time.Time
+	deadline *time.Timer
+	event    unix.EpollEvent // what it was armed with last
+}
+
+// Count implements Conn.
+func (c *conn) Count(events int) { c.rate.events += events }
+
+// wake lets Read try again.
+func (c *conn) wake() {
+	select {
+	case c.readable <- struct{}{}:
+	default:
+	}
+}
+
+// Read reads what is there, and waits where nothing is, or little is to be expected.
+func (c *conn) Read(b []byte) (int, error) {
+	for {
+		if c.drained {
+			c.drained = false
+			c.rate.measure()
+			if c.rate.steady {
+				c.p.clock.after(c, c.rate.pause())
+				<-c.readable
+			}
+		}
+		n, err := c.tryRead(b)
+		if !errors.Is(err, unix.EAGAIN) {
+			c.rate.bytes += n
+			c.drained = n < len(b)
+			return n, err
+		}
+		c.rate.measure()
+		if err := c.arm(); err != nil {
+			return 0, err
+		}
+		<-c.readable
+	}
+}
+
+func (c *conn) tryRead(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		if err := c.usable(c.readBy); err != nil {
+			return 0, err
+		}
+		n, err := readNow(c.fd, b)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return 0, err
+		case err != 0:
+			return 0, os.NewSyscallError("read", err)
+		case n == 0:
+			return 0, io.EOF
+		}
+		return n, nil
+	}
+}
+
+// readNow is read(2) of a descriptor that doesn't block, without telling the scheduler: taking a hundred records out of a
+// socket is long enough for the runtime's monitor to hand the core to another thread, which finds nothing to do. b isn't
+// empty.
+func readNow(fd int, b []byte) (int, syscall.Errno) {
+	n, _, err := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), err
+}
+
+// usable is the error of a connection that is closed or whose deadline by has passed. c.mu is held.
+func (c *conn) usable(by time.Time) error {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case !by.IsZero() && !time.Now().Before(by):
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// arm asks the poller for one wake-up.
+func (c *conn) arm() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.event = unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(c.fd)}
+	return unix.EpollCtl(c.p.fd, unix.EPOLL_CTL_MOD, c.fd, &c.event)
+}
+
+// writeRetry is how long Write waits before it tries again where a client has left no room. Answers are a few bytes, so
+// that this is rare; an EPOLLOUT beside the armed read would cost every connection more state than it saves.
+const writeRetry = time.Millisecond
+
+// Write writes all of b, and ends pausing: the client waits for what is written.
+func (c *conn) Write(b []byte) (int, error) {
+	c.rate.stop()
+	written := 0
+	for {
+		n, err := c.tryWrite(b[written:])
+		written += n
+		if err == nil && written == len(b) {
+			return written, nil
+		}
+		if err != nil && !errors.Is(err, unix.EAGAIN) {
+			return written, err
+		}
+		time.Sleep(writeRetry)
+	}
+}
+
+func (c *conn) tryWrite(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		if err := c.usable(c.writeBy); err != nil {
+			return 0, err
+		}
+		n, err := unix.SendmsgN(c.fd, b, nil, nil, unix.MSG_NOSIGNAL)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return 0, err
+		case err != nil:
+			return 0, fmt.Errorf("write: %w", err)
+		}
+		return n, nil
+	}
+}
+
+// Close wakes the reader and ends the connection.
+func (c *conn) Close() error {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.closed = true
+	if c.deadline != nil {
+		c.deadline.Stop()
+	}
+	err := unix.Close(c.fd) // which takes it out of the epoll instance, too
+	c.p.remove(c)
+	c.wake()
+	return err
+}
+
+// SetReadDeadline wakes the reader at t.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.readBy = t
+	switch {
+	case t.IsZero():
+		if c.deadline != nil {
+			c.deadline.Stop()
+		}
+	case c.deadline == nil:
+		c.deadline = time.AfterFunc(time.Until(t), c.wake)
+	default:
+		c.deadline.Reset(time.Until(t))
+	}
+	return nil
+}
+
+// SetWriteDeadline ends a Write at t.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeBy = t
+	return nil
+}
+
+// SetDeadline sets both.
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// LocalAddr is the server's address.
+func (c *conn) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr is the client's address.
+func (c *conn) RemoteAddr() net.Addr { return c.remote }

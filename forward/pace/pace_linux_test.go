@@ -1,0 +1,214 @@
+package pace
+
+import (
+	"bytes"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/net/nettest"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// listen is a paced listener of a unix socket.
+func listen(t *testing.T) *listener {
+	t.Helper()
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "p.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := Listen(ln).(*listener)
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// pair is a client's connection and the server's.
+func pair(t *testing.T, l net.Listener) (client, server net.Conn) {
+	t.Helper()
+	client, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// pacedPair is a pair whose server's side is paced; without run its poller wakes nobody.
+func pacedPair(t *testing.T, run bool) (client net.Conn, server *conn) {
+	t.Helper()
+	l := listen(t)
+	if !run {
+		l.start.Do(func() { l.p = newPoller() })
+	}
+	client, nc := pair(t, l)
+	server, paced := nc.(*conn)
+	if !paced {
+		t.Fatal("the connection is not paced")
+	}
+	t.Cleanup(func() {
+		client.Close()
+		server.Close()
+	})
+	return client, server
+}
+
+func TestPacedConnectionIsAConnection(t *testing.T) {
+	l := listen(t)
+	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+		client, server := pair(t, l)
+		return client, server, func() { client.Close(); server.Close() }, nil
+	})
+}
+
+// TestConnectionOutlivesItsListener: closing the listener ends accepting only.
+func TestConnectionOutlivesItsListener(t *testing.T) {
+	l := listen(t)
+	client, server := pair(t, l)
+	defer client.Close()
+	l.Close()
+	go client.Write([]byte("x"))
+	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := server.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if server.Close() != nil || server.Close() == nil { // and goleak sees that the poller has ended
+		t.Error("want the second Close to fail, and the first not")
+	}
+}
+
+// TestHangUpIsReportedOnce: a connection whose client is gone before it is read must not keep the poller busy.
+func TestHangUpIsReportedOnce(t *testing.T) {
+	client, server := pacedPair(t, false)
+	client.Close()
+	events := make([]unix.EpollEvent, 1)
+	if n, err := unix.EpollWait(server.p.fd, events, 10_000); n != 1 {
+		t.Fatalf("%d events, error %v, want the hang-up", n, err)
+	}
+	if n := server.p.ready(events); n != 0 {
+		t.Error("the hang-up is reported again, although nobody has asked for it")
+	}
+}
+
+// TestSlowSingleWritesAreReadTogether: a client that writes a record a millisecond does not cost a wake-up for each.
+func TestSlowSingleWritesAreReadTogether(t *testing.T) {
+	client, server := pacedPair(t, true)
+	const writes = 400
+	go func() {
+		for range writes {
+			client.Write([]byte("0123456789"))
+			time.Sleep(time.Millisecond) // the rate is what is tested
+		}
+		client.Close()
+	}()
+	reads, bytes := 0, 0
+	buf := make([]byte, ReadSize)
+	for {
+		n, err := server.Read(buf)
+		if err != nil {
+			break
+		}
+		reads++
+		bytes += n
+	}
+	if bytes != writes*10 || reads > writes/2 {
+		t.Errorf("%d bytes came in %d reads, want %d in far fewer than %d", bytes, reads, writes*10, writes)
+	}
+}
+
+// TestSteadyConnectionIsReadByTheClock: once its rate is known, a client that goes on costs no wake-up by its bytes.
+func TestSteadyConnectionIsReadByTheClock(t *testing.T) {
+	client, c := pacedPair(t, false) // nobody polls
+	text := bytes.Repeat([]byte("0123456789"), 50)
+	var stop atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for !stop.Load() {
+			client.Write(text)
+			time.Sleep(time.Millisecond) // the rate is what is tested
+		}
+		client.Close()
+	})
+	defer writer.Wait()
+	defer stop.Store(true)
+	c.rate.events, c.rate.bytes, c.rate.begun = 100, 100*len(text), time.Now().Add(-100*time.Millisecond)
+	c.drained = true
+	buf := make([]byte, ReadSize)
+	for range 3 {
+		n, err := c.Read(buf)
+		if err != nil || n < 2*len(text) {
+			t.Fatalf("read %d bytes, error %v, want more than one write's %d", n, err, len(text))
+		}
+		if !c.rate.steady {
+			t.Fatal("the connection is not read by the clock")
+		}
+	}
+}
+
+// TestConnectionIsReadBeforeItsSocketIsFull: whatever the size of its events is.
+func TestConnectionIsReadBeforeItsSocketIsFull(t *testing.T) {
+	for _, size := range []int{1, 60, 192, 193, 461, 1500, 16 << 10} {
+		client, server := pair(t, listen(t).Listener)
+		raw, err := client.(*net.UnixConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		full := 0
+		raw.Write(func(fd uintptr) bool {
+			for event := make([]byte, size); ; full += size {
+				if _, err := unix.Write(int(fd), event); err != nil {
+					return true
+				}
+			}
+		})
+		if want := pauseBytes(size); want > full*3/4 && want > size {
+			t.Errorf("events of %d bytes: %d bytes are waited for, the socket is full at %d", size, want, full)
+		}
+		client.Close()
+		server.Close()
+	}
+}
+
+// TestClientThatWaitsForAnswersIsNeverPaced: it sends nothing while it waits, so that there is nothing to wait for.
+func TestClientThatWaitsForAnswersIsNeverPaced(t *testing.T) {
+	client, c := pacedPair(t, true)
+	buf := make([]byte, 64)
+	for range 3 {
+		client.Write([]byte("request"))
+		if _, err := c.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+		c.Count(1)
+		c.Write([]byte("answer"))
+		c.rate.begun = time.Now().Add(-2 * rateTime) // as slow as would be paced
+		c.rate.measure()
+		if c.rate.steady || c.rate.pause() != 0 {
+			t.Errorf("the connection is left alone for %v", c.rate.pause())
+		}
+	}
+}
+
+func TestPacedReadAllocatesNothing(t *testing.T) {
+	client, server := pacedPair(t, true)
+	var stop atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for text := []byte("0123456789"); !stop.Load(); time.Sleep(50 * time.Microsecond) { // so that reads run dry
+			client.Write(text)
+		}
+	})
+	defer writer.Wait()
+	defer client.Close()
+	defer stop.Store(true)
+	buf := make([]byte, 10)
+	if n := testing.AllocsPerRun(300, func() { server.Read(buf) }); n != 0 {
+		t.Errorf("%v allocations a read", n)
+	}
+}

@@ -1,0 +1,88 @@
+// Package input has the contracts between the router and whatever events come from: Input, Receiver and Listener; and
+// the Memory that inputs share. The forward protocol has a room of its own, forward; every other input is a folder here.
+//
+// A constructor binds its socket, or opens its file, and returns at once; Run does the rest:
+//
+//	New(opts *Options, d config.Dialect, env input.Env) (input.Input, error)
+package input
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+)
+
+// Env is what an input is told about the process that it runs in.
+type Env struct {
+	Log    zerolog.Logger // its lines name the input already
+	ID     string         // of the input in the configuration: tcp.0
+	Memory *Memory        // shared by all inputs of the process; nil: one of its own
+}
+
+// Input is where events come from. New has bound what it listens on, so that clients can connect before Run.
+type Input interface {
+	// Run takes events until ctx ends or Close is called, and returns when everything that it started has ended. Each
+	// connection, file or loop has a Receiver of its own, made by receiver. When ctx ends, Run still takes what clients
+	// have sent already, within a few seconds. The error is that of an input that broke; being stopped is none.
+	Run(ctx context.Context, receiver func() Receiver) error
+
+	// WaitIdle waits until nothing more is about to come (no client is connected, everything that is there has been read
+	// and flushed), or ctx ends, whose error it returns. It is how a stop finds the moment at which it may end Run.
+	WaitIdle(ctx context.Context) error
+
+	// Close ends everything at once. It may be called at any time, more than once, also before Run or instead of it.
+	Close() error
+}
+
+// Receiver takes the events of one connection, file or loop of an input. It is not called concurrently.
+type Receiver interface {
+	// Add takes one event. tag and body belong to the caller and are valid only during the call; body is one MessagePack
+	// map that record.Check has accepted. The event is not queued before Flush returns.
+	Add(tag []byte, t record.Time, body []byte)
+
+	// Reject counts n events, or pieces of input that would have been events, that were refused for reason: a constant
+	// of a few words such as "record is not a map". The input logs; the receiver only counts.
+	Reject(n int, reason string)
+
+	// Flush queues everything that was added. When it returns nil, every event that was ever added is in the queue of
+	// each output that it is routed to: it may be acknowledged, its offset saved, its request answered with 200. Flush
+	// blocks while a queue is full; the input then reads no more from that source. ErrHeld means that events are still
+	// held by a step. Any other error means that ctx ended first: nothing that was added since the last Flush may be
+	// acknowledged, and those events are lost unless the source offers them again.
+	Flush(ctx context.Context) error
+}
+
+// ErrHeld is returned by Flush where everything that could be queued is, but a step still holds events that were added
+// through this Receiver, such as the beginning of a line whose end has not come. They must not be acknowledged yet:
+// Flush again, later, with or without more events. An input that acknowledges nothing treats it as nil.
+var ErrHeld = errors.New("events are held by a step")
+
+// Listener is implemented by the options of an input that clients connect to.
+type Listener interface {
+	// Listens lists the addresses that an input with these options listens on.
+	Listens(d config.Dialect) []Address
+}
+
+// Address is where an input listens, as a client on the same host dials it.
+type Address struct {
+	Network string // tcp or unix
+	Address string // host:port, or the path of the socket
+	Health  bool   // it takes the line that the health check of ECS sends
+}
+
+// TCP is the Address of an input that listens on host and port.
+func TCP(host string, port int) Address {
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return Address{Network: "tcp", Address: net.JoinHostPort(host, strconv.Itoa(port))}
+}
+
+// Unix is the Address of an input that listens on a unix socket.
+func Unix(path string) Address { return Address{Network: "unix", Address: path} }

@@ -1,0 +1,58 @@
+package input
+
+import (
+	"context"
+	"errors"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	maxLent     = 12 << 20         // bytes of buffers that are lent at one time
+	maxUnqueued = 8 << 20          // bytes of events of unfinished messages
+	lendTimeout = 30 * time.Second // for a buffer to be returned by another connection
+)
+
+// ErrNoMemory is returned by Borrow where the other connections returned too little in 30 s.
+var ErrNoMemory = errors.New("no memory left for large events")
+
+// Memory caps what the connections of all inputs of a process hold beyond the read buffer that each of them has. It is
+// safe for concurrent use.
+type Memory struct {
+	left     *semaphore.Weighted // of maxLent
+	pools    [33]sync.Pool       // of *[]byte, by the logarithm of the length
+	unqueued atomic.Int64
+}
+
+// NewMemory makes one.
+func NewMemory() *Memory { return &Memory{left: semaphore.NewWeighted(maxLent)} }
+
+// Borrow lends a buffer of n bytes, a power of two of at most 8 MiB. It waits up to 30 s for others to return theirs;
+// after that the error is ErrNoMemory.
+func (m *Memory) Borrow(n int) ([]byte, error) {
+	if !m.left.TryAcquire(int64(n)) {
+		ctx, cancel := context.WithTimeout(context.Background(), lendTimeout)
+		defer cancel()
+		if err := m.left.Acquire(ctx, int64(n)); err != nil {
+			return nil, ErrNoMemory
+		}
+	}
+	if p, ok := m.pools[bits.Len(uint(n))].Get().(*[]byte); ok {
+		return *p, nil
+	}
+	return make([]byte, n), nil
+}
+
+// Return takes back a buffer that Borrow has lent.
+func (m *Memory) Return(b []byte) {
+	m.pools[bits.Len(uint(len(b)))].Put(&b)
+	m.left.Release(int64(len(b)))
+}
+
+// AddUnqueued adds n bytes, which may be negative, to the sum of what is held of unfinished messages. over says that the
+// sum exceeds the budget, 8 MiB: whoever added should flush what it holds.
+func (m *Memory) AddUnqueued(n int) (over bool) { return m.unqueued.Add(int64(n)) > maxUnqueued }

@@ -1,0 +1,7 @@
+//go:build !race
+
+// Package race tells tests whether they run under the race detector, which allocates where the program doesn't.
+package race
+
+// Enabled reports whether the race detector is in the program.
+const Enabled = false

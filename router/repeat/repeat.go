@@ -1,0 +1,92 @@
+// Package repeat limits how often a log repeats itself.
+package repeat
+
+import (
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	// firstWindow is how long a message is suppressed after it was logged once. The window doubles, up to maxWindow,
+	// each time the message is logged again; it starts over when the message has not come for maxWindow.
+	firstWindow = 10 * time.Second
+	maxWindow   = time.Minute
+	// maxMessages bounds the messages that are remembered. Messages are constants of the program, and one input, filter
+	// or output has far fewer; at the limit the one whose window ended first is forgotten, with its count.
+	maxMessages = 64
+)
+
+// New returns a hook that lets one line of each message and level pass per window. The next line that passes carries the
+// number of those that did not, in the field "suppressed". Lines are the same when their level and message are, whatever
+// their fields: messages must be constants. Debug and trace lines, and levels above error, always pass.
+//
+// The hook is safe for concurrent use. A part of the router has its own, so that one output does not suppress another's
+// lines. now is the clock, time.Now outside tests.
+func New(now func() time.Time) zerolog.Hook {
+	return &limiter{now: now, lines: map[line]*window{}}
+}
+
+type limiter struct {
+	now   func() time.Time
+	mu    sync.Mutex
+	lines map[line]*window
+}
+
+type line struct {
+	level   zerolog.Level
+	message string
+}
+
+type window struct {
+	end        time.Time
+	length     time.Duration
+	suppressed int
+}
+
+// Run implements zerolog.Hook.
+func (l *limiter) Run(e *zerolog.Event, level zerolog.Level, message string) {
+	if level < zerolog.InfoLevel || level > zerolog.ErrorLevel {
+		return
+	}
+	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.lines[line{level, message}]
+	if w == nil {
+		l.makeRoom()
+		w = &window{}
+		l.lines[line{level, message}] = w
+	}
+	if now.Before(w.end) {
+		w.suppressed++
+		e.Discard()
+		return
+	}
+	if now.Before(w.end.Add(maxWindow)) {
+		w.length = min(2*w.length, maxWindow)
+	} else {
+		w.length = firstWindow
+	}
+	w.end = now.Add(w.length)
+	if w.suppressed > 0 {
+		e.Int("suppressed", w.suppressed)
+		w.suppressed = 0
+	}
+}
+
+// makeRoom forgets a message if there are maxMessages.
+func (l *limiter) makeRoom() {
+	if len(l.lines) < maxMessages {
+		return
+	}
+	var oldest line
+	var end time.Time
+	for k, w := range l.lines {
+		if end.IsZero() || w.end.Before(end) {
+			oldest, end = k, w.end
+		}
+	}
+	delete(l.lines, oldest)
+}

@@ -1,0 +1,225 @@
+// Package aws is what destinations on AWS share: where credentials come from, one cache of them a source and process, and
+// the signing of requests (Signature Version 4).
+package aws
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/firelane/firelane/sink"
+)
+
+const (
+	// credentialsLimit is how long fetching credentials may take.
+	credentialsLimit = 15 * time.Second
+	// refreshEarly is how long before they expire credentials are replaced.
+	refreshEarly = 5 * time.Minute
+	// refreshPause is the least time between two refreshes that refusals bring about: credentials that were just
+	// fetched and are refused will be refused again.
+	refreshPause = 10 * time.Second
+	// containerHost serves a task's credentials.
+	containerHost = "http://169.254.170.2"
+	// defaultSession is the name of the session of an assumed role.
+	defaultSession = "firelane"
+)
+
+// A Source says where credentials come from: what is set here, else the SDK's whole chain (environment, shared files, the
+// task's role, the instance's).
+type Source struct {
+	Region  string // "" for the environment's
+	Profile string // of the shared configuration
+
+	AccessKeyID, SecretAccessKey string // static credentials
+	ContainerURI                 string // path of a container's credentials
+
+	RoleARN, ExternalID, Session string // a role to assume; Session "" is a name of firelane's own
+	WebIdentityFile              string // token file for RoleARN
+	STSEndpoint, STSRegion       string // where RoleARN is assumed
+}
+
+// Credentials are those of one Source, looked for when they are first needed and kept until shortly before they expire.
+// They are safe for concurrent use.
+type Credentials struct {
+	source Source
+	now    func() time.Time
+
+	mu        sync.Mutex
+	region    string
+	cache     *aws.CredentialsCache // nil until they could be looked for
+	last      aws.Credentials       // used for as long as they hold where new ones can't be had
+	refreshed time.Time             // when they were last invalidated
+}
+
+// For returns the process's credentials of that source.
+func For(common *sink.Common, s Source) *Credentials {
+	return common.Get(s, func() any { return &Credentials{source: s, region: s.Region, now: time.Now} }).(*Credentials)
+}
+
+// Get returns the current credentials and the region. Where new ones can't be had, the last are used until they expire.
+func (c *Credentials) Get(ctx context.Context) (aws.Credentials, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, credentialsLimit)
+	defer cancel()
+	cache, err := c.load(ctx)
+	if err != nil {
+		return aws.Credentials{}, "", err
+	}
+	creds, err := cache.Retrieve(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		c.last = creds
+	case c.last.HasKeys() && c.last.CanExpire && c.now().Before(c.last.Expires.Add(refreshEarly)):
+		creds = c.last
+	default:
+		return aws.Credentials{}, "", err
+	}
+	return creds, c.region, nil
+}
+
+// Invalidate has the next Get fetch credentials anew. It says whether that is worth trying.
+func (c *Credentials) Invalidate() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cache == nil || c.now().Sub(c.refreshed) < refreshPause {
+		return false
+	}
+	c.refreshed = c.now()
+	c.cache.Invalidate()
+	c.last = aws.Credentials{}
+	return true
+}
+
+// load finds out, at the first call that can, where credentials come from, and the region.
+func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cache != nil {
+		return c.cache, nil
+	}
+	early := func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = refreshEarly }
+	options := []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(credentialsLimit)),
+		awsconfig.WithCredentialsCacheOptions(early),
+	}
+	if c.region != "" {
+		options = append(options, awsconfig.WithRegion(c.region))
+	}
+	if p := c.source.Profile; p != "" && p != "default" {
+		options = append(options, awsconfig.WithSharedConfigProfile(p))
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Region == "" {
+		return nil, errors.New("no region: set aws_region (Fluentd: region in <endpoint>) or AWS_REGION")
+	}
+	provider := c.source.provider(cfg)
+	cache, ok := provider.(*aws.CredentialsCache)
+	if !ok {
+		cache = aws.NewCredentialsCache(provider, early)
+	}
+	c.cache, c.region = cache, cfg.Region
+	return cache, nil
+}
+
+// provider is where credentials come from: what the source says, else the chain.
+func (s *Source) provider(cfg aws.Config) aws.CredentialsProvider {
+	switch {
+	case s.AccessKeyID != "":
+		return credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, "")
+	case s.RoleARN == "" && s.ContainerURI != "":
+		return endpointcreds.New(containerHost + s.ContainerURI)
+	case s.RoleARN == "":
+		return cfg.Credentials
+	}
+	if s.STSRegion != "" {
+		cfg.Region = s.STSRegion
+	}
+	session := s.Session
+	if session == "" {
+		session = defaultSession
+	}
+	if s.WebIdentityFile != "" {
+		return stscreds.NewWebIdentityRoleProvider(s.sts(cfg), s.RoleARN, stscreds.IdentityTokenFile(s.WebIdentityFile),
+			func(o *stscreds.WebIdentityRoleOptions) { o.RoleSessionName = session })
+	}
+	return stscreds.NewAssumeRoleProvider(s.sts(cfg), s.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = session
+		if s.ExternalID != "" {
+			o.ExternalID = &s.ExternalID
+		}
+	})
+}
+
+// sts is a client of the token service, at STSEndpoint where that is set.
+func (s *Source) sts(cfg aws.Config) *sts.Client {
+	return sts.NewFromConfig(cfg, func(o *sts.Options) {
+		if e := s.STSEndpoint; e != "" {
+			if !strings.Contains(e, "://") {
+				e = "https://" + e
+			}
+			o.BaseEndpoint = &e
+		}
+	})
+}
+
+// A Signer signs requests to one service. It is safe for concurrent use.
+type Signer struct {
+	*Credentials
+	service string
+	v4      *v4.Signer
+}
+
+// NewSigner makes a signer of requests to service (es, aoss).
+func NewSigner(c *Credentials, service string) *Signer {
+	return &Signer{Credentials: c, service: strings.ToLower(service), v4: v4.NewSigner()}
+}
+
+// Sign adds the signature of req, whose body is body. Content-Length isn't signed: OpenSearch Serverless refuses it.
+func (s *Signer) Sign(ctx context.Context, req *http.Request, body []byte) error {
+	creds, region, err := s.Get(ctx)
+	if err != nil {
+		return fmt.Errorf("getting AWS credentials: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	req.Header.Set("X-Amz-Content-Sha256", hash)
+	length := req.ContentLength
+	req.ContentLength = 0
+	err = s.v4.SignHTTP(ctx, creds, req, hash, s.service, region, s.now())
+	req.ContentLength = length
+	if err != nil {
+		return fmt.Errorf("signing the request: %w", err)
+	}
+	return nil
+}
+
+// host is a domain's or a collection's name: search-x-y.eu-west-1.es.amazonaws.com, id.eu-west-1.aoss.amazonaws.com.
+var host = regexp.MustCompile(`\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:es|aoss)\.amazonaws\.`)
+
+// RegionOf is the region that the name of an OpenSearch domain or collection says, "" for any other name.
+func RegionOf(name string) string {
+	if m := host.FindStringSubmatch(strings.ToLower(name) + "."); m != nil {
+		return m[1]
+	}
+	return ""
+}

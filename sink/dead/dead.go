@@ -1,0 +1,99 @@
+// Package dead keeps the records that a destination will never take, with the reason, as files of JSON lines or as lines
+// of the router's log, and reads such files.
+package dead
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+)
+
+// A Letter takes the records that a destination will never take. It is safe for concurrent use.
+type Letter interface {
+	// Put keeps d and says where. It always finds a place: where its own can't be written, the router's log. d and its
+	// record are valid only during the call.
+	Put(d *Record) (where string)
+	// Close closes files.
+	Close() error
+}
+
+// A Record is one that will never be delivered, and why.
+type Record struct {
+	Time   time.Time // when it was given up
+	Output string
+	Target string // where it was to go, such as an index; "" where that isn't known
+	Status int    // the destination's code, 0 for none
+	Type   string // the destination's error type
+	Reason string
+	Record *sink.Record // its body whole
+}
+
+// appendJSON appends d as one line of JSON, newline included. Entry reads it.
+func (d *Record) appendJSON(b []byte) []byte {
+	str := func(key, value string) {
+		b = append(append(b, key...), ':')
+		b = append(record.AppendJSONString(b, []byte(value)), ',')
+	}
+	b = append(b, '{')
+	str(`"time"`, d.Time.UTC().Format(time.RFC3339Nano))
+	str(`"output"`, d.Output)
+	str(`"index"`, d.Target)
+	b = append(b, `"status":`...)
+	b = append(record.AppendJSON(b, record.AppendInt(nil, int64(d.Status))), ',')
+	str(`"type"`, d.Type)
+	str(`"reason"`, Cut(d.Reason, maxReason))
+	str(`"id"`, d.Record.ID.String())
+	str(`"tag"`, d.Record.Tag)
+	t := time.Unix(int64(d.Record.Time.Sec), int64(d.Record.Time.Nsec)).UTC()
+	str(`"record_time"`, t.Format(time.RFC3339Nano))
+	b = append(b, `"record":`...)
+	b = record.AppendJSON(b, d.Record.Body)
+	return append(b, '}', '\n')
+}
+
+const (
+	// maxReason is how much of a destination's reason is kept, in bytes.
+	maxReason = 4 << 10
+	// maxLogged is how much of a record's line the router's own log gets, in bytes.
+	maxLogged = 8 << 10
+)
+
+// Cut is s, or its first n bytes and an ellipsis.
+func Cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + "…"
+}
+
+// Log is the dead letter where no folder is writable: each record is a line of the router's log.
+type Log struct {
+	log zerolog.Logger
+	n   atomic.Int64
+}
+
+// NewLog makes one. log must not suppress lines that repeat.
+func NewLog(log zerolog.Logger) *Log { return &Log{log: log} }
+
+// Put logs d; a long record is cut.
+func (l *Log) Put(d *Record) string {
+	l.n.Add(1)
+	line := d.appendJSON(nil)
+	line = line[:len(line)-1]
+	if len(line) > maxLogged {
+		l.log.Warn().Str("entry", string(line[:maxLogged])).Int("record_bytes", len(line)).Msg("dead letter, cut short")
+		return "log"
+	}
+	l.log.Warn().RawJSON("entry", line).Msg("dead letter")
+	return "log"
+}
+
+// Logged is how many records went to the log.
+func (l *Log) Logged() int64 { return l.n.Load() }
+
+// Close does nothing.
+func (l *Log) Close() error { return nil }

@@ -1,0 +1,236 @@
+package dead
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+)
+
+func deadRecord(text string, pos uint64) *Record {
+	body := record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "n"), text)
+	return &Record{
+		Time: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), Output: "es.0", Target: "web-2026-11-23", Status: 400,
+		Type: "mapper_parsing_exception", Reason: "failed to parse \"a\"\n",
+		Record: &sink.Record{Event: record.Event{Tag: "app.web", Time: record.Time{Sec: 1_700_000_000, Nsec: 5}, Body: body}, ID: record.ID{Pos: pos}},
+	}
+}
+
+func newFile(dir, output string, log zerolog.Logger) *File {
+	return NewFile(dir, output, NewLog(log), log)
+}
+
+// syncBuffer is a log that several goroutines write to.
+type syncBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func readAll(t *testing.T, dir string) (texts []string) {
+	t.Helper()
+	files, err := Files(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		for e, err := range Read(f) {
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			var r struct{ N string }
+			if err := json.Unmarshal(e.Record, &r); err != nil {
+				t.Error(err)
+			}
+			texts = append(texts, r.N)
+		}
+	}
+	return texts
+}
+
+func TestADeadLetterSaysEverything(t *testing.T) {
+	dir := t.TempDir()
+	d := newFile(filepath.Join(dir, "dead"), "es.0", zerolog.New(io.Discard))
+	defer d.Close()
+	if where := d.Put(deadRecord("x", 7)); where != filepath.Join(dir, "dead", "es.0.jsonl") {
+		t.Errorf("where: %q", where)
+	}
+	got, err := os.ReadFile(d.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"time":"2026-11-23T10:00:00Z","output":"es.0","index":"web-2026-11-23","status":400,"type":"mapper_parsing_exception",` +
+		`"reason":"failed to parse \"a\"\n","id":"` + record.ID{Pos: 7}.String() + `","tag":"app.web",` +
+		`"record_time":"2023-11-14T22:13:20.000000005Z","record":{"n":"x"}}` + "\n"
+	if string(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	for e, err := range Read(d.Path()) {
+		if err != nil || e.Index != "web-2026-11-23" || e.Status != 400 || e.Tag != "app.web" || e.RecordTime.Nanosecond() != 5 {
+			t.Errorf("read back: %+v, %v", e, err)
+		}
+	}
+}
+
+func TestTheDeadLetterIsCappedAndSaysWhatWent(t *testing.T) {
+	dir := t.TempDir()
+	logs := &syncBuffer{}
+	d := newFile(dir, "es.0", zerolog.New(logs))
+	defer d.Close()
+	line := strings.Repeat("x", 1<<20)
+	const n = 80
+	for i := range n {
+		d.Put(deadRecord(fmt.Sprintf("%03d%s", i, line), uint64(i)))
+	}
+	texts := readAll(t, dir)
+	if int64(len(texts))+d.Lost() != n || d.Lost() == 0 {
+		t.Errorf("%d records kept, %d lost, of %d", len(texts), d.Lost(), n)
+	}
+	if !slices.IsSorted(texts) || !strings.HasPrefix(texts[len(texts)-1], "079") {
+		t.Error("not the newest, oldest first")
+	}
+	if !strings.Contains(logs.String(), "oldest file is removed") {
+		t.Errorf("log: %s", logs)
+	}
+	var size int64
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		st, _ := e.Info()
+		size += st.Size()
+	}
+	if size > maxFile*maxFiles {
+		t.Errorf("%d bytes", size)
+	}
+}
+
+func TestWhereNoFolderCanBeWrittenTheLogHasTheRecord(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "dead"), nil, 0o600); err != nil { // a file where the folder should be
+		t.Fatal(err)
+	}
+	logs := &syncBuffer{}
+	d := newFile(filepath.Join(dir, "dead"), "es.0", zerolog.New(logs))
+	defer d.Close()
+	if where := d.Put(deadRecord("x", 7)); where != "log" {
+		t.Errorf("where: %q", where)
+	}
+	d.Put(deadRecord(strings.Repeat("y", 100_000), 8))
+	if s := logs.String(); !strings.Contains(s, `"record":{"n":"x"}`) || len(s) > 40_000 || d.Logged() != 2 {
+		t.Errorf("%d bytes of log, %d records: %.500s", len(s), d.Logged(), s)
+	}
+}
+
+func TestAHalfWrittenLineSpoilsNoOther(t *testing.T) {
+	dir := t.TempDir()
+	d := newFile(dir, "es.0", zerolog.New(io.Discard))
+	d.Put(deadRecord("1", 1))
+	_ = d.Close()
+	f, err := os.OpenFile(d.Path(), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = f.WriteString(`{"time":"2026-`) // a kill in the middle
+	_ = f.Close()
+	d.Put(deadRecord("2", 2))
+	defer d.Close()
+	good, bad := 0, 0
+	for _, err := range Read(d.Path()) {
+		if err != nil {
+			bad++
+			if !strings.Contains(err.Error(), "es.0.jsonl:2: not an entry") {
+				t.Error(err)
+			}
+			continue
+		}
+		good++
+	}
+	if good != 2 || bad != 1 {
+		t.Errorf("%d entries, %d bad lines", good, bad)
+	}
+}
+
+func TestClaimingLosesNoRecordOfARunningRouter(t *testing.T) {
+	dir := t.TempDir()
+	d := newFile(dir, "es.0", zerolog.New(io.Discard))
+	defer d.Close()
+	const n = 3000
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range n {
+			d.Put(deadRecord(fmt.Sprint(i), uint64(i)))
+		}
+	})
+	seen := map[string]int{}
+	claim := func() {
+		to, err := Claim(d.Path())
+		if err != nil {
+			return // not there yet
+		}
+		for e, err := range Read(to) {
+			if err != nil {
+				t.Error(err)
+			}
+			seen[e.ID]++
+		}
+		if err := os.Remove(to); err != nil {
+			t.Error(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		claim()
+	}
+	claim()
+	if len(seen) != n {
+		t.Errorf("%d of %d records were read", len(seen), n)
+	}
+	for id, k := range seen {
+		if k != 1 {
+			t.Errorf("%s was read %d times", id, k)
+		}
+	}
+}
+
+func TestAClaimedFileIsListedFirst(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.jsonl", "a.jsonl.1", "a.jsonl.2.claimed", "b.jsonl.3", "b.jsonl", "other.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := Files(dir)
+	var names []string
+	for _, f := range files {
+		names = append(names, filepath.Base(f))
+	}
+	if want := []string{"a.jsonl.2.claimed", "a.jsonl.1", "a.jsonl", "b.jsonl.3", "b.jsonl"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("%v, %v", names, err)
+	}
+	if files, err := Files(filepath.Join(dir, "none")); err != nil || files != nil {
+		t.Errorf("%v, %v", files, err)
+	}
+}

@@ -1,0 +1,143 @@
+package dead
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A Entry is one line of a dead letter, as it is read back.
+type Entry struct {
+	Time       time.Time       `json:"time"`
+	Output     string          `json:"output"`
+	Index      string          `json:"index"`
+	Status     int             `json:"status"`
+	Type       string          `json:"type"`
+	Reason     string          `json:"reason"`
+	ID         string          `json:"id"`
+	Tag        string          `json:"tag"`
+	RecordTime time.Time       `json:"record_time"`
+	Record     json.RawMessage `json:"record"`
+}
+
+// maxEntry is the longest line that is read, in bytes.
+const maxEntry = 128 << 20
+
+// Files lists the files of all dead letters in dir, an output's oldest first. A folder that isn't there has none.
+// Files that were claimed and not removed are listed too, each before its unclaimed sibling.
+func Files(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var outputs, files []string
+	present := map[string]bool{}
+	for _, e := range entries {
+		present[e.Name()] = true
+		output, _, found := strings.Cut(e.Name(), ".jsonl")
+		if found && (len(outputs) == 0 || outputs[len(outputs)-1] != output) {
+			outputs = append(outputs, output)
+		}
+	}
+	for _, output := range outputs {
+		for i := maxFiles - 1; i >= 0; i-- {
+			for _, suffix := range []string{claimed, ""} {
+				if name := numberedName(output, i) + suffix; present[name] {
+					files = append(files, filepath.Join(dir, name))
+				}
+			}
+		}
+	}
+	return files, nil
+}
+
+// claimed ends the name of a file that Claim took.
+const claimed = ".claimed"
+
+func numberedName(output string, i int) string {
+	if i == 0 {
+		return output + ".jsonl"
+	}
+	return fmt.Sprintf("%s.jsonl.%d", output, i)
+}
+
+// Claim takes a file away from the router that writes it, which begins another one: what is in it then is the
+// caller's, who removes it when it is done. The router may be running. It returns the file's new name.
+func Claim(path string) (string, error) {
+	if strings.HasSuffix(path, claimed) {
+		return path, nil
+	}
+	to := path + claimed
+	if _, err := os.Stat(to); err == nil {
+		return "", fmt.Errorf("%s was left by an earlier claim: deal with it first", to)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return "", fmt.Errorf("locking %s: %w", path, err)
+	}
+	return to, os.Rename(path, to)
+}
+
+// Read reads a file of a dead letter, entry by entry. A line that isn't one gives an error that names it, and
+// reading goes on.
+func Read(path string) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			yield(Entry{}, err)
+			return
+		}
+		defer f.Close()
+		r := bufio.NewReaderSize(f, 64<<10)
+		for n := 1; ; n++ {
+			line, err := readLine(r)
+			if err == io.EOF && len(line) == 0 {
+				return
+			}
+			if err != nil && err != io.EOF {
+				yield(Entry{}, fmt.Errorf("%s:%d: %w", path, n, err))
+				return
+			}
+			var e Entry
+			if bad := json.Unmarshal(line, &e); bad != nil {
+				if !yield(Entry{}, fmt.Errorf("%s:%d: not an entry: %w", path, n, bad)) {
+					return
+				}
+				continue
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// readLine reads up to a newline, or to the end of the file.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		if err != bufio.ErrBufferFull {
+			return line, err
+		}
+		if len(line) > maxEntry {
+			return nil, errors.New("the line is too long")
+		}
+	}
+}

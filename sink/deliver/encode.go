@@ -1,0 +1,107 @@
+package deliver
+
+import (
+	"fmt"
+
+	"github.com/firelane/firelane/sink"
+)
+
+// encode fills p with the next records of its chunk, up to the limits. Records that can't be encoded go to the dead
+// letter.
+func (o *Output) encode(p *part, maxBytes int) {
+	c := p.chunk
+	for c.more && !o.encodeRun(p, maxBytes) {
+	}
+	if !c.more && c.read < c.from.Records {
+		p.out.unreadable = c.from.Records - c.read
+		o.log.Error().Err(c.reader.Err()).Int("records", p.out.unreadable).Msg("a batch in the queue can't be read: its records are dropped")
+		c.read = c.from.Records
+	}
+}
+
+// encodeRun encodes records until the request is full or the chunk ends, and reports whether it is full. A panic of the
+// destination costs only the record that it is about.
+func (o *Output) encodeRun(p *part, maxBytes int) (full bool) {
+	c := p.chunk
+	defer func() {
+		if v := recover(); v != nil {
+			o.panicked(p, "encoding", v)
+			o.deadLetterRecord(p, &c.rec, fmt.Sprintf("encoding: panic: %v", v))
+		}
+	}()
+	for c.next() {
+		if !o.tails {
+			c.rec.Whole()
+		}
+		size := len(p.req.Body)
+		grown, err := o.append(p, &c.rec)
+		if err != nil {
+			o.deadLetterRecord(p, &c.rec, "encoding: "+err.Error())
+			continue
+		}
+		if n := len(p.req.Ends); n > 0 && len(grown)+(n+1)*o.limits.ItemOverhead > maxBytes {
+			p.req.Body = grown[:size]
+			p.dropKey()
+			c.carried = true
+			return true
+		}
+		p.add(grown, uint32(c.read-1))
+		if n := len(p.req.Ends); len(grown)+n*o.limits.ItemOverhead >= maxBytes || n >= o.limits.MaxItems {
+			c.more = c.read < c.from.Records
+			return true
+		}
+	}
+	return false
+}
+
+// append encodes r behind the items of p, whose body it returns, grown. After an error or a panic p is as before.
+func (o *Output) append(p *part, r *sink.Record) (grown []byte, err error) {
+	start := len(p.req.Body)
+	if o.keyer != nil {
+		if p.key, err = o.keyer.Key(p.key[:0], r); err != nil {
+			return p.req.Body, err
+		}
+	}
+	if grown, err = o.dest.Append(p.req.Body, r); err != nil {
+		return p.req.Body, err
+	}
+	if size := len(grown) - start + o.limits.ItemOverhead; o.limits.MaxItem > 0 && size > o.limits.MaxItem {
+		p.req.Body = grown[:start] // its memory is large enough for the next ones
+		return p.req.Body, fmt.Errorf("the item has %d bytes; the destination takes at most %d", size, o.limits.MaxItem)
+	}
+	if o.keyer != nil {
+		p.req.AddKey(p.key)
+	}
+	return grown, nil
+}
+
+// reencode writes the items of p afresh from their records, in the way that the destination has learned.
+func (o *Output) reencode(p *part) {
+	pos := append([]uint32(nil), p.pos...)
+	refused := append([]uint16(nil), p.refused...)
+	p.req.Reset()
+	p.pos, p.refused = p.pos[:0], p.refused[:0]
+	p.chunk.each(pos, func(i int, r *sink.Record) {
+		if o.encodeOne(p, r, pos[i]) && len(refused) > 0 {
+			p.refused = append(p.refused, refused[i])
+		}
+	})
+	p.stale = false
+}
+
+func (o *Output) encodeOne(p *part, r *sink.Record, pos uint32) (ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			ok = false
+			o.panicked(p, "encoding", v)
+			o.deadLetterRecord(p, r, fmt.Sprintf("encoding: panic: %v", v))
+		}
+	}()
+	grown, err := o.append(p, r)
+	if err != nil {
+		o.deadLetterRecord(p, r, "encoding: "+err.Error())
+		return false
+	}
+	p.add(grown, pos)
+	return true
+}

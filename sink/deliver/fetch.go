@@ -1,0 +1,90 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/sink"
+)
+
+const (
+	// maxHeld is the memory in bytes that an output's chunks and encoded bodies take together. Beyond it no chunk is
+	// taken from the queue; one chunk is always allowed, however large.
+	maxHeld = 12 << 20
+	// queueErrorWait is how long to wait after the queue failed to give a chunk.
+	queueErrorWait = time.Second
+)
+
+type fetchRequest struct {
+	ctx      context.Context
+	maxBytes int
+	linger   time.Duration
+}
+
+type fetchResult struct {
+	chunk *buffer.Chunk
+	err   error
+}
+
+// fetchChunks takes chunks from the queue, one for each request.
+func (l *loop) fetchChunks() {
+	for r := range l.fetch {
+		c, err := l.o.queue.Next(r.ctx, r.maxBytes, r.linger)
+		l.fetched <- fetchResult{c, err}
+	}
+}
+
+// want asks for another chunk, if there is memory for it.
+func (l *loop) want(ctx context.Context, now time.Time) {
+	if l.fetching || l.drained || now.Before(l.notUntil) {
+		return
+	}
+	ask := l.rawPerBody.of(l.maxBytes)
+	if l.chunks > 0 && l.memory()+chunkCost(ask)+l.maxBytes > maxHeld {
+		return
+	}
+	r := fetchRequest{maxBytes: ask, linger: l.o.limits.Linger}
+	if l.hurried {
+		r.linger = sink.Immediately
+	}
+	r.ctx, l.cancelFetch = context.WithCancel(ctx)
+	l.fetching = true
+	l.fetch <- r
+}
+
+// memory is what everything that was taken from the queue holds.
+func (l *loop) memory() int {
+	n := l.held
+	for _, p := range l.inflight {
+		n += p.held
+	}
+	for _, p := range l.waiting {
+		n += p.held
+	}
+	return n
+}
+
+// take receives a chunk.
+func (l *loop) take(f fetchResult) {
+	l.fetching = false
+	l.cancelFetch()
+	switch {
+	case f.err == nil:
+		c := &inflightChunk{}
+		if n := len(l.spareChunks); n > 0 {
+			c, l.spareChunks = l.spareChunks[n-1], l.spareChunks[:n-1]
+		}
+		c.reset(f.chunk, l.o.limits.Linger)
+		l.chunks++
+		l.held += c.cost
+		l.ready = append(l.ready, c)
+	case errors.Is(f.err, buffer.ErrClosed):
+		l.drained = true
+	case errors.Is(f.err, context.Canceled), errors.Is(f.err, context.DeadlineExceeded): // nothing came in time
+	default:
+		l.o.log.Error().Err(f.err).Msg("taking records from the queue failed")
+		l.notUntil = time.Now().Add(queueErrorWait)
+	}
+}

@@ -1,0 +1,237 @@
+package deliver
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// minRequestBytes is the smallest size that a destination which refuses requests as too large is taken to mean.
+	minRequestBytes = 64 << 10
+	// maxSpare is how many parts are kept for their memory.
+	maxSpare = 4
+)
+
+// A loop is the state of one Run. Everything in it belongs to Run's goroutine.
+type loop struct {
+	o    *Output
+	gate gate
+
+	inflight []*part          // attempts in progress
+	waiting  []*part          // to be tried again, in no order
+	ready    []*inflightChunk // not encoded to their ends, with no attempt in progress
+	chunks   int              // that are not committed
+	held     int              // bytes that they hold
+
+	attempts    chan attemptRequest
+	results     chan *part // attempts that have ended
+	workers     sync.WaitGroup
+	workerCount int // workers stay, since a stack that has grown once is worth keeping
+	fetch       chan fetchRequest
+	fetched     chan fetchResult
+	fetching    bool
+	cancelFetch context.CancelFunc // ends the wait for company
+	drained     bool               // no more chunks will come
+	notUntil    time.Time          // no fetch before
+
+	passed     time.Time // when an attempt passed last
+	maxBytes   int       // size of a request; less than the limit where the destination has refused it
+	rawPerBody ratio
+	hurried    bool
+
+	spareParts  []*part
+	spareChunks []*inflightChunk
+}
+
+func newLoop(o *Output) *loop {
+	return &loop{
+		o:        o,
+		gate:     newGate(o.limits.Workers, o.retry),
+		attempts: make(chan attemptRequest, o.limits.Workers+maxStalled),
+		results:  make(chan *part, o.limits.Workers+maxStalled),
+		fetch:    make(chan fetchRequest, 1),
+		fetched:  make(chan fetchResult, 1),
+		maxBytes: o.limits.MaxBytes,
+	}
+}
+
+func (l *loop) run(ctx context.Context) {
+	l.workers.Go(l.fetchChunks)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	hurried := l.o.hurried
+	for ctx.Err() == nil {
+		now := time.Now()
+		l.start(ctx, now)
+		if l.drained && l.chunks == 0 {
+			break
+		}
+		timer.Reset(l.sleep(now))
+		select {
+		case p := <-l.results:
+			l.end(p)
+		case f := <-l.fetched:
+			l.take(f)
+		case <-hurried:
+			hurried = nil
+			l.hurry()
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	l.stop()
+}
+
+// start begins whatever may begin now: what is due to be tried again, then what is new. While the gate is closed a new
+// part is the better probe: what failed before may have failed for a reason of its own.
+func (l *loop) start(ctx context.Context, now time.Time) {
+	for l.gate.room(len(l.inflight), l.stalled(now), now) {
+		var p *part
+		if l.gate.state == GateOpen || len(l.ready) == 0 {
+			p = l.due(now)
+		}
+		if p == nil && len(l.ready) > 0 {
+			p = l.newPart(l.ready[0])
+			l.ready = append(l.ready[:0], l.ready[1:]...)
+		}
+		if p == nil {
+			l.want(ctx, now)
+			break
+		}
+		p.started = now
+		l.inflight = append(l.inflight, p)
+		if l.workerCount < len(l.inflight) {
+			l.workerCount++
+			l.workers.Go(func() { l.makeAttempts(ctx) })
+		}
+		l.attempts <- attemptRequest{p, l.maxBytes}
+	}
+	if l.gate.state != GateOpen && len(l.ready) == 0 {
+		l.want(ctx, now)
+	}
+	l.publish()
+}
+
+// An attemptRequest is one attempt to be made.
+type attemptRequest struct {
+	part     *part
+	maxBytes int
+}
+
+// makeAttempts makes one attempt for each request.
+func (l *loop) makeAttempts(ctx context.Context) {
+	for r := range l.attempts {
+		l.o.attempt(ctx, r.part, r.maxBytes)
+		l.results <- r.part
+	}
+}
+
+// due takes the part out of the list that has been due for the longest time, nil if none is.
+func (l *loop) due(now time.Time) *part {
+	var first *part
+	for _, p := range l.waiting {
+		if !p.due.After(now) && (first == nil || p.due.Before(first.due)) {
+			first = p
+		}
+	}
+	if first != nil {
+		l.waiting = without(l.waiting, first)
+	}
+	return first
+}
+
+// stalled counts the attempts that have taken so long that they don't count.
+func (l *loop) stalled(now time.Time) int {
+	n := 0
+	for _, p := range l.inflight {
+		if now.Sub(p.started) >= stallAfter {
+			n++
+		}
+	}
+	return n
+}
+
+// idle is the longest that Run sleeps.
+const idle = time.Hour
+
+// sleep is how long until something may begin by the clock alone.
+func (l *loop) sleep(now time.Time) time.Duration {
+	d := idle
+	at := func(t time.Time) {
+		if w := t.Sub(now); w > 0 {
+			d = min(d, w)
+		}
+	}
+	for _, p := range l.waiting {
+		at(p.due)
+	}
+	for _, p := range l.inflight {
+		at(p.started.Add(stallAfter))
+	}
+	at(l.gate.until)
+	at(l.notUntil)
+	return d
+}
+
+// hurry ends all waiting, now and from now on.
+func (l *loop) hurry() {
+	now := time.Now()
+	l.hurried = true
+	l.gate.hurry(now)
+	for _, p := range l.waiting {
+		p.due = now
+	}
+	if l.fetching {
+		l.cancelFetch()
+	}
+}
+
+// stop waits for the attempts in progress, and returns what has not ended to the queue.
+func (l *loop) stop() {
+	if l.fetching {
+		l.cancelFetch()
+	}
+	close(l.fetch)
+	close(l.attempts)
+	l.workers.Wait()
+	if l.fetching {
+		l.take(<-l.fetched)
+	}
+	for len(l.inflight) > 0 {
+		l.end(<-l.results)
+	}
+	for _, c := range l.unfinished() {
+		l.o.queue.Release(c.from)
+	}
+	l.ready, l.waiting = nil, nil
+	l.publish()
+}
+
+// unfinished is every chunk that has not been committed.
+func (l *loop) unfinished() []*inflightChunk {
+	all := slices.Clone(l.ready)
+	for _, p := range l.waiting {
+		if !slices.Contains(all, p.chunk) {
+			all = append(all, p.chunk)
+		}
+	}
+	return all
+}
+
+// publish copies the loop's state to the statistics.
+func (l *loop) publish() {
+	waiting := 0
+	for _, p := range l.waiting {
+		waiting += p.req.Len()
+	}
+	o := l.o
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stats.Waiting, o.stats.InFlight = int64(waiting), len(l.inflight)
+	o.stats.Gate, o.stats.Concurrency = l.gate.state, l.gate.limit
+	if l.gate.state != GateOpen {
+		o.stats.Concurrency = 1
+	}
+}

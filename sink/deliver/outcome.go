@@ -1,0 +1,155 @@
+package deliver
+
+import (
+	"time"
+
+	"github.com/firelane/firelane/sink"
+)
+
+// end deals with an attempt that has ended: the gate, the accounts, and what is left of the part.
+func (l *loop) end(p *part) {
+	now := time.Now()
+	l.inflight = without(l.inflight, p)
+	c := p.chunk
+	c.left -= l.o.account(p, now)
+	if p.encoding {
+		p.encoding = false
+		l.rawPerBody.learn(c, p)
+		if c.more {
+			l.ready = append(l.ready, c)
+		}
+	}
+	if !p.out.stopped {
+		l.judge(p, now)
+	}
+	switch {
+	case p.out.split:
+		l.split(p, now)
+	case p.req.Len() > 0:
+		l.again(p, now)
+	default:
+		l.reuse(p)
+	}
+	if c.left == 0 {
+		l.o.commit(c)
+		l.chunks--
+		l.held -= c.cost
+		c.from = nil
+		if len(l.spareChunks) < maxSpare {
+			l.spareChunks = append(l.spareChunks, c)
+		}
+	}
+}
+
+// judge moves the gate by what an attempt says about the destination.
+func (l *loop) judge(p *part, now time.Time) {
+	r := &p.out.reply
+	switch {
+	case !p.out.sent || r.Reencode || p.out.split:
+		return
+	case r.Cause == sink.Throttled:
+		l.fail(GateThrottled, r, now, "the destination asks for less: sending one request at a time")
+	case r.Cause == sink.Unauthorised:
+		l.fail(GateUnauthorised, r, now, "the destination refuses the credentials: records wait")
+	case r.Verdict == sink.Again && r.Err != nil:
+		l.fail(GateFailing, r, now, "the destination can't be reached or fails: records wait")
+	default:
+		l.passed = now
+		if r.Err != nil && p.req.Len() > 0 { // a block, a full queue
+			l.o.log.Warn().Err(r.Err).Int("records_waiting", p.req.Len()).Msg("the destination refuses some records for now: they are sent again")
+		}
+		if n := l.gate.pass(p.chunk.late); n > 0 {
+			l.recovered(n, now)
+		}
+	}
+}
+
+func (l *loop) fail(state GateState, r *sink.Reply, now time.Time, msg string) {
+	l.gate.fail(state, r.RetryAfter, now)
+	l.o.log.Warn().Err(r.Err).Int("status", r.Status).Int("failures", l.gate.failures).
+		Float64("retry_in_s", l.gate.until.Sub(now).Round(100*time.Millisecond).Seconds()).Msg(msg)
+}
+
+// recovered is called when an attempt passes after n that failed as a whole. What failed with them is due now; what has
+// failed more often fails for a reason of its own, and goes on waiting.
+func (l *loop) recovered(n int, now time.Time) {
+	for _, p := range l.waiting {
+		if p.whole && p.retries <= n {
+			p.due = now
+		}
+	}
+	l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
+}
+
+// halveAfter is how often a part may fail as a whole before it is halved, if others pass meanwhile: one record that no
+// request survives must not keep its company for ever.
+const halveAfter = 4
+
+// again puts what is left of a part into the list of those that wait.
+func (l *loop) again(p *part, now time.Time) {
+	r := &p.out.reply
+	p.whole = r.Verdict == sink.Again && r.Err != nil
+	p.due = now
+	switch {
+	case p.out.stopped:
+	case r.Reencode && p.reencodes < maxReencodes:
+		p.reencodes++
+		p.stale = true
+	default:
+		p.stale = r.Reencode
+		p.reencodes = 0
+		p.due = now.Add(l.gate.wait(p.retries, r.RetryAfter))
+		p.retries++
+	}
+	if p.whole && p.failed.IsZero() {
+		p.failed = now
+	}
+	if p.whole && p.retries > halveAfter && l.passed.After(p.failed) && p.req.Len() > 1 {
+		p.retries = 0
+		l.halve(p)
+		return
+	}
+	if len(p.req.Body) < cap(p.req.Body)/4 {
+		small := &part{}
+		small.copyItems(p, 0, p.req.Len())
+		l.reuse(p)
+		p = small
+	}
+	l.wait(p)
+}
+
+func (l *loop) wait(p *part) {
+	p.held = p.cost()
+	l.waiting = append(l.waiting, p)
+}
+
+// split halves a part, and where it was too large, not spoiled by one item, makes no request of that size again and cuts
+// to size what waits.
+func (l *loop) split(p *part, now time.Time) {
+	size := len(p.req.Body)
+	if half := max(size/2, minRequestBytes); p.out.reply.Split == sink.BySize && p.largest() <= size/2 && half < l.maxBytes {
+		l.maxBytes = half
+		l.o.log.Info().Int("refused_bytes", size).Int("max_bytes", half).Msg("the destination refused a request as too large: requests become smaller")
+	}
+	p.due = now
+	l.halve(p)
+	for i := 0; i < len(l.waiting); {
+		if q := l.waiting[i]; len(q.req.Body) > 2*l.maxBytes && q.req.Len() > 1 {
+			l.waiting = without(l.waiting, q)
+			l.halve(q)
+		} else {
+			i++
+		}
+	}
+}
+
+// halve makes two parts of one, and lets them wait.
+func (l *loop) halve(p *part) {
+	m := p.middle()
+	first, second := &part{}, &part{}
+	first.copyItems(p, 0, m)
+	second.copyItems(p, m, p.req.Len())
+	l.reuse(p)
+	l.wait(first)
+	l.wait(second)
+}

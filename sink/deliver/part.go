@@ -1,0 +1,192 @@
+package deliver
+
+import (
+	"time"
+
+	"github.com/firelane/firelane/sink"
+)
+
+// A part is one request's worth of a chunk: the unit that is attempted, and that waits to be attempted again. It belongs
+// to the goroutine of Run, and to the attempt while that is in progress.
+type part struct {
+	chunk   *inflightChunk
+	req     sink.Request
+	pos     []uint32 // each item's record, as an offset in the chunk
+	refused []uint16 // how often each item was refused; empty where nothing was counted
+	dead    []refusedItem
+	key     []byte // memory for a Keyer
+
+	retries   int       // attempts that left something to be tried again
+	reencodes int       // in a row
+	stale     bool      // the items must be encoded afresh
+	whole     bool      // the last attempt failed as a whole
+	failed    time.Time // when it failed as a whole for the first time
+	due       time.Time // not before
+
+	encoding bool // the next attempt encodes the next records of the chunk
+	held     int  // bytes of memory that it holds, about
+	started  time.Time
+	out      outcome // of the last attempt
+}
+
+// An outcome is what one attempt ended with, for the accounts.
+type outcome struct {
+	reply      sink.Reply
+	sent       bool
+	bytes      int // sent
+	items      int // sent
+	resent     int // of them, not for the first time
+	delivered  int
+	dead       int
+	unreadable int // records that could not be read
+	lost       int // records that are neither left nor ended: a fault of the loop's own
+	split      bool
+	panicked   bool
+	stopped    bool // the router is being stopped: says nothing about the destination
+}
+
+// ended is how many records the attempt ended.
+func (out *outcome) ended() int { return out.delivered + out.dead + out.unreadable }
+
+// cost is the bytes of memory that a part holds.
+func (p *part) cost() int {
+	return cap(p.req.Body) + 8*cap(p.req.Ends) + 4*cap(p.req.KeyOf) + 4*cap(p.pos) + 2*cap(p.refused)
+}
+
+// clear empties the part and keeps its memory.
+func (p *part) clear() {
+	p.req.Reset()
+	*p = part{req: p.req, pos: p.pos[:0], refused: p.refused[:0], dead: p.dead[:0], key: p.key}
+}
+
+// add takes the item that grown, the body, ends with.
+func (p *part) add(grown []byte, pos uint32) {
+	p.req.Body = grown
+	p.req.Ends = append(p.req.Ends, len(grown))
+	p.pos = append(p.pos, pos)
+}
+
+// dropKey removes the key of an item that was not added.
+func (p *part) dropKey() {
+	if n := len(p.req.Ends); len(p.req.KeyOf) > n {
+		p.req.KeyOf = p.req.KeyOf[:n]
+	}
+}
+
+// countRefusal counts a refusal of item i.
+func (p *part) countRefusal(i int) int {
+	if len(p.refused) < p.req.Len() {
+		p.refused = append(p.refused[:0], make([]uint16, p.req.Len())...)
+	}
+	if p.refused[i] < 1<<16-1 {
+		p.refused[i]++
+	}
+	return int(p.refused[i])
+}
+
+// move puts item i in place k ≤ i, after all before i have been sorted. If any of those is gone, place i-1 has not been
+// written, and Ends[i-1] still says where item i begins.
+func (p *part) move(k, i int) {
+	if k == i {
+		return
+	}
+	start, end, w := p.req.Ends[i-1], p.req.Ends[i], 0
+	if k > 0 {
+		w = p.req.Ends[k-1]
+	}
+	copy(p.req.Body[w:], p.req.Body[start:end])
+	p.req.Ends[k] = w + end - start
+	p.pos[k] = p.pos[i]
+	if len(p.req.KeyOf) > 0 {
+		p.req.KeyOf[k] = p.req.KeyOf[i]
+	}
+	if len(p.refused) > 0 {
+		p.refused[k] = p.refused[i]
+	}
+}
+
+// truncate leaves the first n items.
+func (p *part) truncate(n int) {
+	end := 0
+	if n > 0 {
+		end = p.req.Ends[n-1]
+	}
+	p.req.Body, p.req.Ends, p.pos = p.req.Body[:end], p.req.Ends[:n], p.pos[:n]
+	p.dropKey()
+	if len(p.refused) > n {
+		p.refused = p.refused[:n]
+	}
+}
+
+// copyItems makes p the items [from, to) of q.
+func (p *part) copyItems(q *part, from, to int) {
+	p.clear()
+	p.chunk, p.retries, p.reencodes, p.stale, p.whole, p.due, p.failed = q.chunk, q.retries, q.reencodes, q.stale, q.whole, q.due, q.failed
+	start := 0
+	if from > 0 {
+		start = q.req.Ends[from-1]
+	}
+	p.req.Body = append(p.req.Body, q.req.Body[start:q.req.Ends[to-1]]...)
+	for i := from; i < to; i++ {
+		p.req.Ends = append(p.req.Ends, q.req.Ends[i]-start)
+		if len(q.req.KeyOf) > 0 {
+			p.req.AddKey(q.req.Keys[q.req.KeyOf[i]])
+		}
+	}
+	p.pos = append(p.pos, q.pos[from:to]...)
+	if len(q.refused) > 0 {
+		p.refused = append(p.refused, q.refused[from:to]...)
+	}
+}
+
+// largest is the size in bytes of the largest item.
+func (p *part) largest() int {
+	n := 0
+	for i := range p.req.Len() {
+		n = max(n, len(p.req.Item(i)))
+	}
+	return n
+}
+
+// middle is the number of items that come nearest to half of the body, from 1 to Len-1.
+func (p *part) middle() int {
+	half := len(p.req.Body) / 2
+	for i, e := range p.req.Ends {
+		if e >= half {
+			return min(max(i, 1), p.req.Len()-1)
+		}
+	}
+	return 1
+}
+
+// newPart is an empty part for the next records of a chunk.
+func (l *loop) newPart(c *inflightChunk) *part {
+	p := &part{}
+	if n := len(l.spareParts); n > 0 {
+		p, l.spareParts = l.spareParts[n-1], l.spareParts[:n-1]
+	}
+	p.clear()
+	p.chunk, p.encoding = c, true
+	p.held = max(p.cost(), l.maxBytes)
+	return p
+}
+
+// reuse keeps a part's memory for the next one, unless it is larger than a part needs.
+func (l *loop) reuse(p *part) {
+	if len(l.spareParts) < maxSpare && cap(p.req.Body) <= 2*l.maxBytes {
+		p.chunk = nil
+		l.spareParts = append(l.spareParts, p)
+	}
+}
+
+// without takes p out of parts; the order changes.
+func without(parts []*part, p *part) []*part {
+	for i := range parts {
+		if parts[i] == p {
+			last := len(parts) - 1
+			parts[i], parts[last] = parts[last], nil
+			return parts[:last]
+		}
+	}
+	return parts
+}

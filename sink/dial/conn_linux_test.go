@@ -1,0 +1,232 @@
+package dial
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/nettest"
+)
+
+// accepted is a connection of a Dialer, and the server's end of it.
+func accepted(t *testing.T, o *NetOptions) (*directConn, *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := o.Dialer().DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	d, ok := c.(*directConn)
+	if !ok {
+		t.Fatalf("a Dialer's connection is a %T", c)
+	}
+	return d, s.(*net.TCPConn)
+}
+
+// pattern is n bytes in which no two places look alike.
+func pattern(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i * i >> 7)
+	}
+	return b
+}
+
+// lent is a body, and how it was read.
+type lent struct {
+	data       []byte
+	piece      int   // lent at once, 0 for all
+	copied     int   // bytes that Read gave
+	refuse     error // what Lend says when no more than refuseFrom are left
+	refuseFrom int
+}
+
+func (l *lent) Read(b []byte) (int, error) {
+	if len(l.data) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, l.data)
+	l.data = l.data[n:]
+	l.copied += n
+	return n, nil
+}
+
+func (l *lent) Close() error { return nil }
+
+func (l *lent) Lend(max int, use func([]byte) int) error {
+	switch {
+	case l.refuse != nil && len(l.data) <= l.refuseFrom:
+		return l.refuse
+	case len(l.data) == 0:
+		return io.EOF
+	}
+	b := l.data[:min(len(l.data), max)]
+	if l.piece > 0 {
+		b = b[:min(len(b), l.piece)]
+	}
+	l.data = l.data[use(b):]
+	return nil
+}
+
+func TestADirectConnectionIsAConnection(t *testing.T) {
+	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+		c, s := accepted(t, &NetOptions{})
+		return c, s, func() { c.Close(); s.Close() }, nil
+	})
+}
+
+func TestWhatIsLentArrivesAsItIs(t *testing.T) {
+	for _, n := range []int64{0, 1, 3<<20 + 5} {
+		c, s := accepted(t, &NetOptions{})
+		data := pattern(int(n) + 10) // the LimitedReader ends before the body does
+		sent := make(chan error, 1)
+		go func() {
+			defer c.Close()
+			r := &io.LimitedReader{R: &lent{data: data}, N: n}
+			m, err := c.ReadFrom(r)
+			if err == nil && (m != n || r.N != 0) {
+				err = errors.New("the count is wrong")
+			}
+			sent <- err
+		}()
+		got, err := io.ReadAll(s)
+		if err := errors.Join(err, <-sent); err != nil || !bytes.Equal(got, data[:n]) {
+			t.Errorf("%d of %d bytes arrived, or others: %v", len(got), n, err)
+		}
+	}
+}
+
+func TestAShorterBodyEndsAndOtherReadersAreCopied(t *testing.T) {
+	c, s := accepted(t, &NetOptions{})
+	for _, r := range []io.Reader{io.LimitReader(&lent{data: []byte("one ")}, 100), bytes.NewReader([]byte("two "))} {
+		if n, err := c.ReadFrom(r); n != 4 || err != nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	}
+	c.Close()
+	if got, err := io.ReadAll(s); string(got) != "one two " || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestABodyThatIsTakenBackEndsTheSending(t *testing.T) {
+	c, s := accepted(t, &NetOptions{})
+	taken := errors.New("taken back")
+	go func() { _, _ = io.Copy(io.Discard, s) }()
+	l := &lent{data: pattern(1 << 20), piece: 1000, refuse: taken, refuseFrom: 1 << 19}
+	if n, err := c.ReadFrom(io.LimitReader(l, 1<<20)); err != taken || n != int64(1<<20-len(l.data)) || n < 1<<19 {
+		t.Errorf("%d bytes sent with %d left: %v", n, len(l.data), err)
+	}
+}
+
+// TestARequestsBodyIsNotCopied holds net/http to what ReadFrom relies on.
+func TestARequestsBodyIsNotCopied(t *testing.T) {
+	data := pattern(1 << 20)
+	var got atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got.Store(bytes.Equal(b, data))
+	}))
+	defer s.Close()
+	tr := &http.Transport{DialContext: new(NetOptions).Dialer().DialContext}
+	defer tr.CloseIdleConnections()
+	body := &lent{data: data}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = int64(len(data))
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if !got.Load() || body.copied > 8<<10 {
+		t.Errorf("arrived as it is: %v; %d of %d bytes were copied", got.Load(), body.copied, len(data))
+	}
+}
+
+func TestASendAllocatesNothing(t *testing.T) {
+	c, s := accepted(t, &NetOptions{})
+	go func() { _, _ = io.Copy(io.Discard, s) }()
+	b := make([]byte, 16<<10)
+	if n := testing.AllocsPerRun(100, func() { _, _ = c.Write(b) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestEveryWaitForRoomHasTheTimeout(t *testing.T) {
+	const limit = 300 * time.Millisecond
+	c, s := accepted(t, &NetOptions{IOTimeout: limit})
+	if err := errors.Join(c.Conn.(*timedConn).Conn.(*net.TCPConn).SetWriteBuffer(16<<10), s.SetReadBuffer(16<<10)); err != nil {
+		t.Fatal(err) // the kernel tells of room when a third is free
+	}
+	go func() { // takes some every now and then, for longer than the limit, and then no more
+		for start := time.Now(); time.Since(start) < 2*limit; time.Sleep(limit / 10) {
+			_, _ = io.CopyN(io.Discard, s, 64<<10)
+		}
+	}()
+	start := time.Now()
+	l := &lent{data: make([]byte, 64<<20)}
+	n, err := c.ReadFrom(io.LimitReader(l, 64<<20))
+	var op *net.OpError
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &op) || op.Op != "write" {
+		t.Fatalf("error: %v", err)
+	}
+	if d := time.Since(start); d < 2*limit || n == 0 {
+		t.Errorf("given up after %v and %d bytes, although the server took some", d, n)
+	}
+}
+
+func TestCloseEndsAWaitForRoom(t *testing.T) {
+	c, s := accepted(t, &NetOptions{})
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.ReadFrom(io.LimitReader(&lent{data: make([]byte, 64<<20)}, 64<<20))
+		sent <- err
+	}()
+	if _, err := s.Read(make([]byte, 1)); err != nil { // it is under way
+		t.Fatal(err)
+	}
+	c.Close()
+	if err := <-sent; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("error: %v", err)
+	}
+	if _, err := c.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestABrokenConnectionIsAWriteError(t *testing.T) {
+	c, s := accepted(t, &NetOptions{})
+	if err := s.SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	var err error
+	for err == nil {
+		_, err = c.Write([]byte("x"))
+	}
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "write" || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("error: %v", err)
+	}
+}

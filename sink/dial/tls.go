@@ -1,0 +1,153 @@
+package dial
+
+import (
+	"crypto/tls"
+	"fmt"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/config"
+)
+
+// TLSOptions are the options of destinations that can use TLS. A destination's options struct embeds it.
+type TLSOptions struct {
+	TLS            bool          `fluentbit:"tls" help:"use TLS"`
+	Verify         bool          `fluentbit:"tls.verify" fluentd:"ssl_verify" default:"true" help:"verify the server's certificate"`
+	VerifyHostname *bool         `fluentbit:"tls.verify_hostname" fluentd:"tls_verify_hostname" help:"verify the name in it; on in Fluentd, and in Fluent Bit a wrong name is a warning unless written"`
+	InsecureMode   bool          `fluentd:"tls_insecure_mode,tls_allow_self_signed_cert" help:"don't verify the server's certificate"`
+	VHost          string        `fluentbit:"tls.vhost" help:"name to ask for and verify instead of host"`
+	CAFile         string        `fluentbit:"tls.ca_file" fluentd:"ca_file,tls_cert_path,tls_ca_cert_path" help:"PEM file of the authorities to trust instead of the system's"`
+	CAPath         string        `fluentbit:"tls.ca_path" help:"folder of such files"`
+	CertFile       string        `fluentbit:"tls.crt_file" fluentd:"client_cert,tls_client_cert_path" help:"PEM file of the client's certificate"`
+	KeyFile        string        `fluentbit:"tls.key_file" fluentd:"client_key,tls_client_private_key_path" help:"PEM file of its key"`
+	KeyPass        config.Secret `fluentbit:"tls.key_passwd" fluentd:"client_key_pass,tls_client_private_key_passphrase" help:"the key's password"`
+	Version        string        `fluentd:"ssl_version,tls_version" help:"oldest version of TLS, such as TLSv1_2"`
+	MinVersion     string        `fluentbit:"tls.min_version" fluentd:"ssl_min_version" help:"oldest version of TLS, such as TLSv1.2 (the default)"`
+	MaxVersion     string        `fluentbit:"tls.max_version" fluentd:"ssl_max_version" help:"newest version of TLS"`
+	Ciphers        string        `fluentbit:"tls.ciphers" fluentd:"tls_ciphers" help:"cipher suites of TLS 1.2, names with colons or commas between them"`
+	Debug          string        `fluentbit:"tls.debug" help:"accepted"`
+}
+
+// CheckTLS finds the mistakes that a type can't show, without reading any file.
+func (o *TLSOptions) CheckTLS(config.Dialect) error {
+	if (o.CertFile == "") != (o.KeyFile == "") {
+		return &config.OptionError{Option: "tls.crt_file", Reason: "a client's certificate and its key go together"}
+	}
+	for _, v := range []string{o.Version, o.MinVersion, o.MaxVersion} {
+		if _, err := tlsVersion(v); err != nil {
+			return &config.OptionError{Option: "tls.min_version", Reason: err.Error()}
+		}
+	}
+	return nil
+}
+
+// Config is the client's configuration for a server called host. It reads the files once, to find mistakes, and again
+// when they have changed: replacing an expired certificate needs no restart. log gets a warning where a server's name is
+// wrong and the dialect tolerates that.
+func (o *TLSOptions) Config(d config.Dialect, host string, log zerolog.Logger) (*tls.Config, error) {
+	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if o.VHost != "" {
+		c.ServerName = o.VHost
+	}
+	if err := o.versions(c); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.CipherSuites, err = cipherSuites(o.Ciphers); err != nil {
+		return nil, err
+	}
+	if o.CertFile != "" {
+		pair := &keyPair{cert: o.CertFile, key: o.KeyFile, pass: o.KeyPass}
+		if _, err := pair.get(); err != nil {
+			return nil, err
+		}
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get() }
+	}
+	v := &verifier{name: c.ServerName, files: o.CAFile, folder: o.CAPath, names: o.nameRule(d), log: log}
+	if _, err := v.roots(); err != nil {
+		return nil, err
+	}
+	// The standard verification can neither follow a file of authorities that changes nor accept a wrong name.
+	c.InsecureSkipVerify = true
+	if o.Verify && !o.InsecureMode {
+		c.VerifyConnection = v.verify
+	}
+	return c, nil
+}
+
+func (o *TLSOptions) versions(c *tls.Config) error {
+	oldest := o.MinVersion
+	if oldest == "" {
+		oldest = o.Version
+	}
+	if v, err := tlsVersion(oldest); err != nil {
+		return err
+	} else if v != 0 {
+		c.MinVersion = v
+	}
+	var err error
+	c.MaxVersion, err = tlsVersion(o.MaxVersion)
+	return err
+}
+
+// tlsVersion reads a version in any of the dialects' spellings: TLSv1.2, TLSv1_2, tls1.2, 1.2. "" is 0.
+func tlsVersion(s string) (uint16, error) {
+	name := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s, ":")), "_", ".")
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "tls"), "v")
+	switch name {
+	case "":
+		return 0, nil
+	case "1", "1.0":
+		return tls.VersionTLS10, nil
+	case "1.1":
+		return tls.VersionTLS11, nil
+	case "1.2":
+		return tls.VersionTLS12, nil
+	case "1.3":
+		return tls.VersionTLS13, nil
+	}
+	return 0, fmt.Errorf("%q is not a version of TLS: TLSv1.2, TLSv1.3", s)
+}
+
+// cipherSuites reads a list of names, IANA's or OpenSSL's (ECDHE-RSA-AES128-GCM-SHA256). OpenSSL's groups, such as
+// HIGH:!aNULL and ALL, mean the default.
+func cipherSuites(list string) ([]uint16, error) {
+	known := map[string]uint16{}
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		known[s.Name] = s.ID
+		known[openSSLName(s.Name)] = s.ID
+	}
+	var ids []uint16
+	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return r == ':' || r == ',' || r == ' ' }) {
+		id, ok := known[name]
+		if !ok && strings.Contains(name, "_") {
+			return nil, fmt.Errorf("%q is not a cipher suite that is supported", name)
+		}
+		if ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// openSSLName turns TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 into ECDHE-RSA-AES128-GCM-SHA256.
+func openSSLName(iana string) string {
+	s := strings.TrimPrefix(iana, "TLS_")
+	s = strings.Replace(s, "_WITH_", "_", 1)
+	s = strings.Replace(s, "AES_", "AES", 1)
+	s = strings.Replace(s, "CHACHA20_POLY1305_SHA256", "CHACHA20_POLY1305", 1)
+	return strings.ReplaceAll(s, "_", "-")
+}
+
+// nameRule is what happens when the name in a certificate is wrong. Fluent Bit ignores the name unless told otherwise;
+// a task definition that works there keeps working, with a warning.
+func (o *TLSOptions) nameRule(d config.Dialect) nameRule {
+	switch {
+	case o.VerifyHostname == nil && d == config.FluentBit:
+		return nameWarned
+	case o.VerifyHostname == nil || *o.VerifyHostname:
+		return nameVerified
+	}
+	return nameIgnored
+}

@@ -1,0 +1,252 @@
+package dial
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/config"
+)
+
+// authority signs certificates for tests.
+type authority struct {
+	*testing.T
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{T: t}
+	a.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &a.key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.cert, _ = x509.ParseCertificate(der)
+	return a
+}
+
+// issue makes a certificate for name, valid until then, as PEM.
+func (a *authority) issue(name string, until time.Time) (cert, key []byte) {
+	a.Helper()
+	k, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{name},
+		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &k.PublicKey, a.key)
+	if err != nil {
+		a.Fatal(err)
+	}
+	raw, _ := x509.MarshalPKCS8PrivateKey(k)
+	return pemOf("CERTIFICATE", der), pemOf("PRIVATE KEY", raw)
+}
+
+func (a *authority) pem() []byte { return pemOf("CERTIFICATE", a.cert.Raw) }
+
+func pemOf(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+func write(t *testing.T, path string, data []byte) string {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// handshake connects a client with this configuration to a server that has this certificate.
+func handshake(t *testing.T, client *tls.Config, cert, key []byte) error {
+	t.Helper()
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := net.Pipe()
+	server := tls.Server(b, &tls.Config{Certificates: []tls.Certificate{pair}})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Handshake()
+		_ = b.Close()
+	}()
+	_ = a.SetDeadline(time.Now().Add(5 * time.Second))
+	err = tls.Client(a, client).Handshake()
+	_ = a.Close()
+	<-done
+	return err
+}
+
+func TestAServerIsVerifiedAsTheDialectDoes(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	dir := t.TempDir()
+	file := write(t, filepath.Join(dir, "ca.pem"), ca.pem())
+	good, goodKey := ca.issue("os.example", time.Now().Add(time.Hour))
+	foreign, foreignKey := other.issue("os.example", time.Now().Add(time.Hour))
+	expired, expiredKey := ca.issue("os.example", time.Now().Add(-time.Minute))
+	named, namedKey := ca.issue("other.example", time.Now().Add(time.Hour))
+	on, off := true, false
+	for _, c := range []struct {
+		name      string
+		opts      TLSOptions
+		dialect   config.Dialect
+		cert, key []byte
+		want      string // in the error, "" for none
+		warned    bool
+	}{
+		{"good", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, good, goodKey, "", false},
+		{"a folder", TLSOptions{Verify: true, CAPath: dir}, config.FluentBit, good, goodKey, "", false},
+		{"unknown authority", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, foreign, foreignKey, "unknown authority", false},
+		{"the system's authorities", TLSOptions{Verify: true}, config.FluentBit, good, goodKey, "verifying the certificate of os.example", false},
+		{"not verified", TLSOptions{CAFile: file}, config.FluentBit, foreign, foreignKey, "", false},
+		{"insecure mode", TLSOptions{Verify: true, InsecureMode: true}, config.Fluentd, foreign, foreignKey, "", false},
+		{"expired", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, expired, expiredKey, "expired", false},
+		{"another name in Fluent Bit", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, named, namedKey, "", true},
+		{"another name, verified", TLSOptions{Verify: true, CAFile: file, VerifyHostname: &on}, config.FluentBit, named, namedKey, "other.example", false},
+		{"another name, not verified", TLSOptions{Verify: true, CAFile: file, VerifyHostname: &off}, config.FluentBit, named, namedKey, "", false},
+		{"another name in Fluentd", TLSOptions{Verify: true, CAFile: file}, config.Fluentd, named, namedKey, "other.example", false},
+		{"the virtual host's name", TLSOptions{Verify: true, CAFile: file, VHost: "other.example"}, config.Fluentd, named, namedKey, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			logs := &bytes.Buffer{}
+			conf, err := c.opts.Config(c.dialect, "os.example", zerolog.New(logs))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = handshake(t, conf, c.cert, c.key)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error: %v, want %q", err, c.want)
+			}
+			if warned := strings.Contains(logs.String(), "another name"); warned != c.warned {
+				t.Errorf("warned: %v\n%s", warned, logs)
+			}
+		})
+	}
+}
+
+func TestAuthoritiesAndKeysThatAreReplacedNeedNoRestart(t *testing.T) {
+	before, after := newAuthority(t), newAuthority(t)
+	dir := t.TempDir()
+	ca := write(t, filepath.Join(dir, "ca.pem"), before.pem())
+	cert1, key1 := before.issue("client", time.Now().Add(time.Hour))
+	certFile, keyFile := write(t, filepath.Join(dir, "c.pem"), cert1), write(t, filepath.Join(dir, "k.pem"), key1)
+	o := TLSOptions{Verify: true, CAFile: ca, CertFile: certFile, KeyFile: keyFile}
+	conf, err := o.Config(config.FluentBit, "os.example", zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key := after.issue("os.example", time.Now().Add(time.Hour))
+	if err := handshake(t, conf, cert, key); err == nil {
+		t.Fatal("an authority that isn't known was accepted")
+	}
+	write(t, ca, append(after.pem(), '\n'))
+	if err := handshake(t, conf, cert, key); err != nil {
+		t.Errorf("after the file was replaced: %v", err)
+	}
+	cert2, key2 := after.issue("client-of-another-name", time.Now().Add(time.Hour))
+	write(t, certFile, cert2) // for a moment the two don't fit together
+	first, err := conf.GetClientCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, keyFile, key2)
+	second, err := conf.GetClientCertificate(nil)
+	if err != nil || first.Leaf.Equal(second.Leaf) {
+		t.Errorf("the client's certificate was not replaced: %v", err)
+	}
+}
+
+func TestFilesThatAreMissingAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	junk := write(t, filepath.Join(dir, "junk.pem"), []byte("no certificate"))
+	for _, o := range []TLSOptions{
+		{CAFile: filepath.Join(dir, "none.pem")}, {CAFile: junk}, {CAPath: filepath.Join(dir, "none")},
+		{CertFile: junk, KeyFile: junk}, {Ciphers: "TLS_NO_SUCH_SUITE"}, {MaxVersion: "9"},
+	} {
+		if _, err := o.Config(config.FluentBit, "h", zerolog.Nop()); err == nil {
+			t.Errorf("no error: %+v", o)
+		}
+	}
+}
+
+func TestCipherSuitesHaveTwoNames(t *testing.T) {
+	for _, list := range []string{
+		"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+		"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305",
+	} {
+		ids, err := cipherSuites(list)
+		if err != nil || len(ids) != 2 || ids[0] != tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 || ids[1] != tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 {
+			t.Errorf("%s: %v, %v", list, ids, err)
+		}
+	}
+	if ids, err := cipherSuites("ALL:!aNULL:!eNULL:!SSLv2"); ids != nil || err != nil {
+		t.Errorf("OpenSSL's groups: %v, %v", ids, err)
+	}
+}
+
+// The keys are of no use: openssl genpkey -algorithm ed25519 -aes256 -pass pass:secret, and its like.
+func TestEncryptedKeysAreRead(t *testing.T) {
+	keys, err := filepath.Glob("testdata/keys/*.pem")
+	if err != nil || len(keys) == 0 {
+		t.Fatal("no keys", err)
+	}
+	for _, path := range keys {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, err := decryptKey(text, "secret")
+			if err != nil {
+				t.Fatal(err)
+			}
+			block, _ := pem.Decode(plain)
+			if _, err := x509.ParsePKCS8PrivateKey(block.Bytes); err != nil {
+				t.Error(err)
+			}
+			if plain, err := decryptKey(text, "wrong"); err == nil { // one time in 256 the padding fits by chance
+				if block, _ := pem.Decode(plain); block != nil {
+					if _, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+						t.Error("a wrong password was accepted")
+					}
+				}
+			}
+		})
+	}
+}
+
+func FuzzDecryptKey(f *testing.F) {
+	keys, _ := filepath.Glob("testdata/keys/*.pem")
+	for _, path := range keys {
+		if text, err := os.ReadFile(path); err == nil {
+			block, _ := pem.Decode(text)
+			f.Add(block.Bytes)
+		}
+	}
+	f.Fuzz(func(t *testing.T, der []byte) {
+		if len(der) > 1000 {
+			return
+		}
+		_, _ = decryptPKCS8(der, "secret")
+	})
+}

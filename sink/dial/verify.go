@@ -1,0 +1,189 @@
+package dial
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/config"
+)
+
+// nameRule is what happens when the name in a server's certificate is wrong.
+type nameRule uint8
+
+const (
+	nameVerified nameRule = iota // an error
+	nameWarned                   // a warning, once
+	nameIgnored
+)
+
+// A verifier verifies servers' certificates against authorities that may change on disk.
+type verifier struct {
+	name          string
+	files, folder string // tls.ca_file and tls.ca_path
+	names         nameRule
+	log           zerolog.Logger
+	warned        sync.Once
+
+	mu    sync.Mutex
+	pool  *x509.CertPool
+	stamp string // of the files that pool was read from
+}
+
+// verify is a tls.Config's VerifyConnection.
+func (v *verifier) verify(cs tls.ConnectionState) error {
+	roots, err := v.roots()
+	if err != nil {
+		return err
+	}
+	opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
+	for _, c := range cs.PeerCertificates[1:] {
+		opts.Intermediates.AddCert(c)
+	}
+	leaf := cs.PeerCertificates[0]
+	if _, err := leaf.Verify(opts); err != nil {
+		return fmt.Errorf("verifying the certificate of %s: %w", v.name, err)
+	}
+	if v.names == nameIgnored {
+		return nil
+	}
+	err = leaf.VerifyHostname(v.name)
+	if err != nil && v.names == nameWarned {
+		v.warned.Do(func() {
+			v.log.Warn().Err(err).Msg("the server's certificate is for another name; accepted, since tls.verify_hostname isn't on")
+		})
+		return nil
+	}
+	return err
+}
+
+// roots are the authorities to trust, nil for the system's. They are read again when a file has changed; a file that
+// can't be read then leaves the last ones in force.
+func (v *verifier) roots() (*x509.CertPool, error) {
+	files, err := v.list()
+	if err != nil || len(files) == 0 {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	stamp, err := stampOf(files)
+	if v.pool != nil && (err != nil || stamp == v.stamp) {
+		return v.pool, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	found := false
+	for _, f := range files {
+		pem, err := os.ReadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("reading authorities: %w", err)
+		}
+		found = pool.AppendCertsFromPEM(pem) || found
+	}
+	switch {
+	case found:
+		v.pool, v.stamp = pool, stamp
+	case v.pool == nil:
+		return nil, fmt.Errorf("reading authorities: no PEM certificate in %s", files[0])
+	}
+	return v.pool, nil
+}
+
+// list names the files of authorities.
+func (v *verifier) list() ([]string, error) {
+	var files []string
+	if v.files != "" {
+		files = append(files, v.files)
+	}
+	if v.folder == "" {
+		return files, nil
+	}
+	entries, err := os.ReadDir(v.folder)
+	if err != nil {
+		return nil, fmt.Errorf("reading authorities: %w", err)
+	}
+	for _, e := range entries {
+		if path := filepath.Join(v.folder, e.Name()); isFile(path) {
+			files = append(files, path)
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("reading authorities: no file in %s", v.folder)
+	}
+	return files, nil
+}
+
+func isFile(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// stampOf changes when one of the files does.
+func stampOf(files []string) (string, error) {
+	var s string
+	for _, f := range files {
+		st, err := os.Stat(f)
+		if err != nil {
+			return "", err
+		}
+		s += fmt.Sprintf("%s %d %s\n", f, st.Size(), st.ModTime().Format(time.RFC3339Nano))
+	}
+	return s, nil
+}
+
+// A keyPair is a client's certificate and key, read again when the files have changed.
+type keyPair struct {
+	cert, key string
+	pass      config.Secret
+
+	mu    sync.Mutex
+	pair  *tls.Certificate
+	stamp string
+}
+
+// get is the pair. Files that can't be read later, or don't fit together while they are being replaced, leave the
+// last pair in force.
+func (k *keyPair) get() (*tls.Certificate, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	stamp, err := stampOf([]string{k.cert, k.key})
+	if k.pair != nil && (err != nil || stamp == k.stamp) {
+		return k.pair, nil
+	}
+	if err == nil {
+		var pair tls.Certificate
+		if pair, err = k.read(); err == nil {
+			k.pair, k.stamp = &pair, stamp
+		}
+	}
+	if k.pair == nil {
+		return nil, fmt.Errorf("reading the client's certificate: %w", err)
+	}
+	return k.pair, nil
+}
+
+func (k *keyPair) read() (tls.Certificate, error) {
+	cert, err := os.ReadFile(k.cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := os.ReadFile(k.key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	if key, err = decryptKey(key, string(k.pass)); err != nil {
+		return tls.Certificate{}, fmt.Errorf("%s: %w", k.key, err)
+	}
+	return tls.X509KeyPair(cert, key)
+}
+
+var errKeyPassword = errors.New("the key is encrypted and the password doesn't fit")

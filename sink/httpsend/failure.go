@@ -1,0 +1,145 @@
+package httpsend
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/firelane/firelane/sink"
+)
+
+const (
+	// maxBody is how much of the answer to a refused request is read, in bytes.
+	maxBody = 32 << 10
+	// MaxReason caps the reason that is kept of a refusal, in bytes. Servers quote documents in theirs.
+	MaxReason = 400
+	// maxSnippet is how much is shown of an answer that isn't JSON, in bytes.
+	maxSnippet = 200
+	// maxRetryAfter is the longest that a server may ask to be left alone.
+	maxRetryAfter = 5 * time.Minute
+)
+
+// A Failure is a whole request that was refused: a status that isn't 2xx, and what the server says about it.
+type Failure struct {
+	Status int
+	Header http.Header
+	Type   string // as AWS names it; "" where the body doesn't
+	Reason string // the server's reason, or the start of the body
+	Body   []byte // the start of the body
+}
+
+// ReadFailure reads the answer to a request that was refused.
+func ReadFailure(resp *http.Response) *Failure {
+	f := &Failure{Status: resp.StatusCode, Header: resp.Header}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // read to its end, the connection can be used again
+	}
+	f.Body = body
+	var answer struct {
+		Message string `json:"message"` // AWS; Go matches Message as well
+		Code    string `json:"__type"`
+	}
+	f.Reason = snippet(body)
+	if json.Unmarshal(body, &answer) == nil && (answer.Message != "" || answer.Code != "") {
+		f.Type, f.Reason = answer.Code, Clip(answer.Message, MaxReason)
+	}
+	if t := resp.Header.Get("X-Amzn-ErrorType"); f.Type == "" && t != "" {
+		f.Type, _, _ = strings.Cut(t, ":")
+	}
+	return f
+}
+
+// snippet is the start of an answer on one line and without a web page's markup.
+func snippet(body []byte) string {
+	var b strings.Builder
+	inTag := false
+	for _, c := range strings.ToValidUTF8(string(body), "?") {
+		switch {
+		case c == '<':
+			inTag = true
+			b.WriteByte(' ')
+		case c == '>':
+			inTag = false
+		case !inTag && (unicode.IsPrint(c) || unicode.IsSpace(c)):
+			b.WriteRune(c)
+		}
+	}
+	return Clip(strings.Join(strings.Fields(b.String()), " "), maxSnippet)
+}
+
+// Clip is s, or its first n bytes and an ellipsis.
+func Clip(s string, n int) string {
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "") + "…"
+	}
+	return s
+}
+
+// Reply is the verdict that the status means, for a destination that knows no better.
+func (f *Failure) Reply() sink.Reply {
+	r := sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Status: f.Status, Err: f.err()}
+	switch {
+	case f.Status == http.StatusRequestEntityTooLarge:
+		r.Split = sink.BySize
+	case f.throttled():
+		r.Cause, r.RetryAfter = sink.Throttled, RetryAfter(f.Header, time.Now())
+	case f.Status == http.StatusUnauthorized, f.Status == http.StatusForbidden, f.expired():
+		r.Cause = sink.Unauthorised
+	}
+	return r
+}
+
+// throttled recognises a server, or what stands before it, that asks for less.
+func (f *Failure) throttled() bool {
+	switch f.Status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return strings.Contains(f.Reason, "Request throttled") || strings.Contains(f.Type, "Throttling")
+}
+
+// expired recognises temporary credentials that have expired, as AWS words it.
+func (f *Failure) expired() bool {
+	return strings.Contains(f.Type+f.Reason, "ExpiredToken") ||
+		strings.Contains(f.Reason, "security token included in the request is expired")
+}
+
+// err is the line that people read.
+func (f *Failure) err() error {
+	text := strconv.Itoa(f.Status) + " " + http.StatusText(f.Status)
+	if f.Type != "" {
+		text += ", " + f.Type
+	}
+	if f.Reason != "" {
+		text += ": " + f.Reason
+	}
+	if loc := f.Header.Get("Location"); f.Status >= 300 && f.Status < 400 && loc != "" {
+		return fmt.Errorf("%s: the server redirects to %s: check host, port and tls", text, loc)
+	}
+	if strings.Contains(f.Reason, "plain HTTP request was sent to HTTPS port") {
+		return fmt.Errorf("%s: switch TLS on for this port", text)
+	}
+	return errors.New(text)
+}
+
+// RetryAfter reads the header of that name, seconds or a date; 0 where it is missing.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if v == "" {
+		return 0
+	}
+	if sec, err := strconv.ParseUint(v, 10, 32); err == nil {
+		return min(time.Duration(sec)*time.Second, maxRetryAfter)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return min(max(at.Sub(now), 0), maxRetryAfter)
+	}
+	return 0
+}

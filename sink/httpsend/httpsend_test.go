@@ -1,0 +1,77 @@
+package httpsend
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReleasedBodyIsNotReadAgain(t *testing.T) {
+	p := &payload{data: []byte("abc")}
+	var b [2]byte
+	if n, err := p.Read(b[:]); n != 2 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	p.release()
+	if n, err := p.Read(b[:]); n != 0 || !errors.Is(err, errReleased) {
+		t.Fatalf("after release: %d, %v", n, err)
+	}
+}
+
+func TestReleasedBodyIsNotLentAgain(t *testing.T) {
+	p := &payload{data: []byte("abcd")}
+	lent := ""
+	take := func(b []byte) int {
+		if lent += string(b); p.mu.TryLock() {
+			t.Error("release doesn't wait for what is lent")
+		}
+		return 1
+	}
+	for range 2 {
+		if err := p.Lend(2, take); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b [1]byte
+	if n, err := p.Read(b[:]); lent != "abbc" || n != 1 || err != nil || b[0] != 'c' {
+		t.Fatalf("lent %q, then read %q, %v", lent, b, err)
+	}
+	p.release()
+	if err := p.Lend(2, take); !errors.Is(err, errReleased) || lent != "abbc" {
+		t.Fatalf("after release: lent %q, %v", lent, err)
+	}
+	all := &payload{data: []byte("a"), off: 1}
+	if err := all.Lend(2, take); err != io.EOF {
+		t.Fatalf("at its end: %v", err)
+	}
+}
+
+func TestRetryAfterIsReadAndBounded(t *testing.T) {
+	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	for v, want := range map[string]time.Duration{
+		"": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "99999999": maxRetryAfter,
+		"Mon, 23 Nov 2026 10:00:30 GMT": 30 * time.Second, "Mon, 23 Nov 2026 09:00:00 GMT": 0,
+	} {
+		if got := RetryAfter(http.Header{"Retry-After": {v}}, now); got != want {
+			t.Errorf("Retry-After %q: %v, want %v", v, got, want)
+		}
+	}
+}
+
+func TestRefusalsAreOneReadableLine(t *testing.T) {
+	for _, tt := range []struct {
+		f    Failure
+		want string
+	}{
+		{Failure{Status: 301, Header: http.Header{"Location": {"https://x/"}}}, "redirects to https://x/"},
+		{Failure{Status: 400, Reason: snippet([]byte("<html>\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"))}, "switch TLS on"},
+	} {
+		got := tt.f.err().Error()
+		if !strings.Contains(got, tt.want) || strings.ContainsAny(got, "\n<>") {
+			t.Errorf("%q should contain %q and be one line", got, tt.want)
+		}
+	}
+}

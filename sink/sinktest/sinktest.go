@@ -1,0 +1,208 @@
+// Package sinktest holds every destination to the contract of package sink.
+package sinktest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+)
+
+// soon is how long a Send may take to return after its context has ended.
+const soon = 5 * time.Second
+
+// Record makes a record: members are names and values in turn.
+func Record(tag string, pos uint64, members ...string) *sink.Record {
+	return &sink.Record{
+		Event: record.Event{Tag: tag, Time: record.Time{Sec: 1_700_000_000, Nsec: 123_456_789}, Body: Map(members...)},
+		ID:    record.ID{Pos: pos},
+	}
+}
+
+// Map is a MessagePack map of texts, names and values in turn.
+func Map(members ...string) []byte {
+	b := record.AppendMapHeader(nil, len(members)/2)
+	for _, s := range members {
+		b = record.AppendStr(b, s)
+	}
+	return b
+}
+
+// Encode makes a request of records as the loop does. An error is that of a record that can't be encoded.
+func Encode(d sink.Destination, records ...*sink.Record) (*sink.Request, error) {
+	req := &sink.Request{}
+	keyer, _ := d.(sink.Keyer)
+	tails, _ := d.(sink.TailReader)
+	for _, r := range records {
+		if tails == nil || !tails.ReadsTails() {
+			r.Whole()
+		}
+		if keyer != nil {
+			key, err := keyer.Key(nil, r)
+			if err != nil {
+				return req, err
+			}
+			req.AddKey(key)
+		}
+		body, err := d.Append(req.Body, r)
+		if err != nil {
+			return req, err
+		}
+		req.Body, req.Ends = body, append(req.Ends, len(body))
+	}
+	return req, nil
+}
+
+// A Case is a destination to be tested.
+type Case struct {
+	// New makes the destination, of a service that takes everything, and one that does not answer or refuses everything.
+	New func(t *testing.T) sink.Destination
+	// Broken makes it on a service that never answers; nil where there is no such thing.
+	Broken func(t *testing.T) sink.Destination
+}
+
+// Run holds the destination to its contract.
+func Run(t *testing.T, c Case) {
+	t.Run("a record with a tail makes the item of the whole record", func(t *testing.T) { testTails(t, c.New(t)) })
+	t.Run("append leaves what is there, and the record, alone", func(t *testing.T) { testAppend(t, c.New(t)) })
+	t.Run("everything is taken, by several workers at once", func(t *testing.T) { testSend(t, c.New(t)) })
+	t.Run("limits are what the loop can keep to", func(t *testing.T) { testLimits(t, c.New(t)) })
+	t.Run("close leaves nothing behind", func(t *testing.T) {
+		before := goleak.IgnoreCurrent()
+		d := c.New(t)
+		if err := d.Close(); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+		if err := goleak.Find(before, goleak.IgnoreTopFunction("net/http.(*Server).Serve"), goleak.IgnoreTopFunction("internal/poll.runtime_pollWait")); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("a cancelled attempt ends soon and is to be made again", func(t *testing.T) {
+		make := c.Broken
+		if make == nil {
+			make = c.New
+		}
+		testCancelled(t, make(t))
+	})
+}
+
+func testTails(t *testing.T, d sink.Destination) {
+	defer closed(t, d)
+	tail := Map("ecs_cluster", "demo", "ecs_task", "web")
+	whole, err := Encode(d, Record("app.web", 7, "log", "hello", "ecs_cluster", "demo", "ecs_task", "web"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second one may remember what it made of the tail
+		r := Record("app.web", 7, "log", "hello")
+		r.Tail = tail
+		apart, err := Encode(d, r, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range apart.Len() {
+			if got, want := apart.Item(i), whole.Item(0); !bytes.Equal(got, want) {
+				t.Errorf("item %d:\ngot  %q\nwant %q", i, got, want)
+			}
+		}
+	}
+}
+
+func testAppend(t *testing.T, d sink.Destination) {
+	defer closed(t, d)
+	r := Record("app.web", 7, "log", "hello")
+	body := bytes.Clone(r.Body)
+	out, err := d.Append([]byte("before"), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(out, []byte("before")) || !bytes.Equal(r.Body, body) {
+		t.Errorf("body %q, record %q", out, r.Body)
+	}
+	again, err := d.Append([]byte("before"), r)
+	if err != nil || !bytes.Equal(out, again) {
+		t.Errorf("the same record made another item: %q, %v", again, err)
+	}
+	strange := &sink.Record{Event: record.Event{Tag: strings.Repeat("\xff", record.MaxTag), Body: []byte{0x82, 0xc0, 0xc1 - 1, 0x07, 0x90}}}
+	for _, r := range []*sink.Record{Record("", 1), strange} {
+		if out, err := d.Append([]byte("before"), r); err != nil && string(out) != "before" {
+			t.Errorf("an error changed the body: %q, %v", out, err)
+		}
+	}
+}
+
+func testSend(t *testing.T, d sink.Destination) {
+	defer closed(t, d)
+	const workers, each = 4, 20
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			var records []*sink.Record
+			for i := range each {
+				records = append(records, Record(fmt.Sprintf("app.%d", i%3), uint64(w*each+i), "log", fmt.Sprint("line ", i)))
+			}
+			req, err := Encode(d, records...)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			before := bytes.Clone(req.Body)
+			r := d.Send(t.Context(), req)
+			if r.Verdict != sink.Done || r.Err != nil || len(r.Items) != 0 || r.Split != sink.No || r.Reencode {
+				t.Errorf("reply: %+v", r)
+			}
+			if !bytes.Equal(req.Body, before) {
+				t.Error("Send changed the request")
+			}
+			clear(req.Body) // the loop reuses it at once
+		})
+	}
+	group.Wait()
+}
+
+func testLimits(t *testing.T, d sink.Destination) {
+	defer closed(t, d)
+	l := d.Limits()
+	if l != d.Limits() {
+		t.Error("limits change")
+	}
+	if l.MaxBytes < 0 || l.MaxBytes > sink.MaxRequestBytes || l.Workers < 0 || l.Workers > sink.MaxWorkers || l.MaxItem < 0 || l.ItemOverhead < 0 {
+		t.Errorf("limits: %+v", l)
+	}
+}
+
+func testCancelled(t *testing.T, d sink.Destination) {
+	defer closed(t, d)
+	req, err := Encode(d, Record("app.web", 1, "log", "hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	r := d.Send(ctx, req)
+	if took := time.Since(start); took > soon {
+		t.Errorf("Send took %v", took)
+	}
+	if r.Verdict == sink.Never || r.Verdict == sink.Again && r.Err == nil {
+		t.Errorf("reply: %+v", r)
+	}
+	if r.Verdict == sink.Again && r.Cause == sink.Answered && errors.Is(r.Err, context.DeadlineExceeded) {
+		t.Errorf("an attempt that was cancelled counts as refused: %+v", r)
+	}
+}
+
+func closed(t *testing.T, d sink.Destination) {
+	if err := d.Close(); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+}
