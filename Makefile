@@ -1,9 +1,9 @@
-# firelane. `make` alone says what there is.
+# firelane. `make` alone lists the targets.
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: help build image demo test e2e check fuzz bench profile faults soak clean
+.PHONY: help build image demo test e2e check arm64 vuln fuzz bench profile faults soak clean
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 8
 
@@ -22,11 +22,24 @@ e2e: build ## the end-to-end tests alone: Docker, OpenSearch, Elasticsearch, ngi
 	e2e/setup
 	FIRELANE_E2E=1 go test -count=1 -timeout 15m $(TESTFLAGS) ./e2e/
 
-check: ## what a change must pass before it is committed, in two minutes
+check: ## what a change must pass before it is committed: format, vet, staticcheck, unit tests with the race detector
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt: the files above"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
-	go test $(TESTFLAGS) ./...
+	go test -race $(TESTFLAGS) ./...
+
+arm64: ## that everything builds for Graviton
+	GOOS=linux GOARCH=arm64 go build ./...
+	GOOS=linux GOARCH=arm64 go vet ./...
+
+# The database of vulnerabilities is on the network; without it one line says that nothing was checked.
+VULNDB := https://vuln.go.dev
+vuln: ## known vulnerabilities in what the binary calls, where the database can be reached
+	@out=$$(go tool govulncheck -db $(VULNDB) ./cmd/firelane 2>&1); status=$$?; \
+	case "$$out" in \
+	*"fetching vulnerabilities"*) echo "govulncheck: $(VULNDB) did not answer; nothing was checked" ;; \
+	*) echo "$$out"; exit $$status ;; \
+	esac
 
 FUZZTIME := 60s
 fuzz: ## every fuzz target for FUZZTIME (60s)
@@ -44,7 +57,7 @@ bench: build ## what a record costs: Go benchmarks, then the whole router (besid
 profile: ## cmd/firelane/default.pgo, by which the compiler knows what to inline: rows of the bench, profiled
 	go run ./e2e/faultbench -cost -runs 4 -only full-batched,full-single,20k-single,json,gzip -profile cmd/firelane/default.pgo
 
-faults: build ## what is lost and what is doubled while things go wrong; beside a fluent-bit on PATH
+faults: build ## what is lost and what is duplicated while things go wrong; beside a fluent-bit on PATH
 	go run ./e2e/faultbench $(FAULTS)
 
 SOAK := 10m

@@ -32,7 +32,7 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 	w := &waiter{room: make(chan struct{}, 1)}
 	q.waiters = append(q.waiters, w)
 	q.stats.Waits++
-	q.sayFull()
+	q.logFull()
 	q.removeIfEmpty(0)
 	q.unpark()
 	tick := time.NewTicker(retryEvery)
@@ -95,7 +95,7 @@ func (q *Queue) put(h frame, batch []byte, accepted func()) (done bool, err erro
 		}
 		q.dropOldest()
 	}
-	q.wroteAgain()
+	q.writeSucceeded()
 	q.appended(h)
 	if accepted != nil {
 		accepted()

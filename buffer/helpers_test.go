@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firelane/firelane/internal/race"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 )
@@ -22,6 +23,15 @@ func TestMain(m *testing.M) {
 	debug.SetGCPercent(400) // thousands of small queues are made
 	debug.SetMemoryLimit(64 << 20)
 	goleak.VerifyTestMain(m)
+}
+
+// everyByte is 1: tests that damage or cut files do so at every byte. Under the race detector, which costs ten times as much
+// and finds nothing in what one goroutine does, it is every 11th.
+func everyByte() int {
+	if race.Enabled {
+		return 11
+	}
+	return 1
 }
 
 // newFolder is an empty folder in memory. Its blocks are small, so that a copy of it is cheap.

@@ -214,7 +214,7 @@ func (r *run) parse(m *chunkMemory, b []byte) (need int64) {
 		size := h.size()
 		if !ok || h.pos != r.to.pos || size > r.end.off-r.to.off {
 			if len(m.batches) == 0 {
-				r.damage = "has a damaged frame header"
+				r.damage = "a damaged frame header"
 				r.search()
 			}
 			return 0
@@ -226,7 +226,7 @@ func (r *run) parse(m *chunkMemory, b []byte) (need int64) {
 		batch := b[frameHeader:size:size]
 		if crc32.Checksum(batch, castagnoli) != h.sum {
 			if len(m.batches) == 0 {
-				r.damage = "has a damaged batch"
+				r.damage = "a damaged batch"
 				r.to = next
 			}
 			return 0

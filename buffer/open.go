@@ -246,7 +246,8 @@ func (q *Queue) setAside(s *segment, err error) error {
 	q.stats.Damaged++
 	q.notes = append(q.notes, func() {
 		q.log.Error().AnErr("error", err).Str("segment", s.name()).
-			Msg("a segment of the queue has no head: its records are lost, the file is kept as " + s.name() + asideSuffix)
+			Str("kept_as", s.name()+asideSuffix).
+			Msg("a segment of the queue has no valid header of this version: its records are lost, the file is kept")
 	})
 	return q.fs.Rename(s.name(), s.name()+asideSuffix)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/firelane/firelane/internal/race"
 )
 
 func TestSecondRouterIsRefused(t *testing.T) {
@@ -80,6 +82,9 @@ func (s sized) Free() (int64, error) { return s.free, nil }
 
 // TestBacklogIsOpenedFast opens 5,000,000 records: the heads of some hundred segments are read, and the last segment.
 func TestBacklogIsOpenedFast(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the time allowed is the program's without the race detector")
+	}
 	const perBatch, batches = 10_000, 500
 	dir := t.TempDir()
 	o := Options{Dir: dir, Name: "x", Limit: 4 << 30, SegmentSize: 256 << 10} // as many segments as 1 GB has

@@ -106,10 +106,8 @@ type Queue struct {
 	want      int64     // and so many bytes will wake it
 	woken     int64     // how often one was
 	draining  bool
-	shut      bool  // Close has closed the files
-	trouble   bool  // the last write failed
-	unsaid    tally // dropped for room, and not logged yet
-	said      [kinds]time.Time
+	shut      bool        // Close has closed the files
+	failing   bool        // the last write failed
 	notes     []func()    // to be logged without the mutex
 	garbage   []io.Closer // files of removed segments, to be closed without the mutex: it is then that they are freed
 }
@@ -252,7 +250,6 @@ func (q *Queue) Close() error {
 	q.shut = true
 	for q.giveUpSpare() {
 	}
-	q.sayDropped(tally{}, 0)
 	q.unlock()
 	<-q.reader
 	if q.lock == nil {

@@ -27,7 +27,7 @@ func (q *Queue) writeMark(s *segment) {
 	s.putMark(q.mark[:])
 	if _, err := s.file.WriteAt(q.mark[:], markAt); err != nil {
 		q.stats.DiskErrors++
-		q.sayMarkFailed(s, err)
+		q.logMarkFailed(s, err)
 	}
 }
 
@@ -91,7 +91,7 @@ func (q *Queue) remove(s *segment) {
 	}
 	if err != nil {
 		q.stats.DiskErrors++
-		q.sayNotRemoved(s, err)
+		q.logNotRemoved(s, err)
 	}
 	q.closeFile(s)
 }
@@ -122,7 +122,7 @@ func (q *Queue) dropOldest() {
 		f.Close()
 	}
 	q.garbage = nil
-	q.sayDropped(t, sayEvery)
+	q.logDropped(t)
 }
 
 // skip drops what damage takes: from where the run begins to where the next frame is.
@@ -152,7 +152,7 @@ func (q *Queue) dropDamaged(s *segment, to place, what string, err error) {
 		s.damaged = true
 		q.stats.Damaged++
 	}
-	q.sayDamaged(s, t, what, err)
+	q.logDamaged(s, t, what, err)
 	s.out = append(s.out, &Chunk{seg: s, from: s.read, to: to, state: committed})
 	s.read = to
 	q.settle(s)

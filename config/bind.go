@@ -16,7 +16,7 @@ type binder struct {
 	schemas schemas
 }
 
-// A binding is one section on its way into one struct.
+// A binding binds one section to one struct.
 type binding struct {
 	binder
 	what   string // what messages begin with: the plugin's name
@@ -27,7 +27,7 @@ type binding struct {
 	failed bool
 }
 
-// bind writes a section into the struct that target points at, and says whether that went well. known are the lower-case
+// bind writes a section into the struct that target points at, and reports whether it did. known are the lower-case
 // names of options that the caller has dealt with.
 func (b binder) bind(what string, from *section, target any, known ...string) bool {
 	return b.bindValue(what, from, reflect.ValueOf(target).Elem(), known)
@@ -54,7 +54,7 @@ func (b binder) bindValue(what string, from *section, into reflect.Value, known 
 	return !g.failed
 }
 
-// key is a name as it is looked up: Fluent Bit's have no case.
+// key is a name in lookups: Fluent Bit's names ignore case.
 func (g *binding) key(name string) string {
 	if g.dialect == FluentBit {
 		return fold(name)
@@ -70,7 +70,7 @@ func (g *binding) param(p param) {
 		return
 	}
 	if p.value == "" && g.dialect == FluentBit && !isText(o.kind) {
-		return // a variable that isn't set, which has been said
+		return // a variable that isn't set, which has been reported
 	}
 	field := g.into.FieldByIndex(o.index)
 	if before, ok := g.given[o]; ok && field.Kind() != reflect.Slice {
@@ -78,21 +78,21 @@ func (g *binding) param(p param) {
 	}
 	g.given[o] = p
 	if o.ignored != "" {
-		g.warning(p.pos, fmt.Sprintf("%s: %s has no meaning here: %s", g.what, p.key, o.ignored))
+		g.warning(p.pos, fmt.Sprintf("%s: %s has no effect here: %s", g.what, p.key, o.ignored))
 	}
 	if err := o.set(field, p.value, g.dialect); err != nil {
 		g.fail(p.pos, fmt.Sprintf("%s: %s", p.key, hide(err, o, p)))
 	}
 }
 
-// again warns of an option that is given twice. Options without effect gather several names, which isn't worth a word.
+// again warns of an option that is given twice. Options without effect gather several names, which needs no warning.
 func (g *binding) again(before, p param, o *option) {
 	if g.key(before.key) == g.key(p.key) {
-		g.warning(p.pos, fmt.Sprintf("%s: %s is given a second time, after line %d: this one holds", g.what, p.key, before.pos.Line))
+		g.warning(p.pos, fmt.Sprintf("%s: %s is given twice, first in line %d; the last one is used", g.what, p.key, before.pos.Line))
 		return
 	}
 	if !strings.HasPrefix(o.help, "accepted") && !strings.HasPrefix(o.help, "no effect") {
-		g.warning(p.pos, fmt.Sprintf("%s: %s is another name of %s, which is given in line %d: this one holds", g.what, p.key, before.key, before.pos.Line))
+		g.warning(p.pos, fmt.Sprintf("%s: %s is another name of %s, given in line %d; the last one is used", g.what, p.key, before.key, before.pos.Line))
 	}
 }
 
@@ -117,7 +117,7 @@ func (g *binding) section(sub *section) {
 		return
 	}
 	if o.ignored != "" {
-		g.warning(sub.pos, fmt.Sprintf("%s: <%s> has no meaning here: %s", g.what, sub.name, o.ignored))
+		g.warning(sub.pos, fmt.Sprintf("%s: <%s> has no effect here: %s", g.what, sub.name, o.ignored))
 	}
 	before, again := g.given[o]
 	g.given[o] = param{key: "<" + sub.name + ">", pos: sub.pos}
@@ -133,7 +133,7 @@ func (g *binding) section(sub *section) {
 		g.sub(sub, v)
 		field.Set(reflect.Append(field, v))
 	case again:
-		g.fail(sub.pos, fmt.Sprintf("<%s> is given a second time, after line %d", sub.name, before.pos.Line))
+		g.fail(sub.pos, fmt.Sprintf("<%s> is given twice, first in line %d", sub.name, before.pos.Line))
 	case t.Kind() == reflect.Pointer:
 		v := reflect.New(t.Elem())
 		g.sub(sub, v.Elem())
@@ -152,7 +152,7 @@ func (g *binding) sub(sub *section, into reflect.Value) {
 // subKnown are parameters that Fluentd takes in every section.
 var subKnown = []string{"@id", "@log_level", "@label"}
 
-// argument binds what stands behind a section's name.
+// argument binds the argument after a section's name.
 func (g *binding) argument() {
 	o := g.schema.argument
 	if g.from.arg == "" || o == nil {
@@ -267,7 +267,7 @@ func (g *binding) unknown(at Pos, sort, name string, there []string) {
 	g.warning(at, text)
 }
 
-// isText says whether the empty string is a value of the type.
+// isText reports whether the empty string is a value of the type.
 func isText(t reflect.Type) bool {
 	return base(t).Kind() == reflect.String || base(t) == typePair
 }

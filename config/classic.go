@@ -15,8 +15,8 @@ import (
 //	    Key the rest of the line is the value
 //
 // Fluent Bit wants every key of a file to be indented as the first one is. Real files differ, and nothing is ambiguous
-// about them, so that any indentation is right here. Variables are expanded once all is read: @SET holds for the whole
-// configuration, wherever it stands.
+// about them, so that any indentation is accepted. Variables are expanded once all is read: @SET holds for the whole
+// configuration, wherever it is.
 type classicReader struct {
 	*report
 	loader
@@ -42,8 +42,8 @@ func (r *classicReader) read(f *file) {
 		case text[0] == '[':
 			current = r.header(f, line, text)
 		case current == nil:
-			r.error(f.pos(line), fmt.Sprintf("%s stands before any section: [SERVICE], [INPUT], [FILTER] or [OUTPUT] is missing above it", firstWord(text)))
-			current = &section{source: f} // one complaint is enough
+			r.error(f.pos(line), fmt.Sprintf("%s is before any section; want [SERVICE], [INPUT], [FILTER] or [OUTPUT] above it", firstWord(text)))
+			current = &section{source: f} // report it once
 		default:
 			r.option(f, current, line, text)
 		}
@@ -58,7 +58,7 @@ func (r *classicReader) command(f *file, line int, text string) {
 		name, value, ok := strings.Cut(rest, "=")
 		name = strings.TrimSpace(name)
 		if !ok || name == "" {
-			r.error(f.pos(line), "@SET: NAME=VALUE is expected")
+			r.error(f.pos(line), "@SET: want NAME=VALUE")
 			return
 		}
 		r.set[name] = r.expand(f.pos(line), strings.TrimSpace(value)).value
@@ -73,7 +73,7 @@ func (r *classicReader) include(f *file, line int, name string) {
 	at := f.pos(line)
 	name = r.expand(at, name).value
 	if name == "" {
-		r.error(at, "@INCLUDE: the name of a file is expected")
+		r.error(at, "@INCLUDE: want the name of a file")
 		return
 	}
 	names, err := r.resolve(name, f)
@@ -95,7 +95,7 @@ func (r *classicReader) include(f *file, line int, name string) {
 	}
 }
 
-// warnBuiltIn says where a built-in file does less than the one that it stands for.
+// warnBuiltIn warns where a built-in file does less than the original.
 func (r *classicReader) warnBuiltIn(at Pos, name string) {
 	if _, err := os.Stat(name); err == nil {
 		return // it is the user's own
@@ -113,16 +113,16 @@ func (r *classicReader) header(f *file, line int, text string) *section {
 	s := &section{pos: f.pos(line), source: f}
 	end := strings.IndexByte(text, ']')
 	if end < 0 {
-		r.error(s.pos, fmt.Sprintf("section %s is not closed: ] is missing", firstWord(text)))
+		r.error(s.pos, fmt.Sprintf("section %s is not closed; want ]", firstWord(text)))
 		return s
 	}
 	s.name = strings.ToLower(strings.TrimSpace(text[1:end]))
 	if s.name == "" {
-		r.error(s.pos, "a section without a name: [SERVICE], [INPUT], [FILTER] or [OUTPUT] is expected")
+		r.error(s.pos, "a section without a name; want [SERVICE], [INPUT], [FILTER] or [OUTPUT]")
 		return s
 	}
 	if rest := strings.TrimSpace(text[end+1:]); rest != "" && rest[0] != '#' {
-		r.warning(s.pos, fmt.Sprintf("what stands behind [%s] on its line is not read", text[1:end]))
+		r.warning(s.pos, fmt.Sprintf("text after [%s] on its line is ignored", text[1:end]))
 	}
 	r.sections = append(r.sections, s)
 	return s

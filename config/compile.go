@@ -24,7 +24,7 @@ func Compile(file string, catalogue []Plugin, lookup func(string) (string, bool)
 	return (&Compiler{Catalogue: catalogue, Lookup: lookup}).Compile(file)
 }
 
-// A compilation is one file on its way to a plan.
+// A compilation compiles one file to a plan.
 type compilation struct {
 	report
 	*Compiler
@@ -80,11 +80,11 @@ func (k *compilation) compile(f *file, l loader) {
 		k.classic(f, l)
 	}
 	if len(k.errors) == 0 && len(k.plan.Inputs) == 0 {
-		k.warning(Pos{File: f.name}, "there is no input: nothing can be received")
+		k.warning(Pos{File: f.name}, "no input is configured: nothing can be received")
 	}
 }
 
-// finish puts what was found in order.
+// finish sorts what was found.
 func (k *compilation) finish() (*Plan, []Diagnostic) {
 	sortByPlace(k.errors, k.plan.Files)
 	sortByPlace(k.warnings, k.plan.Files)
@@ -99,7 +99,7 @@ func (k *compilation) hostname() string {
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		k.warning(Pos{File: k.plan.Files[0]}, "the machine's name is not known: "+err.Error())
+		k.warning(Pos{File: k.plan.Files[0]}, "the host name is unknown: "+err.Error())
 	}
 	return name
 }
@@ -118,7 +118,7 @@ func detect(name, text string) (Dialect, error) {
 		case strings.HasPrefix(line, "@include ") && byInclude < 0:
 			byInclude = int(Fluentd)
 		case strings.HasSuffix(line, ":") && byInclude < 0:
-			return 0, fmt.Errorf("YAML is not supported: Fluent Bit's classic syntax or Fluentd's is expected")
+			return 0, fmt.Errorf("YAML is not supported; want Fluent Bit's classic syntax or Fluentd's")
 		}
 	}
 	whole := strings.ToLower(filepath.Base(filepath.Dir(name)) + "/" + filepath.Base(name))
@@ -227,7 +227,7 @@ func (k *compilation) identify(p *Plugin, s *section, alias string) string {
 		next := fmt.Sprintf("%s.%d", own, number+n)
 		if alias != "" {
 			next = fmt.Sprintf("%s.%d", alias, n)
-			k.warning(s.pos, fmt.Sprintf("%s is already the name of the %s in %s:%d: this one is called %s", id, p.Kind, before.File, before.Line, next))
+			k.warning(s.pos, fmt.Sprintf("%s is already the name of the %s in %s:%d; this one is named %s", id, p.Kind, before.File, before.Line, next))
 		}
 		id = next
 	}

@@ -10,7 +10,7 @@ import (
 // classicKnown are options that every plugin of Fluent Bit has and that are dealt with here.
 var classicKnown = []string{"name", "match", "match_regex", "alias", "log_level"}
 
-// classicIgnored are sections of Fluent Bit that have no meaning here.
+// classicIgnored are sections of Fluent Bit that have no effect here.
 var classicIgnored = map[string]string{
 	"multiline_parser": "multiline parsers are not supported",
 	"plugins":          "plugins can't be loaded",
@@ -59,7 +59,7 @@ func (k *compilation) classicSection(s *section) {
 		k.classicOutput(s)
 	default:
 		if why, ok := classicIgnored[s.name]; ok {
-			k.warning(s.pos, fmt.Sprintf("[%s] has no meaning here: %s", strings.ToUpper(s.name), why))
+			k.warning(s.pos, fmt.Sprintf("[%s] has no effect here: %s", strings.ToUpper(s.name), why))
 			return
 		}
 		k.error(s.pos, fmt.Sprintf("unknown section [%s]: there are %s", strings.ToUpper(s.name),
@@ -88,7 +88,7 @@ func (k *compilation) classicFilter(s *section) {
 	switch {
 	case !ok:
 	case !found:
-		k.warning(s.pos, fmt.Sprintf("%s: the filter has no Match and is left out: Match * would take every tag", i.Name))
+		k.warning(s.pos, fmt.Sprintf("%s: the filter has no Match and is left out; use Match * for every tag", i.Name))
 	default:
 		k.plan.Filters = append(k.plan.Filters, Filter{i, text})
 		k.plan.filters = append(k.plan.filters, m)
@@ -116,7 +116,7 @@ func (k *compilation) matchAlone() {
 			o.Match, k.plan.outputs[n] = "*", wildcard("*")
 			continue
 		}
-		k.error(o.Pos, fmt.Sprintf("%s: the output has no Match: Match * would take every tag", o.Name))
+		k.error(o.Pos, fmt.Sprintf("%s: the output has no Match; use Match * for every tag", o.Name))
 	}
 }
 
@@ -203,9 +203,9 @@ func (k *compilation) parsersFile(r *classicReader, p param) {
 		case "parser":
 			k.parser(s)
 		case "multiline_parser":
-			k.warning(s.pos, "[MULTILINE_PARSER] has no meaning here: "+classicIgnored[s.name])
+			k.warning(s.pos, "[MULTILINE_PARSER] has no effect here: "+classicIgnored[s.name])
 		default:
-			k.warning(s.pos, fmt.Sprintf("[%s] has no meaning in a file of parsers", strings.ToUpper(s.name)))
+			k.warning(s.pos, fmt.Sprintf("[%s] has no effect in a parsers file", strings.ToUpper(s.name)))
 		}
 	}
 }

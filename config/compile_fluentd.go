@@ -26,7 +26,7 @@ func (k *compilation) fluentd(f *file, l loader) {
 	}
 	k.plan.labels = map[string][]step{"": nil}
 	for _, p := range root.params {
-		k.warning(p.pos, fmt.Sprintf("%s stands outside of every section and is ignored", p.key))
+		k.warning(p.pos, fmt.Sprintf("%s is outside of every section and is ignored", p.key))
 	}
 	sections := k.unwrapWorkers(root.subs)
 	k.system(sections)
@@ -39,7 +39,7 @@ func (k *compilation) fluentd(f *file, l loader) {
 	}
 }
 
-// unwrapWorkers puts what is in <worker> where the <worker> stands: one process does the work of all.
+// unwrapWorkers replaces a <worker> by its contents: one process does the work of all.
 func (k *compilation) unwrapWorkers(sections []*section) []*section {
 	var list []*section
 	for _, s := range sections {
@@ -74,16 +74,16 @@ func (k *compilation) declareLabels(sections []*section) {
 		case s.arg == "" || s.arg[0] != '@':
 			k.error(s.pos, "<label> needs a name that begins with @: <label @NAME>")
 		case s.arg == rootLabel:
-			k.error(s.pos, "<label @ROOT>: the name is taken: it means the place outside of all labels")
+			k.error(s.pos, "<label @ROOT>: the name is reserved for what is outside of all labels")
 		case twice:
-			k.error(s.pos, fmt.Sprintf("<label %s> is given a second time", s.arg))
+			k.error(s.pos, fmt.Sprintf("<label %s> is given twice", s.arg))
 		default:
 			k.plan.labels[s.arg] = nil
 		}
 	}
 }
 
-// fluentdSection compiles one section that stands outside of all others.
+// fluentdSection compiles one section outside of all others.
 func (k *compilation) fluentdSection(s *section) {
 	switch s.name {
 	case "system":
@@ -149,7 +149,7 @@ func (k *compilation) source(s *section) {
 	}
 }
 
-// labelExists looks a label up that is being used.
+// labelExists checks that a label that is used exists.
 func (k *compilation) labelExists(user string, label param) bool {
 	name := label.value
 	if name == rootLabel {
@@ -227,7 +227,7 @@ func (k *compilation) target(s *section, match string, depth int) (t target, ok 
 	return target{outputs: []int{len(k.plan.Outputs) - 1}}, ok
 }
 
-// copyOptions are the options of Fluentd's copy. Nothing has to be said about them: outputs never share a record here.
+// copyOptions are the options of Fluentd's copy. They need no warning: outputs never share a record here.
 type copyOptions struct {
 	DeepCopy *bool  `fluentd:"deep_copy"`
 	Mode     string `fluentd:"copy_mode" oneof:"no_copy,shallow,deep,marshal"`
@@ -244,7 +244,7 @@ func (k *compilation) copy(s *section, match string, depth int) (t target, ok bo
 		}
 		stores++
 		if strings.Contains(sub.arg, "ignore_if_prev_success") {
-			k.warning(sub.pos, "<store ignore_if_prev_success> has no meaning here: every store gets every record")
+			k.warning(sub.pos, "<store ignore_if_prev_success> has no effect: every store gets every record")
 		}
 		one, fine := k.target(sub, match, depth+1)
 		ok = ok && fine
@@ -259,7 +259,7 @@ func (k *compilation) copy(s *section, match string, depth int) (t target, ok bo
 	return t, k.bind("copy", rest, &copyOptions{}, known...) && ok
 }
 
-// checkLabels finds relabels that go in circles, and what can never be reached.
+// checkLabels finds relabels that form loops, and what can never be reached.
 func (k *compilation) checkLabels(sections []*section) {
 	used := map[string]bool{"": true}
 	for _, i := range k.plan.Inputs {
@@ -294,7 +294,7 @@ func labelsOf(sections []*section) []string {
 }
 
 // ways counts the ways that lead out of a label, and marks the labels that relabels name. -1 is a label that is being
-// counted: to meet it again is a circle.
+// counted: to meet it again is a loop.
 func (k *compilation) ways(label string, counted map[string]int, used map[string]bool) int {
 	if n, ok := counted[label]; ok {
 		return n
@@ -307,7 +307,7 @@ func (k *compilation) ways(label string, counted map[string]int, used map[string
 			used[next] = true
 			more := k.ways(next, counted, used)
 			if more < 0 {
-				k.error(st.pos, fmt.Sprintf("the relabel to %s leads back here, in a circle", labelName(next)))
+				k.error(st.pos, fmt.Sprintf("the relabel to %s leads back here: a loop", labelName(next)))
 				return 1
 			}
 			n = min(n+more, maxWays+1)
@@ -315,7 +315,7 @@ func (k *compilation) ways(label string, counted map[string]int, used map[string
 		most = max(most, n)
 	}
 	if most > maxWays {
-		k.error(k.plan.labels[label][0].pos, fmt.Sprintf("copies and relabels make more than %d ways of one tag", maxWays))
+		k.error(k.plan.labels[label][0].pos, fmt.Sprintf("copies and relabels make more than %d paths for one tag", maxWays))
 		most = 1
 	}
 	counted[label] = most
@@ -329,7 +329,7 @@ func labelName(label string) string {
 	return label
 }
 
-// warnUnreachable names what stands below a <match **>, which takes everything.
+// warnUnreachable warns of what is below a <match **>, which takes everything.
 func (k *compilation) warnUnreachable(label string) {
 	var all *step
 	for i := range k.plan.labels[label] {

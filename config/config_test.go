@@ -128,10 +128,10 @@ func TestEveryDeclarationIsSound(t *testing.T) {
 	}
 	err := config.CheckCatalogue([]config.Plugin{{FluentBit: []string{"x"}, Fluentd: []string{"x"}, Options: options[bad]}})
 	const want = `input x of fluentbit: a: no help
-input x of fluentbit: b: "many" is no whole number, such as many
-input x of fluentbit: c: options of type map[string]int are not known
-input x of fluentd: <d>: a section can't be a int
-input x of fluentd: e: "z" is not known: it can be x or y`
+input x of fluentbit: b: "many" is not an integer, such as many
+input x of fluentbit: c: options of type map[string]int are not supported
+input x of fluentd: <d>: a section can't be of type int
+input x of fluentd: e: "z" is not supported; want x or y`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

@@ -12,7 +12,7 @@
 //		Rec  []config.Pair  `fluentbit:"record" fluentd:"<record>" help:"fields to add"`
 //		Regexps []Regexp    `fluentd:"<regexp>" help:"…"`
 //		Endpoint *Endpoint  `fluentd:"<endpoint>" help:"…"`
-//		Net                 // an embedded struct's options stand as if they were its own
+//		Net                 // an embedded struct's options count as its own
 //	}
 //
 // A tag names the option in that dialect, lower-case, alternatives after commas; a field without a dialect's tag does
@@ -26,7 +26,7 @@
 // (repeated, or a list with commas in Fluent Bit; a JSON array or a list with commas in Fluentd), and a pointer to any of
 // these, which stays nil where the option isn't written.
 //
-// ignored:"why" warns whoever writes the option that it has no meaning here. secret:"true" hides a value that isn't a
+// ignored:"why" warns whoever writes the option that it has no effect here. secret:"true" hides a value that isn't a
 // Secret, and the values of pairs. quotes:"true" on a Pair or []Pair takes quotes off its two halves, as Fluent Bit does
 // for some options (record) and not for others (regex); Fluentd's values have lost theirs by then.
 //
@@ -63,7 +63,7 @@ func (s Secret) String() string {
 // An OptionError is an error with one option of a section.
 type OptionError struct {
 	Option string // as the dialect at hand calls it
-	Reason string // what is wrong, and what would be right
+	Reason string // what is wrong, and what is wanted
 }
 
 func (e *OptionError) Error() string { return e.Option + ": " + e.Reason }
@@ -71,7 +71,7 @@ func (e *OptionError) Error() string { return e.Option + ": " + e.Reason }
 // A Diagnostic is one line for the user: an error or a warning at a place.
 type Diagnostic struct {
 	Pos
-	Text string // what, and what would be right
+	Text string // what, and what is wanted
 }
 
 func (d Diagnostic) Error() string { return d.String() }

@@ -52,7 +52,7 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 	key := absolute(name)
 	for up := from; up != nil; up = up.parent {
 		if absolute(up.name) == key {
-			return nil, fmt.Errorf("%s includes itself, directly or by way of others", name)
+			return nil, fmt.Errorf("%s includes itself, directly or through other files", name)
 		}
 	}
 	if first, ok := l.seen[key]; ok && !l.again {
@@ -74,7 +74,7 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 	return f, nil
 }
 
-// resolve turns what an include says into the names of files. A name without wildcards is one file, there or not; a
+// resolve turns the value of an include into the names of files. A name without wildcards is one file, there or not; a
 // pattern gives those that exist, sorted. Relative names are relative to the folder of the file that includes them, or
 // else (as in Fluent Bit) to the folder of the main file.
 func (l *loader) resolve(name string, from *file) ([]string, error) {
@@ -95,7 +95,7 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 		}
 		found, err := filepath.Glob(c)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no pattern for file names", name)
+			return nil, fmt.Errorf("%q is not a pattern for file names", name)
 		}
 		found = append(found, globBuiltIn(c, found)...)
 		if len(found) > 0 {
@@ -169,15 +169,15 @@ func exists(name string) bool {
 }
 
 // builtInFiles are the files that the image aws-for-fluent-bit has under /fluent-bit and that configurations refer to,
-// in firelane's own words.
+// written for firelane.
 //
 //go:embed builtin
 var builtInFiles embed.FS
 
-// otherParsers stands for the files of the image that have no parser for JSON.
+// otherParsers replaces the files of the image that have no parser for JSON.
 const otherParsers = "parsers-other.conf"
 
-// builtInPaths says which built-in file stands for which path of that image.
+// builtInPaths maps paths of that image to built-in files.
 var builtInPaths = map[string]string{
 	"/fluent-bit/configs/parse-json.conf":                               "parse-json.conf",
 	"/fluent-bit/configs/minimize-log-loss.conf":                        "minimize-log-loss.conf",

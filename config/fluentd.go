@@ -36,7 +36,7 @@ func (r *fluentdReader) read(f *file, into *section) {
 			return
 		case s.eof():
 			for _, o := range open[1:] {
-				r.error(o.pos, fmt.Sprintf("<%s> is never closed: </%s> is missing", o.name, o.name))
+				r.error(o.pos, fmt.Sprintf("<%s> is not closed; want </%s>", o.name, o.name))
 			}
 			return
 		case s.skip("</"):
@@ -44,7 +44,7 @@ func (r *fluentdReader) read(f *file, into *section) {
 		case s.skip("<"):
 			if sub := r.openTag(f, s); sub != nil {
 				if len(open) > maxNesting {
-					r.error(sub.pos, fmt.Sprintf("sections stand in each other more than %d deep", maxNesting))
+					r.error(sub.pos, fmt.Sprintf("sections are nested more than %d deep", maxNesting))
 					return
 				}
 				top.subs = append(top.subs, sub)
@@ -60,7 +60,7 @@ func (r *fluentdReader) read(f *file, into *section) {
 func (r *fluentdReader) openTag(f *file, s *scanner) *section {
 	sub := &section{pos: f.pos(s.line), source: f}
 	if sub.name = s.word(); sub.name == "" {
-		r.fail(f, s, s.line, "the name of a section is expected after <")
+		r.fail(f, s, s.line, "want the name of a section after <")
 		return nil
 	}
 	s.skipSpacing()
@@ -72,7 +72,7 @@ func (r *fluentdReader) openTag(f *file, s *scanner) *section {
 	sub.arg = arg
 	s.skipSpacing()
 	if !s.skip(">") || !s.skipLineEnd() {
-		r.fail(f, s, sub.pos.Line, fmt.Sprintf("<%s is not closed: > is expected, and then the end of the line", sub.name))
+		r.fail(f, s, sub.pos.Line, fmt.Sprintf("<%s is not closed; want > and the end of the line", sub.name))
 	}
 	return sub
 }
@@ -87,23 +87,23 @@ func (r *fluentdReader) tagArgument(s *scanner) (string, error) {
 	return strings.TrimRight(s.until(">\r\n"), " \t"), nil
 }
 
-// close reads what follows the </ of a closing tag, and says how many of the open sections stay open.
+// close reads what follows the </ of a closing tag, and returns how many of the open sections stay open.
 func (r *fluentdReader) close(f *file, s *scanner, open []*section) int {
 	line := s.line
 	name := s.word()
 	s.skipSpacing()
 	if !s.skip(">") || !s.skipLineEnd() {
-		r.fail(f, s, line, fmt.Sprintf("</%s is not closed: > is expected, and then the end of the line", name))
+		r.fail(f, s, line, fmt.Sprintf("</%s is not closed; want > and the end of the line", name))
 	}
 	n := len(open) - 1
 	if n == 0 {
-		r.error(f.pos(line), fmt.Sprintf("</%s> closes nothing", name))
+		r.error(f.pos(line), fmt.Sprintf("</%s> without <%s>", name, name))
 		return 1
 	}
 	if open[n].name == name {
 		return n
 	}
-	r.error(f.pos(line), fmt.Sprintf("</%s> where </%s> is expected, for the <%s> of line %d", name, open[n].name, open[n].name, open[n].pos.Line))
+	r.error(f.pos(line), fmt.Sprintf("got </%s>, want </%s> for the <%s> of line %d", name, open[n].name, open[n].name, open[n].pos.Line))
 	for i := n - 1; i > 0; i-- {
 		if open[i].name == name {
 			return i
@@ -132,7 +132,7 @@ func (r *fluentdReader) param(f *file, s *scanner, into *section) {
 	}
 	v, err := r.value(s)
 	if err == nil && !s.skipLineEnd() {
-		err = fmt.Errorf("the end of the line is expected after the value: a quote is missing, or one too many")
+		err = fmt.Errorf("want the end of the line after the value; is a quote missing, or one too many?")
 	}
 	if err != nil {
 		r.fail(f, s, p.pos.Line, fmt.Sprintf("%s: %s", key, err))
@@ -160,13 +160,13 @@ func (r *fluentdReader) key(s *scanner) (string, error) {
 func (r *fluentdReader) include(f *file, s *scanner, into *section, at Pos) {
 	v, err := r.stringValue(s)
 	if err == nil && !s.skipLineEnd() {
-		err = fmt.Errorf("the end of the line is expected after the name of the file")
+		err = fmt.Errorf("want the end of the line after the name of the file")
 	}
 	name := strings.TrimPrefix(v.text, "file://")
 	switch {
 	case err != nil:
 	case name == "":
-		err = fmt.Errorf("the name of a file is expected")
+		err = fmt.Errorf("want the name of a file")
 	case strings.Contains(name, "://"):
 		err = fmt.Errorf("%s: only files can be included", name)
 	}
@@ -195,7 +195,7 @@ func (r *fluentdReader) include(f *file, s *scanner, into *section, at Pos) {
 
 func (r *fluentdReader) warnUnset(at Pos, key string, names []string) {
 	for _, name := range names {
-		r.warning(at, fmt.Sprintf("%s: variable %s is not set: it becomes nothing", key, name))
+		r.warning(at, fmt.Sprintf("%s: variable %s is not set and becomes empty", key, name))
 	}
 }
 

@@ -59,7 +59,7 @@ func TestOnlyRegularFilesAreIncluded(t *testing.T) {
 
 func TestSectionsHaveALimitOfNesting(t *testing.T) {
 	_, got := compileFiles(t, map[string]string{"main": strings.Repeat("<a>\n", 100000)})
-	if want := "main:33: sections stand in each other more than 32 deep"; got != want {
+	if want := "main:33: sections are nested more than 32 deep"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -80,7 +80,7 @@ func TestCopiesHaveALimitOfWays(t *testing.T) {
 		text += fmt.Sprintf("<label @%d>\n<match **>\n@type copy\n%s%s</match>\n</label>\n", i, store, store)
 	}
 	_, got := compileFiles(t, map[string]string{"main": text + "<label @20>\n</label>\n"})
-	if !strings.Contains(got, "more than 1000 ways of one tag") {
+	if !strings.Contains(got, "more than 1000 paths for one tag") {
 		t.Errorf("got %s", got)
 	}
 }

@@ -31,7 +31,7 @@ func (r *fluentdReader) stringValue(s *scanner) (literal, error) {
 	return literal{text: s.bare()}, nil
 }
 
-// bare takes an unquoted string: the rest of the line, without a comment that stands behind a blank.
+// bare takes an unquoted string: the rest of the line, without a comment after a blank.
 func (s *scanner) bare() string {
 	rest := s.rest()
 	end := strings.IndexAny(rest, "\r\n")
@@ -63,7 +63,7 @@ func (r *fluentdReader) quoted(s *scanner) (literal, error) {
 			b.WriteByte(c)
 		}
 	}
-	return literal{}, errors.New("the ' that begins here is never closed")
+	return literal{}, errors.New("' without a closing '")
 }
 
 // doubleQuoted reads the rest of a string in double quotes. A backslash at the end of a line joins it with the next.
@@ -94,7 +94,7 @@ func (r *fluentdReader) doubleQuoted(s *scanner) (literal, error) {
 			b.WriteByte(c)
 		}
 	}
-	return v, errors.New(`the " that begins here is never closed`)
+	return v, errors.New(`" without a closing "`)
 }
 
 // unescape reads what follows a backslash in double quotes.
@@ -169,7 +169,7 @@ func (s *scanner) code() (string, error) {
 			return s.text[start : s.pos-1], nil
 		}
 	}
-	return "", errors.New("the #{ that begins here is never closed")
+	return "", errors.New("#{ without }")
 }
 
 // json reads a JSON array or object, which may spread over lines and hold comments and embedded expressions. The value
@@ -182,7 +182,7 @@ func (r *fluentdReader) json(s *scanner) (literal, error) {
 	}
 	var compact bytes.Buffer
 	if json.Compact(&compact, b) != nil {
-		return v, errors.New("a value that begins with [ or { is JSON, and this one isn't valid; put it in quotes to mean text")
+		return v, errors.New("a value that begins with [ or { is JSON, and this one is invalid; quote it if it is text")
 	}
 	v.text = compact.String()
 	v.only = ""
@@ -223,7 +223,7 @@ func (r *fluentdReader) jsonText(s *scanner, v *literal) ([]byte, error) {
 			return out, nil
 		}
 	}
-	return nil, errors.New("the JSON that begins here is never closed; put it in quotes to mean text")
+	return nil, errors.New("JSON without its end; quote it if it is text")
 }
 
 // appendEmbedded adds what an expression came to; inside a JSON string it is escaped.

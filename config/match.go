@@ -9,13 +9,13 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// A matcher says whether it takes a tag. Matchers are safe for concurrent use.
+// A matcher reports whether it takes a tag. Matchers are safe for concurrent use.
 type matcher interface {
 	match(tag string) bool
 }
 
 // regexpTimeout is the longest that one backtracking pattern may look at one tag, which then doesn't match. A tag is
-// looked at once, when it is new.
+// matched once, when it is new.
 const regexpTimeout = 100 * time.Millisecond
 
 // wildcard is Fluent Bit's Match: * stands for any number of any bytes, dots too.
@@ -73,7 +73,7 @@ func matchRegex(text string) (matcher, error) {
 func backtrack(source, text string) (matcher, error) {
 	re, err := regexp2.Compile(source, regexp2.None)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no regular expression: %s", text, reason(err))
+		return nil, fmt.Errorf("%q is not a regular expression: %s", text, reason(err))
 	}
 	re.MatchTimeout = regexpTimeout
 	return backtracking{re}, nil
@@ -103,7 +103,7 @@ func (list anyOf) match(tag string) bool {
 	return false
 }
 
-// takesAll says whether one of Fluentd's patterns takes every tag.
+// takesAll reports whether one of Fluentd's patterns takes every tag.
 func takesAll(arg string) bool {
 	for _, p := range strings.Fields(arg) {
 		if p == "**" {
@@ -118,7 +118,7 @@ func fluentdPatterns(arg string) (matcher, error) {
 	var list anyOf
 	for _, text := range strings.Fields(arg) {
 		if strings.Count(text, "{") != strings.Count(text, "}") && !strings.HasPrefix(text, "/") {
-			return nil, fmt.Errorf("%s: a { without its }; there can be no blank between them", text)
+			return nil, fmt.Errorf("%s: { without }; blanks between them are not allowed", text)
 		}
 		m, err := fluentdPattern(text)
 		if err != nil {
@@ -138,7 +138,7 @@ func fluentdPattern(text string) (matcher, error) {
 	if inner, ok := strings.CutPrefix(text, "/"); ok {
 		inner, ok = strings.CutSuffix(inner, "/")
 		if !ok {
-			return nil, fmt.Errorf("%s: a / is missing at the end of the regular expression", text)
+			return nil, fmt.Errorf("%s: the regular expression has no closing /", text)
 		}
 		source := `\A(?:` + inner + `)\z`
 		if re, err := regexp.Compile(source); err == nil {
@@ -148,7 +148,7 @@ func fluentdPattern(text string) (matcher, error) {
 	}
 	re, err := regexp.Compile(`(?s)\A(?:` + globSource(text) + `)\z`)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no pattern for tags", text)
+		return nil, fmt.Errorf("%q is not a pattern for tags", text)
 	}
 	return pattern{re}, nil
 }

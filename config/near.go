@@ -45,7 +45,7 @@ func byNearness(name string, names []string) string {
 	return enumerate(sorted, "and")
 }
 
-// thereAre is the part of a message that says what exists, those names first that are most like name.
+// thereAre is the part of a message that lists what exists, the names most like name first.
 func thereAre(name string, names []string) string {
 	switch len(names) {
 	case 0:

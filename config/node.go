@@ -9,7 +9,7 @@ import (
 // A section is one section of a configuration file, in either dialect, with its text already unquoted and expanded.
 type section struct {
 	name   string // INPUT, match; Fluent Bit's in lower case
-	arg    string // what stands after the name in Fluentd's <name arg>
+	arg    string // what follows the name in Fluentd's <name arg>
 	pos    Pos
 	params []param
 	subs   []*section
@@ -37,7 +37,7 @@ func (s *section) get(name string) (param, bool) {
 // maxErrors is the number of mistakes after which reading stops.
 const maxErrors = 100
 
-// A report collects what is to be said about a configuration.
+// A report collects the errors and warnings of a configuration.
 type report struct {
 	errors   []Diagnostic
 	warnings []Diagnostic

@@ -86,7 +86,7 @@ type Output struct {
 }
 
 // A Route is the way of one tag: filters in order, then outputs, both as indices into the plan's Filters and Outputs.
-// Next are the ways that begin behind those filters (Fluentd's copy into a label); most routes have none.
+// Next are the ways that begin after those filters (Fluentd's copy into a label); most routes have none.
 // No outputs and no Next: the tag's events match nothing, and are counted as unrouted.
 type Route struct {
 	Filters []int

@@ -150,7 +150,7 @@ func (w *reference) rows(b *strings.Builder, t reflect.Type, prefix string) {
 	}
 }
 
-// inShared says whether the field at index stands in an embedded struct that is described on its own.
+// inShared reports whether the field at index stands in an embedded struct that is described on its own.
 func (w *reference) inShared(t reflect.Type, index []int) bool {
 	for _, i := range index[:len(index)-1] {
 		t = t.Field(i).Type
@@ -211,7 +211,7 @@ func checkSchema(what string, t reflect.Type, d Dialect) error {
 		case o.section && inner.Kind() == reflect.Struct && inner != typePair:
 			errs = append(errs, checkSchema(name, inner, d))
 		case o.section && o.kind != reflect.SliceOf(typePair):
-			errs = append(errs, fmt.Errorf("%s: a section can't be a %s", name, o.kind))
+			errs = append(errs, fmt.Errorf("%s: a section can't be of type %s", name, o.kind))
 		case o.section:
 		default:
 			errs = append(errs, o.checkType(name, d))

@@ -6,7 +6,7 @@ import "strings"
 type rules struct {
 	filters []matcher         // Fluent Bit: one for each of the plan's Filters
 	outputs []matcher         // and one for each of its Outputs
-	labels  map[string][]step // Fluentd: what stands in each label, in order; "" is outside of all
+	labels  map[string][]step // Fluentd: the steps of each label, in order; "" is outside of all
 }
 
 // A step is a <filter> or a <match>.
@@ -27,7 +27,7 @@ type target struct {
 // label is the label where an input's events begin, "" for the place outside of all.
 func (i *Input) label() string { return strings.TrimSuffix(i.Label, rootLabel) }
 
-// Route says which way the events of a tag go that came in by input (an index into p.Inputs).
+// Route returns the way the events of a tag go that came in by input (an index into p.Inputs).
 // It is pure and safe for concurrent use; callers cache what it returns.
 func (p *Plan) Route(input int, tag string) Route {
 	if p.Dialect == Fluentd {

@@ -35,7 +35,7 @@ func (r ruby) eval(code string) (rubyValue, error) {
 			break
 		}
 	}
-	for s.skip("||") { // what stands behind a value isn't evaluated, but it is read
+	for s.skip("||") { // what follows a value isn't evaluated, but it is read
 		if _, err := r.term(s); err != nil && !errors.As(err, new(keyError)) {
 			return v, r.unsupported(code, err)
 		}
@@ -59,7 +59,7 @@ func (r ruby) unsupported(code string, err error) error {
 	return fmt.Errorf("#{%s} is not supported: there are ENV['NAME'], ENV.fetch('NAME', 'default'), ENV['NAME'] || 'default', hostname, Socket.gethostname, worker_id, use_default and use_nil", code)
 }
 
-var errRuby = errors.New("not understood")
+var errRuby = errors.New("invalid expression")
 
 // term reads one operand.
 func (r ruby) term(s *scanner) (rubyValue, error) {

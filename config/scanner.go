@@ -87,7 +87,7 @@ func (s *scanner) skipSpacing() {
 	}
 }
 
-// skipLineEnd takes blanks, a comment that stands behind blanks, and the end of the line; it takes nothing and is false
+// skipLineEnd takes blanks, a comment after blanks, and the end of the line; it takes nothing and is false
 // where something else is next.
 func (s *scanner) skipLineEnd() bool {
 	i := endOfLine(s.rest())
@@ -105,7 +105,7 @@ func (s *scanner) skipLineEnd() bool {
 }
 
 // endOfLine is how many bytes of blanks and comment stand before the end of the line, -1 if there is something else.
-// A # right at the beginning is a comment only behind a value that has ended, so callers decide by where they ask.
+// A # right at the beginning is a comment only after a value that has ended, so callers decide by where they ask.
 func endOfLine(s string) int {
 	i := len(s) - len(strings.TrimLeft(s, " \t"))
 	if i < len(s) && s[i] == '#' {

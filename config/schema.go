@@ -128,7 +128,7 @@ func names(byName map[string]*option) []string {
 	return slices.Sorted(maps.Keys(byName))
 }
 
-// base is the type behind a pointer or a slice.
+// base is the element type of a pointer or a slice.
 func base(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()

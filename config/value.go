@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// set writes the text of a value into a field. Its errors say what is wrong with the value, and what would be right.
+// set writes the text of a value into a field. Its errors say what is wrong with the value, and what is wanted.
 func (o *option) set(field reflect.Value, text string, d Dialect) error {
 	switch t := field.Type(); {
 	case t.Kind() == reflect.Pointer:
@@ -59,17 +59,17 @@ func (o *option) setScalar(field reflect.Value, text string, d Dialect) error {
 	case reflect.Int, reflect.Int64:
 		n, err := strconv.ParseInt(text, 10, field.Type().Bits())
 		if err != nil {
-			return fmt.Errorf("%q is no whole number%s", text, o.example())
+			return fmt.Errorf("%q is not an integer%s", text, o.example())
 		}
 		field.SetInt(n)
 	case reflect.Float64:
 		x, err := strconv.ParseFloat(text, 64)
 		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
-			return fmt.Errorf("%q is no number%s", text, o.example())
+			return fmt.Errorf("%q is not a number%s", text, o.example())
 		}
 		field.SetFloat(x)
 	default:
-		return fmt.Errorf("options of type %s are not known", field.Type())
+		return fmt.Errorf("options of type %s are not supported", field.Type())
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (o *option) allowed(text string) (string, error) {
 			return v, nil
 		}
 	}
-	return "", fmt.Errorf("%q is not known: it can be %s", text, enumerate(o.oneof, "or"))
+	return "", fmt.Errorf("%q is not supported; want %s", text, enumerate(o.oneof, "or"))
 }
 
 func (o *option) example() string {
@@ -123,14 +123,14 @@ func parseBool(text string, d Dialect) (bool, error) {
 		if text == "" || text[0] == '#' {
 			return true, nil
 		}
-		return false, fmt.Errorf("%q is neither true nor false", text)
+		return false, fmt.Errorf("%q is not a boolean; want true or false", text)
 	}
-	return false, fmt.Errorf("%q is neither on nor off", text)
+	return false, fmt.Errorf("%q is not a boolean; want on or off", text)
 }
 
 // parseSize reads a number of bytes: 512k, 10M, 1G. A k is 1000 in Fluent Bit and 1024 in Fluentd.
 func parseSize(text string, d Dialect) (Size, error) {
-	bad := fmt.Errorf("%q is no size, such as 512k or 10M", text)
+	bad := fmt.Errorf("%q is not a size; want, for example, 512k or 10M", text)
 	lower := strings.ToLower(strings.TrimSpace(text))
 	if lower == "false" || lower == "unlimited" {
 		return Unlimited, nil
@@ -183,14 +183,16 @@ func seconds(text string, x float64) (time.Duration, error) {
 	return time.Duration(x), nil
 }
 
-func badDuration(text string) error { return fmt.Errorf("%q is no time, such as 5s or 10m", text) }
+func badDuration(text string) error {
+	return fmt.Errorf("%q is not a duration; want, for example, 5s or 10m", text)
+}
 
 // parseList reads a list with commas, or in Fluentd a JSON array.
 func parseList(text string, d Dialect) ([]string, error) {
 	if d == Fluentd && strings.HasPrefix(text, "[") {
 		var items []any
 		if err := json.Unmarshal([]byte(text), &items); err != nil {
-			return nil, errors.New("a list is expected, such as a,b or [\"a\", \"b\"]")
+			return nil, errors.New("want a list such as a,b or [\"a\", \"b\"]")
 		}
 		list := make([]string, len(items))
 		for i, item := range items {
@@ -234,7 +236,7 @@ func closingQuote(text string) int {
 	return -1
 }
 
-// unquote takes off double quotes that stand around the whole text.
+// unquote takes off double quotes around the whole text.
 func unquote(text string) string {
 	if len(text) < 2 || text[0] != '"' || closingQuote(text) != len(text)-1 {
 		return text

@@ -11,7 +11,7 @@ type expansion struct {
 	only  string // the name of the variable where the value is one and nothing else
 }
 
-// expand fills in ${NAME} and ${NAME:-default}, once: what a variable holds is not looked at again. A variable that is
+// expand fills in ${NAME} and ${NAME:-default}, once: what a variable holds is not expanded again. A variable that is
 // unset becomes nothing, as in Fluent Bit, with a warning. A variable that is set and empty counts as unset for its
 // default, as in a shell.
 func (r *classicReader) expand(at Pos, s string) expansion {
@@ -35,7 +35,7 @@ func (r *classicReader) expand(at Pos, s string) expansion {
 		case hasDef && value == "":
 			value = def
 		case !set:
-			r.warning(at, fmt.Sprintf("variable %s is not set: ${%s} becomes nothing", name, name))
+			r.warning(at, fmt.Sprintf("variable %s is not set: ${%s} becomes empty", name, name))
 		}
 		if before == "" && tail == "" && rest == s {
 			only = name
@@ -46,7 +46,7 @@ func (r *classicReader) expand(at Pos, s string) expansion {
 	return expansion{b.String(), only}
 }
 
-// variable is a name's value: what @SET says, else the environment's.
+// variable is a name's value: what @SET gives, else the environment's.
 func (r *classicReader) variable(name string) (string, bool) {
 	if v, ok := r.set[name]; ok {
 		return v, true
@@ -54,7 +54,7 @@ func (r *classicReader) variable(name string) (string, bool) {
 	return r.lookup(name)
 }
 
-// isSecretOf says whether a variable is one of those that ECS makes for the secret options of a container: the option's
+// isSecretOf reports whether a variable is one of those that ECS makes for the secret options of a container: the option's
 // name, an underscore and the container's number.
 func isSecretOf(option, variable string) bool {
 	number, ok := strings.CutPrefix(variable, option+"_")

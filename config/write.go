@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// hiddenText stands for a secret.
+// hiddenText replaces a secret.
 const hiddenText = "***"
 
 // Write prints the plan for people: the service, every part with the options that differ from their defaults, and the
@@ -99,7 +99,7 @@ func (o *planWriter) options(depth int, v reflect.Value, hidden []string) {
 	}
 }
 
-// displayName is an option's name, as it stands in a section.
+// displayName is an option's name, as written in a section.
 func displayName(o *option) string {
 	if o.names[0] == "" {
 		return "<>"
@@ -232,7 +232,7 @@ func hideUserInfo(s string) string {
 	return before + "://" + hideUserInfo(rest)
 }
 
-// secretName says whether what has that name is probably a secret, whatever its type: custom headers and record fields
+// secretName reports whether what has that name is probably a secret, whatever its type: custom headers and record fields
 // hold some.
 func secretName(name string) bool {
 	name = fold(name)

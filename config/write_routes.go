@@ -93,7 +93,7 @@ func sampleTag(pattern string) string {
 	return b.String()
 }
 
-// way prints a route: filters, then outputs, then in brackets the ways that begin behind those filters.
+// way prints a route: filters, then outputs, then in brackets the ways that begin after those filters.
 func (o *planWriter) way(r Route) string {
 	var steps []string
 	for _, f := range r.Filters {

@@ -10,9 +10,14 @@ import (
 	"testing"
 
 	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/firelane/firelane/internal/race"
 )
 
 func TestNothingIsAllocatedInSteadyState(t *testing.T) {
+	if race.Enabled {
+		t.Skip("under the race detector a sync.Pool drops at random what is put into it")
+	}
 	event, parsed := typicalEvent(), parsedEvent()
 	large := AppendMapHeader(nil, 4*fewMembers)
 	for i := range 4 * fewMembers {

@@ -343,7 +343,7 @@ func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
 			server, addr := cluster(t, bulktest.Options{})
 			tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 20", "Grace 20\n    join_partial "+join, 1)+
 				"[OUTPUT]\n    Name es\n    Match *\n"+addr)
-			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
+			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket})
 			if err != nil {
 				t.Fatal(err)
 			}

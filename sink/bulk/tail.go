@@ -46,11 +46,11 @@ func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
 	return record.AppendJSONMembers(dst, tail, nil), n > 0
 }
 
-// reads says whether the member key of a record has a meaning to the encoder, or may be left out.
+// reads says whether the member key must be in the body: it is left out, or may be the document's time. (Accessors and
+// templates look in both.)
 func (e *encoder) reads(key []byte) bool {
 	is := func(name string) bool { return name == string(key) }
-	return is(e.idKey.Top()) || is(e.routing.Top()) || is(e.target.Top()) ||
-		is(e.stamp.source) || slices.ContainsFunc(e.json[1].Omit, is) || e.names.reads(string(key))
+	return is(e.stamp.source) || slices.ContainsFunc(e.json[1].Omit, is)
 }
 
 // isPlain says whether a key is a name that no key of another type is written as: digits, true, null, a time, a NaN.
