@@ -100,7 +100,7 @@ type parseStep struct {
 	tail *nameSet // the names that a Tail has; nil: none comes
 }
 
-// withTail implements tailAccepter: constants stay behind the fields that stay, where they would have been. Where one of them is
+// withTail implements tailAccepter: constants stay after the fields that stay, where they would have been. Where one of them is
 // parsed, too, the parsed field holds.
 func (p *parseStep) withTail(c *constants) Filter {
 	if !p.keepOthers || p.at.Nested() || c.names.has([]byte(p.at.Top())) {

@@ -61,11 +61,14 @@ func (i *intake) Flush(ctx context.Context) error {
 // to it. A batch that can't be appended before ctx ends is counted as dropped: nobody acknowledges it, and a client that asked
 // for that sends it again.
 func (o *output) append(ctx context.Context, b *record.Batch, t tally) error {
-	var err error
-	if b != nil {
-		if err = o.queue.Append(ctx, b.Bytes(), b.Records(), nil); err != nil {
-			o.refused.Add(int64(b.Records()))
-		}
+	if b == nil {
+		o.counts.add(t)
+		return nil
+	}
+	err := o.queue.Append(ctx, b.Bytes(), b.Records(), func() { o.counts.add(t) })
+	if err != nil {
+		o.refused.Add(int64(b.Records()))
+		o.counts.add(t)
 	}
 	return err
 }
