@@ -106,7 +106,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		part := &source{index: n, id: in.ID}
 		if plan.Service.JoinPartial {
 			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{})
-			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake}
+			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake, ackHeld: true}
 		}
 		r.inputs = append(r.inputs, part)
 	}

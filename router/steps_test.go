@@ -38,6 +38,7 @@ func opened(t *testing.T, conf string, stages ...enrich.Stage) *Router {
 			t.Fatal(err)
 		}
 	}
+	r.inputs[0].holder.ackHeld = false // so that the joiner is a Holder like others
 	for _, o := range r.outputs {
 		if err := r.openIn(o, buffer.Options{Name: o.id, Log: zerolog.Nop()}, ""); err != nil {
 			t.Fatal(err)
