@@ -163,7 +163,7 @@ func TestTextOfScalars(t *testing.T) {
 }
 
 func TestStringsAreEscapedAsEncodingJSONDoes(t *testing.T) {
-	// Every byte at every place of a word and behind it.
+	// Every byte at every place of a word and after it.
 	for c := range 256 {
 		for at := range 20 {
 			s := bytes.Repeat([]byte{'x'}, 20)
