@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firelane/firelane/internal/race"
 	"github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
-	"github.com/firelane/firelane/internal/race"
 )
 
 func TestJSONOfEveryForm(t *testing.T) {
