@@ -110,6 +110,12 @@ func (tr *testRouter) wait() {
 		if ok {
 			close(tr.ended)
 		}
+		_, outs := tr.Accounts()
+		for _, a := range outs {
+			if a.Unaccounted != 0 {
+				tr.t.Errorf("unaccounted records: %+v", a)
+			}
+		}
 	case <-time.After(patience):
 		tr.t.Fatalf("the router did not stop:\n%s", tr.log)
 	}

@@ -211,9 +211,9 @@ func (r *Router) logStopped() {
 		case a.Buffered > 0:
 			level, text = zerolog.WarnLevel, "stopped; what is buffered stays in the queue on disk"
 		}
-		r.log.WithLevel(level).Str("output", a.Output).Int64("received", a.Received).Int64("added", a.Added).
-			Int64("delivered", a.Delivered).Int64("filtered", a.Filtered).Int64("merged", a.Merged).Interface("dropped", a.Dropped).
-			Int64("dead_lettered", a.Dead).Int64("held", a.Held).Int64("buffered", a.Buffered).Int64("unaccounted", a.Unaccounted).
+		r.log.WithLevel(level).Str("output", a.Output).Int64("received", a.Received).Int64("delivered", a.Delivered).
+			Int64("filtered", a.Filtered).Interface("dropped", a.Dropped).Int64("dead_lettered", a.Dead).Int64("buffered", a.Buffered).
+			Int64("added", a.Added).Int64("merged", a.Merged).Int64("held", a.Held).Int64("unaccounted", a.Unaccounted).
 			Msg(text)
 	}
 }
