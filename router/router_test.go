@@ -110,6 +110,12 @@ func (tr *testRouter) wait() {
 		if ok {
 			close(tr.ended)
 		}
+		_, outs := tr.Accounts()
+		for _, a := range outs {
+			if a.Unaccounted != 0 {
+				tr.t.Errorf("unaccounted records: %+v", a)
+			}
+		}
 	case <-time.After(patience):
 		tr.t.Fatalf("the router did not stop:\n%s", tr.log)
 	}
@@ -355,7 +361,7 @@ func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
 			server, addr := cluster(t, bulktest.Options{})
 			tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 20", "Grace 20\n    join_partial "+join, 1)+
 				"[OUTPUT]\n    Name es\n    Match *\n"+addr)
-			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket})
+			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
 			if err != nil {
 				t.Fatal(err)
 			}

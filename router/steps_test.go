@@ -19,6 +19,7 @@ import (
 	"github.com/firelane/firelane/enrich/steptest/splitter"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink/deliver"
 )
 
 // placeholder is a filter section whose stage a test replaces by its own.
@@ -37,6 +38,7 @@ func opened(t *testing.T, conf string, stages ...enrich.Stage) *Router {
 			t.Fatal(err)
 		}
 	}
+	r.inputs[0].holder.ackHeld = false // so that the joiner is a Holder like others
 	for _, o := range r.outputs {
 		if err := r.openIn(o, buffer.Options{Name: o.id, Log: zerolog.Nop()}, ""); err != nil {
 			t.Fatal(err)
@@ -108,7 +110,8 @@ func wantQueued(t *testing.T, o *output, want ...string) {
 // wantTally checks what was counted on the way to an output, and that it is complete.
 func wantTally(t *testing.T, o *output, want tally) {
 	t.Helper()
-	got := o.counts.get()
+	var got tally
+	o.inspect(func(t tally, _ deliver.Stats) { got = t })
 	if got != want {
 		t.Errorf("%s: %+v, want %+v", o.id, got, want)
 	}
