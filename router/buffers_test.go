@@ -20,13 +20,13 @@ func TestSilentConnectionsHoldNoBuffers(t *testing.T) {
 	for range 2 {
 		i.Add([]byte("app"), record.Time{Sec: 1}, body)
 		if i.scratch == nil || i.pending[0].batch == nil {
-			t.Fatal("the test is of no use: the event took no memory")
+			t.Fatal("got no memory for the event, want some: otherwise the test shows nothing")
 		}
 		if err := i.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if i.scratch != nil || i.pending[0].batch != nil || i.pending[0].complete != nil || i.way.Body != nil {
-			t.Error("memory is held behind a Flush")
+			t.Error("got memory held after a Flush, want none")
 		}
 	}
 	eventually(t, "both records", func() bool {

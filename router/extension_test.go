@@ -20,6 +20,7 @@ import (
 
 // A destination is its folder and one row: here the contract tests' example, in a catalogue of the test's own.
 func TestADestinationIsItsFolderAndOneRow(t *testing.T) {
+	t.Parallel()
 	plugins := append(Catalogue(), Row(config.KindOutput, "keyed", "keyed", keyed.New, "an example"))
 	file := filepath.Join(t.TempDir(), "test.conf")
 	conf := "[INPUT]\n    Name forward\n    unix_path " + t.TempDir() + "/s\n" +
@@ -46,16 +47,17 @@ func TestADestinationIsItsFolderAndOneRow(t *testing.T) {
 	r.outputs[0].loop.Run(context.Background())
 	streams := r.outputs[0].dest.(*keyed.Streams)
 	if a, b := streams.Lines("a"), streams.Lines("b"); len(a) != 2 || len(b) != 1 {
-		t.Errorf("streams a %q and b %q", a, b)
+		t.Errorf("got %q in stream a and %q in b, want 2 lines and 1", a, b)
 	}
 	s := r.Status().Outputs[0]
 	if s.Account.Received != 4 || s.Account.Delivered != 3 || s.Account.Dead != 1 || s.Account.Unaccounted != 0 || s.Delivery.Requests != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("got %+v, want 4 received, 3 delivered by one request and 1 dead letter", s)
 	}
 }
 
 // A step and an input are no more: the examples of their contract tests carry a file's lines to an output.
 func TestAStepAndAnInputAreTheirFolderAndOneRow(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file, lines := filepath.Join(dir, "test.conf"), filepath.Join(dir, "lines")
 	conf := fmt.Sprintf("[SERVICE]\n    storage.path %s/queue\n[INPUT]\n    Name offsets\n    path %s\n    offset_file %s.offset\n"+
@@ -87,6 +89,6 @@ func TestAStepAndAnInputAreTheirFolderAndOneRow(t *testing.T) {
 		t.Error(err)
 	}
 	if a := r.Status().Outputs[0].Account; a.Received != 2 || a.Delivered != 1 || a.Merged != 1 || a.Unaccounted != 0 {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v, want 2 received, 1 delivered and 1 merged", a)
 	}
 }

@@ -34,7 +34,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v for %s", patience, what)
+			t.Fatalf("timed out after %v waiting for %s", patience, what)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func compilePlan(t testing.TB, dir, text string) *config.Plan {
 	}
 	plan, diags := config.Compile(file, Catalogue(), func(string) (string, bool) { return "", false })
 	if len(diags) > 0 {
-		t.Fatalf("compile: %v", diags)
+		t.Fatalf("compile: got %v, want no error", diags)
 	}
 	return plan
 }
@@ -88,7 +88,7 @@ func start(t *testing.T, dir, text string) *testRouter {
 	log := &logBuffer{}
 	r, diags := New(plan, Env{Log: zerolog.New(log), Version: "test", Hostname: "host"})
 	if len(diags) > 0 {
-		t.Fatalf("new: %v", diags)
+		t.Fatalf("new: got %v, want no error", diags)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	tr := &testRouter{Router: r, t: t, socket: filepath.Join(dir, "in.sock"), log: log, stop: cancel, ended: make(chan error, 1)}
@@ -105,7 +105,7 @@ func (tr *testRouter) wait() {
 	select {
 	case err, ok := <-tr.ended:
 		if ok && err != nil {
-			tr.t.Errorf("run: %v", err)
+			tr.t.Errorf("run: got %v, want no error", err)
 		}
 		if ok {
 			close(tr.ended)
@@ -113,11 +113,11 @@ func (tr *testRouter) wait() {
 		_, outs := tr.Accounts()
 		for _, a := range outs {
 			if a.Unaccounted != 0 {
-				tr.t.Errorf("unaccounted records: %+v", a)
+				tr.t.Errorf("got %+v, want no record unaccounted", a)
 			}
 		}
 	case <-time.After(patience):
-		tr.t.Fatalf("the router did not stop:\n%s", tr.log)
+		tr.t.Fatalf("timed out after %v waiting for the router to stop; its log:\n%s", patience, tr.log)
 	}
 }
 
@@ -176,7 +176,7 @@ func (tr *testRouter) balanced(sent int64) Account {
 		sum += n
 	}
 	if sum != sent || a.Received != sent {
-		tr.t.Errorf("%d sent, but the account is %+v", sent, a)
+		tr.t.Errorf("got the account %+v, want it to add up to the %d that were sent", a, sent)
 	}
 	return a
 }
@@ -259,11 +259,11 @@ func TestFirstMatchTakesTheRecordInFluentd(t *testing.T) {
 	})
 	files, _ := filepath.Glob(filepath.Join(dir, "first*"))
 	if len(files) != 1 {
-		t.Fatalf("files: %v", files)
+		t.Fatalf("got the files %v, want one", files)
 	}
 	text, _ := os.ReadFile(files[0])
 	if got := string(text); strings.Count(got, `"ecs_cluster":"demo"`) != 2 || strings.Contains(got, "three") {
-		t.Errorf("the file holds %s", got)
+		t.Errorf("got %s in the file, want the first two lines, each with its cluster", got)
 	}
 }
 
@@ -287,13 +287,13 @@ func TestWhatWasAcknowledgedSurvivesAStopAndArrivesOnceAtTheNextStart(t *testing
 	first.send("app", lines(100)...)
 	first.wait()
 	if a := first.balanced(100); a.Buffered != 100 {
-		t.Fatalf("after a stop with no reply ever received the account is %+v", a)
+		t.Fatalf("got the account %+v after a stop with no reply ever received, want 100 buffered", a)
 	}
 	setDown(false)
 	second := start(t, dir, conf)
 	eventually(t, "the rest to be delivered", func() bool { return second.balanced(100).Delivered == 100 })
 	if n := len(server.Documents("*")); n != 100 {
-		t.Errorf("%d documents of 100 lines", n)
+		t.Errorf("got %d documents, want 100", n)
 	}
 }
 
@@ -306,10 +306,10 @@ func TestIdleRouterStopsAtOnce(t *testing.T) {
 	begin := time.Now()
 	tr.wait()
 	if took := time.Since(begin); took > 5*time.Second { // far below the grace; a machine may be busy
-		t.Errorf("stopping took %v", took)
+		t.Errorf("got it stopped after %v, want at once", took)
 	}
 	if !strings.Contains(tr.log.String(), `"received":1,"delivered":1,"filtered":0`) {
-		t.Errorf("the last line does not state the accounts:\n%s", tr.log)
+		t.Errorf("got this log, want the accounts in its last line:\n%s", tr.log)
 	}
 }
 
@@ -322,11 +322,11 @@ func TestRecordsWithoutAnOutputAreCounted(t *testing.T) {
 		t.Errorf("input account %+v, want 2 received and 2 unrouted", ins[0])
 	}
 	if !strings.Contains(tr.log.String(), "no output matches this tag") {
-		t.Errorf("nothing says so:\n%s", tr.log)
+		t.Errorf("got this log, want it to say that no output matches:\n%s", tr.log)
 	}
 }
 
-func TestWithoutAWritableFolderTheQueueIsInMemoryAndItIsSaid(t *testing.T) {
+func TestWithoutAWritableFolderTheQueueIsInMemoryAndThatIsLogged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	server, addr := cluster(t, bulktest.Options{})
@@ -336,7 +336,7 @@ func TestWithoutAWritableFolderTheQueueIsInMemoryAndItIsSaid(t *testing.T) {
 	eventually(t, "delivery", func() bool { return len(server.Documents("*")) == 1 })
 	for _, want := range []string{"no queue on disk", `"queue_on_disk":false`} {
 		if !strings.Contains(tr.log.String(), want) {
-			t.Errorf("the log doesn't say %q:\n%s", want, tr.log)
+			t.Errorf("got this log, want %q in it:\n%s", want, tr.log)
 		}
 	}
 }
@@ -378,7 +378,7 @@ func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
 			want := map[string]int{"on": 1, "off": 3}[join]
 			eventually(t, "documents", func() bool { return len(server.Documents("*")) == want })
 			if doc := server.Documents("*")[0]; join == "on" && !bytes.Contains(doc.Source, []byte(`"log":"first second third"`)) {
-				t.Errorf("joined to %s", doc.Source)
+				t.Errorf("got %s, want the three parts joined", doc.Source)
 			}
 		})
 	}
@@ -416,23 +416,23 @@ func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
 	plan := compilePlan(t, dir, conf)
 	files, err := DeadFiles(plan)
 	if err != nil || len(files["es.0"]) != 1 {
-		t.Fatalf("dead letter files: %v, %v", files, err)
+		t.Fatalf("got the dead letter files %v and error %v, want one file", files, err)
 	}
 	fixed.Store(true)
 	a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"])
 	if err != nil || a.Delivered != 1 || a.Dead != 0 {
-		t.Errorf("resend: %+v, %v", a, err)
+		t.Errorf("resend: got %+v and error %v, want 1 delivered", a, err)
 	}
 	if docs := server.Documents("*"); len(docs) != 5 || !bytes.Contains(docs[4].Source, []byte(`"log":"line 1"`)) {
-		t.Errorf("documents: %v", docs)
+		t.Errorf("got the documents %v, want 5, the one that was sent again last", docs)
 	}
 	if files, _ := DeadFiles(plan); len(files) != 0 {
-		t.Errorf("files are left: %v", files)
+		t.Errorf("got the files %v after the resend, want none", files)
 	}
 	tr.balanced(5) // the running router was not disturbed
 }
 
-func TestQueueOfAnOutputThatIsGoneIsKeptAndTold(t *testing.T) {
+func TestQueueOfAnOutputThatIsGoneIsKeptAndLogged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	conf := shortGrace + "[OUTPUT]\n    Name es\n    Alias NAME\n    Match *\n    Port 1\n"
@@ -442,11 +442,11 @@ func TestQueueOfAnOutputThatIsGoneIsKeptAndTold(t *testing.T) {
 	second := start(t, dir, strings.Replace(conf, "NAME", "new", 1))
 	second.wait()
 	if want := "records of an output that the configuration doesn't have"; !strings.Contains(second.log.String(), want) {
-		t.Errorf("the log doesn't say %q:\n%s", want, second.log)
+		t.Errorf("got this log, want %q in it:\n%s", want, second.log)
 	}
 	third := start(t, dir, strings.Replace(conf, "NAME", "old", 1))
 	if a := third.balanced(1); a.Buffered != 1 {
-		t.Errorf("the old output's record is not there: %+v", a)
+		t.Errorf("got the account %+v of the old output, want its record buffered", a)
 	}
 }
 
@@ -471,10 +471,10 @@ func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
 	tr.send("app", lines(3)...)
 	tr.wait()
 	if a := tr.balanced(3); a.Buffered != 0 || a.Dropped["queue was in memory"] != 3 {
-		t.Errorf("the account is %+v", a)
+		t.Errorf("got the account %+v, want 3 dropped with the queue", a)
 	}
 	if !strings.Contains(tr.log.String(), "the queue was in memory, and what it held is lost") {
-		t.Errorf("the last line doesn't say so:\n%s", tr.log)
+		t.Errorf("got this log, want the loss in its last line:\n%s", tr.log)
 	}
 }
 
@@ -512,7 +512,7 @@ func TestDeadLettersGoToAnIndexOnce(t *testing.T) {
 	tr.wait()
 	_, outs := tr.Accounts()
 	if len(outs) != 2 || outs[0].Dead != 1 || outs[0].Delivered != 2 || outs[1].Output != "es.0.dead" || outs[1].Delivered != 1 {
-		t.Errorf("accounts %+v", outs)
+		t.Errorf("got the accounts %+v, want 2 delivered and 1 dead letter, which its own output delivered", outs)
 	}
 }
 
@@ -520,11 +520,11 @@ func TestDeadLetterIndexNeedsACluster(t *testing.T) {
 	plan := compilePlan(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name stdout\n    Match *\n    dead_letter index\n")
 	_, diags := New(plan, Env{Log: zerolog.Nop()})
 	if len(diags) != 1 || !strings.Contains(diags[0].String(), "dead_letter index needs an output of type es") {
-		t.Errorf("%v", diags)
+		t.Errorf("got %v, want one error that says which output dead_letter index needs", diags)
 	}
 }
 
-func TestWaysBehindACopyStartFromTheSameRecord(t *testing.T) {
+func TestWaysAfterACopyStartFromTheSameRecord(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	conf := `
@@ -592,12 +592,12 @@ func TestWaysBehindACopyStartFromTheSameRecord(t *testing.T) {
 	} {
 		files, _ := filepath.Glob(filepath.Join(dir, way+"*"))
 		if len(files) != 1 {
-			t.Fatalf("files of %s: %v", way, files)
+			t.Fatalf("got the files %v of %s, want one", files, way)
 		}
 		text, _ := os.ReadFile(files[0])
 		for _, want := range wants {
 			if strings.Count(string(text), want) != 3 {
-				t.Errorf("%s: not thrice %s in %s", way, want, text)
+				t.Errorf("%s: got %s, want %s three times", way, text, want)
 			}
 		}
 	}

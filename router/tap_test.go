@@ -23,18 +23,18 @@ func TestATapShowsWhatIsQueued(t *testing.T) {
 		Record map[string]string
 	}
 	if err := json.Unmarshal(<-lines, &line); err != nil || line.Tag != "app" || line.Record["log"] != "seen" {
-		t.Errorf("%+v, %v", line, err)
+		t.Errorf("got %+v and error %v, want the record that was queued after the tap was opened", line, err)
 	}
 	end()
 	end()
 	i.addLogs("app", "after")
 	flush(t, i)
 	if more, open := <-lines; open {
-		t.Errorf("%s came after the end", more)
+		t.Errorf("got %s after the end, want a closed channel", more)
 	}
 	if none, _ := r.Tap("no such output", 1); none != nil {
 		if _, open := <-none; open {
-			t.Error("an output that doesn't exist shows something")
+			t.Error("got a line of an output that doesn't exist, want a closed channel")
 		}
 	}
 }
@@ -54,19 +54,19 @@ func TestATapNeverHoldsUpTheRecordsAndKeepsToItsRate(t *testing.T) {
 			bytes += len(<-lines)
 		}
 		if bytes == 0 || bytes > 1000 {
-			t.Errorf("%d bytes in a second, want at most 1000", bytes)
+			t.Errorf("got %d bytes in a second, want 1 to 1000", bytes)
 		}
 		time.Sleep(time.Second)
 		i.addLogs("app", "the next second's")
 		flush(t, i)
 		if line := <-lines; !strings.Contains(string(line), "the next second's") {
-			t.Errorf("%s", line)
+			t.Errorf("got %s, want a line of the next second", line)
 		}
 	})
 }
 
-// What is queued but in no account shows: here a batch that a fault puts into the queue without a word.
-func TestARecordThatNobodyCountedIsUnaccounted(t *testing.T) {
+// Here a fault empties a batch that holds two records which have been counted.
+func TestARecordThatAFaultDropsIsUnaccounted(t *testing.T) {
 	r := opened(t, nullOutputs("*"), nil)
 	i := r.newIntake(r.inputs[0])
 	i.addLogs("app", "counted", "dropped by a fault")
@@ -74,6 +74,6 @@ func TestARecordThatNobodyCountedIsUnaccounted(t *testing.T) {
 	i.addLogs("app", "counted, too")
 	flush(t, i)
 	if a := r.Status().Outputs[0].Account; a.Received != 3 || a.Buffered != 1 || a.Unaccounted != 2 {
-		t.Errorf("%+v, want 2 unaccounted", a)
+		t.Errorf("got %+v, want 2 unaccounted", a)
 	}
 }
