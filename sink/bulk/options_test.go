@@ -107,7 +107,7 @@ func TestWhatIsWrittenAndHasNoEffectIsWarnedOf(t *testing.T) {
 		{func(o *Options) { o.Host, o.Port, o.TLS = aws, 443, true }, ""},
 		{func(o *Options) { o.Host = "https://" + aws }, ""},
 		{func(o *Options) { o.Host, o.Upstream = aws, "u.conf" }, ""},
-		{func(o *Options) { o.RetryLimit = "0" }, "retry_limit 0 is not a limit"},
+		{func(o *Options) { o.RetryLimit = "0" }, "retry_limit 0 means no limit"},
 	} {
 		if got := strings.Join(fluentBit(tt.set).Warnings(), "\n"); !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("%q, want %q", got, tt.want)
