@@ -107,7 +107,7 @@ func TestTheDeadLetterIsCappedAndSaysWhatWent(t *testing.T) {
 	if !slices.IsSorted(texts) || !strings.HasPrefix(texts[len(texts)-1], "079") {
 		t.Error("not the newest, oldest first")
 	}
-	if !strings.Contains(logs.String(), "oldest file is removed") {
+	if !strings.Contains(logs.String(), "oldest file was removed") {
 		t.Errorf("log: %s", logs)
 	}
 	var size int64
