@@ -104,7 +104,7 @@ func TestRequestVerdicts(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", tt.what, got, tt.want)
 		}
 		if r.Err == nil || r.Status != tt.f.Status {
-			t.Errorf("%s: reply %+v lacks error or status", tt.what, r)
+			t.Errorf("%s: got reply %+v, want an error and status %d", tt.what, r, tt.f.Status)
 		}
 	}
 }
