@@ -13,7 +13,7 @@ func TestRetryLimitIsReadAsFluentBitDoes(t *testing.T) {
 	for text, want := range map[string]int{"": Unlimited, "no_limits": Unlimited, "False": Unlimited, "off": Unlimited, "no_retries": 0, "5": 5, "0": Unlimited, "-1": Unlimited} {
 		o := OutputOptions{RetryLimit: text}
 		if err := o.CheckOutput(config.FluentBit); err != nil || o.Retry().Limit != want {
-			t.Errorf("%q: %d, %v; want %d", text, o.Retry().Limit, err, want)
+			t.Errorf("%q: got %d, %v; want %d", text, o.Retry().Limit, err, want)
 		}
 	}
 	for _, text := range []string{"many", "1.5"} {
@@ -37,13 +37,13 @@ func TestBufferOptionsHoldInBothSpellings(t *testing.T) {
 			t.Errorf("%s: got %v, want no error", name, err)
 		}
 		if got, want := o.Limits(Limits{MaxItems: 7}), (Limits{MaxBytes: 2 << 20, MaxItems: 7, Linger: second, Workers: 3}); got != want {
-			t.Errorf("%s: limits %+v, want %+v", name, got, want)
+			t.Errorf("%s: got the limits %+v, want %+v", name, got, want)
 		}
 		if got, want := o.Retry(), (Retry{Limit: 5, Base: second, Cap: minute, Factor: 2}); got != want {
-			t.Errorf("%s: retry %+v, want %+v", name, got, want)
+			t.Errorf("%s: got the retry %+v, want %+v", name, got, want)
 		}
 		if got, want := o.Queue(), (QueueOptions{Memory: true, TotalLimit: 1 << 30, DropOldest: true}); got != want {
-			t.Errorf("%s: queue %+v, want %+v", name, got, want)
+			t.Errorf("%s: got the queue %+v, want %+v", name, got, want)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func TestWaitsGrowToTheCapAndAreSpread(t *testing.T) {
 			sum += w
 		}
 		if mean := sum / 1000; mean < ceiling*2/5 || mean > ceiling*3/5 {
-			t.Errorf("retry %d: %v on average, want about %v", n, mean, ceiling/2)
+			t.Errorf("retry %d: got %v on average, want about %v", n, mean, ceiling/2)
 		}
 	}
 }

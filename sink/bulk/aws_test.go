@@ -53,7 +53,7 @@ func TestVerifierAgreesWithThePublishedVectors(t *testing.T) {
 			names = append([]string{"content-type"}, names...)
 		}
 		if got := signature(r, []byte(v.body), names, vectorSecret, "us-east-1", "service"); got != v.want {
-			t.Errorf("%s: %s, want %s", v.name, got, v.want)
+			t.Errorf("%s: got %s, want %s", v.name, got, v.want)
 		}
 	}
 }
@@ -92,7 +92,7 @@ func verify(r *http.Request, body []byte, key, secret, region, service string) e
 		parts[k] = v
 	}
 	if want := key + "/" + r.Header.Get("X-Amz-Date")[:8] + "/" + region + "/" + service + "/aws4_request"; parts["Credential"] != want {
-		return fmt.Errorf("credential %q, want %q", parts["Credential"], want)
+		return fmt.Errorf("got the credential %q, want %q", parts["Credential"], want)
 	}
 	names := strings.Split(parts["SignedHeaders"], ";")
 	for _, must := range []string{"host", "x-amz-content-sha256", "x-amz-date", "content-type"} {
@@ -105,7 +105,7 @@ func verify(r *http.Request, body []byte, key, secret, region, service string) e
 		return fmt.Errorf("x-amz-content-sha256 isn't the body's")
 	}
 	if want := signature(r, body, names, secret, region, service); parts["Signature"] != want {
-		return fmt.Errorf("signature %s, want %s", parts["Signature"], want)
+		return fmt.Errorf("got the signature %s, want %s", parts["Signature"], want)
 	}
 	return nil
 }

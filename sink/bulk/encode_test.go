@@ -135,7 +135,7 @@ func TestIndexNameFollowsTheRecord(t *testing.T) {
 			d := newDestination(t, o, tt.dialect)
 			for range 2 { // made, then looked up
 				if got := d.Target([]byte(item(t, d, event(0, tt.body)))); got != tt.want {
-					t.Errorf("index %q, want %q", got, tt.want)
+					t.Errorf("got the index %q, want %q", got, tt.want)
 				}
 			}
 		})
@@ -151,7 +151,7 @@ func TestIndexChangesAtMidnightUTC(t *testing.T) {
 	}{{1795478399, "logstash-2026.11.23"}, {1795478400, "logstash-2026.11.24"}, {1795478399, "logstash-2026.11.23"}, {0, "logstash-1970.01.01"}, {1<<32 - 1, "logstash-2106.02.07"}} {
 		r.Time.Sec = step.sec
 		if got := d.Target([]byte(item(t, d, r))); got != step.want {
-			t.Errorf("second %d: index %q, want %q", step.sec, got, step.want)
+			t.Errorf("second %d: got the index %q, want %q", step.sec, got, step.want)
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestManyPrefixesTakeBoundedMemory(t *testing.T) {
 	}
 }
 
-func TestOwnTimestampIsNeverDoubled(t *testing.T) {
+func TestOwnTimestampIsNeverDuplicated(t *testing.T) {
 	d := newDestination(t, fluentBit(nil), config.FluentBit)
 	kept := []any{"2020-02-29T01:02:03Z", "2020-02-29", "2020-02-29T01:02", "2020-02-29T01:02:03.123456789+01:00", "2020-02-29T01:02:03,5-0330", "2020-02-29T01:02:03", 0, 1582938123000}
 	replaced := []any{"yesterday", "", "2020-02-30T01:02:03Z", "2019-02-29", "2020-02-29 01:02:03", "2020-02-29T25:00:00Z", "2020-02-29T01:02:03.1234567890Z", "2020-02-29T01:02:03Zulu", 1.5, true, nil, object("a", 1), -5, maxMillis + 1}
@@ -185,7 +185,7 @@ func TestOwnTimestampIsNeverDoubled(t *testing.T) {
 			t.Errorf("%v: got @timestamp %d times, want once: %s", v, n, doc)
 		}
 		if own := !strings.Contains(doc, time9); own != keep {
-			t.Errorf("%v: own value kept is %t, want %t: %s", v, own, keep, doc)
+			t.Errorf("%v: got its own value kept: %t, want %t: %s", v, own, keep, doc)
 		}
 		if !json.Valid([]byte(doc)) {
 			t.Errorf("%v: got %s, want JSON", v, doc)

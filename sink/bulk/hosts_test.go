@@ -54,7 +54,7 @@ func TestServersAreThoseTheOptionsName(t *testing.T) {
 			got = append(got, list[i].url())
 		}
 		if strings.Join(got, " ") != tt.want {
-			t.Errorf("%s, want %s", got, tt.want)
+			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
 }

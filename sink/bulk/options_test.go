@@ -54,7 +54,7 @@ func TestThresholdIsTheRequestsSize(t *testing.T) {
 	}{{nil, 1 << 20}, {ptr(config.Unlimited), 1 << 20}, {ptr(config.Size(5 << 20)), 5 << 20}, {ptr(config.Size(1 << 40)), sink.MaxRequestBytes}} {
 		d := newDestination(t, fluentd(func(o *Options) { o.Threshold = tt.size }), config.Fluentd)
 		if got := d.Limits().MaxBytes; got != tt.want {
-			t.Errorf("%v: %d, want %d", tt.size, got, tt.want)
+			t.Errorf("%v: got %d, want %d", tt.size, got, tt.want)
 		}
 	}
 }
@@ -110,7 +110,7 @@ func TestWhatIsWrittenAndHasNoEffectIsWarnedOf(t *testing.T) {
 		{func(o *Options) { o.RetryLimit = "0" }, "retry_limit 0 is not a limit"},
 	} {
 		if got := strings.Join(fluentBit(tt.set).Warnings(), "\n"); !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
-			t.Errorf("%q, want %q", got, tt.want)
+			t.Errorf("got %q, want %q", got, tt.want)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestReplyIsSortedItemByItem(t *testing.T) {
 		r := d.readBulk(in, itemsOf(4))
 		want := []sink.Verdict{sink.Done, sink.Never, sink.Again, sink.Done}
 		if got := verdicts(&r, 4); fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%s: verdicts %v, want %v", name, got, want)
+			t.Errorf("%s: got the verdicts %v, want %v", name, got, want)
 		}
 		if r.Err == nil || r.Cause != sink.Answered || len(r.Items) != 2 {
 			t.Fatalf("%s: got reply %+v, want an error and 2 items", name, r)
@@ -77,7 +77,7 @@ func TestCommonItemsAreReadAsOthersAre(t *testing.T) {
 			t.Errorf("%s: got %v by one read and %v byte by byte, want the same", in[:n], f, s)
 		}
 		if want := []sink.Verdict{0, 0, 0, sink.Again, sink.Again, 0}; n == len(in) && !slices.Equal(verdicts(&fast, 6), want) {
-			t.Errorf("verdicts %v, want %v", verdicts(&fast, 6), want)
+			t.Errorf("got the verdicts %v, want %v", verdicts(&fast, 6), want)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func TestOneBadDocumentIsNeverAndOneBusyIsAgain(t *testing.T) {
 	r := send(t, d, req)
 	want := []sink.Verdict{0, 0, 0, 0, 0, sink.Again, 0, 0, sink.Never}
 	if got := verdicts(&r, 9); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Fatalf("verdicts %v, want %v", got, want)
+		t.Fatalf("got the verdicts %v, want %v", got, want)
 	}
 	if bad := r.Items[1]; !strings.Contains(bad.Reason, "field [n] of type [long]") {
 		t.Errorf("got %+v, want the field in the reason", bad)
@@ -330,10 +330,10 @@ func TestRequestHasWhatTheOptionsAskFor(t *testing.T) {
 		}
 		r := got.Load()
 		if tt.path != "" && r.RequestURI != tt.path {
-			t.Errorf("path %s, want %s", r.RequestURI, tt.path)
+			t.Errorf("got the path %s, want %s", r.RequestURI, tt.path)
 		}
 		if a := r.Header.Get("Authorization"); a != tt.auth {
-			t.Errorf("Authorization %q, want %q", a, tt.auth)
+			t.Errorf("got Authorization %q, want %q", a, tt.auth)
 		}
 		if r.Header.Get("Content-Type") != "application/x-ndjson" || r.ContentLength != int64(len(itemsOf(1).Body)) || r.Header.Get("Accept-Encoding") != "" {
 			t.Errorf("got headers %v and length %d, want ndjson, the body's length and no gzip", r.Header, r.ContentLength)

@@ -100,7 +100,7 @@ func TestTheOverheadOfItemsCountsForTheRequestsSize(t *testing.T) {
 	r.wantOnce(6)
 	for _, a := range d.numbers() {
 		if len(a) > 2 {
-			t.Errorf("a request of %d items, want 2 at most", len(a))
+			t.Errorf("got a request of %d items, want 2 at most", len(a))
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestARecordThatTheLoopLosesIsReported(t *testing.T) {
 	l := newLoop(o)
 	l.end(p)
 	if s := o.Stats(); s.Lost != 1 || s.Buffered != 9 || s.Queue.Records != 10 {
-		t.Errorf("want 1 lost and 9 buffered: %+v", s)
+		t.Errorf("got %+v, want 1 lost and 9 buffered", s)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestTheRetryLimitCountsRefusalsOnly(t *testing.T) {
 				cancel()
 				s := r.wait()
 				if got := s.Dead == 1; got != c.dead || s.Delivered != 0 {
-					t.Fatalf("given up: %v, want %v; %+v", got, c.dead, s)
+					t.Fatalf("given up: got %v, want %v; %+v", got, c.dead, s)
 				}
 				if c.dead {
 					if n := len(d.received()); n != 3 {
@@ -163,7 +163,7 @@ func TestAPanicOfTheDestinationIsContained(t *testing.T) {
 			t.Errorf("got the dead letters %v, want the two that can't be encoded", got)
 		}
 		if n := strings.Count(r.logs.String(), `"stack"`); n != 1 {
-			t.Errorf("%d stacks in the log, want one:\n%s", n, r.logs)
+			t.Errorf("got %d stacks in the log, want one:\n%s", n, r.logs)
 		}
 	})
 }

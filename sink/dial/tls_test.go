@@ -135,7 +135,7 @@ func TestAServerIsVerifiedAsTheDialectDoes(t *testing.T) {
 			}
 			err = handshake(t, conf, c.cert, c.key)
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error: %v, want %q", err, c.want)
+				t.Errorf("error: got %v, want %q", err, c.want)
 			}
 			if warned := strings.Contains(logs.String(), "another name"); warned != c.warned {
 				t.Errorf("got a warning: %v, want %v\n%s", warned, c.warned, logs)

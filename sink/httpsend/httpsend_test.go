@@ -56,7 +56,7 @@ func TestRetryAfterIsReadAndBounded(t *testing.T) {
 		"Mon, 23 Nov 2026 10:00:30 GMT": 30 * time.Second, "Mon, 23 Nov 2026 09:00:00 GMT": 0,
 	} {
 		if got := RetryAfter(http.Header{"Retry-After": {v}}, now); got != want {
-			t.Errorf("Retry-After %q: %v, want %v", v, got, want)
+			t.Errorf("Retry-After %q: got %v, want %v", v, got, want)
 		}
 	}
 }

@@ -162,7 +162,7 @@ func TestFileWritesAsTheDialectsDo(t *testing.T) {
 				return nil
 			})
 			if n != len(c.files) {
-				t.Errorf("%d files, want %d", n, len(c.files))
+				t.Errorf("got %d files, want %d", n, len(c.files))
 			}
 		})
 	}
