@@ -157,6 +157,7 @@ func cluster(t *testing.T, o bulktest.Options) (*bulktest.Server, string) {
 const forwardInput = `
 [SERVICE]
     storage.path DIR/queue
+    Flush 10ms
     Grace 20
 [INPUT]
     Name forward
