@@ -394,7 +394,7 @@ func TestSocketThatCannotBeBoundIsOneClearError(t *testing.T) {
 	plan := compilePlan(t, dir, forwardInput+"[OUTPUT]\n    Name null\n    Match *\n")
 	r, _ := New(plan, Env{Log: zerolog.Nop()})
 	err := r.Run(context.Background(), context.Background())
-	if err == nil || !strings.Contains(err.Error(), "test.conf:5: forward: ") {
+	if err == nil || !strings.Contains(err.Error(), "test.conf:6: forward: ") {
 		t.Errorf("got error %v, want the place of the input and what is in the way", err)
 	}
 }
