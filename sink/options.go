@@ -11,23 +11,23 @@ import (
 
 // OutputOptions are the options that every output has. A destination's options struct embeds it.
 type OutputOptions struct {
-	RetryLimit     string      `fluentbit:"retry_limit" help:"how often a reachable destination may refuse a record before it goes to the dead letter: a number, no_limits, no_retries; unlimited unless written"`
-	Workers        int         `fluentbit:"workers" help:"requests in flight at once, at most; 0 is the output's own default"`
-	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue at which the oldest records are dropped; unless written, reading stops instead when the queue is full"`
+	RetryLimit     string      `fluentbit:"retry_limit" help:"how many times a record is retried that a reachable destination refuses, before it goes to the dead letter: a number, no_limits or no_retries; default no_limits"`
+	Workers        int         `fluentbit:"workers" help:"most requests in flight at once; 0: the output's own default"`
+	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue at which the oldest records are dropped; if not set, a full queue stops reading instead"`
 
-	DeadLetter      string `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log,index" default:"file" help:"where records go that the destination will never take: a file of JSON lines, the router's own log, or an index of the same cluster"`
-	DeadLetterIndex string `fluentbit:"dead_letter.index" fluentd:"dead_letter_index" default:"dead-letter" help:"that index; strftime by the record's date"`
-	DeadLetterPath  string `fluentbit:"dead_letter.path" fluentd:"dead_letter_path" help:"folder of the dead letter's files; by default beside the queue"`
+	DeadLetter      string `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log,index" default:"file" help:"where records go that the destination refuses for good: a file of JSON lines, the router's own log, or an index of the same cluster"`
+	DeadLetterIndex string `fluentbit:"dead_letter.index" fluentd:"dead_letter_index" default:"dead-letter" help:"index for dead_letter index; strftime by the record's date"`
+	DeadLetterPath  string `fluentbit:"dead_letter.path" fluentd:"dead_letter_path" help:"folder of the dead letter's files; default: beside the queue"`
 
 	Buffer    *BufferOptions `fluentd:"<buffer>" help:"queue and retries"`
-	OldBuffer                // the same, as Fluentd spelled it before 1.0
-	Secondary []config.Pair  `fluentd:"<secondary>" help:"accepted; what is given up goes to the dead letter"`
+	OldBuffer                // the same options, as Fluentd spelled them before 1.0
+	Secondary []config.Pair  `fluentd:"<secondary>" help:"accepted; records that are given up go to the dead letter"`
 }
 
 // BufferOptions are Fluentd's <buffer>.
 type BufferOptions struct {
-	Keys                 string         `fluentd:"<>" help:"chunk keys; accepted, records are grouped by need"`
-	Type                 string         `fluentd:"@type" oneof:"file,memory,file_single" help:"queue on disk or in memory; by default on disk where a folder is writable"`
+	Keys                 string         `fluentd:"<>" help:"chunk keys; accepted, the output groups records as it needs"`
+	Type                 string         `fluentd:"@type" oneof:"file,memory,file_single" help:"queue on disk or in memory; default: on disk if the folder is writable"`
 	Path                 string         `fluentd:"path" help:"folder of the queue"`
 	PathSuffix           string         `fluentd:"path_suffix" help:"accepted"`
 	TotalLimitSize       config.Size    `fluentd:"total_limit_size" help:"size of the queue at which overflow_action is taken"`
@@ -36,22 +36,22 @@ type BufferOptions struct {
 	ChunkFullThreshold   float64        `fluentd:"chunk_full_threshold" help:"accepted"`
 	QueueLimitLength     int            `fluentd:"queue_limit_length,queued_chunks_limit_size" help:"accepted"`
 	Compress             string         `fluentd:"compress" help:"accepted; the queue is not compressed"`
-	FlushAtShutdown      *bool          `fluentd:"flush_at_shutdown" help:"accepted; what a stop leaves undelivered stays in the queue"`
-	FlushMode            string         `fluentd:"flush_mode" oneof:"default,lazy,interval,immediate" help:"immediate sends without waiting for company"`
-	FlushInterval        *time.Duration `fluentd:"flush_interval" help:"how long a first record waits for company"`
-	FlushThreadCount     int            `fluentd:"flush_thread_count" help:"requests in flight at once, at most"`
+	FlushAtShutdown      *bool          `fluentd:"flush_at_shutdown" help:"accepted; records that a stop leaves undelivered stay in the queue"`
+	FlushMode            string         `fluentd:"flush_mode" oneof:"default,lazy,interval,immediate" help:"immediate: send without waiting for more records"`
+	FlushInterval        *time.Duration `fluentd:"flush_interval" help:"how long the first record of a request waits for more"`
+	FlushThreadCount     int            `fluentd:"flush_thread_count" help:"most requests in flight at once"`
 	FlushThreadInterval  *time.Duration `fluentd:"flush_thread_interval,flush_thread_burst_interval" help:"accepted"`
 	DelayedCommitTimeout *time.Duration `fluentd:"delayed_commit_timeout" help:"accepted"`
-	OverflowAction       string         `fluentd:"overflow_action" oneof:"throw_exception,block,drop_oldest_chunk" help:"what happens at total_limit_size: reading stops (throw_exception, block) or the oldest records are dropped"`
-	RetryForever         bool           `fluentd:"retry_forever" help:"never give a record up"`
-	RetryMaxTimes        *int           `fluentd:"retry_max_times" help:"how often a reachable destination may refuse a record before it goes to the dead letter"`
-	RetryTimeout         *time.Duration `fluentd:"retry_timeout" help:"accepted; waiting never uses a record up"`
+	OverflowAction       string         `fluentd:"overflow_action" oneof:"throw_exception,block,drop_oldest_chunk" help:"at total_limit_size: stop reading (throw_exception, block) or drop the oldest records (drop_oldest_chunk)"`
+	RetryForever         bool           `fluentd:"retry_forever" help:"never give up a record"`
+	RetryMaxTimes        *int           `fluentd:"retry_max_times" help:"how many times a record is retried that a reachable destination refuses, before it goes to the dead letter"`
+	RetryTimeout         *time.Duration `fluentd:"retry_timeout" help:"accepted; no record is given up because of its age"`
 	RetrySecondary       float64        `fluentd:"retry_secondary_threshold" help:"accepted"`
 	RetryType            string         `fluentd:"retry_type" oneof:"exponential_backoff,periodic" default:"exponential_backoff" help:"how the wait between retries grows"`
 	RetryWait            *time.Duration `fluentd:"retry_wait" help:"wait before the first retry, on average"`
 	RetryMaxInterval     *time.Duration `fluentd:"retry_max_interval" help:"longest wait between retries"`
 	RetryBase            float64        `fluentd:"retry_exponential_backoff_base" default:"2" help:"factor by which the wait grows"`
-	RetryRandomize       *bool          `fluentd:"retry_randomize" help:"accepted; waits are always spread"`
+	RetryRandomize       *bool          `fluentd:"retry_randomize" help:"accepted; waits are always randomized"`
 	DisableChunkBackup   *bool          `fluentd:"disable_chunk_backup" help:"accepted"`
 	Timekey              string         `fluentd:"timekey" help:"accepted; an index or file name follows each record's own time"`
 	TimekeyWait          string         `fluentd:"timekey_wait" help:"accepted"`
@@ -59,8 +59,8 @@ type BufferOptions struct {
 	TimekeyZone          string         `fluentd:"timekey_zone" help:"accepted"`
 }
 
-// OldBuffer are the parameters of <buffer> as Fluentd spelled them before 1.0, directly in <match>. They hold where
-// <buffer> doesn't say otherwise.
+// OldBuffer are the parameters of <buffer> as Fluentd spelled them before 1.0, directly in <match>. Those in <buffer>
+// take precedence.
 type OldBuffer struct {
 	OldType          string         `fluentd:"buffer_type" oneof:"file,memory" help:"old spelling of <buffer> @type"`
 	OldPath          string         `fluentd:"buffer_path" help:"old spelling of <buffer> path"`
@@ -76,10 +76,10 @@ type OldBuffer struct {
 	OldFlushAtEnd    *bool          `fluentd:"flush_at_shutdown" help:"accepted"`
 }
 
-// Output is how the router finds these options in any destination's.
+// Output implements OutputOptioner.
 func (o *OutputOptions) Output() *OutputOptions { return o }
 
-// CheckOutput finds the mistakes that a type can't show. Options structs that have a Check of their own call it there.
+// CheckOutput reports the mistakes that binding can't find. An options struct with its own Check calls it from there.
 func (o *OutputOptions) CheckOutput(config.Dialect) error {
 	if _, err := o.retryLimit(); err != nil {
 		return &config.OptionError{Option: "retry_limit", Reason: err.Error()}
@@ -100,28 +100,28 @@ func (o *OutputOptions) CheckOutput(config.Dialect) error {
 	return nil
 }
 
-// Warnings are the options that were written and have no meaning here, one line each.
+// Warnings returns a line for each option that was set and does not do here what its name promises.
 func (o *OutputOptions) Warnings() []string {
 	var w []string
-	warn := func(written bool, text string) {
-		if written {
+	warn := func(set bool, text string) {
+		if set {
 			w = append(w, text)
 		}
 	}
 	if n, err := strconv.Atoi(strings.TrimSpace(o.RetryLimit)); err == nil && n < 1 {
-		warn(true, "retry_limit "+o.RetryLimit+" is not a limit: records are never given up; no_retries gives them up at the first refusal")
+		warn(true, "retry_limit "+o.RetryLimit+" means no limit: records are never given up; use no_retries to give them up at the first refusal")
 	}
 	b := o.buffer()
-	warn(b.RetryTimeout != nil, "retry_timeout has no meaning here: a record waits as long as the queue has room, and only refusals use it up")
-	warn(b.QueueLimitLength != 0 || o.OldQueueLimit != 0, "a limit on the number of chunks has no meaning here: use total_limit_size")
+	warn(b.RetryTimeout != nil, "retry_timeout has no effect here: no record is given up because of its age; use retry_max_times")
+	warn(b.QueueLimitLength != 0 || o.OldQueueLimit != 0, "a limit on the number of chunks has no effect here; use total_limit_size")
 	warn(b.Compress != "" && b.Compress != "text", "the queue is not compressed")
-	warn(b.FlushMode == "lazy" || b.Timekey != "", "timekey doesn't delay delivery here: names follow each record's own time")
+	warn(b.FlushMode == "lazy" || b.Timekey != "", "timekey doesn't delay delivery here: index and file names follow each record's own time")
 	warn(b.OverflowAction == "throw_exception" && b.TotalLimitSize > 0, "overflow_action throw_exception works as block: reading stops until there is room")
-	warn(len(o.Secondary) > 0, "<secondary> is not used: what is given up goes to the dead letter")
+	warn(len(o.Secondary) > 0, "<secondary> is not used: records that are given up go to the dead letter")
 	return w
 }
 
-// buffer is <buffer> with the old spellings filled in.
+// buffer returns <buffer>, completed from the old spellings.
 func (o *OutputOptions) buffer() BufferOptions {
 	var b BufferOptions
 	if o.Buffer != nil {
@@ -140,7 +140,7 @@ func (o *OutputOptions) buffer() BufferOptions {
 	return b
 }
 
-// fill sets *p to v where it is zero.
+// fill sets *p to v if it is zero.
 func fill[T comparable](p *T, v T) {
 	var zero T
 	if *p == zero {
@@ -148,15 +148,15 @@ func fill[T comparable](p *T, v T) {
 	}
 }
 
-// QueueOptions is what the user wrote about an output's queue.
+// QueueOptions are what the user configured for an output's queue.
 type QueueOptions struct {
-	Memory     bool        // the user wants it in memory
-	Path       string      // folder; "" where the user left it out
-	TotalLimit config.Size // bytes; 0: not written
+	Memory     bool        // in memory
+	Path       string      // folder; "": not set
+	TotalLimit config.Size // bytes; 0: not set
 	DropOldest bool        // at TotalLimit the oldest records are dropped; otherwise reading stops
 }
 
-// Queue is what the user wrote about the queue, in either dialect.
+// Queue returns what the user configured for the queue, in either dialect.
 func (o *OutputOptions) Queue() QueueOptions {
 	if o.TotalLimitSize > 0 {
 		return QueueOptions{TotalLimit: o.TotalLimitSize, DropOldest: true}
@@ -169,30 +169,30 @@ func (o *OutputOptions) Queue() QueueOptions {
 	return q
 }
 
-// Limits is the destination's own limits with what the user wrote over them.
-func (o *OutputOptions) Limits(own Limits) Limits {
+// Limits returns the destination's limits, overridden by those that the user set.
+func (o *OutputOptions) Limits(l Limits) Limits {
 	b := o.buffer()
 	if b.ChunkLimitSize > 0 {
-		own.MaxBytes = min(int(b.ChunkLimitSize), MaxRequestBytes)
+		l.MaxBytes = min(int(b.ChunkLimitSize), MaxRequestBytes)
 	}
 	if b.ChunkLimitRecords > 0 {
-		own.MaxItems = b.ChunkLimitRecords
+		l.MaxItems = b.ChunkLimitRecords
 	}
 	if n := max(o.Workers, b.FlushThreadCount); n > 0 {
-		own.Workers = min(n, MaxWorkers)
+		l.Workers = min(n, MaxWorkers)
 	}
 	switch {
 	case b.FlushMode == "immediate":
-		own.Linger = Immediately
+		l.Linger = Immediately
 	case b.FlushInterval != nil:
-		own.Linger = max(*b.FlushInterval, Immediately)
+		l.Linger = max(*b.FlushInterval, Immediately)
 	}
-	return own
+	return l
 }
 
-// Retry is the user's policy of retries.
+// Retry returns the user's policy of retries.
 func (o *OutputOptions) Retry() Retry {
-	limit, _ := o.retryLimit() // CheckOutput has seen it
+	limit, _ := o.retryLimit() // CheckOutput has reported an error
 	r := Retry{Limit: limit, Base: firstBackoff, Cap: maxBackoff, Factor: 2}
 	b := o.buffer()
 	if b.RetryMaxTimes != nil && !b.RetryForever {
@@ -214,7 +214,7 @@ func (o *OutputOptions) Retry() Retry {
 	return r
 }
 
-// retryLimit reads retry_limit as Fluent Bit does, except that it is unlimited where it isn't written.
+// retryLimit parses retry_limit as Fluent Bit does, except that it defaults to unlimited.
 func (o *OutputOptions) retryLimit() (int, error) {
 	switch s := strings.ToLower(strings.TrimSpace(o.RetryLimit)); s {
 	case "", "no_limits", "false", "off":
@@ -224,10 +224,10 @@ func (o *OutputOptions) retryLimit() (int, error) {
 	default:
 		n, err := strconv.Atoi(s)
 		if err != nil {
-			return 0, fmt.Errorf("%q is not a limit: a number from 1, no_limits or no_retries", o.RetryLimit)
+			return 0, fmt.Errorf("%q is not a limit; want a number from 1, no_limits or no_retries", o.RetryLimit)
 		}
 		if n < 1 {
-			return Unlimited, nil // Warnings says so; Fluent Bit, too, takes its default then
+			return Unlimited, nil // with a line of Warnings; Fluent Bit, too, takes its default then
 		}
 		return n, nil
 	}

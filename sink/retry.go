@@ -7,25 +7,26 @@ import (
 )
 
 const (
-	// Unlimited is the Retry.Limit of records that are never given up.
+	// Unlimited is the Retry.Limit with which records are never given up.
 	Unlimited = -1
 
 	firstBackoff = 500 * time.Millisecond // ceiling of the first wait
 	maxBackoff   = 30 * time.Second       // ceiling of every wait
 )
 
-// Retry is when a record is tried again, and when it is given up.
+// Retry is the policy of retries: how long they wait, and when a record is given up.
 type Retry struct {
-	// Limit is how often a destination that was reached may refuse a record after its first attempt; then the record
-	// goes to the dead letter. Time-outs, throttling and refused credentials don't count. Unlimited: never given up.
+	// Limit is how many retries a record has: a reachable destination that refuses it more often sends it to the dead
+	// letter. Time-outs, throttling and refused credentials don't count. Unlimited: never given up.
 	Limit int
-	// Base is the ceiling of the first wait, Cap that of every wait, Factor what the ceiling grows by.
+	// Base is the ceiling of the first wait, and Cap that of every wait; Factor is by how much the ceiling grows with
+	// each retry. Zero values mean the defaults: 500 ms, 30 s, 2.
 	Base, Cap time.Duration
 	Factor    float64
 }
 
-// Wait is how long to wait before retry n (from 0): a random time up to the ceiling ("full jitter"), so that routers
-// which failed together don't come back together. Zero values mean the defaults.
+// Wait returns how long to wait before retry n (from 0): a random time up to the ceiling ("full jitter"), so that routers
+// that failed together don't retry together.
 func (r Retry) Wait(n int) time.Duration {
 	base, limit, factor := r.Base, r.Cap, r.Factor
 	if base <= 0 {

@@ -3,6 +3,7 @@
 package sink
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"sync"
@@ -13,43 +14,45 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A Destination is one place that records go to. Several workers use it at once, so it must be safe for concurrent use;
-// what belongs to one attempt is in the Request. It is made by a function
+// A Destination is one place that records go to. Several workers call it at once, so it must be safe for concurrent use;
+// the state of one attempt is in the Request. Its constructor is
 //
 //	New(opts *Options, d config.Dialect, env sink.Env) (sink.Destination, error)
 //
-// of options that config has bound and checked, and connects to nothing before the first Send.
+// where config has bound and checked opts. A Destination opens no connection before the first Send.
 type Destination interface {
-	// Append encodes r as one item and appends it to body. An error says that r can never be sent and why (it becomes
-	// the dead letter's reason); body is then returned as it came.
+	// Append encodes r as one item and appends it to body. An error means that r can never be sent; its text becomes
+	// the dead letter's reason, and body is returned unchanged.
 	Append(body []byte, r *Record) ([]byte, error)
 
-	// Send makes one attempt to deliver req and judges all of its items. It returns soon after ctx ends, and bounds
-	// every wait itself. It never retries a refusal; it may retry once, at once, on a fresh connection.
+	// Send makes one attempt to deliver req and judges all of its items. It returns soon after ctx ends, and sets its
+	// own limit on every wait. It never retries a refusal; it may retry a broken connection once, immediately, on a
+	// fresh one.
 	Send(ctx context.Context, req *Request) Reply
 
-	// Limits are what the destination wants of its requests. They don't change.
+	// Limits returns the limits of the destination's requests. They never change.
 	Limits() Limits
 
-	// Close releases connections and files. No Send is in progress.
+	// Close releases connections and files. It is not called while a Send is in progress.
 	Close() error
 }
 
-// Env is what a destination is told about the process that it runs in.
+// Env describes the process that a destination runs in.
 type Env struct {
 	Log      zerolog.Logger
-	Hostname string // this host's name
+	Hostname string
 	Common   *Common
 }
 
-// Common holds what several destinations of a process have in common, such as credentials. The zero value is ready, and
-// nil works as one that is not shared.
+// Common holds values that several destinations of a process share, such as credentials. The zero value is ready to use;
+// with a nil Common nothing is shared.
 type Common struct {
 	mu     sync.Mutex
 	values map[any]any
 }
 
-// Get returns the value under key, which is comparable and of a type that only its maker has; make makes the first one.
+// Get returns the value stored under key, and calls make for it the first time. key must be comparable, and of a type
+// private to the caller's package.
 func (c *Common) Get(key any, make func() any) any {
 	if c == nil {
 		return make()
@@ -67,56 +70,54 @@ func (c *Common) Get(key any, make func() any) any {
 	return v
 }
 
-// A Keyer is a Destination whose items are grouped in a request, by stream, topic, tag or file: see Request.ByKey.
+// A Keyer is a Destination that groups the items of a request by a key: a stream, topic, tag or file. See Request.ByKey.
 type Keyer interface {
-	// Key appends r's key to dst. An error is the dead letter's reason, as that of Append is.
+	// Key appends r's key to dst. An error is the dead letter's reason, as with Append.
 	Key(dst []byte, r *Record) ([]byte, error)
 }
 
-// A Targeter is a Destination that can tell where an item was to go (an index), for the dead letter. (Of a Keyer it is
-// the key.)
+// A Targeter is a Destination that can name an item's target (an index) for the dead letter. A Keyer's target is the key.
 type Targeter interface {
-	// Target reads it from an item as Append wrote it.
+	// Target reads the target from an item that Append wrote.
 	Target(item []byte) string
 }
 
-// A TailReader is a Destination whose items don't show in which order a record's members stand, and that encodes a
-// Record's Tail by itself. To every other one the loop hands records that are whole.
+// A TailReader is a Destination that doesn't depend on the order of a record's members, and encodes a Record's Tail
+// separately from its Body. All other destinations get whole records from the loop.
 type TailReader interface {
-	// ReadsTails says so once and for all.
+	// ReadsTails reports whether that holds with the configured options. The answer never changes.
 	ReadsTails() bool
 }
 
-// OutputOptioner is what the options struct of every destination is, by embedding OutputOptions.
+// OutputOptioner is implemented by every destination's options struct, by embedding OutputOptions.
 type OutputOptioner interface {
 	Output() *OutputOptions
 }
 
-// A Record is an event taken from the queue. Everything in it aliases memory of the loop and is valid only during the
-// call that it is passed to. Its Body is whole, except where a TailReader asked for tails.
+// A Record is an event taken from the queue. All of it aliases memory of the loop and is valid only during the call that
+// it is passed to. Its Tail is empty, except for a TailReader that asked for tails.
 type Record struct {
 	record.Event
 	// ID is the record's identity, the same at every attempt and after every restart.
 	ID record.ID
-	// Shared is kept from one Append to the next of the same batch, for a TailReader.
+	// Shared is the TailReader's, and is kept from one Append to the next of the same batch.
 	Shared Shared
 
 	whole []byte // memory for Whole
 }
 
-// Shared is what a TailReader remembers of the last Tail that it encoded: records in a row share theirs. The loop empties
-// it with each batch, whose memory Tail aliases.
+// Shared caches the encoding of a Tail, for a TailReader: consecutive records have the same one. The loop resets it with
+// each batch, since Tail aliases the batch's memory.
 type Shared struct {
-	Tail    []byte
-	Encoded []byte
-	Apart   bool // Encoded can stand in an item; otherwise the record must be made Whole
+	Tail    []byte // the last Tail that was encoded
+	Encoded []byte // its encoding
+	Apart   bool   // Encoded can be appended to an item; otherwise the record must be made Whole
 }
 
-// MaxKept is the capacity in bytes up to which memory for a body, or for what is encoded of a tail, is kept for the next
-// record.
+// MaxKept is the largest capacity in bytes of a buffer (for a body, for an encoded tail) that is kept for the next record.
 const MaxKept = 64 << 10
 
-// Whole makes the members of Tail members of Body, and returns Body.
+// Whole moves the members of Tail into Body, and returns Body.
 func (r *Record) Whole() []byte {
 	if len(r.Tail) > 0 {
 		r.whole = r.Fold(keep(r.whole))
@@ -124,13 +125,13 @@ func (r *Record) Whole() []byte {
 	return r.Body
 }
 
-// NextBatch empties what r remembers of a batch whose memory is about to be given back.
+// NextBatch drops r's references to a batch whose memory is about to be released.
 func (r *Record) NextBatch() {
 	r.Shared = Shared{Encoded: keep(r.Shared.Encoded)}
 	r.whole = keep(r.whole)
 }
 
-// keep returns b empty, or nil where it is too large to be kept.
+// keep returns b emptied, or nil if it is too large to be kept.
 func keep(b []byte) []byte {
 	if cap(b) > MaxKept {
 		return nil
@@ -138,16 +139,16 @@ func keep(b []byte) []byte {
 	return b[:0]
 }
 
-// A Request is the items of one attempt. Body[Ends[i-1]:Ends[i]] is item i (Ends[-1] being 0), as Append wrote it.
-// A destination may change none of it, and nothing may read it after Send has returned: the loop reuses it.
+// A Request is the items of one attempt. Body[Ends[i-1]:Ends[i]] is item i (taking Ends[-1] as 0), as Append wrote it.
+// A destination must not change a Request, nor read it after Send has returned: the loop reuses it.
 type Request struct {
 	Body []byte
 	Ends []int
-	// Keys and KeyOf are for a Keyer's items: item i has the key Keys[KeyOf[i]].
+	// Keys and KeyOf are set for a Keyer: item i has the key Keys[KeyOf[i]].
 	Keys  [][]byte
 	KeyOf []uint32
 
-	keys map[string]uint32 // the indices of Keys
+	keys map[string]uint32 // each key's index in Keys
 }
 
 // Len is the number of items.
@@ -162,11 +163,10 @@ func (r *Request) Item(i int) []byte {
 	return r.Body[start:r.Ends[i]]
 }
 
-// ByKey yields each key that items of the request have, in the order of their first items, with those items in
-// ascending order.
+// ByKey yields each key with the ascending indices of its items. The keys come in the order of their first items.
 func (r *Request) ByKey() iter.Seq2[[]byte, []int] {
 	return func(yield func([]byte, []int) bool) {
-		ends := make([]int, len(r.Keys)+1) // of each key's items, the key counted from 1
+		ends := make([]int, len(r.Keys)+1) // ends[k+1] is where the items of key k end in items
 		for _, k := range r.KeyOf {
 			ends[k+1]++
 		}
@@ -179,14 +179,14 @@ func (r *Request) ByKey() iter.Seq2[[]byte, []int] {
 			next[k]++
 		}
 		for k, key := range r.Keys {
-			if own := items[ends[k]:ends[k+1]]; len(own) > 0 && !yield(key, own) {
+			if group := items[ends[k]:ends[k+1]]; len(group) > 0 && !yield(key, group) {
 				return
 			}
 		}
 	}
 }
 
-// AddKey says which key the item has that is appended next. It is for the loop, and for tests of destinations.
+// AddKey sets the key of the item that will be appended next. The loop and destinations' tests call it.
 func (r *Request) AddKey(key []byte) {
 	k, ok := r.keys[string(key)]
 	if !ok {
@@ -194,36 +194,35 @@ func (r *Request) AddKey(key []byte) {
 			r.keys = make(map[string]uint32)
 		}
 		k = uint32(len(r.Keys))
-		own := string(key)
-		r.keys[own] = k
-		r.Keys = append(r.Keys, []byte(own))
+		r.keys[string(key)] = k
+		r.Keys = append(r.Keys, bytes.Clone(key))
 	}
 	r.KeyOf = append(r.KeyOf, k)
 }
 
-// Reset empties the request and keeps its memory.
+// Reset empties the request, and keeps its memory.
 func (r *Request) Reset() {
 	clear(r.keys)
 	clear(r.Keys)
 	*r = Request{Body: r.Body[:0], Ends: r.Ends[:0], Keys: r.Keys[:0], KeyOf: r.KeyOf[:0], keys: r.keys}
 }
 
-// Limits of the requests that a destination wants. Zero values mean the loop's own defaults.
+// Limits bound a destination's requests. A zero value means the loop's default.
 type Limits struct {
 	MaxBytes     int           // encoded size in bytes at which a request is sent
 	MaxItems     int           // number of items at which a request is sent
-	MaxItem      int           // size in bytes of one item, at most: a larger one goes to the dead letter; 0: any
-	ItemOverhead int           // bytes that each item counts for besides its own
-	Linger       time.Duration // how long a first record waits for company
-	Workers      int           // attempts in progress at once, at most
+	MaxItem      int           // largest item in bytes, overhead included; a larger one goes to the dead letter; 0: no limit
+	ItemOverhead int           // bytes added to each item's size where it is held against MaxBytes and MaxItem
+	Linger       time.Duration // how long the first record of a request waits for more
+	Workers      int           // most attempts in progress at once
 }
 
-// Caps and defaults of requests. Workers × (chunk + body) is the memory that an output's delivery takes.
+// Caps and defaults of Limits. An output's delivery takes memory for Workers chunks and Workers bodies.
 const (
 	MaxRequestBytes = 8 << 20 // largest Limits.MaxBytes that a user may ask for
 	MaxWorkers      = 16      // most attempts in progress at once that a user may ask for
 
-	// Immediately is the Linger that waits for no company. (Zero means the default.)
+	// Immediately is the Linger for sending a record without waiting for more. (Zero means the default.)
 	Immediately = time.Nanosecond
 
 	defaultMaxBytes = 1 << 20
@@ -232,7 +231,7 @@ const (
 	defaultWorkers  = 4
 )
 
-// WithDefaults fills in what is zero.
+// WithDefaults replaces zero values by the defaults.
 func (l Limits) WithDefaults() Limits {
 	fill(&l.MaxBytes, defaultMaxBytes)
 	fill(&l.MaxItems, defaultMaxItems)

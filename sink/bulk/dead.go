@@ -1,7 +1,7 @@
 package bulk
 
-// ForDeadLetter are the options of an output for the dead letters of this one: the same cluster and credentials, one
-// index (strftime by the record's date), and nothing that depends on what is in a record.
+// ForDeadLetter returns the options of the output that stores this one's dead letters: the same cluster and credentials,
+// one index (strftime by the record's date), and no option that depends on a record's fields.
 func (o *Options) ForDeadLetter(index string) *Options {
 	d := *o
 	d.Index, d.TargetIndex, d.Logstash, d.LogstashPrefixKey = index, "", false, ""

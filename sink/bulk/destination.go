@@ -1,13 +1,13 @@
-// Package bulk delivers records to Elasticsearch and OpenSearch by their _bulk API. It is Fluent Bit's es and
-// opensearch, and Fluentd's elasticsearch and opensearch.
+// Package bulk delivers records to Elasticsearch and OpenSearch through their _bulk API. It implements Fluent Bit's es
+// and opensearch, and Fluentd's elasticsearch and opensearch.
 //
-// A record becomes an item (encode.go), a request is one POST of many (send.go), and what the server answers is sorted
-// in one place (verdict.go). Four things are learned from a server's refusals and kept for the life of the process:
-// whether it wants _type, whether the collection takes ids, and whether bodies may be gzipped.
+// A record becomes an item (encode.go), a request is one POST of many items (send.go), and verdict.go alone judges the
+// server's replies. The destination adapts to a server that refuses _type, wants _type, refuses ids, or can't read gzip,
+// until the process ends (adaptation).
 //
-// Every item carries an id. It is the record's identity, unless the user asks for another: with it a request can be
-// sent again after a lost reply, and create answers 409 for what is there already, which counts as done. With id_key, too,
-// a 409 on create means that the document is there, as it does for Fluent Bit.
+// Every item has an id: the record's identity, unless the user configures another one. With it a request can be sent again
+// after a lost reply: create answers 409 for a document that exists, and that counts as done. It does with id_key, too,
+// as in Fluent Bit.
 package bulk
 
 import (
@@ -30,7 +30,7 @@ import (
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
-// Destination is a cluster of Elasticsearch or OpenSearch.
+// Destination delivers to a cluster of Elasticsearch or OpenSearch.
 type Destination struct {
 	opts    *Options
 	log     zerolog.Logger
@@ -39,10 +39,10 @@ type Destination struct {
 	signer  *aws.Signer // nil: requests aren't signed
 
 	readers replyReaders
-	gzip    *httpsend.Gzip // nil: bodies are sent as they are
-	plain   atomic.Bool    // the server was found not to read gzip
-	learned [plainBodies + 1]sync.Once
-	noType  atomic.Bool // _type was refused once: it isn't sent again
+	gzip    *httpsend.Gzip // nil: bodies are not compressed
+	plain   atomic.Bool    // the server can't read gzip: bodies are not compressed
+	logged  [plainBodies + 1]sync.Once
+	noType  atomic.Bool // _type was refused once: it is never sent again
 }
 
 var (
@@ -51,7 +51,7 @@ var (
 	_ sink.TailReader  = (*Destination)(nil)
 )
 
-// New makes the destination that opts describe. No credentials are looked for before the first Send.
+// New makes the destination that opts describe. It fetches no credentials before the first Send.
 func New(opts *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	return newBulk(opts, d, env)
 }
@@ -62,33 +62,33 @@ func newBulk(opts *Options, d config.Dialect, env sink.Env) (*Destination, error
 		return nil, err
 	}
 	dest := &Destination{opts: opts, log: env.Log, encoder: e, gzip: opts.gzip()}
-	where, err := places(opts, d)
+	servers, err := configuredServers(opts, d)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range where {
-		c, err := newClient(p, opts, d, env)
+	for _, s := range servers {
+		c, err := newClient(s, opts, d, env)
 		if err != nil {
 			return nil, err
 		}
 		dest.servers.Clients = append(dest.servers.Clients, c)
 	}
 	if opts.signed() {
-		source, service := opts.awsSource(where[0].host)
+		source, service := opts.awsSource(servers[0].host)
 		dest.signer = aws.NewSigner(aws.For(env.Common, source), service)
 	}
 	return dest, nil
 }
 
-// newClient prepares connections to p.
-func newClient(p place, o *Options, d config.Dialect, env sink.Env) (*httpsend.Client, error) {
-	u, err := url.Parse(p.url() + "/_bulk")
+// newClient makes the HTTP client for s.
+func newClient(s server, o *Options, d config.Dialect, env sink.Env) (*httpsend.Client, error) {
+	u, err := url.Parse(s.url() + "/_bulk")
 	if err != nil {
-		return nil, fmt.Errorf("making the URL of %s: %w", p.host, err)
+		return nil, fmt.Errorf("parsing the URL of %s: %w", s.host, err)
 	}
 	u.RawQuery = bulkQuery(o)
 	c := httpsend.Config{
-		URL: u, Name: p.url(), Timeout: httpsend.DefaultTimeout, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log,
+		URL: u, Name: s.url(), Timeout: httpsend.DefaultTimeout, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log,
 		Header: http.Header{"Content-Type": {"application/x-ndjson"}, "User-Agent": {"firelane"}},
 	}
 	if o.RequestTimeout != nil && *o.RequestTimeout > 0 {
@@ -96,7 +96,7 @@ func newClient(p place, o *Options, d config.Dialect, env sink.Env) (*httpsend.C
 	}
 	if o.CustomHeaders != "" {
 		var custom map[string]string
-		_ = json.Unmarshal([]byte(o.CustomHeaders), &custom) // Check has read it
+		_ = json.Unmarshal([]byte(o.CustomHeaders), &custom) // Check has reported an error
 		for k, v := range custom {
 			c.Header.Set(k, v)
 		}
@@ -104,14 +104,14 @@ func newClient(p place, o *Options, d config.Dialect, env sink.Env) (*httpsend.C
 	switch {
 	case o.APIKey != "":
 		c.Header.Set("Authorization", "ApiKey "+string(o.APIKey))
-	case p.user != "":
-		c.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(p.user+":"+p.password)))
+	case s.user != "":
+		c.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(s.user+":"+s.password)))
 	}
 	return httpsend.New(c)
 }
 
-// bulkQuery is the query of every request. filter_path leaves of the reply what is read here: errors, and each item's
-// status, without which the positions would be lost. Serverless collections aren't asked for it.
+// bulkQuery returns the query string of every request. filter_path reduces the reply to what readBulk needs: errors, and
+// each item's status, so that the reply still has an entry for every item. Serverless collections get no filter_path.
 func bulkQuery(o *Options) string {
 	q := url.Values{}
 	if o.Pipeline != "" {
@@ -123,7 +123,7 @@ func bulkQuery(o *Options) string {
 	return q.Encode()
 }
 
-// gzip compresses the requests; nil where the options don't ask for it.
+// gzip returns the compressor of the requests, or nil if the options don't ask for one.
 func (o *Options) gzip() *httpsend.Gzip {
 	if strings.EqualFold(o.Compress, "gzip") {
 		return httpsend.NewGzip(httpsend.Fastest)
@@ -139,7 +139,7 @@ func (o *Options) gzip() *httpsend.Gzip {
 	return nil
 }
 
-// awsSource is where credentials come from, and the service that requests are signed for.
+// awsSource returns where credentials come from, and the service that requests are signed for.
 func (o *Options) awsSource(host string) (s aws.Source, service string) {
 	s = aws.Source{
 		Region: o.AWSRegion, Profile: o.AWSProfile, RoleARN: o.AWSRoleARN, ExternalID: o.AWSExternalID, STSEndpoint: o.AWSSTSEndpoint,
@@ -155,8 +155,8 @@ func (o *Options) awsSource(host string) (s aws.Source, service string) {
 	return s, service
 }
 
-// Limits of the requests. One MiB is where OpenSearch's throughput levels off for log lines, and well under the 10 MiB that
-// small AWS instances take.
+// Limits implements sink.Destination. OpenSearch's throughput for log lines doesn't grow beyond 1 MiB a request, which is
+// well under the 10 MiB that small AWS instances accept.
 func (d *Destination) Limits() sink.Limits {
 	l := sink.Limits{MaxBytes: 1 << 20}
 	if t := d.opts.Threshold; t != nil && *t > 0 {
@@ -170,10 +170,10 @@ func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.append(body, r)
 }
 
-// ReadsTails says whether a document may show its members in another order than the record does.
+// ReadsTails implements sink.TailReader.
 func (d *Destination) ReadsTails() bool { return d.encoder.readsTails() }
 
-// Target is the index that an item is for, as its action line names it: for the dead letter.
+// Target implements sink.Targeter: it is the index in the item's action line.
 func (d *Destination) Target(item []byte) string {
 	return targetOf(item)
 }
@@ -184,23 +184,23 @@ func (d *Destination) Close() error {
 	return nil
 }
 
-// lessons are what is logged, once, when a server's refusal has taught something.
-var lessons = [...]string{
-	dropType:    "the server refuses _type: it is left out from now on",
-	addType:     "the server wants _type: it is sent from now on",
-	dropID:      "the collection takes no ids: none are sent from now on, and a request whose reply is lost may be stored twice",
-	plainBodies: "the server can't read gzip: requests are sent without it from now on",
+// adaptationMessages are logged, each once, by adapt.
+var adaptationMessages = [...]string{
+	dropType:    "the server refuses _type: it is no longer sent",
+	addType:     "the server requires _type: it is sent from now on",
+	dropID:      "the collection refuses ids: they are no longer sent, and a request whose reply is lost may be stored twice",
+	plainBodies: "the server can't read gzip: requests are no longer compressed",
 }
 
-// learn changes how items are written from now on.
-func (d *Destination) learn(l lesson) {
+// adapt changes how requests are encoded from now on.
+func (d *Destination) adapt(a adaptation) {
 	mode := &d.encoder.mode
-	switch l {
+	switch a {
 	case dropType:
 		d.noType.Store(true)
 		mode.And(^sendType)
 	case addType:
-		if !d.noType.Load() { // servers of two kinds behind one name: _type stays out
+		if !d.noType.Load() { // servers of two versions share this name: _type stays out
 			mode.Or(sendType)
 		}
 	case dropID:
@@ -208,13 +208,13 @@ func (d *Destination) learn(l lesson) {
 	case plainBodies:
 		d.plain.Store(true)
 	}
-	d.learned[l].Do(func() { d.log.Warn().Str("server", d.servers.Clients[0].Name).Msg(lessons[l]) })
+	d.logged[a].Do(func() { d.log.Warn().Str("server", d.servers.Clients[0].Name).Msg(adaptationMessages[a]) })
 }
 
-// signed says whether requests are signed for AWS.
+// signed reports whether requests are signed for AWS.
 func (o *Options) signed() bool { return o.AWSAuth || o.Endpoint != nil }
 
-// serverless says whether the requests go to a collection of OpenSearch Serverless.
+// serverless reports whether the requests go to a collection of OpenSearch Serverless.
 func (o *Options) serverless() bool {
 	if o.Endpoint != nil {
 		return o.Endpoint.Service == "aoss"
@@ -222,7 +222,7 @@ func (o *Options) serverless() bool {
 	return o.AWSAuth && strings.EqualFold(o.AWSService, "aoss")
 }
 
-// printRequest is trace_output.
+// printRequest prints a request to stdout, for trace_output.
 func printRequest(c *httpsend.Client, body []byte) {
 	_, _ = os.Stdout.WriteString("POST " + c.URL.Redacted() + "\n")
 	_, _ = os.Stdout.Write(body)

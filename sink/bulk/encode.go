@@ -16,45 +16,46 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// maxID is the longest _id that a server takes, in bytes.
+// maxID is the longest _id that servers accept, in bytes.
 const maxID = 512
 
-// idLen is the length of the ids that are made here: 16 bytes in Base64.
+// idLen is the length of an id made by putContentID: 16 bytes in Base64.
 const idLen = 22
 
-// An encoder turns records into items: an action line and a document, each ending in a newline.
+// An encoder turns records into items: an action line and a document, each followed by a newline.
 //
 //	{"create":{"_index":"web-2026-11-23","_id":"0Kq…"}}
 //	{"@timestamp":"2026-11-23T10:22:55.123456789Z","log":"…","ecs_cluster":"demo"}
 //
-// It is safe for concurrent use, and allocates nothing for a record whose index name has been seen.
+// It is safe for concurrent use, and allocates nothing for a record whose index name is cached.
 type encoder struct {
 	names *indexNames
 	stamp stamp
 
 	verb       string // create, index, update
 	upsert     bool
-	idKey      field.Accessor // nil: the record's identity
+	idKey      field.Accessor // nil: _id is the record's identity
 	generateID bool
 	routing    field.Accessor // routing_key; nil: none
 	target     field.Accessor // Fluentd's target_index_key; nil: none
-	typeName   string         // what _type says where it is sent
+	typeName   string         // the value of _type, if that is sent
 
 	tagKey []byte // as JSON with its colon; nil: the tag isn't added
-	// json are the options of a document's members: with the record's own @timestamp, without it, or none where there is one.
+	// json are the options for encoding a record's members: [0] with its own @timestamp, [1] without it, [2] encoding
+	// nothing if there is one.
 	json    [3]record.JSONOptions
-	flatten string // separator; "" : fields stay nested
+	flatten string // separator of flattened names; "": fields stay nested
 
-	// Most records have no @timestamp of their own. Rather than to look for one first, they are written as if they had none
-	// (hopeful), and once more where they do, after which the next ones, as many as doubt says, are looked at first.
-	hopeful bool
-	doubt   atomic.Int32
+	// Most records have no @timestamp of their own. So records are encoded without searching for one (assumeNoTime). One
+	// that turns out to have it is encoded again, and the next ones, as many as searchFirst counts, are searched first.
+	assumeNoTime bool
+	searchFirst  atomic.Int32
 
-	mode atomic.Uint32 // sendType, sendID: what the server has been found to take
+	mode atomic.Uint32 // sendType, sendID: what the server accepts
 }
 
-// doubtful is how many records are looked at first behind one with a @timestamp of its own.
-const doubtful = 100
+// searchRun is how many records are searched for a @timestamp after one that has it.
+const searchRun = 100
 
 // The bits of encoder.mode.
 const (
@@ -70,7 +71,7 @@ func newEncoder(o *Options, d config.Dialect) (*encoder, error) {
 	case o.WriteOp != nil:
 		e.verb = *o.WriteOp
 	case d == config.Fluentd && o.IDKey != "":
-		e.verb = "index" // the default there; without ids of the user's own it comes to the same as create
+		e.verb = "index" // Fluentd's default; without id_key it has the same effect as create
 	}
 	var err error
 	if e.stamp, err = newStamp(o, d); err != nil {
@@ -105,7 +106,7 @@ func newEncoder(o *Options, d config.Dialect) (*encoder, error) {
 	return e, nil
 }
 
-// membersOptions prepares what AppendJSONMembers is told.
+// membersOptions sets the options for AppendJSONMembers.
 func (e *encoder) membersOptions(o *Options, d config.Dialect) {
 	var omit []string
 	if o.IncludeTag {
@@ -126,8 +127,8 @@ func (e *encoder) membersOptions(o *Options, d config.Dialect) {
 	e.json[0] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit}
 	e.json[1] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: append(omit[:len(omit):len(omit)], e.stamp.key)}
 	e.json[2] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit, Unless: e.stamp.key}
-	// Unless is a key as it is written, and @timestamp one as it comes.
-	e.hopeful = e.stamp.key != "" && !o.Flatten && !(o.ReplaceDots && strings.Contains(e.stamp.key, "."))
+	// JSONOptions.Unless is compared with keys as they are encoded, stamp.key with those of the record: they must be equal.
+	e.assumeNoTime = e.stamp.key != "" && !o.Flatten && !(o.ReplaceDots && strings.Contains(e.stamp.key, "."))
 }
 
 // appendHead appends the part of an action line that depends on the index alone:
@@ -169,12 +170,12 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 	body = append(body, "}}\n"...)
 
 	doc := len(body)
-	hopeful := e.hopeful
-	if hopeful && e.doubt.Load() > 0 {
-		e.doubt.Add(-1)
-		hopeful = false
+	assumeNoTime := e.assumeNoTime
+	if assumeNoTime && e.searchFirst.Load() > 0 {
+		e.searchFirst.Add(-1)
+		assumeNoTime = false
 	}
-	body = e.appendDocument(body, r, hopeful)
+	body = e.appendDocument(body, r, assumeNoTime)
 	if idAt > 0 {
 		putContentID(body[idAt:idAt+idLen], body[doc:])
 	}
@@ -198,7 +199,7 @@ func (e *encoder) appendIndex(body []byte, r *sink.Record, mode uint32) []byte {
 	return e.names.appendHead(body, r, e, mode)
 }
 
-// appendID appends the member _id. at is where an id must be put that is made from the document, 0 for none.
+// appendID appends the member _id. at is the offset in out of an id that is to be computed from the document, or 0.
 func (e *encoder) appendID(body []byte, r *sink.Record) (out []byte, at int, err error) {
 	const member = `,"_id":"`
 	if e.generateID {
@@ -217,7 +218,7 @@ func (e *encoder) appendID(body []byte, r *sink.Record) (out []byte, at int, err
 			if len(body)-start > 2 {
 				return body, 0, nil
 			}
-			body = body[:start-len(member)+1] // an empty string is no id
+			body = body[:start-len(member)+1] // an empty id is refused: the record's identity is used instead
 		}
 		if e.verb == "update" {
 			return body, 0, errNoID
@@ -236,14 +237,15 @@ func appendQuoted(dst, value []byte) []byte {
 	return append(record.AppendText(dst, value), '"') // digits, true, false: nothing to escape
 }
 
-// putContentID writes the id that generate_id asks for: equal documents, time and tag included, have equal ids.
+// putContentID writes the id for generate_id: equal documents, time and tag included, get equal ids.
 func putContentID(id, doc []byte) {
 	sum := sha256.Sum256(doc)
 	base64.RawURLEncoding.Encode(id, sum[:16])
 }
 
-// appendDocument appends the document, in the wrapping that update needs.
-func (e *encoder) appendDocument(body []byte, r *sink.Record, hopeful bool) []byte {
+// appendDocument appends the document, wrapped in {"doc":…} for update. With assumeNoTime the record isn't searched for a
+// @timestamp first.
+func (e *encoder) appendDocument(body []byte, r *sink.Record, assumeNoTime bool) []byte {
 	start := len(body)
 	if e.verb == "update" {
 		body = append(body, `{"doc":`...)
@@ -251,11 +253,11 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record, hopeful bool) []by
 	body = append(body, '{')
 	open := len(body)
 	opt := &e.json[2]
-	if hopeful {
+	if assumeNoTime {
 		body, _ = e.stamp.appendTime(body, r)
 	} else {
-		own := false
-		if body, own = e.stamp.append(body, r); own {
+		replace := false
+		if body, replace = e.stamp.append(body, r); replace {
 			opt = &e.json[1]
 		} else {
 			opt = &e.json[0]
@@ -273,8 +275,8 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record, hopeful bool) []by
 	} else {
 		body = appendFlat(body, r.Body, e.flatten, opt)
 	}
-	if hopeful && len(body) == before && r.Body[0] != 0x80 { // not for want of members
-		e.doubt.Store(doubtful)
+	if assumeNoTime && len(body) == before && r.Body[0] != 0x80 { // nothing was encoded, though there are members: one is a @timestamp
+		e.searchFirst.Store(searchRun)
 		return e.appendDocument(body[:start], r, false)
 	}
 	if len(r.Tail) > 0 {
@@ -293,7 +295,7 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record, hopeful bool) []by
 	return body
 }
 
-// comma appends a comma unless nothing stands before it.
+// comma appends a comma if body has grown beyond open.
 func comma(body []byte, open int) []byte {
 	if len(body) > open {
 		body = append(body, ',')
@@ -323,6 +325,6 @@ func targetOf(item []byte) string {
 	}
 	d := json.NewDecoder(bytes.NewReader(after))
 	var name string
-	_ = d.Decode(&name) // an item that was made here can be read
+	_ = d.Decode(&name) // never fails for an item that Append wrote
 	return name
 }

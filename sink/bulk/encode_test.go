@@ -223,7 +223,7 @@ func TestADocumentIsTheSameHoweverItsTimestampIsLookedFor(t *testing.T) {
 				r.Tail = tail
 				d.encoder.encodeTail(r)
 				want := string(d.encoder.appendDocument(nil, r, false))
-				for range doubtful + 3 { // hopefully, in doubt, and hopefully again
+				for range searchRun + 3 { // without a search, with one, and without again
 					whole, err := d.Append(nil, r)
 					if _, got, _ := strings.Cut(string(whole), "\n"); got != want+"\n" || err != nil {
 						t.Fatalf("%s of %s, with a tail of %d bytes: %v\ngot  %swant %s", of, name, len(r.Tail), err, got, want)

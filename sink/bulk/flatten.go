@@ -2,10 +2,10 @@ package bulk
 
 import "github.com/firelane/firelane/record"
 
-// appendFlat is AppendJSONMembers of body with its nested maps made flat: {"a":{"b":1}} is written "a_b":1. Arrays stay
-// as they are, and of two fields that get the same name the last one is written.
+// appendFlat is AppendJSONMembers with nested maps flattened: {"a":{"b":1}} becomes "a_b":1. Arrays stay as they are. Of
+// two fields that get the same name only the last is written.
 func appendFlat(dst, body []byte, separator string, opt *record.JSONOptions) []byte {
-	// The flat map is appended to dst, and its JSON after that, which is then moved to where the map begins.
+	// The flat map is appended to dst, and then its JSON, which is moved to the start of the map.
 	start := len(dst)
 	n := countFlat(body)
 	dst = record.AppendMapHeader(dst, n)
@@ -17,7 +17,7 @@ func appendFlat(dst, body []byte, separator string, opt *record.JSONOptions) []b
 	return dst[:start+n]
 }
 
-// countFlat is the number of fields that appendFlatFields appends.
+// countFlat returns the number of fields that appendFlatFields appends.
 func countFlat(body []byte) int {
 	n := 0
 	for f := record.FieldsOf(body); f.Next(); {
@@ -30,7 +30,7 @@ func countFlat(body []byte) int {
 	return n
 }
 
-// appendFlatFields appends the fields of body, their names preceded by prefix. Depth is bounded by record.MaxDepth.
+// appendFlatFields appends the fields of body, with prefix before their names. record.MaxDepth bounds the recursion.
 func appendFlatFields(dst, prefix, body []byte, separator string) []byte {
 	for f := record.FieldsOf(body); f.Next(); {
 		name := record.AppendText(prefix[:len(prefix):len(prefix)], f.RawKey())

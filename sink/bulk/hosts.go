@@ -14,8 +14,8 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// A place is one server as it is configured.
-type place struct {
+// A server is one server's address and credentials, as configured.
+type server struct {
 	scheme         string
 	host           string // name or address, IPv6 without brackets
 	port           int
@@ -23,8 +23,8 @@ type place struct {
 	user, password string
 }
 
-// url is the place's base URL. A port that the scheme implies is left out: AWS signs the Host header without it.
-func (p *place) url() string {
+// url returns the server's base URL, without the scheme's default port, since AWS signs the Host header without it.
+func (p *server) url() string {
 	host := p.host
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
@@ -35,34 +35,34 @@ func (p *place) url() string {
 	return p.scheme + "://" + host + p.path
 }
 
-// places are the servers that the options name.
-func places(o *Options, d config.Dialect) ([]place, error) {
-	own := defaultPlace(o, d)
+// configuredServers returns the servers that the options name.
+func configuredServers(o *Options, d config.Dialect) ([]server, error) {
+	base := defaultServer(o, d)
 	switch {
 	case o.Endpoint != nil:
-		p, err := parseHost(o.Endpoint.URL, place{scheme: "https"})
-		return []place{p}, err
+		p, err := parseHost(o.Endpoint.URL, server{scheme: "https"})
+		return []server{p}, err
 	case o.CloudID != "":
-		base, err := cloudURL(o.CloudID)
+		u, err := cloudURL(o.CloudID)
 		if err != nil {
 			return nil, err
 		}
-		p, err := parseHost(base, own)
+		p, err := parseHost(u, base)
 		if user, password, ok := strings.Cut(string(o.CloudAuth), ":"); ok {
 			p.user, p.password = user, password
 		}
-		return []place{p}, err
+		return []server{p}, err
 	case o.Upstream != "":
-		return readUpstream(o.Upstream, own)
+		return readUpstream(o.Upstream, base)
 	case o.Hosts != "":
 		return parseHosts(o.Hosts, o)
 	}
-	return []place{own}, nil
+	return []server{base}, nil
 }
 
-// defaultPlace is host, port and the like, on which the other spellings build. A host may be written as a URL.
-func defaultPlace(o *Options, d config.Dialect) place {
-	p := place{scheme: "http", port: o.Port, path: cleanPath(o.Path), user: o.User, password: string(o.Password)}
+// defaultServer returns the server that host, port, path and the like describe. The host may be a URL.
+func defaultServer(o *Options, d config.Dialect) server {
+	p := server{scheme: "http", port: o.Port, path: cleanPath(o.Path), user: o.User, password: string(o.Password)}
 	if d == config.FluentBit && o.TLS || d == config.Fluentd && o.Scheme == "https" {
 		p.scheme = "https"
 	}
@@ -72,7 +72,7 @@ func defaultPlace(o *Options, d config.Dialect) place {
 		p.host = host
 		return p
 	}
-	// Of a URL that names no port, the option's is meant, unless it is the default and the URL's scheme has its own.
+	// A URL without a port gets the option's. But with https and the option at its default, it gets 443.
 	if u, err := url.Parse(host); err == nil && strings.Contains(host, "://") && u.Port() == "" &&
 		(o.Port != defaultPort || q.scheme == "http") {
 		q.port = o.Port
@@ -80,32 +80,33 @@ func defaultPlace(o *Options, d config.Dialect) place {
 	return q
 }
 
-// defaultPort is the one that servers listen on unless they are told otherwise.
+// defaultPort is the port that servers listen on by default.
 const defaultPort = 9200
 
-// parseHosts reads Fluentd's hosts: host, host:port or URLs, with commas.
-func parseHosts(list string, o *Options) ([]place, error) {
-	own := place{scheme: o.Scheme, port: o.Port, path: cleanPath(o.Path), user: o.User, password: string(o.Password)}
-	var out []place
+// parseHosts parses Fluentd's hosts: a list of host, host:port or URLs, separated by commas.
+func parseHosts(list string, o *Options) ([]server, error) {
+	defaults := server{scheme: o.Scheme, port: o.Port, path: cleanPath(o.Path), user: o.User, password: string(o.Password)}
+	var out []server
 	for s := range strings.SplitSeq(list, ",") {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
-		p, err := parseHost(s, own)
+		p, err := parseHost(s, defaults)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, p)
 	}
 	if len(out) == 0 {
-		return nil, errors.New("is empty: host:port, or URLs, with commas")
+		return nil, errors.New("is empty; want host:port or URLs, separated by commas")
 	}
 	return out, nil
 }
 
-// parseHost reads a host, host:port or URL; what it leaves out is as in own.
-func parseHost(s string, own place) (place, error) {
-	p := own
+// parseHost parses a host, host:port or URL, and takes the parts that are missing from defaults. The exception is the port
+// of a URL, which then is that of the URL's scheme.
+func parseHost(s string, defaults server) (server, error) {
+	p := defaults
 	if !strings.Contains(s, "://") {
 		if ip := net.ParseIP(strings.Trim(s, "[]")); ip != nil {
 			p.host = ip.String()
@@ -113,16 +114,16 @@ func parseHost(s string, own place) (place, error) {
 		}
 		s = p.scheme + "://" + s
 	} else {
-		p.port = 0 // the URL's own, or the scheme's
+		p.port = 0
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return place{}, fmt.Errorf("%q is no host: name, name:port or http(s)://name:port/path", withoutUser(s))
+		return server{}, fmt.Errorf("%q is not a host; want name, name:port or http(s)://name:port/path", withoutUser(s))
 	}
 	p.scheme, p.host = u.Scheme, u.Hostname()
 	if u.Port() != "" {
 		if p.port, err = strconv.Atoi(u.Port()); err != nil || p.port < 1 || p.port > 65535 {
-			return place{}, fmt.Errorf("%q: the port is none", withoutUser(s))
+			return server{}, fmt.Errorf("%q: the port is not a number from 1 to 65535", withoutUser(s))
 		}
 	}
 	if p.port == 0 {
@@ -141,7 +142,7 @@ func parseHost(s string, own place) (place, error) {
 	return p, nil
 }
 
-// withoutUser is a URL, well-formed or not, without the user and password that may stand in it.
+// withoutUser masks the user and password in a URL, which needn't be well-formed.
 func withoutUser(s string) string {
 	scheme, rest, _ := strings.Cut(s, "://")
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
@@ -150,7 +151,7 @@ func withoutUser(s string) string {
 	return s
 }
 
-// cleanPath makes a path begin with a slash and not end with one; the root is empty.
+// cleanPath returns a path with a slash at its start and none at its end; the root is "".
 func cleanPath(s string) string {
 	if s = strings.Trim(s, "/ "); s == "" {
 		return ""
@@ -158,7 +159,7 @@ func cleanPath(s string) string {
 	return "/" + s
 }
 
-// cloudURL reads an Elastic Cloud id, name:BASE64, which holds domain[:port]$cluster[:port]$kibana.
+// cloudURL returns the URL in an Elastic Cloud ID, which is name:BASE64 of domain[:port]$cluster[:port]$kibana.
 func cloudURL(id string) (string, error) {
 	_, b64, ok := strings.Cut(id, ":")
 	if !ok {
@@ -167,17 +168,17 @@ func cloudURL(id string) (string, error) {
 	raw, err := base64.StdEncoding.DecodeString(b64)
 	if err != nil {
 		if raw, err = base64.RawStdEncoding.DecodeString(b64); err != nil {
-			return "", errors.New("not a Cloud ID: name:BASE64, as Elastic's console shows it")
+			return "", errors.New("is not a Cloud ID; want name:BASE64, as in Elastic's console")
 		}
 	}
 	parts := strings.Split(string(raw), "$")
 	if len(parts) < 2 || parts[0] == "" || parts[1] == "" {
-		return "", errors.New("not a Cloud ID: the Base64 should hold domain$cluster$kibana")
+		return "", errors.New("is not a Cloud ID; want domain$cluster$kibana in its Base64 part")
 	}
 	domain, port, _ := strings.Cut(parts[0], ":")
-	cluster, own, ok := strings.Cut(parts[1], ":")
+	cluster, clusterPort, ok := strings.Cut(parts[1], ":")
 	if ok {
-		port = own
+		port = clusterPort
 	}
 	if port == "" {
 		port = "443"
@@ -185,18 +186,18 @@ func cloudURL(id string) (string, error) {
 	return "https://" + cluster + "." + domain + ":" + port, nil
 }
 
-// readUpstream reads Fluent Bit's upstream file: the [NODE]s, each with host, port and tls.
-func readUpstream(file string, own place) ([]place, error) {
+// readUpstream reads Fluent Bit's upstream file: [NODE] sections, each with host, port and tls.
+func readUpstream(file string, defaults server) ([]server, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the upstream file: %w", err)
 	}
 	defer f.Close()
-	var out []place
+	var out []server
 	for sc := bufio.NewScanner(f); sc.Scan(); {
 		line := strings.TrimSpace(sc.Text())
 		if strings.EqualFold(line, "[NODE]") {
-			p := own
+			p := defaults
 			p.host = ""
 			out = append(out, p)
 			continue
@@ -211,7 +212,7 @@ func readUpstream(file string, own place) ([]place, error) {
 			p.host = value
 		case "port":
 			if p.port, err = strconv.Atoi(value); err != nil {
-				return nil, fmt.Errorf("%s: port %q is no number", file, value)
+				return nil, fmt.Errorf("%s: port %q is not a number", file, value)
 			}
 		case "tls":
 			p.scheme = "http"
@@ -226,7 +227,7 @@ func readUpstream(file string, own place) ([]place, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%s: no [NODE] in it", file)
+		return nil, fmt.Errorf("%s: there is no [NODE]", file)
 	}
 	return out, nil
 }

@@ -44,7 +44,7 @@ func TestServersAreThoseTheOptionsName(t *testing.T) {
 		if err := o.Check(tt.dialect); err != nil {
 			t.Errorf("%s: %v", tt.want, err)
 		}
-		list, err := places(o, tt.dialect)
+		list, err := configuredServers(o, tt.dialect)
 		if err != nil {
 			t.Errorf("%s: %v", tt.want, err)
 			continue
@@ -60,14 +60,14 @@ func TestServersAreThoseTheOptionsName(t *testing.T) {
 }
 
 func TestCredentialsOfHosts(t *testing.T) {
-	list, err := places(fluentd(func(o *Options) { o.Hosts, o.User, o.Password = "a,https://u:p%40@b", "x", "y" }), config.Fluentd)
+	list, err := configuredServers(fluentd(func(o *Options) { o.Hosts, o.User, o.Password = "a,https://u:p%40@b", "x", "y" }), config.Fluentd)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if a, b := list[0], list[1]; a.user != "x" || a.password != "y" || b.user != "u" || b.password != "p@" {
 		t.Errorf("got %+v, want each server with its own user and password", list)
 	}
-	list, err = places(fluentBit(func(o *Options) {
+	list, err = configuredServers(fluentBit(func(o *Options) {
 		o.CloudID, o.CloudAuth = "x:"+base64.StdEncoding.EncodeToString([]byte("d$c")), "elastic:s:1"
 	}), config.FluentBit)
 	if err != nil || list[0].user != "elastic" || list[0].password != "s:1" {

@@ -14,29 +14,29 @@ import (
 )
 
 const (
-	// maxIndexName is the longest index name that a server takes, in bytes.
+	// maxIndexName is the longest index name that servers accept, in bytes.
 	maxIndexName = 255
-	// maxHeads bounds the cache of action lines' heads. A cache that is full, as with a prefix that differs in
-	// every record or a date format with seconds, is emptied.
+	// maxHeads is the largest number of cached heads. When the cache is full, as with a prefix that differs in every record
+	// or a date format with seconds, it is emptied.
 	maxHeads = 1024
-	// maxHeadKey is the longest combination of values, in bytes, that a head is kept for. Longer ones, which may be
-	// megabytes, are too long for an index name anyway.
+	// maxHeadKey is the longest combination of placeholders' values, in bytes, for which a head is cached. Longer ones,
+	// which may be megabytes, are too long for an index name anyway.
 	maxHeadKey = 1 << 10
 )
 
-// indexNames makes index names, and with each name the head of the action line: {"create":{"_index":"web-2026-11-23".
-// A name is made once for each combination of placeholders' values and period (a day, unless the date format shows less), and
-// looked up from then on.
+// indexNames makes index names, each with the head of its action line: {"create":{"_index":"web-2026-11-23".
+// It caches a head for each combination of placeholders' values and period of time (a day, or what the date format shows
+// if that is shorter).
 type indexNames struct {
 	name     *field.Template  // the index, or the prefix of daily indices
-	key      *field.Template  // used instead where all its values are there (logstash_prefix_key); nil: none
-	suffix   *field.Strftime  // follows the prefix, separator first; empty without logstash_format
+	key      *field.Template  // logstash_prefix_key, used instead of name for records that have its fields; nil: none
+	suffix   *field.Strftime  // separator and date of daily indices; empty without logstash_format
 	fallback string           // used instead of a name that is empty or too long
-	dynamic  bool             // it depends on more than the time
+	dynamic  bool             // names depend on the record, not only on the time
 	verbatim bool             // date math, which the server resolves: nothing is sanitised
-	now      func() time.Time // current_time_index: the clock; nil: the record's own date
+	now      func() time.Time // the clock, for current_time_index; nil: the record's time is used
 	zone     *time.Location
-	period   int64
+	period   int64  // seconds within which the date in the name can't change
 	verb     string // create, index, update
 
 	last  atomic.Pointer[lastHead] // of names without placeholders
@@ -44,14 +44,14 @@ type indexNames struct {
 	heads map[headKey][]byte
 }
 
-// headKey is what a head depends on. mode is what the encoder has learnt, see encoder.mode.
+// A headKey is everything that a head depends on.
 type headKey struct {
-	values string
-	slot   int64
-	mode   uint32
+	values string // of the placeholders
+	slot   int64  // the time in units of indexNames.period
+	mode   uint32 // encoder.mode
 }
 
-// lastHead is the head of the seconds from from to before until.
+// A lastHead is a head that holds for the Unix seconds from ≤ t < until.
 type lastHead struct {
 	from, until int64
 	mode        uint32
@@ -97,7 +97,7 @@ func newIndexNames(o *Options, d config.Dialect, verb string) (*indexNames, erro
 	return n, nil
 }
 
-// fallbackName is the configured text without its placeholders, or the dialect's default index.
+// fallbackName returns the configured name if it has no placeholders, or else the dialect's default index.
 func fallbackName(raw string, d config.Dialect) string {
 	if !strings.ContainsAny(raw, "$%") {
 		if s := sanitise([]byte(raw)); len(s) > 0 && len(s) <= maxIndexName/2 {
@@ -125,7 +125,7 @@ func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uin
 		return append(dst, l.head...)
 	}
 	slot := sec / n.period
-	// The placeholders' values are appended to dst for the look-up, and cut off again.
+	// The placeholders' values are appended to dst for the look-up only.
 	start := len(dst)
 	dst, keyed := n.appendValues(dst, r)
 	n.mu.RLock()
@@ -140,7 +140,8 @@ func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uin
 	return append(dst[:start], head...)
 }
 
-// appendValues appends what the name depends on besides the time: first a byte that is 1 if the record's own prefix is used.
+// appendValues appends the placeholders' values. With logstash_prefix_key they follow a byte that is 1 if the record has
+// that field (keyed), or 0.
 func (n *indexNames) appendValues(dst []byte, r *sink.Record) (out []byte, keyed bool) {
 	start := len(dst)
 	if n.key != nil {
@@ -154,7 +155,7 @@ func (n *indexNames) appendValues(dst []byte, r *sink.Record) (out []byte, keyed
 	return dst, false
 }
 
-// makeHead makes the name and the head, and keeps them for the next record that needs them.
+// makeHead makes a head, and caches it.
 func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *sink.Record, keyed bool, e *encoder) []byte {
 	t := n.name
 	if keyed {
@@ -174,8 +175,8 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 	return head
 }
 
-// makeName fills the template, sanitised, and appends the date; instead of a name that is empty or too long it uses the
-// fallback.
+// makeName fills in the template, sanitises the name and appends the date. The fallback replaces a name that is empty or
+// too long.
 func (n *indexNames) makeName(t *field.Template, r *sink.Record, at time.Time) []byte {
 	name := t.AppendAt(nil, &r.Event, at)
 	if n.verbatim {
@@ -189,8 +190,8 @@ func (n *indexNames) makeName(t *field.Template, r *sink.Record, at time.Time) [
 	return append(name, date...)
 }
 
-// sanitise makes a legal index name of s, or the beginning of one: lower-case, without the characters that a server
-// refuses anywhere or at the start. It may be empty.
+// sanitise makes s a legal index name, or the start of one: lower-case, without the characters that servers refuse in names
+// or at their start. The result may be empty.
 func sanitise(s []byte) []byte {
 	s = bytes.TrimLeft(sanitiseTail(s), "-_+")
 	if len(bytes.Trim(s, ".")) == 0 { // . and ..
@@ -199,6 +200,7 @@ func sanitise(s []byte) []byte {
 	return s
 }
 
+// sanitiseTail is sanitise for text that isn't at the start of a name.
 func sanitiseTail(s []byte) []byte {
 	return bytes.Map(func(c rune) rune {
 		if c <= ' ' || c == 0x7f || c == utf8.RuneError || strings.ContainsRune(`\/*?"<>|,#:`, c) {

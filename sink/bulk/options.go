@@ -13,60 +13,60 @@ import (
 	"github.com/firelane/firelane/sink/dial"
 )
 
-// Options are what es and opensearch take in Fluent Bit, elasticsearch and opensearch in Fluentd. All four take all of
-// them: nothing is gained by refusing http_api_key to one and aws_auth to the other.
+// Options are the options of Fluent Bit's es and opensearch, and of Fluentd's elasticsearch and opensearch. Both outputs
+// of a dialect take all of them, http_api_key and aws_auth included.
 type Options struct {
 	Host   string `fluentbit:"host" fluentd:"host" default:"127.0.0.1" help:"server's name or address"`
-	Hosts  string `fluentd:"hosts" help:"several servers, host:port or URLs, with commas: used in turn, the next one where one fails"`
+	Hosts  string `fluentd:"hosts" help:"several servers, host:port or URLs separated by commas; used in turn, skipping those that failed"`
 	Port   int    `fluentbit:"port" fluentd:"port" default:"9200" help:"server's port"`
 	Scheme string `fluentd:"scheme" oneof:"http,https" default:"http" help:"http or https"`
-	Path   string `fluentbit:"path" fluentd:"path" help:"what stands before /_bulk in the URL"`
+	Path   string `fluentbit:"path" fluentd:"path" help:"prefix of /_bulk in the URL's path"`
 
 	User      string        `fluentbit:"http_user" fluentd:"user" help:"user of basic authentication"`
 	Password  config.Secret `fluentbit:"http_passwd" fluentd:"password" help:"password of basic authentication"`
-	APIKey    config.Secret `fluentbit:"http_api_key" fluentd:"api_key,http_api_key" help:"API key, Base64"`
-	CloudID   string        `fluentbit:"cloud_id" fluentd:"cloud_id" help:"Elastic Cloud: which deployment"`
+	APIKey    config.Secret `fluentbit:"http_api_key" fluentd:"api_key,http_api_key" help:"API key in Base64"`
+	CloudID   string        `fluentbit:"cloud_id" fluentd:"cloud_id" help:"Elastic Cloud: ID of the deployment"`
 	CloudAuth config.Secret `fluentbit:"cloud_auth" fluentd:"cloud_auth" help:"Elastic Cloud: user:password"`
-	Upstream  string        `fluentbit:"upstream" help:"file with an [UPSTREAM] and its [NODE]s: used in turn, the next one where one fails"`
+	Upstream  string        `fluentbit:"upstream" help:"file with an [UPSTREAM] section and its [NODE]s; used in turn, skipping those that failed"`
 
 	Index         string       `fluentbit:"index" fluentd:"index_name" default.fluentbit:"fluent-bit" default.fluentd:"fluentd" help:"index; strftime by the record's date, $key, ${tag}"`
-	TargetIndex   string       `fluentd:"target_index_key" help:"field that holds the index; it is taken out of the record"`
-	Type          *string      `fluentbit:"type" fluentd:"type_name" help:"_type, sent only where the server takes it; not sent unless set"`
+	TargetIndex   string       `fluentd:"target_index_key" help:"field that holds the index; it is removed from the document"`
+	Type          *string      `fluentbit:"type" fluentd:"type_name" help:"_type; not sent unless set, nor to a server that refuses it"`
 	SuppressType  bool         `fluentbit:"suppress_type_name" fluentd:"suppress_type_name" default:"false" help:"never send _type"`
 	Pipeline      string       `fluentbit:"pipeline" fluentd:"pipeline" help:"ingest pipeline"`
-	WriteOp       *string      `fluentbit:"write_operation" fluentd:"write_operation" oneof:"create,index,update,upsert" help:"create, index, update or upsert; create unless set (Fluentd with id_key: index)"`
+	WriteOp       *string      `fluentbit:"write_operation" fluentd:"write_operation" oneof:"create,index,update,upsert" help:"create, index, update or upsert; default create (Fluentd with id_key: index)"`
 	GenerateID    bool         `fluentbit:"generate_id" default:"false" help:"_id from the content: equal documents become one"`
 	IDKey         string       `fluentbit:"id_key" fluentd:"id_key" help:"field that holds _id"`
 	RoutingKey    string       `fluentd:"routing_key" help:"field that holds the routing value"`
-	CurrentTime   bool         `fluentbit:"current_time_index" default:"false" help:"index by the time now, not the record's"`
+	CurrentTime   bool         `fluentbit:"current_time_index" default:"false" help:"date the index by the current time, not the record's"`
 	Threshold     *config.Size `fluentd:"bulk_message_request_threshold" help:"size at which a request is sent"`
 	CustomHeaders string       `fluentd:"custom_headers" help:"JSON object of headers to add to every request"`
 
 	Logstash           bool   `fluentbit:"logstash_format" fluentd:"logstash_format" default:"false" help:"daily indices: prefix, separator, date"`
 	LogstashPrefix     string `fluentbit:"logstash_prefix" fluentd:"logstash_prefix" default:"logstash" help:"prefix of daily indices"`
-	LogstashSeparator  string `fluentbit:"logstash_prefix_separator" fluentd:"logstash_prefix_separator" default:"-" help:"stands between prefix and date"`
-	LogstashPrefixKey  string `fluentbit:"logstash_prefix_key" help:"field that holds the prefix; logstash_prefix where it is missing"`
+	LogstashSeparator  string `fluentbit:"logstash_prefix_separator" fluentd:"logstash_prefix_separator" default:"-" help:"between prefix and date"`
+	LogstashPrefixKey  string `fluentbit:"logstash_prefix_key" help:"field that holds the prefix; if it is missing, logstash_prefix is used"`
 	LogstashDateFormat string `fluentbit:"logstash_dateformat" fluentd:"logstash_dateformat" default:"%Y.%m.%d" help:"date of daily indices, strftime"`
-	UTCIndex           *bool  `fluentd:"utc_index" help:"date of daily indices in UTC (true) or in local time"`
+	UTCIndex           *bool  `fluentd:"utc_index" help:"date of daily indices in UTC (true, the default) or in local time (false)"`
 
-	TimeKey          *string `fluentbit:"time_key" fluentd:"time_key" help:"Fluent Bit: field that gets the record's time, @timestamp. Fluentd: field that @timestamp is taken from"`
-	TimeKeyFormat    *string `fluentbit:"time_key_format" fluentd:"time_key_format" help:"Fluent Bit: strftime, then the fraction and Z. Fluentd: how to read time_key"`
-	TimeKeyNanos     *bool   `fluentbit:"time_key_nanos" help:"nine digits of fraction (on unless time_key_format is set), or three"`
+	TimeKey          *string `fluentbit:"time_key" fluentd:"time_key" help:"Fluent Bit: field that gets the record's time, default @timestamp. Fluentd: field that @timestamp is read from"`
+	TimeKeyFormat    *string `fluentbit:"time_key_format" fluentd:"time_key_format" help:"Fluent Bit: strftime, to which the fraction and Z are appended. Fluentd: strptime for reading time_key"`
+	TimeKeyNanos     *bool   `fluentbit:"time_key_nanos" help:"on: nine digits of fraction (default, unless time_key_format is set); off: three"`
 	TimePrecision    int     `fluentd:"time_precision" default:"9" help:"digits of fraction"`
-	IncludeTimestamp *bool   `fluentd:"include_timestamp" help:"add @timestamp; on unless switched off here"`
+	IncludeTimestamp *bool   `fluentd:"include_timestamp" help:"add @timestamp; default on"`
 	ExcludeTimestamp bool    `fluentd:"time_key_exclude_timestamp" default:"false" help:"add no @timestamp to a record that has time_key"`
 	IncludeTag       bool    `fluentbit:"include_tag_key" fluentd:"include_tag_key" default:"false" help:"add the tag"`
 	TagKey           string  `fluentbit:"tag_key" fluentd:"tag_key" default.fluentbit:"flb-key" default.fluentd:"tag" help:"field that gets the tag"`
 	ReplaceDots      bool    `fluentbit:"replace_dots" default:"false" help:"dots in field names become underscores"`
-	RemoveKeys       string  `fluentd:"remove_keys" help:"fields to leave out, with commas"`
+	RemoveKeys       string  `fluentd:"remove_keys" help:"fields to leave out, separated by commas"`
 	Flatten          bool    `fluentd:"flatten_hashes" default:"false" help:"nested fields become fields of the top level"`
-	FlattenSeparator string  `fluentd:"flatten_hashes_separator" default:"_" help:"stands between the names of flattened fields"`
+	FlattenSeparator string  `fluentd:"flatten_hashes_separator" default:"_" help:"between the names in a flattened field's name"`
 
 	Compress         string         `fluentbit:"compress" help:"gzip"`
 	CompressionLevel string         `fluentd:"compression_level" oneof:"no_compression,best_speed,best_compression,default_compression" default:"no_compression" help:"gzip the requests"`
-	RequestTimeout   *time.Duration `fluentd:"request_timeout" help:"how long one request may take (90s)"`
+	RequestTimeout   *time.Duration `fluentd:"request_timeout" help:"limit of one request; default 90s"`
 	TraceOutput      bool           `fluentbit:"trace_output" default:"false" help:"print the requests to stdout"`
-	TraceError       bool           `fluentbit:"trace_error" fluentd:"log_es_400_reason,log_os_400_reason" default:"false" help:"log what the server answers to what it refuses"`
+	TraceError       bool           `fluentbit:"trace_error" fluentd:"log_es_400_reason,log_os_400_reason" default:"false" help:"log the server's reply to requests that fail"`
 	TraceRequests    bool           `fluentd:"with_transporter_log" default:"false" help:"log every request"`
 
 	AWSOptions
@@ -76,37 +76,37 @@ type Options struct {
 	Unused
 }
 
-// AWSOptions are Fluent Bit's spelling of how to sign requests for AWS, and Fluentd's.
+// AWSOptions are the options for signing requests for AWS: Fluent Bit's aws_*, and Fluentd's <endpoint>.
 type AWSOptions struct {
 	AWSAuth        bool      `fluentbit:"aws_auth" default:"false" help:"sign requests (SigV4)"`
-	AWSRegion      string    `fluentbit:"aws_region" help:"region; unless set, that of the host's name, else AWS_REGION"`
+	AWSRegion      string    `fluentbit:"aws_region" help:"region; default: the one in the host's name, else AWS_REGION"`
 	AWSService     string    `fluentbit:"aws_service_name" default:"es" help:"es, or aoss for Serverless"`
 	AWSProfile     string    `fluentbit:"aws_profile" help:"profile of the shared AWS configuration"`
 	AWSRoleARN     string    `fluentbit:"aws_role_arn" help:"role to assume"`
 	AWSExternalID  string    `fluentbit:"aws_external_id" help:"external id for aws_role_arn"`
 	AWSSTSEndpoint string    `fluentbit:"aws_sts_endpoint" help:"STS endpoint for aws_role_arn"`
-	Endpoint       *Endpoint `fluentd:"<endpoint>" help:"an AWS domain: requests are signed"`
+	Endpoint       *Endpoint `fluentd:"<endpoint>" help:"an AWS domain; requests to it are signed"`
 }
 
 // Endpoint is Fluentd's <endpoint>.
 type Endpoint struct {
 	URL             string         `fluentd:"url" required:"true" help:"URL of the domain"`
-	Region          string         `fluentd:"region" help:"region; unless set, that of the URL, else AWS_REGION"`
+	Region          string         `fluentd:"region" help:"region; default: the one in the URL, else AWS_REGION"`
 	Service         string         `fluentd:"aws_service_name" oneof:"es,aoss" default:"es" help:"es, or aoss for Serverless"`
 	AccessKeyID     string         `fluentd:"access_key_id" help:"static credentials, instead of the task's role"`
 	SecretAccessKey config.Secret  `fluentd:"secret_access_key" help:"static credentials"`
 	RoleARN         string         `fluentd:"assume_role_arn" help:"role to assume"`
 	RoleSession     string         `fluentd:"assume_role_session_name" default:"fluentd" help:"session name for assume_role_arn"`
 	WebIdentityFile string         `fluentd:"assume_role_web_identity_token_file" help:"token file for assume_role_arn"`
-	STSRegion       string         `fluentd:"sts_credentials_region" help:"region of STS; unless set, region"`
+	STSRegion       string         `fluentd:"sts_credentials_region" help:"region of STS; default: region"`
 	ContainerURI    string         `fluentd:"ecs_container_credentials_relative_uri" help:"path of the container's credentials, instead of the environment's"`
 	RefreshInterval *time.Duration `fluentd:"refresh_credentials_interval" help:"no effect: credentials are refreshed before they expire"`
 }
 
-// Unused are options that are accepted so that a configuration stays as it is, and that change nothing here.
+// Unused are options that are accepted, so that existing configurations work, and that have no effect.
 type Unused struct {
 	BufferSize       *config.Size `fluentbit:"buffer_size" help:"no effect: replies of any size are read as a stream"`
-	ReloadConns      *string      `fluentd:"reload_connections" help:"no effect: the servers are those that are configured"`
+	ReloadConns      *string      `fluentd:"reload_connections" help:"no effect: only the configured servers are used"`
 	ReloadOnFailure  *string      `fluentd:"reload_on_failure" help:"no effect: see reload_connections"`
 	ReloadAfter      *string      `fluentd:"reload_after" help:"no effect: see reload_connections"`
 	ReconnectOnError *string      `fluentd:"reconnect_on_error" help:"no effect: a failed request is always tried again on a fresh connection"`
@@ -116,20 +116,20 @@ type Unused struct {
 	Backend          *string      `fluentd:"http_backend,http_backend_excon_nonblock" help:"no effect"`
 	ContentType      *string      `fluentd:"content_type" help:"no effect: always application/x-ndjson"`
 	Serializer       *string      `fluentd:"prefer_oj_serializer" help:"no effect"`
-	VerifyVersion    *string      `fluentd:"verify_es_version_at_startup,verify_os_version_at_startup,validate_client_version" help:"no effect: the version isn't asked for"`
-	DefaultVersion   *string      `fluentd:"default_elasticsearch_version,default_opensearch_version" help:"no effect: the version isn't asked for"`
-	MaxRetryVersion  *string      `fluentd:"max_retry_get_es_version,max_retry_get_os_version,fail_on_detecting_es_version_retry_exceed,fail_on_detecting_os_version_retry_exceed" help:"no effect: the version isn't asked for"`
-	Unrecoverable    *string      `fluentd:"unrecoverable_error_types,unrecoverable_record_types" help:"no effect: what may be accepted later is sent again"`
-	ExceptionBackup  *string      `fluentd:"exception_backup,ignore_exceptions,catch_transport_exception_on_retry" help:"no effect: nothing is given up for an exception"`
-	ErrorEvents      *string      `fluentd:"emit_error_for_missing_id,emit_error_label_event,time_parse_error_tag,retry_tag" help:"no effect: what can't be delivered goes to the dead letter"`
-	IndexInURL       *string      `fluentd:"include_index_in_url" help:"no effect: the index stands in each action line"`
+	VerifyVersion    *string      `fluentd:"verify_es_version_at_startup,verify_os_version_at_startup,validate_client_version" help:"no effect: the server's version isn't requested"`
+	DefaultVersion   *string      `fluentd:"default_elasticsearch_version,default_opensearch_version" help:"no effect: the server's version isn't requested"`
+	MaxRetryVersion  *string      `fluentd:"max_retry_get_es_version,max_retry_get_os_version,fail_on_detecting_es_version_retry_exceed,fail_on_detecting_os_version_retry_exceed" help:"no effect: the server's version isn't requested"`
+	Unrecoverable    *string      `fluentd:"unrecoverable_error_types,unrecoverable_record_types" help:"no effect: records that may be accepted later are sent again"`
+	ExceptionBackup  *string      `fluentd:"exception_backup,ignore_exceptions,catch_transport_exception_on_retry" help:"no effect: no record is given up because of an exception"`
+	ErrorEvents      *string      `fluentd:"emit_error_for_missing_id,emit_error_label_event,time_parse_error_tag,retry_tag" help:"no effect: records that can't be delivered go to the dead letter"`
+	IndexInURL       *string      `fluentd:"include_index_in_url" help:"no effect: the index is in each action line"`
 	TruncateCaches   *string      `fluentd:"truncate_caches_interval" help:"no effect"`
 	Affinity         *string      `fluentd:"target_index_affinity" help:"no effect"`
-	TemplateName     *string      `fluentd:"template_name" help:"no effect: templates are installed with the cluster"`
+	TemplateName     *string      `fluentd:"template_name" help:"no effect: the router installs no templates; install them with the cluster"`
 	TemplateFile     *string      `fluentd:"template_file" help:"no effect: see template_name"`
 	TemplateRest     *string      `fluentd:"template_overwrite,templates,customize_template,use_legacy_template,max_retry_putting_template,fail_on_putting_template_retry_exceed" help:"no effect: see template_name"`
 	Rollover         *string      `fluentd:"rollover_index,index_date_pattern,index_separator,index_prefix,deflector_alias,application_name" help:"no effect: see template_name"`
-	ILM              *string      `fluentd:"enable_ilm,ilm_policy_id,ilm_policy,ilm_policies,ilm_policy_overwrite" help:"no effect: policies are installed with the cluster"`
+	ILM              *string      `fluentd:"enable_ilm,ilm_policy_id,ilm_policy,ilm_policies,ilm_policy_overwrite" help:"no effect: the router installs no policies; install them with the cluster"`
 }
 
 // templates reports whether the user expects index templates to be installed.
@@ -137,19 +137,19 @@ func (u *Unused) templates() bool {
 	return u.TemplateName != nil || u.TemplateFile != nil || u.TemplateRest != nil || u.Rollover != nil || u.ILM != nil
 }
 
-// Warnings is asked by config after binding.
+// Warnings is called by config after binding.
 func (o *Options) Warnings() []string {
 	w := o.OutputOptions.Warnings()
 	if o.templates() {
-		w = append(w, "index templates and policies are not installed by the router: install them with the cluster")
+		w = append(w, "the router doesn't install index templates and policies; install them with the cluster")
 	}
-	if own := defaultPlace(o, config.FluentBit); o.named() && o.Port == defaultPort && own.port == defaultPort && aws.RegionOf(own.host) != "" {
-		w = append(w, fmt.Sprintf("host: %s is a domain of AWS, which takes requests on port 443 with TLS, not on %d", own.host, own.port))
+	if s := defaultServer(o, config.FluentBit); o.named() && o.Port == defaultPort && s.port == defaultPort && aws.RegionOf(s.host) != "" {
+		w = append(w, fmt.Sprintf("host: %s is an AWS domain, which listens on port 443 with TLS, not on %d", s.host, s.port))
 	}
 	return w
 }
 
-// named reports whether the server is the one that host names.
+// named reports whether the option host names the server.
 func (o *Options) named() bool {
 	return o.Hosts == "" && o.CloudID == "" && o.Upstream == "" && o.Endpoint == nil
 }
@@ -157,7 +157,7 @@ func (o *Options) named() bool {
 // defaultTimeFormat is Fluent Bit's default of time_key_format.
 const defaultTimeFormat = "%Y-%m-%dT%H:%M:%S"
 
-// Check is asked by config after binding. It finds what can be known to be wrong without touching the network.
+// Check is called by config after binding. It reports all mistakes that can be found without using the network.
 func (o *Options) Check(d config.Dialect) error {
 	if err := o.CheckOutput(d); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (o *Options) Check(d config.Dialect) error {
 		return err
 	}
 	for _, check := range []func(*Options, config.Dialect) error{
-		checkPlace, checkNames, checkWrite, checkFormats, checkAuth,
+		checkServer, checkNames, checkWrite, checkFormats, checkAuth,
 	} {
 		if err := check(o, d); err != nil {
 			return err
@@ -178,21 +178,21 @@ func (o *Options) Check(d config.Dialect) error {
 	return nil
 }
 
-// checkNames parses what names indices and fields and the formats of times, as New does.
+// checkNames parses names of indices and fields, and formats of times, as New does.
 func checkNames(o *Options, d config.Dialect) error {
 	_, err := newEncoder(o, d)
 	return err
 }
 
-func checkPlace(o *Options, d config.Dialect) error {
+func checkServer(o *Options, d config.Dialect) error {
 	if o.Port < 1 || o.Port > 65535 {
-		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is no port: 1 to 65535", o.Port)}
+		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port)}
 	}
 	if strings.TrimSpace(o.Host) == "" && o.named() {
-		return &config.OptionError{Option: "host", Reason: "is empty: the server's name or address"}
+		return &config.OptionError{Option: "host", Reason: "is empty; want the server's name or address"}
 	}
 	if host := strings.TrimSpace(o.Host); host != "" {
-		if _, err := parseHost(host, place{scheme: "http"}); err != nil {
+		if _, err := parseHost(host, server{scheme: "http"}); err != nil {
 			return &config.OptionError{Option: "host", Reason: err.Error()}
 		}
 	}
@@ -208,7 +208,7 @@ func checkPlace(o *Options, d config.Dialect) error {
 	}
 	if e := o.Endpoint; e != nil {
 		if u, err := url.Parse(strings.TrimSpace(e.URL)); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return &config.OptionError{Option: "url", Reason: fmt.Sprintf("%q is no URL: https://host", e.URL)}
+			return &config.OptionError{Option: "url", Reason: fmt.Sprintf("%q is not a URL; want https://host", e.URL)}
 		}
 	}
 	return nil
@@ -232,15 +232,15 @@ func checkFormats(o *Options, d config.Dialect) error {
 	switch strings.ToLower(o.Compress) {
 	case "", "gzip", "none", "off", "false":
 	default:
-		return &config.OptionError{Option: "compress", Reason: fmt.Sprintf("%q is not supported: gzip", o.Compress)}
+		return &config.OptionError{Option: "compress", Reason: fmt.Sprintf("%q is not supported; want gzip", o.Compress)}
 	}
 	if o.TimePrecision < 0 || o.TimePrecision > 9 {
-		return &config.OptionError{Option: "time_precision", Reason: fmt.Sprintf("%d: 0 to 9 digits", o.TimePrecision)}
+		return &config.OptionError{Option: "time_precision", Reason: fmt.Sprintf("%d is out of range; want 0 to 9", o.TimePrecision)}
 	}
 	if o.CustomHeaders != "" {
 		var h map[string]string
 		if err := json.Unmarshal([]byte(o.CustomHeaders), &h); err != nil {
-			return &config.OptionError{Option: "custom_headers", Reason: `not a JSON object of strings: {"name": "value"}`}
+			return &config.OptionError{Option: "custom_headers", Reason: `is not a JSON object of strings; want {"name": "value"}`}
 		}
 	}
 	return nil
@@ -248,13 +248,13 @@ func checkFormats(o *Options, d config.Dialect) error {
 
 func checkAuth(o *Options, d config.Dialect) error {
 	if o.CloudAuth != "" && !strings.Contains(string(o.CloudAuth), ":") {
-		return &config.OptionError{Option: "cloud_auth", Reason: "user:password is expected"}
+		return &config.OptionError{Option: "cloud_auth", Reason: "has no colon; want user:password"}
 	}
 	if o.AWSAuth && o.AWSService == "" {
-		return &config.OptionError{Option: "aws_service_name", Reason: "is empty: es or aoss"}
+		return &config.OptionError{Option: "aws_service_name", Reason: "is empty; want es or aoss"}
 	}
 	if e := o.Endpoint; e != nil && (e.AccessKeyID == "") != (e.SecretAccessKey == "") {
-		return &config.OptionError{Option: "access_key_id", Reason: "access_key_id and secret_access_key go together"}
+		return &config.OptionError{Option: "access_key_id", Reason: "needs secret_access_key, and that needs access_key_id; want both"}
 	}
 	return nil
 }

@@ -28,10 +28,10 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.Fluentd, func(o *Options) { o.TimeKeyFormat = ptr("%Q") }, "time_key_format", "%Q is not known"},
 		{config.FluentBit, func(o *Options) { o.Index = "${x" }, "index", "no closing }"},
 		{config.Fluentd, func(o *Options) { o.Index = "${tag[x]}" }, "index_name", "no number in its brackets"},
-		{config.Fluentd, func(o *Options) { o.Hosts = "a:b:c" }, "hosts", "is no host"},
+		{config.Fluentd, func(o *Options) { o.Hosts = "a:b:c" }, "hosts", "is not a host"},
 		{config.Fluentd, func(o *Options) { o.CustomHeaders = "{" }, "custom_headers", "JSON object"},
-		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "search-x"} }, "url", "is no URL"},
-		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "https://x", AccessKeyID: "a"} }, "access_key_id", "go together"},
+		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "search-x"} }, "url", "is not a URL"},
+		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "https://x", AccessKeyID: "a"} }, "access_key_id", "want both"},
 		{config.FluentBit, func(o *Options) { o.IDKey = "$" }, "id_key", "names no field"},
 		{config.FluentBit, func(o *Options) { o.RetryLimit = "many" }, "retry_limit", "many"},
 		{config.FluentBit, func(o *Options) { o.MinVersion = "TLSv9" }, "tls.min_version", "TLSv9"},
@@ -102,12 +102,12 @@ func TestWhatIsWrittenAndHasNoEffectIsWarnedOf(t *testing.T) {
 		want string
 	}{
 		{nil, ""},
-		{func(o *Options) { o.TemplateFile = ptr("t.json") }, "index templates and policies are not installed by the router"},
-		{func(o *Options) { o.Host = aws }, "host: " + aws + " is a domain of AWS, which takes requests on port 443 with TLS, not on 9200"},
+		{func(o *Options) { o.TemplateFile = ptr("t.json") }, "the router doesn't install index templates and policies"},
+		{func(o *Options) { o.Host = aws }, "host: " + aws + " is an AWS domain, which listens on port 443 with TLS, not on 9200"},
 		{func(o *Options) { o.Host, o.Port, o.TLS = aws, 443, true }, ""},
 		{func(o *Options) { o.Host = "https://" + aws }, ""},
 		{func(o *Options) { o.Host, o.Upstream = aws, "u.conf" }, ""},
-		{func(o *Options) { o.RetryLimit = "0" }, "retry_limit 0 is not a limit"},
+		{func(o *Options) { o.RetryLimit = "0" }, "retry_limit 0 means no limit"},
 	} {
 		if got := strings.Join(fluentBit(tt.set).Warnings(), "\n"); !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("got %q, want %q", got, tt.want)

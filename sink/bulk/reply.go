@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// replyBuffer is the memory in bytes that reading a reply takes, whatever its size.
+	// replyBuffer is the memory in bytes for reading a reply of any size.
 	replyBuffer = 16 << 10
-	// maxReason caps the reason that is kept of one item, in bytes. Servers quote documents in theirs.
+	// maxReason is how much of an item's reason is kept, in bytes. Servers quote documents in theirs.
 	maxReason = httpsend.MaxReason
 )
 
-// replyReaders are the buffers that replies are read through.
+// replyReaders is a pool of buffers for reading replies.
 type replyReaders struct{ pool sync.Pool }
 
 func (p *replyReaders) get(r io.Reader) *bufio.Reader {
@@ -37,17 +37,17 @@ func (p *replyReaders) put(b *bufio.Reader) {
 	p.pool.Put(b)
 }
 
-// bulkReply is a 200 as it is read.
+// A bulkReply parses a 2xx reply to _bulk.
 type bulkReply struct {
 	scanner
 	each   func(*itemResult)
-	item   itemResult // the one that is being read
-	items  int        // how many were read
-	failed bool       // what "errors" said; true until it is read
-	names  map[string]string
+	item   itemResult        // the item being read
+	items  int               // items read
+	failed bool              // the member "errors"; true until it is read
+	names  map[string]string // interned strings, see name
 }
 
-// read reads the reply, calling each for every item in order. It stops as soon as it is known that no item failed.
+// read parses the reply, and calls each for every item in order. It stops early if "errors" is false.
 func (b *bulkReply) read() error {
 	b.failed = true
 	seen := false
@@ -86,20 +86,20 @@ func (b *bulkReply) readItems() {
 			b.readItem(&b.item)
 		}
 		if b.err != nil {
-			return // an item that is cut off says nothing
+			return // the item is incomplete
 		}
 		b.items++
 		b.each(&b.item)
 	}
 }
 
-// commonItems are what nearly all items of a reply with errors look like, behind the first brace.
+// commonItems are the texts, after the opening brace, of nearly all items in a reply with errors.
 var commonItems = [...]struct{ text, op string }{
 	{`"create":{"status":201}}`, "create"},
 	{`"index":{"status":201}}`, "index"},
 }
 
-// readCommon reads the rest of an item that looks like most, all of which has come.
+// readCommon reads the rest of an item if it is one of commonItems, and is in the buffer completely.
 func (b *bulkReply) readCommon() bool {
 	for i := range commonItems {
 		c := &commonItems[i]
@@ -162,7 +162,7 @@ func (b *bulkReply) readError(it *itemResult) {
 	}
 }
 
-// name makes strings of the few names that every item repeats, once a reply.
+// name returns s as a string, and allocates each of the few names that items repeat only once for a reply.
 func (b *bulkReply) name(s []byte) string {
 	if n, ok := b.names[string(s)]; ok {
 		return n
@@ -177,7 +177,7 @@ func (b *bulkReply) name(s []byte) string {
 	return n
 }
 
-// readBulk reads the reply to req and says what became of its items.
+// readBulk parses the 2xx reply to req and judges its items.
 func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 	buf := d.readers.get(body)
 	defer d.readers.put(buf)
@@ -186,13 +186,13 @@ func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 	b := bulkReply{scanner: scanner{r: buf}, each: t.add}
 	err := b.read()
 	if err == nil && !b.failed {
-		_, _ = io.Copy(io.Discard, buf) // read to its end, the connection can be used again
+		_, _ = io.Copy(io.Discard, buf) // the connection can be reused if the body was read to its end
 		return reply
 	}
 	if err == nil {
 		_, _ = io.Copy(io.Discard, buf)
 		if b.items < req.Len() {
-			err = fmt.Errorf("the reply has %d items for %d", b.items, req.Len())
+			err = fmt.Errorf("the reply has %d items; want %d", b.items, req.Len())
 		}
 	} else {
 		err = fmt.Errorf("reading the reply: %w", err)
@@ -204,32 +204,32 @@ func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 	return t.finish(d)
 }
 
-// tally turns items' results into a Reply.
+// A tally builds a Reply from the items' results.
 type tally struct {
-	req    *sink.Request
-	reply  *sink.Reply
-	n      int
-	busy   int // items refused because the server is busy
-	denied int // items refused for want of a permission
-	lesson lesson
-	shared string // the last item's reason: reasons repeat
+	req        *sink.Request
+	reply      *sink.Reply
+	n          int // items added
+	busy       int // items refused because the server is busy
+	denied     int // items refused for lack of permission
+	adaptation adaptation
+	lastReason string
 }
 
 func (t *tally) add(it *itemResult) {
 	i := t.n
 	t.n++
 	if i >= t.req.Len() {
-		return // more than was asked for
+		return // the reply has more items than the request
 	}
 	j := judgeItem(it)
 	if j.verdict == sink.Done {
 		return
 	}
-	if j.lesson != noLesson {
-		if !canLearn(j.lesson, t.req.Item(i)) {
-			j.verdict = sink.Never // it was written the way that is asked for, and refused all the same
+	if j.adaptation != noAdaptation {
+		if !applies(j.adaptation, t.req.Item(i)) {
+			j.verdict = sink.Never // the item was adapted already, and is refused all the same
 		} else {
-			t.lesson = j.lesson
+			t.adaptation = j.adaptation
 		}
 	}
 	if j.pressure {
@@ -239,17 +239,18 @@ func (t *tally) add(it *itemResult) {
 		t.denied++
 	}
 	reason := it.reason
-	if reason == t.shared {
-		reason = t.shared // one string for all of them
+	if reason == t.lastReason {
+		reason = t.lastReason // reasons repeat: keep one copy
 	}
-	t.shared = reason
+	t.lastReason = reason
 	t.reply.Items = append(t.reply.Items, sink.ItemReply{
 		Index: i, Verdict: j.verdict, Status: it.status, Type: it.errType, Reason: reason,
 		Busy: j.unauthorised || isBusy(it.errType, it.reason),
 	})
 }
 
-// missing says that the items from first on are to be sent again. Nobody has refused them: they don't count as answered.
+// missing marks the items from first on, for which there is no result, to be sent again. The server didn't refuse them, so
+// this doesn't count as an answer.
 func (t *tally) missing(first int, err error) {
 	if err != nil {
 		t.reply.Cause = sink.Unreached
@@ -260,8 +261,8 @@ func (t *tally) missing(first int, err error) {
 	t.reply.Err = err
 }
 
-// finish adds what concerns the request as a whole. The gate closes where the server took nothing: one index that is
-// blocked, or that the credentials don't cover, doesn't hold up the others.
+// finish sets what concerns the request as a whole. The gate closes only if the server refused every item: one index that
+// is blocked, or closed to these credentials, must not delay records for the others.
 func (t *tally) finish(d *Destination) sink.Reply {
 	r := t.reply
 	if len(r.Items) == 0 {
@@ -277,18 +278,18 @@ func (t *tally) finish(d *Destination) sink.Reply {
 	case t.denied:
 		r.Cause = sink.Unauthorised
 	}
-	if t.lesson != noLesson {
-		d.learn(t.lesson)
+	if t.adaptation != noAdaptation {
+		d.adapt(t.adaptation)
 		r.Reencode = true
 	}
 	return *r
 }
 
-// canLearn says whether item was written the way that the lesson is about; if not, there is nothing to change.
-func canLearn(l lesson, item []byte) bool {
+// applies reports whether the adaptation would change item. It wouldn't if item has been encoded that way already.
+func applies(a adaptation, item []byte) bool {
 	action, _, _ := bytes.Cut(item, []byte{'\n'})
 	hasType := bytes.Contains(action, []byte(`,"_type":`))
-	switch l {
+	switch a {
 	case dropType:
 		return hasType
 	case addType:
@@ -299,7 +300,7 @@ func canLearn(l lesson, item []byte) bool {
 	return true
 }
 
-// readFailure reads the answer to a request that was refused as a whole.
+// readFailure reads the reply to a request that was refused as a whole.
 func readFailure(resp *http.Response, gzipped bool) *failure {
 	f := &failure{Failure: httpsend.ReadFailure(resp), gzipped: gzipped}
 	var answer struct {

@@ -14,14 +14,14 @@ var errNotJSON = errors.New("not the JSON that was expected")
 // maxReplyDepth is how deep a reply's values may be nested. (Causes of causes go a few levels deep.)
 const maxReplyDepth = 200
 
-// A scanner reads JSON from a stream, keeping nothing but what it is asked for: a reply of any size takes the memory of
-// one buffer. The first error stays; from then on every method returns zero values.
+// A scanner parses JSON from a stream and keeps only the values it is asked for, so a reply of any size takes the memory
+// of one buffer. After the first error, which err keeps, every method returns zero values.
 type scanner struct {
 	r   *bufio.Reader
 	err error
 }
 
-// token is the next byte that isn't white space, 0 after an error.
+// token reads the next byte that isn't white space, 0 after an error.
 func (s *scanner) token() byte {
 	for s.err == nil {
 		c, err := s.r.ReadByte()
@@ -44,14 +44,15 @@ func (s *scanner) fail(err error) {
 	}
 }
 
-// open reads the byte that begins a container.
+// open reads c, the bracket that opens a container.
 func (s *scanner) open(c byte) {
 	if s.token() != c {
 		s.fail(errNotJSON)
 	}
 }
 
-// next moves to the next element of a container that end closes, past the comma. first says that none was read yet.
+// next moves past the comma to the next element of a container, and reports whether there is one. end is the bracket that
+// closes the container; first means that no element has been read yet.
 func (s *scanner) next(end byte, first bool) bool {
 	c := s.token()
 	switch {
@@ -65,7 +66,7 @@ func (s *scanner) next(end byte, first bool) bool {
 	return s.err == nil
 }
 
-// key reads a member's name and the colon; names longer than buf are cut.
+// key reads a member's name and the colon. A name is cut to the capacity of buf.
 func (s *scanner) key(buf []byte) []byte {
 	name := s.text(buf)
 	if s.token() != ':' {
@@ -74,7 +75,7 @@ func (s *scanner) key(buf []byte) []byte {
 	return name
 }
 
-// text reads a string and returns as much of it as fits into buf's capacity, whole characters. Any other value is skipped.
+// text reads a string and returns it, cut to the capacity of buf at a character's end. Any other value is skipped.
 func (s *scanner) text(buf []byte) []byte {
 	buf = buf[:0]
 	c := s.token()
@@ -98,7 +99,7 @@ func (s *scanner) text(buf []byte) []byte {
 	return buf
 }
 
-// trimRune takes an incomplete character off the end.
+// trimRune removes an incomplete character from the end.
 func trimRune(b []byte) []byte {
 	for i := 1; i <= min(utf8.UTFMax, len(b)); i++ {
 		if c := b[len(b)-i]; utf8.RuneStart(c) {
@@ -111,7 +112,7 @@ func trimRune(b []byte) []byte {
 	return b
 }
 
-// escape reads what follows a backslash.
+// escape reads the rest of an escape sequence, after the backslash.
 func (s *scanner) escape(buf []byte) []byte {
 	c, err := s.r.ReadByte()
 	if err != nil {
@@ -157,7 +158,7 @@ func (s *scanner) hex4() rune {
 	return rune(v)
 }
 
-// number reads an integer; anything else is skipped and gives 0.
+// number reads an integer that isn't negative. Any other value is skipped and returned as 0.
 func (s *scanner) number() int {
 	c := s.token()
 	if c < '0' || c > '9' {
@@ -180,17 +181,17 @@ func (s *scanner) number() int {
 	return v
 }
 
-// boolean reads true or false.
+// boolean reads true or false. Any other value is skipped and returned as false.
 func (s *scanner) boolean() bool {
 	c := s.token()
 	s.skipFrom(c)
 	return c == 't'
 }
 
-// skip reads over a value.
+// skip skips a value.
 func (s *scanner) skip() { s.skipFrom(s.token()) }
 
-// skipFrom reads over the value whose first byte is c.
+// skipFrom skips the value whose first byte is c.
 func (s *scanner) skipFrom(c byte) {
 	for depth := 0; s.err == nil; {
 		switch c {
@@ -231,7 +232,7 @@ func (s *scanner) skipString() {
 	}
 }
 
-// skipWord reads over a number, true, false or null whose first byte is c.
+// skipWord skips a number, true, false or null whose first byte is c.
 func (s *scanner) skipWord(c byte) {
 	for wordByte(c) {
 		var err error

@@ -11,17 +11,17 @@ import (
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
-// An attempt is the outcome of one exchange: the reply, and what may be done about it at once.
+// An attempt is the outcome of one exchange: the reply, and whether it is worth repeating at once.
 type attempt struct {
 	reply       sink.Reply
 	broken      bool // the connection failed, or timed out
-	credentials bool // they were refused
+	credentials bool // the server refused the credentials
 	unreadable  bool // the server couldn't read gzip
 }
 
-// Send makes one attempt, and one more at once for each of these, at most: the connection broke (another one is made,
-// to the next server where there are several), credentials of AWS were refused (they are fetched anew), gzip
-// wasn't understood (the body is sent plain).
+// Send makes one attempt. It repeats it at once, but only once for each of these reasons: the connection broke (it uses a
+// new one, to the next server if there are several); AWS refused the credentials (it fetches new ones); the server
+// couldn't read gzip (it sends the body uncompressed).
 func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	var connection, credentials bool
 	c := d.servers.Take()
@@ -35,7 +35,7 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 		case a.credentials && !credentials && d.signer != nil && d.signer.Invalidate():
 			credentials = true
 		case a.unreadable:
-			d.learn(plainBodies)
+			d.adapt(plainBodies)
 		default:
 			d.trace(c, req, &a.reply)
 			return a.reply
@@ -43,7 +43,7 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	}
 }
 
-// trace logs what trace_error and with_transporter_log ask for.
+// trace logs the exchange for trace_error and with_transporter_log.
 func (d *Destination) trace(c *httpsend.Client, req *sink.Request, r *sink.Reply) {
 	if d.opts.TraceRequests {
 		d.log.Info().Str("server", c.Name).Int("items", req.Len()).Int("bytes", len(req.Body)).Int("status", r.Status).Msg("request sent")
@@ -84,8 +84,8 @@ func (d *Destination) attempt(ctx context.Context, c *httpsend.Client, req *sink
 	return a
 }
 
-// answered is a 2xx. A reply that breaks off is no failure of the connection to be retried here: what it says of the
-// items until then holds, and the rest is sent again by the worker.
+// answered judges a 2xx. If the reply breaks off, Send doesn't repeat the attempt: the results read so far are valid, and
+// the loop sends the other items again.
 func (d *Destination) answered(ctx context.Context, c *httpsend.Client, resp *http.Response, req *sink.Request) attempt {
 	r := d.readBulk(resp.Body, req)
 	if r.Err != nil {
@@ -95,15 +95,15 @@ func (d *Destination) answered(ctx context.Context, c *httpsend.Client, resp *ht
 	return attempt{reply: r}
 }
 
-// refused is any other status.
+// refused judges any other status.
 func (d *Destination) refused(c *httpsend.Client, f *failure, req *sink.Request) attempt {
-	r, lesson := judgeRequest(f, req.Len())
+	r, change := judgeRequest(f, req.Len())
 	r.Err = fmt.Errorf("sending to %s: %w", c.Name, r.Err)
 	switch {
-	case lesson == plainBodies:
+	case change == plainBodies:
 		return attempt{reply: r, unreadable: true}
-	case lesson != noLesson && req.Len() > 0 && canLearn(lesson, req.Item(0)):
-		d.learn(lesson)
+	case change != noAdaptation && req.Len() > 0 && applies(change, req.Item(0)):
+		d.adapt(change)
 		r.Reencode = true
 	}
 	return attempt{reply: r, credentials: r.Cause == sink.Unauthorised}

@@ -98,7 +98,7 @@ func TestTypeIsAddedWhereItIsWanted(t *testing.T) {
 	}
 }
 
-// TestRequestEncodedTheOldWayIsReencodedToo: a second worker's request was encoded before the first one's lesson.
+// TestRequestEncodedTheOldWayIsReencodedToo: a second worker's request was encoded before the first one's adaptation.
 func TestRequestEncodedTheOldWayIsReencodedToo(t *testing.T) {
 	_, d := cluster(t, bulktest.Options{}, fluentBit(func(o *Options) { o.Type = ptr("_doc") }))
 	first, second := request(t, d, 3), request(t, d, 3)

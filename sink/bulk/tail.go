@@ -8,13 +8,14 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// readsTails says whether tails are read at all: an id that is made of the document depends on the order of its members,
-// which should be that of the record, and members may be joined or renamed across both.
+// readsTails reports whether the options allow encoding tails apart. They don't if the id is computed from the document,
+// and so depends on the order of its members, or if members are flattened or renamed, which may make a member of the body
+// and one of the tail the same.
 func (e *encoder) readsTails() bool {
 	return e.flatten == "" && !e.json[0].ReplaceDots && !e.generateID
 }
 
-// encodeTail encodes r's Tail, or finds that it is the last record's. Where the Tail can't stand apart, r is made whole.
+// encodeTail encodes r's Tail, unless it is the last record's. If the Tail can't be encoded apart, r is made whole.
 func (e *encoder) encodeTail(r *sink.Record) {
 	if len(r.Tail) == 0 {
 		return
@@ -29,10 +30,10 @@ func (e *encoder) encodeTail(r *sink.Record) {
 	}
 }
 
-// appendTail appends the members of a tail as they stand after those of every record that has it. ok is false unless
-// documents are then what they are of whole bodies, apart from their members' order: unless no option is about one of the
-// tail's keys, and none of them can be the same as another key of the document. (The body has no such text as a key, and
-// a key that is no text isn't written as a plain name.)
+// appendTail appends the members of a tail as JSON. ok is true if each document is then the same as that of the whole
+// record, except for the order of its members: if no option concerns a key of the tail, and every key is a plain name, so
+// that it can't equal another key of the document. (The body has no equal text key, and a key of another type isn't
+// encoded as a plain name.)
 func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
 	if !e.readsTails() {
 		return dst, false
@@ -46,14 +47,14 @@ func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
 	return record.AppendJSONMembers(dst, tail, nil), n > 0
 }
 
-// reads says whether the member key must be in the body: it is left out, or may be the document's time. (Accessors and
-// templates look in both.)
+// reads reports whether the member key must be in the body: it is omitted from documents, or may be the document's time.
+// (Accessors and templates search body and tail.)
 func (e *encoder) reads(key []byte) bool {
 	is := func(name string) bool { return name == string(key) }
 	return is(e.stamp.source) || slices.ContainsFunc(e.json[1].Omit, is)
 }
 
-// isPlain says whether a key is a name that no key of another type is written as: digits, true, null, a time, a NaN.
+// isPlain reports whether no key of another type can be encoded as this name (as digits, true, null, a time, NaN).
 func isPlain(key []byte) bool {
 	for i, c := range key {
 		switch {

@@ -15,24 +15,23 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// stamp is how a document gets its @timestamp.
+// A stamp gives a document its @timestamp.
 //
-// A record's own value under that key is kept where it is a date-time: a string as in RFC 3339, with or without a zone, or
-// an integer of milliseconds since the epoch, to the year 9999. Anything else can't be indexed as a date and is replaced by
-// the record's time. The key is never written twice.
+// A record's own value under that key is kept if it is a date-time: a string as in RFC 3339, with or without a zone, or
+// an integer of milliseconds since the epoch, up to the year 9999. Any other value can't be indexed as a date, and is
+// replaced by the record's time. The key is never written twice.
 type stamp struct {
 	key    string          // "": none is written
-	open   []byte          // what precedes the time: the key as JSON, the colon, and the quote
-	digits int             // of fraction
+	open   []byte          // the text before the time: the key as JSON, a colon and a quote
+	digits int             // of the fraction
 	iso    *field.Strftime // ISO 8601 with that fraction
-	format *field.Strftime // of the record's time, with the fraction; nil for ISO 8601
-	quoted bool            // what format makes has to be escaped in JSON
-	omit   []string        // the record's own key, where it is replaced
+	format *field.Strftime // time_key_format with the fraction; nil: ISO 8601
+	escape bool            // a time in this format has characters that JSON must escape
 
-	source  string                              // Fluentd's time_key: @timestamp is taken from this field, "" for none
-	read    func(text []byte) (time.Time, bool) // reads that where it is text
+	source  string                              // Fluentd's time_key: the field that @timestamp is read from; "": none
+	read    func(text []byte) (time.Time, bool) // parses that field if it is text
 	exclude bool                                // Fluentd's time_key_exclude_timestamp
-	dates   bool                                // the index follows @timestamp (Fluentd) and not the record's time
+	dates   bool                                // the index is dated by @timestamp (Fluentd), not by the record's time
 }
 
 func newStamp(o *Options, d config.Dialect) (s stamp, err error) {
@@ -65,16 +64,15 @@ func newStamp(o *Options, d config.Dialect) (s stamp, err error) {
 		if _, err = field.ParseStrftime(format); err != nil {
 			return s, &config.OptionError{Option: "time_key_format", Reason: err.Error()}
 		}
-		s.format, _ = field.ParseStrftime(format + fraction) // Fluent Bit writes it after every time
+		s.format, _ = field.ParseStrftime(format + fraction) // Fluent Bit appends the fraction to every format
 		text := s.format.Append(nil, time.Unix(0, 0).UTC())
-		s.quoted = len(record.AppendJSONString(nil, text)) != len(text)+2
+		s.escape = len(record.AppendJSONString(nil, text)) != len(text)+2
 	}
 	s.open = append(record.AppendJSONString(nil, []byte(s.key)), ':', '"')
-	s.omit = []string{s.key}
 	return s, nil
 }
 
-// setFluentd sets what Fluentd's options say.
+// setFluentd applies Fluentd's options.
 func (s *stamp) setFluentd(o *Options) error {
 	s.digits = o.TimePrecision
 	if o.IncludeTimestamp != nil && !*o.IncludeTimestamp && !o.Logstash {
@@ -97,21 +95,21 @@ func (s *stamp) setFluentd(o *Options) error {
 	return nil
 }
 
-// append appends the member "@timestamp":"…", and reports whether the record's own must be left out. Nothing is appended
-// where the record's own value stays.
+// append appends the member "@timestamp":"…", unless the record's own value is kept. omit means that the record has a
+// value which the appended one replaces.
 func (s *stamp) append(dst []byte, r *sink.Record) (out []byte, omit bool) {
 	if s.key == "" {
 		return dst, false
 	}
-	own, ok := find(r.Body, s.key)
-	if ok && isDate(own) {
+	v, ok := find(r.Body, s.key)
+	if ok && isDate(v) {
 		return dst, false
 	}
 	dst, written := s.appendTime(dst, r)
 	return dst, ok && written
 }
 
-// appendTime is append for a record that has no such member, or one that can't stay.
+// appendTime is append for a record whose own value, if there is one, isn't kept.
 func (s *stamp) appendTime(dst []byte, r *sink.Record) (out []byte, written bool) {
 	if s.source != "" {
 		if v, found := find(r.Body, s.source); found {
@@ -130,7 +128,7 @@ func (s *stamp) appendTime(dst []byte, r *sink.Record) (out []byte, written bool
 	}
 	start := len(dst)
 	dst = s.format.Append(dst, time.Unix(int64(r.Time.Sec), int64(r.Time.Nsec)).UTC())
-	if s.quoted {
+	if s.escape {
 		text := string(dst[start:])
 		dst = record.AppendJSONString(dst[:start-1], []byte(text))
 		return dst, true
@@ -138,7 +136,8 @@ func (s *stamp) appendTime(dst []byte, r *sink.Record) (out []byte, written bool
 	return append(dst, '"'), true
 }
 
-// find is record.Find. Most records have no such key, and searching for its bytes shows that in a tenth of the time.
+// find is record.Find, preceded by a search for the key's bytes, which takes a tenth of the time: most records don't have
+// the key.
 func find(body []byte, key string) ([]byte, bool) {
 	if !bytes.Contains(body, unsafe.Slice(unsafe.StringData(key), len(key))) {
 		return nil, false
@@ -146,7 +145,7 @@ func find(body []byte, key string) ([]byte, bool) {
 	return record.Find(body, key)
 }
 
-// date is the time that the record's index follows where it isn't the record's: Fluentd's plugins take it from the
+// date returns the time for the index's date if that isn't the record's time: as in Fluentd's plugins, it comes from the
 // record's own @timestamp, or from time_key.
 func (s *stamp) date(r *sink.Record) (record.Time, bool) {
 	if !s.dates {
@@ -166,7 +165,8 @@ func (s *stamp) date(r *sink.Record) (record.Time, bool) {
 	return record.Time{Sec: uint32(t.Unix()), Nsec: uint32(t.Nanosecond())}, true
 }
 
-// parseTime reads a time in UTC, a text by read. Numbers are seconds, or milliseconds where they are too large for that.
+// parseTime returns a value's time in UTC. Text is parsed by read. Numbers are seconds or, if they are too large for
+// that, milliseconds.
 func parseTime(v []byte, read func(text []byte) (time.Time, bool)) (time.Time, bool) {
 	if f, _, err := record.Float(v); err == nil {
 		return fromNumber(f)
@@ -178,16 +178,16 @@ func parseTime(v []byte, read func(text []byte) (time.Time, bool)) (time.Time, b
 	return read(text)
 }
 
-// readDateTime reads what isDateTime accepts.
+// readDateTime parses the times that isDateTime accepts.
 func readDateTime(text []byte) (time.Time, bool) {
 	if !isDateTime(text) {
 		return time.Time{}, false
 	}
-	t, err := time.Parse(layoutFor(text), unsafe.String(&text[0], len(text))) // keeps nothing of it
+	t, err := time.Parse(layoutFor(text), unsafe.String(&text[0], len(text))) // Parse doesn't retain the string
 	return t.UTC(), err == nil
 }
 
-// readSeconds reads a number written as text.
+// readSeconds parses an integer written as text.
 func readSeconds(text []byte) (time.Time, bool) {
 	var n float64
 	for _, c := range text {
@@ -199,7 +199,8 @@ func readSeconds(text []byte) (time.Time, bool) {
 	return fromNumber(n)
 }
 
-// fromNumber takes numbers from the year 2286 in seconds on (10,000,000,000) for milliseconds.
+// fromNumber converts seconds since the epoch, or milliseconds if the number is 10,000,000,000 (the year 2286 in seconds)
+// or more.
 func fromNumber(f float64) (time.Time, bool) {
 	if !(f >= 0 && f < 1e13) {
 		return time.Time{}, false
@@ -214,7 +215,7 @@ func fromNumber(f float64) (time.Time, bool) {
 // maxMillis is the last millisecond of the year 9999, where strict_date_optional_time ends.
 const maxMillis = 253402300799999
 
-// isDate reports whether every server takes v for a date under its default format, strict_date_optional_time||epoch_millis.
+// isDate reports whether every server accepts v as a date in the default format, strict_date_optional_time||epoch_millis.
 // (Elasticsearch 7 refuses negative milliseconds.)
 func isDate(v []byte) bool {
 	if len(v) == 0 {
@@ -311,7 +312,7 @@ func daysIn(year, month int) int {
 	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-// layoutFor is the layout that reads what isDateTime accepts.
+// layoutFor returns the layout for parsing a time that isDateTime accepts.
 func layoutFor(s []byte) string {
 	if len(s) == 10 {
 		return "2006-01-02"

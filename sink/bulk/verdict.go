@@ -9,7 +9,7 @@ import (
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
-// An itemResult is what a bulk reply says about one item.
+// An itemResult is one item's entry in a bulk reply.
 type itemResult struct {
 	op      string // create, index, update
 	status  int
@@ -20,24 +20,24 @@ type itemResult struct {
 // A judgement is the verdict on one item.
 type judgement struct {
 	verdict      sink.Verdict
-	pressure     bool // the server is busy or full: it should be left alone
+	pressure     bool // the server is busy or full
 	unauthorised bool
-	lesson       lesson
+	adaptation   adaptation
 }
 
-// A lesson is what an answer teaches about how items must be written.
-type lesson uint8
+// An adaptation is a change of how requests are encoded, made because the server refused them as they were.
+type adaptation uint8
 
 const (
-	noLesson    lesson = iota
-	dropType           // the server refuses _type
-	addType            // the server wants _type (Elasticsearch 6)
-	dropID             // the collection refuses ids
-	plainBodies        // the server can't read gzip
+	noAdaptation adaptation = iota
+	dropType                // the server refuses _type
+	addType                 // the server requires _type (Elasticsearch 6)
+	dropID                  // the collection refuses ids
+	plainBodies             // the server can't read gzip
 )
 
-// lessonOf finds what an error's text teaches.
-func lessonOf(reason string) lesson {
+// adaptationFor returns the adaptation that a refusal with this reason calls for.
+func adaptationFor(reason string) adaptation {
 	switch {
 	case strings.Contains(reason, "unknown parameter [_type]"),
 		strings.Contains(reason, "would have more than 1 type"):
@@ -47,10 +47,10 @@ func lessonOf(reason string) lesson {
 	case strings.Contains(reason, "Document ID is not supported"):
 		return dropID
 	}
-	return noLesson
+	return noAdaptation
 }
 
-// judgeItem sorts what a reply says about one item.
+// judgeItem returns the judgement on one item.
 func judgeItem(it *itemResult) judgement {
 	again := judgement{verdict: sink.Again}
 	busy := judgement{verdict: sink.Again, pressure: true}
@@ -58,23 +58,23 @@ func judgeItem(it *itemResult) judgement {
 	case it.status >= 200 && it.status < 300:
 		return judgement{verdict: sink.Done}
 	case it.status == http.StatusConflict && it.op == "create":
-		return judgement{verdict: sink.Done} // a document of this id is there: an earlier attempt's, or the user's own
+		return judgement{verdict: sink.Done} // a document with this id exists, from an earlier attempt or another writer
 	case it.status == http.StatusConflict:
-		return again // somebody else changed the document in the meantime
+		return again // another writer changed the document meanwhile
 	case it.status == http.StatusTooManyRequests, it.status >= 500, isBusy(it.errType, it.reason):
 		return busy
 	case it.status == http.StatusUnauthorized, it.status == http.StatusForbidden:
 		return judgement{verdict: sink.Again, unauthorised: true}
-	case it.status == http.StatusBadRequest && lessonOf(it.reason) != noLesson:
-		return judgement{verdict: sink.Again, lesson: lessonOf(it.reason)}
+	case it.status == http.StatusBadRequest && adaptationFor(it.reason) != noAdaptation:
+		return judgement{verdict: sink.Again, adaptation: adaptationFor(it.reason)}
 	case it.status >= 400:
 		return judgement{verdict: sink.Never}
 	}
-	return again // no status: the reply is not what it should be
+	return again // the entry has no status, which servers never do
 }
 
-// isBusy recognises what passes by itself or by an operator's hand, whatever its status: queues that are full, blocks
-// (disk full is 403 in old versions, read-only always), and a cluster that has all the shards it may have.
+// isBusy recognises conditions that end by themselves or by an operator's action, whatever the status: full queues, blocks
+// (a full disk is a 403 in old versions, read-only is in all), and a cluster at its maximum number of shards.
 func isBusy(errType, reason string) bool {
 	return strings.Contains(errType, "rejected_execution") ||
 		errType == "cluster_block_exception" ||
@@ -82,36 +82,36 @@ func isBusy(errType, reason string) bool {
 		strings.Contains(reason, "maximum") && strings.Contains(reason, "shards open")
 }
 
-// A failure is a whole request that was refused.
+// A failure is the reply to a request that was refused as a whole.
 type failure struct {
 	*httpsend.Failure
-	gzipped    bool // how the request was sent
+	gzipped    bool // the request was sent compressed
 	fromServer bool // the body is an error of Elasticsearch or OpenSearch, not a proxy's
 }
 
-// judgeRequest sorts a request that was refused as a whole. items is how many it had.
-func judgeRequest(f *failure, items int) (sink.Reply, lesson) {
+// judgeRequest judges a request with that many items which was refused as a whole.
+func judgeRequest(f *failure, items int) (sink.Reply, adaptation) {
 	r := f.Reply()
 	switch {
 	case r.Split != sink.No:
 	case f.gzipped && f.unreadable():
 		return r, plainBodies
-	case f.Status == http.StatusBadRequest && lessonOf(f.Reason) != noLesson:
-		return r, lessonOf(f.Reason)
+	case f.Status == http.StatusBadRequest && adaptationFor(f.Reason) != noAdaptation:
+		return r, adaptationFor(f.Reason)
 	case isBusy(f.Type, f.Reason):
 		r.Cause, r.RetryAfter = sink.Throttled, httpsend.RetryAfter(f.Header, time.Now())
 	case r.Cause == sink.Answered && f.Status == http.StatusBadRequest && f.fromServer:
-		// One item makes the whole request invalid. Halving finds it; by itself it is refused for good.
+		// One item makes the whole request invalid. Halving finds it; refused alone, it will never be accepted.
 		if items > 1 {
 			r.Split = sink.ByItem
 		} else {
 			r.Items = []sink.ItemReply{{Verdict: sink.Never, Status: f.Status, Type: f.Type, Reason: f.Reason}}
 		}
 	}
-	return r, noLesson
+	return r, noAdaptation
 }
 
-// unreadable recognises a server that couldn't make sense of a gzipped body.
+// unreadable reports whether the server couldn't read a gzipped body.
 func (f *failure) unreadable() bool {
 	if f.Status == http.StatusUnsupportedMediaType {
 		return true

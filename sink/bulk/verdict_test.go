@@ -42,8 +42,8 @@ func TestItemVerdicts(t *testing.T) {
 		{"nothing to update", itemResult{"update", 404, "document_missing_exception", "[x]: document missing"}, judgement{verdict: sink.Never}},
 		{"not allowed", itemResult{create, 403, "security_exception", "no permissions for [indices:data/write/bulk[s]]"}, judgement{verdict: sink.Again, unauthorised: true}},
 		{"two types", itemResult{create, 400, "illegal_argument_exception", "Rejecting mapping update to [web] as the final mapping would have more than 1 type: [_doc, flb]"},
-			judgement{verdict: sink.Again, lesson: dropType}},
-		{"no ids", itemResult{create, 400, "illegal_argument_exception", "Document ID is not supported in create/index operation request"}, judgement{verdict: sink.Again, lesson: dropID}},
+			judgement{verdict: sink.Again, adaptation: dropType}},
+		{"no ids", itemResult{create, 400, "illegal_argument_exception", "Document ID is not supported in create/index operation request"}, judgement{verdict: sink.Again, adaptation: dropID}},
 		{"no status", itemResult{create, 0, "", ""}, judgement{verdict: sink.Again}},
 	}
 	for _, tt := range tests {
@@ -57,10 +57,10 @@ func TestItemVerdicts(t *testing.T) {
 func TestRequestVerdicts(t *testing.T) {
 	again, never := sink.Again, sink.Never
 	type want struct {
-		verdict sink.Verdict
-		cause   sink.Cause
-		split   sink.Split
-		lesson  lesson
+		verdict    sink.Verdict
+		cause      sink.Cause
+		split      sink.Split
+		adaptation adaptation
 	}
 	tests := []struct {
 		what  string
@@ -87,10 +87,10 @@ func TestRequestVerdicts(t *testing.T) {
 		{"not there", failure{Failure: &httpsend.Failure{Status: 404}}, 1, want{verdict: again, cause: sink.Answered}},
 		{"redirect", failure{Failure: &httpsend.Failure{Status: 301}}, 1, want{verdict: again, cause: sink.Answered}},
 		{"server's fault", failure{Failure: &httpsend.Failure{Status: 500}}, 9, want{verdict: again, cause: sink.Answered}},
-		{"_type", failure{Failure: &httpsend.Failure{Status: 400, Type: "illegal_argument_exception", Reason: "Action/metadata line [1] contains an unknown parameter [_type]"}, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, lesson: dropType}},
-		{"no type", failure{Failure: &httpsend.Failure{Status: 400, Type: "action_request_validation_exception", Reason: "Validation Failed: 1: type is missing;"}, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, lesson: addType}},
-		{"gzip", failure{Failure: &httpsend.Failure{Status: 400, Reason: "Illegal character ((CTRL-CHAR, code 31))"}, gzipped: true, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, lesson: plainBodies}},
-		{"gzip, 415", failure{Failure: &httpsend.Failure{Status: 415}, gzipped: true}, 9, want{verdict: again, cause: sink.Answered, lesson: plainBodies}},
+		{"_type", failure{Failure: &httpsend.Failure{Status: 400, Type: "illegal_argument_exception", Reason: "Action/metadata line [1] contains an unknown parameter [_type]"}, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, adaptation: dropType}},
+		{"no type", failure{Failure: &httpsend.Failure{Status: 400, Type: "action_request_validation_exception", Reason: "Validation Failed: 1: type is missing;"}, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, adaptation: addType}},
+		{"gzip", failure{Failure: &httpsend.Failure{Status: 400, Reason: "Illegal character ((CTRL-CHAR, code 31))"}, gzipped: true, fromServer: true}, 9, want{verdict: again, cause: sink.Answered, adaptation: plainBodies}},
+		{"gzip, 415", failure{Failure: &httpsend.Failure{Status: 415}, gzipped: true}, 9, want{verdict: again, cause: sink.Answered, adaptation: plainBodies}},
 		{"plain, 415", failure{Failure: &httpsend.Failure{Status: 415}}, 9, want{verdict: again, cause: sink.Answered}},
 	}
 	for _, tt := range tests {

@@ -7,12 +7,12 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// maxReencodes is how often in a row a destination may ask for items in another way before it has to wait as for any
-// other failure.
+// maxReencodes is how often in a row a part is reencoded and sent again at once; after that it waits like any part that
+// failed.
 const maxReencodes = 3
 
-// attempt encodes what p hasn't encoded yet, sends it, and sorts the reply. What is left in p must be tried again. A
-// worker calls it.
+// attempt encodes p if need be, sends it, and sorts the reply. The items that are left in p then must be tried again.
+// Workers call it.
 func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 	p.out = outcome{}
 	had := p.req.Len()
@@ -36,7 +36,7 @@ func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 	p.out.lost = had - p.req.Len() - p.out.ended()
 }
 
-// send makes the attempt. A panic counts as a failure that may pass.
+// send calls the destination's Send. A panic counts as a failure to be tried again.
 func (o *Output) send(ctx context.Context, p *part) (reply sink.Reply) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -51,7 +51,7 @@ func (o *Output) send(ctx context.Context, p *part) (reply sink.Reply) {
 	return reply
 }
 
-// checkItems holds the destination to its contract.
+// checkItems checks that the items of a reply are in order, as the contract requires.
 func checkItems(items []sink.ItemReply, n int) error {
 	last := -1
 	for i := range items {
@@ -63,8 +63,8 @@ func checkItems(items []sink.ItemReply, n int) error {
 	return nil
 }
 
-// sort takes out of p what has ended, by the verdict on each item, and dead-letters what will never be taken. The items
-// that are left move to the front of the body as they are.
+// sort removes the items from p that have ended, by the verdict on each, and writes those that are Never to the dead
+// letter. The other items move to the front of the body, unchanged.
 func (o *Output) sort(p *part) {
 	r := &p.out.reply
 	if r.Split != sink.No {
@@ -103,7 +103,7 @@ func (o *Output) sort(p *part) {
 	o.deadLetterItems(p)
 }
 
-// sortSplit sorts the reply to a request that must be halved. A single item that is too large will never be taken.
+// sortSplit handles a reply that asks for halving. A single item can't be halved, and goes to the dead letter.
 func (o *Output) sortSplit(p *part, r *sink.Reply) {
 	if p.req.Len() > 1 {
 		p.out.split = true
@@ -120,7 +120,7 @@ func (o *Output) sortSplit(p *part, r *sink.Reply) {
 	o.deadLetterItems(p)
 }
 
-// isRefusal says whether a status is a refusal of the item. That of an overloaded server is not: it passes with time.
+// isRefusal reports whether a status means that the server refuses the item, rather than that it is overloaded.
 func isRefusal(status int) bool {
 	return status != 429 && (status < 502 || status > 504)
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// An inflightChunk is a chunk that was taken from the queue: records that end together, by one Commit. It belongs to the
-// goroutine of Run, but for the reading position, which belongs to the attempt that encodes.
+// An inflightChunk is a chunk taken from the queue: records that one Commit removes together, when all have ended. It
+// belongs to Run's goroutine, except for the reading position, which belongs to the attempt that encodes.
 type inflightChunk struct {
 	from *buffer.Chunk
 	raw  int  // bytes of its batches
-	cost int  // bytes of memory that it holds
-	late bool // its records waited for an attempt, not for company: there is a backlog
+	cost int  // bytes of memory that it takes
+	late bool // its records waited longer than the linger: there is a backlog
 	left int  // records that have not ended
 
 	// The reading position.
@@ -27,12 +27,13 @@ type inflightChunk struct {
 	more    bool        // there may be more records to encode
 }
 
-// minChunkCost is the least memory in bytes that the queue takes for a chunk; it grows by powers of two.
+// minChunkCost is the least memory in bytes that the queue allocates for a chunk; larger ones get a power of two.
 const minChunkCost = 64 << 10
 
-// lateAfter is how long after the linger records have to be taken to count as a backlog.
+// lateAfter is how much longer than the linger a record waits in the queue if there is a backlog.
 const lateAfter = 20 * time.Millisecond
 
+// chunkCost returns the bytes of memory that the queue allocates for raw bytes.
 func chunkCost(raw int) int { return max(minChunkCost, 1<<bits.Len(uint(max(raw, 1)-1))) }
 
 func (c *inflightChunk) reset(from *buffer.Chunk, linger time.Duration) {
@@ -54,8 +55,8 @@ func (c *inflightChunk) reset(from *buffer.Chunk, linger time.Duration) {
 	c.reader.Reset(nil)
 }
 
-// next reads the next record into c.rec. It stops at the number of records that the queue says there are, so that none
-// gets an identity that belongs to another chunk.
+// next reads the next record into c.rec. It reads no more records than the queue counted, so that none gets an identity
+// from the range of another chunk.
 func (c *inflightChunk) next() bool {
 	if c.carried {
 		c.carried = false
@@ -77,7 +78,7 @@ func (c *inflightChunk) next() bool {
 	return false
 }
 
-// encoded is how many records have been read and need not be read again.
+// encoded returns how many records have been encoded.
 func (c *inflightChunk) encoded() int {
 	if c.carried {
 		return c.read - 1
@@ -85,7 +86,7 @@ func (c *inflightChunk) encoded() int {
 	return c.read
 }
 
-// each calls f with the records at the offsets in pos, which ascend. Their bodies are whole.
+// each calls f with each record whose offset is in pos, which is ascending. Their bodies are whole.
 func (c *inflightChunk) each(pos []uint32, f func(i int, r *sink.Record)) {
 	var (
 		reader record.BatchReader
@@ -106,20 +107,21 @@ func (c *inflightChunk) each(pos []uint32, f func(i int, r *sink.Record)) {
 	}
 }
 
-// A ratio is the size of records in the queue for their size in a request, so that a chunk fills one request.
+// A ratio is a moving average of the size of records in the queue over their size in a request. Chunks are sized by it, so
+// that each fills one request.
 type ratio struct{ raw, body float64 }
 
-// learn takes in what p encoded.
-func (r *ratio) learn(c *inflightChunk, p *part) {
+// add adds the records that p encoded to the average.
+func (r *ratio) add(c *inflightChunk, p *part) {
 	if p.out.items == 0 || c.from.Records == 0 {
 		return
 	}
-	const memory = 0.75 // the weight of what was learned before
-	r.raw = memory*r.raw + float64(c.raw)*float64(p.out.items)/float64(c.from.Records)
-	r.body = memory*r.body + float64(p.out.bytes)
+	const decay = 0.75 // the weight of earlier requests
+	r.raw = decay*r.raw + float64(c.raw)*float64(p.out.items)/float64(c.from.Records)
+	r.body = decay*r.body + float64(p.out.bytes)
 }
 
-// of is how many bytes of the queue fill a request of body bytes.
+// of returns how many bytes of the queue fill a request of body bytes.
 func (r *ratio) of(body int) int {
 	if r.body == 0 {
 		return body

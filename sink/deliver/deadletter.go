@@ -9,14 +9,14 @@ import (
 	"github.com/firelane/firelane/sink/dead"
 )
 
-// A refusedItem is an item that goes to the dead letter, and why.
+// A refusedItem is an item to be written to the dead letter, with the reason.
 type refusedItem struct {
 	pos    uint32
 	target string
 	reply  sink.ItemReply
 }
 
-// giveUp notes item i for the dead letter, while its bytes are still in place.
+// giveUp adds item i to p.dead, before sort overwrites its bytes: the target is read from them.
 func (o *Output) giveUp(p *part, i int, r sink.ItemReply) {
 	item := refusedItem{pos: p.pos[i], reply: r}
 	if t, ok := o.dest.(sink.Targeter); ok {
@@ -36,7 +36,7 @@ func (o *Output) targetOf(p *part, t sink.Targeter, item []byte) (target string)
 	return t.Target(item)
 }
 
-// deadLetterItems writes the items that giveUp has noted to the dead letter, each with its record.
+// deadLetterItems writes the records of the items in p.dead to the dead letter.
 func (o *Output) deadLetterItems(p *part) {
 	if len(p.dead) == 0 {
 		return
@@ -65,18 +65,18 @@ func (o *Output) deadLetter(p *part, d *dead.Record, r *sink.Record) {
 	p.out.dead++
 	o.log.Warn().Int("status", d.Status).Str("type", d.Type).Str("reason", dead.Cut(d.Reason, maxLoggedReason)).
 		Str("target", d.Target).Str("tag", r.Tag).Str("dead_letter", where).
-		Msg("a record was refused for good: it is in the dead letter")
+		Msg("a record was refused for good; it is in the dead letter")
 }
 
 // maxLoggedReason is how much of a reason the router's own log gets, in bytes.
 const maxLoggedReason = 512
 
-// panicked logs a panic of the destination: the first one with its stack.
+// panicked logs a panic of the destination, the first one with its stack.
 func (o *Output) panicked(p *part, doing string, v any) {
 	p.out.panicked = true
 	e := o.log.Error().Str("panic", fmt.Sprint(v)).Str("while", doing)
 	if o.stackLogged.CompareAndSwap(false, true) {
 		e = e.Bytes("stack", debug.Stack())
 	}
-	e.Msg("a panic in the destination's code was caught: please report it")
+	e.Msg("the destination's code panicked; please report this bug")
 }

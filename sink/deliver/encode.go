@@ -6,7 +6,7 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// encode fills p with the next records of its chunk, up to the limits. Records that can't be encoded go to the dead
+// encode encodes the next records of p's chunk into p, up to the limits. Records that can't be encoded go to the dead
 // letter.
 func (o *Output) encode(p *part, maxBytes int) {
 	c := p.chunk
@@ -19,8 +19,8 @@ func (o *Output) encode(p *part, maxBytes int) {
 	}
 }
 
-// encodeRun encodes records until the request is full or the chunk ends, and reports whether it is full. A panic of the
-// destination costs only the record that it is about.
+// encodeRun encodes records until the request is full or the chunk ends, and reports whether the request is full. If the
+// destination panics, the record goes to the dead letter, and encodeRun returns false, to be called again.
 func (o *Output) encodeRun(p *part, maxBytes int) (full bool) {
 	c := p.chunk
 	defer func() {
@@ -54,7 +54,7 @@ func (o *Output) encodeRun(p *part, maxBytes int) (full bool) {
 	return false
 }
 
-// append encodes r behind the items of p, whose body it returns, grown. After an error or a panic p is as before.
+// append encodes r as the next item of p, and returns p's body with it. An error leaves p unchanged.
 func (o *Output) append(p *part, r *sink.Record) (grown []byte, err error) {
 	start := len(p.req.Body)
 	if o.keyer != nil {
@@ -66,7 +66,7 @@ func (o *Output) append(p *part, r *sink.Record) (grown []byte, err error) {
 		return p.req.Body, err
 	}
 	if size := len(grown) - start + o.limits.ItemOverhead; o.limits.MaxItem > 0 && size > o.limits.MaxItem {
-		p.req.Body = grown[:start] // its memory is large enough for the next ones
+		p.req.Body = grown[:start] // keep the larger memory
 		return p.req.Body, fmt.Errorf("the item has %d bytes; the destination takes at most %d", size, o.limits.MaxItem)
 	}
 	if o.keyer != nil {
@@ -75,7 +75,7 @@ func (o *Output) append(p *part, r *sink.Record) (grown []byte, err error) {
 	return grown, nil
 }
 
-// reencode writes the items of p afresh from their records, in the way that the destination has learned.
+// reencode encodes the items of p again from their records, as the destination encodes them now.
 func (o *Output) reencode(p *part) {
 	pos := append([]uint32(nil), p.pos...)
 	refused := append([]uint16(nil), p.refused...)

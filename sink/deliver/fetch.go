@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// maxHeld is the memory in bytes that an output's chunks and encoded bodies take together. Beyond it no chunk is
-	// taken from the queue; one chunk is always allowed, however large.
+	// maxHeld is the most memory in bytes that an output's chunks and encoded bodies take together. No chunk is taken from
+	// the queue that would exceed it, unless there is no other chunk.
 	maxHeld = 12 << 20
-	// queueErrorWait is how long to wait after the queue failed to give a chunk.
+	// queueErrorWait is how long to wait after the queue failed to return a chunk.
 	queueErrorWait = time.Second
 )
 
@@ -36,16 +36,16 @@ func (l *loop) fetchChunks() {
 	}
 }
 
-// want asks for another chunk, if there is memory for it.
-func (l *loop) want(ctx context.Context, now time.Time) {
+// requestChunk requests another chunk from the queue, if there is memory for it.
+func (l *loop) requestChunk(ctx context.Context, now time.Time) {
 	if l.fetching || l.drained || now.Before(l.notUntil) {
 		return
 	}
-	ask := l.rawPerBody.of(l.maxBytes)
-	if l.chunks > 0 && l.memory()+chunkCost(ask)+l.maxBytes > maxHeld {
+	size := l.rawPerBody.of(l.maxBytes)
+	if l.chunks > 0 && l.memory()+chunkCost(size)+l.maxBytes > maxHeld {
 		return
 	}
-	r := fetchRequest{maxBytes: ask, linger: l.o.limits.Linger}
+	r := fetchRequest{maxBytes: size, linger: l.o.limits.Linger}
 	if l.hurried {
 		r.linger = sink.Immediately
 	}
@@ -54,7 +54,7 @@ func (l *loop) want(ctx context.Context, now time.Time) {
 	l.fetch <- r
 }
 
-// memory is what everything that was taken from the queue holds.
+// memory returns the bytes that chunks and parts take.
 func (l *loop) memory() int {
 	n := l.held
 	for _, p := range l.inflight {
@@ -66,7 +66,7 @@ func (l *loop) memory() int {
 	return n
 }
 
-// take receives a chunk.
+// take handles the queue's reply to requestChunk.
 func (l *loop) take(f fetchResult) {
 	l.fetching = false
 	l.cancelFetch()
@@ -82,7 +82,7 @@ func (l *loop) take(f fetchResult) {
 		l.ready = append(l.ready, c)
 	case errors.Is(f.err, buffer.ErrClosed):
 		l.drained = true
-	case errors.Is(f.err, context.Canceled), errors.Is(f.err, context.DeadlineExceeded): // nothing came in time
+	case errors.Is(f.err, context.Canceled), errors.Is(f.err, context.DeadlineExceeded): // no record arrived in time
 	default:
 		l.o.log.Error().Err(f.err).Msg("taking records from the queue failed")
 		l.notUntil = time.Now().Add(queueErrorWait)

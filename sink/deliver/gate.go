@@ -7,52 +7,51 @@ import (
 )
 
 const (
-	// growAfter is how many attempts have to pass, with a backlog, before there may be one more at once.
+	// growAfter is how many attempts have to pass, with a backlog, before one more may be in progress at once.
 	growAfter = 4
-	// stallAfter is how long an attempt may take before it stops counting: it goes on, and another one may begin in its
-	// place, so that a connection that hangs doesn't hold up the others.
+	// stallAfter is how long an attempt may take before it counts as stalled: it goes on, but another one may begin, so
+	// that a connection that hangs doesn't delay the others.
 	stallAfter = 5 * time.Second
-	// maxStalled is how many such attempts there may be, beside those that Limits.Workers allows.
+	// maxStalled is how many stalled attempts there may be, in addition to Limits.Workers.
 	maxStalled = 8
-	// maxRetryAfter is the longest that a destination's Retry-After is honoured.
+	// maxRetryAfter is the longest Retry-After that is honoured.
 	maxRetryAfter = 5 * time.Minute
-	// hurriedBackoff is the ceiling of every wait while the output is being drained.
+	// hurriedBackoff is the ceiling of every wait after Hurry.
 	hurriedBackoff = 500 * time.Millisecond
 )
 
-// GateState says whether the destination takes requests.
+// GateState says whether the destination accepts requests.
 type GateState uint8
 
 // The states of the gate. In every state but GateOpen, one attempt is made at a time.
 const (
 	GateOpen         GateState = iota
-	GateThrottled              // the destination asked for less
-	GateUnauthorised           // it refused the credentials
-	GateFailing                // it can't be reached, or failed
+	GateThrottled              // the destination is overloaded
+	GateUnauthorised           // the destination refuses the credentials
+	GateFailing                // the destination can't be reached, or fails
 )
 
 func (s GateState) String() string {
 	return [...]string{"open", "throttled", "unauthorised", "failing"}[s]
 }
 
-// A gate decides how many attempts may be in progress. It closes when an attempt fails as a whole, and lets single probes
-// through until one passes. It belongs to the goroutine of Run.
+// A gate decides how many attempts may be in progress. It closes when an attempt fails as a whole, and then admits single
+// probes until one passes. It belongs to Run's goroutine.
 type gate struct {
 	retry sink.Retry
-	max   int // attempts at once, at most
-	limit int // attempts at once, now
+	max   int // limit's maximum
+	limit int // attempts that may be in progress at once, now
 
 	state    GateState
 	failures int       // attempts in a row that failed as a whole
-	until    time.Time // no probe before
-	passed   int       // attempts that passed since limit changed
+	until    time.Time // admit no probe before this time
+	passed   int       // attempts that have passed since limit changed
 	hurried  bool
 }
 
 func newGate(workers int, retry sink.Retry) gate { return gate{retry: retry, max: workers, limit: 1} }
 
-// room says whether one more attempt may begin now, when inflight are in progress, stalled of them for so long that they
-// don't count.
+// room reports whether one more attempt may begin now. inflight are in progress, stalled ones included.
 func (g *gate) room(inflight, stalled int, now time.Time) bool {
 	if inflight-stalled >= g.max || inflight >= g.max+maxStalled {
 		return false
@@ -63,7 +62,7 @@ func (g *gate) room(inflight, stalled int, now time.Time) bool {
 	return inflight == stalled && !now.Before(g.until)
 }
 
-// pass opens the gate after an attempt that passed, and reports how many had failed before it.
+// pass opens the gate after an attempt that passed, and returns how many in a row had failed before it.
 func (g *gate) pass(backlog bool) (failures int) {
 	failures = g.failures
 	g.failures, g.state = 0, GateOpen
@@ -88,7 +87,7 @@ func (g *gate) fail(state GateState, retryAfter time.Duration, now time.Time) {
 	g.failures++
 }
 
-// wait is how long to wait after the failure number n (from 0).
+// wait returns how long to wait after failure n (from 0).
 func (g *gate) wait(n int, retryAfter time.Duration) time.Duration {
 	d := max(g.retry.Wait(n), min(retryAfter, maxRetryAfter))
 	if g.hurried {
@@ -97,7 +96,7 @@ func (g *gate) wait(n int, retryAfter time.Duration) time.Duration {
 	return d
 }
 
-// hurry ends all waiting.
+// hurry ends the current wait, and shortens those to come.
 func (g *gate) hurry(now time.Time) {
 	g.hurried = true
 	g.until = now

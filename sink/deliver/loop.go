@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// minRequestBytes is the smallest size that a destination which refuses requests as too large is taken to mean.
+	// minRequestBytes is the smallest limit to which requests shrink if the destination refuses them as too large.
 	minRequestBytes = 64 << 10
-	// maxSpare is how many parts are kept for their memory.
+	// maxSpare is how many unused parts, and how many unused chunks, are kept so that their memory is reused.
 	maxSpare = 4
 )
 
@@ -20,24 +20,24 @@ type loop struct {
 	gate gate
 
 	inflight []*part          // attempts in progress
-	waiting  []*part          // to be tried again, in no order
-	ready    []*inflightChunk // not encoded to their ends, with no attempt in progress
-	chunks   int              // that are not committed
-	held     int              // bytes that they hold
+	waiting  []*part          // to be tried again, in no particular order
+	ready    []*inflightChunk // with records that are not encoded, and no attempt that encodes them
+	chunks   int              // chunks that are not committed
+	held     int              // bytes of memory that these chunks take
 
 	attempts    chan attemptRequest
 	results     chan *part // attempts that have ended
 	workers     sync.WaitGroup
-	workerCount int // workers stay, since a stack that has grown once is worth keeping
+	workerCount int // workers never end while Run goes on: their stacks have grown, and are reused
 	fetch       chan fetchRequest
 	fetched     chan fetchResult
 	fetching    bool
-	cancelFetch context.CancelFunc // ends the wait for company
+	cancelFetch context.CancelFunc // ends the wait for more records
 	drained     bool               // no more chunks will come
-	notUntil    time.Time          // no fetch before
+	notUntil    time.Time          // fetch no chunk before this time
 
-	passed     time.Time // when an attempt passed last
-	maxBytes   int       // size of a request; less than the limit where the destination has refused it
+	passed     time.Time // when the last attempt passed
+	maxBytes   int       // encoded size at which a request is sent; below the limit if the destination refused that as too large
 	rawPerBody ratio
 	hurried    bool
 
@@ -84,8 +84,9 @@ func (l *loop) run(ctx context.Context) {
 	l.stop()
 }
 
-// start begins whatever may begin now: what is due to be tried again, then what is new. While the gate is closed a new
-// part is the better probe: what failed before may have failed for a reason of its own.
+// start begins as many attempts as may begin now: first with the parts that are due to be tried again, then with new ones.
+// While the gate is closed, new parts come first: they are the better probes, since a part that has failed may have failed
+// because of its records.
 func (l *loop) start(ctx context.Context, now time.Time) {
 	for l.gate.room(len(l.inflight), l.stalled(now), now) {
 		var p *part
@@ -97,7 +98,7 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 			l.ready = append(l.ready[:0], l.ready[1:]...)
 		}
 		if p == nil {
-			l.want(ctx, now)
+			l.requestChunk(ctx, now)
 			break
 		}
 		p.started = now
@@ -109,7 +110,7 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 		l.attempts <- attemptRequest{p, l.maxBytes}
 	}
 	if l.gate.state != GateOpen && len(l.ready) == 0 {
-		l.want(ctx, now)
+		l.requestChunk(ctx, now)
 	}
 	l.publish()
 }
@@ -128,7 +129,7 @@ func (l *loop) makeAttempts(ctx context.Context) {
 	}
 }
 
-// due takes the part out of the list that has been due for the longest time, nil if none is.
+// due removes the part that has been due for the longest time from the waiting ones, and returns it; nil if none is due.
 func (l *loop) due(now time.Time) *part {
 	var first *part
 	for _, p := range l.waiting {
@@ -142,7 +143,7 @@ func (l *loop) due(now time.Time) *part {
 	return first
 }
 
-// stalled counts the attempts that have taken so long that they don't count.
+// stalled returns how many attempts have taken so long that they no longer count as in progress.
 func (l *loop) stalled(now time.Time) int {
 	n := 0
 	for _, p := range l.inflight {
@@ -153,12 +154,12 @@ func (l *loop) stalled(now time.Time) int {
 	return n
 }
 
-// idle is the longest that Run sleeps.
-const idle = time.Hour
+// maxSleep is the longest that Run sleeps.
+const maxSleep = time.Hour
 
-// sleep is how long until something may begin by the clock alone.
+// sleep returns how long Run has nothing to do, unless an event arrives.
 func (l *loop) sleep(now time.Time) time.Duration {
-	d := idle
+	d := maxSleep
 	at := func(t time.Time) {
 		if w := t.Sub(now); w > 0 {
 			d = min(d, w)
@@ -175,7 +176,7 @@ func (l *loop) sleep(now time.Time) time.Duration {
 	return d
 }
 
-// hurry ends all waiting, now and from now on.
+// hurry ends all waits, and shortens those to come.
 func (l *loop) hurry() {
 	now := time.Now()
 	l.hurried = true
@@ -188,7 +189,7 @@ func (l *loop) hurry() {
 	}
 }
 
-// stop waits for the attempts in progress, and returns what has not ended to the queue.
+// stop waits for the attempts in progress, and returns unfinished chunks to the queue.
 func (l *loop) stop() {
 	if l.fetching {
 		l.cancelFetch()
@@ -209,7 +210,7 @@ func (l *loop) stop() {
 	l.publish()
 }
 
-// unfinished is every chunk that has not been committed.
+// unfinished returns the chunks that are not committed.
 func (l *loop) unfinished() []*inflightChunk {
 	all := slices.Clone(l.ready)
 	for _, p := range l.waiting {

@@ -6,7 +6,7 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// end deals with an attempt that has ended: the gate, the accounts, and what is left of the part.
+// end handles an attempt that has ended: it updates the accounts and the gate, and queues the items that are left.
 func (l *loop) end(p *part) {
 	now := time.Now()
 	l.inflight = without(l.inflight, p)
@@ -14,7 +14,7 @@ func (l *loop) end(p *part) {
 	c.left -= l.o.account(p, now)
 	if p.encoding {
 		p.encoding = false
-		l.rawPerBody.learn(c, p)
+		l.rawPerBody.add(c, p)
 		if c.more {
 			l.ready = append(l.ready, c)
 		}
@@ -41,22 +41,22 @@ func (l *loop) end(p *part) {
 	}
 }
 
-// judge moves the gate by what an attempt says about the destination.
+// judge opens or closes the gate by the outcome of an attempt.
 func (l *loop) judge(p *part, now time.Time) {
 	r := &p.out.reply
 	switch {
 	case !p.out.sent || r.Reencode || p.out.split:
 		return
 	case r.Cause == sink.Throttled:
-		l.fail(GateThrottled, r, now, "the destination asks for less: sending one request at a time")
+		l.fail(GateThrottled, r, now, "the destination is overloaded: sending one request at a time")
 	case r.Cause == sink.Unauthorised:
 		l.fail(GateUnauthorised, r, now, "the destination refuses the credentials: records wait")
 	case r.Verdict == sink.Again && r.Err != nil:
 		l.fail(GateFailing, r, now, "the destination can't be reached or fails: records wait")
 	default:
 		l.passed = now
-		if r.Err != nil && p.req.Len() > 0 { // a block, a full queue
-			l.o.log.Warn().Err(r.Err).Int("records_waiting", p.req.Len()).Msg("the destination refuses some records for now: they are sent again")
+		if r.Err != nil && p.req.Len() > 0 { // a block or a full queue, for example
+			l.o.log.Warn().Err(r.Err).Int("records_waiting", p.req.Len()).Msg("the destination refuses some records for now; they are sent again")
 		}
 		if n := l.gate.pass(p.chunk.late); n > 0 {
 			l.recovered(n, now)
@@ -70,8 +70,8 @@ func (l *loop) fail(state GateState, r *sink.Reply, now time.Time, msg string) {
 		Float64("retry_in_s", l.gate.until.Sub(now).Round(100*time.Millisecond).Seconds()).Msg(msg)
 }
 
-// recovered is called when an attempt passes after n that failed as a whole. What failed with them is due now; what has
-// failed more often fails for a reason of its own, and goes on waiting.
+// recovered is called when an attempt passes after n that failed as a whole. Parts that failed no more often than that are
+// due now. The others fail because of their records, and go on waiting.
 func (l *loop) recovered(n int, now time.Time) {
 	for _, p := range l.waiting {
 		if p.whole && p.retries <= n {
@@ -81,11 +81,11 @@ func (l *loop) recovered(n int, now time.Time) {
 	l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
 }
 
-// halveAfter is how often a part may fail as a whole before it is halved, if others pass meanwhile: one record that no
-// request survives must not keep its company for ever.
+// halveAfter is how often a part may fail as a whole, while others pass, before it is halved: a record that makes every
+// request fail must not hold back the others in its part for ever.
 const halveAfter = 4
 
-// again puts what is left of a part into the list of those that wait.
+// again has the rest of a part wait to be tried again.
 func (l *loop) again(p *part, now time.Time) {
 	r := &p.out.reply
 	p.whole = r.Verdict == sink.Again && r.Err != nil
@@ -123,13 +123,13 @@ func (l *loop) wait(p *part) {
 	l.waiting = append(l.waiting, p)
 }
 
-// split halves a part, and where it was too large, not spoiled by one item, makes no request of that size again and cuts
-// to size what waits.
+// split halves a part. If its request was too large (BySize), it also lowers the limit for later requests, and halves the
+// waiting parts that are more than twice as large.
 func (l *loop) split(p *part, now time.Time) {
 	size := len(p.req.Body)
 	if half := max(size/2, minRequestBytes); p.out.reply.Split == sink.BySize && p.largest() <= size/2 && half < l.maxBytes {
 		l.maxBytes = half
-		l.o.log.Info().Int("refused_bytes", size).Int("max_bytes", half).Msg("the destination refused a request as too large: requests become smaller")
+		l.o.log.Info().Int("refused_bytes", size).Int("max_bytes", half).Msg("the destination refused a request as too large; later requests are smaller")
 	}
 	p.due = now
 	l.halve(p)
@@ -143,7 +143,7 @@ func (l *loop) split(p *part, now time.Time) {
 	}
 }
 
-// halve makes two parts of one, and lets them wait.
+// halve makes two waiting parts of p.
 func (l *loop) halve(p *part) {
 	m := p.middle()
 	first, second := &part{}, &part{}

@@ -1,5 +1,5 @@
-// Package deliver is the delivery loop that every destination shares: it takes chunks from an output's queue, has their
-// records encoded and sent, and sees each of them end, delivered or in the dead letter.
+// Package deliver is the delivery loop that all destinations share: it takes chunks from an output's queue, and has the
+// destination encode and send their records until each has ended: it is delivered, or in the dead letter.
 package deliver
 
 import (
@@ -14,24 +14,22 @@ import (
 	"github.com/firelane/firelane/sink/dead"
 )
 
-// Config is what an Output is made of.
+// Config configures an Output.
 type Config struct {
 	Name        string // for logs and the dead letter
 	Queue       *buffer.Queue
 	Destination sink.Destination
-	Limits      sink.Limits // zero values mean the loop's own defaults
+	Limits      sink.Limits // zero values mean the loop's defaults
 	Retry       sink.Retry
 	Dead        dead.Letter
 	Log         zerolog.Logger
 }
 
-// An Output takes chunks from its queue and delivers their records to its destination, until each has ended: delivered,
-// or in the dead letter.
+// An Output delivers the records of its queue to its destination.
 //
-// One goroutine, Run, owns all state and decides what is attempted when. Attempts are made by workers, which encode, send
-// and sort the reply (attempt). What must be tried again waits in Run's list while other chunks go on. The memory of
-// everything that was taken from the queue is bounded by maxHeld: when so much waits, no more is taken, and the queue
-// fills.
+// One goroutine, Run, owns all state and decides what is attempted, and when. Workers make the attempts: they encode, send
+// and sort the reply (attempt). Parts that must be tried again wait in Run's list while other chunks go on. maxHeld bounds
+// the memory of everything taken from the queue: when so much is waiting, no more is taken, and the queue fills.
 type Output struct {
 	name   string
 	queue  *buffer.Queue
@@ -43,14 +41,14 @@ type Output struct {
 	retry  sink.Retry
 	log    zerolog.Logger
 
-	stackLogged atomic.Bool // the stack of a panic was logged
+	stackLogged atomic.Bool // of a panic
 
 	hurryOnce sync.Once
 	hurried   chan struct{}
 
 	mu    sync.Mutex
 	stats Stats
-	ended int64 // records that have ended in chunks that are not committed
+	ended int64 // records in uncommitted chunks that have ended
 }
 
 // New makes an Output. Run does the work.
@@ -67,8 +65,9 @@ func New(c Config) *Output {
 	return o
 }
 
-// Run delivers until the queue is drained and everything has ended, or until ctx ends. Then it waits for the attempts in
-// progress, which ctx ends too, returns what has not ended to the queue, and closes the destination. It is called once.
+// Run delivers until the queue is drained and every record has ended, or until ctx ends. Then it waits for the attempts in
+// progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is called
+// once.
 func (o *Output) Run(ctx context.Context) {
 	newLoop(o).run(ctx)
 	if err := o.dest.Close(); err != nil {
@@ -76,11 +75,11 @@ func (o *Output) Run(ctx context.Context) {
 	}
 }
 
-// Hurry ends all back-offs: what waits is tried at once, first records wait for no company, and waits are short from
-// now on. Records are still taken. It is for the beginning of a stop.
+// Hurry is called when a stop begins. It ends all back-offs, so that waiting records are tried at once; from then on
+// back-offs are short, and requests don't wait for more records. The queue still accepts records.
 func (o *Output) Hurry() { o.hurryOnce.Do(func() { close(o.hurried) }) }
 
-// Drain hurries, and lets Run return when the queue is empty and everything has ended.
+// Drain hurries, and has Run return when the queue is empty and every record has ended.
 func (o *Output) Drain() {
 	o.Hurry()
 	o.queue.Drain()

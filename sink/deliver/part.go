@@ -6,49 +6,49 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// A part is one request's worth of a chunk: the unit that is attempted, and that waits to be attempted again. It belongs
-// to the goroutine of Run, and to the attempt while that is in progress.
+// A part is the records of a chunk that one request carries: the unit of attempts and of waits between them. It belongs to
+// Run's goroutine or, while an attempt is in progress, to the worker.
 type part struct {
 	chunk   *inflightChunk
 	req     sink.Request
-	pos     []uint32 // each item's record, as an offset in the chunk
-	refused []uint16 // how often each item was refused; empty where nothing was counted
-	dead    []refusedItem
-	key     []byte // memory for a Keyer
+	pos     []uint32      // each item's record, as an offset in the chunk
+	refused []uint16      // how often each item was refused; empty if none was counted
+	dead    []refusedItem // to be written to the dead letter
+	key     []byte        // memory for a Keyer
 
-	retries   int       // attempts that left something to be tried again
+	retries   int       // attempts after which items were left to be tried again
 	reencodes int       // in a row
-	stale     bool      // the items must be encoded afresh
+	stale     bool      // the items must be encoded again
 	whole     bool      // the last attempt failed as a whole
 	failed    time.Time // when it failed as a whole for the first time
-	due       time.Time // not before
+	due       time.Time // when it may be tried again
 
 	encoding bool // the next attempt encodes the next records of the chunk
-	held     int  // bytes of memory that it holds, about
+	held     int  // bytes of memory that it takes, approximately
 	started  time.Time
 	out      outcome // of the last attempt
 }
 
-// An outcome is what one attempt ended with, for the accounts.
+// An outcome is the result of one attempt. Counts are of records unless they say otherwise.
 type outcome struct {
 	reply      sink.Reply
 	sent       bool
 	bytes      int // sent
 	items      int // sent
-	resent     int // of them, not for the first time
+	resent     int // items that had been sent before
 	delivered  int
 	dead       int
-	unreadable int // records that could not be read
-	lost       int // records that are neither left nor ended: a fault of the loop's own
+	unreadable int // in the chunk, but can't be read
+	lost       int // neither left to be tried again nor ended: a bug of the loop
 	split      bool
 	panicked   bool
-	stopped    bool // the router is being stopped: says nothing about the destination
+	stopped    bool // the attempt failed because the router is stopping, which says nothing about the destination
 }
 
-// ended is how many records the attempt ended.
+// ended returns how many records the attempt ended.
 func (out *outcome) ended() int { return out.delivered + out.dead + out.unreadable }
 
-// cost is the bytes of memory that a part holds.
+// cost returns the bytes of memory that a part takes.
 func (p *part) cost() int {
 	return cap(p.req.Body) + 8*cap(p.req.Ends) + 4*cap(p.req.KeyOf) + 4*cap(p.pos) + 2*cap(p.refused)
 }
@@ -59,7 +59,7 @@ func (p *part) clear() {
 	*p = part{req: p.req, pos: p.pos[:0], refused: p.refused[:0], dead: p.dead[:0], key: p.key}
 }
 
-// add takes the item that grown, the body, ends with.
+// add adds the item at the end of grown, which is the body with that item.
 func (p *part) add(grown []byte, pos uint32) {
 	p.req.Body = grown
 	p.req.Ends = append(p.req.Ends, len(grown))
@@ -73,7 +73,7 @@ func (p *part) dropKey() {
 	}
 }
 
-// countRefusal counts a refusal of item i.
+// countRefusal counts a refusal of item i, and returns how many there were.
 func (p *part) countRefusal(i int) int {
 	if len(p.refused) < p.req.Len() {
 		p.refused = append(p.refused[:0], make([]uint16, p.req.Len())...)
@@ -84,8 +84,8 @@ func (p *part) countRefusal(i int) int {
 	return int(p.refused[i])
 }
 
-// move puts item i in place k ≤ i, after all before i have been sorted. If any of those is gone, place i-1 has not been
-// written, and Ends[i-1] still says where item i begins.
+// move makes item i item k, where k ≤ i and all items before i have been sorted. If k < i, no item has been moved to
+// index i-1 yet, so that Ends[i-1] is still where item i starts.
 func (p *part) move(k, i int) {
 	if k == i {
 		return
@@ -105,7 +105,7 @@ func (p *part) move(k, i int) {
 	}
 }
 
-// truncate leaves the first n items.
+// truncate keeps the first n items only.
 func (p *part) truncate(n int) {
 	end := 0
 	if n > 0 {
@@ -118,7 +118,7 @@ func (p *part) truncate(n int) {
 	}
 }
 
-// copyItems makes p the items [from, to) of q.
+// copyItems makes p a copy of q with the items [from, to).
 func (p *part) copyItems(q *part, from, to int) {
 	p.clear()
 	p.chunk, p.retries, p.reencodes, p.stale, p.whole, p.due, p.failed = q.chunk, q.retries, q.reencodes, q.stale, q.whole, q.due, q.failed
@@ -139,7 +139,7 @@ func (p *part) copyItems(q *part, from, to int) {
 	}
 }
 
-// largest is the size in bytes of the largest item.
+// largest returns the size in bytes of the largest item.
 func (p *part) largest() int {
 	n := 0
 	for i := range p.req.Len() {
@@ -148,7 +148,7 @@ func (p *part) largest() int {
 	return n
 }
 
-// middle is the number of items that come nearest to half of the body, from 1 to Len-1.
+// middle returns the number of items in about the first half of the body, from 1 to Len-1.
 func (p *part) middle() int {
 	half := len(p.req.Body) / 2
 	for i, e := range p.req.Ends {
@@ -159,7 +159,7 @@ func (p *part) middle() int {
 	return 1
 }
 
-// newPart is an empty part for the next records of a chunk.
+// newPart returns an empty part for the next records of a chunk.
 func (l *loop) newPart(c *inflightChunk) *part {
 	p := &part{}
 	if n := len(l.spareParts); n > 0 {
@@ -171,7 +171,7 @@ func (l *loop) newPart(c *inflightChunk) *part {
 	return p
 }
 
-// reuse keeps a part's memory for the next one, unless it is larger than a part needs.
+// reuse keeps a part for newPart, unless it takes more memory than a part needs.
 func (l *loop) reuse(p *part) {
 	if len(l.spareParts) < maxSpare && cap(p.req.Body) <= 2*l.maxBytes {
 		p.chunk = nil
@@ -179,7 +179,7 @@ func (l *loop) reuse(p *part) {
 	}
 }
 
-// without takes p out of parts; the order changes.
+// without removes p from parts. It doesn't keep their order.
 func without(parts []*part, p *part) []*part {
 	for i := range parts {
 		if parts[i] == p {

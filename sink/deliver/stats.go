@@ -8,7 +8,7 @@ import (
 	"github.com/firelane/firelane/sink/dead"
 )
 
-// Stats is what an output has done since it was made, and holds now. At every moment
+// Stats are counts of what an output has done since it was made, and its current state. At every moment
 //
 //	Queue.Recovered + Queue.Appended = Delivered + Dead + Unreadable + what the queue dropped + Buffered + Lost
 type Stats struct {
@@ -16,29 +16,28 @@ type Stats struct {
 	Dead       int64 // records in the dead letter
 	Unreadable int64 // records of batches that could not be read
 	Buffered   int64 // records in the queue, or taken from it and not ended
-	Lost       int64 // records that the loop lost sight of, by a fault of its own: 0, always
+	Lost       int64 // records that are neither buffered nor ended, because of a bug: always 0
 
-	Waiting     int64 // of the buffered records: those to be tried again
+	Waiting     int64 // buffered records that wait to be tried again
 	InFlight    int   // attempts in progress
 	Concurrency int   // attempts that may be in progress now
 	Retried     int64 // items that were sent again
 	Requests    int64 // attempts
-	Failed      int64 // of them, those that failed as a whole
-	BytesSent   int64 // encoded, before any compression
-	Panics      int64 // panics of the destination that were caught
+	Failed      int64 // attempts that failed as a whole
+	BytesSent   int64 // encoded, before compression
+	Panics      int64 // panics of the destination
 
 	Gate        GateState
 	LastError   string    // of an attempt
 	LastErrorAt time.Time // zero: there was none
-	DeliveredAt time.Time // when a record was delivered last
-	// FailingSince is when the first attempt failed of those that delivered nothing since then; zero: the last one
-	// delivered something, or there was none.
+	DeliveredAt time.Time // of the last record
+	// FailingSince is when the first attempt failed since the last one that delivered a record; zero: none did.
 	FailingSince time.Time
 
 	Queue buffer.Stats
 }
 
-// Inspect calls see with a consistent snapshot, while nothing is appended, delivered or committed.
+// Inspect calls see with a consistent snapshot, and blocks the queue and the accounts until see returns.
 func (o *Output) Inspect(see func(Stats)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -50,13 +49,13 @@ func (o *Output) Inspect(see func(Stats)) {
 	})
 }
 
-// Stats is what Inspect shows.
+// Stats returns the snapshot that Inspect shows.
 func (o *Output) Stats() (s Stats) {
 	o.Inspect(func(now Stats) { s = now })
 	return s
 }
 
-// account enters the outcome of an attempt, and reports how many records it ended.
+// account adds the outcome of an attempt to the statistics, and returns how many records it ended.
 func (o *Output) account(p *part, now time.Time) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -77,7 +76,7 @@ func (o *Output) account(p *part, now time.Time) int {
 	s.Unreadable += int64(out.unreadable)
 	if out.lost != 0 {
 		s.Lost += int64(out.lost)
-		o.log.Error().Int("records", out.lost).Msg("records are neither delivered nor waiting: a fault in the delivery loop, please report it; a restart sends their chunk again")
+		o.log.Error().Int("records", out.lost).Msg("records are neither delivered nor waiting: this is a bug of the delivery loop, please report it; a restart sends their chunk again")
 	}
 	if err := out.reply.Err; err != nil && !out.stopped {
 		s.LastError, s.LastErrorAt = dead.Cut(err.Error(), maxLoggedReason), now
@@ -93,7 +92,7 @@ func (o *Output) account(p *part, now time.Time) int {
 	return n
 }
 
-// commit ends a chunk whose records have all ended.
+// commit removes a chunk from the queue. All its records have ended.
 func (o *Output) commit(c *inflightChunk) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package httpsend is what destinations over HTTP share: a client for one server, one exchange with it, gzip, and the
-// verdict that a status means.
+// Package httpsend is shared by the destinations that use HTTP: a client for one server, one exchange with it, gzip, and
+// the verdict for a status.
 package httpsend
 
 import (
@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	// DefaultTimeout is how long one exchange may take, from the first byte sent to the last one read, where no option
-	// says otherwise. A cluster waits a minute for its own shards before it answers.
+	// DefaultTimeout is how long one exchange may take, from connecting to the last byte read, unless an option sets
+	// another limit. A cluster waits a minute for its own shards before it answers.
 	DefaultTimeout = 90 * time.Second
-	// maxIdle is how many connections to one server are kept for the next requests.
+	// maxIdle is how many idle connections to one server are kept.
 	maxIdle = 16
-	// maxReplyHeader caps the headers of a reply in bytes.
+	// maxReplyHeader is the largest size of a reply's headers, in bytes.
 	maxReplyHeader = 64 << 10
 )
 
-// Config is what a Client is made of.
+// Config configures a Client.
 type Config struct {
 	URL     *url.URL    // of every request
-	Name    string      // of the server, for people: http://host:9200
+	Name    string      // of the server, for log lines: http://host:9200
 	Header  http.Header // of every request
 	Timeout time.Duration
 	Net     *dial.NetOptions
@@ -43,10 +43,10 @@ type Config struct {
 type Client struct {
 	Config
 	http   *http.Client
-	failed atomic.Int64 // when an exchange last broke, in Unix nanoseconds; 0: the last one went through
+	failed atomic.Int64 // when the last exchange failed, in Unix nanoseconds; 0: it didn't
 }
 
-// New prepares connections; none is made yet.
+// New makes a Client, without connecting.
 func New(c Config) (*Client, error) {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -84,18 +84,18 @@ func New(c Config) (*Client, error) {
 	}}, nil
 }
 
-// CloseIdle closes the connections that no exchange uses.
+// CloseIdle closes the idle connections.
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 
 // A Post is one request.
 type Post struct {
 	Body     []byte
 	Encoding string // of Body: gzip; "" for none
-	// Sign adds what proves who sends the request; nil: nothing.
+	// Sign adds a signature to the request; nil: none.
 	Sign func(ctx context.Context, req *http.Request, body []byte) error
 }
 
-// A SignError is the error of a Post's Sign: nothing was sent.
+// A SignError means that Post.Sign failed; nothing was sent.
 type SignError struct{ Err error }
 
 func (e *SignError) Error() string { return e.Err.Error() }
@@ -103,8 +103,8 @@ func (e *SignError) Unwrap() error { return e.Err }
 
 var errNoReply = errors.New("no reply in time")
 
-// Do makes one exchange, and calls answered with the reply, whose body is readable until answered returns. The error says
-// that there was none: a SignError, or that the connection failed. p.Body is not used after Do has returned.
+// Do makes one exchange, and calls answered with the reply, whose body can be read until answered returns. An error means
+// that there was no reply: it is a SignError, or the connection failed. Do doesn't use p.Body after it has returned.
 func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Context, resp *http.Response)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("%w (%s)", errNoReply, c.Timeout))
 	defer cancel()
@@ -133,7 +133,7 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 	return nil
 }
 
-// PlainError takes off err the URL, which the caller names, and says what a time-out was about.
+// PlainError returns err without the URL, which callers name themselves, and with the limit if the exchange timed out.
 func PlainError(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errNoReply) {
 		return context.Cause(ctx)
@@ -145,29 +145,29 @@ func PlainError(ctx context.Context, err error) error {
 	return err
 }
 
-// deadTime is how long a server that couldn't be reached is passed over, where there are others.
-const deadTime = 30 * time.Second
+// skipFailed is how long a server is skipped after an exchange with it failed, if there are others.
+const skipFailed = 30 * time.Second
 
-// Servers are the clients of several servers, which are used in turn.
+// Servers are the clients of several servers, used in turn.
 type Servers struct {
 	Clients []*Client
 	next    atomic.Uint32
 }
 
-// Take returns the next server that hasn't failed lately, or simply the next one where all have.
+// Take returns the next server that hasn't failed within skipFailed, or just the next one if all have.
 func (s *Servers) Take() *Client {
 	n := uint32(len(s.Clients))
 	first := s.next.Add(1) - 1
 	for i := range n {
 		c := s.Clients[(first+i)%n]
-		if f := c.failed.Load(); f == 0 || time.Since(time.Unix(0, f)) > deadTime {
+		if f := c.failed.Load(); f == 0 || time.Since(time.Unix(0, f)) > skipFailed {
 			return c
 		}
 	}
 	return s.Clients[first%n]
 }
 
-// CloseIdle closes the connections that no exchange uses.
+// CloseIdle closes the idle connections of all servers.
 func (s *Servers) CloseIdle() {
 	for _, c := range s.Clients {
 		c.CloseIdle()

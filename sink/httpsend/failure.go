@@ -15,31 +15,31 @@ import (
 )
 
 const (
-	// maxBody is how much of the answer to a refused request is read, in bytes.
+	// maxBody is how much of the reply to a refused request is read, in bytes.
 	maxBody = 32 << 10
-	// MaxReason caps the reason that is kept of a refusal, in bytes. Servers quote documents in theirs.
+	// MaxReason is how much of a refusal's reason is kept, in bytes. Servers quote documents in theirs.
 	MaxReason = 400
-	// maxSnippet is how much is shown of an answer that isn't JSON, in bytes.
+	// maxSnippet is how much of a reply that isn't JSON is logged, in bytes.
 	maxSnippet = 200
-	// maxRetryAfter is the longest that a server may ask to be left alone.
+	// maxRetryAfter is the longest Retry-After that is honoured.
 	maxRetryAfter = 5 * time.Minute
 )
 
-// A Failure is a whole request that was refused: a status that isn't 2xx, and what the server says about it.
+// A Failure is the reply to a request that was refused as a whole: the status is not 2xx.
 type Failure struct {
 	Status int
 	Header http.Header
-	Type   string // as AWS names it; "" where the body doesn't
+	Type   string // the error type, as AWS gives it; "" if there is none
 	Reason string // the server's reason, or the start of the body
-	Body   []byte // the start of the body
+	Body   []byte // the start of the body, at most maxBody bytes
 }
 
-// ReadFailure reads the answer to a request that was refused.
+// ReadFailure reads the reply to a request that was refused as a whole.
 func ReadFailure(resp *http.Response) *Failure {
 	f := &Failure{Status: resp.StatusCode, Header: resp.Header}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err == nil {
-		_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // read to its end, the connection can be used again
+		_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // the connection can be reused if the body was read to its end
 	}
 	f.Body = body
 	var answer struct {
@@ -56,7 +56,7 @@ func ReadFailure(resp *http.Response) *Failure {
 	return f
 }
 
-// snippet is the start of an answer on one line and without a web page's markup.
+// snippet returns the start of a body on one line, without HTML tags.
 func snippet(body []byte) string {
 	var b strings.Builder
 	inTag := false
@@ -74,7 +74,7 @@ func snippet(body []byte) string {
 	return Clip(strings.Join(strings.Fields(b.String()), " "), maxSnippet)
 }
 
-// Clip is s, or its first n bytes and an ellipsis.
+// Clip returns s, or its first n bytes and an ellipsis.
 func Clip(s string, n int) string {
 	if len(s) > n {
 		s = strings.ToValidUTF8(s[:n], "") + "…"
@@ -82,7 +82,7 @@ func Clip(s string, n int) string {
 	return s
 }
 
-// Reply is the verdict that the status means, for a destination that knows no better.
+// Reply returns the verdict for the status alone. A destination may refine it by what it knows of its server.
 func (f *Failure) Reply() sink.Reply {
 	r := sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Status: f.Status, Err: f.err()}
 	switch {
@@ -96,7 +96,7 @@ func (f *Failure) Reply() sink.Reply {
 	return r
 }
 
-// throttled recognises a server, or what stands before it, that asks for less.
+// throttled reports whether the server, or a proxy before it, is overloaded.
 func (f *Failure) throttled() bool {
 	switch f.Status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -105,13 +105,13 @@ func (f *Failure) throttled() bool {
 	return strings.Contains(f.Reason, "Request throttled") || strings.Contains(f.Type, "Throttling")
 }
 
-// expired recognises temporary credentials that have expired, as AWS words it.
+// expired reports whether AWS says that temporary credentials have expired.
 func (f *Failure) expired() bool {
 	return strings.Contains(f.Type+f.Reason, "ExpiredToken") ||
 		strings.Contains(f.Reason, "security token included in the request is expired")
 }
 
-// err is the line that people read.
+// err describes the failure for people.
 func (f *Failure) err() error {
 	text := strconv.Itoa(f.Status) + " " + http.StatusText(f.Status)
 	if f.Type != "" {
@@ -121,15 +121,15 @@ func (f *Failure) err() error {
 		text += ": " + f.Reason
 	}
 	if loc := f.Header.Get("Location"); f.Status >= 300 && f.Status < 400 && loc != "" {
-		return fmt.Errorf("%s: the server redirects to %s: check host, port and tls", text, loc)
+		return fmt.Errorf("%s: the server redirects to %s; check host, port and tls", text, loc)
 	}
 	if strings.Contains(f.Reason, "plain HTTP request was sent to HTTPS port") {
-		return fmt.Errorf("%s: switch TLS on for this port", text)
+		return fmt.Errorf("%s: this port needs tls; turn it on", text)
 	}
 	return errors.New(text)
 }
 
-// RetryAfter reads the header of that name, seconds or a date; 0 where it is missing.
+// RetryAfter parses the header Retry-After, seconds or a date; 0 if it is missing.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {

@@ -8,8 +8,8 @@ import (
 
 var errReleased = errors.New("the request's body was released")
 
-// payload is a request's body. The transport may go on reading a body after it has returned (a server that answers
-// early, a request that is cancelled), while the bytes belong to the caller: release makes such reads fail.
+// payload is a request's body. The transport may still read a body after it has returned (when the server answered early,
+// or the request was cancelled), but the bytes then belong to the caller again: release makes such reads fail.
 type payload struct {
 	mu       sync.Mutex
 	data     []byte
@@ -31,7 +31,7 @@ func (p *payload) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// Lend implements dial.Lender: a plain connection sends the bytes from where they are.
+// Lend implements dial.Lender: a connection without TLS sends the bytes without copying them.
 func (p *payload) Lend(max int, use func([]byte) int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -46,7 +46,7 @@ func (p *payload) Lend(max int, use func([]byte) int) error {
 	return nil
 }
 
-// Close is the transport's; the bytes are the caller's until release.
+// Close does nothing: the caller calls release.
 func (p *payload) Close() error { return nil }
 
 // release waits for a Read in progress; later ones fail.
