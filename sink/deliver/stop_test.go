@@ -76,7 +76,7 @@ func TestWhatAStopLeavesIsPutBack(t *testing.T) {
 	})
 }
 
-func TestAFirstRecordWaitsForCompanyForTheLinger(t *testing.T) {
+func TestTheFirstRecordWaitsForMoreForTheLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var at time.Time
 		d := newStrict(func(context.Context, int, []string) sink.Reply {
