@@ -72,11 +72,11 @@ type Case struct {
 
 // Run tests a destination against its contract.
 func Run(t *testing.T, c Case) {
-	t.Run("a record with a tail makes the item of the whole record", func(t *testing.T) { testTails(t, c.New(t)) })
-	t.Run("append leaves what is there, and the record, alone", func(t *testing.T) { testAppend(t, c.New(t)) })
-	t.Run("everything is taken, by several workers at once", func(t *testing.T) { testSend(t, c.New(t)) })
-	t.Run("limits are what the loop can keep to", func(t *testing.T) { testLimits(t, c.New(t)) })
-	t.Run("close leaves nothing behind", func(t *testing.T) {
+	t.Run("a record with a tail is encoded like the whole record", func(t *testing.T) { testTails(t, c.New(t)) })
+	t.Run("Append changes neither the bytes before the item nor the record", func(t *testing.T) { testAppend(t, c.New(t)) })
+	t.Run("several workers can send at once", func(t *testing.T) { testSend(t, c.New(t)) })
+	t.Run("Limits are constant and within the loop's caps", func(t *testing.T) { testLimits(t, c.New(t)) })
+	t.Run("Close leaves no goroutine", func(t *testing.T) {
 		before := goleak.IgnoreCurrent()
 		d := c.New(t)
 		if err := d.Close(); err != nil {
@@ -86,7 +86,7 @@ func Run(t *testing.T, c Case) {
 			t.Error(err)
 		}
 	})
-	t.Run("a cancelled attempt ends soon and is to be made again", func(t *testing.T) {
+	t.Run("a cancelled Send returns soon, with verdict again", func(t *testing.T) {
 		make := c.Broken
 		if make == nil {
 			make = c.New
