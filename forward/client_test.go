@@ -21,6 +21,7 @@ func TestFluentLoggerIsUnderstood(t *testing.T) {
 						continue // the library writes the extension as bytes that are no JSON
 					}
 					t.Run(fmt.Sprintf("unix %v, ack %v, sub-second %v, JSON %v", unix, ack, sub, json), func(t *testing.T) {
+						t.Parallel()
 						o := defaults(config.Fluentd)
 						cfg := fluent.Config{RequestAck: ack, SubSecondPrecision: sub, MarshalAsJSON: json, ReadTimeout: 10 * time.Second}
 						if unix {
@@ -58,12 +59,12 @@ func logWith(t *testing.T, cfg fluent.Config, r *rig, sub bool) {
 		want = append(want, fmt.Sprintf(`app %d.%09d {"log":"line %d"}`, at.Unix(), nsec, i))
 	}
 	if cfg.RequestAck && len(r.sink.got()) != 100 {
-		t.Errorf("%d events are queued, 100 are acknowledged", len(r.sink.got()))
+		t.Errorf("got %d events queued, want the 100 that are acknowledged", len(r.sink.got()))
 	}
 	l.Close()
 	eventually(t, "100 events: "+r.log.String(), func() bool { return len(r.sink.got()) == 100 })
 	wantEvents(t, r.sink.got(), want...)
 	if strings.TrimSpace(r.log.String()) != "" {
-		t.Error(r.log)
+		t.Errorf("got this log, want nothing in it:\n%s", r.log)
 	}
 }

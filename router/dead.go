@@ -39,8 +39,8 @@ func DeadFiles(plan *config.Plan) (map[string][]string, error) {
 // resendBatch is the size in bytes at which records that are sent again are put into the queue together.
 const resendBatch = 256 << 10
 
-// Resend delivers what is in one output's dead letter once more, by that output's destination, as it stands there: the
-// steps have been taken. A running router isn't needed and isn't disturbed. Records that are refused again go to the
+// Resend delivers what is in one output's dead letter once more, to that output's destination, without the steps, which have
+// been applied already. It works beside a running router and without one. Records that are refused again go to the
 // dead letter again. A file is removed when all of its records have ended; if ctx ends first the file stays, and the
 // next Resend begins it anew.
 func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []string) (Account, error) {
@@ -61,7 +61,7 @@ func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []
 		}
 		claimed = append(claimed, file)
 	}
-	if err := r.openIn(o, buffer.Options{Name: o.id, Log: r.log}, r.queueDir(o)); err != nil {
+	if err := r.openIn(o, buffer.Options{Name: o.id, Log: o.log}, r.queueDir(o)); err != nil {
 		return Account{}, err
 	}
 	done := make(chan struct{})
@@ -94,7 +94,7 @@ func (o *output) refill(ctx context.Context, file string) error {
 		if batch.Records() == 0 {
 			return nil
 		}
-		return o.queue.Append(ctx, batch.Bytes(), batch.Records(), nil)
+		return o.queue.Append(ctx, batch.Bytes(), batch.Records(), func() { o.tally.received += int64(batch.Records()) })
 	}
 	for entry, err := range dead.Read(file) {
 		if err != nil {

@@ -44,10 +44,10 @@ func TestRepeatedMessagePassesOncePerGrowingWindow(t *testing.T) {
 			seconds, suppressed = append(seconds, l["second"].(float64)), append(suppressed, n)
 		}
 		if want := []float64{0, 10, 30, 70, 130, 190, 250}; !slices.Equal(seconds, want) {
-			t.Errorf("passed at seconds %v, want %v", seconds, want)
+			t.Errorf("got lines at seconds %v, want %v", seconds, want)
 		}
 		if want := []float64{0, 9, 19, 39, 59, 59, 59}; !slices.Equal(suppressed, want) {
-			t.Errorf("suppressed %v, want %v", suppressed, want)
+			t.Errorf("got %v suppressed, want %v", suppressed, want)
 		}
 	})
 }
@@ -64,7 +64,7 @@ func TestMessageThatStoppedStartsWithTheFirstWindow(t *testing.T) {
 		time.Sleep(firstWindow)
 		log.Warn().Msg("refused")
 		if got := len(logged(t, &out)); got != 4 {
-			t.Errorf("%d lines passed, want 4", got)
+			t.Errorf("got %d lines, want 4", got)
 		}
 	})
 }
@@ -80,7 +80,7 @@ func TestOnlyTheSameLevelAndMessageAreSuppressed(t *testing.T) {
 		log.WithLevel(zerolog.FatalLevel).Msg("the end")
 	}
 	if got, want := len(logged(t, &out)), 3+2*3; got != want {
-		t.Errorf("%d lines passed, want %d", got, want)
+		t.Errorf("got %d lines, want %d", got, want)
 	}
 }
 
@@ -94,12 +94,12 @@ func TestRememberedMessagesAreBounded(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		if len(hook.lines) != maxMessages {
-			t.Errorf("%d messages remembered, want %d", len(hook.lines), maxMessages)
+			t.Errorf("got %d messages remembered, want %d", len(hook.lines), maxMessages)
 		}
 		out.Reset()
 		log.Warn().Msg(fmt.Sprint("not a constant ", 10*maxMessages-1))
 		if out.Len() > 0 {
-			t.Error("the newest message was forgotten")
+			t.Error("got the newest message logged again, want it remembered")
 		}
 	})
 }
@@ -132,14 +132,14 @@ func TestEveryLineIsLoggedOrCounted(t *testing.T) {
 		total += 1 + int(n)
 	}
 	if want := workers*each + 1; total != want {
-		t.Errorf("%d lines logged or counted, want %d", total, want)
+		t.Errorf("got %d lines logged or counted, want %d", total, want)
 	}
 }
 
 func TestSuppressedLineAllocatesNothing(t *testing.T) {
 	log := zerolog.New(io.Discard).Hook(New(time.Now))
 	if n := testing.AllocsPerRun(1000, func() { log.Warn().Int("records", 1).Msg("refused") }); n >= 1 {
-		t.Errorf("%v allocations for a suppressed line", n)
+		t.Errorf("got %v allocations for a suppressed line, want none", n)
 	}
 }
 

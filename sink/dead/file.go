@@ -27,10 +27,11 @@ const (
 // ones, .3 the oldest. A line is one write. Another process may rename the files (Claim) at any time. So that no line is
 // lost then, Put locks the file before each line and checks that it still has its name.
 type File struct {
-	path  string
-	log   zerolog.Logger
-	spill *Log // for records that can't be written
-	lost  atomic.Int64
+	path    string
+	maxSize int64 // in bytes: maxFile, or less in tests
+	log     zerolog.Logger
+	spill   *Log // for records that can't be written
+	lost    atomic.Int64
 
 	mu   sync.Mutex
 	f    *os.File // nil until the first line
@@ -41,7 +42,7 @@ type File struct {
 // NewFile makes the dead letter of an output; records that can't be written go to spill. It creates no file before the
 // first record.
 func NewFile(dir, output string, spill *Log, log zerolog.Logger) *File {
-	return &File{path: filepath.Join(dir, fileName(output)+".jsonl"), spill: spill, log: log}
+	return &File{path: filepath.Join(dir, fileName(output)+".jsonl"), maxSize: maxFile, spill: spill, log: log}
 }
 
 // fileName makes a file's name of an output's: each character but letters, digits, dots, dashes and underscores becomes an
@@ -86,7 +87,7 @@ func (d *File) write(line []byte) error {
 		return err
 	}
 	defer d.unlock()
-	if d.size > 0 && d.size+int64(len(line)) > maxFile {
+	if d.size > 0 && d.size+int64(len(line)) > d.maxSize {
 		if err := d.rotate(); err != nil {
 			return err
 		}

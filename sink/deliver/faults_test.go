@@ -119,7 +119,7 @@ func delivered(t *testing.T, seed uint64, n int) {
 		s := r.finish()
 		// A bad record whose request was taken while the reply was lost is there already.
 		if got := s.Delivered + s.Dead; got != int64(sent) || len(r.dead.ids) != int(s.Dead) {
-			t.Fatalf("seed %d: %d sent, %+v", seed, sent, s)
+			t.Fatalf("seed %d: got %+v, want %d delivered and dead", seed, s, sent)
 		}
 		ended := map[string]int{}
 		d.mu.Lock()
@@ -131,11 +131,11 @@ func delivered(t *testing.T, seed uint64, n int) {
 			ended[id]++
 		}
 		if len(ended) != sent {
-			t.Fatalf("seed %d: %d sent, %d ended", seed, sent, len(ended))
+			t.Fatalf("seed %d: got %d records ended, want %d", seed, len(ended), sent)
 		}
 		for id, k := range ended {
 			if k != 1 {
-				t.Errorf("seed %d: record %s ended %d times", seed, id, k)
+				t.Errorf("seed %d: got record %s ended %d times, want once", seed, id, k)
 			}
 		}
 	})
