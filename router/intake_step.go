@@ -113,7 +113,7 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 	}
 	if i.reroutes == maxReroutes {
 		i.input.accounts.reject(1, reroutedTooOften)
-		i.r.log.Warn().Str("tag", tag).Int("reroutes", maxReroutes).Msg("records are dropped: they were rerouted too often; the rules form a loop")
+		i.r.events.Warn().Str("tag", tag).Int("reroutes", maxReroutes).Msg("records are dropped: they were rerouted too often; the rules form a loop")
 		return
 	}
 	from := i.from

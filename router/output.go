@@ -58,7 +58,20 @@ func (r *Router) sinkEnv(log zerolog.Logger) sink.Env {
 
 // partLog is the log of an input, a filter or an output, which doesn't repeat itself.
 func (r *Router) partLog(kind, id string) zerolog.Logger {
-	return r.log.With().Str(kind, id).Logger().Hook(repeat.New(time.Now))
+	return r.limited(r.log.With().Str(kind, id).Logger())
+}
+
+// limited is log with a limit on lines that repeat.
+func (r *Router) limited(log zerolog.Logger) zerolog.Logger {
+	l := limitedLog{log, repeat.New(time.Now)}
+	r.logs = append(r.logs, l)
+	return log.Hook(l.limiter)
+}
+
+// A limitedLog is a log and its limit.
+type limitedLog struct {
+	log     zerolog.Logger // without the limit
+	limiter *repeat.Limiter
 }
 
 // queueDir is the folder in which the output's queue has its own, "" for a queue in memory.

@@ -74,7 +74,7 @@ func (r *Router) routeOf(in *source, tag string) *route {
 	rt := r.compile(in, tag, plan, plan.Filters)
 	r.routes[key] = rt
 	if len(rt.reach) == 0 && rt.step == nil {
-		r.log.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
+		r.events.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
 	}
 	return rt
 }

@@ -29,9 +29,11 @@ type Router struct {
 	plan    *config.Plan
 	env     Env
 	log     zerolog.Logger
-	stages  []stage   // by the plan's Filters
-	inputs  []*source // by the plan's Inputs
-	outputs []*output // by the plan's Outputs; after them those that deliver dead letters
+	events  zerolog.Logger // log for what single records cause, which doesn't repeat itself
+	logs    []limitedLog   // of all parts
+	stages  []stage        // by the plan's Filters
+	inputs  []*source      // by the plan's Inputs
+	outputs []*output      // by the plan's Outputs; after them those that deliver dead letters
 
 	routesMu sync.Mutex
 	routes   map[routeKey]*route
@@ -67,6 +69,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		plan: plan, env: env, log: env.Log, appending: context.Background(),
 		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
 	}
+	r.events = r.limited(r.log)
 	var diags []config.Diagnostic
 	fail := func(in config.Instance, err error) {
 		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})

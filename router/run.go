@@ -193,6 +193,9 @@ func (r *Router) logStarted(bound time.Duration) {
 
 // logStopped writes the last lines of the log: where every record is.
 func (r *Router) logStopped() {
+	for _, l := range r.logs {
+		l.limiter.Flush(l.log)
+	}
 	ins, outs := r.Accounts()
 	for _, in := range ins {
 		line := r.log.Info().Str("input", in.Input).Int64("received", in.Received).Int64("unrouted", in.Unrouted)

@@ -18,20 +18,33 @@ const (
 	maxMessages = 64
 )
 
-// New returns a hook that lets one line of each message and level pass per window. The next line that passes carries the
-// number of those that did not, in the field "suppressed". Lines are the same when their level and message are, whatever
+// A Limiter is a zerolog.Hook that lets one line of each message and level pass per window. The next line that passes carries
+// the number of those that did not, in the field "suppressed". Lines are the same when their level and message are, whatever
 // their fields: messages must be constants. Debug and trace lines, and levels above error, always pass.
 //
-// The hook is safe for concurrent use. A part of the router has its own, so that one output does not suppress another's
-// lines. now is the clock, time.Now outside tests.
-func New(now func() time.Time) zerolog.Hook {
-	return &limiter{now: now, lines: map[line]*window{}}
-}
-
-type limiter struct {
+// It is safe for concurrent use. A part of the router has its own, so that one output does not suppress another's lines.
+type Limiter struct {
 	now   func() time.Time
 	mu    sync.Mutex
 	lines map[line]*window
+}
+
+// New makes a Limiter. now is the clock, time.Now outside tests.
+func New(now func() time.Time) *Limiter {
+	return &Limiter{now: now, lines: map[line]*window{}}
+}
+
+// Flush logs how many lines of each message were suppressed since the last that passed, to a log without the Limiter. It is for
+// the end.
+func (l *Limiter) Flush(log zerolog.Logger) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k, w := range l.lines {
+		if w.suppressed > 0 {
+			log.WithLevel(k.level).Int("suppressed", w.suppressed).Msg(k.message)
+			w.suppressed = 0
+		}
+	}
 }
 
 type line struct {
@@ -46,7 +59,7 @@ type window struct {
 }
 
 // Run implements zerolog.Hook.
-func (l *limiter) Run(e *zerolog.Event, level zerolog.Level, message string) {
+func (l *Limiter) Run(e *zerolog.Event, level zerolog.Level, message string) {
 	if level < zerolog.InfoLevel || level > zerolog.ErrorLevel {
 		return
 	}
@@ -77,7 +90,7 @@ func (l *limiter) Run(e *zerolog.Event, level zerolog.Level, message string) {
 }
 
 // makeRoom forgets a message if there are maxMessages.
-func (l *limiter) makeRoom() {
+func (l *Limiter) makeRoom() {
 	if len(l.lines) < maxMessages {
 		return
 	}

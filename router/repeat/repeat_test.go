@@ -36,7 +36,7 @@ func TestRepeatedMessagePassesOncePerGrowingWindow(t *testing.T) {
 		start := time.Now()
 		for second := range 300 {
 			log.Warn().Int("second", second).Msg("refused")
-			time.Sleep(start.Add(time.Duration(second+1) * time.Second).Sub(time.Now()))
+			time.Sleep(time.Until(start.Add(time.Duration(second+1) * time.Second)))
 		}
 		var seconds, suppressed []float64
 		for _, l := range logged(t, &out) {
@@ -86,7 +86,7 @@ func TestOnlyTheSameLevelAndMessageAreSuppressed(t *testing.T) {
 
 func TestRememberedMessagesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hook := New(time.Now).(*limiter)
+		hook := New(time.Now)
 		var out bytes.Buffer
 		log := zerolog.New(&out).Hook(hook)
 		for n := range 10 * maxMessages {
@@ -148,5 +148,22 @@ func BenchmarkSuppressed(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		log.Warn().Int("records", 1).Msg("refused")
+	}
+}
+
+func TestTheEndTellsWhatWasSuppressed(t *testing.T) {
+	var out bytes.Buffer
+	plain := zerolog.New(&out)
+	l := New(time.Now)
+	log := plain.Hook(l)
+	for range 3 {
+		log.Warn().Msg("often")
+	}
+	log.Warn().Msg("once")
+	out.Reset()
+	l.Flush(plain)
+	l.Flush(plain)
+	if got, want := out.String(), `{"level":"warn","suppressed":2,"message":"often"}`+"\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
