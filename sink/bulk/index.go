@@ -110,11 +110,6 @@ func fallbackName(raw string, d config.Dialect) string {
 	return "fluent-bit"
 }
 
-// reads reports whether the names depend on the field key of a record.
-func (n *indexNames) reads(key string) bool {
-	return n.name.Reads(key) || n.key != nil && n.key.Reads(key)
-}
-
 // appendHead appends the head of r's action line.
 func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uint32) []byte {
 	sec := int64(r.Time.Sec)
