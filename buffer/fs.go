@@ -48,7 +48,7 @@ type disk struct {
 }
 
 // openDisk makes the folder where it is missing, and locks it.
-func openDisk(dir string, sync bool) (*disk, error) {
+func openDisk(dir string) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func openDisk(dir string, sync bool) (*disk, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	return &disk{dir: dir, lock: lock, sync: sync}, nil
+	return &disk{dir: dir, lock: lock}, nil
 }
 
 func (d *disk) List() ([]string, error) {

@@ -463,6 +463,29 @@ func TestTwoRoutersNeverShareAQueue(t *testing.T) {
 	}
 }
 
+// TestSecondStartLeavesTheRunningRouterAlone: `docker exec log_router /firelane` starts a second router with the same
+// configuration.
+func TestSecondStartLeavesTheRunningRouterAlone(t *testing.T) {
+	t.Parallel()
+	for name, conf := range map[string]string{
+		"queue on disk":   forwardInput,
+		"queue in memory": strings.Replace(forwardInput, "DIR/queue", "DIR/test.conf/queue", 1),
+	} {
+		dir := t.TempDir()
+		conf += "[OUTPUT]\n    Name null\n    Match *\n"
+		first := start(t, dir, conf)
+		r, _ := New(compilePlan(t, dir, conf), Env{Log: zerolog.Nop()})
+		if err := r.Run(context.Background(), context.Background()); err == nil {
+			t.Errorf("%s: got no error from the second start, want one", name)
+		}
+		first.send("app", "x")
+		eventually(t, name+": the record after the second start", func() bool {
+			_, outs := first.Accounts()
+			return outs[0].Delivered == 1
+		})
+	}
+}
+
 func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

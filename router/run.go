@@ -22,6 +22,10 @@ const deliveryShare = 0.4
 // left stays in the queue. The error is one of starting; a stop is none.
 func (r *Router) Run(stop, now context.Context) error {
 	begin := time.Now()
+	if err := r.lock(); err != nil { // before any socket: the folder may be that of a router which runs
+		return err
+	}
+	defer r.unlock()
 	if err := r.bind(); err != nil {
 		return err
 	}
@@ -41,6 +45,24 @@ func (r *Router) Run(stop, now context.Context) error {
 	r.drain(now, running)
 	r.logStopped()
 	return nil
+}
+
+// lock locks the folder of every output's queue, as cheap as a few system calls.
+func (r *Router) lock() error {
+	for _, o := range r.outputs {
+		if err := r.lockQueue(o); err != nil {
+			r.unlock()
+			return err
+		}
+	}
+	return nil
+}
+
+// unlock gives up the locks that no queue has taken over.
+func (r *Router) unlock() {
+	for _, o := range r.outputs {
+		o.unlockQueue()
+	}
 }
 
 // open opens every output's queue.
