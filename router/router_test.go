@@ -486,6 +486,39 @@ func TestSecondStartLeavesTheRunningRouterAlone(t *testing.T) {
 	}
 }
 
+// TestSilentClientsDoNotKeepARouterThatStops: who still writes is taken, but a connection alone is nothing to wait for.
+func TestSilentClientsDoNotKeepARouterThatStops(t *testing.T) {
+	t.Parallel()
+	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name null\n    Match *\n")
+	client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	post := func() {
+		if err := client.Post("app", map[string]string{"log": "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	post()
+	begin := time.Now()
+	tr.stop()
+	for range 2 { // the silence begins again with each
+		time.Sleep(silenceTime / 2)
+		post()
+	}
+	tr.wait()
+	if took := time.Since(begin); took < 2*silenceTime-silenceTime/10 || took > 8*time.Second {
+		t.Errorf("the stop took %v, want it to end %v after the last record, before Docker's 10 s", took, silenceTime)
+	}
+	if a := tr.balanced(3); a.Delivered != 3 {
+		t.Errorf("got the account %+v, want what came during the stop delivered", a)
+	}
+	if log := tr.log.String(); !strings.Contains(log, "clients are still connected, but silent") {
+		t.Errorf("got this log, want why it left:\n%s", log)
+	}
+}
+
 func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
