@@ -179,6 +179,17 @@ func (q *Queue) recover() error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
+		if own, v, ok := cutVersionSuffix(name); ok {
+			name = own
+			if v != version {
+				number, _, _ := segmentNumber(own)
+				q.number = max(q.number, number)
+				continue
+			}
+			if err := q.fs.Rename(own+versionSuffix(version), own); err != nil {
+				return err
+			}
+		}
 		number, aside, ok := segmentNumber(name)
 		if isSpare(name) {
 			_ = q.fs.Remove(name) // where that fails it is tried again by the next Open
@@ -199,6 +210,7 @@ func (q *Queue) recover() error {
 		}
 	}
 	q.removeDone()
+	q.logOtherVersions()
 	if n := q.stats.Records; n > 0 {
 		segments, bytes := len(q.segs), q.stats.Bytes
 		q.notes = append(q.notes, func() {
@@ -242,6 +254,10 @@ func (q *Queue) load(number uint64) (*segment, error) {
 	if n == 0 && readErr == io.EOF {
 		return nil, q.fs.Remove(s.name()) // it never held anything
 	}
+	if v, other := otherVersion(head[:n]); !ok && other {
+		q.otherVersions++
+		return nil, q.fs.Rename(s.name(), s.name()+versionSuffix(v))
+	}
 	if !ok {
 		return nil, q.setAside(s, readErr)
 	}
@@ -266,7 +282,7 @@ func (q *Queue) setAside(s *segment, err error) error {
 	q.notes = append(q.notes, func() {
 		q.log.Error().AnErr("error", err).Str("segment", s.name()).
 			Str("kept_as", s.name()+asideSuffix).
-			Msg("a segment of the queue has no valid header of this version: its records are lost, the file is kept")
+			Msg("a segment of the queue has no valid header: its records are lost, the file is kept")
 	})
 	return q.fs.Rename(s.name(), s.name()+asideSuffix)
 }
