@@ -16,8 +16,12 @@ import (
 // TestFolderThatIsRemovedIsMadeAgain: what this process appended before is still delivered, and what is appended from then on
 // outlives it.
 func TestFolderThatIsRemovedIsMadeAgain(t *testing.T) {
-	for _, spares := range []int{0, maxSpares} {
-		dir := t.TempDir()
+	move := func(dir string) error { return os.Rename(dir, dir+".moved") }
+	for _, tt := range []struct {
+		spares int
+		remove func(dir string) error
+	}{{0, os.RemoveAll}, {maxSpares, os.RemoveAll}, {maxSpares, move}} {
+		dir, spares := t.TempDir(), tt.spares
 		log := &logged{}
 		o := Options{Dir: dir, Name: "q", SegmentSize: 300, Log: log.logger()}
 		q := mustOpen(t, o)
@@ -25,7 +29,7 @@ func TestFolderThatIsRemovedIsMadeAgain(t *testing.T) {
 			formerLife(t, q, spares)
 		}
 		want := fill(t, q, 0, 10)
-		if err := os.RemoveAll(filepath.Join(dir, "q")); err != nil {
+		if err := tt.remove(filepath.Join(dir, "q")); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -62,12 +66,18 @@ func TestRemovedFolderIsFoundOutBeforeTheSegmentEnds(t *testing.T) {
 	q := mustOpen(t, o)
 	fill(t, q, 0, 1)
 	deliver(t, q)
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
+	files, _ := filepath.Glob(filepath.Join(dir, "q", "*")) // the lock among them
+	for _, name := range files {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	q.checked = time.Now().Add(-checkEvery)
 	fill(t, q, 1, 2) // into the old file
 	later := fill(t, q, 2, 4)
+	if _, err := Open(o); !errors.Is(err, ErrLocked) {
+		t.Errorf("a second Open got %v, want that the folder is locked", err)
+	}
 	q.Close()
 	q = mustOpen(t, o)
 	defer q.Close()

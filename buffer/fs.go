@@ -75,9 +75,13 @@ func lockFolder(dir string) (*os.File, error) {
 	return lock, nil
 }
 
-// Restore makes the folder again, and locks it, where it was removed.
+// Restore makes the folder again, and locks it, where it or its lock was removed or moved.
 func (d *disk) Restore() error {
-	if !unlinked(d.lock) {
+	held, err := d.lock.Stat()
+	if err != nil {
+		return err
+	}
+	if found, err := os.Stat(filepath.Join(d.dir, lockName)); err == nil && os.SameFile(held, found) {
 		return nil
 	}
 	lock, err := lockFolder(d.dir)

@@ -35,7 +35,7 @@ func (q *Queue) checkActive(now time.Time) {
 		return
 	}
 	q.checked = now
-	if f, ok := q.active.file.(interface{ Unlinked() bool }); ok && f.Unlinked() {
+	if f, ok := q.active.file.(interface{ Unlinked() bool }); ok && f.Unlinked() && q.restore(fs.ErrNotExist) {
 		q.seal()
 	}
 }

@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
@@ -516,6 +518,48 @@ func TestSilentClientsDoNotKeepARouterThatStops(t *testing.T) {
 	}
 	if log := tr.log.String(); !strings.Contains(log, "clients are still connected, but silent") {
 		t.Errorf("got this log, want why it left:\n%s", log)
+	}
+}
+
+// TestDropsForRoomAreLoggedBeforeTheLastLinesAndAddUp: nothing follows the accounts, and a line's total is that of its moment.
+func TestDropsForRoomAreLoggedBeforeTheLastLinesAndAddUp(t *testing.T) {
+	t.Parallel()
+	tr := start(t, t.TempDir(), shortGrace+"[OUTPUT]\n    Name es\n    Match *\n    Port 1\n    storage.total_limit_size 16K\n    overflow_action drop_oldest_chunk\n")
+	const sent = 2000
+	i := tr.newIntake(tr.inputs[0])
+	for range sent {
+		i.Add([]byte("app"), record.Time{Sec: 1}, []byte{0x81, 0xa1, 'a', 0xa1, 'b'})
+		if err := i.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.wait()
+	a := tr.balanced(sent)
+	total, stopped := int64(0), false
+	for line := range strings.Lines(tr.log.String()) {
+		var l struct {
+			Message string
+			Total   int64 `json:"dropped_total"`
+			Dropped map[string]int64
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case strings.HasPrefix(l.Message, "the queue is full"):
+			if stopped || l.Total <= total || l.Total > a.Dropped[noRoom] {
+				t.Errorf("got %s after a total of %d, want it before the accounts, which say %v", line, total, a.Dropped)
+			}
+			total = l.Total
+		case strings.HasPrefix(l.Message, "stopped; what is buffered"):
+			stopped = true
+			if l.Dropped[noRoom] != a.Dropped[noRoom] {
+				t.Errorf("got %s, want %v dropped", line, a.Dropped)
+			}
+		}
+	}
+	if total == 0 || !stopped {
+		t.Errorf("got this log, want drops for room and the accounts:\n%s", tr.log)
 	}
 }
 
