@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"syscall"
 	"time"
@@ -187,8 +188,10 @@ func (q *Queue) writeFrame(s *segment, h frame, batch []byte) error {
 // appended counts the frame that was written, and wakes the reader if that is what it waits for.
 func (q *Queue) appended(h frame) {
 	s := q.active
+	var now time.Time // where it is known
 	if s.read == s.end || len(s.stamps) == 0 || s.end.off-s.stamps[len(s.stamps)-1].off >= s.room/stampsPerSegment {
-		s.stampEnd(time.Now())
+		now = time.Now()
+		s.stampEnd(now)
 	}
 	t := tally{int64(h.records), h.size()}
 	q.size -= s.size()
@@ -198,6 +201,9 @@ func (q *Queue) appended(h frame) {
 	q.stats.Appended += t.records
 	q.stats.Records += t.records
 	q.stats.Bytes += t.bytes
+	if !now.IsZero() {
+		q.checkActive(now)
+	}
 	if q.parked && q.ready(q.want) {
 		q.wakeReader()
 	}
@@ -208,12 +214,18 @@ func (q *Queue) create() error {
 	s := &segment{number: q.number + 1, id: q.id, first: q.next, room: q.room()}
 	s.low = place{dataAt, s.first}
 	s.read, s.end = s.low, s.low
-	if len(q.spares) > 0 {
-		if err := q.reuse(s); err != nil {
+	made := false
+	for len(q.spares) > 0 && !made {
+		err := q.reuse(s)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a spare that was removed is no loss
 			return err
 		}
-	} else if err := q.createFile(s); err != nil {
-		return err
+		made = err == nil
+	}
+	if !made {
+		if err := q.createFile(s); err != nil {
+			return err
+		}
 	}
 	q.active = s
 	q.segs = append(q.segs, s)
@@ -225,11 +237,15 @@ func (q *Queue) create() error {
 func (q *Queue) room() int64 { return max(q.segSize, min(q.maxSegSize, q.size/segmentsPerLimit)) }
 
 func (q *Queue) createFile(s *segment) error {
+	s.number, s.written = q.number+1, 0
 	f, err := q.fs.Open(s.name(), true)
+	if err != nil && q.restore(err) {
+		f, err = q.fs.Open(s.name(), true)
+	}
 	if err != nil {
 		return fmt.Errorf("create a segment: %w", err)
 	}
-	q.number++ // also if it fails now: it may not be possible to remove the file
+	q.number = s.number // also if it fails now: it may not be possible to remove the file
 	if _, err = f.WriteAt(s.header(), 0); err != nil {
 		f.Close()
 		_ = q.fs.Remove(s.name()) // without a whole header it is nothing

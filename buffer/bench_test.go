@@ -66,7 +66,7 @@ func BenchmarkAppendFrom200(b *testing.B) {
 
 // BenchmarkWrite is what the system call alone costs, to compare Append with.
 func BenchmarkWrite(b *testing.B) {
-	d, err := openDisk(b.TempDir(), false)
+	d, err := openDisk(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}

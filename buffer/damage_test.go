@@ -189,14 +189,14 @@ func TestMissingSegment(t *testing.T) {
 
 func TestForeignFilesAreLeftAlone(t *testing.T) {
 	fs, want := damageable(t, true, false)
-	for _, name := range []string{"lock", "notes.txt", "1.seg", "0000000000000001.seg.bak", "0000000000000001.seg.damaged"} {
+	for _, name := range []string{"lock", "notes.txt", "1.seg", "0000000000000001.seg.bak", "0000000000000001.seg.damaged", "notes.seg.v2"} {
 		f, _ := fs.Open(name, true)
 		f.WriteAt([]byte("mine"), 0)
 	}
 	q := mustOpen(t, Options{FS: fs})
 	checkDeliveries(t, deliver(t, q), want)
 	q.Close()
-	if names := fs.names(); len(names) != 5 {
+	if names := fs.names(); len(names) != 6 {
 		t.Errorf("%v", names)
 	}
 }

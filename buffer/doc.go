@@ -97,8 +97,10 @@
 //	a damaged frame                    That frame's records are counted as dropped, the segment's others are delivered,
 //	                                   and then the file is set aside as *.seg.damaged. No damaged file is removed.
 //	a damaged mark                     The segment is delivered from its beginning, under the same ids.
-//	a damaged header                   The copy is used. If both are damaged, or of another version of the format, the
-//	                                   file is set aside.
+//	a damaged header                   The copy is used. If both are damaged the file is set aside.
+//	another version of the format      The file waits as *.seg.v<version> until a router of that version opens the queue.
+//	the folder is removed              It is made and locked again at the next segment, or within a second of appends.
+//	                                   What it held is delivered by this process only.
 //	a segment cut short                The frames before the cut are delivered; the rest is dropped, the file set aside.
 //	a read error (EIO)                 The rest of the segment is dropped, the file is set aside, the queue goes on.
 //	a file missing in the middle       Logged; its records are counted as dropped. The first and the last can't be told

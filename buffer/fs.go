@@ -48,7 +48,15 @@ type disk struct {
 }
 
 // openDisk makes the folder where it is missing, and locks it.
-func openDisk(dir string, sync bool) (*disk, error) {
+func openDisk(dir string) (*disk, error) {
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &disk{dir: dir, lock: lock}, nil
+}
+
+func lockFolder(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -64,7 +72,35 @@ func openDisk(dir string, sync bool) (*disk, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	return &disk{dir: dir, lock: lock, sync: sync}, nil
+	return lock, nil
+}
+
+// Restore makes the folder again, and locks it, where it or its lock was removed or moved.
+func (d *disk) Restore() error {
+	held, err := d.lock.Stat()
+	if err != nil {
+		return err
+	}
+	if found, err := os.Stat(filepath.Join(d.dir, lockName)); err == nil && os.SameFile(held, found) {
+		return nil
+	}
+	lock, err := lockFolder(d.dir)
+	if err != nil {
+		return err
+	}
+	d.lock.Close()
+	d.lock = lock
+	return nil
+}
+
+// unlinked reports whether f has no name any more.
+func unlinked(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
 }
 
 func (d *disk) List() ([]string, error) {
@@ -177,3 +213,6 @@ func (f diskFile) Size() (int64, error) {
 	}
 	return info.Size(), nil
 }
+
+// Unlinked reports whether the file was removed: no restart will find what is written to it.
+func (f diskFile) Unlinked() bool { return unlinked(f.File) }

@@ -34,6 +34,25 @@ func (q *Queue) logDropped(t tally) {
 	})
 }
 
+// logOtherVersions says once what was found that this version can't read.
+func (q *Queue) logOtherVersions() {
+	n := q.otherVersions
+	if n == 0 {
+		return
+	}
+	q.logLater(zerolog.ErrorLevel, func(e *zerolog.Event) {
+		e.Int("segments", n).Int("own_version", version).Str("kept_as", "*"+segSuffix+".v*").
+			Msg("segments of the queue are of another version of the format: they are kept until a router of that version starts")
+	})
+}
+
+func (q *Queue) logMissing(s *segment, t tally) {
+	q.logLater(zerolog.ErrorLevel, func(e *zerolog.Event) {
+		e.Str("segment", s.name()).Int64("records", t.records).
+			Msg("a segment of the queue was removed by another process: its records are lost")
+	})
+}
+
 func (q *Queue) writeFailed(err error) {
 	q.stats.DiskErrors++
 	if q.failing {

@@ -46,6 +46,7 @@ type Options struct {
 	Full        Policy         // what happens at the limit
 	SegmentSize int64          // bytes; 0: 4 MiB, up to 16 in a long queue, or less where the limit is small
 	Sync        bool           // every Append is on the disk before it returns (storage.sync full)
+	Lock        *Lock          // of the folder, which the queue takes over, also if Open fails; nil: Open locks it
 	FS          FS             // the folder's files; nil: the operating system's, or memory
 	Log         zerolog.Logger // for what an operator should know
 }
@@ -60,14 +61,13 @@ func Open(o Options) (q *Queue, err error) {
 	q.stats.Durable = o.Dir != ""
 	q.fs = o.FS
 	if o.Dir != "" {
-		folder, err := folder(o.Dir, o.Name)
-		if err != nil {
-			return nil, fmt.Errorf("open the queue: %w", err)
+		if o.Lock == nil {
+			if o.Lock, err = LockFolder(o.Dir, o.Name); err != nil {
+				return nil, fmt.Errorf("open the queue: %w", err)
+			}
 		}
-		d, err := openDisk(folder, o.Sync)
-		if err != nil {
-			return nil, fmt.Errorf("open the queue: %w", err)
-		}
+		d := o.Lock.disk
+		d.sync = o.Sync
 		q.lock = d
 		if q.fs == nil {
 			q.fs = d
@@ -93,6 +93,25 @@ func Open(o Options) (q *Queue, err error) {
 	}
 	return q, nil
 }
+
+// A Lock is the folder of a queue that is not opened yet: of all routers only this one may open it.
+type Lock struct{ disk *disk }
+
+// LockFolder makes the folder Dir/Name of a queue where it is missing, and locks it. ErrLocked: another process has it.
+func LockFolder(dir, name string) (*Lock, error) {
+	folder, err := folder(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openDisk(folder)
+	if err != nil {
+		return nil, err
+	}
+	return &Lock{d}, nil
+}
+
+// Close gives up a lock that no Open has taken over.
+func (l *Lock) Close() error { return l.disk.Close() }
 
 // folder is the queue's own, whatever characters an output's name has.
 func folder(dir, name string) (string, error) {
@@ -160,6 +179,17 @@ func (q *Queue) recover() error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
+		if own, v, ok := cutVersionSuffix(name); ok {
+			name = own
+			if v != version {
+				number, _, _ := segmentNumber(own)
+				q.number = max(q.number, number)
+				continue
+			}
+			if err := q.fs.Rename(own+versionSuffix(version), own); err != nil {
+				return err
+			}
+		}
 		number, aside, ok := segmentNumber(name)
 		if isSpare(name) {
 			_ = q.fs.Remove(name) // where that fails it is tried again by the next Open
@@ -180,6 +210,7 @@ func (q *Queue) recover() error {
 		}
 	}
 	q.removeDone()
+	q.logOtherVersions()
 	if n := q.stats.Records; n > 0 {
 		segments, bytes := len(q.segs), q.stats.Bytes
 		q.notes = append(q.notes, func() {
@@ -223,6 +254,10 @@ func (q *Queue) load(number uint64) (*segment, error) {
 	if n == 0 && readErr == io.EOF {
 		return nil, q.fs.Remove(s.name()) // it never held anything
 	}
+	if v, other := otherVersion(head[:n]); !ok && other {
+		q.otherVersions++
+		return nil, q.fs.Rename(s.name(), s.name()+versionSuffix(v))
+	}
 	if !ok {
 		return nil, q.setAside(s, readErr)
 	}
@@ -247,7 +282,7 @@ func (q *Queue) setAside(s *segment, err error) error {
 	q.notes = append(q.notes, func() {
 		q.log.Error().AnErr("error", err).Str("segment", s.name()).
 			Str("kept_as", s.name()+asideSuffix).
-			Msg("a segment of the queue has no valid header of this version: its records are lost, the file is kept")
+			Msg("a segment of the queue has no valid header: its records are lost, the file is kept")
 	})
 	return q.fs.Rename(s.name(), s.name()+asideSuffix)
 }

@@ -87,29 +87,31 @@ type Queue struct {
 	wake   chan struct{} // to the call of Next that is parked
 	pool   sync.Pool     // of *chunkMemory
 
-	mu        sync.Mutex
-	segs      []*segment // the oldest first
-	current   int        // index of the segment that is being read
-	active    *segment   // the last of segs while it is being written, or nil
-	number    uint64     // of the segment created last
-	next      uint64     // position of the next record
-	size      int64      // of all segments: with that of the spares, what the limit is about
-	stats     Stats
-	spares    []spare // files to make the next segments of, the latest last
-	spareSize int64   // of all of them
-	header    [frameHeader]byte
-	ended     [frameHeader]byte
-	parts     [3][]byte // of one write
-	mark      [markSize]byte
-	waiters   []*waiter // calls of Append that wait for room, first come first served
-	parked    bool      // a call of Next waits
-	want      int64     // and so many bytes will wake it
-	woken     int64     // how often one was
-	draining  bool
-	shut      bool        // Close has closed the files
-	failing   bool        // the last write failed
-	notes     []func()    // to be logged without the mutex
-	garbage   []io.Closer // files of removed segments, to be closed without the mutex: it is then that they are freed
+	mu            sync.Mutex
+	segs          []*segment // the oldest first
+	current       int        // index of the segment that is being read
+	active        *segment   // the last of segs while it is being written, or nil
+	number        uint64     // of the segment created last
+	next          uint64     // position of the next record
+	size          int64      // of all segments: with that of the spares, what the limit is about
+	stats         Stats
+	spares        []spare // files to make the next segments of, the latest last
+	spareSize     int64   // of all of them
+	header        [frameHeader]byte
+	ended         [frameHeader]byte
+	parts         [3][]byte // of one write
+	mark          [markSize]byte
+	waiters       []*waiter // calls of Append that wait for room, first come first served
+	parked        bool      // a call of Next waits
+	want          int64     // and so many bytes will wake it
+	woken         int64     // how often one was
+	draining      bool
+	shut          bool        // Close has closed the files
+	failing       bool        // the last write failed
+	checked       time.Time   // when checkActive last looked at the file
+	otherVersions int         // segments that Open found and can't read
+	notes         []func()    // to be logged without the mutex
+	garbage       []io.Closer // files of removed segments, to be closed without the mutex: it is then that they are freed
 }
 
 // Append appends one batch of records. The batch is copied (written) before it returns: the caller may reuse it. While

@@ -1,6 +1,10 @@
 package buffer
 
-import "slices"
+import (
+	"errors"
+	"io/fs"
+	"slices"
+)
 
 // updateCommitted records what was committed in a segment, on disk as well, and removes segments that are committed as a whole.
 func (q *Queue) updateCommitted(s *segment) {
@@ -46,7 +50,7 @@ func (q *Queue) removeIfEmpty(size int64) bool {
 func (q *Queue) removeDone() {
 	n := 0
 	for n < len(q.segs) && q.segs[n].sealed && q.segs[n].done() {
-		q.remove(q.segs[n])
+		_ = q.remove(q.segs[n])
 		n++
 	}
 	q.forget(n)
@@ -77,8 +81,9 @@ func (q *Queue) stubIfDone(s *segment) {
 	q.wakeWaiter()
 }
 
-// remove takes the segment's file away: it is kept as a spare or removed, or set aside if it is damaged.
-func (q *Queue) remove(s *segment) {
+// remove takes the segment's file away: it is kept as a spare or removed, or set aside if it is damaged. The error, which is
+// logged and counted, is that the file still has its name, or had none.
+func (q *Queue) remove(s *segment) error {
 	q.size -= s.size()
 	s.gone = true
 	var err error
@@ -94,6 +99,7 @@ func (q *Queue) remove(s *segment) {
 		q.logNotRemoved(s, err)
 	}
 	q.closeFile(s)
+	return err
 }
 
 // closeFile closes the segment's file, unless Next is reading from it.
@@ -114,15 +120,24 @@ func (q *Queue) dropOldest() {
 	}
 	t := s.end.minus(s.read)
 	t.add(s.released)
-	q.drop(t, &q.stats.DroppedNoRoom)
+	readable := s.file != nil
 	s.released = tally{}
-	q.remove(s)
+	missing := errors.Is(q.remove(s), fs.ErrNotExist) && !readable
+	if missing {
+		q.drop(t, &q.stats.DroppedDamaged)
+	} else {
+		q.drop(t, &q.stats.DroppedNoRoom)
+	}
 	q.forget(1)
 	for _, f := range q.garbage { // now: it is the room that matters
 		f.Close()
 	}
 	q.garbage = nil
-	q.logDropped(t)
+	if missing {
+		q.logMissing(s, t)
+	} else {
+		q.logDropped(t)
+	}
 }
 
 // skip drops what damage takes: from where the run begins to where the next frame is.

@@ -84,6 +84,27 @@ func segmentNumber(name string) (number uint64, aside, ok bool) {
 	return number, aside, err == nil
 }
 
+// versionSuffix is what follows the name of a segment that waits for a router which reads this version of the format.
+func versionSuffix(v uint32) string { return fmt.Sprintf(".v%d", v) }
+
+// cutVersionSuffix is the segment's name in that of one that waits for its version, and the version.
+func cutVersionSuffix(name string) (segment string, v uint32, ok bool) {
+	segment, digits, ok := strings.Cut(name, segSuffix+".v")
+	n, err := strconv.ParseUint(digits, 10, 32)
+	segment += segSuffix
+	_, _, isSegment := segmentNumber(segment)
+	return segment, uint32(n), ok && err == nil && isSegment
+}
+
+// otherVersion is the version in a head that this one can't read; false if it isn't the head of a segment at all.
+func otherVersion(head []byte) (v uint32, ok bool) {
+	if len(head) < headerSize || string(head[:8]) != magic {
+		return 0, false
+	}
+	v = binary.LittleEndian.Uint32(head[8:])
+	return v, v != version
+}
+
 // spareName is what a segment's file is called when it is kept for another.
 func spareName(number uint64) string { return fmt.Sprintf("%016x%s", number, spareSuffix) }
 

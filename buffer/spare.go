@@ -38,7 +38,8 @@ func (q *Queue) keepSpare(s *segment) bool {
 // with a segment's name always has its head.
 func (q *Queue) reuse(s *segment) error {
 	sp := q.takeSpare()
-	q.number++
+	s.number = q.number + 1
+	q.number = s.number
 	s.written = sp.size
 	_, err := sp.file.WriteAt(s.header(), 0)
 	if err == nil {

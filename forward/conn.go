@@ -126,6 +126,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		n, err := c.rw.Read(p)
 		if n > 0 {
 			c.got += uint64(n)
+			c.s.reads.Add(1)
 			return n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {

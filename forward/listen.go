@@ -11,10 +11,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
 )
+
+// staleTime is how long a process that listens on a socket may take to let another one connect.
+const staleTime = time.Second
 
 // New binds the socket of the input forward and returns at once. Clients that connect before Run wait.
 func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
@@ -143,16 +148,8 @@ func listenTCP(host string, port int) (net.Listener, error) { // which probes id
 // listenUnix replaces a socket that another process has left, and nothing else. perm 0 leaves the permissions to the
 // umask.
 func listenUnix(path string, perm fs.FileMode) (net.Listener, error) {
-	switch info, err := os.Lstat(path); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("looking for an old socket: %w", err)
-	case info.Mode().Type() != fs.ModeSocket:
-		return nil, fmt.Errorf("%s exists and is not a socket; use another path", path)
-	default:
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("removing the old socket: %w", err)
-		}
+	if err := removeStale(path); err != nil {
+		return nil, err
 	}
 	ln, err := net.Listen("unix", path)
 	if err != nil || perm == 0 {
@@ -162,6 +159,30 @@ func listenUnix(path string, perm fs.FileMode) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("setting the socket's permissions: %w", err), ln.Close())
 	}
 	return ln, nil
+}
+
+// removeStale removes a socket on which no process listens.
+func removeStale(path string) error {
+	switch info, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking for an old socket: %w", err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("%s exists and is not a socket; use another path", path)
+	}
+	c, err := net.DialTimeout("unix", path, staleTime)
+	if err == nil {
+		c.Close()
+	}
+	// Only a refused connection shows that nobody listens: a full backlog or a socket of another type has its process.
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return errors.Join(fmt.Errorf("%s is in use: another process answers there; stop it or use another path", path), err)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("removing the old socket: %w", err)
+	}
+	return nil
 }
 
 // perm is unix_perm, 0 where it isn't given.

@@ -31,6 +31,7 @@ type Server struct {
 	memory    *input.Memory
 	unzippers sync.Pool // of *unzipper
 	panics    atomic.Int64
+	reads     atomic.Int64
 
 	flushing context.Context // of every Flush: ends later than that of Run
 	abandon  context.CancelFunc
@@ -68,6 +69,9 @@ func (s *Server) Connections() int {
 
 // Panics is how many connections were ended by a fault in the server itself.
 func (s *Server) Panics() int64 { return s.panics.Load() }
+
+// Reads implements input.ReadCounter.
+func (s *Server) Reads() int64 { return s.reads.Load() }
 
 // WaitIdle waits until no client is connected, or ctx ends. More may still come.
 func (s *Server) WaitIdle(ctx context.Context) error {

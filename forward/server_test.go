@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 )
 
 func TestSilentConnectionIsAHeartbeat(t *testing.T) {
@@ -284,6 +285,33 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	eventually(t, "the event", func() bool { return len(r.sink.got()) == 1 })
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o666 {
 		t.Errorf("got the mode %v and error %v, want 0666", info.Mode(), err)
+	}
+}
+
+// TestSocketThatIsInUseIsLeftAlone: a second start must not take the running router's socket away.
+func TestSocketThatIsInUseIsLeftAlone(t *testing.T) {
+	r := start(t, config.FluentBit, &Options{UnixPath: socketPath(t)})
+	path := r.Addr().String()
+	for name, second := range map[string]func() (input.Input, error){
+		"forward": func() (input.Input, error) {
+			return New(&Options{UnixPath: path}, config.FluentBit, testEnv(new(lines)))
+		},
+		"unix": func() (input.Input, error) {
+			return NewUnix(&UnixOptions{Path: path}, config.Fluentd, testEnv(new(lines)))
+		},
+	} {
+		in, err := second()
+		if err == nil {
+			in.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), path+" is in use: another process answers there") {
+			t.Errorf("%s: got the error %v, want that the socket is in use", name, err)
+		}
+	}
+	r.send(t, pack(arr{"app", 1, obj{}}))
+	eventually(t, "the event", func() bool { return len(r.sink.got()) == 1 })
+	if log := r.log.String(); log != "" {
+		t.Errorf("got the log %s, want nothing about who only asked", log)
 	}
 }
 

@@ -40,6 +40,13 @@ type Input interface {
 	Close() error
 }
 
+// ReadCounter is implemented by an Input that counts what it reads, so that a client in the middle of a long message is not
+// taken for silent. Of others a stop sees what their Receivers were given.
+type ReadCounter interface {
+	// Reads is how often clients have sent something since the start.
+	Reads() int64
+}
+
 // Receiver takes the events of one connection, file or loop of an input. It is not called concurrently.
 type Receiver interface {
 	// Add takes one event. tag and body belong to the caller and are valid only during the call; body is one MessagePack

@@ -103,6 +103,17 @@ func (c *inputCounters) reject(n int, reason string) {
 	c.rejected[reason] += int64(n)
 }
 
+// sum is a number that grows with everything that is counted.
+func (c *inputCounters) sum() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.received.Load()
+	for _, rejected := range c.rejected {
+		n += rejected
+	}
+	return n
+}
+
 func (c *inputCounters) snapshot(name string) InputAccount {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,6 +24,7 @@ type output struct {
 	id      string
 	options *sink.OutputOptions
 	dest    sink.Destination
+	lock    *buffer.Lock // of the queue's folder, until the queue is opened; nil where there is none
 	queue   *buffer.Queue
 	loop    *deliver.Output
 	dead    dead.Letter
@@ -88,12 +89,33 @@ func (r *Router) queueDir(o *output) string {
 	return DefaultDir
 }
 
+// lockQueue locks the folder of the output's queue. A folder that can't be made is openQueue's concern.
+func (r *Router) lockQueue(o *output) error {
+	dir := r.queueDir(o)
+	if dir == "" {
+		return nil
+	}
+	var err error
+	if o.lock, err = buffer.LockFolder(dir, o.id); errors.Is(err, buffer.ErrLocked) {
+		return fmt.Errorf("queue of %s: %w", o.id, err)
+	}
+	return nil
+}
+
+func (o *output) unlockQueue() {
+	if o.lock != nil {
+		_ = o.lock.Close() // nothing was written to it
+		o.lock = nil
+	}
+}
+
 // openQueue opens the output's queue and makes its loop.
 func (r *Router) openQueue(o *output) error {
 	opts := o.options.Queue()
 	q := buffer.Options{
-		Dir: r.queueDir(o), Name: o.id, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Log: o.log,
+		Dir: r.queueDir(o), Name: o.id, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Lock: o.lock, Log: o.log,
 	}
+	o.lock = nil
 	if opts.DropOldest {
 		q.Full = buffer.DropOldest
 	}

@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
@@ -461,6 +463,104 @@ func TestTwoRoutersNeverShareAQueue(t *testing.T) {
 	err := r.Run(context.Background(), context.Background())
 	if err == nil || !strings.Contains(err.Error(), "another router uses this folder") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("got error %v, want the folder and that it is in use", err)
+	}
+}
+
+// TestSecondStartLeavesTheRunningRouterAlone: `docker exec log_router /firelane` starts a second router with the same
+// configuration.
+func TestSecondStartLeavesTheRunningRouterAlone(t *testing.T) {
+	t.Parallel()
+	for name, conf := range map[string]string{
+		"queue on disk":   forwardInput,
+		"queue in memory": strings.Replace(forwardInput, "DIR/queue", "DIR/test.conf/queue", 1),
+	} {
+		dir := t.TempDir()
+		conf += "[OUTPUT]\n    Name null\n    Match *\n"
+		first := start(t, dir, conf)
+		r, _ := New(compilePlan(t, dir, conf), Env{Log: zerolog.Nop()})
+		if err := r.Run(context.Background(), context.Background()); err == nil {
+			t.Errorf("%s: got no error from the second start, want one", name)
+		}
+		first.send("app", "x")
+		eventually(t, name+": the record after the second start", func() bool {
+			_, outs := first.Accounts()
+			return outs[0].Delivered == 1
+		})
+	}
+}
+
+// TestSilentClientsDoNotKeepARouterThatStops: who still writes is taken, but a connection alone is nothing to wait for.
+func TestSilentClientsDoNotKeepARouterThatStops(t *testing.T) {
+	t.Parallel()
+	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name null\n    Match *\n")
+	client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	post := func() {
+		if err := client.Post("app", map[string]string{"log": "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	post()
+	begin := time.Now()
+	tr.stop()
+	for range 2 { // the silence begins again with each
+		time.Sleep(silenceTime / 2)
+		post()
+	}
+	tr.wait()
+	if took := time.Since(begin); took < 2*silenceTime-silenceTime/10 || took > 8*time.Second {
+		t.Errorf("the stop took %v, want it to end %v after the last record, before Docker's 10 s", took, silenceTime)
+	}
+	if a := tr.balanced(3); a.Delivered != 3 {
+		t.Errorf("got the account %+v, want what came during the stop delivered", a)
+	}
+	if log := tr.log.String(); !strings.Contains(log, "clients are still connected, but silent") {
+		t.Errorf("got this log, want why it left:\n%s", log)
+	}
+}
+
+// TestDropsForRoomAreLoggedBeforeTheLastLinesAndAddUp: nothing follows the accounts, and a line's total is that of its moment.
+func TestDropsForRoomAreLoggedBeforeTheLastLinesAndAddUp(t *testing.T) {
+	t.Parallel()
+	tr := start(t, t.TempDir(), shortGrace+"[OUTPUT]\n    Name es\n    Match *\n    Port 1\n    storage.total_limit_size 16K\n    overflow_action drop_oldest_chunk\n")
+	const sent = 2000
+	i := tr.newIntake(tr.inputs[0])
+	for range sent {
+		i.Add([]byte("app"), record.Time{Sec: 1}, []byte{0x81, 0xa1, 'a', 0xa1, 'b'})
+		if err := i.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.wait()
+	a := tr.balanced(sent)
+	total, stopped := int64(0), false
+	for line := range strings.Lines(tr.log.String()) {
+		var l struct {
+			Message string
+			Total   int64 `json:"dropped_total"`
+			Dropped map[string]int64
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case strings.HasPrefix(l.Message, "the queue is full"):
+			if stopped || l.Total <= total || l.Total > a.Dropped[noRoom] {
+				t.Errorf("got %s after a total of %d, want it before the accounts, which say %v", line, total, a.Dropped)
+			}
+			total = l.Total
+		case strings.HasPrefix(l.Message, "stopped; what is buffered"):
+			stopped = true
+			if l.Dropped[noRoom] != a.Dropped[noRoom] {
+				t.Errorf("got %s, want %v dropped", line, a.Dropped)
+			}
+		}
+	}
+	if total == 0 || !stopped {
+		t.Errorf("got this log, want drops for room and the accounts:\n%s", tr.log)
 	}
 }
 

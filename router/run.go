@@ -17,11 +17,23 @@ import (
 // deliveryShare is the part of the grace that is kept for delivering when clients don't hang up.
 const deliveryShare = 0.4
 
-// Run works until stop ends, then drains: inputs go on until every client has hung up, what is queued is delivered,
-// and Run returns as soon as nothing is left or when the grace is over. When now ends, it returns at once. What is
+// Limits of waiting for clients at a stop.
+const (
+	// silenceTime is how long every client must have been silent, while everything is delivered, for the stop not to wait
+	// until they hang up. It begins with the stop: an application that is stopped at the same time logs while it ends.
+	silenceTime = 3 * time.Second
+	silencePoll = 100 * time.Millisecond
+)
+
+// Run works until stop ends, then drains: inputs go on until every client has hung up or is silent, what is queued is
+// delivered, and Run returns as soon as nothing is left or when the grace is over. When now ends, it returns at once. What is
 // left stays in the queue. The error is one of starting; a stop is none.
 func (r *Router) Run(stop, now context.Context) error {
 	begin := time.Now()
+	if err := r.lock(); err != nil { // before any socket: the folder may be that of a router which runs
+		return err
+	}
+	defer r.unlock()
 	if err := r.bind(); err != nil {
 		return err
 	}
@@ -41,6 +53,24 @@ func (r *Router) Run(stop, now context.Context) error {
 	r.drain(now, running)
 	r.logStopped()
 	return nil
+}
+
+// lock locks the folder of every output's queue, as cheap as a few system calls.
+func (r *Router) lock() error {
+	for _, o := range r.outputs {
+		if err := r.lockQueue(o); err != nil {
+			r.unlock()
+			return err
+		}
+	}
+	return nil
+}
+
+// unlock gives up the locks that no queue has taken over.
+func (r *Router) unlock() {
+	for _, o := range r.outputs {
+		o.unlockQueue()
+	}
 }
 
 // open opens every output's queue.
@@ -131,15 +161,73 @@ func (r *Router) runInput(ctx context.Context, in *source) {
 	}
 }
 
-// awaitClients waits until every client has hung up, at most for so long.
+// awaitClients waits until every client has hung up, or all are silent and everything is delivered; at most for so long.
 func (r *Router) awaitClients(now context.Context, atMost time.Duration) {
 	ctx, cancel := context.WithTimeout(now, atMost)
 	defer cancel()
+	silence := make(chan bool, 1)
+	go func() {
+		silence <- r.awaitSilence(ctx)
+		cancel()
+	}()
+	var connected []string
 	for _, in := range r.inputs {
 		if err := in.input.WaitIdle(ctx); err != nil {
-			r.log.Warn().Str("input", in.id).Msg("clients are still connected: what they send from now on is not taken")
+			connected = append(connected, in.id)
 		}
 	}
+	cancel()
+	silent := <-silence
+	for _, id := range connected {
+		if silent {
+			r.log.Info().Str("input", id).Msg("clients are still connected, but silent: nothing is left to wait for")
+		} else {
+			r.log.Warn().Str("input", id).Msg("clients are still connected: what they send from now on is not taken")
+		}
+	}
+}
+
+// awaitSilence waits until nothing has come for silenceTime and every queue is empty; false if ctx ends before that.
+func (r *Router) awaitSilence(ctx context.Context) bool {
+	poll := time.NewTicker(silencePoll)
+	defer poll.Stop()
+	last, since := r.activity(), time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-poll.C:
+		}
+		if a := r.activity(); a != last {
+			last, since = a, time.Now()
+		}
+		if time.Since(since) >= silenceTime && r.queued() == 0 {
+			return true
+		}
+	}
+}
+
+// activity is a number that changes when clients send something.
+func (r *Router) activity() (n int64) {
+	for _, in := range r.inputs {
+		if c, ok := in.input.(input.ReadCounter); ok {
+			n += c.Reads()
+			continue
+		}
+		n += in.accounts.sum()
+		if in.joiner != nil {
+			n += int64(in.joiner.Held())
+		}
+	}
+	return n
+}
+
+// queued is how many records wait in the queues or are being delivered.
+func (r *Router) queued() (n int64) {
+	for _, o := range r.outputs {
+		n += o.queue.Stats().Records
+	}
+	return n
 }
 
 func (r *Router) closeQueues(outputs []*output) {

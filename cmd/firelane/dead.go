@@ -80,7 +80,7 @@ func (c *cli) listDead(files []string) error {
 func (c *cli) resendDead(plan *config.Plan, output string, files []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a, err := router.Resend(ctx, plan, router.Env{Log: newLogger(c.stderr), Version: version}, output, files)
+	a, err := router.Resend(ctx, plan, router.Env{Log: newLogger(c.stderr, isTerminal(c.stderr)), Version: version}, output, files)
 	fmt.Fprintf(c.stdout, "%s: delivered %d, dead-lettered again %d, left %d\n", output, a.Delivered, a.Dead, a.Buffered)
 	return err
 }

@@ -9,10 +9,22 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// newLogger makes the log of the process: JSON lines in a container, and a readable form on a terminal.
-func newLogger(w io.Writer) zerolog.Logger {
+// openLog makes the log of the process, which never waits for who reads w: JSON lines in a container, and a readable form
+// on a terminal. end writes the last lines.
+func openLog(w io.Writer) (log zerolog.Logger, end func()) {
+	terminal := isTerminal(w)
+	ring := newLogRing(w, func(lines int) []byte {
+		var b bytes.Buffer
+		own := newLogger(&b, terminal)
+		own.Warn().Int("lines", lines).Msg("lines of the log are missing here: nobody read them in time")
+		return b.Bytes()
+	})
+	return newLogger(ring, terminal), ring.Close
+}
+
+func newLogger(w io.Writer, terminal bool) zerolog.Logger {
 	zerolog.TimeFieldFormat = time.RFC3339Nano
-	if f, ok := w.(*os.File); ok && isTerminal(f) {
+	if terminal {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000"}
 	} else {
 		w = &messageFirst{out: w}
@@ -20,7 +32,11 @@ func newLogger(w io.Writer) zerolog.Logger {
 	return zerolog.New(zerolog.SyncWriter(w)).With().Timestamp().Logger()
 }
 
-func isTerminal(f *os.File) bool {
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -22,7 +22,7 @@ func TestMessageIsTheFirstMemberOfALogLine(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			tt.write(newLogger(&out))
+			tt.write(newLogger(&out, false))
 			if got := out.String(); !strings.HasPrefix(got, tt.want) || !strings.HasSuffix(got, "\"}\n") || strings.Count(got, "\n") != 1 {
 				t.Errorf("got  %q\nwant %q…", got, tt.want)
 			}

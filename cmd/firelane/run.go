@@ -6,11 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	stdlog "log"
 	"net"
 	"os"
-	"os/signal"
 	"strconv"
-	"syscall"
 
 	"github.com/rs/zerolog"
 
@@ -28,7 +27,12 @@ func runCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
-	log := newLogger(c.stderr)
+	log, endLog := openLog(c.stderr)
+	defer endLog()
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(log) // what libraries write, which would go to stderr itself
+	arrived, endSignals := takeSignals()
+	defer endSignals()
 	plan, ok := c.compile(log, file)
 	if !ok {
 		return exitUsage
@@ -43,10 +47,14 @@ func runCommand(c *cli, args []string) int {
 	limitMemory(log)
 	useOneCore()
 	relaxTimers(log)
-	ctx, now, stop := signals()
-	defer stop()
+	stop, now := newStops()
+	go stopOnSignals(log, arrived, plan.Service.Grace, stop, now, func() {
+		log.Error().Msg("stopped by force: a part of the router did not end; what is not delivered stays in the queue on disk")
+		endLog()
+		os.Exit(exitFailed)
+	})
 	endAdmin := serveAdmin(log, plan, r)
-	err := r.Run(ctx, now)
+	err := r.Run(stop.ctx, now.ctx)
 	endAdmin()
 	if err != nil {
 		log.Error().Err(err).Msg("stopped")
@@ -126,32 +134,6 @@ func (c *cli) compile(log zerolog.Logger, file string) (*config.Plan, bool) {
 func reportErrors(log zerolog.Logger, diags []config.Diagnostic) {
 	for _, d := range diags {
 		log.Error().Msg(d.String())
-	}
-}
-
-// signals returns a context that ends at the first SIGTERM or SIGINT (drain and stop), and one that ends at the
-// second (leave now).
-func signals() (drain, now context.Context, stop func()) {
-	drain, cancelDrain := context.WithCancel(context.Background())
-	now, cancelNow := context.WithCancel(context.Background())
-	ch := make(chan os.Signal, 2)
-	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT)
-	done := make(chan struct{})
-	go func() {
-		for _, cancel := range []func(){cancelDrain, cancelNow} {
-			select {
-			case <-ch:
-				cancel()
-			case <-done:
-				return
-			}
-		}
-	}()
-	return drain, now, func() {
-		signal.Stop(ch)
-		close(done)
-		cancelDrain()
-		cancelNow()
 	}
 }
 

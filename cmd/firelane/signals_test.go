@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// patience is how long a test waits for something that must happen.
+const patience = 20 * time.Second
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out after %v waiting for %s", patience, what)
+		}
+	}
+}
+
+// A process is a firelane that runs with a tcp input, and the outputs stdout and file.
+type process struct {
+	t         *testing.T
+	cmd       *exec.Cmd
+	addr, out string
+	ended     chan error
+	log       text
+}
+
+// text may be read while it is written.
+type text struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *text) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *text) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// startProcess runs firelane with these files as its stdout and stderr; nil for the log of the process.
+func startProcess(t *testing.T, stdout, stderr *os.File) *process {
+	t.Helper()
+	dir := t.TempDir()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, addr: ln.Addr().String(), out: filepath.Join(dir, "out"), ended: make(chan error, 1)}
+	ln.Close()
+	_, port, _ := net.SplitHostPort(p.addr)
+	conf := filepath.Join(dir, "f.conf")
+	text := fmt.Sprintf("[SERVICE]\n  storage.path %s/queue\n  Grace 25\n[INPUT]\n  Name tcp\n  Tag t\n  Listen 127.0.0.1\n  Port %s\n"+
+		"[OUTPUT]\n  Name file\n  Match *\n  Path %s\n  File out\n", dir, port, dir)
+	if stdout != nil {
+		text += "[OUTPUT]\n  Name stdout\n  Match *\n"
+	}
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.cmd = exec.Command("firelane", "run", "-c", conf)
+	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	p.cmd.Stderr = &p.log
+	if stdout != nil {
+		p.cmd.Stdout = stdout
+	}
+	if stderr != nil {
+		p.cmd.Stderr = stderr
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- p.cmd.Wait() }()
+	t.Cleanup(func() { p.cmd.Process.Kill() })
+	return p
+}
+
+// deliver sends a record and waits until it is in the file.
+func (p *process) deliver(word string) {
+	p.t.Helper()
+	p.send(word).Close()
+	eventually(p.t, word, func() bool {
+		b, _ := os.ReadFile(p.out)
+		return bytes.Contains(b, []byte(word))
+	})
+}
+
+func (p *process) send(word string) net.Conn {
+	p.t.Helper()
+	var conn net.Conn
+	eventually(p.t, "the router to listen", func() (ok bool) {
+		var err error
+		conn, err = net.Dial("tcp", p.addr)
+		return err == nil
+	})
+	if _, err := fmt.Fprintf(conn, "{\"log\":%q}\n", word); err != nil {
+		p.t.Fatal(err)
+	}
+	return conn
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// wait waits for the end of the process and returns its state.
+func (p *process) wait(atMost time.Duration) string {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState.String()
+	case <-time.After(atMost):
+		p.t.Fatalf("the process has not ended after %v; its log:\n%s", atMost, &p.log)
+		return ""
+	}
+}
+
+// pipe is one that nobody reads; full: and that has no room left.
+func pipe(t *testing.T, full bool) (r, w *os.File) {
+	t.Helper()
+	var fds [2]int
+	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	if full {
+		syscall.SetNonblock(fds[1], true)
+		for {
+			if _, err := syscall.Write(fds[1], []byte{'\n'}); err != nil {
+				break
+			}
+		}
+		syscall.SetNonblock(fds[1], false)
+	}
+	r, w = os.NewFile(uintptr(fds[0]), "reader"), os.NewFile(uintptr(fds[1]), "writer")
+	t.Cleanup(func() { r.Close(); w.Close() })
+	return r, w
+}
+
+func TestLogThatNobodyReadsHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	_, stderr := pipe(t, true)
+	p := startProcess(t, nil, stderr)
+	p.deliver("first")
+	p.signal(syscall.SIGTERM)
+	if got := p.wait(patience); got != "exit status 0" {
+		t.Errorf("got %s, want exit status 0", got)
+	}
+}
+
+func TestReadersThatGoAwayDoNotKill(t *testing.T) {
+	t.Parallel()
+	stdoutReader, stdout := pipe(t, false)
+	stderrReader, stderr := pipe(t, false)
+	p := startProcess(t, stdout, stderr)
+	p.deliver("first")
+	stdoutReader.Close()
+	stderrReader.Close()
+	p.deliver("second")
+	p.signal(syscall.SIGHUP) // a line of the log
+	p.deliver("third")
+	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGQUIT)
+	if got := p.wait(patience); !strings.HasPrefix(got, "exit status") {
+		t.Errorf("got %s, want an exit", got)
+	}
+}
+
+// TestSecondSignalAlwaysEnds: neither stdout, which has records, nor stderr is read.
+func TestSecondSignalAlwaysEnds(t *testing.T) {
+	t.Parallel()
+	_, stdout := pipe(t, true)
+	_, stderr := pipe(t, true)
+	p := startProcess(t, stdout, stderr)
+	p.deliver("first")
+	p.signal(syscall.SIGTERM)
+	eventually(t, "the stop", func() bool { // its input listens no more
+		c, err := net.Dial("tcp", p.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	p.signal(syscall.SIGTERM)
+	if got := p.wait(5 * time.Second); !strings.HasPrefix(got, "exit status") {
+		t.Errorf("got %s, want an exit", got)
+	}
+}
+
+// TestRouterThatDoesNotEndIsEndedByForce has no router that listens to its contexts.
+func TestRouterThatDoesNotEndIsEndedByForce(t *testing.T) {
+	const grace = 25 * time.Second
+	for _, tt := range []struct {
+		name string
+		at   []time.Duration // of signals
+		want time.Duration
+	}{
+		{"one signal", []time.Duration{0}, grace + overtime},
+		{"two", []time.Duration{0, time.Second}, time.Second + forceAfter},
+		{"three", []time.Duration{0, time.Second, time.Second + time.Millisecond}, time.Second + time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				arrived := make(chan os.Signal)
+				stop, now := newStops()
+				forced := make(chan time.Time, maxSignals)
+				begin := time.Now()
+				go stopOnSignals(zerolog.Nop(), arrived, grace, stop, now, func() { forced <- time.Now() })
+				for _, at := range tt.at {
+					time.Sleep(time.Until(begin.Add(at)))
+					arrived <- syscall.SIGTERM
+				}
+				if got := (<-forced).Sub(begin); got != tt.want {
+					t.Errorf("got the end by force after %v, want it after %v", got, tt.want)
+				}
+				if stop.ctx.Err() == nil || (now.ctx.Err() == nil) != (len(tt.at) == 1) {
+					t.Errorf("got stop %v and now %v after %d signals", stop.ctx.Err(), now.ctx.Err(), len(tt.at))
+				}
+				close(arrived)
+			})
+		})
+	}
+}
+
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, nil, nil)
+	p.deliver("first")
+	for n, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2} {
+		p.signal(s)
+		eventually(t, s.String(), func() bool { return strings.Count(p.log.String(), "the signal is ignored") == n+1 })
+	}
+	p.deliver("second")
+	p.signal(syscall.SIGQUIT)
+	if got := p.wait(patience); got != "exit status 0" {
+		t.Errorf("got %s after SIGQUIT, want exit status 0", got)
+	}
+	if log := p.log.String(); !strings.Contains(log, `"message":"stopped","level":"info","output":"file.0","received":2,"delivered":2`) {
+		t.Errorf("got this log, want the accounts in its last line:\n%s", log)
+	}
+}
