@@ -112,7 +112,10 @@ func metrics(in []router.InputAccount, out []router.Account) string {
 		for _, fate := range []struct {
 			name string
 			n    int64
-		}{{"received", a.Received}, {"delivered", a.Delivered}, {"filtered", a.Filtered}, {"dead_lettered", a.Dead}} {
+		}{
+			{"received", a.Received}, {"added", a.Added}, {"delivered", a.Delivered}, {"filtered", a.Filtered}, {"merged", a.Merged},
+			{"dead_lettered", a.Dead},
+		} {
 			fmt.Fprintf(&b, "firelane_output_records_total{output=%q,fate=%q} %d\n", a.Output, fate.name, fate.n)
 		}
 	}
@@ -125,6 +128,14 @@ func metrics(in []router.InputAccount, out []router.Account) string {
 	family("firelane_output_buffered_records", "gauge", "records in the queue")
 	for _, a := range out {
 		fmt.Fprintf(&b, "firelane_output_buffered_records{output=%q} %d\n", a.Output, a.Buffered)
+	}
+	family("firelane_output_held_records", "gauge", "records that a step holds until others come")
+	for _, a := range out {
+		fmt.Fprintf(&b, "firelane_output_held_records{output=%q} %d\n", a.Output, a.Held)
+	}
+	family("firelane_output_unaccounted_records", "gauge", "records that are in none of the other counts: 0, always")
+	for _, a := range out {
+		fmt.Fprintf(&b, "firelane_output_unaccounted_records{output=%q} %d\n", a.Output, a.Unaccounted)
 	}
 	return b.String()
 }

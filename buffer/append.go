@@ -34,7 +34,7 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 	q.stats.Waits++
 	q.logFull()
 	q.removeIfEmpty(0)
-	q.unpark()
+	q.wakeReader()
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	for {
@@ -54,16 +54,16 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 		}
 		if done || err != nil {
 			q.waiters = slices.DeleteFunc(q.waiters, func(o *waiter) bool { return o == w })
-			q.admit()
-			q.unpark() // a drained queue may be empty now
+			q.wakeWaiter()
+			q.wakeReader() // a drained queue may be empty now
 			q.unlock()
 			return err
 		}
 	}
 }
 
-// admit tells the first in line to try again.
-func (q *Queue) admit() {
+// wakeWaiter tells the first in line to try again.
+func (q *Queue) wakeWaiter() {
 	if len(q.waiters) > 0 {
 		select {
 		case q.waiters[0].room <- struct{}{}:
@@ -103,7 +103,7 @@ func (q *Queue) put(h frame, batch []byte, accepted func()) (done bool, err erro
 	return true, nil
 }
 
-// makeRoom says whether a frame of this size may be appended, and drops what must go for it.
+// makeRoom says whether a frame of this size may be appended, and drops what must be dropped for it.
 func (q *Queue) makeRoom(size int64) (bool, error) {
 	if q.full == DropOldest && dataAt+size > q.stats.Limit {
 		return false, ErrTooLarge
@@ -160,7 +160,7 @@ func (q *Queue) write(h frame, batch []byte) error {
 	if err == nil {
 		return nil
 	}
-	// The next frame goes to the same place. Where the file can't be cut, what was written stands behind it.
+	// The next frame goes to the same place. Where the file can't be cut, what was written stands after it.
 	q.size -= s.size()
 	if s.file.Truncate(s.end.off) == nil {
 		s.written = 0
@@ -198,8 +198,8 @@ func (q *Queue) appended(h frame) {
 	q.stats.Appended += t.records
 	q.stats.Records += t.records
 	q.stats.Bytes += t.bytes
-	if q.parked && q.ripe(q.want) {
-		q.unpark()
+	if q.parked && q.ready(q.want) {
+		q.wakeReader()
 	}
 }
 
@@ -255,7 +255,7 @@ func (q *Queue) seal() {
 	q.writeMark(s)
 }
 
-// isFull says that a write failed for want of room.
+// isFull says that a write failed for lack of room.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -50,7 +50,7 @@ func framesOf(data []byte) (offs []int, end int) {
 }
 
 // frameAt is the number of the frame, among all of the segment, that the byte at off belongs to; -1 for the head, and
-// the number of frames for what is behind them.
+// the number of frames for what is after them.
 func frameAt(data []byte, off int) int {
 	offs, end := framesOf(data)
 	if off >= end {

@@ -29,7 +29,7 @@ type FS interface {
 type File interface {
 	io.ReaderAt
 	io.WriterAt
-	// WritevAt writes the parts, one behind the other, as WriteAt would write all of it.
+	// WritevAt writes the parts, one after the other, as WriteAt would write all of it.
 	WritevAt(parts [][]byte, off int64) (int, error)
 	io.Closer
 	Truncate(size int64) error

@@ -9,7 +9,7 @@ import (
 
 // FuzzQueue holds the queue against a model: a slice of batches, each delivered, in flight or waiting. Every byte of the
 // script is one step. The model says what may come out after a crash: all that isn't committed, in order, under the
-// ids of its birth, and of what is committed only what lies in one segment with, and behind, something that isn't.
+// ids of its birth, and of what is committed only what lies in one segment with, and after, something that isn't.
 func FuzzQueue(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x80\x81\x82"), uint16(300))
 	f.Fuzz(func(t *testing.T, script []byte, segment uint16) {
@@ -29,7 +29,7 @@ type model struct {
 	segment int64
 	q       *Queue
 	batches []modelBatch // all that were ever appended
-	next    int          // the first that wasn't given out
+	next    int          // the first that wasn't taken
 	chunks  []*Chunk     // in flight
 
 	appended int // the next batch's number
@@ -119,7 +119,7 @@ func (m *model) commit(i int) {
 	m.chunks = slices.Delete(m.chunks, i, i+1)
 }
 
-// reopen opens the queue again, and learns from a copy of it what will be given out.
+// reopen opens the queue again, and learns from a copy of it what will be taken.
 func (m *model) reopen() {
 	copied := mustOpen(m.t, Options{FS: m.fs.clone(), SegmentSize: m.segment})
 	got := deliver(m.t, copied)

@@ -61,7 +61,7 @@ func (q *Queue) await(ctx context.Context, maxBytes int64, linger time.Duration)
 			return ErrClosed
 		case s == nil:
 			q.want = 1
-		case q.ripe(maxBytes):
+		case q.ready(maxBytes):
 			return nil
 		default:
 			d := time.Until(s.appended(s.read.off).Add(linger))
@@ -97,14 +97,14 @@ func (q *Queue) await(ctx context.Context, maxBytes int64, linger time.Duration)
 	}
 }
 
-// ripe says that there are so many bytes to be read, or that waiting for them is in vain.
-func (q *Queue) ripe(want int64) bool {
+// ready reports that there are so many bytes to be read, or that no more will come soon.
+func (q *Queue) ready(want int64) bool {
 	s := q.reading()
 	return s != nil && (s.sealed || s.end.off-s.read.off >= want || q.draining || len(q.waiters) > 0)
 }
 
-// unpark lets a waiting call of Next look again.
-func (q *Queue) unpark() {
+// wakeReader lets a waiting call of Next check again.
+func (q *Queue) wakeReader() {
 	if !q.parked {
 		return
 	}
@@ -130,7 +130,7 @@ func (q *Queue) reading() *segment {
 	return nil
 }
 
-// take reads a chunk; nil if there is none where one was expected, and Next has to look again. The caller holds the
+// take reads a chunk; nil if there is none where one was expected, and Next has to check again. The caller holds the
 // reader.
 func (q *Queue) take(maxBytes int64) *Chunk {
 	q.mu.Lock()
@@ -142,7 +142,7 @@ func (q *Queue) take(maxBytes int64) *Chunk {
 	if s.file == nil {
 		f, err := q.fs.Open(s.name(), false)
 		if err != nil {
-			q.lose(s, err)
+			q.dropUnopenable(s, err)
 			q.unlock()
 			return nil
 		}
@@ -182,7 +182,7 @@ type run struct {
 	seg      *segment
 	file     File
 	from, to place
-	end      place // of the segment when it was looked at
+	end      place // of the segment when it was read
 	damage   string
 	err      error
 }
@@ -238,7 +238,7 @@ func (r *run) parse(m *chunkMemory, b []byte) (need int64) {
 	return frameHeader
 }
 
-// search sets to to the next intact frame behind the damage, or to the segment's end.
+// search sets to to the next intact frame after the damage, or to the segment's end.
 func (r *run) search() {
 	w := newWalker(r.file, r.seg.seed, r.end.off)
 	off, h, ok := w.find(r.from.off+1, r.from.pos)

@@ -126,7 +126,7 @@ func isSegment(e os.DirEntry) bool {
 	return ok && !aside
 }
 
-// setLimits settles what the options left open.
+// setLimits sets what the options leave open.
 func (q *Queue) setLimits(o Options) error {
 	limit := o.Limit
 	switch {
@@ -189,7 +189,7 @@ func (q *Queue) recover() error {
 	return nil
 }
 
-// adopt takes a segment into the queue, behind those it has, and counts what is missing in between.
+// adopt takes a segment into the queue, after those it has, and counts what is missing in between.
 func (q *Queue) adopt(s *segment) {
 	if missing := int64(s.first - q.next); len(q.segs) > 0 && missing > 0 {
 		q.stats.Recovered += missing
@@ -208,7 +208,7 @@ func (q *Queue) adopt(s *segment) {
 	q.stats.Bytes += t.bytes
 }
 
-// load looks at a segment's head, and at all of it if it wasn't sealed. It returns nil for one that holds nothing, or
+// load reads a segment's head, and all of it if it wasn't sealed. It returns nil for one that holds nothing, or
 // can't be used and was set aside.
 func (q *Queue) load(number uint64) (*segment, error) {
 	s := &segment{number: number}

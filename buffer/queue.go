@@ -138,7 +138,7 @@ func (q *Queue) Append(ctx context.Context, batch []byte, records int, accepted 
 // Next takes the next chunk: as many whole batches as fit into maxBytes (each counts with a frame header of 24 bytes), at
 // least one, from one segment. It waits for a first batch until ctx ends, and then for more until maxBytes are there,
 // linger has gone by since the first one was appended, or no more can come soon: the segment is full, an Append waits
-// for room, the queue is being drained. Chunks are given out in order, each once. ErrClosed: no more will come.
+// for room, the queue is being drained. Chunks are taken in order, each once. ErrClosed: no more will come.
 func (q *Queue) Next(ctx context.Context, maxBytes int, linger time.Duration) (*Chunk, error) {
 	select {
 	case q.reader <- struct{}{}:
@@ -160,7 +160,7 @@ func (q *Queue) Next(ctx context.Context, maxBytes int, linger time.Duration) (*
 
 // Commit says that every record of the chunk has reached its end (delivered, dead-lettered). Chunks may be
 // committed in any order; room is made as whole segments are. A chunk that is committed after Close is counted, and
-// given out again by a later Open.
+// delivered again by a later Open.
 func (q *Queue) Commit(c *Chunk) {
 	q.mu.Lock()
 	defer q.unlock()
@@ -171,10 +171,10 @@ func (q *Queue) Commit(c *Chunk) {
 	q.stats.Committed += t.records
 	q.stats.Records -= t.records
 	q.stats.Bytes -= t.bytes
-	q.settle(c.seg)
+	q.updateCommitted(c.seg)
 }
 
-// Release puts the chunk back without having delivered it: for a stop with work in flight. It will be given out again
+// Release puts the chunk back without having delivered it: for a stop with work in flight. It will be delivered again
 // by a later Open.
 func (q *Queue) Release(c *Chunk) {
 	q.mu.Lock()
@@ -202,12 +202,12 @@ func (q *Queue) finish(c *Chunk, state chunkState) bool {
 }
 
 // Drain makes Next return at once what there is, without lingering, and ErrClosed when nothing is left that could be
-// given out and no Append waits. Append is still possible.
+// taken and no Append waits. Append is still possible.
 func (q *Queue) Drain() {
 	q.mu.Lock()
 	defer q.unlock()
 	q.draining = true
-	q.unpark()
+	q.wakeReader()
 }
 
 // Stats returns a consistent snapshot.
@@ -287,7 +287,7 @@ func (q *Queue) unlock() {
 	}
 	if len(garbage) > 0 {
 		q.mu.Lock()
-		q.admit()
+		q.wakeWaiter()
 		q.mu.Unlock()
 	}
 }

@@ -255,7 +255,7 @@ func TestDropOldest(t *testing.T) {
 	if s.DroppedNoRoom == 0 || q.size > 4000 || q.size < 2000 {
 		t.Fatalf("%d bytes of 4000, %+v", q.size, s)
 	}
-	// A chunk of a dropped segment lives on.
+	// A chunk of a dropped segment stays in memory.
 	checkDeliveries(t, deliveries(held), inFlight)
 	q.Commit(held)
 	checkBalance(t, q)

@@ -2,9 +2,9 @@ package buffer
 
 import "slices"
 
-// settle takes account of what was committed in a segment, on disk as well, and removes what is done with.
-func (q *Queue) settle(s *segment) {
-	if !s.settle() || s.gone || q.shut {
+// updateCommitted records what was committed in a segment, on disk as well, and removes segments that are committed as a whole.
+func (q *Queue) updateCommitted(s *segment) {
+	if !s.advanceLow() || s.gone || q.shut {
 		return
 	}
 	if s.done() && s.sealed {
@@ -18,7 +18,7 @@ func (q *Queue) settle(s *segment) {
 	q.writeMark(s)
 }
 
-// writeMark says in the file how far the segment is committed. An error costs no more than giving out again what was
+// writeMark says in the file how far the segment is committed. An error costs no more than delivering again what was
 // delivered.
 func (q *Queue) writeMark(s *segment) {
 	if s.file == nil {
@@ -41,7 +41,7 @@ func (q *Queue) removeIfEmpty(size int64) bool {
 	return true
 }
 
-// removeDone removes the segments that are done with, up to the first that isn't. A segment that is done with before an
+// removeDone removes the segments that are committed, up to the first that isn't. A segment that is committed before an
 // older one keeps its place, so that it isn't missed.
 func (q *Queue) removeDone() {
 	n := 0
@@ -57,11 +57,11 @@ func (q *Queue) forget(n int) {
 	q.segs = slices.Delete(q.segs, 0, n)
 	q.current = max(0, q.current-n)
 	if n > 0 {
-		q.admit()
+		q.wakeWaiter()
 	}
 }
 
-// stubIfDone frees the room of a segment that is done with and must keep its place. A damaged one stays whole.
+// stubIfDone frees the room of a segment that is committed and must keep its place. A damaged one stays whole.
 func (q *Queue) stubIfDone(s *segment) {
 	if s.gone || s.stub || s.damaged || !s.done() {
 		return
@@ -74,7 +74,7 @@ func (q *Queue) stubIfDone(s *segment) {
 	s.stub = true
 	q.size += s.size()
 	q.closeFile(s)
-	q.admit()
+	q.wakeWaiter()
 }
 
 // remove takes the segment's file away: it is kept as a spare or removed, or set aside if it is damaged.
@@ -105,7 +105,7 @@ func (q *Queue) closeFile(s *segment) {
 }
 
 // dropOldest makes room: what of the oldest segment is neither committed nor in flight counts as dropped. What is in
-// flight lives on in its chunks.
+// flight stays in memory in its chunks.
 func (q *Queue) dropOldest() {
 	s := q.segs[0]
 	if s == q.active {
@@ -137,13 +137,13 @@ func (q *Queue) skip(r *run) {
 	q.dropDamaged(s, r.to, r.damage, r.err)
 }
 
-// lose drops all of a segment that can't be opened.
-func (q *Queue) lose(s *segment, err error) {
+// dropUnopenable drops all of a segment that can't be opened.
+func (q *Queue) dropUnopenable(s *segment, err error) {
 	q.stats.DiskErrors++
 	q.dropDamaged(s, s.end, "can't be opened", err)
 }
 
-// dropDamaged drops what of the segment comes before a place and wasn't given out, and sees to it that the file is set
+// dropDamaged drops what of the segment comes before a place and wasn't taken, and sees to it that the file is set
 // aside.
 func (q *Queue) dropDamaged(s *segment, to place, what string, err error) {
 	t := to.minus(s.read)
@@ -155,5 +155,5 @@ func (q *Queue) dropDamaged(s *segment, to place, what string, err error) {
 	q.logDamaged(s, t, what, err)
 	s.out = append(s.out, &Chunk{seg: s, from: s.read, to: to, state: committed})
 	s.read = to
-	q.settle(s)
+	q.updateCommitted(s)
 }

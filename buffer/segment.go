@@ -34,19 +34,19 @@ type segment struct {
 
 	// Each of these is an offset and the position that begins there.
 	end  place // of the last whole frame
-	read place // given out up to here
+	read place // taken up to here
 	low  place // committed up to here
 
 	room    int64 // up to which frames are appended, but for the first, which may be longer
 	written int64 // the file's size, where it is longer than end
 
-	out    []*Chunk // given out and not yet below low, in order
+	out    []*Chunk // taken and not yet below low, in order
 	stamps []stamp  // when what is in it was appended, for what was appended by this process
 
-	released tally // given out, and put back for a later Open
+	released tally // taken, and put back for a later Open
 
 	sealed  bool // nothing will be appended any more
-	damaged bool // it is set aside when it is done with
+	damaged bool // it is set aside when it is committed
 	busy    bool // Next is reading from it, without the mutex
 	gone    bool // removed from the queue
 	stub    bool // all committed and cut to its header, while an older one is not
@@ -192,8 +192,8 @@ func (s *segment) appended(off int64) time.Time {
 	return s.stamps[0].at
 }
 
-// settle moves low over everything that is committed without a gap.
-func (s *segment) settle() (moved bool) {
+// advanceLow moves low over everything that is committed without a gap.
+func (s *segment) advanceLow() (moved bool) {
 	n := 0
 	for n < len(s.out) && s.out[n].state == committed {
 		s.low = s.out[n].to

@@ -2,7 +2,7 @@ package buffer
 
 import "fmt"
 
-// maxSpares is how many files of segments that are done with are kept to be written again. Writing over a file costs a
+// maxSpares is how many files of segments that are committed are kept to be written again. Writing over a file costs a
 // third of what it costs to fill a new one, whose every page has to be found and freed; and one is enough for a queue
 // whose reader keeps up.
 const maxSpares = 2
@@ -11,7 +11,7 @@ const maxSpares = 2
 // little larger than the next ones.
 const maxSpareRooms = 2
 
-// A spare is the file of a segment that is done with, under a name that isn't a segment's.
+// A spare is the file of a segment that is committed, under a name that isn't a segment's.
 type spare struct {
 	name string
 	file File

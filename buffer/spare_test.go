@@ -12,7 +12,7 @@ import (
 // TestCrashAtAnyByteOverAFormerLife crashes at every operation of a queue that writes over its old files, and after
 // every byte of every write. What was appended and not committed must be found, whole, once, under its id; what is found
 // besides it was being appended, or was committed by the last of the chunks; nothing of a former life comes back, and
-// nothing is said to be damaged.
+// nothing is reported damaged.
 func TestCrashAtAnyByteOverAFormerLife(t *testing.T) {
 	for name, text := range map[string]func(i int) string{
 		"of different lengths": batchText,

@@ -39,6 +39,7 @@ type Plugin struct {
 	FluentBit []string   // its names in Fluent Bit, the first one being its own; none: it doesn't exist there
 	Fluentd   []string   // its names in Fluentd
 	Options   func() any // a new options struct: a pointer to a struct that is declared as the package's doc says
+	New       any        // the constructor; config only hands it on
 	Help      string     // one line for the reference page
 }
 

@@ -29,12 +29,12 @@ type ParserOptions struct {
 
 // Check implements config's check after binding.
 func (o *ParserOptions) Check(config.Dialect) error {
-	_, err := o.parser()
+	_, err := NewParser(o, config.FluentBit, Env{})
 	return err
 }
 
-// parser is what the section asks for.
-func (o *ParserOptions) parser() (*textParser, error) {
+// NewParser makes the parser of a section.
+func NewParser(o *ParserOptions, _ config.Dialect, _ Env) (*textParser, error) {
 	p := &textParser{}
 	if len(o.DecodeField) > 0 {
 		return nil, &config.OptionError{Option: "decode_field", Reason: "not supported; use decode_field_as"}
@@ -122,7 +122,7 @@ func findParser(name string, env Env) (*textParser, error) {
 		if !ok {
 			return nil, fmt.Errorf("parser %q has the format %s, which is not supported; want json", name, instance.Name)
 		}
-		return o.parser()
+		return NewParser(o, config.FluentBit, env)
 	}
 	return nil, fmt.Errorf("parser %q is not defined; want a [PARSER] of that name in a parsers_file", name)
 }

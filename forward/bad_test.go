@@ -173,10 +173,10 @@ func TestDecompressionBombIsDefused(t *testing.T) {
 		o := defaults(config.FluentBit)
 		f := feed(config.FluentBit, o, pack(arr{"app", payload, obj{"compressed": name, "chunk": "id"}}))
 		if len(f.events) > 0 || len(f.answer) > 0 || !strings.Contains(f.log, `"limit_bytes":6144000,"message":"a message is too large after decompression`) {
-			t.Errorf("%s: %d events, answer %q, log %s", name, len(f.events), f.answer, f.log)
+			t.Errorf("%s: got %d events, answer %q and log %s, want nothing but the reason in the log", name, len(f.events), f.answer, f.log)
 		}
 	}
-	one := gz(append([]byte("\x92\x01\x81\xa1a\xdb\x03\x00\x00\x00"), make([]byte, 3<<24)...)) // one event of 48 MiB
+	one := gz(append([]byte("\x92\x01\x81\xa1a\xdb\x00\x90\x00\x00"), make([]byte, 9<<20)...)) // one event of 9 MiB
 	f := feed(config.Fluentd, defaults(config.Fluentd), pack(arr{"app", one, obj{"compressed": "gzip"}}))
 	if len(f.events) > 0 || !strings.Contains(f.log, `"limit_bytes":8388608,"message":"an event is too large`) {
 		t.Errorf("%d events, log %s", len(f.events), f.log)

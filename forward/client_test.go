@@ -21,6 +21,7 @@ func TestFluentLoggerIsUnderstood(t *testing.T) {
 						continue // the library writes the extension as bytes that are no JSON
 					}
 					t.Run(fmt.Sprintf("unix %v, ack %v, sub-second %v, JSON %v", unix, ack, sub, json), func(t *testing.T) {
+						t.Parallel()
 						o := defaults(config.Fluentd)
 						cfg := fluent.Config{RequestAck: ack, SubSecondPrecision: sub, MarshalAsJSON: json, ReadTimeout: 10 * time.Second}
 						if unix {

@@ -21,7 +21,7 @@ type Batch struct {
 	buf     []byte
 	records int
 	tag     int    // where the open group's tag begins
-	tail    int    // where its tail begins, behind the tag
+	tail    int    // where its tail begins, after the tag
 	entries int    // where its entries begin; 0: no group is open
 	last    []byte // the tail that was added last, which is the open group's
 }
@@ -81,7 +81,7 @@ const keptTags = 8
 
 // BatchReader reads a batch, event by event. The zero value has nothing to read.
 type BatchReader struct {
-	rest    []byte // behind the group at hand
+	rest    []byte // after the group at hand
 	entries []byte // what is left of that group
 	tag     string
 	tail    []byte
@@ -89,7 +89,7 @@ type BatchReader struct {
 	err     error
 }
 
-// ReadBatch begins to read batch, which must not change until the last event is done with.
+// ReadBatch begins to read batch, which must not change while its events are used.
 func ReadBatch(batch []byte) BatchReader { return BatchReader{rest: batch} }
 
 // Reset begins to read another batch. A reader that is kept so needn't allocate a tag again that it has met before.

@@ -15,7 +15,7 @@ func (e *offsetError) Error() string { return e.err.Error() + " at byte " + strc
 func (e *offsetError) Unwrap() error { return e.err }
 
 // Check finds the end of the first value in b and says whether it is well-formed: it returns its length in bytes, or
-// ErrShort, ErrInvalid or ErrDepth. It looks at every byte of structure and at no byte of a string.
+// ErrShort, ErrInvalid or ErrDepth. It reads every byte of structure and no byte of a string.
 func Check(b []byte) (n int, err error) {
 	end, err := walk(b, 0, 1, 0)
 	if err != nil {

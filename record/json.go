@@ -16,7 +16,7 @@ import (
 //   - of several members with the same key, as it is written, the last one stays;
 //   - what is malformed or nested deeper than MaxDepth is null, and what is malformed ends whatever it is in.
 //
-// Like every function here that appends JSON, it may write to dst's capacity behind what it returns.
+// Like every function here that appends JSON, it may write to dst's capacity after what it returns.
 func AppendJSON(dst, b []byte) []byte {
 	dst, _ = appendValue(dst, b, false, 0)
 	return dst[:len(dst)-1] // the comma
@@ -92,7 +92,7 @@ func appendContainer(dst, b []byte, kind Kind, dots bool, depth int) (out, rest 
 	return append(withoutComma(dst, start), ']', ','), rest
 }
 
-// withoutComma takes away the comma behind the last of the values that begin at dst[start], if there are any.
+// withoutComma takes away the comma after the last of the values that begin at dst[start], if there are any.
 func withoutComma(dst []byte, start int) []byte {
 	if len(dst) > start {
 		return dst[:len(dst)-1]

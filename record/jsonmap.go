@@ -45,7 +45,7 @@ func appendMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int)
 		r.expect(opt)
 		dst, b = r.append(dst, b, dots, depth)
 		if r.suspects != 0 {
-			dst, unless = r.settle(dst, opt)
+			dst, unless = r.dropUnwanted(dst, opt)
 		}
 	}
 	if unless {
@@ -127,7 +127,7 @@ type memberIndex struct {
 // A member is one of a large map that has been written.
 type member struct {
 	start int    // where it begins in the output
-	key   uint32 // length of the key as written, from the quote to the colon; 0: the member must go
+	key   uint32 // length of the key as written, from the quote to the colon; 0: the member must be dropped
 	hash  uint32 // of the key
 }
 

@@ -35,7 +35,7 @@ func NextFromJSON(dst, json []byte) (out, rest []byte, err error) {
 	return out, json[p.space(i):], nil
 }
 
-// A parser converts JSON. Its methods take the position where to begin and return the one behind what they converted.
+// A parser converts JSON. Its methods take the position where to begin and return the one after what they converted.
 type parser struct{ s []byte }
 
 // space skips white space from i on.
@@ -150,8 +150,8 @@ func (p *parser) array(dst []byte, i, depth int) (out []byte, end int, err error
 	}
 }
 
-// closeContainer writes the header of a container of n elements that were appended behind the one byte kept for it at
-// dst[head]: fix is the code of the short form, long that of the form with 16 bits, behind which comes that with 32.
+// closeContainer writes the header of a container of n elements that were appended after the one byte kept for it at
+// dst[head]: fix is the code of the short form, long that of the form with 16 bits, after which comes that with 32.
 func closeContainer(dst []byte, head, n int, fix, long byte) []byte {
 	if n < 16 {
 		dst[head] = fix | byte(n)
@@ -216,7 +216,7 @@ func (p *parser) escapedStr(dst []byte, i, end int) (out []byte, after int, err 
 	}
 }
 
-// escape appends the character whose escape goes on at i, behind its backslash.
+// escape appends the character whose escape goes on at i, after its backslash.
 func (p *parser) escape(dst []byte, i int) (out []byte, end int, err error) {
 	if i >= len(p.s) {
 		return nil, 0, ErrShort

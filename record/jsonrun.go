@@ -19,10 +19,10 @@ type memberRun struct {
 	at       [fewMembers]place
 }
 
-// A place is where a member has been written, with a comma behind it: up to where the next one begins.
+// A place is where a member has been written, with a comma after it: up to where the next one begins.
 type place struct {
 	start uint32 // from memberRun.base on
-	key   uint32 // length of the key as written, from the quote to the colon; 0: the member must go
+	key   uint32 // length of the key as written, from the quote to the colon; 0: the member must be dropped
 }
 
 const (
@@ -36,7 +36,7 @@ const (
 	runRoom = 256
 )
 
-// append appends r.n members, from b on, whose values are nested depth deep, and a comma behind each.
+// append appends r.n members, from b on, whose values are nested depth deep, and a comma after each.
 func (r *memberRun) append(dst, b []byte, dots bool, depth int) (out, rest []byte) {
 	r.stop = '"'
 	if dots {
@@ -93,9 +93,9 @@ func expectKey[K string | []byte](r *memberRun, key K) {
 	}
 }
 
-// settle looks at the suspects, and takes away the members that are to be left out or whose place another one has taken.
+// dropUnwanted checks the suspects, and removes the members that are to be left out or whose place another one has taken.
 // unless says that nothing is to be appended.
-func (r *memberRun) settle(dst []byte, opt *JSONOptions) (out []byte, unless bool) {
+func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) (out []byte, unless bool) {
 	at, gone := r.at[:r.count], false
 	for left := r.suspects; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)

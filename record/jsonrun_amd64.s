@@ -3,7 +3,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// How many bytes behind a string the stores of whole vectors may reach, and what closes the string.
+// How many bytes after a string the stores of whole vectors may reach, and what closes the string.
 #define MARGIN 48
 
 DATA two<>+0(SB)/8, $0x0202020202020202
@@ -19,7 +19,7 @@ DATA backslash<>+8(SB)/8, $0x5c5c5c5c5c5c5c5c
 GLOBL backslash<>(SB), RODATA|NOPTR, $16
 
 // FINE sets in fine the bytes of x that stand for themselves in a JSON string. Flipping the bit 2 puts the quote right
-// behind the control characters, so that one signed comparison finds both of them and what is beyond ASCII.
+// after the control characters, so that one signed comparison finds both of them and what is beyond ASCII.
 #define FINE(x, fine, tmp) \
 	MOVO    x, tmp     \
 	PXOR    X8, tmp    \
@@ -28,7 +28,7 @@ GLOBL backslash<>(SB), RODATA|NOPTR, $16
 	PCMPEQB X10, fine  \
 	PANDN   tmp, fine
 
-// BEHINDEND makes the last 32 bytes of b readable with 32 bytes of zeros behind them: p becomes the place there of what
+// BEHINDEND makes the last 32 bytes of b readable with 32 bytes of zeros after them: p becomes the place there of what
 // it points at, which is among those 32.
 #define BEHINDEND(p) \
 	MOVOU -32(R8), X0          \

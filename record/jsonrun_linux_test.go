@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// guarded is n bytes of memory with a page before them and one behind them that can't be touched. The bytes stand
-// against the page behind, or against the one before.
+// guarded is n bytes of memory with a page before them and one after them that can't be touched. The bytes stand
+// against the page after, or against the one before.
 func guarded(t testing.TB, n int, behind bool) []byte {
 	t.Helper()
 	page := syscall.Getpagesize()
@@ -154,7 +154,7 @@ func FuzzAppendStrings(f *testing.F) {
 	f.Add(parsedEvent(), uint16(1002), true)
 	f.Add([]byte("\x83\xa3a.b\x01\xa3a_b\xa1x\xa3a_b\xa1y"), uint16(300), true)
 	f.Fuzz(func(t *testing.T, b []byte, room uint16, dots bool) {
-		if n, in, err := MapHeader(b); err == nil && room&4 != 0 && n < 1000 { // with room behind, so that whole vectors can be read
+		if n, in, err := MapHeader(b); err == nil && room&4 != 0 && n < 1000 { // with room after, so that whole vectors can be read
 			if end, err := Check(b); err == nil {
 				b = append(AppendMapHeader(nil, n+1), in[:end-len(b)+len(in)]...)
 				b = AppendStr(AppendStr(b, "padding"), strings.Repeat("p", 64))

@@ -18,7 +18,7 @@ func AppendJSONString(dst, s []byte) []byte {
 	return dst[:len(dst)-1]
 }
 
-// appendQuoted appends s as a JSON string, with another byte behind it. Most strings are copied as they are.
+// appendQuoted appends s as a JSON string, with another byte after it. Most strings are copied as they are.
 func appendQuoted(dst, s []byte, behind byte) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, len(s)+escapeRoom)
@@ -139,7 +139,7 @@ func appendEscaped(dst, s []byte) []byte {
 	}
 }
 
-// escapeRoom is room for a whole word behind the last byte, or for what encloses a string.
+// escapeRoom is room for a whole word after the last byte, or for what encloses a string.
 const escapeRoom = 8
 
 // lastBytes is s[i:], which is fewer than eight bytes, as a word that is filled up with spaces.
@@ -185,7 +185,7 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
 
-// escapes are the bytes behind the backslash in short escapes, by the byte that is escaped.
+// escapes are the bytes after the backslash in short escapes, by the byte that is escaped.
 var escapes = [256]byte{'"': '"', '\\': '\\', '\n': 'n', '\t': 't', '\r': 'r', '\b': 'b', '\f': 'f'}
 
 // appendRunes appends the characters beyond ASCII at the start of s, and returns what follows them.
@@ -226,7 +226,7 @@ func plainPrefix(s []byte) int {
 
 // special sets the highest bit of the bytes of w that can't stand for themselves in a JSON string, or aren't ASCII.
 // Above the lowest byte that it marks it may mark others falsely, since a subtraction borrows from the next byte.
-// Flipping the bit 2 puts the quote right behind the control characters, so that one comparison finds both.
+// Flipping the bit 2 puts the quote right after the control characters, so that one comparison finds both.
 func special(w uint64) uint64 {
 	return (w | ((w ^ ones*2) - ones*0x21) | ((w ^ ones*'\\') - ones)) & (ones * 0x80)
 }

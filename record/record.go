@@ -63,7 +63,7 @@ type Time struct {
 //
 // What many events have in common, the fields that ECS's configuration adds and what a container's events share, needn't be
 // in each of them: it may be their Tail, which a Batch holds once. The memory of a Tail that is added to a Batch doesn't
-// change. The event is then one map of Body's members, with Tail's behind them, and no key is in both.
+// change. The event is then one map of Body's members, with Tail's after them, and no key is in both.
 type Event struct {
 	Tag  string
 	Time Time

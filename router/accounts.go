@@ -4,21 +4,78 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+
+	"github.com/firelane/firelane/sink/deliver"
 )
 
 // Account is where every record of one output is, at one moment:
 //
-//	Received = Delivered + Filtered + Dropped + Dead + Buffered
+//	Received + Added = Delivered + Filtered + Merged + Dropped + Dead + Held + Buffered + Unaccounted
 //
-// Recovered records, which an earlier process left in the queue, count as received.
+// Each term is counted where it happens, so that a record that is lost by a fault of the router shows as Unaccounted.
 type Account struct {
 	Output    string           `json:"output"`
-	Received  int64            `json:"received"`
+	Received  int64            `json:"received"` // also those that were in the queue at the start
+	Added     int64            `json:"added"`    // made by steps besides those that they got
 	Delivered int64            `json:"delivered"`
 	Filtered  int64            `json:"filtered"`
+	Merged    int64            `json:"merged"`            // became one with another
 	Dropped   map[string]int64 `json:"dropped,omitempty"` // by reason
 	Dead      int64            `json:"dead_lettered"`
+	Held      int64            `json:"held"` // by a step, until others come
 	Buffered  int64            `json:"buffered"`
+
+	Unaccounted int64 `json:"unaccounted"` // 0, always
+}
+
+// Reasons of dropped records.
+const (
+	notQueued = "not queued"          // the queue had no room until the end of the grace
+	noRoom    = "no room"             // given up for newer ones, as the output's limit asks for
+	damaged   = "damaged"             // could not be read
+	inMemory  = "queue was in memory" // lost at the stop
+)
+
+// settle computes what is unaccounted for.
+func (a *Account) settle() {
+	left := a.Received + a.Added - a.Delivered - a.Filtered - a.Merged - a.Dead - a.Held - a.Buffered
+	for _, n := range a.Dropped {
+		left -= n
+	}
+	a.Unaccounted = left
+}
+
+// account is where every record of the output is now.
+func (o *output) account() (a Account) {
+	o.inspect(func(t tally, s deliver.Stats) { a = o.accountOf(t, s) })
+	return a
+}
+
+// inspect calls see with what happened on the way to the output's queue, and after it, at one moment.
+func (o *output) inspect(see func(tally, deliver.Stats)) {
+	if o.loop == nil { // nothing has been opened
+		see(o.tally, deliver.Stats{})
+		return
+	}
+	o.loop.Inspect(func(s deliver.Stats) { see(o.tally, s) })
+}
+
+func (o *output) accountOf(t tally, s deliver.Stats) Account {
+	a := Account{
+		Output: o.id, Received: t.received + s.Queue.Recovered, Added: t.added, Delivered: s.Delivered, Filtered: t.filtered,
+		Merged: t.merged, Dropped: make(map[string]int64), Dead: s.Dead, Held: t.held, Buffered: s.Buffered,
+	}
+	lost := o.lost.Load()
+	a.Buffered -= lost
+	for reason, n := range map[string]int64{
+		notQueued: t.refused, noRoom: s.Queue.DroppedNoRoom, damaged: s.Queue.DroppedDamaged + s.Unreadable, inMemory: lost,
+	} {
+		if n > 0 {
+			a.Dropped[reason] = n
+		}
+	}
+	a.settle()
+	return a
 }
 
 // InputAccount is what one input has taken in.

@@ -9,6 +9,7 @@ import (
 
 // TestSilentConnectionsHoldNoBuffers: 200 clients that each once sent a long line must not keep its memory each.
 func TestSilentConnectionsHoldNoBuffers(t *testing.T) {
+	t.Parallel()
 	tr := start(t, t.TempDir(), forwardInput+"[FILTER]\n    Name parser\n    Match *\n    Key_Name log\n    Parser json\n"+
 		"[FILTER]\n    Name record_modifier\n    Match *\n    Record a b\n[OUTPUT]\n    Name null\n    Match *\n")
 	body, err := record.AppendFromJSON(nil, []byte(`{"log":"{\"k\":\"`+strings.Repeat("x", 200_000)+`\"}"}`))
@@ -19,13 +20,13 @@ func TestSilentConnectionsHoldNoBuffers(t *testing.T) {
 	for range 2 {
 		i.Add([]byte("app"), record.Time{Sec: 1}, body)
 		if i.scratch == nil || i.pending[0].batch == nil {
-			t.Fatal("the test is of no use: the event took no memory")
+			t.Fatal("got no memory for the event, want some: otherwise the test shows nothing")
 		}
 		if err := i.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if i.scratch != nil || i.pending[0].batch != nil || i.pending[0].complete != nil || i.way.Body != nil {
-			t.Error("memory is held behind a Flush")
+			t.Error("got memory held after a Flush, want none")
 		}
 	}
 	eventually(t, "both records", func() bool {

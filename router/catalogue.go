@@ -1,107 +1,61 @@
 package router
 
 import (
-	"slices"
-
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
-	"github.com/firelane/firelane/input"
-	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/bulk"
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/stream"
 )
 
-// A row is one plugin: what config needs to know of it, and the constructor of its kind.
-type row struct {
-	config.Plugin
-	input  inputMaker
-	filter filterMaker
-	output outputMaker
-}
-
-type (
-	inputMaker  func(opts any, d config.Dialect, env input.Env) (input.Input, error)
-	filterMaker func(opts any, d config.Dialect, env enrich.Env) (enrich.Stage, error)
-	outputMaker func(opts any, d config.Dialect, env sink.Env) (sink.Destination, error)
-)
-
-// rows is the catalogue: every plugin that there is, by its name in Fluent Bit and in Fluentd ("" where that dialect
-// doesn't have it), with its options, its constructor and one line of help.
-func rows() []row {
-	return []row{
-		inputRow("forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
-		inputRow("", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
-		inputRow("tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
-
-		filterRow("record_modifier", "", enrich.NewModifier, "adds and removes fields"),
-		filterRow("", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
-		filterRow("grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
-		filterRow("parser", "parser", enrich.NewParse, "makes fields of a text field"),
-		parserRow("json", options[enrich.ParserOptions], "JSON objects"),
-
-		outputRow("es", "elasticsearch", bulk.New, "Elasticsearch"),
-		outputRow("opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
-		outputRow("forward", "forward", sinkforward.New, "another router, by the forward protocol"),
-		outputRow("stdout", "stdout", stream.NewStdout, "standard output"),
-		outputRow("file", "file", stream.NewFile, "files"),
-		outputRow("null", "null", stream.NewNull, "nowhere; records count as delivered"),
-	}
-}
-
-// Catalogue is what config needs to know of every plugin.
+// Catalogue is every plugin that there is: its kind, its name in Fluent Bit and in Fluentd ("" where that dialect doesn't
+// have it), its constructor, and one line of help. Its options are what the constructor takes.
 func Catalogue() []config.Plugin {
-	var plugins []config.Plugin
-	for _, r := range rows() {
-		plugins = append(plugins, r.Plugin)
-	}
-	return plugins
-}
+	return []config.Plugin{
+		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
+		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
+		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 
-// rowOf finds the row that a plugin of a plan came from.
-func rowOf(p *config.Plugin) row {
-	all := rows()
-	n := slices.IndexFunc(all, func(r row) bool {
-		return r.Kind == p.Kind && slices.Equal(r.FluentBit, p.FluentBit) && slices.Equal(r.Fluentd, p.Fluentd)
-	})
-	return all[n]
-}
+		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
+		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
+		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
+		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
+		Row(config.KindParser, "json", "", enrich.NewParser, "JSON objects"),
 
-func plugin(kind config.Kind, fluentBit, fluentd string, opts func() any, help string) config.Plugin {
-	return config.Plugin{Kind: kind, FluentBit: names(fluentBit), Fluentd: names(fluentd), Options: opts, Help: help}
-}
-
-func inputRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, input.Env) (input.Input, error), help string) row {
-	return row{
-		Plugin: plugin(config.KindInput, fluentBit, fluentd, options[O], help),
-		input:  func(opts any, d config.Dialect, env input.Env) (input.Input, error) { return make(opts.(*O), d, env) },
+		Row(config.KindOutput, "es", "elasticsearch", bulk.New, "Elasticsearch"),
+		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
+		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
+		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
+		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),
 	}
 }
 
-// filterRow takes a constructor of a Filter, a Step or a Holder.
-func filterRow[O any, S enrich.Stage](fluentBit, fluentd string, make func(*O, config.Dialect, enrich.Env) (S, error), help string) row {
-	return row{
-		Plugin: plugin(config.KindFilter, fluentBit, fluentd, options[O], help),
-		filter: func(opts any, d config.Dialect, env enrich.Env) (enrich.Stage, error) { return make(opts.(*O), d, env) },
+// A constructor makes the part that a plugin stands for of its options; Env is that of the part's room.
+type constructor[Env any] func(opts any, d config.Dialect, env Env) (any, error)
+
+// Row is one plugin of a catalogue. It is a test's way, too, to have a plugin that the product doesn't.
+func Row[Options, Env, Part any](
+	kind config.Kind, fluentBit, fluentd string, make func(*Options, config.Dialect, Env) (Part, error), help string,
+) config.Plugin {
+	return config.Plugin{
+		Kind: kind, FluentBit: names(fluentBit), Fluentd: names(fluentd), Help: help,
+		Options: func() any { return new(Options) },
+		New: constructor[Env](func(opts any, d config.Dialect, env Env) (any, error) {
+			return make(opts.(*Options), d, env)
+		}),
 	}
 }
 
-func parserRow(format string, opts func() any, help string) row {
-	return row{Plugin: plugin(config.KindParser, format, "", opts, help)}
-}
-
-func outputRow[O any](fluentBit, fluentd string, make func(*O, config.Dialect, sink.Env) (sink.Destination, error), help string) row {
-	return row{
-		Plugin: plugin(config.KindOutput, fluentBit, fluentd, options[O], help),
-		output: func(opts any, d config.Dialect, env sink.Env) (sink.Destination, error) {
-			return make(opts.(*O), d, env)
-		},
+// construct makes the part that an instance of a plugin stands for.
+func construct[Part, Env any](in config.Instance, d config.Dialect, env Env) (part Part, err error) {
+	made, err := in.Plugin.New.(constructor[Env])(in.Options, d, env)
+	if err != nil {
+		return part, err
 	}
+	return made.(Part), nil
 }
-
-// options makes an options struct.
-func options[O any]() any { return new(O) }
 
 func names(name string) []string {
 	if name == "" {

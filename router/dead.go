@@ -61,7 +61,7 @@ func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []
 		}
 		claimed = append(claimed, file)
 	}
-	if err := r.openIn(o, buffer.Options{Name: o.id, Log: r.log}, r.queueDir(o)); err != nil {
+	if err := r.openIn(o, buffer.Options{Name: o.id, Log: o.log}, r.queueDir(o)); err != nil {
 		return Account{}, err
 	}
 	done := make(chan struct{})
@@ -94,7 +94,7 @@ func (o *output) refill(ctx context.Context, file string) error {
 		if batch.Records() == 0 {
 			return nil
 		}
-		return o.queue.Append(ctx, batch.Bytes(), batch.Records(), nil)
+		return o.queue.Append(ctx, batch.Bytes(), batch.Records(), func() { o.tally.received += int64(batch.Records()) })
 	}
 	for entry, err := range dead.Read(file) {
 		if err != nil {

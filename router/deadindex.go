@@ -21,11 +21,12 @@ func (r *Router) newDeadOutput(o config.Output, of *output) (*output, error) {
 	}
 	own := opts.ForDeadLetter(of.options.DeadLetterIndex)
 	id := o.ID + ".dead"
-	dest, err := bulk.New(own, r.plan.Dialect, r.sinkEnv(id))
+	log := r.partLog("output", id)
+	dest, err := bulk.New(own, r.plan.Dialect, r.sinkEnv(log))
 	if err != nil {
 		return nil, err
 	}
-	return &output{id: id, options: &own.OutputOptions, dest: dest}, nil
+	return &output{id: id, options: &own.OutputOptions, dest: dest, log: log}, nil
 }
 
 // deadAppend is how long a dead letter waits for room in its queue; then it goes to the file.
@@ -54,7 +55,7 @@ func (q *deadQueue) Put(d *dead.Record) string {
 	batch.Add(d.Record.Tag, d.Record.Time, b)
 	ctx, cancel := context.WithTimeout(context.Background(), deadAppend)
 	defer cancel()
-	if err := q.to.queue.Append(ctx, batch.Bytes(), batch.Records(), nil); err != nil {
+	if err := q.to.queue.Append(ctx, batch.Bytes(), batch.Records(), func() { q.to.tally.received++ }); err != nil {
 		return q.fallback.Put(d)
 	}
 	return "index " + q.to.options.DeadLetterIndex

@@ -19,6 +19,10 @@ type holder struct {
 	in    *source         // whose events it gets before they are routed; nil where it is on routes
 	wake  chan<- struct{} // wakes releaseHeld
 	armed atomic.Bool     // releaseHeld calls Expire in time without being woken
+
+	// ackHeld lets events be acknowledged while they are held. The joiner needs it: a client that sends the next part of a
+	// line only after the ack of the last one, as Docker's driver with fluentd-request-ack does, would never send it.
+	ackHeld bool
 }
 
 // woken sees to it that Expire is called for what is held now.

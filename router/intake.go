@@ -48,6 +48,7 @@ type intake struct {
 type pending struct {
 	counted            // its batch is nil where there is nothing
 	complete []counted // those before it
+	publish  func()    // adds tally to the output's; its queue calls it, with its lock held
 }
 
 // counted is a batch, and what happened to the records on the way to it.
@@ -57,7 +58,12 @@ type counted struct {
 }
 
 func (r *Router) newIntake(in *source) *intake {
-	return &intake{r: r, input: in, routes: make(map[string]*route), pending: make([]pending, len(r.outputs))}
+	i := &intake{r: r, input: in, routes: make(map[string]*route), pending: make([]pending, len(r.outputs))}
+	for o, out := range r.outputs {
+		p := &i.pending[o]
+		p.publish = func() { out.tally.add(p.tally) }
+	}
+	return i
 }
 
 // Add implements input.Receiver.

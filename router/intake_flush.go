@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
 )
@@ -22,14 +23,16 @@ func (i *intake) Flush(ctx context.Context) error {
 	var failed error
 	for o := range i.pending {
 		p, out := &i.pending[o], i.r.outputs[o]
-		for _, c := range p.complete {
-			failed = errors.Join(failed, out.append(ctx, c.batch, c.tally))
+		for last, all := p.counted, p.complete; len(all) > 0; all = all[1:] {
+			p.counted = all[0]
+			failed = errors.Join(failed, out.append(ctx, p))
+			p.counted = last
 		}
 		p.complete = nil
 		if p.batch == nil && p.tally == (tally{}) {
 			continue
 		}
-		failed = errors.Join(failed, out.append(ctx, p.batch, p.tally))
+		failed = errors.Join(failed, out.append(ctx, p))
 		if p.batch != nil {
 			i.r.buffers.returnBatch(p.batch)
 		}
@@ -57,16 +60,18 @@ func (i *intake) Flush(ctx context.Context) error {
 	return nil
 }
 
-// append puts a batch, which may be nil, into the output's queue, waiting for room, and publishes what was counted on the way
-// to it. A batch that can't be appended before ctx ends is counted as dropped: nobody acknowledges it, and a client that asked
-// for that sends it again.
-func (o *output) append(ctx context.Context, b *record.Batch, t tally) error {
+// append puts p's batch, if it has one, into the output's queue, waiting for room, and adds p's tally to the output's at the
+// moment from which the queue counts the records. A batch that can't be appended before ctx ends is counted as dropped: nobody
+// acknowledges it, and a client that asked for that sends it again.
+func (o *output) append(ctx context.Context, p *pending) error {
 	var err error
-	if b != nil {
-		if err = o.queue.Append(ctx, b.Bytes(), b.Records(), nil); err != nil {
-			o.refused.Add(int64(b.Records()))
+	if p.batch != nil {
+		if err = o.queue.Append(ctx, p.batch.Bytes(), p.batch.Records(), p.publish); err == nil {
+			o.taps.offer(p.batch)
+			return nil
 		}
+		p.tally.refused += int64(p.batch.Records())
 	}
-	o.counts.add(t)
+	o.queue.Inspect(func(buffer.Stats) { p.publish() })
 	return err
 }

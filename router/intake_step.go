@@ -29,7 +29,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	case held == 0:
 		i.released++
 	default:
-		i.holding = true
+		i.holding = i.holding || !h.ackHeld
 		i.r.holding.Add(int64(held - 1))
 		h.woken()
 	}

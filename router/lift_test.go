@@ -39,6 +39,7 @@ func dockerRecords(n int) (bodies [][]byte) {
 }
 
 func TestWhatAContainersRecordsShareIsHeldOnceABatchAndInEveryDocument(t *testing.T) {
+	t.Parallel()
 	server, addr := cluster(t, bulktest.Options{})
 	tr := start(t, t.TempDir(), forwardInput+ecsMetadata+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
 	i := tr.newIntake(tr.inputs[0])
@@ -47,7 +48,7 @@ func TestWhatAContainersRecordsShareIsHeldOnceABatchAndInEveryDocument(t *testin
 		i.Add([]byte("app"), record.Time{Sec: 1_764_000_000}, body)
 	}
 	if n := bytes.Count(i.pending[0].batch.Bytes(), []byte(containerFields["container_name"])); n != 3 { // the first two are whole
-		t.Errorf("the container's name is held %d times for 100 records", n)
+		t.Errorf("got the container's name %d times for 100 records, want 3 times", n)
 	}
 	if err := i.Flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -67,11 +68,11 @@ func TestWhatAContainersRecordsShareIsHeldOnceABatchAndInEveryDocument(t *testin
 			"ecs_task_arn": "arn:aws:ecs:eu-central-1:123456789012:task/production/0f3d5c1b9a8e4c7d8b2a6f4e1c9d7b3a",
 		})
 		if !maps.Equal(got, want) || strings.Count(string(d.Source), `":"`) != len(want) {
-			t.Errorf("got %s", d.Source)
+			t.Errorf("got %s, want each of %v once", d.Source, want)
 		}
 	}
 	if len(lines) != 100 {
-		t.Errorf("%d of 100 lines arrived", len(lines))
+		t.Errorf("got %d lines, want 100", len(lines))
 	}
 }
 
@@ -88,7 +89,7 @@ func TestLiftingCostsNoAllocation(t *testing.T) {
 		i.pending[0].batch.Reset()
 		add()
 	}); n != 0 {
-		t.Errorf("%v allocations for 100 records", n)
+		t.Errorf("got %v allocations for 100 records, want none", n)
 	}
 }
 
@@ -104,7 +105,7 @@ func TestMembersKeepTheirOrderWhereItIsSeen(t *testing.T) {
 			i.Add([]byte("app"), record.Time{Sec: 1}, body)
 		}
 		if n := bytes.Count(i.pending[0].batch.Bytes(), []byte("container_name")); n != want {
-			t.Errorf("%q: held %d times for 100 records, want %d", outputs, n, want)
+			t.Errorf("%q: got the name %d times for 100 records, want %d times", outputs, n, want)
 		}
 	}
 }
@@ -119,7 +120,7 @@ func TestATagWhoseOutputMakesIDsIsLeftAloneWhateverCameBefore(t *testing.T) {
 	}
 	for output, want := range []int{3, 50} {
 		if n := bytes.Count(i.pending[output].batch.Bytes(), []byte("container_name")); n < want || n > want+1 {
-			t.Errorf("output %d: held %d times for 50 records, want about %d", output, n, want)
+			t.Errorf("output %d: got the name %d times for 50 records, want %d or one more", output, n, want)
 		}
 	}
 }

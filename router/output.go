@@ -13,6 +13,7 @@ import (
 
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/router/repeat"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
 	"github.com/firelane/firelane/sink/deliver"
@@ -20,16 +21,17 @@ import (
 
 // output is one output of the plan: a queue, and the loop that delivers from it.
 type output struct {
-	id       string
-	options  *sink.OutputOptions
-	dest     sink.Destination
-	queue    *buffer.Queue
-	loop     *deliver.Output
-	dead     dead.Letter
-	deadTo   *output // delivers its dead letters, nil for none
-	counts   counts  // of the steps before it
-	refused, // records that could not be appended
-	lost atomic.Int64 // records that a queue in memory held at the end
+	id      string
+	options *sink.OutputOptions
+	dest    sink.Destination
+	queue   *buffer.Queue
+	loop    *deliver.Output
+	dead    dead.Letter
+	deadTo  *output // delivers its dead letters, nil for none
+	log     zerolog.Logger
+	tally   tally        // guarded by the queue's lock
+	lost    atomic.Int64 // records that a queue in memory held at the end
+	taps    taps
 }
 
 // DefaultDir is where queues and dead letters are kept unless the configuration says where.
@@ -41,16 +43,22 @@ const fluentBitFlush = time.Second
 
 // newOutput makes the destination; openQueue comes later, after the sockets.
 func (r *Router) newOutput(o config.Output) (*output, error) {
-	dest, err := rowOf(o.Plugin).output(o.Options, r.plan.Dialect, r.sinkEnv(o.ID))
+	log := r.partLog("output", o.ID)
+	dest, err := construct[sink.Destination](o.Instance, r.plan.Dialect, r.sinkEnv(log))
 	if err != nil {
 		return nil, err
 	}
-	return &output{id: o.ID, dest: dest, options: o.Options.(sink.OutputOptioner).Output()}, nil
+	return &output{id: o.ID, dest: dest, options: o.Options.(sink.OutputOptioner).Output(), log: log}, nil
 }
 
-// sinkEnv is what the destination of an output is told.
-func (r *Router) sinkEnv(id string) sink.Env {
-	return sink.Env{Log: r.log.With().Str("output", id).Logger(), Hostname: r.env.Hostname, Common: &r.common}
+// sinkEnv is what a destination is told.
+func (r *Router) sinkEnv(log zerolog.Logger) sink.Env {
+	return sink.Env{Log: log, Hostname: r.env.Hostname, Common: &r.common}
+}
+
+// partLog is the log of an input, a filter or an output, which doesn't repeat itself.
+func (r *Router) partLog(kind, id string) zerolog.Logger {
+	return r.log.With().Str(kind, id).Logger().Hook(repeat.New(time.Now))
 }
 
 // queueDir is the folder in which the output's queue has its own, "" for a queue in memory.
@@ -67,11 +75,11 @@ func (r *Router) queueDir(o *output) string {
 	return DefaultDir
 }
 
-// open opens the output's queue and makes its loop.
-func (r *Router) open(o *output) error {
+// openQueue opens the output's queue and makes its loop.
+func (r *Router) openQueue(o *output) error {
 	opts := o.options.Queue()
 	q := buffer.Options{
-		Dir: r.queueDir(o), Name: o.id, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Log: r.outputLog(o),
+		Dir: r.queueDir(o), Name: o.id, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Log: o.log,
 	}
 	if opts.DropOldest {
 		q.Full = buffer.DropOldest
@@ -86,9 +94,8 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	if q.Dir != "" {
 		o.queue, err = buffer.Open(q)
 		if err != nil && !errors.Is(err, buffer.ErrLocked) {
-			log := r.outputLog(o)
-			log.Warn().Err(err).
-				Msg("no queue on disk: records wait in memory, bounded, and a kill loses them; storage.path names a folder that can be written to")
+			o.log.Warn().Err(err).
+				Msg("no queue on disk: records wait in memory, bounded, and a kill loses them; want a writable folder in storage.path")
 			q.Dir, queueDir = "", ""
 		}
 	}
@@ -107,13 +114,9 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	}
 	o.dead = r.deadLetter(o, queueDir)
 	o.loop = deliver.New(deliver.Config{
-		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: r.outputLog(o),
+		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: o.log,
 	})
 	return nil
-}
-
-func (r *Router) outputLog(o *output) zerolog.Logger {
-	return r.log.With().Str("output", o.id).Logger()
 }
 
 // What a queue in memory may hold: what the memory limit leaves beside the rest of the router, within bounds.
@@ -126,9 +129,6 @@ func memoryLimit() int64 {
 	return min(max(debug.SetMemoryLimit(-1)-restOfRouter, minMemoryQueue), buffer.MemoryLimit)
 }
 
-// inMemory is the reason of records that were lost with a queue in memory.
-const inMemory = "queue was in memory"
-
 // loseMemory enters what a queue in memory still holds as dropped: nobody will see it again.
 func (o *output) loseMemory() {
 	if !o.queue.Stats().Durable {
@@ -136,44 +136,8 @@ func (o *output) loseMemory() {
 	}
 }
 
-// account is where every record of the output is now.
-func (o *output) account() Account {
-	a := Account{Output: o.id, Filtered: o.counts.get().filtered, Dropped: make(map[string]int64)}
-	if refused := o.refused.Load(); refused > 0 {
-		a.Dropped["not queued"] = refused
-	}
-	if o.loop != nil {
-		s := o.loop.Stats()
-		a.Delivered, a.Dead, a.Buffered = s.Delivered, s.Dead, s.Buffered
-		if lost := o.lost.Load(); lost > 0 {
-			a.Buffered -= lost
-			a.Dropped[inMemory] = lost
-		}
-		if n := s.Queue.DroppedNoRoom; n > 0 {
-			a.Dropped["no room"] = n
-		}
-		if n := s.Queue.DroppedDamaged + s.Unreadable; n > 0 {
-			a.Dropped["damaged"] = n
-		}
-	}
-	a.Received = a.Delivered + a.Filtered + a.Dead + a.Buffered
-	for _, n := range a.Dropped {
-		a.Received += n
-	}
-	return a
-}
-
 // unhealthyAfter is how long an output may deliver nothing, with records waiting, before it counts as unhealthy.
 const unhealthyAfter = time.Minute
-
-// trouble says why records don't flow to this output, or "".
-func (o *output) trouble(now time.Time) string {
-	if o.loop == nil {
-		return ""
-	}
-	s := o.loop.Stats()
-	return troubleOf(o.id, &s, now)
-}
 
 // troubleOf says what is wrong with the output that has these statistics. An output that had nothing to deliver for an
 // hour, and fails once, is not in trouble.
@@ -188,10 +152,10 @@ func troubleOf(id string, s *deliver.Stats, now time.Time) string {
 // configuration says otherwise. With a queue in memory there is no such folder, and they go to the log.
 func (r *Router) deadLetter(o *output, queueDir string) dead.Letter {
 	dir := r.deadDir(o, queueDir)
-	log := dead.NewLog(r.outputLog(o))
+	log := dead.NewLog(r.log.With().Str("output", o.id).Logger()) // which keeps every line
 	var letter dead.Letter = log
 	if o.options.DeadLetter != "log" && dir != "" {
-		letter = dead.NewFile(dir, o.id, log, r.outputLog(o))
+		letter = dead.NewFile(dir, o.id, log, o.log)
 	}
 	if o.deadTo != nil && o.deadTo.queue != nil {
 		letter = &deadQueue{o.deadTo, letter}

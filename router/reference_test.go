@@ -21,7 +21,7 @@ func TestReferencePagesAreUpToDate(t *testing.T) {
 		}
 		got, err := os.ReadFile(page)
 		if err != nil || string(got) != want {
-			t.Errorf("%s is not what the options are (%v): go test ./router -run Reference -update", page, err)
+			t.Errorf("got a %s that differs from the options (error %v), want it up to date: go test ./router -run Reference -update", page, err)
 		}
 	}
 }

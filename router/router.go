@@ -71,10 +71,10 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	fail := func(in config.Instance, err error) {
 		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
 	}
-	stageEnv := enrich.Env{Hostname: env.Hostname, Parsers: plan.Parsers, Log: env.Log}
 	for _, f := range plan.Filters {
 		var s stage
-		made, err := rowOf(f.Plugin).filter(f.Options, plan.Dialect, stageEnv)
+		stageEnv := enrich.Env{Hostname: env.Hostname, Parsers: plan.Parsers, Log: r.partLog("filter", f.ID)}
+		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
 		if err == nil {
 			s, err = newStage(made, r.wake)
 		}
@@ -106,7 +106,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		part := &source{index: n, id: in.ID}
 		if plan.Service.JoinPartial {
 			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{})
-			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake}
+			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake, ackHeld: true}
 		}
 		r.inputs = append(r.inputs, part)
 	}
@@ -118,8 +118,8 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 func (r *Router) bind() error {
 	memory := input.NewMemory()
 	for n, in := range r.plan.Inputs {
-		env := input.Env{Log: r.log.With().Str("input", in.ID).Logger(), ID: in.ID, Memory: memory}
-		bound, err := rowOf(in.Plugin).input(in.Options, r.plan.Dialect, env)
+		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: memory}
+		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()
 			return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)

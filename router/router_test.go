@@ -34,7 +34,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v for %s", patience, what)
+			t.Fatalf("timed out after %v waiting for %s", patience, what)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func compilePlan(t testing.TB, dir, text string) *config.Plan {
 	}
 	plan, diags := config.Compile(file, Catalogue(), func(string) (string, bool) { return "", false })
 	if len(diags) > 0 {
-		t.Fatalf("compile: %v", diags)
+		t.Fatalf("compile: got %v, want no error", diags)
 	}
 	return plan
 }
@@ -88,7 +88,7 @@ func start(t *testing.T, dir, text string) *testRouter {
 	log := &logBuffer{}
 	r, diags := New(plan, Env{Log: zerolog.New(log), Version: "test", Hostname: "host"})
 	if len(diags) > 0 {
-		t.Fatalf("new: %v", diags)
+		t.Fatalf("new: got %v, want no error", diags)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	tr := &testRouter{Router: r, t: t, socket: filepath.Join(dir, "in.sock"), log: log, stop: cancel, ended: make(chan error, 1)}
@@ -105,13 +105,19 @@ func (tr *testRouter) wait() {
 	select {
 	case err, ok := <-tr.ended:
 		if ok && err != nil {
-			tr.t.Errorf("run: %v", err)
+			tr.t.Errorf("run: got %v, want no error", err)
 		}
 		if ok {
 			close(tr.ended)
 		}
+		_, outs := tr.Accounts()
+		for _, a := range outs {
+			if a.Unaccounted != 0 {
+				tr.t.Errorf("got %+v, want no record unaccounted", a)
+			}
+		}
 	case <-time.After(patience):
-		tr.t.Fatalf("the router did not stop:\n%s", tr.log)
+		tr.t.Fatalf("timed out after %v waiting for the router to stop; its log:\n%s", patience, tr.log)
 	}
 }
 
@@ -157,6 +163,9 @@ const forwardInput = `
     unix_path SOCKET
 `
 
+// shortGrace is forwardInput for a router that is stopped while records can't be delivered.
+var shortGrace = strings.Replace(forwardInput, "Grace 20", "Grace 50ms", 1)
+
 // balanced checks an account: whatever has happened, it adds up to what was sent.
 func (tr *testRouter) balanced(sent int64) Account {
 	tr.t.Helper()
@@ -167,12 +176,13 @@ func (tr *testRouter) balanced(sent int64) Account {
 		sum += n
 	}
 	if sum != sent || a.Received != sent {
-		tr.t.Errorf("%d sent, but the account is %+v", sent, a)
+		tr.t.Errorf("got the account %+v, want it to add up to the %d that were sent", a, sent)
 	}
 	return a
 }
 
 func TestEveryRecordIsInTheAccountsWhateverBecomesOfIt(t *testing.T) {
+	t.Parallel()
 	_, addr := cluster(t, bulktest.Options{Item: func(_, _, _ string, doc []byte) bulktest.ItemFault {
 		if bytes.Contains(doc, []byte("line 1")) { // 1 and 10 to 19
 			return bulktest.ItemFault{Status: 400, Type: "mapper_parsing_exception", Reason: "no"}
@@ -197,6 +207,7 @@ func TestEveryRecordIsInTheAccountsWhateverBecomesOfIt(t *testing.T) {
 }
 
 func TestEveryMatchingOutputGetsTheRecordInFluentBit(t *testing.T) {
+	t.Parallel()
 	one, addr1 := cluster(t, bulktest.Options{})
 	two, addr2 := cluster(t, bulktest.Options{})
 	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match app*\n"+addr1+"[OUTPUT]\n    Name opensearch\n    Match *\n"+addr2)
@@ -206,6 +217,7 @@ func TestEveryMatchingOutputGetsTheRecordInFluentBit(t *testing.T) {
 }
 
 func TestFirstMatchTakesTheRecordInFluentd(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	tr := start(t, dir, `
 <system>
@@ -247,15 +259,16 @@ func TestFirstMatchTakesTheRecordInFluentd(t *testing.T) {
 	})
 	files, _ := filepath.Glob(filepath.Join(dir, "first*"))
 	if len(files) != 1 {
-		t.Fatalf("files: %v", files)
+		t.Fatalf("got the files %v, want one", files)
 	}
 	text, _ := os.ReadFile(files[0])
 	if got := string(text); strings.Count(got, `"ecs_cluster":"demo"`) != 2 || strings.Contains(got, "three") {
-		t.Errorf("the file holds %s", got)
+		t.Errorf("got %s in the file, want the first two lines, each with its cluster", got)
 	}
 }
 
 func TestWhatWasAcknowledgedSurvivesAStopAndArrivesOnceAtTheNextStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var down bool
 	var mu sync.Mutex
@@ -269,22 +282,23 @@ func TestWhatWasAcknowledgedSurvivesAStopAndArrivesOnceAtTheNextStart(t *testing
 		}
 		return bulktest.Fault{}
 	}})
-	conf := strings.Replace(forwardInput, "Grace 20", "Grace 1", 1) + "[OUTPUT]\n    Name es\n    Match *\n" + addr
+	conf := shortGrace + "[OUTPUT]\n    Name es\n    Match *\n" + addr
 	first := start(t, dir, conf)
 	first.send("app", lines(100)...)
 	first.wait()
 	if a := first.balanced(100); a.Buffered != 100 {
-		t.Fatalf("after a stop with no reply ever received the account is %+v", a)
+		t.Fatalf("got the account %+v after a stop with no reply ever received, want 100 buffered", a)
 	}
 	setDown(false)
 	second := start(t, dir, conf)
 	eventually(t, "the rest to be delivered", func() bool { return second.balanced(100).Delivered == 100 })
 	if n := len(server.Documents("*")); n != 100 {
-		t.Errorf("%d documents of 100 lines", n)
+		t.Errorf("got %d documents, want 100", n)
 	}
 }
 
 func TestIdleRouterStopsAtOnce(t *testing.T) {
+	t.Parallel()
 	_, addr := cluster(t, bulktest.Options{})
 	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
 	tr.send("app", "x")
@@ -292,14 +306,15 @@ func TestIdleRouterStopsAtOnce(t *testing.T) {
 	begin := time.Now()
 	tr.wait()
 	if took := time.Since(begin); took > 5*time.Second { // far below the grace; a machine may be busy
-		t.Errorf("stopping took %v", took)
+		t.Errorf("got it stopped after %v, want at once", took)
 	}
 	if !strings.Contains(tr.log.String(), `"received":1,"delivered":1,"filtered":0`) {
-		t.Errorf("the last line does not state the accounts:\n%s", tr.log)
+		t.Errorf("got this log, want the accounts in its last line:\n%s", tr.log)
 	}
 }
 
 func TestRecordsWithoutAnOutputAreCounted(t *testing.T) {
+	t.Parallel()
 	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name null\n    Match app*\n")
 	tr.send("nobody", "a", "b")
 	ins, _ := tr.Accounts()
@@ -307,11 +322,12 @@ func TestRecordsWithoutAnOutputAreCounted(t *testing.T) {
 		t.Errorf("input account %+v, want 2 received and 2 unrouted", ins[0])
 	}
 	if !strings.Contains(tr.log.String(), "no output matches this tag") {
-		t.Errorf("nothing says so:\n%s", tr.log)
+		t.Errorf("got this log, want it to say that no output matches:\n%s", tr.log)
 	}
 }
 
-func TestWithoutAWritableFolderTheQueueIsInMemoryAndItIsSaid(t *testing.T) {
+func TestWithoutAWritableFolderTheQueueIsInMemoryAndThatIsLogged(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	server, addr := cluster(t, bulktest.Options{})
 	conf := strings.Replace(forwardInput, "DIR/queue", "DIR/test.conf/queue", 1) // below a file
@@ -320,14 +336,15 @@ func TestWithoutAWritableFolderTheQueueIsInMemoryAndItIsSaid(t *testing.T) {
 	eventually(t, "delivery", func() bool { return len(server.Documents("*")) == 1 })
 	for _, want := range []string{"no queue on disk", `"queue_on_disk":false`} {
 		if !strings.Contains(tr.log.String(), want) {
-			t.Errorf("the log doesn't say %q:\n%s", want, tr.log)
+			t.Errorf("got this log, want %q in it:\n%s", want, tr.log)
 		}
 	}
 }
 
 func TestDeadOutputLeavesTheOtherAlone(t *testing.T) {
+	t.Parallel()
 	alive, addr := cluster(t, bulktest.Options{})
-	tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 20", "Grace 1", 1)+
+	tr := start(t, t.TempDir(), shortGrace+
 		"[OUTPUT]\n    Name es\n    Match *\n    Host 127.0.0.1\n    Port 1\n[OUTPUT]\n    Name es\n    Match *\n"+addr)
 	tr.send("app", lines(200)...)
 	eventually(t, "the living output", func() bool { return len(alive.Documents("*")) == 200 })
@@ -338,12 +355,13 @@ func TestDeadOutputLeavesTheOtherAlone(t *testing.T) {
 }
 
 func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
+	t.Parallel()
 	for _, join := range []string{"on", "off"} {
 		t.Run("join_partial "+join, func(t *testing.T) {
 			server, addr := cluster(t, bulktest.Options{})
 			tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 20", "Grace 20\n    join_partial "+join, 1)+
 				"[OUTPUT]\n    Name es\n    Match *\n"+addr)
-			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket})
+			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -360,13 +378,14 @@ func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
 			want := map[string]int{"on": 1, "off": 3}[join]
 			eventually(t, "documents", func() bool { return len(server.Documents("*")) == want })
 			if doc := server.Documents("*")[0]; join == "on" && !bytes.Contains(doc.Source, []byte(`"log":"first second third"`)) {
-				t.Errorf("joined to %s", doc.Source)
+				t.Errorf("got %s, want the three parts joined", doc.Source)
 			}
 		})
 	}
 }
 
 func TestSocketThatCannotBeBoundIsOneClearError(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "in.sock"), []byte("not a socket"), 0o600); err != nil {
 		t.Fatal(err)
@@ -380,6 +399,7 @@ func TestSocketThatCannotBeBoundIsOneClearError(t *testing.T) {
 }
 
 func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
+	t.Parallel()
 	var fixed atomic.Bool
 	server, addr := cluster(t, bulktest.Options{Item: func(_, _, _ string, doc []byte) bulktest.ItemFault {
 		if !fixed.Load() && bytes.Contains(doc, []byte("line 1")) {
@@ -396,40 +416,42 @@ func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
 	plan := compilePlan(t, dir, conf)
 	files, err := DeadFiles(plan)
 	if err != nil || len(files["es.0"]) != 1 {
-		t.Fatalf("dead letter files: %v, %v", files, err)
+		t.Fatalf("got the dead letter files %v and error %v, want one file", files, err)
 	}
 	fixed.Store(true)
 	a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"])
 	if err != nil || a.Delivered != 1 || a.Dead != 0 {
-		t.Errorf("resend: %+v, %v", a, err)
+		t.Errorf("resend: got %+v and error %v, want 1 delivered", a, err)
 	}
 	if docs := server.Documents("*"); len(docs) != 5 || !bytes.Contains(docs[4].Source, []byte(`"log":"line 1"`)) {
-		t.Errorf("documents: %v", docs)
+		t.Errorf("got the documents %v, want 5, the one that was sent again last", docs)
 	}
 	if files, _ := DeadFiles(plan); len(files) != 0 {
-		t.Errorf("files are left: %v", files)
+		t.Errorf("got the files %v after the resend, want none", files)
 	}
 	tr.balanced(5) // the running router was not disturbed
 }
 
-func TestQueueOfAnOutputThatIsGoneIsKeptAndTold(t *testing.T) {
+func TestQueueOfAnOutputThatIsGoneIsKeptAndLogged(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	conf := strings.Replace(forwardInput, "Grace 20", "Grace 1", 1) + "[OUTPUT]\n    Name es\n    Alias NAME\n    Match *\n    Port 1\n"
+	conf := shortGrace + "[OUTPUT]\n    Name es\n    Alias NAME\n    Match *\n    Port 1\n"
 	first := start(t, dir, strings.Replace(conf, "NAME", "old", 1))
 	first.send("app", "x")
 	first.wait()
 	second := start(t, dir, strings.Replace(conf, "NAME", "new", 1))
 	second.wait()
 	if want := "records of an output that the configuration doesn't have"; !strings.Contains(second.log.String(), want) {
-		t.Errorf("the log doesn't say %q:\n%s", want, second.log)
+		t.Errorf("got this log, want %q in it:\n%s", want, second.log)
 	}
 	third := start(t, dir, strings.Replace(conf, "NAME", "old", 1))
 	if a := third.balanced(1); a.Buffered != 1 {
-		t.Errorf("the old output's record is not there: %+v", a)
+		t.Errorf("got the account %+v of the old output, want its record buffered", a)
 	}
 }
 
 func TestTwoRoutersNeverShareAQueue(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	conf := forwardInput + "[OUTPUT]\n    Name null\n    Match *\n"
 	start(t, dir, conf)
@@ -442,20 +464,22 @@ func TestTwoRoutersNeverShareAQueue(t *testing.T) {
 }
 
 func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	conf := strings.NewReplacer("DIR/queue", "DIR/test.conf/queue", "Grace 20", "Grace 1").Replace(forwardInput)
+	conf := strings.NewReplacer("DIR/queue", "DIR/test.conf/queue", "Grace 20", "Grace 50ms").Replace(forwardInput)
 	tr := start(t, dir, conf+"[OUTPUT]\n    Name es\n    Match *\n    Port 1\n")
 	tr.send("app", lines(3)...)
 	tr.wait()
 	if a := tr.balanced(3); a.Buffered != 0 || a.Dropped["queue was in memory"] != 3 {
-		t.Errorf("the account is %+v", a)
+		t.Errorf("got the account %+v, want 3 dropped with the queue", a)
 	}
 	if !strings.Contains(tr.log.String(), "the queue was in memory, and what it held is lost") {
-		t.Errorf("the last line doesn't say so:\n%s", tr.log)
+		t.Errorf("got this log, want the loss in its last line:\n%s", tr.log)
 	}
 }
 
 func TestDeadLettersGoToAnIndexOnce(t *testing.T) {
+	t.Parallel()
 	server, addr := cluster(t, bulktest.Options{Item: func(_, index, _ string, doc []byte) bulktest.ItemFault {
 		if index != "graveyard-2026" && bytes.Contains(doc, []byte("line 1")) {
 			return bulktest.ItemFault{Status: 400, Type: "mapper_parsing_exception", Reason: "failed to parse field [log]"}
@@ -467,11 +491,13 @@ func TestDeadLettersGoToAnIndexOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
 	for _, line := range lines(3) {
 		if err := client.PostWithTime("app", time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), map[string]string{"log": line}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := client.Close(); err != nil { // a client that is connected keeps a router that stops
+		t.Fatal(err)
 	}
 	eventually(t, "the dead letter", func() bool { return len(server.Documents("graveyard-2026")) == 1 })
 	doc := string(server.Documents("graveyard-2026")[0].Source)
@@ -486,7 +512,7 @@ func TestDeadLettersGoToAnIndexOnce(t *testing.T) {
 	tr.wait()
 	_, outs := tr.Accounts()
 	if len(outs) != 2 || outs[0].Dead != 1 || outs[0].Delivered != 2 || outs[1].Output != "es.0.dead" || outs[1].Delivered != 1 {
-		t.Errorf("accounts %+v", outs)
+		t.Errorf("got the accounts %+v, want 2 delivered and 1 dead letter, which its own output delivered", outs)
 	}
 }
 
@@ -494,11 +520,12 @@ func TestDeadLetterIndexNeedsACluster(t *testing.T) {
 	plan := compilePlan(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name stdout\n    Match *\n    dead_letter index\n")
 	_, diags := New(plan, Env{Log: zerolog.Nop()})
 	if len(diags) != 1 || !strings.Contains(diags[0].String(), "dead_letter index needs an output of type es") {
-		t.Errorf("%v", diags)
+		t.Errorf("got %v, want one error that says which output dead_letter index needs", diags)
 	}
 }
 
-func TestWaysBehindACopyStartFromTheSameRecord(t *testing.T) {
+func TestWaysAfterACopyStartFromTheSameRecord(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	conf := `
 <system>
@@ -565,12 +592,12 @@ func TestWaysBehindACopyStartFromTheSameRecord(t *testing.T) {
 	} {
 		files, _ := filepath.Glob(filepath.Join(dir, way+"*"))
 		if len(files) != 1 {
-			t.Fatalf("files of %s: %v", way, files)
+			t.Fatalf("got the files %v of %s, want one", files, way)
 		}
 		text, _ := os.ReadFile(files[0])
 		for _, want := range wants {
 			if strings.Count(string(text), want) != 3 {
-				t.Errorf("%s: not thrice %s in %s", way, want, text)
+				t.Errorf("%s: got %s, want %s three times", way, text, want)
 			}
 		}
 	}

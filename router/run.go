@@ -25,73 +25,106 @@ func (r *Router) Run(stop, now context.Context) error {
 	if err := r.bind(); err != nil {
 		return err
 	}
-	bound := time.Since(begin)
 	defer r.closeInputs()
+	bound := time.Since(begin)
 	if r.env.Bound != nil {
 		r.env.Bound()
 	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	defer r.closeQueues(r.outputs)
+	running := r.serve(now)
+	defer running.end()
+	r.logStarted(bound)
+	<-stop.Done()
+	r.drain(now, running)
+	r.logStopped()
+	return nil
+}
+
+// open opens every output's queue.
+func (r *Router) open() error {
 	for n := len(r.outputs) - 1; n >= 0; n-- { // an output's dead letters need their queue before it
-		if err := r.open(r.outputs[n]); err != nil {
+		if err := r.openQueue(r.outputs[n]); err != nil {
 			r.closeQueues(r.outputs[n+1:])
 			return err
 		}
 	}
-	defer r.closeQueues(r.outputs)
-	r.sayForgotten()
+	r.logUnclaimed()
+	return nil
+}
 
-	delivering, endDelivery := context.WithCancel(now)
-	defer endDelivery()
-	receiving, endReceiving := context.WithCancel(now)
-	defer endReceiving()
+// running is what works between serve and the end of drain.
+type running struct {
+	inputs, holders, outputs, deadOutputs sync.WaitGroup
+
+	endReceiving, endDelivery context.CancelFunc
+	endHolding                chan struct{}
+}
+
+func (u *running) end() {
+	u.endReceiving()
+	u.endDelivery()
+}
+
+// serve starts everything.
+func (r *Router) serve(now context.Context) *running {
+	u := &running{endHolding: make(chan struct{})}
+	var receiving, delivering context.Context
+	receiving, u.endReceiving = context.WithCancel(now)
+	delivering, u.endDelivery = context.WithCancel(now)
 	r.appending = delivering
-
-	var outputs, deadOutputs, inputs sync.WaitGroup
-	own, dead := r.outputs[:len(r.plan.Outputs)], r.outputs[len(r.plan.Outputs):]
+	own, dead := r.ownOutputs()
 	for _, o := range own {
-		outputs.Go(func() { o.loop.Run(delivering) })
+		u.outputs.Go(func() { o.loop.Run(delivering) })
 	}
 	for _, o := range dead {
-		deadOutputs.Go(func() { o.loop.Run(delivering) })
+		u.deadOutputs.Go(func() { o.loop.Run(delivering) })
 	}
-	var releasing sync.WaitGroup
-	endReleasing := make(chan struct{})
-	releasing.Go(func() { r.releaseHeld(receiving.Done(), endReleasing) })
+	u.holders.Go(func() { r.releaseHeld(receiving.Done(), u.endHolding) })
 	for _, in := range r.inputs {
-		inputs.Go(func() { r.serve(receiving, in) })
+		u.inputs.Go(func() { r.runInput(receiving, in) })
 	}
-	r.sayStarted(bound)
+	return u
+}
 
-	<-stop.Done()
+// ownOutputs are those of the plan, and those that deliver their dead letters.
+func (r *Router) ownOutputs() (own, dead []*output) {
+	n := len(r.plan.Outputs)
+	return r.outputs[:n], r.outputs[n:]
+}
+
+// drain stops everything in the order in which records flow, within the grace.
+func (r *Router) drain(now context.Context, u *running) {
 	grace := r.plan.Service.Grace
-	ends := time.Now().Add(grace)
+	over := time.AfterFunc(grace, u.endDelivery)
+	defer over.Stop()
 	r.log.Info().Stringer("grace", grace).Msg("stopping")
 	for _, o := range r.outputs {
 		o.loop.Hurry()
 	}
 	r.awaitClients(now, time.Duration(float64(grace)*(1-deliveryShare)))
-	over := time.AfterFunc(time.Until(ends), endDelivery)
-	defer over.Stop()
-	endReceiving()
-	inputs.Wait()
-	close(endReleasing)
-	releasing.Wait()
+	u.endReceiving()
+	u.inputs.Wait()
+	close(u.endHolding)
+	u.holders.Wait()
+	own, dead := r.ownOutputs()
 	for _, o := range own {
 		o.loop.Drain()
 	}
-	outputs.Wait()
+	u.outputs.Wait()
 	for _, o := range dead {
 		o.loop.Drain()
 	}
-	deadOutputs.Wait()
+	u.deadOutputs.Wait()
 	for _, o := range r.outputs {
 		o.loseMemory()
 	}
-	r.sayStopped()
-	return nil
 }
 
-// serve runs one input. An input that fails ends by itself; the others, and delivery, go on.
-func (r *Router) serve(ctx context.Context, in *source) {
+// runInput runs one input. An input that fails ends by itself; the others, and delivery, go on.
+func (r *Router) runInput(ctx context.Context, in *source) {
 	err := in.input.Run(ctx, func() input.Receiver { return r.newIntake(in) })
 	if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 		r.log.Error().Err(err).Str("input", in.id).Msg("input failed")
@@ -120,8 +153,8 @@ func (r *Router) closeQueues(outputs []*output) {
 	}
 }
 
-// sayForgotten tells of queues with records in them whose output the configuration no longer has.
-func (r *Router) sayForgotten() {
+// logUnclaimed names the queues with records in them whose output the configuration no longer has.
+func (r *Router) logUnclaimed() {
 	known := make(map[string][]string) // outputs by folder
 	for _, o := range r.outputs {
 		dir := r.queueDir(o)
@@ -130,7 +163,7 @@ func (r *Router) sayForgotten() {
 	for dir, outputs := range known {
 		names, err := buffer.Names(dir)
 		if dir == "" || err != nil {
-			continue // where queues can't be listed, opening them has said so
+			continue // where queues can't be listed, opening them has failed already
 		}
 		for _, name := range names {
 			if !slices.Contains(outputs, name) {
@@ -141,7 +174,7 @@ func (r *Router) sayForgotten() {
 	}
 }
 
-func (r *Router) sayStarted(bound time.Duration) {
+func (r *Router) logStarted(bound time.Duration) {
 	names := zerolog.Arr()
 	for _, o := range r.outputs {
 		names = names.Str(o.id)
@@ -158,8 +191,8 @@ func (r *Router) sayStarted(bound time.Duration) {
 		Dur("bound_ms", bound).Msg("firelane is running")
 }
 
-// sayStopped is the last line of the log: where every record is.
-func (r *Router) sayStopped() {
+// logStopped writes the last lines of the log: where every record is.
+func (r *Router) logStopped() {
 	ins, outs := r.Accounts()
 	for _, in := range ins {
 		line := r.log.Info().Str("input", in.Input).Int64("received", in.Received).Int64("unrouted", in.Unrouted)
@@ -171,6 +204,8 @@ func (r *Router) sayStopped() {
 	for _, a := range outs {
 		level, text := zerolog.InfoLevel, "stopped"
 		switch {
+		case a.Unaccounted != 0:
+			level, text = zerolog.ErrorLevel, "stopped; the accounts don't add up: a fault in the router, please report it"
 		case a.Dropped[inMemory] > 0:
 			level, text = zerolog.ErrorLevel, "stopped; the queue was in memory, and what it held is lost"
 		case a.Buffered > 0:
@@ -178,34 +213,7 @@ func (r *Router) sayStopped() {
 		}
 		r.log.WithLevel(level).Str("output", a.Output).Int64("received", a.Received).Int64("delivered", a.Delivered).
 			Int64("filtered", a.Filtered).Interface("dropped", a.Dropped).Int64("dead_lettered", a.Dead).Int64("buffered", a.Buffered).
+			Int64("added", a.Added).Int64("merged", a.Merged).Int64("held", a.Held).Int64("unaccounted", a.Unaccounted).
 			Msg(text)
 	}
-}
-
-// Accounts is where every record is, at one moment for each output.
-func (r *Router) Accounts() ([]InputAccount, []Account) {
-	var ins []InputAccount
-	for _, in := range r.inputs {
-		a := in.accounts.snapshot(in.id)
-		if in.joiner != nil {
-			a.Joining = int64(in.joiner.Held())
-		}
-		ins = append(ins, a)
-	}
-	var outs []Account
-	for _, o := range r.outputs {
-		outs = append(outs, o.account())
-	}
-	return ins, outs
-}
-
-// Healthy reports whether records flow to every output, and why not.
-func (r *Router) Healthy() (bool, string) {
-	now := time.Now()
-	for _, o := range r.outputs {
-		if why := o.trouble(now); why != "" {
-			return false, why
-		}
-	}
-	return true, ""
 }

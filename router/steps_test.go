@@ -19,6 +19,7 @@ import (
 	"github.com/firelane/firelane/enrich/steptest/splitter"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink/deliver"
 )
 
 // placeholder is a filter section whose stage a test replaces by its own.
@@ -37,6 +38,7 @@ func opened(t *testing.T, conf string, stages ...enrich.Stage) *Router {
 			t.Fatal(err)
 		}
 	}
+	r.inputs[0].holder.ackHeld = false // so that the joiner is a Holder like others
 	for _, o := range r.outputs {
 		if err := r.openIn(o, buffer.Options{Name: o.id, Log: zerolog.Nop()}, ""); err != nil {
 			t.Fatal(err)
@@ -101,19 +103,20 @@ func queued(t *testing.T, o *output) (all []string) {
 func wantQueued(t *testing.T, o *output, want ...string) {
 	t.Helper()
 	if got := queued(t, o); !slices.Equal(got, want) {
-		t.Errorf("%s: queued %q, want %q", o.id, got, want)
+		t.Errorf("%s: got %q queued, want %q", o.id, got, want)
 	}
 }
 
 // wantTally checks what was counted on the way to an output, and that it is complete.
 func wantTally(t *testing.T, o *output, want tally) {
 	t.Helper()
-	got := o.counts.get()
+	var got tally
+	o.inspect(func(t tally, _ deliver.Stats) { got = t })
 	if got != want {
-		t.Errorf("%s: %+v, want %+v", o.id, got, want)
+		t.Errorf("%s: got %+v, want %+v", o.id, got, want)
 	}
 	if s := o.queue.Stats(); got.received+got.added != s.Appended+got.filtered+got.merged+got.held {
-		t.Errorf("%s: %+v is not balanced with %d appended", o.id, got, s.Appended)
+		t.Errorf("%s: got %+v, want it balanced with %d appended", o.id, got, s.Appended)
 	}
 }
 
@@ -150,7 +153,7 @@ func TestWhatAHolderReleasesGoesOnAfterItByTheWayOfItsTag(t *testing.T) {
 		i.addLogs("a", "one\ntw", "o", "\nthree")
 		i.addLogs("b", "four")
 		if err := i.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
-			t.Errorf("flush: %v, want %v", err, input.ErrHeld)
+			t.Errorf("flush: got %v, want %v", err, input.ErrHeld)
 		}
 		wantTally(t, r.outputs[0], tally{received: 3, added: 2, merged: 2, held: 1})
 		wantTally(t, r.outputs[1], tally{received: 1, held: 1})
@@ -170,7 +173,7 @@ func TestWhatAHolderReleasesGoesOnAfterItByTheWayOfItsTag(t *testing.T) {
 		calls := h.calls
 		time.Sleep(time.Hour)
 		if h.calls != calls {
-			t.Errorf("Expire was called %d times while nothing was held", h.calls-calls)
+			t.Errorf("got %d calls of Expire while nothing was held, want none", h.calls-calls)
 		}
 		i.addLogs("b", "five")
 		time.Sleep(5*time.Second + expiryPause)
@@ -207,17 +210,17 @@ func TestWhatIsHeldIsQueuedAtAStop(t *testing.T) {
 		synctest.Wait()
 		flush(t, i)
 		if n := r.outputs[0].queue.Stats().Records; n != 1 {
-			t.Errorf("%d records are queued", n)
+			t.Errorf("got %d records queued, want 1", n)
 		}
 		i.Add([]byte("app"), record.Time{}, dockerPartBody("2", "last"))
 		if err := i.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
-			t.Errorf("flush: %v, want %v", err, input.ErrHeld)
+			t.Errorf("flush: got %v, want %v", err, input.ErrHeld)
 		}
 		close(end)
 		<-ended
 		flush(t, i)
 		if got := queued(t, r.outputs[0]); len(got) != 2 || r.holding.Load() != 0 {
-			t.Errorf("queued %q, %d are held", got, r.holding.Load())
+			t.Errorf("got %q queued and %d held, want 2 and none", got, r.holding.Load())
 		}
 	})
 }
@@ -232,7 +235,7 @@ func TestLineWhoseLastPartNeverComesIsQueuedAfterTheFlushTime(t *testing.T) {
 		time.Sleep(enrich.DefaultFlushAfter - time.Millisecond)
 		synctest.Wait()
 		if err := i.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
-			t.Errorf("flush: %v, want %v", err, input.ErrHeld)
+			t.Errorf("flush: got %v, want %v", err, input.ErrHeld)
 		}
 		time.Sleep(expiryPause)
 		synctest.Wait()
@@ -266,14 +269,14 @@ func TestAPartIsAcknowledgedWhenItsLineIsQueued(t *testing.T) {
 	one.Add([]byte("app"), record.Time{}, dockerPartBody("1", "x"))
 	for range 2 {
 		if err := one.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
-			t.Fatalf("flush: %v, want %v", err, input.ErrHeld)
+			t.Fatalf("flush: got %v, want %v", err, input.ErrHeld)
 		}
 	}
 	other.addLogs("app", "whole")
 	flush(t, other) // what others hold is no reason to wait
 	two.Add([]byte("app"), record.Time{}, lastPartBody("1", "y"))
 	if err := one.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
-		t.Errorf("the line is complete, but not queued: %v, want %v", err, input.ErrHeld)
+		t.Errorf("flush while the line is complete and not queued: got %v, want %v", err, input.ErrHeld)
 	}
 	flush(t, two)
 	flush(t, one)
@@ -292,10 +295,10 @@ func TestWhatCouldNotBeQueuedIsNotAcknowledged(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	if err := two.Flush(ended); err == nil || errors.Is(err, input.ErrHeld) {
-		t.Errorf("flush: %v", err)
+		t.Errorf("flush: got %v, want the queue's error", err)
 	}
 	if err := one.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
-		t.Errorf("flush: %v, want %v", err, input.ErrHeld)
+		t.Errorf("flush: got %v, want %v", err, input.ErrHeld)
 	}
 }
 
@@ -341,7 +344,7 @@ func TestAReroutedEventBeginsTheWayOfItsNewTag(t *testing.T) {
 			wantTally(t, r.outputs[0], c.want[0])
 			wantTally(t, r.outputs[1], c.want[1])
 			if ins, _ := r.Accounts(); ins[0].Received != 2 || ins[0].Unrouted != 0 {
-				t.Errorf("%+v", ins[0])
+				t.Errorf("got %+v, want 2 received and none unrouted", ins[0])
 			}
 		})
 	}
@@ -377,7 +380,7 @@ func TestReroutesAreBounded(t *testing.T) {
 	const ways = 2*(maxReroutes+1) + 1
 	wantTally(t, r.outputs[0], tally{received: ways, filtered: ways - 2})
 	if ins, _ := r.Accounts(); ins[0].Rejected[reroutedTooOften] != 1 {
-		t.Errorf("%+v", ins[0])
+		t.Errorf("got %+v, want 1 rejected", ins[0])
 	}
 }
 
@@ -386,7 +389,7 @@ func TestHolderMayRerouteWhatItReleases(t *testing.T) {
 	i := r.newIntake(r.inputs[0])
 	i.addLogs("a", "one", "two")
 	if err := i.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
-		t.Errorf("flush: %v, want %v", err, input.ErrHeld)
+		t.Errorf("flush: got %v, want %v", err, input.ErrHeld)
 	}
 	r.releaseAll(r.expiries())
 	flush(t, i)
@@ -424,7 +427,7 @@ func TestLargeBatchesAreCutBetweenEvents(t *testing.T) {
 	}
 	p := &i.pending[0]
 	if len(p.complete) != 1 || p.complete[0].batch.Records() != 150 || p.complete[0].tally != (tally{received: 3, added: 147}) {
-		t.Errorf("%d batches are complete, the first with %+v", len(p.complete), p.complete)
+		t.Errorf("got %d complete batches %+v, want one of the first three events", len(p.complete), p.complete)
 	}
 	flush(t, i)
 	wantTally(t, r.outputs[0], tally{received: 4, added: 196})
@@ -444,7 +447,7 @@ func TestStepsCostNoAllocation(t *testing.T) {
 			i.pending[0].batch.Reset()
 			add()
 		}); n != 0 {
-			t.Errorf("%s: %v allocations for 100 records", name, n)
+			t.Errorf("%s: got %v allocations for 100 records, want none", name, n)
 		}
 	}
 }
@@ -462,6 +465,6 @@ func (s *pingPong) Apply(ev *record.Event, out *enrich.Out) {
 
 func TestEveryPartOfAPlanIsAFilterAStepOrAHolder(t *testing.T) {
 	if _, err := newStage(fmt.Sprint, nil); err == nil || !strings.Contains(err.Error(), "is no Filter, Step or Holder") {
-		t.Errorf("%v", err)
+		t.Errorf("got error %v, want one that names what it must be", err)
 	}
 }

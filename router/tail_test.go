@@ -20,8 +20,8 @@ import (
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
-// What ECS adds to every record is held once for many, where nothing comes behind it that looks at a record. With a step
-// behind it that changes nothing it is in each record. The tests here hold that nobody can tell.
+// What ECS adds to every record is held once for many, where no step after it reads a record. With a step after it that
+// changes nothing it is in each record. The tests here hold that no destination can tell the difference.
 const seenByAll = "[FILTER]\n    Name grep\n    Match *\n    Exclude ecs_cluster no-such-cluster\n"
 
 // add puts records into the queues as a connection does, all of one tag, by one write.
@@ -114,7 +114,7 @@ func everywhere(t *testing.T, filters string) map[string]string {
 	return got
 }
 
-// listenOnce listens for one connection, and gives out what it brought when it has ended.
+// listenOnce listens for one connection, and emits what it sent when it has ended.
 func listenOnce(t *testing.T) (hears <-chan string, port string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -139,11 +139,11 @@ func listenOnce(t *testing.T) (hears <-chan string, port string) {
 func TestConstantFieldsArriveTheSameHoweverTheyAreHeld(t *testing.T) {
 	once, each := everywhere(t, ecsMetadata), everywhere(t, ecsMetadata+seenByAll)
 	if len(once) != 9 || len(each) != len(once) {
-		t.Fatalf("%d and %d destinations", len(once), len(each))
+		t.Fatalf("got %d and %d destinations, want 9 each time", len(once), len(each))
 	}
 	for name, want := range each {
 		if !strings.Contains(want, "production") || !strings.Contains(want, "web:42") && name != "got-template" {
-			t.Errorf("%s: the test is of no use: %s", name, want)
+			t.Errorf("%s: got %s, want the fields of ECS in it: otherwise the test shows nothing", name, want)
 		}
 		if got := once[name]; got != want {
 			t.Errorf("%s: got  %s\nwant %s", name, got, want)
@@ -173,18 +173,19 @@ func TestConstantFieldsAreHeldOnceABatchAndCostNoAllocation(t *testing.T) {
 		}
 		add()
 		if got := bytes.Count(i.pending[0].batch.Bytes(), []byte("ecs_task_arn")); got != want {
-			t.Errorf("the fields are held %d times for 100 records, want %d", got, want)
+			t.Errorf("got the fields %d times for 100 records, want %d times", got, want)
 		}
 		if n := testing.AllocsPerRun(10, func() {
 			i.pending[0].batch.Reset()
 			add()
 		}); n != 0 {
-			t.Errorf("%v allocations for 100 records", n)
+			t.Errorf("got %v allocations for 100 records, want none", n)
 		}
 	}
 }
 
-func TestStepsBehindConstantFieldsSeeThem(t *testing.T) {
+func TestStepsAfterConstantFieldsSeeThem(t *testing.T) {
+	t.Parallel()
 	server, addr := cluster(t, bulktest.Options{})
 	tr := start(t, t.TempDir(), forwardInput+ecsMetadata+"[FILTER]\n    Name grep\n    Match app\n    Regex ecs_cluster ^prod\n"+
 		"[FILTER]\n    Name grep\n    Match other\n    Exclude ecs_cluster ^prod\n[OUTPUT]\n    Name es\n    Match *\n"+addr)
@@ -194,11 +195,12 @@ func TestStepsBehindConstantFieldsSeeThem(t *testing.T) {
 	tr.done(4)
 	docs := sources(server)
 	if strings.Count(docs, `"ecs_cluster":"production"`) != 3 || strings.Contains(docs, "dropped") {
-		t.Errorf("documents:\n%s", docs)
+		t.Errorf("got these documents, want 3 of the cluster and none that was dropped:\n%s", docs)
 	}
 }
 
 func TestTagsWithConstantFieldsOfTheirOwnShareAnOutput(t *testing.T) {
+	t.Parallel()
 	server, addr := cluster(t, bulktest.Options{})
 	conf := forwardInput
 	for _, tag := range []string{"a", "b"} {
@@ -216,12 +218,13 @@ func TestTagsWithConstantFieldsOfTheirOwnShareAnOutput(t *testing.T) {
 	docs := sources(server)
 	for _, want := range []string{`"log":"a","team":"team-a"}`, `"log":"b","team":"team-b"}`, `"log":"c"}`} {
 		if strings.Count(docs, want) != 2 {
-			t.Errorf("not twice %s in\n%s", want, docs)
+			t.Errorf("got these documents, want %s twice:\n%s", want, docs)
 		}
 	}
 }
 
-func TestWaysBehindACopyAddConstantFieldsOfTheirOwn(t *testing.T) {
+func TestWaysAfterACopyAddConstantFieldsOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	filter := func(key string) string {
 		return "<filter **>\n  @type record_transformer\n  <record>\n    " + key + " is set\n  </record>\n</filter>\n"
@@ -244,7 +247,7 @@ func TestWaysBehindACopyAddConstantFieldsOfTheirOwn(t *testing.T) {
 	} {
 		files, _ := filepath.Glob(filepath.Join(dir, way+"*"))
 		if len(files) != 1 {
-			t.Fatalf("files of %s: %v", way, files)
+			t.Fatalf("got the files %v of %s, want one", files, way)
 		}
 		if got, _ := os.ReadFile(files[0]); string(got) != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", way, got, want)
@@ -253,6 +256,7 @@ func TestWaysBehindACopyAddConstantFieldsOfTheirOwn(t *testing.T) {
 }
 
 func TestDeadLettersKeepTheConstantFieldsAndAreDeliveredOnceMore(t *testing.T) {
+	t.Parallel()
 	var fixed atomic.Bool
 	refusals := bulktest.Options{Item: func(_, _, _ string, doc []byte) bulktest.ItemFault {
 		if !fixed.Load() && bytes.Contains(doc, []byte("bad")) {
@@ -273,25 +277,26 @@ func TestDeadLettersKeepTheConstantFieldsAndAreDeliveredOnceMore(t *testing.T) {
 		plan := compilePlan(t, dir, conf)
 		files, err := DeadFiles(plan)
 		if err != nil || len(files["es.0"]) != 1 {
-			t.Fatalf("dead letter files: %v, %v", files, err)
+			t.Fatalf("got the dead letter files %v and error %v, want one file", files, err)
 		}
 		text, _ := os.ReadFile(files["es.0"][0])
 		want := `"record":{"log":"bad","ecs_cluster":"production","ecs_task_arn":"` + arn + `","ecs_task_definition":"web:42"}}` + "\n"
 		if strings.Count(string(text), want) != 2 {
-			t.Errorf("the dead letter isn't twice %s but %s", want, text)
+			t.Errorf("got the dead letter %s, want this twice: %s", text, want)
 		}
 		fixed.Store(true)
 		if a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"]); err != nil || a.Delivered != 2 {
-			t.Errorf("resend: %+v, %v", a, err)
+			t.Errorf("resend: got %+v and error %v, want 2 delivered", a, err)
 		}
 		docs = append(docs, sources(server))
 	}
 	if docs[0] != docs[1] || strings.Count(docs[0], arn) != 3 {
-		t.Errorf("documents:\n%s\nand\n%s", docs[0], docs[1])
+		t.Errorf("got different documents, or none with the task, want the same:\n%s\nand\n%s", docs[0], docs[1])
 	}
 }
 
 func TestQueueMayHoldConstantFieldsInBothForms(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var down atomic.Bool
 	down.Store(true)
@@ -302,19 +307,18 @@ func TestQueueMayHoldConstantFieldsInBothForms(t *testing.T) {
 		return bulktest.ItemFault{}
 	}})
 	output := "[OUTPUT]\n    Name es\n    Match *\n" + addr
-	input := strings.Replace(forwardInput, "Grace 20", "Grace 1", 1)
 	for n, filters := range []string{ecsMetadata + seenByAll, ecsMetadata, ecsMetadata + seenByAll} {
-		tr := start(t, dir, input+filters+output)
+		tr := start(t, dir, shortGrace+filters+output)
 		tr.add("app", fmt.Sprintf(`{"log":"start %d"}`, n))
 		tr.wait()
 	}
 	down.Store(false)
-	tr := start(t, dir, input+ecsMetadata+output)
+	tr := start(t, dir, shortGrace+ecsMetadata+output)
 	tr.done(3)
 	docs := sources(server)
 	for n := range 3 {
 		if want := fmt.Sprintf(`"log":"start %d","ecs_cluster":"production"`, n); strings.Count(docs, want) != 1 {
-			t.Errorf("not once %s in\n%s", want, docs)
+			t.Errorf("got these documents, want %s once:\n%s", want, docs)
 		}
 	}
 }

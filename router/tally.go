@@ -1,16 +1,17 @@
 package router
 
-import "sync"
-
-// A tally is what happened to records on the way to one output, since it was published last. For each of them
+// A tally is what happened to records on the way to one output. For each of them
 //
-//	received + added = queued + filtered + merged + held
+//	received + added = queued + filtered + merged + held + refused
+//
+// That of an output is guarded by its queue's lock, under which the queue counts what it has: the two always agree.
 type tally struct {
 	received int64 // records that reached the output's way
 	filtered int64 // records that a step filtered out, or sent to another tag's way
 	added    int64 // records that a step made besides those that it got
 	merged   int64 // records that became one with another
 	held     int64 // records that a Holder got and has not released; negative where more were released
+	refused  int64 // records that could not be queued
 }
 
 func (t *tally) add(u tally) {
@@ -19,22 +20,5 @@ func (t *tally) add(u tally) {
 	t.added += u.added
 	t.merged += u.merged
 	t.held += u.held
-}
-
-// counts is the sum of an output's tallies.
-type counts struct {
-	mu  sync.Mutex
-	sum tally
-}
-
-func (c *counts) add(t tally) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sum.add(t)
-}
-
-func (c *counts) get() tally {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.sum
+	t.refused += u.refused
 }

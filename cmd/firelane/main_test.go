@@ -18,6 +18,7 @@ func TestCommandLine(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector waits a second in each program that ends
 			return nil
 		},
 	})

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/firelane/firelane/internal/race"
 )
 
 // engine says what decides about ordinary text.
@@ -159,6 +161,9 @@ func TestBacktrackingHasALimitOfTime(t *testing.T) {
 }
 
 func TestMatchingAllocatesNothing(t *testing.T) {
+	if race.Enabled {
+		t.Skip("under the race detector a sync.Pool drops at random what is put into it")
+	}
 	text := []byte("2026-11-23T10:40:41Z ERROR a line of a log with some text that is not very long")
 	for _, pattern := range []string{`^ERR`, `health check`, `\d+ ERROR`, `(?i)warn|error`, `\bERROR\b`} {
 		p, err := Compile(pattern, Flags{}, nil)
@@ -166,7 +171,7 @@ func TestMatchingAllocatesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := testing.AllocsPerRun(100, func() { p.Match(text) }); n != 0 {
-			t.Errorf("%s: %v allocations", pattern, n)
+			t.Errorf("%s: got %v allocations, want none", pattern, n)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func TestRememberedMessagesAreBounded(t *testing.T) {
 		out.Reset()
 		log.Warn().Msg(fmt.Sprint("not a constant ", 10*maxMessages-1))
 		if out.Len() > 0 {
-			t.Error("the newest message was forgotten")
+			t.Error("got the newest message logged again, want it remembered")
 		}
 	})
 }
@@ -139,7 +139,7 @@ func TestEveryLineIsLoggedOrCounted(t *testing.T) {
 func TestSuppressedLineAllocatesNothing(t *testing.T) {
 	log := zerolog.New(io.Discard).Hook(New(time.Now))
 	if n := testing.AllocsPerRun(1000, func() { log.Warn().Int("records", 1).Msg("refused") }); n >= 1 {
-		t.Errorf("%v allocations for a suppressed line", n)
+		t.Errorf("got %v allocations for a suppressed line, want none", n)
 	}
 }
 

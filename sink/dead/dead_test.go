@@ -66,12 +66,12 @@ func readAll(t *testing.T, dir string) (texts []string) {
 	return texts
 }
 
-func TestADeadLetterSaysEverything(t *testing.T) {
+func TestALineHoldsEverythingAboutADeadLetter(t *testing.T) {
 	dir := t.TempDir()
 	d := newFile(filepath.Join(dir, "dead"), "es.0", zerolog.New(io.Discard))
 	defer d.Close()
 	if where := d.Put(deadRecord("x", 7)); where != filepath.Join(dir, "dead", "es.0.jsonl") {
-		t.Errorf("where: %q", where)
+		t.Errorf("got it put into %q, want the file", where)
 	}
 	got, err := os.ReadFile(d.Path())
 	if err != nil {
@@ -85,30 +85,34 @@ func TestADeadLetterSaysEverything(t *testing.T) {
 	}
 	for e, err := range Read(d.Path()) {
 		if err != nil || e.Index != "web-2026-11-23" || e.Status != 400 || e.Tag != "app.web" || e.RecordTime.Nanosecond() != 5 {
-			t.Errorf("read back: %+v, %v", e, err)
+			t.Errorf("got %+v and %v read back, want what was put", e, err)
 		}
 	}
 }
 
-func TestTheDeadLetterIsCappedAndSaysWhatWent(t *testing.T) {
+func TestTheOldestFileIsRemovedAtTheLimitAndItsRecordsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	logs := &syncBuffer{}
 	d := newFile(dir, "es.0", zerolog.New(logs))
 	defer d.Close()
-	line := strings.Repeat("x", 1<<20)
+	if d.maxSize != maxFile {
+		t.Errorf("got files of at most %d bytes, want %d", d.maxSize, maxFile)
+	}
+	d.maxSize = 64 << 10
+	line := strings.Repeat("x", 4<<10)
 	const n = 80
 	for i := range n {
 		d.Put(deadRecord(fmt.Sprintf("%03d%s", i, line), uint64(i)))
 	}
 	texts := readAll(t, dir)
 	if int64(len(texts))+d.Lost() != n || d.Lost() == 0 {
-		t.Errorf("%d records kept, %d lost, of %d", len(texts), d.Lost(), n)
+		t.Errorf("got %d records kept and %d lost, want some lost, and %d together", len(texts), d.Lost(), n)
 	}
 	if !slices.IsSorted(texts) || !strings.HasPrefix(texts[len(texts)-1], "079") {
-		t.Error("not the newest, oldest first")
+		t.Error("got other records, want the newest ones, the oldest first")
 	}
 	if !strings.Contains(logs.String(), "oldest file is removed") {
-		t.Errorf("log: %s", logs)
+		t.Errorf("got the log %s, want it to name the file that was removed", logs)
 	}
 	var size int64
 	entries, _ := os.ReadDir(dir)
@@ -116,8 +120,8 @@ func TestTheDeadLetterIsCappedAndSaysWhatWent(t *testing.T) {
 		st, _ := e.Info()
 		size += st.Size()
 	}
-	if size > maxFile*maxFiles {
-		t.Errorf("%d bytes", size)
+	if limit := d.maxSize * maxFiles; size > limit {
+		t.Errorf("got %d bytes in all files, want at most %d", size, limit)
 	}
 }
 
@@ -130,15 +134,15 @@ func TestWhereNoFolderCanBeWrittenTheLogHasTheRecord(t *testing.T) {
 	d := newFile(filepath.Join(dir, "dead"), "es.0", zerolog.New(logs))
 	defer d.Close()
 	if where := d.Put(deadRecord("x", 7)); where != "log" {
-		t.Errorf("where: %q", where)
+		t.Errorf("got it put into %q, want the log", where)
 	}
 	d.Put(deadRecord(strings.Repeat("y", 100_000), 8))
 	if s := logs.String(); !strings.Contains(s, `"record":{"n":"x"}`) || len(s) > 40_000 || d.Logged() != 2 {
-		t.Errorf("%d bytes of log, %d records: %.500s", len(s), d.Logged(), s)
+		t.Errorf("got %d bytes of log for %d records, want at most 40,000 for 2: %.500s", len(s), d.Logged(), s)
 	}
 }
 
-func TestAHalfWrittenLineSpoilsNoOther(t *testing.T) {
+func TestAHalfWrittenLineLeavesTheOthersReadable(t *testing.T) {
 	dir := t.TempDir()
 	d := newFile(dir, "es.0", zerolog.New(io.Discard))
 	d.Put(deadRecord("1", 1))
@@ -163,7 +167,7 @@ func TestAHalfWrittenLineSpoilsNoOther(t *testing.T) {
 		good++
 	}
 	if good != 2 || bad != 1 {
-		t.Errorf("%d entries, %d bad lines", good, bad)
+		t.Errorf("got %d entries and %d bad lines, want 2 and 1", good, bad)
 	}
 }
 
@@ -206,11 +210,11 @@ func TestClaimingLosesNoRecordOfARunningRouter(t *testing.T) {
 	}
 	claim()
 	if len(seen) != n {
-		t.Errorf("%d of %d records were read", len(seen), n)
+		t.Errorf("got %d records, want %d", len(seen), n)
 	}
 	for id, k := range seen {
 		if k != 1 {
-			t.Errorf("%s was read %d times", id, k)
+			t.Errorf("got %s %d times, want it once", id, k)
 		}
 	}
 }
@@ -228,9 +232,9 @@ func TestAClaimedFileIsListedFirst(t *testing.T) {
 		names = append(names, filepath.Base(f))
 	}
 	if want := []string{"a.jsonl.2.claimed", "a.jsonl.1", "a.jsonl", "b.jsonl.3", "b.jsonl"}; err != nil || !slices.Equal(names, want) {
-		t.Errorf("%v, %v", names, err)
+		t.Errorf("got %q and error %v, want %q", names, err, want)
 	}
 	if files, err := Files(filepath.Join(dir, "none")); err != nil || files != nil {
-		t.Errorf("%v, %v", files, err)
+		t.Errorf("got %q and error %v for a folder that isn't there, want nothing", files, err)
 	}
 }

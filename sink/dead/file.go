@@ -27,10 +27,11 @@ const (
 // being the oldest. A line is one write. Another process may take the files away (Claim): before each line the file is
 // locked and its name compared, so that no line is lost then.
 type File struct {
-	path  string
-	log   zerolog.Logger
-	spill *Log // gets what can't be written
-	lost  atomic.Int64
+	path    string
+	maxSize int64 // in bytes: maxFile, or less in tests
+	log     zerolog.Logger
+	spill   *Log // gets what can't be written
+	lost    atomic.Int64
 
 	mu   sync.Mutex
 	f    *os.File // nil until the first line
@@ -41,7 +42,7 @@ type File struct {
 // NewFile makes the dead letter of an output; spill gets what can't be written. Nothing is written before the first
 // record.
 func NewFile(dir, output string, spill *Log, log zerolog.Logger) *File {
-	return &File{path: filepath.Join(dir, fileName(output)+".jsonl"), spill: spill, log: log}
+	return &File{path: filepath.Join(dir, fileName(output)+".jsonl"), maxSize: maxFile, spill: spill, log: log}
 }
 
 // fileName is an output's name as a file's: what isn't a letter, a digit, a dot, a dash or an underscore becomes an
@@ -86,7 +87,7 @@ func (d *File) write(line []byte) error {
 		return err
 	}
 	defer d.release()
-	if d.size > 0 && d.size+int64(len(line)) > maxFile {
+	if d.size > 0 && d.size+int64(len(line)) > d.maxSize {
 		if err := d.rotate(); err != nil {
 			return err
 		}

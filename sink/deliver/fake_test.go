@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,21 +27,27 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // strict is a destination that keeps every record by its id, and replies as its script says. An item is
 // "id number\n".
 type strict struct {
-	// script says what becomes of attempt n (from 0) with these items. nil: all are taken.
+	// script says what becomes of attempt n (from 0) with these items. nil: all are taken. Workers call it: what it
+	// shares with the test must be atomic.
 	script func(ctx context.Context, n int, items []string) sink.Reply
 
 	mu       sync.Mutex
 	taken    map[string]int // by id: how often it was written; a second time is a 409
-	sent     map[string]int // by id: how often it was sent
-	attempts [][]string     // the items of each attempt
-	flying   int
-	most     int // attempts at once
+	requests []request
+	inFlight int
 	encoded  int
 	closed   int
 }
 
+// A request is one that a strict destination got.
+type request struct {
+	at       time.Time
+	items    []string
+	inFlight int // requests in progress when it began, itself included
+}
+
 func newStrict(script func(ctx context.Context, n int, items []string) sink.Reply) *strict {
-	return &strict{script: script, taken: map[string]int{}, sent: map[string]int{}}
+	return &strict{script: script, taken: map[string]int{}}
 }
 
 func (d *strict) Append(body []byte, r *sink.Record) ([]byte, error) {
@@ -69,17 +76,13 @@ func (d *strict) Send(ctx context.Context, req *sink.Request) sink.Reply {
 		panic(fmt.Sprintf("a request that is not its items: %q", req.Body))
 	}
 	d.mu.Lock()
-	n := len(d.attempts)
-	d.attempts = append(d.attempts, items)
-	d.flying++
-	d.most = max(d.most, d.flying)
-	for _, it := range items {
-		d.sent[id(it)]++
-	}
+	n := len(d.requests)
+	d.inFlight++
+	d.requests = append(d.requests, request{time.Now(), items, d.inFlight})
 	d.mu.Unlock()
 	defer func() {
 		d.mu.Lock()
-		d.flying--
+		d.inFlight--
 		d.mu.Unlock()
 	}()
 	r := sink.Reply{Cause: sink.Answered}
@@ -104,18 +107,37 @@ func (d *strict) Send(ctx context.Context, req *sink.Request) sink.Reply {
 
 func (d *strict) Limits() sink.Limits { return sink.Limits{} }
 
-func (d *strict) Close() error { d.closed++; return nil }
+func (d *strict) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed++
+	return nil
+}
+
+// received is every request so far.
+func (d *strict) received() []request {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.requests)
+}
+
+// maxInFlight is the most of these requests that were in progress at once.
+func maxInFlight(requests []request) (n int) {
+	for _, r := range requests {
+		n = max(n, r.inFlight)
+	}
+	return n
+}
 
 func id(item string) string     { return item[:strings.IndexByte(item, ' ')] }
 func number(item string) string { return strings.TrimSpace(item[strings.IndexByte(item, ' ')+1:]) }
 
+// numbers is the items of every request so far.
 func (d *strict) numbers() [][]string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	var all [][]string
-	for _, a := range d.attempts {
+	for _, r := range d.received() {
 		var ns []string
-		for _, it := range a {
+		for _, it := range r.items {
 			ns = append(ns, number(it))
 		}
 		all = append(all, ns)
@@ -123,15 +145,15 @@ func (d *strict) numbers() [][]string {
 	return all
 }
 
-// graves is a dead letter that keeps what it is given.
-type graves struct {
+// deadLetters keeps the dead letters that it is given.
+type deadLetters struct {
 	mu    sync.Mutex
 	dead  []dead.Record
 	texts []string
 	ids   []string
 }
 
-func (g *graves) Put(d *dead.Record) string {
+func (g *deadLetters) Put(d *dead.Record) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v, _ := record.Find(d.Record.Body, "n")
@@ -141,12 +163,12 @@ func (g *graves) Put(d *dead.Record) string {
 	return "here"
 }
 
-func (g *graves) Close() error { return nil }
+func (g *deadLetters) Close() error { return nil }
 
-func (g *graves) numbers() []string {
+func (g *deadLetters) numbers() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return append([]string(nil), g.texts...)
+	return slices.Clone(g.texts)
 }
 
 // rig is an output on a real queue in memory, with a strict destination.
@@ -154,7 +176,7 @@ type rig struct {
 	*testing.T
 	queue *buffer.Queue
 	dest  *strict
-	dead  *graves
+	dead  *deadLetters
 	out   *Output
 	logs  *lockedBuffer
 	done  chan struct{}
@@ -179,7 +201,7 @@ func (l *lockedBuffer) String() string {
 
 func newRig(t *testing.T, d *strict, change func(*Config)) *rig {
 	t.Helper()
-	r := &rig{T: t, dest: d, dead: &graves{}, logs: &lockedBuffer{}, done: make(chan struct{})}
+	r := &rig{T: t, dest: d, dead: &deadLetters{}, logs: &lockedBuffer{}, done: make(chan struct{})}
 	q, err := buffer.Open(buffer.Options{Name: "test", Log: zerolog.New(io.Discard)})
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +275,7 @@ func (r *rig) check() {
 	q := r.queue.Stats()
 	s := r.out.Stats()
 	if got, want := s.Delivered+s.Dead+s.Unreadable+q.DroppedRecords+s.Buffered, q.Appended+q.Recovered; got != want {
-		r.Errorf("the accounts don't add up: %d appended, %d in %+v", want, got, s)
+		r.Errorf("got %d records in the accounts %+v, want %d, as many as were appended", got, s, want)
 	}
 }
 
@@ -263,16 +285,16 @@ func (r *rig) wantOnce(n int) {
 	r.dest.mu.Lock()
 	defer r.dest.mu.Unlock()
 	if len(r.dest.taken) != n {
-		r.Errorf("%d records were delivered, want %d", len(r.dest.taken), n)
+		r.Errorf("got %d records delivered, want %d", len(r.dest.taken), n)
 	}
 	for id, k := range r.dest.taken {
 		if k != 1 {
-			r.Errorf("record %s was written %d times", id, k)
+			r.Errorf("got record %s written %d times, want once", id, k)
 		}
 	}
 }
 
-// eventually waits in synctest's or the real clock for cond.
+// eventually waits by synctest's clock for cond.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	for range 60_000 {
@@ -281,7 +303,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatalf("waited in vain: %s", what)
+	t.Fatalf("timed out waiting for this: %s", what)
 }
 
 var errRefused = errors.New("posting to test: refused")

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,7 @@ func TestDoneIsCommitted(t *testing.T) {
 		t.Errorf("stats: %+v", s)
 	}
 	if r.dest.closed != 1 {
-		t.Errorf("the destination was closed %d times", r.dest.closed)
+		t.Errorf("got the destination closed %d times, want once", r.dest.closed)
 	}
 }
 
@@ -48,14 +49,14 @@ func TestOnlyTheItemsThatMayPassAreSentAgain(t *testing.T) {
 		r.start(t.Context())
 		s := r.finish()
 		if got, want := d.numbers()[1:], [][]string{{"20"}}; !reflect.DeepEqual(got, want) {
-			t.Errorf("sent again: %v, want %v", got, want)
+			t.Errorf("got %v sent again, want %v", got, want)
 		}
 		r.wantOnce(99)
 		if s.Delivered != 99 || s.Dead != 1 || s.Retried != 1 {
 			t.Errorf("stats: %+v", s)
 		}
 		if len(r.dead.dead) != 1 {
-			t.Fatalf("%d dead letters, want 1", len(r.dead.dead))
+			t.Fatalf("got %d dead letters, want 1", len(r.dead.dead))
 		}
 		g := r.dead.dead[0]
 		if r.dead.texts[0] != "7" || g.Status != 400 || g.Type != "mapper_parsing_exception" ||
@@ -63,28 +64,17 @@ func TestOnlyTheItemsThatMayPassAreSentAgain(t *testing.T) {
 			t.Errorf("dead letter: %q %+v", r.dead.texts[0], g)
 		}
 		if d.encoded != 100 {
-			t.Errorf("%d records were encoded, want each once", d.encoded)
+			t.Errorf("got %d records encoded, want 100, each once", d.encoded)
 		}
 	})
 }
 
 func TestARequestThatIsThrottledClosesTheGate(t *testing.T) {
-	// Four attempts are under way when the throttling begins. From then on there is one at a time, until one passes.
-	var throttled, probing, most int
-	var d *strict
-	d = newStrict(func(ctx context.Context, n int, items []string) sink.Reply {
+	// Several requests are in progress when the throttling begins. From then on there is one at a time, until one passes.
+	const begins, ends = 40, 60 // the throttling, by requests
+	d := newStrict(func(_ context.Context, n int, _ []string) sink.Reply {
 		time.Sleep(50 * time.Millisecond)
-		switch {
-		case n < 40:
-			return sink.Reply{Cause: sink.Answered}
-		case n < 60:
-			d.mu.Lock()
-			throttled++
-			if n > 45 { // those under way when the gate closed have come back
-				probing = d.flying
-				most = max(most, probing)
-			}
-			d.mu.Unlock()
+		if n >= begins && n < ends {
 			return sink.Reply{Verdict: sink.Again, Err: errRefused, Status: 429, Cause: sink.Throttled}
 		}
 		return sink.Reply{Cause: sink.Answered}
@@ -96,15 +86,17 @@ func TestARequestThatIsThrottledClosesTheGate(t *testing.T) {
 		}
 		r.start(t.Context())
 		eventually(t, "the gate closes", func() bool { return r.out.Stats().Gate == GateThrottled })
-		if r.dest.most < 3 {
-			t.Errorf("%d attempts at once before, want concurrency to have grown", r.dest.most)
+		before := maxInFlight(d.received())
+		if before < 3 {
+			t.Errorf("got at most %d requests at once before the throttling, want 3 or more", before)
 		}
 		eventually(t, "the gate opens", func() bool { return r.out.Stats().Gate == GateOpen })
-		if most != 1 {
-			t.Errorf("%d attempts at once while throttled, want 1", most)
+		inProgress := sink.Limits{}.WithDefaults().Workers - 1 // at most, when the gate closed
+		if n := maxInFlight(d.received()[begins+1+inProgress : ends]); n != 1 {
+			t.Errorf("got %d requests at once while throttled, want 1", n)
 		}
-		if c := r.out.Stats().Concurrency; c >= r.dest.most {
-			t.Errorf("concurrency %d after throttling, want it halved", c)
+		if c := r.out.Stats().Concurrency; c >= before {
+			t.Errorf("got concurrency %d after the throttling, want half of %d", c, before)
 		}
 		r.finish()
 		r.wantOnce(2000)
@@ -112,13 +104,10 @@ func TestARequestThatIsThrottledClosesTheGate(t *testing.T) {
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {
-	var first, second time.Time
 	d := newStrict(func(_ context.Context, n int, _ []string) sink.Reply {
 		if n == 0 {
-			first = time.Now()
 			return sink.Reply{Verdict: sink.Again, Err: errRefused, Status: 429, Cause: sink.Throttled, RetryAfter: 45 * time.Second}
 		}
-		second = time.Now()
 		return sink.Reply{Cause: sink.Answered}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -126,19 +115,18 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		r.put("1")
 		r.start(t.Context())
 		eventually(t, "it passes", func() bool { return r.out.Stats().Buffered == 0 })
-		if w := second.Sub(first); w < 45*time.Second || w > 46*time.Second {
-			t.Errorf("tried again after %v, want 45s", w)
+		got := d.received()
+		if w := got[1].at.Sub(got[0].at); w < 45*time.Second || w > 46*time.Second {
+			t.Errorf("got the retry after %v, want it after 45s", w)
 		}
 		r.finish()
 	})
 }
 
 func TestAnUnreachableDestinationIsTriedAtMostEvery30Seconds(t *testing.T) {
-	var at []time.Time
-	up := false
+	var up atomic.Bool
 	d := newStrict(func(context.Context, int, []string) sink.Reply {
-		at = append(at, time.Now())
-		if up {
+		if up.Load() {
 			return sink.Reply{Cause: sink.Answered}
 		}
 		return sink.Reply{Verdict: sink.Again, Err: errors.New("dial tcp: connection refused")}
@@ -149,21 +137,22 @@ func TestAnUnreachableDestinationIsTriedAtMostEvery30Seconds(t *testing.T) {
 		r.start(t.Context())
 		time.Sleep(time.Hour)
 		r.check()
-		if n := len(at); n < 120 || n > 1000 {
-			t.Errorf("%d attempts in an hour", n)
+		got := d.received()
+		if n := len(got); n < 120 || n > 1000 {
+			t.Errorf("got %d attempts in an hour, want 120 to 1000", n)
 		}
-		for i := 1; i < len(at); i++ {
-			if w := at[i].Sub(at[i-1]); w > 31*time.Second {
-				t.Errorf("waited %v", w)
+		for i := 1; i < len(got); i++ {
+			if w := got[i].at.Sub(got[i-1].at); w > 31*time.Second {
+				t.Errorf("got a wait of %v, want 30s at most", w)
 			}
 		}
-		up = true
+		up.Store(true)
 		r.put(upTo(10, 20)...)
 		eventually(t, "it recovers by itself", func() bool { return r.out.Stats().Buffered == 0 })
 		s := r.finish()
 		r.wantOnce(20)
 		if s.Dead != 0 {
-			t.Errorf("%d records were given up for waiting", s.Dead)
+			t.Errorf("got %d records given up after waiting, want none", s.Dead)
 		}
 	})
 }
@@ -179,7 +168,7 @@ func TestRefusedCredentialsLoseNothing(t *testing.T) {
 		r.start(ctx)
 		time.Sleep(10 * time.Minute)
 		if r.out.Stats().Gate != GateUnauthorised {
-			t.Errorf("gate: %v", r.out.Stats().Gate)
+			t.Errorf("got the gate %v, want it %v", r.out.Stats().Gate, GateUnauthorised)
 		}
 		cancel()
 		s := r.wait()
@@ -221,10 +210,10 @@ func TestTooLargeIsHalvedUntilOneRecordIsAlone(t *testing.T) {
 }
 
 func TestASizeThatWasRefusedIsNotTriedAgain(t *testing.T) {
-	refused := 0
+	var refused atomic.Int32
 	d := newStrict(func(_ context.Context, n int, items []string) sink.Reply {
 		if len(strings.Join(items, "")) > 200_000 {
-			refused++
+			refused.Add(1)
 			return sink.Reply{Verdict: sink.Again, Err: errRefused, Status: 413, Cause: sink.Answered, Split: sink.BySize}
 		}
 		return sink.Reply{Cause: sink.Answered}
@@ -241,15 +230,13 @@ func TestASizeThatWasRefusedIsNotTriedAgain(t *testing.T) {
 	r.start(t.Context())
 	r.finish()
 	r.wantOnce(3000)
-	if refused > 6 {
-		t.Errorf("%d requests were refused for their size", refused)
+	if n := refused.Load(); n > 6 {
+		t.Errorf("got %d requests refused for their size, want 6 at most", n)
 	}
 }
 
 func TestHalvingForOneBadItemSaysNothingAboutSizes(t *testing.T) {
-	largest := 0
 	d := newStrict(func(_ context.Context, _ int, items []string) sink.Reply {
-		size := len(strings.Join(items, ""))
 		for _, it := range items {
 			if strings.HasPrefix(number(it), "bad") {
 				if len(items) == 1 {
@@ -258,7 +245,6 @@ func TestHalvingForOneBadItemSaysNothingAboutSizes(t *testing.T) {
 				return sink.Reply{Verdict: sink.Again, Err: errRefused, Status: 400, Cause: sink.Answered, Split: sink.ByItem}
 			}
 		}
-		largest = max(largest, size)
 		return sink.Reply{Cause: sink.Answered}
 	})
 	r := newRig(t, d, nil)
@@ -274,8 +260,14 @@ func TestHalvingForOneBadItemSaysNothingAboutSizes(t *testing.T) {
 	r.start(t.Context())
 	r.finish()
 	r.wantOnce(3000)
+	largest := 0
+	for _, req := range d.received() {
+		if bad := strings.HasPrefix(number(req.items[0]), "bad"); !bad {
+			largest = max(largest, len(strings.Join(req.items, "")))
+		}
+	}
 	if len(r.dead.dead) != 1 || largest < 900_000 {
-		t.Errorf("%d dead, and the largest request had %d bytes", len(r.dead.dead), largest)
+		t.Errorf("got %d dead letters and %d bytes in the largest request, want 1 and at least 900,000", len(r.dead.dead), largest)
 	}
 }
 
@@ -294,12 +286,12 @@ func TestItemsAreEncodedAfreshAndSentAtOnceWhereTheDestinationHasLearnt(t *testi
 		r.start(t.Context())
 		eventually(t, "all is delivered", func() bool { return r.out.Stats().Delivered == 10 })
 		if w := time.Since(start); w > 10*time.Millisecond {
-			t.Errorf("took %v: the items waited", w)
+			t.Errorf("got the items delivered after %v, want no wait", w)
 		}
 		s := r.finish()
 		r.wantOnce(10)
 		if d.encoded != 19 || s.Dead != 0 {
-			t.Errorf("%d records were encoded, want 10 and then 9; %+v", d.encoded, s)
+			t.Errorf("got %d records encoded, want 10 and then 9; %+v", d.encoded, s)
 		}
 	})
 }
@@ -316,8 +308,8 @@ func TestADestinationThatAlwaysLearnsIsNotTriedWithoutEnd(t *testing.T) {
 		time.Sleep(time.Minute)
 		cancel()
 		r.wait()
-		if n := len(d.attempts); n > 200 {
-			t.Errorf("%d attempts in a minute", n)
+		if n := len(d.received()); n > 200 {
+			t.Errorf("got %d attempts in a minute, want 200 at most", n)
 		}
 	})
 }

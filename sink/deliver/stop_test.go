@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,9 +13,9 @@ import (
 )
 
 func TestDrainCancelsBackoffs(t *testing.T) {
-	var up bool
+	var up atomic.Bool
 	d := newStrict(func(context.Context, int, []string) sink.Reply {
-		if up {
+		if up.Load() {
 			return sink.Reply{Cause: sink.Answered}
 		}
 		return sink.Reply{Verdict: sink.Again, Err: errRefused, Cause: sink.Throttled, RetryAfter: 4 * time.Minute}
@@ -27,11 +28,11 @@ func TestDrainCancelsBackoffs(t *testing.T) {
 		start := time.Now()
 		r.out.Hurry()
 		time.Sleep(10 * time.Second)
-		up = true
+		up.Store(true)
 		r.finish()
 		r.wantOnce(10)
 		if w := time.Since(start); w > 11*time.Second {
-			t.Errorf("took %v, of which the destination was down for 10s", w)
+			t.Errorf("got it ended after %v, of which the destination was down for 10s; want 11s at most", w)
 		}
 	})
 }
@@ -46,7 +47,7 @@ func TestRunEndsAtOnceWhenIdle(t *testing.T) {
 		r.finish()
 		r.wantOnce(1)
 		if w := time.Since(start); w > 0 {
-			t.Errorf("took %v", w)
+			t.Errorf("got it ended after %v, want at once", w)
 		}
 	})
 }
@@ -71,18 +72,14 @@ func TestWhatAStopLeavesIsPutBack(t *testing.T) {
 			t.Errorf("stats: %+v", s)
 		}
 		if q := r.queue.Stats(); q.Committed != 0 {
-			t.Errorf("a chunk was committed with a record that has not ended: %+v", q)
+			t.Errorf("got a chunk committed with a record that has not ended, want none: %+v", q)
 		}
 	})
 }
 
 func TestAFirstRecordWaitsForCompanyForTheLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var at time.Time
-		d := newStrict(func(context.Context, int, []string) sink.Reply {
-			at = time.Now()
-			return sink.Reply{Cause: sink.Answered}
-		})
+		d := newStrict(nil)
 		r := newRig(t, d, func(c *Config) { c.Limits.Linger = 0 })
 		r.start(t.Context())
 		time.Sleep(time.Second)
@@ -91,8 +88,9 @@ func TestAFirstRecordWaitsForCompanyForTheLinger(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		r.put("2")
 		time.Sleep(time.Second)
-		if w := at.Sub(start); w != (sink.Limits{}).WithDefaults().Linger || len(d.attempts) != 1 {
-			t.Errorf("sent after %v in %d requests", w, len(d.attempts))
+		linger := sink.Limits{}.WithDefaults().Linger
+		if got := d.received(); len(got) != 1 || got[0].at.Sub(start) != linger {
+			t.Errorf("got the requests %v, want one %v after %v", got, linger, start)
 		}
 		r.finish()
 	})
@@ -121,7 +119,7 @@ func TestAttemptsThatHangDontHoldUpTheOthers(t *testing.T) {
 		r.put("last")
 		time.Sleep(time.Second)
 		if s := r.out.Stats(); s.Delivered != 1 {
-			t.Errorf("while %d attempts hang: %+v", hanging, s)
+			t.Errorf("got %+v while %d attempts hang, want 1 delivered", s, hanging)
 		}
 		r.finish()
 		r.wantOnce(hanging + 1)
@@ -131,10 +129,10 @@ func TestAttemptsThatHangDontHoldUpTheOthers(t *testing.T) {
 func TestRequestsKeepToTheLimits(t *testing.T) {
 	d := newStrict(func(_ context.Context, _ int, items []string) sink.Reply {
 		if n := len(strings.Join(items, "")); n > 1000 {
-			t.Errorf("a request of %d bytes", n)
+			t.Errorf("got a request of %d bytes, want 1000 at most", n)
 		}
 		if len(items) > 20 {
-			t.Errorf("a request of %d items", len(items))
+			t.Errorf("got a request of %d items, want 20 at most", len(items))
 		}
 		return sink.Reply{Cause: sink.Answered}
 	})

@@ -28,8 +28,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type taker struct {
 	mu     sync.Mutex
 	events []string
-	fail   error
+	fail   error // what Flush returns
 	conns  int
+}
+
+// refuse makes every Flush from now on fail.
+func (k *taker) refuse(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fail = err
 }
 
 type takes struct {
@@ -275,7 +282,7 @@ func TestMissingAckIsAgain(t *testing.T) {
 	o := bit(port)
 	o.RequireAck = true
 	c := client(t, o, config.FluentBit)
-	k.fail = errors.New("no room")
+	k.refuse(errors.New("no room"))
 	req, _ := request(t, c, "a", "b")
 	r := c.Send(t.Context(), req)
 	if r.Verdict != sink.Again || len(r.Items) > 0 || !strings.Contains(r.Err.Error(), "waiting for the ack") {

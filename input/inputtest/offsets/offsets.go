@@ -27,8 +27,8 @@ const (
 
 // Options are the options of the input.
 type Options struct {
-	Path   string // file of lines, each ended by a newline
-	Offset string // file with the number of bytes that are queued
+	Path   string `fluentbit:"path" fluentd:"path" required:"true" help:"file of lines, each ended by a newline"`
+	Offset string `fluentbit:"offset_file" fluentd:"offset_file" required:"true" help:"file with the number of bytes that are queued"`
 }
 
 // Input reads one file.

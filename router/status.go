@@ -1,0 +1,60 @@
+package router
+
+import (
+	"time"
+
+	"github.com/firelane/firelane/sink/deliver"
+)
+
+// Status is where everything is, each output at one moment.
+type Status struct {
+	Inputs  []InputAccount
+	Outputs []OutputStatus
+}
+
+// OutputStatus is one output at one moment: its account, its delivery and its queue.
+type OutputStatus struct {
+	Account  Account
+	Delivery deliver.Stats // of it Queue: the queue
+	Trouble  string        // why records don't flow; "" where they do
+}
+
+// Status is one look at everything.
+func (r *Router) Status() Status {
+	var s Status
+	now := time.Now()
+	for _, in := range r.inputs {
+		a := in.accounts.snapshot(in.id)
+		if in.joiner != nil {
+			a.Joining = int64(in.joiner.Held())
+		}
+		s.Inputs = append(s.Inputs, a)
+	}
+	for _, o := range r.outputs {
+		var one OutputStatus
+		o.inspect(func(t tally, d deliver.Stats) {
+			one = OutputStatus{Account: o.accountOf(t, d), Delivery: d, Trouble: troubleOf(o.id, &d, now)}
+		})
+		s.Outputs = append(s.Outputs, one)
+	}
+	return s
+}
+
+// Accounts is where every record is, at one moment for each output.
+func (r *Router) Accounts() (inputs []InputAccount, outputs []Account) {
+	s := r.Status()
+	for i := range s.Outputs {
+		outputs = append(outputs, s.Outputs[i].Account)
+	}
+	return s.Inputs, outputs
+}
+
+// Healthy reports whether records flow to every output, and why not.
+func (r *Router) Healthy() (bool, string) {
+	for _, o := range r.Status().Outputs {
+		if o.Trouble != "" {
+			return false, o.Trouble
+		}
+	}
+	return true, ""
+}

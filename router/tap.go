@@ -1,0 +1,125 @@
+package router
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/firelane/firelane/record"
+)
+
+// tapLines is how many lines wait for a viewer; what comes while so many wait is dropped for the viewer.
+const tapLines = 256
+
+// Tap shows what is queued for an output from now on: one JSON object a record, {"tag", "time", "record"}, at most
+// bytesPerSecond bytes of them. It never holds up the records: lines that the viewer is too slow for, or that exceed the rate,
+// are dropped. end ends it and closes the channel; it may be called more than once. While nobody looks the cost is one atomic
+// load a batch. An output that doesn't exist gives a closed channel.
+func (r *Router) Tap(id string, bytesPerSecond int) (lines <-chan []byte, end func()) {
+	n := slices.IndexFunc(r.outputs, func(o *output) bool { return o.id == id })
+	t := &tap{lines: make(chan []byte, tapLines), rate: bytesPerSecond}
+	if n < 0 {
+		close(t.lines)
+		return t.lines, func() {}
+	}
+	all := &r.outputs[n].taps
+	all.add(t)
+	return t.lines, func() { all.remove(t) }
+}
+
+// taps are the viewers of one output.
+type taps struct {
+	mu  sync.Mutex
+	all atomic.Pointer[[]*tap] // nil: none
+}
+
+// A tap is one viewer.
+type tap struct {
+	lines chan []byte
+
+	mu     sync.Mutex
+	rate   int // bytes a second
+	second int64
+	spent  int // bytes in that second
+	ended  bool
+}
+
+func (t *taps) add(one *tap) {
+	t.change(func(all []*tap) []*tap { return append(all, one) })
+}
+
+func (t *taps) remove(one *tap) {
+	t.change(func(all []*tap) []*tap { return slices.DeleteFunc(all, func(o *tap) bool { return o == one }) })
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if !one.ended {
+		one.ended = true
+		close(one.lines)
+	}
+}
+
+func (t *taps) change(how func([]*tap) []*tap) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []*tap
+	if old := t.all.Load(); old != nil {
+		all = slices.Clone(*old)
+	}
+	if all = how(all); len(all) == 0 {
+		t.all.Store(nil)
+		return
+	}
+	t.all.Store(&all)
+}
+
+// offer shows a batch to the viewers.
+func (t *taps) offer(b *record.Batch) {
+	all := t.all.Load()
+	if all == nil {
+		return
+	}
+	var ev record.Event
+	for reader := record.ReadBatch(b.Bytes()); reader.Next(&ev); {
+		var line []byte // for all viewers that have room
+		for _, one := range *all {
+			if !one.hasRoom() {
+				continue
+			}
+			if line == nil {
+				line = appendTapped(nil, &ev)
+			}
+			one.offer(line)
+		}
+	}
+}
+
+func appendTapped(dst []byte, ev *record.Event) []byte {
+	ev.Fold(nil)
+	dst = append(record.AppendJSONString(append(dst, `{"tag":`...), []byte(ev.Tag)), `,"time":"`...)
+	dst = append(record.AppendTimeISO(dst, ev.Time, 9), `","record":`...)
+	return append(record.AppendJSON(dst, ev.Body), '}', '\n')
+}
+
+// hasRoom says whether a line may fit, before it is made.
+func (t *tap) hasRoom() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now().Unix(); now != t.second {
+		t.second, t.spent = now, 0
+	}
+	return !t.ended && t.spent < t.rate && len(t.lines) < cap(t.lines)
+}
+
+func (t *tap) offer(line []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended || t.spent+len(line) > t.rate {
+		return
+	}
+	select {
+	case t.lines <- line:
+		t.spent += len(line)
+	default:
+	}
+}
