@@ -101,7 +101,10 @@ type SignError struct{ Err error }
 func (e *SignError) Error() string { return e.Err.Error() }
 func (e *SignError) Unwrap() error { return e.Err }
 
-var errNoReply = errors.New("no reply in time")
+var (
+	errNoReply  = errors.New("no reply in time")
+	errSwitched = errors.New("the server answers 101 Switching Protocols, which it was not asked for; check host and port")
+)
 
 // Do makes one exchange, and calls answered with the reply, whose body can be read until answered returns. An error means
 // that there was no reply: it is a SignError, or the connection failed. Do doesn't use p.Body after it has returned.
@@ -128,6 +131,11 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 		return PlainError(ctx, err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// The body would be the connection itself, which heeds no limit.
+		c.failed.Store(time.Now().UnixNano())
+		return errSwitched
+	}
 	c.failed.Store(0)
 	answered(ctx, resp)
 	return nil
