@@ -49,7 +49,7 @@ type Client struct {
 // New makes a Client, without connecting.
 func New(c Config) (*Client, error) {
 	t := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  dial.Proxy,
 		DialContext:            c.Net.Dialer().DialContext,
 		TLSHandshakeTimeout:    c.Net.Connect(),
 		DisableKeepAlives:      c.Dialect == config.FluentBit && !c.Net.Keepalive,
