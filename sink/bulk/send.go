@@ -79,7 +79,8 @@ func (d *Destination) attempt(ctx context.Context, c *httpsend.Client, req *sink
 	case errors.As(err, &sign):
 		return attempt{reply: sink.Reply{Verdict: sink.Again, Cause: sink.Unauthorised, Err: sign.Err}}
 	case err != nil:
-		return attempt{broken: true, reply: sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("sending to %s: %w", c.Name, err)}}
+		var cut *httpsend.CutOffError
+		return attempt{broken: true, reply: sink.Reply{Verdict: sink.Again, CutOff: errors.As(err, &cut), Err: fmt.Errorf("sending to %s: %w", c.Name, err)}}
 	}
 	return a
 }

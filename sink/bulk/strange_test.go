@@ -228,3 +228,34 @@ func TestServerThatNeverReadsHoldsNoAttempt(t *testing.T) {
 		t.Errorf("%+v after %v with a limit of %v", r, took, limit)
 	}
 }
+
+// TestServerThatResetsIsToldFromOneThatIsAway: the delivery loop makes smaller requests for the first.
+func TestServerThatResetsIsToldFromOneThatIsAway(t *testing.T) {
+	reset := func(c net.Conn) {
+		_, _ = io.CopyN(io.Discard, c, 100<<10)
+		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.Close()
+	}
+	large := func(d *Destination) *sink.Request {
+		req := request(t, d, 1)
+		req.Body = append(req.Body, make([]byte, 8<<20)...)
+		req.Ends[0] = len(req.Body)
+		return req
+	}
+	d := raw(t, fluentBit(nil), false, reset)
+	if r := send(t, d, large(d)); r.Verdict != sink.Again || r.Cause != sink.Unreached || !r.CutOff {
+		t.Errorf("reset while sending: %+v, want it cut off", r)
+	}
+	d = raw(t, fluentBit(nil), true, func(c net.Conn) { _ = c.Close() })
+	if r := send(t, d, request(t, d, 1)); !r.CutOff {
+		t.Errorf("closed without an answer: %+v, want it cut off", r)
+	}
+	d = raw(t, fluentBit(func(o *Options) { o.RequestTimeout = ptr(100 * time.Millisecond) }), true, func(net.Conn) {})
+	if r := send(t, d, request(t, d, 1)); r.CutOff {
+		t.Errorf("no answer in time: %+v, want it not cut off", r)
+	}
+	d = newDestination(t, fluentBit(func(o *Options) { o.Port = 1 }), config.FluentBit)
+	if r := send(t, d, request(t, d, 1)); r.CutOff {
+		t.Errorf("not reached: %+v, want it not cut off", r)
+	}
+}
