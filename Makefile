@@ -13,12 +13,12 @@ build: ## bin/firelane, static
 image: build ## the container image, firelane:latest
 	docker build -t firelane .
 
-demo: ## an application's lines become documents, in this terminal; DEMO="-opensearch URL" for a real server
+demo: ## a sample application's log lines become documents; DEMO="-opensearch URL" for a real server
 	@go run ./cmd/demo $(DEMO)
 
-test: check e2e ## everything: unit tests and the real things; installs what those need (Debian, root)
+test: check e2e ## all tests: unit tests, and end-to-end tests with real servers, which it installs (Debian, root)
 
-e2e: build ## the end-to-end tests alone: Docker, OpenSearch, Elasticsearch, nginx
+e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, nginx
 	e2e/setup
 	FIRELANE_E2E=1 go test -count=1 -timeout 15m $(TESTFLAGS) ./e2e/
 
@@ -28,13 +28,13 @@ check: ## what a change must pass before it is committed: format, vet, staticche
 	go tool staticcheck ./...
 	go test -race $(TESTFLAGS) ./...
 
-arm64: ## that everything builds for Graviton
+arm64: ## check that everything builds for Graviton
 	GOOS=linux GOARCH=arm64 go build ./...
 	GOOS=linux GOARCH=arm64 go vet ./...
 
-# The database of vulnerabilities is on the network; without it one line says that nothing was checked.
+# The vulnerability database is on the network; if it can't be reached, one line says that nothing was checked.
 VULNDB := https://vuln.go.dev
-vuln: ## known vulnerabilities in what the binary calls, where the database can be reached
+vuln: ## known vulnerabilities in the code that the binary calls, if the database can be reached
 	@out=$$(go tool govulncheck -db $(VULNDB) ./cmd/firelane 2>&1); status=$$?; \
 	case "$$out" in \
 	*"fetching vulnerabilities"*) echo "govulncheck: $(VULNDB) did not answer; nothing was checked" ;; \
@@ -50,19 +50,19 @@ fuzz: ## every fuzz target for FUZZTIME (60s)
 		done; \
 	done
 
-bench: build ## what a record costs: Go benchmarks, then the whole router (beside a fluent-bit on PATH)
+bench: build ## the cost of a record: Go benchmarks, then the whole router (and a fluent-bit on PATH)
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./e2e/faultbench -cost -runs 5
 
-profile: ## cmd/firelane/default.pgo, by which the compiler knows what to inline: rows of the bench, profiled
+profile: ## write cmd/firelane/default.pgo, a profile that tells the compiler what to inline
 	go run ./e2e/faultbench -cost -runs 4 -only full-batched,full-single,20k-single,json,gzip -profile cmd/firelane/default.pgo
 
-faults: build ## what is lost and what is duplicated while things go wrong; beside a fluent-bit on PATH
+faults: build ## what is lost and what is duplicated under faults (and with a fluent-bit on PATH)
 	go run ./e2e/faultbench $(FAULTS)
 
 SOAK := 10m
-soak: build ## the destination away for SOAK (10m) under 5 MB/s, the router in 64 MiB as with docker run --memory 64m; root
+soak: build ## the destination down for SOAK (10m) under 5 MB/s, the router in 64 MiB as with docker run --memory 64m; root
 	go run ./e2e/faultbench -routers firelane -soak $(SOAK)
 
-clean: ## removes what make made
+clean: ## remove the binaries
 	rm -rf bin

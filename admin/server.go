@@ -1,4 +1,4 @@
-// Package admin answers questions about a running router over HTTP, at the addresses where Fluent Bit answers them.
+// Package admin serves a running router's health and counters over HTTP, at the same paths as Fluent Bit.
 package admin
 
 import (
@@ -15,14 +15,14 @@ import (
 	"github.com/firelane/firelane/router"
 )
 
-// Source is what the pages are made of.
+// A Source has the data for the pages.
 type Source interface {
 	Accounts() ([]router.InputAccount, []router.Account)
-	// Healthy reports whether records flow, and why not.
+	// Healthy reports whether records flow and, if not, the reason.
 	Healthy() (bool, string)
 }
 
-// Time limits of one request; the pages are small and made from counters.
+// Limits of a request. Pages are small, and made of counters.
 const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 10 * time.Second
@@ -30,12 +30,12 @@ const (
 	maxHeader = 16 << 10
 )
 
-// Serve answers on addr (HTTP_Listen and HTTP_Port) until ctx ends.
+// Serve serves the pages on addr (HTTP_Listen and HTTP_Port) until ctx ends.
 func Serve(ctx context.Context, addr string, src Source, version string) error {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", addr, err)
+		return fmt.Errorf("listening on %s: %w", addr, err)
 	}
 	srv := &http.Server{
 		Handler: pages(src, version, time.Now()), ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeader,
@@ -44,7 +44,7 @@ func Serve(ctx context.Context, addr string, src Source, version string) error {
 	go func() { done <- srv.Serve(ln) }()
 	select {
 	case err := <-done:
-		return fmt.Errorf("serve on %s: %w", addr, err)
+		return fmt.Errorf("serving on %s: %w", addr, err)
 	case <-ctx.Done():
 		err := srv.Close()
 		<-done
@@ -93,7 +93,7 @@ func metrics(in []router.InputAccount, out []router.Account) string {
 	var b strings.Builder
 	family := func(name, kind, help string) { fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind) }
 
-	family("firelane_input_records_total", "counter", "records taken in")
+	family("firelane_input_records_total", "counter", "records received")
 	for _, a := range in {
 		fmt.Fprintf(&b, "firelane_input_records_total{input=%q} %d\n", a.Input, a.Received)
 	}
@@ -101,13 +101,13 @@ func metrics(in []router.InputAccount, out []router.Account) string {
 	for _, a := range in {
 		fmt.Fprintf(&b, "firelane_input_unrouted_total{input=%q} %d\n", a.Input, a.Unrouted)
 	}
-	family("firelane_input_rejected_total", "counter", "pieces of input that were no record")
+	family("firelane_input_rejected_total", "counter", "rejected input, such as malformed messages, by reason")
 	for _, a := range in {
 		for _, reason := range sortedKeys(a.Rejected) {
 			fmt.Fprintf(&b, "firelane_input_rejected_total{input=%q,reason=%q} %d\n", a.Input, reason, a.Rejected[reason])
 		}
 	}
-	family("firelane_output_records_total", "counter", "records of an output, by what became of them")
+	family("firelane_output_records_total", "counter", "records of an output, by outcome")
 	for _, a := range out {
 		for _, fate := range []struct {
 			name string
@@ -119,7 +119,7 @@ func metrics(in []router.InputAccount, out []router.Account) string {
 			fmt.Fprintf(&b, "firelane_output_records_total{output=%q,fate=%q} %d\n", a.Output, fate.name, fate.n)
 		}
 	}
-	family("firelane_output_dropped_total", "counter", "records given up, by reason")
+	family("firelane_output_dropped_total", "counter", "records dropped, by reason")
 	for _, a := range out {
 		for _, reason := range sortedKeys(a.Dropped) {
 			fmt.Fprintf(&b, "firelane_output_dropped_total{output=%q,reason=%q} %d\n", a.Output, reason, a.Dropped[reason])

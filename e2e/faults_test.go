@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The whole table of faults, small: nothing is lost or doubled, the accounts agree, memory keeps to its limit.
+// The whole table of faults, small: nothing is lost or duplicated, the accounts agree, memory keeps to its limit.
 func TestFaultsAtASmallScale(t *testing.T) {
 	bench := filepath.Join(t.TempDir(), "faultbench")
 	if out, err := exec.Command("go", "build", "-o", bench, "./faultbench").CombinedOutput(); err != nil {

@@ -237,7 +237,7 @@ func authority(t *testing.T) (issue func(until time.Time) *tls.Certificate, ca [
 	return issue, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// A task role's credentials end while records flow: one refresh, and nothing is lost or doubled.
+// A task role's credentials end while records flow: one refresh, and nothing is lost or duplicated.
 func TestCredentialsThatExpireInFlightCostNothing(t *testing.T) {
 	search := bulktest.New(bulktest.Options{})
 	roles := []sigv4.Keys{

@@ -26,7 +26,7 @@ const (
 
 var taskRole = sigv4.Keys{AccessKey: "ASIAEXAMPLE", SecretKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Token: "IQoJb3JpZ2luX2VjE+/=="}
 
-// An awsDomain is a search domain as AWS runs it: TLS, and behind it someone who checks signatures.
+// An awsDomain is a search domain as AWS runs it: TLS, and a check of signatures.
 type awsDomain struct {
 	ca          *servers.CA
 	credentials string // URL of the task role's credentials

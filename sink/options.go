@@ -11,7 +11,7 @@ import (
 
 // OutputOptions are the options that every output has. A destination's options struct embeds it.
 type OutputOptions struct {
-	RetryLimit     string      `fluentbit:"retry_limit" help:"how many times a record is retried that a reachable destination refuses, before it goes to the dead letter: a number, no_limits or no_retries; default no_limits"`
+	RetryLimit     string      `fluentbit:"retry_limit" help:"retries of a record that a reachable destination refuses, before it goes to the dead letter: a number, no_limits or no_retries; default no_limits"`
 	Workers        int         `fluentbit:"workers" help:"most requests in flight at once; 0: the output's own default"`
 	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue at which the oldest records are dropped; if not set, a full queue stops reading instead"`
 
@@ -44,7 +44,7 @@ type BufferOptions struct {
 	DelayedCommitTimeout *time.Duration `fluentd:"delayed_commit_timeout" help:"accepted"`
 	OverflowAction       string         `fluentd:"overflow_action" oneof:"throw_exception,block,drop_oldest_chunk" help:"at total_limit_size: stop reading (throw_exception, block) or drop the oldest records (drop_oldest_chunk)"`
 	RetryForever         bool           `fluentd:"retry_forever" help:"never give up a record"`
-	RetryMaxTimes        *int           `fluentd:"retry_max_times" help:"how many times a record is retried that a reachable destination refuses, before it goes to the dead letter"`
+	RetryMaxTimes        *int           `fluentd:"retry_max_times" help:"retries of a record that a reachable destination refuses, before it goes to the dead letter"`
 	RetryTimeout         *time.Duration `fluentd:"retry_timeout" help:"accepted; no record is given up because of its age"`
 	RetrySecondary       float64        `fluentd:"retry_secondary_threshold" help:"accepted"`
 	RetryType            string         `fluentd:"retry_type" oneof:"exponential_backoff,periodic" default:"exponential_backoff" help:"how the wait between retries grows"`

@@ -212,7 +212,7 @@ type Limits struct {
 	MaxBytes     int           // encoded size in bytes at which a request is sent
 	MaxItems     int           // number of items at which a request is sent
 	MaxItem      int           // largest item in bytes, overhead included; a larger one goes to the dead letter; 0: no limit
-	ItemOverhead int           // bytes added to each item's size where it is held against MaxBytes and MaxItem
+	ItemOverhead int           // bytes that an item counts in addition to its size, for MaxBytes and MaxItem
 	Linger       time.Duration // how long the first record of a request waits for more
 	Workers      int           // most attempts in progress at once
 }

@@ -1,6 +1,5 @@
-// Command emitter is the sample application of the end-to-end tests: it writes package lines' output on stdout and
-// stderr at the same time, and then waits to be told to end, as a service does. With an argument it is an
-// application that says just that.
+// Command emitter is the sample application of the end-to-end tests: it writes the lines of package lines to stdout and
+// stderr at the same time, or only its argument if there is one, and then waits for SIGTERM, like a service.
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// An account is what firelane's log says, at its end, of where an output's records are.
+// An account is where an output's records are, as in the last lines of firelane's log.
 type account struct {
 	Received  int            `json:"received"`
 	Delivered int            `json:"delivered"`
@@ -25,7 +25,7 @@ type account struct {
 	Unaccounted int `json:"unaccounted"` // as the router itself counts it
 }
 
-// sum is where the records are; it must be what was received.
+// sum returns the sum of the terms, which must equal Received.
 func (a *account) sum() int {
 	n := a.Delivered + a.Filtered + a.Dead + a.Buffered + a.Merged + a.Held - a.Added
 	for _, dropped := range a.Dropped {
@@ -34,20 +34,20 @@ func (a *account) sum() int {
 	return n
 }
 
-// A life is what one process has said, from its start to its end.
-type life struct {
+// A processLog is the counts that one process has logged.
+type processLog struct {
 	recovered, taken, unrouted int
-	outputs                    []account // in the order of the configuration; none if it was killed
+	outputs                    []account // in the order of the configuration; none if the process was killed
 }
 
-// readLives reads the log of a run.
-func readLives(file string) ([]life, error) {
+// readLogs reads a run's log file, which has the lines of all its processes.
+func readLogs(file string) ([]processLog, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	var lives []life
+	var logs []processLog
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -62,12 +62,12 @@ func readLives(file string) ([]life, error) {
 			continue
 		}
 		if line.Message == "firelane is running" {
-			lives = append(lives, life{recovered: line.Recovered})
+			logs = append(logs, processLog{recovered: line.Recovered})
 		}
-		if len(lives) == 0 {
+		if len(logs) == 0 {
 			continue
 		}
-		last := &lives[len(lives)-1]
+		last := &logs[len(logs)-1]
 		switch {
 		case line.Message == "stopped taking records":
 			last.taken, last.unrouted = line.Received, line.Unrouted
@@ -75,51 +75,51 @@ func readLives(file string) ([]life, error) {
 			last.outputs = append(last.outputs, line.account)
 		}
 	}
-	return lives, lines.Err()
+	return logs, lines.Err()
 }
 
-// checkAccounts holds firelane's own accounts against what was sent and what the destination has.
-func checkAccounts(lives []life, s *scenario, res *result) (problems []string) {
+// checkAccounts compares firelane's accounts with what was sent and what arrived.
+func checkAccounts(logs []processLog, s *scenario, res *result) (problems []string) {
 	wrong := func(format string, args ...any) {
 		problems = append(problems, fmt.Sprintf("accounts: "+format, args...))
 	}
 	taken, delivered, dead := 0, 0, 0
-	for i, l := range lives {
+	for i, l := range logs {
 		if len(l.outputs) == 0 {
-			if !s.killed || i == len(lives)-1 {
-				wrong("process %d said nothing at its end", i+1)
+			if !s.killed || i == len(logs)-1 {
+				wrong("process %d logged no accounts at its end", i+1)
 			}
 			continue
 		}
 		for n, a := range l.outputs {
 			if a.Unaccounted != 0 || a.sum() != a.Received || a.Received != l.recovered+l.taken-l.unrouted {
-				wrong("process %d, output %d: %d taken and %d recovered, %+v", i+1, n+1, l.taken, l.recovered, a)
+				wrong("process %d, output %d: %d received and %d recovered, %+v", i+1, n+1, l.taken, l.recovered, a)
 			}
 			if len(a.Dropped) > 0 {
 				wrong("process %d, output %d dropped records: %v", i+1, n+1, a.Dropped)
 			}
 		}
-		own := l.outputs[0]
-		taken, delivered, dead = taken+l.taken, delivered+own.Delivered, dead+own.Dead
-		if i+1 < len(lives) && lives[i+1].recovered != own.Buffered {
-			wrong("process %d left %d records, the next one found %d", i+1, own.Buffered, lives[i+1].recovered)
+		first := l.outputs[0]
+		taken, delivered, dead = taken+l.taken, delivered+first.Delivered, dead+first.Dead
+		if i+1 < len(logs) && logs[i+1].recovered != first.Buffered {
+			wrong("process %d left %d records, the next one recovered %d", i+1, first.Buffered, logs[i+1].recovered)
 		}
-		if i+1 == len(lives) && own.Buffered > 0 {
-			wrong("%d records are still buffered", own.Buffered)
+		if i+1 == len(logs) && first.Buffered > 0 {
+			wrong("%d records are still buffered", first.Buffered)
 		}
 	}
-	if s.deadTwin && len(lives) > 0 && len(lives[0].outputs) == 2 {
-		if twin := lives[0].outputs[1]; twin.Buffered != res.sent {
+	if s.deadTwin && len(logs) > 0 && len(logs[0].outputs) == 2 {
+		if twin := logs[0].outputs[1]; twin.Buffered != res.sent {
 			wrong("the dead output buffers %d records of %d", twin.Buffered, res.sent)
 		}
 	}
 	if !s.killed && (taken != res.sent || delivered != res.sent-dead || dead != res.dead) {
-		wrong("%d sent, %d of them to be dead letters; taken %d, delivered %d, dead letters %d", res.sent, res.dead, taken, delivered, dead)
+		wrong("sent %d, of them %d to be dead-lettered; received %d, delivered %d, dead-lettered %d", res.sent, res.dead, taken, delivered, dead)
 	}
 	return problems
 }
 
-// checkDeadLetters holds the dead letter's files against what must be in them.
+// checkDeadLetters checks that the dead letter's files have want lines, each with the reason.
 func checkDeadLetters(dir string, want int, reason string) (problems []string) {
 	files, _ := filepath.Glob(filepath.Join(dir, "queue", "dead", "*.jsonl*"))
 	lines := 0

@@ -9,10 +9,10 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// maxBulk is the largest body that the destination reads, in bytes: OpenSearch's own http.max_content_length.
+// maxBulk is the largest body that the destination reads, in bytes: OpenSearch's default of http.max_content_length.
 const maxBulk = 100 << 20
 
-// readBody reads a request's body, unpacked.
+// readBody reads a request's body, and decompresses it.
 func readBody(r *http.Request) ([]byte, error) {
 	buf := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 1<<10)+512))
 	if _, err := buf.ReadFrom(io.LimitReader(r.Body, maxBulk)); err != nil {
@@ -23,11 +23,11 @@ func readBody(r *http.Request) ([]byte, error) {
 	}
 	z, err := gzip.NewReader(buf)
 	if err != nil {
-		return nil, fmt.Errorf("unpack body: %w", err)
+		return nil, fmt.Errorf("decompress body: %w", err)
 	}
 	plain, err := io.ReadAll(io.LimitReader(z, maxBulk))
 	if err != nil {
-		return nil, fmt.Errorf("unpack body: %w", err)
+		return nil, fmt.Errorf("decompress body: %w", err)
 	}
 	return plain, nil
 }

@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// A cgroup limits the memory of what runs in it, the page cache that it fills included, as `docker run --memory` does.
+// A cgroup limits the memory of its processes, their page cache included, as `docker run --memory` does.
 type cgroup struct {
 	dir   string
-	limit int64
-	peak  string // the file that holds the most that was used
+	limit int64  // bytes
+	peak  string // name of the file with the peak usage
 }
 
-// Roots of the memory controller, in cgroup versions 1 and 2, and its files: the limits of memory and of memory with
-// swap (of swap alone in version 2), and the peak.
+// controllers are the roots and files of the memory controller in cgroup versions 1 and 2: the limits of memory and of
+// memory with swap (version 2: of swap alone), and the peak usage.
 var controllers = []struct{ root, memory, swap, swapLimit, peak string }{
 	{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "", "memory.max_usage_in_bytes"},
 	{"/sys/fs/cgroup", "memory.max", "memory.swap.max", "0", "memory.peak"},
 }
 
-// newCgroup makes a cgroup. It takes root, and a cgroup file system that can be written to.
+// newCgroup makes a cgroup with a memory limit in bytes. It needs root, and a writable cgroup file system.
 func newCgroup(name string, limit int64) (*cgroup, error) {
 	for _, c := range controllers {
 		if _, err := os.Stat(filepath.Join(c.root, "cgroup.procs")); err != nil {
@@ -40,28 +40,28 @@ func newCgroup(name string, limit int64) (*cgroup, error) {
 		if c.swapLimit != "" {
 			text = c.swapLimit
 		}
-		// A kernel may not count swap.
+		// Fails on kernels that don't account for swap.
 		_ = os.WriteFile(filepath.Join(g.dir, c.swap), []byte(text), 0)
 		return g, nil
 	}
 	return nil, fmt.Errorf("no memory controller in %s", controllers[1].root)
 }
 
-// wrap is a command line that runs args in the cgroup.
+// wrap returns a command line that runs args in the cgroup.
 func (g *cgroup) wrap(args []string) []string {
 	return append([]string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, filepath.Join(g.dir, "cgroup.procs")}, args...)
 }
 
-// used says how much memory the cgroup has used, the page cache included.
+// used describes the cgroup's peak memory, page cache included.
 func (g *cgroup) used() string {
 	text, err := os.ReadFile(filepath.Join(g.dir, g.peak))
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("at most %s of %d bytes of memory were used, the page cache included", strings.TrimSpace(string(text)), g.limit)
+	return fmt.Sprintf("peak memory %s of %d bytes, page cache included", strings.TrimSpace(string(text)), g.limit)
 }
 
-// remove removes the cgroup, whose processes have ended.
+// remove removes the cgroup. Its processes must have ended.
 func (g *cgroup) remove() {
 	if g != nil {
 		_ = os.Remove(g.dir)

@@ -2,7 +2,7 @@ package main
 
 import "time"
 
-// costs are the rows that measure what a record costs when nothing is wrong.
+// costs returns the rows that measure the cost of a record.
 func costs(records int) []scenario {
 	batched := load{records: records * 3, conns: 4, size: 250, batch: true}
 	single := batched
@@ -27,22 +27,22 @@ func costs(records int) []scenario {
 		{name: "conns-1", help: "full speed, one connection", load: batched.with(func(l *load) { l.conns = 1 })},
 		{name: "conns-20", help: "full speed, 20 connections", load: batched.with(func(l *load) { l.conns = 20 })},
 		{name: "conns-200", help: "full speed, 200 connections", load: batched.with(func(l *load) { l.conns = 200 })},
-		{name: "tags-20", help: "full speed, 20 connections, each a tag of its own", load: batched.with(func(l *load) { l.conns, l.tags = 20, 20 })},
+		{name: "tags-20", help: "full speed, 20 connections, each with its own tag", load: batched.with(func(l *load) { l.conns, l.tags = 20, 20 })},
 		{name: "lines-200B", help: "full speed, lines of 200 bytes", load: batched.with(func(l *load) { l.size = 200 })},
 		{name: "lines-2KB", help: "full speed, lines of 2 KB", load: batched.with(func(l *load) { l.size, l.records = 2<<10, l.records/4 })},
 		{name: "lines-16KB", help: "full speed, lines of 16 KB", load: batched.with(func(l *load) { l.size, l.records = 15<<10, l.records/20 })},
-		{name: "backlog", help: "full speed into a destination that is away, then its delivery", load: batched, during: downFor(0, 8*time.Second)},
-		{name: "backlog-restart", help: "the backlog of a destination that is away until all is sent, then a stop, a start, and its delivery", load: backlog,
+		{name: "backlog", help: "full speed while the destination is down, then delivery", load: batched, during: downFor(0, 8*time.Second)},
+		{name: "backlog-restart", help: "destination down until everything is sent, then the router stops, starts and delivers the backlog", load: backlog,
 			during: startWithBacklog, options: map[string]string{"storage.total_limit_size": "16G"}, grace: 2 * time.Second},
 		{name: "opensearch", help: "full speed into a real OpenSearch", load: indexed, real: true},
 	}
 	for i := range rows {
-		rows[i].calm = rows[i].during == nil
+		rows[i].noFaults = rows[i].during == nil
 	}
 	return rows
 }
 
-// with is the load with something changed.
+// with returns a changed copy of the load.
 func (l load) with(change func(*load)) load {
 	change(&l)
 	return l

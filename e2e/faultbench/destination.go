@@ -14,24 +14,24 @@ import (
 	"time"
 )
 
-// A destination is a bulk endpoint that counts numbered records. It keeps the rule that matters here: a second create of
-// an id is a 409, and only a create that it has answered, or would have answered, with 201 is a document.
+// A destination is a _bulk endpoint that counts numbered records. Like a real server, it answers a second create of an id
+// with 409, and stores a document only for a create whose reply (even one that is lost) has status 201.
 type destination struct {
-	faults faults
-	seed   maphash.Seed
-	ln     net.Listener
-	http   *http.Server
-	behind *behind // nil: the destination answers for itself
+	faults   faults
+	seed     maphash.Seed
+	ln       net.Listener
+	http     *http.Server
+	upstream *upstream // answers the requests; nil: the destination does
 
 	mu        sync.Mutex
-	ids       map[uint64]struct{} // hashes of the ids that documents have
-	copies    []uint8             // documents of each number
+	ids       map[uint64]struct{} // hashes of the documents' ids
+	copies    []uint8             // number of documents of each record
 	documents int
 	conflicts int // items answered 409
-	items     int // items taken out of requests, refused ones too
-	again     int // of those, the ones that must come once more: answered 429, or in a reply that was lost
-	alone     int // items refused since they are too large even alone
-	struck    int // requests and items at which something went wrong
+	items     int // items received, refused ones included
+	toResend  int // items that must come again: answered 429, or in a reply that was lost
+	tooLarge  int // single items refused as too large
+	faulty    int // requests and items that met a fault
 	requests  int
 	random    *rand.Rand
 	latencies []int32 // ms, of first copies
@@ -39,17 +39,17 @@ type destination struct {
 	down      bool
 }
 
-// faults is what the destination does wrong. The zero value does nothing wrong.
+// faults are the destination's faults. The zero value has none.
 type faults struct {
 	refuse     float64       // share of requests answered with refuseWith
 	refuseWith int           // HTTP status
-	hang       float64       // share of requests that are never answered, for hangFor
+	hang       float64       // share of requests that are not answered: after hangFor the connection is closed
 	hangFor    time.Duration //
-	lose       float64       // share of replies lost after the body was taken
+	lose       float64       // share of replies that are lost after the body was indexed
 	items429   float64       // share of items answered 429 inside a 200
 	maxBody    int           // bytes; a larger body is a 413
 	longReply  int           // bytes that a reply with errors is filled up to
-	poison     bool          // of each 100 numbers: n%100==1 is a 400 for good, 2 a 429 once, 3 there already (409)
+	poison     bool          // record n is answered: if n%100 is 1, always 400; if 2, once 429; if 3, 409
 }
 
 func newDestination(records int, f faults) (*destination, error) {
@@ -70,14 +70,14 @@ func (d *destination) close() { d.http.Close() }
 
 func (d *destination) port() int { return d.ln.Addr().(*net.TCPAddr).Port }
 
-// setDown makes every connection break, without an answer, until it is called with false.
+// setDown(true) makes every connection break without a reply, until setDown(false).
 func (d *destination) setDown(down bool) {
 	d.mu.Lock()
 	d.down = down
 	d.mu.Unlock()
 }
 
-// setFaults replaces what goes wrong from now on.
+// setFaults replaces the faults.
 func (d *destination) setFaults(f faults) {
 	d.mu.Lock()
 	d.faults = f
@@ -102,10 +102,10 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	down, refuse, hang, lose := d.down, roll(f.refuse), roll(f.hang), roll(f.lose)
 	large := f.maxBody > 0 && len(body) > f.maxBody
 	if refuse || hang || lose || large {
-		d.struck++
+		d.faulty++
 	}
 	if large && bytes.Count(body, []byte{'\n'}) == 2 {
-		d.alone++
+		d.tooLarge++
 	}
 	d.mu.Unlock()
 	switch {
@@ -126,7 +126,7 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
-	if d.behind != nil {
+	if d.upstream != nil {
 		d.pass(w, r, body)
 		return
 	}
@@ -140,21 +140,22 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(reply)
 }
 
-// pass has the server behind answer, and counts the documents that it has taken.
+// pass has the upstream server answer, and counts the documents that it has stored.
 func (d *destination) pass(w http.ResponseWriter, r *http.Request, body []byte) {
-	status, answer, err := d.behind.pass(r, body)
+	status, reply, err := d.upstream.pass(r, body)
 	if err != nil {
 		hangUp(w)
 		return
 	}
-	if status == http.StatusOK && !bytes.Contains(answer, []byte(`"errors":true`)) {
+	if status == http.StatusOK && !bytes.Contains(reply, []byte(`"errors":true`)) {
 		d.take(body, faults{}, false)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(answer)
+	w.Write(reply)
 }
 
+// hangUp closes the connection without a reply.
 func hangUp(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
@@ -162,7 +163,7 @@ func hangUp(w http.ResponseWriter) {
 	}
 }
 
-// take indexes a body and returns the reply, which may be about to be lost.
+// take indexes the items of a body and returns the reply. lost means that the reply will be lost.
 func (d *destination) take(body []byte, f faults, lost bool) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -176,11 +177,11 @@ func (d *destination) take(body []byte, f faults, lost bool) []byte {
 		d.items++
 		status := d.index(action, doc, f, now)
 		if lost || status == http.StatusTooManyRequests {
-			d.again++
+			d.toResend++
 		}
 		if status >= 300 {
 			failed = true
-			d.struck++
+			d.faulty++
 		}
 		items = appendItem(items, status)
 	}
@@ -196,7 +197,7 @@ func (d *destination) take(body []byte, f faults, lost bool) []byte {
 	return reply
 }
 
-// index is what becomes of one item: its status.
+// index handles one item and returns its status.
 func (d *destination) index(action, doc []byte, f faults, now time.Time) int {
 	if f.items429 > 0 && d.random.Float64() < f.items429 {
 		return http.StatusTooManyRequests
@@ -229,7 +230,7 @@ func (d *destination) index(action, doc []byte, f faults, now time.Time) int {
 	return http.StatusCreated
 }
 
-// store makes a document of record n.
+// store adds a document of record n.
 func (d *destination) store(n int64, doc []byte, now time.Time) {
 	d.documents++
 	if d.copies[n] == 0 {
@@ -256,7 +257,7 @@ func appendItem(dst []byte, status int) []byte {
 	return append(dst, "}},"...)
 }
 
-// number finds name followed by a number of fixed width.
+// number returns the padded number after name in b, or -1.
 func number(b []byte, name string) int64 {
 	at := bytes.Index(b, []byte(name))
 	if at < 0 || at+len(name)+digits > len(b) {
@@ -272,7 +273,7 @@ func number(b []byte, name string) int64 {
 	return n
 }
 
-// field finds name and returns what stands up to the next quote.
+// field returns the text after name in b, up to the next quote.
 func field(b []byte, name string) []byte {
 	_, rest, ok := bytes.Cut(b, []byte(name))
 	if !ok {
@@ -282,18 +283,18 @@ func field(b []byte, name string) []byte {
 	return value
 }
 
-// outcome is what arrived, compared with the numbers below sent.
+// An outcome is what arrived, compared with what was sent.
 type outcome struct {
-	documents, lost, duplicates, conflicts, requests, items, struck int
-	needless                                                        int // items sent again that had been answered for good
+	documents, lost, duplicates, conflicts, requests, items, faulty int
+	needless                                                        int // items sent again although they had been answered for good
 	p50, p99                                                        time.Duration
 }
 
-// result counts; dead are numbers that are accounted for elsewhere (dead letters).
+// result returns the outcome for records 0 to sent-1, of which dead must be dead letters.
 func (d *destination) result(sent int, dead int) outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	o := outcome{documents: d.documents, conflicts: d.conflicts, requests: d.requests, items: d.items, struck: d.struck, lost: -dead}
+	o := outcome{documents: d.documents, conflicts: d.conflicts, requests: d.requests, items: d.items, faulty: d.faulty, lost: -dead}
 	for _, copies := range d.copies[:sent] {
 		if copies == 0 {
 			o.lost++
@@ -301,7 +302,7 @@ func (d *destination) result(sent int, dead int) outcome {
 			o.duplicates += int(copies) - 1
 		}
 	}
-	o.needless = d.items + d.alone - d.again - (sent - o.lost)
+	o.needless = d.items + d.tooLarge - d.toResend - (sent - o.lost)
 	if n := len(d.latencies); n > 0 {
 		slices.Sort(d.latencies)
 		o.p50 = time.Duration(d.latencies[n/2]) * time.Millisecond
@@ -310,14 +311,14 @@ func (d *destination) result(sent int, dead int) outcome {
 	return o
 }
 
-// distinct is how many numbers have arrived.
+// distinct returns how many different records have arrived.
 func (d *destination) distinct() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.latencies)
 }
 
-// last is when the last request was taken.
+// last returns when the last request was indexed.
 func (d *destination) last() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -15,17 +15,17 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A load is what the bench sends: numbered records, shaped as Docker's driver shapes them.
+// A load is numbered records, in the form in which Docker's log driver sends them.
 type load struct {
 	records int
-	rate    int  // records a second, over all connections; 0: as fast as the router takes them
-	conns   int  // connections, each a container of its own
-	tags    int  // different tags, at most conns; 0 is one
-	batch   bool // many records a write (64 KiB), instead of one as Docker does
-	acks    bool // one acknowledged chunk a write
-	size    int  // bytes of the log line
+	rate    int  // records a second, over all connections; 0: as fast as the router reads them
+	conns   int  // connections, one for each container
+	tags    int  // different tags, at most conns; 0: one
+	batch   bool // each write has many records (64 KiB), instead of one as Docker's do
+	acks    bool // each write is a chunk to be acknowledged
+	size    int  // bytes of a log line
 	huge    int  // bytes of one line in the middle of the load; 0: it is as long as the others
-	json    bool // the line is a JSON object
+	json    bool // lines are JSON objects
 }
 
 // Sizes and waits of the sender.
@@ -33,20 +33,20 @@ const (
 	writeSize   = 64 << 10
 	dialTimeout = 10 * time.Second
 	ackTimeout  = 120 * time.Second
-	minLine     = 96 // the number, the time, and their names
+	minLine     = 96 // bytes: enough for the number, the time, and their names
 )
 
-// sender sends a load to a socket. It survives the router: with acks it sends again what was not acknowledged, without
-// them the write that failed, as Docker's driver does.
+// A sender sends a load to a socket. When the router ends, it connects again and repeats the chunk that was not
+// acknowledged or, without acks, the write that failed, as Docker's log driver does.
 type sender struct {
 	load
 	socket string
 	next   atomic.Int64
 	sent   atomic.Int64
-	unsure atomic.Int64 // records sent again since no ack came, which the router may have taken all the same
+	unsure atomic.Int64 // records sent again because their ack was missing; the router may have accepted them the first time
 }
 
-// run sends everything, and returns when the router has taken it.
+// run sends the whole load, and returns when it has been written and, with acks, acknowledged.
 func (s *sender) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, s.conns)
@@ -88,7 +88,7 @@ func (s *sender) connection(ctx context.Context, c int, start time.Time) error {
 	return ctx.Err()
 }
 
-// writer is one connection, opened again when it breaks.
+// A writer is one connection, which is opened again when it breaks.
 type writer struct {
 	s     *sender
 	shape *shape
@@ -151,7 +151,7 @@ func (w *writer) readAck(first int64) error {
 	return nil
 }
 
-// dial connects to the router, waiting for it while it starts.
+// dial connects to the router. It waits up to dialTimeout for the router to start.
 func dial(ctx context.Context, socket string) (net.Conn, error) {
 	deadline := time.Now().Add(dialTimeout)
 	for {
@@ -163,16 +163,15 @@ func dial(ctx context.Context, socket string) (net.Conn, error) {
 	}
 }
 
-// shape makes the messages of one container.
+// A shape makes the messages of one container.
 type shape struct {
-	head []byte // up to the event's time
-	// orders are the record without the line's value: what comes before it, and behind it. Docker's driver writes a Go map,
-	// whose order changes from record to record.
+	head []byte // the message up to the event's time
+	// orders are the record's members in various orders, as the bytes before the line's value and those after it: Docker's
+	// log driver encodes a Go map, whose order changes from record to record.
 	orders [][2][]byte
 	line   []byte
 	json   bool
-	// huge, where it is not nil, is the line of record hugeAt.
-	huge   []byte
+	huge   []byte // the line of record hugeAt; nil: there is none
 	hugeAt int64
 }
 
@@ -215,7 +214,7 @@ func filler(size int) []byte {
 	return line
 }
 
-// append appends the records first to last-1: one message each, or one Forward-mode chunk where acks are wanted.
+// append appends the records first to last-1: one message for each or, with acks, one chunk in Forward mode.
 func (s *shape) append(dst []byte, first, last int64, acks bool) []byte {
 	now := time.Now()
 	if !acks {
@@ -238,7 +237,7 @@ func (s *shape) append(dst []byte, first, last int64, acks bool) []byte {
 	return record.AppendStr(dst, strconv.FormatInt(first, 10))
 }
 
-// event appends the time and the map. The line begins with "n=… t=… ", in JSON with {"n":"n=… t=… …"}.
+// event appends the time and the map. The line starts with "n=… t=… ", which in JSON is the start of the member msg.
 func (s *shape) event(dst []byte, now time.Time, n int64) []byte {
 	dst = record.AppendTime(dst, record.Time{Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond())})
 	order := &s.orders[n%int64(len(s.orders))]
@@ -262,7 +261,7 @@ func (s *shape) event(dst []byte, now time.Time, n int64) []byte {
 	return append(record.AppendStrBytes(dst, line), order[1]...)
 }
 
-// digits is the fixed width of the numbers in a line.
+// digits is the width to which the numbers in a line are padded.
 const digits = 16
 
 func appendPadded(dst []byte, n int64) []byte {

@@ -1,8 +1,8 @@
-// Command faultbench loads a log router through its socket with numbered records, plays a destination at which things go
-// wrong, and says what arrived: sent, delivered, lost, duplicated, latency, CPU and memory, one row a scenario.
+// Command faultbench sends numbered records to a log router's socket, acts as a destination with faults, and prints a row
+// for each scenario: records sent, delivered, lost and duplicated, latency, CPU and memory.
 //
-// It runs firelane and, where a fluent-bit is on PATH, Fluent Bit in turns with it, both with the configuration that the
-// ECS agent writes.
+// It runs firelane and, if a fluent-bit is on PATH, Fluent Bit in turns, both with the configuration that the ECS agent
+// writes.
 package main
 
 import (
@@ -44,16 +44,16 @@ type flags struct {
 func bench() error {
 	var f flags
 	flag.StringVar(&f.firelane, "firelane", "bin/firelane", "the firelane binary")
-	flag.StringVar(&f.only, "only", "", "scenarios, with commas; all unless given")
-	flag.StringVar(&f.routers, "routers", "", "routers, with commas: firelane, fluent-bit, fluent-bit-50, fluent-bit-fs; all that there are unless given")
-	flag.IntVar(&f.records, "records", 0, "records of a scenario (300000)")
+	flag.StringVar(&f.only, "only", "", "scenarios, separated by commas (default: all)")
+	flag.StringVar(&f.routers, "routers", "", "routers, separated by commas: firelane, fluent-bit, fluent-bit-50, fluent-bit-fs (default: all that are installed)")
+	flag.IntVar(&f.records, "records", 0, "records of a scenario (default 300000; with -short 60000)")
 	flag.IntVar(&f.runs, "runs", 1, "runs of each scenario; the table shows the median and the range")
-	flag.BoolVar(&f.cost, "cost", false, "the scenarios that measure cost, instead of those with faults")
-	flag.BoolVar(&f.short, "short", false, "small scenarios, the whole table in some minutes; -records is then 60000 unless given")
-	flag.DurationVar(&f.soak, "soak", 0, "one scenario alone: the destination away for so long under 5 MB/s, the router in a cgroup of 64 MiB (root)")
+	flag.BoolVar(&f.cost, "cost", false, "run the scenarios that measure cost instead of those with faults")
+	flag.BoolVar(&f.short, "short", false, "small scenarios: the whole table in some minutes")
+	flag.DurationVar(&f.soak, "soak", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
-	flag.StringVar(&f.profile, "profile", "", "file for a CPU profile of all runs of firelane, by which it is then compiled (the file is cmd/firelane/default.pgo)")
-	flag.StringVar(&f.profiled, "profiled", "", "take firelane's place for one run: used by -profile")
+	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
+	flag.StringVar(&f.profiled, "profiled", "", "run as firelane with this configuration file; used by -profile")
 	flag.Parse()
 	if f.profiled != "" {
 		return runProfiled(f.profiled)
@@ -80,7 +80,7 @@ func bench() error {
 	return mergeProfiles(ctx, root, f.profile)
 }
 
-// rows are the scenarios that were asked for.
+// rows returns the scenarios that the flags select.
 func (f *flags) rows() []scenario {
 	sc := fullScale
 	sc.records = 300_000
@@ -100,13 +100,13 @@ func (f *flags) rows() []scenario {
 	return scenarios(sc)
 }
 
-// pick finds the routers that take part.
+// pick returns the routers that the flags select.
 func (f *flags) pick() ([]router, error) {
 	binary, err := filepath.Abs(f.firelane)
 	if err != nil {
 		return nil, err
 	}
-	all := []router{{name: own, binary: binary, args: []string{"run", "-c"}, queue: true}}
+	all := []router{{name: product, binary: binary, args: []string{"run", "-c"}, queue: true}}
 	if f.profile != "" {
 		if all[0].binary, err = os.Executable(); err != nil {
 			return nil, err
@@ -115,7 +115,7 @@ func (f *flags) pick() ([]router, error) {
 		return all, nil
 	}
 	if other, err := exec.LookPath("fluent-bit"); err == nil {
-		// Retry_Limit is 1 unless written; without Suppress_Type_Name an OpenSearch of today takes nothing from it.
+		// By default Retry_Limit is 1, and without Suppress_Type_Name current versions of OpenSearch refuse every request.
 		output := map[string]string{"Suppress_Type_Name": "On", "Retry_Limit": "50"}
 		all = append(all,
 			router{name: "fluent-bit", binary: other, args: []string{"-c"}, output: output, input: map[string]string{"Mem_Buf_Limit": "100MB"}},
@@ -123,7 +123,7 @@ func (f *flags) pick() ([]router, error) {
 			router{name: "fluent-bit-fs", binary: other, args: []string{"-c"}, output: output, input: map[string]string{"storage.type": "filesystem"}, queue: true},
 		)
 	} else {
-		fmt.Println("no fluent-bit on PATH: nothing to compare with")
+		fmt.Println("there is no fluent-bit on PATH: firelane runs alone")
 	}
 	if f.routers == "" {
 		return all, nil
@@ -132,14 +132,14 @@ func (f *flags) pick() ([]router, error) {
 	return slices.DeleteFunc(all, func(r router) bool { return !slices.Contains(wanted, r.name) }), nil
 }
 
-// table runs every scenario on every router, in turns, all of them once a round, so that what changes with time on the
-// machine is in every row; it prints a row for each in the last round. It fails where firelane broke a promise.
+// table runs every scenario with every router once in each round, so that changes of the machine's speed affect all rows,
+// and prints the rows during the last round. It returns an error if firelane broke a promise.
 func (f *flags) table(ctx context.Context, root string, routers []router, rows []scenario) error {
 	rows = slices.DeleteFunc(rows, func(s scenario) bool { return !f.wants(&s) })
 	fmt.Printf("| scenario | router | sent | delivered | lost | duplicated | items sent | records/s | p50 | p99 | CPU s/M | peak MiB | bound | stop |\n")
 	fmt.Printf("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	broken := 0
-	firsts := make(map[string]*result)       // firelane's, by scenario
+	latest := make(map[string]*result)       // firelane's last result, by scenario
 	results := make([][][]result, len(rows)) // by row and router
 	for i := range results {
 		results[i] = make([][]result, len(routers))
@@ -147,7 +147,7 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 	for n := range f.runs {
 		for i, s := range rows {
 			for j, rt := range routers {
-				if s.real && rt.name != own {
+				if s.real && rt.name != product {
 					continue
 				}
 				dir := filepath.Join(root, fmt.Sprintf("%s-%s-%d", s.name, rt.name, n))
@@ -155,9 +155,9 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				if rt.name == own {
-					res.check(&s, dir, firsts[s.like])
-					firsts[s.name] = &res
+				if rt.name == product {
+					res.check(&s, dir, latest[s.compareWith])
+					latest[s.name] = &res
 					broken += len(res.problems)
 				}
 				results[i][j] = append(results[i][j], res)
@@ -173,13 +173,13 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 	return nil
 }
 
-// wants says whether a scenario was asked for and can be run.
+// wants reports whether the flags select the scenario, and it can be run.
 func (f *flags) wants(s *scenario) bool {
 	if f.only != "" && !slices.Contains(strings.Split(f.only, ","), s.name) {
 		return false
 	}
 	if s.real && !servers.OpenSearch2().Installed() {
-		fmt.Printf("  %s: left out, there is no %s: e2e/setup installs it\n", s.name, servers.OpenSearch2().Name)
+		fmt.Printf("  %s: skipped because %s is not installed; run e2e/setup\n", s.name, servers.OpenSearch2().Name)
 		return false
 	}
 	return true
@@ -213,13 +213,13 @@ func printRow(rs []result) {
 		for _, text := range r.problems {
 			fmt.Printf("  BROKEN: %s: %s\n", r.scenario, text)
 		}
-		if r.err != nil && r.router != own {
+		if r.err != nil && r.router != product {
 			fmt.Printf("  %s, %s: %v\n", r.scenario, r.router, r.err)
 		}
 	}
 }
 
-// spread writes the median, and the range where there are several runs.
+// spread formats the median and, if there are several runs, the range.
 func spread(rs []result, format string, get func(result) float64) string {
 	values := make([]float64, len(rs))
 	for i, r := range rs {

@@ -25,20 +25,20 @@ type process struct {
 	cmd    *exec.Cmd
 	log    *os.File
 	exited chan struct{}
-	bound  time.Duration // from exec to a socket that takes connections
+	bound  time.Duration // from exec until the socket accepted a connection
 	peak   atomic.Int64  // VmHWM, bytes
 }
 
-// Waits for a router.
+// Limits of a router's start and stop.
 const (
 	bindTimeout = 10 * time.Second
 	exitTimeout = 60 * time.Second
 )
 
-// parsersFile is where the parser filter finds its parser.
+// parsersFile is the file with the parser for the parser filter.
 const parsersFile = "parsers.conf"
 
-// writeConfig writes the configuration that the ECS agent would write, with an external file.
+// writeConfig writes the configuration as the ECS agent does, with external as the user's file, and returns its path.
 func writeConfig(dir, socket string, outputs []map[string]string, input map[string]string, external string) (string, error) {
 	g := generator.New()
 	in := map[string]string{"unix_path": socket}
@@ -71,7 +71,7 @@ func writeConfig(dir, socket string, outputs []map[string]string, input map[stri
 	return file, os.WriteFile(file, text.Bytes(), 0o644)
 }
 
-// command is the router's command line, as which it runs in the cgroup where there is one.
+// command returns the router's command, which runs in group unless that is nil.
 func command(rt router, config string, group *cgroup) *exec.Cmd {
 	args := append(append([]string{rt.binary}, rt.args...), config)
 	if group != nil {
@@ -80,7 +80,7 @@ func command(rt router, config string, group *cgroup) *exec.Cmd {
 	return exec.Command(args[0], args[1:]...)
 }
 
-// start starts a router and waits until its socket takes connections.
+// start starts a router and waits until its socket accepts connections.
 func start(ctx context.Context, cmd *exec.Cmd, socket, logFile string) (*process, error) {
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -114,7 +114,7 @@ func (p *process) awaitSocket(ctx context.Context, socket string, begin time.Tim
 		}
 		select {
 		case <-p.exited:
-			return errors.New("the router ended at once")
+			return errors.New("the router exited during its start")
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(time.Millisecond / 2):
@@ -125,7 +125,7 @@ func (p *process) awaitSocket(ctx context.Context, socket string, begin time.Tim
 	}
 }
 
-// watchEvery is how often a process's memory is looked at. VmHWM is a high-water mark, so nothing in between is missed.
+// watchEvery is how often a process's VmHWM is read. As a high-water mark it includes everything in between.
 const watchEvery = 20 * time.Millisecond
 
 // watch reads the peak of the process's memory until it ends.
@@ -148,12 +148,12 @@ func (p *process) readPeak() {
 	}
 }
 
-// cpu is what a process that has ended has used.
+// cpu returns the CPU time of a process that has ended.
 func (p *process) cpu() time.Duration {
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
 
-// running says whether the process has not ended.
+// running reports whether the process has not ended.
 func (p *process) running() bool {
 	select {
 	case <-p.exited:
@@ -163,7 +163,8 @@ func (p *process) running() bool {
 	}
 }
 
-// stop sends sig and waits for the end, how long that took; a process that doesn't end is killed.
+// stop sends sig, waits until the process has ended, and returns how long that took. After exitTimeout it kills the
+// process.
 func (p *process) stop(sig syscall.Signal) (time.Duration, error) {
 	defer p.log.Close()
 	p.readPeak()

@@ -19,13 +19,13 @@ import (
 	fl "github.com/firelane/firelane/router"
 )
 
-// A profile of real rows is what the compiler is given to decide what to inline (cmd/firelane/default.pgo). The program
-// itself has no profiler, so that here this one takes its place, with the same router in it.
+// A profile of the rows (cmd/firelane/default.pgo) tells the compiler what to inline. The program firelane can't write
+// one, so faultbench runs the same router within itself to make the profile.
 
-// profileName is the file in a run's folder that its profile is written to.
+// profileName is the name of a run's profile in its folder.
 const profileName = "cpu.pprof"
 
-// runProfiled is firelane run with a CPU profile.
+// runProfiled does what `firelane run` does, with a CPU profile.
 func runProfiled(file string) error {
 	plan, diags := config.Compile(file, fl.Catalogue(), os.LookupEnv)
 	if len(diags) > 0 {
@@ -35,7 +35,7 @@ func runProfiled(file string) error {
 	if len(diags) > 0 {
 		return errors.New(diags[0].String())
 	}
-	runtime.GOMAXPROCS(1) // as the program does, which sets a limit on memory as well
+	runtime.GOMAXPROCS(1) // this and the memory limit are as in the program
 	debug.SetMemoryLimit(36 << 20)
 	out, err := os.Create(filepath.Join(filepath.Dir(file), profileName))
 	if err != nil {
@@ -51,7 +51,7 @@ func runProfiled(file string) error {
 	return r.Run(ctx, context.Background())
 }
 
-// mergeProfiles makes one profile of those of all runs.
+// mergeProfiles merges the profiles of all runs.
 func mergeProfiles(ctx context.Context, root, out string) error {
 	files, err := filepath.Glob(filepath.Join(root, "*", profileName))
 	if err != nil || len(files) == 0 {

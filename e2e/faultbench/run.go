@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// A run is one router under one scenario.
+// A run is one router in one scenario.
 type run struct {
 	scenario
 	router router
 	dir    string
 	dest   *destination
-	twin   *destination // of the second output, nil without one
-	group  *cgroup      // nil without one
+	twin   *destination // of the second output; nil: there is none
+	group  *cgroup      // nil: none
 	socket string
 	config string
 	loaded chan struct{} // closed when the load has been sent
@@ -28,52 +28,52 @@ type run struct {
 	mu      sync.Mutex
 	err     error
 	process *process
-	used    usage // by processes that have ended
+	used    usage // by the processes that have ended
 	remarks []string
 }
 
-// usage is what processes have used.
+// usage is the cost of processes.
 type usage struct {
 	cpu  time.Duration
 	peak int64         // VmHWM, bytes
-	stop time.Duration // from the last SIGTERM to the end
+	stop time.Duration // from the last signal to the exit
 }
 
-// A router is what is tested.
+// A router is a program to be measured.
 type router struct {
 	name   string
 	binary string
 	args   []string          // before the configuration file
 	input  map[string]string // options of the input
-	output map[string]string // options of the output that it needs to take part at all
-	queue  bool              // a queue on disk, in the run's own folder
+	output map[string]string // options of the output, without which it can't be compared
+	queue  bool              // it has a queue on disk, in the run's folder
 }
 
-// own is the router that the promises are made for.
-const own = "firelane"
+// product is the name of the router that must keep the promises.
+const product = "firelane"
 
-// result is a row of the table.
+// A result is a row of the table.
 type result struct {
 	outcome
 	usage
 	router, scenario  string
 	sent, dead        int
 	mayLose           int
-	mayDouble         int           // records that the load itself sent twice
+	mayDuplicate      int           // records that the sender itself sent twice
 	took              time.Duration // from the first record to the last document
 	bound             time.Duration
 	err               error
 	problems, remarks []string
 }
 
-// quietEnd is how long nothing new may arrive before what is missing is called lost: longer than any wait of a router
-// whose destination fails. Where it doesn't, calmEnd is long enough.
+// After quietEnd without new records, the missing ones count as lost: it is longer than any router waits after a failure of
+// its destination. If that never fails, noFaultsEnd is long enough.
 const (
-	quietEnd = 100 * time.Second
-	calmEnd  = 10 * time.Second
+	quietEnd    = 100 * time.Second
+	noFaultsEnd = 10 * time.Second
 )
 
-// execute runs one scenario in a folder of its own.
+// execute runs one scenario in the folder dir.
 func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	if s.timeout == 0 {
 		s.timeout = 10 * time.Minute
@@ -97,7 +97,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	r.fail(send.run(ctx))
 	close(r.loaded)
 	wg.Wait()
-	res.sent, res.mayDouble = int(send.sent.Load()), int(send.unsure.Load())
+	res.sent, res.mayDuplicate = int(send.sent.Load()), int(send.unsure.Load())
 	if s.dead != nil {
 		res.dead = s.dead(res.sent)
 	}
@@ -115,8 +115,8 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	if r.group != nil {
 		res.remarks = append(res.remarks, r.group.used())
 	}
-	if r.dest.behind != nil && res.err == nil {
-		res.err = r.dest.behind.settle(&res)
+	if r.dest.upstream != nil && res.err == nil {
+		res.err = r.dest.upstream.compare(&res)
 	}
 	return res
 }
@@ -130,7 +130,7 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	if r.real {
-		if r.dest.behind, err = startBehind(r.dir); err != nil {
+		if r.dest.upstream, err = startUpstream(r.dir); err != nil {
 			return err
 		}
 	}
@@ -169,13 +169,13 @@ func (r *run) close() {
 			d.close()
 		}
 	}
-	if r.dest != nil && r.dest.behind != nil {
-		r.dest.behind.Stop()
+	if r.dest != nil && r.dest.upstream != nil {
+		r.dest.upstream.Stop()
 	}
 	r.group.remove()
 }
 
-// external is the file that a user would add to what ECS writes.
+// external returns the configuration that a user would add to the one that ECS writes.
 func (r *run) external() string {
 	text := "[SERVICE]\n"
 	if r.router.queue {
@@ -191,13 +191,13 @@ func (r *run) external() string {
 	return text
 }
 
-// await waits until so many numbers have arrived, or nothing new has for a while: that of a router's wait, and a short
-// one where no more than mayLose are missing.
+// await waits until want records have arrived, or no new one has for quietEnd (or noFaultsEnd; or 5 s if no more than
+// mayLose are missing).
 func (r *run) await(ctx context.Context, want, mayLose int) {
 	seen, since := 0, time.Now()
 	end := quietEnd
-	if r.calm {
-		end = calmEnd
+	if r.noFaults {
+		end = noFaultsEnd
 	}
 	for ctx.Err() == nil {
 		n := r.dest.distinct()
@@ -212,7 +212,7 @@ func (r *run) await(ctx context.Context, want, mayLose int) {
 	}
 }
 
-// fail notes what went wrong with the run itself; the first error counts.
+// fail records an error of the run itself. Only the first one is kept.
 func (r *run) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -221,16 +221,16 @@ func (r *run) fail(err error) {
 	}
 }
 
-// remark notes what the table's columns don't say. It is called by what is done during the run.
+// remark adds a line to be printed after the row. Only scenario.during calls it.
 func (r *run) remark(format string, args ...any) {
 	r.remarks = append(r.remarks, fmt.Sprintf(format, args...))
 }
 
-// stop ends the router with sig.
+// stop sends sig to the router, and waits until it has ended.
 func (r *run) stop(sig syscall.Signal) {
 	p := r.process
 	if !p.running() {
-		r.fail(errors.New("the router ended by itself"))
+		r.fail(errors.New("the router exited unexpectedly"))
 	}
 	took, err := p.stop(sig)
 	r.fail(err)

@@ -6,33 +6,33 @@ import (
 	"time"
 )
 
-// A scenario is one row: a load, what goes wrong, and what is done to the router meanwhile.
+// A scenario is one row of the table: a load, the destination's faults, and what happens to the router meanwhile.
 type scenario struct {
 	name     string
 	help     string
 	load     load
 	faults   faults
-	options  map[string]string // of the output, over the common ones
-	deadTwin bool              // with a second output, of which nothing is ever answered
-	parse    bool              // with the parser filter for JSON lines
-	grace    time.Duration     // of the router's stop; its own default unless given
-	memory   int64             // bytes that the router's cgroup may have; 0: no cgroup
+	options  map[string]string // of the output, added to the common ones
+	deadTwin bool              // there is a second output, whose destination never answers
+	parse    bool              // there is a parser filter for JSON lines
+	grace    time.Duration     // for the router's stop; 0: its default
+	memory   int64             // limit of the router's cgroup in bytes; 0: no cgroup
 	during   func(ctx context.Context, r *run)
 	timeout  time.Duration
-	calm     bool // the destination never fails
-	real     bool // firelane alone; the destination passes everything on to a real OpenSearch, which make test installs
+	noFaults bool // the destination never fails
+	real     bool // firelane only; the destination passes requests on to a real OpenSearch, which make test installs
 	promises
 }
 
-// promises are what firelane is held to in a row, beyond what holds in all of them: nothing lost, nothing doubled,
-// nothing sent again without need, accounts that agree, memoryPromise.
+// promises are what firelane must keep in this row. In all rows: no record is lost or duplicated, none is sent again
+// without need, the accounts agree, and memory stays below memoryPromise.
 type promises struct {
-	dead       func(records int) int // dead letters; none unless given
-	deadReason string                // in the line of each
-	killed     bool                  // no account of what a killed process took, and what was in flight is sent again
-	mayLose    func(*run) int        // records that may be lost; none unless given
-	stopWithin time.Duration         // of the last stop, where it is idle
-	like       string                // a row whose rate and latency this one must have
+	dead        func(records int) int // number of dead letters; nil: 0
+	deadReason  string                // text in each dead letter's line
+	killed      bool                  // the router is killed: it leaves no accounts, and sends what was in flight again
+	mayLose     func(*run) int        // most records that may be lost; nil: 0
+	stopWithin  time.Duration         // limit of the last stop, when the router is idle; 0: none
+	compareWith string                // a row with about the same rate and latency
 }
 
 // A scale is how large and how long the rows are.
@@ -40,7 +40,7 @@ type scale struct {
 	records                int
 	pause                  time.Duration // before something is done to the router, and between
 	outage, throttle, hang time.Duration
-	grace                  time.Duration // six tenths of it must be enough for the load to end: then clients are cut off
+	grace                  time.Duration // after six tenths of it clients are disconnected: the load must have ended by then
 }
 
 var (
@@ -48,12 +48,12 @@ var (
 	shortScale = scale{pause: 250 * time.Millisecond, outage: 4 * time.Second, throttle: 2 * time.Second, hang: 2 * time.Second, grace: 8 * time.Second}
 )
 
-// at20k is the load that most faults are tried under.
+// at20k is the load in most rows with faults.
 func at20k(records int) load {
 	return load{records: records, rate: 20_000, conns: 4, size: 250, batch: true}
 }
 
-// scenarios are the rows.
+// scenarios returns the rows with faults.
 func scenarios(sc scale) []scenario {
 	steady := at20k(sc.records)
 	single := steady
@@ -72,34 +72,34 @@ func scenarios(sc scale) []scenario {
 	little.records, little.rate, little.conns = 1000, 2000, 1
 
 	return []scenario{
-		{name: "none-full-speed", help: "nothing wrong, full speed", load: full},
-		{name: "none-single", help: "nothing wrong, one write a record", load: single},
+		{name: "none-full-speed", help: "no faults, full speed", load: full},
+		{name: "none-single", help: "no faults, one write a record", load: single},
 		{name: "requests-429", help: "30 % of requests answered 429", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusTooManyRequests}},
 		{name: "requests-503", help: "30 % of requests answered 503", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusServiceUnavailable}},
 		{name: "hang", help: "10 % of requests never answered", load: steady, faults: faults{hang: .1, hangFor: sc.hang}, timeout: 30 * time.Minute},
 		{name: "items-429", help: "5 % of items answered 429 inside a 200", load: steady, faults: faults{items429: .05}},
-		{name: "replies-lost", help: "20 % of replies lost after the body was taken", load: steady, faults: faults{lose: .2}},
+		{name: "replies-lost", help: "20 % of replies lost after the body was indexed", load: steady, faults: faults{lose: .2}},
 		{name: "poison", help: "of each 100 documents one 400, one 429, one 409", load: small, faults: faults{poison: true},
 			promises: promises{dead: func(n int) int { return n / 100 }, deadReason: "failed to parse field [log]"}},
 		{name: "down", help: "destination down", load: steady, during: downFor(sc.pause, sc.outage)},
 		{name: "kill-acks", help: "kill -9 five times, with acks", load: acked, during: killFiveTimes(sc.pause), promises: promises{killed: true}},
-		{name: "kill", help: "kill -9 five times, without acks", load: single, during: killFiveTimes(sc.pause), promises: promises{killed: true, mayLose: inSockets}},
+		{name: "kill", help: "kill -9 five times, without acks", load: single, during: killFiveTimes(sc.pause), promises: promises{killed: true, mayLose: unackedLoss}},
 		{name: "term", help: "SIGTERM under load while the destination answers 429", load: steady, grace: sc.grace, during: termWhile429(sc)},
 		{name: "term-down", help: "SIGTERM under load, destination down until the next start", load: steady, grace: sc.grace, during: termWhileDown(sc.pause)},
 		{name: "idle", help: "SIGTERM when idle", load: little, promises: promises{stopWithin: 100 * time.Millisecond}},
 		{name: "long-reply", help: "replies of 20 MB", load: steady, faults: faults{items429: .01, longReply: 20 << 20}},
 		{name: "too-large", help: "a limit of 1 MB at the server", load: full, faults: faults{maxBody: 1_000_000}},
 		{name: "one-huge", help: "the same, and one record of 2 MB", load: oneHuge, faults: faults{maxBody: 1_000_000},
-			promises: promises{dead: func(int) int { return 1 }, deadReason: "the destination takes no request of"}},
+			promises: promises{dead: func(int) int { return 1 }, deadReason: "the destination refuses a request of"}},
 		{name: "clients-200", help: "200 clients at once, full speed", load: crowd},
-		{name: "client-stalls", help: "a client that stalls in the middle of a record", load: steady, during: stallBeside},
-		{name: "clients-come-and-go", help: "1,000 connections opened and closed a second", load: steady, during: comeAndGo},
+		{name: "client-stalls", help: "a client that stalls in the middle of a record", load: steady, during: stallOneClient},
+		{name: "clients-come-and-go", help: "1,000 connections opened and closed a second", load: steady, during: openAndClose},
 		{name: "one-output", help: "one output, to compare the next row with", load: steady},
-		{name: "dead-twin", help: "a second output, dead for the whole run", load: steady, deadTwin: true, grace: 2 * time.Second, promises: promises{like: "one-output"}},
+		{name: "dead-twin", help: "a second output, dead for the whole run", load: steady, deadTwin: true, grace: 2 * time.Second, promises: promises{compareWith: "one-output"}},
 	}
 }
 
-// Load of the long outage: 5 MB/s of log lines.
+// The load of soak: 5 MB/s of log lines.
 const (
 	soakLine   = 1000
 	soakRate   = 5000
@@ -107,7 +107,7 @@ const (
 	soakEdge   = 5 * time.Second // before the outage and after it
 )
 
-// soak is one row: the destination away for a long time under a constant load, in a cgroup of 64 MiB.
+// soak returns one row: a long outage of the destination under a constant load, with the router in a cgroup of 64 MiB.
 func soak(outage time.Duration) []scenario {
 	l := load{records: int((outage + 2*soakEdge).Seconds() * soakRate), rate: soakRate, conns: 1, size: soakLine}
 	return []scenario{{name: "soak", help: "destination down for " + outage.String() + " at 5 MB/s, in 64 MiB", load: l, memory: soakMemory,

@@ -1,5 +1,4 @@
-// Package lines is what the sample application of the end-to-end tests writes: the application prints it, the tests
-// know it.
+// Package lines has the lines that the end-to-end tests' sample application writes, and that the tests expect.
 package lines
 
 import (
@@ -11,7 +10,7 @@ import (
 // Count is the number of lines on both streams together.
 const Count = 10_000
 
-// Stdout and Stderr are the lines of each stream in order, without their newlines.
+// Stdout and Stderr return the lines of each stream, in order and without their newlines.
 func Stdout() [][]byte { return stream("stdout", 0) }
 func Stderr() [][]byte { return stream("stderr", 1) }
 
@@ -23,10 +22,10 @@ func stream(name string, parity int) [][]byte {
 	return lines
 }
 
-// dockerPart is where Docker cuts a long line.
+// dockerPart is the length in bytes at which Docker splits a line.
 const dockerPart = 16 << 10
 
-// line is line i. Both streams get every kind, since all the divisors are odd.
+// line returns line i. Both streams get lines of every kind, since all divisors are odd.
 func line(stream string, i int) []byte {
 	head := fmt.Sprintf("%s %d ", stream, i)
 	switch {
@@ -34,7 +33,7 @@ func line(stream string, i int) []byte {
 		return fill(head, 1<<20)
 	case i%301 == 50:
 		return fill(head, 64<<10)
-	case i%301 >= 60 && i%301 <= 62: // both sides of the cut, and a last part that is empty
+	case i%301 >= 60 && i%301 <= 62: // one byte less than a part, exactly one (an empty last part), one byte more
 		return fill(head, dockerPart+i%301-61)
 	case i%301 == 70:
 		return fill(head, 2*dockerPart)
@@ -48,15 +47,15 @@ func line(stream string, i int) []byte {
 		return []byte(head + "cut \xe4\xb8 lone \xff\xfe overlong \xc0\x80 surrogate \xed\xa0\x80.")
 	case i%17 == 5:
 		return []byte(head + "\ttab \"quote\" back\\slash \x1b[31mred\x1b[0m nul\x00 bell\x07 del\x7f <&> end \r")
-	case i%19 == 6: // the same line again and again: none may be taken for another's repetition
+	case i%19 == 6: // identical lines, none of which may be dropped as a duplicate
 		return []byte("GET /health 200")
 	default:
 		return []byte(head + strings.Repeat("x", i%300))
 	}
 }
 
-// fill is head and filler, size bytes in all. The filler has characters of two and three bytes, so that Docker's cuts
-// fall into them.
+// fill returns head and filler, size bytes together. The filler has characters of two and three bytes, so that Docker
+// splits some of them.
 func fill(head string, size int) []byte {
 	const pattern = "lorem ipsum é世 dolor "
 	b := bytes.Repeat([]byte(pattern), size/len(pattern)+1)

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Docker is a Docker engine of its own: its images, containers and socket are in one folder, and it touches no
-// firewall and no bridge. Containers have --network none or host.
+// Docker is a separate Docker engine: its images, containers and socket are in one folder, and it changes no firewall and
+// no bridge. Containers run with --network none or host.
 type Docker struct {
 	*Process
 	dir string
 }
 
-// StartDocker starts an engine in dir, whose path must be short: sockets are in it (108 bytes at most).
-// The storage driver is vfs, which works on every file system and is cheap enough for images of one file.
+// StartDocker starts an engine in dir, whose path must be short, since that of a socket in it may have 108 bytes at most.
+// The storage driver is vfs, which works on every file system, and is fast enough for images of one file.
 func StartDocker(dir string) (*Docker, error) {
 	d := &Docker{dir: dir}
 	p, err := start(filepath.Join(dir, "dockerd.log"), exec.Command("dockerd",
@@ -36,15 +36,15 @@ func StartDocker(dir string) (*Docker, error) {
 
 func (d *Docker) host() string { return "unix://" + filepath.Join(d.dir, "docker.sock") }
 
-// Command is the docker client, pointed at this engine.
+// Command returns a command of the docker client for this engine.
 func (d *Docker) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command("docker", args...)
-	// The classic builder: the other one is a plugin, which not every machine has.
+	// The classic builder, since BuildKit needs a plugin that not every machine has.
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+d.host(), "DOCKER_BUILDKIT=0")
 	return cmd
 }
 
-// Run runs the client to its end and returns what it printed, less the last newline.
+// Run runs a command of the docker client and returns its output, trimmed.
 func (d *Docker) Run(args ...string) (string, error) {
 	var out, errs strings.Builder
 	cmd := d.Command(args...)
@@ -55,13 +55,13 @@ func (d *Docker) Run(args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// Build makes an image from a Dockerfile whose only source is the context folder.
+// Build builds an image.
 func (d *Docker) Build(tag, dockerfile, context string) error {
 	_, err := d.Run("build", "-q", "-t", tag, "-f", dockerfile, context)
 	return err
 }
 
-// Import makes an image of one static program, /bin/NAME.
+// Import makes an image with one static program, as /bin/NAME.
 func (d *Docker) Import(tag, program string) error {
 	cmd := d.Command("import", "-", tag)
 	tar := exec.Command("tar", "-c", "-C", filepath.Dir(program), "--transform", "s,^,bin/,", filepath.Base(program))
@@ -79,7 +79,7 @@ func (d *Docker) Import(tag, program string) error {
 	return tar.Wait()
 }
 
-// Stop ends the engine, its containers with it, and undoes what it mounted in its folder, so that it can be removed.
+// Stop ends the engine with its containers, and unmounts what it mounted in its folder, so that the folder can be removed.
 func (d *Docker) Stop() {
 	d.Process.Stop(30 * time.Second)
 	for _, at := range mountsUnder(d.dir) {
@@ -87,7 +87,7 @@ func (d *Docker) Stop() {
 	}
 }
 
-// mountsUnder are the mount points below dir, the innermost first.
+// mountsUnder returns the mount points below dir, innermost first.
 func mountsUnder(dir string) []string {
 	f, err := os.Open("/proc/self/mounts")
 	if err != nil {

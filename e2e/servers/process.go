@@ -1,5 +1,5 @@
-// Package servers starts the real things that firelane is tested against, each in a folder of its own and on loopback:
-// OpenSearch, Elasticsearch, Docker, nginx. e2e/setup installs them. Every starter returns when the server answers.
+// Package servers starts the real servers that firelane is tested with, each in its own folder and on loopback: OpenSearch,
+// Elasticsearch, Docker, nginx. e2e/setup installs them. Each Start function returns when the server answers.
 package servers
 
 import (
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A Process is a server that was started, and whatever it started itself: its process group.
+// A Process is a server and the processes that it has started: its process group.
 type Process struct {
 	cmd     *exec.Cmd
 	logFile string
@@ -21,7 +21,7 @@ type Process struct {
 	err     error         // how it ended; read after done
 }
 
-// start runs a command in a process group of its own, its output in logFile.
+// start starts a command in a new process group, with its output in logFile.
 func start(logFile string, cmd *exec.Cmd) (*Process, error) {
 	out, err := os.Create(logFile)
 	if err != nil {
@@ -29,7 +29,7 @@ func start(logFile string, cmd *exec.Cmd) (*Process, error) {
 	}
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
-	// Should the tests be killed, the server is told to end too.
+	// If the tests are killed, the kernel sends the server SIGTERM.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", filepath.Base(cmd.Path), err)
@@ -42,14 +42,15 @@ func start(logFile string, cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// ready polls until check passes. It fails, and ends the process, when the process ends first or limit has passed.
+// ready polls until check returns true. It returns an error if the process exits first; after limit it kills the process and
+// returns an error.
 func (p *Process) ready(limit time.Duration, check func() bool) error {
 	name := filepath.Base(p.cmd.Path)
 	deadline := time.After(limit)
 	for !check() {
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s ended at once: %v\n%s", name, p.err, p.tail())
+			return fmt.Errorf("%s exited during its start: %v\n%s", name, p.err, p.tail())
 		case <-deadline:
 			p.Kill()
 			return fmt.Errorf("%s did not answer within %v\n%s", name, limit, p.tail())
@@ -59,10 +60,10 @@ func (p *Process) ready(limit time.Duration, check func() bool) error {
 	return nil
 }
 
-// Pid is the process id.
+// Pid returns the process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// Stop asks the process to end, and after grace ends its whole group.
+// Stop sends the process SIGTERM, waits up to grace for it to end, and then kills its group.
 func (p *Process) Stop(grace time.Duration) {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -72,20 +73,20 @@ func (p *Process) Stop(grace time.Duration) {
 	p.Kill()
 }
 
-// Kill ends the process and its group at once (SIGKILL).
+// Kill kills the process and its group.
 func (p *Process) Kill() {
 	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
 }
 
-// tail is the end of what the process wrote.
+// tail returns the end of the process's output.
 func (p *Process) tail() string {
 	const max = 4 << 10
 	text, _ := os.ReadFile(p.logFile)
 	return strings.TrimSpace(string(text[len(text)-min(len(text), max):]))
 }
 
-// FreePort is a TCP port of loopback, from low to high, that nobody listened on a moment ago.
+// FreePort returns a free TCP port on loopback, from low to high. Another process may take it at any time.
 func FreePort(low, high int) (int, error) {
 	for port := low; port <= high; port++ {
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
@@ -95,7 +96,7 @@ func FreePort(low, high int) (int, error) {
 	return 0, fmt.Errorf("no free port from %d to %d", low, high)
 }
 
-// cache is the folder that e2e/setup fills.
+// cache returns the folder into which e2e/setup installs.
 func cache() string {
 	if dir := os.Getenv("FIRELANE_CACHE"); dir != "" {
 		return dir

@@ -13,19 +13,19 @@ import (
 	"time"
 )
 
-// A Kind is a search server and its version.
+// A Kind is a version of a search server.
 type Kind struct {
-	Name string // its folder in the cache, too
+	Name string // also the name of its folder in the cache
 	main string // Java class
-	java string // link in the cache
+	java string // name of the link to the Java runtime in the cache
 }
 
-// Kinds are the servers that every release is held against, the oldest first.
+// Kinds returns the servers that every release is tested with, oldest first.
 func Kinds() []Kind {
 	return []Kind{Elasticsearch7(), OpenSearch2(), OpenSearch3()}
 }
 
-// Elasticsearch7 is Elasticsearch 7.10.2, the last under a free licence and the oldest that AWS offers widely.
+// Elasticsearch7 is Elasticsearch 7.10.2, the last version under a free licence and the oldest that AWS offers widely.
 func Elasticsearch7() Kind {
 	return Kind{Name: "elasticsearch-7.10.2", java: "java17",
 		main: "org.codelibs.elasticsearch.runner.ElasticsearchClusterRunner"}
@@ -43,7 +43,7 @@ func OpenSearch3() Kind {
 		main: "org.codelibs.opensearch.runner.OpenSearchRunner"}
 }
 
-// Installed says whether e2e/setup has installed the server.
+// Installed reports whether e2e/setup has installed the server.
 func (k Kind) Installed() bool {
 	_, err := os.Stat(filepath.Join(cache(), k.Name))
 	return err == nil
@@ -58,15 +58,15 @@ type Search struct {
 	http http.Client
 }
 
-// startLimit is how long a search server may take until it answers; 10 s are usual with one core to itself.
+// startLimit is how long a search server's start may take. With one core to itself it takes about 10 s.
 const startLimit = 3 * time.Minute
 
-// StartSearch starts a server with 512 MiB of heap and its data in dir, which is used again if there is some already.
-// port 0 takes a free one.
+// StartSearch starts a server with a heap of 512 MiB. Its data is in dir, and is reused if there is any. port 0 means a free
+// one.
 func StartSearch(kind Kind, dir string, port int) (*Search, error) {
 	var err error
 	if port == 0 {
-		// The starters take no port outside this range.
+		// The runners accept no port outside this range.
 		if port, err = FreePort(9201, 9299); err != nil {
 			return nil, err
 		}
@@ -90,7 +90,7 @@ func StartSearch(kind Kind, dir string, port int) (*Search, error) {
 	if err := p.ready(startLimit, s.healthy); err != nil {
 		return nil, err
 	}
-	// A full disk of the machine is not what is tested.
+	// The tests must not depend on how full the machine's disk is.
 	_, err = s.Do("PUT", "/_cluster/settings", `{"transient":{"cluster.routing.allocation.disk.threshold_enabled":false}}`)
 	if err != nil {
 		s.Stop()
@@ -110,16 +110,17 @@ func (s *Search) healthy() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// Stop ends the server. Its data stays in its folder.
+// Stop ends the server, and leaves its data in its folder.
 func (s *Search) Stop() {
 	s.http.CloseIdleConnections()
 	s.Process.Stop(10 * time.Second)
 }
 
-// URL is the server's base URL.
+// URL returns the server's base URL.
 func (s *Search) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.Port) }
 
-// Do makes a request with a JSON body, which may be empty; an answer of 300 and above is an error that holds it.
+// Do makes a request with a JSON body, which may be empty, and returns the reply's body. A status of 300 or more is an error
+// that includes the body.
 func (s *Search) Do(method, path, body string) ([]byte, error) {
 	req, err := http.NewRequest(method, s.URL()+path, bytes.NewReader([]byte(body)))
 	if err != nil {
@@ -133,14 +134,14 @@ func (s *Search) Do(method, path, body string) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
+	reply, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("%s %s: %d: %s", method, path, resp.StatusCode, answer)
+		err = fmt.Errorf("%s %s: %d: %s", method, path, resp.StatusCode, reply)
 	}
-	return answer, err
+	return reply, err
 }
 
-// Count is the number of documents that a search of the pattern finds now; 0 where there is no such index.
+// Count returns the number of documents in the indices that match the pattern, 0 if there is no such index.
 func (s *Search) Count(pattern string) (int, error) {
 	if _, err := s.Do("POST", "/"+pattern+"/_refresh?ignore_unavailable=true", ""); err != nil {
 		return 0, err
@@ -161,7 +162,7 @@ type Document struct {
 	Source json.RawMessage `json:"_source"`
 }
 
-// Documents are all documents of the indices that match the pattern, in no particular order.
+// Documents returns all documents in the indices that match the pattern, in no particular order.
 func (s *Search) Documents(pattern string) ([]Document, error) {
 	if _, err := s.Do("POST", "/"+pattern+"/_refresh", ""); err != nil {
 		return nil, err

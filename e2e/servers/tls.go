@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// A CA is a certificate authority that nobody trusts but who is told to.
+// A CA is a certificate authority for tests.
 type CA struct {
 	PEM  []byte // its own certificate
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-// NewCA makes one that is valid for a day.
+// NewCA makes a CA that is valid for a day.
 func NewCA() (*CA, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -39,7 +39,7 @@ func NewCA() (*CA, error) {
 	return &CA{PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), cert: cert, key: key}, err
 }
 
-// Issue makes a server's certificate for a host name, and its key, both PEM.
+// Issue makes a server's certificate for a host name, and its key, both in PEM.
 func (ca *CA) Issue(host string) (cert, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -94,7 +94,8 @@ http {
 }
 `
 
-// StartNginx starts nginx on port of loopback: TLS for host, with ca's certificate, in front of upstream (host:port).
+// StartNginx starts nginx on a port of loopback as a TLS proxy for upstream (host:port). Its certificate is for host, issued
+// by ca.
 func StartNginx(dir string, ca *CA, host string, port int, upstream string) (*Process, error) {
 	cert, key, err := ca.Issue(host)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package sigv4 checks requests as AWS does in front of a search domain: it works the signature out again, by code of
-// its own, and answers what AWS answers when it doesn't fit. The rules are those of AWS Signature Version 4 for a
-// service that isn't S3: the path is encoded twice, the payload is signed.
+// Package sigv4 verifies requests as AWS does for a search domain. It computes the signature independently of the router's
+// code, and replies as AWS does if it is wrong. The rules are those of AWS Signature Version 4 for services other than S3:
+// the path is encoded twice, and the payload is signed.
 package sigv4
 
 import (
@@ -17,27 +17,27 @@ import (
 	"time"
 )
 
-// Keys are the credentials that are good now.
+// Keys are the valid credentials.
 type Keys struct {
 	AccessKey, SecretKey, Token string
 }
 
-// A Verifier lets the requests through that are signed for its region and service.
+// A Verifier passes requests that are signed for its region and service on to Next, and refuses all others.
 type Verifier struct {
 	Keys            Keys
 	Region, Service string
-	Now             func() time.Time // time.Now where it is nil
+	Now             func() time.Time // nil: time.Now
 	Next            http.Handler
-	Refused         func(reason string) // told of every request that is refused; may be nil
+	Refused         func(reason string) // called for every refused request; may be nil
 }
 
-// maxBody is the largest request that a search domain takes.
+// maxBody is the largest request that a search domain accepts, in bytes.
 const maxBody = 100 << 20
 
 // clockSkew is how far the client's clock may be off.
 const clockSkew = 5 * time.Minute
 
-// A refusal is AWS's answer: the type in a header, the message in the body.
+// A refusal is AWS's reply to a request that it refuses: the type in a header, the message in the body.
 type refusal struct{ kind, message string }
 
 func (v *Verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +61,7 @@ func (v *Verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.Next.ServeHTTP(w, r)
 }
 
-// check returns nil when the request is signed as it should be.
+// check returns nil if the request is signed correctly.
 func (v *Verifier) check(r *http.Request, body []byte) *refusal {
 	a, ok := parseAuthorization(r.Header.Get("Authorization"))
 	if !ok {
@@ -72,7 +72,7 @@ func (v *Verifier) check(r *http.Request, body []byte) *refusal {
 	}
 	sum := sha256.Sum256(body)
 	payload := hex.EncodeToString(sum[:])
-	if said := r.Header.Get("X-Amz-Content-Sha256"); said != "" && said != payload {
+	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed != "" && claimed != payload {
 		return mismatch()
 	}
 	canonical := canonicalRequest(r, a.signedHeaders, payload)
@@ -87,7 +87,7 @@ func mismatch() *refusal {
 		"provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
 }
 
-// checkScope looks at what the signature says of itself: who, when, where, and over which headers.
+// checkScope checks everything but the signature itself: credentials, region, service, signed headers and time.
 func (v *Verifier) checkScope(r *http.Request, a authorization) *refusal {
 	if a.accessKey != v.Keys.AccessKey || r.Header.Get("X-Amz-Security-Token") != v.Keys.Token {
 		return &refusal{"UnrecognizedClientException", "The security token included in the request is invalid."}
@@ -123,7 +123,7 @@ func (v *Verifier) checkScope(r *http.Request, a authorization) *refusal {
 	return nil
 }
 
-// An authorization is the content of the header of that name.
+// An authorization is the parsed header Authorization.
 type authorization struct {
 	accessKey, date, region, service string
 	signedHeaders                    []string
@@ -153,7 +153,7 @@ func parseAuthorization(header string) (a authorization, ok bool) {
 	return a, a.accessKey != "" && a.signature != "" && slices.IsSorted(a.signedHeaders)
 }
 
-// canonicalRequest is the text that is signed.
+// canonicalRequest returns the text whose hash is signed.
 func canonicalRequest(r *http.Request, signedHeaders []string, payload string) string {
 	var b strings.Builder
 	path := r.URL.EscapedPath()
@@ -168,7 +168,7 @@ func canonicalRequest(r *http.Request, signedHeaders []string, payload string) s
 	return b.String()
 }
 
-// headerValue is a header as it is signed. net/http keeps two of them out of the header.
+// headerValue returns a header's value as it is signed. net/http doesn't keep Host and Content-Length in Request.Header.
 func headerValue(r *http.Request, name string) string {
 	switch name {
 	case "host":
@@ -198,7 +198,7 @@ func canonicalQuery(raw string) string {
 	return strings.Join(pairs, "&")
 }
 
-// encode is AWS's URI encoding: everything but unreserved characters, with upper-case hex.
+// encode is AWS's URI encoding: every character that isn't unreserved becomes %XX, in upper case.
 func encode(s string, keepSlash bool) string {
 	var b strings.Builder
 	for i := range len(s) {

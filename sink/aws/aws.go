@@ -1,5 +1,5 @@
-// Package aws is what destinations on AWS share: where credentials come from, one cache of them a source and process, and
-// the signing of requests (Signature Version 4).
+// Package aws is shared by the destinations on AWS: it finds credentials, caches those of each source for the whole
+// process, and signs requests (Signature Version 4).
 package aws
 
 import (
@@ -30,42 +30,42 @@ import (
 const (
 	// credentialsLimit is how long fetching credentials may take.
 	credentialsLimit = 15 * time.Second
-	// refreshEarly is how long before they expire credentials are replaced.
+	// refreshEarly is how long before their expiry credentials are replaced.
 	refreshEarly = 5 * time.Minute
-	// refreshPause is the least time between two refreshes that refusals bring about: credentials that were just
-	// fetched and are refused will be refused again.
+	// refreshPause is the shortest time between two calls of Invalidate that have an effect: new credentials that are
+	// refused, too, would be refused again.
 	refreshPause = 10 * time.Second
-	// containerHost serves a task's credentials.
+	// containerHost is the endpoint of a task's credentials.
 	containerHost = "http://169.254.170.2"
-	// defaultSession is the name of the session of an assumed role.
+	// defaultSession is the default name of an assumed role's session.
 	defaultSession = "firelane"
 )
 
-// A Source says where credentials come from: what is set here, else the SDK's whole chain (environment, shared files, the
-// task's role, the instance's).
+// A Source says where credentials come from. If no field names one, it is the SDK's chain: environment, shared files, the
+// task's role, the instance's role.
 type Source struct {
-	Region  string // "" for the environment's
-	Profile string // of the shared configuration
+	Region  string // "": the environment's
+	Profile string // in the shared configuration
 
 	AccessKeyID, SecretAccessKey string // static credentials
-	ContainerURI                 string // path of a container's credentials
+	ContainerURI                 string // path of the container's credentials at containerHost
 
-	RoleARN, ExternalID, Session string // a role to assume; Session "" is a name of firelane's own
+	RoleARN, ExternalID, Session string // a role to assume; Session "": defaultSession
 	WebIdentityFile              string // token file for RoleARN
-	STSEndpoint, STSRegion       string // where RoleARN is assumed
+	STSEndpoint, STSRegion       string // of the service that assumes RoleARN
 }
 
-// Credentials are those of one Source, looked for when they are first needed and kept until shortly before they expire.
-// They are safe for concurrent use.
+// Credentials are those of one Source. They are fetched when they are first needed, and cached until shortly before they
+// expire. Their methods are safe for concurrent use.
 type Credentials struct {
 	source Source
 	now    func() time.Time
 
 	mu        sync.Mutex
 	region    string
-	cache     *aws.CredentialsCache // nil until they could be looked for
-	last      aws.Credentials       // used for as long as they hold where new ones can't be had
-	refreshed time.Time             // when they were last invalidated
+	cache     *aws.CredentialsCache // nil until load succeeds
+	last      aws.Credentials       // used until they expire if fetching new ones fails
+	refreshed time.Time             // the last Invalidate that had an effect
 }
 
 // For returns the process's credentials of that source.
@@ -73,7 +73,8 @@ func For(common *sink.Common, s Source) *Credentials {
 	return common.Get(s, func() any { return &Credentials{source: s, region: s.Region, now: time.Now} }).(*Credentials)
 }
 
-// Get returns the current credentials and the region. Where new ones can't be had, the last are used until they expire.
+// Get returns the current credentials and the region. If fetching new credentials fails, it returns the last ones until
+// they expire.
 func (c *Credentials) Get(ctx context.Context) (aws.Credentials, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, credentialsLimit)
 	defer cancel()
@@ -95,7 +96,8 @@ func (c *Credentials) Get(ctx context.Context) (aws.Credentials, string, error) 
 	return creds, c.region, nil
 }
 
-// Invalidate has the next Get fetch credentials anew. It says whether that is worth trying.
+// Invalidate has the next Get fetch new credentials. It returns false, and has no effect, if that is pointless: none were
+// fetched yet, or some were invalidated within refreshPause.
 func (c *Credentials) Invalidate() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,7 +110,8 @@ func (c *Credentials) Invalidate() bool {
 	return true
 }
 
-// load finds out, at the first call that can, where credentials come from, and the region.
+// load reads the configuration, which says where credentials come from, and the region. Once it has succeeded it returns
+// the cached result.
 func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,7 +156,7 @@ func httpClient() *awshttp.BuildableClient {
 // useClient has the provider of a container's credentials use httpClient: it ignores the configuration's client.
 func useClient(o *endpointcreds.Options) { o.HTTPClient = httpClient() }
 
-// provider is where credentials come from: what the source says, else the chain.
+// provider returns the provider that the source names, or else the SDK's chain.
 func (s *Source) provider(cfg aws.Config) aws.CredentialsProvider {
 	switch {
 	case s.AccessKeyID != "":
@@ -182,7 +185,7 @@ func (s *Source) provider(cfg aws.Config) aws.CredentialsProvider {
 	})
 }
 
-// sts is a client of the token service, at STSEndpoint where that is set.
+// sts returns a client of the token service, at STSEndpoint if that is set.
 func (s *Source) sts(cfg aws.Config) *sts.Client {
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
 		if e := s.STSEndpoint; e != "" {
@@ -206,7 +209,7 @@ func NewSigner(c *Credentials, service string) *Signer {
 	return &Signer{Credentials: c, service: strings.ToLower(service), v4: v4.NewSigner()}
 }
 
-// Sign adds the signature of req, whose body is body. Content-Length isn't signed: OpenSearch Serverless refuses it.
+// Sign signs req, whose body is body. Content-Length isn't signed: OpenSearch Serverless refuses that.
 func (s *Signer) Sign(ctx context.Context, req *http.Request, body []byte) error {
 	creds, region, err := s.Get(ctx)
 	if err != nil {
@@ -225,10 +228,11 @@ func (s *Signer) Sign(ctx context.Context, req *http.Request, body []byte) error
 	return nil
 }
 
-// host is a domain's or a collection's name: search-x-y.eu-west-1.es.amazonaws.com, id.eu-west-1.aoss.amazonaws.com.
+// host matches the name of a domain (search-x-y.eu-west-1.es.amazonaws.com) or a collection
+// (id.eu-west-1.aoss.amazonaws.com).
 var host = regexp.MustCompile(`\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:es|aoss)\.amazonaws\.`)
 
-// RegionOf is the region that the name of an OpenSearch domain or collection says, "" for any other name.
+// RegionOf returns the region in the host name of an OpenSearch domain or collection, "" for any other name.
 func RegionOf(name string) string {
 	if m := host.FindStringSubmatch(strings.ToLower(name) + "."); m != nil {
 		return m[1]

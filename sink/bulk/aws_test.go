@@ -245,7 +245,7 @@ func TestExpiredTokenCostsOneRefreshAndNoRetry(t *testing.T) {
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
 		t.Fatalf("reply %+v", r)
 	}
-	s.token.Store(ptr("T2")) // T1 is over, whatever its date said
+	s.token.Store(ptr("T2")) // T1 is invalid from now on, whatever its expiry
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done || r.Cause == sink.Unauthorised {
 		t.Fatalf("reply %+v, %v", r, s.problem.Load())
 	}

@@ -40,11 +40,9 @@ type encoder struct {
 	target     field.Accessor // Fluentd's target_index_key; nil: none
 	typeName   string         // the value of _type, if that is sent
 
-	tagKey []byte // as JSON with its colon; nil: the tag isn't added
-	// json are the options for encoding a record's members: [0] with its own @timestamp, [1] without it, [2] encoding
-	// nothing if there is one.
-	json    [3]record.JSONOptions
-	flatten string // separator of flattened names; "": fields stay nested
+	tagKey  []byte                // as JSON with its colon; nil: the tag isn't added
+	json    [3]record.JSONOptions // for a record's members, by keepTime, omitTime or unlessTime
+	flatten string                // separator of flattened names; "": fields stay nested
 
 	// Most records have no @timestamp of their own. So records are encoded without searching for one (assumeNoTime). One
 	// that turns out to have it is encoded again, and the next ones, as many as searchFirst counts, are searched first.
@@ -56,6 +54,13 @@ type encoder struct {
 
 // searchRun is how many records are searched for a @timestamp after one that has it.
 const searchRun = 100
+
+// The indices of encoder.json: what happens to a record's own @timestamp.
+const (
+	keepTime   = iota // it is encoded
+	omitTime          // it is left out
+	unlessTime        // if there is one, nothing is encoded
+)
 
 // The bits of encoder.mode.
 const (
@@ -124,9 +129,9 @@ func (e *encoder) membersOptions(o *Options, d config.Dialect) {
 	if o.Flatten {
 		e.flatten = o.FlattenSeparator
 	}
-	e.json[0] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit}
-	e.json[1] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: append(omit[:len(omit):len(omit)], e.stamp.key)}
-	e.json[2] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit, Unless: e.stamp.key}
+	e.json[keepTime] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit}
+	e.json[omitTime] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: append(omit[:len(omit):len(omit)], e.stamp.key)}
+	e.json[unlessTime] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit, Unless: e.stamp.key}
 	// JSONOptions.Unless is compared with keys as they are encoded, stamp.key with those of the record: they must be equal.
 	e.assumeNoTime = e.stamp.key != "" && !o.Flatten && !(o.ReplaceDots && strings.Contains(e.stamp.key, "."))
 }
@@ -252,15 +257,15 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record, assumeNoTime bool)
 	}
 	body = append(body, '{')
 	open := len(body)
-	opt := &e.json[2]
+	opt := &e.json[unlessTime]
 	if assumeNoTime {
 		body, _ = e.stamp.appendTime(body, r)
 	} else {
 		replace := false
 		if body, replace = e.stamp.append(body, r); replace {
-			opt = &e.json[1]
+			opt = &e.json[omitTime]
 		} else {
-			opt = &e.json[0]
+			opt = &e.json[keepTime]
 		}
 	}
 	if e.tagKey != nil {

@@ -254,7 +254,7 @@ func checkAuth(o *Options, d config.Dialect) error {
 		return &config.OptionError{Option: "aws_service_name", Reason: "is empty; want es or aoss"}
 	}
 	if e := o.Endpoint; e != nil && (e.AccessKeyID == "") != (e.SecretAccessKey == "") {
-		return &config.OptionError{Option: "access_key_id", Reason: "access_key_id and secret_access_key go together"}
+		return &config.OptionError{Option: "access_key_id", Reason: "needs secret_access_key, and that needs access_key_id; want both"}
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.Fluentd, func(o *Options) { o.Hosts = "a:b:c" }, "hosts", "is not a host"},
 		{config.Fluentd, func(o *Options) { o.CustomHeaders = "{" }, "custom_headers", "JSON object"},
 		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "search-x"} }, "url", "is not a URL"},
-		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "https://x", AccessKeyID: "a"} }, "access_key_id", "go together"},
+		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "https://x", AccessKeyID: "a"} }, "access_key_id", "want both"},
 		{config.FluentBit, func(o *Options) { o.IDKey = "$" }, "id_key", "names no field"},
 		{config.FluentBit, func(o *Options) { o.RetryLimit = "many" }, "retry_limit", "many"},
 		{config.FluentBit, func(o *Options) { o.MinVersion = "TLSv9" }, "tls.min_version", "TLSv9"},

@@ -98,8 +98,8 @@ func TestTypeIsAddedWhereItIsWanted(t *testing.T) {
 	}
 }
 
-// TestRequestEncodedTheOldWayIsReencodedToo: a second worker's request was encoded before the first one's adaptation.
-func TestRequestEncodedTheOldWayIsReencodedToo(t *testing.T) {
+// TestRequestEncodedBeforeAnAdaptationIsReencoded: a second worker's request was encoded before the first worker's adaptation.
+func TestRequestEncodedBeforeAnAdaptationIsReencoded(t *testing.T) {
 	_, d := cluster(t, bulktest.Options{}, fluentBit(func(o *Options) { o.Type = ptr("_doc") }))
 	first, second := request(t, d, 3), request(t, d, 3)
 	for _, req := range []*sink.Request{first, second} {
@@ -119,8 +119,8 @@ func TestIDsAreLeftOutWhereTheyAreRefused(t *testing.T) {
 	}
 }
 
-// TestLessonThatChangesNothingIsNever: an item that was written the way that is asked for, and is refused all the same.
-func TestLessonThatChangesNothingIsNever(t *testing.T) {
+// TestItemRefusedAfterAdaptationIsNever: an item that was encoded as the server wants it, and is refused all the same.
+func TestItemRefusedAfterAdaptationIsNever(t *testing.T) {
 	_, d := cluster(t, bulktest.Options{Item: func(_, _, _ string, _ []byte) bulktest.ItemFault {
 		return bulktest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "Document ID is not supported in create/index operation request"}
 	}}, fluentBit(nil))
@@ -264,7 +264,7 @@ func TestDeadConnectionCostsNothing(t *testing.T) {
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
 		t.Fatalf("reply %+v", r)
 	}
-	// The server goes away and comes back at the same address, as behind a load balancer.
+	// The server stops, and starts again at the same address, as with a load balancer.
 	o := d.opts
 	h := httptest.NewUnstartedServer(s)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

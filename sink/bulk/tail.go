@@ -12,7 +12,7 @@ import (
 // and so depends on the order of its members, or if members are flattened or renamed, which may make a member of the body
 // and one of the tail the same.
 func (e *encoder) readsTails() bool {
-	return e.flatten == "" && !e.json[0].ReplaceDots && !e.generateID
+	return e.flatten == "" && !e.json[keepTime].ReplaceDots && !e.generateID
 }
 
 // encodeTail encodes r's Tail, unless it is the last record's. If the Tail can't be encoded apart, r is made whole.
@@ -51,7 +51,7 @@ func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
 // (Accessors and templates search body and tail.)
 func (e *encoder) reads(key []byte) bool {
 	is := func(name string) bool { return name == string(key) }
-	return is(e.stamp.source) || slices.ContainsFunc(e.json[1].Omit, is)
+	return is(e.stamp.source) || slices.ContainsFunc(e.json[omitTime].Omit, is)
 }
 
 // isPlain reports whether no key of another type can be encoded as this name (as digits, true, null, a time, NaN).

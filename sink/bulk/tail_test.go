@@ -34,7 +34,7 @@ func split(r *sink.Record, n int) (tailed *sink.Record, ok bool) {
 	return &t, true
 }
 
-// sameWithTail fails unless r comes to the same item wherever its body ends and its tail begins.
+// sameWithTail fails unless r is encoded as the same item wherever its body ends and its tail begins.
 func sameWithTail(t testing.TB, d *Destination, r *sink.Record, want string) {
 	t.Helper()
 	n, _, _ := record.MapHeader(r.Body)

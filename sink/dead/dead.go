@@ -1,5 +1,5 @@
-// Package dead keeps the records that a destination will never take, with the reason, as files of JSON lines or as lines
-// of the router's log, and reads such files.
+// Package dead keeps the records that a destination refuses for good, with the reason, in files of JSON lines or in the
+// router's log, and reads such files.
 package dead
 
 import (
@@ -12,27 +12,27 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// A Letter takes the records that a destination will never take. It is safe for concurrent use.
+// A Letter is an output's dead letter. It is safe for concurrent use.
 type Letter interface {
-	// Put keeps d and says where. It always finds a place: where its own can't be written, the router's log. d and its
-	// record are valid only during the call.
+	// Put stores d, and returns where, for the log. It never fails: d goes to the router's log if it can't be stored
+	// elsewhere. d and its record are valid only during the call.
 	Put(d *Record) (where string)
 	// Close closes files.
 	Close() error
 }
 
-// A Record is one that will never be delivered, and why.
+// A Record is a record that will never be delivered, with the reason.
 type Record struct {
 	Time   time.Time // when it was given up
 	Output string
-	Target string // where it was to go, such as an index; "" where that isn't known
-	Status int    // the destination's code, 0 for none
+	Target string // where it was to go, such as an index; "": not known
+	Status int    // the destination's code; 0: none
 	Type   string // the destination's error type
 	Reason string
-	Record *sink.Record // its body whole
+	Record *sink.Record // whole
 }
 
-// appendJSON appends d as one line of JSON, newline included. Entry reads it.
+// appendJSON appends d as one line of JSON, newline included. Read parses it into an Entry.
 func (d *Record) appendJSON(b []byte) []byte {
 	str := func(key, value string) {
 		b = append(append(b, key...), ':')
@@ -58,11 +58,11 @@ func (d *Record) appendJSON(b []byte) []byte {
 const (
 	// maxReason is how much of a destination's reason is kept, in bytes.
 	maxReason = 4 << 10
-	// maxLogged is how much of a record's line the router's own log gets, in bytes.
+	// maxLogged is how much of a record's line is logged, in bytes.
 	maxLogged = 8 << 10
 )
 
-// Cut is s, or its first n bytes and an ellipsis.
+// Cut returns s, or its first n bytes and an ellipsis.
 func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -70,13 +70,13 @@ func Cut(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// Log is the dead letter where no folder is writable: each record is a line of the router's log.
+// Log is a dead letter in the router's log, for when no folder is writable: each record is a line.
 type Log struct {
 	log zerolog.Logger
 	n   atomic.Int64
 }
 
-// NewLog makes one. log must not suppress lines that repeat.
+// NewLog makes a Log. log must not suppress repeated lines.
 func NewLog(log zerolog.Logger) *Log { return &Log{log: log} }
 
 // Put logs d; a long record is cut.
@@ -92,7 +92,7 @@ func (l *Log) Put(d *Record) string {
 	return "log"
 }
 
-// Logged is how many records went to the log.
+// Logged returns how many records were logged.
 func (l *Log) Logged() int64 { return l.n.Load() }
 
 // Close does nothing.

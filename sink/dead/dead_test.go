@@ -111,7 +111,7 @@ func TestTheOldestFileIsRemovedAtTheLimitAndItsRecordsAreCounted(t *testing.T) {
 	if !slices.IsSorted(texts) || !strings.HasPrefix(texts[len(texts)-1], "079") {
 		t.Error("got other records, want the newest ones, the oldest first")
 	}
-	if !strings.Contains(logs.String(), "oldest file is removed") {
+	if !strings.Contains(logs.String(), "oldest file was removed") {
 		t.Errorf("got the log %s, want it to name the file that was removed", logs)
 	}
 	var size int64

@@ -17,20 +17,20 @@ import (
 const (
 	// maxFile is the size in bytes at which a dead letter's file is rotated.
 	maxFile = 16 << 20
-	// maxFiles is how many files an output's dead letter has; beyond them the oldest is removed.
+	// maxFiles is how many files an output's dead letter may have; when there are more, the oldest is removed.
 	maxFiles = 4
 	// maxKeptLine is the largest line buffer that is kept for the next line, in bytes.
 	maxKeptLine = 1 << 20
 )
 
-// File is a dead letter of JSON lines: <dir>/<output>.jsonl, and <output>.jsonl.1 to .3 for those that were rotated, .3
-// being the oldest. A line is one write. Another process may take the files away (Claim): before each line the file is
-// locked and its name compared, so that no line is lost then.
+// File is a dead letter in files of JSON lines: <dir>/<output>.jsonl is written, <output>.jsonl.1 to .3 are the rotated
+// ones, .3 the oldest. A line is one write. Another process may rename the files (Claim) at any time. So that no line is
+// lost then, Put locks the file before each line and checks that it still has its name.
 type File struct {
 	path    string
 	maxSize int64 // in bytes: maxFile, or less in tests
 	log     zerolog.Logger
-	spill   *Log // gets what can't be written
+	spill   *Log // for records that can't be written
 	lost    atomic.Int64
 
 	mu   sync.Mutex
@@ -39,13 +39,13 @@ type File struct {
 	line []byte
 }
 
-// NewFile makes the dead letter of an output; spill gets what can't be written. Nothing is written before the first
-// record.
+// NewFile makes the dead letter of an output; records that can't be written go to spill. It creates no file before the
+// first record.
 func NewFile(dir, output string, spill *Log, log zerolog.Logger) *File {
 	return &File{path: filepath.Join(dir, fileName(output)+".jsonl"), maxSize: maxFile, spill: spill, log: log}
 }
 
-// fileName is an output's name as a file's: what isn't a letter, a digit, a dot, a dash or an underscore becomes an
+// fileName makes a file's name of an output's: each character but letters, digits, dots, dashes and underscores becomes an
 // underscore.
 func fileName(output string) string {
 	name := strings.Map(func(r rune) rune {
@@ -57,16 +57,16 @@ func fileName(output string) string {
 	return strings.TrimLeft(name, ".")
 }
 
-// Path is the file that is written.
+// Path returns the path of the file that is written.
 func (d *File) Path() string { return d.path }
 
-// Lost is how many records went with files that were removed to keep to the limit.
+// Lost returns how many records were in files that rotation removed.
 func (d *File) Lost() int64 { return d.lost.Load() }
 
-// Logged is how many records went to the log, since nothing could be written.
+// Logged returns how many records went to the log because they couldn't be written.
 func (d *File) Logged() int64 { return d.spill.Logged() }
 
-// Put appends r as one line; where that fails, the log gets it.
+// Put appends r as one line. If that fails, it logs r.
 func (d *File) Put(r *Record) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -78,26 +78,26 @@ func (d *File) Put(r *Record) string {
 	if err == nil {
 		return d.path
 	}
-	d.log.Error().Err(err).Msg("the dead letter's file can't be written: its records go to this log")
+	d.log.Error().Err(err).Msg("the dead letter's file can't be written; its records go to this log")
 	return d.spill.Put(r)
 }
 
 func (d *File) write(line []byte) error {
-	if err := d.hold(); err != nil {
+	if err := d.lock(); err != nil {
 		return err
 	}
-	defer d.release()
+	defer d.unlock()
 	if d.size > 0 && d.size+int64(len(line)) > d.maxSize {
 		if err := d.rotate(); err != nil {
 			return err
 		}
-		if err := d.hold(); err != nil {
+		if err := d.lock(); err != nil {
 			return err
 		}
 	}
 	n, err := d.f.Write(line)
 	if err != nil && n > 0 {
-		// Half a line would make the next one unreadable.
+		// Remove the part of the line that was written: the next line would be unreadable.
 		if cut := d.f.Truncate(d.size); cut != nil {
 			return fmt.Errorf("%w; %w", err, cut)
 		}
@@ -107,8 +107,8 @@ func (d *File) write(line []byte) error {
 	return err
 }
 
-// hold opens the file where that has not been done, or where it has been taken away, and locks it.
-func (d *File) hold() error {
+// lock opens the file, if it isn't open or has been renamed, and locks it.
+func (d *File) lock() error {
 	for {
 		if d.f == nil {
 			if err := d.open(); err != nil {
@@ -142,7 +142,8 @@ func (d *File) open() error {
 	return d.finishLine()
 }
 
-// finishLine ends a line that a killed router left unfinished, so that only that one can't be read.
+// finishLine ends the file with a newline if a killed router left its last line incomplete, so that only that line is
+// unreadable.
 func (d *File) finishLine() error {
 	st, err := d.f.Stat()
 	if err != nil || st.Size() == 0 {
@@ -158,25 +159,25 @@ func (d *File) finishLine() error {
 	return err
 }
 
-// release unlocks the file.
-func (d *File) release() {
+// unlock unlocks the file.
+func (d *File) unlock() {
 	if d.f != nil {
 		_ = syscall.Flock(int(d.f.Fd()), syscall.LOCK_UN)
 	}
 }
 
-// shut closes the file, and with it the lock.
+// shut closes the file, which releases the lock.
 func (d *File) shut() {
 	_ = d.f.Close()
 	d.f = nil
 }
 
-// rotate renames the files to the next number; the oldest one is removed if there are too many.
+// rotate renames each file to the next number, and replaces the oldest one if there are too many.
 func (d *File) rotate() error {
 	oldest := fmt.Sprintf("%s.%d", d.path, maxFiles-1)
 	if n := countLines(oldest); n > 0 {
 		d.lost.Add(n)
-		d.log.Warn().Str("file", oldest).Int64("records", n).Msg("the dead letter is full: its oldest file is removed")
+		d.log.Warn().Str("file", oldest).Int64("records", n).Msg("the dead letter is full; its oldest file was removed")
 	}
 	for i := maxFiles - 2; i >= 1; i-- {
 		err := os.Rename(fmt.Sprintf("%s.%d", d.path, i), fmt.Sprintf("%s.%d", d.path, i+1))
@@ -191,7 +192,7 @@ func (d *File) rotate() error {
 	return nil
 }
 
-// countLines counts the lines of a file, 0 if it can't be read.
+// countLines returns the number of lines in a file, 0 if it can't be read.
 func countLines(path string) int64 {
 	f, err := os.Open(path)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A Entry is one line of a dead letter, as it is read back.
+// An Entry is one line of a dead letter's file.
 type Entry struct {
 	Time       time.Time       `json:"time"`
 	Output     string          `json:"output"`
@@ -31,8 +31,8 @@ type Entry struct {
 // maxEntry is the longest line that is read, in bytes.
 const maxEntry = 128 << 20
 
-// Files lists the files of all dead letters in dir, an output's oldest first. A folder that isn't there has none.
-// Files that were claimed and not removed are listed too, each before its unclaimed sibling.
+// Files lists the files of all dead letters in dir, the oldest of each output first. A folder that doesn't exist has none.
+// Files that were claimed and not removed are included, each before the unclaimed one of the same name.
 func Files(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -62,7 +62,7 @@ func Files(dir string) ([]string, error) {
 	return files, nil
 }
 
-// claimed ends the name of a file that Claim took.
+// claimed is the suffix of files that Claim has renamed.
 const claimed = ".claimed"
 
 func numberedName(output string, i int) string {
@@ -72,15 +72,15 @@ func numberedName(output string, i int) string {
 	return fmt.Sprintf("%s.jsonl.%d", output, i)
 }
 
-// Claim takes a file away from the router that writes it, which begins another one: what is in it then is the
-// caller's, who removes it when it is done. The router may be running. It returns the file's new name.
+// Claim renames a file, so that a running router no longer writes to it but starts another one, and returns the new name.
+// The caller removes the file when it has processed the records.
 func Claim(path string) (string, error) {
 	if strings.HasSuffix(path, claimed) {
 		return path, nil
 	}
 	to := path + claimed
 	if _, err := os.Stat(to); err == nil {
-		return "", fmt.Errorf("%s was left by an earlier claim: deal with it first", to)
+		return "", fmt.Errorf("%s was left by an earlier claim; resend or remove it first", to)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -93,8 +93,8 @@ func Claim(path string) (string, error) {
 	return to, os.Rename(path, to)
 }
 
-// Read reads a file of a dead letter, entry by entry. A line that isn't one gives an error that names it, and
-// reading goes on.
+// Read yields the entries of a dead letter's file. For a line that isn't one it yields an error that names the line, and
+// goes on.
 func Read(path string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		f, err := os.Open(path)

@@ -65,7 +65,7 @@ func TestItemsKeepTheirKeysInEveryRetry(t *testing.T) {
 	if !slices.Equal((*d.groups)[:5], want) {
 		t.Errorf("got %q, want %q first", *d.groups, want)
 	}
-	for _, g := range (*d.groups)[5:] { // halved, and encoded afresh
+	for _, g := range (*d.groups)[5:] { // halved, and encoded again
 		if g != "1: 11" && g != "2: 22" {
 			t.Errorf("got %q, want the item with its own key", g)
 		}

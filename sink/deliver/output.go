@@ -34,8 +34,8 @@ type Output struct {
 	name   string
 	queue  *buffer.Queue
 	dest   sink.Destination
-	keyer  sink.Keyer // dest, where it is one
-	tails  bool       // dest reads tails
+	keyer  sink.Keyer // dest, or nil if it groups nothing by key
+	tails  bool       // dest encodes tails separately
 	dead   dead.Letter
 	limits sink.Limits
 	retry  sink.Retry

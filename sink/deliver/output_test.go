@@ -271,7 +271,7 @@ func TestHalvingForOneBadItemSaysNothingAboutSizes(t *testing.T) {
 	}
 }
 
-func TestItemsAreEncodedAfreshAndSentAtOnceWhereTheDestinationHasLearnt(t *testing.T) {
+func TestItemsAreReencodedAndSentAtOnceWhenTheDestinationAsksForIt(t *testing.T) {
 	d := newStrict(func(_ context.Context, n int, items []string) sink.Reply {
 		if n == 0 {
 			return sink.Reply{Verdict: sink.Again, Err: errors.New("_type is not supported"), Status: 400, Cause: sink.Answered, Reencode: true,

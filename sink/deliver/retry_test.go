@@ -215,7 +215,7 @@ func TestFailingSinceIsTheFirstFailureWithoutADelivery(t *testing.T) {
 		cancel()
 		r.wait()
 		if !strings.Contains(r.logs.String(), "refuses some records for now") {
-			t.Errorf("nothing was said of what was refused: %s", r.logs)
+			t.Errorf("the refusals were not logged: %s", r.logs)
 		}
 	})
 }

@@ -77,7 +77,7 @@ func TestWhatAStopLeavesIsPutBack(t *testing.T) {
 	})
 }
 
-func TestAFirstRecordWaitsForCompanyForTheLinger(t *testing.T) {
+func TestTheFirstRecordWaitsForMoreForTheLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newStrict(nil)
 		r := newRig(t, d, func(c *Config) { c.Limits.Linger = 0 })

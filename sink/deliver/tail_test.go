@@ -79,7 +79,7 @@ func TestADestinationGetsWholeBodiesUnlessItReadsTails(t *testing.T) {
 	}
 }
 
-func TestWhatIsEncodedAfreshIsWhole(t *testing.T) {
+func TestReencodedRecordsAreWhole(t *testing.T) {
 	d := newStrict(func(_ context.Context, n int, items []string) sink.Reply {
 		return sink.Reply{Cause: sink.Answered, Verdict: map[bool]sink.Verdict{true: sink.Again}[n == 0], Reencode: n == 0, Err: fmt.Errorf("learned")}
 	})

@@ -12,34 +12,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSend is how much one system call sends at most, in bytes: a request as the delivery loop makes them. While it is
-// copied, some 100 µs, no other goroutine runs on this core.
+// maxSend is how much one system call may send, in bytes: as much as a request of the delivery loop has. Copying it takes
+// about 100 µs, during which no other goroutine runs on this core.
 const maxSend = 1 << 20
 
-// A directConn writes straight from the caller's memory, by system calls that the Go scheduler isn't told of: for one that
-// it is told of, and that takes as long as copying a few pages, the runtime's monitor hands the core to another thread.
-// This is safe because the socket never blocks: where it is full the call ends, and Go's poller waits for room, within
-// the connection's deadlines.
+// A directConn writes straight from the caller's memory, by raw system calls, of which the Go scheduler isn't informed.
+// (In an ordinary system call that lasts as long as copying a few pages takes, the runtime's monitor hands the core to
+// another thread, which costs more than the call.) This is safe because the call never blocks: if the socket's buffer is
+// full, it returns, and Go's poller waits for room, within the connection's deadlines.
 type directConn struct {
 	net.Conn
 	raw   syscall.RawConn
-	limit time.Duration // of a wait for room, 0 for none
+	limit time.Duration // of a wait for room; 0: none
 
-	// writing is held by the one send in progress, whose state follows. The state is here so that a send allocates
-	// nothing: TLS makes one for each 16 KiB.
+	// writing is held during a send. The fields after it are the state of the send; they are here, and not on the stack,
+	// so that a send allocates nothing: TLS makes one for each 16 KiB.
 	writing sync.Mutex
 	source  Lender
 	most    int64 // bytes to send
 	sent    int64
 	fd      uintptr
-	full    bool
+	full    bool // the socket's buffer
 	err     error
-	push    func(uintptr) bool
-	take    func([]byte) int
-	written lentBytes
+	push    func(uintptr) bool // sendMore
+	take    func([]byte) int   // sendSome
+	written lentBytes          // the bytes of a Write
 }
 
-// direct makes a directConn of nc, or returns nil where that is impossible.
+// direct makes a directConn of nc, or returns nil if nc has no file descriptor.
 func direct(nc net.Conn, limit time.Duration) net.Conn {
 	s, ok := nc.(syscall.Conn)
 	if !ok {
@@ -54,7 +54,7 @@ func direct(nc net.Conn, limit time.Duration) net.Conn {
 	return c
 }
 
-// SyscallConn lets a caller find out whether the server has hung up.
+// SyscallConn implements syscall.Conn. Callers use it to check whether the server has closed the connection.
 func (c *directConn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
 
 func (c *directConn) Write(b []byte) (int, error) {
@@ -66,8 +66,8 @@ func (c *directConn) Write(b []byte) (int, error) {
 	return int(n), err
 }
 
-// ReadFrom sends a Lender's bytes without a copy of them. The transport of net/http hands over a request's body, once
-// its headers are on their way, as a LimitedReader around the body.
+// ReadFrom sends a Lender's bytes without copying them. net/http's transport calls it with a request's body, in a
+// LimitedReader, after it has sent the headers.
 func (c *directConn) ReadFrom(r io.Reader) (int64, error) {
 	if l, ok := r.(*io.LimitedReader); ok {
 		if s, ok := l.R.(Lender); ok {
@@ -91,7 +91,7 @@ func (c *directConn) send(s Lender, most int64) (int64, error) {
 	}
 	c.source = nil
 	if op, ok := c.err.(*net.OpError); ok {
-		op.Op = "write" // as net says of a Write
+		op.Op = "write" // the Op of net's errors
 	}
 	if c.err == io.EOF {
 		return c.sent, nil
@@ -107,7 +107,7 @@ func (c *directConn) extend() error {
 	return c.SetWriteDeadline(time.Now().Add(c.limit))
 }
 
-// sendMore sends until nothing is left or there is no room; true means that waiting is over.
+// sendMore sends until no bytes are left or the buffer is full. It returns false to be called again when there is room.
 func (c *directConn) sendMore(fd uintptr) bool {
 	before := c.sent
 	c.fd, c.full = fd, false
@@ -122,7 +122,7 @@ func (c *directConn) sendMore(fd uintptr) bool {
 	return !c.full || c.err != nil
 }
 
-// sendSome sends as much of b as there is room for.
+// sendSome sends as much of b as there is room for, and returns how much.
 func (c *directConn) sendSome(b []byte) int {
 	n, errno := trySend(c.fd, b)
 	switch errno {
@@ -138,7 +138,7 @@ func (c *directConn) sendSome(b []byte) int {
 	return n
 }
 
-// trySend sends as much of b as there is room for, without waiting. It mustn't be empty.
+// trySend sends as much of b as there is room for, without waiting. b must not be empty.
 func trySend(fd uintptr, b []byte) (int, unix.Errno) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 	if errno != 0 {
@@ -147,7 +147,7 @@ func trySend(fd uintptr, b []byte) (int, unix.Errno) {
 	return int(n), 0
 }
 
-// lentBytes are the bytes of one Write.
+// lentBytes is a Lender of the bytes of one Write.
 type lentBytes []byte
 
 func (l *lentBytes) Lend(most int, use func([]byte) int) error {

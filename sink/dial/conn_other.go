@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// direct exists on Linux only.
+// direct returns nil: there is a directConn on Linux only.
 func direct(net.Conn, time.Duration) net.Conn { return nil }

@@ -17,14 +17,14 @@ import (
 )
 
 // decryptKey returns the PEM of a private key without its encryption: PKCS #8 with PBES2 (RFC 8018), PBKDF2 and AES in
-// CBC mode, which is what OpenSSL has written since 1.1. A key that isn't encrypted is returned as it is.
+// CBC mode, as OpenSSL has written them since 1.1. A key that isn't encrypted is returned unchanged.
 func decryptKey(key []byte, password string) ([]byte, error) {
 	block, _ := pem.Decode(key)
 	if block == nil {
-		return key, nil // X509KeyPair says what is wrong
+		return key, nil // X509KeyPair reports the error
 	}
 	if block.Headers["DEK-Info"] != "" {
-		return nil, errors.New("the key has the old encryption of RFC 1423; `openssl pkcs8 -topk8 -in OLD -out NEW` writes one that can be read")
+		return nil, errors.New("the key is encrypted as in RFC 1423, which is not supported; convert it with `openssl pkcs8 -topk8 -in OLD -out NEW`")
 	}
 	if block.Type != "ENCRYPTED PRIVATE KEY" {
 		return key, nil
@@ -54,7 +54,8 @@ type (
 	}
 )
 
-// maxIterations bounds the time that a key file can take: OpenSSL writes 2,048.
+// maxIterations is the largest number of iterations that is accepted, so that reading a key file doesn't take minutes.
+// OpenSSL writes 2,048.
 const maxIterations = 1_000_000
 
 func decryptPKCS8(der []byte, password string) ([]byte, error) {
@@ -68,7 +69,7 @@ func decryptPKCS8(der []byte, password string) ([]byte, error) {
 		return nil, fmt.Errorf("encrypted key: %w", err)
 	}
 	if enc.Algorithm.Algorithm.String() != "1.2.840.113549.1.5.13" {
-		return nil, errors.New("the key's encryption is not PBES2; `openssl pkcs8 -topk8 -v2 aes256` writes one that can be read")
+		return nil, errors.New("the key's encryption is not PBES2; convert the key with `openssl pkcs8 -topk8 -v2 aes256`")
 	}
 	if _, err := asn1.Unmarshal(enc.Algorithm.Parameters.FullBytes, &scheme); err != nil {
 		return nil, fmt.Errorf("encrypted key: %w", err)
@@ -81,10 +82,10 @@ func decryptPKCS8(der []byte, password string) ([]byte, error) {
 	}
 	keyLen, hash := aesKeyLength(scheme.Cipher.Algorithm), prf(kdf.PRF.Algorithm)
 	if keyLen == 0 || hash == nil || scheme.KDF.Algorithm.String() != "1.2.840.113549.1.5.12" {
-		return nil, errors.New("the key's cipher is not AES-CBC with PBKDF2; `openssl pkcs8 -topk8 -v2 aes256` writes one that can be read")
+		return nil, errors.New("the key's cipher is not AES-CBC with PBKDF2; convert the key with `openssl pkcs8 -topk8 -v2 aes256`")
 	}
 	if kdf.Iterations < 1 || kdf.Iterations > maxIterations {
-		return nil, fmt.Errorf("encrypted key: %d iterations", kdf.Iterations)
+		return nil, fmt.Errorf("encrypted key: %d iterations; want 1 to %d", kdf.Iterations, maxIterations)
 	}
 	secret, err := pbkdf2.Key(hash, password, kdf.Salt, kdf.Iterations, keyLen)
 	if err != nil {
@@ -117,14 +118,14 @@ func prf(oid asn1.ObjectIdentifier) func() hash.Hash {
 	return nil
 }
 
-// decryptCBC decrypts data and takes the padding off (PKCS #7). A wrong password shows as wrong padding.
+// decryptCBC decrypts data and removes the padding (PKCS #7). A wrong password shows as invalid padding.
 func decryptCBC(key, iv, data []byte) ([]byte, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
 	}
 	if len(iv) != aes.BlockSize || len(data) == 0 || len(data)%aes.BlockSize != 0 {
-		return nil, errors.New("encrypted key: cut short")
+		return nil, errors.New("encrypted key: truncated")
 	}
 	plain := make([]byte, len(data))
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, data)

@@ -1,5 +1,5 @@
-// Package dial is the network and TLS of destinations: the options that all of them share, connections as these say, and
-// certificates that are read again when their files change.
+// Package dial is the network and TLS of destinations: the options that they share, connections made as the options say,
+// and certificates that are read again when their files change.
 package dial
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// NetOptions are the options of destinations on the network. A destination's options struct embeds it.
+// NetOptions are the network options. A destination's options struct embeds them.
 type NetOptions struct {
 	DNSMode          string        `fluentbit:"net.dns.mode" oneof:"udp,tcp" help:"protocol of name look-ups; the system's own resolver unless tcp"`
 	DNSResolver      string        `fluentbit:"net.dns.resolver" oneof:"legacy,async" help:"accepted"`
@@ -21,32 +21,32 @@ type NetOptions struct {
 	KeepaliveIdle    time.Duration `fluentbit:"net.keepalive_idle_timeout" default:"30s" help:"how long an idle connection is kept"`
 	KeepaliveRecycle int           `fluentbit:"net.keepalive_max_recycle" default:"2000" help:"accepted; connections are closed when idle or broken"`
 	TCPKeepalive     bool          `fluentbit:"net.tcp_keepalive" default:"true" help:"TCP keep-alive probes"`
-	TCPKeepTime      int           `fluentbit:"net.tcp_keepalive_time" help:"seconds of silence before the first probe; 0 or less is the default, 15"`
-	TCPKeepInterval  int           `fluentbit:"net.tcp_keepalive_interval" help:"seconds between probes; 0 or less is the default, 15"`
-	TCPKeepProbes    int           `fluentbit:"net.tcp_keepalive_probes" help:"unanswered probes that break the connection; 0 or less is the default, 9"`
-	ConnectTimeout   time.Duration `fluentbit:"net.connect_timeout" default:"10s" help:"limit of a connect, TLS handshake included"`
+	TCPKeepTime      int           `fluentbit:"net.tcp_keepalive_time" help:"seconds of silence before the first probe; 0 or less: 15"`
+	TCPKeepInterval  int           `fluentbit:"net.tcp_keepalive_interval" help:"seconds between probes; 0 or less: 15"`
+	TCPKeepProbes    int           `fluentbit:"net.tcp_keepalive_probes" help:"unanswered probes after which the connection is closed; 0 or less: 9"`
+	ConnectTimeout   time.Duration `fluentbit:"net.connect_timeout" default:"10s" help:"limit of connecting, and of the TLS handshake"`
 	ConnectTimeoutLg *bool         `fluentbit:"net.connect_timeout_log_error" help:"accepted"`
-	IOTimeout        time.Duration `fluentbit:"net.io_timeout" help:"limit of every read and write; 0: only the request as a whole has a limit"`
+	IOTimeout        time.Duration `fluentbit:"net.io_timeout" help:"limit of each read and write; 0: only the request as a whole has a limit"`
 	SourceAddress    string        `fluentbit:"net.source_address" help:"local address to connect from"`
-	MaxConnections   int           `fluentbit:"net.max_worker_connections" help:"connections open at once, at most; 0: as many as there are workers"`
+	MaxConnections   int           `fluentbit:"net.max_worker_connections" help:"most connections open at once; 0: as many as there are workers"`
 	ProxyEnvIgnore   bool          `fluentbit:"net.proxy_env_ignore" help:"don't use HTTP_PROXY, HTTPS_PROXY and NO_PROXY"`
 }
 
-// CheckNet finds the mistakes that a type can't show.
+// CheckNet reports the mistakes that binding can't find.
 func (o *NetOptions) CheckNet() error {
 	if o.SourceAddress != "" && net.ParseIP(o.SourceAddress) == nil {
 		return &config.OptionError{Option: "net.source_address", Reason: fmt.Sprintf("%q is not an IP address", o.SourceAddress)}
 	}
 	if o.PreferIPv4 && o.PreferIPv6 {
-		return &config.OptionError{Option: "net.dns.prefer_ipv6", Reason: "only one of net.dns.prefer_ipv4 and net.dns.prefer_ipv6 can be on"}
+		return &config.OptionError{Option: "net.dns.prefer_ipv6", Reason: "contradicts net.dns.prefer_ipv4; want only one of them on"}
 	}
 	return nil
 }
 
-// defaultConnectTimeout holds where the options are a zero value, as they are in Fluentd's dialect.
+// defaultConnectTimeout is used in Fluentd's dialect, which doesn't set NetOptions.
 const defaultConnectTimeout = 10 * time.Second
 
-// Connect is the limit of a connect.
+// Connect returns the limit of connecting.
 func (o *NetOptions) Connect() time.Duration {
 	if o.ConnectTimeout > 0 {
 		return o.ConnectTimeout
@@ -54,8 +54,8 @@ func (o *NetOptions) Connect() time.Duration {
 	return defaultConnectTimeout
 }
 
-// Dialer makes connections as the options say. Names are resolved at every connection, so that a changed address is
-// followed.
+// Dialer returns a Dialer with these options. It resolves the host name for each connection, so that it notices a changed
+// address.
 func (o *NetOptions) Dialer() *Dialer {
 	d := &Dialer{io: o.IOTimeout}
 	d.net = net.Dialer{Timeout: o.Connect(), KeepAliveConfig: net.KeepAliveConfig{
@@ -87,11 +87,11 @@ func seconds(n int) time.Duration { return time.Duration(max(n, 0)) * time.Secon
 // A Dialer makes TCP connections. It is safe for concurrent use.
 type Dialer struct {
 	net   net.Dialer
-	first string        // the network to try first, "" for none
-	io    time.Duration // limit of every read and write, 0 for none
+	first string        // the network to try first, tcp4 or tcp6; "": none
+	io    time.Duration // limit of each read and write; 0: none
 }
 
-// DialContext connects to addr. The connection's reads and writes have net.io_timeout as their limit.
+// DialContext connects to addr. net.io_timeout limits each read and write of the connection.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := d.dial(ctx, network, addr)
 	if err != nil {
@@ -103,7 +103,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	return timed(c, d.io), nil
 }
 
-// timed is nc with a limit on every read and write, or nc itself where there is none.
+// timed returns nc with a limit on each read and write, or nc itself if limit is 0.
 func timed(nc net.Conn, limit time.Duration) net.Conn {
 	if limit <= 0 {
 		return nc
@@ -120,7 +120,7 @@ func (d *Dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	return d.net.DialContext(ctx, network, addr)
 }
 
-// timedConn gives every read and write a limit of its own.
+// A timedConn limits each read and each write.
 type timedConn struct {
 	net.Conn
 	limit time.Duration

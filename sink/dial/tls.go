@@ -10,14 +10,14 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// TLSOptions are the options of destinations that can use TLS. A destination's options struct embeds it.
+// TLSOptions are the options for TLS. A destination's options struct embeds them.
 type TLSOptions struct {
 	TLS            bool          `fluentbit:"tls" help:"use TLS"`
 	Verify         bool          `fluentbit:"tls.verify" fluentd:"ssl_verify" default:"true" help:"verify the server's certificate"`
-	VerifyHostname *bool         `fluentbit:"tls.verify_hostname" fluentd:"tls_verify_hostname" help:"verify the name in it; on in Fluentd, and in Fluent Bit a wrong name is a warning unless written"`
+	VerifyHostname *bool         `fluentbit:"tls.verify_hostname" fluentd:"tls_verify_hostname" help:"verify the name in the certificate; default: Fluentd on, Fluent Bit only warns of a wrong name"`
 	InsecureMode   bool          `fluentd:"tls_insecure_mode,tls_allow_self_signed_cert" help:"don't verify the server's certificate"`
-	VHost          string        `fluentbit:"tls.vhost" help:"name to ask for and verify instead of host"`
-	CAFile         string        `fluentbit:"tls.ca_file" fluentd:"ca_file,tls_cert_path,tls_ca_cert_path" help:"PEM file of the authorities to trust instead of the system's"`
+	VHost          string        `fluentbit:"tls.vhost" help:"name to request (SNI) and verify instead of host"`
+	CAFile         string        `fluentbit:"tls.ca_file" fluentd:"ca_file,tls_cert_path,tls_ca_cert_path" help:"PEM file of the certificate authorities to trust instead of the system's"`
 	CAPath         string        `fluentbit:"tls.ca_path" help:"folder of such files"`
 	CertFile       string        `fluentbit:"tls.crt_file" fluentd:"client_cert,tls_client_cert_path" help:"PEM file of the client's certificate"`
 	KeyFile        string        `fluentbit:"tls.key_file" fluentd:"client_key,tls_client_private_key_path" help:"PEM file of its key"`
@@ -25,14 +25,14 @@ type TLSOptions struct {
 	Version        string        `fluentd:"ssl_version,tls_version" help:"oldest version of TLS, such as TLSv1_2"`
 	MinVersion     string        `fluentbit:"tls.min_version" fluentd:"ssl_min_version" help:"oldest version of TLS, such as TLSv1.2 (the default)"`
 	MaxVersion     string        `fluentbit:"tls.max_version" fluentd:"ssl_max_version" help:"newest version of TLS"`
-	Ciphers        string        `fluentbit:"tls.ciphers" fluentd:"tls_ciphers" help:"cipher suites of TLS 1.2, names with colons or commas between them"`
+	Ciphers        string        `fluentbit:"tls.ciphers" fluentd:"tls_ciphers" help:"cipher suites for TLS 1.2, separated by colons or commas"`
 	Debug          string        `fluentbit:"tls.debug" help:"accepted"`
 }
 
-// CheckTLS finds the mistakes that a type can't show, without reading any file.
+// CheckTLS reports the mistakes that binding can't find. It reads no files.
 func (o *TLSOptions) CheckTLS(config.Dialect) error {
 	if (o.CertFile == "") != (o.KeyFile == "") {
-		return &config.OptionError{Option: "tls.crt_file", Reason: "a client's certificate and its key go together"}
+		return &config.OptionError{Option: "tls.crt_file", Reason: "a client's certificate needs its key, and a key its certificate; want both"}
 	}
 	for _, v := range []string{o.Version, o.MinVersion, o.MaxVersion} {
 		if _, err := tlsVersion(v); err != nil {
@@ -42,9 +42,9 @@ func (o *TLSOptions) CheckTLS(config.Dialect) error {
 	return nil
 }
 
-// Config is the client's configuration for a server called host. It reads the files once, to find mistakes, and again
-// when they have changed: replacing an expired certificate needs no restart. log gets a warning where a server's name is
-// wrong and the dialect tolerates that.
+// Config returns the client's configuration for a server called host. It reads the files, so as to report mistakes; later
+// they are read again when they have changed, so that replacing an expired certificate needs no restart. If the dialect
+// tolerates a certificate for another name, a warning goes to log.
 func (o *TLSOptions) Config(d config.Dialect, host string, log zerolog.Logger) (*tls.Config, error) {
 	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	if o.VHost != "" {
@@ -68,7 +68,7 @@ func (o *TLSOptions) Config(d config.Dialect, host string, log zerolog.Logger) (
 	if _, err := v.roots(); err != nil {
 		return nil, err
 	}
-	// The standard verification can neither follow a file of authorities that changes nor accept a wrong name.
+	// verifier replaces the standard verification, which can neither reload authorities nor tolerate a wrong name.
 	c.InsecureSkipVerify = true
 	if o.Verify && !o.InsecureMode {
 		c.VerifyConnection = v.verify
@@ -91,7 +91,7 @@ func (o *TLSOptions) versions(c *tls.Config) error {
 	return err
 }
 
-// tlsVersion reads a version in any of the dialects' spellings: TLSv1.2, TLSv1_2, tls1.2, 1.2. "" is 0.
+// tlsVersion parses a version in any spelling of the dialects: TLSv1.2, TLSv1_2, tls1.2, 1.2. "" is 0.
 func tlsVersion(s string) (uint16, error) {
 	name := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(s, ":")), "_", ".")
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "tls"), "v")
@@ -107,11 +107,11 @@ func tlsVersion(s string) (uint16, error) {
 	case "1.3":
 		return tls.VersionTLS13, nil
 	}
-	return 0, fmt.Errorf("%q is not a version of TLS: TLSv1.2, TLSv1.3", s)
+	return 0, fmt.Errorf("%q is not a version of TLS; want TLSv1.2 or TLSv1.3", s)
 }
 
-// cipherSuites reads a list of names, IANA's or OpenSSL's (ECDHE-RSA-AES128-GCM-SHA256). OpenSSL's groups, such as
-// HIGH:!aNULL and ALL, mean the default.
+// cipherSuites parses a list of names, IANA's or OpenSSL's (ECDHE-RSA-AES128-GCM-SHA256). OpenSSL's groups, such as
+// HIGH:!aNULL and ALL, are ignored: a list of these alone means the default.
 func cipherSuites(list string) ([]uint16, error) {
 	known := map[string]uint16{}
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
@@ -122,7 +122,7 @@ func cipherSuites(list string) ([]uint16, error) {
 	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return r == ':' || r == ',' || r == ' ' }) {
 		id, ok := known[name]
 		if !ok && strings.Contains(name, "_") {
-			return nil, fmt.Errorf("%q is not a cipher suite that is supported", name)
+			return nil, fmt.Errorf("%q is not a supported cipher suite", name)
 		}
 		if ok {
 			ids = append(ids, id)
@@ -140,8 +140,8 @@ func openSSLName(iana string) string {
 	return strings.ReplaceAll(s, "_", "-")
 }
 
-// nameRule is what happens when the name in a certificate is wrong. Fluent Bit ignores the name unless told otherwise;
-// a task definition that works there keeps working, with a warning.
+// nameRule returns what happens if a certificate is for another name. Fluent Bit ignores the name by default, so a task
+// definition that works there must work here: the default in its dialect is a warning.
 func (o *TLSOptions) nameRule(d config.Dialect) nameRule {
 	switch {
 	case o.VerifyHostname == nil && d == config.FluentBit:

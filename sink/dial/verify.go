@@ -15,18 +15,18 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// nameRule is what happens when the name in a server's certificate is wrong.
+// nameRule says what happens if a server's certificate is for another name.
 type nameRule uint8
 
 const (
 	nameVerified nameRule = iota // an error
-	nameWarned                   // a warning, once
+	nameWarned                   // one warning
 	nameIgnored
 )
 
-// A verifier verifies servers' certificates against authorities that may change on disk.
+// A verifier verifies servers' certificates against authorities in files that may change.
 type verifier struct {
-	name          string
+	name          string // of the server
 	files, folder string // tls.ca_file and tls.ca_path
 	names         nameRule
 	log           zerolog.Logger
@@ -57,15 +57,15 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 	err = leaf.VerifyHostname(v.name)
 	if err != nil && v.names == nameWarned {
 		v.warned.Do(func() {
-			v.log.Warn().Err(err).Msg("the server's certificate is for another name; accepted, since tls.verify_hostname isn't on")
+			v.log.Warn().Err(err).Msg("the server's certificate is for another name; it is accepted because tls.verify_hostname is not on")
 		})
 		return nil
 	}
 	return err
 }
 
-// roots are the authorities to trust, nil for the system's. They are read again when a file has changed; a file that
-// can't be read then leaves the last ones in force.
+// roots returns the authorities to trust, nil for the system's. It reads them again when a file has changed; if that fails,
+// the last ones remain valid.
 func (v *verifier) roots() (*x509.CertPool, error) {
 	files, err := v.list()
 	if err != nil || len(files) == 0 {
@@ -98,7 +98,7 @@ func (v *verifier) roots() (*x509.CertPool, error) {
 	return v.pool, nil
 }
 
-// list names the files of authorities.
+// list returns the paths of the authorities' files.
 func (v *verifier) list() ([]string, error) {
 	var files []string
 	if v.files != "" {
@@ -127,7 +127,7 @@ func isFile(path string) bool {
 	return err == nil && st.Mode().IsRegular()
 }
 
-// stampOf changes when one of the files does.
+// stampOf returns a string that changes when one of the files does.
 func stampOf(files []string) (string, error) {
 	var s string
 	for _, f := range files {
@@ -140,7 +140,7 @@ func stampOf(files []string) (string, error) {
 	return s, nil
 }
 
-// A keyPair is a client's certificate and key, read again when the files have changed.
+// A keyPair is a client's certificate and key, which are read again when their files have changed.
 type keyPair struct {
 	cert, key string
 	pass      config.Secret
@@ -150,8 +150,8 @@ type keyPair struct {
 	stamp string
 }
 
-// get is the pair. Files that can't be read later, or don't fit together while they are being replaced, leave the
-// last pair in force.
+// get returns the pair. If reading changed files fails, or they don't match because only one has been replaced so far, the
+// last pair remains valid.
 func (k *keyPair) get() (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -186,4 +186,4 @@ func (k *keyPair) read() (tls.Certificate, error) {
 	return tls.X509KeyPair(cert, key)
 }
 
-var errKeyPassword = errors.New("the key is encrypted and the password doesn't fit")
+var errKeyPassword = errors.New("the key is encrypted, and the password is wrong")

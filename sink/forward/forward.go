@@ -14,15 +14,15 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// A destination sends to one of several servers. Without acks an event counts as delivered when it is written, as
-// with Fluent Bit and Fluentd: what a server loses after that is lost.
+// A destination sends to one of several servers. Without acks an event counts as delivered when it has been written to the
+// socket, as in Fluent Bit and Fluentd: if the server loses it after that, it is lost.
 type destination struct {
 	settings
 	nodes   []*node
 	packers packers
 }
 
-// New makes a destination. It reads the files of certificates and connects to nothing.
+// New makes a destination. It reads the certificates' files, and opens no connection.
 func New(opts *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	nodes, err := opts.nodes(d, env.Log)
 	if err != nil {
@@ -31,7 +31,7 @@ func New(opts *Options, d config.Dialect, env sink.Env) (sink.Destination, error
 	return &destination{settings: opts.settings(d), nodes: nodes}, nil
 }
 
-// Key implements sink.Keyer: it is the tag that the item is sent with.
+// Key implements sink.Keyer. The key is the tag with which the item is sent.
 func (d *destination) Key(dst []byte, r *sink.Record) ([]byte, error) {
 	tag := cmp.Or(d.tag, r.Tag)
 	return append(dst, tag[:min(len(tag), record.MaxTag)]...), nil
@@ -48,20 +48,20 @@ func (d *destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return append(body, r.Body...), nil
 }
 
-// Limits implements sink.Destination: the loop's own defaults.
+// Limits implements sink.Destination: the loop's defaults.
 func (d *destination) Limits() sink.Limits { return sink.Limits{} }
 
-// Send implements sink.Destination. The items of one tag are one message; where a server fails, the next one gets what
-// the first one hasn't taken.
+// Send implements sink.Destination. The items of one tag are sent in one message. If a server fails, the messages that it
+// hasn't accepted go to the next one.
 func (d *destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
-	gs := groups(req)
+	groups := groupByTag(req)
 	k := d.packers.get()
 	defer d.packers.put(k)
 	var errs []error
 	cause := sink.Unreached
 	for _, n := range order(d.nodes) {
-		took, err := d.sendTo(ctx, n, req, gs, k)
-		if took {
+		accepted, err := d.sendTo(ctx, n, req, groups, k)
+		if accepted {
 			cause = sink.Answered
 		}
 		if err == nil {
@@ -72,19 +72,19 @@ func (d *destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 		if ctx.Err() != nil {
 			break
 		}
-		n.fail(d.leaveFor)
+		n.fail(d.recoverWait)
 	}
 	err := errors.Join(errs...)
 	if errors.Is(err, forward.ErrRefused) {
 		cause = sink.Unauthorised
 	}
-	return sink.Reply{Verdict: sink.Again, Cause: cause, Err: err, Items: doneItems(gs)}
+	return sink.Reply{Verdict: sink.Again, Cause: cause, Err: err, Items: doneItems(groups)}
 }
 
-// doneItems are the items that were taken before something went wrong.
-func doneItems(gs []group) []sink.ItemReply {
+// doneItems returns the replies for the items that servers accepted before the last one failed.
+func doneItems(groups []group) []sink.ItemReply {
 	var items []sink.ItemReply
-	for _, g := range gs {
+	for _, g := range groups {
 		for _, i := range g.items {
 			if g.done {
 				items = append(items, sink.ItemReply{Index: i, Verdict: sink.Done})
@@ -95,44 +95,44 @@ func doneItems(gs []group) []sink.ItemReply {
 	return items
 }
 
-// sendTo sends to one server what is not done yet. A connection that was idle before may have been closed by the server
-// meanwhile; then there is one attempt on a new one.
-func (d *destination) sendTo(ctx context.Context, n *node, req *sink.Request, gs []group, k *packer) (reached bool, err error) {
+// sendTo sends the groups that are not done to one server. The server may have closed a connection while it was idle; if
+// so, sendTo tries once more with a new one. accepted means that the server accepted at least one message.
+func (d *destination) sendTo(ctx context.Context, n *node, req *sink.Request, groups []group, k *packer) (accepted bool, err error) {
 	for {
 		l, err := n.take(ctx, &d.settings)
 		if err != nil {
-			return reached, err
+			return accepted, err
 		}
-		took, err := d.sendOn(ctx, l, req, gs, k)
+		some, err := d.sendOn(ctx, l, req, groups, k)
 		n.giveBack(l, &d.settings, err == nil)
-		reached = reached || took
+		accepted = accepted || some
 		if err == nil {
 			return true, nil
 		}
-		if took || !l.reused || ctx.Err() != nil {
-			return reached, fmt.Errorf("sending to %s: %w", n.addr, err)
+		if some || !l.reused || ctx.Err() != nil {
+			return accepted, fmt.Errorf("sending to %s: %w", n.addr, err)
 		}
-		n.fail(0) // the other idle ones are no better
+		n.fail(0) // close the other idle connections: they are probably broken, too
 	}
 }
 
-// sendOn sends on one connection. took says that at least one message was taken.
-func (d *destination) sendOn(ctx context.Context, l *link, req *sink.Request, gs []group, k *packer) (took bool, err error) {
-	for i := range gs {
-		g := &gs[i]
+// sendOn sends the groups that are not done on one connection. accepted means that the server accepted at least one.
+func (d *destination) sendOn(ctx context.Context, l *link, req *sink.Request, groups []group, k *packer) (accepted bool, err error) {
+	for i := range groups {
+		g := &groups[i]
 		if g.done {
 			continue
 		}
 		msg, chunk, err := k.pack(req, g, &d.settings)
 		if err != nil {
-			return took, err
+			return accepted, err
 		}
 		if err := d.exchange(ctx, l, msg, chunk); err != nil {
-			return took, err
+			return accepted, err
 		}
-		g.done, took = true, true
+		g.done, accepted = true, true
 	}
-	return took, nil
+	return accepted, nil
 }
 
 func (d *destination) exchange(ctx context.Context, l *link, msg []byte, chunk string) error {
@@ -144,7 +144,7 @@ func (d *destination) exchange(ctx context.Context, l *link, msg []byte, chunk s
 	if chunk == "" {
 		return nil
 	}
-	l.SetReadDeadline(time.Now().Add(d.ackWait)) // an error comes from the read as well
+	l.SetReadDeadline(time.Now().Add(d.ackWait)) // if this fails, so will the read
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

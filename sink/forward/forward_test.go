@@ -367,12 +367,12 @@ func TestWrongOptionsAreFound(t *testing.T) {
 		d    config.Dialect
 		want string
 	}{
-		"no server":      {&Options{}, config.Fluentd, "<server>: at least one is needed"},
-		"user, no key":   {&Options{Username: "ann"}, config.FluentBit, "username: needs a shared_key, or empty_shared_key on"},
-		"tag of fields":  {&Options{Tag: "$TAG"}, config.FluentBit, "tag: a tag made of the record's fields isn't supported: use fixed text"},
-		"upstream":       {&Options{Upstream: "u.conf"}, config.FluentBit, "upstream: isn't supported: use host and port of one server"},
-		"zstd":           {&Options{Compress: "zstd"}, config.FluentBit, "compress: must be gzip or text"},
-		"key, no secure": {&Options{Servers: []Server{{Host: "a", SharedKey: "k"}}}, config.Fluentd, "<server>: shared_key and username need a <security>"},
+		"no server":      {&Options{}, config.Fluentd, "<server>: is missing; want at least one"},
+		"user, no key":   {&Options{Username: "ann"}, config.FluentBit, "username: needs shared_key, or empty_shared_key on"},
+		"tag of fields":  {&Options{Tag: "$TAG"}, config.FluentBit, "tag: is made of the record's fields, which is not supported; use fixed text"},
+		"upstream":       {&Options{Upstream: "u.conf"}, config.FluentBit, "upstream: is not supported; use host and port of one server"},
+		"zstd":           {&Options{Compress: "zstd"}, config.FluentBit, "compress: zstd is not supported in this dialect; want gzip or text"},
+		"key, no secure": {&Options{Servers: []Server{{Host: "a", SharedKey: "k"}}}, config.Fluentd, "<server>: has shared_key or username, which need a <security>"},
 	} {
 		if err := c.o.Check(c.d); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %v", name, err)

@@ -21,7 +21,7 @@ import (
 	"github.com/firelane/firelane/sink/dial"
 )
 
-// maxIdle is how many connections to one server are kept for the next request.
+// maxIdle is how many idle connections to one server are kept.
 const maxIdle = sink.MaxWorkers
 
 // A node is one server.
@@ -29,22 +29,22 @@ type node struct {
 	network, addr string
 	weight        int
 	standby       bool
-	login         *forward.Client // nil: no handshake
+	handshake     *forward.Client // nil: none
 	tls           *tls.Config     // nil: none
 	dialer        *dial.Dialer
 
 	mu   sync.Mutex
 	idle []*link
-	down time.Time // it failed, and is left alone until then
+	down time.Time // it failed, and is not used until then if there are others
 }
 
 // A link is one connection.
 type link struct {
 	net.Conn
 	node   *node
-	used   time.Time // when it was last given back
-	reused bool
-	keep   bool // the server wants it to be used again
+	used   time.Time // when it became idle
+	reused bool      // it was idle
+	keep   bool      // the server allows reusing it
 }
 
 func (o *Options) nodes(d config.Dialect, log zerolog.Logger) ([]*node, error) {
@@ -55,9 +55,9 @@ func (o *Options) nodes(d config.Dialect, log zerolog.Logger) ([]*node, error) {
 			n.network, n.addr = "unix", o.UnixPath
 		}
 		if o.SharedKey != "" || o.EmptySharedKey {
-			n.login = &forward.Client{Hostname: o.SelfHostname, SharedKey: string(o.SharedKey), Username: o.Username, Password: string(o.Password)}
+			n.handshake = &forward.Client{Hostname: o.SelfHostname, SharedKey: string(o.SharedKey), Username: o.Username, Password: string(o.Password)}
 			if o.EmptySharedKey {
-				n.login.SharedKey = ""
+				n.handshake.SharedKey = ""
 			}
 		}
 		return []*node{n}, o.secure(n, d, o.Host, o.TLS && o.UnixPath == "", log)
@@ -70,7 +70,7 @@ func (o *Options) nodes(d config.Dialect, log zerolog.Logger) ([]*node, error) {
 			if s.SharedKey != "" {
 				key = s.SharedKey
 			}
-			n.login = &forward.Client{Hostname: sec.SelfHostname, SharedKey: string(key), Username: s.Username, Password: string(s.Password), NotSelf: true}
+			n.handshake = &forward.Client{Hostname: sec.SelfHostname, SharedKey: string(key), Username: s.Username, Password: string(s.Password), NotSelf: true}
 		}
 		name := s.Host
 		if net.ParseIP(s.Host) != nil && s.Name != "" {
@@ -91,7 +91,7 @@ func (o *Options) secure(n *node, d config.Dialect, name string, on bool, log ze
 	return err
 }
 
-// take gives a connection that is idle, or a new one.
+// take returns an idle connection, or else a new one.
 func (n *node) take(ctx context.Context, s *settings) (*link, error) {
 	for {
 		n.mu.Lock()
@@ -110,7 +110,7 @@ func (n *node) take(ctx context.Context, s *settings) (*link, error) {
 	}
 }
 
-// open connects, and does the handshakes of TLS and of the protocol.
+// open connects, and performs the handshakes of TLS and of the forward protocol.
 func (n *node) open(ctx context.Context, s *settings) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.connect)
 	defer cancel()
@@ -127,19 +127,19 @@ func (n *node) open(ctx context.Context, s *settings) (*link, error) {
 		}
 		l.Conn = t
 	}
-	if n.login == nil {
+	if n.handshake == nil {
 		return l, nil
 	}
 	stop := l.until(ctx, time.Now().Add(s.connect))
 	defer stop()
-	if l.keep, err = n.login.Handshake(l); err != nil {
+	if l.keep, err = n.handshake.Handshake(l); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("handshake with %s: %w", n.addr, err)
 	}
 	return l, nil
 }
 
-// giveBack keeps a connection that works, or closes it.
+// giveBack keeps a connection that works as an idle one, or closes it.
 func (n *node) giveBack(l *link, s *settings, works bool) {
 	if works && s.keep && l.keep {
 		l.used = time.Now()
@@ -155,7 +155,7 @@ func (n *node) giveBack(l *link, s *settings, works bool) {
 	}
 }
 
-// fail leaves the server alone for a while, if there are others.
+// fail marks the server as failed for wait, and closes its idle connections.
 func (n *node) fail(wait time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -166,6 +166,7 @@ func (n *node) fail(wait time.Duration) {
 	n.idle = nil
 }
 
+// works marks the server as not failed.
 func (n *node) works() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -178,15 +179,15 @@ func (n *node) isDown() bool {
 	return time.Now().Before(n.down)
 }
 
-// order is the servers in the order in which to try them: those that work by chance and weight, then those on standby,
-// then those that failed a moment ago.
+// order returns the servers in the order in which to try them: those that work, at random by weight; those with weight 0;
+// those on standby; and those that failed recently.
 func order(nodes []*node) []*node {
 	type ranked struct {
 		n     *node
 		class int
-		draw  float64
+		draw  float64 // random, by weight; the largest is first
 	}
-	rs := make([]ranked, len(nodes))
+	ranking := make([]ranked, len(nodes))
 	for i, n := range nodes {
 		r := ranked{n: n, draw: math.Pow(rand.Float64(), 1/math.Max(float64(n.weight), 1e-3))}
 		switch {
@@ -197,9 +198,9 @@ func order(nodes []*node) []*node {
 		case n.weight <= 0:
 			r.class = 1
 		}
-		rs[i] = r
+		ranking[i] = r
 	}
-	slices.SortStableFunc(rs, func(a, b ranked) int {
+	slices.SortStableFunc(ranking, func(a, b ranked) int {
 		switch {
 		case a.class != b.class:
 			return a.class - b.class
@@ -208,21 +209,21 @@ func order(nodes []*node) []*node {
 		}
 		return 1
 	})
-	out := make([]*node, len(rs))
-	for i, r := range rs {
+	out := make([]*node, len(ranking))
+	for i, r := range ranking {
 		out[i] = r.n
 	}
 	return out
 }
 
-// until sets a limit to everything on the connection: a time, and ctx.
+// until makes reads and writes fail at t, and when ctx ends, until stop is called.
 func (l *link) until(ctx context.Context, t time.Time) (stop func() bool) {
-	l.SetDeadline(t) // an error comes from the next read or write as well
+	l.SetDeadline(t) // if this fails, so will the next read or write
 	return context.AfterFunc(ctx, func() { l.SetDeadline(time.Unix(1, 0)) })
 }
 
-// alive says whether the server has not hung up meanwhile: a write to a connection that it has closed would succeed,
-// and what was written would be lost.
+// alive reports whether the server has kept the connection open. Without this check, a write to a connection that the
+// server has closed would succeed, and its events would be lost.
 func (l *link) alive() bool {
 	conn := l.Conn
 	if t, ok := conn.(*tls.Conn); ok {
@@ -239,7 +240,7 @@ func (l *link) alive() bool {
 	alive := false
 	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		alive = err == syscall.EAGAIN // nothing to read: neither an end nor an answer that nobody waits for
+		alive = err == syscall.EAGAIN // nothing to read: neither the end nor an ack that nobody waits for
 	})
 	return err == nil && alive
 }

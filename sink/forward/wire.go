@@ -17,23 +17,23 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// A group is the items of one request that have one tag, which travel in one message.
+// A group is the items of one request that have the same tag, and are sent in one message.
 type group struct {
 	tag   []byte
 	items []int
 	done  bool
 }
 
-// groups are the request's items by their tags.
-func groups(req *sink.Request) []group {
-	var gs []group
+// groupByTag groups the request's items.
+func groupByTag(req *sink.Request) []group {
+	var groups []group
 	for tag, items := range req.ByKey() {
-		gs = append(gs, group{tag: tag, items: items})
+		groups = append(groups, group{tag: tag, items: items})
 	}
-	return gs
+	return groups
 }
 
-// A packer builds messages in memory of its own.
+// A packer builds messages, and reuses the memory for them.
 type packer struct {
 	msg   []byte
 	plain []byte
@@ -42,10 +42,10 @@ type packer struct {
 	zs    *zstd.Encoder
 }
 
-// maxKept is the largest message in bytes whose memory a packer keeps.
+// maxKept is the most memory in bytes with which a packer is kept.
 const maxKept = 2 << 20
 
-// packers are for one destination.
+// packers are the unused packers of one destination.
 type packers struct{ pool sync.Pool }
 
 func (p *packers) get() *packer {
@@ -61,8 +61,8 @@ func (p *packers) put(k *packer) {
 	}
 }
 
-// pack builds the message of a group in PackedForward mode. It is the packer's, until the next one. chunk is what the
-// server has to acknowledge, "" for nothing.
+// pack builds the message of a group in PackedForward mode, valid until the next call. chunk is the id that the server has
+// to acknowledge; "": none.
 func (k *packer) pack(req *sink.Request, g *group, s *settings) (msg []byte, chunk string, err error) {
 	size := 2
 	if s.options {
@@ -70,7 +70,7 @@ func (k *packer) pack(req *sink.Request, g *group, s *settings) (msg []byte, chu
 	}
 	k.msg = record.AppendStrBytes(record.AppendArrayHeader(k.msg[:0], size), g.tag)
 	if s.compress == "" {
-		// A bin32 whatever its length is, so that the entries need no second copy.
+		// Always a bin32, so that the length can be filled in after the entries: they need no second copy.
 		k.msg = append(k.msg, 0xc6, 0, 0, 0, 0)
 		start := len(k.msg)
 		k.msg = appendEntries(k.msg, req, g)
@@ -101,7 +101,7 @@ func appendEntries(b []byte, req *sink.Request, g *group) []byte {
 	return b
 }
 
-// appendOptions puts chunk first, where Fluent Bit has it.
+// appendOptions appends the option map: chunk first, as in Fluent Bit.
 func appendOptions(b []byte, entries int, chunk string, s *settings) []byte {
 	n := 1 + len(s.extra)
 	if chunk != "" {
@@ -124,10 +124,10 @@ func appendOptions(b []byte, entries int, chunk string, s *settings) []byte {
 	return b
 }
 
-// compress fills out.
-func (k *packer) compress(how string) error {
+// compress compresses plain into out, by gzip or zstd.
+func (k *packer) compress(method string) error {
 	k.out.Reset()
-	if how == "zstd" {
+	if method == "zstd" {
 		if k.zs == nil {
 			zs, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
 			if err != nil {
@@ -146,10 +146,10 @@ func (k *packer) compress(how string) error {
 	return errors.Join(err, k.gz.Close())
 }
 
-// maxAck is the largest answer in bytes that a server may give to a message.
+// maxAck is the largest ack in bytes that a server may send.
 const maxAck = 1 << 10
 
-// readAck waits for the server's answer.
+// readAck waits for the ack of chunk.
 func readAck(r io.Reader, chunk string) error {
 	buf := make([]byte, maxAck)
 	for n := 0; n < len(buf); {
@@ -162,13 +162,13 @@ func readAck(r io.Reader, chunk string) error {
 		case errors.Is(err, record.ErrShort):
 			continue
 		case err != nil:
-			return fmt.Errorf("the answer: %w", err)
+			return fmt.Errorf("parsing the ack: %w", err)
 		}
 		v, _ := record.Find(buf[:n], "ack")
 		if id, _ := record.Text(v); string(id) != chunk {
-			return fmt.Errorf("the answer is about %q, not about %q", id, chunk)
+			return fmt.Errorf("got the ack of chunk %q; want %q", id, chunk)
 		}
 		return nil
 	}
-	return fmt.Errorf("the answer is longer than %d bytes", maxAck)
+	return fmt.Errorf("the ack is longer than %d bytes", maxAck)
 }

@@ -1,4 +1,4 @@
-// Package sinktest holds every destination to the contract of package sink.
+// Package sinktest tests destinations against the contract of package sink.
 package sinktest
 
 import (
@@ -20,7 +20,7 @@ import (
 // soon is how long a Send may take to return after its context has ended.
 const soon = 5 * time.Second
 
-// Record makes a record: members are names and values in turn.
+// Record makes a record; members are alternately names and values.
 func Record(tag string, pos uint64, members ...string) *sink.Record {
 	return &sink.Record{
 		Event: record.Event{Tag: tag, Time: record.Time{Sec: 1_700_000_000, Nsec: 123_456_789}, Body: Map(members...)},
@@ -28,7 +28,7 @@ func Record(tag string, pos uint64, members ...string) *sink.Record {
 	}
 }
 
-// Map is a MessagePack map of texts, names and values in turn.
+// Map makes a MessagePack map; members are alternately names and values.
 func Map(members ...string) []byte {
 	b := record.AppendMapHeader(nil, len(members)/2)
 	for _, s := range members {
@@ -37,7 +37,7 @@ func Map(members ...string) []byte {
 	return b
 }
 
-// Encode makes a request of records as the loop does. An error is that of a record that can't be encoded.
+// Encode makes a request of records as the loop does. The error is that of the first record that can't be encoded.
 func Encode(d sink.Destination, records ...*sink.Record) (*sink.Request, error) {
 	req := &sink.Request{}
 	keyer, _ := d.(sink.Keyer)
@@ -64,19 +64,19 @@ func Encode(d sink.Destination, records ...*sink.Record) (*sink.Request, error) 
 
 // A Case is a destination to be tested.
 type Case struct {
-	// New makes the destination, of a service that takes everything, and one that does not answer or refuses everything.
+	// New makes the destination with a service that accepts everything.
 	New func(t *testing.T) sink.Destination
-	// Broken makes it on a service that never answers; nil where there is no such thing.
+	// Broken makes the destination with a service that never answers; nil if that is impossible.
 	Broken func(t *testing.T) sink.Destination
 }
 
-// Run holds the destination to its contract.
+// Run tests a destination against its contract.
 func Run(t *testing.T, c Case) {
-	t.Run("a record with a tail makes the item of the whole record", func(t *testing.T) { testTails(t, c.New(t)) })
-	t.Run("append leaves what is there, and the record, alone", func(t *testing.T) { testAppend(t, c.New(t)) })
-	t.Run("everything is taken, by several workers at once", func(t *testing.T) { testSend(t, c.New(t)) })
-	t.Run("limits are what the loop can keep to", func(t *testing.T) { testLimits(t, c.New(t)) })
-	t.Run("close leaves nothing behind", func(t *testing.T) {
+	t.Run("a record with a tail is encoded like the whole record", func(t *testing.T) { testTails(t, c.New(t)) })
+	t.Run("Append changes neither the bytes before the item nor the record", func(t *testing.T) { testAppend(t, c.New(t)) })
+	t.Run("several workers can send at once", func(t *testing.T) { testSend(t, c.New(t)) })
+	t.Run("Limits are constant and within the loop's caps", func(t *testing.T) { testLimits(t, c.New(t)) })
+	t.Run("Close leaves no goroutine", func(t *testing.T) {
 		before := goleak.IgnoreCurrent()
 		d := c.New(t)
 		if err := d.Close(); err != nil {
@@ -86,7 +86,7 @@ func Run(t *testing.T, c Case) {
 			t.Error(err)
 		}
 	})
-	t.Run("a cancelled attempt ends soon and is to be made again", func(t *testing.T) {
+	t.Run("a cancelled Send returns soon, with verdict again", func(t *testing.T) {
 		make := c.Broken
 		if make == nil {
 			make = c.New
@@ -102,7 +102,7 @@ func testTails(t *testing.T, d sink.Destination) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second one may remember what it made of the tail
+	for range 2 { // the destination may cache the encoded tail
 		r := Record("app.web", 7, "log", "hello")
 		r.Tail = tail
 		apart, err := Encode(d, r, r)
@@ -132,8 +132,8 @@ func testAppend(t *testing.T, d sink.Destination) {
 	if err != nil || !bytes.Equal(out, again) {
 		t.Errorf("the same record made another item: %q, %v", again, err)
 	}
-	strange := &sink.Record{Event: record.Event{Tag: strings.Repeat("\xff", record.MaxTag), Body: []byte{0x82, 0xc0, 0xc1 - 1, 0x07, 0x90}}}
-	for _, r := range []*sink.Record{Record("", 1), strange} {
+	malformed := &sink.Record{Event: record.Event{Tag: strings.Repeat("\xff", record.MaxTag), Body: []byte{0x82, 0xc0, 0xc1 - 1, 0x07, 0x90}}}
+	for _, r := range []*sink.Record{Record("", 1), malformed} {
 		if out, err := d.Append([]byte("before"), r); err != nil && string(out) != "before" {
 			t.Errorf("an error changed the body: %q, %v", out, err)
 		}

@@ -16,8 +16,8 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// file appends text to files. A file is opened for each request, so that one that was moved away is created again. An
-// item's key is the path of its file.
+// file appends text to files. It opens them for each request, so that one that was moved is created again. An item's key
+// is the path of its file.
 type file struct {
 	format formatter
 	path   func(dst []byte, r *sink.Record) []byte
@@ -28,10 +28,10 @@ type file struct {
 	buf []byte // the text of one file
 }
 
-// maxPath is the longest path in bytes that Linux takes.
+// maxPath is the longest path that Linux accepts, in bytes.
 const maxPath = 4096
 
-// NewFile makes the destination that writes to files.
+// NewFile makes a destination that writes to files.
 func NewFile(o *FileOptions, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if d == config.FluentBit {
 		return &file{format: fluentBitFile(o), path: fluentBitPath(o), mkdir: o.Mkdir}, nil
@@ -54,7 +54,7 @@ func NewFile(o *FileOptions, d config.Dialect, env sink.Env) (sink.Destination, 
 	return f, err
 }
 
-// fluentBitPath is path/file, the tag where file isn't set.
+// fluentBitPath returns a function that makes the path: path/file, or path/tag if file isn't set.
 func fluentBitPath(o *FileOptions) func([]byte, *sink.Record) []byte {
 	dir := ""
 	if o.Path != "" {
@@ -69,8 +69,8 @@ func fluentBitPath(o *FileOptions) func([]byte, *sink.Record) []byte {
 	}
 }
 
-// fluentdPath is path with the record's time, in UTC, its tag and its fields. A path without a time gets the day, as
-// Fluentd's default of one file a day does.
+// fluentdPath returns a function that fills the record's time (in UTC), tag and fields into path. If path has no time, the
+// day is added: Fluentd's default is one file a day.
 func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	path := o.Path
 	if strings.HasSuffix(path, "*") {
@@ -91,8 +91,8 @@ func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	return func(dst []byte, r *sink.Record) []byte { return name.Append(dst, &r.Event) }, nil
 }
 
-// safeName makes dst[start:] part of a file's name: what isn't a letter, a digit, -, _ or a dot after the first character
-// becomes _, so that a tag can't lead out of its folder.
+// safeName makes dst[start:] safe as part of a path, so that a tag can't lead out of its folder: each character but letters,
+// digits, -, _ and dots becomes _, and so does a dot at the start.
 func safeName(dst []byte, start int) []byte {
 	for i := start; i < len(dst); i++ {
 		switch c := dst[i]; {
@@ -121,7 +121,7 @@ func (f *file) Key(dst []byte, r *sink.Record) ([]byte, error) {
 // Append implements sink.Destination.
 func (f *file) Append(body []byte, r *sink.Record) ([]byte, error) { return f.format(body, r) }
 
-// Send appends the items to their files, each file's by one write. What was written before an error is done.
+// Send appends the items to their files, with one write for each file. Items that were written before an error are done.
 func (f *file) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,13 +144,13 @@ func (f *file) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	return sink.Reply{Cause: sink.Answered}
 }
 
-// failed is the reply where the items of done are done and the others were not written.
+// failed returns the reply after an error: the items in done are done, the others were not written.
 func failed(done sink.Reply, err error) sink.Reply {
 	slices.SortFunc(done.Items, func(a, b sink.ItemReply) int { return a.Index - b.Index })
 	return sink.Reply{Verdict: sink.Again, Err: err, Items: done.Items}
 }
 
-// write appends f.buf to the file: all of it, or nothing.
+// write appends f.buf to the file, or after an error nothing of it.
 func (f *file) write(path string) error {
 	w, err := f.open(path)
 	if err != nil {
@@ -189,8 +189,8 @@ func (f *file) open(path string) (*os.File, error) {
 	return w, err
 }
 
-// Close does nothing: files are open only while they are written.
+// Close does nothing: files are open only during Send.
 func (f *file) Close() error { return nil }
 
-// Limits keeps the records in order.
+// Limits implements sink.Destination. One worker keeps the records in order.
 func (f *file) Limits() sink.Limits { return sink.Limits{Workers: 1} }

@@ -14,7 +14,7 @@ import (
 // A formatter appends a record as text. It is safe for concurrent use.
 type formatter func(dst []byte, r *sink.Record) ([]byte, error)
 
-// fluentBitJSON writes an object with the record's time as dateKey, unless that is "" or a field of the record.
+// fluentBitJSON writes an object, with the record's time in the member dateKey, unless that is "" or a field of the record.
 func fluentBitJSON(dateKey, dateFormat, end string) formatter {
 	key := append(record.AppendJSONString(nil, []byte(dateKey)), ':')
 	return func(dst []byte, r *sink.Record) ([]byte, error) {
@@ -35,14 +35,14 @@ func fluentBitJSON(dateKey, dateFormat, end string) formatter {
 	}
 }
 
-// fluentBitText writes what follows "[0] " in Fluent Bit's own text: tag: [[time, {}], {"log"=>"…"}].
+// fluentBitText writes Fluent Bit's text for people, except for the "[0] " before it: tag: [[time, {}], {"log"=>"…"}].
 func fluentBitText(dst []byte, r *sink.Record) ([]byte, error) {
 	dst = append(append(dst, r.Tag...), ": [["...)
 	dst = append(appendSeconds(dst, r.Time, 9), ", {}], "...)
 	return append(appendPrinted(dst, r.Body), ']', '\n'), nil
 }
 
-// fluentBitFile is the formatter for Fluent Bit's out_file.
+// fluentBitFile returns the formatter for Fluent Bit's output file.
 func fluentBitFile(o *FileOptions) formatter {
 	switch o.Format {
 	case "plain":
@@ -72,7 +72,7 @@ func asMessagePack(dst []byte, r *sink.Record) ([]byte, error) {
 	return append(dst, r.Body...), nil
 }
 
-// delimiter is the delimiter of that name in Fluent Bit's options.
+// delimiter returns the delimiter with that name in Fluent Bit's options.
 func delimiter(name, fallback string) string {
 	switch strings.ToLower(name) {
 	case `\t`, "tab":
@@ -113,7 +113,8 @@ func fluentBitLTSV(delim, label string) formatter {
 	}
 }
 
-// template replaces {key} by the record's field of that name, and {time} by its time. The {key} of a missing field stays.
+// template returns a formatter that replaces {key} in text by the record's field of that name, and {time} by its time. If
+// the field is missing, {key} stays.
 func template(text string) formatter {
 	return func(dst []byte, r *sink.Record) ([]byte, error) {
 		rest := text
@@ -141,7 +142,7 @@ func template(text string) formatter {
 	}
 }
 
-// fluentd is the formatter for <format>; kind is its @type.
+// fluentd returns the formatter for <format>; kind is its @type.
 func fluentd(o FormatOptions, kind string) (formatter, error) {
 	end := "\n"
 	if o.Newline == "crlf" {
@@ -286,7 +287,7 @@ func singleValue(key, end string) formatter {
 	}
 }
 
-// appendPrinted appends a value as Ruby and msgpack-c print it: {"log"=>"text", "n"=>1}.
+// appendPrinted appends a value in the notation of Ruby and msgpack-c: {"log"=>"text", "n"=>1}.
 func appendPrinted(dst, value []byte) []byte {
 	dst, _ = appendPrintedValue(dst, value)
 	return dst

@@ -31,7 +31,7 @@ func newInjector(o *InjectOptions, env sink.Env) (*injector, error) {
 	return j, err
 }
 
-// wrap calls f with a record that has the fields, which replace the record's own of the same names.
+// wrap returns a formatter that calls f with the fields added to the record. They replace fields of the same names.
 func (j *injector) wrap(f formatter) formatter {
 	if j == nil {
 		return f

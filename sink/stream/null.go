@@ -7,10 +7,10 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// null takes every record and keeps none.
+// null discards all records.
 type null struct{}
 
-// NewNull makes a destination that takes every record and keeps none.
+// NewNull makes a destination that discards all records.
 func NewNull(*NullOptions, config.Dialect, sink.Env) (sink.Destination, error) { return null{}, nil }
 
 func (null) Append(body []byte, _ *sink.Record) ([]byte, error) { return body, nil }

@@ -13,33 +13,33 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// framing is what stands around the items of one request.
+// framing says what is written around the items of one request.
 type framing uint8
 
 const (
-	framedNot      framing = iota // items are lines, or follow one another
+	framedNot      framing = iota // nothing
 	framedAsArray                 // [item,item]\n
 	framedNumbered                // [0] item [1] item
-	framedStream                  // items without anything between them, and a newline at the end
+	framedStream                  // a newline at the end
 )
 
-// stdout writes text to a stream. Requests are written one after another.
+// stdout writes text to a stream, one request at a time.
 type stdout struct {
 	format  formatter
 	framing framing
 	w       io.Writer
 
-	turn chan struct{} // holds a value while a request is being written
-	buf  []byte        // what is being written; belongs to whoever has the turn
+	writing chan struct{} // a lock that a select can wait for: holds a value while a request is being written
+	buf     []byte        // the text being written; guarded by writing
 }
 
-// NewStdout makes the destination that writes to the process's standard output.
+// NewStdout makes a destination that writes to the process's standard output.
 func NewStdout(o *StdoutOptions, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	return newStdout(o, d, env, os.Stdout)
 }
 
 func newStdout(o *StdoutOptions, d config.Dialect, env sink.Env, w io.Writer) (sink.Destination, error) {
-	s := &stdout{w: w, turn: make(chan struct{}, 1)}
+	s := &stdout{w: w, writing: make(chan struct{}, 1)}
 	if d == config.FluentBit {
 		s.format, s.framing = fluentBitStdout(o)
 		return s, nil
@@ -81,7 +81,7 @@ func fluentBitStdout(o *StdoutOptions) (formatter, framing) {
 	return fluentBitText, framedNumbered
 }
 
-// first is the first text that isn't empty.
+// first returns the first text that isn't empty.
 func first(texts ...string) string {
 	for _, t := range texts {
 		if t != "" {
@@ -93,27 +93,27 @@ func first(texts ...string) string {
 
 func (s *stdout) Append(body []byte, r *sink.Record) ([]byte, error) { return s.format(body, r) }
 
-// lastWrite is how long a write may still take when the context has ended.
+// lastWrite is how long a write may go on after the context has ended.
 const lastWrite = 100 * time.Millisecond
 
-// Send writes the request by one write. A write to a pipe that nobody reads can't be ended: some time after ctx it is
-// left to itself, with a copy of the items, and they count as not written. Where it comes through after all, they are
-// written once more by the next start.
+// Send writes the request with one write. A write to a pipe that nobody reads can't be interrupted: lastWrite after the end
+// of ctx, Send returns while the write goes on (with a copy of the items, in buf), and the items count as not written. If
+// that write succeeds after all, the next start writes them again.
 func (s *stdout) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	select {
-	case s.turn <- struct{}{}:
+	case s.writing <- struct{}{}:
 	case <-ctx.Done():
 		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("waiting for stdout: %w", ctx.Err())}
 	}
 	if err := ctx.Err(); err != nil {
-		<-s.turn
+		<-s.writing
 		return sink.Reply{Verdict: sink.Again, Err: err}
 	}
 	s.buf = s.framing.frame(s.buf[:0], req)
 	done := make(chan outcome, 1)
 	go func() {
 		n, err := s.w.Write(s.buf)
-		<-s.turn
+		<-s.writing
 		done <- outcome{n, err}
 	}()
 	select {
@@ -127,17 +127,18 @@ func (s *stdout) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	case o := <-done:
 		return s.written(req, o)
 	case <-limit.C:
-		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("writing to stdout, which nobody reads: %w", ctx.Err())}
+		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("writing to stdout, which blocks because nobody reads it: %w", ctx.Err())}
 	}
 }
 
-// An outcome is that of a write.
+// An outcome is the result of a write.
 type outcome struct {
 	n   int
 	err error
 }
 
-// written says what became of a request: the items that are whole are done, where they stand in the output one by one.
+// written returns the reply for a write. After an error, the items that were written completely are done, unless there is
+// text around them.
 func (s *stdout) written(req *sink.Request, o outcome) sink.Reply {
 	if o.err == nil {
 		return sink.Reply{Cause: sink.Answered}
@@ -152,7 +153,7 @@ func (s *stdout) written(req *sink.Request, o outcome) sink.Reply {
 	return r
 }
 
-// frame appends the request with what belongs around its items.
+// frame appends the items of the request with the text around them.
 func (f framing) frame(dst []byte, req *sink.Request) []byte {
 	switch f {
 	case framedNot:
@@ -178,8 +179,8 @@ func (f framing) frame(dst []byte, req *sink.Request) []byte {
 	return dst
 }
 
-// Close does nothing: the process's stream isn't ours.
+// Close does nothing: the stream belongs to the process.
 func (s *stdout) Close() error { return nil }
 
-// Limits keeps the requests in order, and small.
+// Limits implements sink.Destination. One worker keeps the records in order.
 func (s *stdout) Limits() sink.Limits { return sink.Limits{Workers: 1, MaxBytes: 256 << 10} }

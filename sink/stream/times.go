@@ -11,13 +11,13 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// clock writes times in a zone.
+// A clock formats times in a zone.
 type clock struct {
 	zone   *time.Location
 	format *field.Strftime
 }
 
-// newClock reads Fluentd's options of a zone; local says which it is where none is set.
+// newClock makes a clock of Fluentd's options. local is the default: local time, or UTC.
 func newClock(format string, localtime, utc *bool, zone string, local bool) (clock, error) {
 	if localtime != nil {
 		local = *localtime
@@ -52,7 +52,7 @@ func (c clock) append(dst []byte, t record.Time) []byte {
 
 func timeOf(t record.Time) time.Time { return time.Unix(int64(t.Sec), int64(t.Nsec)).UTC() }
 
-// appendSeconds appends t as decimal seconds with 0 to 9 digits of fraction, not rounded.
+// appendSeconds appends t as decimal seconds with 0 to 9 digits of fraction, truncated.
 func appendSeconds(dst []byte, t record.Time, digits int) []byte {
 	dst = strconv.AppendUint(dst, uint64(t.Sec), 10)
 	if digits == 0 {

@@ -13,13 +13,13 @@ import (
 // maxDepth is Jackson's limit of nesting.
 const maxDepth = 1000
 
-// A parseError is a parser's complaint, worded as Jackson words it.
+// A parseError is a syntax error, worded as Jackson words it.
 type parseError string
 
 func (e parseError) Error() string { return string(e) }
 
-// checkDocument holds a document to what the servers' parser takes: one object in UTF-8, on one line, no key twice
-// in any object.
+// checkDocument checks that the servers' parser would accept a document: one object in UTF-8, without duplicate keys in any
+// object.
 func checkDocument(doc []byte) error {
 	if !utf8.Valid(doc) {
 		return parseError("Invalid UTF-8")
@@ -74,7 +74,7 @@ func checkValue(d *json.Decoder, depth int) error {
 // dateTime is strict_date_optional_time; a bare integer is epoch_millis.
 var dateTime = regexp.MustCompile(`^\d{4}-\d\d-\d\d(T\d\d(:\d\d(:\d\d([.,]\d{1,9})?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?$|^-?\d+$`)
 
-// isDate reports whether a JSON value is a date by the default format of date fields.
+// isDate reports whether a JSON value is a date in the default format of date fields.
 func isDate(v []byte) bool {
 	return dateTime.MatchString(strings.Trim(string(v), `"`))
 }

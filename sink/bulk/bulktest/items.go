@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// maxIDLength is the longest _id in bytes.
+// maxIDLength is the length of the longest _id, in bytes.
 const maxIDLength = 512
 
 // An item is one action of a request.
@@ -20,7 +20,8 @@ type item struct {
 	document      []byte
 }
 
-// carryOut carries out a request and returns the reply. An error refuses the whole of it, and then nothing is done.
+// carryOut applies the items of a request and returns the reply. An error refuses the request as a whole: no item is
+// applied.
 func (s *Server) carryOut(body []byte, defaultIndex, filter string) ([]byte, error) {
 	items, err := s.parse(body, defaultIndex)
 	if err != nil {
@@ -40,7 +41,7 @@ func (s *Server) carryOut(body []byte, defaultIndex, filter string) ([]byte, err
 	return append(append([]byte(head), out...), "]}"...), nil
 }
 
-// parse splits a body into items by the rules of the real parsers, whose first complaint ends it.
+// parse splits a body into items by the rules of the real parsers, up to the first error.
 func (s *Server) parse(body []byte, defaultIndex string) ([]item, error) {
 	var items []item
 	var missing []string
@@ -83,7 +84,7 @@ func (s *Server) parse(body []byte, defaultIndex string) ([]item, error) {
 	return items, nil
 }
 
-// parameters are what an action line may hold.
+// parameters are the parameters that an action line may have, besides _type.
 var parameters = []string{"_index", "_id", "routing", "pipeline", "require_alias", "if_seq_no", "if_primary_term", "version", "version_type", "retry_on_conflict"}
 
 func (s *Server) parseAction(line []byte, n int) (it item, hasType bool, err error) {
@@ -117,7 +118,7 @@ func (s *Server) parseAction(line []byte, n int) (it item, hasType bool, err err
 	return it, hasType, nil
 }
 
-// apply carries out one item.
+// apply applies one item.
 func (s *Server) apply(it item) (status int, e *ItemFault) {
 	if e := s.refuse(&it); e != nil {
 		return e.Status, e
@@ -130,7 +131,7 @@ func (s *Server) apply(it item) (status int, e *ItemFault) {
 	return s.store.apply(&it, s.opts.Discard)
 }
 
-// refuse checks what can be wrong with an item by itself.
+// refuse returns the error of an invalid item, nil for a valid one. It doesn't depend on stored documents.
 func (s *Server) refuse(it *item) *ItemFault {
 	bad := func(typ, reason string) *ItemFault { return &ItemFault{http.StatusBadRequest, typ, reason} }
 	if reason := badIndexName(it.index); reason != "" {
@@ -162,7 +163,7 @@ func (s *Server) refuse(it *item) *ItemFault {
 	return nil
 }
 
-// conflict finds a field whose value isn't of the field's type.
+// conflict returns the name and type of a field whose value doesn't have that type, "" if there is none.
 func (s *Server) conflict(it *item, stream bool) (field, typ string) {
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal(it.document, &members)
@@ -185,7 +186,7 @@ func (s *Server) conflict(it *item, stream bool) (field, typ string) {
 	return "", ""
 }
 
-// badIndexName says what is wrong with an index name, "" for nothing.
+// badIndexName returns why an index name is invalid, "" if it is valid.
 func badIndexName(name string) string {
 	switch {
 	case name != strings.ToLower(name):
@@ -202,7 +203,7 @@ func badIndexName(name string) string {
 	return ""
 }
 
-// appendResult appends what the reply says about an item. A filter_path that names items.*.status leaves status and error.
+// appendResult appends an item's entry in the reply. Any filter_path reduces it to status and error.
 func appendResult(out []byte, it item, status int, e *ItemFault, filter string) []byte {
 	out = fmt.Appendf(out, `{"%s":{`, it.op)
 	if filter == "" {

@@ -1,7 +1,7 @@
-// Package bulktest is a small Elasticsearch or OpenSearch, for tests and for the demo: as strict about what it is sent as the
-// real ones are, with faults that can be scripted, and a store in memory that can be searched.
+// Package bulktest is a small fake of Elasticsearch and OpenSearch for tests and the demo. It is as strict about requests
+// as the real servers, can be told to fail, and has a store in memory that can be searched.
 //
-// It knows _bulk, a little of _search and _count, _cat/indices and the version. It is an http.Handler.
+// It implements _bulk, parts of _search and _count, _cat/indices and the version, as an http.Handler.
 package bulktest
 
 import (
@@ -16,45 +16,45 @@ import (
 	"time"
 )
 
-// Options are what kind of server it is. The zero value is an OpenSearch 2.19.1 that takes everything.
+// Options say how the server behaves. The zero value is an OpenSearch 2.19.1 without faults.
 type Options struct {
 	Distribution string // opensearch or elasticsearch
-	Version      string // such as 7.10.2: says whether _type is wanted, taken or refused
-	MaxBody      int64  // bytes after decompression, 100 MiB unless set; more is a 413
+	Version      string // such as 7.10.2; decides whether _type is required, accepted or refused
+	MaxBody      int64  // limit in bytes after decompression, beyond which the reply is a 413; default 100 MiB
 
-	NoIDs       bool              // refuses ids, as time-series collections of OpenSearch Serverless do
-	NoGzip      bool              // chokes on gzip
+	NoIDs       bool              // refuse ids, as time-series collections of OpenSearch Serverless do
+	NoGzip      bool              // fail to parse gzipped bodies
 	NoNewIndex  bool              // action.auto_create_index is off: only indices made by CreateIndex exist
-	DataStreams []string          // names that take nothing but create, and want @timestamp
-	Fields      map[string]string // types of fields: long or date (@timestamp always is a date)
+	DataStreams []string          // names of data streams: they accept only create, and require @timestamp
+	Fields      map[string]string // types of fields: long or date (@timestamp is always a date)
 
-	// Trusting skips the checks of documents, and Discard forgets them and keeps their ids: for load.
+	// Trusting skips the checks of documents; Discard stores only their ids. They make the server fast, for load tests.
 	Trusting, Discard bool
 
-	// Request is asked before a request is looked at. number counts from 1.
+	// Request returns the fault of a request, before the server reads it. number counts from 1.
 	Request func(number int, r *http.Request) Fault
-	// Item is asked for every item that would be accepted; a zero ItemFault lets it.
+	// Item returns the fault of an item that would be accepted; zero: none.
 	Item func(op, index, id string, document []byte) ItemFault
 }
 
-// A Fault is what goes wrong with a request. The zero value is nothing.
+// A Fault is a failure of a request. The zero value is none.
 type Fault struct {
-	Delay  time.Duration // before anything else; ends early where the client goes away
-	Status int           // answered instead of looking at the request
-	Header http.Header   // goes with Status
-	Body   string        // goes with Status
-	Lose   bool          // the request is carried out and the connection dropped without a reply
-	Cut    int           // the reply breaks off after so many bytes
-	Pad    int           // the reply is blown up to about so many bytes
+	Delay  time.Duration // before everything else, while the client is connected
+	Status int           // reply with this status, Header and Body, and don't index the items
+	Header http.Header
+	Body   string
+	Lose   bool // index the items, then close the connection without a reply
+	Cut    int  // send only so many bytes of the reply, then close the connection
+	Pad    int  // pad the reply to about so many bytes
 }
 
-// An ItemFault refuses an item.
+// An ItemFault is the refusal of an item.
 type ItemFault struct {
 	Status       int
 	Type, Reason string
 }
 
-// Server is the server.
+// Server is the fake server.
 type Server struct {
 	opts     Options
 	mux      *http.ServeMux
@@ -95,10 +95,11 @@ func New(o Options) *Server {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Requests is how many _bulk requests came in.
+// Requests returns how many _bulk requests have arrived.
 func (s *Server) Requests() int { return int(s.requests.Load()) }
 
-// major is the first number of the version; OpenSearch counts as Elasticsearch 7 in version 1 and as 8 from version 2.
+// major returns the first number of Elasticsearch's version, or of the one with the same API: OpenSearch 1 counts as 7,
+// later versions as 8.
 func (s *Server) major() int {
 	first, _, _ := strings.Cut(s.opts.Version, ".")
 	n, _ := strconv.Atoi(first)
@@ -121,7 +122,7 @@ func (s *Server) bulk(w http.ResponseWriter, r *http.Request) {
 		f = s.opts.Request(n, r)
 	}
 	if f.Delay > 0 {
-		_, _ = io.Copy(io.Discard, r.Body) // so that the server notices a client that goes away
+		_, _ = io.Copy(io.Discard, r.Body) // net/http notices a closed connection only after the body was read
 		select {
 		case <-time.After(f.Delay):
 		case <-r.Context().Done():
@@ -150,7 +151,7 @@ func (s *Server) bulk(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, reply, f)
 }
 
-// answer writes the reply, or what the fault leaves of it.
+// answer writes the reply, changed by the fault.
 func (s *Server) answer(w http.ResponseWriter, reply []byte, f Fault) {
 	if f.Lose {
 		panic(http.ErrAbortHandler)
@@ -169,7 +170,7 @@ func (s *Server) answer(w http.ResponseWriter, reply []byte, f Fault) {
 	_, _ = w.Write(reply)
 }
 
-// readBody reads and decompresses a request as strictly as the real ones do.
+// readBody reads and decompresses a request, with the real servers' checks.
 func (s *Server) readBody(r *http.Request) ([]byte, error) {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	if kind != "application/x-ndjson" && kind != "application/json" {
@@ -177,7 +178,7 @@ func (s *Server) readBody(r *http.Request) ([]byte, error) {
 			reason: "Content-Type header [" + r.Header.Get("Content-Type") + "] is not supported"}
 	}
 	if r.ContentLength < 0 {
-		return nil, illegal("chunked encoding is discouraged: send Content-Length")
+		return nil, illegal("chunked encoding is not supported; want Content-Length")
 	}
 	var in io.Reader = r.Body
 	if r.Header.Get("Content-Encoding") == "gzip" {
@@ -209,7 +210,7 @@ func (s *Server) readBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// A refusal is a request that is refused as a whole.
+// A refusal is the error for a request that is refused as a whole.
 type refusal struct {
 	status      int
 	typ, reason string

@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// store is the documents.
+// A store holds the documents.
 type store struct {
 	mu        sync.Mutex
 	indices   map[string]*index
@@ -21,15 +21,15 @@ type store struct {
 }
 
 type index struct {
-	ids  map[string]int // where in docs
+	ids  map[string]int // index in docs
 	docs []Document
 }
 
-// A Document is what is stored.
+// A Document is a stored document.
 type Document struct {
 	Index, ID string
 	Source    []byte // nil with Options.Discard
-	Writes    int    // how often it was written: more than once only by index and update
+	Writes    int    // how often it was written; only index and update do that more than once
 }
 
 func (s *store) exists(name string) bool {
@@ -104,29 +104,29 @@ func (s *store) update(ix *index, it *item, id string, at int, there bool) (int,
 	return http.StatusOK, nil
 }
 
-// CreateIndex makes an empty index.
+// CreateIndex creates an empty index.
 func (s *Server) CreateIndex(name string) {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	s.store.open(name)
 }
 
-// Conflicts is how many creates met a document of their id.
+// Conflicts returns how many creates had an id that existed.
 func (s *Server) Conflicts() int {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	return s.store.conflicts
 }
 
-// Indices are the names, sorted.
+// Indices returns the sorted names of all indices.
 func (s *Server) Indices() []string {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.store.indices))
 }
 
-// Documents are those of the indices that match pattern (* is any text, commas separate), by index and in the order in
-// which they came.
+// Documents returns the documents of the indices that match one of the patterns (separated by commas; * is any text), sorted
+// by index and, within it, in the order of arrival.
 func (s *Server) Documents(pattern string) []Document {
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
@@ -151,7 +151,7 @@ func matchIndex(pattern, name string) bool {
 	return false
 }
 
-// search answers GET /index/_search?q=field:text&from=0&size=10. q is one term: a field has, or any field has, the text in it.
+// search answers GET /index/_search?q=field:text&from=0&size=10. q is one term: a text, in one field or anywhere.
 func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	size, from := 10, 0
@@ -179,7 +179,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "]}}")
 }
 
-// matchQuery is q=text, q=field:text and q=*.
+// matchQuery evaluates q=text, q=field:text or q=*.
 func matchQuery(q string, source []byte) bool {
 	if q == "" || q == "*" || q == "*:*" {
 		return true
@@ -199,7 +199,7 @@ func (s *Server) count(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"count":%d}`+"\n", len(s.Documents(r.PathValue("index"))))
 }
 
-// catIndices answers GET /_cat/indices: health, status, index and number of documents a line.
+// catIndices answers GET /_cat/indices with lines of health, status, index and number of documents.
 func (s *Server) catIndices(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 	for _, name := range s.Indices() {

@@ -1,5 +1,5 @@
-// Package keyed is the smallest destination with a key and limits of its own: it keeps each line under the name of its
-// stream, as a service with streams would. CONTRIBUTING.md walks through it; no product has it.
+// Package keyed is the smallest destination with a key and limits, as an example: it keeps each line under the name of its
+// stream, in memory. It isn't in the catalogue.
 package keyed
 
 import (
@@ -12,20 +12,20 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// Options are those of the example.
+// Options are the options of keyed.
 type Options struct {
-	StreamKey string `fluentbit:"stream_key" fluentd:"stream_key" default:"stream" help:"field that names the stream; the tag where it is missing"`
+	StreamKey string `fluentbit:"stream_key" fluentd:"stream_key" default:"stream" help:"field that names the stream; if it is missing, the tag is used"`
 	sink.OutputOptions
 }
 
-// Check finds the mistakes that a type can't show.
+// Check reports the mistakes that binding can't find.
 func (o *Options) Check(d config.Dialect) error { return o.CheckOutput(d) }
 
-// The limits of the service.
+// Limits of the imaginary service.
 const (
-	maxLine  = 256 // bytes of a line, overhead included
-	overhead = 26  // bytes that each line counts for besides its own
-	maxLines = 100 // of a request
+	maxLine  = 256 // largest line in bytes, overhead included
+	overhead = 26  // bytes added to each line's size
+	maxLines = 100 // in a request
 )
 
 // Streams is the destination.
@@ -36,7 +36,7 @@ type Streams struct {
 	lines map[string][]string
 }
 
-// New makes it.
+// New makes a Streams.
 func New(o *Options, _ config.Dialect, _ sink.Env) (sink.Destination, error) {
 	return &Streams{key: o.StreamKey, lines: map[string][]string{}}, nil
 }
@@ -75,12 +75,12 @@ func (s *Streams) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	return sink.Reply{Cause: sink.Answered}
 }
 
-// Limits are the service's.
+// Limits implements sink.Destination.
 func (s *Streams) Limits() sink.Limits {
 	return sink.Limits{MaxItems: maxLines, MaxItem: maxLine, ItemOverhead: overhead}
 }
 
-// Lines are those of one stream, in the order in which they came.
+// Lines returns the lines of one stream, in the order in which they arrived.
 func (s *Streams) Lines(stream string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

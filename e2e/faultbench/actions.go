@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// downFor takes the destination away after a while, and gives it back.
+// downFor returns an action that takes the destination down for length, starting after a time.
 func downFor(after, length time.Duration) func(context.Context, *run) {
 	return func(ctx context.Context, r *run) {
 		sleep(ctx, after)
@@ -24,7 +24,7 @@ func downFor(after, length time.Duration) func(context.Context, *run) {
 
 const kills = 5
 
-// killFiveTimes kills the router with no warning while it is loaded, and starts it again.
+// killFiveTimes kills the router (SIGKILL) under load and starts it again, five times.
 func killFiveTimes(pause time.Duration) func(context.Context, *run) {
 	return func(ctx context.Context, r *run) {
 		for range kills {
@@ -35,9 +35,9 @@ func killFiveTimes(pause time.Duration) func(context.Context, *run) {
 	}
 }
 
-// inSockets bounds what kills without acks may take: what the router had read and not appended, and what stood in the
-// sockets, of every connection at every kill.
-func inSockets(r *run) int {
+// unackedLoss returns the most records that the kills may lose without acks: for each connection and kill, those that one
+// read had brought and that were not appended, and those in the socket.
+func unackedLoss(r *run) int {
 	const read = 64 << 10 // bytes of one read
 	buffered := 212992    // the kernel's default
 	if text, err := os.ReadFile("/proc/sys/net/core/wmem_default"); err == nil {
@@ -48,7 +48,7 @@ func inSockets(r *run) int {
 	return kills * r.load.conns * (read + buffered) / r.load.size
 }
 
-// termWhile429 asks the router to stop while the destination refuses everything for a while, and starts it again.
+// termWhile429 stops the router (SIGTERM) while the destination refuses everything for a while, and starts it again.
 func termWhile429(sc scale) func(context.Context, *run) {
 	return func(ctx context.Context, r *run) {
 		sleep(ctx, sc.pause)
@@ -60,7 +60,7 @@ func termWhile429(sc scale) func(context.Context, *run) {
 	}
 }
 
-// termWhileDown asks the router to stop while the destination is away, which comes back before the next start.
+// termWhileDown stops the router (SIGTERM) while the destination is down. The destination is up again before the next start.
 func termWhileDown(pause time.Duration) func(context.Context, *run) {
 	return func(ctx context.Context, r *run) {
 		sleep(ctx, pause)
@@ -72,8 +72,8 @@ func termWhileDown(pause time.Duration) func(context.Context, *run) {
 	}
 }
 
-// startWithBacklog has the destination away until everything has been sent, and the router stopped and started with all
-// of it on disk.
+// startWithBacklog takes the destination down until everything has been sent and the router has been stopped and started
+// with all of it on disk.
 func startWithBacklog(ctx context.Context, r *run) {
 	r.dest.setDown(true)
 	select {
@@ -86,8 +86,8 @@ func startWithBacklog(ctx context.Context, r *run) {
 	r.dest.setDown(false)
 }
 
-// stallBeside has one more client, which stops in the middle of a record until the load has been sent.
-func stallBeside(ctx context.Context, r *run) {
+// stallOneClient adds a client that stops in the middle of a record until the load has been sent.
+func stallOneClient(ctx context.Context, r *run) {
 	conn, err := net.Dial("unix", r.socket)
 	if err != nil {
 		r.fail(err)
@@ -104,9 +104,9 @@ func stallBeside(ctx context.Context, r *run) {
 	}
 }
 
-// comeAndGo opens and closes 1,000 connections a second until the load has been sent. Every second one leaves the
-// beginning of a record behind.
-func comeAndGo(ctx context.Context, r *run) {
+// openAndClose opens and closes 1,000 connections a second until the load has been sent. Every second one sends the start of
+// a record.
+func openAndClose(ctx context.Context, r *run) {
 	const rate = 1000
 	half := newShape("gone", r.load, 0).append(nil, 0, 1, false)[:20]
 	start := time.Now()
@@ -114,7 +114,7 @@ func comeAndGo(ctx context.Context, r *run) {
 		select {
 		case <-r.loaded:
 			if want := int(time.Since(start).Seconds() * rate * 0.9); n < want {
-				r.fail(fmt.Errorf("only %d connections were opened, want %d", n, want))
+				r.fail(fmt.Errorf("%d connections were opened; want %d", n, want))
 			}
 			return
 		default:
