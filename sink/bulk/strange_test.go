@@ -3,6 +3,7 @@ package bulk
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -218,14 +219,25 @@ func TestNoServerHoldsAnAttemptBeyondItsLimit(t *testing.T) {
 // TestServerThatNeverReadsHoldsNoAttempt: the request is larger than what the kernels keep between the two.
 func TestServerThatNeverReadsHoldsNoAttempt(t *testing.T) {
 	const limit = 300 * time.Millisecond
-	d := raw(t, fluentBit(func(o *Options) { o.RequestTimeout = ptr(limit) }), false, func(net.Conn) {})
-	req := request(t, d, 1)
-	req.Body = append(req.Body, make([]byte, 64<<20)...)
-	req.Ends[0] = len(req.Body)
-	start := time.Now()
-	r := send(t, d, req)
-	if took := time.Since(start); r.Verdict != sink.Again || took > 10*limit {
-		t.Errorf("%+v after %v with a limit of %v", r, took, limit)
+	h := httptest.NewUnstartedServer(nil)
+	h.StartTLS() // for its certificate
+	h.Close()
+	for name, handle := range map[string]func(net.Conn){
+		"plain": func(net.Conn) {}, "TLS": func(c net.Conn) { _ = tls.Server(c, h.TLS).Handshake() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := raw(t, fluentBit(func(o *Options) {
+				o.RequestTimeout, o.TLS, o.Verify = ptr(limit), name == "TLS", false
+			}), false, handle)
+			req := request(t, d, 1)
+			req.Body = append(req.Body, make([]byte, 64<<20)...)
+			req.Ends[0] = len(req.Body)
+			start := time.Now()
+			r := send(t, d, req)
+			if took := time.Since(start); r.Verdict != sink.Again || took > 10*limit || !strings.Contains(fmt.Sprint(r.Err), "no reply in time") {
+				t.Errorf("%+v after %v with a limit of %v", r, took, limit)
+			}
+		})
 	}
 }
 
