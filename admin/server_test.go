@@ -30,7 +30,7 @@ func get(t *testing.T, src Source, path string) (int, string) {
 func TestHealthPagesStandWhereFluentBitHasThem(t *testing.T) {
 	for _, path := range []string{"/", "/api/v1/uptime", "/api/v1/health", "/api/v1/metrics/prometheus", "/api/v2/metrics/prometheus", "/metrics"} {
 		if code, _ := get(t, fakeSource{}, path); code != http.StatusOK {
-			t.Errorf("GET %s: %d", path, code)
+			t.Errorf("GET %s: got %d, want 200", path, code)
 		}
 	}
 }
@@ -38,7 +38,7 @@ func TestHealthPagesStandWhereFluentBitHasThem(t *testing.T) {
 func TestUnhealthyRouterSaysWhy(t *testing.T) {
 	code, body := get(t, fakeSource{trouble: "es.0 has delivered nothing for 2m0s: connection refused"}, "/api/v1/health")
 	if code != http.StatusInternalServerError || !strings.Contains(body, "connection refused") {
-		t.Errorf("%d %q", code, body)
+		t.Errorf("got %d %q, want 500 and the reason", code, body)
 	}
 }
 

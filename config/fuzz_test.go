@@ -20,7 +20,7 @@ func compileText(t *testing.T, prefix, text string) {
 	p, errs := c.CompileText("main", prefix+text)
 	for _, d := range append(errs, p.Warnings...) {
 		if d.Text == "" || d.File == "" || strings.ContainsAny(d.Text, "\r\n") {
-			t.Errorf("diagnostic %q", d)
+			t.Errorf("got the diagnostic %q, want one line that names the file", d)
 		}
 	}
 	if len(errs) > 0 {

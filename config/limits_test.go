@@ -68,7 +68,7 @@ func TestReadingStopsAfterSoManyMistakes(t *testing.T) {
 	for _, text := range []string{"[SERVICE]\n" + strings.Repeat("x\n", 1000), "<system>\n" + strings.Repeat("a [\n", 1000)} {
 		_, got := compileFiles(t, map[string]string{"main": text})
 		if n := strings.Count(got, "\n"); n > maxErrors {
-			t.Errorf("%d lines", n)
+			t.Errorf("got %d lines, want at most %d", n, maxErrors)
 		}
 	}
 }
@@ -81,24 +81,24 @@ func TestCopiesHaveALimitOfWays(t *testing.T) {
 	}
 	_, got := compileFiles(t, map[string]string{"main": text + "<label @20>\n</label>\n"})
 	if !strings.Contains(got, "more than 1000 paths for one tag") {
-		t.Errorf("got %s", got)
+		t.Errorf("got %s, want the limit of paths", got)
 	}
 }
 
 func TestAMissingOrUnreadableFileIsOneLine(t *testing.T) {
 	p, errs := Compile("/nowhere/fluent.conf", nil, os.LookupEnv)
 	if p == nil || len(errs) != 1 || errs[0].String() != "/nowhere/fluent.conf: does not exist" {
-		t.Errorf("%v, %v", p, errs)
+		t.Errorf("got %v and %v, want one line that names the file", p, errs)
 	}
 	dir := t.TempDir()
 	if _, errs := Compile(dir, nil, os.LookupEnv); len(errs) != 1 || errs[0].String() != dir+": is a folder, not a file" {
-		t.Error(errs)
+		t.Errorf("got %v, want one line that says it is a folder", errs)
 	}
 }
 
 func TestMessagesAreOneLineWhateverTheyQuote(t *testing.T) {
 	_, got := compileFiles(t, map[string]string{"main": "<match \"a\nb\x1b[31m" + strings.Repeat("x", 10000) + "\">\n</match>\n"})
 	if strings.ContainsAny(got, "\n\x1b") || len(got) > maxMessage+50 {
-		t.Errorf("%d bytes: %q", len(got), got)
+		t.Errorf("got %d bytes, want one line of at most %d: %q", len(got), maxMessage+50, got)
 	}
 }

@@ -23,7 +23,7 @@ func TestWildcardsMatchAsInFluentBit(t *testing.T) {
 		check(t, c.pattern, wildcard(c.pattern), c.yes, c.no)
 	}
 	if !wildcard("*").match("") || wildcard("a*").match("") {
-		t.Error("the empty tag")
+		t.Error("got the empty tag matched otherwise, want it matched by * alone")
 	}
 }
 
@@ -31,12 +31,12 @@ func check(t *testing.T, pattern string, m matcher, yes, no string) {
 	t.Helper()
 	for _, tag := range strings.Split(yes, "|") {
 		if !m.match(tag) {
-			t.Errorf("%s doesn't take %q", pattern, tag)
+			t.Errorf("got %q not matched by %s, want it matched", tag, pattern)
 		}
 	}
 	for _, tag := range strings.Split(no, "|") {
 		if tag != "" && m.match(tag) {
-			t.Errorf("%s takes %q", pattern, tag)
+			t.Errorf("got %q matched by %s, want it not matched", tag, pattern)
 		}
 	}
 }
@@ -55,7 +55,7 @@ func TestWildcardsAgreeWithARegularExpression(t *testing.T) {
 		pattern, tag := text("ab**"), text("ab")
 		re := regexp.MustCompile(`\A` + strings.ReplaceAll(pattern, "*", ".*") + `\z`)
 		if got, want := wildcard(pattern).match(tag), re.MatchString(tag); got != want {
-			t.Fatalf("%q on %q: %v, want %v", pattern, tag, got, want)
+			t.Fatalf("%q on %q: got %v, want %v", pattern, tag, got, want)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func TestPatternsMatchAsInFluentd(t *testing.T) {
 	} {
 		m, err := fluentdPatterns(c.pattern)
 		if err != nil {
-			t.Errorf("%s: %v", c.pattern, err)
+			t.Errorf("%s: got %v, want no error", c.pattern, err)
 			continue
 		}
 		check(t, c.pattern, m, c.yes, c.no)
@@ -109,7 +109,7 @@ func TestMatchRegexIsTriedAtTheBeginningAndNeedNotReachTheEnd(t *testing.T) {
 	} {
 		m, err := matchRegex(c.pattern)
 		if err != nil {
-			t.Errorf("%s: %v", c.pattern, err)
+			t.Errorf("%s: got %v, want no error", c.pattern, err)
 			continue
 		}
 		check(t, c.pattern, m, c.yes, c.no)
@@ -122,6 +122,6 @@ func TestABacktrackingPatternThatTakesTooLongDoesNotMatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m.match(strings.Repeat("a", 40) + "!") {
-		t.Error("it matches")
+		t.Error("got a match, want none")
 	}
 }

@@ -23,10 +23,10 @@ func TestTheReferenceNamesEveryOptionOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got != string(want) {
-			t.Errorf("%s: got\n%s", name, got)
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
 		}
 		if n := strings.Count(got, "net.timeout`"); d == config.FluentBit && n != 1 {
-			t.Errorf("net.timeout is described %d times", n)
+			t.Errorf("got net.timeout described %d times, want once", n)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func TestSizes(t *testing.T) {
 				got = -2
 			}
 			if got != want {
-				t.Errorf("%s %q: %d, want %d (%v)", d, text, got, want, err)
+				t.Errorf("%s %q: got %d, want %d (%v)", d, text, got, want, err)
 			}
 		}
 	}
@@ -39,7 +39,7 @@ func TestDurations(t *testing.T) {
 			got = -1
 		}
 		if got != want {
-			t.Errorf("%q: %v, want %v (%v)", text, got, want, err)
+			t.Errorf("%q: got %v, want %v (%v)", text, got, want, err)
 		}
 	}
 }
@@ -60,7 +60,7 @@ func TestBooleans(t *testing.T) {
 				got = "error"
 			}
 			if got != want {
-				t.Errorf("%s %q: %s, want %s", d, c.text, got, want)
+				t.Errorf("%s %q: got %s, want %s", d, c.text, got, want)
 			}
 		}
 	}
@@ -76,11 +76,11 @@ func TestLists(t *testing.T) {
 			got = "error"
 		}
 		if got != want {
-			t.Errorf("%q: %s, want %s", text, got, want)
+			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
 	if list, _ := parseList(`["a"`, FluentBit); !slices.Equal(list, []string{`["a"`}) {
-		t.Errorf("Fluent Bit knows no JSON: %q", list)
+		t.Errorf("got %q, want the text as it is, as Fluent Bit's lists aren't JSON", list)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestPairs(t *testing.T) {
 		{`key "`, true, Pair{"key", `"`}},
 	} {
 		if got := pairOf(c.text, c.quotes); got != c.want {
-			t.Errorf("%q: %q, want %q", c.text, got, c.want)
+			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
 		}
 	}
 }
@@ -114,7 +114,7 @@ func TestTheNearestNameIsTheOneThatWasMeant(t *testing.T) {
 		"logstash_pre": "logstash_prefix", "zzz": "", "": "", strings.Repeat("x", 1000): "",
 	} {
 		if got := nearest(name, names); got != want {
-			t.Errorf("%q: %q, want %q", name, got, want)
+			t.Errorf("%q: got %q, want %q", name, got, want)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func TestRubyIsTheEnvironmentAndTheHostname(t *testing.T) {
 		case err != nil:
 			got = "error"
 			if !strings.Contains(err.Error(), code) {
-				t.Errorf("%s: the error doesn't quote it: %v", code, err)
+				t.Errorf("%s: got %v, want an error that quotes it", code, err)
 			}
 		case v.isNil:
 			got = "nil"
@@ -145,7 +145,7 @@ func TestRubyIsTheEnvironmentAndTheHostname(t *testing.T) {
 			got = "out"
 		}
 		if got != want {
-			t.Errorf("%s: %s, want %s", code, got, want)
+			t.Errorf("%s: got %s, want %s", code, got, want)
 		}
 	}
 }

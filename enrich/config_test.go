@@ -87,11 +87,11 @@ func TestFluentBitFiltersAreReadAsTheyAreWritten(t *testing.T) {
 		t.Fatal(errs)
 	}
 	if got, want := run(t, plan, `{"log":"{\"a\":1}","container_id":"c"}`), `{"a":1,"ecs_cluster":"demo","ecs_task_definition":"web:7"}`; got != want {
-		t.Errorf("%s, want %s", got, want)
+		t.Errorf("got %s, want %s", got, want)
 	}
 	for _, dropped := range []string{`{"log":"text"}`, `{"log":"{ health check"}`, `{"log":"{","a":{"b":"x"}}`} {
 		if got := run(t, plan, dropped); got != "" {
-			t.Errorf("%s goes on as %s", dropped, got)
+			t.Errorf("%s: got %s, want it dropped", dropped, got)
 		}
 	}
 }
@@ -138,11 +138,11 @@ func TestFluentdFiltersAreReadAsTheyAreWritten(t *testing.T) {
 	}
 	got := run(t, plan, `{"log":"{\"n\":\"7\",\"user\":{\"name\":\"eve\"}}","container_id":"c"}`)
 	if want := `{"n":7,"user":{"name":"eve"},"ecs_cluster":"demo","service":"app-firelens-1","who":"eve"}`; got != want {
-		t.Errorf("%s, want %s", got, want)
+		t.Errorf("got %s, want %s", got, want)
 	}
 	for _, dropped := range []string{`{"log":"text"}`, `{"log":"ERR","a":{"b":"health check"}}`, `{"log":"ERR","c":404}`} {
 		if got := run(t, plan, dropped); got != "" {
-			t.Errorf("%s goes on as %s", dropped, got)
+			t.Errorf("%s: got %s, want it dropped", dropped, got)
 		}
 	}
 }
@@ -157,7 +157,7 @@ func TestMistakesAreFoundWhereTheyAre(t *testing.T) {
 	} {
 		_, errs := compile(t, c.name, c.text)
 		if len(errs) != 1 || !strings.Contains(errs[0].Error(), c.want) {
-			t.Errorf("%v, want …%s", errs, c.want)
+			t.Errorf("got %v, want …%s", errs, c.want)
 		}
 	}
 }

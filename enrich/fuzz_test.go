@@ -46,17 +46,17 @@ func FuzzStepsKeepRecordsWhole(f *testing.F) {
 				ev := record.Event{Tag: "a.b", Body: rec}
 				step.Apply(&ev, &Scratch{})
 				if n, err := record.Check(ev.Body); err != nil || n != len(ev.Body) || record.KindOf(ev.Body[0]) != record.KindMap {
-					t.Fatalf("step %d makes %x of %x: %v", i, ev.Body, rec, err)
+					t.Fatalf("step %d: got %x of %x and error %v, want a valid map", i, ev.Body, rec, err)
 				}
 				if n := timesNamed(ev.Body, "id"); i < 4 && i > 0 && n != 1 {
-					t.Errorf("step %d leaves %d fields called id of %x", i, n, rec)
+					t.Errorf("step %d: got %d fields called id of %x, want 1", i, n, rec)
 				}
 			}
 			for i, chain := range chains {
 				whole, tailed := record.Event{Body: rec}, record.Event{Body: rec}
 				kept, keptToo := through(chain, &whole), through(DeferConstants(chain), &tailed)
 				if tailed.Fold(nil); kept != keptToo || !bytes.Equal(tailed.Body, whole.Body) {
-					t.Errorf("chain %d: with a tail %x becomes %x (kept: %t), else %x (%t)", i, rec, tailed.Body, keptToo, whole.Body, kept)
+					t.Errorf("chain %d, with a tail: got %x of %x (kept: %t), want %x (%t)", i, tailed.Body, rec, keptToo, whole.Body, kept)
 				}
 			}
 			ev := record.Event{Body: rec}
@@ -102,7 +102,7 @@ func TestStepsMayBeSharedByConnections(t *testing.T) {
 	}
 	for range 4 {
 		if !<-done {
-			t.Error("a connection saw another one's event")
+			t.Error("got another connection's event, want only its own")
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestStepsOneBehindTheOtherNeverWriteWhatTheyRead(t *testing.T) {
 				step.Apply(&ev, s)
 			}
 			if got := rawJSON(ev.Body); got != c[1] {
-				t.Errorf("%s, want %s", got, c[1])
+				t.Errorf("got %s, want %s", got, c[1])
 			}
 		}
 	}
@@ -145,7 +145,7 @@ func TestAStepThatLeavesAnEventAloneLeavesItsMemoryAlone(t *testing.T) {
 		parse.Apply(&ev, s)
 		second.Apply(&ev, s)
 		if got, want := rawJSON(ev.Body), "{"+in+`,"x":"1","y":"2"}`; got != want {
-			t.Fatalf("%s, want %s", got, want)
+			t.Fatalf("got %s, want %s", got, want)
 		}
 	}
 }

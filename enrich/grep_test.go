@@ -38,7 +38,7 @@ func TestGrepDecidesAsFluentBitDoes(t *testing.T) {
 	} {
 		step, err := NewGrep(&c.o, config.FluentBit, testEnv())
 		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
+			t.Errorf("%s: got %v, want no error", c.name, err)
 			continue
 		}
 		checkGrep(t, c.name, step, c.keeps, c.refuses)
@@ -49,12 +49,12 @@ func checkGrep(t *testing.T, name string, step Filter, keeps, refuses []string) 
 	t.Helper()
 	for _, in := range keeps {
 		if got := apply(t, step, "app", in); got != in {
-			t.Errorf("%s: %s is dropped", name, in)
+			t.Errorf("%s: got %s dropped, want it kept", name, in)
 		}
 	}
 	for _, in := range refuses {
 		if got := apply(t, step, "app", in); got != "" {
-			t.Errorf("%s: %s is kept", name, in)
+			t.Errorf("%s: got %s kept, want it dropped", name, in)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestGrepDecidesAsFluentdDoes(t *testing.T) {
 	} {
 		step, err := NewGrep(&c.o, config.Fluentd, testEnv())
 		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
+			t.Errorf("%s: got %v, want no error", c.name, err)
 			continue
 		}
 		checkGrep(t, c.name, step, c.keeps, c.refuses)
@@ -104,7 +104,7 @@ func TestGrepErrorsAreOneLine(t *testing.T) {
 		{config.Fluentd, GrepOptions{Regexps: []GrepRule{{"$.a b", "x"}}}, `key: "$.a b" can't be read: a name is empty or has blanks in it; want $['a']['b']`},
 	} {
 		if _, err := NewGrep(&c.o, c.d, testEnv()); err == nil || err.Error() != c.want {
-			t.Errorf("%v, want %s", err, c.want)
+			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
 }

@@ -56,10 +56,10 @@ func (c *collector) emit(ev *record.Event, parts int) {
 	value, ok := record.Find(ev.Body, "log")
 	text, _ := record.Text(value)
 	if n, err := record.Check(ev.Body); !ok || err != nil || n != len(ev.Body) {
-		c.t.Errorf("a broken record: %v", err)
+		c.t.Errorf("got the record %x and error %v, want a valid one", ev.Body, err)
 	}
 	if _, ok := record.Find(ev.Body, "partial_message"); ok {
-		c.t.Error("partial_message is still there")
+		c.t.Error("got partial_message in the joined record, want it removed")
 	}
 	c.logs = append(c.logs, string(text))
 	c.parts += parts
@@ -100,7 +100,7 @@ func held(j *Joiner) (parts, bytes int) {
 func (c *collector) want(logs ...string) {
 	c.t.Helper()
 	if fmt.Sprint(c.logs) != fmt.Sprint(logs) || len(c.logs) != len(logs) {
-		c.t.Errorf("%d events %.200q, want %d %.200q", len(c.logs), c.logs, len(logs), logs)
+		c.t.Errorf("got %d events %.200q, want %d %.200q", len(c.logs), c.logs, len(logs), logs)
 	}
 }
 
@@ -108,19 +108,19 @@ func TestASplitLineIsOneRecordAgain(t *testing.T) {
 	j, c := NewJoiner(JoinerConfig{}), &collector{t: t}
 	for i, log := range []string{"one ", "two ", "three"} {
 		if c.add(j, dockerPart("c1", "stdout", "id1", i+1, i == 2, log)) {
-			t.Fatal("a part passes")
+			t.Fatal("got a part emitted, want it held")
 		}
 	}
 	c.want("one two three")
 	want := `{"container_id":"c1","log":"one two three","container_name":"/c1","source":"stdout"}`
 	if got := rawJSON(c.last.Body); got != want {
-		t.Errorf("%s, want %s", got, want)
+		t.Errorf("got %s, want %s", got, want)
 	}
 	if c.last.Tag != "app" || c.last.Time != (record.Time{Sec: 7, Nsec: 8}) || c.parts != 3 {
-		t.Errorf("%v, %d parts", c.last, c.parts)
+		t.Errorf("got %v of %d parts, want the tag and the time of the first of 3", c.last, c.parts)
 	}
 	if parts, bytes := held(j); parts != 0 || bytes != 0 {
-		t.Errorf("still held: %d parts, %d bytes", parts, bytes)
+		t.Errorf("got %d parts and %d bytes held, want none", parts, bytes)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestWhatIsNoPartPasses(t *testing.T) {
 		`{"a":1,"b":2,"c":3,"partial_message":"true","log":17,"container_id":"x"}`,
 	} {
 		if !c.add(j, body(t, js)) {
-			t.Errorf("%s is held", js)
+			t.Errorf("got %s held, want it emitted", js)
 		}
 	}
 	c.want()
@@ -168,7 +168,7 @@ func TestAPartThatIsSentAgainIsThereOnce(t *testing.T) {
 	c.add(j, dockerPart("c", "stdout", "a", 2, true, "2"))
 	c.want("12")
 	if c.parts != 3 {
-		t.Errorf("%d parts are accounted for", c.parts)
+		t.Errorf("got %d parts accounted for, want 3", c.parts)
 	}
 }
 
@@ -188,7 +188,7 @@ func TestALineWithoutItsEndIsEmittedAfterTheFlushTime(t *testing.T) {
 		j.Expire(time.Now(), c.out())
 		c.want("end", "no newline, more")
 		if parts, bytes := held(j); parts != 0 || bytes != 0 {
-			t.Errorf("still held: %d parts, %d bytes", parts, bytes)
+			t.Errorf("got %d parts and %d bytes held, want none", parts, bytes)
 		}
 	})
 }
@@ -208,7 +208,7 @@ func TestALongLineComesInPiecesOfTheCapAtMost(t *testing.T) {
 	}
 	c.want("aaaabbbb", "ccccdddd")
 	if parts, bytes := held(j); parts != 0 || bytes != 0 || c.parts != 5 {
-		t.Errorf("still held: %d parts, %d bytes; %d parts came out", parts, bytes, c.parts)
+		t.Errorf("got %d parts and %d bytes held and %d parts emitted, want none and 5", parts, bytes, c.parts)
 	}
 }
 
@@ -239,17 +239,17 @@ func TestPartsOfAnOldDockerEndWithTheNextWholeRecord(t *testing.T) {
 	c.add(j, oldPart("c", "one ", false))
 	c.add(j, oldPart("c", "two ", false))
 	if !c.add(j, oldPart("other", "whole", true)) {
-		t.Error("another container's record is held")
+		t.Error("got another container's record held, want it emitted")
 	}
 	if c.add(j, oldPart("c", "three", true)) {
-		t.Error("the end of the line passes")
+		t.Error("got the end of the line emitted by itself, want it joined")
 	}
 	c.want("one two three")
 	if !c.add(j, oldPart("c", "next", true)) {
-		t.Error("the next line is held")
+		t.Error("got the next line held, want it emitted")
 	}
 	if n := j.unnamed.Load(); n != 0 {
-		t.Errorf("%d lines keep whole records from passing unlocked", n)
+		t.Errorf("got %d lines that keep whole records from passing unlocked, want none", n)
 	}
 }
 
@@ -259,11 +259,11 @@ func TestAWholeRecordPassesWithoutAllocating(t *testing.T) {
 	out.Scratch = &Scratch{}
 	if n := testing.AllocsPerRun(100, func() {
 		if j.Wants(ev) {
-			t.Fatal("a whole record is taken for a part")
+			t.Fatal("got a whole record taken for a part, want it left alone")
 		}
 		j.Apply(ev, out) // as where lines without a partial_id are unfinished
 	}); n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("got %v allocations, want none", n)
 	}
 }
 
@@ -304,11 +304,11 @@ func FuzzJoinerRestoresEveryLine(f *testing.F) {
 		}
 		for log, n := range want {
 			if n != 0 {
-				t.Errorf("%q is off by %d", log, n)
+				t.Errorf("got %q off by %d, want each part once", log, n)
 			}
 		}
 		if held, bytes := held(j); held != 0 || bytes != 0 || c.parts != parts {
-			t.Errorf("%d parts, %d bytes still held; %d of %d came out", held, bytes, c.parts, parts)
+			t.Errorf("got %d parts and %d bytes held and %d parts emitted, want none and %d", held, bytes, c.parts, parts)
 		}
 	})
 }
@@ -340,7 +340,7 @@ func TestPartsMayComeByTwoConnectionsAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	if len(c.logs) != lines || strings.Trim(strings.Join(c.logs, ""), "01") != "" || c.logs[0] != "01" {
-		t.Errorf("%d lines, the first %q", len(c.logs), c.logs[0])
+		t.Errorf("got %d lines, the first %q, want %d times 01", len(c.logs), c.logs[0], lines)
 	}
 }
 

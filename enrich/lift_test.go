@@ -57,7 +57,7 @@ func (l *lifting) send(w way, in []byte) (left, tail string) {
 	whole := ev
 	whole.Fold(nil)
 	if got, want := members(whole.Body), members(want.Body); !slices.Equal(got, want) {
-		l.Errorf("%s became %s with %s: %q, want %q", rawJSON(in), left, tail, got, want)
+		l.Errorf("%s became %s with %s: got %q, want %q", rawJSON(in), left, tail, got, want)
 	}
 	for f := record.FieldsOf(ev.Tail); f.Next(); {
 		if n := timesNamed(ev.Body, string(f.Key())); n > 0 {
@@ -102,7 +102,7 @@ func TestWhatIsTheSameInAllEventsIsLifted(t *testing.T) {
 			want, wantTail = fmt.Sprintf(`{"log":"%d"}`, i), "{"+liftedID+","+liftedName+","+liftedFrom+`,"ecs_cluster":"demo"}`
 		}
 		if left, tail := l.send(e, body(t, js)); left != want || tail != wantTail {
-			t.Errorf("%s became %s with %s", js, left, tail)
+			t.Errorf("%s: got %s and the tail %s, want %s and %s", js, left, tail, want, wantTail)
 		}
 	}
 }
@@ -132,10 +132,10 @@ func TestWhatDiffersOnceIsNotLiftedAnyMore(t *testing.T) {
 			l, e := &lifting{TB: t}, sets(t)
 			l.send(e, body(t, docker(liftedFrom)))
 			if left, tail := l.send(e, body(t, c.odd)); !c.taken && (left != c.odd || tail != "") {
-				t.Errorf("the odd one became %s with %s", left, tail)
+				t.Errorf("got %s and the tail %s of the odd one, want it as it was", left, tail)
 			}
 			if left, tail := l.send(e, body(t, docker(liftedFrom))); left != c.left || tail != c.tail {
-				t.Errorf("then %s with %s, want %s with %s", left, tail, c.left, c.tail)
+				t.Errorf("then: got %s with %s, want %s with %s", left, tail, c.left, c.tail)
 			}
 		})
 	}
@@ -156,7 +156,7 @@ func TestANameInTwoFormsIsTheSameName(t *testing.T) {
 		l.send(e, first)
 		twice := append(append(append([]byte{0x83}, first[1:]...), key...), value...)
 		if _, tail := l.send(e, twice); (tail != "") != (name == "number") {
-			t.Errorf("%s: %s is lifted", name, tail)
+			t.Errorf("%s: got %s lifted, want it only beside a number", name, tail)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func TestAnyNumberOfMembersIsLifted(t *testing.T) {
 		}
 		l.send(e, in)
 		if _, tail := l.send(e, in); (tail != "") != (n < 65_000) {
-			t.Errorf("%d members and two: lifted %s", n, tail)
+			t.Errorf("%d members and two: got %s lifted, want it of up to 65,000", n, tail)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func TestANameThatIsNotPlainIsNotLifted(t *testing.T) {
 	in := body(t, "{"+label+","+liftedName+","+liftedFrom+"}")
 	l.send(e, in)
 	if left, tail := l.send(e, in); left != "{"+label+"}" || tail != "{"+liftedName+","+liftedFrom+"}" {
-		t.Errorf("%s with %s", left, tail)
+		t.Errorf("got %s and the tail %s, want the two plain names lifted", left, tail)
 	}
 }
 
@@ -208,12 +208,12 @@ func TestConstantFieldsReplaceWhatIsLifted(t *testing.T) {
 		{none, in, "{" + liftedID + `,"log":"x"}`},
 	} {
 		if _, tail := l.send(s.w, s.in); tail != s.tail {
-			t.Errorf("event %d: %s, want %s", i, tail, s.tail)
+			t.Errorf("event %d: got %s, want %s", i, tail, s.tail)
 		}
 	}
 }
 
-// TestATailFromTheStepsStays: a parser behind the constant fields passes them on as a tail.
+// TestATailFromTheStepsStays: a parser after the constant fields passes them on as a tail.
 func TestATailFromTheStepsStays(t *testing.T) {
 	l := &lifting{TB: t}
 	w := wayOf(modifierOf(t, ModifierOptions{Record: pairs("ecs_cluster demo")}), parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{}))
@@ -226,7 +226,7 @@ func TestATailFromTheStepsStays(t *testing.T) {
 	} {
 		left, tail := l.send(w, body(t, "{"+liftedID+","+liftedFrom+`,"log":"`+s.log+`"}`))
 		if s.left != "" && left != s.left || s.tail != "" && tail != s.tail {
-			t.Errorf("event %d: %s with %s, want %s with %s", i, left, tail, s.left, s.tail)
+			t.Errorf("event %d: got %s with %s, want %s with %s", i, left, tail, s.left, s.tail)
 		}
 	}
 }
@@ -249,7 +249,7 @@ func TestLiftingAllocatesNothing(t *testing.T) {
 			l.Lift(&ev, s)
 		})
 		if allocs != 0 || len(ev.Tail) == 0 {
-			t.Errorf("%s: %v allocations an event, tail %x", name, allocs, ev.Tail)
+			t.Errorf("%s: got %v allocations an event and the tail %x, want none and a tail", name, allocs, ev.Tail)
 		}
 	}
 }
@@ -259,10 +259,10 @@ func TestALongEventIsLeftAlone(t *testing.T) {
 	l.send(e, body(t, "{"+liftedID+`,"log":"short"}`))
 	in := body(t, "{"+liftedID+`,"log":"`+strings.Repeat("x", maxLiftedBody)+`"}`)
 	if _, tail := l.send(e, in); tail != "" {
-		t.Errorf("lifted %s", tail)
+		t.Errorf("got %s lifted, want nothing", tail)
 	}
 	if _, tail := l.send(e, body(t, "{"+liftedID+`,"log":"short"}`)); tail == "" {
-		t.Error("nothing is lifted any more")
+		t.Error("got nothing lifted from the next event, want its constants")
 	}
 }
 

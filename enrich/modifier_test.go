@@ -56,7 +56,7 @@ func apply(t testing.TB, step Filter, tag, js string) string {
 		return ""
 	}
 	if !bytes.Equal(before, in) {
-		t.Errorf("the input's bytes were written to")
+		t.Errorf("got the input's bytes changed, want them as they were")
 	}
 	return rawJSON(ev.Body)
 }
@@ -89,7 +89,7 @@ func TestConstantFieldsAreAddedAndNeverTwice(t *testing.T) {
 		`{"a":1,"env":2}`: `{"a":1,"env":"prod 1","team":"b"}`,
 	} {
 		if got := apply(t, step, "app", in); got != want {
-			t.Errorf("%s becomes %s, want %s", in, got, want)
+			t.Errorf("%s: got %s, want %s", in, got, want)
 		}
 	}
 	for _, size := range []int{0, 1, 30, 31, 32, 255, 256, 65535, 65536} {
@@ -97,7 +97,7 @@ func TestConstantFieldsAreAddedAndNeverTwice(t *testing.T) {
 		in := `{"` + long + `k":"` + long + `","env":"` + long + `","z":"` + long + `"}`
 		want := `{"` + long + `k":"` + long + `","z":"` + long + `","env":"prod 1","team":"b"}`
 		if got := apply(t, step, "app", in); got != want {
-			t.Errorf("wrong with texts of %d bytes", size)
+			t.Errorf("texts of %d bytes: got %.200s, want %.200s", size, got, want)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestLongNamesAreReplacedToo(t *testing.T) {
 		name := strings.Repeat("n", size)
 		step := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: name, Value: "new"}}})
 		if got, want := apply(t, step, "app", `{"`+name+`":"old","log":"x"}`), `{"log":"x","`+name+`":"new"}`; got != want {
-			t.Errorf("%s, want %s", got, want)
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }
@@ -122,10 +122,10 @@ func TestConstantFieldsGrowTheHeaderOfAMap(t *testing.T) {
 		ev := record.Event{Body: in}
 		step.Apply(&ev, &Scratch{})
 		if got, _, err := record.MapHeader(ev.Body); err != nil || got != n+3 {
-			t.Errorf("%d fields become %d, %v", n, got, err)
+			t.Errorf("got %d fields of %d and error %v, want 3 more", got, n, err)
 		}
 		if size, err := record.Check(ev.Body); err != nil || size != len(ev.Body) {
-			t.Errorf("%d fields: %v", n, err)
+			t.Errorf("%d fields: got error %v, want a valid record", n, err)
 		}
 	}
 }
@@ -144,7 +144,7 @@ func TestRecordModifierRemovesAndKeepsAsFluentBitDoes(t *testing.T) {
 		{"everything", ModifierOptions{Remove: []string{"*"}}, `{}`},
 	} {
 		if got := apply(t, modifierOf(t, c.o), "app", in); got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
 	}
 }
@@ -154,7 +154,7 @@ func TestRecordModifierGivesEachRecordItsUUID(t *testing.T) {
 	want := regexp.MustCompile(`^\{"a":1,"id":"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"\}$`)
 	one, two := apply(t, step, "app", `{"a":1,"id":"old"}`), apply(t, step, "app", `{"a":1}`)
 	if !want.MatchString(one) || !want.MatchString(two) || one == two {
-		t.Errorf("%s and %s", one, two)
+		t.Errorf("got %s and %s, want two different UUIDs", one, two)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestRecordModifierRefusesWhatMeansNothing(t *testing.T) {
 		{Remove: []string{"a"}, Allow: []string{"b"}},
 	} {
 		if _, err := NewModifier(&o, config.FluentBit, testEnv()); err == nil || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%v: %v", o, err)
+			t.Errorf("%v: got error %v, want one of one line", o, err)
 		}
 	}
 }
@@ -175,11 +175,11 @@ func TestMergingConstantStepsChangesNothing(t *testing.T) {
 	other := modifierOf(t, ModifierOptions{Remove: []string{"a"}})
 	merged := MergeConstants([]Filter{a, b, other, a, b})
 	if len(merged) != 3 {
-		t.Fatalf("%d steps", len(merged))
+		t.Fatalf("got %d steps, want 3", len(merged))
 	}
 	got := apply(t, merged[0], "app", `{"c":0,"x":0}`)
 	if want := `{"x":0,"a":"1","b":"2","c":"2"}`; got != want {
-		t.Errorf("%s, want %s", got, want)
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
@@ -207,14 +207,14 @@ func TestLastConstantFieldsAreTheTailUnlessOneIsThere(t *testing.T) {
 		step.Apply(&want, &Scratch{})
 		ev, s := record.Event{Tag: "app", Body: rec}, &Scratch{}
 		if !deferred(step).Apply(&ev, s) {
-			t.Errorf("%s: filtered out", in)
+			t.Errorf("%s: got it filtered out, want it kept", in)
 		}
 		if untouched := &ev.Body[0] == &rec[0]; untouched != tailed || (len(ev.Tail) > 0) != tailed {
-			t.Errorf("%s: a tail of %d bytes, the body left alone: %t; want it: %t", in, len(ev.Tail), untouched, tailed)
+			t.Errorf("%s: got a tail of %d bytes and the body left alone: %t, want it: %t", in, len(ev.Tail), untouched, tailed)
 		}
 		ev.Fold(nil)
 		if !bytes.Equal(ev.Body, want.Body) {
-			t.Errorf("%s: becomes %s, want %s", in, rawJSON(ev.Body), rawJSON(want.Body))
+			t.Errorf("%s: got %s, want %s", in, rawJSON(ev.Body), rawJSON(want.Body))
 		}
 	}
 }
@@ -236,7 +236,7 @@ func TestConstantFieldsAreDeferredWhereNoStepBehindThemLooksForThem(t *testing.T
 	} {
 		for i, got := range DeferConstants(c.steps) {
 			if _, tail := got.(tailConstants); tail != (i == c.want) {
-				t.Errorf("%T: step %d is %T", c.steps, i, got)
+				t.Errorf("%T: got step %d of type %T, want the tail in step %d", c.steps, i, got, c.want)
 			}
 		}
 	}
@@ -257,7 +257,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 			ev = record.Event{Tag: "app-firelens-0123", Body: rec}
 			step.Apply(&ev, s)
 		}); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
+			t.Errorf("%s: got %v allocations, want none", name, n)
 		}
 	}
 }
@@ -301,7 +301,7 @@ func TestParsingJSONAllocatesNothing(t *testing.T) {
 			ev = record.Event{Body: rec}
 			step.Apply(&ev, s)
 		}); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
+			t.Errorf("%s: got %v allocations, want none", name, n)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func TestParserPassesWhatIsNoJSONObject(t *testing.T) {
 	} {
 		for _, step := range []Filter{fb, fd} {
 			if got := apply(t, step, "app", in); got != in {
-				t.Errorf("%s becomes %s", in, got)
+				t.Errorf("%s: got %s, want it as it was", in, got)
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func TestParserTakesTheTimeOutOfTheText(t *testing.T) {
 		ev := record.Event{Time: record.Time{Sec: event, Nsec: 2}, Body: in}
 		c.step.Apply(&ev, &Scratch{})
 		if got := rawJSON(ev.Body); got != c.want || ev.Time != (record.Time{Sec: c.sec, Nsec: c.nsec}) {
-			t.Errorf("%s: %s at %v, want %s at %d.%d", c.name, got, ev.Time, c.want, c.sec, c.nsec)
+			t.Errorf("%s: got %s at %v, want %s at %d.%d", c.name, got, ev.Time, c.want, c.sec, c.nsec)
 		}
 	}
 }
@@ -132,14 +132,14 @@ func TestRemovingTheTimeWorksInMapsOfEverySize(t *testing.T) {
 		step.Apply(&ev, &Scratch{})
 		got, _, err := record.MapHeader(ev.Body)
 		if size, cerr := record.Check(ev.Body); err != nil || cerr != nil || size != len(ev.Body) || n > 0 && ev.Time.Sec == 0 {
-			t.Errorf("%d fields: %v, %v, time %v", n, err, cerr, ev.Time)
+			t.Errorf("%d fields: got the errors %v and %v and time %v, want a valid record with its time", n, err, cerr, ev.Time)
 		}
 		count := 0
 		for f := record.FieldsOf(ev.Body); f.Next(); {
 			count++
 		}
 		if count != got {
-			t.Errorf("%d fields, the header says %d", count, got)
+			t.Errorf("got %d fields, want %d, as the header says", count, got)
 		}
 	}
 }
@@ -149,25 +149,25 @@ func TestFluentdConvertsTypes(t *testing.T) {
 	in := `{"log":"{\"i\":\"42x\",\"f\":\"1.5\",\"s\":17,\"b\":\"Yes\",\"a\":\"1|2\",\"t\":\"x\",\"n\":\"-\",\"e\":\"\",\"z\":null}"}`
 	want := `{"i":42,"f":1.5,"s":"17","b":true,"a":["1","2"],"t":null,"n":null,"e":null,"z":null}`
 	if got := apply(t, step, "app", in); got != want {
-		t.Errorf("%s, want %s", got, want)
+		t.Errorf("got %s, want %s", got, want)
 	}
 	step = rubyParseOf(t, ParseOptions{}, ParseSpec{Types: `{"i":"integer"}`})
 	if got := apply(t, step, "app", `{"log":"{\"i\":\"42\"}"}`); got != `{"i":42}` {
-		t.Errorf("types as JSON: %s", got)
+		t.Errorf("types as JSON: got %s, want a number", got)
 	}
 }
 
 func TestParserNoneMakesTheTextAField(t *testing.T) {
 	step := rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true}, ParseSpec{Type: "none"})
 	if got := apply(t, step, "app", `{"log":"text","a":1}`); got != `{"message":"text","a":1}` {
-		t.Error(got)
+		t.Errorf("got %s, want the text in the field message", got)
 	}
 }
 
 func TestParserTakesTheSpellingBeforeFluentd1(t *testing.T) {
 	o := &ParseOptions{KeyName: "log", ReserveData: true, OldFormat: "json", OldTimeKey: new(string), OldTimeFormat: "%Q"}
 	if err := o.Check(config.Fluentd); err == nil || !strings.Contains(err.Error(), "%Q is not known") {
-		t.Errorf("%v", err)
+		t.Errorf("got error %v, want one that names %%Q", err)
 	}
 	*o.OldTimeKey, o.OldTimeFormat = "at", "%s"
 	step, err := NewParse(o, config.Fluentd, Env{})
@@ -178,21 +178,21 @@ func TestParserTakesTheSpellingBeforeFluentd1(t *testing.T) {
 	ev := record.Event{Tag: "app", Time: record.Time{Sec: 1}, Body: body}
 	step.Apply(&ev, new(Scratch))
 	if got := string(record.AppendJSON(nil, ev.Body)); ev.Time.Sec != 1700000000 || got != `{"a":1,"log":"{\"a\":1,\"at\":\"1700000000\"}","c":"d"}` {
-		t.Errorf("%d %s", ev.Time.Sec, got)
+		t.Errorf("got time %d and %s, want 1700000000, and the time removed", ev.Time.Sec, got)
 	}
 }
 
 func TestNestedFieldsAreParsedToo(t *testing.T) {
 	step := rubyParseOf(t, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true}, ParseSpec{})
 	if got := apply(t, step, "app", `{"a":{"b":"{\"x\":1}","c":2},"d":3}`); got != `{"x":1,"a":{"c":2},"d":3}` {
-		t.Error(got)
+		t.Errorf("got %s, want the nested field parsed", got)
 	}
 }
 
 func TestDecodeFieldAsJSON(t *testing.T) {
 	step := parseOf(t, ParseOptions{}, ParserOptions{DecodeFieldAs: []config.Pair{{Key: "json", Value: "inner do_next"}}})
 	if got := apply(t, step, "app", `{"log":"{\"inner\":\"{\\\"x\\\":[1]}\",\"b\":\"{\"}"}`); got != `{"inner":{"x":[1]},"b":"{"}` {
-		t.Error(got)
+		t.Errorf("got %s, want only the JSON object decoded", got)
 	}
 }
 
@@ -212,14 +212,14 @@ func TestParserErrorsSayWhatWouldBeRight(t *testing.T) {
 		{config.Fluentd, ParseOptions{KeyName: "$.a[", Parse: &ParseSpec{}}, ParserOptions{}, `key_name: "$.a[" can't be read: "[" is neither ['name'] nor [number]`},
 	} {
 		if _, err := NewParse(&c.o, c.d, envWith(c.p)); err == nil || err.Error() != c.want {
-			t.Errorf("%v, want %s", err, c.want)
+			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
 	for _, o := range []ParserOptions{{TimeFormat: "%Q"}, {TimeFormat: "%Y", TimeZone: "Mars"}, {TimeFormat: "%Y", TimeOffset: "x"},
 		{DecodeFieldAs: []config.Pair{{Key: "mysql_quoted", Value: "x"}}}, {DecodeField: []config.Pair{{Key: "json", Value: "x"}}},
 		{TimeFormat: "%Y", TimeZone: "UTC", TimeOffset: "+01"}} {
 		if err := o.Check(config.FluentBit); err == nil || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%+v: %v", o, err)
+			t.Errorf("%+v: got error %v, want one of one line", o, err)
 		}
 	}
 }

@@ -20,15 +20,15 @@ func TestBodiesStayAsTheyAreUntilTheReset(t *testing.T) {
 			}
 			for n, b := range kept {
 				if !bytes.Equal(b, bytes.Repeat([]byte{byte(n)}, size-size/2)) {
-					t.Errorf("%d bytes, round %d: body %d was overwritten", size, round, n)
+					t.Errorf("%d bytes, round %d: got body %d overwritten, want it as it was", size, round, n)
 				}
 				if cap(b) != len(b) {
-					t.Errorf("body %d has room, which is that of another one", n)
+					t.Errorf("got room after body %d, want none, as that is another one's", n)
 				}
 			}
 		}
 		if cap(s.buf) > maxScratch {
-			t.Errorf("%d bytes are kept", cap(s.buf))
+			t.Errorf("got %d bytes kept, want at most %d", cap(s.buf), maxScratch)
 		}
 	}
 }
@@ -42,7 +42,7 @@ func TestMakingSeveralBodiesAllocatesNothing(t *testing.T) {
 			s.Keep(append(s.Take(), text...))
 		}
 	}); n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("got %v allocations, want none", n)
 	}
 }
 
@@ -56,6 +56,6 @@ func TestWhatIsMadeAfterAStepIsDroppedWhenNextReturns(t *testing.T) {
 	out.Next(&record.Event{})
 	out.Reroute(&record.Event{}, "tag")
 	if out.Mark() != used {
-		t.Errorf("%d bytes are in use, want %d", out.Mark().used, used.used)
+		t.Errorf("got %d bytes in use, want %d", out.Mark().used, used.used)
 	}
 }

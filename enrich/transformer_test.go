@@ -54,7 +54,7 @@ func TestPlaceholdersStandForWhatTheyStandForInFluentd(t *testing.T) {
 	} {
 		o := TransformerOptions{Record: []config.Pair{{Key: "out", Value: value}}, RenewRecord: true}
 		if got := apply(t, transformerOf(t, o), "web.app.log", in); got != `{"out":`+want+`}` {
-			t.Errorf("%s gives %s, want %s", value, got, want)
+			t.Errorf("%s: got %s, want %s", value, got, want)
 		}
 	}
 }
@@ -65,7 +65,7 @@ func TestWithoutTypecastEverythingIsText(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := apply(t, s, "app", `{"n":1}`); got != `{"n":1,"a":"1","b":""}` {
-		t.Error(got)
+		t.Errorf("got %s, want every value as text", got)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestRecordTransformerRemovesKeepsAndRenews(t *testing.T) {
 		{"twice", set("a 1", "a 2"), `{}`, `{"a":"2"}`},
 	} {
 		if got := apply(t, transformerOf(t, c.o), "app", c.in); got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
 	}
 }
@@ -102,17 +102,17 @@ func TestRenewTimeKeySetsTheTime(t *testing.T) {
 		ev := record.Event{Time: record.Time{Sec: 1}, Body: body(t, in)}
 		step.Apply(&ev, &Scratch{})
 		if ev.Time != want || rawJSON(ev.Body) != "{}" {
-			t.Errorf("%s: %v, %s", in, ev.Time, rawJSON(ev.Body))
+			t.Errorf("%s: got %v and %s, want %v and no field", in, ev.Time, rawJSON(ev.Body), want)
 		}
 	}
 }
 
 func TestTheFieldsOfECSAreConstants(t *testing.T) {
 	if _, ok := transformerOf(t, TransformerOptions{Record: ecsFields}).(*constants); !ok {
-		t.Error("they take the long way")
+		t.Error("got the fields of ECS as a general step, want constants")
 	}
 	if _, ok := transformerOf(t, set("host ${hostname}")).(*constants); !ok {
-		t.Error("the host's name takes the long way")
+		t.Error("got the host's name as a general step, want constants")
 	}
 }
 
@@ -123,7 +123,7 @@ func TestRubyIsAnErrorThatQuotesTheExpression(t *testing.T) {
 	} {
 		_, err := NewTransformer(&TransformerOptions{Record: []config.Pair{{Key: "k", Value: value}}}, config.Fluentd, testEnv())
 		if err == nil || !strings.Contains(err.Error(), "k: ${") || !strings.Contains(err.Error(), "supported") || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v", value, err)
+			t.Errorf("%s: got error %v, want one line that says what is supported", value, err)
 		}
 	}
 	for want, o := range map[string]TransformerOptions{
@@ -133,7 +133,7 @@ func TestRubyIsAnErrorThatQuotesTheExpression(t *testing.T) {
 		`<record>: placeholders in a field's name are not supported: "${tag}"`:    set("${tag} x"),
 	} {
 		if _, err := NewTransformer(&o, config.Fluentd, testEnv()); err == nil || err.Error() != want {
-			t.Errorf("%v, want %s", err, want)
+			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 }

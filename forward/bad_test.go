@@ -75,13 +75,13 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 				wantEvents(t, f.events, want...)
 				lines := strings.Count(f.log, "\n")
 				if !strings.Contains(f.log, `"peer":"127.0.0.1:2"`) && c.line != "" || !strings.Contains(f.log, c.line) || lines > 1 {
-					t.Errorf("log %s, want one line with %q", f.log, c.line)
+					t.Errorf("got the log %s, want one line with %q", f.log, c.line)
 				}
 				if strings.Contains(f.log, "connection closed") != c.closed {
-					t.Errorf("closed is not as it should be: %s", f.log)
+					t.Errorf("got this log, want the connection closed: %t\n%s", c.closed, f.log)
 				}
 				if acked := string(f.answer) == "\x81\xa3ack\xa2id"; acked != c.acked {
-					t.Errorf("answer %q", f.answer)
+					t.Errorf("got the answer %q, want an ack: %t", f.answer, c.acked)
 				}
 			})
 		}
@@ -101,7 +101,7 @@ func TestOddRecordsAreTaken(t *testing.T) {
 	} {
 		f := feed(config.FluentBit, defaults(config.FluentBit), pack(arr{"app", 1, c.body}))
 		if len(f.events) != 1 || f.log != "" || c.want != "" && f.events[0] != "app 1.000000000 "+c.want {
-			t.Errorf("%s: %q, log %s", name, f.events, f.log)
+			t.Errorf("%s: got %q and the log %s, want one event %s", name, f.events, f.log, c.want)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func TestOddRecordsAreTaken(t *testing.T) {
 func TestNilRecordIsNoEvent(t *testing.T) {
 	f := feed(config.Fluentd, defaults(config.Fluentd), pack(arr{"app", 1, nil}), pack(arr{"app", arr{arr{1, nil}}, obj{"chunk": "id"}}))
 	if len(f.events)+len(f.rejects) > 0 || f.log != "" || string(f.answer) != "\x81\xa3ack\xa2id" {
-		t.Errorf("%+v", f)
+		t.Errorf("got %+v, want nothing but the ack", f)
 	}
 }
 
@@ -118,14 +118,14 @@ func TestInvalidEventClosesWhereTheUserWantsIt(t *testing.T) {
 	o.SkipInvalid = false
 	f := feed(config.Fluentd, o, pack(arr{"app", 1, "text", obj{"chunk": "id"}}, arr{"app", 1, obj{}}))
 	if len(f.events)+len(f.answer) > 0 || !strings.Contains(f.log, "a record is not a map: connection closed") {
-		t.Errorf("%+v", f)
+		t.Errorf("got %+v, want the connection closed without an ack", f)
 	}
 }
 
 func TestRejectsAreCounted(t *testing.T) {
 	f := feed(config.Fluentd, defaults(config.Fluentd), pack(arr{"app", arr{arr{1, 2}, arr{1, obj{}}, 3}}), []byte{0xc1})
 	if got := strings.Join(f.rejects, ", "); got != "1 record is not a map, 1 bad entry, 1 not MessagePack" {
-		t.Error(got)
+		t.Errorf("got %s, want each kind of reject counted once", got)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestMessageOverTheLimit(t *testing.T) {
 		o.BufferMaxSize = 4096
 		f := feed(config.FluentBit, o, join(ok, m, after))
 		if len(f.events) != 1 || len(f.answer) > 0 || !strings.Contains(f.log, `"limit_bytes":4096,"message":"a message is too large`) {
-			t.Errorf("fluentbit, %s: %d events, answer %q, log %s", name, len(f.events), f.answer, f.log)
+			t.Errorf("fluentbit, %s: got %d events, answer %q and log %s, want 1 event, no ack and the limit", name, len(f.events), f.answer, f.log)
 		}
 
 		o = defaults(config.Fluentd)
@@ -154,14 +154,14 @@ func TestMessageOverTheLimit(t *testing.T) {
 			want = 1
 		}
 		if len(f.events) != want || len(f.answer) > 0 || !strings.Contains(f.log, `"limit_bytes":4096,"message":"a message is too large`) {
-			t.Errorf("fluentd, %s: %d events, answer %q, log %s", name, len(f.events), f.answer, f.log)
+			t.Errorf("fluentd, %s: got %d events, answer %q and log %s, want %d events, no ack and the limit", name, len(f.events), f.answer, f.log, want)
 		}
 
 		o = defaults(config.Fluentd)
 		o.ChunkWarnLimit = 4096
 		f = feed(config.Fluentd, o, join(ok, m, after))
 		if name != "forward" && (len(f.events) != 3 || !strings.Contains(f.log, `"limit_bytes":4096,"message":"a message is larger than chunk_size_warn_limit"`)) {
-			t.Errorf("warning, %s: %d events, log %s", name, len(f.events), f.log)
+			t.Errorf("warning, %s: got %d events and log %s, want 3 events and a warning", name, len(f.events), f.log)
 		}
 	}
 }
@@ -179,6 +179,6 @@ func TestDecompressionBombIsDefused(t *testing.T) {
 	one := gz(append([]byte("\x92\x01\x81\xa1a\xdb\x00\x90\x00\x00"), make([]byte, 9<<20)...)) // one event of 9 MiB
 	f := feed(config.Fluentd, defaults(config.Fluentd), pack(arr{"app", one, obj{"compressed": "gzip"}}))
 	if len(f.events) > 0 || !strings.Contains(f.log, `"limit_bytes":8388608,"message":"an event is too large`) {
-		t.Errorf("%d events, log %s", len(f.events), f.log)
+		t.Errorf("got %d events and log %s, want none, and the limit in the log", len(f.events), f.log)
 	}
 }

@@ -59,12 +59,12 @@ func logWith(t *testing.T, cfg fluent.Config, r *rig, sub bool) {
 		want = append(want, fmt.Sprintf(`app %d.%09d {"log":"line %d"}`, at.Unix(), nsec, i))
 	}
 	if cfg.RequestAck && len(r.sink.got()) != 100 {
-		t.Errorf("%d events are queued, 100 are acknowledged", len(r.sink.got()))
+		t.Errorf("got %d events queued, want the 100 that are acknowledged", len(r.sink.got()))
 	}
 	l.Close()
 	eventually(t, "100 events: "+r.log.String(), func() bool { return len(r.sink.got()) == 100 })
 	wantEvents(t, r.sink.got(), want...)
 	if strings.TrimSpace(r.log.String()) != "" {
-		t.Error(r.log)
+		t.Errorf("got this log, want nothing in it:\n%s", r.log)
 	}
 }

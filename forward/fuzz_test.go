@@ -39,11 +39,11 @@ func FuzzServer(f *testing.F) {
 		}
 		split := feed(d, o, pieces...)
 		if !slices.Equal(whole.rejects, split.rejects) || string(whole.answer) != string(split.answer) || len(whole.events) != len(split.events) {
-			t.Fatalf("as a whole %q %q %x\nin pieces %q %q %x", whole.events, whole.rejects, whole.answer, split.events, split.rejects, split.answer)
+			t.Fatalf("got %q %q %x in pieces, want what it is as a whole: %q %q %x", split.events, split.rejects, split.answer, whole.events, whole.rejects, whole.answer)
 		}
 		for i := range whole.events {
 			if whole.events[i] != split.events[i] && !isNow(whole.events[i]) {
-				t.Fatalf("event %d: %q as a whole, %q in pieces", i, whole.events[i], split.events[i])
+				t.Fatalf("event %d: got %q in pieces, want %q as it is as a whole", i, split.events[i], whole.events[i])
 			}
 		}
 	})
@@ -82,7 +82,7 @@ func FuzzHandshake(f *testing.F) {
 		new(ping).read(b)
 		new(pong).read(b)
 		if got := feed(config.FluentBit, secureBit(), b); len(got.events) > 0 {
-			t.Errorf("%q came in without the key", got.events)
+			t.Errorf("got %q taken without the key, want nothing", got.events)
 		}
 	})
 }

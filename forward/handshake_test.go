@@ -87,7 +87,7 @@ func TestHandshakeLetsInWhoKnowsTheKey(t *testing.T) {
 				return
 			}
 			if got := r.log.String(); len(r.sink.got()) > 0 || !strings.Contains(got, `"reason":"`+c.refused+`","hostname":"client"`) {
-				t.Errorf("%q, log %s", r.sink.got(), got)
+				t.Errorf("got events %q and log %s, want no event and the reason %q", r.sink.got(), got, c.refused)
 			}
 		})
 	}
@@ -108,14 +108,14 @@ func withClient(network string) func(_, d *Options) {
 func TestMessagesInsteadOfAHandshakeAreRefused(t *testing.T) {
 	f := feed(config.FluentBit, secureBit(), pack(arr{"app", 1, obj{}}))
 	if len(f.events) > 0 || !strings.Contains(f.log, "the client's answer to HELO is no PING") {
-		t.Errorf("%q, log %s", f.events, f.log)
+		t.Errorf("got events %q and log %s, want no event and why", f.events, f.log)
 	}
 	f = feed(config.FluentBit, secureBit(), bytes.Repeat([]byte("\xdb\x7f\xff\xff\xff"), 2000))
 	if !strings.Contains(f.log, `"limit_bytes":4096,"message":"a PING is too long`) {
-		t.Error(f.log)
+		t.Errorf("got log %s, want the limit", f.log)
 	}
 	if f = feed(config.FluentBit, secureBit()); f.log != "" { // a heartbeat
-		t.Error(f.log)
+		t.Errorf("got log %s, want nothing in it", f.log)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestSilenceInTheHandshakeIsAStall(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if !strings.Contains(log.String(), "sent nothing for 30s") {
-			t.Error(log)
+			t.Errorf("got log %s, want how long the client was silent", log)
 		}
 		client.Close()
 	})
@@ -143,7 +143,7 @@ func TestSilenceInTheHandshakeIsAStall(t *testing.T) {
 func TestRecordedStreams(t *testing.T) {
 	files, err := filepath.Glob("testdata/streams/*.txt")
 	if err != nil || len(files) < 8 {
-		t.Fatalf("%d streams, %v", len(files), err)
+		t.Fatalf("got %d streams and error %v, want 8 or more", len(files), err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { play(t, file) })
@@ -197,10 +197,10 @@ func play(t *testing.T, file string) {
 	serveOne(s, f, k)
 	answered = f.out.Bytes()
 	if !bytes.Equal(answered, server) {
-		t.Errorf("the server answered\n%x\nand not\n%x", answered, server)
+		t.Errorf("got the answer\n%x\nwant\n%x", answered, server)
 	}
 	if got := strings.Join(k.events, "\n") + "\n"; got != string(events) {
-		t.Errorf("events:\n%swant:\n%slog: %s", got, events, log)
+		t.Errorf("got the events:\n%swant:\n%slog: %s", got, events, log)
 	}
 }
 

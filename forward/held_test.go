@@ -58,7 +58,7 @@ func TestAckWaitsUntilNoStepHoldsEvents(t *testing.T) {
 	} {
 		k, answer, log, took := withHeld(t, 3, m)
 		if answer != ackOfID || took != 3*heldRetry || len(k.events) != 1 || log != "" {
-			t.Errorf("%s: answer %q after %v, events %q, log %s", name, answer, took, k.events, log)
+			t.Errorf("%s: got answer %q after %v, events %q and log %s, want the ack after %v", name, answer, took, k.events, log, 3*heldRetry)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func TestAckWaitsUntilNoStepHoldsEvents(t *testing.T) {
 func TestAckWaitsForEventsOfEarlierFlushes(t *testing.T) {
 	k, answer, log, took := withHeld(t, 3, pack(arr{"app", 1, obj{}}), pack(arr{"app", arr{}, obj{"chunk": "id"}}))
 	if answer != ackOfID || took != 2*heldRetry || len(k.events) != 1 || log != "" {
-		t.Errorf("answer %q after %v, events %q, log %s", answer, took, k.events, log)
+		t.Errorf("got answer %q after %v, events %q and log %s, want the ack after %v", answer, took, k.events, log, 2*heldRetry)
 	}
 }
 
@@ -75,17 +75,17 @@ func TestHeldEventsWithoutAckDelayNothing(t *testing.T) {
 	m := pack(arr{"app", 1, obj{}})
 	k, answer, log, _ := withHeld(t, 1000, m, m, pack(arr{"app", arr{arr{1, obj{}}}}))
 	if k.flushes != 3 || answer != "" || log != "" { // one for each message
-		t.Errorf("%d flushes, answer %q, log %s", k.flushes, answer, log)
+		t.Errorf("got %d flushes, answer %q and log %s, want 3 flushes and nothing else", k.flushes, answer, log)
 	}
 }
 
 func TestEventsHeldTooLongAreNotAcknowledged(t *testing.T) {
 	k, answer, log, took := withHeld(t, 1<<30, pack(arr{"app", 1, obj{}, obj{"chunk": "id"}}))
 	if answer != "" || took != heldTime || !slices.Equal(k.rejects, []string{"1 held too long"}) {
-		t.Errorf("answer %q after %v, rejects %q", answer, took, k.rejects)
+		t.Errorf("got answer %q after %v and rejects %q, want no ack after %v and one reject", answer, took, k.rejects, heldTime)
 	}
 	if !strings.Contains(log, "a step held events of a message for 1m0s; no ack is sent: connection closed") {
-		t.Error(log)
+		t.Errorf("got log %s, want why there is no ack", log)
 	}
 }
 
@@ -103,13 +103,13 @@ func TestHeldEventsDelayNeitherOthersNorTheEnd(t *testing.T) {
 	before := r.sink.flushed()
 	r.send(t, pack(arr{"app", 2, obj{}}))
 	if r.sink.flushed() == before {
-		t.Error("the other connection was not flushed")
+		t.Error("got the other connection not flushed, want it flushed")
 	}
 	r.Close()
 	if err := r.end(); err != nil {
 		t.Error(err)
 	}
 	if answer, _ := io.ReadAll(waiting); len(answer) > 0 {
-		t.Errorf("answer %q", answer)
+		t.Errorf("got answer %q, want none", answer)
 	}
 }

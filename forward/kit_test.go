@@ -297,7 +297,7 @@ func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 func wantEvents(t *testing.T, got []string, want ...string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
-		t.Errorf("events:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("got the events:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -307,7 +307,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	deadline := time.Now().Add(10 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatal("it didn't happen in 10 s: ", what)
+			t.Fatalf("timed out after 10 s waiting for this: %s", what)
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -51,7 +51,7 @@ func TestLinesOfJSON(t *testing.T) {
 		}
 		events, log := feedLines(o, c.in...)
 		if !slices.Equal(events, c.want) || (c.line == "") != (log == "") || !strings.Contains(log, c.line) {
-			t.Errorf("%s: %q, log %s", name, events, log)
+			t.Errorf("%s: got events %q and log %s, want %q and %s", name, events, log, c.want, c.line)
 		}
 	}
 }
@@ -65,12 +65,12 @@ func TestLinesOfText(t *testing.T) {
 	} {
 		events, log := feedLines(&TCPOptions{Format: "none", Separator: c.sep}, strings.Split(c.in, "")...)
 		if got := fmt.Sprint(events); got != c.want || log != "" {
-			t.Errorf("%q: %s, want %s, log %s", c.sep, got, c.want, log)
+			t.Errorf("%q: got %s, want %s, log %s", c.sep, got, c.want, log)
 		}
 	}
 	events, _ := feedLines(&TCPOptions{Format: "none", SourceAddress: "from"}, "x\n")
 	if got := fmt.Sprint(events); got != `[{"log":"x","from":"127.0.0.1"}]` {
-		t.Error(got)
+		t.Errorf("got %s, want the client's address in the field", got)
 	}
 }
 
@@ -84,6 +84,6 @@ func TestTCPInputListens(t *testing.T) {
 	r.send(t, []byte("{\"health\": \"check\"}\n"))
 	eventually(t, "the event", func() bool { return len(r.sink.got()) == 1 })
 	if got := r.sink.got()[0]; !strings.HasPrefix(got, "health 1") || !strings.HasSuffix(got, ` {"health":"check"}`) || log.String() != "" {
-		t.Errorf("%s, log %s", got, log)
+		t.Errorf("got %s and log %s, want the line as an event and no log", got, log)
 	}
 }

@@ -76,7 +76,7 @@ func TestEveryModeGivesTheSameEvents(t *testing.T) {
 				f := feed(d, defaults(d), stream)
 				wantEvents(t, f.events, want...)
 				if f.log != "" || len(f.rejects) > 0 || len(f.answer) > 0 {
-					t.Errorf("log %q, rejected %q, answered %q", f.log, f.rejects, f.answer)
+					t.Errorf("got log %q, rejects %q and answer %q, want none", f.log, f.rejects, f.answer)
 				}
 				bytewise := make([][]byte, len(stream))
 				for i := range stream {
@@ -111,12 +111,12 @@ func TestNoTimeIsNow(t *testing.T) {
 		before := now().Sec
 		f := feed(config.Fluentd, defaults(config.Fluentd), pack(arr{"app", none, obj{}}), pack(arr{"app", arr{arr{none, obj{}}}}))
 		if len(f.events) != 2 {
-			t.Fatalf("%s: %q", name, f.events)
+			t.Fatalf("%s: got the events %q, want 2", name, f.events)
 		}
 		for _, ev := range f.events {
 			at, err := time.Parse(time.RFC3339, string(record.AppendTimeISO(nil, record.Time{Sec: before}, 0)))
 			if err != nil || !strings.HasPrefix(ev, "app 1") && !strings.HasPrefix(ev, "app 2") || time.Since(at) > time.Minute {
-				t.Errorf("%s: %q, not about %d", name, ev, before)
+				t.Errorf("%s: got %q, want a time of about %d", name, ev, before)
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func TestJSONMessages(t *testing.T) {
 	wantEvents(t, f.events, `app 1700000000.000000000 {"log":"a"}`, `app 1700000001.000000000 {"log":"b"}`,
 		`app 1700000002.000000000 {"log":"c"}`, `app 1700000003.000000000 {"n":1.5}`)
 	if string(f.answer) != `{"ack":"x\n"}` || f.log != "" {
-		t.Errorf("answer %q, log %q", f.answer, f.log)
+		t.Errorf("got answer %q and log %q, want the ack as JSON", f.answer, f.log)
 	}
 }
 
@@ -143,13 +143,13 @@ func TestChunkIsEchoedByteForByte(t *testing.T) {
 		} {
 			f := feed(config.FluentBit, defaults(config.FluentBit), stream)
 			if want := join([]byte("\x81\xa3ack"), pack(chunk)); !bytes.Equal(f.answer, want) {
-				t.Errorf("%s: answer %x, want %x", name, f.answer, want)
+				t.Errorf("%s: got answer %x, want %x", name, f.answer, want)
 			}
 		}
 	}
 	f := feed(config.FluentBit, defaults(config.FluentBit), pack(arr{"app", 1, obj{}, obj{"chunk": nil}}))
 	if len(f.answer) > 0 {
-		t.Errorf("a nil chunk was acknowledged: %x", f.answer)
+		t.Errorf("got answer %x to a nil chunk, want none", f.answer)
 	}
 }
 
@@ -165,13 +165,13 @@ func TestChunkIsAckedOnlyAfterFlush(t *testing.T) {
 	<-r.sink.entered
 	c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil {
-		t.Fatal("the ack came before Flush returned")
+		t.Fatal("got the ack before Flush returned, want it after")
 	}
 	r.sink.release <- struct{}{}
 	c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	answer := make([]byte, 8)
 	if n, err := c.Read(answer); string(answer[:n]) != "\x81\xa3ack\xa2id" {
-		t.Fatalf("answer %q, %v", answer[:n], err)
+		t.Fatalf("got answer %q and error %v, want the ack", answer[:n], err)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestFailedFlushIsNotAcked(t *testing.T) {
 	r := run(t, s, log, &sink{flushErr: errTest})
 	for _, m := range [][]byte{pack(arr{"app", 1, obj{}, obj{"chunk": "id"}}), pack(arr{"app", arr{arr{1, obj{}}}, obj{"chunk": "id"}})} {
 		if answer := r.send(t, m); len(answer) > 0 {
-			t.Errorf("answer %q", answer)
+			t.Errorf("got answer %q, want none", answer)
 		}
 	}
 }
@@ -197,10 +197,10 @@ func TestOneReadIsOneFlushAndOneWrite(t *testing.T) {
 	cut := len(b) - 7 // in the middle of the last message
 	f := feed(config.FluentBit, defaults(config.FluentBit), b[:cut], b[cut:])
 	if len(f.events) != 50 || f.flushes != 2 || f.conn.writes != 2 {
-		t.Errorf("%d events, %d flushes, %d writes", len(f.events), f.flushes, f.conn.writes)
+		t.Errorf("got %d events, %d flushes and %d writes, want 50, 2 and 2", len(f.events), f.flushes, f.conn.writes)
 	}
 	if f.conn.reads != 3 { // two, and the end
-		t.Errorf("%d reads", f.conn.reads)
+		t.Errorf("got %d reads, want 3", f.conn.reads)
 	}
 }
 
@@ -217,10 +217,10 @@ func TestMessageThatIsBrokenOffIsNotTaken(t *testing.T) {
 		for cut := 1; cut < len(m); cut++ {
 			f := feed(config.FluentBit, defaults(config.FluentBit), join(whole, m[:cut]))
 			if len(f.events) != 1 || len(f.answer) > 0 {
-				t.Fatalf("%s, cut at %d of %d: %q, answer %q", name, cut, len(m), f.events, f.answer)
+				t.Fatalf("%s, cut at %d of %d: got events %q and answer %q, want the first event and no ack", name, cut, len(m), f.events, f.answer)
 			}
 			if !strings.Contains(f.log, "the connection ended in the middle of a message") {
-				t.Fatalf("%s, cut at %d: log %q", name, cut, f.log)
+				t.Fatalf("%s, cut at %d: got log %q, want where the connection ended", name, cut, f.log)
 			}
 		}
 	}
@@ -235,10 +235,10 @@ func TestLongMessageOfEntriesIsTaken(t *testing.T) {
 	o := defaults(config.Fluentd)
 	f := feed(config.Fluentd, o, pack(arr{"app", entries, obj{"chunk": "id"}}))
 	if len(f.events) != 300 || string(f.answer) != "\x81\xa3ack\xa2id" {
-		t.Errorf("%d events, answer %q, log %s", len(f.events), f.answer, f.log)
+		t.Errorf("got %d events, answer %q and log %s, want 300 and the ack", len(f.events), f.answer, f.log)
 	}
 	if f.flushes < 2 {
-		t.Errorf("%d flushes: more than the budget was held", f.flushes)
+		t.Errorf("got %d flushes, want 2 or more: the budget is less than the message", f.flushes)
 	}
 }
 
@@ -278,7 +278,7 @@ func TestDenyKeepaliveClosesAfterOneMessage(t *testing.T) {
 	for _, m := range [][]byte{pack(arr{"app", 1, obj{}, obj{"chunk": "id"}}), pack(arr{"app", arr{arr{1, obj{}}}, obj{"chunk": "id"}})} {
 		f := feed(config.Fluentd, o, join([]byte{0xc0}, m, m))
 		if len(f.events) != 1 || string(f.answer) != "\x81\xa3ack\xa2id" {
-			t.Errorf("%q, answer %q", f.events, f.answer)
+			t.Errorf("got events %q and answer %q, want 1 and the ack", f.events, f.answer)
 		}
 	}
 }
@@ -322,7 +322,7 @@ func TestMessageIsTakenAlikeWhateverItFollows(t *testing.T) {
 				got := feed(d, defaults(d), join(a, b))
 				alike := slices.EqualFunc(got.events, want.events, func(g, w string) bool { return g == w || isNow(g) && isNow(w) })
 				if !alike || !slices.Equal(got.rejects, want.rejects) || string(got.answer) != string(want.answer) {
-					t.Errorf("%s, then %s:\n%q %q %x, want\n%q %q %x", first, second, got.events, got.rejects, got.answer, want.events, want.rejects, want.answer)
+					t.Errorf("%s, then %s: got\n%q %q %x, want\n%q %q %x", first, second, got.events, got.rejects, got.answer, want.events, want.rejects, want.answer)
 				}
 			}
 		}

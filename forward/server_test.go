@@ -20,7 +20,7 @@ func TestSilentConnectionIsAHeartbeat(t *testing.T) {
 	r.send(t, nil)
 	eventually(t, "the connection is closed", func() bool { return r.Connections() == 0 })
 	if r.sink.opened > 0 || r.log.String() != "" {
-		t.Errorf("%d receivers, log %s", r.sink.opened, r.log)
+		t.Errorf("got %d receivers and log %s, want none", r.sink.opened, r.log)
 	}
 }
 
@@ -35,7 +35,7 @@ func TestUDPHeartbeatIsAnswered(t *testing.T) {
 	c.Write([]byte{0})
 	b := make([]byte, 10)
 	if n, err := c.Read(b); err != nil || n != 1 || b[0] != 0 {
-		t.Errorf("%x, %v", b[:n], err)
+		t.Errorf("got the answer %x and error %v, want one zero byte", b[:n], err)
 	}
 }
 
@@ -47,7 +47,7 @@ func TestConnectionsAreIndependent(t *testing.T) {
 	good.Write(pack(arr{"app", 2, obj{}}))
 	eventually(t, "both events", func() bool { return len(r.sink.got()) == 2 })
 	if !strings.Contains(r.log.String(), "not a message") {
-		t.Error(r.log)
+		t.Errorf("got log %s, want why the other connection was closed", r.log)
 	}
 }
 
@@ -62,7 +62,7 @@ func TestPanicEndsOneConnectionOnly(t *testing.T) {
 	r.send(t, pack(arr{"app", arr{arr{1, obj{}}}}))
 	eventually(t, "both are counted", func() bool { return r.Panics() == 2 && r.Connections() == 0 })
 	if !strings.Contains(log.String(), "a fault in firelane itself: connection closed") {
-		t.Errorf("log %s", log)
+		t.Errorf("got log %s, want the fault", log)
 	}
 }
 
@@ -122,11 +122,11 @@ func TestStalledClientIsClosed(t *testing.T) {
 				select {
 				case at := <-ended:
 					if took := at.Sub(begun); !c.closed || took < stallTime || took > 2*stallTime {
-						t.Errorf("closed after %v", took)
+						t.Errorf("got it closed after %v, want: %t, after %v to %v", took, c.closed, stallTime, 2*stallTime)
 					}
 				default:
 					if c.closed {
-						t.Error("still open")
+						t.Error("got it still open, want it closed")
 					}
 					client.Write(m[:5])
 					time.Sleep(stallTime / 2)
@@ -139,7 +139,7 @@ func TestStalledClientIsClosed(t *testing.T) {
 					want++
 				}
 				if len(k.events) != want || strings.Contains(log.String(), "the client sent nothing for 30s in the middle of a message: connection closed") != c.closed {
-					t.Errorf("%q, log %s", k.events, log)
+					t.Errorf("got events %q and log %s, want %d events and a line if it was closed", k.events, log, want)
 				}
 			})
 		})
@@ -160,7 +160,7 @@ func TestSlowClientIsNotStalled(t *testing.T) {
 		client.Close()
 		synctest.Wait()
 		if len(k.events) != 1 {
-			t.Errorf("%q, log %s", k.events, log)
+			t.Errorf("got events %q and log %s, want 1", k.events, log)
 		}
 	})
 }
@@ -185,7 +185,7 @@ func TestFullQueueIsNoStall(t *testing.T) {
 		client.Close()
 		synctest.Wait()
 		if len(k.events) != 4 || log.String() != "" {
-			t.Errorf("%q, log %s", k.events, log)
+			t.Errorf("got events %q and log %s, want 4 and no log", k.events, log)
 		}
 	})
 }
@@ -206,17 +206,17 @@ func TestServeTakesWhatWasSentBeforeItEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(r.sink.got()); n != 2000 {
-		t.Errorf("%d events of 2000", n)
+		t.Errorf("got %d events, want 2000", n)
 	}
 	if _, err := os.Stat(r.Addr().String()); !os.IsNotExist(err) {
-		t.Error("the socket file is still there")
+		t.Error("got the socket's file left, want it removed")
 	}
 }
 
 func TestWaitIdleWaitsForTheLastClient(t *testing.T) {
 	r := start(t, config.FluentBit, defaults(config.FluentBit))
 	if err := r.WaitIdle(t.Context()); err != nil {
-		t.Fatal("nobody is connected, and yet: ", err)
+		t.Fatalf("got %v while no client is connected, want no error", err)
 	}
 	a, b := r.dial(t), r.dial(t)
 	eventually(t, "both are served", func() bool { return r.Connections() == 2 })
@@ -226,7 +226,7 @@ func TestWaitIdleWaitsForTheLastClient(t *testing.T) {
 	eventually(t, "one is left", func() bool { return r.Connections() == 1 })
 	select {
 	case <-idle:
-		t.Error("one is still connected")
+		t.Error("got it idle while a client is connected, want it to wait")
 	default:
 	}
 	b.Close()
@@ -257,10 +257,10 @@ func TestCloseEndsEverythingAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 	if answer, _ := io.ReadAll(c); len(answer) > 0 {
-		t.Errorf("answer %q", answer)
+		t.Errorf("got answer %q, want none", answer)
 	}
 	if !strings.Contains(log.String(), `"events":1,"message":"events were not queued before the end: connection closed"`) {
-		t.Error(log)
+		t.Errorf("got log %s, want the events that were not queued", log)
 	}
 	unserved, err := listen(defaults(config.FluentBit), config.FluentBit, testEnv(log))
 	if err != nil {
@@ -283,7 +283,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	r.send(t, pack(arr{"app", 1, obj{}}))
 	eventually(t, "the event", func() bool { return len(r.sink.got()) == 1 })
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o666 {
-		t.Errorf("%v, %v", info.Mode(), err)
+		t.Errorf("got the mode %v and error %v, want 0666", info.Mode(), err)
 	}
 }
 
@@ -295,7 +295,7 @@ func TestFileThatIsNoSocketIsLeftAlone(t *testing.T) {
 		t.Error(err)
 	}
 	if b, _ := os.ReadFile(path); string(b) != "precious" {
-		t.Errorf("%q", b)
+		t.Errorf("got %q in the file, want it as it was", b)
 	}
 }
 

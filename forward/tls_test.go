@@ -83,7 +83,7 @@ func TestTLS(t *testing.T) {
 			answer := make([]byte, 8)
 			n, _ := client.Read(answer)
 			if c.taken != (string(answer[:n]) == "\x81\xa3ack\xa2id") || c.taken != (len(r.sink.got()) == 1) {
-				t.Errorf("answer %q, events %q, log %s", answer[:n], r.sink.got(), r.log)
+				t.Errorf("got answer %q, events %q and log %s, want it taken: %t", answer[:n], r.sink.got(), r.log, c.taken)
 			}
 			if !c.taken {
 				eventually(t, "the line", func() bool {
@@ -94,7 +94,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-func TestPlainClientOfATLSServerIsToldApart(t *testing.T) {
+func TestPlainClientOfATLSServerIsRecognised(t *testing.T) {
 	cert, key, _ := certificate(t)
 	o := defaults(config.FluentBit)
 	o.On, o.CrtFile, o.KeyFile = true, cert, key
@@ -105,11 +105,11 @@ func TestPlainClientOfATLSServerIsToldApart(t *testing.T) {
 	})
 }
 
-func TestTLSClientOfAPlainServerIsToldApart(t *testing.T) {
+func TestTLSClientOfAPlainServerIsRecognised(t *testing.T) {
 	r := start(t, config.FluentBit, defaults(config.FluentBit))
 	c := tls.Client(r.dial(t), &tls.Config{InsecureSkipVerify: true})
 	if err := c.Handshake(); err == nil {
-		t.Error("it worked")
+		t.Error("got a handshake, want an error")
 	}
 	eventually(t, "the line", func() bool {
 		return strings.Contains(r.log.String(), `"got":"int","message":"not a message; want [tag, time, record]`)
@@ -129,7 +129,7 @@ func TestDeadlineLeavesTLSWhole(t *testing.T) {
 	buf := make([]byte, 10)
 	server.SetReadDeadline(time.Now().Add(time.Millisecond))
 	if _, err := server.Read(buf); err == nil {
-		t.Fatal("no deadline")
+		t.Fatal("got no deadline, want one")
 	}
 	server.SetReadDeadline(time.Time{})
 	go client.Write([]byte("x"))
@@ -168,7 +168,7 @@ func TestWrongOptionsAreFound(t *testing.T) {
 		`network: netip.ParsePrefix("x"): no '/'; want an address or a network such as 10.0.0.0/8`: {d, Options{Security: &Security{Clients: []SecureClient{{Network: "x"}}}}},
 	} {
 		if err := c.o.Check(c.d); err == nil || err.Error() != want {
-			t.Errorf("%v, want %s", err, want)
+			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 }

@@ -11,10 +11,9 @@ import (
 // collector.
 const maxKeptBatch = 256 << 10
 
-// buffers are the memory of intakes. It is lent to a connection from its first event after a Flush to the next Flush, so
-// that connections which are silent, or wait for their client, have none: the memory follows the number of connections that
-// are at work at one moment, not how many there are and what they once sent. (What a connection keeps besides, its Lifter
-// and its calls, is small.)
+// buffers are the memory of intakes. A connection has some from its first event after a Flush to the next Flush. Silent
+// connections have none, so memory follows the number of busy connections, not the number of connections or what they once
+// sent. (What a connection keeps in between, its Lifter and its calls, is small.)
 type buffers struct {
 	batches   sync.Pool // of *record.Batch
 	scratches sync.Pool // of *enrich.Scratch

@@ -39,8 +39,8 @@ func DeadFiles(plan *config.Plan) (map[string][]string, error) {
 // resendBatch is the size in bytes at which records that are sent again are put into the queue together.
 const resendBatch = 256 << 10
 
-// Resend delivers what is in one output's dead letter once more, by that output's destination, as it stands there: the
-// steps have been taken. A running router isn't needed and isn't disturbed. Records that are refused again go to the
+// Resend delivers what is in one output's dead letter once more, to that output's destination, without the steps, which have
+// been applied already. It works beside a running router and without one. Records that are refused again go to the
 // dead letter again. A file is removed when all of its records have ended; if ctx ends first the file stays, and the
 // next Resend begins it anew.
 func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []string) (Account, error) {

@@ -12,8 +12,8 @@ import (
 )
 
 // newDeadOutput makes the output that delivers another one's dead letters to an index of the same cluster. It has a queue
-// of its own, beside that output's, so that they wait and are retried like everything else. What the index refuses goes
-// to a file.
+// of its own, beside that output's, so that dead letters wait and are retried like other records. What the index refuses
+// goes to a file.
 func (r *Router) newDeadOutput(o config.Output, of *output) (*output, error) {
 	opts, ok := o.Options.(*bulk.Options)
 	if !ok {

@@ -22,7 +22,7 @@ func TestAnOutputIsUnhealthyOnlyAfterAMinuteOfFailures(t *testing.T) {
 		{"nothing waits any more", deliver.Stats{FailingSince: ago(time.Hour)}, ""},
 	} {
 		if got := troubleOf("es.0", &c.stats, now); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
 }

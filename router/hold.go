@@ -9,8 +9,8 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
-// expiryPause is how long a Holder's events are at least left alone after Expire, so that many that are due one after the
-// other are released together.
+// expiryPause is the least time between two calls of a Holder's Expire, so that events which are due shortly after one another
+// are released together.
 const expiryPause = 100 * time.Millisecond
 
 // A holder is a Holder of the configuration, or the joiner of an input.
@@ -18,15 +18,15 @@ type holder struct {
 	enrich.Holder
 	in    *source         // whose events it gets before they are routed; nil where it is on routes
 	wake  chan<- struct{} // wakes releaseHeld
-	armed atomic.Bool     // releaseHeld calls Expire in time without being woken
+	armed atomic.Bool     // releaseHeld has a timer for what is held now
 
 	// ackHeld lets events be acknowledged while they are held. The joiner needs it: a client that sends the next part of a
 	// line only after the ack of the last one, as Docker's driver with fluentd-request-ack does, would never send it.
 	ackHeld bool
 }
 
-// woken sees to it that Expire is called for what is held now.
-func (h *holder) woken() {
+// schedule makes releaseHeld call Expire in time for what is held now.
+func (h *holder) schedule() {
 	if h.armed.Load() {
 		return
 	}
@@ -43,8 +43,8 @@ type expiry struct {
 	due time.Time // of the next call; zero where nothing is held
 }
 
-// releaseHeld emits what Holders have due, until end is closed, and then all that is held. From stopping on everything is due
-// soon, so that clients get their acks. While nothing is held it sleeps: an idle router uses no CPU.
+// releaseHeld makes Holders emit what is due, until end is closed, and then everything. Once stopping is closed everything is
+// due soon, so that clients get their acks. While nothing is held it sleeps: an idle router uses no CPU.
 func (r *Router) releaseHeld(stopping, end <-chan struct{}) {
 	all := r.expiries()
 	if len(all) == 0 {
@@ -96,7 +96,7 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 	for n := range all {
 		e := &all[n]
 		if !now.Before(e.due) {
-			e.armed.Store(false) // what is held from here on wakes again, unless Expire sees it
+			e.armed.Store(false) // whatever is held after Expire has looked must wake releaseHeld again
 			e.due = e.i.expire(e.holder, now)
 			e.armed.Store(!e.due.IsZero())
 			r.flushReleased(e.i)
@@ -111,7 +111,7 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 	return time.After(max(time.Until(next), expiryPause))
 }
 
-// releaseAll emits all that is held. A Holder's events may go to another one, also to one before it by a reroute.
+// releaseAll makes Holders emit everything. Their events may reach another Holder, by a reroute even an earlier one.
 func (r *Router) releaseAll(all []expiry) {
 	for range maxReroutes + 1 {
 		r.expire(all, enrich.Everything)

@@ -34,8 +34,8 @@ type intake struct {
 	full    bool            // a batch has reached batchSize
 	lifter  enrich.Lifter
 
-	calls    []*call     // of Steps; those before depth are under way, one within the other
-	depth    int         // calls under way
+	calls    []*call     // of Steps; those before depth are running, each within the one before
+	depth    int         // calls that are running
 	from     enrich.Step // the Step that rerouted the event that is on its way
 	reroutes int         // of that event
 
@@ -116,8 +116,8 @@ func (i *intake) routeTo(in *source, tag string) *route {
 	return rt
 }
 
-// dispatch sends one event, whole by now, on the way of its tag. The joiner may emit a line of another tag than that of the
-// event at hand: one whose last part never came.
+// dispatch sends one event, whose parts have been joined, on the way of its tag. When the joiner makes room it emits lines of
+// other tags than the current event's.
 func (i *intake) dispatch(ev *record.Event) {
 	i.received++
 	if i.route == nil || ev.Tag != i.route.tag {

@@ -13,14 +13,14 @@ type call struct {
 	out    *enrich.Out
 	rt     *route  // that leads to the Step; nil before events are routed, and in Expire
 	holder *holder // the Step, where it is a Holder
-	passed int     // events emitted of the one at hand
+	passed int     // events emitted so far that are not made of held ones
 }
 
 // apply takes ev through a Step: that of rt, or the Holder of the input, which comes before the route and has none.
 func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event) {
 	c := i.begin(h, rt)
 	if h != nil {
-		i.r.holding.Add(1) // before the Holder has it, so that the number is never too small
+		i.r.holding.Add(1) // first, so that the number is never too small
 	}
 	step.Apply(ev, c.out)
 	held := c.out.TakeHeld()
@@ -31,7 +31,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	default:
 		i.holding = i.holding || !h.ackHeld
 		i.r.holding.Add(int64(held - 1))
-		h.woken()
+		h.schedule()
 	}
 	t := tally{held: int64(held)}
 	switch more := int64(c.passed + held - 1); {
@@ -70,7 +70,7 @@ func (i *intake) begin(h *holder, rt *route) *call {
 func (i *intake) end(c *call) {
 	i.depth--
 	c.holder, c.rt = nil, nil
-	c.out.Scratch, c.out.From = nil, nil // the memory isn't the intake's for longer than to the next Flush
+	c.out.Scratch, c.out.From = nil, nil // Flush returns the memory
 }
 
 // next is where what the Step emits goes on.
@@ -109,7 +109,7 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 	i.released += int64(of)
 	rt := c.emitted(ev, of)
 	if of > 0 {
-		i.count(rt, tally{filtered: 1}) // of one that was never held, apply does
+		i.count(rt, tally{filtered: 1}) // apply does it for an event that was not held
 	}
 	if i.reroutes == maxReroutes {
 		i.input.accounts.reject(1, reroutedTooOften)

@@ -16,7 +16,7 @@ func TestEveryOptionIsDeclaredSoundly(t *testing.T) {
 	}
 }
 
-func TestWrongConfigurationsAreToldInOneLineEach(t *testing.T) {
+func TestWrongConfigurationsAreReportedInOneLineEach(t *testing.T) {
 	configtest.Golden(t, "testdata/wrong/*.txt", Catalogue(), *update)
 }
 

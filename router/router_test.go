@@ -157,6 +157,7 @@ func cluster(t *testing.T, o bulktest.Options) (*bulktest.Server, string) {
 const forwardInput = `
 [SERVICE]
     storage.path DIR/queue
+    Flush 10ms
     Grace 20
 [INPUT]
     Name forward
@@ -202,7 +203,7 @@ func TestEveryRecordIsInTheAccountsWhateverBecomesOfIt(t *testing.T) {
 	eventually(t, "everything to end", func() bool { return tr.balanced(30).Buffered == 0 })
 	a := tr.balanced(30)
 	if a.Filtered != 11 || a.Dead != 11 || a.Delivered != 8 {
-		t.Errorf("the account is %+v, want 11 filtered, 11 dead-lettered and 8 delivered", a)
+		t.Errorf("got the account %+v, want 11 filtered, 11 dead-lettered and 8 delivered", a)
 	}
 }
 
@@ -319,7 +320,7 @@ func TestRecordsWithoutAnOutputAreCounted(t *testing.T) {
 	tr.send("nobody", "a", "b")
 	ins, _ := tr.Accounts()
 	if ins[0].Received != 2 || ins[0].Unrouted != 2 {
-		t.Errorf("input account %+v, want 2 received and 2 unrouted", ins[0])
+		t.Errorf("got the input's account %+v, want 2 received and 2 unrouted", ins[0])
 	}
 	if !strings.Contains(tr.log.String(), "no output matches this tag") {
 		t.Errorf("got this log, want it to say that no output matches:\n%s", tr.log)
@@ -393,8 +394,8 @@ func TestSocketThatCannotBeBoundIsOneClearError(t *testing.T) {
 	plan := compilePlan(t, dir, forwardInput+"[OUTPUT]\n    Name null\n    Match *\n")
 	r, _ := New(plan, Env{Log: zerolog.Nop()})
 	err := r.Run(context.Background(), context.Background())
-	if err == nil || !strings.Contains(err.Error(), "test.conf:5: forward: ") {
-		t.Errorf("error %v, want the place of the input and what is in the way", err)
+	if err == nil || !strings.Contains(err.Error(), "test.conf:6: forward: ") {
+		t.Errorf("got error %v, want the place of the input and what is in the way", err)
 	}
 }
 
@@ -459,7 +460,7 @@ func TestTwoRoutersNeverShareAQueue(t *testing.T) {
 	r, _ := New(plan, Env{Log: zerolog.Nop()})
 	err := r.Run(context.Background(), context.Background())
 	if err == nil || !strings.Contains(err.Error(), "another router uses this folder") || !strings.Contains(err.Error(), dir) {
-		t.Errorf("error %v, want the folder and that it is in use", err)
+		t.Errorf("got error %v, want the folder and that it is in use", err)
 	}
 }
 

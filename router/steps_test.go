@@ -358,7 +358,7 @@ func TestATagWithoutAnOutputMayBeRerouted(t *testing.T) {
 	wantQueued(t, r.outputs[0], "b: x")
 	wantTally(t, r.outputs[0], tally{received: 1})
 	if ins, _ := r.Accounts(); ins[0].Received != 3 || ins[0].Unrouted != 2 {
-		t.Errorf("%+v, want 3 received and 2 unrouted", ins[0])
+		t.Errorf("got %+v, want 3 received and 2 unrouted", ins[0])
 	}
 }
 

@@ -13,13 +13,13 @@ func TestRetryLimitIsReadAsFluentBitDoes(t *testing.T) {
 	for text, want := range map[string]int{"": Unlimited, "no_limits": Unlimited, "False": Unlimited, "off": Unlimited, "no_retries": 0, "5": 5, "0": Unlimited, "-1": Unlimited} {
 		o := OutputOptions{RetryLimit: text}
 		if err := o.CheckOutput(config.FluentBit); err != nil || o.Retry().Limit != want {
-			t.Errorf("%q: %d, %v; want %d", text, o.Retry().Limit, err, want)
+			t.Errorf("%q: got %d, %v; want %d", text, o.Retry().Limit, err, want)
 		}
 	}
 	for _, text := range []string{"many", "1.5"} {
 		var bad *config.OptionError
 		if err := (&OutputOptions{RetryLimit: text}).CheckOutput(config.FluentBit); !errors.As(err, &bad) || bad.Option != "retry_limit" {
-			t.Errorf("%q: %v", text, err)
+			t.Errorf("%q: got error %v, want one that names retry_limit", text, err)
 		}
 	}
 }
@@ -34,16 +34,16 @@ func TestBufferOptionsHoldInBothSpellings(t *testing.T) {
 			Buffer: &BufferOptions{TotalLimitSize: 1 << 30}},
 	} {
 		if err := o.CheckOutput(config.Fluentd); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want no error", name, err)
 		}
 		if got, want := o.Limits(Limits{MaxItems: 7}), (Limits{MaxBytes: 2 << 20, MaxItems: 7, Linger: second, Workers: 3}); got != want {
-			t.Errorf("%s: limits %+v, want %+v", name, got, want)
+			t.Errorf("%s: got the limits %+v, want %+v", name, got, want)
 		}
 		if got, want := o.Retry(), (Retry{Limit: 5, Base: second, Cap: minute, Factor: 2}); got != want {
-			t.Errorf("%s: retry %+v, want %+v", name, got, want)
+			t.Errorf("%s: got the retry %+v, want %+v", name, got, want)
 		}
 		if got, want := o.Queue(), (QueueOptions{Memory: true, TotalLimit: 1 << 30, DropOldest: true}); got != want {
-			t.Errorf("%s: queue %+v, want %+v", name, got, want)
+			t.Errorf("%s: got the queue %+v, want %+v", name, got, want)
 		}
 	}
 }
@@ -55,13 +55,13 @@ func TestSettingsWithoutMeaningAreSaid(t *testing.T) {
 		Secondary: []config.Pair{{Key: "@type", Value: "secondary_file"}},
 	}
 	if w := o.Warnings(); len(w) != 6 {
-		t.Errorf("%d warnings: %s", len(w), strings.Join(w, "\n"))
+		t.Errorf("got %d warnings, want 6: %s", len(w), strings.Join(w, "\n"))
 	}
 	if w := (&OutputOptions{RetryLimit: "0"}).Warnings(); len(w) != 1 {
-		t.Errorf("warnings about retry_limit 0: %q", w)
+		t.Errorf("got the warnings %q about retry_limit 0, want one", w)
 	}
 	if w := new(OutputOptions).Warnings(); len(w) != 0 {
-		t.Errorf("warnings about nothing: %q", w)
+		t.Errorf("got the warnings %q about nothing, want none", w)
 	}
 }
 
@@ -72,12 +72,12 @@ func TestWaitsGrowToTheCapAndAreSpread(t *testing.T) {
 		for range 1000 {
 			w := r.Wait(n)
 			if w < 0 || w > ceiling {
-				t.Fatalf("retry %d: waited %v, at most %v", n, w, ceiling)
+				t.Fatalf("retry %d: got a wait of %v, want at most %v", n, w, ceiling)
 			}
 			sum += w
 		}
 		if mean := sum / 1000; mean < ceiling*2/5 || mean > ceiling*3/5 {
-			t.Errorf("retry %d: %v on average, want about %v", n, mean, ceiling/2)
+			t.Errorf("retry %d: got %v on average, want about %v", n, mean, ceiling/2)
 		}
 	}
 }

@@ -85,16 +85,16 @@ func TestPatternsMeanWhatTheyMeanInOnigmo(t *testing.T) {
 			continue
 		}
 		if got := engine(p); got != c.engine {
-			t.Errorf("%s: engine %s, want %s", c.pattern, got, c.engine)
+			t.Errorf("%s: got the engine %s, want %s", c.pattern, got, c.engine)
 		}
 		for _, text := range c.yes {
 			if !p.Match([]byte(text)) {
-				t.Errorf("%s should match %q", c.pattern, text)
+				t.Errorf("got %q not matched by %s, want it matched", text, c.pattern)
 			}
 		}
 		for _, text := range c.no {
 			if p.Match([]byte(text)) {
-				t.Errorf("%s should not match %q", c.pattern, text)
+				t.Errorf("got %q matched by %s, want it not matched", text, c.pattern)
 			}
 		}
 	}
@@ -120,13 +120,13 @@ func TestFlagsAreThoseOfEachDialect(t *testing.T) {
 	} {
 		p, err := c.compile(c.pattern, nil)
 		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
+			t.Errorf("%s: got %v, want no error", c.name, err)
 		} else if got := p.Match([]byte(c.text)); got != c.want {
-			t.Errorf("%s: %s on %q: %v, want %v", c.name, c.pattern, c.text, got, c.want)
+			t.Errorf("%s: %s on %q: got %v, want %v", c.name, c.pattern, c.text, got, c.want)
 		}
 	}
 	if _, err := CompileRuby(`/api/users`, nil); err == nil || !strings.Contains(err.Error(), "/api/users") {
-		t.Errorf("a pattern without its second slash: %v", err)
+		t.Errorf("a pattern without its second slash: got error %v, want one that quotes it", err)
 	}
 }
 
@@ -138,9 +138,9 @@ func TestAPatternThatNobodyUnderstandsIsQuoted(t *testing.T) {
 	} {
 		_, err := Compile(pattern, Flags{}, nil)
 		if err == nil {
-			t.Errorf("%s is taken", pattern)
+			t.Errorf("%s: got no error, want one", pattern)
 		} else if !strings.Contains(err.Error(), "pattern ") || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v", pattern, err)
+			t.Errorf("%s: got error %v, want one line that names the pattern", pattern, err)
 		}
 	}
 }
@@ -153,10 +153,10 @@ func TestBacktrackingHasALimitOfTime(t *testing.T) {
 	}
 	start := time.Now()
 	if p.Match([]byte(strings.Repeat("a", 64) + "b")) {
-		t.Error("it matches")
+		t.Error("got a match, want none")
 	}
 	if took := time.Since(start); timeouts != 1 || took > 20*MatchTimeout {
-		t.Errorf("%d time-outs, %v", timeouts, took)
+		t.Errorf("got %d time-outs after %v, want 1 within %v", timeouts, took, 20*MatchTimeout)
 	}
 }
 

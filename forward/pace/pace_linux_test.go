@@ -51,7 +51,7 @@ func pacedPair(t *testing.T, run bool) (client net.Conn, server *conn) {
 	client, nc := pair(t, l)
 	server, paced := nc.(*conn)
 	if !paced {
-		t.Fatal("the connection is not paced")
+		t.Fatal("got a connection that is not paced, want it paced")
 	}
 	t.Cleanup(func() {
 		client.Close()
@@ -77,7 +77,7 @@ func TestConnectionOutlivesItsListener(t *testing.T) {
 	go client.Write([]byte("x"))
 	server.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if n, err := server.Read(make([]byte, 1)); n != 1 || err != nil {
-		t.Errorf("%d, %v", n, err)
+		t.Errorf("got %d bytes and error %v, want 1", n, err)
 	}
 	if server.Close() != nil || server.Close() == nil { // and goleak sees that the poller has ended
 		t.Error("want the second Close to fail, and the first not")
@@ -90,10 +90,10 @@ func TestHangUpIsReportedOnce(t *testing.T) {
 	client.Close()
 	events := make([]unix.EpollEvent, 1)
 	if n, err := unix.EpollWait(server.p.fd, events, 10_000); n != 1 {
-		t.Fatalf("%d events, error %v, want the hang-up", n, err)
+		t.Fatalf("got %d events and error %v, want the hang-up", n, err)
 	}
 	if n := server.p.ready(events); n != 0 {
-		t.Error("the hang-up is reported again, although nobody has asked for it")
+		t.Error("got the hang-up reported again, want it once")
 	}
 }
 
@@ -119,7 +119,7 @@ func TestSlowSingleWritesAreReadTogether(t *testing.T) {
 		bytes += n
 	}
 	if bytes != writes*10 || reads > writes/2 {
-		t.Errorf("%d bytes came in %d reads, want %d in far fewer than %d", bytes, reads, writes*10, writes)
+		t.Errorf("got %d bytes in %d reads, want %d in far fewer than %d", bytes, reads, writes*10, writes)
 	}
 }
 
@@ -144,10 +144,10 @@ func TestSteadyConnectionIsReadByTheClock(t *testing.T) {
 	for range 3 {
 		n, err := c.Read(buf)
 		if err != nil || n < 2*len(text) {
-			t.Fatalf("read %d bytes, error %v, want more than one write's %d", n, err, len(text))
+			t.Fatalf("got %d bytes and error %v, want more than one write's %d", n, err, len(text))
 		}
 		if !c.rate.steady {
-			t.Fatal("the connection is not read by the clock")
+			t.Fatal("got a connection that is not read by the clock, want it steady")
 		}
 	}
 }
@@ -190,7 +190,7 @@ func TestClientThatWaitsForAnswersIsNeverPaced(t *testing.T) {
 		c.rate.begun = time.Now().Add(-2 * rateTime) // as slow as would be paced
 		c.rate.measure()
 		if c.rate.steady || c.rate.pause() != 0 {
-			t.Errorf("the connection is left alone for %v", c.rate.pause())
+			t.Errorf("got a connection that is left alone for %v, want it read at once", c.rate.pause())
 		}
 	}
 }
@@ -209,6 +209,6 @@ func TestPacedReadAllocatesNothing(t *testing.T) {
 	defer stop.Store(true)
 	buf := make([]byte, 10)
 	if n := testing.AllocsPerRun(300, func() { server.Read(buf) }); n != 0 {
-		t.Errorf("%v allocations a read", n)
+		t.Errorf("got %v allocations a read, want none", n)
 	}
 }

@@ -44,10 +44,10 @@ func TestRepeatedMessagePassesOncePerGrowingWindow(t *testing.T) {
 			seconds, suppressed = append(seconds, l["second"].(float64)), append(suppressed, n)
 		}
 		if want := []float64{0, 10, 30, 70, 130, 190, 250}; !slices.Equal(seconds, want) {
-			t.Errorf("passed at seconds %v, want %v", seconds, want)
+			t.Errorf("got lines at seconds %v, want %v", seconds, want)
 		}
 		if want := []float64{0, 9, 19, 39, 59, 59, 59}; !slices.Equal(suppressed, want) {
-			t.Errorf("suppressed %v, want %v", suppressed, want)
+			t.Errorf("got %v suppressed, want %v", suppressed, want)
 		}
 	})
 }
@@ -64,7 +64,7 @@ func TestMessageThatStoppedStartsWithTheFirstWindow(t *testing.T) {
 		time.Sleep(firstWindow)
 		log.Warn().Msg("refused")
 		if got := len(logged(t, &out)); got != 4 {
-			t.Errorf("%d lines passed, want 4", got)
+			t.Errorf("got %d lines, want 4", got)
 		}
 	})
 }
@@ -80,7 +80,7 @@ func TestOnlyTheSameLevelAndMessageAreSuppressed(t *testing.T) {
 		log.WithLevel(zerolog.FatalLevel).Msg("the end")
 	}
 	if got, want := len(logged(t, &out)), 3+2*3; got != want {
-		t.Errorf("%d lines passed, want %d", got, want)
+		t.Errorf("got %d lines, want %d", got, want)
 	}
 }
 
@@ -94,7 +94,7 @@ func TestRememberedMessagesAreBounded(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		if len(hook.lines) != maxMessages {
-			t.Errorf("%d messages remembered, want %d", len(hook.lines), maxMessages)
+			t.Errorf("got %d messages remembered, want %d", len(hook.lines), maxMessages)
 		}
 		out.Reset()
 		log.Warn().Msg(fmt.Sprint("not a constant ", 10*maxMessages-1))
@@ -132,7 +132,7 @@ func TestEveryLineIsLoggedOrCounted(t *testing.T) {
 		total += 1 + int(n)
 	}
 	if want := workers*each + 1; total != want {
-		t.Errorf("%d lines logged or counted, want %d", total, want)
+		t.Errorf("got %d lines logged or counted, want %d", total, want)
 	}
 }
 

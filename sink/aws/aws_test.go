@@ -8,7 +8,7 @@ func TestRegionIsReadOutOfTheHost(t *testing.T) {
 		"vpc-x.cn-north-1.es.amazonaws.com.cn": "cn-north-1", "os.example": "", "10.0.0.1": "",
 	} {
 		if got := RegionOf(host); got != want {
-			t.Errorf("%s: %q, want %q", host, got, want)
+			t.Errorf("%s: got %q, want %q", host, got, want)
 		}
 	}
 }

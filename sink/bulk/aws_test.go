@@ -53,7 +53,7 @@ func TestVerifierAgreesWithThePublishedVectors(t *testing.T) {
 			names = append([]string{"content-type"}, names...)
 		}
 		if got := signature(r, []byte(v.body), names, vectorSecret, "us-east-1", "service"); got != v.want {
-			t.Errorf("%s: %s, want %s", v.name, got, v.want)
+			t.Errorf("%s: got %s, want %s", v.name, got, v.want)
 		}
 	}
 }
@@ -75,7 +75,7 @@ func TestSignatureOfKnownRequest(t *testing.T) {
 		t.Error(err)
 	}
 	if strings.Contains(r.Header.Get("Authorization"), "content-length") || r.ContentLength != int64(len(body)) {
-		t.Errorf("Content-Length is signed or lost: %s, %d", r.Header.Get("Authorization"), r.ContentLength)
+		t.Errorf("got Authorization %s and length %d, want Content-Length unsigned and kept", r.Header.Get("Authorization"), r.ContentLength)
 	}
 }
 
@@ -92,7 +92,7 @@ func verify(r *http.Request, body []byte, key, secret, region, service string) e
 		parts[k] = v
 	}
 	if want := key + "/" + r.Header.Get("X-Amz-Date")[:8] + "/" + region + "/" + service + "/aws4_request"; parts["Credential"] != want {
-		return fmt.Errorf("credential %q, want %q", parts["Credential"], want)
+		return fmt.Errorf("got the credential %q, want %q", parts["Credential"], want)
 	}
 	names := strings.Split(parts["SignedHeaders"], ";")
 	for _, must := range []string{"host", "x-amz-content-sha256", "x-amz-date", "content-type"} {
@@ -105,7 +105,7 @@ func verify(r *http.Request, body []byte, key, secret, region, service string) e
 		return fmt.Errorf("x-amz-content-sha256 isn't the body's")
 	}
 	if want := signature(r, body, names, secret, region, service); parts["Signature"] != want {
-		return fmt.Errorf("signature %s, want %s", parts["Signature"], want)
+		return fmt.Errorf("got the signature %s, want %s", parts["Signature"], want)
 	}
 	return nil
 }
@@ -225,15 +225,15 @@ func TestTaskRoleSignsRequests(t *testing.T) {
 		calls := taskRole(t, time.Hour)
 		s, d := signedCluster(t, service, func(o *Options) { o.Compress = "gzip"; o.Pipeline = "a b" })
 		if n := calls.Load(); n != 0 {
-			t.Errorf("credentials were asked for %d times before the first request", n)
+			t.Errorf("got the credentials fetched %d times before the first request, want never", n)
 		}
 		for range 3 {
 			if r := send(t, d, request(t, d, 10)); r.Verdict != sink.Done {
-				t.Fatalf("%s: %+v, %v", service, r, s.problem.Load())
+				t.Fatalf("%s: got reply %+v and problem %v, want done", service, r, s.problem.Load())
 			}
 		}
 		if n := calls.Load(); n != 1 || s.verified.Load() != 3 {
-			t.Errorf("%s: credentials were asked for %d times, %d requests verified", service, n, s.verified.Load())
+			t.Errorf("%s: got the credentials fetched %d times and %d requests verified, want once and 3", service, n, s.verified.Load())
 		}
 	}
 }
@@ -243,14 +243,14 @@ func TestExpiredTokenCostsOneRefreshAndNoRetry(t *testing.T) {
 	s, d := signedCluster(t, "es", nil)
 	s.token.Store(ptr("T1"))
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want done", r)
 	}
 	s.token.Store(ptr("T2")) // T1 is invalid from now on, whatever its expiry
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done || r.Cause == sink.Unauthorised {
-		t.Fatalf("reply %+v, %v", r, s.problem.Load())
+		t.Fatalf("got reply %+v and problem %v, want done", r, s.problem.Load())
 	}
 	if n := calls.Load(); n != 2 {
-		t.Errorf("credentials were asked for %d times", n)
+		t.Errorf("got the credentials fetched %d times, want 2", n)
 	}
 }
 
@@ -260,11 +260,11 @@ func TestRefusedCredentialsAreNotFetchedAgainAndAgain(t *testing.T) {
 	s.token.Store(ptr("none"))
 	for range 5 {
 		if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Again || r.Cause != sink.Unauthorised {
-			t.Fatalf("reply %+v", r)
+			t.Fatalf("got reply %+v, want again and unauthorised", r)
 		}
 	}
 	if n := calls.Load(); n != 2 {
-		t.Errorf("credentials were asked for %d times", n)
+		t.Errorf("got the credentials fetched %d times, want 2", n)
 	}
 }
 
@@ -273,11 +273,11 @@ func TestCredentialsAreReplacedBeforeTheirEnd(t *testing.T) {
 	_, d := signedCluster(t, "es", nil)
 	for range 3 {
 		if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
-			t.Fatalf("reply %+v", r)
+			t.Fatalf("got reply %+v, want done", r)
 		}
 	}
 	if n := calls.Load(); n != 3 {
-		t.Errorf("credentials were asked for %d times", n)
+		t.Errorf("got the credentials fetched %d times, want 3", n)
 	}
 }
 
@@ -286,7 +286,7 @@ func TestNoCredentialsIsUnauthorisedAndNothingIsSent(t *testing.T) {
 	s, d := signedCluster(t, "es", nil)
 	r := send(t, d, request(t, d, 1))
 	if r.Verdict != sink.Again || r.Cause != sink.Unauthorised || s.Requests() != 0 || !strings.Contains(r.Err.Error(), "getting AWS credentials") {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v after %d requests, want unauthorised and nothing sent", r, s.Requests())
 	}
 }
 
@@ -306,11 +306,11 @@ func TestRoleIsAssumed(t *testing.T) {
 	})
 	s.token.Store(ptr("R"))
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
-		t.Fatalf("reply %+v, %v", r, s.problem.Load())
+		t.Fatalf("got reply %+v and problem %v, want done", r, s.problem.Load())
 	}
 	f := form.Load()
 	if f.Get("Action") != "AssumeRole" || f.Get("RoleArn") != "arn:aws:iam::123456789012:role/logs" || f.Get("ExternalId") != "ext" {
-		t.Errorf("STS was asked %v", f)
+		t.Errorf("got STS asked for %v, want the role and the external id", f)
 	}
 }
 
@@ -323,6 +323,6 @@ func TestFluentdEndpointIsSigned(t *testing.T) {
 		o.Endpoint = &Endpoint{URL: h.URL, Region: "eu-west-1", Service: "es", AccessKeyID: "AKID", SecretAccessKey: "secret"}
 	}), config.Fluentd)
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
-		t.Fatalf("reply %+v, %v", r, s.problem.Load())
+		t.Fatalf("got reply %+v and problem %v, want done", r, s.problem.Load())
 	}
 }

@@ -135,7 +135,7 @@ func TestIndexNameFollowsTheRecord(t *testing.T) {
 			d := newDestination(t, o, tt.dialect)
 			for range 2 { // made, then looked up
 				if got := d.Target([]byte(item(t, d, event(0, tt.body)))); got != tt.want {
-					t.Errorf("index %q, want %q", got, tt.want)
+					t.Errorf("got the index %q, want %q", got, tt.want)
 				}
 			}
 		})
@@ -151,7 +151,7 @@ func TestIndexChangesAtMidnightUTC(t *testing.T) {
 	}{{1795478399, "logstash-2026.11.23"}, {1795478400, "logstash-2026.11.24"}, {1795478399, "logstash-2026.11.23"}, {0, "logstash-1970.01.01"}, {1<<32 - 1, "logstash-2106.02.07"}} {
 		r.Time.Sec = step.sec
 		if got := d.Target([]byte(item(t, d, r))); got != step.want {
-			t.Errorf("second %d: index %q, want %q", step.sec, got, step.want)
+			t.Errorf("second %d: got the index %q, want %q", step.sec, got, step.want)
 		}
 	}
 }
@@ -162,19 +162,19 @@ func TestManyPrefixesTakeBoundedMemory(t *testing.T) {
 		item(t, d, event(0, object("p", "a"+strings.Repeat("b", i%7)+string(record.AppendText(nil, record.AppendInt(nil, int64(i)))))))
 	}
 	if n := len(d.encoder.names.heads); n > maxHeads {
-		t.Errorf("%d heads are kept, at most %d should be", n, maxHeads)
+		t.Errorf("got %d heads kept, want at most %d", n, maxHeads)
 	}
 	before := len(d.encoder.names.heads)
 	long := item(t, d, event(0, object("p", strings.Repeat("b", 1<<20))))
 	if !strings.HasPrefix(long, `{"create":{"_index":"logstash-2026.11.23"`) {
-		t.Errorf("%.80s", long)
+		t.Errorf("got %.80s, want an item without the prefix", long)
 	}
 	if n := len(d.encoder.names.heads); n != before {
-		t.Errorf("a prefix of a megabyte is kept")
+		t.Errorf("got a prefix of a megabyte kept, want it forgotten")
 	}
 }
 
-func TestOwnTimestampIsNeverDoubled(t *testing.T) {
+func TestOwnTimestampIsNeverDuplicated(t *testing.T) {
 	d := newDestination(t, fluentBit(nil), config.FluentBit)
 	kept := []any{"2020-02-29T01:02:03Z", "2020-02-29", "2020-02-29T01:02", "2020-02-29T01:02:03.123456789+01:00", "2020-02-29T01:02:03,5-0330", "2020-02-29T01:02:03", 0, 1582938123000}
 	replaced := []any{"yesterday", "", "2020-02-30T01:02:03Z", "2019-02-29", "2020-02-29 01:02:03", "2020-02-29T25:00:00Z", "2020-02-29T01:02:03.1234567890Z", "2020-02-29T01:02:03Zulu", 1.5, true, nil, object("a", 1), -5, maxMillis + 1}
@@ -182,13 +182,13 @@ func TestOwnTimestampIsNeverDoubled(t *testing.T) {
 		body := object("@timestamp", v, "log", "x", "@timestamp", v)
 		_, doc, _ := strings.Cut(item(t, d, event(0, body)), "\n")
 		if n := strings.Count(doc, `"@timestamp"`); n != 1 {
-			t.Errorf("%v: @timestamp is written %d times: %s", v, n, doc)
+			t.Errorf("%v: got @timestamp %d times, want once: %s", v, n, doc)
 		}
 		if own := !strings.Contains(doc, time9); own != keep {
-			t.Errorf("%v: own value kept is %t, want %t: %s", v, own, keep, doc)
+			t.Errorf("%v: got its own value kept: %t, want %t: %s", v, own, keep, doc)
 		}
 		if !json.Valid([]byte(doc)) {
-			t.Errorf("%v: not JSON: %s", v, doc)
+			t.Errorf("%v: got %s, want JSON", v, doc)
 		}
 	}
 	for _, v := range kept {
@@ -238,17 +238,17 @@ func TestGenerateIDIsTheContents(t *testing.T) {
 	d := newDestination(t, fluentBit(func(o *Options) { o.GenerateID = true }), config.FluentBit)
 	a, b := item(t, d, event(1, object("log", "x"))), item(t, d, event(2, object("log", "x")))
 	if a != b {
-		t.Errorf("equal documents have different ids:\n%s%s", a, b)
+		t.Errorf("got different ids of equal documents, want the same:\n%s%s", a, b)
 	}
 	later := event(3, object("log", "x"))
 	later.Time.Nsec++
 	for _, other := range []string{item(t, d, event(1, object("log", "y"))), item(t, d, later)} {
 		if idOf(t, a) == idOf(t, other) {
-			t.Errorf("different documents have one id:\n%s%s", a, other)
+			t.Errorf("got one id of different documents, want two:\n%s%s", a, other)
 		}
 	}
 	if len(idOf(t, a)) != idLen {
-		t.Errorf("id %q", idOf(t, a))
+		t.Errorf("got the id %q, want %d characters", idOf(t, a), idLen)
 	}
 }
 
@@ -272,7 +272,7 @@ func TestRecordThatCannotBeSentLeavesTheBodyAsItWas(t *testing.T) {
 	} {
 		got, err := d.Append([]byte("before"), event(0, body))
 		if err == nil || !strings.Contains(err.Error(), reason) || string(got) != "before" {
-			t.Errorf("%s: body %q, error %v", reason, got, err)
+			t.Errorf("got body %q and error %v, want the body as it was and %q", got, err, reason)
 		}
 	}
 }
@@ -314,10 +314,10 @@ func TestAppendAllocatesNothing(t *testing.T) {
 		whole, tailed := event(1, line()), event(1, dockerLine())
 		tailed.Tail = ecsTail()
 		if d.encoder.encodeTail(tailed); tailed.Shared.Apart == (name == "generate id") {
-			t.Errorf("%s: the tail is encoded apart: %t", name, tailed.Shared.Apart)
+			t.Errorf("%s: got the tail encoded apart: %t, want the opposite", name, tailed.Shared.Apart)
 		}
 		if n := testing.AllocsPerRun(200, func() { tailed.Shared.Tail = nil; d.encoder.encodeTail(tailed) }); n != 0 {
-			t.Errorf("%s: %v allocations a tail", name, n)
+			t.Errorf("%s: got %v allocations a tail, want none", name, n)
 		}
 		for _, r := range []*sink.Record{whole, tailed} {
 			body := make([]byte, 0, 4096)
@@ -326,7 +326,7 @@ func TestAppendAllocatesNothing(t *testing.T) {
 				body, _ = d.Append(body[:0], r)
 			})
 			if n != 0 {
-				t.Errorf("%s, tail of %d bytes: %v allocations a record", name, len(r.Tail), n)
+				t.Errorf("%s, tail of %d bytes: got %v allocations a record, want none", name, len(r.Tail), n)
 			}
 		}
 	}

@@ -54,7 +54,7 @@ func TestServersAreThoseTheOptionsName(t *testing.T) {
 			got = append(got, list[i].url())
 		}
 		if strings.Join(got, " ") != tt.want {
-			t.Errorf("%s, want %s", got, tt.want)
+			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
 }
@@ -65,13 +65,13 @@ func TestCredentialsOfHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a, b := list[0], list[1]; a.user != "x" || a.password != "y" || b.user != "u" || b.password != "p@" {
-		t.Errorf("%+v", list)
+		t.Errorf("got %+v, want each server with its own user and password", list)
 	}
 	list, err = configuredServers(fluentBit(func(o *Options) {
 		o.CloudID, o.CloudAuth = "x:"+base64.StdEncoding.EncodeToString([]byte("d$c")), "elastic:s:1"
 	}), config.FluentBit)
 	if err != nil || list[0].user != "elastic" || list[0].password != "s:1" {
-		t.Errorf("%+v, %v", list, err)
+		t.Errorf("got %+v and error %v, want the user and the password of cloud_auth", list, err)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestErrorsOfHostsShowNoPassword(t *testing.T) {
 		"host":  fluentd(func(o *Options) { o.Host = "https://me:password@h h" }),
 	} {
 		if err := o.Check(config.Fluentd); err == nil || strings.Contains(err.Error(), "word") || !strings.Contains(err.Error(), "https://***@h") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got error %v, want one that hides the password", name, err)
 		}
 	}
 }

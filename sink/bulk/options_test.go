@@ -39,11 +39,11 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		err := fluentBit(tt.set).Check(tt.dialect)
 		var oe *config.OptionError
 		if !errors.As(err, &oe) || oe.Option != tt.option || !strings.Contains(oe.Reason, tt.says) {
-			t.Errorf("%s: error %v, should say %q", tt.option, err, tt.says)
+			t.Errorf("%s: got error %v, want %q", tt.option, err, tt.says)
 		}
 	}
 	if err := fluentBit(nil).Check(config.FluentBit); err != nil {
-		t.Errorf("the defaults: %v", err)
+		t.Errorf("the defaults: got %v, want no error", err)
 	}
 }
 
@@ -54,7 +54,7 @@ func TestThresholdIsTheRequestsSize(t *testing.T) {
 	}{{nil, 1 << 20}, {ptr(config.Unlimited), 1 << 20}, {ptr(config.Size(5 << 20)), 5 << 20}, {ptr(config.Size(1 << 40)), sink.MaxRequestBytes}} {
 		d := newDestination(t, fluentd(func(o *Options) { o.Threshold = tt.size }), config.Fluentd)
 		if got := d.Limits().MaxBytes; got != tt.want {
-			t.Errorf("%v: %d, want %d", tt.size, got, tt.want)
+			t.Errorf("%v: got %d, want %d", tt.size, got, tt.want)
 		}
 	}
 }
@@ -71,12 +71,12 @@ func TestTimesAreReadInTheirFormat(t *testing.T) {
 	} {
 		s, err := newStamp(fluentd(func(o *Options) { o.TimeKeyFormat = &tt.format }), config.Fluentd)
 		if err != nil {
-			t.Errorf("%s: %v", tt.format, err)
+			t.Errorf("%s: got %v, want no error", tt.format, err)
 			continue
 		}
 		got, ok := parseTime(object("", tt.value)[2:], s.read)
 		if !ok || !got.Equal(want) {
-			t.Errorf("%v by %q: %v, %t", tt.value, tt.format, got, ok)
+			t.Errorf("%v by %q: got %v, %t, want %v", tt.value, tt.format, got, ok, want)
 		}
 	}
 }
@@ -110,7 +110,7 @@ func TestWhatIsWrittenAndHasNoEffectIsWarnedOf(t *testing.T) {
 		{func(o *Options) { o.RetryLimit = "0" }, "retry_limit 0 means no limit"},
 	} {
 		if got := strings.Join(fluentBit(tt.set).Warnings(), "\n"); !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
-			t.Errorf("%q, want %q", got, tt.want)
+			t.Errorf("got %q, want %q", got, tt.want)
 		}
 	}
 }

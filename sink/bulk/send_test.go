@@ -23,11 +23,11 @@ func TestEveryRecordArrivesOnce(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{}, fluentBit(func(o *Options) { o.Logstash = true }))
 	req := request(t, d, 1000)
 	if r := send(t, d, req); r.Verdict != sink.Done || len(r.Items) != 0 || r.Err != nil {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want done", r)
 	}
 	docs := s.Documents("logstash-2026.11.23")
 	if len(docs) != 1000 || string(docs[7].Source) != `{"@timestamp":"2026-11-23T10:22:55.123456789Z","n":7,"log":"line 7"}` {
-		t.Fatalf("%d documents, the eighth is %s", len(docs), docs[7].Source)
+		t.Fatalf("got %d documents, the eighth %s, want 1000", len(docs), docs[7].Source)
 	}
 }
 
@@ -35,10 +35,10 @@ func TestEveryRecordArrivesOnce(t *testing.T) {
 func TestLostReplyGivesOneCopy(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{Request: func(n int, _ *http.Request) bulktest.Fault { return bulktest.Fault{Lose: n == 1} }}, fluentBit(nil))
 	if r := send(t, d, request(t, d, 10)); r.Verdict != sink.Done || len(r.Items) != 0 {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want done", r)
 	}
 	if n, c := len(s.Documents("")), s.Conflicts(); n != 10 || c != 10 || s.Requests() != 2 {
-		t.Errorf("%d documents, %d conflicts, %d requests", n, c, s.Requests())
+		t.Errorf("got %d documents and %d conflicts after %d requests, want 10, 10 and 2", n, c, s.Requests())
 	}
 }
 
@@ -46,7 +46,7 @@ func TestTwoLostRepliesAreAgainAndUnreached(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{Request: func(int, *http.Request) bulktest.Fault { return bulktest.Fault{Lose: true} }}, fluentBit(nil))
 	r := send(t, d, request(t, d, 10))
 	if r.Verdict != sink.Again || r.Cause != sink.Unreached || r.Err == nil || s.Requests() != 2 {
-		t.Fatalf("reply %+v after %d requests", r, s.Requests())
+		t.Fatalf("got reply %+v after %d requests, want again, unreached and 2 requests", r, s.Requests())
 	}
 }
 
@@ -65,10 +65,10 @@ func TestOneBadDocumentIsNeverAndOneBusyIsAgain(t *testing.T) {
 	r := send(t, d, req)
 	want := []sink.Verdict{0, 0, 0, 0, 0, sink.Again, 0, 0, sink.Never}
 	if got := verdicts(&r, 9); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Fatalf("verdicts %v, want %v", got, want)
+		t.Fatalf("got the verdicts %v, want %v", got, want)
 	}
 	if bad := r.Items[1]; !strings.Contains(bad.Reason, "field [n] of type [long]") {
-		t.Errorf("the reason doesn't name the field: %+v", bad)
+		t.Errorf("got %+v, want the field in the reason", bad)
 	}
 }
 
@@ -78,12 +78,12 @@ func TestTypeIsDroppedWhereItIsRefused(t *testing.T) {
 		r := send(t, d, request(t, d, 3))
 		if r.Reencode {
 			if r.Verdict != sink.Again {
-				t.Errorf("%s: reply %+v", version, r)
+				t.Errorf("%s: got reply %+v, want again", version, r)
 			}
 			r = send(t, d, request(t, d, 3))
 		}
 		if r.Verdict != sink.Done || len(s.Documents("")) != 3 || s.Requests() != want {
-			t.Errorf("%s: %d requests, %d documents, reply %+v", version, s.Requests(), len(s.Documents("")), r)
+			t.Errorf("%s: got %d requests, %d documents and reply %+v, want %d requests and 3 documents", version, s.Requests(), len(s.Documents("")), r, want)
 		}
 	}
 }
@@ -91,10 +91,10 @@ func TestTypeIsDroppedWhereItIsRefused(t *testing.T) {
 func TestTypeIsAddedWhereItIsWanted(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{Distribution: "elasticsearch", Version: "6.8.23"}, fluentBit(nil))
 	if r := send(t, d, request(t, d, 3)); !r.Reencode {
-		t.Fatalf("first reply %+v", r)
+		t.Fatalf("first reply: got %+v, want reencode", r)
 	}
 	if r := send(t, d, request(t, d, 3)); r.Verdict != sink.Done || len(s.Documents("")) != 3 {
-		t.Fatalf("second reply %+v", r)
+		t.Fatalf("second reply: got %+v, want done", r)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestRequestEncodedBeforeAnAdaptationIsReencoded(t *testing.T) {
 	first, second := request(t, d, 3), request(t, d, 3)
 	for _, req := range []*sink.Request{first, second} {
 		if r := send(t, d, req); !r.Reencode || r.Split != sink.No {
-			t.Fatalf("reply %+v", r)
+			t.Fatalf("got reply %+v, want reencode", r)
 		}
 	}
 }
@@ -112,10 +112,10 @@ func TestRequestEncodedBeforeAnAdaptationIsReencoded(t *testing.T) {
 func TestIDsAreLeftOutWhereTheyAreRefused(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{NoIDs: true}, fluentBit(nil))
 	if r := send(t, d, request(t, d, 3)); !r.Reencode || len(r.Items) != 3 {
-		t.Fatalf("first reply %+v", r)
+		t.Fatalf("first reply: got %+v, want reencode and 3 items", r)
 	}
 	if r := send(t, d, request(t, d, 3)); r.Verdict != sink.Done || len(r.Items) != 0 || len(s.Documents("")) != 3 {
-		t.Fatalf("second reply %+v", r)
+		t.Fatalf("second reply: got %+v, want done", r)
 	}
 }
 
@@ -125,17 +125,17 @@ func TestItemRefusedAfterAdaptationIsNever(t *testing.T) {
 		return bulktest.ItemFault{Status: 400, Type: "illegal_argument_exception", Reason: "Document ID is not supported in create/index operation request"}
 	}}, fluentBit(nil))
 	if r := send(t, d, request(t, d, 2)); !r.Reencode {
-		t.Fatalf("with ids: %+v", r)
+		t.Fatalf("with ids: got %+v, want reencode", r)
 	}
 	if r := send(t, d, request(t, d, 2)); r.Reencode || len(r.Items) != 2 || r.Items[0].Verdict != sink.Never {
-		t.Fatalf("without ids: %+v", r)
+		t.Fatalf("without ids: got %+v, want 2 items never", r)
 	}
 }
 
 func TestDataStreamTakesRecords(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{DataStreams: []string{"logs-app-prod"}}, fluentBit(func(o *Options) { o.Index = "logs-app-prod" }))
 	if r := send(t, d, request(t, d, 3)); r.Verdict != sink.Done || len(r.Items) != 0 || len(s.Documents("logs-*")) != 3 {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want done and 3 documents", r)
 	}
 }
 
@@ -143,11 +143,11 @@ func TestGzipArrives(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{}, fluentBit(func(o *Options) { o.Compress = "gzip" }))
 	for i := range 3 { // the compressor is used again
 		if r := send(t, d, request(t, d, 500*(i+1))); r.Verdict != sink.Done {
-			t.Fatalf("reply %+v", r)
+			t.Fatalf("got reply %+v, want done", r)
 		}
 	}
 	if n := len(s.Documents("")); n != 1500 {
-		t.Errorf("%d documents", n)
+		t.Errorf("got %d documents, want 1500", n)
 	}
 }
 
@@ -155,24 +155,24 @@ func TestGzipFallsBackToPlainAndStaysThere(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{NoGzip: true}, fluentBit(func(o *Options) { o.Compress = "gzip" }))
 	for range 2 {
 		if r := send(t, d, request(t, d, 10)); r.Verdict != sink.Done {
-			t.Fatalf("reply %+v", r)
+			t.Fatalf("got reply %+v, want done", r)
 		}
 	}
 	if len(s.Documents("")) != 10 || s.Requests() != 3 {
-		t.Errorf("%d documents after %d requests", len(s.Documents("")), s.Requests())
+		t.Errorf("got %d documents after %d requests, want 10 after 3", len(s.Documents("")), s.Requests())
 	}
 }
 
 func TestTooLargeIsHalvedUntilOneRecordIsLeft(t *testing.T) {
 	_, d := cluster(t, bulktest.Options{MaxBody: 200}, fluentBit(nil))
 	if r := send(t, d, request(t, d, 10)); r.Split != sink.BySize || r.Verdict != sink.Again || r.Status != 413 {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want again, split by size and 413", r)
 	}
 	one := &sink.Request{}
 	one.Body, _ = d.Append(nil, event(1, object("log", strings.Repeat("x", 300))))
 	one.Ends = []int{len(one.Body)}
 	if r := send(t, d, one); r.Split != sink.BySize || r.Err == nil {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want split by size and an error", r)
 	}
 }
 
@@ -184,11 +184,11 @@ func TestMalformedItemIsFoundByHalving(t *testing.T) {
 	req.Body = append(req.Body, bad...)
 	req.Ends = append(req.Ends, len(req.Body))
 	if r := send(t, d, req); r.Split != sink.ByItem || len(r.Items) != 0 || r.Verdict != sink.Again {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want again and split by item", r)
 	}
 	r := send(t, d, &sink.Request{Body: bad, Ends: []int{len(bad)}})
 	if r.Split != sink.No || len(r.Items) != 1 || r.Items[0].Verdict != sink.Never || r.Items[0].Status != 400 || !strings.Contains(r.Items[0].Reason, "[nonsense]") {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want never, and the reason naming what is wrong", r)
 	}
 }
 
@@ -198,14 +198,14 @@ func TestThrottledSaysHowLong(t *testing.T) {
 	}}, fluentBit(nil))
 	r := send(t, d, request(t, d, 10))
 	if r.Cause != sink.Throttled || r.RetryAfter != 7*time.Second || r.Verdict != sink.Again || !strings.Contains(r.Err.Error(), "503 Service Unavailable: busy") {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want throttled for 7s", r)
 	}
 }
 
 func TestReplyOf20MBWorks(t *testing.T) {
 	_, d := cluster(t, bulktest.Options{Request: func(int, *http.Request) bulktest.Fault { return bulktest.Fault{Pad: 20 << 20} }}, fluentBit(nil))
 	if r := send(t, d, request(t, d, 10)); r.Verdict != sink.Done || r.Err != nil {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want done", r)
 	}
 }
 
@@ -216,7 +216,7 @@ func TestCutReplySendsTheRestAgain(t *testing.T) {
 	r := send(t, d, request(t, d, 10))
 	v := verdicts(&r, 10)
 	if v[0] != sink.Never || v[9] != sink.Again || r.Err == nil || s.Requests() != 1 {
-		t.Fatalf("verdicts %v, reply %+v", v, r)
+		t.Fatalf("got verdicts %v and reply %+v, want the first never and the last again", v, r)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestSilentServerIsGivenUpInTime(t *testing.T) {
 		fluentBit(func(o *Options) { o.RequestTimeout = ptr(50 * time.Millisecond) }))
 	r := send(t, d, request(t, d, 10))
 	if r.Verdict != sink.Again || r.Cause != sink.Unreached || !strings.Contains(r.Err.Error(), "no reply in time (50ms)") {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want again, unreached and no reply in time", r)
 	}
 }
 
@@ -238,7 +238,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-arrived; cancel() }()
 	if r := d.Send(ctx, request(t, d, 10)); r.Verdict != sink.Again || !errors.Is(r.Err, context.Canceled) {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want again and the context's error", r)
 	}
 }
 
@@ -253,7 +253,7 @@ func TestBodyIsLeftAloneAfterSend(t *testing.T) {
 	req := itemsOf(200_000)
 	for range 5 {
 		if r := send(t, d, req); r.Verdict != sink.Again {
-			t.Fatalf("reply %+v", r)
+			t.Fatalf("got reply %+v, want again", r)
 		}
 		clear(req.Body)
 	}
@@ -262,7 +262,7 @@ func TestBodyIsLeftAloneAfterSend(t *testing.T) {
 func TestDeadConnectionCostsNothing(t *testing.T) {
 	s, d := cluster(t, bulktest.Options{}, fluentBit(nil))
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
-		t.Fatalf("reply %+v", r)
+		t.Fatalf("got reply %+v, want done", r)
 	}
 	// The server stops, and starts again at the same address, as with a load balancer.
 	o := d.opts
@@ -277,7 +277,7 @@ func TestDeadConnectionCostsNothing(t *testing.T) {
 	d = newDestination(t, o, config.FluentBit)
 	for range 3 {
 		if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
-			t.Fatalf("reply %+v", r)
+			t.Fatalf("got reply %+v, want done", r)
 		}
 		h.CloseClientConnections()
 	}
@@ -296,11 +296,11 @@ func TestNextServerTakesOver(t *testing.T) {
 	d := newDestination(t, fluentd(func(o *Options) { o.Hosts = dead.Addr().String() + "," + h.URL }), config.Fluentd)
 	for i := range 5 {
 		if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
-			t.Fatalf("request %d: %+v", i, r)
+			t.Fatalf("request %d: got %+v, want done", i, r)
 		}
 	}
 	if s.Requests() != 5 {
-		t.Errorf("%d requests arrived", s.Requests())
+		t.Errorf("got %d requests, want 5", s.Requests())
 	}
 }
 
@@ -326,17 +326,17 @@ func TestRequestHasWhatTheOptionsAskFor(t *testing.T) {
 		o := fluentBit(tt.set)
 		pointTo(t, o, h.URL)
 		if r := send(t, newDestination(t, o, config.FluentBit), itemsOf(1)); r.Verdict != sink.Done {
-			t.Fatalf("reply %+v", r)
+			t.Fatalf("got reply %+v, want done", r)
 		}
 		r := got.Load()
 		if tt.path != "" && r.RequestURI != tt.path {
-			t.Errorf("path %s, want %s", r.RequestURI, tt.path)
+			t.Errorf("got the path %s, want %s", r.RequestURI, tt.path)
 		}
 		if a := r.Header.Get("Authorization"); a != tt.auth {
-			t.Errorf("Authorization %q, want %q", a, tt.auth)
+			t.Errorf("got Authorization %q, want %q", a, tt.auth)
 		}
 		if r.Header.Get("Content-Type") != "application/x-ndjson" || r.ContentLength != int64(len(itemsOf(1).Body)) || r.Header.Get("Accept-Encoding") != "" {
-			t.Errorf("headers %v, length %d", r.Header, r.ContentLength)
+			t.Errorf("got headers %v and length %d, want ndjson, the body's length and no gzip", r.Header, r.ContentLength)
 		}
 	}
 }
@@ -349,17 +349,17 @@ func TestTLSWithItsOwnAuthority(t *testing.T) {
 	pointTo(t, o, h.URL)
 	d := newDestination(t, o, config.FluentBit)
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Again || r.Cause != sink.Unreached || !strings.Contains(r.Err.Error(), "certificate") {
-		t.Fatalf("unknown authority: %+v", r)
+		t.Fatalf("unknown authority: got %+v, want again and unreached for the certificate", r)
 	}
 	o.CAFile = writeCA(t, h.Certificate())
 	d = newDestination(t, o, config.FluentBit)
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done {
-		t.Fatalf("known authority: %+v", r)
+		t.Fatalf("known authority: got %+v, want done", r)
 	}
 	o.CAFile, o.Verify = "", false
 	d = newDestination(t, o, config.FluentBit)
 	if r := send(t, d, request(t, d, 1)); r.Verdict != sink.Done || len(s.Documents("")) != 1 {
-		t.Fatalf("tls.verify off: %+v", r)
+		t.Fatalf("tls.verify off: got %+v, want done", r)
 	}
 }
 

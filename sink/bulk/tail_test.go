@@ -109,7 +109,7 @@ func TestTailIsTakenOnlyWhereTheDocumentIsTheSame(t *testing.T) {
 		}
 		d := newDestination(t, o, c.dialect)
 		if written, got := d.encoder.appendTail([]byte("so far"), c.tail); got != c.want || got == (string(written) == "so far") {
-			t.Errorf("%s: taken: %t, want %t; written: %s", c.name, got, c.want, written)
+			t.Errorf("%s: got it taken: %t, want %t; written: %s", c.name, got, c.want, written)
 		}
 		for _, body := range [][]byte{
 			object(), object("log", "x", "k", "own", "more", object("z.z", 1)), object("@timestamp", "2020-02-02T02:02:02Z"), object("@timestamp", "no date"),

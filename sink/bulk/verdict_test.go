@@ -48,7 +48,7 @@ func TestItemVerdicts(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if got := judgeItem(&tt.item); got != tt.want {
-			t.Errorf("%s: %+v, want %+v", tt.what, got, tt.want)
+			t.Errorf("%s: got %+v, want %+v", tt.what, got, tt.want)
 		}
 	}
 }
@@ -101,10 +101,10 @@ func TestRequestVerdicts(t *testing.T) {
 		}
 		got := want{v, r.Cause, r.Split, l}
 		if got != tt.want {
-			t.Errorf("%s: %+v, want %+v", tt.what, got, tt.want)
+			t.Errorf("%s: got %+v, want %+v", tt.what, got, tt.want)
 		}
 		if r.Err == nil || r.Status != tt.f.Status {
-			t.Errorf("%s: reply %+v lacks error or status", tt.what, r)
+			t.Errorf("%s: got reply %+v, want an error and status %d", tt.what, r, tt.f.Status)
 		}
 	}
 }

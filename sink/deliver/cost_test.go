@@ -87,12 +87,12 @@ func TestALoadCostsNoAllocationPerRecord(t *testing.T) {
 			p.rewind()
 			o.attempt(ctx, p, 8<<20)
 			if p.out.delivered != n-len(d.reply.Items) || p.req.Len() != len(d.reply.Items) {
-				t.Fatalf("%s: %+v", name, p.out)
+				t.Fatalf("%s: got %+v, want %d delivered and the others left", name, p.out, n-len(d.reply.Items))
 			}
 		}
 		attempt()
 		if allocs := testing.AllocsPerRun(20, attempt); allocs > 0 {
-			t.Errorf("%s: %v allocations for %d records", name, allocs, n)
+			t.Errorf("%s: got %v allocations for %d records, want none", name, allocs, n)
 		}
 	}
 }

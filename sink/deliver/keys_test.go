@@ -71,7 +71,7 @@ func TestItemsKeepTheirKeysInEveryRetry(t *testing.T) {
 		}
 	}
 	if got := r.dead.numbers(); !slices.Equal(got, []string{"keyless", "3"}) {
-		t.Errorf("dead letters %q", got)
+		t.Errorf("got the dead letters %q, want the one without a key and the one refused", got)
 	}
 	r.wantOnce(4)
 }
@@ -86,7 +86,7 @@ func TestAnItemOverTheDestinationsLimitIsADeadLetter(t *testing.T) {
 	r.finish()
 	r.wantOnce(2)
 	if got := r.dead.dead; len(got) != 1 || !strings.Contains(got[0].Reason, "at most 226") {
-		t.Errorf("dead letters: %+v", got)
+		t.Errorf("got the dead letters %+v, want one that states the limit", got)
 	}
 }
 
@@ -100,7 +100,7 @@ func TestTheOverheadOfItemsCountsForTheRequestsSize(t *testing.T) {
 	r.wantOnce(6)
 	for _, a := range d.numbers() {
 		if len(a) > 2 {
-			t.Errorf("a request of %d items, want 2 at most", len(a))
+			t.Errorf("got a request of %d items, want 2 at most", len(a))
 		}
 	}
 }
@@ -109,7 +109,7 @@ func TestARecordThatTheLoopLosesIsReported(t *testing.T) {
 	o, p := oneChunk(t, &cheap{reply: sink.Reply{Verdict: sink.Again, Err: errRefused}}, 10)
 	o.attempt(t.Context(), p, 8<<20)
 	if p.out.lost != 0 || p.req.Len() != 10 {
-		t.Fatalf("%+v", p.out)
+		t.Fatalf("got %+v, want nothing lost and 10 items left", p.out)
 	}
 	p.encoding = false
 	o.dest = forgetful{&cheap{reply: sink.Reply{Verdict: sink.Again, Err: errRefused}}, p}
@@ -117,7 +117,7 @@ func TestARecordThatTheLoopLosesIsReported(t *testing.T) {
 	l := newLoop(o)
 	l.end(p)
 	if s := o.Stats(); s.Lost != 1 || s.Buffered != 9 || s.Queue.Records != 10 {
-		t.Errorf("want 1 lost and 9 buffered: %+v", s)
+		t.Errorf("got %+v, want 1 lost and 9 buffered", s)
 	}
 }
 

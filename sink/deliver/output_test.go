@@ -24,7 +24,7 @@ func TestDoneIsCommitted(t *testing.T) {
 	s := r.finish()
 	r.wantOnce(100)
 	if s.Delivered != 100 || s.Buffered != 0 || s.Requests != 1 || r.queue.Stats().Committed != 100 {
-		t.Errorf("stats: %+v", s)
+		t.Errorf("got %+v, want 100 delivered by one request and committed", s)
 	}
 	if r.dest.closed != 1 {
 		t.Errorf("got the destination closed %d times, want once", r.dest.closed)
@@ -53,7 +53,7 @@ func TestOnlyTheItemsThatMayPassAreSentAgain(t *testing.T) {
 		}
 		r.wantOnce(99)
 		if s.Delivered != 99 || s.Dead != 1 || s.Retried != 1 {
-			t.Errorf("stats: %+v", s)
+			t.Errorf("got %+v, want 99 delivered, 1 dead and 1 retried", s)
 		}
 		if len(r.dead.dead) != 1 {
 			t.Fatalf("got %d dead letters, want 1", len(r.dead.dead))
@@ -61,7 +61,7 @@ func TestOnlyTheItemsThatMayPassAreSentAgain(t *testing.T) {
 		g := r.dead.dead[0]
 		if r.dead.texts[0] != "7" || g.Status != 400 || g.Type != "mapper_parsing_exception" ||
 			g.Reason != "failed to parse field [a]" || g.Target != "index-of-7" || g.Output != "test.0" {
-			t.Errorf("dead letter: %q %+v", r.dead.texts[0], g)
+			t.Errorf("got the dead letter %q %+v, want record 7 with the server's reason", r.dead.texts[0], g)
 		}
 		if d.encoded != 100 {
 			t.Errorf("got %d records encoded, want 100, each once", d.encoded)
@@ -173,10 +173,10 @@ func TestRefusedCredentialsLoseNothing(t *testing.T) {
 		cancel()
 		s := r.wait()
 		if !strings.Contains(r.logs.String(), "refuses the credentials") {
-			t.Errorf("the log doesn't say why records wait:\n%s", r.logs)
+			t.Errorf("got this log, want why records wait:\n%s", r.logs)
 		}
 		if s.Dead != 0 || s.Buffered != 1 {
-			t.Errorf("stats: %+v", s)
+			t.Errorf("got %+v, want 1 buffered and none dead", s)
 		}
 	})
 }
@@ -198,13 +198,13 @@ func TestTooLargeIsHalvedUntilOneRecordIsAlone(t *testing.T) {
 		s := r.finish()
 		r.wantOnce(50)
 		if got := r.dead.numbers(); !slices.Equal(got, []string{long}) {
-			t.Errorf("dead: %v", got)
+			t.Errorf("got the dead letters %v, want the one that is too large", got)
 		}
 		if d := r.dead.dead[0]; d.Status != 413 || !strings.Contains(d.Reason, "413") {
-			t.Errorf("reason: %+v", d)
+			t.Errorf("got %+v, want status 413 and the reason", d)
 		}
 		if s.Delivered != 50 || time.Since(start) > time.Second {
-			t.Errorf("took %v: %+v", time.Since(start), s)
+			t.Errorf("got %+v after %v, want 50 delivered within a second", s, time.Since(start))
 		}
 	})
 }

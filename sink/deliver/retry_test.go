@@ -38,14 +38,14 @@ func TestTheRetryLimitCountsRefusalsOnly(t *testing.T) {
 				cancel()
 				s := r.wait()
 				if got := s.Dead == 1; got != c.dead || s.Delivered != 0 {
-					t.Fatalf("given up: %v, want %v; %+v", got, c.dead, s)
+					t.Fatalf("given up: got %v, want %v; %+v", got, c.dead, s)
 				}
 				if c.dead {
 					if n := len(d.received()); n != 3 {
 						t.Errorf("got %d attempts, want 3: the first and two retries", n)
 					}
 					if !strings.Contains(r.dead.dead[0].Reason, "given up after 3 refusals") {
-						t.Errorf("reason: %q", r.dead.dead[0].Reason)
+						t.Errorf("got the reason %q, want the number of refusals", r.dead.dead[0].Reason)
 					}
 				}
 			})
@@ -77,7 +77,7 @@ func TestItemsThatNeverPassDontBlockOthers(t *testing.T) {
 		s := r.wait()
 		r.wantOnce(100)
 		if s.Buffered != 100 {
-			t.Errorf("stats: %+v", s)
+			t.Errorf("got %+v, want 100 buffered", s)
 		}
 	})
 }
@@ -132,11 +132,11 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		s := r.out.Stats()
 		if taken := s.Waiting * 1000; taken > maxHeld/2 {
-			t.Errorf("%d bytes of records wait", taken)
+			t.Errorf("got %d bytes of records waiting, want at most %d", taken, maxHeld/2)
 		}
 		cancel()
 		if s := r.wait(); s.Buffered != 14_000 {
-			t.Errorf("stats: %+v", s)
+			t.Errorf("got %+v, want 14,000 buffered", s)
 		}
 	})
 }
@@ -157,13 +157,13 @@ func TestAPanicOfTheDestinationIsContained(t *testing.T) {
 		s := r.finish()
 		r.wantOnce(3)
 		if s.Delivered != 3 || s.Dead != 2 || s.Panics < 2 {
-			t.Errorf("stats: %+v", s)
+			t.Errorf("got %+v, want 3 delivered, 2 dead and 2 panics or more", s)
 		}
 		if got := r.dead.numbers(); !slices.Equal(got, []string{"panic here", "unencodable"}) {
-			t.Errorf("dead: %v", got)
+			t.Errorf("got the dead letters %v, want the two that can't be encoded", got)
 		}
 		if n := strings.Count(r.logs.String(), `"stack"`); n != 1 {
-			t.Errorf("%d stacks in the log, want one:\n%s", n, r.logs)
+			t.Errorf("got %d stacks in the log, want one:\n%s", n, r.logs)
 		}
 	})
 }
@@ -181,7 +181,7 @@ func TestAReplyOutOfOrderCountsAsNoReply(t *testing.T) {
 		r.put("1", "2")
 		r.start(t.Context())
 		if s := r.finish(); s.Delivered != 2 {
-			t.Errorf("stats: %+v", s)
+			t.Errorf("got %+v, want 2 delivered", s)
 		}
 	})
 }
@@ -206,16 +206,16 @@ func TestFailingSinceIsTheFirstFailureWithoutADelivery(t *testing.T) {
 		begun := time.Now()
 		eventually(t, "two failures", func() bool { return r.out.Stats().Failed == 2 })
 		if since := r.out.Stats().FailingSince; since.Before(begun) || since.After(begun.Add(time.Second)) {
-			t.Errorf("failing since %v, the first failure was at %v", since, begun)
+			t.Errorf("got failing since %v, want since the first failure at %v", since, begun)
 		}
 		eventually(t, "a delivery", func() bool { return r.out.Stats().Delivered == 2 })
 		if s := r.out.Stats(); s.Failed == 2 && !s.FailingSince.IsZero() {
-			t.Errorf("failing since %v, though one record was just delivered", s.FailingSince)
+			t.Errorf("got failing since %v, want zero, as a record was just delivered", s.FailingSince)
 		}
 		cancel()
 		r.wait()
 		if !strings.Contains(r.logs.String(), "refuses some records for now") {
-			t.Errorf("the refusals were not logged: %s", r.logs)
+			t.Errorf("got this log, want what was refused: %s", r.logs)
 		}
 	})
 }

@@ -69,7 +69,7 @@ func TestWhatAStopLeavesIsPutBack(t *testing.T) {
 		cancel()
 		s := r.wait()
 		if s.Delivered != 9 || s.Buffered != 1 || s.Failed != 0 {
-			t.Errorf("stats: %+v", s)
+			t.Errorf("got %+v, want 9 delivered, 1 buffered and no failure", s)
 		}
 		if q := r.queue.Stats(); q.Committed != 0 {
 			t.Errorf("got a chunk committed with a record that has not ended, want none: %+v", q)
@@ -156,7 +156,7 @@ func TestADamagedBatchCostsItsRecordsAndNoOthers(t *testing.T) {
 	r.put("4")
 	s := r.finish()
 	if s.Delivered != 3 || s.Unreadable != 1 {
-		t.Errorf("stats: %+v\n%s", s, r.logs)
+		t.Errorf("got %+v, want 3 delivered and 1 unreadable\n%s", s, r.logs)
 	}
 }
 
@@ -169,7 +169,7 @@ func TestAStopByDeadlineIsNoErrorOfTheQueue(t *testing.T) {
 		r.start(ctx)
 		r.wait()
 		if strings.Contains(r.logs.String(), "failed") {
-			t.Error(r.logs)
+			t.Errorf("got this log, want no failure in it: %s", r.logs)
 		}
 	})
 }

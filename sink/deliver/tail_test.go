@@ -131,11 +131,11 @@ func TestMakingBodiesWholeCostsNoAllocationPerRecord(t *testing.T) {
 		p.rewind()
 		o.attempt(t.Context(), p, 8<<20)
 		if p.out.delivered != n {
-			t.Fatalf("%+v", p.out)
+			t.Fatalf("got %+v, want %d delivered", p.out, n)
 		}
 	}
 	attempt()
 	if allocs := testing.AllocsPerRun(20, attempt); allocs > 0 {
-		t.Errorf("%v allocations for %d records", allocs, n)
+		t.Errorf("got %v allocations for %d records, want none", allocs, n)
 	}
 }

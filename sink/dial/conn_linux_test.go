@@ -36,7 +36,7 @@ func accepted(t *testing.T, o *NetOptions) (*directConn, *net.TCPConn) {
 	t.Cleanup(func() { s.Close() })
 	d, ok := c.(*directConn)
 	if !ok {
-		t.Fatalf("a Dialer's connection is a %T", c)
+		t.Fatalf("got a %T from the Dialer, want a direct connection", c)
 	}
 	return d, s.(*net.TCPConn)
 }
@@ -109,7 +109,7 @@ func TestWhatIsLentArrivesAsItIs(t *testing.T) {
 		}()
 		got, err := io.ReadAll(s)
 		if err := errors.Join(err, <-sent); err != nil || !bytes.Equal(got, data[:n]) {
-			t.Errorf("%d of %d bytes arrived, or others: %v", len(got), n, err)
+			t.Errorf("got %d bytes and error %v, want all %d unchanged", len(got), err, n)
 		}
 	}
 }
@@ -118,12 +118,12 @@ func TestAShorterBodyEndsAndOtherReadersAreCopied(t *testing.T) {
 	c, s := accepted(t, &NetOptions{})
 	for _, r := range []io.Reader{io.LimitReader(&lent{data: []byte("one ")}, 100), bytes.NewReader([]byte("two "))} {
 		if n, err := c.ReadFrom(r); n != 4 || err != nil {
-			t.Errorf("%d bytes, %v", n, err)
+			t.Errorf("got %d bytes and error %v, want 4", n, err)
 		}
 	}
 	c.Close()
 	if got, err := io.ReadAll(s); string(got) != "one two " || err != nil {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("got %q and error %v, want both parts", got, err)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestABodyThatIsTakenBackEndsTheSending(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, s) }()
 	l := &lent{data: pattern(1 << 20), piece: 1000, refuse: taken, refuseFrom: 1 << 19}
 	if n, err := c.ReadFrom(io.LimitReader(l, 1<<20)); err != taken || n != int64(1<<20-len(l.data)) || n < 1<<19 {
-		t.Errorf("%d bytes sent with %d left: %v", n, len(l.data), err)
+		t.Errorf("got %d bytes sent with %d left and error %v, want the reader's own error", n, len(l.data), err)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestARequestsBodyIsNotCopied(t *testing.T) {
 	}
 	resp.Body.Close()
 	if !got.Load() || body.copied > 8<<10 {
-		t.Errorf("arrived as it is: %v; %d of %d bytes were copied", got.Load(), body.copied, len(data))
+		t.Errorf("got the body unchanged: %v, and %d of %d bytes copied; want true and at most 8 KiB", got.Load(), body.copied, len(data))
 	}
 }
 
@@ -169,7 +169,7 @@ func TestASendAllocatesNothing(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, s) }()
 	b := make([]byte, 16<<10)
 	if n := testing.AllocsPerRun(100, func() { _, _ = c.Write(b) }); n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("got %v allocations, want none", n)
 	}
 }
 
@@ -189,10 +189,10 @@ func TestEveryWaitForRoomHasTheTimeout(t *testing.T) {
 	n, err := c.ReadFrom(io.LimitReader(l, 64<<20))
 	var op *net.OpError
 	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &op) || op.Op != "write" {
-		t.Fatalf("error: %v", err)
+		t.Fatalf("got error %v, want a timeout of the write", err)
 	}
 	if d := time.Since(start); d < 2*limit || n == 0 {
-		t.Errorf("given up after %v and %d bytes, although the server took some", d, n)
+		t.Errorf("got an end after %v and %d bytes, want none while the server took some", d, n)
 	}
 }
 
@@ -208,10 +208,10 @@ func TestCloseEndsAWaitForRoom(t *testing.T) {
 	}
 	c.Close()
 	if err := <-sent; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("error: %v", err)
+		t.Errorf("got error %v, want net.ErrClosed", err)
 	}
 	if _, err := c.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("after Close: %v", err)
+		t.Errorf("after Close: got error %v, want net.ErrClosed", err)
 	}
 }
 
@@ -227,6 +227,6 @@ func TestABrokenConnectionIsAWriteError(t *testing.T) {
 	}
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "write" || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
-		t.Errorf("error: %v", err)
+		t.Errorf("got error %v, want a reset of the write", err)
 	}
 }

@@ -45,7 +45,7 @@ func TestEveryReadHasTheTimeout(t *testing.T) {
 	defer c.Close()
 	for range 2 {
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("error: %v", err)
+			t.Errorf("got error %v, want a timeout", err)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestTheSourceAddressIsUsed(t *testing.T) {
 	}
 	defer c.Close()
 	if host, _, _ := net.SplitHostPort(c.LocalAddr().String()); host != "127.0.0.9" {
-		t.Errorf("connected from %s", c.LocalAddr())
+		t.Errorf("got a connection from %s, want one from 127.0.0.9", c.LocalAddr())
 	}
 }
 
@@ -77,9 +77,9 @@ func TestAConnectEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := new(NetOptions).Dialer().DialContext(ctx, "tcp", "127.0.0.1:9"); err == nil {
-		t.Error("connected")
+		t.Error("got a connection, want the context's error")
 	}
 	if d := new(NetOptions).Connect(); d != defaultConnectTimeout {
-		t.Errorf("limit of a connect: %v", d)
+		t.Errorf("got %v as the limit of a connect, want %v", d, defaultConnectTimeout)
 	}
 }

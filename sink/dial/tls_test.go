@@ -135,10 +135,10 @@ func TestAServerIsVerifiedAsTheDialectDoes(t *testing.T) {
 			}
 			err = handshake(t, conf, c.cert, c.key)
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error: %v, want %q", err, c.want)
+				t.Errorf("error: got %v, want %q", err, c.want)
 			}
 			if warned := strings.Contains(logs.String(), "another name"); warned != c.warned {
-				t.Errorf("warned: %v\n%s", warned, logs)
+				t.Errorf("got a warning: %v, want %v\n%s", warned, c.warned, logs)
 			}
 		})
 	}
@@ -157,11 +157,11 @@ func TestAuthoritiesAndKeysThatAreReplacedNeedNoRestart(t *testing.T) {
 	}
 	cert, key := after.issue("os.example", time.Now().Add(time.Hour))
 	if err := handshake(t, conf, cert, key); err == nil {
-		t.Fatal("an authority that isn't known was accepted")
+		t.Fatal("got an unknown authority accepted, want an error")
 	}
 	write(t, ca, append(after.pem(), '\n'))
 	if err := handshake(t, conf, cert, key); err != nil {
-		t.Errorf("after the file was replaced: %v", err)
+		t.Errorf("after the file was replaced: got %v, want no error", err)
 	}
 	cert2, key2 := after.issue("client-of-another-name", time.Now().Add(time.Hour))
 	write(t, certFile, cert2) // for a moment the two don't fit together
@@ -172,7 +172,7 @@ func TestAuthoritiesAndKeysThatAreReplacedNeedNoRestart(t *testing.T) {
 	write(t, keyFile, key2)
 	second, err := conf.GetClientCertificate(nil)
 	if err != nil || first.Leaf.Equal(second.Leaf) {
-		t.Errorf("the client's certificate was not replaced: %v", err)
+		t.Errorf("got the same certificate of the client (error %v), want the new one", err)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestFilesThatAreMissingAreNamed(t *testing.T) {
 		{CertFile: junk, KeyFile: junk}, {Ciphers: "TLS_NO_SUCH_SUITE"}, {MaxVersion: "9"},
 	} {
 		if _, err := o.Config(config.FluentBit, "h", zerolog.Nop()); err == nil {
-			t.Errorf("no error: %+v", o)
+			t.Errorf("got no error for %+v, want one", o)
 		}
 	}
 }
@@ -196,11 +196,11 @@ func TestCipherSuitesHaveTwoNames(t *testing.T) {
 	} {
 		ids, err := cipherSuites(list)
 		if err != nil || len(ids) != 2 || ids[0] != tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 || ids[1] != tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 {
-			t.Errorf("%s: %v, %v", list, ids, err)
+			t.Errorf("%s: got %v and error %v, want both suites", list, ids, err)
 		}
 	}
 	if ids, err := cipherSuites("ALL:!aNULL:!eNULL:!SSLv2"); ids != nil || err != nil {
-		t.Errorf("OpenSSL's groups: %v, %v", ids, err)
+		t.Errorf("OpenSSL's groups: got %v and error %v, want Go's own list", ids, err)
 	}
 }
 
@@ -208,7 +208,7 @@ func TestCipherSuitesHaveTwoNames(t *testing.T) {
 func TestEncryptedKeysAreRead(t *testing.T) {
 	keys, err := filepath.Glob("testdata/keys/*.pem")
 	if err != nil || len(keys) == 0 {
-		t.Fatal("no keys", err)
+		t.Fatalf("got no keys and error %v, want some", err)
 	}
 	for _, path := range keys {
 		t.Run(filepath.Base(path), func(t *testing.T) {
@@ -227,7 +227,7 @@ func TestEncryptedKeysAreRead(t *testing.T) {
 			if plain, err := decryptKey(text, "wrong"); err == nil { // one time in 256 the padding fits by chance
 				if block, _ := pem.Decode(plain); block != nil {
 					if _, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
-						t.Error("a wrong password was accepted")
+						t.Error("got a wrong password accepted, want an error")
 					}
 				}
 			}

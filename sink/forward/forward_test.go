@@ -182,7 +182,7 @@ func TestEventsArrive(t *testing.T) {
 			req, want := request(t, c, "a", "a", "b", "a", "c", "b")
 			for i := range 3 {
 				if r := c.Send(t.Context(), req); r.Verdict != sink.Done || r.Err != nil || r.Cause != sink.Answered {
-					t.Fatalf("request %d: %+v", i, r)
+					t.Fatalf("request %d: got %+v, want done", i, r)
 				}
 			}
 			three := slices.Repeat(want, 3)
@@ -218,7 +218,7 @@ func TestFluentdsServerWithASharedKeyAndZstd(t *testing.T) {
 	c := client(t, o, config.Fluentd)
 	req, want := request(t, c, "a", "b")
 	if r := c.Send(t.Context(), req); r.Verdict != sink.Done {
-		t.Fatal(r.Err)
+		t.Fatalf("got %+v, want done", r)
 	}
 	arrives(t, k, want)
 }
@@ -236,7 +236,7 @@ func TestAnotherServerTakesOver(t *testing.T) {
 	c := client(t, o, config.Fluentd)
 	req, want := request(t, c, "a", "b", "c")
 	if r := c.Send(t.Context(), req); r.Verdict != sink.Done {
-		t.Fatal(r.Err)
+		t.Fatalf("got %+v, want done", r)
 	}
 	arrives(t, k, want)
 }
@@ -252,7 +252,7 @@ func TestStandbyIsLeftAloneWhileAnotherWorks(t *testing.T) {
 		c.Send(t.Context(), req)
 	}
 	if len(first.got()) != 20 || len(second.got()) != 0 {
-		t.Errorf("%d and %d", len(first.got()), len(second.got()))
+		t.Errorf("got %d and %d events, want 20 and none", len(first.got()), len(second.got()))
 	}
 }
 
@@ -261,7 +261,7 @@ func TestUnreachableServerIsAgain(t *testing.T) {
 	req, _ := request(t, c, "a")
 	r := c.Send(t.Context(), req)
 	if r.Verdict != sink.Again || r.Cause != sink.Unreached || r.Err == nil || !strings.Contains(r.Err.Error(), "connecting to 127.0.0.1:1: ") {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v, want again, unreached and the address", r)
 	}
 }
 
@@ -273,7 +273,7 @@ func TestWrongKeyIsSaidAndTriedAgain(t *testing.T) {
 	req, _ := request(t, c, "a")
 	r := c.Send(t.Context(), req)
 	if r.Verdict != sink.Again || r.Cause != sink.Unauthorised || !strings.Contains(r.Err.Error(), "shared_key mismatch") {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v, want again and unauthorised", r)
 	}
 }
 
@@ -286,7 +286,7 @@ func TestMissingAckIsAgain(t *testing.T) {
 	req, _ := request(t, c, "a", "b")
 	r := c.Send(t.Context(), req)
 	if r.Verdict != sink.Again || len(r.Items) > 0 || !strings.Contains(r.Err.Error(), "waiting for the ack") {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v, want again for the missing ack", r)
 	}
 	if err := s.WaitIdle(t.Context()); err != nil { // its connection is not used again
 		t.Error(err)
@@ -324,7 +324,7 @@ func TestOnlyWhatWasNotTakenIsSentAgain(t *testing.T) {
 	<-served
 	want := []sink.ItemReply{{Index: 0, Verdict: sink.Done}, {Index: 2, Verdict: sink.Done}}
 	if r.Verdict != sink.Again || !slices.Equal(r.Items, want) || r.Cause != sink.Answered {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v, want again and the items %v", r, want)
 	}
 }
 
@@ -337,7 +337,7 @@ func TestIdleConnectionThatTheServerClosedIsReplaced(t *testing.T) {
 	req, want := request(t, c, "a")
 	for range 3 {
 		if r := c.Send(t.Context(), req); r.Verdict != sink.Done {
-			t.Fatal(r.Err)
+			t.Fatalf("got %+v, want done", r)
 		}
 	}
 	arrives(t, k, slices.Repeat(want, 3))
@@ -357,7 +357,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	begun := time.Now()
 	if r := c.Send(ctx, req); r.Verdict != sink.Again || r.Err == nil || time.Since(begun) > 5*time.Second {
-		t.Errorf("%+v after %v", r, time.Since(begun))
+		t.Errorf("got %+v after %v, want again as soon as the context ends", r, time.Since(begun))
 	}
 }
 
@@ -375,7 +375,7 @@ func TestWrongOptionsAreFound(t *testing.T) {
 		"key, no secure": {&Options{Servers: []Server{{Host: "a", SharedKey: "k"}}}, config.Fluentd, "<server>: has shared_key or username, which need a <security>"},
 	} {
 		if err := c.o.Check(c.d); err == nil || err.Error() != c.want {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got error %v, want %s", name, err, c.want)
 		}
 	}
 }

@@ -13,11 +13,11 @@ func TestReleasedBodyIsNotReadAgain(t *testing.T) {
 	p := &payload{data: []byte("abc")}
 	var b [2]byte
 	if n, err := p.Read(b[:]); n != 2 || err != nil {
-		t.Fatalf("%d, %v", n, err)
+		t.Fatalf("got %d bytes and error %v, want 2", n, err)
 	}
 	p.release()
 	if n, err := p.Read(b[:]); n != 0 || !errors.Is(err, errReleased) {
-		t.Fatalf("after release: %d, %v", n, err)
+		t.Fatalf("after release: got %d bytes and error %v, want none and %v", n, err, errReleased)
 	}
 }
 
@@ -26,7 +26,7 @@ func TestReleasedBodyIsNotLentAgain(t *testing.T) {
 	lent := ""
 	take := func(b []byte) int {
 		if lent += string(b); p.mu.TryLock() {
-			t.Error("release doesn't wait for what is lent")
+			t.Error("got a release that doesn't wait for what is lent, want it to wait")
 		}
 		return 1
 	}
@@ -37,15 +37,15 @@ func TestReleasedBodyIsNotLentAgain(t *testing.T) {
 	}
 	var b [1]byte
 	if n, err := p.Read(b[:]); lent != "abbc" || n != 1 || err != nil || b[0] != 'c' {
-		t.Fatalf("lent %q, then read %q, %v", lent, b, err)
+		t.Fatalf("got %q lent, then %q read with error %v, want abb, then c", lent, b, err)
 	}
 	p.release()
 	if err := p.Lend(2, take); !errors.Is(err, errReleased) || lent != "abbc" {
-		t.Fatalf("after release: lent %q, %v", lent, err)
+		t.Fatalf("after release: got %q lent and error %v, want nothing more and %v", lent, err, errReleased)
 	}
 	all := &payload{data: []byte("a"), off: 1}
 	if err := all.Lend(2, take); err != io.EOF {
-		t.Fatalf("at its end: %v", err)
+		t.Fatalf("at its end: got error %v, want %v", err, io.EOF)
 	}
 }
 
@@ -56,7 +56,7 @@ func TestRetryAfterIsReadAndBounded(t *testing.T) {
 		"Mon, 23 Nov 2026 10:00:30 GMT": 30 * time.Second, "Mon, 23 Nov 2026 09:00:00 GMT": 0,
 	} {
 		if got := RetryAfter(http.Header{"Retry-After": {v}}, now); got != want {
-			t.Errorf("Retry-After %q: %v, want %v", v, got, want)
+			t.Errorf("Retry-After %q: got %v, want %v", v, got, want)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func TestStdoutWritesAsTheDialectsDo(t *testing.T) {
 			}
 			req := request(t, d, rec(t, "app.web", `{"log":"a\\","n":[1,null,2.5]}`), rec(t, "app.web", `{}`))
 			if r := d.Send(t.Context(), req); r.Verdict != sink.Done || r.Err != nil {
-				t.Fatalf("reply: %+v", r)
+				t.Fatalf("got reply %+v, want done", r)
 			}
 			if out.String() != c.want {
 				t.Errorf("got:\n%s\nwant:\n%s", &out, c.want)
@@ -88,7 +88,7 @@ func TestStdoutWritesAsTheDialectsDo(t *testing.T) {
 			if strings.HasPrefix(c.opts.Format, "json_l") {
 				for line := range strings.Lines(out.String()) {
 					if !json.Valid([]byte(line)) {
-						t.Errorf("not JSON: %s", line)
+						t.Errorf("got %s, want JSON", line)
 					}
 				}
 			}
@@ -108,7 +108,7 @@ func TestWhatStdoutWroteBeforeAnErrorIsDone(t *testing.T) {
 	}
 	r := d.Send(t.Context(), request(t, d, rec(t, "a", `{"n":1}`), rec(t, "a", `{"n":2}`)))
 	if r.Verdict != sink.Again || r.Err == nil || len(r.Items) != 1 || r.Items[0].Index != 0 || r.Items[0].Verdict != sink.Done {
-		t.Errorf("reply: %+v", r)
+		t.Errorf("got reply %+v, want again with the first item done", r)
 	}
 }
 
@@ -147,7 +147,7 @@ func TestFileWritesAsTheDialectsDo(t *testing.T) {
 			}
 			req := request(t, d, rec(t, "app.web", `{"log":"one"}`), rec(t, "../etc", `{"log":"three"}`), rec(t, "app.web", `{"log":"two"}`))
 			if r := d.Send(t.Context(), req); r.Verdict != sink.Done || r.Err != nil {
-				t.Fatalf("reply: %+v", r)
+				t.Fatalf("got reply %+v, want done", r)
 			}
 			n := 0
 			_ = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
@@ -162,7 +162,7 @@ func TestFileWritesAsTheDialectsDo(t *testing.T) {
 				return nil
 			})
 			if n != len(c.files) {
-				t.Errorf("%d files, want %d", n, len(c.files))
+				t.Errorf("got %d files, want %d", n, len(c.files))
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func TestAFileThatCantBeWrittenIsTriedAgainFromThere(t *testing.T) {
 	}
 	r := d.Send(t.Context(), request(t, d, rec(t, "a", `{}`), rec(t, "a", `{}`), rec(t, "b", `{}`), rec(t, "a", `{}`)))
 	if r.Verdict != sink.Again || r.Err == nil || len(r.Items) != 3 || r.Items[2] != (sink.ItemReply{Index: 3}) {
-		t.Errorf("reply: %+v", r)
+		t.Errorf("got reply %+v, want again with what was written done", r)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestNullTakesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r := d.Send(t.Context(), request(t, d, rec(t, "a", `{}`))); r.Verdict != sink.Done || len(r.Items) != 0 {
-		t.Errorf("reply: %+v", r)
+		t.Errorf("got reply %+v, want done", r)
 	}
 }
 
@@ -197,11 +197,11 @@ func TestUnknownFormatsAreNamed(t *testing.T) {
 	_, err := NewStdout(&StdoutOptions{OldFormat: "yaml"}, config.Fluentd, sink.Env{})
 	var bad *config.OptionError
 	if !errors.As(err, &bad) || !strings.Contains(err.Error(), `"yaml"`) {
-		t.Errorf("error: %v", err)
+		t.Errorf("got error %v, want one that names the format", err)
 	}
 	_, err = NewStdout(&StdoutOptions{FluentdFormat: &FormatOptions{Type: "csv"}}, config.Fluentd, sink.Env{})
 	if !errors.As(err, &bad) || bad.Option != "fields" {
-		t.Errorf("error: %v", err)
+		t.Errorf("got error %v, want one that names fields", err)
 	}
 }
 
@@ -213,7 +213,7 @@ func TestWritingStdoutAllocatesNothing(t *testing.T) {
 	r := rec(t, "app", `{"log":"a line","source":"stdout","n":17}`)
 	body := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() { _, _ = d.Append(body, r) }); n > 0 {
-		t.Errorf("%v allocations for a record", n)
+		t.Errorf("got %v allocations for a record, want none", n)
 	}
 }
 
@@ -233,15 +233,15 @@ func TestStopDoesNotWaitForAStdoutThatNobodyReads(t *testing.T) {
 	}
 	cancel()
 	if reply := <-replies; reply.Verdict != sink.Again || reply.Err == nil || reply.Cause != sink.Unreached {
-		t.Errorf("%+v", reply)
+		t.Errorf("got %+v, want again and unreached", reply)
 	}
 	clear(req.Body) // the loop may write to it now
 	if reply := d.Send(ctx, req); reply.Verdict != sink.Again || reply.Err == nil {
-		t.Errorf("after a write that hangs: %+v", reply)
+		t.Errorf("after a write that hangs: got %+v, want again", reply)
 	}
 	rest, err := bufio.NewReader(r).ReadString('\n')
 	if got := string(one) + rest; err != nil || got != "{\"n\":1}\n" {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("got %q and error %v, want the line once", got, err)
 	}
 }
 

@@ -96,11 +96,11 @@ func TestHealthCheckLinesOfRealTaskDefinitionsWork(t *testing.T) {
 	} {
 		status, _, stderr := sh(tt.line)
 		if status != tt.want {
-			t.Errorf("sh -c %q exits with %d, want %d; it printed %q", tt.line, status, tt.want, stderr)
+			t.Errorf("sh -c %q: got status %d, want %d; it printed %q", tt.line, status, tt.want, stderr)
 		}
 		if strings.Contains(tt.line, "nc ") && !strings.Contains(tt.line, closed) {
 			if got := <-received; got != tt.sent {
-				t.Errorf("sh -c %q sent %q, want %q", tt.line, got, tt.sent)
+				t.Errorf("sh -c %q: got %q sent, want %q", tt.line, got, tt.sent)
 			}
 		}
 	}
@@ -120,11 +120,11 @@ func TestLineFollowsTheShellsOperators(t *testing.T) {
 		`echo 'a || b' && echo "c"`: 0,
 	} {
 		if status, _, _ := sh(line); status != want {
-			t.Errorf("sh -c %q exits with %d, want %d", line, status, want)
+			t.Errorf("sh -c %q: got status %d, want %d", line, status, want)
 		}
 	}
 	if _, stdout, _ := sh(`echo 'a || b'  c\ d > x "e\"f"`); stdout != "a || b c d e\"f\n" {
-		t.Errorf("echo printed %q", stdout)
+		t.Errorf("got %q from echo, want its words without the quotes", stdout)
 	}
 }
 
@@ -139,12 +139,12 @@ func TestUnsupportedLineFailsAndSaysWhy(t *testing.T) {
 		`curl ://`:                       {exitUsage, "curl: "},
 	} {
 		if status, _, stderr := sh(line); status != want.status || !strings.HasPrefix(stderr, want.stderr) {
-			t.Errorf("sh -c %q exits with %d and %q, want %d and %q", line, status, stderr, want.status, want.stderr)
+			t.Errorf("sh -c %q: got status %d and %q, want %d and %q", line, status, stderr, want.status, want.stderr)
 		}
 	}
 	var errs strings.Builder
 	if status := (Shell{Stderr: &errs}).Run("sh", nil); status != exitUsage || !strings.Contains(errs.String(), "no shell") {
-		t.Errorf("an interactive shell exits with %d and %q", status, errs.String())
+		t.Errorf("got status %d and %q from an interactive shell, want %d and that there is none", status, errs.String(), exitUsage)
 	}
 }
 
@@ -152,13 +152,13 @@ func TestStandInsRunWithoutAShell(t *testing.T) {
 	port, received := healthPort(t)
 	s := Shell{Stdout: io.Discard, Stderr: io.Discard}
 	if status := s.Run("nc", append([]string{"-z"}, strings.Fields(port)...)); status != 0 {
-		t.Errorf("nc exits with %d", status)
+		t.Errorf("got status %d from nc, want 0", status)
 	}
 	<-received
 	if status := s.Run("curl", []string{"-f", adminServer(t) + "/api/v1/uptime"}); status != 0 {
-		t.Errorf("curl exits with %d", status)
+		t.Errorf("got status %d from curl, want 0", status)
 	}
 	if Has("wget") || s.Run("wget", nil) != exitNotFound {
-		t.Error("wget is no stand-in")
+		t.Error("got a stand-in for wget, want none")
 	}
 }

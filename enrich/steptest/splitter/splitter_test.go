@@ -47,11 +47,11 @@ func TestEveryLineIsAnEvent(t *testing.T) {
 		}
 		time.Sleep(time.Until(s.Expire(time.Now(), out)))
 		if want := []string{"one", "two", "three", "four"}; !slices.Equal(got, want) {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("got %q, want %q", got, want)
 		}
 		s.Expire(time.Now(), out)
 		if want := []string{"one", "two", "three", "four", "five"}; !slices.Equal(got, want) {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }

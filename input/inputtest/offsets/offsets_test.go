@@ -95,7 +95,7 @@ func TestNextRunGoesOnAtTheOffset(t *testing.T) {
 		all = append(all, rec.Flushed()...)
 	}
 	if want := []string{"one", "two", "three"}; !slices.Equal(all, want) {
-		t.Errorf("%q, want %q", all, want)
+		t.Errorf("got %q, want %q", all, want)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestEventsOfAFailedFlushAreOfferedAgain(t *testing.T) {
 	f.Send(t, "one")
 	in := f.open(t)
 	if err := in.Run(context.Background(), func() input.Receiver { return failing{new(inputtest.Recorder).Receiver()} }); err == nil {
-		t.Error("Run hides the failed flush")
+		t.Error("got no error from Run, want that of the flush")
 	}
 	in.Close()
 	in, rec := f.open(t), new(inputtest.Recorder)
@@ -114,7 +114,7 @@ func TestEventsOfAFailedFlushAreOfferedAgain(t *testing.T) {
 	}
 	in.Close()
 	if got := rec.Flushed(); !slices.Equal(got, []string{"one"}) {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want the first line alone", got)
 	}
 }
 

@@ -17,7 +17,7 @@ func post(t *testing.T, s *Server, path, body string) (int, string) {
 	s.ServeHTTP(w, r)
 	answer, _ := io.ReadAll(w.Body)
 	if w.Code == http.StatusOK && !json.Valid(answer) {
-		t.Fatalf("the reply is no JSON: %s", answer)
+		t.Fatalf("got the reply %s, want JSON", answer)
 	}
 	return w.Code, string(answer)
 }
@@ -48,10 +48,10 @@ func TestRequestsAreRefusedAsRealServersDo(t *testing.T) {
 	}
 	es6 := New(Options{Distribution: "elasticsearch", Version: "6.8.0"})
 	if code, answer := post(t, es6, "/_bulk", create+"{}\n"); code != 400 || !strings.Contains(answer, "type is missing") {
-		t.Errorf("Elasticsearch 6: %d %s", code, answer)
+		t.Errorf("Elasticsearch 6: got %d %s, want 400 for the missing type", code, answer)
 	}
 	if code, _ := post(t, New(Options{MaxBody: 10}), "/_bulk", create+"{}\n"); code != 413 {
-		t.Errorf("too large: %d", code)
+		t.Errorf("too large: got %d, want 413", code)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestItemsAreRefusedAsRealServersDo(t *testing.T) {
 		}
 	}
 	if n := len(s.Documents("")); n != 0 {
-		t.Errorf("%d documents were stored", n)
+		t.Errorf("got %d documents stored, want none", n)
 	}
 }
 
@@ -84,11 +84,11 @@ func TestSecondCreateOfAnIDIsAConflict(t *testing.T) {
 	s := New(Options{})
 	for i, want := range []string{`"status":201`, `"status":409`} {
 		if _, answer := post(t, s, "/_bulk?filter_path=items.*.status", create+"{}\n"); !strings.Contains(answer, want) {
-			t.Errorf("attempt %d: %s", i, answer)
+			t.Errorf("attempt %d: got %s, want %s", i, answer, want)
 		}
 	}
 	if len(s.Documents("a")) != 1 || s.Conflicts() != 1 {
-		t.Errorf("%d documents, %d conflicts", len(s.Documents("a")), s.Conflicts())
+		t.Errorf("got %d documents and %d conflicts, want 1 and 1", len(s.Documents("a")), s.Conflicts())
 	}
 }
 
