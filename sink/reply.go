@@ -57,6 +57,9 @@ type Reply struct {
 	RetryAfter time.Duration
 	// Split other than No means that the request must be halved; Status and Err then give the reason.
 	Split Split
+	// CutOff means that the server closed the connection while it was sent the request, or before it answered. Repeatedly,
+	// that says that requests are too large.
+	CutOff bool
 	// Reencode means that from now on the destination encodes items differently (without _type, without ids), because
 	// the server refused them as they were: the loop encodes the items that are not done again and sends them at once.
 	Reencode bool

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dial"
 )
 
 const (
@@ -119,7 +120,8 @@ func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 	}
 	early := func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = refreshEarly }
 	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(credentialsLimit)),
+		awsconfig.WithHTTPClient(httpClient()),
+		awsconfig.WithEndpointCredentialOptions(useClient),
 		awsconfig.WithCredentialsCacheOptions(early),
 	}
 	if c.region != "" {
@@ -144,13 +146,23 @@ func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 	return cache, nil
 }
 
+// httpClient makes the client that fetches credentials. It asks no proxy for a task's or an instance's: the proxy can't
+// reach them, or would fetch its own.
+func httpClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTimeout(credentialsLimit).
+		WithTransportOptions(func(t *http.Transport) { t.Proxy = dial.Proxy })
+}
+
+// useClient has the provider of a container's credentials use httpClient: it ignores the configuration's client.
+func useClient(o *endpointcreds.Options) { o.HTTPClient = httpClient() }
+
 // provider returns the provider that the source names, or else the SDK's chain.
 func (s *Source) provider(cfg aws.Config) aws.CredentialsProvider {
 	switch {
 	case s.AccessKeyID != "":
 		return credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, "")
 	case s.RoleARN == "" && s.ContainerURI != "":
-		return endpointcreds.New(containerHost + s.ContainerURI)
+		return endpointcreds.New(containerHost+s.ContainerURI, useClient)
 	case s.RoleARN == "":
 		return cfg.Credentials
 	}

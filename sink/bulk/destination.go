@@ -42,6 +42,7 @@ type Destination struct {
 	gzip    *httpsend.Gzip // nil: bodies are not compressed
 	plain   atomic.Bool    // the server can't read gzip: bodies are not compressed
 	logged  [plainBodies + 1]sync.Once
+	bare    sync.Once   // logs that the server answers with a bare status
 	noType  atomic.Bool // _type was refused once: it is never sent again
 }
 

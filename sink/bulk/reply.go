@@ -1,41 +1,23 @@
 package bulk
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
 const (
-	// replyBuffer is the memory in bytes for reading a reply of any size.
-	replyBuffer = 16 << 10
 	// maxReason is how much of an item's reason is kept, in bytes. Servers quote documents in theirs.
 	maxReason = httpsend.MaxReason
+	// maxCauses is how many nested causes of an item's error are read. Any further ones are skipped.
+	maxCauses = 4
 )
-
-// replyReaders is a pool of buffers for reading replies.
-type replyReaders struct{ pool sync.Pool }
-
-func (p *replyReaders) get(r io.Reader) *bufio.Reader {
-	if b, ok := p.pool.Get().(*bufio.Reader); ok {
-		b.Reset(r)
-		return b
-	}
-	return bufio.NewReaderSize(r, replyBuffer)
-}
-
-func (p *replyReaders) put(b *bufio.Reader) {
-	b.Reset(nil)
-	p.pool.Put(b)
-}
 
 // A bulkReply parses a 2xx reply to _bulk.
 type bulkReply struct {
@@ -125,15 +107,16 @@ func (b *bulkReply) readItem(it *itemResult) {
 		case "status":
 			it.status = b.number()
 		case "error":
-			b.readError(it)
+			b.readError(it, maxCauses)
 		default:
 			b.skip()
 		}
 	}
 }
 
-// readError reads {"type", "reason", "caused_by": {"reason"}}, or the plain string of very old versions.
-func (b *bulkReply) readError(it *itemResult) {
+// readError reads {"type", "reason", "caused_by": {"reason"}}, or the plain string of very old versions. It reads at most
+// causes levels of caused_by.
+func (b *bulkReply) readError(it *itemResult, causes int) {
 	var text [maxReason]byte
 	if c := b.token(); c != '{' {
 		_ = b.r.UnreadByte()
@@ -149,7 +132,11 @@ func (b *bulkReply) readError(it *itemResult) {
 		case "reason":
 			it.reason = string(b.text(text[:]))
 		case "caused_by":
-			b.readError(&cause)
+			if causes == 0 {
+				b.skip()
+				continue
+			}
+			b.readError(&cause, causes-1)
 		default:
 			b.skip()
 		}
@@ -183,7 +170,7 @@ func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 	defer d.readers.put(buf)
 	reply := sink.Reply{Status: http.StatusOK, Cause: sink.Answered}
 	t := tally{req: req, reply: &reply}
-	b := bulkReply{scanner: scanner{r: buf}, each: t.add}
+	b := bulkReply{scanner: scanner{r: buf.Reader}, each: t.add}
 	err := b.read()
 	if err == nil && !b.failed {
 		_, _ = io.Copy(io.Discard, buf) // the connection can be reused if the body was read to its end
@@ -194,8 +181,9 @@ func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 		if b.items < req.Len() {
 			err = fmt.Errorf("the reply has %d items; want %d", b.items, req.Len())
 		}
-	} else {
-		err = fmt.Errorf("reading the reply: %w", err)
+	}
+	if err != nil {
+		err = buf.unread(err)
 	}
 	if b.items == 0 && req.Len() > 0 {
 		return sink.Reply{Verdict: sink.Again, Status: http.StatusOK, Err: err}
@@ -255,8 +243,12 @@ func (t *tally) missing(first int, err error) {
 	if err != nil {
 		t.reply.Cause = sink.Unreached
 	}
+	reason := "" // one for all
+	if err != nil {
+		reason = err.Error()
+	}
 	for i := first; i < t.req.Len(); i++ {
-		t.reply.Items = append(t.reply.Items, sink.ItemReply{Index: i, Verdict: sink.Again, Reason: err.Error()})
+		t.reply.Items = append(t.reply.Items, sink.ItemReply{Index: i, Verdict: sink.Again, Reason: reason})
 	}
 	t.reply.Err = err
 }

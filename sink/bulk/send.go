@@ -79,7 +79,8 @@ func (d *Destination) attempt(ctx context.Context, c *httpsend.Client, req *sink
 	case errors.As(err, &sign):
 		return attempt{reply: sink.Reply{Verdict: sink.Again, Cause: sink.Unauthorised, Err: sign.Err}}
 	case err != nil:
-		return attempt{broken: true, reply: sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("sending to %s: %w", c.Name, err)}}
+		var cut *httpsend.CutOffError
+		return attempt{broken: true, reply: sink.Reply{Verdict: sink.Again, CutOff: errors.As(err, &cut), Err: fmt.Errorf("sending to %s: %w", c.Name, err)}}
 	}
 	return a
 }
@@ -88,10 +89,27 @@ func (d *Destination) attempt(ctx context.Context, c *httpsend.Client, req *sink
 // the loop sends the other items again.
 func (d *Destination) answered(ctx context.Context, c *httpsend.Client, resp *http.Response, req *sink.Request) attempt {
 	r := d.readBulk(resp.Body, req)
-	if r.Err != nil {
-		r.Err = fmt.Errorf("sending to %s: %w", c.Name, httpsend.PlainError(ctx, r.Err))
+	wait := httpsend.RetryAfter(resp.Header, time.Now())
+	var unread *unreadError
+	if errors.As(r.Err, &unread) {
+		unread.err = httpsend.PlainError(ctx, unread.err)
 	}
-	r.RetryAfter = httpsend.RetryAfter(resp.Header, time.Now())
+	if unread != nil && r.Verdict == sink.Again {
+		if unread.bare(resp.StatusCode) && d.answersBare(c, resp.Header) {
+			d.bare.Do(func() {
+				d.log.Info().Str("server", c.Name).Msg("the server answers with a bare status, as Data Prepper does: a request it answers with 2xx counts as delivered")
+			})
+			return attempt{reply: sink.Reply{Status: resp.StatusCode, Cause: sink.Answered, RetryAfter: wait}}
+		}
+		if unread.strange() {
+			wait = max(wait, strangeReplyWait)
+		}
+		r.Status = resp.StatusCode
+	}
+	if r.Err != nil {
+		r.Err = fmt.Errorf("sending to %s: %w", c.Name, r.Err)
+	}
+	r.RetryAfter = wait
 	return attempt{reply: r}
 }
 

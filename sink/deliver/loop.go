@@ -38,6 +38,7 @@ type loop struct {
 
 	passed     time.Time // when the last attempt passed
 	maxBytes   int       // encoded size at which a request is sent; below the limit if the destination refused that as too large
+	sizer      sizer
 	rawPerBody ratio
 	hurried    bool
 
@@ -54,6 +55,7 @@ func newLoop(o *Output) *loop {
 		fetch:    make(chan fetchRequest, 1),
 		fetched:  make(chan fetchResult, 1),
 		maxBytes: o.limits.MaxBytes,
+		sizer:    sizer{ceiling: o.limits.MaxBytes},
 	}
 }
 

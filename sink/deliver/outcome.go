@@ -19,6 +19,7 @@ func (l *loop) end(p *part) {
 			l.ready = append(l.ready, c)
 		}
 	}
+	l.resize(p, now)
 	if !p.out.stopped {
 		l.judge(p, now)
 	}
@@ -51,7 +52,7 @@ func (l *loop) judge(p *part, now time.Time) {
 		l.fail(GateThrottled, r, now, "the destination is overloaded: sending one request at a time")
 	case r.Cause == sink.Unauthorised:
 		l.fail(GateUnauthorised, r, now, "the destination refuses the credentials: records wait")
-	case r.Verdict == sink.Again && r.Err != nil:
+	case !passed(r):
 		l.fail(GateFailing, r, now, "the destination can't be reached or fails: records wait")
 	default:
 		l.passed = now
@@ -62,6 +63,11 @@ func (l *loop) judge(p *part, now time.Time) {
 			l.recovered(n, now)
 		}
 	}
+}
+
+// passed reports whether the destination took the request, if not every item of it.
+func passed(r *sink.Reply) bool {
+	return r.Cause != sink.Throttled && r.Cause != sink.Unauthorised && (r.Verdict != sink.Again || r.Err == nil)
 }
 
 func (l *loop) fail(state GateState, r *sink.Reply, now time.Time, msg string) {
@@ -123,13 +129,18 @@ func (l *loop) wait(p *part) {
 	l.waiting = append(l.waiting, p)
 }
 
-// split halves a part. If its request was too large (BySize), it also lowers the limit for later requests, and halves the
-// waiting parts that are more than twice as large.
+// split halves a part. If its request was too large (BySize, or cut off), it also lowers the limit for later requests, and
+// halves the waiting parts that are more than twice as large.
 func (l *loop) split(p *part, now time.Time) {
-	size := len(p.req.Body)
-	if half := max(size/2, minRequestBytes); p.out.reply.Split == sink.BySize && p.largest() <= size/2 && half < l.maxBytes {
+	size, r := len(p.req.Body), &p.out.reply
+	if half := max(size/2, minRequestBytes); (r.Split == sink.BySize || r.CutOff) && p.largest() <= size/2 && half < l.maxBytes {
 		l.maxBytes = half
-		l.o.log.Info().Int("refused_bytes", size).Int("max_bytes", half).Msg("the destination refused a request as too large; later requests are smaller")
+		l.sizer.shrunk(r.CutOff, half)
+		if r.CutOff {
+			l.o.log.Warn().Err(r.Err).Int("cut_off_bytes", size).Int("max_bytes", half).Msg("the destination cuts off large requests; later requests are smaller")
+		} else {
+			l.o.log.Info().Int("refused_bytes", size).Int("max_bytes", half).Msg("the destination refused a request as too large; later requests are smaller")
+		}
 	}
 	p.due = now
 	l.halve(p)

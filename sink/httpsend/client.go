@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -49,7 +51,7 @@ type Client struct {
 // New makes a Client, without connecting.
 func New(c Config) (*Client, error) {
 	t := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  dial.Proxy,
 		DialContext:            c.Net.Dialer().DialContext,
 		TLSHandshakeTimeout:    c.Net.Connect(),
 		DisableKeepAlives:      c.Dialect == config.FluentBit && !c.Net.Keepalive,
@@ -101,10 +103,30 @@ type SignError struct{ Err error }
 func (e *SignError) Error() string { return e.Err.Error() }
 func (e *SignError) Unwrap() error { return e.Err }
 
-var errNoReply = errors.New("no reply in time")
+// A CutOffError means that the server closed the connection while it was sent the body, or before it answered.
+type CutOffError struct{ Err error }
+
+func (e *CutOffError) Error() string { return e.Err.Error() }
+func (e *CutOffError) Unwrap() error { return e.Err }
+
+// isCutOff reports whether err is what a connection that the other side closed returns.
+func isCutOff(err error) bool {
+	for _, closed := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, closed) {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	errNoReply  = errors.New("no reply in time")
+	errSwitched = errors.New("the server answers 101 Switching Protocols, which it was not asked for; check host and port")
+)
 
 // Do makes one exchange, and calls answered with the reply, whose body can be read until answered returns. An error means
-// that there was no reply: it is a SignError, or the connection failed. Do doesn't use p.Body after it has returned.
+// that there was no reply: it is a SignError, a CutOffError, or the connection failed otherwise. Do doesn't use p.Body
+// after it has returned.
 func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Context, resp *http.Response)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("%w (%s)", errNoReply, c.Timeout))
 	defer cancel()
@@ -125,9 +147,18 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 	resp, err := c.http.Do(req)
 	if err != nil {
 		c.failed.Store(time.Now().UnixNano())
-		return PlainError(ctx, err)
+		plain := PlainError(ctx, err)
+		if body.started() && isCutOff(plain) {
+			return &CutOffError{plain}
+		}
+		return plain
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// The body would be the connection itself, which heeds no limit.
+		c.failed.Store(time.Now().UnixNano())
+		return errSwitched
+	}
 	c.failed.Store(0)
 	answered(ctx, resp)
 	return nil

@@ -46,7 +46,7 @@ func ReadFailure(resp *http.Response) *Failure {
 		Message string `json:"message"` // AWS; Go matches Message as well
 		Code    string `json:"__type"`
 	}
-	f.Reason = snippet(body)
+	f.Reason = Snippet(body)
 	if json.Unmarshal(body, &answer) == nil && (answer.Message != "" || answer.Code != "") {
 		f.Type, f.Reason = answer.Code, Clip(answer.Message, MaxReason)
 	}
@@ -56,8 +56,8 @@ func ReadFailure(resp *http.Response) *Failure {
 	return f
 }
 
-// snippet returns the start of a body on one line, without HTML tags.
-func snippet(body []byte) string {
+// Snippet returns the start of a body on one line, without HTML tags.
+func Snippet(body []byte) string {
 	var b strings.Builder
 	inTag := false
 	for _, c := range strings.ToValidUTF8(string(body), "?") {

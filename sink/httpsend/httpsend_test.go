@@ -67,7 +67,7 @@ func TestRefusalsAreOneReadableLine(t *testing.T) {
 		want string
 	}{
 		{Failure{Status: 301, Header: http.Header{"Location": {"https://x/"}}}, "redirects to https://x/"},
-		{Failure{Status: 400, Reason: snippet([]byte("<html>\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"))}, "this port needs tls"},
+		{Failure{Status: 400, Reason: Snippet([]byte("<html>\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"))}, "this port needs tls"},
 	} {
 		got := tt.f.err().Error()
 		if !strings.Contains(got, tt.want) || strings.ContainsAny(got, "\n<>") {
