@@ -13,6 +13,9 @@ const (
 	maxChunk     = 4 << 10 // bytes of a chunk id, which is echoed
 	maxHandshake = 4 << 10 // bytes of a message of the handshake
 
+	heartbeatBudget = 128                    // datagrams that are answered within heartbeatTime
+	heartbeatTime   = 100 * time.Millisecond // so that a server of 1,000 clients answers each once a second
+
 	readSize        = pace.ReadSize // bytes of the buffer that every connection has
 	defaultLine     = 1 << 20       // bytes of a line of the input tcp
 	defaultInflated = 256 << 20     // bytes of a message after decompression, as in Fluentd

@@ -201,13 +201,25 @@ func (s *Server) listenHeartbeat() {
 	s.udp = udp
 }
 
-// heartbeats answers every datagram with a zero byte.
+// heartbeats answers datagrams with a zero byte: at most heartbeatBudget within heartbeatTime, more wait in the socket or
+// are dropped there. What comes from the server's own port isn't answered: it is the server's own answer, or that of
+// another server, and would go to and fro for ever.
 func (s *Server) heartbeats() {
 	buf := make([]byte, 128)
+	own, _ := s.udp.LocalAddr().(*net.UDPAddr)
+	budget, renewed := heartbeatBudget, time.Now()
 	for {
+		if budget == 0 {
+			time.Sleep(time.Until(renewed.Add(heartbeatTime)))
+			budget, renewed = heartbeatBudget, time.Now()
+		}
+		budget--
 		_, from, err := s.udp.ReadFrom(buf)
 		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if u, ok := from.(*net.UDPAddr); ok && own != nil && u.Port == own.Port {
+			continue
 		}
 		if err == nil {
 			_, err = s.udp.WriteTo([]byte{0}, from)

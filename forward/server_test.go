@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +38,80 @@ func TestUDPHeartbeatIsAnswered(t *testing.T) {
 	if n, err := c.Read(b); err != nil || n != 1 || b[0] != 0 {
 		t.Errorf("%x, %v", b[:n], err)
 	}
+}
+
+// countingUDP counts what is sent.
+type countingUDP struct {
+	net.PacketConn
+	sent atomic.Int64
+}
+
+func (c *countingUDP) WriteTo(b []byte, to net.Addr) (int, error) {
+	c.sent.Add(1)
+	return c.PacketConn.WriteTo(b, to)
+}
+
+// TestUDPHeartbeatDoesNotAnswerItself: a forged datagram from the server's own address.
+func TestUDPHeartbeatDoesNotAnswerItself(t *testing.T) {
+	log := new(lines)
+	s, err := listen(defaults(config.Fluentd), config.Fluentd, testEnv(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp := &countingUDP{PacketConn: s.udp}
+	s.udp = udp
+	if _, err := udp.PacketConn.WriteTo([]byte{0}, udp.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, s, log, new(sink))
+	c, err := net.Dial("udp", r.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	for range 2 {
+		c.Write([]byte{0})
+		if _, err := c.Read(make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := udp.sent.Load(); got != 2 {
+		t.Errorf("got %d answers, want 2", got)
+	}
+}
+
+// floodedUDP has left datagrams to read, at once, and is closed then.
+type floodedUDP struct {
+	net.PacketConn
+	left, sent int
+}
+
+func (f *floodedUDP) LocalAddr() net.Addr { return &net.UDPAddr{Port: 24224} }
+
+func (f *floodedUDP) ReadFrom([]byte) (int, net.Addr, error) {
+	if f.left--; f.left < 0 {
+		return 0, nil, net.ErrClosed
+	}
+	return 1, &net.UDPAddr{Port: 7}, nil
+}
+
+func (f *floodedUDP) WriteTo([]byte, net.Addr) (int, error) {
+	f.sent++
+	return 1, nil
+}
+
+func TestUDPHeartbeatsHaveABudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(new(lines)))
+		udp := &floodedUDP{left: 100 * heartbeatBudget}
+		s.udp = udp
+		begun := time.Now()
+		s.heartbeats()
+		if took := time.Since(begun); took < 99*heartbeatTime || udp.sent != 100*heartbeatBudget {
+			t.Errorf("%d answers in %v, want at most %d in %v", udp.sent, took, heartbeatBudget, heartbeatTime)
+		}
+	})
 }
 
 func TestConnectionsAreIndependent(t *testing.T) {
