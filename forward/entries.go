@@ -15,6 +15,7 @@ func (c *conn) entries(w *window, extra int) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
+	c.entriesAt = c.got - uint64(len(c.in.unused()))
 	c.inEntries, c.inMessage = true, true
 	dropped, damage, err := c.payload(w)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
+	signing  []*conn       // those of conns that have not signed in yet, the oldest first
 	idle     chan struct{} // closed while there is no connection
 	stopping bool
 	drainBy  time.Time      // when the last read ends, once stopping
@@ -164,8 +166,10 @@ func (s *Server) accept(newReceiver func() input.Receiver) error {
 func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 	c := newConn(s, nc, newReceiver)
 	s.mu.Lock()
-	full := len(s.conns) >= maxConns
+	full := len(s.conns) >= maxConns || !s.memory.AddConn()
+	var oldest *conn
 	if !full && !s.stopping {
+		oldest = s.makeRoomToSignIn(c)
 		if len(s.conns) == 0 {
 			s.idle = make(chan struct{})
 		}
@@ -173,11 +177,43 @@ func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 		s.done.Go(c.serve)
 	} else {
 		c.nc.Close()
+		if !full {
+			s.memory.RemoveConn()
+		}
 	}
+	open := len(s.conns)
 	s.mu.Unlock()
 	if full {
-		s.log.Warn().Str("peer", c.peer).Int("connections", maxConns).Msg("too many connections are open: another one was closed")
+		s.log.Warn().Str("peer", c.peer).Int("connections", open).Msg("too many connections are open: another one was closed")
 	}
+	if oldest != nil {
+		s.log.Warn().Str("peer", oldest.peer).Msg("too many clients have not signed in yet: the one that has taken longest was closed")
+	}
+}
+
+// signsIn reports whether clients have anything to do before their first message.
+func (s *Server) signsIn() bool { return s.tls != nil || s.auth != nil }
+
+// makeRoomToSignIn notes that c has not signed in yet, where it must. Who does so at once gets in however many others
+// don't: where there are too many, the oldest is closed and returned. s.mu is held.
+func (s *Server) makeRoomToSignIn(c *conn) (oldest *conn) {
+	if !s.signsIn() {
+		return nil
+	}
+	if len(s.signing) >= min(maxSigningIn, max(s.memory.MaxConns()/4, 1)) {
+		oldest = s.signing[0]
+		s.signing = slices.Delete(s.signing, 0, 1)
+		oldest.nc.Close()
+	}
+	s.signing = append(s.signing, c)
+	return oldest
+}
+
+// signedIn notes that c has signed in.
+func (s *Server) signedIn(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signing = slices.DeleteFunc(s.signing, func(o *conn) bool { return o == c })
 }
 
 // forget removes a connection that has ended.
@@ -185,6 +221,8 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	s.signing = slices.DeleteFunc(s.signing, func(o *conn) bool { return o == c })
+	s.memory.RemoveConn()
 	if len(s.conns) == 0 {
 		close(s.idle)
 	}

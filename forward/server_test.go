@@ -1,19 +1,23 @@
 package forward
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 )
 
 func TestSilentConnectionIsAHeartbeat(t *testing.T) {
@@ -146,6 +150,9 @@ func TestOneConnectionTooManyIsClosed(t *testing.T) {
 		t.Skip("2,048 file descriptors")
 	}
 	r := start(t, config.FluentBit, &Options{UnixPath: socketPath(t)})
+	if r.memory.MaxConns() < maxConns {
+		t.Skip("not enough file descriptors")
+	}
 	var conns []net.Conn
 	for range maxConns {
 		c, err := net.Dial("unix", r.Addr().String())
@@ -165,6 +172,46 @@ func TestOneConnectionTooManyIsClosed(t *testing.T) {
 	})
 	conns[0].Close()
 	eventually(t, "there is room again", func() bool { return r.Connections() == maxConns-1 })
+}
+
+// TestDescriptorsAreKeptBack: clients don't get those that delivering needs.
+func TestDescriptorsAreKeptBack(t *testing.T) {
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	few := before
+	few.Cur = 40
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	memory := input.NewMemory()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	log := new(lines)
+	env := testEnv(log)
+	env.Memory = memory
+	var rigs []*rig
+	for range 2 { // what one input has the other can't have
+		s, err := listen(&Options{UnixPath: socketPath(t)}, config.FluentBit, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rigs = append(rigs, run(t, s, log, new(sink)))
+	}
+	first := rigs[0].dial(t)
+	for i := range 19 {
+		rigs[i%2].dial(t)
+	}
+	eventually(t, "20 are served", func() bool { return rigs[0].Connections()+rigs[1].Connections() == 20 })
+	if _, err := rigs[1].dial(t).Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want the connection closed", err)
+	}
+	first.Close()
+	eventually(t, "there is room again", func() bool { return rigs[0].Connections()+rigs[1].Connections() == 19 })
+	rigs[1].send(t, pack(arr{"app", 1, obj{}}))
+	eventually(t, "the event", func() bool { return len(rigs[1].sink.got()) == 1 })
 }
 
 // TestStalledClientIsClosed runs on a clock of its own.
@@ -221,23 +268,48 @@ func TestStalledClientIsClosed(t *testing.T) {
 	}
 }
 
-func TestSlowClientIsNotStalled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log, k := new(lines), new(sink)
-		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
-		s.rules, s.handle = defaults(config.FluentBit).rules(config.FluentBit), (*conn).forward
-		client, server := net.Pipe()
-		go serveOne(s, server, k)
-		for _, b := range pack(arr{"app", 1, obj{"log": "x"}}) {
-			client.Write([]byte{b})
-			time.Sleep(stallTime - time.Second)
-		}
-		client.Close()
-		synctest.Wait()
-		if len(k.events) != 1 {
-			t.Errorf("%q, log %s", k.events, log)
-		}
-	})
+// TestMessageHasATimeLimit: pieces that keep a client from being stalled don't keep its message for ever.
+func TestMessageHasATimeLimit(t *testing.T) {
+	single := pack(arr{"app", 1, obj{"log": strings.Repeat("x", 200)}})
+	entries := pack(arr{"app", arr{arr{1, obj{}}, arr{1, obj{"log": strings.Repeat("x", 200)}}}})
+	zipped := pack(arr{"app", gz(pack(arr{1, obj{"log": strings.Repeat("x", 200)}}))})
+	large := pack(arr{"app", bytes.Repeat(pack(arr{1, obj{"log": strings.Repeat("x", 1000)}}), 20000)})
+	for name, c := range map[string]struct {
+		sends  []byte
+		piece  int // bytes at a time
+		every  time.Duration
+		closed bool
+	}{
+		"a message":              {single, 1, 20 * time.Second, true},
+		"entries":                {entries, 1, 20 * time.Second, true},
+		"a compressed payload":   {zipped, 1, 20 * time.Second, true},
+		"a message in time":      {single, 10, 2 * time.Second, false},
+		"entries at a good rate": {large, 100_000, time.Second, false}, // 200 s
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, k := new(lines), new(sink)
+				s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
+				s.rules, s.handle = defaults(config.Fluentd).rules(config.Fluentd), (*conn).forward
+				client, server := net.Pipe()
+				go serveOne(s, server, k)
+				begun := time.Now()
+				for b := range slices.Chunk(c.sends, c.piece) {
+					if _, err := client.Write(b); err != nil {
+						break
+					}
+					time.Sleep(c.every)
+				}
+				took := time.Since(begun)
+				client.Close()
+				synctest.Wait()
+				got := strings.Contains(log.String(), "the client took more than 1m0s for a message")
+				if got != c.closed || got && took > messageTime+stallTime+c.every || !got && len(k.events) == 0 {
+					t.Errorf("after %v: %d events, log %s", took, len(k.events), log)
+				}
+			})
+		})
+	}
 }
 
 func TestFullQueueIsNoStall(t *testing.T) {
