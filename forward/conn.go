@@ -208,6 +208,15 @@ func (c *conn) readMore() error {
 	return nil
 }
 
+// readOn is readMore until another look at what has been read is worth it.
+func (c *conn) readOn() error {
+	err := c.readMore()
+	for err == nil && !c.in.worthALook() {
+		err = c.readMore()
+	}
+	return err
+}
+
 // flush queues what has been added, then writes the acks.
 func (c *conn) flush() error {
 	if c.added > 0 || c.heldBack && len(c.acks) > 0 {

@@ -37,7 +37,7 @@ func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Re
 	if err == nil {
 		z.out = limitedReader{r: r, left: c.s.rules.inflated}
 		z.win.src, z.win.limit = &z.out, c.s.rules.event
-		z.win.buf, z.win.r, z.win.w = z.win.base, 0, 0
+		z.win.buf, z.win.r, z.win.w, z.win.skim = z.win.base, 0, 0, skim{}
 		err = c.takeEntries(&z.win, -1, -1, false)
 		z.win.shrink()
 	}

@@ -15,6 +15,9 @@ type window struct {
 	buf    []byte // base, or a larger buffer, borrowed
 	r, w   int    // buf[r:w] is unused
 	limit  int    // largest buffer
+
+	discarded uint64 // bytes that were in the buffer before buf[0]
+	skim      skim   // of the first unused value, where it is long and incomplete
 }
 
 // errTooLarge is the error of a value that needs a larger window than the limit.
@@ -26,6 +29,7 @@ func (w *window) unused() []byte { return w.buf[w.r:w.w] }
 // fill reads more, once. The window grows where it is full and shrinks where it is empty.
 func (w *window) fill() error {
 	if w.r > 0 {
+		w.discarded += uint64(w.r)
 		w.w = copy(w.buf, w.buf[w.r:w.w])
 		w.r = 0
 	}
