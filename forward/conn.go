@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/firelane/firelane/forward/pace"
@@ -26,12 +27,14 @@ type conn struct {
 	recv        input.Receiver // nil before the first byte
 
 	in          window
-	inMessage   bool   // in the middle of a message: the client may not stall
-	inEntries   bool   // in the middle of a message of entries: nothing of it may be flushed
-	tookMessage bool   // at least one message was taken
-	deadlineSet bool   // nc has a read deadline
-	got         uint64 // bytes read
-	gotBefore   uint64 // got when the deadline was set
+	unzipped    *window     // of the current payload; nil where it isn't compressed
+	inMessage   bool        // in the middle of a message: the client may not stall
+	inEntries   bool        // in the middle of a message of entries: nothing of it may be flushed
+	tookMessage bool        // at least one message was taken
+	deadlineSet bool        // nc has a read deadline
+	hurried     atomic.Bool // others wait for the large buffer that it has
+	got         uint64      // bytes read
+	gotBefore   uint64      // got when the deadline was set
 
 	signInBy  time.Time // when the client must have signed in; zero: it has, or needn't
 	messageAt uint64    // which message is timed: where in the stream it begins
@@ -76,7 +79,7 @@ func (c *conn) serve() {
 		}
 	}()
 	base := make([]byte, readSize)
-	c.in = window{src: c, memory: c.s.memory, base: base, buf: base, limit: c.s.rules.event}
+	c.in = window{src: c, share: c.s.share, hurry: c.hurry, base: base, buf: base, limit: c.s.rules.event}
 	err := c.start()
 	if err == nil {
 		err = c.s.handle(c)
@@ -149,6 +152,8 @@ func (c *conn) Read(p []byte) (int, error) {
 		switch {
 		case !c.signInBy.IsZero():
 			return 0, errSignIn
+		case c.hurried.CompareAndSwap(true, false) && c.hasBorrowed():
+			return 0, errHurried
 		case c.inMessage && c.got == c.gotBefore:
 			return 0, errStalled
 		case c.inMessage && c.tooSlow():
@@ -173,9 +178,23 @@ func (c *conn) setDeadline() {
 	}
 	c.deadlineSet, c.gotBefore = c.inMessage, c.got
 	c.nc.SetReadDeadline(t) // Read returns its error as well
+	if c.hurried.Load() {
+		c.nc.SetReadDeadline(time.Now())
+	}
 	if by, stopping := c.s.draining(); stopping {
 		c.nc.SetReadDeadline(by)
 	}
+}
+
+// hurry ends reading soon: others wait for the large buffer that the connection has. Any goroutine may call it.
+func (c *conn) hurry() {
+	c.hurried.Store(true)
+	c.nc.SetReadDeadline(time.Now())
+}
+
+// hasBorrowed reports whether the connection has a buffer beside its own.
+func (c *conn) hasBorrowed() bool {
+	return c.in.borrowed() || c.unzipped != nil && c.unzipped.borrowed()
 }
 
 // messageStart is where in the stream the current message begins.
@@ -235,6 +254,7 @@ func (c *conn) flush() error {
 // flushEvents flushes what has been added. Where acks wait for events that a step holds it flushes again until there are
 // none, for at most heldTime. Nothing else is read from the connection meanwhile; others are not affected.
 func (c *conn) flushEvents() error {
+	c.in.release() // a full queue may take long
 	err := c.recv.Flush(c.s.flushing)
 	c.heldBack = errors.Is(err, input.ErrHeld)
 	if err != nil && !c.heldBack {

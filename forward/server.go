@@ -30,7 +30,8 @@ type Server struct {
 	salt   func() []byte     // random bytes
 
 	memory    *input.Memory
-	unzippers sync.Pool // of *unzipper
+	share     *input.Share // of memory
+	unzippers sync.Pool    // of *unzipper
 	panics    atomic.Int64
 
 	flushing context.Context // of every Flush: ends later than that of Run
@@ -53,6 +54,7 @@ func newServer(ln net.Listener, cfg *tls.Config, env input.Env) *Server {
 	if s.memory == nil {
 		s.memory = input.NewMemory()
 	}
+	s.share = s.memory.Share()
 	close(s.idle)
 	s.flushing, s.abandon = context.WithCancel(context.Background())
 	return s
