@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/firelane/firelane/forward/pace"
@@ -26,12 +27,19 @@ type conn struct {
 	recv        input.Receiver // nil before the first byte
 
 	in          window
-	inMessage   bool   // in the middle of a message: the client may not stall
-	inEntries   bool   // in the middle of a message of entries: nothing of it may be flushed
-	tookMessage bool   // at least one message was taken
-	deadlineSet bool   // nc has a read deadline
-	got         uint64 // bytes read
-	gotBefore   uint64 // got when the deadline was set
+	unzipped    *window     // of the current payload; nil where it isn't compressed
+	inMessage   bool        // in the middle of a message: the client may not stall
+	inEntries   bool        // in the middle of a message of entries: nothing of it may be flushed
+	tookMessage bool        // at least one message was taken
+	deadlineSet bool        // nc has a read deadline
+	hurried     atomic.Bool // others wait for the large buffer that it has
+	got         uint64      // bytes read
+	gotBefore   uint64      // got when the deadline was set
+
+	signInBy  time.Time // when the client must have signed in; zero: it has, or needn't
+	messageAt uint64    // which message is timed: where in the stream it begins
+	timedFrom time.Time // since when
+	entriesAt uint64    // where the current message of entries begins, or went on after a flush
 
 	prefix  prefix // of the last message in Message mode
 	tag     []byte // of the current message, where it must outlive a fill
@@ -71,7 +79,7 @@ func (c *conn) serve() {
 		}
 	}()
 	base := make([]byte, readSize)
-	c.in = window{src: c, memory: c.s.memory, base: base, buf: base, limit: c.s.rules.event}
+	c.in = window{src: c, share: c.s.share, hurry: c.hurry, base: base, buf: base, limit: c.s.rules.event}
 	err := c.start()
 	if err == nil {
 		err = c.s.handle(c)
@@ -89,10 +97,13 @@ func (c *conn) serve() {
 
 // start does what comes before the first message.
 func (c *conn) start() error {
+	if c.s.signsIn() {
+		c.signInBy = time.Now().Add(signInTime)
+	}
 	if c.s.tls != nil {
 		t := tls.Server(c.nc, c.s.tls)
 		c.rw = t
-		ctx, cancel := context.WithTimeout(c.s.flushing, handshakeTime)
+		ctx, cancel := context.WithDeadline(c.s.flushing, c.signInBy)
 		defer cancel()
 		if err := t.HandshakeContext(ctx); err != nil {
 			return &fault{reason: "TLS handshake", message: "the TLS handshake failed", err: err}
@@ -102,6 +113,10 @@ func (c *conn) start() error {
 		if err := c.authenticate(); err != nil {
 			return err
 		}
+	}
+	if c.s.signsIn() {
+		c.signInBy = time.Time{}
+		c.s.signedIn(c)
 	}
 	c.encodeFields()
 	return nil
@@ -116,7 +131,7 @@ func (c *conn) close() {
 }
 
 // Read is the window's source: it blocks for as long as the client likes between two messages, and at most stallTime
-// without a byte in the middle of one. The deadline is set once and left alone: when it passes, Read sees whether
+// without a byte in the middle of one. A message that takes longer than messageTime ends it as well, up to stallTime later. The deadline is set once and left alone: when it passes, Read sees whether
 // anything came meanwhile. That costs no timer for each read.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.inMessage && !c.deadlineSet {
@@ -135,8 +150,15 @@ func (c *conn) Read(p []byte) (int, error) {
 		if _, stopping := c.s.draining(); stopping {
 			return 0, errStopped
 		}
-		if c.inMessage && c.got == c.gotBefore {
+		switch {
+		case !c.signInBy.IsZero():
+			return 0, errSignIn
+		case c.hurried.CompareAndSwap(true, false) && c.hasBorrowed():
+			return 0, errHurried
+		case c.inMessage && c.got == c.gotBefore:
 			return 0, errStalled
+		case c.inMessage && c.tooSlow():
+			return 0, errSlow
 		}
 		c.setDeadline()
 	}
@@ -145,14 +167,50 @@ func (c *conn) Read(p []byte) (int, error) {
 // setDeadline sets the read deadline, or removes it where the client may be silent.
 func (c *conn) setDeadline() {
 	var t time.Time
-	if c.inMessage {
-		t = time.Now().Add(stallTime)
+	switch {
+	case !c.signInBy.IsZero():
+		t = c.signInBy
+	case c.inMessage:
+		now := time.Now()
+		if at := c.messageStart(); at != c.messageAt || c.timedFrom.IsZero() {
+			c.messageAt, c.timedFrom = at, now
+		}
+		t = now.Add(stallTime)
 	}
 	c.deadlineSet, c.gotBefore = c.inMessage, c.got
 	c.nc.SetReadDeadline(t) // Read returns its error as well
+	if c.hurried.Load() {
+		c.nc.SetReadDeadline(time.Now())
+	}
 	if by, stopping := c.s.draining(); stopping {
 		c.nc.SetReadDeadline(by)
 	}
+}
+
+// hurry ends reading soon: others wait for the large buffer that the connection has. Any goroutine may call it.
+func (c *conn) hurry() {
+	c.hurried.Store(true)
+	c.nc.SetReadDeadline(time.Now())
+}
+
+// hasBorrowed reports whether the connection has a buffer beside its own.
+func (c *conn) hasBorrowed() bool {
+	return c.in.borrowed() || c.unzipped != nil && c.unzipped.borrowed()
+}
+
+// messageStart is where in the stream the current message begins.
+func (c *conn) messageStart() uint64 {
+	if c.inEntries {
+		return c.entriesAt
+	}
+	return c.got - uint64(len(c.in.unused()))
+}
+
+// tooSlow reports whether the client has taken too long for the message that is timed.
+func (c *conn) tooSlow() bool {
+	at := c.messageStart()
+	extra := time.Duration((c.got-at)/slowestRate) * time.Second
+	return at == c.messageAt && time.Since(c.timedFrom) >= messageTime+extra
 }
 
 // readMore flushes what has been added, writes the acks, and reads on.
@@ -168,6 +226,15 @@ func (c *conn) readMore() error {
 		c.recv = c.newReceiver()
 	}
 	return nil
+}
+
+// readOn is readMore until another look at what has been read is worth it.
+func (c *conn) readOn() error {
+	err := c.readMore()
+	for err == nil && !c.in.worthALook() {
+		err = c.readMore()
+	}
+	return err
 }
 
 // flush queues what has been added, then writes the acks.
@@ -188,6 +255,7 @@ func (c *conn) flush() error {
 // flushEvents flushes what has been added. Where acks wait for events that a step holds it flushes again until there are
 // none, for at most heldTime. Nothing else is read from the connection meanwhile; others are not affected.
 func (c *conn) flushEvents() error {
+	c.in.release() // a full queue may take long
 	err := c.recv.Flush(c.s.flushing)
 	c.heldBack = errors.Is(err, input.ErrHeld)
 	if err != nil && !c.heldBack {
@@ -243,7 +311,9 @@ func (c *conn) flushIfOverBudget() error {
 	if !over {
 		return nil
 	}
-	return c.flush()
+	err := c.flush()
+	c.entriesAt = c.got // the client isn't to blame for the time that took
+	return err
 }
 
 func (c *conn) resetUnqueued() {

@@ -15,6 +15,7 @@ func (c *conn) entries(w *window, extra int) error {
 	if err := c.flush(); err != nil {
 		return err
 	}
+	c.entriesAt = c.got - uint64(len(c.in.unused()))
 	c.inEntries, c.inMessage = true, true
 	dropped, damage, err := c.payload(w)
 	if err != nil {
@@ -139,7 +140,7 @@ func (c *conn) takeEntries(w *window, count, left int, sized bool) error {
 		case sized && len(b) == left:
 			return c.badEntries(io.ErrUnexpectedEOF, left, sized)
 		default:
-			if err := c.fillEntries(w); err != nil {
+			if err := c.fillEntry(w, left, sized); err != nil {
 				if count < 0 && !sized && err == io.EOF && len(w.unused()) == 0 {
 					return nil
 				}
@@ -205,6 +206,16 @@ func (c *conn) fillEntries(w *window) error {
 	return w.fill()
 }
 
+// fillEntry reads on until another look at the first value is worth it, or a payload of left bytes is there.
+func (c *conn) fillEntry(w *window, left int, sized bool) error {
+	w.skimOn(packFormat)
+	err := c.fillEntries(w)
+	for err == nil && !w.worthALook() && !(sized && len(w.unused()) >= left) {
+		err = c.fillEntries(w)
+	}
+	return err
+}
+
 // wholeValue reads until the first value is complete, and leaves it in the window.
 func (c *conn) wholeValue(w *window) ([]byte, error) {
 	for {
@@ -215,7 +226,7 @@ func (c *conn) wholeValue(w *window) ([]byte, error) {
 		if err = broken(err); !errors.Is(err, record.ErrShort) {
 			return nil, err
 		}
-		if err := c.fillEntries(w); err != nil {
+		if err := c.fillEntry(w, 0, false); err != nil {
 			return nil, err
 		}
 	}

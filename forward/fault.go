@@ -56,6 +56,9 @@ var (
 	errBadLine  = &fault{reason: badJSON, message: "a line is no JSON; want a JSON object on each line"}
 	errCutShort = &fault{reason: "cut short", message: "the connection ended in the middle of a message, which is not taken"}
 	errStalled  = &fault{reason: "stalled", message: fmt.Sprintf("the client sent nothing for %v in the middle of a message", stallTime)}
+	errSlow     = &fault{reason: "too slow", message: fmt.Sprintf("the client took more than %v for a message, and a second for each %d bytes of it", messageTime, slowestRate)}
+	errSignIn   = &fault{reason: "handshake", message: fmt.Sprintf("the client did not sign in within %v", signInTime)}
+	errHurried  = &fault{reason: "too slow", message: "the client was too slow for a large event while others wait to send one"}
 	errHeld     = &fault{reason: "held too long", message: fmt.Sprintf("a step held events of a message for %v; no ack is sent", heldTime)}
 )
 

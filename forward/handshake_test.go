@@ -119,22 +119,68 @@ func TestMessagesInsteadOfAHandshakeAreRefused(t *testing.T) {
 	}
 }
 
-func TestSilenceInTheHandshakeIsAStall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log := new(lines)
-		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
-		o := secureBit()
-		s.rules, s.auth, s.handle = o.rules(config.FluentBit), o.auth(config.FluentBit), (*conn).forward
-		client, server := net.Pipe()
-		go serveOne(s, server, new(sink))
-		client.Read(make([]byte, 1000)) // HELO
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if !strings.Contains(log.String(), "sent nothing for 30s") {
-			t.Errorf("got log %s, want how long the client was silent", log)
-		}
-		client.Close()
-	})
+// TestHandshakeHasATimeLimit: for a client that is silent, and for one that sends a byte now and then.
+func TestHandshakeHasATimeLimit(t *testing.T) {
+	for _, every := range []time.Duration{time.Hour, time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			log := new(lines)
+			s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
+			o := secureBit()
+			s.rules, s.auth, s.handle = o.rules(config.FluentBit), o.auth(config.FluentBit), (*conn).forward
+			client, server := net.Pipe()
+			begun := time.Now()
+			var ended time.Duration
+			go func() {
+				serveOne(s, server, new(sink))
+				ended = time.Since(begun)
+			}()
+			client.Read(make([]byte, 1000)) // HELO
+			client.SetWriteDeadline(begun.Add(time.Hour))
+			p := ping{hostname: make([]byte, 1000)}
+			for _, b := range p.append(nil) {
+				if _, err := client.Write([]byte{b}); err != nil {
+					break
+				}
+				time.Sleep(every)
+			}
+			client.Close()
+			synctest.Wait()
+			if ended != signInTime || !strings.Contains(log.String(), "the client did not sign in within 10s") {
+				t.Errorf("ended after %v, log %s", ended, log)
+			}
+		})
+	}
+}
+
+// TestClientsThatDoNotSignInKeepNobodyOut: who signs in at once gets a place, however many don't.
+func TestClientsThatDoNotSignInKeepNobodyOut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("more than 1,024 file descriptors")
+	}
+	o := secureBit()
+	o.UnixPath = socketPath(t)
+	r := start(t, config.FluentBit, o)
+	if r.memory.MaxConns() < 2*maxConns {
+		t.Skip("not enough file descriptors")
+	}
+	in := r.dial(t)
+	if _, err := (&Client{SharedKey: "secret"}).Handshake(in); err != nil {
+		t.Fatal(err)
+	}
+	for range maxConns {
+		r.dial(t).Write([]byte{0x96})
+	}
+	late := r.dial(t)
+	if _, err := (&Client{SharedKey: "secret"}).Handshake(late); err != nil {
+		t.Fatal(err)
+	}
+	late.Write(pack(arr{"app", 1, obj{}}))
+	in.Write(pack(arr{"app", 2, obj{}}))
+	eventually(t, "both events", func() bool { return len(r.sink.got()) == 2 })
+	eventually(t, "places are free", func() bool { return r.Connections() <= maxSigningIn+2 })
+	if !strings.Contains(r.log.String(), "too many clients have not signed in yet: the one that has taken longest was closed") {
+		t.Error(r.log)
+	}
 }
 
 // TestRecordedStreams plays what other clients write, byte for byte, against the server. A file of testdata/streams

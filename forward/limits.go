@@ -11,18 +11,24 @@ const (
 	maxConns     = 1024    // connections at once; one more is closed
 	maxEvent     = 8 << 20 // bytes of one event, and of whatever else must be in memory as a whole
 	maxChunk     = 4 << 10 // bytes of a chunk id, which is echoed
+	maxSigningIn = 256     // connections that have not signed in yet; one more closes the oldest of them
 	maxHandshake = 4 << 10 // bytes of a message of the handshake
+
+	heartbeatBudget = 128                    // datagrams that are answered within heartbeatTime
+	heartbeatTime   = 100 * time.Millisecond // so that a server of 1,000 clients answers each once a second
 
 	readSize        = pace.ReadSize // bytes of the buffer that every connection has
 	defaultLine     = 1 << 20       // bytes of a line of the input tcp
 	defaultInflated = 256 << 20     // bytes of a message after decompression, as in Fluentd
 
-	stallTime     = 30 * time.Second       // without a byte in the middle of a message
-	handshakeTime = 10 * time.Second       // for TLS
-	ackTime       = 10 * time.Second       // for a client to take an ack
-	lookupTime    = time.Second            // for a client's host name
-	drainTime     = 100 * time.Millisecond // for reading what clients have already sent, when serving ends
-	flushTime     = 5 * time.Second        // for queueing events, when serving ends
-	heldRetry     = 50 * time.Millisecond  // between two flushes while a step holds events that an ack waits for
-	heldTime      = 60 * time.Second       // for steps to emit such events; after that the connection is closed without ack
+	stallTime   = 30 * time.Second       // without a byte in the middle of a message
+	messageTime = time.Minute            // from a message's first byte to its last, and
+	slowestRate = 64 << 10               // bytes of a message for which a client gets another second
+	signInTime  = 10 * time.Second       // from accepting a connection to the end of TLS and of the handshake
+	ackTime     = 10 * time.Second       // for a client to take an ack
+	lookupTime  = time.Second            // for a client's host name
+	drainTime   = 100 * time.Millisecond // for reading what clients have already sent, when serving ends
+	flushTime   = 5 * time.Second        // for queueing events, when serving ends
+	heldRetry   = 50 * time.Millisecond  // between two flushes while a step holds events that an ack waits for
+	heldTime    = 60 * time.Second       // for steps to emit such events; after that the connection is closed without ack
 )

@@ -13,7 +13,7 @@ func (c *conn) jsonLines() error {
 	for {
 		for c.jsonValue() {
 		}
-		err := c.readMore()
+		err := c.readOn()
 		if err != nil && isEnd(err) && len(c.in.unused()) > 0 {
 			c.reject(&fault{reason: badJSON, message: "the connection ended inside a value"})
 			c.in.r, c.inMessage = c.in.w, false
@@ -42,6 +42,7 @@ func (c *conn) jsonValue() bool {
 		fallthrough
 	case err != nil:
 		if !whole { // the end of the line is still to come
+			c.in.skimOn(lineFormat)
 			return false
 		}
 		c.reject(errBadLine.with(err))
@@ -72,16 +73,18 @@ func (c *conn) addJSON(first byte, v []byte) {
 // rawLines reads lines of any text, each an event with the field log. Empty ones are none.
 func (c *conn) rawLines() error {
 	sep := c.s.rules.separator
+	searched := 0 // unused bytes at which no separator begins
 	for {
 		b := c.in.unused()
 		for {
-			i := bytes.Index(b, sep)
+			i := bytes.Index(b[searched:], sep)
 			if i < 0 {
 				break
 			}
-			c.addLine(b[:i])
-			b = b[i+len(sep):]
+			c.addLine(b[:searched+i])
+			b, searched = b[searched+i+len(sep):], 0
 		}
+		searched = max(len(b)-len(sep)+1, 0)
 		c.in.r = c.in.w - len(b)
 		err := c.readMore()
 		if err != nil && isEnd(err) {

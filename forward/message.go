@@ -28,7 +28,7 @@ func (c *conn) forward() error {
 			continue
 		}
 		if errors.Is(err, record.ErrShort) {
-			err = c.readMore()
+			err = c.readOn()
 		}
 		if err != nil {
 			return err
@@ -56,6 +56,7 @@ func (c *conn) nextJSON() error {
 	}
 	out, rest, err := record.NextFromJSON(c.json[:0], b)
 	if errors.Is(err, record.ErrShort) {
+		c.in.skimOn(jsonFormat)
 		return record.ErrShort
 	}
 	if err != nil {
@@ -132,11 +133,19 @@ func (c *conn) rejectMessage(w *window, f *fault, skip bool) error {
 	}
 	n, err := valueSize(w.unused())
 	if err != nil {
-		return broken(err)
+		return unfinished(w, err)
 	}
 	w.r += n
 	c.reject(f)
 	return nil
+}
+
+// unfinished is the error for err of a message that is taken as a whole: where it is ErrShort the rest is awaited.
+func unfinished(w *window, err error) error {
+	if err = broken(err); err == record.ErrShort {
+		w.skimOn(packFormat)
+	}
+	return err
 }
 
 // single takes a message in Message mode: [tag, time, record, option?]. rest is what follows the tag.
@@ -147,13 +156,13 @@ func (c *conn) single(w *window, n int, tag, rest []byte) error {
 	var e event
 	rest, err := e.read(rest, n-1)
 	if err != nil {
-		return broken(err)
+		return unfinished(w, err)
 	}
 	var opt option
 	for i := 3; i < n; i++ {
 		var v []byte
 		if v, rest, err = value(rest); err != nil {
-			return broken(err)
+			return unfinished(w, err)
 		}
 		if i == 3 {
 			if err := c.option(&opt, v); err != nil {

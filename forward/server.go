@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,8 @@ type Server struct {
 	salt   func() []byte     // random bytes
 
 	memory    *input.Memory
-	unzippers sync.Pool // of *unzipper
+	share     *input.Share // of memory
+	unzippers sync.Pool    // of *unzipper
 	panics    atomic.Int64
 	reads     atomic.Int64
 
@@ -38,6 +40,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
+	signing  []*conn       // those of conns that have not signed in yet, the oldest first
 	idle     chan struct{} // closed while there is no connection
 	stopping bool
 	drainBy  time.Time      // when the last read ends, once stopping
@@ -52,6 +55,7 @@ func newServer(ln net.Listener, cfg *tls.Config, env input.Env) *Server {
 	if s.memory == nil {
 		s.memory = input.NewMemory()
 	}
+	s.share = s.memory.Share()
 	close(s.idle)
 	s.flushing, s.abandon = context.WithCancel(context.Background())
 	return s
@@ -168,8 +172,10 @@ func (s *Server) accept(newReceiver func() input.Receiver) error {
 func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 	c := newConn(s, nc, newReceiver)
 	s.mu.Lock()
-	full := len(s.conns) >= maxConns
+	full := len(s.conns) >= maxConns || !s.memory.AddConn()
+	var oldest *conn
 	if !full && !s.stopping {
+		oldest = s.makeRoomToSignIn(c)
 		if len(s.conns) == 0 {
 			s.idle = make(chan struct{})
 		}
@@ -177,11 +183,43 @@ func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 		s.done.Go(c.serve)
 	} else {
 		c.nc.Close()
+		if !full {
+			s.memory.RemoveConn()
+		}
 	}
+	open := len(s.conns)
 	s.mu.Unlock()
 	if full {
-		s.log.Warn().Str("peer", c.peer).Int("connections", maxConns).Msg("too many connections are open: another one was closed")
+		s.log.Warn().Str("peer", c.peer).Int("connections", open).Msg("too many connections are open: another one was closed")
 	}
+	if oldest != nil {
+		s.log.Warn().Str("peer", oldest.peer).Msg("too many clients have not signed in yet: the one that has taken longest was closed")
+	}
+}
+
+// signsIn reports whether clients have anything to do before their first message.
+func (s *Server) signsIn() bool { return s.tls != nil || s.auth != nil }
+
+// makeRoomToSignIn notes that c has not signed in yet, where it must. Who does so at once gets in however many others
+// don't: where there are too many, the oldest is closed and returned. s.mu is held.
+func (s *Server) makeRoomToSignIn(c *conn) (oldest *conn) {
+	if !s.signsIn() {
+		return nil
+	}
+	if len(s.signing) >= min(maxSigningIn, max(s.memory.MaxConns()/4, 1)) {
+		oldest = s.signing[0]
+		s.signing = slices.Delete(s.signing, 0, 1)
+		oldest.nc.Close()
+	}
+	s.signing = append(s.signing, c)
+	return oldest
+}
+
+// signedIn notes that c has signed in.
+func (s *Server) signedIn(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signing = slices.DeleteFunc(s.signing, func(o *conn) bool { return o == c })
 }
 
 // forget removes a connection that has ended.
@@ -189,6 +227,8 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	s.signing = slices.DeleteFunc(s.signing, func(o *conn) bool { return o == c })
+	s.memory.RemoveConn()
 	if len(s.conns) == 0 {
 		close(s.idle)
 	}
@@ -205,13 +245,25 @@ func (s *Server) listenHeartbeat() {
 	s.udp = udp
 }
 
-// heartbeats answers every datagram with a zero byte.
+// heartbeats answers datagrams with a zero byte: at most heartbeatBudget within heartbeatTime, more wait in the socket or
+// are dropped there. What comes from the server's own port isn't answered: it is the server's own answer, or that of
+// another server, and would go to and fro for ever.
 func (s *Server) heartbeats() {
 	buf := make([]byte, 128)
+	own, _ := s.udp.LocalAddr().(*net.UDPAddr)
+	budget, renewed := heartbeatBudget, time.Now()
 	for {
+		if budget == 0 {
+			time.Sleep(time.Until(renewed.Add(heartbeatTime)))
+			budget, renewed = heartbeatBudget, time.Now()
+		}
+		budget--
 		_, from, err := s.udp.ReadFrom(buf)
 		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if u, ok := from.(*net.UDPAddr); ok && own != nil && u.Port == own.Port {
+			continue
 		}
 		if err == nil {
 			_, err = s.udp.WriteTo([]byte{0}, from)

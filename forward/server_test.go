@@ -1,13 +1,17 @@
 package forward
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +42,80 @@ func TestUDPHeartbeatIsAnswered(t *testing.T) {
 	if n, err := c.Read(b); err != nil || n != 1 || b[0] != 0 {
 		t.Errorf("got the answer %x and error %v, want one zero byte", b[:n], err)
 	}
+}
+
+// countingUDP counts what is sent.
+type countingUDP struct {
+	net.PacketConn
+	sent atomic.Int64
+}
+
+func (c *countingUDP) WriteTo(b []byte, to net.Addr) (int, error) {
+	c.sent.Add(1)
+	return c.PacketConn.WriteTo(b, to)
+}
+
+// TestUDPHeartbeatDoesNotAnswerItself: a forged datagram from the server's own address.
+func TestUDPHeartbeatDoesNotAnswerItself(t *testing.T) {
+	log := new(lines)
+	s, err := listen(defaults(config.Fluentd), config.Fluentd, testEnv(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp := &countingUDP{PacketConn: s.udp}
+	s.udp = udp
+	if _, err := udp.PacketConn.WriteTo([]byte{0}, udp.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, s, log, new(sink))
+	c, err := net.Dial("udp", r.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	for range 2 {
+		c.Write([]byte{0})
+		if _, err := c.Read(make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := udp.sent.Load(); got != 2 {
+		t.Errorf("got %d answers, want 2", got)
+	}
+}
+
+// floodedUDP has left datagrams to read, at once, and is closed then.
+type floodedUDP struct {
+	net.PacketConn
+	left, sent int
+}
+
+func (f *floodedUDP) LocalAddr() net.Addr { return &net.UDPAddr{Port: 24224} }
+
+func (f *floodedUDP) ReadFrom([]byte) (int, net.Addr, error) {
+	if f.left--; f.left < 0 {
+		return 0, nil, net.ErrClosed
+	}
+	return 1, &net.UDPAddr{Port: 7}, nil
+}
+
+func (f *floodedUDP) WriteTo([]byte, net.Addr) (int, error) {
+	f.sent++
+	return 1, nil
+}
+
+func TestUDPHeartbeatsHaveABudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(new(lines)))
+		udp := &floodedUDP{left: 100 * heartbeatBudget}
+		s.udp = udp
+		begun := time.Now()
+		s.heartbeats()
+		if took := time.Since(begun); took < 99*heartbeatTime || udp.sent != 100*heartbeatBudget {
+			t.Errorf("%d answers in %v, want at most %d in %v", udp.sent, took, heartbeatBudget, heartbeatTime)
+		}
+	})
 }
 
 func TestConnectionsAreIndependent(t *testing.T) {
@@ -72,6 +150,9 @@ func TestOneConnectionTooManyIsClosed(t *testing.T) {
 		t.Skip("2,048 file descriptors")
 	}
 	r := start(t, config.FluentBit, &Options{UnixPath: socketPath(t)})
+	if r.memory.MaxConns() < maxConns {
+		t.Skip("not enough file descriptors")
+	}
 	var conns []net.Conn
 	for range maxConns {
 		c, err := net.Dial("unix", r.Addr().String())
@@ -91,6 +172,46 @@ func TestOneConnectionTooManyIsClosed(t *testing.T) {
 	})
 	conns[0].Close()
 	eventually(t, "there is room again", func() bool { return r.Connections() == maxConns-1 })
+}
+
+// TestDescriptorsAreKeptBack: clients don't get those that delivering needs.
+func TestDescriptorsAreKeptBack(t *testing.T) {
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	few := before
+	few.Cur = 40
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	memory := input.NewMemory()
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	log := new(lines)
+	env := testEnv(log)
+	env.Memory = memory
+	var rigs []*rig
+	for range 2 { // what one input has the other can't have
+		s, err := listen(&Options{UnixPath: socketPath(t)}, config.FluentBit, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rigs = append(rigs, run(t, s, log, new(sink)))
+	}
+	first := rigs[0].dial(t)
+	for i := range 19 {
+		rigs[i%2].dial(t)
+	}
+	eventually(t, "20 are served", func() bool { return rigs[0].Connections()+rigs[1].Connections() == 20 })
+	if _, err := rigs[1].dial(t).Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want the connection closed", err)
+	}
+	first.Close()
+	eventually(t, "there is room again", func() bool { return rigs[0].Connections()+rigs[1].Connections() == 19 })
+	rigs[1].send(t, pack(arr{"app", 1, obj{}}))
+	eventually(t, "the event", func() bool { return len(rigs[1].sink.got()) == 1 })
 }
 
 // TestStalledClientIsClosed runs on a clock of its own.
@@ -147,23 +268,48 @@ func TestStalledClientIsClosed(t *testing.T) {
 	}
 }
 
-func TestSlowClientIsNotStalled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log, k := new(lines), new(sink)
-		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
-		s.rules, s.handle = defaults(config.FluentBit).rules(config.FluentBit), (*conn).forward
-		client, server := net.Pipe()
-		go serveOne(s, server, k)
-		for _, b := range pack(arr{"app", 1, obj{"log": "x"}}) {
-			client.Write([]byte{b})
-			time.Sleep(stallTime - time.Second)
-		}
-		client.Close()
-		synctest.Wait()
-		if len(k.events) != 1 {
-			t.Errorf("got events %q and log %s, want 1", k.events, log)
-		}
-	})
+// TestMessageHasATimeLimit: pieces that keep a client from being stalled don't keep its message for ever.
+func TestMessageHasATimeLimit(t *testing.T) {
+	single := pack(arr{"app", 1, obj{"log": strings.Repeat("x", 200)}})
+	entries := pack(arr{"app", arr{arr{1, obj{}}, arr{1, obj{"log": strings.Repeat("x", 200)}}}})
+	zipped := pack(arr{"app", gz(pack(arr{1, obj{"log": strings.Repeat("x", 200)}}))})
+	large := pack(arr{"app", bytes.Repeat(pack(arr{1, obj{"log": strings.Repeat("x", 1000)}}), 20000)})
+	for name, c := range map[string]struct {
+		sends  []byte
+		piece  int // bytes at a time
+		every  time.Duration
+		closed bool
+	}{
+		"a message":              {single, 1, 20 * time.Second, true},
+		"entries":                {entries, 1, 20 * time.Second, true},
+		"a compressed payload":   {zipped, 1, 20 * time.Second, true},
+		"a message in time":      {single, 10, 2 * time.Second, false},
+		"entries at a good rate": {large, 100_000, time.Second, false}, // 200 s
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, k := new(lines), new(sink)
+				s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
+				s.rules, s.handle = defaults(config.Fluentd).rules(config.Fluentd), (*conn).forward
+				client, server := net.Pipe()
+				go serveOne(s, server, k)
+				begun := time.Now()
+				for b := range slices.Chunk(c.sends, c.piece) {
+					if _, err := client.Write(b); err != nil {
+						break
+					}
+					time.Sleep(c.every)
+				}
+				took := time.Since(begun)
+				client.Close()
+				synctest.Wait()
+				got := strings.Contains(log.String(), "the client took more than 1m0s for a message")
+				if got != c.closed || got && took > messageTime+stallTime+c.every || !got && len(k.events) == 0 {
+					t.Errorf("after %v: %d events, log %s", took, len(k.events), log)
+				}
+			})
+		})
+	}
 }
 
 func TestFullQueueIsNoStall(t *testing.T) {

@@ -30,14 +30,16 @@ func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Re
 	z, ok := c.s.unzippers.Get().(*unzipper)
 	if !ok {
 		base := make([]byte, readSize)
-		z = &unzipper{win: window{memory: c.s.memory, base: base}}
+		z = &unzipper{win: window{share: c.s.share, base: base}}
 	}
+	w.release() // so that the connection waits for memory without having any
+	c.unzipped = &z.win
 	z.in = payloadReader{w: w, left: size}
 	r, err := open(z, &z.in)
 	if err == nil {
 		z.out = limitedReader{r: r, left: c.s.rules.inflated}
-		z.win.src, z.win.limit = &z.out, c.s.rules.event
-		z.win.buf, z.win.r, z.win.w = z.win.base, 0, 0
+		z.win.src, z.win.limit, z.win.hurry = &z.out, c.s.rules.event, c.in.hurry
+		z.win.buf, z.win.r, z.win.w, z.win.skim = z.win.base, 0, 0, skim{}
 		err = c.takeEntries(&z.win, -1, -1, false)
 		z.win.shrink()
 	}
@@ -45,7 +47,8 @@ func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Re
 	if err == nil {
 		err = c.discard(w, z.in.left)
 	}
-	z.in.w, z.win.src, z.out.r = nil, nil, nil
+	c.unzipped = nil
+	z.in.w, z.win.src, z.win.hurry, z.out.r = nil, nil, nil, nil
 	c.s.unzippers.Put(z)
 	if err == nil {
 		return nil

@@ -3,18 +3,23 @@ package forward
 import (
 	"errors"
 	"io"
+	"math/bits"
 
 	"github.com/firelane/firelane/input"
 )
 
 // A window is the part of a stream that has been read and not yet used. Slices of it are valid until the next fill.
 type window struct {
-	src    io.Reader
-	memory *input.Memory
-	base   []byte // readSize bytes, the window's own
-	buf    []byte // base, or a larger buffer, borrowed
-	r, w   int    // buf[r:w] is unused
-	limit  int    // largest buffer
+	src   io.Reader
+	share *input.Share
+	hurry func() // called by share where buf is to be returned soon
+	base  []byte // readSize bytes, the window's own
+	buf   []byte // base, or a larger buffer, borrowed
+	r, w  int    // buf[r:w] is unused
+	limit int    // largest buffer
+
+	discarded uint64 // bytes that were in the buffer before buf[0]
+	skim      skim   // of the first unused value, where it is long and incomplete
 }
 
 // errTooLarge is the error of a value that needs a larger window than the limit.
@@ -26,8 +31,10 @@ func (w *window) unused() []byte { return w.buf[w.r:w.w] }
 // fill reads more, once. The window grows where it is full and shrinks where it is empty.
 func (w *window) fill() error {
 	if w.r > 0 {
+		w.discarded += uint64(w.r)
 		w.w = copy(w.buf, w.buf[w.r:w.w])
 		w.r = 0
+		w.release()
 	}
 	switch w.w {
 	case 0:
@@ -37,7 +44,11 @@ func (w *window) fill() error {
 			return err
 		}
 	}
-	n, err := w.src.Read(w.buf[w.w:])
+	end := len(w.buf)
+	if w.borrowed() { // what follows the value should fit into base again
+		end = min(end, max(w.need(), w.w+len(w.base)/2))
+	}
+	n, err := w.src.Read(w.buf[w.w:end])
 	w.w += n
 	if n > 0 {
 		return nil // an error comes again
@@ -48,11 +59,27 @@ func (w *window) fill() error {
 	return err
 }
 
+// need is how many bytes the first unused value has at least, as far as that is known.
+func (w *window) need() int {
+	if s := &w.skim; s.begun && s.format == packFormat && !w.worthALook() {
+		return s.pos + s.left
+	}
+	return 0
+}
+
+// grow borrows a larger buffer: for all of the value at once, where its length is known.
 func (w *window) grow() error {
-	if len(w.buf) >= w.limit {
+	largest := 1 << bits.Len(uint(w.limit-1))
+	need := max(w.need(), 2*len(w.buf))
+	if need > max(largest, len(w.base)) {
 		return errTooLarge
 	}
-	buf, err := w.memory.Borrow(2 * len(w.buf))
+	need = 1 << bits.Len(uint(need-1))
+	if need <= cap(w.buf) { // it is part of one
+		w.buf = w.buf[:need]
+		return nil
+	}
+	buf, err := w.share.Borrow(need, w.hurry)
 	if err != nil {
 		return err
 	}
@@ -62,14 +89,28 @@ func (w *window) grow() error {
 	return nil
 }
 
+// release returns to the base buffer if what is unused fits into it.
+func (w *window) release() {
+	if !w.borrowed() || len(w.unused()) > len(w.base)/2 {
+		return
+	}
+	w.discarded += uint64(w.r)
+	w.w = copy(w.base, w.buf[w.r:w.w])
+	w.r = 0
+	w.returnBuffer()
+	w.buf = w.base
+}
+
 // shrink returns to the base buffer. The window must be empty.
 func (w *window) shrink() {
 	w.returnBuffer()
 	w.buf, w.r, w.w = w.base, 0, 0
 }
 
+func (w *window) borrowed() bool { return len(w.buf) > len(w.base) }
+
 func (w *window) returnBuffer() {
-	if len(w.buf) > len(w.base) {
-		w.memory.Return(w.buf)
+	if w.borrowed() {
+		w.share.Return(w.buf)
 	}
 }

@@ -1,56 +1,174 @@
 package input
 
 import (
-	"context"
 	"errors"
+	"math"
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
 
 const (
-	maxLent     = 12 << 20         // bytes of buffers that are lent at one time
+	maxLent      = 4 << 20 // bytes of buffers that are lent at one time, but for the large one
+	maxInputLent = 2 << 20 // of them, by connections of one input
+	maxSmall     = 1 << 20 // of them, to one connection
+	largeSize    = 8 << 20 // bytes of the large buffer, which one connection has at a time
+
+	largeTime   = 3 * time.Second  // to have it while others wait for it
+	largeRetry  = time.Second      // between two looks whether others wait, after that
 	maxUnqueued = 8 << 20          // bytes of events of unfinished messages
 	lendTimeout = 30 * time.Second // for a buffer to be returned by another connection
+
+	reservedFiles = 256 // descriptors that connections leave to the queue and the outputs, or half of all where there are few
 )
 
 // ErrNoMemory is returned by Borrow where the other connections returned too little in 30 s.
 var ErrNoMemory = errors.New("no memory left for large events")
 
-// Memory caps what the connections of all inputs of a process hold beyond the read buffer that each of them has. It is
-// safe for concurrent use.
+// Memory caps what the connections of all inputs of a process hold beyond the read buffer that each of them has, and how
+// many there are. It is safe for concurrent use.
 type Memory struct {
-	left     *semaphore.Weighted // of maxLent
-	pools    [33]sync.Pool       // of *[]byte, by the logarithm of the length
+	lent     atomic.Int64  // of maxLent
+	pools    [33]sync.Pool // of *[]byte, by the logarithm of the length
 	unqueued atomic.Int64
+	large    chan struct{} // holds a value while the large buffer is lent
+	waiting  atomic.Int64  // connections that wait for it
+	buffer   []byte        // it, while it is lent
+	conns    atomic.Int64
+	maxConns int
+
+	mu    sync.Mutex
+	loan  int         // of the large buffer: counts, both when it is lent and when it is returned
+	timer *time.Timer // for the borrower of the large buffer
 }
 
-// NewMemory makes one.
-func NewMemory() *Memory { return &Memory{left: semaphore.NewWeighted(maxLent)} }
+// NewMemory makes one. Connections may have the descriptors that the process is allowed to open, but for a reserve.
+func NewMemory() *Memory {
+	return &Memory{large: make(chan struct{}, 1), maxConns: maxConns()}
+}
 
-// Borrow lends a buffer of n bytes, a power of two of at most 8 MiB. It waits up to 30 s for others to return theirs;
-// after that the error is ErrNoMemory.
-func (m *Memory) Borrow(n int) ([]byte, error) {
-	if !m.left.TryAcquire(int64(n)) {
-		ctx, cancel := context.WithTimeout(context.Background(), lendTimeout)
-		defer cancel()
-		if err := m.left.Acquire(ctx, int64(n)); err != nil {
-			return nil, ErrNoMemory
+func maxConns() int {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return math.MaxInt32
+	}
+	n := int(min(l.Cur, math.MaxInt32))
+	return max(n-reservedFiles, n/2)
+}
+
+// MaxConns is how many connections all inputs together may have.
+func (m *Memory) MaxConns() int { return m.maxConns }
+
+// AddConn notes that a connection was accepted, and reports whether it may stay. One that may is ended with RemoveConn.
+func (m *Memory) AddConn() bool {
+	if m.conns.Add(1) > int64(m.maxConns) {
+		m.conns.Add(-1)
+		return false
+	}
+	return true
+}
+
+// RemoveConn notes that a connection has ended.
+func (m *Memory) RemoveConn() { m.conns.Add(-1) }
+
+// A Share is what the connections of one input may have of a Memory.
+type Share struct {
+	m    *Memory
+	lent atomic.Int64 // of maxInputLent
+}
+
+// Share makes the share of an input.
+func (m *Memory) Share() *Share { return &Share{m: m} }
+
+// Borrow lends a buffer of n bytes, a power of two of at most 8 MiB. Up to 1 MiB it comes from what all inputs share, where
+// enough is left. Otherwise it is the one large buffer, of which it is a part, and Borrow waits for that up to 30 s; after
+// that the error is ErrNoMemory. Who has the large buffer never waits for more. It is told by hurry, which must not
+// block, to give it back after 3 s if others wait.
+func (s *Share) Borrow(n int, hurry func()) ([]byte, error) {
+	m := s.m
+	if n <= maxSmall && take(&s.lent, n, maxInputLent) {
+		if take(&m.lent, n, maxLent) {
+			if p, ok := m.pools[bits.Len(uint(n))].Get().(*[]byte); ok {
+				return *p, nil
+			}
+			return make([]byte, n), nil
 		}
+		s.lent.Add(int64(-n))
 	}
-	if p, ok := m.pools[bits.Len(uint(n))].Get().(*[]byte); ok {
-		return *p, nil
-	}
-	return make([]byte, n), nil
+	return m.borrowLarge(n, hurry)
 }
 
 // Return takes back a buffer that Borrow has lent.
-func (m *Memory) Return(b []byte) {
-	m.pools[bits.Len(uint(len(b)))].Put(&b)
-	m.left.Release(int64(len(b)))
+func (s *Share) Return(b []byte) {
+	if cap(b) == largeSize {
+		s.m.returnLarge()
+		return
+	}
+	s.m.pools[bits.Len(uint(len(b)))].Put(&b)
+	s.m.lent.Add(int64(-len(b)))
+	s.lent.Add(int64(-len(b)))
+}
+
+// take adds n to sum, unless it would exceed limit.
+func take(sum *atomic.Int64, n, limit int) bool {
+	if sum.Add(int64(n)) <= int64(limit) {
+		return true
+	}
+	sum.Add(int64(-n))
+	return false
+}
+
+func (m *Memory) borrowLarge(n int, hurry func()) ([]byte, error) {
+	select {
+	case m.large <- struct{}{}:
+	default:
+		timeout := time.NewTimer(lendTimeout)
+		defer timeout.Stop()
+		m.waiting.Add(1)
+		defer m.waiting.Add(-1)
+		select {
+		case m.large <- struct{}{}: // in the order in which they came
+		case <-timeout.C:
+			return nil, ErrNoMemory
+		}
+	}
+	m.mu.Lock()
+	m.loan++
+	loan := m.loan
+	m.timer = time.AfterFunc(largeTime, func() { m.hurry(loan, hurry) })
+	m.mu.Unlock()
+	if p, ok := m.pools[bits.Len(largeSize)].Get().(*[]byte); ok {
+		m.buffer = *p
+	} else {
+		m.buffer = make([]byte, largeSize)
+	}
+	return m.buffer[:n], nil
+}
+
+// hurry tells the borrower of a loan to return the large buffer, as soon as others wait.
+func (m *Memory) hurry(loan int, tell func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.loan != loan: // returned
+	case m.waiting.Load() > 0:
+		tell()
+	default:
+		m.timer.Reset(largeRetry)
+	}
+}
+
+func (m *Memory) returnLarge() {
+	m.mu.Lock()
+	m.loan++
+	m.timer.Stop()
+	m.mu.Unlock()
+	b := m.buffer
+	m.pools[bits.Len(largeSize)].Put(&b)
+	m.buffer = nil
+	<-m.large
 }
 
 // AddUnqueued adds n bytes, which may be negative, to the sum of what is held of unfinished messages. over says that the

@@ -542,12 +542,17 @@ func TestDropsForRoomAreLoggedBeforeTheLastLinesAndAddUp(t *testing.T) {
 			Message string
 			Total   int64 `json:"dropped_total"`
 			Dropped map[string]int64
+
+			Suppressed int
 		}
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatal(err)
 		}
 		switch {
 		case strings.HasPrefix(l.Message, "the queue is full"):
+			if l.Suppressed > 0 && l.Total == 0 && !stopped {
+				break // how many lines were suppressed, at the end
+			}
 			if stopped || l.Total <= total || l.Total > a.Dropped[noRoom] {
 				t.Errorf("got %s after a total of %d, want it before the accounts, which say %v", line, total, a.Dropped)
 			}

@@ -1,0 +1,73 @@
+package forward
+
+import (
+	"bytes"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
+)
+
+// byteByByte serves stream in pieces of one byte and returns how long that took.
+func byteByByte(d config.Dialect, handle func(*conn) error, stream []byte) (*counter, time.Duration) {
+	s := newServer(noListener{&net.TCPAddr{}}, nil, input.Env{Log: zerolog.Nop()})
+	s.rules, s.handle = defaults(d).rules(d), handle
+	s.rules.separator = []byte("\n")
+	k := new(counter)
+	c := newConn(s, &endless{stream: stream, left: len(stream), size: 1}, func() input.Receiver { return k })
+	s.conns[c] = struct{}{}
+	s.idle = make(chan struct{})
+	begun := time.Now()
+	c.serve()
+	return k, time.Since(begun)
+}
+
+// TestWorkPerByteIsConstant: eight times the bytes are eight times the work, however small the pieces are that a value
+// comes in. Work that is done again for each piece would be 64 times as much.
+func TestWorkPerByteIsConstant(t *testing.T) {
+	pack32 := func(n int) []byte {
+		return join([]byte{0x81, 0xa1, 'a', 0xdd, 0, byte(n >> 16), byte(n >> 8), byte(n)}, make([]byte, n))
+	}
+	list := func(n int) string { return strings.Repeat("0,", n/2) + "0" }
+	for name, c := range map[string]struct {
+		d      config.Dialect
+		handle func(*conn) error
+		stream func(n int) []byte
+		events int
+	}{
+		"message": {config.FluentBit, (*conn).forward, func(n int) []byte { return join([]byte("\x93\xa1t\x01"), pack32(n)) }, 1},
+		"nested": {config.FluentBit, (*conn).forward, func(n int) []byte {
+			return join([]byte("\x93\xa1t\x01\x81\xa1a"), bytes.Repeat([]byte{0x91}, n), []byte{0})
+		}, 0},
+		"option":          {config.FluentBit, (*conn).forward, func(n int) []byte { return join([]byte("\x94\xa1t\x01\x80"), pack32(n)) }, 1},
+		"entries":         {config.FluentBit, (*conn).forward, func(n int) []byte { return join([]byte("\x92\xa1t\x91\x92\x01"), pack32(n)) }, 1},
+		"payload":         {config.FluentBit, (*conn).forward, func(n int) []byte { return pack(arr{"t", join([]byte("\x92\x01"), pack32(n))}) }, 1},
+		"entries' option": {config.FluentBit, (*conn).forward, func(n int) []byte { return join([]byte("\x93\xa1t\x91\x92\x01\x80"), pack32(n)) }, 1},
+		"no message":      {config.Fluentd, (*conn).forward, func(n int) []byte { return join(pack32(n), pack(arr{"t", 1, obj{}})) }, 1},
+		"JSON":            {config.FluentBit, (*conn).forward, func(n int) []byte { return []byte(`["t",1,{"a":[` + list(n) + `]}]`) }, 1},
+		"JSON line":       {config.FluentBit, (*conn).jsonLines, func(n int) []byte { return []byte(`{"a":[` + list(n) + "]}\n") }, 1},
+		"no JSON":         {config.FluentBit, (*conn).jsonLines, func(n int) []byte { return []byte(strings.Repeat("]{", n/2) + "\n{}") }, 1},
+		"line":            {config.FluentBit, (*conn).rawLines, func(n int) []byte { return []byte(strings.Repeat("x", n) + "\n") }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var ratios []float64
+			for range 3 { // the machine may be busy with something else
+				few, short := byteByByte(c.d, c.handle, c.stream(16<<10))
+				many, long := byteByByte(c.d, c.handle, c.stream(128<<10))
+				if few.events != c.events || many.events != c.events {
+					t.Fatalf("got %d and %d events, want %d", few.events, many.events, c.events)
+				}
+				if ratios = append(ratios, float64(long)/float64(short)); slices.Min(ratios) < 24 {
+					return
+				}
+			}
+			t.Errorf("got %.0f times the work for 8 times the bytes, want 8", ratios)
+		})
+	}
+}
