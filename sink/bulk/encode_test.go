@@ -176,8 +176,9 @@ func TestManyPrefixesTakeBoundedMemory(t *testing.T) {
 
 func TestOwnTimestampIsNeverDoubled(t *testing.T) {
 	d := newDestination(t, fluentBit(nil), config.FluentBit)
-	kept := []any{"2020-02-29T01:02:03Z", "2020-02-29", "2020-02-29T01:02", "2020-02-29T01:02:03.123456789+01:00", "2020-02-29T01:02:03,5-0330", "2020-02-29T01:02:03", 0, 1582938123000}
-	replaced := []any{"yesterday", "", "2020-02-30T01:02:03Z", "2019-02-29", "2020-02-29 01:02:03", "2020-02-29T25:00:00Z", "2020-02-29T01:02:03.1234567890Z", "2020-02-29T01:02:03Zulu", 1.5, true, nil, object("a", 1), -5, maxMillis + 1}
+	kept := []any{"2020-02-29T01:02:03Z", "2020-02-29", "2020-02-29T01:02", "2020-02-29T01:02:03.123456789+01:00", "2020-02-29T01:02:03,5-0330", "2020-02-29T01:02:03", 1582938123000,
+		record.AppendTime(nil, record.Time{Sec: 1582938123}), []byte("\xd6\xff\x5e\x59\xb8\x8b")}
+	replaced := []any{"yesterday", "", "2020-02-30T01:02:03Z", "2019-02-29", "2020-02-29 01:02:03", "2020-02-29T25:00:00Z", "2020-02-29T01:02:03.1234567890Z", "2020-02-29T01:02:03Zulu", 1.5, true, nil, object("a", 1), -5, 0, 5, math.NaN(), []byte("\xd4\x05\x01")}
 	check := func(v any, keep bool) {
 		body := object("@timestamp", v, "log", "x", "@timestamp", v)
 		_, doc, _ := strings.Cut(item(t, d, event(0, body)), "\n")
@@ -196,6 +197,37 @@ func TestOwnTimestampIsNeverDoubled(t *testing.T) {
 	}
 	for _, v := range replaced {
 		check(v, false)
+	}
+}
+
+func TestANumberOfAnyUnitIsStoredAsTheTimeThatItIs(t *testing.T) {
+	for _, c := range []struct {
+		own  any
+		want string
+	}{
+		{1795430441, `"2026-11-23T10:40:41.000000000Z"`},
+		{1795430441000, `1795430441000`},
+		{1795430441123456, `"2026-11-23T10:40:41.123456000Z"`},
+		{1795430441123456789, `"2026-11-23T10:40:41.123456789Z"`},
+		{1795430441.25, `"2026-11-23T10:40:41.250000000Z"`},
+		{1795430441250.0, `"2026-11-23T10:40:41.250000000Z"`},
+		{[]byte("\xd6\xff\x6b\x04\x18\x29"), `"2026-11-23T10:40:41.000000000Z"`},
+		{12, `"2026-11-23T10:22:55.123456789Z"`}, // the record's time
+	} {
+		for _, d := range []config.Dialect{config.FluentBit, config.Fluentd} {
+			o := fluentBit(nil)
+			if d == config.Fluentd {
+				o = fluentd(func(o *Options) { o.Logstash = true })
+			}
+			got := item(t, newDestination(t, o, d), event(0, object("@timestamp", c.own)))
+			action, doc, _ := strings.Cut(got, "\n")
+			if want := `{"@timestamp":` + c.want + `}`; strings.TrimSpace(doc) != want {
+				t.Errorf("%v: got %s, want %s", c.own, doc, want)
+			}
+			if d == config.Fluentd && !strings.Contains(action, "logstash-2026.11.23") {
+				t.Errorf("%v: got %s, want the index of its day", c.own, action)
+			}
+		}
 	}
 }
 

@@ -17,9 +17,10 @@ import (
 
 // stamp is how a document gets its @timestamp.
 //
-// A record's own value under that key is kept where it is a date-time: a string as in RFC 3339, with or without a zone, or
-// an integer of milliseconds since the epoch, to the year 9999. Anything else can't be indexed as a date and is replaced by
-// the record's time. The key is never written twice.
+// A record's own value under that key is kept where every server takes it for the time that it is: a string as in RFC 3339,
+// with or without a zone, an integer of milliseconds since the epoch, or MessagePack's EventTime or Timestamp. A number of
+// another unit, see fromEpoch, is written as the time that it is. Anything else can't be indexed as a date and is replaced by the
+// record's time. The key is never written twice.
 type stamp struct {
 	key    string          // "": none is written
 	open   []byte          // what precedes the time: the key as JSON, the colon, and the quote
@@ -107,6 +108,11 @@ func (s *stamp) append(dst []byte, r *sink.Record) (out []byte, omit bool) {
 	if ok && isDate(own) {
 		return dst, false
 	}
+	if ok {
+		if t, isTime := ownNumber(own); isTime {
+			return s.appendAt(dst, t), true
+		}
+	}
 	dst, written := s.appendTime(dst, r)
 	return dst, ok && written
 }
@@ -124,18 +130,26 @@ func (s *stamp) appendTime(dst []byte, r *sink.Record) (out []byte, written bool
 			}
 		}
 	}
+	if s.format != nil {
+		return s.appendAt(dst, time.Unix(int64(r.Time.Sec), int64(r.Time.Nsec)).UTC()), true
+	}
+	dst = append(dst, s.open...)
+	return append(record.AppendTimeISO(dst, r.Time, s.digits), '"'), true
+}
+
+// appendAt appends the member with the time t, which is in UTC.
+func (s *stamp) appendAt(dst []byte, t time.Time) []byte {
 	dst = append(dst, s.open...)
 	if s.format == nil {
-		return append(record.AppendTimeISO(dst, r.Time, s.digits), '"'), true
+		return append(s.iso.Append(dst, t), '"')
 	}
 	start := len(dst)
-	dst = s.format.Append(dst, time.Unix(int64(r.Time.Sec), int64(r.Time.Nsec)).UTC())
+	dst = s.format.Append(dst, t)
 	if s.quoted {
 		text := string(dst[start:])
-		dst = record.AppendJSONString(dst[:start-1], []byte(text))
-		return dst, true
+		return record.AppendJSONString(dst[:start-1], []byte(text))
 	}
-	return append(dst, '"'), true
+	return append(dst, '"')
 }
 
 // find is record.Find. Most records have no such key, and searching for its bytes shows that in a tenth of the time.
@@ -153,9 +167,14 @@ func (s *stamp) date(r *sink.Record) (record.Time, bool) {
 		return record.Time{}, false
 	}
 	t, ok := time.Time{}, false
-	if v, found := find(r.Body, s.key); found && isDate(v) {
-		t, ok = parseTime(v, readDateTime)
-	} else if s.source != "" {
+	if v, found := find(r.Body, s.key); found {
+		if isDate(v) {
+			t, ok = parseTime(v, readDateTime)
+		} else {
+			t, ok = ownNumber(v)
+		}
+	}
+	if !ok && s.source != "" {
 		if v, found := find(r.Body, s.source); found {
 			t, ok = parseTime(v, s.read)
 		}
@@ -166,10 +185,17 @@ func (s *stamp) date(r *sink.Record) (record.Time, bool) {
 	return record.Time{Sec: uint32(t.Unix()), Nsec: uint32(t.Nanosecond())}, true
 }
 
-// parseTime reads a time in UTC, a text by read. Numbers are seconds, or milliseconds where they are too large for that.
+// parseTime reads a time in UTC: a text by read, a number as fromNumber does, an EventTime or a Timestamp.
 func parseTime(v []byte, read func(text []byte) (time.Time, bool)) (time.Time, bool) {
-	if f, _, err := record.Float(v); err == nil {
-		return fromNumber(f)
+	if len(v) == 0 {
+		return time.Time{}, false
+	}
+	switch record.KindOf(v[0]) {
+	case record.KindInt, record.KindFloat:
+		return fromNumber(v)
+	case record.KindExt:
+		t, _, err := record.ReadTime(v)
+		return time.Unix(int64(t.Sec), int64(t.Nsec)).UTC(), err == nil
 	}
 	text, ok := record.Text(v)
 	if !ok || len(text) == 0 {
@@ -187,32 +213,68 @@ func readDateTime(text []byte) (time.Time, bool) {
 	return t.UTC(), err == nil
 }
 
-// readSeconds reads a number written as text.
+// readSeconds reads an integer written as text.
 func readSeconds(text []byte) (time.Time, bool) {
-	var n float64
+	var n uint64
 	for _, c := range text {
-		if c < '0' || c > '9' {
+		if c < '0' || c > '9' || n > math.MaxUint64/10-1 {
 			return time.Time{}, false
 		}
-		n = n*10 + float64(c-'0')
+		n = n*10 + uint64(c-'0')
 	}
-	return fromNumber(n)
+	return fromEpoch(n)
 }
 
-// fromNumber takes numbers from the year 2286 in seconds on (10,000,000,000) for milliseconds.
-func fromNumber(f float64) (time.Time, bool) {
-	if !(f >= 0 && f < 1e13) {
+// ownNumber is the time of a record's own @timestamp that is a number. One that would be in 1970 is no time.
+func ownNumber(v []byte) (time.Time, bool) {
+	t, ok := fromNumber(v)
+	return t, ok && t.Year() > 1970
+}
+
+// fromNumber reads an integer as fromEpoch does, and a float of seconds or of a larger number of smaller units.
+func fromNumber(v []byte) (time.Time, bool) {
+	if len(v) == 0 {
 		return time.Time{}, false
 	}
-	if f >= 1e10 {
-		return time.UnixMilli(int64(f)).UTC(), true
+	switch record.KindOf(v[0]) {
+	case record.KindInt:
+		n, _, err := record.Int(v)
+		if err != nil || n < 0 {
+			return time.Time{}, false
+		}
+		return fromEpoch(uint64(n))
+	case record.KindFloat:
+		f, _, err := record.Float(v)
+		if err != nil || !(f >= 0 && f < epochEnd*1e9) {
+			return time.Time{}, false
+		}
+		if f >= epochEnd {
+			return fromEpoch(uint64(f))
+		}
+		sec := int64(f)
+		return time.Unix(sec, int64((f-float64(sec))*1e9)).UTC(), true
 	}
-	sec := int64(f)
-	return time.Unix(sec, int64((f-float64(sec))*1e9)).UTC(), true
+	return time.Time{}, false
 }
 
-// maxMillis is the last millisecond of the year 9999, where strict_date_optional_time ends.
-const maxMillis = 253402300799999
+// epochEnd is where seconds since the epoch end (the year 2286): a larger number counts milliseconds, one that is 1,000 times
+// as large microseconds, and one that is 1,000,000 times as large nanoseconds. Before April 1970 these look like another unit.
+const epochEnd = 10_000_000_000
+
+// fromEpoch is the time of a number since the epoch in seconds, milliseconds, microseconds or nanoseconds, by its size.
+func fromEpoch(n uint64) (time.Time, bool) {
+	switch {
+	case n < epochEnd:
+		return time.Unix(int64(n), 0).UTC(), true
+	case n < epochEnd*1_000:
+		return time.UnixMilli(int64(n)).UTC(), true
+	case n < epochEnd*1_000_000:
+		return time.UnixMicro(int64(n)).UTC(), true
+	case n <= math.MaxInt64: // the year 2262
+		return time.Unix(0, int64(n)).UTC(), true
+	}
+	return time.Time{}, false
+}
 
 // isDate reports whether every server takes v for a date under its default format, strict_date_optional_time||epoch_millis.
 // (Elasticsearch 7 refuses negative milliseconds.)
@@ -222,8 +284,11 @@ func isDate(v []byte) bool {
 	}
 	switch record.KindOf(v[0]) {
 	case record.KindInt:
-		ms, _, err := record.Int(v)
-		return err == nil && ms >= 0 && ms <= maxMillis
+		n, _, err := record.Int(v)
+		return err == nil && n >= epochEnd && n < epochEnd*1_000 // milliseconds
+	case record.KindExt:
+		_, _, err := record.ReadTime(v)
+		return err == nil
 	case record.KindStr, record.KindBin:
 		b, _ := record.Text(v)
 		return isDateTime(b)
