@@ -63,6 +63,9 @@ func places(o *Options, d config.Dialect) ([]place, error) {
 // defaultPlace is host, port and the like, on which the other spellings build. A host may be written as a URL.
 func defaultPlace(o *Options, d config.Dialect) place {
 	p := place{scheme: "http", port: o.Port, path: cleanPath(o.Path), user: o.User, password: string(o.Password)}
+	if d == config.Fluentd {
+		p.user, p.password = literal(p.user), literal(p.password)
+	}
 	if d == config.FluentBit && o.TLS || d == config.Fluentd && o.Scheme == "https" {
 		p.scheme = "https"
 	}
@@ -85,13 +88,13 @@ const defaultPort = 9200
 
 // parseHosts reads Fluentd's hosts: host, host:port or URLs, with commas.
 func parseHosts(list string, o *Options) ([]place, error) {
-	own := place{scheme: o.Scheme, port: o.Port, path: cleanPath(o.Path), user: o.User, password: string(o.Password)}
+	own := place{scheme: o.Scheme, port: o.Port, path: cleanPath(o.Path), user: literal(o.User), password: literal(string(o.Password))}
 	var out []place
 	for s := range strings.SplitSeq(list, ",") {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
-		p, err := parseHost(s, own)
+		p, err := parseHost(encodeUser(s), own)
 		if err != nil {
 			return nil, err
 		}
@@ -101,6 +104,30 @@ func parseHosts(list string, o *Options) ([]place, error) {
 		return nil, errors.New("is empty: host:port, or URLs, with commas")
 	}
 	return out, nil
+}
+
+// literal is what stands in %{…}, which Fluentd's plugins encode for a URL themselves, or s where there is no such thing.
+func literal(s string) string {
+	_, text, found := strings.Cut(s, "%{")
+	end := strings.LastIndexByte(text, '}')
+	if !found || end < 0 {
+		return s
+	}
+	return text[:end]
+}
+
+// encodeUser encodes, in a URL, what stands in %{user}:%{password}@.
+func encodeUser(s string) string {
+	scheme, rest, found := strings.Cut(s, "%{")
+	end := strings.LastIndex(rest, "}@")
+	if !found || end < 0 {
+		return s
+	}
+	user, password, found := strings.Cut(rest[:end], "}:%{")
+	if !found {
+		return s
+	}
+	return scheme + url.UserPassword(user, password).String() + rest[end+1:]
 }
 
 // parseHost reads a host, host:port or URL; what it leaves out is as in own.
