@@ -113,6 +113,18 @@ func TestIndexNameFollowsTheRecord(t *testing.T) {
 		{"record accessor", config.FluentBit, func(o *Options) { o.Index = "$k8s['ns']-logs" }, object("k8s", object("ns", "Shop")), "shop-logs"},
 		{"tag parts", config.FluentBit, func(o *Options) { o.Index = "i-$TAG[0]" }, object(), "i-" + tag},
 		{"Fluentd's tag", config.Fluentd, func(o *Options) { o.Index = "${tag}-%Y%m%d" }, object(), tag + "-20261123"},
+		{"timekey_zone", config.Fluentd, func(o *Options) {
+			o.Index, o.Buffer = "x-%Y%m%d-%H", &sink.BufferOptions{TimekeyZone: "+14:00"}
+		}, object(), "x-20261124-00"},
+		{"timekey_zone of a city", config.Fluentd, func(o *Options) {
+			o.Index, o.Buffer = "x-%Y%m%d-%H", &sink.BufferOptions{Timekey: "1d", TimekeyZone: "Asia/Tokyo"}
+		}, object(), "x-20261123-19"},
+		{"timekey_use_utc", config.Fluentd, func(o *Options) {
+			o.Index, o.Buffer = "x-%Y%m%d-%H", &sink.BufferOptions{TimekeyUseUTC: ptr(true), TimekeyZone: "+14:00"}
+		}, object(), "x-20261123-10"},
+		{"timekey_zone isn't that of daily indices", config.Fluentd, func(o *Options) {
+			o.Logstash, o.LogstashPrefix, o.Buffer = true, "x-%d", &sink.BufferOptions{TimekeyZone: "+14:00"}
+		}, object(), "x-24-2026.11.23"},
 		{"Fluentd's key", config.Fluentd, func(o *Options) { o.Index = "x-${$.a.b}" }, object("a", object("b", "c")), "x-c"},
 		{"prefix of the record", config.FluentBit, func(o *Options) { o.Logstash, o.LogstashPrefixKey = true, "svc" }, object("svc", "Pay"), "pay-2026.11.23"},
 		{"prefix of the record, nested", config.FluentBit, func(o *Options) { o.Logstash, o.LogstashPrefixKey = true, "$a['b']" }, object("a", object("b", "c")), "c-2026.11.23"},

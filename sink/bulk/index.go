@@ -35,7 +35,8 @@ type indexNames struct {
 	dynamic  bool             // it depends on more than the time
 	verbatim bool             // date math, which the server resolves: nothing is sanitised
 	now      func() time.Time // current_time_index: the clock; nil: the record's own date
-	zone     *time.Location
+	zone     *time.Location   // of suffix
+	nameZone *time.Location   // of name
 	period   int64
 	verb     string // create, index, update
 
@@ -72,8 +73,14 @@ func newIndexNames(o *Options, d config.Dialect, verb string) (*indexNames, erro
 	if o.UTCIndex != nil && !*o.UTCIndex {
 		n.zone = time.Local
 	}
+	n.nameZone = n.zone
+	if zone, err := o.TimekeyZone(); err != nil {
+		return nil, &config.OptionError{Option: "timekey_zone", Reason: err.Error()}
+	} else if zone != nil {
+		n.nameZone = zone
+	}
 	var err error
-	if n.name, err = field.ParseTemplate(raw, field.Notation{Dialect: d, Strftime: true, Zone: n.zone}); err != nil {
+	if n.name, err = field.ParseTemplate(raw, field.Notation{Dialect: d, Strftime: true, Zone: n.nameZone}); err != nil {
 		return nil, &config.OptionError{Option: option, Reason: err.Error()}
 	}
 	if n.suffix, err = field.ParseStrftime(suffix); err != nil {
@@ -160,7 +167,7 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 	if keyed {
 		t = n.key
 	}
-	name := n.makeName(t, r, time.Unix(sec, 0).In(n.zone))
+	name := n.makeName(t, r, time.Unix(sec, 0))
 	head := e.appendHead(nil, n.verb, name, mode)
 	if len(values) > maxHeadKey {
 		return head
@@ -177,11 +184,11 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 // makeName fills the template, sanitised, and appends the date; instead of a name that is empty or too long it uses the
 // fallback.
 func (n *indexNames) makeName(t *field.Template, r *sink.Record, at time.Time) []byte {
-	name := t.AppendAt(nil, &r.Event, at)
+	name := t.AppendAt(nil, &r.Event, at.In(n.nameZone))
 	if n.verbatim {
 		return name
 	}
-	date := sanitiseTail(n.suffix.Append(nil, at))
+	date := sanitiseTail(n.suffix.Append(nil, at.In(n.zone)))
 	name = sanitise(name)
 	if len(name) == 0 || len(name)+len(date) > maxIndexName {
 		name = []byte(n.fallback)

@@ -32,6 +32,7 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.Fluentd, func(o *Options) { o.CustomHeaders = "{" }, "custom_headers", "JSON object"},
 		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "search-x"} }, "url", "is no URL"},
 		{config.Fluentd, func(o *Options) { o.Endpoint = &Endpoint{URL: "https://x", AccessKeyID: "a"} }, "access_key_id", "go together"},
+		{config.Fluentd, func(o *Options) { o.Buffer = &sink.BufferOptions{TimekeyZone: "Mars"} }, "timekey_zone", "Europe/Berlin"},
 		{config.FluentBit, func(o *Options) { o.IDKey = "$" }, "id_key", "names no field"},
 		{config.FluentBit, func(o *Options) { o.RetryLimit = "many" }, "retry_limit", "many"},
 		{config.FluentBit, func(o *Options) { o.MinVersion = "TLSv9" }, "tls.min_version", "TLSv9"},

@@ -69,7 +69,7 @@ func fluentBitPath(o *FileOptions) func([]byte, *sink.Record) []byte {
 	}
 }
 
-// fluentdPath is path with the record's time, in UTC, its tag and its fields. A path without a time gets the day, as
+// fluentdPath is path with the record's time, its tag and its fields. A path without a time gets the day, as
 // Fluentd's default of one file a day does.
 func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	path := o.Path
@@ -84,7 +84,11 @@ func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	if o.Compress == "gzip" || o.Compress == "gz" {
 		path += ".gz"
 	}
-	name, err := field.ParseTemplate(path, field.Notation{Dialect: config.Fluentd, Strftime: true, Clean: safeName})
+	zone, err := o.TimekeyZone()
+	if err != nil {
+		return nil, &config.OptionError{Option: "timekey_zone", Reason: err.Error()}
+	}
+	name, err := field.ParseTemplate(path, field.Notation{Dialect: config.Fluentd, Strftime: true, Zone: zone, Clean: safeName})
 	if err != nil {
 		return nil, &config.OptionError{Option: "path", Reason: err.Error()}
 	}
