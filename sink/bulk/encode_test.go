@@ -154,6 +154,46 @@ func TestIndexNameFollowsTheRecord(t *testing.T) {
 	}
 }
 
+func TestARecordsValueChoosesNoSystemIndex(t *testing.T) {
+	app := func(index string) func(*Options) { return func(o *Options) { o.Index = index } }
+	daily := func(o *Options) { o.Logstash, o.LogstashPrefix = true, "$app" }
+	keyed := func(o *Options) { o.Logstash, o.LogstashPrefix, o.LogstashPrefixKey = true, ".own", "app" }
+	target := func(o *Options) { o.TargetIndex = "app" }
+	for _, c := range []struct {
+		dialect     config.Dialect
+		set         func(*Options)
+		value, want string
+	}{
+		{config.FluentBit, app("$app"), ".kibana", "kibana"},
+		{config.FluentBit, app("$app"), "_-.+.opendistro_security", "opendistro_security"},
+		{config.FluentBit, app("$app"), "\x00.*.kib,ana", "kibana"},
+		{config.FluentBit, app("$app"), "...", "fluent-bit"},
+		{config.FluentBit, app("$app"), "Security-AuditLog-2026.11.23", "2026.11.23"},
+		{config.FluentBit, app("$app"), ".security-auditlog.kibana", "kibana"},
+		{config.FluentBit, app("-$app"), ".kibana", "kibana"},
+		{config.FluentBit, app("x$app"), ".kibana", "x.kibana"},
+		{config.FluentBit, app(".x-$app"), ".kibana", ".x-.kibana"},
+		{config.FluentBit, app(".logs"), "", ".logs"},
+		{config.FluentBit, daily, ".kibana", "kibana-2026.11.23"},
+		{config.FluentBit, keyed, ".kibana", "kibana-2026.11.23"},
+		{config.FluentBit, app("<$app-{now/d}>"), ".kibana", "<kibana-{now/d}>"},
+		{config.FluentBit, app("<$app-{now/d}>"), "{now/d}>,<.kib", "<nowd.kib-{now/d}>"},
+		{config.FluentBit, app("<.x-$app>"), "y", "<.x-y>"},
+		{config.Fluentd, app("${app}"), ".kibana", "kibana"},
+		{config.Fluentd, target, ".opendistro_security", "opendistro_security"},
+		{config.Fluentd, target, "..", "fluentd"},
+	} {
+		o := fluentBit(c.set)
+		if c.dialect == config.Fluentd {
+			o = fluentd(c.set)
+		}
+		d := newDestination(t, o, c.dialect)
+		if got := d.Target([]byte(item(t, d, event(0, object("app", c.value))))); got != c.want {
+			t.Errorf("%s %s %q: got %q, want %q", o.Index, o.LogstashPrefix, c.value, got, c.want)
+		}
+	}
+}
+
 func TestIndexChangesAtMidnightUTC(t *testing.T) {
 	d := newDestination(t, fluentBit(func(o *Options) { o.Logstash = true }), config.FluentBit)
 	r := event(0, object())

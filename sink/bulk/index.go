@@ -32,6 +32,7 @@ type indexNames struct {
 	key      *field.Template  // used instead where all its values are there (logstash_prefix_key); nil: none
 	suffix   *field.Strftime  // follows the prefix, separator first; empty without logstash_format
 	fallback string           // used instead of a name that is empty or too long
+	literal  string           // the text that the name begins with, before any placeholder
 	dynamic  bool             // it depends on more than the time
 	verbatim bool             // date math, which the server resolves: nothing is sanitised
 	now      func() time.Time // current_time_index: the clock; nil: the record's own date
@@ -73,6 +74,7 @@ func newIndexNames(o *Options, d config.Dialect, verb string) (*indexNames, erro
 	if o.UTCIndex != nil && !*o.UTCIndex {
 		n.zone = time.Local
 	}
+	n.verbatim = strings.HasPrefix(raw, "<") && strings.HasSuffix(raw, ">") && !o.Logstash
 	n.nameZone = n.zone
 	if zone, err := o.TimekeyZone(); err != nil {
 		return nil, &config.OptionError{Option: "timekey_zone", Reason: err.Error()}
@@ -80,7 +82,11 @@ func newIndexNames(o *Options, d config.Dialect, verb string) (*indexNames, erro
 		n.nameZone = zone
 	}
 	var err error
-	if n.name, err = field.ParseTemplate(raw, field.Notation{Dialect: d, Strftime: true, Zone: n.nameZone}); err != nil {
+	notation := field.Notation{Dialect: d, Strftime: true, Zone: n.nameZone}
+	if n.verbatim {
+		notation.Clean = cleanDateMath
+	}
+	if n.name, err = field.ParseTemplate(raw, notation); err != nil {
 		return nil, &config.OptionError{Option: option, Reason: err.Error()}
 	}
 	if n.suffix, err = field.ParseStrftime(suffix); err != nil {
@@ -96,7 +102,8 @@ func newIndexNames(o *Options, d config.Dialect, verb string) (*indexNames, erro
 	}
 	n.dynamic = n.name.Dynamic() || n.key != nil
 	n.fallback = fallbackName(raw, d)
-	n.verbatim = strings.HasPrefix(raw, "<") && strings.HasSuffix(raw, ">") && !o.Logstash
+	literal, _, _ := strings.Cut(strings.TrimPrefix(raw, "<"), "$")
+	n.literal = string(bytes.TrimLeft(sanitiseTail([]byte(literal)), "-_+"))
 	n.period = min(n.name.Period(), n.suffix.Period(n.zone))
 	if o.CurrentTime {
 		n.now = time.Now
@@ -185,15 +192,47 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 // fallback.
 func (n *indexNames) makeName(t *field.Template, r *sink.Record, at time.Time) []byte {
 	name := t.AppendAt(nil, &r.Event, at.In(n.nameZone))
+	literal := n.literal
+	if t != n.name {
+		literal = ""
+	}
 	if n.verbatim {
-		return name
+		return append([]byte{'<'}, ordinary(name[1:], literal)...)
 	}
 	date := sanitiseTail(n.suffix.Append(nil, at.In(n.zone)))
-	name = sanitise(name)
+	name = ordinary(sanitise(name), literal)
 	if len(name) == 0 || len(name)+len(date) > maxIndexName {
 		name = []byte(n.fallback)
 	}
 	return append(name, date...)
+}
+
+// systemNames begin the names of indices that a cluster keeps for itself, .kibana and .opendistro_security among them.
+var systemNames = []string{".", "security-auditlog"}
+
+// ordinary is name without a beginning that makes it a system index's, unless literal, the text that was configured, begins so:
+// what a record holds chooses no such index.
+func ordinary(name []byte, literal string) []byte {
+	for again := true; again; {
+		again = false
+		for _, system := range systemNames {
+			if !strings.HasPrefix(literal, system) && bytes.HasPrefix(name, []byte(system)) {
+				name = bytes.TrimLeft(name[len(system):], "-_+")
+				again = true
+			}
+		}
+	}
+	return name
+}
+
+// cleanDateMath makes dst[start:], a record's value, a part of a name within date math.
+func cleanDateMath(dst []byte, start int) []byte {
+	return append(dst[:start], bytes.Map(func(c rune) rune {
+		if c == '{' || c == '}' {
+			return -1
+		}
+		return c
+	}, sanitiseTail(dst[start:]))...)
 }
 
 // sanitise makes a legal index name of s, or the beginning of one: lower-case, without the characters that a server
