@@ -22,26 +22,29 @@ type Source interface {
 	Healthy() (bool, string)
 }
 
-// Time limits of one request; the pages are small and made from counters.
+// Limits of requests; the pages are small and made from counters.
 const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 10 * time.Second
+	idleTimeout  = 30 * time.Second
 	// maxHeader is the largest request header in bytes.
 	maxHeader = 16 << 10
 )
 
-// Serve answers on addr (HTTP_Listen and HTTP_Port) until ctx ends.
-func Serve(ctx context.Context, addr string, src Source, version string) error {
+// Serve answers on addr (HTTP_Listen and HTTP_Port) until ctx ends, where a request's Host is one of those that hosts
+// (HTTP_Hosts) allows.
+func Serve(ctx context.Context, addr, hosts string, src Source, version string) error {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	srv := &http.Server{
-		Handler: pages(src, version, time.Now()), ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeader,
+		Handler:     newHostCheck(addr, hosts, pages(src, version, time.Now())),
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 	}
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ln) }()
+	go func() { done <- srv.Serve(&cappedListener{Listener: ln}) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve on %s: %w", addr, err)
