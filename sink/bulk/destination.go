@@ -107,6 +107,7 @@ func newClient(p place, o *Options, d config.Dialect, env sink.Env) (*httpsend.C
 	case p.user != "":
 		c.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(p.user+":"+p.password)))
 	}
+	c.Secrets = o.signed() || o.CustomHeaders != "" || c.Header.Get("Authorization") != ""
 	return httpsend.New(c)
 }
 
