@@ -26,22 +26,25 @@ type Source interface {
 const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 10 * time.Second
+	idleTimeout  = 30 * time.Second
 	// maxHeader is the largest request header in bytes.
 	maxHeader = 16 << 10
 )
 
-// Serve serves the pages on addr (HTTP_Listen and HTTP_Port) until ctx ends.
-func Serve(ctx context.Context, addr string, src Source, version string) error {
+// Serve serves the pages on addr (HTTP_Listen and HTTP_Port) until ctx ends. It answers requests whose Host is one that
+// hosts (HTTP_Hosts) allows.
+func Serve(ctx context.Context, addr, hosts string, src Source, version string) error {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", addr, err)
 	}
 	srv := &http.Server{
-		Handler: pages(src, version, time.Now()), ReadTimeout: readTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeader,
+		Handler:     newHostCheck(addr, hosts, pages(src, version, time.Now())),
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 	}
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ln) }()
+	go func() { done <- srv.Serve(&cappedListener{Listener: ln}) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serving on %s: %w", addr, err)

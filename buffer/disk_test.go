@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -372,6 +373,32 @@ func TestReadErrorInTheActiveSegment(t *testing.T) {
 	checkBalance(t, q)
 	want := fill(t, q, 5, 8)
 	checkDeliveries(t, deliver(t, q), want)
+}
+
+func TestOnlyTheRoutersUserReadsTheQueue(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "queues", "x")
+	q := mustOpen(t, Options{Dir: dir, Name: "x"})
+	defer q.Close()
+	fill(t, q, 0, 5)
+	n := 0
+	err := filepath.WalkDir(filepath.Dir(dir), func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		want := os.FileMode(0o600)
+		if e.IsDir() {
+			want = 0o700
+		}
+		st, err := e.Info()
+		if err == nil && st.Mode().Perm() != want {
+			t.Errorf("%s: got %v, want %v", path, st.Mode(), want)
+		}
+		n++
+		return err
+	})
+	if err != nil || n < 4 {
+		t.Errorf("got %d files and folders and error %v, want two folders, the lock and a segment", n, err)
+	}
 }
 
 func TestFolderThatCannotBeWrittenIsAnError(t *testing.T) {

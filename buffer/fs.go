@@ -40,6 +40,12 @@ type File interface {
 // lockName is the file in a queue's folder that the router which uses it holds a lock on.
 const lockName = "lock"
 
+// Records may hold anything: what is made here is for the router's own user.
+const (
+	folderMode = 0o700
+	fileMode   = 0o600
+)
+
 // disk is a folder on disk, locked.
 type disk struct {
 	dir  string
@@ -57,10 +63,10 @@ func openDisk(dir string) (*disk, error) {
 }
 
 func lockFolder(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, folderMode); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +141,7 @@ func (d *disk) Open(name string, create bool) (File, error) {
 // hundreds of files.
 func openFile(path string, flag int) (diskFile, error) {
 	for {
-		fd, err := syscall.Open(path, flag|syscall.O_CLOEXEC, 0o644)
+		fd, err := syscall.Open(path, flag|syscall.O_CLOEXEC, fileMode)
 		if err == nil {
 			return diskFile{os.NewFile(uintptr(fd), path), fd}, nil
 		}

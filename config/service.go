@@ -15,6 +15,7 @@ type Service struct {
 	HTTPServer bool   `fluentbit:"http_server" fluentd:"http_server" default:"off" help:"serve health and metrics"`
 	HTTPListen string `fluentbit:"http_listen" fluentd:"http_listen" default:"0.0.0.0" help:"address of the HTTP server"`
 	HTTPPort   int    `fluentbit:"http_port" fluentd:"http_port" default:"2020" help:"port of the HTTP server"`
+	HTTPHosts  string `fluentbit:"http_hosts" fluentd:"http_hosts" help:"names, besides localhost and addresses, that a request's Host may be, with commas; * for any"`
 
 	HealthCheck    bool          `fluentbit:"health_check" fluentd:"health_check" default:"off" help:"accepted: /api/v1/health is always there, and answers 500 where an output has failed for a minute"`
 	HCErrors       int           `fluentbit:"hc_errors_count" fluentd:"hc_errors_count" default:"5" help:"accepted; see health_check"`

@@ -174,11 +174,21 @@ func (tf *timeField) parse(value []byte) (record.Time, bool) {
 		}
 		return numericTime(text, tf.numeric)
 	}
-	if kind := record.KindOf(value[0]); !tf.numeric || kind != record.KindInt && kind != record.KindFloat {
+	if kind := record.KindOf(value[0]); kind != record.KindInt && kind != record.KindFloat {
 		return record.Time{}, false
 	}
-	t, _, err := record.ReadTime(value)
-	return t, err == nil
+	if tf.numeric {
+		t, _, err := record.ReadTime(value)
+		return t, err == nil
+	}
+	var buf [32]byte
+	number := record.AppendText(buf[:0], value) // its shortest text has the digits that the sender wrote
+	for _, f := range tf.formats {
+		if t, ok := f.ParseEpoch(number); ok {
+			return t, true
+		}
+	}
+	return record.Time{}, false
 }
 
 // numericTime reads a text of Unix seconds, whole or with a fraction of up to nine digits.

@@ -4,13 +4,14 @@ import (
 	"encoding/hex"
 	"math"
 	"strconv"
+	"time"
 )
 
 // AppendJSON appends the value at the start of b as JSON, on one line. It is always valid JSON, whatever b is:
 //
 //   - str and bin are strings, in which bytes that aren't UTF-8 become U+FFFD;
 //   - NaN and the infinities are null, other numbers are written as encoding/json does;
-//   - an EventTime is its time, "2006-01-02T15:04:05.000000000Z";
+//   - an EventTime or a Timestamp of the years 0 to 9999 is its time, "2006-01-02T15:04:05.000000000Z";
 //   - another ext is "ext(TYPE):DATA", the type in decimal and the data in hexadecimal;
 //   - a key that isn't a string is its text as above, and a map or array as a key is "msgpack:BYTES" in hexadecimal;
 //   - of several members with the same key, as it is written, the last one stays;
@@ -152,10 +153,19 @@ func appendFloat(dst []byte, v float64, width int) []byte {
 	return dst
 }
 
+// firstSec and lastSec are the first and the last second, since the epoch, that RFC 3339 can write: years 0 to 9999.
+const (
+	firstSec = -62_167_219_200
+	lastSec  = 253_402_300_799
+)
+
 // appendExt appends the text of an ext.
 func appendExt(dst, b []byte) (out, rest []byte, ok bool) {
-	if t, rest, err := readEventTime(b); err == nil {
-		return AppendTimeISO(dst, t, 9), rest, true
+	if sec, nsec, rest, err := extTime(b); err == nil && sec >= firstSec && sec <= lastSec {
+		if sec >= 0 && sec <= math.MaxUint32 {
+			return AppendTimeISO(dst, Time{uint32(sec), nsec}, 9), rest, true
+		}
+		return time.Unix(sec, int64(nsec)).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000000Z"), rest, true
 	}
 	end, err := Check(b)
 	if err != nil {

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -32,7 +33,10 @@ func TestJSONOfEveryForm(t *testing.T) {
 		"controls":                    `"\u0000\n\"\\\u001f"`,
 		"line separator":              `"\u2028\u2029"`,
 		"fixmap":                      `{"a":1,"b":[1,2]}`,
-		"fixext4":                     `"ext(-1):01020304"`,
+		"fixext4":                     `"1970-07-15T16:57:40.000000000Z"`,
+		"Timestamp of 8 bytes":        `"2023-11-14T22:13:20.000000042Z"`,
+		"Timestamp of 12 bytes":       `"1969-12-31T23:59:59.000000042Z"`,
+		"Timestamp of no year":        `"ext(-1):0000002a8000000000000000"`,
 		"ext16":                       `"ext(7):616263"`,
 		"empty ext":                   `"ext(1):"`,
 		"EventTime":                   `"2023-11-14T22:13:20.000000042Z"`,
@@ -303,7 +307,37 @@ func (o *oracle) ext() (any, error) {
 			return time.Unix(int64(sec), int64(nsec)).UTC().Format("2006-01-02T15:04:05.000000000Z"), nil
 		}
 	}
+	if at, ok := timestamp(typ, data); ok {
+		return at.Format("2006-01-02T15:04:05.000000000Z"), nil
+	}
 	return fmt.Sprintf("ext(%d):%x", typ, data), nil
+}
+
+// timestamp is MessagePack's own, of a year that can be written.
+func timestamp(typ int8, data []byte) (at time.Time, ok bool) {
+	if typ != -1 {
+		return at, false
+	}
+	switch len(data) {
+	case 4:
+		at = time.Unix(int64(binary.BigEndian.Uint32(data)), 0)
+	case 8:
+		v := binary.BigEndian.Uint64(data)
+		if v>>34 >= 1e9 {
+			return at, false
+		}
+		at = time.Unix(int64(v%(1<<34)), int64(v>>34))
+	case 12:
+		sec, nsec := int64(binary.BigEndian.Uint64(data[4:])), binary.BigEndian.Uint32(data)
+		if nsec >= 1e9 || sec < -1e12 || sec > 1e12 {
+			return at, false
+		}
+		at = time.Unix(sec, int64(nsec))
+	default:
+		return at, false
+	}
+	at = at.UTC()
+	return at, at.Year() >= 0 && at.Year() <= 9999
 }
 
 // plain unmarshals text, in which no object may have the same key twice.

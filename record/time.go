@@ -9,8 +9,9 @@ import (
 const (
 	nsecPerSec    = 1_000_000_000
 	secPerDay     = 86_400
-	timeExtType   = 0  // the ext type of an EventTime
-	eventTimeSize = 10 // bytes of one as fixext8
+	timeExtType   = 0    // the ext type of an EventTime
+	eventTimeSize = 10   // bytes of one as fixext8
+	stampExtType  = 0xff // -1, that of MessagePack's own Timestamp
 )
 
 // AppendTime appends t as an EventTime (fixext8).
@@ -19,9 +20,9 @@ func AppendTime(dst []byte, t Time) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(t.Sec)<<32|uint64(t.Nsec))
 }
 
-// ReadTime reads an event's time: an EventTime (fixext8 or ext8 of type 0), an integer or a float of seconds, or a pair
-// of one of these and metadata, which is skipped. ErrRange says that it is a time that Time can't hold; ErrType that it
-// is something else, such as nil.
+// ReadTime reads an event's time: an EventTime (ext type 0), MessagePack's own Timestamp (ext type -1, of 4, 8 or 12
+// bytes), an integer or a float of seconds, or a pair of one of these and metadata, which is skipped. ErrRange says that it
+// is a time that Time can't hold; ErrType that it is something else, such as nil.
 func ReadTime(b []byte) (t Time, rest []byte, err error) {
 	if len(b) == 0 || KindOf(b[0]) != KindArray {
 		return readTime(b)
@@ -46,7 +47,7 @@ func readTime(b []byte) (t Time, rest []byte, err error) {
 	}
 	switch KindOf(b[0]) {
 	case KindExt:
-		return readEventTime(b)
+		return readExtTime(b)
 	case KindInt:
 		u, negative, rest, err := integer(b)
 		if err != nil {
@@ -70,28 +71,61 @@ func readTime(b []byte) (t Time, rest []byte, err error) {
 	return t, nil, ErrType
 }
 
-func readEventTime(b []byte) (t Time, rest []byte, err error) {
-	const fixext8, ext8 = 0xd7, 0xc7
+// readExtTime reads an EventTime or a Timestamp that Time can hold.
+func readExtTime(b []byte) (t Time, rest []byte, err error) {
+	sec, nsec, rest, err := extTime(b)
+	if err == nil && (sec < 0 || sec > math.MaxUint32) {
+		err = ErrRange
+	}
+	if err != nil {
+		return Time{}, nil, err
+	}
+	return Time{uint32(sec), nsec}, rest, nil
+}
+
+// extTime reads the ext that b begins with: an EventTime (fixext8 or ext8 of 8 bytes), or MessagePack's own Timestamp of 4,
+// 8 or 12 bytes (fixext4, fixext8 or ext8). ErrRange says that there are a second's nanoseconds or more.
+func extTime(b []byte) (sec int64, nsec uint32, rest []byte, err error) {
+	head, size := 1, 0 // head is where the type is
+	switch b[0] {
+	case 0xd6:
+		size = 4
+	case 0xd7:
+		size = 8
+	case 0xc7:
+		if len(b) < 2 {
+			return 0, 0, nil, ErrShort
+		}
+		head, size = 2, int(b[1])
+	}
+	if size != 4 && size != 8 && size != 12 {
+		return 0, 0, nil, ErrType
+	}
+	if len(b) <= head {
+		return 0, 0, nil, ErrShort
+	}
+	kind := b[head]
+	if kind != stampExtType && (kind != timeExtType || size != 8) {
+		return 0, 0, nil, ErrType
+	}
+	if b = b[head+1:]; len(b) < size {
+		return 0, 0, nil, ErrShort
+	}
 	switch {
-	case b[0] == fixext8:
-	case b[0] == ext8 && len(b) == 1:
-		return t, nil, ErrShort
-	case b[0] == ext8 && b[1] == 8:
-		b = b[1:] // what follows is as in fixext8
+	case kind == timeExtType:
+		sec, nsec = int64(binary.BigEndian.Uint32(b)), binary.BigEndian.Uint32(b[4:])
+	case size == 4:
+		sec = int64(binary.BigEndian.Uint32(b))
+	case size == 8: // 30 bits of nanoseconds, 34 of seconds
+		v := binary.BigEndian.Uint64(b)
+		sec, nsec = int64(v&(1<<34-1)), uint32(v>>34)
 	default:
-		return t, nil, ErrType
+		sec, nsec = int64(binary.BigEndian.Uint64(b[4:])), binary.BigEndian.Uint32(b)
 	}
-	if len(b) > 1 && b[1] != timeExtType {
-		return t, nil, ErrType
+	if nsec >= nsecPerSec {
+		return 0, 0, nil, ErrRange
 	}
-	if len(b) < eventTimeSize {
-		return t, nil, ErrShort
-	}
-	t = Time{binary.BigEndian.Uint32(b[2:]), binary.BigEndian.Uint32(b[6:])}
-	if t.Nsec >= nsecPerSec {
-		return Time{}, nil, ErrRange
-	}
-	return t, b[eventTimeSize:], nil
+	return sec, nsec, b[size:], nil
 }
 
 // timeOfFloat rounds to the nanosecond, of which a float64 of today's seconds resolves some 240.

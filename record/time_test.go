@@ -22,6 +22,15 @@ func TestTimesOfEveryForm(t *testing.T) {
 		{"EventTime as ext8", append([]byte{0xc7, 8}, event[1:]...), Time{sec, 42}, nil},
 		{"last EventTime", AppendTime(nil, Time{math.MaxUint32, 999_999_999}), Time{math.MaxUint32, 999_999_999}, nil},
 		{"EventTime of too many nanoseconds", AppendTime(nil, Time{sec, 1_000_000_000}), Time{}, ErrRange},
+		{"Timestamp of 4 bytes", []byte("\xd6\xff\x65\x53\xf1\x00"), Time{sec, 0}, nil},
+		{"Timestamp of 8 bytes", []byte("\xd7\xff\x00\x00\x00\xa8\x65\x53\xf1\x00"), Time{sec, 42}, nil},
+		{"Timestamp of 12 bytes", []byte("\xc7\x0c\xff\x00\x00\x00\x2a\x00\x00\x00\x00\x65\x53\xf1\x00"), Time{sec, 42}, nil},
+		{"Timestamp of 4 bytes as ext8", []byte("\xc7\x04\xff\x65\x53\xf1\x00"), Time{sec, 0}, nil},
+		{"Timestamp of 8 bytes, after 2106", []byte("\xd7\xff\x00\x00\x00\xa9\x00\x00\x00\x00"), Time{}, ErrRange},
+		{"Timestamp of too many nanoseconds", []byte("\xd7\xff\xee\x6b\x28\x00\x65\x53\xf1\x00"), Time{}, ErrRange},
+		{"Timestamp before 1970", []byte("\xc7\x0c\xff\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff"), Time{}, ErrRange},
+		{"Timestamp of 5 bytes", []byte("\xc7\x05\xffabcde"), Time{}, ErrType},
+		{"EventTime of 4 bytes", []byte("\xd6\x00abcd"), Time{}, ErrType},
 		{"integer", AppendInt(nil, sec), Time{sec, 0}, nil},
 		{"zero", AppendInt(nil, 0), Time{}, nil},
 		{"positive int64", binary.BigEndian.AppendUint64([]byte{0xd3}, sec), Time{sec, 0}, nil},
@@ -97,7 +106,8 @@ func TestATimeOutOfRangeIsStillWritten(t *testing.T) {
 
 func FuzzReadTime(f *testing.F) {
 	for _, b := range []string{"\xd7\x00\x65\x53\xf1\x00\x00\x00\x00\x2a", "\xc7\x08\x00\x65\x53\xf1\x00\x3b\x9a\xc9\xff", "\x92\x05\x80",
-		"\xcb\x41\xd9\x54\xfc\x40\x20\x00\x00", "\xca\x4e\xca\xa7\xe2", "\xce\x65\x53\xf1\x00", "\xff", "\xc0", "\xd7\x00\x65\x53\xf1\x00\xff\xff\xff\xff"} {
+		"\xcb\x41\xd9\x54\xfc\x40\x20\x00\x00", "\xca\x4e\xca\xa7\xe2", "\xce\x65\x53\xf1\x00", "\xff", "\xc0",
+		"\xd6\xff\x65\x53\xf1\x00", "\xd7\xff\x00\x00\x00\xa8\x65\x53\xf1\x00", "\xc7\x0c\xff\x00\x00\x00\x2a\x00\x00\x00\x00\x65\x53\xf1\x00", "\xd7\x00\x65\x53\xf1\x00\xff\xff\xff\xff"} {
 		f.Add([]byte(b))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

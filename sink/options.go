@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field/timefmt"
 )
 
 // OutputOptions are the options that every output has. A destination's options struct embeds it.
@@ -55,8 +56,8 @@ type BufferOptions struct {
 	DisableChunkBackup   *bool          `fluentd:"disable_chunk_backup" help:"accepted"`
 	Timekey              string         `fluentd:"timekey" help:"accepted; an index or file name follows each record's own time"`
 	TimekeyWait          string         `fluentd:"timekey_wait" help:"accepted"`
-	TimekeyUseUTC        *bool          `fluentd:"timekey_use_utc" help:"accepted"`
-	TimekeyZone          string         `fluentd:"timekey_zone" help:"accepted"`
+	TimekeyUseUTC        *bool          `fluentd:"timekey_use_utc" help:"names with a date are in UTC"`
+	TimekeyZone          string         `fluentd:"timekey_zone" help:"zone of names with a date, such as +09:00 or Europe/Berlin; local time where timekey is written, else UTC"`
 }
 
 // OldBuffer are the parameters of <buffer> as Fluentd spelled them before 1.0, directly in <match>. Those in <buffer>
@@ -96,6 +97,9 @@ func (o *OutputOptions) CheckOutput(config.Dialect) error {
 	}
 	if b.RetryBase != 0 && b.RetryBase < 1 {
 		return &config.OptionError{Option: "retry_exponential_backoff_base", Reason: "must be 1 or more"}
+	}
+	if _, err := o.TimekeyZone(); err != nil {
+		return &config.OptionError{Option: "timekey_zone", Reason: err.Error()}
 	}
 	return nil
 }
@@ -138,6 +142,27 @@ func (o *OutputOptions) buffer() BufferOptions {
 	fill(&b.RetryMaxInterval, o.OldMaxRetryWait)
 	b.RetryForever = b.RetryForever || o.OldNoRetryLimit
 	return b
+}
+
+// TimekeyZone returns the time zone of dates in names that Fluentd's <buffer> sets; nil if it sets none.
+func (o *OutputOptions) TimekeyZone() (*time.Location, error) {
+	b := o.buffer()
+	switch {
+	case b.TimekeyUseUTC != nil && *b.TimekeyUseUTC:
+		return time.UTC, nil
+	case b.TimekeyZone != "":
+		if zone, ok := timefmt.Offset(b.TimekeyZone); ok {
+			return zone, nil
+		}
+		zone, err := time.LoadLocation(b.TimekeyZone)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a zone; want one such as +09:00 or Europe/Berlin", b.TimekeyZone)
+		}
+		return zone, nil
+	case b.Timekey != "" || b.TimekeyUseUTC != nil:
+		return time.Local, nil
+	}
+	return nil, nil
 }
 
 // fill sets *p to v if it is zero.

@@ -8,9 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/router"
@@ -55,7 +59,7 @@ func deadCommand(c *cli, args []string) int {
 			err = c.resendDead(plan, output, files[output])
 		}
 		if err != nil {
-			fmt.Fprintf(c.stderr, "firelane dead: %s: %v\n", output, err)
+			fmt.Fprintf(c.stderr, "firelane dead: %s: %s\n", printable(output), printable(err.Error()))
 			status = exitFailed
 		}
 	}
@@ -68,19 +72,43 @@ func (c *cli) listDead(files []string) error {
 	for _, file := range files {
 		for e, err := range dead.Read(file) {
 			if err != nil {
-				fmt.Fprintln(c.stderr, "firelane dead:", err)
+				fmt.Fprintln(c.stderr, "firelane dead:", printable(err.Error()))
 				continue
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), e.Output, e.Index, e.Status, e.Type, e.Reason, e.Record)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), printable(e.Output), printable(e.Index),
+				e.Status, printable(e.Type), printable(e.Reason), printable(string(e.Record)))
 		}
 	}
 	return w.Flush()
+}
+
+// printable is s with what a terminal would obey, or what would begin another line or column, escaped: control characters, of C1
+// too, marks of the text's direction, separators of lines, and bytes that aren't UTF-8.
+func printable(s string) string {
+	var b []byte
+	for i, size := 0, 0; i < len(s); i += size {
+		var r rune
+		r, size = utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			b = fmt.Appendf(b, `\x%02x`, s[i])
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
+			escaped := strconv.QuoteRuneToASCII(r)
+			if r <= 0xffff {
+				escaped = fmt.Sprintf(`\u%04x`, r) // as JSON has it
+			}
+			b = append(b, strings.Trim(escaped, "'")...)
+		default:
+			b = append(b, s[i:i+size]...)
+		}
+	}
+	return string(b)
 }
 
 func (c *cli) resendDead(plan *config.Plan, output string, files []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a, err := router.Resend(ctx, plan, router.Env{Log: newLogger(c.stderr, isTerminal(c.stderr)), Version: version}, output, files)
-	fmt.Fprintf(c.stdout, "%s: delivered %d, dead-lettered again %d, left %d\n", output, a.Delivered, a.Dead, a.Buffered)
+	fmt.Fprintf(c.stdout, "%s: delivered %d, dead-lettered again %d, left %d\n", printable(output), a.Delivered, a.Dead, a.Buffered)
 	return err
 }

@@ -74,7 +74,7 @@ func serveAdmin(log zerolog.Logger, plan *config.Plan, r *router.Router) (end fu
 	go func() {
 		defer close(done)
 		addr := net.JoinHostPort(plan.Service.HTTPListen, strconv.Itoa(plan.Service.HTTPPort))
-		if err := admin.Serve(ctx, addr, r, version); err != nil {
+		if err := admin.Serve(ctx, addr, plan.Service.HTTPHosts, r, version); err != nil {
 			log.Error().Err(err).Msg("health and metrics are not served")
 		}
 	}()

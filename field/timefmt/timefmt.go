@@ -16,6 +16,7 @@ type Format struct {
 	items   []item
 	zone    *time.Location // of times that name none
 	hasYear bool
+	epoch   bool // seconds since the epoch, with or without a fraction
 	rfc3339 bool // RFC 3339 in one of its usual spellings, which is tried first by a faster function
 	now     func() time.Time
 }
@@ -41,6 +42,8 @@ func Compile(format string, zone *time.Location) (*Format, error) {
 		"%Y-%m-%dT%H:%M:%S.%N%z", "%Y-%m-%dT%H:%M:%S.%NZ", "%FT%T.%L%z", "%FT%T%z", "%FT%T.%LZ", "%FT%TZ",
 		"%Y-%m-%dT%H:%M:%S.%9N%z", "%Y-%m-%dT%H:%M:%S.%6N%z", "%Y-%m-%dT%H:%M:%S.%3N%z":
 		f.rfc3339 = true
+	case "%s", "%s.%L", "%s.%N", "%s.%3N", "%s.%6N", "%s.%9N":
+		f.epoch = true
 	}
 	if err := f.compile(format); err != nil {
 		return nil, fmt.Errorf("time format %q: %w", format, err)
@@ -120,6 +123,24 @@ func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
 		return record.Time{}, false
 	}
 	return c.time(f.zone)
+}
+
+// ParseEpoch reads the text of a number, with or without a fraction. ok is false where the format isn't that of seconds since
+// the epoch, such as %s and %s.%L.
+func (f *Format) ParseEpoch(number []byte) (t record.Time, ok bool) {
+	c := clock{rest: number}
+	if !f.epoch || !c.seconds() {
+		return record.Time{}, false
+	}
+	if len(c.rest) > 0 {
+		if c.rest[0] != '.' {
+			return record.Time{}, false
+		}
+		if c.rest = c.rest[1:]; !c.fraction() || len(c.rest) > 0 {
+			return record.Time{}, false
+		}
+	}
+	return c.time(nil)
 }
 
 // ParseWhole reads a time of any year, in UTC. ok is false, too, where anything but a fraction of a second follows it.

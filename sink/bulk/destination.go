@@ -108,6 +108,7 @@ func newClient(s server, o *Options, d config.Dialect, env sink.Env) (*httpsend.
 	case s.user != "":
 		c.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(s.user+":"+s.password)))
 	}
+	c.Secrets = o.signed() || o.CustomHeaders != "" || c.Header.Get("Authorization") != ""
 	return httpsend.New(c)
 }
 

@@ -191,7 +191,7 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 func (e *encoder) appendIndex(body []byte, r *sink.Record, mode uint32) []byte {
 	if e.target != nil {
 		if v, ok := e.target.FindScalar(&r.Event); ok {
-			if name := sanitise(record.AppendText(nil, v)); len(name) > 0 && len(name) <= maxIndexName {
+			if name := ordinary(sanitise(record.AppendText(nil, v)), ""); len(name) > 0 && len(name) <= maxIndexName {
 				return e.appendHead(body, e.verb, name, mode)
 			}
 		}

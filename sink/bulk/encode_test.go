@@ -113,6 +113,18 @@ func TestIndexNameFollowsTheRecord(t *testing.T) {
 		{"record accessor", config.FluentBit, func(o *Options) { o.Index = "$k8s['ns']-logs" }, object("k8s", object("ns", "Shop")), "shop-logs"},
 		{"tag parts", config.FluentBit, func(o *Options) { o.Index = "i-$TAG[0]" }, object(), "i-" + tag},
 		{"Fluentd's tag", config.Fluentd, func(o *Options) { o.Index = "${tag}-%Y%m%d" }, object(), tag + "-20261123"},
+		{"timekey_zone", config.Fluentd, func(o *Options) {
+			o.Index, o.Buffer = "x-%Y%m%d-%H", &sink.BufferOptions{TimekeyZone: "+14:00"}
+		}, object(), "x-20261124-00"},
+		{"timekey_zone of a city", config.Fluentd, func(o *Options) {
+			o.Index, o.Buffer = "x-%Y%m%d-%H", &sink.BufferOptions{Timekey: "1d", TimekeyZone: "Asia/Tokyo"}
+		}, object(), "x-20261123-19"},
+		{"timekey_use_utc", config.Fluentd, func(o *Options) {
+			o.Index, o.Buffer = "x-%Y%m%d-%H", &sink.BufferOptions{TimekeyUseUTC: ptr(true), TimekeyZone: "+14:00"}
+		}, object(), "x-20261123-10"},
+		{"timekey_zone isn't that of daily indices", config.Fluentd, func(o *Options) {
+			o.Logstash, o.LogstashPrefix, o.Buffer = true, "x-%d", &sink.BufferOptions{TimekeyZone: "+14:00"}
+		}, object(), "x-24-2026.11.23"},
 		{"Fluentd's key", config.Fluentd, func(o *Options) { o.Index = "x-${$.a.b}" }, object("a", object("b", "c")), "x-c"},
 		{"prefix of the record", config.FluentBit, func(o *Options) { o.Logstash, o.LogstashPrefixKey = true, "svc" }, object("svc", "Pay"), "pay-2026.11.23"},
 		{"prefix of the record, nested", config.FluentBit, func(o *Options) { o.Logstash, o.LogstashPrefixKey = true, "$a['b']" }, object("a", object("b", "c")), "c-2026.11.23"},
@@ -139,6 +151,46 @@ func TestIndexNameFollowsTheRecord(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestARecordsValueChoosesNoSystemIndex(t *testing.T) {
+	app := func(index string) func(*Options) { return func(o *Options) { o.Index = index } }
+	daily := func(o *Options) { o.Logstash, o.LogstashPrefix = true, "$app" }
+	keyed := func(o *Options) { o.Logstash, o.LogstashPrefix, o.LogstashPrefixKey = true, ".own", "app" }
+	target := func(o *Options) { o.TargetIndex = "app" }
+	for _, c := range []struct {
+		dialect     config.Dialect
+		set         func(*Options)
+		value, want string
+	}{
+		{config.FluentBit, app("$app"), ".kibana", "kibana"},
+		{config.FluentBit, app("$app"), "_-.+.opendistro_security", "opendistro_security"},
+		{config.FluentBit, app("$app"), "\x00.*.kib,ana", "kibana"},
+		{config.FluentBit, app("$app"), "...", "fluent-bit"},
+		{config.FluentBit, app("$app"), "Security-AuditLog-2026.11.23", "2026.11.23"},
+		{config.FluentBit, app("$app"), ".security-auditlog.kibana", "kibana"},
+		{config.FluentBit, app("-$app"), ".kibana", "kibana"},
+		{config.FluentBit, app("x$app"), ".kibana", "x.kibana"},
+		{config.FluentBit, app(".x-$app"), ".kibana", ".x-.kibana"},
+		{config.FluentBit, app(".logs"), "", ".logs"},
+		{config.FluentBit, daily, ".kibana", "kibana-2026.11.23"},
+		{config.FluentBit, keyed, ".kibana", "kibana-2026.11.23"},
+		{config.FluentBit, app("<$app-{now/d}>"), ".kibana", "<kibana-{now/d}>"},
+		{config.FluentBit, app("<$app-{now/d}>"), "{now/d}>,<.kib", "<nowd.kib-{now/d}>"},
+		{config.FluentBit, app("<.x-$app>"), "y", "<.x-y>"},
+		{config.Fluentd, app("${app}"), ".kibana", "kibana"},
+		{config.Fluentd, target, ".opendistro_security", "opendistro_security"},
+		{config.Fluentd, target, "..", "fluentd"},
+	} {
+		o := fluentBit(c.set)
+		if c.dialect == config.Fluentd {
+			o = fluentd(c.set)
+		}
+		d := newDestination(t, o, c.dialect)
+		if got := d.Target([]byte(item(t, d, event(0, object("app", c.value))))); got != c.want {
+			t.Errorf("%s %s %q: got %q, want %q", o.Index, o.LogstashPrefix, c.value, got, c.want)
+		}
 	}
 }
 
@@ -176,8 +228,9 @@ func TestManyPrefixesTakeBoundedMemory(t *testing.T) {
 
 func TestOwnTimestampIsNeverDuplicated(t *testing.T) {
 	d := newDestination(t, fluentBit(nil), config.FluentBit)
-	kept := []any{"2020-02-29T01:02:03Z", "2020-02-29", "2020-02-29T01:02", "2020-02-29T01:02:03.123456789+01:00", "2020-02-29T01:02:03,5-0330", "2020-02-29T01:02:03", 0, 1582938123000}
-	replaced := []any{"yesterday", "", "2020-02-30T01:02:03Z", "2019-02-29", "2020-02-29 01:02:03", "2020-02-29T25:00:00Z", "2020-02-29T01:02:03.1234567890Z", "2020-02-29T01:02:03Zulu", 1.5, true, nil, object("a", 1), -5, maxMillis + 1}
+	kept := []any{"2020-02-29T01:02:03Z", "2020-02-29", "2020-02-29T01:02", "2020-02-29T01:02:03.123456789+01:00", "2020-02-29T01:02:03,5-0330", "2020-02-29T01:02:03", 1582938123000,
+		record.AppendTime(nil, record.Time{Sec: 1582938123}), []byte("\xd6\xff\x5e\x59\xb8\x8b")}
+	replaced := []any{"yesterday", "", "2020-02-30T01:02:03Z", "2019-02-29", "2020-02-29 01:02:03", "2020-02-29T25:00:00Z", "2020-02-29T01:02:03.1234567890Z", "2020-02-29T01:02:03Zulu", 1.5, true, nil, object("a", 1), -5, 0, 5, math.NaN(), []byte("\xd4\x05\x01")}
 	check := func(v any, keep bool) {
 		body := object("@timestamp", v, "log", "x", "@timestamp", v)
 		_, doc, _ := strings.Cut(item(t, d, event(0, body)), "\n")
@@ -196,6 +249,37 @@ func TestOwnTimestampIsNeverDuplicated(t *testing.T) {
 	}
 	for _, v := range replaced {
 		check(v, false)
+	}
+}
+
+func TestANumberOfAnyUnitIsStoredAsTheTimeThatItIs(t *testing.T) {
+	for _, c := range []struct {
+		own  any
+		want string
+	}{
+		{1795430441, `"2026-11-23T10:40:41.000000000Z"`},
+		{1795430441000, `1795430441000`},
+		{1795430441123456, `"2026-11-23T10:40:41.123456000Z"`},
+		{1795430441123456789, `"2026-11-23T10:40:41.123456789Z"`},
+		{1795430441.25, `"2026-11-23T10:40:41.250000000Z"`},
+		{1795430441250.0, `"2026-11-23T10:40:41.250000000Z"`},
+		{[]byte("\xd6\xff\x6b\x04\x18\x29"), `"2026-11-23T10:40:41.000000000Z"`},
+		{12, `"2026-11-23T10:22:55.123456789Z"`}, // the record's time
+	} {
+		for _, d := range []config.Dialect{config.FluentBit, config.Fluentd} {
+			o := fluentBit(nil)
+			if d == config.Fluentd {
+				o = fluentd(func(o *Options) { o.Logstash = true })
+			}
+			got := item(t, newDestination(t, o, d), event(0, object("@timestamp", c.own)))
+			action, doc, _ := strings.Cut(got, "\n")
+			if want := `{"@timestamp":` + c.want + `}`; strings.TrimSpace(doc) != want {
+				t.Errorf("%v: got %s, want %s", c.own, doc, want)
+			}
+			if d == config.Fluentd && !strings.Contains(action, "logstash-2026.11.23") {
+				t.Errorf("%v: got %s, want the index of its day", c.own, action)
+			}
+		}
 	}
 }
 

@@ -63,6 +63,9 @@ func configuredServers(o *Options, d config.Dialect) ([]server, error) {
 // defaultServer returns the server that host, port, path and the like describe. The host may be a URL.
 func defaultServer(o *Options, d config.Dialect) server {
 	p := server{scheme: "http", port: o.Port, path: cleanPath(o.Path), user: o.User, password: string(o.Password)}
+	if d == config.Fluentd {
+		p.user, p.password = literal(p.user), literal(p.password)
+	}
 	if d == config.FluentBit && o.TLS || d == config.Fluentd && o.Scheme == "https" {
 		p.scheme = "https"
 	}
@@ -85,13 +88,13 @@ const defaultPort = 9200
 
 // parseHosts parses Fluentd's hosts: a list of host, host:port or URLs, separated by commas.
 func parseHosts(list string, o *Options) ([]server, error) {
-	defaults := server{scheme: o.Scheme, port: o.Port, path: cleanPath(o.Path), user: o.User, password: string(o.Password)}
+	defaults := server{scheme: o.Scheme, port: o.Port, path: cleanPath(o.Path), user: literal(o.User), password: literal(string(o.Password))}
 	var out []server
 	for s := range strings.SplitSeq(list, ",") {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
-		p, err := parseHost(s, defaults)
+		p, err := parseHost(encodeUser(s), defaults)
 		if err != nil {
 			return nil, err
 		}
@@ -101,6 +104,30 @@ func parseHosts(list string, o *Options) ([]server, error) {
 		return nil, errors.New("is empty; want host:port or URLs, separated by commas")
 	}
 	return out, nil
+}
+
+// literal returns the text in %{…}, which Fluentd's plugins encode for a URL, or s if there is none.
+func literal(s string) string {
+	_, text, found := strings.Cut(s, "%{")
+	end := strings.LastIndexByte(text, '}')
+	if !found || end < 0 {
+		return s
+	}
+	return text[:end]
+}
+
+// encodeUser encodes, in a URL, %{user}:%{password}@.
+func encodeUser(s string) string {
+	scheme, rest, found := strings.Cut(s, "%{")
+	end := strings.LastIndex(rest, "}@")
+	if !found || end < 0 {
+		return s
+	}
+	user, password, found := strings.Cut(rest[:end], "}:%{")
+	if !found {
+		return s
+	}
+	return scheme + url.UserPassword(user, password).String() + rest[end+1:]
 }
 
 // parseHost parses a host, host:port or URL, and takes the parts that are missing from defaults. The exception is the port

@@ -75,6 +75,32 @@ func TestCredentialsOfHosts(t *testing.T) {
 	}
 }
 
+func TestFluentdEncodesWhatStandsInPercentBraces(t *testing.T) {
+	for _, c := range []struct{ hosts, user, password, wantUser, wantPassword string }{
+		{"", "%{j+hn}", "%{passw@rd}", "j+hn", "passw@rd"},
+		{"", "%{john}", "%{a%40:/}b}", "john", "a%40:/}b"},
+		{"", "j%2Bhn", "%{", "j%2Bhn", "%{"},
+		{"a", "%{j+hn}", "%{passw@rd}", "j+hn", "passw@rd"},
+		{"https://%{j+hn}:%{passw@rd}@a:9200", "x", "y", "j+hn", "passw@rd"},
+		{"https://%{j n}:%{p/%40}:%{}@a/p", "", "", "j n", "p/%40}:%{"},
+		{"https://j%2Bhn:p%40@a", "", "", "j+hn", "p@"},
+	} {
+		o := fluentd(func(o *Options) { o.Hosts, o.User, o.Password = c.hosts, c.user, config.Secret(c.password) })
+		if err := o.Check(config.Fluentd); err != nil {
+			t.Error(err)
+			continue
+		}
+		list, err := configuredServers(o, config.Fluentd)
+		if err != nil || list[0].user != c.wantUser || list[0].password != c.wantPassword {
+			t.Errorf("%+v: got %+v and error %v", c, list, err)
+		}
+	}
+	list, err := configuredServers(fluentBit(func(o *Options) { o.User = "%{j}" }), config.FluentBit)
+	if err != nil || list[0].user != "%{j}" {
+		t.Errorf("got %+v and error %v, want the text as it is in Fluent Bit's dialect", list, err)
+	}
+}
+
 func TestErrorsOfHostsShowNoPassword(t *testing.T) {
 	for name, o := range map[string]*Options{
 		"hosts": fluentd(func(o *Options) { o.Hosts = "https://me:pass@word@h:92x00" }),

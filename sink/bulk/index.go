@@ -32,12 +32,14 @@ type indexNames struct {
 	key      *field.Template  // logstash_prefix_key, used instead of name for records that have its fields; nil: none
 	suffix   *field.Strftime  // separator and date of daily indices; empty without logstash_format
 	fallback string           // used instead of a name that is empty or too long
+	literal  string           // the configured text that name begins with, before any placeholder
 	dynamic  bool             // names depend on the record, not only on the time
 	verbatim bool             // date math, which the server resolves: nothing is sanitised
 	now      func() time.Time // the clock, for current_time_index; nil: the record's time is used
-	zone     *time.Location
-	period   int64  // seconds within which the date in the name can't change
-	verb     string // create, index, update
+	zone     *time.Location   // of suffix
+	nameZone *time.Location   // of name
+	period   int64            // seconds within which the date in the name can't change
+	verb     string           // create, index, update
 
 	last  atomic.Pointer[lastHead] // of names without placeholders
 	mu    sync.RWMutex
@@ -72,8 +74,19 @@ func newIndexNames(o *Options, d config.Dialect, verb string) (*indexNames, erro
 	if o.UTCIndex != nil && !*o.UTCIndex {
 		n.zone = time.Local
 	}
+	n.verbatim = strings.HasPrefix(raw, "<") && strings.HasSuffix(raw, ">") && !o.Logstash
+	n.nameZone = n.zone
+	if zone, err := o.TimekeyZone(); err != nil {
+		return nil, &config.OptionError{Option: "timekey_zone", Reason: err.Error()}
+	} else if zone != nil {
+		n.nameZone = zone
+	}
 	var err error
-	if n.name, err = field.ParseTemplate(raw, field.Notation{Dialect: d, Strftime: true, Zone: n.zone}); err != nil {
+	notation := field.Notation{Dialect: d, Strftime: true, Zone: n.nameZone}
+	if n.verbatim {
+		notation.Clean = cleanDateMath
+	}
+	if n.name, err = field.ParseTemplate(raw, notation); err != nil {
 		return nil, &config.OptionError{Option: option, Reason: err.Error()}
 	}
 	if n.suffix, err = field.ParseStrftime(suffix); err != nil {
@@ -89,7 +102,8 @@ func newIndexNames(o *Options, d config.Dialect, verb string) (*indexNames, erro
 	}
 	n.dynamic = n.name.Dynamic() || n.key != nil
 	n.fallback = fallbackName(raw, d)
-	n.verbatim = strings.HasPrefix(raw, "<") && strings.HasSuffix(raw, ">") && !o.Logstash
+	literal, _, _ := strings.Cut(strings.TrimPrefix(raw, "<"), "$")
+	n.literal = string(bytes.TrimLeft(sanitiseTail([]byte(literal)), "-_+"))
 	n.period = min(n.name.Period(), n.suffix.Period(n.zone))
 	if o.CurrentTime {
 		n.now = time.Now
@@ -156,7 +170,7 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 	if keyed {
 		t = n.key
 	}
-	name := n.makeName(t, r, time.Unix(sec, 0).In(n.zone))
+	name := n.makeName(t, r, time.Unix(sec, 0))
 	head := e.appendHead(nil, n.verb, name, mode)
 	if len(values) > maxHeadKey {
 		return head
@@ -173,16 +187,48 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 // makeName fills in the template, sanitises the name and appends the date. The fallback replaces a name that is empty or
 // too long.
 func (n *indexNames) makeName(t *field.Template, r *sink.Record, at time.Time) []byte {
-	name := t.AppendAt(nil, &r.Event, at)
-	if n.verbatim {
-		return name
+	name := t.AppendAt(nil, &r.Event, at.In(n.nameZone))
+	literal := n.literal
+	if t != n.name {
+		literal = ""
 	}
-	date := sanitiseTail(n.suffix.Append(nil, at))
-	name = sanitise(name)
+	if n.verbatim {
+		return append([]byte{'<'}, ordinary(name[1:], literal)...)
+	}
+	date := sanitiseTail(n.suffix.Append(nil, at.In(n.zone)))
+	name = ordinary(sanitise(name), literal)
 	if len(name) == 0 || len(name)+len(date) > maxIndexName {
 		name = []byte(n.fallback)
 	}
 	return append(name, date...)
+}
+
+// systemNames are beginnings of the names of indices that a cluster keeps for itself, .kibana and .opendistro_security among them.
+var systemNames = []string{".", "security-auditlog"}
+
+// ordinary removes from name a beginning that makes it a system index's, unless the configured text begins so: a record's
+// values choose no such index.
+func ordinary(name []byte, literal string) []byte {
+	for again := true; again; {
+		again = false
+		for _, system := range systemNames {
+			if !strings.HasPrefix(literal, system) && bytes.HasPrefix(name, []byte(system)) {
+				name = bytes.TrimLeft(name[len(system):], "-_+")
+				again = true
+			}
+		}
+	}
+	return name
+}
+
+// cleanDateMath makes dst[start:], a record's value, safe within date math.
+func cleanDateMath(dst []byte, start int) []byte {
+	return append(dst[:start], bytes.Map(func(c rune) rune {
+		if c == '{' || c == '}' {
+			return -1
+		}
+		return c
+	}, sanitiseTail(dst[start:]))...)
 }
 
 // sanitise makes s a legal index name, or the start of one: lower-case, without the characters that servers refuse in names

@@ -242,8 +242,35 @@ func checkFormats(o *Options, d config.Dialect) error {
 		if err := json.Unmarshal([]byte(o.CustomHeaders), &h); err != nil {
 			return &config.OptionError{Option: "custom_headers", Reason: `is not a JSON object of strings; want {"name": "value"}`}
 		}
+		for name, value := range h {
+			if !isHeaderName(name) || !isHeaderValue(value) {
+				return &config.OptionError{Option: "custom_headers", Reason: fmt.Sprintf("no request can carry the header %q; want a name of letters, digits and dashes, and a value without control characters", name)}
+			}
+		}
 	}
 	return nil
+}
+
+// isHeaderName reports whether s is a token, as RFC 9110 defines it.
+func isHeaderName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isHeaderValue reports whether s has no control character but a tab.
+func isHeaderValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 func checkAuth(o *Options, d config.Dialect) error {

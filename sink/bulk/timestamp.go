@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -17,9 +16,10 @@ import (
 
 // A stamp gives a document its @timestamp.
 //
-// A record's own value under that key is kept if it is a date-time: a string as in RFC 3339, with or without a zone, or
-// an integer of milliseconds since the epoch, up to the year 9999. Any other value can't be indexed as a date, and is
-// replaced by the record's time. The key is never written twice.
+// A record's own value under that key is kept if every server reads it as the time that it is: a string as in RFC 3339,
+// with or without a zone, an integer of milliseconds since the epoch, or MessagePack's EventTime or Timestamp. A number of
+// another unit (see fromEpoch) is converted. Any other value can't be indexed as a date, and is replaced by the record's
+// time. The key is never written twice.
 type stamp struct {
 	key    string          // "": none is written
 	open   []byte          // the text before the time: the key as JSON, a colon and a quote
@@ -105,6 +105,11 @@ func (s *stamp) append(dst []byte, r *sink.Record) (out []byte, omit bool) {
 	if ok && isDate(v) {
 		return dst, false
 	}
+	if ok {
+		if t, ok := ownNumber(v); ok {
+			return s.appendAt(dst, t), true
+		}
+	}
 	dst, written := s.appendTime(dst, r)
 	return dst, ok && written
 }
@@ -122,18 +127,26 @@ func (s *stamp) appendTime(dst []byte, r *sink.Record) (out []byte, written bool
 			}
 		}
 	}
+	if s.format != nil {
+		return s.appendAt(dst, time.Unix(int64(r.Time.Sec), int64(r.Time.Nsec)).UTC()), true
+	}
+	dst = append(dst, s.open...)
+	return append(record.AppendTimeISO(dst, r.Time, s.digits), '"'), true
+}
+
+// appendAt appends the member with the time t, which is in UTC.
+func (s *stamp) appendAt(dst []byte, t time.Time) []byte {
 	dst = append(dst, s.open...)
 	if s.format == nil {
-		return append(record.AppendTimeISO(dst, r.Time, s.digits), '"'), true
+		return append(s.iso.Append(dst, t), '"')
 	}
 	start := len(dst)
-	dst = s.format.Append(dst, time.Unix(int64(r.Time.Sec), int64(r.Time.Nsec)).UTC())
+	dst = s.format.Append(dst, t)
 	if s.escape {
 		text := string(dst[start:])
-		dst = record.AppendJSONString(dst[:start-1], []byte(text))
-		return dst, true
+		return record.AppendJSONString(dst[:start-1], []byte(text))
 	}
-	return append(dst, '"'), true
+	return append(dst, '"')
 }
 
 // find is record.Find, preceded by a search for the key's bytes, which takes a tenth of the time: most records don't have
@@ -152,9 +165,14 @@ func (s *stamp) date(r *sink.Record) (record.Time, bool) {
 		return record.Time{}, false
 	}
 	t, ok := time.Time{}, false
-	if v, found := find(r.Body, s.key); found && isDate(v) {
-		t, ok = parseTime(v, readDateTime)
-	} else if s.source != "" {
+	if v, found := find(r.Body, s.key); found {
+		if isDate(v) {
+			t, ok = parseTime(v, readDateTime)
+		} else {
+			t, ok = ownNumber(v)
+		}
+	}
+	if !ok && s.source != "" {
 		if v, found := find(r.Body, s.source); found {
 			t, ok = parseTime(v, s.read)
 		}
@@ -165,11 +183,17 @@ func (s *stamp) date(r *sink.Record) (record.Time, bool) {
 	return record.Time{Sec: uint32(t.Unix()), Nsec: uint32(t.Nanosecond())}, true
 }
 
-// parseTime returns a value's time in UTC. Text is parsed by read. Numbers are seconds or, if they are too large for
-// that, milliseconds.
+// parseTime returns a value's time in UTC. Text is parsed by read, a number by fromNumber; the others are EventTime and Timestamp.
 func parseTime(v []byte, read func(text []byte) (time.Time, bool)) (time.Time, bool) {
-	if f, _, err := record.Float(v); err == nil {
-		return fromNumber(f)
+	if len(v) == 0 {
+		return time.Time{}, false
+	}
+	switch record.KindOf(v[0]) {
+	case record.KindInt, record.KindFloat:
+		return fromNumber(v)
+	case record.KindExt:
+		t, _, err := record.ReadTime(v)
+		return time.Unix(int64(t.Sec), int64(t.Nsec)).UTC(), err == nil
 	}
 	text, ok := record.Text(v)
 	if !ok || len(text) == 0 {
@@ -178,42 +202,68 @@ func parseTime(v []byte, read func(text []byte) (time.Time, bool)) (time.Time, b
 	return read(text)
 }
 
-// readDateTime parses the times that isDateTime accepts.
-func readDateTime(text []byte) (time.Time, bool) {
-	if !isDateTime(text) {
-		return time.Time{}, false
-	}
-	t, err := time.Parse(layoutFor(text), unsafe.String(&text[0], len(text))) // Parse doesn't retain the string
-	return t.UTC(), err == nil
-}
-
 // readSeconds parses an integer written as text.
 func readSeconds(text []byte) (time.Time, bool) {
-	var n float64
+	var n uint64
 	for _, c := range text {
-		if c < '0' || c > '9' {
+		if c < '0' || c > '9' || n > math.MaxUint64/10-1 {
 			return time.Time{}, false
 		}
-		n = n*10 + float64(c-'0')
+		n = n*10 + uint64(c-'0')
 	}
-	return fromNumber(n)
+	return fromEpoch(n)
 }
 
-// fromNumber converts seconds since the epoch, or milliseconds if the number is 10,000,000,000 (the year 2286 in seconds)
-// or more.
-func fromNumber(f float64) (time.Time, bool) {
-	if !(f >= 0 && f < 1e13) {
+// ownNumber returns the time of a record's own @timestamp that is a number. A number in 1970 is taken for something else.
+func ownNumber(v []byte) (time.Time, bool) {
+	t, ok := fromNumber(v)
+	return t, ok && t.Year() > 1970
+}
+
+// fromNumber converts an integer as fromEpoch does, and a float of seconds, with a fraction, or of a smaller unit.
+func fromNumber(v []byte) (time.Time, bool) {
+	if len(v) == 0 {
 		return time.Time{}, false
 	}
-	if f >= 1e10 {
-		return time.UnixMilli(int64(f)).UTC(), true
+	switch record.KindOf(v[0]) {
+	case record.KindInt:
+		n, _, err := record.Int(v)
+		if err != nil || n < 0 {
+			return time.Time{}, false
+		}
+		return fromEpoch(uint64(n))
+	case record.KindFloat:
+		f, _, err := record.Float(v)
+		if err != nil || !(f >= 0 && f < epochEnd*1e9) {
+			return time.Time{}, false
+		}
+		if f >= epochEnd {
+			return fromEpoch(uint64(f))
+		}
+		sec := int64(f)
+		return time.Unix(sec, int64((f-float64(sec))*1e9)).UTC(), true
 	}
-	sec := int64(f)
-	return time.Unix(sec, int64((f-float64(sec))*1e9)).UTC(), true
+	return time.Time{}, false
 }
 
-// maxMillis is the last millisecond of the year 9999, where strict_date_optional_time ends.
-const maxMillis = 253402300799999
+// epochEnd is where seconds since the epoch end (the year 2286): a larger number counts milliseconds, one that is 1,000 times
+// as large microseconds, and one that is 1,000,000 times as large nanoseconds. Before April 1970 these look like another unit.
+const epochEnd = 10_000_000_000
+
+// fromEpoch is the time of a number since the epoch in seconds, milliseconds, microseconds or nanoseconds, by its size.
+func fromEpoch(n uint64) (time.Time, bool) {
+	switch {
+	case n < epochEnd:
+		return time.Unix(int64(n), 0).UTC(), true
+	case n < epochEnd*1_000:
+		return time.UnixMilli(int64(n)).UTC(), true
+	case n < epochEnd*1_000_000:
+		return time.UnixMicro(int64(n)).UTC(), true
+	case n <= math.MaxInt64: // the year 2262
+		return time.Unix(0, int64(n)).UTC(), true
+	}
+	return time.Time{}, false
+}
 
 // isDate reports whether every server accepts v as a date in the default format, strict_date_optional_time||epoch_millis.
 // (Elasticsearch 7 refuses negative milliseconds.)
@@ -223,115 +273,14 @@ func isDate(v []byte) bool {
 	}
 	switch record.KindOf(v[0]) {
 	case record.KindInt:
-		ms, _, err := record.Int(v)
-		return err == nil && ms >= 0 && ms <= maxMillis
+		n, _, err := record.Int(v)
+		return err == nil && n >= epochEnd && n < epochEnd*1_000 // milliseconds
+	case record.KindExt:
+		_, _, err := record.ReadTime(v)
+		return err == nil
 	case record.KindStr, record.KindBin:
 		b, _ := record.Text(v)
 		return isDateTime(b)
 	}
 	return false
-}
-
-// isDateTime reports whether s is 2006-01-02, or 2006-01-02T15:04 with seconds, a fraction of 1–9 digits and a zone (Z,
-// +01:00, +0100, +01) each optional.
-func isDateTime(s []byte) bool {
-	if len(s) < 10 || s[4] != '-' || s[7] != '-' {
-		return false
-	}
-	y, ok1 := number(s[:4], 9999)
-	m, ok2 := number(s[5:7], 12)
-	d, ok3 := number(s[8:10], 31)
-	if !ok1 || !ok2 || !ok3 || m == 0 || d == 0 || d > daysIn(y, m) {
-		return false
-	}
-	if len(s) == 10 {
-		return true
-	}
-	return s[10] == 'T' && isTime(s[11:])
-}
-
-func isTime(s []byte) bool {
-	if len(s) < 5 || s[2] != ':' || !inRange(s[:2], 23) || !inRange(s[3:5], 59) {
-		return false
-	}
-	s = s[5:]
-	if len(s) >= 3 && s[0] == ':' {
-		if !inRange(s[1:3], 59) {
-			return false
-		}
-		s = s[3:]
-		if len(s) > 0 && (s[0] == '.' || s[0] == ',') {
-			n := 1
-			for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-				n++
-			}
-			if n == 1 || n > 10 {
-				return false
-			}
-			s = s[n:]
-		}
-	}
-	return isZone(s)
-}
-
-func isZone(s []byte) bool {
-	if len(s) == 0 || len(s) == 1 && s[0] == 'Z' {
-		return true
-	}
-	if s[0] != '+' && s[0] != '-' || len(s) < 3 || !inRange(s[1:3], 18) {
-		return false
-	}
-	switch len(s) {
-	case 3:
-		return true
-	case 5:
-		return inRange(s[3:], 59)
-	case 6:
-		return s[3] == ':' && inRange(s[4:], 59)
-	}
-	return false
-}
-
-func number(s []byte, limit int) (int, bool) {
-	v := 0
-	for _, c := range s {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		v = v*10 + int(c-'0')
-	}
-	return v, v <= limit
-}
-
-func inRange(s []byte, limit int) bool {
-	_, ok := number(s, limit)
-	return ok
-}
-
-func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
-}
-
-// layoutFor returns the layout for parsing a time that isDateTime accepts.
-func layoutFor(s []byte) string {
-	if len(s) == 10 {
-		return "2006-01-02"
-	}
-	layout := "2006-01-02T15:04"
-	i := 16
-	if i < len(s) && s[i] == ':' {
-		layout += ":05"
-		for i = 19; i < len(s) && (s[i] == '.' || s[i] == ',' || s[i] >= '0' && s[i] <= '9'); i++ {
-		}
-	}
-	switch zone := string(s[i:]); {
-	case zone == "":
-	case zone == "Z" || strings.Contains(zone, ":"):
-		layout += "Z07:00"
-	case len(zone) == 5:
-		layout += "Z0700"
-	default:
-		layout += "Z07"
-	}
-	return layout
 }

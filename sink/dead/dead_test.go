@@ -90,6 +90,18 @@ func TestALineHoldsEverythingAboutADeadLetter(t *testing.T) {
 	}
 }
 
+func TestOnlyTheRoutersUserReadsADeadLetter(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dead")
+	d := newFile(dir, "es.0", zerolog.New(io.Discard))
+	defer d.Close()
+	d.Put(deadRecord("x", 7))
+	for path, want := range map[string]os.FileMode{dir: 0o700, d.Path(): 0o600} {
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != want {
+			t.Errorf("%s: got %v and error %v, want %v", path, st.Mode(), err, want)
+		}
+	}
+}
+
 func TestTheOldestFileIsRemovedAtTheLimitAndItsRecordsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	logs := &syncBuffer{}

@@ -14,7 +14,7 @@ import (
 type TLSOptions struct {
 	TLS            bool          `fluentbit:"tls" help:"use TLS"`
 	Verify         bool          `fluentbit:"tls.verify" fluentd:"ssl_verify" default:"true" help:"verify the server's certificate"`
-	VerifyHostname *bool         `fluentbit:"tls.verify_hostname" fluentd:"tls_verify_hostname" help:"verify the name in the certificate; default: Fluentd on, Fluent Bit only warns of a wrong name"`
+	VerifyHostname *bool         `fluentbit:"tls.verify_hostname" fluentd:"tls_verify_hostname" help:"verify the name in the certificate; default: on where credentials are sent and in Fluentd, else a wrong name is only a warning"`
 	InsecureMode   bool          `fluentd:"tls_insecure_mode,tls_allow_self_signed_cert" help:"don't verify the server's certificate"`
 	VHost          string        `fluentbit:"tls.vhost" help:"name to request (SNI) and verify instead of host"`
 	CAFile         string        `fluentbit:"tls.ca_file" fluentd:"ca_file,tls_cert_path,tls_ca_cert_path" help:"PEM file of the certificate authorities to trust instead of the system's"`
@@ -43,9 +43,10 @@ func (o *TLSOptions) CheckTLS(config.Dialect) error {
 }
 
 // Config returns the client's configuration for a server called host. It reads the files, so as to report mistakes; later
-// they are read again when they have changed, so that replacing an expired certificate needs no restart. If the dialect
-// tolerates a certificate for another name, a warning goes to log.
-func (o *TLSOptions) Config(d config.Dialect, host string, log zerolog.Logger) (*tls.Config, error) {
+// they are read again when they have changed, so that replacing an expired certificate needs no restart. If credentials are
+// sent (secrets), a server whose certificate is for another name is refused, unless tls.verify_hostname is off. Where the
+// dialect tolerates such a certificate, a warning goes to log.
+func (o *TLSOptions) Config(d config.Dialect, host string, secrets bool, log zerolog.Logger) (*tls.Config, error) {
 	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	if o.VHost != "" {
 		c.ServerName = o.VHost
@@ -64,7 +65,7 @@ func (o *TLSOptions) Config(d config.Dialect, host string, log zerolog.Logger) (
 		}
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get() }
 	}
-	v := &verifier{name: c.ServerName, files: o.CAFile, folder: o.CAPath, names: o.nameRule(d), log: log}
+	v := &verifier{name: c.ServerName, files: o.CAFile, folder: o.CAPath, names: o.nameRule(d, secrets), unset: o.VerifyHostname == nil && d == config.FluentBit, log: log}
 	if _, err := v.roots(); err != nil {
 		return nil, err
 	}
@@ -72,6 +73,9 @@ func (o *TLSOptions) Config(d config.Dialect, host string, log zerolog.Logger) (
 	c.InsecureSkipVerify = true
 	if o.Verify && !o.InsecureMode {
 		c.VerifyConnection = v.verify
+		if v.names == nameWarned {
+			log.Warn().Str("host", host).Msg("a wrong name in the server's certificate is accepted, as in Fluent Bit; tls.verify_hostname on refuses it")
+		}
 	}
 	return c, nil
 }
@@ -141,10 +145,10 @@ func openSSLName(iana string) string {
 }
 
 // nameRule returns what happens if a certificate is for another name. Fluent Bit ignores the name by default, so a task
-// definition that works there must work here: the default in its dialect is a warning.
-func (o *TLSOptions) nameRule(d config.Dialect) nameRule {
+// definition that works there must work here: the default in its dialect is a warning, unless credentials are sent.
+func (o *TLSOptions) nameRule(d config.Dialect, secrets bool) nameRule {
 	switch {
-	case o.VerifyHostname == nil && d == config.FluentBit:
+	case o.VerifyHostname == nil && d == config.FluentBit && !secrets:
 		return nameWarned
 	case o.VerifyHostname == nil || *o.VerifyHostname:
 		return nameVerified

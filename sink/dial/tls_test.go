@@ -113,25 +113,32 @@ func TestAServerIsVerifiedAsTheDialectDoes(t *testing.T) {
 		cert, key []byte
 		want      string // in the error, "" for none
 		warned    bool
+		secrets   bool
 	}{
-		{"good", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, good, goodKey, "", false},
-		{"a folder", TLSOptions{Verify: true, CAPath: dir}, config.FluentBit, good, goodKey, "", false},
-		{"unknown authority", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, foreign, foreignKey, "unknown authority", false},
-		{"the system's authorities", TLSOptions{Verify: true}, config.FluentBit, good, goodKey, "verifying the certificate of os.example", false},
-		{"not verified", TLSOptions{CAFile: file}, config.FluentBit, foreign, foreignKey, "", false},
-		{"insecure mode", TLSOptions{Verify: true, InsecureMode: true}, config.Fluentd, foreign, foreignKey, "", false},
-		{"expired", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, expired, expiredKey, "expired", false},
-		{"another name in Fluent Bit", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, named, namedKey, "", true},
-		{"another name, verified", TLSOptions{Verify: true, CAFile: file, VerifyHostname: &on}, config.FluentBit, named, namedKey, "other.example", false},
-		{"another name, not verified", TLSOptions{Verify: true, CAFile: file, VerifyHostname: &off}, config.FluentBit, named, namedKey, "", false},
-		{"another name in Fluentd", TLSOptions{Verify: true, CAFile: file}, config.Fluentd, named, namedKey, "other.example", false},
-		{"the virtual host's name", TLSOptions{Verify: true, CAFile: file, VHost: "other.example"}, config.Fluentd, named, namedKey, "", false},
+		{"good", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, good, goodKey, "", false, false},
+		{"a folder", TLSOptions{Verify: true, CAPath: dir}, config.FluentBit, good, goodKey, "", false, false},
+		{"unknown authority", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, foreign, foreignKey, "unknown authority", false, false},
+		{"the system's authorities", TLSOptions{Verify: true}, config.FluentBit, good, goodKey, "verifying the certificate of os.example", false, false},
+		{"not verified", TLSOptions{CAFile: file}, config.FluentBit, foreign, foreignKey, "", false, false},
+		{"insecure mode", TLSOptions{Verify: true, InsecureMode: true}, config.Fluentd, foreign, foreignKey, "", false, false},
+		{"expired", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, expired, expiredKey, "expired", false, false},
+		{"another name in Fluent Bit", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, named, namedKey, "", true, false},
+		{"another name, verified", TLSOptions{Verify: true, CAFile: file, VerifyHostname: &on}, config.FluentBit, named, namedKey, "other.example", false, false},
+		{"another name, not verified", TLSOptions{Verify: true, CAFile: file, VerifyHostname: &off}, config.FluentBit, named, namedKey, "", false, false},
+		{"another name, with credentials", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, named, namedKey, "unless tls.verify_hostname off is written", false, true},
+		{"the name, with credentials", TLSOptions{Verify: true, CAFile: file}, config.FluentBit, good, goodKey, "", false, true},
+		{"another name, with credentials, not verified", TLSOptions{Verify: true, CAFile: file, VerifyHostname: &off}, config.FluentBit, named, namedKey, "", false, true},
+		{"another name in Fluentd", TLSOptions{Verify: true, CAFile: file}, config.Fluentd, named, namedKey, "other.example", false, false},
+		{"the virtual host's name", TLSOptions{Verify: true, CAFile: file, VHost: "other.example"}, config.Fluentd, named, namedKey, "", false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			logs := &bytes.Buffer{}
-			conf, err := c.opts.Config(c.dialect, "os.example", zerolog.New(logs))
+			conf, err := c.opts.Config(c.dialect, "os.example", c.secrets, zerolog.New(logs))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if told := strings.Contains(logs.String(), "a wrong name in the server's certificate is accepted"); c.warned && !told {
+				t.Errorf("got the log %s at start, want it to say that a wrong name is accepted", logs)
 			}
 			err = handshake(t, conf, c.cert, c.key)
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
@@ -151,7 +158,7 @@ func TestAuthoritiesAndKeysThatAreReplacedNeedNoRestart(t *testing.T) {
 	cert1, key1 := before.issue("client", time.Now().Add(time.Hour))
 	certFile, keyFile := write(t, filepath.Join(dir, "c.pem"), cert1), write(t, filepath.Join(dir, "k.pem"), key1)
 	o := TLSOptions{Verify: true, CAFile: ca, CertFile: certFile, KeyFile: keyFile}
-	conf, err := o.Config(config.FluentBit, "os.example", zerolog.Nop())
+	conf, err := o.Config(config.FluentBit, "os.example", false, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +190,7 @@ func TestFilesThatAreMissingAreNamed(t *testing.T) {
 		{CAFile: filepath.Join(dir, "none.pem")}, {CAFile: junk}, {CAPath: filepath.Join(dir, "none")},
 		{CertFile: junk, KeyFile: junk}, {Ciphers: "TLS_NO_SUCH_SUITE"}, {MaxVersion: "9"},
 	} {
-		if _, err := o.Config(config.FluentBit, "h", zerolog.Nop()); err == nil {
+		if _, err := o.Config(config.FluentBit, "h", false, zerolog.Nop()); err == nil {
 			t.Errorf("got no error for %+v, want one", o)
 		}
 	}

@@ -29,6 +29,7 @@ type verifier struct {
 	name          string // of the server
 	files, folder string // tls.ca_file and tls.ca_path
 	names         nameRule
+	unset         bool // tls.verify_hostname isn't written
 	log           zerolog.Logger
 	warned        sync.Once
 
@@ -60,6 +61,9 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 			v.log.Warn().Err(err).Msg("the server's certificate is for another name; it is accepted because tls.verify_hostname is not on")
 		})
 		return nil
+	}
+	if err != nil && v.unset {
+		err = fmt.Errorf("%w; no credentials are sent to another name unless tls.verify_hostname off is written", err)
 	}
 	return err
 }

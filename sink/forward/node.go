@@ -86,7 +86,7 @@ func (o *Options) nodes(d config.Dialect, log zerolog.Logger) ([]*node, error) {
 
 func (o *Options) secure(n *node, d config.Dialect, name string, on bool, log zerolog.Logger) (err error) {
 	if on {
-		n.tls, err = o.Config(d, name, log)
+		n.tls, err = o.Config(d, name, n.handshake != nil, log)
 	}
 	return err
 }

@@ -37,6 +37,7 @@ type Config struct {
 	Timeout time.Duration
 	Net     *dial.NetOptions
 	TLS     *dial.TLSOptions
+	Secrets bool // requests carry credentials
 	Dialect config.Dialect
 	Log     zerolog.Logger
 }
@@ -73,7 +74,7 @@ func New(c Config) (*Client, error) {
 		t.IdleConnTimeout = c.Net.KeepaliveIdle
 	}
 	if c.URL.Scheme == "https" {
-		conf, err := c.TLS.Config(c.Dialect, c.URL.Hostname(), c.Log)
+		conf, err := c.TLS.Config(c.Dialect, c.URL.Hostname(), c.Secrets, c.Log)
 		if err != nil {
 			return nil, fmt.Errorf("preparing TLS for %s: %w", c.URL.Hostname(), err)
 		}

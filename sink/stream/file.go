@@ -69,7 +69,7 @@ func fluentBitPath(o *FileOptions) func([]byte, *sink.Record) []byte {
 	}
 }
 
-// fluentdPath returns a function that fills the record's time (in UTC), tag and fields into path. If path has no time, the
+// fluentdPath returns a function that fills the record's time, tag and fields into path. If path has no time, the
 // day is added: Fluentd's default is one file a day.
 func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	path := o.Path
@@ -84,7 +84,11 @@ func fluentdPath(o *FileOptions) (func([]byte, *sink.Record) []byte, error) {
 	if o.Compress == "gzip" || o.Compress == "gz" {
 		path += ".gz"
 	}
-	name, err := field.ParseTemplate(path, field.Notation{Dialect: config.Fluentd, Strftime: true, Clean: safeName})
+	zone, err := o.TimekeyZone()
+	if err != nil {
+		return nil, &config.OptionError{Option: "timekey_zone", Reason: err.Error()}
+	}
+	name, err := field.ParseTemplate(path, field.Notation{Dialect: config.Fluentd, Strftime: true, Zone: zone, Clean: safeName})
 	if err != nil {
 		return nil, &config.OptionError{Option: "path", Reason: err.Error()}
 	}

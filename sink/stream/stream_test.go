@@ -268,3 +268,15 @@ func TestContract(t *testing.T) {
 		})
 	}
 }
+
+func TestDatesInAFilesNameAreInTheTimekeysZone(t *testing.T) {
+	o := &FileOptions{Path: "/log/%Y%m%d-%H", OutputOptions: sink.OutputOptions{Buffer: &sink.BufferOptions{TimekeyZone: "+14:00"}}}
+	path, err := fluentdPath(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &sink.Record{Event: record.Event{Time: record.Time{Sec: 1795429375}}} // 2026-11-23T10:22:55Z
+	if got := string(path(nil, r)); got != "/log/20261124-00" {
+		t.Errorf("got %s, want /log/20261124-00", got)
+	}
+}
