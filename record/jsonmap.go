@@ -15,12 +15,10 @@ type JSONOptions struct {
 	ReplaceDots bool
 	// Omit are keys of the outermost map that are left out, as they would be written (after ReplaceDots).
 	Omit []string
-	// Unless is a key of the outermost map, as it would be written, at which nothing at all is appended. "" is no key.
-	Unless string
 }
 
 // AppendJSONMembers appends the members of the map at the start of body as JSON, with commas between them and neither
-// braces around nor a comma before them. Nothing is appended where there are none, or for opt.Unless. Values are written,
+// braces around nor a comma before them. Nothing is appended where there are none. Values are written,
 // and members with the same key are told, as in AppendJSON.
 func AppendJSONMembers(dst, body []byte, opt *JSONOptions) []byte {
 	n, rest, err := MapHeader(body)
@@ -37,30 +35,27 @@ const fewMembers = 32
 // appendMembers appends n members, from b on, of a map whose values are nested depth deep. opt is nil but for the outermost
 // map.
 func appendMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int) (out, rest []byte) {
-	base, unless := len(dst), false
+	base := len(dst)
 	if n > fewMembers || len(b) > maxRun {
-		dst, b, unless = appendManyMembers(dst, b, n, opt, dots, depth)
+		dst, b = appendManyMembers(dst, b, n, opt, dots, depth)
 	} else {
 		r := memberRun{n: n, base: base}
 		r.expect(opt)
 		dst, b = r.append(dst, b, dots, depth)
 		if r.suspects != 0 {
-			dst, unless = r.dropUnwanted(dst, opt)
+			dst = r.dropUnwanted(dst, opt)
 		}
-	}
-	if unless {
-		dst = dst[:base]
 	}
 	return withoutComma(dst, base), b
 }
 
-// unwanted reports whether a key, as written, is to be left out, or one at which nothing is to be appended.
-func (opt *JSONOptions) unwanted(key []byte) (omit, unless bool) {
+// unwanted reports whether a key, as written, is to be left out.
+func (opt *JSONOptions) unwanted(key []byte) bool {
 	if opt == nil {
-		return false, false
+		return false
 	}
 	text := key[1 : len(key)-2] // without the quotes and the colon
-	return slices.ContainsFunc(opt.Omit, func(o string) bool { return isText(text, o) }), opt.Unless != "" && isText(text, opt.Unless)
+	return slices.ContainsFunc(opt.Omit, func(o string) bool { return isText(text, o) })
 }
 
 // isText reports whether s is written as text.
@@ -141,7 +136,7 @@ var indexes = sync.Pool{New: func() any { return new(memberIndex) }}
 var hashSeed = maphash.MakeSeed()
 
 // appendManyMembers is appendMembers for a map that may be large.
-func appendManyMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int) (out, rest []byte, unless bool) {
+func appendManyMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int) (out, rest []byte) {
 	x := indexes.Get().(*memberIndex)
 	gone := false
 	for n > 0 && len(b) > 0 {
@@ -155,10 +150,8 @@ func appendManyMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth 
 		}
 		for _, p := range r.at[:r.count] {
 			start := r.base + int(p.start)
-			switch omit, stop := opt.unwanted(dst[start:][:p.key]); {
-			case stop:
-				unless = true
-			case omit:
+			switch {
+			case opt.unwanted(dst[start:][:p.key]):
 				x.members = append(x.members, member{start: start})
 				gone = true
 			case x.add(dst, start, int(p.key)):
@@ -173,7 +166,7 @@ func appendManyMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth 
 		})
 	}
 	x.release()
-	return dst, b, unless
+	return dst, b
 }
 
 // add adds the member that begins at dst[start] with a key of size bytes, and reports whether it takes the place of an earlier one.

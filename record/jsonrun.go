@@ -80,7 +80,6 @@ func (r *memberRun) expect(opt *JSONOptions) {
 	if opt == nil {
 		return
 	}
-	expectKey(r, opt.Unless)
 	for _, key := range opt.Omit {
 		expectKey(r, key)
 	}
@@ -94,17 +93,12 @@ func expectKey[K string | []byte](r *memberRun, key K) {
 }
 
 // dropUnwanted checks the suspects, and removes the members that are to be left out or whose place another one has taken.
-// unless says that nothing is to be appended.
-func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) (out []byte, unless bool) {
+func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) []byte {
 	at, gone := r.at[:r.count], false
 	for left := r.suspects; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)
 		key := r.key(dst, i)
-		omit, stop := opt.unwanted(key)
-		if stop {
-			return dst, true
-		}
-		if omit {
+		if opt.unwanted(key) {
 			at[i].key, gone = 0, true
 			continue
 		}
@@ -118,7 +112,7 @@ func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) (out []byte, unle
 	if gone {
 		dst = dropMembers(dst, len(at), func(i int) (start int, stays bool) { return r.base + int(at[i].start), at[i].key > 0 })
 	}
-	return dst, false
+	return dst
 }
 
 // key is the key of member i as it is written.

@@ -41,25 +41,16 @@ type encoder struct {
 	typeName   string         // the value of _type, if that is sent
 
 	tagKey  []byte                // as JSON with its colon; nil: the tag isn't added
-	json    [3]record.JSONOptions // for a record's members, by keepTime, omitTime or unlessTime
+	json    [2]record.JSONOptions // for a record's members, by keepTime or omitTime
 	flatten string                // separator of flattened names; "": fields stay nested
-
-	// Most records have no @timestamp of their own. So records are encoded without searching for one (assumeNoTime). One
-	// that turns out to have it is encoded again, and the next ones, as many as searchFirst counts, are searched first.
-	assumeNoTime bool
-	searchFirst  atomic.Int32
 
 	mode atomic.Uint32 // sendType, sendID: what the server accepts
 }
 
-// searchRun is how many records are searched for a @timestamp after one that has it.
-const searchRun = 100
-
 // The indices of encoder.json: what happens to a record's own @timestamp.
 const (
-	keepTime   = iota // it is encoded
-	omitTime          // it is left out
-	unlessTime        // if there is one, nothing is encoded
+	keepTime = iota // it is encoded
+	omitTime        // it is left out
 )
 
 // The bits of encoder.mode.
@@ -131,9 +122,6 @@ func (e *encoder) membersOptions(o *Options, d config.Dialect) {
 	}
 	e.json[keepTime] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit}
 	e.json[omitTime] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: append(omit[:len(omit):len(omit)], e.stamp.key)}
-	e.json[unlessTime] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit, Unless: e.stamp.key}
-	// JSONOptions.Unless is compared with keys as they are encoded, stamp.key with those of the record: they must be equal.
-	e.assumeNoTime = e.stamp.key != "" && !o.Flatten && !(o.ReplaceDots && strings.Contains(e.stamp.key, "."))
 }
 
 // appendHead appends the part of an action line that depends on the index alone:
@@ -175,12 +163,7 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 	body = append(body, "}}\n"...)
 
 	doc := len(body)
-	assumeNoTime := e.assumeNoTime
-	if assumeNoTime && e.searchFirst.Load() > 0 {
-		e.searchFirst.Add(-1)
-		assumeNoTime = false
-	}
-	body = e.appendDocument(body, r, assumeNoTime)
+	body = e.appendDocument(body, r)
 	if idAt > 0 {
 		putContentID(body[idAt:idAt+idLen], body[doc:])
 	}
@@ -248,25 +231,17 @@ func putContentID(id, doc []byte) {
 	base64.RawURLEncoding.Encode(id, sum[:16])
 }
 
-// appendDocument appends the document, wrapped in {"doc":…} for update. With assumeNoTime the record isn't searched for a
-// @timestamp first.
-func (e *encoder) appendDocument(body []byte, r *sink.Record, assumeNoTime bool) []byte {
-	start := len(body)
+// appendDocument appends the document, wrapped in {"doc":…} for update.
+func (e *encoder) appendDocument(body []byte, r *sink.Record) []byte {
 	if e.verb == "update" {
 		body = append(body, `{"doc":`...)
 	}
 	body = append(body, '{')
 	open := len(body)
-	opt := &e.json[unlessTime]
-	if assumeNoTime {
-		body, _ = e.stamp.appendTime(body, r)
-	} else {
-		replace := false
-		if body, replace = e.stamp.append(body, r); replace {
-			opt = &e.json[omitTime]
-		} else {
-			opt = &e.json[keepTime]
-		}
+	opt := &e.json[keepTime]
+	body, replace := e.stamp.append(body, r)
+	if replace {
+		opt = &e.json[omitTime]
 	}
 	if e.tagKey != nil {
 		body = comma(body, open)
@@ -279,10 +254,6 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record, assumeNoTime bool)
 		body = record.AppendJSONMembers(body, r.Body, opt)
 	} else {
 		body = appendFlat(body, r.Body, e.flatten, opt)
-	}
-	if assumeNoTime && len(body) == before && r.Body[0] != 0x80 { // nothing was encoded, though there are members: one is a @timestamp
-		e.searchFirst.Store(searchRun)
-		return e.appendDocument(body[:start], r, false)
 	}
 	if len(r.Tail) > 0 {
 		body = append(comma(body, before), r.Shared.Encoded...)

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -278,41 +277,6 @@ func TestANumberOfAnyUnitIsStoredAsTheTimeThatItIs(t *testing.T) {
 			}
 			if d == config.Fluentd && !strings.Contains(action, "logstash-2026.11.23") {
 				t.Errorf("%v: got %s, want the index of its day", c.own, action)
-			}
-		}
-	}
-}
-
-func TestADocumentIsTheSameHoweverItsTimestampIsLookedFor(t *testing.T) {
-	own := object("a", 1, "@timestamp", "2020-02-29T01:02:03Z", "b", 2)
-	bodies := map[string][]byte{"none": line(), "empty": object(), "own": own, "no date": object("@timestamp", "x"), "nested": object("a", own),
-		"twice": object("@timestamp", 1, "@timestamp", "x"), "dots": object("a.b", "2020-02-29", "a_b", 2), "escaped": object("\xff\"", 5),
-		"bin": append([]byte{0x81, 0xc4, 10}, "@timestamp\x05"...)}
-	many := record.AppendMapHeader(nil, 101)
-	for i := range 100 {
-		many = record.AppendNil(record.AppendStr(many, "k"+strconv.Itoa(i)))
-	}
-	bodies["many"] = record.AppendInt(record.AppendStr(many, "@timestamp"), 5)
-	for name, set := range map[string]func(*Options){
-		"default": nil, "dots": func(o *Options) { o.ReplaceDots, o.TimeKey = true, ptr("a_b") },
-		"key with a dot": func(o *Options) { o.ReplaceDots, o.TimeKey = true, ptr("a.b") },
-		"another key":    func(o *Options) { o.TimeKey = ptr("\xff\"") },
-		"tag":            func(o *Options) { o.IncludeTag, o.TagKey = true, "@timestamp" },
-		"flat":           func(o *Options) { o.Flatten = true },
-	} {
-		for of, body := range bodies {
-			d := newDestination(t, fluentBit(set), config.FluentBit)
-			for _, tail := range [][]byte{nil, ecsTail()} {
-				r := event(0, body)
-				r.Tail = tail
-				d.encoder.encodeTail(r)
-				want := string(d.encoder.appendDocument(nil, r, false))
-				for range searchRun + 3 { // without a search, with one, and without again
-					whole, err := d.Append(nil, r)
-					if _, got, _ := strings.Cut(string(whole), "\n"); got != want+"\n" || err != nil {
-						t.Fatalf("%s of %s, with a tail of %d bytes: %v\ngot  %swant %s", of, name, len(r.Tail), err, got, want)
-					}
-				}
 			}
 		}
 	}
