@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// maxConns is how many connections are open at once, from other machines and from this one each: what others do doesn't keep
-// the container's own health check out.
+// maxConns is the limit of open connections, which counts those from this machine apart from all others: others can't block
+// the container's own health check.
 const maxConns = 32
 
 // A cappedListener closes, at once, connections beyond maxConns.
@@ -51,18 +51,18 @@ func (c *cappedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// A hostCheck refuses requests whose Host is not a name of this server: a page in a browser can't make a name of its own point
-// here and read the answers (DNS rebinding).
+// A hostCheck refuses requests whose Host is not a name of this server. So a web page can't read the answers by giving its
+// own name this server's address (DNS rebinding).
 type hostCheck struct {
 	pages   http.Handler
-	listen  string // the host that is listened on
-	anyAddr bool   // that is every address of the machine
+	listen  string // the host of the listening address
+	anyAddr bool   // listen is every address of the machine
 	any     bool   // every name is allowed
 	names   map[string]bool
 }
 
-// newHostCheck puts pages after the check. addr is what is listened on; hosts are more names, with commas or blanks between
-// them, * for any.
+// newHostCheck wraps pages. addr is the listening address; hosts are additional names, separated by commas or blanks, or *
+// for any.
 func newHostCheck(addr, hosts string, pages http.Handler) *hostCheck {
 	c := &hostCheck{pages: pages, names: map[string]bool{"localhost": true}}
 	c.listen = hostOf(addr)
@@ -84,8 +84,8 @@ func (c *hostCheck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.pages.ServeHTTP(w, r)
 }
 
-// allows reports whether host, with or without a port, is a name of this server. HTTP/1.0 need not send any, and no browser
-// speaks that.
+// allows reports whether host, with or without a port, is a name of this server. A request of HTTP/1.0 may have none;
+// browsers don't send such requests.
 func (c *hostCheck) allows(host string) bool {
 	name := hostOf(host)
 	if host == "" || c.any || name == c.listen || c.names[name] {
@@ -95,7 +95,7 @@ func (c *hostCheck) allows(host string) bool {
 	return err == nil && (ip.IsLoopback() || c.anyAddr)
 }
 
-// hostOf is the host of host:port or host, in lower case, an address of IPv6 without brackets.
+// hostOf returns the host of host:port or host, in lower case; an IPv6 address without brackets.
 func hostOf(hostPort string) string {
 	host, _, err := net.SplitHostPort(hostPort)
 	if err != nil {

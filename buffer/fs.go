@@ -40,7 +40,7 @@ type File interface {
 // lockName is the file in a queue's folder that the router which uses it holds a lock on.
 const lockName = "lock"
 
-// Records may hold anything: what is made here is for the router's own user.
+// Records may contain secrets: only the router's own user may read these files.
 const (
 	folderMode = 0o700
 	fileMode   = 0o600

@@ -34,7 +34,7 @@ func (q *Queue) logDropped(t tally) {
 	})
 }
 
-// logOtherVersions says once what was found that this version can't read.
+// logOtherVersions logs once that files of another version were found.
 func (q *Queue) logOtherVersions() {
 	n := q.otherVersions
 	if n == 0 {

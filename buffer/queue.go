@@ -108,7 +108,7 @@ type Queue struct {
 	draining      bool
 	shut          bool        // Close has closed the files
 	failing       bool        // the last write failed
-	checked       time.Time   // when checkActive last looked at the file
+	checked       time.Time   // when checkActive last checked the file
 	otherVersions int         // segments that Open found and can't read
 	notes         []func()    // to be logged without the mutex
 	garbage       []io.Closer // files of removed segments, to be closed without the mutex: it is then that they are freed

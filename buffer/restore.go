@@ -11,11 +11,11 @@ import (
 // checkEvery is how often the file that is appended to is checked for having been removed.
 const checkEvery = time.Second
 
-// restorer is an FS whose folder can be made again where somebody removed it.
+// A restorer is an FS whose folder can be made again after somebody removed it.
 type restorer interface{ Restore() error }
 
-// restore makes the queue's folder again if err says that it is gone. What is in removed files can still be read by this
-// process, which has them open.
+// restore makes the queue's folder again if err says that it is missing. This process still reads removed files, which it has
+// open.
 func (q *Queue) restore(err error) bool {
 	r, ok := q.fs.(restorer)
 	if !ok || !errors.Is(err, fs.ErrNotExist) || r.Restore() != nil {
@@ -29,7 +29,7 @@ func (q *Queue) restore(err error) bool {
 	return true
 }
 
-// checkActive sees to it that what is appended goes to a file that a restart finds.
+// checkActive starts a new segment if the file of the active one was removed: no restart would find it.
 func (q *Queue) checkActive(now time.Time) {
 	if now.Sub(q.checked) < checkEvery {
 		return

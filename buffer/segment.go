@@ -84,10 +84,10 @@ func segmentNumber(name string) (number uint64, aside, ok bool) {
 	return number, aside, err == nil
 }
 
-// versionSuffix is what follows the name of a segment that waits for a router which reads this version of the format.
+// versionSuffix follows the name of a segment that waits for a router which reads its version of the format.
 func versionSuffix(v uint32) string { return fmt.Sprintf(".v%d", v) }
 
-// cutVersionSuffix is the segment's name in that of one that waits for its version, and the version.
+// cutVersionSuffix splits the name of a file that waits for its version into the segment's name and the version.
 func cutVersionSuffix(name string) (segment string, v uint32, ok bool) {
 	segment, digits, ok := strings.Cut(name, segSuffix+".v")
 	n, err := strconv.ParseUint(digits, 10, 32)
@@ -96,7 +96,7 @@ func cutVersionSuffix(name string) (segment string, v uint32, ok bool) {
 	return segment, uint32(n), ok && err == nil && isSegment
 }
 
-// otherVersion is the version in a head that this one can't read; false if it isn't the head of a segment at all.
+// otherVersion returns the version in a header of another format; false if it isn't a segment's header at all.
 func otherVersion(head []byte) (v uint32, ok bool) {
 	if len(head) < headerSize || string(head[:8]) != magic {
 		return 0, false

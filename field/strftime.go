@@ -137,7 +137,7 @@ func (f *Strftime) addText(s string) {
 	}
 }
 
-// text is what the format comes to where it has no conversions.
+// text is the result of a format without conversions.
 func (f *Strftime) text() (text string, ok bool) {
 	switch {
 	case len(f.items) == 0:

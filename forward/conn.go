@@ -131,8 +131,9 @@ func (c *conn) close() {
 }
 
 // Read is the window's source: it blocks for as long as the client likes between two messages, and at most stallTime
-// without a byte in the middle of one. A message that takes longer than messageTime ends it as well, up to stallTime later. The deadline is set once and left alone: when it passes, Read sees whether
-// anything came meanwhile. That costs no timer for each read.
+// without a byte in the middle of one. A message that takes longer than messageTime ends
+// it as well, up to stallTime later. The deadline isn't moved with each read, which would cost a timer each time: when it
+// passes, Read checks whether anything arrived meanwhile.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.inMessage && !c.deadlineSet {
 		c.setDeadline()
@@ -187,7 +188,7 @@ func (c *conn) setDeadline() {
 	}
 }
 
-// hurry ends reading soon: others wait for the large buffer that the connection has. Any goroutine may call it.
+// hurry makes the connection end soon, because others wait for its large buffer. Any goroutine may call it.
 func (c *conn) hurry() {
 	c.hurried.Store(true)
 	c.nc.SetReadDeadline(time.Now())
@@ -198,7 +199,7 @@ func (c *conn) hasBorrowed() bool {
 	return c.in.borrowed() || c.unzipped != nil && c.unzipped.borrowed()
 }
 
-// messageStart is where in the stream the current message begins.
+// messageStart returns the offset of the current message in the stream.
 func (c *conn) messageStart() uint64 {
 	if c.inEntries {
 		return c.entriesAt
@@ -228,10 +229,10 @@ func (c *conn) readMore() error {
 	return nil
 }
 
-// readOn is readMore until another look at what has been read is worth it.
+// readOn calls readMore until the first value may be complete.
 func (c *conn) readOn() error {
 	err := c.readMore()
-	for err == nil && !c.in.worthALook() {
+	for err == nil && !c.in.mayBeComplete() {
 		err = c.readMore()
 	}
 	return err
@@ -312,7 +313,7 @@ func (c *conn) flushIfOverBudget() error {
 		return nil
 	}
 	err := c.flush()
-	c.entriesAt = c.got // the client isn't to blame for the time that took
+	c.entriesAt = c.got // the time for that isn't counted against the client
 	return err
 }
 

@@ -206,11 +206,11 @@ func (c *conn) fillEntries(w *window) error {
 	return w.fill()
 }
 
-// fillEntry reads on until another look at the first value is worth it, or a payload of left bytes is there.
+// fillEntry reads until the first value may be complete, or until left bytes, the rest of the payload, are there.
 func (c *conn) fillEntry(w *window, left int, sized bool) error {
 	w.skimOn(packFormat)
 	err := c.fillEntries(w)
-	for err == nil && !w.worthALook() && !(sized && len(w.unused()) >= left) {
+	for err == nil && !w.mayBeComplete() && !(sized && len(w.unused()) >= left) {
 		err = c.fillEntries(w)
 	}
 	return err

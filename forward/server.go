@@ -197,11 +197,11 @@ func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 	}
 }
 
-// signsIn reports whether clients have anything to do before their first message.
+// signsIn reports whether clients must sign in (TLS, handshake) before their first message.
 func (s *Server) signsIn() bool { return s.tls != nil || s.auth != nil }
 
-// makeRoomToSignIn notes that c has not signed in yet, where it must. Who does so at once gets in however many others
-// don't: where there are too many, the oldest is closed and returned. s.mu is held.
+// makeRoomToSignIn adds c to the connections that must sign in. If there are too many, it closes and returns the oldest, so
+// that a client which signs in at once always can. s.mu is held.
 func (s *Server) makeRoomToSignIn(c *conn) (oldest *conn) {
 	if !s.signsIn() {
 		return nil
@@ -215,7 +215,7 @@ func (s *Server) makeRoomToSignIn(c *conn) (oldest *conn) {
 	return oldest
 }
 
-// signedIn notes that c has signed in.
+// signedIn removes c from the connections that must sign in.
 func (s *Server) signedIn(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,9 +245,9 @@ func (s *Server) listenHeartbeat() {
 	s.udp = udp
 }
 
-// heartbeats answers datagrams with a zero byte: at most heartbeatBudget within heartbeatTime, more wait in the socket or
-// are dropped there. What comes from the server's own port isn't answered: it is the server's own answer, or that of
-// another server, and would go to and fro for ever.
+// heartbeats answers datagrams with a zero byte: at most heartbeatBudget within heartbeatTime. More wait in the socket, or
+// the kernel drops them. Datagrams from the server's own port are not answered: they are its own answers or those of another
+// server, and would be exchanged for ever.
 func (s *Server) heartbeats() {
 	buf := make([]byte, 128)
 	own, _ := s.udp.LocalAddr().(*net.UDPAddr)

@@ -2,51 +2,52 @@ package forward
 
 import "github.com/firelane/firelane/record"
 
-// A record may come in pieces of one byte. A value that a look has found unfinished isn't looked at again at each of
-// them: a skim follows it to its end, each byte once, and says when another look is worth it.
+// A record may arrive in pieces of one byte. Parsing a value that is incomplete again with each piece would cost the square
+// of its length. Instead a skim follows the value to its end, reads each byte once, and tells when to parse again.
 
-// skimFrom is how many bytes of an unfinished value are looked at again with every read: a skim would not cost less.
+// skimFrom is the length in bytes from which an incomplete value is skimmed. A shorter one is parsed again with each read,
+// which costs no more.
 const skimFrom = 1 << 10
 
-// A format says how a value is written.
+// A format is the syntax of a value.
 type format uint8
 
 const (
 	packFormat format = iota // MessagePack
 	jsonFormat               // JSON
-	lineFormat               // JSON that ends with its line, complete or not
+	lineFormat               // JSON that ends with its line, even if incomplete
 )
 
-// A skim finds the end of one value while it is received.
+// A skim finds the end of one value while the value is received.
 type skim struct {
 	begun  bool
 	format format
-	at     uint64 // where in the stream the value begins
-	pos    int    // how far the skim has come, from there; past the end of what is there within a string
-	left   int    // values that are missing from pos on, in MessagePack; the depth in JSON
+	at     uint64 // offset of the value in the stream
+	pos    int    // bytes of the value that were skimmed; may exceed those received if a string is incomplete
+	left   int    // MessagePack: values that are still missing; JSON: the depth of nesting
 
 	// JSON only.
 	inString, escaped, closed bool
-	lookAt                    int // bytes after which to look again in any case: only a look finds what is no JSON
+	parseAt                   int // length at which to parse again in any case: a skim doesn't notice invalid JSON
 }
 
-// skimOn has the value that begins with the unused bytes followed.
+// skimOn starts or continues the skim of the value at the start of the unused bytes, which was parsed and is incomplete.
 func (w *window) skimOn(f format) {
 	n := len(w.unused())
 	switch at := w.discarded + uint64(w.r); {
 	case n < skimFrom:
 	case !w.skim.begun || w.skim.at != at:
-		w.skim = skim{begun: true, format: f, at: at, lookAt: 2 * n}
+		w.skim = skim{begun: true, format: f, at: at, parseAt: 2 * n}
 		if f == packFormat {
 			w.skim.left = 1
 		}
-	default: // a look has found nothing, though there was hope
-		w.skim.lookAt = 2 * n
+	default: // it was parsed, and still is incomplete
+		w.skim.parseAt = 2 * n
 	}
 }
 
-// worthALook reports whether the value that begins with the unused bytes may be complete, or broken.
-func (w *window) worthALook() bool {
+// mayBeComplete reports whether the value at the start of the unused bytes should be parsed: it may be complete or invalid.
+func (w *window) mayBeComplete() bool {
 	if s := &w.skim; s.begun && s.at == w.discarded+uint64(w.r) {
 		if s.format == packFormat {
 			return s.packEnd(w.unused())
@@ -85,10 +86,10 @@ func (s *skim) jsonEnd(b []byte) bool {
 			s.left++
 		case c == '}' || c == ']':
 			if s.left--; s.left <= 0 && !s.closed {
-				s.closed = true // once: what isn't complete now is broken
+				s.closed = true // only once: a value that is incomplete now is invalid
 				return true
 			}
 		}
 	}
-	return s.format == jsonFormat && len(b) >= s.lookAt
+	return s.format == jsonFormat && len(b) >= s.parseAt
 }

@@ -61,7 +61,7 @@ func (w *window) fill() error {
 
 // need is how many bytes the first unused value has at least, as far as that is known.
 func (w *window) need() int {
-	if s := &w.skim; s.begun && s.format == packFormat && !w.worthALook() {
+	if s := &w.skim; s.begun && s.format == packFormat && !w.mayBeComplete() {
 		return s.pos + s.left
 	}
 	return 0

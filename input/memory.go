@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	maxLent      = 4 << 20 // bytes of buffers that are lent at one time, but for the large one
-	maxInputLent = 2 << 20 // of them, by connections of one input
-	maxSmall     = 1 << 20 // of them, to one connection
-	largeSize    = 8 << 20 // bytes of the large buffer, which one connection has at a time
+	maxLent      = 4 << 20 // bytes that are lent at one time, without the large buffer
+	maxInputLent = 2 << 20 // of these, to the connections of one input
+	maxSmall     = 1 << 20 // of these, to one connection
+	largeSize    = 8 << 20 // bytes of the large buffer, which is lent to one connection at a time
 
-	largeTime   = 3 * time.Second  // to have it while others wait for it
-	largeRetry  = time.Second      // between two looks whether others wait, after that
+	largeTime   = 3 * time.Second  // how long a connection may have it while others wait
+	largeRetry  = time.Second      // after that, the interval of checks whether others wait
 	maxUnqueued = 8 << 20          // bytes of events of unfinished messages
 	lendTimeout = 30 * time.Second // for a buffer to be returned by another connection
 
@@ -27,24 +27,24 @@ const (
 // ErrNoMemory is returned by Borrow where the other connections returned too little in 30 s.
 var ErrNoMemory = errors.New("no memory left for large events")
 
-// Memory caps what the connections of all inputs of a process hold beyond the read buffer that each of them has, and how
-// many there are. It is safe for concurrent use.
+// Memory limits the memory of the connections of all inputs of a process, beyond each connection's read buffer, and their
+// number. It is safe for concurrent use.
 type Memory struct {
 	lent     atomic.Int64  // of maxLent
 	pools    [33]sync.Pool // of *[]byte, by the logarithm of the length
 	unqueued atomic.Int64
 	large    chan struct{} // holds a value while the large buffer is lent
 	waiting  atomic.Int64  // connections that wait for it
-	buffer   []byte        // it, while it is lent
+	buffer   []byte        // the large buffer while it is lent
 	conns    atomic.Int64
 	maxConns int
 
 	mu    sync.Mutex
-	loan  int         // of the large buffer: counts, both when it is lent and when it is returned
+	loan  int         // counts each time the large buffer is lent or returned
 	timer *time.Timer // for the borrower of the large buffer
 }
 
-// NewMemory makes one. Connections may have the descriptors that the process is allowed to open, but for a reserve.
+// NewMemory returns a Memory for as many connections as the process may open file descriptors, less a reserve.
 func NewMemory() *Memory {
 	return &Memory{large: make(chan struct{}, 1), maxConns: maxConns()}
 }
@@ -58,10 +58,10 @@ func maxConns() int {
 	return max(n-reservedFiles, n/2)
 }
 
-// MaxConns is how many connections all inputs together may have.
+// MaxConns returns how many connections all inputs together may have.
 func (m *Memory) MaxConns() int { return m.maxConns }
 
-// AddConn notes that a connection was accepted, and reports whether it may stay. One that may is ended with RemoveConn.
+// AddConn counts a connection and reports whether it may stay. If so, the caller calls RemoveConn at its end.
 func (m *Memory) AddConn() bool {
 	if m.conns.Add(1) > int64(m.maxConns) {
 		m.conns.Add(-1)
@@ -70,22 +70,22 @@ func (m *Memory) AddConn() bool {
 	return true
 }
 
-// RemoveConn notes that a connection has ended.
+// RemoveConn is called at the end of a connection that AddConn allowed.
 func (m *Memory) RemoveConn() { m.conns.Add(-1) }
 
-// A Share is what the connections of one input may have of a Memory.
+// A Share is the part of a Memory that the connections of one input may use.
 type Share struct {
 	m    *Memory
 	lent atomic.Int64 // of maxInputLent
 }
 
-// Share makes the share of an input.
+// Share returns the share of an input.
 func (m *Memory) Share() *Share { return &Share{m: m} }
 
-// Borrow lends a buffer of n bytes, a power of two of at most 8 MiB. Up to 1 MiB it comes from what all inputs share, where
-// enough is left. Otherwise it is the one large buffer, of which it is a part, and Borrow waits for that up to 30 s; after
-// that the error is ErrNoMemory. Who has the large buffer never waits for more. It is told by hurry, which must not
-// block, to give it back after 3 s if others wait.
+// Borrow lends a buffer of n bytes, a power of two of at most 8 MiB. Up to 1 MiB it comes from what all inputs share, if
+// enough is left. Otherwise it is a part of the one large buffer, for which Borrow waits up to 30 s; the error is then
+// ErrNoMemory. The holder of the large buffer never waits for more memory. If others wait after 3 s, hurry, which must not
+// block, asks the holder to return it.
 func (s *Share) Borrow(n int, hurry func()) ([]byte, error) {
 	m := s.m
 	if n <= maxSmall && take(&s.lent, n, maxInputLent) {
@@ -129,7 +129,7 @@ func (m *Memory) borrowLarge(n int, hurry func()) ([]byte, error) {
 		m.waiting.Add(1)
 		defer m.waiting.Add(-1)
 		select {
-		case m.large <- struct{}{}: // in the order in which they came
+		case m.large <- struct{}{}: // in the order of arrival
 		case <-timeout.C:
 			return nil, ErrNoMemory
 		}
@@ -147,7 +147,7 @@ func (m *Memory) borrowLarge(n int, hurry func()) ([]byte, error) {
 	return m.buffer[:n], nil
 }
 
-// hurry tells the borrower of a loan to return the large buffer, as soon as others wait.
+// hurry asks the holder of the large buffer to return it, as soon as others wait.
 func (m *Memory) hurry(loan int, tell func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

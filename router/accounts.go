@@ -103,7 +103,7 @@ func (c *inputCounters) reject(n int, reason string) {
 	c.rejected[reason] += int64(n)
 }
 
-// sum is a number that grows with everything that is counted.
+// sum changes whenever one of the counters does.
 func (c *inputCounters) sum() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -19,8 +19,8 @@ const deliveryShare = 0.4
 
 // Limits of waiting for clients at a stop.
 const (
-	// silenceTime is how long every client must have been silent, while everything is delivered, for the stop not to wait
-	// until they hang up. It begins with the stop: an application that is stopped at the same time logs while it ends.
+	// silenceTime is how long clients must send nothing, with everything delivered, before a stop no longer waits for them
+	// to hang up. It is counted from the stop: an application that is stopped at the same time still logs.
 	silenceTime = 3 * time.Second
 	silencePoll = 100 * time.Millisecond
 )
@@ -30,7 +30,7 @@ const (
 // left stays in the queue. The error is one of starting; a stop is none.
 func (r *Router) Run(stop, now context.Context) error {
 	begin := time.Now()
-	if err := r.lock(); err != nil { // before any socket: the folder may be that of a router which runs
+	if err := r.lock(); err != nil { // before any socket: another router may be running in this folder
 		return err
 	}
 	defer r.unlock()
@@ -55,7 +55,7 @@ func (r *Router) Run(stop, now context.Context) error {
 	return nil
 }
 
-// lock locks the folder of every output's queue, as cheap as a few system calls.
+// lock locks the folder of every output's queue. It takes a few system calls.
 func (r *Router) lock() error {
 	for _, o := range r.outputs {
 		if err := r.lockQueue(o); err != nil {
@@ -66,7 +66,7 @@ func (r *Router) lock() error {
 	return nil
 }
 
-// unlock gives up the locks that no queue has taken over.
+// unlock releases the locks that no queue has taken over.
 func (r *Router) unlock() {
 	for _, o := range r.outputs {
 		o.unlockQueue()
@@ -161,7 +161,7 @@ func (r *Router) runInput(ctx context.Context, in *source) {
 	}
 }
 
-// awaitClients waits until every client has hung up, or all are silent and everything is delivered; at most for so long.
+// awaitClients waits until every client has hung up, or all are silent and everything is delivered, or the time is over.
 func (r *Router) awaitClients(now context.Context, atMost time.Duration) {
 	ctx, cancel := context.WithTimeout(now, atMost)
 	defer cancel()
@@ -187,7 +187,7 @@ func (r *Router) awaitClients(now context.Context, atMost time.Duration) {
 	}
 }
 
-// awaitSilence waits until nothing has come for silenceTime and every queue is empty; false if ctx ends before that.
+// awaitSilence waits until clients have sent nothing for silenceTime and every queue is empty; false if ctx ends first.
 func (r *Router) awaitSilence(ctx context.Context) bool {
 	poll := time.NewTicker(silencePoll)
 	defer poll.Stop()
@@ -207,7 +207,7 @@ func (r *Router) awaitSilence(ctx context.Context) bool {
 	}
 }
 
-// activity is a number that changes when clients send something.
+// activity returns a number that changes when clients send something.
 func (r *Router) activity() (n int64) {
 	for _, in := range r.inputs {
 		if c, ok := in.input.(input.ReadCounter); ok {
@@ -222,7 +222,7 @@ func (r *Router) activity() (n int64) {
 	return n
 }
 
-// queued is how many records wait in the queues or are being delivered.
+// queued returns how many records are in the queues or being delivered.
 func (r *Router) queued() (n int64) {
 	for _, o := range r.outputs {
 		n += o.queue.Stats().Records

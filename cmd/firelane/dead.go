@@ -82,8 +82,8 @@ func (c *cli) listDead(files []string) error {
 	return w.Flush()
 }
 
-// printable is s with what a terminal would obey, or what would begin another line or column, escaped: control characters, of C1
-// too, marks of the text's direction, separators of lines, and bytes that aren't UTF-8.
+// printable escapes what a terminal would obey or what would begin another line or column: control characters (C0 and C1),
+// direction marks, line separators, and bytes that aren't UTF-8.
 func printable(s string) string {
 	var b []byte
 	for i, size := 0, 0; i < len(s); i += size {

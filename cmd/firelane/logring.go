@@ -7,23 +7,23 @@ import (
 )
 
 const (
-	// maxPendingLog is how many bytes of the log may wait to be written. What comes beyond them is counted, not kept.
+	// maxPendingLog is how many bytes of the log may wait to be written. Lines beyond that are counted and discarded.
 	maxPendingLog = 256 << 10
-	// logCloseTime is how long Close waits for whoever reads the log.
+	// logCloseTime is how long Close waits for the log's reader.
 	logCloseTime = time.Second
 )
 
-// A logRing writes the log in a goroutine of its own, so that a reader of stderr that stands still or has gone away holds
-// up nothing else: neither records nor a stop. It is safe for concurrent use.
+// A logRing writes the log in a goroutine of its own, so that a reader of stderr that stops reading, or goes away, delays
+// neither records nor a stop. It is safe for concurrent use.
 type logRing struct {
 	out    io.Writer
-	notice func(lines int) []byte // the line that says how many lines are missing at its place
+	notice func(lines int) []byte // makes the line that replaces lines that were discarded
 
 	wake   chan struct{}
-	done   chan struct{} // closed when all that was taken before Close is written
+	done   chan struct{} // closed when everything is written
 	mu     sync.Mutex
 	lines  []byte // to be written next
-	missed int    // lines that had no room after those
+	missed int    // lines discarded after those
 	closed bool
 }
 
@@ -33,11 +33,11 @@ func newLogRing(out io.Writer, notice func(lines int) []byte) *logRing {
 	return r
 }
 
-// Write takes whole lines, or counts them as one that is missing. It neither blocks nor fails.
+// Write accepts a line, or discards and counts it. It neither blocks nor fails.
 func (r *logRing) Write(line []byte) (int, error) {
 	r.mu.Lock()
 	if r.closed || r.missed > 0 || len(r.lines)+len(line) > maxPendingLog {
-		r.missed++ // once one is missing, the next ones are as well: what is written is in order
+		r.missed++ // after one, the next ones as well, so that the order stays
 	} else {
 		r.lines = append(r.lines, line...)
 	}

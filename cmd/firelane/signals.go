@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// overtime is how long a stop may last after the grace, or after shortestGrace where that is longer, until the process
-	// is ended by force. With the grace of 25 s it ends before ECS kills.
+	// overtime is how long a stop may last beyond the grace (or shortestGrace, if longer) before the process is ended by
+	// force. With the default grace of 25 s that is before ECS kills it.
 	overtime      = 3 * time.Second
 	shortestGrace = 6 * time.Second // inputs queue what clients have sent, whatever the grace
-	// forceAfter is how long the router may take to leave after the second signal.
+	// forceAfter is how long the router may take to end after the second signal.
 	forceAfter = time.Second
 	// maxSignals is how many signals may wait to be handled.
 	maxSignals = 16
 )
 
-// takeSignals takes every signal that would end the process by default and that somebody may send on purpose. From then on
-// a reader of stdout or stderr that goes away is an error of a write, and no signal.
+// takeSignals catches every signal that ends a process by default and that somebody may send on purpose. After that, a write
+// to stdout or stderr that nobody reads returns an error, and causes no signal.
 func takeSignals() (arrived <-chan os.Signal, end func()) {
 	ch := make(chan os.Signal, maxSignals)
 	signal.Ignore(syscall.SIGPIPE)
@@ -33,7 +33,7 @@ func takeSignals() (arrived <-chan os.Signal, end func()) {
 	}
 }
 
-// A stopper is a context and what ends it.
+// A stopper is a context and the function that ends it.
 type stopper struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -46,7 +46,7 @@ func newStops() (stop, now stopper) {
 }
 
 // stopOnSignals ends stop (drain and leave) at the first SIGTERM, SIGINT or SIGQUIT and now (leave at once) at the second.
-// It calls force at the third, and where the process has not ended in time. It returns when arrived is closed.
+// It calls force at the third, and if the process doesn't end in time. It returns when arrived is closed.
 func stopOnSignals(log zerolog.Logger, arrived <-chan os.Signal, grace time.Duration, stop, now stopper, force func()) {
 	var late <-chan time.Time
 	stops := 0

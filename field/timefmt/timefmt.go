@@ -125,7 +125,7 @@ func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
 	return c.time(f.zone)
 }
 
-// ParseEpoch reads the text of a number, with or without a fraction. ok is false where the format isn't that of seconds since
+// ParseEpoch parses the text of a number, with or without a fraction. ok is false unless the format is one of seconds since
 // the epoch, such as %s and %s.%L.
 func (f *Format) ParseEpoch(number []byte) (t record.Time, ok bool) {
 	c := clock{rest: number}

@@ -20,8 +20,8 @@ const (
 	maxReply = 32 << 20
 	// maxHead is how much of a reply's beginning is kept for the error, in bytes.
 	maxHead = 256
-	// strangeReplyWait is the least wait after a reply that is complete, but isn't a bulk reply: the server may have
-	// stored the records, or may not, and what it answers is unlikely to change soon.
+	// strangeReplyWait is the minimum wait after a complete reply that isn't a bulk reply: the server may have stored the
+	// records, and its answer is unlikely to change soon.
 	strangeReplyWait = time.Minute
 )
 
@@ -59,7 +59,7 @@ func (r *replyReader) unread(err error) error {
 	return &unreadError{err: err, head: string(b.head[:min(b.n, maxHead)]), complete: b.ended, bytes: b.n}
 }
 
-// A replyBody is the body of a reply, of which it passes on maxReply bytes, and keeps the first maxHead.
+// A replyBody is the body of a reply, limited to maxReply bytes. It keeps the first maxHead bytes.
 type replyBody struct {
 	r     io.Reader
 	n     int // bytes read
@@ -97,19 +97,20 @@ func (e *unreadError) Error() string {
 
 func (e *unreadError) Unwrap() error { return e.err }
 
-// strange reports whether the server answered something else than a bulk reply, rather than that the reply broke off.
+// strange reports whether the reply is complete but not a bulk reply.
 func (e *unreadError) strange() bool {
 	return e.complete || errors.Is(e.err, errNotJSON) || errors.Is(e.err, errReplyTooLong)
 }
 
-// bare reports whether the reply says no more than its status: the body is empty, or is the status line's text.
+// bare reports whether the body is empty or only the text of the status.
 func (e *unreadError) bare(status int) bool {
 	text := strings.TrimSpace(e.head)
 	return e.complete && e.bytes <= maxHead && (text == "" || text == fmt.Sprintf("%d %s", status, http.StatusText(status)))
 }
 
-// answersBare reports whether the server is a pipeline of Data Prepper or OpenSearch Ingestion, which takes all of a bulk
-// request or none of it, and answers with a bare status. Other servers answer so only where something is wrong.
+// answersBare reports whether the server is a pipeline of Data Prepper or OpenSearch Ingestion, which accepts all of a
+// bulk request or none of it, and answers with a bare status. From any other server a bare status shows that something is
+// wrong.
 func (d *Destination) answersBare(c *httpsend.Client, h http.Header) bool {
 	return strings.EqualFold(d.opts.AWSService, "osis") ||
 		strings.Contains(strings.ToLower(c.URL.Hostname()), ".osis.") ||

@@ -95,7 +95,7 @@ func daysIn(year, month int) int {
 	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-// layoutFor is the layout that reads what isDateTime accepts.
+// layoutFor returns the layout for parsing a time that isDateTime accepts.
 func layoutFor(s []byte) string {
 	if len(s) == 10 {
 		return "2006-01-02"
