@@ -25,8 +25,10 @@ type loop struct {
 	chunks   int              // chunks that are not committed
 	held     int              // bytes of memory that these chunks take
 
+	attempts    chan attemptRequest
 	results     chan *part // attempts that have ended
 	workers     sync.WaitGroup
+	workerCount int // workers never end while Run goes on: their stacks have grown, and are reused
 	fetch       chan fetchRequest
 	fetched     chan fetchResult
 	fetching    bool
@@ -48,6 +50,7 @@ func newLoop(o *Output) *loop {
 	return &loop{
 		o:        o,
 		gate:     newGate(o.limits.Workers, o.retry),
+		attempts: make(chan attemptRequest, o.limits.Workers+maxStalled),
 		results:  make(chan *part, o.limits.Workers+maxStalled),
 		fetch:    make(chan fetchRequest, 1),
 		fetched:  make(chan fetchResult, 1),
@@ -102,16 +105,30 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 		}
 		p.started = now
 		l.inflight = append(l.inflight, p)
-		maxBytes := l.maxBytes
-		l.workers.Go(func() {
-			l.o.attempt(ctx, p, maxBytes)
-			l.results <- p
-		})
+		if l.workerCount < len(l.inflight) {
+			l.workerCount++
+			l.workers.Go(func() { l.makeAttempts(ctx) })
+		}
+		l.attempts <- attemptRequest{p, l.maxBytes}
 	}
 	if l.gate.state != GateOpen && len(l.ready) == 0 {
 		l.requestChunk(ctx, now)
 	}
 	l.publish()
+}
+
+// An attemptRequest is one attempt to be made.
+type attemptRequest struct {
+	part     *part
+	maxBytes int
+}
+
+// makeAttempts makes one attempt for each request.
+func (l *loop) makeAttempts(ctx context.Context) {
+	for r := range l.attempts {
+		l.o.attempt(ctx, r.part, r.maxBytes)
+		l.results <- r.part
+	}
 }
 
 // due removes the part that has been due for the longest time from the waiting ones, and returns it; nil if none is due.
@@ -180,6 +197,7 @@ func (l *loop) stop() {
 		l.cancelFetch()
 	}
 	close(l.fetch)
+	close(l.attempts)
 	l.workers.Wait()
 	if l.fetching {
 		l.take(<-l.fetched)
