@@ -153,7 +153,7 @@ func useEverything(b []byte) {
 	for f := FieldsOf(b); f.Next(); {
 		f.Key()
 	}
-	Lookup(b, []string{"a", "b"})
+	Find(b, "a")
 	AppendText(nil, b)
 	AppendJSON(nil, b)
 	AppendJSONMembers(nil, b, &JSONOptions{ReplaceDots: true, Omit: []string{"a", "\xff", "é"}})

@@ -88,14 +88,3 @@ func Find(body []byte, key string) (value []byte, ok bool) {
 	}
 	return value, ok
 }
-
-// Lookup is Find along a path of nested maps. An empty path is the body itself.
-func Lookup(body []byte, path []string) (value []byte, ok bool) {
-	value, ok = body, true
-	for _, key := range path {
-		if value, ok = Find(value, key); !ok {
-			return nil, false
-		}
-	}
-	return value, ok
-}

@@ -34,13 +34,11 @@ func TestNothingIsAllocatedInSteadyState(t *testing.T) {
 	var buf []byte
 	var reader BatchReader
 	var ev Event
-	path := []string{"user", "plan"}
 	for name, f := range map[string]func(){
 		"Check":                        func() { Check(parsed) },
 		"Check of a part":              func() { Check(parsed[:len(parsed)-1]) },
 		"FieldsOf":                     func() { walkFields(parsed) },
 		"Find":                         func() { Find(event, "log") },
-		"Lookup":                       func() { Lookup(parsed, path) },
 		"ReadTime":                     func() { ReadTime(at) },
 		"AppendText":                   func() { dst = AppendText(dst[:0], event) },
 		"AppendJSON":                   func() { dst = AppendJSON(dst[:0], parsed) },
@@ -98,12 +96,6 @@ func TestFieldsAreFoundByTheirKey(t *testing.T) {
 		if got, ok := Find(body, key); string(got) != want || ok != (want != "") {
 			t.Errorf("Find %q: %x, %v", key, got, ok)
 		}
-	}
-	if got, ok := Lookup(body, []string{"b", "c"}); string(got) != "\xa1x" || !ok {
-		t.Errorf("Lookup: %x, %v", got, ok)
-	}
-	if got, ok := Lookup(body, []string{"a", "c"}); ok {
-		t.Errorf("Lookup in an integer: %x", got)
 	}
 }
 
