@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -110,9 +111,10 @@ type CutOffError struct{ Err error }
 func (e *CutOffError) Error() string { return e.Err.Error() }
 func (e *CutOffError) Unwrap() error { return e.Err }
 
-// isCutOff reports whether err is what a connection that the other side closed returns.
+// isCutOff reports whether err is what a connection that the other side closed returns. It is net.ErrClosed where the
+// client noticed while it was still writing: reading ended first, and net/http closed the connection under the write.
 func isCutOff(err error) bool {
-	for _, closed := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {
+	for _, closed := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
 		if errors.Is(err, closed) {
 			return true
 		}
@@ -149,7 +151,7 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 	if err != nil {
 		c.failed.Store(time.Now().UnixNano())
 		plain := PlainError(ctx, err)
-		if body.started() && isCutOff(plain) {
+		if body.started() && ctx.Err() == nil && isCutOff(plain) {
 			return &CutOffError{plain}
 		}
 		return plain

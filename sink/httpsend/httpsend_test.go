@@ -3,6 +3,7 @@ package httpsend
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -73,5 +74,12 @@ func TestRefusalsAreOneReadableLine(t *testing.T) {
 		if !strings.Contains(got, tt.want) || strings.ContainsAny(got, "\n<>") {
 			t.Errorf("%q should contain %q and be one line", got, tt.want)
 		}
+	}
+}
+
+// TestConnectionClosedUnderAWriteIsCutOff: net/http closes a connection whose server has gone, while a body is written to it.
+func TestConnectionClosedUnderAWriteIsCutOff(t *testing.T) {
+	if err := (&net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}); !isCutOff(err) {
+		t.Errorf("%v: got not cut off, want cut off", err)
 	}
 }
