@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -46,16 +47,20 @@ type Output struct {
 	hurryOnce sync.Once
 	hurried   chan struct{}
 
+	made     time.Time
+	deferred deferred
+
 	mu    sync.Mutex
 	stats Stats
-	ended int64 // records in uncommitted chunks that have ended
+	flow  flow
+	ended int64 // records in uncommitted chunks that have ended, but for deferred ones
 }
 
 // New makes an Output. Run does the work.
 func New(c Config) *Output {
 	o := &Output{
 		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log,
-		hurried: make(chan struct{}),
+		hurried: make(chan struct{}), made: time.Now(), deferred: deferred{closing: make(chan struct{})},
 	}
 	o.keyer, _ = c.Destination.(sink.Keyer)
 	if t, ok := c.Destination.(sink.TailReader); ok {
@@ -65,11 +70,14 @@ func New(c Config) *Output {
 	return o
 }
 
-// Run delivers until the queue is drained and every record has ended, or until ctx ends. Then it waits for the attempts in
+// Run delivers until the queue is drained and every record has ended or is deferred, or until ctx ends. Then it waits for the attempts in
 // progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is called
 // once.
 func (o *Output) Run(ctx context.Context) {
-	newLoop(o).run(ctx)
+	second, cancel := context.WithCancel(ctx)
+	o.startDeferred(second)
+	newLoop(o, o.queue).run(ctx)
+	o.endDeferred(cancel)
 	if err := o.dest.Close(); err != nil {
 		o.log.Warn().Err(err).Msg("closing the destination failed")
 	}
