@@ -132,6 +132,10 @@ func metrics(in []router.InputAccount, out []router.Account) string {
 	for _, a := range out {
 		fmt.Fprintf(&b, "firelane_output_buffered_records{output=%q} %d\n", a.Output, a.Buffered)
 	}
+	family("firelane_output_deferred_records", "gauge", "of the records in the queue, those that the destination refuses again and again, for now")
+	for _, a := range out {
+		fmt.Fprintf(&b, "firelane_output_deferred_records{output=%q} %d\n", a.Output, a.Deferred)
+	}
 	family("firelane_output_held_records", "gauge", "records that a step holds until others come")
 	for _, a := range out {
 		fmt.Fprintf(&b, "firelane_output_held_records{output=%q} %d\n", a.Output, a.Held)

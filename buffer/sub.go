@@ -16,6 +16,14 @@ func (q *Queue) Sub(name string, limit int64) (*Queue, error) {
 	return Open(o)
 }
 
+// RemoveSub removes the folder of a queue of this name, which is closed, if it holds nothing.
+func (q *Queue) RemoveSub(name string) {
+	if d, ok := q.lock.(*disk); ok && !q.HasSub(name) {
+		_ = os.Remove(filepath.Join(d.dir, name, lockName))
+		_ = os.Remove(filepath.Join(d.dir, name)) // unless something else is in it
+	}
+}
+
 // HasSub reports whether q's folder has a queue of this name that holds segments.
 func (q *Queue) HasSub(name string) bool {
 	d, ok := q.lock.(*disk)

@@ -61,6 +61,7 @@ func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []
 		}
 		claimed = append(claimed, file)
 	}
+	o.final = true
 	if err := r.openIn(o, buffer.Options{Name: o.id, Log: o.log}, r.queueDir(o)); err != nil {
 		return Account{}, err
 	}
@@ -76,6 +77,9 @@ func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []
 	o.loop.Drain()
 	<-done
 	account := o.account()
+	if n := account.Buffered; n > 0 {
+		errs = append(errs, fmt.Errorf("%d records are not delivered", n))
+	}
 	if err := errors.Join(append(errs, o.queue.Close(), o.dead.Close(), ctx.Err())...); err != nil {
 		return account, fmt.Errorf("%s is kept: %w", strings.Join(claimed, ", "), err)
 	}

@@ -53,35 +53,41 @@ type deferred struct {
 	added, returned int64
 }
 
-// start opens the deferred queue if an earlier process left records in it.
-func (o *Output) startDeferred(ctx context.Context) {
-	o.deferred.ctx = ctx
-	if o.queue.HasSub(deferredName) {
-		o.openDeferred()
-	}
-}
-
-// openDeferred returns the deferred queue, and opens it the first time. It returns nil if it can't be opened.
-func (o *Output) openDeferred() *buffer.Queue {
-	d := &o.deferred
-	d.opening.Lock()
-	defer d.opening.Unlock()
-	if d.queue != nil {
-		return d.queue
-	}
+// openDeferred opens the deferred queue. If it can't be opened, the queue stays nil.
+func (o *Output) openDeferred() {
 	limit := o.queue.Stats().Limit / deferredShare
 	q, err := o.queue.Sub(deferredName, 2*limit) // its files may be larger than what they hold
 	if err != nil {
 		o.log.Error().Err(err).Msg("the queue of deferred records can't be opened: records that are refused for now hold memory; want a writable folder")
-		return nil
+		return
 	}
 	o.mu.Lock()
-	d.queue, d.limit = q, limit
+	o.deferred.queue, o.deferred.limit = q, limit
 	o.mu.Unlock()
-	l := newLoop(o, q)
+}
+
+// startDeferred begins to deliver from the deferred queue, until ctx ends.
+func (o *Output) startDeferred(ctx context.Context) {
+	d := &o.deferred
+	d.ctx = ctx
+	if d.queue == nil {
+		return
+	}
+	l := newLoop(o, d.queue)
 	l.deferred, l.gate.max, l.closing = true, 1, d.closing
-	d.loop.Go(func() { l.run(d.ctx) })
-	return q
+	d.loop.Go(func() { l.run(ctx) })
+}
+
+// deferredQueue returns the deferred queue, and opens it the first time; nil if it can't be opened.
+func (o *Output) deferredQueue() *buffer.Queue {
+	d := &o.deferred
+	d.opening.Lock()
+	defer d.opening.Unlock()
+	if d.queue == nil {
+		o.openDeferred()
+		o.startDeferred(d.ctx)
+	}
+	return d.queue
 }
 
 // endDeferred ends the loop of the deferred queue: at once if ctx has ended, else after each record was tried once more.
@@ -99,12 +105,13 @@ func (o *Output) endDeferred(cancel context.CancelFunc) {
 	if err := d.queue.Close(); err != nil {
 		o.log.Warn().Err(err).Msg("closing the queue of deferred records failed")
 	}
+	o.queue.RemoveSub(deferredName)
 }
 
 // deferItems appends the items that are left in p to the deferred queue, and thereby ends them. Those that can't be
 // appended stay in p.
 func (o *Output) deferItems(p *part) {
-	q := o.openDeferred()
+	q := o.deferredQueue()
 	if q == nil || !o.roomToDefer(p, q) {
 		return
 	}
@@ -183,8 +190,11 @@ func (o *Output) overLimit(p *part, i int, item *sink.ItemReply, counted bool) s
 	if counted && refusal && (!item.Busy || p.flows) && p.countRefusal(i) > o.retry.Limit {
 		return fmt.Sprintf("given up after %d refusals (retry_limit)", o.retry.Limit+1)
 	}
-	if p.chunk.marks == nil || !p.flows || !refusedByItem(&p.out.reply) {
+	if p.chunk.marks == nil || !refusedByItem(&p.out.reply) || !p.flows && !p.last {
 		return ""
+	}
+	if p.last {
+		return "refused again"
 	}
 	if m := p.chunk.mark(p.pos[i], o.uptime()); time.Duration(m.waited)*time.Second > maxDeferred {
 		return fmt.Sprintf("given up after it was refused for %v", maxDeferred)

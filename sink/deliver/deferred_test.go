@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,8 +23,9 @@ func stuckWhile(stuck func() bool, refusal sink.ItemReply) *strict {
 		r := sink.Reply{Cause: sink.Answered}
 		for i, it := range items {
 			if strings.HasPrefix(number(it), "stuck") && stuck() {
-				refusal.Index, r.Err = i, errRefused
-				r.Items = append(r.Items, refusal)
+				item := refusal
+				item.Index, r.Err = i, errRefused
+				r.Items = append(r.Items, item)
 			}
 		}
 		return r
@@ -134,13 +136,17 @@ func TestWhenNothingPassesAllRecordsWait(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRigOn(t, d, buffer.Options{Limit: 8 << 20}, func(c *Config) { c.Retry.Limit = 5; c.Limits.MaxItems = 50 })
 			r.start(t.Context())
-			for i := range before {
-				r.put(fmt.Sprint(i))
+			if before > 0 {
+				r.put(upTo(0, before)...)
 			}
 			time.Sleep(time.Second)
 			line := strings.Repeat("x", 1000)
-			for i := range 5000 {
-				r.put(fmt.Sprint("stuck", i, line))
+			for i := range 100 {
+				var texts []string
+				for k := range 50 {
+					texts = append(texts, fmt.Sprint("stuck", 50*i+k, line))
+				}
+				r.put(texts...)
 			}
 			time.Sleep(25 * time.Hour)
 			r.check()
@@ -418,8 +424,11 @@ func TestItemsRefusedByAnOverloadArriveInTheEnd(t *testing.T) {
 func TestADamagedDeferredBatchCostsItsRecordsOnly(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRigOn(t, newStrict(nil), buffer.Options{Dir: dir}, nil)
-		q, err := r.queue.Sub(deferredName, 1<<20)
+		main, err := buffer.Open(buffer.Options{Dir: dir, Name: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := main.Sub(deferredName, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -428,14 +437,18 @@ func TestADamagedDeferredBatchCostsItsRecordsOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := q.Close(); err != nil {
+		if err := errors.Join(q.Close(), main.Close()); err != nil {
 			t.Fatal(err)
 		}
+		r := newRigOn(t, newStrict(nil), buffer.Options{Dir: dir}, nil)
 		r.put("good")
 		r.start(t.Context())
 		eventually(t, "it ends", func() bool { return r.out.Stats().Buffered == 0 })
 		if s := r.finish(); s.Unreadable != 6 || s.Delivered != 1 {
 			t.Errorf("got %+v, want 6 unreadable and 1 delivered", s)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "test", deferredName)); !os.IsNotExist(err) {
+			t.Errorf("got %v for the folder of the empty queue, want it removed", err)
 		}
 	})
 }

@@ -24,6 +24,8 @@ type Config struct {
 	Retry       sink.Retry
 	Dead        dead.Letter
 	Log         zerolog.Logger
+	// Final means that the queue is not delivered from again: deferred records that are refused after Drain are given up.
+	Final bool
 }
 
 // An Output delivers the records of its queue to its destination.
@@ -40,6 +42,7 @@ type Output struct {
 	dead   dead.Letter
 	limits sink.Limits
 	retry  sink.Retry
+	final  bool // see Config
 	log    zerolog.Logger
 
 	stackLogged atomic.Bool // of a panic
@@ -56,10 +59,10 @@ type Output struct {
 	ended int64 // records in uncommitted chunks that have ended, but for deferred ones
 }
 
-// New makes an Output. Run does the work.
+// New makes an Output, and opens its deferred queue if an earlier process left records there. Run does the work.
 func New(c Config) *Output {
 	o := &Output{
-		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log,
+		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, final: c.Final, log: c.Log,
 		hurried: make(chan struct{}), made: time.Now(), deferred: deferred{closing: make(chan struct{})},
 	}
 	o.keyer, _ = c.Destination.(sink.Keyer)
@@ -67,6 +70,9 @@ func New(c Config) *Output {
 		o.tails = t.ReadsTails()
 	}
 	o.stats.Concurrency = 1
+	if o.queue.HasSub(deferredName) {
+		o.openDeferred()
+	}
 	return o
 }
 
