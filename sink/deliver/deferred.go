@@ -190,10 +190,10 @@ func (o *Output) overLimit(p *part, i int, item *sink.ItemReply, counted bool) s
 	if counted && refusal && (!item.Busy || p.flows) && p.countRefusal(i) > o.retry.Limit {
 		return fmt.Sprintf("given up after %d refusals (retry_limit)", o.retry.Limit+1)
 	}
-	if p.chunk.marks == nil || !refusedByItem(&p.out.reply) || !p.flows && !p.last {
+	if p.chunk.marks == nil || !refusedByItem(&p.out.reply) || !p.flows && !o.final {
 		return ""
 	}
-	if p.last {
+	if o.final && p.last {
 		return "refused again"
 	}
 	if m := p.chunk.mark(p.pos[i], o.uptime()); time.Duration(m.waited)*time.Second > maxDeferred {

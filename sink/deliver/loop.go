@@ -140,7 +140,7 @@ func (l *loop) prepare(p *part, now time.Time) {
 	p.flows = f.flows()
 	p.toDefer = l.deferred || p.rounds >= deferAfter-1 && f.passes(now)
 	p.over = l.deferred && l.queue.Stats().Bytes > l.o.deferred.limit
-	p.last = l.lastRound && l.o.final
+	p.last = l.lastRound
 	p.others = !p.failed.IsZero() && (l.passed.After(p.failed) || f.last.After(p.failed))
 	p.poison = p.whole && p.others && p.retries > halveAfter && p.req.Len() == 1
 }

@@ -32,7 +32,9 @@ func (l *loop) end(p *part) {
 		l.reuse(p)
 	}
 	if c.left == 0 {
-		l.untried -= int64(c.from.Records)
+		if p.last {
+			l.untried -= int64(c.from.Records)
+		}
 		l.o.commit(l.queue, c)
 		l.chunks--
 		l.held -= c.cost

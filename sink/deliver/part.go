@@ -27,7 +27,7 @@ type part struct {
 	// What the loop knew when the attempt began.
 	flows   bool // most records pass
 	over    bool // the deferred queue is over its limit
-	last    bool // the last attempt before the end of the queue
+	last    bool // it is one of the last round
 	toDefer bool // items that are refused are deferred
 	others  bool // others passed since it failed as a whole for the first time
 	poison  bool // a single item that has made every request fail, while others passed
