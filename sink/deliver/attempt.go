@@ -121,6 +121,14 @@ func (p *part) defers() bool {
 	return p.poison && r.Verdict == sink.Again && p.req.Len() == 1
 }
 
+// harmless reports whether the last attempt delivered nothing because of these records, which hold up no others.
+func (p *part) harmless() bool {
+	if !refusedByItem(&p.out.reply) || !p.flows && p.chunk.marks == nil {
+		return false
+	}
+	return !p.toDefer || p.out.left == p.out.deferred // otherwise they couldn't be deferred
+}
+
 // sortSplit handles a reply that asks for halving. A single item can't be halved, and goes to the dead letter.
 func (o *Output) sortSplit(p *part, r *sink.Reply) {
 	if p.req.Len() > 1 {

@@ -432,7 +432,7 @@ func TestADamagedDeferredBatchCostsItsRecordsOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, b := range [][]byte{{9}, {1, 255, 255, 255, 255, 0}, batchOf("1")} { // none is one of deferred records
+		for _, b := range [][]byte{{9}, {0, 255, 255, 255, 255, 1}, batchOf("1")} { // none is one of deferred records
 			if err := q.Append(t.Context(), b, 2, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -470,8 +470,8 @@ func TestMarksAreReadAsTheyWereWritten(t *testing.T) {
 		t.Errorf("got %+v, %v, want %+v", got, ok, want)
 	}
 	for n := range len(b) - len(records) {
-		if _, _, ok := readMarks(nil, b[:n]); ok {
-			t.Errorf("got %d of %d bytes read, want them refused", n, len(b))
+		if _, _, ok := readMarks(nil, b[n+len(records)+1:]); ok {
+			t.Errorf("got the last %d of %d bytes read, want them refused", len(b)-n-len(records)-1, len(b))
 		}
 	}
 }

@@ -5,7 +5,7 @@ import "time"
 // relieve has one part that was refused item by item tried again now, and deferred if it is refused again, if such parts
 // hold the memory that other chunks need.
 func (l *loop) relieve(now time.Time) bool {
-	if l.deferred || l.fetching || l.drained || !l.isFull(l.rawPerBody.of(l.maxBytes)) {
+	if len(l.waiting) == 0 || l.deferred || l.fetching || l.drained || !l.isFull(l.rawPerBody.of(l.maxBytes)) {
 		return false
 	}
 	for _, p := range l.waiting {
@@ -18,7 +18,7 @@ func (l *loop) relieve(now time.Time) bool {
 }
 
 // deferredRefused sets when the next deferred records are tried, after a request of which every item was refused. If there is
-// more than one request of them, waits are shorter, and if they must go to the dead letter for others, there is none.
+// more than one request of them, waits are shorter; in the last round there are none.
 func (l *loop) deferredRefused(p *part, now time.Time) {
 	r := &p.out.reply
 	l.gate.fail(GateFailing, r.RetryAfter, now)
@@ -26,7 +26,7 @@ func (l *loop) deferredRefused(p *part, now time.Time) {
 		wait := l.gate.until.Sub(now)
 		l.gate.until = now.Add(max(wait/time.Duration(n), min(wait, deferredPace)))
 	}
-	if l.lastRound || p.over && p.flows {
+	if l.lastRound {
 		l.gate.until = now
 	}
 }

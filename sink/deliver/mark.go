@@ -15,23 +15,21 @@ type mark struct {
 	at      uint32 // the router's uptime then, in seconds
 }
 
-// A batch of the deferred queue, all numbers little-endian:
+// A batch of the deferred queue is a record.Batch, and after it, all numbers little-endian,
 //
-//	0  1  version, 1
-//	1  4  number of records
-//	5     for each record: 10 identity, 8 position, 2 refusals, 4 waited, 4 uptime
-//	      then the records, a record.Batch
+//	for each record: 10 identity, 8 position, 2 refusals, 4 waited, 4 uptime
+//	4 number of records
+//	1 version, 1
 const (
 	deferredVersion = 1
-	deferredHead    = 5
+	deferredTail    = 4 + 1
 	markSize        = 10 + 8 + 2 + 4 + 4
 )
 
 // A deferredWriter builds such a batch.
 type deferredWriter struct {
-	marks []byte
 	batch record.Batch
-	whole []byte // what bytes returned
+	marks []byte
 }
 
 func (w *deferredWriter) add(m mark, r *sink.Record) {
@@ -43,12 +41,12 @@ func (w *deferredWriter) add(m mark, r *sink.Record) {
 
 func (w *deferredWriter) records() int { return w.batch.Records() }
 
-func (w *deferredWriter) len() int { return len(w.marks) + w.batch.Len() }
+func (w *deferredWriter) len() int { return w.batch.Len() + len(w.marks) + deferredTail }
 
+// bytes returns the batch, valid until the next add.
 func (w *deferredWriter) bytes() []byte {
-	w.whole = binary.LittleEndian.AppendUint32(append(w.whole[:0], deferredVersion), uint32(w.records()))
-	w.whole = append(append(w.whole, w.marks...), w.batch.Bytes()...)
-	return w.whole
+	b := append(w.batch.Bytes(), w.marks...) // for a large record there is mostly room
+	return append(binary.LittleEndian.AppendUint32(b, uint32(w.records())), deferredVersion)
 }
 
 func (w *deferredWriter) reset() {
@@ -59,18 +57,20 @@ func (w *deferredWriter) reset() {
 // readMarks appends the marks of a deferred batch to marks, and returns its records; false if it can't be read.
 func readMarks(marks []mark, b []byte) ([]mark, []byte, bool) {
 	le := binary.LittleEndian
-	if len(b) < deferredHead || b[0] != deferredVersion {
+	end := len(b) - deferredTail
+	if end < 0 || b[end+4] != deferredVersion {
 		return marks, nil, false
 	}
-	n := int64(le.Uint32(b[1:]))
-	if b = b[deferredHead:]; int64(len(b)) < n*markSize {
+	n := int64(le.Uint32(b[end:]))
+	if int64(end) < n*markSize {
 		return marks, nil, false
 	}
-	for range n {
-		m := mark{id: record.ID{Queue: [10]byte(b), Pos: le.Uint64(b[10:])}, refused: le.Uint16(b[18:]), waited: le.Uint32(b[20:]), at: le.Uint32(b[24:])}
-		marks, b = append(marks, m), b[markSize:]
+	begin := end - int(n)*markSize
+	for m := b[begin:end]; len(m) > 0; m = m[markSize:] {
+		id := record.ID{Queue: [10]byte(m), Pos: le.Uint64(m[10:])}
+		marks = append(marks, mark{id, le.Uint16(m[18:]), le.Uint32(m[20:]), le.Uint32(m[24:])})
 	}
-	return marks, b, true
+	return marks, b[:begin:begin], true
 }
 
 // unmark reads the marks of a chunk of deferred records, and leaves the records in its batches. If one of the batches can't be

@@ -101,7 +101,9 @@ func (l *loop) recovered(n int, now time.Time) {
 			p.due = now
 		}
 	}
-	l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
+	if !l.deferred { // they may be refused for other reasons than that the destination takes none
+		l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
+	}
 }
 
 // halveAfter is how often a part may fail as a whole, while others pass, before it is halved: a record that makes every

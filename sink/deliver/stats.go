@@ -91,7 +91,7 @@ func (o *Output) account(p *part, now time.Time) int {
 	}
 	if err := out.reply.Err; err != nil && !out.stopped {
 		s.LastError, s.LastErrorAt = dead.Cut(err.Error(), maxLoggedReason), now
-		if out.delivered == 0 && s.FailingSince.IsZero() && !(refusedByItem(&out.reply) && (p.flows || p.chunk.marks != nil)) {
+		if out.delivered == 0 && s.FailingSince.IsZero() && !p.harmless() {
 			s.FailingSince = now
 		}
 		if out.reply.Verdict == sink.Again {
