@@ -475,3 +475,58 @@ func TestMarksAreReadAsTheyWereWritten(t *testing.T) {
 		}
 	}
 }
+
+// Records that are refused because of an overload aren't given up, however many there are: they hold up others in the end.
+func TestAnOverloadDefersNoMoreThanTheLimit(t *testing.T) {
+	var over atomic.Bool
+	d := stuckWhile(func() bool { return !over.Load() }, sink.ItemReply{Verdict: sink.Again, Status: 429, Reason: "busy", Busy: true})
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 32 << 20
+		r := newRigOn(t, d, buffer.Options{Dir: t.TempDir(), Limit: limit}, nil)
+		r.start(t.Context())
+		line := strings.Repeat("x", 2000)
+		const n = 2000
+		for i := range n {
+			texts := []string{fmt.Sprint(i)}
+			for k := range 5 {
+				texts = append(texts, fmt.Sprint("stuck", i, "-", k, line))
+			}
+			r.put(texts...)
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		r.check()
+		if s := r.out.Stats(); s.Dead > 0 || s.DeferredQueue.Bytes > limit/deferredShare*5/4+deferredChunk || s.DeferredQueue.Bytes < limit/deferredShare {
+			t.Errorf("got %+v, want none dead and a full deferred queue", s)
+		}
+		over.Store(true)
+		eventually(t, "all are delivered", func() bool { return r.out.Stats().Buffered == 0 })
+		r.finish()
+		r.wantOnce(6 * n)
+	})
+}
+
+func TestAStopDoesntWaitForADeferredRecordThatHangs(t *testing.T) {
+	var hang atomic.Bool
+	d := stuckWhile(always, blocked)
+	refuse := d.script
+	d.script = func(ctx context.Context, n int, items []string) sink.Reply {
+		if hang.Load() && strings.HasPrefix(number(items[0]), "stuck") {
+			<-ctx.Done()
+			return sink.Reply{Verdict: sink.Again, Err: ctx.Err()}
+		}
+		return refuse(ctx, n, items)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, nil)
+		r.start(t.Context())
+		r.put("good", "stuck")
+		time.Sleep(time.Minute)
+		hang.Store(true)
+		begun := time.Now()
+		s := r.finish()
+		if w := time.Since(begun); w > lastRound || s.Buffered != 1 || s.Deferred != 1 {
+			t.Errorf("got it ended after %v with %+v, want at most %v and the record deferred", w, s, lastRound)
+		}
+	})
+}
