@@ -530,3 +530,27 @@ func TestAStopDoesntWaitForADeferredRecordThatHangs(t *testing.T) {
 		}
 	})
 }
+
+// A user may set long waits between retries. Refused records that hold all memory meanwhile are deferred earlier.
+func TestRefusedRecordsMakeRoomInMemory(t *testing.T) {
+	d := stuckWhile(always, blocked)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOn(t, d, buffer.Options{Dir: t.TempDir()}, func(c *Config) { c.Retry.Base, c.Retry.Cap = time.Hour, time.Hour })
+		r.start(t.Context())
+		line := strings.Repeat("x", 1000)
+		const batches, each = 200, 100
+		for i := range batches {
+			texts := []string{fmt.Sprint("stuck", i)}
+			for k := range each {
+				texts = append(texts, fmt.Sprint(i, "-", k, line))
+			}
+			r.put(texts...)
+		}
+		time.Sleep(time.Second)
+		r.check()
+		if s := r.out.Stats(); s.Delivered != batches*each || s.Waiting > batches/2 {
+			t.Errorf("got %+v, want all good records delivered", s)
+		}
+		r.finish()
+	})
+}
