@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// MapHeader reads the header of a map: n pairs follow in rest. The count is the input's word and proves nothing.
-// ErrShort, or ErrType if b begins with something else.
+// MapHeader reads the header of a map: n pairs should follow in rest, which isn't checked. The error is ErrShort, or
+// ErrType where b begins with something else.
 func MapHeader(b []byte) (n int, rest []byte, err error) {
 	if len(b) > 0 && b[0]&0xf0 == 0x80 {
 		return int(b[0] & 0x0f), b[1:], nil
@@ -14,7 +14,8 @@ func MapHeader(b []byte) (n int, rest []byte, err error) {
 	return container(b, KindMap, 2)
 }
 
-// ArrayHeader reads the header of an array: n values follow in rest, if the input is right about it.
+// ArrayHeader reads the header of an array: n values should follow in rest, which isn't checked. The error is ErrShort, or
+// ErrType where b begins with something else.
 func ArrayHeader(b []byte) (n int, rest []byte, err error) {
 	if len(b) > 0 && b[0]&0xf0 == 0x90 {
 		return int(b[0] & 0x0f), b[1:], nil
@@ -30,14 +31,14 @@ func container(b []byte, want Kind, width uint64) (n int, rest []byte, err error
 	if KindOf(b[0]) != want {
 		return 0, nil, ErrType
 	}
-	head, _, count, err := long(b)
+	head, _, count, err := longHeader(b)
 	if err != nil {
 		return 0, nil, err
 	}
 	return int(count / width), b[head:], nil
 }
 
-// Str reads a str or bin: its content, which aliases b, and what follows.
+// Str reads a str or bin: its content, which aliases b, and what follows. The error is ErrShort or ErrType.
 func Str(b []byte) (s, rest []byte, err error) {
 	if head, end := shortStr(b); end > 0 {
 		return b[head:end:end], b[end:], nil
@@ -51,7 +52,7 @@ func Str(b []byte) (s, rest []byte, err error) {
 	if b[0]&0xe0 == 0xa0 {
 		return nil, nil, ErrShort
 	}
-	head, size, _, err := long(b)
+	head, size, _, err := longHeader(b)
 	end := head + size
 	if err != nil || end > uint64(len(b)) {
 		return nil, nil, ErrShort
@@ -90,7 +91,7 @@ func Int(b []byte) (v int64, rest []byte, err error) {
 	return int64(u), rest, err
 }
 
-// Float reads a float, or an integer as a float.
+// Float reads a float, or an integer as a float. The error is ErrShort or ErrType.
 func Float(b []byte) (v float64, rest []byte, err error) {
 	if len(b) == 0 {
 		return 0, nil, ErrShort
@@ -112,7 +113,7 @@ func Float(b []byte) (v float64, rest []byte, err error) {
 	return 0, nil, ErrType
 }
 
-// Bool reads a bool.
+// Bool reads a bool. The error is ErrShort or ErrType.
 func Bool(b []byte) (v bool, rest []byte, err error) {
 	if len(b) == 0 {
 		return false, nil, ErrShort
