@@ -1,10 +1,10 @@
 // Package forward is the server side of the forward protocol, Fluentd's own, which Docker's log driver, Fluent Bit and
-// the fluent-logger libraries speak; and Fluent Bit's tcp input, which takes lines by the same connections.
+// the fluent-logger libraries speak; and Fluent Bit's tcp input, whose lines the same server reads.
 //
 // # The protocol
 //
 // A client sends messages, one after the other. A message is one MessagePack array (or, where the first byte of a
-// connection is { or [, one JSON array), in one of these modes; its second element tells which:
+// connection is { or [, one JSON array), in one of these modes, which its second element determines:
 //
 //	Message        [tag, time, record, option?]
 //	Forward        [tag, [entry, …], option?]
@@ -33,6 +33,6 @@
 // # Faults in what a client sends
 //
 // Where the end of a message is still known, the event is skipped, counted and logged, and the rest is taken: resending
-// it could not help, so the message is acknowledged. Where it isn't (bytes that are no MessagePack, a limit that is
-// exceeded, a client that stalls in the middle) the connection is closed, and nothing of the message is taken.
+// it could not help, so the message is acknowledged. Where it isn't (bytes that are not MessagePack, a limit that
+// is exceeded, a client that stalls in the middle) the connection is closed, and nothing of the message is taken.
 package forward

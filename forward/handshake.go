@@ -15,7 +15,7 @@ import (
 // saltSize is how many random bytes either side mixes into a digest.
 const saltSize = 16
 
-// digest proves that its parts are known.
+// digest is the SHA-512 of its parts in hexadecimal: proof that the sender knows them.
 func digest(parts ...[]byte) []byte {
 	h := sha512.New()
 	for _, p := range parts {
@@ -141,7 +141,7 @@ func (p *pong) read(b []byte) error {
 
 // A Client is the client's side of the handshake with a server that has a shared key.
 type Client struct {
-	Hostname  string // its own
+	Hostname  string // the client's own
 	SharedKey string
 	Username  string
 	Password  string
@@ -152,8 +152,8 @@ type Client struct {
 // ErrRefused is the error of a server that refused the client, or that doesn't know the shared key.
 var ErrRefused = errors.New("handshake refused")
 
-// Handshake does the client's part on a new connection. The caller sets deadlines. keepalive says whether the server
-// wants the connection to be used again.
+// Handshake does the client's part on a new connection. The caller sets deadlines. keepalive reports whether the server
+// allows more than one message on the connection. The error is ErrRefused, or that of reading or writing.
 func (c *Client) Handshake(rw io.ReadWriter) (keepalive bool, err error) {
 	buf := make([]byte, maxHandshake)
 	msg, err := readMessage(rw, buf)
@@ -175,7 +175,7 @@ func (c *Client) Handshake(rw io.ReadWriter) (keepalive bool, err error) {
 		return false, fmt.Errorf("sending PING: %w", err)
 	}
 	if msg, err = readMessage(rw, buf); err != nil {
-		if errors.Is(err, io.EOF) { // Fluent Bit says nothing where the key is wrong
+		if errors.Is(err, io.EOF) { // Fluent Bit sends no answer where the key is wrong
 			return false, fmt.Errorf("%w: the server hung up (a wrong shared key?)", ErrRefused)
 		}
 		return false, fmt.Errorf("waiting for PONG: %w", err)
@@ -196,7 +196,7 @@ func (c *Client) Handshake(rw io.ReadWriter) (keepalive bool, err error) {
 	return h.keepalive, nil
 }
 
-// readMessage reads one MessagePack value, which nothing may follow. It is valid until buf is used again.
+// readMessage reads one MessagePack value of at most len(buf) bytes, which nothing may follow. It aliases buf.
 func readMessage(r io.Reader, buf []byte) ([]byte, error) {
 	for n := 0; n < len(buf); {
 		k, err := r.Read(buf[n:])

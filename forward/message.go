@@ -10,7 +10,7 @@ import (
 // forward reads messages until the connection ends.
 func (c *conn) forward() error {
 	read := c.nextPack
-	if c.s.auth == nil { // after a handshake it is MessagePack
+	if c.s.auth == nil { // after a handshake messages are MessagePack
 		if err := c.readMore(); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (c *conn) nextJSON() error {
 		return record.ErrShort
 	}
 	if err != nil {
-		return &fault{reason: badJSON, err: err, message: "a message is no JSON" + wantMessage}
+		return &fault{reason: badJSON, err: err, message: "a message is not JSON" + wantMessage}
 	}
 	c.in.r = c.in.w - len(rest)
 	if cap(out) <= readSize {
@@ -121,7 +121,7 @@ func (c *conn) next(w *window) error {
 
 func kindName(b byte) string {
 	if record.KindOf(b) == record.KindArray {
-		return "an array of less than two values"
+		return "an array of fewer than two values"
 	}
 	return record.KindOf(b).String()
 }
@@ -140,7 +140,8 @@ func (c *conn) rejectMessage(w *window, f *fault, skip bool) error {
 	return nil
 }
 
-// unfinished is the error for err of a message that is taken as a whole: where it is ErrShort the rest is awaited.
+// unfinished turns err, the error of reading a message that is taken as a whole, into a fault. ErrShort stays, and starts a
+// skim, since the rest is still to come.
 func unfinished(w *window, err error) error {
 	if err = broken(err); err == record.ErrShort {
 		w.skimOn(packFormat)
@@ -235,7 +236,7 @@ func (e *event) readTime(b []byte) (rest []byte, err error) {
 	switch {
 	case err == nil:
 		e.time = t
-		if t.Sec == 0 { // as Fluentd: nobody logs in 1970
+		if t.Sec == 0 { // as in Fluentd: a client without a clock sends 0
 			e.time = now()
 		}
 		return rest, nil

@@ -8,7 +8,7 @@ import (
 
 // rules are a server's options as its connections use them.
 type rules struct {
-	tag    []byte // of every event, prefix included; nil: its own
+	tag    []byte // of every event, prefix included; nil: the event's own
 	prefix []byte // put before an event's own tag
 
 	event    int  // bytes of one event, at most

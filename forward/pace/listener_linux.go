@@ -32,10 +32,10 @@ func (l *listener) Accept() (net.Conn, error) {
 	return l.p.wrap(nc), nil
 }
 
-// Close takes no more connections. Those that are open go on.
+// Close stops accepting. Open connections stay open.
 func (l *listener) Close() error {
 	err := l.Listener.Close()
-	l.start.Do(func() {}) // from now on there is none, or p is set
+	l.start.Do(func() {}) // p is set, or stays nil
 	l.p.close()
 	return err
 }
