@@ -15,11 +15,11 @@
 //		Net                 // an embedded struct's options count as its own
 //	}
 //
-// A tag names the option in that dialect, lower-case, alternatives after commas; a field without a dialect's tag does
+// A tag is the option's name in that dialect, in lower case, other names after commas; a field without a dialect's tag does
 // not exist there. "<name>" is a sub-section of Fluentd: a struct or pointer for at most one, a slice for any number,
 // []Pair for one whose keys are free (<record>). "<>" is the argument of the section itself (<user NAME>, <buffer tag>).
 // default holds for both dialects, default.fluentbit and default.fluentd for one. oneof lists the values that are allowed
-// (compared without case; the bound value is the list's spelling). required:"true" makes leaving it out an error.
+// (compared without case; the bound value is the list's spelling). required:"true" makes omitting it an error.
 //
 // Types: string, bool, int, int64, float64, time.Duration (5s, 10m; a bare number is seconds), Size (512k, 10M; bytes),
 // Secret, Pair (a value split at its first blanks: "key rest of the line"), []Pair (such an option repeated), []string
