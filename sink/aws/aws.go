@@ -41,8 +41,8 @@ const (
 	defaultSession = "firelane"
 )
 
-// A Source says where credentials come from. If no field names one, it is the SDK's chain: environment, shared files, the
-// task's role, the instance's role.
+// A Source is where credentials come from. If no field is set, that is the SDK's chain: environment, shared files, the task's
+// role, the instance's role.
 type Source struct {
 	Region  string // "": the environment's
 	Profile string // in the shared configuration
@@ -110,7 +110,7 @@ func (c *Credentials) Invalidate() bool {
 	return true
 }
 
-// load reads the configuration, which says where credentials come from, and the region. Once it has succeeded it returns
+// load reads the configuration: where credentials come from, and the region. Once it has succeeded it returns
 // the cached result.
 func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 	c.mu.Lock()

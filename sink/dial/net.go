@@ -1,5 +1,5 @@
-// Package dial is the network and TLS of destinations: the options that they share, connections made as the options say,
-// and certificates that are read again when their files change.
+// Package dial is the network and TLS of destinations: the options that they share, connections with these options, and
+// certificates that are read again when their files change.
 package dial
 
 import (
