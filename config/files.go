@@ -174,7 +174,7 @@ func exists(name string) bool {
 //go:embed builtin
 var builtInFiles embed.FS
 
-// otherParsers replaces the files of the image that have no parser for JSON.
+// otherParsers is the built-in file for the image's files that have no JSON parser.
 const otherParsers = "parsers-other.conf"
 
 // builtInPaths maps paths of that image to built-in files.

@@ -199,7 +199,7 @@ func (r *fluentdReader) warnUnset(at Pos, key string, names []string) {
 	}
 }
 
-// fail reports a mistake and goes on with the line below the one that it is in.
+// fail reports a mistake and continues at the beginning of the line after line.
 func (r *fluentdReader) fail(f *file, s *scanner, line int, text string) {
 	r.error(f.pos(line), text)
 	s.toLineAfter(line)

@@ -144,8 +144,7 @@ func (r *fluentdReader) embedded(b *strings.Builder, s *scanner, v *literal) err
 	return nil
 }
 
-// code takes an embedded expression and its closing brace. Braces in the expression's own strings and blocks belong to
-// it.
+// code takes an embedded expression and its closing brace. Braces in strings and nested pairs of braces don't close it.
 func (s *scanner) code() (string, error) {
 	start := s.pos
 	depth := 0
@@ -172,8 +171,8 @@ func (s *scanner) code() (string, error) {
 	return "", errors.New("#{ without }")
 }
 
-// json reads a JSON array or object, which may spread over lines and hold comments and embedded expressions. The value
-// is its compact text.
+// json reads a JSON array or object, which may extend over several lines and contain comments and embedded expressions. The
+// value is its compact text.
 func (r *fluentdReader) json(s *scanner) (literal, error) {
 	var v literal
 	b, err := r.jsonText(s, &v)

@@ -132,8 +132,8 @@ func fluentdPatterns(arg string) (matcher, error) {
 	return list, nil
 }
 
-// fluentdPattern compiles one pattern: * is a part between dots, ** any number of parts, {a,b} either, /…/ a regular
-// expression that the whole tag has to match.
+// fluentdPattern compiles one pattern: * matches a part between dots, ** any number of parts, {a,b} either a or b; /…/ is a
+// regular expression that must match the whole tag.
 func fluentdPattern(text string) (matcher, error) {
 	if inner, ok := strings.CutPrefix(text, "/"); ok {
 		inner, ok = strings.CutSuffix(inner, "/")

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// maxNames is how many names a message lists.
+// maxNames is the most names that a message lists.
 const maxNames = 12
 
 // maxNameLength is the longest name, in bytes, that is compared with others.
 const maxNameLength = 64
 
-// fold is how names are compared: in lower case.
+// fold returns a name in lower case, in which names are compared.
 func fold(s string) string { return strings.ToLower(s) }
 
 // nearest is the one of the names that name was probably meant to be, "" if none is similar: at most a third of the letters

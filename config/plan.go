@@ -22,10 +22,11 @@ type Pos struct {
 	Line int
 }
 
-// Kind is what a plugin does.
+// Kind is the kind of a plugin.
 type Kind uint8
 
-// The kinds of plugin. Parsers are [PARSER] sections of Fluent Bit, named by filters, and are found by their Format.
+// The kinds of plugin. A parser is a [PARSER] section of Fluent Bit, which filters name; its plugin is the one that its Format
+// names.
 const (
 	KindInput Kind = iota
 	KindFilter
@@ -33,7 +34,7 @@ const (
 	KindParser
 )
 
-// A Plugin is one row of the catalogue: what a plugin is called in each dialect, and the options that it takes.
+// A Plugin is one row of the catalogue: a plugin's names in each dialect, its options and its constructor.
 type Plugin struct {
 	Kind      Kind
 	FluentBit []string   // its names in Fluent Bit, the usual one first; none: it doesn't exist there

@@ -24,7 +24,7 @@ type target struct {
 	labels  []string
 }
 
-// label is the label where an input's events begin, "" for the place outside of all.
+// label is the label at which the paths of an input's events begin, "" if they begin outside of all labels.
 func (i *Input) label() string { return strings.TrimSuffix(i.Label, rootLabel) }
 
 // Route returns the path of a tag's events from input (an index into p.Inputs). It is safe for concurrent use. It matches

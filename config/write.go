@@ -149,7 +149,7 @@ func (o *planWriter) subSection(depth int, opt *option, v reflect.Value, hidden 
 	}
 }
 
-// differing returns the texts of an option's values, none where the option has its default.
+// differing returns the texts of an option's values, or nil if the option has its default.
 func (o *planWriter) differing(opt *option, field reflect.Value, mask bool) []string {
 	def := reflect.New(opt.kind).Elem()
 	if opt.hasDef {

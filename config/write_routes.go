@@ -36,7 +36,7 @@ func (o *planWriter) classicRoutes() {
 	}
 }
 
-// fluentdRoutes prints, for every label in which events of inputs begin, one line for every pattern.
+// fluentdRoutes prints one line for every pattern in the labels at which the paths of inputs begin.
 func (o *planWriter) fluentdRoutes() {
 	labels := []string{""}
 	for i := range o.plan.Inputs {

@@ -17,7 +17,7 @@ import (
 type converter func(dst, value []byte) []byte
 
 // converterFor returns the converter to a type of Fluentd's option types. option is the separator of an array, "" for a
-// comma, or the format of a time, "" for %iso8601; times that name no zone are in zone.
+// comma, or the format of a time, "" for %iso8601; times without a zone are in zone.
 func converterFor(kind, option string, zone *time.Location) (converter, error) {
 	switch kind {
 	case "string":
@@ -136,7 +136,7 @@ type timeField struct {
 	keep    bool              // keep the field
 	ignore  bool              // don't set the event's time
 	numeric bool              // Unix seconds are read, too
-	formats []*timefmt.Format // the first that fits is used
+	formats []*timefmt.Format // the first that matches is used
 }
 
 // take sets the event's time and removes the field from parsed, in place. A field that can't be read as a time stays.

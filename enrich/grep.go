@@ -170,7 +170,7 @@ func matchAll(rules []grepRule, body []byte, s *Scratch) bool {
 // any), and none of refuse.
 type grepStep struct{ require, requireOne, refuseAll, refuse []grepRule }
 
-// withTail implements tailAccepter: a grep reads the fields that it names.
+// withTail implements tailAccepter: a grep needs in the body only the fields that its rules name.
 func (g *grepStep) withTail(c *constants) Filter {
 	for _, rules := range [][]grepRule{g.require, g.requireOne, g.refuseAll, g.refuse} {
 		for i := range rules {

@@ -24,7 +24,7 @@ const (
 
 // A Lifter moves members that are the same in all events of one connection, such as a container's id, name and stream, from
 // the events' bodies to their Tail, which the queue stores once a batch and the destination writes as JSON once a batch. That
-// changes the order of members, which nobody relies on: Docker's driver writes them in a random order.
+// changes the order of members. Docker's driver writes them in a random order anyway, a different one in each event.
 //
 // At first a Lifter assumes that the members of the connection's first event are the same in all events: those that are
 // short strings with plain names of different lengths, within the limits above. An event in which one of them differs is

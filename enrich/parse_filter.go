@@ -114,7 +114,7 @@ func (p *parseStep) withTail(c *constants) Filter {
 // headerRoom is the length in bytes of the largest header of a map.
 const headerRoom = 5
 
-// Apply appends the parsed fields to the scratch, after room for a header, and then the fields that stay.
+// Apply appends to the scratch: room for a header, the parsed fields, and the fields that stay.
 func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	value, ok := p.at.Get(ev.Body)
 	if !ok {

@@ -17,7 +17,7 @@ import (
 type auth struct {
 	hostname  string
 	key       string
-	users     []user // none: no user is asked for
+	users     []user // empty: no user name is required
 	anonymous bool   // clients that match none of clients may connect
 	clients   []client
 	keepalive bool
@@ -33,7 +33,7 @@ type client struct {
 	users   []string // none: all
 }
 
-// auth is nil where no handshake is asked for.
+// auth is nil if no handshake is required.
 func (o *Options) auth(d config.Dialect) *auth {
 	if d == config.FluentBit {
 		if o.SharedKey == "" && !o.EmptySharedKey {

@@ -25,9 +25,9 @@
 // # What is queued when
 //
 // Events in Message mode are flushed once for each read from the socket. A message of entries is flushed as a whole,
-// when its end has come: a client that breaks off in the middle and sends the message again duplicates nothing. Only
-// where the messages that are being read at one time exceed the budget of input.Memory are parts flushed. Acks are
-// written after a Flush that returned nil, never before. While a step holds events of a message (input.ErrHeld) the
+// when it is complete: a client that breaks off in the middle and sends the message again duplicates nothing. Parts of it
+// are flushed only if all messages that are being read exceed the budget of input.Memory. Acks are written only after a
+// Flush that returned nil. While a step holds events of a message (input.ErrHeld) the
 // connection waits, for at most heldTime, before it reads on.
 //
 // # Faults in what a client sends

@@ -45,8 +45,8 @@ func (c *conn) entries(w *window, extra int) error {
 	return c.flush()
 }
 
-// payload takes the entries. dropped means that they were over a limit and skipped; damage is a fault that may be one of the
-// option compressed.
+// payload takes the entries. dropped means that they were over a limit and skipped. damage is a fault in them, which may be due
+// to the option compressed, which comes later.
 func (c *conn) payload(w *window) (dropped bool, damage *payloadFault, err error) {
 	if record.KindOf(w.unused()[0]) == record.KindArray {
 		n, err := c.header(w, record.KindArray)
@@ -94,7 +94,7 @@ type payloadFault struct {
 	left int
 }
 
-// explain is the fault, or that of the option compressed where the payload isn't what it promises.
+// explain returns the fault or, if the option compressed is wrong for the payload, a fault that names it.
 func (f *payloadFault) explain(compressed []byte) error {
 	switch s := string(compressed); s {
 	case "", "text":

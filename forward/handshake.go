@@ -32,7 +32,7 @@ func salt() []byte {
 
 // A helo is the server's first message.
 type helo struct {
-	nonce, auth []byte // auth is empty where no user is asked for
+	nonce, auth []byte // auth is empty if no user name is required
 	keepalive   bool
 }
 
@@ -82,7 +82,7 @@ type ping struct {
 func (p *ping) append(b []byte) []byte {
 	b = record.AppendStr(record.AppendArrayHeader(b, 6), "PING")
 	for _, s := range [][]byte{p.hostname, p.salt, p.digest, p.user, p.password} {
-		b = record.AppendStrBytes(b, s) // Fluent Bit takes no bin here
+		b = record.AppendStrBytes(b, s) // Fluent Bit accepts no bin here
 	}
 	return b
 }
@@ -145,7 +145,7 @@ type Client struct {
 	SharedKey string
 	Username  string
 	Password  string
-	// NotSelf refuses a server of the client's own name, as Fluentd does against loops.
+	// NotSelf refuses a server with the client's own hostname, as Fluentd does to prevent loops.
 	NotSelf bool
 }
 
@@ -189,7 +189,7 @@ func (c *Client) Handshake(rw io.ReadWriter) (keepalive bool, err error) {
 	case !q.ok:
 		return false, fmt.Errorf("%w: %q", ErrRefused, q.reason)
 	case c.NotSelf && string(q.hostname) == c.Hostname:
-		return false, fmt.Errorf("%w: the server is called %q as this client is; use another self_hostname", ErrRefused, c.Hostname)
+		return false, fmt.Errorf("%w: the server and this client are both named %q; use another self_hostname", ErrRefused, c.Hostname)
 	case subtle.ConstantTimeCompare(want, q.digest) != 1:
 		return false, fmt.Errorf("%w: the server doesn't know the shared key", ErrRefused)
 	}
@@ -209,10 +209,10 @@ func readMessage(r io.Reader, buf []byte) ([]byte, error) {
 		case err == nil && size == n:
 			return buf[:n], nil
 		case err == nil:
-			return nil, errors.New("more than one message came")
+			return nil, errors.New("got more than one message")
 		case !errors.Is(err, record.ErrShort):
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("a message of more than %d bytes came", len(buf))
+	return nil, fmt.Errorf("got a message of more than %d bytes", len(buf))
 }

@@ -167,7 +167,7 @@ func removeStale(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("looking for an old socket: %w", err)
+		return fmt.Errorf("checking for an old socket: %w", err)
 	case info.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("%s exists and is not a socket; use another path", path)
 	}
@@ -175,7 +175,7 @@ func removeStale(path string) error {
 	if err == nil {
 		c.Close()
 	}
-	// Only a refused connection shows that nobody listens: a full backlog or a socket of another type has its process.
+	// Only a refused connection shows that nobody listens. Other errors, such as that of a full backlog, don't.
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return errors.Join(fmt.Errorf("%s is in use: another process answers there; stop it or use another path", path), err)
 	}

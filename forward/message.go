@@ -70,7 +70,7 @@ func (c *conn) nextJSON() error {
 	return c.next(&w)
 }
 
-// noMore is the source of a window that holds everything.
+// noMore is the source of a window that already holds everything.
 type noMore struct{}
 
 func (noMore) Read([]byte) (int, error) {
@@ -126,7 +126,7 @@ func kindName(b byte) string {
 	return record.KindOf(b).String()
 }
 
-// rejectMessage skips a value that is no message, or fails where the connection is to be closed.
+// rejectMessage skips a value that isn't a message, or returns f if the connection is to be closed.
 func (c *conn) rejectMessage(w *window, f *fault, skip bool) error {
 	if !skip {
 		return f
@@ -188,7 +188,7 @@ func (c *conn) single(w *window, n int, tag, rest []byte) error {
 // An event is a time and a record as read from a message, and what is wrong with them.
 type event struct {
 	time           record.Time
-	body           []byte // nil: none, which is no fault
+	body           []byte // nil: the record is nil, which isn't a fault
 	fault          *fault // nil: none
 	timeOutOfRange bool   // the time of arrival is used instead
 }
@@ -272,7 +272,7 @@ func (c *conn) takeEvent(e *event, tag []byte) error {
 	return nil
 }
 
-// oversized reports whether to drop a message of size bytes, or fails where the connection is to be closed for it.
+// oversized reports whether to drop a message of size bytes. The error is not nil if the connection is to be closed for it.
 func (c *conn) oversized(size int) (drop bool, err error) {
 	r := &c.s.rules
 	if r.message > 0 && size > r.message {

@@ -18,7 +18,7 @@ type rules struct {
 	inflated int  // bytes of a message after decompression, at most
 
 	skipInvalid    bool // an invalid event is skipped; otherwise the connection is closed
-	skipNonMessage bool // a value that is no message is skipped; otherwise the connection is closed
+	skipNonMessage bool // a value that isn't a message is skipped; otherwise the connection is closed
 	denyKeepalive  bool // the connection is closed after its first message
 
 	addressKey, hostnameKey string

@@ -22,7 +22,7 @@ import (
 type Env struct {
 	Log    zerolog.Logger // its lines name the input already
 	ID     string         // of the input in the configuration: tcp.0
-	Memory *Memory        // shared by all inputs of the process; nil: one of its own
+	Memory *Memory        // shared by all inputs of the process; nil: the input makes its own
 }
 
 // Input is where events come from. New has bound what it listens on, so that clients can connect before Run.

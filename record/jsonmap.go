@@ -13,7 +13,7 @@ import (
 type JSONOptions struct {
 	// ReplaceDots writes _ for every dot in a key, at every level.
 	ReplaceDots bool
-	// Omit are keys of the outermost map that are left out, as they would be written (after ReplaceDots).
+	// Omit are keys of the outermost map whose members are omitted. They are compared as written, after ReplaceDots.
 	Omit []string
 }
 
@@ -49,7 +49,7 @@ func appendMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int)
 	return withoutComma(dst, base), b
 }
 
-// unwanted reports whether a key, as written, is to be left out.
+// unwanted reports whether the member with a key, as written, is to be omitted.
 func (opt *JSONOptions) unwanted(key []byte) bool {
 	if opt == nil {
 		return false

@@ -65,7 +65,7 @@ func (r *memberRun) append(dst, b []byte, dots bool, depth int) (out, rest []byt
 // keyFactor spreads a key's length and last two bytes over the highest bits of a 32-bit product.
 const keyFactor = 0x2c1b3c6d
 
-// keyBit is the bit in seen of a key of 1 to maxKey bytes. The key of one byte has its header for the last byte but one.
+// keyBit is the bit in seen of a key of 1 to maxKey bytes. For a key of one byte, its header is the last byte but one.
 func keyBit[K string | []byte](key K) uint64 {
 	n := uint32(len(key))
 	last := 0xa0 | n

@@ -82,7 +82,7 @@ func Text(value []byte) (s []byte, ok bool) {
 	return s, err == nil
 }
 
-// Int reads an integer that fits int64. ErrRange for a larger one, ErrType for another type.
+// Int reads an integer that fits int64. The error is ErrRange for a larger one, ErrShort or ErrType.
 func Int(b []byte) (v int64, rest []byte, err error) {
 	u, negative, rest, err := integer(b)
 	if err == nil && !negative && u > math.MaxInt64 {

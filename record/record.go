@@ -19,8 +19,8 @@
 //	time    = 0xd7 0x00 sec nsec        EventTime as fixext8: two big-endian uint32
 //	body    = one MessagePack map       that Check has accepted
 //
-// It is the only encoding of the project's own that is written to disk. A group without a tail is a message of the forward
-// protocol, in PackedForward mode without options.
+// Queues write batches to disk as they are. A group without a tail is a message of the forward protocol, in PackedForward mode
+// without options; the tail is the project's own addition.
 package record
 
 import "errors"

@@ -117,7 +117,7 @@ func (p *parser) posixBracket() (set runeSet, ok bool, err error) {
 		return nil, false, nil
 	}
 	if set, ok = property(name); !ok {
-		return nil, false, fmt.Errorf("[:%s:] is not known", name)
+		return nil, false, fmt.Errorf("[:%s:] is not a POSIX class", name)
 	}
 	p.pos = len(p.in) - len(after)
 	if negate {
@@ -159,7 +159,7 @@ func (p *parser) propertyEscape(negate bool) (runeSet, bool, bool, error) {
 	name, not := strings.CutPrefix(name, "^")
 	set, ok := property(plain(name))
 	if !ok {
-		return nil, false, false, fmt.Errorf(`\p{%s} is not known`, name)
+		return nil, false, false, fmt.Errorf(`\p{%s} is not a property of Unicode`, name)
 	}
 	p.pos = len(p.in) - len(after)
 	return set, negate != not, true, nil

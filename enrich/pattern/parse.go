@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// op is what a node is.
+// op is the kind of a node.
 type op uint8
 
 const (
@@ -17,7 +17,7 @@ const (
 	opAny          // any rune; dotAll: newlines too
 	opConcat       // subs in order
 	opAlternate    // one of subs
-	opGroup        // sub that can be referred back to; name may be ""
+	opGroup        // a group that a back-reference may name; text is its name, "" for none
 	opAtomic       // (?>sub)
 	opLook         // (?=sub) and the like; text is what follows "(?"
 	opBackref      // text is the name or number

@@ -181,7 +181,7 @@ func (c *conn) Close() error {
 	return err
 }
 
-// SetReadDeadline wakes the reader at t.
+// SetReadDeadline makes a Read fail at t.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -202,7 +202,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline ends a Write at t.
+// SetWriteDeadline makes a Write fail at t.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listen wraps ln: the connections that it accepts are a Conn where they can be paced, and else what ln has accepted.
+// Listen wraps ln: the connections that it accepts implement Conn if they can be paced; the others are those of ln.
 // Closing the listener closes ln; the poller ends with the last connection.
 func Listen(ln net.Listener) net.Listener { return &listener{Listener: ln} }
 
 type listener struct {
 	net.Listener
 	start sync.Once
-	p     *poller // since the first connection; nil where there can be none
+	p     *poller // made at the first connection; nil if that fails
 }
 
 // Accept waits for the next connection.
@@ -40,7 +40,7 @@ func (l *listener) Close() error {
 	return err
 }
 
-// wrap takes nc out of Go's poller and into this one. Where that can't be done it returns nc.
+// wrap moves nc from Go's poller to this one. It returns nc if that isn't possible.
 func (p *poller) wrap(nc net.Conn) net.Conn {
 	sc, ok := nc.(syscall.Conn)
 	if p == nil || !ok {

@@ -62,14 +62,14 @@ func (p *poller) endIfUnused() {
 	}
 }
 
-// add begins to watch c.
+// add begins to watch c, and reports whether that was possible.
 func (p *poller) add(c *conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	// Hang-ups are reported whether they are asked for or not: with ONESHOT they, too, are reported once.
+	// The kernel always reports hang-ups, but with ONESHOT only once.
 	event := unix.EpollEvent{Events: unix.EPOLLONESHOT, Fd: int32(c.fd)}
 	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, c.fd, &event); err != nil {
 		return false
@@ -78,7 +78,7 @@ func (p *poller) add(c *conn) bool {
 	return true
 }
 
-// remove ends the watch of c, whose descriptor is closed next. p.mu is held.
+// remove forgets c, whose descriptor is closed. p.mu is held.
 func (p *poller) remove(c *conn) {
 	p.clock.remove(c)
 	delete(p.conns, int32(c.fd))

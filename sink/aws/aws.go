@@ -96,8 +96,8 @@ func (c *Credentials) Get(ctx context.Context) (aws.Credentials, string, error) 
 	return creds, c.region, nil
 }
 
-// Invalidate has the next Get fetch new credentials. It returns false, and has no effect, if that is pointless: none were
-// fetched yet, or some were invalidated within refreshPause.
+// Invalidate makes the next Get fetch new credentials. It returns false, and has no effect, if none have been fetched yet, or
+// if the last Invalidate that had an effect was less than refreshPause ago.
 func (c *Credentials) Invalidate() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,8 +146,8 @@ func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 	return cache, nil
 }
 
-// httpClient makes the client that fetches credentials. It asks no proxy for a task's or an instance's: the proxy can't
-// reach them, or would fetch its own.
+// httpClient makes the client that fetches credentials. It uses no proxy for a task's or an instance's credentials: the proxy
+// can't reach them, or would fetch its own.
 func httpClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTimeout(credentialsLimit).
 		WithTransportOptions(func(t *http.Transport) { t.Proxy = dial.Proxy })

@@ -32,7 +32,7 @@ type NetOptions struct {
 	ProxyEnvIgnore   bool          `fluentbit:"net.proxy_env_ignore" help:"don't use HTTP_PROXY, HTTPS_PROXY and NO_PROXY"`
 }
 
-// CheckNet reports the mistakes that binding can't find.
+// CheckNet reports mistakes that binding can't find.
 func (o *NetOptions) CheckNet() error {
 	if o.SourceAddress != "" && net.ParseIP(o.SourceAddress) == nil {
 		return &config.OptionError{Option: "net.source_address", Reason: fmt.Sprintf("%q is not an IP address", o.SourceAddress)}
