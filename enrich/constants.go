@@ -54,7 +54,7 @@ func (c *constants) Apply(ev *record.Event, s *Scratch) bool {
 		return true
 	}
 	out := s.Take()
-	if c.names.hasAny(rest, n) {
+	if c.names.meets(rest, n) {
 		out = c.override(out, ev.Body)
 	} else {
 		out = record.AppendMapHeader(out, n+len(c.fields))
@@ -85,7 +85,7 @@ func (c *constants) override(out, body []byte) []byte {
 type tailConstants struct{ *constants }
 
 func (c tailConstants) Apply(ev *record.Event, s *Scratch) bool {
-	if n, rest, err := record.MapHeader(ev.Body); err == nil && !c.names.hasAny(rest, n) {
+	if n, rest, err := record.MapHeader(ev.Body); err == nil && !c.names.meets(rest, n) {
 		ev.Tail = c.whole
 		return true
 	}
@@ -174,9 +174,9 @@ func (ns *nameSet) find(name []byte) bool {
 	return false
 }
 
-// hasAny reports whether one of the n members encoded in b has one of the names. The first cases of key and value are what log
+// meets reports whether one of the n members encoded in b has one of the names. The first cases of key and value are what log
 // drivers write; package record reads everything else.
-func (ns *nameSet) hasAny(b []byte, n int) bool {
+func (ns *nameSet) meets(b []byte, n int) bool {
 	for ; n > 0 && len(b) > 1; n-- {
 		c := b[0]
 		if size := int(c & 0x1f); c&0xe0 == 0xa0 && size+3 < len(b) {

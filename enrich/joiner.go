@@ -73,7 +73,7 @@ const minPartFields = 5
 // Wants reports whether ev may be a part of a line. An event that the Joiner doesn't want may go on without Apply.
 func (j *Joiner) Wants(ev *record.Event) bool {
 	n, rest, err := record.MapHeader(ev.Body)
-	return err == nil && (j.unnamed.Load() > 0 || n >= minPartFields && j.partial.hasAny(rest, n))
+	return err == nil && (j.unnamed.Load() > 0 || n >= minPartFields && j.partial.meets(rest, n))
 }
 
 // Apply holds a part of a line, and emits the line if that completes it, and others if their memory is needed. An event that

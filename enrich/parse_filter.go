@@ -145,7 +145,7 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	if err != nil {
 		return true // impossible: rewrite, wrap or parse has written it
 	}
-	if len(ev.Tail) > 0 && p.tail.hasAny(members, n) {
+	if len(ev.Tail) > 0 && p.tail.meets(members, n) {
 		ev.Fold(nil)
 	}
 	start := len(out) - len(members)
@@ -216,7 +216,7 @@ func hasKey(members []byte, n int, name []byte) bool {
 	one := [1][]byte{name}
 	ns := nameSet{names: one[:]}
 	ns.lengths.add(name)
-	return ns.hasAny(members, n)
+	return ns.meets(members, n)
 }
 
 // rewrite appends room for a header to out, which holds the parsed map, and then the map with its names and values

@@ -53,7 +53,7 @@ func walk(b []byte, i uint64, n uint64, depth int) (end uint64, err error) {
 			i += uint64(size)
 			continue
 		}
-		head, size, count, err := longHeader(b[i:])
+		head, size, count, err := long(b[i:])
 		if err != nil {
 			return 0, errorAt(err, i)
 		}
@@ -74,9 +74,9 @@ func walk(b []byte, i uint64, n uint64, depth int) (end uint64, err error) {
 	return i, nil
 }
 
-// longHeader reads the header at the start of b, which isn't empty, of a value whose length isn't in sizes: head bytes of
+// long reads the header at the start of b, which isn't empty, of a value whose length isn't in sizes: head bytes of
 // header, then size bytes of content or count values.
-func longHeader(b []byte) (head, size, count uint64, err error) {
+func long(b []byte) (head, size, count uint64, err error) {
 	switch c := b[0]; {
 	case c < 0x90: // fixmap
 		return 1, 0, uint64(c&0x0f) * 2, nil

@@ -35,8 +35,7 @@ func (id ID) Append(dst []byte) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, idLen)[:start+idLen]
 	out := (*[idLen]byte)(dst[start:])
-	// Six bits a character: ten of them from high, one from the last 4 bits of high and the first 2 of low, ten from the
-	// next 60 bits of low, one from its last 2.
+	// Six bits a character: 60 bits of high, its last 4 and the first 2 of low, the next 60 of low, and its last 2.
 	high := binary.BigEndian.Uint64(id.Queue[:])
 	low := uint64(binary.BigEndian.Uint16(id.Queue[8:]))<<48 | id.Pos&(1<<48-1)
 	out[10] = idAlphabet[high<<2&63|low>>62]

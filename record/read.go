@@ -31,7 +31,7 @@ func container(b []byte, want Kind, width uint64) (n int, rest []byte, err error
 	if KindOf(b[0]) != want {
 		return 0, nil, ErrType
 	}
-	head, _, count, err := longHeader(b)
+	head, _, count, err := long(b)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -52,7 +52,7 @@ func Str(b []byte) (s, rest []byte, err error) {
 	if b[0]&0xe0 == 0xa0 {
 		return nil, nil, ErrShort
 	}
-	head, size, _, err := longHeader(b)
+	head, size, _, err := long(b)
 	end := head + size
 	if err != nil || end > uint64(len(b)) {
 		return nil, nil, ErrShort
