@@ -150,8 +150,8 @@ func (o *Output) deferItems(p *part) {
 }
 
 // roomToDefer reports whether the items of p may be appended to the deferred queue. Its own may return to it at any time.
-// Over the limit the others may do so only while most records pass, since then the oldest go to the dead letter; otherwise
-// this is an outage, and they wait in the output's queue.
+// Over the limit those of the output's queue may be added only while most records pass, since then others go to the dead
+// letter for them; otherwise this is an outage, and they wait where they are.
 func (o *Output) roomToDefer(p *part, q *buffer.Queue) bool {
 	limit := o.deferred.limit
 	if p.flows {
@@ -176,6 +176,9 @@ func (o *Output) appendDeferred(p *part, q *buffer.Queue, b *deferredWriter) err
 func (o *Output) targetOfFirst(p *part) (target string) {
 	if t, ok := o.dest.(sink.Targeter); ok {
 		return o.targetOf(p, t, p.req.Item(0))
+	}
+	if len(p.req.KeyOf) > 0 {
+		return string(p.req.Keys[p.req.KeyOf[0]])
 	}
 	return ""
 }

@@ -32,7 +32,8 @@ type Config struct {
 //
 // One goroutine, Run, owns all state and decides what is attempted, and when. Workers make the attempts: they encode, send
 // and sort the reply (attempt). Parts that must be tried again wait in Run's list while other chunks go on. maxHeld bounds
-// the memory of everything taken from the queue: when so much is waiting, no more is taken, and the queue fills.
+// the memory of everything taken from the queue: when so much is waiting, no more is taken, and the queue fills. Items that
+// are refused again and again are deferred (deferred.go): a second loop of the same kind delivers them.
 type Output struct {
 	name   string
 	queue  *buffer.Queue
