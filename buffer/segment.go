@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -136,6 +137,7 @@ func (s *segment) header() []byte {
 	copy(b[12:22], s.id[:])
 	le.PutUint64(b[24:], s.number)
 	le.PutUint64(b[32:], s.first)
+	_, _ = rand.Read(b[40:60]) // never fails
 	s.seed = crc32.Checksum(b[:60], castagnoli)
 	le.PutUint32(b[60:], s.seed)
 	copy(b[copyAt:], b[:headerSize])
