@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -467,4 +468,35 @@ func TestEveryPartOfAPlanIsAFilterAStepOrAHolder(t *testing.T) {
 	if _, err := newStage(fmt.Sprint, nil); err == nil || !strings.Contains(err.Error(), "is no Filter, Step or Holder") {
 		t.Errorf("got error %v, want one that names what it must be", err)
 	}
+}
+
+// Clients that make up tags have routes forgotten at any moment, also while a Holder releases what it holds.
+func TestARouteOfHeldEventsIsFoundWhileClientsMakeUpTags(t *testing.T) {
+	r := opened(t, placeholder+nullOutputs("*"), newSplitter(t))
+	end := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				r.routesMu.Lock() // as routeOf does at maxTags
+				clear(r.routes)
+				clear(r.held)
+				time.Sleep(2 * time.Millisecond) // so that who waits for the lock gets it in turn
+				r.routesMu.Unlock()
+			}
+		})
+	}
+	for range 100 {
+		if r.heldRoute(r.stages[0].holder, "app") == nil {
+			t.Error("got no route, want the Holder's")
+			break
+		}
+	}
+	close(end)
+	clients.Wait()
 }
