@@ -474,10 +474,12 @@ func TestEveryPartOfAPlanIsAFilterAStepOrAHolder(t *testing.T) {
 func TestARouteOfHeldEventsIsFoundWhileClientsMakeUpTags(t *testing.T) {
 	r := opened(t, placeholder+nullOutputs("*"), newSplitter(t))
 	end := make(chan struct{})
-	var clients sync.WaitGroup
+	var clients, begun sync.WaitGroup
 	for range 4 {
+		begun.Add(1)
 		clients.Go(func() {
-			for {
+			for begin := begun.Done; ; begin = func() {} {
+				begin()
 				select {
 				case <-end:
 					return
@@ -491,7 +493,8 @@ func TestARouteOfHeldEventsIsFoundWhileClientsMakeUpTags(t *testing.T) {
 			}
 		})
 	}
-	for range 100 {
+	begun.Wait()
+	for range 20 {
 		if r.heldRoute(r.stages[0].holder, "app") == nil {
 			t.Error("got no route, want the Holder's")
 			break
