@@ -99,8 +99,8 @@ func (b *grepBuilder) rule(option, key, source string) grepRule {
 		compile = pattern.CompileRuby
 	}
 	p, err := compile(source, func() {
-		b.log.Warn().Str("pattern", source).Float64("limit_s", pattern.MatchTimeout.Seconds()).
-			Msg("grep stopped matching a text that its pattern takes too long for; it counts as not matching")
+		b.log.Warn().Str("pattern", source).Float64("limit_s", pattern.MatchTimeout.Seconds()).Int("limit_bytes", pattern.MaxBacktrack).
+			Msg("grep stopped matching a text that is too long for its pattern, or takes too long; it counts as not matching")
 	})
 	if err != nil {
 		return fail(err)

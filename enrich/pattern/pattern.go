@@ -2,7 +2,7 @@
 //
 // A pattern that is text alone is searched for as such. One that RE2 (package regexp) can express is translated to it:
 // time linear in the text, no allocation. The rest (look-around, back-references, atomic groups) goes to a backtracking
-// engine with a limit of time. The few places where RE2 gives an answer that isn't Onigmo's are decided by the second
+// engine with limits of time and size. The few places where RE2 gives an answer that isn't Onigmo's are decided by the second
 // engine too: word boundaries in text that isn't ASCII, and ^ behind a newline that ends the text.
 //
 // What the syntax means is Ruby's: ^ and $ hold at every line, \d \s \w \h are ASCII, POSIX brackets and \p{…} are
@@ -22,6 +22,10 @@ import (
 // MatchTimeout is how long the backtracking engine may look at one text. After it the text counts as not matching.
 const MatchTimeout = 100 * time.Millisecond
 
+// MaxBacktrack is the largest text in bytes for the backtracking engine, which takes some 80 bytes of memory for each. A
+// longer text counts as not matching; where only its Unicode word boundaries need that engine, RE2 decides.
+const MaxBacktrack = 128 << 10
+
 // A Pattern is a compiled pattern. It is safe for concurrent use.
 type Pattern struct {
 	source    string
@@ -30,7 +34,7 @@ type Pattern struct {
 	slow      *regexp2.Regexp // nil: never needed
 	caret     bool
 	word      bool
-	onTimeout func()
+	onTimeout func() // also for texts over MaxBacktrack
 }
 
 // Flags are what stands behind the second slash of /pattern/imx.
@@ -40,7 +44,7 @@ type Flags struct {
 	Extended   bool // x: blanks and comments mean nothing
 }
 
-// Compile reads a pattern. onTimeout is called when the backtracking engine gives up on a text; it may be nil. Errors
+// Compile reads a pattern. onTimeout is called when the backtracking engine gives up on a text, or it is over MaxBacktrack; it may be nil. Errors
 // quote the pattern.
 func Compile(source string, f Flags, onTimeout func()) (*Pattern, error) {
 	root, err := parse(source, flags{fold: f.IgnoreCase, dotAll: f.DotAll, extended: f.Extended})
@@ -98,6 +102,15 @@ func (p *Pattern) Match(text []byte) bool {
 }
 
 func (p *Pattern) backtrack(text []byte) bool {
+	if len(text) > MaxBacktrack {
+		if p.re2 != nil {
+			return p.re2.Match(text)
+		}
+		if p.onTimeout != nil {
+			p.onTimeout()
+		}
+		return false
+	}
 	ok, err := p.slow.MatchString(string(text))
 	if err != nil && p.onTimeout != nil {
 		p.onTimeout()
