@@ -47,3 +47,27 @@ func TestContentOfARecordIsNeverTakenForAFrame(t *testing.T) {
 		t.Errorf("got %d records counted as dropped, want the one whose frame is lost", n)
 	}
 }
+
+// After the largest number the next would be 0, and at the next start 0 again, which is taken by then: no append would
+// succeed any more.
+func TestAFileWithTheLargestNumberLeavesRoomForOthers(t *testing.T) {
+	for _, name := range []string{"ffffffffffffffff.seg", "ffffffffffffffff.seg.damaged", "ffffffffffffffff.seg.v1", "7fffffffffffffff.seg.damaged"} {
+		fs := newFolder()
+		f, err := fs.Open(name, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte("not a segment"), 0); err != nil {
+			t.Fatal(err)
+		}
+		var want []delivery
+		for start := range 3 {
+			q := mustOpen(t, Options{FS: fs, Full: DropOldest})
+			want = append(want, fill(t, q, start, start+1)...)
+			if start == 2 {
+				checkDeliveries(t, deliver(t, q), want)
+			}
+			q.Close()
+		}
+	}
+}

@@ -21,6 +21,8 @@ const (
 	segSuffix   = ".seg"
 	asideSuffix = ".damaged"
 	spareSuffix = ".spare"
+
+	maxNumberBits = 62 // of a segment: a file with a larger number is not one
 )
 
 // A segment is one file of the queue. Everything in it is guarded by the queue's mutex, but for what the file says of
@@ -81,7 +83,7 @@ func segmentNumber(name string) (number uint64, aside, ok bool) {
 	if !ok || len(digits) != 16 {
 		return 0, false, false
 	}
-	number, err := strconv.ParseUint(digits, 16, 64)
+	number, err := strconv.ParseUint(digits, 16, maxNumberBits)
 	return number, aside, err == nil
 }
 
