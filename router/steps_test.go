@@ -503,3 +503,37 @@ func TestARouteOfHeldEventsIsFoundWhileClientsMakeUpTags(t *testing.T) {
 	close(end)
 	clients.Wait()
 }
+
+// The line that a lost connection completed is another's, too, and what it began is held.
+func TestAConnectionThatIsLostInTheMiddleOfAMessageLosesNoOthersHeldEvents(t *testing.T) {
+	r := opened(t, placeholder+nullOutputs("*"), newSplitter(t))
+	all := r.expiries()
+	first, lost, third := r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0])
+	first.addLogs("app", "tw")
+	if err := first.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
+		t.Errorf("flush: got %v, want %v", err, input.ErrHeld)
+	}
+	lost.addLogs("app", "o\nthr")
+	if err := lost.Discard(t.Context()); err != nil {
+		t.Error(err)
+	}
+	third.addLogs("app", "ee\n")
+	flush(t, third)
+	r.releaseAll(all)
+	flush(t, first)
+	if a := r.Status().Outputs[0].Account; a.Held != 0 || a.Unaccounted != 0 || r.holding.Load() != 0 {
+		t.Errorf("got %+v and %d events that hold back acks, want none held", a, r.holding.Load())
+	}
+	wantQueued(t, r.outputs[0], "app: two", "app: three")
+}
+
+func TestWhatALostConnectionHasNotFinishedIsNotQueued(t *testing.T) {
+	r := opened(t, nullOutputs("*"))
+	i := r.newIntake(r.inputs[0])
+	i.addLogs("app", "the beginning of a message")
+	if err := i.Discard(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wantQueued(t, r.outputs[0])
+	wantTally(t, r.outputs[0], tally{})
+}
