@@ -731,3 +731,20 @@ func TestWaysAfterACopyStartFromTheSameRecord(t *testing.T) {
 		}
 	}
 }
+
+func TestRunReturnsAtOnceWhenNowEnds(t *testing.T) {
+	t.Parallel()
+	r, _ := New(compilePlan(t, t.TempDir(), forwardInput+nullOutputs("*")), Env{Log: zerolog.Nop()})
+	now, end := context.WithCancel(context.Background())
+	end()
+	done := make(chan error)
+	go func() { done <- r.Run(context.Background(), now) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("got no end of Run, want it at once")
+	}
+}
