@@ -93,7 +93,7 @@ func expectKey[K string | []byte](r *memberRun, key K) {
 }
 
 // dropUnwanted checks the suspects, and removes the members that are to be left out or whose place another one has taken.
-func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) []byte {
+func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions, depth int) []byte {
 	at, gone := r.at[:r.count], false
 	for left := r.suspects; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)
@@ -110,7 +110,7 @@ func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) []byte {
 		}
 	}
 	if gone {
-		dst = dropMembers(dst, len(at), func(i int) (start int, stays bool) { return r.base + int(at[i].start), at[i].key > 0 })
+		dst = dropMembers(dst, len(at), depth, func(i int) (start int, stays bool) { return r.base + int(at[i].start), at[i].key > 0 })
 	}
 	return dst
 }
@@ -121,15 +121,29 @@ func (r *memberRun) key(dst []byte, i int) []byte {
 	return dst[r.base+int(p.start):][:p.key]
 }
 
-// dropMembers closes the gaps that members leave, of n, that don't stay.
-func dropMembers(dst []byte, n int, member func(i int) (start int, stays bool)) []byte {
+// maxMoved is how many bytes are moved to close the gaps in a map that is inside of another one. Maps that are nested would
+// otherwise move what is inside of them once for each level.
+const maxMoved = 64 << 10
+
+// dropMembers closes the gaps that members leave, of n, that don't stay. Gaps in a nested map that are before more than
+// maxMoved bytes are filled with blanks.
+func dropMembers(dst []byte, n, depth int, member func(i int) (start int, stays bool)) []byte {
 	end, _ := member(0)
+	blank := depth > 1 && len(dst)-end > maxMoved
 	for i := range n {
 		next := len(dst)
 		if i+1 < n {
 			next, _ = member(i + 1)
 		}
-		if start, stays := member(i); stays {
+		start, stays := member(i)
+		switch {
+		case !stays:
+		case blank:
+			for ; end < start; end++ {
+				dst[end] = ' '
+			}
+			end = next
+		default:
 			end += copy(dst[end:], dst[start:next])
 		}
 	}
