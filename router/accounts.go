@@ -31,10 +31,11 @@ type Account struct {
 
 // Reasons of dropped records.
 const (
-	notQueued = "not queued"          // the queue had no room until the end of the grace
-	noRoom    = "no room"             // given up for newer ones, as the output's limit asks for
-	damaged   = "damaged"             // could not be read
-	inMemory  = "queue was in memory" // lost at the stop
+	notQueued    = "not queued"          // the queue had no room until the end of the grace
+	filterFailed = "filter failed"       // lost because of a fault in a filter
+	noRoom       = "no room"             // given up for newer ones, as the output's limit asks for
+	damaged      = "damaged"             // could not be read
+	inMemory     = "queue was in memory" // lost at the stop
 )
 
 // settle computes what is unaccounted for.
@@ -72,7 +73,8 @@ func (o *output) accountOf(t tally, s deliver.Stats) Account {
 		a.Deferred = 0
 	}
 	for reason, n := range map[string]int64{
-		notQueued: t.refused, noRoom: s.Queue.DroppedNoRoom, damaged: s.Queue.DroppedDamaged + s.DeferredQueue.DroppedDamaged + s.Unreadable, inMemory: lost,
+		notQueued: t.refused, filterFailed: t.failed, noRoom: s.Queue.DroppedNoRoom, inMemory: lost,
+		damaged: s.Queue.DroppedDamaged + s.DeferredQueue.DroppedDamaged + s.Unreadable,
 	} {
 		if n > 0 {
 			a.Dropped[reason] = n
