@@ -27,7 +27,7 @@ func DeadFiles(plan *config.Plan) (map[string][]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("dead letter of %s: %w", o.id, err)
 		}
-		name := filepath.Base(dead.NewFile("", o.id, nil, r.log).Path())
+		name := filepath.Base(dead.NewFile("", o.id, 0, nil, r.log).Path())
 		own := slices.DeleteFunc(files, func(f string) bool { return !strings.HasPrefix(filepath.Base(f), name) })
 		if len(own) > 0 {
 			all[o.id] = own
