@@ -15,7 +15,7 @@ import (
 // float64, or the str of its digits where that would be infinite. Bytes of a string that aren't UTF-8 stay as they are.
 //
 // ErrSyntax says that json isn't JSON, ErrShort that it ends too early, ErrDepth that it is nested deeper than
-// MaxDepth; dst is then returned as it came.
+// MaxDepth, ErrRange that it becomes more than MaxJSON bytes; dst is then returned as it came.
 func AppendFromJSON(dst, json []byte) (out []byte, err error) {
 	out, rest, err := NextFromJSON(dst, json)
 	if err == nil && len(rest) > 0 {
@@ -308,6 +308,9 @@ func (p *parser) number(dst []byte, i int) (out []byte, end int, err error) {
 	}
 	s = s[:n]
 	if isFloat || string(s) == "-0" {
+		if len(dst) > MaxJSON { // only floats make longer than the text is
+			return nil, 0, ErrRange
+		}
 		// The string lives no longer than the call: strconv copies it into its errors.
 		v, err := strconv.ParseFloat(unsafe.String(&s[0], n), 64)
 		if err != nil {

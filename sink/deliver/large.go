@@ -17,6 +17,9 @@ func isLarge(ev *record.Event) bool { return len(ev.Body)+len(ev.Tail) > record.
 
 // fits returns ev's size as JSON in bytes, or the reason why it can't be sent.
 func fits(ev *record.Event) (size int, err error) {
+	if n := len(ev.Body) + len(ev.Tail); n > record.MaxJSON {
+		return 0, fmt.Errorf("the record has %d bytes; want at most %d", n, record.MaxJSON)
+	}
 	size, index := ev.JSONSize()
 	if size+index > record.MaxJSON {
 		return size, fmt.Errorf("as JSON the record has %d bytes and needs %d more to be written; want at most %d together", size, index, record.MaxJSON)
