@@ -150,7 +150,7 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	}
 	o.dead = r.deadLetter(o, queueDir)
 	o.loop = deliver.New(deliver.Config{
-		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: o.log,
+		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: o.log, Turn: r.turn,
 	})
 	return nil
 }

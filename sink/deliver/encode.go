@@ -10,6 +10,10 @@ import (
 // letter.
 func (o *Output) encode(p *part, maxBytes int) {
 	c := p.chunk
+	if p.condemned {
+		o.condemn(p)
+		return
+	}
 	for c.more && !o.encodeRun(p, maxBytes) {
 	}
 	if !c.more && c.read < c.from.Records {
@@ -29,7 +33,10 @@ func (o *Output) encodeRun(p *part, maxBytes int) (full bool) {
 			o.deadLetterRecord(p, &c.rec, fmt.Sprintf("encoding: panic: %v", v))
 		}
 	}()
-	for c.next() {
+	for c.encoded() < p.until {
+		if !c.next() {
+			return false
+		}
 		if isLarge(&c.rec.Event) {
 			if c.carried = len(p.req.Ends) > 0; c.carried {
 				return true
@@ -61,7 +68,8 @@ func (o *Output) encodeRun(p *part, maxBytes int) (full bool) {
 			return true
 		}
 	}
-	return false
+	c.more = c.read < c.from.Records
+	return true
 }
 
 // append encodes r as the next item of p, and returns p's body with it. An error leaves p unchanged.

@@ -50,6 +50,7 @@ func (o *Output) encodeLarge(p *part, r *sink.Record, pos uint32) (ok bool) {
 	if !o.tails {
 		r.Whole()
 	}
+	o.announceAlone(p, pos)
 	if need := size + itemRoom; cap(p.req.Body) < need {
 		p.req.Body = make([]byte, 0, need)
 	}

@@ -15,8 +15,12 @@ func (l *loop) end(p *part) {
 	if p.encoding {
 		p.encoding = false
 		l.rawPerBody.add(c, p)
-		if c.more {
+		switch {
+		case c.more:
 			l.ready = append(l.ready, c)
+		case len(c.suspects) > 0:
+			c.suspects = nil
+			l.careful--
 		}
 	}
 	l.resize(p, now)

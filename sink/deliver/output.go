@@ -23,6 +23,7 @@ type Config struct {
 	Retry       sink.Retry
 	Dead        dead.Letter
 	Log         zerolog.Logger
+	Turn        Turn
 }
 
 // An Output delivers the records of its queue to its destination.
@@ -40,6 +41,7 @@ type Output struct {
 	limits sink.Limits
 	retry  sink.Retry
 	log    zerolog.Logger
+	turn   Turn
 
 	stackLogged atomic.Bool // of a panic
 
@@ -54,7 +56,7 @@ type Output struct {
 // New makes an Output. Run does the work.
 func New(c Config) *Output {
 	o := &Output{
-		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log,
+		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log, turn: c.Turn,
 		hurried: make(chan struct{}),
 	}
 	o.keyer, _ = c.Destination.(sink.Keyer)
@@ -69,6 +71,9 @@ func New(c Config) *Output {
 // progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is called
 // once.
 func (o *Output) Run(ctx context.Context) {
+	if died := o.queue.Interrupted(); len(died) > 0 {
+		o.log.Info().Int("attempts", len(died)).Msg("the router ended while records were being delivered: they are delivered again in small requests")
+	}
 	newLoop(o).run(ctx)
 	if err := o.dest.Close(); err != nil {
 		o.log.Warn().Err(err).Msg("closing the destination failed")
