@@ -17,15 +17,18 @@ import (
 // in a row, goes to the dead letter. A large record is alone in its request from the beginning, so that two deaths are
 // enough for it; of small ones thousands share a request, and it takes four.
 //
-// A kill by somebody else costs no more than some smaller requests. It would have to hit the same record, alone, twice
-// to condemn it: and only in the first innocentAfter of an attempt, since what kills by its size does so at once, while a
-// destination that hangs may take a minute.
+// A kill by somebody else costs no more than some smaller requests. It would have to hit the same record, alone, twice to
+// condemn it, and only in the first innocentAfter of an attempt: what kills by its size does so at once, while a
+// destination that hangs may take a minute. A process that dies at its start for another reason dies in its first attempt,
+// the same one each time: so the attempt that may condemn a record waits until the process has lived for a while.
 
 const (
 	// carefulBytes is the size in the queue, in bytes, of a group of records that is attempted carefully.
 	carefulBytes = 64 << 10
 	// innocentAfter is how long an attempt may take before its records are held to be harmless.
 	innocentAfter = 5 * time.Second
+	// settleTime is how long the process must have run before an attempt that may condemn a record.
+	settleTime = 5 * time.Second
 	// fatalDeaths is how often in a row the process must die in the attempt of a record alone to condemn it.
 	fatalDeaths = 2
 )
@@ -37,20 +40,10 @@ type Turn chan struct{}
 // NewTurn makes a Turn.
 func NewTurn() Turn { return make(Turn, 1) }
 
-// suspectsIn returns the attempts that an earlier process died in with records of c.
-func (o *Output) suspectsIn(c *buffer.Chunk) (found []buffer.Attempt) {
-	for _, a := range o.queue.Interrupted() {
-		if a.Queue == c.Queue && a.First < c.First+uint64(c.Records) && a.First+uint64(a.Records) > c.First {
-			found = append(found, a)
-		}
-	}
-	return found
-}
-
 // suspicion returns the attempt in which the record at pos was when the process died, the smallest one; nil if there is none.
 func (c *inflightChunk) suspicion(pos uint64) (found *buffer.Attempt) {
 	for i := range c.suspects {
-		if a := &c.suspects[i]; a.Covers(c.from.Queue, pos) && (found == nil || a.Records < found.Records) {
+		if a := &c.suspects[i]; pos >= a.First && pos-a.First < uint64(a.Records) && (found == nil || a.Records < found.Records) {
 			found = a
 		}
 	}
@@ -97,13 +90,29 @@ func (o *Output) announce(ctx context.Context, p *part) {
 		if a, p.condemned = c.group(); a.Records == 0 { // the batch can't be read
 			a.Records = c.from.Records - c.encoded()
 		}
+		if a.Records == 1 && a.Deaths > 1 && !p.condemned {
+			o.settle(ctx)
+		}
 		o.takeTurn(ctx, p)
 	default:
 		a.First, a.Records = c.from.First+uint64(c.encoded()), c.from.Records-c.encoded()
 	}
+	if a.Records == 1 && len(c.suspects) == 0 {
+		a.Deaths = 0 // where records are rare each is alone: that is no evidence yet
+	}
 	p.until = c.encoded() + a.Records
 	p.noted = a
 	o.queue.Attempting(p.place, a)
+}
+
+// settle waits until the process has run for a while.
+func (o *Output) settle(ctx context.Context) {
+	t := time.NewTimer(time.Until(o.settled))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // takeTurn waits until no other output makes a careful attempt.
@@ -139,7 +148,7 @@ func (o *Output) conclude(p *part) {
 // announceAlone notes that a large record is the only one in p's attempt.
 func (o *Output) announceAlone(p *part, pos uint32) {
 	a := buffer.Attempt{Queue: p.chunk.from.Queue, First: p.chunk.from.First + uint64(pos), Records: 1, Deaths: 1}
-	if a.First != p.noted.First || p.noted.Records != 1 {
+	if a.First != p.noted.First || p.noted.Records != 1 || p.noted.Deaths == 0 {
 		p.noted = a
 		o.queue.Attempting(p.place, a)
 	}

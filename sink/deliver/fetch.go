@@ -77,7 +77,7 @@ func (l *loop) take(f fetchResult) {
 			c, l.spareChunks = l.spareChunks[n-1], l.spareChunks[:n-1]
 		}
 		c.reset(f.chunk, l.o.limits.Linger)
-		if c.suspects = l.o.suspectsIn(f.chunk); len(c.suspects) > 0 {
+		if c.suspects = l.o.queue.Interrupted(f.chunk.Queue, f.chunk.First, f.chunk.Records); len(c.suspects) > 0 {
 			l.careful++
 		}
 		l.chunks++

@@ -21,6 +21,7 @@ func (l *loop) end(p *part) {
 		case len(c.suspects) > 0:
 			c.suspects = nil
 			l.careful--
+			l.o.queue.Attempted(c.from.Queue, c.from.First, c.from.Records)
 		}
 	}
 	l.resize(p, now)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -43,6 +44,8 @@ type Output struct {
 	log    zerolog.Logger
 	turn   Turn
 
+	settled time.Time // from then on an attempt may condemn a record
+
 	stackLogged atomic.Bool // of a panic
 
 	hurryOnce sync.Once
@@ -57,7 +60,7 @@ type Output struct {
 func New(c Config) *Output {
 	o := &Output{
 		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log, turn: c.Turn,
-		hurried: make(chan struct{}),
+		hurried: make(chan struct{}), settled: time.Now().Add(settleTime),
 	}
 	o.keyer, _ = c.Destination.(sink.Keyer)
 	if t, ok := c.Destination.(sink.TailReader); ok {
@@ -71,7 +74,7 @@ func New(c Config) *Output {
 // progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is called
 // once.
 func (o *Output) Run(ctx context.Context) {
-	if died := o.queue.Interrupted(); len(died) > 0 {
+	if died := o.queue.Interrupted([10]byte{}, 0, 0); len(died) > 0 {
 		o.log.Info().Int("attempts", len(died)).Msg("the router ended while records were being delivered: they are delivered again in small requests")
 	}
 	newLoop(o).run(ctx)
