@@ -29,8 +29,12 @@ const largest = 5 << 20
 
 // explosive are records that take many times their size when they are written as JSON.
 func explosive() map[string][]byte {
-	field := func(value []byte) []byte { return append(record.AppendStr(record.AppendMapHeader(nil, 1), "log"), value...) }
-	array := func(n int, value []byte) []byte { return field(append(record.AppendArrayHeader(nil, n), bytes.Repeat(value, n)...)) }
+	field := func(value []byte) []byte {
+		return append(record.AppendStr(record.AppendMapHeader(nil, 1), "log"), value...)
+	}
+	array := func(n int, value []byte) []byte {
+		return field(append(record.AppendArrayHeader(nil, n), bytes.Repeat(value, n)...))
+	}
 	float := binary.BigEndian.AppendUint64([]byte{0xcb}, math.Float64bits(-1.2345678901234567e-300))
 	wide := record.AppendMapHeader(nil, largest/6)
 	for i := range largest / 6 {
@@ -109,7 +113,9 @@ func TestNoRecordTakesTheProcessOverItsMemory(t *testing.T) {
 		}
 		n++
 	}
-	line := func(s string) []byte { return record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "log"), s) }
+	line := func(s string) []byte {
+		return record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "log"), s)
+	}
 	records := explosive()
 	for name, body := range records {
 		send("parsed", body)
