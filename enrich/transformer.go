@@ -117,6 +117,10 @@ func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
 	}
 	for _, f := range t.fields {
 		out = record.AppendStr(out, f.name)
+		if len(out) > record.MaxJSON { // the event is given up anyway: several fields may hold all of it
+			out = record.AppendNil(out)
+			continue
+		}
 		out = f.value.append(out, ev)
 	}
 	ev.Body = s.Keep(out)

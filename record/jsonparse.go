@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"strconv"
@@ -303,14 +304,11 @@ func quotePrefix(s []byte) int {
 func (p *parser) number(dst []byte, i int) (out []byte, end int, err error) {
 	s := p.s[i:]
 	n, isFloat, err := scanNumber(s)
-	if err != nil {
-		return nil, 0, err
+	if err != nil || isFloat && len(dst) > MaxJSON { // only floats become longer than their text
+		return nil, 0, cmp.Or(err, ErrRange)
 	}
 	s = s[:n]
 	if isFloat || string(s) == "-0" {
-		if len(dst) > MaxJSON { // only floats make longer than the text is
-			return nil, 0, ErrRange
-		}
 		// The string lives no longer than the call: strconv copies it into its errors.
 		v, err := strconv.ParseFloat(unsafe.String(&s[0], n), 64)
 		if err != nil {

@@ -93,3 +93,12 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTextOfAValueIsBounded(t *testing.T) {
+	for size, want := range map[int]bool{1 << 20: true, 4 << 20: false} {
+		value := append(AppendStr(AppendMapHeader(nil, 1), "a"), AppendStr(nil, strings.Repeat("\x00", size))...)
+		if out := AppendText([]byte("x"), value); (len(out) > size) != want || !want && string(out) != "x" {
+			t.Errorf("%d bytes: got %d bytes of text, want some: %v", size, len(out), want)
+		}
+	}
+}
