@@ -79,28 +79,32 @@ func (c *inflightChunk) group() (a buffer.Attempt, condemned bool) {
 	return a, false
 }
 
-// announce notes on disk what p is about to attempt, and decides how many records an attempt that encodes takes.
+// announce notes on disk what p is about to attempt, and decides how many records an attempt that encodes takes. Of the chunk
+// it reads only what belongs to the attempt that encodes, if p isn't that.
 func (o *Output) announce(ctx context.Context, p *part) {
 	c := p.chunk
 	a := buffer.Attempt{Queue: c.from.Queue, Deaths: 1}
+	careful := p.encoding && len(c.suspects) > 0
 	switch {
 	case !p.encoding:
 		a.First, a.Records = c.from.First+uint64(p.pos[0]), int(p.pos[len(p.pos)-1]-p.pos[0])+1
-	case len(c.suspects) > 0:
-		if a, p.condemned = c.group(); a.Records == 0 { // the batch can't be read
-			a.Records = c.from.Records - c.encoded()
-		}
+	case careful:
+		a, p.condemned = c.group()
+	}
+	if p.encoding && a.Records == 0 { // not careful, or the batch can't be read: all that is left
+		a.First, a.Records = c.from.First+uint64(c.encoded()), c.from.Records-c.encoded()
+	}
+	if p.encoding {
+		p.until = c.encoded() + a.Records
+	}
+	if careful {
 		if a.Records == 1 && a.Deaths > 1 && !p.condemned {
 			o.settle(ctx)
 		}
 		o.takeTurn(ctx, p)
-	default:
-		a.First, a.Records = c.from.First+uint64(c.encoded()), c.from.Records-c.encoded()
-	}
-	if a.Records == 1 && len(c.suspects) == 0 {
+	} else if a.Records == 1 {
 		a.Deaths = 0 // where records are rare each is alone: that is no evidence yet
 	}
-	p.until = c.encoded() + a.Records
 	p.noted = a
 	o.queue.Attempting(p.place, a)
 }
