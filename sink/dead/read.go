@@ -37,7 +37,11 @@ type Entry struct {
 // Body returns the record as MessagePack.
 func (e *Entry) Body() ([]byte, error) {
 	if e.Packed == nil {
-		return record.AppendFromJSON(nil, e.Record)
+		body, err := record.AppendFromJSON(nil, e.Record)
+		if err == nil && record.KindOf(body[0]) != record.KindMap {
+			err = record.ErrType
+		}
+		return body, err
 	}
 	if n, err := record.Check(e.Packed); err != nil || n < len(e.Packed) || record.KindOf(e.Packed[0]) != record.KindMap {
 		return nil, errors.New("its MessagePack is not a record")
