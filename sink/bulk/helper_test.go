@@ -141,10 +141,13 @@ func pointTo(t testing.TB, o *Options, base string) {
 	o.Port, _ = strconv.Atoi(u.Port())
 }
 
+// patience is how long a test waits for something that must happen, on a busy machine.
+const patience = time.Minute
+
 // send is Send with a limit.
 func send(t testing.TB, d *Destination, req *sink.Request) sink.Reply {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return d.Send(ctx, req)
 }

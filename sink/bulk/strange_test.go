@@ -174,15 +174,17 @@ func raw(t *testing.T, o *Options, read bool, handle func(net.Conn)) *Destinatio
 	return newDestination(t, o, config.FluentBit)
 }
 
-// TestNoServerHoldsAnAttemptBeyondItsLimit, whatever it answers or doesn't. An attempt is repeated once.
+// TestNoServerHoldsAnAttemptBeyondItsLimit, whatever it answers or doesn't. An attempt is repeated once. The limit leaves a
+// busy machine the time to read what was answered before it.
 func TestNoServerHoldsAnAttemptBeyondItsLimit(t *testing.T) {
-	const limit = 300 * time.Millisecond
+	t.Parallel()
+	const limit = 2 * time.Second
 	forever := func(start, next string) func(net.Conn) {
 		return func(c net.Conn) {
 			_, err := io.WriteString(c, start)
 			for err == nil && next != "" {
 				if _, err = io.WriteString(c, next); len(next) < 100 {
-					time.Sleep(time.Millisecond)
+					time.Sleep(time.Millisecond) // it drips
 				}
 			}
 		}
@@ -203,10 +205,11 @@ func TestNoServerHoldsAnAttemptBeyondItsLimit(t *testing.T) {
 		"refusal for ever": {forever("HTTP/1.1 500 Oops\r\n\r\noh", strings.Repeat("x", 64<<10)), "500"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := raw(t, fluentBit(func(o *Options) { o.RequestTimeout = ptr(limit) }), true, tt.handle)
 			start := time.Now()
 			r := send(t, d, request(t, d, 3))
-			if took := time.Since(start); took > 10*limit {
+			if took := time.Since(start); took > patience/2 {
 				t.Errorf("took %v with a limit of %v", took, limit)
 			}
 			if r.Verdict != sink.Again || !strings.Contains(fmt.Sprint(r.Err), tt.want) || !strings.Contains(fmt.Sprint(r.Err), "127.0.0.1") {
@@ -234,7 +237,7 @@ func TestServerThatNeverReadsHoldsNoAttempt(t *testing.T) {
 			req.Ends[0] = len(req.Body)
 			start := time.Now()
 			r := send(t, d, req)
-			if took := time.Since(start); r.Verdict != sink.Again || took > 10*limit || !strings.Contains(fmt.Sprint(r.Err), "no reply in time") {
+			if took := time.Since(start); r.Verdict != sink.Again || took > patience/2 || !strings.Contains(fmt.Sprint(r.Err), "no reply in time") {
 				t.Errorf("%+v after %v with a limit of %v", r, took, limit)
 			}
 		})

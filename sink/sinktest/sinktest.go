@@ -17,8 +17,9 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// soon is how long a Send may take to return after its context has ended.
-const soon = 5 * time.Second
+// soon is how long a Send may take to return after its context has ended, on a busy machine. It is less than the time that
+// a destination waits for a service by itself.
+const soon = 45 * time.Second
 
 // Record makes a record; members are alternately names and values.
 func Record(tag string, pos uint64, members ...string) *sink.Record {
