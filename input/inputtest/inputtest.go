@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 )
 
@@ -47,8 +48,11 @@ func Run(t *testing.T, s Subject) {
 		"WaitIdle returns when the source is silent": waitIdle,
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+			before := goleak.IgnoreCurrent()
 			promise(t, s)
+			if err := leaktest.Find(before); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

@@ -14,15 +14,15 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // fluentBit is the options of a section that sets nothing but what set does.
 func fluentBit(set func(*Options)) *Options {

@@ -12,17 +12,17 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/sinktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // patience is how long a test waits for something that must happen, on a busy machine.
 const patience = time.Minute

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
@@ -83,7 +84,7 @@ func Run(t *testing.T, c Case) {
 		if err := d.Close(); err != nil {
 			t.Errorf("closing: %v", err)
 		}
-		if err := goleak.Find(before, goleak.IgnoreTopFunction("net/http.(*Server).Serve"), goleak.IgnoreTopFunction("internal/poll.runtime_pollWait")); err != nil {
+		if err := leaktest.Find(before, goleak.IgnoreTopFunction("net/http.(*Server).Serve"), goleak.IgnoreTopFunction("internal/poll.runtime_pollWait")); err != nil {
 			t.Error(err)
 		}
 	})
