@@ -24,7 +24,7 @@ const patience = time.Minute
 
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) { // another process tells nobody
 		if time.Now().After(deadline) {
 			t.Fatalf("timed out after %v waiting for %s", patience, what)
 		}
