@@ -34,7 +34,6 @@ type conn struct {
 	deadlineSet bool        // nc has a read deadline
 	hurried     atomic.Bool // others wait for the large buffer that it has
 	got         uint64      // bytes read
-	late        int         // reads after the time for reading at a stop
 	gotBefore   uint64      // got when the deadline was set
 
 	signInBy  time.Time // when the client must have signed in; zero: it has, or needn't
@@ -150,7 +149,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		if _, stopping := c.s.draining(); stopping {
-			return c.readLate(p)
+			return 0, errStopped
 		}
 		switch {
 		case !c.signInBy.IsZero():
@@ -164,22 +163,6 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		c.setDeadline()
 	}
-}
-
-// readLate reads what the socket still holds when the time for reading it is over: on a busy machine this goroutine may not
-// have run meanwhile.
-func (c *conn) readLate(p []byte) (int, error) {
-	if c.late >= maxLateReads {
-		return 0, errStopped
-	}
-	c.nc.SetReadDeadline(time.Now().Add(lateTime))
-	n, err := c.rw.Read(p)
-	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		return 0, errStopped
-	}
-	c.got += uint64(n)
-	c.late++
-	return n, err
 }
 
 // setDeadline sets the read deadline, or removes it where the client may be silent.

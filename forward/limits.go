@@ -13,7 +13,6 @@ const (
 	maxChunk     = 4 << 10 // bytes of a chunk id, which is echoed
 	maxSigningIn = 256     // connections that have not signed in yet; one more closes the oldest of them
 	maxHandshake = 4 << 10 // bytes of a message of the handshake
-	maxLateReads = 32      // reads of a connection after drainTime, 64 KiB each: ten times what a unix socket holds
 
 	heartbeatBudget = 128                    // datagrams that are answered within heartbeatTime
 	heartbeatTime   = 100 * time.Millisecond // so that a server of 1,000 clients answers each once a second
@@ -29,7 +28,6 @@ const (
 	ackTime     = 10 * time.Second       // for a client to take an ack
 	lookupTime  = time.Second            // for a client's host name
 	drainTime   = 100 * time.Millisecond // for reading what clients have already sent, when serving ends
-	lateTime    = 50 * time.Millisecond  // for each read after that
 	flushTime   = 5 * time.Second        // for queueing events, when serving ends
 	heldRetry   = 50 * time.Millisecond  // between two flushes while a step holds events that an ack waits for
 	heldTime    = 60 * time.Second       // for steps to emit such events; after that the connection is closed without ack

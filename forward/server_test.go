@@ -375,66 +375,6 @@ func TestServeTakesWhatWasSentBeforeItEnds(t *testing.T) {
 	}
 }
 
-// TestWhatWasSentIsReadWhenTheTimeToReadIsOver: on a busy machine the connection's goroutine may not have run in it.
-func TestWhatWasSentIsReadWhenTheTimeToReadIsOver(t *testing.T) {
-	for _, network := range []string{"tcp", "unix"} {
-		o := defaults(config.FluentBit)
-		if network == "unix" {
-			o.UnixPath = socketPath(t)
-		}
-		log, k := new(lines), new(sink)
-		s, err := listen(o, config.FluentBit, testEnv(log))
-		if err != nil {
-			t.Fatal(err)
-		}
-		client, err := net.Dial(network, s.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		const events = 1000 // more than one read
-		if _, err := client.Write(bytes.Repeat(pack(arr{"app", 1, obj{"log": strings.Repeat("x", 100)}}), events)); err != nil {
-			t.Fatal(err)
-		}
-		nc, err := s.ln.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.stop()
-		s.drainBy = time.Now().Add(-time.Second)
-		nc.SetReadDeadline(s.drainBy)
-		serveOne(s, nc, k)
-		if len(k.events) != events || log.String() != "" {
-			t.Errorf("%s: got %d events and log %s, want %d", network, len(k.events), log, events)
-		}
-	}
-}
-
-// TestClientThatGoesOnDoesNotKeepAServerThatStops: reading after the time for it is bounded.
-func TestClientThatGoesOnDoesNotKeepAServerThatStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log, k := new(lines), new(sink)
-		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
-		s.rules, s.handle = defaults(config.FluentBit).rules(config.FluentBit), (*conn).forward
-		client, server := net.Pipe()
-		begun := time.Now()
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			for err := error(nil); err == nil; time.Sleep(lateTime / 2) {
-				_, err = client.Write(pack(arr{"app", 1, obj{}}))
-			}
-		}()
-		s.stop()
-		server.SetReadDeadline(s.drainBy)
-		serveOne(s, server, k)
-		if took := time.Since(begun); took > drainTime+maxLateReads*lateTime {
-			t.Errorf("got its end after %v, want it within %v", took, drainTime+maxLateReads*lateTime)
-		}
-		<-ended
-	})
-}
-
 func TestWaitIdleWaitsForTheLastClient(t *testing.T) {
 	r := start(t, config.FluentBit, defaults(config.FluentBit))
 	if err := r.WaitIdle(t.Context()); err != nil {
