@@ -22,7 +22,10 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-func TestMain(m *testing.M) { leaktest.Main(m) }
+func TestMain(m *testing.M) {
+	deliverUntilItDies() // only in the child
+	leaktest.Main(m)
+}
 
 // strict is a destination that keeps every record by its id, and replies as its script says. An item is
 // "id number\n".
