@@ -15,6 +15,7 @@ const maxReencodes = 3
 // Workers call it.
 func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 	p.out = outcome{fresh: p.encoding}
+	o.announce(ctx, p)
 	had := p.req.Len()
 	switch {
 	case p.stale:
@@ -36,6 +37,7 @@ func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 			o.deferItems(p)
 		}
 	}
+	o.conclude(p)
 	p.out.lost = had - p.req.Len() - p.out.ended()
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -552,5 +553,49 @@ func TestRefusedRecordsMakeRoomInMemory(t *testing.T) {
 			t.Errorf("got %+v, want all good records delivered", s)
 		}
 		r.finish()
+	})
+}
+
+// A deferred record that kills the process goes to the dead letter like any other, and no other in its place.
+func TestADeferredRecordThatKillsIsGivenUp(t *testing.T) {
+	dir, copied := t.TempDir(), t.TempDir()
+	main, err := buffer.Open(buffer.Options{Dir: dir, Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := main.Sub(deferredName, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w deferredWriter
+	for i, text := range []string{"before", "kills", "after"} {
+		var r sink.Record
+		r.Tag, r.Body = "app", record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "n"), text)
+		w.add(mark{id: record.ID{Queue: [10]byte{7}, Pos: 1000 - uint64(i)}}, &r)
+	}
+	if err := q.Append(t.Context(), w.bytes(), w.records(), nil); err != nil {
+		t.Fatal(err)
+	}
+	c, err := q.Next(t.Context(), 1<<20, sink.Immediately)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Attempting(0, buffer.Attempt{Queue: c.Queue, First: c.First + 1, Records: 1, Deaths: fatalDeaths})
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil { // as a kill leaves it
+		t.Fatal(err)
+	}
+	if err := errors.Join(q.Close(), main.Close()); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOn(t, newStrict(nil), buffer.Options{Dir: copied}, nil)
+		r.start(t.Context())
+		eventually(t, "all end", func() bool { return r.out.Stats().Buffered == 0 })
+		r.finish()
+		r.wantOnce(2)
+		want := record.ID{Queue: [10]byte{7}, Pos: 999}.String()
+		if got := r.dead.numbers(); !slices.Equal(got, []string{"kills"}) || r.dead.dead[0].Type != "fatal" || r.dead.ids[0] != want {
+			t.Errorf("got the dead letters %v with the ids %v, want the one that kills, with its own id %s", got, r.dead.ids, want)
+		}
 	})
 }

@@ -87,6 +87,9 @@ func (l *loop) take(f fetchResult) {
 		if l.deferred {
 			c.unmark()
 		}
+		if c.suspects = l.queue.Interrupted(f.chunk.Queue, f.chunk.First, f.chunk.Records); len(c.suspects) > 0 {
+			l.careful++
+		}
 		l.chunks++
 		l.held += c.cost
 		l.ready = append(l.ready, c)

@@ -24,6 +24,7 @@ type Config struct {
 	Retry       sink.Retry
 	Dead        dead.Letter
 	Log         zerolog.Logger
+	Turn        Turn
 	// Final means that the queue is not delivered from again: deferred records that are refused after Drain are given up.
 	Final bool
 }
@@ -45,6 +46,9 @@ type Output struct {
 	retry  sink.Retry
 	final  bool // see Config
 	log    zerolog.Logger
+	turn   Turn
+
+	settled time.Time // from then on an attempt may condemn a record
 
 	stackLogged atomic.Bool // of a panic
 
@@ -63,8 +67,9 @@ type Output struct {
 // New makes an Output, and opens its deferred queue if an earlier process left records there. Run does the work.
 func New(c Config) *Output {
 	o := &Output{
-		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, final: c.Final, log: c.Log,
-		hurried: make(chan struct{}), made: time.Now(), deferred: deferred{closing: make(chan struct{})},
+		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, final: c.Final, log: c.Log, turn: c.Turn,
+		hurried: make(chan struct{}), settled: time.Now().Add(settleTime), made: time.Now(),
+		deferred: deferred{closing: make(chan struct{})},
 	}
 	o.keyer, _ = c.Destination.(sink.Keyer)
 	if t, ok := c.Destination.(sink.TailReader); ok {
@@ -81,6 +86,9 @@ func New(c Config) *Output {
 // progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is called
 // once.
 func (o *Output) Run(ctx context.Context) {
+	if died := o.queue.Interrupted([10]byte{}, 0, 0); len(died) > 0 {
+		o.log.Info().Int("attempts", len(died)).Msg("the router ended while records were being delivered: they are delivered again in small requests")
+	}
 	second, cancel := context.WithCancel(ctx)
 	o.startDeferred(second)
 	newLoop(o, o.queue).run(ctx)

@@ -111,6 +111,14 @@ func (o *Output) account(p *part, now time.Time) int {
 	return n
 }
 
+// queueOf returns c's queue.
+func (o *Output) queueOf(c *inflightChunk) *buffer.Queue {
+	if c.marks != nil {
+		return o.deferred.queue
+	}
+	return o.queue
+}
+
 // endedOf returns the count of records that have ended in chunks of c's queue that are not committed.
 func (o *Output) endedOf(c *inflightChunk) *int64 {
 	if c.marks != nil {
