@@ -30,6 +30,9 @@
 // Secret, and the values of pairs. quotes:"true" on a Pair or []Pair takes quotes off its two halves, as Fluent Bit does
 // for some options (record) and not for others (regex); Fluentd's values have lost theirs by then.
 //
+// identity:"true" makes an option part of what an output is: where its records go, and under which name, but not how or how
+// fast they get there. See Plan.Identity.
+//
 // A struct whose pointer has the method Check(Dialect) error is asked after binding. An *OptionError names the option
 // that the message should point at; any other error points at the section. A struct whose pointer has the method
 // Warnings() []string is asked, too: one line each.

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"time"
 
 	"github.com/firelane/firelane/sink/deliver"
@@ -57,4 +58,11 @@ func (r *Router) Healthy() (bool, string) {
 		}
 	}
 	return true, ""
+}
+
+// Orphans are the queues that the start found without an output.
+func (r *Router) Orphans() []Orphan {
+	r.orphansMu.Lock()
+	defer r.orphansMu.Unlock()
+	return slices.Clone(r.orphans)
 }

@@ -23,6 +23,9 @@ const (
 	maxKeptLine = 1 << 20
 )
 
+// Suffix follows an output's name in the name of its file.
+const Suffix = ".jsonl"
+
 // File is a dead letter in files of JSON lines: <dir>/<output>.jsonl is written, <output>.jsonl.1 to .3 are the rotated
 // ones, .3 the oldest. A line is one write. Another process may rename the files (Claim) at any time. So that no line is
 // lost then, Put locks the file before each line and checks that it still has its name.
@@ -42,7 +45,7 @@ type File struct {
 // NewFile makes the dead letter of an output; records that can't be written go to spill. It creates no file before the
 // first record.
 func NewFile(dir, output string, spill *Log, log zerolog.Logger) *File {
-	return &File{path: filepath.Join(dir, fileName(output)+".jsonl"), maxSize: maxFile, spill: spill, log: log}
+	return &File{path: filepath.Join(dir, fileName(output)+Suffix), maxSize: maxFile, spill: spill, log: log}
 }
 
 // fileName makes a file's name of an output's: each character but letters, digits, dots, dashes and underscores becomes an

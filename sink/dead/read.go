@@ -45,7 +45,7 @@ func Files(dir string) ([]string, error) {
 	present := map[string]bool{}
 	for _, e := range entries {
 		present[e.Name()] = true
-		output, _, found := strings.Cut(e.Name(), ".jsonl")
+		output, _, found := strings.Cut(e.Name(), Suffix)
 		if found && (len(outputs) == 0 || outputs[len(outputs)-1] != output) {
 			outputs = append(outputs, output)
 		}
@@ -67,9 +67,9 @@ const claimed = ".claimed"
 
 func numberedName(output string, i int) string {
 	if i == 0 {
-		return output + ".jsonl"
+		return output + Suffix
 	}
-	return fmt.Sprintf("%s.jsonl.%d", output, i)
+	return fmt.Sprintf("%s%s.%d", output, Suffix, i)
 }
 
 // Claim renames a file, so that a running router no longer writes to it but starts another one, and returns the new name.
