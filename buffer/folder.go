@@ -131,7 +131,6 @@ func folder(dir, name string) (string, error) {
 	return filepath.Join(dir, escaped), nil
 }
 
-
 // Names lists the queues in a folder that hold segments or a description, open or not, so that one whose output is gone isn't
 // forgotten. A folder that isn't there holds none.
 func Names(dir string) ([]string, error) {

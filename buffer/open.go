@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/firelane/firelane/record"
 	"github.com/rs/zerolog"
@@ -51,7 +52,7 @@ type Options struct {
 // (ErrLocked): never for what is in it.
 func Open(o Options) (q *Queue, err error) {
 	q = &Queue{
-		log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync,
+		log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync, born: time.Now(),
 		reader: make(chan struct{}, 1), closed: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	q.stats.Durable = o.Dir != ""

@@ -20,24 +20,7 @@ func (i *intake) Flush(ctx context.Context) error {
 		i.input.accounts.unrouted.Add(i.unrouted)
 		i.received, i.unrouted = 0, 0
 	}
-	var failed error
-	for o := range i.pending {
-		p, out := &i.pending[o], i.r.outputs[o]
-		for last, all := p.counted, p.complete; len(all) > 0; all = all[1:] {
-			p.counted = all[0]
-			failed = errors.Join(failed, out.append(ctx, p))
-			p.counted = last
-		}
-		p.complete = nil
-		if p.batch == nil && p.tally == (tally{}) {
-			continue
-		}
-		failed = errors.Join(failed, out.append(ctx, p))
-		if p.batch != nil {
-			i.r.buffers.returnBatch(p.batch)
-		}
-		p.counted = counted{}
-	}
+	failed := i.queue(ctx)
 	i.way = record.Event{} // what it aliases is no longer ours
 	if i.scratch != nil {
 		i.r.buffers.returnScratch(i.scratch)
@@ -60,13 +43,51 @@ func (i *intake) Flush(ctx context.Context) error {
 	return nil
 }
 
+// queue appends what was added to the queues: to those that are full last, so that no other waits for them.
+func (i *intake) queue(ctx context.Context) (failed error) {
+	late := false
+	for o := range i.pending {
+		if i.r.outputs[o].queue.Stalled() {
+			late = true
+			continue
+		}
+		failed = errors.Join(failed, i.queueFor(ctx, o))
+	}
+	for o := range i.pending {
+		if late {
+			failed = errors.Join(failed, i.queueFor(ctx, o))
+		}
+	}
+	return failed
+}
+
+// queueFor appends what was added for one output.
+func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
+	p, out := &i.pending[o], i.r.outputs[o]
+	for last, all := p.counted, p.complete; len(all) > 0; all = all[1:] {
+		p.counted = all[0]
+		failed = errors.Join(failed, out.append(ctx, p))
+		p.counted = last
+	}
+	p.complete = nil
+	if p.batch == nil && p.tally == (tally{}) {
+		return failed
+	}
+	failed = errors.Join(failed, out.append(ctx, p))
+	if p.batch != nil {
+		i.r.buffers.returnBatch(p.batch)
+	}
+	p.counted = counted{}
+	return failed
+}
+
 // append puts p's batch, if it has one, into the output's queue, waiting for room, and adds p's tally to the output's at the
 // moment from which the queue counts the records. A batch that can't be appended before ctx ends is counted as dropped: nobody
 // acknowledges it, and a client that asked for that sends it again.
 func (o *output) append(ctx context.Context, p *pending) error {
 	var err error
 	if p.batch != nil {
-		if err = o.queue.Append(ctx, p.batch.Bytes(), p.batch.Records(), p.publish); err == nil {
+		if err = o.queue.AppendBeside(ctx, p.batch.Bytes(), p.batch.Records(), p.publish, p.yield); err == nil {
 			o.taps.offer(p.batch)
 			return nil
 		}

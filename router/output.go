@@ -27,6 +27,7 @@ type output struct {
 	options *sink.OutputOptions
 	dest    sink.Destination
 	lock    *buffer.Lock // of the queue's folder, until the queue is opened; nil where there is none
+	yields  bool         // the queue drops its oldest where others would wait for it
 	isNew   bool         // the folder was made by this start, or never used
 	queue   *buffer.Queue
 	loop    *deliver.Output
@@ -52,8 +53,9 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts := o.Options.(sink.OutputOptioner).Output()
 	return &output{
-		id: o.ID, is: r.identityOf(&o), dest: dest, options: o.Options.(sink.OutputOptioner).Output(), log: log,
+		id: o.ID, is: r.identityOf(&o), dest: dest, options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield,
 	}, nil
 }
 
@@ -127,7 +129,7 @@ func (r *Router) openQueue(o *output) error {
 		}
 		o.lock = nil
 	}
-	if opts.DropOldest {
+	if opts.WhenFull == sink.DropOldest {
 		q.Full = buffer.DropOldest
 	}
 	return r.openIn(o, q, q.Dir)

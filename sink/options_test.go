@@ -42,7 +42,7 @@ func TestBufferOptionsHoldInBothSpellings(t *testing.T) {
 		if got, want := o.Retry(), (Retry{Limit: 5, Base: second, Cap: minute, Factor: 2}); got != want {
 			t.Errorf("%s: got the retry %+v, want %+v", name, got, want)
 		}
-		if got, want := o.Queue(), (QueueOptions{Memory: true, TotalLimit: 1 << 30, DropOldest: true}); got != want {
+		if got, want := o.Queue(), (QueueOptions{Memory: true, TotalLimit: 1 << 30, WhenFull: DropOldest}); got != want {
 			t.Errorf("%s: got the queue %+v, want %+v", name, got, want)
 		}
 	}
