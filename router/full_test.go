@@ -109,15 +109,15 @@ func TestALineThatIsHeldForAFullQueueHoldsUpNoOther(t *testing.T) {
 	server, up := cluster(t, bulktest.Options{})
 	tr := start(t, t.TempDir(), shortGrace+
 		esOutput("app*", away+"    storage.total_limit_size 64k\n    when_full block\n")+esOutput("web*", up))
-	part := map[string]any{"log": "begin", "partial_message": "true", "partial_id": "1", "partial_ordinal": "1", "partial_last": "false"}
+	part := map[string]string{"container_id": "c1", "container_name": "/app", "source": "stdout", "log": "begin", "partial_message": "true", "partial_id": "1", "partial_ordinal": "1", "partial_last": "false"}
 	post := func(tag string) {
 		client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer client.Close()
-		if err := client.Post(tag, part); err != nil {
-			t.Fatal(err)
+		if err := client.Post(tag, part); err != nil || tr.inputs[0].joiner.Held() != 1 {
+			t.Fatalf("got %d held lines and the error %v, want 1", tr.inputs[0].joiner.Held(), err)
 		}
 	}
 	post("app")

@@ -26,7 +26,7 @@ func (i *intake) Flush(ctx context.Context) error {
 		i.r.buffers.returnScratch(i.scratch)
 		i.scratch = nil
 	}
-	if failed != nil && ctx.Err() != nil {
+	if failed != nil && (ctx.Err() != nil || errors.Is(failed, errKept)) {
 		return failed // what was released isn't queued: nobody may acknowledge it
 	}
 	if i.released > 0 {
@@ -64,21 +64,53 @@ func (i *intake) queue(ctx context.Context) (failed error) {
 // queueFor appends what was added for one output.
 func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
 	p, out := &i.pending[o], i.r.outputs[o]
-	for last, all := p.counted, p.complete; len(all) > 0; all = all[1:] {
-		p.counted = all[0]
-		failed = errors.Join(failed, out.append(ctx, p))
-		p.counted = last
+	if len(p.complete) > 0 {
+		failed = p.queueComplete(ctx, out)
 	}
-	p.complete = nil
 	if p.batch == nil && p.tally == (tally{}) {
 		return failed
 	}
-	failed = errors.Join(failed, out.append(ctx, p))
-	if p.batch != nil {
+	if !errors.Is(failed, errKept) {
+		failed = errors.Join(failed, out.append(ctx, p))
+	}
+	if errors.Is(failed, errKept) { // the open batch is closed: what its Tail aliases is no longer ours
+		p.complete = append(p.complete, p.counted)
+	} else if p.batch != nil {
 		i.r.buffers.returnBatch(p.batch)
 	}
 	p.counted = counted{}
 	return failed
+}
+
+// queueComplete appends the batches that are complete.
+func (p *pending) queueComplete(ctx context.Context, out *output) (failed error) {
+	last := p.counted
+	defer func() { p.counted = last }()
+	for ; len(p.complete) > 0; p.complete = p.complete[1:] {
+		p.counted = p.complete[0]
+		if err := out.append(ctx, p); errors.Is(err, errKept) {
+			return err
+		} else if err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	p.complete = nil
+	return failed
+}
+
+// errKept is the error of a Flush that left something to the next one: see pending.keeps.
+var errKept = errors.New("a queue is full: records wait")
+
+// kept returns how many bytes of complete batches wait for room in the queues.
+func (i *intake) kept() (n int) {
+	for o := range i.pending {
+		for _, c := range i.pending[o].complete {
+			if c.batch != nil {
+				n += c.batch.Len()
+			}
+		}
+	}
+	return n
 }
 
 // append puts p's batch, if it has one, into the output's queue, waiting for room, and adds p's tally to the output's at the
@@ -86,10 +118,20 @@ func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
 // acknowledges it, and a client that asked for that sends it again.
 func (o *output) append(ctx context.Context, p *pending) error {
 	var err error
+	yield := p.yield
+	if p.keeps {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		cancel()
+		yield = nil
+	}
 	if p.batch != nil {
-		if err = o.queue.AppendBeside(ctx, p.batch.Bytes(), p.batch.Records(), p.publish, p.yield); err == nil {
+		if err = o.queue.AppendBeside(ctx, p.batch.Bytes(), p.batch.Records(), p.publish, yield); err == nil {
 			o.taps.offer(p.batch)
 			return nil
+		}
+		if p.keeps && errors.Is(err, context.Canceled) {
+			return errKept
 		}
 		p.tally.refused += int64(p.batch.Records())
 	}
