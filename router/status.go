@@ -1,7 +1,6 @@
 package router
 
 import (
-	"slices"
 	"time"
 
 	"github.com/firelane/firelane/sink/deliver"
@@ -64,5 +63,5 @@ func (r *Router) Healthy() (bool, string) {
 func (r *Router) Orphans() []Orphan {
 	r.orphansMu.Lock()
 	defer r.orphansMu.Unlock()
-	return slices.Clone(r.orphans)
+	return append([]Orphan{}, r.orphans...)
 }
