@@ -31,14 +31,14 @@ func TestIncludesHaveALimitOfDepth(t *testing.T) {
 		files[fmt.Sprint(i)] = fmt.Sprintf("@INCLUDE %d\n", i+1)
 	}
 	_, got := compileFiles(t, files)
-	if want := "32:1: @INCLUDE: files include each other more than 32 deep"; got != want {
+	if want := "32:1: @INCLUDE: includes are nested more than 32 deep"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
 func TestFilesHaveALimitOfNumber(t *testing.T) {
 	_, got := compileFiles(t, map[string]string{"main": "<system>\n" + strings.Repeat("@include x\n", maxFiles) + "</system>\n", "x": "grace 1\n"})
-	if want := "main:1001: @include: more than 1000 files"; got != want {
+	if want := "main:1001: @include: the configuration has more than 1000 files"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -11,15 +11,15 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// templateKind is the kind of value that a template makes.
+// templateKind is the kind of value that a template makes, and where the template is.
 type templateKind uint8
 
 const (
-	templateConstant templateKind = iota // encoded
-	templateValue                        // text: its one placeholder's value, with its type
-	templateText                         // text
-	templateMap                          // keys and values
-	templateArray                        // values
+	templateConstant templateKind = iota // template.encoded
+	templateValue                        // the value of the only placeholder in template.text, with its type
+	templateText                         // template.text as a string
+	templateMap                          // template.keys and values
+	templateArray                        // template.values
 )
 
 // A template is a value of a <record>.
@@ -60,7 +60,7 @@ type templateParser struct {
 	typecast bool
 }
 
-// value reads a value: as JSON if it is an object or array, else as text. Placeholders may be in either.
+// value parses a value: as JSON if it is an object or array, otherwise as text. Both may have placeholders.
 func (c *templateParser) value(s string) (*template, error) {
 	if strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[") {
 		if encoded, err := record.AppendFromJSON(nil, []byte(s)); err == nil {
@@ -75,7 +75,7 @@ func (c *templateParser) value(s string) (*template, error) {
 	return c.text(s)
 }
 
-// json reads the next value of valid JSON.
+// json parses the next value of valid JSON.
 func (c *templateParser) json(d *json.Decoder) (*template, error) {
 	token, err := d.Token()
 	if err != nil {
@@ -115,7 +115,7 @@ func (c *templateParser) json(d *json.Decoder) (*template, error) {
 	return &template{encoded: encoded}, err
 }
 
-// text reads text with placeholders.
+// text parses text with placeholders.
 func (c *templateParser) text(s string) (*template, error) {
 	text, err := field.ParseRuby(s, c.hostname)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 
 // TransformerOptions are the options of Fluentd's record_transformer.
 type TransformerOptions struct {
-	Record       []config.Pair `fluentd:"<record>" help:"fields to set; values may hold placeholders such as ${tag} and ${record[\"key\"]}"`
+	Record       []config.Pair `fluentd:"<record>" help:"fields to set; values may have placeholders such as ${tag} and ${record[\"key\"]}"`
 	EnableRuby   bool          `fluentd:"enable_ruby" default:"false" help:"accepted; expressions are limited to the placeholders either way"`
-	AutoTypecast bool          `fluentd:"auto_typecast" default:"true" help:"keep the type of a value that is one placeholder alone"`
+	AutoTypecast bool          `fluentd:"auto_typecast" default:"true" help:"keep the type of a value that is one placeholder and nothing else"`
 	RenewRecord  bool          `fluentd:"renew_record" default:"false" help:"start from an empty record"`
 	RenewTimeKey string        `fluentd:"renew_time_key" help:"field that holds the event's new time, in Unix seconds"`
 	KeepKeys     []string      `fluentd:"keep_keys" help:"fields that renew_record keeps"`
@@ -137,7 +137,7 @@ func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
 
 var errNoTime = errors.New("not a time in Unix seconds")
 
-// unixTime reads a number, or a text that is one, as seconds. Anything else is an error, where Fluentd takes it for 1970.
+// unixTime reads a number, or a text that is one, as Unix seconds. Anything else is an error (in Fluentd it is 1970).
 func unixTime(value []byte) (record.Time, error) {
 	switch record.KindOf(value[0]) {
 	case record.KindInt, record.KindFloat:
