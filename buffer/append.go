@@ -75,8 +75,9 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 }
 
 // stalledAfter is how long a queue must be full, and nothing of it delivered, before it counts as stalled. A destination that is
-// only slow delivers more often than that; nobody wants others to wait for one that is away.
-const stalledAfter = 5 * time.Second
+// only slow delivers more often than that. Others wait so long at most, which the buffers of clients have to bridge: Docker's
+// does at up to 100,000 lines/s.
+const stalledAfter = 10 * time.Second
 
 // markFull remembers since when the queue has been full. One that is empty, and can't be written, isn't.
 func (q *Queue) markFull() {

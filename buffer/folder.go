@@ -83,6 +83,15 @@ func (l *Lock) Empty() bool {
 	return err == nil && !slices.ContainsFunc(names, isKept)
 }
 
+// OnlySegments reports whether the folder holds nothing but segments that this version reads.
+func (l *Lock) OnlySegments() bool {
+	names, err := l.disk.List()
+	return err == nil && !slices.ContainsFunc(names, func(name string) bool {
+		_, aside, ok := segmentNumber(name)
+		return isKept(name) && (aside || !ok)
+	})
+}
+
 // isKept reports whether a file of that name holds records, or is not the queue's.
 func isKept(name string) bool {
 	return name != lockName && !strings.HasPrefix(name, aboutName) && !isSpare(name)

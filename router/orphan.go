@@ -39,7 +39,8 @@ type orphan struct {
 	is        identity
 	lock      *buffer.Lock // nil: not ours
 	tags      map[string]bool
-	whole     bool // tags are those of all records
+	whole     bool            // tags are those of all records
+	likeness  map[*output]int // of the outputs that may take its place, and how well they fit
 	adopted   bool
 }
 
@@ -139,7 +140,17 @@ func (r *Router) examine(f *orphan) bool {
 	if f.lock, err = buffer.LockFolder(f.dir, f.name); err != nil {
 		return false
 	}
-	return !f.lock.Empty() || f.lock.Remove() != nil
+	if f.lock.Empty() {
+		return f.lock.Remove() != nil
+	}
+	f.whole = f.whole && f.lock.OnlySegments()
+	f.likeness = make(map[*output]int)
+	for _, o := range r.outputs {
+		if n := r.likeness(o, f); n > 0 {
+			f.likeness[o] = n
+		}
+	}
+	return true
 }
 
 // keep sets the reason why the queue is kept.
@@ -194,7 +205,7 @@ func (r *Router) mayAdopt(o *output, f *orphan) bool {
 		(sameKind(old, o.is.value(pluginKey)) || old == "" && f.is.alias == o.is.alias)
 }
 
-// likeness says how well an output that may take the place of the queue's fits: 0 not at all.
+// likeness returns how well an output fits that may take the place of the queue's: 0 not at all.
 func (r *Router) likeness(o *output, f *orphan) (n int) {
 	sameMatch := f.is.value(matchKey) == o.is.value(matchKey)
 	if !r.mayAdopt(o, f) || len(f.tags) == 0 || !f.whole && !sameMatch {
@@ -234,7 +245,7 @@ func (r *Router) heirOf(f *orphan, all []orphan) *output {
 		return nil
 	}
 	for n := range all {
-		if other := &all[n]; other.name != f.name && r.likeness(heir, other) >= like {
+		if other := &all[n]; other.name != f.name && other.likeness[heir] >= like {
 			f.Reason = fmt.Sprintf("%s has its place taken by %s as well; the same alias as before would tell which one", other.Queue, heir.id)
 			return nil
 		}
@@ -245,7 +256,7 @@ func (r *Router) heirOf(f *orphan, all []orphan) *output {
 // mostLike returns the output that fits best, how well it does, and how many others fit as well.
 func (r *Router) mostLike(f *orphan) (best *output, like, others int) {
 	for _, o := range r.outputs {
-		switch n := r.likeness(o, f); {
+		switch n := f.likeness[o]; {
 		case n == 0:
 		case n > like:
 			best, like, others = o, n, 0

@@ -121,8 +121,8 @@ func backlog(t *testing.T, dir, conf string, tags ...string) {
 // TestAQueueWithoutAnOutputIsKeptAndNamed has all changes after which nobody may get a backlog.
 func TestAQueueWithoutAnOutputIsKeptAndNamed(t *testing.T) {
 	t.Parallel()
-	server, up := cluster(t, bulktest.Options{})
 	other := strings.Replace(away, "Port 1", "Port 2", 1)
+	const up = "UP" // the options of a server that works
 	for name, tt := range map[string]struct {
 		before string
 		tags   []string
@@ -145,6 +145,9 @@ func TestAQueueWithoutAnOutputIsKeptAndNamed(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, up := cluster(t, bulktest.Options{})
+			tt.before, tt.after = strings.ReplaceAll(tt.before, "UP", up), strings.ReplaceAll(tt.after, "UP", up)
 			dir := t.TempDir()
 			backlog(t, dir, tt.before, tt.tags...)
 			before := len(server.Documents("*"))
@@ -261,6 +264,7 @@ func TestNamesOfQueuesNeverChange(t *testing.T) {
 
 // TestNamesDoNotDependOnTheOrderThatECSWrites has every configuration of the ECS agent.
 func TestNamesDoNotDependOnTheOrderThatECSWrites(t *testing.T) {
+	t.Parallel()
 	names := func(e ecsTask) map[string]string {
 		plan, diags := compileTask(t, t.TempDir(), e)
 		if len(diags) > 0 {
@@ -277,7 +281,7 @@ func TestNamesDoNotDependOnTheOrderThatECSWrites(t *testing.T) {
 		return all
 	}
 	for _, e := range everyTask() {
-		if len(e.apps) < 2 || e.network != "bridge" {
+		if len(e.apps) < 2 || e.network != "bridge" || e.include || e.exclude || e.external != "" { // no filter is part of a name
 			continue
 		}
 		want := names(e)
@@ -315,5 +319,29 @@ func TestDeadLettersAreSentAgainToTheOutputThatRefusedThemOnly(t *testing.T) {
 		if _, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestABacklogOfDeadLettersFollowsItsOutput: they have the tags of other records, and must not go to where those go.
+func TestABacklogOfDeadLettersFollowsItsOutput(t *testing.T) {
+	t.Parallel()
+	refuse := func(_, index, _ string, _ []byte) bulktest.ItemFault {
+		if index == "dead" {
+			return bulktest.ItemFault{Status: 429, Type: "es_rejected_execution_exception", Reason: "full"}
+		}
+		return bulktest.ItemFault{Status: 400, Type: "mapper_parsing_exception", Reason: "no such field"}
+	}
+	_, full := cluster(t, bulktest.Options{Item: refuse})
+	server, up := cluster(t, bulktest.Options{})
+	const options = "    Dead_Letter index\n    Dead_Letter.Index dead\n"
+	dir := t.TempDir()
+	first := start(t, dir, shortGrace+esOutput("a*", full+options))
+	first.send("a1", "x")
+	eventually(t, "the dead letter in its queue", func() bool { return first.Status().Outputs[1].Account.Buffered == 1 })
+	first.wait()
+	start(t, dir, shortGrace+esOutput("a*", up+options))
+	eventually(t, "the dead letter", func() bool { return len(server.Documents("dead")) == 1 })
+	if n := len(server.Documents("*")); n != 1 {
+		t.Errorf("got %d documents, want the dead letter only", n)
 	}
 }

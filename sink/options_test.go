@@ -95,3 +95,24 @@ func TestMistakesInOptionsNameTheOption(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAFullQueueDoesIsChosenInEitherDialect(t *testing.T) {
+	for name, tt := range map[string]struct {
+		o    OutputOptions
+		want string
+	}{
+		"nothing set":                       {OutputOptions{}, Yield},
+		"Fluent Bit's limit":                {OutputOptions{TotalLimitSize: 1 << 20}, DropOldest},
+		"no limit, as Fluent Bit writes it": {OutputOptions{TotalLimitSize: config.Unlimited}, Yield},
+		"when_full beside a limit":          {OutputOptions{TotalLimitSize: 1 << 20, WhenFull: Block}, Block},
+		"Fluentd's limit":                   {OutputOptions{Buffer: &BufferOptions{TotalLimitSize: 1 << 20}}, Yield},
+		"Fluentd's default":                 {OutputOptions{Buffer: &BufferOptions{OverflowAction: "throw_exception"}}, Yield},
+		"Fluentd's block":                   {OutputOptions{Buffer: &BufferOptions{OverflowAction: "block"}}, Block},
+		"Fluentd's drop_oldest_chunk":       {OutputOptions{Buffer: &BufferOptions{OverflowAction: "drop_oldest_chunk"}}, DropOldest},
+		"Fluentd's old spelling":            {OutputOptions{OldBuffer: OldBuffer{OldFull: "exception"}}, Yield},
+	} {
+		if got := tt.o.Queue().WhenFull; got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
+		}
+	}
+}
