@@ -126,6 +126,7 @@ func (r *Router) examine(f *orphan) bool {
 	} else if err != nil {
 		return f.keep(err.Error())
 	}
+	f.Queue = f.lock.Path()
 	about := f.lock.About()
 	if f.is = parseAbout(about); about == "" || f.is.lines == nil {
 		f.is = identityOfFolder(f.name)

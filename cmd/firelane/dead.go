@@ -72,7 +72,7 @@ func (c *cli) eachDead(command string, plan *config.Plan, only string, files, ot
 		}
 		var err error
 		if command == "list" {
-			err = c.listDead(files[output])
+			err = c.listDead(output, files[output])
 		} else {
 			err = c.resendDead(plan, output, files[output])
 		}
@@ -86,7 +86,7 @@ func (c *cli) eachDead(command string, plan *config.Plan, only string, files, ot
 		case command == "resend":
 			fail(name, errors.New("the configuration has no output that these records were refused by: they are kept; -output ID -from "+name+" sends them to another"))
 		default:
-			if err := c.listDead(others[name]); err != nil {
+			if err := c.listDead(name, others[name]); err != nil {
 				fail(name, err)
 			}
 		}
@@ -94,8 +94,9 @@ func (c *cli) eachDead(command string, plan *config.Plan, only string, files, ot
 	return status
 }
 
-// listDead prints a line for each record: time, output, index, status, type and reason, and the record itself.
-func (c *cli) listDead(files []string) error {
+// listDead prints a line for each record: when, of which output or dead letter, where to, why, and the record. (What an output
+// was called when it refused the record may be another one's name now.)
+func (c *cli) listDead(name string, files []string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	for _, file := range files {
 		for e, err := range dead.Read(file) {
@@ -103,7 +104,7 @@ func (c *cli) listDead(files []string) error {
 				fmt.Fprintln(c.stderr, "firelane dead:", printable(err.Error()))
 				continue
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), printable(e.Output), printable(e.Index),
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), printable(name), printable(e.Index),
 				e.Status, printable(e.Type), printable(e.Reason), printable(string(e.Record)))
 		}
 	}
