@@ -49,13 +49,13 @@ func (i *intake) queue(ctx context.Context) (failed error) {
 	for o := range i.pending {
 		if i.r.outputs[o].queue.Stalled() {
 			late = true
-			continue
+		} else if err := i.queueFor(ctx, o); err != nil {
+			failed = errors.Join(failed, err)
 		}
-		failed = errors.Join(failed, i.queueFor(ctx, o))
 	}
-	for o := range i.pending {
-		if late {
-			failed = errors.Join(failed, i.queueFor(ctx, o))
+	for o := 0; late && o < len(i.pending); o++ {
+		if err := i.queueFor(ctx, o); err != nil {
+			failed = errors.Join(failed, err)
 		}
 	}
 	return failed

@@ -112,7 +112,9 @@ func (r *Router) lockQueue(o *output) error {
 
 func (o *output) unlockQueue() {
 	if o.lock != nil {
-		_ = o.lock.Close() // nothing was written to it
+		if !o.isNew || o.lock.Remove() != nil { // nothing was written to it
+			_ = o.lock.Close()
+		}
 		o.lock = nil
 	}
 }

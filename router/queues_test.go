@@ -345,3 +345,23 @@ func TestABacklogOfDeadLettersFollowsItsOutput(t *testing.T) {
 		t.Errorf("got %d documents, want the dead letter only", n)
 	}
 }
+
+func TestASecondStartInAnotherOrderChangesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	gone, a, b := esOutput("c*", away), esOutput("a*", away), esOutput("b*", away)
+	backlog(t, dir, gone, "c1")
+	start(t, dir, shortGrace+a+b)
+	before := queuesIn(t, dir)
+	conf := strings.Replace(shortGrace+esOutput("c*", away+"    Index x\n")+b+a, "SOCKET", "DIR/other.sock", 1)
+	r, _ := New(compilePlan(t, dir, conf), Env{Log: zerolog.Nop()})
+	if err := r.Run(context.Background(), context.Background()); err == nil || !strings.Contains(err.Error(), "another router uses this folder") {
+		t.Errorf("got error %v from the second start, want that the folder is in use", err)
+	}
+	if got := queuesIn(t, dir); !slices.Equal(got, before) {
+		t.Errorf("got the queues %q after the second start, want %q", got, before)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "other.sock")); err == nil {
+		t.Error("got a socket of the second start, want none")
+	}
+}
