@@ -19,6 +19,39 @@ func fanOut(whenFull, up string) string {
 	return shortGrace + esOutput("app*", dead) + esOutput("*", up)
 }
 
+// copyOut is the same in Fluentd's dialect.
+func copyOut(overflow, up string) string {
+	host, port, _ := strings.Cut(strings.TrimPrefix(up, "    Host "), "\n    Port ")
+	return `
+<system>
+  root_dir DIR/queue
+  grace 50ms
+</system>
+<source>
+  @type unix
+  path SOCKET
+</source>
+<match **>
+  @type copy
+  <store>
+    @type elasticsearch
+    port 1
+    <buffer>
+      total_limit_size 64k` + overflow + `
+    </buffer>
+  </store>
+  <store>
+    @type elasticsearch
+    host ` + host + `
+    port ` + port + `
+    <buffer>
+      flush_interval 10ms
+    </buffer>
+  </store>
+</match>
+`
+}
+
 // sendAsync sends records on a connection of their own, which may have to wait.
 func (tr *testRouter) sendAsync(tag string, n int) {
 	tr.t.Helper()
@@ -46,11 +79,20 @@ func (tr *testRouter) sendAsync(tag string, n int) {
 func TestAFullQueueStopsItsNeighboursOnlyIfTheUserWantsIt(t *testing.T) {
 	t.Parallel()
 	const sent = 2000
-	for whenFull, all := range map[string]bool{"yield": true, "drop_oldest": true, "block": false} {
-		t.Run(whenFull, func(t *testing.T) {
+	for whenFull, all := range map[string]bool{
+		"yield": true, "drop_oldest": true, "block": false,
+		"Fluentd's default": true, "\n      overflow_action drop_oldest_chunk": true, "\n      overflow_action block": false,
+	} {
+		t.Run(strings.TrimSpace(whenFull), func(t *testing.T) {
 			t.Parallel()
 			server, up := cluster(t, bulktest.Options{})
-			tr := start(t, t.TempDir(), fanOut(whenFull, up))
+			conf := fanOut(whenFull, up)
+			if whenFull == "Fluentd's default" {
+				conf = copyOut("", up)
+			} else if strings.Contains(whenFull, "overflow") {
+				conf = copyOut(whenFull, up)
+			}
+			tr := start(t, t.TempDir(), conf)
 			tr.sendAsync("app", sent)
 			dead := func() Account { return tr.Status().Outputs[0].Account }
 			if all {
