@@ -53,7 +53,10 @@ func copyOut(overflow, up string) string {
 }
 
 // sendAsync sends records on a connection of their own, which may have to wait.
-func (tr *testRouter) sendAsync(tag string, n int) {
+func (tr *testRouter) sendAsync(tag string, n int) { tr.t.Helper(); tr.sendMixed(n, tag) }
+
+// sendMixed is the same with several tags, in turn.
+func (tr *testRouter) sendMixed(n int, tags ...string) {
 	tr.t.Helper()
 	conn, err := net.Dial("unix", tr.socket)
 	if err != nil {
@@ -61,7 +64,7 @@ func (tr *testRouter) sendAsync(tag string, n int) {
 	}
 	var text strings.Builder
 	for i := range n {
-		fmt.Fprintf(&text, `["%s",%d,{"log":"%d%s"}]`, tag, 1_700_000_000, i, strings.Repeat("x", 100))
+		fmt.Fprintf(&text, `["%s",%d,{"log":"%d%s"}]`, tags[i%len(tags)], 1_700_000_000, i, strings.Repeat("x", 100))
 	}
 	done := make(chan struct{})
 	go func() {
@@ -142,6 +145,19 @@ func TestAFullQueueStopsNoOtherConnection(t *testing.T) {
 	eventually(t, "the records of the other connection", func() bool { return len(server.Documents("*")) == 500 })
 	if a := tr.Status().Outputs[0].Account; a.Dropped[noRoom] > 0 {
 		t.Errorf("got the account %+v, want nothing dropped", a)
+	}
+}
+
+// TestAFullQueueGivesWayToAnotherTagOfItsConnection: a connection is one stream, so that one tag waits for the other.
+func TestAFullQueueGivesWayToAnotherTagOfItsConnection(t *testing.T) {
+	t.Parallel()
+	server, up := cluster(t, bulktest.Options{})
+	tr := start(t, t.TempDir(), shortGrace+
+		esOutput("app*", away+"    storage.total_limit_size 64k\n    when_full yield\n")+esOutput("web*", up))
+	tr.sendMixed(4000, "app", "web")
+	eventually(t, "all records of the other tag", func() bool { return len(server.Documents("*")) == 2000 })
+	if a := tr.Status().Outputs[0].Account; a.Unaccounted != 0 || a.Dropped[noRoom] == 0 {
+		t.Errorf("got the account %+v, want the oldest records dropped and all accounted for", a)
 	}
 }
 
