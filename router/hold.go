@@ -11,8 +11,8 @@ import (
 
 // Limits of what was released and waits for room in a queue, so that nothing else waits for it.
 const (
-	keptRetry = time.Second // until its queue is tried again
-	maxKept   = batchSize   // bytes with which a Holder isn't asked for more
+	fullRetry  = time.Second // until its queue is tried again
+	maxWaiting = batchSize   // bytes with which a Holder isn't asked for more
 )
 
 // expiryPause is the least time between two calls of a Holder's Expire, so that events which are due shortly after one another
@@ -87,29 +87,29 @@ func (r *Router) releaseHeld(stopping, end <-chan struct{}) {
 func (r *Router) expiries() (all []expiry) {
 	for _, in := range r.inputs {
 		if in.holder != nil {
-			all = append(all, expiry{holder: in.holder, i: r.newKeeper(in)})
+			all = append(all, expiry{holder: in.holder, i: r.newNoWaitIntake(in)})
 		}
 	}
 	for n := range r.stages {
 		if h := r.stages[n].holder; h != nil {
-			all = append(all, expiry{holder: h, i: r.newKeeper(r.inputs[0])})
+			all = append(all, expiry{holder: h, i: r.newNoWaitIntake(r.inputs[0])})
 		}
 	}
 	return all
 }
 
-// newKeeper makes an intake whose Flush waits for no queue until letWait.
-func (r *Router) newKeeper(in *source) *intake {
+// newNoWaitIntake makes an intake whose Flush waits for no queue until allowWaiting.
+func (r *Router) newNoWaitIntake(in *source) *intake {
 	i := r.newIntake(in)
 	for o := range i.pending {
-		i.pending[o].keeps = true
+		i.pending[o].noWait = true
 	}
 	return i
 }
 
-func (i *intake) letWait() {
+func (i *intake) allowWaiting() {
 	for o := range i.pending {
-		i.pending[o].keeps = false
+		i.pending[o].noWait = false
 	}
 }
 
@@ -121,13 +121,13 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 		if e.waits {
 			r.flushReleased(e)
 		}
-		if !now.Before(e.due) && e.i.kept() < maxKept {
+		if !now.Before(e.due) && e.i.waitingBytes() < maxWaiting {
 			e.armed.Store(false) // whatever is held after Expire has looked must wake releaseHeld again
 			e.due = e.i.expire(e.holder, now)
 			e.armed.Store(!e.due.IsZero())
 			r.flushReleased(e)
 		}
-		if retry := time.Now().Add(keptRetry); e.waits && (next.IsZero() || retry.Before(next)) {
+		if retry := time.Now().Add(fullRetry); e.waits && (next.IsZero() || retry.Before(next)) {
 			next = retry
 		}
 		if !e.due.IsZero() && (next.IsZero() || e.due.Before(next)) {
@@ -143,7 +143,7 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 // releaseAll makes Holders emit everything. Their events may reach another Holder, by a reroute even an earlier one.
 func (r *Router) releaseAll(all []expiry) {
 	for n := range all {
-		all[n].i.letWait()
+		all[n].i.allowWaiting()
 		all[n].waits = true // or may
 	}
 	for range maxReroutes + 1 {
@@ -160,7 +160,7 @@ func (r *Router) releaseAll(all []expiry) {
 
 func (r *Router) flushReleased(e *expiry) {
 	err := e.i.Flush(r.appending)
-	e.waits = errors.Is(err, errKept)
+	e.waits = errors.Is(err, errFull)
 	if err != nil && !e.waits && !errors.Is(err, input.ErrHeld) {
 		r.log.Error().Err(err).Msg("records that a step had held could not be queued")
 	}

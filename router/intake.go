@@ -51,7 +51,7 @@ type pending struct {
 	publish  func()      // adds tally to the output's; its queue calls it, with its lock held
 	yield    func() bool // whether others would wait for the output's queue; nil where that makes no difference
 	fed      bool        // something was added
-	keeps    bool        // what a full queue doesn't take stays in complete, for a later Flush
+	noWait   bool        // what a full queue doesn't take stays in complete, for a later Flush
 }
 
 // counted is a batch, and what happened to the records on the way to it.

@@ -26,7 +26,7 @@ func (i *intake) Flush(ctx context.Context) error {
 		i.r.buffers.returnScratch(i.scratch)
 		i.scratch = nil
 	}
-	if failed != nil && (ctx.Err() != nil || errors.Is(failed, errKept)) {
+	if failed != nil && (ctx.Err() != nil || errors.Is(failed, errFull)) {
 		return failed // what was released isn't queued: nobody may acknowledge it
 	}
 	if i.released > 0 {
@@ -70,10 +70,10 @@ func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
 	if p.batch == nil && p.tally == (tally{}) {
 		return failed
 	}
-	if !errors.Is(failed, errKept) {
+	if !errors.Is(failed, errFull) {
 		failed = errors.Join(failed, out.append(ctx, p))
 	}
-	if errors.Is(failed, errKept) { // the open batch is closed: what its Tail aliases is no longer ours
+	if errors.Is(failed, errFull) { // the open batch is closed: what its Tail aliases is no longer ours
 		p.complete = append(p.complete, p.counted)
 	} else if p.batch != nil {
 		i.r.buffers.returnBatch(p.batch)
@@ -88,7 +88,7 @@ func (p *pending) queueComplete(ctx context.Context, out *output) (failed error)
 	defer func() { p.counted = last }()
 	for ; len(p.complete) > 0; p.complete = p.complete[1:] {
 		p.counted = p.complete[0]
-		if err := out.append(ctx, p); errors.Is(err, errKept) {
+		if err := out.append(ctx, p); errors.Is(err, errFull) {
 			return err
 		} else if err != nil {
 			failed = errors.Join(failed, err)
@@ -98,11 +98,11 @@ func (p *pending) queueComplete(ctx context.Context, out *output) (failed error)
 	return failed
 }
 
-// errKept is the error of a Flush that left something to the next one: see pending.keeps.
-var errKept = errors.New("a queue is full: records wait")
+// errFull is the error of a Flush that left something to the next one: see pending.noWait.
+var errFull = errors.New("a queue is full: records wait")
 
-// kept returns how many bytes of complete batches wait for room in the queues.
-func (i *intake) kept() (n int) {
+// waitingBytes returns how many bytes of complete batches wait for room in the queues.
+func (i *intake) waitingBytes() (n int) {
 	for o := range i.pending {
 		for _, c := range i.pending[o].complete {
 			if c.batch != nil {
@@ -119,7 +119,7 @@ func (i *intake) kept() (n int) {
 func (o *output) append(ctx context.Context, p *pending) error {
 	var err error
 	yield := p.yield
-	if p.keeps {
+	if p.noWait {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		cancel()
@@ -130,8 +130,8 @@ func (o *output) append(ctx context.Context, p *pending) error {
 			o.taps.offer(p.batch)
 			return nil
 		}
-		if p.keeps && errors.Is(err, context.Canceled) {
-			return errKept
+		if p.noWait && errors.Is(err, context.Canceled) {
+			return errFull
 		}
 		p.tally.refused += int64(p.batch.Records())
 	}

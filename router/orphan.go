@@ -40,7 +40,7 @@ type orphan struct {
 	lock      *buffer.Lock // nil: not ours
 	tags      map[string]bool
 	whole     bool            // tags are those of all records
-	likeness  map[*output]int // of the outputs that may take its place, and how well they fit
+	fit       map[*output]int // of the outputs that may take its place, and how well they fit
 	adopted   bool
 }
 
@@ -54,16 +54,16 @@ func (r *Router) adopt() {
 	found := r.findOrphans()
 	for n := range found {
 		f := &found[n]
-		heir := r.heirOf(f, found)
-		if heir == nil || f.Records == 0 {
+		successor := r.successorOf(f, found)
+		if successor == nil || f.Records == 0 {
 			continue
 		}
-		if err := heir.lock.TakeOver(f.lock); err != nil {
+		if err := successor.lock.TakeOver(f.lock); err != nil {
 			f.Reason = err.Error()
 			continue
 		}
 		f.adopted = true
-		r.log.Info().Str("queue", f.Queue).Str("was_for", f.Output).Str("output", heir.id).Int64("records", f.Records).
+		r.log.Info().Str("queue", f.Queue).Str("was_for", f.Output).Str("output", successor.id).Int64("records", f.Records).
 			Msg("an output has changed: the output that now takes the tags of its records delivers them")
 	}
 	for _, f := range found {
@@ -145,10 +145,10 @@ func (r *Router) examine(f *orphan) bool {
 		return f.lock.Remove() != nil
 	}
 	f.whole = f.whole && f.lock.OnlySegments()
-	f.likeness = make(map[*output]int)
+	f.fit = make(map[*output]int)
 	for _, o := range r.outputs {
-		if n := r.likeness(o, f); n > 0 {
-			f.likeness[o] = n
+		if n := r.fit(o, f); n > 0 {
+			f.fit[o] = n
 		}
 	}
 	return true
@@ -206,8 +206,8 @@ func (r *Router) mayAdopt(o *output, f *orphan) bool {
 		(sameKind(old, o.is.value(pluginKey)) || old == "" && f.is.alias == o.is.alias)
 }
 
-// likeness returns how well an output fits that may take the place of the queue's: 0 not at all.
-func (r *Router) likeness(o *output, f *orphan) (n int) {
+// fit returns how well an output fits that may take the place of the queue's: 0 not at all.
+func (r *Router) fit(o *output, f *orphan) (n int) {
 	sameMatch := f.is.value(matchKey) == o.is.value(matchKey)
 	if !r.mayAdopt(o, f) || len(f.tags) == 0 || !f.whole && !sameMatch {
 		return 0
@@ -227,18 +227,18 @@ func (r *Router) likeness(o *output, f *orphan) (n int) {
 	return n
 }
 
-// heirOf returns the output that takes the place of the queue's; nil and the reason for none. Where there are several, or an
+// successorOf returns the output that takes the place of the queue's; nil and the reason for none. Where there are several, or an
 // output could take several queues, the same alias tells which belong together, or the same match.
-func (r *Router) heirOf(f *orphan, all []orphan) *output {
+func (r *Router) successorOf(f *orphan, all []orphan) *output {
 	if f.lock == nil || f.Reason != "" {
 		return nil
 	}
-	heir, like, others := r.mostLike(f)
+	successor, fit, others := r.bestFit(f)
 	switch {
 	case f.Records == 0:
 		f.Reason = "nothing in it can be read: it is damaged, or of another version"
 		return nil
-	case heir == nil:
+	case successor == nil:
 		f.Reason = "no new output to the same kind of destination takes all tags of its records"
 		return nil
 	case others > 0:
@@ -246,24 +246,24 @@ func (r *Router) heirOf(f *orphan, all []orphan) *output {
 		return nil
 	}
 	for n := range all {
-		if other := &all[n]; other.name != f.name && other.likeness[heir] >= like {
-			f.Reason = fmt.Sprintf("%s has its place taken by %s as well; the same alias as before would tell which one", other.Queue, heir.id)
+		if other := &all[n]; other != f && other.fit[successor] >= fit {
+			f.Reason = fmt.Sprintf("%s has its place taken by %s as well; the same alias as before would tell which one", other.Queue, successor.id)
 			return nil
 		}
 	}
-	return heir
+	return successor
 }
 
-// mostLike returns the output that fits best, how well it does, and how many others fit as well.
-func (r *Router) mostLike(f *orphan) (best *output, like, others int) {
+// bestFit returns the output that fits best, how well it does, and how many others fit as well.
+func (r *Router) bestFit(f *orphan) (best *output, fit, others int) {
 	for _, o := range r.outputs {
-		switch n := f.likeness[o]; {
+		switch n := f.fit[o]; {
 		case n == 0:
-		case n > like:
-			best, like, others = o, n, 0
-		case n == like:
+		case n > fit:
+			best, fit, others = o, n, 0
+		case n == fit:
 			others++
 		}
 	}
-	return best, like, others
+	return best, fit, others
 }
