@@ -159,7 +159,11 @@ func Names(dir string) ([]string, error) {
 }
 
 func isOfQueue(e os.DirEntry) bool {
-	_, aside, ok := segmentNumber(e.Name())
 	_, _, waits := cutVersionSuffix(e.Name())
-	return ok && !aside || waits || e.Name() == aboutName
+	return isSegment(e) || waits || e.Name() == aboutName
+}
+
+func isSegment(e os.DirEntry) bool {
+	_, aside, ok := segmentNumber(e.Name())
+	return ok && !aside
 }
