@@ -135,7 +135,15 @@ func (r *Router) examine(f *orphan) bool {
 	}
 	f.Output = cmp.Or(f.is.String(), f.name)
 	asked := slices.ContainsFunc(r.outputs, func(o *output) bool { return r.mayAdopt(o, f) })
-	if err := r.read(f, asked); err != nil {
+	err = r.read(f, asked)
+	within, _ := buffer.Names(f.Queue) // queues that go with it; their tags are not read
+	for _, name := range within {
+		part := orphan{dir: f.Queue, name: name, Orphan: Orphan{Queue: filepath.Join(f.Queue, name)}}
+		err = errors.Join(err, r.read(&part, false))
+		f.Records += part.Records
+		f.Bytes += part.Bytes
+	}
+	if err != nil {
 		return f.keep(err.Error())
 	}
 	if f.lock, err = buffer.LockFolder(f.dir, f.name); err != nil {
@@ -209,7 +217,7 @@ func (r *Router) mayAdopt(o *output, f *orphan) bool {
 // fit returns how well an output fits that may take the place of the queue's: 0 not at all.
 func (r *Router) fit(o *output, f *orphan) (n int) {
 	sameMatch := f.is.value(matchKey) == o.is.value(matchKey)
-	if !r.mayAdopt(o, f) || len(f.tags) == 0 || !f.whole && !sameMatch {
+	if !r.mayAdopt(o, f) || (len(f.tags) == 0 || !f.whole) && !sameMatch {
 		return 0
 	}
 	for tag := range f.tags {

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/config/configtest"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
@@ -363,5 +365,34 @@ func TestASecondStartInAnotherOrderChangesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "other.sock")); err == nil {
 		t.Error("got a socket of the second start, want none")
+	}
+}
+
+// TestAQueueWithinAQueueGoesWithItIfTheMatchIsTheSame: nobody reads its tags.
+func TestAQueueWithinAQueueGoesWithItIfTheMatchIsTheSame(t *testing.T) {
+	t.Parallel()
+	for match, follows := range map[string]bool{"a*": true, "*": false} {
+		dir := t.TempDir()
+		backlog(t, dir, esOutput("a*", away), "a1")
+		names := queuesIn(t, dir)
+		within, err := buffer.Open(buffer.Options{Dir: filepath.Join(dir, "queue", names[0]), Name: "within", Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(within.Append(t.Context(), []byte("no batch of events"), 3, nil), within.Close()); err != nil {
+			t.Fatal(err)
+		}
+		second := start(t, dir, shortGrace+esOutput(match, away+"    Index x\n"))
+		if got := strings.Contains(second.log.String(), "an output has changed"); got != follows {
+			t.Errorf("with the match %s: got the queue to follow: %v, want %v; the log:\n%s", match, got, follows, second.log)
+		}
+		if !strings.Contains(second.log.String(), `"records":4`) {
+			t.Errorf("with the match %s: got this log, want the records of both queues counted:\n%s", match, second.log)
+		}
+		second.wait()
+		found, err := filepath.Glob(filepath.Join(dir, "queue", "*", "within", "*.seg"))
+		if err != nil || len(found) != 1 || strings.Contains(found[0], names[0]) == follows {
+			t.Errorf("with the match %s: got the segments %q of the queue within, want them where the queue is", match, found)
+		}
 	}
 }
