@@ -22,6 +22,7 @@ type classicReader struct {
 	loader
 	lookup   func(string) (string, bool)
 	set      map[string]string // by @SET
+	expanded int               // bytes of variables that were put into values
 	sections []*section
 }
 

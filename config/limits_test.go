@@ -102,3 +102,15 @@ func TestMessagesAreOneLineWhateverTheyQuote(t *testing.T) {
 		t.Errorf("got %d bytes, want one line of at most %d: %q", len(got), maxMessage+50, got)
 	}
 }
+
+// Each variable here is twice as long as the last: 700 bytes of text would be 300 MB.
+func TestVariablesDontGrowBeyondALimit(t *testing.T) {
+	text := "@SET a0=1234567890\n"
+	for n := range 25 {
+		text += fmt.Sprintf("@SET a%d=${a%d}${a%d}\n", n+1, n, n)
+	}
+	_, got := compileFiles(t, map[string]string{"main": text + "[INPUT]\n    Name forward\n"})
+	if want := "main:19: more than 4 MiB of variables; want shorter ones"; got != want {
+		t.Errorf("got %.200q, want %q", got, want)
+	}
+}

@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// maxExpanded is how many bytes all variables of a configuration may expand to: one may consist of others, each twice as long
+// as the last.
+const maxExpanded = maxFileSize
+
 // An expansion is a value with its variables expanded.
 type expansion struct {
 	value string
@@ -38,6 +42,12 @@ func (r *classicReader) expand(at Pos, s string) expansion {
 		}
 		if before == "" && tail == "" && rest == s {
 			only = name
+		}
+		if r.expanded += len(value); r.expanded > maxExpanded {
+			if r.expanded-len(value) <= maxExpanded { // one line for all
+				r.error(at, fmt.Sprintf("more than %d MiB of variables; want shorter ones", maxExpanded>>20))
+			}
+			return expansion{}
 		}
 		b.WriteString(value)
 		rest = tail

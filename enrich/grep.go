@@ -99,8 +99,8 @@ func (b *grepBuilder) rule(option, key, source string) grepRule {
 		compile = pattern.CompileRuby
 	}
 	p, err := compile(source, func() {
-		b.log.Warn().Str("pattern", source).Float64("limit_s", pattern.MatchTimeout.Seconds()).
-			Msg("matching a text took too long and was stopped; the text counts as not matching; simplify the pattern")
+		b.log.Warn().Str("pattern", source).Float64("limit_s", pattern.MatchTimeout.Seconds()).Int("limit_bytes", pattern.MaxBacktrack).
+			Msg("a text is too long for the pattern, or took too long, and was not matched; the text counts as not matching; simplify the pattern")
 	})
 	if err != nil {
 		return fail(err)

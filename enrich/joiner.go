@@ -22,6 +22,10 @@ const (
 	partOverhead = 64  // of each of its parts
 )
 
+// maxParts is how many parts of a line are held before it is emitted in pieces. Docker's have 16 KiB, so that it doesn't meet
+// the limit; it bounds the work that parts in any other order than Docker's make.
+const maxParts = 1024
+
 // JoinerConfig are the limits of a Joiner; zero values mean the defaults.
 type JoinerConfig struct {
 	MaxLine    int           // bytes of one line's text
@@ -100,7 +104,7 @@ func (j *Joiner) hold(ev *record.Event, p *part) []*piece {
 	l.touched = time.Now()
 	j.oldest.moveToEnd(l)
 	var done []*piece
-	if len(l.piece.parts) > 0 && l.piece.size+len(p.text) > j.cfg.MaxLine {
+	if n := len(l.piece.parts); n == maxParts || n > 0 && l.piece.size+len(p.text) > j.cfg.MaxLine {
 		done = append(done, j.cut(l))
 	}
 	j.parts++

@@ -130,7 +130,7 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	if !ok {
 		return true
 	}
-	parsed := out[headerRoom:]
+	parsed, at := out[headerRoom:], ev.Time
 	if p.time != nil {
 		parsed = p.time.take(ev, parsed)
 		out = out[:headerRoom+len(parsed)]
@@ -150,8 +150,13 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	}
 	start := len(out) - len(members)
 	out, kept := p.appendKept(out, ev.Body, members, n)
+	whole := putHeader(out, start, n+kept)
+	if (p.hash != "" || len(p.converters) > 0) && tooDeep(whole) {
+		ev.Time = at
+		return true
+	}
 	s.Keep(out)
-	ev.Body = putHeader(out, start, n+kept)
+	ev.Body = whole
 	return true
 }
 

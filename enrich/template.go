@@ -31,6 +31,16 @@ type template struct {
 	values  []*template
 }
 
+// nests reports whether the value puts others into a map or an array.
+func (t *template) nests() bool { return t.kind == templateMap || t.kind == templateArray }
+
+// tooDeep reports whether a body has been nested deeper than record.MaxDepth: in the queue it would be unreadable, with all
+// that comes after it in its batch.
+func tooDeep(body []byte) bool {
+	_, err := record.Check(body)
+	return err != nil
+}
+
 // append appends the value for an event.
 func (t *template) append(dst []byte, ev *record.Event) []byte {
 	switch t.kind {

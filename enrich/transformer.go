@@ -55,6 +55,7 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, e
 			return nil, &config.OptionError{Option: p.Key, Reason: err.Error()}
 		}
 		constant = constant && tpl.kind == templateConstant
+		t.nests = t.nests || tpl.nests()
 		t.set(p.Key, tpl)
 	}
 	if constant && !t.renew && t.timeKey == "" && len(t.remove) == 0 {
@@ -69,6 +70,7 @@ type transformer struct {
 	keep    nameSet // the fields that renew keeps
 	names   nameSet // those of fields
 	fields  []templateField
+	nests   bool // there is a field that is a map or an array of values
 	remove  []field.Accessor
 	timeKey string
 }
@@ -109,15 +111,9 @@ func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
 			n++
 		}
 	}
-	out := record.AppendMapHeader(s.Take(), n)
-	for f := record.FieldsOf(ev.Body); f.Next(); {
-		if t.stays(f.Key()) {
-			out = append(append(out, f.RawKey()...), f.Value()...)
-		}
-	}
-	for _, f := range t.fields {
-		out = record.AppendStr(out, f.name)
-		out = f.value.append(out, ev)
+	out := t.build(s.Take(), n, ev, false)
+	if t.nests && tooDeep(out) {
+		out = t.build(out[:0], n, ev, true)
 	}
 	ev.Body = s.Keep(out)
 	if t.timeKey != "" {
@@ -133,6 +129,25 @@ func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
 		}
 	}
 	return true
+}
+
+// build appends a record of n fields to dst. flat makes nil of values that nest others.
+func (t *transformer) build(dst []byte, n int, ev *record.Event, flat bool) []byte {
+	dst = record.AppendMapHeader(dst, n)
+	for f := record.FieldsOf(ev.Body); f.Next(); {
+		if t.stays(f.Key()) {
+			dst = append(append(dst, f.RawKey()...), f.Value()...)
+		}
+	}
+	for _, f := range t.fields {
+		dst = record.AppendStr(dst, f.name)
+		if flat && f.value.nests() {
+			dst = record.AppendNil(dst)
+		} else {
+			dst = f.value.append(dst, ev)
+		}
+	}
+	return dst
 }
 
 var errNoTime = errors.New("not a time in Unix seconds")

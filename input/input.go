@@ -65,6 +65,13 @@ type Receiver interface {
 	Flush(ctx context.Context) error
 }
 
+// Discarder is implemented by a Receiver that must know when an input won't flush what it added, as after a client has hung up
+// in the middle of a message. Without steps that hold events nothing of it is queued.
+type Discarder interface {
+	// Discard ends the Receiver. It queues what other sources' events have become a part of, and may block as Flush does.
+	Discard(ctx context.Context) error
+}
+
 // ErrHeld is returned by Flush where everything that could be queued is, but a step still holds events that were added
 // through this Receiver, such as the beginning of a line whose end has not come. They must not be acknowledged yet:
 // Flush again, later, with or without more events. An input that acknowledges nothing treats it as nil.

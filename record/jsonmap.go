@@ -43,7 +43,7 @@ func appendMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int)
 		r.expect(opt)
 		dst, b = r.append(dst, b, dots, depth)
 		if r.suspects != 0 {
-			dst = r.dropUnwanted(dst, opt)
+			dst = r.dropUnwanted(dst, opt, depth)
 		}
 	}
 	return withoutComma(dst, base), b
@@ -161,7 +161,7 @@ func appendManyMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth 
 		n -= r.n
 	}
 	if gone {
-		dst = dropMembers(dst, len(x.members), func(i int) (start int, stays bool) {
+		dst = dropMembers(dst, len(x.members), depth, func(i int) (start int, stays bool) {
 			return x.members[i].start, x.members[i].key > 0
 		})
 	}

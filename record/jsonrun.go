@@ -93,7 +93,7 @@ func expectKey[K string | []byte](r *memberRun, key K) {
 }
 
 // dropUnwanted checks the suspects, and removes the members that opt omits and those with the same key as a later one.
-func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) []byte {
+func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions, depth int) []byte {
 	at, gone := r.at[:r.count], false
 	for left := r.suspects; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)
@@ -110,7 +110,7 @@ func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) []byte {
 		}
 	}
 	if gone {
-		dst = dropMembers(dst, len(at), func(i int) (start int, stays bool) { return r.base + int(at[i].start), at[i].key > 0 })
+		dst = dropMembers(dst, len(at), depth, func(i int) (start int, stays bool) { return r.base + int(at[i].start), at[i].key > 0 })
 	}
 	return dst
 }
@@ -121,15 +121,29 @@ func (r *memberRun) key(dst []byte, i int) []byte {
 	return dst[r.base+int(p.start):][:p.key]
 }
 
-// dropMembers removes from the end of dst those of the n members there that don't stay.
-func dropMembers(dst []byte, n int, member func(i int) (start int, stays bool)) []byte {
+// maxMoved is how many bytes dropMembers moves in a map that is inside another one. Nested maps would otherwise move what is
+// inside them once for each level.
+const maxMoved = 64 << 10
+
+// dropMembers removes from the end of dst those of the n members there that don't stay. In a nested map, if more than maxMoved
+// bytes would have to be moved, it overwrites them with blanks.
+func dropMembers(dst []byte, n, depth int, member func(i int) (start int, stays bool)) []byte {
 	end, _ := member(0)
+	blank := depth > 1 && len(dst)-end > maxMoved
 	for i := range n {
 		next := len(dst)
 		if i+1 < n {
 			next, _ = member(i + 1)
 		}
-		if start, stays := member(i); stays {
+		start, stays := member(i)
+		switch {
+		case !stays:
+		case blank:
+			for ; end < start; end++ {
+				dst[end] = ' '
+			}
+			end = next
+		default:
 			end += copy(dst[end:], dst[start:next])
 		}
 	}

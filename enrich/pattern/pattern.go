@@ -2,7 +2,7 @@
 //
 // A pattern that is plain text is searched for as text. A pattern that RE2 (package regexp) can express is translated to
 // RE2, which takes time linear in the text, and no allocation. All others (look-around, back-references, atomic groups) go to
-// a backtracking engine with a time limit. So do the few cases in which RE2's result differs from Onigmo's: word boundaries
+// a backtracking engine with limits of time and size. So do the few cases in which RE2's result differs from Onigmo's: word boundaries
 // in text that isn't ASCII, and ^ after a newline that ends the text.
 //
 // The syntax means what it means in Ruby: ^ and $ match at every line, \d \s \w \h are ASCII, POSIX brackets and \p{…} are
@@ -22,6 +22,10 @@ import (
 // MatchTimeout is how long the backtracking engine may take for one text. After that the text counts as not matching.
 const MatchTimeout = 100 * time.Millisecond
 
+// MaxBacktrack is the largest text in bytes for the backtracking engine, which takes some 80 bytes of memory for each. A
+// longer text counts as not matching; if RE2 can express the pattern, RE2 decides.
+const MaxBacktrack = 128 << 10
+
 // A Pattern is a compiled pattern. It is safe for concurrent use.
 type Pattern struct {
 	source    string
@@ -30,7 +34,7 @@ type Pattern struct {
 	slow      *regexp2.Regexp // nil: not needed
 	caret     bool            // the pattern has a ^
 	word      bool            // the pattern has a \b or \B
-	onTimeout func()
+	onTimeout func()          // also for texts over MaxBacktrack
 }
 
 // Flags are the letters after the second slash of /pattern/imx.
@@ -40,7 +44,8 @@ type Flags struct {
 	Extended   bool // x: blanks and comments mean nothing
 }
 
-// Compile parses a pattern. onTimeout, which may be nil, is called when matching a text takes longer than MatchTimeout. Errors
+// Compile parses a pattern. onTimeout, which may be nil, is called when matching a text takes longer than MatchTimeout, or
+// the text is longer than MaxBacktrack. Errors
 // quote the pattern.
 func Compile(source string, f Flags, onTimeout func()) (*Pattern, error) {
 	root, err := parse(source, flags{fold: f.IgnoreCase, dotAll: f.DotAll, extended: f.Extended})
@@ -98,6 +103,15 @@ func (p *Pattern) Match(text []byte) bool {
 }
 
 func (p *Pattern) backtrack(text []byte) bool {
+	if len(text) > MaxBacktrack {
+		if p.re2 != nil {
+			return p.re2.Match(text)
+		}
+		if p.onTimeout != nil {
+			p.onTimeout()
+		}
+		return false
+	}
 	ok, err := p.slow.MatchString(string(text))
 	if err != nil && p.onTimeout != nil {
 		p.onTimeout()

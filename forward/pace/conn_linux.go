@@ -121,15 +121,19 @@ func (c *conn) arm() error {
 	return unix.EpollCtl(c.p.fd, unix.EPOLL_CTL_MOD, c.fd, &c.event)
 }
 
-// writeRetry is how long Write waits before it tries again where the socket is full. Answers are a few bytes, so that this is
-// rare; waiting for EPOLLOUT too would cost every connection more state than it saves.
-const writeRetry = time.Millisecond
+// writeRetry is how long Write waits before it tries again where the socket is full, and twice as long each time, up to
+// maxWriteRetry. Answers are a few bytes, so that this is rare; waiting for EPOLLOUT too would cost every connection more state
+// than it saves.
+const (
+	writeRetry    = time.Millisecond
+	maxWriteRetry = 64 * time.Millisecond
+)
 
 // Write writes all of b, and ends pausing: the client waits for what is written.
 func (c *conn) Write(b []byte) (int, error) {
 	c.rate.stop()
 	written := 0
-	for {
+	for pause := writeRetry; ; pause = min(2*pause, maxWriteRetry) {
 		n, err := c.tryWrite(b[written:])
 		written += n
 		if err == nil && written == len(b) {
@@ -138,7 +142,10 @@ func (c *conn) Write(b []byte) (int, error) {
 		if err != nil && !errors.Is(err, unix.EAGAIN) {
 			return written, err
 		}
-		time.Sleep(writeRetry)
+		if n > 0 {
+			pause = writeRetry
+		}
+		time.Sleep(pause)
 	}
 }
 
