@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,6 +89,9 @@ type Queue struct {
 	closed chan struct{} // closed by Close
 	wake   chan struct{} // to the call of Next that is parked
 	pool   sync.Pool     // of *chunkMemory
+
+	attempts    *os.File // nil in memory
+	interrupted []Attempt
 
 	born      time.Time
 	fullSince atomic.Int64 // when an Append first found no room since the last Commit, in ns after born; 0: none did
@@ -267,6 +271,7 @@ func (q *Queue) Close() error {
 	}
 	q.unlock()
 	<-q.reader
+	q.closeAttempts()
 	if q.lock == nil {
 		return nil
 	}

@@ -94,10 +94,18 @@ func (c *cli) eachDead(command string, plan *config.Plan, only string, files, ot
 	return status
 }
 
+const (
+	// alignedRows is how many rows of a list are aligned with one another: more are not kept in memory.
+	alignedRows = 500
+	// maxListed is how much of a record is listed, in bytes.
+	maxListed = 64 << 10
+)
+
 // listDead prints a line for each record: when, of which output or dead letter, where to, why, and the record. (What an output
 // was called when it refused the record may be another one's name now.)
 func (c *cli) listDead(name string, files []string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	rows := 0
 	for _, file := range files {
 		for e, err := range dead.Read(file) {
 			if err != nil {
@@ -105,10 +113,23 @@ func (c *cli) listDead(name string, files []string) error {
 				continue
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), printable(name), printable(e.Index),
-				e.Status, printable(e.Type), printable(e.Reason), printable(string(e.Record)))
+				e.Status, printable(e.Type), printable(e.Reason), printable(recordText(&e)))
+			if rows++; rows%alignedRows == 0 {
+				if err := w.Flush(); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return w.Flush()
+}
+
+// recordText is the record of an entry, or as much of it as is listed.
+func recordText(e *dead.Entry) string {
+	if e.Packed != nil {
+		return fmt.Sprintf("a record of %d bytes, too large to be listed", len(e.Packed))
+	}
+	return dead.Cut(string(e.Record), maxListed)
 }
 
 // printable escapes characters that control a terminal or would begin another line or column: control characters (C0 and C1),

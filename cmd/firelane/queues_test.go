@@ -36,7 +36,7 @@ func TestAKilledRouterThatStartsWithItsOutputsInAnotherOrderMixesNothingUp(t *te
 		return strings.Count(first.log.String(), "records wait") == 2
 	})
 	first.signal(syscall.SIGKILL)
-	first.wait(patience)
+	first.wait()
 
 	for _, tag := range []string{"a", "b"} {
 		if err := os.Mkdir(filepath.Join(dir, tag), 0o700); err != nil {
