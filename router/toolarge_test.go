@@ -33,7 +33,7 @@ func TestARecordThatIsTooLargeAsJSONIsNotQueuedButInTheDeadLetterOfEachOutput(t 
 	tr.send("app", "before", strings.Repeat("\x00", 4<<20), "after") // acknowledged
 	eventually(t, "the two others", func() bool { return len(server.Documents("*")) == 2 && tr.balanced(3).Delivered == 2 })
 	_, outs := tr.Accounts()
-	for _, a := range outs {
+	for o, a := range outs {
 		if a.Dead != 1 || a.Received != 3 || a.Unaccounted != 0 {
 			t.Errorf("got %+v, want 3 received and 1 dead-lettered", a)
 		}
@@ -41,7 +41,7 @@ func TestARecordThatIsTooLargeAsJSONIsNotQueuedButInTheDeadLetterOfEachOutput(t 
 			t.Errorf("got %d records queued, want 2", q.Appended)
 		}
 		n := 0
-		for e, err := range dead.Read(filepath.Join(dir, "queue", "dead", a.Output+".jsonl")) {
+		for e, err := range dead.Read(tr.outputs[o].file.Path()) {
 			body, errBody := e.Body()
 			if err != nil || errBody != nil || e.Type != "too_large" || len(body) < 4<<20 || !strings.Contains(string(body[len(body)-40:]), "demo") {
 				t.Errorf("got %s: %s of %d bytes, and errors %v and %v, want the whole record", e.Type, e.Reason, len(body), err, errBody)
