@@ -131,7 +131,7 @@ func TestResendGivesUpWhatIsRefusedAgain(t *testing.T) {
 	tr.wait()
 	for step.Add(1); step.Load() <= 2; step.Add(1) {
 		plan := compilePlan(t, dir, conf)
-		files, err := DeadFiles(plan)
+		files, _, err := DeadFiles(plan)
 		if err != nil {
 			t.Fatal(err)
 		}
