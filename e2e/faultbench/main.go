@@ -35,6 +35,7 @@ type flags struct {
 	runs     int
 	cost     bool
 	short    bool
+	attack   bool
 	soak     time.Duration
 	keep     bool
 	profile  string
@@ -50,6 +51,7 @@ func bench() error {
 	flag.IntVar(&f.runs, "runs", 1, "runs of each scenario; the table shows the median and the range")
 	flag.BoolVar(&f.cost, "cost", false, "run the scenarios that measure cost instead of those with faults")
 	flag.BoolVar(&f.short, "short", false, "small scenarios: the whole table in some minutes")
+	flag.BoolVar(&f.attack, "attack", false, "run the hostile scenarios: the router is attacked in a cgroup of 64 MiB beside a neighbour that does nothing wrong (needs root)")
 	flag.DurationVar(&f.soak, "soak", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
@@ -73,6 +75,9 @@ func bench() error {
 	routers, err := f.pick()
 	if err != nil {
 		return err
+	}
+	if f.attack {
+		return f.attackTable(ctx, root, routers[0])
 	}
 	if err := f.table(ctx, root, routers, f.rows()); err != nil || f.profile == "" {
 		return err
