@@ -4,7 +4,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 EPOCH   := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: help build image demo test e2e check arm64 vuln fuzz bench profile faults attack soak clean
+.PHONY: help build image demo test e2e check arm64 vuln fuzz bench profile faults attack outage soak clean
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 8
 
@@ -67,8 +67,12 @@ faults: build ## what is lost and what is duplicated under faults (and with a fl
 attack: build ## the router under attack in 64 MiB, beside a client that does nothing wrong; ATTACK="-only NAME,…"; root
 	go run ./e2e/faultbench -routers firelane -attack $(ATTACK)
 
-SOAK := 10m
-soak: build ## the destination down for SOAK (10m) under 5 MB/s, the router in 64 MiB as with docker run --memory 64m; root
+OUTAGE := 10m
+outage: build ## the destination down for OUTAGE (10m) under 5 MB/s, the router in 64 MiB as with docker run --memory 64m; root
+	go run ./e2e/faultbench -routers firelane -outage $(OUTAGE)
+
+SOAK := 1h
+soak: build ## everything hostile together for SOAK (1h): ten outputs, two dead, poison, drips, a restart every minute, in 64 MiB; root
 	go run ./e2e/faultbench -routers firelane -soak $(SOAK)
 
 clean: ## remove the binaries

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -140,6 +141,8 @@ func metrics(in []router.InputAccount, out []router.Account) string {
 	for _, a := range out {
 		fmt.Fprintf(&b, "firelane_output_unaccounted_records{output=%q} %d\n", a.Output, a.Unaccounted)
 	}
+	family("go_goroutines", "gauge", "goroutines of the process")
+	fmt.Fprintf(&b, "go_goroutines %d\n", runtime.NumGoroutine())
 	return b.String()
 }
 

@@ -73,10 +73,14 @@ type arena struct {
 	text      func(*arena) string // the whole configuration, instead
 	file      string              // its name
 	service   string              // more of [SERVICE]
-	port      int                 // of a further input, or of the HTTP server
+	port      int                 // of a further input
+	admin     int                 // port of the HTTP server
 	pipe      *os.File            // the log, if it is one
 	asked     *atomic.Int64       // requests that a proxy got
 	cleanUp   []func()
+	newest    time.Duration // in which a new client signed in; 0: none tried
+	poisoned  bool          // of the neighbour's records some are refused for good
+	own       int           // the attack's own records to all outputs, which are refused, too
 	deaths    int
 	alone     float64 // the neighbour's rate, records/s
 	attacked  float64
@@ -88,6 +92,9 @@ func (a *arena) close() {
 	a.neighbour.close()
 	if a.second != nil {
 		a.second.close()
+	}
+	if a.process != nil && a.process.running() {
+		_, _ = a.process.stop(syscall.SIGKILL)
 	}
 	for _, f := range a.cleanUp {
 		f()
@@ -246,16 +253,22 @@ func (a *arena) half(ctx context.Context, first int) float64 {
 
 // revive starts the router again if it has been killed, as ECS and Docker do.
 func (a *arena) revive(ctx context.Context) {
-	if a.process == nil || a.process.running() || a.deaths > maxDeaths {
-		return
+	if a.deaths <= maxDeaths && a.died() {
+		a.start(ctx)
+	}
+}
+
+// died reports whether the router has ended by itself, and counts that.
+func (a *arena) died() bool {
+	if a.process == nil || a.process.running() {
+		return false
 	}
 	a.deaths++
 	a.remark("the router ended: %v", a.process.cmd.ProcessState)
-	_, _ = a.process.stop(syscall.SIGKILL)
+	_, _ = a.process.stop(syscall.SIGKILL) // closes its log
 	a.account()
-	if a.deaths <= maxDeaths {
-		a.start(ctx)
-	}
+	a.process = nil
+	return true
 }
 
 // heal makes the destinations work.
@@ -291,8 +304,7 @@ func (a *arena) missingAt(d *destination) int {
 
 // end stops the router.
 func (a *arena) end() {
-	if !a.process.running() {
-		a.revive(context.Background())
+	if a.died() || a.process == nil {
 		return
 	}
 	a.process.within = cmp.Or(a.promises.stopWithin, a.grace+exitMargin)
@@ -313,14 +325,14 @@ func (a *arena) account() {
 
 // cpuNow returns the CPU time of the process so far.
 func (a *arena) cpuNow() time.Duration {
-	if !a.process.running() {
+	if a.process == nil || !a.process.running() {
 		return 0
 	}
 	used, _ := cpuOf(a.process.cmd.Process.Pid) // 0 if it ends at this moment
 	return used
 }
 
-// hold opens n connections, writes payload to each, and keeps them open until the row ends.
+// hold opens n connections, writes payload to each, and keeps them open until ctx ends.
 func (a *arena) hold(ctx context.Context, n int, network, address string, payload []byte) []net.Conn {
 	conns := make([]net.Conn, 0, n)
 	for range n {
@@ -333,7 +345,7 @@ func (a *arena) hold(ctx context.Context, n int, network, address string, payloa
 		_ = conn.SetWriteDeadline(time.Time{})
 		conns = append(conns, conn)
 	}
-	a.cleanUp = append(a.cleanUp, func() {
+	context.AfterFunc(ctx, func() {
 		for _, conn := range conns {
 			conn.Close()
 		}

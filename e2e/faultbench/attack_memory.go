@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -112,15 +113,14 @@ func (a *arena) holdQuickly(ctx context.Context, n int, payload []byte) []net.Co
 // withAdmin turns the HTTP server on.
 func withAdmin(a *arena) error {
 	port, err := freePort()
-	a.port = port
+	a.admin = port
 	a.service += fmt.Sprintf("    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port %d\n", port)
 	return err
 }
 
-// holdAdmin holds 4,000 connections to the HTTP server in the middle of a header.
-func holdAdmin(ctx context.Context, a *arena) {
-	conns := a.hold(ctx, 4000, "tcp", a.address(), []byte("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "))
-	a.remark("%d connections to the HTTP server", len(conns))
+// holdAdmin holds n connections to the HTTP server in the middle of a header.
+func (a *arena) holdAdmin(ctx context.Context, n int) {
+	conns := a.hold(ctx, n, "tcp", local(a.admin), []byte("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "))
 	drip(ctx, conns, []byte("x"), time.Second)
 }
 
@@ -147,12 +147,18 @@ func drip(ctx context.Context, conns []net.Conn, piece []byte, every time.Durati
 
 const sharedKey = "attack"
 
-// withSharedKey has the neighbour connect by TCP with a shared key.
-func withSharedKey(a *arena) error {
+// signedInput adds an input with a shared key.
+func signedInput(a *arena) error {
 	port, err := freePort()
 	a.port = port
 	a.external += fmt.Sprintf("[INPUT]\n    Name forward\n    Listen 127.0.0.1\n    Port %d\n    Shared_Key %s\n", port, sharedKey)
-	a.neighbour.dial = func(ctx context.Context) (net.Conn, error) { return signIn(ctx, a.address()) }
+	return err
+}
+
+// withSharedKey has the neighbour connect by TCP with a shared key.
+func withSharedKey(a *arena) error {
+	err := signedInput(a)
+	a.neighbour.dial = func(ctx context.Context) (net.Conn, error) { return signIn(ctx, local(a.port)) }
 	return err
 }
 
@@ -189,17 +195,17 @@ func signIn(ctx context.Context, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// dripHandshakes holds 1,024 connections that drip a PING, and checks that another client can sign in.
-func dripHandshakes(ctx context.Context, a *arena) {
-	conns := a.hold(ctx, 1024, "tcp", a.address(), []byte{0x96})
+// dripHandshakes holds n connections that drip a PING, and checks that another client can sign in.
+func (a *arena) dripHandshakes(ctx context.Context, n int) {
+	conns := a.hold(ctx, n, "tcp", local(a.port), []byte{0x96})
 	begin := time.Now()
-	conn, err := signIn(ctx, a.address())
+	conn, err := signIn(ctx, local(a.port))
 	if err != nil {
 		a.fail(fmt.Errorf("a new client can't sign in: %w", err))
 		return
 	}
 	conn.Close()
-	a.remark("a new client signed in after %.0f ms", float64(time.Since(begin).Microseconds())/1000)
+	a.newest = time.Since(begin)
 	drip(ctx, conns, []byte{0xa1}, time.Second)
 }
 
@@ -225,8 +231,8 @@ func (a *arena) newcomer(ctx context.Context, within time.Duration) {
 	conn.Close()
 }
 
-// address is that of a.port.
-func (a *arena) address() string { return fmt.Sprintf("127.0.0.1:%d", a.port) }
+// local is the address of a port.
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // freePort returns a port on which nobody listens at the moment.
 func freePort() (int, error) {

@@ -35,6 +35,9 @@ func leaveLog(ctx context.Context, a *arena) {
 	_ = a.pipe.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 	_, _ = a.pipe.Write(make([]byte, 1<<20)) // as much as it holds
 	p := a.process
+	if p == nil {
+		return // it doesn't start again
+	}
 	for range 4 {
 		_ = p.cmd.Process.Signal(syscall.SIGUSR1) // a line in the log
 		a.dest.setDown(true)                      // and one more
@@ -56,6 +59,9 @@ func defaultGrace(a *arena) error {
 // sendSignals sends signals that other programs take as a request to end or to reload.
 func sendSignals(ctx context.Context, a *arena) {
 	p := a.process
+	if p == nil {
+		return // it doesn't start again
+	}
 	for range 4 {
 		for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE} {
 			_ = p.cmd.Process.Signal(sig)

@@ -47,7 +47,7 @@ const (
 // writeNULs sends a record of 4 MiB of NUL bytes, as a whole and in parts.
 func writeNULs(ctx context.Context, a *arena) {
 	nul := make([]byte, nulBytes)
-	whole := appendEvent(nil, "app0", 1, func(b []byte) []byte { return record.AppendStrBytes(record.AppendStr(b, "log"), nul) })
+	whole := appendNULs(nulBytes)
 	var parts []byte
 	for n := 1; len(nul) > 0; n++ {
 		part := nul[:min(partSize, len(nul))]
@@ -64,6 +64,11 @@ func writeNULs(ctx context.Context, a *arena) {
 	a.hold(ctx, 1, "unix", a.socket, whole)
 	a.hold(ctx, 1, "unix", a.socket, parts)
 	<-ctx.Done()
+}
+
+// appendNULs returns a message with a record of n NUL bytes.
+func appendNULs(n int) []byte {
+	return appendEvent(nil, "app0", 1, func(b []byte) []byte { return record.AppendStrBytes(record.AppendStr(b, "log"), make([]byte, n)) })
 }
 
 // appendEvent appends a message of one event, whose map has n members.

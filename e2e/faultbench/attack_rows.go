@@ -1,12 +1,20 @@
 package main
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // steadily is the neighbour's load in most attacks, and fully in those on the CPU.
 var (
 	steadily = load{rate: 20_000, conns: 4, size: 250, batch: true}
 	fully    = load{records: 250_000, conns: 4, size: 250, batch: true} // for each second of the scale
 )
+
+// withCount passes n to an attack.
+func withCount(during func(*arena, context.Context, int), n int) func(context.Context, *arena) {
+	return func(ctx context.Context, a *arena) { during(a, ctx, n) }
+}
 
 // attacks returns the rows of the hostile table.
 func attacks() []attack {
@@ -44,11 +52,11 @@ func memoryAttacks() []attack {
 			setup: secondInput, during: holdHalves},
 		{name: "unread-acks", help: "900 clients that never read their acks", load: steadily, setup: nullOutput, during: holdAcks},
 		{name: "made-up-tags", help: "400 connections with 1,000 tags each", load: steadily, setup: nullOutput, during: sendTags},
-		{name: "slow-admin", help: "4,000 slow clients of the HTTP server", load: steadily, setup: withAdmin, during: holdAdmin},
+		{name: "slow-admin", help: "4,000 slow clients of the HTTP server", load: steadily, setup: withAdmin, during: withCount((*arena).holdAdmin, 4000)},
 		{name: "large-events", help: "four honest records of 5 MB, and eight clients that drip large ones", load: large,
 			victim: load{records: 4, conns: 2, size: 5_000_000}, during: dripLarge},
 		{name: "one-byte-pieces", help: "a record of 4 MB in pieces of one byte", load: fully, during: sendPieces},
-		{name: "handshakes", help: "1,024 connections that drip a handshake", load: signed, setup: withSharedKey, during: dripHandshakes},
+		{name: "handshakes", help: "1,024 connections that drip a handshake", load: signed, setup: withSharedKey, during: withCount((*arena).dripHandshakes, 1024)},
 		{name: "few-descriptors", help: "600 idle connections where there are 512 descriptors", load: steadily, setup: fewDescriptors, during: holdIdle},
 	}
 }

@@ -36,6 +36,7 @@ type flags struct {
 	cost     bool
 	short    bool
 	attack   bool
+	outage   time.Duration
 	soak     time.Duration
 	keep     bool
 	profile  string
@@ -52,7 +53,8 @@ func bench() error {
 	flag.BoolVar(&f.cost, "cost", false, "run the scenarios that measure cost instead of those with faults")
 	flag.BoolVar(&f.short, "short", false, "small scenarios: the whole table in some minutes")
 	flag.BoolVar(&f.attack, "attack", false, "run the hostile scenarios: the router is attacked in a cgroup of 64 MiB beside a neighbour that does nothing wrong (needs root)")
-	flag.DurationVar(&f.soak, "soak", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
+	flag.DurationVar(&f.outage, "outage", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
+	flag.DurationVar(&f.soak, "soak", 0, "run everything hostile together for this long, with ten outputs and a restart every minute, in a cgroup of 64 MiB (needs root)")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
 	flag.StringVar(&f.profiled, "profiled", "", "run as firelane with this configuration file; used by -profile")
@@ -79,6 +81,9 @@ func bench() error {
 	if f.attack {
 		return f.attackTable(ctx, root, routers[0])
 	}
+	if f.soak > 0 {
+		return soak(ctx, f.soak, routers[0], filepath.Join(root, "soak"))
+	}
 	if err := f.table(ctx, root, routers, f.rows()); err != nil || f.profile == "" {
 		return err
 	}
@@ -99,8 +104,8 @@ func (f *flags) rows() []scenario {
 	switch {
 	case f.cost:
 		return costs(sc.records)
-	case f.soak > 0:
-		return soak(f.soak)
+	case f.outage > 0:
+		return outage(f.outage)
 	}
 	return scenarios(sc)
 }
