@@ -36,6 +36,8 @@ type hostilePromises struct {
 	drops      bool          // records of twins may be dropped
 	noLog      bool          // nobody reads the log: there are no accounts
 	stopWithin time.Duration // of a SIGTERM; 0: attackGrace and its margin
+	during     bool          // everything arrives although the attack goes on
+	busy       float64       // most of a core that the router may use during the attack; 0: no limit
 }
 
 // An attackScale is how long the rows are.
@@ -205,8 +207,14 @@ func (a *arena) execute(ctx context.Context) {
 	}
 	stop()
 	<-done
-	a.heal()
+	if !a.promises.during {
+		a.heal()
+	}
 	a.drain(ctx)
+	if n := a.missing(); a.promises.during && n > 0 {
+		a.fail(fmt.Errorf("%d records have not arrived while the attack went on", n))
+	}
+	a.heal()
 	if a.after != nil {
 		a.after(ctx, a)
 	}

@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -51,13 +53,13 @@ func switchProtocols(w http.ResponseWriter, _ *http.Request) bool {
 	return true
 }
 
-// endlessBody answers with a reply of spaces, 64 MB a second.
+// endlessBody answers with a reply of spaces, as fast as they are read.
 func endlessBody(w http.ResponseWriter, r *http.Request) bool {
 	_, _ = io.Copy(io.Discard, r.Body)
 	w.Header().Set("Content-Type", "application/json")
 	_, err := io.WriteString(w, `{"took":1,"errors":true,"items":[`)
-	for spaces := bytes.Repeat([]byte(" "), 64<<10); err == nil; _, err = w.Write(spaces) {
-		sleep(r.Context(), time.Millisecond)
+	for spaces := bytes.Repeat([]byte(" "), 1<<20); err == nil && r.Context().Err() == nil; {
+		_, err = w.Write(spaces)
 	}
 	return true
 }
@@ -69,9 +71,18 @@ func emptyReply(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// mustNameServer checks that the log has the server that gave a strange reply.
+func mustNameServer(_ context.Context, a *arena) {
+	text, err := os.ReadFile(filepath.Join(a.dir, "log"))
+	if err == nil && !bytes.Contains(text, []byte("the reply is empty")) {
+		err = errors.New("the log doesn't say that the server's reply is empty")
+	}
+	a.fail(err)
+}
+
 // resetLarge resets connections on which a large request begins.
 func resetLarge(w http.ResponseWriter, r *http.Request) bool {
-	if r.ContentLength <= 1_000_000 {
+	if r.ContentLength <= 250_000 {
 		return false
 	}
 	conn, _, err := http.NewResponseController(w).Hijack()

@@ -27,8 +27,8 @@ func recordAttacks() []attack {
 	slowly.rate = 5_000
 	backlog.records, backlog.rate = 5_000, 0
 	return []attack{
-		{name: "refused-for-now", help: "every 100th record is refused for now, for ever", load: slowly,
-			during: refuseEvery(100), promises: hostilePromises{waits: 100}},
+		{name: "refused-for-now", help: "every 1,000th record is refused for now until the end", load: steadily,
+			during: refuseEvery(1000), promises: hostilePromises{waits: 1000}},
 		{name: "nul-bytes", help: "4 MiB of NUL bytes as one record, and in the parts of Docker's driver", load: slowly,
 			during: writeNULs, promises: hostilePromises{poison: true}},
 		{name: "no-write-index", help: "another output's alias has no write index for as long as the attack lasts", load: steadily,
@@ -77,13 +77,13 @@ func processAttacks() []attack {
 // answerAttacks are what another output's destination answers.
 func answerAttacks() []attack {
 	victim := load{records: 10_000, rate: 5_000, conns: 1, size: 250, batch: true}
-	resets := load{records: 3_000, rate: 1_500, conns: 1, size: 2000, batch: true}
+	resets := load{records: 3_000, conns: 1, size: 2000, batch: true}
 	return []attack{
 		{name: "nested-causes", help: "replies of 17 MiB of nested caused_by", load: steadily, victim: victim, during: answerWith(nestedCauses())},
 		{name: "switching-protocols", help: "101 Switching Protocols, and an open connection", load: steadily, victim: victim, during: answerWith(switchProtocols)},
-		{name: "endless-body", help: "replies without end", load: steadily, victim: victim, during: answerWith(endlessBody)},
-		{name: "empty-200", help: "200 with an empty body", load: steadily, victim: victim, during: answerWith(emptyReply)},
+		{name: "endless-body", help: "replies without end", load: steadily, victim: victim, during: answerWith(endlessBody), promises: hostilePromises{busy: .6}},
+		{name: "empty-200", help: "200 with an empty body", load: steadily, victim: victim, during: answerWith(emptyReply), after: mustNameServer},
 		{name: "metadata-proxy", help: "HTTP_PROXY set, and a task's credentials at 169.254.170.2", load: steadily, victim: victim, network: true, setup: withProxy, after: mustNotAskProxy},
-		{name: "resets", help: "requests over 1 MB are reset", load: steadily, victim: resets, during: answerWith(resetLarge)},
+		{name: "resets", help: "requests over 250 kB are reset", load: steadily, victim: resets, during: answerWith(resetLarge), promises: hostilePromises{during: true}},
 	}
 }

@@ -117,6 +117,7 @@ func (a *arena) judge() attackResult {
 		must(res.duplicates == 0, "%d records duplicated", res.duplicates)
 	}
 	must(res.peak <= memoryPromise, "%.1f MiB of memory; want at most %d", float64(res.peak)/(1<<20), memoryPromise>>20)
+	must(a.promises.busy == 0 || a.busy <= a.promises.busy, "the router used %.0f %% of a core; want at most %.0f %%", 100*a.busy, 100*a.promises.busy)
 	must(a.attacked >= a.sc.share*a.alone, "the neighbour's rate fell from %.0f to %.0f records/s", a.alone, a.attacked)
 	return res
 }

@@ -121,10 +121,7 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"version":{"number":"2.19.1","distribution":"opensearch"},"tagline":"bench"}`)
 		return
 	}
-	d.mu.Lock()
-	answer := d.answer
-	d.mu.Unlock()
-	if answer != nil && answer(w, r) {
+	if d.answered(w, r) {
 		return
 	}
 	body, err := readBody(r)
@@ -175,6 +172,14 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(reply)))
 	w.Write(reply)
+}
+
+// answered reports whether answer has answered a request.
+func (d *destination) answered(w http.ResponseWriter, r *http.Request) bool {
+	d.mu.Lock()
+	answer := d.answer
+	d.mu.Unlock()
+	return answer != nil && answer(w, r)
 }
 
 // pass has the upstream server answer, and counts the documents that it has stored.
