@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
@@ -94,6 +96,21 @@ func restartReordered(ctx context.Context, a *arena) {
 func limitTwin(a *arena) error {
 	maps.Copy(a.outputs[1], map[string]string{"storage.total_limit_size": "2M"})
 	return nil
+}
+
+// smallDisk has the router's queues on a disk of 24 MiB, of which a queue takes a quarter by default.
+func smallDisk(a *arena) error {
+	queue := filepath.Join(a.dir, "queue")
+	a.mounts, a.before = true, "mount --make-rprivate /; mount -t tmpfs -o size=24m none "+queue+";"
+	return os.Mkdir(queue, 0o700)
+}
+
+// twinsDownForLong takes the twins down until the router has noticed that they are.
+func twinsDownForLong(ctx context.Context, a *arena) {
+	for _, d := range a.copies {
+		d.setDown(true)
+	}
+	sleep(ctx, 6*time.Second)
 }
 
 // twinsDown takes the destinations of the twins down.

@@ -35,8 +35,10 @@ func recordAttacks() []attack {
 			victim: load{records: 40_000, rate: 10_000, conns: 1, size: 250, batch: true}, during: refuseIndex},
 		{name: "outputs-reordered", help: "a restart with a backlog and the outputs in another order", load: steadily,
 			victim: backlog, between: restartReordered},
-		{name: "full-twin", help: "a dead output of the same records, whose queue is full", load: steadily,
+		{name: "full-twin", help: "a dead output of the same records, whose queue has a limit and is full", load: steadily,
 			twins: 1, setup: limitTwin, during: twinsDown, promises: hostilePromises{drops: true}},
+		{name: "full-disk-twin", help: "a dead output of the same records, whose queue is full without a limit, on a small disk", load: steadily,
+			twins: 1, setup: smallDisk, between: twinsDownForLong, promises: hostilePromises{drops: true}},
 	}
 }
 

@@ -21,6 +21,7 @@ type run struct {
 	dest   *destination
 	twin   *destination // of the second output; nil: there is none
 	group  *cgroup      // nil: none
+	mounts bool         // the router's process has mounts of its own
 	before string       // shell commands that the router's process executes first, if there is a group; each ends with ;
 	socket string
 	config string
@@ -243,7 +244,11 @@ func (r *run) stop(sig syscall.Signal) {
 
 // start starts the router.
 func (r *run) start(ctx context.Context) {
-	p, err := start(ctx, command(r.router, r.config, r.group, r.before), r.socket, filepath.Join(r.dir, "log"))
+	cmd := command(r.router, r.config, r.group, r.before)
+	if r.mounts {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	}
+	p, err := start(ctx, cmd, r.socket, filepath.Join(r.dir, "log"))
 	if err != nil {
 		r.fail(fmt.Errorf("start: %w", err))
 		return
