@@ -83,7 +83,7 @@ func sendTags(ctx context.Context, a *arena) {
 	for c, conn := range conns {
 		var events []byte
 		for n := range 1000 {
-			events = appendEvent(events, fmt.Sprintf("null.%d.%d.made-up-by-an-application", c, n), 1, func(b []byte) []byte {
+			events = appendEvent(events, time.Now(), fmt.Sprintf("null.%d.%d.made-up-by-an-application", c, n), 1, func(b []byte) []byte {
 				return record.AppendStr(record.AppendStr(b, "log"), "x")
 			})
 		}

@@ -51,12 +51,13 @@ func writeNULs(ctx context.Context, a *arena) {
 	nul := make([]byte, nulBytes)
 	whole := appendNULs(nulBytes)
 	var parts []byte
+	now := time.Now() // all parts have the same
 	for n := 1; len(nul) > 0; n++ {
 		part := nul[:min(partSize, len(nul))]
 		nul = nul[len(part):]
-		parts = appendEvent(parts, "app0", 5, func(b []byte) []byte {
+		parts = appendEvent(parts, now, "app0", 8, func(b []byte) []byte {
 			b = record.AppendStrBytes(record.AppendStr(b, "log"), part)
-			for _, m := range [][2]string{{"partial_message", "true"}, {"partial_id", "c0ffee"}, {"partial_ordinal", strconv.Itoa(n)},
+			for _, m := range [][2]string{{"container_id", "c0ffee"}, {"container_name", "/app"}, {"source", "stdout"}, {"partial_message", "true"}, {"partial_id", "c0ffee"}, {"partial_ordinal", strconv.Itoa(n)},
 				{"partial_last", strconv.FormatBool(len(nul) == 0)}} {
 				b = record.AppendStr(record.AppendStr(b, m[0]), m[1])
 			}
@@ -70,14 +71,13 @@ func writeNULs(ctx context.Context, a *arena) {
 
 // appendNULs returns a message with a record of n NUL bytes.
 func appendNULs(n int) []byte {
-	return appendEvent(nil, "app0", 1, func(b []byte) []byte { return record.AppendStrBytes(record.AppendStr(b, "log"), make([]byte, n)) })
+	return appendEvent(nil, time.Now(), "app0", 1, func(b []byte) []byte { return record.AppendStrBytes(record.AppendStr(b, "log"), make([]byte, n)) })
 }
 
 // appendEvent appends a message of one event, whose map has n members.
-func appendEvent(dst []byte, tag string, n int, members func([]byte) []byte) []byte {
-	now := time.Now()
+func appendEvent(dst []byte, at time.Time, tag string, n int, members func([]byte) []byte) []byte {
 	dst = record.AppendStr(record.AppendArrayHeader(dst, 3), tag)
-	dst = record.AppendTime(dst, record.Time{Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond())})
+	dst = record.AppendTime(dst, record.Time{Sec: uint32(at.Unix()), Nsec: uint32(at.Nanosecond())})
 	return members(record.AppendMapHeader(dst, n))
 }
 
