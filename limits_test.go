@@ -30,10 +30,10 @@ var limitName = regexp.MustCompile(`^[mM]ax[A-Z]|(Time|Timeout|Budget|Limit)$`)
 // notLimits have such names, and bound nothing that others can make the router hold or wait for.
 var notLimits = strings.Fields(`
 	record.maxGroup record.maxKeptMembers record.maxRun record.maxKey record.maxRoom
-	buffer.maxGap buffer.segmentsPerLimit buffer.maxSpares buffer.maxSpareRooms
+	buffer.maxGap buffer.maxNumberBits buffer.segmentsPerLimit buffer.maxSpares buffer.maxSpareRooms
 	config.maxNames config.maxNameLength config.maxMessage
 	field.partTime field.maxWidth enrich.maxLifted enrich.maxLiftedBytes enrich.maxLiftedBody enrich.maxFixstr
-	forward/pace.maxEvents forward/pace.maxPause forward/pace.maxPauseBytes forward/pace.rateTime
+	forward/pace.maxEvents forward/pace.maxPause forward/pace.maxPauseBytes forward/pace.rateTime forward/pace.maxWriteRetry
 	sink/dial.maxSend sink/bulk.keepTime sink/bulk.omitTime sink/deliver.maxGrowAfter sink/deliver.maxSleep sink/stream.maxPath`)
 
 // A limit is a constant of the product.

@@ -42,6 +42,7 @@ type Router struct {
 	holding atomic.Int64  // events that Holders got and that are not in the queues yet
 	wake    chan struct{} // to releaseHeld: a Holder holds something
 
+	tapped  atomic.Int32 // taps that are open
 	buffers buffers
 	common  sink.Common // what destinations share
 
