@@ -22,7 +22,7 @@ test: check e2e ## all tests: unit tests, and end-to-end tests with real servers
 
 e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, nginx
 	e2e/setup
-	FIRELANE_E2E=1 go test -count=1 -timeout 15m $(TESTFLAGS) ./e2e/
+	FIRELANE_E2E=1 go test -count=1 -timeout 20m $(TESTFLAGS) ./e2e/
 
 # The race detector's own allocations break the tests of allocation budgets, so all tests run without it, too.
 check: ## what a change must pass before it is committed: format, vet, staticcheck, unit tests with and without the race detector

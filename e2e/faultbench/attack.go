@@ -121,11 +121,7 @@ func (a *arena) prepare(ctx context.Context) (err error) {
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
 		return err
 	}
-	if a.attack.load.rate > 0 {
-		a.attack.load.records = int(float64(a.attack.load.rate) * a.sc.length.Seconds())
-	} else {
-		a.attack.load.records = int(float64(a.attack.load.records) * a.sc.length.Seconds())
-	}
+	a.attack.load.records = int(float64(a.attack.load.rate) * a.sc.length.Seconds())
 	total := 2 * a.attack.load.records
 	if a.dest, err = newDestination(total, faults{}); err != nil {
 		return err

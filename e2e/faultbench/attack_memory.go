@@ -129,9 +129,12 @@ func dripLarge(ctx context.Context, a *arena) {
 	drip(ctx, a.holdQuickly(ctx, 8, halfRecord(40_000, 1<<20)), []byte("x"), time.Second)
 }
 
-// sendPieces sends a large record byte by byte after its first half.
+// sendPieces sends a record of six million nils, the last ones byte by byte.
 func sendPieces(ctx context.Context, a *arena) {
-	drip(ctx, a.holdQuickly(ctx, 1, halfRecord(2<<20, 4<<20)), []byte("x"), 30*time.Millisecond)
+	const nils, late = 6_000_000, 100_000
+	event := appendEvent(nil, time.Now(), "app0", 1, func(b []byte) []byte { return record.AppendArrayHeader(record.AppendStr(b, "a"), nils) })
+	event = append(event, bytes.Repeat([]byte{0xc0}, nils-late)...)
+	drip(ctx, a.holdQuickly(ctx, 1, event), []byte{0xc0}, 30*time.Millisecond)
 }
 
 // drip writes piece to each connection, again and again.

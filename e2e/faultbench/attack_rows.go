@@ -5,11 +5,8 @@ import (
 	"time"
 )
 
-// steadily is the neighbour's load in most attacks, and fully in those on the CPU.
-var (
-	steadily = load{rate: 20_000, conns: 4, size: 250, batch: true}
-	fully    = load{records: 250_000, conns: 4, size: 250, batch: true} // for each second of the scale
-)
+// steadily is the neighbour's load in most attacks.
+var steadily = load{rate: 20_000, conns: 4, size: 250, batch: true}
 
 // withCount passes n to an attack.
 func withCount(during func(*arena, context.Context, int), n int) func(context.Context, *arena) {
@@ -57,7 +54,7 @@ func memoryAttacks() []attack {
 		{name: "slow-admin", help: "4,000 slow clients of the HTTP server", load: steadily, setup: withAdmin, during: withCount((*arena).holdAdmin, 4000)},
 		{name: "large-events", help: "four honest records of 5 MB, and eight clients that drip large ones", load: large,
 			victim: load{records: 4, conns: 2, size: 5_000_000}, during: dripLarge},
-		{name: "one-byte-pieces", help: "a record of 4 MB in pieces of one byte", load: fully, during: sendPieces},
+		{name: "one-byte-pieces", help: "a record of 4 MB in pieces of one byte", load: steadily, during: sendPieces, promises: hostilePromises{busy: .5}},
 		{name: "handshakes", help: "1,024 connections that drip a handshake", load: signed, setup: withSharedKey, during: withCount((*arena).dripHandshakes, 1024)},
 		{name: "few-descriptors", help: "600 idle connections where there are 512 descriptors", load: steadily, setup: fewDescriptors, during: holdIdle},
 	}
@@ -71,7 +68,7 @@ func processAttacks() []attack {
 			promises: hostilePromises{noLog: true, stopWithin: 10 * time.Second}},
 		{name: "signals", help: "SIGHUP and SIGUSR1 under load, then docker stop with silent clients", load: steadily, setup: defaultGrace, during: sendSignals,
 			promises: hostilePromises{stopWithin: 10 * time.Second}},
-		{name: "spoofed-heartbeat", help: "forged UDP datagrams from the router's own address", load: fully, setup: fluentdHeartbeat, during: spoofHeartbeat, after: mustBeIdle},
+		{name: "spoofed-heartbeat", help: "forged UDP datagrams from the router's own address", load: steadily, setup: fluentdHeartbeat, during: spoofHeartbeat, after: mustBeIdle, promises: hostilePromises{busy: .5}},
 		{name: "queue-removed", help: "the queue's folder is removed, three times", load: steadily, during: removeQueue},
 	}
 }

@@ -2,7 +2,8 @@
 // for each scenario: records sent, delivered, lost and duplicated, latency, CPU and memory.
 //
 // It runs firelane and, if a fluent-bit is on PATH, Fluent Bit in turns, both with the configuration that the ECS agent
-// writes.
+// writes. With -attack it attacks firelane beside a client that does nothing wrong, a row for each attack; with -soak it does
+// all of that together.
 package main
 
 import (
