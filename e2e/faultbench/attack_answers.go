@@ -82,7 +82,7 @@ func mustNameServer(_ context.Context, a *arena) {
 
 // resetLarge resets connections on which a large request begins.
 func resetLarge(w http.ResponseWriter, r *http.Request) bool {
-	if r.ContentLength <= 250_000 {
+	if r.ContentLength <= 600_000 {
 		return false
 	}
 	conn, _, err := http.NewResponseController(w).Hijack()

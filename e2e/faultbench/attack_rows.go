@@ -83,6 +83,6 @@ func answerAttacks() []attack {
 		{name: "endless-body", help: "replies without end", load: steadily, victim: victim, during: answerWith(endlessBody), promises: hostilePromises{busy: .6}},
 		{name: "empty-200", help: "200 with an empty body", load: steadily, victim: victim, during: answerWith(emptyReply), after: mustNameServer},
 		{name: "metadata-proxy", help: "HTTP_PROXY set, and a task's credentials at 169.254.170.2", load: steadily, victim: victim, network: true, setup: withProxy, after: mustNotAskProxy},
-		{name: "resets", help: "requests over 250 kB are reset", load: steadily, victim: resets, during: answerWith(resetLarge), promises: hostilePromises{during: true}},
+		{name: "resets", help: "requests over 600 kB are reset", load: steadily, victim: resets, during: answerWith(resetLarge), promises: hostilePromises{during: true}},
 	}
 }
