@@ -83,3 +83,14 @@ func TestConnectionClosedUnderAWriteIsCutOff(t *testing.T) {
 		t.Errorf("%v: got not cut off, want cut off", err)
 	}
 }
+
+// A server that refuses a large request by its headers resets the connection before the first byte of the body is sent.
+func TestABodyIsStartedEvenIfTheConnectionTakesNoneOfIt(t *testing.T) {
+	p := &payload{data: []byte("body")}
+	if p.started() {
+		t.Error("the body is started before the transport asks for it")
+	}
+	if err := p.Lend(4, func([]byte) int { return 0 }); err != nil || !p.started() {
+		t.Errorf("the body is not started (%v), want it started", err)
+	}
+}
