@@ -155,6 +155,10 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 	if rt.lift {
 		i.lifter.Lift(ev, i.work())
 	}
+	if len(ev.Body)+len(ev.Tail) > record.AlwaysFits && len(rt.outputs) > 0 && i.tooLarge(rt, ev) {
+		i.goOnWays(rt, ev)
+		return
+	}
 	for _, o := range rt.outputs {
 		p := &i.pending[o]
 		if p.batch == nil {
@@ -163,6 +167,11 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 		p.batch.AddEvent(ev)
 		i.full = i.full || p.batch.Len() >= batchSize
 	}
+	i.goOnWays(rt, ev)
+}
+
+// goOnWays takes ev on by the ways after rt's.
+func (i *intake) goOnWays(rt *route, ev *record.Event) {
 	for _, next := range rt.next { // each begins with the same event
 		same := *ev
 		i.walk(next, ev)

@@ -108,7 +108,11 @@ func (f *flags) rows() []scenario {
 	case f.outage > 0:
 		return outage(f.outage)
 	}
-	return scenarios(sc)
+	rows := scenarios(sc)
+	for n := range rows {
+		rows[n].slack = sc.slack
+	}
+	return rows
 }
 
 // pick returns the routers that the flags select.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -23,6 +24,7 @@ type Config struct {
 	Retry       sink.Retry
 	Dead        dead.Letter
 	Log         zerolog.Logger
+	Turn        Turn
 }
 
 // An Output delivers the records of its queue to its destination.
@@ -40,6 +42,9 @@ type Output struct {
 	limits sink.Limits
 	retry  sink.Retry
 	log    zerolog.Logger
+	turn   Turn
+
+	settled time.Time // from then on an attempt may condemn a record
 
 	stackLogged atomic.Bool // of a panic
 
@@ -54,8 +59,8 @@ type Output struct {
 // New makes an Output. Run does the work.
 func New(c Config) *Output {
 	o := &Output{
-		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log,
-		hurried: make(chan struct{}),
+		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log, turn: c.Turn,
+		hurried: make(chan struct{}), settled: time.Now().Add(settleTime),
 	}
 	o.keyer, _ = c.Destination.(sink.Keyer)
 	if t, ok := c.Destination.(sink.TailReader); ok {
@@ -69,6 +74,9 @@ func New(c Config) *Output {
 // progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is called
 // once.
 func (o *Output) Run(ctx context.Context) {
+	if died := o.queue.Interrupted([10]byte{}, 0, 0); len(died) > 0 {
+		o.log.Info().Int("attempts", len(died)).Msg("the router ended while records were being delivered: they are delivered again in small requests")
+	}
 	newLoop(o).run(ctx)
 	if err := o.dest.Close(); err != nil {
 		o.log.Warn().Err(err).Msg("closing the destination failed")

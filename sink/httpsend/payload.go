@@ -14,7 +14,6 @@ type payload struct {
 	mu       sync.Mutex
 	data     []byte
 	off      int
-	begun    bool // the transport has asked for bytes, even if the connection took none
 	released bool
 }
 
@@ -27,7 +26,6 @@ func (p *payload) Read(b []byte) (int, error) {
 	if p.off == len(p.data) {
 		return 0, io.EOF
 	}
-	p.begun = true
 	n := copy(b, p.data[p.off:])
 	p.off += n
 	return n, nil
@@ -44,16 +42,8 @@ func (p *payload) Lend(max int, use func([]byte) int) error {
 	if len(rest) == 0 {
 		return io.EOF
 	}
-	p.begun = true
 	p.off += use(rest[:min(len(rest), max)])
 	return nil
-}
-
-// started reports whether the transport has begun to send the body.
-func (p *payload) started() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.begun
 }
 
 // Close does nothing: the caller calls release.
