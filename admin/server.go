@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -148,6 +149,8 @@ func metrics(in []router.InputAccount, out []router.Account, orphans []router.Or
 			fmt.Fprintf(&b, "firelane_queue_without_output_records{queue=%q} %d\n", o.Queue, o.Records)
 		}
 	}
+	family("go_goroutines", "gauge", "goroutines of the process")
+	fmt.Fprintf(&b, "go_goroutines %d\n", runtime.NumGoroutine())
 	return b.String()
 }
 
