@@ -131,17 +131,19 @@ func metrics(in []router.InputAccount, out []router.Account, orphans []router.Or
 			fmt.Fprintf(&b, "firelane_output_dropped_total{output=%q,reason=%q} %d\n", a.Output, reason, a.Dropped[reason])
 		}
 	}
-	family("firelane_output_buffered_records", "gauge", "records in the queue")
-	for _, a := range out {
-		fmt.Fprintf(&b, "firelane_output_buffered_records{output=%q} %d\n", a.Output, a.Buffered)
-	}
-	family("firelane_output_held_records", "gauge", "records that a step holds until others come")
-	for _, a := range out {
-		fmt.Fprintf(&b, "firelane_output_held_records{output=%q} %d\n", a.Output, a.Held)
-	}
-	family("firelane_output_unaccounted_records", "gauge", "records that are in none of the other counts: 0, always")
-	for _, a := range out {
-		fmt.Fprintf(&b, "firelane_output_unaccounted_records{output=%q} %d\n", a.Output, a.Unaccounted)
+	for _, gauge := range []struct {
+		name, help string
+		of         func(*router.Account) int64
+	}{
+		{"buffered", "records in the queue", func(a *router.Account) int64 { return a.Buffered }},
+		{"deferred", "of the records in the queue, those that the destination refuses again and again, for now", func(a *router.Account) int64 { return a.Deferred }},
+		{"held", "records that a step holds until others come", func(a *router.Account) int64 { return a.Held }},
+		{"unaccounted", "records that are in none of the other counts: 0, always", func(a *router.Account) int64 { return a.Unaccounted }},
+	} {
+		family("firelane_output_"+gauge.name+"_records", "gauge", gauge.help)
+		for i := range out {
+			fmt.Fprintf(&b, "firelane_output_%s_records{output=%q} %d\n", gauge.name, out[i].Output, gauge.of(&out[i]))
+		}
 	}
 	if len(orphans) > 0 {
 		family("firelane_queue_without_output_records", "gauge", "records in queues whose output the configuration doesn't have")

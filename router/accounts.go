@@ -24,6 +24,7 @@ type Account struct {
 	Dead      int64            `json:"dead_lettered"`
 	Held      int64            `json:"held"` // by a step, until others come
 	Buffered  int64            `json:"buffered"`
+	Deferred  int64            `json:"deferred"` // of the buffered ones: refused for now, again and again
 
 	Unaccounted int64 `json:"unaccounted"` // 0, always
 }
@@ -64,18 +65,21 @@ func (o *output) inspect(see func(tally, deliver.Stats)) {
 
 func (o *output) accountOf(t tally, s deliver.Stats) Account {
 	a := Account{
-		Output: o.id, Received: t.received + s.Queue.Recovered, Added: t.added, Delivered: s.Delivered, Filtered: t.filtered,
+		Output: o.id, Received: t.received + s.Queue.Recovered + s.DeferredQueue.Recovered, Added: t.added, Delivered: s.Delivered, Filtered: t.filtered,
 		Merged: t.merged, Dropped: make(map[string]int64), Dead: s.Dead + t.dead, Held: t.held, Buffered: s.Buffered,
+		Deferred: s.Deferred,
 	}
 	lost := o.lost.Load()
-	a.Buffered -= lost
+	if a.Buffered -= lost; lost > 0 {
+		a.Deferred = 0
+	}
 	own, earlier := o.lostDead()
 	own = min(own, a.Dead) // one that was put and isn't counted yet
 	a.Received += earlier
 	a.Dead -= own
 	for reason, n := range map[string]int64{
-		notQueued: t.refused, filterFailed: t.failed, noRoom: s.Queue.DroppedNoRoom, damaged: s.Queue.DroppedDamaged + s.Unreadable, inMemory: lost,
-		deadFull: own + earlier,
+		notQueued: t.refused, filterFailed: t.failed, noRoom: s.Queue.DroppedNoRoom, inMemory: lost, deadFull: own + earlier,
+		damaged: s.Queue.DroppedDamaged + s.DeferredQueue.DroppedDamaged + s.Unreadable,
 	} {
 		if n > 0 {
 			a.Dropped[reason] = n

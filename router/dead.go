@@ -87,6 +87,7 @@ func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string
 	if err != nil {
 		return Account{}, err
 	}
+	o.final = true
 	if err := r.openIn(o, buffer.Options{Name: o.name, Log: o.log}, r.queueDir(o)); err != nil {
 		return Account{}, err
 	}
@@ -99,6 +100,9 @@ func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string
 	o.loop.Drain()
 	<-done
 	account := o.account()
+	if n := account.Buffered; n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d records are not delivered", n))
+	}
 	if err := errors.Join(err, o.queue.Close(), o.dead.Close(), ctx.Err()); err != nil {
 		return account, fmt.Errorf("%s is kept: %w", claimed, err)
 	}

@@ -38,6 +38,7 @@ type output struct {
 	tally   tally        // guarded by the queue's lock
 	lost    atomic.Int64 // records that a queue in memory held at the end
 	taps    taps
+	final   bool // nothing will be delivered from the queue after Run
 }
 
 // DefaultDir is where queues and dead letters are kept unless the configuration says where.
@@ -166,6 +167,7 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	o.dead = r.deadLetter(o, queueDir)
 	o.loop = deliver.New(deliver.Config{
 		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: o.log, Turn: r.turn,
+		Final: o.final,
 	})
 	return nil
 }

@@ -250,7 +250,7 @@ func (r *Router) logStarted(bound time.Duration) {
 	durable := true
 	for _, o := range r.outputs {
 		s := o.queue.Stats()
-		waiting += s.Recovered
+		waiting += s.Recovered + o.loop.Stats().DeferredQueue.Recovered
 		durable = durable && s.Durable
 	}
 	r.log.Info().Str("version", r.env.Version).Strs("configuration", r.plan.Files).Stringer("dialect", r.plan.Dialect).
@@ -283,6 +283,7 @@ func (r *Router) logStopped() {
 		}
 		r.log.WithLevel(level).Str("output", a.Output).Int64("received", a.Received).Int64("delivered", a.Delivered).
 			Int64("filtered", a.Filtered).Interface("dropped", a.Dropped).Int64("dead_lettered", a.Dead).Int64("buffered", a.Buffered).
+			Int64("deferred", a.Deferred).
 			Int64("added", a.Added).Int64("merged", a.Merged).Int64("held", a.Held).Int64("unaccounted", a.Unaccounted).
 			Msg(text)
 	}

@@ -72,7 +72,7 @@ type ItemReply struct {
 	Status  int    // the destination's code, such as 400
 	Type    string // the destination's error type, such as mapper_parsing_exception
 	Reason  string // for people
-	// Busy means that the item itself is not the cause: the destination is full, blocked, or refuses the credentials.
-	// Such a refusal doesn't count against the user's Retry_Limit.
+	// Busy means that the item itself is not the cause: the destination is full, or its index is blocked or closed to these
+	// credentials. Such a refusal counts against the user's Retry_Limit only while other records pass.
 	Busy bool
 }

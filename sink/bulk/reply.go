@@ -198,7 +198,9 @@ type tally struct {
 	reply      *sink.Reply
 	n          int // items added
 	busy       int // items refused because the server is busy
-	denied     int // items refused for lack of permission
+	blocked    int // items whose index doesn't take them
+	repair     string
+	repairAt   int // the first of them
 	adaptation adaptation
 	lastReason string
 }
@@ -223,8 +225,10 @@ func (t *tally) add(it *itemResult) {
 	if j.pressure {
 		t.busy++
 	}
-	if j.unauthorised {
-		t.denied++
+	if j.blocked {
+		if t.blocked++; t.blocked == 1 {
+			t.repair, t.repairAt = repairOf(it), i
+		}
 	}
 	reason := it.reason
 	if reason == t.lastReason {
@@ -233,7 +237,7 @@ func (t *tally) add(it *itemResult) {
 	t.lastReason = reason
 	t.reply.Items = append(t.reply.Items, sink.ItemReply{
 		Index: i, Verdict: j.verdict, Status: it.status, Type: it.errType, Reason: reason,
-		Busy: j.unauthorised || isBusy(it.errType, it.reason),
+		Busy: j.blocked || j.pressure,
 	})
 }
 
@@ -253,8 +257,8 @@ func (t *tally) missing(first int, err error) {
 	t.reply.Err = err
 }
 
-// finish sets what concerns the request as a whole. The gate closes only if the server refused every item: one index that
-// is blocked, or closed to these credentials, must not delay records for the others.
+// finish sets what concerns the request as a whole. An index that is blocked, or closed to these credentials, says nothing
+// about the others.
 func (t *tally) finish(d *Destination) sink.Reply {
 	r := t.reply
 	if len(r.Items) == 0 {
@@ -264,11 +268,12 @@ func (t *tally) finish(d *Destination) sink.Reply {
 		first := &r.Items[0]
 		r.Err = fmt.Errorf("%d of %d items refused, the first one with %d %s: %s", len(r.Items), t.req.Len(), first.Status, first.Type, first.Reason)
 	}
-	switch t.req.Len() {
-	case t.busy:
+	if t.busy == t.req.Len() {
 		r.Cause = sink.Throttled
-	case t.denied:
-		r.Cause = sink.Unauthorised
+	}
+	if t.blocked > 0 {
+		d.log.Warn().Str("index", d.Target(t.req.Item(t.repairAt))).Int("records", t.blocked).Str("want", t.repair).Err(r.Err).
+			Msg("an index refuses records until somebody repairs it; they wait")
 	}
 	if t.adaptation != noAdaptation {
 		d.adapt(t.adaptation)

@@ -19,10 +19,10 @@ type itemResult struct {
 
 // A judgement is the verdict on one item.
 type judgement struct {
-	verdict      sink.Verdict
-	pressure     bool // the server is busy or full
-	unauthorised bool
-	adaptation   adaptation
+	verdict    sink.Verdict
+	pressure   bool // the server is overloaded
+	blocked    bool // the item's index doesn't take it until somebody repairs something
+	adaptation adaptation
 }
 
 // An adaptation is a change of how requests are encoded, made because the server refused them as they were.
@@ -53,7 +53,6 @@ func adaptationFor(reason string) adaptation {
 // judgeItem returns the judgement on one item.
 func judgeItem(it *itemResult) judgement {
 	again := judgement{verdict: sink.Again}
-	busy := judgement{verdict: sink.Again, pressure: true}
 	switch {
 	case it.status >= 200 && it.status < 300:
 		return judgement{verdict: sink.Done}
@@ -61,10 +60,14 @@ func judgeItem(it *itemResult) judgement {
 		return judgement{verdict: sink.Done} // a document with this id exists, from an earlier attempt or another writer
 	case it.status == http.StatusConflict:
 		return again // another writer changed the document meanwhile
-	case it.status == http.StatusTooManyRequests, it.status >= 500, isBusy(it.errType, it.reason):
-		return busy
-	case it.status == http.StatusUnauthorized, it.status == http.StatusForbidden:
-		return judgement{verdict: sink.Again, unauthorised: true}
+	case isBusy(it.errType):
+		return judgement{verdict: sink.Again, pressure: true}
+	case repairFor(it.errType, it.reason) != "", it.status == http.StatusUnauthorized, it.status == http.StatusForbidden:
+		return judgement{verdict: sink.Again, blocked: true}
+	case it.status == http.StatusTooManyRequests:
+		return judgement{verdict: sink.Again, pressure: true}
+	case it.status >= 500: // of its shard, or an ingest pipeline
+		return again
 	case it.status == http.StatusBadRequest && adaptationFor(it.reason) != noAdaptation:
 		return judgement{verdict: sink.Again, adaptation: adaptationFor(it.reason)}
 	case it.status >= 400:
@@ -73,13 +76,9 @@ func judgeItem(it *itemResult) judgement {
 	return again // the entry has no status, which servers never do
 }
 
-// isBusy recognises conditions that end by themselves or by an operator's action, whatever the status: full queues, blocks
-// (a full disk is a 403 in old versions, read-only is in all), and a cluster at its maximum number of shards.
-func isBusy(errType, reason string) bool {
-	return strings.Contains(errType, "rejected_execution") ||
-		errType == "cluster_block_exception" ||
-		errType == "circuit_breaking_exception" ||
-		strings.Contains(reason, "maximum") && strings.Contains(reason, "shards open")
+// isBusy recognises an overload, which ends by itself, whatever the status.
+func isBusy(errType string) bool {
+	return strings.Contains(errType, "rejected_execution") || errType == "circuit_breaking_exception"
 }
 
 // A failure is the reply to a request that was refused as a whole.
@@ -98,7 +97,7 @@ func judgeRequest(f *failure, items int) (sink.Reply, adaptation) {
 		return r, plainBodies
 	case f.Status == http.StatusBadRequest && adaptationFor(f.Reason) != noAdaptation:
 		return r, adaptationFor(f.Reason)
-	case isBusy(f.Type, f.Reason):
+	case isBusy(f.Type), repairFor(f.Type, f.Reason) != "":
 		r.Cause, r.RetryAfter = sink.Throttled, httpsend.RetryAfter(f.Header, time.Now())
 	case r.Cause == sink.Answered && f.Status == http.StatusBadRequest && f.fromServer:
 		// One item makes the whole request invalid. Halving finds it; refused alone, it will never be accepted.

@@ -14,7 +14,7 @@ const maxReencodes = 3
 // attempt encodes p if need be, sends it, and sorts the reply. The items that are left in p then must be tried again.
 // Workers call it.
 func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
-	p.out = outcome{}
+	p.out = outcome{fresh: p.encoding}
 	o.announce(ctx, p)
 	had := p.req.Len()
 	switch {
@@ -33,6 +33,9 @@ func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 		p.out.reply = o.send(ctx, p)
 		p.out.stopped = ctx.Err() != nil && p.out.reply.Verdict == sink.Again && p.out.reply.Cause == sink.Unreached
 		o.sort(p)
+		if p.out.left = p.req.Len(); p.out.left > 0 && p.defers() {
+			o.deferItems(p)
+		}
 	}
 	o.conclude(p)
 	p.out.lost = had - p.req.Len() - p.out.ended()
@@ -91,11 +94,14 @@ func (o *Output) sort(p *part) {
 		case sink.Never:
 			o.giveUp(p, i, *item)
 		case sink.Again:
-			if counts && !item.Busy && isRefusal(item.Status) && p.countRefusal(i) > o.retry.Limit {
+			if why := o.overLimit(p, i, item, counts); why != "" {
 				over := *item
-				over.Reason = fmt.Sprintf("given up after %d refusals (retry_limit): %s", o.retry.Limit+1, item.Reason)
+				over.Reason = why + ": " + item.Reason
 				o.giveUp(p, i, over)
 				continue
+			}
+			if kept == 0 {
+				p.out.again = *item
 			}
 			p.move(kept, i)
 			kept++
@@ -103,6 +109,26 @@ func (o *Output) sort(p *part) {
 	}
 	p.truncate(kept)
 	o.deadLetterItems(p)
+}
+
+// defers reports whether the items that are left in p are to be deferred.
+func (p *part) defers() bool {
+	r := &p.out.reply
+	switch {
+	case p.out.stopped:
+		return false
+	case refusedByItem(r):
+		return p.toDefer && (p.flows || r.Cause != sink.Throttled || p.chunk.marks != nil) // an overload holds up the others
+	}
+	return p.poison && r.Verdict == sink.Again && p.req.Len() == 1
+}
+
+// harmless reports whether the last attempt delivered nothing because of these records, which hold up no others.
+func (p *part) harmless() bool {
+	if !refusedByItem(&p.out.reply) || !p.flows && p.chunk.marks == nil {
+		return false
+	}
+	return !p.toDefer || p.out.left == p.out.deferred // otherwise they couldn't be deferred
 }
 
 // sortSplit handles a reply that asks for halving. A single item can't be halved, and goes to the dead letter.

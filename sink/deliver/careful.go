@@ -56,7 +56,7 @@ func (c *inflightChunk) group() (a buffer.Attempt, condemned bool) {
 	next := *c // a copy reads ahead
 	a = buffer.Attempt{Queue: c.from.Queue, First: c.from.First + uint64(c.encoded()), Deaths: 1}
 	for size := 0; next.next(); a.Records++ {
-		s := next.suspicion(next.rec.ID.Pos)
+		s := next.suspicion(c.from.First + uint64(next.read-1))
 		alone := s != nil && (s.Records == 1 || s.Deaths > 1)
 		size += len(next.rec.Body) + len(next.rec.Tail)
 		if a.Records > 0 && (alone || size > carefulBytes) {
@@ -106,7 +106,7 @@ func (o *Output) announce(ctx context.Context, p *part) {
 		a.Deaths = 0 // where records are rare each is alone: that is no evidence yet
 	}
 	p.noted = a
-	o.queue.Attempting(p.place, a)
+	o.queueOf(p.chunk).Attempting(p.place, a)
 }
 
 // settle waits until the process has run for a while.
@@ -128,9 +128,9 @@ func (o *Output) takeTurn(ctx context.Context, p *part) {
 			return
 		}
 	}
-	place := p.place
+	place, q := p.place, o.queueOf(p.chunk)
 	p.endTurn = sync.OnceFunc(func() {
-		o.queue.Attempting(place, buffer.Attempt{})
+		q.Attempting(place, buffer.Attempt{})
 		if o.turn != nil {
 			<-o.turn
 		}
@@ -141,7 +141,7 @@ func (o *Output) takeTurn(ctx context.Context, p *part) {
 // conclude notes on disk that p's attempt has ended.
 func (o *Output) conclude(p *part) {
 	if p.endTurn == nil {
-		o.queue.Attempting(p.place, buffer.Attempt{})
+		o.queueOf(p.chunk).Attempting(p.place, buffer.Attempt{})
 		return
 	}
 	p.innocent.Stop()
@@ -154,7 +154,7 @@ func (o *Output) announceAlone(p *part, pos uint32) {
 	a := buffer.Attempt{Queue: p.chunk.from.Queue, First: p.chunk.from.First + uint64(pos), Records: 1, Deaths: 1}
 	if a.First != p.noted.First || p.noted.Records != 1 || p.noted.Deaths == 0 {
 		p.noted = a
-		o.queue.Attempting(p.place, a)
+		o.queueOf(p.chunk).Attempting(p.place, a)
 	}
 }
 

@@ -19,6 +19,8 @@ type inflightChunk struct {
 	left     int              // records that have not ended
 	suspects []buffer.Attempt // that an earlier process died in, with records of this chunk; nil if they were all attempted since
 
+	marks []mark // of each record, if these are deferred ones, else nil
+
 	// The reading position.
 	reader  record.BatchReader
 	batch   int         // the next batch to read
@@ -65,7 +67,7 @@ func (c *inflightChunk) next() bool {
 	}
 	for c.read < c.from.Records {
 		if c.reader.Next(&c.rec.Event) {
-			c.rec.ID = record.ID{Queue: c.from.Queue, Pos: c.from.First + uint64(c.read)}
+			c.rec.ID = c.idOf(c.read)
 			c.read++
 			return true
 		}
@@ -98,7 +100,7 @@ func (c *inflightChunk) each(pos []uint32, f func(i int, r *sink.Record)) {
 		reader.Reset(b)
 		for i < len(pos) && n < c.from.Records && reader.Next(&rec.Event) {
 			if int(pos[i]) == n {
-				rec.ID = record.ID{Queue: c.from.Queue, Pos: c.from.First + uint64(n)}
+				rec.ID = c.idOf(n)
 				rec.Whole()
 				f(i, &rec)
 				i++

@@ -31,7 +31,7 @@ type fetchResult struct {
 // fetchChunks takes chunks from the queue, one for each request.
 func (l *loop) fetchChunks() {
 	for r := range l.fetch {
-		c, err := l.o.queue.Next(r.ctx, r.maxBytes, r.linger)
+		c, err := l.queue.Next(r.ctx, r.maxBytes, r.linger)
 		l.fetched <- fetchResult{c, err}
 	}
 }
@@ -41,17 +41,24 @@ func (l *loop) requestChunk(ctx context.Context, now time.Time) {
 	if l.fetching || l.drained || now.Before(l.notUntil) {
 		return
 	}
-	size := l.rawPerBody.of(l.maxBytes)
-	if l.chunks > 0 && l.memory()+chunkCost(size)+l.maxBytes > maxHeld {
+	r := fetchRequest{maxBytes: l.rawPerBody.of(l.maxBytes), linger: l.o.limits.Linger}
+	if l.deferred {
+		r.maxBytes = min(r.maxBytes, deferredChunk)
+	}
+	if l.isFull(r.maxBytes) {
 		return
 	}
-	r := fetchRequest{maxBytes: size, linger: l.o.limits.Linger}
-	if l.hurried {
+	if l.hurried || l.deferred {
 		r.linger = sink.Immediately
 	}
 	r.ctx, l.cancelFetch = context.WithCancel(ctx)
 	l.fetching = true
 	l.fetch <- r
+}
+
+// isFull reports whether there is no memory for another chunk. There is one chunk of deferred records at a time.
+func (l *loop) isFull(size int) bool {
+	return l.chunks > 0 && (l.deferred || l.memory()+chunkCost(size)+l.maxBytes > maxHeld)
 }
 
 // memory returns the bytes that chunks and parts take.
@@ -77,7 +84,10 @@ func (l *loop) take(f fetchResult) {
 			c, l.spareChunks = l.spareChunks[n-1], l.spareChunks[:n-1]
 		}
 		c.reset(f.chunk, l.o.limits.Linger)
-		if c.suspects = l.o.queue.Interrupted(f.chunk.Queue, f.chunk.First, f.chunk.Records); len(c.suspects) > 0 {
+		if l.deferred {
+			c.unmark()
+		}
+		if c.suspects = l.queue.Interrupted(f.chunk.Queue, f.chunk.First, f.chunk.Records); len(c.suspects) > 0 {
 			l.careful++
 		}
 		l.chunks++

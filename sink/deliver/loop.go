@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/firelane/firelane/buffer"
 )
 
 const (
@@ -16,8 +18,10 @@ const (
 
 // A loop is the state of one Run. Everything in it belongs to Run's goroutine.
 type loop struct {
-	o    *Output
-	gate gate
+	o        *Output
+	queue    *buffer.Queue
+	deferred bool // queue is the deferred one
+	gate     gate
 
 	inflight []*part          // attempts in progress
 	waiting  []*part          // to be tried again, in no particular order
@@ -43,13 +47,18 @@ type loop struct {
 	rawPerBody ratio
 	hurried    bool
 
+	closing   <-chan struct{} // closed to begin the last round; nil in the loop of the output's queue
+	lastRound bool            // each record is tried once more
+	untried   int64           // how many are left in it
+
 	spareParts  []*part
 	spareChunks []*inflightChunk
 }
 
-func newLoop(o *Output) *loop {
+func newLoop(o *Output, q *buffer.Queue) *loop {
 	return &loop{
 		o:        o,
+		queue:    q,
 		gate:     newGate(o.limits.Workers, o.retry),
 		attempts: make(chan attemptRequest, o.limits.Workers+maxStalled),
 		results:  make(chan *part, o.limits.Workers+maxStalled),
@@ -68,7 +77,7 @@ func (l *loop) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := time.Now()
 		l.start(ctx, now)
-		if l.drained && l.chunks == 0 {
+		if l.drained && l.chunks == 0 || l.lastRound && l.untried <= 0 {
 			break
 		}
 		timer.Reset(l.sleep(now))
@@ -80,6 +89,8 @@ func (l *loop) run(ctx context.Context) {
 		case <-hurried:
 			hurried = nil
 			l.hurry()
+		case <-l.closing:
+			l.beginLastRound()
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -100,11 +111,14 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 			p = l.newPart(l.ready[0])
 			l.ready = append(l.ready[:0], l.ready[1:]...)
 		}
+		if p == nil && l.relieve(now) {
+			continue
+		}
 		if p == nil {
 			l.requestChunk(ctx, now)
 			break
 		}
-		p.started = now
+		l.prepare(p, now)
 		l.inflight = append(l.inflight, p)
 		if l.workerCount < len(l.inflight) {
 			l.workerCount++
@@ -117,6 +131,20 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 		l.requestChunk(ctx, now)
 	}
 	l.publish()
+}
+
+// prepare notes in p what is known when its attempt begins.
+func (l *loop) prepare(p *part, now time.Time) {
+	l.o.mu.Lock()
+	f := l.o.flow
+	l.o.mu.Unlock()
+	p.started = now
+	p.flows = f.flows()
+	p.toDefer = l.deferred || p.rounds >= deferAfter-1 && f.passes(now)
+	p.over = l.deferred && l.queue.Stats().Bytes > l.o.deferred.limit
+	p.last = l.lastRound
+	p.others = !p.failed.IsZero() && (l.passed.After(p.failed) || f.last.After(p.failed))
+	p.poison = p.whole && p.others && p.retries > halveAfter && p.req.Len() == 1
 }
 
 // An attemptRequest is one attempt to be made.
@@ -209,7 +237,7 @@ func (l *loop) stop() {
 		l.end(<-l.results)
 	}
 	for _, c := range l.unfinished() {
-		l.o.queue.Release(c.from)
+		l.queue.Release(c.from)
 	}
 	l.ready, l.waiting = nil, nil
 	l.publish()
@@ -228,6 +256,9 @@ func (l *loop) unfinished() []*inflightChunk {
 
 // publish copies the loop's state to the statistics.
 func (l *loop) publish() {
+	if l.deferred {
+		return
+	}
 	waiting := 0
 	for _, p := range l.waiting {
 		waiting += p.req.Len()

@@ -21,7 +21,7 @@ func (l *loop) end(p *part) {
 		case len(c.suspects) > 0:
 			c.suspects = nil
 			l.careful--
-			l.o.queue.Attempted(c.from.Queue, c.from.First, c.from.Records)
+			l.queue.Attempted(c.from.Queue, c.from.First, c.from.Records)
 		}
 	}
 	l.resize(p, now)
@@ -37,7 +37,10 @@ func (l *loop) end(p *part) {
 		l.reuse(p)
 	}
 	if c.left == 0 {
-		l.o.commit(c)
+		if p.last {
+			l.untried -= int64(c.from.Records)
+		}
+		l.o.commit(l.queue, c)
 		l.chunks--
 		l.held -= c.cost
 		c.from = nil
@@ -47,26 +50,40 @@ func (l *loop) end(p *part) {
 	}
 }
 
-// judge opens or closes the gate by the outcome of an attempt.
+// judge opens or closes the gate by the outcome of an attempt. If every item was refused for now, but most records pass, that
+// concerns these records only; new ones that meet an overload are the exception.
 func (l *loop) judge(p *part, now time.Time) {
 	r := &p.out.reply
+	refused := refusedByItem(r) && p.out.left == p.out.items
+	alone := refused && p.flows && !(p.out.fresh && r.Cause == sink.Throttled)
 	switch {
 	case !p.out.sent || r.Reencode || p.out.split:
 		return
+	case refused && l.deferred:
+		l.deferredRefused(p, now)
+		return
+	case alone:
 	case r.Cause == sink.Throttled:
 		l.fail(GateThrottled, r, now, "the destination is overloaded: sending one request at a time")
+		return
 	case r.Cause == sink.Unauthorised:
 		l.fail(GateUnauthorised, r, now, "the destination refuses the credentials: records wait")
+		return
 	case !passed(r):
 		l.fail(GateFailing, r, now, "the destination can't be reached or fails: records wait")
-	default:
+		return
+	case refused:
+		l.fail(GateFailing, r, now, "the destination refuses all records for now: they wait")
+		return
+	}
+	if !refused {
 		l.passed = now
-		if r.Err != nil && p.req.Len() > 0 { // a block or a full queue, for example
-			l.o.log.Warn().Err(r.Err).Int("records_waiting", p.req.Len()).Msg("the destination refuses some records for now; they are sent again")
-		}
-		if n := l.gate.pass(p.chunk.late); n > 0 {
-			l.recovered(n, now)
-		}
+	}
+	if r.Err != nil && p.out.left > 0 { // a block or a full queue, for example
+		l.o.log.Warn().Err(r.Err).Int("records_waiting", p.out.left).Msg("the destination refuses some records for now; they are sent again")
+	}
+	if n := l.gate.pass(p.chunk.late && !refused); n > 0 {
+		l.recovered(n, now)
 	}
 }
 
@@ -89,7 +106,9 @@ func (l *loop) recovered(n int, now time.Time) {
 			p.due = now
 		}
 	}
-	l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
+	if !l.deferred { // they may be refused for other reasons than that the destination takes none
+		l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
+	}
 }
 
 // halveAfter is how often a part may fail as a whole, while others pass, before it is halved: a record that makes every
@@ -109,13 +128,16 @@ func (l *loop) again(p *part, now time.Time) {
 	default:
 		p.stale = r.Reencode
 		p.reencodes = 0
+		if refusedByItem(r) {
+			p.rounds++
+		}
 		p.due = now.Add(l.gate.wait(p.retries, r.RetryAfter))
 		p.retries++
 	}
 	if p.whole && p.failed.IsZero() {
 		p.failed = now
 	}
-	if p.whole && p.retries > halveAfter && l.passed.After(p.failed) && p.req.Len() > 1 {
+	if p.whole && p.retries > halveAfter && p.others && p.req.Len() > 1 {
 		p.retries = 0
 		l.halve(p)
 		return

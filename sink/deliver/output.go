@@ -25,13 +25,16 @@ type Config struct {
 	Dead        dead.Letter
 	Log         zerolog.Logger
 	Turn        Turn
+	// Final means that the queue is not delivered from again: deferred records that are refused after Drain are given up.
+	Final bool
 }
 
 // An Output delivers the records of its queue to its destination.
 //
 // One goroutine, Run, owns all state and decides what is attempted, and when. Workers make the attempts: they encode, send
 // and sort the reply (attempt). Parts that must be tried again wait in Run's list while other chunks go on. maxHeld bounds
-// the memory of everything taken from the queue: when so much is waiting, no more is taken, and the queue fills.
+// the memory of everything taken from the queue: when so much is waiting, no more is taken, and the queue fills. Items that
+// are refused again and again are deferred (deferred.go): a second loop of the same kind delivers them.
 type Output struct {
 	name   string
 	queue  *buffer.Queue
@@ -41,6 +44,7 @@ type Output struct {
 	dead   dead.Letter
 	limits sink.Limits
 	retry  sink.Retry
+	final  bool // see Config
 	log    zerolog.Logger
 	turn   Turn
 
@@ -51,33 +55,44 @@ type Output struct {
 	hurryOnce sync.Once
 	hurried   chan struct{}
 
+	made     time.Time
+	deferred deferred
+
 	mu    sync.Mutex
 	stats Stats
-	ended int64 // records in uncommitted chunks that have ended
+	flow  flow
+	ended int64 // records in uncommitted chunks that have ended, but for deferred ones
 }
 
-// New makes an Output. Run does the work.
+// New makes an Output, and opens its deferred queue if an earlier process left records there. Run does the work.
 func New(c Config) *Output {
 	o := &Output{
-		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log, turn: c.Turn,
-		hurried: make(chan struct{}), settled: time.Now().Add(settleTime),
+		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, final: c.Final, log: c.Log, turn: c.Turn,
+		hurried: make(chan struct{}), settled: time.Now().Add(settleTime), made: time.Now(),
+		deferred: deferred{closing: make(chan struct{})},
 	}
 	o.keyer, _ = c.Destination.(sink.Keyer)
 	if t, ok := c.Destination.(sink.TailReader); ok {
 		o.tails = t.ReadsTails()
 	}
 	o.stats.Concurrency = 1
+	if o.queue.HasSub(deferredName) {
+		o.openDeferred()
+	}
 	return o
 }
 
-// Run delivers until the queue is drained and every record has ended, or until ctx ends. Then it waits for the attempts in
+// Run delivers until the queue is drained and every record has ended or is deferred, or until ctx ends. Then it waits for the attempts in
 // progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is called
 // once.
 func (o *Output) Run(ctx context.Context) {
 	if died := o.queue.Interrupted([10]byte{}, 0, 0); len(died) > 0 {
 		o.log.Info().Int("attempts", len(died)).Msg("the router ended while records were being delivered: they are delivered again in small requests")
 	}
-	newLoop(o).run(ctx)
+	second, cancel := context.WithCancel(ctx)
+	o.startDeferred(second)
+	newLoop(o, o.queue).run(ctx)
+	o.endDeferred(cancel)
 	if err := o.dest.Close(); err != nil {
 		o.log.Warn().Err(err).Msg("closing the destination failed")
 	}

@@ -18,6 +18,7 @@ type part struct {
 	key     []byte        // memory for a Keyer
 
 	retries   int       // attempts after which items were left to be tried again
+	rounds    int       // of these, how many refused the items one by one
 	reencodes int       // in a row
 	stale     bool      // the items must be encoded again
 	whole     bool      // the last attempt failed as a whole
@@ -30,6 +31,14 @@ type part struct {
 	condemned bool           // the next record is to be given up, not attempted
 	endTurn   func()         // of a careful attempt
 	innocent  *time.Timer    // calls endTurn if the attempt takes long
+
+	// What the loop knew when the attempt began.
+	flows   bool // most records pass
+	over    bool // the deferred queue is over its limit
+	last    bool // it is one of the last round
+	toDefer bool // items that are refused are deferred
+	others  bool // others passed since it failed as a whole for the first time
+	poison  bool // a single item that has made every request fail, while others passed
 
 	encoding bool // the next attempt encodes the next records of the chunk
 	held     int  // bytes of memory that it takes, approximately
@@ -46,15 +55,19 @@ type outcome struct {
 	resent     int // items that had been sent before
 	delivered  int
 	dead       int
-	unreadable int // in the chunk, but can't be read
-	lost       int // neither left to be tried again nor ended: a bug of the loop
+	deferred   int
+	left       int            // items left to be tried again, before they were deferred
+	again      sink.ItemReply // of the first of them
+	fresh      bool           // the records were tried for the first time
+	unreadable int            // in the chunk, but can't be read
+	lost       int            // neither left to be tried again nor ended: a bug of the loop
 	split      bool
 	panicked   bool
 	stopped    bool // the attempt failed because the router is stopping, which says nothing about the destination
 }
 
 // ended returns how many records the attempt ended.
-func (out *outcome) ended() int { return out.delivered + out.dead + out.unreadable }
+func (out *outcome) ended() int { return out.delivered + out.dead + out.unreadable + out.deferred }
 
 // cost returns the bytes of memory that a part takes.
 func (p *part) cost() int {
@@ -84,12 +97,23 @@ func (p *part) dropKey() {
 // countRefusal counts a refusal of item i, and returns how many there were.
 func (p *part) countRefusal(i int) int {
 	if len(p.refused) < p.req.Len() {
-		p.refused = append(p.refused[:0], make([]uint16, p.req.Len())...)
+		p.refused = p.refused[:0]
+		for k := range p.req.Len() {
+			p.refused = append(p.refused, p.chunk.mark(p.pos[k], 0).refused)
+		}
 	}
 	if p.refused[i] < 1<<16-1 {
 		p.refused[i]++
 	}
 	return int(p.refused[i])
+}
+
+// refusals returns how many refusals of item i were counted.
+func (p *part) refusals(i int) uint16 {
+	if len(p.refused) == 0 {
+		return p.chunk.mark(p.pos[i], 0).refused
+	}
+	return p.refused[i]
 }
 
 // move makes item i item k, where k ≤ i and all items before i have been sorted. If k < i, no item has been moved to
@@ -129,7 +153,7 @@ func (p *part) truncate(n int) {
 // copyItems makes p a copy of q with the items [from, to).
 func (p *part) copyItems(q *part, from, to int) {
 	p.clear()
-	p.chunk, p.retries, p.reencodes, p.stale, p.whole, p.due, p.failed = q.chunk, q.retries, q.reencodes, q.stale, q.whole, q.due, q.failed
+	p.chunk, p.retries, p.rounds, p.reencodes, p.stale, p.whole, p.due, p.failed = q.chunk, q.retries, q.rounds, q.reencodes, q.stale, q.whole, q.due, q.failed
 	start := 0
 	if from > 0 {
 		start = q.req.Ends[from-1]

@@ -10,12 +10,13 @@ import (
 
 // Stats are counts of what an output has done since it was made, and its current state. At every moment
 //
-//	Queue.Recovered + Queue.Appended = Delivered + Dead + Unreadable + what the queue dropped + Buffered + Lost
+//	Queue.Recovered + Queue.Appended + DeferredQueue.Recovered = Delivered + Dead + Unreadable + what the queues dropped + Buffered + Lost
 type Stats struct {
 	Delivered  int64 // records
 	Dead       int64 // records in the dead letter
 	Unreadable int64 // records of batches that could not be read
-	Buffered   int64 // records in the queue, or taken from it and not ended
+	Buffered   int64 // records in the queues, or taken from them and not ended
+	Deferred   int64 // buffered records in the deferred queue
 	Lost       int64 // records that are neither buffered nor ended, because of a bug: always 0
 
 	Waiting     int64 // buffered records that wait to be tried again
@@ -34,7 +35,8 @@ type Stats struct {
 	// FailingSince is when the first attempt failed since the last one that delivered a record; zero: none did.
 	FailingSince time.Time
 
-	Queue buffer.Stats
+	Queue         buffer.Stats
+	DeferredQueue buffer.Stats
 }
 
 // Inspect calls see with a consistent snapshot, and blocks the queue and the accounts until see returns.
@@ -45,7 +47,16 @@ func (o *Output) Inspect(see func(Stats)) {
 	o.queue.Inspect(func(q buffer.Stats) {
 		s.Queue = q
 		s.Buffered = q.Records - o.ended - s.Lost
-		see(s)
+		if o.deferred.queue == nil {
+			see(s)
+			return
+		}
+		o.deferred.queue.Inspect(func(q buffer.Stats) {
+			s.DeferredQueue = q
+			s.Deferred = q.Records - o.deferred.ended - o.deferred.returned
+			s.Buffered += s.Deferred - o.deferred.added
+			see(s)
+		})
 	})
 }
 
@@ -80,22 +91,46 @@ func (o *Output) account(p *part, now time.Time) int {
 	}
 	if err := out.reply.Err; err != nil && !out.stopped {
 		s.LastError, s.LastErrorAt = dead.Cut(err.Error(), maxLoggedReason), now
-		if out.delivered == 0 && s.FailingSince.IsZero() {
+		if out.delivered == 0 && s.FailingSince.IsZero() && !p.harmless() {
 			s.FailingSince = now
 		}
 		if out.reply.Verdict == sink.Again {
 			s.Failed++
 		}
 	}
+	if p.chunk.marks == nil {
+		if out.fresh && refusedByItem(&out.reply) {
+			o.flow.add(out.delivered, out.left)
+		}
+		if out.delivered > 0 {
+			o.flow.last = now
+		}
+	}
 	n := out.ended()
-	o.ended += int64(n)
+	*o.endedOf(p.chunk) += int64(n - out.deferred) // deferItems has counted those
 	return n
 }
 
-// commit removes a chunk from the queue. All its records have ended.
-func (o *Output) commit(c *inflightChunk) {
+// queueOf returns c's queue.
+func (o *Output) queueOf(c *inflightChunk) *buffer.Queue {
+	if c.marks != nil {
+		return o.deferred.queue
+	}
+	return o.queue
+}
+
+// endedOf returns the count of records that have ended in chunks of c's queue that are not committed.
+func (o *Output) endedOf(c *inflightChunk) *int64 {
+	if c.marks != nil {
+		return &o.deferred.ended
+	}
+	return &o.ended
+}
+
+// commit removes a chunk from its queue. All its records have ended.
+func (o *Output) commit(q *buffer.Queue, c *inflightChunk) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.queue.Commit(c.from)
-	o.ended -= int64(c.from.Records)
+	q.Commit(c.from)
+	*o.endedOf(c) -= int64(c.from.Records)
 }

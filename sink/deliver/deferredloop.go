@@ -1,0 +1,39 @@
+package deliver
+
+import "time"
+
+// relieve has one part that was refused item by item tried again now, and deferred if it is refused again, if such parts
+// hold the memory that other chunks need.
+func (l *loop) relieve(now time.Time) bool {
+	if len(l.waiting) == 0 || l.deferred || l.fetching || l.drained || !l.isFull(l.rawPerBody.of(l.maxBytes)) {
+		return false
+	}
+	for _, p := range l.waiting {
+		if p.rounds > 0 && p.rounds < deferAfter && p.due.After(now) {
+			p.rounds, p.due = deferAfter, now
+			return true
+		}
+	}
+	return false
+}
+
+// deferredRefused sets when the next deferred records are tried, after a request of which every item was refused. If there is
+// more than one request of them, waits are shorter; in the last round there are none.
+func (l *loop) deferredRefused(p *part, now time.Time) {
+	r := &p.out.reply
+	l.gate.fail(GateFailing, r.RetryAfter, now)
+	if n := l.queue.Stats().Bytes / deferredChunk; n > 1 && r.RetryAfter == 0 {
+		wait := l.gate.until.Sub(now)
+		l.gate.until = now.Add(max(wait/time.Duration(n), min(wait, deferredPace)))
+	}
+	if l.lastRound {
+		l.gate.until = now
+	}
+}
+
+// beginLastRound has each deferred record tried once more, and the loop end after that.
+func (l *loop) beginLastRound() {
+	l.closing = nil
+	l.lastRound, l.untried = true, l.queue.Stats().Records
+	l.hurry()
+}
