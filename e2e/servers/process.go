@@ -30,7 +30,10 @@ func start(logFile string, cmd *exec.Cmd) (*Process, error) {
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
 	// If the tests are killed, the kernel sends the server SIGTERM.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGTERM
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", filepath.Base(cmd.Path), err)
 	}

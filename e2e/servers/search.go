@@ -43,6 +43,12 @@ func OpenSearch3() Kind {
 		main: "org.codelibs.opensearch.runner.OpenSearchRunner"}
 }
 
+// SecureOpenSearch2 is OpenSearch 2.19.1 with its security plugin: TLS, users and roles. The user admin has the password
+// admin, and all rights.
+func SecureOpenSearch2() Kind {
+	return Kind{Name: "opensearch-2.19.1-security", java: "java17", main: "org.opensearch.bootstrap.OpenSearch"}
+}
+
 // Installed reports whether e2e/setup has installed the server.
 func (k Kind) Installed() bool {
 	_, err := os.Stat(filepath.Join(cache(), k.Name))
@@ -56,6 +62,8 @@ type Search struct {
 	Port int
 	dir  string
 	http http.Client
+
+	user, password string // of a secure server
 }
 
 // startLimit is how long a search server's start may take. With one core to itself it takes about 10 s.
@@ -117,7 +125,12 @@ func (s *Search) Stop() {
 }
 
 // URL returns the server's base URL.
-func (s *Search) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.Port) }
+func (s *Search) URL() string {
+	if s.user != "" {
+		return fmt.Sprintf("https://%s:%d", SecureHost, s.Port)
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", s.Port)
+}
 
 // Do makes a request with a JSON body, which may be empty, and returns the reply's body. A status of 300 or more is an error
 // that includes the body.
@@ -128,6 +141,9 @@ func (s *Search) Do(method, path, body string) ([]byte, error) {
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if s.user != "" {
+		req.SetBasicAuth(s.user, s.password)
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {

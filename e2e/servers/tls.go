@@ -39,7 +39,7 @@ func NewCA() (*CA, error) {
 	return &CA{PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), cert: cert, key: key}, err
 }
 
-// Issue makes a server's certificate for a host name, and its key, both in PEM.
+// Issue makes a certificate for a host name and its key, both in PEM. Its owner may use it as a server and as a client.
 func (ca *CA) Issue(host string) (cert, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -47,7 +47,7 @@ func (ca *CA) Issue(host string) (cert, key []byte, err error) {
 	}
 	template := certificate(host)
 	template.DNSNames = []string{host}
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, private.Public(), ca.key)
 	if err != nil {
 		return nil, nil, err
