@@ -5,14 +5,13 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/firelane/firelane/budget"
 )
 
-const (
-	// minRequestBytes is the smallest limit to which requests shrink if the destination refuses them as too large.
-	minRequestBytes = 64 << 10
-	// maxSpare is how many unused parts, and how many unused chunks, are kept so that their memory is reused.
-	maxSpare = 4
-)
+// minRequestBytes is the smallest limit to which requests shrink if the destination refuses them as too large, or if there
+// is little memory.
+const minRequestBytes = 64 << 10
 
 // A loop is the state of one Run. Everything in it belongs to Run's goroutine.
 type loop struct {
@@ -24,6 +23,8 @@ type loop struct {
 	ready    []*inflightChunk // with records that are not encoded, and no attempt that encodes them
 	chunks   int              // chunks that are not committed
 	held     int              // bytes of memory that these chunks take
+	share    *budget.Share    // what the output holds of the budget
+	reserved int              // bytes of memory for the chunk that is being fetched
 
 	attempts    chan attemptRequest
 	results     chan *part // attempts that have ended
@@ -41,14 +42,12 @@ type loop struct {
 	sizer      sizer
 	rawPerBody ratio
 	hurried    bool
-
-	spareParts  []*part
-	spareChunks []*inflightChunk
 }
 
 func newLoop(o *Output) *loop {
 	return &loop{
 		o:        o,
+		share:    o.memory.budget.Share(minShare),
 		gate:     newGate(o.limits.Workers, o.retry),
 		attempts: make(chan attemptRequest, o.limits.Workers+maxStalled),
 		results:  make(chan *part, o.limits.Workers+maxStalled),
@@ -109,11 +108,12 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 			l.workerCount++
 			l.workers.Go(func() { l.makeAttempts(ctx) })
 		}
-		l.attempts <- attemptRequest{p, l.maxBytes}
+		l.attempts <- attemptRequest{p, p.limit}
 	}
 	if l.gate.state != GateOpen && len(l.ready) == 0 {
 		l.requestChunk(ctx, now)
 	}
+	l.charge()
 	l.publish()
 }
 
@@ -208,7 +208,8 @@ func (l *loop) stop() {
 	for _, c := range l.unfinished() {
 		l.o.queue.Release(c.from)
 	}
-	l.ready, l.waiting = nil, nil
+	l.ready, l.waiting, l.held = nil, nil, 0
+	l.charge()
 	l.publish()
 }
 

@@ -35,10 +35,7 @@ func (l *loop) end(p *part) {
 		l.o.commit(c)
 		l.chunks--
 		l.held -= c.cost
-		c.from = nil
-		if len(l.spareChunks) < maxSpare {
-			l.spareChunks = append(l.spareChunks, c)
-		}
+		l.o.memory.reuseChunk(c)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
@@ -22,14 +23,15 @@ type Config struct {
 	Limits      sink.Limits // zero values mean the loop's defaults
 	Retry       sink.Retry
 	Dead        dead.Letter
+	Memory      *Memory // shared by all Outputs of a process; nil: the Output's own
 	Log         zerolog.Logger
 }
 
 // An Output delivers the records of its queue to its destination.
 //
 // One goroutine, Run, owns all state and decides what is attempted, and when. Workers make the attempts: they encode, send
-// and sort the reply (attempt). Parts that must be tried again wait in Run's list while other chunks go on. maxHeld bounds
-// the memory of everything taken from the queue: when so much is waiting, no more is taken, and the queue fills.
+// and sort the reply (attempt). Parts that must be tried again wait in Run's list while other chunks go on. Memory bounds
+// everything taken from the queue: when too much is waiting, no more is taken, and the queue fills.
 type Output struct {
 	name   string
 	queue  *buffer.Queue
@@ -39,6 +41,7 @@ type Output struct {
 	dead   dead.Letter
 	limits sink.Limits
 	retry  sink.Retry
+	memory *Memory
 	log    zerolog.Logger
 
 	stackLogged atomic.Bool // of a panic
@@ -55,7 +58,10 @@ type Output struct {
 func New(c Config) *Output {
 	o := &Output{
 		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log,
-		hurried: make(chan struct{}),
+		memory: c.Memory, hurried: make(chan struct{}),
+	}
+	if o.memory == nil {
+		o.memory = NewMemory(budget.New(ownBudget))
 	}
 	o.keyer, _ = c.Destination.(sink.Keyer)
 	if t, ok := c.Destination.(sink.TailReader); ok {

@@ -1,0 +1,122 @@
+package deliver
+
+import (
+	"math/bits"
+	"sync"
+
+	"github.com/firelane/firelane/budget"
+)
+
+const (
+	// minShare is the memory in bytes that each output always has: for a chunk and a request of minRequestBytes.
+	minShare = 256 << 10
+	// probeShare is the part of what else there is for an output, that it takes while its destination fails.
+	probeShare = 4
+	// ownBudget is the budget in bytes of an Output that shares none.
+	ownBudget = 12 << 20
+	// minBody is the least memory in bytes for a body.
+	minBody = 16 << 10
+	// bodySlack is the part of a request's limit that its memory has in addition, for the item that exceeds the limit.
+	bodySlack = 16
+)
+
+// Memory is shared by the Outputs of a process: the budget of what they take from their queues, and the memory that is not
+// in use, so that an Output which has nothing to do keeps none.
+type Memory struct {
+	budget *budget.Budget
+	parts  [33]sync.Pool // of *part, by the logarithm of their requests' limit
+	chunks sync.Pool     // of *inflightChunk
+}
+
+// NewMemory makes a Memory whose Outputs take what they need from b.
+func NewMemory(b *budget.Budget) *Memory { return &Memory{budget: b} }
+
+// class returns the index in Memory.parts of parts whose requests have at most limit bytes.
+func class(limit int) int { return bits.Len(uint(limit - 1)) }
+
+// bodyCost returns the memory in bytes of a body that has at most limit bytes.
+func bodyCost(limit int) int { return limit + limit/bodySlack }
+
+// charge sets what the output holds of the budget.
+func (l *loop) charge() { l.share.Set(l.memory()) }
+
+// memory returns the bytes that chunks and parts take, and those that are reserved for the chunk that is being fetched.
+func (l *loop) memory() int {
+	n := l.held + l.reserved
+	for _, p := range l.inflight {
+		n += p.held
+	}
+	for _, p := range l.waiting {
+		n += p.held
+	}
+	return n
+}
+
+// room returns the bytes that the output may take now. While the gate is closed its records are only probes, and it leaves
+// to others most of what isn't its own.
+func (l *loop) room() int {
+	l.charge()
+	room := l.share.Room()
+	if own := max(minShare-l.memory(), 0); l.gate.state != GateOpen {
+		return own + (room-own)/probeShare
+	}
+	return room
+}
+
+// fit returns the largest size of a request, up to l.maxBytes, for which there is memory, chunk included; 0 for none.
+func (l *loop) fit() (body int) {
+	room := l.room()
+	for body = l.maxBytes; body > minRequestBytes; body = max(body/2, minRequestBytes) {
+		if chunkCost(l.rawPerBody.of(body))+bodyCost(body) <= room {
+			return body
+		}
+	}
+	if l.chunks == 0 || chunkCost(body)+bodyCost(body) <= room {
+		return body
+	}
+	return 0
+}
+
+// newPart returns an empty part for the next records of a chunk. Its memory is what they need, as far as that is known.
+func (l *loop) newPart(c *inflightChunk) *part {
+	limit := l.maxBytes
+	if need := max(l.rawPerBody.bodyOf(c.rest()), minBody); need < limit {
+		limit = min(1<<class(need), limit)
+	}
+	for room := l.room(); limit > minRequestBytes && bodyCost(limit) > room; {
+		limit = max(limit/2, minRequestBytes)
+	}
+	p, ok := l.o.memory.parts[class(limit)].Get().(*part)
+	if !ok {
+		p = &part{}
+	}
+	if cap(p.req.Body) < limit {
+		p.req.Body = make([]byte, 0, bodyCost(limit))
+	}
+	p.clear()
+	p.chunk, p.encoding, p.limit = c, true, limit
+	p.held = p.cost()
+	return p
+}
+
+// reuse keeps a part for newPart, unless it takes more memory than its limit says.
+func (l *loop) reuse(p *part) {
+	if limit := p.limit; limit > 0 && cap(p.req.Body) <= 2*limit {
+		p.clear()
+		l.o.memory.parts[class(limit)].Put(p)
+	}
+}
+
+// reuseChunk keeps an inflightChunk for newChunk.
+func (m *Memory) reuseChunk(c *inflightChunk) {
+	c.from = nil
+	m.chunks.Put(c)
+}
+
+// newChunk returns an empty inflightChunk.
+func (m *Memory) newChunk() *inflightChunk {
+	if c, ok := m.chunks.Get().(*inflightChunk); ok {
+		return c
+	}
+	return &inflightChunk{}
+}
