@@ -6,6 +6,10 @@ package budget
 
 import "sync"
 
+// Default is the size in bytes of a process's Budget: with it a router stays below 50 MiB, whatever it is sent, and however
+// many outputs it has.
+const Default = 20 << 20
+
 // greed is how much more than what stays free a Share may have beyond its floor: n that take all they can get
 // 1/(n+1/greed) each.
 const greed = 2

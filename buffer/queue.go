@@ -85,7 +85,7 @@ type Queue struct {
 	reader chan struct{}
 	closed chan struct{} // closed by Close
 	wake   chan struct{} // to the call of Next that is parked
-	pool   sync.Pool     // of *chunkMemory
+	chunks *ChunkPool
 
 	mu            sync.Mutex
 	segs          []*segment // the oldest first
@@ -198,7 +198,7 @@ func (q *Queue) finish(c *Chunk, state chunkState) bool {
 	}
 	c.state = state
 	c.Batches = nil
-	q.recycle(c.mem)
+	q.chunks.put(c.mem)
 	c.mem = nil
 	return true
 }

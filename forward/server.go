@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/forward/pace"
 	"github.com/firelane/firelane/input"
 )
@@ -53,7 +54,7 @@ func newServer(ln net.Listener, cfg *tls.Config, env input.Env) *Server {
 		conns: make(map[*conn]struct{}), idle: make(chan struct{}),
 	}
 	if s.memory == nil {
-		s.memory = input.NewMemory()
+		s.memory = input.NewMemory(budget.New(budget.Default))
 	}
 	s.share = s.memory.Share()
 	close(s.idle)

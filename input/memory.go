@@ -8,9 +8,13 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/firelane/firelane/budget"
 )
 
 const (
+	floor = 6 << 20 // bytes that inputs always have, whatever outputs take
+
 	maxLent      = 4 << 20 // bytes that are lent at one time, without the large buffer
 	maxInputLent = 2 << 20 // of these, to the connections of one input
 	maxSmall     = 1 << 20 // of these, to one connection
@@ -18,7 +22,7 @@ const (
 
 	largeTime   = 3 * time.Second  // how long a connection may have it while others wait
 	largeRetry  = time.Second      // after that, the interval of checks whether others wait
-	maxUnqueued = 8 << 20          // bytes of events of unfinished messages
+	maxUnqueued = 4 << 20          // bytes of events of unfinished messages
 	lendTimeout = 30 * time.Second // for a buffer to be returned by another connection
 
 	reservedFiles = 256 // descriptors that connections leave to the queue and the outputs, or half of all where there are few
@@ -30,6 +34,7 @@ var ErrNoMemory = errors.New("no memory left for large events")
 // Memory limits the memory of the connections of all inputs of a process, beyond each connection's read buffer, and their
 // number. It is safe for concurrent use.
 type Memory struct {
+	share    *budget.Share // of the process's memory
 	lent     atomic.Int64  // of maxLent
 	pools    [33]sync.Pool // of *[]byte, by the logarithm of the length
 	unqueued atomic.Int64
@@ -44,9 +49,10 @@ type Memory struct {
 	timer *time.Timer // for the borrower of the large buffer
 }
 
-// NewMemory returns a Memory for as many connections as the process may open file descriptors, less a reserve.
-func NewMemory() *Memory {
-	return &Memory{large: make(chan struct{}, 1), maxConns: maxConns()}
+// NewMemory returns a Memory that is charged to b, for as many connections as the process may open file descriptors, less a
+// reserve.
+func NewMemory(b *budget.Budget) *Memory {
+	return &Memory{share: b.Share(floor), large: make(chan struct{}, 1), maxConns: maxConns()}
 }
 
 func maxConns() int {
@@ -90,6 +96,7 @@ func (s *Share) Borrow(n int, hurry func()) ([]byte, error) {
 	m := s.m
 	if n <= maxSmall && take(&s.lent, n, maxInputLent) {
 		if take(&m.lent, n, maxLent) {
+			m.share.Add(n)
 			if p, ok := m.pools[bits.Len(uint(n))].Get().(*[]byte); ok {
 				return *p, nil
 			}
@@ -107,6 +114,7 @@ func (s *Share) Return(b []byte) {
 		return
 	}
 	s.m.pools[bits.Len(uint(len(b)))].Put(&b)
+	s.m.share.Add(-len(b))
 	s.m.lent.Add(int64(-len(b)))
 	s.lent.Add(int64(-len(b)))
 }
@@ -134,6 +142,7 @@ func (m *Memory) borrowLarge(n int, hurry func()) ([]byte, error) {
 			return nil, ErrNoMemory
 		}
 	}
+	m.share.Add(largeSize)
 	m.mu.Lock()
 	m.loan++
 	loan := m.loan
@@ -168,9 +177,13 @@ func (m *Memory) returnLarge() {
 	b := m.buffer
 	m.pools[bits.Len(largeSize)].Put(&b)
 	m.buffer = nil
+	m.share.Add(-largeSize)
 	<-m.large
 }
 
 // AddUnqueued adds n bytes, which may be negative, to the sum of what is held of unfinished messages. over says that the
-// sum exceeds the budget, 8 MiB: whoever added should flush what it holds.
-func (m *Memory) AddUnqueued(n int) (over bool) { return m.unqueued.Add(int64(n)) > maxUnqueued }
+// sum exceeds the budget, 4 MiB: whoever added should flush what it holds.
+func (m *Memory) AddUnqueued(n int) (over bool) {
+	m.share.Add(n)
+	return m.unqueued.Add(int64(n)) > maxUnqueued
+}

@@ -10,9 +10,9 @@ const (
 	// maxCachedTags is how many tags one connection's intake remembers the routes of. Docker sends one tag a
 	// connection; an aggregator's client may send a few hundred.
 	maxCachedTags = 1024
-	// batchSize is the size in bytes at which a batch is complete and another one is begun, so that one large message
-	// doesn't make a batch of any size.
-	batchSize = 1 << 20
+	// batchSize is the size in bytes at which a batch is complete and another one is begun. A queue returns whole batches: an
+	// output that has little memory can take no less.
+	batchSize = 128 << 10
 	// maxReroutes is how often one event may be rerouted. Configurations that reroute on purpose do it once or twice; more
 	// is a loop.
 	maxReroutes = 8
@@ -53,7 +53,7 @@ type pending struct {
 
 // counted is a batch, and what happened to the records on the way to it.
 type counted struct {
-	batch *record.Batch
+	batch *batch
 	tally tally
 }
 
@@ -160,14 +160,7 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 	if rt.lift {
 		i.lifter.Lift(ev, i.work())
 	}
-	for _, o := range rt.outputs {
-		p := &i.pending[o]
-		if p.batch == nil {
-			p.batch = i.r.buffers.batch()
-		}
-		p.batch.AddEvent(ev)
-		i.full = i.full || p.batch.Len() >= batchSize
-	}
+	i.add(rt.outputs, ev)
 	for _, next := range rt.next { // each begins with the same event
 		same := *ev
 		i.walk(next, ev)

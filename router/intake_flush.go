@@ -26,6 +26,7 @@ func (i *intake) Flush(ctx context.Context) error {
 		for last, all := p.counted, p.complete; len(all) > 0; all = all[1:] {
 			p.counted = all[0]
 			failed = errors.Join(failed, out.append(ctx, p))
+			i.r.buffers.returnBatch(p.batch)
 			p.counted = last
 		}
 		p.complete = nil
@@ -33,9 +34,7 @@ func (i *intake) Flush(ctx context.Context) error {
 			continue
 		}
 		failed = errors.Join(failed, out.append(ctx, p))
-		if p.batch != nil {
-			i.r.buffers.returnBatch(p.batch)
-		}
+		i.r.buffers.returnBatch(p.batch)
 		p.counted = counted{}
 	}
 	i.way = record.Event{} // what it aliases is no longer ours
@@ -67,7 +66,7 @@ func (o *output) append(ctx context.Context, p *pending) error {
 	var err error
 	if p.batch != nil {
 		if err = o.queue.Append(ctx, p.batch.Bytes(), p.batch.Records(), p.publish); err == nil {
-			o.taps.offer(p.batch)
+			o.taps.offer(&p.batch.Batch)
 			return nil
 		}
 		p.tally.refused += int64(p.batch.Records())

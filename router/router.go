@@ -42,6 +42,7 @@ type Router struct {
 	holding atomic.Int64  // events that Holders got and that are not in the queues yet
 	wake    chan struct{} // to releaseHeld: a Holder holds something
 
+	memory  *memory
 	buffers buffers
 	common  sink.Common // what destinations share
 
@@ -66,7 +67,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		env.Hostname, _ = os.Hostname()
 	}
 	r := &Router{
-		plan: plan, env: env, log: env.Log, appending: context.Background(),
+		plan: plan, env: env, log: env.Log, appending: context.Background(), memory: newMemory(),
 		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
 	}
 	r.events = r.limited(r.log)
@@ -119,9 +120,8 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
 // while nobody listens.
 func (r *Router) bind() error {
-	memory := input.NewMemory()
 	for n, in := range r.plan.Inputs {
-		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: memory}
+		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()
