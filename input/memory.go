@@ -22,8 +22,12 @@ const (
 
 	largeTime   = 3 * time.Second  // how long a connection may have it while others wait
 	largeRetry  = time.Second      // after that, the interval of checks whether others wait
-	maxUnqueued = 4 << 20          // bytes of events of unfinished messages
+	maxUnqueued = 8 << 20          // bytes of events of unfinished messages
 	lendTimeout = 30 * time.Second // for a buffer to be returned by another connection
+
+	maxReading = 3 << 20 // bytes of read buffers: a connection has one while it reads, and in the middle of a message
+	maxGzip    = 1 << 20 // bytes of decompressors
+	maxZstd    = 9 << 20 // the same, for zstd: as much as one takes with the largest window, and half
 
 	reservedFiles = 256 // descriptors that connections leave to the queue and the outputs, or half of all where there are few
 )
@@ -44,6 +48,9 @@ type Memory struct {
 	conns    atomic.Int64
 	maxConns int
 
+	Reading, Gzip, Zstd *Line
+	buffers             sync.Pool // of *[BufferSize]byte
+
 	mu    sync.Mutex
 	loan  int         // counts each time the large buffer is lent or returned
 	timer *time.Timer // for the borrower of the large buffer
@@ -52,8 +59,32 @@ type Memory struct {
 // NewMemory returns a Memory that is charged to b, for as many connections as the process may open file descriptors, less a
 // reserve.
 func NewMemory(b *budget.Budget) *Memory {
-	return &Memory{share: b.Share(floor), large: make(chan struct{}, 1), maxConns: maxConns()}
+	share := b.Share(floor)
+	return &Memory{
+		share: share, large: make(chan struct{}, 1), maxConns: maxConns(),
+		Reading: newLine(share, maxReading), Gzip: newLine(share, maxGzip), Zstd: newLine(share, maxZstd),
+	}
 }
+
+// BufferSize is the size in bytes of a read buffer.
+const BufferSize = 32 << 10
+
+// Buffer returns a read buffer. The caller has a Turn for it.
+func (m *Memory) Buffer() []byte {
+	if b, ok := m.buffers.Get().(*[BufferSize]byte); ok {
+		return b[:]
+	}
+	return make([]byte, BufferSize)
+}
+
+// ReturnBuffer takes back what Buffer returned.
+func (m *Memory) ReturnBuffer(b []byte) { m.buffers.Put((*[BufferSize]byte)(b)) }
+
+// Take charges n bytes that are no event's, such as those of a TLS connection. It returns false if there is no room for them.
+func (m *Memory) Take(n int) bool { return m.share.Take(n) }
+
+// Release returns n bytes that Take took.
+func (m *Memory) Release(n int) { m.share.Add(-n) }
 
 func maxConns() int {
 	var l syscall.Rlimit
@@ -182,8 +213,8 @@ func (m *Memory) returnLarge() {
 }
 
 // AddUnqueued adds n bytes, which may be negative, to the sum of what is held of unfinished messages. over says that the
-// sum exceeds the budget, 4 MiB: whoever added should flush what it holds.
+// sum exceeds 8 MiB, or what the budget has for inputs: whoever added should flush what it holds.
 func (m *Memory) AddUnqueued(n int) (over bool) {
 	m.share.Add(n)
-	return m.unqueued.Add(int64(n)) > maxUnqueued
+	return m.unqueued.Add(int64(n)) > maxUnqueued || m.share.Room() == 0
 }
