@@ -28,14 +28,15 @@ type conn struct {
 
 	in          window
 	rest        rest
-	unzipped    *window     // of the current payload; nil where it isn't compressed
-	inMessage   bool        // in the middle of a message: the client may not stall
-	inEntries   bool        // in the middle of a message of entries: nothing of it may be flushed
-	tookMessage bool        // at least one message was taken
-	deadlineSet bool        // nc has a read deadline
-	hurried     atomic.Bool // others wait for the large buffer that it has
-	got         uint64      // bytes read
-	gotBefore   uint64      // got when the deadline was set
+	unzipTurns  [2]*input.Turn // for the decompressor of each codec; nil before the first
+	unzipped    *window        // of the current payload; nil where it isn't compressed
+	inMessage   bool           // in the middle of a message: the client may not stall
+	inEntries   bool           // in the middle of a message of entries: nothing of it may be flushed
+	tookMessage bool           // at least one message was taken
+	deadlineSet bool           // nc has a read deadline
+	hurried     atomic.Bool    // others wait for the large buffer that it has
+	got         uint64         // bytes read
+	gotBefore   uint64         // got when the deadline was set
 
 	signInBy  time.Time // when the client must have signed in; zero: it has, or needn't
 	messageAt uint64    // which message is timed: where in the stream it begins
@@ -166,6 +167,8 @@ func (c *conn) await() error {
 	}
 	return c.paced.Await()
 }
+
+func (c *conn) mayWait() bool { return c.paced.MayWait() }
 
 // received returns what reading n bytes, or err, means. 0 bytes and no error: a deadline has passed, but the client may go on.
 func (c *conn) received(n int, err error) (int, error) {

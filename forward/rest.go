@@ -25,6 +25,7 @@ type rest struct {
 type poller interface {
 	poll(b []byte) (int, error)
 	await() error
+	mayWait() bool // of await
 }
 
 // read reads to the end of w's unused bytes.
@@ -33,6 +34,9 @@ func (s *rest) read(w *window) (int, error) {
 		return s.readBlocking(w)
 	}
 	for {
+		if s.paced.mayWait() {
+			s.lie(w)
+		}
 		if err := s.await(w); err != nil {
 			return 0, err
 		}
@@ -42,13 +46,12 @@ func (s *rest) read(w *window) (int, error) {
 		if n, err := s.paced.poll(w.free()); n > 0 || err != nil {
 			return n, err
 		}
-		s.lie(w)
 	}
 }
 
 // await waits until there is something to read.
 func (s *rest) await(w *window) error {
-	if s.turn.Held() && w.w > 0 {
+	if w.w > 0 && s.turn.Held() {
 		s.turn.Wait()
 		defer s.turn.Resume()
 	}
@@ -60,8 +63,8 @@ func (s *rest) readBlocking(w *window) (int, error) {
 	if w.w <= restSize/2 {
 		s.lie(w)
 	}
-	if w.base == nil && w.w < len(w.small(s)) {
-		return w.src.Read(w.buf[w.w:])
+	if w.base == nil && w.w < len(s.useSmall(w)) {
+		return w.src.Read(w.free())
 	}
 	if err := s.ready(w); err != nil {
 		return 0, err
@@ -71,8 +74,8 @@ func (s *rest) readBlocking(w *window) (int, error) {
 	return w.src.Read(w.free())
 }
 
-// small makes the small buffer w's, if w has no other, and returns w's buffer.
-func (w *window) small(s *rest) []byte {
+// useSmall makes the small buffer w's, if w has no other, and returns w's buffer.
+func (s *rest) useSmall(w *window) []byte {
 	if w.buf == nil {
 		if s.small == nil {
 			s.small = make([]byte, restSize)
@@ -82,8 +85,11 @@ func (w *window) small(s *rest) []byte {
 	return w.buf
 }
 
-// ready takes a read buffer if w has none, and makes room in it.
+// ready takes a read buffer if w has none, and makes room in it. A newcomer whose messages are short needs none.
 func (s *rest) ready(w *window) error {
+	if w.base == nil && !s.known && w.w < len(s.useSmall(w)) {
+		return nil
+	}
 	if w.base == nil {
 		if err := s.turn.Take(s.ctx, readSize, s.known); err != nil {
 			return err
@@ -102,7 +108,7 @@ func (s *rest) lie(w *window) {
 	}
 	w.buf = nil
 	if w.w > 0 {
-		copy(w.small(s), w.base[:w.w])
+		copy(s.useSmall(w), w.base[:w.w])
 	}
 	s.giveBack(w)
 }

@@ -19,6 +19,8 @@ type Line struct {
 	share *budget.Share
 	limit int // bytes
 
+	Spare sync.Pool // what the memory was used for, for the next Turn
+
 	mu      sync.Mutex
 	lent    int // bytes
 	newLent int // of these, to newcomers

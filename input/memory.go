@@ -22,12 +22,12 @@ const (
 
 	largeTime   = 3 * time.Second  // how long a connection may have it while others wait
 	largeRetry  = time.Second      // after that, the interval of checks whether others wait
-	maxUnqueued = 8 << 20          // bytes of events of unfinished messages
+	maxUnqueued = 6 << 20          // bytes of events of unfinished messages
 	lendTimeout = 30 * time.Second // for a buffer to be returned by another connection
 
 	maxReading = 3 << 20 // bytes of read buffers: a connection has one while it reads, and in the middle of a message
 	maxGzip    = 1 << 20 // bytes of decompressors
-	maxZstd    = 9 << 20 // the same, for zstd: as much as one takes with the largest window, and half
+	maxZstd    = 9 << 20 // the same, for zstd: as much as one takes
 
 	reservedFiles = 256 // descriptors that connections leave to the queue and the outputs, or half of all where there are few
 )
@@ -213,8 +213,8 @@ func (m *Memory) returnLarge() {
 }
 
 // AddUnqueued adds n bytes, which may be negative, to the sum of what is held of unfinished messages. over says that the
-// sum exceeds 8 MiB, or what the budget has for inputs: whoever added should flush what it holds.
+// sum exceeds 6 MiB: whoever added should flush what it holds.
 func (m *Memory) AddUnqueued(n int) (over bool) {
 	m.share.Add(n)
-	return m.unqueued.Add(int64(n)) > maxUnqueued || m.share.Room() == 0
+	return m.unqueued.Add(int64(n)) > maxUnqueued
 }

@@ -68,6 +68,9 @@ func (c *conn) Poll(b []byte) (int, error) {
 	return n, err
 }
 
+// MayWait implements Conn.
+func (c *conn) MayWait() bool { return c.dry || c.drained }
+
 // Await implements Conn. It doesn't wait where the last read may have left something.
 func (c *conn) Await() error {
 	switch {

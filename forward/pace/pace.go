@@ -21,9 +21,11 @@ type Conn interface {
 	net.Conn
 
 	// Poll reads what is there. Without an error, 0 means that nothing is: Await then returns when that may have changed, or
-	// a deadline has passed, or the connection was closed. So a buffer is needed only from Await to Poll.
+	// a deadline has passed, or the connection was closed. MayWait reports whether Await may take long. So a buffer is needed
+	// only from Await to Poll.
 	Poll(b []byte) (int, error)
 	Await() error
+	MayWait() bool
 
 	// Count tells how many events have been found in what was read since the last call: from it follows how large a
 	// client's writes are, and how long its socket takes to fill.
