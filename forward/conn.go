@@ -278,9 +278,7 @@ func (c *conn) flush() error {
 	if len(c.acks) == 0 {
 		return nil
 	}
-	err := c.write(c.acks)
-	c.acks = c.acks[:0]
-	return err
+	return c.writeAcks()
 }
 
 // flushEvents flushes what has been added. Where acks wait for events that a step holds it flushes again until there are

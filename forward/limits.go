@@ -14,7 +14,6 @@ const (
 	maxSigningIn = 256      // connections that have not signed in yet; one more closes the oldest of them
 	maxHandshake = 4 << 10  // bytes of a message of the handshake
 	tlsCost      = 40 << 10 // bytes of a connection's TLS: keys, certificates, and a record in each direction
-	maxUnsent    = 1 << 20  // bytes of acks that clients have not read; who has more to be told is disconnected
 
 	heartbeatBudget = 128                    // datagrams that are answered within heartbeatTime
 	heartbeatTime   = 100 * time.Millisecond // so that a server of 1,000 clients answers each once a second

@@ -32,15 +32,7 @@ func (w *window) unused() []byte { return w.buf[w.r:w.w] }
 
 // fill reads more, once. The window grows where it is full and shrinks where it is empty.
 func (w *window) fill() error {
-	if w.r > 0 {
-		w.discarded += uint64(w.r)
-		w.w = copy(w.buf, w.buf[w.r:w.w])
-		w.r = 0
-		w.release()
-	}
-	if w.w == 0 {
-		w.shrink()
-	}
+	w.compact()
 	n, err := w.read()
 	w.w += n
 	if n > 0 {
@@ -50,6 +42,19 @@ func (w *window) fill() error {
 		err = io.ErrNoProgress
 	}
 	return err
+}
+
+// compact moves what is unused to the start of the smallest buffer that it fits into.
+func (w *window) compact() {
+	if w.r > 0 {
+		w.discarded += uint64(w.r)
+		w.w = copy(w.buf, w.buf[w.r:w.w])
+		w.r = 0
+		w.release()
+	}
+	if w.w == 0 {
+		w.shrink()
+	}
 }
 
 // read reads to the end of what is unused.

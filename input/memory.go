@@ -25,6 +25,7 @@ const (
 	maxUnqueued = 6 << 20          // bytes of events of unfinished messages
 	lendTimeout = 30 * time.Second // for a buffer to be returned by another connection
 
+	maxUnsent  = 1 << 20 // bytes of acks that clients have not read
 	maxReading = 3 << 20 // bytes of read buffers: a connection has one while it reads, and in the middle of a message
 	maxGzip    = 1 << 20 // bytes of decompressors
 	maxZstd    = 9 << 20 // the same, for zstd: as much as one takes
@@ -42,6 +43,7 @@ type Memory struct {
 	lent     atomic.Int64  // of maxLent
 	pools    [33]sync.Pool // of *[]byte, by the logarithm of the length
 	unqueued atomic.Int64
+	unsent   atomic.Int64  // of maxUnsent
 	large    chan struct{} // holds a value while the large buffer is lent
 	waiting  atomic.Int64  // connections that wait for it
 	buffer   []byte        // the large buffer while it is lent
@@ -210,6 +212,21 @@ func (m *Memory) returnLarge() {
 	m.buffer = nil
 	m.share.Add(-largeSize)
 	<-m.large
+}
+
+// TakeUnsent takes n bytes for answers that a client doesn't read. If false, too many wait for clients already.
+func (m *Memory) TakeUnsent(n int) bool {
+	if !take(&m.unsent, n, maxUnsent) {
+		return false
+	}
+	m.share.Add(n)
+	return true
+}
+
+// ReturnUnsent returns n bytes that TakeUnsent took.
+func (m *Memory) ReturnUnsent(n int) {
+	m.share.Add(-n)
+	m.unsent.Add(int64(-n))
 }
 
 // AddUnqueued adds n bytes, which may be negative, to the sum of what is held of unfinished messages. over says that the

@@ -7,9 +7,9 @@ import (
 
 // Limits of an intake.
 const (
-	// maxCachedTags is how many tags one connection's intake remembers the routes of. Docker sends one tag a
-	// connection; an aggregator's client may send a few hundred.
-	maxCachedTags = 1024
+	// recentTags is how many routes one connection's intake remembers. Docker sends one tag a connection; an aggregator's client
+	// may send a few hundred, whose routes are found among those of all connections.
+	recentTags = 4
 	// batchSize is the size in bytes at which a batch is complete and another one is begun. A queue returns whole batches: an
 	// output that has little memory can take no less.
 	batchSize = 128 << 10
@@ -26,7 +26,8 @@ const reroutedTooOften = "rerouted too often"
 type intake struct {
 	r       *Router
 	input   *source
-	routes  map[string]*route
+	recent  [recentTags]*route
+	oldest  int             // index in recent of what is replaced next
 	route   *route          // of the last event; connections rarely change their tag
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
 	pending []pending       // one for each output
@@ -58,7 +59,7 @@ type counted struct {
 }
 
 func (r *Router) newIntake(in *source) *intake {
-	i := &intake{r: r, input: in, routes: make(map[string]*route), pending: make([]pending, len(r.outputs))}
+	i := &intake{r: r, input: in, pending: make([]pending, len(r.outputs))}
 	for o, out := range r.outputs {
 		p := &i.pending[o]
 		p.publish = func() { out.tally.add(p.tally) }
@@ -95,23 +96,34 @@ func (i *intake) work() *enrich.Scratch {
 
 // routeOf returns the route of a tag that came in by the intake's input.
 func (i *intake) routeOf(tag []byte) *route {
-	if rt, ok := i.routes[string(tag)]; ok {
-		return rt
+	for _, rt := range i.recent {
+		if rt != nil && rt.tag == string(tag) {
+			return rt
+		}
 	}
-	return i.routeTo(i.input, string(tag))
+	rt := i.r.knownRoute(i.input, tag)
+	if rt == nil {
+		rt = i.r.routeOf(i.input, string(tag))
+	}
+	i.remember(rt)
+	return rt
+}
+
+func (i *intake) remember(rt *route) {
+	i.recent[i.oldest] = rt
+	i.oldest = (i.oldest + 1) % recentTags
 }
 
 // routeTo is the same for a tag that a step made of one that came in by in: where a Holder expires, any input.
 func (i *intake) routeTo(in *source, tag string) *route {
-	if rt, ok := i.routes[tag]; ok && rt.in == in {
-		return rt
+	for _, rt := range i.recent {
+		if rt != nil && rt.in == in && rt.tag == tag {
+			return rt
+		}
 	}
 	rt := i.r.routeOf(in, tag)
 	if in == i.input {
-		if len(i.routes) >= maxCachedTags {
-			clear(i.routes)
-		}
-		i.routes[rt.tag] = rt
+		i.remember(rt)
 	}
 	return rt
 }

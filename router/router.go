@@ -37,7 +37,9 @@ type Router struct {
 
 	routesMu sync.Mutex
 	routes   map[routeKey]*route
-	held     map[heldKey]*route // those that lead to Holders
+	// routeBytes is about how much memory routes and held take.
+	routeBytes int
+	held       map[heldKey]*route // those that lead to Holders
 
 	holding atomic.Int64  // events that Holders got and that are not in the queues yet
 	wake    chan struct{} // to releaseHeld: a Holder holds something

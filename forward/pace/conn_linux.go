@@ -165,6 +165,16 @@ func (c *conn) Write(b []byte) (int, error) {
 	}
 }
 
+// Offer implements Conn.
+func (c *conn) Offer(b []byte) (int, error) {
+	c.rate.stop()
+	n, err := c.tryWrite(b)
+	if errors.Is(err, unix.EAGAIN) {
+		return 0, nil
+	}
+	return n, err
+}
+
 func (c *conn) tryWrite(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -27,6 +27,9 @@ type Conn interface {
 	Await() error
 	MayWait() bool
 
+	// Offer writes as much of b as there is room for now, as Write otherwise does.
+	Offer(b []byte) (int, error)
+
 	// Count tells how many events have been found in what was read since the last call: from it follows how large a
 	// client's writes are, and how long its socket takes to fill.
 	Count(events int)
