@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
+// ackPoll is how often a connection that doesn't read its acks checks whether the server stops.
+const ackPoll = 100 * time.Millisecond
+
 // writeAcks writes the acks. Where the client doesn't read, they wait for at most ackTime, without a read buffer if little is
-// in it; all connections together have maxUnsent bytes of them.
+// in it. All connections together have a limited number of bytes of them; beyond that acks are dropped, and the connection ends
+// after the same time, without any memory.
 func (c *conn) writeAcks() error {
 	acks := c.acks
 	if c.acks = c.acks[:0]; cap(acks) > restSize {
@@ -23,7 +27,11 @@ func (c *conn) writeAcks() error {
 		c.rest.lie(&c.in)
 	}
 	if !c.s.memory.TakeUnsent(len(acks)) {
-		return errUnsent
+		c.in.returnBuffer()
+		c.rest.giveBack(&c.in)
+		c.in.buf, c.in.r, c.in.w = nil, 0, 0
+		c.awaitStop(ackTime)
+		return errUnread
 	}
 	defer c.s.memory.ReturnUnsent(len(acks))
 	c.rest.turn.Wait()
@@ -33,4 +41,13 @@ func (c *conn) writeAcks() error {
 		return errUnread
 	}
 	return err
+}
+
+// awaitStop waits until the server stops, at most for a time.
+func (c *conn) awaitStop(atMost time.Duration) {
+	for end := time.Now().Add(atMost); time.Now().Before(end); time.Sleep(ackPoll) {
+		if _, stopping := c.s.draining(); stopping {
+			return
+		}
+	}
 }

@@ -60,7 +60,6 @@ var (
 	errSignIn   = &fault{reason: "handshake", message: fmt.Sprintf("the client did not sign in within %v", signInTime)}
 	errHurried  = &fault{reason: "too slow", message: "the client was too slow in the middle of a message while others wait for its memory"}
 	errUnread   = &fault{reason: "acks not read", message: fmt.Sprintf("the client did not read its acks for %v", ackTime)}
-	errUnsent   = &fault{reason: "acks not read", message: "clients don't read their acks, and no more may wait for them"}
 	errHeld     = &fault{reason: "held too long", message: fmt.Sprintf("a step held events of a message for %v; no ack is sent", heldTime)}
 )
 
