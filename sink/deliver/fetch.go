@@ -37,7 +37,7 @@ func (l *loop) requestChunk(ctx context.Context, now time.Time) {
 	if l.fetching || l.drained || now.Before(l.notUntil) {
 		return
 	}
-	body := l.fit()
+	body := l.fit(now)
 	if body == 0 {
 		return
 	}

@@ -3,6 +3,7 @@ package deliver
 import (
 	"math/bits"
 	"sync"
+	"time"
 
 	"github.com/firelane/firelane/budget"
 )
@@ -63,18 +64,23 @@ func (l *loop) room() int {
 	return room
 }
 
-// fit returns the largest size of a request, up to l.maxBytes, for which there is memory, chunk included; 0 for none.
-func (l *loop) fit() (body int) {
+// fit returns the largest size of a request, up to l.maxBytes, for which there is memory, chunk included; 0 for none. While
+// an attempt is in progress that returns memory soon, it is l.maxBytes or none: fewer requests cost less.
+func (l *loop) fit(now time.Time) (body int) {
 	room := l.room()
-	for body = l.maxBytes; body > minRequestBytes; body = max(body/2, minRequestBytes) {
-		if chunkCost(l.rawPerBody.of(body))+bodyCost(body) <= room {
+	busy := len(l.inflight) > l.stalled(now)
+	for body = l.maxBytes; ; body = max(body/2, minRequestBytes) {
+		switch {
+		case chunkCost(l.rawPerBody.of(body))+bodyCost(body) <= room:
 			return body
+		case busy:
+			return 0
+		case body <= minRequestBytes && l.chunks == 0:
+			return body
+		case body <= minRequestBytes:
+			return 0
 		}
 	}
-	if l.chunks == 0 || chunkCost(body)+bodyCost(body) <= room {
-		return body
-	}
-	return 0
 }
 
 // newPart returns an empty part for the next records of a chunk. Its memory is what they need, as far as that is known.
