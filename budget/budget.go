@@ -79,6 +79,13 @@ func (s *Share) set(n int) {
 	s.held = n
 }
 
+// Free returns how many bytes nobody holds and no floor needs; below 0 if Shares were forced.
+func (b *Budget) Free() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.free
+}
+
 // Held returns how many bytes the Share holds.
 func (s *Share) Held() int {
 	s.b.mu.Lock()

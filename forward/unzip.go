@@ -62,7 +62,9 @@ func (c *conn) unzip(w *window, size int, kind *codec) error {
 		c.unzipTurns[kind.index] = line.Turn(c.hurry)
 	}
 	use := c.unzipTurns[kind.index]
-	c.rest.turn.Wait()
+	if !c.rest.known { // newcomers may be many: they don't keep the read buffers as well
+		c.rest.turn.Wait()
+	}
 	err := use.Take(c.s.flushing, kind.cost, c.rest.known)
 	c.rest.turn.Resume()
 	if err != nil {

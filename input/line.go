@@ -52,6 +52,13 @@ func (l *Line) Turn(hurry func()) *Turn {
 	return &Turn{line: l, hurry: hurry, grant: make(chan struct{}, 1)}
 }
 
+// Lent returns how many bytes the Line has lent.
+func (l *Line) Lent() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lent
+}
+
 // Held reports whether the Turn has memory.
 func (t *Turn) Held() bool { return t.n > 0 }
 
@@ -143,8 +150,11 @@ func (l *Line) serve() {
 	l.hurryIdle()
 }
 
-// Wait says that the holder waits for its client from now on, until Resume.
+// Wait says that the holder, if it is one, waits for its client from now on, until Resume.
 func (t *Turn) Wait() {
+	if t.n == 0 {
+		return
+	}
 	l := t.line
 	l.mu.Lock()
 	defer l.mu.Unlock()

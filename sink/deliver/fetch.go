@@ -37,12 +37,10 @@ func (l *loop) requestChunk(ctx context.Context, now time.Time) {
 	if l.fetching || l.drained || now.Before(l.notUntil) {
 		return
 	}
-	body := l.fit(now)
-	if body == 0 {
+	size := l.reserve(now)
+	if size == 0 {
 		return
 	}
-	size := l.rawPerBody.of(body)
-	l.reserved = chunkCost(size) + bodyCost(body)
 	r := fetchRequest{maxBytes: size, linger: l.o.limits.Linger}
 	if l.hurried {
 		r.linger = sink.Immediately

@@ -47,7 +47,7 @@ type loop struct {
 func newLoop(o *Output) *loop {
 	return &loop{
 		o:        o,
-		share:    o.memory.budget.Share(minShare),
+		share:    o.share,
 		gate:     newGate(o.limits.Workers, o.retry),
 		attempts: make(chan attemptRequest, o.limits.Workers+maxStalled),
 		results:  make(chan *part, o.limits.Workers+maxStalled),
@@ -91,10 +91,11 @@ func (l *loop) run(ctx context.Context) {
 func (l *loop) start(ctx context.Context, now time.Time) {
 	for l.gate.room(len(l.inflight), l.stalled(now), now) {
 		var p *part
-		if l.gate.state == GateOpen || len(l.ready) == 0 {
+		fresh := len(l.ready) > 0 && l.mayEncode()
+		if l.gate.state == GateOpen || !fresh {
 			p = l.due(now)
 		}
-		if p == nil && len(l.ready) > 0 {
+		if p == nil && fresh {
 			p = l.newPart(l.ready[0])
 			l.ready = append(l.ready[:0], l.ready[1:]...)
 		}

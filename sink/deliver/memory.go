@@ -11,7 +11,7 @@ import (
 const (
 	// minShare is the memory in bytes that each output always has: for a chunk and a request of minRequestBytes.
 	minShare = 256 << 10
-	// probeShare is the part of what else there is for an output, that it takes while its destination fails.
+	// probeShare is the part of what there is for an output that it takes while its destination fails.
 	probeShare = 4
 	// ownBudget is the budget in bytes of an Output that shares none.
 	ownBudget = 12 << 20
@@ -57,30 +57,39 @@ func (l *loop) memory() int {
 // to others most of what isn't its own.
 func (l *loop) room() int {
 	l.charge()
-	room := l.share.Room()
-	if own := max(minShare-l.memory(), 0); l.gate.state != GateOpen {
-		return own + (room-own)/probeShare
+	held, room := l.memory(), l.share.Room()
+	if l.gate.state != GateOpen {
+		return max(minShare, (held+room)/probeShare) - held
 	}
 	return room
 }
 
-// fit returns the largest size of a request, up to l.maxBytes, for which there is memory, chunk included; 0 for none. While
-// an attempt is in progress that returns memory soon, it is l.maxBytes or none: fewer requests cost less.
-func (l *loop) fit(now time.Time) (body int) {
+// reserve takes memory for a chunk and a request, and returns their sizes: the largest that there is memory for, up to a
+// request of l.maxBytes; 0 for none. While an attempt is in progress that returns memory soon, it is l.maxBytes or none: fewer
+// requests cost less. An output that has no chunk always gets a small one.
+func (l *loop) reserve(now time.Time) (raw int) {
 	room := l.room()
 	busy := len(l.inflight) > l.stalled(now)
-	for body = l.maxBytes; ; body = max(body/2, minRequestBytes) {
+	for body := l.maxBytes; ; body = max(body/2, minRequestBytes) {
+		raw := l.rawPerBody.of(body)
+		need := chunkCost(raw) + bodyCost(body)
 		switch {
-		case chunkCost(l.rawPerBody.of(body))+bodyCost(body) <= room:
-			return body
+		case need <= room && l.share.Take(need):
 		case busy:
 			return 0
-		case body <= minRequestBytes && l.chunks == 0:
-			return body
-		case body <= minRequestBytes:
+		case body > minRequestBytes:
+			continue
+		case l.chunks > 0:
 			return 0
 		}
+		l.reserved = need
+		return raw
 	}
+}
+
+// mayEncode reports whether there is memory for another part, or no other part.
+func (l *loop) mayEncode() bool {
+	return len(l.inflight)+len(l.waiting) == 0 || l.room() >= bodyCost(minBody)
 }
 
 // newPart returns an empty part for the next records of a chunk. Its memory is what they need, as far as that is known.
@@ -89,8 +98,8 @@ func (l *loop) newPart(c *inflightChunk) *part {
 	if need := max(l.rawPerBody.bodyOf(c.rest()), minBody); need < limit {
 		limit = min(1<<class(need), limit)
 	}
-	for room := l.room(); limit > minRequestBytes && bodyCost(limit) > room; {
-		limit = max(limit/2, minRequestBytes)
+	for room := l.room(); limit > minBody && bodyCost(limit) > room; {
+		limit = max(limit/2, minBody)
 	}
 	p, ok := l.o.memory.parts[class(limit)].Get().(*part)
 	if !ok {

@@ -42,6 +42,7 @@ type Output struct {
 	limits sink.Limits
 	retry  sink.Retry
 	memory *Memory
+	share  *budget.Share // of memory's budget, from New on, so that no other output takes its floor
 	log    zerolog.Logger
 
 	stackLogged atomic.Bool // of a panic
@@ -63,6 +64,7 @@ func New(c Config) *Output {
 	if o.memory == nil {
 		o.memory = NewMemory(budget.New(ownBudget))
 	}
+	o.share = o.memory.budget.Share(minShare)
 	o.keyer, _ = c.Destination.(sink.Keyer)
 	if t, ok := c.Destination.(sink.TailReader); ok {
 		o.tails = t.ReadsTails()
