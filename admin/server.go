@@ -22,7 +22,7 @@ type Source interface {
 	Healthy() (bool, string)
 }
 
-// Limits of a request. Pages are small, and made of counters.
+// Limits of a request. The pages are small.
 const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 10 * time.Second

@@ -177,6 +177,7 @@ func (q *Queue) write(h frame, batch []byte) error {
 
 // writeFrame writes header, batch and end frame in one write.
 func (q *Queue) writeFrame(s *segment, h frame, batch []byte) error {
+	q.pad(s, s.end.off+h.size()+frameHeader)
 	h.put(q.header[:], s.seed)
 	putEndFrame(q.ended[:], h.pos+uint64(h.records), s.seed)
 	q.parts = [3][]byte{q.header[:], batch, q.ended[:]}

@@ -35,7 +35,7 @@
 //	22  2  0
 //	24  8  segment number
 //	32  8  position of the first record
-//	40 20  0
+//	40 20  random bytes, so that the CRC, which begins all others, can't be derived from records' ids
 //	60  4  CRC of the 60 bytes before
 //
 // Mark, how far the segment is committed, and where it ends:
@@ -58,11 +58,12 @@
 //
 // # Where a segment ends
 //
-// A file that was a spare is not truncated: bytes of the segments that it held before follow the last frame. So each write,
-// of the head or of a frame, ends with an end frame: the 24 bytes of a frame without a batch, with length and records 0,
-// at the position of the next record. The next write begins over it. An older segment's frames can't be taken for this
-// one's: the seed of their CRCs differs. A spare gets its new head first and its new name then, so that a file with a
-// segment's name has that segment's head at any moment.
+// A file that was a spare is not truncated: bytes of the segments that it held before follow the last frame. In a file
+// that is filled ahead, zeros do. So each write, of the head or of a frame, ends with an end frame: the 24 bytes of a
+// frame without a batch, with length and records 0, at the position of the next record. The next write begins over it.
+// An older segment's frames can't be taken for this one's: the seed of their CRCs differs. Nor can what an application logs:
+// it doesn't know the seed. A spare gets its new head
+// first and its new name then, so that a file with a segment's name has that segment's head at any moment.
 //
 // A segment that was closed says in its mark where it ends. In one that was not (the newest, after a crash) frames are
 // followed from the first. Where one doesn't fit, the rest of the file is searched for a frame or an end frame with its CRC

@@ -43,6 +43,7 @@ type modelBatch struct {
 
 func (m *model) open() {
 	m.q = mustOpen(m.t, Options{FS: m.fs, SegmentSize: m.segment, Limit: 1 << 30})
+	m.q.padBy = m.segment % 3 * 50
 	m.q.maxSegSize = 4 * m.segment
 }
 

@@ -79,6 +79,9 @@ func Open(o Options) (q *Queue, err error) {
 	}
 	if !o.Sync {
 		q.keep = maxSpares
+		if o.FS == nil && o.Dir != "" && hasLargePages() {
+			q.padBy = padBy
+		}
 	}
 	if q.fs == nil {
 		q.fs, q.keep = newMemory(memBlock), 0 // it has spare blocks

@@ -71,13 +71,14 @@ type Stats struct {
 // Queue is a FIFO of batches. Append is safe for concurrent use, and so are Next, Commit and Release. It has no
 // goroutine of its own.
 type Queue struct {
-	fs   FS
-	lock io.Closer // of the folder; nil in memory
-	log  zerolog.Logger
-	id   [10]byte
-	full Policy
-	sync bool
-	keep int // how many spares are kept
+	fs    FS
+	lock  io.Closer // of the folder; nil in memory
+	log   zerolog.Logger
+	id    [10]byte
+	full  Policy
+	sync  bool
+	keep  int   // how many spares are kept
+	padBy int64 // by how much a file is filled ahead; 0: not at all
 
 	segSize, maxSegSize int64 // of a segment's file in a short queue, and in a long one
 

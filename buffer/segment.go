@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -20,6 +21,8 @@ const (
 	segSuffix   = ".seg"
 	asideSuffix = ".damaged"
 	spareSuffix = ".spare"
+
+	maxNumberBits = 62 // of a segment: a file with a larger number is not one
 )
 
 // A segment is one file of the queue. Everything in it is guarded by the queue's mutex, but for what the file says of
@@ -80,7 +83,7 @@ func segmentNumber(name string) (number uint64, aside, ok bool) {
 	if !ok || len(digits) != 16 {
 		return 0, false, false
 	}
-	number, err := strconv.ParseUint(digits, 16, 64)
+	number, err := strconv.ParseUint(digits, 16, maxNumberBits)
 	return number, aside, err == nil
 }
 
@@ -136,6 +139,7 @@ func (s *segment) header() []byte {
 	copy(b[12:22], s.id[:])
 	le.PutUint64(b[24:], s.number)
 	le.PutUint64(b[32:], s.first)
+	_, _ = rand.Read(b[40:60]) // never fails
 	s.seed = crc32.Checksum(b[:60], castagnoli)
 	le.PutUint32(b[60:], s.seed)
 	copy(b[copyAt:], b[:headerSize])

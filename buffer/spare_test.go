@@ -19,21 +19,27 @@ func TestCrashAtAnyByteOverAFormerLife(t *testing.T) {
 		"of one length":        func(i int) string { return fmt.Sprintf("batch %04d %s", i, strings.Repeat("y", 20)) },
 		"mostly zeros":         func(i int) string { return fmt.Sprint(i) + string(make([]byte, 40+i%2)) },
 	} {
-		for kind, spares := range map[string]int{"": maxSpares, ", new files": 0} {
-			t.Run(name+kind, func(t *testing.T) {
+		for kind, set := range map[string]func(*Queue){
+			"spares":           func(q *Queue) { q.keep = maxSpares },
+			"new files":        func(q *Queue) { q.keep = 0 },
+			"files with zeros": func(q *Queue) { q.keep, q.padBy = 0, 100 },
+			"both":             func(q *Queue) { q.keep, q.padBy = maxSpares, 100 },
+		} {
+			t.Run(name+", "+kind, func(t *testing.T) {
 				t.Parallel()
-				crashAnywhere(t, text, spares)
+				crashAnywhere(t, text, set)
 			})
 		}
 	}
 }
 
-func crashAnywhere(t *testing.T, text func(i int) string, spares int) {
+func crashAnywhere(t *testing.T, text func(i int) string, set func(*Queue)) {
 	mem := newFolder()
 	disk := &faulty{FS: mem}
 	o := Options{FS: disk, SegmentSize: 400}
 	q := mustOpen(t, o)
-	q.keep, q.maxSegSize = spares, 1000
+	q.maxSegSize = 1000
+	set(q)
 	var appended []delivery // all, the one that is being appended too
 	done, delivered := 0, 0 // how many Append returned for, and how many are given to Commit
 	crashes, reused := 0, 0
@@ -117,7 +123,7 @@ func crashAnywhere(t *testing.T, text func(i int) string, spares int) {
 		}
 	}
 	q.Close()
-	if t.Logf("%d crashes, %d files written over", crashes, reused); reused < 5 && spares > 0 {
+	if t.Logf("%d crashes, %d files written over", crashes, reused); reused < 5 && q.keep > 0 && q.padBy == 0 {
 		t.Error("there were no former lives")
 	}
 }
@@ -161,7 +167,7 @@ func TestSparesAreWithinTheLimit(t *testing.T) {
 	for _, policy := range []Policy{Block, DropOldest} {
 		fs := newFolder()
 		q := mustOpen(t, Options{FS: fs, SegmentSize: 500, Limit: 4000, Full: policy})
-		q.maxSegSize = 2000
+		q.padBy, q.maxSegSize = 150, 2000
 		for round := range 3 {
 			fill(t, q, 0, 40) // 1800 bytes
 			deliver(t, q)
@@ -187,6 +193,23 @@ func TestSparesAreWithinTheLimit(t *testing.T) {
 			deliver(t, q)
 		}
 		q.Close()
+	}
+}
+
+// TestOnlyFilesThatGrowAreFilledAhead: a queue that is hardly used takes no more room than what it holds.
+func TestOnlyFilesThatGrowAreFilledAhead(t *testing.T) {
+	fs := newFolder()
+	q := mustOpen(t, Options{FS: fs, SegmentSize: 1000})
+	defer q.Close()
+	q.padBy = 400
+	for i, want := range []int64{260, 800} {
+		for q.active == nil || q.active.end.off < want-100 {
+			fill(t, q, i, i+1)
+		}
+		size := fs.files[q.active.name()].size
+		if most := q.active.end.off + frameHeader; i == 0 && size > most || i == 1 && size != want {
+			t.Errorf("%d bytes for %d", size, q.active.end.off)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ type binder struct {
 // A binding binds one section to one struct.
 type binding struct {
 	binder
-	what   string // what messages begin with: the plugin's name
+	what   string // the beginning of messages: the plugin's name
 	from   *section
 	schema *schema
 	into   reflect.Value
@@ -27,8 +27,8 @@ type binding struct {
 	failed bool
 }
 
-// bind writes a section into the struct that target points at, and reports whether it did. known are the lower-case
-// names of options that the caller has dealt with.
+// bind stores the options of a section in the struct that target points at, and reports whether all are valid. known are the
+// names, in lower case for Fluent Bit, of options that the caller has handled.
 func (b binder) bind(what string, from *section, target any, known ...string) bool {
 	return b.bindValue(what, from, reflect.ValueOf(target).Elem(), known)
 }
@@ -46,7 +46,7 @@ func (b binder) bindValue(what string, from *section, into reflect.Value, known 
 	}
 	g.argument()
 	for i := range g.schema.options {
-		g.missing(&g.schema.options[i])
+		g.applyDefault(&g.schema.options[i])
 	}
 	if !g.failed {
 		g.check()
@@ -54,7 +54,7 @@ func (b binder) bindValue(what string, from *section, into reflect.Value, known 
 	return !g.failed
 }
 
-// key is a name in lookups: Fluent Bit's names ignore case.
+// key is a name as lookups use it: Fluent Bit's names ignore case.
 func (g *binding) key(name string) string {
 	if g.dialect == FluentBit {
 		return fold(name)
@@ -74,7 +74,7 @@ func (g *binding) param(p param) {
 	}
 	field := g.into.FieldByIndex(o.index)
 	if before, ok := g.given[o]; ok && field.Kind() != reflect.Slice {
-		g.again(before, p, o)
+		g.warnTwice(before, p, o)
 	}
 	g.given[o] = p
 	if o.ignored != "" {
@@ -85,8 +85,9 @@ func (g *binding) param(p param) {
 	}
 }
 
-// again warns of an option that is given twice. Options without effect gather several names, which needs no warning.
-func (g *binding) again(before, p param, o *option) {
+// warnTwice warns of an option that is given twice. An option without effect may have several unrelated names: those need no
+// warning.
+func (g *binding) warnTwice(before, p param, o *option) {
 	if g.key(before.key) == g.key(p.key) {
 		g.warning(p.pos, fmt.Sprintf("%s: %s is given twice, first in line %d; the last one is used", g.what, p.key, before.pos.Line))
 		return
@@ -96,7 +97,7 @@ func (g *binding) again(before, p param, o *option) {
 	}
 }
 
-// hide is the text of an error, without the value where that is secret.
+// hide is the text of an error, without the value if that is a secret.
 func hide(err error, o *option, p param) string {
 	text := err.Error()
 	if o.secret || p.secret {
@@ -149,7 +150,7 @@ func (g *binding) sub(sub *section, into reflect.Value) {
 	}
 }
 
-// subKnown are parameters that Fluentd takes in every section.
+// subKnown are parameters that Fluentd accepts in every section.
 var subKnown = []string{"@id", "@log_level", "@label"}
 
 // argument binds the argument after a section's name.
@@ -164,8 +165,8 @@ func (g *binding) argument() {
 	}
 }
 
-// missing gives an option that wasn't written its default.
-func (g *binding) missing(o *option) {
+// applyDefault sets an option that isn't written to its default, or adds an error if the option is required.
+func (g *binding) applyDefault(o *option) {
 	if _, ok := g.given[o]; ok {
 		return
 	}
@@ -184,7 +185,7 @@ func (g *binding) missing(o *option) {
 	}
 }
 
-// defaults fills a struct whose section isn't there.
+// defaults sets the options of a section that isn't written to their defaults.
 func (b binder) defaults(into reflect.Value) {
 	schema := b.schemas.of(into.Type(), b.dialect)
 	for i := range schema.options {
@@ -194,12 +195,12 @@ func (b binder) defaults(into reflect.Value) {
 		case o.section && field.Kind() == reflect.Struct:
 			b.defaults(field)
 		case o.hasDef && !o.section:
-			o.set(field, o.def, b.dialect) // CheckCatalogue has tried it
+			o.set(field, o.def, b.dialect) // CheckCatalogue has validated it
 		}
 	}
 }
 
-// check asks the struct itself.
+// check calls the struct's own Check and Warnings.
 func (g *binding) check() {
 	target := g.into.Addr().Interface()
 	if c, ok := target.(interface{ Check(Dialect) error }); ok {
@@ -215,7 +216,7 @@ func (g *binding) check() {
 	}
 }
 
-// split takes joined errors apart.
+// split returns the errors that errors.Join has joined.
 func split(err error) []error {
 	if err == nil {
 		return nil
@@ -236,7 +237,7 @@ func (g *binding) failCheck(err error) {
 	g.fail(at.pos, wrong.Option+": "+wrong.Reason)
 }
 
-// find is where an option is written, in the section or one inside it; else where the section begins.
+// find is where an option is written, in the section or one inside it; otherwise where the section begins.
 func (g *binding) find(s *section, name string) (param, bool) {
 	name = strings.Trim(fold(name), "<>:,")
 	if p, ok := s.get(name); ok {
@@ -259,9 +260,9 @@ func (g *binding) fail(at Pos, text string) {
 }
 
 // unknown warns of an option or a section that doesn't exist.
-func (g *binding) unknown(at Pos, sort, name string, there []string) {
+func (g *binding) unknown(at Pos, sort, name string, existing []string) {
 	text := fmt.Sprintf("%s: unknown %s %s, which is ignored", g.what, sort, name)
-	if n := nearest(name, there); n != "" {
+	if n := nearest(name, existing); n != "" {
 		text += ": did you mean " + n + "?"
 	}
 	g.warning(at, text)

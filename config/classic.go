@@ -14,14 +14,15 @@ import (
 //	[SECTION]
 //	    Key the rest of the line is the value
 //
-// Fluent Bit wants every key of a file to be indented as the first one is. Real files differ, and nothing is ambiguous
-// about them, so that any indentation is accepted. Variables are expanded once all is read: @SET holds for the whole
-// configuration, wherever it is.
+// Fluent Bit requires every key of a file to be indented like the first one. Here any indentation is accepted, since real
+// files differ and none of them is ambiguous. Variables are expanded after everything has been read: @SET applies to the
+// whole configuration, wherever it is written.
 type classicReader struct {
 	*report
 	loader
 	lookup   func(string) (string, bool)
 	set      map[string]string // by @SET
+	expanded int               // bytes of variables that were put into values
 	sections []*section
 }
 
@@ -65,7 +66,7 @@ func (r *classicReader) command(f *file, line int, text string) {
 	case "@INCLUDE":
 		r.include(f, line, rest)
 	default:
-		r.error(f.pos(line), fmt.Sprintf("unknown command %s: there are @SET and @INCLUDE", word))
+		r.error(f.pos(line), fmt.Sprintf("unknown command %s; want @SET or @INCLUDE", word))
 	}
 }
 
@@ -95,7 +96,7 @@ func (r *classicReader) include(f *file, line int, name string) {
 	}
 }
 
-// warnBuiltIn warns where a built-in file does less than the original.
+// warnBuiltIn warns of a built-in file that does less than the original.
 func (r *classicReader) warnBuiltIn(at Pos, name string) {
 	if _, err := os.Stat(name); err == nil {
 		return // it is the user's own
@@ -108,7 +109,7 @@ func (r *classicReader) warnBuiltIn(at Pos, name string) {
 	}
 }
 
-// header begins a section. A header that can't be read begins one that is left out, so that its keys bring no errors.
+// header begins a section. After an invalid header the section is discarded, so that its keys cause no further errors.
 func (r *classicReader) header(f *file, line int, text string) *section {
 	s := &section{pos: f.pos(line), source: f}
 	end := strings.IndexByte(text, ']')
@@ -118,7 +119,7 @@ func (r *classicReader) header(f *file, line int, text string) *section {
 	}
 	s.name = strings.ToLower(strings.TrimSpace(text[1:end]))
 	if s.name == "" {
-		r.error(s.pos, "a section without a name; want [SERVICE], [INPUT], [FILTER] or [OUTPUT]")
+		r.error(s.pos, "the section has no name; want [SERVICE], [INPUT], [FILTER] or [OUTPUT]")
 		return s
 	}
 	if rest := strings.TrimSpace(text[end+1:]); rest != "" && rest[0] != '#' {

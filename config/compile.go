@@ -11,15 +11,15 @@ import (
 // A Compiler turns configuration files into plans.
 type Compiler struct {
 	Catalogue []Plugin
-	// Lookup gives environment variables, as os.LookupEnv does.
+	// Lookup returns environment variables, as os.LookupEnv does.
 	Lookup func(name string) (value string, ok bool)
-	// Hostname is what Fluentd's Socket.gethostname stands for; "" for the machine's own.
+	// Hostname is the value of Fluentd's Socket.gethostname; "" for the machine's own.
 	Hostname string
 }
 
-// Compile reads the file, in the dialect that it is in, and everything that it includes. lookup gives environment
-// variables. The diagnostics are every mistake that was found, in the order of the files (never only the first one);
-// where there are any, the plan is good for its Warnings alone.
+// Compile reads the file, whose dialect it detects, and everything that it includes. lookup returns environment variables.
+// The diagnostics are all mistakes, in the order of the files; where there are any, only the Warnings of the plan may be
+// used.
 func Compile(file string, catalogue []Plugin, lookup func(string) (string, bool)) (*Plan, []Diagnostic) {
 	return (&Compiler{Catalogue: catalogue, Lookup: lookup}).Compile(file)
 }
@@ -29,16 +29,16 @@ type compilation struct {
 	report
 	*Compiler
 	plan    *Plan
-	count   map[*Plugin]int     // instances of a plugin so far
-	ids     map[string]Pos      // the IDs that are taken, by kind and ID
-	parsers map[string]*refused // parsers that were left out, by lower-case name
+	count   map[*Plugin]int           // instances of a plugin so far
+	ids     map[string]Pos            // the IDs that are taken, by kind and ID
+	skipped map[string]*skippedParser // by lower-case name
 	schemas schemas
 }
 
-// A refused is a parser that was left out for its format.
-type refused struct {
+// A skippedParser is one whose format isn't supported.
+type skippedParser struct {
 	name, format string
-	used         bool // which is an error at its user's
+	used         bool // a plugin names it, which is an error there
 }
 
 // Compile is the package's Compile.
@@ -60,7 +60,7 @@ func newCompilation(c *Compiler) *compilation {
 		plan:     &Plan{},
 		count:    map[*Plugin]int{},
 		ids:      map[string]Pos{},
-		parsers:  map[string]*refused{},
+		skipped:  map[string]*skippedParser{},
 		schemas:  schemas{},
 	}
 }
@@ -84,7 +84,7 @@ func (k *compilation) compile(f *file, l loader) {
 	}
 }
 
-// finish sorts what was found.
+// finish sorts the errors and warnings.
 func (k *compilation) finish() (*Plan, []Diagnostic) {
 	sortByPlace(k.errors, k.plan.Files)
 	sortByPlace(k.warnings, k.plan.Files)
@@ -104,7 +104,7 @@ func (k *compilation) hostname() string {
 	return name
 }
 
-// detect tells which dialect a file is in: by its first line that says so, or else by its name.
+// detect returns a file's dialect: by the first line that only one dialect has, or else by the file's name.
 func detect(name, text string) (Dialect, error) {
 	byInclude := -1
 	for line := range strings.Lines(text) {
@@ -131,7 +131,7 @@ func detect(name, text string) (Dialect, error) {
 	return FluentBit, nil
 }
 
-// sortByPlace puts diagnostics in the order of the files and lines that they are about.
+// sortByPlace sorts diagnostics by file, in the order of files, and by line.
 func sortByPlace(list []Diagnostic, files []string) {
 	order := map[string]int{}
 	for i, f := range files {
@@ -170,8 +170,8 @@ func (p *Plugin) names(d Dialect) []string {
 	return p.FluentBit
 }
 
-// there lists the plugins of a kind, those first that name is most like.
-func (k *compilation) there(kind Kind, name string) string {
+// wantPlugin is the end of a message about name that lists the plugins of a kind, the most similar names first.
+func (k *compilation) wantPlugin(kind Kind, name string) string {
 	var list []string
 	for i := range k.Catalogue {
 		if p := &k.Catalogue[i]; p.Kind == kind {
@@ -181,16 +181,16 @@ func (k *compilation) there(kind Kind, name string) string {
 	if kind == KindOutput && k.plan.Dialect == Fluentd {
 		list = append(list, "copy", "relabel")
 	}
-	return thereAre(name, list)
+	return wantOneOf(name, list)
 }
 
-// instance makes an instance of the plugin that a section names, and binds its options. known are options that the
-// caller has dealt with.
+// instance makes an instance of the plugin that a section names, and binds its options, without known, those that the caller
+// has handled.
 func (k *compilation) instance(kind Kind, s *section, name param, id string, known []string) (Instance, bool) {
 	i := Instance{Name: name.value, Pos: s.pos}
 	i.Plugin = k.find(kind, name.value)
 	if i.Plugin == nil {
-		k.error(name.pos, fmt.Sprintf("unknown %s %s: %s", kind, name.value, k.there(kind, name.value)))
+		k.error(name.pos, fmt.Sprintf("unknown %s %s; %s", kind, name.value, k.wantPlugin(kind, name.value)))
 		return i, false
 	}
 	i.ID = k.identify(i.Plugin, s, id)
@@ -208,7 +208,7 @@ func (k *compilation) bind(what string, s *section, target any, known ...string)
 	return binder{&k.report, k.plan.Dialect, k.schemas}.bind(what, s, target, known...)
 }
 
-// identify gives an instance an ID that no other of its kind has: its alias, or else its plugin's name and a number.
+// identify returns an ID that no other instance of the kind has: the alias, or else the plugin's name and a number.
 func (k *compilation) identify(p *Plugin, s *section, alias string) string {
 	own := p.names(k.plan.Dialect)[0]
 	number := k.count[p]

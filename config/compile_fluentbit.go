@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// classicKnown are options that every plugin of Fluent Bit has and that are dealt with here.
+// classicKnown are options that every plugin of Fluent Bit has and that are handled here.
 var classicKnown = []string{"name", "match", "match_regex", "alias", "log_level"}
 
 // classicIgnored are sections of Fluent Bit that have no effect here.
@@ -40,7 +40,7 @@ func (k *compilation) classic(f *file, l loader) {
 	for _, s := range r.sections {
 		k.classicSection(s)
 	}
-	k.matchAlone()
+	k.matchDefault()
 	k.warnParsers()
 	k.plan.Files = r.names
 }
@@ -62,15 +62,15 @@ func (k *compilation) classicSection(s *section) {
 			k.warning(s.pos, fmt.Sprintf("[%s] has no effect here: %s", strings.ToUpper(s.name), why))
 			return
 		}
-		k.error(s.pos, fmt.Sprintf("unknown section [%s]: there are %s", strings.ToUpper(s.name),
-			byNearness(s.name, []string{"SERVICE", "INPUT", "FILTER", "OUTPUT", "PARSER"})))
+		k.error(s.pos, fmt.Sprintf("unknown section [%s]; %s", strings.ToUpper(s.name),
+			wantOneOf(s.name, []string{"SERVICE", "INPUT", "FILTER", "OUTPUT", "PARSER"})))
 	}
 }
 
 func (k *compilation) classicInstance(kind Kind, s *section) (Instance, bool) {
 	name, ok := s.get("name")
 	if !ok || name.value == "" {
-		k.error(s.pos, fmt.Sprintf("[%s] has no Name: %s", strings.ToUpper(s.name), k.there(kind, "")))
+		k.error(s.pos, fmt.Sprintf("[%s] has no Name; %s", strings.ToUpper(s.name), k.wantPlugin(kind, "")))
 		return Instance{}, false
 	}
 	alias, _ := s.get("alias")
@@ -81,7 +81,7 @@ func (k *compilation) classicInstance(kind Kind, s *section) (Instance, bool) {
 	return i, ok
 }
 
-// classicFilter compiles a [FILTER]. Without a Match, Fluent Bit leaves it out, and so does this.
+// classicFilter compiles a [FILTER]. One without a Match is left out, as in Fluent Bit.
 func (k *compilation) classicFilter(s *section) {
 	i, ok := k.classicInstance(KindFilter, s)
 	m, text, found := k.classicMatch(s)
@@ -104,9 +104,9 @@ func (k *compilation) classicOutput(s *section) {
 	}
 }
 
-// matchAlone looks at outputs without a Match. Where there is one input and one output, that output takes everything, as
-// in Fluent Bit.
-func (k *compilation) matchAlone() {
+// matchDefault handles outputs without a Match: an error, except that a single output takes everything from a single input,
+// as in Fluent Bit.
+func (k *compilation) matchDefault() {
 	for n := range k.plan.Outputs {
 		o := &k.plan.Outputs[n]
 		if o.Match != "" {
@@ -159,10 +159,10 @@ func (k *compilation) service(r *classicReader) {
 	}
 }
 
-// pos is where a plan begins.
+// pos is the first line of the main file.
 func (p *Plan) pos() Pos { return Pos{p.Files[0], 1} }
 
-// override adds the parameters of a later section, which hold where both have one, except for those that name files.
+// override adds the parameters of a later section, which replace those of the same name, except for parsers_file.
 func (s *section) override(later *section) {
 	if len(s.params) == 0 {
 		s.pos = later.pos
@@ -210,7 +210,7 @@ func (k *compilation) parsersFile(r *classicReader, p param) {
 	}
 }
 
-// parser compiles a [PARSER]. One whose format isn't supported is left out, which is an error only for who uses it.
+// parser compiles a [PARSER]. One whose format isn't supported is skipped, which is an error only where a plugin names it.
 func (k *compilation) parser(s *section) {
 	name, _ := s.get("name")
 	format, _ := s.get("format")
@@ -219,16 +219,16 @@ func (k *compilation) parser(s *section) {
 		return
 	}
 	if format.value == "" {
-		k.error(s.pos, fmt.Sprintf("parser %s has no Format: %s", name.value, k.there(KindParser, "")))
+		k.error(s.pos, fmt.Sprintf("parser %s has no Format; %s", name.value, k.wantPlugin(KindParser, "")))
 		return
 	}
 	if k.plan.parser(name.value) != nil {
-		return // as in Fluent Bit, the first one holds
+		return // as in Fluent Bit, the first one is used
 	}
 	plugin := k.find(KindParser, format.value)
 	if plugin == nil {
-		if _, ok := k.parsers[fold(name.value)]; !ok {
-			k.parsers[fold(name.value)] = &refused{name: name.value, format: format.value}
+		if _, ok := k.skipped[fold(name.value)]; !ok {
+			k.skipped[fold(name.value)] = &skippedParser{name: name.value, format: format.value}
 		}
 		return
 	}
@@ -238,7 +238,7 @@ func (k *compilation) parser(s *section) {
 	}
 }
 
-// builtInParsers adds those of the built-in parsers that the configuration doesn't have itself.
+// builtInParsers adds the built-in parsers whose names the configuration doesn't use for its own.
 func (k *compilation) builtInParsers(r *classicReader) {
 	text, _ := builtIn("/fluent-bit/parsers/parsers.conf")
 	b := &classicReader{report: r.report, set: map[string]string{}, lookup: r.lookup}
@@ -250,7 +250,7 @@ func (k *compilation) builtInParsers(r *classicReader) {
 	}
 }
 
-// builtInName is the file that built-in parsers say they are from.
+// builtInName is the file name in the positions of built-in parsers.
 const builtInName = "(built in)"
 
 // parser is the parser of that name, nil if there is none.
@@ -287,22 +287,22 @@ func (k *compilation) checkParser(user string, at Pos, name string) {
 	if name == "" || k.plan.parser(name) != nil {
 		return
 	}
-	if left, ok := k.parsers[fold(name)]; ok {
-		left.used = true
-		k.error(at, fmt.Sprintf("%s: parser %s has the format %s, which is not supported: %s", user, left.name, left.format, k.there(KindParser, left.format)))
+	if p, ok := k.skipped[fold(name)]; ok {
+		p.used = true
+		k.error(at, fmt.Sprintf("%s: parser %s has the format %s, which is not supported; %s", user, p.name, p.format, k.wantPlugin(KindParser, p.format)))
 		return
 	}
 	var list []string
 	for _, p := range k.plan.Parsers {
 		list = append(list, p.ID)
 	}
-	k.error(at, fmt.Sprintf("%s: unknown parser %s: %s", user, name, thereAre(name, list)))
+	k.error(at, fmt.Sprintf("%s: unknown parser %s; %s", user, name, wantOneOf(name, list)))
 }
 
-// warnParsers names the parsers that were left out.
+// warnParsers warns of the skipped parsers that no plugin names.
 func (k *compilation) warnParsers() {
 	var list []string
-	for _, p := range k.parsers {
+	for _, p := range k.skipped {
 		if !p.used {
 			list = append(list, p.name+" ("+p.format+")")
 		}
@@ -310,5 +310,5 @@ func (k *compilation) warnParsers() {
 	if len(list) == 0 {
 		return
 	}
-	k.warning(Pos{File: k.plan.Files[0]}, "parsers whose format is not supported are left out: "+byNearness("", list))
+	k.warning(Pos{File: k.plan.Files[0]}, "parsers whose format is not supported are left out: "+byNearness("", list, "and"))
 }

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// fluentdKnown are parameters that every plugin of Fluentd has and that are dealt with here.
+// fluentdKnown are parameters that every plugin of Fluentd has and that are handled here.
 var fluentdKnown = []string{"@type", "@id", "@label", "@log_level"}
 
-// rootLabel is what a relabel calls the place outside of all labels.
+// rootLabel is the name in a relabel for what is outside of all labels.
 const rootLabel = "@ROOT"
 
-// maxWays is how many ways one tag may take at once, by way of copies into labels.
-const maxWays = 1000
+// maxPaths is the most paths of one tag, of which each copy into a label adds one.
+const maxPaths = 1000
 
 // fluentd compiles Fluentd's dialect.
 func (k *compilation) fluentd(f *file, l loader) {
@@ -39,7 +39,7 @@ func (k *compilation) fluentd(f *file, l loader) {
 	}
 }
 
-// unwrapWorkers replaces a <worker> by its contents: one process does the work of all.
+// unwrapWorkers replaces each <worker> by its contents, since there is only one process.
 func (k *compilation) unwrapWorkers(sections []*section) []*section {
 	var list []*section
 	for _, s := range sections {
@@ -100,16 +100,17 @@ func (k *compilation) fluentdSection(s *section) {
 				k.step(s.arg, sub)
 				continue
 			}
-			k.error(sub.pos, fmt.Sprintf("<label %s>: unknown section <%s>: there are filter and match", s.arg, sub.name))
+			k.error(sub.pos, fmt.Sprintf("<label %s>: unknown section <%s>; want filter or match", s.arg, sub.name))
 		}
 	default:
-		k.error(s.pos, fmt.Sprintf("unknown section <%s>: there are %s", s.name,
-			byNearness(s.name, []string{"source", "filter", "match", "label", "system", "worker"})))
+		k.error(s.pos, fmt.Sprintf("unknown section <%s>; %s", s.name,
+			wantOneOf(s.name, []string{"source", "filter", "match", "label", "system", "worker"})))
 	}
 }
 
-// kindOf is the parameter that names a section's plugin; type is how it was called before Fluentd 0.12.
-func (k *compilation) kindOf(kind Kind, s *section) (p param, known []string, ok bool) {
+// typeOf is the parameter that names a section's plugin: @type, or type as before Fluentd 0.12. known are the options that
+// are handled here.
+func (k *compilation) typeOf(kind Kind, s *section) (p param, known []string, ok bool) {
 	known = fluentdKnown
 	p, ok = s.get("@type")
 	if !ok {
@@ -118,7 +119,7 @@ func (k *compilation) kindOf(kind Kind, s *section) (p param, known []string, ok
 		}
 	}
 	if !ok || p.value == "" {
-		k.error(s.pos, fmt.Sprintf("%s has no @type: %s", s.title(), k.there(kind, "")))
+		k.error(s.pos, fmt.Sprintf("%s has no @type; %s", s.title(), k.wantPlugin(kind, "")))
 		return p, known, false
 	}
 	return p, known, true
@@ -133,7 +134,7 @@ func (s *section) title() string {
 }
 
 func (k *compilation) source(s *section) {
-	name, known, ok := k.kindOf(KindInput, s)
+	name, known, ok := k.typeOf(KindInput, s)
 	if !ok {
 		return
 	}
@@ -149,7 +150,7 @@ func (k *compilation) source(s *section) {
 	}
 }
 
-// labelExists checks that a label that is used exists.
+// labelExists reports whether the label that user refers to exists; if not, it adds an error.
 func (k *compilation) labelExists(user string, label param) bool {
 	name := label.value
 	if name == rootLabel {
@@ -164,7 +165,7 @@ func (k *compilation) labelExists(user string, label param) bool {
 			list = append(list, l)
 		}
 	}
-	k.error(label.pos, fmt.Sprintf("%s: unknown label %s: %s", user, label.value, thereAre(name, list)))
+	k.error(label.pos, fmt.Sprintf("%s: unknown label %s; %s", user, label.value, wantOneOf(name, list)))
 	return false
 }
 
@@ -191,7 +192,7 @@ func (k *compilation) step(label string, s *section) {
 }
 
 func (k *compilation) fluentdFilter(s *section, arg string) (int, bool) {
-	name, known, ok := k.kindOf(KindFilter, s)
+	name, known, ok := k.typeOf(KindFilter, s)
 	if !ok {
 		return 0, false
 	}
@@ -201,9 +202,9 @@ func (k *compilation) fluentdFilter(s *section, arg string) (int, bool) {
 	return len(k.plan.Filters) - 1, ok
 }
 
-// target compiles what is in a <match> or a <store>: an output, or the wiring to several.
+// target compiles the contents of a <match> or a <store>: an output, a copy or a relabel.
 func (k *compilation) target(s *section, match string, depth int) (t target, ok bool) {
-	name, known, ok := k.kindOf(KindOutput, s)
+	name, known, ok := k.typeOf(KindOutput, s)
 	if !ok {
 		return t, false
 	}
@@ -227,7 +228,7 @@ func (k *compilation) target(s *section, match string, depth int) (t target, ok 
 	return target{outputs: []int{len(k.plan.Outputs) - 1}}, ok
 }
 
-// copyOptions are the options of Fluentd's copy. They need no warning: outputs never share a record here.
+// copyOptions are the options of Fluentd's copy. They have no effect, since outputs never share a record here.
 type copyOptions struct {
 	DeepCopy *bool  `fluentd:"deep_copy"`
 	Mode     string `fluentd:"copy_mode" oneof:"no_copy,shallow,deep,marshal"`
@@ -259,7 +260,7 @@ func (k *compilation) copy(s *section, match string, depth int) (t target, ok bo
 	return t, k.bind("copy", rest, &copyOptions{}, known...) && ok
 }
 
-// checkLabels finds relabels that form loops, and what can never be reached.
+// checkLabels finds relabels that form loops, and sections that no event can reach.
 func (k *compilation) checkLabels(sections []*section) {
 	used := map[string]bool{"": true}
 	for _, i := range k.plan.Inputs {
@@ -267,7 +268,7 @@ func (k *compilation) checkLabels(sections []*section) {
 	}
 	counted := map[string]int{}
 	for _, label := range append([]string{""}, labelsOf(sections)...) {
-		k.ways(label, counted, used)
+		k.countPaths(label, counted, used)
 		k.warnUnreachable(label)
 	}
 	for _, s := range sections {
@@ -293,9 +294,9 @@ func labelsOf(sections []*section) []string {
 	return list
 }
 
-// ways counts the ways that lead out of a label, and marks the labels that relabels name. -1 is a label that is being
-// counted: to meet it again is a loop.
-func (k *compilation) ways(label string, counted map[string]int, used map[string]bool) int {
+// countPaths counts the paths of a tag from the beginning of a label, and marks the labels that relabels name as used. -1
+// is a label whose paths are being counted: reaching it again is a loop.
+func (k *compilation) countPaths(label string, counted map[string]int, used map[string]bool) int {
 	if n, ok := counted[label]; ok {
 		return n
 	}
@@ -305,17 +306,17 @@ func (k *compilation) ways(label string, counted map[string]int, used map[string
 		n := 1
 		for _, next := range st.target.labels {
 			used[next] = true
-			more := k.ways(next, counted, used)
+			more := k.countPaths(next, counted, used)
 			if more < 0 {
 				k.error(st.pos, fmt.Sprintf("the relabel to %s leads back here: a loop", labelName(next)))
 				return 1
 			}
-			n = min(n+more, maxWays+1)
+			n = min(n+more, maxPaths+1)
 		}
 		most = max(most, n)
 	}
-	if most > maxWays {
-		k.error(k.plan.labels[label][0].pos, fmt.Sprintf("copies and relabels make more than %d paths for one tag", maxWays))
+	if most > maxPaths {
+		k.error(k.plan.labels[label][0].pos, fmt.Sprintf("copies and relabels make more than %d paths for one tag", maxPaths))
 		most = 1
 	}
 	counted[label] = most
@@ -329,7 +330,7 @@ func labelName(label string) string {
 	return label
 }
 
-// warnUnreachable warns of what is below a <match **>, which takes everything.
+// warnUnreachable warns of sections after a <match **>, which takes every event.
 func (k *compilation) warnUnreachable(label string) {
 	var all *step
 	for i := range k.plan.labels[label] {
@@ -338,7 +339,7 @@ func (k *compilation) warnUnreachable(label string) {
 			k.warning(st.pos, fmt.Sprintf("nothing gets here: <match %s> in %s:%d takes every tag", all.text, all.pos.File, all.pos.Line))
 			continue
 		}
-		if st.filter < 0 && takesAll(st.text) {
+		if st.filter < 0 && matchesAll(st.text) {
 			all = st
 		}
 	}

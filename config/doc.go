@@ -2,7 +2,7 @@
 //
 // # Options
 //
-// A plugin's options are one struct, declared where the plugin lives, and every option once:
+// A plugin's options are one struct, declared in the plugin's package, with each option once:
 //
 //	type Options struct {
 //		Host string         `fluentbit:"host" fluentd:"host,hostname" default:"127.0.0.1" help:"server's name or address"`
@@ -15,24 +15,24 @@
 //		Net                 // an embedded struct's options count as its own
 //	}
 //
-// A tag names the option in that dialect, lower-case, alternatives after commas; a field without a dialect's tag does
+// A tag is the option's name in that dialect, in lower case, other names after commas; a field without a dialect's tag does
 // not exist there. "<name>" is a sub-section of Fluentd: a struct or pointer for at most one, a slice for any number,
 // []Pair for one whose keys are free (<record>). "<>" is the argument of the section itself (<user NAME>, <buffer tag>).
-// default holds for both dialects, default.fluentbit and default.fluentd for one. oneof lists the values that are allowed
-// (compared without case; the bound value is the list's spelling). required:"true" makes leaving it out an error.
+// default applies to both dialects, default.fluentbit and default.fluentd to one. oneof lists the allowed values (case is
+// ignored; the field gets the spelling of the list). required:"true" makes omitting it an error.
 //
 // Types: string, bool, int, int64, float64, time.Duration (5s, 10m; a bare number is seconds), Size (512k, 10M; bytes),
 // Secret, Pair (a value split at its first blanks: "key rest of the line"), []Pair (such an option repeated), []string
 // (repeated, or a list with commas in Fluent Bit; a JSON array or a list with commas in Fluentd), and a pointer to any of
 // these, which stays nil where the option isn't written.
 //
-// ignored:"why" warns whoever writes the option that it has no effect here. secret:"true" hides a value that isn't a
-// Secret, and the values of pairs. quotes:"true" on a Pair or []Pair takes quotes off its two halves, as Fluent Bit does
-// for some options (record) and not for others (regex); Fluentd's values have lost theirs by then.
+// ignored:"why" makes the option a warning that it has no effect here, with the reason. secret:"true" hides a value that isn't
+// a Secret, and the values of pairs. quotes:"true" on a Pair or []Pair removes quotes from its two halves, as Fluent Bit does
+// for some options (record) and not for others (regex); Fluentd's values have no quotes at this point.
 //
-// A struct whose pointer has the method Check(Dialect) error is asked after binding. An *OptionError names the option
-// that the message should point at; any other error points at the section. A struct whose pointer has the method
-// Warnings() []string is asked, too: one line each.
+// If a pointer to the struct has a method Check(Dialect) error, it is called after binding. An *OptionError names the option
+// to which the message points; for any other error that is the section. A method Warnings() []string is called, too: each
+// text becomes one warning.
 //
 // Options that every plugin has (match, match_regex, alias, log_level, @type, @id, @label, @log_level) are not declared;
 // those that every output has (retry_limit, storage.*, net.*, tls.*, <buffer>) are embedded from package sink.
@@ -60,9 +60,9 @@ func (s Secret) String() string {
 	return "***"
 }
 
-// An OptionError is an error with one option of a section.
+// An OptionError is an error in one option of a section.
 type OptionError struct {
-	Option string // as the dialect at hand calls it
+	Option string // its name in the dialect of the configuration
 	Reason string // what is wrong, and what is wanted
 }
 
@@ -71,7 +71,7 @@ func (e *OptionError) Error() string { return e.Option + ": " + e.Reason }
 // A Diagnostic is one line for the user: an error or a warning at a place.
 type Diagnostic struct {
 	Pos
-	Text string // what, and what is wanted
+	Text string // what is wrong, and what is wanted
 }
 
 func (d Diagnostic) Error() string { return d.String() }

@@ -16,13 +16,13 @@ import (
 // Limits on what is read. They are far above any real configuration; maxFiles is Fluent Bit's own.
 const (
 	maxFileSize     = 4 << 20 // bytes of one file
-	maxFiles        = 1000    // files of one configuration, each inclusion counted
-	maxIncludeDepth = 32      // files that include each other in a row
+	maxFiles        = 1000    // files of one configuration; a file that is included twice counts twice
+	maxIncludeDepth = 32      // nesting of included files
 )
 
-// A file is one configuration file that is being read, or was.
+// A file is one configuration file.
 type file struct {
-	name   string // as it is called in diagnostics
+	name   string // as in diagnostics
 	text   string
 	parent *file // the file that includes it; nil for the main file
 	depth  int
@@ -31,7 +31,7 @@ type file struct {
 // pos is a place in f.
 func (f *file) pos(line int) Pos { return Pos{f.name, line} }
 
-// A loader reads files and remembers which.
+// A loader reads files and remembers their names.
 type loader struct {
 	main  string
 	again bool     // the same file may be included again, as in Fluentd
@@ -39,14 +39,14 @@ type loader struct {
 	seen  map[string]Pos
 }
 
-// open reads the file called name, which from includes at the line of at. It doesn't exist on disk: the one that is
-// built in under that name, if any.
+// open reads the file called name, which from includes at at. If it doesn't exist on disk, the built-in file of that name is
+// used.
 func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 	f := &file{name: name, parent: from}
 	if from != nil {
 		f.depth = from.depth + 1
 		if f.depth > maxIncludeDepth {
-			return nil, fmt.Errorf("files include each other more than %d deep", maxIncludeDepth)
+			return nil, fmt.Errorf("includes are nested more than %d deep", maxIncludeDepth)
 		}
 	}
 	key := absolute(name)
@@ -59,7 +59,7 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 		return nil, fmt.Errorf("%s is included twice, first in %s:%d", name, first.File, first.Line)
 	}
 	if len(l.names) >= maxFiles {
-		return nil, fmt.Errorf("more than %d files", maxFiles)
+		return nil, fmt.Errorf("the configuration has more than %d files", maxFiles)
 	}
 	text, err := readFile(name, from != nil)
 	if err != nil {
@@ -74,9 +74,9 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 	return f, nil
 }
 
-// resolve turns the value of an include into the names of files. A name without wildcards is one file, there or not; a
-// pattern gives those that exist, sorted. Relative names are relative to the folder of the file that includes them, or
-// else (as in Fluent Bit) to the folder of the main file.
+// resolve turns the value of an include into the names of files. A name without wildcards is one file, which may not exist; a
+// pattern is all files that match, sorted. Relative names are relative to the folder of the file that includes them, or
+// otherwise (as in Fluent Bit) to the folder of the main file.
 func (l *loader) resolve(name string, from *file) ([]string, error) {
 	pattern := strings.ContainsAny(name, "*?[")
 	candidates := []string{name}
@@ -109,8 +109,8 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 	return candidates[:1], nil
 }
 
-// readFile reads a file of the disk, or else the built-in one of that name. Its errors name the file. The main file may
-// be a pipe; one that is included has to be a regular file, since opening anything else may never end.
+// readFile reads a file on disk, or otherwise the built-in one of that name. Its errors name the file. The main file may be
+// a pipe; an included one must be a regular file, since opening anything else may block for ever.
 func readFile(name string, included bool) (string, error) {
 	info, err := os.Stat(name)
 	switch {
@@ -141,7 +141,7 @@ func readFile(name string, included bool) (string, error) {
 	return strings.TrimPrefix(string(data), "\ufeff"), nil
 }
 
-// cause is what went wrong without the operation and the path, which the caller names.
+// cause is the text of err without the operation and the path, which the caller names.
 func cause(err error) string {
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return e.Err.Error()
@@ -149,7 +149,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// absolute makes one file's different names equal.
+// absolute returns the same path for all names of one file.
 func absolute(name string) string {
 	if abs, err := filepath.Abs(name); err == nil {
 		name = abs
@@ -174,7 +174,7 @@ func exists(name string) bool {
 //go:embed builtin
 var builtInFiles embed.FS
 
-// otherParsers replaces the files of the image that have no parser for JSON.
+// otherParsers is the built-in file for the image's files that have no JSON parser.
 const otherParsers = "parsers-other.conf"
 
 // builtInPaths maps paths of that image to built-in files.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// maxNesting is how deep sections may stand in each other; real ones reach 4.
+// maxNesting is how deep sections may be nested; real ones reach 4.
 const maxNesting = 32
 
 // A fluentdReader reads Fluentd's v1 syntax:
@@ -56,7 +56,7 @@ func (r *fluentdReader) read(f *file, into *section) {
 	}
 }
 
-// openTag reads what follows the < of an opening tag; nil where it is no tag.
+// openTag reads what follows the < of an opening tag; nil if it is not a valid tag.
 func (r *fluentdReader) openTag(f *file, s *scanner) *section {
 	sub := &section{pos: f.pos(s.line), source: f}
 	if sub.name = s.word(); sub.name == "" {
@@ -109,7 +109,7 @@ func (r *fluentdReader) close(f *file, s *scanner, open []*section) int {
 			return i
 		}
 	}
-	return n // take it for a slip of the pen
+	return n // as if the name were that of the innermost section
 }
 
 // param reads one parameter, or an include.
@@ -199,7 +199,7 @@ func (r *fluentdReader) warnUnset(at Pos, key string, names []string) {
 	}
 }
 
-// fail reports a mistake and goes on with the line below the one that it is in.
+// fail reports a mistake and continues at the beginning of the line after line.
 func (r *fluentdReader) fail(f *file, s *scanner, line int, text string) {
 	r.error(f.pos(line), text)
 	s.toLineAfter(line)

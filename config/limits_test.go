@@ -31,14 +31,14 @@ func TestIncludesHaveALimitOfDepth(t *testing.T) {
 		files[fmt.Sprint(i)] = fmt.Sprintf("@INCLUDE %d\n", i+1)
 	}
 	_, got := compileFiles(t, files)
-	if want := "32:1: @INCLUDE: files include each other more than 32 deep"; got != want {
+	if want := "32:1: @INCLUDE: includes are nested more than 32 deep"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
 func TestFilesHaveALimitOfNumber(t *testing.T) {
 	_, got := compileFiles(t, map[string]string{"main": "<system>\n" + strings.Repeat("@include x\n", maxFiles) + "</system>\n", "x": "grace 1\n"})
-	if want := "main:1001: @include: more than 1000 files"; got != want {
+	if want := "main:1001: @include: the configuration has more than 1000 files"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -100,5 +100,17 @@ func TestMessagesAreOneLineWhateverTheyQuote(t *testing.T) {
 	_, got := compileFiles(t, map[string]string{"main": "<match \"a\nb\x1b[31m" + strings.Repeat("x", 10000) + "\">\n</match>\n"})
 	if strings.ContainsAny(got, "\n\x1b") || len(got) > maxMessage+50 {
 		t.Errorf("got %d bytes, want one line of at most %d: %q", len(got), maxMessage+50, got)
+	}
+}
+
+// Each variable here is twice as long as the last: 700 bytes of text would be 300 MB.
+func TestVariablesDontGrowBeyondALimit(t *testing.T) {
+	text := "@SET a0=1234567890\n"
+	for n := range 25 {
+		text += fmt.Sprintf("@SET a%d=${a%d}${a%d}\n", n+1, n, n)
+	}
+	_, got := compileFiles(t, map[string]string{"main": text + "[INPUT]\n    Name forward\n"})
+	if want := "main:19: more than 4 MiB of variables; want shorter ones"; got != want {
+		t.Errorf("got %.200q, want %q", got, want)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// A literal is a value of Fluentd's syntax that has been read.
+// A literal is the value of a parameter in Fluentd's syntax.
 type literal struct {
 	text     string
 	leaveOut bool     // use_nil or use_default: as if the parameter weren't there
-	only     string   // the environment variable that it is made of, where it is one and nothing else
-	unset    []string // the environment variables that were asked for and are not set
+	only     string   // the environment variable, if the value is exactly one and nothing else
+	unset    []string // environment variables that the value uses and that are not set
 }
 
 // value reads a JSON array or object, or a string.
@@ -118,14 +118,14 @@ func unescape(b *strings.Builder, s *scanner) error {
 		b.WriteByte(0)
 	default:
 		if isWord(c) && c != '_' {
-			return fmt.Errorf(`\%c is no escape: write \\%c for a backslash, or put the value in single quotes`, c, c)
+			return fmt.Errorf(`\%c is not an escape; want \\%c for a backslash, or the value in single quotes`, c, c)
 		}
 		b.WriteByte(c)
 	}
 	return nil
 }
 
-// embedded reads the expression behind #{ and writes what it comes to.
+// embedded reads the expression after #{ and writes its value.
 func (r *fluentdReader) embedded(b *strings.Builder, s *scanner, v *literal) error {
 	code, err := s.code()
 	if err != nil {
@@ -144,8 +144,7 @@ func (r *fluentdReader) embedded(b *strings.Builder, s *scanner, v *literal) err
 	return nil
 }
 
-// code takes an embedded expression and its closing brace. Braces in the expression's own strings and blocks belong to
-// it.
+// code takes an embedded expression and its closing brace. Braces in strings and nested pairs of braces don't close it.
 func (s *scanner) code() (string, error) {
 	start := s.pos
 	depth := 0
@@ -172,8 +171,8 @@ func (s *scanner) code() (string, error) {
 	return "", errors.New("#{ without }")
 }
 
-// json reads a JSON array or object, which may spread over lines and hold comments and embedded expressions. The value
-// is its compact text.
+// json reads a JSON array or object, which may extend over several lines and contain comments and embedded expressions. The
+// value is its compact text.
 func (r *fluentdReader) json(s *scanner) (literal, error) {
 	var v literal
 	b, err := r.jsonText(s, &v)
@@ -223,10 +222,10 @@ func (r *fluentdReader) jsonText(s *scanner, v *literal) ([]byte, error) {
 			return out, nil
 		}
 	}
-	return nil, errors.New("JSON without its end; quote it if it is text")
+	return nil, errors.New("JSON that begins with [ or { is not closed; quote it if it is text")
 }
 
-// appendEmbedded adds what an expression came to; inside a JSON string it is escaped.
+// appendEmbedded appends the value of an expression, which is escaped inside a JSON string.
 func appendEmbedded(out []byte, text string, inString bool) []byte {
 	if !inString {
 		return append(out, text...)

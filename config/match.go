@@ -9,22 +9,22 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// A matcher reports whether it takes a tag. Matchers are safe for concurrent use.
+// A matcher is a pattern for tags. It is safe for concurrent use.
 type matcher interface {
 	match(tag string) bool
 }
 
-// regexpTimeout is the longest that one backtracking pattern may look at one tag, which then doesn't match. A tag is
-// matched once, when it is new.
+// regexpTimeout is how long a backtracking pattern may take for one tag, which then doesn't match. A tag is matched once,
+// when it is new.
 const regexpTimeout = 100 * time.Millisecond
 
-// wildcard is Fluent Bit's Match: * stands for any number of any bytes, dots too.
+// wildcard is Fluent Bit's Match: * matches any number of any bytes, dots included.
 type wildcard string
 
 func (w wildcard) match(tag string) bool {
 	pattern := string(w)
 	p, t := 0, 0
-	star, resume := -1, 0 // where the last * was, and what it has taken
+	star, resume := -1, 0 // index of the last *, and where in the tag its match ends
 	for t < len(tag) {
 		switch {
 		case p < len(pattern) && pattern[p] == '*':
@@ -43,17 +43,17 @@ func (w wildcard) match(tag string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// pattern is a regular expression by RE2. It has to match from the tag's first byte on.
+// pattern is a regular expression that RE2 can compile, anchored at both ends.
 type pattern struct{ *regexp.Regexp }
 
 func (p pattern) match(tag string) bool { return p.MatchString(tag) }
 
-// nonEmpty is Fluent Bit's Match_Regex, which doesn't count the match of an empty string.
+// nonEmpty is Fluent Bit's Match_Regex, for which the match of an empty string is none.
 type nonEmpty struct{ *regexp.Regexp }
 
 func (p nonEmpty) match(tag string) bool { return p.FindString(tag) != "" }
 
-// backtracking is a regular expression that RE2 refuses, such as one with lookaround.
+// backtracking is a regular expression that RE2 can't compile, such as one with lookaround.
 type backtracking struct{ *regexp2.Regexp }
 
 func (p backtracking) match(tag string) bool {
@@ -61,7 +61,7 @@ func (p backtracking) match(tag string) bool {
 	return err == nil && m != nil && m.Length > 0
 }
 
-// matchRegex compiles Match_Regex. It is tried at the beginning of the tag only, and need not reach its end.
+// matchRegex compiles Match_Regex, which must match at the beginning of the tag, and needn't reach its end.
 func matchRegex(text string) (matcher, error) {
 	source := `\A(?:` + text + `)`
 	if re, err := regexp.Compile(source); err == nil {
@@ -79,7 +79,7 @@ func backtrack(source, text string) (matcher, error) {
 	return backtracking{re}, nil
 }
 
-// reason is the part of a pattern's error that doesn't quote the pattern, which callers do.
+// reason is the error of compiling a pattern without the pattern, which callers quote.
 func reason(err error) string {
 	text := err.Error()
 	if i := strings.Index(text, ": "); i >= 0 && strings.HasPrefix(text, "error parsing regexp") {
@@ -103,8 +103,8 @@ func (list anyOf) match(tag string) bool {
 	return false
 }
 
-// takesAll reports whether one of Fluentd's patterns takes every tag.
-func takesAll(arg string) bool {
+// matchesAll reports whether one of Fluentd's patterns matches every tag.
+func matchesAll(arg string) bool {
 	for _, p := range strings.Fields(arg) {
 		if p == "**" {
 			return true
@@ -118,7 +118,7 @@ func fluentdPatterns(arg string) (matcher, error) {
 	var list anyOf
 	for _, text := range strings.Fields(arg) {
 		if strings.Count(text, "{") != strings.Count(text, "}") && !strings.HasPrefix(text, "/") {
-			return nil, fmt.Errorf("%s: { without }; blanks between them are not allowed", text)
+			return nil, fmt.Errorf("%s: { without }; want no blanks between them", text)
 		}
 		m, err := fluentdPattern(text)
 		if err != nil {
@@ -132,8 +132,8 @@ func fluentdPatterns(arg string) (matcher, error) {
 	return list, nil
 }
 
-// fluentdPattern compiles one pattern: * is a part between dots, ** any number of parts, {a,b} either, /…/ a regular
-// expression that the whole tag has to match.
+// fluentdPattern compiles one pattern: * matches a part between dots, ** any number of parts, {a,b} either a or b; /…/ is a
+// regular expression that must match the whole tag.
 func fluentdPattern(text string) (matcher, error) {
 	if inner, ok := strings.CutPrefix(text, "/"); ok {
 		inner, ok = strings.CutSuffix(inner, "/")
@@ -153,8 +153,8 @@ func fluentdPattern(text string) (matcher, error) {
 	return pattern{re}, nil
 }
 
-// globSource is a pattern as a regular expression. The rules are those of fluentd's lib/fluent/match.rb: "a.**" takes a
-// as well as a.b, "**.b" takes b as well as a.b.
+// globSource is a pattern as a regular expression. The rules are those of fluentd's lib/fluent/match.rb: "a.**" matches a
+// as well as a.b, "**.b" matches b as well as a.b.
 func globSource(text string) string {
 	var b strings.Builder
 	depth := 0

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// maxNames is how many names a message lists.
+// maxNames is the most names that a message lists.
 const maxNames = 12
 
 // maxNameLength is the longest name, in bytes, that is compared with others.
 const maxNameLength = 64
 
-// fold is how names are compared: in lower case.
+// fold returns a name in lower case, in which names are compared.
 func fold(s string) string { return strings.ToLower(s) }
 
-// nearest is the one of the names that name was probably meant to be, "" if none is like it: at most a third of its
-// letters differ, or one begins with the other.
+// nearest is the one of the names that name was probably meant to be, "" if none is similar: at most a third of the letters
+// of name differ, or it is the beginning of the other.
 func nearest(name string, names []string) string {
 	if len(name) > maxNameLength {
 		return ""
@@ -31,8 +31,8 @@ func nearest(name string, names []string) string {
 	return best
 }
 
-// byNearness lists names, those first that are most like name, maxNames at most.
-func byNearness(name string, names []string) string {
+// byNearness lists at most maxNames names, "a, b or c" where conjunction is or, the names most similar to name first.
+func byNearness(name string, names []string, conjunction string) string {
 	sorted := slices.Sorted(slices.Values(names))
 	if name != "" {
 		slices.SortStableFunc(sorted, func(a, b string) int {
@@ -40,32 +40,29 @@ func byNearness(name string, names []string) string {
 		})
 	}
 	if len(sorted) > maxNames {
-		return strings.Join(sorted[:maxNames], ", ") + " and others"
+		return strings.Join(sorted[:maxNames], ", ") + " " + conjunction + " others"
 	}
-	return enumerate(sorted, "and")
+	return enumerate(sorted, conjunction)
 }
 
-// thereAre is the part of a message that lists what exists, the names most like name first.
-func thereAre(name string, names []string) string {
-	switch len(names) {
-	case 0:
-		return "there is none"
-	case 1:
-		return "there is only " + names[0]
+// wantOneOf is the end of a message about name that lists the names that exist, the most similar first.
+func wantOneOf(name string, names []string) string {
+	if len(names) == 0 {
+		return "none is defined"
 	}
-	return "there are " + byNearness(name, names)
+	return "want " + byNearness(name, names, "or")
 }
 
-// enumerate writes "a, b and c".
-func enumerate(names []string, last string) string {
+// enumerate writes "a, b and c" where conjunction is and.
+func enumerate(names []string, conjunction string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")
 	}
 	n := len(names) - 1
-	return strings.Join(names[:n], ", ") + " " + last + " " + names[n]
+	return strings.Join(names[:n], ", ") + " " + conjunction + " " + names[n]
 }
 
-// distance is how many bytes have to be put in, taken out, changed or swapped with their neighbour to make b of a.
+// distance is how many bytes must be inserted, deleted, replaced or swapped with their neighbour to turn a into b.
 func distance(a, b string) int {
 	if len(a) > maxNameLength || len(b) > maxNameLength {
 		return maxNameLength

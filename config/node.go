@@ -21,10 +21,10 @@ type param struct {
 	key    string // as written
 	value  string
 	pos    Pos
-	secret bool // the value came from one of the variables that ECS makes for secrets
+	secret bool // the value is one of the variables that ECS makes for secrets
 }
 
-// get returns the last param of that name, which is compared without case.
+// get returns the last param of that name, ignoring case.
 func (s *section) get(name string) (param, bool) {
 	for i := len(s.params) - 1; i >= 0; i-- {
 		if fold(s.params[i].key) == name {
@@ -51,10 +51,10 @@ func (r *report) warning(at Pos, text string) {
 	r.warnings = append(r.warnings, Diagnostic{at, oneLine(text)})
 }
 
-// maxMessage is the length in bytes at which messages are cut.
+// maxMessage is the length in bytes at which messages are truncated.
 const maxMessage = 500
 
-// oneLine makes text fit on one line of a terminal, whatever it quotes.
+// oneLine makes text safe to print on one line of a terminal, whatever input it quotes.
 func oneLine(text string) string {
 	cut := len(text) > maxMessage
 	if cut {

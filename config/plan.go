@@ -22,10 +22,11 @@ type Pos struct {
 	Line int
 }
 
-// Kind is what a plugin does.
+// Kind is the kind of a plugin.
 type Kind uint8
 
-// The kinds of plugin. Parsers are [PARSER] sections of Fluent Bit, named by filters, and are found by their Format.
+// The kinds of plugin. A parser is a [PARSER] section of Fluent Bit, which filters name; its plugin is the one that its Format
+// names.
 const (
 	KindInput Kind = iota
 	KindFilter
@@ -33,13 +34,13 @@ const (
 	KindParser
 )
 
-// A Plugin is one row of the catalogue: what a plugin is called in each dialect, and the options that it takes.
+// A Plugin is one row of the catalogue: a plugin's names in each dialect, its options and its constructor.
 type Plugin struct {
 	Kind      Kind
-	FluentBit []string   // its names in Fluent Bit, the first one being its own; none: it doesn't exist there
+	FluentBit []string   // its names in Fluent Bit, the usual one first; none: it doesn't exist there
 	Fluentd   []string   // its names in Fluentd
 	Options   func() any // a new options struct: a pointer to a struct that is declared as the package's doc says
-	New       any        // the constructor; config only hands it on
+	New       any        // the constructor, for the router; config doesn't call it
 	Help      string     // one line for the reference page
 }
 
@@ -51,17 +52,17 @@ type Plan struct {
 	Inputs   []Input
 	Filters  []Filter
 	Outputs  []Output
-	Parsers  []Instance // the [PARSER] sections, and the parsers that are built in
+	Parsers  []Instance // the [PARSER] sections, and the built-in parsers
 	Warnings []Diagnostic
 
-	rules // how tags find filters and outputs; see Route
+	rules // for Route
 }
 
 // An Instance is one plugin of a configuration.
 type Instance struct {
 	Plugin  *Plugin
 	Name    string // the plugin's name as the configuration spells it
-	ID      string // alias or @id, else made as the dialect does: es.0, es.1
+	ID      string // alias or @id, otherwise the plugin's name and a number: es.0, es.1
 	Options any    // bound and checked; of the type that Plugin.Options makes
 	Pos     Pos
 
@@ -74,7 +75,7 @@ type Input struct {
 	Label string
 }
 
-// A Filter is one step on the way of the events that match.
+// A Filter is one step on the path of the events that match.
 type Filter struct {
 	Instance
 	Match string // as written, for people
@@ -86,9 +87,9 @@ type Output struct {
 	Match string // as written, for people
 }
 
-// A Route is the way of one tag: filters in order, then outputs, both as indices into the plan's Filters and Outputs.
-// Next are the ways that begin after those filters (Fluentd's copy into a label); most routes have none.
-// No outputs and no Next: the tag's events match nothing, and are counted as unrouted.
+// A Route is the path of one tag: filters in order, then outputs, as indices into the plan's Filters and Outputs. Next are
+// the paths that begin after those filters (Fluentd's copy into a label); most routes have none. Without Outputs and Next
+// the tag's events match nothing, and are counted as unrouted.
 type Route struct {
 	Filters []int
 	Outputs []int

@@ -39,12 +39,12 @@ type reference struct {
 	dialect Dialect
 	out     strings.Builder
 	uses    map[reflect.Type]int // in how many plugins a struct is embedded
-	shared  []reflect.Type       // those in more than one, in the order in which they were met
+	shared  []reflect.Type       // those in more than one plugin, in the order of the page
 }
 
 func optionsType(p *Plugin) reflect.Type { return reflect.TypeOf(p.Options()).Elem() }
 
-// embedded lists the structs that a struct embeds itself.
+// embedded lists the structs that a struct embeds, directly or through others.
 func embedded(t reflect.Type) []reflect.Type {
 	var list []reflect.Type
 	for i := range t.NumField() {
@@ -92,7 +92,7 @@ func (w *reference) plugin(p *Plugin) {
 		if w.isShared(t) {
 			title := typeTitle(t)
 			also = append(also, fmt.Sprintf("[%s](#%s)", title, strings.ReplaceAll(strings.ToLower(title), " ", "-")))
-			w.meet(t)
+			w.addShared(t)
 		}
 	}
 	if len(also) > 0 {
@@ -109,7 +109,7 @@ func (w *reference) isShared(t reflect.Type) bool {
 	return len(s.options) > 0
 }
 
-func (w *reference) meet(t reflect.Type) {
+func (w *reference) addShared(t reflect.Type) {
 	for _, s := range w.shared {
 		if s == t {
 			return
@@ -150,7 +150,7 @@ func (w *reference) rows(b *strings.Builder, t reflect.Type, prefix string) {
 	}
 }
 
-// inShared reports whether the field at index stands in an embedded struct that is described on its own.
+// inShared reports whether the field at index is in an embedded struct that is described on its own.
 func (w *reference) inShared(t reflect.Type, index []int) bool {
 	for _, i := range index[:len(index)-1] {
 		t = t.Field(i).Type
@@ -220,7 +220,7 @@ func checkSchema(what string, t reflect.Type, d Dialect) error {
 	return errors.Join(errs...)
 }
 
-// checkType tries the default, or else a value that is right for one of the types.
+// checkType sets the option to its default or, where it has none, to a value that suits its type.
 func (o *option) checkType(name string, d Dialect) error {
 	tries := []string{"1", "on"}
 	if o.hasDef {

@@ -2,11 +2,11 @@ package config
 
 import "strings"
 
-// rules are how tags find filters and outputs.
+// rules are what routes are made from.
 type rules struct {
 	filters []matcher         // Fluent Bit: one for each of the plan's Filters
 	outputs []matcher         // and one for each of its Outputs
-	labels  map[string][]step // Fluentd: the steps of each label, in order; "" is outside of all
+	labels  map[string][]step // Fluentd: the steps of each label, in order; "" for those outside of all labels
 }
 
 // A step is a <filter> or a <match>.
@@ -18,20 +18,20 @@ type step struct {
 	target target
 }
 
-// A target is what a <match> leads to.
+// A target is where a <match> sends events: to outputs, and to the beginning of labels.
 type target struct {
 	outputs []int
 	labels  []string
 }
 
-// label is the label where an input's events begin, "" for the place outside of all.
+// label is the label at which the paths of an input's events begin, "" if they begin outside of all labels.
 func (i *Input) label() string { return strings.TrimSuffix(i.Label, rootLabel) }
 
-// Route returns the way the events of a tag go that came in by input (an index into p.Inputs).
-// It is pure and safe for concurrent use; callers cache what it returns.
+// Route returns the path of a tag's events from input (an index into p.Inputs). It is safe for concurrent use. It matches
+// all patterns, so callers cache its result.
 func (p *Plan) Route(input int, tag string) Route {
 	if p.Dialect == Fluentd {
-		return p.way(p.Inputs[input].label(), tag)
+		return p.routeFrom(p.Inputs[input].label(), tag)
 	}
 	var r Route
 	for i, m := range p.filters {
@@ -47,23 +47,23 @@ func (p *Plan) Route(input int, tag string) Route {
 	return r
 }
 
-// way is the way of a tag from the beginning of a label on: the filters above the first <match> that takes it, and what
-// that leads to.
-func (p *Plan) way(label, tag string) Route {
+// routeFrom is the path of a tag from the beginning of a label: the matching filters before the first <match> that matches,
+// and that one's target.
+func (p *Plan) routeFrom(label, tag string) Route {
 	var r Route
 	for _, st := range p.labels[label] {
 		switch {
 		case !st.match.match(tag):
 		case st.filter >= 0:
 			r.Filters = append(r.Filters, st.filter)
-		case len(st.target.outputs) == 0 && len(st.target.labels) == 1: // a relabel: one way, which goes on
-			next := p.way(st.target.labels[0], tag)
+		case len(st.target.outputs) == 0 && len(st.target.labels) == 1: // a relabel: the same path goes on
+			next := p.routeFrom(st.target.labels[0], tag)
 			next.Filters = append(r.Filters, next.Filters...)
 			return next
 		default:
 			r.Outputs = append(r.Outputs, st.target.outputs...)
 			for _, l := range st.target.labels {
-				r.Next = append(r.Next, p.way(l, tag))
+				r.Next = append(r.Next, p.routeFrom(l, tag))
 			}
 			return r
 		}

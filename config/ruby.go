@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// ruby evaluates the expressions that configurations embed. It isn't Ruby: it knows the environment, the name of the
-// machine, literal strings, and || between them.
+// ruby evaluates the Ruby expressions that occur in configurations: environment variables, the host's name, literal strings,
+// and || between them.
 type ruby struct {
 	lookup   func(string) (string, bool)
 	hostname string
 }
 
-// A rubyValue is what an expression comes to.
+// A rubyValue is the value of an expression.
 type rubyValue struct {
 	text     string
 	isNil    bool
 	leaveOut bool
-	variable string // the environment variable that it comes from
+	variable string // the environment variable that was read; "": none
 }
 
 // eval evaluates code. Its error quotes the code.
@@ -35,7 +35,7 @@ func (r ruby) eval(code string) (rubyValue, error) {
 			break
 		}
 	}
-	for s.skip("||") { // what follows a value isn't evaluated, but it is read
+	for s.skip("||") { // operands after the first value are parsed only
 		if _, err := r.term(s); err != nil && !errors.As(err, new(keyError)) {
 			return v, r.unsupported(code, err)
 		}
@@ -47,7 +47,7 @@ func (r ruby) eval(code string) (rubyValue, error) {
 	return v, nil
 }
 
-// A keyError is a variable that ENV.fetch doesn't find.
+// A keyError is the error of ENV.fetch for a variable that isn't set: its name.
 type keyError string
 
 func (e keyError) Error() string { return fmt.Sprintf("variable %s is not set", string(e)) }
@@ -56,7 +56,7 @@ func (r ruby) unsupported(code string, err error) error {
 	if key := keyError(""); errors.As(err, &key) {
 		return fmt.Errorf("#{%s}: %w", code, err)
 	}
-	return fmt.Errorf("#{%s} is not supported: there are ENV['NAME'], ENV.fetch('NAME', 'default'), ENV['NAME'] || 'default', hostname, Socket.gethostname, worker_id, use_default and use_nil", code)
+	return fmt.Errorf("#{%s} is not supported; want ENV['NAME'], ENV.fetch('NAME', 'default'), ENV['NAME'] || 'default', hostname, Socket.gethostname, worker_id, use_default or use_nil", code)
 }
 
 var errRuby = errors.New("invalid expression")

@@ -2,7 +2,7 @@ package config
 
 import "strings"
 
-// A scanner goes through the text of a file and knows its line.
+// A scanner reads the text of a file and counts its lines.
 type scanner struct {
 	text string
 	pos  int
@@ -45,7 +45,7 @@ func (s *scanner) skip(prefix string) bool {
 	return true
 }
 
-// until takes everything up to one of the bytes, which stays.
+// until takes everything before the first of the bytes.
 func (s *scanner) until(bytes string) string {
 	i := strings.IndexAny(s.rest(), bytes)
 	if i < 0 {
@@ -87,8 +87,8 @@ func (s *scanner) skipSpacing() {
 	}
 }
 
-// skipLineEnd takes blanks, a comment after blanks, and the end of the line; it takes nothing and is false
-// where something else is next.
+// skipLineEnd takes blanks, a comment after blanks, and the end of the line. If something else is next it takes nothing and
+// returns false.
 func (s *scanner) skipLineEnd() bool {
 	i := endOfLine(s.rest())
 	if i < 0 {
@@ -104,8 +104,8 @@ func (s *scanner) skipLineEnd() bool {
 	return true
 }
 
-// endOfLine is how many bytes of blanks and comment stand before the end of the line, -1 if there is something else.
-// A # right at the beginning is a comment only after a value that has ended, so callers decide by where they ask.
+// endOfLine is how many bytes of blanks and comment come before the end of the line, -1 if there is something else. A # at
+// the very beginning counts as a comment: callers must not call it in the middle of a value.
 func endOfLine(s string) int {
 	i := len(s) - len(strings.TrimLeft(s, " \t"))
 	if i < len(s) && s[i] == '#' {
@@ -121,7 +121,7 @@ func endOfLine(s string) int {
 	return -1
 }
 
-// toLineAfter goes to the beginning of the line below, forwards or backwards.
+// toLineAfter moves, forwards or backwards, to the beginning of the next line after line.
 func (s *scanner) toLineAfter(line int) {
 	if s.line > line {
 		s.pos, s.line = 0, 1

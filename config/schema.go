@@ -10,7 +10,7 @@ import (
 
 // An option is one field of an options struct, as one dialect sees it.
 type option struct {
-	names    []string // the first one is its own; sections without their <>
+	names    []string // the usual one first; sections without their <>
 	index    []int    // where the field is, for reflect
 	kind     reflect.Type
 	section  bool // it is a sub-section
@@ -32,7 +32,7 @@ type schema struct {
 	argument *option // the option that the argument of the section goes to, if any
 }
 
-// schemas remembers what was read of the tags of each struct; reading them is most of the work of a compilation.
+// schemas caches the schema of each struct: reading the tags is most of the work of a compilation.
 type schemas map[reflect.Type]*schema
 
 func (m schemas) of(t reflect.Type, d Dialect) *schema {
@@ -44,8 +44,8 @@ func (m schemas) of(t reflect.Type, d Dialect) *schema {
 	return s
 }
 
-// schemaOf reads the tags of a struct. Where two options have one name, the one that is embedded less deep holds, and
-// of two as deep the first.
+// schemaOf reads the tags of a struct. Of two options with the same name the one that is embedded less deep is used, at the
+// same depth the first.
 func schemaOf(t reflect.Type, d Dialect) *schema {
 	s := &schema{params: map[string]*option{}, sections: map[string]*option{}}
 	s.collect(t, d, nil)
@@ -123,7 +123,7 @@ func (o *option) name() string {
 	return o.names[0]
 }
 
-// names lists what there is of one sort.
+// names lists the names of options, or of sections.
 func names(byName map[string]*option) []string {
 	return slices.Sorted(maps.Keys(byName))
 }

@@ -2,11 +2,11 @@ package config
 
 import "time"
 
-// Service is Fluent Bit's [SERVICE] and Fluentd's <system>: what holds for the whole router. Several [SERVICE] sections
-// add up, a later one wins; so do several <system> sections.
+// Service is Fluent Bit's [SERVICE] and Fluentd's <system>: options of the whole router. Several [SERVICE] sections are
+// merged, the later option wins; so are several <system> sections.
 type Service struct {
-	Flush time.Duration `fluentbit:"flush" default:"1s" help:"how long a first record waits for company"`
-	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" help:"how long a stop may take (ECS kills after 30 s); an idle router leaves at once, and what is left then stays in the queue"`
+	Flush time.Duration `fluentbit:"flush" default:"1s" help:"how long the first record of a request waits for more"`
+	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" help:"how long a stop may take (ECS kills after 30 s); an idle router exits at once, and undelivered records stay in the queue"`
 
 	LogLevel  string `fluentbit:"log_level" fluentd:"log_level" oneof:"off,fatal,error,warn,warning,info,debug,trace" default:"info" help:"which lines the router's own log shows"`
 	LogFile   string `fluentbit:"log_file" ignored:"the router's own log goes to stderr" help:"accepted"`
@@ -22,11 +22,11 @@ type Service struct {
 	HCRetries      int           `fluentbit:"hc_retry_failure_count" fluentd:"hc_retry_failure_count" default:"5" help:"accepted; see health_check"`
 	HCPeriod       time.Duration `fluentbit:"hc_period" fluentd:"hc_period" default:"60s" help:"accepted; see health_check"`
 	StoragePath    string        `fluentbit:"storage.path" fluentd:"root_dir" help:"folder of the queues; /var/lib/firelane unless written, and memory where it can't be written to"`
-	Sync           string        `fluentbit:"storage.sync" oneof:"normal,full" default:"normal" help:"full: what is accepted is on the disk at once, and a loss of power takes nothing; otherwise that is left to the kernel"`
+	Sync           string        `fluentbit:"storage.sync" oneof:"normal,full" default:"normal" help:"full: accepted records are written to the disk at once, and a power failure loses none; normal: the kernel decides when"`
 	StorageMetrics bool          `fluentbit:"storage.metrics" default:"off" help:"accepted; the queues are always measured"`
 	ParsersFiles   []string      `fluentbit:"parsers_file" help:"file with [PARSER] sections; may be repeated"`
 
-	// JoinPartial is firelane's own: Docker splits lines at 16 KiB, and neither dialect joins them unless told.
+	// JoinPartial is firelane's own: Docker splits lines at 16 KiB, and neither dialect joins them unless configured to.
 	JoinPartial bool `fluentbit:"join_partial" fluentd:"join_partial" default:"on" help:"join the lines that Docker split at 16 KiB"`
 
 	Tuning
@@ -43,8 +43,8 @@ type Log struct {
 	Stack  string `fluentd:"forced_stacktrace_level" help:"accepted"`
 }
 
-// Tuning are Fluent Bit's settings of machinery that isn't here. They are accepted; those that a user may count on
-// carry a warning.
+// Tuning are Fluent Bit's settings of features that don't exist here. They are accepted, with a warning for those that a
+// user may rely on.
 type Tuning struct {
 	Daemon           bool    `fluentbit:"daemon" ignored:"firelane stays in the foreground" help:"accepted"`
 	PluginsFile      *string `fluentbit:"plugins_file" ignored:"plugins can't be loaded" help:"accepted"`
@@ -52,8 +52,8 @@ type Tuning struct {
 	Checksum         *bool   `fluentbit:"storage.checksum" help:"accepted; the queue always has checksums"`
 	MaxChunksUp      string  `fluentbit:"storage.max_chunks_up" help:"accepted; memory is bounded in any case"`
 	BacklogLimit     string  `fluentbit:"storage.backlog.mem_limit" help:"accepted; memory is bounded in any case"`
-	DeleteBroken     *bool   `fluentbit:"storage.delete_irrecoverable_chunks" help:"accepted; what is damaged is set aside, never deleted"`
-	KeepRejected     string  `fluentbit:"storage.keep.rejected,storage.rejected.path" help:"accepted; what is refused goes to the dead letter"`
+	DeleteBroken     *bool   `fluentbit:"storage.delete_irrecoverable_chunks" help:"accepted; damaged files are set aside, never deleted"`
+	KeepRejected     string  `fluentbit:"storage.keep.rejected,storage.rejected.path" help:"accepted; refused records go to the dead letter"`
 	InheritStorage   string  `fluentbit:"storage.inherit,storage.type" help:"accepted"`
 	BacklogFlush     *bool   `fluentbit:"storage.backlog.flush_on_shutdown" help:"accepted"`
 	TrimFiles        *bool   `fluentbit:"storage.trim_files" help:"accepted"`
@@ -67,7 +67,7 @@ type Tuning struct {
 	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.buffer_max_size" help:"accepted"`
 }
 
-// SystemOptions are Fluentd's settings of machinery that isn't here.
+// SystemOptions are Fluentd's settings of features that don't exist here. They are accepted.
 type SystemOptions struct {
 	Workers          int    `fluentd:"workers" default:"1" help:"accepted: one process serves all"`
 	SuppressStack    *bool  `fluentd:"suppress_repeated_stacktrace" help:"accepted; repeated lines are always suppressed"`

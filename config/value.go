@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// set writes the text of a value into a field. Its errors say what is wrong with the value, and what is wanted.
+// set parses text and stores the value in field. Its errors have the form "X is not …; want Y".
 func (o *option) set(field reflect.Value, text string, d Dialect) error {
 	switch t := field.Type(); {
 	case t.Kind() == reflect.Pointer:
@@ -45,7 +45,7 @@ func (o *option) set(field reflect.Value, text string, d Dialect) error {
 	return o.setScalar(field, text, d)
 }
 
-// setScalar writes the types that Go has itself.
+// setScalar is set for strings, booleans and numbers.
 func (o *option) setScalar(field reflect.Value, text string, d Dialect) error {
 	switch field.Kind() {
 	case reflect.String:
@@ -90,7 +90,7 @@ func (o *option) setList(field reflect.Value, text string, d Dialect) error {
 	return nil
 }
 
-// allowed is the list's spelling of a value of which there is a list.
+// allowed returns text as oneof spells it. It is an error if there is a oneof without text.
 func (o *option) allowed(text string) (string, error) {
 	if len(o.oneof) == 0 {
 		return text, nil
@@ -110,8 +110,8 @@ func (o *option) example() string {
 	return ", such as " + o.def
 }
 
-// parseBool reads on and off, true and false, yes and no. In Fluentd a parameter without a value is true, and what
-// looks like a comment in its place is none.
+// parseBool reads on and off, true and false, yes and no. In Fluentd a parameter without a value, or with a comment instead
+// of one, is true.
 func parseBool(text string, d Dialect) (bool, error) {
 	switch strings.ToLower(text) {
 	case "true", "on", "yes":
@@ -209,7 +209,7 @@ func parseList(text string, d Dialect) ([]string, error) {
 	return list, nil
 }
 
-// pairOf splits a value at its first blanks. With quotes, either half may stand in double quotes.
+// pairOf splits a value at its first blanks. With quotes, either half may be in double quotes.
 func pairOf(text string, quotes bool) Pair {
 	if quotes && strings.HasPrefix(text, `"`) {
 		if end := closingQuote(text); end > 0 {
@@ -223,7 +223,7 @@ func pairOf(text string, quotes bool) Pair {
 	return Pair{key, value}
 }
 
-// closingQuote is where the double quote is closed that text begins with; -1 if nowhere.
+// closingQuote is the index of the double quote that closes the one at the start of text, -1 if there is none.
 func closingQuote(text string) int {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
@@ -236,7 +236,7 @@ func closingQuote(text string) int {
 	return -1
 }
 
-// unquote takes off double quotes around the whole text.
+// unquote removes double quotes around the whole text.
 func unquote(text string) string {
 	if len(text) < 2 || text[0] != '"' || closingQuote(text) != len(text)-1 {
 		return text

@@ -5,15 +5,18 @@ import (
 	"strings"
 )
 
-// An expansion is a value with its variables filled in.
+// maxExpanded is how many bytes all variables of a configuration may expand to: one may consist of others, each twice as long
+// as the last.
+const maxExpanded = maxFileSize
+
+// An expansion is a value with its variables expanded.
 type expansion struct {
 	value string
-	only  string // the name of the variable where the value is one and nothing else
+	only  string // the name of the variable, if the value is exactly one and nothing else
 }
 
-// expand fills in ${NAME} and ${NAME:-default}, once: what a variable holds is not expanded again. A variable that is
-// unset becomes nothing, as in Fluent Bit, with a warning. A variable that is set and empty counts as unset for its
-// default, as in a shell.
+// expand expands ${NAME} and ${NAME:-default}, but not what is in the values of variables. An unset variable becomes empty,
+// as in Fluent Bit, with a warning. The default also replaces a variable that is set and empty, as in a shell.
 func (r *classicReader) expand(at Pos, s string) expansion {
 	if !strings.Contains(s, "${") {
 		return expansion{value: s}
@@ -40,13 +43,19 @@ func (r *classicReader) expand(at Pos, s string) expansion {
 		if before == "" && tail == "" && rest == s {
 			only = name
 		}
+		if r.expanded += len(value); r.expanded > maxExpanded {
+			if r.expanded-len(value) <= maxExpanded { // one line for all
+				r.error(at, fmt.Sprintf("more than %d MiB of variables; want shorter ones", maxExpanded>>20))
+			}
+			return expansion{}
+		}
 		b.WriteString(value)
 		rest = tail
 	}
 	return expansion{b.String(), only}
 }
 
-// variable is a name's value: what @SET gives, else the environment's.
+// variable is the value of a name: that of @SET, or otherwise of the environment.
 func (r *classicReader) variable(name string) (string, bool) {
 	if v, ok := r.set[name]; ok {
 		return v, true

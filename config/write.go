@@ -14,8 +14,8 @@ import (
 // hiddenText replaces a secret.
 const hiddenText = "***"
 
-// Write prints the plan for people: the service, every part with the options that differ from their defaults, and the
-// ways of tags. Secrets are hidden. The text is the same for the same configuration.
+// Write prints the plan for people: the service, every plugin with the options that differ from their defaults, and the
+// routes. Secrets are hidden. The text is the same for the same configuration.
 func (p *Plan) Write(w io.Writer) error {
 	o := planWriter{plan: p}
 	o.line(0, "dialect "+p.Dialect.String())
@@ -138,7 +138,7 @@ func (o *planWriter) pairSection(depth int, opt *option, pairs []Pair, hidden []
 	}
 }
 
-// subSection prints a section of which something differs from its defaults.
+// subSection prints a section, unless all its options have their defaults.
 func (o *planWriter) subSection(depth int, opt *option, v reflect.Value, hidden []string) {
 	before := o.out.Len()
 	o.line(depth, opt.name())
@@ -149,11 +149,11 @@ func (o *planWriter) subSection(depth int, opt *option, v reflect.Value, hidden 
 	}
 }
 
-// differing is the texts of an option's values, none where it has its default.
+// differing returns the texts of an option's values, or nil if the option has its default.
 func (o *planWriter) differing(opt *option, field reflect.Value, mask bool) []string {
 	def := reflect.New(opt.kind).Elem()
 	if opt.hasDef {
-		opt.set(def, opt.def, o.plan.Dialect) // CheckCatalogue has tried it
+		opt.set(def, opt.def, o.plan.Dialect) // CheckCatalogue has validated it
 	}
 	if reflect.DeepEqual(def.Interface(), field.Interface()) {
 		return nil
@@ -220,7 +220,7 @@ func showText(s string) string {
 	return s
 }
 
-// hideUserInfo hides what stands between :// and @ in every URL.
+// hideUserInfo hides the user and password, between :// and @, in every URL.
 func hideUserInfo(s string) string {
 	before, rest, ok := strings.Cut(s, "://")
 	if !ok {
@@ -232,8 +232,8 @@ func hideUserInfo(s string) string {
 	return before + "://" + hideUserInfo(rest)
 }
 
-// secretName reports whether what has that name is probably a secret, whatever its type: custom headers and record fields
-// hold some.
+// secretName reports whether the value of that name is probably a secret, whatever its type: custom headers and record
+// fields may be.
 func secretName(name string) bool {
 	name = fold(name)
 	for _, part := range []string{"passw", "secret", "token", "api_key", "apikey", "shared_key", "cloud_auth", "authorization", "header", "security.users"} {

@@ -2,10 +2,10 @@ package config
 
 import "strings"
 
-// anything is what a wildcard is taken to stand for when the way of a pattern is printed: text that nothing else names.
+// anything replaces the wildcards of a pattern to make a tag whose path is printed: text that no other pattern contains.
 const anything = "\x1f"
 
-// routes prints the way of the tags of every pattern that leads to an output.
+// routes prints the path of the tags of every pattern that leads to an output.
 func (o *planWriter) routes() {
 	before := o.out.Len()
 	if o.plan.Dialect == Fluentd {
@@ -18,8 +18,8 @@ func (o *planWriter) routes() {
 	}
 }
 
-// classicRoutes prints one line for every pattern of an output. The way of a regular expression's tags can't be told
-// without a tag, but for its output.
+// classicRoutes prints one line for every pattern of an output. For a regular expression only the output is known: which
+// filters match depends on the tag.
 func (o *planWriter) classicRoutes() {
 	seen := map[string]bool{}
 	for i, out := range o.plan.Outputs {
@@ -32,11 +32,11 @@ func (o *planWriter) classicRoutes() {
 			o.line(1, out.Match+" -> filters by the tag -> "+out.ID)
 			continue
 		}
-		o.line(1, out.Match+" -> "+o.way(o.plan.Route(0, strings.ReplaceAll(string(w), "*", anything))))
+		o.line(1, out.Match+" -> "+o.routeText(o.plan.Route(0, strings.ReplaceAll(string(w), "*", anything))))
 	}
 }
 
-// fluentdRoutes prints, for every label in which events of inputs begin, one line for every pattern.
+// fluentdRoutes prints one line for every pattern in the labels at which the paths of inputs begin.
 func (o *planWriter) fluentdRoutes() {
 	labels := []string{""}
 	for i := range o.plan.Inputs {
@@ -55,19 +55,19 @@ func (o *planWriter) fluentdRoutes() {
 				}
 				seen[prefix] = true
 				if pattern[0] == '/' {
-					o.line(1, prefix+" -> filters by the tag -> "+o.way(o.targetRoute(st.target)))
+					o.line(1, prefix+" -> filters by the tag -> "+o.routeText(o.targetRoute(st.target)))
 					continue
 				}
-				o.line(1, prefix+" -> "+o.way(o.plan.way(label, sampleTag(pattern))))
+				o.line(1, prefix+" -> "+o.routeText(o.plan.routeFrom(label, sampleTag(pattern))))
 			}
 		}
 	}
 }
 
-// targetRoute is a target's outputs alone.
+// targetRoute is a route with only a target's outputs.
 func (o *planWriter) targetRoute(t target) Route { return Route{Outputs: t.outputs} }
 
-// sampleTag is a tag that one of Fluentd's patterns takes.
+// sampleTag is a tag that one of Fluentd's patterns matches.
 func sampleTag(pattern string) string {
 	var b strings.Builder
 	depth, skip := 0, false
@@ -93,8 +93,8 @@ func sampleTag(pattern string) string {
 	return b.String()
 }
 
-// way prints a route: filters, then outputs, then in brackets the ways that begin after those filters.
-func (o *planWriter) way(r Route) string {
+// routeText is a route for people: filters, then outputs, then in brackets the paths that begin after those filters.
+func (o *planWriter) routeText(r Route) string {
 	var steps []string
 	for _, f := range r.Filters {
 		steps = append(steps, o.plan.Filters[f].ID)
@@ -104,7 +104,7 @@ func (o *planWriter) way(r Route) string {
 		ends = append(ends, o.plan.Outputs[out].ID)
 	}
 	for _, next := range r.Next {
-		ends = append(ends, "["+o.way(next)+"]")
+		ends = append(ends, "["+o.routeText(next)+"]")
 	}
 	if len(ends) == 0 {
 		ends = []string{"nowhere"}

@@ -149,11 +149,11 @@ func TestFluentdFiltersAreReadAsTheyAreWritten(t *testing.T) {
 
 func TestMistakesAreFoundWhereTheyAre(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"fluent-bit.conf", "[FILTER]\n    Name grep\n    Match *\n    Regex log a(\n", `:4: grep: regex: pattern "a(" can't be used: there is a ( without its )`},
-		{"fluent.conf", "<filter **>\n  @type grep\n  <regexp>\n    key log\n    pattern a(\n  </regexp>\n</filter>\n", `:5: grep <regexp>: pattern: pattern "a(" can't be used: there is a ( without its )`},
+		{"fluent-bit.conf", "[FILTER]\n    Name grep\n    Match *\n    Regex log a(\n", `:4: grep: regex: pattern "a(" can't be used: a ( is not closed`},
+		{"fluent.conf", "<filter **>\n  @type grep\n  <regexp>\n    key log\n    pattern a(\n  </regexp>\n</filter>\n", `:5: grep <regexp>: pattern: pattern "a(" can't be used: a ( is not closed`},
 		{"fluent.conf", "<filter **>\n  @type record_transformer\n  <record>\n    a b\n    c ${Time.now}\n  </record>\n</filter>\n", `:5: record_transformer: c: ${Time.now} can't be evaluated: Ruby is not`},
 		{"fluent.conf", "<filter **>\n  @type parser\n  key_name log\n</filter>\n", `:1: parser: a section <parse> is missing; want one with @type json or none`},
-		{"fluent.conf", "<filter **>\n  @type parser\n  key_name log\n  <parse>\n    @type json\n    time_format %Q\n  </parse>\n</filter>\n", `:6: parser <parse>: time_format: time format "%Q": %Q is not known`},
+		{"fluent.conf", "<filter **>\n  @type parser\n  key_name log\n  <parse>\n    @type json\n    time_format %Q\n  </parse>\n</filter>\n", `:6: parser <parse>: time_format: time format "%Q": %Q is not a conversion of strptime`},
 	} {
 		_, errs := compile(t, c.name, c.text)
 		if len(errs) != 1 || !strings.Contains(errs[0].Error(), c.want) {

@@ -12,12 +12,13 @@ type constant struct {
 	value []byte
 }
 
-// constants is the Filter that sets fields that are the same in every event, as ECS has it for every task. It costs one scan
-// of the event's names, and two copies. A field of the event that has one of the names is replaced: no name is there twice.
+// constants is the Filter that sets fields that are the same in every event, as ECS configures for every task. It costs one
+// scan of the event's names, and two copies. A field of the event with one of the names is replaced, so that no name occurs
+// twice.
 type constants struct {
 	fields []constant
 	tail   []byte // the fields, encoded
-	whole  []byte // the same with a map's header
+	whole  []byte // the fields as a map
 	names  nameSet
 }
 
@@ -97,8 +98,8 @@ type tailAccepter interface {
 	withTail(c *constants) Filter
 }
 
-// DeferConstants lets the last constants of a way set the Tail, so that no body is copied for them, if all filters after them
-// accept one. filters are the last of a way, after MergeConstants: only outputs come after them.
+// DeferConstants makes the last constants of a path set the Tail, so that no body is copied for them, if all filters after
+// them accept one. filters are the last ones of a path, after MergeConstants: only outputs come after them.
 func DeferConstants(filters []Filter) []Filter {
 	for i := len(filters) - 1; i >= 0; i-- {
 		if c, ok := filters[i].(*constants); ok && len(c.fields) > 0 {
@@ -111,7 +112,7 @@ func DeferConstants(filters []Filter) []Filter {
 	return filters
 }
 
-// deferAt lets c, which is filter i, set the Tail, if all filters after it accept one.
+// deferAt makes c, which is filter i, set the Tail, if all filters after it accept one.
 func deferAt(filters []Filter, i int, c *constants) []Filter {
 	deferred := append(append([]Filter(nil), filters[:i]...), tailConstants{c})
 	for _, f := range filters[i+1:] {
@@ -123,7 +124,7 @@ func deferAt(filters []Filter, i int, c *constants) []Filter {
 	return deferred
 }
 
-// MergeConstants makes one filter of adjacent ones that set constant fields. The result of the way stays the same.
+// MergeConstants replaces adjacent filters that set constant fields by one with the same result.
 func MergeConstants(filters []Filter) []Filter {
 	var out []Filter
 	for _, f := range filters {
@@ -163,7 +164,7 @@ func (ns *nameSet) has(name []byte) bool {
 
 func (ns *nameSet) find(name []byte) bool {
 	if name == nil {
-		return false // the key is no text
+		return false // the key isn't a str or bin
 	}
 	for _, n := range ns.names {
 		if bytes.Equal(n, name) {
@@ -173,8 +174,8 @@ func (ns *nameSet) find(name []byte) bool {
 	return false
 }
 
-// meets reports whether one of n members, which are encoded in b, has one of the names. The first cases of key and value are
-// what log drivers write; package record reads everything else.
+// meets reports whether one of the n members encoded in b has one of the names. The first cases of key and value are what log
+// drivers write; package record reads everything else.
 func (ns *nameSet) meets(b []byte, n int) bool {
 	for ; n > 0 && len(b) > 1; n-- {
 		c := b[0]

@@ -14,6 +14,7 @@ import (
 // maker returns a constructor's stage.
 func maker[O any, S enrich.Stage](t *testing.T, make func(*O, config.Dialect, enrich.Env) (S, error), d config.Dialect, o O) func() enrich.Stage {
 	env := enrich.Env{Hostname: "host", Log: zerolog.Nop(), Parsers: []config.Instance{
+		{Name: "decoder", ID: "decoder", Options: &enrich.ParserOptions{Name: "decoder", Format: "json", DecodeFieldAs: []config.Pair{{Key: "json", Value: "log"}}}},
 		{Name: "json", ID: "json", Options: &enrich.ParserOptions{Name: "json", TimeFormat: "%Y-%m-%dT%H:%M:%S%z"}},
 	}}
 	return func() enrich.Stage {
@@ -40,7 +41,11 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"transformer": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{
 			Record: []config.Pair{{Key: "where", Value: `${tag_parts[0]} ${record["log"]} ${hostname}`}}, RemoveKeys: []string{"$.log.log[1].b"},
 		}),
-		"joiner": func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+		"transformer, nested": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{
+			Record: []config.Pair{{Key: "outer", Value: `{"inner":["${record['log']}"]}`}}, RemoveKeys: []string{"secret"}, AutoTypecast: true,
+		}),
+		"parser, decoder": maker(t, enrich.NewParse, config.FluentBit, enrich.ParseOptions{KeyName: "log", Parsers: []string{"decoder"}}),
+		"joiner":          func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
 	}

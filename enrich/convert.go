@@ -12,12 +12,12 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A converter appends a value as another type. A value that can't be converted becomes what Ruby makes of it, as in
-// Fluentd: 0 for a number.
+// A converter appends a value as another type. A value that can't be converted becomes 0, false or nil, or stays as it is, as
+// in Fluentd.
 type converter func(dst, value []byte) []byte
 
-// converterFor returns the converter to a type of Fluentd's option types. option is the separator of an array, or the
-// format of a time in zone.
+// converterFor returns the converter to a type of Fluentd's option types. option is the separator of an array, "" for a
+// comma, or the format of a time, "" for %iso8601; times without a zone are in zone.
 func converterFor(kind, option string, zone *time.Location) (converter, error) {
 	switch kind {
 	case "string":
@@ -53,7 +53,7 @@ func toString(dst, value []byte) []byte {
 	return record.AppendStrBytes(dst, record.AppendText(nil, value))
 }
 
-// number is the number that a text begins with.
+// number is the number at the beginning of a text, 0 if there is none.
 func number(value []byte) float64 {
 	if f, _, err := record.Float(value); err == nil {
 		return f
@@ -82,7 +82,7 @@ func toInteger(dst, value []byte) []byte {
 	}
 	f := math.Trunc(number(value))
 	if !(math.Abs(f) < 1<<63) {
-		return append(dst, value...) // no integer holds it
+		return append(dst, value...) // too large for an int64
 	}
 	return record.AppendInt(dst, int64(f))
 }
@@ -119,7 +119,7 @@ func toTime(f *timefmt.Format) converter {
 	}
 }
 
-// decodeJSON is Fluent Bit's decoder json: it makes a map or array of a text that holds one as JSON.
+// decodeJSON is Fluent Bit's decoder json: it converts a text that is a JSON object or array, and no other value.
 func decodeJSON(dst, value []byte) []byte {
 	text, _ := record.Text(value)
 	if start := bytes.TrimLeft(text, " \t\r\n"); len(start) > 0 && (start[0] == '{' || start[0] == '[') {
@@ -136,7 +136,7 @@ type timeField struct {
 	keep    bool              // keep the field
 	ignore  bool              // don't set the event's time
 	numeric bool              // Unix seconds are read, too
-	formats []*timefmt.Format // the first that fits is used
+	formats []*timefmt.Format // the first that matches is used
 }
 
 // take sets the event's time and removes the field from parsed, in place. A field that can't be read as a time stays.
@@ -182,7 +182,7 @@ func (tf *timeField) parse(value []byte) (record.Time, bool) {
 		return t, err == nil
 	}
 	var buf [32]byte
-	number := record.AppendText(buf[:0], value) // its shortest text has the digits that the sender wrote
+	number := record.AppendText(buf[:0], value) // the shortest text of a float has the digits that the sender wrote
 	for _, f := range tf.formats {
 		if t, ok := f.ParseEpoch(number); ok {
 			return t, true
@@ -191,8 +191,8 @@ func (tf *timeField) parse(value []byte) (record.Time, bool) {
 	return record.Time{}, false
 }
 
-// numericTime reads a text of Unix seconds, whole or with a fraction of up to nine digits.
-func numericTime(text []byte, allowed bool) (record.Time, bool) {
+// numericTime parses a text of Unix seconds, with a fraction of up to nine digits. ok is false unless allowed.
+func numericTime(text []byte, allowed bool) (t record.Time, ok bool) {
 	whole, fraction, _ := strings.Cut(string(text), ".")
 	sec, err := strconv.ParseUint(whole, 10, 32)
 	if err != nil || !allowed || len(fraction) > 9 {
@@ -202,7 +202,7 @@ func numericTime(text []byte, allowed bool) (record.Time, bool) {
 	return record.Time{Sec: uint32(sec), Nsec: uint32(nsec)}, err == nil
 }
 
-// removeMember removes the member m[start:end] of a map in place. The map begins where it began, even if its header gets
+// removeMember removes the member m[start:end] of a map in place. The map still begins at m[0], even if its header gets
 // shorter.
 func removeMember(m []byte, start, end int) []byte {
 	n, members, err := record.MapHeader(m)

@@ -6,9 +6,9 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// Env is what stages are told about the process that they run in.
+// Env is what the process gives to stages.
 type Env struct {
-	Hostname string            // what ${hostname} stands for
+	Hostname string            // the value of ${hostname}
 	Parsers  []config.Instance // the [PARSER] sections, and the built-in ones
 	Log      zerolog.Logger
 }

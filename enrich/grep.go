@@ -60,7 +60,7 @@ func (o *GrepOptions) Warnings() []string {
 	return nil
 }
 
-// NewGrep makes the step of a grep. It logs a warning for each text that a pattern takes too long for.
+// NewGrep makes the step of a grep. It logs a warning when matching a pattern takes longer than pattern.MatchTimeout.
 func NewGrep(o *GrepOptions, d config.Dialect, env Env) (Filter, error) {
 	b := grepBuilder{dialect: d, log: env.Log}
 	if d == config.FluentBit {
@@ -76,7 +76,7 @@ type grepBuilder struct {
 	err     error
 }
 
-// rule makes one rule; option is the one that an error names.
+// rule makes one rule. option is the option that an error names.
 func (b *grepBuilder) rule(option, key, source string) grepRule {
 	fail := func(err error) grepRule {
 		if b.err == nil {
@@ -99,8 +99,8 @@ func (b *grepBuilder) rule(option, key, source string) grepRule {
 		compile = pattern.CompileRuby
 	}
 	p, err := compile(source, func() {
-		b.log.Warn().Str("pattern", source).Float64("limit_s", pattern.MatchTimeout.Seconds()).
-			Msg("grep stopped matching a text that its pattern takes too long for; it counts as not matching")
+		b.log.Warn().Str("pattern", source).Float64("limit_s", pattern.MatchTimeout.Seconds()).Int("limit_bytes", pattern.MaxBacktrack).
+			Msg("a text is too long for the pattern, or took too long, and was not matched; the text counts as not matching; simplify the pattern")
 	})
 	if err != nil {
 		return fail(err)
@@ -166,11 +166,11 @@ func matchAll(rules []grepRule, body []byte, s *Scratch) bool {
 	return true
 }
 
-// grepStep keeps a record that all of require and, unless it is empty, one of requireOne match, and that neither all of
-// refuseAll, unless it is empty, nor any of refuse match.
+// grepStep keeps a record if all of require match, one of requireOne (if there are any), not all of refuseAll (if there are
+// any), and none of refuse.
 type grepStep struct{ require, requireOne, refuseAll, refuse []grepRule }
 
-// withTail implements tailAccepter: a grep reads the fields that it names.
+// withTail implements tailAccepter: a grep needs in the body only the fields that its rules name.
 func (g *grepStep) withTail(c *constants) Filter {
 	for _, rules := range [][]grepRule{g.require, g.requireOne, g.refuseAll, g.refuse} {
 		for i := range rules {
@@ -189,8 +189,8 @@ func (g *grepStep) Apply(ev *record.Event, s *Scratch) bool {
 		!matchAny(g.refuse, ev.Body, s)
 }
 
-// fluentBit combines rules as Fluent Bit does. In its legacy mode the first Regex decides, and later rules aren't used;
-// here, too, further Regex rules aren't, but every Exclude is, wherever it is written.
+// fluentBit combines rules as Fluent Bit does, with one difference. In legacy mode Fluent Bit uses no rule after the first
+// Regex; here every Exclude is used, wherever it is written, but only the first Regex.
 func (b *grepBuilder) fluentBit(o *GrepOptions) (Filter, error) {
 	keep, drop := b.pairs("regex", o.Regex), b.pairs("exclude", o.Exclude)
 	if b.err != nil {

@@ -97,11 +97,11 @@ func TestGrepErrorsAreOneLine(t *testing.T) {
 		want string
 	}{
 		{config.FluentBit, GrepOptions{Regex: pairs("log")}, "regex: a KEY or a PATTERN is missing; want both, as in: log ^ERROR"},
-		{config.FluentBit, GrepOptions{Regex: pairs("log a(")}, `regex: pattern "a(" can't be used: there is a ( without its )`},
+		{config.FluentBit, GrepOptions{Regex: pairs("log a(")}, `regex: pattern "a(" can't be used: a ( is not closed`},
 		{config.FluentBit, GrepOptions{Exclude: pairs("$ x")}, `exclude: "$" names no field; want name or $name['inner']`},
 		{config.FluentBit, GrepOptions{Regex: pairs("a 1"), Exclude: pairs("b 2"), LogicalOp: "AND"}, "logical_op: AND combines several regex or several exclude, but not both kinds; use two filters"},
 		{config.Fluentd, GrepOptions{And: []GrepGroup{{Regexps: []GrepRule{{"a", "b"}}, Excludes: []GrepRule{{"a", "b"}}}}}, "<and> takes <regexp> or <exclude>, not both; use two <and>"},
-		{config.Fluentd, GrepOptions{Regexps: []GrepRule{{"$.a b", "x"}}}, `key: "$.a b" can't be read: a name is empty or has blanks in it; want $['a']['b']`},
+		{config.Fluentd, GrepOptions{Regexps: []GrepRule{{"$.a b", "x"}}}, `key: "$.a b" can't be parsed: a name is empty or has blanks; want $['a']['b']`},
 	} {
 		if _, err := NewGrep(&c.o, c.d, testEnv()); err == nil || err.Error() != c.want {
 			t.Errorf("got %v, want %s", err, c.want)

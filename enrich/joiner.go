@@ -16,11 +16,15 @@ const (
 	DefaultFlushAfter = 5 * time.Second // how long an unfinished line waits for its next part
 )
 
-// What an unfinished line counts for besides its text and fields, and what each of its parts does, in bytes.
+// Memory in bytes that is counted besides text and fields.
 const (
-	lineOverhead = 256
-	partOverhead = 64
+	lineOverhead = 256 // of an unfinished line
+	partOverhead = 64  // of each of its parts
 )
+
+// maxParts is how many parts of a line are held before it is emitted in pieces. Docker's have 16 KiB, so that it doesn't meet
+// the limit; it bounds the work that parts in any other order than Docker's make.
+const maxParts = 1024
 
 // JoinerConfig are the limits of a Joiner; zero values mean the defaults.
 type JoinerConfig struct {
@@ -29,13 +33,13 @@ type JoinerConfig struct {
 	FlushAfter time.Duration // how long after its last part an unfinished line is emitted
 }
 
-// A Joiner is the Holder that joins the parts of lines that Docker split at 16 KiB. The parts of a line may come by several
-// connections, since a log driver reconnects when it has to.
+// A Joiner is the Holder that joins the parts of lines that Docker split at 16 KiB. The parts of a line may come on several
+// connections, since a log driver reconnects after an error.
 //
 // Docker (moby's log copier) gives the parts of a line the same partial_id and time, and numbers them from 1; the one
-// that the newline ends has partial_last "true". Output that ends without a newline has a last part that says "false": it
-// is emitted after FlushAfter. Docker before 19.03 sends partial_message alone, and what ends the line is the container's
-// next record without it.
+// that ends with the newline has partial_last "true". If the output ends without a newline, the last part has "false", and
+// the line is emitted after FlushAfter. Docker before 19.03 sends only partial_message, and the line ends with the
+// container's next record without it.
 type Joiner struct {
 	cfg     JoinerConfig
 	unnamed atomic.Int32 // unfinished lines without a partial_id; while there are none, whole records take no lock
@@ -43,10 +47,10 @@ type Joiner struct {
 
 	mu     sync.Mutex
 	lines  map[string]*line
-	oldest list // by their last part
+	oldest list // lines by the time of their last part, the oldest first
 	key    []byte
 	parts  int // held
-	bytes  int // that lines and parts count for
+	bytes  int // of text, fields and overhead
 }
 
 // NewJoiner makes a Joiner.
@@ -76,8 +80,8 @@ func (j *Joiner) Wants(ev *record.Event) bool {
 	return err == nil && (j.unnamed.Load() > 0 || n >= minPartFields && j.partial.meets(rest, n))
 }
 
-// Apply holds a part of a line and emits lines that are complete thereby, or have to make room. An event that is no part
-// goes on.
+// Apply holds a part of a line, and emits the line if that completes it, and others if their memory is needed. An event that
+// is not a part passes.
 func (j *Joiner) Apply(ev *record.Event, out *Out) {
 	var p part
 	if !p.read(ev.Body) {
@@ -100,7 +104,7 @@ func (j *Joiner) hold(ev *record.Event, p *part) []*piece {
 	l.touched = time.Now()
 	j.oldest.moveToEnd(l)
 	var done []*piece
-	if len(l.piece.parts) > 0 && l.piece.size+len(p.text) > j.cfg.MaxLine {
+	if n := len(l.piece.parts); n == maxParts || n > 0 && l.piece.size+len(p.text) > j.cfg.MaxLine {
 		done = append(done, j.cut(l))
 	}
 	j.parts++
@@ -121,7 +125,7 @@ func (j *Joiner) hold(ev *record.Event, p *part) []*piece {
 	return done
 }
 
-// line finds the line that p belongs to, or begins it.
+// line returns the line that p belongs to, a new one if p is its first part.
 func (j *Joiner) line(ev *record.Event, p *part) *line {
 	j.key = p.appendKey(j.key[:0])
 	if l := j.lines[string(j.key)]; l != nil {
@@ -138,7 +142,7 @@ func (j *Joiner) line(ev *record.Event, p *part) *line {
 	return l
 }
 
-// cut removes the parts of a line and returns them.
+// cut removes the parts that a line has so far and returns them.
 func (j *Joiner) cut(l *line) *piece {
 	out := l.piece
 	l.piece.parts, l.piece.size, l.piece.duplicated = nil, 0, 0
@@ -180,7 +184,7 @@ func (j *Joiner) endUnnamed(ev *record.Event, p *part, out *Out) bool {
 	return true
 }
 
-// Expire implements Holder: it emits the lines whose last part came FlushAfter before now, or earlier.
+// Expire implements Holder: it emits the lines that have had no new part for FlushAfter.
 func (j *Joiner) Expire(now time.Time, out *Out) time.Time {
 	for {
 		j.mu.Lock()

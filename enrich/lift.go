@@ -10,39 +10,40 @@ import (
 
 // Limits of a Lifter.
 const (
-	// maxLifted is how many members are lifted.
+	// maxLifted is the most members that are lifted.
 	maxLifted = 8
-	// maxLiftedBytes is the length in bytes of one of them at most, key and value, as MessagePack.
+	// maxLiftedBytes is the largest lifted member, key and value as MessagePack, in bytes.
 	maxLiftedBytes = 192
-	// minLifted is the sum of their lengths in bytes from which lifting is worth the scan.
+	// minLifted is the least size of all lifted members, in bytes, for which lifting is worth the scan.
 	minLifted = 32
-	// maxLiftedBody is the length in bytes of an event from which on it is left alone.
+	// maxLiftedBody is the largest event, in bytes, from which members are lifted.
 	maxLiftedBody = 256 << 10
-	// fewMembers is how many members a map of the shortest header has at most.
+	// fewMembers is the most members of a map with a header of one byte.
 	fewMembers = 15
 )
 
-// A Lifter moves what is the same in all events of one connection, such as a container's id, name and stream, from their
-// bodies to their Tail, which the queue holds once a batch and the destination writes as JSON once a batch. That changes the
-// order of members. Docker's driver writes them in a random order, which changes from event to event.
+// A Lifter moves members that are the same in all events of one connection, such as a container's id, name and stream, from
+// the events' bodies to their Tail, which the queue stores once a batch and the destination writes as JSON once a batch. That
+// changes the order of members. Docker's driver writes them in a random order anyway, a different one in each event.
 //
-// The members of a connection's first event that are short strings with plain names of different lengths, within the limits
-// above, are taken to be the same in all events. An event in which one of them differs is left whole, and that member stays
-// in the events from then on. So nothing is lifted for long from a connection that brings the events of many containers.
+// At first a Lifter assumes that the members of the connection's first event are the same in all events: those that are
+// short strings with plain names of different lengths, within the limits above. An event in which one of them differs is
+// left whole, and that member is not lifted any more. So nothing is lifted for long on a connection with the events of many
+// containers.
 //
-// The zero value has seen no event. A Lifter belongs to one connection, and takes some KiB at most.
+// The zero value is ready for the first event. A Lifter belongs to one connection, and takes a few KiB at most.
 type Lifter struct {
-	learnt bool // the first event has been seen
+	learnt bool // the first event has come
 	off    bool // nothing is lifted any more
 	lifted []liftedMember
-	byLen  [maxFixstr + 1]uint8 // by a key's length the index in lifted, plus one; 0: none has this length
-	tails  [2]liftedTail        // the last that were asked for: an event with a field of its own has another one
+	byLen  [maxFixstr + 1]uint8 // index in lifted, plus one, by the key's length; 0: none has this length
+	tails  [2]liftedTail        // a cache of the last two: events with and without constants may alternate
 }
 
-// A liftedTail is a Tail, and the same with the lifted members, in memory that never changes.
+// A liftedTail is a Tail before and after the lifted members were added, in memory that never changes.
 type liftedTail struct{ of, with []byte }
 
-// maxFixstr is the length in bytes of the longest string with a header of one byte, as the lifted keys have it.
+// maxFixstr is the longest string with a header of one byte, in bytes. Lifted keys are no longer.
 const maxFixstr = 31
 
 // A liftedMember is a member as MessagePack.
@@ -51,8 +52,8 @@ type liftedMember struct {
 	key   int // length of the key, its header included
 }
 
-// Lift moves what has been the same in all events before ev from its body to its Tail. ev may have a Tail, in memory that
-// never changes, as it then does itself. A body that is made belongs to s.
+// Lift moves the members that have been the same in all events so far from ev's body to its Tail. The memory of a Tail that
+// ev has already must never change; that of the new Tail doesn't. A new body belongs to s.
 func (l *Lifter) Lift(ev *record.Event, s *Scratch) {
 	if l.off || len(ev.Body) > maxLiftedBody {
 		return
@@ -80,8 +81,8 @@ func (l *Lifter) Lift(ev *record.Event, s *Scratch) {
 	ev.Tail = l.with(ev.Tail)
 }
 
-// split appends those of n members that aren't lifted, and returns their number. odd has a bit for each lifted member that is
-// missing, differs or is there twice: that of its index plus one.
+// split appends those of n members that aren't lifted, and returns their number. In odd, bit i+1 is set if lifted member i is
+// missing, differs or occurs twice.
 func (l *Lifter) split(out, b []byte, n int) (rest []byte, stay int, odd uint32) {
 	all := uint32(1)<<(len(l.lifted)+1) - 2
 	var seen uint32
@@ -105,7 +106,7 @@ func (l *Lifter) split(out, b []byte, n int) (rest []byte, stay int, odd uint32)
 		}
 		end := memberEnd(b)
 		if end == 0 {
-			return out, stay, all // no well-formed map: it is left as it is
+			return out, stay, all // a malformed map is left as it is
 		}
 		out = append(out, b[:end]...)
 		b = b[end:]
@@ -114,8 +115,8 @@ func (l *Lifter) split(out, b []byte, n int) (rest []byte, stay int, odd uint32)
 	return out, stay, odd | all&^seen
 }
 
-// sameLength is the index, plus one, of the lifted member whose key is as long as that at the start of b, which has a longer
-// header than it needs; 0 for none.
+// sameLength is the index, plus one, of the lifted member whose key is as long as the key at the start of b, 0 for none. The
+// key in b has a longer header than it needs.
 func (l *Lifter) sameLength(b []byte) uint8 {
 	if key, ok := record.Text(b); ok && len(key) <= maxFixstr {
 		return l.byLen[len(key)]
@@ -151,7 +152,7 @@ func memberEnd(b []byte) int {
 	return key + value
 }
 
-// learn chooses what is lifted by the first event.
+// learn chooses the members to lift from the first event.
 func (l *Lifter) learn(body []byte) {
 	l.learnt = true
 	for f := record.FieldsOf(body); f.Next() && len(l.lifted) < maxLifted; {
@@ -168,8 +169,8 @@ func (l *Lifter) learn(body []byte) {
 	l.reset()
 }
 
-// plainName reports whether a name is one of letters, digits and underscores. A dot in a name means a path to some
-// destinations.
+// plainName reports whether a name has only letters, digits and underscores. Some destinations take a dot in a name for a
+// path.
 func plainName(name []byte) bool {
 	for i, c := range name {
 		if !(c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' && i > 0) {
@@ -179,7 +180,7 @@ func plainName(name []byte) bool {
 	return len(name) > 0
 }
 
-// forget stops lifting the members that have a bit in which, as split sets them.
+// forget stops lifting the members in which, which has the bits of split's odd.
 func (l *Lifter) forget(which uint32) {
 	l.byLen = [maxFixstr + 1]uint8{}
 	kept := l.lifted[:0]
@@ -193,7 +194,7 @@ func (l *Lifter) forget(which uint32) {
 	l.reset()
 }
 
-// reset drops the tails made of other members, and ends lifting where it isn't worth the scan any more.
+// reset empties the cache of tails, and turns lifting off if it isn't worth the scan any more.
 func (l *Lifter) reset() {
 	l.tails = [2]liftedTail{}
 	size := 0
@@ -205,7 +206,7 @@ func (l *Lifter) reset() {
 	}
 }
 
-// with is a Tail with the lifted members before its own.
+// with returns tail with the lifted members added before its own.
 func (l *Lifter) with(tail []byte) []byte {
 	if t := &l.tails[0]; t.with != nil && bytes.Equal(t.of, tail) {
 		return t.with

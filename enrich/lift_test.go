@@ -70,7 +70,7 @@ func (l *lifting) send(w way, in []byte) (left, tail string) {
 // members are a map's, each as MessagePack, in the order of their bytes.
 func members(body []byte) (all []string) {
 	if n, err := record.Check(body); err != nil || n != len(body) {
-		return []string{"no MessagePack"}
+		return []string{"not MessagePack"}
 	}
 	for f := record.FieldsOf(body); f.Next(); {
 		all = append(all, string(f.RawKey())+string(f.Value()))

@@ -9,10 +9,10 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A part is what a record says about itself as a part of a line. Its slices alias the record.
+// A part is a record that is a part of a line, as far as joining needs it. Its slices alias the record.
 type part struct {
 	container, source, id, text []byte
-	ordinal                     int // from 1; 0 where it has none
+	ordinal                     int // from 1; 0: none
 	last                        bool
 }
 
@@ -43,7 +43,7 @@ func (p *part) read(body []byte) bool {
 			continue
 		case "partial_ordinal":
 			text, _ := record.Text(f.Value())
-			p.ordinal, _ = strconv.Atoi(string(text)) // 0 where it is no number
+			p.ordinal, _ = strconv.Atoi(string(text)) // 0 if it is not a number
 			continue
 		default:
 			continue
@@ -90,21 +90,21 @@ func appendOthers(dst, body []byte) (out []byte, count, at int) {
 	return dst, count, at
 }
 
-// A line is a line of which parts are still to come.
+// A line is an unfinished line.
 type line struct {
 	prev, next *line // in the list of a Joiner
 	key        string
 	unnamed    bool      // it has no partial_id
 	touched    time.Time // when its last part came
-	seen       int       // parts, without duplicated ones
-	wanted     int       // the last one's ordinal; 0 while unknown
+	seen       int       // parts so far, without duplicates
+	wanted     int       // parts in all: the last one's ordinal; 0 while unknown
 	piece      piece
 }
 
 func (l *line) fixed() int { return lineOverhead + len(l.key) + len(l.piece.fields) }
 
-// add adds a part in the order of the ordinals and returns for how many bytes it counts. A duplicated part (a log driver that
-// reconnects sends again what was not acknowledged) is only counted.
+// add inserts a part by its ordinal and returns the bytes to count for it. A duplicated part (a log driver that reconnects
+// resends what was not acknowledged) is only counted.
 func (l *line) add(p *part) int {
 	ordinal := p.ordinal
 	if ordinal <= 0 {
@@ -133,7 +133,7 @@ func (l *line) add(p *part) int {
 
 func (l *line) complete() bool { return l.wanted > 0 && l.seen >= l.wanted }
 
-// A piece is the parts of a line that are emitted as one event.
+// A piece is the parts of a line that are emitted together, as one event.
 type piece struct {
 	tag        string
 	time       record.Time
@@ -142,7 +142,7 @@ type piece struct {
 	at         int    // where log goes between them
 	parts      []heldPart
 	size       int // bytes of their texts
-	duplicated int // parts that came twice
+	duplicated int // parts that were duplicates
 }
 
 type heldPart struct {
@@ -163,7 +163,7 @@ func (p *piece) emit(out *Out) {
 	b = record.AppendMapHeader(b, p.count+1)
 	b = append(b, p.fields[:p.at]...)
 	b = record.AppendStr(b, "log")
-	b = appendStrHeader(b, p.size)
+	b = record.AppendStrHeader(b, p.size)
 	for _, part := range p.parts {
 		b = append(b, part.text...)
 	}
@@ -172,20 +172,7 @@ func (p *piece) emit(out *Out) {
 	out.Rewind(used)
 }
 
-// appendStrHeader appends the header of a str of n bytes, which the caller appends.
-func appendStrHeader(dst []byte, n int) []byte {
-	switch {
-	case n < 32:
-		return append(dst, 0xa0|byte(n))
-	case n < 1<<8:
-		return append(dst, 0xd9, byte(n))
-	case n < 1<<16:
-		return append(dst, 0xda, byte(n>>8), byte(n))
-	}
-	return append(dst, 0xdb, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
-}
-
-// A list is lines in the order of their last parts. Its root is no line.
+// A list is lines in the order of their last parts. Its root is not one of them.
 type list struct{ root line }
 
 func (l *list) init() { l.root.prev, l.root.next = &l.root, &l.root }

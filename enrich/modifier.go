@@ -12,8 +12,8 @@ import (
 // ModifierOptions are the options of Fluent Bit's record_modifier.
 type ModifierOptions struct {
 	Record    []config.Pair `fluentbit:"record" quotes:"true" help:"field to add, as KEY VALUE; it replaces a field of that name"`
-	Remove    []string      `fluentbit:"remove_key" help:"field to remove; a * at the end stands for any ending"`
-	Allow     []string      `fluentbit:"allowlist_key,whitelist_key" help:"field to keep, all others go; a * at the end stands for any ending"`
+	Remove    []string      `fluentbit:"remove_key" help:"field to remove; a * at the end matches any ending"`
+	Allow     []string      `fluentbit:"allowlist_key,whitelist_key" help:"field to keep, all others are removed; a * at the end matches any ending"`
 	UUIDField string        `fluentbit:"uuid_key" help:"field to add with a new random UUID for each record"`
 }
 
@@ -62,7 +62,7 @@ type modifier struct {
 	uuid  []byte // the field's name as MessagePack; nil: none is added
 }
 
-// A wildcard is a name or, with prefix, the beginning of one. Letters match without regard to case, as in Fluent Bit.
+// A wildcard is a name or, with prefix, the beginning of one. Case is ignored, as in Fluent Bit.
 type wildcard struct {
 	name   string
 	prefix bool

@@ -41,7 +41,7 @@ func rawJSON(b []byte) string {
 		return "a map whose header lies"
 	}
 	if size, err := record.Check(b); err != nil || size != len(b) {
-		return "no MessagePack"
+		return "not MessagePack"
 	}
 	return out.String()
 }

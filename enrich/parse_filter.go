@@ -11,7 +11,7 @@ import (
 // ParseOptions are those of the filter parser in both dialects.
 type ParseOptions struct {
 	KeyName     string   `fluentbit:"key_name" fluentd:"key_name" required:"true" help:"field whose text is parsed"`
-	Parsers     []string `fluentbit:"parser" help:"name of a [PARSER]; of several, the first that understands the text"`
+	Parsers     []string `fluentbit:"parser" help:"name of a [PARSER]; may be repeated, the first one for JSON is used"`
 	ReserveData bool     `fluentbit:"reserve_data" fluentd:"reserve_data" default:"false" help:"keep the record's other fields"`
 	PreserveKey bool     `fluentbit:"preserve_key" default:"false" help:"keep the field that was parsed"`
 	UnescapeKey bool     `fluentbit:"unescape_key" ignored:"it has none in Fluent Bit either" help:"accepted, without effect"`
@@ -21,7 +21,7 @@ type ParseOptions struct {
 	ReplaceInvalid bool       `fluentd:"replace_invalid_sequence" default:"false" help:"accepted; invalid UTF-8 never stops parsing"`
 	KeyPrefix      string     `fluentd:"inject_key_prefix" help:"prefix of the names of parsed fields"`
 	HashField      string     `fluentd:"hash_value_field" help:"field that takes all parsed fields as one map"`
-	EmitInvalid    bool       `fluentd:"emit_invalid_record_to_error" default:"true" help:"accepted; what can't be parsed passes as it is"`
+	EmitInvalid    bool       `fluentd:"emit_invalid_record_to_error" default:"true" help:"accepted; a record that can't be parsed passes unchanged"`
 	Parse          *ParseSpec `fluentd:"<parse>" help:"how to parse"`
 
 	OldFormat     string  `fluentd:"format" oneof:"json,none" help:"old spelling of <parse> @type"`
@@ -30,7 +30,7 @@ type ParseOptions struct {
 	OldKeepTime   bool    `fluentd:"keep_time_key" help:"old spelling of <parse> keep_time_key"`
 }
 
-// spec is <parse>, or what was written in its stead before Fluentd 1.0; nil where there is neither.
+// spec is <parse>, or the options that were used instead before Fluentd 1.0; nil if there is neither.
 func (o *ParseOptions) spec() *ParseSpec {
 	if o.Parse != nil || o.OldFormat == "" {
 		return o.Parse
@@ -55,7 +55,7 @@ func (o *ParseOptions) Check(d config.Dialect) error {
 		if s == nil {
 			return errNoParse
 		}
-		if o.Parse == nil { // a <parse> has been checked by itself
+		if o.Parse == nil { // binding has called the Check of a <parse>
 			return s.Check(d)
 		}
 	}
@@ -97,11 +97,11 @@ type parseStep struct {
 	prefix     string // of the names of parsed fields
 	hash       string // field that takes the parsed fields as a map; "": they become fields of the record
 
-	tail *nameSet // the names that a Tail has; nil: none comes
+	tail *nameSet // the names in the events' Tail; nil: events have none
 }
 
-// withTail implements tailAccepter: constants stay after the fields that stay, where they would have been. Where one of them is
-// parsed, too, the parsed field holds.
+// withTail implements tailAccepter. In a record the constants come after the other fields, as without a Tail. A parsed field
+// replaces the constant of the same name.
 func (p *parseStep) withTail(c *constants) Filter {
 	if !p.keepOthers || p.at.Nested() || c.names.has([]byte(p.at.Top())) {
 		return nil
@@ -114,7 +114,7 @@ func (p *parseStep) withTail(c *constants) Filter {
 // headerRoom is the length in bytes of the largest header of a map.
 const headerRoom = 5
 
-// Apply appends the parsed fields to the scratch, after room for a header, and then the fields that stay.
+// Apply appends to the scratch: room for a header, the parsed fields, and the fields that stay.
 func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	value, ok := p.at.Get(ev.Body)
 	if !ok {
@@ -130,7 +130,7 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	if !ok {
 		return true
 	}
-	parsed := out[headerRoom:]
+	parsed, at := out[headerRoom:], ev.Time
 	if p.time != nil {
 		parsed = p.time.take(ev, parsed)
 		out = out[:headerRoom+len(parsed)]
@@ -143,19 +143,25 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	}
 	n, members, err := record.MapHeader(parsed)
 	if err != nil {
-		return true // it was written here
+		return true // impossible: rewrite, wrap or parse has written it
 	}
 	if len(ev.Tail) > 0 && p.tail.meets(members, n) {
 		ev.Fold(nil)
 	}
 	start := len(out) - len(members)
 	out, kept := p.appendKept(out, ev.Body, members, n)
+	whole := putHeader(out, start, n+kept)
+	if (p.hash != "" || len(p.converters) > 0) && tooDeep(whole) {
+		ev.Time = at
+		return true
+	}
 	s.Keep(out)
-	ev.Body = putHeader(out, start, n+kept)
+	ev.Body = whole
 	return true
 }
 
-// putHeader writes the header of a map of n members before them, at out[start:], and returns the map. There is room.
+// putHeader writes the header of a map of n members, which begin at out[start], before them, and returns the map. There must be
+// room of headerRoom.
 func putHeader(out []byte, start, n int) []byte {
 	var h [headerRoom]byte
 	header := record.AppendMapHeader(h[:0], n)
@@ -163,8 +169,8 @@ func putHeader(out []byte, start, n int) []byte {
 	return out[start-len(header):]
 }
 
-// appendKept appends the members of body that stay, and returns their number. One that has the name of a parsed field, of
-// which there are n in members, doesn't stay.
+// appendKept appends the members of body that stay, and returns their number. A member with the name of a parsed field (there
+// are n, in members) doesn't stay.
 func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 	if !p.keepKey && !p.keepOthers {
 		return out, 0
@@ -174,7 +180,7 @@ func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 	}
 	kept, lengths := 0, keyLengths(members, n)
 	f := record.FieldsOf(body)
-	run := f.Rest() // begins with members that stay and aren't copied yet
+	run := f.Rest() // its beginning, up to the current member, stays and isn't copied yet
 	for f.Next() {
 		key := f.Key()
 		isKey := !p.at.Nested() && string(key) == p.at.Top()

@@ -16,11 +16,11 @@ type ParserOptions struct {
 	Format         string        `fluentbit:"format" required:"true" help:"json"`
 	TimeKey        string        `fluentbit:"time_key" default:"time" help:"field that holds the time"`
 	TimeFormat     string        `fluentbit:"time_format" help:"format of the time, as for strptime; without it the event keeps its time"`
-	TimeOffset     string        `fluentbit:"time_offset" help:"offset of times that name none, such as -0600"`
-	TimeZone       string        `fluentbit:"time_zone" help:"zone of times that name none, such as Europe/Berlin"`
+	TimeOffset     string        `fluentbit:"time_offset" help:"offset of times without a zone, such as -0600"`
+	TimeZone       string        `fluentbit:"time_zone" help:"zone of times without one, such as Europe/Berlin"`
 	TimeKeep       bool          `fluentbit:"time_keep" default:"false" help:"keep the field that holds the time"`
 	TimeStrict     bool          `fluentbit:"time_strict" default:"true" help:"accepted; a time that doesn't fit the format is left in its field"`
-	TimeSystemZone bool          `fluentbit:"time_system_timezone" default:"false" help:"times that name no zone are local"`
+	TimeSystemZone bool          `fluentbit:"time_system_timezone" default:"false" help:"times without a zone are local"`
 	Types          string        `fluentbit:"types" help:"accepted; JSON has types of its own"`
 	DecodeField    []config.Pair `fluentbit:"decode_field" help:"not supported: use decode_field_as"`
 	DecodeFieldAs  []config.Pair `fluentbit:"decode_field_as" help:"decode a field's text, as DECODER FIELD; json, and escaped, which JSON itself undoes"`
@@ -68,7 +68,7 @@ func NewParser(o *ParserOptions, _ config.Dialect, _ Env) (*textParser, error) {
 	return p, nil
 }
 
-// zone is that of times that name none: UTC unless the section sets another one.
+// zone is the zone of times without one: UTC unless the section sets another one.
 func (o *ParserOptions) zone() (*time.Location, error) {
 	switch {
 	case o.TimeZone != "" && (o.TimeOffset != "" || o.TimeSystemZone):
@@ -91,8 +91,8 @@ func (o *ParserOptions) zone() (*time.Location, error) {
 	return time.UTC, nil
 }
 
-// parserNamed finds the first of the named parsers that is for JSON. Those of another format are left out: a text that is a
-// JSON object is for the JSON parser anyway, and any other text passes unchanged.
+// parserNamed returns the first of the named parsers that is for JSON. Parsers of other formats are ignored, with a warning:
+// they wouldn't parse a JSON object, and any other text passes unchanged.
 func parserNamed(names []string, env Env) (*textParser, error) {
 	var firstErr error
 	for _, name := range names {
@@ -104,7 +104,7 @@ func parserNamed(names []string, env Env) (*textParser, error) {
 			firstErr = err
 		}
 		if len(names) > 1 {
-			env.Log.Warn().Str("parser", name).Err(err).Msg("filter parser: a parser is left out")
+			env.Log.Warn().Str("parser", name).Err(err).Msg("a parser of the filter can't be used and is ignored")
 		}
 	}
 	if firstErr == nil {

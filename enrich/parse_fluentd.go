@@ -15,17 +15,17 @@ type ParseSpec struct {
 	Type          string   `fluentd:"@type" oneof:"json,none" default:"json" help:"format of the text"`
 	MessageKey    string   `fluentd:"message_key" default:"message" help:"field that takes the text (none)"`
 	TimeKey       string   `fluentd:"time_key" default:"time" help:"field that holds the time"`
-	TimeType      string   `fluentd:"time_type" oneof:"float,unixtime,string,mixed" help:"how the time is written: string where time_format is set, else float"`
+	TimeType      string   `fluentd:"time_type" oneof:"float,unixtime,string,mixed" help:"how the time is written; default: string if time_format is set, otherwise float"`
 	TimeFormat    string   `fluentd:"time_format" help:"format of the time, as for strptime; %iso8601"`
 	TimeFallbacks []string `fluentd:"time_format_fallbacks" help:"formats to try next, for time_type mixed"`
-	Timezone      string   `fluentd:"timezone" help:"zone of times that name none: +HH:MM or Area/City"`
-	UTC           bool     `fluentd:"utc" default:"false" help:"times that name no zone are in UTC"`
-	Localtime     bool     `fluentd:"localtime" default:"true" help:"times that name no zone are local"`
+	Timezone      string   `fluentd:"timezone" help:"zone of times without one: +HH:MM or Area/City"`
+	UTC           bool     `fluentd:"utc" default:"false" help:"times without a zone are in UTC"`
+	Localtime     bool     `fluentd:"localtime" default:"true" help:"times without a zone are local"`
 	KeepTimeKey   bool     `fluentd:"keep_time_key" default:"false" help:"keep the field that holds the time"`
-	EstimateTime  *bool    `fluentd:"estimate_current_event" ignored:"an event whose text holds no time keeps its own" help:"accepted, without effect"`
+	EstimateTime  *bool    `fluentd:"estimate_current_event" ignored:"an event whose text has no time keeps its own" help:"accepted, without effect"`
 	Types         string   `fluentd:"types" help:"types to convert fields to: name:type,…"`
-	NullPattern   string   `fluentd:"null_value_pattern" help:"texts that stand for null"`
-	NullEmpty     bool     `fluentd:"null_empty_string" default:"false" help:"an empty text stands for null"`
+	NullPattern   string   `fluentd:"null_value_pattern" help:"regular expression of texts that become null"`
+	NullEmpty     bool     `fluentd:"null_empty_string" default:"false" help:"empty texts become null"`
 	JSONParser    string   `fluentd:"json_parser" ignored:"there is one parser, which needs none" help:"accepted, without effect"`
 	StreamBuffer  int      `fluentd:"stream_buffer_size" ignored:"there is one parser, which needs none" help:"accepted, without effect"`
 	Timeout       string   `fluentd:"timeout" ignored:"there is one parser, which needs none" help:"accepted, without effect"`
@@ -40,7 +40,7 @@ func (o *ParseSpec) Check(config.Dialect) error {
 	return err
 }
 
-// parser is what the section asks for; reserveTime keeps the event's time.
+// parser makes the section's parser. With reserveTime, the event keeps its time.
 func (o *ParseSpec) parser(reserveTime bool) (*textParser, error) {
 	p := &textParser{nullEmpty: o.NullEmpty}
 	if o.NullPattern != "" {
@@ -102,7 +102,7 @@ func (o *ParseSpec) timeField(zone *time.Location) (*timeField, error) {
 	switch {
 	case o.TimeType == "unixtime" || o.TimeType == "float" || o.TimeType == "" && o.TimeFormat == "":
 		tf.numeric, formats = true, nil
-	case len(formats) == 0: // those of Ruby's Time.parse that occur in logs
+	case len(formats) == 0: // the formats of Ruby's Time.parse that occur in logs
 		formats = []string{"%iso8601", "%Y-%m-%d %H:%M:%S.%L %z", "%Y-%m-%d %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z",
 			"%a, %d %b %Y %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S.%L", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%L", "%Y-%m-%d %H:%M:%S"}
 	}

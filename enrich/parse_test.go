@@ -173,7 +173,7 @@ func TestParserNoneMakesTheTextAField(t *testing.T) {
 
 func TestParserTakesTheSpellingBeforeFluentd1(t *testing.T) {
 	o := &ParseOptions{KeyName: "log", ReserveData: true, OldFormat: "json", OldTimeKey: new(string), OldTimeFormat: "%Q"}
-	if err := o.Check(config.Fluentd); err == nil || !strings.Contains(err.Error(), "%Q is not known") {
+	if err := o.Check(config.Fluentd); err == nil || !strings.Contains(err.Error(), "%Q is not a conversion of strptime") {
 		t.Errorf("got error %v, want one that names %%Q", err)
 	}
 	*o.OldTimeKey, o.OldTimeFormat = "at", "%s"
@@ -216,7 +216,7 @@ func TestParserErrorsSayWhatWouldBeRight(t *testing.T) {
 		{config.Fluentd, ParseOptions{KeyName: "log"}, ParserOptions{}, `a section <parse> is missing; want one with @type json or none`},
 		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Timezone: "Mars"}}, ParserOptions{}, `timezone: "Mars" is not a zone; want +HH:MM or Area/City`},
 		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Types: "a:b"}}, ParserOptions{}, `types: field "a": "b" is not a type; want string, integer, float, bool, time or array`},
-		{config.Fluentd, ParseOptions{KeyName: "$.a[", Parse: &ParseSpec{}}, ParserOptions{}, `key_name: "$.a[" can't be read: "[" is neither ['name'] nor [number]`},
+		{config.Fluentd, ParseOptions{KeyName: "$.a[", Parse: &ParseSpec{}}, ParserOptions{}, `key_name: "$.a[" can't be parsed: "[" is neither ['name'] nor [number]`},
 	} {
 		if _, err := NewParse(&c.o, c.d, envWith(c.p)); err == nil || err.Error() != c.want {
 			t.Errorf("got %v, want %s", err, c.want)

@@ -10,9 +10,9 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// textParser makes fields of a text. It is safe for concurrent use.
+// textParser parses a text into fields. It is safe for concurrent use.
 type textParser struct {
-	messageKey string     // not "": the field that takes the whole text; else the text is JSON
+	messageKey string     // the field that takes the whole text; "": the text is JSON
 	time       *timeField // nil: the event keeps its time
 	converters map[string]converter
 	nulls      *pattern.Pattern
@@ -26,7 +26,7 @@ func (p *textParser) convert(name string, c converter) {
 	p.converters[name] = c
 }
 
-// parse appends the map that text holds, and reports whether it holds one.
+// parse appends the fields of text as a map. ok is false if text can't be parsed.
 func (p *textParser) parse(dst, text []byte) (out []byte, ok bool) {
 	if p.messageKey != "" {
 		dst = record.AppendMapHeader(dst, 1)
@@ -52,7 +52,7 @@ func (p *textParser) value(dst, name, value []byte) []byte {
 	return append(dst, value...)
 }
 
-// addTypes reads name:type,name:type:option, or a JSON object of names and types.
+// addTypes parses name:type,name:type:option, or a JSON object of names and types.
 func (p *textParser) addTypes(types string, zone *time.Location) error {
 	if strings.HasPrefix(types, "{") {
 		types = strings.NewReplacer("{", "", "}", "", `"`, "", " ", "").Replace(types)

@@ -1,21 +1,20 @@
 package enrich
 
-// Scratch is the memory in which stages make bodies, one for each connection. It is reset with each event that comes in:
-// a body that was kept stays as it is until then, however many are made after it.
+// Scratch is the memory in which stages make bodies; each connection has one. It is reset for each event from the input: until
+// then all bodies that were kept remain valid.
 //
-// A body is appended to what Take returns and handed to Keep. Where the memory is too small the body gets memory of its own,
-// and the next Reset makes room for as much as was needed, so that in the steady state nothing is allocated.
+// A body is appended to what Take returns and passed to Keep. A body for which the memory is too small gets memory of its
+// own, and the next Reset enlarges the memory, so that nothing is allocated in the steady state.
 type Scratch struct {
 	buf  []byte // memory; its length is what is in use
-	used int    // bytes kept since Reset, also those outside buf
-	most int    // the largest used since Reset
+	used int    // bytes kept since Reset, including those outside buf
+	most int    // the maximum of used since Reset
 }
 
-// maxScratch is the size in bytes that a Scratch keeps at most for the next event. Larger needs are left to the garbage
-// collector.
+// maxScratch is the most memory, in bytes, that a Scratch keeps for the next event.
 const maxScratch = 512 << 10
 
-// Reset begins anew: whatever was made in s may be overwritten.
+// Reset invalidates all bodies that were made in s.
 func (s *Scratch) Reset() {
 	if s.most > cap(s.buf) && cap(s.buf) < maxScratch {
 		s.buf = make([]byte, 0, min(s.most+s.most/4, maxScratch))
@@ -42,5 +41,5 @@ type Mark struct{ len, used int }
 // Mark returns how much of s is in use now, for Rewind.
 func (s *Scratch) Mark() Mark { return Mark{len(s.buf), s.used} }
 
-// Rewind drops what was kept since m, as a Step does that makes many events of one, after each.
+// Rewind invalidates the bodies that were kept since m. A Step that makes many events of one calls it after each.
 func (s *Scratch) Rewind(m Mark) { s.buf, s.used = s.buf[:m.len], m.used }

@@ -11,15 +11,15 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// templateKind is the kind of value that a template makes.
+// templateKind is the kind of value that a template makes, and where the template is.
 type templateKind uint8
 
 const (
-	templateConstant templateKind = iota // encoded
-	templateValue                        // text: its one placeholder's value, with its type
-	templateText                         // text
-	templateMap                          // keys and values
-	templateArray                        // values
+	templateConstant templateKind = iota // template.encoded
+	templateValue                        // the value of the only placeholder in template.text, with its type
+	templateText                         // template.text as a string
+	templateMap                          // template.keys and values
+	templateArray                        // template.values
 )
 
 // A template is a value of a <record>.
@@ -29,6 +29,16 @@ type template struct {
 	text    *field.Template
 	keys    []string
 	values  []*template
+}
+
+// nests reports whether the value puts others into a map or an array.
+func (t *template) nests() bool { return t.kind == templateMap || t.kind == templateArray }
+
+// tooDeep reports whether a body has been nested deeper than record.MaxDepth: in the queue it would be unreadable, with all
+// that comes after it in its batch.
+func tooDeep(body []byte) bool {
+	_, err := record.Check(body)
+	return err != nil
 }
 
 // append appends the value for an event.
@@ -60,7 +70,7 @@ type templateParser struct {
 	typecast bool
 }
 
-// value reads a value: as JSON if it is an object or array, else as text. Placeholders may be in either.
+// value parses a value: as JSON if it is an object or array, otherwise as text. Both may have placeholders.
 func (c *templateParser) value(s string) (*template, error) {
 	if strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[") {
 		if encoded, err := record.AppendFromJSON(nil, []byte(s)); err == nil {
@@ -75,7 +85,7 @@ func (c *templateParser) value(s string) (*template, error) {
 	return c.text(s)
 }
 
-// json reads the next value of valid JSON.
+// json parses the next value of valid JSON.
 func (c *templateParser) json(d *json.Decoder) (*template, error) {
 	token, err := d.Token()
 	if err != nil {
@@ -115,7 +125,7 @@ func (c *templateParser) json(d *json.Decoder) (*template, error) {
 	return &template{encoded: encoded}, err
 }
 
-// text reads text with placeholders.
+// text parses text with placeholders.
 func (c *templateParser) text(s string) (*template, error) {
 	text, err := field.ParseRuby(s, c.hostname)
 	if err != nil {

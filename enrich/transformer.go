@@ -13,9 +13,9 @@ import (
 
 // TransformerOptions are the options of Fluentd's record_transformer.
 type TransformerOptions struct {
-	Record       []config.Pair `fluentd:"<record>" help:"fields to set; values may hold placeholders such as ${tag} and ${record[\"key\"]}"`
+	Record       []config.Pair `fluentd:"<record>" help:"fields to set; values may have placeholders such as ${tag} and ${record[\"key\"]}"`
 	EnableRuby   bool          `fluentd:"enable_ruby" default:"false" help:"accepted; expressions are limited to the placeholders either way"`
-	AutoTypecast bool          `fluentd:"auto_typecast" default:"true" help:"keep the type of a value that is one placeholder alone"`
+	AutoTypecast bool          `fluentd:"auto_typecast" default:"true" help:"keep the type of a value that is one placeholder and nothing else"`
 	RenewRecord  bool          `fluentd:"renew_record" default:"false" help:"start from an empty record"`
 	RenewTimeKey string        `fluentd:"renew_time_key" help:"field that holds the event's new time, in Unix seconds"`
 	KeepKeys     []string      `fluentd:"keep_keys" help:"fields that renew_record keeps"`
@@ -55,6 +55,7 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, e
 			return nil, &config.OptionError{Option: p.Key, Reason: err.Error()}
 		}
 		constant = constant && tpl.kind == templateConstant
+		t.nests = t.nests || tpl.nests()
 		t.set(p.Key, tpl)
 	}
 	if constant && !t.renew && t.timeKey == "" && len(t.remove) == 0 {
@@ -69,6 +70,7 @@ type transformer struct {
 	keep    nameSet // the fields that renew keeps
 	names   nameSet // those of fields
 	fields  []templateField
+	nests   bool // there is a field that is a map or an array of values
 	remove  []field.Accessor
 	timeKey string
 }
@@ -109,15 +111,9 @@ func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
 			n++
 		}
 	}
-	out := record.AppendMapHeader(s.Take(), n)
-	for f := record.FieldsOf(ev.Body); f.Next(); {
-		if t.stays(f.Key()) {
-			out = append(append(out, f.RawKey()...), f.Value()...)
-		}
-	}
-	for _, f := range t.fields {
-		out = record.AppendStr(out, f.name)
-		out = f.value.append(out, ev)
+	out := t.build(s.Take(), n, ev, false)
+	if t.nests && tooDeep(out) {
+		out = t.build(out[:0], n, ev, true)
 	}
 	ev.Body = s.Keep(out)
 	if t.timeKey != "" {
@@ -135,9 +131,28 @@ func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
 	return true
 }
 
+// build appends a record of n fields to dst. flat makes nil of values that nest others.
+func (t *transformer) build(dst []byte, n int, ev *record.Event, flat bool) []byte {
+	dst = record.AppendMapHeader(dst, n)
+	for f := record.FieldsOf(ev.Body); f.Next(); {
+		if t.stays(f.Key()) {
+			dst = append(append(dst, f.RawKey()...), f.Value()...)
+		}
+	}
+	for _, f := range t.fields {
+		dst = record.AppendStr(dst, f.name)
+		if flat && f.value.nests() {
+			dst = record.AppendNil(dst)
+		} else {
+			dst = f.value.append(dst, ev)
+		}
+	}
+	return dst
+}
+
 var errNoTime = errors.New("not a time in Unix seconds")
 
-// unixTime reads a number, or a text that is one, as seconds. Anything else is an error, where Fluentd takes it for 1970.
+// unixTime reads a number, or a text that is one, as Unix seconds. Anything else is an error (in Fluentd it is 1970).
 func unixTime(value []byte) (record.Time, error) {
 	switch record.KindOf(value[0]) {
 	case record.KindInt, record.KindFloat:

@@ -127,10 +127,10 @@ func TestRubyIsAnErrorThatQuotesTheExpression(t *testing.T) {
 		}
 	}
 	for want, o := range map[string]TransformerOptions{
-		"keep_keys: has no effect alone; want renew_record true, too":             {KeepKeys: []string{"a"}},
-		`k: "${tag" has no closing }`:                                             set("k ${tag"),
-		`remove_keys: "$.a[" can't be read: "[" is neither ['name'] nor [number]`: {RemoveKeys: []string{"$.a["}},
-		`<record>: placeholders in a field's name are not supported: "${tag}"`:    set("${tag} x"),
+		"keep_keys: has no effect alone; want renew_record true, too":               {KeepKeys: []string{"a"}},
+		`k: "${tag" has no closing }`:                                               set("k ${tag"),
+		`remove_keys: "$.a[" can't be parsed: "[" is neither ['name'] nor [number]`: {RemoveKeys: []string{"$.a["}},
+		`<record>: placeholders in a field's name are not supported: "${tag}"`:      set("${tag} x"),
 	} {
 		if _, err := NewTransformer(&o, config.Fluentd, testEnv()); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -1,25 +1,25 @@
-// Package field is what a configuration may say about a record: where a value is (Accessor), what a text is made of
-// (Template) and how a time is written (Strftime). Each is parsed once, in the notation of either dialect, and then used
-// by any number of goroutines at once; appending allocates nothing but room in dst.
+// Package field has what a configuration uses to refer to a record: the path to a value (Accessor), text with placeholders
+// (Template) and formats of time (Strftime). Each is parsed once, in the notation of either dialect, and is then safe for
+// concurrent use; appending allocates only room in dst.
 package field
 
 import "github.com/firelane/firelane/record"
 
 // An Accessor is the path to a value of a record: the name of a field, then names and indices inside of it. The zero
-// value leads nowhere.
+// value is the path to no value.
 type Accessor []step
 
-// A step goes to the member called name, or to an element of an array, from its end where index is negative.
+// A step goes to the member called name, or to an element of an array, counted from its end if index is negative.
 type step struct {
 	name    string
 	index   int
 	isIndex bool
 }
 
-// Name is the accessor of the record's field of that name, whatever characters are in it.
+// Name is the accessor of the record's field of that name, which may have any characters.
 func Name(name string) Accessor { return Accessor{{name: name}} }
 
-// Top is the name of the record's field that a leads to or into, "" for the zero value.
+// Top is the name of the record's field that has the value, or is the value; "" for the zero value.
 func (a Accessor) Top() string {
 	if len(a) == 0 {
 		return ""
@@ -27,7 +27,7 @@ func (a Accessor) Top() string {
 	return a[0].name
 }
 
-// Nested reports whether the value is inside of another one and not a field of the record itself.
+// Nested reports whether the value is inside another one, and not a field of the record itself.
 func (a Accessor) Nested() bool { return len(a) > 1 }
 
 // Get returns the value's MessagePack, which aliases body.
@@ -46,7 +46,7 @@ func (a Accessor) Get(body []byte) (value []byte, ok bool) {
 	return value, ok
 }
 
-// Find is Get in an event, of which a field is in the Body or in the Tail.
+// Find is Get for an event, whose fields are in the Body or in the Tail.
 func (a Accessor) Find(ev *record.Event) (value []byte, ok bool) {
 	if value, ok = a.Get(ev.Body); !ok && len(ev.Tail) > 0 {
 		return a.Get(ev.Tail)
@@ -66,7 +66,7 @@ func (a Accessor) FindScalar(ev *record.Event) (value []byte, ok bool) {
 	return value, true
 }
 
-// element is element i of an array.
+// element is element i of an array, counted from its end if i is negative.
 func element(array []byte, i int) (value []byte, ok bool) {
 	n, rest, err := record.ArrayHeader(array)
 	if err != nil {
@@ -90,7 +90,7 @@ func element(array []byte, i int) (value []byte, ok bool) {
 	}
 }
 
-// AppendWithout appends the map or array at the start of value without what a leads to; unchanged where that is nothing.
+// AppendWithout appends the map or array at the start of value without the value that a leads to, unchanged if there is none.
 func (a Accessor) AppendWithout(dst, value []byte) []byte {
 	rest, err := record.Skip(value)
 	if err != nil {
@@ -122,7 +122,7 @@ func (a Accessor) AppendWithout(dst, value []byte) []byte {
 }
 
 func (a Accessor) appendArrayWithout(dst, value []byte) []byte {
-	n, rest, _ := record.ArrayHeader(value) // Get has read it
+	n, rest, _ := record.ArrayHeader(value) // Get has validated it
 	at := a[0].index
 	if at < 0 {
 		at += n

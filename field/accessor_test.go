@@ -81,14 +81,14 @@ func TestAccessorsThatLeadNowhereAreErrors(t *testing.T) {
 		{fluentBit, "", `"" names no field; want name or $name['inner']`},
 		{fluentBit, "$", `"$" names no field; want name or $name['inner']`},
 		{fluentd, "", `"" names no field; want name or $.name.inner`},
-		{fluentd, "$.", `"$." can't be read: a name is empty or has blanks in it; want $['a']['b']`},
-		{fluentd, "$.a..b", `"$.a..b" can't be read: a name is empty or has blanks in it; want $['a']['b']`},
-		{fluentd, "$.a b", `"$.a b" can't be read: a name is empty or has blanks in it; want $['a']['b']`},
-		{fluentd, "$[0]", `"$[0]" can't be read: a record has fields and no elements; want a name before the first [number]`},
-		{fluentBit, "$a[b]", `"$a[b]" can't be read: "[b]" is neither ['name'] nor [number]`},
-		{fluentBit, "$a['b", `"$a['b" can't be read: "['b" is neither ['name'] nor [number]`},
-		{fluentBit, "$a[]", `"$a[]" can't be read: "[]" is neither ['name'] nor [number]`},
-		{fluentBit, "$a['b']c", `"$a['b']c" can't be read: "c" follows a ]; want .name, ['name'] or [number]`},
+		{fluentd, "$.", `"$." can't be parsed: a name is empty or has blanks; want $['a']['b']`},
+		{fluentd, "$.a..b", `"$.a..b" can't be parsed: a name is empty or has blanks; want $['a']['b']`},
+		{fluentd, "$.a b", `"$.a b" can't be parsed: a name is empty or has blanks; want $['a']['b']`},
+		{fluentd, "$[0]", `"$[0]" can't be parsed: a record is not an array; want a name before the first [number]`},
+		{fluentBit, "$a[b]", `"$a[b]" can't be parsed: "[b]" is neither ['name'] nor [number]`},
+		{fluentBit, "$a['b", `"$a['b" can't be parsed: "['b" is neither ['name'] nor [number]`},
+		{fluentBit, "$a[]", `"$a[]" can't be parsed: "[]" is neither ['name'] nor [number]`},
+		{fluentBit, "$a['b']c", `"$a['b']c" can't be parsed: "c" follows a ]; want .name, ['name'] or [number]`},
 	} {
 		if _, err := ParseAccessor(c.accessor, c.d); err == nil || err.Error() != c.want {
 			t.Errorf("%v, want %s", err, c.want)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A moment is a time with its date and clock, which are expensive to compute for each conversion.
+// A moment is a time with its date and clock, which would be expensive to compute again for each conversion.
 type moment struct {
 	time.Time
 	year, day            int
@@ -13,7 +13,7 @@ type moment struct {
 	hour, minute, second int
 }
 
-// append appends what the conversion shows of t.
+// append appends t as the conversion shows it.
 func (c *conversion) append(dst []byte, t *moment) []byte {
 	switch c.verb {
 	case 'L':
@@ -27,7 +27,7 @@ func (c *conversion) append(dst []byte, t *moment) []byte {
 	return appendPadded(dst, value, c.digits(width), c.padding(pad))
 }
 
-// digits is the width, n unless one is given.
+// digits is the width in bytes, n if the format has none.
 func (c *conversion) digits(n int) int {
 	if c.width > 0 {
 		return c.width
@@ -35,8 +35,8 @@ func (c *conversion) digits(n int) int {
 	return n
 }
 
-// padding is the byte that fills a width, otherwise unless a flag says more, 0 for none.
-func (c *conversion) padding(otherwise byte) byte {
+// padding is the byte that fills up the width: usual, unless there is a flag for it; 0 for none.
+func (c *conversion) padding(usual byte) byte {
 	switch c.pad {
 	case '-':
 		return 0
@@ -45,10 +45,10 @@ func (c *conversion) padding(otherwise byte) byte {
 	case '0':
 		return '0'
 	}
-	return otherwise
+	return usual
 }
 
-// number is what a conversion shows that is a number, with its usual width and padding.
+// number is the value of a numeric conversion, with its usual width and padding.
 func (c *conversion) number(t *moment) (value int64, width int, pad byte) {
 	var v int
 	switch width, pad = 2, '0'; c.verb {
@@ -86,7 +86,7 @@ func (c *conversion) number(t *moment) (value int64, width int, pad byte) {
 	return int64(v), width, pad
 }
 
-// week is what a conversion shows that is about weeks.
+// week is the value of a conversion of weeks and weekdays, with its usual width.
 func (c *conversion) week(t *moment) (value, width int) {
 	year, week := t.ISOWeek()
 	switch c.verb {
@@ -106,7 +106,7 @@ func (c *conversion) week(t *moment) (value, width int) {
 	return (t.YearDay() + 6 - int(t.Weekday()+6)%7) / 7, 2 // W: on Monday
 }
 
-// appendText appends what a conversion shows that is a text.
+// appendText appends the value of a conversion that isn't numeric: names and zones.
 func (c *conversion) appendText(dst []byte, t *moment) []byte {
 	start := len(dst)
 	switch c.verb {
@@ -133,7 +133,7 @@ func (c *conversion) appendText(dst []byte, t *moment) []byte {
 	return padLeft(dst, start, c.width, c.padding(' '))
 }
 
-// changeCase makes ASCII letters lower or upper case.
+// changeCase converts ASCII letters to lower or upper case.
 func changeCase(text []byte, lower bool) {
 	for i, b := range text {
 		switch {
@@ -145,7 +145,7 @@ func changeCase(text []byte, lower bool) {
 	}
 }
 
-// padLeft fills dst[start:] up to width with pad, unless that is 0.
+// padLeft inserts pad at dst[start] until dst[start:] has width bytes; nothing if pad is 0.
 func padLeft(dst []byte, start, width int, pad byte) []byte {
 	n := len(dst) - start
 	if pad == 0 || n >= width {
@@ -161,7 +161,7 @@ func padLeft(dst []byte, start, width int, pad byte) []byte {
 	return dst
 }
 
-// appendPadded appends v in decimal, of at least width bytes.
+// appendPadded appends v in decimal, padded to width bytes.
 func appendPadded(dst []byte, v int64, width int, pad byte) []byte {
 	if v >= 0 && v < 100 && width == 2 && pad != 0 { // most of them
 		tens := byte('0' + v/10)
@@ -174,7 +174,7 @@ func appendPadded(dst []byte, v int64, width int, pad byte) []byte {
 	return padLeft(strconv.AppendInt(dst, v, 10), start, width, pad)
 }
 
-// appendFraction appends the first digits of a fraction of a second, not rounded.
+// appendFraction appends the first digits of a fraction of a second, truncated.
 func appendFraction(dst []byte, nsec, digits int) []byte {
 	for unit := 100_000_000; digits > 0; digits-- {
 		digit := 0

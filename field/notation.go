@@ -9,20 +9,20 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// A Notation is how a template is written and what it is for.
+// A Notation is how a template is parsed and appended.
 type Notation struct {
 	Dialect config.Dialect
-	// Strftime makes conversions of strftime in the text stand for the event's time.
+	// Strftime enables conversions of strftime in the text, which show the event's time.
 	Strftime bool
-	// Zone is the one that Append shows times in; nil is UTC.
+	// Zone is the time zone of Append; nil is UTC.
 	Zone *time.Location
-	// Clean, unless nil, replaces what can't stand in the text in dst[start:], the value of a placeholder.
+	// Clean, unless nil, replaces the characters in dst[start:], the value of a placeholder, that the text must not have.
 	Clean func(dst []byte, start int) []byte
 }
 
-// ParseTemplate reads a text with placeholders. Those of both dialects are ${tag}, ${tag[1]}, ${tag_parts[1]},
-// ${tag_prefix[1]}, ${tag_suffix[1]}, ${name} and ${$.name.inner}; of Fluent Bit $TAG, $TAG[1], $name, $name['inner'] and
-// the same as $(tag), $(tag[1]), $(name) and $(name['inner']), too. A value that is a map, an array or nil counts as missing.
+// ParseTemplate parses a text with placeholders. Both dialects have ${tag}, ${tag[1]}, ${tag_parts[1]}, ${tag_prefix[1]},
+// ${tag_suffix[1]}, ${name} and ${$.name.inner}. Fluent Bit also has $TAG, $TAG[1], $name and $name['inner'], each with
+// parentheses, too: $(tag), $(tag[1]), $(name), $(name['inner']). A map, an array or nil counts as a missing value.
 func ParseTemplate(s string, n Notation) (*Template, error) {
 	t := &Template{zone: n.Zone, clean: n.Clean}
 	for rest := s; rest != ""; {
@@ -57,7 +57,7 @@ func ParseTemplate(s string, n Notation) (*Template, error) {
 	return t, nil
 }
 
-// cutPlaceholder cuts s, which begins with a $, after its first placeholder; ok is false where the $ stands for itself.
+// cutPlaceholder cuts s, which begins with a $, after its first placeholder; ok is false if the $ is text.
 func cutPlaceholder(s string, d config.Dialect) (name, after string, ok bool, err error) {
 	var closed bool
 	switch {
@@ -88,7 +88,7 @@ func cutPlaceholder(s string, d config.Dialect) (name, after string, ok bool, er
 	return s[1:end], s[end:], end > 1, nil
 }
 
-// cutExpression cuts s after the closing byte, which closes nothing in quotes or another pair.
+// cutExpression cuts s after the first closing byte that is neither in quotes nor in a nested pair.
 func cutExpression(s string, opening, closing byte) (expression, after string, ok bool) {
 	depth, quote := 0, byte(0)
 	for i := range len(s) {
@@ -110,7 +110,7 @@ func cutExpression(s string, opening, closing byte) (expression, after string, o
 	return "", "", false
 }
 
-// parsePlaceholder reads what is between ${ and }, or follows a $.
+// parsePlaceholder parses what is between ${ and }, or follows a $.
 func parsePlaceholder(name string) (part, error) {
 	if p, ok := parseTag(name); ok {
 		return p, nil
@@ -127,12 +127,12 @@ func parsePlaceholder(name string) (part, error) {
 	}
 	at, err := parsePath(path)
 	if err != nil {
-		return part{}, fmt.Errorf("%q can't be read: %w", name, err)
+		return part{}, fmt.Errorf("%q can't be parsed: %w", name, err)
 	}
 	return part{kind: partScalar, at: at}, nil
 }
 
-// tagKind is what a name with a number in brackets stands for, partText for a field.
+// tagKind is the kind of the placeholder name[N], partText if it is a field.
 func tagKind(name string) partKind {
 	switch name {
 	case "tag", "TAG", "tag_parts":
@@ -145,7 +145,7 @@ func tagKind(name string) partKind {
 	return partText
 }
 
-// parseTag reads tag_parts[1] and the like.
+// parseTag parses tag_parts[1] and the like.
 func parseTag(name string) (p part, ok bool) {
 	base, index, _ := strings.Cut(name, "[")
 	digits, closed := strings.CutSuffix(index, "]")
@@ -154,7 +154,7 @@ func parseTag(name string) (p part, ok bool) {
 	return part{kind: kind, n: n}, closed && err == nil && kind != partText
 }
 
-// ParseRuby reads a value of Fluentd's record_transformer: a text with the placeholders ${tag}, ${tag_parts[N]},
+// ParseRuby parses a value of Fluentd's record_transformer: a text with the placeholders ${tag}, ${tag_parts[N]},
 // ${tag_prefix[N]}, ${tag_suffix[N]}, ${hostname}, which is replaced at once, ${time} in local time, ${record["a"]["b"][0]}
 // and ${record.dig("a", "b", 0)}. Any other expression is an error.
 func ParseRuby(s, hostname string) (*Template, error) {
@@ -203,7 +203,7 @@ func (t *Template) addRuby(expression string) error {
 		"${tag_prefix[N]}, ${tag_suffix[N]}, ${hostname}, ${time} and ${record[\"name\"][\"inner\"]}", expression)
 }
 
-// addText adds text that has conversions of strftime in it or stands for itself.
+// addText adds text, with strftime a format of time.
 func (t *Template) addText(s string, strftime bool) error {
 	if !strftime {
 		t.addLiteral(s)
@@ -222,7 +222,7 @@ func (t *Template) addText(s string, strftime bool) error {
 	return nil
 }
 
-// addLiteral adds text that stands for itself.
+// addLiteral adds text that is appended as it is.
 func (t *Template) addLiteral(s string) {
 	if n := len(t.parts); n > 0 && t.parts[n-1].kind == partText {
 		t.parts[n-1].text += s

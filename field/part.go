@@ -7,7 +7,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// partKind is what a part of a template stands for.
+// partKind is the kind of a part.
 type partKind uint8
 
 const (
@@ -21,19 +21,19 @@ const (
 	partValue     // any value of the record, maps and arrays as JSON
 )
 
-// A part is text, a time or a placeholder.
+// A part of a template is text, a time or a placeholder.
 type part struct {
 	kind partKind
 	text string    // partText
 	time *Strftime // partTime
-	n    int       // partTagPart, partTagPrefix, partTagSuffix: counted from 0, from the end where negative
+	n    int       // partTagPart, partTagPrefix, partTagSuffix: counted from 0, or from the end if negative
 	at   Accessor  // partScalar, partValue
 }
 
 // isPlaceholder reports whether the part depends on more of an event than its time.
 func (p *part) isPlaceholder() bool { return p.kind > partTime }
 
-// append appends the part as text, nothing where a value is missing.
+// append appends the part as text, nothing if its value is missing.
 func (p *part) append(dst []byte, ev *record.Event, at time.Time) []byte {
 	switch p.kind {
 	case partTime:
@@ -57,7 +57,7 @@ func (p *part) append(dst []byte, ev *record.Event, at time.Time) []byte {
 	return append(dst, p.text...)
 }
 
-// tagRange is part n of a tag, or everything up to it, or from it on. Negative numbers count from the end.
+// tagRange is part n of a tag, or everything up to it, or everything from it. A negative n counts from the end.
 func tagRange(tag string, kind partKind, n int) (_ string, ok bool) {
 	count := strings.Count(tag, ".") + 1
 	if n < 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// ParseAccessor reads a field as the dialect's options name it: $a['b'][0] and $.a.b[0] in both, $a in Fluent Bit.
-// Everything else is the name of a field of the record, dots and all. Indices count from 0, negative ones from the end.
+// ParseAccessor parses a field in the notation of the dialect's options: $a['b'][0] and $.a.b[0] in both, $a in Fluent Bit.
+// Anything else is the name of a field of the record, dots included. Indices count from 0, negative ones from the end.
 func ParseAccessor(s string, d config.Dialect) (Accessor, error) {
 	path, isPath := strings.CutPrefix(s, "$")
 	if d == config.Fluentd {
@@ -24,7 +24,7 @@ func ParseAccessor(s string, d config.Dialect) (Accessor, error) {
 	}
 	a, err := parsePath(path)
 	if err != nil {
-		return nil, fmt.Errorf("%q can't be read: %w", s, err)
+		return nil, fmt.Errorf("%q can't be parsed: %w", s, err)
 	}
 	return a, nil
 }
@@ -37,21 +37,21 @@ func inner(d config.Dialect) string {
 	return "$name['inner']"
 }
 
-// ParseDotted reads a.b[0], every dot of which leads into a map.
+// ParseDotted parses a.b[0], in which every dot separates two names.
 func ParseDotted(s string) (Accessor, error) {
 	a, err := parsePath(s)
 	if err != nil {
-		return nil, fmt.Errorf("%q can't be read: %w", s, err)
+		return nil, fmt.Errorf("%q can't be parsed: %w", s, err)
 	}
 	return a, nil
 }
 
 var (
-	errName = errors.New("a name is empty or has blanks in it; want $['a']['b']")
-	errRoot = errors.New("a record has fields and no elements; want a name before the first [number]")
+	errName = errors.New("a name is empty or has blanks; want $['a']['b']")
+	errRoot = errors.New("a record is not an array; want a name before the first [number]")
 )
 
-// parsePath reads a.b, .a.b, a['b'] and ['a'].b, with [0] for elements of arrays.
+// parsePath parses a.b, .a.b, a['b'] and ['a'].b, with [0] for elements of arrays.
 func parsePath(path string) (a Accessor, err error) {
 	for rest := path; rest != "" || len(a) == 0; {
 		if strings.HasPrefix(rest, "[") {
@@ -85,7 +85,7 @@ func parsePath(path string) (a Accessor, err error) {
 	return a, nil
 }
 
-// parseBracket reads the ['a'], ["a"] or [0] that s begins with.
+// parseBracket parses the ['a'], ["a"] or [0] at the start of s.
 func parseBracket(s string) (_ step, rest string, err error) {
 	end := bracketEnd(s)
 	if end < 0 || end < 3 {
@@ -102,8 +102,8 @@ func parseBracket(s string) (_ step, rest string, err error) {
 	return step{index: n, isIndex: true}, s[end:], nil
 }
 
-// bracketEnd is the length of the [name], ['name'] or ["name"] that s begins with, -1 where it isn't closed. A ] in
-// quotes closes nothing.
+// bracketEnd is the length of the [name], ['name'] or ["name"] at the start of s, -1 if it isn't closed. A ] in quotes is part
+// of the name.
 func bracketEnd(s string) int {
 	closing, from := "]", 1
 	if len(s) > 1 && (s[1] == '\'' || s[1] == '"') {
@@ -115,7 +115,7 @@ func bracketEnd(s string) int {
 	return -1
 }
 
-// parseRubyPath reads what follows record in Ruby: ["a"]["b"][0] or .dig("a", "b", 0).
+// parseRubyPath parses what follows record in Ruby: ["a"]["b"][0] or .dig("a", "b", 0).
 func parseRubyPath(s string) (a Accessor, err error) {
 	args, isDig := strings.CutPrefix(s, ".dig(")
 	if args, closed := strings.CutSuffix(args, ")"); isDig && closed {

@@ -9,24 +9,24 @@ import (
 )
 
 // A Strftime is a format of times, with the conversions of strftime(3), Fluent Bit's %L, and Ruby's %N, %3N, %:z and %v.
-// Flags are - (no padding), _ (blanks), 0 (zeros), ^ (upper case) and # (the other case); a width may follow, and E and O
-// change nothing. The zero value is the empty format.
+// Flags are - (no padding), _ (padding with blanks), 0 (with zeros), ^ (upper case) and # (opposite case); a width may follow.
+// E and O are ignored. The zero value is the empty format.
 type Strftime struct {
 	items  []conversion
 	period int64 // seconds; 0: a day
 }
 
-// A conversion is one item of a format, or text, with the verb 0.
+// A conversion is one item of a format. With verb 0 it is text.
 type conversion struct {
 	text   string
 	verb   byte
-	pad    byte // a flag, 0 for none
-	letter byte // ^ or #, 0 for none
-	width  int  // 0 unless given
+	pad    byte // the flag -, _ or 0; zero byte for none
+	letter byte // the flag ^ or #; zero byte for none
+	width  int  // in bytes; 0 for the usual one
 	colons int  // of %:z
 }
 
-// verbs are the conversions that stand for themselves, in groups that show the same thing of a time.
+// The verbs that aren't short for others, by how often their value changes.
 const (
 	dateVerbs   = "YCyGgmBbhdejaAuwUVWzZ"
 	hourVerbs   = "HIklpP"
@@ -37,7 +37,7 @@ const (
 // maxWidth is the largest width of a conversion.
 const maxWidth = 99
 
-// ParseStrftime reads a format.
+// ParseStrftime parses a format.
 func ParseStrftime(format string) (*Strftime, error) {
 	f := &Strftime{period: day}
 	for rest := format; rest != ""; {
@@ -52,14 +52,14 @@ func ParseStrftime(format string) (*Strftime, error) {
 		}
 		c.verb = after[size]
 		if !f.add(c) {
-			return nil, fmt.Errorf("%%%s in %q is not known to strftime here; want %%%% for a percent sign", after[:size+1], format)
+			return nil, fmt.Errorf("%%%s in %q is not a conversion of strftime; want %%%% for a percent sign", after[:size+1], format)
 		}
 		rest = after[size+1:]
 	}
 	return f, nil
 }
 
-// parseFlags reads what is between the % and the letter, of that size.
+// parseFlags parses the flags and the width between the % and the verb; size is their length in bytes.
 func parseFlags(s string) (c conversion, size int) {
 	for ; size < len(s); size++ {
 		switch b := s[size]; {
@@ -98,7 +98,7 @@ func (f *Strftime) add(c conversion) bool {
 	return true
 }
 
-// addOther adds a conversion that stands for a byte or is short for others.
+// addOther adds a conversion that is a single byte or short for others.
 func (f *Strftime) addOther(c conversion) bool {
 	switch c.verb {
 	case '%':
@@ -150,8 +150,9 @@ func (f *Strftime) text() (text string, ok bool) {
 
 const day = 86_400
 
-// Period is for how many seconds, counted from the epoch in UTC, the text of times in zone stays the same: a day, or less
-// where the format shows less or the zone isn't UTC, since zones differ by quarters of an hour.
+// Period is for how many seconds the text of times in zone stays the same, in periods that begin at the epoch: a day, or less
+// if the format shows hours, minutes or seconds. In zones other than UTC it is at most 15 minutes, since their offsets may be
+// quarters of an hour.
 func (f *Strftime) Period(zone *time.Location) int64 {
 	if f.period == 0 {
 		return longestPeriod(zone)
@@ -166,7 +167,7 @@ func longestPeriod(zone *time.Location) int64 {
 	return 900
 }
 
-// Append appends at, in its own zone.
+// Append appends the text of at, in at's own zone.
 func (f *Strftime) Append(dst []byte, at time.Time) []byte {
 	t := moment{Time: at}
 	t.year, t.month, t.day = at.Date()

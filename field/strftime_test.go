@@ -34,10 +34,10 @@ func TestStrftimeWritesWhatItDoesElsewhere(t *testing.T) {
 
 func TestConversionsThatAreNotKnownAreNamed(t *testing.T) {
 	for format, want := range map[string]string{
-		"a %Q b": `%Q in "a %Q b" is not known to strftime here; want %% for a percent sign`,
-		"%-3Q":   `%-3Q in "%-3Q" is not known to strftime here; want %% for a percent sign`,
-		"%:d":    `%:d in "%:d" is not known to strftime here; want %% for a percent sign`,
-		"%100d":  `%100d in "%100d" is not known to strftime here; want %% for a percent sign`,
+		"a %Q b": `%Q in "a %Q b" is not a conversion of strftime; want %% for a percent sign`,
+		"%-3Q":   `%-3Q in "%-3Q" is not a conversion of strftime; want %% for a percent sign`,
+		"%:d":    `%:d in "%:d" is not a conversion of strftime; want %% for a percent sign`,
+		"%100d":  `%100d in "%100d" is not a conversion of strftime; want %% for a percent sign`,
 		"100%":   `"100%" ends inside a conversion; want %% for a percent sign`,
 		"%_":     `"%_" ends inside a conversion; want %% for a percent sign`,
 	} {

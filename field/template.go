@@ -10,12 +10,12 @@ import (
 // A Template is text with placeholders for an event's tag, time and values.
 type Template struct {
 	parts []part
-	timed bool           // there are conversions of strftime
+	timed bool           // the text has conversions of strftime
 	zone  *time.Location // of Append; nil: UTC
 	clean func(dst []byte, start int) []byte
 }
 
-// Append appends the text for an event, nothing for a value that is missing. Conversions of strftime show the event's time.
+// Append appends the text for an event, with nothing for a missing value. Conversions of strftime show the event's time.
 func (t *Template) Append(dst []byte, ev *record.Event) []byte {
 	var at time.Time
 	if t.timed {
@@ -24,7 +24,7 @@ func (t *Template) Append(dst []byte, ev *record.Event) []byte {
 	return t.AppendAt(dst, ev, at)
 }
 
-// AppendAt is Append with at for the event's time, in at's zone.
+// AppendAt is Append with at instead of the event's time, in at's zone.
 func (t *Template) AppendAt(dst []byte, ev *record.Event, at time.Time) []byte {
 	for i := range t.parts {
 		start, p := len(dst), &t.parts[i]
@@ -36,8 +36,8 @@ func (t *Template) AppendAt(dst []byte, ev *record.Event, at time.Time) []byte {
 	return dst
 }
 
-// AppendKey appends what distinguishes the texts of one moment: the placeholders' values, each followed by a zero byte. ok
-// is false where a value is missing or empty.
+// AppendKey appends the placeholders' values, each followed by a zero byte: events with the same key and time have the same
+// text. ok is false if a value is missing or empty.
 func (t *Template) AppendKey(dst []byte, ev *record.Event) (out []byte, ok bool) {
 	ok = true
 	for i := range t.parts {
@@ -51,7 +51,7 @@ func (t *Template) AppendKey(dst []byte, ev *record.Event) (out []byte, ok bool)
 	return dst, ok
 }
 
-// Text is the template's text where that is the same for every event.
+// Text is the template's text if that is the same for every event; ok is false if not.
 func (t *Template) Text() (text string, ok bool) {
 	switch {
 	case len(t.parts) == 0:
@@ -72,7 +72,7 @@ func (t *Template) Reads(key string) bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return len(p.at) > 0 && p.at.Top() == key })
 }
 
-// Period is for how many seconds the text stays the same as far as it depends on the time, see Strftime.Period.
+// Period is for how many seconds the text stays the same if no placeholder changes; see Strftime.Period.
 func (t *Template) Period() int64 {
 	period := longestPeriod(t.location())
 	for i := range t.parts {
@@ -90,8 +90,8 @@ func (t *Template) location() *time.Location {
 	return t.zone
 }
 
-// AppendValue appends the MessagePack of the value that is the template's only placeholder, with its type, nil where it is
-// missing; for any other template that of the text.
+// AppendValue appends MessagePack: if the template is one placeholder and nothing else, the value with its own type, nil if it
+// is missing; otherwise the text as a str.
 func (t *Template) AppendValue(dst []byte, ev *record.Event) []byte {
 	if len(t.parts) == 1 {
 		switch p := &t.parts[0]; p.kind {
@@ -114,7 +114,7 @@ func (t *Template) AppendValue(dst []byte, ev *record.Event) []byte {
 
 // AppendStr appends the text as a MessagePack str.
 func (t *Template) AppendStr(dst []byte, ev *record.Event) []byte {
-	// The length isn't known yet: the text follows room for the largest header, and is moved once the header is known.
+	// The length isn't known yet: the text is appended after room for the largest header, and then moved.
 	const room = 5
 	start := len(dst)
 	dst = t.Append(append(dst, make([]byte, room)...), ev)

@@ -122,9 +122,9 @@ func TestTemplatesThatCantBeReadAreErrors(t *testing.T) {
 		{fluentBit, "$(tag", `"$(tag" has no closing )`},
 		{fluentd, "${tag[x]}", `"tag[x]" has no number in its brackets; want tag[1]`},
 		{fluentd, "${tag_suffix[]}", `"tag_suffix[]" has no number in its brackets; want tag_suffix[1]`},
-		{fluentBit, "$a[b]", `"a[b]" can't be read: "[b]" is neither ['name'] nor [number]`},
-		{fluentd, "${}", `"" can't be read: a name is empty or has blanks in it; want $['a']['b']`},
-		{fluentd, "%Q", `%Q in "%Q" is not known to strftime here; want %% for a percent sign`},
+		{fluentBit, "$a[b]", `"a[b]" can't be parsed: "[b]" is neither ['name'] nor [number]`},
+		{fluentd, "${}", `"" can't be parsed: a name is empty or has blanks; want $['a']['b']`},
+		{fluentd, "%Q", `%Q in "%Q" is not a conversion of strftime; want %% for a percent sign`},
 		{fluentd, "%-", `"%-" ends inside a conversion; want %% for a percent sign`},
 	} {
 		if _, err := ParseTemplate(c.text, Notation{Dialect: c.d, Strftime: true}); err == nil || err.Error() != c.want {

@@ -13,19 +13,19 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// auth says who may connect.
+// auth is what a server checks in the handshake.
 type auth struct {
 	hostname  string
 	key       string
-	users     []user // none: no user is asked for
-	anonymous bool   // clients that none of clients names may connect
+	users     []user // empty: no user name is required
+	anonymous bool   // clients that match none of clients may connect
 	clients   []client
 	keepalive bool
 }
 
 type user struct{ name, password string }
 
-// client is Fluentd's <client>: what the clients of an address need.
+// client is Fluentd's <client>: what a client with such an address must know.
 type client struct {
 	host    string       // a name or address, or
 	network netip.Prefix // a network
@@ -33,7 +33,7 @@ type client struct {
 	users   []string // none: all
 }
 
-// auth is nil where no handshake is asked for.
+// auth is nil if no handshake is required.
 func (o *Options) auth(d config.Dialect) *auth {
 	if d == config.FluentBit {
 		if o.SharedKey == "" && !o.EmptySharedKey {
@@ -62,7 +62,7 @@ func (o *Options) auth(d config.Dialect) *auth {
 		}
 	}
 	for _, c := range sec.Clients {
-		n, _ := network(c.Network) // Check has seen it; none where a host is given
+		n, _ := network(c.Network) // Check has validated it; empty where a host is given
 		a.clients = append(a.clients, client{
 			host: c.Host, network: n, users: c.Users, key: string(cmp.Or(c.SharedKey, sec.SharedKey)),
 		})
@@ -87,7 +87,7 @@ func (c *conn) authenticate() error {
 	c.recv = c.newReceiver()
 	var p ping
 	if err := p.read(msg); err != nil {
-		return &fault{reason: "handshake", message: "the client's answer to HELO is no PING; use the shared key on both sides", err: err}
+		return &fault{reason: "handshake", message: "the client's answer to HELO is not a PING; use the shared key on both sides", err: err}
 	}
 	key, reason := c.s.auth.check(c.s.flushing, &h, &p, c.nc.RemoteAddr())
 	if reason != "" {
@@ -113,7 +113,7 @@ func (c *conn) readPing() ([]byte, error) {
 		case !errors.Is(err, record.ErrShort):
 			return nil, broken(err)
 		case len(b) > maxHandshake:
-			return nil, &fault{reason: "handshake", message: "a PING is too long", limit: maxHandshake}
+			return nil, &fault{reason: "handshake", message: "the PING of a client is too long", limit: maxHandshake}
 		}
 		err = c.in.fill()
 		if isEnd(err) && len(c.in.unused()) == 0 { // a heartbeat
@@ -153,7 +153,7 @@ func (a *auth) check(ctx context.Context, h *helo, p *ping, from net.Addr) (key,
 	return "", "username/password mismatch"
 }
 
-// client finds the first client that from is.
+// client finds the first of the clients that matches the address from.
 func (a *auth) client(ctx context.Context, from net.Addr) (client, bool) {
 	if len(a.clients) == 0 {
 		return client{}, false
@@ -172,7 +172,7 @@ func (a *auth) client(ctx context.Context, from net.Addr) (client, bool) {
 			}
 			continue
 		}
-		found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", c.host) // a name that isn't known names nobody
+		found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", c.host) // an unknown name matches nobody
 		for _, f := range found {
 			if f.Unmap() == addr {
 				return c, true

@@ -89,8 +89,8 @@ func (c *conn) serve() {
 	if err == nil {
 		err = c.s.handle(c)
 	}
-	if !c.inEntries && c.s.flushing.Err() == nil { // what was complete before the fault is taken
-		err = errors.Join(err, c.flush())
+	if c.s.flushing.Err() == nil {
+		err = errors.Join(err, c.end())
 	}
 	if f := c.faultOf(err); f != nil {
 		if c.recv != nil {
@@ -98,6 +98,17 @@ func (c *conn) serve() {
 		}
 		f.log(c.s.log, c.peer, "connection closed")
 	}
+}
+
+// end flushes what was complete before the fault, and discards what was not.
+func (c *conn) end() error {
+	if !c.inEntries {
+		return c.flush()
+	}
+	if d, ok := c.recv.(input.Discarder); ok {
+		return d.Discard(c.s.flushing)
+	}
+	return nil
 }
 
 // start does what comes before the first message.

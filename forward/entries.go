@@ -8,8 +8,8 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// entries takes a message in one of the modes that carry many events. w is at the entries, of which at least one byte has
-// been read; extra values follow them, the first being the option. Everything before the message is flushed first, so
+// entries takes a message in one of the modes that carry many events. w begins with the entries, of which at least one byte
+// has been read; extra values follow them, of which the first is the option. Everything before the message is flushed first, so
 // that it can be discarded as a whole.
 func (c *conn) entries(w *window, extra int) error {
 	if err := c.flush(); err != nil {
@@ -45,8 +45,8 @@ func (c *conn) entries(w *window, extra int) error {
 	return c.flush()
 }
 
-// payload takes the entries. dropped says that they were over a limit and skipped; damage is a fault that the option may
-// explain better.
+// payload takes the entries. dropped means that they were over a limit and skipped. damage is a fault in them, which may be due
+// to the option compressed, which comes later.
 func (c *conn) payload(w *window) (dropped bool, damage *payloadFault, err error) {
 	if record.KindOf(w.unused()[0]) == record.KindArray {
 		n, err := c.header(w, record.KindArray)
@@ -94,13 +94,13 @@ type payloadFault struct {
 	left int
 }
 
-// explain is the fault in the light of the option compressed.
+// explain returns the fault or, if the option compressed is wrong for the payload, a fault that names it.
 func (f *payloadFault) explain(compressed []byte) error {
 	switch s := string(compressed); s {
 	case "", "text":
 		return &f.fault
 	case "gzip", "zstd":
-		return &fault{reason: badPayload, got: s, message: "a payload is not compressed as its option compressed says"}
+		return &fault{reason: badPayload, got: s, message: "a payload is not compressed as its option compressed specifies"}
 	default:
 		return &fault{reason: badPayload, got: s, message: "the option compressed of a message is unknown; want gzip, zstd or text"}
 	}
@@ -124,7 +124,7 @@ func (c *conn) header(w *window, k record.Kind) (int, error) {
 }
 
 // takeEntries takes count entries, or with count -1 as many as there are in left bytes, or until the window's source ends.
-// left -1: any number of bytes. sized says that left is the length of a payload, and not a limit.
+// left -1: any number of bytes. sized means that left is the length of a payload, and not a limit.
 func (c *conn) takeEntries(w *window, count, left int, sized bool) error {
 	var e event
 	for count != 0 && (left != 0 || !sized) {
@@ -165,7 +165,7 @@ func (c *conn) takeEntries(w *window, count, left int, sized bool) error {
 }
 
 func (c *conn) badEntries(err error, left int, sized bool) error {
-	f := fault{reason: badPayload, err: err, message: "the payload of a message is no sequence of entries; want [time, record], …"}
+	f := fault{reason: badPayload, err: err, message: "the payload of a message is not a sequence of entries; want [time, record], …"}
 	if !sized {
 		return &f
 	}
@@ -246,8 +246,8 @@ func (c *conn) discard(w *window, n int) error {
 	}
 }
 
-// compression tells by a payload's first bytes how it is compressed, whatever the option that follows it says: neither
-// kind begins as an entry may. nil: it is not.
+// compression recognizes by a payload's first bytes how to decompress it, since the option comes after the payload; nil: it
+// isn't compressed. No entry begins with the same bytes.
 func compression(b []byte, size int) *codec {
 	const gzipMagic, zstdMagic = 0x1f8b, 0x28b52ffd
 	switch {

@@ -50,11 +50,11 @@ func (f *fault) Error() string { return f.message }
 
 // Faults without anything that varies.
 var (
-	errBadEntry = &fault{reason: badEntry, message: "an entry is too short or no array; want [time, record]"}
+	errBadEntry = &fault{reason: badEntry, message: "an entry is too short or not an array; want [time, record]"}
 	errBadTime  = &fault{reason: badTime, message: "the time of an event has a wrong type; want an EventTime or a number of seconds"}
 	errTooDeep  = &fault{reason: tooDeep, message: fmt.Sprintf("a record is nested too deep; want at most %d levels", record.MaxDepth)}
-	errBadLine  = &fault{reason: badJSON, message: "a line is no JSON; want a JSON object on each line"}
-	errCutShort = &fault{reason: "cut short", message: "the connection ended in the middle of a message, which is not taken"}
+	errBadLine  = &fault{reason: badJSON, message: "a line is not JSON; want a JSON object on each line"}
+	errCutShort = &fault{reason: "cut short", message: "the connection ended in the middle of a message, which is discarded"}
 	errStalled  = &fault{reason: "stalled", message: fmt.Sprintf("the client sent nothing for %v in the middle of a message", stallTime)}
 	errSlow     = &fault{reason: "too slow", message: fmt.Sprintf("the client took more than %v for a message, and a second for each %d bytes of it", messageTime, slowestRate)}
 	errSignIn   = &fault{reason: "handshake", message: fmt.Sprintf("the client did not sign in within %v", signInTime)}
@@ -63,15 +63,15 @@ var (
 	errHeld     = &fault{reason: "held too long", message: fmt.Sprintf("a step held events of a message for %v; no ack is sent", heldTime)}
 )
 
-var errStopped = errors.New("the server stops")
+var errStopped = errors.New("the server is stopping")
 
-// with is f with the error that it is found by.
+// with is f with err, the error that revealed it.
 func (f fault) with(err error) *fault {
 	f.err = err
 	return &f
 }
 
-// log logs that peer has sent what is wrong, and what was done about it.
+// log logs what is wrong with what peer has sent, and the outcome: what was done about it.
 func (f *fault) log(log zerolog.Logger, peer, outcome string) {
 	e := log.Warn().Str("peer", peer).Str("reason", f.reason)
 	if f.got != "" {
@@ -92,7 +92,7 @@ func (f *fault) log(log zerolog.Logger, peer, outcome string) {
 	e.Err(f.err).Msg(f.message + ": " + outcome)
 }
 
-// broken is the error for err of a reader of MessagePack: ErrShort as it is, any other one a fault.
+// broken turns an error of reading MessagePack into a fault, except for ErrShort, which it returns.
 func broken(err error) error {
 	if errors.Is(err, record.ErrShort) {
 		return record.ErrShort
@@ -101,7 +101,7 @@ func broken(err error) error {
 		message: "not MessagePack, which clients of the forward protocol send; use the same protocol, with or without TLS, on both sides"}
 }
 
-// faultOf is the fault that err, which ended the connection, amounts to; nil where it ended as it should.
+// faultOf turns err, which ended the connection, into a fault; nil where the connection ended normally.
 func (c *conn) faultOf(err error) *fault {
 	var f *fault
 	switch {
@@ -112,7 +112,7 @@ func (c *conn) faultOf(err error) *fault {
 	case errors.Is(err, input.ErrNoMemory):
 		return &fault{reason: "no memory", message: "other connections hold all the memory that there is"}
 	case c.added > 0 && c.s.flushing.Err() != nil:
-		return &fault{reason: "stopped", message: "events were not queued before the end", events: c.added}
+		return &fault{reason: "stopped", message: "events were not queued before the server stopped", events: c.added}
 	case err == nil, errors.Is(err, errStopped) && !c.inMessage, errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
 		return nil
 	case c.inMessage && (errors.Is(err, errStopped) || isEnd(err)):
@@ -123,7 +123,7 @@ func (c *conn) faultOf(err error) *fault {
 	return &fault{reason: "connection", message: "reading or writing failed", err: err}
 }
 
-// isEnd says that the client hung up, in whichever way.
+// isEnd reports whether err means that the client hung up.
 func isEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)

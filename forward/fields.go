@@ -30,7 +30,7 @@ func (c *conn) encodeFields() {
 	}
 }
 
-// hostname looks up the name of an address; the address itself where it has none.
+// hostname is the name of an address, or the address itself where it has none or the lookup takes longer than lookupTime.
 func hostname(ctx context.Context, address string) string {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
@@ -41,8 +41,8 @@ func hostname(ctx context.Context, address string) string {
 	return strings.TrimSuffix(names[0], ".")
 }
 
-// withFields appends the connection's fields to a copy of body. A field that body has already stays in it: of two with one
-// name the last counts.
+// withFields appends the connection's fields to a copy of body. A field that body has already stays in it: of two
+// members with the same key the last one counts.
 func (c *conn) withFields(body []byte) []byte {
 	n, rest, err := record.MapHeader(body)
 	if err != nil {

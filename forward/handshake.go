@@ -15,7 +15,7 @@ import (
 // saltSize is how many random bytes either side mixes into a digest.
 const saltSize = 16
 
-// digest proves that its parts are known.
+// digest is the SHA-512 of its parts in hexadecimal: proof that the sender knows them.
 func digest(parts ...[]byte) []byte {
 	h := sha512.New()
 	for _, p := range parts {
@@ -32,7 +32,7 @@ func salt() []byte {
 
 // A helo is the server's first message.
 type helo struct {
-	nonce, auth []byte // auth is empty where no user is asked for
+	nonce, auth []byte // auth is empty if no user name is required
 	keepalive   bool
 }
 
@@ -82,7 +82,7 @@ type ping struct {
 func (p *ping) append(b []byte) []byte {
 	b = record.AppendStr(record.AppendArrayHeader(b, 6), "PING")
 	for _, s := range [][]byte{p.hostname, p.salt, p.digest, p.user, p.password} {
-		b = record.AppendStrBytes(b, s) // Fluent Bit takes no bin here
+		b = record.AppendStrBytes(b, s) // Fluent Bit accepts no bin here
 	}
 	return b
 }
@@ -141,19 +141,19 @@ func (p *pong) read(b []byte) error {
 
 // A Client is the client's side of the handshake with a server that has a shared key.
 type Client struct {
-	Hostname  string // its own
+	Hostname  string // the client's own
 	SharedKey string
 	Username  string
 	Password  string
-	// NotSelf refuses a server of the client's own name, as Fluentd does against loops.
+	// NotSelf refuses a server with the client's own hostname, as Fluentd does to prevent loops.
 	NotSelf bool
 }
 
 // ErrRefused is the error of a server that refused the client, or that doesn't know the shared key.
 var ErrRefused = errors.New("handshake refused")
 
-// Handshake does the client's part on a new connection. The caller sets deadlines. keepalive says whether the server
-// wants the connection to be used again.
+// Handshake does the client's part on a new connection. The caller sets deadlines. keepalive reports whether the server
+// allows more than one message on the connection. The error is ErrRefused, or that of reading or writing.
 func (c *Client) Handshake(rw io.ReadWriter) (keepalive bool, err error) {
 	buf := make([]byte, maxHandshake)
 	msg, err := readMessage(rw, buf)
@@ -175,7 +175,7 @@ func (c *Client) Handshake(rw io.ReadWriter) (keepalive bool, err error) {
 		return false, fmt.Errorf("sending PING: %w", err)
 	}
 	if msg, err = readMessage(rw, buf); err != nil {
-		if errors.Is(err, io.EOF) { // Fluent Bit says nothing where the key is wrong
+		if errors.Is(err, io.EOF) { // Fluent Bit sends no answer where the key is wrong
 			return false, fmt.Errorf("%w: the server hung up (a wrong shared key?)", ErrRefused)
 		}
 		return false, fmt.Errorf("waiting for PONG: %w", err)
@@ -189,14 +189,14 @@ func (c *Client) Handshake(rw io.ReadWriter) (keepalive bool, err error) {
 	case !q.ok:
 		return false, fmt.Errorf("%w: %q", ErrRefused, q.reason)
 	case c.NotSelf && string(q.hostname) == c.Hostname:
-		return false, fmt.Errorf("%w: the server is called %q as this client is; use another self_hostname", ErrRefused, c.Hostname)
+		return false, fmt.Errorf("%w: the server and this client are both named %q; use another self_hostname", ErrRefused, c.Hostname)
 	case subtle.ConstantTimeCompare(want, q.digest) != 1:
 		return false, fmt.Errorf("%w: the server doesn't know the shared key", ErrRefused)
 	}
 	return h.keepalive, nil
 }
 
-// readMessage reads one MessagePack value, which nothing may follow. It is valid until buf is used again.
+// readMessage reads one MessagePack value of at most len(buf) bytes, which nothing may follow. It aliases buf.
 func readMessage(r io.Reader, buf []byte) ([]byte, error) {
 	for n := 0; n < len(buf); {
 		k, err := r.Read(buf[n:])
@@ -209,10 +209,10 @@ func readMessage(r io.Reader, buf []byte) ([]byte, error) {
 		case err == nil && size == n:
 			return buf[:n], nil
 		case err == nil:
-			return nil, errors.New("more than one message came")
+			return nil, errors.New("got more than one message")
 		case !errors.Is(err, record.ErrShort):
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("a message of more than %d bytes came", len(buf))
+	return nil, fmt.Errorf("got a message of more than %d bytes", len(buf))
 }

@@ -107,11 +107,11 @@ func withClient(network string) func(_, d *Options) {
 
 func TestMessagesInsteadOfAHandshakeAreRefused(t *testing.T) {
 	f := feed(config.FluentBit, secureBit(), pack(arr{"app", 1, obj{}}))
-	if len(f.events) > 0 || !strings.Contains(f.log, "the client's answer to HELO is no PING") {
+	if len(f.events) > 0 || !strings.Contains(f.log, "the client's answer to HELO is not a PING") {
 		t.Errorf("got events %q and log %s, want no event and why", f.events, f.log)
 	}
 	f = feed(config.FluentBit, secureBit(), bytes.Repeat([]byte("\xdb\x7f\xff\xff\xff"), 2000))
-	if !strings.Contains(f.log, `"limit_bytes":4096,"message":"a PING is too long`) {
+	if !strings.Contains(f.log, `"limit_bytes":4096,"message":"the PING of a client is too long`) {
 		t.Errorf("got log %s, want the limit", f.log)
 	}
 	if f = feed(config.FluentBit, secureBit()); f.log != "" { // a heartbeat
@@ -178,7 +178,7 @@ func TestClientsThatDoNotSignInKeepNobodyOut(t *testing.T) {
 	in.Write(pack(arr{"app", 2, obj{}}))
 	eventually(t, "both events", func() bool { return len(r.sink.got()) == 2 })
 	eventually(t, "places are free", func() bool { return r.Connections() <= maxSigningIn+2 })
-	if !strings.Contains(r.log.String(), "too many clients have not signed in yet: the one that has taken longest was closed") {
+	if !strings.Contains(r.log.String(), "too many clients have not signed in yet: the one that has been connected longest was closed") {
 		t.Error(r.log)
 	}
 }

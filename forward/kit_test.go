@@ -31,6 +31,7 @@ type sink struct {
 	events   []string // "tag sec.nsec {json}", of Flush
 	rejects  []string // "n reason"
 	flushes  int
+	discards int // with something in them
 	opened   int
 	flushErr error
 	held     int           // so many Flushes return input.ErrHeld first, and keep the events
@@ -103,6 +104,15 @@ func (r *testReceiver) Flush(ctx context.Context) error {
 	}
 	r.sink.events = append(r.sink.events, r.pending...)
 	r.pending = nil
+	return nil
+}
+
+func (r *testReceiver) Discard(context.Context) error {
+	r.sink.mu.Lock()
+	defer r.sink.mu.Unlock()
+	if len(r.pending) > 0 {
+		r.sink.discards++
+	}
 	return nil
 }
 
@@ -246,6 +256,7 @@ type fed struct {
 	answer  []byte
 	log     string
 	flushes int
+	discard int
 	conn    *fakeConn
 }
 
@@ -257,7 +268,7 @@ func feed(d config.Dialect, o *Options, pieces ...[]byte) fed {
 	k := new(sink)
 	f := &fakeConn{pieces: slices.Clone(pieces)}
 	serveOne(s, f, k)
-	return fed{k.events, k.rejects, f.out.Bytes(), log.String(), k.flushes, f}
+	return fed{k.events, k.rejects, f.out.Bytes(), log.String(), k.flushes, k.discards, f}
 }
 
 func serveOne(s *Server, nc net.Conn, k *sink) {

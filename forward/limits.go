@@ -23,8 +23,8 @@ const (
 	defaultInflated = 256 << 20        // bytes of a message after decompression, as in Fluentd
 
 	stallTime   = 30 * time.Second       // without a byte in the middle of a message
-	messageTime = time.Minute            // from a message's first byte to its last, and
-	slowestRate = 64 << 10               // bytes of a message for which a client gets another second
+	messageTime = time.Minute            // from a message's first byte to its last, plus a second for each slowestRate bytes
+	slowestRate = 64 << 10               // bytes per second
 	signInTime  = 10 * time.Second       // from accepting a connection to the end of TLS and of the handshake
 	ackTime     = 10 * time.Second       // for a client to take an ack
 	lookupTime  = time.Second            // for a client's host name

@@ -7,8 +7,8 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// jsonLines reads JSON values, of which a line may hold any number, each an event. A value doesn't go on in the next
-// line, so that a broken one is the only one that is lost. The last line needs no end.
+// jsonLines reads JSON values, of which a line may hold any number, each an event. A value ends with its line at the
+// latest, so that an invalid one costs no other line. The last line needs no newline.
 func (c *conn) jsonLines() error {
 	for {
 		for c.jsonValue() {
@@ -70,7 +70,7 @@ func (c *conn) addJSON(first byte, v []byte) {
 	c.add(c.s.rules.tag, now(), c.field("msg", func(b []byte) []byte { return append(b, v...) }))
 }
 
-// rawLines reads lines of any text, each an event with the field log. Empty ones are none.
+// rawLines reads lines of any text, each an event with the field log. Empty lines are skipped.
 func (c *conn) rawLines() error {
 	sep := c.s.rules.separator
 	searched := 0 // unused bytes at which no separator begins

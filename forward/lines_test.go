@@ -39,7 +39,7 @@ func TestLinesOfJSON(t *testing.T) {
 		"empty lines":             {[]string{"\n\r\n{\"a\":1}\r\n\n"}, []string{`{"a":1}`}, ""},
 		"an array":                {[]string{"[1,{}]\n"}, []string{`{"msg":[1,{}]}`}, ""},
 		"not JSON":                {[]string{"hello\n{\"a\":1}\n"}, []string{`{"a":1}`}, `"peer":"127.0.0.1:2","reason":"bad JSON"`},
-		"no object":               {[]string{"17\n\"x\"\n{\"a\":1}\n"}, []string{`{"a":1}`}, `"error":"not an object","message":"a line is no JSON; want a JSON object on each line: skipped"`},
+		"no object":               {[]string{"17\n\"x\"\n{\"a\":1}\n"}, []string{`{"a":1}`}, `"error":"not an object","message":"a line is not JSON; want a JSON object on each line: skipped"`},
 		"an object without end":   {[]string{"{\"a\":\n{\"b\":1}\n"}, []string{`{"b":1}`}, "bad JSON"},
 		"good, then bad":          {[]string{"{\"a\":1} oops\n{\"b\":1}\n"}, []string{`{"a":1}`, `{"b":1}`}, "bad JSON"},
 		"the end inside a value":  {[]string{"{\"a\":1}\n{\"b\""}, []string{`{"a":1}`}, "the connection ended inside a value: skipped"},

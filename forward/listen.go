@@ -18,7 +18,7 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
-// staleTime is how long a process that listens on a socket may take to let another one connect.
+// staleTime is how long removeStale waits for an answer on a socket file that exists already.
 const staleTime = time.Second
 
 // New binds the socket of the input forward and returns at once. Clients that connect before Run wait.
@@ -26,7 +26,7 @@ func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	return asInput(listen(opts, d, env))
 }
 
-// NewUnix binds the socket of Fluentd's source unix, whose folder is made.
+// NewUnix binds the socket of Fluentd's source unix, and makes the socket's folder where it doesn't exist.
 func NewUnix(opts *UnixOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	if err := os.MkdirAll(filepath.Dir(opts.Path), 0o755); err != nil {
 		return nil, fmt.Errorf("unix: making the socket's folder: %w", err)
@@ -63,7 +63,7 @@ func listen(opts *Options, d config.Dialect, env input.Env) (*Server, error) {
 	}
 	var ln net.Listener
 	if opts.UnixPath != "" {
-		perm, _ := opts.perm() // Check has seen it
+		perm, _ := opts.perm() // Check has validated it
 		ln, err = listenUnix(opts.UnixPath, perm)
 	} else {
 		ln, err = listenTCP(opts.Listen, opts.Port)
@@ -97,7 +97,7 @@ func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
 	return s, nil
 }
 
-// rules are the options as connections use them, and what reads a connection.
+// rules are the options as connections use them, and the method that reads a connection.
 func (o *TCPOptions) rules(id string) (rules, func(*conn) error, error) {
 	sep, err := unescape(o.Separator)
 	if err != nil {
@@ -141,7 +141,7 @@ func loadTLS(t *serverTLS) (*tls.Config, error) {
 	return t.load()
 }
 
-func listenTCP(host string, port int) (net.Listener, error) { // which probes idle connections by default
+func listenTCP(host string, port int) (net.Listener, error) { // with TCP keepalive, Go's default
 	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
@@ -167,7 +167,7 @@ func removeStale(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("looking for an old socket: %w", err)
+		return fmt.Errorf("checking for an old socket: %w", err)
 	case info.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("%s exists and is not a socket; use another path", path)
 	}
@@ -175,7 +175,7 @@ func removeStale(path string) error {
 	if err == nil {
 		c.Close()
 	}
-	// Only a refused connection shows that nobody listens: a full backlog or a socket of another type has its process.
+	// Only a refused connection shows that nobody listens. Other errors, such as that of a full backlog, don't.
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return errors.Join(fmt.Errorf("%s is in use: another process answers there; stop it or use another path", path), err)
 	}
@@ -197,7 +197,7 @@ func (o *Options) perm() (fs.FileMode, error) {
 	return fs.FileMode(n), nil
 }
 
-// kibibytes reads a size as Fluent Bit's input tcp does: the digits that it begins with, in KiB; into bytes. Nothing is
+// kibibytes is a size in bytes, read as Fluent Bit's input tcp does: the leading digits, in KiB. An empty text is
 // defaultLine.
 func kibibytes(s string) (int, error) {
 	if s == "" {

@@ -10,7 +10,7 @@ import (
 // forward reads messages until the connection ends.
 func (c *conn) forward() error {
 	read := c.nextPack
-	if c.s.auth == nil { // after a handshake it is MessagePack
+	if c.s.auth == nil { // after a handshake messages are MessagePack
 		if err := c.readMore(); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (c *conn) nextJSON() error {
 		return record.ErrShort
 	}
 	if err != nil {
-		return &fault{reason: badJSON, err: err, message: "a message is no JSON" + wantMessage}
+		return &fault{reason: badJSON, err: err, message: "a message is not JSON" + wantMessage}
 	}
 	c.in.r = c.in.w - len(rest)
 	if cap(out) <= readSize {
@@ -70,7 +70,7 @@ func (c *conn) nextJSON() error {
 	return c.next(&w)
 }
 
-// noMore is the source of a window that holds everything.
+// noMore is the source of a window that already holds everything.
 type noMore struct{}
 
 func (noMore) Read([]byte) (int, error) {
@@ -121,12 +121,12 @@ func (c *conn) next(w *window) error {
 
 func kindName(b byte) string {
 	if record.KindOf(b) == record.KindArray {
-		return "an array of less than two values"
+		return "an array of fewer than two values"
 	}
 	return record.KindOf(b).String()
 }
 
-// rejectMessage skips a value that is no message, or fails where the connection is to be closed.
+// rejectMessage skips a value that isn't a message, or returns f if the connection is to be closed.
 func (c *conn) rejectMessage(w *window, f *fault, skip bool) error {
 	if !skip {
 		return f
@@ -140,7 +140,8 @@ func (c *conn) rejectMessage(w *window, f *fault, skip bool) error {
 	return nil
 }
 
-// unfinished is the error for err of a message that is taken as a whole: where it is ErrShort the rest is awaited.
+// unfinished turns err, the error of reading a message that is taken as a whole, into a fault. ErrShort stays, and starts a
+// skim, since the rest is still to come.
 func unfinished(w *window, err error) error {
 	if err = broken(err); err == record.ErrShort {
 		w.skimOn(packFormat)
@@ -187,7 +188,7 @@ func (c *conn) single(w *window, n int, tag, rest []byte) error {
 // An event is a time and a record as read from a message, and what is wrong with them.
 type event struct {
 	time           record.Time
-	body           []byte // nil: none, which is no fault
+	body           []byte // nil: the record is nil, which isn't a fault
 	fault          *fault // nil: none
 	timeOutOfRange bool   // the time of arrival is used instead
 }
@@ -235,7 +236,7 @@ func (e *event) readTime(b []byte) (rest []byte, err error) {
 	switch {
 	case err == nil:
 		e.time = t
-		if t.Sec == 0 { // as Fluentd: nobody logs in 1970
+		if t.Sec == 0 { // as in Fluentd: a client without a clock sends 0
 			e.time = now()
 		}
 		return rest, nil
@@ -271,7 +272,7 @@ func (c *conn) takeEvent(e *event, tag []byte) error {
 	return nil
 }
 
-// oversized reports whether to drop a message of size bytes, or fails where the connection is to be closed for it.
+// oversized reports whether to drop a message of size bytes. The error is not nil if the connection is to be closed for it.
 func (c *conn) oversized(size int) (drop bool, err error) {
 	r := &c.s.rules
 	if r.message > 0 && size > r.message {

@@ -226,6 +226,17 @@ func TestMessageThatIsBrokenOffIsNotTaken(t *testing.T) {
 	}
 }
 
+// A step may hold what was added of it.
+func TestReceiverIsToldThatAMessageOfEntriesWasBrokenOff(t *testing.T) {
+	m := pack(arr{"app", arr{arr{1, obj{"log": "a"}}, arr{1, obj{"log": "b"}}}, obj{"chunk": "id"}})
+	for cut, want := range map[int]int{len(m): 0, len(m) - 15: 1} {
+		f := feed(config.FluentBit, defaults(config.FluentBit), m[:cut])
+		if f.discard != want || len(f.events) > 0 != (want == 0) {
+			t.Errorf("cut at %d of %d: got %d discards and events %q, want %d", cut, len(m), f.discard, f.events, want)
+		}
+	}
+}
+
 func TestLongMessageOfEntriesIsTaken(t *testing.T) {
 	body := obj{"log": strings.Repeat("x", 60_000)}
 	var entries arr

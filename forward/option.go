@@ -7,7 +7,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// option is what is used of a message's option map.
+// option is the part of a message's option map that is used.
 type option struct {
 	chunk      []byte // MessagePack of the id to acknowledge; nil: none
 	compressed []byte
@@ -40,7 +40,7 @@ func (c *conn) option(o *option, v []byte) error {
 	return nil
 }
 
-// chunkID is a chunk's id as it came; nil and false are none.
+// chunkID is a chunk's id as received; a nil or false value is no id.
 func chunkID(v []byte) []byte {
 	if v[0] == 0xc0 || v[0] == 0xc2 {
 		return nil

@@ -3,9 +3,9 @@ package forward
 import "github.com/firelane/firelane/record"
 
 // A log driver writes one message for each record, and all of them begin with the same bytes: the array's header and the
-// tag. takeRepeated compares these bytes with those of the last message instead of reading them again, and takes what
-// follows if it is as usual: an EventTime or a number, a map, and no option or an empty one. Whatever else comes it leaves
-// to next, which takes it the general way; both ways give the same events.
+// tag. takeRepeated compares these bytes with those of the last message instead of parsing them again, and takes what
+// follows if it is as usual: an EventTime or a number, a map, and no option or an empty one. Everything else is left to
+// next, which takes messages of any form; both produce the same events.
 
 // maxPrefix is the longest beginning of a message in bytes that is remembered.
 const maxPrefix = 256

@@ -8,7 +8,7 @@ import (
 
 // rules are a server's options as its connections use them.
 type rules struct {
-	tag    []byte // of every event, prefix included; nil: its own
+	tag    []byte // of every event, prefix included; nil: the event's own
 	prefix []byte // put before an event's own tag
 
 	event    int  // bytes of one event, at most
@@ -18,7 +18,7 @@ type rules struct {
 	inflated int  // bytes of a message after decompression, at most
 
 	skipInvalid    bool // an invalid event is skipped; otherwise the connection is closed
-	skipNonMessage bool // a value that is no message is skipped; otherwise the connection is closed
+	skipNonMessage bool // a value that isn't a message is skipped; otherwise the connection is closed
 	denyKeepalive  bool // the connection is closed after its first message
 
 	addressKey, hostnameKey string

@@ -71,7 +71,7 @@ func (s *Server) Connections() int {
 	return len(s.conns)
 }
 
-// Panics is how many connections were ended by a fault in the server itself.
+// Panics is how many connections were ended by a panic.
 func (s *Server) Panics() int64 { return s.panics.Load() }
 
 // Reads implements input.ReadCounter.
@@ -162,7 +162,7 @@ func (s *Server) accept(newReceiver func() input.Receiver) error {
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("accepting on %s: %w", s.Addr(), err)
 		}
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second) // no file descriptors left: it passes
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second) // such as no file descriptor left, which passes
 		s.log.Warn().Err(err).Float64("retry_in_s", pause.Seconds()).Msg("a connection can't be accepted: trying again")
 		time.Sleep(pause)
 	}
@@ -190,10 +190,10 @@ func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 	open := len(s.conns)
 	s.mu.Unlock()
 	if full {
-		s.log.Warn().Str("peer", c.peer).Int("connections", open).Msg("too many connections are open: another one was closed")
+		s.log.Warn().Str("peer", c.peer).Int("connections", open).Msg("too many connections are open: a new one was closed")
 	}
 	if oldest != nil {
-		s.log.Warn().Str("peer", oldest.peer).Msg("too many clients have not signed in yet: the one that has taken longest was closed")
+		s.log.Warn().Str("peer", oldest.peer).Msg("too many clients have not signed in yet: the one that has been connected longest was closed")
 	}
 }
 

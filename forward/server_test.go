@@ -169,7 +169,7 @@ func TestOneConnectionTooManyIsClosed(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "it is logged", func() bool {
-		return strings.Contains(r.log.String(), `"connections":1024,"message":"too many connections are open: another one was closed"`)
+		return strings.Contains(r.log.String(), `"connections":1024,"message":"too many connections are open: a new one was closed"`)
 	})
 	conns[0].Close()
 	eventually(t, "there is room again", func() bool { return r.Connections() == maxConns-1 })
@@ -407,7 +407,7 @@ func TestCloseEndsEverythingAtOnce(t *testing.T) {
 	if answer, _ := io.ReadAll(c); len(answer) > 0 {
 		t.Errorf("got answer %q, want none", answer)
 	}
-	if !strings.Contains(log.String(), `"events":1,"message":"events were not queued before the end: connection closed"`) {
+	if !strings.Contains(log.String(), `"events":1,"message":"events were not queued before the server stopped: connection closed"`) {
 		t.Errorf("got log %s, want the events that were not queued", log)
 	}
 	unserved, err := listen(defaults(config.FluentBit), config.FluentBit, testEnv(log))

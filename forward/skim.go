@@ -3,7 +3,7 @@ package forward
 import "github.com/firelane/firelane/record"
 
 // A record may arrive in pieces of one byte. Parsing a value that is incomplete again with each piece would cost the square
-// of its length. Instead a skim follows the value to its end, reads each byte once, and tells when to parse again.
+// of its length. Instead a skim follows the value to its end, reads each byte once, and reports when to parse again.
 
 // skimFrom is the length in bytes from which an incomplete value is skimmed. A shorter one is parsed again with each read,
 // which costs no more.

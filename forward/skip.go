@@ -6,7 +6,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// valueSize is the length in bytes of the first value of b, however deep it is nested: it serves to skip a record that is
+// valueSize is the length in bytes of the first value of b, however deep it is nested. It is for skipping a record that is
 // nested deeper than record.Check accepts. Its errors are record.ErrShort and record.ErrInvalid.
 func valueSize(b []byte) (int, error) {
 	pos := 0
@@ -63,8 +63,8 @@ func valueHeader(b []byte) (head, body, values int, err error) {
 	return 1 + f.width, f.fixed + n*f.bytes, n * f.values, nil
 }
 
-// A form says what follows a first byte from 0xc0 to 0xdf: a count of width bytes, then fixed bytes, and for each of the
-// count so many bytes or values.
+// A form describes what follows a first byte from 0xc0 to 0xdf: a count, which is width bytes long; fixed bytes; and as many
+// times as the count, bytes bytes and values values.
 type form struct{ width, fixed, bytes, values int }
 
 var forms = [32]form{

@@ -18,8 +18,8 @@ type TLS struct {
 	CrtFile        string        `fluentbit:"tls.crt_file" help:"certificate, PEM"`
 	KeyFile        string        `fluentbit:"tls.key_file" help:"private key, PEM"`
 	KeyPasswd      config.Secret `fluentbit:"tls.key_passwd" help:"not supported: the key must not be encrypted"`
-	CAFile         string        `fluentbit:"tls.ca_file" help:"certificates that clients' ones are checked against, PEM"`
-	CAPath         string        `fluentbit:"tls.ca_path" help:"folder of such certificates"`
+	CAFile         string        `fluentbit:"tls.ca_file" help:"CA certificates that client certificates are verified with, PEM"`
+	CAPath         string        `fluentbit:"tls.ca_path" help:"folder of CA certificates, instead of tls.ca_file"`
 	VerifyClient   bool          `fluentbit:"tls.verify_client_cert" help:"ask clients for a certificate"`
 	Verify         bool          `fluentbit:"tls.verify" default:"true" help:"accepted; tls.verify_client_cert asks for certificates"`
 	VerifyHostname bool          `fluentbit:"tls.verify_hostname" help:"accepted; it has no meaning for a server"`
@@ -36,7 +36,7 @@ type Transport struct {
 	CertPath   string        `fluentd:"cert_path" help:"certificate, PEM"`
 	KeyPath    string        `fluentd:"private_key_path" help:"private key, PEM"`
 	KeyPasswd  config.Secret `fluentd:"private_key_passphrase" help:"not supported: the key must not be encrypted"`
-	CAPath     string        `fluentd:"ca_path" help:"certificates that clients' ones are checked against, PEM"`
+	CAPath     string        `fluentd:"ca_path" help:"CA certificates that client certificates are verified with, PEM"`
 	ClientAuth bool          `fluentd:"client_cert_auth" help:"ask clients for a certificate"`
 	Insecure   bool          `fluentd:"insecure" help:"not supported: TLS without certificates protects nothing"`
 	Version    string        `fluentd:"version" help:"oldest version: TLSv1_2 unless written"`
@@ -47,7 +47,7 @@ type Transport struct {
 	RecvBuffer string        `fluentd:"receive_buffer_size" help:"accepted"`
 }
 
-// serverTLS is what the TLS options of both dialects come down to.
+// serverTLS are the TLS options of either dialect.
 type serverTLS struct {
 	cert, key, caFile, caPath string
 	clientAuth                bool
@@ -143,7 +143,7 @@ func certPool(file, folder string) (*x509.CertPool, error) {
 		found = pool.AppendCertsFromPEM(pem) || found
 	}
 	if !found {
-		return nil, fmt.Errorf("reading certificates: there is none in %s", file+folder)
+		return nil, fmt.Errorf("reading certificates: no certificate in %s", file+folder)
 	}
 	return pool, nil
 }

@@ -12,7 +12,7 @@ import (
 type window struct {
 	src   io.Reader
 	share *input.Share
-	hurry func() // called by share where buf is to be returned soon
+	hurry func() // called by share when buf must be returned soon
 	base  []byte // readSize bytes; nil while a conn's window is at rest
 	buf   []byte // base, or a larger buffer, borrowed; or at rest its beginning
 	lent  bool   // buf is borrowed
@@ -36,7 +36,7 @@ func (w *window) fill() error {
 	n, err := w.read()
 	w.w += n
 	if n > 0 {
-		return nil // an error comes again
+		return nil // the next Read returns the error again
 	}
 	if err == nil {
 		err = io.ErrNoProgress
@@ -101,7 +101,7 @@ func (w *window) grow() error {
 		return errTooLarge
 	}
 	need = 1 << bits.Len(uint(need-1))
-	if need <= cap(w.buf) { // it is part of one
+	if need <= cap(w.buf) { // buf is part of a larger buffer
 		w.buf = w.buf[:need]
 		return nil
 	}

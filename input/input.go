@@ -1,5 +1,5 @@
-// Package input has the contracts between the router and whatever events come from: Input, Receiver and Listener; and
-// the Memory that inputs share. The forward protocol has a room of its own, forward; every other input is a folder here.
+// Package input has the contracts between the router and the sources of events: Input, Receiver and Listener; and the Memory
+// that inputs share. The forward protocol is the package forward; every other input is a folder here.
 //
 // A constructor binds its socket, or opens its file, and returns at once; Run does the rest:
 //
@@ -18,30 +18,30 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// Env is what an input is told about the process that it runs in.
+// Env is what the process gives to an input.
 type Env struct {
 	Log    zerolog.Logger // its lines name the input already
 	ID     string         // of the input in the configuration: tcp.0
-	Memory *Memory        // shared by all inputs of the process; nil: one of its own
+	Memory *Memory        // shared by all inputs of the process; nil: the input makes its own
 }
 
 // Input is where events come from. New has bound what it listens on, so that clients can connect before Run.
 type Input interface {
 	// Run takes events until ctx ends or Close is called, and returns when everything that it started has ended. Each
 	// connection, file or loop has a Receiver of its own, made by receiver. When ctx ends, Run still takes what clients
-	// have sent already, within a few seconds. The error is that of an input that broke; being stopped is none.
+	// have sent already, within a few seconds. It returns an error where the input failed, nil where it was stopped.
 	Run(ctx context.Context, receiver func() Receiver) error
 
-	// WaitIdle waits until nothing more is about to come (no client is connected, everything that is there has been read
-	// and flushed), or ctx ends, whose error it returns. It is how a stop finds the moment at which it may end Run.
+	// WaitIdle waits until nothing more is expected (no client is connected, everything that is there has been read and
+	// flushed), or ctx ends, whose error it returns. A stop waits for it before it ends Run.
 	WaitIdle(ctx context.Context) error
 
 	// Close ends everything at once. It may be called at any time, more than once, also before Run or instead of it.
 	Close() error
 }
 
-// ReadCounter is implemented by an Input that counts what it reads, so that a client in the middle of a long message is not
-// taken for silent. Of others a stop sees what their Receivers were given.
+// ReadCounter is implemented by an Input that counts its reads, so that a stop doesn't take a client in the middle of a long
+// message for silent. The clients of other inputs are silent while their Receivers get nothing.
 type ReadCounter interface {
 	// Reads is how often clients have sent something since the start.
 	Reads() int64
@@ -63,6 +63,13 @@ type Receiver interface {
 	// held by a step. Any other error means that ctx ended first: nothing that was added since the last Flush may be
 	// acknowledged, and those events are lost unless the source offers them again.
 	Flush(ctx context.Context) error
+}
+
+// Discarder is implemented by a Receiver that must know when an input won't flush what it added, as after a client has hung up
+// in the middle of a message. Without steps that hold events nothing of it is queued.
+type Discarder interface {
+	// Discard ends the Receiver. It queues what other sources' events have become a part of, and may block as Flush does.
+	Discard(ctx context.Context) error
 }
 
 // ErrHeld is returned by Flush where everything that could be queued is, but a step still holds events that were added

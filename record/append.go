@@ -33,7 +33,7 @@ func AppendStr(dst []byte, s string) []byte { return append(AppendStrHeader(dst,
 // AppendStrBytes appends s as a str.
 func AppendStrBytes(dst, s []byte) []byte { return append(AppendStrHeader(dst, len(s)), s...) }
 
-// AppendStrHeader appends the shortest header of a str of n bytes, which follow.
+// AppendStrHeader appends the shortest header of a str of n bytes, which the caller appends.
 func AppendStrHeader(dst []byte, n int) []byte {
 	switch {
 	case n < 32:

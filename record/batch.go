@@ -32,8 +32,8 @@ func (b *Batch) Add(tag string, t Time, body []byte) {
 }
 
 // AddEvent appends one event, to the open group if that has the same tag and tail. A tag that is longer than MaxTag is
-// cut. Body and Tail are copied; the memory of the Tail must not change before the Batch is Reset: a Tail in the same memory
-// as the last one is the same.
+// truncated. Body and Tail are copied; the memory of the Tail must not change before the Batch is Reset, since the next
+// event's Tail is compared with it.
 func (b *Batch) AddEvent(ev *Event) {
 	tag := ev.Tag
 	if len(tag) > MaxTag {
@@ -88,18 +88,18 @@ const keptTags = 8
 
 // BatchReader reads a batch, event by event. The zero value has nothing to read.
 type BatchReader struct {
-	rest    []byte // after the group at hand
+	rest    []byte // after the current group
 	entries []byte // what is left of that group
 	tag     string
 	tail    []byte
-	tags    [keptTags]string // tags read before, each in the place that its bytes choose
+	tags    [keptTags]string // tags read before, indexed by a hash of their last bytes
 	err     error
 }
 
 // ReadBatch begins to read batch, which must not change while its events are used.
 func ReadBatch(batch []byte) BatchReader { return BatchReader{rest: batch} }
 
-// Reset begins to read another batch. A reader that is kept so needn't allocate a tag again that it has met before.
+// Reset begins to read another batch. Tags that the reader remembers need no new allocation.
 func (r *BatchReader) Reset(batch []byte) {
 	r.rest, r.entries, r.tag, r.tail, r.err = batch, nil, "", nil, nil
 }
@@ -135,7 +135,7 @@ func (r *BatchReader) Next(ev *Event) bool {
 	return true
 }
 
-// Err says why Next ended before the batch did; nil if it didn't.
+// Err is why Next stopped before the end of the batch, nil if it reached the end.
 func (r *BatchReader) Err() error { return r.err }
 
 func (r *BatchReader) fail(what string, err error) bool {
@@ -183,7 +183,7 @@ func cutMap(b []byte) (m, rest []byte, err error) {
 	return b[:n:n], b[n:], err
 }
 
-// intern returns tag as a string, the same one as long as no other tag takes its place.
+// intern returns tag as a string: the one made before, unless another tag has replaced it in tags.
 func (r *BatchReader) intern(tag []byte) string {
 	h := uint32(len(tag))
 	for _, c := range tag[max(0, len(tag)-8):] { // tags differ at their end: the container's id

@@ -209,7 +209,7 @@ func TestADamagedTailIsAnErrorAndNotAnEvent(t *testing.T) {
 		"\x91\x01":                 ErrType,    // an array
 		"\xa1x":                    ErrType,    // no container
 		"\x82\xa1a\x01\xa1b":       ErrType,    // its last value are the entries
-		"\x81\xa1a\xc1":            ErrInvalid, // no MessagePack
+		"\x81\xa1a\xc1":            ErrInvalid, // not MessagePack
 		"\xdf\xff\xff\xff\xff":     ErrShort,   // no end
 		string(deep(MaxDepth + 1)): ErrDepth,   // no body may be that deep
 	} {

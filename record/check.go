@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// An offsetError is an error with the place in the input where it was met.
+// An offsetError is an error with the offset in the input, in bytes, at which it occurred.
 type offsetError struct {
 	err    error
 	offset int
@@ -14,8 +14,8 @@ type offsetError struct {
 func (e *offsetError) Error() string { return e.err.Error() + " at byte " + strconv.Itoa(e.offset) }
 func (e *offsetError) Unwrap() error { return e.err }
 
-// Check finds the end of the first value in b and says whether it is well-formed: it returns its length in bytes, or
-// ErrShort, ErrInvalid or ErrDepth. It reads every byte of structure and no byte of a string.
+// Check returns the length in bytes of the first value in b, or ErrShort, ErrInvalid or ErrDepth where it isn't well-formed.
+// It reads every header and no content of a string.
 func Check(b []byte) (n int, err error) {
 	end, err := walk(b, 0, 1, 0)
 	if err != nil {
@@ -33,15 +33,15 @@ func Skip(b []byte) (rest []byte, err error) {
 	return b[end:], nil
 }
 
-// walk returns the end of the n values that begin at b[i], which are nested depth deep. Positions may point past the
-// end of b between two values, never by more than a value can be long: the next look finds out.
+// walk returns the end of the n values that begin at b[i], which are nested depth deep. Between two values i may be past
+// the end of b, by the length of one value at most, which is noticed before the next one is read.
 func walk(b []byte, i uint64, n uint64, depth int) (end uint64, err error) {
 	for ; n > 0; n-- {
 		if i >= uint64(len(b)) {
 			return 0, ErrShort
 		}
 		c := b[i]
-		if c&0xe0 == 0xa0 { // fixstr: there is no shorter way from one value to the next than an addition
+		if c&0xe0 == 0xa0 { // fixstr: the most frequent value, so it costs one addition
 			i += uint64(c) - 0x9f
 			continue
 		}
@@ -74,7 +74,7 @@ func walk(b []byte, i uint64, n uint64, depth int) (end uint64, err error) {
 	return i, nil
 }
 
-// long reads the header at the start of b, which isn't empty, of a value whose length is not in the sizes: head bytes of
+// long reads the header at the start of b, which isn't empty, of a value whose length isn't in sizes: head bytes of
 // header, then size bytes of content or count values.
 func long(b []byte) (head, size, count uint64, err error) {
 	switch c := b[0]; {
@@ -118,10 +118,10 @@ func errorAt(err error, offset uint64) error {
 	return &offsetError{err, int(offset)}
 }
 
-// sizeVaries in sizes says that the length isn't told by the first byte.
+// sizeVaries in sizes means that the first byte doesn't determine the length.
 const sizeVaries = 0xff
 
-// sizes are the lengths in bytes of values by their first byte.
+// sizes are the lengths in bytes of values, by their first byte.
 var sizes = sizeTable()
 
 func sizeTable() (t [256]uint8) {
@@ -148,7 +148,7 @@ func sizeTable() (t [256]uint8) {
 	return t
 }
 
-// lengthBytes are, for the first bytes 0xc0 to 0xdf, the binary logarithm of how many bytes their length takes.
+// lengthBytes are, for the first bytes 0xc0 to 0xdf, the binary logarithm of how many bytes the length takes in the header.
 var lengthBytes = [32]uint8{
 	0xc4 - 0xc0: 0, 0xc5 - 0xc0: 1, 0xc6 - 0xc0: 2, // bin
 	0xc7 - 0xc0: 0, 0xc8 - 0xc0: 1, 0xc9 - 0xc0: 2, // ext

@@ -60,8 +60,8 @@ func (f *Fields) Rest() []byte { return f.rest }
 // Value is the value's MessagePack. It aliases the body.
 func (f *Fields) Value() []byte { return f.value }
 
-// Find returns the MessagePack of the member called key (a str or bin) of the map at the start of body. Where several
-// are, it is the last, which is also the one that AppendJSON writes.
+// Find returns the MessagePack of the member called key (a str or bin) of the map at the start of body: the last one
+// where there are several, as AppendJSON writes them.
 func Find(body []byte, key string) (value []byte, ok bool) {
 	n, b, _ := MapHeader(body)
 	for ; n > 0; n-- {

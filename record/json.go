@@ -15,7 +15,7 @@ import (
 //   - another ext is "ext(TYPE):DATA", the type in decimal and the data in hexadecimal;
 //   - a key that isn't a string is its text as above, and a map or array as a key is "msgpack:BYTES" in hexadecimal;
 //   - of several members with the same key, as it is written, the last one stays;
-//   - what is malformed or nested deeper than MaxDepth is null, and what is malformed ends whatever it is in.
+//   - a value that is malformed or nested deeper than MaxDepth is null; a malformed one also ends the maps and arrays it is in.
 //
 // Like every function here that appends JSON, it may write to dst's capacity after what it returns.
 func AppendJSON(dst, b []byte) []byte {
@@ -101,8 +101,8 @@ func withoutComma(dst []byte, start int) []byte {
 	return dst
 }
 
-// appendScalar appends the text of a value that is neither a string nor a container, and returns what follows. Not ok:
-// it is malformed, and dst is as it came.
+// appendScalar appends the text of a value that is neither a string nor a container, and returns what follows. Where
+// the value is malformed, ok is false and dst unchanged.
 func appendScalar(dst, b []byte) (out, rest []byte, ok bool) {
 	switch KindOf(b[0]) {
 	case KindNil:

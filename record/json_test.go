@@ -387,3 +387,36 @@ func unique(d *json.Decoder) (any, error) {
 	}
 	return token, nil
 }
+
+// Closing the gap of the first moved all of what is inside, for each level: it took a hundred times as long.
+func TestMembersWithTheSameKeyAtEveryLevelCostLittle(t *testing.T) {
+	took := func(levels int, text string) (least time.Duration) {
+		body := []byte{}
+		for range levels {
+			body = AppendInt(AppendStr(AppendMapHeader(body, 3), "a"), 1)
+			body = AppendInt(AppendStr(body, "b"), 2)
+			body = AppendStr(body, "a")
+		}
+		body = AppendStr(body, text)
+		want := strings.Repeat(`{"b":2,"a":`, levels) + `"` + text + `"` + strings.Repeat("}", levels)
+		var got []byte
+		least = time.Hour
+		for range 5 {
+			begin := time.Now()
+			got = AppendJSON(got[:0], body)
+			least = min(least, time.Since(begin))
+		}
+		if n := len(got) - len(want); n > levels*len(`"a":1,`) || len(text) < maxMoved/2 && n > 0 {
+			t.Errorf("got %d bytes more than without the first members, want none, or as much in a large record", n)
+		}
+		if string(bytes.ReplaceAll(got, []byte(" "), nil)) != want {
+			t.Errorf("got %.300s, want %.300s", got, want)
+		}
+		return least
+	}
+	took(MaxDepth-1, "small")
+	large := strings.Repeat("x", 2<<20)
+	if one, all := took(1, large), took(MaxDepth-1, large); all > 20*one {
+		t.Errorf("got %v for all levels and %v for one, want no more than 20 times as long", all, one)
+	}
+}

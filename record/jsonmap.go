@@ -13,13 +13,13 @@ import (
 type JSONOptions struct {
 	// ReplaceDots writes _ for every dot in a key, at every level.
 	ReplaceDots bool
-	// Omit are keys of the outermost map that are left out, as they would be written (after ReplaceDots).
+	// Omit are keys of the outermost map whose members are omitted. They are compared as written, after ReplaceDots.
 	Omit []string
 }
 
 // AppendJSONMembers appends the members of the map at the start of body as JSON, with commas between them and neither
-// braces around nor a comma before them. Nothing is appended where there are none. Values are written,
-// and members with the same key are told, as in AppendJSON.
+// braces around nor a comma before them. Nothing is appended where there are none. Values and members with the same key are
+// treated as in AppendJSON.
 func AppendJSONMembers(dst, body []byte, opt *JSONOptions) []byte {
 	n, rest, err := MapHeader(body)
 	if err != nil {
@@ -29,7 +29,7 @@ func AppendJSONMembers(dst, body []byte, opt *JSONOptions) []byte {
 	return dst
 }
 
-// fewMembers is how many members a map may have to be looked through one by one for the same key.
+// fewMembers is the most members that a map may have for its keys to be compared one by one, without an index.
 const fewMembers = 32
 
 // appendMembers appends n members, from b on, of a map whose values are nested depth deep. opt is nil but for the outermost
@@ -43,13 +43,13 @@ func appendMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int)
 		r.expect(opt)
 		dst, b = r.append(dst, b, dots, depth)
 		if r.suspects != 0 {
-			dst = r.dropUnwanted(dst, opt)
+			dst = r.dropUnwanted(dst, opt, depth)
 		}
 	}
 	return withoutComma(dst, base), b
 }
 
-// unwanted reports whether a key, as written, is to be left out.
+// unwanted reports whether the member with a key, as written, is to be omitted.
 func (opt *JSONOptions) unwanted(key []byte) bool {
 	if opt == nil {
 		return false
@@ -62,10 +62,10 @@ func (opt *JSONOptions) unwanted(key []byte) bool {
 func isText(text []byte, s string) bool {
 	switch {
 	case string(text) == s:
-		return strings.IndexByte(s, '\\') < 0 // else the escape of another string looks like s
+		return strings.IndexByte(s, '\\') < 0 // otherwise text is the escaped form of another string
 	case len(s) > 0 && len(text) > len(s) && (text[0] == s[0] || text[0] == '\\' || text[0] == replaced[0]):
 		var buf [64]byte
-		return string(text) == string(appendEscaped(buf[:0], []byte(s))) // escaping makes longer
+		return string(text) == string(appendEscaped(buf[:0], []byte(s))) // escaping lengthens
 	}
 	return false
 }
@@ -126,7 +126,7 @@ type member struct {
 	hash  uint32 // of the key
 }
 
-// maxKeptMembers is how many members an index may have had to be kept for the next large map.
+// maxKeptMembers is the most members of an index that is kept for the next large map.
 const maxKeptMembers = 1024
 
 // indexes are idle memberIndexes, kept so that maps with more than fewMembers cost no allocation either.
@@ -161,7 +161,7 @@ func appendManyMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth 
 		n -= r.n
 	}
 	if gone {
-		dst = dropMembers(dst, len(x.members), func(i int) (start int, stays bool) {
+		dst = dropMembers(dst, len(x.members), depth, func(i int) (start int, stays bool) {
 			return x.members[i].start, x.members[i].key > 0
 		})
 	}
@@ -206,7 +206,7 @@ func (x *memberIndex) grow() {
 	}
 }
 
-// release gives the index back for the next map.
+// release keeps the index for the next large map, unless it has grown too large.
 func (x *memberIndex) release() {
 	if len(x.members) > maxKeptMembers {
 		return

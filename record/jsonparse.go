@@ -14,8 +14,8 @@ import (
 // integer, or the str of its digits where no int64 or uint64 holds it; -0, and a number with point or exponent, is a
 // float64, or the str of its digits where that would be infinite. Bytes of a string that aren't UTF-8 stay as they are.
 //
-// ErrSyntax says that json isn't JSON, ErrShort that it ends too early, ErrDepth that it is nested deeper than
-// MaxDepth; dst is then returned as it came.
+// ErrSyntax means that json isn't JSON, ErrShort that it ends too early, ErrDepth that it is nested deeper than MaxDepth;
+// dst is then returned unchanged.
 func AppendFromJSON(dst, json []byte) (out []byte, err error) {
 	out, rest, err := NextFromJSON(dst, json)
 	if err == nil && len(rest) > 0 {
@@ -25,7 +25,7 @@ func AppendFromJSON(dst, json []byte) (out []byte, err error) {
 }
 
 // NextFromJSON is AppendFromJSON for a sequence of JSON values: it converts the first one and returns what follows it
-// and its white space. A number at the very end may be one that goes on.
+// and its white space. A number at the very end may be incomplete, which can't be noticed.
 func NextFromJSON(dst, json []byte) (out, rest []byte, err error) {
 	p := parser{json}
 	out, i, err := p.value(dst, p.space(0), 0)

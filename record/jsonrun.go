@@ -6,33 +6,33 @@ import (
 	"slices"
 )
 
-// A memberRun is the state of a map's members, at most fewMembers, on their way to JSON. Most members are short strings
-// both key and value, and appendStrings takes those one after the other; append does the rest.
+// A memberRun is the state of writing up to fewMembers members of a map as JSON. In most members both key and value are
+// short strings: appendStrings writes those, as many as follow one another; append does the rest.
 type memberRun struct {
 	n        int    // members that the map says it has
 	base     int    // where the first one begins in the output
 	count    int    // members of which the key is written
-	value    bool   // after appendStrings: the value of the last one isn't
-	stop     byte   // appendStrings takes no key with this byte in it
+	value    bool   // set by appendStrings: the last key is written, its value isn't
+	stop     byte   // appendStrings stops at a key that contains this byte
 	seen     uint64 // a bit for each key so far, see keyBit
-	suspects uint64 // a bit for each member whose key may be another one's too, or be among those to leave out
+	suspects uint64 // a bit for each member whose key may be a duplicate or one to omit
 	at       [fewMembers]place
 }
 
-// A place is where a member has been written, with a comma after it: up to where the next one begins.
+// A place is where a member is written. It ends, with a comma, where the next one begins.
 type place struct {
 	start uint32 // from memberRun.base on
 	key   uint32 // length of the key as written, from the quote to the colon; 0: the member must be dropped
 }
 
 const (
-	// maxRun is the longest input, in bytes, whose places are sure to fit: no byte becomes more than six.
+	// maxRun is the longest input, in bytes, whose places certainly fit uint32: a byte becomes six at most.
 	maxRun = 1 << 28
 	// maxKey is the longest key that appendStrings takes, a fixstr's.
 	maxKey = 31
-	// maxRoom is how much room is made at once, in bytes. What needs more makes it string by string.
+	// maxRoom is how much room is made in advance, in bytes. A longer string makes room for itself.
 	maxRoom = 64 << 10
-	// runRoom is the room that strings need beside their own length: for quotes, some escapes, and whole vectors.
+	// runRoom is the room in bytes that strings need beside their own length: for quotes, some escapes, and whole vectors.
 	runRoom = 256
 )
 
@@ -65,7 +65,7 @@ func (r *memberRun) append(dst, b []byte, dots bool, depth int) (out, rest []byt
 // keyFactor spreads a key's length and last two bytes over the highest bits of a 32-bit product.
 const keyFactor = 0x2c1b3c6d
 
-// keyBit is the bit in seen of a key of 1 to maxKey bytes. A header stands for the byte that a key of one hasn't.
+// keyBit is the bit in seen of a key of 1 to maxKey bytes. For a key of one byte, its header is the last byte but one.
 func keyBit[K string | []byte](key K) uint64 {
 	n := uint32(len(key))
 	last := 0xa0 | n
@@ -75,7 +75,7 @@ func keyBit[K string | []byte](key K) uint64 {
 	return 1 << ((last | uint32(key[n-1])<<8 | n<<16) * keyFactor >> 26)
 }
 
-// expect makes suspects of the members that opt asks for.
+// expect marks the keys that opt omits as seen, so that members with them become suspects.
 func (r *memberRun) expect(opt *JSONOptions) {
 	if opt == nil {
 		return
@@ -85,15 +85,15 @@ func (r *memberRun) expect(opt *JSONOptions) {
 	}
 }
 
-// expectKey makes a suspect of a member that is called key, among those to come.
+// expectKey marks key as seen, so that a later member with it becomes a suspect.
 func expectKey[K string | []byte](r *memberRun, key K) {
 	if len(key) > 0 && len(key) <= maxKey { // appendStrings takes no other
 		r.seen |= keyBit(key)
 	}
 }
 
-// dropUnwanted checks the suspects, and removes the members that are to be left out or whose place another one has taken.
-func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) []byte {
+// dropUnwanted checks the suspects, and removes the members that opt omits and those with the same key as a later one.
+func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions, depth int) []byte {
 	at, gone := r.at[:r.count], false
 	for left := r.suspects; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)
@@ -110,7 +110,7 @@ func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions) []byte {
 		}
 	}
 	if gone {
-		dst = dropMembers(dst, len(at), func(i int) (start int, stays bool) { return r.base + int(at[i].start), at[i].key > 0 })
+		dst = dropMembers(dst, len(at), depth, func(i int) (start int, stays bool) { return r.base + int(at[i].start), at[i].key > 0 })
 	}
 	return dst
 }
@@ -121,22 +121,36 @@ func (r *memberRun) key(dst []byte, i int) []byte {
 	return dst[r.base+int(p.start):][:p.key]
 }
 
-// dropMembers closes the gaps that members leave, of n, that don't stay.
-func dropMembers(dst []byte, n int, member func(i int) (start int, stays bool)) []byte {
+// maxMoved is how many bytes dropMembers moves in a map that is inside another one. Nested maps would otherwise move what is
+// inside them once for each level.
+const maxMoved = 64 << 10
+
+// dropMembers removes from the end of dst those of the n members there that don't stay. In a nested map, if more than maxMoved
+// bytes would have to be moved, it overwrites them with blanks.
+func dropMembers(dst []byte, n, depth int, member func(i int) (start int, stays bool)) []byte {
 	end, _ := member(0)
+	blank := depth > 1 && len(dst)-end > maxMoved
 	for i := range n {
 		next := len(dst)
 		if i+1 < n {
 			next, _ = member(i + 1)
 		}
-		if start, stays := member(i); stays {
+		start, stays := member(i)
+		switch {
+		case !stays:
+		case blank:
+			for ; end < start; end++ {
+				dst[end] = ' '
+			}
+			end = next
+		default:
 			end += copy(dst[end:], dst[start:next])
 		}
 	}
 	return dst[:end]
 }
 
-// appendStringsGo is appendStrings for every machine. It leaves no value to append that is a string.
+// appendStringsGo is appendStrings without assembly. It sets r.value only where the value isn't a string.
 func appendStringsGo(dst, b []byte, r *memberRun) (out, rest []byte) {
 	r.value = false
 	for r.count < r.n && len(b) > 1 {
@@ -157,12 +171,12 @@ func appendStringsGo(dst, b []byte, r *memberRun) (out, rest []byte) {
 		r.seen |= bit
 		r.at[r.count] = place{uint32(start - r.base), uint32(n + len(`"":`))}
 		r.count++
-		value, behind, err := Str(b)
+		value, rest, err := Str(b)
 		if err != nil {
 			r.value = true
 			break
 		}
-		dst, b = appendQuoted(dst, value, ','), behind
+		dst, b = appendQuoted(dst, value, ','), rest
 	}
 	return dst, b
 }

@@ -18,21 +18,21 @@ func AppendJSONString(dst, s []byte) []byte {
 	return dst[:len(dst)-1]
 }
 
-// appendQuoted appends s as a JSON string, with another byte after it. Most strings are copied as they are.
-func appendQuoted(dst, s []byte, behind byte) []byte {
+// appendQuoted appends s as a JSON string, and the byte after. Most strings are copied as they are.
+func appendQuoted(dst, s []byte, after byte) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, len(s)+escapeRoom)
 	out := dst[:start+len(s)+3]
 	out[start] = '"'
 	if n := copyPlain(out[start+1:], s); n < len(s) {
-		return append(appendEscaped(out[:start+1+n], s[n:]), '"', behind)
+		return append(appendEscaped(out[:start+1+n], s[n:]), '"', after)
 	}
-	out[len(out)-2], out[len(out)-1] = '"', behind
+	out[len(out)-2], out[len(out)-1] = '"', after
 	return out
 }
 
-// copyPlain copies s to dst, which is as long at least, up to some place before the first byte that may need an escape.
-// It returns how many bytes are copied.
+// copyPlain copies s to dst, which is at least as long, up to some point before the first byte that may need an escape. It
+// returns how many bytes it copied.
 func copyPlain(dst, s []byte) int {
 	dst = dst[:len(s)]
 	if len(s) < 8 {
@@ -58,7 +58,7 @@ func copyPlain(dst, s []byte) int {
 		}
 		binary.LittleEndian.PutUint64(dst[i:], w)
 	}
-	w := binary.LittleEndian.Uint64(s[len(s)-8:]) // the rest, and what comes before it once more
+	w := binary.LittleEndian.Uint64(s[len(s)-8:]) // the last eight bytes, of which some may be copied already
 	if special(w) != 0 {
 		return i
 	}
@@ -156,7 +156,7 @@ func lastBytes(s []byte, i int) (w uint64) {
 	return w | ones*' '<<(8*n)
 }
 
-// cleanText reports whether s is UTF-8 and surely holds none of the separators that appendRepaired escapes.
+// cleanText reports whether s is UTF-8 without the separators that appendRepaired escapes. It may be false for other text.
 func cleanText(s []byte) bool {
 	return utf8.Valid(s) && !bytes.Contains(s, []byte("\xe2\x80"))
 }
@@ -224,7 +224,7 @@ func plainPrefix(s []byte) int {
 	return i
 }
 
-// special sets the highest bit of the bytes of w that can't stand for themselves in a JSON string, or aren't ASCII.
+// special sets the highest bit of the bytes of w that a JSON string can't hold unescaped, or that aren't ASCII.
 // Above the lowest byte that it marks it may mark others falsely, since a subtraction borrows from the next byte.
 // Flipping the bit 2 puts the quote right after the control characters, so that one comparison finds both.
 func special(w uint64) uint64 {

@@ -1,9 +1,9 @@
 package record
 
-// Kind is the type of a MessagePack value, as its first byte tells it.
+// Kind is the type of a MessagePack value, which its first byte determines.
 type Kind uint8
 
-// The kinds. KindInt holds for signed and unsigned integers of every width, KindFloat for both floats.
+// The kinds. KindInt covers signed and unsigned integers of every width, KindFloat both floats.
 const (
 	KindInvalid Kind = iota // 0xc1, which MessagePack never uses
 	KindNil

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// MapHeader reads the header of a map: n pairs follow in rest. The count is the input's word and proves nothing.
-// ErrShort, or ErrType if b begins with something else.
+// MapHeader reads the header of a map: n pairs should follow in rest, which isn't checked. The error is ErrShort, or
+// ErrType where b begins with something else.
 func MapHeader(b []byte) (n int, rest []byte, err error) {
 	if len(b) > 0 && b[0]&0xf0 == 0x80 {
 		return int(b[0] & 0x0f), b[1:], nil
@@ -14,7 +14,8 @@ func MapHeader(b []byte) (n int, rest []byte, err error) {
 	return container(b, KindMap, 2)
 }
 
-// ArrayHeader reads the header of an array: n values follow in rest, if the input is right about it.
+// ArrayHeader reads the header of an array: n values should follow in rest, which isn't checked. The error is ErrShort, or
+// ErrType where b begins with something else.
 func ArrayHeader(b []byte) (n int, rest []byte, err error) {
 	if len(b) > 0 && b[0]&0xf0 == 0x90 {
 		return int(b[0] & 0x0f), b[1:], nil
@@ -37,7 +38,7 @@ func container(b []byte, want Kind, width uint64) (n int, rest []byte, err error
 	return int(count / width), b[head:], nil
 }
 
-// Str reads a str or bin: its content, which aliases b, and what follows.
+// Str reads a str or bin: its content, which aliases b, and what follows. The error is ErrShort or ErrType.
 func Str(b []byte) (s, rest []byte, err error) {
 	if head, end := shortStr(b); end > 0 {
 		return b[head:end:end], b[end:], nil
@@ -81,7 +82,7 @@ func Text(value []byte) (s []byte, ok bool) {
 	return s, err == nil
 }
 
-// Int reads an integer that fits int64. ErrRange for a larger one, ErrType for another type.
+// Int reads an integer that fits int64. The error is ErrRange for a larger one, ErrShort or ErrType.
 func Int(b []byte) (v int64, rest []byte, err error) {
 	u, negative, rest, err := integer(b)
 	if err == nil && !negative && u > math.MaxInt64 {
@@ -90,7 +91,7 @@ func Int(b []byte) (v int64, rest []byte, err error) {
 	return int64(u), rest, err
 }
 
-// Float reads a float, or an integer as a float.
+// Float reads a float, or an integer as a float. The error is ErrShort or ErrType.
 func Float(b []byte) (v float64, rest []byte, err error) {
 	if len(b) == 0 {
 		return 0, nil, ErrShort
@@ -112,7 +113,7 @@ func Float(b []byte) (v float64, rest []byte, err error) {
 	return 0, nil, ErrType
 }
 
-// Bool reads a bool.
+// Bool reads a bool. The error is ErrShort or ErrType.
 func Bool(b []byte) (v bool, rest []byte, err error) {
 	if len(b) == 0 {
 		return false, nil, ErrShort

@@ -19,8 +19,8 @@
 //	time    = 0xd7 0x00 sec nsec        EventTime as fixext8: two big-endian uint32
 //	body    = one MessagePack map       that Check has accepted
 //
-// It is the one encoding of the project's own that is written to disk. A group without a tail is a message of the forward
-// protocol, in PackedForward mode without options.
+// Queues write batches to disk as they are. A group without a tail is a message of the forward protocol, in PackedForward mode
+// without options; the tail is the project's own addition.
 package record
 
 import "errors"
@@ -34,20 +34,20 @@ const (
 	MaxTag = 255
 )
 
-// Errors that Check and the readers give, to be told apart by errors.Is: ErrInvalid and ErrDepth come wrapped with the
-// offset at which reading failed. ErrShort comes bare, since a stream meets it at every read.
+// Errors of Check and the readers, to be compared with errors.Is: ErrInvalid and ErrDepth are wrapped with the offset at
+// which reading failed. ErrShort is returned as it is, without an allocation, since it is common when reading a stream.
 var (
-	// ErrShort says that the bytes end inside a value: more input may complete it.
+	// ErrShort means that the bytes end inside a value: more input may complete it.
 	ErrShort = errors.New("value is cut short")
-	// ErrInvalid says that no continuation of the bytes can be valid MessagePack (the byte 0xc1).
+	// ErrInvalid means that no continuation of the bytes can be valid MessagePack (the byte 0xc1).
 	ErrInvalid = errors.New("not MessagePack")
-	// ErrDepth says that a value is nested deeper than MaxDepth.
+	// ErrDepth means that a value is nested deeper than MaxDepth.
 	ErrDepth = errors.New("nested too deep")
-	// ErrType says that a value is of another type than the one asked for.
+	// ErrType means that a value has another type than the one asked for.
 	ErrType = errors.New("unexpected type")
-	// ErrSyntax says that a text isn't JSON. It comes bare, since most of what is tried isn't.
+	// ErrSyntax means that a text isn't JSON. It is returned as it is, since most log lines that are tried aren't JSON.
 	ErrSyntax = errors.New("not JSON")
-	// ErrRange says that a number or a time is out of the range that was asked for.
+	// ErrRange means that a number or a time is out of the range of the type asked for.
 	ErrRange = errors.New("out of range")
 )
 
@@ -58,12 +58,12 @@ type Time struct {
 	Nsec uint32
 }
 
-// Event is one event on its way. Tag, Body and Tail alias buffers of whoever hands the event on, and are valid only until
-// the call that passes the event returns.
+// Event is one event. Tag, Body and Tail alias buffers of the caller that passes the event, and are valid only until that
+// call returns.
 //
-// What many events have in common, the fields that ECS's configuration adds and what a container's events share, needn't be
-// in each of them: it may be their Tail, which a Batch holds once. The memory of a Tail that is added to a Batch doesn't
-// change. The event is then one map of Body's members, with Tail's after them, and no key is in both.
+// Fields that many events share (those that ECS's configuration adds, those of one container) needn't be in each Body: they
+// may be the Tail, which a Batch holds once. The memory of a Tail that was added to a Batch must not change. The event is
+// then one map of Body's members, with Tail's after them, and no key is in both.
 type Event struct {
 	Tag  string
 	Time Time
@@ -71,8 +71,8 @@ type Event struct {
 	Tail []byte // the same, or empty
 }
 
-// Fold makes the members of Tail members of Body, in buf's memory or, where that is too small, in more. It returns the
-// memory for the next Fold. An event without a Tail stays as it is.
+// Fold moves the members of Tail to the end of Body, in buf's memory or, where that is too small, in a new buffer. It
+// returns the buffer, to be passed to the next Fold. An event without a Tail stays as it is.
 func (ev *Event) Fold(buf []byte) []byte {
 	if len(ev.Tail) == 0 {
 		return buf

@@ -21,8 +21,8 @@ func AppendTime(dst []byte, t Time) []byte {
 }
 
 // ReadTime reads an event's time: an EventTime (ext type 0), MessagePack's own Timestamp (ext type -1, of 4, 8 or 12
-// bytes), an integer or a float of seconds, or a pair of one of these and metadata, which is skipped. ErrRange says that it
-// is a time that Time can't hold; ErrType that it is something else, such as nil.
+// bytes), an integer or a float of seconds, or a pair of one of these and metadata, which is skipped. ErrRange means that it
+// is a time that Time can't hold, ErrType that it is something else, such as nil.
 func ReadTime(b []byte) (t Time, rest []byte, err error) {
 	if len(b) == 0 || KindOf(b[0]) != KindArray {
 		return readTime(b)
@@ -84,7 +84,7 @@ func readExtTime(b []byte) (t Time, rest []byte, err error) {
 }
 
 // extTime reads the ext that b begins with: an EventTime (fixext8 or ext8 of 8 bytes), or MessagePack's own Timestamp of 4,
-// 8 or 12 bytes (fixext4, fixext8 or ext8). ErrRange says that there are a second's nanoseconds or more.
+// 8 or 12 bytes (fixext4, fixext8 or ext8). ErrRange means that there are 1,000,000,000 nanoseconds or more.
 func extTime(b []byte) (sec int64, nsec uint32, rest []byte, err error) {
 	head, size := 1, 0 // head is where the type is
 	switch b[0] {
@@ -128,7 +128,7 @@ func extTime(b []byte) (sec int64, nsec uint32, rest []byte, err error) {
 	return sec, nsec, b[size:], nil
 }
 
-// timeOfFloat rounds to the nanosecond, of which a float64 of today's seconds resolves some 240.
+// timeOfFloat rounds to the nanosecond; a float64 resolves today's seconds to about 240 ns.
 func timeOfFloat(v float64) (t Time, ok bool) {
 	if !(v >= 0 && v < math.MaxUint32+1) { // NaN isn't
 		return t, false
@@ -141,8 +141,8 @@ func timeOfFloat(v float64) (t Time, ok bool) {
 	return Time{uint32(sec), uint32(nsec)}, sec <= math.MaxUint32
 }
 
-// AppendTimeISO appends t as 2006-01-02T15:04:05.000000000Z with digits (0–9) of fraction, cut and not rounded; with 0
-// the point is left out too. A Nsec that is out of its range counts as 999,999,999.
+// AppendTimeISO appends t as 2006-01-02T15:04:05.000000000Z with digits (0–9) of fraction, truncated and not rounded;
+// with 0 the point is omitted too. A Nsec that is out of its range counts as 999,999,999.
 func AppendTimeISO(dst []byte, t Time, digits int) []byte {
 	const whole = len("2006-01-02T15:04:05.000000000Z")
 	start := len(dst)

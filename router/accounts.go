@@ -30,10 +30,11 @@ type Account struct {
 
 // Reasons of dropped records.
 const (
-	notQueued = "not queued"          // the queue had no room until the end of the grace
-	noRoom    = "no room"             // given up for newer ones, as the output's limit asks for
-	damaged   = "damaged"             // could not be read
-	inMemory  = "queue was in memory" // lost at the stop
+	notQueued    = "not queued"          // the queue had no room until the end of the grace
+	filterFailed = "filter failed"       // lost because of a fault in a filter
+	noRoom       = "no room"             // given up for newer ones, as the output's limit asks for
+	damaged      = "damaged"             // could not be read
+	inMemory     = "queue was in memory" // lost at the stop
 )
 
 // settle computes what is unaccounted for.
@@ -68,7 +69,7 @@ func (o *output) accountOf(t tally, s deliver.Stats) Account {
 	lost := o.lost.Load()
 	a.Buffered -= lost
 	for reason, n := range map[string]int64{
-		notQueued: t.refused, noRoom: s.Queue.DroppedNoRoom, damaged: s.Queue.DroppedDamaged + s.Unreadable, inMemory: lost,
+		notQueued: t.refused, filterFailed: t.failed, noRoom: s.Queue.DroppedNoRoom, damaged: s.Queue.DroppedDamaged + s.Unreadable, inMemory: lost,
 	} {
 		if n > 0 {
 			a.Dropped[reason] = n

@@ -102,6 +102,9 @@ func (o *output) refill(ctx context.Context, file string) error {
 			continue
 		}
 		body, err := record.AppendFromJSON(nil, entry.Record)
+		if err == nil && record.KindOf(body[0]) != record.KindMap {
+			err = record.ErrType
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: record %s: %w", file, entry.ID, err))
 			continue

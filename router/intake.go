@@ -157,13 +157,8 @@ func (i *intake) goOn(rt *route, ev *record.Event) {
 
 // walk takes ev through the filters of rt to its step or its outputs, and on to the ways after them.
 func (i *intake) walk(rt *route, ev *record.Event) {
-	for _, f := range rt.filters {
-		if !f.Apply(ev, i.work()) {
-			for _, o := range rt.reach {
-				i.pending[o].tally.filtered++
-			}
-			return
-		}
+	if len(rt.filters) > 0 && !i.filter(rt, ev) {
+		return
 	}
 	if rt.step != nil {
 		i.apply(rt.step, rt.holder, rt, ev)

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/input"
@@ -57,6 +58,23 @@ func (i *intake) Flush(ctx context.Context) error {
 	}
 	i.holding = false
 	return nil
+}
+
+// Discard implements input.Discarder. Where a Holder has got or released something, all is queued: what was released came from
+// other connections, too, and may have been acknowledged; what is held can't be taken back.
+func (i *intake) Discard(ctx context.Context) error {
+	if i.released == 0 && !i.holding && !slices.ContainsFunc(i.pending, pending.hasHeld) {
+		return nil
+	}
+	if err := i.Flush(ctx); !errors.Is(err, input.ErrHeld) {
+		return err
+	}
+	return nil
+}
+
+// hasHeld reports whether a Holder got or released what was added.
+func (p pending) hasHeld() bool {
+	return p.tally.held != 0 || slices.ContainsFunc(p.complete, func(c counted) bool { return c.tally.held != 0 })
 }
 
 // append puts p's batch, if it has one, into the output's queue, waiting for room, and adds p's tally to the output's at the

@@ -1,6 +1,8 @@
 package router
 
 import (
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/firelane/firelane/enrich"
@@ -22,8 +24,11 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	if h != nil {
 		i.r.holding.Add(1) // first, so that the number is never too small
 	}
-	step.Apply(ev, c.out)
+	failed := c.apply(step, ev)
 	held := c.out.TakeHeld()
+	if failed {
+		held = 0 // else clients would wait for acks for ever
+	}
 	switch {
 	case h == nil:
 	case held == 0:
@@ -35,22 +40,85 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	}
 	t := tally{held: int64(held)}
 	switch more := int64(c.passed + held - 1); {
+	case failed:
+		t.added, t.failed = int64(c.passed), 1
 	case more > 0:
 		t.added = more
 	case more < 0: // it was filtered out, or went to another way
 		t.filtered = 1
 	}
-	if rt != nil && t != (tally{}) {
+	switch {
+	case t == (tally{}):
+	case rt != nil:
 		i.count(rt, t)
+	case failed: // the joiner
+		i.input.accounts.reject(1, filterFailed)
 	}
 	i.end(c)
+	if failed {
+		i.calls = i.calls[:i.depth] // what the Out was told is out of date
+	}
+}
+
+// apply calls the Step's Apply, and reports whether it panicked: a fault costs the event, not the connection, which would
+// bring the same event again.
+func (c *call) apply(step enrich.Step, ev *record.Event) (failed bool) {
+	defer c.i.contain(&failed, ev.Tag, c.i.reroutes)
+	step.Apply(ev, c.out)
+	return false
+}
+
+// expire calls the Holder's Expire. One that panics is called again after failedPause.
+func (c *call) expire(now time.Time) (next time.Time, failed bool) {
+	defer c.i.contain(&failed, "", c.i.reroutes)
+	return c.holder.Expire(now, c.out), false
+}
+
+// failedPause is how long after a fault in it a Holder's Expire is called again.
+const failedPause = time.Second
+
+// contain recovers from a panic of a filter, a Step or a Holder at an event with that tag. It is to be deferred.
+func (i *intake) contain(failed *bool, tag string, reroutes int) {
+	if v := recover(); v != nil {
+		*failed, i.reroutes = true, reroutes
+		i.r.events.Error().Str("tag", tag).Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).
+			Msg("a fault in firelane itself: a filter failed; its record is dropped")
+	}
+}
+
+// filter applies the filters of rt. It reports whether ev goes on.
+func (i *intake) filter(rt *route, ev *record.Event) bool {
+	failed := false
+	t := tally{filtered: 1}
+	if i.applyAll(rt.filters, ev, &failed) {
+		return true
+	}
+	if failed {
+		t = tally{failed: 1}
+	}
+	i.count(rt, t)
+	return false
+}
+
+func (i *intake) applyAll(filters []enrich.Filter, ev *record.Event, failed *bool) bool {
+	defer i.contain(failed, ev.Tag, i.reroutes)
+	for _, f := range filters {
+		if !f.Apply(ev, i.work()) {
+			return false
+		}
+	}
+	return true
 }
 
 // expire lets a Holder emit what is due at now.
 func (i *intake) expire(h *holder, now time.Time) (next time.Time) {
 	c := i.begin(h, nil)
-	next = h.Expire(now, c.out)
+	next, failed := c.expire(now)
 	i.end(c)
+	if failed {
+		i.calls = i.calls[:i.depth]
+		next = time.Now().Add(failedPause)
+	}
 	return next
 }
 

@@ -70,9 +70,14 @@ func (r *Router) knownRoute(in *source, tag []byte) *route {
 
 // routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
 func (r *Router) routeOf(in *source, tag string) *route {
-	key := routeKey{in.index, tag}
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
+	return r.lockedRouteOf(in, tag)
+}
+
+// lockedRouteOf is routeOf with r.routesMu held.
+func (r *Router) lockedRouteOf(in *source, tag string) *route {
+	key := routeKey{in.index, tag}
 	if rt, ok := r.routes[key]; ok {
 		return rt
 	}
@@ -93,17 +98,13 @@ func (r *Router) routeOf(in *source, tag string) *route {
 // heldRoute returns the route that leads to a Holder for events of a tag, to go on there with what it held. It is the same
 // for all inputs: what comes after a filter section depends on the tag alone.
 func (r *Router) heldRoute(h *holder, tag string) *route {
-	find := func() *route {
-		r.routesMu.Lock()
-		defer r.routesMu.Unlock()
-		return r.held[heldKey{h, tag}]
+	r.routesMu.Lock()
+	defer r.routesMu.Unlock()
+	key := heldKey{h, tag}
+	for n := 0; r.held[key] == nil && n < len(r.inputs); n++ { // it was forgotten: maxRouteBytes
+		r.lockedRouteOf(r.inputs[n], tag)
 	}
-	rt := find()
-	for n := 0; rt == nil && n < len(r.inputs); n++ { // it was forgotten: maxRouteBytes
-		r.routeOf(r.inputs[n], tag)
-		rt = find()
-	}
-	return rt
+	return r.held[key]
 }
 
 // compile makes the route of a tag through filters and to where plan leads after them.

@@ -45,6 +45,7 @@ type Router struct {
 	wake    chan struct{} // to releaseHeld: a Holder holds something
 
 	memory  *memory
+	tapped  atomic.Int32 // taps that are open
 	buffers buffers
 	common  sink.Common // what destinations share
 

@@ -435,6 +435,29 @@ func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
 	tr.balanced(5) // the running router was not disturbed
 }
 
+// A batch in the queue can't be read on after a body that is no map.
+func TestADeadLettersLineWithoutARecordCostsNoOtherRecord(t *testing.T) {
+	t.Parallel()
+	server, addr := cluster(t, bulktest.Options{})
+	dir := t.TempDir()
+	plan := compilePlan(t, dir, forwardInput+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
+	file := filepath.Join(dir, "es.0.jsonl")
+	var text string
+	for _, rec := range []string{`{"log":"1"}`, `null`, `5`, `{"log":"2"}`} {
+		text += `{"output":"es.0","tag":"app","record_time":"2026-11-25T10:00:00Z","record":` + rec + "}\n"
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", []string{file})
+	if a.Delivered != 2 || len(server.Documents("*")) != 2 {
+		t.Errorf("got %+v, want both records delivered", a)
+	}
+	if err == nil || !strings.Contains(err.Error(), "is kept") {
+		t.Errorf("got error %v, want the file kept for the lines that have no record", err)
+	}
+}
+
 func TestQueueOfAnOutputThatIsGoneIsKeptAndLogged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -706,5 +729,22 @@ func TestWaysAfterACopyStartFromTheSameRecord(t *testing.T) {
 				t.Errorf("%s: got %s, want %s three times", way, text, want)
 			}
 		}
+	}
+}
+
+func TestRunReturnsAtOnceWhenNowEnds(t *testing.T) {
+	t.Parallel()
+	r, _ := New(compilePlan(t, t.TempDir(), forwardInput+nullOutputs("*")), Env{Log: zerolog.Nop()})
+	now, end := context.WithCancel(context.Background())
+	end()
+	done := make(chan error)
+	go func() { done <- r.Run(context.Background(), now) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("got no end of Run, want it at once")
 	}
 }

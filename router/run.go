@@ -49,7 +49,10 @@ func (r *Router) Run(stop, now context.Context) error {
 	running := r.serve(now)
 	defer running.end()
 	r.logStarted(bound)
-	<-stop.Done()
+	select {
+	case <-stop.Done():
+	case <-now.Done():
+	}
 	r.drain(now, running)
 	r.logStopped()
 	return nil

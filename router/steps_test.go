@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -467,4 +468,72 @@ func TestEveryPartOfAPlanIsAFilterAStepOrAHolder(t *testing.T) {
 	if _, err := newStage(fmt.Sprint, nil); err == nil || !strings.Contains(err.Error(), "is no Filter, Step or Holder") {
 		t.Errorf("got error %v, want one that names what it must be", err)
 	}
+}
+
+// Clients that make up tags have routes forgotten at any moment, also while a Holder releases what it holds.
+func TestARouteOfHeldEventsIsFoundWhileClientsMakeUpTags(t *testing.T) {
+	r := opened(t, placeholder+nullOutputs("*"), newSplitter(t))
+	end := make(chan struct{})
+	var clients, begun sync.WaitGroup
+	for range 4 {
+		begun.Add(1)
+		clients.Go(func() {
+			for begin := begun.Done; ; begin = func() {} {
+				begin()
+				select {
+				case <-end:
+					return
+				default:
+				}
+				r.routesMu.Lock() // as routeOf does at maxTags
+				clear(r.routes)
+				clear(r.held)
+				time.Sleep(2 * time.Millisecond) // so that who waits for the lock gets it in turn
+				r.routesMu.Unlock()
+			}
+		})
+	}
+	begun.Wait()
+	for range 20 {
+		if r.heldRoute(r.stages[0].holder, "app") == nil {
+			t.Error("got no route, want the Holder's")
+			break
+		}
+	}
+	close(end)
+	clients.Wait()
+}
+
+// The line that a lost connection completed is another's, too, and what it began is held.
+func TestAConnectionThatIsLostInTheMiddleOfAMessageLosesNoOthersHeldEvents(t *testing.T) {
+	r := opened(t, placeholder+nullOutputs("*"), newSplitter(t))
+	all := r.expiries()
+	first, lost, third := r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0])
+	first.addLogs("app", "tw")
+	if err := first.Flush(t.Context()); !errors.Is(err, input.ErrHeld) {
+		t.Errorf("flush: got %v, want %v", err, input.ErrHeld)
+	}
+	lost.addLogs("app", "o\nthr")
+	if err := lost.Discard(t.Context()); err != nil {
+		t.Error(err)
+	}
+	third.addLogs("app", "ee\n")
+	flush(t, third)
+	r.releaseAll(all)
+	flush(t, first)
+	if a := r.Status().Outputs[0].Account; a.Held != 0 || a.Unaccounted != 0 || r.holding.Load() != 0 {
+		t.Errorf("got %+v and %d events that hold back acks, want none held", a, r.holding.Load())
+	}
+	wantQueued(t, r.outputs[0], "app: two", "app: three")
+}
+
+func TestWhatALostConnectionHasNotFinishedIsNotQueued(t *testing.T) {
+	r := opened(t, nullOutputs("*"))
+	i := r.newIntake(r.inputs[0])
+	i.addLogs("app", "the beginning of a message")
+	if err := i.Discard(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wantQueued(t, r.outputs[0])
+	wantTally(t, r.outputs[0], tally{})
 }

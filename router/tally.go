@@ -2,12 +2,13 @@ package router
 
 // A tally is what happened to records on the way to one output. For each of them
 //
-//	received + added = queued + filtered + merged + held + refused
+//	received + added = queued + filtered + failed + merged + held + refused
 //
 // That of an output is guarded by its queue's lock, under which the queue counts what it has: the two always agree.
 type tally struct {
 	received int64 // records that reached the output's way
 	filtered int64 // records that a step filtered out, or sent to another tag's way
+	failed   int64 // records that were lost because a step panicked
 	added    int64 // records that a step made besides those that it got
 	merged   int64 // records that became one with another
 	held     int64 // records that a Holder got and has not released; negative where more were released
@@ -17,6 +18,7 @@ type tally struct {
 func (t *tally) add(u tally) {
 	t.received += u.received
 	t.filtered += u.filtered
+	t.failed += u.failed
 	t.added += u.added
 	t.merged += u.merged
 	t.held += u.held

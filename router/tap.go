@@ -9,23 +9,35 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// tapLines is how many lines wait for a viewer; what comes while so many wait is dropped for the viewer.
-const tapLines = 256
+// Limits of taps.
+const (
+	maxTaps = 16 // of all outputs
+	// tapLines is how many lines wait for a viewer, maxTapBytes how many bytes of them.
+	tapLines    = 256
+	maxTapBytes = 256 << 10
+)
 
 // Tap shows what is queued for an output from now on: one JSON object a record, {"tag", "time", "record"}, at most
 // bytesPerSecond bytes of them. It never holds up the records: lines that the viewer is too slow for, or that exceed the rate,
-// are dropped. end ends it and closes the channel; it may be called more than once. While nobody looks the cost is one atomic
-// load a batch. An output that doesn't exist gives a closed channel.
+// are dropped, and the first of those is the last one made in that second. end ends it and closes the channel; it may be
+// called more than once. While nobody looks the cost is one atomic load a batch. An output that doesn't exist, or a tap
+// beyond maxTaps, gives a closed channel.
 func (r *Router) Tap(id string, bytesPerSecond int) (lines <-chan []byte, end func()) {
 	n := slices.IndexFunc(r.outputs, func(o *output) bool { return o.id == id })
 	t := &tap{lines: make(chan []byte, tapLines), rate: bytesPerSecond}
-	if n < 0 {
+	if n < 0 || r.tapped.Add(1) > maxTaps {
+		if n >= 0 {
+			r.tapped.Add(-1)
+		}
 		close(t.lines)
 		return t.lines, func() {}
 	}
 	all := &r.outputs[n].taps
 	all.add(t)
-	return t.lines, func() { all.remove(t) }
+	return t.lines, sync.OnceFunc(func() {
+		all.remove(t)
+		r.tapped.Add(-1)
+	})
 }
 
 // taps are the viewers of one output.
@@ -43,6 +55,10 @@ type tap struct {
 	second int64
 	spent  int // bytes in that second
 	ended  bool
+
+	sizes       [tapLines]int // of the lines that were sent last, by their number
+	sent, taken int           // lines
+	waiting     int           // bytes sent and not taken
 }
 
 func (t *taps) add(one *tap) {
@@ -53,10 +69,8 @@ func (t *taps) remove(one *tap) {
 	t.change(func(all []*tap) []*tap { return slices.DeleteFunc(all, func(o *tap) bool { return o == one }) })
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	if !one.ended {
-		one.ended = true
-		close(one.lines)
-	}
+	one.ended = true
+	close(one.lines)
 }
 
 func (t *taps) change(how func([]*tap) []*tap) {
@@ -114,12 +128,19 @@ func (t *tap) hasRoom() bool {
 func (t *tap) offer(line []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended || t.spent+len(line) > t.rate {
+	for ; t.taken < t.sent-len(t.lines); t.taken++ {
+		t.waiting -= t.sizes[t.taken%tapLines]
+	}
+	if t.ended || len(line) > t.rate-t.spent || t.waiting+len(line) > maxTapBytes {
+		t.spent = t.rate // making lines to drop them costs as much
 		return
 	}
 	select {
 	case t.lines <- line:
+		t.sizes[t.sent%tapLines] = len(line)
+		t.sent++
 		t.spent += len(line)
+		t.waiting += len(line)
 	default:
 	}
 }

@@ -5,9 +5,10 @@ import (
 	"runtime"
 )
 
-// useOneCore makes Go code run on one core at a time, unless GOMAXPROCS says otherwise. With one, 400,000 records a
-// second pass, more than a task writes; with two, idle threads look for work whenever a client writes, and a load of one
-// record a write costs half as much again (see docs/benchmarks.md). System calls don't count: a slow disk holds up nobody.
+// useOneCore makes Go code run on one core at a time, unless GOMAXPROCS is set. One core is enough for 400,000 records a
+// second, more than a task writes. With two, idle threads search for work whenever a client writes, and records that are
+// written one at a time cost half as much again (see docs/benchmarks.md). Blocked system calls don't count, so a slow disk
+// delays only the goroutine that waits for it.
 func useOneCore() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)

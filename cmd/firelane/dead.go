@@ -21,7 +21,7 @@ import (
 	"github.com/firelane/firelane/sink/dead"
 )
 
-// deadCommand reads the dead letters, and puts their records back on their way.
+// deadCommand lists the records in the dead letters, or sends them again.
 func deadCommand(c *cli, args []string) int {
 	if len(args) == 0 || args[0] != "list" && args[0] != "resend" {
 		fmt.Fprintln(c.stderr, "usage: firelane dead list|resend [-c FILE] [-output ID]")
@@ -66,7 +66,7 @@ func deadCommand(c *cli, args []string) int {
 	return status
 }
 
-// listDead prints a line for each record: when, where to, why, and the record.
+// listDead prints a line for each record: time, output, index, status, type and reason, and the record itself.
 func (c *cli) listDead(files []string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	for _, file := range files {
@@ -82,7 +82,7 @@ func (c *cli) listDead(files []string) error {
 	return w.Flush()
 }
 
-// printable escapes what a terminal would obey or what would begin another line or column: control characters (C0 and C1),
+// printable escapes characters that control a terminal or would begin another line or column: control characters (C0 and C1),
 // direction marks, line separators, and bytes that aren't UTF-8.
 func printable(s string) string {
 	var b []byte
@@ -95,7 +95,7 @@ func printable(s string) string {
 		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
 			escaped := strconv.QuoteRuneToASCII(r)
 			if r <= 0xffff {
-				escaped = fmt.Sprintf(`\u%04x`, r) // as JSON has it
+				escaped = fmt.Sprintf(`\u%04x`, r) // as in JSON
 			}
 			b = append(b, strings.Trim(escaped, "'")...)
 		default:

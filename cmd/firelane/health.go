@@ -10,11 +10,11 @@ import (
 	"github.com/firelane/firelane/router"
 )
 
-// healthTimeout is how long a connection to the running router may take.
+// healthTimeout is how long connecting to the running router may take, and writing to it.
 const healthTimeout = 2 * time.Second
 
-// healthCommand connects to every socket that the configuration binds, and sends the health input what ECS's own check
-// sends. It is for a task definition's healthCheck: ["CMD", "/firelane", "healthcheck"].
+// healthCommand connects to every socket that the configuration binds, and sends the health input the line of ECS's own check.
+// It is for a task definition's healthCheck: ["CMD", "/firelane", "healthcheck"].
 func healthCommand(c *cli, args []string) int {
 	file, status, ok := configFlag(c, "healthcheck", args)
 	if !ok {
@@ -39,7 +39,7 @@ func healthCommand(c *cli, args []string) int {
 			err = closeErr
 		}
 		if err != nil {
-			fmt.Fprintf(c.stderr, "firelane healthcheck: %s takes nothing: %v\n", l.Input, err)
+			fmt.Fprintf(c.stderr, "firelane healthcheck: %s does not accept data: %v\n", l.Input, err)
 			return exitFailed
 		}
 	}

@@ -9,14 +9,14 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// openLog makes the log of the process, which never waits for who reads w: JSON lines in a container, and a readable form
-// on a terminal. end writes the last lines.
+// openLog makes the log of the process: JSON lines in a container, a readable form on a terminal. It never waits for the
+// reader of w. end writes the lines that are still pending.
 func openLog(w io.Writer) (log zerolog.Logger, end func()) {
 	terminal := isTerminal(w)
 	ring := newLogRing(w, func(lines int) []byte {
 		var b bytes.Buffer
 		own := newLogger(&b, terminal)
-		own.Warn().Int("lines", lines).Msg("lines of the log are missing here: nobody read them in time")
+		own.Warn().Int("lines", lines).Msg("lines of the log are missing here: nobody read the log in time")
 		return b.Bytes()
 	})
 	return newLogger(ring, terminal), ring.Close
@@ -50,8 +50,8 @@ type messageFirst struct {
 
 // Write writes one line.
 func (m *messageFirst) Write(line []byte) (int, error) {
-	// Quotes in strings are escaped, so that only a key matches. Every line of the router has a message, so that the last
-	// match is its key and what follows is the text.
+	// Quotes in strings are escaped, so only a key matches. Every line of the router has a message, and zerolog writes it last,
+	// so the last match is its key.
 	at := bytes.LastIndex(line, []byte(`,"message":"`))
 	if at < 0 || !bytes.HasSuffix(line, []byte("\"}\n")) {
 		return m.out.Write(line)
@@ -67,8 +67,8 @@ func (m *messageFirst) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// parseLevel maps the levels of both dialects (Fluent Bit: off, error, warn, info, debug, trace; Fluentd has fatal
-// besides) to zerolog's. An unknown one, which the configuration has warned about, is info.
+// parseLevel maps the levels of both dialects (off, error, warn, info, debug and trace in Fluent Bit; also fatal in Fluentd)
+// to zerolog's. Any other text is info.
 func parseLevel(s string) zerolog.Level {
 	switch s {
 	case "off":

@@ -9,7 +9,7 @@ import (
 const (
 	// maxPendingLog is how many bytes of the log may wait to be written. Lines beyond that are counted and discarded.
 	maxPendingLog = 256 << 10
-	// logCloseTime is how long Close waits for the log's reader.
+	// logCloseTime is how long Close waits for the pending lines to be written.
 	logCloseTime = time.Second
 )
 
@@ -17,13 +17,13 @@ const (
 // neither records nor a stop. It is safe for concurrent use.
 type logRing struct {
 	out    io.Writer
-	notice func(lines int) []byte // makes the line that replaces lines that were discarded
+	notice func(lines int) []byte // makes the line that replaces discarded lines
 
 	wake   chan struct{}
 	done   chan struct{} // closed when everything is written
 	mu     sync.Mutex
 	lines  []byte // to be written next
-	missed int    // lines discarded after those
+	missed int    // how many lines were discarded after those
 	closed bool
 }
 
@@ -37,7 +37,7 @@ func newLogRing(out io.Writer, notice func(lines int) []byte) *logRing {
 func (r *logRing) Write(line []byte) (int, error) {
 	r.mu.Lock()
 	if r.closed || r.missed > 0 || len(r.lines)+len(line) > maxPendingLog {
-		r.missed++ // after one, the next ones as well, so that the order stays
+		r.missed++ // once one is discarded, so are the next ones: the notice replaces all of them
 	} else {
 		r.lines = append(r.lines, line...)
 	}
@@ -69,7 +69,7 @@ func (r *logRing) run() {
 				spare = lines
 				break
 			}
-			_, _ = r.out.Write(lines) // a reader that has gone away gets nothing, and there is no other place
+			_, _ = r.out.Write(lines) // there is nowhere to report an error
 			spare = lines
 		}
 	}

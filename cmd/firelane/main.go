@@ -1,8 +1,8 @@
-// Command firelane routes the logs of one task: it takes what containers log through Docker's fluentd driver, adds the
-// task's metadata and delivers it, each record once.
+// Command firelane routes the logs of one task: it receives what containers log through Docker's fluentd driver, adds the
+// task's metadata, and delivers each record once.
 //
-// Without arguments it is what a FireLens container runs: it finds the configuration that the ECS agent wrote, in
-// Fluent Bit's dialect or in Fluentd's, and works as it says.
+// Without arguments, as in a FireLens container, it runs with the configuration that the ECS agent wrote, in Fluent Bit's
+// dialect or in Fluentd's.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	_ "time/tzdata" // the image has no files but this binary
+	_ "time/tzdata" // the image has no time zone files
 
 	"github.com/firelane/firelane/cmd/firelane/shell"
 )
@@ -33,14 +33,14 @@ usage:
   firelane                 run with the configuration that ECS wrote:
                            /fluent-bit/etc/fluent-bit.conf or /fluentd/etc/fluent.conf
   firelane run -c FILE     run with FILE, in either dialect
-  firelane check FILE      print what FILE means, and every warning; exit 2 if it is wrong
-  firelane healthcheck     exit 0 if a running firelane takes connections [-c FILE]
-  firelane dead list       what destinations refused for good, and why [-c FILE] [-output ID]
-  firelane dead resend     deliver it once more
-  firelane version
+  firelane check FILE      print how firelane understands FILE, and every warning; exit 2 if it is wrong
+  firelane healthcheck     exit 0 if a running firelane accepts connections [-c FILE]
+  firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
+  firelane dead resend     send these records again [-c FILE] [-output ID]
+  firelane version         print the version
 `
 
-// A command is one word of the command line.
+// A command is a subcommand of firelane.
 type command struct {
 	name string
 	run  func(c *cli, args []string) int
@@ -54,7 +54,7 @@ var commands = []command{
 	{"version", versionCommand},
 }
 
-// cli is what a command may touch of the world.
+// cli is what commands use of the process: its output and its environment variables.
 type cli struct {
 	stdout, stderr io.Writer
 	lookup         func(string) (string, bool)
@@ -92,7 +92,7 @@ func (c *cli) main(name string, args []string) int {
 	return exitUsage
 }
 
-// fromShell runs a command line of the stand-in for sh, whose output may go into a pipe.
+// fromShell runs a firelane command in a line of the stand-in for sh, where stdout may be a pipe.
 func (c *cli) fromShell(stdout io.Writer, args []string) int {
 	return (&cli{stdout: stdout, stderr: c.stderr, lookup: c.lookup}).main("firelane", args)
 }

@@ -11,17 +11,17 @@ import (
 
 // Memory settings.
 const (
-	// memoryGoal is the heap in bytes that the collector is asked to stay below, in a container with more room too:
-	// the router's promise is 50 MiB in all.
+	// memoryGoal is the memory limit for Go's garbage collector, in bytes. It applies in larger containers too: the router
+	// promises not to use more than 50 MiB in all.
 	memoryGoal = 36 << 20
-	// cgroupShare is the part of a smaller container limit that the heap may take.
+	// cgroupShare is the fraction of the container's limit that is used instead, if that is less.
 	cgroupShare = 0.7
 )
 
-// cgroupLimits are where the container's memory limit stands, in cgroup versions 2 and 1.
+// cgroupLimits are the files with the container's memory limit, in cgroup versions 2 and 1.
 var cgroupLimits = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
 
-// limitMemory sets the collector's limit, unless GOMEMLIMIT sets it.
+// limitMemory sets the garbage collector's limit, unless GOMEMLIMIT is set.
 func limitMemory(log zerolog.Logger) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -34,7 +34,7 @@ func limitMemory(log zerolog.Logger) {
 		}
 		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && int64(float64(n)*cgroupShare) < limit {
 			limit = int64(float64(n) * cgroupShare)
-			log.Debug().Int64("bytes", limit).Msg("memory limit from the cgroup")
+			log.Debug().Int64("limit_bytes", limit).Msg("the memory limit is taken from the cgroup")
 		}
 	}
 	debug.SetMemoryLimit(limit)

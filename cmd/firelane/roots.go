@@ -6,15 +6,15 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// useOwnRoots gives the process the certificate authorities that are inside this binary, for where the system has none:
-// the image has no files. SSL_CERT_FILE and SSL_CERT_DIR still come first. It takes 2 ms, so it is done when the sockets
-// are bound and before the first connection to a destination.
+// useOwnRoots makes the certificate authorities in this binary the fallback for a system that has none, such as the image.
+// SSL_CERT_FILE and SSL_CERT_DIR take precedence. It takes 2 ms, so it is called after the sockets are bound, and before the
+// first connection to a destination.
 func useOwnRoots() {
 	pool := x509.NewCertPool()
 	for root := range bundle.Roots() {
 		cert, err := x509.ParseCertificate(root.Certificate)
 		if err != nil {
-			continue // one that this Go can't read; the others still count
+			continue // this version of Go can't parse it; the others are still used
 		}
 		if root.Constraint == nil {
 			pool.AddCert(cert)

@@ -30,7 +30,7 @@ func runCommand(c *cli, args []string) int {
 	log, endLog := openLog(c.stderr)
 	defer endLog()
 	stdlog.SetFlags(0)
-	stdlog.SetOutput(log) // what libraries write, which would go to stderr itself
+	stdlog.SetOutput(log) // what libraries log, which would go to stderr directly
 	arrived, endSignals := takeSignals()
 	defer endSignals()
 	plan, ok := c.compile(log, file)
@@ -49,7 +49,7 @@ func runCommand(c *cli, args []string) int {
 	relaxTimers(log)
 	stop, now := newStops()
 	go stopOnSignals(log, arrived, plan.Service.Grace, stop, now, func() {
-		log.Error().Msg("stopped by force: a part of the router did not end; what is not delivered stays in the queue on disk")
+		log.Error().Msg("stopped by force: a part of the router did not end in time; undelivered records stay in the queue on disk")
 		endLog()
 		os.Exit(exitFailed)
 	})
@@ -63,8 +63,7 @@ func runCommand(c *cli, args []string) int {
 	return exitOK
 }
 
-// serveAdmin starts the HTTP server where the configuration wants one. A router whose health page can't be served
-// still routes.
+// serveAdmin starts the HTTP server if the configuration enables it. If that fails, the router still routes.
 func serveAdmin(log zerolog.Logger, plan *config.Plan, r *router.Router) (end func()) {
 	if !plan.Service.HTTPServer {
 		return func() {}
@@ -84,7 +83,7 @@ func serveAdmin(log zerolog.Logger, plan *config.Plan, r *router.Router) (end fu
 	}
 }
 
-// configFlag reads the command line of a command that works on a configuration.
+// configFlag parses the command line of a command that needs a configuration.
 func configFlag(c *cli, name string, args []string) (file string, status int, ok bool) {
 	flags := flag.NewFlagSet("firelane "+name, flag.ContinueOnError)
 	flags.SetOutput(c.stderr)
@@ -104,7 +103,7 @@ func configFlag(c *cli, name string, args []string) (file string, status int, ok
 	return findConfig(c, name, file)
 }
 
-// findConfig returns file, or where it is empty the configuration that ECS wrote.
+// findConfig returns file or, if that is empty, the configuration that ECS wrote.
 func findConfig(c *cli, name, file string) (string, int, bool) {
 	if file != "" {
 		return file, exitOK, true
@@ -114,14 +113,14 @@ func findConfig(c *cli, name, file string) (string, int, bool) {
 			return f, exitOK, true
 		}
 	}
-	fmt.Fprintf(c.stderr, "firelane %s: no configuration: neither %s nor %s is there; name one with -c FILE\n", name, ecsFiles[0], ecsFiles[1])
+	fmt.Fprintf(c.stderr, "firelane %s: no configuration: neither %s nor %s exists; want -c FILE\n", name, ecsFiles[0], ecsFiles[1])
 	return "", exitUsage, false
 }
 
 // compile reads the configuration and logs what is wrong with it. Warnings don't keep a task from starting.
 func (c *cli) compile(log zerolog.Logger, file string) (*config.Plan, bool) {
 	plan, diags := config.Compile(file, router.Catalogue(), c.lookup)
-	for _, w := range plan.Warnings { // one of them may be why something is wrong: a variable that isn't set
+	for _, w := range plan.Warnings { // also before errors: an unset variable may be the cause of one
 		log.Warn().Msg(w.String())
 	}
 	if len(diags) > 0 {
@@ -137,7 +136,7 @@ func reportErrors(log zerolog.Logger, diags []config.Diagnostic) {
 	}
 }
 
-// checkCommand prints what a configuration means.
+// checkCommand prints how firelane understands a configuration.
 func checkCommand(c *cli, args []string) int {
 	file, status, ok := configFlag(c, "check", args)
 	if !ok {

@@ -14,15 +14,15 @@ const (
 	// overtime is how long a stop may last beyond the grace (or shortestGrace, if longer) before the process is ended by
 	// force. With the default grace of 25 s that is before ECS kills it.
 	overtime      = 3 * time.Second
-	shortestGrace = 6 * time.Second // inputs queue what clients have sent, whatever the grace
+	shortestGrace = 6 * time.Second // enough for inputs to queue what clients have sent
 	// forceAfter is how long the router may take to end after the second signal.
 	forceAfter = time.Second
 	// maxSignals is how many signals may wait to be handled.
 	maxSignals = 16
 )
 
-// takeSignals catches every signal that ends a process by default and that somebody may send on purpose. After that, a write
-// to stdout or stderr that nobody reads returns an error, and causes no signal.
+// takeSignals catches the signals that people send and that end a process by default. It also ignores SIGPIPE: a write to
+// stdout or stderr that nobody reads then returns an error.
 func takeSignals() (arrived <-chan os.Signal, end func()) {
 	ch := make(chan os.Signal, maxSignals)
 	signal.Ignore(syscall.SIGPIPE)
@@ -45,8 +45,8 @@ func newStops() (stop, now stopper) {
 	return stop, now
 }
 
-// stopOnSignals ends stop (drain and leave) at the first SIGTERM, SIGINT or SIGQUIT and now (leave at once) at the second.
-// It calls force at the third, and if the process doesn't end in time. It returns when arrived is closed.
+// stopOnSignals cancels stop (drain, then exit) at the first SIGTERM, SIGINT or SIGQUIT, and now (exit immediately) at the
+// second. It calls force at the third, and if the process doesn't end in time. It returns when arrived is closed.
 func stopOnSignals(log zerolog.Logger, arrived <-chan os.Signal, grace time.Duration, stop, now stopper, force func()) {
 	var late <-chan time.Time
 	stops := 0
@@ -58,7 +58,7 @@ func stopOnSignals(log zerolog.Logger, arrived <-chan os.Signal, grace time.Dura
 			}
 			switch s {
 			case syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2:
-				log.Warn().Stringer("signal", s).Msg("the signal is ignored: a changed configuration needs a restart")
+				log.Warn().Stringer("signal", s).Msg("the signal is ignored: restart firelane to apply a changed configuration")
 				continue
 			}
 			stops++

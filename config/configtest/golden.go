@@ -13,7 +13,7 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// separator stands between the input and what is expected of it.
+// separator separates the input from the expected result.
 const separator = "----\n"
 
 // Golden runs every file that matches the pattern as a test. A file is
@@ -126,7 +126,7 @@ func writeFiles(t *testing.T, input string) (main string) {
 	return main
 }
 
-// Result is what a compilation comes to, as text: warnings, errors, and the plan where there is no error.
+// Result is the result of a compilation as text: warnings, errors, and the plan if there is no error.
 func Result(p *config.Plan, errs []config.Diagnostic) string {
 	var b bytes.Buffer
 	for _, w := range p.Warnings {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Docker is a separate Docker engine: its images, containers and socket are in one folder, and it changes no firewall and
-// no bridge. Containers run with --network none or host.
+// Docker is a separate Docker engine: its images, containers and socket are in one folder, and it doesn't touch the machine's
+// firewall or bridges. Containers run with --network none or host.
 type Docker struct {
 	*Process
 	dir string

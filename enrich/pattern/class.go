@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// class reads what follows a [ up to its ]. The set is given without the negation, so that an engine which folds case
-// does so before it negates.
+// class parses what follows a [, up to its ]. The set is returned without the negation, since case must be folded before the
+// set is negated.
 func (p *parser) class(f flags) (set runeSet, negate bool, err error) {
 	if p.nest++; p.nest > maxNest {
 		return nil, false, errors.New("its classes are nested too deep")
@@ -22,8 +22,8 @@ func (p *parser) class(f flags) (set runeSet, negate bool, err error) {
 	for {
 		switch {
 		case !p.more():
-			return nil, false, errors.New("there is a [ without its ]")
-		case p.looking("]") && (p.pos > first || !strings.Contains(p.rest()[1:], "]")):
+			return nil, false, errors.New("a [ is not closed")
+		case p.nextIs("]") && (p.pos > first || !strings.Contains(p.rest()[1:], "]")):
 			p.pos++
 			for _, other := range all {
 				set = set.intersect(other)
@@ -43,7 +43,7 @@ func (p *parser) class(f flags) (set runeSet, negate bool, err error) {
 
 // classItem reads one member of a class: a rune, a range, a set by name or a class of its own.
 func (p *parser) classItem(f flags) (runeSet, error) {
-	if p.looking("[:") {
+	if p.nextIs("[:") {
 		if set, ok, err := p.posixBracket(); ok || err != nil {
 			return set, err
 		}
@@ -52,7 +52,7 @@ func (p *parser) classItem(f flags) (runeSet, error) {
 		set, negate, err := p.class(f)
 		return p.negated(set, negate, f), err
 	}
-	if p.looking(`\`) && len(p.rest()) > 1 {
+	if p.nextIs(`\`) && len(p.rest()) > 1 {
 		p.pos++
 		if set, negate, ok, err := p.classEscape(); ok || err != nil {
 			return p.negated(set, negate, f), err
@@ -63,7 +63,7 @@ func (p *parser) classItem(f flags) (runeSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !p.looking("-") || strings.HasPrefix(p.rest(), "-]") || strings.HasPrefix(p.rest(), "-&&") || p.rangeToSet() {
+	if !p.nextIs("-") || strings.HasPrefix(p.rest(), "-]") || strings.HasPrefix(p.rest(), "-&&") || p.rangeToSet() {
 		return runeSet{{lo, lo}}, nil
 	}
 	p.pos++
@@ -74,7 +74,7 @@ func (p *parser) classItem(f flags) (runeSet, error) {
 	return runeSet{{lo, hi}}, err
 }
 
-// rangeToSet says that the - at hand stands before a set and is text therefore.
+// rangeToSet reports whether the - that is next comes before a set, and therefore is text.
 func (p *parser) rangeToSet() bool {
 	after := p.rest()[1:]
 	if strings.HasPrefix(after, "[") {
@@ -95,7 +95,7 @@ func (p *parser) negated(set runeSet, negate bool, f flags) runeSet {
 
 func (p *parser) classRune() (rune, error) {
 	if !p.more() {
-		return 0, errors.New("there is a [ without its ]")
+		return 0, errors.New("a [ is not closed")
 	}
 	if !p.take(`\`) {
 		return p.next(), nil
@@ -117,7 +117,7 @@ func (p *parser) posixBracket() (set runeSet, ok bool, err error) {
 		return nil, false, nil
 	}
 	if set, ok = property(name); !ok {
-		return nil, false, fmt.Errorf("[:%s:] is not known", name)
+		return nil, false, fmt.Errorf("[:%s:] is not a POSIX class", name)
 	}
 	p.pos = len(p.in) - len(after)
 	if negate {
@@ -126,7 +126,7 @@ func (p *parser) posixBracket() (set runeSet, ok bool, err error) {
 	return set, true, nil
 }
 
-// classEscape reads the rest of an escape that stands for a set: \d, \p{Alpha}.
+// classEscape parses the rest of an escape that is a set: \d, \p{Alpha}.
 func (p *parser) classEscape() (set runeSet, negate, ok bool, err error) {
 	if !p.more() {
 		return nil, false, false, nil
@@ -159,14 +159,13 @@ func (p *parser) propertyEscape(negate bool) (runeSet, bool, bool, error) {
 	name, not := strings.CutPrefix(name, "^")
 	set, ok := property(plain(name))
 	if !ok {
-		return nil, false, false, fmt.Errorf(`\p{%s} is not known`, name)
+		return nil, false, false, fmt.Errorf(`\p{%s} is not a property of Unicode`, name)
 	}
 	p.pos = len(p.in) - len(after)
 	return set, negate != not, true, nil
 }
 
-// runeEscape reads the rest of an escape that stands for one rune. An escaped character that means nothing special is
-// itself.
+// runeEscape parses the rest of an escape that is one rune. An escaped character without a special meaning is itself.
 func (p *parser) runeEscape() (rune, error) {
 	if !p.more() {
 		return 0, errors.New("it ends in a backslash")
@@ -203,7 +202,7 @@ func (p *parser) runeEscape() (rune, error) {
 	return r, nil
 }
 
-// number reads at most limit digits.
+// number parses at most limit digits; n is how many there were.
 func (p *parser) number(base, limit int) (v uint64, n int) {
 	for n < limit && p.pos+n < len(p.in) {
 		if _, err := strconv.ParseUint(p.in[p.pos+n:p.pos+n+1], base, 8); err != nil {
@@ -216,20 +215,20 @@ func (p *parser) number(base, limit int) (v uint64, n int) {
 	return v, n
 }
 
-// hexBytes reads xHH, or as many of them as make up one rune in UTF-8.
+// hexBytes parses xHH, or as many of these as make one rune in UTF-8.
 func (p *parser) hexBytes() (rune, error) {
 	var b []byte
 	for p.take("x") {
 		v, _ := p.number(16, 2)
 		b = append(b, byte(v))
-		if v < utf8.RuneSelf || utf8.FullRune(b) || !p.looking(`\x`) {
+		if v < utf8.RuneSelf || utf8.FullRune(b) || !p.nextIs(`\x`) {
 			break
 		}
 		p.pos++
 	}
 	r, n := utf8.DecodeRune(b)
 	if r == utf8.RuneError || n != len(b) {
-		return 0, errors.New(`its \x… make no UTF-8`)
+		return 0, errors.New(`its \x… are not UTF-8`)
 	}
 	return r, nil
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// CompileFluentBit reads a pattern as Fluent Bit does: plain, or as /pattern/ with the flags i, m, o and x. What looks
-// like the latter and has other flags is a plain pattern.
+// CompileFluentBit compiles a pattern in Fluent Bit's notation: plain, or /pattern/ with the flags i, m, o and x. With other
+// letters after the second slash it is a plain pattern, slashes included.
 func CompileFluentBit(source string, onTimeout func()) (*Pattern, error) {
 	inner, letters, ok := slashes(source)
 	if !ok || strings.Trim(letters, "imox") != "" {
@@ -15,19 +15,19 @@ func CompileFluentBit(source string, onTimeout func()) (*Pattern, error) {
 	return Compile(inner, flagsOf(letters), onTimeout)
 }
 
-// CompileRuby reads a pattern as Fluentd does: plain, or as /pattern/ with the flags i, m and x.
+// CompileRuby compiles a pattern in Fluentd's notation: plain, or /pattern/ with the flags i, m and x.
 func CompileRuby(source string, onTimeout func()) (*Pattern, error) {
 	if !strings.HasPrefix(source, "/") {
 		return Compile(source, Flags{}, onTimeout)
 	}
 	inner, letters, ok := slashes(source)
 	if !ok || strings.Trim(letters, "imx") != "" {
-		return nil, fmt.Errorf("pattern %q begins with a slash: it has to end in one, with the flags i, m and x at most", source)
+		return nil, fmt.Errorf("pattern %q begins with a slash and doesn't end in one; want /pattern/ with no flags but i, m and x", source)
 	}
 	return Compile(inner, flagsOf(letters), onTimeout)
 }
 
-// slashes takes /inner/letters apart.
+// slashes splits /inner/letters.
 func slashes(source string) (inner, letters string, ok bool) {
 	end := strings.LastIndexByte(source, '/')
 	if end < 1 || source[0] != '/' {

@@ -38,7 +38,7 @@ func (p *parser) group(f flags) (*node, error) {
 		return p.namedGroup(f, ">")
 	case p.take("'"):
 		return p.namedGroup(f, "'")
-	case p.looking("~"), p.looking("("):
+	case p.nextIs("~"), p.nextIs("("):
 		return nil, fmt.Errorf("(?%c…) is not supported", p.in[p.pos])
 	}
 	return p.options(f)
@@ -63,8 +63,8 @@ func validName(s string) bool {
 	return s != ""
 }
 
-// options reads (?imx-imx) and (?imx-imx:…). The first form holds to the end of the group around it, alternatives
-// included: a(?i)b|c is a(?i:b|c) in Ruby.
+// options reads (?imx-imx) and (?imx-imx:…). The first form is in effect until the end of the surrounding group,
+// alternatives included: a(?i)b|c is a(?i:b|c) in Ruby.
 func (p *parser) options(f flags) (*node, error) {
 	on := true
 	for p.more() {
@@ -85,14 +85,14 @@ func (p *parser) options(f flags) (*node, error) {
 			return nil, fmt.Errorf("(?%c…) is not supported", r)
 		}
 	}
-	return nil, errors.New("there is a ( without its )")
+	return nil, errors.New("a ( is not closed")
 }
 
 // closed reads alternatives and the ) after them.
 func (p *parser) closed(f flags) (*node, error) {
 	n, err := p.alternate(f)
 	if err == nil && !p.take(")") {
-		err = errors.New("there is a ( without its )")
+		err = errors.New("a ( is not closed")
 	}
 	return n, err
 }
@@ -144,7 +144,7 @@ func anchors(c byte) (op, bool) {
 		return opWord, true
 	case 'B':
 		return opNotWord, true
-	case 'K': // moves where a match begins, which nobody asks
+	case 'K': // sets where a match begins, which doesn't matter here
 		return opEmpty, true
 	}
 	return 0, false

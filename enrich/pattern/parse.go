@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// op is what a node is.
+// op is the kind of a node.
 type op uint8
 
 const (
@@ -17,7 +17,7 @@ const (
 	opAny          // any rune; dotAll: newlines too
 	opConcat       // subs in order
 	opAlternate    // one of subs
-	opGroup        // sub that can be referred back to; name may be ""
+	opGroup        // a group that a back-reference may name; text is its name, "" for none
 	opAtomic       // (?>sub)
 	opLook         // (?=sub) and the like; text is what follows "(?"
 	opBackref      // text is the name or number
@@ -31,7 +31,7 @@ const (
 	opNotWord      // \B
 )
 
-// mode is how a repetition takes.
+// mode is how much of the text a repetition matches.
 type mode uint8
 
 const (
@@ -42,7 +42,7 @@ const (
 
 type node struct {
 	op       op
-	fold     bool // without regard to case
+	fold     bool // ignore case
 	negate   bool // opClass: [^…]
 	dotAll   bool
 	mode     mode
@@ -53,13 +53,13 @@ type node struct {
 	subs     []*node
 }
 
-// flags are those that a place in the pattern stands under.
+// flags are the flags in effect at a place in the pattern.
 type flags struct{ fold, dotAll, extended bool }
 
 // maxNest is how deep groups may be nested.
 const maxNest = 200
 
-// maxRepeat is the highest number in {n,m}, which is Onigmo's own.
+// maxRepeat is the highest number in {n,m}, as in Onigmo.
 const maxRepeat = 100_000
 
 type parser struct {
@@ -69,21 +69,21 @@ type parser struct {
 	named bool // a named group exists: the others don't capture then, as in Ruby
 }
 
-// parse reads Onigmo's Ruby syntax.
+// parse parses Onigmo's Ruby syntax. Its errors complete "pattern … can't be used:".
 func parse(in string, f flags) (*node, error) {
 	if !utf8.ValidString(in) {
 		return nil, errors.New("it is not UTF-8")
 	}
-	p := &parser{in: in, named: namesGroup(in)}
+	p := &parser{in: in, named: hasNamedGroup(in)}
 	n, err := p.alternate(f)
 	if err == nil && p.pos < len(p.in) {
-		err = errors.New("there is a ) without its (")
+		err = errors.New("it has a ) without a (")
 	}
 	return n, err
 }
 
-// namesGroup says that a named group is in the pattern.
-func namesGroup(in string) bool {
+// hasNamedGroup reports whether the pattern has a named group.
+func hasNamedGroup(in string) bool {
 	for rest := in; ; {
 		_, after, ok := strings.Cut(rest, "(?")
 		if !ok {
@@ -96,12 +96,12 @@ func namesGroup(in string) bool {
 	}
 }
 
-func (p *parser) more() bool            { return p.pos < len(p.in) }
-func (p *parser) rest() string          { return p.in[p.pos:] }
-func (p *parser) looking(s string) bool { return strings.HasPrefix(p.in[p.pos:], s) }
+func (p *parser) more() bool           { return p.pos < len(p.in) }
+func (p *parser) rest() string         { return p.in[p.pos:] }
+func (p *parser) nextIs(s string) bool { return strings.HasPrefix(p.in[p.pos:], s) }
 
 func (p *parser) take(s string) bool {
-	if !p.looking(s) {
+	if !p.nextIs(s) {
 		return false
 	}
 	p.pos += len(s)
@@ -121,7 +121,7 @@ func (p *parser) alternate(f flags) (*node, error) {
 	}
 	defer func() { p.nest-- }()
 	alts := []*node{{op: opConcat}}
-	for p.more() && !p.looking(")") {
+	for p.more() && !p.nextIs(")") {
 		if p.take("|") {
 			alts = append(alts, &node{op: opConcat})
 			continue
@@ -159,7 +159,7 @@ func (p *parser) piece(f flags) (*node, error) {
 	return n, err
 }
 
-// blank skips what the flag x makes insignificant.
+// blank skips blanks and comments, which the flag x makes insignificant, and reports whether there were any.
 func (p *parser) blank() bool {
 	start := p.pos
 	for p.more() {
@@ -205,8 +205,8 @@ func (p *parser) quantifier(q *node) (bool, error) {
 	return true, nil
 }
 
-// interval reads {n}, {n,}, {,m} or {n,m}; anything else that begins with { is text. After {n} a ? is a quantifier
-// of its own, and a + after any of them is too: so Ruby has it.
+// interval reads {n}, {n,}, {,m} or {n,m}; anything else that begins with { is text. As in Ruby, a ? after {n} is a
+// quantifier of its own, and so is a + after any of these.
 func (p *parser) interval(q *node) (bool, error) {
 	end := strings.IndexByte(p.rest(), '}')
 	if end < 0 {
@@ -224,10 +224,10 @@ func (p *parser) interval(q *node) (bool, error) {
 		q.max = -1
 	}
 	if q.min > maxRepeat || q.max > maxRepeat {
-		return false, errors.New("it repeats more often than " + strconv.Itoa(maxRepeat) + " times")
+		return false, errors.New("it repeats more than " + strconv.Itoa(maxRepeat) + " times")
 	}
 	if q.max >= 0 && q.min > q.max {
-		return false, errors.New("its {n,m} has n above m")
+		return false, errors.New("its {n,m} has an n larger than m")
 	}
 	p.pos += end + 1
 	if two && p.take("?") {
@@ -259,7 +259,7 @@ func (p *parser) atom(f flags) (*node, error) {
 	case '$':
 		return &node{op: opLineEnd}, nil
 	case '*', '+', '?':
-		return nil, errors.New("there is nothing that its " + string(r) + " could repeat")
+		return nil, errors.New("there is nothing before a " + string(r) + " that it could repeat")
 	default:
 		return &node{op: opRune, r: r, fold: f.fold}, nil
 	}

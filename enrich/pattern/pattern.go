@@ -1,11 +1,11 @@
 // Package pattern matches Onigmo's regular expressions, as Ruby and Fluent Bit write them, on bytes.
 //
-// A pattern that is text alone is searched for as such. One that RE2 (package regexp) can express is translated to it:
-// time linear in the text, no allocation. The rest (look-around, back-references, atomic groups) goes to a backtracking
-// engine with a limit of time. The few places where RE2 gives an answer that isn't Onigmo's are decided by the second
-// engine too: word boundaries in text that isn't ASCII, and ^ behind a newline that ends the text.
+// A pattern that is plain text is searched for as text. A pattern that RE2 (package regexp) can express is translated to
+// RE2, which takes time linear in the text, and no allocation. All others (look-around, back-references, atomic groups) go to
+// a backtracking engine with limits of time and size. So do the few cases in which RE2's result differs from Onigmo's: word boundaries
+// in text that isn't ASCII, and ^ after a newline that ends the text.
 //
-// What the syntax means is Ruby's: ^ and $ hold at every line, \d \s \w \h are ASCII, POSIX brackets and \p{…} are
+// The syntax means what it means in Ruby: ^ and $ match at every line, \d \s \w \h are ASCII, POSIX brackets and \p{…} are
 // Unicode, the flag m lets the dot match newlines.
 package pattern
 
@@ -19,28 +19,33 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// MatchTimeout is how long the backtracking engine may look at one text. After it the text counts as not matching.
+// MatchTimeout is how long the backtracking engine may take for one text. After that the text counts as not matching.
 const MatchTimeout = 100 * time.Millisecond
+
+// MaxBacktrack is the largest text in bytes for the backtracking engine, which takes some 80 bytes of memory for each. A
+// longer text counts as not matching; if RE2 can express the pattern, RE2 decides.
+const MaxBacktrack = 128 << 10
 
 // A Pattern is a compiled pattern. It is safe for concurrent use.
 type Pattern struct {
 	source    string
-	literal   *literal        // not nil: nothing else is needed
-	re2       *regexp.Regexp  // nil: RE2 can't express it
-	slow      *regexp2.Regexp // nil: never needed
-	caret     bool
-	word      bool
-	onTimeout func()
+	literal   *literal        // nil: the pattern isn't plain text
+	re2       *regexp.Regexp  // nil: RE2 can't express the pattern
+	slow      *regexp2.Regexp // nil: not needed
+	caret     bool            // the pattern has a ^
+	word      bool            // the pattern has a \b or \B
+	onTimeout func()          // also for texts over MaxBacktrack
 }
 
-// Flags are what stands behind the second slash of /pattern/imx.
+// Flags are the letters after the second slash of /pattern/imx.
 type Flags struct {
 	IgnoreCase bool // i
 	DotAll     bool // m: the dot matches newlines
 	Extended   bool // x: blanks and comments mean nothing
 }
 
-// Compile reads a pattern. onTimeout is called when the backtracking engine gives up on a text; it may be nil. Errors
+// Compile parses a pattern. onTimeout, which may be nil, is called when matching a text takes longer than MatchTimeout, or
+// the text is longer than MaxBacktrack. Errors
 // quote the pattern.
 func Compile(source string, f Flags, onTimeout func()) (*Pattern, error) {
 	root, err := parse(source, flags{fold: f.IgnoreCase, dotAll: f.DotAll, extended: f.Extended})
@@ -55,8 +60,8 @@ func Compile(source string, f Flags, onTimeout func()) (*Pattern, error) {
 	fast.node(root)
 	slow.node(root)
 	p.caret, p.word = fast.caret, fast.word
-	if !fast.cannot {
-		p.re2, _ = regexp.Compile(fast.String()) // what is too large for it may suit the other engine
+	if !fast.notRE2 {
+		p.re2, _ = regexp.Compile(fast.String()) // it may be too large for RE2
 	}
 	if p.re2 != nil && !p.caret && !p.word {
 		return p, nil
@@ -89,7 +94,7 @@ func (p *Pattern) Match(text []byte) bool {
 	if !p.caret || len(text) == 0 || text[len(text)-1] != '\n' {
 		return p.re2.Match(text)
 	}
-	// RE2's ^ matches behind a newline at the end, Onigmo's doesn't: a match that reaches the end is looked at again.
+	// RE2's ^ matches after a newline that ends the text, Onigmo's doesn't: a match that reaches the end is checked again.
 	loc := p.re2.FindIndex(text)
 	if loc == nil || loc[1] < len(text) {
 		return loc != nil
@@ -98,6 +103,15 @@ func (p *Pattern) Match(text []byte) bool {
 }
 
 func (p *Pattern) backtrack(text []byte) bool {
+	if len(text) > MaxBacktrack {
+		if p.re2 != nil {
+			return p.re2.Match(text)
+		}
+		if p.onTimeout != nil {
+			p.onTimeout()
+		}
+		return false
+	}
 	ok, err := p.slow.MatchString(string(text))
 	if err != nil && p.onTimeout != nil {
 		p.onTimeout()
@@ -114,15 +128,15 @@ func ascii(text []byte) bool {
 	return true
 }
 
-// A literal is a pattern that is text alone, perhaps at the begin or end of a line.
+// A literal is a pattern that is plain text, possibly at the beginning or end of a line.
 type literal struct {
 	text       []byte // not empty, without newlines
-	line       []byte // with the newlines that begin and end say
+	line       []byte // text, with a newline before it if begin is set, and one after it if end is set
 	begin, end bool   // ^, $
 }
 
-// literalOf is the pattern as a literal, nil if it is none. An unanchored .* at either end says nothing and is left
-// out, since people write it.
+// literalOf is the pattern as a literal, nil if it isn't plain text. A .* at either end, which people write, is dropped with
+// its anchor: it doesn't change what matches.
 func literalOf(root *node) *literal {
 	if root.op != opConcat {
 		return nil
@@ -135,10 +149,10 @@ func literalOf(root *node) *literal {
 	if len(subs) > 0 && subs[len(subs)-1].op == opLineEnd {
 		l.end, subs = true, subs[:len(subs)-1]
 	}
-	for len(subs) > 0 && anything(subs[0]) {
+	for len(subs) > 0 && isDotStar(subs[0]) {
 		l.begin, subs = false, subs[1:]
 	}
-	for len(subs) > 0 && anything(subs[len(subs)-1]) {
+	for len(subs) > 0 && isDotStar(subs[len(subs)-1]) {
 		l.end, subs = false, subs[:len(subs)-1]
 	}
 	for _, n := range subs {
@@ -161,8 +175,8 @@ func literalOf(root *node) *literal {
 	return &l
 }
 
-// anything says that n is .* in one of its forms.
-func anything(n *node) bool {
+// isDotStar reports whether n is .* or .*?.
+func isDotStar(n *node) bool {
 	return n.op == opRepeat && n.min == 0 && n.max == -1 && n.mode != possessive && n.subs[0].op == opAny
 }
 

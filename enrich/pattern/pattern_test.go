@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +158,27 @@ func TestBacktrackingHasALimitOfTime(t *testing.T) {
 	}
 	if took := time.Since(start); timeouts != 1 || took > 20*MatchTimeout {
 		t.Errorf("got %d time-outs after %v, want 1 within %v", timeouts, took, 20*MatchTimeout)
+	}
+}
+
+func TestBacktrackingHasALimitOfMemory(t *testing.T) {
+	large := strings.Repeat("a", 2<<20)
+	for pattern, text := range map[string]string{`(?=a)(a*)*c`: large, `(?=.*b)a`: large, `\bend\b`: "é" + large + " end"} {
+		gaveUp := false
+		p, err := Compile(pattern, Flags{}, func() { gaveUp = true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		matched := p.Match([]byte(text))
+		runtime.ReadMemStats(&after)
+		if n := (after.TotalAlloc - before.TotalAlloc) >> 20; n > 4 {
+			t.Errorf("%s: got %d MiB allocated for a text of 2 MiB, want at most 4", pattern, n)
+		}
+		if want := strings.HasSuffix(text, "end"); matched != want || gaveUp == want {
+			t.Errorf("%s: got match %v and a report %v, want %v and %v", pattern, matched, gaveUp, want, !want)
+		}
 	}
 }
 

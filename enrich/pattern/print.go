@@ -6,14 +6,13 @@ import (
 	"strings"
 )
 
-// A printer writes a parsed pattern in the syntax of an engine: RE2's, or else that of the backtracking library,
-// which is .NET's.
+// A printer writes a parsed pattern in the syntax of an engine: RE2's, or that of the backtracking library, which is .NET's.
 type printer struct {
 	strings.Builder
 	re2    bool
-	cannot bool // there was something that RE2 has not
-	caret  bool // there was a ^
-	word   bool // there was a \b or \B
+	notRE2 bool // the pattern needs something that RE2 doesn't have
+	caret  bool // the pattern has a ^
+	word   bool // the pattern has a \b or \B
 }
 
 func (w *printer) node(n *node) {
@@ -50,19 +49,19 @@ func (w *printer) node(n *node) {
 	}
 }
 
-// special writes what isn't the same in both.
+// special writes the operators that differ between the engines.
 func (w *printer) special(n *node) {
 	switch n.op {
 	case opGroup:
 		w.group(n)
 	case opAtomic:
-		w.cannot = true
+		w.notRE2 = true
 		w.enclose("(?>", n.subs[0])
 	case opLook:
-		w.cannot = true
+		w.notRE2 = true
 		w.enclose("(?"+n.text, n.subs[0])
 	case opBackref:
-		w.cannot = true
+		w.notRE2 = true
 		w.fold(n, `\k<`+n.text+`>`)
 	case opLineBegin:
 		w.caret = true
@@ -74,7 +73,7 @@ func (w *printer) special(n *node) {
 	case opTextEnd:
 		w.WriteString(`\z`)
 	case opTextEndNL:
-		w.cannot = true
+		w.notRE2 = true
 		w.WriteString(`(?=\n?\z)`)
 	case opWord:
 		w.word = true
@@ -101,7 +100,7 @@ func (w *printer) enclose(open string, n *node) {
 
 func (w *printer) group(n *node) {
 	switch {
-	case w.re2: // only a back-reference could tell
+	case w.re2: // without back-references the group doesn't matter
 		w.enclose("(?:", n.subs[0])
 	case n.text != "":
 		w.enclose("(?<"+n.text+">", n.subs[0])
@@ -112,7 +111,7 @@ func (w *printer) group(n *node) {
 
 func (w *printer) repeat(n *node) {
 	if n.mode == possessive {
-		w.cannot = true
+		w.notRE2 = true
 		w.WriteString("(?>")
 	}
 	w.enclose("(?:", n.subs[0])

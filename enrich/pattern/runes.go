@@ -47,7 +47,7 @@ func (s runeSet) intersect(t runeSet) runeSet {
 	return s.complement().union(t.complement()).complement()
 }
 
-// folded adds every rune that differs from one of the set in case alone.
+// folded adds every rune that differs from one in the set only in case.
 func (s runeSet) folded() runeSet {
 	out := slices.Clone([]span(s))
 	for _, r := range s {
@@ -84,13 +84,13 @@ func appendStride(out []span, lo, hi, stride rune) []span {
 	return out
 }
 
-// The classes that a backslash and a letter stand for: ASCII alone, as in Ruby.
+// The classes \d, \w, \s and \h: ASCII only, as in Ruby.
 func digits() runeSet { return runeSet{{'0', '9'}} }
 func words() runeSet  { return runeSet{{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}} }
 func spaces() runeSet { return runeSet{{'\t', '\r'}, {' ', ' '}} }
 func hexes() runeSet  { return runeSet{{'0', '9'}, {'A', 'F'}, {'a', 'f'}} }
 
-// property is the set that a POSIX bracket or \p{…} names; in lower case. They hold for all of Unicode.
+// property is the set of that POSIX bracket or \p{…}, for all of Unicode. name is in lower case.
 func property(name string) (runeSet, bool) {
 	alpha := func() runeSet { return tables(unicode.L, unicode.Nl, unicode.Other_Alphabetic) }
 	blank := func() runeSet { return tables(unicode.Zs).union(runeSet{{'\t', '\t'}}) }
@@ -132,8 +132,8 @@ func property(name string) (runeSet, bool) {
 	return unicodeProperty(name)
 }
 
-// unicodeProperty finds a category, script or property of Unicode, as Ruby does without regard to case, blanks,
-// hyphens and underscores.
+// unicodeProperty finds a category, script or property of Unicode. As in Ruby, case, blanks, hyphens and underscores are
+// ignored.
 func unicodeProperty(name string) (runeSet, bool) {
 	for _, group := range []map[string]*unicode.RangeTable{unicode.Categories, unicode.Scripts, unicode.Properties} {
 		for n, t := range group {

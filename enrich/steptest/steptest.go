@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -49,6 +51,8 @@ func others() (events []record.Event) {
 	for _, js := range []string{
 		`{"log":""}`, `{"log":"text"}`, `{"log":{"log":["a",{"b":null}]}}`, `{"log":17.5,"time":"2026-11-23T10:40:41Z"}`,
 		`{"log":"{\"a\":1,\"time\":1795430441}"}`, `{"log":"{ no JSON"}`, `{"log":"one\ntwo\n\nthree"}`,
+		nested(record.MaxDepth), `{"log":` + strconv.Quote(nested(record.MaxDepth)) + `}`,
+		`{"log":` + strconv.Quote(`{"log":`+strconv.Quote(nested(record.MaxDepth))+`}`) + `}`,
 		`{"container_id":"c","container_name":"/c","source":"stdout","log":"x","partial_message":"true"}`,
 		`{"container_id":"c","source":"stderr","log":"y","partial_message":"true","partial_id":"7","partial_ordinal":"2","partial_last":"true"}`,
 	} {
@@ -66,6 +70,11 @@ func others() (events []record.Event) {
 		events = append(events, record.Event{Tag: fmt.Sprintf("app.%d", n%3), Time: record.Time{Sec: 7, Nsec: 8}, Body: b})
 	}
 	return events
+}
+
+// nested is an object that is nested depth levels deep.
+func nested(depth int) string {
+	return strings.Repeat(`{"log":`, depth) + "1" + strings.Repeat("}", depth)
 }
 
 // A harness is what a connection is to a stage.

@@ -8,21 +8,21 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// clock is a time while it is read. rest is the text that hasn't been read.
+// clock is a time that is being parsed. rest is the text still to be parsed.
 type clock struct {
 	rest                      []byte
 	year, month, day, yearDay int // yearDay from 0; -1: none
 	century                   int // 0: none
 	hour, minute, second      int
 	nsec                      int
-	afternoon, half           bool // half: AM or PM was read
+	afternoon, half           bool // half: the time has AM or PM
 	zoned                     bool
 	offsetSec                 int
 	epoch                     int64
 	isEpoch                   bool
 }
 
-// literal reads a byte that stands for itself in the format; a blank stands for any number of blanks.
+// literal parses a byte of the format that isn't a conversion; a blank matches any number of blanks.
 func (c *clock) literal(text byte) bool {
 	if blank(text) {
 		c.blanks()
@@ -43,7 +43,7 @@ func (c *clock) blanks() {
 	}
 }
 
-// read reads one conversion.
+// read parses one conversion.
 func (c *clock) read(verb byte) (ok bool) {
 	switch verb {
 	case 'Y':
@@ -105,7 +105,7 @@ func (c *clock) readWord(verb byte) bool {
 	return false
 }
 
-// number reads at most width digits.
+// number parses at most width digits, of a value from low to high.
 func (c *clock) number(into *int, width, low, high int) bool {
 	n, i := 0, 0
 	for i < len(c.rest) && i < width && c.rest[i] >= '0' && c.rest[i] <= '9' {
@@ -123,7 +123,7 @@ const (
 	nameSize = 9
 )
 
-// name reads a name of a list, whole or its first three letters.
+// name parses one of names, in full or its first three letters; into is its place in the list, counted from first.
 func (c *clock) name(into *int, names string, first int) bool {
 	for i := 0; i*nameSize < len(names); i++ {
 		name := strings.TrimRight(names[i*nameSize:(i+1)*nameSize], " ")
@@ -137,7 +137,7 @@ func (c *clock) name(into *int, names string, first int) bool {
 	return false
 }
 
-// word reads a lower-case word, without regard to case.
+// word parses the word w, which is in lower case, ignoring case.
 func (c *clock) word(w string) bool {
 	if len(c.rest) < len(w) {
 		return false
@@ -160,7 +160,7 @@ func (c *clock) halfDay() bool {
 	return c.word("am")
 }
 
-// fraction reads the digits of a fraction of a second; those after the ninth are ignored.
+// fraction parses the digits of a fraction of a second; those after the ninth are ignored.
 func (c *clock) fraction() bool {
 	i, scale := 0, 100_000_000
 	c.nsec = 0
@@ -173,7 +173,7 @@ func (c *clock) fraction() bool {
 	return i > 0
 }
 
-// seconds reads seconds since the epoch.
+// seconds parses seconds since the epoch.
 func (c *clock) seconds() bool {
 	i := 0
 	for i < len(c.rest) && i < 12 && c.rest[i] >= '0' && c.rest[i] <= '9' {
@@ -184,7 +184,7 @@ func (c *clock) seconds() bool {
 	return i > 0
 }
 
-// offset reads Z, UTC, GMT, +hh, +hhmm or +hh:mm.
+// offset parses +hh, +hhmm, +hh:mm or what zoneName parses.
 func (c *clock) offset() bool {
 	c.blanks()
 	c.zoned = true
@@ -214,7 +214,7 @@ func (c *clock) offset() bool {
 	return true
 }
 
-// zoneName reads UTC, GMT, UT, Z or one of the zones of the USA, such as EST and EDT.
+// zoneName parses UTC, GMT, UT, Z or one of the zones of the USA, such as EST and EDT.
 func (c *clock) zoneName() bool {
 	c.zoned, c.offsetSec = true, 0
 	if c.word("utc") || c.word("gmt") || c.word("ut") || c.word("z") {
@@ -233,7 +233,7 @@ func (c *clock) zoneName() bool {
 	return false
 }
 
-// time puts together what was read; ok is false for a time that a record can't have.
+// time is the time that was parsed; ok is false if record.Time can't hold it.
 func (c *clock) time(zone *time.Location) (t record.Time, ok bool) {
 	sec, ok := c.unix(zone)
 	if !ok || sec < 0 || sec > math.MaxUint32 {
@@ -242,7 +242,7 @@ func (c *clock) time(zone *time.Location) (t record.Time, ok bool) {
 	return record.Time{Sec: uint32(sec), Nsec: uint32(c.nsec)}, true
 }
 
-// unix is what was read in seconds since the epoch; ok is false for a day that doesn't exist.
+// unix is the time that was parsed, in seconds since the epoch; ok is false for a day that doesn't exist.
 func (c *clock) unix(zone *time.Location) (sec int64, ok bool) {
 	if c.isEpoch {
 		return c.epoch, true
@@ -283,7 +283,7 @@ func daysIn(year, month int) int {
 	return 31
 }
 
-// Offset reads the offset of a zone: +hhmm, -hh:mm, +hh, Z, UTC and what else %z reads.
+// Offset parses the offset of a zone as %z does: +hhmm, -hh:mm, +hh, Z, UTC.
 func Offset(s string) (*time.Location, bool) {
 	c := clock{rest: []byte(s)}
 	if !c.offset() || len(c.rest) > 0 {

@@ -1,5 +1,5 @@
-// Package timefmt reads times in the formats of strptime, with the fractions of a second that Fluent Bit (%L) and Ruby (%L,
-// %N, %3N, %6N, %9N) add to it. Reading allocates nothing.
+// Package timefmt parses times in the formats of strptime, with the fractions of a second of Fluent Bit (%L) and Ruby (%L, %N,
+// %3N, %6N, %9N). Parsing allocates nothing.
 package timefmt
 
 import (
@@ -14,7 +14,7 @@ import (
 // A Format is a compiled format. It is safe for concurrent use.
 type Format struct {
 	items   []item
-	zone    *time.Location // of times that name none
+	zone    *time.Location // of times without a zone
 	hasYear bool
 	epoch   bool // seconds since the epoch, with or without a fraction
 	rfc3339 bool // RFC 3339 in one of its usual spellings, which is tried first by a faster function
@@ -27,11 +27,11 @@ type item struct {
 	text byte
 }
 
-// known are the conversions that can be read.
+// known are the conversions that can be parsed.
 const known = "%aAbBhCdeDFHIjklLMmnNpPRrsSTtuUvVwWyYzZcxX+"
 
-// Compile reads a format; %iso8601 is one, too. Times without a zone are in zone, and those without a year are of the current
-// one.
+// Compile parses a format, which may be %iso8601. Times without a zone are in zone, and those without a year are in the
+// current year.
 func Compile(format string, zone *time.Location) (*Format, error) {
 	f := &Format{zone: zone, now: time.Now}
 	if format == "%iso8601" {
@@ -62,14 +62,14 @@ func (f *Format) compile(format string) error {
 		}
 		i++
 		for i < len(format) && strings.IndexByte("0123456789EO-:^#_", format[i]) >= 0 {
-			i++ // widths, flags and modifiers have no effect on reading
+			i++ // widths, flags and modifiers have no effect on parsing
 		}
 		if i == len(format) {
 			return errors.New("it ends inside a conversion; want %% for a percent sign")
 		}
 		verb := format[i]
 		if strings.IndexByte(known, verb) < 0 {
-			return fmt.Errorf("%%%c is not known; want %%%% for a percent sign", verb)
+			return fmt.Errorf("%%%c is not a conversion of strptime; want %%%% for a percent sign", verb)
 		}
 		if expansion := Expand(verb); expansion != "" {
 			if err := f.compile(expansion); err != nil {
@@ -87,7 +87,7 @@ func (f *Format) compile(format string) error {
 	return nil
 }
 
-// Expand is the format that a conversion is short for, "" for one that stands for itself.
+// Expand is the format that a conversion is short for, "" if it isn't short for others.
 func Expand(verb byte) string {
 	switch verb {
 	case 'D', 'x':
@@ -110,8 +110,8 @@ func Expand(verb byte) string {
 	return ""
 }
 
-// Parse reads a time at the start of s; what follows it is ignored, as strptime does. ok is false where s doesn't fit the
-// format, or for a time that a record can't have.
+// Parse parses the time at the start of s; what follows it is ignored, as by strptime. ok is false if s doesn't match the
+// format, or if record.Time can't hold the time.
 func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
 	if f.rfc3339 {
 		if t, ok = rfc3339(s); ok {
@@ -125,8 +125,8 @@ func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
 	return c.time(f.zone)
 }
 
-// ParseEpoch parses the text of a number, with or without a fraction. ok is false unless the format is one of seconds since
-// the epoch, such as %s and %s.%L.
+// ParseEpoch parses the text of a number, with or without a fraction. ok is false unless the format is seconds since the
+// epoch: %s, %s.%L or the like.
 func (f *Format) ParseEpoch(number []byte) (t record.Time, ok bool) {
 	c := clock{rest: number}
 	if !f.epoch || !c.seconds() {
@@ -143,7 +143,7 @@ func (f *Format) ParseEpoch(number []byte) (t record.Time, ok bool) {
 	return c.time(nil)
 }
 
-// ParseWhole reads a time of any year, in UTC. ok is false, too, where anything but a fraction of a second follows it.
+// ParseWhole parses a time of any year, in UTC. ok is also false if anything but a fraction of a second follows the time.
 func (f *Format) ParseWhole(s []byte) (t time.Time, ok bool) {
 	if f.rfc3339 {
 		if t, ok := rfc3339(s); ok {
@@ -159,7 +159,7 @@ func (f *Format) ParseWhole(s []byte) (t time.Time, ok bool) {
 	return time.Unix(sec, int64(c.nsec)).UTC(), ok && valid && len(c.rest) == 0
 }
 
-// read reads each conversion of the format.
+// read parses s by each item of the format.
 func (f *Format) read(s []byte) (c clock, ok bool) {
 	c = clock{month: 1, day: 1, yearDay: -1, rest: s}
 	if !f.hasYear {
@@ -179,7 +179,7 @@ func (f *Format) read(s []byte) (c clock, ok bool) {
 	return c, true
 }
 
-// rfc3339 reads 2026-11-23T10:40:41.123Z, with any number of digits of fraction and any offset.
+// rfc3339 parses 2026-11-23T10:40:41.123Z, with any number of digits of fraction and any offset.
 func rfc3339(s []byte) (record.Time, bool) {
 	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
 		return record.Time{}, false
@@ -196,7 +196,7 @@ func rfc3339(s []byte) (record.Time, bool) {
 		return record.Time{}, false
 	}
 	c.rest = s[19:]
-	if c.rest[0] == '.' || c.rest[0] == ',' { // ISO 8601 has both
+	if c.rest[0] == '.' || c.rest[0] == ',' { // ISO 8601 allows both
 		if c.rest = c.rest[1:]; !c.fraction() {
 			return record.Time{}, false
 		}
@@ -209,7 +209,7 @@ func rfc3339(s []byte) (record.Time, bool) {
 	return c.time(nil)
 }
 
-// fixed reads a number that has only digits.
+// fixed parses a number that has only digits.
 func fixed(s []byte) (n int, ok bool) {
 	for _, c := range s {
 		if c < '0' || c > '9' {

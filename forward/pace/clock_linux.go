@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// A clock wakes connections after a pause, many with one timer. Its lock is taken last of all.
+// A clock wakes connections after a pause, many with one timer. Its lock is acquired after all others.
 type clock struct {
 	mu      sync.Mutex
 	conns   []*conn
-	timer   *time.Timer // of the first of them that is due; nil before there was one
+	timer   *time.Timer // of the first one that is due; nil before the first use
 	next    time.Time   // when it fires
 	stopped bool
 }
 
-// after wakes c in its pause from now.
+// after wakes c after pause.
 func (k *clock) after(c *conn, pause time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	c.due = time.Now().Add(pause)
-	if !c.onClock { // it is still there where something else has woken it meanwhile
+	if !c.onClock { // it still is where something else woke it before it was due
 		c.onClock = true
 		k.conns = append(k.conns, c)
 	}
@@ -29,7 +29,7 @@ func (k *clock) after(c *conn, pause time.Duration) {
 	}
 }
 
-// setTimer has tick called at t, in d from now. k.mu is held.
+// setTimer schedules tick at t, which is d from now. k.mu is held.
 func (k *clock) setTimer(t time.Time, d time.Duration) {
 	k.next = t
 	switch {
@@ -41,7 +41,7 @@ func (k *clock) setTimer(t time.Time, d time.Duration) {
 	}
 }
 
-// tick wakes the connections that are due, and those that would be within half of their pause: one wake-up for many.
+// tick wakes the connections that are due, and those due within half of their pause: one wake-up for many.
 func (k *clock) tick() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -66,7 +66,7 @@ func (k *clock) tick() {
 	}
 }
 
-// remove takes c off the clock.
+// remove forgets c.
 func (k *clock) remove(c *conn) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A conn is a connection that a poller wakes: a Conn.
+// A conn is a Conn that a poller wakes.
 type conn struct {
 	p             *poller
 	local, remote net.Addr
@@ -22,7 +22,7 @@ type conn struct {
 	rate          rate
 	drained       bool      // the last read took all there was
 	dry           bool      // the last Poll found nothing
-	due           time.Time // when it is read by the clock; this and onClock are the clock's
+	due           time.Time // when the clock wakes it; due and onClock are guarded by the clock's lock
 	onClock       bool
 
 	mu       sync.Mutex // for everything below, and around every system call on fd
@@ -31,7 +31,7 @@ type conn struct {
 	readBy   time.Time
 	writeBy  time.Time
 	deadline *time.Timer
-	event    unix.EpollEvent // what it was armed with last
+	event    unix.EpollEvent // what it was armed with last; here, so that it costs no allocation
 }
 
 // Count implements Conn.
@@ -45,7 +45,8 @@ func (c *conn) wake() {
 	}
 }
 
-// Read reads what is there, and waits where nothing is, or little is to be expected.
+// Read reads what has come. It waits where nothing has, and pauses first where the last read took everything and the client
+// sends steadily.
 func (c *conn) Read(b []byte) (int, error) {
 	for {
 		if err := c.Await(); err != nil {
@@ -114,15 +115,14 @@ func (c *conn) tryRead(b []byte) (int, error) {
 	}
 }
 
-// readNow is read(2) of a descriptor that doesn't block, without telling the scheduler: taking a hundred records out of a
-// socket is long enough for the runtime's monitor to hand the core to another thread, which finds nothing to do. b isn't
-// empty.
+// readNow is read(2) of a non-blocking descriptor, without notifying Go's scheduler: reading a hundred records takes long
+// enough for the runtime's monitor to hand the processor to another thread, which finds nothing to do. b isn't empty.
 func readNow(fd int, b []byte) (int, syscall.Errno) {
 	n, _, err := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 	return int(n), err
 }
 
-// usable is the error of a connection that is closed or whose deadline by has passed. c.mu is held.
+// usable returns an error where the connection is closed or the deadline by has passed. c.mu is held.
 func (c *conn) usable(by time.Time) error {
 	switch {
 	case c.closed:
@@ -144,15 +144,19 @@ func (c *conn) arm() error {
 	return unix.EpollCtl(c.p.fd, unix.EPOLL_CTL_MOD, c.fd, &c.event)
 }
 
-// writeRetry is how long Write waits before it tries again where a client has left no room. Answers are a few bytes, so
-// that this is rare; an EPOLLOUT beside the armed read would cost every connection more state than it saves.
-const writeRetry = time.Millisecond
+// writeRetry is how long Write waits before it tries again where the socket is full, and twice as long each time, up to
+// maxWriteRetry. Answers are a few bytes, so that this is rare; waiting for EPOLLOUT too would cost every connection more state
+// than it saves.
+const (
+	writeRetry    = time.Millisecond
+	maxWriteRetry = 64 * time.Millisecond
+)
 
 // Write writes all of b, and ends pausing: the client waits for what is written.
 func (c *conn) Write(b []byte) (int, error) {
 	c.rate.stop()
 	written := 0
-	for {
+	for pause := writeRetry; ; pause = min(2*pause, maxWriteRetry) {
 		n, err := c.tryWrite(b[written:])
 		written += n
 		if err == nil && written == len(b) {
@@ -161,7 +165,10 @@ func (c *conn) Write(b []byte) (int, error) {
 		if err != nil && !errors.Is(err, unix.EAGAIN) {
 			return written, err
 		}
-		time.Sleep(writeRetry)
+		if n > 0 {
+			pause = writeRetry
+		}
+		time.Sleep(pause)
 	}
 }
 
@@ -214,7 +221,7 @@ func (c *conn) Close() error {
 	return err
 }
 
-// SetReadDeadline wakes the reader at t.
+// SetReadDeadline makes a Read fail at t.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -235,7 +242,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline ends a Write at t.
+// SetWriteDeadline makes a Write fail at t.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

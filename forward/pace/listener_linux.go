@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listen wraps ln: the connections that it accepts are a Conn where they can be paced, and else what ln has accepted.
+// Listen wraps ln: the connections that it accepts implement Conn if they can be paced; the others are those of ln.
 // Closing the listener closes ln; the poller ends with the last connection.
 func Listen(ln net.Listener) net.Listener { return &listener{Listener: ln} }
 
 type listener struct {
 	net.Listener
 	start sync.Once
-	p     *poller // since the first connection; nil where there can be none
+	p     *poller // made at the first connection; nil if that fails
 }
 
 // Accept waits for the next connection.
@@ -32,15 +32,15 @@ func (l *listener) Accept() (net.Conn, error) {
 	return l.p.wrap(nc), nil
 }
 
-// Close takes no more connections. Those that are open go on.
+// Close stops accepting. Open connections stay open.
 func (l *listener) Close() error {
 	err := l.Listener.Close()
-	l.start.Do(func() {}) // from now on there is none, or p is set
+	l.start.Do(func() {}) // p is set, or stays nil
 	l.p.close()
 	return err
 }
 
-// wrap takes nc out of Go's poller and into this one. Where that can't be done it returns nc.
+// wrap moves nc from Go's poller to this one. It returns nc if that isn't possible.
 func (p *poller) wrap(nc net.Conn) net.Conn {
 	sc, ok := nc.(syscall.Conn)
 	if p == nil || !ok {

@@ -1,12 +1,12 @@
 // Package pace reads connections that bring many small writes with few wake-ups: a net.Listener that wraps another.
 //
-// Docker's driver makes one write of every record. Being woken for each costs ten times what the record does, so a
-// connection that has run dry is left alone for some milliseconds: by then more has come, which one read takes. One that
-// brings bytes steadily is read by the clock, together with the others; one that doesn't, some time after its next byte.
+// Docker's driver writes each record separately. Being woken for each costs ten times what the record does, so a connection
+// with nothing left to read is left alone for some milliseconds: by then more has come, which one read takes. One that
+// brings bytes steadily is read at a fixed time, together with others; one that doesn't, some time after its next byte.
 // Go's own poller can't be used for that: it is edge-triggered, and wakes a thread at every write whether anybody waits
-// for it or not. Hence an epoll instance of its own, where a connection is armed for one event only.
+// for it or not. So this package has an epoll instance, in which a connection is armed for one event at a time.
 //
-// Elsewhere than on Linux connections are read as Go does.
+// On other systems than Linux, connections are read by Go's poller.
 package pace
 
 import "net"
@@ -15,8 +15,8 @@ import "net"
 // read takes all that has come.
 const ReadSize = 32 << 10
 
-// Conn is what an accepted connection is where it is paced. One goroutine calls Count, reads and writes; deadlines and
-// Close may be used by any. Once it has been written to it is never paced again, for its client waits for answers.
+// Conn is an accepted connection that is paced. Only one goroutine may call Count, Read and Write; any may set deadlines and
+// call Close. After the first Write the connection is not paced any more, since its client waits for answers.
 type Conn interface {
 	net.Conn
 
@@ -30,7 +30,7 @@ type Conn interface {
 	// Offer writes as much of b as there is room for now, as Write otherwise does.
 	Offer(b []byte) (int, error)
 
-	// Count tells how many events have been found in what was read since the last call: from it follows how large a
-	// client's writes are, and how long its socket takes to fill.
+	// Count reports how many events were in what has been read since the last call: they show how large a client's writes
+	// are, and how long its socket takes to fill.
 	Count(events int)
 }

@@ -212,3 +212,35 @@ func TestPacedReadAllocatesNothing(t *testing.T) {
 		t.Errorf("got %v allocations a read, want none", n)
 	}
 }
+
+// cpuTime is what this process has used of cores.
+func cpuTime(t *testing.T) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// TestClientsThatNeverReadAnswersCostLittle: each write to such a client is tried again until its deadline.
+func TestClientsThatNeverReadAnswersCostLittle(t *testing.T) {
+	l := listen(t)
+	const clients, wait = 500, time.Second
+	var writers sync.WaitGroup
+	for range clients {
+		client, server := pair(t, l)
+		t.Cleanup(func() {
+			client.Close()
+			server.Close()
+		})
+		server.SetWriteDeadline(time.Now().Add(2 * wait))
+		writers.Go(func() { server.Write(make([]byte, 256<<10)) })
+	}
+	time.Sleep(wait / 2) // until the writers wait
+	begin := cpuTime(t)
+	time.Sleep(wait)
+	if used := cpuTime(t) - begin; used > wait/10 {
+		t.Errorf("got %v of CPU time in %v for %d clients that read nothing, want at most %v", used, wait, clients, wait/10)
+	}
+	writers.Wait()
+}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxEvents is how many connections one call of epoll_wait finds at most.
+// maxEvents is the most connections that one call of epoll_wait returns.
 const maxEvents = 256
 
 // A poller wakes the connections of one listener.
@@ -22,10 +22,10 @@ type poller struct {
 
 	mu     sync.Mutex
 	conns  map[int32]*conn // by file descriptor
-	closed bool            // no more connections; what is open goes on
+	closed bool            // no connection is added any more; open ones stay open
 }
 
-// newPoller is nil where there can be none.
+// newPoller returns nil where the kernel refuses one.
 func newPoller() *poller {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -62,14 +62,14 @@ func (p *poller) endIfUnused() {
 	}
 }
 
-// add begins to watch c.
+// add begins to watch c, and reports whether that was possible.
 func (p *poller) add(c *conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	// Hang-ups are reported whether they are asked for or not: with ONESHOT they, too, are reported once.
+	// The kernel always reports hang-ups, but with ONESHOT only once.
 	event := unix.EpollEvent{Events: unix.EPOLLONESHOT, Fd: int32(c.fd)}
 	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, c.fd, &event); err != nil {
 		return false
@@ -78,7 +78,7 @@ func (p *poller) add(c *conn) bool {
 	return true
 }
 
-// remove ends the watch of c, whose descriptor is closed next. p.mu is held.
+// remove forgets c, whose descriptor is closed. p.mu is held.
 func (p *poller) remove(c *conn) {
 	p.clock.remove(c)
 	delete(p.conns, int32(c.fd))
@@ -103,7 +103,7 @@ func (p *poller) run() {
 		}
 		p.wake(events[:n])
 		if err := p.raw.Control(poll); err != nil {
-			return // closed meanwhile: its number may be another file's by now
+			return // closed meanwhile: the descriptor may be another file's by now
 		}
 		p.wake(events[:n])
 	}
@@ -118,7 +118,7 @@ func (p *poller) ready(events []unix.EpollEvent) int {
 	return n
 }
 
-// pause is how long all of the connections may wait.
+// pause is how long the connections of events may wait: the shortest of their pauses.
 func (p *poller) pause(events []unix.EpollEvent) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,23 +14,23 @@ const (
 	// maxPauseBytes is the most that a connection should bring between two reads: one read takes it.
 	maxPauseBytes = ReadSize - 2<<10
 	// socketBytes is what a socket holds by Linux's default (net.core.wmem_default), each write with what the kernel adds
-	// to it. A client that fills it waits: it must be read before.
+	// to it. A client that fills it blocks, so it must be read before.
 	socketBytes = 212992
-	// steadyBytes is what a connection must be expected to bring within its pause to be read by the clock.
+	// steadyBytes is what a connection must be expected to bring within its pause for the clock to wake it.
 	steadyBytes = 1 << 10
-	// rateTime is the time over which a connection's rate is measured, at least.
+	// rateTime is the shortest time over which a connection's rate is measured.
 	rateTime = 20 * time.Millisecond
 )
 
-// A rate is how fast a connection has brought bytes of late, and how long it may be left alone for that. It belongs to
-// the goroutine that reads, except what is atomic.
+// A rate is how fast a connection has brought bytes recently, and how long it may be left alone accordingly. It belongs to
+// the goroutine that reads, except for the atomic fields.
 type rate struct {
 	steady bool      // more will have come after the pause
 	begun  time.Time // when measuring began
-	bytes  int       // read since then
-	events int       // in them
+	bytes  int       // read since begun
+	events int       // in these bytes
 
-	stopped    atomic.Bool // never pause: the client waits for us
+	stopped    atomic.Bool // never pause: the client waits for answers
 	pauseNanos atomic.Int64
 }
 
@@ -43,7 +43,7 @@ func (r *rate) stop() {
 	r.pauseNanos.Store(0)
 }
 
-// measure sets the pause by what came since the last time, where that is long enough ago.
+// measure sets the pause from what has come since the last measurement, if that was rateTime ago or more.
 func (r *rate) measure() {
 	if r.stopped.Load() {
 		r.steady = false
@@ -68,8 +68,8 @@ func (r *rate) measure() {
 }
 
 // pauseBytes is what a connection should bring between two reads, if its events have size bytes and each is a write: half
-// of what the socket holds of them. The kernel puts each write into a power of two, with 320 bytes of its own, and keeps
-// 256 more.
+// of what the socket holds of them. For each write the kernel allocates a power of two of bytes, which includes 320 of its
+// own, and 256 more.
 func pauseBytes(size int) int {
 	size = max(size, 1)
 	kept := 256 + 1<<bits.Len(uint(size+320-1))

@@ -34,8 +34,8 @@ func New(now func() time.Time) *Limiter {
 	return &Limiter{now: now, lines: map[line]*window{}}
 }
 
-// Flush logs how many lines of each message were suppressed since the last that passed, to a log without the Limiter. It is for
-// the end.
+// Flush logs how many lines of each message were suppressed since the last that passed. log must be without the Limiter. It is
+// called once, when the router has stopped.
 func (l *Limiter) Flush(log zerolog.Logger) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,11 +47,13 @@ func (l *Limiter) Flush(log zerolog.Logger) {
 	}
 }
 
+// A line is what a Limiter takes for the same line.
 type line struct {
 	level   zerolog.Level
 	message string
 }
 
+// A window is the time after a line that passed, in which the same line is suppressed.
 type window struct {
 	end        time.Time
 	length     time.Duration

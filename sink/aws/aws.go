@@ -41,8 +41,8 @@ const (
 	defaultSession = "firelane"
 )
 
-// A Source says where credentials come from. If no field names one, it is the SDK's chain: environment, shared files, the
-// task's role, the instance's role.
+// A Source is where credentials come from. If no field is set, that is the SDK's chain: environment, shared files, the task's
+// role, the instance's role.
 type Source struct {
 	Region  string // "": the environment's
 	Profile string // in the shared configuration
@@ -96,8 +96,8 @@ func (c *Credentials) Get(ctx context.Context) (aws.Credentials, string, error) 
 	return creds, c.region, nil
 }
 
-// Invalidate has the next Get fetch new credentials. It returns false, and has no effect, if that is pointless: none were
-// fetched yet, or some were invalidated within refreshPause.
+// Invalidate makes the next Get fetch new credentials. It returns false, and has no effect, if none have been fetched yet, or
+// if the last Invalidate that had an effect was less than refreshPause ago.
 func (c *Credentials) Invalidate() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -110,7 +110,7 @@ func (c *Credentials) Invalidate() bool {
 	return true
 }
 
-// load reads the configuration, which says where credentials come from, and the region. Once it has succeeded it returns
+// load reads the configuration: where credentials come from, and the region. Once it has succeeded it returns
 // the cached result.
 func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 	c.mu.Lock()
@@ -146,8 +146,8 @@ func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 	return cache, nil
 }
 
-// httpClient makes the client that fetches credentials. It asks no proxy for a task's or an instance's: the proxy can't
-// reach them, or would fetch its own.
+// httpClient makes the client that fetches credentials. It uses no proxy for a task's or an instance's credentials: the proxy
+// can't reach them, or would fetch its own.
 func httpClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTimeout(credentialsLimit).
 		WithTransportOptions(func(t *http.Transport) { t.Proxy = dial.Proxy })

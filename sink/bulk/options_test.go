@@ -25,7 +25,7 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.FluentBit, func(o *Options) { o.Compress = "zstd" }, "compress", "gzip"},
 		{config.FluentBit, func(o *Options) { o.Logstash, o.LogstashDateFormat = true, "%Q" }, "logstash_dateformat", "%Q"},
 		{config.FluentBit, func(o *Options) { o.TimeKeyFormat = ptr("%") }, "time_key_format", "ends inside"},
-		{config.Fluentd, func(o *Options) { o.TimeKeyFormat = ptr("%Q") }, "time_key_format", "%Q is not known"},
+		{config.Fluentd, func(o *Options) { o.TimeKeyFormat = ptr("%Q") }, "time_key_format", "%Q is not a conversion"},
 		{config.FluentBit, func(o *Options) { o.Index = "${x" }, "index", "no closing }"},
 		{config.Fluentd, func(o *Options) { o.Index = "${tag[x]}" }, "index_name", "no number in its brackets"},
 		{config.Fluentd, func(o *Options) { o.Hosts = "a:b:c" }, "hosts", "is not a host"},

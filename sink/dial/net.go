@@ -1,5 +1,5 @@
-// Package dial is the network and TLS of destinations: the options that they share, connections made as the options say,
-// and certificates that are read again when their files change.
+// Package dial is the network and TLS of destinations: the options that they share, connections with these options, and
+// certificates that are read again when their files change.
 package dial
 
 import (
@@ -32,7 +32,7 @@ type NetOptions struct {
 	ProxyEnvIgnore   bool          `fluentbit:"net.proxy_env_ignore" help:"don't use HTTP_PROXY, HTTPS_PROXY and NO_PROXY"`
 }
 
-// CheckNet reports the mistakes that binding can't find.
+// CheckNet reports mistakes that binding can't find.
 func (o *NetOptions) CheckNet() error {
 	if o.SourceAddress != "" && net.ParseIP(o.SourceAddress) == nil {
 		return &config.OptionError{Option: "net.source_address", Reason: fmt.Sprintf("%q is not an IP address", o.SourceAddress)}

@@ -15,7 +15,7 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// nameRule says what happens if a server's certificate is for another name.
+// nameRule is what happens if a server's certificate is for another name.
 type nameRule uint8
 
 const (

@@ -33,9 +33,9 @@ type node struct {
 	tls           *tls.Config     // nil: none
 	dialer        *dial.Dialer
 
-	mu   sync.Mutex
-	idle []*link
-	down time.Time // it failed, and is not used until then if there are others
+	mu        sync.Mutex
+	idle      []*link
+	downUntil time.Time // it failed, and is not used until then if there are others
 }
 
 // A link is one connection.
@@ -91,7 +91,7 @@ func (o *Options) secure(n *node, d config.Dialect, name string, on bool, log ze
 	return err
 }
 
-// take returns an idle connection, or else a new one.
+// take returns an idle connection, or a new one if there is none.
 func (n *node) take(ctx context.Context, s *settings) (*link, error) {
 	for {
 		n.mu.Lock()
@@ -139,7 +139,7 @@ func (n *node) open(ctx context.Context, s *settings) (*link, error) {
 	return l, nil
 }
 
-// giveBack keeps a connection that works as an idle one, or closes it.
+// giveBack keeps a working connection for reuse, up to maxIdle, or closes it.
 func (n *node) giveBack(l *link, s *settings, works bool) {
 	if works && s.keep && l.keep {
 		l.used = time.Now()
@@ -159,7 +159,7 @@ func (n *node) giveBack(l *link, s *settings, works bool) {
 func (n *node) fail(wait time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.down = time.Now().Add(wait)
+	n.downUntil = time.Now().Add(wait)
 	for _, l := range n.idle {
 		l.Close()
 	}
@@ -170,13 +170,13 @@ func (n *node) fail(wait time.Duration) {
 func (n *node) works() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.down = time.Time{}
+	n.downUntil = time.Time{}
 }
 
 func (n *node) isDown() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return time.Now().Before(n.down)
+	return time.Now().Before(n.downUntil)
 }
 
 // order returns the servers in the order in which to try them: those that work, at random by weight; those with weight 0;
@@ -240,7 +240,7 @@ func (l *link) alive() bool {
 	alive := false
 	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		alive = err == syscall.EAGAIN // nothing to read: neither the end nor an ack that nobody waits for
+		alive = err == syscall.EAGAIN // nothing to read: neither the end nor an unexpected ack
 	})
 	return err == nil && alive
 }

@@ -158,7 +158,7 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// The body would be the connection itself, which heeds no limit.
+		// The body would be the connection itself, which has no time limit.
 		c.failed.Store(time.Now().UnixNano())
 		return errSwitched
 	}

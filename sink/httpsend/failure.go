@@ -105,7 +105,7 @@ func (f *Failure) throttled() bool {
 	return strings.Contains(f.Reason, "Request throttled") || strings.Contains(f.Type, "Throttling")
 }
 
-// expired reports whether AWS says that temporary credentials have expired.
+// expired reports whether AWS refused temporary credentials because they have expired.
 func (f *Failure) expired() bool {
 	return strings.Contains(f.Type+f.Reason, "ExpiredToken") ||
 		strings.Contains(f.Reason, "security token included in the request is expired")

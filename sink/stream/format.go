@@ -35,7 +35,7 @@ func fluentBitJSON(dateKey, dateFormat, end string) formatter {
 	}
 }
 
-// fluentBitText writes Fluent Bit's text for people, except for the "[0] " before it: tag: [[time, {}], {"log"=>"…"}].
+// fluentBitText writes Fluent Bit's human-readable text, without the "[0] " before it: tag: [[time, {}], {"log"=>"…"}].
 func fluentBitText(dst []byte, r *sink.Record) ([]byte, error) {
 	dst = append(append(dst, r.Tag...), ": [["...)
 	dst = append(appendSeconds(dst, r.Time, 9), ", {}], "...)

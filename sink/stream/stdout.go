@@ -13,11 +13,11 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// framing says what is written around the items of one request.
+// framing is what is written around the items of one request.
 type framing uint8
 
 const (
-	framedNot      framing = iota // nothing
+	unframed       framing = iota // nothing
 	framedAsArray                 // [item,item]\n
 	framedNumbered                // [0] item [1] item
 	framedStream                  // a newline at the end
@@ -74,14 +74,14 @@ func fluentBitStdout(o *StdoutOptions) (formatter, framing) {
 	case "json":
 		return fluentBitJSON(key, o.JSONDateFormat, ""), framedAsArray
 	case "json_lines":
-		return fluentBitJSON(key, o.JSONDateFormat, "\n"), framedNot
+		return fluentBitJSON(key, o.JSONDateFormat, "\n"), unframed
 	case "json_stream":
 		return fluentBitJSON(key, o.JSONDateFormat, ""), framedStream
 	}
 	return fluentBitText, framedNumbered
 }
 
-// first returns the first text that isn't empty.
+// first returns the first text that isn't empty, "" if all are.
 func first(texts ...string) string {
 	for _, t := range texts {
 		if t != "" {
@@ -145,7 +145,7 @@ func (s *stdout) written(req *sink.Request, o outcome) sink.Reply {
 	}
 	r := sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("writing to stdout: %w", o.err)}
 	for i, end := range req.Ends {
-		if end > o.n || s.framing != framedNot {
+		if end > o.n || s.framing != unframed {
 			break
 		}
 		r.Items = append(r.Items, sink.ItemReply{Index: i, Verdict: sink.Done})
@@ -156,7 +156,7 @@ func (s *stdout) written(req *sink.Request, o outcome) sink.Reply {
 // frame appends the items of the request with the text around them.
 func (f framing) frame(dst []byte, req *sink.Request) []byte {
 	switch f {
-	case framedNot:
+	case unframed:
 		return append(dst, req.Body...)
 	case framedStream:
 		return append(append(dst, req.Body...), '\n')

@@ -2,7 +2,7 @@
 //
 // Task definitions check a router's health with a shell: "echo '{"health": "check"}' | nc 127.0.0.1 8877 || exit 1", or
 // "curl -f http://127.0.0.1:2020/api/v1/uptime || exit 1". ECS stops a task whose health check can't run, so the image
-// has the firelane binary under the names sh, nc and curl too. They support what such lines need, and nothing else.
+// has the firelane binary under the names sh, nc and curl too. They support what such commands need, and nothing else.
 package shell
 
 import (
@@ -38,7 +38,7 @@ type Shell struct {
 	Firelane func(stdout io.Writer, args []string) int
 }
 
-// Has says whether name is one of the stand-ins: sh, nc or curl.
+// Has reports whether name is one of the stand-ins: sh, nc or curl.
 func Has(name string) bool { return name == "sh" || name == "nc" || name == "curl" }
 
 // Run runs the stand-in of this name and returns its exit code.
@@ -107,7 +107,7 @@ func (s Shell) line(words []word) int {
 	return status
 }
 
-// command runs one simple command; exit says that the whole line ends here.
+// command runs one simple command; exit means that the whole line ends here.
 func (s Shell) command(words []word, stdin string) (status int, exit bool) {
 	args := make([]string, len(words))
 	for i, w := range words {
@@ -167,7 +167,7 @@ func (s Shell) nc(args []string, stdin string) int {
 	return exitOK
 }
 
-// curl is "curl [flags] URL": a GET that fails, as with -f, where the status is 400 or above.
+// curl is "curl [flags] URL": a GET that fails, as with -f, if the status is 400 or above.
 func (s Shell) curl(args []string) int {
 	url := ""
 	for i := 0; i < len(args); i++ {

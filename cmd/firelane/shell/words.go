@@ -11,7 +11,7 @@ type word struct {
 var errQuote = errors.New("unclosed quote")
 
 // splitLine splits a shell line into words as sh does: quotes and backslashes, but no expansion of any kind.
-// Redirections are left out: nobody reads what a health check prints.
+// Redirections are ignored: nobody reads what a health check prints.
 func splitLine(line string) ([]word, error) {
 	var (
 		words []word
