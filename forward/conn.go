@@ -173,11 +173,9 @@ func (c *conn) poll(p []byte) (int, error) {
 
 // await waits for what poll may read.
 func (c *conn) await() error {
-	if c.paced.MayWait() {
-		for _, b := range []*[]byte{&c.json, &c.line, &c.body} {
-			if cap(*b) > restSize {
-				*b = nil
-			}
+	for _, b := range []*[]byte{&c.json, &c.line, &c.body} {
+		if cap(*b) > restSize {
+			*b = nil
 		}
 	}
 	if c.inMessage && !c.deadlineSet {

@@ -36,9 +36,9 @@ func (s *rest) read(w *window) (int, error) {
 	for {
 		if s.paced.mayWait() {
 			s.lie(w)
-		}
-		if err := s.await(w); err != nil {
-			return 0, err
+			if err := s.await(w); err != nil {
+				return 0, err
+			}
 		}
 		if err := s.ready(w); err != nil {
 			return 0, err

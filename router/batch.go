@@ -14,16 +14,15 @@ type batch struct {
 	users   int   // outputs that have not appended it yet
 }
 
-// add adds ev to the batch of each output.
-func (i *intake) add(outputs []int, ev *record.Event) {
-	if len(outputs) == 0 {
-		return
-	}
+// add adds ev to the batch of each output of rt, of which there is one at least.
+func (i *intake) add(rt *route, ev *record.Event) {
+	outputs := rt.outputs
 	b := i.pending[outputs[0]].batch
 	if b == nil || !slices.Equal(b.outputs, outputs) {
 		b = i.share(outputs)
 	}
 	if b != nil {
+		i.open, i.openFor = b, rt
 		b.AddEvent(ev)
 		i.full = i.full || b.Len() >= batchSize
 		return
@@ -53,6 +52,7 @@ func (i *intake) share(outputs []int) *batch {
 // ownBatch returns the batch of one output, which no other output shares.
 func (i *intake) ownBatch(o int) *batch {
 	p := &i.pending[o]
+	i.openFor = nil
 	if p.batch != nil && p.batch.users == 1 {
 		return p.batch
 	}

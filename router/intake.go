@@ -33,6 +33,8 @@ type intake struct {
 	pending []pending       // one for each output
 	way     record.Event    // the event that is on its way; here, so that it costs no allocation
 	full    bool            // a batch has reached batchSize
+	open    *batch          // of all outputs of openFor
+	openFor *route          // nil: none
 	lifter  enrich.Lifter
 
 	calls    []*call     // of Steps; those before depth are running, each within the one before
@@ -167,7 +169,12 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 	if rt.lift {
 		i.lifter.Lift(ev, i.work())
 	}
-	i.add(rt.outputs, ev)
+	if rt == i.openFor {
+		i.open.AddEvent(ev)
+		i.full = i.full || i.open.Len() >= batchSize
+	} else if len(rt.outputs) > 0 {
+		i.add(rt, ev)
+	}
 	for _, next := range rt.next { // each begins with the same event
 		same := *ev
 		i.walk(next, ev)
@@ -178,7 +185,7 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 // complete begins new batches where one has reached batchSize. It is called between two events, so that the counts with a
 // batch are those of its records.
 func (i *intake) complete() {
-	i.full = false
+	i.full, i.openFor = false, nil
 	for o := range i.pending {
 		if p := &i.pending[o]; p.batch != nil && p.batch.Len() >= batchSize {
 			p.complete = append(p.complete, p.counted)

@@ -38,6 +38,7 @@ func (i *intake) Flush(ctx context.Context) error {
 		i.r.buffers.returnBatch(p.batch)
 		p.counted = counted{}
 	}
+	i.openFor, i.open = nil, nil
 	i.way = record.Event{} // what it aliases is no longer ours
 	if i.scratch != nil {
 		i.r.buffers.returnScratch(i.scratch)
