@@ -354,22 +354,21 @@ func failEveryRead(t *testing.T, closed bool) {
 
 // TestReadErrorInTheActiveSegment loses what can't be read, and what is appended then is safe in another file.
 func TestReadErrorInTheActiveSegment(t *testing.T) {
-	broken := true
+	broken := false
+	ctx, cancel := context.WithCancel(t.Context())
 	disk := &faulty{FS: newFolder()}
 	disk.fault = func(what, _ string, size int) (int, error) {
 		if broken && what == "read" {
 			broken = false
+			cancel() // nothing is left to wait for
 			return 0, syscall.EIO
 		}
 		return size, nil
 	}
-	broken = false
 	q := mustOpen(t, Options{FS: disk})
 	defer q.Close()
 	fill(t, q, 0, 5)
 	broken = true
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
 	if c, err := q.Next(ctx, 1000, 0); err == nil {
 		t.Fatalf("read in spite of an error: %+v", c)
 	}

@@ -114,6 +114,11 @@
 // Records of a damaged file are counted where their number is known: from the frame's own header, or from the positions
 // around it. What an unfinished segment holds after a read error is not known, and the log says so.
 //
+// # Attempts
+//
+// The file "attempts" says which records are being delivered (attempts.go has its format), so that the delivery loop can find
+// the one that kills the process. It is removed by Close, and is no part of the format: without it nothing is lost.
+//
 // # Full
 //
 // The limit counts the sizes of the segments, without their last end frames, and of the spares. With Block, Append waits,

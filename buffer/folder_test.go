@@ -32,7 +32,7 @@ func TestFolderThatIsRemovedIsMadeAgain(t *testing.T) {
 		if err := tt.remove(filepath.Join(dir, "q")); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for i := 10; i < 20; i++ {
 			if err := q.Append(ctx, []byte(batchText(i)), batchRecords(i), nil); err != nil {

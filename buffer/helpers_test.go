@@ -13,16 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/internal/race"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
 	appendUntilKilled()     // only in the child of TestKilledProcessLosesNothingThatWasAppended
 	debug.SetGCPercent(400) // thousands of small queues are made
 	debug.SetMemoryLimit(64 << 20)
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // everyByte is 1: tests that damage or cut files do so at every byte. Under the race detector, which costs ten times as much

@@ -98,6 +98,9 @@ func Open(o Options) (q *Queue, err error) {
 		}
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}
+	if d, ok := q.lock.(*disk); ok {
+		q.openAttempts(d.dir)
+	}
 	return q, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -87,6 +88,9 @@ type Queue struct {
 	closed chan struct{} // closed by Close
 	wake   chan struct{} // to the call of Next that is parked
 	chunks *ChunkPool
+
+	attempts    *os.File // nil in memory
+	interrupted []Attempt
 
 	mu            sync.Mutex
 	segs          []*segment // the oldest first
@@ -255,6 +259,7 @@ func (q *Queue) Close() error {
 	}
 	q.unlock()
 	<-q.reader
+	q.closeAttempts()
 	if q.lock == nil {
 		return nil
 	}

@@ -73,7 +73,7 @@ func TestJSONLinesBecomeFields(t *testing.T) {
 		LogOptions: logOptions("fluentbit", "es", search),
 		Command:    []string{`{"level":"info","order":9007199254740993,"took":0.25,"user":{"id":7}}`},
 	}.start(t)
-	task.delivers(t, search, 1, 30*time.Second)
+	task.delivers(t, search, 1, time.Minute)
 	task.end(t)
 	documents, err := search.Documents("web-*")
 	if err != nil {

@@ -17,14 +17,14 @@ func TestHealthcheckTellsARunningRouterFromNone(t *testing.T) {
 			useSearch(t, servers.OpenSearch2())
 			definition := taskDefinition{Type: dialect, LogOptions: logOptions(dialect, name, search), Command: []string{"hello"}}
 			task := definition.start(t)
-			eventually(t, 10*time.Second, func() (bool, string) {
+			eventually(t, time.Minute, func() (bool, string) {
 				out, err := world.docker.Run("exec", task.router, "/firelane", "healthcheck")
 				return err == nil, fmt.Sprint(out, err)
 			})
 			if dialect == "fluentbit" { // the line of ECS's own example; its record goes nowhere
 				docker(t, "exec", task.router, "/bin/sh", "-c", `echo '{"health": "check"}' | nc 127.0.0.1 8877 || exit 1`)
 			}
-			task.delivers(t, search, 1, 30*time.Second)
+			task.delivers(t, search, 1, time.Minute)
 			task.end(t)
 			task.delivers(t, search, 1, 0)
 

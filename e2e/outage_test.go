@@ -28,7 +28,7 @@ func TestAReadOnlyContainerDeliversFromMemory(t *testing.T) {
 		Type: "fluentd", LogOptions: logOptions("fluentd", "opensearch", search),
 		RouterOptions: []string{"--read-only", "--cap-drop", "ALL", "--memory", "64m"},
 	}.start(t)
-	task.says(t, `"queue_on_disk":false`, 10*time.Second)
+	task.says(t, `"queue_on_disk":false`, time.Minute)
 	task.delivers(t, search, lines.Count, 2*time.Minute)
 	task.end(t)
 	task.checkEverything(t, search)
@@ -129,7 +129,7 @@ func TestABlockedClusterIsWaitedFor(t *testing.T) {
 			}
 			must(t)(search.Do(c.block[0], c.block[1], c.block[2]))
 			task := startOutput(t, search)
-			task.says(t, c.says, 30*time.Second)
+			task.says(t, c.says, time.Minute)
 			must(t)(search.Do(c.release[0], c.release[1], c.release[2]))
 			task.delivers(t, search, lines.Count, 2*time.Minute)
 			task.end(t)
@@ -147,8 +147,8 @@ func TestAMappingConflictIsADeadLetter(t *testing.T) {
 		Type: "fluentbit", ConfigFile: "/fluent-bit/configs/parse-json.conf", LogOptions: logOptions("fluentbit", "es", search),
 		Command: []string{"{\"order\":1}\n{\"order\":\"A-1001\"}\n{\"order\":3}"},
 	}.start(t)
-	task.delivers(t, search, 2, 30*time.Second)
-	eventually(t, 10*time.Second, func() (bool, string) {
+	task.delivers(t, search, 2, time.Minute)
+	eventually(t, time.Minute, func() (bool, string) {
 		out, err := world.docker.Run("exec", task.router, "/firelane", "dead", "list")
 		return err == nil && strings.Contains(out, "[order]") && strings.Contains(out, "A-1001"), fmt.Sprint(out, err)
 	})

@@ -73,7 +73,7 @@ func startProgram(t *testing.T, dir, config, shell string, env ...string) *progr
 			t.Logf("firelane's log:\n%s", p.log())
 		}
 	})
-	eventually(t, 10*time.Second, func() (bool, string) {
+	eventually(t, time.Minute, func() (bool, string) {
 		conn, err := net.Dial("unix", p.socket())
 		if err == nil {
 			conn.Close()

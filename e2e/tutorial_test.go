@@ -123,7 +123,7 @@ func TestAnUntrustedCertificateIsRefusedAndSaid(t *testing.T) {
 	definition.RouterOptions = append(definition.RouterOptions, "-e", "SSL_CERT_FILE=/none.pem")
 	definition.Command = []string{"hello"}
 	task := definition.start(t)
-	eventually(t, 30*time.Second, func() (bool, string) {
+	eventually(t, time.Minute, func() (bool, string) {
 		log := task.routerLog()
 		return strings.Contains(log, "certificate"), log
 	})

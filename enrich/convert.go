@@ -99,9 +99,12 @@ func toBool(dst, value []byte) []byte {
 
 func toArray(separator string) converter {
 	return func(dst, value []byte) []byte {
-		parts := bytes.Split(record.AppendText(nil, value), []byte(separator))
-		dst = record.AppendArrayHeader(dst, len(parts))
-		for _, part := range parts {
+		text, ok := record.Text(value)
+		if !ok {
+			text = record.AppendText(nil, value)
+		}
+		dst = record.AppendArrayHeader(dst, bytes.Count(text, []byte(separator))+1)
+		for part := range bytes.SplitSeq(text, []byte(separator)) {
 			dst = record.AppendStrBytes(dst, part)
 		}
 		return dst

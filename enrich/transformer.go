@@ -141,7 +141,7 @@ func (t *transformer) build(dst []byte, n int, ev *record.Event, flat bool) []by
 	}
 	for _, f := range t.fields {
 		dst = record.AppendStr(dst, f.name)
-		if flat && f.value.nests() {
+		if flat && f.value.nests() || len(dst) > record.MaxJSON { // so large, the event is given up anyway
 			dst = record.AppendNil(dst)
 		} else {
 			dst = f.value.append(dst, ev)

@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -135,5 +136,33 @@ func TestRubyIsAnErrorThatQuotesTheExpression(t *testing.T) {
 		if _, err := NewTransformer(&o, config.Fluentd, testEnv()); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
+	}
+}
+
+func TestFieldsThatRepeatALargeOneAreBounded(t *testing.T) {
+	o := &TransformerOptions{}
+	for i := range 50 {
+		o.Record = append(o.Record, config.Pair{Key: fmt.Sprint("f", i), Value: `${record["log"]}`})
+	}
+	f, err := NewTransformer(o, config.Fluentd, Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "log"), strings.Repeat("x", 3<<20))
+	ev := record.Event{Body: body}
+	var s Scratch
+	if !f.Apply(&ev, &s) || len(ev.Body) > record.MaxJSON+4<<20 {
+		t.Errorf("got %d bytes, want at most one field more than %d", len(ev.Body), record.MaxJSON)
+	}
+	if n, err := record.Check(ev.Body); err != nil || n != len(ev.Body) {
+		t.Errorf("got %d of %d bytes and error %v, want a whole record", n, len(ev.Body), err)
+	}
+}
+
+func TestAnArrayOfSeparatorsTakesNoMoreThanItsItems(t *testing.T) {
+	value := record.AppendStr(nil, strings.Repeat(",", 1<<20))
+	dst := make([]byte, 0, 2<<20)
+	if n := testing.AllocsPerRun(3, func() { toArray(",")(dst, value) }); n > 3 {
+		t.Errorf("got %v allocations, want none for the parts", n)
 	}
 }

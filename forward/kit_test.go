@@ -16,14 +16,14 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/vmihailenco/msgpack/v5"
-	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // A sink is what all receivers of a test write to.
 type sink struct {
@@ -187,7 +187,7 @@ func (r *rig) dial(t *testing.T) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -312,15 +312,16 @@ func wantEvents(t *testing.T, got []string, want ...string) {
 	}
 }
 
+// patience is how long a test waits for something that must happen, on a busy machine.
+const patience = time.Minute
+
 // eventually waits for what another goroutine is about to bring about.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) { // the server tells nobody
 		if time.Now().After(deadline) {
-			t.Fatalf("timed out after 10 s waiting for this: %s", what)
+			t.Fatalf("timed out after %v waiting for this: %s", patience, what)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

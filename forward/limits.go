@@ -22,14 +22,14 @@ const (
 	defaultLine     = 1 << 20          // bytes of a line of the input tcp
 	defaultInflated = 256 << 20        // bytes of a message after decompression, as in Fluentd
 
-	stallTime   = 30 * time.Second       // without a byte in the middle of a message
-	messageTime = time.Minute            // from a message's first byte to its last, plus a second for each slowestRate bytes
-	slowestRate = 64 << 10               // bytes per second
-	signInTime  = 10 * time.Second       // from accepting a connection to the end of TLS and of the handshake
-	ackTime     = 10 * time.Second       // for a client to take an ack
-	lookupTime  = time.Second            // for a client's host name
-	drainTime   = 100 * time.Millisecond // for reading what clients have already sent, when serving ends
-	flushTime   = 5 * time.Second        // for queueing events, when serving ends
-	heldRetry   = 50 * time.Millisecond  // between two flushes while a step holds events that an ack waits for
-	heldTime    = 60 * time.Second       // for steps to emit such events; after that the connection is closed without ack
+	stallTime   = 30 * time.Second      // without a byte in the middle of a message
+	messageTime = time.Minute           // from a message's first byte to its last, plus a second for each slowestRate bytes
+	slowestRate = 64 << 10              // bytes per second
+	signInTime  = 10 * time.Second      // from accepting a connection to the end of TLS and of the handshake
+	ackTime     = 10 * time.Second      // for a client to take an ack
+	lookupTime  = time.Second           // for a client's host name
+	drainTime   = time.Second           // for reading what clients have already sent, when serving ends; each connection must run within it
+	flushTime   = 5 * time.Second       // for queueing events, when serving ends
+	heldRetry   = 50 * time.Millisecond // between two flushes while a step holds events that an ack waits for
+	heldTime    = 60 * time.Second      // for steps to emit such events; after that the connection is closed without ack
 )

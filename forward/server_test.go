@@ -30,14 +30,32 @@ func TestSilentConnectionIsAHeartbeat(t *testing.T) {
 	}
 }
 
+// listenBoth listens on a port that is free for TCP and for UDP.
+func listenBoth(t *testing.T, log *lines) *Server {
+	t.Helper()
+	for range 100 {
+		s, err := listen(defaults(config.Fluentd), config.Fluentd, testEnv(log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.udp != nil {
+			return s
+		}
+		s.Close()
+	}
+	t.Fatal("got 100 ports for TCP that are in use for UDP, want one that is free")
+	return nil
+}
+
 func TestUDPHeartbeatIsAnswered(t *testing.T) {
-	r := start(t, config.Fluentd, defaults(config.Fluentd))
+	log := new(lines)
+	r := run(t, listenBoth(t, log), log, new(sink))
 	c, err := net.Dial("udp", r.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	c.Write([]byte{0})
 	b := make([]byte, 10)
 	if n, err := c.Read(b); err != nil || n != 1 || b[0] != 0 {
@@ -59,10 +77,7 @@ func (c *countingUDP) WriteTo(b []byte, to net.Addr) (int, error) {
 // TestUDPHeartbeatDoesNotAnswerItself: a forged datagram from the server's own address.
 func TestUDPHeartbeatDoesNotAnswerItself(t *testing.T) {
 	log := new(lines)
-	s, err := listen(defaults(config.Fluentd), config.Fluentd, testEnv(log))
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := listenBoth(t, log)
 	udp := &countingUDP{PacketConn: s.udp}
 	s.udp = udp
 	if _, err := udp.PacketConn.WriteTo([]byte{0}, udp.LocalAddr()); err != nil {
@@ -74,7 +89,7 @@ func TestUDPHeartbeatDoesNotAnswerItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	for range 2 {
 		c.Write([]byte{0})
 		if _, err := c.Read(make([]byte, 10)); err != nil {

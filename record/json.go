@@ -24,7 +24,8 @@ func AppendJSON(dst, b []byte) []byte {
 }
 
 // AppendText appends the value at the start of b as text: the content of a str or bin, and other values as the JSON
-// that AppendJSON writes, without quotes. Nothing is appended where b is malformed at its start.
+// that AppendJSON writes, without quotes. Nothing is appended where b is malformed at its start, or is a map or array that
+// becomes more than MaxJSON.
 func AppendText(dst, b []byte) []byte {
 	if len(b) == 0 {
 		return dst
@@ -34,6 +35,9 @@ func AppendText(dst, b []byte) []byte {
 		s, _, _ := Str(b)
 		return append(dst, s...)
 	case KindMap, KindArray:
+		if whole := (Event{Body: b}); !whole.FitsJSON(MaxJSON) {
+			return dst
+		}
 		return AppendJSON(dst, b)
 	}
 	dst, _, _ = appendScalar(dst, b)

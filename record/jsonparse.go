@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"strconv"
@@ -14,8 +15,8 @@ import (
 // integer, or the str of its digits where no int64 or uint64 holds it; -0, and a number with point or exponent, is a
 // float64, or the str of its digits where that would be infinite. Bytes of a string that aren't UTF-8 stay as they are.
 //
-// ErrSyntax means that json isn't JSON, ErrShort that it ends too early, ErrDepth that it is nested deeper than MaxDepth;
-// dst is then returned unchanged.
+// ErrSyntax means that json isn't JSON, ErrShort that it ends too early, ErrDepth that it is nested deeper than MaxDepth,
+// ErrRange that it becomes more than MaxJSON bytes; dst is then returned unchanged.
 func AppendFromJSON(dst, json []byte) (out []byte, err error) {
 	out, rest, err := NextFromJSON(dst, json)
 	if err == nil && len(rest) > 0 {
@@ -303,8 +304,8 @@ func quotePrefix(s []byte) int {
 func (p *parser) number(dst []byte, i int) (out []byte, end int, err error) {
 	s := p.s[i:]
 	n, isFloat, err := scanNumber(s)
-	if err != nil {
-		return nil, 0, err
+	if err != nil || isFloat && len(dst) > MaxJSON { // only floats become longer than their text
+		return nil, 0, cmp.Or(err, ErrRange)
 	}
 	s = s[:n]
 	if isFloat || string(s) == "-0" {

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"reflect"
 	"strconv"
@@ -205,4 +206,11 @@ func repaired(v any) any {
 		return r.Uint()
 	}
 	return v
+}
+
+func TestJSONThatGrowsBeyondTheLimitIsRefused(t *testing.T) {
+	text := []byte("[" + strings.Repeat("1.5,", MaxJSON/9+10) + "1]")
+	if out, err := AppendFromJSON(nil, text); !errors.Is(err, ErrRange) || out != nil {
+		t.Errorf("got %d bytes and error %v, want %v", len(out), err, ErrRange)
+	}
 }

@@ -23,7 +23,10 @@
 // without options; the tail is the project's own addition.
 package record
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // Limits that hold for every event.
 const (
@@ -79,7 +82,8 @@ func (ev *Event) Fold(buf []byte) []byte {
 	}
 	n, members, _ := MapHeader(ev.Body)
 	more, tail, _ := MapHeader(ev.Tail)
-	buf = append(AppendMapHeader(buf[:0], n+more), members...)
+	buf = slices.Grow(buf[:0], 5+len(members)+len(tail))
+	buf = append(AppendMapHeader(buf, n+more), members...)
 	ev.Body, ev.Tail = append(buf, tail...), nil
 	return ev.Body
 }

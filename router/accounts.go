@@ -15,7 +15,7 @@ import (
 // Each term is counted where it happens, so that a record that is lost by a fault of the router shows as Unaccounted.
 type Account struct {
 	Output    string           `json:"output"`
-	Received  int64            `json:"received"` // also those that were in the queue at the start
+	Received  int64            `json:"received"` // also those that were in the queue at the start, or leave an earlier dead letter
 	Added     int64            `json:"added"`    // made by steps besides those that they got
 	Delivered int64            `json:"delivered"`
 	Filtered  int64            `json:"filtered"`
@@ -35,6 +35,7 @@ const (
 	noRoom       = "no room"             // given up for newer ones, as the output's limit asks for
 	damaged      = "damaged"             // could not be read
 	inMemory     = "queue was in memory" // lost at the stop
+	deadFull     = "dead letter full"    // removed from the dead letter for newer ones
 )
 
 // settle computes what is unaccounted for.
@@ -64,12 +65,17 @@ func (o *output) inspect(see func(tally, deliver.Stats)) {
 func (o *output) accountOf(t tally, s deliver.Stats) Account {
 	a := Account{
 		Output: o.id, Received: t.received + s.Queue.Recovered, Added: t.added, Delivered: s.Delivered, Filtered: t.filtered,
-		Merged: t.merged, Dropped: make(map[string]int64), Dead: s.Dead, Held: t.held, Buffered: s.Buffered,
+		Merged: t.merged, Dropped: make(map[string]int64), Dead: s.Dead + t.dead, Held: t.held, Buffered: s.Buffered,
 	}
 	lost := o.lost.Load()
 	a.Buffered -= lost
+	own, earlier := o.lostDead()
+	own = min(own, a.Dead) // one that was put and isn't counted yet
+	a.Received += earlier
+	a.Dead -= own
 	for reason, n := range map[string]int64{
 		notQueued: t.refused, filterFailed: t.failed, noRoom: s.Queue.DroppedNoRoom, damaged: s.Queue.DroppedDamaged + s.Unreadable, inMemory: lost,
+		deadFull: own + earlier,
 	} {
 		if n > 0 {
 			a.Dropped[reason] = n
@@ -77,6 +83,16 @@ func (o *output) accountOf(t tally, s deliver.Stats) Account {
 	}
 	a.settle()
 	return a
+}
+
+// lostDead returns how many records were removed from a full dead letter: those that this process had put there, and those
+// that it found. The latter are counted as received only now, as those in the queue are at the start: nobody counts what is
+// in a dead letter of 1 GiB before.
+func (o *output) lostDead() (own, earlier int64) {
+	if o.file == nil {
+		return 0, 0
+	}
+	return o.file.Lost()
 }
 
 // InputAccount is what one input has taken in.

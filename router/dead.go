@@ -27,7 +27,7 @@ func DeadFiles(plan *config.Plan) (map[string][]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("dead letter of %s: %w", o.id, err)
 		}
-		name := filepath.Base(dead.NewFile("", o.id, nil, r.log).Path())
+		name := filepath.Base(dead.NewFile("", o.id, 0, nil, r.log).Path())
 		own := slices.DeleteFunc(files, func(f string) bool { return !strings.HasPrefix(filepath.Base(f), name) })
 		if len(own) > 0 {
 			all[o.id] = own
@@ -41,9 +41,23 @@ const resendBatch = 256 << 10
 
 // Resend delivers what is in one output's dead letter once more, to that output's destination, without the steps, which have
 // been applied already. It works beside a running router and without one. Records that are refused again go to the
-// dead letter again. A file is removed when all of its records have ended; if ctx ends first the file stays, and the
-// next Resend begins it anew.
+// dead letter again. Each file is removed when all of its records have ended; if ctx ends first the file stays, and the
+// next Resend begins it anew. (Files that are rotated meanwhile stay for the next one, too.)
 func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []string) (Account, error) {
+	sum := Account{Output: id}
+	var errs []error
+	for _, file := range files {
+		a, err := resendFile(ctx, plan, env, id, file)
+		sum.Received, sum.Delivered, sum.Dead, sum.Buffered = sum.Received+a.Received, sum.Delivered+a.Delivered, sum.Dead+a.Dead, sum.Buffered+a.Buffered
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return sum, errors.Join(errs...)
+}
+
+func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string) (Account, error) {
 	r, diags := New(plan, env)
 	if len(diags) > 0 {
 		return Account{}, diags[0]
@@ -53,13 +67,9 @@ func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []
 		return Account{}, fmt.Errorf("there is no output %s", id)
 	}
 	o := r.outputs[n]
-	var claimed []string
-	for _, file := range files {
-		file, err := dead.Claim(file)
-		if err != nil {
-			return Account{}, err
-		}
-		claimed = append(claimed, file)
+	claimed, err := dead.Claim(file)
+	if err != nil {
+		return Account{}, err
 	}
 	if err := r.openIn(o, buffer.Options{Name: o.id, Log: o.log}, r.queueDir(o)); err != nil {
 		return Account{}, err
@@ -69,20 +79,14 @@ func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []
 		defer close(done)
 		o.loop.Run(ctx)
 	}()
-	var errs []error
-	for _, file := range claimed {
-		errs = append(errs, o.refill(ctx, file))
-	}
+	err = o.refill(ctx, claimed)
 	o.loop.Drain()
 	<-done
 	account := o.account()
-	if err := errors.Join(append(errs, o.queue.Close(), o.dead.Close(), ctx.Err())...); err != nil {
-		return account, fmt.Errorf("%s is kept: %w", strings.Join(claimed, ", "), err)
+	if err := errors.Join(err, o.queue.Close(), o.dead.Close(), ctx.Err()); err != nil {
+		return account, fmt.Errorf("%s is kept: %w", claimed, err)
 	}
-	for _, file := range claimed {
-		errs = append(errs, os.Remove(file))
-	}
-	return account, errors.Join(errs...)
+	return account, os.Remove(claimed)
 }
 
 // refill appends the records of a dead letter's file to the queue.
@@ -101,10 +105,7 @@ func (o *output) refill(ctx context.Context, file string) error {
 			errs = append(errs, err)
 			continue
 		}
-		body, err := record.AppendFromJSON(nil, entry.Record)
-		if err == nil && record.KindOf(body[0]) != record.KindMap {
-			err = record.ErrType
-		}
+		body, err := entry.Body()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: record %s: %w", file, entry.ID, err))
 			continue

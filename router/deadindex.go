@@ -41,6 +41,9 @@ type deadQueue struct {
 // Put implements dead.Letter. The record becomes the text of one field: an index that refused it must not refuse it
 // again.
 func (q *deadQueue) Put(d *dead.Record) string {
+	if d.Packed() { // the text of its JSON might not fit into memory
+		return q.fallback.Put(d)
+	}
 	b := record.AppendMapHeader(nil, 8)
 	b = record.AppendStr(record.AppendStr(b, "died"), d.Time.UTC().Format(time.RFC3339Nano))
 	b = record.AppendStr(record.AppendStr(b, "output"), d.Output)

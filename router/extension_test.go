@@ -61,7 +61,7 @@ func TestAStepAndAnInputAreTheirFolderAndOneRow(t *testing.T) {
 	dir := t.TempDir()
 	file, lines := filepath.Join(dir, "test.conf"), filepath.Join(dir, "lines")
 	conf := fmt.Sprintf("[SERVICE]\n    storage.path %s/queue\n[INPUT]\n    Name offsets\n    path %s\n    offset_file %s.offset\n"+
-		"[FILTER]\n    Name splitter\n    Match *\n    key log\n    flush_timeout 300ms\n[OUTPUT]\n    Name keyed\n    Match *\n", dir, lines, lines)
+		"[FILTER]\n    Name splitter\n    Match *\n    key log\n    flush_timeout 1s\n[OUTPUT]\n    Name keyed\n    Match *\n", dir, lines, lines)
 	for name, text := range map[string]string{file: conf, lines: "one\ntwo\n"} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -169,12 +169,21 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 	if rt.lift {
 		i.lifter.Lift(ev, i.work())
 	}
+	if len(ev.Body)+len(ev.Tail) > record.AlwaysFits && len(rt.outputs) > 0 && i.tooLarge(rt, ev) {
+		i.goOnWays(rt, ev)
+		return
+	}
 	if rt == i.openFor {
 		i.open.AddEvent(ev)
 		i.full = i.full || i.open.Len() >= batchSize
 	} else if len(rt.outputs) > 0 {
 		i.add(rt, ev)
 	}
+	i.goOnWays(rt, ev)
+}
+
+// goOnWays takes ev on by the ways after rt's.
+func (i *intake) goOnWays(rt *route, ev *record.Event) {
 	for _, next := range rt.next { // each begins with the same event
 		same := *ev
 		i.walk(next, ev)

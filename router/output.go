@@ -27,7 +27,8 @@ type output struct {
 	queue   *buffer.Queue
 	loop    *deliver.Output
 	dead    dead.Letter
-	deadTo  *output // delivers its dead letters, nil for none
+	file    *dead.File // of dead, nil for none
+	deadTo  *output    // delivers its dead letters, nil for none
 	log     zerolog.Logger
 	tally   tally        // guarded by the queue's lock
 	lost    atomic.Int64 // records that a queue in memory held at the end
@@ -150,7 +151,7 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	o.dead = r.deadLetter(o, queueDir)
 	o.loop = deliver.New(deliver.Config{
 		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.deliver,
-		Log: o.log,
+		Log: o.log, Turn: r.turn,
 	})
 	return nil
 }
@@ -181,12 +182,29 @@ func (r *Router) deadLetter(o *output, queueDir string) dead.Letter {
 	log := dead.NewLog(r.log.With().Str("output", o.id).Logger()) // which keeps every line
 	var letter dead.Letter = log
 	if o.options.DeadLetter != "log" && dir != "" {
-		letter = dead.NewFile(dir, o.id, log, o.log)
+		o.file = dead.NewFile(dir, o.id, o.deadLimit(queueDir), log, o.log)
+		letter = o.file
 	}
 	if o.deadTo != nil && o.deadTo.queue != nil {
 		letter = &deadQueue{o.deadTo, letter}
 	}
 	return letter
+}
+
+// deadLimit returns how many bytes the dead letter's files may have together: as many as the queue, unless the configuration
+// says otherwise. 0: dead.DefaultLimit, if there is no queue on disk. A resend, whose queue is in memory beside that of the
+// router, doesn't remove what the router keeps.
+func (o *output) deadLimit(queueDir string) int64 {
+	s := o.queue.Stats()
+	switch {
+	case o.options.DeadLetterLimit > 0:
+		return int64(o.options.DeadLetterLimit)
+	case s.Durable:
+		return s.Limit
+	case queueDir != "":
+		return buffer.MaxLimit
+	}
+	return 0
 }
 
 func (r *Router) deadDir(o *output, queueDir string) string {

@@ -14,6 +14,7 @@ import (
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/deliver"
 )
 
 // Env is what the router is told about the process that it runs in.
@@ -48,6 +49,7 @@ type Router struct {
 	tapped  atomic.Int32 // taps that are open
 	buffers buffers
 	common  sink.Common // what destinations share
+	turn    deliver.Turn
 
 	// appending ends when appends must no longer wait for room: at the end of the grace.
 	appending context.Context
@@ -72,6 +74,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	r := &Router{
 		plan: plan, env: env, log: env.Log, appending: context.Background(), memory: newMemory(),
 		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
+		turn: deliver.NewTurn(),
 	}
 	r.events = r.limited(r.log)
 	var diags []config.Diagnostic

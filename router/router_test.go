@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fluent/fluent-logger-golang/fluent"
@@ -20,21 +21,22 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"))
+	leaktest.Main(m, goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"))
 }
 
-// patience is how long a test waits for something that must happen.
-const patience = 20 * time.Second
+// patience is how long a test waits for something that must happen, on a busy machine.
+const patience = time.Minute
 
 // eventually waits until what holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) { // accounts tell nobody when they change
 		if time.Now().After(deadline) {
 			t.Fatalf("timed out after %v waiting for %s", patience, what)
 		}
@@ -156,18 +158,19 @@ func cluster(t *testing.T, o bulktest.Options) (*bulktest.Server, string) {
 	return s, "    Host " + host + "\n    Port " + port + "\n"
 }
 
+// forwardInput has a longer grace than a test waits: a router that ends before has ended for another reason.
 const forwardInput = `
 [SERVICE]
     storage.path DIR/queue
     Flush 10ms
-    Grace 20
+    Grace 300
 [INPUT]
     Name forward
     unix_path SOCKET
 `
 
 // shortGrace is forwardInput for a router that is stopped while records can't be delivered.
-var shortGrace = strings.Replace(forwardInput, "Grace 20", "Grace 50ms", 1)
+var shortGrace = strings.Replace(forwardInput, "Grace 300", "Grace 50ms", 1)
 
 // balanced checks an account: whatever has happened, it adds up to what was sent.
 func (tr *testRouter) balanced(sent int64) Account {
@@ -306,11 +309,7 @@ func TestIdleRouterStopsAtOnce(t *testing.T) {
 	tr := start(t, t.TempDir(), forwardInput+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
 	tr.send("app", "x")
 	eventually(t, "delivery", func() bool { return tr.balanced(1).Delivered == 1 })
-	begin := time.Now()
 	tr.wait()
-	if took := time.Since(begin); took > 5*time.Second { // far below the grace; a machine may be busy
-		t.Errorf("got it stopped after %v, want at once", took)
-	}
 	if !strings.Contains(tr.log.String(), `"received":1,"delivered":1,"filtered":0`) {
 		t.Errorf("got this log, want the accounts in its last line:\n%s", tr.log)
 	}
@@ -362,7 +361,7 @@ func TestLinesThatDockerSplitAreJoinedUnlessTurnedOff(t *testing.T) {
 	for _, join := range []string{"on", "off"} {
 		t.Run("join_partial "+join, func(t *testing.T) {
 			server, addr := cluster(t, bulktest.Options{})
-			tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 20", "Grace 20\n    join_partial "+join, 1)+
+			tr := start(t, t.TempDir(), strings.Replace(forwardInput, "Grace 300", "Grace 300\n    join_partial "+join, 1)+
 				"[OUTPUT]\n    Name es\n    Match *\n"+addr)
 			client, err := fluent.New(fluent.Config{FluentNetwork: "unix", FluentSocketPath: tr.socket, RequestAck: true})
 			if err != nil {
@@ -529,20 +528,39 @@ func TestSilentClientsDoNotKeepARouterThatStops(t *testing.T) {
 	post()
 	begin := time.Now()
 	tr.stop()
-	for range 2 { // the silence begins again with each
-		time.Sleep(silenceTime / 2)
-		post()
-	}
+	post()
 	tr.wait()
-	if took := time.Since(begin); took < 2*silenceTime-silenceTime/10 || took > 8*time.Second {
-		t.Errorf("the stop took %v, want it to end %v after the last record, before Docker's 10 s", took, silenceTime)
+	if took := time.Since(begin); took < silenceTime {
+		t.Errorf("the stop took %v, want it to wait %v for more records", took, silenceTime)
 	}
-	if a := tr.balanced(3); a.Delivered != 3 {
+	if a := tr.balanced(2); a.Delivered != 2 {
 		t.Errorf("got the account %+v, want what came during the stop delivered", a)
 	}
 	if log := tr.log.String(); !strings.Contains(log, "clients are still connected, but silent") {
 		t.Errorf("got this log, want why it left:\n%s", log)
 	}
+}
+
+func TestSilenceBeginsAgainWithEachRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, nullOutputs("*"))
+		i := r.newIntake(r.inputs[0])
+		begin, silent := time.Now(), make(chan bool)
+		go func() { silent <- r.awaitSilence(t.Context()) }()
+		for range 2 {
+			time.Sleep(silenceTime * 2 / 3)
+			i.addLogs("app", "x")
+			flush(t, i)
+			queued(t, r.outputs[0]) // delivered
+		}
+		last := time.Since(begin)
+		if !<-silent {
+			t.Error("got no silence, want it")
+		}
+		if took := time.Since(begin); took < last+silenceTime || took > last+silenceTime+2*silencePoll {
+			t.Errorf("got silence after %v, want it %v after the last record, which came after %v", took, silenceTime, last)
+		}
+	})
 }
 
 // TestDropsForRoomAreLoggedBeforeTheLastLinesAndAddUp: nothing follows the accounts, and a line's total is that of its moment.
@@ -595,7 +613,7 @@ func TestDropsForRoomAreLoggedBeforeTheLastLinesAndAddUp(t *testing.T) {
 func TestWhatAQueueInMemoryHeldAtTheEndIsCountedAsLost(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	conf := strings.NewReplacer("DIR/queue", "DIR/test.conf/queue", "Grace 20", "Grace 50ms").Replace(forwardInput)
+	conf := strings.NewReplacer("DIR/queue", "DIR/test.conf/queue", "Grace 300", "Grace 50ms").Replace(forwardInput)
 	tr := start(t, dir, conf+"[OUTPUT]\n    Name es\n    Match *\n    Port 1\n")
 	tr.send("app", lines(3)...)
 	tr.wait()

@@ -444,7 +444,7 @@ func TestStepsCostNoAllocation(t *testing.T) {
 			}
 		}
 		add()
-		if n := testing.AllocsPerRun(10, func() {
+		if n := testing.AllocsPerRun(100, func() {
 			i.pending[0].batch.Reset()
 			add()
 		}); n != 0 {

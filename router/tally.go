@@ -2,7 +2,7 @@ package router
 
 // A tally is what happened to records on the way to one output. For each of them
 //
-//	received + added = queued + filtered + failed + merged + held + refused
+//	received + added = queued + filtered + failed + merged + held + refused + dead
 //
 // That of an output is guarded by its queue's lock, under which the queue counts what it has: the two always agree.
 type tally struct {
@@ -13,6 +13,7 @@ type tally struct {
 	merged   int64 // records that became one with another
 	held     int64 // records that a Holder got and has not released; negative where more were released
 	refused  int64 // records that could not be queued
+	dead     int64 // records that are too large for the queue, in the dead letter
 }
 
 func (t *tally) add(u tally) {
@@ -23,4 +24,5 @@ func (t *tally) add(u tally) {
 	t.merged += u.merged
 	t.held += u.held
 	t.refused += u.refused
+	t.dead += u.dead
 }

@@ -16,9 +16,10 @@ type OutputOptions struct {
 	Workers        int         `fluentbit:"workers" help:"most requests in flight at once; 0: the output's own default"`
 	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue at which the oldest records are dropped; if not set, a full queue stops reading instead"`
 
-	DeadLetter      string `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log,index" default:"file" help:"where records go that the destination refuses for good: a file of JSON lines, the router's own log, or an index of the same cluster"`
-	DeadLetterIndex string `fluentbit:"dead_letter.index" fluentd:"dead_letter_index" default:"dead-letter" help:"index for dead_letter index; strftime by the record's date"`
-	DeadLetterPath  string `fluentbit:"dead_letter.path" fluentd:"dead_letter_path" help:"folder of the dead letter's files; default: beside the queue"`
+	DeadLetter      string      `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log,index" default:"file" help:"where records go that the destination refuses for good: a file of JSON lines, the router's own log, or an index of the same cluster"`
+	DeadLetterIndex string      `fluentbit:"dead_letter.index" fluentd:"dead_letter_index" default:"dead-letter" help:"index for dead_letter index; strftime by the record's date"`
+	DeadLetterLimit config.Size `fluentbit:"dead_letter.limit" fluentd:"dead_letter_limit" help:"size of the dead letter's files together; beyond it the oldest file is removed, and its records count as dropped; default: as the queue's limit"`
+	DeadLetterPath  string      `fluentbit:"dead_letter.path" fluentd:"dead_letter_path" help:"folder of the dead letter's files; default: beside the queue"`
 
 	Buffer    *BufferOptions `fluentd:"<buffer>" help:"queue and retries"`
 	OldBuffer                // the same options, as Fluentd spelled them before 1.0

@@ -211,7 +211,7 @@ func (r *Request) Reset() {
 type Limits struct {
 	MaxBytes     int           // encoded size in bytes at which a request is sent
 	MaxItems     int           // number of items at which a request is sent
-	MaxItem      int           // largest item in bytes, overhead included; a larger one goes to the dead letter; 0: no limit
+	MaxItem      int           // largest item in bytes, overhead included; a larger one goes to the dead letter
 	ItemOverhead int           // bytes that an item counts in addition to its size, for MaxBytes and MaxItem
 	Linger       time.Duration // how long the first record of a request waits for more
 	Workers      int           // most attempts in progress at once
@@ -227,6 +227,7 @@ const (
 
 	defaultMaxBytes = 1 << 20
 	defaultMaxItems = 10_000
+	defaultMaxItem  = record.MaxJSON + 1<<20 // a record that fits, and what is added to it
 	defaultLinger   = 100 * time.Millisecond
 	defaultWorkers  = 4
 )
@@ -235,6 +236,7 @@ const (
 func (l Limits) WithDefaults() Limits {
 	fill(&l.MaxBytes, defaultMaxBytes)
 	fill(&l.MaxItems, defaultMaxItems)
+	fill(&l.MaxItem, defaultMaxItem)
 	fill(&l.Linger, defaultLinger)
 	fill(&l.Workers, defaultWorkers)
 	return l

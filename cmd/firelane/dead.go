@@ -66,9 +66,17 @@ func deadCommand(c *cli, args []string) int {
 	return status
 }
 
+const (
+	// alignedRows is how many rows of a list are aligned with one another: more are not kept in memory.
+	alignedRows = 500
+	// maxListed is how much of a record is listed, in bytes.
+	maxListed = 64 << 10
+)
+
 // listDead prints a line for each record: time, output, index, status, type and reason, and the record itself.
 func (c *cli) listDead(files []string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	rows := 0
 	for _, file := range files {
 		for e, err := range dead.Read(file) {
 			if err != nil {
@@ -76,10 +84,23 @@ func (c *cli) listDead(files []string) error {
 				continue
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), printable(e.Output), printable(e.Index),
-				e.Status, printable(e.Type), printable(e.Reason), printable(string(e.Record)))
+				e.Status, printable(e.Type), printable(e.Reason), printable(recordText(&e)))
+			if rows++; rows%alignedRows == 0 {
+				if err := w.Flush(); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return w.Flush()
+}
+
+// recordText is the record of an entry, or as much of it as is listed.
+func recordText(e *dead.Entry) string {
+	if e.Packed != nil {
+		return fmt.Sprintf("a record of %d bytes, too large to be listed", len(e.Packed))
+	}
+	return dead.Cut(string(e.Record), maxListed)
 }
 
 // printable escapes characters that control a terminal or would begin another line or column: control characters (C0 and C1),

@@ -17,6 +17,9 @@ func TestCommandLine(t *testing.T) {
 		Dir:           "testdata",
 		UpdateScripts: os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
+			host, port := unusedAddress()
+			e.Setenv("LISTEN", host)
+			e.Setenv("PORT", port)
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector waits a second in each program that ends
 			return nil

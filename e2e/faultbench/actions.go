@@ -113,7 +113,7 @@ func openAndClose(ctx context.Context, r *run) {
 	for n := 0; ctx.Err() == nil; n++ {
 		select {
 		case <-r.loaded:
-			if want := int(time.Since(start).Seconds() * rate * 0.9); n < want {
+			if want := int(time.Since(start).Seconds()*rate*0.9) / max(1, r.slack); n < want {
 				r.fail(fmt.Errorf("%d connections were opened; want %d", n, want))
 			}
 			return

@@ -31,7 +31,7 @@ type load struct {
 // Sizes and waits of the sender.
 const (
 	writeSize   = 64 << 10
-	dialTimeout = 10 * time.Second
+	dialTimeout = time.Minute
 	ackTimeout  = 120 * time.Second
 	minLine     = 96 // bytes: enough for the number, the time, and their names
 )

@@ -97,7 +97,11 @@ func (f *flags) rows() []scenario {
 	case f.soak > 0:
 		return soak(f.soak)
 	}
-	return scenarios(sc)
+	rows := scenarios(sc)
+	for n := range rows {
+		rows[n].slack = sc.slack
+	}
+	return rows
 }
 
 // pick returns the routers that the flags select.

@@ -31,7 +31,7 @@ type process struct {
 
 // Limits of a router's start and stop.
 const (
-	bindTimeout = 10 * time.Second
+	bindTimeout = time.Minute
 	exitTimeout = 60 * time.Second
 )
 

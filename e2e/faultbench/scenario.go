@@ -20,6 +20,7 @@ type scenario struct {
 	during   func(ctx context.Context, r *run)
 	timeout  time.Duration
 	noFaults bool // the destination never fails
+	slack    int  // how many times slower than promised a busy machine may be; at least 1
 	real     bool // firelane only; the destination passes requests on to a real OpenSearch, which make test installs
 	promises
 }
@@ -41,11 +42,12 @@ type scale struct {
 	pause                  time.Duration // before something is done to the router, and between
 	outage, throttle, hang time.Duration
 	grace                  time.Duration // after six tenths of it clients are disconnected: the load must have ended by then
+	slack                  int           // of each row
 }
 
 var (
-	fullScale  = scale{pause: 2 * time.Second, outage: time.Minute, throttle: 10 * time.Second, hang: time.Minute, grace: 25 * time.Second}
-	shortScale = scale{pause: 250 * time.Millisecond, outage: 4 * time.Second, throttle: 2 * time.Second, hang: 2 * time.Second, grace: 8 * time.Second}
+	fullScale  = scale{pause: 2 * time.Second, outage: time.Minute, throttle: 10 * time.Second, hang: time.Minute, grace: 25 * time.Second, slack: 1}
+	shortScale = scale{pause: 250 * time.Millisecond, outage: 4 * time.Second, throttle: 2 * time.Second, hang: 2 * time.Second, grace: 16 * time.Second, slack: 10}
 )
 
 // at20k is the load in most rows with faults.

@@ -31,7 +31,7 @@ func StartDocker(dir string) (*Docker, error) {
 		return nil, err
 	}
 	d.Process = p
-	return d, p.ready(time.Minute, func() bool { return d.Command("version").Run() == nil })
+	return d, p.ready(3*time.Minute, func() bool { return d.Command("version").Run() == nil })
 }
 
 func (d *Docker) host() string { return "unix://" + filepath.Join(d.dir, "docker.sock") }

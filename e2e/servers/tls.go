@@ -115,7 +115,7 @@ func StartNginx(dir string, ca *CA, host string, port int, upstream string) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	return p, p.ready(10*time.Second, func() bool {
+	return p, p.ready(time.Minute, func() bool {
 		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
 		if err != nil {
 			return false

@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/firelane/firelane/internal/race"
@@ -152,12 +151,11 @@ func TestBacktrackingHasALimitOfTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	if p.Match([]byte(strings.Repeat("a", 64) + "b")) {
+	if p.Match([]byte(strings.Repeat("a", 64) + "b")) { // without a limit: after centuries
 		t.Error("got a match, want none")
 	}
-	if took := time.Since(start); timeouts != 1 || took > 20*MatchTimeout {
-		t.Errorf("got %d time-outs after %v, want 1 within %v", timeouts, took, 20*MatchTimeout)
+	if timeouts != 1 {
+		t.Errorf("got %d time-outs, want 1", timeouts)
 	}
 }
 

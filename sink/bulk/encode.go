@@ -16,8 +16,11 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// maxID is the longest _id that servers accept, in bytes.
-const maxID = 512
+// The longest _id and routing that servers accept, in bytes.
+const (
+	maxID      = 512
+	maxRouting = 32766 // as of any term in an index
+)
 
 // idLen is the length of an id made by putContentID: 16 bytes in Base64.
 const idLen = 22
@@ -139,8 +142,9 @@ func (e *encoder) appendHead(dst []byte, verb string, index []byte, mode uint32)
 }
 
 var (
-	errNoID   = errors.New("the record has no value at id_key, which update and upsert need")
-	errLongID = fmt.Errorf("the value at id_key is longer than %d bytes", maxID)
+	errNoID        = errors.New("the record has no value at id_key, which update and upsert need")
+	errLongID      = fmt.Errorf("the value at id_key is longer than %d bytes", maxID)
+	errLongRouting = fmt.Errorf("the value at routing_key is longer than %d bytes", maxRouting)
 )
 
 // append appends r's item. On an error body is returned as it came.
@@ -148,22 +152,27 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 	e.encodeTail(r)
 	start, mode := len(body), e.mode.Load()
 	body = e.appendIndex(body, r, mode)
+	var err error
 	idAt := 0
 	if mode&sendID != 0 {
-		var err error
 		if body, idAt, err = e.appendID(body, r); err != nil {
 			return body[:start], err
 		}
 	}
 	if e.routing != nil {
 		if v, ok := e.routing.FindScalar(&r.Event); ok {
+			if len(v) > maxRouting {
+				return body[:start], errLongRouting
+			}
 			body = appendQuoted(append(body, `,"routing":`...), v)
 		}
 	}
 	body = append(body, "}}\n"...)
 
 	doc := len(body)
-	body = e.appendDocument(body, r)
+	if body, err = e.appendDocument(body, r); err != nil {
+		return body[:start], err
+	}
 	if idAt > 0 {
 		putContentID(body[idAt:idAt+idLen], body[doc:])
 	}
@@ -173,7 +182,7 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 // appendIndex appends the head of the action line.
 func (e *encoder) appendIndex(body []byte, r *sink.Record, mode uint32) []byte {
 	if e.target != nil {
-		if v, ok := e.target.FindScalar(&r.Event); ok {
+		if v, ok := e.target.FindScalar(&r.Event); ok && len(v) <= maxHeadKey {
 			if name := ordinary(sanitise(record.AppendText(nil, v)), ""); len(name) > 0 && len(name) <= maxIndexName {
 				return e.appendHead(body, e.verb, name, mode)
 			}
@@ -197,6 +206,9 @@ func (e *encoder) appendID(body []byte, r *sink.Record) (out []byte, at int, err
 	}
 	if e.idKey != nil {
 		if v, ok := e.idKey.FindScalar(&r.Event); ok {
+			if len(v) > maxID+5 { // before it is escaped
+				return body, 0, errLongID
+			}
 			body = append(body, member[:len(member)-1]...)
 			start := len(body)
 			body = appendQuoted(body, v)
@@ -232,7 +244,7 @@ func putContentID(id, doc []byte) {
 }
 
 // appendDocument appends the document, wrapped in {"doc":…} for update.
-func (e *encoder) appendDocument(body []byte, r *sink.Record) []byte {
+func (e *encoder) appendDocument(body []byte, r *sink.Record) (out []byte, err error) {
 	if e.verb == "update" {
 		body = append(body, `{"doc":`...)
 	}
@@ -252,8 +264,8 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record) []byte {
 	before := len(body)
 	if e.flatten == "" {
 		body = record.AppendJSONMembers(body, r.Body, opt)
-	} else {
-		body = appendFlat(body, r.Body, e.flatten, opt)
+	} else if body, err = appendFlat(body, r.Body, e.flatten, opt); err != nil {
+		return body, err
 	}
 	if len(r.Tail) > 0 {
 		body = append(comma(body, before), r.Shared.Encoded...)
@@ -268,7 +280,7 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record) []byte {
 	case e.verb == "update":
 		body = append(body, '}')
 	}
-	return body
+	return body, nil
 }
 
 // comma appends a comma if body has grown beyond open.

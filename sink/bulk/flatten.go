@@ -1,34 +1,58 @@
 package bulk
 
-import "github.com/firelane/firelane/record"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/firelane/firelane/record"
+)
+
+var errFlat = fmt.Errorf("flattened, the record has more than %d bytes", record.MaxJSON)
 
 // appendFlat is AppendJSONMembers with nested maps flattened: {"a":{"b":1}} becomes "a_b":1. Arrays stay as they are. Of
 // two fields that get the same name only the last is written.
-func appendFlat(dst, body []byte, separator string, opt *record.JSONOptions) []byte {
+func appendFlat(dst, body []byte, separator string, opt *record.JSONOptions) ([]byte, error) {
 	// The flat map is appended to dst, and then its JSON, which is moved to the start of the map.
 	start := len(dst)
-	n := countFlat(body)
-	dst = record.AppendMapHeader(dst, n)
+	n, size := countFlat(body, 0, len(separator))
+	if size > record.MaxJSON {
+		return dst, errFlat
+	}
+	dst = record.AppendMapHeader(slices.Grow(dst, size), n)
 	dst = appendFlatFields(dst, nil, body, separator)
 	flat := dst[start:]
+	if whole := (record.Event{Body: flat}); !whole.FitsJSON(record.MaxJSON) {
+		return dst[:start], errFlat
+	}
 	end := len(dst)
 	dst = record.AppendJSONMembers(dst, flat, opt)
 	n = copy(dst[start:], dst[end:])
-	return dst[:start+n]
+	return dst[:start+n], nil
 }
 
-// countFlat returns the number of fields that appendFlatFields appends.
-func countFlat(body []byte) int {
-	n := 0
+// countFlat returns how many fields appendFlatFields appends, with a prefix of so many bytes, and how many bytes at most. A
+// long name of a map is repeated for each of its fields.
+func countFlat(body []byte, prefix, separator int) (n, size int) {
 	for f := record.FieldsOf(body); f.Next(); {
+		name := prefix + 2*len(f.RawKey()) + maxScalar
+		if text := f.Key(); text != nil {
+			name = prefix + len(text)
+		}
 		if v := f.Value(); record.KindOf(v[0]) == record.KindMap {
-			n += countFlat(v)
+			more, bytes := countFlat(v, name+separator, separator)
+			n, size = n+more, size+bytes
 		} else {
-			n++
+			n, size = n+1, size+5+name+len(v)
+		}
+		if size > record.MaxJSON {
+			break // a name of 8 MiB may have a million fields
 		}
 	}
-	return n
+	return n, size
 }
+
+// maxScalar is the most bytes of a number, a time, or what encloses other keys as text.
+const maxScalar = 32
 
 // appendFlatFields appends the fields of body, with prefix before their names. record.MaxDepth bounds the recursion.
 func appendFlatFields(dst, prefix, body []byte, separator string) []byte {

@@ -14,15 +14,15 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // fluentBit is the options of a section that sets nothing but what set does.
 func fluentBit(set func(*Options)) *Options {
@@ -141,10 +141,13 @@ func pointTo(t testing.TB, o *Options, base string) {
 	o.Port, _ = strconv.Atoi(u.Port())
 }
 
+// patience is how long a test waits for something that must happen, on a busy machine.
+const patience = time.Minute
+
 // send is Send with a limit.
 func send(t testing.TB, d *Destination, req *sink.Request) sink.Reply {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return d.Send(ctx, req)
 }

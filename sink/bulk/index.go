@@ -20,7 +20,7 @@ const (
 	// as with a prefix that differs in every record or a date format with seconds, it is emptied.
 	maxHeadBytes = 256 << 10
 	headCost     = 128
-	// maxHeadKey is the longest combination of placeholders' values, in bytes, for which a head is cached. Longer ones,
+	// maxHeadKey is the longest combination of placeholders' values, in bytes, for which a name is made. Longer ones,
 	// which may be megabytes, are too long for an index name anyway.
 	maxHeadKey = 1 << 10
 )
@@ -142,7 +142,11 @@ func (n *indexNames) appendHead(dst []byte, r *sink.Record, e *encoder, mode uin
 	n.mu.RLock()
 	head, ok := n.heads[headKey{string(dst[start:]), slot, mode}]
 	n.mu.RUnlock()
-	if !ok {
+	switch {
+	case ok:
+	case len(dst)-start > maxHeadKey:
+		return e.appendHead(dst[:start], n.verb, n.fallbackAt(time.Unix(sec, 0)), mode)
+	default:
 		head = n.makeHead(string(dst[start:]), slot, sec, mode, r, keyed, e)
 	}
 	if !n.dynamic {
@@ -174,9 +178,6 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 	}
 	name := n.makeName(t, r, time.Unix(sec, 0))
 	head := e.appendHead(nil, n.verb, name, mode)
-	if len(values) > maxHeadKey {
-		return head
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	cost := headCost + len(values) + len(head)
@@ -199,12 +200,21 @@ func (n *indexNames) makeName(t *field.Template, r *sink.Record, at time.Time) [
 	if n.verbatim {
 		return append([]byte{'<'}, ordinary(name[1:], literal)...)
 	}
-	date := sanitiseTail(n.suffix.Append(nil, at.In(n.zone)))
+	date := n.date(at)
 	name = ordinary(sanitise(name), literal)
 	if len(name) == 0 || len(name)+len(date) > maxIndexName {
-		name = []byte(n.fallback)
+		return n.fallbackAt(at)
 	}
 	return append(name, date...)
+}
+
+// fallbackAt is the name of a record whose values make no name.
+func (n *indexNames) fallbackAt(at time.Time) []byte {
+	return append([]byte(n.fallback), n.date(at)...)
+}
+
+func (n *indexNames) date(at time.Time) []byte {
+	return sanitiseTail(n.suffix.Append(nil, at.In(n.zone)))
 }
 
 // systemNames are beginnings of the names of indices that a cluster keeps for itself, .kibana and .opendistro_security among them.

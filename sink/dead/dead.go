@@ -3,6 +3,7 @@
 package dead
 
 import (
+	"encoding/base64"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,13 @@ type Record struct {
 
 // appendJSON appends d as one line of JSON, newline included. Read parses it into an Entry.
 func (d *Record) appendJSON(b []byte) []byte {
+	b = append(d.appendHead(b), `"record":`...)
+	b = record.AppendJSON(b, d.Record.Body)
+	return append(b, '}', '\n')
+}
+
+// appendHead appends the line's beginning, all but the record.
+func (d *Record) appendHead(b []byte) []byte {
 	str := func(key, value string) {
 		b = append(append(b, key...), ':')
 		b = append(record.AppendJSONString(b, []byte(value)), ',')
@@ -50,10 +58,18 @@ func (d *Record) appendJSON(b []byte) []byte {
 	str(`"tag"`, d.Record.Tag)
 	t := time.Unix(int64(d.Record.Time.Sec), int64(d.Record.Time.Nsec)).UTC()
 	str(`"record_time"`, t.Format(time.RFC3339Nano))
-	b = append(b, `"record":`...)
-	b = record.AppendJSON(b, d.Record.Body)
-	return append(b, '}', '\n')
+	return b
 }
+
+// A line with a record that is large as JSON has it as MessagePack in Base64 instead, which is written in pieces: as JSON it
+// might not fit into memory.
+const (
+	packedStart = `"msgpack":"`
+	packedEnd   = "\"}\n"
+)
+
+// Packed reports whether d's record is too large to be written as JSON.
+func (d *Record) Packed() bool { return !d.Record.FitsJSON(maxKeptLine) }
 
 const (
 	// maxReason is how much of a destination's reason is kept, in bytes.
@@ -82,10 +98,16 @@ func NewLog(log zerolog.Logger) *Log { return &Log{log: log} }
 // Put logs d; a long record is cut.
 func (l *Log) Put(d *Record) string {
 	l.n.Add(1)
-	line := d.appendJSON(nil)
-	line = line[:len(line)-1]
+	var line []byte
+	if d.Packed() {
+		line = append(d.appendHead(nil), packedStart...)
+		line = base64.StdEncoding.AppendEncode(line, d.Record.Body[:maxLogged])
+	} else {
+		line = d.appendJSON(nil)
+		line = line[:len(line)-1]
+	}
 	if len(line) > maxLogged {
-		l.log.Warn().Str("entry", string(line[:maxLogged])).Int("record_bytes", len(line)).Msg("dead letter, cut short")
+		l.log.Warn().Str("entry", string(line[:maxLogged])).Int("record_bytes", len(d.Record.Body)).Msg("dead letter, cut short")
 		return "log"
 	}
 	l.log.Warn().RawJSON("entry", line).Msg("dead letter")

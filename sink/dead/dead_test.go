@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ func deadRecord(text string, pos uint64) *Record {
 }
 
 func newFile(dir, output string, log zerolog.Logger) *File {
-	return NewFile(dir, output, NewLog(log), log)
+	return NewFile(dir, output, 0, NewLog(log), log)
 }
 
 // syncBuffer is a log that several goroutines write to.
@@ -105,35 +106,118 @@ func TestOnlyTheRoutersUserReadsADeadLetter(t *testing.T) {
 func TestTheOldestFileIsRemovedAtTheLimitAndItsRecordsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	logs := &syncBuffer{}
-	d := newFile(dir, "es.0", zerolog.New(logs))
-	defer d.Close()
-	if d.maxSize != maxFile {
-		t.Errorf("got files of at most %d bytes, want %d", d.maxSize, maxFile)
-	}
-	d.maxSize = 64 << 10
+	const n, limit = 80, 256 << 10
 	line := strings.Repeat("x", 4<<10)
-	const n = 80
-	for i := range n {
-		d.Put(deadRecord(fmt.Sprintf("%03d%s", i, line), uint64(i)))
+	put := func(from, to int) (own, earlier int64) {
+		d := NewFile(dir, "es.0", limit, NewLog(zerolog.New(logs)), zerolog.New(logs))
+		defer d.Close()
+		for i := from; i < to; i++ {
+			d.Put(deadRecord(fmt.Sprintf("%03d%s", i, line), uint64(i)))
+			if size := sizeOf(t, dir); size > limit {
+				t.Fatalf("got %d bytes in all files, want at most %d", size, limit)
+			}
+		}
+		return d.Lost()
 	}
+	if own, earlier := put(0, 40); own != 0 || earlier != 0 {
+		t.Errorf("got %d and %d records lost, want none yet", own, earlier)
+	}
+	own, earlier := put(40, n) // after a restart
 	texts := readAll(t, dir)
-	if int64(len(texts))+d.Lost() != n || d.Lost() == 0 {
-		t.Errorf("got %d records kept and %d lost, want some lost, and %d together", len(texts), d.Lost(), n)
+	if int64(len(texts))+own+earlier != n || earlier == 0 {
+		t.Errorf("got %d records kept, %d lost and %d earlier ones lost, want some earlier ones, and %d together", len(texts), own, earlier, n)
 	}
 	if !slices.IsSorted(texts) || !strings.HasPrefix(texts[len(texts)-1], "079") {
 		t.Error("got other records, want the newest ones, the oldest first")
 	}
+	own2, earlier2 := put(n, 3*n)
+	texts = readAll(t, dir)
+	if got := int64(len(texts)) + own + earlier + own2 + earlier2; got != 3*n || own2 == 0 || earlier2 == 0 {
+		t.Errorf("got %d records kept or lost, %d lost of the last process, want %d", got, own2, 3*n)
+	}
 	if !strings.Contains(logs.String(), "oldest file was removed") {
 		t.Errorf("got the log %s, want it to name the file that was removed", logs)
 	}
-	var size int64
-	entries, _ := os.ReadDir(dir)
+}
+
+func sizeOf(t *testing.T, dir string) (size int64) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, e := range entries {
-		st, _ := e.Info()
+		st, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
 		size += st.Size()
 	}
-	if limit := d.maxSize * maxFiles; size > limit {
-		t.Errorf("got %d bytes in all files, want at most %d", size, limit)
+	return size
+}
+
+func TestALowerLimitRemovesFilesUntilItIsKept(t *testing.T) {
+	dir := t.TempDir()
+	put := func(limit int64, n int) *File {
+		d := NewFile(dir, "es.0", limit, NewLog(zerolog.Nop()), zerolog.Nop())
+		defer d.Close()
+		for i := range n {
+			d.Put(deadRecord(strings.Repeat("x", 4<<10), uint64(i)))
+		}
+		return d
+	}
+	put(1<<20, 200)
+	d := put(64<<10, 100)
+	if size := sizeOf(t, dir); size > 64<<10 {
+		t.Errorf("got %d bytes, want at most 64 KiB", size)
+	}
+	own, earlier := d.Lost()
+	if kept := int64(len(readAll(t, dir))); kept+own+earlier != 300 || earlier != 200 {
+		t.Errorf("got %d records kept, %d and %d lost, want 300 together", kept, own, earlier)
+	}
+}
+
+func TestALargeRecordIsKeptWholeAndIsNeverInMemoryAsJSON(t *testing.T) {
+	dir := t.TempDir()
+	d := newFile(dir, "es.0", zerolog.Nop())
+	defer d.Close()
+	large := deadRecord(strings.Repeat("\x00", 4<<20), 1)
+	d.Put(deadRecord("before", 0))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	d.Put(large)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("got %d bytes allocated for a record of %d, want at most 1 MiB", n, len(large.Record.Body))
+	}
+	d.Put(deadRecord("after", 2))
+	var got []Entry
+	for e, err := range Read(d.Path()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e)
+	}
+	if len(got) != 3 || got[1].Type != large.Type || got[1].Tag != "app.web" {
+		t.Fatalf("got %d entries, want 3, each with its head", len(got))
+	}
+	if body, err := got[1].Body(); err != nil || !bytes.Equal(body, large.Record.Body) {
+		t.Errorf("got %d bytes and error %v, want the record as it was", len(body), err)
+	}
+	if body, err := got[2].Body(); err != nil || !bytes.Equal(body, deadRecord("after", 2).Record.Body) {
+		t.Errorf("got %q and error %v, want the record as it was", body, err)
+	}
+	got[1].Packed[0] = 0xc1
+	if body, err := got[1].Body(); err == nil {
+		t.Errorf("got %d bytes, want an error for what is no record", len(body))
+	}
+}
+
+func TestALargeRecordIsLoggedCutShort(t *testing.T) {
+	logs := &syncBuffer{}
+	l := NewLog(zerolog.New(logs))
+	l.Put(deadRecord(strings.Repeat("\x00", 4<<20), 1))
+	if s := logs.String(); len(s) > 3*maxLogged || !strings.Contains(s, "cut short") || !strings.Contains(s, "mapper_parsing_exception") {
+		t.Errorf("got %d bytes of log, want the beginning of the line: %.300s", len(s), s)
 	}
 }
 
@@ -233,7 +317,7 @@ func TestClaimingLosesNoRecordOfARunningRouter(t *testing.T) {
 
 func TestAClaimedFileIsListedFirst(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"a.jsonl", "a.jsonl.1", "a.jsonl.2.claimed", "b.jsonl.3", "b.jsonl", "other.txt"} {
+	for _, name := range []string{"a.jsonl", "a.jsonl.1", "a.jsonl.10", "a.jsonl.2", "a.jsonl.2.claimed", "b.jsonl.3", "b.jsonl", "other.txt", "a.jsonl.x"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +327,7 @@ func TestAClaimedFileIsListedFirst(t *testing.T) {
 	for _, f := range files {
 		names = append(names, filepath.Base(f))
 	}
-	if want := []string{"a.jsonl.2.claimed", "a.jsonl.1", "a.jsonl", "b.jsonl.3", "b.jsonl"}; err != nil || !slices.Equal(names, want) {
+	if want := []string{"a.jsonl.10", "a.jsonl.2.claimed", "a.jsonl.2", "a.jsonl.1", "a.jsonl", "b.jsonl.3", "b.jsonl"}; err != nil || !slices.Equal(names, want) {
 		t.Errorf("got %q and error %v, want %q", names, err, want)
 	}
 	if files, err := Files(filepath.Join(dir, "none")); err != nil || files != nil {

@@ -1,11 +1,15 @@
 package dead
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,34 +19,48 @@ import (
 )
 
 const (
-	// maxFile is the size in bytes at which a dead letter's file is rotated.
+	// DefaultLimit is the size in bytes of a dead letter's files for which no other limit is known.
+	DefaultLimit = 64 << 20
+	// maxFile is the size in bytes at which a dead letter's file is rotated, or a quarter of the limit if that is less.
 	maxFile = 16 << 20
-	// maxFiles is how many files an output's dead letter may have; when there are more, the oldest is removed.
-	maxFiles = 4
-	// maxKeptLine is the largest line buffer that is kept for the next line, in bytes.
+	// maxKeptLine is the largest line buffer that is kept for the next line, in bytes, and the largest record that is
+	// written as JSON.
 	maxKeptLine = 1 << 20
+	// pieceSize is how much of a larger record is written at once, in bytes.
+	pieceSize = 64 << 10
 )
 
-// File is a dead letter in files of JSON lines: <dir>/<output>.jsonl is written, <output>.jsonl.1 to .3 are the rotated
-// ones, .3 the oldest. A line is one write. Another process may rename the files (Claim) at any time. So that no line is
-// lost then, Put locks the file before each line and checks that it still has its name.
+// File is a dead letter in files of JSON lines: <dir>/<output>.jsonl is written, <output>.jsonl.1, .2 and so on are the
+// rotated ones, the highest number the oldest. When there is no room for another file, the oldest is removed. Another process
+// may rename the files (Claim) or rotate them (as it resends) at any time. So that no line is lost then, Put locks the file
+// before each line and checks that it still has its name.
 type File struct {
 	path    string
-	maxSize int64 // in bytes: maxFile, or less in tests
+	limit   int64 // of all files, in bytes
+	maxSize int64 // of one, in bytes
 	log     zerolog.Logger
-	spill   *Log // for records that can't be written
-	lost    atomic.Int64
+	spill   *Log             // for records that can't be written
+	own     map[uint64]int64 // lines that this process has written, by the file's inode
 
-	mu   sync.Mutex
-	f    *os.File // nil until the first line
-	size int64
-	line []byte
+	lostOwn, lostEarlier atomic.Int64
+
+	mu    sync.Mutex
+	f     *os.File // nil until the first line
+	inode uint64
+	size  int64
+	line  []byte
 }
 
-// NewFile makes the dead letter of an output; records that can't be written go to spill. It creates no file before the
-// first record.
-func NewFile(dir, output string, spill *Log, log zerolog.Logger) *File {
-	return &File{path: filepath.Join(dir, fileName(output)+".jsonl"), maxSize: maxFile, spill: spill, log: log}
+// NewFile makes the dead letter of an output, with files of limit bytes together (0: DefaultLimit); records that can't be
+// written go to spill. It creates no file before the first record.
+func NewFile(dir, output string, limit int64, spill *Log, log zerolog.Logger) *File {
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	return &File{
+		path: filepath.Join(dir, fileName(output)+".jsonl"), limit: limit, maxSize: min(maxFile, limit/4), spill: spill, log: log,
+		own: map[uint64]int64{},
+	}
 }
 
 // fileName makes a file's name of an output's: each character but letters, digits, dots, dashes and underscores becomes an
@@ -60,8 +78,9 @@ func fileName(output string) string {
 // Path returns the path of the file that is written.
 func (d *File) Path() string { return d.path }
 
-// Lost returns how many records were in files that rotation removed.
-func (d *File) Lost() int64 { return d.lost.Load() }
+// Lost returns how many records were in files that were removed to make room: those that this process had put into them, and
+// those of earlier processes.
+func (d *File) Lost() (own, earlier int64) { return d.lostOwn.Load(), d.lostEarlier.Load() }
 
 // Logged returns how many records went to the log because they couldn't be written.
 func (d *File) Logged() int64 { return d.spill.Logged() }
@@ -70,8 +89,14 @@ func (d *File) Logged() int64 { return d.spill.Logged() }
 func (d *File) Put(r *Record) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.line = r.appendJSON(d.line[:0])
-	err := d.write(d.line)
+	var packed []byte
+	if r.Packed() {
+		d.line = append(r.appendHead(d.line[:0]), packedStart...)
+		packed = r.Record.Body
+	} else {
+		d.line = r.appendJSON(d.line[:0])
+	}
+	err := d.write(d.line, packed)
 	if cap(d.line) > maxKeptLine {
 		d.line = nil
 	}
@@ -82,28 +107,54 @@ func (d *File) Put(r *Record) string {
 	return d.spill.Put(r)
 }
 
-func (d *File) write(line []byte) error {
+// write writes a line, or its beginning and a packed record.
+func (d *File) write(line, packed []byte) error {
 	if err := d.lock(); err != nil {
 		return err
 	}
 	defer d.unlock()
-	if d.size > 0 && d.size+int64(len(line)) > d.maxSize {
-		if err := d.rotate(); err != nil {
+	size := int64(len(line))
+	if packed != nil {
+		size += int64(base64.StdEncoding.EncodedLen(len(packed)) + len(packedEnd))
+	}
+	if d.size > 0 && d.size+size > d.maxSize {
+		if err := d.rotate(max(size, d.maxSize)); err != nil {
 			return err
 		}
 		if err := d.lock(); err != nil {
 			return err
 		}
 	}
-	n, err := d.f.Write(line)
-	if err != nil && n > 0 {
+	_, err := d.f.Write(line)
+	if err == nil && packed != nil {
+		err = d.writePacked(packed)
+	}
+	if err != nil {
 		// Remove the part of the line that was written: the next line would be unreadable.
 		if cut := d.f.Truncate(d.size); cut != nil {
 			return fmt.Errorf("%w; %w", err, cut)
 		}
 		return err
 	}
-	d.size += int64(n)
+	d.size += size
+	d.own[d.inode]++
+	return nil
+}
+
+// writePacked writes the rest of a line in pieces.
+func (d *File) writePacked(packed []byte) error {
+	w := bufio.NewWriterSize(d.f, pieceSize)
+	encoder := base64.NewEncoder(base64.StdEncoding, w)
+	_, err := encoder.Write(packed)
+	if err == nil {
+		err = encoder.Close()
+	}
+	if err == nil {
+		_, err = w.WriteString(packedEnd)
+	}
+	if err == nil {
+		err = w.Flush()
+	}
 	return err
 }
 
@@ -139,6 +190,13 @@ func (d *File) open() error {
 		return err
 	}
 	d.f = f
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if d.inode = inode(st); st.Size() == 0 {
+		delete(d.own, d.inode) // that of a file that is gone
+	}
 	return d.finishLine()
 }
 
@@ -172,24 +230,90 @@ func (d *File) shut() {
 	d.f = nil
 }
 
-// rotate renames each file to the next number, and replaces the oldest one if there are too many.
-func (d *File) rotate() error {
-	oldest := fmt.Sprintf("%s.%d", d.path, maxFiles-1)
-	if n := countLines(oldest); n > 0 {
-		d.lost.Add(n)
-		d.log.Warn().Str("file", oldest).Int64("records", n).Msg("the dead letter is full; its oldest file was removed")
+// rotate renames each file to the next number, and removes the oldest ones if there is no room for need bytes.
+func (d *File) rotate(need int64) error {
+	files, err := rotated(d.path)
+	if err != nil {
+		return err
 	}
-	for i := maxFiles - 2; i >= 1; i-- {
-		err := os.Rename(fmt.Sprintf("%s.%d", d.path, i), fmt.Sprintf("%s.%d", d.path, i+1))
-		if err != nil && !os.IsNotExist(err) {
+	total := d.size + need
+	for _, f := range files {
+		total += f.size
+	}
+	present := map[uint64]int64{}
+	for _, f := range files { // the oldest first
+		if total > d.limit {
+			if err := d.remove(f); err != nil {
+				return err
+			}
+			total -= f.size
+			continue
+		}
+		present[f.inode] = d.own[f.inode]
+		if err := os.Rename(f.name(d.path), rotatedFile{number: f.number + 1}.name(d.path)); err != nil && !os.IsNotExist(err) {
 			return err
 		}
 	}
-	if err := os.Rename(d.path, d.path+".1"); err != nil {
+	present[d.inode] = d.own[d.inode]
+	d.own = present
+	if err := os.Rename(d.path, rotatedFile{number: 1}.name(d.path)); err != nil {
 		return err
 	}
 	d.shut()
 	return nil
+}
+
+// remove removes a rotated file and counts its records.
+func (d *File) remove(f rotatedFile) error {
+	path := f.name(d.path)
+	n := countLines(path)
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	own := min(n, d.own[f.inode])
+	d.lostOwn.Add(own)
+	d.lostEarlier.Add(n - own)
+	d.log.Warn().Str("file", path).Int64("records", n).Int64("limit_bytes", d.limit).
+		Msg("the dead letter is full; its oldest file was removed, and its records are dropped")
+	return nil
+}
+
+// A rotatedFile is one of a dead letter's files that are no longer written.
+type rotatedFile struct {
+	number int
+	size   int64
+	inode  uint64
+}
+
+func (f rotatedFile) name(path string) string { return fmt.Sprintf("%s.%d", path, f.number) }
+
+// rotated lists the rotated files of the dead letter at path, the oldest first.
+func rotated(path string) ([]rotatedFile, error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	var files []rotatedFile
+	for _, e := range entries {
+		digits, ok := strings.CutPrefix(e.Name(), filepath.Base(path)+".")
+		number, err := strconv.Atoi(digits)
+		if !ok || err != nil || number < 1 {
+			continue
+		}
+		if st, err := e.Info(); err == nil {
+			files = append(files, rotatedFile{number, st.Size(), inode(st)})
+		}
+	}
+	slices.SortFunc(files, func(a, b rotatedFile) int { return b.number - a.number })
+	return files, nil
+}
+
+// inode returns what tells the file from all others that are present.
+func inode(st os.FileInfo) uint64 {
+	if s, ok := st.Sys().(*syscall.Stat_t); ok {
+		return uint64(s.Ino)
+	}
+	return 0
 }
 
 // countLines returns the number of lines in a file, 0 if it can't be read.

@@ -2,6 +2,7 @@ package dead
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,9 +10,13 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/firelane/firelane/record"
 )
 
 // An Entry is one line of a dead letter's file.
@@ -25,7 +30,23 @@ type Entry struct {
 	ID         string          `json:"id"`
 	Tag        string          `json:"tag"`
 	RecordTime time.Time       `json:"record_time"`
-	Record     json.RawMessage `json:"record"`
+	Record     json.RawMessage `json:"record,omitempty"`
+	Packed     []byte          `json:"msgpack,omitempty"` // the record, if it is large
+}
+
+// Body returns the record as MessagePack.
+func (e *Entry) Body() ([]byte, error) {
+	if e.Packed == nil {
+		body, err := record.AppendFromJSON(nil, e.Record)
+		if err == nil && record.KindOf(body[0]) != record.KindMap {
+			err = record.ErrType
+		}
+		return body, err
+	}
+	if n, err := record.Check(e.Packed); err != nil || n < len(e.Packed) || record.KindOf(e.Packed[0]) != record.KindMap {
+		return nil, errors.New("its MessagePack is not a record")
+	}
+	return e.Packed, nil
 }
 
 // maxEntry is the longest line that is read, in bytes.
@@ -41,36 +62,32 @@ func Files(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var outputs, files []string
-	present := map[string]bool{}
+	type file struct {
+		output string
+		number int
+		name   string
+	}
+	var found []file
 	for _, e := range entries {
-		present[e.Name()] = true
-		output, _, found := strings.Cut(e.Name(), ".jsonl")
-		if found && (len(outputs) == 0 || outputs[len(outputs)-1] != output) {
-			outputs = append(outputs, output)
+		output, rest, ok := strings.Cut(e.Name(), ".jsonl")
+		digits, isRotated := strings.CutPrefix(strings.TrimSuffix(rest, claimed), ".")
+		number, err := strconv.Atoi(digits)
+		if ok && (isRotated && err == nil && number > 0 || digits == "") {
+			found = append(found, file{output, number, e.Name()})
 		}
 	}
-	for _, output := range outputs {
-		for i := maxFiles - 1; i >= 0; i-- {
-			for _, suffix := range []string{claimed, ""} {
-				if name := numberedName(output, i) + suffix; present[name] {
-					files = append(files, filepath.Join(dir, name))
-				}
-			}
-		}
+	slices.SortFunc(found, func(a, b file) int {
+		return cmp.Or(strings.Compare(a.output, b.output), b.number-a.number, len(b.name)-len(a.name))
+	})
+	var files []string
+	for _, f := range found {
+		files = append(files, filepath.Join(dir, f.name))
 	}
 	return files, nil
 }
 
 // claimed is the suffix of files that Claim has renamed.
 const claimed = ".claimed"
-
-func numberedName(output string, i int) string {
-	if i == 0 {
-		return output + ".jsonl"
-	}
-	return fmt.Sprintf("%s.jsonl.%d", output, i)
-}
 
 // Claim renames a file, so that a running router no longer writes to it but starts another one, and returns the new name.
 // The caller removes the file when it has processed the records.

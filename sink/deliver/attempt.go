@@ -15,6 +15,7 @@ const maxReencodes = 3
 // Workers call it.
 func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 	p.out = outcome{}
+	o.announce(ctx, p)
 	had := p.req.Len()
 	switch {
 	case p.stale:
@@ -33,6 +34,7 @@ func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 		p.out.stopped = ctx.Err() != nil && p.out.reply.Verdict == sink.Again && p.out.reply.Cause == sink.Unreached
 		o.sort(p)
 	}
+	o.conclude(p)
 	p.out.lost = had - p.req.Len() - p.out.ended()
 }
 

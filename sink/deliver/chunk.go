@@ -12,11 +12,12 @@ import (
 // An inflightChunk is a chunk taken from the queue: records that one Commit removes together, when all have ended. It
 // belongs to Run's goroutine, except for the reading position, which belongs to the attempt that encodes.
 type inflightChunk struct {
-	from *buffer.Chunk
-	raw  int  // bytes of its batches
-	cost int  // bytes of memory that it takes
-	late bool // its records waited longer than the linger: there is a backlog
-	left int  // records that have not ended
+	from     *buffer.Chunk
+	raw      int              // bytes of its batches
+	cost     int              // bytes of memory that it takes
+	late     bool             // its records waited longer than the linger: there is a backlog
+	left     int              // records that have not ended
+	suspects []buffer.Attempt // that an earlier process died in, with records of this chunk; nil if they were all attempted since
 
 	// The reading position.
 	reader  record.BatchReader

@@ -59,10 +59,14 @@ func (o *Output) deadLetterRecord(p *part, r *sink.Record, reason string) {
 }
 
 func (o *Output) deadLetter(p *part, d *dead.Record, r *sink.Record) {
+	p.out.dead++
+	o.put(d, r)
+}
+
+func (o *Output) put(d *dead.Record, r *sink.Record) {
 	r.Whole()
 	d.Time, d.Output, d.Record = time.Now(), o.name, r
 	where := o.dead.Put(d)
-	p.out.dead++
 	o.log.Warn().Int("status", d.Status).Str("type", d.Type).Str("reason", dead.Cut(d.Reason, maxLoggedReason)).
 		Str("target", d.Target).Str("tag", r.Tag).Str("dead_letter", where).
 		Msg("a record was refused for good; it is in the dead letter")

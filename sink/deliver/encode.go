@@ -10,6 +10,10 @@ import (
 // letter.
 func (o *Output) encode(p *part, maxBytes int) {
 	c := p.chunk
+	if p.condemned {
+		o.condemn(p)
+		return
+	}
 	for c.more && !o.encodeRun(p, maxBytes) {
 	}
 	if !c.more && c.read < c.from.Records {
@@ -29,7 +33,20 @@ func (o *Output) encodeRun(p *part, maxBytes int) (full bool) {
 			o.deadLetterRecord(p, &c.rec, fmt.Sprintf("encoding: panic: %v", v))
 		}
 	}()
-	for c.next() {
+	for c.encoded() < p.until {
+		if !c.next() {
+			return false
+		}
+		if isLarge(&c.rec.Event) {
+			if c.carried = len(p.req.Ends) > 0; c.carried {
+				return true
+			}
+			if o.encodeLarge(p, &c.rec, uint32(c.read-1)) {
+				c.more = c.read < c.from.Records
+				return true
+			}
+			continue
+		}
 		if !o.tails {
 			c.rec.Whole()
 		}
@@ -51,7 +68,8 @@ func (o *Output) encodeRun(p *part, maxBytes int) (full bool) {
 			return true
 		}
 	}
-	return false
+	c.more = c.read < c.from.Records
+	return true
 }
 
 // append encodes r as the next item of p, and returns p's body with it. An error leaves p unchanged.
@@ -65,7 +83,7 @@ func (o *Output) append(p *part, r *sink.Record) (grown []byte, err error) {
 	if grown, err = o.dest.Append(p.req.Body, r); err != nil {
 		return p.req.Body, err
 	}
-	if size := len(grown) - start + o.limits.ItemOverhead; o.limits.MaxItem > 0 && size > o.limits.MaxItem {
+	if size := len(grown) - start + o.limits.ItemOverhead; size > o.limits.MaxItem {
 		p.req.Body = grown[:start] // keep the larger memory
 		return p.req.Body, fmt.Errorf("the item has %d bytes; the destination takes at most %d", size, o.limits.MaxItem)
 	}
@@ -97,6 +115,11 @@ func (o *Output) encodeOne(p *part, r *sink.Record, pos uint32) (ok bool) {
 			o.deadLetterRecord(p, r, fmt.Sprintf("encoding: panic: %v", v))
 		}
 	}()
+	return o.encodeItem(p, r, pos)
+}
+
+// encodeItem adds r to p or, if that fails, to the dead letter.
+func (o *Output) encodeItem(p *part, r *sink.Record, pos uint32) (ok bool) {
 	grown, err := o.append(p, r)
 	if err != nil {
 		o.deadLetterRecord(p, r, "encoding: "+err.Error())

@@ -12,17 +12,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/record"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	deliverUntilItDies() // only in the child
+	leaktest.Main(m)
+}
 
 // strict is a destination that keeps every record by its id, and replies as its script says. An item is
 // "id number\n".

@@ -58,6 +58,9 @@ func (l *loop) take(f fetchResult) {
 	case f.err == nil:
 		c := l.o.memory.newChunk()
 		c.reset(f.chunk, l.o.limits.Linger)
+		if c.suspects = l.o.queue.Interrupted(f.chunk.Queue, f.chunk.First, f.chunk.Records); len(c.suspects) > 0 {
+			l.careful++
+		}
 		l.chunks++
 		l.held += c.cost
 		l.ready = append(l.ready, c)

@@ -25,6 +25,7 @@ type loop struct {
 	held     int              // bytes of memory that these chunks take
 	share    *budget.Share    // what the output holds of the budget
 	reserved int              // bytes of memory for the chunk that is being fetched
+	careful  int              // of these chunks, those with suspects: one attempt at a time is made
 
 	attempts    chan attemptRequest
 	results     chan *part // attempts that have ended
@@ -89,7 +90,7 @@ func (l *loop) run(ctx context.Context) {
 // While the gate is closed, new parts come first: they are the better probes, since a part that has failed may have failed
 // because of its records.
 func (l *loop) start(ctx context.Context, now time.Time) {
-	for l.gate.room(len(l.inflight), l.stalled(now), now) {
+	for (l.careful == 0 || len(l.inflight) == 0) && l.gate.room(len(l.inflight), l.stalled(now), now) {
 		var p *part
 		fresh := len(l.ready) > 0 && l.mayEncode()
 		if l.gate.state == GateOpen || !fresh {
@@ -107,7 +108,8 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 		l.inflight = append(l.inflight, p)
 		if l.workerCount < len(l.inflight) {
 			l.workerCount++
-			l.workers.Go(func() { l.makeAttempts(ctx) })
+			place := l.workerCount - 1
+			l.workers.Go(func() { l.makeAttempts(ctx, place) })
 		}
 		l.attempts <- attemptRequest{p, p.limit}
 	}
@@ -125,8 +127,9 @@ type attemptRequest struct {
 }
 
 // makeAttempts makes one attempt for each request.
-func (l *loop) makeAttempts(ctx context.Context) {
+func (l *loop) makeAttempts(ctx context.Context, place int) {
 	for r := range l.attempts {
+		r.part.place = place
 		l.o.attempt(ctx, r.part, r.maxBytes)
 		l.results <- r.part
 	}

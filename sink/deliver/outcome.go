@@ -15,8 +15,13 @@ func (l *loop) end(p *part) {
 	if p.encoding {
 		p.encoding = false
 		l.rawPerBody.add(c, p)
-		if c.more {
+		switch {
+		case c.more:
 			l.ready = append(l.ready, c)
+		case len(c.suspects) > 0:
+			c.suspects = nil
+			l.careful--
+			l.o.queue.Attempted(c.from.Queue, c.from.First, c.from.Records)
 		}
 	}
 	l.resize(p, now)

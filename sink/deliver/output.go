@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -25,6 +26,7 @@ type Config struct {
 	Dead        dead.Letter
 	Memory      *Memory // shared by all Outputs of a process; nil: the Output's own
 	Log         zerolog.Logger
+	Turn        Turn
 }
 
 // An Output delivers the records of its queue to its destination.
@@ -44,6 +46,9 @@ type Output struct {
 	memory *Memory
 	share  *budget.Share // of memory's budget, from New on, so that no other output takes its floor
 	log    zerolog.Logger
+	turn   Turn
+
+	settled time.Time // from then on an attempt may condemn a record
 
 	stackLogged atomic.Bool // of a panic
 
@@ -58,8 +63,8 @@ type Output struct {
 // New makes an Output. Run does the work.
 func New(c Config) *Output {
 	o := &Output{
-		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log,
-		memory: c.Memory, hurried: make(chan struct{}),
+		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, log: c.Log, turn: c.Turn,
+		memory: c.Memory, hurried: make(chan struct{}), settled: time.Now().Add(settleTime),
 	}
 	if o.memory == nil {
 		o.memory = NewMemory(budget.New(ownBudget))
@@ -77,6 +82,9 @@ func New(c Config) *Output {
 // progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is called
 // once.
 func (o *Output) Run(ctx context.Context) {
+	if died := o.queue.Interrupted([10]byte{}, 0, 0); len(died) > 0 {
+		o.log.Info().Int("attempts", len(died)).Msg("the router ended while records were being delivered: they are delivered again in small requests")
+	}
 	newLoop(o).run(ctx)
 	if err := o.dest.Close(); err != nil {
 		o.log.Warn().Err(err).Msg("closing the destination failed")

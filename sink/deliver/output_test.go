@@ -71,7 +71,7 @@ func TestOnlyTheItemsThatMayPassAreSentAgain(t *testing.T) {
 
 func TestARequestThatIsThrottledClosesTheGate(t *testing.T) {
 	// Several requests are in progress when the throttling begins. From then on there is one at a time, until one passes.
-	const begins, ends = 40, 60 // the throttling, by requests
+	const begins, ends = 40, 50 // the throttling, by requests
 	d := newStrict(func(_ context.Context, n int, _ []string) sink.Reply {
 		time.Sleep(50 * time.Millisecond)
 		if n >= begins && n < ends {

@@ -3,6 +3,7 @@ package deliver
 import (
 	"time"
 
+	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -22,6 +23,13 @@ type part struct {
 	whole     bool      // the last attempt failed as a whole
 	failed    time.Time // when it failed as a whole for the first time
 	due       time.Time // when it may be tried again
+
+	place     int            // of the attempt in progress, on disk
+	noted     buffer.Attempt // what is noted there
+	until     int            // offset in the chunk of the record before which an attempt that encodes stops
+	condemned bool           // the next record is to be given up, not attempted
+	endTurn   func()         // of a careful attempt
+	innocent  *time.Timer    // calls endTurn if the attempt takes long
 
 	encoding bool // the next attempt encodes the next records of the chunk
 	limit    int  // encoded size in bytes at which its request is full; 0 for the rest of another part

@@ -145,19 +145,21 @@ func TestRequestsKeepToTheLimits(t *testing.T) {
 }
 
 func TestADamagedBatchCostsItsRecordsAndNoOthers(t *testing.T) {
-	r := newRig(t, newStrict(nil), nil)
-	bad := batchOf("1", "2", "3")
-	bad[len(bad)-5] = 0xc1
-	if err := r.queue.Append(t.Context(), bad, 3, nil); err != nil {
-		t.Fatal(err)
-	}
-	r.start(t.Context())
-	eventually(t, "the damaged batch ends", func() bool { return r.out.Stats().Buffered == 0 })
-	r.put("4")
-	s := r.finish()
-	if s.Delivered != 3 || s.Unreadable != 1 {
-		t.Errorf("got %+v, want 3 delivered and 1 unreadable\n%s", s, r.logs)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newStrict(nil), nil)
+		bad := batchOf("1", "2", "3")
+		bad[len(bad)-5] = 0xc1
+		if err := r.queue.Append(t.Context(), bad, 3, nil); err != nil {
+			t.Fatal(err)
+		}
+		r.start(t.Context())
+		eventually(t, "the damaged batch ends", func() bool { return r.out.Stats().Buffered == 0 })
+		r.put("4")
+		s := r.finish()
+		if s.Delivered != 3 || s.Unreadable != 1 {
+			t.Errorf("got %+v, want 3 delivered and 1 unreadable\n%s", s, r.logs)
+		}
+	})
 }
 
 func TestAStopByDeadlineIsNoErrorOfTheQueue(t *testing.T) {

@@ -173,26 +173,62 @@ func TestASendAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestEveryWaitForRoomHasTheTimeout(t *testing.T) {
-	const limit = 300 * time.Millisecond
-	c, s := accepted(t, &NetOptions{IOTimeout: limit})
+// deadlines is a connection that tells which deadlines its writes get.
+type deadlines struct {
+	net.Conn
+	set chan time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.set <- t
+	return d.Conn.SetWriteDeadline(t)
+}
+
+// smallBuffers makes the kernel hold little of what c sends to s.
+func smallBuffers(t *testing.T, c *directConn, s *net.TCPConn) {
+	t.Helper()
 	if err := errors.Join(c.Conn.(*timedConn).Conn.(*net.TCPConn).SetWriteBuffer(16<<10), s.SetReadBuffer(16<<10)); err != nil {
-		t.Fatal(err) // the kernel tells of room when a third is free
+		t.Fatal(err)
 	}
-	go func() { // takes some every now and then, for longer than the limit, and then no more
-		for start := time.Now(); time.Since(start) < 2*limit; time.Sleep(limit / 10) {
-			_, _ = io.CopyN(io.Discard, s, 64<<10)
-		}
+}
+
+func TestEveryWaitForRoomHasADeadlineOfItsOwn(t *testing.T) {
+	const limit = time.Hour
+	c, s := accepted(t, &NetOptions{IOTimeout: limit})
+	smallBuffers(t, c, s)
+	d := &deadlines{c.Conn, make(chan time.Time, 10_000)}
+	c.Conn = d
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = c.ReadFrom(io.LimitReader(&lent{data: make([]byte, 64<<20)}, 64<<20))
 	}()
-	start := time.Now()
-	l := &lent{data: make([]byte, 64<<20)}
-	n, err := c.ReadFrom(io.LimitReader(l, 64<<20))
-	var op *net.OpError
-	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &op) || op.Op != "write" {
-		t.Fatalf("got error %v, want a timeout of the write", err)
+	var last time.Time
+	buf := make([]byte, 64<<10)
+	for waits := 0; waits < 5; { // it sends more after each, until there is no room again
+		select {
+		case by := <-d.set:
+			waits++
+			if !by.After(last) || time.Until(by) > limit {
+				t.Errorf("got the deadline %v after %v, want a later one, within %v", by, last, limit)
+			}
+			last = by
+		default:
+			_ = s.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+			_, _ = s.Read(buf)
+		}
 	}
-	if d := time.Since(start); d < 2*limit || n == 0 {
-		t.Errorf("got an end after %v and %d bytes, want none while the server took some", d, n)
+	c.Close()
+	<-ended
+}
+
+func TestAWaitForRoomThatNeverComesTimesOut(t *testing.T) {
+	c, s := accepted(t, &NetOptions{IOTimeout: 50 * time.Millisecond})
+	smallBuffers(t, c, s)
+	n, err := c.ReadFrom(io.LimitReader(&lent{data: make([]byte, 64<<20)}, 64<<20))
+	var op *net.OpError
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &op) || op.Op != "write" || n == 0 {
+		t.Fatalf("got %d bytes and error %v, want some, and a timeout of the write", n, err)
 	}
 }
 

@@ -90,7 +90,7 @@ func handshake(t *testing.T, client *tls.Config, cert, key []byte) error {
 		_ = server.Handshake()
 		_ = b.Close()
 	}()
-	_ = a.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = a.SetDeadline(time.Now().Add(time.Minute))
 	err = tls.Client(a, client).Handshake()
 	_ = a.Close()
 	<-done

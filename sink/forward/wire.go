@@ -80,6 +80,9 @@ func (k *packer) pack(req *sink.Request, g *group, s *settings) (msg []byte, chu
 		if err := k.compress(s.compress); err != nil {
 			return nil, "", err
 		}
+		if cap(k.plain) > maxKept {
+			k.plain = nil // before as much is taken for the message
+		}
 		k.msg = record.AppendBin(k.msg, k.out.Bytes())
 	}
 	if !s.options {

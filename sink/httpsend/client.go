@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
 	"syscall"
@@ -105,7 +106,7 @@ type SignError struct{ Err error }
 func (e *SignError) Error() string { return e.Err.Error() }
 func (e *SignError) Unwrap() error { return e.Err }
 
-// A CutOffError means that the server closed the connection while it was sent the body, or before it answered.
+// A CutOffError means that the server closed the connection while it was sent the request, or before it answered.
 type CutOffError struct{ Err error }
 
 func (e *CutOffError) Error() string { return e.Err.Error() }
@@ -133,6 +134,8 @@ var (
 func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Context, resp *http.Response)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("%w (%s)", errNoReply, c.Timeout))
 	defer cancel()
+	var begun atomic.Bool // the headers are sent; a server may refuse the body by them
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { begun.Store(true) }})
 	u, body := *c.URL, &payload{data: p.Body}
 	defer body.release()
 	req := (&http.Request{
@@ -151,7 +154,7 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 	if err != nil {
 		c.failed.Store(time.Now().UnixNano())
 		plain := PlainError(ctx, err)
-		if body.started() && ctx.Err() == nil && isCutOff(plain) {
+		if begun.Load() && ctx.Err() == nil && isCutOff(plain) {
 			return &CutOffError{plain}
 		}
 		return plain

@@ -5,7 +5,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -77,9 +80,38 @@ func TestRefusalsAreOneReadableLine(t *testing.T) {
 	}
 }
 
-// TestConnectionClosedUnderAWriteIsCutOff: net/http closes a connection whose server has gone, while a body is written to it.
-func TestConnectionClosedUnderAWriteIsCutOff(t *testing.T) {
-	if err := (&net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}); !isCutOff(err) {
-		t.Errorf("%v: got not cut off, want cut off", err)
+// A roundTrip is a transport whose connection breaks.
+type roundTrip func(*http.Request) error
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return nil, f(r) }
+
+// TestConnectionThatTheServerClosesIsCutOff: net/http closes a connection whose server has gone, also while it is written
+// to. Nothing of the body need have been sent: a server knows from the headers how long it will be.
+func TestConnectionThatTheServerClosesIsCutOff(t *testing.T) {
+	for name, tt := range map[string]struct {
+		sent int64 // bytes of the body; -1: not even the headers
+		err  error
+		want bool
+	}{
+		"before the body":        {0, &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}, true},
+		"during the body":        {2, &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}, true},
+		"reset":                  {2, &net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}, true},
+		"no answer":              {3, io.EOF, true},
+		"in the handshake":       {-1, io.EOF, false},
+		"a malformed answer":     {3, errors.New("malformed HTTP response"), false},
+		"a connection timed out": {3, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ETIMEDOUT}, false},
+	} {
+		c := &Client{Config: Config{URL: &url.URL{Scheme: "http", Host: "h"}, Timeout: time.Hour}, http: &http.Client{Transport: roundTrip(func(r *http.Request) error {
+			if tt.sent >= 0 {
+				httptrace.ContextClientTrace(r.Context()).WroteHeaders()
+				_, _ = io.CopyN(io.Discard, r.Body, tt.sent)
+			}
+			return tt.err
+		})}}
+		err := c.Do(t.Context(), Post{Body: []byte("abc")}, nil)
+		var cut *CutOffError
+		if !errors.Is(err, tt.err) || errors.As(err, &cut) != tt.want {
+			t.Errorf("%s: got %T %v, want it cut off: %v", name, err, err, tt.want)
+		}
 	}
 }

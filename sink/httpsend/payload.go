@@ -46,13 +46,6 @@ func (p *payload) Lend(max int, use func([]byte) int) error {
 	return nil
 }
 
-// started reports whether the transport has begun to send the body.
-func (p *payload) started() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.off > 0
-}
-
 // Close does nothing: the caller calls release.
 func (p *payload) Close() error { return nil }
 

@@ -129,6 +129,11 @@ func (f *file) Append(body []byte, r *sink.Record) ([]byte, error) { return f.fo
 func (f *file) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer func() {
+		if cap(f.buf) > maxKeptText {
+			f.buf = nil
+		}
+	}()
 	reply := sink.Reply{Cause: sink.Answered}
 	for path, items := range req.ByKey() {
 		if err := ctx.Err(); err != nil {

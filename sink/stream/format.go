@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -117,8 +118,11 @@ func fluentBitLTSV(delim, label string) formatter {
 // the field is missing, {key} stays.
 func template(text string) formatter {
 	return func(dst []byte, r *sink.Record) ([]byte, error) {
-		rest := text
+		rest, start := text, len(dst)
 		for {
+			if len(dst)-start > maxText {
+				return dst[:start], errLongText
+			}
 			before, after, found := strings.Cut(rest, "{")
 			dst = append(dst, before...)
 			if !found {
@@ -256,6 +260,7 @@ func fluentdCSV(o FormatOptions, kind, end string) (formatter, error) {
 		delim = delimiter(*o.Delimiter, *o.Delimiter)
 	}
 	return func(dst []byte, r *sink.Record) ([]byte, error) {
+		start := len(dst)
 		for i, name := range o.Fields {
 			if i > 0 {
 				dst = append(dst, delim...)
@@ -265,12 +270,39 @@ func fluentdCSV(o FormatOptions, kind, end string) (formatter, error) {
 				dst = record.AppendText(dst, v)
 			}
 			if value := dst[n:]; kind == "csv" && (quote || bytes.Contains(value, []byte(delim)) || bytes.ContainsAny(value, "\"\r\n")) {
-				dst = append(dst[:n], `"`+strings.ReplaceAll(string(value), `"`, `""`)+`"`...)
+				dst = quoteCSV(dst, n)
+			}
+			if len(dst)-start > maxText {
+				return dst[:start], errLongText
 			}
 		}
 		return append(dst, end...), nil
 	}, nil
 }
+
+// quoteCSV quotes dst[n:], in place.
+func quoteCSV(dst []byte, n int) []byte {
+	end := len(dst)
+	more := 2 + bytes.Count(dst[n:], []byte{'"'})
+	dst = slices.Grow(dst, more)[:end+more]
+	w := len(dst) - 1
+	dst[w] = '"'
+	for i := end - 1; i >= n; i-- {
+		w--
+		dst[w] = dst[i]
+		if dst[i] == '"' {
+			w--
+			dst[w] = '"'
+		}
+	}
+	dst[n] = '"'
+	return dst
+}
+
+// maxText is the longest text of a record in bytes: a template may repeat a long field.
+const maxText = record.MaxJSON
+
+var errLongText = fmt.Errorf("the text is longer than %d bytes", maxText)
 
 var errNoField = errors.New("the record has no such field")
 

@@ -93,6 +93,9 @@ func first(texts ...string) string {
 
 func (s *stdout) Append(body []byte, r *sink.Record) ([]byte, error) { return s.format(body, r) }
 
+// maxKeptText is the largest buffer that is kept for the next request, in bytes.
+const maxKeptText = 1 << 20
+
 // lastWrite is how long a write may go on after the context has ended.
 const lastWrite = 100 * time.Millisecond
 
@@ -113,6 +116,9 @@ func (s *stdout) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	done := make(chan outcome, 1)
 	go func() {
 		n, err := s.w.Write(s.buf)
+		if cap(s.buf) > maxKeptText {
+			s.buf = nil
+		}
 		<-s.writing
 		done <- outcome{n, err}
 	}()

@@ -280,3 +280,23 @@ func TestDatesInAFilesNameAreInTheTimekeysZone(t *testing.T) {
 		t.Errorf("got %s, want /log/20261124-00", got)
 	}
 }
+
+func TestATextThatRepeatsALongFieldIsBounded(t *testing.T) {
+	d, err := NewFile(&FileOptions{Path: t.TempDir(), Format: "template", Template: strings.Repeat("{log}", 100)}, config.FluentBit, sink.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rec(t, "app", `{"log":"`+strings.Repeat("x", 1<<20)+`"}`)
+	body, err := d.Append([]byte("before"), r)
+	if err == nil || string(body) != "before" || cap(body) > 2*maxText {
+		t.Errorf("got %d bytes in %d and error %v, want an error, and never more than twice the limit", len(body), cap(body), err)
+	}
+}
+
+func TestCSVIsQuotedInPlace(t *testing.T) {
+	for _, c := range [][2]string{{"", `""`}, {"a", `"a"`}, {`"`, `""""`}, {`a"b""c`, `"a""b""""c"`}} {
+		if got := quoteCSV(append([]byte("x,"), c[0]...), 2); string(got) != "x,"+c[1] {
+			t.Errorf("%q: got %q, want %q after the comma", c[0], got, c[1])
+		}
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
@@ -85,8 +84,8 @@ func TestNextRunGoesOnAtTheOffset(t *testing.T) {
 		in, rec := f.open(t), new(inputtest.Recorder)
 		ended := make(chan error, 1)
 		go func() { ended <- in.Run(context.Background(), rec.Receiver) }()
-		for f.Acked(t) != len(all)+1 {
-			time.Sleep(time.Millisecond)
+		if err := in.WaitIdle(t.Context()); err != nil {
+			t.Error(err)
 		}
 		in.Close()
 		if err := <-ended; err != nil {

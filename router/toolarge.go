@@ -1,0 +1,15 @@
+package router
+
+import "github.com/firelane/firelane/record"
+
+// tooLarge writes ev to the dead letters of rt's outputs, if it is too large as JSON to be queued: no destination could be
+// sent it within the memory that there is.
+func (i *intake) tooLarge(rt *route, ev *record.Event) bool {
+	for _, o := range rt.outputs {
+		if !i.r.outputs[o].loop.Refuse(ev) {
+			return false // and so are the others
+		}
+		i.pending[o].tally.dead++
+	}
+	return true
+}

@@ -1,0 +1,58 @@
+package deliver
+
+import (
+	"fmt"
+
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dead"
+)
+
+// itemRoom is the room in bytes that an item needs beside the record's JSON: for an action line or tag, for fields that are
+// added, and for what the JSON writer reserves.
+const itemRoom = 128 << 10
+
+// isLarge reports whether ev must be counted before it is encoded. A record that is large has a request of its own.
+func isLarge(ev *record.Event) bool { return len(ev.Body)+len(ev.Tail) > record.AlwaysFits }
+
+// fits returns ev's size as JSON in bytes, or the reason why it can't be sent.
+func fits(ev *record.Event) (size int, err error) {
+	if n := len(ev.Body) + len(ev.Tail); n > record.MaxJSON {
+		return 0, fmt.Errorf("the record has %d bytes; want at most %d", n, record.MaxJSON)
+	}
+	size, index := ev.JSONSize()
+	if size+index > record.MaxJSON {
+		return size, fmt.Errorf("as JSON the record has %d bytes and needs %d more to be written; want at most %d together", size, index, record.MaxJSON)
+	}
+	return size, nil
+}
+
+const tooLarge = "too_large"
+
+// Refuse writes ev, which is not in the queue, to the dead letter if it is too large to be sent.
+func (o *Output) Refuse(ev *record.Event) bool {
+	_, err := fits(ev)
+	if err == nil {
+		return false
+	}
+	o.put(&dead.Record{Type: tooLarge, Reason: err.Error()}, &sink.Record{Event: *ev})
+	return true
+}
+
+// encodeLarge encodes r, which is large, as the only item of p, and reports whether it is one. It has p make room for the item at once: growing would take
+// twice as much.
+func (o *Output) encodeLarge(p *part, r *sink.Record, pos uint32) (ok bool) {
+	size, err := fits(&r.Event)
+	if err != nil {
+		o.deadLetter(p, &dead.Record{Type: tooLarge, Reason: err.Error()}, r)
+		return false
+	}
+	if !o.tails {
+		r.Whole()
+	}
+	o.announceAlone(p, pos)
+	if need := size + itemRoom; cap(p.req.Body) < need {
+		p.req.Body = make([]byte, 0, need)
+	}
+	return o.encodeItem(p, r, pos)
+}
