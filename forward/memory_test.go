@@ -86,6 +86,7 @@ func TestUnfinishedMessagesKeepNobodyOut(t *testing.T) {
 		}
 		honest.Close()
 		time.Sleep(3 * time.Minute)
+		synctest.Wait()
 		if n, free := memory.Reading.Lent(), b.Free(); n != 0 || free != budget.Default-6<<20 {
 			t.Errorf("got %d bytes held and %d free in the end, want all returned", n, free)
 		}
@@ -124,10 +125,12 @@ func TestUnfinishedPayloadsHoldNoDecompressor(t *testing.T) {
 				honest.Close()
 			}()
 			time.Sleep(time.Second)
+			synctest.Wait()
 			if len(k.events) != 2 {
 				t.Errorf("got %d events after %v, want 2: the slow ones give way; log %s", len(k.events), time.Since(begun), log)
 			}
 			time.Sleep(time.Hour)
+			synctest.Wait()
 			if n := memory.Zstd.Lent() + memory.Reading.Lent(); n != 0 {
 				t.Errorf("got %d bytes held in the end, want none", n)
 			}
@@ -154,6 +157,7 @@ func TestUnreadAcksAreBounded(t *testing.T) {
 			t.Errorf("got %d bytes beyond what inputs have, want none", held)
 		}
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if n := memory.Reading.Lent(); n != 0 || !strings.Contains(log.String(), "did not read its acks") {
 			t.Errorf("got %d bytes held after all, want none; log %s", n, log)
 		}

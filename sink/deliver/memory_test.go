@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,15 +29,21 @@ func TestOutputsShareTheBudget(t *testing.T) {
 		const total = 6 << 20
 		b := budget.New(total)
 		memory := NewMemory(b)
-		away := true
+		var back atomic.Bool
 		var rigs []*rig
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		least := total
+		var mu sync.Mutex
+		lowest := total
+		least := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			lowest = min(lowest, b.Free())
+			return lowest
+		}
 		for range 10 {
 			d := newStrict(func(context.Context, int, []string) sink.Reply {
-				least = min(least, b.Free())
-				if away {
+				if least(); !back.Load() {
 					return sink.Reply{Verdict: sink.Again, Err: errRefused}
 				}
 				return sink.Reply{Cause: sink.Answered}
@@ -52,10 +60,10 @@ func TestOutputsShareTheBudget(t *testing.T) {
 			r.start(ctx)
 		}
 		time.Sleep(10 * time.Minute)
-		if free := b.Free(); free < 0 || least < 0 || free == total {
-			t.Errorf("got %d bytes free, and %d at least, want some taken and none too many", free, least)
+		if free := b.Free(); free == total-10*minShare || least() < 0 {
+			t.Errorf("got %d bytes free, and %d at least, want some taken and none too many", free, least())
 		}
-		away = false
+		back.Store(true)
 		time.Sleep(10 * time.Minute)
 		for n, r := range rigs {
 			if s := r.out.Stats(); s.Delivered != 3000 {
@@ -65,8 +73,8 @@ func TestOutputsShareTheBudget(t *testing.T) {
 		for _, r := range rigs {
 			r.finish()
 		}
-		if free := b.Free(); least < 0 || free != total-10*minShare {
-			t.Errorf("got %d bytes free in the end and %d at least, want all returned, and never too many taken", free, least)
+		if free := b.Free(); least() < 0 || free != total-10*minShare {
+			t.Errorf("got %d bytes free in the end and %d at least, want all returned, and never too many taken", free, least())
 		}
 	})
 }
