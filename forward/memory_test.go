@@ -156,6 +156,9 @@ func TestUnreadAcksAreBounded(t *testing.T) {
 		if held := budget.Default - 6<<20 - b.Free(); held > 0 || memory.Reading.Lent() > 3<<20 {
 			t.Errorf("got %d bytes beyond what inputs have, want none", held)
 		}
+		if memory.TakeUnsent(1 << 20) {
+			t.Error("got room for 1 MiB of acks, want those charged that nobody reads")
+		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if n := memory.Reading.Lent(); n != 0 || !strings.Contains(log.String(), "did not read its acks") {
