@@ -1,6 +1,8 @@
-# The whole image is one static program, which `make build` puts into bin/; certificates and time zones are inside it.
+# The whole image is one static program, which `make build` puts into bin/, with the licences of all that is in it and a
+# bill of materials; certificates and time zones are inside it.
 # sh, nc and curl are links to it: what the health checks of task definitions call.
 FROM scratch
 COPY deploy/image/ /
 COPY bin/firelane /firelane
+COPY bin/licenses/ /licenses/
 ENTRYPOINT ["/firelane"]

@@ -1,14 +1,16 @@
 # firelane. `make` alone lists the targets.
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+EPOCH   := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: help build image demo test e2e check arm64 vuln fuzz bench profile faults soak clean
+.PHONY: help build image demo test e2e check arm64 vuln fuzz bench profile faults attack outage soak clean
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 8
 
-build: ## bin/firelane, static
+build: ## bin/firelane, static, and bin/licenses: the licences of all that is in it, and a bill of materials (SPDX)
 	$(BUILD) -o bin/firelane ./cmd/firelane
+	@GOOS= GOARCH= SOURCE_DATE_EPOCH=$(EPOCH) go run ./cmd/licenses -version $(VERSION) -goos "$(GOOS)" -goarch "$(GOARCH)" bin/licenses
 
 image: build ## the container image, firelane:latest
 	docker build -t firelane .
@@ -20,7 +22,7 @@ test: check e2e ## all tests: unit tests, and end-to-end tests with real servers
 
 e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, nginx
 	e2e/setup
-	FIRELANE_E2E=1 go test -count=1 -timeout 15m $(TESTFLAGS) ./e2e/
+	FIRELANE_E2E=1 go test -count=1 -timeout 20m $(TESTFLAGS) ./e2e/
 
 # The race detector's own allocations break the tests of allocation budgets, so all tests run without it, too.
 check: ## what a change must pass before it is committed: format, vet, staticcheck, unit tests with and without the race detector
@@ -62,8 +64,15 @@ profile: ## write cmd/firelane/default.pgo, a profile that tells the compiler wh
 faults: build ## what is lost and what is duplicated under faults (and with a fluent-bit on PATH)
 	go run ./e2e/faultbench $(FAULTS)
 
-SOAK := 10m
-soak: build ## the destination down for SOAK (10m) under 5 MB/s, the router in 64 MiB as with docker run --memory 64m; root
+attack: build ## the router under attack in 64 MiB, beside a client that does nothing wrong; ATTACK="-only NAME,…"; root
+	go run ./e2e/faultbench -routers firelane -attack $(ATTACK)
+
+OUTAGE := 10m
+outage: build ## the destination down for OUTAGE (10m) under 5 MB/s, the router in 64 MiB as with docker run --memory 64m; root
+	go run ./e2e/faultbench -routers firelane -outage $(OUTAGE)
+
+SOAK := 1h
+soak: build ## everything hostile together for SOAK (1h): ten outputs, two dead, poison, drips, a restart every minute, in 64 MiB; root
 	go run ./e2e/faultbench -routers firelane -soak $(SOAK)
 
 clean: ## remove the binaries

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ type Source interface {
 	Accounts() ([]router.InputAccount, []router.Account)
 	// Healthy reports whether records flow and, if not, the reason.
 	Healthy() (bool, string)
+	// Orphans are queues without an output.
+	Orphans() []router.Orphan
 }
 
 // Limits of a request. The pages are small.
@@ -74,13 +77,13 @@ func pages(src Source, version string, start time.Time) http.Handler {
 	})
 	mux.HandleFunc("GET /api/v1/accounts", func(w http.ResponseWriter, _ *http.Request) {
 		in, out := src.Accounts()
-		writeJSON(w, map[string]any{"inputs": in, "outputs": out})
+		writeJSON(w, map[string]any{"inputs": in, "outputs": out, "queues_without_output": src.Orphans()})
 	})
 	for _, path := range []string{"/metrics", "/api/v1/metrics/prometheus", "/api/v2/metrics/prometheus"} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 			in, out := src.Accounts()
-			_, _ = io.WriteString(w, metrics(in, out))
+			_, _ = io.WriteString(w, metrics(in, out, src.Orphans()))
 		})
 	}
 	return mux
@@ -92,7 +95,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 }
 
 // metrics writes the accounts in Prometheus's text format.
-func metrics(in []router.InputAccount, out []router.Account) string {
+func metrics(in []router.InputAccount, out []router.Account, orphans []router.Orphan) string {
 	var b strings.Builder
 	family := func(name, kind, help string) { fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind) }
 
@@ -140,6 +143,14 @@ func metrics(in []router.InputAccount, out []router.Account) string {
 	for _, a := range out {
 		fmt.Fprintf(&b, "firelane_output_unaccounted_records{output=%q} %d\n", a.Output, a.Unaccounted)
 	}
+	if len(orphans) > 0 {
+		family("firelane_queue_without_output_records", "gauge", "records in queues whose output the configuration doesn't have")
+		for _, o := range orphans {
+			fmt.Fprintf(&b, "firelane_queue_without_output_records{queue=%q} %d\n", o.Queue, o.Records)
+		}
+	}
+	family("go_goroutines", "gauge", "goroutines of the process")
+	fmt.Fprintf(&b, "go_goroutines %d\n", runtime.NumGoroutine())
 	return b.String()
 }
 

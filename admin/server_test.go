@@ -20,6 +20,10 @@ func (fakeSource) Accounts() ([]router.InputAccount, []router.Account) {
 
 func (s fakeSource) Healthy() (bool, string) { return s.trouble == "", s.trouble }
 
+func (fakeSource) Orphans() []router.Orphan {
+	return []router.Orphan{{Queue: "/q/es-app-1a2b3c4d", Output: "plugin es, match app*", Records: 7, Bytes: 500, Reason: "why"}}
+}
+
 func get(t *testing.T, src Source, path string) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -42,6 +46,14 @@ func TestUnhealthyRouterSaysWhy(t *testing.T) {
 	}
 }
 
+func TestAccountsNameQueuesWithoutAnOutput(t *testing.T) {
+	_, body := get(t, fakeSource{}, "/api/v1/accounts")
+	want := `"queues_without_output":[{"queue":"/q/es-app-1a2b3c4d","output":"plugin es, match app*","records":7,"bytes":500,"reason":"why"}]`
+	if !strings.Contains(body, want) {
+		t.Errorf("got %s, want %s in it", body, want)
+	}
+}
+
 func TestMetricsShowEveryFateOfARecord(t *testing.T) {
 	_, body := get(t, fakeSource{}, "/metrics")
 	for _, want := range []string{
@@ -51,6 +63,7 @@ func TestMetricsShowEveryFateOfARecord(t *testing.T) {
 		`firelane_output_records_total{output="es.0",fate="dead_lettered"} 1`,
 		`firelane_output_dropped_total{output="es.0",reason="no room"} 1`,
 		`firelane_output_buffered_records{output="es.0"} 2`,
+		`firelane_queue_without_output_records{queue="/q/es-app-1a2b3c4d"} 7`,
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("no %s in\n%s", want, body)

@@ -28,8 +28,16 @@ const (
 // A waiter is a call of Append that waits for room.
 type waiter struct{ room chan struct{} }
 
-// appendLater waits in line until there is room. It is called with the mutex held, and returns without it.
-func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted func()) error {
+// appendLater waits in line until there is room, or until it may drop the oldest. It is called with the mutex held, and
+// returns without it.
+func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted func(), yield func() bool) error {
+	q.markFull()
+	if q.yields(yield) {
+		if done, err := q.put(h, batch, accepted, true); done || err != nil {
+			q.unlock()
+			return err
+		}
+	}
 	w := &waiter{room: make(chan struct{}, 1)}
 	q.waiters = append(q.waiters, w)
 	q.stats.Waits++
@@ -50,8 +58,11 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 		}
 		q.mu.Lock()
 		done := false
-		if err == nil && (q.waiters[0] == w || q.isClosed()) {
-			done, err = q.put(h, batch, accepted)
+		if drop := q.yields(yield); err == nil && (drop || q.waiters[0] == w || q.isClosed()) {
+			done, err = q.put(h, batch, accepted, drop || q.full == DropOldest)
+			if !done && err == nil {
+				q.markFull()
+			}
 		}
 		if done || err != nil {
 			q.waiters = slices.DeleteFunc(q.waiters, func(o *waiter) bool { return o == w })
@@ -62,6 +73,27 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 		}
 	}
 }
+
+// stalledAfter is how long a queue must be full, and nothing of it delivered, before it counts as stalled. A destination that is
+// only slow delivers more often than that. Others wait so long at most, which the buffers of clients have to bridge: Docker's
+// does at up to 100,000 lines/s.
+const stalledAfter = 10 * time.Second
+
+// markFull remembers since when the queue has been full. One that is empty, and can't be written, isn't.
+func (q *Queue) markFull() {
+	if q.stats.Records > 0 && q.fullSince.Load() == 0 {
+		q.fullSince.Store(max(1, int64(time.Since(q.born))))
+	}
+}
+
+// Stalled reports whether the queue has been full for stalledAfter while nothing of it was committed. It takes no lock.
+func (q *Queue) Stalled() bool {
+	since := q.fullSince.Load()
+	return since != 0 && time.Since(q.born)-time.Duration(since) >= stalledAfter
+}
+
+// yields reports whether a caller with this function need not wait.
+func (q *Queue) yields(yield func() bool) bool { return yield != nil && q.Stalled() && yield() }
 
 // wakeWaiter tells the first in line to try again.
 func (q *Queue) wakeWaiter() {
@@ -74,13 +106,14 @@ func (q *Queue) wakeWaiter() {
 }
 
 // put appends the batch if there is room: for it in the limit, and on the disk.
-func (q *Queue) put(h frame, batch []byte, accepted func()) (done bool, err error) {
+// If drop is set, the oldest records are dropped for it.
+func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done bool, err error) {
 	if q.isClosed() {
 		return false, ErrClosed
 	}
 	h.pos = q.next
 	for {
-		if ok, err := q.makeRoom(h.size()); !ok {
+		if ok, err := q.makeRoom(h.size(), drop); !ok {
 			return false, err
 		}
 		err := q.write(h, batch)
@@ -91,7 +124,7 @@ func (q *Queue) put(h frame, batch []byte, accepted func()) (done bool, err erro
 			continue
 		}
 		q.writeFailed(err)
-		if q.full != DropOldest || len(q.segs) < 2 || !isFull(err) {
+		if !drop || len(q.segs) < 2 || !isFull(err) {
 			return false, nil
 		}
 		q.dropOldest()
@@ -105,7 +138,7 @@ func (q *Queue) put(h frame, batch []byte, accepted func()) (done bool, err erro
 }
 
 // makeRoom says whether a frame of this size may be appended, and drops what must be dropped for it.
-func (q *Queue) makeRoom(size int64) (bool, error) {
+func (q *Queue) makeRoom(size int64, drop bool) (bool, error) {
 	if q.full == DropOldest && dataAt+size > q.stats.Limit {
 		return false, ErrTooLarge
 	}
@@ -114,7 +147,7 @@ func (q *Queue) makeRoom(size int64) (bool, error) {
 		case q.size+q.spareSize+q.growth(size) <= q.stats.Limit, len(q.segs)+len(q.spares) == 0:
 			return true, nil
 		case q.giveUpSpare():
-		case q.full == DropOldest:
+		case drop && len(q.segs) > 0:
 			q.dropOldest()
 		case q.stats.Records > 0:
 			return false, nil

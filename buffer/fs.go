@@ -48,9 +48,10 @@ const (
 
 // disk is a folder on disk, locked.
 type disk struct {
-	dir  string
-	lock *os.File
-	sync bool // a new file's entry is on the disk before it is used
+	dir   string
+	lock  *os.File
+	sync  bool   // a new file's entry is on the disk before it is used
+	about string // what the folder's description says; "" for none
 }
 
 // openDisk makes the folder where it is missing, and locks it.
@@ -96,6 +97,9 @@ func (d *disk) Restore() error {
 	}
 	d.lock.Close()
 	d.lock = lock
+	if d.about != "" {
+		return d.writeAbout()
+	}
 	return nil
 }
 

@@ -28,9 +28,13 @@ func (q *Queue) logDropped(t tally) {
 		return
 	}
 	total, limit := q.stats.DroppedNoRoom, q.stats.Limit
+	text := "the queue is full: its oldest records are dropped"
+	if q.full != DropOldest {
+		text = "the queue is full and nothing of it is delivered: its oldest records are dropped, so that other outputs don't wait for it"
+	}
 	q.logLater(zerolog.WarnLevel, func(e *zerolog.Event) {
 		e.Int64("records", t.records).Int64("bytes", t.bytes).Int64("dropped_total", total).Int64("limit_bytes", limit).
-			Msg("the queue is full: its oldest records are dropped")
+			Msg(text)
 	})
 }
 

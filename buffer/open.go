@@ -1,13 +1,10 @@
 package buffer
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/firelane/firelane/record"
 	"github.com/rs/zerolog"
@@ -56,7 +53,7 @@ type Options struct {
 // (ErrLocked): never for what is in it.
 func Open(o Options) (q *Queue, err error) {
 	q = &Queue{
-		log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync,
+		log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync, born: time.Now(),
 		reader: make(chan struct{}, 1), closed: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if q.chunks = o.Chunks; q.chunks == nil {
@@ -102,57 +99,6 @@ func Open(o Options) (q *Queue, err error) {
 		q.openAttempts(d.dir)
 	}
 	return q, nil
-}
-
-// A Lock is the folder of a queue that is not opened yet: of all routers only this one may open it.
-type Lock struct{ disk *disk }
-
-// LockFolder makes the folder Dir/Name of a queue where it is missing, and locks it. ErrLocked: another process has it.
-func LockFolder(dir, name string) (*Lock, error) {
-	folder, err := folder(dir, name)
-	if err != nil {
-		return nil, err
-	}
-	d, err := openDisk(folder)
-	if err != nil {
-		return nil, err
-	}
-	return &Lock{d}, nil
-}
-
-// Close gives up a lock that no Open has taken over.
-func (l *Lock) Close() error { return l.disk.Close() }
-
-// folder is the queue's own, whatever characters an output's name has.
-func folder(dir, name string) (string, error) {
-	escaped := url.PathEscape(name)
-	if escaped == "" || escaped == "." || escaped == ".." {
-		return "", fmt.Errorf("%q can't be the name of a queue", name)
-	}
-	return filepath.Join(dir, escaped), nil
-}
-
-// Names lists the queues in a folder that hold segments, open or not, so that one whose output is gone isn't forgotten.
-// A folder that isn't there holds none.
-func Names(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	var names []string
-	for _, e := range entries {
-		files, _ := os.ReadDir(filepath.Join(dir, e.Name())) // not a folder, or not ours: holds no segments
-		name, notOurs := url.PathUnescape(e.Name())
-		if notOurs == nil && slices.ContainsFunc(files, isSegment) {
-			names = append(names, name)
-		}
-	}
-	return names, err
-}
-
-func isSegment(e os.DirEntry) bool {
-	_, aside, ok := segmentNumber(e.Name())
-	return ok && !aside
 }
 
 // setLimits sets what the options leave open.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -92,6 +93,9 @@ type Queue struct {
 	attempts    *os.File // nil in memory
 	interrupted []Attempt
 
+	born      time.Time
+	fullSince atomic.Int64 // when an Append first found no room since the last Commit, in ns after born; 0: none did
+
 	mu            sync.Mutex
 	segs          []*segment // the oldest first
 	current       int        // index of the segment that is being read
@@ -125,6 +129,13 @@ type Queue struct {
 // accepted, if not nil, is called once if the batch is appended, else never: with the queue's lock held, at the moment
 // from which Stats counts the records. It must not block, nor call the queue.
 func (q *Queue) Append(ctx context.Context, batch []byte, records int, accepted func()) error {
+	return q.AppendBeside(ctx, batch, records, accepted, nil)
+}
+
+// AppendBeside is Append for a caller whose waiting keeps batches from other queues: where Stalled and yield are true, the
+// oldest records are dropped instead. yield is called with the queue's lock held: it must not block, and of queues it may call
+// Stalled only. nil: never.
+func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool) error {
 	if len(batch) == 0 || records <= 0 {
 		return errEmpty
 	}
@@ -134,12 +145,12 @@ func (q *Queue) Append(ctx context.Context, batch []byte, records int, accepted 
 	h := frame{length: uint32(len(batch)), records: uint32(records), sum: crc32.Checksum(batch, castagnoli)}
 	q.mu.Lock()
 	if len(q.waiters) == 0 {
-		if done, err := q.put(h, batch, accepted); done || err != nil {
+		if done, err := q.put(h, batch, accepted, q.full == DropOldest); done || err != nil {
 			q.unlock()
 			return err
 		}
 	}
-	return q.appendLater(ctx, h, batch, accepted)
+	return q.appendLater(ctx, h, batch, accepted, yield)
 }
 
 // Next takes the next chunk: as many whole batches as fit into maxBytes (each counts with a frame header of 24 bytes), at
@@ -175,6 +186,7 @@ func (q *Queue) Commit(c *Chunk) {
 		return
 	}
 	t := c.to.minus(c.from)
+	q.fullSince.Store(0)
 	q.stats.Committed += t.records
 	q.stats.Records -= t.records
 	q.stats.Bytes -= t.bytes

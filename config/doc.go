@@ -30,6 +30,9 @@
 // a Secret, and the values of pairs. quotes:"true" on a Pair or []Pair removes quotes from its two halves, as Fluent Bit does
 // for some options (record) and not for others (regex); Fluentd's values have no quotes at this point.
 //
+// identity:"true" makes an option part of what an output is: where its records go, and under which name, but not how or how
+// fast they get there. See Plan.Identity.
+//
 // If a pointer to the struct has a method Check(Dialect) error, it is called after binding. An *OptionError names the option
 // to which the message points; for any other error that is the section. A method Warnings() []string is called, too: each
 // text becomes one warning.

@@ -207,6 +207,9 @@ func checkSchema(what string, t reflect.Type, d Dialect) error {
 		if o.help == "" {
 			errs = append(errs, fmt.Errorf("%s: no help", name))
 		}
+		if o.identity && o.masked(nil) {
+			errs = append(errs, fmt.Errorf("%s: a secret can't be part of an identity", name))
+		}
 		switch {
 		case o.section && inner.Kind() == reflect.Struct && inner != typePair:
 			errs = append(errs, checkSchema(name, inner, d))

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // rules are what routes are made from.
 type rules struct {
@@ -45,6 +48,20 @@ func (p *Plan) Route(input int, tag string) Route {
 		}
 	}
 	return r
+}
+
+// Takes reports whether events of a tag reach an output (an index into p.Outputs) from any input.
+func (p *Plan) Takes(output int, tag string) bool {
+	for input := range p.Inputs {
+		if p.Route(input, tag).leadsTo(output) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r Route) leadsTo(output int) bool {
+	return slices.Contains(r.Outputs, output) || slices.ContainsFunc(r.Next, func(next Route) bool { return next.leadsTo(output) })
 }
 
 // routeFrom is the path of a tag from the beginning of a label: the matching filters before the first <match> that matches,

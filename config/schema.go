@@ -19,6 +19,7 @@ type option struct {
 	oneof    []string
 	required bool
 	secret   bool
+	identity bool // it is part of what an output is
 	quotes   bool
 	ignored  string
 	help     string
@@ -95,6 +96,7 @@ func newOption(f reflect.StructField, tag string, d Dialect, index []int) option
 		required: f.Tag.Get("required") == "true",
 		quotes:   f.Tag.Get("quotes") == "true" && d == FluentBit,
 		ignored:  f.Tag.Get("ignored"),
+		identity: f.Tag.Get("identity") == "true",
 		help:     f.Tag.Get("help"),
 	}
 	for name := range strings.SplitSeq(tag, ",") {

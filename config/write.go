@@ -89,14 +89,15 @@ func (o *planWriter) options(depth int, v reflect.Value, hidden []string) {
 			o.section(depth, opt, field, hidden)
 			continue
 		}
-		mask := opt.secret || secretName(opt.names[0])
-		for _, name := range opt.names {
-			mask = mask || slices.Contains(hidden, name)
-		}
-		for _, text := range o.differing(opt, field, mask) {
+		for _, text := range o.differing(opt, field, opt.masked(hidden)) {
 			o.line(depth, displayName(opt)+" "+text)
 		}
 	}
+}
+
+// masked reports whether the option's value is not shown.
+func (o *option) masked(hidden []string) bool {
+	return o.secret || secretName(o.names[0]) || slices.ContainsFunc(o.names, func(name string) bool { return slices.Contains(hidden, name) })
 }
 
 // displayName is an option's name, as written in a section.
@@ -226,10 +227,22 @@ func hideUserInfo(s string) string {
 	if !ok {
 		return s
 	}
-	if i := strings.IndexAny(rest, "@/ \t"); i > 0 && rest[i] == '@' {
+	if i := authorityEnd(rest); i > 0 && i < len(rest) && rest[i] == '@' {
 		rest = hiddenText + rest[i:]
 	}
 	return before + "://" + hideUserInfo(rest)
+}
+
+// authorityEnd returns where @, / or a blank first stands in s outside of %{…}, in which Fluentd's plugins escape anything.
+func authorityEnd(s string) int {
+	for i := 0; i < len(s); i++ {
+		if n := strings.IndexByte(s[i:], '}'); n > 0 && strings.HasPrefix(s[i:], "%{") {
+			i += n
+		} else if strings.IndexByte("@/ \t", s[i]) >= 0 {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // secretName reports whether the value of that name is probably a secret, whatever its type: custom headers and record

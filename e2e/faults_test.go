@@ -8,11 +8,23 @@ import (
 
 // The whole table of faults, small: nothing is lost or duplicated, the accounts agree, memory keeps to its limit.
 func TestFaultsAtASmallScale(t *testing.T) {
+	runBench(t)
+}
+
+// The whole hostile table, small: no record is lost, nothing is killed, and the neighbour notices little.
+func TestAttacksAtASmallScale(t *testing.T) {
+	runBench(t, "-attack")
+}
+
+// runBench runs the table of faults at a small scale.
+func runBench(t *testing.T, args ...string) {
+	t.Helper()
 	bench := filepath.Join(t.TempDir(), "faultbench")
 	if out, err := exec.Command("go", "build", "-o", bench, "./faultbench").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	out, err := exec.CommandContext(t.Context(), bench, "-short", "-routers", "firelane", "-firelane", world.binary).CombinedOutput()
+	args = append([]string{"-short", "-routers", "firelane", "-firelane", world.binary}, args...)
+	out, err := exec.CommandContext(t.Context(), bench, args...).CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
 		t.Error(err)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"fmt"
 	"net"
 	"os"
@@ -37,6 +38,29 @@ func TestImageNeedsNothingBesides(t *testing.T) {
 	}
 	if !bytes.Contains(roots, []byte("golang.org/x/crypto/x509roots/fallback")) {
 		t.Error("no certificate roots in the binary")
+	}
+}
+
+// The image says what is in it: every module of the binary, with its licences.
+func TestImageCarriesLicencesAndABillOfMaterials(t *testing.T) {
+	container := docker(t, "create", routerImage)
+	defer docker(t, "rm", container)
+	dir := t.TempDir()
+	docker(t, "cp", container+":/licenses", dir)
+	info, err := buildinfo.ReadFile(world.binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"LICENSES.txt", "sbom.spdx.json"} {
+		text, err := os.ReadFile(filepath.Join(dir, "licenses", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dep := range info.Deps {
+			if !bytes.Contains(text, []byte(dep.Path)) || !bytes.Contains(text, []byte(dep.Version)) {
+				t.Errorf("%s lacks %s %s, which is in the binary", name, dep.Path, dep.Version)
+			}
+		}
 	}
 }
 

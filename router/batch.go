@@ -44,7 +44,7 @@ func (i *intake) share(outputs []int) *batch {
 	b := i.r.buffers.batch()
 	b.outputs, b.users = outputs, len(outputs)
 	for _, o := range outputs {
-		i.pending[o].batch = b
+		i.pending[o].batch, i.pending[o].fed = b, true
 	}
 	return b
 }
@@ -63,6 +63,6 @@ func (i *intake) ownBatch(o int) *batch {
 		shared.outputs = nil
 		shared.users--
 	}
-	p.batch = b
+	p.batch, p.fed = b, true
 	return b
 }

@@ -15,25 +15,41 @@ import (
 	"github.com/firelane/firelane/sink/dead"
 )
 
-// DeadFiles lists the files of the dead letters of a plan's outputs, by output.
-func DeadFiles(plan *config.Plan) (map[string][]string, error) {
+// DeadFiles lists the files of the dead letters of a plan's outputs, by output. others are files in the same folders of outputs
+// that the plan doesn't have, by the name that they begin with: to send their records again is to choose an output for them.
+func DeadFiles(plan *config.Plan) (own, others map[string][]string, err error) {
 	r, diags := New(plan, Env{})
 	if len(diags) > 0 {
-		return nil, diags[0]
+		return nil, nil, diags[0]
 	}
-	all := make(map[string][]string)
+	ids := make(map[string]string) // of outputs, by file
 	for _, o := range r.outputs {
-		files, err := dead.Files(r.deadDir(o, r.queueDir(o)))
-		if err != nil {
-			return nil, fmt.Errorf("dead letter of %s: %w", o.id, err)
-		}
-		name := filepath.Base(dead.NewFile("", o.id, 0, nil, r.log).Path())
-		own := slices.DeleteFunc(files, func(f string) bool { return !strings.HasPrefix(filepath.Base(f), name) })
-		if len(own) > 0 {
-			all[o.id] = own
+		if dir := r.deadDir(o, r.queueDir(o)); dir != "" {
+			ids[dead.NewFile(dir, o.name, 0, nil, r.log).Path()] = o.id
 		}
 	}
-	return all, nil
+	own, others = make(map[string][]string), make(map[string][]string)
+	listed := make(map[string]bool)
+	for path := range ids {
+		dir := filepath.Dir(path)
+		if listed[dir] {
+			continue
+		}
+		listed[dir] = true
+		files, err := dead.Files(dir)
+		if err != nil {
+			return nil, nil, fmt.Errorf("dead letters in %s: %w", dir, err)
+		}
+		for _, file := range files {
+			name, _, _ := strings.Cut(filepath.Base(file), dead.Suffix)
+			if id, ok := ids[filepath.Join(dir, name+dead.Suffix)]; ok {
+				own[id] = append(own[id], file)
+			} else {
+				others[name] = append(others[name], file)
+			}
+		}
+	}
+	return own, others, nil
 }
 
 // resendBatch is the size in bytes at which records that are sent again are put into the queue together.
@@ -71,7 +87,7 @@ func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string
 	if err != nil {
 		return Account{}, err
 	}
-	if err := r.openIn(o, buffer.Options{Name: o.id, Log: o.log}, r.queueDir(o)); err != nil {
+	if err := r.openIn(o, buffer.Options{Name: o.name, Log: o.log}, r.queueDir(o)); err != nil {
 		return Account{}, err
 	}
 	done := make(chan struct{})

@@ -26,7 +26,9 @@ func (r *Router) newDeadOutput(o config.Output, of *output) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &output{id: id, options: &own.OutputOptions, dest: dest, log: log}, nil
+	is := of.is
+	is.dead = oneLine(of.options.DeadLetterIndex)
+	return &output{id: id, is: is, options: &own.OutputOptions, dest: dest, log: log}, nil
 }
 
 // deadAppend is how long a dead letter waits for room in its queue; then it goes to the file.

@@ -9,6 +9,12 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
+// Limits of what was released and waits for room in a queue, so that nothing else waits for it.
+const (
+	fullRetry  = time.Second // until its queue is tried again
+	maxWaiting = batchSize   // bytes with which a Holder isn't asked for more
+)
+
 // expiryPause is the least time between two calls of a Holder's Expire, so that events which are due shortly after one another
 // are released together.
 const expiryPause = 100 * time.Millisecond
@@ -41,6 +47,8 @@ type expiry struct {
 	*holder
 	i   *intake
 	due time.Time // of the next call; zero where nothing is held
+
+	waits bool // for room in a queue
 }
 
 // releaseHeld makes Holders emit what is due, until end is closed, and then everything. Once stopping is closed everything is
@@ -79,15 +87,30 @@ func (r *Router) releaseHeld(stopping, end <-chan struct{}) {
 func (r *Router) expiries() (all []expiry) {
 	for _, in := range r.inputs {
 		if in.holder != nil {
-			all = append(all, expiry{holder: in.holder, i: r.newIntake(in)})
+			all = append(all, expiry{holder: in.holder, i: r.newNoWaitIntake(in)})
 		}
 	}
 	for n := range r.stages {
 		if h := r.stages[n].holder; h != nil {
-			all = append(all, expiry{holder: h, i: r.newIntake(r.inputs[0])})
+			all = append(all, expiry{holder: h, i: r.newNoWaitIntake(r.inputs[0])})
 		}
 	}
 	return all
+}
+
+// newNoWaitIntake makes an intake whose Flush waits for no queue until allowWaiting.
+func (r *Router) newNoWaitIntake(in *source) *intake {
+	i := r.newIntake(in)
+	for o := range i.pending {
+		i.pending[o].noWait = true
+	}
+	return i
+}
+
+func (i *intake) allowWaiting() {
+	for o := range i.pending {
+		i.pending[o].noWait = false
+	}
 }
 
 // expire calls Expire of every Holder that may have something due at now, and returns when more will be due: nil for never.
@@ -95,11 +118,17 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 	var next time.Time
 	for n := range all {
 		e := &all[n]
-		if !now.Before(e.due) {
+		if e.waits {
+			r.flushReleased(e)
+		}
+		if !now.Before(e.due) && e.i.waitingBytes() < maxWaiting {
 			e.armed.Store(false) // whatever is held after Expire has looked must wake releaseHeld again
 			e.due = e.i.expire(e.holder, now)
 			e.armed.Store(!e.due.IsZero())
-			r.flushReleased(e.i)
+			r.flushReleased(e)
+		}
+		if retry := time.Now().Add(fullRetry); e.waits && (next.IsZero() || retry.Before(next)) {
+			next = retry
 		}
 		if !e.due.IsZero() && (next.IsZero() || e.due.Before(next)) {
 			next = e.due
@@ -113,6 +142,10 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 
 // releaseAll makes Holders emit everything. Their events may reach another Holder, by a reroute even an earlier one.
 func (r *Router) releaseAll(all []expiry) {
+	for n := range all {
+		all[n].i.allowWaiting()
+		all[n].waits = true // or may
+	}
 	for range maxReroutes + 1 {
 		r.expire(all, enrich.Everything)
 		held := 0
@@ -125,8 +158,10 @@ func (r *Router) releaseAll(all []expiry) {
 	}
 }
 
-func (r *Router) flushReleased(i *intake) {
-	if err := i.Flush(r.appending); err != nil && !errors.Is(err, input.ErrHeld) {
+func (r *Router) flushReleased(e *expiry) {
+	err := e.i.Flush(r.appending)
+	e.waits = errors.Is(err, errFull)
+	if err != nil && !e.waits && !errors.Is(err, input.ErrHeld) {
 		r.log.Error().Err(err).Msg("records that a step had held could not be queued")
 	}
 }

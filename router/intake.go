@@ -49,9 +49,12 @@ type intake struct {
 
 // pending is what was added for one output since the last Flush.
 type pending struct {
-	counted            // its batch is nil where there is nothing
-	complete []counted // those before it
-	publish  func()    // adds tally to the output's; its queue calls it, with its lock held
+	counted              // its batch is nil where there is nothing
+	complete []counted   // those before it
+	publish  func()      // adds tally to the output's; its queue calls it, with its lock held
+	yield    func() bool // whether others would wait for the output's queue; nil where that makes no difference
+	fed      bool        // something was added
+	noWait   bool        // what a full queue doesn't take stays in complete, for a later Flush
 }
 
 // counted is a batch, and what happened to the records on the way to it.
@@ -65,8 +68,21 @@ func (r *Router) newIntake(in *source) *intake {
 	for o, out := range r.outputs {
 		p := &i.pending[o]
 		p.publish = func() { out.tally.add(p.tally) }
+		if out.yields {
+			p.yield = func() bool { return i.othersGoOn(o) }
+		}
 	}
 	return i
+}
+
+// othersGoOn reports whether the connection feeds an output besides o whose queue takes records: it would wait for o.
+func (i *intake) othersGoOn(o int) bool {
+	for n := range i.pending {
+		if n != o && i.pending[n].fed && !i.r.outputs[n].queue.Stalled() {
+			return true
+		}
+	}
+	return false
 }
 
 // Add implements input.Receiver.

@@ -21,30 +21,14 @@ func (i *intake) Flush(ctx context.Context) error {
 		i.input.accounts.unrouted.Add(i.unrouted)
 		i.received, i.unrouted = 0, 0
 	}
-	var failed error
-	for o := range i.pending {
-		p, out := &i.pending[o], i.r.outputs[o]
-		for last, all := p.counted, p.complete; len(all) > 0; all = all[1:] {
-			p.counted = all[0]
-			failed = errors.Join(failed, out.append(ctx, p))
-			i.r.buffers.returnBatch(p.batch)
-			p.counted = last
-		}
-		p.complete = nil
-		if p.batch == nil && p.tally == (tally{}) {
-			continue
-		}
-		failed = errors.Join(failed, out.append(ctx, p))
-		i.r.buffers.returnBatch(p.batch)
-		p.counted = counted{}
-	}
+	failed := i.queue(ctx)
 	i.openFor, i.open = nil, nil
 	i.way = record.Event{} // what it aliases is no longer ours
 	if i.scratch != nil {
 		i.r.buffers.returnScratch(i.scratch)
 		i.scratch = nil
 	}
-	if failed != nil && ctx.Err() != nil {
+	if failed != nil && (ctx.Err() != nil || errors.Is(failed, errFull)) {
 		return failed // what was released isn't queued: nobody may acknowledge it
 	}
 	if i.released > 0 {
@@ -59,6 +43,77 @@ func (i *intake) Flush(ctx context.Context) error {
 	}
 	i.holding = false
 	return nil
+}
+
+// queue appends what was added to the queues: to those that are full last, so that no other waits for them.
+func (i *intake) queue(ctx context.Context) (failed error) {
+	late := false
+	for o := range i.pending {
+		if i.r.outputs[o].queue.Stalled() {
+			late = true
+		} else if err := i.queueFor(ctx, o); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	for o := 0; late && o < len(i.pending); o++ {
+		if err := i.queueFor(ctx, o); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+// queueFor appends what was added for one output.
+func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
+	p, out := &i.pending[o], i.r.outputs[o]
+	if len(p.complete) > 0 {
+		failed = p.queueComplete(ctx, out, &i.r.buffers)
+	}
+	if p.batch == nil && p.tally == (tally{}) {
+		return failed
+	}
+	if !errors.Is(failed, errFull) {
+		failed = errors.Join(failed, out.append(ctx, p))
+	}
+	if errors.Is(failed, errFull) { // the open batch is closed: what its Tail aliases is no longer ours
+		p.complete = append(p.complete, p.counted)
+	} else {
+		i.r.buffers.returnBatch(p.batch)
+	}
+	p.counted = counted{}
+	return failed
+}
+
+// queueComplete appends the batches that are complete.
+func (p *pending) queueComplete(ctx context.Context, out *output, b *buffers) (failed error) {
+	last := p.counted
+	defer func() { p.counted = last }()
+	for ; len(p.complete) > 0; p.complete = p.complete[1:] {
+		p.counted = p.complete[0]
+		if err := out.append(ctx, p); errors.Is(err, errFull) {
+			return err
+		} else if err != nil {
+			failed = errors.Join(failed, err)
+		}
+		b.returnBatch(p.batch)
+	}
+	p.complete = nil
+	return failed
+}
+
+// errFull is the error of a Flush that left something to the next one: see pending.noWait.
+var errFull = errors.New("a queue is full: records wait")
+
+// waitingBytes returns how many bytes of complete batches wait for room in the queues.
+func (i *intake) waitingBytes() (n int) {
+	for o := range i.pending {
+		for _, c := range i.pending[o].complete {
+			if c.batch != nil {
+				n += c.batch.Len()
+			}
+		}
+	}
+	return n
 }
 
 // Discard implements input.Discarder. Where a Holder has got or released something, all is queued: what was released came from
@@ -83,10 +138,20 @@ func (p pending) hasHeld() bool {
 // acknowledges it, and a client that asked for that sends it again.
 func (o *output) append(ctx context.Context, p *pending) error {
 	var err error
+	yield := p.yield
+	if p.noWait {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		cancel()
+		yield = nil
+	}
 	if p.batch != nil {
-		if err = o.queue.Append(ctx, p.batch.Bytes(), p.batch.Records(), p.publish); err == nil {
+		if err = o.queue.AppendBeside(ctx, p.batch.Bytes(), p.batch.Records(), p.publish, yield); err == nil {
 			o.taps.offer(&p.batch.Batch)
 			return nil
+		}
+		if p.noWait && errors.Is(err, context.Canceled) {
+			return errFull
 		}
 		p.tally.refused += int64(p.batch.Records())
 	}

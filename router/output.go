@@ -20,10 +20,14 @@ import (
 
 // output is one output of the plan: a queue, and the loop that delivers from it.
 type output struct {
-	id      string
+	id      string   // what the log and the accounts call it
+	name    string   // of its queue's folder and of its dead letter, made of identity
+	is      identity // what it is, whatever its place in the configuration
 	options *sink.OutputOptions
 	dest    sink.Destination
 	lock    *buffer.Lock // of the queue's folder, until the queue is opened; nil where there is none
+	yields  bool         // the queue drops its oldest where others would wait for it
+	isNew   bool         // the folder was made by this start, or never used
 	queue   *buffer.Queue
 	loop    *deliver.Output
 	dead    dead.Letter
@@ -49,7 +53,10 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &output{id: o.ID, dest: dest, options: o.Options.(sink.OutputOptioner).Output(), log: log}, nil
+	opts := o.Options.(sink.OutputOptioner).Output()
+	return &output{
+		id: o.ID, is: r.identityOf(&o), dest: dest, options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield,
+	}, nil
 }
 
 // sinkEnv is what a destination is told.
@@ -96,15 +103,18 @@ func (r *Router) lockQueue(o *output) error {
 		return nil
 	}
 	var err error
-	if o.lock, err = buffer.LockFolder(dir, o.id); errors.Is(err, buffer.ErrLocked) {
+	if o.lock, err = buffer.LockFolder(dir, o.name); errors.Is(err, buffer.ErrLocked) {
 		return fmt.Errorf("queue of %s: %w", o.id, err)
 	}
+	o.isNew = o.lock != nil && o.lock.About() == ""
 	return nil
 }
 
 func (o *output) unlockQueue() {
 	if o.lock != nil {
-		_ = o.lock.Close() // nothing was written to it
+		if !o.isNew || o.lock.Remove() != nil { // nothing was written to it
+			_ = o.lock.Close()
+		}
 		o.lock = nil
 	}
 }
@@ -113,10 +123,15 @@ func (o *output) unlockQueue() {
 func (r *Router) openQueue(o *output) error {
 	opts := o.options.Queue()
 	q := buffer.Options{
-		Dir: r.queueDir(o), Name: o.id, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Lock: o.lock, Log: o.log,
+		Dir: r.queueDir(o), Name: o.name, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Lock: o.lock, Log: o.log,
 	}
-	o.lock = nil
-	if opts.DropOldest {
+	if o.lock != nil {
+		if err := o.lock.Describe(o.is.about()); err != nil {
+			o.log.Warn().Err(err).Msg("what the queue is for can't be written to its folder: after a change of the output its records may stay there")
+		}
+		o.lock = nil
+	}
+	if opts.WhenFull == sink.DropOldest {
 		q.Full = buffer.DropOldest
 	}
 	return r.openIn(o, q, q.Dir)
@@ -182,7 +197,7 @@ func (r *Router) deadLetter(o *output, queueDir string) dead.Letter {
 	log := dead.NewLog(r.log.With().Str("output", o.id).Logger()) // which keeps every line
 	var letter dead.Letter = log
 	if o.options.DeadLetter != "log" && dir != "" {
-		o.file = dead.NewFile(dir, o.id, o.deadLimit(queueDir), log, o.log)
+		o.file = dead.NewFile(dir, o.name, o.deadLimit(queueDir), log, o.log)
 		letter = o.file
 	}
 	if o.deadTo != nil && o.deadTo.queue != nil {

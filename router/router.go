@@ -36,6 +36,9 @@ type Router struct {
 	inputs  []*source      // by the plan's Inputs
 	outputs []*output      // by the plan's Outputs; after them those that deliver dead letters
 
+	orphansMu sync.Mutex
+	orphans   []Orphan // queues without an output, found at the start
+
 	routesMu sync.Mutex
 	routes   map[routeKey]*route
 	// routeBytes is about how much memory routes and held take.
@@ -111,6 +114,9 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		}
 		out.deadTo = dead
 		r.outputs = append(r.outputs, dead)
+	}
+	if len(diags) == 0 {
+		nameQueues(r.outputs)
 	}
 	for n, in := range plan.Inputs {
 		part := &source{index: n, id: in.ID}

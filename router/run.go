@@ -3,14 +3,11 @@ package router
 import (
 	"context"
 	"errors"
-	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/input"
 )
 
@@ -76,15 +73,15 @@ func (r *Router) unlock() {
 	}
 }
 
-// open opens every output's queue.
+// open finds every output's queue and opens it.
 func (r *Router) open() error {
+	r.adopt()
 	for n := len(r.outputs) - 1; n >= 0; n-- { // an output's dead letters need their queue before it
 		if err := r.openQueue(r.outputs[n]); err != nil {
 			r.closeQueues(r.outputs[n+1:])
 			return err
 		}
 	}
-	r.logUnclaimed()
 	return nil
 }
 
@@ -240,27 +237,6 @@ func (r *Router) closeQueues(outputs []*output) {
 		}
 		if err := o.dead.Close(); err != nil {
 			r.log.Error().Err(err).Str("output", o.id).Msg("closing the dead letter failed")
-		}
-	}
-}
-
-// logUnclaimed names the queues with records in them whose output the configuration no longer has.
-func (r *Router) logUnclaimed() {
-	known := make(map[string][]string) // outputs by folder
-	for _, o := range r.outputs {
-		dir := r.queueDir(o)
-		known[dir] = append(known[dir], o.id)
-	}
-	for dir, outputs := range known {
-		names, err := buffer.Names(dir)
-		if dir == "" || err != nil {
-			continue // where queues can't be listed, opening them has failed already
-		}
-		for _, name := range names {
-			if !slices.Contains(outputs, name) {
-				r.log.Warn().Str("queue", filepath.Join(dir, name)).
-					Msg("records of an output that the configuration doesn't have; they stay until it has one of that name")
-			}
 		}
 	}
 }

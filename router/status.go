@@ -58,3 +58,10 @@ func (r *Router) Healthy() (bool, string) {
 	}
 	return true, ""
 }
+
+// Orphans are the queues that the start found without an output.
+func (r *Router) Orphans() []Orphan {
+	r.orphansMu.Lock()
+	defer r.orphansMu.Unlock()
+	return append([]Orphan{}, r.orphans...)
+}

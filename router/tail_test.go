@@ -275,7 +275,7 @@ func TestDeadLettersKeepTheConstantFieldsAndAreDeliveredOnceMore(t *testing.T) {
 		tr.add("app", `{"log":"good"}`, `{"log":"bad"}`, `{"log":"bad","ecs_cluster":"own"}`)
 		tr.done(3)
 		plan := compilePlan(t, dir, conf)
-		files, err := DeadFiles(plan)
+		files, _, err := DeadFiles(plan)
 		if err != nil || len(files["es.0"]) != 1 {
 			t.Fatalf("got the dead letter files %v and error %v, want one file", files, err)
 		}

@@ -33,7 +33,7 @@ func TestARecordThatIsTooLargeAsJSONIsNotQueuedButInTheDeadLetterOfEachOutput(t 
 	tr.send("app", "before", strings.Repeat("\x00", 4<<20), "after") // acknowledged
 	eventually(t, "the two others", func() bool { return len(server.Documents("*")) == 2 && tr.balanced(3).Delivered == 2 })
 	_, outs := tr.Accounts()
-	for _, a := range outs {
+	for o, a := range outs {
 		if a.Dead != 1 || a.Received != 3 || a.Unaccounted != 0 {
 			t.Errorf("got %+v, want 3 received and 1 dead-lettered", a)
 		}
@@ -41,7 +41,7 @@ func TestARecordThatIsTooLargeAsJSONIsNotQueuedButInTheDeadLetterOfEachOutput(t 
 			t.Errorf("got %d records queued, want 2", q.Appended)
 		}
 		n := 0
-		for e, err := range dead.Read(filepath.Join(dir, "queue", "dead", a.Output+".jsonl")) {
+		for e, err := range dead.Read(tr.outputs[o].file.Path()) {
 			body, errBody := e.Body()
 			if err != nil || errBody != nil || e.Type != "too_large" || len(body) < 4<<20 || !strings.Contains(string(body[len(body)-40:]), "demo") {
 				t.Errorf("got %s: %s of %d bytes, and errors %v and %v, want the whole record", e.Type, e.Reason, len(body), err, errBody)
@@ -121,18 +121,18 @@ func TestEachFileOfADeadLetterIsRemovedWhenItIsDelivered(t *testing.T) {
 	}
 	eventually(t, "dead letters", func() bool { return tr.balanced(10).Dead == 10 })
 	plan := compilePlan(t, dir, conf)
-	files, err := DeadFiles(plan)
+	files, _, err := DeadFiles(plan)
 	if err != nil || len(files["es.0"]) < 3 {
 		t.Fatalf("got %v and error %v, want three files at least", files, err)
 	}
 	close(refuse)
 	ctx, cancel := context.WithCancel(context.Background())
 	a, err := Resend(ctx, plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"][:1])
-	if left, _ := DeadFiles(plan); err != nil || a.Delivered == 0 || slices.Contains(left["es.0"], files["es.0"][0]) {
+	if left, _, _ := DeadFiles(plan); err != nil || a.Delivered == 0 || slices.Contains(left["es.0"], files["es.0"][0]) {
 		t.Errorf("got %+v, error %v and the files %v, want the first one delivered and removed", a, err, left)
 	}
 	b, err := Resend(ctx, plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"][1:])
-	if left, _ := DeadFiles(plan); err != nil || a.Delivered+b.Delivered != 10 || len(left) > 0 || len(server.Documents("*")) != 10 {
+	if left, _, _ := DeadFiles(plan); err != nil || a.Delivered+b.Delivered != 10 || len(left) > 0 || len(server.Documents("*")) != 10 {
 		t.Errorf("got %+v, error %v and the files %v, want all delivered and removed", b, err, left)
 	}
 	cancel()

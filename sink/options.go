@@ -14,7 +14,8 @@ import (
 type OutputOptions struct {
 	RetryLimit     string      `fluentbit:"retry_limit" help:"retries of a record that a reachable destination refuses, before it goes to the dead letter: a number, no_limits or no_retries; default no_limits"`
 	Workers        int         `fluentbit:"workers" help:"most requests in flight at once; 0: the output's own default"`
-	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue at which the oldest records are dropped; if not set, a full queue stops reading instead"`
+	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue; default: 1G, or a quarter of the free space if that is less"`
+	WhenFull       string      `fluentbit:"when_full" oneof:"yield,block,drop_oldest" help:"when the queue is full: stop reading, but drop the oldest records if nothing is delivered for 10s and other outputs would wait (yield), stop reading in any case (block), or drop the oldest records at once (drop_oldest); default: drop_oldest with storage.total_limit_size, as in Fluent Bit, else yield"`
 
 	DeadLetter      string      `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log,index" default:"file" help:"where records go that the destination refuses for good: a file of JSON lines, the router's own log, or an index of the same cluster"`
 	DeadLetterIndex string      `fluentbit:"dead_letter.index" fluentd:"dead_letter_index" default:"dead-letter" help:"index for dead_letter index; strftime by the record's date"`
@@ -44,7 +45,7 @@ type BufferOptions struct {
 	FlushThreadCount     int            `fluentd:"flush_thread_count" help:"most requests in flight at once"`
 	FlushThreadInterval  *time.Duration `fluentd:"flush_thread_interval,flush_thread_burst_interval" help:"accepted"`
 	DelayedCommitTimeout *time.Duration `fluentd:"delayed_commit_timeout" help:"accepted"`
-	OverflowAction       string         `fluentd:"overflow_action" oneof:"throw_exception,block,drop_oldest_chunk" help:"at total_limit_size: stop reading (throw_exception, block) or drop the oldest records (drop_oldest_chunk)"`
+	OverflowAction       string         `fluentd:"overflow_action" oneof:"throw_exception,block,drop_oldest_chunk" help:"when the queue is full: stop reading, but drop the oldest records if nothing is delivered for 10s and other outputs would wait (throw_exception, the default), stop reading in any case (block), or drop the oldest records at once (drop_oldest_chunk)"`
 	RetryForever         bool           `fluentd:"retry_forever" help:"never give up a record"`
 	RetryMaxTimes        *int           `fluentd:"retry_max_times" help:"retries of a record that a reachable destination refuses, before it goes to the dead letter"`
 	RetryTimeout         *time.Duration `fluentd:"retry_timeout" help:"accepted; no record is given up because of its age"`
@@ -121,7 +122,7 @@ func (o *OutputOptions) Warnings() []string {
 	warn(b.QueueLimitLength != 0 || o.OldQueueLimit != 0, "a limit on the number of chunks has no effect here; use total_limit_size")
 	warn(b.Compress != "" && b.Compress != "text", "the queue is not compressed")
 	warn(b.FlushMode == "lazy" || b.Timekey != "", "timekey doesn't delay delivery here: index and file names follow each record's own time")
-	warn(b.OverflowAction == "throw_exception" && b.TotalLimitSize > 0, "overflow_action throw_exception works as block: reading stops until there is room")
+	warn(b.OverflowAction == "throw_exception" && b.TotalLimitSize > 0, "overflow_action throw_exception raises nothing here: a full queue stops reading, and drops its oldest records if nothing is delivered and other outputs would wait")
 	warn(len(o.Secondary) > 0, "<secondary> is not used: records that are given up go to the dead letter")
 	return w
 }
@@ -179,18 +180,29 @@ type QueueOptions struct {
 	Memory     bool        // in memory
 	Path       string      // folder; "": not set
 	TotalLimit config.Size // bytes; 0: not set
-	DropOldest bool        // at TotalLimit the oldest records are dropped; otherwise reading stops
+	WhenFull   string      // Yield, Block or DropOldest
 }
+
+// What happens when an output's queue is full.
+const (
+	Yield      = "yield"       // reading stops, but a queue of which nothing is delivered drops its oldest records if other outputs would wait
+	Block      = "block"       // reading stops
+	DropOldest = "drop_oldest" // the oldest records are dropped
+)
 
 // Queue returns what the user configured for the queue, in either dialect.
 func (o *OutputOptions) Queue() QueueOptions {
-	if o.TotalLimitSize > 0 {
-		return QueueOptions{TotalLimit: o.TotalLimitSize, DropOldest: true}
-	}
 	b := o.buffer()
-	q := QueueOptions{Memory: b.Type == "memory", Path: b.Path, DropOldest: b.OverflowAction == "drop_oldest_chunk"}
-	if b.TotalLimitSize > 0 {
-		q.TotalLimit = b.TotalLimitSize
+	q := QueueOptions{
+		Memory: b.Type == "memory", Path: b.Path, TotalLimit: max(o.TotalLimitSize, b.TotalLimitSize, 0), WhenFull: Yield,
+	}
+	switch {
+	case o.WhenFull != "":
+		q.WhenFull = o.WhenFull
+	case b.OverflowAction == "drop_oldest_chunk", o.TotalLimitSize > 0:
+		q.WhenFull = DropOldest
+	case b.OverflowAction == "block":
+		q.WhenFull = Block
 	}
 	return q
 }

@@ -42,7 +42,7 @@ func TestBufferOptionsHoldInBothSpellings(t *testing.T) {
 		if got, want := o.Retry(), (Retry{Limit: 5, Base: second, Cap: minute, Factor: 2}); got != want {
 			t.Errorf("%s: got the retry %+v, want %+v", name, got, want)
 		}
-		if got, want := o.Queue(), (QueueOptions{Memory: true, TotalLimit: 1 << 30, DropOldest: true}); got != want {
+		if got, want := o.Queue(), (QueueOptions{Memory: true, TotalLimit: 1 << 30, WhenFull: DropOldest}); got != want {
 			t.Errorf("%s: got the queue %+v, want %+v", name, got, want)
 		}
 	}
@@ -92,6 +92,27 @@ func TestMistakesInOptionsNameTheOption(t *testing.T) {
 		var bad *config.OptionError
 		if !errors.As(err, &bad) || bad.Option != want || bad.Reason == "" {
 			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestWhatAFullQueueDoesIsChosenInEitherDialect(t *testing.T) {
+	for name, tt := range map[string]struct {
+		o    OutputOptions
+		want string
+	}{
+		"nothing set":                       {OutputOptions{}, Yield},
+		"Fluent Bit's limit":                {OutputOptions{TotalLimitSize: 1 << 20}, DropOldest},
+		"no limit, as Fluent Bit writes it": {OutputOptions{TotalLimitSize: config.Unlimited}, Yield},
+		"when_full beside a limit":          {OutputOptions{TotalLimitSize: 1 << 20, WhenFull: Block}, Block},
+		"Fluentd's limit":                   {OutputOptions{Buffer: &BufferOptions{TotalLimitSize: 1 << 20}}, Yield},
+		"Fluentd's default":                 {OutputOptions{Buffer: &BufferOptions{OverflowAction: "throw_exception"}}, Yield},
+		"Fluentd's block":                   {OutputOptions{Buffer: &BufferOptions{OverflowAction: "block"}}, Block},
+		"Fluentd's drop_oldest_chunk":       {OutputOptions{Buffer: &BufferOptions{OverflowAction: "drop_oldest_chunk"}}, DropOldest},
+		"Fluentd's old spelling":            {OutputOptions{OldBuffer: OldBuffer{OldFull: "exception"}}, Yield},
+	} {
+		if got := tt.o.Queue().WhenFull; got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -24,13 +25,14 @@ import (
 // deadCommand lists the records in the dead letters, or sends them again.
 func deadCommand(c *cli, args []string) int {
 	if len(args) == 0 || args[0] != "list" && args[0] != "resend" {
-		fmt.Fprintln(c.stderr, "usage: firelane dead list|resend [-c FILE] [-output ID]")
+		fmt.Fprintln(c.stderr, "usage: firelane dead list|resend [-c FILE] [-output ID] [-from NAME]")
 		return exitUsage
 	}
 	flags := flag.NewFlagSet("firelane dead "+args[0], flag.ContinueOnError)
 	flags.SetOutput(c.stderr)
 	file := flags.String("c", "", "configuration file (default: the one that ECS wrote)")
 	only := flags.String("output", "", "only this output's")
+	from := flags.String("from", "", "with resend and -output: send what NAME has, of an output that the configuration doesn't have, to that output")
 	if err := flags.Parse(args[1:]); err != nil {
 		return exitUsage
 	}
@@ -43,24 +45,50 @@ func deadCommand(c *cli, args []string) int {
 		fmt.Fprintln(c.stderr, diags[0])
 		return exitUsage
 	}
-	files, err := router.DeadFiles(plan)
+	files, others, err := router.DeadFiles(plan)
+	if err == nil && *from != "" {
+		if args[0] != "resend" || *only == "" || others[*from] == nil {
+			err = fmt.Errorf("-from %s: want resend, -output ID, and the name of a dead letter of no output; there are %q", *from, slices.Sorted(maps.Keys(others)))
+		}
+		files, others = map[string][]string{*only: others[*from]}, nil
+	}
 	if err != nil {
 		fmt.Fprintln(c.stderr, "firelane dead:", err)
 		return exitFailed
 	}
+	return c.eachDead(args[0], plan, *only, files, others)
+}
+
+// eachDead lists or sends again the files of the output only, or of all, and lists the others, which no output of the plan has.
+func (c *cli) eachDead(command string, plan *config.Plan, only string, files, others map[string][]string) (status int) {
 	status = exitOK
+	fail := func(name string, err error) {
+		fmt.Fprintf(c.stderr, "firelane dead: %s: %s\n", printable(name), printable(err.Error()))
+		status = exitFailed
+	}
 	for _, output := range slices.Sorted(maps.Keys(files)) {
-		if *only != "" && output != *only {
+		if only != "" && output != only {
 			continue
 		}
-		if args[0] == "list" {
-			err = c.listDead(files[output])
+		var err error
+		if command == "list" {
+			err = c.listDead(output, files[output])
 		} else {
 			err = c.resendDead(plan, output, files[output])
 		}
 		if err != nil {
-			fmt.Fprintf(c.stderr, "firelane dead: %s: %s\n", printable(output), printable(err.Error()))
-			status = exitFailed
+			fail(output, err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		switch {
+		case only != "":
+		case command == "resend":
+			fail(name, errors.New("the configuration has no output that these records were refused by: they are kept; -output ID -from "+name+" sends them to another"))
+		default:
+			if err := c.listDead(name, others[name]); err != nil {
+				fail(name, err)
+			}
 		}
 	}
 	return status
@@ -73,8 +101,9 @@ const (
 	maxListed = 64 << 10
 )
 
-// listDead prints a line for each record: time, output, index, status, type and reason, and the record itself.
-func (c *cli) listDead(files []string) error {
+// listDead prints a line for each record: when, of which output or dead letter, where to, why, and the record. (What an output
+// was called when it refused the record may be another one's name now.)
+func (c *cli) listDead(name string, files []string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	rows := 0
 	for _, file := range files {
@@ -83,7 +112,7 @@ func (c *cli) listDead(files []string) error {
 				fmt.Fprintln(c.stderr, "firelane dead:", printable(err.Error()))
 				continue
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), printable(e.Output), printable(e.Index),
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), printable(name), printable(e.Index),
 				e.Status, printable(e.Type), printable(e.Reason), printable(recordText(&e)))
 			if rows++; rows%alignedRows == 0 {
 				if err := w.Flush(); err != nil {

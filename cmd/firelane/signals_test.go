@@ -83,6 +83,24 @@ func startProcess(t *testing.T, stdout, stderr *os.File) *process {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	p.start(conf, stdout, stderr)
+	return p
+}
+
+// runProcess runs firelane with a configuration.
+func runProcess(t *testing.T, text string) *process {
+	t.Helper()
+	conf := filepath.Join(t.TempDir(), "f.conf")
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, ended: make(chan error, 1)}
+	p.start(conf, nil, nil)
+	return p
+}
+
+func (p *process) start(conf string, stdout, stderr *os.File) {
+	p.t.Helper()
 	p.cmd = exec.Command("firelane", "run", "-c", conf)
 	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = &p.log
@@ -93,11 +111,10 @@ func startProcess(t *testing.T, stdout, stderr *os.File) *process {
 		p.cmd.Stderr = stderr
 	}
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	go func() { p.ended <- p.cmd.Wait() }()
-	t.Cleanup(func() { p.cmd.Process.Kill() })
-	return p
+	p.t.Cleanup(func() { p.cmd.Process.Kill() })
 }
 
 // deliver sends a record and waits until it is in the file.

@@ -47,9 +47,9 @@ func newCgroup(name string, limit int64) (*cgroup, error) {
 	return nil, fmt.Errorf("no memory controller in %s", controllers[1].root)
 }
 
-// wrap returns a command line that runs args in the cgroup.
-func (g *cgroup) wrap(args []string) []string {
-	return append([]string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, filepath.Join(g.dir, "cgroup.procs")}, args...)
+// wrap returns a command line that runs args in the cgroup, after the commands of a shell.
+func (g *cgroup) wrap(before string, args []string) []string {
+	return append([]string{"/bin/sh", "-ec", `echo $$ >"$0"; ` + before + ` exec "$@"`, filepath.Join(g.dir, "cgroup.procs")}, args...)
 }
 
 // used describes the cgroup's peak memory, page cache included.

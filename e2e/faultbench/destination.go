@@ -37,7 +37,17 @@ type destination struct {
 	latencies []int32 // ms, of first copies
 	lastDoc   time.Time
 	down      bool
+	first     int64         // number of the first record that belongs here
+	foreign   int           // records that belong to another destination
+	answer    answerFunc    // nil: none
+	itemFault itemFaultFunc // nil: none
 }
+
+// An answerFunc answers a request in place of the destination, or returns false.
+type answerFunc func(w http.ResponseWriter, r *http.Request) bool
+
+// An itemFaultFunc returns the status that record n gets, with the error's JSON; status 0: the record is stored.
+type itemFaultFunc func(n int64) (status int, err string)
 
 // faults are the destination's faults. The zero value has none.
 type faults struct {
@@ -77,6 +87,27 @@ func (d *destination) setDown(down bool) {
 	d.mu.Unlock()
 }
 
+// heal ends all faults.
+func (d *destination) heal() {
+	d.mu.Lock()
+	d.down, d.faults, d.answer, d.itemFault = false, faults{}, nil, nil
+	d.mu.Unlock()
+}
+
+// setAnswer has answer answer all requests but GET and HEAD.
+func (d *destination) setAnswer(answer answerFunc) {
+	d.mu.Lock()
+	d.answer = answer
+	d.mu.Unlock()
+}
+
+// setItemFault has fault decide on each record.
+func (d *destination) setItemFault(fault itemFaultFunc) {
+	d.mu.Lock()
+	d.itemFault = fault
+	d.mu.Unlock()
+}
+
 // setFaults replaces the faults.
 func (d *destination) setFaults(f faults) {
 	d.mu.Lock()
@@ -88,6 +119,9 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"version":{"number":"2.19.1","distribution":"opensearch"},"tagline":"bench"}`)
+		return
+	}
+	if d.answered(w, r) {
 		return
 	}
 	body, err := readBody(r)
@@ -140,6 +174,14 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(reply)
 }
 
+// answered reports whether answer has answered a request.
+func (d *destination) answered(w http.ResponseWriter, r *http.Request) bool {
+	d.mu.Lock()
+	answer := d.answer
+	d.mu.Unlock()
+	return answer != nil && answer(w, r)
+}
+
 // pass has the upstream server answer, and counts the documents that it has stored.
 func (d *destination) pass(w http.ResponseWriter, r *http.Request, body []byte) {
 	status, reply, err := d.upstream.pass(r, body)
@@ -175,7 +217,10 @@ func (d *destination) take(body []byte, f faults, lost bool) []byte {
 		doc, rest, _ := bytes.Cut(rest, []byte{'\n'})
 		body = rest
 		d.items++
-		status := d.index(action, doc, f, now)
+		status, fault := d.fault(doc)
+		if status == 0 {
+			status = d.index(action, doc, f, now)
+		}
 		if lost || status == http.StatusTooManyRequests {
 			d.toResend++
 		}
@@ -183,7 +228,7 @@ func (d *destination) take(body []byte, f faults, lost bool) []byte {
 			failed = true
 			d.faulty++
 		}
-		items = appendItem(items, status)
+		items = appendItem(items, status, fault)
 	}
 	d.lastDoc = now
 	if !failed {
@@ -197,13 +242,24 @@ func (d *destination) take(body []byte, f faults, lost bool) []byte {
 	return reply
 }
 
+// fault returns the status and error that itemFault has for a document; 0: none.
+func (d *destination) fault(doc []byte) (int, string) {
+	if d.itemFault == nil {
+		return 0, ""
+	}
+	return d.itemFault(number(doc, "n="))
+}
+
 // index handles one item and returns its status.
 func (d *destination) index(action, doc []byte, f faults, now time.Time) int {
 	if f.items429 > 0 && d.random.Float64() < f.items429 {
 		return http.StatusTooManyRequests
 	}
 	n := number(doc, "n=")
-	if n < 0 || n >= int64(len(d.copies)) {
+	if n >= 0 && (n < d.first || n >= int64(len(d.copies))) {
+		d.foreign++
+	}
+	if n < d.first || n >= int64(len(d.copies)) {
 		return http.StatusBadRequest
 	}
 	if f.poison && n%100 == 1 {
@@ -243,15 +299,18 @@ func (d *destination) store(n int64, doc []byte, now time.Time) {
 	}
 }
 
-func appendItem(dst []byte, status int) []byte {
+// appendItem appends an item of the reply. fault is its error; "": the usual one of the status.
+func appendItem(dst []byte, status int, fault string) []byte {
 	dst = append(dst, `{"create":{"_index":"web","_id":"x","status":`...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
-	switch status {
-	case http.StatusTooManyRequests:
+	switch {
+	case fault != "":
+		dst = append(append(dst, `,"error":`...), fault...)
+	case status == http.StatusTooManyRequests:
 		dst = append(dst, `,"error":{"type":"es_rejected_execution_exception","reason":"rejected execution of coordinating operation"}`...)
-	case http.StatusBadRequest:
+	case status == http.StatusBadRequest:
 		dst = append(dst, `,"error":{"type":"mapper_parsing_exception","reason":"failed to parse field [log] of type [long]"}`...)
-	case http.StatusConflict:
+	case status == http.StatusConflict:
 		dst = append(dst, `,"error":{"type":"version_conflict_engine_exception","reason":"[x]: version conflict, document already exists"}`...)
 	}
 	return append(dst, "}},"...)
@@ -309,6 +368,18 @@ func (d *destination) result(sent int, dead int) outcome {
 		o.p99 = time.Duration(d.latencies[n*99/100]) * time.Millisecond
 	}
 	return o
+}
+
+// tally returns how many different records have arrived, how many of them more often than once, and how many belong to
+// another destination.
+func (d *destination) tally() (distinct, duplicates, foreign int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, copies := range d.copies {
+		distinct += min(int(copies), 1)
+		duplicates += max(int(copies)-1, 0)
+	}
+	return distinct, duplicates, d.foreign
 }
 
 // distinct returns how many different records have arrived.

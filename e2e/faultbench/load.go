@@ -18,14 +18,15 @@ import (
 // A load is numbered records, in the form in which Docker's log driver sends them.
 type load struct {
 	records int
-	rate    int  // records a second, over all connections; 0: as fast as the router reads them
-	conns   int  // connections, one for each container
-	tags    int  // different tags, at most conns; 0: one
-	batch   bool // each write has many records (64 KiB), instead of one as Docker's do
-	acks    bool // each write is a chunk to be acknowledged
-	size    int  // bytes of a log line
-	huge    int  // bytes of one line in the middle of the load; 0: it is as long as the others
-	json    bool // lines are JSON objects
+	rate    int    // records a second, over all connections; 0: as fast as the router reads them
+	conns   int    // connections, one for each container
+	tags    int    // different tags, at most conns; 0: one
+	tag     string // of all connections; "": app-firelens-…
+	batch   bool   // each write has many records (64 KiB), instead of one as Docker's do
+	acks    bool   // each write is a chunk to be acknowledged
+	size    int    // bytes of a log line
+	huge    int    // bytes of one line in the middle of the load; 0: it is as long as the others
+	json    bool   // lines are JSON objects
 }
 
 // Sizes and waits of the sender.
@@ -41,19 +42,28 @@ const (
 type sender struct {
 	load
 	socket string
+	dial   func(context.Context) (net.Conn, error) // nil: connects to socket
 	next   atomic.Int64
 	sent   atomic.Int64
 	unsure atomic.Int64 // records sent again because their ack was missing; the router may have accepted them the first time
+	conns  []*writer    // they stay open from one run to the next
 }
 
-// run sends the whole load, and returns when it has been written and, with acks, acknowledged.
+// run sends the load from record next on, and returns when it has been written and, with acks, acknowledged.
 func (s *sender) run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	errs := make(chan error, s.conns)
+	errs := make(chan error, s.load.conns)
 	start := time.Now()
-	for c := range s.conns {
+	if s.rate > 0 {
+		start = start.Add(-time.Duration(s.next.Load()) * time.Second / time.Duration(s.rate))
+	}
+	for c := len(s.conns); c < s.load.conns; c++ {
+		s.conns = append(s.conns, &writer{s: s, shape: newShape(s.tagOf(c), s.load, c)})
+	}
+	for _, w := range s.conns {
+		w.start = start
 		wg.Go(func() {
-			if err := s.connection(ctx, c, start); err != nil {
+			if err := s.connection(ctx, w); err != nil {
 				errs <- err
 			}
 		})
@@ -63,13 +73,28 @@ func (s *sender) run(ctx context.Context) error {
 	return <-errs
 }
 
-func (s *sender) connection(ctx context.Context, c int, start time.Time) error {
-	tag := fmt.Sprintf("app%d-firelens-0123456789abcdef0123456789abcdef", c%max(s.tags, 1))
-	if s.tags <= 1 {
-		tag = "app-firelens-0123456789abcdef0123456789abcdef"
+// close closes the connections.
+func (s *sender) close() {
+	for _, w := range s.conns {
+		if w.conn != nil {
+			w.conn.Close()
+		}
 	}
-	w := &writer{s: s, shape: newShape(tag, s.load, c), start: start}
-	defer w.close()
+}
+
+// tagOf returns the tag of connection c.
+func (s *sender) tagOf(c int) string {
+	switch {
+	case s.tag != "":
+		return s.tag
+	case s.tags > 1:
+		return fmt.Sprintf("app%d-firelens-0123456789abcdef0123456789abcdef", c%s.tags)
+	}
+	return "app-firelens-0123456789abcdef0123456789abcdef"
+}
+
+func (s *sender) connection(ctx context.Context, w *writer) error {
+	w.limit(ctx)
 	for ctx.Err() == nil {
 		n := int64(1)
 		if s.batch {
@@ -97,9 +122,10 @@ type writer struct {
 	buf   []byte
 }
 
-func (w *writer) close() {
-	if w.conn != nil {
-		w.conn.Close()
+// limit makes a write fail at the deadline of ctx.
+func (w *writer) limit(ctx context.Context) {
+	if deadline, ok := ctx.Deadline(); ok && w.conn != nil {
+		_ = w.conn.SetWriteDeadline(deadline) // fails if the connection is broken, as the write will
 	}
 }
 
@@ -113,11 +139,11 @@ func (w *writer) write(ctx context.Context, first, last int64) error {
 	}
 	for ctx.Err() == nil {
 		if w.conn == nil {
-			conn, err := dial(ctx, w.s.socket)
-			if err != nil {
+			var err error
+			if w.conn, err = w.s.connect(ctx); err != nil {
 				return err
 			}
-			w.conn = conn
+			w.limit(ctx)
 		}
 		w.buf = w.shape.append(w.buf[:0], first, last, w.s.acks)
 		_, err := w.conn.Write(w.buf)
@@ -149,6 +175,13 @@ func (w *writer) readAck(first int64) error {
 		return fmt.Errorf("ack of chunk %q, want %q", reply.Ack, want)
 	}
 	return nil
+}
+
+func (s *sender) connect(ctx context.Context) (net.Conn, error) {
+	if s.dial != nil {
+		return s.dial(ctx)
+	}
+	return dial(ctx, s.socket)
 }
 
 // dial connects to the router. It waits up to dialTimeout for the router to start.

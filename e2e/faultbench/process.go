@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type process struct {
 	exited chan struct{}
 	bound  time.Duration // from exec until the socket accepted a connection
 	peak   atomic.Int64  // VmHWM, bytes
+	within time.Duration // limit of its stop
 }
 
 // Limits of a router's start and stop.
@@ -61,7 +63,8 @@ func writeConfig(dir, socket string, outputs []map[string]string, input map[stri
 	for _, options := range outputs {
 		rest := maps.Clone(options)
 		delete(rest, "Name")
-		g.AddOutput(options["Name"], "app*", rest)
+		delete(rest, "Match")
+		g.AddOutput(options["Name"], cmp.Or(options["Match"], "app*"), rest)
 	}
 	var text bytes.Buffer
 	if err := g.WriteFluentBitConfig(&text); err != nil {
@@ -71,11 +74,11 @@ func writeConfig(dir, socket string, outputs []map[string]string, input map[stri
 	return file, os.WriteFile(file, text.Bytes(), 0o644)
 }
 
-// command returns the router's command, which runs in group unless that is nil.
-func command(rt router, config string, group *cgroup) *exec.Cmd {
+// command returns the router's command, which runs in group, after the shell commands before, unless group is nil.
+func command(rt router, config string, group *cgroup, before string) *exec.Cmd {
 	args := append(append([]string{rt.binary}, rt.args...), config)
 	if group != nil {
-		args = group.wrap(args)
+		args = group.wrap(before, args)
 	}
 	return exec.Command(args[0], args[1:]...)
 }
@@ -86,7 +89,7 @@ func start(ctx context.Context, cmd *exec.Cmd, socket, logFile string) (*process
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, log: log, exited: make(chan struct{})}
+	p := &process{cmd: cmd, log: log, exited: make(chan struct{}), within: exitTimeout}
 	p.cmd.Stdout, p.cmd.Stderr = io.Discard, log
 	begin := time.Now()
 	if err := p.cmd.Start(); err != nil {
@@ -163,7 +166,7 @@ func (p *process) running() bool {
 	}
 }
 
-// stop sends sig, waits until the process has ended, and returns how long that took. After exitTimeout it kills the
+// stop sends sig, waits until the process has ended, and returns how long that took. After p.within it kills the
 // process.
 func (p *process) stop(sig syscall.Signal) (time.Duration, error) {
 	defer p.log.Close()
@@ -175,7 +178,7 @@ func (p *process) stop(sig syscall.Signal) (time.Duration, error) {
 	select {
 	case <-p.exited:
 		return time.Since(begin), nil
-	case <-time.After(exitTimeout):
+	case <-time.After(p.within):
 		p.cmd.Process.Kill()
 		<-p.exited
 		return time.Since(begin), errors.New("the router did not end in time and was killed")

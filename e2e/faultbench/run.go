@@ -21,6 +21,8 @@ type run struct {
 	dest   *destination
 	twin   *destination // of the second output; nil: there is none
 	group  *cgroup      // nil: none
+	mounts bool         // the router's process has mounts of its own
+	before string       // shell commands that the router's process executes first, if there is a group; each ends with ;
 	socket string
 	config string
 	loaded chan struct{} // closed when the load has been sent
@@ -95,6 +97,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	}
 	send := &sender{load: s.load, socket: r.socket}
 	r.fail(send.run(ctx))
+	send.close()
 	close(r.loaded)
 	wg.Wait()
 	res.sent, res.mayDuplicate = int(send.sent.Load()), int(send.unsure.Load())
@@ -241,7 +244,11 @@ func (r *run) stop(sig syscall.Signal) {
 
 // start starts the router.
 func (r *run) start(ctx context.Context) {
-	p, err := start(ctx, command(r.router, r.config, r.group), r.socket, filepath.Join(r.dir, "log"))
+	cmd := command(r.router, r.config, r.group, r.before)
+	if r.mounts {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	}
+	p, err := start(ctx, cmd, r.socket, filepath.Join(r.dir, "log"))
 	if err != nil {
 		r.fail(fmt.Errorf("start: %w", err))
 		return

@@ -101,17 +101,16 @@ func scenarios(sc scale) []scenario {
 	}
 }
 
-// The load of soak: 5 MB/s of log lines.
+// The load of outage: 5 MB/s of log lines.
 const (
-	soakLine   = 1000
-	soakRate   = 5000
-	soakMemory = 64 << 20
-	soakEdge   = 5 * time.Second // before the outage and after it
+	outageLine = 1000
+	outageRate = 5000
+	outageEdge = 5 * time.Second // before the outage and after it
 )
 
-// soak returns one row: a long outage of the destination under a constant load, with the router in a cgroup of 64 MiB.
-func soak(outage time.Duration) []scenario {
-	l := load{records: int((outage + 2*soakEdge).Seconds() * soakRate), rate: soakRate, conns: 1, size: soakLine}
-	return []scenario{{name: "soak", help: "destination down for " + outage.String() + " at 5 MB/s, in 64 MiB", load: l, memory: soakMemory,
-		during: downFor(soakEdge, outage), timeout: 3*outage + 10*time.Minute}}
+// outage returns one row: a long outage of the destination under a constant load, with the router in a cgroup of 64 MiB.
+func outage(length time.Duration) []scenario {
+	l := load{records: int((length + 2*outageEdge).Seconds() * outageRate), rate: outageRate, conns: 1, size: outageLine}
+	return []scenario{{name: "outage", help: "destination down for " + length.String() + " at 5 MB/s, in 64 MiB", load: l, memory: attackMemory,
+		during: downFor(outageEdge, length), timeout: 3*length + 10*time.Minute}}
 }

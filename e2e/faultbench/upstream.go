@@ -52,15 +52,18 @@ func (u *upstream) pass(r *http.Request, body []byte) (status int, reply []byte,
 const clockTick = 10 * time.Millisecond
 
 // cpu returns the CPU time that the server has used since its start.
-func (u *upstream) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(u.Pid()), "stat"))
+func (u *upstream) cpu() (time.Duration, error) { return cpuOf(u.Pid()) }
+
+// cpuOf returns the CPU time that a process has used since its start.
+func cpuOf(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return 0, err
 	}
 	_, rest, _ := strings.Cut(string(stat), ") ") // after the command's name
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {
-		return 0, errors.New("reading the CPU time of the server: too few fields in its stat")
+		return 0, errors.New("reading the CPU time of a process: too few fields in its stat")
 	}
 	user, err1 := strconv.Atoi(fields[11])
 	system, err2 := strconv.Atoi(fields[12])

@@ -69,6 +69,31 @@ func TestPacedConnectionIsAConnection(t *testing.T) {
 	})
 }
 
+// What the kernel holds for a client counts as the container's memory.
+func TestTheKernelHoldsLittleForAClientThatNeverReads(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range []net.Listener{listen(t), Listen(tcp)} {
+		client, err := net.Dial(l.Addr().Network(), l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		defer l.Close()
+		n, err := unix.GetsockoptInt(server.(*conn).fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+		if err != nil || n > 4*sendBuffer {
+			t.Errorf("%s: the send buffer has %d bytes (%v), want at most %d", l.Addr().Network(), n, err, 4*sendBuffer)
+		}
+	}
+}
+
 // TestConnectionOutlivesItsListener: closing the listener ends accepting only.
 func TestConnectionOutlivesItsListener(t *testing.T) {
 	l := listen(t)

@@ -16,24 +16,24 @@ import (
 // Options are the options of Fluent Bit's es and opensearch, and of Fluentd's elasticsearch and opensearch. Both outputs
 // of a dialect take all of them, http_api_key and aws_auth included.
 type Options struct {
-	Host   string `fluentbit:"host" fluentd:"host" default:"127.0.0.1" help:"server's name or address"`
-	Hosts  string `fluentd:"hosts" help:"several servers, host:port or URLs separated by commas; used in turn, skipping those that failed"`
-	Port   int    `fluentbit:"port" fluentd:"port" default:"9200" help:"server's port"`
-	Scheme string `fluentd:"scheme" oneof:"http,https" default:"http" help:"http or https"`
-	Path   string `fluentbit:"path" fluentd:"path" help:"prefix of /_bulk in the URL's path"`
+	Host   string `fluentbit:"host" fluentd:"host" default:"127.0.0.1" identity:"true" help:"server's name or address"`
+	Hosts  string `fluentd:"hosts" identity:"true" help:"several servers, host:port or URLs separated by commas; used in turn, skipping those that failed"`
+	Port   int    `fluentbit:"port" fluentd:"port" default:"9200" identity:"true" help:"server's port"`
+	Scheme string `fluentd:"scheme" oneof:"http,https" default:"http" identity:"true" help:"http or https"`
+	Path   string `fluentbit:"path" fluentd:"path" identity:"true" help:"prefix of /_bulk in the URL's path"`
 
-	User      string        `fluentbit:"http_user" fluentd:"user" help:"user of basic authentication"`
+	User      string        `fluentbit:"http_user" fluentd:"user" identity:"true" help:"user of basic authentication"`
 	Password  config.Secret `fluentbit:"http_passwd" fluentd:"password" help:"password of basic authentication"`
 	APIKey    config.Secret `fluentbit:"http_api_key" fluentd:"api_key,http_api_key" help:"API key in Base64"`
-	CloudID   string        `fluentbit:"cloud_id" fluentd:"cloud_id" help:"Elastic Cloud: ID of the deployment"`
+	CloudID   string        `fluentbit:"cloud_id" fluentd:"cloud_id" identity:"true" help:"Elastic Cloud: ID of the deployment"`
 	CloudAuth config.Secret `fluentbit:"cloud_auth" fluentd:"cloud_auth" help:"Elastic Cloud: user:password"`
-	Upstream  string        `fluentbit:"upstream" help:"file with an [UPSTREAM] section and its [NODE]s; used in turn, skipping those that failed"`
+	Upstream  string        `fluentbit:"upstream" identity:"true" help:"file with an [UPSTREAM] section and its [NODE]s; used in turn, skipping those that failed"`
 
-	Index         string       `fluentbit:"index" fluentd:"index_name" default.fluentbit:"fluent-bit" default.fluentd:"fluentd" help:"index; strftime by the record's date, $key, ${tag}"`
-	TargetIndex   string       `fluentd:"target_index_key" help:"field that holds the index; it is removed from the document"`
+	Index         string       `fluentbit:"index" fluentd:"index_name" default.fluentbit:"fluent-bit" default.fluentd:"fluentd" identity:"true" help:"index; strftime by the record's date, $key, ${tag}"`
+	TargetIndex   string       `fluentd:"target_index_key" identity:"true" help:"field that holds the index; it is removed from the document"`
 	Type          *string      `fluentbit:"type" fluentd:"type_name" help:"_type; not sent unless set, nor to a server that refuses it"`
 	SuppressType  bool         `fluentbit:"suppress_type_name" fluentd:"suppress_type_name" default:"false" help:"never send _type"`
-	Pipeline      string       `fluentbit:"pipeline" fluentd:"pipeline" help:"ingest pipeline"`
+	Pipeline      string       `fluentbit:"pipeline" fluentd:"pipeline" identity:"true" help:"ingest pipeline"`
 	WriteOp       *string      `fluentbit:"write_operation" fluentd:"write_operation" oneof:"create,index,update,upsert" help:"create, index, update or upsert; default create (Fluentd with id_key: index)"`
 	GenerateID    bool         `fluentbit:"generate_id" default:"false" help:"_id from the content: equal documents become one"`
 	IDKey         string       `fluentbit:"id_key" fluentd:"id_key" help:"field that holds _id"`
@@ -42,11 +42,11 @@ type Options struct {
 	Threshold     *config.Size `fluentd:"bulk_message_request_threshold" help:"size at which a request is sent"`
 	CustomHeaders string       `fluentd:"custom_headers" help:"JSON object of headers to add to every request"`
 
-	Logstash           bool   `fluentbit:"logstash_format" fluentd:"logstash_format" default:"false" help:"daily indices: prefix, separator, date"`
-	LogstashPrefix     string `fluentbit:"logstash_prefix" fluentd:"logstash_prefix" default:"logstash" help:"prefix of daily indices"`
-	LogstashSeparator  string `fluentbit:"logstash_prefix_separator" fluentd:"logstash_prefix_separator" default:"-" help:"between prefix and date"`
-	LogstashPrefixKey  string `fluentbit:"logstash_prefix_key" help:"field that holds the prefix; if it is missing, logstash_prefix is used"`
-	LogstashDateFormat string `fluentbit:"logstash_dateformat" fluentd:"logstash_dateformat" default:"%Y.%m.%d" help:"date of daily indices, strftime"`
+	Logstash           bool   `fluentbit:"logstash_format" fluentd:"logstash_format" default:"false" identity:"true" help:"daily indices: prefix, separator, date"`
+	LogstashPrefix     string `fluentbit:"logstash_prefix" fluentd:"logstash_prefix" default:"logstash" identity:"true" help:"prefix of daily indices"`
+	LogstashSeparator  string `fluentbit:"logstash_prefix_separator" fluentd:"logstash_prefix_separator" default:"-" identity:"true" help:"between prefix and date"`
+	LogstashPrefixKey  string `fluentbit:"logstash_prefix_key" identity:"true" help:"field that holds the prefix; if it is missing, logstash_prefix is used"`
+	LogstashDateFormat string `fluentbit:"logstash_dateformat" fluentd:"logstash_dateformat" default:"%Y.%m.%d" identity:"true" help:"date of daily indices, strftime"`
 	UTCIndex           *bool  `fluentd:"utc_index" help:"date of daily indices in UTC (true, the default) or in local time (false)"`
 
 	TimeKey          *string `fluentbit:"time_key" fluentd:"time_key" help:"Fluent Bit: field that gets the record's time, default @timestamp. Fluentd: field that @timestamp is read from"`
@@ -80,9 +80,9 @@ type Options struct {
 type AWSOptions struct {
 	AWSAuth        bool      `fluentbit:"aws_auth" default:"false" help:"sign requests (SigV4)"`
 	AWSRegion      string    `fluentbit:"aws_region" help:"region; default: the one in the host's name, else AWS_REGION"`
-	AWSService     string    `fluentbit:"aws_service_name" default:"es" help:"es, or aoss for Serverless"`
+	AWSService     string    `fluentbit:"aws_service_name" default:"es" identity:"true" help:"es, or aoss for Serverless"`
 	AWSProfile     string    `fluentbit:"aws_profile" help:"profile of the shared AWS configuration"`
-	AWSRoleARN     string    `fluentbit:"aws_role_arn" help:"role to assume"`
+	AWSRoleARN     string    `fluentbit:"aws_role_arn" identity:"true" help:"role to assume"`
 	AWSExternalID  string    `fluentbit:"aws_external_id" help:"external id for aws_role_arn"`
 	AWSSTSEndpoint string    `fluentbit:"aws_sts_endpoint" help:"STS endpoint for aws_role_arn"`
 	Endpoint       *Endpoint `fluentd:"<endpoint>" help:"an AWS domain; requests to it are signed"`
@@ -90,12 +90,12 @@ type AWSOptions struct {
 
 // Endpoint is Fluentd's <endpoint>.
 type Endpoint struct {
-	URL             string         `fluentd:"url" required:"true" help:"URL of the domain"`
+	URL             string         `fluentd:"url" required:"true" identity:"true" help:"URL of the domain"`
 	Region          string         `fluentd:"region" help:"region; default: the one in the URL, else AWS_REGION"`
 	Service         string         `fluentd:"aws_service_name" oneof:"es,aoss" default:"es" help:"es, or aoss for Serverless"`
 	AccessKeyID     string         `fluentd:"access_key_id" help:"static credentials, instead of the task's role"`
 	SecretAccessKey config.Secret  `fluentd:"secret_access_key" help:"static credentials"`
-	RoleARN         string         `fluentd:"assume_role_arn" help:"role to assume"`
+	RoleARN         string         `fluentd:"assume_role_arn" identity:"true" help:"role to assume"`
 	RoleSession     string         `fluentd:"assume_role_session_name" default:"fluentd" help:"session name for assume_role_arn"`
 	WebIdentityFile string         `fluentd:"assume_role_web_identity_token_file" help:"token file for assume_role_arn"`
 	STSRegion       string         `fluentd:"sts_credentials_region" help:"region of STS; default: region"`

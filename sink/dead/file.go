@@ -30,6 +30,9 @@ const (
 	pieceSize = 64 << 10
 )
 
+// Suffix follows an output's name in the name of its file.
+const Suffix = ".jsonl"
+
 // File is a dead letter in files of JSON lines: <dir>/<output>.jsonl is written, <output>.jsonl.1, .2 and so on are the
 // rotated ones, the highest number the oldest. When there is no room for another file, the oldest is removed. Another process
 // may rename the files (Claim) or rotate them (as it resends) at any time. So that no line is lost then, Put locks the file
@@ -58,7 +61,7 @@ func NewFile(dir, output string, limit int64, spill *Log, log zerolog.Logger) *F
 		limit = DefaultLimit
 	}
 	return &File{
-		path: filepath.Join(dir, fileName(output)+".jsonl"), limit: limit, maxSize: min(maxFile, limit/4), spill: spill, log: log,
+		path: filepath.Join(dir, fileName(output)+Suffix), limit: limit, maxSize: min(maxFile, limit/4), spill: spill, log: log,
 		own: map[uint64]int64{},
 	}
 }

@@ -69,7 +69,7 @@ func Files(dir string) ([]string, error) {
 	}
 	var found []file
 	for _, e := range entries {
-		output, rest, ok := strings.Cut(e.Name(), ".jsonl")
+		output, rest, ok := strings.Cut(e.Name(), Suffix)
 		digits, isRotated := strings.CutPrefix(strings.TrimSuffix(rest, claimed), ".")
 		number, err := strconv.Atoi(digits)
 		if ok && (isRotated && err == nil && number > 0 || digits == "") {

@@ -14,20 +14,20 @@ import (
 
 // Options are the options of the output forward, in both dialects.
 type Options struct {
-	Host     string   `fluentbit:"host" default:"127.0.0.1" help:"server's name or address"`
-	Port     int      `fluentbit:"port" default:"24224" help:"server's port"`
+	Host     string   `fluentbit:"host" default:"127.0.0.1" identity:"true" help:"server's name or address"`
+	Port     int      `fluentbit:"port" default:"24224" identity:"true" help:"server's port"`
 	Upstream string   `fluentbit:"upstream" help:"not supported; use host and port"`
-	UnixPath string   `fluentbit:"unix_path" help:"server's socket file, instead of host and port"`
+	UnixPath string   `fluentbit:"unix_path" identity:"true" help:"server's socket file, instead of host and port"`
 	Servers  []Server `fluentd:"<server>" help:"a server; several share the load, and replace one that fails"`
 
 	SharedKey      config.Secret `fluentbit:"shared_key" help:"the server's shared key"`
 	EmptySharedKey bool          `fluentbit:"empty_shared_key" help:"do the handshake with an empty key"`
 	SelfHostname   string        `fluentbit:"self_hostname" default:"localhost" help:"name of this client in the handshake"`
-	Username       string        `fluentbit:"username" help:"user to log in as"`
+	Username       string        `fluentbit:"username" identity:"true" help:"user to log in as"`
 	Password       config.Secret `fluentbit:"password" help:"the user's password"`
 	Security       *Security     `fluentd:"<security>" help:"shared key"`
 
-	Tag            string        `fluentbit:"tag" help:"tag to send instead of the event's own"`
+	Tag            string        `fluentbit:"tag" identity:"true" help:"tag to send instead of the event's own"`
 	TimeAsInteger  bool          `fluentbit:"time_as_integer" fluentd:"time_as_integer" help:"send whole seconds, for Fluentd before 0.14"`
 	SendOptions    bool          `fluentbit:"send_options" help:"send the number of events with them"`
 	RetainMetadata bool          `fluentbit:"retain_metadata_in_forward_mode" default:"true" help:"accepted; events have no metadata here"`
@@ -67,11 +67,11 @@ type FluentdIgnored struct {
 
 // Server is Fluentd's <server>.
 type Server struct {
-	Host      string        `fluentd:"host" required:"true" help:"name or address"`
+	Host      string        `fluentd:"host" required:"true" identity:"true" help:"name or address"`
 	Name      string        `fluentd:"name" help:"name in its certificate, if host is an address"`
-	Port      int           `fluentd:"port" default:"24224" help:"port"`
+	Port      int           `fluentd:"port" default:"24224" identity:"true" help:"port"`
 	SharedKey config.Secret `fluentd:"shared_key" help:"this server's shared key; default: the one in <security>"`
-	Username  string        `fluentd:"username" help:"user to log in as"`
+	Username  string        `fluentd:"username" identity:"true" help:"user to log in as"`
 	Password  config.Secret `fluentd:"password" help:"the user's password"`
 	Standby   bool          `fluentd:"standby" help:"use it only if no other one works"`
 	Weight    int           `fluentd:"weight" default:"60" help:"its share of the load; 0: use it after the others"`

@@ -23,8 +23,8 @@ type StdoutOptions struct {
 
 // FileOptions are the options of file.
 type FileOptions struct {
-	Path            string `fluentbit:"path" fluentd:"path" help:"Fluent Bit: folder. Fluentd: file, with strftime of the record's time and ${tag}"`
-	File            string `fluentbit:"file" help:"file's name; default: the tag"`
+	Path            string `fluentbit:"path" fluentd:"path" identity:"true" help:"Fluent Bit: folder. Fluentd: file, with strftime of the record's time and ${tag}"`
+	File            string `fluentbit:"file" identity:"true" help:"file's name; default: the tag"`
 	Format          string `fluentbit:"format" oneof:"out_file,plain,csv,ltsv,template,msgpack" default:"out_file" help:"how a record is written; out_file: tag: [time, {…}]"`
 	Delimiter       string `fluentbit:"delimiter" help:"between values of csv and ltsv: tab, space or comma"`
 	LabelDelimiter  string `fluentbit:"label_delimiter" help:"between label and value of ltsv"`

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestAKilledRouterThatStartsWithItsOutputsInAnotherOrderMixesNothingUp: ECS's agent writes outputs in any order.
+func TestAKilledRouterThatStartsWithItsOutputsInAnotherOrderMixesNothingUp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	service := fmt.Sprintf("[SERVICE]\n  storage.path %s/queue\n", dir)
+	addr, output := map[string]string{}, map[string]string{}
+	for _, tag := range []string{"a", "b"} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr[tag] = ln.Addr().String()
+		ln.Close()
+		_, port, _ := net.SplitHostPort(addr[tag])
+		service += fmt.Sprintf("[INPUT]\n  Name tcp\n  Tag %s\n  Listen 127.0.0.1\n  Port %s\n", tag, port)
+		output[tag] = fmt.Sprintf("[OUTPUT]\n  Name file\n  Match %s*\n  Path %s/%s\n  File out\n", tag, dir, tag) // no such folder yet
+	}
+	first := runProcess(t, service+output["a"]+output["b"])
+	for _, tag := range []string{"a", "b"} {
+		first.addr = addr[tag]
+		first.send("from " + tag).Close()
+	}
+	eventually(t, "both records in the queues", func() bool {
+		return strings.Count(first.log.String(), "records wait") == 2
+	})
+	first.signal(syscall.SIGKILL)
+	first.wait()
+
+	for _, tag := range []string{"a", "b"} {
+		if err := os.Mkdir(filepath.Join(dir, tag), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := runProcess(t, service+output["b"]+output["a"])
+	for _, tag := range []string{"a", "b"} {
+		var got string
+		eventually(t, "the backlog of "+tag, func() bool {
+			text, _ := os.ReadFile(filepath.Join(dir, tag, "out"))
+			got = string(text)
+			return strings.HasSuffix(got, "\n")
+		})
+		if strings.Count(got, "from") != 1 || !strings.Contains(got, "from "+tag) {
+			t.Errorf("got %q at the destination of %s, want its own record; the log:\n%s", got, tag, &second.log)
+		}
+	}
+}
