@@ -27,7 +27,7 @@ const (
 // A package belongs to the longest name that matches; a folder of sink without a name here is a destination, "sink/".
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
-	"record", "config", "field", "input", "forward/pace", "forward", "enrich", "buffer",
+	"record", "config", "field", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
 	"sink", "sink/dial", "sink/aws", "sink/httpsend", "sink/dead", "sink/deliver", "sink/gather", "sink/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
@@ -36,6 +36,7 @@ var rooms = []string{
 var only = map[string][]string{
 	"record":        {},
 	"config":        {},
+	"budget":        {},
 	"field":         {"record", "config"},
 	"forward/pace":  {},
 	"router/repeat": {},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/crc32"
 	"math/bits"
+	"sync"
 	"time"
 )
 
@@ -19,30 +20,34 @@ type chunkMemory struct {
 	batches [][]byte
 }
 
-// memory is room for n bytes.
-func (q *Queue) memory(n int64) *chunkMemory {
-	m, _ := q.pool.Get().(*chunkMemory)
-	if m == nil {
-		m = new(chunkMemory)
+// A ChunkPool has the memory of chunks that is not in use, for all queues of a process: a queue that nobody reads keeps none.
+// The zero value is empty.
+type ChunkPool struct {
+	pools [32]sync.Pool // of *chunkMemory, by the logarithm of the size
+}
+
+// get returns memory for n bytes: a power of two, or exactly n where that isn't kept.
+func (p *ChunkPool) get(n int64) *chunkMemory {
+	if n > maxChunkMemory {
+		return &chunkMemory{buf: make([]byte, n)}
 	}
-	if int64(cap(m.buf)) < n {
-		size := n // exactly, if it isn't kept
-		if n <= maxChunkMemory {
-			size = max(minChunkMemory, int64(1)<<bits.Len64(uint64(n-1)))
-		}
-		m.buf = make([]byte, size)
+	class := bits.Len64(uint64(max(n, minChunkMemory) - 1))
+	m, ok := p.pools[class].Get().(*chunkMemory)
+	if !ok {
+		m = &chunkMemory{buf: make([]byte, 1<<class)}
 	}
 	m.buf = m.buf[:n]
 	return m
 }
 
-func (q *Queue) recycle(m *chunkMemory) {
+// put takes back what get returned.
+func (p *ChunkPool) put(m *chunkMemory) {
 	if cap(m.buf) > maxChunkMemory {
 		return
 	}
 	clear(m.batches)
 	m.batches = m.batches[:0]
-	q.pool.Put(m)
+	p.pools[bits.Len(uint(cap(m.buf)-1))].Put(m)
 }
 
 // await waits until there is something that Next may take. The caller holds the reader.
@@ -154,7 +159,7 @@ func (q *Queue) take(maxBytes int64) *Chunk {
 	at := s.appended(s.read.off)
 	q.unlock()
 
-	m := q.memory(min(r.end.off-r.from.off, max(maxBytes, frameHeader)))
+	m := q.chunks.get(min(r.end.off-r.from.off, max(maxBytes, frameHeader)))
 	m = q.fill(&r, m)
 
 	q.mu.Lock()
@@ -162,12 +167,12 @@ func (q *Queue) take(maxBytes int64) *Chunk {
 	s.busy = false
 	if s.gone {
 		q.closeFile(s)
-		q.recycle(m)
+		q.chunks.put(m)
 		return nil
 	}
 	if r.damage != "" {
 		q.skip(&r)
-		q.recycle(m)
+		q.chunks.put(m)
 		return nil
 	}
 	c := &Chunk{Queue: s.id, First: r.from.pos, Records: int(r.to.pos - r.from.pos), Batches: m.batches, Appended: at,
@@ -200,8 +205,8 @@ func (q *Queue) fill(r *run, m *chunkMemory) *chunkMemory {
 			r.to = r.end
 			return m
 		}
-		q.recycle(m)
-		m = q.memory(need)
+		q.chunks.put(m)
+		m = q.chunks.get(need)
 	}
 }
 

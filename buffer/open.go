@@ -44,6 +44,7 @@ type Options struct {
 	SegmentSize int64          // bytes; 0: 4 MiB, up to 16 in a long queue, or less where the limit is small
 	Sync        bool           // every Append is on the disk before it returns (storage.sync full)
 	Lock        *Lock          // of the folder, which the queue takes over, also if Open fails; nil: Open locks it
+	Chunks      *ChunkPool     // shared by the queues of a process; nil: the queue's own
 	FS          FS             // the folder's files; nil: the operating system's, or memory
 	Log         zerolog.Logger // for what an operator should know
 }
@@ -54,6 +55,9 @@ func Open(o Options) (q *Queue, err error) {
 	q = &Queue{
 		log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync, born: time.Now(),
 		reader: make(chan struct{}, 1), closed: make(chan struct{}), wake: make(chan struct{}, 1),
+	}
+	if q.chunks = o.Chunks; q.chunks == nil {
+		q.chunks = new(ChunkPool)
 	}
 	q.stats.Durable = o.Dir != ""
 	q.fs = o.FS

@@ -88,7 +88,7 @@ type Queue struct {
 	reader chan struct{}
 	closed chan struct{} // closed by Close
 	wake   chan struct{} // to the call of Next that is parked
-	pool   sync.Pool     // of *chunkMemory
+	chunks *ChunkPool
 
 	attempts    *os.File // nil in memory
 	interrupted []Attempt
@@ -215,7 +215,7 @@ func (q *Queue) finish(c *Chunk, state chunkState) bool {
 	}
 	c.state = state
 	c.Batches = nil
-	q.recycle(c.mem)
+	q.chunks.put(c.mem)
 	c.mem = nil
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/record"
 )
 
@@ -15,6 +16,9 @@ const (
 	DefaultMaxTotal   = 8 << 20         // bytes held for all lines together
 	DefaultFlushAfter = 5 * time.Second // how long an unfinished line waits for its next part
 )
+
+// minHeld is how many bytes are held in any case, however little of the budget is left.
+const minHeld = 1 << 20
 
 // Memory in bytes that is counted besides text and fields.
 const (
@@ -31,6 +35,7 @@ type JoinerConfig struct {
 	MaxLine    int           // bytes of one line's text
 	MaxTotal   int           // bytes held for all lines
 	FlushAfter time.Duration // how long after its last part an unfinished line is emitted
+	Share      *budget.Share // what is held is charged to it; nil: none
 }
 
 // A Joiner is the Holder that joins the parts of lines that Docker split at 16 KiB. The parts of a line may come on several
@@ -108,12 +113,12 @@ func (j *Joiner) hold(ev *record.Event, p *part) []*piece {
 		done = append(done, j.cut(l))
 	}
 	j.parts++
-	j.bytes += l.add(p)
+	j.count(l.add(p))
 	if l.complete() {
 		done = append(done, j.cut(l))
 		j.forget(l)
 	}
-	for j.bytes > j.cfg.MaxTotal {
+	for j.isFull() {
 		l := j.oldest.first()
 		if len(l.piece.parts) == 0 {
 			j.forget(l)
@@ -134,7 +139,7 @@ func (j *Joiner) line(ev *record.Event, p *part) *line {
 	l := &line{key: string(j.key), unnamed: len(p.id) == 0}
 	l.piece = piece{tag: strings.Clone(ev.Tag), time: ev.Time}
 	l.piece.fields, l.piece.count, l.piece.at = appendOthers(nil, ev.Body)
-	j.bytes += l.fixed()
+	j.count(l.fixed())
 	j.lines[l.key] = l
 	if l.unnamed {
 		j.unnamed.Add(1)
@@ -142,18 +147,31 @@ func (j *Joiner) line(ev *record.Event, p *part) *line {
 	return l
 }
 
+// count adds n to the bytes that are held.
+func (j *Joiner) count(n int) {
+	j.bytes += n
+	if j.cfg.Share != nil {
+		j.cfg.Share.Add(n)
+	}
+}
+
+// isFull reports whether lines must be emitted in pieces to hold less.
+func (j *Joiner) isFull() bool {
+	return j.bytes > j.cfg.MaxTotal || j.bytes > minHeld && j.cfg.Share != nil && j.cfg.Share.Room() == 0
+}
+
 // cut removes the parts that a line has so far and returns them.
 func (j *Joiner) cut(l *line) *piece {
 	out := l.piece
 	l.piece.parts, l.piece.size, l.piece.duplicated = nil, 0, 0
 	j.parts -= out.held()
-	j.bytes -= out.size + partOverhead*len(out.parts)
+	j.count(-out.size - partOverhead*len(out.parts))
 	return &out
 }
 
 // forget removes a line that has no parts any more.
 func (j *Joiner) forget(l *line) {
-	j.bytes -= l.fixed()
+	j.count(-l.fixed())
 	j.oldest.remove(l)
 	delete(j.lines, l.key)
 	if l.unnamed {
@@ -175,7 +193,7 @@ func (j *Joiner) endUnnamed(ev *record.Event, p *part, out *Out) bool {
 		return false
 	}
 	j.parts++
-	j.bytes += l.add(p)
+	j.count(l.add(p))
 	done := j.cut(l)
 	j.forget(l)
 	j.mu.Unlock()

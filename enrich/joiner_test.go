@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/record"
 )
 
@@ -388,5 +389,26 @@ func TestPartsInTheWrongOrderCostNoMoreThanALimit(t *testing.T) {
 	}
 	if c.parts != parts-1 || j.Held() != 1 {
 		t.Errorf("got %d parts emitted and %d held, want all but the last emitted", c.parts, j.Held())
+	}
+}
+
+// TestHeldLinesAreChargedToTheBudget: where it is used up, a joiner holds little.
+func TestHeldLinesAreChargedToTheBudget(t *testing.T) {
+	b := budget.New(9 << 20)
+	other := b.Share(0)
+	j, c := NewJoiner(JoinerConfig{Share: b.Share(0)}), &collector{t: t}
+	add := func(lines int) {
+		for n := range lines {
+			c.add(j, dockerPart(fmt.Sprintf("%d-%d", j.Held(), n), "stdout", "a", 1, false, strings.Repeat("x", 16<<10)))
+		}
+	}
+	add(200)
+	if free := b.Free(); j.Held() != 200 || free > 9<<20-200*(16<<10) {
+		t.Errorf("got %d parts held and %d bytes free, want all held and charged", j.Held(), free)
+	}
+	other.Add(9 << 20)
+	add(1)
+	if n := j.Held(); n < 50 || n > minHeld>>14 {
+		t.Errorf("got %d parts of 16 KiB held of a budget that is used up, want about 1 MiB", n)
 	}
 }

@@ -27,14 +27,16 @@ type conn struct {
 	recv        input.Receiver // nil before the first byte
 
 	in          window
-	unzipped    *window     // of the current payload; nil where it isn't compressed
-	inMessage   bool        // in the middle of a message: the client may not stall
-	inEntries   bool        // in the middle of a message of entries: nothing of it may be flushed
-	tookMessage bool        // at least one message was taken
-	deadlineSet bool        // nc has a read deadline
-	hurried     atomic.Bool // others wait for the large buffer that it has
-	got         uint64      // bytes read
-	gotBefore   uint64      // got when the deadline was set
+	rest        rest
+	unzipTurns  [2]*input.Turn // for the decompressor of each codec; nil before the first
+	unzipped    *window        // of the current payload; nil where it isn't compressed
+	inMessage   bool           // in the middle of a message: the client may not stall
+	inEntries   bool           // in the middle of a message of entries: nothing of it may be flushed
+	tookMessage bool           // at least one message was taken
+	deadlineSet bool           // nc has a read deadline
+	hurried     atomic.Bool    // others wait for the large buffer that it has
+	got         uint64         // bytes read
+	gotBefore   uint64         // got when the deadline was set
 
 	signInBy  time.Time // when the client must have signed in; zero: it has, or needn't
 	messageAt uint64    // which message is timed: where in the stream it begins
@@ -78,8 +80,11 @@ func (c *conn) serve() {
 				Msg("a fault in firelane itself: connection closed")
 		}
 	}()
-	base := make([]byte, readSize)
-	c.in = window{src: c, share: c.s.share, hurry: c.hurry, base: base, buf: base, limit: c.s.rules.event}
+	c.rest = rest{ctx: c.s.flushing, memory: c.s.memory, turn: c.s.memory.Reading.Turn(c.hurry)}
+	if c.paced != nil && c.s.tls == nil {
+		c.rest.paced = c
+	}
+	c.in = window{src: c, share: c.s.share, hurry: c.hurry, rest: &c.rest, limit: c.s.rules.event}
 	err := c.start()
 	if err == nil {
 		err = c.s.handle(c)
@@ -139,6 +144,7 @@ func (c *conn) close() {
 	c.nc.Close()
 	c.resetUnqueued()
 	c.in.returnBuffer()
+	c.rest.giveBack(&c.in)
 }
 
 // Read is the window's source: it blocks for as long as the client likes between two messages, and at most stallTime
@@ -150,30 +156,61 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.setDeadline()
 	}
 	for {
-		n, err := c.rw.Read(p)
-		if n > 0 {
-			c.got += uint64(n)
-			c.s.reads.Add(1)
-			return n, nil
+		if n, err := c.received(c.rw.Read(p)); n > 0 || err != nil {
+			return n, err
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return 0, err
+	}
+}
+
+// poll is Read without waiting: 0 bytes without an error mean that nothing is there.
+func (c *conn) poll(p []byte) (int, error) {
+	n, err := c.paced.Poll(p)
+	if n == 0 && err == nil {
+		return 0, nil
+	}
+	return c.received(n, err)
+}
+
+// await waits for what poll may read.
+func (c *conn) await() error {
+	for _, b := range []*[]byte{&c.json, &c.line, &c.body} {
+		if cap(*b) > restSize {
+			*b = nil
 		}
-		if _, stopping := c.s.draining(); stopping {
-			return 0, errStopped
-		}
-		switch {
-		case !c.signInBy.IsZero():
-			return 0, errSignIn
-		case c.hurried.CompareAndSwap(true, false) && c.hasBorrowed():
-			return 0, errHurried
-		case c.inMessage && c.got == c.gotBefore:
-			return 0, errStalled
-		case c.inMessage && c.tooSlow():
-			return 0, errSlow
-		}
+	}
+	if c.inMessage && !c.deadlineSet {
 		c.setDeadline()
 	}
+	return c.paced.Await()
+}
+
+func (c *conn) mayWait() bool { return c.paced.MayWait() }
+
+// received returns what reading n bytes, or err, means. 0 bytes and no error: a deadline has passed, but the client may go on.
+func (c *conn) received(n int, err error) (int, error) {
+	if n > 0 {
+		c.got += uint64(n)
+		c.s.reads.Add(1)
+		return n, nil
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, err
+	}
+	if _, stopping := c.s.draining(); stopping {
+		return 0, errStopped
+	}
+	switch {
+	case !c.signInBy.IsZero():
+		return 0, errSignIn
+	case c.hurried.CompareAndSwap(true, false) && c.holdsMemory():
+		return 0, errHurried
+	case c.inMessage && c.got == c.gotBefore:
+		return 0, errStalled
+	case c.inMessage && c.tooSlow():
+		return 0, errSlow
+	}
+	c.setDeadline()
+	return 0, nil
 }
 
 // setDeadline sets the read deadline, or removes it where the client may be silent.
@@ -199,16 +236,14 @@ func (c *conn) setDeadline() {
 	}
 }
 
-// hurry makes the connection end soon, because others wait for its large buffer. Any goroutine may call it.
+// hurry makes the connection end soon, because others wait for its memory. Any goroutine may call it.
 func (c *conn) hurry() {
 	c.hurried.Store(true)
 	c.nc.SetReadDeadline(time.Now())
 }
 
-// hasBorrowed reports whether the connection has a buffer beside its own.
-func (c *conn) hasBorrowed() bool {
-	return c.in.borrowed() || c.unzipped != nil && c.unzipped.borrowed()
-}
+// holdsMemory reports whether the connection has memory that others may wait for.
+func (c *conn) holdsMemory() bool { return c.in.base != nil || c.unzipped != nil }
 
 // messageStart returns the offset of the current message in the stream.
 func (c *conn) messageStart() uint64 {
@@ -259,9 +294,7 @@ func (c *conn) flush() error {
 	if len(c.acks) == 0 {
 		return nil
 	}
-	err := c.write(c.acks)
-	c.acks = c.acks[:0]
-	return err
+	return c.writeAcks()
 }
 
 // flushEvents flushes what has been added. Where acks wait for events that a step holds it flushes again until there are
@@ -276,6 +309,7 @@ func (c *conn) flushEvents() error {
 	if c.paced != nil {
 		c.paced.Count(c.added)
 	}
+	c.rest.known = c.rest.known || c.added > 0
 	c.added = 0
 	c.resetUnqueued()
 	if c.heldBack && len(c.acks) > 0 {

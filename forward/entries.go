@@ -248,14 +248,14 @@ func (c *conn) discard(w *window, n int) error {
 
 // compression recognizes by a payload's first bytes how to decompress it, since the option comes after the payload; nil: it
 // isn't compressed. No entry begins with the same bytes.
-func compression(b []byte, size int) func(*unzipper, io.Reader) (io.Reader, error) {
+func compression(b []byte, size int) *codec {
 	const gzipMagic, zstdMagic = 0x1f8b, 0x28b52ffd
 	switch {
 	case size < 4:
 	case binary.BigEndian.Uint16(b) == gzipMagic:
-		return (*unzipper).gzip
+		return gzipCodec
 	case binary.BigEndian.Uint32(b) == zstdMagic:
-		return (*unzipper).zstd
+		return zstdCodec
 	}
 	return nil
 }

@@ -58,7 +58,8 @@ var (
 	errStalled  = &fault{reason: "stalled", message: fmt.Sprintf("the client sent nothing for %v in the middle of a message", stallTime)}
 	errSlow     = &fault{reason: "too slow", message: fmt.Sprintf("the client took more than %v for a message, and a second for each %d bytes of it", messageTime, slowestRate)}
 	errSignIn   = &fault{reason: "handshake", message: fmt.Sprintf("the client did not sign in within %v", signInTime)}
-	errHurried  = &fault{reason: "too slow", message: "the client sent a large event too slowly while other clients waited to send one"}
+	errHurried  = &fault{reason: "too slow", message: "the client was too slow in the middle of a message while others wait for its memory"}
+	errUnread   = &fault{reason: "acks not read", message: fmt.Sprintf("the client did not read its acks for %v", ackTime)}
 	errHeld     = &fault{reason: "held too long", message: fmt.Sprintf("a step held events of a message for %v; no ack is sent", heldTime)}
 )
 
@@ -109,7 +110,7 @@ func (c *conn) faultOf(err error) *fault {
 	case errors.Is(err, errTooLarge):
 		return &fault{reason: "event too large", message: "an event is too large", limit: c.in.limit}
 	case errors.Is(err, input.ErrNoMemory):
-		return &fault{reason: "no memory", message: "other connections hold all the memory for large events"}
+		return &fault{reason: "no memory", message: "other connections hold all the memory that there is"}
 	case c.added > 0 && c.s.flushing.Err() != nil:
 		return &fault{reason: "stopped", message: "events were not queued before the server stopped", events: c.added}
 	case err == nil, errors.Is(err, errStopped) && !c.inMessage, errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):

@@ -3,23 +3,24 @@ package forward
 import (
 	"time"
 
-	"github.com/firelane/firelane/forward/pace"
+	"github.com/firelane/firelane/input"
 )
 
 // Limits on what a client may make the server hold or wait for.
 const (
-	maxConns     = 1024    // connections at once; one more is closed
-	maxEvent     = 8 << 20 // bytes of one event, and of whatever else must be in memory as a whole
-	maxChunk     = 4 << 10 // bytes of a chunk id, which is echoed
-	maxSigningIn = 256     // connections that have not signed in yet; one more closes the oldest of them
-	maxHandshake = 4 << 10 // bytes of a message of the handshake
+	maxConns     = 1024     // connections at once; one more is closed
+	maxEvent     = 8 << 20  // bytes of one event, and of whatever else must be in memory as a whole
+	maxChunk     = 4 << 10  // bytes of a chunk id, which is echoed
+	maxSigningIn = 256      // connections that have not signed in yet; one more closes the oldest of them
+	maxHandshake = 4 << 10  // bytes of a message of the handshake
+	tlsCost      = 40 << 10 // bytes of a connection's TLS: keys, certificates, and a record in each direction
 
 	heartbeatBudget = 128                    // datagrams that are answered within heartbeatTime
 	heartbeatTime   = 100 * time.Millisecond // so that a server of 1,000 clients answers each once a second
 
-	readSize        = pace.ReadSize // bytes of the buffer that every connection has
-	defaultLine     = 1 << 20       // bytes of a line of the input tcp
-	defaultInflated = 256 << 20     // bytes of a message after decompression, as in Fluentd
+	readSize        = input.BufferSize // bytes of the buffer that a connection reads with
+	defaultLine     = 1 << 20          // bytes of a line of the input tcp
+	defaultInflated = 256 << 20        // bytes of a message after decompression, as in Fluentd
 
 	stallTime   = 30 * time.Second      // without a byte in the middle of a message
 	messageTime = time.Minute           // from a message's first byte to its last, plus a second for each slowestRate bytes

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/forward/pace"
 	"github.com/firelane/firelane/input"
 )
@@ -29,11 +30,10 @@ type Server struct {
 	handle func(*conn) error // reads messages until the connection ends
 	salt   func() []byte     // random bytes
 
-	memory    *input.Memory
-	share     *input.Share // of memory
-	unzippers sync.Pool    // of *unzipper
-	panics    atomic.Int64
-	reads     atomic.Int64
+	memory *input.Memory
+	share  *input.Share // of memory
+	panics atomic.Int64
+	reads  atomic.Int64
 
 	flushing context.Context // of every Flush: ends later than that of Run
 	abandon  context.CancelFunc
@@ -53,7 +53,7 @@ func newServer(ln net.Listener, cfg *tls.Config, env input.Env) *Server {
 		conns: make(map[*conn]struct{}), idle: make(chan struct{}),
 	}
 	if s.memory == nil {
-		s.memory = input.NewMemory()
+		s.memory = input.NewMemory(budget.New(budget.Default))
 	}
 	s.share = s.memory.Share()
 	close(s.idle)
@@ -172,7 +172,7 @@ func (s *Server) accept(newReceiver func() input.Receiver) error {
 func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 	c := newConn(s, nc, newReceiver)
 	s.mu.Lock()
-	full := len(s.conns) >= maxConns || !s.memory.AddConn()
+	full := len(s.conns) >= maxConns || !s.takeConn()
 	var oldest *conn
 	if !full && !s.stopping {
 		oldest = s.makeRoomToSignIn(c)
@@ -184,7 +184,7 @@ func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 	} else {
 		c.nc.Close()
 		if !full {
-			s.memory.RemoveConn()
+			s.returnConn()
 		}
 	}
 	open := len(s.conns)
@@ -194,6 +194,27 @@ func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 	}
 	if oldest != nil {
 		s.log.Warn().Str("peer", oldest.peer).Msg("too many clients have not signed in yet: the one that has been connected longest was closed")
+	}
+}
+
+// takeConn takes a connection's descriptor and, with TLS, its memory from what all inputs share, and reports whether there
+// is enough.
+func (s *Server) takeConn() bool {
+	if !s.memory.AddConn() {
+		return false
+	}
+	if s.tls != nil && !s.memory.Take(tlsCost) {
+		s.memory.RemoveConn()
+		return false
+	}
+	return true
+}
+
+// returnConn returns what takeConn took.
+func (s *Server) returnConn() {
+	s.memory.RemoveConn()
+	if s.tls != nil {
+		s.memory.Release(tlsCost)
 	}
 }
 
@@ -228,7 +249,7 @@ func (s *Server) forget(c *conn) {
 	defer s.mu.Unlock()
 	delete(s.conns, c)
 	s.signing = slices.DeleteFunc(s.signing, func(o *conn) bool { return o == c })
-	s.memory.RemoveConn()
+	s.returnConn()
 	if len(s.conns) == 0 {
 		close(s.idle)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
 )
@@ -200,7 +201,7 @@ func TestDescriptorsAreKeptBack(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {
 		t.Fatal(err)
 	}
-	memory := input.NewMemory()
+	memory := input.NewMemory(budget.New(budget.Default))
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
 		t.Fatal(err)
 	}

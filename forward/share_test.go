@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
 )
@@ -42,7 +43,7 @@ func TestLargeEventsAtOnceAllArrive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				log, k, memory := new(lines), new(sink), input.NewMemory()
+				log, k, memory := new(lines), new(sink), input.NewMemory(budget.New(budget.Default))
 				begun := time.Now()
 				ended := make(chan time.Duration, 4)
 				for range cap(ended) {
@@ -78,7 +79,7 @@ func TestSlowLargeEventsKeepNobodyOut(t *testing.T) {
 	slow := pack(arr{"app", 1, obj{"log": strings.Repeat("x", 5<<20)}})
 	for _, begin := range []int{40 << 10, 3 << 20} {
 		synctest.Test(t, func(t *testing.T) {
-			log, k, memory := new(lines), new(sink), input.NewMemory()
+			log, k, memory := new(lines), new(sink), input.NewMemory(budget.New(budget.Default))
 			for range 8 {
 				c := shared(memory, log, new(sink))
 				go func() {

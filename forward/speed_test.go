@@ -52,6 +52,13 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Write(p []byte) (int, error) { return len(p), nil }
 
+// An endless is paced, as sockets are.
+func (e *endless) Poll(p []byte) (int, error)  { return e.Read(p) }
+func (e *endless) Await() error                { return nil }
+func (e *endless) MayWait() bool               { return false }
+func (e *endless) Offer(p []byte) (int, error) { return len(p), nil }
+func (e *endless) Count(int)                   {}
+
 // steady serves stream, rounds times over.
 func steady(stream []byte, rounds, size int) *counter {
 	s := newServer(noListener{&net.TCPAddr{}}, nil, input.Env{Log: zerolog.Nop()})

@@ -10,13 +10,23 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
-// maxZstdWindow is the largest window in bytes that a zstd stream may ask for (zstd's own default for decoders).
-const maxZstdWindow = 8 << 20
+const (
+	// maxZstdWindow is the largest window in bytes that a zstd stream may ask for (zstd's own default for decoders).
+	maxZstdWindow = 8 << 20
+	// zstdCost and gzipCost are what a decompressor takes in bytes, its window of entries included. A payload may consist of
+	// frames of different windows, so that the largest one counts. (The limits of input.Memory allow one for zstd at a time,
+	// and ten for gzip.)
+	zstdCost = maxZstdWindow + 1<<20
+	gzipCost = 100 << 10
+	// unzipFrom is how many bytes of a payload must be there before it gets a decompressor, unless it is shorter.
+	unzipFrom = readSize / 2
+)
 
 // An unzipper decompresses one payload at a time as a stream, and never holds more of it than its window.
 type unzipper struct {
 	in  payloadReader
 	win window
+	use *input.Turn // the decompressor's memory
 	out limitedReader
 	gz  gzip.Reader
 	zs  *zstd.Decoder // nil before the first
@@ -25,17 +35,56 @@ type unzipper struct {
 // errInflated is the error of a payload that is larger than the limit after decompression.
 var errInflated = errors.New("too large after decompression")
 
-// unzip takes the entries of a compressed payload of size bytes.
-func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Reader, error)) error {
-	z, ok := c.s.unzippers.Get().(*unzipper)
+// A codec is a kind of compression.
+type codec struct {
+	open  func(*unzipper, io.Reader) (io.Reader, error)
+	line  func(*input.Memory) *input.Line
+	cost  int // bytes
+	index int // in conn.unzipTurns
+}
+
+var (
+	gzipCodec = &codec{(*unzipper).gzip, func(m *input.Memory) *input.Line { return m.Gzip }, gzipCost, 0}
+	zstdCodec = &codec{(*unzipper).zstd, func(m *input.Memory) *input.Line { return m.Zstd }, zstdCost, 1}
+)
+
+// unzip takes the entries of a compressed payload of size bytes. It waits for its turn to have a decompressor, of which there
+// are few.
+func (c *conn) unzip(w *window, size int, kind *codec) error {
+	w.release() // so that the connection waits for memory without having any
+	for len(w.unused()) < min(size, unzipFrom) {
+		if err := w.fill(); err != nil {
+			return err
+		}
+	}
+	line := kind.line(c.s.memory)
+	if c.unzipTurns[kind.index] == nil {
+		c.unzipTurns[kind.index] = line.Turn(c.hurry)
+	}
+	use := c.unzipTurns[kind.index]
+	if !c.rest.known { // newcomers may be many: they don't keep the read buffers as well
+		c.rest.turn.Wait()
+	}
+	err := use.Take(c.s.flushing, kind.cost, c.rest.known)
+	c.rest.turn.Resume()
+	if err != nil {
+		return err
+	}
+	defer use.Return()
+	z, ok := line.Spare.Get().(*unzipper)
 	if !ok {
 		base := make([]byte, readSize)
-		z = &unzipper{win: window{share: c.s.share, base: base}}
+		z = &unzipper{win: window{base: base}}
 	}
-	w.release() // so that the connection waits for memory without having any
+	z.use, z.win.share = use, c.s.share
+	defer line.Spare.Put(z)
+	return c.unzipWith(z, w, size, kind)
+}
+
+func (c *conn) unzipWith(z *unzipper, w *window, size int, kind *codec) error {
 	c.unzipped = &z.win
-	z.in = payloadReader{w: w, left: size}
-	r, err := open(z, &z.in)
+	z.in = payloadReader{w: w, left: size, use: z.use}
+	r, err := kind.open(z, &z.in)
 	if err == nil {
 		z.out = limitedReader{r: r, left: c.s.rules.inflated}
 		z.win.src, z.win.limit, z.win.hurry = &z.out, c.s.rules.event, c.in.hurry
@@ -48,8 +97,7 @@ func (c *conn) unzip(w *window, size int, open func(*unzipper, io.Reader) (io.Re
 		err = c.discard(w, z.in.left)
 	}
 	c.unzipped = nil
-	z.in.w, z.win.src, z.win.hurry, z.out.r = nil, nil, nil, nil
-	c.s.unzippers.Put(z)
+	z.in, z.win.src, z.win.hurry, z.out.r, z.use = payloadReader{}, nil, nil, nil, nil
 	if err == nil {
 		return nil
 	}
@@ -90,7 +138,8 @@ func (z *unzipper) zstd(r io.Reader) (io.Reader, error) {
 type payloadReader struct {
 	w    *window
 	left int
-	err  error // of the connection
+	use  *input.Turn // waits with the reader
+	err  error       // of the connection
 }
 
 func (p *payloadReader) Read(b []byte) (int, error) {
@@ -121,7 +170,10 @@ func (p *payloadReader) need() error {
 	if len(p.w.unused()) > 0 {
 		return nil
 	}
-	if p.err = p.w.fill(); p.err == io.EOF {
+	p.use.Wait()
+	p.err = p.w.fill()
+	p.use.Resume()
+	if p.err == io.EOF {
 		p.err = io.ErrUnexpectedEOF // for the decompressor an EOF is a good end
 	}
 	return p.err

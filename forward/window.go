@@ -13,10 +13,12 @@ type window struct {
 	src   io.Reader
 	share *input.Share
 	hurry func() // called by share when buf must be returned soon
-	base  []byte // readSize bytes, the window's own
-	buf   []byte // base, or a larger buffer, borrowed
+	base  []byte // readSize bytes; nil while a conn's window is at rest
+	buf   []byte // base, or a larger buffer, borrowed; or at rest its beginning
+	lent  bool   // buf is borrowed
 	r, w  int    // buf[r:w] is unused
 	limit int    // largest buffer
+	rest  *rest  // nil where base belongs to the window for good
 
 	discarded uint64 // bytes that were in the buffer before buf[0]
 	skim      skim   // of the first unused value, where it is long and incomplete
@@ -30,25 +32,8 @@ func (w *window) unused() []byte { return w.buf[w.r:w.w] }
 
 // fill reads more, once. The window grows where it is full and shrinks where it is empty.
 func (w *window) fill() error {
-	if w.r > 0 {
-		w.discarded += uint64(w.r)
-		w.w = copy(w.buf, w.buf[w.r:w.w])
-		w.r = 0
-		w.release()
-	}
-	switch w.w {
-	case 0:
-		w.shrink()
-	case len(w.buf):
-		if err := w.grow(); err != nil {
-			return err
-		}
-	}
-	end := len(w.buf)
-	if w.borrowed() { // what follows the value should fit into base again
-		end = min(end, max(w.need(), w.w+len(w.base)/2))
-	}
-	n, err := w.src.Read(w.buf[w.w:end])
+	w.compact()
+	n, err := w.read()
 	w.w += n
 	if n > 0 {
 		return nil // the next Read returns the error again
@@ -57,6 +42,47 @@ func (w *window) fill() error {
 		err = io.ErrNoProgress
 	}
 	return err
+}
+
+// compact moves what is unused to the start of the smallest buffer that it fits into.
+func (w *window) compact() {
+	if w.r > 0 {
+		w.discarded += uint64(w.r)
+		w.w = copy(w.buf, w.buf[w.r:w.w])
+		w.r = 0
+		w.release()
+	}
+	if w.w == 0 {
+		w.shrink()
+	}
+}
+
+// read reads to the end of what is unused.
+func (w *window) read() (int, error) {
+	if w.rest != nil {
+		return w.rest.read(w)
+	}
+	if err := w.makeRoom(); err != nil {
+		return 0, err
+	}
+	return w.src.Read(w.free())
+}
+
+// makeRoom grows the window if it is full.
+func (w *window) makeRoom() error {
+	if w.w < len(w.buf) {
+		return nil
+	}
+	return w.grow()
+}
+
+// free returns the part of the buffer that is read into next.
+func (w *window) free() []byte {
+	end := len(w.buf)
+	if w.lent { // what follows the value should fit into base again
+		end = min(end, max(w.need(), w.w+len(w.base)/2))
+	}
+	return w.buf[w.w:end]
 }
 
 // need is how many bytes the first unused value has at least, as far as that is known.
@@ -85,13 +111,13 @@ func (w *window) grow() error {
 	}
 	copy(buf, w.buf[:w.w])
 	w.returnBuffer()
-	w.buf = buf
+	w.buf, w.lent = buf, true
 	return nil
 }
 
 // release returns to the base buffer if what is unused fits into it.
 func (w *window) release() {
-	if !w.borrowed() || len(w.unused()) > len(w.base)/2 {
+	if !w.lent || len(w.unused()) > len(w.base)/2 {
 		return
 	}
 	w.discarded += uint64(w.r)
@@ -103,14 +129,18 @@ func (w *window) release() {
 
 // shrink returns to the base buffer. The window must be empty.
 func (w *window) shrink() {
-	w.returnBuffer()
-	w.buf, w.r, w.w = w.base, 0, 0
+	if w.returnBuffer() {
+		w.buf = w.base
+	}
+	w.r, w.w = 0, 0
 }
 
-func (w *window) borrowed() bool { return len(w.buf) > len(w.base) }
-
-func (w *window) returnBuffer() {
-	if w.borrowed() {
-		w.share.Return(w.buf)
+// returnBuffer returns a borrowed buffer, if there is one.
+func (w *window) returnBuffer() bool {
+	if !w.lent {
+		return false
 	}
+	w.lent = false
+	w.share.Return(w.buf)
+	return true
 }

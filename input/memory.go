@@ -8,9 +8,13 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/firelane/firelane/budget"
 )
 
 const (
+	floor = 6 << 20 // bytes that inputs always have, whatever outputs take
+
 	maxLent      = 4 << 20 // bytes that are lent at one time, without the large buffer
 	maxInputLent = 2 << 20 // of these, to the connections of one input
 	maxSmall     = 1 << 20 // of these, to one connection
@@ -18,8 +22,13 @@ const (
 
 	largeTime   = 3 * time.Second  // how long a connection may have it while others wait
 	largeRetry  = time.Second      // after that, the interval of checks whether others wait
-	maxUnqueued = 8 << 20          // bytes of events of unfinished messages
+	maxUnqueued = 6 << 20          // bytes of events of unfinished messages
 	lendTimeout = 30 * time.Second // for a buffer to be returned by another connection
+
+	maxUnsent  = 1 << 20 // bytes of acks that clients have not read
+	maxReading = 3 << 20 // bytes of read buffers: a connection has one while it reads, and in the middle of a message
+	maxGzip    = 1 << 20 // bytes of decompressors
+	maxZstd    = 9 << 20 // the same, for zstd: as much as one takes
 
 	reservedFiles = 256 // descriptors that connections leave to the queue and the outputs, or half of all where there are few
 )
@@ -30,24 +39,54 @@ var ErrNoMemory = errors.New("no memory left for large events")
 // Memory limits the memory of the connections of all inputs of a process, beyond each connection's read buffer, and their
 // number. It is safe for concurrent use.
 type Memory struct {
+	share    *budget.Share // of the process's memory
 	lent     atomic.Int64  // of maxLent
 	pools    [33]sync.Pool // of *[]byte, by the logarithm of the length
 	unqueued atomic.Int64
+	unsent   atomic.Int64  // of maxUnsent
 	large    chan struct{} // holds a value while the large buffer is lent
 	waiting  atomic.Int64  // connections that wait for it
 	buffer   []byte        // the large buffer while it is lent
 	conns    atomic.Int64
 	maxConns int
 
+	Reading, Gzip, Zstd *Line
+	buffers             sync.Pool // of *[BufferSize]byte
+
 	mu    sync.Mutex
 	loan  int         // counts each time the large buffer is lent or returned
 	timer *time.Timer // for the borrower of the large buffer
 }
 
-// NewMemory returns a Memory for as many connections as the process may open file descriptors, less a reserve.
-func NewMemory() *Memory {
-	return &Memory{large: make(chan struct{}, 1), maxConns: maxConns()}
+// NewMemory returns a Memory that is charged to b, for as many connections as the process may open file descriptors, less a
+// reserve.
+func NewMemory(b *budget.Budget) *Memory {
+	share := b.Share(floor)
+	return &Memory{
+		share: share, large: make(chan struct{}, 1), maxConns: maxConns(),
+		Reading: newLine(share, maxReading), Gzip: newLine(share, maxGzip), Zstd: newLine(share, maxZstd),
+	}
 }
+
+// BufferSize is the size in bytes of a read buffer.
+const BufferSize = 32 << 10
+
+// Buffer returns a read buffer. The caller has a Turn for it.
+func (m *Memory) Buffer() []byte {
+	if b, ok := m.buffers.Get().(*[BufferSize]byte); ok {
+		return b[:]
+	}
+	return make([]byte, BufferSize)
+}
+
+// ReturnBuffer takes back what Buffer returned.
+func (m *Memory) ReturnBuffer(b []byte) { m.buffers.Put((*[BufferSize]byte)(b)) }
+
+// Take charges n bytes that are no event's, such as those of a TLS connection. It returns false if there is no room for them.
+func (m *Memory) Take(n int) bool { return m.share.Take(n) }
+
+// Release returns n bytes that Take took.
+func (m *Memory) Release(n int) { m.share.Add(-n) }
 
 func maxConns() int {
 	var l syscall.Rlimit
@@ -90,6 +129,7 @@ func (s *Share) Borrow(n int, hurry func()) ([]byte, error) {
 	m := s.m
 	if n <= maxSmall && take(&s.lent, n, maxInputLent) {
 		if take(&m.lent, n, maxLent) {
+			m.share.Add(n)
 			if p, ok := m.pools[bits.Len(uint(n))].Get().(*[]byte); ok {
 				return *p, nil
 			}
@@ -107,6 +147,7 @@ func (s *Share) Return(b []byte) {
 		return
 	}
 	s.m.pools[bits.Len(uint(len(b)))].Put(&b)
+	s.m.share.Add(-len(b))
 	s.m.lent.Add(int64(-len(b)))
 	s.lent.Add(int64(-len(b)))
 }
@@ -134,6 +175,7 @@ func (m *Memory) borrowLarge(n int, hurry func()) ([]byte, error) {
 			return nil, ErrNoMemory
 		}
 	}
+	m.share.Add(largeSize)
 	m.mu.Lock()
 	m.loan++
 	loan := m.loan
@@ -168,9 +210,28 @@ func (m *Memory) returnLarge() {
 	b := m.buffer
 	m.pools[bits.Len(largeSize)].Put(&b)
 	m.buffer = nil
+	m.share.Add(-largeSize)
 	<-m.large
 }
 
+// TakeUnsent takes n bytes for answers that a client doesn't read. If false, too many wait for clients already.
+func (m *Memory) TakeUnsent(n int) bool {
+	if !take(&m.unsent, n, maxUnsent) {
+		return false
+	}
+	m.share.Add(n)
+	return true
+}
+
+// ReturnUnsent returns n bytes that TakeUnsent took.
+func (m *Memory) ReturnUnsent(n int) {
+	m.share.Add(-n)
+	m.unsent.Add(int64(-n))
+}
+
 // AddUnqueued adds n bytes, which may be negative, to the sum of what is held of unfinished messages. over says that the
-// sum exceeds the budget, 8 MiB: whoever added should flush what it holds.
-func (m *Memory) AddUnqueued(n int) (over bool) { return m.unqueued.Add(int64(n)) > maxUnqueued }
+// sum exceeds 6 MiB: whoever added should flush what it holds.
+func (m *Memory) AddUnqueued(n int) (over bool) {
+	m.share.Add(n)
+	return m.unqueued.Add(int64(n)) > maxUnqueued
+}

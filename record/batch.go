@@ -73,6 +73,13 @@ func (b *Batch) Records() int { return b.records }
 // Len is the batch's length in bytes.
 func (b *Batch) Len() int { return len(b.buf) }
 
+// CopyOf makes b a copy of another batch.
+func (b *Batch) CopyOf(o *Batch) {
+	buf := append(b.buf[:0], o.buf...)
+	*b = *o
+	b.buf = buf
+}
+
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() { *b = Batch{buf: b.buf[:0]} }
 

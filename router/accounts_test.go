@@ -50,7 +50,7 @@ func TestTheAccountsAddUpAtEveryMoment(t *testing.T) {
 		}
 		select {
 		case <-flushed:
-			done = a.Buffered == 0
+			done = tr.Status().Outputs[0].Account.Buffered == 0
 		case <-time.After(100 * time.Microsecond):
 		}
 	}

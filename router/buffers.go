@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/firelane/firelane/enrich"
-	"github.com/firelane/firelane/record"
 )
 
 // maxKeptBatch is the capacity in bytes up to which a batch is kept for another read; a larger one is left to the garbage
@@ -15,20 +14,25 @@ const maxKeptBatch = 256 << 10
 // connections have none, so memory follows the number of busy connections, not the number of connections or what they once
 // sent. (What a connection keeps in between, its Lifter and its calls, is small.)
 type buffers struct {
-	batches   sync.Pool // of *record.Batch
+	batches   sync.Pool // of *batch
 	scratches sync.Pool // of *enrich.Scratch
 }
 
-func (b *buffers) batch() *record.Batch {
-	if batch, ok := b.batches.Get().(*record.Batch); ok {
+func (b *buffers) batch() *batch {
+	if batch, ok := b.batches.Get().(*batch); ok {
 		return batch
 	}
-	return new(record.Batch)
+	return new(batch)
 }
 
-func (b *buffers) returnBatch(batch *record.Batch) {
-	if cap(batch.Bytes()) <= maxKeptBatch {
+// returnBatch takes back a batch, which may be nil, from one of its outputs.
+func (b *buffers) returnBatch(batch *batch) {
+	if batch == nil {
+		return
+	}
+	if batch.users--; batch.users == 0 && cap(batch.Bytes()) <= maxKeptBatch {
 		batch.Reset()
+		batch.outputs = nil
 		b.batches.Put(batch)
 	}
 }

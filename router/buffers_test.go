@@ -12,7 +12,7 @@ func TestSilentConnectionsHoldNoBuffers(t *testing.T) {
 	t.Parallel()
 	tr := start(t, t.TempDir(), forwardInput+"[FILTER]\n    Name parser\n    Match *\n    Key_Name log\n    Parser json\n"+
 		"[FILTER]\n    Name record_modifier\n    Match *\n    Record a b\n[OUTPUT]\n    Name null\n    Match *\n")
-	body, err := record.AppendFromJSON(nil, []byte(`{"log":"{\"k\":\"`+strings.Repeat("x", 200_000)+`\"}"}`))
+	body, err := record.AppendFromJSON(nil, []byte(`{"log":"{\"k\":\"`+strings.Repeat("x", 100_000)+`\"}"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,12 @@ import (
 
 // Limits of an intake.
 const (
-	// maxCachedTags is how many tags one connection's intake remembers the routes of. Docker sends one tag a
-	// connection; an aggregator's client may send a few hundred.
-	maxCachedTags = 1024
-	// batchSize is the size in bytes at which a batch is complete and another one is begun, so that one large message
-	// doesn't make a batch of any size.
-	batchSize = 1 << 20
+	// recentTags is how many routes one connection's intake remembers. Docker sends one tag a connection; an aggregator's client
+	// may send a few hundred, whose routes are found among those of all connections.
+	recentTags = 4
+	// batchSize is the size in bytes at which a batch is complete and another one is begun. A queue returns whole batches: an
+	// output that has little memory can take no less.
+	batchSize = 128 << 10
 	// maxReroutes is how often one event may be rerouted. Configurations that reroute on purpose do it once or twice; more
 	// is a loop.
 	maxReroutes = 8
@@ -26,12 +26,15 @@ const reroutedTooOften = "rerouted too often"
 type intake struct {
 	r       *Router
 	input   *source
-	routes  map[string]*route
+	recent  [recentTags]*route
+	oldest  int             // index in recent of what is replaced next
 	route   *route          // of the last event; connections rarely change their tag
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
 	pending []pending       // one for each output
 	way     record.Event    // the event that is on its way; here, so that it costs no allocation
 	full    bool            // a batch has reached batchSize
+	open    *batch          // of all outputs of openFor
+	openFor *route          // nil: none
 	lifter  enrich.Lifter
 
 	calls    []*call     // of Steps; those before depth are running, each within the one before
@@ -56,12 +59,12 @@ type pending struct {
 
 // counted is a batch, and what happened to the records on the way to it.
 type counted struct {
-	batch *record.Batch
+	batch *batch
 	tally tally
 }
 
 func (r *Router) newIntake(in *source) *intake {
-	i := &intake{r: r, input: in, routes: make(map[string]*route), pending: make([]pending, len(r.outputs))}
+	i := &intake{r: r, input: in, pending: make([]pending, len(r.outputs))}
 	for o, out := range r.outputs {
 		p := &i.pending[o]
 		p.publish = func() { out.tally.add(p.tally) }
@@ -111,23 +114,34 @@ func (i *intake) work() *enrich.Scratch {
 
 // routeOf returns the route of a tag that came in by the intake's input.
 func (i *intake) routeOf(tag []byte) *route {
-	if rt, ok := i.routes[string(tag)]; ok {
-		return rt
+	for _, rt := range i.recent {
+		if rt != nil && rt.tag == string(tag) {
+			return rt
+		}
 	}
-	return i.routeTo(i.input, string(tag))
+	rt := i.r.knownRoute(i.input, tag)
+	if rt == nil {
+		rt = i.r.routeOf(i.input, string(tag))
+	}
+	i.remember(rt)
+	return rt
+}
+
+func (i *intake) remember(rt *route) {
+	i.recent[i.oldest] = rt
+	i.oldest = (i.oldest + 1) % recentTags
 }
 
 // routeTo is the same for a tag that a step made of one that came in by in: where a Holder expires, any input.
 func (i *intake) routeTo(in *source, tag string) *route {
-	if rt, ok := i.routes[tag]; ok && rt.in == in {
-		return rt
+	for _, rt := range i.recent {
+		if rt != nil && rt.in == in && rt.tag == tag {
+			return rt
+		}
 	}
 	rt := i.r.routeOf(in, tag)
 	if in == i.input {
-		if len(i.routes) >= maxCachedTags {
-			clear(i.routes)
-		}
-		i.routes[rt.tag] = rt
+		i.remember(rt)
 	}
 	return rt
 }
@@ -175,14 +189,11 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 		i.goOnWays(rt, ev)
 		return
 	}
-	for _, o := range rt.outputs {
-		p := &i.pending[o]
-		if p.batch == nil {
-			p.batch = i.r.buffers.batch()
-			p.fed = true
-		}
-		p.batch.AddEvent(ev)
-		i.full = i.full || p.batch.Len() >= batchSize
+	if rt == i.openFor {
+		i.open.AddEvent(ev)
+		i.full = i.full || i.open.Len() >= batchSize
+	} else if len(rt.outputs) > 0 {
+		i.add(rt, ev)
 	}
 	i.goOnWays(rt, ev)
 }
@@ -199,7 +210,7 @@ func (i *intake) goOnWays(rt *route, ev *record.Event) {
 // complete begins new batches where one has reached batchSize. It is called between two events, so that the counts with a
 // batch are those of its records.
 func (i *intake) complete() {
-	i.full = false
+	i.full, i.openFor = false, nil
 	for o := range i.pending {
 		if p := &i.pending[o]; p.batch != nil && p.batch.Len() >= batchSize {
 			p.complete = append(p.complete, p.counted)

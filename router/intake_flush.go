@@ -22,6 +22,7 @@ func (i *intake) Flush(ctx context.Context) error {
 		i.received, i.unrouted = 0, 0
 	}
 	failed := i.queue(ctx)
+	i.openFor, i.open = nil, nil
 	i.way = record.Event{} // what it aliases is no longer ours
 	if i.scratch != nil {
 		i.r.buffers.returnScratch(i.scratch)
@@ -66,7 +67,7 @@ func (i *intake) queue(ctx context.Context) (failed error) {
 func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
 	p, out := &i.pending[o], i.r.outputs[o]
 	if len(p.complete) > 0 {
-		failed = p.queueComplete(ctx, out)
+		failed = p.queueComplete(ctx, out, &i.r.buffers)
 	}
 	if p.batch == nil && p.tally == (tally{}) {
 		return failed
@@ -76,7 +77,7 @@ func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
 	}
 	if errors.Is(failed, errFull) { // the open batch is closed: what its Tail aliases is no longer ours
 		p.complete = append(p.complete, p.counted)
-	} else if p.batch != nil {
+	} else {
 		i.r.buffers.returnBatch(p.batch)
 	}
 	p.counted = counted{}
@@ -84,7 +85,7 @@ func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
 }
 
 // queueComplete appends the batches that are complete.
-func (p *pending) queueComplete(ctx context.Context, out *output) (failed error) {
+func (p *pending) queueComplete(ctx context.Context, out *output, b *buffers) (failed error) {
 	last := p.counted
 	defer func() { p.counted = last }()
 	for ; len(p.complete) > 0; p.complete = p.complete[1:] {
@@ -94,6 +95,7 @@ func (p *pending) queueComplete(ctx context.Context, out *output) (failed error)
 		} else if err != nil {
 			failed = errors.Join(failed, err)
 		}
+		b.returnBatch(p.batch)
 	}
 	p.complete = nil
 	return failed
@@ -145,7 +147,7 @@ func (o *output) append(ctx context.Context, p *pending) error {
 	}
 	if p.batch != nil {
 		if err = o.queue.AppendBeside(ctx, p.batch.Bytes(), p.batch.Records(), p.publish, yield); err == nil {
-			o.taps.offer(p.batch)
+			o.taps.offer(&p.batch.Batch)
 			return nil
 		}
 		if p.noWait && errors.Is(err, context.Canceled) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -143,6 +142,7 @@ func (r *Router) openQueue(o *output) error {
 // the queue.
 func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	var err error
+	q.Chunks = &r.memory.chunks
 	if q.Dir != "" {
 		o.queue, err = buffer.Open(q)
 		if err != nil && !errors.Is(err, buffer.ErrLocked) {
@@ -153,7 +153,7 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	}
 	if q.Dir == "" {
 		if q.Limit == 0 {
-			q.Limit = memoryLimit()
+			q.Limit = r.memory.queueLimit(len(r.outputs))
 		}
 		o.queue, err = buffer.Open(q)
 	}
@@ -166,20 +166,10 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	}
 	o.dead = r.deadLetter(o, queueDir)
 	o.loop = deliver.New(deliver.Config{
-		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Log: o.log, Turn: r.turn,
-		Final: o.final,
+		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.deliver,
+		Log: o.log, Turn: r.turn, Final: o.final,
 	})
 	return nil
-}
-
-// What a queue in memory may hold: what the memory limit leaves beside the rest of the router, within bounds.
-const (
-	restOfRouter   = 20 << 20
-	minMemoryQueue = 2 << 20
-)
-
-func memoryLimit() int64 {
-	return min(max(debug.SetMemoryLimit(-1)-restOfRouter, minMemoryQueue), buffer.MemoryLimit)
 }
 
 // loseMemory enters what a queue in memory still holds as dropped: nobody will see it again.

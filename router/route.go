@@ -9,9 +9,12 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// maxTags is how many tags the router keeps the compiled routes of. Tags are few (one a container); a client that
-// makes them up must not fill the memory.
-const maxTags = 8192
+// maxRouteBytes is the memory for the compiled routes of tags, in bytes; routeCost is about what one takes besides its tag, by
+// which it is found. Tags are few (one a container); a client that makes them up must not fill the memory.
+const (
+	maxRouteBytes = 1 << 20
+	routeCost     = 512
+)
 
 // A stage is one filter section of the configuration: a Filter, or a Step, which may be a Holder.
 type stage struct {
@@ -58,6 +61,13 @@ type heldKey struct {
 	tag    string
 }
 
+// knownRoute returns the route of a tag that came in by in; nil if it must be compiled.
+func (r *Router) knownRoute(in *source, tag []byte) *route {
+	r.routesMu.Lock()
+	defer r.routesMu.Unlock()
+	return r.routes[routeKey{in.index, string(tag)}]
+}
+
 // routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
 func (r *Router) routeOf(in *source, tag string) *route {
 	r.routesMu.Lock()
@@ -71,7 +81,8 @@ func (r *Router) lockedRouteOf(in *source, tag string) *route {
 	if rt, ok := r.routes[key]; ok {
 		return rt
 	}
-	if len(r.routes) >= maxTags {
+	if r.routeBytes += routeCost + len(tag); r.routeBytes > maxRouteBytes {
+		r.routeBytes = routeCost + len(tag)
 		clear(r.routes)
 		clear(r.held)
 	}
@@ -90,7 +101,7 @@ func (r *Router) heldRoute(h *holder, tag string) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
 	key := heldKey{h, tag}
-	for n := 0; r.held[key] == nil && n < len(r.inputs); n++ { // it was forgotten: maxTags
+	for n := 0; r.held[key] == nil && n < len(r.inputs); n++ { // it was forgotten: maxRouteBytes
 		r.lockedRouteOf(r.inputs[n], tag)
 	}
 	return r.held[key]

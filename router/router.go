@@ -41,11 +41,14 @@ type Router struct {
 
 	routesMu sync.Mutex
 	routes   map[routeKey]*route
-	held     map[heldKey]*route // those that lead to Holders
+	// routeBytes is about how much memory routes and held take.
+	routeBytes int
+	held       map[heldKey]*route // those that lead to Holders
 
 	holding atomic.Int64  // events that Holders got and that are not in the queues yet
 	wake    chan struct{} // to releaseHeld: a Holder holds something
 
+	memory  *memory
 	tapped  atomic.Int32 // taps that are open
 	buffers buffers
 	common  sink.Common // what destinations share
@@ -72,7 +75,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		env.Hostname, _ = os.Hostname()
 	}
 	r := &Router{
-		plan: plan, env: env, log: env.Log, appending: context.Background(),
+		plan: plan, env: env, log: env.Log, appending: context.Background(), memory: newMemory(),
 		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
 		turn: deliver.NewTurn(),
 	}
@@ -118,7 +121,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	for n, in := range plan.Inputs {
 		part := &source{index: n, id: in.ID}
 		if plan.Service.JoinPartial {
-			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{})
+			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{Share: r.memory.budget.Share(0)})
 			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake, ackHeld: true}
 		}
 		r.inputs = append(r.inputs, part)
@@ -129,9 +132,8 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
 // while nobody listens.
 func (r *Router) bind() error {
-	memory := input.NewMemory()
 	for n, in := range r.plan.Inputs {
-		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: memory}
+		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()

@@ -422,7 +422,7 @@ func (s *reholder) Expire(now time.Time, out *enrich.Out) time.Time {
 func TestLargeBatchesAreCutBetweenEvents(t *testing.T) {
 	r := opened(t, placeholder+nullOutputs("*"), newSplitter(t))
 	i := r.newIntake(r.inputs[0])
-	line := strings.Repeat("x", 10_000) + "\n"
+	line := strings.Repeat("x", 1_000) + "\n"
 	for range 4 {
 		i.addLogs("app", strings.Repeat(line, 50))
 	}

@@ -156,7 +156,7 @@ func TestALineThatATapHasNoRoomForIsNotMadeAgainAndAgain(t *testing.T) {
 		}
 		i.addLogs("app", logs...)
 		p := i.pending[0]
-		if n := testing.AllocsPerRun(1, func() { r.outputs[0].taps.offer(p.batch) }); n > 10 {
+		if n := testing.AllocsPerRun(1, func() { r.outputs[0].taps.offer(&p.batch.Batch) }); n > 10 {
 			t.Errorf("got %v allocations for 1,000 lines that are too long for the rate, want those of a few lines", n)
 		}
 	})

@@ -39,12 +39,12 @@ func runCommand(c *cli, args []string) int {
 	}
 	log = log.Level(parseLevel(plan.Service.LogLevel))
 
+	limitMemory(log) // which the router divides
 	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: useOwnRoots})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
 	}
-	limitMemory(log)
 	useOneCore()
 	relaxTimers(log)
 	stop, now := newStops()

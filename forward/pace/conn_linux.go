@@ -21,6 +21,7 @@ type conn struct {
 	readable      chan struct{}
 	rate          rate
 	drained       bool      // the last read took all there was
+	dry           bool      // the last Poll found nothing
 	due           time.Time // when the clock wakes it; due and onClock are guarded by the clock's lock
 	onClock       bool
 
@@ -48,26 +49,48 @@ func (c *conn) wake() {
 // sends steadily.
 func (c *conn) Read(b []byte) (int, error) {
 	for {
-		if c.drained {
-			c.drained = false
-			c.rate.measure()
-			if c.rate.steady {
-				c.p.clock.after(c, c.rate.pause())
-				<-c.readable
-			}
-		}
-		n, err := c.tryRead(b)
-		if !errors.Is(err, unix.EAGAIN) {
-			c.rate.bytes += n
-			c.drained = n < len(b)
-			return n, err
-		}
-		c.rate.measure()
-		if err := c.arm(); err != nil {
+		if err := c.Await(); err != nil {
 			return 0, err
 		}
-		<-c.readable
+		if n, err := c.Poll(b); n > 0 || err != nil {
+			return n, err
+		}
 	}
+}
+
+// Poll implements Conn.
+func (c *conn) Poll(b []byte) (int, error) {
+	n, err := c.tryRead(b)
+	if c.dry = errors.Is(err, unix.EAGAIN); c.dry {
+		return 0, nil
+	}
+	c.rate.bytes += n
+	c.drained = n < len(b)
+	return n, err
+}
+
+// MayWait implements Conn.
+func (c *conn) MayWait() bool { return c.dry || c.drained }
+
+// Await implements Conn. It doesn't wait where the last read may have left something.
+func (c *conn) Await() error {
+	switch {
+	case c.dry:
+		c.dry = false
+		c.rate.measure()
+		if err := c.arm(); err != nil {
+			return err
+		}
+		<-c.readable
+	case c.drained:
+		c.drained = false
+		c.rate.measure()
+		if c.rate.steady {
+			c.p.clock.after(c, c.rate.pause())
+			<-c.readable
+		}
+	}
+	return nil
 }
 
 func (c *conn) tryRead(b []byte) (int, error) {
@@ -147,6 +170,16 @@ func (c *conn) Write(b []byte) (int, error) {
 		}
 		time.Sleep(pause)
 	}
+}
+
+// Offer implements Conn.
+func (c *conn) Offer(b []byte) (int, error) {
+	c.rate.stop()
+	n, err := c.tryWrite(b)
+	if errors.Is(err, unix.EAGAIN) {
+		return 0, nil
+	}
+	return n, err
 }
 
 func (c *conn) tryWrite(b []byte) (int, error) {

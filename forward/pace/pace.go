@@ -20,6 +20,16 @@ const ReadSize = 32 << 10
 type Conn interface {
 	net.Conn
 
+	// Poll reads what is there. Without an error, 0 means that nothing is: Await then returns when that may have changed, or
+	// a deadline has passed, or the connection was closed. MayWait reports whether Await may take long. So a buffer is needed
+	// only from Await to Poll.
+	Poll(b []byte) (int, error)
+	Await() error
+	MayWait() bool
+
+	// Offer writes as much of b as there is room for now, as Write otherwise does.
+	Offer(b []byte) (int, error)
+
 	// Count reports how many events were in what has been read since the last call: they show how large a client's writes
 	// are, and how long its socket takes to fill.
 	Count(events int)

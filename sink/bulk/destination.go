@@ -62,7 +62,7 @@ func newBulk(opts *Options, d config.Dialect, env sink.Env) (*Destination, error
 	if err != nil {
 		return nil, err
 	}
-	dest := &Destination{opts: opts, log: env.Log, encoder: e, gzip: opts.gzip()}
+	dest := &Destination{opts: opts, log: env.Log, encoder: e, gzip: opts.gzip(env.Common)}
 	servers, err := configuredServers(opts, d)
 	if err != nil {
 		return nil, err
@@ -126,17 +126,17 @@ func bulkQuery(o *Options) string {
 }
 
 // gzip returns the compressor of the requests, or nil if the options don't ask for one.
-func (o *Options) gzip() *httpsend.Gzip {
+func (o *Options) gzip(c *sink.Common) *httpsend.Gzip {
 	if strings.EqualFold(o.Compress, "gzip") {
-		return httpsend.NewGzip(httpsend.Fastest)
+		return httpsend.SharedGzip(c, httpsend.Fastest)
 	}
 	switch o.CompressionLevel {
 	case "best_speed":
-		return httpsend.NewGzip(httpsend.Fastest)
+		return httpsend.SharedGzip(c, httpsend.Fastest)
 	case "default_compression":
-		return httpsend.NewGzip(httpsend.Default)
+		return httpsend.SharedGzip(c, httpsend.Default)
 	case "best_compression":
-		return httpsend.NewGzip(httpsend.Smallest)
+		return httpsend.SharedGzip(c, httpsend.Smallest)
 	}
 	return nil
 }

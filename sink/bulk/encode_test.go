@@ -209,11 +209,15 @@ func TestIndexChangesAtMidnightUTC(t *testing.T) {
 
 func TestManyPrefixesTakeBoundedMemory(t *testing.T) {
 	d := newDestination(t, fluentBit(func(o *Options) { o.Logstash, o.LogstashPrefixKey = true, "p" }), config.FluentBit)
-	for i := range 5 * maxHeads {
+	for i := range 5 * maxHeadBytes / headCost {
 		item(t, d, event(0, object("p", "a"+strings.Repeat("b", i%7)+string(record.AppendText(nil, record.AppendInt(nil, int64(i)))))))
 	}
-	if n := len(d.encoder.names.heads); n > maxHeads {
-		t.Errorf("got %d heads kept, want at most %d", n, maxHeads)
+	size := 0
+	for key, head := range d.encoder.names.heads {
+		size += headCost + len(key.values) + len(head)
+	}
+	if size == 0 || size > maxHeadBytes {
+		t.Errorf("got heads of %d bytes kept, want at most %d", size, maxHeadBytes)
 	}
 	before := len(d.encoder.names.heads)
 	long := item(t, d, event(0, object("p", strings.Repeat("b", 1<<20))))

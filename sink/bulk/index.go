@@ -16,9 +16,10 @@ import (
 const (
 	// maxIndexName is the longest index name that servers accept, in bytes.
 	maxIndexName = 255
-	// maxHeads is the largest number of cached heads. When the cache is full, as with a prefix that differs in every record
-	// or a date format with seconds, it is emptied.
-	maxHeads = 1024
+	// maxHeadBytes is the memory for cached heads in bytes, headCost what one takes besides its text. When the cache is full,
+	// as with a prefix that differs in every record or a date format with seconds, it is emptied.
+	maxHeadBytes = 256 << 10
+	headCost     = 128
 	// maxHeadKey is the longest combination of placeholders' values, in bytes, for which a name is made. Longer ones,
 	// which may be megabytes, are too long for an index name anyway.
 	maxHeadKey = 1 << 10
@@ -44,6 +45,7 @@ type indexNames struct {
 	last  atomic.Pointer[lastHead] // of names without placeholders
 	mu    sync.RWMutex
 	heads map[headKey][]byte
+	size  int // bytes that heads take
 }
 
 // A headKey is everything that a head depends on.
@@ -178,8 +180,10 @@ func (n *indexNames) makeHead(values string, slot, sec int64, mode uint32, r *si
 	head := e.appendHead(nil, n.verb, name, mode)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.heads) >= maxHeads {
+	cost := headCost + len(values) + len(head)
+	if n.size += cost; n.size > maxHeadBytes {
 		clear(n.heads)
+		n.size = cost
 	}
 	n.heads[headKey{values, slot, mode}] = head
 	return head

@@ -31,7 +31,7 @@ type inflightChunk struct {
 }
 
 // minChunkCost is the least memory in bytes that the queue allocates for a chunk; larger ones get a power of two.
-const minChunkCost = 64 << 10
+const minChunkCost = 4 << 10
 
 // lateAfter is how much longer than the linger a record waits in the queue if there is a backlog.
 const lateAfter = 20 * time.Millisecond
@@ -81,6 +81,11 @@ func (c *inflightChunk) next() bool {
 	return false
 }
 
+// rest returns about how many bytes of the chunk have not been encoded.
+func (c *inflightChunk) rest() int {
+	return int(int64(c.raw) * int64(c.from.Records-c.encoded()) / int64(c.from.Records))
+}
+
 // encoded returns how many records have been encoded.
 func (c *inflightChunk) encoded() int {
 	if c.carried {
@@ -122,6 +127,14 @@ func (r *ratio) add(c *inflightChunk, p *part) {
 	const decay = 0.75 // the weight of earlier requests
 	r.raw = decay*r.raw + float64(c.raw)*float64(p.out.items)/float64(c.from.Records)
 	r.body = decay*r.body + float64(p.out.bytes)
+}
+
+// bodyOf returns about how many bytes of a request raw bytes of the queue become.
+func (r *ratio) bodyOf(raw int) int {
+	if r.raw == 0 {
+		return 2 * raw
+	}
+	return int(float64(raw)*r.body/r.raw) * 9 / 8
 }
 
 // of returns how many bytes of the queue fill a request of body bytes.

@@ -73,7 +73,7 @@ func (o *Output) startDeferred(ctx context.Context) {
 	if d.queue == nil {
 		return
 	}
-	l := newLoop(o, d.queue)
+	l := newLoop(o, d.queue, o.memory.budget.Share(minShare))
 	l.deferred, l.gate.max, l.closing = true, 1, d.closing
 	d.loop.Go(func() { l.run(ctx) })
 }

@@ -5,7 +5,7 @@ import "time"
 // relieve has one part that was refused item by item tried again now, and deferred if it is refused again, if such parts
 // hold the memory that other chunks need.
 func (l *loop) relieve(now time.Time) bool {
-	if len(l.waiting) == 0 || l.deferred || l.fetching || l.drained || !l.isFull(l.rawPerBody.of(l.maxBytes)) {
+	if len(l.waiting) == 0 || l.deferred || l.fetching || l.drained || l.hasRoom() {
 		return false
 	}
 	for _, p := range l.waiting {

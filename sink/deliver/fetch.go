@@ -9,13 +9,8 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-const (
-	// maxHeld is the most memory in bytes that an output's chunks and encoded bodies take together. No chunk is taken from
-	// the queue that would exceed it, unless there is no other chunk.
-	maxHeld = 12 << 20
-	// queueErrorWait is how long to wait after the queue failed to return a chunk.
-	queueErrorWait = time.Second
-)
+// queueErrorWait is how long to wait after the queue failed to return a chunk.
+const queueErrorWait = time.Second
 
 type fetchRequest struct {
 	ctx      context.Context
@@ -36,18 +31,17 @@ func (l *loop) fetchChunks() {
 	}
 }
 
-// requestChunk requests another chunk from the queue, if there is memory for it.
+// requestChunk requests another chunk from the queue: of the size that fills a request, or of a smaller one if there is
+// less memory.
 func (l *loop) requestChunk(ctx context.Context, now time.Time) {
 	if l.fetching || l.drained || now.Before(l.notUntil) {
 		return
 	}
-	r := fetchRequest{maxBytes: l.rawPerBody.of(l.maxBytes), linger: l.o.limits.Linger}
-	if l.deferred {
-		r.maxBytes = min(r.maxBytes, deferredChunk)
-	}
-	if l.isFull(r.maxBytes) {
+	size := l.reserve(now)
+	if size == 0 {
 		return
 	}
+	r := fetchRequest{maxBytes: size, linger: l.o.limits.Linger}
 	if l.hurried || l.deferred {
 		r.linger = sink.Immediately
 	}
@@ -56,33 +50,13 @@ func (l *loop) requestChunk(ctx context.Context, now time.Time) {
 	l.fetch <- r
 }
 
-// isFull reports whether there is no memory for another chunk. There is one chunk of deferred records at a time.
-func (l *loop) isFull(size int) bool {
-	return l.chunks > 0 && (l.deferred || l.memory()+chunkCost(size)+l.maxBytes > maxHeld)
-}
-
-// memory returns the bytes that chunks and parts take.
-func (l *loop) memory() int {
-	n := l.held
-	for _, p := range l.inflight {
-		n += p.held
-	}
-	for _, p := range l.waiting {
-		n += p.held
-	}
-	return n
-}
-
 // take handles the queue's reply to requestChunk.
 func (l *loop) take(f fetchResult) {
-	l.fetching = false
+	l.fetching, l.reserved = false, 0
 	l.cancelFetch()
 	switch {
 	case f.err == nil:
-		c := &inflightChunk{}
-		if n := len(l.spareChunks); n > 0 {
-			c, l.spareChunks = l.spareChunks[n-1], l.spareChunks[:n-1]
-		}
+		c := l.o.memory.newChunk()
 		c.reset(f.chunk, l.o.limits.Linger)
 		if l.deferred {
 			c.unmark()

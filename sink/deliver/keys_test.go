@@ -114,7 +114,7 @@ func TestARecordThatTheLoopLosesIsReported(t *testing.T) {
 	p.encoding = false
 	o.dest = forgetful{&cheap{reply: sink.Reply{Verdict: sink.Again, Err: errRefused}}, p}
 	o.attempt(t.Context(), p, 8<<20)
-	l := newLoop(o, o.queue)
+	l := newLoop(o, o.queue, o.share)
 	l.end(p)
 	if s := o.Stats(); s.Lost != 1 || s.Buffered != 9 || s.Queue.Records != 10 {
 		t.Errorf("got %+v, want 1 lost and 9 buffered", s)

@@ -6,15 +6,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/buffer"
 )
 
-const (
-	// minRequestBytes is the smallest limit to which requests shrink if the destination refuses them as too large.
-	minRequestBytes = 64 << 10
-	// maxSpare is how many unused parts, and how many unused chunks, are kept so that their memory is reused.
-	maxSpare = 4
-)
+// minRequestBytes is the smallest limit to which requests shrink if the destination refuses them as too large, or if there
+// is little memory.
+const minRequestBytes = 64 << 10
 
 // A loop is the state of one Run. Everything in it belongs to Run's goroutine.
 type loop struct {
@@ -28,6 +26,8 @@ type loop struct {
 	ready    []*inflightChunk // with records that are not encoded, and no attempt that encodes them
 	chunks   int              // chunks that are not committed
 	held     int              // bytes of memory that these chunks take
+	share    *budget.Share    // what the output holds of the budget
+	reserved int              // bytes of memory for the chunk that is being fetched
 	careful  int              // of these chunks, those with suspects: one attempt at a time is made
 
 	attempts    chan attemptRequest
@@ -50,15 +50,13 @@ type loop struct {
 	closing   <-chan struct{} // closed to begin the last round; nil in the loop of the output's queue
 	lastRound bool            // each record is tried once more
 	untried   int64           // how many are left in it
-
-	spareParts  []*part
-	spareChunks []*inflightChunk
 }
 
-func newLoop(o *Output, q *buffer.Queue) *loop {
+func newLoop(o *Output, q *buffer.Queue, share *budget.Share) *loop {
 	return &loop{
 		o:        o,
 		queue:    q,
+		share:    share,
 		gate:     newGate(o.limits.Workers, o.retry),
 		attempts: make(chan attemptRequest, o.limits.Workers+maxStalled),
 		results:  make(chan *part, o.limits.Workers+maxStalled),
@@ -104,10 +102,11 @@ func (l *loop) run(ctx context.Context) {
 func (l *loop) start(ctx context.Context, now time.Time) {
 	for (l.careful == 0 || len(l.inflight) == 0) && l.gate.room(len(l.inflight), l.stalled(now), now) {
 		var p *part
-		if l.gate.state == GateOpen || len(l.ready) == 0 {
+		fresh := len(l.ready) > 0 && l.mayEncode()
+		if l.gate.state == GateOpen || !fresh {
 			p = l.due(now)
 		}
-		if p == nil && len(l.ready) > 0 {
+		if p == nil && fresh {
 			p = l.newPart(l.ready[0])
 			l.ready = append(l.ready[:0], l.ready[1:]...)
 		}
@@ -125,11 +124,12 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 			place := l.workerCount - 1
 			l.workers.Go(func() { l.makeAttempts(ctx, place) })
 		}
-		l.attempts <- attemptRequest{p, l.maxBytes}
+		l.attempts <- attemptRequest{p, p.limit}
 	}
 	if l.gate.state != GateOpen && len(l.ready) == 0 {
 		l.requestChunk(ctx, now)
 	}
+	l.charge()
 	l.publish()
 }
 
@@ -239,7 +239,8 @@ func (l *loop) stop() {
 	for _, c := range l.unfinished() {
 		l.queue.Release(c.from)
 	}
-	l.ready, l.waiting = nil, nil
+	l.ready, l.waiting, l.held = nil, nil, 0
+	l.charge()
 	l.publish()
 }
 

@@ -28,6 +28,9 @@ func (l *loop) end(p *part) {
 	if !p.out.stopped {
 		l.judge(p, now)
 	}
+	if c.left == 0 && p.last {
+		l.untried -= int64(c.from.Records)
+	}
 	switch {
 	case p.out.split:
 		l.split(p, now)
@@ -37,16 +40,10 @@ func (l *loop) end(p *part) {
 		l.reuse(p)
 	}
 	if c.left == 0 {
-		if p.last {
-			l.untried -= int64(c.from.Records)
-		}
 		l.o.commit(l.queue, c)
 		l.chunks--
 		l.held -= c.cost
-		c.from = nil
-		if len(l.spareChunks) < maxSpare {
-			l.spareChunks = append(l.spareChunks, c)
-		}
+		l.o.memory.reuseChunk(c)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
@@ -23,6 +24,7 @@ type Config struct {
 	Limits      sink.Limits // zero values mean the loop's defaults
 	Retry       sink.Retry
 	Dead        dead.Letter
+	Memory      *Memory // shared by all Outputs of a process; nil: the Output's own
 	Log         zerolog.Logger
 	Turn        Turn
 	// Final means that the queue is not delivered from again: deferred records that are refused after Drain are given up.
@@ -32,9 +34,9 @@ type Config struct {
 // An Output delivers the records of its queue to its destination.
 //
 // One goroutine, Run, owns all state and decides what is attempted, and when. Workers make the attempts: they encode, send
-// and sort the reply (attempt). Parts that must be tried again wait in Run's list while other chunks go on. maxHeld bounds
-// the memory of everything taken from the queue: when so much is waiting, no more is taken, and the queue fills. Items that
-// are refused again and again are deferred (deferred.go): a second loop of the same kind delivers them.
+// and sort the reply (attempt). Parts that must be tried again wait in Run's list while other chunks go on. Memory bounds
+// everything taken from the queue: when too much is waiting, no more is taken, and the queue fills. Items that are refused
+// again and again are deferred (deferred.go): a second loop of the same kind delivers them.
 type Output struct {
 	name   string
 	queue  *buffer.Queue
@@ -45,6 +47,8 @@ type Output struct {
 	limits sink.Limits
 	retry  sink.Retry
 	final  bool // see Config
+	memory *Memory
+	share  *budget.Share // of memory's budget, from New on, so that no other output takes its floor
 	log    zerolog.Logger
 	turn   Turn
 
@@ -68,9 +72,13 @@ type Output struct {
 func New(c Config) *Output {
 	o := &Output{
 		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, final: c.Final, log: c.Log, turn: c.Turn,
-		hurried: make(chan struct{}), settled: time.Now().Add(settleTime), made: time.Now(),
+		memory: c.Memory, hurried: make(chan struct{}), settled: time.Now().Add(settleTime), made: time.Now(),
 		deferred: deferred{closing: make(chan struct{})},
 	}
+	if o.memory == nil {
+		o.memory = NewMemory(budget.New(ownBudget))
+	}
+	o.share = o.memory.budget.Share(minShare)
 	o.keyer, _ = c.Destination.(sink.Keyer)
 	if t, ok := c.Destination.(sink.TailReader); ok {
 		o.tails = t.ReadsTails()
@@ -91,7 +99,7 @@ func (o *Output) Run(ctx context.Context) {
 	}
 	second, cancel := context.WithCancel(ctx)
 	o.startDeferred(second)
-	newLoop(o, o.queue).run(ctx)
+	newLoop(o, o.queue, o.share).run(ctx)
 	o.endDeferred(cancel)
 	if err := o.dest.Close(); err != nil {
 		o.log.Warn().Err(err).Msg("closing the destination failed")

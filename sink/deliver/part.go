@@ -41,6 +41,7 @@ type part struct {
 	poison  bool // a single item that has made every request fail, while others passed
 
 	encoding bool // the next attempt encodes the next records of the chunk
+	limit    int  // encoded size in bytes at which its request is full; 0 for the rest of another part
 	held     int  // bytes of memory that it takes, approximately
 	started  time.Time
 	out      outcome // of the last attempt
@@ -189,26 +190,6 @@ func (p *part) middle() int {
 		}
 	}
 	return 1
-}
-
-// newPart returns an empty part for the next records of a chunk.
-func (l *loop) newPart(c *inflightChunk) *part {
-	p := &part{}
-	if n := len(l.spareParts); n > 0 {
-		p, l.spareParts = l.spareParts[n-1], l.spareParts[:n-1]
-	}
-	p.clear()
-	p.chunk, p.encoding = c, true
-	p.held = max(p.cost(), l.maxBytes)
-	return p
-}
-
-// reuse keeps a part for newPart, unless it takes more memory than a part needs.
-func (l *loop) reuse(p *part) {
-	if len(l.spareParts) < maxSpare && cap(p.req.Body) <= 2*l.maxBytes {
-		p.chunk = nil
-		l.spareParts = append(l.spareParts, p)
-	}
 }
 
 // without removes p from parts. It doesn't keep their order.

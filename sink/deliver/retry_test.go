@@ -131,8 +131,8 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		r.start(ctx)
 		time.Sleep(10 * time.Minute)
 		s := r.out.Stats()
-		if taken := s.Waiting * 1000; taken > maxHeld/2 {
-			t.Errorf("got %d bytes of records waiting, want at most %d", taken, maxHeld/2)
+		if taken := s.Waiting * 1000; taken > ownBudget/2 {
+			t.Errorf("got %d bytes of records waiting, want at most %d", taken, ownBudget/2)
 		}
 		cancel()
 		if s := r.wait(); s.Buffered != 14_000 {

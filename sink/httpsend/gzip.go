@@ -5,53 +5,64 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/firelane/firelane/sink"
 )
 
 // maxKeptGzip is the largest output buffer in bytes that is kept for the next request.
-const maxKeptGzip = 2 << 20
+const maxKeptGzip = 512 << 10
 
-// A Gzip compresses requests. It reuses its compressors, since one takes more memory than most requests.
+// A Gzip compresses requests. It reuses its compressors, since one takes more memory than most requests, and has as many as
+// compress at the same time: not one for each request that is being sent.
 type Gzip struct {
-	level int
-	pool  sync.Pool // of *Zipped
+	level   int
+	writers sync.Pool // of *gzip.Writer
+	outputs sync.Pool // of *Zipped
 }
 
-// Zipped is a compressor with its output.
-type Zipped struct {
-	out bytes.Buffer
-	w   *gzip.Writer
-}
+// Zipped is the compressed bytes of a request.
+type Zipped struct{ out bytes.Buffer }
 
 // Bytes returns the compressed bytes, valid until Put.
 func (z *Zipped) Bytes() []byte { return z.out.Bytes() }
 
-// The levels for NewGzip. Log lines shrink to a tenth at any of them, so Fastest is usually the best choice.
+// The levels for SharedGzip. Log lines shrink to a tenth at any of them, so Fastest is usually the best choice.
 const (
 	Fastest  = gzip.BestSpeed
 	Default  = gzip.DefaultCompression
 	Smallest = gzip.BestCompression
 )
 
-// NewGzip makes a Gzip with one of the levels above.
-func NewGzip(level int) *Gzip { return &Gzip{level: level} }
+// gzipKey is the key in a sink.Common of the Gzip of a level.
+type gzipKey int
+
+// SharedGzip returns the Gzip with one of the levels above, which all destinations of a process share.
+func SharedGzip(c *sink.Common, level int) *Gzip {
+	return c.Get(gzipKey(level), func() any { return &Gzip{level: level} }).(*Gzip)
+}
 
 // Compress compresses body. The caller returns the result by Put.
 func (g *Gzip) Compress(body []byte) *Zipped {
-	z, ok := g.pool.Get().(*Zipped)
+	z, ok := g.outputs.Get().(*Zipped)
 	if !ok {
 		z = &Zipped{}
-		z.w, _ = gzip.NewWriterLevel(&z.out, g.level) // fails only for an unknown level
 	}
 	z.out.Reset()
-	z.w.Reset(&z.out)
-	_, _ = z.w.Write(body) // a bytes.Buffer never fails
-	_ = z.w.Close()
+	w, ok := g.writers.Get().(*gzip.Writer)
+	if !ok {
+		w, _ = gzip.NewWriterLevel(&z.out, g.level) // fails only for an unknown level
+	}
+	w.Reset(&z.out)
+	_, _ = w.Write(body) // a bytes.Buffer never fails
+	_ = w.Close()
+	w.Reset(nil) // z's alone now
+	g.writers.Put(w)
 	return z
 }
 
 // Put returns z for reuse.
 func (g *Gzip) Put(z *Zipped) {
 	if z.out.Cap() <= maxKeptGzip {
-		g.pool.Put(z)
+		g.outputs.Put(z)
 	}
 }

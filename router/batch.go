@@ -1,0 +1,68 @@
+package router
+
+import (
+	"slices"
+
+	"github.com/firelane/firelane/record"
+)
+
+// A batch is records for the queues of one or more outputs. Outputs share one for as long as they get the same records, so
+// that a record is copied once, however many outputs it has.
+type batch struct {
+	record.Batch
+	outputs []int // those that share it; nil: no more, and whoever gets another record takes a copy
+	users   int   // outputs that have not appended it yet
+}
+
+// add adds ev to the batch of each output of rt, of which there is one at least.
+func (i *intake) add(rt *route, ev *record.Event) {
+	outputs := rt.outputs
+	b := i.pending[outputs[0]].batch
+	if b == nil || !slices.Equal(b.outputs, outputs) {
+		b = i.share(outputs)
+	}
+	if b != nil {
+		i.open, i.openFor = b, rt
+		b.AddEvent(ev)
+		i.full = i.full || b.Len() >= batchSize
+		return
+	}
+	for _, o := range outputs {
+		b := i.ownBatch(o)
+		b.AddEvent(ev)
+		i.full = i.full || b.Len() >= batchSize
+	}
+}
+
+// share begins a batch that outputs share; nil if one of them has records already.
+func (i *intake) share(outputs []int) *batch {
+	for _, o := range outputs {
+		if i.pending[o].batch != nil {
+			return nil
+		}
+	}
+	b := i.r.buffers.batch()
+	b.outputs, b.users = outputs, len(outputs)
+	for _, o := range outputs {
+		i.pending[o].batch, i.pending[o].fed = b, true
+	}
+	return b
+}
+
+// ownBatch returns the batch of one output, which no other output shares.
+func (i *intake) ownBatch(o int) *batch {
+	p := &i.pending[o]
+	i.openFor = nil
+	if p.batch != nil && p.batch.users == 1 {
+		return p.batch
+	}
+	b := i.r.buffers.batch()
+	b.users = 1
+	if shared := p.batch; shared != nil {
+		b.CopyOf(&shared.Batch)
+		shared.outputs = nil
+		shared.users--
+	}
+	p.batch, p.fed = b, true
+	return b
+}

@@ -1,0 +1,43 @@
+package router
+
+import (
+	"runtime/debug"
+
+	"github.com/firelane/firelane/budget"
+	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/sink/deliver"
+)
+
+const (
+	// budgetShare is the part of a smaller heap limit (GOMEMLIMIT) that buffers may take.
+	budgetShare = 0.55
+	minBudget   = 4 << 20
+	// minMemoryQueue is the smallest limit in bytes of a queue in memory for which none is set.
+	minMemoryQueue = 1 << 20
+)
+
+// memory is what the parts of a router share of its memory.
+type memory struct {
+	budget  *budget.Budget
+	total   int // bytes
+	inputs  *input.Memory
+	deliver *deliver.Memory
+	chunks  buffer.ChunkPool
+}
+
+func newMemory() *memory {
+	m := &memory{total: max(min(budget.Default, int(float64(debug.SetMemoryLimit(-1))*budgetShare)), minBudget)}
+	m.budget = budget.New(m.total)
+	m.inputs = input.NewMemory(m.budget)
+	m.deliver = deliver.NewMemory(m.budget)
+	return m
+}
+
+// queueLimit takes the memory of a queue in memory out of the budget, and returns its limit in bytes: half of the budget for
+// all of n outputs.
+func (m *memory) queueLimit(n int) int64 {
+	limit := max(m.total/2/n, minMemoryQueue)
+	m.budget.Share(limit)
+	return int64(limit)
+}
