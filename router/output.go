@@ -128,7 +128,7 @@ func (r *Router) openQueue(o *output) error {
 	}
 	if o.lock != nil {
 		if err := o.lock.Describe(o.is.about()); err != nil {
-			o.log.Warn().Err(err).Msg("the queue's description can't be written: if the output changes before they are delivered, its records may stay in the folder")
+			o.log.Warn().Err(err).Msg("the queue's description can't be written: if the output changes before its records are delivered, they may stay in the folder")
 		}
 		o.lock = nil
 	}
