@@ -1,7 +1,7 @@
 // Package budget divides the memory of a process's buffers among those that need some: outputs and inputs. Each has a Share.
 // A Share's floor is always there for it. Beyond its floor it may have twice what is free, so that a Share that needs much
-// gets most of what the others don't need, and whoever comes later still finds some. Nobody waits here: who gets less works
-// in smaller pieces.
+// gets most of what the others don't need, and whoever comes later still finds some. Nobody waits here: a Share that gets
+// less works in smaller pieces.
 package budget
 
 import "sync"

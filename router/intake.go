@@ -57,7 +57,7 @@ type pending struct {
 	noWait   bool        // what a full queue doesn't take stays in complete, for a later Flush
 }
 
-// counted is a batch, and what happened to the records on the way to it.
+// counted is a batch, and what happened to the records on the path to it.
 type counted struct {
 	batch *batch
 	tally tally

@@ -27,7 +27,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	failed := c.apply(step, ev)
 	held := c.out.TakeHeld()
 	if failed {
-		held = 0 // else clients would wait for acks for ever
+		held = 0 // otherwise clients would wait forever for their acks
 	}
 	switch {
 	case h == nil:

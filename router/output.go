@@ -60,7 +60,7 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 	}, nil
 }
 
-// sinkEnv is what a destination is told.
+// sinkEnv is what the router gives to a destination.
 func (r *Router) sinkEnv(log zerolog.Logger) sink.Env {
 	return sink.Env{Log: log, Hostname: r.env.Hostname, Common: &r.common}
 }

@@ -109,7 +109,7 @@ func (l *loop) recovered(n int, now time.Time) {
 }
 
 // halveAfter is how often a part may fail as a whole, while others pass, before it is halved: a record that makes every
-// request fail must not hold back the others in its part for ever.
+// request fail must not hold up the others in its part forever.
 const halveAfter = 4
 
 // again has the rest of a part wait to be tried again.
