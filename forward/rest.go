@@ -6,8 +6,7 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
-// restSize is how many bytes of an unfinished message a connection may hold without a read buffer. Between messages it holds
-// nothing.
+// restSize is how many bytes of an unfinished message a connection may hold without a read buffer.
 const restSize = 2 << 10
 
 // A rest gives the window of a connection a read buffer when there is something to read, and takes it back while the client
