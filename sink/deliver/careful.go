@@ -30,7 +30,7 @@ const (
 	innocentAfter = 5 * time.Second
 	// settleTime is how long the process must have run before an attempt that would cost a record if the process died in it.
 	settleTime = 5 * time.Second
-	// fatalDeaths is how often in a row the process must die in the attempt of a record alone before that is given up.
+	// fatalDeaths is how often in a row the process must die in the attempt of a record alone before the record is given up.
 	fatalDeaths = 2
 )
 

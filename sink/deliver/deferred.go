@@ -22,7 +22,7 @@ const (
 	deferredName = "deferred"
 	// deferAfter is how often a record is refused before it is deferred; earlier if memory is short.
 	deferAfter = 3
-	// deferredShare is the divisor of the queue's limit that gives the limit of deferred records, in addition to it.
+	// deferredShare: deferred records may take 1/deferredShare of the queue's limit, in addition to it.
 	deferredShare = 4
 	// maxDeferred is how long a record may be deferred, while the destination takes others. Then it goes to the dead letter.
 	// Time in which the router doesn't run doesn't count.

@@ -11,13 +11,13 @@ import (
 const (
 	// minShare is the memory in bytes that each output always has: for a chunk and a request of minRequestBytes.
 	minShare = 256 << 10
-	// probeShare is the divisor of what an output may hold that gives what it takes while its destination fails.
+	// probeShare: while its destination fails, an output takes 1/probeShare of what it could have.
 	probeShare = 4
 	// ownBudget is the budget in bytes of an Output that shares none.
 	ownBudget = 12 << 20
 	// minBody is the least memory in bytes for a body.
 	minBody = 16 << 10
-	// bodySlack is the divisor of a request's limit that gives the memory beyond it, for the item that exceeds the limit.
+	// bodySlack: a body has 1/bodySlack more memory than its request's limit, for the item that exceeds the limit.
 	bodySlack = 16
 )
 
