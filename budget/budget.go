@@ -1,7 +1,7 @@
 // Package budget divides the memory of a process's buffers among those that need some: outputs and inputs. Each has a Share.
 // A Share's floor is always there for it. Beyond its floor it may have twice what is free, so that a Share that needs much
-// gets most of what the others don't need, and whoever comes later still finds some. Nobody waits here: who gets less works
-// in smaller pieces.
+// gets most of what the others don't need, and whoever comes later still finds some. Nobody waits here: a Share that gets
+// less works in smaller pieces.
 package budget
 
 import "sync"
@@ -10,14 +10,14 @@ import "sync"
 // many outputs it has.
 const Default = 20 << 20
 
-// greed is how much more than what stays free a Share may have beyond its floor: n that take all they can get
+// greed is how many times what stays free a Share may hold beyond its floor: n Shares that take all they can get hold
 // 1/(n+1/greed) each.
 const greed = 2
 
 // A Budget is a number of bytes. It is safe for concurrent use.
 type Budget struct {
 	mu   sync.Mutex
-	free int // of the total, less the floors and what is held beyond them; below 0 if Shares were forced
+	free int // of the total, less the floors and what is held beyond them; below 0 if Add or Set took more
 }
 
 // New makes a Budget of total bytes.
@@ -67,7 +67,7 @@ func (s *Share) Add(n int) {
 	s.set(s.held + n)
 }
 
-// Set makes n what the Share holds, as Add does.
+// Set makes the Share hold n bytes, as Add does: without asking whether there is room.
 func (s *Share) Set(n int) {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *Share) set(n int) {
 	s.held = n
 }
 
-// Free returns how many bytes nobody holds and no floor needs; below 0 if Shares were forced.
+// Free returns how many bytes nobody holds and no floor needs; below 0 if Add or Set took more.
 func (b *Budget) Free() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -14,11 +14,11 @@ const (
 	// MaxBatch is the largest batch that Append takes, in bytes.
 	MaxBatch = 64 << 20
 
-	// retryEvery is how often a waiting Append tries again where no commit told it to: a disk may have got room.
+	// retryEvery is how often a waiting Append tries again without a commit: a full disk may have room again.
 	retryEvery = time.Second
 
-	// recycleAt is the size at which a segment is removed when all that the queue holds is committed, though it isn't
-	// full yet: before the disk sees it.
+	// recycleAt is the size from which on a segment that isn't full is removed when everything in the queue is committed,
+	// so that it never reaches the disk.
 	recycleAt = 256 << 10
 
 	// stampsPerSegment is how many stamps a segment has at most, besides one for each time the reader had caught up.
@@ -28,7 +28,7 @@ const (
 // A waiter is a call of Append that waits for room.
 type waiter struct{ room chan struct{} }
 
-// appendLater waits in line until there is room, or until it may drop the oldest. It is called with the mutex held, and
+// appendLater waits in line until there is room, or until it may drop the oldest records. It is called with the mutex held, and
 // returns without it.
 func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted func(), yield func() bool) error {
 	q.markFull()
@@ -75,11 +75,11 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 }
 
 // stalledAfter is how long a queue must be full, and nothing of it delivered, before it counts as stalled. A destination that is
-// only slow delivers more often than that. Others wait so long at most, which the buffers of clients have to bridge: Docker's
-// does at up to 100,000 lines/s.
+// only slow delivers more often than that. Other outputs wait this long at most, which clients' buffers have to bridge: Docker's
+// can at up to 100,000 lines/s.
 const stalledAfter = 10 * time.Second
 
-// markFull remembers since when the queue has been full. One that is empty, and can't be written, isn't.
+// markFull remembers since when the queue has been full. An empty queue that can't be written isn't.
 func (q *Queue) markFull() {
 	if q.stats.Records > 0 && q.fullSince.Load() == 0 {
 		q.fullSince.Store(max(1, int64(time.Since(q.born))))
@@ -92,7 +92,7 @@ func (q *Queue) Stalled() bool {
 	return since != 0 && time.Since(q.born)-time.Duration(since) >= stalledAfter
 }
 
-// yields reports whether a caller with this function need not wait.
+// yields reports whether an Append with this function drops the oldest records instead of waiting.
 func (q *Queue) yields(yield func() bool) bool { return yield != nil && q.Stalled() && yield() }
 
 // wakeWaiter tells the first in line to try again.
@@ -105,8 +105,8 @@ func (q *Queue) wakeWaiter() {
 	}
 }
 
-// put appends the batch if there is room: for it in the limit, and on the disk.
-// If drop is set, the oldest records are dropped for it.
+// put appends the batch if there is room for it, in the limit and on the disk. If drop is set, the oldest records are dropped
+// to make room.
 func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done bool, err error) {
 	if q.isClosed() {
 		return false, ErrClosed
@@ -137,7 +137,7 @@ func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done boo
 	return true, nil
 }
 
-// makeRoom says whether a frame of this size may be appended, and drops what must be dropped for it.
+// makeRoom reports whether a frame of this size may be appended, and drops what must be dropped for it.
 func (q *Queue) makeRoom(size int64, drop bool) (bool, error) {
 	if q.full == DropOldest && dataAt+size > q.stats.Limit {
 		return false, ErrTooLarge
@@ -169,14 +169,14 @@ func (q *Queue) growth(size int64) int64 {
 	return grows
 }
 
-// isFull says that a frame of this size doesn't go into the segment. A frame that is larger than a segment gets one of
+// isFull reports whether a frame of this size doesn't fit into the segment. A frame that is larger than a segment gets one of
 // its own.
 func (q *Queue) isFull(s *segment, size int64) bool {
 	return s.end.off > dataAt && s.end.off+size > s.room
 }
 
-// write writes one frame at the end of the active segment. After an error nothing has changed, but that the segment may
-// be sealed.
+// write writes one frame at the end of the active segment. After an error nothing has changed, except that the segment
+// may be sealed.
 func (q *Queue) write(h frame, batch []byte) error {
 	if q.active != nil && q.isFull(q.active, h.size()) {
 		q.seal()
@@ -194,7 +194,7 @@ func (q *Queue) write(h frame, batch []byte) error {
 	if err == nil {
 		return nil
 	}
-	// The next frame goes to the same place. Where the file can't be cut, what was written stands after it.
+	// The next frame goes to the same place. If the file can't be truncated, what was written stays after it.
 	q.size -= s.size()
 	if s.file.Truncate(s.end.off) == nil {
 		s.written = 0
@@ -289,7 +289,7 @@ func (q *Queue) createFile(s *segment) error {
 	return nil
 }
 
-// seal ends the active segment, if there is one: it says in the file where it ends.
+// seal ends the active segment, if there is one, and notes in the file where it ends.
 func (q *Queue) seal() {
 	s := q.active
 	if s == nil {
@@ -305,7 +305,7 @@ func (q *Queue) seal() {
 	q.writeMark(s)
 }
 
-// isFull says that a write failed for lack of room.
+// isFull reports whether a write failed for lack of room.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -18,7 +18,7 @@ import (
 //	24  4  deaths, see Attempt
 //	28  4  CRC-32C of the 28 bytes before
 //
-// An attempt costs two writes of 32 bytes into the page cache. Close removes the file: it is found after a death only.
+// An attempt costs two writes of 32 bytes into the page cache. Close removes the file, so that only a death leaves it.
 const (
 	attemptsName = "attempts"
 	attemptSize  = 32
@@ -32,7 +32,7 @@ type Attempt struct {
 	Records int
 	Deaths  int // how often the process will have died in such an attempt, if it dies now
 
-	attempted int // of the records, by this process
+	attempted int // how many of the records this process has attempted
 }
 
 // overlap returns how many records of a are among n from first on.
@@ -75,7 +75,8 @@ func (q *Queue) openAttempts(dir string) {
 	q.writeInterrupted()
 }
 
-// Interrupted returns the attempts that earlier processes died in with any of n records from first on; all for 0.
+// Interrupted returns the attempts that earlier processes died in and that have any of the n records from first on; all of them
+// if n is 0.
 func (q *Queue) Interrupted(queue [10]byte, first uint64, n int) (found []Attempt) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -87,8 +88,8 @@ func (q *Queue) Interrupted(queue [10]byte, first uint64, n int) (found []Attemp
 	return found
 }
 
-// Attempted says that n records from first on have been attempted by this process, which lives: those that earlier ones died
-// in are forgotten when the last of them has been.
+// Attempted says that this process has attempted n records from first on, and lives. An attempt that an earlier one died in is
+// forgotten when all of its records have been attempted.
 func (q *Queue) Attempted(queue [10]byte, first uint64, n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -114,14 +115,14 @@ func (q *Queue) writeInterrupted() {
 	_, _ = q.attempts.WriteAt(b[:cap(b)], maxAttempts*attemptSize)
 }
 
-// Attempting notes which records are being delivered from now on, in a place of the caller's; those of the zero Attempt are
-// none.
+// Attempting notes, in a place of the file that the caller chooses, which records are being delivered from now on; the zero
+// Attempt: none.
 func (q *Queue) Attempting(place int, a Attempt) {
 	if q.attempts == nil || place >= maxAttempts {
 		return
 	}
 	var b [attemptSize]byte
-	_, _ = q.attempts.WriteAt(a.append(b[:0]), int64(place)*attemptSize) // if it fails, a death will be nobody's
+	_, _ = q.attempts.WriteAt(a.append(b[:0]), int64(place)*attemptSize) // if it fails, a death will be blamed on no record
 }
 
 func (a *Attempt) append(b []byte) []byte {

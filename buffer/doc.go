@@ -61,9 +61,9 @@
 // A file that was a spare is not truncated: bytes of the segments that it held before follow the last frame. In a file
 // that is filled ahead, zeros do. So each write, of the head or of a frame, ends with an end frame: the 24 bytes of a
 // frame without a batch, with length and records 0, at the position of the next record. The next write begins over it.
-// An older segment's frames can't be taken for this one's: the seed of their CRCs differs. Nor can what an application logs:
-// it doesn't know the seed. A spare gets its new head
-// first and its new name then, so that a file with a segment's name has that segment's head at any moment.
+// An older segment's frames can't be taken for this one's: their CRCs begin with another header's CRC. Nor can what an
+// application logs: it doesn't know the header's CRC. A spare gets its new head first and its new name then, so that a file
+// with a segment's name has that segment's head at any moment.
 //
 // A segment that was closed says in its mark where it ends. In one that was not (the newest, after a crash) frames are
 // followed from the first. Where one doesn't fit, the rest of the file is searched for a frame or an end frame with its CRC

@@ -18,10 +18,10 @@ const (
 	maxAbout = 64 << 10
 )
 
-// A Lock is the folder of a queue that is not opened yet: of all routers only this one may open it.
+// A Lock is the locked folder of a queue that is not open yet: no other router can open it.
 type Lock struct{ disk *disk }
 
-// LockFolder makes the folder Dir/Name of a queue where it is missing, and locks it. ErrLocked: another process has it.
+// LockFolder locks the folder of a queue, and makes it if it is missing. ErrLocked: another process has it.
 func LockFolder(dir, name string) (*Lock, error) {
 	folder, err := folder(dir, name)
 	if err != nil {
@@ -55,7 +55,7 @@ func (l *Lock) About() string {
 	return string(text[:n])
 }
 
-// Describe keeps a text with the queue that says what it is for: another text replaces it as a whole.
+// Describe writes a text to the folder that says what the queue is for. It replaces an earlier one at once, as a whole.
 func (l *Lock) Describe(about string) error {
 	l.disk.about = about[:min(len(about), maxAbout-1)]
 	if l.disk.about == l.About() {
@@ -98,7 +98,7 @@ func isKept(name string) bool {
 }
 
 // TakeOver moves the files of another queue into this one's folder, and removes the other folder. It changes nothing if both
-// have a file of the same name. If it is interrupted, some of the files are in either folder, and TakeOver can be called again.
+// have a file of the same name. If it is interrupted, each file is in one of the two, and TakeOver can be called again.
 func (l *Lock) TakeOver(from *Lock) error {
 	names, err := from.disk.List()
 	if err != nil {
@@ -131,7 +131,7 @@ func (l *Lock) Remove() error {
 	return errors.Join(err, os.Remove(l.disk.dir), l.Close())
 }
 
-// folder is the queue's own, whatever characters an output's name has.
+// folder returns the path of a queue's folder. The name may have any characters.
 func folder(dir, name string) (string, error) {
 	escaped := url.PathEscape(name)
 	if escaped == "" || escaped == "." || escaped == ".." {

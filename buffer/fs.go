@@ -141,7 +141,7 @@ func (d *disk) Open(name string, create bool) (File, error) {
 	return f, nil
 }
 
-// openFile is os.OpenFile without the look whether the file could be waited for, which costs half of it: a backlog has
+// openFile is os.OpenFile without the check whether the file can be polled, which takes half of its time: a backlog has
 // hundreds of files.
 func openFile(path string, flag int) (diskFile, error) {
 	for {

@@ -92,7 +92,7 @@ func (q *Queue) await(ctx context.Context, maxBytes int64, linger time.Duration)
 		}
 		q.mu.Lock()
 		q.parked = false
-		select { // a wake-up that came too late to be one
+		select { // a wake-up that came too late
 		case <-q.wake:
 		default:
 		}
@@ -102,7 +102,7 @@ func (q *Queue) await(ctx context.Context, maxBytes int64, linger time.Duration)
 	}
 }
 
-// ready reports that there are so many bytes to be read, or that no more will come soon.
+// ready reports whether want bytes can be read, or no more will come soon.
 func (q *Queue) ready(want int64) bool {
 	s := q.reading()
 	return s != nil && (s.sealed || s.end.off-s.read.off >= want || q.draining || len(q.waiters) > 0)
@@ -211,7 +211,7 @@ func (q *Queue) fill(r *run, m *chunkMemory) *chunkMemory {
 }
 
 // parse finds the whole frames in b. If the first one isn't whole, it returns how many bytes it needs. Damage is only
-// told when nothing comes before it; to is then where the next frame is.
+// reported when no frame comes before it; r.to is then where the next one is.
 func (r *run) parse(m *chunkMemory, b []byte) (need int64) {
 	r.to = r.from
 	for len(b) >= frameHeader {
@@ -243,7 +243,7 @@ func (r *run) parse(m *chunkMemory, b []byte) (need int64) {
 	return frameHeader
 }
 
-// search sets to to the next intact frame after the damage, or to the segment's end.
+// search sets r.to to the next intact frame after the damage, or to the segment's end.
 func (r *run) search() {
 	w := newWalker(r.file, r.seg.seed, r.end.off)
 	off, h, ok := w.find(r.from.off+1, r.from.pos)

@@ -22,7 +22,7 @@ func (q *Queue) logFull() {
 	})
 }
 
-// logDropped tells what was dropped for room now, and since Open.
+// logDropped logs what was dropped for room now, and since Open.
 func (q *Queue) logDropped(t tally) {
 	if t.records == 0 {
 		return
@@ -64,7 +64,7 @@ func (q *Queue) writeFailed(err error) {
 	}
 	q.failing = true
 	q.logLater(zerolog.ErrorLevel, func(e *zerolog.Event) {
-		e.Err(err).Msg("the queue can't be written: trying again until it can")
+		e.Err(err).Msg("the queue can't be written: records wait, and it is tried again; free disk space or make the folder writable")
 	})
 }
 

@@ -22,8 +22,8 @@ const (
 	segmentSize    = 4 << 20
 	maxSegmentSize = 16 << 20
 	minSegmentSize = 4 << 10
-	// segmentsPerLimit is how many segments a limit is made of at least, since room is made by whole segments. One that
-	// grows with the queue is such a part of it.
+	// segmentsPerLimit is how many segments a full queue has at least, since room is made by whole segments. A segment that
+	// is made while the queue is long has that part of the queue.
 	segmentsPerLimit = 8
 )
 
@@ -32,7 +32,7 @@ type Policy int
 
 const (
 	Block      Policy = iota // Append waits for room: back-pressure
-	DropOldest               // the oldest segment goes, counted as dropped: for a limit that the user has set
+	DropOldest               // the oldest segment is removed, counted as dropped: for a limit that the user has set
 )
 
 // Options says where a queue lives and how large it may become. The zero value is a queue in memory.
@@ -170,7 +170,7 @@ func (q *Queue) recover() error {
 	if n := q.stats.Records; n > 0 {
 		segments, bytes := len(q.segs), q.stats.Bytes
 		q.notes = append(q.notes, func() {
-			q.log.Info().Int64("records", n).Int64("bytes", bytes).Int("segments", segments).Msg("found in the queue")
+			q.log.Info().Int64("records", n).Int64("bytes", bytes).Int("segments", segments).Msg("the queue has records of an earlier run: they are delivered first")
 		})
 	}
 	return nil

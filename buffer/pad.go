@@ -8,8 +8,8 @@ import (
 )
 
 // padBy is how much of a growing file is filled with zeros ahead of what is appended, in bytes. The page cache takes an
-// aligned write of this size as a few large pages. Batches are aligned to nothing: appended to a file they take many small
-// pages. To write zeros first and the batches over them costs less than those. A file that stays below padBy isn't filled.
+// aligned write of this size as a few large pages. Batches are not aligned: appended to a file they take many small
+// pages, which cost more than to write zeros first and the batches over them. A file that stays below padBy isn't filled.
 const padBy = int64(len(zeros))
 
 var zeros [256 << 10]byte // takes no memory, since it is only read

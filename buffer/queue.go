@@ -110,10 +110,10 @@ type Queue struct {
 	ended         [frameHeader]byte
 	parts         [3][]byte // of one write
 	mark          [markSize]byte
-	waiters       []*waiter // calls of Append that wait for room, first come first served
+	waiters       []*waiter // calls of Append that wait for room, the first one first
 	parked        bool      // a call of Next waits
-	want          int64     // and so many bytes will wake it
-	woken         int64     // how often one was
+	want          int64     // how many bytes will wake it
+	woken         int64     // how often Next was woken
 	draining      bool
 	shut          bool        // Close has closed the files
 	failing       bool        // the last write failed
@@ -132,9 +132,9 @@ func (q *Queue) Append(ctx context.Context, batch []byte, records int, accepted 
 	return q.AppendBeside(ctx, batch, records, accepted, nil)
 }
 
-// AppendBeside is Append for a caller whose waiting keeps batches from other queues: where Stalled and yield are true, the
-// oldest records are dropped instead. yield is called with the queue's lock held: it must not block, and of queues it may call
-// Stalled only. nil: never.
+// AppendBeside is Append for a caller that would keep batches from other queues while it waits: while Stalled and yield are
+// true it drops the oldest records instead of waiting. yield is called with the queue's lock held: it must not block, nor call
+// a queue's methods other than Stalled. nil: never true.
 func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool) error {
 	if len(batch) == 0 || records <= 0 {
 		return errEmpty
@@ -302,8 +302,8 @@ func (q *Queue) unlock() {
 	for _, f := range garbage {
 		f.Close() // nothing is lost with it: the file is removed or complete
 	}
-	for _, say := range notes {
-		say()
+	for _, log := range notes {
+		log()
 	}
 	if len(garbage) > 0 {
 		q.mu.Lock()

@@ -31,7 +31,7 @@ type segment struct {
 	number uint64
 	id     [10]byte
 	first  uint64 // position of its first record
-	seed   uint32 // of the CRCs in it: that of its header
+	seed   uint32 // its header's CRC, with which the others begin
 
 	file File // nil while it needn't be open
 
@@ -127,7 +127,7 @@ func (s *segment) size() int64 {
 	return max(s.end.off, s.written)
 }
 
-// done says that all of it is committed or lost.
+// done reports whether all of it is committed or lost.
 func (s *segment) done() bool { return s.low.off == s.end.off }
 
 // header is what is written when the segment is made: its head, and an end frame. It sets the seed.
@@ -148,7 +148,8 @@ func (s *segment) header() []byte {
 	return b
 }
 
-// parseHeader reads a segment's head. It says whether the number in it is this segment's and one copy is intact.
+// parseHeader reads a segment's head. It reports whether a copy of the header is intact and has this segment's number, and
+// whether both are.
 func (s *segment) parseHeader(b []byte) (ok, both bool) {
 	first := s.parseHeaderCopy(b)
 	second := len(b) >= copyAt && s.parseHeaderCopy(b[copyAt:])

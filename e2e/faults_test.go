@@ -11,7 +11,7 @@ func TestFaultsAtASmallScale(t *testing.T) {
 	runBench(t)
 }
 
-// The whole hostile table, small: no record is lost, nothing is killed, and the neighbour notices little.
+// All attacks, with a small load: no record is lost, nothing is killed, and the neighbour notices little.
 func TestAttacksAtASmallScale(t *testing.T) {
 	runBench(t, "-attack")
 }

@@ -6,8 +6,7 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
-// restSize is what a connection may hold of an unfinished message, in bytes, without a read buffer. A silent one holds
-// nothing.
+// restSize is how many bytes of an unfinished message a connection may hold without a read buffer.
 const restSize = 2 << 10
 
 // A rest gives the window of a connection a read buffer when there is something to read, and takes it back while the client
@@ -18,14 +17,14 @@ type rest struct {
 	turn   *input.Turn
 	known  bool   // the client has sent whole messages
 	small  []byte // restSize bytes; nil before they are needed
-	paced  poller // nil where a read can't be made without a buffer
+	paced  poller // nil if the source can't tell when there is something to read
 }
 
 // A poller is a source that tells when there is something to read.
 type poller interface {
 	poll(b []byte) (int, error)
 	await() error
-	mayWait() bool // of await
+	mayWait() bool // whether await may wait
 }
 
 // read reads to the end of w's unused bytes.
@@ -85,7 +84,8 @@ func (s *rest) useSmall(w *window) []byte {
 	return w.buf
 }
 
-// ready takes a read buffer if w has none, and makes room in it. A newcomer whose messages are short needs none.
+// ready takes a read buffer if w has none, and makes room in it. A client that has sent no whole message yet gets none while the
+// small one is enough.
 func (s *rest) ready(w *window) error {
 	if w.base == nil && !s.known && w.w < len(s.useSmall(w)) {
 		return nil
@@ -101,7 +101,7 @@ func (s *rest) ready(w *window) error {
 	return w.makeRoom()
 }
 
-// lie returns the read buffer, if little enough is unused in it.
+// lie returns the read buffer, if at most restSize bytes in it are unused: these move to the small one.
 func (s *rest) lie(w *window) {
 	if w.base == nil || w.lent || w.w > restSize {
 		return

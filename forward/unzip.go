@@ -13,8 +13,8 @@ import (
 const (
 	// maxZstdWindow is the largest window in bytes that a zstd stream may ask for (zstd's own default for decoders).
 	maxZstdWindow = 8 << 20
-	// zstdCost and gzipCost are what a decompressor takes in bytes, its window of entries included. A payload may consist of
-	// frames of different windows, so that the largest one counts. (The limits of input.Memory allow one for zstd at a time,
+	// zstdCost and gzipCost are what a decompressor takes in bytes, its window of entries included. The frames of a payload may
+	// have different windows, so the largest one that is allowed counts. (The limits of input.Memory allow one for zstd at a time,
 	// and ten for gzip.)
 	zstdCost = maxZstdWindow + 1<<20
 	gzipCost = 100 << 10
@@ -62,7 +62,7 @@ func (c *conn) unzip(w *window, size int, kind *codec) error {
 		c.unzipTurns[kind.index] = line.Turn(c.hurry)
 	}
 	use := c.unzipTurns[kind.index]
-	if !c.rest.known { // newcomers may be many: they don't keep the read buffers as well
+	if !c.rest.known { // there may be many such clients: others may have their read buffers while they wait
 		c.rest.turn.Wait()
 	}
 	err := use.Take(c.s.flushing, kind.cost, c.rest.known)
@@ -104,7 +104,7 @@ func (c *conn) unzipWith(z *unzipper, w *window, size int, kind *codec) error {
 	return c.unzipFault(err, inner)
 }
 
-// unzipFault is the error of a payload that broke, or inner, which is that of the connection.
+// unzipFault returns inner, the connection's error, if there is one, or else the fault of a payload that can't be decompressed.
 func (c *conn) unzipFault(err, inner error) error {
 	var f *fault
 	switch {
@@ -138,7 +138,7 @@ func (z *unzipper) zstd(r io.Reader) (io.Reader, error) {
 type payloadReader struct {
 	w    *window
 	left int
-	use  *input.Turn // waits with the reader
+	use  *input.Turn // told when the reader waits for its client
 	err  error       // of the connection
 }
 
@@ -174,7 +174,7 @@ func (p *payloadReader) need() error {
 	p.err = p.w.fill()
 	p.use.Resume()
 	if p.err == io.EOF {
-		p.err = io.ErrUnexpectedEOF // for the decompressor an EOF is a good end
+		p.err = io.ErrUnexpectedEOF // io.EOF would be a regular end to the decompressor
 	}
 	return p.err
 }

@@ -68,7 +68,7 @@ type Receiver interface {
 // Discarder is implemented by a Receiver that must know when an input won't flush what it added, as after a client has hung up
 // in the middle of a message. Without steps that hold events nothing of it is queued.
 type Discarder interface {
-	// Discard ends the Receiver. It queues what other sources' events have become a part of, and may block as Flush does.
+	// Discard ends the Receiver. It queues what events of other sources have become a part of, and may block as Flush does.
 	Discard(ctx context.Context) error
 }
 

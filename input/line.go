@@ -9,17 +9,18 @@ import (
 	"github.com/firelane/firelane/budget"
 )
 
-// patience is how long who holds memory of a Line may wait for its client while others wait for the memory.
+// patience is how long a holder of a Line's memory may wait for its client while others wait for the memory.
 const patience = 200 * time.Millisecond
 
-// A Line lends memory of one kind, of which there is a limited amount, in the order of arrival. Who has used it before to the
-// end comes first, and finds half of it free of newcomers: those who only open connections and begin messages don't stop
-// others. Who waits for its client for longer than patience, while others wait for memory, is asked to return it.
+// A Line lends memory of one kind, of which there is a limited amount, in the order of arrival. Holders whose client has sent
+// whole messages before come first, and newcomers get half of it at most: clients that only open connections and begin
+// messages don't stop others. A holder that waits for its client for longer than patience, while others wait for memory, is
+// asked to return it.
 type Line struct {
 	share *budget.Share
 	limit int // bytes
 
-	Spare sync.Pool // what the memory was used for, for the next Turn
+	Spare sync.Pool // what holders made in the memory, such as decompressors, for the next one
 
 	mu      sync.Mutex
 	lent    int // bytes
@@ -29,10 +30,10 @@ type Line struct {
 	timer   *time.Timer
 }
 
-// The two queues of a Line.
+// The classes of Turns, each with its own order of arrival.
 const (
-	known    = iota // has used what it had to the end before
-	newcomer        // hasn't
+	known    = iota // the client has sent whole messages before
+	newcomer        // it hasn't
 )
 
 func newLine(share *budget.Share, limit int) *Line { return &Line{share: share, limit: limit} }
@@ -62,8 +63,8 @@ func (l *Line) Lent() int {
 // Held reports whether the Turn has memory.
 func (t *Turn) Held() bool { return t.n > 0 }
 
-// Take waits for n bytes, at most the limit, until ctx ends or 30 s are over; then the error is ErrNoMemory. isKnown says that
-// the caller has used memory of the Line to the end before.
+// Take waits for n bytes, at most the Line's limit, until ctx ends, or for 30 s; then the error is ErrNoMemory. isKnown says that
+// the client has sent whole messages before.
 func (t *Turn) Take(ctx context.Context, n int, isKnown bool) error {
 	l := t.line
 	l.mu.Lock()
@@ -99,11 +100,11 @@ func (t *Turn) Take(ctx context.Context, n int, isKnown bool) error {
 	}
 	l.waiting[t.class] = without(l.waiting[t.class], t)
 	t.n = 0
-	l.serve() // it may have been first, and others need less
+	l.serve() // it may have been the first, and the next one may need less
 	return err
 }
 
-// fits reports whether there is memory for t. Newcomers get half, or the first anything.
+// fits reports whether there is memory for t. Newcomers get half of the limit together, but a single one may have more.
 func (l *Line) fits(t *Turn) bool {
 	if t.class == newcomer && l.newLent > 0 && l.newLent+t.n > l.limit/2 {
 		return false
@@ -137,7 +138,7 @@ func (t *Turn) Return() {
 	l.serve()
 }
 
-// serve lends to those who are first.
+// serve lends to those that are first in their class, while there is memory.
 func (l *Line) serve() {
 	for class := range l.waiting {
 		for len(l.waiting[class]) > 0 && l.fits(l.waiting[class][0]) {
@@ -150,7 +151,7 @@ func (l *Line) serve() {
 	l.hurryIdle()
 }
 
-// Wait says that the holder, if it is one, waits for its client from now on, until Resume.
+// Wait says that the holder waits for its client from now on, until Resume. Without memory it does nothing.
 func (t *Turn) Wait() {
 	if t.n == 0 {
 		return

@@ -33,11 +33,10 @@ const (
 	reservedFiles = 256 // descriptors that connections leave to the queue and the outputs, or half of all where there are few
 )
 
-// ErrNoMemory is returned by Borrow where the other connections returned too little in 30 s.
-var ErrNoMemory = errors.New("no memory left for large events")
+// ErrNoMemory is returned by Borrow and Turn.Take if the other connections returned too little in 30 s.
+var ErrNoMemory = errors.New("other connections held the memory for too long")
 
-// Memory limits the memory of the connections of all inputs of a process, beyond each connection's read buffer, and their
-// number. It is safe for concurrent use.
+// Memory limits the memory of the connections of all inputs of a process, and their number. It is safe for concurrent use.
 type Memory struct {
 	share    *budget.Share // of the process's memory
 	lent     atomic.Int64  // of maxLent
@@ -54,7 +53,7 @@ type Memory struct {
 	buffers             sync.Pool // of *[BufferSize]byte
 
 	mu    sync.Mutex
-	loan  int         // counts each time the large buffer is lent or returned
+	loan  int         // goes up each time that the large buffer is lent or returned
 	timer *time.Timer // for the borrower of the large buffer
 }
 
@@ -82,7 +81,7 @@ func (m *Memory) Buffer() []byte {
 // ReturnBuffer takes back what Buffer returned.
 func (m *Memory) ReturnBuffer(b []byte) { m.buffers.Put((*[BufferSize]byte)(b)) }
 
-// Take charges n bytes that are no event's, such as those of a TLS connection. It returns false if there is no room for them.
+// Take charges n bytes for something other than events, such as a TLS connection. It returns false if there is no room for them.
 func (m *Memory) Take(n int) bool { return m.share.Take(n) }
 
 // Release returns n bytes that Take took.
@@ -214,7 +213,7 @@ func (m *Memory) returnLarge() {
 	<-m.large
 }
 
-// TakeUnsent takes n bytes for answers that a client doesn't read. If false, too many wait for clients already.
+// TakeUnsent takes n bytes for acks that a client has not read. It returns false if too many wait for clients already.
 func (m *Memory) TakeUnsent(n int) bool {
 	if !take(&m.unsent, n, maxUnsent) {
 		return false

@@ -16,7 +16,7 @@ import (
 type Account struct {
 	Output    string           `json:"output"`
 	Received  int64            `json:"received"` // also those that were in the queue at the start, or leave an earlier dead letter
-	Added     int64            `json:"added"`    // made by steps besides those that they got
+	Added     int64            `json:"added"`    // made by steps in addition to those that they got
 	Delivered int64            `json:"delivered"`
 	Filtered  int64            `json:"filtered"`
 	Merged    int64            `json:"merged"`            // became one with another
@@ -31,16 +31,16 @@ type Account struct {
 
 // Reasons of dropped records.
 const (
-	notQueued    = "not queued"          // the queue had no room until the end of the grace
+	notQueued    = "not queued"          // the queue had no room until the end of the grace period
 	filterFailed = "filter failed"       // lost because of a fault in a filter
-	noRoom       = "no room"             // given up for newer ones, as the output's limit asks for
+	noRoom       = "no room"             // given up for newer ones, since the queue was full
 	damaged      = "damaged"             // could not be read
 	inMemory     = "queue was in memory" // lost at the stop
 	deadFull     = "dead letter full"    // removed from the dead letter for newer ones
 )
 
-// settle computes what is unaccounted for.
-func (a *Account) settle() {
+// balance computes Unaccounted from the other terms.
+func (a *Account) balance() {
 	left := a.Received + a.Added - a.Delivered - a.Filtered - a.Merged - a.Dead - a.Held - a.Buffered
 	for _, n := range a.Dropped {
 		left -= n
@@ -54,7 +54,7 @@ func (o *output) account() (a Account) {
 	return a
 }
 
-// inspect calls see with what happened on the way to the output's queue, and after it, at one moment.
+// inspect calls see with what happened to records before the output's queue, and after it, at one moment.
 func (o *output) inspect(see func(tally, deliver.Stats)) {
 	if o.loop == nil { // nothing has been opened
 		see(o.tally, deliver.Stats{})
@@ -74,7 +74,7 @@ func (o *output) accountOf(t tally, s deliver.Stats) Account {
 		a.Deferred = 0
 	}
 	own, earlier := o.lostDead()
-	own = min(own, a.Dead) // one that was put and isn't counted yet
+	own = min(own, a.Dead) // a record that was just put there may not be counted in Dead yet
 	a.Received += earlier
 	a.Dead -= own
 	for reason, n := range map[string]int64{
@@ -85,13 +85,13 @@ func (o *output) accountOf(t tally, s deliver.Stats) Account {
 			a.Dropped[reason] = n
 		}
 	}
-	a.settle()
+	a.balance()
 	return a
 }
 
 // lostDead returns how many records were removed from a full dead letter: those that this process had put there, and those
-// that it found. The latter are counted as received only now, as those in the queue are at the start: nobody counts what is
-// in a dead letter of 1 GiB before.
+// that it found. The latter are counted as received only now: to count at the start, as in the queue, what a dead letter of
+// 1 GiB holds would take too long.
 func (o *output) lostDead() (own, earlier int64) {
 	if o.file == nil {
 		return 0, 0

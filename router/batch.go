@@ -10,7 +10,7 @@ import (
 // that a record is copied once, however many outputs it has.
 type batch struct {
 	record.Batch
-	outputs []int // those that share it; nil: no more, and whoever gets another record takes a copy
+	outputs []int // that share it; nil: they have begun to differ, and one that gets another record copies the batch first
 	users   int   // outputs that have not appended it yet
 }
 

@@ -25,7 +25,7 @@ func TestSilentConnectionsHoldNoBuffers(t *testing.T) {
 		if err := i.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if i.scratch != nil || i.pending[0].batch != nil || i.pending[0].complete != nil || i.way.Body != nil {
+		if i.scratch != nil || i.pending[0].batch != nil || i.pending[0].complete != nil || i.event.Body != nil {
 			t.Error("got memory held after a Flush, want none")
 		}
 	}

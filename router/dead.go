@@ -15,8 +15,8 @@ import (
 	"github.com/firelane/firelane/sink/dead"
 )
 
-// DeadFiles lists the files of the dead letters of a plan's outputs, by output. others are files in the same folders of outputs
-// that the plan doesn't have, by the name that they begin with: to send their records again is to choose an output for them.
+// DeadFiles lists the files of the dead letters of a plan's outputs, by output. others are files in the same folders whose
+// outputs the plan doesn't have, by the name that they begin with: to send those records again, somebody must choose an output.
 func DeadFiles(plan *config.Plan) (own, others map[string][]string, err error) {
 	r, diags := New(plan, Env{})
 	if len(diags) > 0 {

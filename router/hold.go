@@ -9,10 +9,10 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
-// Limits of what was released and waits for room in a queue, so that nothing else waits for it.
+// Limits of events that were released and wait for room in a queue, while nothing else waits for them.
 const (
-	fullRetry  = time.Second // until its queue is tried again
-	maxWaiting = batchSize   // bytes with which a Holder isn't asked for more
+	fullRetry  = time.Second // until the queue is tried again
+	maxWaiting = batchSize   // bytes that wait, from which on the Holder isn't asked for more
 )
 
 // expiryPause is the least time between two calls of a Holder's Expire, so that events which are due shortly after one another
@@ -83,7 +83,7 @@ func (r *Router) releaseHeld(stopping, end <-chan struct{}) {
 	}
 }
 
-// expiries are those of all Holders in the order in which events meet them.
+// expiries returns those of all Holders, in the order in which events reach them.
 func (r *Router) expiries() (all []expiry) {
 	for _, in := range r.inputs {
 		if in.holder != nil {
@@ -122,7 +122,7 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 			r.flushReleased(e)
 		}
 		if !now.Before(e.due) && e.i.waitingBytes() < maxWaiting {
-			e.armed.Store(false) // whatever is held after Expire has looked must wake releaseHeld again
+			e.armed.Store(false) // what is held from here on must wake releaseHeld again
 			e.due = e.i.expire(e.holder, now)
 			e.armed.Store(!e.due.IsZero())
 			r.flushReleased(e)
@@ -144,7 +144,7 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 func (r *Router) releaseAll(all []expiry) {
 	for n := range all {
 		all[n].i.allowWaiting()
-		all[n].waits = true // or may
+		all[n].waits = true // it may: expire tries to flush
 	}
 	for range maxReroutes + 1 {
 		r.expire(all, enrich.Everything)
@@ -162,6 +162,6 @@ func (r *Router) flushReleased(e *expiry) {
 	err := e.i.Flush(r.appending)
 	e.waits = errors.Is(err, errFull)
 	if err != nil && !e.waits && !errors.Is(err, input.ErrHeld) {
-		r.log.Error().Err(err).Msg("records that a step had held could not be queued")
+		r.log.Error().Err(err).Msg("records that a filter had held could not be queued: they are dropped")
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // An identity is what an output is: its plugin, its match, its destination and its index, not its place in the configuration.
-// ECS's agent writes outputs in any order, and records must not change to another output, with other credentials, for that.
+// ECS's agent writes outputs in any order, which must not send records to another output, with other credentials.
 type identity struct {
 	lines []string // config.Plan.Identity
 	dead  string   // the index, where it delivers the dead letters of the output that lines describe; "" for any other
@@ -41,7 +41,7 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// placedID splits an ID that was made of the place in the configuration: es.0.
+// placedID returns the plugin of an ID that was made of it and its place in the configuration: es.0.
 func placedID(id string) (plugin string, ok bool) {
 	plugin, number, ok := strings.Cut(id, ".")
 	_, err := strconv.ParseUint(number, 10, 32)

@@ -31,15 +31,15 @@ type intake struct {
 	route   *route          // of the last event; connections rarely change their tag
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
 	pending []pending       // one for each output
-	way     record.Event    // the event that is on its way; here, so that it costs no allocation
+	event   record.Event    // the event being handled; here, so that it costs no allocation
 	full    bool            // a batch has reached batchSize
-	open    *batch          // of all outputs of openFor
+	open    *batch          // the batch that all outputs of openFor share
 	openFor *route          // nil: none
 	lifter  enrich.Lifter
 
 	calls    []*call     // of Steps; those before depth are running, each within the one before
 	depth    int         // calls that are running
-	from     enrich.Step // the Step that rerouted the event that is on its way
+	from     enrich.Step // the Step that rerouted the event being handled
 	reroutes int         // of that event
 
 	received, unrouted int64 // since the last Flush
@@ -50,14 +50,14 @@ type intake struct {
 // pending is what was added for one output since the last Flush.
 type pending struct {
 	counted              // its batch is nil where there is nothing
-	complete []counted   // those before it
+	complete []counted   // the batches before it
 	publish  func()      // adds tally to the output's; its queue calls it, with its lock held
-	yield    func() bool // whether others would wait for the output's queue; nil where that makes no difference
+	yield    func() bool // whether other outputs would wait for this one's queue; nil if the output doesn't yield
 	fed      bool        // something was added
 	noWait   bool        // what a full queue doesn't take stays in complete, for a later Flush
 }
 
-// counted is a batch, and what happened to the records on the way to it.
+// counted is a batch, and what happened to the records on the path to it.
 type counted struct {
 	batch *batch
 	tally tally
@@ -75,7 +75,7 @@ func (r *Router) newIntake(in *source) *intake {
 	return i
 }
 
-// othersGoOn reports whether the connection feeds an output besides o whose queue takes records: it would wait for o.
+// othersGoOn reports whether the connection also feeds an output whose queue takes records, which would wait for o.
 func (i *intake) othersGoOn(o int) bool {
 	for n := range i.pending {
 		if n != o && i.pending[n].fed && !i.r.outputs[n].queue.Stalled() {
@@ -93,11 +93,11 @@ func (i *intake) Add(tag []byte, t record.Time, body []byte) {
 	if i.scratch != nil {
 		i.scratch.Reset()
 	}
-	i.way = record.Event{Tag: i.route.tag, Time: t, Body: body}
-	if j := i.input.joiner; j != nil && j.Wants(&i.way) {
-		i.apply(j, i.input.holder, nil, &i.way)
+	i.event = record.Event{Tag: i.route.tag, Time: t, Body: body}
+	if j := i.input.joiner; j != nil && j.Wants(&i.event) {
+		i.apply(j, i.input.holder, nil, &i.event)
 	} else {
-		i.dispatch(&i.way)
+		i.dispatch(&i.event)
 	}
 	if i.full {
 		i.complete()
@@ -132,7 +132,8 @@ func (i *intake) remember(rt *route) {
 	i.oldest = (i.oldest + 1) % recentTags
 }
 
-// routeTo is the same for a tag that a step made of one that came in by in: where a Holder expires, any input.
+// routeTo is routeOf for the tag of an event that a step rerouted. in is the input that the event came by, or any input if
+// a Holder's Expire emitted it.
 func (i *intake) routeTo(in *source, tag string) *route {
 	for _, rt := range i.recent {
 		if rt != nil && rt.in == in && rt.tag == tag {
@@ -146,8 +147,8 @@ func (i *intake) routeTo(in *source, tag string) *route {
 	return rt
 }
 
-// dispatch sends one event, whose parts have been joined, on the way of its tag. When the joiner makes room it emits lines of
-// other tags than the current event's.
+// dispatch sends one event, whose parts have been joined, along the route of its tag. When the joiner makes room it emits lines
+// of other tags than the current event's.
 func (i *intake) dispatch(ev *record.Event) {
 	i.received++
 	if i.route == nil || ev.Tag != i.route.tag {
@@ -173,7 +174,7 @@ func (i *intake) goOn(rt *route, ev *record.Event) {
 	i.walk(rt, ev)
 }
 
-// walk takes ev through the filters of rt to its step or its outputs, and on to the ways after them.
+// walk takes ev through the filters of rt to its step or its outputs, and on to the paths after them.
 func (i *intake) walk(rt *route, ev *record.Event) {
 	if len(rt.filters) > 0 && !i.filter(rt, ev) {
 		return
@@ -198,7 +199,7 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 	i.goOnWays(rt, ev)
 }
 
-// goOnWays takes ev on by the ways after rt's.
+// goOnWays takes ev on by the paths after rt.
 func (i *intake) goOnWays(rt *route, ev *record.Event) {
 	for _, next := range rt.next { // each begins with the same event
 		same := *ev

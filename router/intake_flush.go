@@ -23,7 +23,7 @@ func (i *intake) Flush(ctx context.Context) error {
 	}
 	failed := i.queue(ctx)
 	i.openFor, i.open = nil, nil
-	i.way = record.Event{} // what it aliases is no longer ours
+	i.event = record.Event{} // what it aliases is no longer ours
 	if i.scratch != nil {
 		i.r.buffers.returnScratch(i.scratch)
 		i.scratch = nil
@@ -45,7 +45,7 @@ func (i *intake) Flush(ctx context.Context) error {
 	return nil
 }
 
-// queue appends what was added to the queues: to those that are full last, so that no other waits for them.
+// queue appends what was added to the queues: to those that are stalled last, so that no other waits for them.
 func (i *intake) queue(ctx context.Context) (failed error) {
 	late := false
 	for o := range i.pending {

@@ -9,7 +9,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A call is one of a Step's Apply or of a Holder's Expire. Its memory is kept for the next call.
+// A call is one call of a Step's Apply or a Holder's Expire. Its memory is kept for the next call.
 type call struct {
 	i      *intake
 	out    *enrich.Out
@@ -18,7 +18,7 @@ type call struct {
 	passed int     // events emitted so far that are not made of held ones
 }
 
-// apply takes ev through a Step: that of rt, or the Holder of the input, which comes before the route and has none.
+// apply takes ev through a Step: that of rt, or the input's joiner, which comes before routing; then rt is nil.
 func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event) {
 	c := i.begin(h, rt)
 	if h != nil {
@@ -27,7 +27,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	failed := c.apply(step, ev)
 	held := c.out.TakeHeld()
 	if failed {
-		held = 0 // else clients would wait for acks for ever
+		held = 0 // otherwise clients would wait forever for their acks
 	}
 	switch {
 	case h == nil:
@@ -44,7 +44,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 		t.added, t.failed = int64(c.passed), 1
 	case more > 0:
 		t.added = more
-	case more < 0: // it was filtered out, or went to another way
+	case more < 0: // it was filtered out, or rerouted
 		t.filtered = 1
 	}
 	switch {
@@ -56,12 +56,12 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	}
 	i.end(c)
 	if failed {
-		i.calls = i.calls[:i.depth] // what the Out was told is out of date
+		i.calls = i.calls[:i.depth] // the Out may be in any state: the next call makes a new one
 	}
 }
 
-// apply calls the Step's Apply, and reports whether it panicked: a fault costs the event, not the connection, which would
-// bring the same event again.
+// apply calls the Step's Apply, and reports whether it panicked: that costs the event, not the connection, whose client would
+// send the same event again.
 func (c *call) apply(step enrich.Step, ev *record.Event) (failed bool) {
 	defer c.i.contain(&failed, ev.Tag, c.i.reroutes)
 	step.Apply(ev, c.out)
@@ -74,15 +74,15 @@ func (c *call) expire(now time.Time) (next time.Time, failed bool) {
 	return c.holder.Expire(now, c.out), false
 }
 
-// failedPause is how long after a fault in it a Holder's Expire is called again.
+// failedPause is how long after a panic a Holder's Expire is called again.
 const failedPause = time.Second
 
-// contain recovers from a panic of a filter, a Step or a Holder at an event with that tag. It is to be deferred.
+// contain recovers from a panic of a filter, a Step or a Holder while it handled an event with that tag. Callers defer it.
 func (i *intake) contain(failed *bool, tag string, reroutes int) {
 	if v := recover(); v != nil {
 		*failed, i.reroutes = true, reroutes
 		i.r.events.Error().Str("tag", tag).Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).
-			Msg("a fault in firelane itself: a filter failed; its record is dropped")
+			Msg("a filter of firelane panicked: its record is dropped; please report this bug")
 	}
 }
 
@@ -141,7 +141,7 @@ func (i *intake) end(c *call) {
 	c.out.Scratch, c.out.From = nil, nil // Flush returns the memory
 }
 
-// next is where what the Step emits goes on.
+// next takes on an event that the Step emits. of is how many held events it was made of.
 func (c *call) next(ev *record.Event, of int) {
 	i := c.i
 	i.released += int64(of)
@@ -171,7 +171,7 @@ func (c *call) emitted(ev *record.Event, of int) *route {
 	return rt
 }
 
-// reroute sends what the Step emits to the beginning of the way of another tag.
+// reroute sends an event that the Step emits to the beginning of another tag's route.
 func (c *call) reroute(ev *record.Event, tag string, of int) {
 	i := c.i
 	i.released += int64(of)

@@ -40,7 +40,7 @@ type orphan struct {
 	lock      *buffer.Lock // nil: not ours
 	tags      map[string]bool
 	whole     bool            // tags are those of all records
-	fit       map[*output]int // of the outputs that may take its place, and how well they fit
+	fit       map[*output]int // how well the outputs fit that may take its place
 	adopted   bool
 }
 
@@ -131,12 +131,12 @@ func (r *Router) examine(f *orphan) bool {
 	if f.is = parseAbout(about); about == "" || f.is.lines == nil {
 		f.is = identityOfFolder(f.name)
 	} else if f.lock.Empty() {
-		return f.lock.Remove() != nil // or it would seem that an output had a queue
+		return f.lock.Remove() != nil // otherwise its output, once it is back, would not count as new
 	}
 	f.Output = cmp.Or(f.is.String(), f.name)
 	asked := slices.ContainsFunc(r.outputs, func(o *output) bool { return r.mayAdopt(o, f) })
 	err = r.read(f, asked)
-	within, _ := buffer.Names(f.Queue) // queues that go with it; their tags are not read
+	within, _ := buffer.Names(f.Queue) // queues inside its folder, such as the deferred one; their tags are not read
 	for _, name := range within {
 		part := orphan{dir: f.Queue, name: name, Orphan: Orphan{Queue: filepath.Join(f.Queue, name)}}
 		err = errors.Join(err, r.read(&part, false))
@@ -235,8 +235,8 @@ func (r *Router) fit(o *output, f *orphan) (n int) {
 	return n
 }
 
-// successorOf returns the output that takes the place of the queue's; nil and the reason for none. Where there are several, or an
-// output could take several queues, the same alias tells which belong together, or the same match.
+// successorOf returns the output that takes the place of the queue's; nil if there is none, with the reason in f. Where there
+// are several, or an output could take several queues, the same alias tells which belong together, or the same match.
 func (r *Router) successorOf(f *orphan, all []orphan) *output {
 	if f.lock == nil || f.Reason != "" {
 		return nil
@@ -250,12 +250,12 @@ func (r *Router) successorOf(f *orphan, all []orphan) *output {
 		f.Reason = "no new output to the same kind of destination takes all tags of its records"
 		return nil
 	case others > 0:
-		f.Reason = fmt.Sprintf("%d new outputs take the tags of its records; the same alias as before would tell which one", others+1)
+		f.Reason = fmt.Sprintf("%d new outputs take the tags of its records; give the right one the alias that it had before", others+1)
 		return nil
 	}
 	for n := range all {
 		if other := &all[n]; other != f && other.fit[successor] >= fit {
-			f.Reason = fmt.Sprintf("%s has its place taken by %s as well; the same alias as before would tell which one", other.Queue, successor.id)
+			f.Reason = fmt.Sprintf("output %s could take the records of %s as well; give it the alias that it had before", successor.id, other.Queue)
 			return nil
 		}
 	}

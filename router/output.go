@@ -26,7 +26,7 @@ type output struct {
 	options *sink.OutputOptions
 	dest    sink.Destination
 	lock    *buffer.Lock // of the queue's folder, until the queue is opened; nil where there is none
-	yields  bool         // the queue drops its oldest where others would wait for it
+	yields  bool         // the queue drops its oldest records when others would wait for it
 	isNew   bool         // the folder was made by this start, or never used
 	queue   *buffer.Queue
 	loop    *deliver.Output
@@ -43,8 +43,8 @@ type output struct {
 // DefaultDir is where queues and dead letters are kept unless the configuration says where.
 const DefaultDir = "/var/lib/firelane"
 
-// fluentBitFlush is Fluent Bit's default for Flush. Who leaves it, or writes it, wants records soon, and gets the loop's
-// own linger, which is shorter; any other value is kept to.
+// fluentBitFlush is Fluent Bit's default for Flush. With this value, whether it is written or not, the loop's own linger is
+// used, which is shorter; any other value is obeyed.
 const fluentBitFlush = time.Second
 
 // newOutput makes the destination; openQueue comes later, after the sockets.
@@ -60,7 +60,7 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 	}, nil
 }
 
-// sinkEnv is what a destination is told.
+// sinkEnv is what the router gives to a destination.
 func (r *Router) sinkEnv(log zerolog.Logger) sink.Env {
 	return sink.Env{Log: log, Hostname: r.env.Hostname, Common: &r.common}
 }
@@ -128,7 +128,7 @@ func (r *Router) openQueue(o *output) error {
 	}
 	if o.lock != nil {
 		if err := o.lock.Describe(o.is.about()); err != nil {
-			o.log.Warn().Err(err).Msg("what the queue is for can't be written to its folder: after a change of the output its records may stay there")
+			o.log.Warn().Err(err).Msg("the queue's description can't be written: if the output changes before its records are delivered, they may stay in the folder")
 		}
 		o.lock = nil
 	}
@@ -138,8 +138,8 @@ func (r *Router) openQueue(o *output) error {
 	return r.openIn(o, q, q.Dir)
 }
 
-// openIn opens the queue that q describes, in memory where it can't be on disk, and makes the loop; deadDir is beside
-// the queue.
+// openIn opens the queue that q describes, in memory if it can't be on disk, and makes the loop. The dead letter's folder is
+// in queueDir.
 func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	var err error
 	q.Chunks = &r.memory.chunks
@@ -172,7 +172,7 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	return nil
 }
 
-// loseMemory enters what a queue in memory still holds as dropped: nobody will see it again.
+// loseMemory counts what a queue in memory still holds as dropped: it ends with the process.
 func (o *output) loseMemory() {
 	if !o.queue.Stats().Durable {
 		o.lost.Store(o.loop.Stats().Buffered)
@@ -191,7 +191,7 @@ func troubleOf(id string, s *deliver.Stats, now time.Time) string {
 	return fmt.Sprintf("%s has delivered nothing for %v: %s", id, now.Sub(s.FailingSince).Round(time.Second), s.LastError)
 }
 
-// deadLetter is where the output's records go that nobody will ever take: files beside the queue, unless the
+// deadLetter makes the dead letter, for the output's records that are refused for good: files beside the queue, unless the
 // configuration says otherwise. With a queue in memory there is no such folder, and they go to the log.
 func (r *Router) deadLetter(o *output, queueDir string) dead.Letter {
 	dir := r.deadDir(o, queueDir)
@@ -208,8 +208,8 @@ func (r *Router) deadLetter(o *output, queueDir string) dead.Letter {
 }
 
 // deadLimit returns how many bytes the dead letter's files may have together: as many as the queue, unless the configuration
-// says otherwise. 0: dead.DefaultLimit, if there is no queue on disk. A resend, whose queue is in memory beside that of the
-// router, doesn't remove what the router keeps.
+// says otherwise. 0: dead.DefaultLimit, if there is no queue on disk. A resend, whose queue is in memory while that of
+// the router is on disk, must not remove what the router keeps.
 func (o *output) deadLimit(queueDir string) int64 {
 	s := o.queue.Stats()
 	switch {

@@ -46,8 +46,8 @@ type route struct {
 	after   *route      // what comes after step
 	outputs []int       // indices into Router.outputs
 	lift    bool        // all of the outputs read tails
-	next    []*route    // the ways that go on after the filters
-	reach   []int       // every output that this route leads to, once for each way to it
+	next    []*route    // the paths that go on after this one
+	reach   []int       // every output that this route leads to, once for each path to it
 }
 
 type routeKey struct {
@@ -127,7 +127,7 @@ func (r *Router) compile(in *source, tag string, plan config.Route, filters []in
 	}
 	rt.filters = enrich.MergeConstants(rt.filters)
 	rt.outputs = plan.Outputs
-	if len(plan.Next) == 0 { // the filters of a way that goes on need whole bodies
+	if len(plan.Next) == 0 { // otherwise the filters of the next path need whole bodies
 		rt.filters = enrich.DeferConstants(rt.filters)
 		rt.lift = !slices.ContainsFunc(plan.Outputs, func(o int) bool { return !readsTails(r.outputs[o].dest) })
 	}

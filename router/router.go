@@ -49,12 +49,12 @@ type Router struct {
 	wake    chan struct{} // to releaseHeld: a Holder holds something
 
 	memory  *memory
-	tapped  atomic.Int32 // taps that are open
+	tapped  atomic.Int32 // how many taps are open
 	buffers buffers
 	common  sink.Common // what destinations share
 	turn    deliver.Turn
 
-	// appending ends when appends must no longer wait for room: at the end of the grace.
+	// appending ends when appends must no longer wait for room: at the end of the grace period.
 	appending context.Context
 }
 
@@ -68,8 +68,8 @@ type source struct {
 	accounts inputCounters
 }
 
-// New builds the parts of a plan: steps and destinations, but no socket, file or connection yet. The errors are
-// everything that is wrong with the options as seen by the parts themselves.
+// New builds the parts of a plan: steps and destinations, but no socket, file or connection yet. The diagnostics
+// are the mistakes that the parts themselves find in their options.
 func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	if env.Hostname == "" {
 		env.Hostname, _ = os.Hostname()

@@ -11,7 +11,7 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
-// deliveryShare is the part of the grace that is kept for delivering when clients don't hang up.
+// deliveryShare is the part of the grace period that is kept for delivering when clients don't hang up.
 const deliveryShare = 0.4
 
 // Limits of waiting for clients at a stop.
@@ -23,8 +23,8 @@ const (
 )
 
 // Run works until stop ends, then drains: inputs go on until every client has hung up or is silent, what is queued is
-// delivered, and Run returns as soon as nothing is left or when the grace is over. When now ends, it returns at once. What is
-// left stays in the queue. The error is one of starting; a stop is none.
+// delivered, and Run returns as soon as nothing is left or when the grace period is over. When now ends, it returns at once.
+// What is left stays in the queue. The error is one of starting; a stop is none.
 func (r *Router) Run(stop, now context.Context) error {
 	begin := time.Now()
 	if err := r.lock(); err != nil { // before any socket: another router may be running in this folder
@@ -73,7 +73,7 @@ func (r *Router) unlock() {
 	}
 }
 
-// open finds every output's queue and opens it.
+// open gives queues without an output to the outputs that take their place, and opens every output's queue.
 func (r *Router) open() error {
 	r.adopt()
 	for n := len(r.outputs) - 1; n >= 0; n-- { // an output's dead letters need their queue before it
@@ -125,7 +125,7 @@ func (r *Router) ownOutputs() (own, dead []*output) {
 	return r.outputs[:n], r.outputs[n:]
 }
 
-// drain stops everything in the order in which records flow, within the grace.
+// drain stops everything in the order in which records flow, within the grace period.
 func (r *Router) drain(now context.Context, u *running) {
 	grace := r.plan.Service.Grace
 	over := time.AfterFunc(grace, u.endDelivery)
@@ -157,7 +157,7 @@ func (r *Router) drain(now context.Context, u *running) {
 func (r *Router) runInput(ctx context.Context, in *source) {
 	err := in.input.Run(ctx, func() input.Receiver { return r.newIntake(in) })
 	if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-		r.log.Error().Err(err).Str("input", in.id).Msg("input failed")
+		r.log.Error().Err(err).Str("input", in.id).Msg("an input failed: it takes no more records; the other inputs and delivery go on")
 	}
 }
 

@@ -15,11 +15,11 @@ type Status struct {
 // OutputStatus is one output at one moment: its account, its delivery and its queue.
 type OutputStatus struct {
 	Account  Account
-	Delivery deliver.Stats // of it Queue: the queue
+	Delivery deliver.Stats // its Queue is the queue
 	Trouble  string        // why records don't flow; "" where they do
 }
 
-// Status is one look at everything.
+// Status returns a snapshot of everything.
 func (r *Router) Status() Status {
 	var s Status
 	now := time.Now()

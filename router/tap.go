@@ -19,8 +19,8 @@ const (
 
 // Tap shows what is queued for an output from now on: one JSON object a record, {"tag", "time", "record"}, at most
 // bytesPerSecond bytes of them. It never holds up the records: lines that the viewer is too slow for, or that exceed the rate,
-// are dropped, and the first of those is the last one made in that second. end ends it and closes the channel; it may be
-// called more than once. While nobody looks the cost is one atomic load a batch. An output that doesn't exist, or a tap
+// are dropped, and after the first of those none is made for the rest of that second. end ends it and closes the channel; it
+// may be called more than once. Without a viewer the cost is one atomic load a batch. An output that doesn't exist, or a tap
 // beyond maxTaps, gives a closed channel.
 func (r *Router) Tap(id string, bytesPerSecond int) (lines <-chan []byte, end func()) {
 	n := slices.IndexFunc(r.outputs, func(o *output) bool { return o.id == id })
@@ -115,7 +115,7 @@ func appendTapped(dst []byte, ev *record.Event) []byte {
 	return append(record.AppendJSON(dst, ev.Body), '}', '\n')
 }
 
-// hasRoom says whether a line may fit, before it is made.
+// hasRoom reports whether a line may fit, before it is made.
 func (t *tap) hasRoom() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,7 +132,7 @@ func (t *tap) offer(line []byte) {
 		t.waiting -= t.sizes[t.taken%tapLines]
 	}
 	if t.ended || len(line) > t.rate-t.spent || t.waiting+len(line) > maxTapBytes {
-		t.spent = t.rate // making lines to drop them costs as much
+		t.spent = t.rate // make no more in this second: a line costs as much if it is dropped
 		return
 	}
 	select {

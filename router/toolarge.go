@@ -7,7 +7,7 @@ import "github.com/firelane/firelane/record"
 func (i *intake) tooLarge(rt *route, ev *record.Event) bool {
 	for _, o := range rt.outputs {
 		if !i.r.outputs[o].loop.Refuse(ev) {
-			return false // and so are the others
+			return false // nor is it too large for the others: the limit is one for all
 		}
 		i.pending[o].tally.dead++
 	}

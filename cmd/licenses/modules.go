@@ -27,7 +27,7 @@ type module struct {
 
 // A license is a file that has to come with the module.
 type license struct {
-	name string // module's path and the file's in it
+	name string // the module's path, and the file's path in the module
 	text []byte
 }
 
@@ -47,7 +47,7 @@ func linked(pkg, version string, target []string) ([]module, error) {
 	err = list(pkg, target, func(dir string, m *module) {
 		switch {
 		case m == nil:
-			return // of the standard library, which has one licence for all
+			return // in the standard library, which has one licence for all packages
 		case m.Path == own.Path:
 			own.Dir = m.Dir
 			return
@@ -127,12 +127,12 @@ func (m *module) collect() error {
 		}
 	}
 	if m.license() == "" {
-		return fmt.Errorf("%s %s has no licence that is known; look into its folder, and add the file's name or the licence's text to this program", m.Path, m.Version)
+		return fmt.Errorf("%s %s has no licence that this program knows; find it in %s, and add the file's name to licenseNames or the licence to phrases", m.Path, m.Version, m.Dir)
 	}
 	return nil
 }
 
-// phrases identify the texts of licences by SPDX's names.
+// phrases are SPDX's names of licences, each with a phrase by which its text is recognised.
 var phrases = [][2]string{
 	{"Apache-2.0", "Apache License Version 2.0"},
 	{"BSD-3-Clause", "Neither the name of"},

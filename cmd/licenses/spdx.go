@@ -79,8 +79,8 @@ func document(modules []module, created time.Time) spdxDocument {
 		}
 		d.Relationships = append(d.Relationships, r)
 	}
-	// SPDX wants a name that no other document has: the same content has the same name.
-	content, _ := json.Marshal(d) // of strings only
+	// SPDX wants a namespace that no other document has; the same content gets the same one.
+	content, _ := json.Marshal(d) // never fails: it has only strings and bools
 	sum := sha256.Sum256(content)
 	d.Namespace = namespace + hex.EncodeToString(sum[:16])
 	return d

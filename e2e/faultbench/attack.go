@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// An attack is a row of the hostile table. A neighbour, an application that does nothing wrong, sends its load twice: alone,
+// An attack is a row of the table of attacks. A neighbour, an application that does nothing wrong, sends its load twice: alone,
 // and during the attack. The router is in a cgroup of attackMemory.
 type attack struct {
 	name, help string
 	load       load // the neighbour's, each time
 	victim     load // what a second application sends during the attack, to an output of its own; records 0: there is none
 	twins      int  // further outputs that get all the neighbour's records, each with its own destination
-	promises   hostilePromises
+	promises   attackPromises
 
 	setup   func(a *arena) error                // before the router starts: inputs, options
 	between func(ctx context.Context, a *arena) // between the neighbour's two loads
@@ -28,16 +28,16 @@ type attack struct {
 	network bool                                // the row has a network of its own
 }
 
-// hostilePromises are what differs from row to row. In all rows: the router isn't killed, no record is lost or duplicated,
+// attackPromises are what differs from row to row. In all rows: the router isn't killed, no record is lost or duplicated,
 // the accounts agree, memory stays below memoryPromise, and the neighbour keeps the scale's share of its rate.
-type hostilePromises struct {
-	waits      int           // of the neighbour's records during the attack, every waits-th may wait until it is over
+type attackPromises struct {
+	waits      int           // every waits-th of the neighbour's records may wait until the attack is over; 0: none
 	poison     bool          // the attack's own records may be dead letters
 	drops      bool          // records of twins may be dropped
 	noLog      bool          // nobody reads the log: there are no accounts
 	stopWithin time.Duration // of a SIGTERM; 0: attackGrace and its margin
 	during     bool          // everything arrives although the attack goes on
-	busy       float64       // most of a core that the router may use during the attack; 0: no limit
+	busy       float64       // the largest share of a core that the router may use during the attack; 0: no limit
 }
 
 // An attackScale is how long the rows are.
@@ -49,14 +49,14 @@ type attackScale struct {
 
 var (
 	fullAttack  = attackScale{length: 4 * time.Second, patience: 8 * time.Second, share: .8}
-	shortAttack = attackScale{length: time.Second, patience: 6 * time.Second, share: .5} // of a second, half a second is noise
+	shortAttack = attackScale{length: time.Second, patience: 6 * time.Second, share: .5} // in a load of a second, half of that is noise
 )
 
 const (
 	attackMemory = 64 << 20         // bytes
-	attackTime   = 29 * time.Second // of a row, before it is broken off
+	attackTime   = 29 * time.Second // of a row, before it is aborted
 	attackGrace  = 4 * time.Second  // of the router's stop
-	exitMargin   = 4 * time.Second  // after it, before a stop is broken off
+	exitMargin   = 4 * time.Second  // beyond attackGrace, before the router is killed
 	drainTime    = 6 * time.Second  // for the rest to arrive when the attack is over
 	maxDeaths    = 5                // after which a router isn't started again
 )
@@ -77,11 +77,11 @@ type arena struct {
 	service   string              // more of [SERVICE]
 	port      int                 // of a further input
 	admin     int                 // port of the HTTP server
-	pipe      *os.File            // the log, if it is one
-	asked     *atomic.Int64       // requests that a proxy got
+	pipe      *os.File            // the log, if it is a pipe
+	asked     *atomic.Int64       // requests that the proxy got
 	cleanUp   []func()
 	newest    time.Duration // in which a new client signed in; 0: none tried
-	poisoned  bool          // of the neighbour's records some are refused for good
+	poisoned  bool          // some of the neighbour's records are refused for good
 	own       int           // the attack's own records to all outputs, which are refused, too
 	deaths    int
 	alone     float64 // the neighbour's rate, records/s
@@ -180,7 +180,7 @@ func (a *arena) configure() {
 
 // execute runs the row.
 func (a *arena) execute(ctx context.Context) {
-	a.alone = a.half(ctx, 0)
+	a.alone = a.sendLoad(ctx, 0)
 	if a.between != nil {
 		a.between(ctx, a)
 	}
@@ -195,7 +195,7 @@ func (a *arena) execute(ctx context.Context) {
 	victim := make(chan error, 1)
 	go func() { victim <- a.sendVictims(attackCtx) }()
 	used, begin := a.used.cpu+a.cpuNow(), time.Now()
-	a.attacked = a.half(attackCtx, a.attack.load.records)
+	a.attacked = a.sendLoad(attackCtx, a.attack.load.records)
 	a.busy = (a.used.cpu + a.cpuNow() - used).Seconds() / time.Since(begin).Seconds()
 	select {
 	case <-victim:
@@ -208,7 +208,7 @@ func (a *arena) execute(ctx context.Context) {
 	}
 	a.drain(ctx)
 	if n := a.missing(); a.promises.during && n > 0 {
-		a.fail(fmt.Errorf("%d records have not arrived while the attack went on", n))
+		a.fail(fmt.Errorf("%d records did not arrive while the attack went on", n))
 	}
 	a.heal()
 	if a.after != nil {
@@ -229,8 +229,8 @@ func (a *arena) sendVictims(ctx context.Context) error {
 	return a.second.run(ctx)
 }
 
-// half has the neighbour send its load, beginning with record first, and returns the rate at which it arrives.
-func (a *arena) half(ctx context.Context, first int) float64 {
+// sendLoad has the neighbour send its load, beginning with record first, and returns the rate at which it arrives.
+func (a *arena) sendLoad(ctx context.Context, first int) float64 {
 	ctx, cancel := context.WithTimeout(ctx, a.sc.length+a.sc.patience)
 	defer cancel()
 	a.neighbour.next.Store(int64(first))
@@ -244,7 +244,7 @@ func (a *arena) half(ctx context.Context, first int) float64 {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = a.neighbour.run(ctx) // what isn't sent doesn't arrive, and the rate says so
+		_ = a.neighbour.run(ctx) // an error shows in the rate: what isn't sent doesn't arrive
 	}()
 	for a.dest.distinct() < want && ctx.Err() == nil {
 		a.revive(ctx)

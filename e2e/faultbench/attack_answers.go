@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// answerWith has the other destination answer every bulk request so.
+// answerWith has answer answer every bulk request to the other destination.
 func answerWith(answer answerFunc) func(context.Context, *arena) {
 	return func(ctx context.Context, a *arena) {
 		a.other.setAnswer(answer)
@@ -71,7 +71,7 @@ func emptyReply(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// mustNameServer checks that the log has the server that gave a strange reply.
+// mustNameServer checks that the log says which server's reply was empty.
 func mustNameServer(_ context.Context, a *arena) {
 	text, err := os.ReadFile(filepath.Join(a.dir, "log"))
 	if err == nil && !bytes.Contains(text, []byte("the reply is empty")) {

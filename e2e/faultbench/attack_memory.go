@@ -18,7 +18,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// holdZstd holds 200 connections whose compressed message lacks its last bytes.
+// holdZstd holds 200 connections, each with a compressed message that lacks its last bytes.
 func holdZstd(ctx context.Context, a *arena) {
 	z, err := zstd.NewWriter(nil, zstd.WithWindowSize(8<<20))
 	if err != nil {
@@ -37,7 +37,7 @@ func holdZstd(ctx context.Context, a *arena) {
 	<-ctx.Done()
 }
 
-// half returns the first n bytes of a record that is larger.
+// halfRecord returns the first n bytes of a record of size bytes.
 func halfRecord(n, size int) []byte {
 	return newShape("app0", load{size: size}, 0).append(nil, 1<<40, 1<<40+1, false)[:n]
 }
@@ -95,13 +95,13 @@ func sendTags(ctx context.Context, a *arena) {
 	<-ctx.Done()
 }
 
-// each calls write for each connection, with a second's time for each.
+// each calls write for each connection, with 20 ms for each.
 func (a *arena) each(ctx context.Context, conns []net.Conn, write func(net.Conn)) {
 	for _, conn := range conns {
 		if ctx.Err() != nil {
 			return
 		}
-		_ = conn.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)) // who doesn't read is left
+		_ = conn.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)) // a router that doesn't read is not waited for
 		write(conn)
 	}
 }

@@ -105,7 +105,7 @@ func smallDisk(a *arena) error {
 	return os.Mkdir(queue, 0o700)
 }
 
-// twinsDownForLong takes the twins down until the router has noticed that they are.
+// twinsDownForLong takes the twins down some seconds before the attack, so that the router has noticed it.
 func twinsDownForLong(ctx context.Context, a *arena) {
 	for _, d := range a.copies {
 		d.setDown(true)

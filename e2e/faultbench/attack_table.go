@@ -37,7 +37,7 @@ func (f *flags) attackTable(ctx context.Context, root string, rt router) error {
 		}
 	}
 	if broken > 0 {
-		return fmt.Errorf("%d of %d attacks did not fail", broken, rows)
+		return fmt.Errorf("firelane broke its promises in %d of %d attacks", broken, rows)
 	}
 	return nil
 }

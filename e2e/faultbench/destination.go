@@ -51,15 +51,15 @@ type itemFaultFunc func(n int64) (status int, err string)
 
 // faults are the destination's faults. The zero value has none.
 type faults struct {
-	refuse     float64       // share of requests answered with refuseWith
-	refuseWith int           // HTTP status
-	hang       float64       // share of requests that are not answered: after hangFor the connection is closed
-	hangFor    time.Duration //
-	lose       float64       // share of replies that are lost after the body was indexed
-	items429   float64       // share of items answered 429 inside a 200
-	maxBody    int           // bytes; a larger body is a 413
-	longReply  int           // bytes that a reply with errors is filled up to
-	poison     bool          // record n is answered: if n%100 is 1, always 400; if 2, once 429; if 3, 409
+	refuse     float64 // share of requests answered with refuseWith
+	refuseWith int     // HTTP status
+	hang       float64 // share of requests that are not answered: after hangFor the connection is closed
+	hangFor    time.Duration
+	lose       float64 // share of replies that are lost after the body was indexed
+	items429   float64 // share of items answered 429 inside a 200
+	maxBody    int     // bytes; a larger body is a 413
+	longReply  int     // bytes that a reply with errors is filled up to
+	poison     bool    // record n is answered: if n%100 is 1, always 400; if 2, once 429; if 3, 409
 }
 
 func newDestination(records int, f faults) (*destination, error) {
@@ -94,7 +94,7 @@ func (d *destination) heal() {
 	d.mu.Unlock()
 }
 
-// setAnswer has answer answer all requests but GET and HEAD.
+// setAnswer has answer reply to all requests but GET and HEAD.
 func (d *destination) setAnswer(answer answerFunc) {
 	d.mu.Lock()
 	d.answer = answer

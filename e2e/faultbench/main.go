@@ -2,8 +2,8 @@
 // for each scenario: records sent, delivered, lost and duplicated, latency, CPU and memory.
 //
 // It runs firelane and, if a fluent-bit is on PATH, Fluent Bit in turns, both with the configuration that the ECS agent
-// writes. With -attack it attacks firelane beside a client that does nothing wrong, a row for each attack; with -soak it does
-// all of that together.
+// writes. With -attack it attacks firelane beside a client that does nothing wrong, a row for each attack; with -soak it runs
+// many attacks and faults together.
 package main
 
 import (
@@ -53,9 +53,9 @@ func bench() error {
 	flag.IntVar(&f.runs, "runs", 1, "runs of each scenario; the table shows the median and the range")
 	flag.BoolVar(&f.cost, "cost", false, "run the scenarios that measure cost instead of those with faults")
 	flag.BoolVar(&f.short, "short", false, "small scenarios: the whole table in some minutes")
-	flag.BoolVar(&f.attack, "attack", false, "run the hostile scenarios: the router is attacked in a cgroup of 64 MiB beside a neighbour that does nothing wrong (needs root)")
+	flag.BoolVar(&f.attack, "attack", false, "attack firelane in a cgroup of 64 MiB, beside a neighbour that does nothing wrong; a row for each attack (needs root)")
 	flag.DurationVar(&f.outage, "outage", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
-	flag.DurationVar(&f.soak, "soak", 0, "run everything hostile together for this long, with ten outputs and a restart every minute, in a cgroup of 64 MiB (needs root)")
+	flag.DurationVar(&f.soak, "soak", 0, "run many attacks and faults together for this long, with ten outputs and a restart every minute, in a cgroup of 64 MiB (needs root)")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
 	flag.StringVar(&f.profiled, "profiled", "", "run as firelane with this configuration file; used by -profile")

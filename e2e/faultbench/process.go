@@ -28,7 +28,7 @@ type process struct {
 	exited chan struct{}
 	bound  time.Duration // from exec until the socket accepted a connection
 	peak   atomic.Int64  // VmHWM, bytes
-	within time.Duration // limit of its stop
+	within time.Duration // limit of its stop, after which it is killed
 }
 
 // Limits of a router's start and stop.

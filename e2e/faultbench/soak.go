@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// The soak: one load to ten outputs, of which two are dead, with everything hostile at once, and a restart every minute.
+// The soak: one load to ten outputs, of which two are dead, with many attacks and faults at once, and a restart every minute.
 const (
 	soakRounds  = time.Minute      // from one restart to the next, or a quarter of a shorter soak
-	soakQuiet   = 4 * time.Second  // at the start and at the end of a round nothing hostile happens, to compare what is used
+	soakQuiet   = 4 * time.Second  // without attacks at the start and at the end of a round, to compare what is used
 	soakDeadMax = "32M"            // limit of a dead output's queue
 	soakEnd     = 60 * time.Second // for the rest to arrive
 )
 
-// The most that a process may use more at the end than at the beginning: files of the two dead outputs' queues, requests in
+// How much more a process may use at the end than at the beginning: files of the two dead outputs' queues, requests in
 // progress, and memory that the collector hasn't returned. Memory is compared with the end of the first round: a process
 // that has just started has used none yet.
 const (
@@ -43,7 +43,7 @@ func soak(ctx context.Context, length time.Duration, rt router, dir string) erro
 	defer cancel()
 	at := attack{
 		name: "soak", load: load{rate: 500, conns: 4, size: 250, batch: true, acks: true}, twins: 9,
-		setup: soakSetup, promises: hostilePromises{poison: true, drops: true},
+		setup: soakSetup, promises: attackPromises{poison: true, drops: true},
 	}
 	a := &arena{attack: at, sc: attackScale{length: length / 2}, poisoned: true, run: &run{
 		scenario: scenario{name: at.name, grace: attackGrace}, router: rt, dir: dir, socket: filepath.Join(dir, "in.sock"),
@@ -98,19 +98,19 @@ func (a *arena) rounds(ctx context.Context, length time.Duration) (first, last f
 			a.start(ctx)
 		}
 		if a.process == nil {
-			break // it doesn't start, as an error says
+			break // it didn't start: a.err says why
 		}
 		a.heal()
 		a.copies[0].setDown(true)
 		a.copies[1].setDown(true)
-		if here := a.settle(ctx); round == 0 {
+		if here := a.quietFootprint(ctx); round == 0 {
 			first = here
 		}
 		a.hostile(ctx, min(soakRounds, length/4)-2*soakQuiet)
 		a.heal()
 		a.copies[0].setDown(true)
 		a.copies[1].setDown(true)
-		if last = a.settle(ctx); round == 0 {
+		if last = a.quietFootprint(ctx); round == 0 {
 			first.memory = last.memory
 		}
 	}
@@ -120,15 +120,15 @@ func (a *arena) rounds(ctx context.Context, length time.Duration) (first, last f
 	case <-time.After(soakEnd):
 		a.fail(fmt.Errorf("the load was not read in time: %d of %d records", a.neighbour.sent.Load(), a.neighbour.records))
 	}
-	for deadline := time.Now().Add(soakEnd); a.behind() && time.Now().Before(deadline) && ctx.Err() == nil; {
+	for deadline := time.Now().Add(soakEnd); a.undelivered() && time.Now().Before(deadline) && ctx.Err() == nil; {
 		sleep(ctx, 100*time.Millisecond)
 	}
 	a.end()
 	return first, last
 }
 
-// behind reports whether an output that isn't dead has records to deliver: of each hundred one is a dead letter.
-func (a *arena) behind() bool {
+// undelivered reports whether an output that isn't dead has records to deliver. One of a hundred is a dead letter.
+func (a *arena) undelivered() bool {
 	for _, d := range append(a.copies[2:len(a.copies):len(a.copies)], a.dest) {
 		if a.missingAt(d) > int(a.neighbour.sent.Load())/100+1 {
 			return true
@@ -137,7 +137,7 @@ func (a *arena) behind() bool {
 	return false
 }
 
-// hostile does everything at once for some time.
+// hostile runs many attacks and faults at once, for length.
 func (a *arena) hostile(ctx context.Context, length time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
@@ -173,14 +173,14 @@ func writeSmallNULs(ctx context.Context, a *arena) {
 	}
 }
 
-// settle waits for soakQuiet and returns the least that the process uses in its second half.
-func (a *arena) settle(ctx context.Context) (least footprint) {
+// quietFootprint waits for soakQuiet, and returns the least that the process uses in the second half of it.
+func (a *arena) quietFootprint(ctx context.Context) (least footprint) {
 	sleep(ctx, soakQuiet/2)
 	for range 10 {
 		sleep(ctx, soakQuiet/20)
 		here, err := a.footprint()
 		if err != nil {
-			a.fail(fmt.Errorf("what the router uses: %w", err))
+			a.fail(fmt.Errorf("reading what the router uses: %w", err))
 			return least
 		}
 		if least.files == 0 {

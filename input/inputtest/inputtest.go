@@ -102,7 +102,7 @@ func (r *run) wait(t *testing.T) {
 // acked waits until n events are acknowledged.
 func (r *run) acked(t *testing.T, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(timeout); r.source.Acked(t) < n; time.Sleep(time.Millisecond) { // the other side only looks
+	for deadline := time.Now().Add(timeout); r.source.Acked(t) < n; time.Sleep(time.Millisecond) { // a Source can only be asked again
 		if time.Now().After(deadline) {
 			t.Fatalf("%d events are acknowledged, want %d", r.source.Acked(t), n)
 		}
@@ -177,14 +177,14 @@ func failedFlush(t *testing.T, s Subject) {
 	r.release()
 }
 
-// release ends what is left where Run has ended already.
+// release ends what is left after Run has ended.
 func (r *run) release() {
 	r.source.Close()
 	r.cancel()
 }
 
 func heldEvents(t *testing.T, s Subject) {
-	if !s.Acks { // ErrHeld is nil to it: the events must not be refused
+	if !s.Acks { // it treats ErrHeld as nil: the events must not be refused
 		r := start(t, s, func(context.Context) error { return input.ErrHeld })
 		r.source.Send(t, "held")
 		r.source.Close()

@@ -22,7 +22,7 @@ const (
 // the number of those that did not, in the field "suppressed". Lines are the same when their level and message are, whatever
 // their fields: messages must be constants. Debug and trace lines, and levels above error, always pass.
 //
-// It is safe for concurrent use. A part of the router has its own, so that one output does not suppress another's lines.
+// It is safe for concurrent use. Each part of the router has its own, so that one output does not suppress another's lines.
 type Limiter struct {
 	now   func() time.Time
 	mu    sync.Mutex

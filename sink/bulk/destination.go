@@ -5,8 +5,8 @@
 // server's replies. The destination adapts to a server that refuses _type, wants _type, refuses ids, or can't read gzip,
 // until the process ends (adaptation).
 //
-// Every item has an id: the record's identity, unless the user configures another one. With it a request can be sent again
-// after a lost reply: create answers 409 for a document that exists, and that counts as done. It does with id_key, too,
+// Every item has an id: the record's own, unless the user configures another one. With it a request can be sent again
+// after a lost reply: create answers 409 for a document that exists, and that counts as done. With id_key it does, too,
 // as in Fluent Bit.
 package bulk
 
@@ -202,7 +202,7 @@ func (d *Destination) adapt(a adaptation) {
 		d.noType.Store(true)
 		mode.And(^sendType)
 	case addType:
-		if !d.noType.Load() { // servers of two versions share this name: _type stays out
+		if !d.noType.Load() { // servers of two versions answer by this name: _type stays out
 			mode.Or(sendType)
 		}
 	case dropID:

@@ -37,7 +37,7 @@ type encoder struct {
 
 	verb       string // create, index, update
 	upsert     bool
-	idKey      field.Accessor // nil: _id is the record's identity
+	idKey      field.Accessor // nil: _id is the record's id
 	generateID bool
 	routing    field.Accessor // routing_key; nil: none
 	target     field.Accessor // Fluentd's target_index_key; nil: none
@@ -218,7 +218,7 @@ func (e *encoder) appendID(body []byte, r *sink.Record) (out []byte, at int, err
 			if len(body)-start > 2 {
 				return body, 0, nil
 			}
-			body = body[:start-len(member)+1] // an empty id is refused: the record's identity is used instead
+			body = body[:start-len(member)+1] // an empty id is refused: the record's id is used instead
 		}
 		if e.verb == "update" {
 			return body, 0, errNoID

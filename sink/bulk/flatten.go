@@ -30,8 +30,8 @@ func appendFlat(dst, body []byte, separator string, opt *record.JSONOptions) ([]
 	return dst[:start+n], nil
 }
 
-// countFlat returns how many fields appendFlatFields appends, with a prefix of so many bytes, and how many bytes at most. A
-// long name of a map is repeated for each of its fields.
+// countFlat returns how many fields appendFlatFields appends, and at most how many bytes. prefix and separator are lengths. A
+// map's name is repeated for each of its fields.
 func countFlat(body []byte, prefix, separator int) (n, size int) {
 	for f := record.FieldsOf(body); f.Next(); {
 		name := prefix + 2*len(f.RawKey()) + maxScalar
@@ -51,7 +51,7 @@ func countFlat(body []byte, prefix, separator int) (n, size int) {
 	return n, size
 }
 
-// maxScalar is the most bytes of a number, a time, or what encloses other keys as text.
+// maxScalar is the most bytes of a number or a time as text, and of what is written around any other key that isn't a string.
 const maxScalar = 32
 
 // appendFlatFields appends the fields of body, with prefix before their names. record.MaxDepth bounds the recursion.

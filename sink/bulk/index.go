@@ -217,11 +217,11 @@ func (n *indexNames) date(at time.Time) []byte {
 	return sanitiseTail(n.suffix.Append(nil, at.In(n.zone)))
 }
 
-// systemNames are beginnings of the names of indices that a cluster keeps for itself, .kibana and .opendistro_security among them.
+// systemNames are what the names of a cluster's own indices begin with, .kibana and .opendistro_security among them.
 var systemNames = []string{".", "security-auditlog"}
 
-// ordinary removes from name a beginning that makes it a system index's, unless the configured text begins so: a record's
-// values choose no such index.
+// ordinary removes a system index's beginning from name, unless the configured text begins like one: a record's values can't
+// choose such an index.
 func ordinary(name []byte, literal string) []byte {
 	for again := true; again; {
 		again = false

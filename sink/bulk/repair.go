@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// repairs are refusals that concern the item's index, not the record: what a person can repair. A refusal has the type, or
-// one of argumentTypes, and all of the texts in its reason.
+// repairs are refusals that concern the item's index, not the record, with what a person can do about them. A refusal matches
+// if it has the type ("": one of argumentTypes), and all of the texts in its reason.
 var repairs = []struct {
 	errType string
 	texts   []string
@@ -32,7 +32,8 @@ var repairs = []struct {
 	{"", []string{"maximum", "shards open"}, "delete indices, or raise cluster.max_shards_per_node"},
 }
 
-// argumentTypes are those of refusals that only the text tells apart. Those that quote a document have others.
+// argumentTypes are the types of refusals that only their texts tell apart. Refusals that quote a document, which could contain
+// any text, have other types.
 var argumentTypes = []string{"illegal_argument_exception", "validation_exception", "action_request_validation_exception"}
 
 // repairFor returns what a person can do about a refusal that concerns the index; "" if it doesn't.
@@ -50,7 +51,7 @@ func repairFor(errType, reason string) string {
 	return ""
 }
 
-// repairOf is repairFor an item that is blocked.
+// repairOf returns what a person can do about an item that is blocked: by its index, or for want of a permission.
 func repairOf(it *itemResult) string {
 	if it.status == http.StatusUnauthorized || it.status == http.StatusForbidden && it.errType != "cluster_block_exception" && it.errType != "index_create_block_exception" {
 		return "give the output's user the permission to write to the index"

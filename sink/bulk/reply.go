@@ -196,11 +196,11 @@ func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 type tally struct {
 	req        *sink.Request
 	reply      *sink.Reply
-	n          int // items added
-	busy       int // items refused because the server is busy
-	blocked    int // items whose index doesn't take them
-	repair     string
-	repairAt   int // the first of them
+	n          int    // items added
+	busy       int    // items refused because the server is busy
+	blocked    int    // items whose index doesn't take them
+	repair     string // what a person can do about the first of them
+	repairAt   int    // its item
 	adaptation adaptation
 	lastReason string
 }

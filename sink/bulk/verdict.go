@@ -66,7 +66,7 @@ func judgeItem(it *itemResult) judgement {
 		return judgement{verdict: sink.Again, blocked: true}
 	case it.status == http.StatusTooManyRequests:
 		return judgement{verdict: sink.Again, pressure: true}
-	case it.status >= 500: // of its shard, or an ingest pipeline
+	case it.status >= 500: // its shard failed, or an ingest pipeline
 		return again
 	case it.status == http.StatusBadRequest && adaptationFor(it.reason) != noAdaptation:
 		return judgement{verdict: sink.Again, adaptation: adaptationFor(it.reason)}

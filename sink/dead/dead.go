@@ -61,8 +61,8 @@ func (d *Record) appendHead(b []byte) []byte {
 	return b
 }
 
-// A line with a record that is large as JSON has it as MessagePack in Base64 instead, which is written in pieces: as JSON it
-// might not fit into memory.
+// A record that is large as JSON stands in its line as MessagePack in Base64, which is written in pieces: its JSON might not
+// fit into memory.
 const (
 	packedStart = `"msgpack":"`
 	packedEnd   = "\"}\n"

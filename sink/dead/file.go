@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// DefaultLimit is the size in bytes of a dead letter's files for which no other limit is known.
+	// DefaultLimit is the limit in bytes of all files of a dead letter, if no other limit is known.
 	DefaultLimit = 64 << 20
 	// maxFile is the size in bytes at which a dead letter's file is rotated, or a quarter of the limit if that is less.
 	maxFile = 16 << 20
@@ -66,7 +66,7 @@ func NewFile(dir, output string, limit int64, spill *Log, log zerolog.Logger) *F
 	}
 }
 
-// fileName makes a file's name of an output's: each character but letters, digits, dots, dashes and underscores becomes an
+// fileName makes a file name from an output's name: each character but letters, digits, dots, dashes and underscores becomes an
 // underscore.
 func fileName(output string) string {
 	name := strings.Map(func(r rune) rune {
@@ -106,7 +106,7 @@ func (d *File) Put(r *Record) string {
 	if err == nil {
 		return d.path
 	}
-	d.log.Error().Err(err).Msg("the dead letter's file can't be written; its records go to this log")
+	d.log.Error().Err(err).Msg("the dead letter's file can't be written: its records go to this log; free disk space or make the folder writable")
 	return d.spill.Put(r)
 }
 
@@ -133,7 +133,7 @@ func (d *File) write(line, packed []byte) error {
 		err = d.writePacked(packed)
 	}
 	if err != nil {
-		// Remove the part of the line that was written: the next line would be unreadable.
+		// Remove the part of the line that was written, or the next line would be unreadable, too.
 		if cut := d.f.Truncate(d.size); cut != nil {
 			return fmt.Errorf("%w; %w", err, cut)
 		}
@@ -198,7 +198,7 @@ func (d *File) open() error {
 		return err
 	}
 	if d.inode = inode(st); st.Size() == 0 {
-		delete(d.own, d.inode) // that of a file that is gone
+		delete(d.own, d.inode) // left from a removed file that had the same inode
 	}
 	return d.finishLine()
 }
@@ -311,7 +311,7 @@ func rotated(path string) ([]rotatedFile, error) {
 	return files, nil
 }
 
-// inode returns what tells the file from all others that are present.
+// inode returns the file's inode number, which no other file has that exists now.
 func inode(st os.FileInfo) uint64 {
 	if s, ok := st.Sys().(*syscall.Stat_t); ok {
 		return uint64(s.Ino)

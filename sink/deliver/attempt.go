@@ -11,8 +11,8 @@ import (
 // failed.
 const maxReencodes = 3
 
-// attempt encodes p if need be, sends it, and sorts the reply. The items that are left in p then must be tried again.
-// Workers call it.
+// attempt encodes p if need be, sends it, and sorts the reply. What is left in p after that must be tried again. Workers
+// call it.
 func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 	p.out = outcome{fresh: p.encoding}
 	o.announce(ctx, p)
@@ -68,8 +68,8 @@ func checkItems(items []sink.ItemReply, n int) error {
 	return nil
 }
 
-// sort removes the items from p that have ended, by the verdict on each, and writes those that are Never to the dead
-// letter. The other items move to the front of the body, unchanged.
+// sort removes from p the items that have ended, and writes those whose verdict is Never to the dead letter. The other items
+// move to the front of the body, unchanged.
 func (o *Output) sort(p *part) {
 	r := &p.out.reply
 	if r.Split != sink.No {
@@ -118,17 +118,17 @@ func (p *part) defers() bool {
 	case p.out.stopped:
 		return false
 	case refusedByItem(r):
-		return p.toDefer && (p.flows || r.Cause != sink.Throttled || p.chunk.marks != nil) // an overload holds up the others
+		return p.toDefer && (p.flows || r.Cause != sink.Throttled || p.chunk.marks != nil) // an overload in which hardly any pass is an outage
 	}
 	return p.poison && r.Verdict == sink.Again && p.req.Len() == 1
 }
 
-// harmless reports whether the last attempt delivered nothing because of these records, which hold up no others.
+// harmless reports whether the last attempt failed because of its own records, while others pass: the destination works.
 func (p *part) harmless() bool {
 	if !refusedByItem(&p.out.reply) || !p.flows && p.chunk.marks == nil {
 		return false
 	}
-	return !p.toDefer || p.out.left == p.out.deferred // otherwise they couldn't be deferred
+	return !p.toDefer || p.out.left == p.out.deferred // false: they were to be deferred, and couldn't be
 }
 
 // sortSplit handles a reply that asks for halving. A single item can't be halved, and goes to the dead letter.

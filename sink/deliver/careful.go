@@ -9,38 +9,39 @@ import (
 	"github.com/firelane/firelane/sink/dead"
 )
 
-// Which record kills the process?
+// How the record that kills the process is found.
 //
-// The queue keeps on disk what is being attempted (buffer.Attempt). What an earlier process died in, and what else is in the
-// same chunk, is delivered carefully: by one attempt at a time, of this output and of all others. What it died in once goes in
-// groups of carefulBytes; a group in which it died, too, goes record by record; and a record in which it died alone, twice
-// in a row, goes to the dead letter. A large record is alone in its request from the beginning, so that two deaths are
-// enough for it; of small ones thousands share a request, and it takes four.
+// The queue notes on disk which records are being attempted (buffer.Attempt). After a death, the chunks with those records are
+// delivered carefully: one attempt at a time, of all outputs together. The records of an attempt that one process died in go
+// in groups of carefulBytes; if a process dies in a group, too, its records go one by one; and a record that was attempted
+// alone at two deaths in a row goes to the dead letter. A large record is alone in its request from the beginning, so that two
+// deaths are enough to find it; small ones share a request with thousands, and it takes four.
 //
-// A kill by somebody else costs no more than some smaller requests. It would have to hit the same record, alone, twice to
-// condemn it, and only in the first innocentAfter of an attempt: what kills by its size does so at once, while a
-// destination that hangs may take a minute. A process that dies at its start for another reason dies in its first attempt,
-// the same one each time: so the attempt that may condemn a record waits until the process has lived for a while.
+// A kill from outside costs no more than some smaller requests. For a record to be given up, such kills would have to hit the
+// attempt of that record alone twice in a row, each within innocentAfter of its start: a record that kills by its size does so
+// at once, while a destination that hangs may take a minute. A process that dies at every start for another reason dies in
+// its first attempt, the same one each time; so an attempt in which a death would cost a record waits until the process
+// has run for settleTime.
 
 const (
 	// carefulBytes is the size in the queue, in bytes, of a group of records that is attempted carefully.
 	carefulBytes = 64 << 10
-	// innocentAfter is how long an attempt may take before its records are held to be harmless.
+	// innocentAfter is how long an attempt lasts before a death is no longer blamed on its records.
 	innocentAfter = 5 * time.Second
-	// settleTime is how long the process must have run before an attempt that may condemn a record.
+	// settleTime is how long the process must have run before an attempt that would cost a record if the process died in it.
 	settleTime = 5 * time.Second
-	// fatalDeaths is how often in a row the process must die in the attempt of a record alone to condemn it.
+	// fatalDeaths is how often in a row the process must die in the attempt of a record alone before the record is given up.
 	fatalDeaths = 2
 )
 
-// Turn is what all outputs of a process share: only one of them makes a careful attempt at a time, so that none of its records
-// is taken for another one's. nil: there are no others.
+// A Turn lets only one of a process's outputs make a careful attempt at a time, so that a death is blamed on the records of
+// the right one. nil: there are no other outputs.
 type Turn chan struct{}
 
 // NewTurn makes a Turn.
 func NewTurn() Turn { return make(Turn, 1) }
 
-// suspicion returns the attempt in which the record at pos was when the process died, the smallest one; nil if there is none.
+// suspicion returns the smallest attempt with the record at pos that an earlier process died in; nil if there is none.
 func (c *inflightChunk) suspicion(pos uint64) (found *buffer.Attempt) {
 	for i := range c.suspects {
 		if a := &c.suspects[i]; pos >= a.First && pos-a.First < uint64(a.Records) && (found == nil || a.Records < found.Records) {
@@ -50,9 +51,9 @@ func (c *inflightChunk) suspicion(pos uint64) (found *buffer.Attempt) {
 	return found
 }
 
-// group returns how many of the next records of a suspected chunk are attempted together, as an attempt, and whether that is
-// one record that is condemned.
-func (c *inflightChunk) group() (a buffer.Attempt, condemned bool) {
+// group returns which of the next records of a chunk with suspects are attempted together, and whether they are a single
+// record that is fatal, and is given up instead.
+func (c *inflightChunk) group() (a buffer.Attempt, fatal bool) {
 	next := *c // a copy reads ahead
 	a = buffer.Attempt{Queue: c.from.Queue, First: c.from.First + uint64(c.encoded()), Deaths: 1}
 	for size := 0; next.next(); a.Records++ {
@@ -79,8 +80,8 @@ func (c *inflightChunk) group() (a buffer.Attempt, condemned bool) {
 	return a, false
 }
 
-// announce notes on disk what p is about to attempt, and decides how many records an attempt that encodes takes. Of the chunk
-// it reads only what belongs to the attempt that encodes, if p isn't that.
+// announce notes on disk what p is about to attempt, and decides how many records an attempt that encodes takes. Only for that
+// attempt does it read the chunk's reading position, which belongs to it.
 func (o *Output) announce(ctx context.Context, p *part) {
 	c := p.chunk
 	a := buffer.Attempt{Queue: c.from.Queue, Deaths: 1}
@@ -89,7 +90,7 @@ func (o *Output) announce(ctx context.Context, p *part) {
 	case !p.encoding:
 		a.First, a.Records = c.from.First+uint64(p.pos[0]), int(p.pos[len(p.pos)-1]-p.pos[0])+1
 	case careful:
-		a, p.condemned = c.group()
+		a, p.fatal = c.group()
 	}
 	if p.encoding && a.Records == 0 { // not careful, or the batch can't be read: all that is left
 		a.First, a.Records = c.from.First+uint64(c.encoded()), c.from.Records-c.encoded()
@@ -98,18 +99,18 @@ func (o *Output) announce(ctx context.Context, p *part) {
 		p.until = c.encoded() + a.Records
 	}
 	if careful {
-		if a.Records == 1 && a.Deaths > 1 && !p.condemned {
+		if a.Records == 1 && a.Deaths > 1 && !p.fatal {
 			o.settle(ctx)
 		}
 		o.takeTurn(ctx, p)
 	} else if a.Records == 1 {
-		a.Deaths = 0 // where records are rare each is alone: that is no evidence yet
+		a.Deaths = 0 // where records are rare each is alone in its request: a death proves nothing yet
 	}
 	p.noted = a
 	o.queueOf(p.chunk).Attempting(p.place, a)
 }
 
-// settle waits until the process has run for a while.
+// settle waits until the process has run for settleTime.
 func (o *Output) settle(ctx context.Context) {
 	t := time.NewTimer(time.Until(o.settled))
 	defer t.Stop()
@@ -158,11 +159,11 @@ func (o *Output) announceAlone(p *part, pos uint32) {
 	}
 }
 
-// condemn gives up the next record of p's chunk.
-func (o *Output) condemn(p *part) {
+// giveUpFatal gives up the next record of p's chunk.
+func (o *Output) giveUpFatal(p *part) {
 	c := p.chunk
 	if c.next() {
-		o.deadLetter(p, &dead.Record{Type: "fatal", Reason: "the router was killed or crashed each time that it delivered this record alone, twice in a row"}, &c.rec)
+		o.deadLetter(p, &dead.Record{Type: "fatal", Reason: "the router was killed or crashed while it delivered this record alone, twice in a row"}, &c.rec)
 	}
 	c.more = c.more && c.read < c.from.Records
 }

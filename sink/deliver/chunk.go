@@ -17,7 +17,7 @@ type inflightChunk struct {
 	cost     int              // bytes of memory that it takes
 	late     bool             // its records waited longer than the linger: there is a backlog
 	left     int              // records that have not ended
-	suspects []buffer.Attempt // that an earlier process died in, with records of this chunk; nil if they were all attempted since
+	suspects []buffer.Attempt // attempts of its records that an earlier process died in; nil when all have been attempted again
 
 	marks []mark // of each record, if these are deferred ones, else nil
 
@@ -33,7 +33,7 @@ type inflightChunk struct {
 // minChunkCost is the least memory in bytes that the queue allocates for a chunk; larger ones get a power of two.
 const minChunkCost = 4 << 10
 
-// lateAfter is how much longer than the linger a record waits in the queue if there is a backlog.
+// lateAfter is how much longer than the linger a record must have waited in the queue to show that there is a backlog.
 const lateAfter = 20 * time.Millisecond
 
 // chunkCost returns the bytes of memory that the queue allocates for raw bytes.
@@ -58,7 +58,7 @@ func (c *inflightChunk) reset(from *buffer.Chunk, linger time.Duration) {
 	c.reader.Reset(nil)
 }
 
-// next reads the next record into c.rec. It reads no more records than the queue counted, so that none gets an identity
+// next reads the next record into c.rec. It reads no more records than the queue counted, so that none gets an id
 // from the range of another chunk.
 func (c *inflightChunk) next() bool {
 	if c.carried {

@@ -22,7 +22,7 @@ const (
 	deferredName = "deferred"
 	// deferAfter is how often a record is refused before it is deferred; earlier if memory is short.
 	deferAfter = 3
-	// deferredShare is the part of the queue's limit, in addition to it, that deferred records may take.
+	// deferredShare: deferred records may take 1/deferredShare of the queue's limit, in addition to it.
 	deferredShare = 4
 	// maxDeferred is how long a record may be deferred, while the destination takes others. Then it goes to the dead letter.
 	// Time in which the router doesn't run doesn't count.
@@ -34,7 +34,7 @@ const (
 	// deferredPace is the ceiling of the wait between two requests if there are more deferred records than one request
 	// takes, so that each is tried every few minutes.
 	deferredPace = time.Second
-	// lastRound is how long a stop waits for each deferred record to be tried once more.
+	// lastRound is how long a stop waits at most while each deferred record is tried once more.
 	lastRound = 3 * time.Second
 )
 
@@ -47,9 +47,9 @@ type deferred struct {
 	ctx     context.Context
 	closing chan struct{} // closed to have the loop try each record once more, and end
 
-	ended int64 // of its records, those in chunks that are not committed; under Output.mu
+	ended int64 // records that have ended, in chunks that are not committed; under Output.mu
 
-	// Under the queue's lock: how many records were appended, from the output's queue and from the deferred one itself.
+	// How many records were appended from the output's queue, and again from this one. Under this queue's lock.
 	added, returned int64
 }
 
@@ -58,7 +58,7 @@ func (o *Output) openDeferred() {
 	limit := o.queue.Stats().Limit / deferredShare
 	q, err := o.queue.Sub(deferredName, 2*limit) // its files may be larger than what they hold
 	if err != nil {
-		o.log.Error().Err(err).Msg("the queue of deferred records can't be opened: records that are refused for now hold memory; want a writable folder")
+		o.log.Error().Err(err).Msg("the queue of deferred records can't be opened: records that are refused for now stay in memory; make the queue's folder writable")
 		return
 	}
 	o.mu.Lock()
@@ -140,7 +140,7 @@ func (o *Output) deferItems(p *part) {
 	p.truncate(p.req.Len() - done)
 	p.out.deferred = done
 	if failed != nil {
-		o.log.Error().Err(failed).Msg("records that are refused for now can't be deferred: they hold memory until they can; free disk space")
+		o.log.Error().Err(failed).Msg("records that are refused for now can't be deferred: they stay in memory, and are tried again from there; free disk space")
 	}
 	if e := &p.out.again; done > 0 && p.chunk.marks == nil {
 		o.log.Warn().Int("records", done).Str("target", first).Int("status", e.Status).Str("type", e.Type).Str("reason", e.Reason).
@@ -149,9 +149,9 @@ func (o *Output) deferItems(p *part) {
 	}
 }
 
-// roomToDefer reports whether the items of p may be appended to the deferred queue. Its own may return to it at any time.
-// Over the limit those of the output's queue may be added only while most records pass, since then others go to the dead
-// letter for them; otherwise this is an outage, and they wait where they are.
+// roomToDefer reports whether the items of p may be appended to the deferred queue. Records that come from it may always
+// return. Those of the output's queue may exceed the limit by a quarter, but only while records pass: as many then go to the
+// dead letter (overLimit). If none pass this is an outage, and they wait where they are.
 func (o *Output) roomToDefer(p *part, q *buffer.Queue) bool {
 	limit := o.deferred.limit
 	if p.flows {

@@ -2,9 +2,9 @@ package deliver
 
 import "time"
 
-// relieve has one part that was refused item by item tried again now, and deferred if it is refused again, if such parts
-// hold the memory that other chunks need.
-func (l *loop) relieve(now time.Time) bool {
+// deferEarly makes one part due now that was refused item by item, to be deferred if it is refused again, if such parts take
+// the memory that other chunks need.
+func (l *loop) deferEarly(now time.Time) bool {
 	if len(l.waiting) == 0 || l.deferred || l.fetching || l.drained || l.hasRoom() {
 		return false
 	}
@@ -17,8 +17,8 @@ func (l *loop) relieve(now time.Time) bool {
 	return false
 }
 
-// deferredRefused sets when the next deferred records are tried, after a request of which every item was refused. If there is
-// more than one request of them, waits are shorter; in the last round there are none.
+// deferredRefused sets when the next deferred records are tried, after a request of which every item was refused. If more
+// wait than one request takes, the waits are shorter; in the last round there are none.
 func (l *loop) deferredRefused(p *part, now time.Time) {
 	r := &p.out.reply
 	l.gate.fail(GateFailing, r.RetryAfter, now)

@@ -10,8 +10,8 @@ import (
 // letter.
 func (o *Output) encode(p *part, maxBytes int) {
 	c := p.chunk
-	if p.condemned {
-		o.condemn(p)
+	if p.fatal {
+		o.giveUpFatal(p)
 		return
 	}
 	for c.more && !o.encodeRun(p, maxBytes) {

@@ -2,17 +2,17 @@ package deliver
 
 import "time"
 
-// A flow says how many of the records that an output has tried lately the destination took. Refusals of single items mean
-// little for the others while those pass; if hardly any passes, it is an outage.
+// A flow is the share of the records tried lately that the destination took. While others pass, refusals concern single
+// records; if hardly any passes, it is an outage.
 type flow struct {
-	taken, tried float64   // moving sums over requests: the share that was taken, and 1
+	taken, tried float64   // moving sums over requests: of the share that was taken, and of 1
 	last         time.Time // when a record was taken
 }
 
 const (
-	// minFlow is the share of records that the destination takes at least if refusals concern single records only.
+	// minFlow is the least share of records that the destination must take for refusals to concern single records only.
 	minFlow = 0.1
-	// flowsFor is how long after the last record that was taken others are still deferred.
+	// flowsFor is how long after the destination took a record others may still be deferred.
 	flowsFor = time.Minute
 )
 
@@ -25,10 +25,10 @@ func (f *flow) add(taken, refused int) {
 	}
 }
 
-// flows reports whether most records pass, or at least minFlow of them.
+// flows reports whether records flow: the destination takes at least minFlow of them.
 func (f *flow) flows() bool { return f.tried > 0 && f.taken >= minFlow*f.tried }
 
-// passes reports whether some records pass.
+// passes reports whether records flow, or one was taken less than flowsFor ago.
 func (f *flow) passes(now time.Time) bool {
 	return f.flows() || !f.last.IsZero() && now.Sub(f.last) < flowsFor
 }

@@ -12,7 +12,7 @@ import (
 // added, and for what the JSON writer reserves.
 const itemRoom = 128 << 10
 
-// isLarge reports whether ev must be counted before it is encoded. A record that is large has a request of its own.
+// isLarge reports whether ev's size as JSON must be computed before it is encoded. A large record has a request of its own.
 func isLarge(ev *record.Event) bool { return len(ev.Body)+len(ev.Tail) > record.AlwaysFits }
 
 // fits returns ev's size as JSON in bytes, or the reason why it can't be sent.
@@ -29,7 +29,7 @@ func fits(ev *record.Event) (size int, err error) {
 
 const tooLarge = "too_large"
 
-// Refuse writes ev, which is not in the queue, to the dead letter if it is too large to be sent.
+// Refuse writes ev, which is not in the queue, to the dead letter if it is too large to be sent, and reports whether it is.
 func (o *Output) Refuse(ev *record.Event) bool {
 	_, err := fits(ev)
 	if err == nil {
@@ -39,8 +39,8 @@ func (o *Output) Refuse(ev *record.Event) bool {
 	return true
 }
 
-// encodeLarge encodes r, which is large, as the only item of p, and reports whether it is one. It has p make room for the item at once: growing would take
-// twice as much.
+// encodeLarge encodes r, which is large, as the only item of p, and reports whether it could. The memory for the item is
+// allocated at once: growing would take twice as much.
 func (o *Output) encodeLarge(p *part, r *sink.Record, pos uint32) (ok bool) {
 	size, err := fits(&r.Event)
 	if err != nil {

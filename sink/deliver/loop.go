@@ -28,7 +28,7 @@ type loop struct {
 	held     int              // bytes of memory that these chunks take
 	share    *budget.Share    // what the output holds of the budget
 	reserved int              // bytes of memory for the chunk that is being fetched
-	careful  int              // of these chunks, those with suspects: one attempt at a time is made
+	careful  int              // chunks with suspects; while there are any, attempts are made one at a time
 
 	attempts    chan attemptRequest
 	results     chan *part // attempts that have ended
@@ -49,7 +49,7 @@ type loop struct {
 
 	closing   <-chan struct{} // closed to begin the last round; nil in the loop of the output's queue
 	lastRound bool            // each record is tried once more
-	untried   int64           // how many are left in it
+	untried   int64           // how many of them have not been tried yet
 }
 
 func newLoop(o *Output, q *buffer.Queue, share *budget.Share) *loop {
@@ -110,7 +110,7 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 			p = l.newPart(l.ready[0])
 			l.ready = append(l.ready[:0], l.ready[1:]...)
 		}
-		if p == nil && l.relieve(now) {
+		if p == nil && l.deferEarly(now) {
 			continue
 		}
 		if p == nil {

@@ -11,13 +11,13 @@ import (
 const (
 	// minShare is the memory in bytes that each output always has: for a chunk and a request of minRequestBytes.
 	minShare = 256 << 10
-	// probeShare is the part of what there is for an output that it takes while its destination fails.
+	// probeShare: while its destination fails, an output takes 1/probeShare of what it could have.
 	probeShare = 4
 	// ownBudget is the budget in bytes of an Output that shares none.
 	ownBudget = 12 << 20
 	// minBody is the least memory in bytes for a body.
 	minBody = 16 << 10
-	// bodySlack is the part of a request's limit that its memory has in addition, for the item that exceeds the limit.
+	// bodySlack: a body has 1/bodySlack more memory than its request's limit, for the item that exceeds the limit.
 	bodySlack = 16
 )
 
@@ -53,8 +53,8 @@ func (l *loop) memory() int {
 	return n
 }
 
-// room returns the bytes that the output may take now. While the gate is closed its records are only probes, and it leaves
-// to others most of what isn't its own.
+// room returns how many more bytes the output may take now. While the gate is closed it only sends probes, and leaves most of
+// the memory to others.
 func (l *loop) room() int {
 	l.charge()
 	held, room := l.memory(), l.share.Room()
@@ -70,10 +70,10 @@ func (l *loop) hasRoom() bool {
 	return l.room() >= chunkCost(l.rawPerBody.of(body))+bodyCost(body)
 }
 
-// reserve takes memory for a chunk and a request, and returns their sizes: the largest that there is memory for, up to a
-// request of l.maxBytes; 0 for none. While an attempt is in progress that returns memory soon, it is l.maxBytes or none: fewer
-// requests cost less. A loop that has no chunk always gets a small one. There is one chunk of deferred records at a time, and
-// it is small.
+// reserve takes memory for a chunk and a request, and returns the size of the chunk in bytes: the largest that there is memory
+// for, up to what fills a request of l.maxBytes; 0 for none. While an attempt is in progress, which returns memory soon, it
+// is that size or none: fewer requests cost less. A loop that has no chunk always gets a small one. Deferred records have one
+// chunk at a time, a small one.
 func (l *loop) reserve(now time.Time) (raw int) {
 	room := l.room()
 	busy := len(l.inflight) > l.stalled(now)

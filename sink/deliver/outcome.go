@@ -47,8 +47,8 @@ func (l *loop) end(p *part) {
 	}
 }
 
-// judge opens or closes the gate by the outcome of an attempt. If every item was refused for now, but most records pass, that
-// concerns these records only; new ones that meet an overload are the exception.
+// judge opens or closes the gate by the outcome of an attempt. If every item was refused for now while other records flow, the
+// refusal concerns these records only, unless they were tried for the first time and the destination is overloaded.
 func (l *loop) judge(p *part, now time.Time) {
 	r := &p.out.reply
 	refused := refusedByItem(r) && p.out.left == p.out.items
@@ -84,7 +84,7 @@ func (l *loop) judge(p *part, now time.Time) {
 	}
 }
 
-// passed reports whether the destination took the request, if not every item of it.
+// passed reports whether the destination took the request, though perhaps not every item of it.
 func passed(r *sink.Reply) bool {
 	return r.Cause != sink.Throttled && r.Cause != sink.Unauthorised && (r.Verdict != sink.Again || r.Err == nil)
 }
@@ -103,13 +103,13 @@ func (l *loop) recovered(n int, now time.Time) {
 			p.due = now
 		}
 	}
-	if !l.deferred { // they may be refused for other reasons than that the destination takes none
+	if !l.deferred { // its gate also closes for refused records, while the destination works
 		l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
 	}
 }
 
 // halveAfter is how often a part may fail as a whole, while others pass, before it is halved: a record that makes every
-// request fail must not hold back the others in its part for ever.
+// request fail must not hold up the others in its part forever.
 const halveAfter = 4
 
 // again has the rest of a part wait to be tried again.

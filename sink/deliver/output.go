@@ -48,11 +48,11 @@ type Output struct {
 	retry  sink.Retry
 	final  bool // see Config
 	memory *Memory
-	share  *budget.Share // of memory's budget, from New on, so that no other output takes its floor
+	share  *budget.Share // of memory's budget; made by New, so that no other output takes its floor
 	log    zerolog.Logger
 	turn   Turn
 
-	settled time.Time // from then on an attempt may condemn a record
+	settled time.Time // settleTime after the start: from then on a death may cost a record
 
 	stackLogged atomic.Bool // of a panic
 
@@ -65,7 +65,7 @@ type Output struct {
 	mu    sync.Mutex
 	stats Stats
 	flow  flow
-	ended int64 // records in uncommitted chunks that have ended, but for deferred ones
+	ended int64 // records that have ended, but for deferred ones, in uncommitted chunks
 }
 
 // New makes an Output, and opens its deferred queue if an earlier process left records there. Run does the work.
@@ -90,15 +90,15 @@ func New(c Config) *Output {
 	return o
 }
 
-// Run delivers until the queue is drained and every record has ended or is deferred, or until ctx ends. Then it waits for the attempts in
-// progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is called
-// once.
+// Run delivers until the queue is drained and every record has ended or is deferred, or until ctx ends. Then it waits for the
+// attempts in progress (which have the same ctx), returns unfinished chunks to the queue, and closes the destination. It is
+// called once.
 func (o *Output) Run(ctx context.Context) {
 	if died := o.queue.Interrupted([10]byte{}, 0, 0); len(died) > 0 {
-		o.log.Info().Int("attempts", len(died)).Msg("the router ended while records were being delivered: they are delivered again in small requests")
+		o.log.Info().Int("attempts", len(died)).Msg("the router was killed or crashed while it delivered records: they are delivered again in small requests")
 	}
-	second, cancel := context.WithCancel(ctx)
-	o.startDeferred(second)
+	deferredCtx, cancel := context.WithCancel(ctx)
+	o.startDeferred(deferredCtx)
 	newLoop(o, o.queue, o.share).run(ctx)
 	o.endDeferred(cancel)
 	if err := o.dest.Close(); err != nil {

@@ -18,24 +18,24 @@ type part struct {
 	key     []byte        // memory for a Keyer
 
 	retries   int       // attempts after which items were left to be tried again
-	rounds    int       // of these, how many refused the items one by one
+	rounds    int       // of these, how many were refused item by item
 	reencodes int       // in a row
 	stale     bool      // the items must be encoded again
 	whole     bool      // the last attempt failed as a whole
 	failed    time.Time // when it failed as a whole for the first time
 	due       time.Time // when it may be tried again
 
-	place     int            // of the attempt in progress, on disk
-	noted     buffer.Attempt // what is noted there
-	until     int            // offset in the chunk of the record before which an attempt that encodes stops
-	condemned bool           // the next record is to be given up, not attempted
-	endTurn   func()         // of a careful attempt
-	innocent  *time.Timer    // calls endTurn if the attempt takes long
+	place    int            // of the attempt in progress, in the queue's file of attempts
+	noted    buffer.Attempt // what is noted there
+	until    int            // offset in the chunk at which an attempt that encodes stops
+	fatal    bool           // the next record has killed the process: it is given up, not attempted
+	endTurn  func()         // ends the turn of a careful attempt
+	innocent *time.Timer    // calls endTurn if the attempt takes long
 
 	// What the loop knew when the attempt began.
-	flows   bool // most records pass
+	flows   bool // flow.flows: the destination takes records
 	over    bool // the deferred queue is over its limit
-	last    bool // it is one of the last round
+	last    bool // the attempt is one of the last round
 	toDefer bool // items that are refused are deferred
 	others  bool // others passed since it failed as a whole for the first time
 	poison  bool // a single item that has made every request fail, while others passed
@@ -58,7 +58,7 @@ type outcome struct {
 	dead       int
 	deferred   int
 	left       int            // items left to be tried again, before they were deferred
-	again      sink.ItemReply // of the first of them
+	again      sink.ItemReply // the reply to the first of them
 	fresh      bool           // the records were tried for the first time
 	unreadable int            // in the chunk, but can't be read
 	lost       int            // neither left to be tried again nor ended: a bug of the loop

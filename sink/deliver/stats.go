@@ -32,7 +32,7 @@ type Stats struct {
 	LastError   string    // of an attempt
 	LastErrorAt time.Time // zero: there was none
 	DeliveredAt time.Time // of the last record
-	// FailingSince is when the first attempt failed since the last one that delivered a record; zero: none did.
+	// FailingSince is when the first attempt failed since the last one that delivered a record; zero: none failed.
 	FailingSince time.Time
 
 	Queue         buffer.Stats
