@@ -74,22 +74,22 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 	}
 }
 
-// stalledAfter is how long a queue must be full, and nothing of it delivered, before it counts as stalled. A destination that is
-// only slow delivers more often than that. Other outputs wait this long at most, which clients' buffers have to bridge: Docker's
-// can at up to 100,000 lines/s.
+// stalledAfter is how long, by default, nothing of a full queue must have been delivered before it counts as stalled. A
+// destination that is only slow delivers more often than that. Other outputs wait this long at most, which clients' buffers
+// have to bridge: Docker's can at up to 100,000 lines/s.
 const stalledAfter = 10 * time.Second
 
-// markFull remembers since when the queue has been full. An empty queue that can't be written isn't.
+// markFull remembers that the queue is full. An empty queue that can't be written isn't.
 func (q *Queue) markFull() {
-	if q.stats.Records > 0 && q.fullSince.Load() == 0 {
-		q.fullSince.Store(max(1, int64(time.Since(q.born))))
+	if q.stats.Records > 0 {
+		q.fullSince.Store(max(1, int64(q.progress)))
 	}
 }
 
-// Stalled reports whether the queue has been full for stalledAfter while nothing of it was committed. It takes no lock.
+// Stalled reports whether the queue is full, and nothing of it was committed for Options.StalledAfter. It takes no lock.
 func (q *Queue) Stalled() bool {
 	since := q.fullSince.Load()
-	return since != 0 && time.Since(q.born)-time.Duration(since) >= stalledAfter
+	return since != 0 && time.Since(q.born)-time.Duration(since) >= q.stalledAfter
 }
 
 // yields reports whether an Append with this function drops the oldest records instead of waiting.
@@ -228,6 +228,9 @@ func (q *Queue) appended(h frame) {
 		s.stampEnd(now)
 	}
 	t := tally{int64(h.records), h.size()}
+	if q.stats.Records == 0 {
+		q.progress = time.Since(q.born)
+	}
 	q.size -= s.size()
 	s.end = place{s.end.off + t.bytes, s.end.pos + uint64(t.records)}
 	q.size += s.size()

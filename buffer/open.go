@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -37,16 +38,17 @@ const (
 
 // Options says where a queue lives and how large it may become. The zero value is a queue in memory.
 type Options struct {
-	Dir         string         // the folder that holds all queues; this one is Dir/Name. Empty: in memory
-	Name        string         // the output's name
-	Limit       int64          // bytes of all segments; 0: MaxLimit or MemoryLimit
-	Full        Policy         // what happens at the limit
-	SegmentSize int64          // bytes; 0: 4 MiB, up to 16 in a long queue, or less where the limit is small
-	Sync        bool           // every Append is on the disk before it returns (storage.sync full)
-	Lock        *Lock          // of the folder, which the queue takes over, also if Open fails; nil: Open locks it
-	Chunks      *ChunkPool     // shared by the queues of a process; nil: the queue's own
-	FS          FS             // the folder's files; nil: the operating system's, or memory
-	Log         zerolog.Logger // for what an operator should know
+	Dir          string         // the folder that holds all queues; this one is Dir/Name. Empty: in memory
+	Name         string         // the output's name
+	Limit        int64          // bytes of all segments; 0: MaxLimit or MemoryLimit
+	Full         Policy         // what happens at the limit
+	SegmentSize  int64          // bytes; 0: 4 MiB, up to 16 in a long queue, or less where the limit is small
+	StalledAfter time.Duration  // for how long nothing is committed of a full queue that is stalled; 0: 10 s
+	Sync         bool           // every Append is on the disk before it returns (storage.sync full)
+	Lock         *Lock          // of the folder, which the queue takes over, also if Open fails; nil: Open locks it
+	Chunks       *ChunkPool     // shared by the queues of a process; nil: the queue's own
+	FS           FS             // the folder's files; nil: the operating system's, or memory
+	Log          zerolog.Logger // for what an operator should know
 }
 
 // Open opens the queue, and makes it where there is none. It fails if the folder can't be written, or is in use
@@ -55,6 +57,7 @@ func Open(o Options) (q *Queue, err error) {
 	q = &Queue{
 		log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync, born: time.Now(),
 		reader: make(chan struct{}, 1), closed: make(chan struct{}), wake: make(chan struct{}, 1),
+		stalledAfter: cmp.Or(o.StalledAfter, stalledAfter),
 	}
 	if q.chunks = o.Chunks; q.chunks == nil {
 		q.chunks = new(ChunkPool)

@@ -73,14 +73,15 @@ type Stats struct {
 // Queue is a FIFO of batches. Append is safe for concurrent use, and so are Next, Commit and Release. It has no
 // goroutine of its own.
 type Queue struct {
-	fs    FS
-	lock  io.Closer // of the folder; nil in memory
-	log   zerolog.Logger
-	id    [10]byte
-	full  Policy
-	sync  bool
-	keep  int   // how many spares are kept
-	padBy int64 // by how much a file is filled ahead; 0: not at all
+	fs           FS
+	lock         io.Closer // of the folder; nil in memory
+	log          zerolog.Logger
+	id           [10]byte
+	full         Policy
+	sync         bool
+	keep         int // how many spares are kept
+	stalledAfter time.Duration
+	padBy        int64 // by how much a file is filled ahead; 0: not at all
 
 	segSize, maxSegSize int64 // of a segment's file in a short queue, and in a long one
 
@@ -94,7 +95,8 @@ type Queue struct {
 	interrupted []Attempt
 
 	born      time.Time
-	fullSince atomic.Int64 // when an Append first found no room since the last Commit, in ns after born; 0: none did
+	progress  time.Duration // when something was committed last, or appended to an empty queue, after born
+	fullSince atomic.Int64  // progress, if an Append has found no room since then; else 0
 
 	mu            sync.Mutex
 	segs          []*segment // the oldest first
@@ -187,6 +189,7 @@ func (q *Queue) Commit(c *Chunk) {
 	}
 	t := c.to.minus(c.from)
 	q.fullSince.Store(0)
+	q.progress = time.Since(q.born)
 	q.stats.Committed += t.records
 	q.stats.Records -= t.records
 	q.stats.Bytes -= t.bytes

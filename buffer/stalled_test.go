@@ -94,3 +94,25 @@ func TestAStalledQueueTakesABatchThatIsLargerThanItsLimit(t *testing.T) {
 		checkBalance(t, q)
 	})
 }
+
+// TestAQueueWhoseDestinationIsAwayIsStalledAsSoonAsItIsFull: others need not wait then.
+func TestAQueueWhoseDestinationIsAwayIsStalledAsSoonAsItIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := mustOpen(t, Options{FS: newFolder(), Limit: 4000, SegmentSize: 500})
+		defer q.Close()
+		time.Sleep(time.Hour) // it was empty
+		fill(t, q, 0, 1)
+		if fillUp(t, q); q.Stalled() {
+			t.Error("got a stalled queue, want one that has had no time to deliver")
+		}
+		c, err := q.Next(t.Context(), 4000, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Commit(c)
+		time.Sleep(stalledAfter)
+		if fillUp(t, q); !q.Stalled() {
+			t.Error("got a queue that isn't stalled, want a stalled one: nothing has been delivered for as long")
+		}
+	})
+}

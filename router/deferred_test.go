@@ -80,7 +80,7 @@ func TestRecordsForAMissingIndexWaitUntilItIsMade(t *testing.T) {
 	for range 5 {
 		tr.add("app", numbered("line", 200)...)
 	}
-	eventually(t, "a few attempts", func() bool { return server.Requests() > 5 })
+	eventually(t, "a few attempts", func() bool { return server.Requests() > 2 })
 	if a := tr.balanced(1000); a.Buffered != 1000 || a.Dead != 0 {
 		t.Errorf("got %+v, want all records buffered", a)
 	}

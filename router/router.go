@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -23,6 +24,8 @@ type Env struct {
 	Version  string
 	Hostname string // what ${hostname} stands for; the system's own unless given
 	Bound    func() // called once when the sockets are bound, before anything is delivered; may be nil
+
+	stalledAfter time.Duration // buffer.Options.StalledAfter; tests don't wait as long
 }
 
 // Router is a running configuration.

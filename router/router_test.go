@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +28,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "16") // tests with real sockets wait more than they compute
 	leaktest.Main(m, goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"))
 }
 
@@ -90,7 +92,7 @@ func start(t *testing.T, dir, text string) *testRouter {
 	t.Helper()
 	plan := compilePlan(t, dir, text)
 	log := &logBuffer{}
-	r, diags := New(plan, Env{Log: zerolog.New(log), Version: "test", Hostname: "host"})
+	r, diags := New(plan, Env{Log: zerolog.New(log), Version: "test", Hostname: "host", stalledAfter: 200 * time.Millisecond})
 	if len(diags) > 0 {
 		t.Fatalf("new: got %v, want no error", diags)
 	}

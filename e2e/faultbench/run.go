@@ -20,9 +20,10 @@ type run struct {
 	dir    string
 	dest   *destination
 	twin   *destination // of the second output; nil: there is none
-	group  *cgroup      // nil: none
-	mounts bool         // the router's process has mounts of its own
-	before string       // shell commands that the router's process executes first, if there is a group; each ends with ;
+	copies []*destination
+	group  *cgroup // nil: none
+	mounts bool    // the router's process has mounts of its own
+	before string  // shell commands that the router's process executes first, if there is a group; each ends with ;
 	socket string
 	config string
 	loaded chan struct{} // closed when the load has been sent
@@ -107,7 +108,9 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	if s.mayLose != nil {
 		res.mayLose = s.mayLose(r)
 	}
-	r.await(ctx, res.sent-res.dead, res.mayLose)
+	for _, d := range append(r.copies, r.dest) {
+		r.await(ctx, d, res.sent-res.dead, res.mayLose)
+	}
 	res.took = r.dest.last().Sub(begin)
 	if s.stopWithin > 0 {
 		sleep(ctx, time.Second)
@@ -115,6 +118,9 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	r.stop(syscall.SIGTERM)
 	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
+	for _, d := range r.copies {
+		res.outcome.add(d.result(res.sent, res.dead))
+	}
 	if r.group != nil {
 		res.remarks = append(res.remarks, r.group.used())
 	}
@@ -138,6 +144,14 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 	}
 	outputs := []map[string]string{r.output(r.dest)}
+	for range r.scenario.copies {
+		d, err := newDestination(r.load.records, r.faults)
+		if err != nil {
+			return err
+		}
+		r.copies = append(r.copies, d)
+		outputs = append(outputs, r.output(d))
+	}
 	if r.deadTwin {
 		if r.twin, err = newDestination(r.load.records, faults{hang: 1, hangFor: time.Hour}); err != nil {
 			return err
@@ -167,7 +181,7 @@ func (r *run) output(d *destination) map[string]string {
 }
 
 func (r *run) close() {
-	for _, d := range []*destination{r.dest, r.twin} {
+	for _, d := range append(r.copies, r.dest, r.twin) {
 		if d != nil {
 			d.close()
 		}
@@ -194,16 +208,16 @@ func (r *run) external() string {
 	return text
 }
 
-// await waits until want records have arrived, or no new one has for quietEnd (or noFaultsEnd; or 5 s if no more than
+// await waits until want records have arrived at d, or no new one has for quietEnd (or noFaultsEnd; or 5 s if no more than
 // mayLose are missing).
-func (r *run) await(ctx context.Context, want, mayLose int) {
+func (r *run) await(ctx context.Context, d *destination, want, mayLose int) {
 	seen, since := 0, time.Now()
 	end := quietEnd
 	if r.noFaults {
 		end = noFaultsEnd
 	}
 	for ctx.Err() == nil {
-		n := r.dest.distinct()
+		n := d.distinct()
 		if n != seen {
 			seen, since = n, time.Now()
 		}

@@ -13,6 +13,7 @@ type scenario struct {
 	load     load
 	faults   faults
 	options  map[string]string // of the output, added to the common ones
+	copies   int               // further outputs that get the same records, each with a destination of its own
 	deadTwin bool              // there is a second output, whose destination never answers
 	parse    bool              // there is a parser filter for JSON lines
 	grace    time.Duration     // for the router's stop; 0: its default
