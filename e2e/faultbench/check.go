@@ -43,3 +43,11 @@ func (r *result) check(s *scenario, dir string, reference *result) {
 
 // rate returns the documents indexed per second.
 func (r *result) rate() float64 { return float64(r.documents) / r.took.Seconds() }
+
+// add adds what another output's destination lost and got twice, or got without need.
+func (o *outcome) add(other outcome) {
+	o.lost += other.lost
+	o.duplicates += other.duplicates
+	o.needless += other.needless
+	o.faulty += other.faulty
+}

@@ -349,14 +349,6 @@ type outcome struct {
 	p50, p99                                                        time.Duration
 }
 
-// add adds what another output's destination lost and got twice, or got without need.
-func (o *outcome) add(other outcome) {
-	o.lost += other.lost
-	o.duplicates += other.duplicates
-	o.needless += other.needless
-	o.faulty += other.faulty
-}
-
 // result returns the outcome for records 0 to sent-1, of which dead must be dead letters.
 func (d *destination) result(sent int, dead int) outcome {
 	d.mu.Lock()
