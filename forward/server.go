@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,14 +22,15 @@ import (
 
 // A Server takes connections on one socket and hands their events to receivers: an input.Input.
 type Server struct {
-	log    zerolog.Logger
-	ln     net.Listener
-	udp    net.PacketConn // of heartbeats; nil where there are none
-	tls    *tls.Config    // nil: none
-	rules  rules
-	auth   *auth             // nil: no handshake
-	handle func(*conn) error // reads messages until the connection ends
-	salt   func() []byte     // random bytes
+	log       zerolog.Logger
+	ln        net.Listener
+	udp       net.PacketConn // of heartbeats; nil where there are none
+	tls       *tls.Config    // nil: none
+	flushTime time.Duration
+	rules     rules
+	auth      *auth             // nil: no handshake
+	handle    func(*conn) error // reads messages until the connection ends
+	salt      func() []byte     // random bytes
 
 	memory *input.Memory
 	share  *input.Share // of memory
@@ -49,7 +51,7 @@ type Server struct {
 
 func newServer(ln net.Listener, cfg *tls.Config, env input.Env) *Server {
 	s := &Server{
-		log: env.Log, ln: pace.Listen(ln), tls: cfg, salt: salt, memory: env.Memory,
+		log: env.Log, ln: pace.Listen(ln), tls: cfg, salt: salt, memory: env.Memory, flushTime: cmp.Or(env.FlushTime, flushTime),
 		conns: make(map[*conn]struct{}), idle: make(chan struct{}),
 	}
 	if s.memory == nil {
@@ -102,7 +104,7 @@ func (s *Server) Run(ctx context.Context, newReceiver func() input.Receiver) err
 	}
 	err := s.accept(newReceiver)
 	s.stop()
-	timer := time.AfterFunc(flushTime, s.abandon)
+	timer := time.AfterFunc(s.flushTime, s.abandon)
 	defer timer.Stop()
 	s.done.Wait()
 	s.abandon()

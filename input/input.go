@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -23,6 +24,8 @@ type Env struct {
 	Log    zerolog.Logger // its lines name the input already
 	ID     string         // of the input in the configuration: tcp.0
 	Memory *Memory        // shared by all inputs of the process; nil: the input makes its own
+	// FlushTime is how long what was read may wait for a full queue after a stop has ended Run; 0: the input's own limit.
+	FlushTime time.Duration
 }
 
 // Input is where events come from. New has bound what it listens on, so that clients can connect before Run.

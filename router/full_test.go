@@ -52,6 +52,13 @@ func copyOut(overflow, up string) string {
 `
 }
 
+// startFull starts a router whose queues will be full, and which waits less for them than usual.
+func startFull(t *testing.T, conf string) *testRouter {
+	t.Helper()
+	env := Env{stalledAfter: 200 * time.Millisecond, flushTime: 500 * time.Millisecond, joinTime: 2 * time.Second}
+	return startIn(t, t.TempDir(), conf, env)
+}
+
 // sendAsync sends records on a connection of their own, which may have to wait.
 func (tr *testRouter) sendAsync(tag string, n int) { tr.t.Helper(); tr.sendMixed(n, tag) }
 
@@ -95,7 +102,7 @@ func TestAFullQueueStopsItsNeighboursOnlyIfTheUserWantsIt(t *testing.T) {
 			} else if strings.Contains(whenFull, "overflow") {
 				conf = copyOut(whenFull, up)
 			}
-			tr := start(t, t.TempDir(), conf)
+			tr := startFull(t, conf)
 			tr.sendAsync("app", sent)
 			dead := func() Account { return tr.Status().Outputs[0].Account }
 			if all {
@@ -122,7 +129,7 @@ func TestOutputsThatAreAllFullLoseNothing(t *testing.T) {
 	for _, index := range []string{"x", "y"} {
 		conf += esOutput("app*", away+"    storage.total_limit_size 64k\n    when_full yield\n    Index "+index+"\n")
 	}
-	tr := start(t, t.TempDir(), conf)
+	tr := startFull(t, conf)
 	tr.sendAsync("app", 2000)
 	eventually(t, "one queue to stand still", func() bool { return tr.outputs[0].queue.Stalled() || tr.outputs[1].queue.Stalled() })
 	time.Sleep(2 * time.Second) // longer than a waiting append takes to look again
@@ -137,7 +144,7 @@ func TestOutputsThatAreAllFullLoseNothing(t *testing.T) {
 func TestAFullQueueStopsNoOtherConnection(t *testing.T) {
 	t.Parallel()
 	server, up := cluster(t, bulktest.Options{})
-	tr := start(t, t.TempDir(), shortGrace+
+	tr := startFull(t, shortGrace+
 		esOutput("app*", away+"    storage.total_limit_size 64k\n    when_full block\n")+esOutput("web*", up))
 	tr.sendAsync("app", 2000)
 	eventually(t, "the queue to be full", func() bool { return strings.Contains(tr.log.String(), "reading stops until there is room") })
@@ -152,7 +159,7 @@ func TestAFullQueueStopsNoOtherConnection(t *testing.T) {
 func TestAFullQueueGivesWayToAnotherTagOfItsConnection(t *testing.T) {
 	t.Parallel()
 	server, up := cluster(t, bulktest.Options{})
-	tr := start(t, t.TempDir(), shortGrace+
+	tr := startFull(t, shortGrace+
 		esOutput("app*", away+"    storage.total_limit_size 64k\n    when_full yield\n")+esOutput("web*", up))
 	tr.sendMixed(4000, "app", "web")
 	eventually(t, "all records of the other tag", func() bool { return len(server.Documents("*")) == 2000 })
@@ -165,7 +172,7 @@ func TestAFullQueueGivesWayToAnotherTagOfItsConnection(t *testing.T) {
 func TestALineThatIsHeldForAFullQueueHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	server, up := cluster(t, bulktest.Options{})
-	tr := start(t, t.TempDir(), shortGrace+
+	tr := startFull(t, shortGrace+
 		esOutput("app*", away+"    storage.total_limit_size 64k\n    when_full block\n")+esOutput("web*", up))
 	part := map[string]string{"container_id": "c1", "container_name": "/app", "source": "stdout", "log": "begin", "partial_message": "true", "partial_id": "1", "partial_ordinal": "1", "partial_last": "false"}
 	post := func(tag string) {

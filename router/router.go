@@ -25,7 +25,8 @@ type Env struct {
 	Hostname string // what ${hostname} stands for; the system's own unless given
 	Bound    func() // called once when the sockets are bound, before anything is delivered; may be nil
 
-	stalledAfter time.Duration // buffer.Options.StalledAfter; tests don't wait as long
+	// Tests don't wait as long: buffer.Options.StalledAfter, input.Env.FlushTime, enrich.JoinerConfig.FlushAfter. 0: as usual.
+	stalledAfter, flushTime, joinTime time.Duration
 }
 
 // Router is a running configuration.
@@ -124,7 +125,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	for n, in := range plan.Inputs {
 		part := &source{index: n, id: in.ID}
 		if plan.Service.JoinPartial {
-			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{Share: r.memory.budget.Share(0)})
+			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{FlushAfter: r.env.joinTime, Share: r.memory.budget.Share(0)})
 			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake, ackHeld: true}
 		}
 		r.inputs = append(r.inputs, part)
@@ -136,7 +137,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 // while nobody listens.
 func (r *Router) bind() error {
 	for n, in := range r.plan.Inputs {
-		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs}
+		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()

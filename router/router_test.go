@@ -90,9 +90,16 @@ func compilePlan(t testing.TB, dir, text string) *config.Plan {
 // start runs a configuration until the test ends or stops it.
 func start(t *testing.T, dir, text string) *testRouter {
 	t.Helper()
+	return startIn(t, dir, text, Env{})
+}
+
+// startIn is start with what Env has besides the log.
+func startIn(t *testing.T, dir, text string, env Env) *testRouter {
+	t.Helper()
 	plan := compilePlan(t, dir, text)
 	log := &logBuffer{}
-	r, diags := New(plan, Env{Log: zerolog.New(log), Version: "test", Hostname: "host", stalledAfter: 200 * time.Millisecond})
+	env.Log, env.Version, env.Hostname = zerolog.New(log), "test", "host"
+	r, diags := New(plan, env)
 	if len(diags) > 0 {
 		t.Fatalf("new: got %v, want no error", diags)
 	}
