@@ -17,8 +17,9 @@ const (
 	DefaultFlushAfter = 5 * time.Second // how long an unfinished line waits for its next part
 )
 
-// minHeld is how many bytes are held in any case, however little of the budget is left.
-const minHeld = 1 << 20
+// minHeld is how many bytes are held in any case, however little of the budget is left: one line of the largest size, and
+// the beginnings of others. A line that is emitted in pieces because others need the memory would be several documents.
+const minHeld = DefaultMaxLine + 1<<20
 
 // Memory in bytes that is counted besides text and fields.
 const (

@@ -422,7 +422,7 @@ func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
 	conf := forwardInput + "[OUTPUT]\n    Name es\n    Match *\n" + addr
 	tr := start(t, dir, conf)
 	tr.send("app", lines(5)...)
-	eventually(t, "the dead letter", func() bool { return tr.balanced(5).Dead == 1 })
+	eventually(t, "the dead letter and the other documents", func() bool { a := tr.balanced(5); return a.Dead == 1 && a.Delivered == 4 })
 
 	plan := compilePlan(t, dir, conf)
 	files, _, err := DeadFiles(plan)
