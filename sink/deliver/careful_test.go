@@ -171,19 +171,18 @@ func checkDelivered(t *testing.T, dir string, texts []string) {
 
 func TestARecordThatKillsTheProcessGoesToTheDeadLetterAndNoOtherDoes(t *testing.T) {
 	large := strings.Repeat("x", 300<<10)
-	const busy = 2 // on a machine so busy that an attempt takes innocentAfter, its death blames nobody, and there is another
 	for _, tt := range []struct {
 		name   string
 		poison map[int]string
 		atMost int // deaths
 	}{
 		{"none", nil, 0},
-		{"small", map[int]string{3000: "poison"}, busy * 2 * 4},
-		{"the first", map[int]string{0: "poison"}, busy * 2 * 4},
-		{"the last", map[int]string{4999: "poison"}, busy * 2 * 4},
-		{"neighbours", map[int]string{17: "poison 1", 18: "poison 2"}, busy * 2 * 8},
-		{"large", map[int]string{3000: "poison" + large}, busy * 2 * 2},
-		{"large among large ones", map[int]string{100: large, 101: "poison" + large, 102: large, 103: large}, busy * 2 * 2},
+		{"small", map[int]string{3000: "poison"}, 2 * 4},
+		{"the first", map[int]string{0: "poison"}, 2 * 4},
+		{"the last", map[int]string{4999: "poison"}, 2 * 4},
+		{"neighbours", map[int]string{17: "poison 1", 18: "poison 2"}, 2 * 8},
+		{"large", map[int]string{3000: "poison" + large}, 2 * 2},
+		{"large among large ones", map[int]string{100: large, 101: "poison" + large, 102: large, 103: large}, 2 * 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -194,11 +193,17 @@ func TestARecordThatKillsTheProcessGoesToTheDeadLetterAndNoOtherDoes(t *testing.
 					texts[i] = p
 				}
 			}
-			dir := queued(t, texts)
-			if n := deaths(t, dir); n > tt.atMost {
-				t.Errorf("got %d deaths with two outputs, want at most %d", n, tt.atMost)
+			// A death blames nobody if the machine is so busy that the attempt took innocentAfter: then there is another.
+			var dir string
+			var counts []int
+			for len(counts) < 3 && (counts == nil || slices.Min(counts) > tt.atMost) {
+				dir = queued(t, texts)
+				counts = append(counts, deaths(t, dir))
+				checkDelivered(t, dir, texts)
 			}
-			checkDelivered(t, dir, texts)
+			if slices.Min(counts) > tt.atMost {
+				t.Errorf("got %d deaths with two outputs, want at most %d", counts, tt.atMost)
+			}
 			if left, _ := filepath.Glob(filepath.Join(dir, "*", "attempts")); len(left) > 0 {
 				t.Errorf("got %v after a clean end, want nothing", left)
 			}
