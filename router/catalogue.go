@@ -1,6 +1,8 @@
 package router
 
 import (
+	"strings"
+
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
@@ -10,7 +12,7 @@ import (
 )
 
 // Catalogue is every plugin that there is: its kind, its name in Fluent Bit and in Fluentd ("" where that dialect doesn't
-// have it), its constructor, and one line of help. Its options are what the constructor takes.
+// have it; aliases after commas), its constructor, and one line of help. Its options are what the constructor takes.
 func Catalogue() []config.Plugin {
 	return []config.Plugin{
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
@@ -23,7 +25,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json", "", enrich.NewParser, "JSON objects"),
 
-		Row(config.KindOutput, "es", "elasticsearch", bulk.New, "Elasticsearch"),
+		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
@@ -57,9 +59,10 @@ func construct[Part, Env any](in config.Instance, d config.Dialect, env Env) (pa
 	return made.(Part), nil
 }
 
-func names(name string) []string {
-	if name == "" {
+// names splits the names of a plugin in a dialect: "cloudwatch_logs,cloudwatch".
+func names(list string) []string {
+	if list == "" {
 		return nil
 	}
-	return []string{name}
+	return strings.Split(list, ",")
 }

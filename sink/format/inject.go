@@ -1,4 +1,4 @@
-package stream
+package format
 
 import (
 	"sync"
@@ -7,18 +7,18 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// An injector adds Fluentd's <inject> fields to a record.
-type injector struct {
+// An Injector adds Fluentd's <inject> fields to a record.
+type Injector struct {
 	opts    InjectOptions
 	clock   clock
 	scratch sync.Pool // of *[]byte
 }
 
-func newInjector(o *InjectOptions, env sink.Env) (*injector, error) {
+func NewInjector(o *InjectOptions, env sink.Env) (*Injector, error) {
 	if o == nil {
 		return nil, nil
 	}
-	j := &injector{opts: *o}
+	j := &Injector{opts: *o}
 	if j.opts.Hostname == "" {
 		j.opts.Hostname = env.Hostname
 	}
@@ -31,8 +31,8 @@ func newInjector(o *InjectOptions, env sink.Env) (*injector, error) {
 	return j, err
 }
 
-// wrap returns a formatter that calls f with the fields added to the record. They replace fields of the same names.
-func (j *injector) wrap(f formatter) formatter {
+// wrap returns a Func that calls f with the fields added to the record. They replace fields of the same names.
+func (j *Injector) Wrap(f Func) Func {
 	if j == nil {
 		return f
 	}
@@ -49,7 +49,7 @@ func (j *injector) wrap(f formatter) formatter {
 	}
 }
 
-func (j *injector) inject(dst []byte, r *sink.Record) []byte {
+func (j *Injector) inject(dst []byte, r *sink.Record) []byte {
 	n, rest, err := record.MapHeader(r.Body)
 	if err != nil {
 		return append(dst, r.Body...)

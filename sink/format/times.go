@@ -1,4 +1,4 @@
-package stream
+package format
 
 import (
 	"fmt"
@@ -52,8 +52,8 @@ func (c clock) append(dst []byte, t record.Time) []byte {
 
 func timeOf(t record.Time) time.Time { return time.Unix(int64(t.Sec), int64(t.Nsec)).UTC() }
 
-// appendSeconds appends t as decimal seconds with 0 to 9 digits of fraction, truncated.
-func appendSeconds(dst []byte, t record.Time, digits int) []byte {
+// AppendSeconds appends t as decimal seconds with 0 to 9 digits of fraction, truncated.
+func AppendSeconds(dst []byte, t record.Time, digits int) []byte {
 	dst = strconv.AppendUint(dst, uint64(t.Sec), 10)
 	if digits == 0 {
 		return dst
@@ -67,23 +67,23 @@ func appendSeconds(dst []byte, t record.Time, digits int) []byte {
 	return dst[:n+digits]
 }
 
-// appendJSONDate appends the value of Fluent Bit's json_date_key.
-func appendJSONDate(dst []byte, t record.Time, format string) []byte {
+// AppendJSONDate appends the value of Fluent Bit's json_date_key.
+func AppendJSONDate(dst []byte, t record.Time, format string) []byte {
 	switch format {
 	case "iso8601":
 		return timeOf(t).AppendFormat(dst, `"2006-01-02T15:04:05.000000Z"`)
 	case "java_sql_timestamp":
 		return timeOf(t).AppendFormat(dst, `"2006-01-02 15:04:05.000000"`)
 	case "epoch":
-		return appendSeconds(dst, t, 0)
+		return AppendSeconds(dst, t, 0)
 	case "epoch_ms", "epoch_millis", "epoch_milliseconds":
 		return strconv.AppendUint(dst, uint64(t.Sec)*1000+uint64(t.Nsec)/1e6, 10)
 	}
-	return appendSeconds(dst, t, 6)
+	return AppendSeconds(dst, t, 6)
 }
 
 // appendTime appends Fluentd's injected time as MessagePack.
-func (j *injector) appendTime(dst []byte, r *sink.Record) []byte {
+func (j *Injector) appendTime(dst []byte, r *sink.Record) []byte {
 	nanos := int64(r.Time.Sec)*1e9 + int64(r.Time.Nsec)
 	switch j.opts.TimeType {
 	case "unixtime":
