@@ -63,6 +63,7 @@ type Credentials struct {
 
 	mu        sync.Mutex
 	region    string
+	config    aws.Config            // as load read it
 	cache     *aws.CredentialsCache // nil until load succeeds
 	last      aws.Credentials       // used until they expire if fetching new ones fails
 	refreshed time.Time             // the last Invalidate that had an effect
@@ -135,14 +136,14 @@ func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 		return nil, err
 	}
 	if cfg.Region == "" {
-		return nil, errors.New("no region: set aws_region (Fluentd: region in <endpoint>) or AWS_REGION")
+		return nil, errors.New("no region: set the output's region or AWS_REGION")
 	}
 	provider := c.source.provider(cfg)
 	cache, ok := provider.(*aws.CredentialsCache)
 	if !ok {
 		cache = aws.NewCredentialsCache(provider, early)
 	}
-	c.cache, c.region = cache, cfg.Region
+	c.cache, c.region, c.config = cache, cfg.Region, cfg
 	return cache, nil
 }
 

@@ -39,7 +39,7 @@ func ReadFailure(resp *http.Response) *Failure {
 	f := &Failure{Status: resp.StatusCode, Header: resp.Header}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err == nil {
-		_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // the connection can be reused if the body was read to its end
+		Drain(resp)
 	}
 	f.Body = body
 	var answer struct {
@@ -55,6 +55,9 @@ func ReadFailure(resp *http.Response) *Failure {
 	}
 	return f
 }
+
+// Drain reads up to maxBody bytes of a reply: a connection can be used again only if its last reply was read to the end.
+func Drain(resp *http.Response) { _, _ = io.CopyN(io.Discard, resp.Body, maxBody) }
 
 // Snippet returns the start of a body on one line, without HTML tags.
 func Snippet(body []byte) string {
