@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ type ServiceOptions struct {
 	STSEndpoint string `fluentbit:"sts_endpoint" help:"STS endpoint for role_arn"`
 	Profile     string `fluentbit:"profile" help:"profile of the shared AWS configuration"`
 	Endpoint    string `fluentbit:"endpoint" fluentd:"endpoint" identity:"true" help:"the service's endpoint, a host or URL; default: the region's"`
+	Port        int    `fluentbit:"port" identity:"true" help:"port of endpoint; default: the one in the endpoint, else 443"`
 	AutoRetry   *bool  `fluentbit:"auto_retry_requests" default:"true" help:"accepted; a request whose connection breaks is always tried again at once"`
 
 	dial.TLSOptions
@@ -63,7 +65,10 @@ func (o *ServiceOptions) endpoint() (string, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return "", fmt.Errorf("%q is not an endpoint; want a host or a URL such as https://host:port", o.Endpoint)
 	}
-	return strings.TrimSuffix(e, "/"), nil
+	if o.Port != 0 && u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(o.Port))
+	}
+	return strings.TrimSuffix(u.String(), "/"), nil
 }
 
 // Source returns where the options say that credentials come from. A destination may complete it, for Fluentd's options.

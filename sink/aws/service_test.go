@@ -119,3 +119,24 @@ func TestAServerThatClosesIsTriedAgainAtOnce(t *testing.T) {
 		t.Errorf("got %+v after %d requests, want two and CutOff", r, requests)
 	}
 }
+
+func TestAnEndpointIsAHostOrAURL(t *testing.T) {
+	for _, c := range []struct {
+		endpoint string
+		port     int
+		want     string // "": refused
+	}{
+		{"logs.example", 0, "https://logs.example"},
+		{"logs.example", 8443, "https://logs.example:8443"},
+		{"::1", 8443, ""},
+		{"http://localhost:5000/", 0, "http://localhost:5000"},
+		{"http://localhost:5000", 443, "http://localhost:5000"},
+		{"ftp://logs.example", 0, ""},
+		{"https://", 0, ""},
+	} {
+		got, err := (&ServiceOptions{Endpoint: c.endpoint, Port: c.port}).endpoint()
+		if got != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s, port %d: got %q and error %v, want %q", c.endpoint, c.port, got, err, c.want)
+		}
+	}
+}
