@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -22,6 +24,8 @@ type destination struct {
 	ln       net.Listener
 	http     *http.Server
 	upstream *upstream // answers the requests; nil: the destination does
+	service  *service  // nil: _bulk
+	store    store     // of S3
 
 	mu        sync.Mutex
 	ids       map[uint64]struct{} // hashes of the documents' ids
@@ -63,15 +67,27 @@ type faults struct {
 }
 
 func newDestination(records int, f faults) (*destination, error) {
+	return newService(records, f, nil, "")
+}
+
+// newService makes a destination that speaks like svc; nil: _bulk. dir is the run's folder.
+func newService(records int, f faults, svc *service, dir string) (*destination, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("destination: %w", err)
 	}
 	d := &destination{
-		faults: f, seed: maphash.MakeSeed(), ln: ln, ids: make(map[uint64]struct{}), copies: make([]uint8, records),
+		service: svc, faults: f, seed: maphash.MakeSeed(), ln: ln, ids: make(map[uint64]struct{}), copies: make([]uint8, records),
 		random: rand.New(rand.NewPCG(1, 2)),
 	}
-	d.http = &http.Server{Handler: d}
+	d.http = &http.Server{Handler: d, ErrorLog: log.New(io.Discard, "", 0)}
+	if svc != nil && svc.tls {
+		if d.http.TLSConfig, err = tlsConfig(filepath.Join(dir, authorities)); err != nil {
+			return nil, err
+		}
+		go d.http.ServeTLS(ln, "", "")
+		return d, nil
+	}
 	go d.http.Serve(ln)
 	return d, nil
 }
@@ -116,7 +132,7 @@ func (d *destination) setFaults(f faults) {
 }
 
 func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	if d.service == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"version":{"number":"2.19.1","distribution":"opensearch"},"tagline":"bench"}`)
 		return
@@ -160,8 +176,12 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
-	if d.upstream != nil {
+	switch {
+	case d.upstream != nil:
 		d.pass(w, r, body)
+		return
+	case d.service != nil:
+		d.serve(w, r, body, f, lose)
 		return
 	}
 	reply := d.take(body, f, lose)
@@ -279,15 +299,15 @@ func (d *destination) index(action, doc []byte, f faults, now time.Time) int {
 		}
 		d.ids[h] = struct{}{}
 	}
-	d.store(n, doc, now)
+	d.add(n, doc, now)
 	if f.poison && n%100 == 3 {
 		return http.StatusConflict
 	}
 	return http.StatusCreated
 }
 
-// store adds a document of record n.
-func (d *destination) store(n int64, doc []byte, now time.Time) {
+// add adds a document of record n.
+func (d *destination) add(n int64, doc []byte, now time.Time) {
 	d.documents++
 	if d.copies[n] == 0 {
 		if sent := number(doc, "t="); sent > 0 {
