@@ -1,0 +1,148 @@
+package pattern
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/dlclark/regexp2"
+)
+
+// A Capture is a pattern of which the named groups are wanted. It is safe for concurrent use.
+type Capture struct {
+	*Pattern
+	names   []string       // of the groups, in their order; a name may come twice
+	program *program       // nil: the engine can't run the pattern
+	re2     *regexp.Regexp // nil: RE2 can't express the pattern
+	caret   bool           // the pattern has a ^, for which RE2 differs where text ends in a newline; see Match
+	slow    *regexp2.Regexp
+}
+
+// CompileCapture is Compile for the text that named groups match.
+func CompileCapture(source string, f Flags, onTimeout func()) (*Capture, error) {
+	p, err := Compile(source, f, onTimeout)
+	if err != nil {
+		return nil, err
+	}
+	root, err := parse(source, flags{fold: f.IgnoreCase, dotAll: f.DotAll, extended: f.Extended})
+	if err != nil {
+		return nil, err
+	}
+	c := &Capture{Pattern: p, names: number(root, nil)}
+	if c.program = programOf(root, len(c.names)); c.program != nil && c.program.first.op == iMatch {
+		c.program = nil
+	}
+	fast, slow := printer{re2: true, groups: true}, printer{}
+	fast.node(root)
+	slow.node(root)
+	if c.caret = fast.caret; !fast.notRE2 && !fast.word {
+		c.re2, _ = regexp.Compile(fast.String())
+	}
+	if c.slow, err = compileSlow(slow.String()); err != nil {
+		return nil, fmt.Errorf("pattern %q can't be used: %s", source, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return c, nil
+}
+
+// number numbers the named groups of a pattern, and appends their names.
+func number(n *node, names []string) []string {
+	if n.op == opGroup && n.text != "" {
+		n.index = len(names)
+		names = append(names, n.text)
+	}
+	for _, s := range n.subs {
+		names = number(s, names)
+	}
+	return names
+}
+
+// Names returns the names of the groups, each once, in their order.
+func (c *Capture) Names() []string {
+	var names []string
+	for _, name := range c.names {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Groups calls each with the name and the text of every named group that took part in the first match in text, in the order
+// of the pattern; a name that comes twice has the text of its last group. It returns false if the pattern doesn't match.
+// The texts alias text.
+func (c *Capture) Groups(text []byte, each func(name string, value []byte)) bool {
+	var m machine
+	if c.program != nil {
+		found, known := c.program.search(&m, text)
+		if found {
+			c.each(func(i int) (int, int) { return int(m.slots[2*i]), int(m.slots[2*i+1]) }, text, each)
+		}
+		if known {
+			return found
+		}
+	}
+	if c.re2 != nil && !(c.caret && bytes.HasSuffix(text, []byte{'\n'})) {
+		loc := c.re2.FindSubmatchIndex(text)
+		if loc != nil {
+			c.each(func(i int) (int, int) { return loc[2*i+2], loc[2*i+3] }, text, each)
+		}
+		return loc != nil
+	}
+	return c.slowGroups(text, each)
+}
+
+// each calls the function for every group that has a place in the text.
+func (c *Capture) each(place func(i int) (start, end int), text []byte, each func(name string, value []byte)) {
+	for i, name := range c.names {
+		if slices.Contains(c.names[:i], name) {
+			continue
+		}
+		start, end := place(i)
+		for k := i + 1; k < len(c.names); k++ {
+			if s, e := place(k); c.names[k] == name && s >= 0 && e >= 0 {
+				start, end = s, e
+			}
+		}
+		if start >= 0 && end >= start {
+			each(name, text[start:end])
+		}
+	}
+}
+
+// slowGroups is Groups by the backtracking library, which counts in runes.
+func (c *Capture) slowGroups(text []byte, each func(name string, value []byte)) bool {
+	if len(text) > MaxBacktrack {
+		if c.onTimeout != nil {
+			c.onTimeout()
+		}
+		return false
+	}
+	m, err := c.slow.FindStringMatch(string(text))
+	if err != nil && c.onTimeout != nil {
+		c.onTimeout()
+	}
+	if err != nil || m == nil {
+		return false
+	}
+	for _, name := range c.Names() {
+		g := m.GroupByName(name)
+		if g == nil || len(g.Captures) == 0 {
+			continue
+		}
+		start := afterRunes(text, 0, g.Index)
+		each(name, text[start:afterRunes(text, start, g.Length)])
+	}
+	return true
+}
+
+// afterRunes returns the offset that is n runes after offset i.
+func afterRunes(text []byte, i, n int) int {
+	for ; n > 0 && i < len(text); n-- {
+		_, size := utf8.DecodeRune(text[i:])
+		i += size
+	}
+	return i
+}
