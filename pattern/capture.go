@@ -70,62 +70,67 @@ func (c *Capture) Names() []string {
 	return names
 }
 
-// Groups calls each with the name and the text of every named group that took part in the first match in text, in the order
-// of the pattern; a name that comes twice has the text of its last group. It returns false if the pattern doesn't match.
-// The texts alias text.
-func (c *Capture) Groups(text []byte, each func(name string, value []byte)) bool {
-	var m machine
-	if c.program != nil {
-		found, known := c.program.search(&m, text)
-		if found {
-			c.each(func(i int) (int, int) { return int(m.slots[2*i]), int(m.slots[2*i+1]) }, text, each)
-		}
-		if known {
-			return found
-		}
-	}
-	if c.re2 != nil && !(c.caret && bytes.HasSuffix(text, []byte{'\n'})) {
-		loc := c.re2.FindSubmatchIndex(text)
-		if loc != nil {
-			c.each(func(i int) (int, int) { return loc[2*i+2], loc[2*i+3] }, text, each)
-		}
-		return loc != nil
-	}
-	return c.slowGroups(text, each)
+// A Group is the text that a named group matches.
+type Group struct {
+	Name string
+	Text []byte
 }
 
-// each calls the function for every group that has a place in the text.
-func (c *Capture) each(place func(i int) (start, end int), text []byte, each func(name string, value []byte)) {
-	for i, name := range c.names {
-		if slices.Contains(c.names[:i], name) {
-			continue
-		}
-		start, end := place(i)
-		for k := i + 1; k < len(c.names); k++ {
-			if s, e := place(k); c.names[k] == name && s >= 0 && e >= 0 {
-				start, end = s, e
+// Groups appends to dst every named group that took part in the first match in text, in the order of the pattern; a name that
+// comes twice has the text of its last group. It returns false if the pattern doesn't match. The texts alias text.
+func (c *Capture) Groups(dst []Group, text []byte) ([]Group, bool) {
+	if c.program != nil {
+		var m machine
+		found, known := c.program.search(&m, text)
+		if found {
+			for i, name := range c.names {
+				dst = add(dst, name, text, int(m.slots[2*i]), int(m.slots[2*i+1]))
 			}
 		}
-		if start >= 0 && end >= start {
-			each(name, text[start:end])
+		if known {
+			return dst, found
 		}
 	}
+	if c.re2 == nil || c.caret && bytes.HasSuffix(text, []byte{'\n'}) {
+		return c.slowGroups(dst, text)
+	}
+	loc := c.re2.FindSubmatchIndex(text)
+	if loc != nil {
+		for i, name := range c.names {
+			dst = add(dst, name, text, loc[2*i+2], loc[2*i+3])
+		}
+	}
+	return dst, loc != nil
+}
+
+// add appends a group, or replaces the one of that name, if it has a place in the text.
+func add(dst []Group, name string, text []byte, start, end int) []Group {
+	if start < 0 || end < start {
+		return dst
+	}
+	for i := range dst {
+		if dst[i].Name == name {
+			dst[i].Text = text[start:end]
+			return dst
+		}
+	}
+	return append(dst, Group{name, text[start:end]})
 }
 
 // slowGroups is Groups by the backtracking library, which counts in runes.
-func (c *Capture) slowGroups(text []byte, each func(name string, value []byte)) bool {
+func (c *Capture) slowGroups(dst []Group, text []byte) ([]Group, bool) {
 	if len(text) > MaxBacktrack {
 		if c.onTimeout != nil {
 			c.onTimeout()
 		}
-		return false
+		return dst, false
 	}
 	m, err := c.slow.FindStringMatch(string(text))
 	if err != nil && c.onTimeout != nil {
 		c.onTimeout()
 	}
 	if err != nil || m == nil {
-		return false
+		return dst, false
 	}
 	for _, name := range c.Names() {
 		g := m.GroupByName(name)
@@ -133,9 +138,9 @@ func (c *Capture) slowGroups(text []byte, each func(name string, value []byte)) 
 			continue
 		}
 		start := afterRunes(text, 0, g.Index)
-		each(name, text[start:afterRunes(text, start, g.Length)])
+		dst = append(dst, Group{name, text[start:afterRunes(text, start, g.Length)]})
 	}
-	return true
+	return dst, true
 }
 
 // afterRunes returns the offset that is n runes after offset i.

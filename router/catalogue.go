@@ -6,6 +6,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/stream"
@@ -23,7 +24,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
-		Row(config.KindParser, "json", "", enrich.NewParser, "JSON objects"),
+		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
