@@ -46,7 +46,13 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 			Record: []config.Pair{{Key: "outer", Value: `{"inner":["${record['log']}"]}`}}, RemoveKeys: []string{"secret"}, AutoTypecast: true,
 		}),
 		"parser, decoder": maker(t, enrich.NewParse, config.FluentBit, enrich.ParseOptions{KeyName: "log", Parsers: []string{"decoder"}}),
-		"joiner":          func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+		"modify": maker(t, enrich.NewModify, config.FluentBit, enrich.ModifyOptions{
+			Set: []config.Ordered{{Value: "log x"}}, HardCopy: []config.Ordered{{Order: 1, Value: "log copy"}}, ToStart: []config.Ordered{{Order: 2, Value: "copy"}},
+		}),
+		"nest":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
+		"lift":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
+		"rewrite_tag": maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"joiner":      func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
 	}

@@ -31,6 +31,59 @@ func CompileCapture(source string, f Flags, onTimeout func()) (*Capture, error) 
 	if err != nil {
 		return nil, err
 	}
+	return capture(p, root, source)
+}
+
+// maxNumber is the highest number of a group that CompileNumbered names.
+const maxNumber = 9
+
+// NumberOf is the name of group n of a pattern that CompileNumbered compiled: 0 is the whole match.
+func NumberOf(n int) string { return "_" + string(rune('0'+n)) }
+
+// CompileNumbered is CompileFluentBit for what the groups match, by their numbers: the named ones if there are some, else all.
+func CompileNumbered(source string, onTimeout func()) (*Capture, error) {
+	p, err := CompileFluentBit(source, onTimeout)
+	if err != nil {
+		return nil, err
+	}
+	inner, letters, ok := slashes(source)
+	if !ok || strings.Trim(letters, "imox") != "" {
+		inner, letters = source, ""
+	}
+	f := flagsOf(letters)
+	root, err := parse(inner, flags{fold: f.IgnoreCase, dotAll: f.DotAll, extended: f.Extended})
+	if err != nil {
+		return nil, err
+	}
+	if !hasBackref(root) {
+		named := len(number(root, nil)) > 0
+		rename(root, named, new(int))
+		root = &node{op: opGroup, text: NumberOf(0), subs: []*node{root}}
+	}
+	return capture(p, root, source)
+}
+
+// hasBackref reports whether a pattern has a back-reference, which needs the groups' own names.
+func hasBackref(n *node) bool {
+	return n.op == opBackref || slices.ContainsFunc(n.subs, hasBackref)
+}
+
+// rename gives the groups the names of their numbers, up to maxNumber.
+func rename(n *node, named bool, count *int) {
+	if n.op == opGroup && (n.text != "") == named {
+		if *count++; *count <= maxNumber {
+			n.text = NumberOf(*count)
+		} else {
+			n.text = ""
+		}
+	}
+	for _, s := range n.subs {
+		rename(s, named, count)
+	}
+}
+
+// capture compiles a parsed pattern.
+func capture(p *Pattern, root *node, source string) (*Capture, error) {
 	c := &Capture{Pattern: p, names: number(root, nil)}
 	if c.program = programOf(root, len(c.names)); c.program != nil && c.program.first.op == iMatch {
 		c.program = nil
@@ -41,6 +94,7 @@ func CompileCapture(source string, f Flags, onTimeout func()) (*Capture, error) 
 	if c.caret = fast.caret; !fast.notRE2 && !fast.word {
 		c.re2, _ = regexp.Compile(fast.String())
 	}
+	var err error
 	if c.slow, err = compileSlow(slow.String()); err != nil {
 		return nil, fmt.Errorf("pattern %q can't be used: %s", source, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}

@@ -23,6 +23,9 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
+		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
+		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
+		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 
