@@ -9,6 +9,7 @@ import (
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
 	sinkforward "github.com/firelane/firelane/sink/forward"
+	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/stream"
 )
 
@@ -32,6 +33,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
+		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),

@@ -1,0 +1,130 @@
+// Package loki delivers records to Grafana Loki through its push API, in Protocol Buffers and snappy. It implements Fluent
+// Bit's loki and fluent-plugin-grafana-loki's output of that name.
+//
+// A record becomes an entry of a stream (encode.go, line.go); the stream's labels are its key (labels.go). A request is one
+// POST for each tenant (send.go), and judge.go alone judges the answers.
+//
+// Records are delivered at least once, and Loki stores them once: it ignores an entry with the labels, time and line of one
+// that it has. (It does that, too, with two entries that were alike from the start.) So a request whose answer is lost, or
+// that was refused because of some of its entries, can be sent again.
+package loki
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/httpsend"
+)
+
+// Destination delivers to Loki.
+type Destination struct {
+	encoder *encoder
+	client  *httpsend.Client
+	bodies  bodies
+}
+
+// New makes the destination that the options describe. It connects to nothing.
+func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
+	e, err := newEncoder(o, d)
+	if err != nil {
+		return nil, err
+	}
+	u, err := o.target(d)
+	if err != nil {
+		return nil, err
+	}
+	h, err := o.header()
+	if err != nil {
+		return nil, err
+	}
+	if o.TenantID != "" && e.tenant == nil {
+		h.Set(tenantHeader, o.TenantID)
+	}
+	secrets, err := o.authorize(h)
+	if err != nil {
+		return nil, err
+	}
+	tls := o.tls()
+	client, err := httpsend.New(httpsend.Config{
+		URL: u, Name: u.Scheme + "://" + u.Host, Header: h, Timeout: httpsend.DefaultTimeout,
+		Net: &o.NetOptions, TLS: &tls, Secrets: secrets, Dialect: d, Log: env.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Destination{encoder: e, client: client}, nil
+}
+
+// tenantHeader names the tenant (Loki, "HTTP API").
+const tenantHeader = "X-Scope-OrgID"
+
+// Key implements sink.Keyer. The key is the tenant, if a field holds it, and the stream's labels, which begin with a brace.
+func (d *Destination) Key(dst []byte, r *sink.Record) ([]byte, error) {
+	return d.encoder.appendKey(dst, r)
+}
+
+// Append encodes r as an entry.
+func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
+	return d.encoder.append(body, r)
+}
+
+// Limits implements sink.Destination. A line may be as long as the server allows, 256 KiB by default, which its answer tells.
+func (d *Destination) Limits() sink.Limits { return sink.Limits{MaxBytes: 1 << 20} }
+
+// Close closes the idle connections.
+func (d *Destination) Close() error {
+	d.client.CloseIdle()
+	return nil
+}
+
+// Send implements sink.Destination: one POST for each tenant in the request.
+func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
+	tenants := groupByTenant(req)
+	if len(tenants) == 1 {
+		return d.push(ctx, req, &tenants[0])
+	}
+	var all merged
+	for i := range tenants {
+		if !all.unreached() {
+			all.add(&tenants[i], d.push(ctx, req, &tenants[i]))
+		}
+	}
+	return all.reply(req.Len())
+}
+
+// push sends the records of one tenant.
+func (d *Destination) push(ctx context.Context, req *sink.Request, t *tenant) (reply sink.Reply) {
+	b := d.bodies.get()
+	defer d.bodies.put(b)
+	post := httpsend.Post{Body: b.encode(req, t)}
+	if d.encoder.tenant != nil && len(t.name) > 0 {
+		post.Sign = func(_ context.Context, r *http.Request, _ []byte) error {
+			r.Header.Set(tenantHeader, string(t.name))
+			return nil
+		}
+	}
+	err := d.client.Do(ctx, post, func(_ context.Context, resp *http.Response) {
+		if resp.StatusCode >= 200 && resp.StatusCode <= maxAccepted {
+			reply = sink.Reply{Cause: sink.Answered, Status: resp.StatusCode}
+			return
+		}
+		reply = judge(httpsend.ReadFailure(resp), req, t)
+		reply.Err = fmt.Errorf("pushing to %s: %w", d.client.Name, reply.Err)
+	})
+	if err != nil {
+		var cut *httpsend.CutOffError
+		return sink.Reply{Verdict: sink.Again, CutOff: errors.As(err, &cut), Err: fmt.Errorf("pushing to %s: %w", d.client.Name, err)}
+	}
+	return reply
+}
+
+// splitKey cuts a key into the tenant and the labels.
+func splitKey(key []byte) (tenant, labels []byte) {
+	i := max(bytes.IndexByte(key, '{'), 0)
+	return key[:i], key[i:]
+}
