@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/klauspost/compress/snappy"
-
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/wire"
 )
@@ -55,11 +53,11 @@ func inOrder(req *sink.Request, items []int) []int {
 	return items
 }
 
-// A body is memory for a request.
-type body struct{ plain, packed []byte }
+// A body is memory for a request before it is compressed.
+type body struct{ plain []byte }
 
-// maxKeptBody is the most memory in bytes with which a body is kept for the next request.
-const maxKeptBody = 4 << 20
+// maxKeptBody is the largest body in bytes that is kept for the next request.
+const maxKeptBody = 2 << 20
 
 // bodies are the unused bodies of one destination.
 type bodies struct{ pool sync.Pool }
@@ -72,16 +70,17 @@ func (p *bodies) get() *body {
 }
 
 func (p *bodies) put(b *body) {
-	if cap(b.plain)+cap(b.packed) <= maxKeptBody {
+	if cap(b.plain) <= maxKeptBody {
 		p.pool.Put(b)
 	}
 }
 
-// encode makes the PushRequest of a tenant, compressed, valid until the next call.
+// encode makes the PushRequest of a tenant, valid until the next call.
 func (b *body) encode(req *sink.Request, t *tenant) []byte {
 	b.plain = b.plain[:0]
+	var head [16]byte
 	for _, s := range t.streams {
-		size := len(wire.AppendHeader(nil, streamLabels, len(s.labels))) + len(s.labels)
+		size := len(wire.AppendHeader(head[:0], streamLabels, len(s.labels))) + len(s.labels)
 		for _, i := range s.items {
 			size += len(req.Item(i))
 		}
@@ -91,8 +90,7 @@ func (b *body) encode(req *sink.Request, t *tenant) []byte {
 			b.plain = append(b.plain, req.Item(i)...)
 		}
 	}
-	b.packed = snappy.Encode(b.packed[:cap(b.packed)], b.plain)
-	return b.packed
+	return b.plain
 }
 
 // A moment is the time of an entry.

@@ -232,7 +232,7 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.FluentBit, "tenant_id a b", `tenant_id: "a b" is not a tenant`},
 		{config.Fluentd, "url loki:3100", "url: is not a URL"},
 		{config.Fluentd, "extra_labels x", "extra_labels: is not a JSON object"},
-		{config.Fluentd, "custom_headers x", "custom_headers: is not a JSON object"},
+		{config.Fluentd, "custom_headers x", "custom_headers: is not a JSON object of strings"},
 	} {
 		if _, err := sinktest.TryOptions[Options](t, tt.dialect, tt.options); !strings.Contains(err, tt.says) {
 			t.Errorf("%s: got %q, want %q", tt.options, err, tt.says)

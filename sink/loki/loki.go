@@ -12,8 +12,6 @@ package loki
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/firelane/firelane/config"
@@ -24,7 +22,8 @@ import (
 // Destination delivers to Loki.
 type Destination struct {
 	encoder *encoder
-	client  *httpsend.Client
+	servers httpsend.Servers // one
+	snappy  httpsend.Compressor
 	bodies  bodies
 }
 
@@ -57,11 +56,15 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Destination{encoder: e, client: client}, nil
+	snappy, err := httpsend.SharedCompressor(env.Common, "snappy")
+	if err != nil {
+		return nil, err
+	}
+	return &Destination{encoder: e, snappy: snappy, servers: httpsend.Servers{Clients: []*httpsend.Client{client}}}, nil
 }
 
-// tenantHeader names the tenant (Loki, "HTTP API").
-const tenantHeader = "X-Scope-OrgID"
+// tenantHeader names the tenant (Loki, "HTTP API": X-Scope-OrgID), in the spelling of http.Header.
+const tenantHeader = "X-Scope-Orgid"
 
 // Key implements sink.Keyer. The key is the tenant, if a field holds it, and the stream's labels, which begin with a brace.
 func (d *Destination) Key(dst []byte, r *sink.Record) ([]byte, error) {
@@ -78,7 +81,7 @@ func (d *Destination) Limits() sink.Limits { return sink.Limits{MaxBytes: 1 << 2
 
 // Close closes the idle connections.
 func (d *Destination) Close() error {
-	d.client.CloseIdle()
+	d.servers.CloseIdle()
 	return nil
 }
 
@@ -98,29 +101,27 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 }
 
 // push sends the records of one tenant.
-func (d *Destination) push(ctx context.Context, req *sink.Request, t *tenant) (reply sink.Reply) {
-	b := d.bodies.get()
-	defer d.bodies.put(b)
-	post := httpsend.Post{Body: b.encode(req, t)}
+func (d *Destination) push(ctx context.Context, req *sink.Request, t *tenant) sink.Reply {
+	plain := d.bodies.get()
+	defer d.bodies.put(plain)
+	packed := d.snappy.Compress(plain.encode(req, t))
+	defer d.snappy.Put(packed)
+	// A block of snappy is the format itself, and not a Content-Encoding.
+	post := httpsend.Post{Body: packed.Bytes()}
 	if d.encoder.tenant != nil && len(t.name) > 0 {
-		post.Sign = func(_ context.Context, r *http.Request, _ []byte) error {
-			r.Header.Set(tenantHeader, string(t.name))
-			return nil
-		}
+		post.Header = http.Header{tenantHeader: {string(t.name)}}
 	}
-	err := d.client.Do(ctx, post, func(_ context.Context, resp *http.Response) {
-		if resp.StatusCode >= 200 && resp.StatusCode <= maxAccepted {
-			reply = sink.Reply{Cause: sink.Answered, Status: resp.StatusCode}
-			return
-		}
-		reply = judge(httpsend.ReadFailure(resp), req, t)
-		reply.Err = fmt.Errorf("pushing to %s: %w", d.client.Name, reply.Err)
+	return d.servers.Send(ctx, httpsend.Exchange{
+		Post: post,
+		Judge: func(_ context.Context, resp *http.Response) sink.Reply {
+			if resp.StatusCode > maxAccepted {
+				return judge(httpsend.ReadFailure(resp), req, t)
+			}
+			httpsend.Drain(resp)
+			return sink.Reply{Cause: sink.Answered}
+		},
+		Refused: func(f *httpsend.Failure) sink.Reply { return judge(f, req, t) },
 	})
-	if err != nil {
-		var cut *httpsend.CutOffError
-		return sink.Reply{Verdict: sink.Again, CutOff: errors.As(err, &cut), Err: fmt.Errorf("pushing to %s: %w", d.client.Name, err)}
-	}
-	return reply
 }
 
 // splitKey cuts a key into the tenant and the labels.

@@ -2,7 +2,6 @@ package loki
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dial"
+	"github.com/firelane/firelane/sink/httpsend"
 )
 
 // Options are the options of Fluent Bit's loki, and of the output loki of fluent-plugin-grafana-loki.
@@ -134,17 +134,11 @@ func (o *Options) target(d config.Dialect) (*url.URL, error) {
 // header returns the headers of every request.
 func (o *Options) header() (http.Header, error) {
 	h := http.Header{"User-Agent": {"firelane"}}
-	for _, p := range o.Header {
-		h.Add(p.Key, p.Value)
+	if err := httpsend.AddHeaders(h, "header", o.Header); err != nil {
+		return nil, err
 	}
-	if o.CustomHeads != "" {
-		var custom map[string]string
-		if err := json.Unmarshal([]byte(o.CustomHeads), &custom); err != nil {
-			return nil, &config.OptionError{Option: "custom_headers", Reason: `is not a JSON object of texts; want, for example, {"X-Name":"value"}`}
-		}
-		for k, v := range custom {
-			h.Set(k, v)
-		}
+	if err := httpsend.SetHeaders(h, "custom_headers", o.CustomHeads); err != nil {
+		return nil, err
 	}
 	h.Set("Content-Type", "application/x-protobuf")
 	return h, nil

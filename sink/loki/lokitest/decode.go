@@ -11,7 +11,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/snappy"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -188,14 +187,10 @@ func checkLabels(st *stream) error {
 	return nil
 }
 
-// Decode returns the entries of a request's body.
-func Decode(t testing.TB, packed []byte) (out []Entry) {
+// Decode returns the entries of a request's body, uncompressed.
+func Decode(t testing.TB, body []byte) (out []Entry) {
 	t.Helper()
-	plain, err := snappy.Decode(nil, packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := decode(plain)
+	streams, err := decode(body)
 	if err != nil {
 		t.Fatal(err)
 	}
