@@ -10,6 +10,7 @@ import (
 	"github.com/firelane/firelane/sink/bulk"
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/loki"
+	"github.com/firelane/firelane/sink/opentelemetry"
 	"github.com/firelane/firelane/sink/stream"
 )
 
@@ -34,6 +35,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
+		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),
