@@ -17,6 +17,9 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
+// MaxDatagram is the most bytes that a datagram of UDP holds over IPv4 (RFC 768 and 791).
+const MaxDatagram = 65_507
+
 const (
 	// maxPeerIdle is how many idle connections to a Peer are kept.
 	maxPeerIdle = 16
@@ -28,8 +31,8 @@ const (
 	maxAckPause = 5 * time.Millisecond
 	// icmpTime is how long a request of datagrams waits for the answer that nobody listens.
 	icmpTime = 2 * time.Millisecond
-	// maxUnread and unreadTime limit what is read before a connection is closed. Closing it with unread bytes, such as TLS's
-	// tickets, would reset it, and the peer would lose what it has not read yet.
+	// maxUnread is how much is read before a connection is closed, in bytes, and unreadTime for how long. Closing it with
+	// unread bytes, such as TLS's tickets, would reset it, and the peer would lose what it has not read yet.
 	maxUnread  = 64 << 10
 	unreadTime = 10 * time.Millisecond
 )

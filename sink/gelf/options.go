@@ -31,7 +31,7 @@ type Options struct {
 // Bounds of packet_size in bytes.
 const (
 	minPacket = 64
-	maxPacket = 65_495 // with the header, what a datagram holds over IPv4
+	maxPacket = dial.MaxDatagram - headerSize
 )
 
 // Check reports the mistakes that binding can't find.

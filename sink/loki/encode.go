@@ -190,7 +190,7 @@ const (
 	requestStreams = 1 // PushRequest
 	streamLabels   = 1 // StreamAdapter
 	streamEntries  = 2
-	entryTime      = 1 // EntryAdapter
+	entryAt        = 1 // EntryAdapter
 	entryLine      = 2
 	entryMetadata  = 3
 	pairName       = 1 // LabelPairAdapter
@@ -202,7 +202,7 @@ const (
 // append appends r as an entry of its stream.
 func (e *encoder) append(dst []byte, r *sink.Record) ([]byte, error) {
 	dst, entry := wire.Open(dst, streamEntries)
-	dst, at := wire.Open(dst, entryTime)
+	dst, at := wire.Open(dst, entryAt)
 	dst = wire.AppendVarint(dst, timeSeconds, uint64(r.Time.Sec))
 	if r.Time.Nsec > 0 {
 		dst = wire.AppendVarint(dst, timeNanos, uint64(r.Time.Nsec))

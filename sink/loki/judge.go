@@ -12,9 +12,9 @@ import (
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
-// maxAccepted is the last status that means that entries are stored, as in Fluent Bit. Loki answers 204 then; 260 means that
+// lastAccepted is the last status that means that entries are stored, as in Fluent Bit. Loki answers 204 then; 260 means that
 // ingestion is blocked for the tenant (Loki, "Configuration parameters", block_ingestion_status_code).
-const maxAccepted = 205
+const lastAccepted = 205
 
 // judge judges a request that Loki refused.
 //

@@ -114,7 +114,7 @@ func (d *Destination) push(ctx context.Context, req *sink.Request, t *tenant) si
 	return d.servers.Send(ctx, httpsend.Exchange{
 		Post: post,
 		Judge: func(_ context.Context, resp *http.Response) sink.Reply {
-			if resp.StatusCode > maxAccepted {
+			if resp.StatusCode > lastAccepted {
 				return judge(httpsend.ReadFailure(resp), req, t)
 			}
 			httpsend.Drain(resp)

@@ -51,15 +51,15 @@ func newEncoder(o *Options) (*encoder, error) {
 	return e, nil
 }
 
-// maxSeverity is the highest SeverityNumber (OpenTelemetry, "Logs Data Model").
-const maxSeverity = 24
+// highestSeverity is the highest SeverityNumber (OpenTelemetry, "Logs Data Model").
+const highestSeverity = 24
 
 // append appends r as a LogRecord, a field of its ScopeLogs.
 func (e *encoder) append(dst []byte, r *sink.Record) []byte {
 	dst, entry := wire.Open(dst, scopeLogsRecords)
-	dst = wire.AppendFixed64(dst, logTime, uint64(r.Time.Sec)*1e9+uint64(r.Time.Nsec))
+	dst = wire.AppendFixed64(dst, logAt, uint64(r.Time.Sec)*1e9+uint64(r.Time.Nsec))
 	if v, ok := e.severityNumber.Find(&r.Event); ok {
-		if n, _, err := record.Int(v); err == nil && n >= 1 && n <= maxSeverity {
+		if n, _, err := record.Int(v); err == nil && n >= 1 && n <= highestSeverity {
 			dst = wire.AppendVarint(dst, logSeverityNumber, uint64(n))
 		}
 	}

@@ -55,7 +55,7 @@ type Unused struct {
 	GRPC         bool          `fluentbit:"grpc" help:"not supported; use OTLP/HTTP"`
 	OAuth2       bool          `fluentbit:"oauth2.enable" help:"not supported; use bearer_token or header"`
 	HTTP2        string        `fluentbit:"http2" help:"accepted; requests are HTTP/1.1, which OTLP/HTTP allows"`
-	Proxy        string        `fluentbit:"proxy" ignored:"set HTTP_PROXY or HTTPS_PROXY instead"`
+	Proxy        string        `fluentbit:"proxy" ignored:"set HTTP_PROXY or HTTPS_PROXY instead" help:"not supported; HTTP_PROXY and HTTPS_PROXY are"`
 	AddLabel     []config.Pair `fluentbit:"add_label" help:"accepted; it is for metrics"`
 	URIs         string        `fluentbit:"metrics_uri,traces_uri,profiles_uri" help:"accepted; only logs are sent"`
 	GRPCURIs     string        `fluentbit:"grpc_logs_uri,grpc_metrics_uri,grpc_traces_uri,grpc_profiles_uri" help:"accepted; see grpc"`

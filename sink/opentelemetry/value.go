@@ -17,7 +17,7 @@ const (
 	resourceAttributes  = 1 // Resource
 	scopeLogsRecords    = 2 // ScopeLogs
 
-	logTime           = 1 // LogRecord
+	logAt             = 1 // LogRecord
 	logSeverityNumber = 2
 	logSeverityText   = 3
 	logBody           = 5

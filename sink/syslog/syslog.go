@@ -42,13 +42,10 @@ func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.append(body, r), nil
 }
 
-// maxDatagram is the most bytes that a datagram holds over IPv4 (RFC 768 and 791).
-const maxDatagram = 65_507
-
 // Limits implements sink.Destination. With one worker the messages arrive in order; it doesn't wait for answers.
 func (d *Destination) Limits() sink.Limits {
 	if d.udp {
-		return sink.Limits{MaxItem: maxDatagram, Workers: 1}
+		return sink.Limits{MaxItem: dial.MaxDatagram, Workers: 1}
 	}
 	return sink.Limits{Workers: 1}
 }

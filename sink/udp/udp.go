@@ -85,11 +85,8 @@ func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return out, nil
 }
 
-// maxDatagram is the most bytes that a datagram holds over IPv4 (RFC 768 and 791); a longer record goes to the dead letter.
-const maxDatagram = 65_507
-
-// Limits implements sink.Destination.
-func (d *Destination) Limits() sink.Limits { return sink.Limits{MaxItem: maxDatagram, Workers: 1} }
+// Limits implements sink.Destination. A record that no datagram holds goes to the dead letter.
+func (d *Destination) Limits() sink.Limits { return sink.Limits{MaxItem: dial.MaxDatagram, Workers: 1} }
 
 // Close closes the socket.
 func (d *Destination) Close() error {

@@ -12,6 +12,7 @@ import (
 	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dial"
 	"github.com/firelane/firelane/sink/sinktest"
 )
 
@@ -95,10 +96,10 @@ func TestTheLargestDatagramArrives(t *testing.T) {
 	c, where := listen(t)
 	d := open(t, where+"raw_message_key log")
 	defer d.Close()
-	if l := d.Limits(); l.MaxItem != maxDatagram {
-		t.Errorf("got %+v, want items of at most %d bytes", l, maxDatagram)
+	if l := d.Limits(); l.MaxItem != dial.MaxDatagram {
+		t.Errorf("got %+v, want items of at most %d bytes", l, dial.MaxDatagram)
 	}
-	req, err := sinktest.Encode(d, sinktest.Record("app", 1, "log", strings.Repeat("x", maxDatagram-1)))
+	req, err := sinktest.Encode(d, sinktest.Record("app", 1, "log", strings.Repeat("x", dial.MaxDatagram-1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,8 +108,8 @@ func TestTheLargestDatagramArrives(t *testing.T) {
 	}
 	buf := make([]byte, 70_000)
 	c.SetReadDeadline(time.Now().Add(patience))
-	if n, _, err := c.ReadFrom(buf); n != maxDatagram || err != nil {
-		t.Errorf("got %d bytes and error %v, want %d", n, err, maxDatagram)
+	if n, _, err := c.ReadFrom(buf); n != dial.MaxDatagram || err != nil {
+		t.Errorf("got %d bytes and error %v, want %d", n, err, dial.MaxDatagram)
 	}
 }
 
