@@ -27,7 +27,7 @@ func judge(f *httpsend.Failure, req *sink.Request, t *tenant) sink.Reply {
 	case r.Split != sink.No:
 	case f.Status >= 200 && f.Status < 300: // ingestion is blocked
 		r.Cause = sink.Throttled
-	case f.Status == http.StatusBadRequest:
+	case f.Status == http.StatusBadRequest && f.AboutRequest():
 		if r.Items = named(f, req, t); len(r.Items) > 0 {
 			r.Reencode = true
 		} else if only, ok := t.only(); ok && r.Cause == sink.Answered {

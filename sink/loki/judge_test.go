@@ -187,6 +187,7 @@ func TestAnswersAreRead(t *testing.T) {
 		{"internal", 500, "context deadline exceeded", sink.Reply{Verdict: sink.Again, Cause: sink.Answered}, nil},
 		{"unavailable", 503, "The server cannot accept more requests at this time.", sink.Reply{Verdict: sink.Again, Cause: sink.Throttled}, nil},
 		{"gateway", 502, "<html>Bad Gateway</html>", sink.Reply{Verdict: sink.Again, Cause: sink.Throttled}, nil},
+		{"of a port with TLS", 400, "Client sent an HTTP request to an HTTPS server.", sink.Reply{Verdict: sink.Again, Cause: sink.Answered}, nil},
 		{"unknown 400", 400, "something else", sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Split: sink.ByItem}, nil},
 		{"too old", 400, `entry for stream '{app="a", service_name="a"}' has timestamp too old: ` + second(0) + ", oldest acceptable timestamp is: " + second(2), sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Reencode: true}, []int{0, 1}},
 		{"too new", 400, `2 errors like: entry for stream '{app="a"}' has timestamp too new: ` + second(3) + `; 1 errors like: entry for stream '{app="b"}' has timestamp too new: ` + second(4), sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Reencode: true}, []int{3, 4}},

@@ -127,9 +127,12 @@ func judgeRefused(f *httpsend.Failure, items int) sink.Reply {
 	}
 	switch f.Status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		if items > 1 {
+		switch {
+		case !f.AboutRequest():
+			return r
+		case items > 1:
 			r.Split = sink.ByItem
-			break
+			return r
 		}
 		r.Items = []sink.ItemReply{{Verdict: sink.Never, Status: f.Status, Type: f.Type, Reason: f.Reason}}
 	case http.StatusUnsupportedMediaType:

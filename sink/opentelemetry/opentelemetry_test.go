@@ -256,6 +256,24 @@ func TestABadRecordIsFoundByHalving(t *testing.T) {
 	}
 }
 
+// A wrong port or a proxy must not send every record to the dead letter.
+func TestABadRequestThatIsNotAboutTheRecordsIsTriedAgain(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"a page": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadRequest)
+		},
+		"a port with TLS": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
+		},
+	} {
+		d := destination(t, listen(t, answer))
+		if r := d.Send(t.Context(), encode(t, d, event(t, 0, `{"log":"1"}`))); r.Verdict != sink.Again || r.Split != sink.No || len(r.Items) > 0 {
+			t.Errorf("%s: got %+v, want again", name, r)
+		}
+	}
+}
+
 func TestPartialSuccessGivesUpWhatMayBeRejected(t *testing.T) {
 	times := func(r opentelemetrytest.Record) int { return int(r.Time/1e9) - 1_700_000_000 }
 	for name, tt := range map[string]struct {
