@@ -29,6 +29,10 @@ const (
 	peerTimeout = 60 * time.Second
 	// maxAckPause is the longest pause between two looks at whether it has.
 	maxAckPause = 5 * time.Millisecond
+	// burst is after how many datagrams there is a pause of burstTime: a receiver has room for about 200 (Linux's
+	// net.core.rmem_default), and those that find none are lost.
+	burst     = 16
+	burstTime = time.Millisecond
 	// icmpTime is how long a request of datagrams waits for the answer that nobody listens.
 	icmpTime = 2 * time.Millisecond
 	// maxUnread is how much is read before a connection is closed, in bytes, and unreadTime for how long. Closing it with
@@ -194,16 +198,14 @@ func (c *peerConn) send(ctx context.Context, b []byte) error {
 	if _, err := c.Write(b); err != nil {
 		return plainCause(ctx, err)
 	}
-	for pause := 50 * time.Microsecond; ; pause = min(2*pause, maxAckPause) {
+	for wait := 50 * time.Microsecond; ; wait = min(2*wait, maxAckPause) {
 		switch tcpState(c.raw) {
 		case tcpBroken:
 			return errors.New("the connection was reset before the peer had read everything")
 		case tcpOpen, tcpEnded:
 			return nil
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if pause(ctx, wait); ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -235,7 +237,11 @@ func (p *Peer) Datagrams(ctx context.Context, each func(send func([]byte) error)
 	if err != nil {
 		return err
 	}
+	sent := 0
 	send := func(b []byte) error {
+		if sent++; sent%burst == 0 {
+			pause(ctx, burstTime)
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -243,10 +249,7 @@ func (p *Peer) Datagrams(ctx context.Context, each func(send func([]byte) error)
 		return err
 	}
 	if err = each(send); err == nil {
-		select {
-		case <-time.After(icmpTime):
-		case <-ctx.Done():
-		}
+		pause(ctx, icmpTime)
 		err = socketError(c.raw)
 	}
 	if err != nil {
@@ -254,6 +257,13 @@ func (p *Peer) Datagrams(ctx context.Context, each func(send func([]byte) error)
 		return fmt.Errorf("sending to %s: %w", p.addr, err)
 	}
 	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // socket returns the UDP socket, a new one if it is older than the idle time: the name may have another address now.
