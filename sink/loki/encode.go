@@ -31,7 +31,8 @@ type encoder struct {
 	kube     field.Accessor
 	fallback string // the labels of a stream that has none
 	tenant   field.Accessor
-	fixed    string // the tenant of records without one
+	fixed    string          // the tenant of records without one
+	made     *field.Template // the tenant, if it has placeholders (Fluentd)
 
 	metadata []pair
 	maps     []field.Accessor
@@ -49,7 +50,7 @@ type encoder struct {
 
 // New makes the encoder that the options describe.
 func newEncoder(o *Options, d config.Dialect) (*encoder, error) {
-	e := &encoder{fallback: `job="fluent-bit"`, fixed: o.TenantID}
+	e := &encoder{fallback: `job="fluent-bit"`}
 	if d == config.Fluentd {
 		e.fallback = `job="fluentd"`
 	}
@@ -58,14 +59,36 @@ func newEncoder(o *Options, d config.Dialect) (*encoder, error) {
 			return nil, err
 		}
 	}
+	return e, e.setTenant(o, d)
+}
+
+// setTenant parses the tenant. Only in Fluentd may it have placeholders.
+func (e *encoder) setTenant(o *Options, d config.Dialect) (err error) {
 	if o.TenantKey != "" {
-		var err error
 		if e.tenant, err = field.ParseAccessor(o.TenantKey, d); err != nil {
-			return nil, &config.OptionError{Option: "tenant_id_key", Reason: err.Error()}
+			return &config.OptionError{Option: "tenant_id_key", Reason: err.Error()}
 		}
 	}
-	return e, nil
+	option := "tenant_id"
+	if d == config.Fluentd {
+		option = "tenant"
+		t, err := field.ParseTemplate(o.TenantID, field.Notation{Dialect: d})
+		if err != nil {
+			return &config.OptionError{Option: option, Reason: err.Error()}
+		}
+		if t.Dynamic() {
+			e.made = t
+			return nil
+		}
+	}
+	if e.fixed = o.TenantID; !validTenant([]byte(e.fixed)) {
+		return &config.OptionError{Option: option, Reason: fmt.Sprintf("%q is not a tenant; want at most %d printable characters without { and blanks", e.fixed, maxTenant)}
+	}
+	return nil
 }
+
+// perRecord reports whether records may have different tenants, which are then part of the key.
+func (e *encoder) perRecord() bool { return e.tenant != nil || e.made != nil }
 
 func (e *encoder) setLabels(o *Options, d config.Dialect) error {
 	if err := fields("label_keys", o.LabelKeys); err != nil {
@@ -167,20 +190,23 @@ func validTenant(s []byte) bool {
 	return len(s) <= maxTenant
 }
 
-// appendKey appends the tenant and the labels of r's stream.
+// appendKey appends the tenant, if records may have different ones, and the labels of r's stream.
 func (e *encoder) appendKey(dst []byte, r *sink.Record) ([]byte, error) {
-	if e.tenant != nil {
-		text := []byte(nil)
-		if v, ok := e.tenant.FindScalar(&r.Event); ok {
-			text, _ = record.Text(v)
-		}
-		if !validTenant(text) {
-			return dst, errTenant
-		}
-		if len(text) == 0 {
-			dst = append(dst, e.fixed...)
-		}
+	if !e.perRecord() {
+		return e.appendLabels(dst, r), nil
+	}
+	start := len(dst)
+	if v, ok := e.tenant.FindScalar(&r.Event); ok {
+		text, _ := record.Text(v) // a number is no tenant, as in Fluent Bit
 		dst = append(dst, text...)
+	}
+	if len(dst) == start && e.made != nil {
+		dst = e.made.Append(dst, &r.Event)
+	} else if len(dst) == start {
+		dst = append(dst, e.fixed...)
+	}
+	if !validTenant(dst[start:]) {
+		return dst[:start], errTenant
 	}
 	return e.appendLabels(dst, r), nil
 }

@@ -41,7 +41,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.TenantID != "" && e.tenant == nil {
+	if o.TenantID != "" && !e.perRecord() {
 		h.Set(tenantHeader, o.TenantID)
 	}
 	secrets, err := o.authorize(h)
@@ -108,7 +108,7 @@ func (d *Destination) push(ctx context.Context, req *sink.Request, t *tenant) si
 	defer d.snappy.Put(packed)
 	// A block of snappy is the format itself, and not a Content-Encoding.
 	post := httpsend.Post{Body: packed.Bytes()}
-	if d.encoder.tenant != nil && len(t.name) > 0 {
+	if d.encoder.perRecord() && len(t.name) > 0 {
 		post.Header = http.Header{tenantHeader: {string(t.name)}}
 	}
 	return d.servers.Send(ctx, httpsend.Exchange{

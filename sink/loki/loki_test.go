@@ -189,6 +189,10 @@ func TestTenantsAreSentApart(t *testing.T) {
 	if want := []string{`a{"log":"1"}`, `a{"log":"3"}`, `main{"log":"2"}`}; !slices.Equal(got, want) || s.Requests() != 2 {
 		t.Errorf("got %q in %d requests, want %q in 2", got, s.Requests(), want)
 	}
+	req = encode(t, loki(t, config.Fluentd, "tenant ${tag}-${$.k.team}"), event(t, 0, `{"k":{"team":"t"}}`))
+	if got, want := string(req.Keys[0]), `app-firelens-1-t{job="fluentd"}`; got != want {
+		t.Errorf("a tenant with placeholders: got %s, want %s", got, want)
+	}
 	if _, err := sinktest.Encode(d, event(t, 0, `{"tenant":"a{b","log":"1"}`)); err == nil {
 		t.Error("a tenant with a brace: got no error")
 	}

@@ -23,7 +23,7 @@ type Options struct {
 	URI  string `fluentbit:"uri" default:"/loki/api/v1/push" identity:"true" help:"path of the push API"`
 	URL  string `fluentd:"url" default:"https://logs-prod-us-central1.grafana.net" identity:"true" help:"base URL of the server, without /loki/api/v1/push"`
 
-	TenantID     string `fluentbit:"tenant_id" fluentd:"tenant" identity:"true" help:"tenant, sent in the header X-Scope-OrgID"`
+	TenantID     string `fluentbit:"tenant_id" fluentd:"tenant" identity:"true" help:"tenant, sent in the header X-Scope-OrgID; Fluentd: may have placeholders such as ${tag}"`
 	TenantKey    string `fluentbit:"tenant_id_key" identity:"true" help:"field that holds the tenant; where it is missing, tenant_id is used"`
 	TenantErrors string `fluentbit:"tenant_id_key_error_handling" help:"accepted; each tenant's records are delivered by themselves, and none are dropped"`
 
@@ -81,18 +81,8 @@ func (o *Options) Check(d config.Dialect) error {
 	if _, err := o.header(); err != nil {
 		return err
 	}
-	if o.TenantID != "" && !validTenant([]byte(o.TenantID)) {
-		return &config.OptionError{Option: tenantOption(d), Reason: fmt.Sprintf("%q is not a tenant; want at most %d printable characters without { and blanks", o.TenantID, maxTenant)}
-	}
 	_, err := newEncoder(o, d)
 	return err
-}
-
-func tenantOption(d config.Dialect) string {
-	if d == config.Fluentd {
-		return "tenant"
-	}
-	return "tenant_id"
 }
 
 // tls returns the options for TLS, completed by those that only this plugin of Fluentd has.
