@@ -8,8 +8,10 @@ import (
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
+	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/gelf"
+	"github.com/firelane/firelane/sink/kinesis"
 	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/opentelemetry"
 	"github.com/firelane/firelane/sink/stream"
@@ -37,6 +39,11 @@ func Catalogue() []config.Plugin {
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "kinesis_firehose", "kinesis_firehose", firehose.New, "Amazon Data Firehose"),
+		Row(config.KindOutput, "firehose", "", firehose.NewGo, "Amazon Data Firehose, as AWS's plugin in Go"),
+		Row(config.KindOutput, "kinesis_streams", "kinesis_streams", kinesis.New, "Amazon Kinesis Data Streams"),
+		Row(config.KindOutput, "kinesis", "", kinesis.NewGo, "Amazon Kinesis Data Streams, as AWS's plugin in Go"),
+		Row(config.KindOutput, "", "kinesis_streams_aggregated", kinesis.NewAggregated, "Amazon Kinesis Data Streams, several records in one"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
 		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
