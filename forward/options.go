@@ -80,10 +80,10 @@ type UnixOptions struct {
 type TCPOptions struct {
 	Listen        string `fluentbit:"listen,host" default:"0.0.0.0" help:"address to listen on"`
 	Port          int    `fluentbit:"port" default:"5170" help:"port to listen on"`
-	Format        string `fluentbit:"format" oneof:"json,none" default:"json" help:"json: JSON values, a line holding any number; none: each line is a record of one field, log"`
+	Format        string `fluentbit:"format" oneof:"json,none" default:"json" help:"json: a stream of JSON values, also several on a line or one on several lines; none: each line is a record of one field, log"`
 	Separator     string `fluentbit:"separator" default:"\\n" help:"what ends a line where format is none; \\n, \\t, \\r, \\0 and \\xNN are known"`
 	ChunkSize     string `fluentbit:"chunk_size" default:"32" help:"accepted; buffers grow as they must"`
-	BufferSize    string `fluentbit:"buffer_size" help:"longest line in KiB; 1024 unless written"`
+	BufferSize    string `fluentbit:"buffer_size" help:"longest value or line in KiB; 1024 unless written"`
 	SourceAddress string `fluentbit:"source_address_key" help:"field that the client's address is added as"`
 	Workers       int    `fluentbit:"workers" help:"accepted; every connection is served by itself"`
 
