@@ -5,6 +5,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/input/serve"
 )
 
 // Options are those of the input forward, in both dialects.
@@ -41,8 +42,8 @@ type Options struct {
 	Users          []config.Pair `fluentbit:"security.users" help:"name and password of a client; may be repeated"`
 	Security       *Security     `fluentd:"<security>" help:"shared key and users"`
 
-	Transport *Transport `fluentd:"<transport>" help:"TLS"`
-	TLS
+	Transport *serve.Transport `fluentd:"<transport>" help:"TLS"`
+	serve.TLS
 	input.CommonOptions
 }
 
@@ -89,7 +90,7 @@ type TCPOptions struct {
 	Workers       int    `fluentbit:"workers" help:"accepted; every connection is served by itself"`
 
 	Tag string `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
-	TLS
+	serve.TLS
 	input.CommonOptions
 }
 
@@ -118,9 +119,9 @@ func (o *Options) Check(d config.Dialect) error {
 		}
 	}
 	if o.Transport != nil && d == config.Fluentd {
-		return o.Transport.check()
+		return o.Transport.Check()
 	}
-	return o.TLS.check()
+	return o.TLS.Check()
 }
 
 // Check reports mistakes that the types of the options don't rule out.
@@ -134,7 +135,7 @@ func (o *TCPOptions) Check(config.Dialect) error {
 	if _, err := kibibytes(o.ChunkSize); err != nil {
 		return &config.OptionError{Option: "chunk_size", Reason: err.Error()}
 	}
-	return o.TLS.check()
+	return o.TLS.Check()
 }
 
 func (s *Security) check() error {
