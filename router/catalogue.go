@@ -8,6 +8,7 @@ import (
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
 	"github.com/firelane/firelane/input/http"
+	"github.com/firelane/firelane/input/syslog"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/firehose"
@@ -17,7 +18,7 @@ import (
 	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/opentelemetry"
 	"github.com/firelane/firelane/sink/stream"
-	"github.com/firelane/firelane/sink/syslog"
+	sinksyslog "github.com/firelane/firelane/sink/syslog"
 	"github.com/firelane/firelane/sink/tcp"
 	"github.com/firelane/firelane/sink/udp"
 )
@@ -30,6 +31,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 		Row(config.KindInput, "http", "http", http.New, "JSON, MessagePack and forms by HTTP, answered when the events are queued"),
+		Row(config.KindInput, "syslog", "syslog", syslog.New, "syslog by UDP, TCP, TLS or a socket file"),
 		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
 
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
@@ -51,7 +53,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
 		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
-		Row(config.KindOutput, "syslog", "", syslog.New, "a syslog server, by UDP, TCP or TLS"),
+		Row(config.KindOutput, "syslog", "", sinksyslog.New, "a syslog server, by UDP, TCP or TLS"),
 		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
 		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
 		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),

@@ -2,7 +2,7 @@ package serve
 
 import "time"
 
-// Limits on what a client of an HTTP server may make it hold or wait for.
+// Limits on what a client may make a server hold or wait for.
 const (
 	MaxBody = 8 << 20 // bytes of a request's body, after decompression, whatever the options say
 
@@ -15,6 +15,15 @@ const (
 	tlsCost   = 40 << 10 // bytes of its TLS: keys, certificates, and a record in each direction
 	maxHeader = 16 << 10 // bytes of a request's headers
 	maxKept   = 64 << 10 // bytes of a buffer of converted events that is kept for the next request
+
+	MaxMessage  = 1 << 20             // bytes of a message on a connection that only sends, whatever the options say
+	maxStreams  = 512                 // connections of such an input at once; one more is closed
+	firstBuffer = 4 << 10             // bytes of the buffer of such a connection, before a long message
+	streamCost  = firstBuffer + 8<<10 // bytes of such a connection
+
+	MaxDatagram  = 65_507    // bytes of a datagram
+	maxBurst     = 128 << 10 // bytes of datagrams that are flushed together
+	maxDatagrams = 1024      // the same, in datagrams
 
 	maxZstdWindow = 8 << 20               // bytes of the window that a zstd stream may ask for
 	zstdCost      = maxZstdWindow + 1<<20 // bytes of a decompressor

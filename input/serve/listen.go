@@ -24,7 +24,7 @@ func ListenTCP(host string, port int) (net.Listener, error) {
 // ListenUnix replaces a socket that another process has left, and nothing else. perm 0 leaves the permissions to the
 // umask.
 func ListenUnix(path string, perm fs.FileMode) (net.Listener, error) {
-	if err := removeStale(path); err != nil {
+	if err := removeStale("unix", path); err != nil {
 		return nil, err
 	}
 	ln, err := net.Listen("unix", path)
@@ -38,7 +38,7 @@ func ListenUnix(path string, perm fs.FileMode) (net.Listener, error) {
 }
 
 // removeStale removes a socket on which no process listens.
-func removeStale(path string) error {
+func removeStale(network, path string) error {
 	switch info, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -47,7 +47,7 @@ func removeStale(path string) error {
 	case info.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("%s exists and is not a socket; use another path", path)
 	}
-	c, err := net.DialTimeout("unix", path, staleTime)
+	c, err := net.DialTimeout(network, path, staleTime)
 	if err == nil {
 		c.Close()
 	}
