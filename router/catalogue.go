@@ -7,6 +7,7 @@ import (
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
+	"github.com/firelane/firelane/input/exec"
 	"github.com/firelane/firelane/input/http"
 	"github.com/firelane/firelane/input/syslog"
 	"github.com/firelane/firelane/parse"
@@ -32,6 +33,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 		Row(config.KindInput, "http", "http", http.New, "JSON, MessagePack and forms by HTTP, answered when the events are queued"),
 		Row(config.KindInput, "syslog", "syslog", syslog.New, "syslog by UDP, TCP, TLS or a socket file"),
+		Row(config.KindInput, "exec", "", exec.New, "the lines that a command writes, if allow_exec is on in [SERVICE]"),
 		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
 
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
