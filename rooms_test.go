@@ -40,7 +40,7 @@ var only = map[string][]string{
 	"budget":        {},
 	"field":         {"record", "config"},
 	"parse":         {"record", "pattern", "config", "field"},
-	"input/serve":   {"config", "budget", "input"},
+	"input/serve":   {"record", "config", "budget", "input"},
 	"forward/pace":  {},
 	"input/":        {"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve"},
 	"router/repeat": {},

@@ -9,6 +9,7 @@ import (
 	"github.com/firelane/firelane/input/dummy"
 	"github.com/firelane/firelane/input/exec"
 	"github.com/firelane/firelane/input/http"
+	"github.com/firelane/firelane/input/opentelemetry"
 	"github.com/firelane/firelane/input/syslog"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
@@ -17,7 +18,7 @@ import (
 	"github.com/firelane/firelane/sink/gelf"
 	"github.com/firelane/firelane/sink/kinesis"
 	"github.com/firelane/firelane/sink/loki"
-	"github.com/firelane/firelane/sink/opentelemetry"
+	sinkopentelemetry "github.com/firelane/firelane/sink/opentelemetry"
 	"github.com/firelane/firelane/sink/stream"
 	sinksyslog "github.com/firelane/firelane/sink/syslog"
 	"github.com/firelane/firelane/sink/tcp"
@@ -33,6 +34,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 		Row(config.KindInput, "http", "http", http.New, "JSON, MessagePack and forms by HTTP, answered when the events are queued"),
 		Row(config.KindInput, "syslog", "syslog", syslog.New, "syslog by UDP, TCP, TLS or a socket file"),
+		Row(config.KindInput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindInput, "exec", "", exec.New, "the lines that a command writes, if allow_exec is on in [SERVICE]"),
 		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
 
@@ -54,7 +56,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindOutput, "", "kinesis_streams_aggregated", kinesis.NewAggregated, "Amazon Kinesis Data Streams, several records in one"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
-		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
+		Row(config.KindOutput, "opentelemetry", "", sinkopentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindOutput, "syslog", "", sinksyslog.New, "a syslog server, by UDP, TCP or TLS"),
 		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
 		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/firelane/firelane/input/serve"
 	"github.com/firelane/firelane/record"
@@ -129,24 +128,6 @@ func hex(c byte) byte {
 		return c | 0x20 - 'a' + 10
 	}
 	return 16
-}
-
-// each calls add for each pair.
-func each(events []byte, add func(t record.Time, rec []byte)) {
-	now := time.Now()
-	arrival := record.Time{Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond())}
-	for len(events) > 0 {
-		t, rest, err := record.ReadTime(events)
-		if err != nil { // nil
-			t, rest = arrival, events[1:]
-		}
-		n, err := record.Check(rest)
-		if err != nil {
-			return // impossible: Take has made them
-		}
-		add(t, rest[:n])
-		events = rest[n:]
-	}
 }
 
 // appendWith appends the map rec with n more fields, encoded, at its end.

@@ -112,7 +112,7 @@ func (p *fluentd) Take(x *serve.Exchange) (r *serve.Refusal) {
 		return p.takeJSON(x, x.Body)
 	}
 	form := query
-	switch mediaType(x.Request) {
+	switch serve.MediaType(x.Request) {
 	case "application/json", "application/csp-report", "application/x-ndjson":
 		return p.takeJSON(x, x.Body)
 	case "application/msgpack":
@@ -218,7 +218,7 @@ func (p *fluentd) Add(x *serve.Exchange) {
 		at = &t
 	}
 	var body []byte
-	each(x.Events, func(t record.Time, rec []byte) {
+	serve.Each(x.Events, func(t record.Time, rec []byte) {
 		if at != nil {
 			t = *at
 		}

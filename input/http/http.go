@@ -103,7 +103,7 @@ func (p *fluentBit) Begin(x *serve.Exchange) (answered bool, r *serve.Refusal) {
 	if x.Request.Method != http.MethodPost {
 		return false, refuse(badHTTP, "the method is "+x.Request.Method+"; want POST")
 	}
-	switch mediaType(x.Request) {
+	switch serve.MediaType(x.Request) {
 	case "":
 		return false, refuse(badType, "the header Content-Type is missing; want application/json")
 	case "application/json", "application/x-ndjson", "application/x-www-form-urlencoded":
@@ -112,28 +112,12 @@ func (p *fluentBit) Begin(x *serve.Exchange) (answered bool, r *serve.Refusal) {
 	}
 	x.Tag = p.tag
 	if path := strings.TrimPrefix(x.Request.URL.Path, "/"); path != "" {
-		x.Tag = cleanTag([]byte(path))
+		x.Tag = serve.CleanTag([]byte(path))
 	}
 	if len(x.Tag) > record.MaxTag {
 		return false, refuse(badTag, fmt.Sprintf("the path is too long for a tag; want at most %d bytes", record.MaxTag))
 	}
 	return false, nil
-}
-
-// cleanTag replaces in place what Fluent Bit replaces in a tag that a client chooses.
-func cleanTag(tag []byte) []byte {
-	for i, c := range tag {
-		if c-'0' >= 10 && c|0x20-'a' >= 26 && c != '_' && c != '.' {
-			tag[i] = '_'
-		}
-	}
-	return tag
-}
-
-// mediaType is the Content-Type without its parameters.
-func mediaType(r *http.Request) string {
-	t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(t))
 }
 
 func refuse(reason, text string) *serve.Refusal {
@@ -150,7 +134,7 @@ func (p *fluentBit) Take(x *serve.Exchange) (r *serve.Refusal) {
 			x.Extra = len(p.opts.RemoteAddrKey) + len(address) + 10
 		}
 	}
-	if mediaType(x.Request) == "application/x-www-form-urlencoded" {
+	if serve.MediaType(x.Request) == "application/x-www-form-urlencoded" {
 		x.Count = 1
 		x.Events, r = appendForm(x.Events, x.Body)
 		return r
@@ -174,7 +158,7 @@ func (p *fluentBit) Add(x *serve.Exchange) {
 		address = forwardedFor(x.Request)
 	}
 	var body, tag []byte
-	each(x.Events, func(t record.Time, rec []byte) {
+	serve.Each(x.Events, func(t record.Time, rec []byte) {
 		if address != "" {
 			if _, has := record.Find(rec, p.opts.RemoteAddrKey); !has {
 				body = appendWith(body[:0], rec, 1, record.AppendStr(record.AppendStr(nil, p.opts.RemoteAddrKey), address))
@@ -184,7 +168,7 @@ func (p *fluentBit) Add(x *serve.Exchange) {
 		of := x.Tag
 		if v, ok := p.tagKey.Get(rec); ok {
 			if s, ok := record.Text(v); ok && len(s) > 0 && len(s) <= record.MaxTag {
-				tag = cleanTag(append(tag[:0], s...))
+				tag = serve.CleanTag(append(tag[:0], s...))
 				of = tag
 			}
 		}
