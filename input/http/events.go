@@ -23,7 +23,10 @@ func takeJSON(x *serve.Exchange, body []byte, convert converter) (r *serve.Refus
 		if len(json) > 0 && json[0] != '{' {
 			return nil, nil, refuse(notMap, "a record is not a JSON object")
 		}
-		return convert(dst, json)
+		if out, rest, r = convert(dst, json); r == nil {
+			out = x.Drain(out)
+		}
+		return out, rest, r
 	})
 	return r
 }
@@ -75,9 +78,11 @@ func appendForm(dst, body []byte) (out []byte, r *serve.Refusal) {
 		return dst, refuse(badForm, "the form has no parameter")
 	}
 	dst = record.AppendMapHeader(record.AppendNil(dst), n)
+	var plain []byte
 	for name, value := range pairs(body) {
+		plain = append(plain[:0], bytes.TrimSpace(value)...)
 		dst = record.AppendStrBytes(dst, bytes.TrimSpace(name))
-		dst = record.AppendStrBytes(dst, unescape(bytes.TrimSpace(value)))
+		dst = record.AppendStrBytes(dst, unescape(plain))
 	}
 	return dst, nil
 }

@@ -203,7 +203,7 @@ func takePack(x *serve.Exchange, b []byte) *serve.Refusal {
 			return refuse(notMap, "a record is not a map")
 		}
 		size, _ := record.Check(rest) // a part of what was checked
-		x.Events = append(record.AppendNil(x.Events), rest[:size]...)
+		x.Events = x.Drain(append(record.AppendNil(x.Events), rest[:size]...))
 		rest = rest[size:]
 	}
 	return nil

@@ -204,7 +204,7 @@ func (r *rig) do(t *testing.T, q request) {
 	}
 	events, rejects := r.take()
 	if resp.StatusCode != q.status || !slices.Equal(events, q.events) || !slices.Equal(rejects, q.rejects) || !strings.Contains(answer, q.answer) {
-		t.Errorf("%s %s %.200s %q: got %d %q, events %q and rejects %q, want %d %q, %q and %q",
+		t.Errorf("%s %s %.200s %q: got %d %q, events %.2000q and rejects %q, want %d %q, %.2000q and %q",
 			q.method, q.path, q.body, q.header, resp.StatusCode, answer, events, rejects, q.status, q.answer, q.events, q.rejects)
 	}
 }
@@ -323,6 +323,31 @@ func TestCompressedBodies(t *testing.T) {
 	}
 	r.do(t, request{path: "/", body: bomb, header: asJSON, status: 413, rejects: []string{"1 body too large"}, answer: "error: the body is larger than 1048576 bytes"})
 	r.do(t, request{path: "/", body: "[" + strings.Repeat("{},", serve.MaxEvents) + "{}]", header: asJSON, status: 413, rejects: []string{"1 too many events"}})
+}
+
+// TestLargeBodies are converted twice: all their events come once, in order, or none does.
+func TestLargeBodies(t *testing.T) {
+	var body, pack, form []byte
+	var want, wantForm []string
+	const n = 20_000
+	pack = record.AppendArrayHeader(nil, n)
+	for i := range n {
+		rec := fmt.Sprintf(`{"n":%d,"text":"some text"}`, i)
+		body = append(append(body, rec...), '\n')
+		want = append(want, "app "+rec)
+		pack = record.AppendStr(record.AppendStr(record.AppendInt(record.AppendStr(record.AppendMapHeader(pack, 2), "n"), int64(i)), "text"), "some text")
+		form = fmt.Appendf(form, "k%d=a%%20b%%2520&", i)
+		wantForm = append(wantForm, fmt.Sprintf(`"k%d":"a b%%20"`, i))
+	}
+	r := start(t, config.FluentBit, defaults(), input.Env{})
+	r.do(t, request{path: "/app", body: string(body), header: asJSON, status: 201, events: want})
+	r.do(t, request{path: "/app", body: "[" + strings.ReplaceAll(string(body[:len(body)-1]), "\n", ",") + "]", header: asJSON, status: 201, events: want})
+	r.do(t, request{path: "/app", body: string(body) + "x", header: asJSON, status: 400, rejects: []string{"1 record is not a map"}})
+	r.do(t, request{path: "/app", body: string(form), header: asForm, status: 201, events: []string{"app {" + strings.Join(wantForm, ",") + "}"}})
+	r = start(t, config.Fluentd, defaults(), input.Env{})
+	r.do(t, request{path: "/app", body: string(body), header: asJSON, status: 200, events: want})
+	r.do(t, request{path: "/app", body: string(pack), header: []string{"Content-Type", "application/msgpack"}, status: 200, events: want})
+	r.do(t, request{path: "/app", body: string(body) + "x", header: asJSON, status: 400, rejects: []string{"1 record is not a map"}})
 }
 
 func written(open func(io.Writer) io.WriteCloser) func(string) string {

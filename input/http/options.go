@@ -31,7 +31,7 @@ type Options struct {
 	RemoteAddr    bool          `fluentbit:"add_remote_addr" fluentd:"add_remote_addr" default:"false" help:"add the client's address to every record: the first one in the header X-Forwarded-For, or in Fluentd that of the connection if there is none"`
 	RemoteAddrKey string        `fluentbit:"remote_addr_key" default:"REMOTE_ADDR" help:"field that the address is added as"`
 	HTTP2         bool          `fluentbit:"http2,http_server.http2" default:"true" help:"accepted; HTTP/1.1 is spoken, which every client can"`
-	MaxConns      int           `fluentbit:"max_connections,http_server.max_connections" help:"accepted; at most 256 connections are open"`
+	MaxConns      int           `fluentbit:"max_connections,http_server.max_connections" help:"accepted; at most 128 connections are open"`
 	Workers       int           `fluentbit:"workers,http_server.workers" help:"accepted; every connection is served by itself"`
 	QueueEvents   config.Size   `fluentbit:"http_server.ingress_queue_event_limit" help:"accepted"`
 	QueueBytes    config.Size   `fluentbit:"http_server.ingress_queue_byte_limit" help:"accepted"`

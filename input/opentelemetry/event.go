@@ -31,6 +31,7 @@ type shape struct {
 // A converter converts a request to events: pairs of a time, or nil, and a map.
 type converter struct {
 	shape
+	x     *serve.Exchange
 	out   []byte
 	count int
 	log   logRecord
@@ -59,7 +60,7 @@ func (l *logRecord) reset() {
 // emit appends the event of the current log record.
 func (c *converter) emit() error {
 	l := &c.log
-	if c.count++; c.count > serve.MaxEvents || len(c.out) > serve.MaxBody {
+	if c.count++; c.count > serve.MaxEvents || c.x.Size(c.out) > serve.MaxBody {
 		return errTooMany
 	}
 	ns := l.at
@@ -90,6 +91,7 @@ func (c *converter) emit() error {
 	if more > 0 {
 		c.out = c.appendMetadata(record.AppendStr(c.out, c.metadataKey))
 	}
+	c.out = c.x.Drain(c.out)
 	return nil
 }
 

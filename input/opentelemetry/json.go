@@ -16,7 +16,7 @@ var errJSON = errors.New("the body is not an ExportLogsServiceRequest in JSON")
 // json converts an ExportLogsServiceRequest in JSON (OpenTelemetry Protocol Specification, "JSON Protobuf Encoding": names in
 // camel case, ids in hexadecimal, 64-bit integers as numbers or texts).
 func (c *converter) json(b []byte) error {
-	doc, err := record.AppendFromJSON(nil, b)
+	doc, err := record.AppendFromJSON(make([]byte, 0, len(b)), b)
 	if err != nil {
 		return fmt.Errorf("the body is not JSON: %w", err)
 	}

@@ -179,6 +179,31 @@ func TestLogsBecomeEvents(t *testing.T) {
 	}
 }
 
+// TestLargeRequests are converted twice: all their events come once, in order.
+func TestLargeRequests(t *testing.T) {
+	var records []*logs.LogRecord
+	var want []string
+	for i := range 20_000 {
+		text := fmt.Sprintf("record %d, with some text", i)
+		records = append(records, &logs.LogRecord{Body: str(text)})
+		want = append(want, `v1_logs {"log":"`+text+`"}`)
+	}
+	m := &logsservice.ExportLogsServiceRequest{ResourceLogs: []*logs.ResourceLogs{{ScopeLogs: []*logs.ScopeLogs{{LogRecords: records}}}}}
+	o := defaults()
+	o.Metadata = false
+	url, c := start(t, o)
+	for kind, body := range map[string]string{asProtobuf: marshal(t, m), asJSON: asHex(t, m)} {
+		c.events = nil
+		if status, answer := post(t, url+"/v1/logs", kind, body); status != 201 || !slices.Equal(c.events, want) {
+			t.Errorf("%s: got %d %q and %d events, want 201 and %d", kind, status, answer, len(c.events), len(want))
+		}
+		c.events = nil
+		if post(t, url+"/v1/logs", kind, body[:len(body)-1]); len(c.events) > 0 {
+			t.Errorf("%s: got %d events of a request that is cut short, want none", kind, len(c.events))
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	one := func(body *common.AnyValue) string {
 		return marshal(t, &logsservice.ExportLogsServiceRequest{ResourceLogs: []*logs.ResourceLogs{{ScopeLogs: []*logs.ScopeLogs{{LogRecords: []*logs.LogRecord{{Body: body, SeverityNumber: 9}}}}}}})
@@ -254,7 +279,7 @@ func FuzzRequests(f *testing.F) {
 	}
 	f.Add([]byte("\x0a\x02\x12\x00\x0b"), false)
 	f.Fuzz(func(t *testing.T, b []byte, asJSON bool) {
-		c := &converter{shape: shape{metadataKey: "otlp"}}
+		c := &converter{shape: shape{metadataKey: "otlp"}, x: new(serve.Exchange)}
 		var err error
 		if asJSON {
 			err = c.json(b)

@@ -31,7 +31,7 @@ type Options struct {
 	IdleTimeout   time.Duration `fluentbit:"http_server.idle_timeout" default:"10s" help:"how long a connection may be without a request; at most a minute"`
 	SuccessCode   int           `fluentbit:"successful_response_code" default:"201" help:"status of an answer: 200, 201 or 204"`
 	HTTP2         bool          `fluentbit:"http2,http_server.http2" default:"true" help:"accepted; HTTP/1.1 is spoken, and not gRPC"`
-	MaxConns      int           `fluentbit:"max_connections,http_server.max_connections" help:"accepted; at most 256 connections are open"`
+	MaxConns      int           `fluentbit:"max_connections,http_server.max_connections" help:"accepted; at most 128 connections are open"`
 	Workers       int           `fluentbit:"workers,http_server.workers" help:"accepted; every connection is served by itself"`
 	RawTraces     bool          `fluentbit:"raw_traces" help:"accepted; traces are refused"`
 	Profiles      bool          `fluentbit:"profiles_support,encode_profiles_as_log" help:"accepted; profiles are refused"`

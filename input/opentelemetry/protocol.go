@@ -58,7 +58,7 @@ func (p *protocol) Begin(x *serve.Exchange) (answered bool, r *serve.Refusal) {
 
 // Take implements serve.Protocol.
 func (p *protocol) Take(x *serve.Exchange) *serve.Refusal {
-	c := &converter{shape: p.shape, out: x.Events}
+	c := &converter{shape: p.shape, x: x, out: x.Events}
 	var err error
 	if serve.MediaType(x.Request) == asProtobuf {
 		err = c.protobuf(x.Body)

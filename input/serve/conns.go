@@ -43,20 +43,9 @@ func (s *HTTP) open(nc net.Conn) *conn {
 	if s.cfg.TLS != nil {
 		c.cost += tlsCost
 	}
-	s.mu.Lock()
-	var oldest *conn
-	full := len(s.conns) >= maxConns
-	if full {
-		oldest = s.longestIdle()
-	}
-	s.mu.Unlock()
-	if oldest != nil {
-		oldest.Close()
-	}
-	ok := (!full || oldest != nil) && s.memory.AddConn()
-	if ok && !s.memory.Take(c.cost) {
-		s.memory.RemoveConn()
-		ok = false
+	ok := s.charge(c)
+	for !ok && s.closeLongestIdle() {
+		ok = s.charge(c)
 	}
 	if !ok {
 		nc.Close()
@@ -71,8 +60,25 @@ func (s *HTTP) open(nc net.Conn) *conn {
 	return c
 }
 
-// longestIdle returns the connection that has had no request for the longest time, and forgets it; nil if all have one.
-func (s *HTTP) longestIdle() (oldest *conn) {
+// charge takes what a connection needs, if there is enough.
+func (s *HTTP) charge(c *conn) bool {
+	s.mu.Lock()
+	full := len(s.conns) >= maxConns
+	s.mu.Unlock()
+	if full || !s.memory.AddConn() {
+		return false
+	}
+	if !s.memory.Take(c.cost) {
+		s.memory.RemoveConn()
+		return false
+	}
+	return true
+}
+
+// closeLongestIdle closes the connection that has had no request for the longest time, and reports whether there is one.
+func (s *HTTP) closeLongestIdle() bool {
+	s.mu.Lock()
+	var oldest *conn
 	for c := range s.conns {
 		if c.state != http.StateActive && (oldest == nil || c.since.Before(oldest.since)) {
 			oldest = c
@@ -81,7 +87,12 @@ func (s *HTTP) longestIdle() (oldest *conn) {
 	if oldest != nil {
 		s.forget(oldest)
 	}
-	return oldest
+	s.mu.Unlock()
+	if oldest == nil {
+		return false
+	}
+	oldest.Close()
+	return true
 }
 
 // forget removes a connection from the set. s.mu is held.

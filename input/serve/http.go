@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
@@ -34,9 +32,10 @@ type HTTPConfig struct {
 type Protocol interface {
 	// Begin may refuse a request before its body is read, or answer it, and reports whether it has answered.
 	Begin(x *Exchange) (answered bool, r *Refusal)
-	// Take converts x.Body to x.Events, in whichever form Add wants.
+	// Take converts x.Body to x.Events, in whichever form Add wants, and calls x.Drain after each event. For a large body it
+	// is called a second time, and must leave x.Body as it is.
 	Take(x *Exchange) *Refusal
-	// Add passes x.Events to x.Recv: all events of the request. x.Body is gone.
+	// Add passes x.Events to x.Recv. It may be called several times, each time with other events.
 	Add(x *Exchange)
 	// Answer answers a request whose events are in the queues.
 	Answer(x *Exchange)
@@ -50,23 +49,6 @@ type Refusal struct {
 	Reason string // constant: what it is counted as; "" if it isn't the request's fault
 	Text   string // one line for the client and the log
 	retry  time.Duration
-}
-
-// An Exchange is a request and its answer. It is valid until the last method of Protocol for it returns.
-type Exchange struct {
-	Request *http.Request
-	Writer  http.ResponseWriter
-	Body    []byte         // after decompression
-	Events  []byte         // first an empty buffer; what Take leaves here is reused for the next request
-	Tag     []byte         // of the events; the protocol sets it
-	Count   int            // of the events; Take sets it
-	Extra   int            // bytes that Add adds to each of them; Take sets it
-	Recv    input.Receiver // takes the events
-
-	conn    *conn
-	read    bool        // the body was read
-	turn    *input.Turn // of a decompressor
-	hurried atomic.Bool // others wait for memory that it has
 }
 
 // An HTTP is an HTTP server: an input.Input. Requests are answered after their events are in the queues.
@@ -235,157 +217,4 @@ func (s *HTTP) serve(w http.ResponseWriter, r *http.Request) {
 	s.giveReceiver(x)
 	_ = c.SetWriteDeadline(time.Now().Add(answerTime))
 	s.cfg.Protocol.Answer(x)
-}
-
-// exchange reads a request, and queues its events.
-func (s *HTTP) exchange(x *Exchange) error {
-	x.Recv = s.takeReceiver()
-	give, err := s.readBody(x)
-	if err != nil {
-		return err
-	}
-	defer give()
-	x.read = true
-	held := 0
-	defer func() { s.memory.AddUnqueued(-held) }()
-	hold := func(n int) error {
-		s.memory.AddUnqueued(-held)
-		if held = n; s.memory.TakeUnqueued(n) {
-			return nil
-		}
-		held = 0
-		return &Refusal{Status: http.StatusServiceUnavailable, Text: "too many events of other requests are not queued yet", retry: time.Second}
-	}
-	if err := hold(len(x.Body)); err != nil {
-		return err
-	}
-	defer s.keepEvents(x)
-	if events, ok := s.spare.Get().(*[]byte); ok {
-		x.Events = (*events)[:0]
-	}
-	if r := s.cfg.Protocol.Take(x); r != nil {
-		return r
-	}
-	x.Body = nil
-	give()
-	if x.Count > MaxEvents || x.Count*x.Extra > maxExtra {
-		return &Refusal{Status: http.StatusRequestEntityTooLarge, Reason: "too many events", Text: fmt.Sprintf("the request has %d events; send fewer at a time", x.Count)}
-	}
-	if err := hold(len(x.Events) + x.Count*(x.Extra+eventCost)); err != nil {
-		return err
-	}
-	s.cfg.Protocol.Add(x)
-	s.keepEvents(x)
-	return s.flush(x)
-}
-
-// keepEvents keeps the buffer of an exchange for another one.
-func (s *HTTP) keepEvents(x *Exchange) {
-	if b := x.Events; b != nil && cap(b) <= maxKept {
-		s.spare.Put(&b)
-	}
-	x.Events = nil
-}
-
-// flush queues the events of an exchange.
-func (s *HTTP) flush(x *Exchange) error {
-	ctx, cancel := context.WithTimeout(s.flushing, fullTime)
-	err := x.Recv.Flush(ctx)
-	cancel()
-	if errors.Is(err, input.ErrHeld) {
-		err = s.awaitHeld(x)
-	}
-	if err == nil {
-		return nil
-	}
-	recv := x.Recv
-	x.Recv = nil // what it may still hold is not the next request's
-	if d, ok := recv.(input.Discarder); ok && errors.Is(err, input.ErrHeld) {
-		_ = d.Discard(s.flushing) // the answer is the same
-	}
-	return &Refusal{Status: http.StatusServiceUnavailable, Text: "the queue is full, or a filter holds events; send them again", retry: 5 * time.Second}
-}
-
-// awaitHeld flushes until no step holds events of the exchange any more.
-func (s *HTTP) awaitHeld(x *Exchange) error {
-	timeout := time.NewTimer(heldTime)
-	defer timeout.Stop()
-	retry := time.NewTicker(heldRetry)
-	defer retry.Stop()
-	for {
-		select {
-		case <-retry.C:
-		case <-timeout.C:
-			return input.ErrHeld
-		case <-s.flushing.Done():
-			return s.flushing.Err()
-		}
-		if err := x.Recv.Flush(s.flushing); !errors.Is(err, input.ErrHeld) {
-			return err
-		}
-	}
-}
-
-// refuse counts, logs and answers what was refused.
-func (s *HTTP) refuse(x *Exchange, err error) {
-	var r *Refusal
-	if !errors.As(err, &r) {
-		r = refusalOf(x, err)
-	}
-	if r.Reason != "" {
-		if x.Recv == nil {
-			x.Recv = s.takeReceiver()
-		}
-		x.Recv.Reject(1, r.Reason)
-	}
-	s.log.Warn().Str("peer", x.Request.RemoteAddr).Str("reason", r.Reason).Int("status", r.Status).Msg("a request is refused: " + r.Text)
-	s.giveReceiver(x)
-	h := x.Writer.Header()
-	if r.retry > 0 {
-		h.Set("Retry-After", fmt.Sprint(int(r.retry.Seconds())))
-	}
-	if !x.read {
-		h.Set("Connection", "close") // what is left of the body isn't wanted
-	}
-	_ = x.conn.SetWriteDeadline(time.Now().Add(answerTime))
-	s.cfg.Protocol.Refuse(x, r)
-}
-
-func (r *Refusal) Error() string { return r.Text }
-
-// refusalOf turns an error of reading a body into a Refusal.
-func refusalOf(x *Exchange, err error) *Refusal {
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return &Refusal{Status: http.StatusRequestEntityTooLarge, Reason: "body too large", Text: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
-	case errors.Is(err, input.ErrNoMemory), x.hurried.Load():
-		return &Refusal{Status: http.StatusServiceUnavailable, Reason: "no memory", Text: "other clients have all the memory that there is", retry: time.Second}
-	case errors.Is(err, errBadBody):
-		return &Refusal{Status: http.StatusBadRequest, Reason: "bad body", Text: err.Error()}
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return &Refusal{Status: http.StatusBadRequest, Reason: "cut short", Text: "the connection ended in the middle of a body"}
-	}
-	return &Refusal{Status: http.StatusRequestTimeout, Reason: "too slow", Text: "reading the body failed: " + err.Error()}
-}
-
-func (s *HTTP) takeReceiver() input.Receiver {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.receivers); n > 0 {
-		r := s.receivers[n-1]
-		s.receivers = s.receivers[:n-1]
-		return r
-	}
-	return s.newReceiver()
-}
-
-func (s *HTTP) giveReceiver(x *Exchange) {
-	if x.Recv == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.receivers = append(s.receivers, x.Recv)
-	x.Recv = nil
 }

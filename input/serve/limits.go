@@ -10,11 +10,12 @@ const (
 	maxExtra  = 2 << 20 // bytes of what is added to the events of a request, such as its headers
 	eventCost = 16      // bytes of an event in a batch, besides its fields
 
-	maxConns  = 256      // connections at once; one more closes the oldest that has no request, or is closed itself
-	connCost  = 20 << 10 // bytes of a connection: its buffers and stacks
-	tlsCost   = 40 << 10 // bytes of its TLS: keys, certificates, and a record in each direction
-	maxHeader = 16 << 10 // bytes of a request's headers
-	maxKept   = 64 << 10 // bytes of a buffer of converted events that is kept for the next request
+	maxConns     = 128       // connections at once; one more closes the oldest that has no request, or is closed itself
+	connCost     = 20 << 10  // bytes of a connection: its buffers and stacks
+	tlsCost      = 40 << 10  // bytes of its TLS: keys, certificates, and a record in each direction
+	maxHeader    = 16 << 10  // bytes of a request's headers
+	maxKept      = 64 << 10  // bytes of a buffer of converted events that is kept for the next request
+	maxCollected = 256 << 10 // bytes of a body whose events are all converted before the first one is added
 
 	MaxMessage  = 1 << 20             // bytes of a message on a connection that only sends, whatever the options say
 	maxStreams  = 512                 // connections of such an input at once; one more is closed
