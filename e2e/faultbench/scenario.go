@@ -128,7 +128,7 @@ func serviceScenarios(sc scale) []scenario {
 			{name: "none", help: "no faults", load: steady},
 			{name: "429", help: "30 % of requests answered 429", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusTooManyRequests}},
 			{name: "503", help: "30 % of requests answered 503", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusServiceUnavailable}},
-			{name: "hang", help: "10 % of requests never answered", load: steady, faults: faults{hang: .1, hangFor: sc.hang / 6}},
+			{name: "hang", help: "30 % of requests never answered", load: steady, faults: faults{hang: .3, hangFor: sc.hang / 6}},
 			{name: "lost", help: "20 % of replies lost after the body was taken", load: steady, faults: faults{lose: .2}},
 			{name: "down", help: "destination down", load: steady, during: downFor(sc.pause, sc.outage/4)},
 			{name: "kill", help: "kill -9 five times, with acks", load: acked, during: killFiveTimes(sc.pause), promises: promises{killed: true}},
