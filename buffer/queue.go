@@ -321,3 +321,6 @@ func (q *Queue) unlock() {
 		q.mu.Unlock()
 	}
 }
+
+// Identity returns the identity of records that are appended by this process.
+func (q *Queue) Identity() [10]byte { return q.id }

@@ -27,7 +27,14 @@ func fits(ev *record.Event) (size int, err error) {
 	return size, nil
 }
 
-const tooLarge = "too_large"
+// TooLarge is the error type in the dead letter of a record that is too large to be sent.
+const TooLarge = "too_large"
+
+// Fits returns why ev is too large to be sent, nil if it isn't.
+func Fits(ev *record.Event) error {
+	_, err := fits(ev)
+	return err
+}
 
 // Refuse writes ev, which is not in the queue, to the dead letter if it is too large to be sent, and reports whether it is.
 func (o *Output) Refuse(ev *record.Event) bool {
@@ -35,7 +42,7 @@ func (o *Output) Refuse(ev *record.Event) bool {
 	if err == nil {
 		return false
 	}
-	o.put(&dead.Record{Type: tooLarge, Reason: err.Error()}, &sink.Record{Event: *ev})
+	o.put(&dead.Record{Type: TooLarge, Reason: err.Error()}, &sink.Record{Event: *ev})
 	return true
 }
 
@@ -44,7 +51,7 @@ func (o *Output) Refuse(ev *record.Event) bool {
 func (o *Output) encodeLarge(p *part, r *sink.Record, pos uint32) (ok bool) {
 	size, err := fits(&r.Event)
 	if err != nil {
-		o.deadLetter(p, &dead.Record{Type: tooLarge, Reason: err.Error()}, r)
+		o.deadLetter(p, &dead.Record{Type: TooLarge, Reason: err.Error()}, r)
 		return false
 	}
 	if !o.tails {
