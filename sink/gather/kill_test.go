@@ -89,7 +89,7 @@ func TestAKilledProcessStoresEveryRecordOnce(t *testing.T) {
 		if err := q.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if !run(5*time.Millisecond + time.Duration(rand.Int64N(int64(30*time.Millisecond)))) {
+		if !run(10*time.Millisecond + time.Duration(rand.Int64N(int64(100*time.Millisecond)))) {
 			killed++
 		}
 	}
