@@ -26,7 +26,7 @@ const (
 	// finished before no more chunks are taken, and maxHeld the part of the queue that open objects may hold: beyond these
 	// the oldest object is finished early.
 	maxOpen   = 256
-	maxRuns   = 64 << 10
+	maxRuns   = 60_000
 	maxClosed = 64
 	maxHeld   = 0.5
 	// abortTime is how long Run may take to remove unfinished objects from the store when ctx has ended.

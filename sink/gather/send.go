@@ -307,7 +307,7 @@ func (s *sender) ownBefore(j *job, at place) (n int) {
 // finish finishes an object at p.
 func (s *sender) finish(ctx context.Context, j *job, p *progress) {
 	o := j.object
-	if o.dest != nil && o.dest.Size() > 0 {
+	if o.dest != nil && (o.dest.Size() > 0 || !o.dest.Saved()) {
 		j.name = o.dest.Name()
 		j.reply = s.attempt("finishing an object", func() sink.Reply { return o.dest.Finish(ctx) })
 		if j.reply.Verdict == sink.Again {

@@ -50,7 +50,8 @@ type Object interface {
 	// Saved reports whether all that was written is at the store, or nothing has been written.
 	Saved() bool
 
-	// Size returns the size of the object so far, in bytes as they are stored.
+	// Size returns the size of the object so far, in bytes as they are stored: about, while a compressor holds some, but not 0
+	// if anything was written.
 	Size() int64
 
 	// Rewind forgets what was written since the object was last Saved, and releases its memory.

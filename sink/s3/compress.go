@@ -6,12 +6,15 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
 // zstdWindow is the window of zstd in bytes: a compressor takes a few times as much memory.
 const zstdWindow = 256 << 10
+
+// snappyBlock is the largest block of snappy's framing format, in bytes.
+const snappyBlock = 64 << 10
 
 // A compressor writes compressed bytes to a buffer. What it has written after Close can be read by itself, and be followed by
 // others: members of gzip, frames of zstd, streams of snappy's framing format.
@@ -31,7 +34,7 @@ func newCompressor(name string) (compressor, error) {
 		return zstd.NewWriter(io.Discard, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(zstdWindow),
 			zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
 	case "snappy":
-		return snappy.NewBufferedWriter(io.Discard), nil
+		return s2.NewWriter(io.Discard, s2.WriterSnappyCompat(), s2.WriterConcurrency(1), s2.WriterBlockSize(snappyBlock)), nil
 	}
 	return nil, errors.New("unknown compression " + name)
 }

@@ -42,7 +42,7 @@ func (o *object) Size() int64 {
 	if o.part == nil {
 		return o.saved
 	}
-	return o.saved + int64(o.part.Len())
+	return o.saved + int64(max(o.part.Len(), 1)) // a compressor may hold all
 }
 
 // Rewind implements gather.Object.
