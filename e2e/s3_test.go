@@ -14,13 +14,13 @@ import (
 // numbersIn prints how many objects and unfinished uploads are in the bucket logs, how many of the numbers up to argument 2 are
 // missing in them, and how many are there more than once.
 const numbersIn = `
-import boto3, collections, gzip, json, re, sys
+import boto3, collections, json, re, sys
 s3 = boto3.client('s3', endpoint_url=sys.argv[1])
 seen, objects = collections.Counter(), 0
 for page in s3.get_paginator('list_objects_v2').paginate(Bucket='logs'):
     for o in page.get('Contents', []):
         objects += 1
-        for line in gzip.decompress(s3.get_object(Bucket='logs', Key=o['Key'])['Body'].read()).splitlines():
+        for line in s3.get_object(Bucket='logs', Key=o['Key'])['Body'].read().splitlines():
             seen[int(re.match('n=([0-9]+)', json.loads(line)['log'])[1])] += 1
 print(objects, len(s3.list_multipart_uploads(Bucket='logs').get('Uploads', [])),
     sum(1 for n in range(int(sys.argv[2])) if seen[n] == 0), sum(1 for n in seen if seen[n] > 1))
@@ -39,10 +39,9 @@ func s3Config(dir, moto string) string {
     Match *
     bucket logs
     endpoint %[2]s
-    compression gzip
     total_file_size 7M
     upload_timeout 2s
-    s3_key_format /$TAG[0]/%%Y/%%m/%%d/$UUID.gz
+    s3_key_format /$TAG[0]/%%Y/%%m/%%d/$UUID
 `, dir, moto)
 }
 

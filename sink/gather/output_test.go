@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -295,4 +296,31 @@ func TestIndicesGoOnAfterARestart(t *testing.T) {
 		}
 	}
 	store.wantOnce(t, 3000)
+}
+
+// With slices of time an object has the records of one, and is finished some time after its end; late records wait a little.
+func TestAnObjectHasOneSliceOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFolderStore(t, 1)
+		store.limits.Slice, store.limits.SliceWait, store.limits.SliceOffset = 10*time.Minute, time.Minute, 5*time.Minute
+		r := newRig(t, store, buffer.Options{}, unlimited())
+		r.start(t.Context())
+		start := time.Now() // midnight: in the middle of a slice, because of the offset
+		var b record.Batch
+		for i, age := range []time.Duration{0, time.Hour, -7 * time.Minute, 0} {
+			at := record.Time{Sec: uint32(start.Add(-age).Unix())}
+			b.Add("app", at, record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "n"), fmt.Sprint(i)))
+		}
+		if err := r.queue.Append(t.Context(), b.Bytes(), b.Records(), nil); err != nil {
+			t.Fatal(err)
+		}
+		for n, want := range []time.Duration{minLateAge, 6 * time.Minute, 16 * time.Minute} {
+			eventually(t, "an object", func() bool { return len(r.store.objects(t)) > n })
+			if took := time.Since(start); took < want || took > want+time.Second {
+				t.Errorf("got object %d after %v, want it after %v", n, took, want)
+			}
+		}
+		r.finish()
+		r.store.wantOnce(t, 4)
+	})
 }

@@ -103,15 +103,15 @@ func (o *Output) keyOf(dst []byte, r *sink.Record) (out []byte) {
 		}
 	}()
 	out = o.store.Key(dst, r)
-	if s := o.limits.Slice; s > 0 {
-		out = fmt.Appendf(out, "\x00%d", sliceOf(r.Time, s))
+	if o.limits.Slice > 0 {
+		out = fmt.Appendf(out, "\x00%d", o.sliceOf(r.Time))
 	}
 	return out
 }
 
 // sliceOf returns the number of the slice of time that t is in.
-func sliceOf(t record.Time, slice time.Duration) int64 {
-	return int64(t.Sec) / max(1, int64(slice/time.Second))
+func (o *Output) sliceOf(t record.Time) int64 {
+	return (int64(t.Sec) + int64(o.limits.SliceOffset/time.Second)) / max(1, int64(o.limits.Slice/time.Second))
 }
 
 // openFor returns the open object with that key, a new one if there is none.
@@ -134,7 +134,7 @@ func (l *loop) dueOf(r *sink.Record, now time.Time) time.Time {
 	case appended.IsZero(): // of an earlier run: it has waited long enough
 		return now.Add(recoveredAge)
 	case lim.Slice > 0:
-		end := time.Unix((sliceOf(r.Time, lim.Slice)+1)*int64(lim.Slice/time.Second), 0)
+		end := time.Unix((l.o.sliceOf(r.Time)+1)*int64(lim.Slice/time.Second)-int64(lim.SliceOffset/time.Second), 0)
 		if due := end.Add(lim.SliceWait); due.Sub(now) > minLateAge {
 			return due
 		}

@@ -92,4 +92,5 @@ type Limits struct {
 	// Slice other than 0 means that the records of an object are of the same Slice of time, and that it is finished
 	// SliceWait after the end of that, instead of MaxAge after its first record.
 	Slice, SliceWait time.Duration
+	SliceOffset      time.Duration // of the zone whose days and hours the slices are, east of UTC
 }

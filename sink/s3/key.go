@@ -96,14 +96,15 @@ func (k *keyFormat) appendUUID() {
 	k.uuid = true
 }
 
-// appendTag appends what the name takes from a tag: records with the same text share objects.
-func (k *keyFormat) appendTag(dst []byte, tag string) []byte {
+func (k *keyFormat) indexed() bool { return k.index }
+
+func (k *keyFormat) appendKey(dst []byte, r *sink.Record) []byte {
 	for i := range k.parts {
 		switch p := &k.parts[i]; p.kind {
 		case keyTag:
-			dst = append(append(dst, tag...), 0)
+			dst = append(append(dst, r.Tag...), 0)
 		case keyTagPart:
-			part, _ := k.tagPart(tag, p.n)
+			part, _ := k.tagPart(r.Tag, p.n)
 			dst = append(append(dst, part...), 0)
 		}
 	}

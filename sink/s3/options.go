@@ -95,15 +95,25 @@ func (o *Options) Warnings() []string {
 	return w
 }
 
+// A namer names objects.
+type namer interface {
+	// appendKey appends what the name takes from a record: records with the same text share objects.
+	appendKey(dst []byte, r *sink.Record) []byte
+	name(first *sink.Record, index uint64) string
+	// indexed reports whether names depend on the index.
+	indexed() bool
+}
+
 // settings are what the store needs of the options of either dialect.
 type settings struct {
 	bucket       string
-	key          *keyFormat
+	key          namer
 	append       format.Func
 	total        int64
 	part         int
 	age          time.Duration
 	slice, wait  time.Duration
+	offset       time.Duration
 	put          bool
 	compression  string
 	acl, class   string

@@ -61,7 +61,7 @@ func newStore(s settings, o *aws.ServiceOptions, source aws.Source, d config.Dia
 }
 
 // Key implements gather.Store.
-func (s *store) Key(dst []byte, r *sink.Record) []byte { return s.key.appendTag(dst, r.Tag) }
+func (s *store) Key(dst []byte, r *sink.Record) []byte { return s.key.appendKey(dst, r) }
 
 // Append implements gather.Store.
 func (s *store) Append(body []byte, r *sink.Record) ([]byte, error) { return s.append(body, r) }
@@ -69,8 +69,8 @@ func (s *store) Append(body []byte, r *sink.Record) ([]byte, error) { return s.a
 // Limits implements gather.Store.
 func (s *store) Limits() gather.Limits {
 	return gather.Limits{
-		ObjectBytes: s.total, PartBytes: int(min(int64(s.part), s.total)), MaxAge: s.age, Memory: s.part + slack, Indexed: s.key.index,
-		Slice: s.slice, SliceWait: s.wait,
+		ObjectBytes: s.total, PartBytes: int(min(int64(s.part), s.total)), MaxAge: s.age, Memory: s.part + slack, Indexed: s.key.indexed(),
+		Slice: s.slice, SliceWait: s.wait, SliceOffset: s.offset,
 	}
 }
 

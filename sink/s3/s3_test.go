@@ -355,6 +355,6 @@ func FuzzNames(f *testing.F) {
 		if name == "" || len(name) > maxName || strings.ToValidUTF8(name, "?") != name {
 			t.Errorf("got %q", name)
 		}
-		k.appendTag(nil, tag)
+		k.appendKey(nil, sinktest.Record(tag, 1))
 	})
 }
