@@ -15,7 +15,6 @@ import (
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/gather"
-	"github.com/firelane/firelane/sink/sinktest"
 )
 
 // soon is how long a call may take to return after its context has ended, on a busy machine. It is less than the time that a
@@ -59,7 +58,16 @@ func Run(t *testing.T, c Case) {
 func Record(pos uint64) *sink.Record {
 	noise := make([]byte, 6000)
 	rand.NewChaCha8([32]byte{byte(pos), byte(pos >> 8), byte(pos >> 16)}).Read(noise)
-	return sinktest.Record("app.web", pos, "log", base64.StdEncoding.EncodeToString(noise))
+	return recordOf("app.web", pos, "log", base64.StdEncoding.EncodeToString(noise))
+}
+
+// recordOf makes a record; members are alternately names and values.
+func recordOf(tag string, pos uint64, members ...string) *sink.Record {
+	b := record.AppendMapHeader(nil, len(members)/2)
+	for _, s := range members {
+		b = record.AppendStr(b, s)
+	}
+	return &sink.Record{Event: record.Event{Tag: tag, Time: record.Time{Sec: 1_700_000_000, Nsec: 123_456_789}, Body: b}, ID: record.ID{Pos: pos}}
 }
 
 // begin begins an object; notes gets what is noted.
@@ -226,7 +234,7 @@ func testAppend(t *testing.T, s gather.Store) {
 	if err != nil || !bytes.HasPrefix(out, []byte("before")) || !bytes.Equal(r.Body, whole) {
 		t.Errorf("got %q, %v", out, err)
 	}
-	for _, r := range []*sink.Record{sinktest.Record("", 1), {Event: record.Event{Tag: "\xff", Body: []byte{0x82, 0xc0, 0xc0, 0x07, 0x90}}}} {
+	for _, r := range []*sink.Record{recordOf("", 1), {Event: record.Event{Tag: "\xff", Body: []byte{0x82, 0xc0, 0xc0, 0x07, 0x90}}}} {
 		if out, err := s.Append([]byte("before"), r); err != nil && string(out) != "before" {
 			t.Errorf("an error changed the body: %q, %v", out, err)
 		}
