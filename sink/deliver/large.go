@@ -30,10 +30,14 @@ func fits(ev *record.Event) (size int, err error) {
 // TooLarge is the error type in the dead letter of a record that is too large to be sent.
 const TooLarge = "too_large"
 
-// Fits returns why ev is too large to be sent, nil if it isn't.
-func Fits(ev *record.Event) error {
-	_, err := fits(ev)
-	return err
+// Room returns how many bytes of memory ev takes as one item, or why it is too large to be sent. For a record that isn't large it
+// is 0: its memory may grow.
+func Room(ev *record.Event) (int, error) {
+	if !isLarge(ev) {
+		return 0, nil
+	}
+	size, err := fits(ev)
+	return size + itemRoom, err
 }
 
 // Refuse writes ev, which is not in the queue, to the dead letter if it is too large to be sent, and reports whether it is.

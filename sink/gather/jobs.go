@@ -34,11 +34,12 @@ func (l *loop) startJob(now time.Time) {
 // nextClosed returns the object to be finished next: the one that has failed least. Objects with the same key are finished in the
 // order of their records, so that one that is begun again after a crash has replaced what was there before the next is begun.
 func (l *loop) nextClosed() (next *object) {
-	for i, o := range l.closed {
-		first := !slices.ContainsFunc(l.closed[:i], func(p *object) bool { return p.key == o.key })
-		if first && (next == nil || o.failures < next.failures) {
+	seen := make(map[string]bool)
+	for _, o := range l.closed {
+		if !seen[o.key] && (next == nil || o.failures < next.failures) {
 			next = o
 		}
+		seen[o.key] = true
 	}
 	return next
 }

@@ -52,6 +52,7 @@ type loop struct {
 	open      map[string]*object
 	closed    []*object // to be finished, in the order of their first records as far as they have the same key
 	runs      int       // of all objects
+	lastRaw   int       // bytes of the chunk that was scanned last
 	ratio     ratio
 	reader    chunkReader
 	key       []byte
@@ -134,6 +135,9 @@ func (l *loop) fetchChunks() {
 func (l *loop) requestChunk(ctx context.Context, now time.Time) {
 	if l.fetching || l.drained || now.Before(l.notUntil) || len(l.closed) >= maxClosed {
 		return
+	}
+	if l.job != nil && l.lastRaw > largeBody {
+		return // two large chunks would be in memory
 	}
 	r := fetchRequest{linger: min(max(l.o.limits.MaxAge/lingerShare, minLinger), maxLinger)}
 	if l.hurried {

@@ -13,6 +13,8 @@ const (
 	maxSending = 2
 	// chunkBytes is the size in bytes of chunks.
 	chunkBytes = 512 << 10
+	// largeBody is from how many bytes on encoded records are not written while their chunk is in memory, too.
+	largeBody = 1 << 20
 	// bodyBytes is how many bytes of encoded records are written at once.
 	bodyBytes = 128 << 10
 )

@@ -29,8 +29,6 @@ type run struct {
 // A place is where the next record of an object is searched: in which of its runs, at which record of the chunk.
 type place struct{ run, record int }
 
-func (p place) before(q place) bool { return p.run < q.run || p.run == q.run && p.record < q.record }
-
 // An object is the records that become one Object. It belongs to Run's goroutine, except for the fields below the line while
 // a job has it.
 type object struct {

@@ -92,7 +92,7 @@ func (o *Output) Drain() {
 
 // Refuse writes ev, which is not in the queue, to the dead letter if it is too large to be sent, and reports whether it is.
 func (o *Output) Refuse(ev *record.Event) bool {
-	err := deliver.Fits(ev)
+	_, err := deliver.Room(ev)
 	if err == nil {
 		return false
 	}

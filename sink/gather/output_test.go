@@ -67,7 +67,10 @@ func TestPartsOfAnOpenObjectAreSentAtOnce(t *testing.T) {
 		r.add(0, 400)
 		time.Sleep(5 * time.Second)
 		parts := 0
-		for _, c := range r.store.calls {
+		r.store.mu.Lock()
+		calls := slices.Clone(r.store.calls)
+		r.store.mu.Unlock()
+		for _, c := range calls {
 			if strings.HasPrefix(c, "write") {
 				parts++
 			}

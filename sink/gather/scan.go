@@ -52,6 +52,7 @@ func (l *loop) scan(from *buffer.Chunk, now time.Time) {
 	for _, b := range from.Batches {
 		c.raw += len(b)
 	}
+	l.lastRaw = c.raw
 	l.chunks = append(l.chunks, c)
 	l.heldBytes += c.raw
 	if from.Queue != l.identity {

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 
 	"github.com/firelane/firelane/buffer"
-	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
 	"github.com/firelane/firelane/sink/deliver"
@@ -207,7 +206,7 @@ func (s *sender) write(ctx context.Context, j *job, p *progress) bool {
 // sendRun encodes and writes the records of the run at p.
 func (s *sender) sendRun(ctx context.Context, j *job, p *progress) {
 	now, n := p.at.run, j.runs[p.at.run].n
-	more := true
+	more, large := true, false
 	s.each(j, p.at, func(i int, rec *sink.Record) bool {
 		if j.object.dest == nil {
 			s.create(j.object, rec)
@@ -217,14 +216,21 @@ func (s *sender) sendRun(ctx context.Context, j *job, p *progress) {
 			j.object.bad = true
 		}
 		p.inRun++
-		if p.at.record = i + 1; p.inRun == n {
+		whole := p.inRun == n
+		if p.at.record = i + 1; whole {
 			p.at, p.inRun = place{run: p.at.run + 1}, 0
-			more = len(s.body) < s.o.bodyBytes || s.write(ctx, j, p)
+		}
+		if len(s.body) >= largeBody {
+			large = true // it is written when the chunk's memory is free
 			return false
 		}
 		more = len(s.body) < s.o.bodyBytes || s.write(ctx, j, p)
-		return more
+		return more && !whole
 	})
+	if large {
+		s.write(ctx, j, p)
+		return
+	}
 	if more && p.at.run == now { // the chunk can't be read, or was dropped
 		p.at, p.inRun = place{run: now + 1}, 0
 	}
@@ -249,10 +255,12 @@ func (s *sender) append(r *sink.Record) (err error) {
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	if len(r.Body)+len(r.Tail) > record.AlwaysFits {
-		if err := deliver.Fits(&r.Event); err != nil {
-			return err
-		}
+	room, err := deliver.Room(&r.Event)
+	if err != nil {
+		return err
+	}
+	if n := len(s.body); room > cap(s.body)-n { // at once: growing would take twice as much
+		s.body = append(make([]byte, 0, n+room), s.body...)
 	}
 	r.Whole()
 	grown, err := s.o.store.Append(s.body, r)

@@ -12,7 +12,6 @@ import (
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/aws"
 	"github.com/firelane/firelane/sink/gather"
-	"github.com/firelane/firelane/sink/httpsend"
 )
 
 // An object is stored by one PutObject if it is a single part, else in parts.
@@ -61,6 +60,9 @@ func (o *object) Write(ctx context.Context, body []byte) sink.Reply {
 			return sink.Reply{Verdict: sink.Again, Err: err}
 		}
 	}
+	if o.part.zip == nil && !o.s.put && len(body) > slack && o.part.Len()+len(body) >= o.s.part {
+		return o.send(ctx, body) // a large record isn't copied
+	}
 	if o.part.Cap() == 0 {
 		o.part.Grow(o.s.part + slack)
 	}
@@ -70,11 +72,11 @@ func (o *object) Write(ctx context.Context, body []byte) sink.Reply {
 	if o.s.put || o.part.Len() < o.s.part {
 		return sink.Reply{}
 	}
-	return o.send(ctx)
+	return o.send(ctx, nil)
 }
 
-// send sends the part that was written.
-func (o *object) send(ctx context.Context) sink.Reply {
+// send sends the part that was written, and more, which is not compressed.
+func (o *object) send(ctx context.Context, more []byte) sink.Reply {
 	if err := o.part.end(); err != nil {
 		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("compressing %s: %w", o.name, err)}
 	}
@@ -84,10 +86,10 @@ func (o *object) send(ctx context.Context) sink.Reply {
 	number := int32(len(o.parts) + 1)
 	var tag *string
 	r := o.s.call(ctx, fmt.Sprintf("storing part %d of %s", number, o.name), func(ctx context.Context, c *s3.Client) error {
-		body := httpsend.NewPayload(o.part.Bytes())
-		defer body.Release()
+		body := newPayload(o.part.Bytes(), more)
+		defer body.release()
 		out, err := c.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: &o.s.bucket, Key: &o.name, UploadId: &o.upload, PartNumber: &number, Body: body, ContentMD5: o.md5(),
+			Bucket: &o.s.bucket, Key: &o.name, UploadId: &o.upload, PartNumber: &number, Body: body, ContentMD5: o.md5(more),
 		})
 		if err == nil {
 			tag = out.ETag
@@ -98,7 +100,7 @@ func (o *object) send(ctx context.Context) sink.Reply {
 		return r
 	}
 	o.parts = append(o.parts, types.CompletedPart{ETag: tag, PartNumber: &number})
-	o.saved += int64(o.part.Len())
+	o.saved += int64(o.part.Len() + len(more))
 	o.Rewind()
 	return r
 }
@@ -133,7 +135,7 @@ func (o *object) Finish(ctx context.Context) sink.Reply {
 		return o.put(ctx)
 	}
 	if o.part != nil {
-		if r := o.send(ctx); r.Verdict != sink.Done {
+		if r := o.send(ctx, nil); r.Verdict != sink.Done {
 			return r
 		}
 	}
@@ -151,10 +153,10 @@ func (o *object) put(ctx context.Context) sink.Reply {
 		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("compressing %s: %w", o.name, err)}
 	}
 	r := o.s.call(ctx, "storing "+o.name, func(ctx context.Context, c *s3.Client) error {
-		body := httpsend.NewPayload(o.part.Bytes())
-		defer body.Release()
+		body := newPayload(o.part.Bytes(), nil)
+		defer body.release()
 		_, err := c.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &o.s.bucket, Key: &o.name, Body: body, ContentMD5: o.md5(), ACL: types.ObjectCannedACL(o.s.acl),
+			Bucket: &o.s.bucket, Key: &o.name, Body: body, ContentMD5: o.md5(nil), ACL: types.ObjectCannedACL(o.s.acl),
 			StorageClass: types.StorageClass(o.s.class), ServerSideEncryption: types.ServerSideEncryption(o.s.sse),
 			SSEKMSKeyId: optional(o.s.sseKey), ContentType: optional(o.s.contentType), ContentEncoding: optional(o.s.encodingName),
 		})
@@ -167,12 +169,14 @@ func (o *object) put(ctx context.Context) sink.Reply {
 	return r
 }
 
-func (o *object) md5() *string {
+func (o *object) md5(more []byte) *string {
 	if !o.s.md5 {
 		return nil
 	}
-	sum := md5.Sum(o.part.Bytes())
-	return optional(base64.StdEncoding.EncodeToString(sum[:]))
+	h := md5.New()
+	_, _ = h.Write(o.part.Bytes()) // a hash never fails
+	_, _ = h.Write(more)
+	return optional(base64.StdEncoding.EncodeToString(h.Sum(nil)))
 }
 
 // Abort implements gather.Object.

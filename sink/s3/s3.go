@@ -92,7 +92,7 @@ func (s *store) buffer() (*partBuffer, error) {
 // release takes a buffer back, unless it is larger than parts need.
 func (s *store) release(b *partBuffer) {
 	b.clear()
-	if b.Cap() <= s.part+2*slack {
+	if b.Cap() <= s.part+2*slack { // a part that had a large record may be larger
 		s.buffers.Put(b)
 	}
 }

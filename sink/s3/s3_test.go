@@ -171,7 +171,7 @@ func TestNamesAreValid(t *testing.T) {
 // Fluent Bit's $UUID is random; this one is the same when an object is begun again.
 func TestUUIDFollowsFromTheRecord(t *testing.T) {
 	a, b := record.ID{Pos: 1}, record.ID{Pos: 2}
-	if uuidOf(a) != uuidOf(a) || uuidOf(a) == uuidOf(b) {
+	if same := a; uuidOf(a) != uuidOf(same) || uuidOf(a) == uuidOf(b) {
 		t.Errorf("got %s, %s and %s", uuidOf(a), uuidOf(a), uuidOf(b))
 	}
 }
