@@ -6,10 +6,19 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
+	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
+	"github.com/firelane/firelane/sink/gelf"
+	"github.com/firelane/firelane/sink/kinesis"
+	"github.com/firelane/firelane/sink/loki"
+	"github.com/firelane/firelane/sink/opentelemetry"
 	"github.com/firelane/firelane/sink/s3"
 	"github.com/firelane/firelane/sink/stream"
+	"github.com/firelane/firelane/sink/syslog"
+	"github.com/firelane/firelane/sink/tcp"
+	"github.com/firelane/firelane/sink/udp"
 )
 
 // Catalogue is every plugin that there is: its kind, its name in Fluent Bit and in Fluentd ("" where that dialect doesn't
@@ -23,14 +32,28 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
+		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
+		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
+		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
-		Row(config.KindParser, "json", "", enrich.NewParser, "JSON objects"),
+		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
 		Row(config.KindOutput, "s3", "", s3.New, "Amazon S3, and stores with its API: objects of JSON lines"),
 		Row(config.KindOutput, "", "s3", s3.NewFluentd, "Amazon S3, and stores with its API"),
+		Row(config.KindOutput, "kinesis_firehose", "kinesis_firehose", firehose.New, "Amazon Data Firehose"),
+		Row(config.KindOutput, "firehose", "", firehose.NewGo, "Amazon Data Firehose, as AWS's plugin in Go"),
+		Row(config.KindOutput, "kinesis_streams", "kinesis_streams", kinesis.New, "Amazon Kinesis Data Streams"),
+		Row(config.KindOutput, "kinesis", "", kinesis.NewGo, "Amazon Kinesis Data Streams, as AWS's plugin in Go"),
+		Row(config.KindOutput, "", "kinesis_streams_aggregated", kinesis.NewAggregated, "Amazon Kinesis Data Streams, several records in one"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
+		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
+		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
+		Row(config.KindOutput, "syslog", "", syslog.New, "a syslog server, by UDP, TCP or TLS"),
+		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
+		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
+		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),

@@ -33,12 +33,6 @@ type FluentdOptions struct {
 	UTC             bool   `fluentd:"utc" help:"times in names are in UTC, instead of local time"`
 	ForcePathStyle  bool   `fluentd:"force_path_style" help:"addresses with the bucket in the path; always with s3_endpoint"`
 
-	KeyID  string        `fluentd:"aws_key_id" help:"access key; default: the environment's, or the task's role"`
-	Secret config.Secret `fluentd:"aws_sec_key" help:"secret access key"`
-	Assume *AssumeRole   `fluentd:"<assume_role_credentials>" help:"a role to assume"`
-	Shared *Shared       `fluentd:"<shared_credentials>" help:"a profile of the shared AWS configuration"`
-	Inst   []config.Pair `fluentd:"<instance_profile_credentials>" help:"accepted; the task's or the instance's role is used by default"`
-
 	ACL          string `fluentd:"acl" help:"the objects' access control list"`
 	StorageClass string `fluentd:"storage_class" help:"the objects' storage class"`
 	Encryption   string `fluentd:"use_server_side_encryption" oneof:"AES256,aws:kms,aws:kms:dsse" help:"server-side encryption"`
@@ -58,22 +52,7 @@ type FluentdOptions struct {
 
 	sink.OutputOptions
 	aws.ServiceOptions
-}
-
-// AssumeRole is <assume_role_credentials>.
-type AssumeRole struct {
-	RoleARN     string `fluentd:"role_arn" identity:"true" required:"true" help:"the role"`
-	Session     string `fluentd:"role_session_name" help:"name of the session"`
-	ExternalID  string `fluentd:"external_id" help:"external id"`
-	STSRegion   string `fluentd:"sts_region" help:"region of STS"`
-	STSEndpoint string `fluentd:"sts_endpoint_url" help:"endpoint of STS"`
-	Duration    int    `fluentd:"duration_seconds" help:"accepted"`
-}
-
-// Shared is <shared_credentials>.
-type Shared struct {
-	Profile string `fluentd:"profile_name" help:"the profile"`
-	Path    string `fluentd:"path" help:"accepted; see AWS_SHARED_CREDENTIALS_FILE"`
+	aws.FluentdOptions
 }
 
 // Defaults of fluent-plugin-s3's <buffer>.
@@ -86,14 +65,11 @@ const (
 
 // Check reports the mistakes that binding can't find.
 func (o *FluentdOptions) Check(d config.Dialect) error {
-	if err := errors.Join(o.CheckOutput(d), o.CheckTLS(d), o.CheckNet()); err != nil {
+	if err := errors.Join(o.CheckOutput(d), o.CheckCredentials(), o.CheckTLS(d), o.CheckNet()); err != nil {
 		return err
 	}
 	if o.KMSKey != "" && o.Encryption == "" {
 		return &config.OptionError{Option: "ssekms_key_id", Reason: "needs use_server_side_encryption aws:kms"}
-	}
-	if (o.KeyID == "") != (o.Secret == "") {
-		return &config.OptionError{Option: "aws_key_id", Reason: "needs aws_sec_key, and the other way round"}
 	}
 	service := o.service()
 	if err := service.CheckService(d); err != nil {
@@ -124,19 +100,6 @@ func (o *FluentdOptions) service() *aws.ServiceOptions {
 	return &s
 }
 
-func (o *FluentdOptions) source(s *aws.ServiceOptions) aws.Source {
-	source := s.Source()
-	source.AccessKeyID, source.SecretAccessKey = o.KeyID, string(o.Secret)
-	if a := o.Assume; a != nil {
-		source.RoleARN, source.Session, source.ExternalID = a.RoleARN, a.Session, a.ExternalID
-		source.STSRegion, source.STSEndpoint = a.STSRegion, a.STSEndpoint
-	}
-	if o.Shared != nil {
-		source.Profile = o.Shared.Profile
-	}
-	return source
-}
-
 // NewFluentd makes the destination of the options of Fluentd's dialect.
 func NewFluentd(o *FluentdOptions, d config.Dialect, env sink.Env) (gather.Store, error) {
 	s, err := o.settings(env.Hostname)
@@ -149,7 +112,9 @@ func NewFluentd(o *FluentdOptions, d config.Dialect, env sink.Env) (gather.Store
 	}
 	s.append = inject.Wrap(s.append)
 	service := o.service()
-	return newStore(s, service, o.source(service), d, env)
+	source := service.Source()
+	o.Complete(&source)
+	return newStore(s, service, source, d, env)
 }
 
 func (o *FluentdOptions) settings(hostname string) (s settings, err error) {

@@ -122,7 +122,7 @@ func TestWrongFluentdOptionsAreToldInOneLine(t *testing.T) {
 		"time_slice_format":    func(o *FluentdOptions) { o.TimeSliceFormat = "%" },
 		"timekey":              func(o *FluentdOptions) { o.Buffer = &sink.BufferOptions{Timekey: "an hour"} },
 		"s3_endpoint":          func(o *FluentdOptions) { o.S3Endpoint = "ftp://x" },
-		"aws_key_id":           func(o *FluentdOptions) { o.KeyID = "AKID" },
+		"aws_key_id":           func(o *FluentdOptions) { o.AccessKeyID = "AKID" },
 		"ssekms_key_id":        func(o *FluentdOptions) { o.KMSKey = "key" },
 	} {
 		var wrong *config.OptionError
