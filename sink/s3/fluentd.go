@@ -91,6 +91,7 @@ func (o *FluentdOptions) Warnings() []string {
 // service returns the options that all AWS services have.
 func (o *FluentdOptions) service() *aws.ServiceOptions {
 	s := o.ServiceOptions
+	s.Verify = s.Verify && o.VerifyPeer
 	if o.S3Region != "" {
 		s.Region = o.S3Region
 	}
