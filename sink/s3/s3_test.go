@@ -96,8 +96,6 @@ func TestContract(t *testing.T) {
 	for name, change := range map[string]func(o *Options){
 		"in parts":   nil,
 		"gzip":       func(o *Options) { o.Compression = "gzip" },
-		"zstd":       func(o *Options) { o.Compression = "zstd" },
-		"snappy":     func(o *Options) { o.Compression = "snappy" },
 		"put object": func(o *Options) { o.UsePutObject, o.TotalFileSize = true, 1_000_000 },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,6 +121,39 @@ func TestContract(t *testing.T) {
 					return newTestStore(t, options(broken.URL, change))
 				},
 			})
+		})
+	}
+}
+
+// Each part is compressed by itself, and the object can be read as one stream.
+func TestCompressedPartsAreOneStream(t *testing.T) {
+	for _, compression := range []string{"gzip", "zstd", "snappy"} {
+		t.Run(compression, func(t *testing.T) {
+			server := newServer(t)
+			s := newTestStore(t, options(server.URL, func(o *Options) { o.Compression = compression }))
+			defer s.Close()
+			o := s.Create(gathertest.Record(1), gather.Start{Note: func(string, string) error { return nil }})
+			want, saved := noise(minPart*5/4), 0
+			write := func() {
+				for at := saved; at < len(want); at += 100_000 {
+					end := min(at+100_000, len(want))
+					if r := o.Write(t.Context(), want[at:end]); r.Verdict != sink.Done {
+						t.Fatalf("%+v", r)
+					}
+					if o.Saved() {
+						saved = end
+					}
+				}
+			}
+			write()
+			o.Rewind()
+			write()
+			if r := o.Finish(t.Context()); r.Verdict != sink.Done {
+				t.Fatalf("%+v", r)
+			}
+			if got := unpack(t, compression, server.Objects()[o.Name()].Body); !bytes.Equal(got, want) || server.Ops("UploadPart") != 2 {
+				t.Errorf("got %d bytes in %d parts, want the %d that were written in 2", len(got), server.Ops("UploadPart"), len(want))
+			}
 		})
 	}
 }
