@@ -154,7 +154,7 @@ func (q *Queue) take(maxBytes int64) *Chunk {
 		s.file = f
 	}
 	// From here to the end of the function the file is open and what is read below end doesn't change.
-	s.busy = true
+	s.busy++
 	r := run{seg: s, file: s.file, from: s.read, end: s.end}
 	at := s.appended(s.read.off)
 	q.unlock()
@@ -164,7 +164,7 @@ func (q *Queue) take(maxBytes int64) *Chunk {
 
 	q.mu.Lock()
 	defer q.unlock()
-	s.busy = false
+	s.busy--
 	if s.gone {
 		q.closeFile(s)
 		q.chunks.put(m)

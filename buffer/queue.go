@@ -19,6 +19,8 @@ var (
 	// ErrTooLarge is returned by Append for a batch that can never be taken: over MaxBatch, or over the limit of a
 	// queue that drops its oldest.
 	ErrTooLarge = errors.New("the batch is larger than the queue may be")
+	// ErrDropped is returned by Load for a chunk that was dropped to make room.
+	ErrDropped = errors.New("the chunk was dropped to make room")
 	// ErrLocked is returned by Open when another process has the queue's folder.
 	ErrLocked = errors.New("another router uses this folder")
 
@@ -26,7 +28,7 @@ var (
 )
 
 // A Chunk is a run of batches, taken from the queue to be delivered. Its memory is the queue's; it is valid until
-// Commit or Release.
+// Commit, Release or Free.
 type Chunk struct {
 	// Queue is the identity under which these records were appended: with their positions, their record.ID. It is not
 	// the same for all chunks of a queue, since each Open makes a new one for what is appended from then on; what was
@@ -42,7 +44,8 @@ type Chunk struct {
 	seg      *segment
 	from, to place
 	state    chunkState
-	mem      *chunkMemory
+	mem      *chunkMemory // nil after Free
+	ended    int          // records; see Ended
 }
 
 type chunkState uint8
@@ -51,12 +54,14 @@ const (
 	inFlight chunkState = iota
 	committed
 	released
+	dropped // by dropOldest, after Free
 )
 
 // Stats is what the queue holds now and has done since it was opened. At every moment
 // Recovered + Appended = Committed + DroppedRecords + Records.
 type Stats struct {
 	Records, Bytes      int64 // appended and not committed; bytes with frame headers
+	Ended               int64 // of these records, those that have reached their end, in chunks with others that have not
 	Appended, Committed int64 // records
 	Recovered           int64 // records found at Open, those found missing among them
 	DroppedRecords      int64 // DroppedNoRoom + DroppedDamaged
@@ -91,6 +96,8 @@ type Queue struct {
 	wake   chan struct{} // to the call of Next that is parked
 	chunks *ChunkPool
 
+	side        *os.File // of notes; nil until one is added
+	sideTorn    bool     // the last note was perhaps not written completely
 	attempts    *os.File // nil in memory
 	interrupted []Attempt
 
@@ -190,6 +197,7 @@ func (q *Queue) Commit(c *Chunk) {
 	t := c.to.minus(c.from)
 	q.fullSince.Store(0)
 	q.progress = time.Since(q.born)
+	q.stats.Ended -= int64(c.ended)
 	q.stats.Committed += t.records
 	q.stats.Records -= t.records
 	q.stats.Bytes -= t.bytes
@@ -205,7 +213,7 @@ func (q *Queue) Release(c *Chunk) {
 		return
 	}
 	if t := c.to.minus(c.from); c.seg.gone {
-		q.drop(t, &q.stats.DroppedNoRoom) // by dropOldest, while it was in flight
+		q.dropChunk(c) // by dropOldest, while it was in flight
 	} else {
 		c.seg.released.add(t)
 	}
@@ -217,9 +225,7 @@ func (q *Queue) finish(c *Chunk, state chunkState) bool {
 		return false
 	}
 	c.state = state
-	c.Batches = nil
-	q.chunks.put(c.mem)
-	c.mem = nil
+	q.reclaim(c)
 	return true
 }
 
@@ -275,6 +281,7 @@ func (q *Queue) Close() error {
 	q.unlock()
 	<-q.reader
 	q.closeAttempts()
+	q.closeNotes()
 	if q.lock == nil {
 		return nil
 	}
@@ -314,3 +321,6 @@ func (q *Queue) unlock() {
 		q.mu.Unlock()
 	}
 }
+
+// Identity returns the identity of records that are appended by this process.
+func (q *Queue) Identity() [10]byte { return q.id }

@@ -7,6 +7,7 @@ import (
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink/deliver"
+	"github.com/firelane/firelane/sink/gather"
 )
 
 const (
@@ -23,6 +24,7 @@ type memory struct {
 	total   int // bytes
 	inputs  *input.Memory
 	deliver *deliver.Memory
+	gather  *gather.Memory
 	chunks  buffer.ChunkPool
 }
 
@@ -31,6 +33,7 @@ func newMemory() *memory {
 	m.budget = budget.New(m.total)
 	m.inputs = input.NewMemory(m.budget)
 	m.deliver = deliver.NewMemory(m.budget)
+	m.gather = gather.NewMemory(m.budget)
 	return m
 }
 
