@@ -13,8 +13,8 @@ import (
 
 // A Compressor compresses requests. It is safe for concurrent use.
 type Compressor interface {
-	// Compress compresses body. The caller returns the result by Put.
-	Compress(body []byte) *Zipped
+	// Compress compresses the parts of a body together. The caller returns the result by Put.
+	Compress(parts ...[]byte) *Zipped
 	// Put returns z for reuse.
 	Put(z *Zipped)
 	// Encoding is the value of Content-Encoding.
@@ -56,16 +56,27 @@ type block struct {
 	outputs sync.Pool                     // of *Zipped
 }
 
-func (b *block) Compress(body []byte) *Zipped {
+func (b *block) Compress(parts ...[]byte) *Zipped {
 	z, ok := b.outputs.Get().(*Zipped)
 	if !ok {
 		z = &Zipped{}
+	}
+	body := parts[0]
+	if len(parts) > 1 {
+		z.whole = z.whole[:0]
+		for _, part := range parts {
+			z.whole = append(z.whole, part...)
+		}
+		body = z.whole
 	}
 	z.block = b.encode(z.block[:0], body)
 	return z
 }
 
 func (b *block) Put(z *Zipped) {
+	if cap(z.whole) > maxKeptGzip {
+		z.whole = nil
+	}
 	if cap(z.block) <= maxKeptGzip {
 		b.outputs.Put(z)
 	}
