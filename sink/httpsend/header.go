@@ -5,15 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/firelane/firelane/config"
 )
 
 // CheckHeader reports whether a request can carry a header.
-func CheckHeader(name, value string) error {
+func CheckHeader[V string | []byte](name string, value V) error {
 	if !isHeaderName(name) || !isHeaderValue(value) {
 		return fmt.Errorf("no request can carry the header %q; want a name of letters, digits and dashes, and a value without control characters", name)
 	}
@@ -33,7 +35,7 @@ func isHeaderName(s string) bool {
 }
 
 // isHeaderValue reports whether s has no control character but a tab.
-func isHeaderValue(s string) bool {
+func isHeaderValue[V string | []byte](s V) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
@@ -126,4 +128,20 @@ func SetHeaders(dst http.Header, headers []config.Pair, repeated bool) {
 		}
 		set[key] = true
 	}
+}
+
+// ParseURL makes the URL of a server, with the path and query uri, which begins with a slash.
+func ParseURL(scheme, host string, port int, uri string) (*url.URL, error) {
+	host = strings.Trim(strings.TrimSpace(host), "[]")
+	switch {
+	case scheme == "http" && port != 80 || scheme == "https" && port != 443:
+		host = net.JoinHostPort(host, strconv.Itoa(port))
+	case strings.Contains(host, ":"): // an IPv6 address
+		host = "[" + host + "]"
+	}
+	u, err := url.Parse(scheme + "://" + host + uri)
+	if err != nil {
+		return nil, fmt.Errorf("%s://%s%s is not a URL; want a host, a port and a path", scheme, host, uri)
+	}
+	return u, nil
 }
