@@ -78,11 +78,11 @@ func two() []*sink.Record {
 
 func TestContract(t *testing.T) {
 	for name, lines := range map[string]string{
-		"one request":          "compress gzip",
-		"a request for a tag":  "header_tag X-Tag\nformat json_lines",
-		"messages of GELF":     "format gelf\ngelf_short_message_key log",
-		"MessagePack":          "format msgpack\ncompress zstd",
-		"objects in a stream":  "format json_stream\nhttp_method put\ncompress snappy",
+		"one request":         "compress gzip",
+		"a request for a tag": "header_tag X-Tag\nformat json_lines",
+		"messages of GELF":    "format gelf\ngelf_short_message_key log",
+		"MessagePack":         "format msgpack\ncompress zstd",
+		"objects in a stream": "format json_stream\nhttp_method put\ncompress snappy",
 	} {
 		t.Run(name, func(t *testing.T) {
 			sinktest.Run(t, sinktest.Case{
