@@ -6,6 +6,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/format"
 )
 
 // A member is one that is added to records that don't have it.
@@ -137,7 +138,7 @@ func (e *encoder) append(dst []byte, r *sink.Record) ([]byte, error) {
 		}
 	}
 	if e.tag != "" {
-		dst = append(record.AppendJSONString(append(dst, e.tagKey...), []byte(r.Tag)), ',')
+		dst = append(format.AppendQuoted(append(dst, e.tagKey...), r.Tag), ',')
 	}
 	for i := range e.members {
 		if !s.has[i] {
@@ -202,9 +203,7 @@ func (e *encoder) appendTags(dst []byte, s *scan) []byte {
 	if len(dst) == n {
 		return dst[:start]
 	}
-	m := len(dst)
-	dst = record.AppendJSONString(dst, dst[n:m])
-	return append(dst[:n+copy(dst[n:], dst[m:])], ',')
+	return append(format.Quote(dst, n), ',')
 }
 
 // separate appends a comma, unless dst[n:] has no tags yet.

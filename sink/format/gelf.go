@@ -147,9 +147,19 @@ func appendQuotedText(dst, value []byte) []byte {
 	} else {
 		dst = record.AppendText(dst, value)
 	}
+	return Quote(dst, n)
+}
+
+// Quote makes dst[n:] a JSON string.
+func Quote(dst []byte, n int) []byte {
 	m := len(dst)
 	dst = record.AppendJSONString(dst, dst[n:])
 	return dst[:n+copy(dst[n:], dst[m:])]
+}
+
+// AppendQuoted appends s as a JSON string, without allocating.
+func AppendQuoted(dst []byte, s string) []byte {
+	return Quote(append(dst, s...), len(dst))
 }
 
 // appendLevel appends a level as a number, if it is one or has a name of syslog's.
