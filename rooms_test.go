@@ -27,7 +27,7 @@ const (
 // A package belongs to the longest name that matches; a folder of sink without a name here is a destination, "sink/".
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
-	"record", "config", "field", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
+	"record", "pattern", "config", "field", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
 	"sink", "sink/format", "sink/dial", "sink/httpsend", "sink/aws", "sink/dead", "sink/deliver", "sink/gather", "sink/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
@@ -35,7 +35,8 @@ var rooms = []string{
 // only are the rooms that may import less of ours than those before them: these, and nothing else.
 var only = map[string][]string{
 	"record":        {},
-	"config":        {},
+	"pattern":       {},
+	"config":        {"pattern"},
 	"budget":        {},
 	"field":         {"record", "config"},
 	"forward/pace":  {},

@@ -28,7 +28,10 @@
 //
 // ignored:"why" makes the option a warning that it has no effect here, with the reason. secret:"true" hides a value that isn't
 // a Secret, and the values of pairs. quotes:"true" on a Pair or []Pair removes quotes from its two halves, as Fluent Bit does
-// for some options (record) and not for others (regex); Fluentd's values have no quotes at this point.
+// for some options (record) and not for others (regex); Fluentd's values have no quotes at this point. split:"blank" on these
+// splits at one blank: "log  DEBUG" is log and " DEBUG", as Fluent Bit reads regex and exclude.
+//
+// negative:"DURATION" on a time.Duration is what a negative number means: for Fluent Bit's grace, no limit.
 //
 // identity:"true" makes an option part of what an output is: where its records go, and under which name, but not how or how
 // fast they get there. See Plan.Identity.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
-	"github.com/firelane/firelane/enrich/pattern"
+	"github.com/firelane/firelane/pattern"
 	"github.com/firelane/firelane/field/timefmt"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firelane/firelane/enrich/pattern"
+	"github.com/firelane/firelane/pattern"
 	"github.com/firelane/firelane/record"
 )
 

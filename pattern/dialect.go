@@ -15,6 +15,18 @@ func CompileFluentBit(source string, onTimeout func()) (*Pattern, error) {
 	return Compile(inner, flagsOf(letters), onTimeout)
 }
 
+// CompileMatch compiles Fluent Bit's Match_Regex, in the same notation. It has to match at the beginning of a tag.
+func CompileMatch(source string) (*Pattern, error) {
+	inner, letters, ok := slashes(source)
+	if !ok || strings.Trim(letters, "imox") != "" {
+		inner, letters = source, ""
+	}
+	if _, err := Compile(inner, flagsOf(letters), nil); err != nil {
+		return nil, err // that of the pattern as it was written
+	}
+	return Compile(`\A(?:`+inner+`)`, flagsOf(letters), nil)
+}
+
 // CompileRuby compiles a pattern in Fluentd's notation: plain, or /pattern/ with the flags i, m and x.
 func CompileRuby(source string, onTimeout func()) (*Pattern, error) {
 	if !strings.HasPrefix(source, "/") {

@@ -102,6 +102,21 @@ func (p *Pattern) Match(text []byte) bool {
 	return p.backtrack(text)
 }
 
+// MatchSome is Match for a match that isn't empty.
+func (p *Pattern) MatchSome(text []byte) bool {
+	switch {
+	case p.literal != nil:
+		return p.literal.match(text)
+	case p.re2 != nil && (!p.word || ascii(text)):
+		loc := p.re2.FindIndex(text)
+		return loc != nil && loc[1] > loc[0]
+	case len(text) > MaxBacktrack:
+		return false
+	}
+	m, err := p.slow.FindStringMatch(string(text))
+	return err == nil && m != nil && m.Length > 0
+}
+
 func (p *Pattern) backtrack(text []byte) bool {
 	if len(text) > MaxBacktrack {
 		if p.re2 != nil {
