@@ -7,8 +7,13 @@ import (
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/sink/bulk"
+	"github.com/firelane/firelane/sink/datadog"
 	sinkforward "github.com/firelane/firelane/sink/forward"
+	"github.com/firelane/firelane/sink/httpout"
+	"github.com/firelane/firelane/sink/newrelic"
+	"github.com/firelane/firelane/sink/splunk"
 	"github.com/firelane/firelane/sink/stream"
+	"github.com/firelane/firelane/sink/sumologic"
 )
 
 // Catalogue is every plugin that there is: its kind, its name in Fluent Bit and in Fluentd ("" where that dialect doesn't
@@ -27,6 +32,11 @@ func Catalogue() []config.Plugin {
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "http", "http", httpout.New, "any server, by HTTP"),
+		Row(config.KindOutput, "datadog", "datadog", datadog.New, "Datadog"),
+		Row(config.KindOutput, "splunk", "splunk_hec", splunk.New, "Splunk's HTTP Event Collector"),
+		Row(config.KindOutput, "nrlogs,newrelic", "newrelic", newrelic.New, "New Relic"),
+		Row(config.KindOutput, "", "sumologic", sumologic.New, "an HTTP source of Sumo Logic"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),

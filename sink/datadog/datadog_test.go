@@ -226,7 +226,7 @@ func TestStatusesAreSorted(t *testing.T) {
 func TestAWrongKeyIsSaidPlainly(t *testing.T) {
 	d := made(t, server(datadogtest.Options{}), config.FluentBit, "apikey wr0ng")
 	r := send(t, d, sinktest.Record("a", 1))
-	if r.Cause != sink.Unauthorised || !strings.Contains(r.Err.Error(), "Datadog refuses the API key") || strings.Contains(r.Err.Error(), "wr0ng") {
+	if r.Cause != sink.Unauthorised || !strings.Contains(r.Err.Error(), "the API key is refused") || strings.Contains(r.Err.Error(), "wr0ng") {
 		t.Errorf("got %+v", r)
 	}
 }

@@ -47,7 +47,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	httpsend.SetHeaders(c.Header, headers, true)
+	httpsend.ApplyHeaders(c.Header, headers, true)
 	if c.Proxy, err = httpsend.ParseProxy("proxy", string(o.Proxy)); err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 func refused(f *httpsend.Failure, n int) sink.Reply {
 	r := f.Collector(n)
 	if f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden {
-		r.Err = fmt.Errorf("Datadog refuses the API key: check it, and that host is the intake of its site: %w", r.Err)
+		r.Err = fmt.Errorf("the API key is refused; check it, and that host is the intake of its site: %w", r.Err)
 	}
 	return r
 }

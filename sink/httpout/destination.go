@@ -95,7 +95,7 @@ func (d *Destination) config(o *Options, dialect config.Dialect, env sink.Env) (
 		if o.User != "" {
 			c.Header.Set("Authorization", httpsend.Basic(o.User, o.Password))
 		}
-		httpsend.SetHeaders(c.Header, o.Headers, o.Repeated)
+		httpsend.ApplyHeaders(c.Header, o.Headers, o.Repeated)
 	} else {
 		if d.endpoint, err = parseEndpoint(o); err != nil {
 			return c, err
@@ -110,7 +110,7 @@ func (d *Destination) config(o *Options, dialect config.Dialect, env sink.Env) (
 		if err != nil {
 			return c, err
 		}
-		httpsend.SetHeaders(c.Header, pairs, false)
+		httpsend.ApplyHeaders(c.Header, pairs, false)
 		if a := o.Auth; a != nil && a.Method == "basic" {
 			c.Header.Set("Authorization", httpsend.Basic(a.User, a.Password))
 		}
@@ -188,7 +188,7 @@ func (d *Destination) send(ctx context.Context, g httpsend.Group) sink.Reply {
 		if x.Body = body; x.Header == nil {
 			x.Header = http.Header{}
 		}
-		httpsend.SetHeaders(x.Header, headers, d.opts.Repeated)
+		httpsend.ApplyHeaders(x.Header, headers, d.opts.Repeated)
 	}
 	switch {
 	case d.signer != nil:

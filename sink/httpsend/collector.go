@@ -8,15 +8,17 @@ import (
 )
 
 // Collector returns the verdict of a service that answers a request of n items with nothing but a status, as collectors of
-// logs do. 400 and 422 are about the content: the request is halved until the item is found, which is given up. 413 is
-// halved, too. 408 and 429 ask to wait, and so do a proxy's 502 to 504. 401, 403 and 407 refuse the credentials. Any other
+// logs do. 400 and 422 are about the content, unless a proxy says it or the port wants TLS: the request is halved until the
+// item is found, which is given up. 413 is halved, too. 408 and 429 ask to wait, and so do a proxy's 502 to 504. 401, 403 and 407 refuse the credentials. Any other
 // status (404, 405, 415, 500, a redirect) says more about the configuration or the service than about an item: it is sent
 // again.
 func (f *Failure) Collector(n int) sink.Reply {
 	r := f.Reply()
 	switch f.Status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		r = RefusedContent(r, n)
+		if f.AboutRequest() {
+			r = RefusedContent(r, n)
+		}
 	case http.StatusRequestTimeout:
 		r.Cause, r.RetryAfter = sink.Throttled, RetryAfter(f.Header, time.Now())
 	case http.StatusProxyAuthRequired:

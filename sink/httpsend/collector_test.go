@@ -45,6 +45,18 @@ func TestACollectorsStatusesAreSorted(t *testing.T) {
 	}
 }
 
+func TestARefusalByAProxyOrAPortWithTLSGivesNoItemUp(t *testing.T) {
+	for name, f := range map[string]*Failure{
+		"nginx": {Status: 400, Header: http.Header{}, Reason: "The plain HTTP request was sent to HTTPS port"},
+		"Go":    {Status: 400, Header: http.Header{}, Reason: "Client sent an HTTP request to an HTTPS server."},
+		"proxy": {Status: 400, Header: http.Header{"Content-Type": {"text/html"}}, Reason: "Bad Request"},
+	} {
+		if r := f.Collector(1); r.Verdict != sink.Again || r.Split != sink.No || r.Cause != sink.Answered {
+			t.Errorf("%s: got %+v", name, r)
+		}
+	}
+}
+
 func TestWhatIsAroundTheBodyIsSentWithIt(t *testing.T) {
 	gz, err := SharedCompressor(nil, "gzip")
 	if err != nil {

@@ -118,7 +118,7 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 func refused(f *httpsend.Failure, n int) sink.Reply {
 	r := f.Collector(n)
 	if f.Status == http.StatusUnauthorized || f.Status == http.StatusForbidden {
-		r.Err = fmt.Errorf("New Relic refuses the key; check it, and that base_uri is that of its region: %w", r.Err)
+		r.Err = fmt.Errorf("the key is refused; check it, and that base_uri is that of its region: %w", r.Err)
 	}
 	return r
 }

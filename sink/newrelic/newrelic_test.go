@@ -152,7 +152,7 @@ func TestRequestsAreWithinNewRelicsLimit(t *testing.T) {
 
 func TestAWrongKeyIsSaidPlainly(t *testing.T) {
 	r := send(t, made(t, server(newrelictest.Options{}), config.FluentBit, "license_key wr0ng"), sinktest.Record("a", 1))
-	if r.Cause != sink.Unauthorised || !strings.Contains(r.Err.Error(), "New Relic refuses the key") || strings.Contains(r.Err.Error(), "wr0ng") {
+	if r.Cause != sink.Unauthorised || !strings.Contains(r.Err.Error(), "the key is refused") || strings.Contains(r.Err.Error(), "wr0ng") {
 		t.Errorf("got %+v", r)
 	}
 }

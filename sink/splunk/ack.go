@@ -25,7 +25,7 @@ const (
 )
 
 // errNotAcked means that Splunk hasn't indexed the events in time.
-var errNotAcked = fmt.Errorf("Splunk has not acknowledged the events within %v", ackLimit)
+var errNotAcked = fmt.Errorf("the events were not acknowledged within %v", ackLimit)
 
 // acknowledged waits until Splunk has indexed the events of an exchange. If acknowledgments can't be read at all, because the
 // collector has no such endpoint or a load balancer leads to another collector, the reply to the events counts.

@@ -96,7 +96,7 @@ func (o *Options) client(d config.Dialect, env sink.Env) (c httpsend.Config, err
 		}
 	}
 	pairs, err := o.headers()
-	httpsend.SetHeaders(c.Header, pairs, true)
+	httpsend.ApplyHeaders(c.Header, pairs, true)
 	return c, err
 }
 

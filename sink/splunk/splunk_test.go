@@ -238,10 +238,10 @@ func TestCodesAreSorted(t *testing.T) {
 		split   sink.Split
 		says    string
 	}{
-		{403, `{"text":"Token disabled","code":1}`, sink.Again, sink.Unauthorised, sink.No, "Splunk refuses the token"},
-		{401, `{"text":"Token is required","code":2}`, sink.Again, sink.Unauthorised, sink.No, "Splunk refuses the token"},
-		{401, `{"text":"Invalid authorization","code":3}`, sink.Again, sink.Unauthorised, sink.No, "Splunk refuses the token"},
-		{403, `{"text":"Invalid token","code":4}`, sink.Again, sink.Unauthorised, sink.No, "Splunk refuses the token"},
+		{403, `{"text":"Token disabled","code":1}`, sink.Again, sink.Unauthorised, sink.No, "the token is refused"},
+		{401, `{"text":"Token is required","code":2}`, sink.Again, sink.Unauthorised, sink.No, "the token is refused"},
+		{401, `{"text":"Invalid authorization","code":3}`, sink.Again, sink.Unauthorised, sink.No, "the token is refused"},
+		{403, `{"text":"Invalid token","code":4}`, sink.Again, sink.Unauthorised, sink.No, "the token is refused"},
 		{400, `{"text":"No data","code":5}`, sink.Again, sink.Answered, sink.ByItem, "No data"},
 		{400, `{"text":"Invalid data format","code":6}`, sink.Again, sink.Answered, sink.ByItem, "Invalid data format"},
 		{400, `{"text":"Incorrect index","code":7,"invalid-event-number":0}`, sink.Again, sink.Answered, sink.No, "allow it"},

@@ -77,17 +77,17 @@ func (o *outcome) refused(f *httpsend.Failure, n int, indexOfRecord bool) sink.R
 	r.Err = fmt.Errorf("%d %s, code %d: %s", f.Status, http.StatusText(f.Status), a.Code, httpsend.Clip(a.Text, httpsend.MaxReason))
 	switch a.Code {
 	case codeTokenDisabled, codeNoToken, codeInvalidAuth, codeInvalidToken:
-		r.Err = fmt.Errorf("Splunk refuses the token; check it, and that it is enabled: %w", r.Err)
+		r.Err = fmt.Errorf("the token is refused; check it, and that it is enabled: %w", r.Err)
 		return r
 	case codeNoChannel:
 		o.channel = true
 	case codeInvalidChannel:
-		r.Err = fmt.Errorf("Splunk refuses the channel; want a GUID: %w", r.Err)
+		r.Err = fmt.Errorf("the channel is refused; want a GUID: %w", r.Err)
 	case codeIncorrectIndex:
 		if indexOfRecord {
 			return o.stop(r, &a, n)
 		}
-		r.Err = fmt.Errorf("Splunk refuses the index; allow it for the token: %w", r.Err)
+		r.Err = fmt.Errorf("the index is refused; allow it for the token: %w", r.Err)
 	case codeBusy:
 		return o.busy(r, &a, n)
 	case codeNoData, codeInvalidData, codeNoEvent, codeBlankEvent, codeIndexedFields:

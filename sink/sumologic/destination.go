@@ -115,7 +115,7 @@ func (d *Destination) accepted(_ context.Context, resp *http.Response) sink.Repl
 func refused(f *httpsend.Failure, n int) sink.Reply {
 	r := f.Collector(n)
 	if f.Status == http.StatusUnauthorized {
-		r.Err = fmt.Errorf("Sumo Logic doesn't know the source's URL; check endpoint: %w", r.Err)
+		r.Err = fmt.Errorf("the source's URL is unknown; check endpoint: %w", r.Err)
 	}
 	return r
 }

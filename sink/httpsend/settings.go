@@ -115,9 +115,9 @@ func ParseProxy(option, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// SetHeaders sets the headers of an option; later ones of the same name are added to earlier ones of the list if repeated
+// ApplyHeaders sets the headers of an option; later ones of the same name are added to earlier ones of the list if repeated
 // is true, and replace them otherwise.
-func SetHeaders(dst http.Header, headers []config.Pair, repeated bool) {
+func ApplyHeaders(dst http.Header, headers []config.Pair, repeated bool) {
 	set := map[string]bool{}
 	for _, h := range headers {
 		key := http.CanonicalHeaderKey(h.Key)
