@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,7 +190,7 @@ func TestRecordsArrive(t *testing.T) {
 // "Send logs": at most 1,000 entries and 5 MB uncompressed in a request; an entry over 1 MB would be cut.
 func TestLimitsKeepRequestsWithinDatadogs(t *testing.T) {
 	s := server(datadogtest.Options{})
-	l := made(t, s, config.FluentBit, "").Limits()
+	l := made(t, s, config.FluentBit, "").Limits().WithDefaults()
 	if l.MaxItems > datadogtest.MaxLogs || l.MaxItem > datadogtest.MaxLog || l.MaxBytes+l.MaxItem > datadogtest.MaxBody {
 		t.Errorf("got %+v", l)
 	}
@@ -197,9 +198,9 @@ func TestLimitsKeepRequestsWithinDatadogs(t *testing.T) {
 
 // "Send logs": its status codes.
 func TestStatusesAreSorted(t *testing.T) {
-	status := 0
+	var status atomic.Int64
 	s := server(datadogtest.Options{Options: webtest.Options{Request: func(int, *http.Request) webtest.Fault {
-		return webtest.Fault{Status: status, Header: http.Header{"Retry-After": {"3"}}}
+		return webtest.Fault{Status: int(status.Load()), Header: http.Header{"Retry-After": {"3"}}}
 	}}})
 	d := made(t, s, config.FluentBit, "")
 	for _, c := range []struct {
@@ -215,7 +216,7 @@ func TestStatusesAreSorted(t *testing.T) {
 		{429, sink.Again, sink.Throttled, sink.No, 3 * time.Second}, {500, sink.Again, sink.Answered, sink.No, 0},
 		{503, sink.Again, sink.Throttled, sink.No, 3 * time.Second},
 	} {
-		status = c.status
+		status.Store(int64(c.status))
 		r := send(t, d, sinktest.Record("a", 1), sinktest.Record("a", 2))
 		if r.Verdict != c.verdict || r.Cause != c.cause || r.Split != c.split || r.RetryAfter != c.wait {
 			t.Errorf("%d: got %+v, want %+v", c.status, r, c)

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,9 +197,9 @@ func TestARefusedRecordIsFoundAndTheOthersArrive(t *testing.T) {
 
 // "HTTP output" of the Fluent Bit Official Manual, and RFC 9110 for what each status says.
 func TestStatusesAreSorted(t *testing.T) {
-	status := 0
+	var status atomic.Int64
 	s := httpouttest.New(httpouttest.Options{Options: webtest.Options{Request: func(int, *http.Request) webtest.Fault {
-		return webtest.Fault{Status: status, Header: http.Header{"Retry-After": {"7"}}, Body: "why"}
+		return webtest.Fault{Status: int(status.Load()), Header: http.Header{"Retry-After": {"7"}}, Body: "why"}
 	}}})
 	d := fluentBit(t, s, "")
 	for _, c := range []struct {
@@ -216,14 +217,14 @@ func TestStatusesAreSorted(t *testing.T) {
 		{422, sink.Again, sink.Answered, sink.ByItem, 0}, {429, sink.Again, sink.Throttled, sink.No, 7 * time.Second},
 		{500, sink.Again, sink.Answered, sink.No, 0}, {503, sink.Again, sink.Throttled, sink.No, 7 * time.Second},
 	} {
-		status = c.status
+		status.Store(int64(c.status))
 		r := send(t, d, two()...)
 		if r.Verdict != c.verdict || r.Cause != c.cause || r.Split != c.split || r.RetryAfter != c.wait || r.Status != c.status {
 			t.Errorf("%d: got %+v, want %+v", c.status, r, c)
 		}
 	}
 	quiet := fluentBit(t, s, "log_response_payload off")
-	status = 404
+	status.Store(404)
 	if r := send(t, quiet, two()...); strings.Contains(r.Err.Error(), "why") {
 		t.Errorf("got %v, want no words of the server", r.Err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync/atomic"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -45,10 +46,9 @@ func TestAnExchangeIsRepeatedOnceForABrokenConnectionAndForCredentials(t *testin
 		"refused":         {[]int{401, 401}, sink.Reply{Verdict: sink.Again, Cause: sink.Unauthorised, Status: 401}, 2},
 		"overloaded":      {[]int{503}, sink.Reply{Verdict: sink.Again, Cause: sink.Throttled, Status: 503}, 1},
 	} {
-		requests := 0
+		var requests atomic.Int64
 		r := send(t, Exchange{Post: Post{Body: []byte("body")}, Renew: func() bool { return true }}, func(w http.ResponseWriter, r *http.Request) {
-			status := c.answers[min(requests, len(c.answers)-1)]
-			requests++
+			status := c.answers[min(int(requests.Add(1)), len(c.answers))-1]
 			_, _ = io.Copy(io.Discard, r.Body)
 			if status == 0 {
 				panic(http.ErrAbortHandler)
@@ -56,8 +56,8 @@ func TestAnExchangeIsRepeatedOnceForABrokenConnectionAndForCredentials(t *testin
 			w.WriteHeader(status)
 		})
 		if (r.Err == nil) != (c.want.Verdict == sink.Done) || r.Verdict != c.want.Verdict || r.Cause != c.want.Cause ||
-			r.Status != c.want.Status || r.CutOff != c.want.CutOff || requests != c.requests {
-			t.Errorf("%s: got %+v after %d requests, want %+v after %d", name, r, requests, c.want, c.requests)
+			r.Status != c.want.Status || r.CutOff != c.want.CutOff || int(requests.Load()) != c.requests {
+			t.Errorf("%s: got %+v after %d requests, want %+v after %d", name, r, requests.Load(), c.want, c.requests)
 		}
 	}
 }

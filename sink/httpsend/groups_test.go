@@ -55,6 +55,10 @@ func TestGroupsAreSentOneByOneAndTheirRepliesBecomeOne(t *testing.T) {
 			},
 			sent: "a1a2a3 a1 a2a3 a2 a3 b1", cause: sink.Answered, ended: "3:2",
 		},
+		"a single item that is too large is given up": {
+			items: "a1 b1 a2", replies: map[string]sink.Reply{"b1": {Verdict: sink.Again, Cause: sink.Answered, Split: sink.BySize, Err: errRefused}},
+			sent: "a1a2 b1", cause: sink.Answered, ended: "1:2",
+		},
 		"a group is judged item by item": {
 			items: "a1 b1 a2", replies: map[string]sink.Reply{
 				"a1a2": {Cause: sink.Answered, Items: []sink.ItemReply{{Index: 1, Verdict: sink.Never}}},

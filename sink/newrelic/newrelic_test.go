@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -109,8 +110,8 @@ func TestLogsArrive(t *testing.T) {
 
 // "Introduction to the Log API": its status codes.
 func TestStatusesAreSorted(t *testing.T) {
-	status := 0
-	s := server(newrelictest.Options{Options: webtest.Options{Request: func(int, *http.Request) webtest.Fault { return webtest.Fault{Status: status} }}})
+	var status atomic.Int64
+	s := server(newrelictest.Options{Options: webtest.Options{Request: func(int, *http.Request) webtest.Fault { return webtest.Fault{Status: int(status.Load())} }}})
 	d := made(t, s, config.FluentBit, "")
 	for _, c := range []struct {
 		status  int
@@ -123,7 +124,7 @@ func TestStatusesAreSorted(t *testing.T) {
 		{411, sink.Again, sink.Answered, sink.No}, {413, sink.Again, sink.Answered, sink.BySize}, {415, sink.Again, sink.Answered, sink.No},
 		{429, sink.Again, sink.Throttled, sink.No}, {500, sink.Again, sink.Answered, sink.No}, {503, sink.Again, sink.Throttled, sink.No},
 	} {
-		status = c.status
+		status.Store(int64(c.status))
 		r := send(t, d, sinktest.Record("a", 1), sinktest.Record("a", 2))
 		if r.Verdict != c.verdict || r.Cause != c.cause || r.Split != c.split {
 			t.Errorf("%d: got %+v, want %+v", c.status, r, c)
@@ -135,7 +136,7 @@ func TestStatusesAreSorted(t *testing.T) {
 func TestRequestsAreWithinNewRelicsLimit(t *testing.T) {
 	s := server(newrelictest.Options{})
 	d := made(t, s, config.FluentBit, "compress off")
-	if l := d.Limits(); l.MaxBytes+len(before)+len(after) > newrelictest.MaxBody {
+	if l := d.Limits().WithDefaults(); l.MaxBytes+len(before)+len(after) > newrelictest.MaxBody {
 		t.Errorf("got %+v", l)
 	}
 	noise := make([]byte, newrelictest.MaxBody)

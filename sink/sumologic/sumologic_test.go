@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -129,8 +130,8 @@ func TestRecordsArriveWithTheirSource(t *testing.T) {
 
 // "Troubleshooting HTTP Sources": HTTP status codes.
 func TestStatusesAreSorted(t *testing.T) {
-	status := 0
-	s := sumologictest.New(sumologictest.Options{Options: webtest.Options{Request: func(int, *http.Request) webtest.Fault { return webtest.Fault{Status: status} }}})
+	var status atomic.Int64
+	s := sumologictest.New(sumologictest.Options{Options: webtest.Options{Request: func(int, *http.Request) webtest.Fault { return webtest.Fault{Status: int(status.Load())} }}})
 	d := made(t, s, zerolog.Nop(), "")
 	for _, c := range []struct {
 		status  int
@@ -142,7 +143,7 @@ func TestStatusesAreSorted(t *testing.T) {
 		{408, sink.Again, sink.Throttled, sink.No}, {413, sink.Again, sink.Answered, sink.BySize}, {429, sink.Again, sink.Throttled, sink.No},
 		{503, sink.Again, sink.Throttled, sink.No}, {504, sink.Again, sink.Throttled, sink.No},
 	} {
-		status = c.status
+		status.Store(int64(c.status))
 		r := send(t, d, sinktest.Record("a", 1), sinktest.Record("a", 2))
 		if r.Verdict != c.verdict || r.Cause != c.cause || r.Split != c.split {
 			t.Errorf("%d: got %+v, want %+v", c.status, r, c)
