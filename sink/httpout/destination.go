@@ -179,7 +179,7 @@ func (d *Destination) send(ctx context.Context, g httpsend.Group) sink.Reply {
 		return sink.Reply{Verdict: sink.Never, Cause: sink.Answered, Err: err}
 	}
 	post.Method, post.Body = d.opts.Method, g.Body
-	x := httpsend.Exchange{Post: post, Compress: d.compress, Refused: func(f *httpsend.Failure) sink.Reply { return d.refused(f, g.Len) }}
+	x := httpsend.Exchange{Post: post, Compress: d.compress, Refused: func(f *httpsend.Failure) sink.Reply { return d.refused(f, post.URL, g.Len) }}
 	switch {
 	case d.encoding.array:
 		x.Before, x.Body, x.After = []byte{'['}, g.Body[:len(g.Body)-1], []byte{']'}
@@ -199,8 +199,12 @@ func (d *Destination) send(ctx context.Context, g httpsend.Group) sink.Reply {
 	return d.servers.Send(ctx, x)
 }
 
-// refused judges a status other than 2xx for a request of n records.
-func (d *Destination) refused(f *httpsend.Failure, n int) sink.Reply {
+// refused judges a status other than 2xx for a request of n records to u; nil: the client's URL.
+func (d *Destination) refused(f *httpsend.Failure, u *url.URL, n int) sink.Reply {
+	if u == nil {
+		u = d.servers.Clients[0].URL
+	}
+	f.Hide(u)
 	if !d.opts.LogResponse && d.endpoint == nil {
 		f.Reason = ""
 	}

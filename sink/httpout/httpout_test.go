@@ -372,10 +372,12 @@ func TestWrongOptionsAreReported(t *testing.T) {
 }
 
 func TestSecretsAreInNoMessage(t *testing.T) {
-	s := httpouttest.New(httpouttest.Options{Authorization: "x"})
+	s := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, r.URL.Path+" needs other credentials", http.StatusUnauthorized)
+	})
 	d := fluentBit(t, s, "uri /t0ken\nheader X-Key k3y\nhttp_user u\nhttp_passwd pa55")
 	r := send(t, d, two()...)
-	if r.Cause != sink.Unauthorised {
+	if r.Cause != sink.Unauthorised || !strings.Contains(r.Err.Error(), "needs other credentials") {
 		t.Fatalf("got %+v", r)
 	}
 	for _, secret := range []string{"t0ken", "k3y", "pa55"} {

@@ -2,6 +2,8 @@ package httpsend
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/firelane/firelane/sink"
@@ -25,6 +27,21 @@ func (f *Failure) Collector(n int) sink.Reply {
 		r.Cause = sink.Unauthorised
 	}
 	return r
+}
+
+// Hide removes the path and the query of a request's URL from what the server says. Some services have their token there, and
+// servers repeat it: "/bulk/TOKEN was not found".
+func (f *Failure) Hide(u *url.URL) {
+	location := f.Header.Get("Location")
+	for _, secret := range []string{u.RequestURI(), u.Path, u.EscapedPath(), u.RawQuery} {
+		if len(secret) > 1 {
+			f.Reason = strings.ReplaceAll(f.Reason, secret, "***")
+			location = strings.ReplaceAll(location, secret, "/***")
+		}
+	}
+	if location != "" {
+		f.Header.Set("Location", location)
+	}
 }
 
 // RefusedContent makes r, the reply to a request of n items, say that its content is refused for good: a request of several

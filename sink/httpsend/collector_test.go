@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -54,6 +55,27 @@ func TestARefusalByAProxyOrAPortWithTLSGivesNoItemUp(t *testing.T) {
 		if r := f.Collector(1); r.Verdict != sink.Again || r.Split != sink.No || r.Cause != sink.Answered {
 			t.Errorf("%s: got %+v", name, r)
 		}
+	}
+}
+
+func TestATokenInTheURLIsInNoMessage(t *testing.T) {
+	u, err := url.Parse("https://collector.example/in/t0ken?key=s3cr3t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*Failure{
+		{Status: 404, Header: http.Header{}, Reason: "/in/t0ken?key=s3cr3t was not found"},
+		{Status: 404, Header: http.Header{}, Reason: "/in/t0ken was not found, with key=s3cr3t"},
+		{Status: 301, Header: http.Header{"Location": {"https://www.collector.example/in/t0ken?key=s3cr3t"}}},
+	} {
+		f.Hide(u)
+		if text := f.Collector(1).Err.Error(); strings.Contains(text, "t0ken") || strings.Contains(text, "s3cr3t") || !strings.Contains(text, "***") {
+			t.Errorf("got %s", text)
+		}
+	}
+	root := &Failure{Status: 404, Header: http.Header{}, Reason: "/ was not found"}
+	if root.Hide(&url.URL{Scheme: "http", Host: "h", Path: "/"}); root.Reason != "/ was not found" {
+		t.Errorf("got %q", root.Reason)
 	}
 }
 

@@ -89,7 +89,7 @@ func NewOAuth(o *OAuthOptions, c Config) (*OAuth, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.URL, c.Name, c.Secrets = u, u.Redacted(), true
+	c.URL, c.Name, c.Secrets = u, u.Scheme+"://"+u.Host, true
 	c.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}}
 	if o.OAuthAgent != "" {
 		c.Header.Set("User-Agent", o.OAuthAgent)

@@ -30,7 +30,7 @@ var errNotAcked = fmt.Errorf("the events were not acknowledged within %v", ackLi
 // acknowledged waits until Splunk has indexed the events of an exchange. If acknowledgments can't be read at all, because the
 // collector has no such endpoint or a load balancer leads to another collector, the reply to the events counts.
 func (d *Destination) acknowledged(ctx context.Context, o *outcome) sink.Reply {
-	ctx, cancel := context.WithTimeoutCause(ctx, ackLimit, errNotAcked)
+	ctx, cancel := context.WithTimeoutCause(ctx, d.ackLimit, errNotAcked)
 	defer cancel()
 	for pause := firstPoll; ; pause = min(2*pause, lastPoll) {
 		if !wait(ctx, pause) {

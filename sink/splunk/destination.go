@@ -33,8 +33,9 @@ type Destination struct {
 	indexOfRecord bool
 	channel       atomic.Pointer[string] // the header's value; nil: none is sent
 	ackPath       string
-	ackWorks      atomic.Bool // an acknowledgment has come once
-	noAck         sync.Once   // logs that they can't be read
+	ackLimit      time.Duration // how long an acknowledgment is waited for
+	ackWorks      atomic.Bool   // an acknowledgment has come once
+	noAck         sync.Once     // logs that they can't be read
 }
 
 // New makes the destination that opts describe, without connecting.
@@ -51,7 +52,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	dest := &Destination{encoder: e, log: env.Log, indexOfRecord: o.SendRaw || o.IndexKey != "", ackPath: ackPath(c.URL.Path)}
+	dest := &Destination{encoder: e, log: env.Log, indexOfRecord: o.SendRaw || o.IndexKey != "", ackPath: ackPath(c.URL.Path), ackLimit: ackLimit}
 	dest.servers.Clients = []*httpsend.Client{client}
 	if o.Compress == "gzip" || o.Gzip {
 		dest.compress = httpsend.SharedGzip(env.Common, httpsend.Fastest)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -302,6 +303,18 @@ func TestARecordIsDeliveredWhenItIsAcknowledged(t *testing.T) {
 		r := send(t, made(t, s, config.FluentBit, "channel "+token), sinktest.Record("a", 1))
 		if r.Verdict != sink.Done || r.Err != nil || s.Polls(0) < 2 {
 			t.Errorf("%s: got %+v after %d polls", name, r, s.Polls(0))
+		}
+	}
+}
+
+func TestWhatIsNotAcknowledgedIsSentAgainIfAcknowledgmentsWork(t *testing.T) {
+	s := server(splunktest.Options{UseACK: true, Acks: func(id, _ int) bool { return id == 1 }})
+	d := made(t, s, config.FluentBit, "channel "+token).(*Destination)
+	d.ackLimit = 250 * time.Millisecond
+	for i, want := range []sink.Verdict{sink.Done, sink.Done, sink.Again} { // none has come yet; it comes; it doesn't come
+		r := send(t, d, sinktest.Record("a", uint64(i)))
+		if r.Verdict != want || (r.Err == nil) != (want == sink.Done) || r.Cause == sink.Answered && want == sink.Again {
+			t.Errorf("request %d: got %+v, want verdict %d", i, r, want)
 		}
 	}
 }

@@ -95,7 +95,10 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 			Post:     httpsend.Post{Header: headersOf(g.Key), Body: g.Body},
 			Compress: d.compress,
 			Judge:    d.accepted,
-			Refused:  func(f *httpsend.Failure) sink.Reply { return refused(f, g.Len) },
+			Refused: func(f *httpsend.Failure) sink.Reply {
+				f.Hide(d.servers.Clients[0].URL)
+				return refused(f, g.Len)
+			},
 		})
 	})
 }
