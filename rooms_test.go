@@ -27,7 +27,7 @@ const (
 // A package belongs to the longest name that matches; a folder of sink without a name here is a destination, "sink/".
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
-	"record", "pattern", "config", "field", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
+	"record", "pattern", "config", "field", "parse", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
 	"sink", "sink/format", "sink/dial", "sink/httpsend", "sink/aws", "sink/dead", "sink/deliver", "sink/gather", "sink/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
@@ -39,6 +39,7 @@ var only = map[string][]string{
 	"config":        {"pattern"},
 	"budget":        {},
 	"field":         {"record", "config"},
+	"parse":         {"record", "pattern", "config", "field"},
 	"forward/pace":  {},
 	"router/repeat": {},
 }

@@ -22,7 +22,7 @@
 // ignored; the field gets the spelling of the list). required:"true" makes omitting it an error.
 //
 // Types: string, bool, int, int64, float64, time.Duration (5s, 10m; a bare number is seconds), Size (512k, 10M; bytes),
-// Secret, Pair (a value split at its first blanks: "key rest of the line"), []Pair (such an option repeated), []string
+// Secret, Pair (a value split at its first blanks: "key rest of the line"), []Pair (such an option repeated), []Ordered, []string
 // (repeated, or a list with commas in Fluent Bit; a JSON array or a list with commas in Fluentd), and a pointer to any of
 // these, which stays nil where the option isn't written.
 //
@@ -45,6 +45,13 @@
 package config
 
 import "fmt"
+
+// An Ordered is the value of an option of which the order matters, also among options of other names: a []Ordered has each
+// value with its place among all lines of the section.
+type Ordered struct {
+	Order int
+	Value string
+}
 
 // A Pair is a key and a value.
 type Pair struct{ Key, Value string }

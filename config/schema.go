@@ -144,6 +144,7 @@ func base(t reflect.Type) reflect.Type {
 
 var (
 	typePair     = reflect.TypeFor[Pair]()
+	typeOrdered  = reflect.TypeFor[Ordered]()
 	typeSize     = reflect.TypeFor[Size]()
 	typeDuration = reflect.TypeFor[time.Duration]()
 )

@@ -13,7 +13,7 @@ import (
 
 // set parses text and stores the value in field. Its errors have the form "X is not …; want Y".
 func (o *option) set(field reflect.Value, text string, d Dialect) error {
-	if d == FluentBit && base(field.Type()).Kind() != reflect.String && base(field.Type()) != typePair {
+	if d == FluentBit && base(field.Type()).Kind() != reflect.String && base(field.Type()) != typePair && base(field.Type()) != typeOrdered {
 		text = unquote(text) // HTTP_Port "2020"
 	}
 	switch t := field.Type(); {
@@ -30,6 +30,9 @@ func (o *option) set(field reflect.Value, text string, d Dialect) error {
 			return err
 		}
 		field.Set(reflect.Append(field, v))
+		return nil
+	case t == reflect.SliceOf(typeOrdered):
+		field.Set(reflect.Append(field, reflect.ValueOf(Ordered{Value: text})))
 		return nil
 	case t.Kind() == reflect.Slice:
 		return o.setList(field, text, d)

@@ -8,8 +8,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
-	"github.com/firelane/firelane/pattern"
 	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/pattern"
 	"github.com/firelane/firelane/record"
 )
 

@@ -15,6 +15,23 @@ func CompileFluentBit(source string, onTimeout func()) (*Pattern, error) {
 	return Compile(inner, flagsOf(letters), onTimeout)
 }
 
+// CompileFluentBitCapture is CompileFluentBit for the text that named groups match.
+func CompileFluentBitCapture(source string, onTimeout func()) (*Capture, error) {
+	inner, letters, ok := slashes(source)
+	if !ok || strings.Trim(letters, "imox") != "" {
+		return CompileCapture(source, Flags{}, onTimeout)
+	}
+	return CompileCapture(inner, flagsOf(letters), onTimeout)
+}
+
+// CompileRubyCapture is CompileRuby for the text that named groups match.
+func CompileRubyCapture(source string, onTimeout func()) (*Capture, error) {
+	if _, err := CompileRuby(source, nil); err != nil {
+		return nil, err
+	}
+	return CompileFluentBitCapture(source, onTimeout)
+}
+
 // CompileMatch compiles Fluent Bit's Match_Regex, in the same notation. It has to match at the beginning of a tag.
 func CompileMatch(source string) (*Pattern, error) {
 	inner, letters, ok := slashes(source)

@@ -48,6 +48,7 @@ type node struct {
 	mode     mode
 	r        rune
 	min, max int
+	index    int // opGroup with a name: how many named groups come before it; see number
 	set      runeSet
 	text     string
 	subs     []*node

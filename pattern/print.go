@@ -10,6 +10,7 @@ import (
 type printer struct {
 	strings.Builder
 	re2    bool
+	groups bool // RE2: named groups capture
 	notRE2 bool // the pattern needs something that RE2 doesn't have
 	caret  bool // the pattern has a ^
 	word   bool // the pattern has a \b or \B
@@ -100,6 +101,8 @@ func (w *printer) enclose(open string, n *node) {
 
 func (w *printer) group(n *node) {
 	switch {
+	case w.re2 && w.groups && n.text != "":
+		w.enclose("(", n.subs[0])
 	case w.re2: // without back-references the group doesn't matter
 		w.enclose("(?:", n.subs[0])
 	case n.text != "":

@@ -6,6 +6,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/datadog"
 	sinkforward "github.com/firelane/firelane/sink/forward"
@@ -27,8 +28,11 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
+		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
+		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
+		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
-		Row(config.KindParser, "json", "", enrich.NewParser, "JSON objects"),
+		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),

@@ -1,4 +1,4 @@
-package enrich
+package parse
 
 import (
 	"bytes"
@@ -89,6 +89,51 @@ func toInteger(dst, value []byte) []byte {
 
 func toFloat(dst, value []byte) []byte { return record.AppendFloat(dst, number(value)) }
 
+// fluentBitConverter returns the converter to a type of Fluent Bit's option types; nil for a text.
+func fluentBitConverter(kind string) (converter, error) {
+	switch strings.ToLower(kind) {
+	case "integer", "int":
+		return toInteger, nil
+	case "float":
+		return toFloat, nil
+	case "hex":
+		return toHex, nil
+	case "bool":
+		return toTrueOrFalse, nil
+	case "string", "":
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%q is not a type; want integer, float, hex, bool or string", kind)
+}
+
+// toHex reads the hexadecimal digits at the beginning of a text, with or without 0x.
+func toHex(dst, value []byte) []byte {
+	text, _ := record.Text(value)
+	s := strings.ToLower(strings.TrimSpace(string(text)))
+	s = strings.TrimPrefix(s, "0x")
+	end := 0
+	for end < len(s) && strings.IndexByte("0123456789abcdef", s[end]) >= 0 {
+		end++
+	}
+	v, err := strconv.ParseUint(s[:end], 16, 64)
+	if err != nil && end > 0 {
+		v = math.MaxUint64
+	}
+	return record.AppendUint(dst, v)
+}
+
+// toTrueOrFalse reads true and false in any case; any other text stays.
+func toTrueOrFalse(dst, value []byte) []byte {
+	text, _ := record.Text(value)
+	switch s := strings.ToLower(string(text)); {
+	case strings.HasPrefix(s, "true"):
+		return record.AppendBool(dst, true)
+	case strings.HasPrefix(s, "false"):
+		return record.AppendBool(dst, false)
+	}
+	return append(dst, value...)
+}
+
 func toBool(dst, value []byte) []byte {
 	switch strings.ToLower(string(record.AppendText(nil, value))) {
 	case "true", "yes", "1":
@@ -120,102 +165,4 @@ func toTime(f *timefmt.Format) converter {
 		}
 		return record.AppendTime(dst, t)
 	}
-}
-
-// decodeJSON is Fluent Bit's decoder json: it converts a text that is a JSON object or array, and no other value.
-func decodeJSON(dst, value []byte) []byte {
-	text, _ := record.Text(value)
-	if start := bytes.TrimLeft(text, " \t\r\n"); len(start) > 0 && (start[0] == '{' || start[0] == '[') {
-		if out, err := record.AppendFromJSON(dst, text); err == nil {
-			return out
-		}
-	}
-	return append(dst, value...)
-}
-
-// A timeField is the field of parsed text that holds the event's time.
-type timeField struct {
-	name    string
-	keep    bool              // keep the field
-	ignore  bool              // don't set the event's time
-	numeric bool              // Unix seconds are read, too
-	formats []*timefmt.Format // the first that matches is used
-}
-
-// take sets the event's time and removes the field from parsed, in place. A field that can't be read as a time stays.
-func (tf *timeField) take(ev *record.Event, parsed []byte) []byte {
-	_, members, err := record.MapHeader(parsed)
-	if err != nil {
-		return parsed
-	}
-	end := len(parsed) - len(members)
-	for f := record.FieldsOf(parsed); f.Next(); {
-		start := end
-		end += len(f.RawKey()) + len(f.Value())
-		if string(f.Key()) != tf.name {
-			continue
-		}
-		t, ok := tf.parse(f.Value())
-		if ok && !tf.ignore {
-			ev.Time = t
-		}
-		if !ok || tf.keep {
-			return parsed
-		}
-		return removeMember(parsed, start, end)
-	}
-	return parsed
-}
-
-func (tf *timeField) parse(value []byte) (record.Time, bool) {
-	text, isText := record.Text(value)
-	if isText {
-		for _, f := range tf.formats {
-			if t, ok := f.Parse(text); ok {
-				return t, true
-			}
-		}
-		return numericTime(text, tf.numeric)
-	}
-	if kind := record.KindOf(value[0]); kind != record.KindInt && kind != record.KindFloat {
-		return record.Time{}, false
-	}
-	if tf.numeric {
-		t, _, err := record.ReadTime(value)
-		return t, err == nil
-	}
-	var buf [32]byte
-	number := record.AppendText(buf[:0], value) // the shortest text of a float has the digits that the sender wrote
-	for _, f := range tf.formats {
-		if t, ok := f.ParseEpoch(number); ok {
-			return t, true
-		}
-	}
-	return record.Time{}, false
-}
-
-// numericTime parses a text of Unix seconds, with a fraction of up to nine digits. ok is false unless allowed.
-func numericTime(text []byte, allowed bool) (t record.Time, ok bool) {
-	whole, fraction, _ := strings.Cut(string(text), ".")
-	sec, err := strconv.ParseUint(whole, 10, 32)
-	if err != nil || !allowed || len(fraction) > 9 {
-		return record.Time{}, false
-	}
-	nsec, err := strconv.ParseUint((fraction + "000000000")[:9], 10, 32)
-	return record.Time{Sec: uint32(sec), Nsec: uint32(nsec)}, err == nil
-}
-
-// removeMember removes the member m[start:end] of a map in place. The map still begins at m[0], even if its header gets
-// shorter.
-func removeMember(m []byte, start, end int) []byte {
-	n, members, err := record.MapHeader(m)
-	if err != nil {
-		return m
-	}
-	var h [headerRoom]byte
-	header := record.AppendMapHeader(h[:0], n-1)
-	size := copy(m, header)
-	size += copy(m[size:], m[len(m)-len(members):start])
-	size += copy(m[size:], m[end:])
-	return m[:size]
 }
