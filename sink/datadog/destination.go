@@ -63,8 +63,9 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 // compressor returns the compressor of the requests, nil for none.
 func (o *Options) compressor(d config.Dialect, common *sink.Common) httpsend.Compressor {
 	level := httpsend.Fastest
+	gzip, _ := httpsend.GzipOnly(o.Compress)
 	switch {
-	case d == config.FluentBit && o.Compress != "gzip", d == config.Fluentd && !o.UseGzip:
+	case d == config.FluentBit && !gzip, d == config.Fluentd && !o.UseGzip:
 		return nil
 	case o.Level == nil || *o.Level <= 3:
 	case *o.Level >= 8:

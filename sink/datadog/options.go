@@ -38,7 +38,7 @@ type Options struct {
 
 	Headers     []config.Pair `fluentbit:"header" secret:"true" help:"a header of every request: name value"`
 	HashHeaders config.Secret `fluentd:"custom_headers" help:"headers of every request: {\"name\": \"value\"}"`
-	Compress    string        `fluentbit:"compress" oneof:"gzip,none,false,off,no" default:"false" help:"gzip"`
+	Compress    string        `fluentbit:"compress" default:"false" help:"gzip"`
 	UseGzip     bool          `fluentd:"use_compression" default:"true" help:"gzip the requests"`
 	Level       *int          `fluentd:"compression_level" help:"1: fastest (the default), 9: smallest"`
 	Proxy       config.Secret `fluentbit:"proxy" fluentd:"http_proxy" help:"URL of a proxy; default: HTTP_PROXY and HTTPS_PROXY of the environment"`
@@ -123,6 +123,9 @@ func (o *Options) Warnings() []string {
 	w := o.OutputOptions.Warnings()
 	if !o.TLS && !o.UseSSL && strings.HasSuffix(o.Host, ".datadoghq.com") {
 		w = append(w, "tls: the API key is sent without TLS; turn tls on")
+	}
+	if _, warning := httpsend.GzipOnly(o.Compress); warning != "" {
+		w = append(w, warning)
 	}
 	if o.Provider != "" && o.Provider != "ecs" {
 		w = append(w, fmt.Sprintf("provider: %q has no effect; want ecs", o.Provider))

@@ -170,6 +170,16 @@ func TestAProxyOfAnOptionIsUsedInsteadOfTheServer(t *testing.T) {
 	}
 }
 
+func TestAnUnknownCompressionIsNone(t *testing.T) {
+	for text, want := range map[string]struct{ gzip, warns bool }{
+		"gzip": {true, false}, "GZIP": {true, false}, "": {}, "off": {}, "snappy": {false, true},
+	} {
+		if gzip, warning := GzipOnly(text); gzip != want.gzip || (warning != "") != want.warns {
+			t.Errorf("%q: got %v, %q", text, gzip, warning)
+		}
+	}
+}
+
 func TestAHashOfFluentdIsReadInBothNotations(t *testing.T) {
 	want := []config.Pair{{Key: "X-A", Value: "1:2"}, {Key: "b", Value: "${tag}"}}
 	for _, text := range []string{`{"X-A":"1:2","b":"${tag}"}`, "X-A:1:2, b:${tag}"} {

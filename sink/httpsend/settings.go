@@ -94,6 +94,18 @@ func ParseHash(option, text string) ([]config.Pair, error) {
 	return pairs, nil
 }
 
+// GzipOnly reports whether an option compress asks for gzip, the only way that some services read. Any other word means none, as
+// in Fluent Bit; warning is "" if it says so.
+func GzipOnly(compress string) (gzip bool, warning string) {
+	switch strings.ToLower(strings.TrimSpace(compress)) {
+	case "gzip":
+		return true, ""
+	case "", "none", "false", "off", "no":
+		return false, ""
+	}
+	return false, fmt.Sprintf("compress: %q has no effect; want gzip", compress)
+}
+
 // Basic is the value of the header Authorization of basic authentication.
 func Basic(user string, password config.Secret) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+string(password)))

@@ -18,7 +18,7 @@ type Options struct {
 	LicenseKey  config.Secret `fluentbit:"license_key,licensekey" fluentd:"license_key" help:"New Relic's license key; Fluentd: default NEW_RELIC_LICENSE_KEY"`
 	APIKey      config.Secret `fluentbit:"api_key,apikey" fluentd:"api_key" help:"an Insights insert key, instead of the license key; Fluentd: default NEW_RELIC_API_KEY"`
 	BaseURI     string        `fluentbit:"base_uri,endpoint" fluentd:"base_uri" default:"https://log-api.newrelic.com/log/v1" identity:"true" help:"URL of the Log API; for accounts in the EU https://log-api.eu.newrelic.com/log/v1"`
-	Compress    string        `fluentbit:"compress" oneof:"gzip,false,off,no,none" default:"gzip" help:"gzip, or false"`
+	Compress    string        `fluentbit:"compress" default:"gzip" help:"gzip, or false"`
 	Compression string        `fluentbit:"compression" oneof:"gzip,zstd" default:"gzip" help:"gzip or zstd"`
 	Proxy       config.Secret `fluentbit:"proxy" help:"URL of a proxy; default: HTTP_PROXY and HTTPS_PROXY of the environment"`
 	IgnoreProxy bool          `fluentbit:"ignoresystemproxy" help:"don't use HTTP_PROXY, HTTPS_PROXY and NO_PROXY"`
@@ -84,6 +84,9 @@ func (o *Options) url() (*url.URL, error) {
 // Warnings is called by config after binding.
 func (o *Options) Warnings() []string {
 	w := o.OutputOptions.Warnings()
+	if _, warning := httpsend.GzipOnly(o.Compress); warning != "" {
+		w = append(w, warning)
+	}
 	if strings.HasPrefix(string(o.LicenseKey), "eu") && strings.Contains(o.BaseURI, "//log-api.newrelic.com/") {
 		w = append(w, "base_uri: the license key is one of the EU; want https://log-api.eu.newrelic.com/log/v1")
 	}
@@ -92,10 +95,11 @@ func (o *Options) Warnings() []string {
 
 // compressor returns the compressor of the requests, nil for none.
 func (o *Options) compressor(d config.Dialect, common *sink.Common) (httpsend.Compressor, error) {
+	gzip, _ := httpsend.GzipOnly(o.Compress)
 	switch {
 	case d == config.Fluentd:
 		return httpsend.SharedCompressor(common, "gzip")
-	case o.Compress != "gzip":
+	case !gzip:
 		return nil, nil
 	}
 	return httpsend.SharedCompressor(common, o.Compression)

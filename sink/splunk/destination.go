@@ -54,7 +54,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	}
 	dest := &Destination{encoder: e, log: env.Log, indexOfRecord: o.SendRaw || o.IndexKey != "", ackPath: ackPath(c.URL.Path), ackLimit: ackLimit}
 	dest.servers.Clients = []*httpsend.Client{client}
-	if o.Compress == "gzip" || o.Gzip {
+	if gzip, _ := httpsend.GzipOnly(o.Compress); gzip || o.Gzip {
 		dest.compress = httpsend.SharedGzip(env.Common, httpsend.Fastest)
 	}
 	if o.Channel != "" {

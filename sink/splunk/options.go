@@ -42,7 +42,7 @@ type Options struct {
 	AutoTime      bool          `fluentbit:"auto_extract_timestamp" default:"off" help:"send no time: Splunk finds it in the event"`
 
 	FluentdFormat *format.Options `fluentd:"<format>" help:"how the event is written; default @type json"`
-	Compress      string          `fluentbit:"compress" oneof:"gzip,none,false,off,no" default:"none" help:"gzip"`
+	Compress      string          `fluentbit:"compress" default:"none" help:"gzip"`
 	Gzip          bool            `fluentd:"gzip_compression" help:"gzip the requests"`
 	HashHeaders   config.Secret   `fluentd:"custom_headers" help:"headers of every request: {\"name\": \"value\"}"`
 	AppName       string          `fluentd:"app_name" default:"hec_plugin_gem" help:"header __splunk_app_name"`
@@ -122,6 +122,15 @@ func (o *Options) checkKeys(d config.Dialect) error {
 		}
 	}
 	return nil
+}
+
+// Warnings is called by config after binding.
+func (o *Options) Warnings() []string {
+	w := o.OutputOptions.Warnings()
+	if _, warning := httpsend.GzipOnly(o.Compress); warning != "" {
+		w = append(w, warning)
+	}
+	return w
 }
 
 // headers are the headers that the user adds.
