@@ -289,6 +289,25 @@ func TestFluentdsFormats(t *testing.T) {
 	}
 }
 
+func TestRequestsByTLSAreTheSame(t *testing.T) {
+	s := httpouttest.New(httpouttest.Options{})
+	h := httptest.NewTLSServer(s)
+	defer h.Close()
+	u, err := url.Parse(h.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, compress := range []string{"off", "gzip", "zstd", "snappy"} {
+		d := made(t, config.FluentBit, "host "+u.Hostname()+"\nport "+u.Port()+"\ntls on\ntls.verify off\ncompress "+compress)
+		if r := send(t, d, two()...); r.Err != nil {
+			t.Errorf("%s: %v", compress, r.Err)
+		}
+	}
+	if s.Count() != 8 {
+		t.Errorf("got %d records, want 8", s.Count())
+	}
+}
+
 func TestARequestIsRepeatedOnceIfTheConnectionBreaks(t *testing.T) {
 	s := httpouttest.New(httpouttest.Options{Options: webtest.Options{Request: func(n int, _ *http.Request) webtest.Fault { return webtest.Fault{Lose: n == 1} }}})
 	if r := send(t, fluentBit(t, s, ""), two()...); r.Err != nil || s.Requests() != 2 || s.Count() != 4 {
