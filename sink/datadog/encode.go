@@ -80,7 +80,7 @@ func newEncoder(o *Options, d config.Dialect, hostname string) *encoder {
 // jsonKey returns a member's name as JSON, and the colon.
 func jsonKey(name string) []byte { return append(record.AppendJSONString(nil, []byte(name)), ':') }
 
-// A scan is what one look at a record finds.
+// A scan is what one pass over a record finds.
 type scan struct {
 	dated, messaged bool
 	has             [maxMembers]bool
