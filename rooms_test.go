@@ -28,7 +28,7 @@ const (
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
 	"record", "pattern", "config", "field", "parse", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
-	"sink", "sink/format", "sink/dial", "sink/httpsend", "sink/aws", "sink/dead", "sink/deliver", "sink/gather", "sink/",
+	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "sink/dead", "sink/deliver", "sink/gather", "sink/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
 

@@ -10,11 +10,17 @@ import (
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/datadog"
 	sinkforward "github.com/firelane/firelane/sink/forward"
+	"github.com/firelane/firelane/sink/gelf"
 	"github.com/firelane/firelane/sink/httpout"
+	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/newrelic"
+	"github.com/firelane/firelane/sink/opentelemetry"
 	"github.com/firelane/firelane/sink/splunk"
 	"github.com/firelane/firelane/sink/stream"
 	"github.com/firelane/firelane/sink/sumologic"
+	"github.com/firelane/firelane/sink/syslog"
+	"github.com/firelane/firelane/sink/tcp"
+	"github.com/firelane/firelane/sink/udp"
 )
 
 // Catalogue is every plugin that there is: its kind, its name in Fluent Bit and in Fluentd ("" where that dialect doesn't
@@ -42,6 +48,12 @@ func Catalogue() []config.Plugin {
 		Row(config.KindOutput, "nrlogs,newrelic", "newrelic", newrelic.New, "New Relic"),
 		Row(config.KindOutput, "", "sumologic", sumologic.New, "an HTTP source of Sumo Logic"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
+		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
+		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
+		Row(config.KindOutput, "syslog", "", syslog.New, "a syslog server, by UDP, TCP or TLS"),
+		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
+		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
+		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),

@@ -46,9 +46,9 @@ func TestAnExchangeIsRepeatedOnceForABrokenConnectionAndForCredentials(t *testin
 		"refused":         {[]int{401, 401}, sink.Reply{Verdict: sink.Again, Cause: sink.Unauthorised, Status: 401}, 2},
 		"overloaded":      {[]int{503}, sink.Reply{Verdict: sink.Again, Cause: sink.Throttled, Status: 503}, 1},
 	} {
-		var requests atomic.Int64
+		var requests atomic.Int32
 		r := send(t, Exchange{Post: Post{Body: []byte("body")}, Renew: func() bool { return true }}, func(w http.ResponseWriter, r *http.Request) {
-			status := c.answers[min(int(requests.Add(1)), len(c.answers))-1]
+			status := c.answers[min(int(requests.Add(1))-1, len(c.answers)-1)]
 			_, _ = io.Copy(io.Discard, r.Body)
 			if status == 0 {
 				panic(http.ErrAbortHandler)
