@@ -1,97 +1,176 @@
 package format
 
 import (
-	"bytes"
-	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 )
 
-// GELFOptions name the fields of a record that are members of GELF's own.
-type GELFOptions struct {
-	Timestamp    string `fluentbit:"gelf_timestamp_key" help:"gelf: field that holds the time in seconds; default: the record's own time"`
-	Host         string `fluentbit:"gelf_host_key" default:"host" help:"gelf: field that holds the host; if it is missing, this host's name"`
-	ShortMessage string `fluentbit:"gelf_short_message_key" default:"short_message" help:"gelf: field that holds the message; without it a record can't be sent"`
-	FullMessage  string `fluentbit:"gelf_full_message_key" default:"full_message" help:"gelf: field that holds the long message"`
-	Level        string `fluentbit:"gelf_level_key" default:"level" help:"gelf: field that holds the syslog level, 0 to 7 or emerg to debug"`
-}
+// GELFKeys are the names of the fields of a record that have a meaning in GELF; a name that is "" is no field's. Tag is the
+// name of an additional field for the tag.
+type GELFKeys struct{ Short, Full, Host, Timestamp, Level, Tag string }
 
-var errNoMessage = errors.New("gelf: the record has no field for short_message")
-
-// levels are the names of syslog's levels, from 0 on.
-var levels = [...]string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
-
-// GELF writes a message of GELF 1.1. As in Fluent Bit, other fields get a _ before their names, in which characters other
-// than letters, digits, _, - and . become _; members of nested maps are joined to their names by _; a boolean is text, and
-// so is an array. The field id, whose name GELF reserves, becomes __id. A text that is longer than maxText is an error.
-func GELF(o GELFOptions, hostname, end string) Func {
-	if o.Timestamp == "" {
-		o.Timestamp = "timestamp"
-	}
-	g := &gelf{keys: o, host: append(record.AppendJSONString([]byte(`,"host":`), []byte(hostname)), '}'), end: end}
-	g.host = g.host[:len(g.host)-1]
-	return g.append
-}
-
+// A gelf makes messages of records (Graylog, "GELF Payload Specification", version 1.1).
 type gelf struct {
-	keys GELFOptions
-	host []byte // the member for this host
-	end  string
+	GELFKeys
+	hostname []byte // of records without a host, as JSON
+	missing  error
+	end      string
 }
 
-func (g *gelf) append(dst []byte, r *sink.Record) ([]byte, error) {
+// GELF writes a message of GELF 1.1, and end. A record without the field for short_message is an error.
+func GELF(k GELFKeys, hostname, end string) Func {
+	if hostname == "" {
+		hostname = "unknown"
+	}
+	e := &gelf{
+		GELFKeys: k, hostname: record.AppendJSONString(nil, []byte(hostname)), end: end,
+		missing: fmt.Errorf("the record has no field %s, which becomes short_message (gelf_short_message_key)", k.Short),
+	}
+	return e.append
+}
+
+// maxNested is how deep maps may be nested to become fields of their own; what is deeper is JSON in a string.
+const maxNested = 8
+
+// A path is the names of the maps that a value is in.
+type path struct {
+	names [maxNested][]byte
+	n     int
+	limit int // length of dst at which nothing is appended: long names may be repeated for many members
+}
+
+// found says which of the fields with a meaning a message has.
+type found struct{ short, full, host, timestamp, level bool }
+
+// append appends r as a message.
+func (e *gelf) append(dst []byte, r *sink.Record) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, `{"version":"1.1"`...)
-	var timed, hosted, messaged bool
+	var has found
 	for f := record.FieldsOf(r.Body); f.Next(); {
-		key, value := f.Key(), f.Value()
-		kind := record.KindOf(value[0])
-		scalar := kind != record.KindMap && kind != record.KindNil
-		switch {
-		case len(key) == 0 || kind == record.KindNil:
-		case scalar && string(key) == g.keys.ShortMessage:
-			dst, messaged = appendQuotedText(append(dst, `,"short_message":`...), value), true
-		case scalar && string(key) == g.keys.FullMessage:
-			dst = appendQuotedText(append(dst, `,"full_message":`...), value)
-		case scalar && string(key) == g.keys.Host:
-			dst, hosted = appendQuotedText(append(dst, `,"host":`...), value), true
-		case string(key) == g.keys.Timestamp && (kind == record.KindInt || kind == record.KindFloat):
-			dst, timed = record.AppendText(append(dst, `,"timestamp":`...), value), true
-		case scalar && string(key) == g.keys.Level:
-			dst = appendLevel(append(dst, `,"level":`...), value)
-		default:
-			dst = appendAdditional(dst, path{name: key}, value, start+maxText)
+		if len(f.Key()) > 0 {
+			dst = e.appendField(dst, f.Key(), f.Value(), &has, start+maxText)
 		}
 		if len(dst)-start > maxText {
 			return dst[:start], errLongText
 		}
 	}
-	if !messaged {
-		return dst[:start], errNoMessage
+	if e.Tag != "" {
+		dst = e.appendTag(dst, r.Tag, &has)
 	}
-	if !hosted {
-		dst = append(dst, g.host...)
+	if !has.short {
+		return dst[:start], e.missing
 	}
-	if !timed {
+	if !has.host {
+		dst = append(append(dst, `,"host":`...), e.hostname...)
+	}
+	if !has.timestamp {
 		dst = AppendSeconds(append(dst, `,"timestamp":`...), r.Time, 3)
 	}
-	return append(append(dst, '}'), g.end...), nil
+	return append(append(dst, '}'), e.end...), nil
 }
 
-// A path is the names of a nested member, the innermost first.
-type path struct {
-	name  []byte
-	outer *path
-}
-
-func (p *path) append(dst []byte) []byte {
-	if p.outer != nil {
-		dst = append(p.outer.append(dst), '_')
+// appendTag appends the tag as the field that is configured, which may be one with a meaning.
+func (e *gelf) appendTag(dst []byte, tag string, has *found) []byte {
+	switch {
+	case e.Tag == e.Host && !has.host:
+		has.host = true
+		dst = append(dst, `,"host":`...)
+	case e.Tag == e.Short && !has.short:
+		has.short = true
+		dst = append(dst, `,"short_message":`...)
+	case e.Tag == e.Full && !has.full:
+		has.full = true
+		dst = append(dst, `,"full_message":`...)
+	default:
+		dst = append(appendName(append(dst, `,"_`...), e.Tag), `":`...)
 	}
-	for _, c := range p.name {
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if !letter && (c < '0' || c > '9') && c != '.' && c != '-' {
+	if tag == "" {
+		return append(dst, `"-"`...)
+	}
+	return AppendQuoted(dst, tag)
+}
+
+// appendField appends a member of the record: a field with a meaning, or additional ones.
+func (e *gelf) appendField(dst, key, value []byte, has *found, limit int) []byte {
+	kind := record.KindOf(value[0])
+	if kind != record.KindMap && kind != record.KindNil {
+		switch string(key) {
+		case e.Short:
+			if !has.short {
+				has.short = true
+				return appendGELFText(append(dst, `,"short_message":`...), value)
+			}
+		case e.Full:
+			if !has.full {
+				has.full = true
+				return appendGELFText(append(dst, `,"full_message":`...), value)
+			}
+		case e.Host:
+			if !has.host {
+				has.host = true
+				return appendGELFText(append(dst, `,"host":`...), value)
+			}
+		case e.Timestamp:
+			if !has.timestamp && (kind == record.KindInt || kind == record.KindFloat) {
+				has.timestamp = true
+				return record.AppendJSON(append(dst, `,"timestamp":`...), value)
+			}
+		case e.Level:
+			if n, ok := level(value); ok && !has.level {
+				has.level = true
+				return strconv.AppendInt(append(dst, `,"level":`...), n, 10)
+			}
+		}
+	}
+	p := path{limit: limit}
+	return appendAdditional(dst, &p, key, value)
+}
+
+// appendAdditional appends a value as an additional field, and a map as one for each of its members, named by the whole path.
+// Nil is left out, as in Fluent Bit.
+func appendAdditional(dst []byte, p *path, key, value []byte) []byte {
+	kind := record.KindOf(value[0])
+	if kind == record.KindNil || len(dst) > p.limit {
+		return dst
+	}
+	if kind == record.KindMap && p.n < maxNested {
+		p.names[p.n] = key
+		p.n++
+		for f := record.FieldsOf(value); f.Next(); {
+			if len(f.Key()) > 0 {
+				dst = appendAdditional(dst, p, f.Key(), f.Value())
+			}
+		}
+		p.n--
+		return dst
+	}
+	dst = append(dst, `,"_`...)
+	for _, name := range p.names[:p.n] {
+		dst = append(appendName(dst, name), '_')
+	}
+	if p.n == 0 && string(key) == "id" { // a server refuses _id
+		dst = append(dst, '_')
+	}
+	dst = append(appendName(dst, key), `":`...)
+	switch kind {
+	case record.KindInt, record.KindFloat:
+		return record.AppendJSON(dst, value)
+	case record.KindArray:
+		return appendArray(dst, value)
+	}
+	return appendGELFText(dst, value)
+}
+
+// appendName appends the name of an additional field: letters, digits, _, - and dots; _ for all else.
+func appendName[T string | []byte](dst []byte, name T) []byte {
+	for i := range len(name) {
+		c := name[i]
+		if c != '_' && c != '-' && c != '.' && (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') {
 			c = '_'
 		}
 		dst = append(dst, c)
@@ -99,82 +178,97 @@ func (p *path) append(dst []byte) []byte {
 	return dst
 }
 
-// appendAdditional appends an additional field, or those of a map, unless dst is longer than limit already. A record is no
-// deeper than record.MaxDepth.
-func appendAdditional(dst []byte, p path, value []byte, limit int) []byte {
-	switch kind := record.KindOf(value[0]); {
-	case kind == record.KindNil || len(dst) > limit:
-		return dst
-	case kind == record.KindMap:
-		for f := record.FieldsOf(value); f.Next(); {
-			if key := f.Key(); key != nil {
-				dst = appendAdditional(dst, path{key, &p}, f.Value(), limit)
-			}
-		}
-		return dst
-	default:
-		dst = append(dst, `,"_`...)
-		if p.outer == nil && string(p.name) == "id" {
-			dst = append(dst, '_')
-		}
-		dst = append(p.append(dst), '"', ':')
-		if kind == record.KindInt || kind == record.KindFloat {
-			return record.AppendJSON(dst, value)
-		}
-		return appendQuotedText(dst, value)
+// appendGELFText appends a value as a JSON string, which is never empty: a server refuses an empty short_message.
+func appendGELFText(dst, value []byte) []byte {
+	text, isText := record.Text(value)
+	switch {
+	case isText && len(text) == 0:
+		return append(dst, `"-"`...)
+	case isText:
+		return record.AppendJSONString(dst, text)
 	}
+	// Other values are JSON, which is put in quotes: the quotes and backslashes in it are escaped.
+	start := len(dst)
+	dst = record.AppendText(append(dst, '"'), value)
+	return append(escape(dst, start+1), '"')
 }
 
-// appendQuotedText appends the text of a value as a JSON string. The elements of an array are separated by a comma and a
-// blank.
-func appendQuotedText(dst, value []byte) []byte {
-	if record.KindOf(value[0]) == record.KindStr {
-		s, _, _ := record.Str(value)
-		return record.AppendJSONString(dst, s)
-	}
-	n := len(dst)
-	if count, rest, err := record.ArrayHeader(value); err == nil {
-		for i := range count {
-			next, err := record.Skip(rest)
-			if err != nil {
-				break
-			}
-			if i > 0 {
-				dst = append(dst, ", "...)
-			}
-			dst, rest = record.AppendText(dst, rest), next
+// escape escapes quotes and backslashes in dst[start:], which has no control characters.
+func escape(dst []byte, start int) []byte {
+	more := 0
+	for _, c := range dst[start:] {
+		if c == '"' || c == '\\' {
+			more++
 		}
-	} else {
-		dst = record.AppendText(dst, value)
 	}
-	return Quote(dst, n)
+	end := len(dst)
+	dst = append(dst, make([]byte, more)...)
+	for i, w := end-1, len(dst); w-1 > i; i-- {
+		w--
+		dst[w] = dst[i]
+		if c := dst[i]; c == '"' || c == '\\' {
+			w--
+			dst[w] = '\\'
+		}
+	}
+	return dst
 }
 
-// Quote makes dst[n:] a JSON string.
-func Quote(dst []byte, n int) []byte {
-	m := len(dst)
-	dst = record.AppendJSONString(dst, dst[n:])
-	return dst[:n+copy(dst[n:], dst[m:])]
+// appendArray appends an array as text: its elements with commas between them. Maps and arrays in it are JSON.
+func appendArray(dst, value []byte) []byte {
+	n, rest, _ := record.ArrayHeader(value)
+	dst = append(dst, '"')
+	for i := range n {
+		after, err := record.Skip(rest)
+		if err != nil {
+			break
+		}
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		element := rest[:len(rest)-len(after)]
+		at := len(dst)
+		if text, ok := record.Text(element); ok {
+			dst = record.AppendJSONString(dst, text)
+			dst = append(dst[:at], dst[at+1:len(dst)-1]...) // without its quotes
+		} else {
+			dst = escape(record.AppendText(dst, element), at)
+		}
+		rest = after
+	}
+	return append(dst, '"')
 }
 
-// AppendQuoted appends s as a JSON string, without allocating.
-func AppendQuoted(dst []byte, s string) []byte {
-	return Quote(append(dst, s...), len(dst))
-}
+// levels are the names of the levels, in the order of their numbers.
+const levels = "emerg alert crit err warning notice info debug"
 
-// appendLevel appends a level as a number, if it is one or has a name of syslog's.
-func appendLevel(dst, value []byte) []byte {
+// level returns the number that a value is or names. An unknown name has none, and is an additional field.
+func level(value []byte) (n int64, ok bool) {
+	if n, _, err := record.Int(value); err == nil && n >= 0 {
+		return n, true
+	}
 	text, ok := record.Text(value)
-	if !ok {
-		return record.AppendJSON(dst, value)
+	if !ok || len(text) == 0 {
+		return 0, false
 	}
 	if len(text) == 1 && text[0] >= '0' && text[0] <= '7' {
-		return append(dst, text[0])
+		return int64(text[0] - '0'), true
 	}
-	for n, name := range levels {
-		if len(text) == len(name) && bytes.EqualFold(text, []byte(name)) {
-			return append(dst, byte('0'+n))
+	for name := range strings.SplitSeq(levels, " ") {
+		if len(name) == len(text) && equalFold(text, name) {
+			return n, true
+		}
+		n++
+	}
+	return 0, false
+}
+
+// equalFold compares ASCII, without an allocation.
+func equalFold(a []byte, b string) bool {
+	for i := range a {
+		if a[i]|0x20 != b[i] {
+			return false
 		}
 	}
-	return record.AppendJSONString(dst, text)
+	return true
 }

@@ -60,7 +60,9 @@ func newEncoding(o *Options, d config.Dialect, hostname string) (*encoding, erro
 	case "msgpack":
 		e.append = format.MessagePack
 	case "gelf":
-		e.append = format.GELF(o.GELFOptions, hostname, "\n")
+		e.append = format.GELF(format.GELFKeys{
+			Short: o.ShortKey, Full: o.FullKey, Host: o.HostKey, Timestamp: o.TimestampKey, Level: o.LevelKey,
+		}, hostname, "\n")
 	}
 	return e, nil
 }
