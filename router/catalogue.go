@@ -9,9 +9,11 @@ import (
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/datadog"
+	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/gelf"
 	"github.com/firelane/firelane/sink/httpout"
+	"github.com/firelane/firelane/sink/kinesis"
 	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/newrelic"
 	"github.com/firelane/firelane/sink/opentelemetry"
@@ -42,6 +44,11 @@ func Catalogue() []config.Plugin {
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "kinesis_firehose", "kinesis_firehose", firehose.New, "Amazon Data Firehose"),
+		Row(config.KindOutput, "firehose", "", firehose.NewGo, "Amazon Data Firehose, as AWS's plugin in Go"),
+		Row(config.KindOutput, "kinesis_streams", "kinesis_streams", kinesis.New, "Amazon Kinesis Data Streams"),
+		Row(config.KindOutput, "kinesis", "", kinesis.NewGo, "Amazon Kinesis Data Streams, as AWS's plugin in Go"),
+		Row(config.KindOutput, "", "kinesis_streams_aggregated", kinesis.NewAggregated, "Amazon Kinesis Data Streams, several records in one"),
 		Row(config.KindOutput, "http", "http", httpout.New, "any server, by HTTP"),
 		Row(config.KindOutput, "datadog", "datadog", datadog.New, "Datadog"),
 		Row(config.KindOutput, "splunk", "splunk_hec", splunk.New, "Splunk's HTTP Event Collector"),

@@ -48,6 +48,7 @@ type Source struct {
 	Profile string // in the shared configuration
 
 	AccessKeyID, SecretAccessKey string // static credentials
+	SessionToken                 string // of static credentials that are temporary
 	ContainerURI                 string // path of the container's credentials at containerHost
 
 	RoleARN, ExternalID, Session string // a role to assume; Session "": defaultSession
@@ -161,7 +162,7 @@ func useClient(o *endpointcreds.Options) { o.HTTPClient = httpClient() }
 func (s *Source) provider(cfg aws.Config) aws.CredentialsProvider {
 	switch {
 	case s.AccessKeyID != "":
-		return credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, "")
+		return credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, s.SessionToken)
 	case s.RoleARN == "" && s.ContainerURI != "":
 		return endpointcreds.New(containerHost+s.ContainerURI, useClient)
 	case s.RoleARN == "":

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -110,13 +111,13 @@ func TestAnAnswerOfAWSIsBounded(t *testing.T) {
 }
 
 func TestAServerThatClosesIsTriedAgainAtOnce(t *testing.T) {
-	requests := 0
+	var requests atomic.Int64
 	_, err := put(t, func(http.ResponseWriter, *http.Request) {
-		requests++
+		requests.Add(1)
 		panic(http.ErrAbortHandler)
 	})
-	if r := Reply(err); requests != 2 || !r.CutOff || r.Verdict != sink.Again {
-		t.Errorf("got %+v after %d requests, want two and CutOff", r, requests)
+	if r := Reply(err); requests.Load() != 2 || !r.CutOff || r.Verdict != sink.Again {
+		t.Errorf("got %+v after %d requests, want two and CutOff", r, requests.Load())
 	}
 }
 

@@ -40,7 +40,7 @@ type InjectOptions struct {
 	WorkerIDKey string `fluentd:"worker_id_key" help:"field that gets 0"`
 	TagKey      string `fluentd:"tag_key" help:"field that gets the tag"`
 	TimeKey     string `fluentd:"time_key" help:"field that gets the time"`
-	TimeType    string `fluentd:"time_type" oneof:"float,unixtime,unixtime_millis,unixtime_micros,unixtime_nanos,string" default:"float" help:"format of that time"`
+	TimeType    string `fluentd:"time_type" oneof:"float,unixtime,unixtime_millis,unixtime_micros,unixtime_nanos,string" help:"format of that time; default float, for AWS's streams string"`
 	TimeFormat  string `fluentd:"time_format" help:"strftime for time_type string; default ISO 8601"`
 	Localtime   *bool  `fluentd:"localtime" help:"local time (the default) or UTC"`
 	UTC         *bool  `fluentd:"utc" help:"UTC"`
