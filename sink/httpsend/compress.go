@@ -13,8 +13,10 @@ import (
 
 // A Compressor compresses requests. It is safe for concurrent use.
 type Compressor interface {
-	// Compress compresses the parts of a body together. The caller returns the result by Put.
-	Compress(parts ...[]byte) *Zipped
+	// Compress compresses body. The caller returns the result by Put.
+	Compress(body []byte) *Zipped
+	// CompressAround compresses body with what is sent around it.
+	CompressAround(before, body, after []byte) *Zipped
 	// Put returns z for reuse.
 	Put(z *Zipped)
 	// Encoding is the value of Content-Encoding.
@@ -56,17 +58,15 @@ type block struct {
 	outputs sync.Pool                     // of *Zipped
 }
 
-func (b *block) Compress(parts ...[]byte) *Zipped {
+func (b *block) Compress(body []byte) *Zipped { return b.CompressAround(nil, body, nil) }
+
+func (b *block) CompressAround(before, body, after []byte) *Zipped {
 	z, ok := b.outputs.Get().(*Zipped)
 	if !ok {
 		z = &Zipped{}
 	}
-	body := parts[0]
-	if len(parts) > 1 {
-		z.whole = z.whole[:0]
-		for _, part := range parts {
-			z.whole = append(z.whole, part...)
-		}
+	if len(before)+len(after) > 0 {
+		z.whole = append(append(append(z.whole[:0], before...), body...), after...)
 		body = z.whole
 	}
 	z.block = b.encode(z.block[:0], body)

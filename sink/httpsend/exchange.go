@@ -28,12 +28,7 @@ type Exchange struct {
 // new ones. The reply's error names the server.
 func (s *Servers) Send(ctx context.Context, x Exchange) sink.Reply {
 	if x.Compress != nil {
-		var z *Zipped
-		if len(x.Before)+len(x.After) > 0 {
-			z = x.Compress.Compress(x.Before, x.Body, x.After)
-		} else {
-			z = x.Compress.Compress(x.Body)
-		}
+		z := x.Compress.CompressAround(x.Before, x.Body, x.After)
 		defer x.Compress.Put(z)
 		x.Body, x.Before, x.After, x.Encoding = z.Bytes(), nil, nil, x.Compress.Encoding()
 	}

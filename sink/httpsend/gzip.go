@@ -51,7 +51,10 @@ func SharedGzip(c *sink.Common, level int) *Gzip {
 }
 
 // Compress implements Compressor.
-func (g *Gzip) Compress(parts ...[]byte) *Zipped {
+func (g *Gzip) Compress(body []byte) *Zipped { return g.CompressAround(nil, body, nil) }
+
+// CompressAround implements Compressor.
+func (g *Gzip) CompressAround(before, body, after []byte) *Zipped {
 	z, ok := g.outputs.Get().(*Zipped)
 	if !ok {
 		z = &Zipped{}
@@ -62,7 +65,7 @@ func (g *Gzip) Compress(parts ...[]byte) *Zipped {
 		w, _ = gzip.NewWriterLevel(&z.out, g.level) // fails only for an unknown level
 	}
 	w.Reset(&z.out)
-	for _, part := range parts {
+	for _, part := range [...][]byte{before, body, after} {
 		_, _ = w.Write(part) // a bytes.Buffer never fails
 	}
 	_ = w.Close()

@@ -68,7 +68,10 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 		return nil, err
 	}
 	dest.servers.Clients = []*httpsend.Client{client}
-	if o.Compress {
+	switch {
+	case o.Compress && o.Encoding == "deflate":
+		dest.compress = httpsend.SharedZlib(env.Common)
+	case o.Compress:
 		dest.compress = httpsend.SharedGzip(env.Common, httpsend.Fastest)
 	}
 	if o.MaxRequest > 0 {

@@ -26,8 +26,8 @@ type Options struct {
 	Client    string `fluentd:"sumo_client" default:"fluentd-output" help:"X-Sumo-Client"`
 	AddTime   bool   `fluentd:"add_timestamp" default:"true" help:"add the record's time in milliseconds, unless the record has one"`
 	TimeKey   string `fluentd:"timestamp_key" default:"timestamp" help:"field that gets the time"`
-	Compress  bool   `fluentd:"compress" default:"true" help:"gzip the requests"`
-	Encoding  string `fluentd:"compress_encoding" oneof:"gzip,deflate" default:"gzip" help:"accepted; it is always gzip"`
+	Compress  bool   `fluentd:"compress" default:"true" help:"compress the requests"`
+	Encoding  string `fluentd:"compress_encoding" oneof:"gzip,deflate" default:"gzip" help:"how requests are compressed"`
 	VerifySSL bool   `fluentd:"verify_ssl" default:"true" help:"verify the server's certificate"`
 
 	Proxy      config.Secret  `fluentd:"proxy_uri" help:"URL of a proxy; default: HTTP_PROXY and HTTPS_PROXY of the environment"`

@@ -168,6 +168,19 @@ func TestWhatTheSourceSaysOfAcceptedRecordsIsLogged(t *testing.T) {
 	}
 }
 
+func TestRequestsAreCompressedAsConfigured(t *testing.T) {
+	for lines, want := range map[string]string{"": "gzip", "compress_encoding deflate": "deflate", "compress false": ""} {
+		var got atomic.Value
+		s := sumologictest.New(sumologictest.Options{Options: webtest.Options{Request: func(_ int, r *http.Request) webtest.Fault {
+			got.Store(r.Header.Get("Content-Encoding"))
+			return webtest.Fault{}
+		}}})
+		if r := send(t, made(t, s, zerolog.Nop(), lines), sinktest.Record("a", 1)); r.Err != nil || got.Load() != want || len(s.Messages()) != 1 {
+			t.Errorf("%q: got %+v with %q, want %q", lines, r, got.Load(), want)
+		}
+	}
+}
+
 func TestRequestsAreWithinTheSourcesLimit(t *testing.T) {
 	for lines, want := range map[string]int{"": sumologictest.MaxBody, "max_request_size 64k": 64 << 10, "max_request_size 5m": sumologictest.MaxBody} {
 		if l := made(t, http.NotFoundHandler(), zerolog.Nop(), lines).Limits(); l.MaxBytes != want {
