@@ -8,6 +8,7 @@ import (
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
+	"github.com/firelane/firelane/sink/cloudwatch"
 	"github.com/firelane/firelane/sink/datadog"
 	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
@@ -44,6 +45,7 @@ func Catalogue() []config.Plugin {
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "cloudwatch_logs,cloudwatch", "cloudwatch_logs", cloudwatch.New, "CloudWatch Logs"),
 		Row(config.KindOutput, "kinesis_firehose", "kinesis_firehose", firehose.New, "Amazon Data Firehose"),
 		Row(config.KindOutput, "firehose", "", firehose.NewGo, "Amazon Data Firehose, as AWS's plugin in Go"),
 		Row(config.KindOutput, "kinesis_streams", "kinesis_streams", kinesis.New, "Amazon Kinesis Data Streams"),

@@ -126,10 +126,10 @@ func serviceScenarios(sc scale) []scenario {
 	for _, svc := range services() {
 		kinds := []scenario{
 			{name: "none", help: "no faults", load: steady},
-			{name: "429", help: "30 % of requests answered 429", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusTooManyRequests}},
-			{name: "503", help: "30 % of requests answered 503", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusServiceUnavailable}},
-			{name: "hang", help: "10 % of requests never answered", load: steady, faults: faults{hang: .1, hangFor: sc.hang / 6}},
-			{name: "lost", help: "20 % of replies lost after the body was taken", load: steady, faults: faults{lose: .2}},
+			{name: "429", help: "half of the requests answered 429", load: steady, faults: faults{refuse: .5, refuseWith: http.StatusTooManyRequests}},
+			{name: "503", help: "half of the requests answered 503", load: steady, faults: faults{refuse: .5, refuseWith: http.StatusServiceUnavailable}},
+			{name: "hang", help: "half of the requests never answered", load: steady, faults: faults{hang: .5, hangFor: sc.hang / 6}},
+			{name: "lost", help: "half of the replies lost after the body was taken", load: steady, faults: faults{lose: .5}},
 			{name: "down", help: "destination down", load: steady, during: downFor(sc.pause, sc.outage/4)},
 			{name: "kill", help: "kill -9 five times, with acks", load: acked, during: killFiveTimes(sc.pause), promises: promises{killed: true}},
 			{name: "term", help: "SIGTERM under load while the destination answers 429", load: steady, grace: sc.grace, during: termWhile429(sc)},

@@ -8,56 +8,55 @@ import (
 
 var errReleased = errors.New("the request's body was released")
 
-// maxParts is the most parts of a Payload.
-const maxParts = 3
-
 // A Payload is a request's body. The transport may still read a body after it has returned (when the server answered early,
 // or the request was cancelled), but the bytes then belong to the caller again: Release makes such reads fail.
 type Payload struct {
 	mu       sync.Mutex
-	parts    [maxParts][]byte
-	off      int // in all parts together
-	size     int
+	pieces   [][]byte
+	piece    int // the one that is read next
+	off      int // in it
 	released bool
 }
 
-// NewPayload makes a Payload of up to maxParts parts, which it lends until Release. More parts are ignored.
-func NewPayload(parts ...[]byte) *Payload {
-	p := &Payload{}
-	copy(p.parts[:], parts)
-	for _, part := range p.parts {
-		p.size += len(part)
+// NewPayload makes a Payload of one piece of data after another. It lends them until Release.
+func NewPayload(pieces ...[]byte) *Payload { return &Payload{pieces: pieces} }
+
+// Len is the size of all pieces together, in bytes; 0 after Release.
+func (p *Payload) Len() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, piece := range p.pieces {
+		n += len(piece)
 	}
-	return p
+	return n
 }
 
-// Len is the size of all parts together, in bytes.
-func (p *Payload) Len() int { return p.size }
-
-// rest returns what is left of the part that is read next; nothing at the end.
+// rest returns what is left of the current piece; nothing at the end.
 func (p *Payload) rest() []byte {
-	off := p.off
-	for _, part := range p.parts {
-		if off < len(part) {
-			return part[off:]
+	for ; p.piece < len(p.pieces); p.piece, p.off = p.piece+1, 0 {
+		if rest := p.pieces[p.piece][p.off:]; len(rest) > 0 {
+			return rest
 		}
-		off -= len(part)
 	}
 	return nil
 }
 
-func (p *Payload) Read(b []byte) (int, error) {
+func (p *Payload) Read(b []byte) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.released {
 		return 0, errReleased
 	}
-	n := 0
-	for n < len(b) && p.off < p.size {
-		k := copy(b[n:], p.rest())
-		n, p.off = n+k, p.off+k
+	for n < len(b) {
+		rest := p.rest()
+		if len(rest) == 0 {
+			break
+		}
+		k := copy(b[n:], rest)
+		p.off += k
+		n += k
 	}
-	if n == 0 && p.off == p.size {
+	if n == 0 && len(b) > 0 {
 		return 0, io.EOF
 	}
 	return n, nil
@@ -84,7 +83,7 @@ func (p *Payload) Close() error { return nil }
 // Release waits for a Read in progress; later ones fail.
 func (p *Payload) Release() {
 	p.mu.Lock()
-	p.parts, p.released = [maxParts][]byte{}, true
+	p.pieces, p.released = nil, true
 	p.mu.Unlock()
 }
 
@@ -92,15 +91,26 @@ func (p *Payload) Release() {
 func (p *Payload) Seek(offset int64, whence int) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	at, size := int64(p.off), int64(0)
+	for i, piece := range p.pieces {
+		size += int64(len(piece))
+		if i < p.piece {
+			at += int64(len(piece))
+		}
+	}
 	switch whence {
 	case io.SeekCurrent:
-		offset += int64(p.off)
+		offset += at
 	case io.SeekEnd:
-		offset += int64(p.size)
+		offset += size
 	}
-	if offset < 0 || offset > int64(p.size) {
-		return int64(p.off), errors.New("seeking outside of the request's body")
+	if offset < 0 || offset > size {
+		return at, errors.New("seeking outside of the request's body")
 	}
-	p.off = int(offset)
+	p.piece, p.off = 0, int(offset)
+	for p.piece < len(p.pieces) && p.off > len(p.pieces[p.piece]) {
+		p.off -= len(p.pieces[p.piece])
+		p.piece++
+	}
 	return offset, nil
 }
