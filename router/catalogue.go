@@ -9,14 +9,19 @@ import (
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/cloudwatch"
+	"github.com/firelane/firelane/sink/datadog"
 	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/gelf"
+	"github.com/firelane/firelane/sink/httpout"
 	"github.com/firelane/firelane/sink/kinesis"
 	"github.com/firelane/firelane/sink/loki"
+	"github.com/firelane/firelane/sink/newrelic"
 	"github.com/firelane/firelane/sink/opentelemetry"
 	"github.com/firelane/firelane/sink/s3"
+	"github.com/firelane/firelane/sink/splunk"
 	"github.com/firelane/firelane/sink/stream"
+	"github.com/firelane/firelane/sink/sumologic"
 	"github.com/firelane/firelane/sink/syslog"
 	"github.com/firelane/firelane/sink/tcp"
 	"github.com/firelane/firelane/sink/udp"
@@ -49,6 +54,11 @@ func Catalogue() []config.Plugin {
 		Row(config.KindOutput, "kinesis_streams", "kinesis_streams", kinesis.New, "Amazon Kinesis Data Streams"),
 		Row(config.KindOutput, "kinesis", "", kinesis.NewGo, "Amazon Kinesis Data Streams, as AWS's plugin in Go"),
 		Row(config.KindOutput, "", "kinesis_streams_aggregated", kinesis.NewAggregated, "Amazon Kinesis Data Streams, several records in one"),
+		Row(config.KindOutput, "http", "http", httpout.New, "any server, by HTTP"),
+		Row(config.KindOutput, "datadog", "datadog", datadog.New, "Datadog"),
+		Row(config.KindOutput, "splunk", "splunk_hec", splunk.New, "Splunk's HTTP Event Collector"),
+		Row(config.KindOutput, "nrlogs,newrelic", "newrelic", newrelic.New, "New Relic"),
+		Row(config.KindOutput, "", "sumologic", sumologic.New, "an HTTP source of Sumo Logic"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
 		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),

@@ -21,6 +21,16 @@ type Payload struct {
 // NewPayload makes a Payload of one piece of data after another. It lends them until Release.
 func NewPayload(pieces ...[]byte) *Payload { return &Payload{pieces: pieces} }
 
+// Len is the size of all pieces together, in bytes; 0 after Release.
+func (p *Payload) Len() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, piece := range p.pieces {
+		n += len(piece)
+	}
+	return n
+}
+
 // rest returns what is left of the current piece; nothing at the end.
 func (p *Payload) rest() []byte {
 	for ; p.piece < len(p.pieces); p.piece, p.off = p.piece+1, 0 {
