@@ -12,6 +12,7 @@ import (
 	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/gelf"
+	sinkkafka "github.com/firelane/firelane/sink/kafka"
 	"github.com/firelane/firelane/sink/kinesis"
 	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/opentelemetry"
@@ -41,6 +42,7 @@ func Catalogue() []config.Plugin {
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "kafka", "kafka2,rdkafka2,rdkafka", sinkkafka.New, "Kafka, also Amazon MSK"),
 		Row(config.KindOutput, "cloudwatch_logs,cloudwatch", "cloudwatch_logs", cloudwatch.New, "CloudWatch Logs"),
 		Row(config.KindOutput, "s3", "", s3.New, "Amazon S3, and stores with its API: objects of JSON lines"),
 		Row(config.KindOutput, "", "s3", s3.NewFluentd, "Amazon S3, and stores with its API"),
