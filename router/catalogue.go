@@ -6,6 +6,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	inputkafka "github.com/firelane/firelane/input/kafka"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/cloudwatch"
@@ -30,6 +31,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
+		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
 
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
