@@ -6,6 +6,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	inputkafka "github.com/firelane/firelane/input/kafka"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/cloudwatch"
@@ -14,6 +15,7 @@ import (
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/gelf"
 	"github.com/firelane/firelane/sink/httpout"
+	sinkkafka "github.com/firelane/firelane/sink/kafka"
 	"github.com/firelane/firelane/sink/kinesis"
 	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/newrelic"
@@ -34,6 +36,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
+		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
 
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
@@ -46,6 +49,7 @@ func Catalogue() []config.Plugin {
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "kafka", "kafka2,rdkafka2,rdkafka", sinkkafka.New, "Kafka, also Amazon MSK"),
 		Row(config.KindOutput, "cloudwatch_logs,cloudwatch", "cloudwatch_logs", cloudwatch.New, "CloudWatch Logs"),
 		Row(config.KindOutput, "s3", "", s3.New, "Amazon S3, and stores with its API: objects of JSON lines"),
 		Row(config.KindOutput, "", "s3", s3.NewFluentd, "Amazon S3, and stores with its API"),
