@@ -139,6 +139,9 @@ func serviceScenarios(sc scale) []scenario {
 		}
 		for _, row := range kinds {
 			row.name, row.help, row.service = svc.name+"-"+row.name, svc.name+": "+row.help, svc
+			if svc.name == "s3" {
+				row.options = map[string]string{"total_file_size": "1M", "compression": "none"} // enough objects for faults
+			}
 			rows = append(rows, row)
 		}
 	}
