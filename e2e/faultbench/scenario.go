@@ -15,6 +15,8 @@ type scenario struct {
 	options  map[string]string // of the output, added to the common ones
 	service  *service          // that the destinations speak; nil: _bulk
 	copies   int               // further outputs that get the same records, each with a destination of its own
+	beside   []*service        // that further outputs speak, each with a destination of its own that gets the same records
+	twin     *service          // that the dead output speaks; nil: _bulk
 	deadTwin bool              // there is a second output, whose destination never answers
 	parse    bool              // there is a parser filter for JSON lines
 	grace    time.Duration     // for the router's stop; 0: its default
@@ -99,6 +101,10 @@ func scenarios(sc scale) []scenario {
 		{name: "client-stalls", help: "a client that stalls in the middle of a record", load: steady, during: stallOneClient},
 		{name: "clients-come-and-go", help: "1,000 connections opened and closed a second", load: steady, during: openAndClose},
 		{name: "one-output", help: "one output, to compare the next row with", load: steady},
+		{name: "four-services", help: "OpenSearch, CloudWatch Logs, Firehose and Datadog at once, to compare the next row with", load: steady,
+			beside: []*service{serviceNamed("cloudwatch_logs"), serviceNamed("datadog"), serviceNamed("kinesis_firehose")}},
+		{name: "four-one-dead", help: "the same, Firehose dead for the whole run", load: steady, deadTwin: true, twin: serviceNamed("kinesis_firehose"),
+			beside: []*service{serviceNamed("cloudwatch_logs"), serviceNamed("datadog")}, grace: 2 * time.Second, promises: promises{compareWith: "four-services"}},
 		{name: "dead-twin", help: "a second output, dead for the whole run", load: steady, deadTwin: true, grace: 2 * time.Second, promises: promises{compareWith: "one-output"}},
 	}
 }
