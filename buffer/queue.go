@@ -81,7 +81,9 @@ type Queue struct {
 	sync         bool
 	keep         int // how many spares are kept
 	stalledAfter time.Duration
-	padBy        int64 // by how much a file is filled ahead; 0: not at all
+	downAfter    time.Duration
+	relieve      func() bool // see Options.DiskFull
+	padBy        int64       // by how much a file is filled ahead; 0: not at all
 
 	segSize, maxSegSize int64 // of a segment's file in a short queue, and in a long one
 
@@ -97,6 +99,7 @@ type Queue struct {
 	born      time.Time
 	progress  time.Duration // when something was committed last, or appended to an empty queue, after born
 	fullSince atomic.Int64  // progress, if an Append has found no room since then; else 0
+	downSince atomic.Int64  // since when the destination has been down, after born; 0: it isn't
 
 	mu            sync.Mutex
 	segs          []*segment // the oldest first
@@ -119,6 +122,7 @@ type Queue struct {
 	draining      bool
 	shut          bool        // Close has closed the files
 	failing       bool        // the last write failed
+	noSpace       bool        // the disk was full then
 	checked       time.Time   // when checkActive last checked the file
 	otherVersions int         // segments that Open found and can't read
 	notes         []func()    // to be logged without the mutex
