@@ -5,6 +5,7 @@ import (
 
 	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink/deliver"
 )
@@ -24,6 +25,7 @@ type memory struct {
 	inputs  *input.Memory
 	deliver *deliver.Memory
 	chunks  buffer.ChunkPool
+	joiners enrich.JoinerReserve
 }
 
 func newMemory() *memory {

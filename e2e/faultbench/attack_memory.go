@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/sha512"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -161,7 +163,15 @@ func signedInput(a *arena) error {
 // withSharedKey has the neighbour connect by TCP with a shared key.
 func withSharedKey(a *arena) error {
 	err := signedInput(a)
-	a.neighbour.dial = func(ctx context.Context) (net.Conn, error) { return signIn(ctx, local(a.port)) }
+	a.neighbour.dial = func(ctx context.Context) (net.Conn, error) {
+		for {
+			conn, err := signIn(ctx, local(a.port))
+			if !errors.Is(err, syscall.ECONNREFUSED) || ctx.Err() != nil {
+				return conn, err
+			}
+			time.Sleep(time.Millisecond) // the router is starting
+		}
+	}
 	return err
 }
 
