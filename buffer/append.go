@@ -30,9 +30,13 @@ type waiter struct{ room chan struct{} }
 
 // appendLater waits in line until there is room, or until it may drop the oldest records. It is called with the mutex held, and
 // returns without it.
-func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted func(), yield func() bool) error {
+func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted func(), yield func() bool, leave bool) error {
 	q.markFull()
 	if q.yields(yield) {
+		if leave {
+			q.unlock()
+			return ErrStalled
+		}
 		if done, err := q.put(h, batch, accepted, true); done || err != nil {
 			q.unlock()
 			return err
@@ -62,7 +66,11 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 		}
 		q.mu.Lock()
 		done := false
-		if drop := q.yields(yield); err == nil && (drop || q.waiters[0] == w || q.isClosed()) {
+		drop := q.yields(yield)
+		if drop && leave && err == nil {
+			err = ErrStalled
+		}
+		if err == nil && (drop || q.waiters[0] == w || q.isClosed()) {
 			done, err = q.put(h, batch, accepted, drop || q.full == DropOldest)
 			if !done && err == nil {
 				q.markFull()

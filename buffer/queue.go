@@ -19,6 +19,8 @@ var (
 	// ErrTooLarge is returned by Append for a batch that can never be taken: over MaxBatch, or over the limit of a
 	// queue that drops its oldest.
 	ErrTooLarge = errors.New("the batch is larger than the queue may be")
+	// ErrStalled is returned by AppendUnlessStalled for a batch that was not appended, since the queue is stalled.
+	ErrStalled = errors.New("the queue is stalled")
 	// ErrLocked is returned by Open when another process has the queue's folder.
 	ErrLocked = errors.New("another router uses this folder")
 
@@ -142,6 +144,16 @@ func (q *Queue) Append(ctx context.Context, batch []byte, records int, accepted 
 // true it drops the oldest records instead of waiting. yield is called with the queue's lock held: it must not block, nor call
 // a queue's methods other than Stalled. nil: never true.
 func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool) error {
+	return q.append(ctx, batch, records, accepted, yield, false)
+}
+
+// AppendUnlessStalled is AppendBeside for a caller that has batches for the other queues, too: instead of dropping records it
+// returns ErrStalled, and the others can get theirs first.
+func (q *Queue) AppendUnlessStalled(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool) error {
+	return q.append(ctx, batch, records, accepted, yield, true)
+}
+
+func (q *Queue) append(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool, leave bool) error {
 	if len(batch) == 0 || records <= 0 {
 		return errEmpty
 	}
@@ -156,7 +168,7 @@ func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, acc
 			return err
 		}
 	}
-	return q.appendLater(ctx, h, batch, accepted, yield)
+	return q.appendLater(ctx, h, batch, accepted, yield, leave)
 }
 
 // Next takes the next chunk: as many whole batches as fit into maxBytes (each counts with a frame header of 24 bytes), at
@@ -164,6 +176,11 @@ func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, acc
 // linger has gone by since the first one was appended, or no more can come soon: the segment is full, an Append waits
 // for room, the queue is being drained. Chunks are taken in order, each once. ErrClosed: no more will come.
 func (q *Queue) Next(ctx context.Context, maxBytes int, linger time.Duration) (*Chunk, error) {
+	return q.NextUpTo(ctx, maxBytes, MaxBatch+frameHeader, linger)
+}
+
+// NextUpTo is Next, but for a first batch of more than most bytes it takes nothing: the error is a *LargeError then.
+func (q *Queue) NextUpTo(ctx context.Context, maxBytes, most int, linger time.Duration) (*Chunk, error) {
 	select {
 	case q.reader <- struct{}{}:
 	case <-ctx.Done():
@@ -176,8 +193,8 @@ func (q *Queue) Next(ctx context.Context, maxBytes int, linger time.Duration) (*
 		if err := q.await(ctx, int64(maxBytes), linger); err != nil {
 			return nil, err
 		}
-		if c := q.take(int64(maxBytes)); c != nil {
-			return c, nil
+		if c, err := q.take(int64(maxBytes), int64(max(most, maxBytes))); c != nil || err != nil {
+			return c, err
 		}
 	}
 }
@@ -221,9 +238,7 @@ func (q *Queue) finish(c *Chunk, state chunkState) bool {
 		return false
 	}
 	c.state = state
-	c.Batches = nil
-	q.chunks.put(c.mem)
-	c.mem = nil
+	q.freeMemory(c)
 	return true
 }
 

@@ -102,9 +102,9 @@ func (q *Queue) remove(s *segment) error {
 	return err
 }
 
-// closeFile closes the segment's file, unless Next is reading from it.
+// closeFile closes the segment's file, unless Next or Load is reading from it.
 func (q *Queue) closeFile(s *segment) {
-	if s.file != nil && !s.busy {
+	if s.file != nil && s.busy == 0 {
 		q.garbage = append(q.garbage, s.file)
 		s.file = nil
 	}

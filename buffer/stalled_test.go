@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -248,5 +249,31 @@ func TestAQueueThatHasNoRoomToGiveAsksOthersOnAFullDisk(t *testing.T) {
 		}
 		want = append(want, delivery{q.id, q.next - uint64(batchRecords(1)), batchRecords(1), batchText(1)})
 		checkDeliveries(t, deliver(t, q), want)
+	})
+}
+
+// TestABatchForAStalledQueueCanBeKeptUntilOthersHaveTheirs: nothing is dropped for it meanwhile.
+func TestABatchForAStalledQueueCanBeKeptUntilOthersHaveTheirs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := mustOpen(t, Options{FS: newFolder(), Limit: 4000, SegmentSize: 500})
+		defer q.Close()
+		n := fillUp(t, q)
+		waits := false
+		others := func() bool { return !waits }
+		for range 2 { // the second one finds it stalled
+			if err := q.AppendUnlessStalled(t.Context(), make([]byte, 100), 1, nil, others); !errors.Is(err, ErrStalled) {
+				t.Fatalf("got the error %v, want ErrStalled", err)
+			}
+		}
+		if s := q.Stats(); s.Records != n || s.DroppedNoRoom > 0 || s.Waiting > 0 {
+			t.Errorf("got %d records, %d dropped and %d waiting, want all %d kept, and none waiting", s.Records, s.DroppedNoRoom, s.Waiting, n)
+		}
+		waits = true
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := q.AppendUnlessStalled(ctx, make([]byte, 100), 1, nil, others); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got the error %v, want a wait for room where nobody else would wait", err)
+		}
+		checkBalance(t, q)
 	})
 }

@@ -56,7 +56,7 @@ func memoryAttacks() []attack {
 		{name: "slow-admin", help: "4,000 slow clients of the HTTP server", load: steadily, setup: withAdmin, during: withCount((*arena).holdAdmin, 4000)},
 		{name: "large-events", help: "four honest records of 5 MB, and eight clients that drip large ones", load: large,
 			victim: load{records: 4, conns: 2, size: 5_000_000}, during: dripLarge},
-		{name: "large-dead", help: "records of 4 MB for ten outputs, nine of them down for the attack", load: load{rate: 4, conns: 2, size: 4_000_000}, twins: 9,
+		{name: "large-dead", help: "records of 3 MB for ten outputs, nine of them down for the attack", load: load{rate: 4, conns: 2, size: 3_000_000}, twins: 9,
 			during: twinsDown},
 		{name: "one-byte-pieces", help: "a record of six million values, the last ones byte by byte", load: steadily, during: sendPieces, promises: attackPromises{busy: .5}},
 		{name: "handshakes", help: "1,024 connections that drip a handshake", load: signed, setup: withSharedKey, during: withCount((*arena).dripHandshakes, 1024)},

@@ -41,9 +41,9 @@ func (l *loop) end(p *part) {
 	}
 	if c.left == 0 {
 		l.o.commit(l.queue, c)
-		l.chunks--
-		l.held -= c.cost
-		l.o.memory.reuseChunk(c)
+		l.endChunk(c)
+	} else {
+		l.freeLarge(c)
 	}
 }
 
@@ -152,6 +152,7 @@ func (l *loop) again(p *part, now time.Time) {
 }
 
 func (l *loop) wait(p *part) {
+	l.dropBody(p)
 	p.held = p.cost()
 	l.waiting = append(l.waiting, p)
 }

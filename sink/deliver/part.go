@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"slices"
 	"time"
 
 	"github.com/firelane/firelane/buffer"
@@ -21,6 +22,7 @@ type part struct {
 	rounds    int       // of these, how many were refused item by item
 	reencodes int       // in a row
 	stale     bool      // the items must be encoded again
+	full      int       // bytes of the body that was given back meanwhile; 0: it is there
 	whole     bool      // the last attempt failed as a whole
 	failed    time.Time // when it failed as a whole for the first time
 	due       time.Time // when it may be tried again
@@ -190,6 +192,11 @@ func (p *part) middle() int {
 		}
 	}
 	return 1
+}
+
+// withoutChunk removes c from chunks.
+func withoutChunk(chunks []*inflightChunk, c *inflightChunk) []*inflightChunk {
+	return slices.DeleteFunc(chunks, func(o *inflightChunk) bool { return o == c })
 }
 
 // without removes p from parts. It doesn't keep their order.
