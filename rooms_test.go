@@ -27,17 +27,19 @@ const (
 // A package belongs to the longest name that matches; a folder of sink without a name here is a destination, "sink/".
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
-	"record", "config", "field", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
-	"sink", "sink/dial", "sink/aws", "sink/httpsend", "sink/dead", "sink/deliver", "sink/gather", "sink/",
+	"record", "pattern", "config", "field", "parse", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
+	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "sink/dead", "sink/deliver", "sink/gather", "sink/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
 
 // only are the rooms that may import less of ours than those before them: these, and nothing else.
 var only = map[string][]string{
 	"record":        {},
-	"config":        {},
+	"pattern":       {},
+	"config":        {"pattern"},
 	"budget":        {},
 	"field":         {"record", "config"},
+	"parse":         {"record", "pattern", "config", "field"},
 	"forward/pace":  {},
 	"router/repeat": {},
 }

@@ -213,6 +213,15 @@ func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done boo
 	return true, nil
 }
 
+// MaxBatch returns the length in bytes of the largest batch that Append takes. A queue that drops its oldest never exceeds its
+// limit.
+func (q *Queue) MaxBatch() int {
+	if q.full != DropOldest {
+		return MaxBatch
+	}
+	return int(min(q.Stats().Limit-dataAt-frameHeader, MaxBatch))
+}
+
 // makeRoom reports whether a frame of this size may be appended, and drops what must be dropped for it.
 func (q *Queue) makeRoom(size int64, drop bool) (bool, error) {
 	if q.full == DropOldest && dataAt+size > q.stats.Limit {

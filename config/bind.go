@@ -24,6 +24,7 @@ type binding struct {
 	schema *schema
 	into   reflect.Value
 	given  map[*option]param
+	order  int // of the line among those of the section
 	failed bool
 }
 
@@ -82,7 +83,10 @@ func (g *binding) param(p param) {
 	}
 	if err := o.set(field, p.value, g.dialect); err != nil {
 		g.fail(p.pos, fmt.Sprintf("%s: %s", p.key, hide(err, o, p)))
+	} else if list, ok := field.Addr().Interface().(*[]Ordered); ok {
+		(*list)[len(*list)-1].Order = g.order
 	}
+	g.order++
 }
 
 // warnTwice warns of an option that is given twice. An option without effect may have several unrelated names: those need no
@@ -270,5 +274,5 @@ func (g *binding) unknown(at Pos, sort, name string, existing []string) {
 
 // isText reports whether the empty string is a value of the type.
 func isText(t reflect.Type) bool {
-	return base(t).Kind() == reflect.String || base(t) == typePair
+	return base(t).Kind() == reflect.String || base(t) == typePair || base(t) == typeOrdered
 }

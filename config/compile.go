@@ -190,7 +190,11 @@ func (k *compilation) instance(kind Kind, s *section, name param, id string, kno
 	i := Instance{Name: name.value, Pos: s.pos}
 	i.Plugin = k.find(kind, name.value)
 	if i.Plugin == nil {
-		k.error(name.pos, fmt.Sprintf("unknown %s %s; %s", kind, name.value, k.wantPlugin(kind, name.value)))
+		what := fmt.Sprintf("unknown %s %s", kind, name.value)
+		if whose := k.whose(kind, name.value); whose != "" {
+			what = fmt.Sprintf("%s %s", kind, whose)
+		}
+		k.error(name.pos, what+"; "+k.wantPlugin(kind, name.value))
 		return i, false
 	}
 	i.ID = k.identify(i.Plugin, s, id)

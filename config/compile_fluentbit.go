@@ -104,20 +104,23 @@ func (k *compilation) classicOutput(s *section) {
 	}
 }
 
-// matchDefault handles outputs without a Match: an error, except that a single output takes everything from a single input,
-// as in Fluent Bit.
+// matchDefault handles outputs without a Match: they get nothing and are left out, except that a single output takes
+// everything from a single input, as in Fluent Bit.
 func (k *compilation) matchDefault() {
-	for n := range k.plan.Outputs {
-		o := &k.plan.Outputs[n]
-		if o.Match != "" {
-			continue
-		}
-		if len(k.plan.Outputs) == 1 && len(k.plan.Inputs) == 1 {
-			o.Match, k.plan.outputs[n] = "*", wildcard("*")
-			continue
-		}
-		k.error(o.Pos, fmt.Sprintf("%s: the output has no Match; use Match * for every tag", o.Name))
+	if p := k.plan; len(p.Outputs) == 1 && len(p.Inputs) == 1 && p.Outputs[0].Match == "" {
+		p.Outputs[0].Match, p.outputs[0] = "*", wildcard("*")
+		return
 	}
+	var outputs []Output
+	var matchers []matcher
+	for n, o := range k.plan.Outputs {
+		if o.Match == "" {
+			k.warning(o.Pos, fmt.Sprintf("%s: the output has no Match and is left out; use Match * for every tag", o.Name))
+			continue
+		}
+		outputs, matchers = append(outputs, o), append(matchers, k.plan.outputs[n])
+	}
+	k.plan.Outputs, k.plan.outputs = outputs, matchers
 }
 
 // classicMatch compiles Match and Match_Regex; a tag has to match one of them.
@@ -128,9 +131,9 @@ func (k *compilation) classicMatch(s *section) (m matcher, text string, ok bool)
 		re, err := matchRegex(p.value)
 		if err != nil {
 			k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err))
-			return wildcard(""), "/" + p.value + "/", true
+			return wildcard(""), inSlashes(p.value), true
 		}
-		list, texts = append(list, re), append(texts, "/"+p.value+"/")
+		list, texts = append(list, re), append(texts, inSlashes(p.value))
 	}
 	if p, ok := s.get("match"); ok && p.value != "" {
 		list, texts = append(list, wildcard(p.value)), append(texts, p.value)
@@ -311,4 +314,12 @@ func (k *compilation) warnParsers() {
 		return
 	}
 	k.warning(Pos{File: k.plan.Files[0]}, "parsers whose format is not supported are left out: "+byNearness("", list, "and"))
+}
+
+// inSlashes returns a pattern as /pattern/, if it isn't written so.
+func inSlashes(pattern string) string {
+	if strings.HasPrefix(pattern, "/") {
+		return pattern
+	}
+	return "/" + pattern + "/"
 }

@@ -22,13 +22,16 @@
 // ignored; the field gets the spelling of the list). required:"true" makes omitting it an error.
 //
 // Types: string, bool, int, int64, float64, time.Duration (5s, 10m; a bare number is seconds), Size (512k, 10M; bytes),
-// Secret, Pair (a value split at its first blanks: "key rest of the line"), []Pair (such an option repeated), []string
+// Secret, Pair (a value split at its first blanks: "key rest of the line"), []Pair (such an option repeated), []Ordered, []string
 // (repeated, or a list with commas in Fluent Bit; a JSON array or a list with commas in Fluentd), and a pointer to any of
 // these, which stays nil where the option isn't written.
 //
 // ignored:"why" makes the option a warning that it has no effect here, with the reason. secret:"true" hides a value that isn't
 // a Secret, and the values of pairs. quotes:"true" on a Pair or []Pair removes quotes from its two halves, as Fluent Bit does
-// for some options (record) and not for others (regex); Fluentd's values have no quotes at this point.
+// for some options (record) and not for others (regex); Fluentd's values have no quotes at this point. split:"blank" on these
+// splits at one blank: "log  DEBUG" is log and " DEBUG", as Fluent Bit reads regex and exclude.
+//
+// negative:"DURATION" on a time.Duration is what a negative number means: for Fluent Bit's grace, no limit.
 //
 // identity:"true" makes an option part of what an output is: where its records go, and under which name, but not how or how
 // fast they get there. See Plan.Identity.
@@ -42,6 +45,13 @@
 package config
 
 import "fmt"
+
+// An Ordered is the value of an option of which the order matters, also among options of other names: a []Ordered has each
+// value with its place among all lines of the section.
+type Ordered struct {
+	Order int
+	Value string
+}
 
 // A Pair is a key and a value.
 type Pair struct{ Key, Value string }

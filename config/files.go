@@ -85,6 +85,7 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 		if main := filepath.Join(filepath.Dir(l.main), name); main != candidates[0] {
 			candidates = append(candidates, main)
 		}
+		candidates = append(candidates, name) // in the working directory
 	}
 	for _, c := range candidates {
 		if !pattern {

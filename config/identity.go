@@ -49,7 +49,7 @@ func structsIn(v reflect.Value) (list []reflect.Value) {
 		for i := range v.Len() {
 			list = append(list, structsIn(v.Index(i))...)
 		}
-	case v.Kind() == reflect.Struct && v.Type() != typePair:
+	case v.Kind() == reflect.Struct && v.Type() != typePair && v.Type() != typeOrdered:
 		return []reflect.Value{v}
 	}
 	return list

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/dlclark/regexp2"
+
+	"github.com/firelane/firelane/pattern"
 )
 
 // A matcher is a pattern for tags. It is safe for concurrent use.
@@ -43,15 +45,15 @@ func (w wildcard) match(tag string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// pattern is a regular expression that RE2 can compile, anchored at both ends.
-type pattern struct{ *regexp.Regexp }
+// anchored is a regular expression that RE2 can compile, anchored at both ends.
+type anchored struct{ *regexp.Regexp }
 
-func (p pattern) match(tag string) bool { return p.MatchString(tag) }
+func (p anchored) match(tag string) bool { return p.MatchString(tag) }
 
-// nonEmpty is Fluent Bit's Match_Regex, for which the match of an empty string is none.
-type nonEmpty struct{ *regexp.Regexp }
+// tagPattern is Fluent Bit's Match_Regex, for which the match of an empty string is none.
+type tagPattern struct{ *pattern.Pattern }
 
-func (p nonEmpty) match(tag string) bool { return p.FindString(tag) != "" }
+func (p tagPattern) match(tag string) bool { return p.MatchSome([]byte(tag)) }
 
 // backtracking is a regular expression that RE2 can't compile, such as one with lookaround.
 type backtracking struct{ *regexp2.Regexp }
@@ -63,11 +65,11 @@ func (p backtracking) match(tag string) bool {
 
 // matchRegex compiles Match_Regex, which must match at the beginning of the tag, and needn't reach its end.
 func matchRegex(text string) (matcher, error) {
-	source := `\A(?:` + text + `)`
-	if re, err := regexp.Compile(source); err == nil {
-		return nonEmpty{re}, nil
+	p, err := pattern.CompileMatch(text)
+	if err != nil {
+		return nil, err
 	}
-	return backtrack(source, text)
+	return tagPattern{p}, nil
 }
 
 func backtrack(source, text string) (matcher, error) {
@@ -142,7 +144,7 @@ func fluentdPattern(text string) (matcher, error) {
 		}
 		source := `\A(?:` + inner + `)\z`
 		if re, err := regexp.Compile(source); err == nil {
-			return pattern{re}, nil
+			return anchored{re}, nil
 		}
 		return backtrack(source, inner)
 	}
@@ -150,7 +152,7 @@ func fluentdPattern(text string) (matcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a pattern for tags", text)
 	}
-	return pattern{re}, nil
+	return anchored{re}, nil
 }
 
 // globSource is a pattern as a regular expression. The rules are those of fluentd's lib/fluent/match.rb: "a.**" matches a

@@ -21,6 +21,8 @@ type option struct {
 	secret   bool
 	identity bool // it is part of what an output is
 	quotes   bool
+	oneBlank bool
+	negative string // what a negative duration means; "": it is a mistake
 	ignored  string
 	help     string
 }
@@ -94,6 +96,8 @@ func newOption(f reflect.StructField, tag string, d Dialect, index []int) option
 		index:    index,
 		kind:     f.Type,
 		required: f.Tag.Get("required") == "true",
+		negative: f.Tag.Get("negative"),
+		oneBlank: f.Tag.Get("split") == "blank" && d == FluentBit,
 		quotes:   f.Tag.Get("quotes") == "true" && d == FluentBit,
 		ignored:  f.Tag.Get("ignored"),
 		identity: f.Tag.Get("identity") == "true",
@@ -140,6 +144,7 @@ func base(t reflect.Type) reflect.Type {
 
 var (
 	typePair     = reflect.TypeFor[Pair]()
+	typeOrdered  = reflect.TypeFor[Ordered]()
 	typeSize     = reflect.TypeFor[Size]()
 	typeDuration = reflect.TypeFor[time.Duration]()
 )

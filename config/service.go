@@ -6,7 +6,7 @@ import "time"
 // merged, the later option wins; so are several <system> sections.
 type Service struct {
 	Flush time.Duration `fluentbit:"flush" default:"1s" help:"how long the first record of a request waits for more"`
-	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" help:"how long a stop may take (ECS kills after 30 s); an idle router exits at once, and undelivered records stay in the queue"`
+	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" negative:"8760h" help:"how long a stop may take (ECS kills after 30 s); an idle router exits at once, and undelivered records stay in the queue"`
 
 	LogLevel  string `fluentbit:"log_level" fluentd:"log_level" oneof:"off,fatal,error,warn,warning,info,debug,trace" default:"info" help:"which lines the router's own log shows"`
 	LogFile   string `fluentbit:"log_file" ignored:"the router's own log goes to stderr" help:"accepted"`

@@ -13,6 +13,9 @@ import (
 
 // set parses text and stores the value in field. Its errors have the form "X is not …; want Y".
 func (o *option) set(field reflect.Value, text string, d Dialect) error {
+	if d == FluentBit && base(field.Type()).Kind() != reflect.String && base(field.Type()) != typePair && base(field.Type()) != typeOrdered {
+		text = unquote(text) // HTTP_Port "2020"
+	}
 	switch t := field.Type(); {
 	case t.Kind() == reflect.Pointer:
 		v := reflect.New(t.Elem())
@@ -28,16 +31,22 @@ func (o *option) set(field reflect.Value, text string, d Dialect) error {
 		}
 		field.Set(reflect.Append(field, v))
 		return nil
+	case t == reflect.SliceOf(typeOrdered):
+		field.Set(reflect.Append(field, reflect.ValueOf(Ordered{Value: text})))
+		return nil
 	case t.Kind() == reflect.Slice:
 		return o.setList(field, text, d)
 	case t == typePair:
-		field.Set(reflect.ValueOf(pairOf(text, o.quotes)))
+		field.Set(reflect.ValueOf(pairOf(text, o.quotes, o.oneBlank)))
 		return nil
 	case t == typeSize:
 		n, err := parseSize(text, d)
 		field.SetInt(int64(n))
 		return err
 	case t == typeDuration:
+		if strings.HasPrefix(text, "-") && o.negative != "" {
+			text = o.negative
+		}
 		n, err := parseDuration(text)
 		field.SetInt(int64(n))
 		return err
@@ -132,7 +141,7 @@ func parseBool(text string, d Dialect) (bool, error) {
 func parseSize(text string, d Dialect) (Size, error) {
 	bad := fmt.Errorf("%q is not a size; want, for example, 512k or 10M", text)
 	lower := strings.ToLower(strings.TrimSpace(text))
-	if lower == "false" || lower == "unlimited" {
+	if lower == "false" || lower == "unlimited" || d == FluentBit && (lower == "off" || lower == "no") {
 		return Unlimited, nil
 	}
 	number := strings.TrimRight(lower, "kmgtib")
@@ -209,8 +218,13 @@ func parseList(text string, d Dialect) ([]string, error) {
 	return list, nil
 }
 
-// pairOf splits a value at its first blanks. With quotes, either half may be in double quotes.
-func pairOf(text string, quotes bool) Pair {
+// pairOf splits a value at its first blanks. With quotes, either half may be in double quotes. With oneBlank it is split at the
+// first blank alone: those after it belong to the value.
+func pairOf(text string, quotes, oneBlank bool) Pair {
+	if oneBlank {
+		key, value, _ := strings.Cut(strings.TrimLeft(text, " "), " ")
+		return Pair{key, value}
+	}
 	if quotes && strings.HasPrefix(text, `"`) {
 		if end := closingQuote(text); end > 0 {
 			return Pair{unquote(text[:end+1]), unquote(strings.TrimLeft(text[end+1:], " \t"))}

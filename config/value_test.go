@@ -101,8 +101,13 @@ func TestPairs(t *testing.T) {
 		{`"open value`, true, Pair{`"open`, "value"}},
 		{`key "`, true, Pair{"key", `"`}},
 	} {
-		if got := pairOf(c.text, c.quotes); got != c.want {
+		if got := pairOf(c.text, c.quotes, false); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
+		}
+	}
+	for text, want := range map[string]Pair{"log  DEBUG": {"log", " DEBUG"}, " log x y": {"log", "x y"}, "alone": {"alone", ""}} {
+		if got := pairOf(text, false, true); got != want {
+			t.Errorf("%q, split at one blank: got %q, want %q", text, got, want)
 		}
 	}
 }

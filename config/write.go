@@ -200,6 +200,8 @@ func (o *planWriter) show(v reflect.Value, mask bool) string {
 		}
 	case string:
 		return showText(x)
+	case Ordered:
+		return showText(x.Value)
 	}
 	return fmt.Sprint(v.Interface())
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/parse"
 )
 
 // compile compiles a configuration of filters.
@@ -21,7 +22,7 @@ func compile(t *testing.T, name, text string) (*config.Plan, []config.Diagnostic
 		{Kind: config.KindFilter, Fluentd: []string{"record_transformer"}, Options: func() any { return new(TransformerOptions) }},
 		{Kind: config.KindFilter, FluentBit: []string{"grep"}, Fluentd: []string{"grep"}, Options: func() any { return new(GrepOptions) }},
 		{Kind: config.KindFilter, FluentBit: []string{"parser"}, Fluentd: []string{"parser"}, Options: func() any { return new(ParseOptions) }},
-		{Kind: config.KindParser, FluentBit: []string{"json"}, Options: func() any { return new(ParserOptions) }},
+		{Kind: config.KindParser, FluentBit: []string{"json", "regex", "ltsv", "logfmt"}, Options: func() any { return new(parse.Options) }},
 	}
 	if err := config.CheckCatalogue(catalogue); err != nil {
 		t.Fatal(err)
@@ -152,7 +153,7 @@ func TestMistakesAreFoundWhereTheyAre(t *testing.T) {
 		{"fluent-bit.conf", "[FILTER]\n    Name grep\n    Match *\n    Regex log a(\n", `:4: grep: regex: pattern "a(" can't be used: a ( is not closed`},
 		{"fluent.conf", "<filter **>\n  @type grep\n  <regexp>\n    key log\n    pattern a(\n  </regexp>\n</filter>\n", `:5: grep <regexp>: pattern: pattern "a(" can't be used: a ( is not closed`},
 		{"fluent.conf", "<filter **>\n  @type record_transformer\n  <record>\n    a b\n    c ${Time.now}\n  </record>\n</filter>\n", `:5: record_transformer: c: ${Time.now} can't be evaluated: Ruby is not`},
-		{"fluent.conf", "<filter **>\n  @type parser\n  key_name log\n</filter>\n", `:1: parser: a section <parse> is missing; want one with @type json or none`},
+		{"fluent.conf", "<filter **>\n  @type parser\n  key_name log\n</filter>\n", `:1: parser: a section <parse> is missing; want one with an @type such as json`},
 		{"fluent.conf", "<filter **>\n  @type parser\n  key_name log\n  <parse>\n    @type json\n    time_format %Q\n  </parse>\n</filter>\n", `:6: parser <parse>: time_format: time format "%Q": %Q is not a conversion of strptime`},
 	} {
 		_, errs := compile(t, c.name, c.text)

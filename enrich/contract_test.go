@@ -8,14 +8,15 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/enrich/steptest"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
 
 // maker returns a constructor's stage.
 func maker[O any, S enrich.Stage](t *testing.T, make func(*O, config.Dialect, enrich.Env) (S, error), d config.Dialect, o O) func() enrich.Stage {
 	env := enrich.Env{Hostname: "host", Log: zerolog.Nop(), Parsers: []config.Instance{
-		{Name: "decoder", ID: "decoder", Options: &enrich.ParserOptions{Name: "decoder", Format: "json", DecodeFieldAs: []config.Pair{{Key: "json", Value: "log"}}}},
-		{Name: "json", ID: "json", Options: &enrich.ParserOptions{Name: "json", TimeFormat: "%Y-%m-%dT%H:%M:%S%z"}},
+		{Name: "decoder", ID: "decoder", Options: &parse.Options{Name: "decoder", Format: "json", DecodeFieldAs: []config.Pair{{Key: "json", Value: "log"}}}},
+		{Name: "json", ID: "json", Options: &parse.Options{Name: "json", TimeFormat: "%Y-%m-%dT%H:%M:%S%z"}},
 	}}
 	return func() enrich.Stage {
 		s, err := make(&o, d, env)
@@ -36,7 +37,7 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"grep, ruby": maker(t, enrich.NewGrep, config.Fluentd, enrich.GrepOptions{Regexps: []enrich.GrepRule{{Key: "$.log.log", Pattern: "a"}}}),
 		"parser":     maker(t, enrich.NewParse, config.FluentBit, enrich.ParseOptions{KeyName: "log", Parsers: []string{"json"}, ReserveData: true}),
 		"parser, ruby": maker(t, enrich.NewParse, config.Fluentd, enrich.ParseOptions{
-			KeyName: "$.log", ReserveData: true, RemoveKey: true, HashField: "parsed", Parse: &enrich.ParseSpec{Types: "a:string", NullEmpty: true},
+			KeyName: "$.log", ReserveData: true, RemoveKey: true, HashField: "parsed", Parse: &parse.Spec{Types: "a:string", NullEmpty: true},
 		}),
 		"transformer": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{
 			Record: []config.Pair{{Key: "where", Value: `${tag_parts[0]} ${record["log"]} ${hostname}`}}, RemoveKeys: []string{"$.log.log[1].b"},
@@ -45,7 +46,13 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 			Record: []config.Pair{{Key: "outer", Value: `{"inner":["${record['log']}"]}`}}, RemoveKeys: []string{"secret"}, AutoTypecast: true,
 		}),
 		"parser, decoder": maker(t, enrich.NewParse, config.FluentBit, enrich.ParseOptions{KeyName: "log", Parsers: []string{"decoder"}}),
-		"joiner":          func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+		"modify": maker(t, enrich.NewModify, config.FluentBit, enrich.ModifyOptions{
+			Set: []config.Ordered{{Value: "log x"}}, HardCopy: []config.Ordered{{Order: 1, Value: "log copy"}}, ToStart: []config.Ordered{{Order: 2, Value: "copy"}},
+		}),
+		"nest":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
+		"lift":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
+		"rewrite_tag": maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"joiner":      func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
 
@@ -20,18 +21,18 @@ func FuzzStepsKeepRecordsWhole(f *testing.F) {
 		modifierOf(f, ModifierOptions{Allow: []string{"log"}, Record: pairs("id 1")}),
 		transformerOf(f, TransformerOptions{Record: pairs(`a x${record["a"]["b"]}`, `id ${record["a"]["b"][1]}`, `z {"k":["${tag}",1]}`),
 			RemoveKeys: []string{"$.a.b", "$['log'][0]"}, RenewTimeKey: "t"}),
-		parseOf(f, ParseOptions{ReserveData: true}, ParserOptions{TimeFormat: "%Y"}),
-		rubyParseOf(f, ParseOptions{ReserveData: true, RemoveKey: true, KeyPrefix: "p_"}, ParseSpec{Types: "a:integer,b:array,c:string", NullEmpty: true}),
-		rubyParseOf(f, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true, HashField: "log"}, ParseSpec{}),
+		parseOf(f, ParseOptions{ReserveData: true}, parse.Options{TimeFormat: "%Y"}),
+		rubyParseOf(f, ParseOptions{ReserveData: true, RemoveKey: true, KeyPrefix: "p_"}, parse.Spec{Types: "a:integer,b:array,c:string", NullEmpty: true}),
+		rubyParseOf(f, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true, HashField: "log"}, parse.Spec{}),
 		mustGrep(f, "log .", "a x"),
 	}
 	constant := modifierOf(f, ModifierOptions{Record: append(pairs("a y", "level z"), ecsFields...)})
 	chains := [][]Filter{
 		{steps[0]},
-		{constant, parseOf(f, ParseOptions{ReserveData: true}, ParserOptions{TimeFormat: "%Y"})},
-		{constant, parseOf(f, ParseOptions{ReserveData: true, PreserveKey: true}, ParserOptions{}), mustGrep(f, "log .", "source x")},
-		{constant, rubyParseOf(f, ParseOptions{ReserveData: true, RemoveKey: true, KeyPrefix: "le"}, ParseSpec{NullEmpty: true})},
-		{constant, rubyParseOf(f, ParseOptions{ReserveData: true, HashField: "level"}, ParseSpec{})},
+		{constant, parseOf(f, ParseOptions{ReserveData: true}, parse.Options{TimeFormat: "%Y"})},
+		{constant, parseOf(f, ParseOptions{ReserveData: true, PreserveKey: true}, parse.Options{}), mustGrep(f, "log .", "source x")},
+		{constant, rubyParseOf(f, ParseOptions{ReserveData: true, RemoveKey: true, KeyPrefix: "le"}, parse.Spec{NullEmpty: true})},
+		{constant, rubyParseOf(f, ParseOptions{ReserveData: true, HashField: "level"}, parse.Spec{})},
 		{steps[3], constant, mustGrep(f, "log .", "source x"), mustGrep(f, "log .", "log x")},
 		{constant, mustGrep(f, "a y", "log x")},
 	}
@@ -87,7 +88,7 @@ func timesNamed(b []byte, name string) (n int) {
 
 func TestStepsMayBeSharedByConnections(t *testing.T) {
 	step := mustGrep(t, "log ^a", "log z")
-	parse := rubyParseOf(t, ParseOptions{}, ParseSpec{})
+	parse := rubyParseOf(t, ParseOptions{}, parse.Spec{})
 	done := make(chan bool)
 	for range 4 {
 		go func() {
@@ -111,7 +112,7 @@ func TestStepsOneBehindTheOtherNeverWriteWhatTheyRead(t *testing.T) {
 	s := &Scratch{}
 	chain := []Filter{
 		modifierOf(t, ModifierOptions{Record: pairs("x 1")}),
-		parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{}),
+		parseOf(t, ParseOptions{ReserveData: true}, parse.Options{}),
 		modifierOf(t, ModifierOptions{Remove: []string{"y"}}),
 		transformerOf(t, TransformerOptions{Record: pairs(`z ${record["x"]}`), RemoveKeys: []string{"q", "$.n.a"}}),
 		modifierOf(t, ModifierOptions{Record: pairs("w 2")}),
@@ -136,7 +137,7 @@ func TestStepsOneBehindTheOtherNeverWriteWhatTheyRead(t *testing.T) {
 func TestAStepThatLeavesAnEventAloneLeavesItsMemoryAlone(t *testing.T) {
 	s := &Scratch{}
 	first, second := modifierOf(t, ModifierOptions{Record: pairs("x 1")}), modifierOf(t, ModifierOptions{Record: pairs("y 2")})
-	parse := parseOf(t, ParseOptions{}, ParserOptions{})
+	parse := parseOf(t, ParseOptions{}, parse.Options{})
 	const in = `"log":"{ no JSON","a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1`
 	for range 3 { // the sixteenth field makes the header longer, and moves the others
 		s.Reset()

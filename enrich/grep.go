@@ -8,15 +8,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
-	"github.com/firelane/firelane/enrich/pattern"
 	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/pattern"
 	"github.com/firelane/firelane/record"
 )
 
 // GrepOptions are the options of grep in both dialects.
 type GrepOptions struct {
-	Regex     []config.Pair `fluentbit:"regex" help:"keep records whose KEY matches PATTERN, as KEY PATTERN"`
-	Exclude   []config.Pair `fluentbit:"exclude" help:"drop records whose KEY matches PATTERN, as KEY PATTERN"`
+	Regex     []config.Pair `fluentbit:"regex" split:"blank" help:"keep records whose KEY matches PATTERN, as KEY PATTERN"`
+	Exclude   []config.Pair `fluentbit:"exclude" split:"blank" help:"drop records whose KEY matches PATTERN, as KEY PATTERN"`
 	LogicalOp string        `fluentbit:"logical_op" oneof:"legacy,AND,OR" default:"legacy" help:"how several rules combine"`
 
 	Regexps  []GrepRule    `fluentd:"<regexp>" help:"pattern that a record has to match; of several, all"`
@@ -86,6 +86,9 @@ func (b *grepBuilder) rule(option, key, source string) grepRule {
 	}
 	if key == "" || source == "" {
 		return fail(errors.New("a KEY or a PATTERN is missing; want both, as in: log ^ERROR"))
+	}
+	if b.dialect == config.FluentBit && !strings.HasPrefix(key, "$") && strings.Contains(key, "[") {
+		key = "$" + key // as Fluent Bit reads nested['a']
 	}
 	at, err := field.ParseAccessor(key, b.dialect)
 	if err != nil {

@@ -28,6 +28,7 @@ func TestGrepDecidesAsFluentBitDoes(t *testing.T) {
 		{"nested", GrepOptions{Regex: pairs("$kubernetes['labels']['app'] ^my")}, []string{`{"kubernetes":{"labels":{"app":"myapp"}}}`},
 			[]string{`{"kubernetes":{"labels":{}}}`, `{"kubernetes":"x"}`}},
 		{"array", GrepOptions{Regex: pairs("$a[1]['b'] x")}, []string{`{"a":[0,{"b":"x"}]}`}, []string{`{"a":[{"b":"x"}]}`}},
+		{"nested without $", GrepOptions{Regex: pairs("a['b'] x")}, []string{`{"a":{"b":"x"}}`}, []string{`{"a['b']":"x"}`}},
 		{"legacy, first regex decides", GrepOptions{Regex: pairs("a 1", "b 2")}, []string{`{"a":"1"}`, `{"a":"1","b":"2"}`}, []string{`{"b":"2"}`}},
 		{"legacy, both", GrepOptions{Regex: pairs("a 1"), Exclude: pairs("b 2")}, []string{`{"a":"1"}`}, []string{`{"a":"1","b":"2"}`, `{"b":"3"}`}},
 		{"AND regex", GrepOptions{Regex: pairs("a 1", "b 2"), LogicalOp: "AND"}, []string{`{"a":"1","b":"2"}`}, []string{`{"a":"1"}`, `{"b":"2"}`}},

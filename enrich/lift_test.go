@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
 
@@ -216,7 +217,7 @@ func TestConstantFieldsReplaceWhatIsLifted(t *testing.T) {
 // TestATailFromTheStepsStays: a parser after the constant fields passes them on as a tail.
 func TestATailFromTheStepsStays(t *testing.T) {
 	l := &lifting{TB: t}
-	w := wayOf(modifierOf(t, ModifierOptions{Record: pairs("ecs_cluster demo")}), parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{}))
+	w := wayOf(modifierOf(t, ModifierOptions{Record: pairs("ecs_cluster demo")}), parseOf(t, ParseOptions{ReserveData: true}, parse.Options{}))
 	for i, s := range []struct{ log, left, tail string }{
 		{"text", "", `{"ecs_cluster":"demo"}`},
 		{`{\"n\":1}`, "", `{"ecs_cluster":"demo"}`}, // no log is left, which was there before
@@ -277,7 +278,7 @@ func FuzzLifter(f *testing.F) {
 	f.Add(append(docker(liftedName), append([]byte{0x82, 0xd9, 14}, append([]byte("container_name\xa1x"), docker(liftedName)[1:]...)...)...), uint16(0))
 	all := []way{
 		sets(f), sets(f, "ecs_cluster demo"), sets(f, "container_name x", "a y"),
-		wayOf(modifierOf(f, ModifierOptions{Record: pairs("ecs_cluster demo")}), parseOf(f, ParseOptions{ReserveData: true}, ParserOptions{})),
+		wayOf(modifierOf(f, ModifierOptions{Record: pairs("ecs_cluster demo")}), parseOf(f, ParseOptions{ReserveData: true}, parse.Options{})),
 	}
 	f.Fuzz(func(t *testing.T, in []byte, ways uint16) {
 		l := &lifting{TB: t}

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
 
@@ -222,8 +223,8 @@ func TestLastConstantFieldsAreTheTailUnlessOneIsThere(t *testing.T) {
 func TestConstantFieldsAreDeferredWhereNoStepBehindThemLooksForThem(t *testing.T) {
 	constant := modifierOf(t, ModifierOptions{Record: ecsFields})
 	uuid := modifierOf(t, ModifierOptions{UUIDField: "id"})
-	parse := parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{})
-	parseAlone := parseOf(t, ParseOptions{}, ParserOptions{})
+	parser := parseOf(t, ParseOptions{ReserveData: true}, parse.Options{})
+	parseAlone := parseOf(t, ParseOptions{}, parse.Options{})
 	grep, grepTail := mustGrep(t, "log x", "log y"), mustGrep(t, "log x", "ecs_cluster y")
 	for _, c := range []struct {
 		steps []Filter
@@ -231,8 +232,8 @@ func TestConstantFieldsAreDeferredWhereNoStepBehindThemLooksForThem(t *testing.T
 	}{
 		{[]Filter{}, -1}, {[]Filter{constant}, 0}, {[]Filter{uuid, constant}, 1}, {[]Filter{constant, uuid}, -1},
 		{[]Filter{constant, uuid, constant}, 2}, {[]Filter{uuid}, -1},
-		{[]Filter{constant, parse}, 0}, {[]Filter{constant, parseAlone}, -1}, {[]Filter{constant, parse, uuid}, -1},
-		{[]Filter{uuid, constant, grep, parse}, 1}, {[]Filter{constant, grepTail}, -1}, {[]Filter{constant, grep, grepTail}, -1},
+		{[]Filter{constant, parser}, 0}, {[]Filter{constant, parseAlone}, -1}, {[]Filter{constant, parser, uuid}, -1},
+		{[]Filter{uuid, constant, grep, parser}, 1}, {[]Filter{constant, grepTail}, -1}, {[]Filter{constant, grep, grepTail}, -1},
 	} {
 		for i, got := range DeferConstants(c.steps) {
 			if _, tail := got.(tailConstants); tail != (i == c.want) {
@@ -308,9 +309,9 @@ func TestParsingJSONAllocatesNothing(t *testing.T) {
 
 func jsonSteps(t testing.TB) map[string]Filter {
 	return map[string]Filter{
-		"alone":   parseOf(t, ParseOptions{}, ParserOptions{}),
-		"reserve": parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{}),
-		"time":    parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{TimeFormat: "%Y-%m-%dT%H:%M:%S.%L%z"}),
+		"alone":   parseOf(t, ParseOptions{}, parse.Options{}),
+		"reserve": parseOf(t, ParseOptions{ReserveData: true}, parse.Options{}),
+		"time":    parseOf(t, ParseOptions{ReserveData: true}, parse.Options{TimeFormat: "%Y-%m-%dT%H:%M:%S.%L%z"}),
 	}
 }
 

@@ -5,37 +5,38 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
 
 // ParseOptions are those of the filter parser in both dialects.
 type ParseOptions struct {
 	KeyName     string   `fluentbit:"key_name" fluentd:"key_name" required:"true" help:"field whose text is parsed"`
-	Parsers     []string `fluentbit:"parser" help:"name of a [PARSER]; may be repeated, the first one for JSON is used"`
+	Parsers     []string `fluentbit:"parser" help:"name of a [PARSER]; may be repeated: the first one that can parse the text is used"`
 	ReserveData bool     `fluentbit:"reserve_data" fluentd:"reserve_data" default:"false" help:"keep the record's other fields"`
 	PreserveKey bool     `fluentbit:"preserve_key" default:"false" help:"keep the field that was parsed"`
 	UnescapeKey bool     `fluentbit:"unescape_key" ignored:"it has none in Fluent Bit either" help:"accepted, without effect"`
 
-	ReserveTime    bool       `fluentd:"reserve_time" default:"false" help:"keep the event's time"`
-	RemoveKey      bool       `fluentd:"remove_key_name_field" default:"false" help:"remove the field that was parsed"`
-	ReplaceInvalid bool       `fluentd:"replace_invalid_sequence" default:"false" help:"accepted; invalid UTF-8 never stops parsing"`
-	KeyPrefix      string     `fluentd:"inject_key_prefix" help:"prefix of the names of parsed fields"`
-	HashField      string     `fluentd:"hash_value_field" help:"field that takes all parsed fields as one map"`
-	EmitInvalid    bool       `fluentd:"emit_invalid_record_to_error" default:"true" help:"accepted; a record that can't be parsed passes unchanged"`
-	Parse          *ParseSpec `fluentd:"<parse>" help:"how to parse"`
+	ReserveTime    bool        `fluentd:"reserve_time" default:"false" help:"keep the event's time"`
+	RemoveKey      bool        `fluentd:"remove_key_name_field" default:"false" help:"remove the field that was parsed"`
+	ReplaceInvalid bool        `fluentd:"replace_invalid_sequence" default:"false" help:"accepted; invalid UTF-8 never stops parsing"`
+	KeyPrefix      string      `fluentd:"inject_key_prefix" help:"prefix of the names of parsed fields"`
+	HashField      string      `fluentd:"hash_value_field" help:"field that takes all parsed fields as one map"`
+	EmitInvalid    bool        `fluentd:"emit_invalid_record_to_error" default:"true" help:"accepted; a record that can't be parsed passes unchanged"`
+	Parse          *parse.Spec `fluentd:"<parse>" help:"how to parse"`
 
-	OldFormat     string  `fluentd:"format" oneof:"json,none" help:"old spelling of <parse> @type"`
+	OldFormat     string  `fluentd:"format" oneof:"json,none,ltsv,csv,tsv,apache2,apache_error,nginx,syslog" help:"old spelling of <parse> @type"`
 	OldTimeKey    *string `fluentd:"time_key" help:"old spelling of <parse> time_key"`
 	OldTimeFormat string  `fluentd:"time_format" help:"old spelling of <parse> time_format"`
 	OldKeepTime   bool    `fluentd:"keep_time_key" help:"old spelling of <parse> keep_time_key"`
 }
 
 // spec is <parse>, or the options that were used instead before Fluentd 1.0; nil if there is neither.
-func (o *ParseOptions) spec() *ParseSpec {
+func (o *ParseOptions) spec() *parse.Spec {
 	if o.Parse != nil || o.OldFormat == "" {
 		return o.Parse
 	}
-	s := &ParseSpec{Type: o.OldFormat, MessageKey: "message", TimeKey: "time", TimeFormat: o.OldTimeFormat, Localtime: true, KeepTimeKey: o.OldKeepTime}
+	s := &parse.Spec{Type: o.OldFormat, MessageKey: "message", TimeKey: "time", TimeFormat: o.OldTimeFormat, Localtime: true, KeepTimeKey: o.OldKeepTime}
 	if o.OldTimeKey != nil {
 		s.TimeKey = *o.OldTimeKey
 	}
@@ -53,7 +54,7 @@ func (o *ParseOptions) Check(d config.Dialect) error {
 	if d == config.Fluentd {
 		s := o.spec()
 		if s == nil {
-			return errNoParse
+			return parse.ErrNoSpec
 		}
 		if o.Parse == nil { // binding has called the Check of a <parse>
 			return s.Check(d)
@@ -77,20 +78,48 @@ func NewParse(o *ParseOptions, d config.Dialect, env Env) (Filter, error) {
 		if strings.HasPrefix(o.KeyName, "$") {
 			s.keepKey = o.ReserveData // Fluent Bit never removes a nested field
 		}
-		s.textParser, err = parserNamed(o.Parsers, env)
+		s.parsers, err = parsersNamed(o.Parsers, env)
 	} else {
 		s.keepKey = o.ReserveData && !o.RemoveKey
-		s.textParser, err = o.spec().parser(o.ReserveTime)
+		var p *parse.Parser
+		p, err = o.spec().Parser(o.ReserveTime)
+		s.parsers = []*parse.Parser{p}
 	}
 	if err != nil {
 		return nil, err
 	}
+	for _, p := range s.parsers {
+		s.deep = s.deep || p.Deep()
+	}
 	return s, nil
+}
+
+// parsersNamed returns the parsers of those names. One that isn't defined is left out with a warning, unless all are.
+func parsersNamed(names []string, env Env) (list []*parse.Parser, err error) {
+	var firstErr error
+	for _, name := range names {
+		p, err := parse.Find(name, parse.Env{Parsers: env.Parsers, Log: env.Log})
+		if err == nil {
+			list = append(list, p)
+			continue
+		}
+		if firstErr == nil {
+			firstErr = err
+		}
+		if len(names) > 1 {
+			env.Log.Warn().Str("parser", name).Err(err).Msg("a parser of the filter can't be used and is ignored")
+		}
+	}
+	if len(list) > 0 {
+		return list, nil
+	}
+	return nil, &config.OptionError{Option: "parser", Reason: firstErr.Error()}
 }
 
 // parseStep replaces a field by the fields that its text holds. An event whose text can't be parsed passes unchanged.
 type parseStep struct {
-	*textParser
+	parsers    []*parse.Parser // the first that can parse the text is used
+	deep       bool            // parsed fields may be nested deeper than a text
 	at         field.Accessor
 	keepKey    bool   // keep the field itself
 	keepOthers bool   // keep the other fields
@@ -126,17 +155,14 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	}
 	var header [headerRoom]byte
 	out := append(s.Take(), header[:]...)
-	out, ok = p.parse(out, text)
+	at := ev.Time
+	out, ok = p.parse(out, text, &ev.Time)
 	if !ok {
 		return true
 	}
-	parsed, at := out[headerRoom:], ev.Time
-	if p.time != nil {
-		parsed = p.time.take(ev, parsed)
-		out = out[:headerRoom+len(parsed)]
-	}
-	if len(p.converters) > 0 || p.nulls != nil || p.nullEmpty || p.prefix != "" {
-		out, parsed = p.rewrite(out, parsed)
+	parsed := out[headerRoom:]
+	if p.prefix != "" {
+		out, parsed = p.rename(out, parsed)
 	}
 	if p.hash != "" {
 		out, parsed = p.wrap(out, parsed)
@@ -151,13 +177,23 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	start := len(out) - len(members)
 	out, kept := p.appendKept(out, ev.Body, members, n)
 	whole := putHeader(out, start, n+kept)
-	if (p.hash != "" || len(p.converters) > 0) && tooDeep(whole) {
+	if (p.hash != "" || p.deep) && tooDeep(whole) {
 		ev.Time = at
 		return true
 	}
 	s.Keep(out)
 	ev.Body = whole
 	return true
+}
+
+// parse appends the fields of text, by the first parser that can read it.
+func (p *parseStep) parse(out, text []byte, at *record.Time) ([]byte, bool) {
+	for _, parser := range p.parsers {
+		if out, ok := parser.Parse(out, text, at); ok {
+			return out, true
+		}
+	}
+	return out, false
 }
 
 // putHeader writes the header of a map of n members, which begin at out[start], before them, and returns the map. There must be
@@ -224,9 +260,8 @@ func hasKey(members []byte, n int, name []byte) bool {
 	return ns.meets(members, n)
 }
 
-// rewrite appends room for a header to out, which holds the parsed map, and then the map with its names and values
-// converted.
-func (p *parseStep) rewrite(out, parsed []byte) (longer, rewritten []byte) {
+// rename appends room for a header to out, which holds the parsed map, and then the map with the prefix before its names.
+func (p *parseStep) rename(out, parsed []byte) (longer, renamed []byte) {
 	start := len(out) + headerRoom
 	var header [headerRoom]byte
 	out = append(out, header[:]...)
@@ -236,13 +271,8 @@ func (p *parseStep) rewrite(out, parsed []byte) (longer, rewritten []byte) {
 	}
 	out = record.AppendMapHeader(out, n)
 	for f := record.FieldsOf(parsed); f.Next(); {
-		if p.prefix != "" {
-			out = record.AppendStrHeader(out, len(p.prefix)+len(f.Key()))
-			out = append(append(out, p.prefix...), f.Key()...)
-		} else {
-			out = append(out, f.RawKey()...)
-		}
-		out = p.value(out, f.Key(), f.Value())
+		out = record.AppendStrHeader(out, len(p.prefix)+len(f.Key()))
+		out = append(append(append(out, p.prefix...), f.Key()...), f.Value()...)
 	}
 	return out, out[start:]
 }

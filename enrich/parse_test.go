@@ -5,18 +5,19 @@ import (
 	"testing"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
 
 // envWith has one [PARSER], called json.
-func envWith(o ParserOptions) Env {
+func envWith(o parse.Options) Env {
 	env := testEnv()
 	o.Name = "json"
 	env.Parsers = []config.Instance{{Name: "regex", ID: "apache"}, {Name: "json", ID: "json", Options: &o}}
 	return env
 }
 
-func parseOf(t testing.TB, o ParseOptions, p ParserOptions) Filter {
+func parseOf(t testing.TB, o ParseOptions, p parse.Options) Filter {
 	t.Helper()
 	o.KeyName, o.Parsers = "log", []string{"json"}
 	s, err := NewParse(&o, config.FluentBit, envWith(p))
@@ -26,7 +27,7 @@ func parseOf(t testing.TB, o ParseOptions, p ParserOptions) Filter {
 	return s
 }
 
-func rubyParseOf(t testing.TB, o ParseOptions, p ParseSpec) Filter {
+func rubyParseOf(t testing.TB, o ParseOptions, p parse.Spec) Filter {
 	t.Helper()
 	if o.KeyName == "" {
 		o.KeyName = "log"
@@ -46,17 +47,17 @@ func TestParserReplacesAFieldByWhatItSays(t *testing.T) {
 		step Filter
 		want string
 	}{
-		{"alone", parseOf(t, ParseOptions{}, ParserOptions{}), `{"level":"info","n":9007199254740993,"container_id":"x"}`},
-		{"reserve_data", parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{}), `{"level":"info","n":9007199254740993,"container_id":"x","source":"stdout"}`},
-		{"preserve_key", parseOf(t, ParseOptions{PreserveKey: true}, ParserOptions{}),
+		{"alone", parseOf(t, ParseOptions{}, parse.Options{}), `{"level":"info","n":9007199254740993,"container_id":"x"}`},
+		{"reserve_data", parseOf(t, ParseOptions{ReserveData: true}, parse.Options{}), `{"level":"info","n":9007199254740993,"container_id":"x","source":"stdout"}`},
+		{"preserve_key", parseOf(t, ParseOptions{PreserveKey: true}, parse.Options{}),
 			`{"level":"info","n":9007199254740993,"container_id":"x","log":"{\"level\":\"info\",\"n\":9007199254740993,\"container_id\":\"x\"}"}`},
-		{"fluentd", rubyParseOf(t, ParseOptions{}, ParseSpec{}), `{"level":"info","n":9007199254740993,"container_id":"x"}`},
-		{"fluentd, remove", rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true}, ParseSpec{}), `{"level":"info","n":9007199254740993,"container_id":"x","source":"stdout"}`},
-		{"prefix", rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true, KeyPrefix: "p."}, ParseSpec{}),
+		{"fluentd", rubyParseOf(t, ParseOptions{}, parse.Spec{}), `{"level":"info","n":9007199254740993,"container_id":"x"}`},
+		{"fluentd, remove", rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true}, parse.Spec{}), `{"level":"info","n":9007199254740993,"container_id":"x","source":"stdout"}`},
+		{"prefix", rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true, KeyPrefix: "p."}, parse.Spec{}),
 			`{"p.level":"info","p.n":9007199254740993,"p.container_id":"x","container_id":"c","source":"stdout"}`},
-		{"hash", rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true, HashField: "parsed"}, ParseSpec{}),
+		{"hash", rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true, HashField: "parsed"}, parse.Spec{}),
 			`{"parsed":{"level":"info","n":9007199254740993,"container_id":"x"},"container_id":"c","source":"stdout"}`},
-		{"hash in place of the key", rubyParseOf(t, ParseOptions{ReserveData: true, HashField: "log"}, ParseSpec{}),
+		{"hash in place of the key", rubyParseOf(t, ParseOptions{ReserveData: true, HashField: "log"}, parse.Spec{}),
 			`{"log":{"level":"info","n":9007199254740993,"container_id":"x"},"container_id":"c","source":"stdout"}`},
 	} {
 		if got := apply(t, c.step, "app", in); got != c.want {
@@ -66,8 +67,8 @@ func TestParserReplacesAFieldByWhatItSays(t *testing.T) {
 }
 
 func TestParserPassesWhatIsNoJSONObject(t *testing.T) {
-	fb := parseOf(t, ParseOptions{}, ParserOptions{TimeFormat: "%Y"})
-	fd := rubyParseOf(t, ParseOptions{HashField: "x"}, ParseSpec{})
+	fb := parseOf(t, ParseOptions{}, parse.Options{TimeFormat: "%Y"})
+	fd := rubyParseOf(t, ParseOptions{HashField: "x"}, parse.Spec{})
 	for _, in := range []string{
 		`{"log":"plain text","a":1}`, `{"log":"{\"cut\":","a":1}`, `{"log":"[1,2]"}`, `{"log":"17"}`, `{"log":""}`,
 		`{"log":17}`, `{"log":{"a":1}}`, `{"a":1}`, `{}`, `{"log":"{} trailing"}`,
@@ -82,34 +83,34 @@ func TestParserPassesWhatIsNoJSONObject(t *testing.T) {
 
 func TestParserTakesTheTimeOutOfTheText(t *testing.T) {
 	const event = 1
-	fbTime := func(o ParserOptions) Filter { return parseOf(t, ParseOptions{}, o) }
+	fbTime := func(o parse.Options) Filter { return parseOf(t, ParseOptions{}, o) }
 	for _, c := range []struct {
 		name, log, want string
 		step            Filter
 		sec, nsec       uint32
 	}{
-		{"time_format", `{"a":1,"time":"2026-11-23T10:40:41.5Z","b":2}`, `{"a":1,"b":2}`, fbTime(ParserOptions{TimeFormat: "%Y-%m-%dT%H:%M:%S.%L%z"}), 1795430441, 5e8},
-		{"time_keep", `{"ts":"2026-11-23 10:40:41"}`, `{"ts":"2026-11-23 10:40:41"}`, fbTime(ParserOptions{TimeKey: "ts", TimeKeep: true, TimeFormat: "%Y-%m-%d %H:%M:%S"}), 1795430441, 0},
-		{"time_offset", `{"time":"2026-11-23 04:40:41"}`, `{}`, fbTime(ParserOptions{TimeFormat: "%Y-%m-%d %H:%M:%S", TimeOffset: "-0600"}), 1795430441, 0},
-		{"time_zone", `{"time":"2026-11-23 11:40:41"}`, `{}`, fbTime(ParserOptions{TimeFormat: "%Y-%m-%d %H:%M:%S", TimeZone: "Europe/Berlin"}), 1795430441, 0},
-		{"no time_format", `{"time":"2026-11-23T10:40:41.5Z"}`, `{"time":"2026-11-23T10:40:41.5Z"}`, fbTime(ParserOptions{}), event, 2},
-		{"does not fit", `{"time":"yesterday"}`, `{"time":"yesterday"}`, fbTime(ParserOptions{TimeFormat: "%Y"}), event, 2},
-		{"a number", `{"time":1795430441}`, `{}`, fbTime(ParserOptions{TimeFormat: "%s"}), 1795430441, 0},
-		{"a number with a fraction", `{"time":1795430441.123}`, `{}`, fbTime(ParserOptions{TimeFormat: "%s"}), 1795430441, 123e6},
-		{"a number with a fraction in the format", `{"time":1795430441.0}`, `{}`, fbTime(ParserOptions{TimeFormat: "%s.%L"}), 1795430441, 0},
-		{"a number that is kept", `{"time":1795430441}`, `{"time":1795430441}`, fbTime(ParserOptions{TimeFormat: "%s", TimeKeep: true}), 1795430441, 0},
-		{"a number of milliseconds", `{"time":1795430441000}`, `{"time":1795430441000}`, fbTime(ParserOptions{TimeFormat: "%s"}), event, 2},
-		{"a negative number", `{"time":-1}`, `{"time":-1}`, fbTime(ParserOptions{TimeFormat: "%s"}), event, 2},
-		{"a number that isn't seconds", `{"time":2026}`, `{"time":2026}`, fbTime(ParserOptions{TimeFormat: "%Y"}), event, 2},
-		{"fluentd, a number", `{"time":1795430441}`, `{}`, rubyParseOf(t, ParseOptions{}, ParseSpec{TimeFormat: "%s"}), 1795430441, 0},
-		{"fluentd float", `{"time":1795430441.5,"a":1}`, `{"a":1}`, rubyParseOf(t, ParseOptions{}, ParseSpec{}), 1795430441, 5e8},
-		{"fluentd text of a float", `{"time":"1795430441.123456789"}`, `{}`, rubyParseOf(t, ParseOptions{}, ParseSpec{}), 1795430441, 123456789},
-		{"fluentd, no float", `{"time":"2026-11-23T10:40:41Z"}`, `{"time":"2026-11-23T10:40:41Z"}`, rubyParseOf(t, ParseOptions{}, ParseSpec{}), event, 2},
-		{"fluentd time_format", `{"t":"2026-11-23T10:40:41Z"}`, `{"t":"2026-11-23T10:40:41Z"}`, rubyParseOf(t, ParseOptions{}, ParseSpec{TimeKey: "t", TimeFormat: "%Y-%m-%dT%H:%M:%S%z", KeepTimeKey: true}), 1795430441, 0},
-		{"fluentd string", `{"time":"2026-11-23 10:40:41 +0000"}`, `{}`, rubyParseOf(t, ParseOptions{}, ParseSpec{TimeType: "string"}), 1795430441, 0},
-		{"fluentd mixed", `{"time":"1795430441"}`, `{}`, rubyParseOf(t, ParseOptions{}, ParseSpec{TimeType: "mixed", TimeFormat: "%iso8601", TimeFallbacks: []string{"unixtime"}}), 1795430441, 0},
-		{"fluentd reserve_time", `{"time":1795430441}`, `{}`, rubyParseOf(t, ParseOptions{ReserveTime: true}, ParseSpec{}), event, 2},
-		{"fluentd timezone", `{"time":"2026-11-23 12:40:41"}`, `{}`, rubyParseOf(t, ParseOptions{}, ParseSpec{TimeFormat: "%Y-%m-%d %H:%M:%S", Timezone: "+02:00"}), 1795430441, 0},
+		{"time_format", `{"a":1,"time":"2026-11-23T10:40:41.5Z","b":2}`, `{"a":1,"b":2}`, fbTime(parse.Options{TimeFormat: "%Y-%m-%dT%H:%M:%S.%L%z"}), 1795430441, 5e8},
+		{"time_keep", `{"ts":"2026-11-23 10:40:41"}`, `{"ts":"2026-11-23 10:40:41"}`, fbTime(parse.Options{TimeKey: "ts", TimeKeep: true, TimeFormat: "%Y-%m-%d %H:%M:%S"}), 1795430441, 0},
+		{"time_offset", `{"time":"2026-11-23 04:40:41"}`, `{}`, fbTime(parse.Options{TimeFormat: "%Y-%m-%d %H:%M:%S", TimeOffset: "-0600"}), 1795430441, 0},
+		{"time_zone", `{"time":"2026-11-23 11:40:41"}`, `{}`, fbTime(parse.Options{TimeFormat: "%Y-%m-%d %H:%M:%S", TimeZone: "Europe/Berlin"}), 1795430441, 0},
+		{"no time_format", `{"time":"2026-11-23T10:40:41.5Z"}`, `{"time":"2026-11-23T10:40:41.5Z"}`, fbTime(parse.Options{}), event, 2},
+		{"does not fit", `{"time":"yesterday"}`, `{"time":"yesterday"}`, fbTime(parse.Options{TimeFormat: "%Y"}), event, 2},
+		{"a number", `{"time":1795430441}`, `{}`, fbTime(parse.Options{TimeFormat: "%s"}), 1795430441, 0},
+		{"a number with a fraction", `{"time":1795430441.123}`, `{}`, fbTime(parse.Options{TimeFormat: "%s"}), 1795430441, 123e6},
+		{"a number with a fraction in the format", `{"time":1795430441.0}`, `{}`, fbTime(parse.Options{TimeFormat: "%s.%L"}), 1795430441, 0},
+		{"a number that is kept", `{"time":1795430441}`, `{"time":1795430441}`, fbTime(parse.Options{TimeFormat: "%s", TimeKeep: true}), 1795430441, 0},
+		{"a number of milliseconds", `{"time":1795430441000}`, `{"time":1795430441000}`, fbTime(parse.Options{TimeFormat: "%s"}), event, 2},
+		{"a negative number", `{"time":-1}`, `{"time":-1}`, fbTime(parse.Options{TimeFormat: "%s"}), event, 2},
+		{"a number that isn't seconds", `{"time":2026}`, `{"time":2026}`, fbTime(parse.Options{TimeFormat: "%Y"}), event, 2},
+		{"fluentd, a number", `{"time":1795430441}`, `{}`, rubyParseOf(t, ParseOptions{}, parse.Spec{TimeFormat: "%s"}), 1795430441, 0},
+		{"fluentd float", `{"time":1795430441.5,"a":1}`, `{"a":1}`, rubyParseOf(t, ParseOptions{}, parse.Spec{}), 1795430441, 5e8},
+		{"fluentd text of a float", `{"time":"1795430441.123456789"}`, `{}`, rubyParseOf(t, ParseOptions{}, parse.Spec{}), 1795430441, 123456789},
+		{"fluentd, no float", `{"time":"2026-11-23T10:40:41Z"}`, `{"time":"2026-11-23T10:40:41Z"}`, rubyParseOf(t, ParseOptions{}, parse.Spec{}), event, 2},
+		{"fluentd time_format", `{"t":"2026-11-23T10:40:41Z"}`, `{"t":"2026-11-23T10:40:41Z"}`, rubyParseOf(t, ParseOptions{}, parse.Spec{TimeKey: "t", TimeFormat: "%Y-%m-%dT%H:%M:%S%z", KeepTimeKey: true}), 1795430441, 0},
+		{"fluentd string", `{"time":"2026-11-23 10:40:41 +0000"}`, `{}`, rubyParseOf(t, ParseOptions{}, parse.Spec{TimeType: "string"}), 1795430441, 0},
+		{"fluentd mixed", `{"time":"1795430441"}`, `{}`, rubyParseOf(t, ParseOptions{}, parse.Spec{TimeType: "mixed", TimeFormat: "%iso8601", TimeFallbacks: []string{"unixtime"}}), 1795430441, 0},
+		{"fluentd reserve_time", `{"time":1795430441}`, `{}`, rubyParseOf(t, ParseOptions{ReserveTime: true}, parse.Spec{}), event, 2},
+		{"fluentd timezone", `{"time":"2026-11-23 12:40:41"}`, `{}`, rubyParseOf(t, ParseOptions{}, parse.Spec{TimeFormat: "%Y-%m-%d %H:%M:%S", Timezone: "+02:00"}), 1795430441, 0},
 	} {
 		in := record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "log"), c.log)
 		ev := record.Event{Time: record.Time{Sec: event, Nsec: 2}, Body: in}
@@ -121,7 +122,7 @@ func TestParserTakesTheTimeOutOfTheText(t *testing.T) {
 }
 
 func TestRemovingTheTimeWorksInMapsOfEverySize(t *testing.T) {
-	step := parseOf(t, ParseOptions{ReserveData: true}, ParserOptions{TimeFormat: "%Y"})
+	step := parseOf(t, ParseOptions{ReserveData: true}, parse.Options{TimeFormat: "%Y"})
 	for _, n := range []int{0, 1, 14, 15, 16, 17, 65534, 65535, 65536} {
 		var log strings.Builder
 		log.WriteString(`{`)
@@ -152,20 +153,20 @@ func TestRemovingTheTimeWorksInMapsOfEverySize(t *testing.T) {
 }
 
 func TestFluentdConvertsTypes(t *testing.T) {
-	step := rubyParseOf(t, ParseOptions{}, ParseSpec{Types: "i:integer,f:float,s:string,b:bool,a:array:|,t:time:%Y", NullPattern: "^-$", NullEmpty: true})
+	step := rubyParseOf(t, ParseOptions{}, parse.Spec{Types: "i:integer,f:float,s:string,b:bool,a:array:|,t:time:%Y", NullPattern: "^-$", NullEmpty: true})
 	in := `{"log":"{\"i\":\"42x\",\"f\":\"1.5\",\"s\":17,\"b\":\"Yes\",\"a\":\"1|2\",\"t\":\"x\",\"n\":\"-\",\"e\":\"\",\"z\":null}"}`
 	want := `{"i":42,"f":1.5,"s":"17","b":true,"a":["1","2"],"t":null,"n":null,"e":null,"z":null}`
 	if got := apply(t, step, "app", in); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	step = rubyParseOf(t, ParseOptions{}, ParseSpec{Types: `{"i":"integer"}`})
+	step = rubyParseOf(t, ParseOptions{}, parse.Spec{Types: `{"i":"integer"}`})
 	if got := apply(t, step, "app", `{"log":"{\"i\":\"42\"}"}`); got != `{"i":42}` {
 		t.Errorf("types as JSON: got %s, want a number", got)
 	}
 }
 
 func TestParserNoneMakesTheTextAField(t *testing.T) {
-	step := rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true}, ParseSpec{Type: "none"})
+	step := rubyParseOf(t, ParseOptions{ReserveData: true, RemoveKey: true}, parse.Spec{Type: "none"})
 	if got := apply(t, step, "app", `{"log":"text","a":1}`); got != `{"message":"text","a":1}` {
 		t.Errorf("got %s, want the text in the field message", got)
 	}
@@ -190,14 +191,14 @@ func TestParserTakesTheSpellingBeforeFluentd1(t *testing.T) {
 }
 
 func TestNestedFieldsAreParsedToo(t *testing.T) {
-	step := rubyParseOf(t, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true}, ParseSpec{})
+	step := rubyParseOf(t, ParseOptions{KeyName: "$.a.b", ReserveData: true, RemoveKey: true}, parse.Spec{})
 	if got := apply(t, step, "app", `{"a":{"b":"{\"x\":1}","c":2},"d":3}`); got != `{"x":1,"a":{"c":2},"d":3}` {
 		t.Errorf("got %s, want the nested field parsed", got)
 	}
 }
 
 func TestDecodeFieldAsJSON(t *testing.T) {
-	step := parseOf(t, ParseOptions{}, ParserOptions{DecodeFieldAs: []config.Pair{{Key: "json", Value: "inner do_next"}}})
+	step := parseOf(t, ParseOptions{}, parse.Options{DecodeFieldAs: []config.Pair{{Key: "json", Value: "inner do_next"}}})
 	if got := apply(t, step, "app", `{"log":"{\"inner\":\"{\\\"x\\\":[1]}\",\"b\":\"{\"}"}`); got != `{"inner":{"x":[1]},"b":"{"}` {
 		t.Errorf("got %s, want only the JSON object decoded", got)
 	}
@@ -207,23 +208,23 @@ func TestParserErrorsSayWhatWouldBeRight(t *testing.T) {
 	for _, c := range []struct {
 		d    config.Dialect
 		o    ParseOptions
-		p    ParserOptions
+		p    parse.Options
 		want string
 	}{
-		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"nope"}}, ParserOptions{}, `parser: parser "nope" is not defined; want a [PARSER] of that name in a parsers_file`},
-		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"apache"}}, ParserOptions{}, `parser: parser "apache" has the format regex, which is not supported; want json`},
-		{config.FluentBit, ParseOptions{KeyName: "log"}, ParserOptions{}, `parser: no parser is named; want the name of a [PARSER]`},
-		{config.Fluentd, ParseOptions{KeyName: "log"}, ParserOptions{}, `a section <parse> is missing; want one with @type json or none`},
-		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Timezone: "Mars"}}, ParserOptions{}, `timezone: "Mars" is not a zone; want +HH:MM or Area/City`},
-		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &ParseSpec{Types: "a:b"}}, ParserOptions{}, `types: field "a": "b" is not a type; want string, integer, float, bool, time or array`},
-		{config.Fluentd, ParseOptions{KeyName: "$.a[", Parse: &ParseSpec{}}, ParserOptions{}, `key_name: "$.a[" can't be parsed: "[" is neither ['name'] nor [number]`},
+		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"nope"}}, parse.Options{}, `parser: parser "nope" is not defined; want a [PARSER] of that name in a parsers_file`},
+		{config.FluentBit, ParseOptions{KeyName: "log", Parsers: []string{"apache"}}, parse.Options{}, `parser: parser "apache" has the format regex, which is not supported; want json, regex, ltsv or logfmt`},
+		{config.FluentBit, ParseOptions{KeyName: "log"}, parse.Options{}, `parser: no parser is named; want the name of a [PARSER]`},
+		{config.Fluentd, ParseOptions{KeyName: "log"}, parse.Options{}, `a section <parse> is missing; want one with an @type such as json`},
+		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &parse.Spec{Timezone: "Mars"}}, parse.Options{}, `timezone: "Mars" is not a zone; want +HH:MM or Area/City`},
+		{config.Fluentd, ParseOptions{KeyName: "log", Parse: &parse.Spec{Types: "a:b"}}, parse.Options{}, `types: field "a": "b" is not a type; want string, integer, float, bool, time or array`},
+		{config.Fluentd, ParseOptions{KeyName: "$.a[", Parse: &parse.Spec{}}, parse.Options{}, `key_name: "$.a[" can't be parsed: "[" is neither ['name'] nor [number]`},
 	} {
 		if _, err := NewParse(&c.o, c.d, envWith(c.p)); err == nil || err.Error() != c.want {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
-	for _, o := range []ParserOptions{{TimeFormat: "%Q"}, {TimeFormat: "%Y", TimeZone: "Mars"}, {TimeFormat: "%Y", TimeOffset: "x"},
-		{DecodeFieldAs: []config.Pair{{Key: "mysql_quoted", Value: "x"}}}, {DecodeField: []config.Pair{{Key: "json", Value: "x"}}},
+	for _, o := range []parse.Options{{TimeFormat: "%Y", TimeZone: "Mars"}, {TimeFormat: "%Y", TimeOffset: "x"},
+		{DecodeFieldAs: []config.Pair{{Key: "rot13", Value: "x"}}}, {DecodeField: []config.Pair{{Key: "escaped", Value: "x"}}}, {Format: "regex"},
 		{TimeFormat: "%Y", TimeZone: "UTC", TimeOffset: "+01"}} {
 		if err := o.Check(config.FluentBit); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%+v: got error %v, want one of one line", o, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
 
@@ -160,7 +161,7 @@ func unixTime(value []byte) (record.Time, error) {
 		return t, err
 	}
 	text, _ := record.Text(value)
-	if t, ok := numericTime(text, true); ok {
+	if t, ok := parse.NumericTime(text, true); ok {
 		return t, nil
 	}
 	f, err := strconv.ParseFloat(string(text), 64)

@@ -10,7 +10,7 @@ import (
 // AppendJSON appends the value at the start of b as JSON, on one line. It is always valid JSON, whatever b is:
 //
 //   - str and bin are strings, in which bytes that aren't UTF-8 become U+FFFD;
-//   - NaN and the infinities are null, other numbers are written as encoding/json does;
+//   - NaN and the infinities are null, other numbers are written as encoding/json does, but a whole float as 1.0;
 //   - an EventTime or a Timestamp of the years 0 to 9999 is its time, "2006-01-02T15:04:05.000000000Z";
 //   - another ext is "ext(TYPE):DATA", the type in decimal and the data in hexadecimal;
 //   - a key that isn't a string is its text as above, and a map or array as a key is "msgpack:BYTES" in hexadecimal;
@@ -65,7 +65,7 @@ func appendValue(dst, b []byte, dots bool, depth int) (out, rest []byte) {
 			return append(out, '"', ','), rest
 		}
 	default:
-		if out, rest, ok := appendScalar(dst, b); ok {
+		if out, rest, ok := appendPlain(dst, b); ok {
 			return append(out, ','), rest
 		}
 	}
@@ -136,6 +136,26 @@ func appendScalar(dst, b []byte) (out, rest []byte, ok bool) {
 		return appendExt(dst, b)
 	}
 	return dst, nil, false
+}
+
+// appendPlain is appendScalar for a value of JSON. A float that is whole gets .0: an index's first document would else map the
+// field as an integer, and 0.25 would become 0.
+func appendPlain(dst, b []byte) (out, rest []byte, ok bool) {
+	out, rest, ok = appendScalar(dst, b)
+	if ok && KindOf(b[0]) == KindFloat && wholeNumber(out[len(dst):]) {
+		out = append(out, ".0"...)
+	}
+	return out, rest, ok
+}
+
+// wholeNumber reports whether text is an integer.
+func wholeNumber(text []byte) bool {
+	for _, c := range text {
+		if c != '-' && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 // appendFloat appends v as encoding/json does, which is as ECMAScript does: fixed, unless very large or small.

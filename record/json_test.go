@@ -19,6 +19,17 @@ import (
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
+func TestAWholeFloatStaysAFloat(t *testing.T) {
+	for v, want := range map[float64]string{1: "1.0", -3: "-3.0", 0: "0.0", 0.25: "0.25", 1e20: "100000000000000000000.0", 1e21: "1e+21", 1e-9: "1e-9"} {
+		if got := string(AppendJSON(nil, AppendFloat(nil, v))); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if got := string(AppendText(nil, AppendFloat(nil, 1))); got != "1" {
+		t.Errorf("as text: got %s, want 1", got)
+	}
+}
+
 func TestJSONOfEveryForm(t *testing.T) {
 	want := map[string]string{
 		"uint64":                      `18446744073709551615`,

@@ -208,8 +208,8 @@ func (p *parser) escapedStr(dst []byte, i, end int) (out []byte, after int, err 
 			if dst, end, err = p.escape(dst, end+1); err != nil {
 				return nil, 0, err
 			}
-		default: // a control character
-			return nil, 0, ErrSyntax
+		default: // a control character, which shells and printf write and Fluent Bit takes
+			dst, end = append(dst, p.s[end]), end+1
 		}
 		n := quotePrefix(p.s[end:])
 		dst = append(dst, p.s[end:end+n]...)

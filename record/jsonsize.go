@@ -112,7 +112,7 @@ func (c *counter) scalar(b []byte) int {
 		return text
 	}
 	var text [64]byte
-	out, rest, ok := appendScalar(text[:0], b)
+	out, rest, ok := appendPlain(text[:0], b)
 	if !ok {
 		return len("null,")
 	}

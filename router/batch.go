@@ -24,13 +24,13 @@ func (i *intake) add(rt *route, ev *record.Event) {
 	if b != nil {
 		i.open, i.openFor = b, rt
 		b.AddEvent(ev)
-		i.full = i.full || b.Len() >= batchSize
+		i.full = i.full || b.Len() >= i.most
 		return
 	}
 	for _, o := range outputs {
 		b := i.ownBatch(o)
 		b.AddEvent(ev)
-		i.full = i.full || b.Len() >= batchSize
+		i.full = i.full || b.Len() >= i.most
 	}
 }
 

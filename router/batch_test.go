@@ -2,8 +2,12 @@ package router
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/record"
 )
 
@@ -42,6 +46,26 @@ func TestOutputsPartWhereRecordsDiffer(t *testing.T) {
 	}
 	wantQueued(t, r.outputs[1], "a: 1", "a: 3", "a: 5")
 	wantQueued(t, r.outputs[0], "a: 1", "b: 2", "a: 3", "b: 4", "a: 5")
+}
+
+// TestASmallQueueTakesWhatAConnectionSendsAtOnce: nothing is refused because a batch is larger than the queue.
+func TestASmallQueueTakesWhatAConnectionSendsAtOnce(t *testing.T) {
+	const records = 2000 // of 100 bytes
+	r := opened(t, nullOutputs("*"))
+	r.outputs[0].queue.Close()
+	if err := r.openIn(r.outputs[0], buffer.Options{Limit: 64 << 10, Full: buffer.DropOldest, Log: zerolog.Nop()}, ""); err != nil {
+		t.Fatal(err)
+	}
+	i, body := r.newIntake(r.inputs[0]), logBody(strings.Repeat("x", 90))
+	for range records {
+		i.Add([]byte("app"), record.Time{}, body)
+	}
+	flush(t, i)
+	if s := r.outputs[0].queue.Stats(); s.Appended != records || s.Records == 0 || s.DroppedNoRoom+s.Records != records {
+		t.Errorf("got %d records appended, %d dropped for newer ones and %d queued, want all %d appended, and the latest queued",
+			s.Appended, s.DroppedNoRoom, s.Records, records)
+	}
+	wantTally(t, r.outputs[0], tally{received: records})
 }
 
 // TestMadeUpTagsTakeBoundedMemory: 100 connections send 1,000 tags each.

@@ -1,16 +1,27 @@
 package router
 
 import (
+	"strings"
+
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/sink/bulk"
+	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
+	"github.com/firelane/firelane/sink/gelf"
+	"github.com/firelane/firelane/sink/kinesis"
+	"github.com/firelane/firelane/sink/loki"
+	"github.com/firelane/firelane/sink/opentelemetry"
 	"github.com/firelane/firelane/sink/stream"
+	"github.com/firelane/firelane/sink/syslog"
+	"github.com/firelane/firelane/sink/tcp"
+	"github.com/firelane/firelane/sink/udp"
 )
 
 // Catalogue is every plugin that there is: its kind, its name in Fluent Bit and in Fluentd ("" where that dialect doesn't
-// have it), its constructor, and one line of help. Its options are what the constructor takes.
+// have it; aliases after commas), its constructor, and one line of help. Its options are what the constructor takes.
 func Catalogue() []config.Plugin {
 	return []config.Plugin{
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
@@ -20,12 +31,26 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
+		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
+		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
+		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
-		Row(config.KindParser, "json", "", enrich.NewParser, "JSON objects"),
+		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 
-		Row(config.KindOutput, "es", "elasticsearch", bulk.New, "Elasticsearch"),
+		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "kinesis_firehose", "kinesis_firehose", firehose.New, "Amazon Data Firehose"),
+		Row(config.KindOutput, "firehose", "", firehose.NewGo, "Amazon Data Firehose, as AWS's plugin in Go"),
+		Row(config.KindOutput, "kinesis_streams", "kinesis_streams", kinesis.New, "Amazon Kinesis Data Streams"),
+		Row(config.KindOutput, "kinesis", "", kinesis.NewGo, "Amazon Kinesis Data Streams, as AWS's plugin in Go"),
+		Row(config.KindOutput, "", "kinesis_streams_aggregated", kinesis.NewAggregated, "Amazon Kinesis Data Streams, several records in one"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
+		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
+		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
+		Row(config.KindOutput, "syslog", "", syslog.New, "a syslog server, by UDP, TCP or TLS"),
+		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
+		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
+		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),
@@ -57,9 +82,10 @@ func construct[Part, Env any](in config.Instance, d config.Dialect, env Env) (pa
 	return made.(Part), nil
 }
 
-func names(name string) []string {
-	if name == "" {
+// names splits the names of a plugin in a dialect: "cloudwatch_logs,cloudwatch".
+func names(list string) []string {
+	if list == "" {
 		return nil
 	}
-	return []string{name}
+	return strings.Split(list, ",")
 }

@@ -11,8 +11,10 @@ const (
 	// may send a few hundred, whose routes are found among those of all connections.
 	recentTags = 4
 	// batchSize is the size in bytes at which a batch is complete and another one is begun. A queue returns whole batches: an
-	// output that has little memory can take no less.
-	batchSize = 128 << 10
+	// output that has little memory can take no less. batchesPerQueue is how many a queue that drops its oldest has room for at
+	// least: with a small one batches are smaller.
+	batchSize       = 128 << 10
+	batchesPerQueue = 4
 	// maxReroutes is how often one event may be rerouted. Configurations that reroute on purpose do it once or twice; more
 	// is a loop.
 	maxReroutes = 8
@@ -32,7 +34,8 @@ type intake struct {
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
 	pending []pending       // one for each output
 	event   record.Event    // the event being handled; here, so that it costs no allocation
-	full    bool            // a batch has reached batchSize
+	most    int             // bytes at which a batch is complete: batchSize or less
+	full    bool            // a batch has reached that
 	open    *batch          // the batch that all outputs of openFor share
 	openFor *route          // nil: none
 	lifter  enrich.Lifter
@@ -64,8 +67,11 @@ type counted struct {
 }
 
 func (r *Router) newIntake(in *source) *intake {
-	i := &intake{r: r, input: in, pending: make([]pending, len(r.outputs))}
+	i := &intake{r: r, input: in, pending: make([]pending, len(r.outputs)), most: batchSize}
 	for o, out := range r.outputs {
+		if out.queue != nil { // it is open in every router that runs
+			i.most = min(i.most, out.queue.MaxBatch()/batchesPerQueue)
+		}
 		p := &i.pending[o]
 		p.publish = func() { out.tally.add(p.tally) }
 		if out.yields {
@@ -192,7 +198,7 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 	}
 	if rt == i.openFor {
 		i.open.AddEvent(ev)
-		i.full = i.full || i.open.Len() >= batchSize
+		i.full = i.full || i.open.Len() >= i.most
 	} else if len(rt.outputs) > 0 {
 		i.add(rt, ev)
 	}
@@ -208,12 +214,12 @@ func (i *intake) goOnWays(rt *route, ev *record.Event) {
 	}
 }
 
-// complete begins new batches where one has reached batchSize. It is called between two events, so that the counts with a
+// complete begins new batches where one is large enough. It is called between two events, so that the counts with a
 // batch are those of its records.
 func (i *intake) complete() {
 	i.full, i.openFor = false, nil
 	for o := range i.pending {
-		if p := &i.pending[o]; p.batch != nil && p.batch.Len() >= batchSize {
+		if p := &i.pending[o]; p.batch != nil && p.batch.Len() >= i.most {
 			p.complete = append(p.complete, p.counted)
 			p.counted = counted{}
 		}

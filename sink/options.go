@@ -87,9 +87,6 @@ func (o *OutputOptions) CheckOutput(config.Dialect) error {
 	if _, err := o.retryLimit(); err != nil {
 		return &config.OptionError{Option: "retry_limit", Reason: err.Error()}
 	}
-	if o.Workers < 0 {
-		return &config.OptionError{Option: "workers", Reason: "must not be negative"}
-	}
 	b := o.buffer()
 	if b.FlushThreadCount < 0 {
 		return &config.OptionError{Option: "flush_thread_count", Reason: "must not be negative"}
@@ -117,6 +114,7 @@ func (o *OutputOptions) Warnings() []string {
 	if n, err := strconv.Atoi(strings.TrimSpace(o.RetryLimit)); err == nil && n < 1 {
 		warn(true, "retry_limit "+o.RetryLimit+" means no limit: records are never given up; use no_retries to give them up at the first refusal")
 	}
+	warn(o.Workers < 0, "workers must not be negative; the output's own default is used")
 	b := o.buffer()
 	warn(b.RetryTimeout != nil, "retry_timeout has no effect here: no record is given up because of its age; use retry_max_times")
 	warn(b.QueueLimitLength != 0 || o.OldQueueLimit != 0, "a limit on the number of chunks has no effect here; use total_limit_size")
@@ -255,7 +253,7 @@ func (o *OutputOptions) Retry() Retry {
 // retryLimit parses retry_limit as Fluent Bit does, except that it defaults to unlimited.
 func (o *OutputOptions) retryLimit() (int, error) {
 	switch s := strings.ToLower(strings.TrimSpace(o.RetryLimit)); s {
-	case "", "no_limits", "false", "off":
+	case "", "no_limits", "unlimited", "false", "off":
 		return Unlimited, nil
 	case "no_retries":
 		return 0, nil

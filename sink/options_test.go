@@ -85,7 +85,6 @@ func TestWaitsGrowToTheCapAndAreSpread(t *testing.T) {
 func TestMistakesInOptionsNameTheOption(t *testing.T) {
 	minus := -1
 	for want, err := range map[string]error{
-		"workers":            (&OutputOptions{Workers: -1}).CheckOutput(config.FluentBit),
 		"retry_max_times":    (&OutputOptions{Buffer: &BufferOptions{RetryMaxTimes: &minus}}).CheckOutput(config.Fluentd),
 		"flush_thread_count": (&OutputOptions{Buffer: &BufferOptions{FlushThreadCount: -1}}).CheckOutput(config.Fluentd),
 	} {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
 )
 
 // maxBulk is the largest body that the destination reads, in bytes: OpenSearch's default of http.max_content_length.
@@ -18,7 +20,14 @@ func readBody(r *http.Request) ([]byte, error) {
 	if _, err := buf.ReadFrom(io.LimitReader(r.Body, maxBulk)); err != nil {
 		return nil, fmt.Errorf("read body: %w", err)
 	}
-	if r.Header.Get("Content-Encoding") != "gzip" {
+	switch {
+	case r.Header.Get("Content-Encoding") == "snappy", r.Header.Get("Content-Type") == "application/x-protobuf" && strings.HasPrefix(r.URL.Path, "/loki/"):
+		plain, err := snappy.Decode(nil, buf.Bytes())
+		if err != nil {
+			return nil, fmt.Errorf("decompress body: %w", err)
+		}
+		return plain, nil
+	case r.Header.Get("Content-Encoding") != "gzip":
 		return buf.Bytes(), nil
 	}
 	z, err := gzip.NewReader(buf)

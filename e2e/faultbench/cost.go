@@ -39,6 +39,9 @@ func costs(records int) []scenario {
 			during: startWithBacklog, options: map[string]string{"storage.total_limit_size": "16G"}, grace: 2 * time.Second},
 		{name: "opensearch", help: "full speed into a real OpenSearch", load: indexed, real: true},
 	}
+	for _, svc := range services() {
+		rows = append(rows, scenario{name: svc.name, help: "full speed to " + svc.name, load: batched, service: svc})
+	}
 	for i := range rows {
 		rows[i].noFaults = rows[i].during == nil
 	}

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"slices"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ type destination struct {
 	ln       net.Listener
 	http     *http.Server
 	upstream *upstream // answers the requests; nil: the destination does
+	service  *service  // nil: _bulk
+	store    store     // of S3
 
 	mu        sync.Mutex
 	ids       map[uint64]struct{} // hashes of the documents' ids
@@ -63,15 +66,27 @@ type faults struct {
 }
 
 func newDestination(records int, f faults) (*destination, error) {
+	return newService(records, f, nil, "")
+}
+
+// newService makes a destination that speaks like svc; nil: _bulk. dir is the run's folder.
+func newService(records int, f faults, svc *service, dir string) (*destination, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("destination: %w", err)
 	}
 	d := &destination{
-		faults: f, seed: maphash.MakeSeed(), ln: ln, ids: make(map[uint64]struct{}), copies: make([]uint8, records),
+		service: svc, faults: f, seed: maphash.MakeSeed(), ln: ln, ids: make(map[uint64]struct{}), copies: make([]uint8, records),
 		random: rand.New(rand.NewPCG(1, 2)),
 	}
-	d.http = &http.Server{Handler: d}
+	d.http = &http.Server{Handler: d, ErrorLog: log.New(io.Discard, "", 0)}
+	if svc != nil && svc.tls {
+		if d.http.TLSConfig, err = tlsConfig(filepath.Join(dir, authorities)); err != nil {
+			return nil, err
+		}
+		go d.http.ServeTLS(ln, "", "")
+		return d, nil
+	}
 	go d.http.Serve(ln)
 	return d, nil
 }
@@ -116,12 +131,7 @@ func (d *destination) setFaults(f faults) {
 }
 
 func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"version":{"number":"2.19.1","distribution":"opensearch"},"tagline":"bench"}`)
-		return
-	}
-	if d.answered(w, r) {
+	if d.info(w, r) || d.answered(w, r) {
 		return
 	}
 	body, err := readBody(r)
@@ -160,8 +170,12 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
-	if d.upstream != nil {
+	switch {
+	case d.upstream != nil:
 		d.pass(w, r, body)
+		return
+	case d.service != nil:
+		d.serve(w, r, body, f, lose)
 		return
 	}
 	reply := d.take(body, f, lose)
@@ -172,6 +186,16 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(reply)))
 	w.Write(reply)
+}
+
+// info reports whether it has answered a request for the version.
+func (d *destination) info(w http.ResponseWriter, r *http.Request) bool {
+	if d.service != nil || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"version":{"number":"2.19.1","distribution":"opensearch"},"tagline":"bench"}`)
+	return true
 }
 
 // answered reports whether answer has answered a request.
@@ -279,15 +303,15 @@ func (d *destination) index(action, doc []byte, f faults, now time.Time) int {
 		}
 		d.ids[h] = struct{}{}
 	}
-	d.store(n, doc, now)
+	d.add(n, doc, now)
 	if f.poison && n%100 == 3 {
 		return http.StatusConflict
 	}
 	return http.StatusCreated
 }
 
-// store adds a document of record n.
-func (d *destination) store(n int64, doc []byte, now time.Time) {
+// add adds a document of record n.
+func (d *destination) add(n int64, doc []byte, now time.Time) {
 	d.documents++
 	if d.copies[n] == 0 {
 		if sent := number(doc, "t="); sent > 0 {
@@ -340,58 +364,4 @@ func field(b []byte, name string) []byte {
 	}
 	value, _, _ := bytes.Cut(rest, []byte{'"'})
 	return value
-}
-
-// An outcome is what arrived, compared with what was sent.
-type outcome struct {
-	documents, lost, duplicates, conflicts, requests, items, faulty int
-	needless                                                        int // items sent again although they had been answered for good
-	p50, p99                                                        time.Duration
-}
-
-// result returns the outcome for records 0 to sent-1, of which dead must be dead letters.
-func (d *destination) result(sent int, dead int) outcome {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	o := outcome{documents: d.documents, conflicts: d.conflicts, requests: d.requests, items: d.items, faulty: d.faulty, lost: -dead}
-	for _, copies := range d.copies[:sent] {
-		if copies == 0 {
-			o.lost++
-		} else {
-			o.duplicates += int(copies) - 1
-		}
-	}
-	o.needless = d.items + d.tooLarge - d.toResend - (sent - o.lost)
-	if n := len(d.latencies); n > 0 {
-		slices.Sort(d.latencies)
-		o.p50 = time.Duration(d.latencies[n/2]) * time.Millisecond
-		o.p99 = time.Duration(d.latencies[n*99/100]) * time.Millisecond
-	}
-	return o
-}
-
-// tally returns how many different records have arrived, how many of them more often than once, and how many belong to
-// another destination.
-func (d *destination) tally() (distinct, duplicates, foreign int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, copies := range d.copies {
-		distinct += min(int(copies), 1)
-		duplicates += max(int(copies)-1, 0)
-	}
-	return distinct, duplicates, d.foreign
-}
-
-// distinct returns how many different records have arrived.
-func (d *destination) distinct() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.latencies)
-}
-
-// last returns when the last request was indexed.
-func (d *destination) last() time.Time {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.lastDoc
 }

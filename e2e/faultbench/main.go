@@ -39,6 +39,7 @@ type flags struct {
 	attack   bool
 	outage   time.Duration
 	soak     time.Duration
+	services bool
 	keep     bool
 	profile  string
 	profiled string
@@ -56,6 +57,7 @@ func bench() error {
 	flag.BoolVar(&f.attack, "attack", false, "attack firelane in a cgroup of 64 MiB, beside a neighbour that does nothing wrong; a row for each attack (needs root)")
 	flag.DurationVar(&f.outage, "outage", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
 	flag.DurationVar(&f.soak, "soak", 0, "run many attacks and faults together for this long, with ten outputs, in a cgroup of 64 MiB, with a restart every minute of the first half (needs root)")
+	flag.BoolVar(&f.services, "services", false, "run the scenarios with faults against every destination but _bulk")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
 	flag.StringVar(&f.profiled, "profiled", "", "run as firelane with this configuration file; used by -profile")
@@ -109,6 +111,9 @@ func (f *flags) rows() []scenario {
 		return outage(f.outage)
 	}
 	rows := scenarios(sc)
+	if f.services {
+		rows = serviceScenarios(sc)
+	}
 	for n := range rows {
 		rows[n].slack = sc.slack
 	}
@@ -131,11 +136,11 @@ func (f *flags) pick() ([]router, error) {
 	}
 	if other, err := exec.LookPath("fluent-bit"); err == nil {
 		// By default Retry_Limit is 1, and without Suppress_Type_Name current versions of OpenSearch refuse every request.
-		output := map[string]string{"Suppress_Type_Name": "On", "Retry_Limit": "50"}
+		output, retries := map[string]string{"Suppress_Type_Name": "On", "Retry_Limit": "50"}, map[string]string{"Retry_Limit": "50"}
 		all = append(all,
-			router{name: "fluent-bit", binary: other, args: []string{"-c"}, output: output, input: map[string]string{"Mem_Buf_Limit": "100MB"}},
-			router{name: "fluent-bit-50", binary: other, args: []string{"-c"}, output: output, input: map[string]string{"Mem_Buf_Limit": "25MB"}},
-			router{name: "fluent-bit-fs", binary: other, args: []string{"-c"}, output: output, input: map[string]string{"storage.type": "filesystem"}, queue: true},
+			router{name: "fluent-bit", binary: other, args: []string{"-c"}, output: output, retries: retries, input: map[string]string{"Mem_Buf_Limit": "100MB"}},
+			router{name: "fluent-bit-50", binary: other, args: []string{"-c"}, output: output, retries: retries, input: map[string]string{"Mem_Buf_Limit": "25MB"}},
+			router{name: "fluent-bit-fs", binary: other, args: []string{"-c"}, output: output, retries: retries, input: map[string]string{"storage.type": "filesystem"}, queue: true},
 		)
 	} else {
 		fmt.Println("there is no fluent-bit on PATH: firelane runs alone")

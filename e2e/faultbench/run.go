@@ -44,12 +44,13 @@ type usage struct {
 
 // A router is a program to be measured.
 type router struct {
-	name   string
-	binary string
-	args   []string          // before the configuration file
-	input  map[string]string // options of the input
-	output map[string]string // options of the output, without which it can't be compared
-	queue  bool              // it has a queue on disk, in the run's folder
+	name    string
+	binary  string
+	args    []string          // before the configuration file
+	input   map[string]string // options of the input
+	output  map[string]string // options of the output, without which it can't be compared
+	retries map[string]string // those of them that every output has
+	queue   bool              // it has a queue on disk, in the run's folder
 }
 
 // product is the name of the router that must keep the promises.
@@ -75,6 +76,9 @@ const (
 	quietEnd    = 100 * time.Second
 	noFaultsEnd = 10 * time.Second
 )
+
+// inFlight is the most records that are in requests which a kill interrupts.
+const inFlight = 4 * 5000
 
 // execute runs one scenario in the folder dir.
 func execute(ctx context.Context, rt router, s scenario, dir string) result {
@@ -118,6 +122,12 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	r.stop(syscall.SIGTERM)
 	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
+	if s.service != nil { // most services can't tell a record that comes again
+		res.mayDuplicate += r.dest.unconfirmed()
+		if s.killed {
+			res.mayDuplicate += kills * inFlight
+		}
+	}
 	for _, d := range r.copies {
 		res.outcome.add(d.result(res.sent, res.dead))
 	}
@@ -135,7 +145,7 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if r.dest, err = newDestination(r.load.records, r.faults); err != nil {
+	if r.dest, err = newService(r.load.records, r.faults, r.service, r.dir); err != nil {
 		return err
 	}
 	if r.real {
@@ -145,7 +155,7 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	outputs := []map[string]string{r.output(r.dest)}
 	for range r.scenario.copies {
-		d, err := newDestination(r.load.records, r.faults)
+		d, err := newService(r.load.records, r.faults, r.service, r.dir)
 		if err != nil {
 			return err
 		}
@@ -171,6 +181,13 @@ func (r *run) prepare(ctx context.Context) error {
 }
 
 func (r *run) output(d *destination) map[string]string {
+	if svc := d.service; svc != nil {
+		options := maps.Clone(svc.options)
+		svc.address(options, d.port())
+		maps.Copy(options, r.router.retries)
+		maps.Copy(options, r.options)
+		return options
+	}
 	options := map[string]string{
 		"Name": "es", "Host": "127.0.0.1", "Port": strconv.Itoa(d.port()), "Logstash_Format": "On", "Logstash_Prefix": "web",
 		"Logstash_DateFormat": "%Y-%m-%d",
@@ -259,6 +276,10 @@ func (r *run) stop(sig syscall.Signal) {
 // start starts the router.
 func (r *run) start(ctx context.Context) {
 	cmd := command(r.router, r.config, r.group, r.before)
+	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=secret", "AWS_EC2_METADATA_DISABLED=true")
+	if r.service != nil && r.service.tls {
+		trust(cmd, filepath.Join(r.dir, authorities))
+	}
 	if r.mounts {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	}

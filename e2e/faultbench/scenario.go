@@ -13,6 +13,7 @@ type scenario struct {
 	load     load
 	faults   faults
 	options  map[string]string // of the output, added to the common ones
+	service  *service          // that the destinations speak; nil: _bulk
 	copies   int               // further outputs that get the same records, each with a destination of its own
 	deadTwin bool              // there is a second output, whose destination never answers
 	parse    bool              // there is a parser filter for JSON lines
@@ -114,4 +115,32 @@ func outage(length time.Duration) []scenario {
 	l := load{records: int((length + 2*outageEdge).Seconds() * outageRate), rate: outageRate, conns: 1, size: outageLine}
 	return []scenario{{name: "outage", help: "destination down for " + length.String() + " at 5 MB/s, in 64 MiB", load: l, memory: attackMemory,
 		during: downFor(outageEdge, length), timeout: 3*length + 10*time.Minute}}
+}
+
+// serviceScenarios returns the rows with faults for every destination that doesn't speak _bulk.
+func serviceScenarios(sc scale) []scenario {
+	steady := at20k(sc.records)
+	acked := steady
+	acked.acks = true
+	var rows []scenario
+	for _, svc := range services() {
+		kinds := []scenario{
+			{name: "none", help: "no faults", load: steady},
+			{name: "429", help: "30 % of requests answered 429", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusTooManyRequests}},
+			{name: "503", help: "30 % of requests answered 503", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusServiceUnavailable}},
+			{name: "hang", help: "10 % of requests never answered", load: steady, faults: faults{hang: .1, hangFor: sc.hang / 6}},
+			{name: "lost", help: "20 % of replies lost after the body was taken", load: steady, faults: faults{lose: .2}},
+			{name: "down", help: "destination down", load: steady, during: downFor(sc.pause, sc.outage/4)},
+			{name: "kill", help: "kill -9 five times, with acks", load: acked, during: killFiveTimes(sc.pause), promises: promises{killed: true}},
+			{name: "term", help: "SIGTERM under load while the destination answers 429", load: steady, grace: sc.grace, during: termWhile429(sc)},
+		}
+		if svc.refused != nil {
+			kinds = append(kinds, scenario{name: "items", help: "5 % of items refused in a 200", load: steady, faults: faults{items429: .05}})
+		}
+		for _, row := range kinds {
+			row.name, row.help, row.service = svc.name+"-"+row.name, svc.name+": "+row.help, svc
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }

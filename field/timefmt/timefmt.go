@@ -125,6 +125,16 @@ func (f *Format) Parse(s []byte) (t record.Time, ok bool) {
 	return c.time(f.zone)
 }
 
+// ParsePartial is Parse for a text that may end before the format does, or not match it to its end: what was read before that
+// is the time. ok is false if that isn't a date.
+func (f *Format) ParsePartial(s []byte) (t record.Time, ok bool) {
+	c, _ := f.read(s)
+	if len(c.rest) == len(s) {
+		return record.Time{}, false
+	}
+	return c.time(f.zone)
+}
+
 // ParseEpoch parses the text of a number, with or without a fraction. ok is false unless the format is seconds since the
 // epoch: %s, %s.%L or the like.
 func (f *Format) ParseEpoch(number []byte) (t record.Time, ok bool) {

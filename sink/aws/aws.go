@@ -48,6 +48,7 @@ type Source struct {
 	Profile string // in the shared configuration
 
 	AccessKeyID, SecretAccessKey string // static credentials
+	SessionToken                 string // of static credentials that are temporary
 	ContainerURI                 string // path of the container's credentials at containerHost
 
 	RoleARN, ExternalID, Session string // a role to assume; Session "": defaultSession
@@ -63,6 +64,7 @@ type Credentials struct {
 
 	mu        sync.Mutex
 	region    string
+	config    aws.Config            // as load read it
 	cache     *aws.CredentialsCache // nil until load succeeds
 	last      aws.Credentials       // used until they expire if fetching new ones fails
 	refreshed time.Time             // the last Invalidate that had an effect
@@ -135,14 +137,14 @@ func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 		return nil, err
 	}
 	if cfg.Region == "" {
-		return nil, errors.New("no region: set aws_region (Fluentd: region in <endpoint>) or AWS_REGION")
+		return nil, errors.New("no region: set the output's region or AWS_REGION")
 	}
 	provider := c.source.provider(cfg)
 	cache, ok := provider.(*aws.CredentialsCache)
 	if !ok {
 		cache = aws.NewCredentialsCache(provider, early)
 	}
-	c.cache, c.region = cache, cfg.Region
+	c.cache, c.region, c.config = cache, cfg.Region, cfg
 	return cache, nil
 }
 
@@ -160,7 +162,7 @@ func useClient(o *endpointcreds.Options) { o.HTTPClient = httpClient() }
 func (s *Source) provider(cfg aws.Config) aws.CredentialsProvider {
 	switch {
 	case s.AccessKeyID != "":
-		return credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, "")
+		return credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, s.SessionToken)
 	case s.RoleARN == "" && s.ContainerURI != "":
 		return endpointcreds.New(containerHost+s.ContainerURI, useClient)
 	case s.RoleARN == "":

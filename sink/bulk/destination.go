@@ -127,7 +127,8 @@ func bulkQuery(o *Options) string {
 
 // gzip returns the compressor of the requests, or nil if the options don't ask for one.
 func (o *Options) gzip(c *sink.Common) *httpsend.Gzip {
-	if strings.EqualFold(o.Compress, "gzip") {
+	switch strings.ToLower(o.Compress) {
+	case "gzip", "zstd", "snappy":
 		return httpsend.SharedGzip(c, httpsend.Fastest)
 	}
 	switch o.CompressionLevel {

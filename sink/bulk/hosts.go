@@ -66,6 +66,9 @@ func defaultServer(o *Options, d config.Dialect) server {
 	if d == config.Fluentd {
 		p.user, p.password = literal(p.user), literal(p.password)
 	}
+	if user, password, ok := strings.Cut(string(o.CloudAuth), ":"); ok && p.user == "" {
+		p.user, p.password = user, password
+	}
 	if d == config.FluentBit && o.TLS || d == config.Fluentd && o.Scheme == "https" {
 		p.scheme = "https"
 	}

@@ -62,7 +62,7 @@ type Options struct {
 	Flatten          bool    `fluentd:"flatten_hashes" default:"false" help:"nested fields become fields of the top level"`
 	FlattenSeparator string  `fluentd:"flatten_hashes_separator" default:"_" help:"between the names in a flattened field's name"`
 
-	Compress         string         `fluentbit:"compress" help:"gzip"`
+	Compress         string         `fluentbit:"compress" help:"gzip; zstd and snappy, which servers can't read, are gzip, too"`
 	CompressionLevel string         `fluentd:"compression_level" oneof:"no_compression,best_speed,best_compression,default_compression" default:"no_compression" help:"gzip the requests"`
 	RequestTimeout   *time.Duration `fluentd:"request_timeout" help:"limit of one request; default 90s"`
 	TraceOutput      bool           `fluentbit:"trace_output" default:"false" help:"print the requests to stdout"`
@@ -145,6 +145,9 @@ func (o *Options) Warnings() []string {
 	}
 	if s := defaultServer(o, config.FluentBit); o.named() && o.Port == defaultPort && s.port == defaultPort && aws.RegionOf(s.host) != "" {
 		w = append(w, fmt.Sprintf("host: %s is an AWS domain, which listens on port 443 with TLS, not on %d", s.host, s.port))
+	}
+	if c := strings.ToLower(o.Compress); c == "zstd" || c == "snappy" {
+		w = append(w, "compress "+o.Compress+" is read by no server; requests are compressed with gzip")
 	}
 	return w
 }
@@ -230,7 +233,7 @@ func checkWrite(o *Options, d config.Dialect) error {
 
 func checkFormats(o *Options, d config.Dialect) error {
 	switch strings.ToLower(o.Compress) {
-	case "", "gzip", "none", "off", "false":
+	case "", "gzip", "zstd", "snappy", "none", "off", "false":
 	default:
 		return &config.OptionError{Option: "compress", Reason: fmt.Sprintf("%q is not supported; want gzip", o.Compress)}
 	}

@@ -22,7 +22,7 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.FluentBit, func(o *Options) { o.CloudAuth = "x" }, "cloud_auth", "user:password"},
 		{config.FluentBit, func(o *Options) { o.WriteOp = ptr("update") }, "write_operation", "needs id_key or generate_id"},
 		{config.Fluentd, func(o *Options) { o.WriteOp = ptr("upsert") }, "write_operation", "needs id_key"},
-		{config.FluentBit, func(o *Options) { o.Compress = "zstd" }, "compress", "gzip"},
+		{config.FluentBit, func(o *Options) { o.Compress = "brotli" }, "compress", "gzip"},
 		{config.FluentBit, func(o *Options) { o.Logstash, o.LogstashDateFormat = true, "%Q" }, "logstash_dateformat", "%Q"},
 		{config.FluentBit, func(o *Options) { o.TimeKeyFormat = ptr("%") }, "time_key_format", "ends inside"},
 		{config.Fluentd, func(o *Options) { o.TimeKeyFormat = ptr("%Q") }, "time_key_format", "%Q is not a conversion"},

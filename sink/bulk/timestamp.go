@@ -45,8 +45,10 @@ func newStamp(o *Options, d config.Dialect) (s stamp, err error) {
 		if o.TimeKey != nil && *o.TimeKey != "" {
 			s.key = *o.TimeKey
 		}
-		if f := o.TimeKeyFormat; f != nil && *f != "" && *f != defaultTimeFormat {
-			format, s.digits = *f, 3
+		if f := o.TimeKeyFormat; f != nil && *f != "" { // three digits where it is written, even as the default
+			if s.digits = 3; *f != defaultTimeFormat {
+				format = *f
+			}
 		}
 		if o.TimeKeyNanos != nil {
 			s.digits = 3

@@ -42,7 +42,8 @@ func (o *TLSOptions) CheckTLS(config.Dialect) error {
 	return nil
 }
 
-// Config returns the client's configuration for a server called host. It reads the files, so as to report mistakes; later
+// Config returns the client's configuration for a server called host, or for servers of any name if host is "": the
+// certificate's name is then compared with that of each connection, which can't be an address. It reads the files, so as to report mistakes; later
 // they are read again when they have changed, so that replacing an expired certificate needs no restart. If credentials are
 // sent (secrets), a server whose certificate is for another name is refused, unless tls.verify_hostname is off. Where the
 // dialect tolerates such a certificate, a warning goes to log.

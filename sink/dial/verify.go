@@ -26,7 +26,7 @@ const (
 
 // A verifier verifies servers' certificates against authorities in files that may change.
 type verifier struct {
-	name          string // of the server
+	name          string // of the server; "": the name that each connection asks for
 	files, folder string // tls.ca_file and tls.ca_path
 	names         nameRule
 	unset         bool // tls.verify_hostname isn't written
@@ -44,18 +44,22 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 	if err != nil {
 		return err
 	}
+	name := v.name
+	if name == "" {
+		name = cs.ServerName
+	}
 	opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
 	for _, c := range cs.PeerCertificates[1:] {
 		opts.Intermediates.AddCert(c)
 	}
 	leaf := cs.PeerCertificates[0]
 	if _, err := leaf.Verify(opts); err != nil {
-		return fmt.Errorf("verifying the certificate of %s: %w", v.name, err)
+		return fmt.Errorf("verifying the certificate of %s: %w", name, err)
 	}
 	if v.names == nameIgnored {
 		return nil
 	}
-	err = leaf.VerifyHostname(v.name)
+	err = leaf.VerifyHostname(name)
 	if err != nil && v.names == nameWarned {
 		v.warned.Do(func() {
 			v.log.Warn().Err(err).Msg("the server's certificate is for another name; it is accepted because tls.verify_hostname is not on")

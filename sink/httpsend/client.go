@@ -1,5 +1,5 @@
-// Package httpsend is shared by the destinations that use HTTP: a client for one server, one exchange with it, gzip, and
-// the verdict for a status.
+// Package httpsend is shared by the destinations that use HTTP: a client for one server, one exchange with it, compression,
+// and the verdict for a status.
 package httpsend
 
 import (
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -53,6 +54,19 @@ type Client struct {
 
 // New makes a Client, without connecting.
 func New(c Config) (*Client, error) {
+	t, err := NewTransport(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{Config: c, http: &http.Client{
+		Transport: t,
+		// A redirect would turn the POST into a GET, or sign for the wrong host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// NewTransport makes the transport of a Client, without connecting. TLS is prepared if c.URL's scheme is https.
+func NewTransport(c Config) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:                  dial.Proxy,
 		DialContext:            c.Net.Dialer().DialContext,
@@ -82,11 +96,7 @@ func New(c Config) (*Client, error) {
 		}
 		t.TLSClientConfig = conf
 	}
-	return &Client{Config: c, http: &http.Client{
-		Transport: t,
-		// A redirect would turn the POST into a GET, or sign for the wrong host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return t, nil
 }
 
 // CloseIdle closes the idle connections.
@@ -94,8 +104,11 @@ func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 
 // A Post is one request.
 type Post struct {
+	Method   string      // "": POST
+	URL      *url.URL    // nil: the Client's
+	Header   http.Header // in addition to the Client's, whose values it replaces
 	Body     []byte
-	Encoding string // of Body: gzip; "" for none
+	Encoding string // of Body: gzip, zstd, snappy; "" for none
 	// Sign adds a signature to the request; nil: none.
 	Sign func(ctx context.Context, req *http.Request, body []byte) error
 }
@@ -112,9 +125,9 @@ type CutOffError struct{ Err error }
 func (e *CutOffError) Error() string { return e.Err.Error() }
 func (e *CutOffError) Unwrap() error { return e.Err }
 
-// isCutOff reports whether err is what a connection that the other side closed returns. It is net.ErrClosed where the
+// IsCutOff reports whether err is what a connection that the other side closed returns. It is net.ErrClosed where the
 // client noticed while it was still writing: reading ended first, and net/http closed the connection under the write.
-func isCutOff(err error) bool {
+func IsCutOff(err error) bool {
 	for _, closed := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
 		if errors.Is(err, closed) {
 			return true
@@ -136,12 +149,22 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 	defer cancel()
 	var begun atomic.Bool // the headers are sent; a server may refuse the body by them
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { begun.Store(true) }})
-	u, body := *c.URL, &payload{data: p.Body}
-	defer body.release()
+	u, body, method := *c.URL, NewPayload(p.Body), http.MethodPost
+	defer body.Release()
+	if p.URL != nil {
+		u = *p.URL
+	}
+	if p.Method != "" {
+		method = p.Method
+	}
 	req := (&http.Request{
-		Method: http.MethodPost, URL: &u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: method, URL: &u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: c.Header.Clone(), Body: body, ContentLength: int64(len(p.Body)),
 	}).WithContext(ctx)
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	maps.Copy(req.Header, p.Header)
 	if p.Encoding != "" {
 		req.Header.Set("Content-Encoding", p.Encoding)
 	}
@@ -154,7 +177,7 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 	if err != nil {
 		c.failed.Store(time.Now().UnixNano())
 		plain := PlainError(ctx, err)
-		if begun.Load() && ctx.Err() == nil && isCutOff(plain) {
+		if begun.Load() && ctx.Err() == nil && IsCutOff(plain) {
 			return &CutOffError{plain}
 		}
 		return plain

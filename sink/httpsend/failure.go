@@ -39,7 +39,7 @@ func ReadFailure(resp *http.Response) *Failure {
 	f := &Failure{Status: resp.StatusCode, Header: resp.Header}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err == nil {
-		_, _ = io.CopyN(io.Discard, resp.Body, maxBody) // the connection can be reused if the body was read to its end
+		Drain(resp)
 	}
 	f.Body = body
 	var answer struct {
@@ -55,6 +55,9 @@ func ReadFailure(resp *http.Response) *Failure {
 	}
 	return f
 }
+
+// Drain reads up to maxBody bytes of a reply: a connection can be used again only if its last reply was read to the end.
+func Drain(resp *http.Response) { _, _ = io.CopyN(io.Discard, resp.Body, maxBody) }
 
 // Snippet returns the start of a body on one line, without HTML tags.
 func Snippet(body []byte) string {
@@ -123,10 +126,21 @@ func (f *Failure) err() error {
 	if loc := f.Header.Get("Location"); f.Status >= 300 && f.Status < 400 && loc != "" {
 		return fmt.Errorf("%s: the server redirects to %s; check host, port and tls", text, loc)
 	}
-	if strings.Contains(f.Reason, "plain HTTP request was sent to HTTPS port") {
+	if f.needsTLS() {
 		return fmt.Errorf("%s: this port needs tls; turn it on", text)
 	}
 	return errors.New(text)
+}
+
+// needsTLS reports whether the server, nginx or one in Go, says that it wants TLS.
+func (f *Failure) needsTLS() bool {
+	return strings.Contains(f.Reason, "plain HTTP request was sent to HTTPS port") || strings.Contains(f.Reason, "HTTP request to an HTTPS server")
+}
+
+// AboutRequest reports whether the refusal is about what was sent: not if a proxy answers with a page, or if the port wants
+// TLS. Only then may records be given up because of it.
+func (f *Failure) AboutRequest() bool {
+	return !f.needsTLS() && !strings.HasPrefix(f.Header.Get("Content-Type"), "text/html")
 }
 
 // RetryAfter parses the header Retry-After, seconds or a date; 0 if it is missing.

@@ -21,10 +21,18 @@ type Gzip struct {
 }
 
 // Zipped is the compressed bytes of a request.
-type Zipped struct{ out bytes.Buffer }
+type Zipped struct {
+	out   bytes.Buffer // of a Gzip
+	block []byte       // of a block
+}
 
 // Bytes returns the compressed bytes, valid until Put.
-func (z *Zipped) Bytes() []byte { return z.out.Bytes() }
+func (z *Zipped) Bytes() []byte {
+	if z.block != nil {
+		return z.block
+	}
+	return z.out.Bytes()
+}
 
 // The levels for SharedGzip. Log lines shrink to a tenth at any of them, so Fastest is usually the best choice.
 const (
@@ -66,3 +74,6 @@ func (g *Gzip) Put(z *Zipped) {
 		g.outputs.Put(z)
 	}
 }
+
+// Encoding implements Compressor.
+func (g *Gzip) Encoding() string { return "gzip" }

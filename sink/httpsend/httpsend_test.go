@@ -14,19 +14,19 @@ import (
 )
 
 func TestReleasedBodyIsNotReadAgain(t *testing.T) {
-	p := &payload{data: []byte("abc")}
+	p := &Payload{data: []byte("abc")}
 	var b [2]byte
 	if n, err := p.Read(b[:]); n != 2 || err != nil {
 		t.Fatalf("got %d bytes and error %v, want 2", n, err)
 	}
-	p.release()
+	p.Release()
 	if n, err := p.Read(b[:]); n != 0 || !errors.Is(err, errReleased) {
 		t.Fatalf("after release: got %d bytes and error %v, want none and %v", n, err, errReleased)
 	}
 }
 
 func TestReleasedBodyIsNotLentAgain(t *testing.T) {
-	p := &payload{data: []byte("abcd")}
+	p := &Payload{data: []byte("abcd")}
 	lent := ""
 	take := func(b []byte) int {
 		if lent += string(b); p.mu.TryLock() {
@@ -43,11 +43,11 @@ func TestReleasedBodyIsNotLentAgain(t *testing.T) {
 	if n, err := p.Read(b[:]); lent != "abbc" || n != 1 || err != nil || b[0] != 'c' {
 		t.Fatalf("got %q lent, then %q read with error %v, want abb, then c", lent, b, err)
 	}
-	p.release()
+	p.Release()
 	if err := p.Lend(2, take); !errors.Is(err, errReleased) || lent != "abbc" {
 		t.Fatalf("after release: got %q lent and error %v, want nothing more and %v", lent, err, errReleased)
 	}
-	all := &payload{data: []byte("a"), off: 1}
+	all := &Payload{data: []byte("a"), off: 1}
 	if err := all.Lend(2, take); err != io.EOF {
 		t.Fatalf("at its end: got error %v, want %v", err, io.EOF)
 	}

@@ -8,16 +8,19 @@ import (
 
 var errReleased = errors.New("the request's body was released")
 
-// payload is a request's body. The transport may still read a body after it has returned (when the server answered early,
-// or the request was cancelled), but the bytes then belong to the caller again: release makes such reads fail.
-type payload struct {
+// A Payload is a request's body. The transport may still read a body after it has returned (when the server answered early,
+// or the request was cancelled), but the bytes then belong to the caller again: Release makes such reads fail.
+type Payload struct {
 	mu       sync.Mutex
 	data     []byte
 	off      int
 	released bool
 }
 
-func (p *payload) Read(b []byte) (int, error) {
+// NewPayload makes a Payload of data, which it lends until Release.
+func NewPayload(data []byte) *Payload { return &Payload{data: data} }
+
+func (p *Payload) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.released {
@@ -32,7 +35,7 @@ func (p *payload) Read(b []byte) (int, error) {
 }
 
 // Lend implements dial.Lender: a connection without TLS sends the bytes without copying them.
-func (p *payload) Lend(max int, use func([]byte) int) error {
+func (p *Payload) Lend(max int, use func([]byte) int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.released {
@@ -46,12 +49,29 @@ func (p *payload) Lend(max int, use func([]byte) int) error {
 	return nil
 }
 
-// Close does nothing: the caller calls release.
-func (p *payload) Close() error { return nil }
+// Close does nothing: the caller calls Release.
+func (p *Payload) Close() error { return nil }
 
-// release waits for a Read in progress; later ones fail.
-func (p *payload) release() {
+// Release waits for a Read in progress; later ones fail.
+func (p *Payload) Release() {
 	p.mu.Lock()
 	p.data, p.released = nil, true
 	p.mu.Unlock()
+}
+
+// Seek implements io.Seeker, for clients that read a body once to sign it.
+func (p *Payload) Seek(offset int64, whence int) (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch whence {
+	case io.SeekCurrent:
+		offset += int64(p.off)
+	case io.SeekEnd:
+		offset += int64(len(p.data))
+	}
+	if offset < 0 || offset > int64(len(p.data)) {
+		return int64(p.off), errors.New("seeking outside of the request's body")
+	}
+	p.off = int(offset)
+	return offset, nil
 }

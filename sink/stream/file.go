@@ -13,13 +13,15 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/format"
 )
 
 // file appends text to files. It opens them for each request, so that one that was moved is created again. An item's key
 // is the path of its file.
 type file struct {
-	format formatter
+	format format.Func
 	path   func(dst []byte, r *sink.Record) []byte
 	mkdir  bool
 	gzip   bool
@@ -37,21 +39,44 @@ func NewFile(o *FileOptions, d config.Dialect, env sink.Env) (sink.Destination, 
 		return &file{format: fluentBitFile(o), path: fluentBitPath(o), mkdir: o.Mkdir}, nil
 	}
 	f := &file{mkdir: true, gzip: o.Compress != "" && o.Compress != "text"}
-	opts := FormatOptions{OutputTime: true, OutputTag: true}
+	opts := format.Options{OutputTime: true, OutputTag: true}
 	if o.FluentdFormat != nil {
 		opts = *o.FluentdFormat
 	}
 	var err error
-	if f.format, err = fluentd(opts, first(opts.Type, o.OldFormat, "out_file")); err != nil {
+	if f.format, err = format.Fluentd(opts, first(opts.Type, o.OldFormat, "out_file")); err != nil {
 		return nil, err
 	}
-	inject, err := newInjector(o.Inject, env)
+	inject, err := format.NewInjector(o.Inject, env)
 	if err != nil {
 		return nil, err
 	}
-	f.format = inject.wrap(f.format)
+	f.format = inject.Wrap(f.format)
 	f.path, err = fluentdPath(o)
 	return f, err
+}
+
+// fluentBitFile returns the format.Func for Fluent Bit's output file.
+func fluentBitFile(o *FileOptions) format.Func {
+	switch o.Format {
+	case "plain":
+		return func(dst []byte, r *sink.Record) ([]byte, error) {
+			return append(record.AppendJSON(dst, r.Body), '\n'), nil
+		}
+	case "csv":
+		return format.CSV(format.Delimiter(o.Delimiter, ","), o.CSVColumnNames)
+	case "ltsv":
+		return format.LTSV(format.Delimiter(o.Delimiter, "\t"), format.Delimiter(o.LabelDelimiter, ":"))
+	case "template":
+		return format.Template(o.Template)
+	case "msgpack":
+		return format.MessagePack
+	}
+	return func(dst []byte, r *sink.Record) ([]byte, error) {
+		dst = append(append(dst, r.Tag...), ": ["...)
+		dst = append(format.AppendSeconds(dst, r.Time, 9), ", "...)
+		return append(record.AppendJSON(dst, r.Body), ']', '\n'), nil
+	}
 }
 
 // fluentBitPath returns a function that makes the path: path/file, or path/tag if file isn't set.

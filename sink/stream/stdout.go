@@ -6,11 +6,11 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/format"
 )
 
 // framing is what is written around the items of one request.
@@ -25,7 +25,7 @@ const (
 
 // stdout writes text to a stream, one request at a time.
 type stdout struct {
-	format  formatter
+	format  format.Func
 	framing framing
 	w       io.Writer
 
@@ -44,7 +44,7 @@ func newStdout(o *StdoutOptions, d config.Dialect, env sink.Env, w io.Writer) (s
 		s.format, s.framing = fluentBitStdout(o)
 		return s, nil
 	}
-	var f FormatOptions
+	var f format.Options
 	if o.FluentdFormat != nil {
 		f = *o.FluentdFormat
 	}
@@ -53,32 +53,28 @@ func newStdout(o *StdoutOptions, d config.Dialect, env sink.Env, w io.Writer) (s
 		f.OutputType = o.OldOutputType
 	}
 	var err error
-	if s.format, err = fluentd(f, kind); err != nil {
+	if s.format, err = format.Fluentd(f, kind); err != nil {
 		return nil, err
 	}
-	inject, err := newInjector(o.Inject, env)
+	inject, err := format.NewInjector(o.Inject, env)
 	if err != nil {
 		return nil, err
 	}
-	s.format = inject.wrap(s.format)
+	s.format = inject.Wrap(s.format)
 	return s, nil
 }
 
-func fluentBitStdout(o *StdoutOptions) (formatter, framing) {
-	key := first(o.JSONDateKey, "date")
-	switch strings.ToLower(key) {
-	case "false", "off", "no":
-		key = ""
-	}
+func fluentBitStdout(o *StdoutOptions) (format.Func, framing) {
+	key := format.DateKey(o.JSONDateKey)
 	switch o.Format {
 	case "json":
-		return fluentBitJSON(key, o.JSONDateFormat, ""), framedAsArray
+		return format.JSON(key, o.JSONDateFormat, ""), framedAsArray
 	case "json_lines":
-		return fluentBitJSON(key, o.JSONDateFormat, "\n"), unframed
+		return format.JSON(key, o.JSONDateFormat, "\n"), unframed
 	case "json_stream":
-		return fluentBitJSON(key, o.JSONDateFormat, ""), framedStream
+		return format.JSON(key, o.JSONDateFormat, ""), framedStream
 	}
-	return fluentBitText, framedNumbered
+	return format.Text, framedNumbered
 }
 
 // first returns the first text that isn't empty, "" if all are.

@@ -15,6 +15,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/format"
 	"github.com/firelane/firelane/sink/sinktest"
 )
 
@@ -60,16 +61,16 @@ func TestStdoutWritesAsTheDialectsDo(t *testing.T) {
 			`{"date":1700000000123,"log":"a\\","n":[1,null,2.5]}{"date":1700000000123}` + "\n"},
 		{"java", config.FluentBit, StdoutOptions{Format: "json_lines", JSONDateFormat: "java_sql_timestamp"},
 			`{"date":"2023-11-14 22:13:20.123456","log":"a\\","n":[1,null,2.5]}` + "\n" + `{"date":"2023-11-14 22:13:20.123456"}` + "\n"},
-		{"fluentd", config.Fluentd, StdoutOptions{FluentdFormat: &FormatOptions{UTC: &utc}},
+		{"fluentd", config.Fluentd, StdoutOptions{FluentdFormat: &format.Options{UTC: &utc}},
 			"2023-11-14 22:13:20.123456789 +0000 app.web: {\"log\":\"a\\\\\",\"n\":[1,null,2.5]}\n2023-11-14 22:13:20.123456789 +0000 app.web: {}\n"},
-		{"fluentd in a zone", config.Fluentd, StdoutOptions{FluentdFormat: &FormatOptions{Timezone: "+09:00", TimeFormat: "%H:%M %z", OutputType: "hash"}},
+		{"fluentd in a zone", config.Fluentd, StdoutOptions{FluentdFormat: &format.Options{Timezone: "+09:00", TimeFormat: "%H:%M %z", OutputType: "hash"}},
 			"07:13 +0900 app.web: {\"log\"=>\"a\\\", \"n\"=>[1, nil, 2.5]}\n07:13 +0900 app.web: {}\n"},
 		{"fluentd json, injected", config.Fluentd, StdoutOptions{OldFormat: "json",
-			Inject: &InjectOptions{TagKey: "tag", TimeKey: "log", TimeType: "unixtime_millis", HostnameKey: "host", Hostname: "h"}},
+			Inject: &format.InjectOptions{TagKey: "tag", TimeKey: "log", TimeType: "unixtime_millis", HostnameKey: "host", Hostname: "h"}},
 			`{"n":[1,null,2.5],"host":"h","tag":"app.web","log":1700000000123}` + "\n" + `{"host":"h","tag":"app.web","log":1700000000123}` + "\n"},
-		{"ltsv", config.Fluentd, StdoutOptions{FluentdFormat: &FormatOptions{Type: "ltsv", LabelDelimiter: ":", Replacement: " "}},
+		{"ltsv", config.Fluentd, StdoutOptions{FluentdFormat: &format.Options{Type: "ltsv", LabelDelimiter: ":", Replacement: " "}},
 			"log:a\\\tn:[1,null,2.5]\n\n"},
-		{"csv", config.Fluentd, StdoutOptions{FluentdFormat: &FormatOptions{Type: "csv", Fields: []string{"n", "log"}, ForceQuotes: true}},
+		{"csv", config.Fluentd, StdoutOptions{FluentdFormat: &format.Options{Type: "csv", Fields: []string{"n", "log"}, ForceQuotes: true}},
 			"\"[1,null,2.5]\",\"a\\\"\n\"\",\"\"\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -131,11 +132,11 @@ func TestFileWritesAsTheDialectsDo(t *testing.T) {
 			"f": "\"time\":1700000000.123456\t\"log\":\"one\"\n\"time\":1700000000.123456\t\"log\":\"three\"\n\"time\":1700000000.123456\t\"log\":\"two\"\n"}},
 		{"template", config.FluentBit, FileOptions{File: "f", Format: "template", Template: "{time} {log}: {x} {{log"}, map[string]string{
 			"f": "1700000000.123456 one: {x} {{log\n1700000000.123456 three: {x} {{log\n1700000000.123456 two: {x} {{log\n"}},
-		{"fluentd", config.Fluentd, FileOptions{Path: "sub/${tag}/log", AddPathSuffix: true, FluentdFormat: &FormatOptions{OutputTag: true, OutputTime: true, UTC: &utc}},
+		{"fluentd", config.Fluentd, FileOptions{Path: "sub/${tag}/log", AddPathSuffix: true, FluentdFormat: &format.Options{OutputTag: true, OutputTime: true, UTC: &utc}},
 			map[string]string{
 				"sub/app.web/log.20231114.log": "2023-11-14T22:13:20+0000\tapp.web\t{\"log\":\"one\"}\n2023-11-14T22:13:20+0000\tapp.web\t{\"log\":\"two\"}\n",
 				"sub/_._etc/log.20231114.log":  "2023-11-14T22:13:20+0000\t../etc\t{\"log\":\"three\"}\n"}},
-		{"fluentd by the hour", config.Fluentd, FileOptions{Path: "x-%H", FluentdFormat: &FormatOptions{Type: "single_value", MessageKey: "log"}},
+		{"fluentd by the hour", config.Fluentd, FileOptions{Path: "x-%H", FluentdFormat: &format.Options{Type: "single_value", MessageKey: "log"}},
 			map[string]string{"x-22": "one\nthree\ntwo\n"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -199,7 +200,7 @@ func TestUnknownFormatsAreNamed(t *testing.T) {
 	if !errors.As(err, &bad) || !strings.Contains(err.Error(), `"yaml"`) {
 		t.Errorf("got error %v, want one that names the format", err)
 	}
-	_, err = NewStdout(&StdoutOptions{FluentdFormat: &FormatOptions{Type: "csv"}}, config.Fluentd, sink.Env{})
+	_, err = NewStdout(&StdoutOptions{FluentdFormat: &format.Options{Type: "csv"}}, config.Fluentd, sink.Env{})
 	if !errors.As(err, &bad) || bad.Option != "fields" {
 		t.Errorf("got error %v, want one that names fields", err)
 	}
@@ -288,15 +289,7 @@ func TestATextThatRepeatsALongFieldIsBounded(t *testing.T) {
 	}
 	r := rec(t, "app", `{"log":"`+strings.Repeat("x", 1<<20)+`"}`)
 	body, err := d.Append([]byte("before"), r)
-	if err == nil || string(body) != "before" || cap(body) > 2*maxText {
+	if err == nil || string(body) != "before" || cap(body) > 2*record.MaxJSON {
 		t.Errorf("got %d bytes in %d and error %v, want an error, and never more than twice the limit", len(body), cap(body), err)
-	}
-}
-
-func TestCSVIsQuotedInPlace(t *testing.T) {
-	for _, c := range [][2]string{{"", `""`}, {"a", `"a"`}, {`"`, `""""`}, {`a"b""c`, `"a""b""""c"`}} {
-		if got := quoteCSV(append([]byte("x,"), c[0]...), 2); string(got) != "x,"+c[1] {
-			t.Errorf("%q: got %q, want %q after the comma", c[0], got, c[1])
-		}
 	}
 }

@@ -1,0 +1,64 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// known are the names of the plugins that Fluent Bit 5.1 has, those in Go of AWS's and New Relic's images, and those of Fluentd
+// 1.18 and of its most used gems: an unknown name that is one of these is no spelling mistake.
+var known = map[Dialect]map[Kind]string{
+	FluentBit: {
+		KindInput: "blob calyptia_fleet collectd cpu disk docker docker_events dummy ebpf elasticsearch event_tracing_windows event_type " +
+			"exec exec_wasi fluentbit_logs fluentbit_metrics forward gpu_metrics head health http kafka kmsg kubernetes_events lib mem mqtt " +
+			"netif nginx_metrics node_exporter_metrics opentelemetry podman_metrics proc process_exporter_metrics prometheus_remote_write " +
+			"prometheus_scrape prometheus_textfile random serial splunk statsd stdin syslog systemd tail tcp thermal udp unix_socket " +
+			"windows_exporter_metrics winevtlog winlog winstat",
+		KindFilter: "alter_size aws checklist ecs expect geoip2 grep kubernetes log_to_metrics lua modify multiline nest nightfall parser " +
+			"record_modifier rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm",
+		KindOutput: "azure azure_blob azure_kusto azure_logs_ingestion bigquery calyptia chronicle cloudwatch cloudwatch_logs counter datadog es " +
+			"exit file firehose flowcounter forward gcs gelf http influxdb kafka kafka-rest kinesis kinesis_firehose kinesis_streams lib logdna " +
+			"loki nats newrelic nrlogs null opensearch opentelemetry oracle_log_analytics pgsql plot prometheus_exporter " +
+			"prometheus_remote_write retry s3 skywalking slack splunk stackdriver stdout syslog tcp td udp vivo_exporter websocket",
+	},
+	Fluentd: {
+		KindInput: "debug_agent dummy exec forward gc_stat http kafka kafka_group monitor_agent object_space prometheus prometheus_monitor " +
+			"prometheus_output_monitor s3 sample sqs syslog systemd tail tcp udp unix windows_eventlog2",
+		KindFilter: "concat detect_exceptions dedot elasticsearch_genid geoip grep kubernetes_metadata parser prometheus record_modifier " +
+			"record_transformer stdout throttle",
+		KindOutput: "azureblob bigquery cloudwatch_logs copy datadog elasticsearch elasticsearch_dynamic exec exec_filter file forward gcs " +
+			"gelf google_cloud grafana-loki http influxdb kafka kafka2 kafka_buffered kinesis_firehose kinesis_streams " +
+			"kinesis_streams_aggregated logzio_buffered loki mongo newrelic null opensearch opensearch_data_stream elasticsearch_data_stream " +
+			"opentelemetry papertrail rdkafka rdkafka2 relabel remote_syslog retag rewrite_tag_filter roundrobin route s3 secondary_file slack " +
+			"splunk_hec splunk stdout sumologic syslog_rfc5424 webhdfs",
+	},
+}
+
+// whose says in which dialects a plugin exists that the catalogue doesn't have, or has only in the other one; "" for a name
+// that nobody has.
+func (k *compilation) whose(kind Kind, name string) string {
+	is := func(d Dialect) bool {
+		return slices.Contains(strings.Fields(known[d][kind]), strings.ToLower(name))
+	}
+	here := k.plan.Dialect
+	other := Fluentd
+	if here == Fluentd {
+		other = FluentBit
+	}
+	switch {
+	case is(here):
+		return fmt.Sprintf("%s is a plugin of %s that firelane doesn't have", name, here.product())
+	case is(other):
+		return fmt.Sprintf("%s is a plugin of %s, and this is a configuration of %s", name, other.product(), here.product())
+	}
+	return ""
+}
+
+// product is what a dialect's program is called.
+func (d Dialect) product() string {
+	if d == Fluentd {
+		return "Fluentd"
+	}
+	return "Fluent Bit"
+}

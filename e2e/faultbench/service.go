@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// A service is what a destination speaks instead of _bulk. It is as simple as the count of numbered records allows; the strict
+// stand-ins are beside the destinations, in sink.
+type service struct {
+	name    string
+	tls     bool // as it is in the field: AWS's are never without it
+	options map[string]string
+	// address adds the options that say where it is.
+	address func(options map[string]string, port int)
+	// take reads a request, whose body is decompressed: it returns the text that has the numbered records, nil if the request
+	// brings none, and the reply.
+	take func(s *store, r *http.Request, body []byte) (text []byte, status int, reply string)
+	// refused is the reply for text that the service refuses in part: the items of which bad reports true; nil: it can't.
+	refused func(body []byte, bad func() bool) (text []byte, again int, reply string)
+}
+
+// hostPort are the options host and port.
+func hostPort(options map[string]string, port int) {
+	options["Host"], options["Port"] = "127.0.0.1", strconv.Itoa(port)
+}
+
+// awsEndpoint are the options of AWS's services.
+func awsEndpoint(options map[string]string, port int) {
+	options["endpoint"], options["port"], options["region"] = "localhost", strconv.Itoa(port), "eu-west-1"
+}
+
+// answering returns a take that finds records anywhere in the body.
+func answering(status int, reply string) func(*store, *http.Request, []byte) ([]byte, int, string) {
+	return func(_ *store, _ *http.Request, body []byte) ([]byte, int, string) { return body, status, reply }
+}
+
+// services returns the services, in the order of the table.
+func services() []*service {
+	return []*service{
+		{name: "cloudwatch_logs", tls: true, address: awsEndpoint, take: takeCloudWatch,
+			options: map[string]string{"Name": "cloudwatch_logs", "log_group_name": "bench", "log_stream_prefix": "web-", "auto_create_group": "On"}},
+		{name: "kinesis_firehose", tls: true, address: awsEndpoint, take: takeFirehose, refused: refusedFirehose,
+			options: map[string]string{"Name": "kinesis_firehose", "delivery_stream": "bench"}},
+		{name: "kinesis_streams", tls: true, address: awsEndpoint, take: takeKinesis, refused: refusedKinesis,
+			options: map[string]string{"Name": "kinesis_streams", "stream": "bench"}},
+		{name: "s3", take: takeS3,
+			address: func(options map[string]string, port int) {
+				options["endpoint"], options["region"] = fmt.Sprintf("http://127.0.0.1:%d", port), "eu-west-1"
+			},
+			options: map[string]string{"Name": "s3", "bucket": "bench", "compression": "gzip", "use_put_object": "On",
+				"total_file_size": "10M", "upload_timeout": "2s", "s3_key_format": "/web/%Y/%m/%d/%H_%M_%S/$UUID.gz"}},
+		{name: "http", address: hostPort, take: answering(http.StatusOK, ""),
+			options: map[string]string{"Name": "http", "URI": "/logs", "Format": "json"}},
+		{name: "datadog", address: hostPort, take: answering(http.StatusAccepted, "{}"),
+			options: map[string]string{"Name": "datadog", "apikey": "key", "dd_service": "web", "compress": "gzip", "provider": "ecs"}},
+		{name: "splunk", address: hostPort, take: answering(http.StatusOK, `{"text":"Success","code":0}`),
+			options: map[string]string{"Name": "splunk", "splunk_token": "token"}},
+		{name: "nrlogs", tls: true, take: answering(http.StatusAccepted, `{"requestId":"1"}`),
+			address: func(options map[string]string, port int) {
+				options["base_uri"] = fmt.Sprintf("https://localhost:%d/log/v1", port)
+			},
+			options: map[string]string{"Name": "nrlogs", "license_key": "key"}},
+		{name: "loki", address: hostPort, take: answering(http.StatusNoContent, ""),
+			options: map[string]string{"Name": "loki", "labels": "job=web"}},
+		{name: "opentelemetry", address: hostPort, take: answering(http.StatusOK, ""),
+			options: map[string]string{"Name": "opentelemetry", "logs_uri": "/v1/logs"}},
+	}
+}
+
+// target returns the operation of a request in AWS's JSON protocol.
+func target(r *http.Request) string {
+	_, op, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	return op
+}
+
+func takeCloudWatch(_ *store, r *http.Request, body []byte) ([]byte, int, string) {
+	if target(r) == "PutLogEvents" {
+		return body, http.StatusOK, `{"nextSequenceToken":"1"}`
+	}
+	return nil, http.StatusOK, "{}"
+}
+
+// data calls each with every item's data, which is Base64 in the member Data.
+func data(body []byte, each func(text []byte)) {
+	const name = `"Data":"`
+	for {
+		_, rest, found := bytes.Cut(body, []byte(name))
+		if !found {
+			return
+		}
+		value, rest, _ := bytes.Cut(rest, []byte{'"'})
+		text := make([]byte, base64.StdEncoding.DecodedLen(len(value)))
+		n, _ := base64.StdEncoding.Decode(text, value)
+		each(text[:n])
+		body = rest
+	}
+}
+
+// The replies of Firehose and Kinesis have an entry for each item.
+const (
+	firehoseDone   = `{"RecordId":"0"},`
+	firehoseFailed = `{"ErrorCode":"ServiceUnavailableException","ErrorMessage":"Slow down."},`
+	kinesisDone    = `{"SequenceNumber":"1","ShardId":"shardId-000000000000"},`
+	kinesisFailed  = `{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded for shard shardId-000000000000"},`
+)
+
+func takeFirehose(_ *store, _ *http.Request, body []byte) ([]byte, int, string) {
+	text, _, reply := refusedFirehose(body, func() bool { return false })
+	return text, http.StatusOK, reply
+}
+
+func refusedFirehose(body []byte, bad func() bool) ([]byte, int, string) {
+	text, again, entries := entries(body, bad, firehoseDone, firehoseFailed)
+	return text, again, fmt.Sprintf(`{"FailedPutCount":%d,"Encrypted":false,"RequestResponses":[%s]}`, again, entries)
+}
+
+func takeKinesis(_ *store, _ *http.Request, body []byte) ([]byte, int, string) {
+	text, _, reply := refusedKinesis(body, func() bool { return false })
+	return text, http.StatusOK, reply
+}
+
+func refusedKinesis(body []byte, bad func() bool) ([]byte, int, string) {
+	text, again, entries := entries(body, bad, kinesisDone, kinesisFailed)
+	return text, again, fmt.Sprintf(`{"FailedRecordCount":%d,"Records":[%s]}`, again, entries)
+}
+
+// entries returns the text of the items that aren't bad, how many records are in those that are, and the reply's entries.
+func entries(body []byte, bad func() bool, done, failed string) (text []byte, again int, reply string) {
+	var out strings.Builder
+	data(body, func(item []byte) {
+		if bad() {
+			again += bytes.Count(item, []byte("n="))
+			out.WriteString(failed)
+			return
+		}
+		text = append(text, item...)
+		out.WriteString(done)
+	})
+	return text, again, strings.TrimSuffix(out.String(), ",")
+}

@@ -1,0 +1,124 @@
+package enrich
+
+import (
+	"strings"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
+)
+
+// NestOptions are those of Fluent Bit's nest.
+type NestOptions struct {
+	Operation    string   `fluentbit:"operation" required:"true" oneof:"nest,lift" help:"nest: move fields into a map; lift: move a map's fields up"`
+	Wildcard     []string `fluentbit:"wildcard" help:"nest: field to move; a * at the end matches any ending"`
+	NestUnder    string   `fluentbit:"nest_under" help:"nest: field that gets the map"`
+	NestedUnder  string   `fluentbit:"nested_under" help:"lift: field that has the map"`
+	PrefixWith   string   `fluentbit:"prefix_with" help:"as add_prefix"`
+	AddPrefix    string   `fluentbit:"add_prefix" help:"prefix to put before the names of the fields that are moved"`
+	RemovePrefix string   `fluentbit:"remove_prefix" help:"prefix to take away from the names of the fields that are moved"`
+}
+
+// Check implements config's check after binding.
+func (o *NestOptions) Check(config.Dialect) error {
+	switch {
+	case o.prefix() != "" && o.RemovePrefix != "":
+		return &config.OptionError{Option: "remove_prefix", Reason: "excludes add_prefix; use one of them"}
+	case o.lifts() && o.NestedUnder == "":
+		return &config.OptionError{Option: "nested_under", Reason: "is missing; want the field whose map is lifted"}
+	case !o.lifts() && o.NestUnder == "":
+		return &config.OptionError{Option: "nest_under", Reason: "is missing; want the field that gets the map"}
+	}
+	return nil
+}
+
+func (o *NestOptions) lifts() bool { return strings.EqualFold(o.Operation, "lift") }
+
+// prefix is the prefix to add.
+func (o *NestOptions) prefix() string {
+	if o.AddPrefix != "" {
+		return o.AddPrefix
+	}
+	return o.PrefixWith
+}
+
+// nest is the filter.
+type nest struct {
+	lift   bool
+	moved  func(m *member) bool
+	under  []byte // the field's name as MessagePack
+	add    string
+	remove string
+	lists  memberLists
+}
+
+// NewNest makes the step of a nest.
+func NewNest(o *NestOptions, d config.Dialect, _ Env) (Filter, error) {
+	if err := o.Check(d); err != nil {
+		return nil, err
+	}
+	n := &nest{lift: o.lifts(), add: o.prefix(), remove: o.RemovePrefix, under: record.AppendStr(nil, o.NestUnder)}
+	if n.lift {
+		n.moved = func(m *member) bool { return m.is(o.NestedUnder) && record.KindOf(m.value[0]) == record.KindMap }
+		return n, nil
+	}
+	n.moved = func(m *member) bool {
+		for _, w := range o.Wildcard {
+			if prefix, wild := strings.CutSuffix(w, "*"); m.is(w) || wild && m.begins(prefix) {
+				return true
+			}
+		}
+		return false
+	}
+	return n, nil
+}
+
+// Apply implements Filter.
+func (n *nest) Apply(ev *record.Event, s *Scratch) bool {
+	list := n.lists.of(ev.Body)
+	defer n.lists.put(list)
+	moved := n.lists.of(nil)
+	defer n.lists.put(moved)
+	list.without(func(m *member) bool {
+		if !n.moved(m) {
+			return false
+		}
+		if !n.lift {
+			*moved = append(*moved, *m)
+			return true
+		}
+		for f := record.FieldsOf(m.value); f.Next(); {
+			*moved = append(*moved, member{f.RawKey(), f.Value()})
+		}
+		return true
+	})
+	if len(*moved) == 0 && !n.lift {
+		return true
+	}
+	for i := range *moved {
+		(*moved)[i].key = n.rename((*moved)[i].key)
+	}
+	if n.lift {
+		*list = append(*list, *moved...)
+	} else {
+		*list = append(*list, member{n.under, moved.appendMap(nil)})
+	}
+	out := list.appendMap(s.Take())
+	if !n.lift && tooDeep(out) {
+		return true // it would be nested deeper than a record may be
+	}
+	ev.Body = s.Keep(out)
+	return true
+}
+
+// rename returns the key of a field that is moved.
+func (n *nest) rename(key []byte) []byte {
+	name, ok := record.Text(key)
+	switch {
+	case !ok:
+	case n.add != "":
+		return record.AppendStrBytes(nil, append([]byte(n.add), name...))
+	case n.remove != "" && strings.HasPrefix(string(name), n.remove):
+		return record.AppendStrBytes(nil, name[len(n.remove):])
+	}
+	return key
+}
