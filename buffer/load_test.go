@@ -1,7 +1,6 @@
 package buffer
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -68,7 +67,7 @@ func TestAFreedChunkIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestAFreedChunkThatIsDroppedIsCounted: its file is gone, and with it what has not been delivered.
+// TestAFreedChunkThatIsDroppedIsCounted: its file is gone, and with it what has not reached its end.
 func TestAFreedChunkThatIsDroppedIsCounted(t *testing.T) {
 	q := mustOpen(t, Options{FS: newFolder(), Limit: 2000, SegmentSize: 500, Full: DropOldest})
 	defer q.Close()
@@ -77,25 +76,24 @@ func TestAFreedChunkThatIsDroppedIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.Free(c)
-	before := q.Stats()
-	fill(t, q, 5, 200)
-	if err := q.Load(c); !errors.Is(err, errDropped) {
-		t.Fatalf("got the error %v, want it to say that the segment is gone", err)
+	if !q.Ended(c, 1) || q.Stats().Ended != 1 {
+		t.Errorf("got %d records ended, want 1", q.Stats().Ended)
 	}
-	dropped := q.Stats().DroppedNoRoom
-	q.Lose(c, c.Records-1)
-	s := q.Stats()
-	if s.DroppedNoRoom != dropped+int64(c.Records)-1 || s.Committed != before.Committed+1 {
-		t.Errorf("got %d records dropped and %d committed, want all but one of %d more dropped, and one committed", s.DroppedNoRoom-dropped, s.Committed, c.Records)
+	q.Free(c)
+	fill(t, q, 5, 200)
+	if err := q.Load(c); !errors.Is(err, ErrDropped) {
+		t.Fatalf("got the error %v, want ErrDropped", err)
+	}
+	if s := q.Stats(); s.Committed != 1 || s.Ended != 0 {
+		t.Errorf("got %d records committed and %d ended, want the one that had reached its end committed", s.Committed, s.Ended)
 	}
 	checkBalance(t, q)
-	q.Lose(c, 1) // once only
+	q.Commit(c) // too late
 	checkBalance(t, q)
 }
 
-// TestAFreedChunkThatIsDamagedIsCounted: somebody has written to the file.
-func TestAFreedChunkThatIsDamagedIsCounted(t *testing.T) {
+// TestAFreedChunkThatIsDamagedIsNotLoaded: somebody has written to the file.
+func TestAFreedChunkThatIsDamagedIsNotLoaded(t *testing.T) {
 	folder := newFolder()
 	q := mustOpen(t, Options{FS: folder})
 	defer q.Close()
@@ -112,17 +110,9 @@ func TestAFreedChunkThatIsDamagedIsCounted(t *testing.T) {
 	if _, err := f.WriteAt([]byte("damage"), dataAt+frameHeader+2); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.Load(c); err == nil || !strings.Contains(err.Error(), "can't be read again") {
-		t.Fatalf("got the error %v, want it to say that the segment can't be read", err)
+	if err := q.Load(c); err == nil || c.Batches != nil {
+		t.Fatalf("got the error %v and %d batches, want an error and none", err, len(c.Batches))
 	}
-	q.Lose(c, c.Records)
-	if s := q.Stats(); s.DroppedDamaged != int64(c.Records) {
-		t.Errorf("got %d records dropped as damaged, want %d", s.DroppedDamaged, c.Records)
-	}
+	q.Commit(c)
 	checkBalance(t, q)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := q.Next(ctx, 1000, 0); err == nil {
-		t.Error("got another chunk, want none")
-	}
 }

@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"fmt"
 	"hash/crc32"
 	"math/bits"
 	"sync"
@@ -49,6 +50,11 @@ func (p *ChunkPool) put(m *chunkMemory) {
 	m.batches = m.batches[:0]
 	p.pools[bits.Len(uint(cap(m.buf)-1))].Put(m)
 }
+
+// A LargeError is NextUpTo's: the next batch has more bytes than the caller wants to take.
+type LargeError struct{ Bytes int64 }
+
+func (e *LargeError) Error() string { return fmt.Sprintf("the next batch has %d bytes", e.Bytes) }
 
 // await waits until there is something that Next may take. The caller holds the reader.
 func (q *Queue) await(ctx context.Context, maxBytes int64, linger time.Duration) error {

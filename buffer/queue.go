@@ -19,6 +19,8 @@ var (
 	// ErrTooLarge is returned by Append for a batch that can never be taken: over MaxBatch, or over the limit of a
 	// queue that drops its oldest.
 	ErrTooLarge = errors.New("the batch is larger than the queue may be")
+	// ErrDropped is returned by Load for a chunk that was dropped to make room.
+	ErrDropped = errors.New("the chunk was dropped to make room")
 	// ErrStalled is returned by AppendUnlessStalled for a batch that was not appended, since the queue is stalled.
 	ErrStalled = errors.New("the queue is stalled")
 	// ErrLocked is returned by Open when another process has the queue's folder.
@@ -28,7 +30,7 @@ var (
 )
 
 // A Chunk is a run of batches, taken from the queue to be delivered. Its memory is the queue's; it is valid until
-// Commit or Release.
+// Commit, Release or Free.
 type Chunk struct {
 	// Queue is the identity under which these records were appended: with their positions, their record.ID. It is not
 	// the same for all chunks of a queue, since each Open makes a new one for what is appended from then on; what was
@@ -44,7 +46,8 @@ type Chunk struct {
 	seg      *segment
 	from, to place
 	state    chunkState
-	mem      *chunkMemory
+	mem      *chunkMemory // nil after Free
+	ended    int          // records; see Ended
 }
 
 type chunkState uint8
@@ -53,12 +56,14 @@ const (
 	inFlight chunkState = iota
 	committed
 	released
+	dropped // by dropOldest, after Free
 )
 
 // Stats is what the queue holds now and has done since it was opened. At every moment
 // Recovered + Appended = Committed + DroppedRecords + Records.
 type Stats struct {
 	Records, Bytes      int64 // appended and not committed; bytes with frame headers
+	Ended               int64 // of these records, those that have reached their end, in chunks with others that have not
 	Appended, Committed int64 // records
 	Recovered           int64 // records found at Open, those found missing among them
 	DroppedRecords      int64 // DroppedNoRoom + DroppedDamaged
@@ -211,6 +216,7 @@ func (q *Queue) Commit(c *Chunk) {
 	t := c.to.minus(c.from)
 	q.fullSince.Store(0)
 	q.progress = time.Since(q.born)
+	q.stats.Ended -= int64(c.ended)
 	q.stats.Committed += t.records
 	q.stats.Records -= t.records
 	q.stats.Bytes -= t.bytes
@@ -226,7 +232,7 @@ func (q *Queue) Release(c *Chunk) {
 		return
 	}
 	if t := c.to.minus(c.from); c.seg.gone {
-		q.drop(t, &q.stats.DroppedNoRoom) // by dropOldest, while it was in flight
+		q.dropChunk(c) // by dropOldest, while it was in flight
 	} else {
 		c.seg.released.add(t)
 	}
@@ -238,7 +244,7 @@ func (q *Queue) finish(c *Chunk, state chunkState) bool {
 		return false
 	}
 	c.state = state
-	q.freeMemory(c)
+	q.reclaim(c)
 	return true
 }
 

@@ -16,6 +16,7 @@ type inflightChunk struct {
 	raw      int              // bytes of its batches
 	cost     int              // bytes of memory that it takes
 	large    bool             // it has more bytes than every output may have: see oversize.go
+	ended    int              // records that the queue knows to have ended
 	freed    bool             // its memory is given back until the next attempt
 	token    bool             // it has the token of large chunks
 	late     bool             // its records waited longer than the linger: there is a backlog

@@ -117,7 +117,7 @@ func (l *loop) newPart(c *inflightChunk) *part {
 	if need := max(l.rawPerBody.bodyOf(c.rest()), minBody); need < limit {
 		limit = min(1<<class(need), limit)
 	}
-	for room := l.room(); limit > minBody && bodyCost(limit) > room; {
+	for room := l.room(); limit > minBody && (bodyCost(limit) > room || !l.share.Take(bodyCost(limit))); {
 		limit = max(limit/2, minBody)
 	}
 	p, ok := l.o.memory.parts[class(limit)].Get().(*part)

@@ -1,8 +1,11 @@
 package deliver
 
 import (
+	"errors"
 	"slices"
 	"time"
+
+	"github.com/firelane/firelane/buffer"
 )
 
 // A batch with a record of several MiB is a large chunk: it takes more memory than every output may have. So it has memory only
@@ -89,7 +92,7 @@ func (l *loop) freeLarge(c *inflightChunk) {
 	}
 	c.freed = true
 	l.held -= c.cost
-	l.queue.Free(c.from)
+	l.o.free(l.queue, c)
 	c.dropReferences()
 	l.returnToken(c)
 }
@@ -140,9 +143,8 @@ func (l *loop) load(c *inflightChunk) bool {
 	return true
 }
 
-// lose gives up a chunk that can't be loaded any more. What of it has not ended counts as dropped by the queue.
+// lose gives up a chunk that can't be loaded any more: the queue has dropped it to make room, or its file is damaged.
 func (l *loop) lose(c *inflightChunk, err error) {
-	l.o.log.Error().Err(err).Int("records", c.left).Msg("records that waited to be sent again can't be read any more: they are dropped")
 	for i := 0; i < len(l.waiting); {
 		if p := l.waiting[i]; p.chunk == c {
 			l.waiting = without(l.waiting, p)
@@ -150,11 +152,11 @@ func (l *loop) lose(c *inflightChunk, err error) {
 			i++
 		}
 	}
-	l.ready = withoutChunk(l.ready, c)
-	l.o.mu.Lock()
-	l.queue.Lose(c.from, c.left)
-	*l.o.endedOf(c) -= int64(c.from.Records - c.left)
-	l.o.mu.Unlock()
+	l.ready = slices.DeleteFunc(l.ready, func(o *inflightChunk) bool { return o == c })
+	if !errors.Is(err, buffer.ErrDropped) {
+		l.o.log.Error().Err(err).Int("records", c.left).Msg("records that waited to be sent again can't be read any more: they are dropped")
+		l.o.commitUnreadable(l.queue, c)
+	}
 	l.endChunk(c)
 }
 

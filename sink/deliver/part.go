@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"slices"
 	"time"
 
 	"github.com/firelane/firelane/buffer"
@@ -192,11 +191,6 @@ func (p *part) middle() int {
 		}
 	}
 	return 1
-}
-
-// withoutChunk removes c from chunks.
-func withoutChunk(chunks []*inflightChunk, c *inflightChunk) []*inflightChunk {
-	return slices.DeleteFunc(chunks, func(o *inflightChunk) bool { return o == c })
 }
 
 // without removes p from parts. It doesn't keep their order.
