@@ -73,7 +73,7 @@ outage: build ## the destination down for OUTAGE (10m) under 5 MB/s, the router 
 	go run ./e2e/faultbench -routers firelane -outage $(OUTAGE)
 
 SOAK := 1h
-soak: build ## many attacks and faults together for SOAK (1h): ten outputs, two dead, poison, drips, a restart every minute, in 64 MiB; root
+soak: build ## many attacks and faults together for SOAK (1h): ten outputs, two dead, poison, drips, in 64 MiB, a restart every minute of the first half; root
 	go run ./e2e/faultbench -routers firelane -soak $(SOAK)
 
 clean: ## remove the binaries

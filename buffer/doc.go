@@ -130,5 +130,6 @@
 // The limit counts the sizes of the segments, without their last end frames, and of the spares. With Block, Append waits,
 // first come first served, and an empty queue takes any batch. With DropOldest the oldest segment is removed, whether it is
 // being delivered or not; chunks of it that are in flight stay in memory and are committed as usual, or count as dropped
-// when they are released. Append then never waits, except for a disk that is full with other things.
+// when they are released. Append then never waits, except for a disk that is full with other things. A stalled queue (append.go)
+// drops its oldest for a caller that says that others wait; on a full disk, for another queue that has no room (GiveWay).
 package buffer

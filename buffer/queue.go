@@ -21,6 +21,8 @@ var (
 	ErrTooLarge = errors.New("the batch is larger than the queue may be")
 	// ErrDropped is returned by Load for a chunk that was dropped to make room.
 	ErrDropped = errors.New("the chunk was dropped to make room")
+	// ErrStalled is returned by AppendUnlessStalled for a batch that was not appended, since the queue is stalled.
+	ErrStalled = errors.New("the queue is stalled")
 	// ErrLocked is returned by Open when another process has the queue's folder.
 	ErrLocked = errors.New("another router uses this folder")
 
@@ -86,7 +88,9 @@ type Queue struct {
 	sync         bool
 	keep         int // how many spares are kept
 	stalledAfter time.Duration
-	padBy        int64 // by how much a file is filled ahead; 0: not at all
+	downAfter    time.Duration
+	relieve      func() bool // see Options.DiskFull
+	padBy        int64       // by how much a file is filled ahead; 0: not at all
 
 	segSize, maxSegSize int64 // of a segment's file in a short queue, and in a long one
 
@@ -104,6 +108,7 @@ type Queue struct {
 	born      time.Time
 	progress  time.Duration // when something was committed last, or appended to an empty queue, after born
 	fullSince atomic.Int64  // progress, if an Append has found no room since then; else 0
+	downSince atomic.Int64  // since when the destination has been down, after born; 0: it isn't
 
 	mu            sync.Mutex
 	segs          []*segment // the oldest first
@@ -126,6 +131,7 @@ type Queue struct {
 	draining      bool
 	shut          bool        // Close has closed the files
 	failing       bool        // the last write failed
+	noSpace       bool        // the disk was full then
 	checked       time.Time   // when checkActive last checked the file
 	otherVersions int         // segments that Open found and can't read
 	notes         []func()    // to be logged without the mutex
@@ -145,6 +151,16 @@ func (q *Queue) Append(ctx context.Context, batch []byte, records int, accepted 
 // true it drops the oldest records instead of waiting. yield is called with the queue's lock held: it must not block, nor call
 // a queue's methods other than Stalled. nil: never true.
 func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool) error {
+	return q.append(ctx, batch, records, accepted, yield, false)
+}
+
+// AppendUnlessStalled is AppendBeside for a caller that has batches for the other queues, too: instead of dropping records it
+// returns ErrStalled, and the others can get theirs first.
+func (q *Queue) AppendUnlessStalled(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool) error {
+	return q.append(ctx, batch, records, accepted, yield, true)
+}
+
+func (q *Queue) append(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool, leave bool) error {
 	if len(batch) == 0 || records <= 0 {
 		return errEmpty
 	}
@@ -159,7 +175,7 @@ func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, acc
 			return err
 		}
 	}
-	return q.appendLater(ctx, h, batch, accepted, yield)
+	return q.appendLater(ctx, h, batch, accepted, yield, leave)
 }
 
 // Next takes the next chunk: as many whole batches as fit into maxBytes (each counts with a frame header of 24 bytes), at
@@ -167,6 +183,11 @@ func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, acc
 // linger has gone by since the first one was appended, or no more can come soon: the segment is full, an Append waits
 // for room, the queue is being drained. Chunks are taken in order, each once. ErrClosed: no more will come.
 func (q *Queue) Next(ctx context.Context, maxBytes int, linger time.Duration) (*Chunk, error) {
+	return q.NextUpTo(ctx, maxBytes, MaxBatch+frameHeader, linger)
+}
+
+// NextUpTo is Next, but for a first batch of more than most bytes it takes nothing: the error is a *LargeError then.
+func (q *Queue) NextUpTo(ctx context.Context, maxBytes, most int, linger time.Duration) (*Chunk, error) {
 	select {
 	case q.reader <- struct{}{}:
 	case <-ctx.Done():
@@ -179,8 +200,8 @@ func (q *Queue) Next(ctx context.Context, maxBytes int, linger time.Duration) (*
 		if err := q.await(ctx, int64(maxBytes), linger); err != nil {
 			return nil, err
 		}
-		if c := q.take(int64(maxBytes)); c != nil {
-			return c, nil
+		if c, err := q.take(int64(maxBytes), int64(max(most, maxBytes))); c != nil || err != nil {
+			return c, err
 		}
 	}
 }

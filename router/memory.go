@@ -5,6 +5,7 @@ import (
 
 	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink/deliver"
 	"github.com/firelane/firelane/sink/gather"
@@ -26,6 +27,7 @@ type memory struct {
 	deliver *deliver.Memory
 	gather  *gather.Memory
 	chunks  buffer.ChunkPool
+	joiners enrich.JoinerReserve
 }
 
 func newMemory() *memory {

@@ -147,7 +147,7 @@ func (r *Router) openQueue(o *output) error {
 	opts := o.options.Queue()
 	q := buffer.Options{
 		Dir: r.queueDir(o), Name: o.name, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Lock: o.lock, Log: o.log,
-		StalledAfter: r.env.stalledAfter,
+		StalledAfter: r.env.stalledAfter, DiskFull: func() bool { return r.makeRoomFor(o) },
 	}
 	if o.lock != nil {
 		if err := o.lock.Describe(o.is.about()); err != nil {

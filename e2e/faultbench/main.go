@@ -58,7 +58,7 @@ func bench() error {
 	flag.BoolVar(&f.short, "short", false, "small scenarios: the whole table in some minutes")
 	flag.BoolVar(&f.attack, "attack", false, "attack firelane in a cgroup of 64 MiB, beside a neighbour that does nothing wrong; a row for each attack (needs root)")
 	flag.DurationVar(&f.outage, "outage", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
-	flag.DurationVar(&f.soak, "soak", 0, "run many attacks and faults together for this long, with ten outputs and a restart every minute, in a cgroup of 64 MiB (needs root)")
+	flag.DurationVar(&f.soak, "soak", 0, "run many attacks and faults together for this long, with ten outputs, in a cgroup of 64 MiB, with a restart every minute of the first half (needs root)")
 	flag.BoolVar(&f.services, "services", false, "run the scenarios with faults against every destination but _bulk")
 	flag.IntVar(&f.parallel, "parallel", 1, "scenarios that run at the same time; more than one for rows of which times don't matter")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")

@@ -62,8 +62,6 @@ func (o *Output) encodeLarge(p *part, r *sink.Record, pos uint32) (ok bool) {
 		r.Whole()
 	}
 	o.announceAlone(p, pos)
-	if need := size + itemRoom; cap(p.req.Body) < need {
-		p.req.Body = make([]byte, 0, need)
-	}
+	o.memory.takeBody(p, size+itemRoom)
 	return o.encodeItem(p, r, pos)
 }
