@@ -247,7 +247,9 @@ func (a *arena) footprint() (f footprint, err error) {
 }
 
 // isSegment reports whether a file is a segment of a queue, or a spare for one.
-func isSegment(name string) bool { return strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".spare") }
+func isSegment(name string) bool {
+	return strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".spare")
+}
 
 // grown reports that more was used in the last rounds than in the first ones: more descriptors, goroutines, or a MiB or more of
 // memory. What varies from round to round is no growth, so the least of soakGroup rounds is compared with the most of as many.
