@@ -28,7 +28,7 @@ const (
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
 	"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "forward/pace", "forward", "enrich", "buffer",
-	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
+	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
 
@@ -42,7 +42,8 @@ var only = map[string][]string{
 	"parse":         {"record", "pattern", "config", "field"},
 	"input/serve":   {"record", "config", "budget", "input"},
 	"forward/pace":  {},
-	"input/":        {"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve"},
+	"kafka":         {"config", "sink", "sink/dial", "sink/aws"},
+	"input/":        {"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "kafka"},
 	"router/repeat": {},
 }
 
@@ -160,6 +161,12 @@ func TestImportRulesAreThoseOfTheHouse(t *testing.T) {
 		{"input/tcp", "input/serve", true},
 		{"input/serve", "input/tcp", false},
 		{"forward", "input/serve", true},
+		{"input/kafka", "kafka", true},
+		{"input/kafka", "sink", false},
+		{"sink/kafka", "kafka", true},
+		{"sink/kafka", "input/kafka", false},
+		{"kafka", "input", false},
+		{"input", "kafka", false},
 		{"forward", "forward/pace", true},
 		{"forward/pace", "record", false},
 		{"sink", "sink/dead", false},
