@@ -65,7 +65,8 @@ func (s *HTTP) readBody(x *Exchange) (give func(), err error) {
 		return nil, err
 	}
 	_ = x.conn.SetReadDeadline(time.Time{}) // net/http waits for the client's end while the events are queued
-	x.Body = buf.b[:buf.n]
+	x.Body = buf.b[:buf.n:buf.n]
+	x.room = buf.b[buf.n:buf.n:cap(buf.b)]
 	return buf.give, nil
 }
 

@@ -25,6 +25,7 @@ type Exchange struct {
 
 	conn    *conn
 	mode    mode
+	room    []byte      // empty: what is left of the memory that the body is in
 	size    int         // bytes of events that Drain has discarded
 	add     func()      // adds Events; in mode adding
 	read    bool        // the body was read
@@ -55,11 +56,11 @@ func (s *HTTP) exchange(x *Exchange) error {
 		return err
 	}
 	defer s.keepEvents(x)
-	if events, ok := s.spare.Get().(*[]byte); ok {
-		x.Events = (*events)[:0]
-	}
 	if len(x.Body) > maxCollected {
 		x.mode = checking
+		x.Events = x.room // what it holds of a large body's event needs no other memory
+	} else if events, ok := s.spare.Get().(*[]byte); ok {
+		x.Events = (*events)[:0]
 	}
 	if r := s.cfg.Protocol.Take(x); r != nil {
 		return r
@@ -122,10 +123,10 @@ func (s *HTTP) add(x *Exchange) error {
 
 // keepEvents keeps the buffer of an exchange for another one.
 func (s *HTTP) keepEvents(x *Exchange) {
-	if b := x.Events; b != nil && cap(b) <= maxKept {
+	if b := x.Events; x.mode == collecting && b != nil && cap(b) <= maxKept {
 		s.spare.Put(&b)
 	}
-	x.Events = nil
+	x.Events, x.room = nil, nil
 }
 
 // flush queues the events of an exchange.
