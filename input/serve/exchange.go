@@ -57,6 +57,10 @@ func (s *HTTP) exchange(x *Exchange) error {
 	}
 	defer s.keepEvents(x)
 	if len(x.Body) > maxCollected {
+		if err := s.takeTurn(); err != nil {
+			return err
+		}
+		defer func() { <-s.large }()
 		x.mode = checking
 		x.Events = x.room // what it holds of a large body's event needs no other memory
 	} else if events, ok := s.spare.Get().(*[]byte); ok {
@@ -78,6 +82,19 @@ func (s *HTTP) exchange(x *Exchange) error {
 	give()
 	s.keepEvents(x)
 	return s.flush(x)
+}
+
+// takeTurn waits until no other large request is being converted and queued.
+func (s *HTTP) takeTurn() error {
+	timeout := time.NewTimer(turnTime)
+	defer timeout.Stop()
+	select {
+	case s.large <- struct{}{}:
+		return nil
+	case <-timeout.C:
+	case <-s.flushing.Done():
+	}
+	return &Refusal{Status: http.StatusServiceUnavailable, Text: "other large requests are not queued yet", retry: time.Second}
 }
 
 // The modes of an Exchange. The events of a large body are converted twice, and never are in memory as a whole besides the

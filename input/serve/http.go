@@ -61,9 +61,10 @@ type HTTP struct {
 	memory    *input.Memory
 	share     *input.Share
 	reads     atomic.Int64
-	spare     sync.Pool // of *[]byte, for Exchange.Events
-	gzip      sync.Pool // of *gzip.Reader
-	zstd      sync.Pool // of *zstd.Decoder
+	spare     sync.Pool     // of *[]byte, for Exchange.Events
+	large     chan struct{} // has a value while a large request is converted and queued
+	gzip      sync.Pool     // of *gzip.Reader
+	zstd      sync.Pool     // of *zstd.Decoder
 
 	flushing context.Context // of every Flush: ends later than that of Run
 	abandon  context.CancelFunc
@@ -84,7 +85,7 @@ func NewHTTP(ln net.Listener, cfg HTTPConfig, env input.Env) *HTTP {
 	cfg.MaxBody = min(cmp.Or(max(cfg.MaxBody, 0), MaxBody), MaxBody)
 	s := &HTTP{
 		log: env.Log, ln: ln, cfg: cfg, memory: env.Memory, flushTime: cmp.Or(env.FlushTime, flushTime),
-		conns: make(map[*conn]struct{}), idle: make(chan struct{}),
+		conns: make(map[*conn]struct{}), idle: make(chan struct{}), large: make(chan struct{}, 1),
 	}
 	if s.memory == nil {
 		s.memory = input.NewMemory(budget.New(budget.Default))

@@ -6,7 +6,7 @@ import "time"
 const (
 	MaxBody = 8 << 20 // bytes of a request's body, after decompression, whatever the options say
 
-	MaxEvents = 200_000 // events of a request
+	MaxEvents = 100_000 // events of a request
 	maxExtra  = 2 << 20 // bytes of what is added to the events of a request, such as its headers
 	eventCost = 16      // bytes of an event in a batch, besides its fields
 
@@ -36,6 +36,7 @@ const (
 	stallTime   = 30 * time.Second      // without a byte in the middle of a body
 	bodyTime    = time.Minute           // from a body's first byte to its last, plus a second for each slowestRate bytes
 	slowestRate = 64 << 10              // bytes per second
+	turnTime    = 5 * time.Second       // for a large request to be converted and queued after another one, before the answer is 503
 	answerTime  = 10 * time.Second      // for a client to take an answer
 	maxIdleTime = time.Minute           // between two requests, whatever the options say
 	fullTime    = 15 * time.Second      // for a full queue to take a request's events, before the answer is 503
