@@ -27,7 +27,7 @@ const (
 // A package belongs to the longest name that matches; a folder of sink without a name here is a destination, "sink/".
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
-	"record", "pattern", "config", "field", "parse", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
+	"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "forward/pace", "forward", "enrich", "buffer",
 	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
@@ -40,9 +40,10 @@ var only = map[string][]string{
 	"budget":        {},
 	"field":         {"record", "config"},
 	"parse":         {"record", "pattern", "config", "field"},
+	"input/serve":   {"record", "config", "budget", "input"},
 	"forward/pace":  {},
 	"kafka":         {"config", "sink", "sink/dial", "sink/aws"},
-	"input/":        {"record", "pattern", "config", "field", "parse", "budget", "input", "kafka"},
+	"input/":        {"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "kafka"},
 	"router/repeat": {},
 }
 
@@ -163,6 +164,9 @@ func TestImportRulesAreThoseOfTheHouse(t *testing.T) {
 		{"sink/kafka", "input/kafka", false},
 		{"kafka", "input", false},
 		{"input", "kafka", false},
+		{"input/tcp", "input/serve", true},
+		{"input/serve", "input/tcp", false},
+		{"forward", "input/serve", true},
 		{"forward", "forward/pace", true},
 		{"forward/pace", "record", false},
 		{"sink", "sink/dead", false},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/input/serve"
 )
 
 // Options are those of the input forward, in both dialects.
@@ -41,8 +42,8 @@ type Options struct {
 	Users          []config.Pair `fluentbit:"security.users" help:"name and password of a client; may be repeated"`
 	Security       *Security     `fluentd:"<security>" help:"shared key and users"`
 
-	Transport *Transport `fluentd:"<transport>" help:"TLS"`
-	TLS
+	Transport *serve.Transport `fluentd:"<transport>" help:"TLS"`
+	serve.TLS
 	input.CommonOptions
 }
 
@@ -81,15 +82,15 @@ type UnixOptions struct {
 type TCPOptions struct {
 	Listen        string `fluentbit:"listen,host" default:"0.0.0.0" help:"address to listen on"`
 	Port          int    `fluentbit:"port" default:"5170" help:"port to listen on"`
-	Format        string `fluentbit:"format" oneof:"json,none" default:"json" help:"json: JSON values, a line holding any number; none: each line is a record of one field, log"`
+	Format        string `fluentbit:"format" oneof:"json,none" default:"json" help:"json: a stream of JSON values, also several on a line or one on several lines; none: each line is a record of one field, log"`
 	Separator     string `fluentbit:"separator" default:"\\n" help:"what ends a line where format is none; \\n, \\t, \\r, \\0 and \\xNN are known"`
 	ChunkSize     string `fluentbit:"chunk_size" default:"32" help:"accepted; buffers grow as they must"`
-	BufferSize    string `fluentbit:"buffer_size" help:"longest line in KiB; 1024 unless written"`
+	BufferSize    string `fluentbit:"buffer_size" help:"longest value or line in KiB; 1024 unless written"`
 	SourceAddress string `fluentbit:"source_address_key" help:"field that the client's address is added as"`
 	Workers       int    `fluentbit:"workers" help:"accepted; every connection is served by itself"`
 
 	Tag string `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
-	TLS
+	serve.TLS
 	input.CommonOptions
 }
 
@@ -118,9 +119,9 @@ func (o *Options) Check(d config.Dialect) error {
 		}
 	}
 	if o.Transport != nil && d == config.Fluentd {
-		return o.Transport.check()
+		return o.Transport.Check()
 	}
-	return o.TLS.check()
+	return o.TLS.Check()
 }
 
 // Check reports mistakes that the types of the options don't rule out.
@@ -134,7 +135,7 @@ func (o *TCPOptions) Check(config.Dialect) error {
 	if _, err := kibibytes(o.ChunkSize); err != nil {
 		return &config.OptionError{Option: "chunk_size", Reason: err.Error()}
 	}
-	return o.TLS.check()
+	return o.TLS.Check()
 }
 
 func (s *Security) check() error {

@@ -26,6 +26,8 @@ type Env struct {
 	Memory *Memory        // shared by all inputs of the process; nil: the input makes its own
 	// FlushTime is how long what was read may wait for a full queue after a stop has ended Run; 0: the input's own limit.
 	FlushTime time.Duration
+	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
+	AllowExec bool              // [SERVICE] allows inputs that run commands
 }
 
 // Input is where events come from. New has bound what it listens on, so that clients can connect before Run.

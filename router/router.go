@@ -137,7 +137,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 // while nobody listens.
 func (r *Router) bind() error {
 	for n, in := range r.plan.Inputs {
-		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime}
+		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime, Parsers: r.plan.Parsers, AllowExec: r.plan.Service.AllowExec}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()
