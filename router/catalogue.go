@@ -7,6 +7,7 @@ import (
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/parse"
+	"github.com/firelane/firelane/parse/multiline"
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
@@ -36,6 +37,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
+		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
