@@ -160,7 +160,10 @@ func (p *Plan) multiline(name string) *Instance {
 // checkMultiline looks up the parsers that multiline parsers name, once all are known.
 func (k *compilation) checkMultiline() {
 	for n, i := range k.plan.Multiline {
-		k.checkParsers(i, k.multilineSections[n])
+		used, at := k.named(i, k.multilineSections[n], "parser")
+		for _, name := range used {
+			k.checkParser("multiline parser "+i.ID, at, name)
+		}
 	}
 }
 

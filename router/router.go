@@ -90,7 +90,9 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	}
 	for _, f := range plan.Filters {
 		var s stage
-		stageEnv := enrich.Env{Hostname: env.Hostname, Parsers: plan.Parsers, Log: r.partLog("filter", f.ID)}
+		stageEnv := enrich.Env{
+			Hostname: env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+		}
 		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
 		if err == nil {
 			s, err = newStage(made, r.wake)

@@ -16,43 +16,43 @@ func builtInRules(name string) []rule3 {
 	switch name {
 	case "java": // java.lang.Throwable.printStackTrace, Logback's "common frames", V8's Error.stack, .NET's Exception.ToString
 		return []rule3{
-			{"start_state", javaException, "exception"},
-			{"exception", `/^[\t ]*nested exception is:[\t ]*/`, "exception"},
-			{"exception", `/^[\t ]+\S*(?:Exception|Error|Throwable)(?:[:\r\n]|$)/`, "exception"},
-			{"exception", `/^[\t ]*---> /`, "exception"},
-			{"exception", `/^[\r\n]*$/`, "exception"},
-			{"exception, frames", `/^[\t ]+(?:eval )?at /`, "frames"},
-			{"exception, frames", `/^[\t ]+--- End of inner exception stack trace ---/`, "frames"},
-			{"exception, frames", `/^[\t ]*--- End of stack trace from previous location/`, "frames"},
-			{"exception, frames", `/^[\t ]*(?:Caused by|Suppressed):/`, "exception"},
-			{"exception, frames", `/^[\t ]*\.\.\. \d+ (?:more|common frames omitted)/`, "frames"},
+			{"start_state", javaException, "exception", "Exception|Error|Throwable|V8 errors stack trace"},
+			{"exception", `/^[\t ]*nested exception is:[\t ]*/`, "exception", ""},
+			{"exception", `/^[\t ]+\S*(?:Exception|Error|Throwable)(?:[:\r\n]|$)/`, "exception", ""},
+			{"exception", `/^[\t ]*---> /`, "exception", ""},
+			{"exception", `/^[\r\n]*$/`, "exception", ""},
+			{"exception, frames", `/^[\t ]+(?:eval )?at /`, "frames", ""},
+			{"exception, frames", `/^[\t ]+--- End of inner exception stack trace ---/`, "frames", ""},
+			{"exception, frames", `/^[\t ]*--- End of stack trace from previous location/`, "frames", ""},
+			{"exception, frames", `/^[\t ]*(?:Caused by|Suppressed):/`, "exception", ""},
+			{"exception, frames", `/^[\t ]*\.\.\. \d+ (?:more|common frames omitted)/`, "frames", ""},
 		}
 	case "go": // runtime.printpanics, goroutineheader, traceback; net/http's "panic serving"
 		return []rule3{
-			{"start_state", `/\bpanic: /`, "panic"},
-			{"start_state", `/^fatal error: /`, "panic"},
-			{"start_state", `/http: panic serving/`, "goroutine"},
-			{"panic", `/^\t?panic: /`, "panic"},
-			{"panic", `/^\[signal /`, "signal"},
-			{"panic, signal, frame", `/^\r?$/`, "goroutine"},
-			{"goroutine", `/^goroutine \d+ [^:]*\[[^\]]+\]:\r?$/`, "frame"},
-			{"frame", `/^(?:created by |\.\.\.)|^\S+\(.*\)\r?$/`, "place"},
-			{"place", `/^\s+\S/`, "frame"},
-			{"place", `/^goroutine \d+ /`, "frame"},
+			{"start_state", `/\bpanic: /`, "panic", "panic: "},
+			{"start_state", `/^fatal error: /`, "panic", "fatal error: "},
+			{"start_state", `/http: panic serving/`, "goroutine", "http: panic serving"},
+			{"panic", `/^\t?panic: /`, "panic", ""},
+			{"panic", `/^\[signal /`, "signal", ""},
+			{"panic, signal, frame", `/^\r?$/`, "goroutine", ""},
+			{"goroutine", `/^goroutine \d+ [^:]*\[[^\]]+\]:\r?$/`, "frame", ""},
+			{"frame", `/^(?:created by |\.\.\.)|^\S+\(.*\)\r?$/`, "place", ""},
+			{"place", `/^\s+\S/`, "frame", ""},
+			{"place", `/^goroutine \d+ /`, "frame", ""},
 		}
 	case "python": // traceback.print_exception
 		return []rule3{
-			{"start_state", `/Traceback \(most recent call last\):\s*$/`, "traceback"},
-			{"traceback, code", `/^[\t ]+File /`, "code"},
-			{"traceback", `/^[\t ]+[~^]+\s*$/`, "traceback"},
-			{"traceback", `/^[\t ]+\[Previous line repeated /`, "traceback"},
-			{"code", `/[^\t ]/`, "traceback"},
-			{"traceback", `/^(?:[^\s.():]+\.)*[^\s.():]+(?::|\s*$)/`, "start_state"},
+			{"start_state", `/Traceback \(most recent call last\):\s*$/`, "traceback", "Traceback (most recent call last):"},
+			{"traceback, code", `/^[\t ]+File /`, "code", ""},
+			{"traceback", `/^[\t ]+[~^]+\s*$/`, "traceback", ""},
+			{"traceback", `/^[\t ]+\[Previous line repeated /`, "traceback", ""},
+			{"code", `/[^\t ]/`, "traceback", ""},
+			{"traceback", `/^(?:[^\s.():]+\.)*[^\s.():]+(?::|\s*$)/`, "start_state", ""},
 		}
 	case "ruby": // Exception#full_message
 		return []rule3{
-			{"start_state", `/^.+:\d+:in\s+/`, "from"},
-			{"from", `/^\s+from\s+.*:\d+:in\s+/`, "from"},
+			{"start_state", `/^.+:\d+:in\s+/`, "from", ":in"},
+			{"from", `/^\s+from\s+.*:\d+:in\s+/`, "from", ""},
 		}
 	}
 	return nil

@@ -97,7 +97,7 @@ func (p *Parser) addRules(o *Options, env parse.Env) error {
 		if len(words) < 2 || len(words) > 3 || words[0] == "" || words[1] == "" {
 			return fail(`%s is not a rule; want three words in quotes, as in "start_state" "/^\d{4}-/" "cont"`, r.Value)
 		}
-		list = append(list, rule3{words[0], words[1], strings.Join(words[2:], "")})
+		list = append(list, rule3{states: words[0], pattern: words[1], next: strings.Join(words[2:], "")})
 	}
 	return p.compile(list, func(name string) {
 		env.Log.Warn().Str("multiline_parser", o.Name).Str("rule", name).Float64("limit_s", pattern.MatchTimeout.Seconds()).
