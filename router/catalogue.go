@@ -6,6 +6,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input/tail"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/parse/multiline"
 	"github.com/firelane/firelane/sink/bulk"
@@ -27,6 +28,7 @@ func Catalogue() []config.Plugin {
 	return []config.Plugin{
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
+		Row(config.KindInput, "tail", "tail", tail.New, "the lines of files, as they grow"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),

@@ -139,7 +139,10 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 // while nobody listens.
 func (r *Router) bind() error {
 	for n, in := range r.plan.Inputs {
-		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime}
+		env := input.Env{
+			Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
+			Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
+		}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()
@@ -148,6 +151,16 @@ func (r *Router) bind() error {
 		r.inputs[n].input = bound
 	}
 	return nil
+}
+
+// stateDir is the folder of the first queue that is on disk, and whose lock says that no other router uses it.
+func (r *Router) stateDir() string {
+	for _, o := range r.outputs {
+		if o.lock != nil {
+			return r.queueDir(o)
+		}
+	}
+	return ""
 }
 
 func (r *Router) closeInputs() {
