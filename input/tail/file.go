@@ -50,7 +50,6 @@ type file struct {
 	place                 // its offset is that of the lines that were added
 	at      string        // where it is now: it may have been renamed
 	tag     []byte        // of its records
-	slot    int           // in the store; 0: none
 	f       *os.File      // nil: closed
 	element *list.Element // in Input.opened, while it is open
 	size    int64         // when it was last looked at

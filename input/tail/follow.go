@@ -91,7 +91,8 @@ func (in *Input) flush(ctx context.Context, t *timers) error {
 	in.dirty = in.dirty || added
 	in.liner.size = 0
 	if !in.dirty {
-		in.save() // of files without a line that counts
+		in.prepare() // files without a line that counts
+		in.save()
 		return nil
 	}
 	if !added && time.Now().Before(t.flush) {
@@ -102,6 +103,7 @@ func (in *Input) flush(ctx context.Context, t *timers) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(in.flushing, cancel) })
 	defer stop()
+	in.prepare()
 	err := in.recv.Flush(limited)
 	switch {
 	case errors.Is(err, input.ErrHeld):
@@ -115,39 +117,49 @@ func (in *Input) flush(ctx context.Context, t *timers) error {
 	return nil
 }
 
-// save saves the places of all files, whose lines are in the queue up to what they hold, and forgets those that have ended.
-func (in *Input) save() {
+// prepare makes the next commit: the places of all files, up to what they hold, and those that have ended.
+func (in *Input) prepare() {
+	in.saving = in.saving[:0]
+	if in.store != nil {
+		in.store.begin()
+	}
 	for _, f := range in.files {
-		if !f.unsaved {
+		if !f.unsaved && !f.ended {
 			continue
 		}
+		in.saving = append(in.saving, f)
+		switch {
+		case in.store == nil:
+		case f.ended:
+			in.store.free(f.id)
+		default:
+			p := f.place
+			if p.offset = f.safe(); int64(p.print.size) > p.offset {
+				p.print = fingerprint{} // what is before the offset is no whole fingerprint
+			}
+			in.store.put(p)
+		}
+	}
+	if in.store != nil {
+		in.store.seal()
+	}
+}
+
+// save writes what prepare has made, and forgets the files that have ended.
+func (in *Input) save() {
+	if in.store != nil {
+		if err := in.store.commit(); err != nil && !in.wrote {
+			in.wrote = true
+			in.log.Error().Err(err).Msg("offsets can't be saved: after a restart lines may come again")
+		}
+	}
+	for _, f := range in.saving {
 		f.unsaved = len(f.streams) > 0 // what it holds comes later
 		if f.ended {
 			in.forget(f)
-			continue
 		}
-		in.put(f)
 	}
-}
-
-func (in *Input) put(f *file) {
-	if in.store == nil {
-		return
-	}
-	p := f.place
-	if p.offset = f.safe(); int64(p.print.size) > p.offset {
-		p.print = fingerprint{} // what is before the offset is no whole fingerprint
-	}
-	slot, err := in.store.put(f.slot, &p)
-	f.slot = slot
-	in.storeFailed(err)
-}
-
-func (in *Input) storeFailed(err error) {
-	if err != nil && !in.wrote {
-		in.wrote = true
-		in.log.Error().Err(err).Msg("an offset can't be saved: after a restart lines may come again")
-	}
+	in.saving = in.saving[:0]
 }
 
 // forget forgets a file.
@@ -156,9 +168,6 @@ func (in *Input) forget(f *file) {
 	delete(in.files, f.id)
 	if in.byPath[f.at] == f {
 		delete(in.byPath, f.at)
-	}
-	if in.store != nil && f.slot != 0 {
-		in.storeFailed(in.store.free(f.slot))
 	}
 }
 

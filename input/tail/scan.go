@@ -35,16 +35,19 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 		in.rotate(current)
 	}
 	if f := in.files[id]; f != nil { // it was renamed to a name that matches, too; or is there by two names
-		if f.rotated {
+		switch {
+		case f.ended: // it had the inode, which is used again
+			in.rescanSoon(in.liner.now)
+		case f.rotated:
 			in.move(f, path)
 		}
 		return
 	}
-	p, slot, known := in.saved(id, path)
+	p, known := in.saved(id, path)
 	if !known && in.opts.IgnoreOlder > 0 && in.liner.now.Sub(info.ModTime()) > in.opts.IgnoreOlder {
 		return
 	}
-	f := &file{place: p, slot: slot, at: path, tag: in.tagger.tagFor(path), changed: in.liner.now, unsaved: true}
+	f := &file{place: p, at: path, tag: in.tagger.tagFor(path), changed: in.liner.now, unsaved: true}
 	f.path = path
 	if !known {
 		f.place = place{id: id, path: path}
@@ -74,19 +77,19 @@ func (in *Input) move(f *file, path string) {
 }
 
 // saved returns the place of a file in the store.
-func (in *Input) saved(id fileID, path string) (p place, slot int, ok bool) {
-	if s, ok := in.places[id]; ok {
+func (in *Input) saved(id fileID, path string) (p place, ok bool) {
+	if p, ok := in.places[id]; ok {
 		delete(in.places, id)
-		return s.place, s.slot, true
+		return p, true
 	}
 	for n, p := range in.taken {
 		if p.id.ino == id.ino && p.path == path {
 			in.taken = slices.Delete(in.taken, n, n+1)
 			p.id = id
-			return p, 0, true
+			return p, true
 		}
 	}
-	return p, 0, false
+	return p, false
 }
 
 // findRenamed finds the files that were renamed while nobody followed them: what is left of them is read. Places of all others
@@ -94,15 +97,15 @@ func (in *Input) saved(id fileID, path string) (p place, slot int, ok bool) {
 func (in *Input) findRenamed() {
 	for id, p := range in.places {
 		delete(in.places, id)
-		f := &file{place: p.place, slot: p.slot, at: p.path, tag: in.tagger.tagFor(p.path), changed: in.liner.now, unsaved: true, rotated: true}
-		if p.path != "" && matchesAny(p.path, in.opts.Path) && !excluded(p.path, in.opts.Exclude) && in.openFile(f) == nil && in.addFile(f) {
-			in.markReady(f)
+		f := &file{place: p, at: p.path, tag: in.tagger.tagFor(p.path), changed: in.liner.now, unsaved: true, rotated: true}
+		if !in.addFile(f) {
 			continue
 		}
-		in.closeFile(f)
-		if in.store != nil {
-			in.storeFailed(in.store.free(p.slot))
+		if p.path == "" || !matchesAny(p.path, in.opts.Path) || excluded(p.path, in.opts.Exclude) || in.openFile(f) != nil {
+			f.ended = true
+			continue
 		}
+		in.markReady(f)
 	}
 }
 

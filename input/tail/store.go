@@ -2,7 +2,6 @@ package tail
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,14 +14,24 @@ import (
 	"syscall"
 )
 
-// The file of offsets has slots of one size: the first has the magic text, each other the offset of a file. A slot is written by
-// one system call within one page, so that a kill leaves the old or the new one; the checksum tells what a crash of the
-// machine has torn.
+// The file of offsets is a log: a line of text, and then commits. A commit has a length, a checksum and entries, and is written by
+// one system call when the lines before its offsets are in the queue: a kill leaves all of it or nothing, whatever the number
+// of files. What a crash of the machine has torn ends the log. When most of it is out of date it is written anew.
 const (
 	storeMagic = "firelane tail offsets 1\n"
-	slotSize   = 512
-	slotHead   = 64 // bytes before the path
-	maxPath    = slotSize - slotHead
+	commitHead = 8       // bytes: the length of the entries, and their checksum
+	maxCommit  = 8 << 20 // bytes of the entries of a commit
+	maxPath    = 4 << 10 // bytes of a path; a longer one isn't kept, and its file isn't found when it is renamed while nobody reads
+
+	compactAfter = 1 << 20   // bytes that are out of date, after which the log is written anew
+	maxStore     = 256 << 20 // bytes of the log that are read
+)
+
+// The kinds of an entry.
+const (
+	entryPlace  = 1 // a place
+	entryOffset = 2 // a place that the log has, with another offset and fingerprint
+	entryGone   = 3 // a file that is forgotten
 )
 
 // A fileID is a file's device and inode.
@@ -33,24 +42,28 @@ type place struct {
 	id     fileID
 	offset int64
 	print  fingerprint
-	path   string // where it was found; "" if it is too long
+	path   string // where it was found
 }
 
-// A store keeps places in a file. Without one (nil) nothing is kept.
+// A store keeps places in a file.
 type store struct {
-	file *os.File
-	used []bool // by slot, without the first
-	buf  [slotSize]byte
+	path   string
+	file   *os.File
+	size   int64            // of the log
+	places map[fileID]place // that the log has
+	batch  []byte           // the next commit
+	next   []place          // its places
+	gone   []fileID         // the files that it forgets
 }
 
 // errForeign is the error of a file that another program has written.
 var errForeign = errors.New("another program has written it")
 
-// openStore opens a file of offsets, or makes it, and returns the places that it has, by slot.
-func openStore(path string) (s *store, places map[int]place, err error) {
+// openStore opens a file of offsets, or makes it.
+func openStore(path string) (s *store, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -59,108 +72,201 @@ func openStore(path string) (s *store, places map[int]place, err error) {
 	}()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, nil, fmt.Errorf("%s is in use: %w", path, err)
-	}
-	s = &store{file: f}
-	if info.Size() == 0 {
-		_, err = f.WriteAt(append([]byte(storeMagic), make([]byte, slotSize-len(storeMagic))...), 0)
-		return s, nil, err
-	}
-	places, err = s.load()
-	return s, places, err
-}
-
-func (s *store) load() (map[int]place, error) {
-	all, err := io.ReadAll(io.NewSectionReader(s.file, 0, (maxFiles+1)*slotSize))
-	if err != nil {
 		return nil, err
 	}
-	if !bytes.HasPrefix(all, []byte(storeMagic)) {
-		return nil, errForeign
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	places := map[int]place{}
-	for n := 1; n*slotSize < len(all); n++ {
-		p, ok := decodePlace(all[n*slotSize : min((n+1)*slotSize, len(all))])
-		s.used = append(s.used, ok)
-		if ok {
-			places[n] = p
+	if err := lock(f); err != nil {
+		return nil, err
+	}
+	s = &store{path: path, file: f, places: map[fileID]place{}}
+	if info.Size() == 0 {
+		s.size = int64(len(storeMagic))
+		_, err = f.WriteAt([]byte(storeMagic), 0)
+		return s, err
+	}
+	return s, s.load()
+}
+
+func lock(f *os.File) error {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("%s is in use: %w", f.Name(), err)
+	}
+	return nil
+}
+
+// load reads the log up to its first commit that isn't whole.
+func (s *store) load() error {
+	in := bufio.NewReader(io.NewSectionReader(s.file, 0, maxStore))
+	magic := make([]byte, len(storeMagic))
+	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != storeMagic {
+		return errForeign
+	}
+	s.size = int64(len(magic))
+	var head [commitHead]byte
+	for {
+		if _, err := io.ReadFull(in, head[:]); err != nil {
+			break
+		}
+		n := binary.LittleEndian.Uint32(head[:])
+		if n > maxCommit {
+			break
+		}
+		entries := make([]byte, n)
+		if _, err := io.ReadFull(in, entries); err != nil || crc32.ChecksumIEEE(entries) != binary.LittleEndian.Uint32(head[4:]) {
+			break
+		}
+		s.apply(entries)
+		s.size += commitHead + int64(n)
+	}
+	return s.file.Truncate(s.size)
+}
+
+// apply applies the entries of a commit. Entries are written by this package only; one that is cut off ends the commit.
+func (s *store) apply(b []byte) {
+	const idSize, offsetSize = 17, 20
+	for len(b) >= idSize {
+		kind := b[0]
+		p := place{id: fileID{binary.LittleEndian.Uint64(b[1:]), binary.LittleEndian.Uint64(b[9:])}}
+		b = b[idSize:]
+		if kind == entryGone {
+			delete(s.places, p.id)
+			continue
+		}
+		if len(b) < offsetSize {
+			return
+		}
+		p.offset = int64(binary.LittleEndian.Uint64(b))
+		p.print = fingerprint{int(binary.LittleEndian.Uint32(b[8:])), binary.LittleEndian.Uint64(b[12:])}
+		b = b[offsetSize:]
+		p.path = s.places[p.id].path
+		if kind == entryPlace {
+			n, used := binary.Uvarint(b)
+			if used <= 0 || n > maxPath || n > uint64(len(b)-used) {
+				return
+			}
+			p.path = string(b[used : used+int(n)])
+			b = b[used+int(n):]
+		}
+		if p.offset >= 0 && p.print.size <= printSize && len(s.places) < maxFiles {
+			s.places[p.id] = p
 		}
 	}
-	return places, nil
 }
 
-// decodePlace reads a slot; false if it is free or torn.
-func decodePlace(b []byte) (p place, ok bool) {
-	if len(b) < slotHead {
-		return p, false
+// appendPlace appends an entry for p; was is what the log has.
+func appendPlace(b []byte, p place, known bool) []byte {
+	kind := byte(entryPlace)
+	if known {
+		kind = entryOffset
 	}
-	n := int(binary.LittleEndian.Uint16(b[36:]))
-	if n > len(b)-slotHead || binary.LittleEndian.Uint32(b) != crc32.ChecksumIEEE(b[4:slotHead+n]) || b[4] == 0 {
-		return p, false
+	b = appendID(b, kind, p.id)
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.offset))
+	b = binary.LittleEndian.AppendUint32(b, uint32(p.print.size))
+	b = binary.LittleEndian.AppendUint64(b, p.print.hash)
+	if !known {
+		b = append(binary.AppendUvarint(b, uint64(len(p.path))), p.path...)
 	}
-	p.id = fileID{binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])}
-	p.offset = int64(binary.LittleEndian.Uint64(b[24:]))
-	p.print = fingerprint{int(binary.LittleEndian.Uint32(b[32:])), binary.LittleEndian.Uint64(b[40:])}
-	p.path = string(b[slotHead : slotHead+n])
-	return p, p.offset >= 0 && p.print.size >= 0 && p.print.size <= printSize
-}
-
-// encode writes a place into b and returns the bytes that matter.
-func (p *place) encode(b []byte) []byte {
-	clear(b[:slotHead])
-	path := p.path
-	if len(path) > maxPath {
-		path = ""
-	}
-	b[4] = 1
-	binary.LittleEndian.PutUint64(b[8:], p.id.dev)
-	binary.LittleEndian.PutUint64(b[16:], p.id.ino)
-	binary.LittleEndian.PutUint64(b[24:], uint64(p.offset))
-	binary.LittleEndian.PutUint32(b[32:], uint32(p.print.size))
-	binary.LittleEndian.PutUint16(b[36:], uint16(len(path)))
-	binary.LittleEndian.PutUint64(b[40:], p.print.hash)
-	b = b[:slotHead+copy(b[slotHead:], path)]
-	binary.LittleEndian.PutUint32(b, crc32.ChecksumIEEE(b[4:]))
 	return b
 }
 
-// put writes a place into a slot, a free one if slot is 0, and returns the slot.
-func (s *store) put(slot int, p *place) (int, error) {
-	if slot == 0 {
-		for slot = 1; slot <= len(s.used) && s.used[slot-1]; slot++ { //nolint:revive // the next free one
-		}
-		if slot > len(s.used) {
-			s.used = append(s.used, false)
-		}
-		s.used[slot-1] = true
-	}
-	_, err := s.file.WriteAt(p.encode(s.buf[:]), int64(slot)*slotSize)
-	return slot, err
+func appendID(b []byte, kind byte, id fileID) []byte {
+	b = binary.LittleEndian.AppendUint64(append(b, kind), id.dev)
+	return binary.LittleEndian.AppendUint64(b, id.ino)
 }
 
-// free frees a slot.
-func (s *store) free(slot int) error {
-	s.used[slot-1] = false
-	clear(s.buf[:slotHead])
-	_, err := s.file.WriteAt(s.buf[:slotHead], int64(slot)*slotSize)
-	return err
+// begin begins the next commit, in place of one that was not committed.
+func (s *store) begin() {
+	s.batch = append(s.batch[:0], make([]byte, commitHead)...)
+	s.next, s.gone = s.next[:0], s.gone[:0]
+}
+
+// put adds a place to the next commit.
+func (s *store) put(p place) {
+	if len(p.path) > maxPath {
+		p.path = ""
+	}
+	was, known := s.places[p.id]
+	s.batch = appendPlace(s.batch, p, known && was.path == p.path)
+	s.next = append(s.next, p)
+}
+
+// free adds to the next commit that a file is forgotten.
+func (s *store) free(id fileID) {
+	s.batch = appendID(s.batch, entryGone, id)
+	s.gone = append(s.gone, id)
+}
+
+// seal completes the next commit, but for the writing: that is all that is left to do when the lines are in the queue.
+func (s *store) seal() {
+	entries := s.batch[commitHead:]
+	binary.LittleEndian.PutUint32(s.batch, uint32(len(entries)))
+	binary.LittleEndian.PutUint32(s.batch[4:], crc32.ChecksumIEEE(entries))
+}
+
+// commit writes what was sealed.
+func (s *store) commit() error {
+	if len(s.batch) <= commitHead {
+		return nil
+	}
+	_, err := s.file.WriteAt(s.batch, s.size)
+	if err != nil {
+		return err
+	}
+	s.size += int64(len(s.batch))
+	for _, p := range s.next {
+		s.places[p.id] = p
+	}
+	for _, id := range s.gone {
+		delete(s.places, id)
+	}
+	s.begin()
+	if s.size > 2*compactAfter {
+		return s.compact()
+	}
+	return nil
+}
+
+// compact writes the log anew, and then puts it in the place of the old one.
+func (s *store) compact() error {
+	b := append([]byte(storeMagic), make([]byte, commitHead)...)
+	for _, p := range s.places {
+		b = appendPlace(b, p, false)
+	}
+	if int64(len(b)) > s.size-compactAfter {
+		return nil // most of it is up to date
+	}
+	entries := b[len(storeMagic)+commitHead:]
+	binary.LittleEndian.PutUint32(b[len(storeMagic):], uint32(len(entries)))
+	binary.LittleEndian.PutUint32(b[len(storeMagic)+4:], crc32.ChecksumIEEE(entries))
+	f, err := os.OpenFile(s.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = f.WriteAt(b, 0); err == nil {
+		if err = lock(f); err == nil {
+			err = os.Rename(f.Name(), s.path)
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	_ = s.file.Close()
+	s.file, s.size = f, int64(len(b))
+	return nil
 }
 
 func (s *store) close() error { return s.file.Close() }
 
 // openOffsets opens the file of offsets at path. One that another program has written, or another input has open, is left
 // alone, and one beside it opened. taken are the places that a pos_file of Fluentd has, where there was none of ours.
-func openOffsets(path, id string) (s *store, places map[int]place, taken []place, other string, err error) {
+func openOffsets(path, id string) (s *store, taken []place, other string, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, nil, nil, "", err
+		return nil, nil, "", err
 	}
-	s, places, err = openStore(path)
+	s, err = openStore(path)
 	switch {
 	case errors.Is(err, errForeign):
 		other = path + ".firelane"
@@ -168,13 +274,13 @@ func openOffsets(path, id string) (s *store, places map[int]place, taken []place
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		other = path + "." + fileName(id)
 	default:
-		return s, places, nil, "", err
+		return s, nil, "", err
 	}
-	s, places, err = openStore(other)
-	if len(places) > 0 {
+	s, err = openStore(other)
+	if err == nil && len(s.places) > 0 {
 		taken = nil
 	}
-	return s, places, taken, other, err
+	return s, taken, other, err
 }
 
 // fileName makes a file's name of an input's.

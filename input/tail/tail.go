@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -46,11 +47,12 @@ type Input struct {
 	cancel context.CancelFunc // ends Run
 
 	files   map[fileID]*file
-	byPath  map[string]*file  // the current file at each path
-	ready   []*file           // those that may have more to read
-	opened  *list.List        // open files, by their last use
-	places  map[fileID]stored // of the store, until they are found again
-	taken   []place           // of a pos_file of Fluentd
+	byPath  map[string]*file // the current file at each path
+	ready   []*file          // those that may have more to read
+	opened  *list.List       // open files, by their last use
+	places  map[fileID]place // of the store, until they are found again
+	saving  []*file          // whose places are in the next commit
+	taken   []place          // of a pos_file of Fluentd
 	buf     []byte
 	recv    input.Receiver
 	maxOpen int
@@ -69,17 +71,11 @@ type Input struct {
 	started bool // Run was called
 }
 
-// A stored place is in a slot of the store.
-type stored struct {
-	place
-	slot int
-}
-
 // New opens the file of offsets, and returns at once; Run searches for files.
 func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	in := &Input{
 		opts: *opts, log: env.Log, memory: env.Memory, flushing: env.FlushTime,
-		files: map[fileID]*file{}, byPath: map[string]*file{}, opened: list.New(), places: map[fileID]stored{},
+		files: map[fileID]*file{}, byPath: map[string]*file{}, opened: list.New(), places: map[fileID]place{},
 		wake: make(chan struct{}, 1), idle: make(chan struct{}), busy: true, maxOpen: openLimit(),
 	}
 	if in.flushing == 0 {
@@ -151,7 +147,7 @@ func (in *Input) openStore(env input.Env) error {
 		}
 		path = filepath.Join(env.StateDir, "tail-"+fileName(env.ID)+".offsets")
 	}
-	s, places, taken, other, err := openOffsets(path, env.ID)
+	s, taken, other, err := openOffsets(path, env.ID)
 	if err != nil && in.opts.DB == "" {
 		in.log.Warn().Err(err).Msg("offsets can't be kept: after a restart files are read as new ones; want a writable folder, or db")
 		return nil
@@ -164,15 +160,7 @@ func (in *Input) openStore(env input.Env) error {
 			Msg("the file of offsets belongs to another program or input: it is left alone, and another one is used")
 	}
 	in.store, in.taken = s, taken
-	for slot, p := range places {
-		if _, twice := in.places[p.id]; twice {
-			if err := s.free(slot); err != nil {
-				return err
-			}
-			continue
-		}
-		in.places[p.id] = stored{p, slot}
-	}
+	in.places = maps.Clone(s.places)
 	return nil
 }
 

@@ -118,11 +118,11 @@ func (n *notifier) remove(dir string, wd int32) {
 func (n *notifier) take() (names map[change]struct{}, lost bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	names, lost = n.names, n.lost
-	if len(names) > 0 {
-		n.names = map[change]struct{}{}
+	lost, n.lost = n.lost, false
+	if len(n.names) == 0 {
+		return nil, lost
 	}
-	n.lost = false
+	names, n.names = n.names, map[change]struct{}{}
 	return names, lost
 }
 
