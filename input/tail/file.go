@@ -94,10 +94,14 @@ func (f *file) open() error {
 	}
 	opened, err := openAs(f.at, f.id)
 	if errors.Is(err, errGone) {
-		at := search(f.at, func(info fs.FileInfo, _ string) bool {
+		is := func(info fs.FileInfo, _ string) bool {
 			id, ok := idOf(info)
 			return ok && id == f.id
-		})
+		}
+		at := search(f.at, stemOf(f.at), is) // it usually keeps the beginning of its name
+		if at == "" {
+			at = search(f.at, "", is)
+		}
 		if at == "" {
 			return errGone
 		}
@@ -137,17 +141,26 @@ func (f *file) close() {
 	}
 }
 
-// search returns the newest regular file in the folder of path for which is reports true, "" if there is none.
-func search(path string, is func(info fs.FileInfo, path string) bool) (found string) {
-	dir, err := os.Open(filepath.Dir(path))
+// stemOf is a file's name without its extension.
+func stemOf(path string) string { return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) }
+
+// entriesOf lists a folder.
+func entriesOf(dir string) []fs.DirEntry {
+	f, err := os.Open(dir)
 	if err != nil {
-		return ""
+		return nil
 	}
-	defer dir.Close()
-	entries, _ := dir.ReadDir(maxSearch)
+	defer f.Close()
+	entries, _ := f.ReadDir(maxSearch)
+	return entries
+}
+
+// search returns the newest regular file in the folder of path whose name begins with stem and for which is reports true, "" if
+// there is none.
+func search(path, stem string, is func(info fs.FileInfo, path string) bool) (found string) {
 	var newest time.Time
-	for _, e := range entries {
-		if !e.Type().IsRegular() {
+	for _, e := range entriesOf(filepath.Dir(path)) {
+		if !strings.HasPrefix(e.Name(), stem) || !e.Type().IsRegular() {
 			continue
 		}
 		info, err := e.Info()
@@ -165,10 +178,9 @@ func copyOf(path string, p *place, known map[fileID]*file) (at string, id fileID
 	if p.print.size < minPrint {
 		return "", id
 	}
-	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	at = search(path, func(info fs.FileInfo, at string) bool {
+	at = search(path, stemOf(path), func(info fs.FileInfo, at string) bool {
 		is, ok := idOf(info)
-		if !ok || is == p.id || info.Size() < p.offset || !strings.HasPrefix(filepath.Base(at), stem) || known[is] != nil {
+		if !ok || is == p.id || info.Size() < p.offset || known[is] != nil {
 			return false
 		}
 		f, err := openAs(at, is)

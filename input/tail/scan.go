@@ -95,18 +95,40 @@ func (in *Input) saved(id fileID, path string) (p place, ok bool) {
 // findRenamed finds the files that were renamed while nobody followed them: what is left of them is read. Places of all others
 // are forgotten.
 func (in *Input) findRenamed() {
+	names := map[string]map[fileID]string{} // by folder
 	for id, p := range in.places {
 		delete(in.places, id)
-		f := &file{place: p, at: p.path, tag: in.tagger.tagFor(p.path), changed: in.liner.now, unsaved: true, rotated: true}
+		at, dir := p.path, filepath.Dir(p.path)
+		if names[dir] == nil {
+			names[dir] = filesIn(dir)
+		}
+		if name := names[dir][id]; name != "" {
+			at = filepath.Join(dir, name)
+		}
+		f := &file{place: p, at: at, tag: in.tagger.tagFor(p.path), changed: in.liner.now, unsaved: true, rotated: true}
 		if !in.addFile(f) {
 			continue
 		}
-		if p.path == "" || !matchesAny(p.path, in.opts.Path) || excluded(p.path, in.opts.Exclude) || in.openFile(f) != nil {
+		known := p.path != "" && names[dir][id] != "" && matchesAny(p.path, in.opts.Path) && !excluded(p.path, in.opts.Exclude)
+		if !known || in.openFile(f) != nil {
 			f.ended = true
 			continue
 		}
 		in.markReady(f)
 	}
+}
+
+// filesIn returns the names of the files in a folder.
+func filesIn(dir string) map[fileID]string {
+	names := map[fileID]string{}
+	for _, e := range entriesOf(dir) {
+		if info, err := e.Info(); err == nil {
+			if id, ok := idOf(info); ok {
+				names[id] = e.Name()
+			}
+		}
+	}
+	return names
 }
 
 // addFile adds a file, if there are not too many.

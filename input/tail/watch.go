@@ -35,8 +35,12 @@ func (in *Input) changes(now time.Time) (lost bool) {
 			f = in.byReal(path)
 		}
 		switch {
-		case f == nil && c.created && matchesAny(path, in.opts.Path):
-			in.rescanSoon(now)
+		case f == nil && c.created && matchesAny(path, in.opts.Path) && !excluded(path, in.opts.Exclude):
+			if id, info, err := stat(path); err == nil {
+				in.liner.now = now
+				in.found(path, id, info, false)
+				in.rescanSoon(now) // it may be a link to another folder
+			}
 		case f == nil:
 		case c.created:
 			in.look(f, now)
