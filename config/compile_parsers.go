@@ -60,11 +60,13 @@ func (p *Plan) parser(name string) *Instance {
 	return nil
 }
 
-// checkParsers looks up the parsers that a plugin's option Parser names.
+// checkParsers looks up the parsers that a plugin's options Parser and Parser_Firstline name.
 func (k *compilation) checkParsers(i Instance, s *section) {
-	used, at := k.named(i, s, "parser")
-	for _, name := range used {
-		k.checkParser(i.Name, at, name)
+	for _, option := range []string{"parser", "parser_firstline"} {
+		used, at := k.named(i, s, option)
+		for _, name := range used {
+			k.checkParser(i.Name, at, name)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func (l *liner) setReceiver(recv input.Receiver) { l.recv = recv }
 func (l *liner) add(f *file, text []byte, at int64) {
 	when := record.Time{Sec: uint32(l.now.Unix()), Nsec: uint32(l.now.Nanosecond())}
 	if l.set != nil {
-		l.join(f, text, at, when)
+		l.addJoined(f, text, at, when)
 		return
 	}
 	if l.parser != nil {
@@ -105,8 +105,17 @@ func (l *liner) emit(f *file, when record.Time) {
 // maxSpare is the largest memory for a record, in bytes, that is kept for the next one.
 const maxSpare = 256 << 10
 
-// join gives a line to its stream.
-func (l *liner) join(f *file, text []byte, at int64, when record.Time) {
+// join makes l join lines.
+func (l *liner) join(parsers []*multiline.Parser) {
+	l.set = multiline.NewSet(parsers, l.key, false, 0)
+	if l.set.Flush == 0 {
+		l.set.Flush = multiline.DefaultFlush
+	}
+	l.reader = l.set.Reader()
+}
+
+// addJoined gives a line to its stream.
+func (l *liner) addJoined(f *file, text []byte, at int64, when record.Time) {
 	base := record.AppendStrBytes(record.AppendStr(record.AppendMapHeader(l.line[:0], 1), l.key), text)
 	l.line = base[:0]
 	group := l.reader.Read(base, when)

@@ -35,6 +35,9 @@ type Options struct {
 	ExitOnEOF   bool          `fluentbit:"exit_on_eof" default:"false" help:"end the input at the end of all files; the router goes on"`
 	Parser      string        `fluentbit:"parser" help:"[PARSER] that makes fields of a line; one that it can't read is a text"`
 	Multiline   []string      `fluentbit:"multiline.parser" help:"which lines belong together, as in the filter multiline; Parser isn't used then"`
+	Joined      bool          `fluentbit:"multiline" default:"false" help:"a line that parser_firstline can read begins a record; others are added to its last text"`
+	FirstLine   string        `fluentbit:"parser_firstline" help:"[PARSER] of the first line"`
+	JoinFlush   time.Duration `fluentbit:"multiline_flush" default:"4s" help:"how long lines of multiline on wait for their next one"`
 	Parse       *parse.Spec   `fluentd:"<parse>" help:"how lines are read"`
 	Unmatched   bool          `fluentd:"emit_unmatched_lines" default:"false" help:"a line that can't be read becomes a record with unmatched_line; otherwise it is counted as rejected"`
 
@@ -55,9 +58,9 @@ type Accepted struct {
 
 // NotHere are options without effect that change what is read.
 type NotHere struct {
-	DockerMode   string `fluentbit:"docker_mode,docker_mode_flush,docker_mode_parser" ignored:"use multiline.parser docker" help:"accepted, without effect"`
-	OldMultiline string `fluentbit:"multiline,multiline_flush,parser_firstline,parser_1,parser_2,parser_3" ignored:"use multiline.parser with a [MULTILINE_PARSER]" help:"accepted, without effect"`
-	Truncate     string `fluentbit:"truncate_long_lines" ignored:"a line that is longer than buffer_max_size becomes several records" help:"accepted, without effect"`
+	DockerMode  string `fluentbit:"docker_mode,docker_mode_flush,docker_mode_parser" ignored:"use multiline.parser docker" help:"accepted, without effect"`
+	MoreParsers string `fluentbit:"parser_1,parser_2,parser_3" ignored:"use a filter parser on the joined record" help:"accepted, without effect"`
+	Truncate    string `fluentbit:"truncate_long_lines" ignored:"a line that is longer than buffer_max_size becomes several records" help:"accepted, without effect"`
 }
 
 // maxPatterns is how many patterns path and exclude_path may have.
@@ -80,6 +83,12 @@ func (o *Options) Check(d config.Dialect) error {
 		return fmt.Errorf("sizes and times must not be negative")
 	case o.Refresh <= 0:
 		return &config.OptionError{Option: "refresh_interval", Reason: "must be more than 0; want, for example, 60"}
+	case o.Joined && o.FirstLine == "":
+		return &config.OptionError{Option: "parser_firstline", Reason: "is missing; want the name of a [PARSER], or multiline.parser in place of multiline"}
+	case o.Joined && len(o.Multiline) > 0:
+		return &config.OptionError{Option: "multiline.parser", Reason: "excludes multiline; use one of them"}
+	case o.JoinFlush < 0:
+		return &config.OptionError{Option: "multiline_flush", Reason: "must not be negative"}
 	case d == config.Fluentd && o.Tag == "":
 		return &config.OptionError{Option: "tag", Reason: "is missing; want, for example, app.*"}
 	case d == config.Fluentd && o.Parse == nil:
@@ -91,8 +100,8 @@ func (o *Options) Check(d config.Dialect) error {
 
 // Warnings implements config's warnings after binding.
 func (o *Options) Warnings() (list []string) {
-	if o.Parser != "" && len(o.Multiline) > 0 {
-		list = append(list, "parser isn't used where multiline.parser is set; use a filter parser")
+	if o.Parser != "" && (len(o.Multiline) > 0 || o.Joined) {
+		list = append(list, "parser isn't used where lines are joined; use a filter parser")
 	}
 	if o.MaxLine > maxLine {
 		list = append(list, fmt.Sprintf("buffer_max_size is limited to %d MiB", maxLine>>20))

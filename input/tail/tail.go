@@ -127,11 +127,13 @@ func (in *Input) setLiner(d config.Dialect, env input.Env) (err error) {
 		if err != nil {
 			return err
 		}
-		l.set = multiline.NewSet(parsers, o.Key, false, 0)
-		if l.set.Flush == 0 {
-			l.set.Flush = multiline.DefaultFlush
+		l.join(parsers)
+	case o.Joined:
+		first, err := parse.Find(o.FirstLine, penv)
+		if err != nil {
+			return err
 		}
-		l.reader = l.set.Reader()
+		l.join([]*multiline.Parser{multiline.FirstLine(first, o.JoinFlush)})
 	case o.Parser != "":
 		l.parser, err = parse.Find(o.Parser, penv)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/input/inputtest"
 	"github.com/firelane/firelane/internal/leaktest"
+	"github.com/firelane/firelane/parse"
+	"github.com/firelane/firelane/record"
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
@@ -118,7 +121,10 @@ type run struct {
 
 func (l *logs) start(t testing.TB) *run {
 	t.Helper()
-	in := l.open(t)
+	return l.run(t, l.open(t))
+}
+
+func (l *logs) run(t testing.TB, in input.Input) *run {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &run{Recorder: new(inputtest.Recorder), t: t, in: in.(*Input), done: make(chan error, 1), end: cancel}
 	go func() { r.done <- in.Run(ctx, r.Receiver) }()
@@ -354,6 +360,23 @@ func TestLinesAreJoinedAndComeAgainUntilTheyAreQueued(t *testing.T) {
 	same(t, r.stop(), []string{trace + "\n\tat e.f", "after", trace})
 }
 
+func TestLinesAfterTheFirstOneAreAdded(t *testing.T) {
+	l := newLogs(t)
+	l.o.Joined, l.o.FirstLine, l.o.JoinFlush = true, "first", time.Hour
+	l.write(t, "app.log", "alone\n2026 one\n two\n2026 three\n four")
+	in, err := New(&l.o, config.FluentBit, input.Env{ID: "tail.0", Log: zerolog.Nop(), Parsers: []config.Instance{
+		{Name: "regex", ID: "first", Options: &parse.Options{Name: "first", Format: "regex", Regex: `^\d+ (?<log>.*)$`}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := l.run(t, in)
+	r.gets(2)
+	l.write(t, "app.log", "\n2026 five\n")
+	r.gets(3)
+	same(t, r.stop(), []string{"alone", "one\n two", "three\n four"})
+}
+
 func TestContainersFilesAreJoined(t *testing.T) {
 	l := newLogs(t)
 	l.o.Multiline = []string{"docker", "cri"}
@@ -439,4 +462,74 @@ func TestEndOfFileEndsTheInput(t *testing.T) {
 	same(t, r.Flushed(), lines(1, 1000))
 	r.done <- nil
 	r.stop()
+}
+
+// A counter keeps the bodies of events as JSON, and counts what is rejected.
+type counter struct {
+	mu       sync.Mutex
+	bodies   []string
+	times    []uint32
+	rejected map[string]int
+}
+
+func (c *counter) Add(tag []byte, at record.Time, body []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n, err := record.Check(body); err != nil || n != len(body) {
+		panic("not one map")
+	}
+	c.bodies = append(c.bodies, string(tag)+" "+string(record.AppendJSON(nil, body)))
+	c.times = append(c.times, at.Sec)
+}
+
+func (c *counter) Reject(n int, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rejected[reason] += n
+}
+
+func (c *counter) Flush(context.Context) error { return nil }
+
+// read reads all lines of app.log by options of a dialect.
+func (l *logs) read(t *testing.T, d config.Dialect, env input.Env) *counter {
+	t.Helper()
+	l.o.ExitOnEOF = true
+	env.ID, env.Log = "tail.0", zerolog.Nop()
+	in, err := New(&l.o, d, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	c := &counter{rejected: map[string]int{}}
+	if err := in.Run(t.Context(), func() input.Receiver { return c }); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestLinesAreParsedAndGetTheirFilesFields(t *testing.T) {
+	const text = `{"a":1,"time":1795430441}` + "\nno JSON\n"
+	l := newLogs(t)
+	path := l.path("app.log")
+	l.o.Tag, l.o.PathKey, l.o.OffsetKey, l.o.Parser = "app", "file", "at", "json"
+	l.write(t, "app.log", text)
+	env := input.Env{Parsers: []config.Instance{{Name: "json", ID: "json", Options: &parse.Options{Name: "json", Format: "json"}}}}
+	same(t, l.read(t, config.FluentBit, env).bodies, []string{
+		`app {"file":"` + path + `","at":0,"a":1,"time":1795430441}`, `app {"file":"` + path + `","at":26,"log":"no JSON"}`,
+	})
+
+	for emit, want := range map[bool][]string{
+		true:  {`app {"path":"` + path + `","a":1}`, `app {"path":"` + path + `","unmatched_line":"no JSON"}`},
+		false: {`app {"path":"` + path + `","a":1}`},
+	} {
+		l.o = Options{Path: l.o.Path, Tag: "app", PathKey: "path", FromHead: true, Refresh: time.Minute, Unmatched: emit, Parse: &parse.Spec{Type: "json", TimeKey: "time"}}
+		c := l.read(t, config.Fluentd, input.Env{})
+		same(t, c.bodies, want)
+		if c.times[0] != 1795430441 {
+			t.Errorf("got the time %d, want that of the line", c.times[0])
+		}
+		if !emit && c.rejected[unmatched] != 1 {
+			t.Errorf("got %v rejected, want one line", c.rejected)
+		}
+	}
 }

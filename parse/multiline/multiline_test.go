@@ -211,6 +211,24 @@ func TestOwnRules(t *testing.T) {
 	}
 }
 
+func TestLinesAfterTheFirstAreAddedToItsLastText(t *testing.T) {
+	p, err := parse.New(&parse.Options{
+		Name: "p", Format: "regex", Regex: `^(?<level>[A-Z]+) (?<code>\d+) (?<message>.*)$`, Types: "code:integer", SkipEmpty: true,
+	}, config.FluentBit, parse.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewSet([]*Parser{FirstLine(p, DefaultFlush)}, "log", false, 0)
+	got := join(s, "alone", "ERROR 7 it failed", "  because", "", "INFO 1 done", "ERROR 2 ")
+	want := []string{
+		`{"log":"alone"}`, `{"level":"ERROR","code":7,"message":"it failed\n  because\n\n"}`,
+		`{"level":"INFO","code":1,"message":"done"}`, `{"level":"ERROR","code":2}`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func TestWrongSectionsAreRefused(t *testing.T) {
 	for want, o := range map[string]Options{
 		`rule: is missing`:        {Type: "regex"},

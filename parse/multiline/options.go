@@ -127,6 +127,12 @@ func tokens(text string) (words []string) {
 	return words
 }
 
+// FirstLine makes the parser of Fluent Bit's Parser_Firstline: a line that p can read begins a record with its fields, and all
+// others are added to the last of them that is a text.
+func FirstLine(p *parse.Parser, flush time.Duration) *Parser {
+	return &Parser{Name: "parser_firstline", kind: firstLine, parser: p, flush: flush}
+}
+
 // Find returns the multiline parser of that name. As in Fluent Bit, a built-in one comes before a section of the same name.
 func Find(name string, env Env) (*Parser, error) {
 	if p, err := builtIn(strings.ToLower(name)); p != nil || err != nil {

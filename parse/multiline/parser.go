@@ -14,9 +14,10 @@ import (
 type kind uint8
 
 const (
-	byRules  kind = iota // regex
-	endsWith             // the last line ends with match
-	equal                // the last line is match
+	byRules   kind = iota // regex
+	endsWith              // the last line ends with match
+	equal                 // the last line is match
+	firstLine             // a line that the parser can read is the first one
 )
 
 // A Parser says which lines belong together. It is safe for concurrent use.
@@ -121,8 +122,13 @@ type step struct {
 	ends   bool // the record is complete after it
 }
 
-// step tells what a line is after one that matched the rule last, below 0 for none. wanted is what is compared with match.
+// step tells what a line is after one that matched the rule last, below 0 for none. wanted is what is compared with match; for
+// firstLine it is nil in a line that the parser can't read.
 func (p *Parser) step(held bool, last int, text, wanted []byte) step {
+	if p.kind == firstLine {
+		first := wanted != nil
+		return step{ok: first || held, begins: first}
+	}
 	if p.kind != byRules {
 		is := bytes.Equal(wanted, p.match)
 		if p.kind == endsWith {

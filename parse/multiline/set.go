@@ -76,6 +76,7 @@ type reading struct {
 	at            record.Time
 	text, pattern []byte
 	group         []byte
+	inner         string // the field that holds the text
 }
 
 // Reader makes a Reader.
@@ -109,7 +110,7 @@ func (r *Reader) line(n int) *reading {
 	if cap(buf) > maxSpare {
 		buf = nil
 	}
-	*l = reading{done: true, at: r.at, body: r.body, buf: buf}
+	*l = reading{done: true, at: r.at, body: r.body, buf: buf, inner: r.set.inner[n]}
 	p := r.set.parsers[n]
 	if p.parser != nil {
 		value, _ := record.Find(r.body, r.set.outer[n])
@@ -117,14 +118,19 @@ func (r *Reader) line(n int) *reading {
 		if !ok {
 			return l
 		}
-		if l.buf, ok = p.parser.Parse(l.buf, text, &l.at); !ok {
+		l.buf, ok = p.parser.Parse(l.buf, text, &l.at)
+		if p.kind == firstLine {
+			l.readFirst(ok, r.set.outer[n], text)
+			return l
+		}
+		if !ok {
 			return l
 		}
 		l.body = l.buf
 	}
 	for f := record.FieldsOf(l.body); f.Next(); {
 		key := f.Key()
-		if string(key) == r.set.inner[n] {
+		if string(key) == l.inner {
 			l.text, l.ok = record.Text(f.Value())
 		}
 		if p.group != "" && string(key) == p.group {
@@ -138,6 +144,21 @@ func (r *Reader) line(n int) *reading {
 		l.pattern = l.text
 	}
 	return l
+}
+
+// readFirst is line for firstLine. parsed says that the line is a first one, whose fields are in buf: the lines after it are
+// added to the last field that is a text, as in Fluent Bit.
+func (l *reading) readFirst(parsed bool, outer string, text []byte) {
+	l.ok, l.text, l.inner = true, text, outer
+	if !parsed {
+		return
+	}
+	l.body, l.pattern = l.buf, l.buf
+	for f := record.FieldsOf(l.body); f.Next(); {
+		if value, ok := record.Text(f.Value()); ok {
+			l.text, l.inner = value, string(f.Key())
+		}
+	}
 }
 
 // A Stream is what the lines of one source have come to. Its zero value holds none.
@@ -167,7 +188,7 @@ func (s *Set) Add(st *Stream, r *Reader) (before, after *Block, taken bool) {
 		if to := p.step(false, -1, l.text, l.pattern); to.ok {
 			before = st.Take()
 			st.parser, st.rule = n, to.rule
-			st.Block = s.begin(n, l)
+			st.Block = s.begin(l)
 			if to.ends {
 				after = st.Take()
 			}
@@ -182,9 +203,10 @@ func (s *Set) goOn(st *Stream, l *reading, to step) (before, after *Block, taken
 	b := st.Block
 	if len(b.text)+len(l.text) > MaxBlock || b.Lines >= maxLines {
 		before = st.Take()
-		st.Block = s.begin(st.parser, l)
+		st.Block = s.begin(l)
 	} else {
-		b.add(l.text, s.parsers[st.parser].kind == byRules, s.glue[st.parser])
+		k := s.parsers[st.parser].kind
+		b.add(l.text, k == byRules || k == firstLine, s.glue[st.parser])
 	}
 	st.rule = to.rule
 	if to.ends {
@@ -213,14 +235,14 @@ type Block struct {
 }
 
 // begin makes a Block of a first line.
-func (s *Set) begin(n int, l *reading) *Block {
+func (s *Set) begin(l *reading) *Block {
 	b, ok := s.blocks.Get().(*Block)
 	if !ok {
 		b = new(Block)
 	}
 	*b = Block{Time: l.at, Lines: 1, fields: b.fields[:0], key: b.key[:0], text: append(b.text[:0], l.text...)}
 	for f := record.FieldsOf(l.body); f.Next(); {
-		if string(f.Key()) == s.inner[n] {
+		if string(f.Key()) == l.inner {
 			b.key, b.at = append(b.key[:0], f.RawKey()...), len(b.fields) // the last one of that name, as line has read
 			continue
 		}
