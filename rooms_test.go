@@ -28,7 +28,7 @@ const (
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
 	"record", "pattern", "config", "field", "parse", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
-	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "sink/dead", "sink/deliver", "sink/gather", "sink/",
+	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
 
@@ -41,6 +41,8 @@ var only = map[string][]string{
 	"field":         {"record", "config"},
 	"parse":         {"record", "pattern", "config", "field"},
 	"forward/pace":  {},
+	"kafka":         {"config", "sink", "sink/dial", "sink/aws"},
+	"input/":        {"record", "pattern", "config", "field", "parse", "budget", "input", "kafka"},
 	"router/repeat": {},
 }
 
@@ -155,6 +157,12 @@ func TestImportRulesAreThoseOfTheHouse(t *testing.T) {
 		{"input", "field", true},
 		{"input/tcp", "input", true},
 		{"input/tcp", "input/tail", false},
+		{"input/kafka", "kafka", true},
+		{"input/kafka", "sink", false},
+		{"sink/kafka", "kafka", true},
+		{"sink/kafka", "input/kafka", false},
+		{"kafka", "input", false},
+		{"input", "kafka", false},
 		{"forward", "forward/pace", true},
 		{"forward/pace", "record", false},
 		{"sink", "sink/dead", false},

@@ -30,9 +30,13 @@ type waiter struct{ room chan struct{} }
 
 // appendLater waits in line until there is room, or until it may drop the oldest records. It is called with the mutex held, and
 // returns without it.
-func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted func(), yield func() bool) error {
+func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted func(), yield func() bool, leave bool) error {
 	q.markFull()
 	if q.yields(yield) {
+		if leave {
+			q.unlock()
+			return ErrStalled
+		}
 		if done, err := q.put(h, batch, accepted, true); done || err != nil {
 			q.unlock()
 			return err
@@ -44,21 +48,29 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 	q.logFull()
 	q.removeIfEmpty(0)
 	q.wakeReader()
-	tick := time.NewTicker(retryEvery)
+	tick := time.NewTimer(retryEvery)
 	defer tick.Stop()
 	for {
+		tick.Reset(q.untilRetry(yield != nil))
+		relieve := q.noSpace && (q.stats.Records == 0 && q.waiters[0] == w || len(q.segs) < 2 && q.yields(yield))
 		q.unlock()
 		var err error
-		select {
-		case <-w.room:
-		case <-tick.C:
-		case <-q.closed:
-		case <-ctx.Done():
-			err = fmt.Errorf("wait for room in the queue: %w", ctx.Err())
+		if !relieve || ctx.Err() != nil || !q.relieve() {
+			select {
+			case <-w.room:
+			case <-tick.C:
+			case <-q.closed:
+			case <-ctx.Done():
+				err = fmt.Errorf("wait for room in the queue: %w", ctx.Err())
+			}
 		}
 		q.mu.Lock()
 		done := false
-		if drop := q.yields(yield); err == nil && (drop || q.waiters[0] == w || q.isClosed()) {
+		drop := q.yields(yield)
+		if drop && leave && err == nil {
+			err = ErrStalled
+		}
+		if err == nil && (drop || q.waiters[0] == w || q.isClosed()) {
 			done, err = q.put(h, batch, accepted, drop || q.full == DropOldest)
 			if !done && err == nil {
 				q.markFull()
@@ -74,10 +86,23 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 	}
 }
 
-// stalledAfter is how long, by default, nothing of a full queue must have been delivered before it counts as stalled. A
-// destination that is only slow delivers more often than that. Other outputs wait this long at most, which clients' buffers
-// have to bridge: Docker's can at up to 100,000 lines/s.
-const stalledAfter = 10 * time.Second
+// How long nothing of a full queue must have been delivered before it counts as stalled, by default. A destination that is only
+// slow delivers more often than every 10 s. One that is known to be down is waited for as long as a restart, a failover
+// or a new DNS entry of it commonly takes. Other outputs wait this long at most, which clients' buffers have to bridge:
+// Docker's can at up to 100,000 lines/s.
+const (
+	stalledAfter = 10 * time.Second
+	downAfter    = 3 * time.Second
+)
+
+// SetDown says since when the destination has been known to be down; the zero time says that it isn't. It takes no lock.
+func (q *Queue) SetDown(since time.Time) {
+	var at int64
+	if !since.IsZero() {
+		at = max(1, int64(since.Sub(q.born)))
+	}
+	q.downSince.Store(at)
+}
 
 // markFull remembers that the queue is full. An empty queue that can't be written isn't.
 func (q *Queue) markFull() {
@@ -86,14 +111,63 @@ func (q *Queue) markFull() {
 	}
 }
 
-// Stalled reports whether the queue is full, and nothing of it was committed for Options.StalledAfter. It takes no lock.
+// Stalled reports whether the queue is full, and nothing of it was committed for Options.StalledAfter, or for 3 s in which
+// its destination was down. It takes no lock.
 func (q *Queue) Stalled() bool {
-	since := q.fullSince.Load()
-	return since != 0 && time.Since(q.born)-time.Duration(since) >= q.stalledAfter
+	since := time.Duration(q.fullSince.Load())
+	return since != 0 && q.standsStill(since)
+}
+
+// standsStill reports whether it is so long since the last commit that the queue needn't be waited for.
+func (q *Queue) standsStill(last time.Duration) bool {
+	now, down := time.Since(q.born), time.Duration(q.downSince.Load())
+	return now-last >= q.stalledAfter || down != 0 && now-max(last, down) >= q.downAfter
+}
+
+// untilRetry is how long an Append waits until it tries again: not longer than until the queue stalls, for one that may drop the
+// oldest records then.
+func (q *Queue) untilRetry(yields bool) time.Duration {
+	since := time.Duration(q.fullSince.Load())
+	if !yields || since == 0 {
+		return retryEvery
+	}
+	left := since + q.stalledAfter
+	if down := time.Duration(q.downSince.Load()); down != 0 {
+		left = min(left, max(since, down)+q.downAfter)
+	}
+	if left -= time.Since(q.born); left > 0 {
+		return min(left, retryEvery)
+	}
+	return retryEvery
 }
 
 // yields reports whether an Append with this function drops the oldest records instead of waiting.
 func (q *Queue) yields(yield func() bool) bool { return yield != nil && q.Stalled() && yield() }
+
+// GiveWay makes room on a disk on which another queue can't be written, and reports whether it did: by a spare; else, if drop is
+// set and nothing of the queue is delivered (as long as Stalled says, but it need not be full), by its oldest records. The
+// segment that is being written stays.
+func (q *Queue) GiveWay(drop bool) bool {
+	q.mu.Lock()
+	defer q.unlock()
+	switch {
+	case q.isClosed():
+		return false
+	case q.giveUpSpare():
+		return true
+	case !drop || len(q.segs) < 2 || !q.standsStill(q.progress):
+		return false
+	}
+	q.dropOldest()
+	return true
+}
+
+// SameDisk reports whether both queues are on the same disk.
+func (q *Queue) SameDisk(other *Queue) bool {
+	a, ok := q.lock.(*disk)
+	b, same := other.lock.(*disk)
+	return ok && same && a.device != 0 && a.device == b.device
+}
 
 // wakeWaiter tells the first in line to try again.
 func (q *Queue) wakeWaiter() {
@@ -124,12 +198,14 @@ func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done boo
 			continue
 		}
 		q.writeFailed(err)
+		q.noSpace = isFull(err)
 		if !drop || len(q.segs) < 2 || !isFull(err) {
 			return false, nil
 		}
 		q.dropOldest()
 	}
 	q.writeSucceeded()
+	q.noSpace = false
 	q.appended(h)
 	if accepted != nil {
 		accepted()

@@ -48,10 +48,11 @@ const (
 
 // disk is a folder on disk, locked.
 type disk struct {
-	dir   string
-	lock  *os.File
-	sync  bool   // a new file's entry is on the disk before it is used
-	about string // what the folder's description says; "" for none
+	dir    string
+	lock   *os.File
+	device uint64 // of the file system; 0: unknown
+	sync   bool   // a new file's entry is on the disk before it is used
+	about  string // what the folder's description says; "" for none
 }
 
 // openDisk makes the folder where it is missing, and locks it.
@@ -60,7 +61,13 @@ func openDisk(dir string) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &disk{dir: dir, lock: lock}, nil
+	d := &disk{dir: dir, lock: lock}
+	if info, err := lock.Stat(); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			d.device = uint64(st.Dev)
+		}
+	}
+	return d, nil
 }
 
 func lockFolder(dir string) (*os.File, error) {

@@ -108,10 +108,16 @@ func (m *model) take(maxBytes int) {
 	}
 	m.next += len(got)
 	m.chunks = append(m.chunks, c)
+	if maxBytes%40 == 0 {
+		m.q.Free(c)
+	}
 }
 
 func (m *model) commit(i int) {
 	c := m.chunks[i]
+	if err := m.q.Load(c); err != nil {
+		m.t.Fatal(err)
+	}
 	for _, d := range deliveries(c) {
 		j := slices.IndexFunc(m.batches, func(b modelBatch) bool { return b.delivery == d })
 		m.batches[j].committed = true

@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"fmt"
 	"hash/crc32"
 	"math/bits"
 	"sync"
@@ -49,6 +50,11 @@ func (p *ChunkPool) put(m *chunkMemory) {
 	m.batches = m.batches[:0]
 	p.pools[bits.Len(uint(cap(m.buf)-1))].Put(m)
 }
+
+// A LargeError is NextUpTo's: the next batch has more bytes than the caller wants to take.
+type LargeError struct{ Bytes int64 }
+
+func (e *LargeError) Error() string { return fmt.Sprintf("the next batch has %d bytes", e.Bytes) }
 
 // await waits until there is something that Next may take. The caller holds the reader.
 func (q *Queue) await(ctx context.Context, maxBytes int64, linger time.Duration) error {
@@ -137,25 +143,25 @@ func (q *Queue) reading() *segment {
 
 // take reads a chunk; nil if there is none where one was expected, and Next has to check again. The caller holds the
 // reader.
-func (q *Queue) take(maxBytes int64) *Chunk {
+func (q *Queue) take(maxBytes, most int64) (*Chunk, error) {
 	q.mu.Lock()
 	s := q.reading()
 	if s == nil {
 		q.unlock()
-		return nil
+		return nil, nil
 	}
 	if s.file == nil {
 		f, err := q.fs.Open(s.name(), false)
 		if err != nil {
 			q.dropUnopenable(s, err)
 			q.unlock()
-			return nil
+			return nil, nil
 		}
 		s.file = f
 	}
 	// From here to the end of the function the file is open and what is read below end doesn't change.
-	s.busy = true
-	r := run{seg: s, file: s.file, from: s.read, end: s.end}
+	s.busy++
+	r := run{seg: s, file: s.file, from: s.read, end: s.end, most: most}
 	at := s.appended(s.read.off)
 	q.unlock()
 
@@ -164,22 +170,26 @@ func (q *Queue) take(maxBytes int64) *Chunk {
 
 	q.mu.Lock()
 	defer q.unlock()
-	s.busy = false
+	s.busy--
 	if s.gone {
 		q.closeFile(s)
 		q.chunks.put(m)
-		return nil
+		return nil, nil
 	}
 	if r.damage != "" {
 		q.skip(&r)
 		q.chunks.put(m)
-		return nil
+		return nil, nil
+	}
+	if r.large > 0 {
+		q.chunks.put(m)
+		return nil, &LargeError{r.large}
 	}
 	c := &Chunk{Queue: s.id, First: r.from.pos, Records: int(r.to.pos - r.from.pos), Batches: m.batches, Appended: at,
 		seg: s, from: r.from, to: r.to, mem: m}
 	s.read = c.to
 	s.out = append(s.out, c)
-	return c
+	return c, nil
 }
 
 // A run is what take reads: whole frames from one place to another, or else damage.
@@ -188,6 +198,8 @@ type run struct {
 	file     File
 	from, to place
 	end      place // of the segment when it was read
+	most     int64 // the largest first frame that is read
+	large    int64 // the size of the first frame, if that is larger
 	damage   string
 	err      error
 }
@@ -203,6 +215,10 @@ func (q *Queue) fill(r *run, m *chunkMemory) *chunkMemory {
 		case n < len(m.buf) || need <= int64(len(m.buf)):
 			r.damage, r.err = "can't be read", err // the file is shorter than it was, or EIO
 			r.to = r.end
+			return m
+		}
+		if need > r.most {
+			r.large = need
 			return m
 		}
 		q.chunks.put(m)

@@ -38,17 +38,20 @@ const (
 
 // Options says where a queue lives and how large it may become. The zero value is a queue in memory.
 type Options struct {
-	Dir          string         // the folder that holds all queues; this one is Dir/Name. Empty: in memory
-	Name         string         // the output's name
-	Limit        int64          // bytes of all segments; 0: MaxLimit or MemoryLimit
-	Full         Policy         // what happens at the limit
-	SegmentSize  int64          // bytes; 0: 4 MiB, up to 16 in a long queue, or less where the limit is small
-	StalledAfter time.Duration  // for how long nothing is committed of a full queue that is stalled; 0: 10 s
-	Sync         bool           // every Append is on the disk before it returns (storage.sync full)
-	Lock         *Lock          // of the folder, which the queue takes over, also if Open fails; nil: Open locks it
-	Chunks       *ChunkPool     // shared by the queues of a process; nil: the queue's own
-	FS           FS             // the folder's files; nil: the operating system's, or memory
-	Log          zerolog.Logger // for what an operator should know
+	Dir          string        // the folder that holds all queues; this one is Dir/Name. Empty: in memory
+	Name         string        // the output's name
+	Limit        int64         // bytes of all segments; 0: MaxLimit or MemoryLimit
+	Full         Policy        // what happens at the limit
+	SegmentSize  int64         // bytes; 0: 4 MiB, up to 16 in a long queue, or less where the limit is small
+	StalledAfter time.Duration // for how long nothing is committed of a full queue that is stalled; 0: 10 s, or 3 s while its destination is down
+	// DiskFull is called while an Append waits for a disk that is full, to a queue that can't make room itself: it is empty, or
+	// stalled and has no segment to drop. It may call other queues, and reports whether it made room. nil: it never does.
+	DiskFull func() bool
+	Sync     bool           // every Append is on the disk before it returns (storage.sync full)
+	Lock     *Lock          // of the folder, which the queue takes over, also if Open fails; nil: Open locks it
+	Chunks   *ChunkPool     // shared by the queues of a process; nil: the queue's own
+	FS       FS             // the folder's files; nil: the operating system's, or memory
+	Log      zerolog.Logger // for what an operator should know
 }
 
 // Open opens the queue, and makes it where there is none. It fails if the folder can't be written, or is in use
@@ -58,6 +61,10 @@ func Open(o Options) (q *Queue, err error) {
 		log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync, born: time.Now(),
 		reader: make(chan struct{}, 1), closed: make(chan struct{}), wake: make(chan struct{}, 1),
 		stalledAfter: cmp.Or(o.StalledAfter, stalledAfter),
+	}
+	q.downAfter = min(downAfter, q.stalledAfter)
+	if q.relieve = o.DiskFull; q.relieve == nil {
+		q.relieve = func() bool { return false }
 	}
 	if q.chunks = o.Chunks; q.chunks == nil {
 		q.chunks = new(ChunkPool)

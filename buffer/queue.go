@@ -19,6 +19,10 @@ var (
 	// ErrTooLarge is returned by Append for a batch that can never be taken: over MaxBatch, or over the limit of a
 	// queue that drops its oldest.
 	ErrTooLarge = errors.New("the batch is larger than the queue may be")
+	// ErrDropped is returned by Load for a chunk that was dropped to make room.
+	ErrDropped = errors.New("the chunk was dropped to make room")
+	// ErrStalled is returned by AppendUnlessStalled for a batch that was not appended, since the queue is stalled.
+	ErrStalled = errors.New("the queue is stalled")
 	// ErrLocked is returned by Open when another process has the queue's folder.
 	ErrLocked = errors.New("another router uses this folder")
 
@@ -26,7 +30,7 @@ var (
 )
 
 // A Chunk is a run of batches, taken from the queue to be delivered. Its memory is the queue's; it is valid until
-// Commit or Release.
+// Commit, Release or Free.
 type Chunk struct {
 	// Queue is the identity under which these records were appended: with their positions, their record.ID. It is not
 	// the same for all chunks of a queue, since each Open makes a new one for what is appended from then on; what was
@@ -42,7 +46,8 @@ type Chunk struct {
 	seg      *segment
 	from, to place
 	state    chunkState
-	mem      *chunkMemory
+	mem      *chunkMemory // nil after Free
+	ended    int          // records; see Ended
 }
 
 type chunkState uint8
@@ -51,12 +56,14 @@ const (
 	inFlight chunkState = iota
 	committed
 	released
+	dropped // by dropOldest, after Free
 )
 
 // Stats is what the queue holds now and has done since it was opened. At every moment
 // Recovered + Appended = Committed + DroppedRecords + Records.
 type Stats struct {
 	Records, Bytes      int64 // appended and not committed; bytes with frame headers
+	Ended               int64 // of these records, those that have reached their end, in chunks with others that have not
 	Appended, Committed int64 // records
 	Recovered           int64 // records found at Open, those found missing among them
 	DroppedRecords      int64 // DroppedNoRoom + DroppedDamaged
@@ -81,7 +88,9 @@ type Queue struct {
 	sync         bool
 	keep         int // how many spares are kept
 	stalledAfter time.Duration
-	padBy        int64 // by how much a file is filled ahead; 0: not at all
+	downAfter    time.Duration
+	relieve      func() bool // see Options.DiskFull
+	padBy        int64       // by how much a file is filled ahead; 0: not at all
 
 	segSize, maxSegSize int64 // of a segment's file in a short queue, and in a long one
 
@@ -91,12 +100,15 @@ type Queue struct {
 	wake   chan struct{} // to the call of Next that is parked
 	chunks *ChunkPool
 
+	side        *os.File // of notes; nil until one is added
+	sideTorn    bool     // the last note was perhaps not written completely
 	attempts    *os.File // nil in memory
 	interrupted []Attempt
 
 	born      time.Time
 	progress  time.Duration // when something was committed last, or appended to an empty queue, after born
 	fullSince atomic.Int64  // progress, if an Append has found no room since then; else 0
+	downSince atomic.Int64  // since when the destination has been down, after born; 0: it isn't
 
 	mu            sync.Mutex
 	segs          []*segment // the oldest first
@@ -119,6 +131,7 @@ type Queue struct {
 	draining      bool
 	shut          bool        // Close has closed the files
 	failing       bool        // the last write failed
+	noSpace       bool        // the disk was full then
 	checked       time.Time   // when checkActive last checked the file
 	otherVersions int         // segments that Open found and can't read
 	notes         []func()    // to be logged without the mutex
@@ -138,6 +151,16 @@ func (q *Queue) Append(ctx context.Context, batch []byte, records int, accepted 
 // true it drops the oldest records instead of waiting. yield is called with the queue's lock held: it must not block, nor call
 // a queue's methods other than Stalled. nil: never true.
 func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool) error {
+	return q.append(ctx, batch, records, accepted, yield, false)
+}
+
+// AppendUnlessStalled is AppendBeside for a caller that has batches for the other queues, too: instead of dropping records it
+// returns ErrStalled, and the others can get theirs first.
+func (q *Queue) AppendUnlessStalled(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool) error {
+	return q.append(ctx, batch, records, accepted, yield, true)
+}
+
+func (q *Queue) append(ctx context.Context, batch []byte, records int, accepted func(), yield func() bool, leave bool) error {
 	if len(batch) == 0 || records <= 0 {
 		return errEmpty
 	}
@@ -152,7 +175,7 @@ func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, acc
 			return err
 		}
 	}
-	return q.appendLater(ctx, h, batch, accepted, yield)
+	return q.appendLater(ctx, h, batch, accepted, yield, leave)
 }
 
 // Next takes the next chunk: as many whole batches as fit into maxBytes (each counts with a frame header of 24 bytes), at
@@ -160,6 +183,11 @@ func (q *Queue) AppendBeside(ctx context.Context, batch []byte, records int, acc
 // linger has gone by since the first one was appended, or no more can come soon: the segment is full, an Append waits
 // for room, the queue is being drained. Chunks are taken in order, each once. ErrClosed: no more will come.
 func (q *Queue) Next(ctx context.Context, maxBytes int, linger time.Duration) (*Chunk, error) {
+	return q.NextUpTo(ctx, maxBytes, MaxBatch+frameHeader, linger)
+}
+
+// NextUpTo is Next, but for a first batch of more than most bytes it takes nothing: the error is a *LargeError then.
+func (q *Queue) NextUpTo(ctx context.Context, maxBytes, most int, linger time.Duration) (*Chunk, error) {
 	select {
 	case q.reader <- struct{}{}:
 	case <-ctx.Done():
@@ -172,8 +200,8 @@ func (q *Queue) Next(ctx context.Context, maxBytes int, linger time.Duration) (*
 		if err := q.await(ctx, int64(maxBytes), linger); err != nil {
 			return nil, err
 		}
-		if c := q.take(int64(maxBytes)); c != nil {
-			return c, nil
+		if c, err := q.take(int64(maxBytes), int64(max(most, maxBytes))); c != nil || err != nil {
+			return c, err
 		}
 	}
 }
@@ -190,6 +218,7 @@ func (q *Queue) Commit(c *Chunk) {
 	t := c.to.minus(c.from)
 	q.fullSince.Store(0)
 	q.progress = time.Since(q.born)
+	q.stats.Ended -= int64(c.ended)
 	q.stats.Committed += t.records
 	q.stats.Records -= t.records
 	q.stats.Bytes -= t.bytes
@@ -205,7 +234,7 @@ func (q *Queue) Release(c *Chunk) {
 		return
 	}
 	if t := c.to.minus(c.from); c.seg.gone {
-		q.drop(t, &q.stats.DroppedNoRoom) // by dropOldest, while it was in flight
+		q.dropChunk(c) // by dropOldest, while it was in flight
 	} else {
 		c.seg.released.add(t)
 	}
@@ -217,9 +246,7 @@ func (q *Queue) finish(c *Chunk, state chunkState) bool {
 		return false
 	}
 	c.state = state
-	c.Batches = nil
-	q.chunks.put(c.mem)
-	c.mem = nil
+	q.reclaim(c)
 	return true
 }
 
@@ -275,6 +302,7 @@ func (q *Queue) Close() error {
 	q.unlock()
 	<-q.reader
 	q.closeAttempts()
+	q.closeNotes()
 	if q.lock == nil {
 		return nil
 	}
@@ -314,3 +342,6 @@ func (q *Queue) unlock() {
 		q.mu.Unlock()
 	}
 }
+
+// Identity returns the identity of records that are appended by this process.
+func (q *Queue) Identity() [10]byte { return q.id }

@@ -102,16 +102,16 @@ func (q *Queue) remove(s *segment) error {
 	return err
 }
 
-// closeFile closes the segment's file, unless Next is reading from it.
+// closeFile closes the segment's file, unless it is being read.
 func (q *Queue) closeFile(s *segment) {
-	if s.file != nil && !s.busy {
+	if s.file != nil && s.busy == 0 {
 		q.garbage = append(q.garbage, s.file)
 		s.file = nil
 	}
 }
 
 // dropOldest makes room: what of the oldest segment is neither committed nor in flight counts as dropped. What is in
-// flight stays in memory in its chunks.
+// flight stays in memory in its chunks, unless their memory was given back: then it is dropped as well.
 func (q *Queue) dropOldest() {
 	s := q.segs[0]
 	if s == q.active {
@@ -122,6 +122,12 @@ func (q *Queue) dropOldest() {
 	t.add(s.released)
 	readable := s.file != nil
 	s.released = tally{}
+	for _, c := range s.out {
+		if c.state == inFlight && c.mem == nil {
+			c.state = dropped
+			q.dropChunk(c)
+		}
+	}
 	missing := errors.Is(q.remove(s), fs.ErrNotExist) && !readable
 	if missing {
 		q.drop(t, &q.stats.DroppedDamaged)

@@ -50,7 +50,7 @@ type segment struct {
 
 	sealed  bool // nothing will be appended any more
 	damaged bool // it is set aside when it is committed
-	busy    bool // Next is reading from it, without the mutex
+	busy    int  // how many calls of Next and Load read from it, without the mutex
 	gone    bool // removed from the queue
 	stub    bool // all committed and cut to its header, while an older one is not
 }

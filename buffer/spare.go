@@ -20,7 +20,7 @@ type spare struct {
 
 // keepSpare makes a spare of the segment's file, false if it isn't fit or there are enough.
 func (q *Queue) keepSpare(s *segment) bool {
-	if len(q.spares) >= q.keep || s.file == nil || s.busy || s.stub || q.isClosed() {
+	if len(q.spares) >= q.keep || s.file == nil || s.busy > 0 || s.stub || q.isClosed() {
 		return false
 	}
 	sp := spare{name: spareName(s.number), file: s.file}

@@ -17,9 +17,13 @@ const (
 	DefaultFlushAfter = 5 * time.Second // how long an unfinished line waits for its next part
 )
 
-// minHeld is how many bytes are held in any case, however little of the budget is left: one line of the largest size, and
-// the beginnings of others. A line that is emitted in pieces because others need the memory would be several documents.
+// minHeld is how many bytes the Joiners of a JoinerReserve hold together in any case, however little of the budget is left: one
+// line of the largest size, and the beginnings of others. A line that is emitted in pieces because others need the memory
+// would be several documents.
 const minHeld = DefaultMaxLine + 1<<20
+
+// A JoinerReserve is shared by all Joiners of a process, so that minHeld is one bound for all of them. The zero value is unused.
+type JoinerReserve struct{ held atomic.Int64 } // bytes that they hold
 
 // Memory in bytes that is counted besides text and fields.
 const (
@@ -33,10 +37,11 @@ const maxParts = 1024
 
 // JoinerConfig are the limits of a Joiner; zero values mean the defaults.
 type JoinerConfig struct {
-	MaxLine    int           // bytes of one line's text
-	MaxTotal   int           // bytes held for all lines
-	FlushAfter time.Duration // how long after its last part an unfinished line is emitted
-	Share      *budget.Share // what is held is charged to it; nil: none
+	MaxLine    int            // bytes of one line's text
+	MaxTotal   int            // bytes held for all lines
+	FlushAfter time.Duration  // how long after its last part an unfinished line is emitted
+	Share      *budget.Share  // what is held is charged to it; nil: none
+	Reserve    *JoinerReserve // nil: the Joiner's own
 }
 
 // A Joiner is the Holder that joins the parts of lines that Docker split at 16 KiB. The parts of a line may come on several
@@ -69,6 +74,9 @@ func NewJoiner(cfg JoinerConfig) *Joiner {
 	}
 	if cfg.FlushAfter <= 0 {
 		cfg.FlushAfter = DefaultFlushAfter
+	}
+	if cfg.Reserve == nil {
+		cfg.Reserve = new(JoinerReserve)
 	}
 	j := &Joiner{cfg: cfg, lines: make(map[string]*line)}
 	j.oldest.init()
@@ -119,7 +127,7 @@ func (j *Joiner) hold(ev *record.Event, p *part) []*piece {
 		done = append(done, j.cut(l))
 		j.forget(l)
 	}
-	for j.isFull() {
+	for len(j.lines) > 0 && j.isFull() {
 		l := j.oldest.first()
 		if len(l.piece.parts) == 0 {
 			j.forget(l)
@@ -151,6 +159,7 @@ func (j *Joiner) line(ev *record.Event, p *part) *line {
 // count adds n to the bytes that are held.
 func (j *Joiner) count(n int) {
 	j.bytes += n
+	j.cfg.Reserve.held.Add(int64(n))
 	if j.cfg.Share != nil {
 		j.cfg.Share.Add(n)
 	}
@@ -158,7 +167,7 @@ func (j *Joiner) count(n int) {
 
 // isFull reports whether lines must be emitted in pieces to hold less.
 func (j *Joiner) isFull() bool {
-	return j.bytes > j.cfg.MaxTotal || j.bytes > minHeld && j.cfg.Share != nil && j.cfg.Share.Room() == 0
+	return j.bytes > j.cfg.MaxTotal || j.cfg.Reserve.held.Load() > minHeld && j.cfg.Share != nil && j.cfg.Share.Room() == 0
 }
 
 // cut removes the parts that a line has so far and returns them.

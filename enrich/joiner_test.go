@@ -428,3 +428,48 @@ func TestHeldLinesAreChargedToTheBudget(t *testing.T) {
 		t.Errorf("got %d parts of 16 KiB held of a budget that is used up, want about 5 MiB", n)
 	}
 }
+
+// TestTheJoinersOfAllInputsHoldLittleTogether: each input has one, and the memory beyond the budget is one for all.
+func TestTheJoinersOfAllInputsHoldLittleTogether(t *testing.T) {
+	b, reserve := budget.New(0), new(JoinerReserve)
+	var all []*Joiner
+	for range 10 {
+		all = append(all, NewJoiner(JoinerConfig{Share: b.Share(0), Reserve: reserve}))
+	}
+	const parts = 200 // 3.1 MiB
+	line := func(j *Joiner, c *collector, id string) {
+		for n := range parts {
+			c.add(j, dockerPart("c", "stdout", id, n+1, n == parts-1, strings.Repeat("x", 16<<10)))
+			held := 0
+			for _, j := range all {
+				held += j.Held()
+			}
+			if held > minHeld>>14 {
+				t.Fatalf("got %d parts of 16 KiB held by all joiners of a budget that is used up, want 5 MiB at most", held)
+			}
+		}
+	}
+	for i, j := range all { // each has the beginning of a line
+		c := &collector{t: t}
+		for n := range parts - 1 {
+			c.add(j, dockerPart("c", "stdout", fmt.Sprint(i), n+1, false, strings.Repeat("x", 16<<10)))
+		}
+	}
+	for _, j := range all {
+		line(j, &collector{t: t}, "another")
+	}
+	for _, j := range all {
+		j.Expire(Everything, (&collector{t: t}).out())
+	}
+	if n := reserve.held.Load(); n != 0 || b.Free() != 0 {
+		t.Errorf("got %d bytes counted as held and %d free, want nothing held", n, b.Free())
+	}
+	for _, j := range all { // one after the other each has room for a whole line
+		for n := range parts {
+			(&collector{t: t}).add(j, dockerPart("c", "stdout", "last", n+1, n == parts-1, strings.Repeat("x", 16<<10)))
+			if n < parts-1 && j.Held() != n+1 {
+				t.Fatalf("got %d parts held, want all %d", j.Held(), n+1)
+			}
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,6 +182,59 @@ func TestClientsThatDoNotSignInKeepNobodyOut(t *testing.T) {
 	if !strings.Contains(r.log.String(), "too many clients have not signed in yet: the one that has been connected longest was closed") {
 		t.Error(r.log)
 	}
+}
+
+// A slowToEnd is a connection whose goroutine doesn't end when it is closed, as on a machine that has much else to do.
+type slowToEnd struct {
+	fakeConn
+	closed atomic.Bool
+	ends   chan struct{}
+}
+
+func (s *slowToEnd) Read([]byte) (int, error) {
+	<-s.ends
+	return 0, net.ErrClosed
+}
+
+func (s *slowToEnd) Close() error {
+	s.closed.Store(true)
+	return nil
+}
+
+// TestAClosedClientGivesUpItsPlaceAtOnce: a client that comes after many that didn't sign in is not refused because they have
+// not ended yet.
+func TestAClosedClientGivesUpItsPlaceAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(lines)
+		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
+		o := secureBit()
+		s.rules, s.auth, s.handle = o.rules(config.FluentBit), o.auth(config.FluentBit), (*conn).forward
+		ends := make(chan struct{})
+		var all []*slowToEnd
+		for range maxConns + 10 {
+			c := &slowToEnd{ends: ends}
+			all = append(all, c)
+			s.open(c, new(sink).receiver)
+		}
+		open := 0
+		for _, c := range all {
+			if !c.closed.Load() {
+				open++
+			}
+		}
+		if all[len(all)-1].closed.Load() || s.Connections() != open || open > maxSigningIn {
+			t.Errorf("got %d connections open, %d counted, the last one closed: %v; want %d at most, and the last one open",
+				open, s.Connections(), all[len(all)-1].closed.Load(), maxSigningIn)
+		}
+		close(ends)
+		s.done.Wait()
+		if err := s.WaitIdle(t.Context()); err != nil || s.Connections() != 0 || len(s.signing) > 0 {
+			t.Errorf("at the end got %d connections, %d of them signing in, error %v; want none", s.Connections(), len(s.signing), err)
+		}
+		if strings.Contains(log.String(), "too many connections are open") {
+			t.Error("got a new connection refused, want the oldest closed instead")
+		}
+	})
 }
 
 // TestRecordedStreams plays what other clients write, byte for byte, against the server. A file of testdata/streams

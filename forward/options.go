@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 )
 
 // Options are those of the input forward, in both dialects.
@@ -42,7 +43,7 @@ type Options struct {
 
 	Transport *Transport `fluentd:"<transport>" help:"TLS"`
 	TLS
-	InputOptions
+	input.CommonOptions
 }
 
 // Security is Fluentd's <security>.
@@ -89,20 +90,7 @@ type TCPOptions struct {
 
 	Tag string `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
 	TLS
-	InputOptions
-}
-
-// InputOptions are options that every input of Fluent Bit has and that have no meaning here: where the queue is full,
-// reading stops, and nothing is lost.
-type InputOptions struct {
-	MemBufLimit    string `fluentbit:"mem_buf_limit" help:"accepted; where the queue is full, reading stops"`
-	StorageType    string `fluentbit:"storage.type" help:"accepted; the queue of each output is on disk where it can be"`
-	PauseOnChunks  string `fluentbit:"storage.pause_on_chunks_overlimit" help:"accepted"`
-	Threaded       string `fluentbit:"threaded" help:"accepted"`
-	RingCapacity   string `fluentbit:"thread.ring_buffer.capacity" help:"accepted"`
-	RingWindow     string `fluentbit:"thread.ring_buffer.window" help:"accepted"`
-	Routable       string `fluentbit:"routable" help:"accepted"`
-	SuppressRepeat string `fluentbit:"log_suppress_interval" help:"accepted; repeated lines are always suppressed"`
+	input.CommonOptions
 }
 
 // Check reports mistakes that the types of the options don't rule out.

@@ -174,10 +174,12 @@ func (s *Server) accept(newReceiver func() input.Receiver) error {
 func (s *Server) open(nc net.Conn, newReceiver func() input.Receiver) {
 	c := newConn(s, nc, newReceiver)
 	s.mu.Lock()
+	oldest := s.makeRoomToSignIn()
 	full := len(s.conns) >= maxConns || !s.takeConn()
-	var oldest *conn
 	if !full && !s.stopping {
-		oldest = s.makeRoomToSignIn(c)
+		if s.signsIn() {
+			s.signing = append(s.signing, c)
+		}
 		if len(s.conns) == 0 {
 			s.idle = make(chan struct{})
 		}
@@ -223,18 +225,16 @@ func (s *Server) returnConn() {
 // signsIn reports whether clients must sign in (TLS, handshake) before their first message.
 func (s *Server) signsIn() bool { return s.tls != nil || s.auth != nil }
 
-// makeRoomToSignIn adds c to the connections that must sign in. If there are too many, it closes and returns the oldest, so
-// that a client which signs in at once always can. s.mu is held.
-func (s *Server) makeRoomToSignIn(c *conn) (oldest *conn) {
-	if !s.signsIn() {
+// makeRoomToSignIn closes and returns the oldest connection that must sign in, if there are too many of them, so that a client
+// which signs in at once always can. Its place is free at once, though its goroutine has not ended. s.mu is held.
+func (s *Server) makeRoomToSignIn() (oldest *conn) {
+	if n := len(s.signing); n == 0 || n < min(maxSigningIn, max(s.memory.MaxConns()/4, 1)) {
 		return nil
 	}
-	if len(s.signing) >= min(maxSigningIn, max(s.memory.MaxConns()/4, 1)) {
-		oldest = s.signing[0]
-		s.signing = slices.Delete(s.signing, 0, 1)
-		oldest.nc.Close()
-	}
-	s.signing = append(s.signing, c)
+	oldest = s.signing[0]
+	s.signing = slices.Delete(s.signing, 0, 1)
+	oldest.nc.Close()
+	s.remove(oldest)
 	return oldest
 }
 
@@ -249,8 +249,15 @@ func (s *Server) signedIn(c *conn) {
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, ok := s.conns[c]; ok { // else makeRoomToSignIn has removed it
+		s.signing = slices.DeleteFunc(s.signing, func(o *conn) bool { return o == c })
+		s.remove(c)
+	}
+}
+
+// remove gives up a connection's place. s.mu is held.
+func (s *Server) remove(c *conn) {
 	delete(s.conns, c)
-	s.signing = slices.DeleteFunc(s.signing, func(o *conn) bool { return o == c })
 	s.returnConn()
 	if len(s.conns) == 0 {
 		close(s.idle)

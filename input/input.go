@@ -80,6 +80,13 @@ type Discarder interface {
 	Discard(ctx context.Context) error
 }
 
+// Identifier is implemented by a Receiver that takes events with an identity of their own. The router's does.
+type Identifier interface {
+	// AddIdentified is Add for an event that its source may offer again, to this process or to another one. origin is the
+	// same each time, and no other event has it: the record's id is made of it, by which a destination tells twice from once.
+	AddIdentified(tag []byte, t record.Time, body []byte, origin record.ID)
+}
+
 // ErrHeld is returned by Flush where everything that could be queued is, but a step still holds events that were added
 // through this Receiver, such as the beginning of a line whose end has not come. They must not be acknowledged yet:
 // Flush again, later, with or without more events. An input that acknowledges nothing treats it as nil.

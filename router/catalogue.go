@@ -6,17 +6,26 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	inputkafka "github.com/firelane/firelane/input/kafka"
 	"github.com/firelane/firelane/input/tail"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/parse/multiline"
 	"github.com/firelane/firelane/sink/bulk"
+	"github.com/firelane/firelane/sink/cloudwatch"
+	"github.com/firelane/firelane/sink/datadog"
 	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/gelf"
+	"github.com/firelane/firelane/sink/httpout"
+	sinkkafka "github.com/firelane/firelane/sink/kafka"
 	"github.com/firelane/firelane/sink/kinesis"
 	"github.com/firelane/firelane/sink/loki"
+	"github.com/firelane/firelane/sink/newrelic"
 	"github.com/firelane/firelane/sink/opentelemetry"
+	"github.com/firelane/firelane/sink/s3"
+	"github.com/firelane/firelane/sink/splunk"
 	"github.com/firelane/firelane/sink/stream"
+	"github.com/firelane/firelane/sink/sumologic"
 	"github.com/firelane/firelane/sink/syslog"
 	"github.com/firelane/firelane/sink/tcp"
 	"github.com/firelane/firelane/sink/udp"
@@ -30,6 +39,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
 		Row(config.KindInput, "tail", "tail", tail.New, "the lines of files, as they grow"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
+		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
 
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
@@ -44,11 +54,20 @@ func Catalogue() []config.Plugin {
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "kafka", "kafka2,rdkafka2,rdkafka", sinkkafka.New, "Kafka, also Amazon MSK"),
+		Row(config.KindOutput, "cloudwatch_logs,cloudwatch", "cloudwatch_logs", cloudwatch.New, "CloudWatch Logs"),
+		Row(config.KindOutput, "s3", "", s3.New, "Amazon S3, and stores with its API: objects of JSON lines"),
+		Row(config.KindOutput, "", "s3", s3.NewFluentd, "Amazon S3, and stores with its API"),
 		Row(config.KindOutput, "kinesis_firehose", "kinesis_firehose", firehose.New, "Amazon Data Firehose"),
 		Row(config.KindOutput, "firehose", "", firehose.NewGo, "Amazon Data Firehose, as AWS's plugin in Go"),
 		Row(config.KindOutput, "kinesis_streams", "kinesis_streams", kinesis.New, "Amazon Kinesis Data Streams"),
 		Row(config.KindOutput, "kinesis", "", kinesis.NewGo, "Amazon Kinesis Data Streams, as AWS's plugin in Go"),
 		Row(config.KindOutput, "", "kinesis_streams_aggregated", kinesis.NewAggregated, "Amazon Kinesis Data Streams, several records in one"),
+		Row(config.KindOutput, "http", "http", httpout.New, "any server, by HTTP"),
+		Row(config.KindOutput, "datadog", "datadog", datadog.New, "Datadog"),
+		Row(config.KindOutput, "splunk", "splunk_hec", splunk.New, "Splunk's HTTP Event Collector"),
+		Row(config.KindOutput, "nrlogs,newrelic", "newrelic", newrelic.New, "New Relic"),
+		Row(config.KindOutput, "", "sumologic", sumologic.New, "an HTTP source of Sumo Logic"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
 		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),

@@ -45,37 +45,41 @@ func (i *intake) Flush(ctx context.Context) error {
 	return nil
 }
 
-// queue appends what was added to the queues: to those that are stalled last, so that no other waits for them.
+// queue appends what was added to the queues: to those that are stalled, or turn out to be, last, so that no other waits for
+// them, and that they drop nothing for others which are full, too.
 func (i *intake) queue(ctx context.Context) (failed error) {
 	late := false
 	for o := range i.pending {
 		if i.r.outputs[o].queue.Stalled() {
 			late = true
-		} else if err := i.queueFor(ctx, o); err != nil {
+		} else if err := i.queueFor(ctx, o, false); errors.Is(err, buffer.ErrStalled) {
+			late = true
+		} else if err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
 	for o := 0; late && o < len(i.pending); o++ {
-		if err := i.queueFor(ctx, o); err != nil {
+		if err := i.queueFor(ctx, o, true); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
 	return failed
 }
 
-// queueFor appends what was added for one output.
-func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
+// queueFor appends what was added for one output. If it isn't the last in line and turns out to be stalled, the error is
+// buffer.ErrStalled, and the rest stays.
+func (i *intake) queueFor(ctx context.Context, o int, last bool) (failed error) {
 	p, out := &i.pending[o], i.r.outputs[o]
 	if len(p.complete) > 0 {
-		failed = p.queueComplete(ctx, out, &i.r.buffers)
+		failed = p.queueComplete(ctx, out, last, &i.r.buffers)
 	}
 	if p.batch == nil && p.tally == (tally{}) {
 		return failed
 	}
-	if !errors.Is(failed, errFull) {
-		failed = errors.Join(failed, out.append(ctx, p))
+	if !stays(failed) {
+		failed = errors.Join(failed, out.append(ctx, p, last || failed != nil))
 	}
-	if errors.Is(failed, errFull) { // the open batch is closed: what its Tail aliases is no longer ours
+	if stays(failed) { // the open batch is closed: what its Tail aliases is no longer ours
 		p.complete = append(p.complete, p.counted)
 	} else {
 		i.r.buffers.returnBatch(p.batch)
@@ -85,12 +89,12 @@ func (i *intake) queueFor(ctx context.Context, o int) (failed error) {
 }
 
 // queueComplete appends the batches that are complete.
-func (p *pending) queueComplete(ctx context.Context, out *output, b *buffers) (failed error) {
-	last := p.counted
-	defer func() { p.counted = last }()
+func (p *pending) queueComplete(ctx context.Context, out *output, last bool, b *buffers) (failed error) {
+	open := p.counted
+	defer func() { p.counted = open }()
 	for ; len(p.complete) > 0; p.complete = p.complete[1:] {
 		p.counted = p.complete[0]
-		if err := out.append(ctx, p); errors.Is(err, errFull) {
+		if err := out.append(ctx, p, last || failed != nil); stays(err) {
 			return err
 		} else if err != nil {
 			failed = errors.Join(failed, err)
@@ -103,6 +107,9 @@ func (p *pending) queueComplete(ctx context.Context, out *output, b *buffers) (f
 
 // errFull is the error of a Flush that left something to the next one: see pending.noWait.
 var errFull = errors.New("a queue is full: records wait")
+
+// stays reports whether err is that of a batch that was not appended and stays.
+func stays(err error) bool { return errors.Is(err, errFull) || errors.Is(err, buffer.ErrStalled) }
 
 // waitingBytes returns how many bytes of complete batches wait for room in the queues.
 func (i *intake) waitingBytes() (n int) {
@@ -135,10 +142,14 @@ func (p pending) hasHeld() bool {
 
 // append puts p's batch, if it has one, into the output's queue, waiting for room, and adds p's tally to the output's at the
 // moment from which the queue counts the records. A batch that can't be appended before ctx ends is counted as dropped: nobody
-// acknowledges it, and a client that asked for that sends it again.
-func (o *output) append(ctx context.Context, p *pending) error {
+// acknowledges it, and a client that asked for that sends it again. Unless the output is the last in line, a batch for a queue that
+// is stalled stays: the error is buffer.ErrStalled.
+func (o *output) append(ctx context.Context, p *pending, last bool) error {
 	var err error
-	yield := p.yield
+	yield, appendTo := p.yield, o.queue.AppendUnlessStalled
+	if last {
+		appendTo = o.queue.AppendBeside
+	}
 	if p.noWait {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
@@ -146,9 +157,12 @@ func (o *output) append(ctx context.Context, p *pending) error {
 		yield = nil
 	}
 	if p.batch != nil {
-		if err = o.queue.AppendBeside(ctx, p.batch.Bytes(), p.batch.Records(), p.publish, yield); err == nil {
+		if err = appendTo(ctx, p.batch.Bytes(), p.batch.Records(), p.publish, yield); err == nil {
 			o.taps.offer(&p.batch.Batch)
 			return nil
+		}
+		if errors.Is(err, buffer.ErrStalled) {
+			return err
 		}
 		if p.noWait && errors.Is(err, context.Canceled) {
 			return errFull

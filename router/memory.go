@@ -5,8 +5,10 @@ import (
 
 	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink/deliver"
+	"github.com/firelane/firelane/sink/gather"
 )
 
 const (
@@ -23,7 +25,9 @@ type memory struct {
 	total   int // bytes
 	inputs  *input.Memory
 	deliver *deliver.Memory
+	gather  *gather.Memory
 	chunks  buffer.ChunkPool
+	joiners enrich.JoinerReserve
 }
 
 func newMemory() *memory {
@@ -31,6 +35,7 @@ func newMemory() *memory {
 	m.budget = budget.New(m.total)
 	m.inputs = input.NewMemory(m.budget)
 	m.deliver = deliver.NewMemory(m.budget)
+	m.gather = gather.NewMemory(m.budget)
 	return m
 }
 

@@ -127,7 +127,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	for n, in := range plan.Inputs {
 		part := &source{index: n, id: in.ID}
 		if plan.Service.JoinPartial {
-			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{FlushAfter: r.env.joinTime, Share: r.memory.budget.Share(0)})
+			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{FlushAfter: r.env.joinTime, Share: r.memory.budget.Share(0), Reserve: &r.memory.joiners})
 			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake, ackHeld: true}
 		}
 		r.inputs = append(r.inputs, part)

@@ -15,7 +15,7 @@ type OutputOptions struct {
 	RetryLimit     string      `fluentbit:"retry_limit" help:"retries of a record that a reachable destination refuses, before it goes to the dead letter: a number, no_limits or no_retries; default no_limits"`
 	Workers        int         `fluentbit:"workers" help:"most requests in flight at once; 0: the output's own default"`
 	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue; default: 1G, or a quarter of the free space if that is less"`
-	WhenFull       string      `fluentbit:"when_full" oneof:"yield,block,drop_oldest" help:"when the queue is full: stop reading, but drop the oldest records if nothing is delivered for 10s and other outputs would wait (yield), stop reading in any case (block), or drop the oldest records at once (drop_oldest); default: drop_oldest with storage.total_limit_size, as in Fluent Bit, else yield"`
+	WhenFull       string      `fluentbit:"when_full" oneof:"yield,block,drop_oldest" help:"when the queue is full: stop reading, but drop the oldest records if other outputs would wait and nothing is delivered for 10s, or for 3s while the destination is down (yield), stop reading in any case (block), or drop the oldest records at once (drop_oldest); default: drop_oldest with storage.total_limit_size, as in Fluent Bit, else yield"`
 
 	DeadLetter      string      `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log,index" default:"file" help:"where records go that the destination refuses for good: a file of JSON lines, the router's own log, or an index of the same cluster"`
 	DeadLetterIndex string      `fluentbit:"dead_letter.index" fluentd:"dead_letter_index" default:"dead-letter" help:"index for dead_letter index; strftime by the record's date"`
@@ -45,7 +45,7 @@ type BufferOptions struct {
 	FlushThreadCount     int            `fluentd:"flush_thread_count" help:"most requests in flight at once"`
 	FlushThreadInterval  *time.Duration `fluentd:"flush_thread_interval,flush_thread_burst_interval" help:"accepted"`
 	DelayedCommitTimeout *time.Duration `fluentd:"delayed_commit_timeout" help:"accepted"`
-	OverflowAction       string         `fluentd:"overflow_action" oneof:"throw_exception,block,drop_oldest_chunk" help:"when the queue is full: stop reading, but drop the oldest records if nothing is delivered for 10s and other outputs would wait (throw_exception, the default), stop reading in any case (block), or drop the oldest records at once (drop_oldest_chunk)"`
+	OverflowAction       string         `fluentd:"overflow_action" oneof:"throw_exception,block,drop_oldest_chunk" help:"when the queue is full: stop reading, but drop the oldest records if other outputs would wait and nothing is delivered for 10s, or for 3s while the destination is down (throw_exception, the default), stop reading in any case (block), or drop the oldest records at once (drop_oldest_chunk)"`
 	RetryForever         bool           `fluentd:"retry_forever" help:"never give up a record"`
 	RetryMaxTimes        *int           `fluentd:"retry_max_times" help:"retries of a record that a reachable destination refuses, before it goes to the dead letter"`
 	RetryTimeout         *time.Duration `fluentd:"retry_timeout" help:"accepted; no record is given up because of its age"`

@@ -36,6 +36,8 @@ func recordAttacks() []attack {
 			twins: 1, setup: limitTwin, during: twinsDown, promises: attackPromises{drops: true}},
 		{name: "full-disk-twin", help: "a dead output of the same records, whose queue is full without a limit, on a small disk", load: steadily,
 			twins: 1, setup: smallDisk, between: twinsDownForLong, promises: attackPromises{drops: true}},
+		{name: "full-disk-outputs", help: "ten outputs of the same records on a small disk, which the backlogs of nine dead ones fill", load: slowly,
+			twins: 9, setup: smallDisk, between: twinsDownForLong, promises: attackPromises{drops: true}},
 	}
 }
 
@@ -54,6 +56,8 @@ func memoryAttacks() []attack {
 		{name: "slow-admin", help: "4,000 slow clients of the HTTP server", load: steadily, setup: withAdmin, during: withCount((*arena).holdAdmin, 4000)},
 		{name: "large-events", help: "four honest records of 5 MB, and eight clients that drip large ones", load: large,
 			victim: load{records: 4, conns: 2, size: 5_000_000}, during: dripLarge},
+		{name: "large-dead", help: "records of 3 MB for ten outputs, nine of them down for the attack", load: load{rate: 4, conns: 2, size: 3_000_000}, twins: 9,
+			during: twinsDown},
 		{name: "one-byte-pieces", help: "a record of six million values, the last ones byte by byte", load: steadily, during: sendPieces, promises: attackPromises{busy: .5}},
 		{name: "handshakes", help: "1,024 connections that drip a handshake", load: signed, setup: withSharedKey, during: withCount((*arena).dripHandshakes, 1024)},
 		{name: "few-descriptors", help: "600 idle connections where there are 512 descriptors", load: steadily, setup: fewDescriptors, during: holdIdle},

@@ -8,33 +8,35 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// The soak: one load to ten outputs, of which two are dead, with many attacks and faults at once, and a restart every minute.
+// The soak: one load to ten outputs, of which two are dead, with many attacks and faults at once, in rounds. In the first half of it
+// each round begins with a restart; in the second half one process stays, so that what it leaks shows.
 const (
-	soakRounds  = time.Minute      // from one restart to the next, or a quarter of a shorter soak
+	soakRounds  = time.Minute      // a round, or a sixth of a shorter soak
+	soakParts   = 6                // rounds in a shorter soak
 	soakQuiet   = 4 * time.Second  // without attacks at the start and at the end of a round, to compare what is used
+	soakGroup   = 3                // rounds that are compared with as many others
 	soakDeadMax = "32M"            // limit of a dead output's queue
 	soakEnd     = 60 * time.Second // for the rest to arrive
 )
 
-// How much more a process may use at the end than at the beginning: files of the two dead outputs' queues, requests in
-// progress, and memory that the collector hasn't returned. Memory is compared with the end of the first round: a process
-// that has just started has used none yet.
-const (
-	moreFiles      = 24
-	moreGoroutines = 16
-	moreMemory     = 8 << 20
-)
-
 // A footprint is what a process uses at one moment.
 type footprint struct {
-	files, goroutines int
+	files, goroutines int   // files: descriptors, without those of segments
+	segments          int   // open files of queues: they follow the backlogs
 	memory            int64 // VmRSS, bytes
+}
+
+// footprints are those of equal moments.
+type footprints struct {
+	starts []footprint // after each restart, before the round's attacks
+	ends   []footprint // of the process that stays, after each round's attacks
 }
 
 // soak runs the soak and prints its result.
@@ -52,15 +54,19 @@ func soak(ctx context.Context, length time.Duration, rt router, dir string) erro
 	if a.fail(a.prepare(ctx)); a.err != nil {
 		return a.err
 	}
-	first, last := a.rounds(ctx, length)
+	used := a.rounds(ctx, length)
 	res := a.judge()
-	problems := append(res.problems, last.exceeds(first)...)
+	problems := slices.Concat(res.problems, grown("after a restart", used.starts), grown("after a round", used.ends))
 	if a.err != nil {
 		problems = append(problems, a.err.Error())
 	}
 	fmt.Printf("soak of %v: %d records to each of %d outputs, %d lost, %d duplicated, %.1f MiB, killed %d times\n", length, a.neighbour.sent.Load(),
 		1+a.twins, res.lost, res.duplicates, float64(res.peak)/(1<<20), a.deaths)
-	fmt.Printf("  at the beginning %v; at the end %v\n", first, last)
+	for what, all := range map[string][]footprint{"after a restart": used.starts, "after a round of the process that stays": used.ends} {
+		if n := len(all); n > 1 {
+			fmt.Printf("  %s: first %v; last %v\n", what, all[0], all[n-1])
+		}
+	}
 	for _, text := range a.remarks {
 		fmt.Printf("  %s\n", text)
 	}
@@ -86,33 +92,31 @@ func soakSetup(a *arena) error {
 	return nil
 }
 
-// rounds runs the load and the rounds, and returns what the first process used at its start and the last one at its end.
-func (a *arena) rounds(ctx context.Context, length time.Duration) (first, last footprint) {
-	end := time.Now().Add(length)
+// rounds runs the load and the rounds, and returns what the processes used.
+func (a *arena) rounds(ctx context.Context, length time.Duration) (used footprints) {
+	begin := time.Now()
 	a.neighbour.records = 2 * a.attack.load.records
 	sent := make(chan error, 1)
 	go func() { sent <- a.neighbour.run(ctx) }()
-	for round := 0; time.Now().Before(end) && ctx.Err() == nil; round++ {
-		if round > 0 {
+	for round, stays := 0, false; time.Since(begin) < length && ctx.Err() == nil; round++ {
+		restart := round > 0 && !stays
+		if stays = time.Since(begin) >= length/2; restart {
 			a.end()
 			a.start(ctx)
 		}
 		if a.process == nil {
 			break // it didn't start: a.err says why
 		}
-		a.heal()
-		a.copies[0].setDown(true)
-		a.copies[1].setDown(true)
-		if here := a.quietFootprint(ctx); round == 0 {
-			first = here
+		start := a.quietFootprint(ctx)
+		a.hostile(ctx, min(soakRounds, length/soakParts)-2*soakQuiet)
+		end := a.quietFootprint(ctx)
+		if restart {
+			used.starts = append(used.starts, start)
 		}
-		a.hostile(ctx, min(soakRounds, length/4)-2*soakQuiet)
-		a.heal()
-		a.copies[0].setDown(true)
-		a.copies[1].setDown(true)
-		if last = a.quietFootprint(ctx); round == 0 {
-			first.memory = last.memory
+		if stays {
+			used.ends = append(used.ends, end)
 		}
+		fmt.Printf("  %v: %v\n", time.Since(begin).Round(time.Second), end)
 	}
 	select {
 	case err := <-sent:
@@ -124,7 +128,7 @@ func (a *arena) rounds(ctx context.Context, length time.Duration) (first, last f
 		sleep(ctx, 100*time.Millisecond)
 	}
 	a.end()
-	return first, last
+	return used
 }
 
 // undelivered reports whether an output that isn't dead has records to deliver. One of a hundred is a dead letter.
@@ -173,8 +177,12 @@ func writeSmallNULs(ctx context.Context, a *arena) {
 	}
 }
 
-// quietFootprint waits for soakQuiet, and returns the least that the process uses in the second half of it.
+// quietFootprint ends all attacks but that on the dead outputs, waits for soakQuiet, and returns the least that the process
+// uses in the second half of it.
 func (a *arena) quietFootprint(ctx context.Context) (least footprint) {
+	a.heal()
+	a.copies[0].setDown(true)
+	a.copies[1].setDown(true)
 	sleep(ctx, soakQuiet/2)
 	for range 10 {
 		sleep(ctx, soakQuiet/20)
@@ -186,9 +194,17 @@ func (a *arena) quietFootprint(ctx context.Context) (least footprint) {
 		if least.files == 0 {
 			least = here
 		}
-		least = footprint{min(least.files, here.files), min(least.goroutines, here.goroutines), min(least.memory, here.memory)}
+		least = least.with(here, func(a, b int64) int64 { return min(a, b) })
 	}
 	return least
+}
+
+// with joins two footprints, each figure by join.
+func (f footprint) with(o footprint, join func(a, b int64) int64) footprint {
+	return footprint{
+		files: int(join(int64(f.files), int64(o.files))), goroutines: int(join(int64(f.goroutines), int64(o.goroutines))),
+		segments: int(join(int64(f.segments), int64(o.segments))), memory: join(f.memory, o.memory),
+	}
 }
 
 // footprint reads what the process uses now.
@@ -201,7 +217,13 @@ func (a *arena) footprint() (f footprint, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.files = len(files)
+	for _, file := range files {
+		if name, err := os.Readlink(filepath.Join(proc, "fd", file.Name())); err == nil && strings.HasPrefix(name, a.dir) && isSegment(name) {
+			f.segments++
+		} else {
+			f.files++
+		}
+	}
 	status, err := os.ReadFile(filepath.Join(proc, "status"))
 	if _, rest, ok := strings.Cut(string(status), "VmRSS:"); ok && err == nil {
 		f.memory, err = strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
@@ -224,14 +246,27 @@ func (a *arena) footprint() (f footprint, err error) {
 	return f, err
 }
 
-// exceeds returns what f has too much of, compared with first.
-func (f footprint) exceeds(first footprint) (problems []string) {
-	if f.files > first.files+moreFiles || f.goroutines > first.goroutines+moreGoroutines || f.memory > first.memory+moreMemory {
-		problems = append(problems, fmt.Sprintf("more is used at the end (%v) than at the beginning (%v)", f, first))
+// isSegment reports whether a file is a segment of a queue, or a spare for one.
+func isSegment(name string) bool { return strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".spare") }
+
+// grown reports that more was used in the last rounds than in the first ones: more descriptors, goroutines, or a MiB or more of
+// memory. What varies from round to round is no growth, so the least of soakGroup rounds is compared with the most of as many.
+func grown(when string, all []footprint) (problems []string) {
+	n := min(soakGroup, len(all)/2)
+	if n == 0 {
+		return []string{"the soak was too short to compare what is used " + when}
+	}
+	first, last := all[0], all[len(all)-1]
+	for i := range n {
+		first = first.with(all[i], func(a, b int64) int64 { return max(a, b) })
+		last = last.with(all[len(all)-1-i], func(a, b int64) int64 { return min(a, b) })
+	}
+	if last.files > first.files || last.goroutines > first.goroutines || last.memory >= first.memory+1<<20 {
+		problems = append(problems, fmt.Sprintf("more is used %s at the end (%v at least) than at the beginning (%v at most)", when, last, first))
 	}
 	return problems
 }
 
 func (f footprint) String() string {
-	return fmt.Sprintf("%d descriptors, %d goroutines, %.1f MiB", f.files, f.goroutines, float64(f.memory)/(1<<20))
+	return fmt.Sprintf("%d descriptors and %d segments, %d goroutines, %.1f MiB", f.files, f.segments, f.goroutines, float64(f.memory)/(1<<20))
 }

@@ -15,6 +15,10 @@ type inflightChunk struct {
 	from     *buffer.Chunk
 	raw      int              // bytes of its batches
 	cost     int              // bytes of memory that it takes
+	large    bool             // it has more bytes than every output may have: see oversize.go
+	ended    int              // records that the queue knows to have ended
+	freed    bool             // its memory is given back until the next attempt
+	token    bool             // it has the token of large chunks
 	late     bool             // its records waited longer than the linger: there is a backlog
 	left     int              // records that have not ended
 	suspects []buffer.Attempt // attempts of its records that an earlier process died in; nil when all have been attempted again
@@ -58,6 +62,24 @@ func (c *inflightChunk) reset(from *buffer.Chunk, linger time.Duration) {
 	c.reader.Reset(nil)
 }
 
+// dropReferences drops what refers to the memory of the chunk's batches.
+func (c *inflightChunk) dropReferences() {
+	c.reader.Reset(nil)
+	c.rec.NextBatch()
+	c.rec.Event = record.Event{}
+}
+
+// reread begins again with the chunk's batches, which have been loaded again, and goes on where it was.
+func (c *inflightChunk) reread() {
+	if c.marks != nil {
+		c.unmark()
+	}
+	encoded := c.encoded()
+	c.batch, c.read, c.carried = 0, 0, false
+	for c.read < encoded && c.next() {
+	}
+}
+
 // next reads the next record into c.rec. It reads no more records than the queue counted, so that none gets an id
 // from the range of another chunk.
 func (c *inflightChunk) next() bool {
@@ -67,7 +89,7 @@ func (c *inflightChunk) next() bool {
 	}
 	for c.read < c.from.Records {
 		if c.reader.Next(&c.rec.Event) {
-			c.rec.ID = c.idOf(c.read)
+			c.identify(&c.rec, c.read)
 			c.read++
 			return true
 		}
@@ -79,6 +101,13 @@ func (c *inflightChunk) next() bool {
 	}
 	c.more = false
 	return false
+}
+
+// identify sets the id of the nth record: its Origin, if it has one, or else its place in the queue.
+func (c *inflightChunk) identify(r *sink.Record, n int) {
+	if r.ID = r.Origin; r.ID.IsZero() {
+		r.ID = c.idOf(n)
+	}
 }
 
 // rest returns about how many bytes of the chunk have not been encoded.
@@ -105,7 +134,7 @@ func (c *inflightChunk) each(pos []uint32, f func(i int, r *sink.Record)) {
 		reader.Reset(b)
 		for i < len(pos) && n < c.from.Records && reader.Next(&rec.Event) {
 			if int(pos[i]) == n {
-				rec.ID = c.idOf(n)
+				c.identify(&rec, n)
 				rec.Whole()
 				f(i, &rec)
 				i++

@@ -98,6 +98,10 @@ func (o *Output) reencode(p *part) {
 	pos := append([]uint32(nil), p.pos...)
 	refused := append([]uint16(nil), p.refused...)
 	p.req.Reset()
+	if p.full > 0 {
+		o.memory.takeBody(p, p.full+itemRoom)
+		p.full = 0
+	}
 	p.pos, p.refused = p.pos[:0], p.refused[:0]
 	p.chunk.each(pos, func(i int, r *sink.Record) {
 		if o.encodeOne(p, r, pos[i]) && len(refused) > 0 {

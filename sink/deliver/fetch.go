@@ -15,6 +15,7 @@ const queueErrorWait = time.Second
 type fetchRequest struct {
 	ctx      context.Context
 	maxBytes int
+	most     int // bytes of the first batch
 	linger   time.Duration
 }
 
@@ -26,7 +27,7 @@ type fetchResult struct {
 // fetchChunks takes chunks from the queue, one for each request.
 func (l *loop) fetchChunks() {
 	for r := range l.fetch {
-		c, err := l.queue.Next(r.ctx, r.maxBytes, r.linger)
+		c, err := l.queue.NextUpTo(r.ctx, r.maxBytes, r.most, r.linger)
 		l.fetched <- fetchResult{c, err}
 	}
 }
@@ -37,11 +38,17 @@ func (l *loop) requestChunk(ctx context.Context, now time.Time) {
 	if l.fetching || l.drained || now.Before(l.notUntil) {
 		return
 	}
-	size := l.reserve(now)
-	if size == 0 {
+	r := fetchRequest{linger: l.o.limits.Linger}
+	if l.nextLarge > 0 {
+		r.maxBytes = l.requestLarge(now)
+		r.most = r.maxBytes
+	} else {
+		r.maxBytes = l.reserve(now)
+		r.most = largeChunk
+	}
+	if r.maxBytes == 0 {
 		return
 	}
-	r := fetchRequest{maxBytes: size, linger: l.o.limits.Linger}
 	if l.hurried || l.deferred {
 		r.linger = sink.Immediately
 	}
@@ -54,6 +61,11 @@ func (l *loop) requestChunk(ctx context.Context, now time.Time) {
 func (l *loop) take(f fetchResult) {
 	l.fetching, l.reserved = false, 0
 	l.cancelFetch()
+	if f.err != nil && l.token {
+		l.token = false
+		<-l.o.memory.token
+	}
+	var large *buffer.LargeError
 	switch {
 	case f.err == nil:
 		c := l.o.memory.newChunk()
@@ -64,9 +76,14 @@ func (l *loop) take(f fetchResult) {
 		if c.suspects = l.queue.Interrupted(f.chunk.Queue, f.chunk.First, f.chunk.Records); len(c.suspects) > 0 {
 			l.careful++
 		}
+		if l.nextLarge > 0 {
+			l.takeLargeChunk(c)
+		}
 		l.chunks++
 		l.held += c.cost
 		l.ready = append(l.ready, c)
+	case errors.As(f.err, &large):
+		l.nextLarge = int(large.Bytes)
 	case errors.Is(f.err, buffer.ErrClosed):
 		l.drained = true
 	case errors.Is(f.err, context.Canceled), errors.Is(f.err, context.DeadlineExceeded): // no record arrived in time

@@ -47,6 +47,8 @@ type gate struct {
 	until    time.Time // admit no probe before this time
 	passed   int       // attempts that have passed since limit changed
 	hurried  bool
+	down     time.Time // when attempts began to fail for another reason than too much load; zero: they don't
+	isDown   bool      // one that began after that has failed, too
 }
 
 func newGate(workers int, retry sink.Retry) gate { return gate{retry: retry, max: workers, limit: 1} }
@@ -66,6 +68,7 @@ func (g *gate) room(inflight, stalled int, now time.Time) bool {
 func (g *gate) pass(backlog bool) (failures int) {
 	failures = g.failures
 	g.failures, g.state = 0, GateOpen
+	g.down, g.isDown = time.Time{}, false
 	if !backlog {
 		return failures
 	}
@@ -85,6 +88,24 @@ func (g *gate) fail(state GateState, retryAfter time.Duration, now time.Time) {
 	g.state = state
 	g.until = now.Add(g.wait(g.failures, retryAfter))
 	g.failures++
+}
+
+// noteDown notes that an attempt failed which began at started, and returns since when the destination has been known to be
+// down: two attempts in a row have failed, the second of which began after the first, and no load explains it; the zero time:
+// it isn't known to. Attempts that a single fault breaks at the same moment are not in a row.
+func (g *gate) noteDown(started, now time.Time) time.Time {
+	switch {
+	case g.state == GateThrottled:
+		g.down, g.isDown = time.Time{}, false
+	case g.down.IsZero():
+		g.down = now
+	case started.After(g.down):
+		g.isDown = true
+	}
+	if !g.isDown {
+		return time.Time{}
+	}
+	return g.down
 }
 
 // wait returns how long to wait after failure n (from 0).

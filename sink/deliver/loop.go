@@ -21,19 +21,22 @@ type loop struct {
 	deferred bool // queue is the deferred one
 	gate     gate
 
-	inflight []*part          // attempts in progress
-	waiting  []*part          // to be tried again, in no particular order
-	ready    []*inflightChunk // with records that are not encoded, and no attempt that encodes them
-	chunks   int              // chunks that are not committed
-	held     int              // bytes of memory that these chunks take
-	share    *budget.Share    // what the output holds of the budget
-	reserved int              // bytes of memory for the chunk that is being fetched
-	careful  int              // chunks with suspects; while there are any, attempts are made one at a time
+	inflight  []*part          // attempts in progress
+	waiting   []*part          // to be tried again, in no particular order
+	ready     []*inflightChunk // with records that are not encoded, and no attempt that encodes them
+	chunks    int              // chunks that are not committed
+	held      int              // bytes of memory that these chunks take
+	share     *budget.Share    // what the output holds of the budget
+	reserved  int              // bytes of memory for the chunk that is being fetched
+	nextLarge int              // bytes of the batch that is next in the queue, if it is large; 0: it isn't, or is unknown
+	token     bool             // the chunk that is being fetched has the token of large chunks
+	careful   int              // chunks with suspects; while there are any, attempts are made one at a time
 
 	attempts    chan attemptRequest
 	results     chan *part // attempts that have ended
 	workers     sync.WaitGroup
-	workerCount int // workers never end while Run goes on: their stacks have grown, and are reused
+	workerCount int       // an idle worker stays for workerIdle: its stack has grown, and is reused
+	allBusy     time.Time // when all workers were needed last, or one ended
 	fetch       chan fetchRequest
 	fetched     chan fetchResult
 	fetching    bool
@@ -107,8 +110,7 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 			p = l.due(now)
 		}
 		if p == nil && fresh {
-			p = l.newPart(l.ready[0])
-			l.ready = append(l.ready[:0], l.ready[1:]...)
+			p = l.fresh()
 		}
 		if p == nil && l.deferEarly(now) {
 			continue
@@ -118,19 +120,35 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 			break
 		}
 		l.prepare(p, now)
+		p.place = l.freePlace()
 		l.inflight = append(l.inflight, p)
 		if l.workerCount < len(l.inflight) {
 			l.workerCount++
-			place := l.workerCount - 1
-			l.workers.Go(func() { l.makeAttempts(ctx, place) })
+			l.workers.Go(func() { l.makeAttempts(ctx) })
 		}
 		l.attempts <- attemptRequest{p, p.limit}
 	}
+	l.endIdleWorker(now)
 	if l.gate.state != GateOpen && len(l.ready) == 0 {
 		l.requestChunk(ctx, now)
 	}
+	if l.gate.state != GateOpen && now.Before(l.gate.until) {
+		for _, c := range l.ready {
+			l.freeLarge(c)
+		}
+	}
 	l.charge()
 	l.publish()
+}
+
+// fresh returns a part for the next records that have not been encoded; nil if there is no memory for them.
+func (l *loop) fresh() *part {
+	c := l.ready[0]
+	if c.freed && !l.load(c) {
+		return nil
+	}
+	l.ready = append(l.ready[:0], l.ready[1:]...)
+	return l.newPart(c)
 }
 
 // prepare notes in p what is known when its attempt begins.
@@ -153,10 +171,35 @@ type attemptRequest struct {
 	maxBytes int
 }
 
-// makeAttempts makes one attempt for each request.
-func (l *loop) makeAttempts(ctx context.Context, place int) {
+// freePlace returns the first place in the queue's file of attempts that no attempt in progress has.
+func (l *loop) freePlace() (place int) {
+	for slices.ContainsFunc(l.inflight, func(p *part) bool { return p.place == place }) {
+		place++
+	}
+	return place
+}
+
+// workerIdle is how long more workers than are needed stay.
+const workerIdle = 30 * time.Second
+
+// endIdleWorker ends a worker, but for the last, if not all have been needed for workerIdle.
+func (l *loop) endIdleWorker(now time.Time) {
+	switch {
+	case l.workerCount <= max(1, len(l.inflight)):
+		l.allBusy = now
+	case now.Sub(l.allBusy) >= workerIdle:
+		l.attempts <- attemptRequest{}
+		l.workerCount--
+		l.allBusy = now
+	}
+}
+
+// makeAttempts makes one attempt for each request, until one has no part.
+func (l *loop) makeAttempts(ctx context.Context) {
 	for r := range l.attempts {
-		r.part.place = place
+		if r.part == nil {
+			return
+		}
 		l.o.attempt(ctx, r.part, r.maxBytes)
 		l.results <- r.part
 	}
@@ -170,9 +213,14 @@ func (l *loop) due(now time.Time) *part {
 			first = p
 		}
 	}
-	if first != nil {
-		l.waiting = without(l.waiting, first)
+	if first == nil {
+		return nil
 	}
+	if first.chunk.freed && !l.load(first.chunk) {
+		first.due = now.Add(largeRetry)
+		return nil
+	}
+	l.waiting = without(l.waiting, first)
 	return first
 }
 
@@ -206,6 +254,9 @@ func (l *loop) sleep(now time.Time) time.Duration {
 	}
 	at(l.gate.until)
 	at(l.notUntil)
+	if l.workerCount > 1 {
+		at(l.allBusy.Add(workerIdle))
+	}
 	return d
 }
 
@@ -238,6 +289,7 @@ func (l *loop) stop() {
 	}
 	for _, c := range l.unfinished() {
 		l.queue.Release(c.from)
+		l.returnToken(c)
 	}
 	l.ready, l.waiting, l.held = nil, nil, 0
 	l.charge()

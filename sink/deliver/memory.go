@@ -25,12 +25,14 @@ const (
 // in use, so that an Output which has nothing to do keeps none.
 type Memory struct {
 	budget *budget.Budget
+	token  chan struct{} // holds a value while a large chunk has memory that the budget has no room for
 	parts  [33]sync.Pool // of *part, by the logarithm of their requests' limit
 	chunks sync.Pool     // of *inflightChunk
+	bodies sync.Pool     // of *[]byte, of requests of large chunks
 }
 
 // NewMemory makes a Memory whose Outputs take what they need from b.
-func NewMemory(b *budget.Budget) *Memory { return &Memory{budget: b} }
+func NewMemory(b *budget.Budget) *Memory { return &Memory{budget: b, token: make(chan struct{}, 1)} }
 
 // class returns the index in Memory.parts of parts whose requests have at most limit bytes.
 func class(limit int) int { return bits.Len(uint(limit - 1)) }
@@ -101,18 +103,21 @@ func (l *loop) reserve(now time.Time) (raw int) {
 	}
 }
 
-// mayEncode reports whether there is memory for another part, or no other part.
+// mayEncode reports whether there is memory for a part of the first chunk in ready, or no other part. A large chunk has it.
 func (l *loop) mayEncode() bool {
-	return len(l.inflight)+len(l.waiting) == 0 || l.room() >= bodyCost(minBody)
+	return l.ready[0].large || len(l.inflight)+len(l.waiting) == 0 || l.room() >= bodyCost(minBody)
 }
 
 // newPart returns an empty part for the next records of a chunk. Its memory is what they need, as far as that is known.
 func (l *loop) newPart(c *inflightChunk) *part {
 	limit := l.maxBytes
+	if c.large {
+		limit = min(limit, largeChunk) // its largest record gets memory of its own
+	}
 	if need := max(l.rawPerBody.bodyOf(c.rest()), minBody); need < limit {
 		limit = min(1<<class(need), limit)
 	}
-	for room := l.room(); limit > minBody && bodyCost(limit) > room; {
+	for room := l.room(); limit > minBody && (bodyCost(limit) > room || !l.share.Take(bodyCost(limit))); {
 		limit = max(limit/2, minBody)
 	}
 	p, ok := l.o.memory.parts[class(limit)].Get().(*part)
@@ -130,6 +135,9 @@ func (l *loop) newPart(c *inflightChunk) *part {
 
 // reuse keeps a part for newPart, unless it takes more memory than its limit says.
 func (l *loop) reuse(p *part) {
+	if p.chunk.large {
+		l.o.memory.returnBody(p)
+	}
 	if limit := p.limit; limit > 0 && cap(p.req.Body) <= 2*limit {
 		p.clear()
 		l.o.memory.parts[class(limit)].Put(p)

@@ -41,9 +41,9 @@ func (l *loop) end(p *part) {
 	}
 	if c.left == 0 {
 		l.o.commit(l.queue, c)
-		l.chunks--
-		l.held -= c.cost
-		l.o.memory.reuseChunk(c)
+		l.endChunk(c)
+	} else if !c.more || l.gate.state != GateOpen { // else its next records are attempted at once
+		l.freeLarge(c)
 	}
 }
 
@@ -61,16 +61,16 @@ func (l *loop) judge(p *part, now time.Time) {
 		return
 	case alone:
 	case r.Cause == sink.Throttled:
-		l.fail(GateThrottled, r, now, "the destination is overloaded: sending one request at a time")
+		l.fail(p, GateThrottled, now, "the destination is overloaded: sending one request at a time")
 		return
 	case r.Cause == sink.Unauthorised:
-		l.fail(GateUnauthorised, r, now, "the destination refuses the credentials: records wait")
+		l.fail(p, GateUnauthorised, now, "the destination refuses the credentials: records wait")
 		return
 	case !passed(r):
-		l.fail(GateFailing, r, now, "the destination can't be reached or fails: records wait")
+		l.fail(p, GateFailing, now, "the destination can't be reached or fails: records wait")
 		return
 	case refused:
-		l.fail(GateFailing, r, now, "the destination refuses all records for now: they wait")
+		l.fail(p, GateFailing, now, "the destination refuses all records for now: they wait")
 		return
 	}
 	if !refused {
@@ -80,6 +80,7 @@ func (l *loop) judge(p *part, now time.Time) {
 		l.o.log.Warn().Err(r.Err).Int("records_waiting", p.out.left).Msg("the destination refuses some records for now; they are sent again")
 	}
 	if n := l.gate.pass(p.chunk.late && !refused); n > 0 {
+		l.queue.SetDown(time.Time{})
 		l.recovered(n, now)
 	}
 }
@@ -89,8 +90,10 @@ func passed(r *sink.Reply) bool {
 	return r.Cause != sink.Throttled && r.Cause != sink.Unauthorised && (r.Verdict != sink.Again || r.Err == nil)
 }
 
-func (l *loop) fail(state GateState, r *sink.Reply, now time.Time, msg string) {
+func (l *loop) fail(p *part, state GateState, now time.Time, msg string) {
+	r := &p.out.reply
 	l.gate.fail(state, r.RetryAfter, now)
+	l.queue.SetDown(l.gate.noteDown(p.started, now))
 	l.o.log.Warn().Err(r.Err).Int("status", r.Status).Int("failures", l.gate.failures).
 		Float64("retry_in_s", l.gate.until.Sub(now).Round(100*time.Millisecond).Seconds()).Msg(msg)
 }
@@ -149,6 +152,7 @@ func (l *loop) again(p *part, now time.Time) {
 }
 
 func (l *loop) wait(p *part) {
+	l.dropBody(p)
 	p.held = p.cost()
 	l.waiting = append(l.waiting, p)
 }

@@ -21,6 +21,7 @@ type part struct {
 	rounds    int       // of these, how many were refused item by item
 	reencodes int       // in a row
 	stale     bool      // the items must be encoded again
+	full      int       // bytes of the body that was given back meanwhile; 0: it is there
 	whole     bool      // the last attempt failed as a whole
 	failed    time.Time // when it failed as a whole for the first time
 	due       time.Time // when it may be tried again

@@ -46,14 +46,14 @@ func (o *Output) Inspect(see func(Stats)) {
 	s := o.stats
 	o.queue.Inspect(func(q buffer.Stats) {
 		s.Queue = q
-		s.Buffered = q.Records - o.ended - s.Lost
+		s.Buffered = q.Records - q.Ended - o.ended - s.Lost
 		if o.deferred.queue == nil {
 			see(s)
 			return
 		}
 		o.deferred.queue.Inspect(func(q buffer.Stats) {
 			s.DeferredQueue = q
-			s.Deferred = q.Records - o.deferred.ended - o.deferred.returned
+			s.Deferred = q.Records - q.Ended - o.deferred.ended - o.deferred.returned
 			s.Buffered += s.Deferred - o.deferred.added
 			see(s)
 		})
@@ -132,5 +132,26 @@ func (o *Output) commit(q *buffer.Queue, c *inflightChunk) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	q.Commit(c.from)
-	*o.endedOf(c) -= int64(c.from.Records)
+	*o.endedOf(c) -= int64(c.from.Records - c.ended)
+}
+
+// commitUnreadable removes a chunk of which nothing more can be read.
+func (o *Output) commitUnreadable(q *buffer.Queue, c *inflightChunk) {
+	o.mu.Lock()
+	o.stats.Unreadable += int64(c.left)
+	*o.endedOf(c) += int64(c.left)
+	o.mu.Unlock()
+	o.commit(q, c)
+}
+
+// free gives a chunk's memory back. From then on the queue may drop it to make room, so it gets to know which of its records
+// have ended.
+func (o *Output) free(q *buffer.Queue, c *inflightChunk) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n := c.from.Records - c.left - c.ended; q.Ended(c.from, n) {
+		c.ended += n
+		*o.endedOf(c) -= int64(n)
+	}
+	q.Free(c.from)
 }

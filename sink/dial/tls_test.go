@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -180,6 +181,64 @@ func TestAuthoritiesAndKeysThatAreReplacedNeedNoRestart(t *testing.T) {
 	second, err := conf.GetClientCertificate(nil)
 	if err != nil || first.Leaf.Equal(second.Leaf) {
 		t.Errorf("got the same certificate of the client (error %v), want the new one", err)
+	}
+}
+
+// TestAuthoritiesRemainValidWhileTheirFilesCanNotBeRead: a file that is being replaced is missing or empty for a moment, and
+// one that an update has broken must not stop the deliveries.
+func TestAuthoritiesRemainValidWhileTheirFilesCanNotBeRead(t *testing.T) {
+	ca, next := newAuthority(t), newAuthority(t)
+	cert, key := ca.issue("os.example", time.Now().Add(time.Hour))
+	nextCert, nextKey := next.issue("os.example", time.Now().Add(time.Hour))
+	for _, inFolder := range []bool{false, true} {
+		for what, spoil := range map[string]func(t *testing.T, file string){
+			"missing": func(t *testing.T, file string) { must(t, os.Remove(file)) },
+			"empty":   func(t *testing.T, file string) { write(t, file, nil) },
+			"a folder": func(t *testing.T, file string) {
+				must(t, os.Remove(file))
+				must(t, os.Mkdir(file, 0o700))
+			},
+			"a link to nothing": func(t *testing.T, file string) {
+				must(t, os.Remove(file))
+				must(t, os.Symlink("none", file))
+			},
+			"in a folder that is missing": func(t *testing.T, file string) { must(t, os.RemoveAll(filepath.Dir(file))) },
+		} {
+			t.Run(fmt.Sprintf("%s, in a folder %v", what, inFolder), func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "ca")
+				must(t, os.Mkdir(dir, 0o700))
+				file := write(t, filepath.Join(dir, "ca.pem"), ca.pem())
+				o, logs := TLSOptions{Verify: true, CAFile: file}, &bytes.Buffer{}
+				if inFolder {
+					o = TLSOptions{Verify: true, CAPath: dir}
+				}
+				conf, err := o.Config(config.FluentBit, "os.example", false, zerolog.New(logs))
+				must(t, err)
+				spoil(t, file)
+				if err := handshake(t, conf, cert, key); err != nil {
+					t.Errorf("got %v, want the last authorities trusted", err)
+				}
+				if err := handshake(t, conf, nextCert, nextKey); err == nil {
+					t.Error("got another authority accepted, want an error")
+				}
+				if !strings.Contains(logs.String(), "the last ones remain valid") {
+					t.Errorf("got the log %s, want it to say that the last authorities remain valid", logs)
+				}
+				must(t, os.RemoveAll(dir))
+				must(t, os.Mkdir(dir, 0o700))
+				write(t, file, next.pem())
+				if err := handshake(t, conf, nextCert, nextKey); err != nil {
+					t.Errorf("after the file was repaired: got %v, want no error", err)
+				}
+			})
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

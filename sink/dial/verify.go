@@ -75,35 +75,49 @@ func (v *verifier) verify(cs tls.ConnectionState) error {
 // roots returns the authorities to trust, nil for the system's. It reads them again when a file has changed; if that fails,
 // the last ones remain valid.
 func (v *verifier) roots() (*x509.CertPool, error) {
-	files, err := v.list()
-	if err != nil || len(files) == 0 {
-		return nil, err
+	if v.files == "" && v.folder == "" {
+		return nil, nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	stamp, err := stampOf(files)
-	if v.pool != nil && (err != nil || stamp == v.stamp) {
+	files, err := v.list()
+	var stamp string
+	if err == nil {
+		stamp, err = stampOf(files)
+	}
+	if err == nil && v.pool != nil && stamp == v.stamp {
 		return v.pool, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading authorities: %w", err)
+	var pool *x509.CertPool
+	if err == nil {
+		pool, err = readRoots(files)
 	}
+	switch {
+	case err == nil:
+		v.pool, v.stamp = pool, stamp
+	case v.pool == nil:
+		return nil, fmt.Errorf("reading authorities: %w", err)
+	default:
+		v.log.Warn().Err(err).Msg("the authorities' files can't be read again: the last ones remain valid")
+	}
+	return v.pool, nil
+}
+
+// readRoots reads the certificates of all files, of which there is one at least.
+func readRoots(files []string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	found := false
 	for _, f := range files {
 		pem, err := os.ReadFile(f)
 		if err != nil {
-			return nil, fmt.Errorf("reading authorities: %w", err)
+			return nil, err
 		}
 		found = pool.AppendCertsFromPEM(pem) || found
 	}
-	switch {
-	case found:
-		v.pool, v.stamp = pool, stamp
-	case v.pool == nil:
-		return nil, fmt.Errorf("reading authorities: no PEM certificate in %s", files[0])
+	if !found {
+		return nil, fmt.Errorf("no PEM certificate in %s", files[0])
 	}
-	return v.pool, nil
+	return pool, nil
 }
 
 // list returns the paths of the authorities' files.
@@ -117,7 +131,7 @@ func (v *verifier) list() ([]string, error) {
 	}
 	entries, err := os.ReadDir(v.folder)
 	if err != nil {
-		return nil, fmt.Errorf("reading authorities: %w", err)
+		return nil, err
 	}
 	for _, e := range entries {
 		if path := filepath.Join(v.folder, e.Name()); isFile(path) {
@@ -125,7 +139,7 @@ func (v *verifier) list() ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("reading authorities: no file in %s", v.folder)
+		return nil, fmt.Errorf("no file in %s", v.folder)
 	}
 	return files, nil
 }
