@@ -12,7 +12,9 @@ import (
 	inputkafka "github.com/firelane/firelane/input/kafka"
 	"github.com/firelane/firelane/input/opentelemetry"
 	"github.com/firelane/firelane/input/syslog"
+	"github.com/firelane/firelane/input/tail"
 	"github.com/firelane/firelane/parse"
+	"github.com/firelane/firelane/parse/multiline"
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/cloudwatch"
 	"github.com/firelane/firelane/sink/datadog"
@@ -40,6 +42,7 @@ func Catalogue() []config.Plugin {
 	return []config.Plugin{
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
+		Row(config.KindInput, "tail", "tail", tail.New, "the lines of files, as they grow"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
 		Row(config.KindInput, "http", "http", http.New, "JSON, MessagePack and forms by HTTP, answered when the events are queued"),
@@ -54,8 +57,10 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
 		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
+		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
+		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
