@@ -21,13 +21,17 @@ import (
 
 // Env is what the process gives to an input.
 type Env struct {
-	Log    zerolog.Logger // its lines name the input already
-	ID     string         // of the input in the configuration: tcp.0
-	Memory *Memory        // shared by all inputs of the process; nil: the input makes its own
+	Log zerolog.Logger // its lines name the input already
+	ID  string         // of the input in the configuration: tcp.0
+
+	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
+	Multiline []config.Instance // the [MULTILINE_PARSER] sections
+	StateDir  string            // a folder, which the queue is in, for what an input keeps across restarts; "": there is none
+
+	Memory *Memory // shared by all inputs of the process; nil: the input makes its own
 	// FlushTime is how long what was read may wait for a full queue after a stop has ended Run; 0: the input's own limit.
 	FlushTime time.Duration
-	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
-	AllowExec bool              // [SERVICE] allows inputs that run commands
+	AllowExec bool // [SERVICE] allows inputs that run commands
 }
 
 // Input is where events come from. New has bound what it listens on, so that clients can connect before Run.

@@ -8,11 +8,13 @@ import (
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
 	"github.com/firelane/firelane/input/exec"
-	inputhttp "github.com/firelane/firelane/input/http"
+	"github.com/firelane/firelane/input/http"
 	inputkafka "github.com/firelane/firelane/input/kafka"
-	inputopentelemetry "github.com/firelane/firelane/input/opentelemetry"
-	inputsyslog "github.com/firelane/firelane/input/syslog"
+	"github.com/firelane/firelane/input/opentelemetry"
+	"github.com/firelane/firelane/input/syslog"
+	"github.com/firelane/firelane/input/tail"
 	"github.com/firelane/firelane/parse"
+	"github.com/firelane/firelane/parse/multiline"
 	"github.com/firelane/firelane/sink/bulk"
 	"github.com/firelane/firelane/sink/cloudwatch"
 	"github.com/firelane/firelane/sink/datadog"
@@ -24,12 +26,12 @@ import (
 	"github.com/firelane/firelane/sink/kinesis"
 	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/newrelic"
-	"github.com/firelane/firelane/sink/opentelemetry"
+	sinkopentelemetry "github.com/firelane/firelane/sink/opentelemetry"
 	"github.com/firelane/firelane/sink/s3"
 	"github.com/firelane/firelane/sink/splunk"
 	"github.com/firelane/firelane/sink/stream"
 	"github.com/firelane/firelane/sink/sumologic"
-	"github.com/firelane/firelane/sink/syslog"
+	sinksyslog "github.com/firelane/firelane/sink/syslog"
 	"github.com/firelane/firelane/sink/tcp"
 	"github.com/firelane/firelane/sink/udp"
 )
@@ -40,13 +42,14 @@ func Catalogue() []config.Plugin {
 	return []config.Plugin{
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
+		Row(config.KindInput, "tail", "tail", tail.New, "the lines of files, as they grow"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
-		Row(config.KindInput, "http", "http", inputhttp.New, "JSON, MessagePack and forms by HTTP, answered when the events are queued"),
-		Row(config.KindInput, "syslog", "syslog", inputsyslog.New, "syslog by UDP, TCP, TLS or a socket file"),
-		Row(config.KindInput, "opentelemetry", "", inputopentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
+		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
+		Row(config.KindInput, "http", "http", http.New, "JSON, MessagePack and forms by HTTP, answered when the events are queued"),
+		Row(config.KindInput, "syslog", "syslog", syslog.New, "syslog by UDP, TCP, TLS or a socket file"),
+		Row(config.KindInput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindInput, "exec", "", exec.New, "the lines that a command writes, if allow_exec is on in [SERVICE]"),
 		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
-		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
 
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
@@ -54,8 +57,10 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
 		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
+		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
+		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
@@ -75,8 +80,8 @@ func Catalogue() []config.Plugin {
 		Row(config.KindOutput, "", "sumologic", sumologic.New, "an HTTP source of Sumo Logic"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
-		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
-		Row(config.KindOutput, "syslog", "", syslog.New, "a syslog server, by UDP, TCP or TLS"),
+		Row(config.KindOutput, "opentelemetry", "", sinkopentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
+		Row(config.KindOutput, "syslog", "", sinksyslog.New, "a syslog server, by UDP, TCP or TLS"),
 		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
 		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
 		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),
