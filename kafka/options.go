@@ -28,7 +28,8 @@ type Options struct {
 	dial.NetOptions
 }
 
-// RdKafka are the properties of librdkafka that the client has an equivalent of. Others have a warning, as every unknown option.
+// RdKafka are the properties of librdkafka for which the client has an equivalent. For others there is a warning, as for every
+// unknown option.
 type RdKafka struct {
 	SecurityProtocol string        `fluentbit:"rdkafka.security.protocol" oneof:"plaintext,ssl,sasl_plaintext,sasl_ssl" help:"whether to use TLS (ssl) and SASL"`
 	SASLMechanism    string        `fluentbit:"rdkafka.sasl.mechanism,rdkafka.sasl.mechanisms" oneof:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER,GSSAPI" help:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; OAUTHBEARER only with aws_msk_iam"`
@@ -47,7 +48,7 @@ type RdKafka struct {
 	RdNoEffect string `fluentbit:"rdkafka.log.connection.close,rdkafka.log_level,rdkafka.debug,rdkafka.statistics.interval.ms,rdkafka.socket.keepalive.enable,rdkafka.socket.nagle.disable,rdkafka.broker.address.ttl,rdkafka.broker.address.family,rdkafka.api.version.request,rdkafka.broker.version.fallback,rdkafka.reconnect.backoff.ms,rdkafka.reconnect.backoff.max.ms,rdkafka.retry.backoff.ms,rdkafka.retry.backoff.max.ms,rdkafka.connections.max.idle.ms" help:"accepted"`
 }
 
-// SASL are the options for signing in of Fluentd's plugin.
+// SASL are the options of Fluentd's plugin for signing in.
 type SASL struct {
 	Username       string        `fluentd:"username" help:"user for PLAIN and SCRAM"`
 	Password       config.Secret `fluentd:"password" help:"the user's password"`
@@ -60,7 +61,7 @@ type SASL struct {
 	Keytab         string        `fluentd:"keytab" help:"not supported: Kerberos"`
 }
 
-// SSL are the options for TLS of Fluentd's plugin.
+// SSL are the options of Fluentd's plugin for TLS.
 type SSL struct {
 	SSLCACert     []string      `fluentd:"ssl_ca_cert" help:"PEM file of the certificate authorities to trust; sets TLS"`
 	SSLSystemCA   bool          `fluentd:"ssl_ca_certs_from_system" help:"trust the system's authorities; sets TLS"`

@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A Watch knows whether the brokers can be reached: a client retries by itself, and tells nobody why. It is a hook of the
+// A Watch knows whether the brokers can be reached: a client retries by itself, without reporting why. It is a hook of the
 // client, safe for concurrent use.
 type Watch struct {
 	log     zerolog.Logger
@@ -25,7 +25,7 @@ type Watch struct {
 	failed time.Time // when connections began to fail
 }
 
-// LogFailures has the Watch log each failure: for a client that nobody asks whether brokers can be reached.
+// LogFailures makes the Watch log each failure, for a client whose owner doesn't call Unreachable.
 func (w *Watch) LogFailures() { w.logs = true }
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.

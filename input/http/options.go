@@ -1,4 +1,4 @@
-// Package http is Fluent Bit's input http and Fluentd's: events as the bodies of HTTP requests. A request is answered when its
+// Package http is the input http of Fluent Bit and Fluentd: events in the bodies of HTTP requests. A request is answered when its
 // events are in the queues; if any of it is malformed, nothing of it is taken.
 package http
 
@@ -54,7 +54,7 @@ type Options struct {
 	input.CommonOptions
 }
 
-// Check reports mistakes that the types of the options don't rule out.
+// Check reports the mistakes that binding can't find.
 func (o *Options) Check(d config.Dialect) error {
 	if d == config.Fluentd {
 		if o.Credentials && len(o.Origins) == 0 {

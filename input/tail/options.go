@@ -1,7 +1,8 @@
 // Package tail is the input that reads the lines of files as they grow, across rotations and restarts.
 //
 // Files are known by device and inode, and by a fingerprint of their first bytes, since inodes are used again. An offset is
-// saved when the lines before it are in the queue, so that a kill between two reads loses and doubles nothing.
+// saved as soon as the lines before it are in the queue, so that a kill loses no line; only a kill between the two duplicates the
+// last lines.
 package tail
 
 import (
@@ -45,7 +46,7 @@ type Options struct {
 	NotHere
 }
 
-// Accepted are options without effect, since what they are about is done in another way.
+// Accepted are options without effect: they configure what is done in another way here.
 type Accepted struct {
 	ChunkSize     config.Size `fluentbit:"buffer_chunk_size,static_batch_size,event_batch_size" help:"accepted; 128 KiB are read at once"`
 	MemBufLimit   string      `fluentbit:"mem_buf_limit" help:"accepted; reading stops while the queue is full"`
@@ -56,7 +57,7 @@ type Accepted struct {
 	Encoding      string      `fluentd:"encoding,from_encoding" help:"accepted; text is UTF-8"`
 }
 
-// NotHere are options without effect that change what is read.
+// NotHere are options without effect that would change which records are made; they are warned about.
 type NotHere struct {
 	DockerMode  string `fluentbit:"docker_mode,docker_mode_flush,docker_mode_parser" ignored:"use multiline.parser docker" help:"accepted, without effect"`
 	MoreParsers string `fluentbit:"parser_1,parser_2,parser_3" ignored:"use a filter parser on the joined record" help:"accepted, without effect"`

@@ -211,7 +211,7 @@ func (in *Input) closeStore() {
 	}
 }
 
-// WaitIdle waits until everything that the files have is in the queue. Lines don't wait for others any more.
+// WaitIdle waits until all that the files hold is in the queue. From its call on, lines don't wait for others.
 func (in *Input) WaitIdle(ctx context.Context) error {
 	in.hurry.Store(true)
 	in.wakeUp()

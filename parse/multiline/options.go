@@ -1,8 +1,8 @@
 // Package multiline joins lines that belong together, such as those of a stack trace, by the built-in multiline parsers of
 // Fluent Bit and those of its [MULTILINE_PARSER].
 //
-// A Parser says which lines belong together. A Set tries several Parsers. A Stream is what the lines of one source have come
-// to; the joined lines are a Block.
+// A Parser says which lines belong together. A Set tries several Parsers. A Stream is the state of the lines of one
+// source; the joined lines are a Block.
 package multiline
 
 import (
@@ -127,7 +127,7 @@ func tokens(text string) (words []string) {
 	return words
 }
 
-// FirstLine makes the parser of Fluent Bit's Parser_Firstline: a line that p can read begins a record with its fields, and all
+// FirstLine makes the parser of Fluent Bit's Parser_Firstline: a line that p can parse begins a record with its fields, and all
 // others are added to the last of them that is a text.
 func FirstLine(p *parse.Parser, flush time.Duration) *Parser {
 	return &Parser{Name: "parser_firstline", kind: firstLine, parser: p, flush: flush}

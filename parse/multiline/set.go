@@ -32,8 +32,8 @@ type Set struct {
 	blocks  sync.Pool
 }
 
-// NewSet makes a Set. key is the field that holds the line, "" for each Parser's own. override makes it the field of what a
-// Parser's parser reads, too, as in the filter; in an input it is not.
+// NewSet makes a Set. key is the field that holds the line, "" for each Parser's own. With override, it is also the field that
+// holds the text in what a Parser's parser returns, as in Fluent Bit's filter; in its inputs it isn't.
 func NewSet(parsers []*Parser, key string, override bool, flush time.Duration) *Set {
 	s := &Set{parsers: parsers, Flush: flush}
 	for _, p := range parsers {
@@ -82,8 +82,8 @@ type reading struct {
 // Reader makes a Reader.
 func (s *Set) Reader() *Reader { return &Reader{set: s, lines: make([]reading, len(s.parsers))} }
 
-// Read begins with the next line, a record that stays valid until Add returns. It returns the text that tells lines apart that
-// are mixed in one source (key_group), nil for none.
+// Read sets the Reader's line to body, a record that must stay valid until Add returns. It returns the value of key_group, by
+// which lines that are mixed in one source are told apart; nil for none.
 func (r *Reader) Read(body []byte, at record.Time) (group []byte) {
 	r.body, r.at = body, at
 	for n := range r.lines {
@@ -161,15 +161,15 @@ func (l *reading) readFirst(parsed bool, outer string, text []byte) {
 	}
 }
 
-// A Stream is what the lines of one source have come to. Its zero value holds none.
+// A Stream is the state of the lines of one source. Its zero value holds none.
 type Stream struct {
 	Block  *Block // the lines that are held; nil: none
 	parser int
 	rule   int
 }
 
-// Add adds the Reader's line. before is what was complete before it, after what it completes; nil for none. taken is false if
-// the line belongs to nothing, and goes on by itself, after before. The caller returns each Block by Put.
+// Add adds the Reader's line. before is the Block that ends before the line, after the one that the line completes; nil for none.
+// taken is false if the line belongs to no Block: it goes on by itself, after before. The caller returns each Block by Put.
 func (s *Set) Add(st *Stream, r *Reader) (before, after *Block, taken bool) {
 	if st.Block != nil {
 		l := r.line(st.parser)
@@ -222,7 +222,7 @@ func (st *Stream) Take() *Block {
 	return b
 }
 
-// A Block is lines that belong together: the fields of the first one, with all texts.
+// A Block is lines that belong together: the fields of the first one, with the texts of all.
 type Block struct {
 	Time  record.Time
 	Lines int

@@ -1,7 +1,7 @@
 // Package cloudwatch is the destination CloudWatch Logs.
 //
-// An item is an event: its time and its message. The key of an item is its group and stream. A request is made into calls of
-// PutLogEvents, at least one for each stream, in the order of the events' times, and these go out at the same time. Groups and
+// An item is an event: its time and its message. The key of an item is its group and stream. A request becomes calls of
+// PutLogEvents, at least one for each stream, with events in the order of their times; the calls are made at the same time. Groups and
 // streams are created when the service says that they don't exist. PutLogEvents has no way to tell an event that is sent twice
 // from two events: delivery is at least once.
 package cloudwatch

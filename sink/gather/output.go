@@ -70,9 +70,9 @@ func New(c Config) *Output {
 	return o
 }
 
-// Run gathers until the queue is drained and every record has ended, or until ctx ends. Then it ends the job in progress, removes
-// what is at the store of unfinished objects as far as abortTime is enough for that, returns unfinished chunks to the queue, and
-// closes the store. It is called once.
+// Run gathers until the queue is drained and every record has an outcome, or until ctx ends. Then it ends the job in progress,
+// removes what the store holds of unfinished objects, for at most abortTime, returns unfinished chunks to the queue, and closes
+// the store. It is called once.
 func (o *Output) Run(ctx context.Context) {
 	newLoop(o).run(ctx)
 	if err := o.store.Close(); err != nil {
@@ -84,7 +84,7 @@ func (o *Output) Run(ctx context.Context) {
 // then on objects are finished soon after their first record.
 func (o *Output) Hurry() { o.hurryOnce.Do(func() { close(o.hurried) }) }
 
-// Drain hurries, and has Run return when the queue is empty and every record has ended.
+// Drain hurries, and has Run return when the queue is empty and every record has an outcome.
 func (o *Output) Drain() {
 	o.Hurry()
 	o.queue.Drain()

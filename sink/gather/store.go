@@ -1,7 +1,7 @@
-// Package gather is the second delivery loop, for stores of objects: large, complete when they are finished, and not to be
-// added to after that. The queue is the only place where records wait: an object takes minutes and may be larger than memory, so
-// its records are read from the queue as it is sent, and committed there when it is finished. After a crash it is begun again
-// under the same name.
+// Package gather is the second delivery loop, for stores of objects. An object is large, and is not added to once it is
+// finished. The queue is the only place where records wait: an object takes minutes and may be larger than memory, so
+// its records are read from the queue as it is sent, and committed there when it is finished. After a crash the object is begun
+// again under the same name.
 package gather
 
 import (
@@ -26,11 +26,12 @@ type Store interface {
 	// reason, and body is returned unchanged.
 	Append(body []byte, r *sink.Record) ([]byte, error)
 
-	// Create begins the object whose first record is first, which is whole and valid only during the call. For the same record and Start it has the same name, whenever it
-	// is called, so that an object that is begun again after a crash replaces the one that was being written.
+	// Create begins the object whose first record is first, which is whole, and valid only during the call. For the same record
+	// and Start the object always has the same name, so that one that is begun again after a crash replaces the one that was
+	// being written.
 	Create(first *sink.Record, s Start) Object
 
-	// Abandon removes what an earlier process left of an object that it noted (Start.Note), and did not finish.
+	// Abandon removes what an earlier process left of an object that it noted (Start.Note) and did not finish.
 	Abandon(ctx context.Context, name, token string) sink.Reply
 
 	// Limits returns the limits of the store's objects. They never change.
@@ -50,8 +51,8 @@ type Object interface {
 	// Saved reports whether all that was written is at the store, or nothing has been written.
 	Saved() bool
 
-	// Size returns the size of the object so far, in bytes as they are stored: about, while a compressor holds some, but not 0
-	// if anything was written.
+	// Size returns the size of the object so far, in bytes as they are stored. It is an estimate while a compressor holds some,
+	// but not 0 if anything was written.
 	Size() int64
 
 	// Rewind forgets what was written since the object was last Saved, and releases its memory.
@@ -77,8 +78,8 @@ type Start struct {
 	// Index is the number of the object among those of the queue, from 0, also after restarts as long as the queue's folder
 	// stays. It is counted only if Limits.Indexed is set.
 	Index uint64
-	// Note remembers that the store is about to have something of the object that Abandon must remove, and later a token by
-	// which it can be found. It fails only if the disk does.
+	// Note persists that the store is about to hold something of the object, which Abandon must remove; a later call adds a
+	// token by which it can be found. It fails only if the disk does.
 	Note func(name, token string) error
 }
 

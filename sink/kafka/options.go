@@ -58,7 +58,7 @@ type Producer struct {
 	RdNoEffectProd string `fluentbit:"rdkafka.message.timeout.ms,rdkafka.delivery.timeout.ms,rdkafka.message.send.max.retries,rdkafka.retries,rdkafka.queue.buffering.max.messages,rdkafka.queue.buffering.max.kbytes,rdkafka.batch.num.messages,rdkafka.max.in.flight,rdkafka.max.in.flight.requests.per.connection,rdkafka.queue.buffering.backpressure.threshold,rdkafka.compression.level,rdkafka.sticky.partitioning.linger.ms,rdkafka.transaction.timeout.ms" help:"accepted"`
 }
 
-// Fluentd are the options of Fluentd's kafka2 and rdkafka2.
+// Fluentd are the options that only Fluentd's kafka2, rdkafka2 and rdkafka have.
 type Fluentd struct {
 	Topic             string        `fluentd:"topic" identity:"true" help:"topic, with placeholders such as ${tag}; default: the field of topic_key, else default_topic, else the tag"`
 	DefaultTopic      string        `fluentd:"default_topic" identity:"true" help:"topic of records without topic_key"`

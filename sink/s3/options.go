@@ -13,7 +13,7 @@ import (
 	"github.com/firelane/firelane/sink/format"
 )
 
-// Options are the options of s3 in Fluent Bit's dialect. Fluentd's are FluentdOptions.
+// Options are the options of s3 in Fluent Bit's dialect; FluentdOptions are those in Fluentd's.
 type Options struct {
 	Bucket         string        `fluentbit:"bucket" required:"true" identity:"true" help:"the bucket's name"`
 	KeyFormat      string        `fluentbit:"s3_key_format" default:"/fluent-bit-logs/$TAG/%Y/%m/%d/%H/%M/%S" identity:"true" help:"the object's name: strftime of its first record's time in UTC, $TAG, $TAG[0] (a part of the tag), $INDEX (the number of the object), $UUID (8 characters that are the same when the object is sent again)"`
