@@ -49,12 +49,21 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"modify": maker(t, enrich.NewModify, config.FluentBit, enrich.ModifyOptions{
 			Set: []config.Ordered{{Value: "log x"}}, HardCopy: []config.Ordered{{Order: 1, Value: "log copy"}}, ToStart: []config.Ordered{{Order: 2, Value: "copy"}},
 		}),
-		"nest":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
-		"lift":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
-		"rewrite_tag": maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
-		"multiline":   maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java", "docker"}}),
-		"partial":     maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "partial_message", FlushMS: 2000}),
-		"joiner":      func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+		"nest":          maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
+		"lift":          maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
+		"rewrite_tag":   maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"multiline":     maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java", "docker"}}),
+		"partial":       maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "partial_message", FlushMS: 2000}),
+		"throttle":      maker(t, enrich.NewThrottle, config.FluentBit, enrich.ThrottleOptions{Rate: 2, Window: 5, Interval: "1s", PrintStatus: true}),
+		"throttle_size": maker(t, enrich.NewThrottleSize, config.FluentBit, enrich.ThrottleSizeOptions{Rate: 100, Window: 5, NameField: "source", PrintStatus: true}),
+		"type_converter": maker(t, enrich.NewConvert, config.FluentBit, enrich.ConvertOptions{
+			Str: []config.Ordered{{Value: "log log int"}, {Value: "partial_ordinal n float"}}, Float: []config.Ordered{{Value: "log text string"}},
+		}),
+		"checklist":         maker(t, enrich.NewChecklist, config.FluentBit, enrich.ChecklistOptions{File: "contract_test.go", LookupKey: "log", Records: pairs, IgnoreCase: true}),
+		"checklist, prefix": maker(t, enrich.NewChecklist, config.FluentBit, enrich.ChecklistOptions{File: "contract_test.go", LookupKey: "log", Records: pairs, Mode: "partial"}),
+		"expect":            maker(t, enrich.NewExpect, config.FluentBit, enrich.ExpectOptions{Equal: []config.Ordered{{Value: "log one "}}, Action: "result_key", ResultKey: "log"}),
+		"sysinfo":           maker(t, enrich.NewSysinfo, config.FluentBit, enrich.SysinfoOptions{Hostname: "log", Version: "v"}),
+		"joiner":            func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
 	}

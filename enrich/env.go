@@ -10,8 +10,12 @@ import (
 // Env is what the process gives to stages.
 type Env struct {
 	Hostname  string            // the value of ${hostname}
+	Version   string            // the router's
 	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
 	Multiline []config.Instance // the [MULTILINE_PARSER] sections
 	Share     *budget.Share     // what a Holder holds is charged to it; nil: none
 	Log       zerolog.Logger
+
+	// Exit stops the router in order, as SIGTERM does; the process ends with that status. It returns at once, and may be nil.
+	Exit func(status int, why string)
 }

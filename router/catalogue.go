@@ -59,6 +59,13 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
+		Row(config.KindFilter, "throttle", "", enrich.NewThrottle, "limits the number of records, over a sliding window"),
+		Row(config.KindFilter, "throttle_size", "", enrich.NewThrottleSize, "limits the bytes of records, for each value of a field"),
+		Row(config.KindFilter, "type_converter", "", enrich.NewConvert, "adds fields that have another one's value in another type"),
+		Row(config.KindFilter, "checklist", "", enrich.NewChecklist, "sets fields where a text is in a list"),
+		Row(config.KindFilter, "expect", "", enrich.NewExpect, "checks that records have fields, for tests of a configuration"),
+		Row(config.KindFilter, "sysinfo", "", enrich.NewSysinfo, "adds what the system says about itself"),
+		Row(config.KindFilter, "stdout", "stdout", enrich.NewStdout, "writes records to standard output, too"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
 

@@ -58,6 +58,8 @@ type Router struct {
 	common  sink.Common // what destinations share
 	turn    deliver.Turn
 
+	exit chan *ExitError // a filter asks for a stop
+
 	// appending ends when appends must no longer wait for room: at the end of the grace period.
 	appending context.Context
 }
@@ -81,7 +83,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	r := &Router{
 		plan: plan, env: env, log: env.Log, appending: context.Background(), memory: newMemory(),
 		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
-		turn: deliver.NewTurn(),
+		turn: deliver.NewTurn(), exit: make(chan *ExitError, 1),
 	}
 	r.events = r.limited(r.log)
 	var diags []config.Diagnostic
@@ -91,7 +93,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	for _, f := range plan.Filters {
 		var s stage
 		stageEnv := enrich.Env{
-			Hostname: env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+			Hostname: env.Hostname, Version: env.Version, Exit: r.askToStop, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
 		}
 		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
 		if err == nil {

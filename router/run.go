@@ -46,13 +46,35 @@ func (r *Router) Run(stop, now context.Context) error {
 	running := r.serve(now)
 	defer running.end()
 	r.logStarted(bound)
+	var exit *ExitError
 	select {
 	case <-stop.Done():
 	case <-now.Done():
+	case exit = <-r.exit:
+		r.log.Error().Int("status", exit.Status).Msg("a filter stops the router: " + exit.Why)
 	}
 	r.drain(now, running)
 	r.logStopped()
+	if exit != nil {
+		return exit
+	}
 	return nil
+}
+
+// An ExitError is that a filter stopped the router, in order: what was queued has been delivered, as at any stop.
+type ExitError struct {
+	Status int // with which the process ends
+	Why    string
+}
+
+func (e *ExitError) Error() string { return e.Why }
+
+// askToStop makes Run stop. The first call counts.
+func (r *Router) askToStop(status int, why string) {
+	select {
+	case r.exit <- &ExitError{status, why}:
+	default:
+	}
 }
 
 // lock locks the folder of every output's queue. It takes a few system calls.

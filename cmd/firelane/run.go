@@ -61,6 +61,10 @@ func runCommand(c *cli, args []string) int {
 	endAdmin := serveAdmin(log, plan, r)
 	err := r.Run(stop.ctx, now.ctx)
 	endAdmin()
+	var exit *router.ExitError
+	if errors.As(err, &exit) { // it has been logged
+		return exit.Status
+	}
 	if err != nil {
 		log.Error().Err(err).Msg("stopped")
 		return exitFailed

@@ -60,7 +60,7 @@ func Fluentd(o Options, kind string) (Func, error) {
 		}, nil
 	case "hash":
 		return func(dst []byte, r *sink.Record) ([]byte, error) {
-			return append(appendPrinted(dst, r.Body), end...), nil
+			return append(record.AppendPrinted(dst, r.Body), end...), nil
 		}, nil
 	case "msgpack":
 		return func(dst []byte, r *sink.Record) ([]byte, error) { return append(dst, r.Body...), nil }, nil
