@@ -23,6 +23,8 @@ type Source interface {
 	Healthy() (bool, string)
 	// Orphans are queues without an output.
 	Orphans() []router.Orphan
+	// AppendMetrics appends what filters count, in Prometheus's text format.
+	AppendMetrics(dst []byte) []byte
 }
 
 // Limits of a request. The pages are small.
@@ -84,6 +86,7 @@ func pages(src Source, version string, start time.Time) http.Handler {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 			in, out := src.Accounts()
 			_, _ = io.WriteString(w, metrics(in, out, src.Orphans()))
+			_, _ = w.Write(src.AppendMetrics(nil))
 		})
 	}
 	return mux

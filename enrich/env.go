@@ -14,6 +14,7 @@ type Env struct {
 	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
 	Multiline []config.Instance // the [MULTILINE_PARSER] sections
 	Share     *budget.Share     // what a Holder holds is charged to it; nil: none
+	Metrics   *Metrics          // what filters count is added here; may be nil
 	Log       zerolog.Logger
 
 	// Exit stops the router in order, as SIGTERM does; the process ends with that status. It returns at once, and may be nil.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/enrich/logmetrics"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
 	"github.com/firelane/firelane/input/exec"
@@ -65,6 +66,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "checklist", "", enrich.NewChecklist, "sets fields where a text is in a list"),
 		Row(config.KindFilter, "expect", "", enrich.NewExpect, "checks that records have fields, for tests of a configuration"),
 		Row(config.KindFilter, "sysinfo", "", enrich.NewSysinfo, "adds what the system says about itself"),
+		Row(config.KindFilter, "log_to_metrics", "", logmetrics.New, "counts and measures records, for Prometheus"),
 		Row(config.KindFilter, "stdout", "stdout", enrich.NewStdout, "writes records to standard output, too"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),

@@ -58,7 +58,8 @@ type Router struct {
 	common  sink.Common // what destinations share
 	turn    deliver.Turn
 
-	exit chan *ExitError // a filter asks for a stop
+	exit    chan *ExitError // a filter asks for a stop
+	metrics enrich.Metrics  // of filters
 
 	// appending ends when appends must no longer wait for room: at the end of the grace period.
 	appending context.Context
@@ -93,7 +94,8 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	for _, f := range plan.Filters {
 		var s stage
 		stageEnv := enrich.Env{
-			Hostname: env.Hostname, Version: env.Version, Exit: r.askToStop, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+			Hostname: env.Hostname, Version: env.Version, Parsers: plan.Parsers, Multiline: plan.Multiline,
+			Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID), Metrics: &r.metrics, Exit: r.askToStop,
 		}
 		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
 		if err == nil {
