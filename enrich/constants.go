@@ -12,6 +12,21 @@ type constant struct {
 	value []byte
 }
 
+// A Field is a field of a record: its name, and its value as MessagePack.
+type Field struct {
+	Name  string
+	Value []byte
+}
+
+// NewFields makes a Filter that sets fields, in that order. A field of the event with one of the names is replaced.
+func NewFields(fields []Field) Filter {
+	list := make([]constant, 0, len(fields))
+	for _, f := range fields {
+		list = append(list, constant{f.Name, f.Value})
+	}
+	return newConstants(list)
+}
+
 // constants is the Filter that sets fields that are the same in every event, as ECS configures for every task. It costs one
 // scan of the event's names, and two copies. A field of the event with one of the names is replaced, so that no name occurs
 // twice.

@@ -1,10 +1,13 @@
 package router
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
+	filteraws "github.com/firelane/firelane/enrich/aws"
+	filterecs "github.com/firelane/firelane/enrich/ecs"
 	"github.com/firelane/firelane/enrich/logmetrics"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
@@ -39,7 +42,9 @@ import (
 
 // Catalogue is every plugin that there is: its kind, its name in Fluent Bit and in Fluentd ("" where that dialect doesn't
 // have it; aliases after commas), its constructor, and one line of help. Its options are what the constructor takes.
-func Catalogue() []config.Plugin {
+func Catalogue() []config.Plugin { return slices.Concat(inputs(), steps(), outputs()) }
+
+func inputs() []config.Plugin {
 	return []config.Plugin{
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
@@ -51,7 +56,12 @@ func Catalogue() []config.Plugin {
 		Row(config.KindInput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindInput, "exec", "", exec.New, "the lines that a command writes, if allow_exec is on in [SERVICE]"),
 		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
+	}
+}
 
+// steps are the filters and the parsers.
+func steps() []config.Plugin {
+	return []config.Plugin{
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
@@ -67,10 +77,16 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "expect", "", enrich.NewExpect, "checks that records have fields, for tests of a configuration"),
 		Row(config.KindFilter, "sysinfo", "", enrich.NewSysinfo, "adds what the system says about itself"),
 		Row(config.KindFilter, "log_to_metrics", "", logmetrics.New, "counts and measures records, for Prometheus"),
+		Row(config.KindFilter, "aws", "", filteraws.New, "adds what the metadata service of an EC2 instance says"),
+		Row(config.KindFilter, "ecs", "", filterecs.New, "adds what the ECS agent says about a record's task and container"),
 		Row(config.KindFilter, "stdout", "stdout", enrich.NewStdout, "writes records to standard output, too"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
+	}
+}
 
+func outputs() []config.Plugin {
+	return []config.Plugin{
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
 		Row(config.KindOutput, "kafka", "kafka2,rdkafka2,rdkafka", sinkkafka.New, "Kafka, also Amazon MSK"),

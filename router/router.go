@@ -93,11 +93,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	}
 	for _, f := range plan.Filters {
 		var s stage
-		stageEnv := enrich.Env{
-			Hostname: env.Hostname, Version: env.Version, Parsers: plan.Parsers, Multiline: plan.Multiline,
-			Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID), Metrics: &r.metrics, Exit: r.askToStop,
-		}
-		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
+		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, r.stageEnv(f.ID))
 		if err == nil {
 			s, err = newStage(made, r.wake)
 		}
@@ -137,6 +133,14 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		r.inputs = append(r.inputs, part)
 	}
 	return r, diags
+}
+
+// stageEnv is the Env of a filter.
+func (r *Router) stageEnv(id string) enrich.Env {
+	return enrich.Env{
+		Hostname: r.env.Hostname, Version: r.env.Version, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline,
+		Share: r.memory.budget.Share(0), Log: r.partLog("filter", id), Metrics: &r.metrics, Exit: r.askToStop,
+	}
 }
 
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs

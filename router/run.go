@@ -45,6 +45,7 @@ func (r *Router) Run(stop, now context.Context) error {
 	defer r.closeQueues(r.outputs)
 	running := r.serve(now)
 	defer running.end()
+	defer r.closeStages()
 	r.logStarted(bound)
 	var exit *ExitError
 	select {
@@ -59,6 +60,13 @@ func (r *Router) Run(stop, now context.Context) error {
 		return exit
 	}
 	return nil
+}
+
+// closeStages ends what the filters have begun.
+func (r *Router) closeStages() {
+	for n := range r.stages {
+		r.stages[n].close()
+	}
 }
 
 // An ExitError is that a filter stopped the router, in order: what was queued has been delivered, as at any stop.
