@@ -12,7 +12,7 @@ func costs(records int) []scenario {
 	slow := single
 	slow.records, slow.rate = records/15, 1_000
 	lines := batched
-	lines.json = true
+	lines.form = jsonForm
 	backlog := batched
 	backlog.records = records * 20
 	indexed := batched
@@ -39,6 +39,7 @@ func costs(records int) []scenario {
 			during: startWithBacklog, options: map[string]string{"storage.total_limit_size": "16G"}, grace: 2 * time.Second},
 		{name: "opensearch", help: "full speed into a real OpenSearch", load: indexed, real: true},
 	}
+	rows = append(rows, filterCosts(batched)...)
 	for _, svc := range services() {
 		rows = append(rows, scenario{name: svc.name, help: "full speed to " + svc.name, load: batched, service: svc})
 	}
@@ -52,4 +53,73 @@ func costs(records int) []scenario {
 func (l load) with(change func(*load)) load {
 	change(&l)
 	return l
+}
+
+// filterCosts returns the rows that measure filters, which the routers apply to the same records.
+func filterCosts(l load) []scenario {
+	stacks := l.with(func(l *load) { l.form, l.stack, l.records, l.conns, l.tags = javaForm, 9, l.records/10, 4, 4 })
+	return []scenario{
+		{name: "filter-json-grep-record_modifier", help: "parser json, grep, record_modifier", load: l.with(func(l *load) { l.form = jsonForm }), filters: `
+[FILTER]
+    Name         parser
+    Match        *
+    Key_Name     log
+    Parser       json
+    Reserve_Data On
+[FILTER]
+    Name         grep
+    Match        *
+    Exclude      level ^debug$
+[FILTER]
+    Name         record_modifier
+    Match        *
+    Record       env prod
+    Remove_key   source
+`},
+		{name: "filter-regex-apache", help: "parser regex, of apache's combined log", load: l.with(func(l *load) { l.form = apacheForm }), filters: `
+[FILTER]
+    Name         parser
+    Match        *
+    Key_Name     log
+    Parser       combined
+    Reserve_Data On
+`},
+		{name: "filter-multiline-java", help: "multiline java: stack traces of ten lines", load: stacks, filters: `
+[FILTER]
+    Name                  multiline
+    Match                 app*
+    multiline.key_content log
+    multiline.parser      java
+`},
+		{name: "filter-modify-nest", help: "modify and nest", load: l, filters: `
+[FILTER]
+    Name          modify
+    Match         *
+    Condition     Key_Exists container_id
+    Set           env prod
+    Rename        source stream
+    Remove        container_name
+[FILTER]
+    Name          nest
+    Match         *
+    Operation     nest
+    Wildcard      ecs_*
+    Nest_under    ecs
+    Remove_prefix ecs_
+`},
+		{name: "filter-rewrite_tag", help: "rewrite_tag, every record", load: l, rerouted: true, filters: `
+[FILTER]
+    Name                  rewrite_tag
+    Match                 app-firelens*
+    Rule                  $source ^(std.*)$ app-$1.$TAG false
+    Emitter_Mem_Buf_Limit 100M
+`},
+		{name: "filter-lua", help: "lua: a field is set, another one removed", load: l, filters: `
+[FILTER]
+    Name  lua
+    Match *
+    call  cb
+    code  function cb(tag, ts, record) record["env"] = "prod"; record["source"] = nil; return 2, ts, record end
+`},
+	}
 }
