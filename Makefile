@@ -20,9 +20,9 @@ demo: ## a sample application's log lines become documents; DEMO="-opensearch UR
 
 test: check e2e ## all tests: unit tests, and end-to-end tests with real servers, which it installs (Debian, root)
 
-e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, nginx, rsyslog
+e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, Kafka, moto, nginx, rsyslog, rsyslog
 	e2e/setup
-	FIRELANE_E2E=1 go test -count=1 -timeout 20m $(TESTFLAGS) ./e2e/
+	FIRELANE_E2E=1 go test -count=1 -timeout 30m $(TESTFLAGS) ./e2e/
 	go test -count=1 -run Rsyslog ./sink/syslog/
 
 # The race detector's own allocations break the tests of allocation budgets, so all tests run without it, too.

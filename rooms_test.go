@@ -27,8 +27,8 @@ const (
 // A package belongs to the longest name that matches; a folder of sink without a name here is a destination, "sink/".
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
-	"record", "pattern", "config", "field", "parse", "budget", "input", "forward/pace", "forward", "enrich", "buffer",
-	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "sink/dead", "sink/deliver", "sink/gather", "sink/",
+	"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "forward/pace", "forward", "enrich", "buffer",
+	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
 
@@ -40,7 +40,10 @@ var only = map[string][]string{
 	"budget":        {},
 	"field":         {"record", "config"},
 	"parse":         {"record", "pattern", "config", "field"},
+	"input/serve":   {"record", "config", "budget", "input"},
 	"forward/pace":  {},
+	"kafka":         {"config", "sink", "sink/dial", "sink/aws"},
+	"input/":        {"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "kafka"},
 	"router/repeat": {},
 }
 
@@ -155,6 +158,15 @@ func TestImportRulesAreThoseOfTheHouse(t *testing.T) {
 		{"input", "field", true},
 		{"input/tcp", "input", true},
 		{"input/tcp", "input/tail", false},
+		{"input/kafka", "kafka", true},
+		{"input/kafka", "sink", false},
+		{"sink/kafka", "kafka", true},
+		{"sink/kafka", "input/kafka", false},
+		{"kafka", "input", false},
+		{"input", "kafka", false},
+		{"input/tcp", "input/serve", true},
+		{"input/serve", "input/tcp", false},
+		{"forward", "input/serve", true},
 		{"forward", "forward/pace", true},
 		{"forward/pace", "record", false},
 		{"sink", "sink/dead", false},

@@ -119,6 +119,12 @@
 // The file "attempts" says which records are being delivered (attempts.go has its format), so that the delivery loop can find
 // the one that kills the process. It is removed by Close, and is no part of the format: without it nothing is lost.
 //
+// # Chunks that wait
+//
+// Whoever delivers large files keeps chunks for minutes: Free gives a chunk's memory back while it stays in flight, and Load
+// reads it again (free.go). The file "notes" has what that reader must know after a restart (sidenotes.go): for the queue it is
+// only text. It is no part of the format either.
+//
 // # Full
 //
 // The limit counts the sizes of the segments, without their last end frames, and of the spares. With Block, Append waits,

@@ -94,8 +94,11 @@ func (l *Lock) OnlySegments() bool {
 
 // isKept reports whether a file of that name holds records, or is not the queue's.
 func isKept(name string) bool {
-	return name != lockName && !strings.HasPrefix(name, aboutName) && !isSpare(name)
+	return name != lockName && !strings.HasPrefix(name, aboutName) && !isSpare(name) && !isSide(name)
 }
+
+// isSide reports whether a file of that name has notes about the records, and none of them.
+func isSide(name string) bool { return strings.HasPrefix(name, sideName) }
 
 // TakeOver moves the files of another queue into this one's folder, and removes the other folder. It changes nothing if both
 // have a file of the same name. If it is interrupted, each file is in one of the two, and TakeOver can be called again.
@@ -104,7 +107,7 @@ func (l *Lock) TakeOver(from *Lock) error {
 	if err != nil {
 		return err
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !isKept(name) })
+	names = slices.DeleteFunc(names, func(name string) bool { return !isKept(name) && !isSide(name) })
 	slices.Sort(names)
 	for _, name := range names {
 		if _, err := os.Lstat(filepath.Join(l.disk.dir, name)); !errors.Is(err, fs.ErrNotExist) {

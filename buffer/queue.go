@@ -100,6 +100,8 @@ type Queue struct {
 	wake   chan struct{} // to the call of Next that is parked
 	chunks *ChunkPool
 
+	side        *os.File // of notes; nil until one is added
+	sideTorn    bool     // the last note was perhaps not written completely
 	attempts    *os.File // nil in memory
 	interrupted []Attempt
 
@@ -300,6 +302,7 @@ func (q *Queue) Close() error {
 	q.unlock()
 	<-q.reader
 	q.closeAttempts()
+	q.closeNotes()
 	if q.lock == nil {
 		return nil
 	}
@@ -339,3 +342,6 @@ func (q *Queue) unlock() {
 		q.mu.Unlock()
 	}
 }
+
+// Identity returns the identity of records that are appended by this process.
+func (q *Queue) Identity() [10]byte { return q.id }

@@ -33,6 +33,8 @@ type compilation struct {
 	ids     map[string]Pos            // the IDs that are taken, by kind and ID
 	skipped map[string]*skippedParser // by lower-case name
 	schemas schemas
+
+	multilineSections []*section // of the plan's Multiline
 }
 
 // A skippedParser is one whose format isn't supported.
@@ -245,6 +247,8 @@ func (k Kind) String() string {
 		return "filter"
 	case KindOutput:
 		return "output"
+	case KindMultiline:
+		return "multiline parser"
 	}
 	return "parser"
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"reflect"
 	"strings"
 )
 
@@ -12,7 +11,6 @@ var classicKnown = []string{"name", "match", "match_regex", "alias", "log_level"
 
 // classicIgnored are sections of Fluent Bit that have no effect here.
 var classicIgnored = map[string]string{
-	"multiline_parser": "multiline parsers are not supported",
 	"plugins":          "plugins can't be loaded",
 	"custom":           "there are no custom plugins",
 	"stream_task":      "there is no stream processor",
@@ -32,11 +30,15 @@ func (k *compilation) classic(f *file, l loader) {
 	r.expandAll(r.sections)
 	k.service(r)
 	for _, s := range r.sections {
-		if s.name == "parser" {
+		switch s.name {
+		case "parser":
 			k.parser(s)
+		case "multiline_parser":
+			k.multilineParser(s)
 		}
 	}
 	k.builtInParsers(r)
+	k.checkMultiline()
 	for _, s := range r.sections {
 		k.classicSection(s)
 	}
@@ -45,10 +47,10 @@ func (k *compilation) classic(f *file, l loader) {
 	k.plan.Files = r.names
 }
 
-// classicSection compiles one section, except for [SERVICE] and [PARSER].
+// classicSection compiles one section, except for [SERVICE], [PARSER] and [MULTILINE_PARSER].
 func (k *compilation) classicSection(s *section) {
 	switch s.name {
-	case "service", "parser":
+	case "service", "parser", "multiline_parser":
 	case "input":
 		if i, ok := k.classicInstance(KindInput, s); ok {
 			k.plan.Inputs = append(k.plan.Inputs, Input{Instance: i})
@@ -77,6 +79,7 @@ func (k *compilation) classicInstance(kind Kind, s *section) (Instance, bool) {
 	i, ok := k.instance(kind, s, name, alias.value, classicKnown)
 	if ok {
 		k.checkParsers(i, s)
+		k.checkMultilineNames(i, s)
 	}
 	return i, ok
 }
@@ -206,114 +209,11 @@ func (k *compilation) parsersFile(r *classicReader, p param) {
 		case "parser":
 			k.parser(s)
 		case "multiline_parser":
-			k.warning(s.pos, "[MULTILINE_PARSER] has no effect here: "+classicIgnored[s.name])
+			k.multilineParser(s)
 		default:
 			k.warning(s.pos, fmt.Sprintf("[%s] has no effect in a parsers file", strings.ToUpper(s.name)))
 		}
 	}
-}
-
-// parser compiles a [PARSER]. One whose format isn't supported is skipped, which is an error only where a plugin names it.
-func (k *compilation) parser(s *section) {
-	name, _ := s.get("name")
-	format, _ := s.get("format")
-	if name.value == "" {
-		k.error(s.pos, "[PARSER] has no Name")
-		return
-	}
-	if format.value == "" {
-		k.error(s.pos, fmt.Sprintf("parser %s has no Format; %s", name.value, k.wantPlugin(KindParser, "")))
-		return
-	}
-	if k.plan.parser(name.value) != nil {
-		return // as in Fluent Bit, the first one is used
-	}
-	plugin := k.find(KindParser, format.value)
-	if plugin == nil {
-		if _, ok := k.skipped[fold(name.value)]; !ok {
-			k.skipped[fold(name.value)] = &skippedParser{name: name.value, format: format.value}
-		}
-		return
-	}
-	i := Instance{Plugin: plugin, Name: format.value, ID: name.value, Options: plugin.Options(), Pos: s.pos}
-	if k.bind("parser "+name.value, s, i.Options) {
-		k.plan.Parsers = append(k.plan.Parsers, i)
-	}
-}
-
-// builtInParsers adds the built-in parsers whose names the configuration doesn't use for its own.
-func (k *compilation) builtInParsers(r *classicReader) {
-	text, _ := builtIn("/fluent-bit/parsers/parsers.conf")
-	b := &classicReader{report: r.report, set: map[string]string{}, lookup: r.lookup}
-	b.read(&file{name: builtInName, text: text})
-	for _, s := range b.sections {
-		if format, _ := s.get("format"); k.find(KindParser, format.value) != nil {
-			k.parser(s)
-		}
-	}
-}
-
-// builtInName is the file name in the positions of built-in parsers.
-const builtInName = "(built in)"
-
-// parser is the parser of that name, nil if there is none.
-func (p *Plan) parser(name string) *Instance {
-	for i := range p.Parsers {
-		if strings.EqualFold(p.Parsers[i].ID, name) {
-			return &p.Parsers[i]
-		}
-	}
-	return nil
-}
-
-// checkParsers looks up the parsers that a plugin's option Parser names.
-func (k *compilation) checkParsers(i Instance, s *section) {
-	v := reflect.ValueOf(i.Options).Elem()
-	o := k.schemas.of(v.Type(), FluentBit).params["parser"]
-	if o == nil {
-		return
-	}
-	at, _ := s.get("parser")
-	var used []string
-	switch field := v.FieldByIndex(o.index).Interface().(type) {
-	case string:
-		used = []string{field}
-	case []string:
-		used = field
-	}
-	for _, name := range used {
-		k.checkParser(i.Name, at.pos, name)
-	}
-}
-
-func (k *compilation) checkParser(user string, at Pos, name string) {
-	if name == "" || k.plan.parser(name) != nil {
-		return
-	}
-	if p, ok := k.skipped[fold(name)]; ok {
-		p.used = true
-		k.error(at, fmt.Sprintf("%s: parser %s has the format %s, which is not supported; %s", user, p.name, p.format, k.wantPlugin(KindParser, p.format)))
-		return
-	}
-	var list []string
-	for _, p := range k.plan.Parsers {
-		list = append(list, p.ID)
-	}
-	k.error(at, fmt.Sprintf("%s: unknown parser %s; %s", user, name, wantOneOf(name, list)))
-}
-
-// warnParsers warns of the skipped parsers that no plugin names.
-func (k *compilation) warnParsers() {
-	var list []string
-	for _, p := range k.skipped {
-		if !p.used {
-			list = append(list, p.name+" ("+p.format+")")
-		}
-	}
-	if len(list) == 0 {
-		return
-	}
-	k.warning(Pos{File: k.plan.Files[0]}, "parsers whose format is not supported are left out: "+byNearness("", list, "and"))
 }
 
 // inSlashes returns a pattern as /pattern/, if it isn't written so.

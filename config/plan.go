@@ -26,12 +26,13 @@ type Pos struct {
 type Kind uint8
 
 // The kinds of plugin. A parser is a [PARSER] section of Fluent Bit, which filters name; its plugin is the one that its Format
-// names.
+// names. A multiline parser is a [MULTILINE_PARSER]; its plugin is the one that its Type names.
 const (
 	KindInput Kind = iota
 	KindFilter
 	KindOutput
 	KindParser
+	KindMultiline
 )
 
 // A Plugin is one row of the catalogue: a plugin's names in each dialect, its options and its constructor.
@@ -46,14 +47,16 @@ type Plugin struct {
 
 // A Plan is what a configuration means: pure data, which the router turns into running parts.
 type Plan struct {
-	Dialect  Dialect
-	Files    []string // every file that was read, in order
-	Service  Service
-	Inputs   []Input
-	Filters  []Filter
-	Outputs  []Output
-	Parsers  []Instance // the [PARSER] sections, and the built-in parsers
-	Warnings []Diagnostic
+	Dialect Dialect
+	Files   []string // every file that was read, in order
+	Service Service
+	Inputs  []Input
+	Filters []Filter
+	Outputs []Output
+	Parsers []Instance // the [PARSER] sections, and the built-in parsers
+
+	Multiline []Instance // the [MULTILINE_PARSER] sections
+	Warnings  []Diagnostic
 
 	rules // for Route
 }

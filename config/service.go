@@ -26,6 +26,9 @@ type Service struct {
 	StorageMetrics bool          `fluentbit:"storage.metrics" default:"off" help:"accepted; the queues are always measured"`
 	ParsersFiles   []string      `fluentbit:"parsers_file" help:"file with [PARSER] sections; may be repeated"`
 
+	// AllowExec is firelane's own: a configuration that comes with an image should not run commands unasked.
+	AllowExec bool `fluentbit:"allow_exec" default:"off" help:"run the commands of the inputs exec; off: none is run, and one line in the log says so"`
+
 	// JoinPartial is firelane's own: Docker splits lines at 16 KiB, and neither dialect joins them unless configured to.
 	JoinPartial bool `fluentbit:"join_partial" fluentd:"join_partial" default:"on" help:"join the lines that Docker split at 16 KiB"`
 

@@ -168,6 +168,9 @@ func parseSize(text string, d Dialect) (Size, error) {
 }
 
 // parseDuration reads 5s, 10m, 1h30m, 2d, 500ms; a bare number is seconds.
+// ParseDuration parses a time as options give it: 5s, 10m, 1d, or seconds.
+func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }
+
 func parseDuration(text string) (time.Duration, error) {
 	s := strings.ToLower(strings.TrimSpace(text))
 	if x, err := strconv.ParseFloat(s, 64); err == nil {

@@ -44,6 +44,9 @@ func (p *Plan) Write(w io.Writer) error {
 			o.instance("parser", &p.Parsers[i], "")
 		}
 	}
+	for i := range p.Multiline {
+		o.instance("multiline parser", &p.Multiline[i], "")
+	}
 	o.head("routes", Pos{})
 	o.routes()
 	_, err := w.Write(o.out.Bytes())

@@ -11,6 +11,12 @@ func TestFaultsAtASmallScale(t *testing.T) {
 	runBench(t)
 }
 
+// The faults of every destination that doesn't speak _bulk, smaller still: nothing is lost, and what comes twice is what the
+// service can't tell.
+func TestFaultsOfEveryDestination(t *testing.T) {
+	runBench(t, "-services", "-records", "20000", "-parallel", "6")
+}
+
 // All attacks, with a small load: no record is lost, nothing is killed, and the neighbour notices little.
 func TestAttacksAtASmallScale(t *testing.T) {
 	runBench(t, "-attack")

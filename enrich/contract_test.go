@@ -52,6 +52,8 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"nest":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
 		"lift":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
 		"rewrite_tag": maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"multiline":   maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java", "docker"}}),
+		"partial":     maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "partial_message", FlushMS: 2000}),
 		"joiner":      func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
@@ -68,6 +70,10 @@ func parts(t *testing.T) (events []record.Event) {
 		`{"container_id":"c1","source":"stdout","log":"three","partial_message":"true","partial_id":"a","partial_ordinal":"3","partial_last":"true"}`,
 		`{"container_id":"c3","container_name":"/c3","source":"stdout","log":"old ","partial_message":"true"}`,
 		`{"container_id":"c3","container_name":"/c3","source":"stdout","log":"end"}`,
+		`{"container_id":"c3","source":"stderr","log":"java.lang.Error: x"}`,
+		`{"container_id":"c4","source":"stderr","log":"java.lang.Error: y"}`,
+		`{"container_id":"c3","source":"stderr","log":"\tat a.b"}`,
+		`{"container_id":"c3","source":"stderr","log":"after"}`,
 	} {
 		b, err := record.AppendFromJSON(nil, []byte(js))
 		if err != nil {

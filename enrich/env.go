@@ -3,12 +3,15 @@ package enrich
 import (
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/config"
 )
 
 // Env is what the process gives to stages.
 type Env struct {
-	Hostname string            // the value of ${hostname}
-	Parsers  []config.Instance // the [PARSER] sections, and the built-in ones
-	Log      zerolog.Logger
+	Hostname  string            // the value of ${hostname}
+	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
+	Multiline []config.Instance // the [MULTILINE_PARSER] sections
+	Share     *budget.Share     // what a Holder holds is charged to it; nil: none
+	Log       zerolog.Logger
 }

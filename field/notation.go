@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
 )
 
 // A Notation is how a template is parsed and appended.
@@ -18,7 +19,15 @@ type Notation struct {
 	Zone *time.Location
 	// Clean, unless nil, replaces the characters in dst[start:], the value of a placeholder, that the text must not have.
 	Clean func(dst []byte, start int) []byte
+	// OnlyParentheses makes every $ text that isn't followed by a ( (Fluent Bit), as AWS's plugins have it.
+	OnlyParentheses bool
+	// Own are more placeholders, by name. They take precedence over fields of these names.
+	Own map[string]AppendFunc
 }
+
+// An AppendFunc appends the value of a placeholder of its own kind, and reports whether there is one. It is safe for
+// concurrent use.
+type AppendFunc func(dst []byte, ev *record.Event) (out []byte, ok bool)
 
 // ParseTemplate parses a text with placeholders. Both dialects have ${tag}, ${tag[1]}, ${tag_parts[1]}, ${tag_prefix[1]},
 // ${tag_suffix[1]}, ${name} and ${$.name.inner}. Fluent Bit also has $TAG, $TAG[1], $name and $name['inner'], each with
@@ -38,7 +47,7 @@ func ParseTemplate(s string, n Notation) (*Template, error) {
 			rest = rest[size:]
 			continue
 		}
-		name, after, ok, err := cutPlaceholder(rest, n.Dialect)
+		name, after, ok, err := n.cutPlaceholder(rest)
 		if err != nil {
 			return nil, err
 		}
@@ -47,7 +56,7 @@ func ParseTemplate(s string, n Notation) (*Template, error) {
 			rest = rest[1:]
 			continue
 		}
-		p, err := parsePlaceholder(name)
+		p, err := n.parsePlaceholder(name)
 		if err != nil {
 			return nil, err
 		}
@@ -58,15 +67,17 @@ func ParseTemplate(s string, n Notation) (*Template, error) {
 }
 
 // cutPlaceholder cuts s, which begins with a $, after its first placeholder; ok is false if the $ is text.
-func cutPlaceholder(s string, d config.Dialect) (name, after string, ok bool, err error) {
+func (n *Notation) cutPlaceholder(s string) (name, after string, ok bool, err error) {
 	var closed bool
 	switch {
+	case n.OnlyParentheses && !strings.HasPrefix(s, "$("):
+		return "", "", false, nil
 	case strings.HasPrefix(s, "${"):
 		if name, after, closed = cutExpression(s[2:], '{', '}'); !closed {
 			return "", "", false, fmt.Errorf("%q has no closing }", s)
 		}
 		return name, after, true, nil
-	case d == config.Fluentd:
+	case n.Dialect == config.Fluentd:
 		return "", "", false, nil
 	case strings.HasPrefix(s, "$("):
 		if name, after, closed = cutExpression(s[2:], '(', ')'); !closed {
@@ -111,7 +122,10 @@ func cutExpression(s string, opening, closing byte) (expression, after string, o
 }
 
 // parsePlaceholder parses what is between ${ and }, or follows a $.
-func parsePlaceholder(name string) (part, error) {
+func (n *Notation) parsePlaceholder(name string) (part, error) {
+	if own, ok := n.Own[name]; ok {
+		return part{kind: partOwn, own: own}, nil
+	}
 	if p, ok := parseTag(name); ok {
 		return p, nil
 	}

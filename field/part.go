@@ -19,6 +19,7 @@ const (
 	partTagSuffix // the tag from part n on
 	partScalar    // text, number or boolean of the record
 	partValue     // any value of the record, maps and arrays as JSON
+	partOwn       // a placeholder of Notation.Own
 )
 
 // A part of a template is text, a time or a placeholder.
@@ -28,33 +29,37 @@ type part struct {
 	time *Strftime // partTime
 	n    int       // partTagPart, partTagPrefix, partTagSuffix: counted from 0, or from the end if negative
 	at   Accessor  // partScalar, partValue
+	own  AppendFunc
 }
 
 // isPlaceholder reports whether the part depends on more of an event than its time.
 func (p *part) isPlaceholder() bool { return p.kind > partTime }
 
-// append appends the part as text, nothing if its value is missing.
-func (p *part) append(dst []byte, ev *record.Event, at time.Time) []byte {
+// append appends the part as text. If its value is missing, it appends nothing and ok is false.
+func (p *part) append(dst []byte, ev *record.Event, at time.Time) (out []byte, ok bool) {
+	var value []byte
 	switch p.kind {
 	case partTime:
-		return p.time.Append(dst, at)
+		return p.time.Append(dst, at), true
 	case partTag:
-		return append(dst, ev.Tag...)
+		return append(dst, ev.Tag...), true
 	case partTagPart, partTagPrefix, partTagSuffix:
-		text, _ := tagRange(ev.Tag, p.kind, p.n)
-		return append(dst, text...)
+		text, ok := tagRange(ev.Tag, p.kind, p.n)
+		return append(dst, text...), ok
 	case partScalar:
-		if value, ok := p.at.FindScalar(ev); ok {
-			return record.AppendText(dst, value)
+		if value, ok = p.at.FindScalar(ev); ok {
+			dst = record.AppendText(dst, value)
 		}
-		return dst
+		return dst, ok
 	case partValue:
-		if value, ok := p.at.Find(ev); ok && record.KindOf(value[0]) != record.KindNil {
-			return record.AppendText(dst, value)
+		if value, ok = p.at.Find(ev); ok && record.KindOf(value[0]) != record.KindNil {
+			return record.AppendText(dst, value), true
 		}
-		return dst
+		return dst, false
+	case partOwn:
+		return p.own(dst, ev)
 	}
-	return append(dst, p.text...)
+	return append(dst, p.text...), true
 }
 
 // tagRange is part n of a tag, or everything up to it, or everything from it. A negative n counts from the end.

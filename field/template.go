@@ -17,23 +17,44 @@ type Template struct {
 
 // Append appends the text for an event, with nothing for a missing value. Conversions of strftime show the event's time.
 func (t *Template) Append(dst []byte, ev *record.Event) []byte {
-	var at time.Time
+	return t.AppendAt(dst, ev, t.timeOf(ev))
+}
+
+// timeOf is the event's time, if the text shows it.
+func (t *Template) timeOf(ev *record.Event) (at time.Time) {
 	if t.timed {
 		at = time.Unix(int64(ev.Time.Sec), int64(ev.Time.Nsec)).In(t.location())
 	}
-	return t.AppendAt(dst, ev, at)
+	return at
 }
 
 // AppendAt is Append with at instead of the event's time, in at's zone.
 func (t *Template) AppendAt(dst []byte, ev *record.Event, at time.Time) []byte {
+	dst, _ = t.appendParts(dst, ev, at)
+	return dst
+}
+
+// AppendFound is Append that reports whether the event has all the values. If not, dst is unchanged.
+func (t *Template) AppendFound(dst []byte, ev *record.Event) (out []byte, ok bool) {
+	out, ok = t.appendParts(dst, ev, t.timeOf(ev))
+	if !ok {
+		out = out[:len(dst)]
+	}
+	return out, ok
+}
+
+func (t *Template) appendParts(dst []byte, ev *record.Event, at time.Time) (out []byte, ok bool) {
+	ok = true
 	for i := range t.parts {
 		start, p := len(dst), &t.parts[i]
-		dst = p.append(dst, ev, at)
+		var found bool
+		dst, found = p.append(dst, ev, at)
+		ok = ok && found
 		if t.clean != nil && p.isPlaceholder() {
 			dst = t.clean(dst, start)
 		}
 	}
-	return dst
+	return dst, ok
 }
 
 // AppendKey appends the placeholders' values, each followed by a zero byte: events with the same key and time have the same
@@ -43,7 +64,7 @@ func (t *Template) AppendKey(dst []byte, ev *record.Event) (out []byte, ok bool)
 	for i := range t.parts {
 		if p := &t.parts[i]; p.isPlaceholder() {
 			start := len(dst)
-			dst = p.append(dst, ev, time.Time{})
+			dst, _ = p.append(dst, ev, time.Time{})
 			ok = ok && len(dst) > start
 			dst = append(dst, 0)
 		}

@@ -53,6 +53,35 @@ func TestTemplatesAreFilledAsTheirDialectSays(t *testing.T) {
 	}
 }
 
+func TestTemplatesTellMissingValuesFromEmptyOnes(t *testing.T) {
+	n := Notation{Dialect: fluentBit, OnlyParentheses: true, Own: map[string]AppendFunc{
+		"host":  func(dst []byte, _ *record.Event) ([]byte, bool) { return append(dst, "h1"...), true },
+		"never": func(dst []byte, _ *record.Event) ([]byte, bool) { return dst, false },
+	}}
+	for _, c := range []struct {
+		text, want string
+		ok         bool
+	}{
+		{"plain", "plain", true},
+		{"$(s)-$(host)-$(tag[1])", "text-h1-app", true},
+		{"$(empty)-$(a['b'][0])", "-x", true},
+		{"$s ${s} $TAG $", "$s ${s} $TAG $", true},
+		{"$(s)-$(missing)", "", false},
+		{"$(nil)", "", false},
+		{"$(a)", "", false},
+		{"x$(tag[7])", "", false},
+		{"$(never)", "", false},
+	} {
+		tpl, err := ParseTemplate(c.text, n)
+		if err != nil {
+			t.Fatalf("%s: %v", c.text, err)
+		}
+		if got, ok := tpl.AppendFound([]byte("before "), event(t, sample)); string(got) != "before "+c.want || ok != c.ok {
+			t.Errorf("%s is %q, %v; want %q, %v", c.text, got, ok, "before "+c.want, c.ok)
+		}
+	}
+}
+
 func TestTemplatesShowTheTimeWhereTheyAreAskedTo(t *testing.T) {
 	zone := time.FixedZone("", 2*3600)
 	for _, c := range []struct {

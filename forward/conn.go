@@ -51,6 +51,7 @@ type conn struct {
 	json    []byte // the current message, where it came as JSON
 	line    []byte // the current event, where it came as a line
 	isJSON  bool
+	stream  jsonStream // of the input tcp
 
 	acks     []byte // to be written after the next Flush that returns nil
 	added    int    // events since the last Flush

@@ -50,17 +50,18 @@ func (f *fault) Error() string { return f.message }
 
 // Faults without anything that varies.
 var (
-	errBadEntry = &fault{reason: badEntry, message: "an entry is too short or not an array; want [time, record]"}
-	errBadTime  = &fault{reason: badTime, message: "the time of an event has a wrong type; want an EventTime or a number of seconds"}
-	errTooDeep  = &fault{reason: tooDeep, message: fmt.Sprintf("a record is nested too deep; want at most %d levels", record.MaxDepth)}
-	errBadLine  = &fault{reason: badJSON, message: "a line is not JSON; want a JSON object on each line"}
-	errCutShort = &fault{reason: "cut short", message: "the connection ended in the middle of a message, which is discarded"}
-	errStalled  = &fault{reason: "stalled", message: fmt.Sprintf("the client sent nothing for %v in the middle of a message", stallTime)}
-	errSlow     = &fault{reason: "too slow", message: fmt.Sprintf("the client took more than %v for a message, and a second for each %d bytes of it", messageTime, slowestRate)}
-	errSignIn   = &fault{reason: "handshake", message: fmt.Sprintf("the client did not sign in within %v", signInTime)}
-	errHurried  = &fault{reason: "too slow", message: "the client was too slow in the middle of a message while others wait for its memory"}
-	errUnread   = &fault{reason: "acks not read", message: fmt.Sprintf("the client did not read its acks for %v", ackTime)}
-	errHeld     = &fault{reason: "held too long", message: fmt.Sprintf("a step held events of a message for %v; no ack is sent", heldTime)}
+	errBadEntry   = &fault{reason: badEntry, message: "an entry is too short or not an array; want [time, record]"}
+	errBadTime    = &fault{reason: badTime, message: "the time of an event has a wrong type; want an EventTime or a number of seconds"}
+	errTooDeep    = &fault{reason: tooDeep, message: fmt.Sprintf("a record is nested too deep; want at most %d levels", record.MaxDepth)}
+	errBadLine    = &fault{reason: badJSON, message: "a line is not JSON; want a JSON object on each line"}
+	errUnfinished = &fault{reason: badJSON, message: "a value is not complete; want a JSON object on each line, or on several"}
+	errCutShort   = &fault{reason: "cut short", message: "the connection ended in the middle of a message, which is discarded"}
+	errStalled    = &fault{reason: "stalled", message: fmt.Sprintf("the client sent nothing for %v in the middle of a message", stallTime)}
+	errSlow       = &fault{reason: "too slow", message: fmt.Sprintf("the client took more than %v for a message, and a second for each %d bytes of it", messageTime, slowestRate)}
+	errSignIn     = &fault{reason: "handshake", message: fmt.Sprintf("the client did not sign in within %v", signInTime)}
+	errHurried    = &fault{reason: "too slow", message: "the client was too slow in the middle of a message while others wait for its memory"}
+	errUnread     = &fault{reason: "acks not read", message: fmt.Sprintf("the client did not read its acks for %v", ackTime)}
+	errHeld       = &fault{reason: "held too long", message: fmt.Sprintf("a step held events of a message for %v; no ack is sent", heldTime)}
 )
 
 var errStopped = errors.New("the server is stopping")

@@ -19,7 +19,7 @@ const (
 	heartbeatTime   = 100 * time.Millisecond // so that a server of 1,000 clients answers each once a second
 
 	readSize        = input.BufferSize // bytes of the buffer that a connection reads with
-	defaultLine     = 1 << 20          // bytes of a line of the input tcp
+	defaultLine     = 1 << 20          // bytes of a value or a line of the input tcp
 	defaultInflated = 256 << 20        // bytes of a message after decompression, as in Fluentd
 
 	stallTime   = 30 * time.Second      // without a byte in the middle of a message

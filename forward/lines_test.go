@@ -3,10 +3,13 @@ package forward
 import (
 	"fmt"
 	"net"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/firelane/firelane/record"
 )
 
 // feedLines serves one connection of the input tcp, and gives the events without their times.
@@ -43,6 +46,11 @@ func TestLinesOfJSON(t *testing.T) {
 		"an object without end":   {[]string{"{\"a\":\n{\"b\":1}\n"}, []string{`{"b":1}`}, "bad JSON"},
 		"good, then bad":          {[]string{"{\"a\":1} oops\n{\"b\":1}\n"}, []string{`{"a":1}`, `{"b":1}`}, "bad JSON"},
 		"the end inside a value":  {[]string{"{\"a\":1}\n{\"b\""}, []string{`{"a":1}`}, "the connection ended inside a value: skipped"},
+		"over several lines":      {[]string{"{\n  \"a\": {\n    \"b\": [1,\n2]\n  }\n}\n[\n  {}\n]\n{\"c\":\"x\ny\"}"}, []string{`{"a":{"b":[1,2]}}`, `{"msg":[{}]}`, `{"c":"x\ny"}`}, ""},
+		"a broken one of several": {[]string{"{\n  \"a\": {\n    \"b\" 1\n  }\n}\n{\n  \"c\": 1\n}\n"}, []string{`{"c":1}`}, "bad JSON"},
+		"brackets, then good":     {[]string{strings.Repeat("[\n", 50) + "{\"a\":1}\n{\"b\":1}\n"}, []string{`{"b":1}`}, "bad JSON"},
+		"indented lines":          {[]string{"  {\"a\":\n  {\"b\":1}\n  {\"c\":1}\n"}, []string{`{"b":1}`, `{"c":1}`}, "bad JSON"},
+		"not a line's first one":  {[]string{"{} {\"a\":\n  {\"b\":1}\n  {\"c\":1}\n"}, []string{`{}`, `{"b":1}`, `{"c":1}`}, "bad JSON"},
 		"larger than buffer_size": {[]string{"{\"a\":1}\n{\"b\":\"" + strings.Repeat("x", 70_000) + "\"}\n"}, []string{`{"a":1}`}, "an event is too large"},
 	} {
 		o := &TCPOptions{Format: "json"}
@@ -54,6 +62,92 @@ func TestLinesOfJSON(t *testing.T) {
 			t.Errorf("%s: got events %q and log %s, want %q and %s", name, events, log, c.want, c.line)
 		}
 	}
+}
+
+// TestBrokenValueCostsLittle: what is lost, and counted, is one value, whatever is wrong with it.
+func TestBrokenValueCostsLittle(t *testing.T) {
+	good := `{"good":1}`
+	for _, bad := range []string{
+		`{"a":`, `{"a"`, `{`, `[`, `{"a":1,`, `{"a":tru`, `{"a":1.`, `{"a":"\`, `{"a":"\u12`, `{"a":"`, "x", `"`, "}", `{"a":1}}`, "{\n \"a\":1,\n}",
+		"{\n  \"a\": [\n    {\n      \"b\" 1\n    }\n  ]\n}", strings.Repeat("[", 101),
+	} {
+		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(new(lines)))
+		s.rules, s.handle, _ = (&TCPOptions{}).rules("tcp.0")
+		k := new(sink)
+		serveOne(s, &fakeConn{pieces: [][]byte{[]byte(good + "\n" + bad + "\n" + good + "\n" + good + "\n")}}, k)
+		took := 0
+		for _, ev := range k.events {
+			if strings.HasSuffix(ev, " "+good) {
+				took++
+			}
+		}
+		if took != 3 || len(k.rejects) != 1 || k.rejects[0] != "1 bad JSON" {
+			t.Errorf("%s: got %d of 3 good values and the rejects %q, want one", bad, took, k.rejects)
+		}
+	}
+}
+
+// A pausing gives its pieces; at an empty one, the client is silent until the deadline.
+type pausing struct{ fakeConn }
+
+func (p *pausing) Read(b []byte) (int, error) {
+	if len(p.pieces) > 0 && len(p.pieces[0]) == 0 {
+		p.pieces = p.pieces[1:]
+		return 0, os.ErrDeadlineExceeded
+	}
+	return p.fakeConn.Read(b)
+}
+
+// TestSilenceAfterABrokenLine: what follows the line arrives, and the connection stays. In the middle of a line it doesn't.
+func TestSilenceAfterABrokenLine(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a":` + "\n{\"b\":1}\n": "[{\"b\":1} {\"c\":1}]",
+		`{"a":`:                   "[]",
+	} {
+		log, k := new(lines), new(sink)
+		s := newServer(noListener{&net.TCPAddr{}}, nil, testEnv(log))
+		s.rules, s.handle, _ = (&TCPOptions{}).rules("tcp.0")
+		serveOne(s, &pausing{fakeConn{pieces: [][]byte{[]byte(in), nil, nil, nil, []byte("{\"c\":1}\n")}}}, k)
+		var got []string
+		for _, ev := range k.events {
+			got = append(got, ev[strings.Index(ev, "{"):])
+		}
+		if fmt.Sprint(got) != want || len(k.rejects) != 1 {
+			t.Errorf("%q: got %s, %q and log %s, want %s and one reject", in, got, k.rejects, log, want)
+		}
+	}
+}
+
+// FuzzJSONStream feeds any bytes: the scan agrees with the parser, and the events are the same whatever the cuts.
+func FuzzJSONStream(f *testing.F) {
+	for _, seed := range []string{
+		`{"a":[1,-0.5e+3,true,false,null,"\u00e9\\"],"b":{}} [ ] {"a":`, "{\n\"a\":\n{\"b\":1}\n{}", "[[\n[01]]\n{}\n x\n{\"a\" :\t1}\x00{}",
+		strings.Repeat("[\n", 120), "[1.]\n[1e]\n[-]\n[.1]\n[1,]\n{,}\n{\"a\":1,}\n[\"\\x\"]\n[\"\\u00g0\"]\n[\x01]\n",
+	} {
+		f.Add([]byte(seed), uint16(3))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, cut uint16) {
+		var s jsonScan
+		got := s.scan(b)
+		_, rest, err := record.NextFromJSON(nil, b)
+		switch {
+		case len(b) == 0 || b[0] != '{' && b[0] != '[':
+		case err == nil && (got != scanDone || s.pos != len(b)-len(rest)-trailing(b[:len(b)-len(rest)])):
+			t.Errorf("%q: got %d at %d from the scan, want the end of the value at %d", b, got, s.pos, len(b)-len(rest))
+		case (err == record.ErrSyntax || err == record.ErrDepth) && got != scanBad, err == record.ErrShort && got != scanMore:
+			t.Errorf("%q: got %d at %d from the scan, want the parser's %v", b, got, s.pos, err)
+		}
+		whole, _ := feedLines(&TCPOptions{}, string(b))
+		var pieces []string
+		for rest, n := string(b), int(cut)%97+1; len(rest) > 0; n = (n*31+int(cut))%197 + 1 {
+			n = min(n, len(rest))
+			pieces = append(pieces, rest[:n])
+			rest = rest[n:]
+		}
+		if split, _ := feedLines(&TCPOptions{}, pieces...); !slices.Equal(whole, split) {
+			t.Errorf("%q: got %q in pieces, want %q as it is as a whole", b, split, whole)
+		}
+	})
 }
 
 func TestLinesOfText(t *testing.T) {

@@ -2,8 +2,6 @@ package forward
 
 import (
 	"cmp"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -11,15 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/input/serve"
 )
-
-// staleTime is how long removeStale waits for an answer on a socket file that exists already.
-const staleTime = time.Second
 
 // New binds the socket of the input forward and returns at once. Clients that connect before Run wait.
 func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
@@ -53,20 +47,19 @@ func asInput(s *Server, err error) (input.Input, error) {
 }
 
 func listen(opts *Options, d config.Dialect, env input.Env) (*Server, error) {
-	t := opts.TLS.settings()
+	cfg, err := opts.TLS.Config()
 	if d == config.Fluentd {
-		t = opts.Transport.settings()
+		cfg, err = opts.Transport.Config()
 	}
-	cfg, err := loadTLS(t)
 	if err != nil {
 		return nil, err
 	}
 	var ln net.Listener
 	if opts.UnixPath != "" {
 		perm, _ := opts.perm() // Check has validated it
-		ln, err = listenUnix(opts.UnixPath, perm)
+		ln, err = serve.ListenUnix(opts.UnixPath, perm)
 	} else {
-		ln, err = listenTCP(opts.Listen, opts.Port)
+		ln, err = serve.ListenTCP(opts.Listen, opts.Port)
 	}
 	if err != nil {
 		return nil, err
@@ -80,7 +73,7 @@ func listen(opts *Options, d config.Dialect, env input.Env) (*Server, error) {
 }
 
 func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
-	cfg, err := loadTLS(opts.TLS.settings())
+	cfg, err := opts.TLS.Config()
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +81,7 @@ func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := listenTCP(opts.Listen, opts.Port)
+	ln, err := serve.ListenTCP(opts.Listen, opts.Port)
 	if err != nil {
 		return nil, err
 	}
@@ -134,68 +127,8 @@ func (o *TCPOptions) Listens(config.Dialect) []input.Address {
 	return []input.Address{a}
 }
 
-func loadTLS(t *serverTLS) (*tls.Config, error) {
-	if t == nil {
-		return nil, nil
-	}
-	return t.load()
-}
-
-func listenTCP(host string, port int) (net.Listener, error) { // with TCP keepalive, Go's default
-	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-}
-
-// listenUnix replaces a socket that another process has left, and nothing else. perm 0 leaves the permissions to the
-// umask.
-func listenUnix(path string, perm fs.FileMode) (net.Listener, error) {
-	if err := removeStale(path); err != nil {
-		return nil, err
-	}
-	ln, err := net.Listen("unix", path)
-	if err != nil || perm == 0 {
-		return ln, err
-	}
-	if err := os.Chmod(path, perm); err != nil {
-		return nil, errors.Join(fmt.Errorf("setting the socket's permissions: %w", err), ln.Close())
-	}
-	return ln, nil
-}
-
-// removeStale removes a socket on which no process listens.
-func removeStale(path string) error {
-	switch info, err := os.Lstat(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("checking for an old socket: %w", err)
-	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s exists and is not a socket; use another path", path)
-	}
-	c, err := net.DialTimeout("unix", path, staleTime)
-	if err == nil {
-		c.Close()
-	}
-	// Only a refused connection shows that nobody listens. Other errors, such as that of a full backlog, don't.
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return errors.Join(fmt.Errorf("%s is in use: another process answers there; stop it or use another path", path), err)
-	}
-	if err := os.Remove(path); err != nil {
-		return fmt.Errorf("removing the old socket: %w", err)
-	}
-	return nil
-}
-
 // perm is unix_perm, 0 where it isn't given.
-func (o *Options) perm() (fs.FileMode, error) {
-	if o.UnixPerm == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(o.UnixPerm, 8, 9)
-	if err != nil {
-		return 0, &config.OptionError{Option: "unix_perm", Reason: "must be octal permissions: 0644"}
-	}
-	return fs.FileMode(n), nil
-}
+func (o *Options) perm() (fs.FileMode, error) { return serve.Permissions("unix_perm", o.UnixPerm) }
 
 // kibibytes is a size in bytes, read as Fluent Bit's input tcp does: the leading digits, in KiB. An empty text is
 // defaultLine.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/input/serve"
 )
 
 // Options are those of the input forward, in both dialects.
@@ -40,9 +42,9 @@ type Options struct {
 	Users          []config.Pair `fluentbit:"security.users" help:"name and password of a client; may be repeated"`
 	Security       *Security     `fluentd:"<security>" help:"shared key and users"`
 
-	Transport *Transport `fluentd:"<transport>" help:"TLS"`
-	TLS
-	InputOptions
+	Transport *serve.Transport `fluentd:"<transport>" help:"TLS"`
+	serve.TLS
+	input.CommonOptions
 }
 
 // Security is Fluentd's <security>.
@@ -80,29 +82,16 @@ type UnixOptions struct {
 type TCPOptions struct {
 	Listen        string `fluentbit:"listen,host" default:"0.0.0.0" help:"address to listen on"`
 	Port          int    `fluentbit:"port" default:"5170" help:"port to listen on"`
-	Format        string `fluentbit:"format" oneof:"json,none" default:"json" help:"json: JSON values, a line holding any number; none: each line is a record of one field, log"`
+	Format        string `fluentbit:"format" oneof:"json,none" default:"json" help:"json: a stream of JSON values, also several on a line or one on several lines; none: each line is a record of one field, log"`
 	Separator     string `fluentbit:"separator" default:"\\n" help:"what ends a line where format is none; \\n, \\t, \\r, \\0 and \\xNN are known"`
 	ChunkSize     string `fluentbit:"chunk_size" default:"32" help:"accepted; buffers grow as they must"`
-	BufferSize    string `fluentbit:"buffer_size" help:"longest line in KiB; 1024 unless written"`
+	BufferSize    string `fluentbit:"buffer_size" help:"longest value or line in KiB; 1024 unless written"`
 	SourceAddress string `fluentbit:"source_address_key" help:"field that the client's address is added as"`
 	Workers       int    `fluentbit:"workers" help:"accepted; every connection is served by itself"`
 
 	Tag string `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
-	TLS
-	InputOptions
-}
-
-// InputOptions are options that every input of Fluent Bit has and that have no meaning here: where the queue is full,
-// reading stops, and nothing is lost.
-type InputOptions struct {
-	MemBufLimit    string `fluentbit:"mem_buf_limit" help:"accepted; where the queue is full, reading stops"`
-	StorageType    string `fluentbit:"storage.type" help:"accepted; the queue of each output is on disk where it can be"`
-	PauseOnChunks  string `fluentbit:"storage.pause_on_chunks_overlimit" help:"accepted"`
-	Threaded       string `fluentbit:"threaded" help:"accepted"`
-	RingCapacity   string `fluentbit:"thread.ring_buffer.capacity" help:"accepted"`
-	RingWindow     string `fluentbit:"thread.ring_buffer.window" help:"accepted"`
-	Routable       string `fluentbit:"routable" help:"accepted"`
-	SuppressRepeat string `fluentbit:"log_suppress_interval" help:"accepted; repeated lines are always suppressed"`
+	serve.TLS
+	input.CommonOptions
 }
 
 // Check reports mistakes that the types of the options don't rule out.
@@ -130,9 +119,9 @@ func (o *Options) Check(d config.Dialect) error {
 		}
 	}
 	if o.Transport != nil && d == config.Fluentd {
-		return o.Transport.check()
+		return o.Transport.Check()
 	}
-	return o.TLS.check()
+	return o.TLS.Check()
 }
 
 // Check reports mistakes that the types of the options don't rule out.
@@ -146,7 +135,7 @@ func (o *TCPOptions) Check(config.Dialect) error {
 	if _, err := kibibytes(o.ChunkSize); err != nil {
 		return &config.OptionError{Option: "chunk_size", Reason: err.Error()}
 	}
-	return o.TLS.check()
+	return o.TLS.Check()
 }
 
 func (s *Security) check() error {

@@ -15,7 +15,6 @@ type format uint8
 const (
 	packFormat format = iota // MessagePack
 	jsonFormat               // JSON
-	lineFormat               // JSON that ends with its line, even if incomplete
 )
 
 // A skim finds the end of one value while the value is received.
@@ -74,8 +73,6 @@ func (s *skim) jsonEnd(b []byte) bool {
 		c := b[s.pos]
 		s.pos++
 		switch {
-		case c == '\n' && s.format == lineFormat:
-			return true
 		case s.escaped:
 			s.escaped = false
 		case s.inString:
@@ -91,5 +88,5 @@ func (s *skim) jsonEnd(b []byte) bool {
 			}
 		}
 	}
-	return s.format == jsonFormat && len(b) >= s.parseAt
+	return len(b) >= s.parseAt
 }

@@ -66,6 +66,10 @@ func TestWorkPerByteIsConstant(t *testing.T) {
 		"JSON":            {config.FluentBit, (*conn).forward, func(n int) []byte { return []byte(`["t",1,{"a":[` + list(n) + `]}]`) }, 1},
 		"JSON line":       {config.FluentBit, (*conn).jsonLines, func(n int) []byte { return []byte(`{"a":[` + list(n) + "]}\n") }, 1},
 		"no JSON":         {config.FluentBit, (*conn).jsonLines, func(n int) []byte { return []byte(strings.Repeat("]{", n/2) + "\n{}") }, 1},
+		"JSON on lines":   {config.FluentBit, (*conn).jsonLines, func(n int) []byte { return []byte("{\"a\":[\n" + strings.Repeat("0,\n", n/3) + "0]}\n") }, 1},
+		"[ on each line":  {config.FluentBit, (*conn).jsonLines, func(n int) []byte { return []byte(strings.Repeat("[\n", n/2) + "x\n{}") }, 1},
+		"wide [":          {config.FluentBit, (*conn).jsonLines, func(n int) []byte { return []byte(strings.Repeat("["+strings.Repeat(" ", n/90)+"\n", 90) + "x\n{}") }, 1},
+		"open text":       {config.FluentBit, (*conn).jsonLines, func(n int) []byte { return []byte("{\"a\":\"" + strings.Repeat("[\n", n/2) + "\" x\n{}") }, 1},
 		"line":            {config.FluentBit, (*conn).rawLines, func(n int) []byte { return []byte(strings.Repeat("x", n) + "\n") }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

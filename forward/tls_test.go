@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input/serve"
 )
 
 // certificate writes a certificate for 127.0.0.1 that signs itself, and its key.
@@ -58,10 +59,10 @@ func TestTLS(t *testing.T) {
 	}{
 		"fluentbit": {config.FluentBit, func(o *Options) { o.On, o.CrtFile, o.KeyFile = true, cert, key }, false, true},
 		"fluentd": {config.Fluentd, func(o *Options) {
-			o.Transport = &Transport{Protocol: "tls", CertPath: cert, KeyPath: key, Version: "TLSv1_2"}
+			o.Transport = &serve.Transport{Protocol: "tls", CertPath: cert, KeyPath: key, Version: "TLSv1_2"}
 		}, false, true},
 		"client's certificate": {config.Fluentd, func(o *Options) {
-			o.Transport = &Transport{Protocol: "tls", CertPath: cert, KeyPath: key, ClientAuth: true, CAPath: cert}
+			o.Transport = &serve.Transport{Protocol: "tls", CertPath: cert, KeyPath: key, ClientAuth: true, CAPath: cert}
 		}, true, true},
 		"client without one": {config.FluentBit, func(o *Options) {
 			o.On, o.CrtFile, o.KeyFile, o.VerifyClient, o.CAFile, o.MaxVersion = true, cert, key, true, cert, "TLSv1.2"
@@ -155,16 +156,16 @@ func TestWrongOptionsAreFound(t *testing.T) {
 		"security.users: needs a shared_key, or empty_shared_key on":                               {bit, Options{Users: []config.Pair{{Key: "a", Value: "b"}}}},
 		"security.users: must be a name and a password":                                            {bit, Options{SharedKey: "k", Users: []config.Pair{{Key: "a"}}}},
 		"unix_perm: must be octal permissions: 0644":                                               {bit, Options{UnixPerm: "rw"}},
-		"tls: needs tls.crt_file and tls.key_file":                                                 {bit, Options{TLS: TLS{On: true}}},
-		"tls.min_version: must be TLSv1.2 or TLSv1.3":                                              {bit, Options{TLS: TLS{On: true, CrtFile: "c", KeyFile: "k", MinVersion: "SSLv3"}}},
+		"tls: needs tls.crt_file and tls.key_file":                                                 {bit, Options{TLS: serve.TLS{On: true}}},
+		"tls.min_version: must be TLSv1.2 or TLSv1.3":                                              {bit, Options{TLS: serve.TLS{On: true, CrtFile: "c", KeyFile: "k", MinVersion: "SSLv3"}}},
 		"resolve_hostname: must be true with source_hostname_key":                                  {d, Options{SourceHostname: "h", ResolveHostname: &no}},
 		"send_keepalive_packet: can't be true together with deny_keepalive":                        {d, Options{Keepalive: true, DenyKeepalive: true}},
 		"user_auth: needs a <user>":                                                                {d, Options{Security: &Security{UserAuth: true}}},
 		"allow_anonymous_source: false needs a <client>":                                           {d, Options{Security: &Security{}}},
 		"<client>: needs either host or network":                                                   {d, Options{Security: &Security{Clients: []SecureClient{{}}}}},
-		"<transport>: tls needs cert_path and private_key_path":                                    {d, Options{Transport: &Transport{Protocol: "tls"}}},
-		"insecure: isn't supported: give cert_path and private_key_path":                           {d, Options{Transport: &Transport{Protocol: "tls", Insecure: true}}},
-		"client_cert_auth: needs ca_path":                                                          {d, Options{Transport: &Transport{Protocol: "tls", CertPath: "c", KeyPath: "k", ClientAuth: true}}},
+		"<transport>: tls needs cert_path and private_key_path":                                    {d, Options{Transport: &serve.Transport{Protocol: "tls"}}},
+		"insecure: isn't supported: give cert_path and private_key_path":                           {d, Options{Transport: &serve.Transport{Protocol: "tls", Insecure: true}}},
+		"client_cert_auth: needs ca_path":                                                          {d, Options{Transport: &serve.Transport{Protocol: "tls", CertPath: "c", KeyPath: "k", ClientAuth: true}}},
 		`network: netip.ParsePrefix("x"): no '/'; want an address or a network such as 10.0.0.0/8`: {d, Options{Security: &Security{Clients: []SecureClient{{Network: "x"}}}}},
 	} {
 		if err := c.o.Check(c.d); err == nil || err.Error() != want {

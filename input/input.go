@@ -21,11 +21,17 @@ import (
 
 // Env is what the process gives to an input.
 type Env struct {
-	Log    zerolog.Logger // its lines name the input already
-	ID     string         // of the input in the configuration: tcp.0
-	Memory *Memory        // shared by all inputs of the process; nil: the input makes its own
+	Log zerolog.Logger // its lines name the input already
+	ID  string         // of the input in the configuration: tcp.0
+
+	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
+	Multiline []config.Instance // the [MULTILINE_PARSER] sections
+	StateDir  string            // a folder, which the queue is in, for what an input keeps across restarts; "": there is none
+
+	Memory *Memory // shared by all inputs of the process; nil: the input makes its own
 	// FlushTime is how long what was read may wait for a full queue after a stop has ended Run; 0: the input's own limit.
 	FlushTime time.Duration
+	AllowExec bool // [SERVICE] allows inputs that run commands
 }
 
 // Input is where events come from. New has bound what it listens on, so that clients can connect before Run.
@@ -73,6 +79,13 @@ type Receiver interface {
 type Discarder interface {
 	// Discard ends the Receiver. It queues what events of other sources have become a part of, and may block as Flush does.
 	Discard(ctx context.Context) error
+}
+
+// Identifier is implemented by a Receiver that takes events with an identity of their own. The router's does.
+type Identifier interface {
+	// AddIdentified is Add for an event that its source may offer again, to this process or to another one. origin is the
+	// same each time, and no other event has it: the record's id is made of it, by which a destination tells twice from once.
+	AddIdentified(tag []byte, t record.Time, body []byte, origin record.ID)
 }
 
 // ErrHeld is returned by Flush where everything that could be queued is, but a step still holds events that were added

@@ -234,3 +234,18 @@ func (m *Memory) AddUnqueued(n int) (over bool) {
 	m.share.Add(n)
 	return m.unqueued.Add(int64(n)) > maxUnqueued
 }
+
+// TakeUnqueued is AddUnqueued for events that can be refused: it adds n only if the sum stays within 6 MiB, or nothing else is
+// held.
+func (m *Memory) TakeUnqueued(n int) bool {
+	for {
+		sum := m.unqueued.Load()
+		if sum > 0 && sum+int64(n) > maxUnqueued {
+			return false
+		}
+		if m.unqueued.CompareAndSwap(sum, sum+int64(n)) {
+			m.share.Add(n)
+			return true
+		}
+	}
+}

@@ -54,7 +54,7 @@ type Env struct {
 	Log     zerolog.Logger
 }
 
-// New makes the parser of a section. A time_format that can't be used isn't: Warnings tells it.
+// New makes the parser of a section. A time_format that can't be used is ignored; Warnings reports it.
 func New(o *Options, _ config.Dialect, env Env) (*Parser, error) {
 	p := &Parser{skipEmpty: o.SkipEmpty}
 	if err := errors.Join(p.addDecoders("decode_field", false, o.DecodeField), p.addDecoders("decode_field_as", true, o.DecodeFieldAs)); err != nil {

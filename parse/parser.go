@@ -1,4 +1,4 @@
-// Package parse makes fields of text, in the formats of Fluent Bit's [PARSER] and Fluentd's <parse>.
+// Package parse parses text into fields, in the formats of Fluent Bit's [PARSER] and Fluentd's <parse>.
 package parse
 
 import (
@@ -194,5 +194,5 @@ func (p *Parser) addTypes(types string, zone *time.Location) error {
 	return nil
 }
 
-// Deep reports whether the fields may be nested deeper than the text was: decoded or converted values may be.
+// Deep reports whether fields may be nested deeper than the text is, since values are decoded or converted.
 func (p *Parser) Deep() bool { return len(p.converters) > 0 || len(p.decoders) > 0 }

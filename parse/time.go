@@ -77,7 +77,8 @@ func (tf *timeField) parse(value []byte) (record.Time, bool) {
 	return record.Time{}, false
 }
 
-// NumericTime parses a text of Unix seconds, with a fraction of up to nine digits. ok is false unless allowed.
+// NumericTime parses Unix seconds, with a fraction of up to nine digits. ok is false if text isn't such a number, or if allowed
+// is false.
 func NumericTime(text []byte, allowed bool) (t record.Time, ok bool) {
 	whole, fraction, _ := strings.Cut(string(text), ".")
 	sec, err := strconv.ParseUint(whole, 10, 32)

@@ -11,7 +11,7 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// A Capture is a pattern of which the named groups are wanted. It is safe for concurrent use.
+// A Capture is a pattern that returns what its named groups match. It is safe for concurrent use.
 type Capture struct {
 	*Pattern
 	names   []string       // of the groups, in their order; a name may come twice
@@ -37,10 +37,11 @@ func CompileCapture(source string, f Flags, onTimeout func()) (*Capture, error) 
 // maxNumber is the highest number of a group that CompileNumbered names.
 const maxNumber = 9
 
-// NumberOf is the name of group n of a pattern that CompileNumbered compiled: 0 is the whole match.
+// NumberOf returns the name that CompileNumbered gives to group n; group 0 is the whole match.
 func NumberOf(n int) string { return "_" + string(rune('0'+n)) }
 
-// CompileNumbered is CompileFluentBit for what the groups match, by their numbers: the named ones if there are some, else all.
+// CompileNumbered is CompileFluentBit for the text that groups match, by their numbers (NumberOf): those of the named groups if
+// there are any, else of all groups.
 func CompileNumbered(source string, onTimeout func()) (*Capture, error) {
 	p, err := CompileFluentBit(source, onTimeout)
 	if err != nil {
@@ -130,8 +131,8 @@ type Group struct {
 	Text []byte
 }
 
-// Groups appends to dst every named group that took part in the first match in text, in the order of the pattern; a name that
-// comes twice has the text of its last group. It returns false if the pattern doesn't match. The texts alias text.
+// Groups appends to dst every named group that took part in the first match in text, in the order of the pattern. If several
+// groups have one name, it has the text of the last of them. It returns false if the pattern doesn't match. The texts alias text.
 func (c *Capture) Groups(dst []Group, text []byte) ([]Group, bool) {
 	if c.program != nil {
 		var m machine

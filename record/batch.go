@@ -12,8 +12,10 @@ const (
 	bin32  = 0xc6
 	// maxGroup is the length in bytes of a group's entries at which another group is begun, well under what bin32 holds.
 	maxGroup = 1 << 30
-	// entryHead is how many bytes of an entry come before its body.
+	// entryHead is how many bytes of an entry come before its body, or before its origin.
 	entryHead = 1 + eventTimeSize
+	// originSize is the length in bytes of an origin.
+	originSize = 2 + 16
 )
 
 // Batch builds a batch. The zero value is empty and ready.
@@ -40,10 +42,15 @@ func (b *Batch) AddEvent(ev *Event) {
 		tag = tag[:MaxTag]
 	}
 	if b.entries == 0 || string(b.buf[b.tag:b.tail]) != tag || !bytes.Equal(b.last, ev.Tail) ||
-		len(b.buf)-b.entries+entryHead+len(ev.Body) > maxGroup {
+		len(b.buf)-b.entries+entryHead+originSize+len(ev.Body) > maxGroup {
 		b.begin(tag, ev.Tail)
 	}
-	b.buf = AppendTime(append(b.buf, pair), ev.Time)
+	if ev.Origin.IsZero() {
+		b.buf = AppendTime(append(b.buf, pair), ev.Time)
+	} else {
+		b.buf = AppendTime(append(b.buf, triple), ev.Time)
+		b.buf = appendOrigin(b.buf, ev.Origin)
+	}
 	b.buf = append(b.buf, ev.Body...)
 	binary.BigEndian.PutUint32(b.buf[b.entries-4:], uint32(len(b.buf)-b.entries))
 	b.records++
@@ -116,11 +123,16 @@ func (r *BatchReader) Next(ev *Event) bool {
 		}
 	}
 	e := r.entries
-	if len(e) <= entryHead || e[0] != pair || e[1] != 0xd7 || e[2] != timeExtType {
+	if len(e) <= entryHead || e[0] != pair && e[0] != triple || e[1] != 0xd7 || e[2] != timeExtType {
 		return r.fail("batch: entry", ErrType)
 	}
 	ev.Time = Time{binary.BigEndian.Uint32(e[3:]), binary.BigEndian.Uint32(e[7:])}
-	body := e[entryHead:]
+	body, ok := e[entryHead:], true
+	if ev.Origin = (ID{}); e[0] == triple {
+		if ev.Origin, body, ok = cutOrigin(body); !ok {
+			return r.fail("batch: entry's origin", ErrType)
+		}
+	}
 	if ev.Time.Nsec >= nsecPerSec {
 		return r.fail("batch: entry's time", ErrRange)
 	}
@@ -133,6 +145,23 @@ func (r *BatchReader) Next(ev *Event) bool {
 	}
 	ev.Tag, ev.Body, ev.Tail, r.entries = r.tag, body[:n:n], r.tail, body[n:]
 	return true
+}
+
+// appendOrigin appends the origin of an entry.
+func appendOrigin(dst []byte, id ID) []byte {
+	dst = append(append(dst, 0xc4, originSize-2), id.Queue[:]...)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(id.Pos>>32))
+	return binary.BigEndian.AppendUint32(dst, uint32(id.Pos))
+}
+
+// cutOrigin cuts off the origin at the start of b. It isn't ok if there is none, or nothing after it.
+func cutOrigin(b []byte) (id ID, rest []byte, ok bool) {
+	if len(b) <= originSize || b[0] != 0xc4 || b[1] != originSize-2 {
+		return id, b, false
+	}
+	id.Queue = [10]byte(b[2:])
+	id.Pos = uint64(binary.BigEndian.Uint16(b[12:]))<<32 | uint64(binary.BigEndian.Uint32(b[14:]))
+	return id, b[originSize:], true
 }
 
 // Err is why Next stopped before the end of the batch, nil if it reached the end.

@@ -16,11 +16,13 @@
 //	tail    = one MessagePack map       the Tail of every event in the group
 //	entries = bin32 of entry*
 //	entry   = 0x92 time body            the array header of two elements
+//	        | 0x93 time origin body     of three
 //	time    = 0xd7 0x00 sec nsec        EventTime as fixext8: two big-endian uint32
+//	origin  = 0xc4 0x10 queue pos       the Origin as bin8 of 16 bytes: Queue, and the 48 bits of Pos, big-endian
 //	body    = one MessagePack map       that Check has accepted
 //
-// Queues write batches to disk as they are. A group without a tail is a message of the forward protocol, in PackedForward mode
-// without options; the tail is the project's own addition.
+// Queues write batches to disk as they are. A group without a tail and origins is a message of the forward protocol, in
+// PackedForward mode without options; the tail and the origin are the project's own additions.
 package record
 
 import (
@@ -72,6 +74,10 @@ type Event struct {
 	Time Time
 	Body []byte // exactly one MessagePack map that Check has accepted
 	Tail []byte // the same, or empty
+
+	// Origin is the identity that the event has at its source, if the source may offer it again, to this process or to
+	// another one: it is the same each time, and becomes the record's id. Zero: it has none; then the queue gives it an id.
+	Origin ID
 }
 
 // Fold moves the members of Tail to the end of Body, in buf's memory or, where that is too small, in a new buffer. It

@@ -6,16 +6,32 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/forward"
+	"github.com/firelane/firelane/input/dummy"
+	"github.com/firelane/firelane/input/exec"
+	"github.com/firelane/firelane/input/http"
+	inputkafka "github.com/firelane/firelane/input/kafka"
+	"github.com/firelane/firelane/input/opentelemetry"
+	"github.com/firelane/firelane/input/syslog"
+	"github.com/firelane/firelane/input/tail"
 	"github.com/firelane/firelane/parse"
+	"github.com/firelane/firelane/parse/multiline"
 	"github.com/firelane/firelane/sink/bulk"
+	"github.com/firelane/firelane/sink/cloudwatch"
+	"github.com/firelane/firelane/sink/datadog"
 	"github.com/firelane/firelane/sink/firehose"
 	sinkforward "github.com/firelane/firelane/sink/forward"
 	"github.com/firelane/firelane/sink/gelf"
+	"github.com/firelane/firelane/sink/httpout"
+	sinkkafka "github.com/firelane/firelane/sink/kafka"
 	"github.com/firelane/firelane/sink/kinesis"
 	"github.com/firelane/firelane/sink/loki"
-	"github.com/firelane/firelane/sink/opentelemetry"
+	"github.com/firelane/firelane/sink/newrelic"
+	sinkopentelemetry "github.com/firelane/firelane/sink/opentelemetry"
+	"github.com/firelane/firelane/sink/s3"
+	"github.com/firelane/firelane/sink/splunk"
 	"github.com/firelane/firelane/sink/stream"
-	"github.com/firelane/firelane/sink/syslog"
+	"github.com/firelane/firelane/sink/sumologic"
+	sinksyslog "github.com/firelane/firelane/sink/syslog"
 	"github.com/firelane/firelane/sink/tcp"
 	"github.com/firelane/firelane/sink/udp"
 )
@@ -26,7 +42,14 @@ func Catalogue() []config.Plugin {
 	return []config.Plugin{
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
+		Row(config.KindInput, "tail", "tail", tail.New, "the lines of files, as they grow"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
+		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
+		Row(config.KindInput, "http", "http", http.New, "JSON, MessagePack and forms by HTTP, answered when the events are queued"),
+		Row(config.KindInput, "syslog", "syslog", syslog.New, "syslog by UDP, TCP, TLS or a socket file"),
+		Row(config.KindInput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
+		Row(config.KindInput, "exec", "", exec.New, "the lines that a command writes, if allow_exec is on in [SERVICE]"),
+		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
 
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
@@ -34,20 +57,31 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
 		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
+		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
+		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
 
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
+		Row(config.KindOutput, "kafka", "kafka2,rdkafka2,rdkafka", sinkkafka.New, "Kafka, also Amazon MSK"),
+		Row(config.KindOutput, "cloudwatch_logs,cloudwatch", "cloudwatch_logs", cloudwatch.New, "CloudWatch Logs"),
+		Row(config.KindOutput, "s3", "", s3.New, "Amazon S3, and stores with its API: objects of JSON lines"),
+		Row(config.KindOutput, "", "s3", s3.NewFluentd, "Amazon S3, and stores with its API"),
 		Row(config.KindOutput, "kinesis_firehose", "kinesis_firehose", firehose.New, "Amazon Data Firehose"),
 		Row(config.KindOutput, "firehose", "", firehose.NewGo, "Amazon Data Firehose, as AWS's plugin in Go"),
 		Row(config.KindOutput, "kinesis_streams", "kinesis_streams", kinesis.New, "Amazon Kinesis Data Streams"),
 		Row(config.KindOutput, "kinesis", "", kinesis.NewGo, "Amazon Kinesis Data Streams, as AWS's plugin in Go"),
 		Row(config.KindOutput, "", "kinesis_streams_aggregated", kinesis.NewAggregated, "Amazon Kinesis Data Streams, several records in one"),
+		Row(config.KindOutput, "http", "http", httpout.New, "any server, by HTTP"),
+		Row(config.KindOutput, "datadog", "datadog", datadog.New, "Datadog"),
+		Row(config.KindOutput, "splunk", "splunk_hec", splunk.New, "Splunk's HTTP Event Collector"),
+		Row(config.KindOutput, "nrlogs,newrelic", "newrelic", newrelic.New, "New Relic"),
+		Row(config.KindOutput, "", "sumologic", sumologic.New, "an HTTP source of Sumo Logic"),
 		Row(config.KindOutput, "forward", "forward", sinkforward.New, "another router, by the forward protocol"),
 		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
-		Row(config.KindOutput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
-		Row(config.KindOutput, "syslog", "", syslog.New, "a syslog server, by UDP, TCP or TLS"),
+		Row(config.KindOutput, "opentelemetry", "", sinkopentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
+		Row(config.KindOutput, "syslog", "", sinksyslog.New, "a syslog server, by UDP, TCP or TLS"),
 		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
 		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
 		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),

@@ -93,13 +93,18 @@ func (i *intake) othersGoOn(o int) bool {
 
 // Add implements input.Receiver.
 func (i *intake) Add(tag []byte, t record.Time, body []byte) {
+	i.AddIdentified(tag, t, body, record.ID{})
+}
+
+// AddIdentified implements input.Identifier.
+func (i *intake) AddIdentified(tag []byte, t record.Time, body []byte, origin record.ID) {
 	if i.route == nil || string(tag) != i.route.tag {
 		i.route = i.routeOf(tag)
 	}
 	if i.scratch != nil {
 		i.scratch.Reset()
 	}
-	i.event = record.Event{Tag: i.route.tag, Time: t, Body: body}
+	i.event = record.Event{Tag: i.route.tag, Time: t, Body: body, Origin: origin}
 	if j := i.input.joiner; j != nil && j.Wants(&i.event) {
 		i.apply(j, i.input.holder, nil, &i.event)
 	} else {

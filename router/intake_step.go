@@ -16,11 +16,15 @@ type call struct {
 	rt     *route  // that leads to the Step; nil before events are routed, and in Expire
 	holder *holder // the Step, where it is a Holder
 	passed int     // events emitted so far that are not made of held ones
+
+	origin  record.ID // of the event that the Step was called with
+	emitted int       // events emitted so far
 }
 
 // apply takes ev through a Step: that of rt, or the input's joiner, which comes before routing; then rt is nil.
 func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event) {
 	c := i.begin(h, rt)
+	c.origin = ev.Origin
 	if h != nil {
 		i.r.holding.Add(1) // first, so that the number is never too small
 	}
@@ -131,6 +135,7 @@ func (i *intake) begin(h *holder, rt *route) *call {
 	c := i.calls[i.depth]
 	i.depth++
 	c.holder, c.rt, c.passed = h, rt, 0
+	c.origin, c.emitted = record.ID{}, 0
 	c.out.Scratch, c.out.From = i.work(), i.from
 	return c
 }
@@ -145,10 +150,11 @@ func (i *intake) end(c *call) {
 func (c *call) next(ev *record.Event, of int) {
 	i := c.i
 	i.released += int64(of)
+	c.identify(ev)
 	if c.holder != nil && c.holder.in != nil {
 		i.dispatch(ev)
 	} else {
-		rt := c.emitted(ev, of)
+		rt := c.routeOf(ev, of)
 		if of == 0 {
 			c.passed++
 		}
@@ -159,8 +165,18 @@ func (c *call) next(ev *record.Event, of int) {
 	}
 }
 
-// emitted returns the route that leads to the Step for ev, and counts the held events that ev was made of.
-func (c *call) emitted(ev *record.Event, of int) *route {
+// identify gives an event that the Step emits its Origin. Several events of one get different ones, which are the same when that
+// event is offered again. What a Holder emits has none: it may be made of other events the next time.
+func (c *call) identify(ev *record.Event) {
+	ev.Origin = record.ID{}
+	if c.holder == nil {
+		ev.Origin = c.origin.Part(c.emitted)
+	}
+	c.emitted++
+}
+
+// routeOf returns the route that leads to the Step for ev, and counts the held events that ev was made of.
+func (c *call) routeOf(ev *record.Event, of int) *route {
 	rt := c.rt
 	if rt == nil || rt.tag != ev.Tag {
 		rt = c.i.r.heldRoute(c.holder, ev.Tag)
@@ -175,7 +191,8 @@ func (c *call) emitted(ev *record.Event, of int) *route {
 func (c *call) reroute(ev *record.Event, tag string, of int) {
 	i := c.i
 	i.released += int64(of)
-	rt := c.emitted(ev, of)
+	c.identify(ev)
+	rt := c.routeOf(ev, of)
 	if of > 0 {
 		i.count(rt, tally{filtered: 1}) // apply does it for an event that was not held
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink/deliver"
+	"github.com/firelane/firelane/sink/gather"
 )
 
 const (
@@ -24,6 +25,7 @@ type memory struct {
 	total   int // bytes
 	inputs  *input.Memory
 	deliver *deliver.Memory
+	gather  *gather.Memory
 	chunks  buffer.ChunkPool
 	joiners enrich.JoinerReserve
 }
@@ -33,6 +35,7 @@ func newMemory() *memory {
 	m.budget = budget.New(m.total)
 	m.inputs = input.NewMemory(m.budget)
 	m.deliver = deliver.NewMemory(m.budget)
+	m.gather = gather.NewMemory(m.budget)
 	return m
 }
 

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,11 +13,24 @@ import (
 
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/router/repeat"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
 	"github.com/firelane/firelane/sink/deliver"
+	"github.com/firelane/firelane/sink/gather"
 )
+
+// A deliverer is the loop that delivers from an output's queue: deliver.Output for a sink.Destination, gather.Output for a
+// gather.Store.
+type deliverer interface {
+	Run(ctx context.Context)
+	Hurry()
+	Drain()
+	Refuse(ev *record.Event) bool
+	Inspect(see func(deliver.Stats))
+	Stats() deliver.Stats
+}
 
 // output is one output of the plan: a queue, and the loop that delivers from it.
 type output struct {
@@ -24,12 +38,13 @@ type output struct {
 	name    string   // of its queue's folder and of its dead letter, made of identity
 	is      identity // what it is, whatever its place in the configuration
 	options *sink.OutputOptions
-	dest    sink.Destination
-	lock    *buffer.Lock // of the queue's folder, until the queue is opened; nil where there is none
-	yields  bool         // the queue drops its oldest records when others would wait for it
-	isNew   bool         // the folder was made by this start, or never used
+	dest    sink.Destination // nil for a store
+	store   gather.Store     // nil for a destination
+	lock    *buffer.Lock     // of the queue's folder, until the queue is opened; nil where there is none
+	yields  bool             // the queue drops its oldest records when others would wait for it
+	isNew   bool             // the folder was made by this start, or never used
 	queue   *buffer.Queue
-	loop    *deliver.Output
+	loop    deliverer
 	dead    dead.Letter
 	file    *dead.File // of dead, nil for none
 	deadTo  *output    // delivers its dead letters, nil for none
@@ -50,14 +65,21 @@ const fluentBitFlush = time.Second
 // newOutput makes the destination; openQueue comes later, after the sockets.
 func (r *Router) newOutput(o config.Output) (*output, error) {
 	log := r.partLog("output", o.ID)
-	dest, err := construct[sink.Destination](o.Instance, r.plan.Dialect, r.sinkEnv(log))
+	made, err := construct[any](o.Instance, r.plan.Dialect, r.sinkEnv(log))
 	if err != nil {
 		return nil, err
 	}
 	opts := o.Options.(sink.OutputOptioner).Output()
-	return &output{
-		id: o.ID, is: r.identityOf(&o), dest: dest, options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield,
-	}, nil
+	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield}
+	switch part := made.(type) {
+	case sink.Destination:
+		out.dest = part
+	case gather.Store:
+		out.store = part
+	default:
+		return nil, fmt.Errorf("a %T is no output", made)
+	}
+	return out, nil
 }
 
 // sinkEnv is what the router gives to a destination.
@@ -161,16 +183,26 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	if err != nil {
 		return fmt.Errorf("queue of %s: %w", o.id, err)
 	}
+	o.dead = r.deadLetter(o, queueDir)
+	o.loop = r.newLoop(o)
+	return nil
+}
+
+// newLoop makes the loop that delivers from the output's queue.
+func (r *Router) newLoop(o *output) deliverer {
+	if o.store != nil {
+		return gather.New(gather.Config{
+			Name: o.id, Queue: o.queue, Store: o.store, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.gather, Log: o.log,
+		})
+	}
 	limits := o.options.Limits(o.dest.Limits())
 	if f := r.plan.Service.Flush; f != fluentBitFlush && limits.Linger == 0 {
 		limits.Linger = max(f, sink.Immediately)
 	}
-	o.dead = r.deadLetter(o, queueDir)
-	o.loop = deliver.New(deliver.Config{
+	return deliver.New(deliver.Config{
 		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.deliver,
 		Log: o.log, Turn: r.turn, Final: o.final,
 	})
-	return nil
 }
 
 // loseMemory counts what a queue in memory still holds as dropped: it ends with the process.

@@ -110,12 +110,22 @@ func queuesIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// backlog starts a configuration whose destinations are away, sends a line with each tag, and stops.
+// backlog starts a configuration whose destinations are away, sends a line with each tag, and stops when the outputs that
+// aren't away have delivered.
 func backlog(t *testing.T, dir, conf string, tags ...string) {
 	t.Helper()
 	tr := start(t, dir, shortGrace+conf)
 	for _, tag := range tags {
 		tr.send(tag, "from "+tag)
+	}
+	if n := strings.Count(conf, "[OUTPUT]") - strings.Count(conf, "Port 1\n") - strings.Count(conf, "Port 2\n"); n > 0 {
+		eventually(t, "what can be delivered", func() bool {
+			delivered := 0
+			for _, o := range tr.Status().Outputs {
+				delivered += int(o.Account.Delivered)
+			}
+			return delivered >= n
+		})
 	}
 	tr.wait()
 }

@@ -90,7 +90,9 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	}
 	for _, f := range plan.Filters {
 		var s stage
-		stageEnv := enrich.Env{Hostname: env.Hostname, Parsers: plan.Parsers, Log: r.partLog("filter", f.ID)}
+		stageEnv := enrich.Env{
+			Hostname: env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+		}
 		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
 		if err == nil {
 			s, err = newStage(made, r.wake)
@@ -137,7 +139,11 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 // while nobody listens.
 func (r *Router) bind() error {
 	for n, in := range r.plan.Inputs {
-		env := input.Env{Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime}
+		env := input.Env{
+			Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
+			Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
+			AllowExec: r.plan.Service.AllowExec,
+		}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()
@@ -146,6 +152,16 @@ func (r *Router) bind() error {
 		r.inputs[n].input = bound
 	}
 	return nil
+}
+
+// stateDir is the folder of the first queue that is on disk, and whose lock says that no other router uses it.
+func (r *Router) stateDir() string {
+	for _, o := range r.outputs {
+		if o.lock != nil {
+			return r.queueDir(o)
+		}
+	}
+	return ""
 }
 
 func (r *Router) closeInputs() {

@@ -98,7 +98,8 @@ type OutputOptioner interface {
 // it is passed to. Its Tail is empty, except for a TailReader that asked for tails.
 type Record struct {
 	record.Event
-	// ID is the record's identity, the same at every attempt and after every restart.
+	// ID is the record's identity, the same at every attempt and after every restart: the event's Origin, or its place in the
+	// queue if it has none.
 	ID record.ID
 	// Shared is the TailReader's, and is kept from one Append to the next of the same batch.
 	Shared Shared

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,7 @@ func withCount(during func(*arena, context.Context, int), n int) func(context.Co
 
 // attacks returns the rows of the table of attacks.
 func attacks() []attack {
-	return append(append(append(recordAttacks(), memoryAttacks()...), processAttacks()...), answerAttacks()...)
+	return slices.Concat(recordAttacks(), memoryAttacks(), inputAttacks(), processAttacks(), answerAttacks())
 }
 
 // recordAttacks are records and outputs that would stop the others.

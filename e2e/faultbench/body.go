@@ -34,7 +34,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decompress body: %w", err)
 	}
-	plain, err := io.ReadAll(io.LimitReader(z, maxBulk))
+	plain, err := io.ReadAll(io.LimitReader(z, maxObject))
 	if err != nil {
 		return nil, fmt.Errorf("decompress body: %w", err)
 	}

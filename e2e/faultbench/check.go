@@ -28,7 +28,10 @@ func (r *result) check(s *scenario, dir string, reference *result) {
 	if r.mayLose > 0 {
 		r.remarks = append(r.remarks, fmt.Sprintf("%d lost without acks, of at most %d that one read had brought and the sockets held", r.lost, r.mayLose))
 	}
-	if r.duplicates > 0 {
+	switch {
+	case r.duplicates > 0 && s.service != nil:
+		r.remarks = append(r.remarks, fmt.Sprintf("%d duplicated, of which the service took the first without the router knowing", r.duplicates))
+	case r.duplicates > 0:
 		r.remarks = append(r.remarks, fmt.Sprintf("%d duplicated, in chunks that the client repeated because a kill lost their acks (%d records)", r.duplicates, r.mayDuplicate))
 	}
 	if reference != nil {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/firelane/firelane/e2e/servers"
@@ -40,6 +41,7 @@ type flags struct {
 	outage   time.Duration
 	soak     time.Duration
 	services bool
+	parallel int
 	keep     bool
 	profile  string
 	profiled string
@@ -58,6 +60,7 @@ func bench() error {
 	flag.DurationVar(&f.outage, "outage", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
 	flag.DurationVar(&f.soak, "soak", 0, "run many attacks and faults together for this long, with ten outputs, in a cgroup of 64 MiB, with a restart every minute of the first half (needs root)")
 	flag.BoolVar(&f.services, "services", false, "run the scenarios with faults against every destination but _bulk")
+	flag.IntVar(&f.parallel, "parallel", 1, "scenarios that run at the same time; more than one for rows of which times don't matter")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
 	flag.StringVar(&f.profiled, "profiled", "", "run as firelane with this configuration file; used by -profile")
@@ -164,6 +167,9 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 	for i := range results {
 		results[i] = make([][]result, len(routers))
 	}
+	if f.parallel > 1 {
+		return f.sideBySide(ctx, root, routers[0], rows)
+	}
 	for n := range f.runs {
 		for i, s := range rows {
 			for j, rt := range routers {
@@ -191,6 +197,36 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 		return fmt.Errorf("firelane broke %d promises", broken)
 	}
 	return nil
+}
+
+// sideBySide runs every scenario once, several at a time, and prints the rows as they end.
+func (f *flags) sideBySide(ctx context.Context, root string, rt router, rows []scenario) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	broken := 0
+	next := make(chan scenario)
+	for range f.parallel {
+		wg.Go(func() {
+			for s := range next {
+				dir := filepath.Join(root, s.name)
+				res := execute(ctx, rt, s, dir)
+				res.check(&s, dir, nil)
+				mu.Lock()
+				broken += len(res.problems)
+				printRow([]result{res})
+				mu.Unlock()
+			}
+		})
+	}
+	for _, s := range rows {
+		next <- s
+	}
+	close(next)
+	wg.Wait()
+	if broken > 0 {
+		return fmt.Errorf("firelane broke %d promises", broken)
+	}
+	return ctx.Err()
 }
 
 // wants reports whether the flags select the scenario, and it can be run.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -162,8 +163,16 @@ func (r *run) prepare(ctx context.Context) error {
 		r.copies = append(r.copies, d)
 		outputs = append(outputs, r.output(d))
 	}
+	for _, svc := range r.beside {
+		d, err := newService(r.load.records, r.faults, svc, r.dir)
+		if err != nil {
+			return err
+		}
+		r.copies = append(r.copies, d)
+		outputs = append(outputs, r.output(d))
+	}
 	if r.deadTwin {
-		if r.twin, err = newDestination(r.load.records, faults{hang: 1, hangFor: time.Hour}); err != nil {
+		if r.twin, err = newService(r.load.records, faults{hang: 1, hangFor: time.Hour}, r.scenario.twin, r.dir); err != nil {
 			return err
 		}
 		outputs = append(outputs, r.output(r.twin))
@@ -195,6 +204,11 @@ func (r *run) output(d *destination) map[string]string {
 	maps.Copy(options, r.router.output)
 	maps.Copy(options, r.options)
 	return options
+}
+
+// withTLS reports whether a destination speaks TLS.
+func (r *run) withTLS() bool {
+	return slices.ContainsFunc(append([]*service{r.service, r.scenario.twin}, r.beside...), func(s *service) bool { return s != nil && s.tls })
 }
 
 func (r *run) close() {
@@ -277,7 +291,7 @@ func (r *run) stop(sig syscall.Signal) {
 func (r *run) start(ctx context.Context) {
 	cmd := command(r.router, r.config, r.group, r.before)
 	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=secret", "AWS_EC2_METADATA_DISABLED=true")
-	if r.service != nil && r.service.tls {
+	if r.withTLS() {
 		trust(cmd, filepath.Join(r.dir, authorities))
 	}
 	if r.mounts {

@@ -15,6 +15,8 @@ type scenario struct {
 	options  map[string]string // of the output, added to the common ones
 	service  *service          // that the destinations speak; nil: _bulk
 	copies   int               // further outputs that get the same records, each with a destination of its own
+	beside   []*service        // that further outputs speak, each with a destination of its own that gets the same records
+	twin     *service          // that the dead output speaks; nil: _bulk
 	deadTwin bool              // there is a second output, whose destination never answers
 	parse    bool              // there is a parser filter for JSON lines
 	grace    time.Duration     // for the router's stop; 0: its default
@@ -99,6 +101,10 @@ func scenarios(sc scale) []scenario {
 		{name: "client-stalls", help: "a client that stalls in the middle of a record", load: steady, during: stallOneClient},
 		{name: "clients-come-and-go", help: "1,000 connections opened and closed a second", load: steady, during: openAndClose},
 		{name: "one-output", help: "one output, to compare the next row with", load: steady},
+		{name: "four-services", help: "OpenSearch, CloudWatch Logs, Firehose and Datadog at once, to compare the next row with", load: steady,
+			beside: []*service{serviceNamed("cloudwatch_logs"), serviceNamed("datadog"), serviceNamed("kinesis_firehose")}},
+		{name: "four-one-dead", help: "the same, Firehose dead for the whole run", load: steady, deadTwin: true, twin: serviceNamed("kinesis_firehose"),
+			beside: []*service{serviceNamed("cloudwatch_logs"), serviceNamed("datadog")}, grace: 2 * time.Second, promises: promises{compareWith: "four-services"}},
 		{name: "dead-twin", help: "a second output, dead for the whole run", load: steady, deadTwin: true, grace: 2 * time.Second, promises: promises{compareWith: "one-output"}},
 	}
 }
@@ -126,10 +132,10 @@ func serviceScenarios(sc scale) []scenario {
 	for _, svc := range services() {
 		kinds := []scenario{
 			{name: "none", help: "no faults", load: steady},
-			{name: "429", help: "30 % of requests answered 429", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusTooManyRequests}},
-			{name: "503", help: "30 % of requests answered 503", load: steady, faults: faults{refuse: .3, refuseWith: http.StatusServiceUnavailable}},
-			{name: "hang", help: "10 % of requests never answered", load: steady, faults: faults{hang: .1, hangFor: sc.hang / 6}},
-			{name: "lost", help: "20 % of replies lost after the body was taken", load: steady, faults: faults{lose: .2}},
+			{name: "429", help: "half of the requests answered 429", load: steady, faults: faults{refuse: .5, refuseWith: http.StatusTooManyRequests}},
+			{name: "503", help: "half of the requests answered 503", load: steady, faults: faults{refuse: .5, refuseWith: http.StatusServiceUnavailable}},
+			{name: "hang", help: "half of the requests never answered", load: steady, faults: faults{hang: .5, hangFor: sc.hang / 6}},
+			{name: "lost", help: "half of the replies lost after the body was taken", load: steady, faults: faults{lose: .5}},
 			{name: "down", help: "destination down", load: steady, during: downFor(sc.pause, sc.outage/4)},
 			{name: "kill", help: "kill -9 five times, with acks", load: acked, during: killFiveTimes(sc.pause), promises: promises{killed: true}},
 			{name: "term", help: "SIGTERM under load while the destination answers 429", load: steady, grace: sc.grace, during: termWhile429(sc)},
@@ -139,6 +145,9 @@ func serviceScenarios(sc scale) []scenario {
 		}
 		for _, row := range kinds {
 			row.name, row.help, row.service = svc.name+"-"+row.name, svc.name+": "+row.help, svc
+			if svc.name == "s3" {
+				row.options = map[string]string{"total_file_size": "1M", "compression": "none"} // enough objects for faults
+			}
 			rows = append(rows, row)
 		}
 	}

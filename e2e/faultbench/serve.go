@@ -94,7 +94,7 @@ func (d *destination) unconfirmed() int {
 // authorities is the folder, in that of the run, with the authority of a service with TLS, in the files of the system's folder.
 const authorities = "certs"
 
-// tlsConfig returns the TLS configuration of a service, and writes its authority to a folder.
+// tlsConfig returns the TLS configuration of a service, and adds its authority to those in a folder.
 func tlsConfig(folder string) (*tls.Config, error) {
 	ca, err := servers.NewCA()
 	if err != nil {
@@ -104,7 +104,14 @@ func tlsConfig(folder string) (*tls.Config, error) {
 		return nil, err
 	}
 	for _, file := range []string{"ca-certificates.crt", "ca-bundle.crt"} { // Go's, and Fluent Bit's
-		if err := os.WriteFile(filepath.Join(folder, file), ca.PEM, 0o644); err != nil {
+		f, err := os.OpenFile(filepath.Join(folder, file), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := f.Write(ca.PEM); err != nil {
+			return nil, err
+		}
+		if err := f.Close(); err != nil {
 			return nil, err
 		}
 	}

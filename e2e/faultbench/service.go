@@ -72,6 +72,16 @@ func services() []*service {
 	}
 }
 
+// serviceNamed returns the service of that name.
+func serviceNamed(name string) *service {
+	for _, svc := range services() {
+		if svc.name == name {
+			return svc
+		}
+	}
+	panic("no service " + name)
+}
+
 // target returns the operation of a request in AWS's JSON protocol.
 func target(r *http.Request) string {
 	_, op, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")

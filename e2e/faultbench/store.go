@@ -91,13 +91,16 @@ func (s *store) whole(id string) []byte {
 	return body
 }
 
+// maxObject is the largest object in bytes, decompressed.
+const maxObject = 1 << 30
+
 // plain returns an object's text, decompressed if it is gzip.
 func plain(body []byte) []byte {
 	z, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		return body
 	}
-	text, err := io.ReadAll(io.LimitReader(z, maxBulk))
+	text, err := io.ReadAll(io.LimitReader(z, maxObject))
 	if err != nil {
 		return nil
 	}

@@ -63,6 +63,9 @@ func (p *Process) ready(limit time.Duration, check func() bool) error {
 	return nil
 }
 
+// LogFile returns the file with the output of the process.
+func (p *Process) LogFile() string { return p.logFile }
+
 // Pid returns the process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 

@@ -49,7 +49,7 @@ type Source struct {
 
 	AccessKeyID, SecretAccessKey string // static credentials
 	SessionToken                 string // of static credentials that are temporary
-	ContainerURI                 string // path of the container's credentials at containerHost
+	ContainerURI                 string // path of the container's credentials at containerHost, or a URL
 
 	RoleARN, ExternalID, Session string // a role to assume; Session "": defaultSession
 	WebIdentityFile              string // token file for RoleARN
@@ -160,11 +160,15 @@ func useClient(o *endpointcreds.Options) { o.HTTPClient = httpClient() }
 
 // provider returns the provider that the source names, or else the SDK's chain.
 func (s *Source) provider(cfg aws.Config) aws.CredentialsProvider {
+	if uri := s.ContainerURI; uri != "" {
+		if !strings.Contains(uri, "://") {
+			uri = containerHost + uri
+		}
+		cfg.Credentials = endpointcreds.New(uri, useClient)
+	}
 	switch {
 	case s.AccessKeyID != "":
 		return credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, s.SessionToken)
-	case s.RoleARN == "" && s.ContainerURI != "":
-		return endpointcreds.New(containerHost+s.ContainerURI, useClient)
 	case s.RoleARN == "":
 		return cfg.Credentials
 	}

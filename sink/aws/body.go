@@ -17,8 +17,8 @@ func WithBody(ctx context.Context, body *httpsend.Payload) context.Context {
 	return context.WithValue(ctx, bodyKey{}, body)
 }
 
-// RawBody is a protocol of the SDK that sends a body which is encoded already. The SDK would build it anew from one struct a
-// record. All else is the SDK's: headers, endpoint, signature, the answer. The input needs the members that the SDK checks.
+// RawBody is a protocol of the SDK that sends a body which is already encoded; the SDK would build it from one struct for each
+// record. All else is the SDK's: headers, endpoint, signature, reply. The call's input needs the members that the SDK checks.
 //
 //	firehose.NewFromConfig(cfg, func(o *firehose.Options) { o.Protocol = aws.RawBody{ClientProtocol: o.Protocol} })
 type RawBody struct{ smithyhttp.ClientProtocol }

@@ -17,7 +17,7 @@ import (
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
-// A Refusal is a service's answer to a call that it refused.
+// A Refusal is a service's reply to a call that it refused.
 type Refusal struct {
 	Status  int    // HTTP
 	Code    string // such as ResourceNotFoundException
@@ -36,7 +36,7 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// RefusalOf returns the refusal in an error of the SDK, nil if the service didn't answer.
+// RefusalOf returns the refusal in an error of the SDK, nil if the service sent no reply.
 func RefusalOf(err error) *Refusal {
 	var own *Refusal
 	if errors.As(err, &own) {

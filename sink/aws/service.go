@@ -71,7 +71,7 @@ func (o *ServiceOptions) endpoint() (string, error) {
 	return strings.TrimSuffix(u.String(), "/"), nil
 }
 
-// Source returns where the options say that credentials come from. A destination may complete it, for Fluentd's options.
+// Source returns where credentials come from, according to the options. A destination may complete it by Fluentd's options.
 func (o *ServiceOptions) Source() Source {
 	return Source{Region: o.Region, Profile: o.Profile, RoleARN: o.RoleARN, ExternalID: o.ExternalID, STSEndpoint: o.STSEndpoint}
 }
@@ -170,7 +170,7 @@ func (c *Client[C]) Get(ctx context.Context) (C, error) {
 }
 
 // Call makes one attempt: do calls the service. It is repeated at once, but only once for each of these reasons: the
-// connection broke, or the credentials were refused and there may be new ones. ctx gets callLimit. An error of do is
+// connection broke, or the credentials were refused and there may be new ones. The call may take callLimit. An error of do is
 // returned as it is; Reply gives its verdict.
 func (s *Service) Call(ctx context.Context, do func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("no reply in time (%s)", callLimit))

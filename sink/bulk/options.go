@@ -11,6 +11,7 @@ import (
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/aws"
 	"github.com/firelane/firelane/sink/dial"
+	"github.com/firelane/firelane/sink/httpsend"
 )
 
 // Options are the options of Fluent Bit's es and opensearch, and of Fluentd's elasticsearch and opensearch. Both outputs
@@ -246,34 +247,12 @@ func checkFormats(o *Options, d config.Dialect) error {
 			return &config.OptionError{Option: "custom_headers", Reason: `is not a JSON object of strings; want {"name": "value"}`}
 		}
 		for name, value := range h {
-			if !isHeaderName(name) || !isHeaderValue(value) {
-				return &config.OptionError{Option: "custom_headers", Reason: fmt.Sprintf("no request can carry the header %q; want a name of letters, digits and dashes, and a value without control characters", name)}
+			if err := httpsend.CheckHeader(name, value); err != nil {
+				return &config.OptionError{Option: "custom_headers", Reason: err.Error()}
 			}
 		}
 	}
 	return nil
-}
-
-// isHeaderName reports whether s is a token, as RFC 9110 defines it.
-func isHeaderName(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isHeaderValue reports whether s has no control character but a tab.
-func isHeaderValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 func checkAuth(o *Options, d config.Dialect) error {

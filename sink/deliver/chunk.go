@@ -89,7 +89,7 @@ func (c *inflightChunk) next() bool {
 	}
 	for c.read < c.from.Records {
 		if c.reader.Next(&c.rec.Event) {
-			c.rec.ID = c.idOf(c.read)
+			c.identify(&c.rec, c.read)
 			c.read++
 			return true
 		}
@@ -101,6 +101,13 @@ func (c *inflightChunk) next() bool {
 	}
 	c.more = false
 	return false
+}
+
+// identify sets the id of the nth record: its Origin, if it has one, or else its place in the queue.
+func (c *inflightChunk) identify(r *sink.Record, n int) {
+	if r.ID = r.Origin; r.ID.IsZero() {
+		r.ID = c.idOf(n)
+	}
 }
 
 // rest returns about how many bytes of the chunk have not been encoded.
@@ -127,7 +134,7 @@ func (c *inflightChunk) each(pos []uint32, f func(i int, r *sink.Record)) {
 		reader.Reset(b)
 		for i < len(pos) && n < c.from.Records && reader.Next(&rec.Event) {
 			if int(pos[i]) == n {
-				rec.ID = c.idOf(n)
+				c.identify(&rec, n)
 				rec.Whole()
 				f(i, &rec)
 				i++

@@ -27,7 +27,18 @@ func fits(ev *record.Event) (size int, err error) {
 	return size, nil
 }
 
-const tooLarge = "too_large"
+// TooLarge is the error type in the dead letter of a record that is too large to be sent.
+const TooLarge = "too_large"
+
+// Room returns how many bytes of memory ev takes as one item, or why it is too large to be sent. For a record that isn't large it
+// is 0: its memory may grow.
+func Room(ev *record.Event) (int, error) {
+	if !isLarge(ev) {
+		return 0, nil
+	}
+	size, err := fits(ev)
+	return size + itemRoom, err
+}
 
 // Refuse writes ev, which is not in the queue, to the dead letter if it is too large to be sent, and reports whether it is.
 func (o *Output) Refuse(ev *record.Event) bool {
@@ -35,7 +46,7 @@ func (o *Output) Refuse(ev *record.Event) bool {
 	if err == nil {
 		return false
 	}
-	o.put(&dead.Record{Type: tooLarge, Reason: err.Error()}, &sink.Record{Event: *ev})
+	o.put(&dead.Record{Type: TooLarge, Reason: err.Error()}, &sink.Record{Event: *ev})
 	return true
 }
 
@@ -44,7 +55,7 @@ func (o *Output) Refuse(ev *record.Event) bool {
 func (o *Output) encodeLarge(p *part, r *sink.Record, pos uint32) (ok bool) {
 	size, err := fits(&r.Event)
 	if err != nil {
-		o.deadLetter(p, &dead.Record{Type: tooLarge, Reason: err.Error()}, r)
+		o.deadLetter(p, &dead.Record{Type: TooLarge, Reason: err.Error()}, r)
 		return false
 	}
 	if !o.tails {

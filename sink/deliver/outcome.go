@@ -42,7 +42,7 @@ func (l *loop) end(p *part) {
 	if c.left == 0 {
 		l.o.commit(l.queue, c)
 		l.endChunk(c)
-	} else if !c.more || l.gate.state != GateOpen { // else its next records are attempted at once
+	} else if c.large && !l.attempting(c) && (!c.more || l.gate.state != GateOpen) { // else its next records are attempted at once
 		l.freeLarge(c)
 	}
 }

@@ -85,9 +85,14 @@ func (l *loop) returnToken(c *inflightChunk) {
 	}
 }
 
+// attempting reports whether a worker has the chunk: what it has read of it is the worker's then.
+func (l *loop) attempting(c *inflightChunk) bool {
+	return slices.ContainsFunc(l.inflight, func(p *part) bool { return p.chunk == c })
+}
+
 // freeLarge gives back the memory of a large chunk, unless it is being attempted. It is called after each attempt.
 func (l *loop) freeLarge(c *inflightChunk) {
-	if !c.large || c.freed || slices.ContainsFunc(l.inflight, func(p *part) bool { return p.chunk == c }) {
+	if !c.large || c.freed || l.attempting(c) {
 		return
 	}
 	c.freed = true

@@ -20,8 +20,8 @@ type TLSOptions struct {
 	CAFile         string        `fluentbit:"tls.ca_file" fluentd:"ca_file,tls_cert_path,tls_ca_cert_path" help:"PEM file of the certificate authorities to trust instead of the system's"`
 	CAPath         string        `fluentbit:"tls.ca_path" help:"folder of such files"`
 	CertFile       string        `fluentbit:"tls.crt_file" fluentd:"client_cert,tls_client_cert_path" help:"PEM file of the client's certificate"`
-	KeyFile        string        `fluentbit:"tls.key_file" fluentd:"client_key,tls_client_private_key_path" help:"PEM file of its key"`
-	KeyPass        config.Secret `fluentbit:"tls.key_passwd" fluentd:"client_key_pass,tls_client_private_key_passphrase" help:"the key's password"`
+	KeyFile        string        `fluentbit:"tls.key_file" fluentd:"client_key,tls_client_private_key_path,tls_private_key_path" help:"PEM file of its key"`
+	KeyPass        config.Secret `fluentbit:"tls.key_passwd" fluentd:"client_key_pass,tls_client_private_key_passphrase,tls_private_key_passphrase" help:"the key's password"`
 	Version        string        `fluentd:"ssl_version,tls_version" help:"oldest version of TLS, such as TLSv1_2"`
 	MinVersion     string        `fluentbit:"tls.min_version" fluentd:"ssl_min_version" help:"oldest version of TLS, such as TLSv1.2 (the default)"`
 	MaxVersion     string        `fluentbit:"tls.max_version" fluentd:"ssl_max_version" help:"newest version of TLS"`

@@ -184,3 +184,15 @@ func appendPrintedValue(dst, b []byte) (out, rest []byte) {
 	}
 	return record.AppendText(dst, b[:len(b)-len(rest)]), rest
 }
+
+// Quote makes dst[n:] a JSON string.
+func Quote(dst []byte, n int) []byte {
+	m := len(dst)
+	dst = record.AppendJSONString(dst, dst[n:])
+	return dst[:n+copy(dst[n:], dst[m:])]
+}
+
+// AppendQuoted appends s as a JSON string, without allocating.
+func AppendQuoted(dst []byte, s string) []byte {
+	return Quote(append(dst, s...), len(dst))
+}

@@ -72,6 +72,8 @@ func AppendJSONDate(dst []byte, t record.Time, format string) []byte {
 	switch format {
 	case "iso8601":
 		return timeOf(t).AppendFormat(dst, `"2006-01-02T15:04:05.000000Z"`)
+	case "iso8601_ns":
+		return timeOf(t).AppendFormat(dst, `"2006-01-02T15:04:05.000000000Z"`)
 	case "java_sql_timestamp":
 		return timeOf(t).AppendFormat(dst, `"2006-01-02 15:04:05.000000"`)
 	case "epoch":

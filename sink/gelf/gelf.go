@@ -15,12 +15,13 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dial"
+	"github.com/firelane/firelane/sink/format"
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
 // Destination sends to a GELF server.
 type Destination struct {
-	encoder  *encoder
+	format   format.Func
 	peer     *dial.Peer
 	udp      bool
 	packet   int
@@ -38,15 +39,20 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
+	end := ""
+	if o.Mode != "udp" {
+		end = "\x00"
+	}
+	keys := format.GELFKeys{Short: o.ShortKey, Full: o.FullKey, Host: o.HostKey, Timestamp: o.TimestampKey, Level: o.LevelKey, Tag: o.TagKey}
 	return &Destination{
-		encoder: newEncoder(o, env.Hostname), peer: p, udp: o.Mode == "udp", packet: o.PacketSize, compress: o.Compress,
+		format: format.GELF(keys, env.Hostname, end), peer: p, udp: o.Mode == "udp", packet: o.PacketSize, compress: o.Compress,
 		gzip: httpsend.SharedGzip(env.Common, httpsend.Fastest),
 	}, nil
 }
 
 // Append encodes r as a message.
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
-	return d.encoder.append(body, r)
+	return d.format(body, r)
 }
 
 // Limits implements sink.Destination. With one worker the messages arrive in order; it doesn't wait for answers.

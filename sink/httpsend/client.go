@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,6 +39,7 @@ type Config struct {
 	Name    string      // of the server, for log lines: http://host:9200
 	Header  http.Header // of every request
 	Timeout time.Duration
+	Proxy   *url.URL // nil: the environment's
 	Net     *dial.NetOptions
 	TLS     *dial.TLSOptions
 	Secrets bool // requests carry credentials
@@ -83,7 +85,10 @@ func NewTransport(c Config) (*http.Transport, error) {
 	}
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
-	if c.Net.ProxyEnvIgnore {
+	switch {
+	case c.Proxy != nil:
+		t.Proxy = http.ProxyURL(c.Proxy)
+	case c.Net.ProxyEnvIgnore:
 		t.Proxy = nil
 	}
 	if c.Net.KeepaliveIdle > 0 {
@@ -109,6 +114,8 @@ type Post struct {
 	Header   http.Header // in addition to the Client's, whose values it replaces
 	Body     []byte
 	Encoding string // of Body: gzip, zstd, snappy; "" for none
+	// Before and After are sent around Body, such as the brackets of an array. They are compressed with it.
+	Before, After []byte
 	// Sign adds a signature to the request; nil: none.
 	Sign func(ctx context.Context, req *http.Request, body []byte) error
 }
@@ -149,7 +156,10 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 	defer cancel()
 	var begun atomic.Bool // the headers are sent; a server may refuse the body by them
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { begun.Store(true) }})
-	u, body, method := *c.URL, NewPayload(p.Body), http.MethodPost
+	if p.Sign != nil && len(p.Before)+len(p.After) > 0 {
+		p.Body, p.Before, p.After = slices.Concat(p.Before, p.Body, p.After), nil, nil // a signer reads it at once
+	}
+	u, body, method := *c.URL, NewPayload(p.Before, p.Body, p.After), http.MethodPost
 	defer body.Release()
 	if p.URL != nil {
 		u = *p.URL
@@ -159,12 +169,15 @@ func (c *Client) Do(ctx context.Context, p Post, answered func(ctx context.Conte
 	}
 	req := (&http.Request{
 		Method: method, URL: &u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: c.Header.Clone(), Body: body, ContentLength: int64(len(p.Body)),
+		Header: c.Header.Clone(), Body: body, ContentLength: int64(body.Len()),
 	}).WithContext(ctx)
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
 	maps.Copy(req.Header, p.Header)
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host // net/http ignores the header
+	}
 	if p.Encoding != "" {
 		req.Header.Set("Content-Encoding", p.Encoding)
 	}

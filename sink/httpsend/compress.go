@@ -15,6 +15,8 @@ import (
 type Compressor interface {
 	// Compress compresses body. The caller returns the result by Put.
 	Compress(body []byte) *Zipped
+	// CompressAround compresses body with what is sent around it.
+	CompressAround(before, body, after []byte) *Zipped
 	// Put returns z for reuse.
 	Put(z *Zipped)
 	// Encoding is the value of Content-Encoding.
@@ -56,16 +58,25 @@ type block struct {
 	outputs sync.Pool                     // of *Zipped
 }
 
-func (b *block) Compress(body []byte) *Zipped {
+func (b *block) Compress(body []byte) *Zipped { return b.CompressAround(nil, body, nil) }
+
+func (b *block) CompressAround(before, body, after []byte) *Zipped {
 	z, ok := b.outputs.Get().(*Zipped)
 	if !ok {
 		z = &Zipped{}
+	}
+	if len(before)+len(after) > 0 {
+		z.whole = append(append(append(z.whole[:0], before...), body...), after...)
+		body = z.whole
 	}
 	z.block = b.encode(z.block[:0], body)
 	return z
 }
 
 func (b *block) Put(z *Zipped) {
+	if cap(z.whole) > maxKeptGzip {
+		z.whole = nil
+	}
 	if cap(z.block) <= maxKeptGzip {
 		b.outputs.Put(z)
 	}

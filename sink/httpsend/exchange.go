@@ -13,6 +13,8 @@ import (
 // An Exchange is one attempt of a destination.
 type Exchange struct {
 	Post
+	// Compress compresses the body; nil: it is sent as it is.
+	Compress Compressor
 	// Judge reads a reply with a status 2xx, and gives the verdict. Nil: a 2xx means that every item is done.
 	Judge func(ctx context.Context, resp *http.Response) sink.Reply
 	// Refused gives the verdict for any other status. Nil: Failure.Reply.
@@ -25,6 +27,11 @@ type Exchange struct {
 // connection broke (a fresh one, to the next server if there are several), or the credentials were refused and Renew got
 // new ones. The reply's error names the server.
 func (s *Servers) Send(ctx context.Context, x Exchange) sink.Reply {
+	if x.Compress != nil {
+		z := x.Compress.CompressAround(x.Before, x.Body, x.After)
+		defer x.Compress.Put(z)
+		x.Body, x.Before, x.After, x.Encoding = z.Bytes(), nil, nil, x.Compress.Encoding()
+	}
 	c := s.Take()
 	r, err := c.exchange(ctx, &x)
 	if err != nil && ctx.Err() == nil {

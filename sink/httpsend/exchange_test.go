@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
@@ -108,5 +110,35 @@ func TestWhatIsCompressedCanBeRead(t *testing.T) {
 	}
 	if _, err := SharedCompressor(nil, "brotli"); err == nil {
 		t.Error("got no error for brotli")
+	}
+}
+
+func TestAPayloadOfSeveralPiecesIsReadAsOne(t *testing.T) {
+	p := NewPayload([]byte("head "), nil, []byte("items"), []byte(" tail"), nil)
+	if err := iotest.TestReader(p, []byte("head items tail")); err != nil {
+		t.Error(err)
+	}
+	for _, c := range []struct {
+		offset int64
+		whence int
+		want   string
+	}{{0, io.SeekStart, "head items tail"}, {5, io.SeekStart, "items tail"}, {-4, io.SeekEnd, "tail"}, {0, io.SeekEnd, ""}, {-15, io.SeekCurrent, "head items tail"}} {
+		if _, err := p.Seek(c.offset, c.whence); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(p); err != nil || string(got) != c.want {
+			t.Errorf("from %d: got %q and error %v, want %q", c.offset, got, err, c.want)
+		}
+	}
+	_, _ = p.Seek(3, io.SeekStart)
+	var lent []string
+	for p.Lend(100, func(b []byte) int { lent = append(lent, string(b)); return len(b) }) == nil {
+	}
+	if got := strings.Join(lent, "|"); got != "d |items| tail" {
+		t.Errorf("lent %q, want each piece without a copy", got)
+	}
+	p.Release()
+	if _, err := p.Read(make([]byte, 1)); err == nil {
+		t.Error("a released payload can still be read")
 	}
 }

@@ -24,6 +24,7 @@ type Gzip struct {
 type Zipped struct {
 	out   bytes.Buffer // of a Gzip
 	block []byte       // of a block
+	whole []byte       // memory for a block's parts
 }
 
 // Bytes returns the compressed bytes, valid until Put.
@@ -49,8 +50,11 @@ func SharedGzip(c *sink.Common, level int) *Gzip {
 	return c.Get(gzipKey(level), func() any { return &Gzip{level: level} }).(*Gzip)
 }
 
-// Compress compresses body. The caller returns the result by Put.
-func (g *Gzip) Compress(body []byte) *Zipped {
+// Compress implements Compressor.
+func (g *Gzip) Compress(body []byte) *Zipped { return g.CompressAround(nil, body, nil) }
+
+// CompressAround implements Compressor.
+func (g *Gzip) CompressAround(before, body, after []byte) *Zipped {
 	z, ok := g.outputs.Get().(*Zipped)
 	if !ok {
 		z = &Zipped{}
@@ -61,7 +65,9 @@ func (g *Gzip) Compress(body []byte) *Zipped {
 		w, _ = gzip.NewWriterLevel(&z.out, g.level) // fails only for an unknown level
 	}
 	w.Reset(&z.out)
-	_, _ = w.Write(body) // a bytes.Buffer never fails
+	for _, part := range [...][]byte{before, body, after} {
+		_, _ = w.Write(part) // a bytes.Buffer never fails
+	}
 	_ = w.Close()
 	w.Reset(nil) // z's alone now
 	g.writers.Put(w)

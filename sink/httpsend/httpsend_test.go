@@ -14,7 +14,7 @@ import (
 )
 
 func TestReleasedBodyIsNotReadAgain(t *testing.T) {
-	p := &Payload{data: []byte("abc")}
+	p := NewPayload([]byte("abc"))
 	var b [2]byte
 	if n, err := p.Read(b[:]); n != 2 || err != nil {
 		t.Fatalf("got %d bytes and error %v, want 2", n, err)
@@ -26,7 +26,7 @@ func TestReleasedBodyIsNotReadAgain(t *testing.T) {
 }
 
 func TestReleasedBodyIsNotLentAgain(t *testing.T) {
-	p := &Payload{data: []byte("abcd")}
+	p := NewPayload([]byte("abcd"))
 	lent := ""
 	take := func(b []byte) int {
 		if lent += string(b); p.mu.TryLock() {
@@ -47,7 +47,7 @@ func TestReleasedBodyIsNotLentAgain(t *testing.T) {
 	if err := p.Lend(2, take); !errors.Is(err, errReleased) || lent != "abbc" {
 		t.Fatalf("after release: got %q lent and error %v, want nothing more and %v", lent, err, errReleased)
 	}
-	all := &Payload{data: []byte("a"), off: 1}
+	all := &Payload{pieces: [][]byte{[]byte("a")}, off: 1}
 	if err := all.Lend(2, take); err != io.EOF {
 		t.Fatalf("at its end: got error %v, want %v", err, io.EOF)
 	}

@@ -12,25 +12,53 @@ var errReleased = errors.New("the request's body was released")
 // or the request was cancelled), but the bytes then belong to the caller again: Release makes such reads fail.
 type Payload struct {
 	mu       sync.Mutex
-	data     []byte
-	off      int
+	pieces   [][]byte
+	piece    int // the one that is read next
+	off      int // in it
 	released bool
 }
 
-// NewPayload makes a Payload of data, which it lends until Release.
-func NewPayload(data []byte) *Payload { return &Payload{data: data} }
+// NewPayload makes a Payload of one piece of data after another. It lends them until Release.
+func NewPayload(pieces ...[]byte) *Payload { return &Payload{pieces: pieces} }
 
-func (p *Payload) Read(b []byte) (int, error) {
+// Len is the size of all pieces together, in bytes; 0 after Release.
+func (p *Payload) Len() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, piece := range p.pieces {
+		n += len(piece)
+	}
+	return n
+}
+
+// rest returns what is left of the current piece; nothing at the end.
+func (p *Payload) rest() []byte {
+	for ; p.piece < len(p.pieces); p.piece, p.off = p.piece+1, 0 {
+		if rest := p.pieces[p.piece][p.off:]; len(rest) > 0 {
+			return rest
+		}
+	}
+	return nil
+}
+
+func (p *Payload) Read(b []byte) (n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.released {
 		return 0, errReleased
 	}
-	if p.off == len(p.data) {
+	for n < len(b) {
+		rest := p.rest()
+		if len(rest) == 0 {
+			break
+		}
+		k := copy(b[n:], rest)
+		p.off += k
+		n += k
+	}
+	if n == 0 && len(b) > 0 {
 		return 0, io.EOF
 	}
-	n := copy(b, p.data[p.off:])
-	p.off += n
 	return n, nil
 }
 
@@ -41,7 +69,7 @@ func (p *Payload) Lend(max int, use func([]byte) int) error {
 	if p.released {
 		return errReleased
 	}
-	rest := p.data[p.off:]
+	rest := p.rest()
 	if len(rest) == 0 {
 		return io.EOF
 	}
@@ -55,7 +83,7 @@ func (p *Payload) Close() error { return nil }
 // Release waits for a Read in progress; later ones fail.
 func (p *Payload) Release() {
 	p.mu.Lock()
-	p.data, p.released = nil, true
+	p.pieces, p.released = nil, true
 	p.mu.Unlock()
 }
 
@@ -63,15 +91,26 @@ func (p *Payload) Release() {
 func (p *Payload) Seek(offset int64, whence int) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	at, size := int64(p.off), int64(0)
+	for i, piece := range p.pieces {
+		size += int64(len(piece))
+		if i < p.piece {
+			at += int64(len(piece))
+		}
+	}
 	switch whence {
 	case io.SeekCurrent:
-		offset += int64(p.off)
+		offset += at
 	case io.SeekEnd:
-		offset += int64(len(p.data))
+		offset += size
 	}
-	if offset < 0 || offset > int64(len(p.data)) {
-		return int64(p.off), errors.New("seeking outside of the request's body")
+	if offset < 0 || offset > size {
+		return at, errors.New("seeking outside of the request's body")
 	}
-	p.off = int(offset)
+	p.piece, p.off = 0, int(offset)
+	for p.piece < len(p.pieces) && p.off > len(p.pieces[p.piece]) {
+		p.off -= len(p.pieces[p.piece])
+		p.piece++
+	}
 	return offset, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// Zlib compresses items, not requests, in the format of RFC 1950. It reuses its compressors.
+// Zlib compresses in the format of RFC 1950, mostly items, not requests. It reuses its compressors.
 type Zlib struct {
 	writers sync.Pool // of *zlib.Writer
 	outputs sync.Pool // of *Zipped
@@ -24,7 +24,10 @@ func SharedZlib(c *sink.Common) *Zlib {
 }
 
 // Compress implements Compressor.
-func (g *Zlib) Compress(body []byte) *Zipped {
+func (g *Zlib) Compress(body []byte) *Zipped { return g.CompressAround(nil, body, nil) }
+
+// CompressAround implements Compressor.
+func (g *Zlib) CompressAround(before, body, after []byte) *Zipped {
 	z, ok := g.outputs.Get().(*Zipped)
 	if !ok {
 		z = &Zipped{}
@@ -35,7 +38,9 @@ func (g *Zlib) Compress(body []byte) *Zipped {
 		w, _ = zlib.NewWriterLevel(&z.out, zlib.BestSpeed) // fails only for an unknown level
 	}
 	w.Reset(&z.out)
-	_, _ = w.Write(body) // a bytes.Buffer never fails
+	for _, part := range [...][]byte{before, body, after} {
+		_, _ = w.Write(part) // a bytes.Buffer never fails
+	}
 	_ = w.Close()
 	w.Reset(io.Discard) // z's alone now
 	g.writers.Put(w)

@@ -31,6 +31,7 @@ type Destination struct {
 	items      int
 	log        zerolog.Logger
 	bodies     sync.Pool // of *[]byte
+	resources  resources
 }
 
 // New makes the destination that the options describe. It connects to nothing.
@@ -70,7 +71,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 
 // Key implements sink.Keyer. The key is the Resource, encoded.
 func (d *Destination) Key(dst []byte, r *sink.Record) ([]byte, error) {
-	return appendResource(dst, r), nil
+	return d.resources.append(dst, r), nil
 }
 
 // Append encodes r as a LogRecord.

@@ -2,6 +2,8 @@ package opentelemetry
 
 import (
 	"bytes"
+	"slices"
+	"sync"
 
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
@@ -12,11 +14,60 @@ import (
 // (enable-ecs-log-metadata), the others by Docker's log driver.
 type ecsFields struct{ cluster, task, definition, id, name []byte }
 
-// appendResource appends the Resource that r comes from, in the words of OpenTelemetry's semantic conventions ("Cloud",
-// "AWS ECS", "Container"). The fields stay in the record, too. Records of one container have the same Resource.
-func appendResource(dst []byte, r *sink.Record) []byte {
+// A lastResource is the Resource of one record: the next record usually has the same.
+type lastResource struct {
+	fields  ecsFields // of the record, in raw
+	raw     []byte
+	encoded []byte
+}
+
+// resources are the lastResources of the workers.
+type resources struct{ pool sync.Pool }
+
+// append appends the Resource that r comes from, in the words of OpenTelemetry's semantic conventions ("Cloud", "AWS ECS",
+// "Container"). The fields stay in the record, too. Records of one container have the same Resource.
+func (s *resources) append(dst []byte, r *sink.Record) []byte {
+	last, ok := s.pool.Get().(*lastResource)
+	if !ok {
+		last = &lastResource{}
+	}
 	var f ecsFields
 	f.read(r.Body)
+	if !f.equal(&last.fields) {
+		last.remember(&f)
+	}
+	dst = append(dst, last.encoded...)
+	if cap(last.encoded)+cap(last.raw) <= sink.MaxKept {
+		s.pool.Put(last)
+	}
+	return dst
+}
+
+// remember encodes the Resource, and copies the fields that it is made of.
+func (l *lastResource) remember(f *ecsFields) {
+	l.encoded, l.raw = f.append(l.encoded[:0]), l.raw[:0]
+	l.raw = slices.Grow(l.raw, len(f.cluster)+len(f.task)+len(f.definition)+len(f.id)+len(f.name))
+	for _, pair := range [...][2]*[]byte{
+		{&l.fields.cluster, &f.cluster}, {&l.fields.task, &f.task}, {&l.fields.definition, &f.definition},
+		{&l.fields.id, &f.id}, {&l.fields.name, &f.name},
+	} {
+		start := len(l.raw)
+		l.raw = append(l.raw, *pair[1]...)
+		if *pair[0] = l.raw[start:len(l.raw):len(l.raw)]; *pair[1] == nil {
+			*pair[0] = nil
+		}
+	}
+}
+
+func (f *ecsFields) equal(o *ecsFields) bool {
+	return same(f.cluster, o.cluster) && same(f.task, o.task) && same(f.definition, o.definition) && same(f.id, o.id) && same(f.name, o.name)
+}
+
+// same reports whether both are missing, or both are there and equal.
+func same(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
+
+// append appends the Resource.
+func (f *ecsFields) append(dst []byte) []byte {
 	if f.cluster != nil || f.task != nil || f.definition != nil {
 		dst = appendText(dst, resourceAttributes, "cloud.provider", []byte("aws"))
 		dst = appendText(dst, resourceAttributes, "cloud.platform", []byte("aws_ecs"))

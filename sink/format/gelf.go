@@ -1,4 +1,4 @@
-package gelf
+package format
 
 import (
 	"fmt"
@@ -7,27 +7,30 @@ import (
 
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
-	"github.com/firelane/firelane/sink/format"
 )
 
-// An encoder makes messages of records (Graylog, "GELF Payload Specification", version 1.1). It is safe for concurrent use.
-type encoder struct {
-	short, full, host, timestamp, level string // names of fields
-	tag                                 string // name of the field for the tag; "": none
-	hostname                            []byte // of records without a host, as JSON
-	missing                             error
-	stream                              bool // messages end in a zero byte
+// GELFKeys are the names of the fields of a record that have a meaning in GELF; a name that is "" is no field's. Tag is the
+// name of an additional field for the tag.
+type GELFKeys struct{ Short, Full, Host, Timestamp, Level, Tag string }
+
+// A gelf makes messages of records (Graylog, "GELF Payload Specification", version 1.1).
+type gelf struct {
+	GELFKeys
+	hostname []byte // of records without a host, as JSON
+	missing  error
+	end      string
 }
 
-func newEncoder(o *Options, hostname string) *encoder {
+// GELF writes a message of GELF 1.1, and end. A record without the field for short_message is an error.
+func GELF(k GELFKeys, hostname, end string) Func {
 	if hostname == "" {
 		hostname = "unknown"
 	}
-	return &encoder{
-		short: o.ShortKey, full: o.FullKey, host: o.HostKey, timestamp: o.TimestampKey, level: o.LevelKey, tag: o.TagKey,
-		hostname: record.AppendJSONString(nil, []byte(hostname)), stream: o.Mode != "udp",
-		missing: fmt.Errorf("the record has no field %s, which becomes short_message (gelf_short_message_key)", o.ShortKey),
+	e := &gelf{
+		GELFKeys: k, hostname: record.AppendJSONString(nil, []byte(hostname)), end: end,
+		missing: fmt.Errorf("the record has no field %s, which becomes short_message (gelf_short_message_key)", k.Short),
 	}
+	return e.append
 }
 
 // maxNested is how deep maps may be nested to become fields of their own; what is deeper is JSON in a string.
@@ -37,22 +40,26 @@ const maxNested = 8
 type path struct {
 	names [maxNested][]byte
 	n     int
+	limit int // length of dst at which nothing is appended: long names may be repeated for many members
 }
 
 // found says which of the fields with a meaning a message has.
 type found struct{ short, full, host, timestamp, level bool }
 
 // append appends r as a message.
-func (e *encoder) append(dst []byte, r *sink.Record) ([]byte, error) {
+func (e *gelf) append(dst []byte, r *sink.Record) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, `{"version":"1.1"`...)
 	var has found
 	for f := record.FieldsOf(r.Body); f.Next(); {
 		if len(f.Key()) > 0 {
-			dst = e.appendField(dst, f.Key(), f.Value(), &has)
+			dst = e.appendField(dst, f.Key(), f.Value(), &has, start+maxText)
+		}
+		if len(dst)-start > maxText {
+			return dst[:start], errLongText
 		}
 	}
-	if e.tag != "" {
+	if e.Tag != "" {
 		dst = e.appendTag(dst, r.Tag, &has)
 	}
 	if !has.short {
@@ -62,73 +69,65 @@ func (e *encoder) append(dst []byte, r *sink.Record) ([]byte, error) {
 		dst = append(append(dst, `,"host":`...), e.hostname...)
 	}
 	if !has.timestamp {
-		dst = format.AppendSeconds(append(dst, `,"timestamp":`...), r.Time, 3)
+		dst = AppendSeconds(append(dst, `,"timestamp":`...), r.Time, 3)
 	}
-	dst = append(dst, '}')
-	if e.stream {
-		dst = append(dst, 0)
-	}
-	return dst, nil
+	return append(append(dst, '}'), e.end...), nil
 }
 
 // appendTag appends the tag as the field that is configured, which may be one with a meaning.
-func (e *encoder) appendTag(dst []byte, tag string, has *found) []byte {
+func (e *gelf) appendTag(dst []byte, tag string, has *found) []byte {
 	switch {
-	case e.tag == e.host && !has.host:
+	case e.Tag == e.Host && !has.host:
 		has.host = true
 		dst = append(dst, `,"host":`...)
-	case e.tag == e.short && !has.short:
+	case e.Tag == e.Short && !has.short:
 		has.short = true
 		dst = append(dst, `,"short_message":`...)
-	case e.tag == e.full && !has.full:
+	case e.Tag == e.Full && !has.full:
 		has.full = true
 		dst = append(dst, `,"full_message":`...)
 	default:
-		dst = append(appendName(append(dst, `,"_`...), e.tag), `":`...)
+		dst = append(appendName(append(dst, `,"_`...), e.Tag), `":`...)
 	}
 	if tag == "" {
 		return append(dst, `"-"`...)
 	}
-	at := len(dst)
-	dst = append(dst, tag...) // the source of the string after it
-	end := len(dst)
-	dst = record.AppendJSONString(dst, dst[at:end])
-	return append(dst[:at], dst[end:]...)
+	return AppendQuoted(dst, tag)
 }
 
 // appendField appends a member of the record: a field with a meaning, or additional ones.
-func (e *encoder) appendField(dst, key, value []byte, has *found) []byte {
+func (e *gelf) appendField(dst, key, value []byte, has *found, limit int) []byte {
 	kind := record.KindOf(value[0])
 	if kind != record.KindMap && kind != record.KindNil {
 		switch string(key) {
-		case e.short:
+		case e.Short:
 			if !has.short {
 				has.short = true
-				return appendText(append(dst, `,"short_message":`...), value)
+				return appendGELFText(append(dst, `,"short_message":`...), value)
 			}
-		case e.full:
+		case e.Full:
 			if !has.full {
 				has.full = true
-				return appendText(append(dst, `,"full_message":`...), value)
+				return appendGELFText(append(dst, `,"full_message":`...), value)
 			}
-		case e.host:
+		case e.Host:
 			if !has.host {
 				has.host = true
-				return appendText(append(dst, `,"host":`...), value)
+				return appendGELFText(append(dst, `,"host":`...), value)
 			}
-		case e.timestamp:
+		case e.Timestamp:
 			if !has.timestamp && (kind == record.KindInt || kind == record.KindFloat) {
 				has.timestamp = true
 				return record.AppendJSON(append(dst, `,"timestamp":`...), value)
 			}
-		case e.level:
+		case e.Level:
 			if n, ok := level(value); ok && !has.level {
 				has.level = true
 				return strconv.AppendInt(append(dst, `,"level":`...), n, 10)
 			}
 		}
 	}
-	var p path
+	p := path{limit: limit}
 	return appendAdditional(dst, &p, key, value)
 }
 
@@ -136,7 +135,7 @@ func (e *encoder) appendField(dst, key, value []byte, has *found) []byte {
 // Nil is left out, as in Fluent Bit.
 func appendAdditional(dst []byte, p *path, key, value []byte) []byte {
 	kind := record.KindOf(value[0])
-	if kind == record.KindNil {
+	if kind == record.KindNil || len(dst) > p.limit {
 		return dst
 	}
 	if kind == record.KindMap && p.n < maxNested {
@@ -164,7 +163,7 @@ func appendAdditional(dst []byte, p *path, key, value []byte) []byte {
 	case record.KindArray:
 		return appendArray(dst, value)
 	}
-	return appendText(dst, value)
+	return appendGELFText(dst, value)
 }
 
 // appendName appends the name of an additional field: letters, digits, _, - and dots; _ for all else.
@@ -179,8 +178,8 @@ func appendName[T string | []byte](dst []byte, name T) []byte {
 	return dst
 }
 
-// appendText appends a value as a JSON string, which is never empty: a server refuses an empty short_message.
-func appendText(dst, value []byte) []byte {
+// appendGELFText appends a value as a JSON string, which is never empty: a server refuses an empty short_message.
+func appendGELFText(dst, value []byte) []byte {
 	text, isText := record.Text(value)
 	switch {
 	case isText && len(text) == 0:

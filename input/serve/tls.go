@@ -1,4 +1,4 @@
-package forward
+package serve
 
 import (
 	"crypto/tls"
@@ -47,14 +47,15 @@ type Transport struct {
 	RecvBuffer string        `fluentd:"receive_buffer_size" help:"accepted"`
 }
 
-// serverTLS are the TLS options of either dialect.
-type serverTLS struct {
+// settings are the TLS options of either dialect.
+type settings struct {
 	cert, key, caFile, caPath string
 	clientAuth                bool
 	min, max                  string
 }
 
-func (t *TLS) check() error {
+// Check reports what is missing or wrong.
+func (t *TLS) Check() error {
 	switch {
 	case !t.On:
 		return nil
@@ -68,20 +69,22 @@ func (t *TLS) check() error {
 	return checkVersions("tls.min_version", t.MinVersion, "tls.max_version", t.MaxVersion)
 }
 
-// settings is nil where TLS is off.
-func (t *TLS) settings() *serverTLS {
+// Config reads the files. It is nil where TLS is off.
+func (t *TLS) Config() (*tls.Config, error) {
 	if !t.On {
-		return nil
+		return nil, nil
 	}
-	return &serverTLS{
+	s := settings{
 		cert: t.CrtFile, key: t.KeyFile, caFile: t.CAFile, caPath: t.CAPath,
 		clientAuth: t.VerifyClient, min: t.MinVersion, max: t.MaxVersion,
 	}
+	return s.load()
 }
 
-func (t *Transport) check() error {
+// Check reports what is missing or wrong.
+func (t *Transport) Check() error {
 	switch {
-	case t.Protocol != "tls":
+	case t == nil || t.Protocol != "tls":
 		return nil
 	case t.Insecure:
 		return &config.OptionError{Option: "insecure", Reason: "isn't supported: give cert_path and private_key_path"}
@@ -95,22 +98,24 @@ func (t *Transport) check() error {
 	return checkVersions("version", t.Version, "max_version", t.MaxVersion)
 }
 
-func (t *Transport) settings() *serverTLS {
+// Config reads the files. It is nil where TLS is off.
+func (t *Transport) Config() (*tls.Config, error) {
 	if t == nil || t.Protocol != "tls" {
-		return nil
+		return nil, nil
 	}
 	oldest := t.MinVersion
 	if oldest == "" {
 		oldest = t.Version
 	}
-	return &serverTLS{
+	s := settings{
 		cert: t.CertPath, key: t.KeyPath, caFile: t.CAPath,
 		clientAuth: t.ClientAuth, min: oldest, max: t.MaxVersion,
 	}
+	return s.load()
 }
 
 // load reads the files.
-func (t *serverTLS) load() (*tls.Config, error) {
+func (t *settings) load() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(t.cert, t.key)
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate %s and its key %s: %w", t.cert, t.key, err)

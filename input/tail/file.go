@@ -1,0 +1,246 @@
+package tail
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// printSize is how many bytes at the beginning of a file are its fingerprint.
+	printSize = 256
+	// minPrint is how many of them a copy must have, to be taken for one.
+	minPrint = 16
+	// maxSearch is how many files of a folder are looked at for one that was renamed or copied.
+	maxSearch = 10_000
+)
+
+// A fingerprint is a checksum of a file's first bytes, of as many as were read when it was made.
+type fingerprint struct {
+	size int
+	hash uint64
+}
+
+// printOf makes the fingerprint of the first bytes of f.
+func printOf(f io.ReaderAt, size int) (fingerprint, error) {
+	if size == 0 {
+		return fingerprint{}, nil
+	}
+	var buf [printSize]byte
+	b := buf[:min(size, printSize)]
+	if n, err := f.ReadAt(b, 0); n < len(b) {
+		return fingerprint{}, err
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(b)
+	return fingerprint{len(b), h.Sum64()}, nil
+}
+
+// A file is one that is followed.
+type file struct {
+	place                 // its offset is that of the lines that were added
+	at      string        // where it is now: it may have been renamed
+	tag     []byte        // of its records
+	f       *os.File      // nil: closed
+	element *list.Element // in Input.opened, while it is open
+	size    int64         // when it was last looked at
+	changed time.Time     // when it last had a new line, or was renamed
+	rotated bool          // another file has its path, or none
+	ended   bool          // it is forgotten as soon as its lines are in the queue
+	ready   bool          // it is in Input.ready
+	skips   bool          // the rest of a line that is too long is left out
+	failed  bool          // it could not be read, which was logged
+	unsaved bool          // its place is not in the store
+	streams []lineStream  // those that hold lines
+}
+
+// idOf returns the device and inode of a file.
+func idOf(info fs.FileInfo) (id fileID, ok bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return id, false
+	}
+	return fileID{uint64(st.Dev), uint64(st.Ino)}, true //nolint:unconvert // the types differ between systems
+}
+
+// stat returns the id and size of the regular file at path.
+func stat(path string) (id fileID, info fs.FileInfo, err error) {
+	if info, err = os.Stat(path); err != nil {
+		return id, nil, err
+	}
+	id, ok := idOf(info)
+	if !ok || !info.Mode().IsRegular() {
+		return id, nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	return id, info, nil
+}
+
+// errGone is the error of a file that can't be found any more.
+var errGone = errors.New("the file is gone")
+
+// open opens f where it is. If it was renamed, it is searched for in its folder.
+func (f *file) open() error {
+	if f.f != nil {
+		return nil
+	}
+	opened, err := openAs(f.at, f.id)
+	if errors.Is(err, errGone) {
+		is := func(info fs.FileInfo, _ string) bool {
+			id, ok := idOf(info)
+			return ok && id == f.id
+		}
+		at := search(f.at, stemOf(f.at), is) // it usually keeps the beginning of its name
+		if at == "" {
+			at = search(f.at, "", is)
+		}
+		if at == "" {
+			return errGone
+		}
+		f.at = at
+		opened, err = openAs(at, f.id)
+	}
+	f.f = opened
+	return err
+}
+
+// openAs opens the file at path, if it is the one with that id.
+func openAs(path string, id fileID) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errGone
+		}
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		if is, ok := idOf(info); !ok || is != id {
+			err = errGone
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *file) close() {
+	if f.f != nil {
+		_ = f.f.Close()
+		f.f = nil
+	}
+}
+
+// stemOf is a file's name without its extension.
+func stemOf(path string) string { return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) }
+
+// entriesOf lists a folder.
+func entriesOf(dir string) []fs.DirEntry {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	entries, _ := f.ReadDir(maxSearch)
+	return entries
+}
+
+// search returns the newest regular file in the folder of path whose name begins with stem and for which is reports true, "" if
+// there is none.
+func search(path, stem string, is func(info fs.FileInfo, path string) bool) (found string) {
+	var newest time.Time
+	for _, e := range entriesOf(filepath.Dir(path)) {
+		if !strings.HasPrefix(e.Name(), stem) || !e.Type().IsRegular() {
+			continue
+		}
+		info, err := e.Info()
+		at := filepath.Join(filepath.Dir(path), e.Name())
+		if err == nil && (found == "" || info.ModTime().After(newest)) && is(info, at) {
+			found, newest = at, info.ModTime()
+		}
+	}
+	return found
+}
+
+// copyOf searches for the copy of a file that was copied and then truncated: it begins with the same bytes, and has at least
+// those that were read. known are files that are followed.
+func copyOf(path string, p *place, known map[fileID]*file) (at string, id fileID) {
+	if p.print.size < minPrint {
+		return "", id
+	}
+	at = search(path, stemOf(path), func(info fs.FileInfo, at string) bool {
+		is, ok := idOf(info)
+		if !ok || is == p.id || info.Size() < p.offset || known[is] != nil {
+			return false
+		}
+		f, err := openAs(at, is)
+		if err != nil {
+			return false
+		}
+		defer f.Close()
+		print, err := printOf(f, p.print.size)
+		return err == nil && print == p.print
+	})
+	if at == "" {
+		return "", id
+	}
+	id, _, err := stat(at)
+	if err != nil {
+		return "", id
+	}
+	return at, id
+}
+
+// expand returns the files that match any of the patterns and none of those that are excluded, sorted.
+func expand(patterns, exclude []string) (paths []string) {
+	for _, p := range patterns {
+		found, err := filepath.Glob(p)
+		if err != nil {
+			continue // Check has validated it
+		}
+		for _, path := range found {
+			if !excluded(path, exclude) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+func excluded(path string, exclude []string) bool {
+	return matchesAny(path, exclude) || matchesAny(filepath.Base(path), exclude)
+}
+
+func matchesAny(path string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, err := filepath.Match(p, path)
+		return ok && err == nil
+	})
+}
+
+// tagFor makes the tag of the file at path.
+func (t *tagger) tagFor(path string) []byte {
+	tag := t.tag
+	if t.regex != nil {
+		groups, _ := t.regex.Groups(nil, []byte(path))
+		for _, g := range groups {
+			tag = strings.ReplaceAll(tag, "<"+g.Name+">", string(g.Text))
+		}
+	}
+	if before, after, ok := strings.Cut(tag, "*"); ok {
+		dots := strings.TrimLeft(strings.ReplaceAll(path, "/", "."), ".")
+		tag = before + dots + after
+	}
+	return []byte(tag)
+}

@@ -1,0 +1,209 @@
+package tail
+
+import (
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// scan searches for files. Those that exist at the start of the first run without a saved offset begin at their end, unless
+// read_from_head is set; all others at their beginning.
+func (in *Input) scan(first bool) {
+	in.liner.now = time.Now()
+	for _, path := range expand(in.opts.Path, in.opts.Exclude) {
+		id, info, err := stat(path)
+		if err != nil {
+			continue // it has just gone, or is a folder
+		}
+		in.found(path, id, info, first)
+	}
+	if first {
+		in.findRenamed()
+	}
+	for _, f := range in.files {
+		in.look(f, in.liner.now)
+	}
+}
+
+// found is called for a file that matches a pattern.
+func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
+	if current := in.byPath[path]; current != nil {
+		if current.id == id {
+			return
+		}
+		in.rotate(current)
+	}
+	if f := in.files[id]; f != nil { // it was renamed to a name that matches, too; or is there by two names
+		switch {
+		case f.ended: // it had the inode, which is used again
+			in.rescanSoon(in.liner.now)
+		case f.rotated:
+			in.move(f, path)
+		}
+		return
+	}
+	p, known := in.saved(id, path)
+	if !known && in.opts.IgnoreOlder > 0 && in.liner.now.Sub(info.ModTime()) > in.opts.IgnoreOlder {
+		return
+	}
+	f := &file{place: p, at: path, tag: in.tagger.tagFor(path), changed: in.liner.now, unsaved: true}
+	f.path = path
+	if !known {
+		f.place = place{id: id, path: path}
+		if first && !in.opts.FromHead {
+			f.offset = info.Size()
+		}
+	}
+	if !in.addFile(f) {
+		return
+	}
+	in.byPath[path] = f
+	if err := in.openFile(f); err != nil {
+		in.lost(f, err)
+		return
+	}
+	if !known || f.print.size == 0 {
+		in.extend(f)
+	}
+	in.markReady(f)
+}
+
+// move notes that a file that was renamed is followed by its new name.
+func (in *Input) move(f *file, path string) {
+	f.at, f.rotated, f.unsaved = path, false, true
+	f.path = path
+	in.byPath[path] = f
+}
+
+// saved returns the place of a file in the store.
+func (in *Input) saved(id fileID, path string) (p place, ok bool) {
+	if p, ok := in.places[id]; ok {
+		delete(in.places, id)
+		return p, true
+	}
+	for n, p := range in.taken {
+		if p.id.ino == id.ino && p.path == path {
+			in.taken = slices.Delete(in.taken, n, n+1)
+			p.id = id
+			return p, true
+		}
+	}
+	return p, false
+}
+
+// findRenamed finds the files that were renamed while nobody followed them: what is left of them is read. Places of all others
+// are forgotten.
+func (in *Input) findRenamed() {
+	names := map[string]map[fileID]string{} // by folder
+	for id, p := range in.places {
+		delete(in.places, id)
+		at, dir := p.path, filepath.Dir(p.path)
+		if names[dir] == nil {
+			names[dir] = filesIn(dir)
+		}
+		if name := names[dir][id]; name != "" {
+			at = filepath.Join(dir, name)
+		}
+		f := &file{place: p, at: at, tag: in.tagger.tagFor(p.path), changed: in.liner.now, unsaved: true, rotated: true}
+		if !in.addFile(f) {
+			continue
+		}
+		known := p.path != "" && names[dir][id] != "" && matchesAny(p.path, in.opts.Path) && !excluded(p.path, in.opts.Exclude)
+		if !known || in.openFile(f) != nil {
+			f.ended = true
+			continue
+		}
+		in.markReady(f)
+	}
+}
+
+// filesIn returns the names of the files in a folder.
+func filesIn(dir string) map[fileID]string {
+	names := map[fileID]string{}
+	for _, e := range entriesOf(dir) {
+		if info, err := e.Info(); err == nil {
+			if id, ok := idOf(info); ok {
+				names[id] = e.Name()
+			}
+		}
+	}
+	return names
+}
+
+// addFile adds a file, if there are not too many.
+func (in *Input) addFile(f *file) bool {
+	if len(in.files) >= maxFiles {
+		if !in.full {
+			in.full = true
+			in.log.Error().Int("limit", maxFiles).Str("file", f.path).Msg("too many files match: this one and others are not read; want narrower patterns in path")
+		}
+		return false
+	}
+	in.files[f.id] = f
+	return true
+}
+
+// rotate notes that a file was renamed or deleted: it is read to its end, and for rotate_wait after that.
+func (in *Input) rotate(f *file) {
+	if f.rotated {
+		return
+	}
+	if in.byPath[f.at] == f {
+		delete(in.byPath, f.at)
+	}
+	f.rotated, f.changed = true, time.Now()
+	if f.f == nil { // now its new name can be found
+		if err := in.openFile(f); err != nil {
+			in.lost(f, err)
+			return
+		}
+	}
+	in.markReady(f)
+}
+
+// look looks at a file: whether it has more to read, and whether another one has its path now.
+func (in *Input) look(f *file, now time.Time) {
+	if f.ended {
+		return
+	}
+	if f.rotated {
+		in.markReady(f) // end forgets it when rotate_wait is over
+		return
+	}
+	id, info, err := stat(f.at)
+	switch {
+	case err != nil:
+		in.rotate(f)
+	case id != f.id:
+		in.rotate(f)
+		if !excluded(f.at, in.opts.Exclude) && matchesAny(f.at, in.opts.Path) {
+			in.found(f.at, id, info, false)
+		}
+	case info.Size() != f.size || f.size < f.offset:
+		in.markReady(f)
+	}
+}
+
+// folders are those that may get new lines or files.
+func (in *Input) folders() (list []string) {
+	for _, p := range in.opts.Path {
+		dirs, err := filepath.Glob(filepath.Dir(p))
+		if err == nil {
+			list = append(list, dirs...)
+		}
+	}
+	links := map[string]string{}
+	for _, f := range in.byPath {
+		list = append(list, filepath.Dir(f.at))
+		if real, err := filepath.EvalSymlinks(f.at); err == nil && real != f.at {
+			list = append(list, filepath.Dir(real))
+			links[real] = f.at
+		}
+	}
+	if in.watch.notifier != nil {
+		in.watch.links = links
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}

@@ -1,0 +1,119 @@
+package tail
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// reopen closes a store and opens it again.
+func reopen(t *testing.T, s *store) *store {
+	t.Helper()
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openStore(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func commit(t *testing.T, s *store, places ...place) {
+	t.Helper()
+	s.begin()
+	for _, p := range places {
+		s.put(p)
+	}
+	s.seal()
+	if err := s.commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOffsetsAreThoseOfTheLastWholeCommit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "offsets")
+	s, err := openStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := place{id: fileID{1, 2}, offset: 10, print: fingerprint{10, 77}, path: "/a"}
+	b := place{id: fileID{1, 3}, offset: 20, path: "/b"}
+	commit(t, s, a, b)
+	a.offset = 30
+	commit(t, s, a)
+	s.begin()
+	s.free(b.id)
+	s.seal()
+	if err := s.commit(); err != nil {
+		t.Fatal(err)
+	}
+	s = reopen(t, s)
+	want := map[fileID]place{a.id: a}
+	if !maps.Equal(s.places, want) {
+		t.Errorf("got %v, want %v", s.places, want)
+	}
+	whole := s.size
+	c := a
+	c.offset = 99
+	commit(t, s, c, b)
+	for size := s.size - 1; size >= whole; size-- { // torn at any byte
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+		if s = reopen(t, s); !maps.Equal(s.places, want) {
+			t.Fatalf("cut to %d bytes: got %v, want %v", size, s.places, want)
+		}
+	}
+	commit(t, s, b)
+	want[b.id] = b
+	if s = reopen(t, s); !maps.Equal(s.places, want) {
+		t.Errorf("got %v, want %v", s.places, want)
+	}
+	if _, err := openStore(path); err == nil {
+		t.Error("two have the file open")
+	}
+	_ = s.close()
+}
+
+func TestTheFileOfOffsetsStaysSmall(t *testing.T) {
+	s, err := openStore(filepath.Join(t.TempDir(), "offsets"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []place
+	for n := range 1000 {
+		all = append(all, place{id: fileID{1, uint64(n)}, path: fmt.Sprintf("/var/log/app/%d.log", n)})
+	}
+	for round := range 200 {
+		for n := range all {
+			all[n].offset = int64(round)
+		}
+		commit(t, s, all...)
+		if s.size > 4*compactAfter {
+			t.Fatalf("it has %d bytes", s.size)
+		}
+	}
+	s = reopen(t, s)
+	defer s.close()
+	if len(s.places) != 1000 || s.places[all[7].id] != all[7] {
+		t.Errorf("got %d places, %v, want 1000", len(s.places), s.places[all[7].id])
+	}
+}
+
+func FuzzOffsets(f *testing.F) {
+	p := place{id: fileID{1, 2}, offset: 10, print: fingerprint{10, 77}, path: "/a"}
+	f.Add(appendPlace(appendPlace(nil, p, false), p, true))
+	f.Add(appendID(nil, entryGone, p.id))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := &store{places: map[fileID]place{}}
+		s.apply(b)
+		for _, p := range s.places {
+			if p.offset < 0 || p.print.size < 0 || p.print.size > printSize || len(p.path) > maxPath {
+				t.Errorf("got %v", p)
+			}
+		}
+	})
+}

@@ -1,0 +1,113 @@
+// Package cloudwatch is the destination CloudWatch Logs.
+//
+// An item is an event: its time and its message. The key of an item is its group and stream. A request becomes calls of
+// PutLogEvents, at least one for each stream, with events in the order of their times; the calls are made at the same time. Groups and
+// streams are created when the service says that they don't exist. PutLogEvents has no way to tell an event that is sent twice
+// from two events: delivery is at least once.
+package cloudwatch
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/aws"
+)
+
+// linger is how long the first event of a request waits for more. The service throttles an account's calls a second, and the
+// tasks of a cluster share that quota ("CloudWatch Logs quotas"); Fluent Bit, too, sends once a second.
+const linger = time.Second
+
+// Destination is CloudWatch Logs.
+type Destination struct {
+	encoder encoder
+	names   *names
+	limits  sink.Limits
+	events  int // most events of a call
+	service *aws.Service
+	client  aws.Client[*cloudwatchlogs.Client]
+	creator creator
+	format  func(*cloudwatchlogs.Options) // of PutLogEvents
+	bodies  sync.Pool                     // of *[]byte: bodies of calls
+}
+
+// New makes the destination.
+func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
+	dest := &Destination{
+		limits: sink.Limits{MaxBytes: maxBatchBytes, MaxItems: maxBatchEvents, Linger: linger},
+		events: maxBatchEvents,
+		format: withFormat(o.LogFormat),
+	}
+	var err error
+	if dest.encoder, err = newEncoder(o, d, env); err != nil {
+		return nil, err
+	}
+	if dest.names, err = o.names(d); err != nil {
+		return nil, err
+	}
+	service := o.ServiceOptions
+	if d == config.Fluentd {
+		service.Verify = service.Verify && o.SSLVerifyPeer
+		dest.events = min(o.MaxEvents, maxBatchEvents)
+		dest.limits.MaxItems, dest.limits.Workers = dest.events, min(o.Concurrency, sink.MaxWorkers)
+	}
+	if dest.service, err = aws.NewService(&service, o.source(), d, env); err != nil {
+		return nil, err
+	}
+	dest.client = aws.Client[*cloudwatchlogs.Client]{Service: dest.service, New: o.newClient}
+	dest.creator = newCreator(o, d, env)
+	return dest, nil
+}
+
+// newClient makes the SDK's client.
+func (o *Options) newClient(c sdk.Config) *cloudwatchlogs.Client {
+	return cloudwatchlogs.NewFromConfig(c, func(opts *cloudwatchlogs.Options) {
+		opts.Protocol = aws.RawBody{ClientProtocol: opts.Protocol}
+		if agent := strings.Fields(o.UserAgent); len(agent) > 0 {
+			opts.APIOptions = append(opts.APIOptions, awsmiddleware.AddUserAgentKey(strings.Join(agent, "-")))
+		}
+	})
+}
+
+// withFormat sets the header by which the service knows the embedded metric format ("Using the PutLogEvents operation - Amazon
+// CloudWatch": x-amzn-logs-format).
+func withFormat(format string) func(*cloudwatchlogs.Options) {
+	return func(o *cloudwatchlogs.Options) {
+		if format != "" {
+			o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
+				return smithyhttp.SetHeaderValue("x-amzn-logs-format", format)(s)
+			})
+		}
+	}
+}
+
+// Append encodes r as an event.
+func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
+	return d.encoder.append(body, r)
+}
+
+// Key implements sink.Keyer: it is the names of r's group and stream, with a colon between them.
+func (d *Destination) Key(dst []byte, r *sink.Record) ([]byte, error) {
+	return d.names.appendKey(dst, &r.Event)
+}
+
+// Limits implements sink.Destination. An item is longer than what the service counts for its event: MaxBytes is never more
+// than the service takes.
+func (d *Destination) Limits() sink.Limits { return d.limits }
+
+// Close closes the idle connections.
+func (d *Destination) Close() error { return d.service.Close() }
+
+// get returns the SDK's client.
+func (d *Destination) get(ctx context.Context) (*cloudwatchlogs.Client, error) {
+	return d.client.Get(ctx)
+}

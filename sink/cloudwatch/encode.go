@@ -1,0 +1,226 @@
+package cloudwatch
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/format"
+)
+
+// Limits of the service ("PutLogEvents - Amazon CloudWatch Logs"). Sizes are of the message in UTF-8, as the service reads it
+// from the JSON, and 26 bytes for each event.
+const (
+	maxBatchBytes  = 1 << 20
+	maxBatchEvents = 10_000
+	maxEventBytes  = 1 << 20
+	eventOverhead  = 26
+	maxMessage     = maxEventBytes - eventOverhead
+)
+
+// An item is a comma, and an event as JSON: its time in milliseconds, then its message.
+const (
+	itemStart   = `,{"timestamp":`
+	itemMessage = `,"message":`
+)
+
+// truncated ends a message that was cut, as in AWS's plugin for Fluent Bit.
+const truncated = "[Truncated...]"
+
+// encoder makes items.
+type encoder struct {
+	message format.Func // appends the message; may be long, empty, or have bytes that aren't UTF-8
+	whole   bool        // it is the record as JSON, and nothing else
+	cut     bool        // a message that is too long is cut
+	maxRune int         // longest message in characters, 0 for no limit
+	onCut   func(size int)
+}
+
+// newEncoder makes the encoder for the options.
+func newEncoder(o *Options, d config.Dialect, env sink.Env) (e encoder, err error) {
+	e = encoder{cut: o.LargeEvents != "dead_letter", maxRune: o.MaxMessageLength}
+	e.onCut = func(size int) {
+		env.Log.Warn().Int("bytes", size).Int("max_bytes", maxMessage).
+			Msg("an event is too large for CloudWatch Logs: it is cut, and ends in " + truncated)
+	}
+	switch {
+	case o.LogKey != "":
+		var at field.Accessor
+		if at, err = field.ParseAccessor(o.LogKey, d); err != nil {
+			return e, &config.OptionError{Option: "log_key", Reason: err.Error()}
+		}
+		e.message = fieldMessage(at, o.LogKey)
+	case o.Format != nil:
+		kind := o.Format.Type
+		if kind == "" {
+			kind = "json"
+		}
+		f, err := format.Fluentd(*o.Format, kind)
+		if err != nil {
+			return e, err
+		}
+		e.message = withoutNewline(f)
+	case len(o.MessageKeys) > 0:
+		e.message = joinedMessage(o.MessageKeys)
+	default:
+		e.message = jsonMessage(o.omitted())
+	}
+	in := o.inject()
+	e.whole = o.LogKey == "" && o.Format == nil && len(o.MessageKeys) == 0 && len(o.omitted()) == 0 && in == nil && e.maxRune == 0
+	inject, err := format.NewInjector(in, env)
+	e.message = inject.Wrap(e.message)
+	return e, err
+}
+
+// jsonMessage is the whole record, without some fields.
+func jsonMessage(omit []string) format.Func {
+	if len(omit) == 0 {
+		return func(dst []byte, r *sink.Record) ([]byte, error) { return record.AppendJSON(dst, r.Body), nil }
+	}
+	opt := &record.JSONOptions{Omit: omit}
+	return func(dst []byte, r *sink.Record) ([]byte, error) {
+		return append(record.AppendJSONMembers(append(dst, '{'), r.Body, opt), '}'), nil
+	}
+}
+
+// fieldMessage is one field.
+func fieldMessage(at field.Accessor, name string) format.Func {
+	missing := fmt.Errorf("the record has no field %s, which log_key names", name)
+	return func(dst []byte, r *sink.Record) ([]byte, error) {
+		value, ok := at.Find(&r.Event)
+		if !ok {
+			return dst, missing
+		}
+		return record.AppendText(dst, value), nil
+	}
+}
+
+// joinedMessage is the fields that are there and not empty, with blanks between them.
+func joinedMessage(names []string) format.Func {
+	missing := errors.New("the record has none of the fields that message_keys names")
+	return func(dst []byte, r *sink.Record) ([]byte, error) {
+		start, found := len(dst), false
+		for _, name := range names {
+			value, ok := record.Find(r.Body, name)
+			if found = found || ok; !ok || record.KindOf(value[0]) == record.KindNil {
+				continue
+			}
+			before := len(dst)
+			if before > start {
+				dst = append(dst, ' ')
+			}
+			after := len(dst)
+			if dst = record.AppendText(dst, value); len(dst) == after {
+				dst = dst[:before]
+			}
+		}
+		if !found {
+			return dst, missing
+		}
+		return dst, nil
+	}
+}
+
+// withoutNewline is f without the newline at its end.
+func withoutNewline(f format.Func) format.Func {
+	return func(dst []byte, r *sink.Record) ([]byte, error) {
+		start := len(dst)
+		dst, err := f(dst, r)
+		for _, c := range []byte("\n\r") {
+			if n := len(dst); n > start && dst[n-1] == c {
+				dst = dst[:n-1]
+			}
+		}
+		return dst, err
+	}
+}
+
+// append appends a record's item.
+func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
+	start := len(body)
+	body = append(body, itemStart...)
+	body = strconv.AppendUint(body, uint64(r.Time.Sec)*1000+uint64(r.Time.Nsec)/1e6, 10)
+	body = append(body, itemMessage...)
+	text := len(body)
+	if e.whole {
+		if out, ok := record.AppendJSONQuoted(body, r.Body); ok && len(out)-text <= maxMessage {
+			return append(out, '}'), nil
+		}
+	}
+	body, err := e.message(body, r)
+	if err == nil {
+		body, err = e.fit(body, text)
+	}
+	if err != nil {
+		return body[:start], err
+	}
+	if len(body) == text { // the service takes no empty message
+		return append(body, `" "}`...), nil
+	}
+	// The message is written as a JSON string after its text, and then moved to where it belongs.
+	end := len(body)
+	body = record.AppendJSONString(body, body[text:end])
+	body = body[:text+copy(body[text:], body[end:])]
+	return append(body, '}'), nil
+}
+
+// fit makes the message body[text:] as short as it must be.
+func (e *encoder) fit(body []byte, text int) ([]byte, error) {
+	if e.maxRune > 0 && len(body)-text > e.maxRune {
+		body = body[:text+runesEnd(body[text:], e.maxRune)]
+	}
+	const growth = len(string(utf8.RuneError)) // of a byte that isn't UTF-8
+	if len(body)-text <= maxMessage/growth {
+		return body, nil
+	}
+	size, end := measure(body[text:])
+	switch {
+	case size <= maxMessage:
+		return body, nil
+	case !e.cut:
+		return body, fmt.Errorf("the event has %d bytes; CloudWatch Logs takes at most %d", size+eventOverhead, maxEventBytes)
+	}
+	e.onCut(size)
+	return append(body[:text+end], truncated...), nil
+}
+
+// measure returns a message's size as the service counts it, with U+FFFD for each byte that isn't UTF-8, and where to cut it
+// if that is more than maxMessage.
+func measure(text []byte) (size, cut int) {
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		if size += n; r == utf8.RuneError && n == 1 {
+			size += len(string(utf8.RuneError)) - 1
+		}
+		if i += n; size <= maxMessage-len(truncated) {
+			cut = i
+		}
+	}
+	return size, cut
+}
+
+// runesEnd returns where the first n characters of text end.
+func runesEnd(text []byte, n int) int {
+	i := 0
+	for ; n > 0 && i < len(text); n-- {
+		_, size := utf8.DecodeRune(text[i:])
+		i += size
+	}
+	return i
+}
+
+// timeOf reads an item's time in milliseconds.
+func timeOf(item []byte) (ms int64) {
+	for _, c := range item[len(itemStart):] {
+		if c < '0' || c > '9' {
+			break
+		}
+		ms = ms*10 + int64(c-'0')
+	}
+	return ms
+}
