@@ -23,6 +23,7 @@ const (
 	soakQuiet   = 4 * time.Second  // without attacks at the start and at the end of a round, to compare what is used
 	soakGroup   = 3                // rounds that are compared with as many others
 	soakDeadMax = "32M"            // limit of a dead output's queue
+	soakLetters = "4G"             // of an output's dead letters: those of earlier processes that are removed for newer ones are counted again
 	soakEnd     = 60 * time.Second // for the rest to arrive
 )
 
@@ -85,6 +86,9 @@ func soakSetup(a *arena) error {
 		if err := f(a); err != nil {
 			return err
 		}
+	}
+	for _, o := range a.outputs[:1+a.twins] {
+		o["dead_letter.limit"] = soakLetters
 	}
 	for _, o := range a.outputs[1:3] {
 		o["storage.total_limit_size"] = soakDeadMax
@@ -197,8 +201,7 @@ func (a *arena) quietFootprint(ctx context.Context) (least footprint) {
 	return least
 }
 
-// healLive makes the destinations work, but for the two dead ones. A dead one that worked for a moment would get records of a
-// chunk that a restart then reads again, and that its full queue drops: they would be counted twice.
+// healLive makes the destinations work, but for the two dead ones.
 func (a *arena) healLive() {
 	for i, d := range a.destinations() {
 		if i == 1 || i == 2 {
