@@ -9,6 +9,7 @@ import (
 	stdlog "log"
 	"net"
 	"os"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/rs/zerolog"
@@ -27,6 +28,7 @@ func runCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
+	dropProgramPages()
 	log, endLog := openLog(c.stderr)
 	defer endLog()
 	stdlog.SetFlags(0)
@@ -39,6 +41,7 @@ func runCommand(c *cli, args []string) int {
 	}
 	log = log.Level(parseLevel(plan.Service.LogLevel))
 
+	dropProgramPages()
 	limitMemory(log) // which the router divides
 	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: useOwnRoots})
 	if len(diags) > 0 {
@@ -47,6 +50,8 @@ func runCommand(c *cli, args []string) int {
 	}
 	useOneCore()
 	relaxTimers(log)
+	debug.FreeOSMemory() // what the packages of all destinations have made at the start, and the configuration's files
+	dropProgramPages()
 	stop, now := newStops()
 	go stopOnSignals(log, arrived, plan.Service.Grace, stop, now, func() {
 		log.Error().Msg("stopped by force: a part of the router did not end in time; undelivered records stay in the queue on disk")
