@@ -35,6 +35,12 @@ func (p *program) search(m *machine, text []byte) (found, known bool) {
 				return false, true
 			}
 			start += newline
+		case p.lead != nil:
+			n := bytes.Index(text[start:], p.lead)
+			if n < 0 {
+				return false, true
+			}
+			start += n
 		case p.some:
 			for start < len(text) && !p.bytes[text[start]] {
 				start++
