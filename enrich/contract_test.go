@@ -1,6 +1,7 @@
 package enrich_test
 
 import (
+	"io"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -62,8 +63,11 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"checklist":         maker(t, enrich.NewChecklist, config.FluentBit, enrich.ChecklistOptions{File: "contract_test.go", LookupKey: "log", Records: pairs, IgnoreCase: true}),
 		"checklist, prefix": maker(t, enrich.NewChecklist, config.FluentBit, enrich.ChecklistOptions{File: "contract_test.go", LookupKey: "log", Records: pairs, Mode: "partial"}),
 		"expect":            maker(t, enrich.NewExpect, config.FluentBit, enrich.ExpectOptions{Equal: []config.Ordered{{Value: "log one "}}, Action: "result_key", ResultKey: "log"}),
-		"sysinfo":           maker(t, enrich.NewSysinfo, config.FluentBit, enrich.SysinfoOptions{Hostname: "log", Version: "v"}),
-		"joiner":            func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+		"stdout": maker(t, func(_ *enrich.StdoutOptions, d config.Dialect, env enrich.Env) (enrich.Filter, error) {
+			return enrich.StdoutTo(d, env, io.Discard)
+		}, config.FluentBit, enrich.StdoutOptions{}),
+		"sysinfo": maker(t, enrich.NewSysinfo, config.FluentBit, enrich.SysinfoOptions{Hostname: "log", Version: "v"}),
+		"joiner":  func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
 	}
