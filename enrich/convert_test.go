@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/internal/race"
 	"github.com/firelane/firelane/record"
 )
 
@@ -65,6 +66,9 @@ func TestWrongRulesOfTypeConverterAreNamed(t *testing.T) {
 }
 
 func TestConvertingAllocatesNothing(t *testing.T) {
+	if race.Enabled {
+		t.Skip("under the race detector a sync.Pool drops at random what is put into it")
+	}
 	step := convertOf(t, ConvertOptions{Str: ordered(0, "a a int", "b b float", "c c bool"), Int: ordered(3, "i i string")})
 	in := body(t, `{"a":"123","b":"2.5","c":"true","i":99,"log":"text"}`)
 	s, ev := &Scratch{}, record.Event{}
