@@ -22,6 +22,8 @@ type Options struct {
 const (
 	maxRetry   = 5 * time.Minute // between two attempts, unless Retry is longer
 	maxRunning = 4               // attempts at the same time
+	// maxPerSecond is how many attempts begin in a second: keys come from clients, and the ECS agent answers 40 requests a second.
+	maxPerSecond = 30
 )
 
 // A Cache has a value for each key. Its methods are safe for concurrent use.
@@ -36,7 +38,9 @@ type Cache[T any] struct {
 	mu      sync.Mutex
 	entries map[string]*entry[T]
 	running int
-	slow    bool // an attempt took longer than FirstWait, and none has ended well since: nobody waits
+	second  int64 // in which the last attempts began
+	begun   int   // in it
+	slow    bool  // an attempt took longer than FirstWait, and none has ended well since: nobody waits
 	closed  bool
 }
 
@@ -114,6 +118,12 @@ func (c *Cache[T]) begin(e *entry[T], key []byte, now time.Time) {
 		}
 		e.made, e.complete = now, false
 		e.attempts = min(e.attempts, 1) // nobody waits: there is a value
+	}
+	if second := now.Unix(); second != c.second {
+		c.second, c.begun = second, 0
+	}
+	if c.begun++; c.begun > maxPerSecond {
+		return
 	}
 	e.running = true
 	e.attempts++

@@ -127,6 +127,23 @@ func TestACacheIsBounded(t *testing.T) {
 	})
 }
 
+func TestKeysThatClientsMakeUpCauseFewRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, n := counting(usual, 0, 1000)
+		defer c.Close()
+		for second := range int64(3) {
+			for k := range 1000 {
+				c.Get(fmt.Appendf(nil, "%d-%d", second, k))
+				synctest.Wait()
+			}
+			if want := (second + 1) * maxPerSecond; n.Load() != want {
+				t.Errorf("second %d: got %d attempts, want %d", second, n.Load(), want)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
 func TestAClientRefusesWhatIsNoSmallDocument(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {

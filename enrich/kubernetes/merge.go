@@ -8,9 +8,6 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// headerRoom is the length in bytes of the largest header of a map.
-const headerRoom = 5
-
 // mergeLog makes fields of log. A text that can't be parsed stays as it is.
 func (f *filter) mergeLog(ev *record.Event, s *enrich.Scratch, parser *parse.Parser) {
 	value, ok := record.Find(ev.Body, "log")
