@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
 
@@ -32,5 +33,20 @@ func BenchmarkStackTrace(b *testing.B) {
 		ev := events[n%10]
 		step.Apply(&ev, out)
 		out.TakeHeld()
+	}
+}
+
+func BenchmarkParseApache(b *testing.B) {
+	step := parseOf(b, ParseOptions{ReserveData: true}, parse.Options{
+		Format: "regex", TimeKey: "time", TimeFormat: "%d/%b/%Y:%H:%M:%S %z",
+		Regex: `^(?<host>[^ ]*) [^ ]* (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^\"]*?)(?: +\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>[^\"]*)" "(?<agent>.*)")?$`,
+	})
+	in := body(b, `{"container_name":"/web","source":"stdout","log":"10.0.0.7 - frank [26/Nov/2026:13:55:36 +0000] \"GET /api/v1/orders HTTP/1.1\" 200 2326 \"https://example.com/\" \"Mozilla/5.0 (X11; Linux x86_64)\""}`)
+	s, ev := &Scratch{}, record.Event{}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Reset()
+		ev = record.Event{Tag: "app", Body: in}
+		step.Apply(&ev, s)
 	}
 }
