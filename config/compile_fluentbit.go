@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -17,11 +18,12 @@ var classicIgnored = map[string]string{
 	"stream_processor": "there is no stream processor",
 	"upstream":         "it belongs in a file of its own, which an output names",
 	"node":             "it belongs in a file of its own, which an output names",
+	"upstream_servers": "an output has one server, its host and port",
 }
 
 // classic compiles Fluent Bit's dialect.
 func (k *compilation) classic(f *file, l loader) {
-	r := &classicReader{report: &k.report, loader: l, lookup: k.Lookup, set: map[string]string{}}
+	r := newClassicReader(&k.report, l, k.Lookup)
 	r.read(f)
 	k.plan.Files = r.names
 	if len(k.errors) > 0 {
@@ -42,7 +44,8 @@ func (k *compilation) classic(f *file, l loader) {
 	for _, s := range r.sections {
 		k.classicSection(s)
 	}
-	k.matchDefault()
+	k.matchDefault(routeTargets(r.sections))
+	k.inputRoutes(r.sections)
 	k.warnParsers()
 	k.plan.Files = r.names
 }
@@ -53,7 +56,7 @@ func (k *compilation) classicSection(s *section) {
 	case "service", "parser", "multiline_parser":
 	case "input":
 		if i, ok := k.classicInstance(KindInput, s); ok {
-			k.plan.Inputs = append(k.plan.Inputs, Input{Instance: i})
+			k.plan.Inputs = append(k.plan.Inputs, Input{Instance: i, processors: k.processors(s, i.ID)})
 		}
 	case "filter":
 		k.classicFilter(s)
@@ -93,8 +96,7 @@ func (k *compilation) classicFilter(s *section) {
 	case !found:
 		k.warning(s.pos, fmt.Sprintf("%s: the filter has no Match and is left out; use Match * for every tag", i.Name))
 	default:
-		k.plan.Filters = append(k.plan.Filters, Filter{i, text})
-		k.plan.filters = append(k.plan.filters, m)
+		k.addFilter(Filter{Instance: i, Match: text}, m)
 	}
 }
 
@@ -102,14 +104,14 @@ func (k *compilation) classicOutput(s *section) {
 	i, ok := k.classicInstance(KindOutput, s)
 	m, text, _ := k.classicMatch(s)
 	if ok {
-		k.plan.Outputs = append(k.plan.Outputs, Output{i, text})
+		k.plan.Outputs = append(k.plan.Outputs, Output{Instance: i, Match: text, processors: k.processors(s, i.ID)})
 		k.plan.outputs = append(k.plan.outputs, m)
 	}
 }
 
 // matchDefault handles outputs without a Match: they get nothing and are left out, except that a single output takes
-// everything from a single input, as in Fluent Bit.
-func (k *compilation) matchDefault() {
+// everything from a single input, as in Fluent Bit. Those that routes name need none.
+func (k *compilation) matchDefault(named []string) {
 	if p := k.plan; len(p.Outputs) == 1 && len(p.Inputs) == 1 && p.Outputs[0].Match == "" {
 		p.Outputs[0].Match, p.outputs[0] = "*", wildcard("*")
 		return
@@ -117,7 +119,7 @@ func (k *compilation) matchDefault() {
 	var outputs []Output
 	var matchers []matcher
 	for n, o := range k.plan.Outputs {
-		if o.Match == "" {
+		if o.Match == "" && !slices.ContainsFunc(named, o.isCalled) {
 			k.warning(o.Pos, fmt.Sprintf("%s: the output has no Match and is left out; use Match * for every tag", o.Name))
 			continue
 		}
@@ -189,7 +191,7 @@ func (k *compilation) parsersFile(r *classicReader, p param) {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(r.main), name)
 	}
-	files := &classicReader{report: r.report, loader: r.loader, lookup: r.lookup, set: r.set}
+	files := &classicReader{report: r.report, loader: r.loader, lookup: r.lookup, set: r.set, hidden: r.hidden}
 	files.again = true
 	f, err := files.open(name, nil, p.pos)
 	if err != nil {
