@@ -8,7 +8,7 @@ import (
 // maxNesting is how deep sections may be nested; real ones reach 4.
 const maxNesting = 32
 
-// A fluentdReader reads Fluentd's v1 syntax:
+// A fluentdReader reads Fluentd's configuration; for YAML see fluentdYAML. The v1 syntax is:
 //
 //	<directive argument>
 //	  parameter value   # a comment
@@ -24,8 +24,16 @@ type fluentdReader struct {
 	ruby ruby
 }
 
-// read reads one file, and everything that it includes, into a section.
+// read reads one file, in either syntax, and everything that it includes, into a section.
 func (r *fluentdReader) read(f *file, into *section) {
+	if isYAML(f) {
+		r.readYAML(f, into)
+		return
+	}
+	r.readText(f, into)
+}
+
+func (r *fluentdReader) readText(f *file, into *section) {
 	s := &scanner{text: f.text, line: 1}
 	open := []*section{into}
 	for {

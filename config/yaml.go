@@ -38,17 +38,17 @@ func yamlDialect(text string) Dialect {
 	return FluentBit
 }
 
-// yamlText reports whether the first line of a text is one of YAML that is a section: "pipeline:".
+// yamlText reports whether the first line of a text is one of YAML that is a section: "pipeline:", or "- source:" in a list.
 func yamlText(text string) bool {
 	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, " \t\r\n")
+		line, _, _ = strings.Cut(strings.TrimRight(line, " \t\r\n"), " #")
 		switch {
 		case line == "" || line[0] == '#':
 		case line == "---":
 			return true
 		default:
-			key, _, _ := strings.Cut(line, " #")
-			return strings.HasSuffix(strings.TrimRight(key, " \t"), ":") && !strings.ContainsAny(line[:1], "[<@ \t")
+			key, ok := strings.CutSuffix(strings.TrimPrefix(line, "- "), ":")
+			return ok && key != "" && !strings.ContainsAny(key, " \t<[@")
 		}
 	}
 	return false
