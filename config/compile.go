@@ -35,6 +35,7 @@ type compilation struct {
 	schemas schemas
 
 	multilineSections []*section // of the plan's Multiline
+	streams           param      // the option streams_file
 }
 
 // A skippedParser is one whose format isn't supported.
@@ -245,6 +246,8 @@ func (k Kind) String() string {
 		return "output"
 	case KindMultiline:
 		return "multiline parser"
+	case KindStream:
+		return "stream task"
 	}
 	return "parser"
 }

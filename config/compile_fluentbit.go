@@ -14,8 +14,7 @@ var classicKnown = []string{"name", "match", "match_regex", "alias", "log_level"
 var classicIgnored = map[string]string{
 	"plugins":          "plugins can't be loaded",
 	"custom":           "there are no custom plugins",
-	"stream_task":      "there is no stream processor",
-	"stream_processor": "there is no stream processor",
+	"stream_task":      "it belongs in a file of its own, which Streams_File names",
 	"upstream":         "it belongs in a file of its own, which an output names",
 	"node":             "it belongs in a file of its own, which an output names",
 	"upstream_servers": "an output has one server, its host and port",
@@ -46,6 +45,7 @@ func (k *compilation) classic(f *file, l loader) {
 	}
 	k.matchDefault(routeTargets(r.sections))
 	k.inputRoutes(r.sections)
+	k.streamTasks(r)
 	k.warnParsers()
 	k.plan.Files = r.names
 }
@@ -53,7 +53,7 @@ func (k *compilation) classic(f *file, l loader) {
 // classicSection compiles one section, except for [SERVICE], [PARSER] and [MULTILINE_PARSER].
 func (k *compilation) classicSection(s *section) {
 	switch s.name {
-	case "service", "parser", "multiline_parser":
+	case "service", "parser", "multiline_parser", streamSection:
 	case "input":
 		if i, ok := k.classicInstance(KindInput, s); ok {
 			k.plan.Inputs = append(k.plan.Inputs, Input{Instance: i, processors: k.processors(s, i.ID)})
@@ -158,6 +158,7 @@ func (k *compilation) service(r *classicReader) {
 		}
 	}
 	k.bind("[SERVICE]", all, &k.plan.Service)
+	k.streams, _ = all.get("streams_file")
 	read := map[string]bool{}
 	for _, p := range all.params {
 		if fold(p.key) == "parsers_file" && p.value != "" && !read[p.value] {
@@ -185,28 +186,34 @@ func (s *section) override(later *section) {
 	s.subs = append(s.subs, later.subs...)
 }
 
-// parsersFile reads a file of parsers, whose name is relative to the folder of the main file.
-func (k *compilation) parsersFile(r *classicReader, p param) {
+// sectionsOf reads the file that an option of [SERVICE] names. A relative name is relative to the folder of the main file, or
+// otherwise to the working directory. There are no sections if the file is wrong, which has been reported.
+func (k *compilation) sectionsOf(r *classicReader, p param) []*section {
 	name := p.value
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(filepath.Dir(r.main), name)
+	if beside := filepath.Join(filepath.Dir(r.main), name); !filepath.IsAbs(name) && (exists(beside) || !exists(name)) {
+		name = beside
 	}
 	files := &classicReader{report: r.report, loader: r.loader, lookup: r.lookup, set: r.set, hidden: r.hidden}
 	files.again = true
 	f, err := files.open(name, nil, p.pos)
 	if err != nil {
 		k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err))
-		return
+		return nil
 	}
 	before := len(k.errors)
 	files.read(f)
 	files.warnBuiltIn(p.pos, f.name)
 	r.names = files.names
 	if len(k.errors) > before {
-		return
+		return nil
 	}
 	files.expandAll(files.sections)
-	for _, s := range files.sections {
+	return files.sections
+}
+
+// parsersFile reads a file of parsers.
+func (k *compilation) parsersFile(r *classicReader, p param) {
+	for _, s := range k.sectionsOf(r, p) {
 		switch s.name {
 		case "parser":
 			k.parser(s)

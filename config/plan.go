@@ -27,12 +27,14 @@ type Kind uint8
 
 // The kinds of plugin. A parser is a [PARSER] section of Fluent Bit, which filters name; its plugin is the one that its Format
 // names. A multiline parser is a [MULTILINE_PARSER]; its plugin is the one that its Type names.
+// A stream task is a [STREAM_TASK] of the stream processor.
 const (
 	KindInput Kind = iota
 	KindFilter
 	KindOutput
 	KindParser
 	KindMultiline
+	KindStream
 )
 
 // A Plugin is one row of the catalogue: a plugin's names in each dialect, its options and its constructor.

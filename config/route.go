@@ -9,6 +9,7 @@ import (
 type rules struct {
 	filters []matcher         // Fluent Bit: one for each of the plan's Filters
 	outputs []matcher         // and one for each of its Outputs
+	tasks   []streamTask      // Fluent Bit: of the stream processor
 	labels  map[string][]step // Fluentd: the steps of each label, in order; "" for those outside of all labels
 }
 
@@ -40,11 +41,11 @@ func (p *Plan) Route(input int, tag string) Route {
 	r := Route{Filters: slices.Clone(in.processors)}
 	if len(in.routes) > 0 {
 		for _, way := range in.routes {
-			r.Next = append(r.Next, p.onWay(way, tag))
+			r.Next = append(r.Next, p.onWay(input, way, tag))
 		}
 		return r
 	}
-	r.Filters = append(r.Filters, p.filtersFor(tag)...)
+	r.Filters = append(append(r.Filters, p.filtersFor(tag)...), p.tasksFor(input, tag)...)
 	return p.to(r, p.outputsFor(tag))
 }
 
@@ -54,23 +55,24 @@ func (p *Plan) Rerouted(input int, tag string) Route {
 	if p.Dialect == Fluentd {
 		return p.Route(input, tag)
 	}
-	return p.to(Route{Filters: p.filtersFor(tag)}, p.outputsFor(tag))
+	return p.to(Route{Filters: append(p.filtersFor(tag), p.tasksFor(-1, tag)...)}, p.outputsFor(tag))
 }
 
 // HasWays reports whether Rerouted differs from Route for an input.
 func (p *Plan) HasWays(input int) bool {
-	return len(p.Inputs[input].processors) > 0 || len(p.Inputs[input].routes) > 0
+	in := &p.Inputs[input]
+	return len(in.processors) > 0 || len(in.routes) > 0 || slices.ContainsFunc(p.tasks, func(t streamTask) bool { return t.from == fromStream || t.input == input })
 }
 
 // onWay is the path of an input's route.
-func (p *Plan) onWay(way planRoute, tag string) (r Route) {
+func (p *Plan) onWay(input int, way planRoute, tag string) (r Route) {
 	if r.Tag = way.name; r.Tag != "" {
 		tag = r.Tag
 	}
 	if way.selects >= 0 {
 		r.Filters = append(r.Filters, way.selects)
 	}
-	r.Filters = append(r.Filters, p.filtersFor(tag)...)
+	r.Filters = append(append(r.Filters, p.filtersFor(tag)...), p.tasksFor(input, tag)...)
 	return p.to(r, way.outputs)
 }
 

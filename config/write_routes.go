@@ -21,7 +21,7 @@ func (o *planWriter) routes() {
 // classicRoutes prints one line for every pattern of an output, and for every input with processors or routes. For a regular
 // expression only the output is known: which filters match depends on the tag.
 func (o *planWriter) classicRoutes() {
-	plain := len(o.plan.Inputs) == 0
+	plain := len(o.plan.Inputs) == 0 || len(o.plan.tasks) > 0
 	for n := range o.plan.Inputs {
 		plain = plain || !o.plan.HasWays(n)
 	}

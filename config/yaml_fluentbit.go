@@ -86,7 +86,7 @@ func (y yamlFile) top(p yamlPair) {
 	case "multiline_parsers":
 		y.list("multiline_parser", p)
 	case "stream_processor":
-		y.list("stream_task", p)
+		y.list(streamSection, p)
 	case "customs":
 		y.list("custom", p)
 	case "upstream_servers":

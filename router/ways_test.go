@@ -151,3 +151,63 @@ func TestAConditionTakesNoMemory(t *testing.T) {
 		}
 	}
 }
+
+const streamsConf = `
+stream_processor:
+  - name: t1
+    exec: CREATE STREAM one WITH (tag='logs.error') AS SELECT * FROM TAG:'app*' WHERE level = 'error';
+  - name: t2
+    exec: CREATE STREAM two AS SELECT n AS m FROM STREAM:in1 WHERE n > 5;
+  - name: t3
+    exec: CREATE STREAM three WITH (tag='logs.two') AS SELECT m, RECORD_TAG() AS t FROM STREAM:two;
+  - name: loop
+    exec: CREATE STREAM all WITH (tag='again') AS SELECT * FROM TAG:'again*';
+pipeline:
+  inputs:
+    - {name: forward, port: 0, alias: in1}
+    - {name: forward, port: 0}
+  filters:
+    - {name: modify, match: '*', add: f F}
+    - {name: modify, match: logs.*, add: g G}
+  outputs:
+    - {name: "null", match: app}
+    - {name: "null", match: logs.*}
+    - {name: "null", match: again}
+    - {name: "null", match: two}
+`
+
+func TestAStreamTaskCopiesRecordsWithAnotherTag(t *testing.T) {
+	r := openedYAML(t, streamsConf)
+	for n, in := range r.inputs {
+		i := r.newIntake(in)
+		i.addRecord("app", "level", "error", "n", "9")
+		i.addRecord("app", "level", "info", "n", "1")
+		i.addRecord("two", "m", fmt.Sprint("from input ", n))
+		i.addRecord("again", "x", "y")
+		flush(t, i)
+	}
+	wantQueued(t, r.outputs[0], "app: error 9 F", "app: info 1 F", "app: error 9 F", "app: info 1 F")
+	wantQueued(t, r.outputs[1], "logs.two: 9 two F G", "logs.error: error 9 F G", "logs.error: error 9 F G")
+	wantQueued(t, r.outputs[2], "again: y F", "again: y F", "again: y F", "again: y F")
+	wantQueued(t, r.outputs[3], "two: 9 F", "two: from input 0 F", "two: from input 1 F")
+}
+
+// Two tasks that read each other's streams would never end.
+func TestStreamTasksThatReadEachOtherEnd(t *testing.T) {
+	r := openedYAML(t, `
+stream_processor:
+  - exec: CREATE STREAM a WITH (tag='x.a') AS SELECT * FROM TAG:'x.*';
+  - exec: CREATE STREAM b WITH (tag='x.b') AS SELECT * FROM TAG:'x.*';
+pipeline:
+  inputs:
+    - {name: forward, port: 0}
+  outputs:
+    - {name: "null", match: '*'}
+`)
+	i := r.newIntake(r.inputs[0])
+	i.addRecord("x.c", "x", "y")
+	flush(t, i)
+	if got := len(queued(t, r.outputs[0])); got < 3 || got > 2<<maxReroutes {
+		t.Errorf("got %d records, want them to end", got)
+	}
+}
