@@ -13,7 +13,7 @@ import (
 
 // Limits of a YAML file. They are far above any real configuration.
 const (
-	maxYAMLSize  = 512 << 10 // bytes of one file, which takes about 50 times as much memory while it is read
+	maxYAMLSize  = 256 << 10 // bytes of one file, which takes up to 120 times as much memory while it is read
 	maxYAMLDepth = 32        // nesting of maps and lists
 	maxYAMLNodes = 50_000    // values of one file; what an alias stands for counts again
 )
@@ -38,7 +38,8 @@ func yamlDialect(text string) Dialect {
 	return FluentBit
 }
 
-// yamlText reports whether the first line of a text is one of YAML that is a section: "pipeline:", or "- source:" in a list.
+// yamlText reports whether the first line of a text is one of YAML that is a section: "pipeline:",
+// "includes: […]", or "- source:" in a list.
 func yamlText(text string) bool {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(strings.TrimRight(line, " \t\r\n"), " #")
@@ -47,8 +48,9 @@ func yamlText(text string) bool {
 		case line == "---":
 			return true
 		default:
-			key, ok := strings.CutSuffix(strings.TrimPrefix(line, "- "), ":")
-			return ok && key != "" && !strings.ContainsAny(key, " \t<[@")
+			key, value, ok := strings.Cut(strings.TrimPrefix(line, "- "), ":")
+			value = strings.TrimLeft(value, " \t")
+			return ok && key != "" && !strings.ContainsAny(key, " \t<[@") && (value == "" || value[0] == '[' || value[0] == '{')
 		}
 	}
 	return false

@@ -224,6 +224,9 @@ func (y yamlFile) includes(n *yaml.Node) {
 			y.fail(v, "includes: want a list of file names")
 			return
 		}
+		if len(y.errors) > maxErrors {
+			return
+		}
 		y.include(y.file, v.Line, "includes", v.Value)
 	}
 }

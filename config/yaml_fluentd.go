@@ -116,6 +116,8 @@ func (y fluentdYAML) config(n *yaml.Node, into *section) {
 	}
 	for _, entry := range n.Content {
 		switch {
+		case len(y.errors) > maxErrors:
+			return
 		case entry.Tag == "!include":
 			y.includeYAML(entry, into)
 		case entry.Kind != yaml.MappingNode:
