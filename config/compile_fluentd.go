@@ -16,10 +16,11 @@ const maxPaths = 1000
 
 // fluentd compiles Fluentd's dialect.
 func (k *compilation) fluentd(f *file, l loader) {
-	l.again = true
+	l.again, l.ruby = true, true
 	r := &fluentdReader{report: &k.report, loader: l, ruby: ruby{k.Lookup, k.hostname()}}
 	root := &section{pos: f.pos(1), source: f}
 	r.read(f, root)
+	r.readFolder(root)
 	k.plan.Files = r.names
 	if len(k.errors) > 0 {
 		return

@@ -201,6 +201,44 @@ func (r *fluentdReader) include(f *file, s *scanner, into *section, at Pos) {
 	}
 }
 
+// readFolder reads the files in the folder that config_include_dir of <system> names, except for those that were read already.
+func (r *fluentdReader) readFolder(root *section) {
+	all := &section{}
+	for _, s := range root.subs {
+		if s.name == "system" {
+			all.override(s)
+		}
+	}
+	p, ok := all.get("config_include_dir")
+	if !ok || p.value == "" {
+		return
+	}
+	if !isFolder(p.value) {
+		r.warning(p.pos, fmt.Sprintf("config_include_dir: there is no folder %s", p.value))
+		return
+	}
+	names, err := filesIn(p.value, true)
+	if err != nil {
+		r.error(p.pos, "config_include_dir: "+err.Error())
+		return
+	}
+	read := map[string]bool{}
+	for _, name := range r.names {
+		read[absolute(name)] = true
+	}
+	for _, name := range names {
+		if read[absolute(name)] {
+			continue
+		}
+		f, err := r.open(name, nil, p.pos)
+		if err != nil {
+			r.error(p.pos, "config_include_dir: "+err.Error())
+			continue
+		}
+		r.read(f, root)
+	}
+}
+
 func (r *fluentdReader) warnUnset(at Pos, key string, names []string) {
 	for _, name := range names {
 		r.warning(at, fmt.Sprintf("%s: variable %s is not set and becomes empty", key, name))

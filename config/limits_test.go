@@ -166,3 +166,26 @@ func TestStreamTasksHaveALimitOfNumber(t *testing.T) {
 		t.Errorf("got %.200s, want %s", got, want)
 	}
 }
+
+func TestPatternsOfFilesHaveLimits(t *testing.T) {
+	for pattern, want := range map[string]string{
+		strings.Repeat("{a,b}", 30): "stands for more than 100 patterns", "{" + strings.Repeat(",", 200) + "}": "stands for more than 100 patterns",
+		"{a,{b,c}": "", "}{": "", "[": "is not a pattern for file names",
+	} {
+		if _, err := rubyGlob(pattern); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20s: got %v, want %q", pattern, err, want)
+		}
+	}
+	dir := t.TempDir()
+	for n := range 120 {
+		if err := os.Mkdir(filepath.Join(dir, fmt.Sprint(n)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := rubyGlob(dir + "/**/**/**/**/x*/**/*"); err != nil {
+		t.Errorf("got %v, want no error", err)
+	}
+	if _, err := rubyGlob(dir + "/**/*/**/../**/*.conf"); err == nil || !strings.Contains(err.Error(), "looks at more than 10000 files") {
+		t.Errorf("got %v, want the limit of files", err)
+	}
+}

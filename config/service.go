@@ -89,7 +89,7 @@ type SystemOptions struct {
 	JIT              *bool  `fluentd:"enable_jit" help:"accepted"`
 	FilePermission   string `fluentd:"file_permission,dir_permission,umask" help:"accepted"`
 	RestartInterval  string `fluentd:"restart_worker_interval" help:"accepted"`
-	ConfigIncludeDir string `fluentd:"config_include_dir" help:"accepted; only what @include names is read"`
+	ConfigIncludeDir string `fluentd:"config_include_dir" help:"folder whose files .conf, .yaml and .yml are read, too, with those in folders inside of it"`
 	Metrics          []Pair `fluentd:"<metrics>" help:"accepted"`
 	Counters         []Pair `fluentd:"<counter_server>,<counter_client>,<source_only_buffer>" help:"accepted"`
 }
