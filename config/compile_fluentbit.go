@@ -24,6 +24,7 @@ func (k *compilation) classic(f *file, l loader) {
 	r := &classicReader{report: &k.report, loader: l, lookup: k.Lookup, set: map[string]string{}}
 	r.read(f)
 	k.plan.Files = r.names
+	k.plan.Variables = r.set
 	if len(k.errors) > 0 {
 		return
 	}

@@ -92,6 +92,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		var s stage
 		stageEnv := enrich.Env{
 			Hostname: env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+			Variables: plan.Variables, ReadFile: func(name string) (string, string, error) { return plan.ReadFile(name, f.Pos) },
 		}
 		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
 		if err == nil {

@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/firelane/firelane/enrich/lua/vm"
@@ -55,8 +56,7 @@ func (s *step) value(b []byte) vm.Value {
 	case record.KindBool:
 		return vm.Bool(b[0] == 0xc3)
 	case record.KindInt, record.KindFloat:
-		f, _, _ := record.Float(b)
-		return vm.Number(f)
+		return numberOf(b)
 	case record.KindStr, record.KindBin:
 		text, _ := record.Text(b)
 		return vm.Borrow(stringOf(text))
@@ -68,6 +68,23 @@ func (s *step) value(b []byte) vm.Value {
 		return vm.TableValue(vm.NewPending(s, stringOf(b), mapOrigin))
 	}
 	return vm.Nil
+}
+
+// maxExact is the integer up to which a float64 holds every one.
+const maxExact = 1 << 53
+
+// numberOf converts a number. It has a note of what it was if it would be written in another way: a whole float, or an integer
+// of more digits than a float64 has.
+func numberOf(b []byte) vm.Value {
+	f, _, _ := record.Float(b)
+	exact := math.Abs(f) < maxExact
+	if record.KindOf(b[0]) == record.KindFloat {
+		exact = f != math.Trunc(f) && b[0] == 0xcb
+	}
+	if exact {
+		return vm.Number(f)
+	}
+	return vm.NotedNumber(f, b)
 }
 
 // extContent returns the bytes of an ext value without its type.

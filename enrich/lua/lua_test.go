@@ -67,3 +67,143 @@ func pack(t testing.TB, js string) []byte {
 	}
 	return b
 }
+
+func TestCodeSaysWhatBecomesOfTheRecord(t *testing.T) {
+	for name, tt := range map[string]struct{ code, in, want string }{
+		"dropped":            {`return -1, 0, 0`, `{"a":1}`, ``},
+		"unchanged":          {`record.a = 2 return 0, 0, record`, `{"a":1}`, `{"a":1}`},
+		"changed":            {`record.a = 2 return 2, 0, record`, `{"a":1}`, `{"a":2}`},
+		"with the time":      {`record.a = 2 return 1, timestamp, record`, `{"a":1}`, `{"a":2}`},
+		"code is text":       {`record.a = 2 return "2", 0, record`, `{"a":1}`, `{"a":2}`},
+		"nothing returned":   {`return`, `{"a":1}`, `{"a":1}`},
+		"another code":       {`return 7, 0, record`, `{"a":1}`, `{"a":1}`},
+		"no table":           {`return 2, 0, "x"`, `{"a":1}`, `{"a":1}`},
+		"several records":    {`return 2, 0, {{a = 1}, {b = 2}}`, `{}`, `{"a":1} {"b":2}`},
+		"an array field":     {`return 2, 0, record.x`, `{"x":[{"a":1},{"b":[]},{"c":{}}]}`, `{"a":1} {"b":[]} {"c":{}}`},
+		"no records":         {`return 2, 0, record.x`, `{"x":[]}`, ``},
+		"not all are tables": {`return 2, 0, {{a = 1}, 2}`, `{"old":1}`, `{"old":1}`},
+		"arrays of arrays":   {`return 2, 0, {{1}, {2}}`, `{"old":1}`, `{"old":1}`},
+		"empty table":        {`return 2, 0, {}`, `{"a":1}`, `{}`},
+		"new, in its order":  {`return 2, 0, {z = 1, a = record.a, m = {1, 2}}`, `{"a":"x"}`, `{"z":1,"a":"x","m":[1,2]}`},
+		"order stays":        {`record.b = nil record.new = tag record.c = "C" record.b = "again" return 2, 0, record`, `{"a":1,"b":2,"c":3}`, `{"a":1,"b":"again","c":"C","new":"app.web"}`},
+		"removed":            {`record.b = nil return 2, 0, record`, `{"a":1,"b":2}`, `{"a":1}`},
+		"fields by name":     {`return 2, 0, {n = record["a b"], deep = record.x.y[2].z}`, `{"a b":1,"x":{"y":[1,{"z":"deep"}]}}`, `{"n":1,"deep":"deep"}`},
+		"nested changed":     {`record.x.y[1] = "new" return 2, 0, record`, `{"x":{"y":[1.0,2.0],"z":{"w":null}}}`, `{"x":{"y":["new",2.0],"z":{"w":null}}}`},
+		"environment":        {`return 2, 0, {s = FLB_ENV.STAGE, h = FLB_ENV["HOSTNAME"]}`, `{}`, `{"s":"prod","h":"host"}`},
+		"counts":             {`n = (n or 0) + 1 local c = 0 for k, v in pairs(record) do c = c + 1 end return 2, 0, {c = c, l = #record.x}`, `{"a":1,"b":null,"x":[1,2,3]}`, `{"c":2,"l":3}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFilter(t, lua.Options{Code: "function cb(tag, timestamp, record) " + tt.code + " end", Call: "cb"})
+			if got := f.json(tt.in); got != tt.want {
+				t.Errorf("got %s, want %s; %s", got, tt.want, f.log.String())
+			}
+		})
+	}
+}
+
+func TestTimestamps(t *testing.T) {
+	for name, tt := range map[string]struct {
+		code  string
+		table bool
+		want  record.Time
+	}{
+		"kept to the nanosecond": {"return 1, timestamp, record", false, noon},
+		"moved by an hour":       {"return 1, timestamp + 3600, record", false, record.Time{Sec: noon.Sec + 3600, Nsec: 123456716}},
+		"whole seconds":          {"return 1, math.floor(timestamp), record", false, record.Time{Sec: noon.Sec}},
+		"as text":                {`return 1, "1700000000.5", record`, false, record.Time{Sec: 1700000000, Nsec: 500000000}},
+		"not used":               {"return 2, 0, record", false, noon},
+		"no number":              {"return 1, nil, record", false, record.Time{}}, // as in Fluent Bit
+		"negative":               {"return 1, -1, record", false, noon},
+		"far too large":          {"return 1, 1e300, record", false, noon},
+		"no number at all":       {"return 1, 0/0, record", false, noon},
+		"table kept":             {"return 1, timestamp, record", true, noon},
+		"table changed":          {"timestamp.sec = timestamp.sec + 1 timestamp.nsec = 5 return 1, timestamp, record", true, record.Time{Sec: noon.Sec + 1, Nsec: 5}},
+		"table expected":         {"return 1, 5, record", true, noon},
+		"nanoseconds too many":   {"timestamp.nsec = 1e9 return 1, timestamp, record", true, noon},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFilter(t, lua.Options{Code: "function cb(tag, timestamp, record) " + tt.code + " end", Call: "cb", TimeAsTable: tt.table})
+			if got := f.apply(pack(t, `{"a":1}`)); len(got) != 1 || got[0].Time != tt.want {
+				t.Errorf("got %v, want %v; %s", got, tt.want, f.log.String())
+			}
+		})
+	}
+}
+
+// What a script leaves alone keeps its bytes, also beside what it changes, and also in a new table. Fluent Bit changes numbers.
+func TestWhatIsUntouchedStaysAsItIs(t *testing.T) {
+	odd := []byte("\xdf\x00\x00\x00\x0a" + // headers longer than they need be
+		"\xa1a\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00" + // 1.0
+		"\xa1b\xcf\xff\xff\xff\xff\xff\xff\xff\xff" + // 2^64-1
+		"\xa1c\xd3\x80\x00\x00\x00\x00\x00\x00\x01" +
+		"\xa1d\xca\x3e\x80\x00\x00" + // float32
+		"\xc4\x01e\xc4\x03\x00\xff\x01" + // bins
+		"\xa1f\xd7\x00\x01\x02\x03\x04\x00\x00\x00\x05" + // an EventTime
+		"\xa1g\xd9\x01x" +
+		"\xa1h\x81\xa1n\xcf\x00\x20\x00\x00\x00\x00\x00\x01" + // 2^53+1
+		"\xa1i\x92\xcb\x40\x00\x00\x00\x00\x00\x00\x00\x90" + // [2.0,[]]
+		"\xa1j\xa2\xff\xfe") // not UTF-8
+	for name, code := range map[string]string{
+		"code 0":          "return 0, 0, 0",
+		"returned":        "return 2, 0, record",
+		"read":            "for k, v in pairs(record) do if type(v) == 'table' then for k2, v2 in pairs(v) do end end end return 2, 0, record",
+		"set to the same": "for k, v in pairs(record) do record[k] = v end return 1, timestamp, record",
+	} {
+		f := newFilter(t, lua.Options{Code: "function cb(tag, timestamp, record) " + code + " end", Call: "cb"})
+		want := string(odd)
+		if name != "code 0" && name != "returned" { // the header is written anew
+			want = "\x8a" + string(odd[5:])
+		}
+		if got := f.apply(odd); len(got) != 1 || string(got[0].Body) != want {
+			t.Errorf("%s: got %x, want %x; %s", name, got[0].Body, want, f.log.String())
+		}
+	}
+	f := newFilter(t, lua.Options{Call: "cb", Code: `function cb(tag, timestamp, record)
+		local new = {} for k, v in pairs(record) do new["x." .. k] = v end return 2, 0, new end`})
+	if got, want := f.json(`{"big":9007199254740993,"whole":1.0,"half":0.5,"list":[1.0,[],{}]}`),
+		`{"x.big":9007199254740993,"x.whole":1.0,"x.half":0.5,"x.list":[1.0,[],{}]}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestWhatAScriptComputesHasFluentBitsTypes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		opts           lua.Options
+		code, in, want string
+	}{
+		"whole is integer":         {lua.Options{}, `{a = 1.0, b = 2 / 2, c = 1.5, d = 2 ^ 60, e = -0.0, f = 2 ^ 70, g = 1 / 0}`, `{}`, `{"a":1,"b":1,"c":1.5,"d":1152921504606846976,"e":0,"f":1.1805916207174113e+21,"g":null}`},
+		"of the record":            {lua.Options{}, `{a = record.a + 1, b = record.a}`, `{"a":1.0}`, `{"a":2,"b":1.0}`},
+		"int keys":                 {lua.Options{IntKeys: "a b"}, `{a = 1.9, b = {a = 2.5, x = 2.5}, c = 1.5}`, `{}`, `{"a":1,"b":{"a":2,"x":2.5},"c":1.5}`},
+		"int keys, untouched":      {lua.Options{IntKeys: "a"}, `record`, `{"a":1.0,"n":{"a":2.5},"b":1.0}`, `{"a":1,"n":{"a":2},"b":1.0}`},
+		"int keys, big":            {lua.Options{IntKeys: "a b c"}, `{a = record.a, b = 1e300, c = 0 / 0}`, `{"a":9007199254740993}`, `{"a":9007199254740993,"b":9223372036854775807,"c":0}`},
+		"empty table":              {lua.Options{}, `{a = {}, b = record.b, c = record.c}`, `{"b":[],"c":{}}`, `{"a":{},"b":[],"c":{}}`},
+		"array keys":               {lua.Options{ArrayKeys: "a c"}, `{a = {}, b = {}, c = {1, 2}, d = {a = {}}}`, `{}`, `{"a":[],"b":{},"c":[1,2],"d":{"a":[]}}`},
+		"emptied array":            {lua.Options{}, `(function() record.a[1] = nil return record end)()`, `{"a":[1]}`, `{"a":[]}`},
+		"grown array":              {lua.Options{}, `(function() table.insert(record.a, 1, "x") return record end)()`, `{"a":[1.0,true,null]}`, `{"a":["x",1.0,true]}`},
+		"names beside elements":    {lua.Options{}, `{a = {1, 2, x = 3}}`, `{}`, `{"a":[1,2]}`},
+		"holes":                    {lua.Options{}, `{a = {1, nil, 3}, b = {[3] = "x"}}`, `{}`, `{"a":[1,null,3],"b":[null,null,"x"]}`},
+		"map with numbers":         {lua.Options{}, `(function() record.m[1] = "one" return record end)()`, `{"m":{"a":1}}`, `{"m":{"1":"one","a":1}}`},
+		"a metatable with a type":  {lua.Options{}, `{a = setmetatable({}, {type = 1}), b = setmetatable({1}, {type = 2})}`, `{}`, `{"a":[],"b":{"1":1}}`},
+		"the record's metatable":   {lua.Options{}, `{a = getmetatable(record).type, b = getmetatable(record.x).type, c = setmetatable({}, getmetatable(record.x))}`, `{"x":[]}`, `{"a":2,"b":1,"c":[]}`},
+		"null":                     {lua.Options{}, `{a = record.a == nil, b = record.b}`, `{"a":null,"b":[null,1]}`, `{"a":true,"b":[null,1]}`},
+		"null removed":             {lua.Options{}, `(function() record.b = 1 return record end)()`, `{"a":null}`, `{"b":1}`},
+		"flb_null":                 {lua.Options{FlbNull: true}, `{a = record.a, b = record.a == flb_null, c = type(flb_null), d = flb_null}`, `{"a":null}`, `{"a":null,"b":true,"c":"userdata","d":null}`},
+		"flb_null kept":            {lua.Options{FlbNull: true}, `(function() record.b = 1 return record end)()`, `{"a":null,"l":[null]}`, `{"a":null,"l":[null],"b":1}`},
+		"functions":                {lua.Options{}, `{f = print, g = coroutine.create(print), h = 1}`, `{}`, `{"f":null,"g":null,"h":1}`},
+		"NUL and bytes":            {lua.Options{}, `{a = "x\0y", n = #record.a}`, `{"a":"\u0000é"}`, `{"a":"x\u0000y","n":3}`},
+		"booleans":                 {lua.Options{}, `{a = not record.a, b = record.b}`, `{"a":true,"b":false}`, `{"a":false,"b":false}`},
+		"group and metadata":       {lua.Options{Call: "cb5"}, ``, `{"a":1}`, `{"a":1,"seen":"table table"}`},
+		"cached values stay right": {lua.Options{}, `(function() last = last or record.a return {a = last, b = record.a} end)()`, `{"a":"first"}`, `{"a":"first","b":"first"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.opts.Code = "function cb5(tag, timestamp, group, metadata, record) record.seen = type(group) .. ' ' .. type(metadata) return 1, timestamp, metadata, record end"
+			if tt.opts.Call == "" {
+				tt.opts.Call, tt.opts.Code = "cb", "function cb(tag, timestamp, record) return 2, 0, "+tt.code+" end"
+			}
+			f := newFilter(t, tt.opts)
+			if got := f.json(tt.in); got != tt.want {
+				t.Errorf("got %s, want %s; %s", got, tt.want, f.log.String())
+			}
+		})
+	}
+}

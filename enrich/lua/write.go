@@ -104,8 +104,10 @@ func sameKey(raw []byte, key vm.Value) bool {
 
 // member appends a member's value, of the type that an option may give it.
 func (w *writer) member(dst []byte, name string, v vm.Value, raw []byte, depth int) ([]byte, error) {
-	if v.Kind() == vm.KindNumber && w.types.ints[name] && (raw == nil || record.KindOf(raw[0]) != record.KindInt || !w.same(v, raw)) {
-		return appendInt(dst, v.Float()), w.check(dst)
+	if v.Kind() == vm.KindNumber && w.types.ints[name] {
+		if note := v.Note(); note == nil || record.KindOf(note[0]) != record.KindInt {
+			return appendInt(dst, v.Float()), w.check(dst)
+		}
 	}
 	if t := v.Table(); t != nil && w.types.arrays[name] {
 		if depth >= record.MaxDepth {
@@ -166,7 +168,9 @@ func (w *writer) value(dst []byte, v vm.Value, raw []byte, depth int) ([]byte, e
 		dst = record.AppendBool(dst, v.True())
 	case vm.KindNumber:
 		f := v.Float()
-		if f == math.Trunc(f) && f >= math.MinInt64 && f < math.MaxInt64 {
+		if note := v.Note(); note != nil {
+			dst = append(dst, note...)
+		} else if f == math.Trunc(f) && f >= math.MinInt64 && f < math.MaxInt64 {
 			dst = record.AppendInt(dst, int64(f))
 		} else {
 			dst = record.AppendFloat(dst, f)
@@ -177,7 +181,7 @@ func (w *writer) value(dst []byte, v vm.Value, raw []byte, depth int) ([]byte, e
 	return dst, w.check(dst)
 }
 
-// same reports whether a value is what raw was converted to; tables are compared when they are written.
+// same reports whether a string is that of raw, which may be a bin or an ext. Numbers have a note where they need one.
 func (w *writer) same(v vm.Value, raw []byte) bool {
 	switch v.Kind() {
 	case vm.KindString:
@@ -185,9 +189,6 @@ func (w *writer) same(v vm.Value, raw []byte) bool {
 			return string(text) == v.Text()
 		}
 		return record.KindOf(raw[0]) == record.KindExt && string(extContent(raw)) == v.Text()
-	case vm.KindNumber:
-		f, _, err := record.Float(raw)
-		return err == nil && f == v.Float()
 	}
 	return false
 }

@@ -188,7 +188,7 @@ func (s *forStmt) compile(c *compiler) execFn {
 	return func(fr *frame) flow {
 		a, b, d := from(fr), to(fr), step(fr)
 		fr.line = line
-		i, limit, by := fr.th.forNumber(a, "initial"), fr.th.forNumber(b, "limit"), fr.th.forNumber(d, "step")
+		i, limit, by := fr.th.forNumber(a, "initial value"), fr.th.forNumber(b, "limit"), fr.th.forNumber(d, "step")
 		for ; by > 0 && i <= limit || by <= 0 && i >= limit; i += by {
 			set(fr, Number(i))
 			if f := body(fr); f == flowBreak {

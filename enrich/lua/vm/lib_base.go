@@ -107,7 +107,7 @@ func basePcall(th *Thread, args []Value) []Value {
 		th.argument(1, "pcall", "value expected")
 	}
 	args = append([]Value(nil), args...)
-	r, err := th.protect(false, func() []Value { return th.callValue(args[0], args[1:], "") })
+	r, err := th.protect(false, func() []Value { return th.callApart(args[0], args[1:]) })
 	if err != nil {
 		return th.returns(False, err.value)
 	}
@@ -119,12 +119,26 @@ func baseXpcall(th *Thread, args []Value) []Value {
 		th.argument(2, "xpcall", "value expected")
 	}
 	args = append([]Value(nil), args...)
-	r, err := th.protect(false, func() []Value { return th.callValue(args[0], args[2:], "") })
+	r, err := th.protect(false, func() []Value { return th.callApart(args[0], args[2:]) })
 	if err != nil {
-		r = th.callValue(args[1], []Value{err.value}, "")
+		r, worse := th.protect(false, func() []Value { return th.callValue(args[1], []Value{err.value}, "") })
+		if worse != nil {
+			r = []Value{String("error in error handling")}
+		}
 		return th.returns(append([]Value{False}, r...)...)
 	}
 	return th.returns(append([]Value{True}, r...)...)
+}
+
+// callApart calls a function for pcall. The errors of a library function have no position then.
+func (th *Thread) callApart(f Value, args []Value) []Value {
+	cur := th.cur
+	if f.k == KindFunction && f.function().native != nil {
+		th.cur = nil
+	}
+	r := th.callValue(f, args, "")
+	th.cur = cur
+	return r
 }
 
 func basePrint(th *Thread, args []Value) []Value {

@@ -36,7 +36,7 @@ const coroutineBytes = 4 << 10
 // resume runs co until it yields or ends. An error of the coroutine is returned, a limit is thrown.
 func (co *coroutine) resume(th *Thread, args []Value) (values []Value, err *thrown) {
 	if co.state != "suspended" {
-		return nil, &thrown{value: String("cannot resume " + map[bool]string{true: "dead", false: "non-suspended"}[co.state == "dead"] + " coroutine")}
+		return nil, &thrown{value: String("cannot resume " + co.state + " coroutine")}
 	}
 	st := th.st
 	co.in = append([]Value(nil), args...)

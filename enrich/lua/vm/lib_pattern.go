@@ -24,10 +24,7 @@ func stringFind(th *Thread, args []Value, find bool) []Value {
 	if init < 0 {
 		init = max(len(s)+init+1, 1)
 	}
-	init = max(init, 1) - 1
-	if init > len(s) {
-		return th.ret1(Nil)
-	}
+	init = min(max(init, 1)-1, len(s))
 	if find && (arg(args, 4).True() || !strings.ContainsAny(p, specials)) {
 		th.st.work(len(s) - init)
 		i := strings.Index(s[init:], p)

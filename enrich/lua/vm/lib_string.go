@@ -3,6 +3,7 @@ package vm
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -129,7 +130,7 @@ func stringFormat(th *Thread, args []Value) []Value {
 		i = end
 		n++
 		if n > len(args) {
-			th.argument(n, "format", "no value")
+			th.argument(n, "format", "value expected")
 		}
 		b = c.append(th, b, args, n)
 		if len(b) > MaxString {
@@ -210,6 +211,9 @@ func (c conversion) append(th *Thread, b []byte, args []Value, n int) []byte {
 		if c.precision < 0 {
 			c.precision = 6
 		}
+		if c.verb == 'f' {
+			f = roundUp(f, c.precision)
+		}
 		return fmt.Appendf(b, c.spec(c.verb), f)
 	case 'q':
 		return appendQuoted(b, checkText(th, args, n, "format"))
@@ -223,6 +227,20 @@ func (c conversion) append(th *Thread, b []byte, args []Value, n int) []byte {
 	}
 	th.fail("invalid option '%%%c' to 'format'", c.verb)
 	return nil
+}
+
+// roundUp changes a number that is half way between two of digits decimals, so that it is rounded up, as LuaJIT does: C
+// rounds 2.5 to 2.
+func roundUp(f float64, digits int) float64 {
+	var room [512]byte
+	exact := strconv.AppendFloat(room[:0], f, 'f', digits+1, 64)
+	if exact[len(exact)-1] != '5' {
+		return f
+	}
+	if g, err := strconv.ParseFloat(string(exact), 64); err != nil || g != f {
+		return f
+	}
+	return math.Nextafter(f, math.Inf(int(math.Copysign(1, f))))
 }
 
 func unsignedOf(f float64) uint64 {

@@ -90,11 +90,11 @@ func (th *Thread) rawSet(t *Table, k, v Value) {
 	n := 0
 	if k.borrowed {
 		k = k.own()
-		n += len(k.str())
+		n += k.size()
 	}
 	if v.borrowed {
 		v = v.own()
-		n += len(v.str())
+		n += v.size()
 	}
 	th.st.allocate(n + t.Set(k, v))
 }

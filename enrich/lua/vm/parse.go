@@ -94,7 +94,7 @@ func (p *parser) match(t token, what, opened string, line int) {
 
 func (p *parser) name() string {
 	if p.tok != tokName {
-		p.near("<name> expected")
+		p.near("'<name>' expected")
 	}
 	s := p.text
 	p.next()
@@ -115,8 +115,8 @@ func (p *parser) block() *block {
 			b.stmts = append(b.stmts, s)
 		}
 		p.accept(';')
-		if last && !p.blockEnds() {
-			p.near("'end' expected")
+		if last {
+			break // whoever began the block expects its end
 		}
 	}
 	b.cost = p.cost + len(b.stmts) + 1

@@ -129,8 +129,8 @@ func (t *Table) find(key Value) int {
 
 // normal makes equal numbers the same Value.
 func normal(key Value) Value {
-	if key.k == KindNumber && key.num() == 0 {
-		return Number(0)
+	if key.k == KindNumber {
+		return Number(key.num() + 0) // -0 is 0
 	}
 	return key
 }

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -34,7 +35,8 @@ type Value struct {
 	n uint64
 	k Kind
 
-	borrowed bool // a string that is a part of a larger one: a table that keeps it gets a copy
+	borrowed bool  // p is a part of something larger: a table that keeps the value gets a copy
+	noted    uint8 // of a number: the length of its note, which is at p
 }
 
 // Nil, True and False are these values, and Null is flb_null.
@@ -71,12 +73,39 @@ func Borrow(s string) Value {
 	return v
 }
 
-// own returns a string that keeps no larger one in memory.
-func (v Value) own() Value {
-	if v.borrowed {
-		return String(strings.Clone(v.str()))
+// NotedNumber returns a number with a note of at most 255 bytes, a part of something larger: it says how the number was
+// written where it comes from, and goes where the number goes. A number that is computed of it has none.
+func NotedNumber(f float64, note []byte) Value {
+	return Value{k: KindNumber, n: math.Float64bits(f), p: unsafe.Pointer(unsafe.SliceData(note)), borrowed: true, noted: uint8(len(note))}
+}
+
+// Note returns a number's note, nil if it has none. Nobody may write to it.
+func (v Value) Note() []byte {
+	if v.k != KindNumber || v.noted == 0 {
+		return nil
 	}
-	return v
+	return unsafe.Slice((*byte)(v.p), int(v.noted))
+}
+
+// own returns a value that keeps nothing larger in memory.
+func (v Value) own() Value {
+	switch {
+	case !v.borrowed:
+		return v
+	case v.k == KindNumber:
+		v = NotedNumber(v.num(), slices.Clone(v.Note()))
+		v.borrowed = false
+		return v
+	}
+	return String(strings.Clone(v.str()))
+}
+
+// size is how many bytes own copies.
+func (v Value) size() int {
+	if v.k == KindNumber {
+		return int(v.noted)
+	}
+	return int(v.n)
 }
 
 // TableValue returns t as a value.
@@ -192,6 +221,11 @@ func parseNumber(s string) (f float64, ok bool) {
 	for len(s) > 0 && isSpace(s[len(s)-1]) {
 		s = s[:len(s)-1]
 	}
+	switch strings.ToLower(strings.TrimLeft(s[:min(len(s), 9)], "+-")) {
+	case "inf", "infinity", "nan": // as in LuaJIT
+		f, err := strconv.ParseFloat(s, 64)
+		return f, err == nil
+	}
 	digits := s
 	if len(digits) > 0 && (digits[0] == '-' || digits[0] == '+') {
 		digits = digits[1:]
@@ -206,7 +240,7 @@ func parseNumber(s string) (f float64, ok bool) {
 			exponent = true
 		case !hex && c|0x20 == 'e':
 		default:
-			return 0, false // inf, nan and _ are no numbers here
+			return 0, false
 		}
 	}
 	if hex && !exponent {
