@@ -72,6 +72,15 @@ type source struct {
 	accounts inputCounters
 }
 
+// stageEnv is what the filter f gets.
+func (r *Router) stageEnv(f config.Filter) enrich.Env {
+	return enrich.Env{
+		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
+		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
+	}
+}
+
 // New builds the parts of a plan: steps and destinations, but no socket, file or connection yet. The diagnostics
 // are the mistakes that the parts themselves find in their options.
 func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
@@ -90,11 +99,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	}
 	for _, f := range plan.Filters {
 		var s stage
-		stageEnv := enrich.Env{
-			Hostname: env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
-			Variables: plan.Variables, ReadFile: func(name string) (string, string, error) { return plan.ReadFile(name, f.Pos) },
-		}
-		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
+		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, r.stageEnv(f))
 		if err == nil {
 			s, err = newStage(made, r.wake)
 		}

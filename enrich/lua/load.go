@@ -70,14 +70,14 @@ func (s *step) value(b []byte) vm.Value {
 	return vm.Nil
 }
 
-// maxExact is the integer up to which a float64 holds every one.
-const maxExact = 1 << 53
+// exactIntegers is the integer up to which a float64 holds every one.
+const exactIntegers = 1 << 53
 
 // numberOf converts a number. It has a note of what it was if it would be written in another way: a whole float, or an integer
 // of more digits than a float64 has.
 func numberOf(b []byte) vm.Value {
 	f, _, _ := record.Float(b)
-	exact := math.Abs(f) < maxExact
+	exact := math.Abs(f) < exactIntegers
 	if record.KindOf(b[0]) == record.KindFloat {
 		exact = f != math.Trunc(f) && b[0] == 0xcb
 	}

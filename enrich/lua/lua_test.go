@@ -207,3 +207,26 @@ func TestWhatAScriptComputesHasFluentBitsTypes(t *testing.T) {
 		})
 	}
 }
+
+// AWS's image has this script; its function is called filter.
+func TestDotsAreReplacedByTheBuiltInScript(t *testing.T) {
+	text, _, err := new(config.Plan).ReadFile("/fluent-bit/filters/replace_dots.lua", config.Pos{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFilter(t, lua.Options{Code: text, Call: "filter"})
+	for in, want := range map[string]string{
+		`{"kubernetes.pod_name":"web.1","a":1}`: `{"kubernetes_pod_name":"web.1","a":1}`,
+		`{"app.config":{"db.host":"localhost","db.ports":[5432,1.0,9007199254740993],"e.m.p.t.y":[]},"l":[{"a.b":{}}]}`: `{"app_config":{"db_host":"localhost","db_ports":[5432,1.0,9007199254740993],"e_m_p_t_y":[]},"l":[{"a_b":{}}]}`,
+		`{"_replace_dots_with":"-","a.b":{"c.d":false}}`:                                                                `{"a-b":{"c-d":false}}`,
+		`{"_replace_dots_with":"%1","a.b":1}`:                                                                           `{"a%1b":1}`,
+		`{}`:                                                                                                            `{}`,
+	} {
+		if got := f.json(in); got != want {
+			t.Errorf("%s: got %s, want %s; %s", in, got, want, f.log.String())
+		}
+	}
+	if got := f.apply([]byte("\x80")); len(got) != 1 || got[0].Time != noon {
+		t.Errorf("got %v, want the time as it was", got)
+	}
+}

@@ -101,13 +101,13 @@ func (l *lexer) fail(line int, format string, args ...any) {
 func (l *lexer) near(format string, args ...any) {
 	text := "<eof>"
 	if l.tok != tokEOF {
-		text = l.src[l.from:min(l.at, l.from+maxNear)]
+		text = l.src[l.from:min(l.at, l.from+nearBytes)]
 	}
 	l.fail(l.line, "%s near '%s'", fmt.Sprintf(format, args...), strings.ToValidUTF8(text, "?"))
 }
 
-// maxNear is how many bytes of a token a message shows.
-const maxNear = 40
+// nearBytes is how many bytes of a token a message shows.
+const nearBytes = 40
 
 // next reads the next token.
 func (l *lexer) next() {

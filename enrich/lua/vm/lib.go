@@ -9,6 +9,7 @@ type library map[string]func(*Thread, []Value) []Value
 func (st *State) openLibrary() {
 	g := st.Globals
 	st.register(g, "", baseLibrary())
+	st.register(g, "", membersLibrary())
 	st.register(g, "", loadLibrary())
 	g.Set(String("_G"), TableValue(g))
 	g.Set(String("_VERSION"), String("Lua 5.1"))

@@ -14,38 +14,10 @@ func baseLibrary() library {
 			return th.ret1(getMetatable(th, args))
 		},
 		"setmetatable": setMetatable,
-		"ipairs": func(th *Thread, args []Value) []Value {
-			t := checkTable(th, args, 1, "ipairs")
-			return th.returns(th.st.inext, TableValue(t), Number(0))
-		},
-		"next": func(th *Thread, args []Value) []Value {
-			t := checkTable(th, args, 1, "next")
-			at, ok := t.place(arg(args, 2))
-			if !ok {
-				th.fail("invalid key to 'next'")
-			}
-			k, v, _, ok := t.Next(at)
-			if !ok {
-				return th.ret1(Nil)
-			}
-			return th.returns(k, v)
-		},
-		"pairs": func(th *Thread, args []Value) []Value {
-			t := checkTable(th, args, 1, "pairs")
-			return th.returns(th.st.next, TableValue(t), Nil)
-		},
-		"pcall":    basePcall,
-		"xpcall":   baseXpcall,
-		"print":    basePrint,
-		"rawequal": func(th *Thread, args []Value) []Value { return th.ret1(Bool(rawEqual(arg(args, 1), arg(args, 2)))) },
-		"rawget": func(th *Thread, args []Value) []Value {
-			return th.ret1(checkTable(th, args, 1, "rawget").Get(arg(args, 2)))
-		},
-		"rawset": func(th *Thread, args []Value) []Value {
-			th.rawSet(checkTable(th, args, 1, "rawset"), arg(args, 2), arg(args, 3))
-			return th.ret1(args[0])
-		},
-		"select": baseSelect,
+		"pcall":        basePcall,
+		"xpcall":       baseXpcall,
+		"print":        basePrint,
+		"select":       baseSelect,
 		"tonumber": func(th *Thread, args []Value) []Value {
 			return th.ret1(baseToNumber(th, args))
 		},
@@ -69,6 +41,40 @@ func baseLibrary() library {
 			return th.ret1(Number(0))
 		},
 		"gcinfo": func(th *Thread, _ []Value) []Value { return th.ret1(Number(float64(th.st.live / 1024))) },
+	}
+}
+
+// membersLibrary are the functions that read tables.
+func membersLibrary() library {
+	return library{
+		"ipairs": func(th *Thread, args []Value) []Value {
+			t := checkTable(th, args, 1, "ipairs")
+			return th.returns(th.st.inext, TableValue(t), Number(0))
+		},
+		"next": func(th *Thread, args []Value) []Value {
+			t := checkTable(th, args, 1, "next")
+			at, ok := t.place(arg(args, 2))
+			if !ok {
+				th.fail("invalid key to 'next'")
+			}
+			k, v, _, ok := t.Next(at)
+			if !ok {
+				return th.ret1(Nil)
+			}
+			return th.returns(k, v)
+		},
+		"pairs": func(th *Thread, args []Value) []Value {
+			t := checkTable(th, args, 1, "pairs")
+			return th.returns(th.st.next, TableValue(t), Nil)
+		},
+		"rawequal": func(th *Thread, args []Value) []Value { return th.ret1(Bool(rawEqual(arg(args, 1), arg(args, 2)))) },
+		"rawget": func(th *Thread, args []Value) []Value {
+			return th.ret1(checkTable(th, args, 1, "rawget").Get(arg(args, 2)))
+		},
+		"rawset": func(th *Thread, args []Value) []Value {
+			th.rawSet(checkTable(th, args, 1, "rawset"), arg(args, 2), arg(args, 3))
+			return th.ret1(args[0])
+		},
 	}
 }
 

@@ -72,8 +72,8 @@ func baseLoad(th *Thread, args []Value) []Value {
 	name := src
 	if v := arg(args, 2); v.k == KindString {
 		name = strings.TrimLeft(v.str(), "=@")
-	} else if i := strings.IndexByte(name, '\n'); i >= 0 || len(name) > maxNear {
-		name = `[string "` + name[:min(max(i, 0), maxNear)] + `..."]`
+	} else if i := strings.IndexByte(name, '\n'); i >= 0 || len(name) > nearBytes {
+		name = `[string "` + name[:min(max(i, 0), nearBytes)] + `..."]`
 	} else {
 		name = `[string "` + name + `"]`
 	}

@@ -62,6 +62,12 @@ func mathLibrary() library {
 			return nil
 		},
 	}
+	addSimple(lib)
+	return lib
+}
+
+// addSimple adds the functions of one number.
+func addSimple(lib library) {
 	for name, f := range map[string]func(float64) float64{
 		"abs": math.Abs, "ceil": math.Ceil, "floor": math.Floor, "sqrt": math.Sqrt, "exp": math.Exp, "log10": math.Log10,
 		"sin": math.Sin, "cos": math.Cos, "tan": math.Tan, "asin": math.Asin, "acos": math.Acos, "atan": math.Atan,
@@ -70,7 +76,6 @@ func mathLibrary() library {
 	} {
 		lib[name] = func(th *Thread, args []Value) []Value { return th.ret1(Number(f(checkNumber(th, args, 1, name)))) }
 	}
-	return lib
 }
 
 // mathRandom is a multiplicative congruential generator with a permuted output (O'Neill, PCG, 2014).

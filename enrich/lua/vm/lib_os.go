@@ -50,8 +50,8 @@ func osTime(th *Thread, t *Table) Value {
 	return Number(float64(at.Unix()))
 }
 
-// maxDate is the year 9999, the last time of os.date.
-const maxDate = 253402300799
+// lastDate is the year 9999, the last time of os.date.
+const lastDate = 253402300799
 
 func osDate(th *Thread, args []Value) []Value {
 	format := "%c"
@@ -61,7 +61,7 @@ func osDate(th *Thread, args []Value) []Value {
 	at := th.st.cfg.Now()
 	if arg(args, 2).k != KindNil {
 		f := checkNumber(th, args, 2, "date")
-		if !(math.Abs(f) <= maxDate) {
+		if !(math.Abs(f) <= lastDate) {
 			th.fail("time result cannot be represented in this installation")
 		}
 		at = time.Unix(toInt(math.Floor(f)), 0)

@@ -39,6 +39,13 @@ func (p *parser) statement() stmt {
 			return &localFunc{l, p.function(l.name, false, line)}
 		}
 		return p.localStatement(line)
+	}
+	return p.shortStatement(line)
+}
+
+// shortStatement parses one that has no block.
+func (p *parser) shortStatement(line int) stmt {
+	switch p.tok {
 	case kwReturn:
 		p.next()
 		r := &returnStmt{pos: p.node(line)}

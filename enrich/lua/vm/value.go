@@ -194,8 +194,8 @@ func toInt(f float64) int64 {
 	return int64(f)
 }
 
-// maxExact is the number of digits of a number as text, LUAI_NUMFFORMAT's %.14g.
-const maxExact = 14
+// numberDigits is the number of digits of a number as text, LUAI_NUMFFORMAT's %.14g.
+const numberDigits = 14
 
 // appendNumber appends f as tostring does.
 func appendNumber(dst []byte, f float64) []byte {
@@ -210,7 +210,7 @@ func appendNumber(dst []byte, f float64) []byte {
 	case f != f:
 		return append(dst, "nan"...)
 	}
-	return strconv.AppendFloat(dst, f, 'g', maxExact, 64)
+	return strconv.AppendFloat(dst, f, 'g', numberDigits, 64)
 }
 
 // parseNumber reads a number as the lexer and tonumber do: decimal or hexadecimal, with blanks around it.
