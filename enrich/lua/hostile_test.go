@@ -51,7 +51,7 @@ func TestRecordGoesOnUnchangedIfTheScriptFails(t *testing.T) {
 		`record.a = 2 error({})`:                    "error with a table",
 		`record.a = 2 error()`:                      "error with a nil",
 		`record.a = 2 return record.x.y`:            "attempt to index field 'x' (a nil value)",
-		`record.a = 2 while true do end`:            string(vm.LimitSteps),
+		`record.a = 2 while true do end`:            "it takes too",
 		`record.a = ("x"):rep(1e9) return 2`:        string(vm.LimitString),
 		`local t = {} while true do t = {t} end`:    string(vm.LimitMemory),
 		`local function f() return 1 + f() end f()`: "stack overflow",
@@ -97,7 +97,7 @@ func TestScriptThatCannotWorkIsAnErrorAtTheStart(t *testing.T) {
 		"doesn't compile: /etc/bad.lua:2: unexpected symbol":          {Script: "bad.lua", Call: "cb"},
 		"call: the script /etc/good.lua has no global function other": {Script: "good.lua", Call: "other"},
 		"loaded: fluentbit.lua:1: at once":                            {Code: `error("at once")`, Call: "cb"},
-		"when it was loaded: it takes too many steps":                 {Code: `while true do end`, Call: "cb"},
+		"when it was loaded: it takes too":                            {Code: `while true do end`, Call: "cb"},
 		"call: cb has 7 parameters":                                   {Code: `function cb(a, b, c, d, e, f, g) end`, Call: "cb"},
 	} {
 		_, err := lua.New(&o, config.FluentBit, enrich.Env{Log: zerolog.Nop(), ReadFile: files})

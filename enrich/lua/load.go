@@ -100,3 +100,12 @@ func extContent(b []byte) []byte {
 	}
 	return b[min(head, len(b)):]
 }
+
+// Find implements vm.Loader.
+func (s *step) Find(source, name string) vm.Value {
+	b, ok := record.Find(bytesOf(source), name)
+	if !ok {
+		return vm.Nil
+	}
+	return s.value(b)
+}

@@ -92,7 +92,8 @@ var errNoRecord = errors.New("it returned an array whose elements aren't all tab
 
 // records makes a body of a table, or of each element of an array of tables.
 func (r *results) records(t *vm.Table) error {
-	w := writer{types: &r.s.types, s: r.s, left: maxOutput}
+	types := &r.s.types
+	w := writer{types: types, convert: len(types.ints)+len(types.arrays) > 0, nulls: r.s.opts.FlbNull, left: maxOutput}
 	n, array := w.arrayLen(t)
 	if !array {
 		return r.body(&w, t)

@@ -39,7 +39,6 @@ func (n *indexNode) compile(c *compiler) evalFn {
 			o := obj(fr)
 			if o.k == KindTable {
 				t := (*Table)(o.p)
-				t.load()
 				if v := t.getStr(key); v.k != KindNil || t.Meta == nil {
 					return v
 				}

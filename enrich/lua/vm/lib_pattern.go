@@ -33,30 +33,39 @@ func stringFind(th *Thread, args []Value, find bool) []Value {
 		}
 		return th.returns(Number(float64(init+i+1)), Number(float64(init+i+len(p))))
 	}
-	m := matcher{th: th, src: s, pat: p}
-	anchored := strings.HasPrefix(p, "^")
+	m, anchored := th.matcher(s, p)
+	at, e := init, -1
 	if anchored {
-		m.pat = p[1:]
+		e = m.at(at)
+	} else {
+		at, e = m.search(at)
 	}
-	for at := init; at <= len(s); at++ {
-		m.level, m.depth = 0, 0
-		if e := m.match(at, 0); e >= 0 {
-			th.ret = th.ret[:0]
-			if !find {
-				th.ret = m.captures(th.ret, at, e)
-				return th.ret
-			}
-			th.ret = append(th.ret, Number(float64(at+1)), Number(float64(e)))
-			for l := range m.level {
-				th.ret = append(th.ret, m.value(l, at, e))
-			}
-			return th.ret
-		}
-		if anchored {
-			break
+	switch {
+	case e < 0:
+		th.ret = append(th.ret[:0], Nil)
+	case !find:
+		th.ret = m.captures(th.ret[:0], at, e)
+	default:
+		th.ret = append(th.ret[:0], Number(float64(at+1)), Number(float64(e)))
+		for l := range m.level {
+			th.ret = append(th.ret, m.value(l, at, e))
 		}
 	}
-	return th.ret1(Nil)
+	m.release()
+	return th.ret
+}
+
+// search finds the first match from s on, and its end, which is -1 if there is none.
+func (m *matcher) search(s int) (at, end int) {
+	for ; s <= len(m.src); s++ {
+		if s = m.skip(s); s < 0 {
+			return 0, -1
+		}
+		if e := m.at(s); e >= 0 {
+			return s, e
+		}
+	}
+	return 0, -1
 }
 
 func stringGmatch(th *Thread, args []Value) []Value {
@@ -64,19 +73,23 @@ func stringGmatch(th *Thread, args []Value) []Value {
 	at := 0
 	th.st.allocate(functionBytes + len(s))
 	return th.ret1(functionValue(&Function{name: "gmatch", env: th.st.Globals, native: func(th *Thread, _ []Value) []Value {
-		m := matcher{th: th, src: s, pat: p}
-		for ; at <= len(s); at++ {
-			m.level, m.depth = 0, 0
-			if e := m.match(at, 0); e >= 0 {
-				start := at
-				if at = e; e == start {
-					at++
-				}
-				th.ret = m.captures(th.ret[:0], start, e)
-				return th.ret
-			}
+		if at > len(s) {
+			return th.ret1(Nil)
 		}
-		return th.ret1(Nil)
+		m, _ := th.matcher(s, "")
+		m.pat = p // ^ is a character here
+		start, e := m.search(at)
+		if e < 0 {
+			at = len(s) + 1
+			th.ret = append(th.ret[:0], Nil)
+		} else {
+			if at = e; e == start {
+				at++
+			}
+			th.ret = m.captures(th.ret[:0], start, e)
+		}
+		m.release()
+		return th.ret
 	}}))
 }
 
@@ -91,16 +104,18 @@ func stringGsub(th *Thread, args []Value) []Value {
 		th.argument(3, "gsub", "string/function/table expected, got "+typeName(args, 3))
 	}
 	limit := optInt(th, args, 4, "gsub", len(s)+1)
-	m := matcher{th: th, src: s, pat: p}
-	anchored := strings.HasPrefix(p, "^")
-	if anchored {
-		m.pat = p[1:]
-	}
+	m, anchored := th.matcher(s, p)
 	var b []byte // memory of its own: a function may build strings, too
 	at, n, copied := 0, 0, 0
 	for n < limit {
-		m.level, m.depth = 0, 0
-		e := m.match(at, 0)
+		if !anchored {
+			if next := m.skip(at); next < 0 {
+				break
+			} else {
+				at = next
+			}
+		}
+		e := m.at(at)
 		if e >= 0 {
 			n++
 			b = append(b, s[copied:at]...)
@@ -121,6 +136,7 @@ func stringGsub(th *Thread, args []Value) []Value {
 			break
 		}
 	}
+	m.release()
 	if n == 0 {
 		return th.returns(Borrow(s), Number(0))
 	}

@@ -20,7 +20,57 @@ type matcher struct {
 	src, pat string
 	level    int // captures
 	depth    int
-	capture  [maxCaptures]struct{ at, len int }
+	capture  [maxCaptures]capture
+}
+
+// A capture is a part of the text; len may be captureOpen or capturePosition.
+type capture struct{ at, len int32 }
+
+// matcher returns one for a text and a pattern, without its anchor. release returns it; a matcher that isn't is lost.
+func (th *Thread) matcher(src, pat string) (m *matcher, anchored bool) {
+	if m = th.st.spareMatcher; m == nil {
+		m = new(matcher)
+	}
+	th.st.spareMatcher = nil
+	m.th, m.src, m.pat, m.level, m.depth = th, src, pat, 0, 0
+	if anchored = strings.HasPrefix(pat, "^"); anchored {
+		m.pat = pat[1:]
+	}
+	return m, anchored
+}
+
+func (m *matcher) release() {
+	m.src, m.pat = "", ""
+	m.th.st.spareMatcher = m
+}
+
+// at matches the whole pattern at one place.
+func (m *matcher) at(s int) (end int) {
+	m.level, m.depth = 0, 0
+	return m.match(s, 0)
+}
+
+// skip returns the first place from s on where the pattern may match, by the character that it begins with, or -1.
+func (m *matcher) skip(s int) int {
+	if len(m.pat) == 0 {
+		return s
+	}
+	c, next := m.pat[0], 1
+	if c == '%' && len(m.pat) > 1 && !isAlnum(m.pat[1]) {
+		c, next = m.pat[1], 2
+	} else if strings.IndexByte(specials, c) >= 0 {
+		return s
+	}
+	if next < len(m.pat) && strings.IndexByte("*?-", m.pat[next]) >= 0 {
+		return s
+	}
+	i := strings.IndexByte(m.src[s:], c)
+	if i < 0 {
+		m.th.st.work(len(m.src) - s)
+		return -1
+	}
+	m.th.st.work(i)
+	return s + i
 }
 
 // match matches pat[p:] at src[s:] and returns where the match ends, or -1.
@@ -187,7 +237,7 @@ func (m *matcher) start(s, p, what int) int {
 	if m.level >= maxCaptures {
 		m.th.fail("too many captures")
 	}
-	m.capture[m.level] = struct{ at, len int }{s, what}
+	m.capture[m.level] = capture{int32(s), int32(what)}
 	m.level++
 	r := m.match(s, p)
 	if r < 0 {
@@ -203,7 +253,7 @@ func (m *matcher) end(s, p int) int {
 	if l < 0 {
 		m.th.fail("invalid pattern capture")
 	}
-	m.capture[l].len = s - m.capture[l].at
+	m.capture[l].len = int32(s) - m.capture[l].at
 	r := m.match(s, p)
 	if r < 0 {
 		m.capture[l].len = captureOpen

@@ -60,16 +60,17 @@ type State struct {
 	random     uint64
 	begun      time.Time
 
-	steps     int // left of this call
-	look      int // where it looks at the clock next
-	end       time.Time
-	depth     int
-	allocated int // since the State was made
-	measureAt int
-	live      int    // bytes, when they were measured
-	epoch     uint32 // of the last measurement
-	threads   []*Thread
-	spare     []byte // memory to build strings in
+	steps        int // left of this call
+	look         int // where it looks at the clock next
+	end          time.Time
+	depth        int
+	allocated    int // since the State was made
+	measureAt    int
+	live         int    // bytes, when they were measured
+	epoch        uint32 // of the last measurement
+	threads      []*Thread
+	spare        []byte // memory to build strings in
+	spareMatcher *matcher
 }
 
 // New makes a State with the standard library.
@@ -138,14 +139,17 @@ func (st *State) spend(n int) {
 // start gives a call all that it may have.
 func (st *State) start() {
 	st.steps, st.look, st.depth = MaxSteps, MaxSteps-timeSteps, 0
-	st.end = st.cfg.Now().Add(MaxTime)
+	st.end = time.Time{}
 }
 
 func (st *State) checkTime() {
 	if st.steps < 0 {
 		panic(&thrown{limit: LimitSteps})
 	}
-	if st.cfg.Now().After(st.end) {
+	switch now := st.cfg.Now(); {
+	case st.end.IsZero(): // the first time
+		st.end = now.Add(MaxTime)
+	case now.After(st.end):
 		panic(&thrown{limit: LimitTime})
 	}
 	st.look = max(st.steps-timeSteps, 0)

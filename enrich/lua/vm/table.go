@@ -2,6 +2,9 @@ package vm
 
 import "math"
 
+// fewMembers are those for which a table gets room at first.
+const fewMembers = 4
+
 // smallTable is how many members a table has before it gets an index.
 const smallTable = 16
 
@@ -12,8 +15,9 @@ type Table struct {
 	// Origin is what a Loader says that the table was: 0 for a table that a script made.
 	Origin uint8
 
-	pending Loader
+	pending Loader // nil when the table is loaded; see pending.go
 	source  string
+	reads   uint8   // members that were looked up in the source
 	arr     []Value // members 1 to n; the last one isn't nil
 	ents    []entry // all others, in the order in which they came; a nil value is a member that was removed
 	strs    map[string]int32
@@ -23,28 +27,6 @@ type Table struct {
 }
 
 type entry struct{ key, val Value }
-
-// A Loader fills a table when a script first uses it, from the source that the table was made with.
-type Loader interface {
-	Load(t *Table, source string)
-}
-
-// NewPending makes a table that l fills when it is first used.
-func NewPending(l Loader, source string, origin uint8) *Table {
-	return &Table{pending: l, source: source, Origin: origin}
-}
-
-// Source is what a table was made from. used reports whether a script may have read or changed it.
-func (t *Table) Source() (source string, used bool) { return t.source, t.pending == nil }
-
-// load fills a pending table.
-func (t *Table) load() {
-	if l := t.pending; l != nil {
-		t.pending = nil
-		l.Load(t, t.source)
-		t.trim()
-	}
-}
 
 // Reserve makes room for n members that aren't elements of an array, or for elements.
 func (t *Table) Reserve(members, elements int) {
@@ -60,7 +42,13 @@ func (t *Table) Reserve(members, elements int) {
 func (t *Table) Append(val Value) { t.arr = append(t.arr, val) }
 
 // Add sets a member while the table is loaded.
-func (t *Table) Add(key, val Value) { t.set(key, val) }
+func (t *Table) Add(key, val Value) {
+	if key.k == KindString && val.k != KindNil && len(t.ents) < smallTable && t.find(key) < 0 {
+		t.ents = append(t.ents, entry{key, val})
+		return
+	}
+	t.set(key, val)
+}
 
 // trim keeps the promise that the last element isn't nil.
 func (t *Table) trim() {
@@ -73,10 +61,11 @@ func (t *Table) trim() {
 
 // Get returns a member without metamethods.
 func (t *Table) Get(key Value) Value {
+	if key.k == KindString {
+		return t.getStr(key)
+	}
 	t.load()
 	switch key.k {
-	case KindString:
-		return t.getStr(key)
 	case KindNumber:
 		if i := uint64(key.num()) - 1; i < uint64(len(t.arr)) && float64(i+1) == key.num() {
 			return t.arr[i]
@@ -88,13 +77,14 @@ func (t *Table) Get(key Value) Value {
 	return Nil
 }
 
-// getStr is Get for a string; the table is loaded.
+// getStr is Get for a string.
 func (t *Table) getStr(key Value) Value {
+	if t.pending != nil {
+		return t.peek(key)
+	}
 	if t.strs == nil {
-		for i := range t.ents {
-			if e := &t.ents[i]; e.key.n == key.n && e.key.k == KindString && (e.key.p == key.p || e.key.str() == key.str()) {
-				return e.val
-			}
+		if i := t.scan(key); i >= 0 {
+			return t.ents[i].val
 		}
 		return Nil
 	}
@@ -104,8 +94,21 @@ func (t *Table) getStr(key Value) Value {
 	return Nil
 }
 
+// scan returns where a string is in ents, or -1; there is no index.
+func (t *Table) scan(key Value) int {
+	for i := range t.ents {
+		if e := &t.ents[i]; e.key.n == key.n && e.key.k == KindString && (e.key.p == key.p || e.key.str() == key.str()) {
+			return i
+		}
+	}
+	return -1
+}
+
 // find returns where a key is in ents, or -1.
 func (t *Table) find(key Value) int {
+	if t.strs == nil && key.k == KindString {
+		return t.scan(key)
+	}
 	if t.strs == nil {
 		for i := range t.ents {
 			if rawEqual(t.ents[i].key, key) {
@@ -137,7 +140,12 @@ func normal(key Value) Value {
 
 // Set sets a member without metamethods; the key is neither nil nor NaN. It returns the bytes by which the table has grown.
 func (t *Table) Set(key, val Value) int {
-	t.load()
+	if t.pending != nil {
+		if key.k == KindString && t.poke(key, val) {
+			return entryBytes
+		}
+		t.load()
+	}
 	return t.set(key, val)
 }
 
@@ -213,6 +221,9 @@ func (t *Table) insert(key, val Value) (grown int) {
 		t.compact()
 	}
 	before := cap(t.ents)
+	if before == 0 {
+		t.ents = make([]entry, 0, fewMembers)
+	}
 	t.ents = append(t.ents, entry{key, val})
 	switch {
 	case t.strs != nil:
