@@ -2,6 +2,9 @@ package lua_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -88,7 +91,7 @@ func TestCodeSaysWhatBecomesOfTheRecord(t *testing.T) {
 		"order stays":        {`record.b = nil record.new = tag record.c = "C" record.b = "again" return 2, 0, record`, `{"a":1,"b":2,"c":3}`, `{"a":1,"b":"again","c":"C","new":"app.web"}`},
 		"removed":            {`record.b = nil return 2, 0, record`, `{"a":1,"b":2}`, `{"a":1}`},
 		"fields by name":     {`return 2, 0, {n = record["a b"], deep = record.x.y[2].z}`, `{"a b":1,"x":{"y":[1,{"z":"deep"}]}}`, `{"n":1,"deep":"deep"}`},
-		"nested changed":     {`record.x.y[1] = "new" return 2, 0, record`, `{"x":{"y":[1.0,2.0],"z":{"w":null}}}`, `{"x":{"y":["new",2.0],"z":{"w":null}}}`},
+		"nested changed":     {`record.x.y[1] = "new" return 2, 0, record`, `{"x":{"y":[1.0,2.0],"z":{"w":null}}}`, `{"x":{"y":["new",2.0],"z":{}}}`},
 		"environment":        {`return 2, 0, {s = FLB_ENV.STAGE, h = FLB_ENV["HOSTNAME"]}`, `{}`, `{"s":"prod","h":"host"}`},
 		"counts":             {`n = (n or 0) + 1 local c = 0 for k, v in pairs(record) do c = c + 1 end return 2, 0, {c = c, l = #record.x}`, `{"a":1,"b":null,"x":[1,2,3]}`, `{"c":2,"l":3}`},
 	} {
@@ -228,5 +231,63 @@ func TestDotsAreReplacedByTheBuiltInScript(t *testing.T) {
 	}
 	if got := f.apply([]byte("\x80")); len(got) != 1 || got[0].Time != noon {
 		t.Errorf("got %v, want the time as it was", got)
+	}
+}
+
+// A record that is read and set by name is not converted; the result is the same as if it were.
+func TestResultIsTheSameWhetherARecordIsConverted(t *testing.T) {
+	changes := []string{
+		``, `record.new = 1`, `record.a = nil`, `record.a = "x" record.a = nil`, `record.a = nil record.a = 2`, `record.new = 1 record.new = nil`,
+		`record.a = record.b`, `record.a = record.a`, `record.m = record.m`, `record.m.x = 1`, `record.m.inner.y = nil`, `record.l[1] = nil`, `record.l.x = 1`,
+		`record.l[4] = "new"`, `local m = record.m record.m = nil record.m2 = m`, `record.whole = record.whole + 0`, `record.big = record.big`,
+		`record.nothing = 1`, `record.nothing = nil`, `record.copy = record.m record.m.inner.deep = "both"`, `record[1] = "number"`, `record[""] = 1`,
+		`record.a1 = 1 record.a2 = 2 record.a3 = 3 record.a4 = 4 record.a5 = 5 record.a6 = 6 record.a7 = 7 record.a8 = 8`,
+		`local s = "" for _, k in ipairs({"a", "b", "m", "l", "big", "whole", "nothing", "none", "x"}) do s = s .. type(record[k]) end record.s = s`,
+		`record.same = record.m == record.m`, `record.n = #record.l record.first = record.l[1]`, `setmetatable(record, nil) record.x = record.m`,
+		`record = {r = record}`, `record = {record, record}`, `record = record.m`, `record = record.none or record`, `record.self = {record.m, record.m}`,
+		`record.a = true record.b = false`, `record.a = flb_null`, `record.l = {} record.m = {}`, `rawset(record, "a", 5) record.b = rawget(record, "a")`,
+	}
+	bodies := []string{
+		`{"a":1,"b":"text","m":{"inner":{"y":[1.0]},"k":null},"l":[1.0,"two",null,{}],"big":9007199254740993,"whole":2.0,"nothing":null}`,
+		`{"a":1,"m":{},"l":[],"a1":"old"}`,
+		`{"f0":0,"f1":1,"f2":2,"f3":3,"f4":4,"f5":5,"f6":6,"f7":7,"f8":8,"f9":9,"a":"10","b":11,"m":{"inner":{}},"l":[{}]}`,
+		`{"f0":0,"f1":1,"f2":2,"f3":3,"f4":4,"f5":5,"f6":6,"f7":7,"f8":8,"f9":9,"fa":"10","a":11,"m":{"inner":{}},"l":[{}],"z":1,"zz":2}`,
+	}
+	for _, null := range []bool{false, true} {
+		for _, ints := range []string{"", "whole a"} {
+			for _, change := range changes {
+				code := func(first string) string {
+					return "function cb(tag, timestamp, record) " + first + " " + change + " return 2, 0, record end"
+				}
+				lazy := newFilter(t, lua.Options{Code: code(""), Call: "cb", FlbNull: null, IntKeys: ints})
+				eager := newFilter(t, lua.Options{Code: code("local function walk(t) for k, v in pairs(t) do if type(v) == 'table' then walk(v) end end end walk(record)"), Call: "cb", FlbNull: null, IntKeys: ints})
+				for _, body := range bodies {
+					if got, want := canonical(t, lazy.json(body)), canonical(t, eager.json(body)); got != want {
+						t.Errorf("%s, flb_null %v, ints %q:\ngot  %s\nwant %s\n%s", change, null, ints, got, want, eager.log.String())
+					}
+				}
+			}
+		}
+	}
+}
+
+// canonical sorts the names in JSON objects: new members of a record come in the order in which they were set, also where an
+// element is among them.
+func canonical(t *testing.T, text string) string {
+	t.Helper()
+	var out []string
+	for d := json.NewDecoder(strings.NewReader(text)); ; {
+		d.UseNumber()
+		var v any
+		if err := d.Decode(&v); errors.Is(err, io.EOF) {
+			return strings.Join(out, " ")
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, string(b))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/firelane/firelane/enrich/lua/vm"
 	"github.com/firelane/firelane/record"
@@ -57,19 +58,25 @@ func (w *writer) table(dst []byte, t *vm.Table, depth int) ([]byte, error) {
 		return dst, errTooDeep
 	}
 	source, used := t.Source()
-	if !used && !w.convert {
+	if !used && w.copies(source) {
 		dst = append(dst, source...)
 		return dst, w.check(dst)
 	}
 	if n, array := w.arrayLen(t); array {
 		return w.array(dst, t, n, source, depth)
 	}
-	if n, ok := t.Poked(); ok && !w.convert {
+	if n, ok := t.Poked(); ok && w.copies(source) {
 		if out, ok, err := w.poked(dst, t, n, source, depth); ok {
 			return out, err
 		}
 	}
 	return w.members(record.AppendMapHeader(dst, t.Count()), t, source, depth)
+}
+
+// copies reports whether what comes from a source and wasn't changed may be copied. What an option converts may not, and
+// neither may null, which is nil to a script: its field isn't there any more. No UTF-8 text has its byte.
+func (w *writer) copies(source string) bool {
+	return !w.convert && (w.nulls || strings.IndexByte(source, 0xc0) < 0)
 }
 
 // poked appends a map of which the script has read and set no more than n members, without loading it. ok is false if it has to
@@ -94,7 +101,7 @@ func (w *writer) poked(dst []byte, t *vm.Table, n int, source string, depth int)
 		switch {
 		case i >= 0 && seen>>i&1 != 0:
 			return dst[:start], false, nil
-		case i < 0 && (old.Value()[0] != 0xc0 || w.nulls):
+		case i < 0:
 			count++
 			if begin != to {
 				dst = append(dst, source[from:to]...)
@@ -105,9 +112,6 @@ func (w *writer) poked(dst []byte, t *vm.Table, n int, source string, depth int)
 		}
 		dst = append(dst, source[from:to]...)
 		from, to = end, end
-		if i < 0 {
-			continue // null is nil
-		}
 		seen |= 1 << i
 		_, val := t.PokedMember(i)
 		if val.Kind() == vm.KindNil {
@@ -230,7 +234,7 @@ func (w *writer) same(name string, v vm.Value, raw []byte) bool {
 		return was.Note() == nil && was.Float() == v.Float()
 	case vm.KindTable:
 		source, used := v.Table().Source()
-		return !used && source == stringOf(raw) && !w.convert
+		return !used && source == stringOf(raw) && w.copies(source)
 	case vm.KindBool:
 		return v.True() && raw[0] == 0xc3 || !v.True() && raw[0] == 0xc2
 	}
