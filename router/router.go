@@ -72,6 +72,15 @@ type source struct {
 	accounts inputCounters
 }
 
+// stageEnv is what the filter f gets.
+func (r *Router) stageEnv(f config.Filter) enrich.Env {
+	return enrich.Env{
+		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
+		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
+	}
+}
+
 // New builds the parts of a plan: steps and destinations, but no socket, file or connection yet. The diagnostics
 // are the mistakes that the parts themselves find in their options.
 func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
@@ -130,9 +139,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 
 // newFilter builds a filter of the plan.
 func (r *Router) newFilter(f config.Filter) (stage, error) {
-	env := enrich.Env{
-		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
-	}
+	env := r.stageEnv(f)
 	if f.Select {
 		made, err := enrich.NewSelection(f.When, r.plan.Dialect, env)
 		return stage{filter: made}, err
