@@ -145,4 +145,4 @@ func (c *proc) files(pid int) uint64 {
 }
 
 // maxFiles is how many open files of a process are counted.
-const maxFiles = 1 << 20
+const maxFiles = 1_000_000
