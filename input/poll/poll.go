@@ -60,7 +60,7 @@ type Input struct {
 // New makes an input with that tag; "" is the input's name.
 func New(tag string, interval time.Duration, collect Collector, env input.Env) *Input {
 	in := &Input{
-		log: env.Log, tag: []byte(cmp.Or(tag, env.ID)), interval: min(max(interval, minInterval), maxInterval), collect: collect,
+		log: env.Log, tag: []byte(cmp.Or(tag, env.DefaultTag())), interval: min(max(interval, minInterval), maxInterval), collect: collect,
 		flushTime: cmp.Or(env.FlushTime, flushTime),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())

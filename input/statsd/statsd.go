@@ -40,7 +40,7 @@ func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 	if err != nil {
 		return nil, fmt.Errorf("statsd: %w", err)
 	}
-	t := &taker{log: env.Log, tag: []byte(cmp.Or(o.Tag, env.ID))}
+	t := &taker{log: env.Log, tag: []byte(cmp.Or(o.Tag, env.DefaultTag()))}
 	return serve.NewPackets(conn, t.take, env)
 }
 

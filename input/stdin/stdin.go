@@ -70,7 +70,7 @@ func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 }
 
 func newInput(o *Options, env input.Env, f *os.File) (*Input, error) {
-	in := &Input{log: env.Log, tag: []byte(cmp.Or(o.Tag, env.ID)), file: f, flushTime: cmp.Or(env.FlushTime, flushTime)}
+	in := &Input{log: env.Log, tag: []byte(cmp.Or(o.Tag, env.DefaultTag())), file: f, flushTime: cmp.Or(env.FlushTime, flushTime)}
 	if o.Parser != "" {
 		var err error
 		if in.parser, err = parse.Find(o.Parser, parse.Env{Parsers: env.Parsers, Log: env.Log}); err != nil {

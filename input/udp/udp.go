@@ -57,7 +57,7 @@ type taker struct {
 }
 
 func newTaker(o *Options, d config.Dialect, env input.Env) (*taker, error) {
-	t := &taker{log: env.Log, opts: o, tag: []byte(cmp.Or(o.Tag, env.ID))}
+	t := &taker{log: env.Log, opts: o, tag: []byte(cmp.Or(o.Tag, env.DefaultTag()))}
 	var err error
 	if d == config.Fluentd {
 		if o.Parse == nil {
