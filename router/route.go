@@ -86,7 +86,7 @@ func (r *Router) lockedRouteOf(in *source, tag string) *route {
 		clear(r.routes)
 		clear(r.held)
 	}
-	plan := r.plan.Route(in.index, tag)
+	plan := r.forSignal(in, r.plan.Route(in.index, tag))
 	rt := r.compile(in, tag, plan, plan.Filters)
 	r.routes[key] = rt
 	if len(rt.reach) == 0 && rt.step == nil {

@@ -94,6 +94,12 @@ type OutputOptioner interface {
 	Output() *OutputOptions
 }
 
+// A MetricTaker is a Destination that takes events of inputs of metrics (package metric). All others get none.
+type MetricTaker interface {
+	// TakesMetrics reports whether it takes metrics, and whether it takes other records. The answers never change.
+	TakesMetrics() (metrics, others bool)
+}
+
 // A Record is an event taken from the queue. All of it aliases memory of the loop and is valid only during the call that
 // it is passed to. Its Tail is empty, except for a TailReader that asked for tails.
 type Record struct {

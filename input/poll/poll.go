@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/record"
 )
 
@@ -44,13 +45,21 @@ type Collector func(ctx context.Context, add Add) error
 // Add adds an event of now, with the input's tag. record is valid during the call only; it is a map that record.Check accepts.
 type Add func(record []byte)
 
+// A MetricCollector makes the metrics of one moment. at is the time of those that have none of their own.
+type MetricCollector func(ctx context.Context, at record.Time, add AddMetric) error
+
+// AddMetric adds a metric, which is valid during the call only.
+type AddMetric func(s *metric.Sample, at record.Time)
+
 // An Input collects: an input.Input without acks.
 type Input struct {
 	log       zerolog.Logger
 	tag       []byte
 	interval  time.Duration
-	collect   Collector
+	collect   func(ctx context.Context, at record.Time, add func(at record.Time, body []byte)) error
 	flushTime time.Duration
+	metrics   bool
+	atOnce    bool
 
 	due    func(ctx context.Context) bool // waits for the next collection; false: ctx has ended
 	ctx    context.Context                // ends at Close
@@ -59,13 +68,38 @@ type Input struct {
 
 // New makes an input with that tag; "" is the input's name.
 func New(tag string, interval time.Duration, collect Collector, env input.Env) *Input {
+	in := newInput(tag, interval, env)
+	in.collect = func(ctx context.Context, at record.Time, add func(record.Time, []byte)) error {
+		return collect(ctx, func(body []byte) { add(at, body) })
+	}
+	return in
+}
+
+// NewMetrics makes an input of metrics. atOnce says that it collects at the start, too.
+func NewMetrics(tag string, interval time.Duration, atOnce bool, collect MetricCollector, env input.Env) *Input {
+	in := newInput(tag, interval, env)
+	in.metrics, in.atOnce = true, atOnce
+	var body []byte
+	in.collect = func(ctx context.Context, at record.Time, add func(record.Time, []byte)) error {
+		return collect(ctx, at, func(s *metric.Sample, at record.Time) {
+			body = s.Append(body[:0])
+			add(at, body)
+		})
+	}
+	return in
+}
+
+func newInput(tag string, interval time.Duration, env input.Env) *Input {
 	in := &Input{
-		log: env.Log, tag: []byte(cmp.Or(tag, env.DefaultTag())), interval: min(max(interval, minInterval), maxInterval), collect: collect,
+		log: env.Log, tag: []byte(cmp.Or(tag, env.DefaultTag())), interval: min(max(interval, minInterval), maxInterval),
 		flushTime: cmp.Or(env.FlushTime, flushTime),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	return in
 }
+
+// HasMetrics implements input.MetricSource.
+func (in *Input) HasMetrics() bool { return in.metrics }
 
 // Run collects until ctx ends or Close is called. While a queue is full nothing is collected, and nothing is made up for later.
 func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error {
@@ -91,6 +125,9 @@ func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error 
 		}
 	}
 	recv := receiver()
+	if in.atOnce && in.once(ctx, flushing, recv) != nil {
+		return nil
+	}
 	for due(ctx) {
 		if err := in.once(ctx, flushing, recv); err != nil {
 			return nil // the stop came first
@@ -107,7 +144,7 @@ func (in *Input) once(ctx, flushing context.Context, recv input.Receiver) error 
 	at := record.Time{Sec: uint32(t.Unix()), Nsec: uint32(t.Nanosecond())}
 	added := 0
 	var flushErr error
-	err := in.collect(collecting, func(body []byte) {
+	err := in.collect(collecting, at, func(at record.Time, body []byte) {
 		if flushErr != nil {
 			return
 		}

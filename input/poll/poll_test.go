@@ -10,6 +10,7 @@ import (
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/input/inputtest"
 	"github.com/firelane/firelane/internal/leaktest"
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/record"
 )
 
@@ -122,5 +123,34 @@ func TestManyEventsAreFlushedInPieces(t *testing.T) {
 	})
 	if r.flushed < 5 {
 		t.Errorf("got %d flushes of 1 MB, want several", r.flushed)
+	}
+}
+
+// TestMetricsAreCollectedAtTheStart, if the input's options say so; they are records of the package metric, and may have their own time.
+func TestMetricsAreCollectedAtTheStart(t *testing.T) {
+	for _, atOnce := range []bool{false, true} {
+		var r receiver
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second/2)
+			defer cancel()
+			in := NewMetrics("", time.Second, atOnce, func(_ context.Context, at record.Time, add AddMetric) error {
+				add(&metric.Sample{Name: "x", Kind: metric.Gauge}, at)
+				add(&metric.Sample{Name: "y", Kind: metric.Gauge}, record.Time{Sec: 5})
+				return nil
+			}, input.Env{ID: "x.0"})
+			if !in.HasMetrics() {
+				t.Error("the input has no metrics")
+			}
+			if err := in.Run(ctx, func() input.Receiver { return &r }); err != nil {
+				t.Error(err)
+			}
+		})
+		want := 0
+		if atOnce {
+			want = 2
+		}
+		if r.added != want {
+			t.Errorf("at once %v: got %d metrics, want %d", atOnce, r.added, want)
+		}
 	}
 }
