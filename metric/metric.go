@@ -108,8 +108,12 @@ func (s *Sample) Append(dst []byte) []byte {
 
 // Is reports whether a record is that of a sample, as far as its first field tells. It costs little.
 func Is(body []byte) bool {
-	f := record.FieldsOf(body)
-	return f.Next() && string(f.Key()) == nameKey
+	const first = "\xa8" + nameKey // as MessagePack
+	head := 1
+	if len(body) > 0 && body[0] == 0xde {
+		head = 3
+	}
+	return len(body) >= head+len(first) && string(body[head:head+len(first)]) == first
 }
 
 // Read reads a record into s, whose memory it uses. ok is false if the record is no sample.

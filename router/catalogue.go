@@ -12,7 +12,9 @@ import (
 	"github.com/firelane/firelane/input/host"
 	"github.com/firelane/firelane/input/http"
 	inputkafka "github.com/firelane/firelane/input/kafka"
+	"github.com/firelane/firelane/input/node"
 	"github.com/firelane/firelane/input/opentelemetry"
+	"github.com/firelane/firelane/input/scrape"
 	"github.com/firelane/firelane/input/statsd"
 	"github.com/firelane/firelane/input/stdin"
 	"github.com/firelane/firelane/input/syslog"
@@ -32,6 +34,7 @@ import (
 	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/newrelic"
 	sinkopentelemetry "github.com/firelane/firelane/sink/opentelemetry"
+	"github.com/firelane/firelane/sink/prometheus"
 	"github.com/firelane/firelane/sink/s3"
 	"github.com/firelane/firelane/sink/splunk"
 	"github.com/firelane/firelane/sink/stream"
@@ -60,6 +63,9 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "udp", "udp", inputudp.New, "JSON or text, in datagrams"),
 		Row(config.KindInput, "statsd", "", statsd.New, "metrics of StatsD, by UDP, each a record"),
 		Row(config.KindInput, "stdin", "", stdin.New, "JSON or lines on the process's standard input"),
+		Row(config.KindInput, "fluentbit_metrics", "", scrape.NewInternal, "the router's own metrics"),
+		Row(config.KindInput, "prometheus_scrape", "", scrape.New, "the metrics of a page in Prometheus's format"),
+		Row(config.KindInput, "node_exporter_metrics", "", node.New, "the host's state as metrics, as Prometheus's node exporter has them"),
 		Row(config.KindInput, "cpu", "", host.NewCPU, "how busy the host's processors are, or those that a process uses"),
 		Row(config.KindInput, "mem", "", host.NewMem, "the host's memory"),
 		Row(config.KindInput, "disk", "", host.NewDisk, "what the host's disks read and write"),
@@ -113,6 +119,8 @@ func outputs() []config.Plugin {
 		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
 		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
 		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),
+		Row(config.KindOutput, "prometheus_remote_write", "", prometheus.New, "Prometheus and what takes its remote write, also on AWS: metrics only"),
+		Row(config.KindOutput, "prometheus_exporter", "", prometheus.NewExporter, "a page that Prometheus reads: metrics only"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),

@@ -18,7 +18,7 @@ func (r *Router) Metrics(see func(*metric.Sample)) {
 	}
 	host := metric.Label{Name: "hostname", Value: r.env.Hostname}
 	begun := float64(r.begun.Unix())
-	emit("fluentbit_uptime", metric.Counter, "Number of seconds that the router has been running.", time.Since(r.begun).Seconds(), host)
+	emit("fluentbit_uptime", metric.Counter, "Number of seconds that the router has been running.", float64(int64(time.Since(r.begun).Seconds())), host)
 	emit("fluentbit_process_start_time_seconds", metric.Gauge, "Start time of the process since unix epoch in seconds.", begun, host)
 	emit("fluentbit_build_info", metric.Gauge, "Build version information.", begun, host,
 		metric.Label{Name: "version", Value: r.env.Version}, metric.Label{Name: "os", Value: runtime.GOOS})

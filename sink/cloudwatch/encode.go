@@ -39,11 +39,12 @@ type encoder struct {
 	cut     bool        // a message that is too long is cut
 	maxRune int         // longest message in characters, 0 for no limit
 	onCut   func(size int)
+	metrics metrics
 }
 
 // newEncoder makes the encoder for the options.
 func newEncoder(o *Options, d config.Dialect, env sink.Env) (e encoder, err error) {
-	e = encoder{cut: o.LargeEvents != "dead_letter", maxRune: o.MaxMessageLength}
+	e = encoder{cut: o.LargeEvents != "dead_letter", maxRune: o.MaxMessageLength, metrics: newMetrics(o)}
 	e.onCut = func(size int) {
 		env.Log.Warn().Int("bytes", size).Int("max_bytes", maxMessage).
 			Msg("an event is too large for CloudWatch Logs: it is cut, and ends in " + truncated)
@@ -147,15 +148,24 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 	body = strconv.AppendUint(body, uint64(r.Time.Sec)*1000+uint64(r.Time.Nsec)/1e6, 10)
 	body = append(body, itemMessage...)
 	text := len(body)
+	if out, ok := e.metrics.append(body, r); ok {
+		return e.quote(out, start, text)
+	}
 	if e.whole {
 		if out, ok := record.AppendJSONQuoted(body, r.Body); ok && len(out)-text <= maxMessage {
 			return append(out, '}'), nil
 		}
 	}
 	body, err := e.message(body, r)
-	if err == nil {
-		body, err = e.fit(body, text)
+	if err != nil {
+		return body[:start], err
 	}
+	return e.quote(body, start, text)
+}
+
+// quote makes the message body[text:] as short as it must be, and a JSON string, which ends the item that begins at start.
+func (e *encoder) quote(body []byte, start, text int) ([]byte, error) {
+	body, err := e.fit(body, text)
 	if err != nil {
 		return body[:start], err
 	}
