@@ -13,7 +13,7 @@ import (
 
 // Limits of a page.
 const (
-	maxSamples = 100_000 // of a page
+	maxSamples = 20_000  // of a page
 	maxName    = 1024    // bytes of a metric's or a label's name
 	maxValue   = 8 << 10 // bytes of a label's value
 	maxHelp    = 1024    // bytes of a metric's description; a longer one is cut

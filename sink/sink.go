@@ -222,6 +222,7 @@ type Limits struct {
 	ItemOverhead int           // bytes that an item counts in addition to its size, for MaxBytes and MaxItem
 	Linger       time.Duration // how long the first record of a request waits for more
 	Workers      int           // most attempts in progress at once
+	Ordered      bool          // records are sent in the order of the queue: one attempt at a time, and none before an earlier one has ended
 }
 
 // Caps and defaults of Limits. An output's delivery takes memory for Workers chunks and Workers bodies.

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	maxPage     = 10 << 20        // bytes of a page, whatever the options say
+	maxPage     = 2 << 20         // bytes of a page, whatever the options say
 	connectTime = 5 * time.Second // for a connection and its TLS
 )
 
@@ -36,7 +36,7 @@ type Options struct {
 	Port     int           `fluentbit:"port" default:"80" help:"server's port"`
 	Path     string        `fluentbit:"metrics_path" default:"/metrics" help:"path of the page"`
 	Interval time.Duration `fluentbit:"scrape_interval" default:"10s" help:"time between two readings"`
-	MaxSize  config.Size   `fluentbit:"buffer_max_size" default:"10M" help:"largest page; at most 10 MiB"`
+	MaxSize  config.Size   `fluentbit:"buffer_max_size" default:"10M" help:"largest page; here at most 2 MiB"`
 	User     string        `fluentbit:"http_user" help:"user of basic authentication"`
 	Password config.Secret `fluentbit:"http_passwd" help:"password of basic authentication"`
 	Token    config.Secret `fluentbit:"bearer_token" help:"bearer token"`

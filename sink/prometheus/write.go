@@ -37,7 +37,7 @@ const (
 	labelName     = 1
 	labelValue    = 2
 	sampleValue   = 1
-	sampleTime    = 2 // milliseconds
+	sampleAt      = 2 // milliseconds
 )
 
 // Destination is a server of remote write.
@@ -125,7 +125,7 @@ func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 		}
 		dst, sample := wire.Open(dst, seriesSamples)
 		dst = wire.AppendFixed64(dst, sampleValue, math.Float64bits(value))
-		dst = wire.Close(wire.AppendVarint(dst, sampleTime, ms), sample)
+		dst = wire.Close(wire.AppendVarint(dst, sampleAt, ms), sample)
 		body = wire.Close(dst, at)
 	})
 	return body, nil
@@ -282,7 +282,7 @@ func reasonOf(r *sink.Reply) string { return httpsend.Clip(r.Err.Error(), httpse
 
 // Limits implements sink.Destination.
 func (d *Destination) Limits() sink.Limits {
-	return sink.Limits{MaxBytes: maxRequest, MaxItems: maxItems, Linger: linger, Workers: 1}
+	return sink.Limits{MaxBytes: maxRequest, MaxItems: maxItems, Linger: linger, Workers: 1, Ordered: true}
 }
 
 // TakesMetrics implements sink.MetricTaker.
