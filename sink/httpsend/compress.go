@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/firelane/firelane/sink"
@@ -45,7 +45,7 @@ func SharedCompressor(c *sink.Common, name string) (Compressor, error) {
 		}).(*block), nil
 	case "snappy":
 		return c.Get(compressorKey(name), func() any {
-			return &block{name: name, encode: func(dst, body []byte) []byte { return snappy.Encode(dst[:cap(dst)], body) }}
+			return &block{name: name, encode: func(dst, body []byte) []byte { return s2.EncodeSnappy(dst[:cap(dst)], body) }} // snappy.Encode takes twice as long for a tenth less
 		}).(*block), nil
 	}
 	return nil, fmt.Errorf("%q is not a compression; want gzip, zstd or snappy", name)
