@@ -85,12 +85,14 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
 		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
+		Row(config.KindFilter, "content_modifier", "", enrich.NewContentModifier, "Fluent Bit's processor: changes one field"),
 		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
+		Row(config.KindStream, "stream_task", "", enrich.NewStreamTask, "copies the events for which a condition holds, with another tag"),
 	}
 }
 

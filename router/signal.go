@@ -14,7 +14,8 @@ func (r *Router) forSignal(in *source, plan config.Route) config.Route {
 }
 
 func (r *Router) only(metrics bool, plan config.Route) config.Route {
-	out := config.Route{Filters: plan.Filters}
+	out := plan
+	out.Outputs, out.Next = nil, nil
 	if metrics {
 		out.Filters = nil
 	}
@@ -24,6 +25,9 @@ func (r *Router) only(metrics bool, plan config.Route) config.Route {
 		}
 	}
 	for _, next := range plan.Next {
+		if metrics && next.Tag != "" { // a copy of records with another tag
+			continue
+		}
 		out.Next = append(out.Next, r.only(metrics, next))
 	}
 	return out
