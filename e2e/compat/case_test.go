@@ -25,6 +25,7 @@ type testCase struct {
 	Differs  string // ID of the difference in docs/compatibility.md
 	Output   string // what is compared: out, stdout, http, tcp, forward, answers, or file NAME
 	NotRun   string // why the reference program doesn't run it
+	Needs    string // parsers.conf: the reference program's own parsers; without them it doesn't run it
 	config   string // name of the configuration
 	Want     string
 	Firelane string // what firelane writes, where that differs
@@ -89,10 +90,10 @@ func (c *testCase) readHead(head string) error {
 	for _, line := range lines[1:] {
 		name, value, _ := strings.Cut(line, ": ")
 		field, ok := map[string]*string{
-			"from": &c.From, "differs": &c.Differs, "output": &c.Output, "not run": &c.NotRun,
+			"from": &c.From, "differs": &c.Differs, "output": &c.Output, "not run": &c.NotRun, "needs": &c.Needs,
 		}[name]
 		if !ok || value == "" {
-			return fmt.Errorf("%q in the head; want from, differs, output or not run, and a value", line)
+			return fmt.Errorf("%q in the head; want from, differs, output, needs or not run, and a value", line)
 		}
 		*field = value
 	}

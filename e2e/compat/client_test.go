@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ const answerLimit = 20 * time.Second
 func (r *running) feed(t *testing.T, c *testCase) (answers string) {
 	t.Helper()
 	for _, in := range c.inputs {
-		data := expandTimes(in.Data, time.Now())
+		data := r.expandTimes(in.Data)
 		kind := strings.TrimSpace(strings.TrimPrefix(in.Name, "input"))
 		network := "tcp"
 		if kind == "udp" {
@@ -59,7 +60,7 @@ func (r *running) feed(t *testing.T, c *testCase) (answers string) {
 			err = fmt.Errorf("unknown kind of input")
 		}
 		conn.Close()
-		if err != nil && !r.over() {
+		if err != nil && eventually(answerLimit/10, r.ended, r.over) != nil && !r.over() {
 			t.Errorf("section %q: %v", in.Name, err)
 		}
 	}
@@ -76,10 +77,14 @@ func (r *running) waitForLog(t *testing.T) {
 	})
 }
 
-// expandTimes replaces @NOW:layout@ by the present second in that layout of Go.
-func expandTimes(data []byte, now time.Time) []byte {
-	return regexp.MustCompile(`@NOW:[^@]*@`).ReplaceAllFunc(data, func(m []byte) []byte {
-		return []byte(now.UTC().Format(string(m[5 : len(m)-1])))
+// nowText is a time in an input: @NOW:layout@, the present second in that layout of Go.
+var nowText = regexp.MustCompile(`@NOW:([^@]*)@`)
+
+func (r *running) expandTimes(data []byte) []byte {
+	return nowText.ReplaceAllFunc(data, func(m []byte) []byte {
+		now := r.now.UTC().Format(string(nowText.FindSubmatch(m)[1]))
+		r.nows = append(r.nows, now, string(m)) // the output has it, too
+		return []byte(now)
 	})
 }
 
@@ -121,83 +126,82 @@ func sendHTTP(conn net.Conn, data []byte) (string, error) {
 	return strconv.Itoa(res.StatusCode) + "\n", err
 }
 
-// sendForward sends events of the forward protocol, one ["tag", time, record] a line, and waits until they are
+// sendForward sends events of the forward protocol, one ["tag", time, record] a line, and then waits until all are
 // acknowledged: each by itself as Docker does, or those of one tag together (forward, packed, gzip).
 func sendForward(conn net.Conn, mode string, data []byte) error {
+	var messages [][]byte
 	var tag string
 	var entries []byte
 	n := 0
-	ack := func(b []byte) error {
-		b = record.AppendStr(record.AppendMapHeader(b, 1), "chunk")
-		if _, err := conn.Write(record.AppendStr(b, "c")); err != nil {
-			return err
+	flush := func() {
+		if n > 0 {
+			messages = append(messages, groupMessage(mode, tag, n, entries))
 		}
-		var reply map[string]string
-		return msgpack.NewDecoder(conn).Decode(&reply)
-	}
-	flush := func() error {
-		if n == 0 {
-			return nil
-		}
-		b := record.AppendStr(record.AppendArrayHeader(nil, 3), tag)
-		if mode == "forward" {
-			b = append(record.AppendArrayHeader(b, n), entries...)
-			n, entries = 0, nil
-			return ack(b)
-		}
-		option := []byte{0x82, 0xa4, 's', 'i', 'z', 'e', byte(n)}
-		if mode == "gzip" {
-			var z bytes.Buffer
-			w := gzip.NewWriter(&z)
-			w.Write(entries)
-			w.Close()
-			entries = z.Bytes()
-			option[0]++
-			option = record.AppendStr(record.AppendStr(option, "compressed"), "gzip")
-		}
-		b = append(b, 0xc6, byte(len(entries)>>24), byte(len(entries)>>16), byte(len(entries)>>8), byte(len(entries)))
-		b = append(append(b, entries...), option...)
 		n, entries = 0, nil
-		if _, err := conn.Write(record.AppendStr(record.AppendStr(b, "chunk"), "c")); err != nil {
-			return err
-		}
-		var reply map[string]string
-		return msgpack.NewDecoder(conn).Decode(&reply)
 	}
 	for line := range bytes.Lines(data) {
 		var parts []json.RawMessage
 		if err := json.Unmarshal(line, &parts); err != nil || len(parts) != 3 {
-			return fmt.Errorf("%q: %w", line, err)
+			return fmt.Errorf("%q: want [tag, time, record]: %w", line, err)
 		}
 		var to string
 		if err := json.Unmarshal(parts[0], &to); err != nil {
 			return err
 		}
-		when, err := eventTime(string(parts[1]))
+		event, err := eventTime(string(parts[1]))
 		if err != nil {
 			return err
 		}
-		body, err := packJSON(nil, parts[2])
-		if err != nil {
+		if event, err = packJSON(event, parts[2]); err != nil {
 			return err
 		}
 		if mode == "" {
 			b := record.AppendStr(record.AppendArrayHeader(nil, 4), to)
-			if err := ack(append(append(b, when...), body...)); err != nil {
-				return err
-			}
+			messages = append(messages, appendChunk(record.AppendMapHeader(append(b, event...), 1)))
 			continue
 		}
 		if to != tag {
-			if err := flush(); err != nil {
-				return err
-			}
+			flush()
 		}
 		tag, n = to, n+1
-		entries = append(append(append(entries, 0x92), when...), body...)
+		entries = append(record.AppendArrayHeader(entries, 2), event...)
 	}
-	return flush()
+	flush()
+	if _, err := conn.Write(slices.Concat(messages...)); err != nil {
+		return err
+	}
+	acks := msgpack.NewDecoder(conn)
+	for range messages {
+		var reply map[string]string
+		if err := acks.Decode(&reply); err != nil {
+			return fmt.Errorf("waiting for an acknowledgment: %w", err)
+		}
+	}
+	return nil
 }
+
+// groupMessage is a message of n events with one tag, in the modes Forward, PackedForward and CompressedPackedForward.
+func groupMessage(mode, tag string, n int, entries []byte) []byte {
+	b := record.AppendStr(record.AppendArrayHeader(nil, 3), tag)
+	if mode == "forward" {
+		b = append(record.AppendArrayHeader(b, n), entries...)
+		return appendChunk(record.AppendMapHeader(b, 1))
+	}
+	if mode == "packed" {
+		b = record.AppendMapHeader(record.AppendBin(b, entries), 2)
+	} else {
+		var z bytes.Buffer
+		w := gzip.NewWriter(&z)
+		w.Write(entries)
+		w.Close()
+		b = record.AppendMapHeader(record.AppendBin(b, z.Bytes()), 3)
+		b = record.AppendStr(record.AppendStr(b, "compressed"), "gzip")
+	}
+	return appendChunk(record.AppendInt(record.AppendStr(b, "size"), int64(n)))
+}
+
+// appendChunk appends the option that asks for an acknowledgment.
+func appendChunk(b []byte) []byte { return record.AppendStr(record.AppendStr(b, "chunk"), "c") }
 
 // eventTime is a time as MessagePack: seconds as an integer, or with a fraction as an EventTime.
 func eventTime(text string) ([]byte, error) {

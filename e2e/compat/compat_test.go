@@ -44,7 +44,7 @@ var (
 // Environment variables of the test's own processes.
 const (
 	envFirelane = "COMPAT_FIRELANE" // the process is firelane, with this configuration
-	parallel    = "8"               // cases at the same time: they wait most of the time
+	parallel    = "12"               // cases at the same time: they wait most of the time
 )
 
 func TestMain(m *testing.M) {
@@ -111,9 +111,18 @@ func testReference(t *testing.T, c *testCase) {
 	if path == "" || c.NotRun != "" {
 		return
 	}
-	got := c.run(t, program{name: c.reference(), path: path}, len(c.lines(c.Want)))
+	p := program{name: c.reference(), path: path}
+	if c.Needs == "parsers.conf" {
+		if p.parsers = stockParsers(path); p.parsers == "" {
+			return
+		}
+	}
+	got := c.run(t, p, len(c.lines(c.Want)))
 	if *update && strings.HasPrefix(c.From, "observed") {
 		c.set("want", got.text)
+		if got.text == notStarted {
+			t.Logf("%s does not start:\n%s", c.reference(), got.log)
+		}
 		return
 	}
 	if diff := got.diff(c.Want); diff != "" {
@@ -197,6 +206,19 @@ func lookPath(name string) string {
 		return ""
 	}
 	return path
+}
+
+// stockParsers is the file of parsers that comes with Fluent Bit: FLUENT_BIT_PARSERS, or where its packages and images
+// have it; "" if it isn't there.
+func stockParsers(path string) string {
+	for _, file := range []string{
+		os.Getenv("FLUENT_BIT_PARSERS"), filepath.Join(filepath.Dir(path), "../etc/parsers.conf"), "/etc/fluent-bit/parsers.conf",
+	} {
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+	}
+	return ""
 }
 
 // eventually calls done until it is true, ended is closed or the limit has passed.

@@ -33,7 +33,8 @@ func notifyTerm() (context.Context, func()) {
 // A program runs a configuration.
 type program struct {
 	name, path string
-	self       bool // it is this test
+	self       bool   // it is this test
+	parsers    string // Fluent Bit's own parsers, if the case needs them
 }
 
 // A running is a program in one case.
@@ -43,6 +44,8 @@ type running struct {
 	port   int
 	ended  chan struct{} // closed when it has ended
 	status int
+	now    time.Time
+	nows   []string // texts of that time in the input, and the notation of the case for each
 }
 
 // run has a program process a case's input, and returns what it wrote. expect is the number of lines to wait for.
@@ -54,7 +57,7 @@ func (c *testCase) run(t *testing.T, p program, expect int) result {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := startSink(t, c.Output)
-	r := &running{dir: dir, port: freePort(t), ended: make(chan struct{})}
+	r := &running{dir: dir, port: freePort(t), ended: make(chan struct{}), now: time.Now()}
 	for _, f := range c.files {
 		name := filepath.Join(dir, filepath.FromSlash(f.Name))
 		data := f.Data
@@ -68,21 +71,22 @@ func (c *testCase) run(t *testing.T, p program, expect int) result {
 			t.Fatal(err)
 		}
 	}
-	w := window{from: time.Now()}
+	w := window{from: r.now}
 	r.start(t, c, p, s)
 	answers := r.feed(t, c)
 	read := func() string { return r.output(c, s, answers, w) }
-	if !r.over() {
+	if *update {
+		r.settle(read)
+	} else if !r.over() {
 		eventually(outputLimit, r.ended, func() bool { return len(c.lines(read())) >= expect })
 	}
 	r.stop(t)
 	w.to = time.Now()
-	text := read()
+	text := strings.NewReplacer(r.nows...).Replace(read())
 	if r.status != 0 {
 		text = notStarted
 	}
-	log, _ := os.ReadFile(filepath.Join(dir, "log"))
-	return result{c: c, text: text, log: string(log)}
+	return result{c: c, text: text, log: r.read("log")}
 }
 
 // start starts the program with the case's environment.
@@ -92,6 +96,9 @@ func (r *running) start(t *testing.T, c *testCase, p program, s *sink) {
 	r.cmd = exec.Command(p.path, "-c", file)
 	if p.name == fluentd {
 		r.cmd.Args = append(r.cmd.Args, "--no-supervisor")
+	}
+	if p.parsers != "" {
+		r.cmd.Args = append(r.cmd.Args, "-R", p.parsers)
 	}
 	r.cmd.Dir = r.dir
 	r.cmd.Env = append(os.Environ(), "TZ=UTC", "DIR="+r.dir, "PORT="+strconv.Itoa(r.port), "SINK="+strconv.Itoa(s.port()), "HOSTNAME=web-1")
@@ -122,6 +129,17 @@ func (r *running) start(t *testing.T, c *testCase, p program, s *sink) {
 	t.Cleanup(func() {
 		r.cmd.Process.Kill()
 		<-r.ended
+	})
+}
+
+// settle waits until the output hasn't changed for a while: what is wanted isn't known yet.
+func (r *running) settle(read func() string) {
+	text, since := "", time.Now()
+	eventually(outputLimit, r.ended, func() bool {
+		if now := read(); now != text {
+			text, since = now, time.Now()
+		}
+		return time.Since(since) > 2500*time.Millisecond
 	})
 }
 
