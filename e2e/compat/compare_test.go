@@ -58,11 +58,15 @@ func canonicalLine(line string) string {
 	}
 	dec := json.NewDecoder(strings.NewReader(line))
 	dec.UseNumber()
-	text, err := canonicalValue(dec)
-	if err != nil || dec.More() {
-		return line
+	var all []string
+	for dec.More() { // json_stream has several on a line
+		text, err := canonicalValue(dec)
+		if err != nil {
+			return line
+		}
+		all = append(all, text)
 	}
-	return text
+	return strings.Join(all, "")
 }
 
 func canonicalValue(dec *json.Decoder) (string, error) {

@@ -11,7 +11,8 @@
 //
 // Outputs are compared line by line. Lines of different tags may come in any order. In JSON the order of an object's members
 // doesn't count, but their number does: a doubled member is a difference. Integers and floats are different, 1 and 1.0; the
-// digits of a float are not. Times count to the nanosecond; a time at which the case ran is "now".
+// digits of a float are not. Times count to the nanosecond; a time at which the case ran is "now". The _id that firelane
+// gives each document is left out.
 //
 // With -update, want becomes what the reference program writes, in the cases that say "from: observed". It never becomes
 // what firelane writes.
@@ -31,6 +32,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/router"
@@ -51,6 +53,7 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(envFirelane); file != "" {
 		os.Exit(firelane(file))
 	}
+	msgpack.RegisterExt(0, (*eventTimeExt)(nil))
 	flag.Parse()
 	flag.Set("test.parallel", parallel)
 	os.Exit(m.Run())

@@ -62,7 +62,7 @@ func (c *testCase) run(t *testing.T, p program, expect int) result {
 		name := filepath.Join(dir, filepath.FromSlash(f.Name))
 		data := f.Data
 		if f.Name == c.config {
-			data = c.complete(data)
+			data = c.complete(bytes.Clone(data))
 		}
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
@@ -215,7 +215,7 @@ const (
 	yamlInput   = "    inputs:\n        - name: forward\n          listen: 127.0.0.1\n          port: ${PORT}\n"
 	yamlOutput  = "    outputs:\n        - name: file\n          match: '*'\n          path: ${DIR}\n          file: out\n"
 
-	fluentdSystem = "<system>\n  root_dir \"#{ENV['DIR']}/queue\"\n</system>\n"
+	fluentdSystem = "<system>\n  root_dir \"#{ENV['DIR']}/queue\"\n  suppress_config_dump true\n</system>\n"
 	fluentdSource = "<source>\n  @type forward\n  bind 127.0.0.1\n  port \"#{ENV['PORT']}\"\n</source>\n"
 	fluentdMatch  = "<match **>\n  @type stdout\n</match>\n"
 )

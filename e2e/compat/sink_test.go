@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -81,6 +82,9 @@ func (s *sink) add(text string) {
 // shown are the headers that a case shows.
 var shown = []string{"Content-Type", "Authorization", "X-Case"}
 
+// madeID is the _id of an action of _bulk that nobody configured: firelane's own.
+var madeID = regexp.MustCompile(`,"_id":"[0-9a-zA-Z_-]{16,24}"`)
+
 // ServeHTTP takes a request: a line with its method and path, its headers, its body. Everything succeeds.
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
@@ -94,12 +98,20 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	query := r.URL.Query()
+	query.Del("filter_path") // what firelane asks the server to leave out of its reply
+	r.URL.RawQuery = query.Encode()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL.RequestURI())
 	for _, name := range shown {
 		if v := r.Header.Get(name); v != "" {
 			fmt.Fprintf(&b, "%s: %s\n", name, v)
 		}
+	}
+	body = madeID.ReplaceAll(body, nil)
+	var compact bytes.Buffer
+	if json.Compact(&compact, body) == nil { // one value, perhaps over several lines
+		body = compact.Bytes()
 	}
 	b.Write(body)
 	if len(body) > 0 && body[len(body)-1] != '\n' {
@@ -124,7 +136,7 @@ func bulkReply(body []byte) []byte {
 	return fmt.Appendf(nil, `{"took":1,"errors":false,"items":[%s]}`, strings.Join(items, ","))
 }
 
-// takeBytes takes a connection's bytes as they are.
+// takeBytes takes a connection's bytes as they are, but for NUL, which ends messages of GELF.
 func (s *sink) takeBytes(conn net.Conn) {
 	b := make([]byte, 64<<10)
 	s.mu.Lock()
@@ -134,7 +146,7 @@ func (s *sink) takeBytes(conn net.Conn) {
 	for {
 		n, err := conn.Read(b)
 		s.mu.Lock()
-		s.requests[at] += string(b[:n])
+		s.requests[at] += strings.ReplaceAll(string(b[:n]), "\x00", "\n")
 		s.mu.Unlock()
 		if err != nil {
 			return
