@@ -26,7 +26,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +57,9 @@ func TestMain(m *testing.M) {
 	}
 	msgpack.RegisterExt(0, (*eventTimeExt)(nil))
 	flag.Parse()
-	flag.Set("test.parallel", parallel)
+	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		f.Value.Set(parallel)
+	}
 	os.Exit(m.Run())
 }
 

@@ -19,7 +19,7 @@ import (
 
 const (
 	startLimit  = 20 * time.Second // a program accepts connections
-	outputLimit = 10 * time.Second // it has written what is wanted
+	outputLimit = 20 * time.Second // it has written what is wanted
 	stopLimit   = 20 * time.Second // it ends after SIGTERM
 )
 
@@ -139,7 +139,7 @@ func (r *running) settle(read func() string) {
 		if now := read(); now != text {
 			text, since = now, time.Now()
 		}
-		return time.Since(since) > 2500*time.Millisecond
+		return text != "" && time.Since(since) > 2500*time.Millisecond || time.Since(since) > outputLimit/2
 	})
 }
 
