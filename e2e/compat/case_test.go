@@ -29,6 +29,7 @@ type testCase struct {
 	config   string // name of the configuration
 	Want     string
 	Firelane string // what firelane writes, where that differs
+	outputs  int // of the configuration
 	env      []string
 	files    []txtar.File // the configuration, and whatever else is written into the case's folder
 	inputs   []txtar.File
@@ -64,6 +65,7 @@ func readCase(file string) (*testCase, error) {
 			c.inputs = append(c.inputs, f)
 		case "fluent-bit.conf", "fluent-bit.yaml", "fluent.conf":
 			c.config = f.Name
+			c.outputs = strings.Count(string(f.Data), "<match ") + strings.Count(string(f.Data), "[OUTPUT]")
 			fallthrough
 		default:
 			c.files = append(c.files, f)

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	startLimit  = 20 * time.Second // a program accepts connections
+	startLimit  = 60 * time.Second // a program accepts connections, on a busy machine
 	outputLimit = 20 * time.Second // it has written what is wanted
 	stopLimit   = 20 * time.Second // it ends after SIGTERM
 )
@@ -301,6 +301,9 @@ func (r *running) dial(t *testing.T, network string) net.Conn {
 		return err == nil
 	})
 	if err != nil {
+		if !r.over() {
+			t.Errorf("%s doesn't listen: %v", r.cmd.Path, err)
+		}
 		return nil
 	}
 	return conn
