@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -280,15 +281,23 @@ func completeFluentd(data []byte) []byte {
 	return data
 }
 
+// nextPort counts the ports of the cases, from a place that depends on the process: below those that the kernel gives to
+// clients, so that no two cases have the same one.
+var nextPort atomic.Int32
+
 // freePort is a port of loopback that nobody listens on.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	nextPort.CompareAndSwap(0, int32(10000+os.Getpid()%200*100))
+	for range 1000 {
+		port := int(nextPort.Add(1))
+		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 // dial connects to the program once it listens; nil if it ends before.

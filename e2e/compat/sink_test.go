@@ -212,8 +212,8 @@ func (s *sink) addEvent(tag string, when, event any) {
 		when = pair[0]
 	}
 	text := fmt.Sprint(when)
-	if t, ok := when.(eventTimeExt); ok {
-		text = window{}.spell(time.Time(t))
+	if t, ok := when.(*eventTimeExt); ok {
+		text = window{}.spell(time.Time(*t))
 	}
 	body, err := json.Marshal(event)
 	if err != nil {

@@ -22,7 +22,7 @@ type Options struct {
 	LabelDelimiter string   `fluentd:"label_delimiter" default:":" help:"between label and value of ltsv"`
 	Replacement    string   `fluentd:"replacement" default:" " help:"ltsv: replaces delimiters in values"`
 	ForceQuotes    bool     `fluentd:"force_quotes" default:"true" help:"csv: quote every value"`
-	Fields         []string `fluentd:"fields" help:"fields of csv and tsv"`
+	Fields         []string `fluentd:"fields,keys" help:"fields of csv; of tsv, keys in Fluentd"`
 	MessageKey     string   `fluentd:"message_key" default:"message" help:"field of single_value"`
 	OutputTime     bool     `fluentd:"output_time" default:"true" help:"out_file: write the time"`
 	OutputTag      bool     `fluentd:"output_tag" default:"true" help:"out_file: write the tag"`
