@@ -29,7 +29,7 @@ func NewUnix(opts *UnixOptions, _ config.Dialect, env input.Env) (input.Input, e
 	return asInput(listen(o, config.Fluentd, env))
 }
 
-// NewTCP binds the socket of Fluent Bit's input tcp. Unless the options have a tag, it is env.ID, as in Fluent Bit.
+// NewTCP binds the socket of Fluent Bit's input tcp. Unless the options have a tag, it is the input's name, as in Fluent Bit.
 func NewTCP(opts *TCPOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	s, err := listenLines(opts, env)
 	if err != nil {
@@ -77,7 +77,7 @@ func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, handle, err := opts.rules(env.ID)
+	r, handle, err := opts.rules(env.DefaultTag())
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@
 package input
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -23,6 +24,7 @@ import (
 type Env struct {
 	Log zerolog.Logger // its lines name the input already
 	ID  string         // of the input in the configuration: tcp.0
+	Tag string         // of events where the options have none; "": the ID
 
 	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
 	Multiline []config.Instance // the [MULTILINE_PARSER] sections
@@ -33,6 +35,9 @@ type Env struct {
 	FlushTime time.Duration
 	AllowExec bool // [SERVICE] allows inputs that run commands
 }
+
+// DefaultTag is the tag of events where the options have none.
+func (e Env) DefaultTag() string { return cmp.Or(e.Tag, e.ID) }
 
 // Input is where events come from. New has bound what it listens on, so that clients can connect before Run.
 type Input interface {

@@ -144,6 +144,9 @@ func (r *Router) bind() error {
 			Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
 			AllowExec: r.plan.Service.AllowExec,
 		}
+		if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are
+			env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
+		}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()

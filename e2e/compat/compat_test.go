@@ -166,6 +166,37 @@ func TestDifferencesAreThoseOfTheDocumentation(t *testing.T) {
 	}
 }
 
+// What the documentation says isn't there, isn't.
+func TestPluginsThatAreNotThereAreNot(t *testing.T) {
+	text, err := os.ReadFile("../../docs/compatibility.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "\n## Not there\n")
+	kinds := map[string]config.Kind{"inputs": config.KindInput, "filters": config.KindFilter, "outputs": config.KindOutput}
+	n := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		kind, ok := kinds[strings.TrimSpace(cells[min(1, len(cells)-1)])]
+		if !ok || len(cells) < 4 {
+			continue
+		}
+		for _, p := range router.Catalogue() {
+			for i, names := range [][]string{p.FluentBit, p.Fluentd} {
+				for _, name := range names {
+					if p.Kind == kind && strings.Contains(cells[2+i], "`"+name+"`") {
+						t.Errorf("docs/compatibility.md says that %s isn't there, which is in the catalogue", name)
+					}
+				}
+			}
+		}
+		n++
+	}
+	if n != 3 {
+		t.Errorf("the table has %d rows of plugins, want 3", n)
+	}
+}
+
 // The number that the documentation promises.
 func TestThereAreEnoughCases(t *testing.T) {
 	n := map[string]int{}
@@ -199,11 +230,11 @@ func cases(t *testing.T) []*testCase {
 
 // firelaneProgram is the binary of -firelane, or the test's own.
 func firelaneProgram() program {
-	p := program{name: "firelane", path: *binary}
-	if p.path == "" {
-		p.path, p.self = os.Args[0], true
+	path, err := filepath.Abs(*binary)
+	if *binary == "" || err != nil {
+		return program{name: "firelane", path: os.Args[0], self: true}
 	}
-	return p
+	return program{name: "firelane", path: path}
 }
 
 // lookPath is where a reference program is; "" if it isn't on PATH.

@@ -20,7 +20,7 @@ import (
 
 const (
 	startLimit  = 60 * time.Second // a program accepts connections, on a busy machine
-	outputLimit = 20 * time.Second // it has written what is wanted
+	outputLimit = 40 * time.Second // it has written what is wanted
 	stopLimit   = 20 * time.Second // it ends after SIGTERM
 )
 
