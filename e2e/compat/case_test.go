@@ -29,7 +29,7 @@ type testCase struct {
 	config   string // name of the configuration
 	Want     string
 	Firelane string // what firelane writes, where that differs
-	outputs  int // of the configuration
+	outputs  int    // of the configuration
 	env      []string
 	files    []txtar.File // the configuration, and whatever else is written into the case's folder
 	inputs   []txtar.File

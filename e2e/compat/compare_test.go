@@ -153,6 +153,18 @@ func (w window) spell(t time.Time) string {
 	return text
 }
 
+var isoTime = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
+
+// markNow replaces times at which the case ran in what a server got.
+func (w window) markNow(text string) string {
+	return isoTime.ReplaceAllStringFunc(text, func(s string) string {
+		if t, err := time.Parse(`"`+time.RFC3339Nano+`"`, s); err == nil && w.spell(t) == `"now"` {
+			return `"now"`
+		}
+		return s
+	})
+}
+
 // fromFile makes ["tag", time, record] of the lines of Fluent Bit's output file.
 func (w window) fromFile(text string) string {
 	var b strings.Builder

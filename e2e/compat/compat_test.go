@@ -48,7 +48,7 @@ var (
 // Environment variables of the test's own processes.
 const (
 	envFirelane = "COMPAT_FIRELANE" // the process is firelane, with this configuration
-	parallel    = "12"               // cases at the same time: they wait most of the time
+	parallel    = "12"              // cases at the same time: they wait most of the time
 )
 
 func TestMain(m *testing.M) {

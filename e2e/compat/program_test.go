@@ -186,7 +186,7 @@ func (r *running) output(c *testCase, s *sink, answers string, w window) string 
 	case "answers":
 		return answers
 	}
-	return s.text()
+	return w.markNow(s.text())
 }
 
 func (r *running) read(name string) string {
