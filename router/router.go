@@ -167,6 +167,9 @@ func (r *Router) bind() error {
 		if r.plan.Dialect == config.FluentBit { // its inputs are counted together, and an alias doesn't matter
 			env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
 		}
+		if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are
+			env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
+		}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
 			r.closeInputs()
