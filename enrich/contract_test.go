@@ -28,6 +28,22 @@ func maker[O any, S enrich.Stage](t *testing.T, make func(*O, config.Dialect, en
 	}
 }
 
+// when is a stage for the events whose log isn't x; nil for one that filters out the others.
+func when(t *testing.T, s enrich.Stage) (made enrich.Stage) {
+	t.Helper()
+	c := &config.Condition{Rules: []config.Rule{{Field: "$log", Op: "neq", Values: []string{"x"}}}}
+	var err error
+	if s == nil {
+		made, err = enrich.NewSelection(c, config.FluentBit, enrich.Env{})
+	} else {
+		made, err = enrich.When(c, s, config.FluentBit, enrich.Env{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
 func TestEveryStageKeepsTheContract(t *testing.T) {
 	pairs := []config.Pair{{Key: "log", Value: "x"}, {Key: "ecs_cluster", Value: "demo"}}
 	for name, make := range map[string]func() enrich.Stage{
@@ -50,11 +66,24 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"modify": maker(t, enrich.NewModify, config.FluentBit, enrich.ModifyOptions{
 			Set: []config.Ordered{{Value: "log x"}}, HardCopy: []config.Ordered{{Order: 1, Value: "log copy"}}, ToStart: []config.Ordered{{Order: 2, Value: "copy"}},
 		}),
-		"nest":          maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
-		"lift":          maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
-		"rewrite_tag":   maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
-		"multiline":     maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java", "docker"}}),
-		"partial":       maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "partial_message", FlushMS: 2000}),
+		"nest":             maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
+		"lift":             maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
+		"rewrite_tag":      maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"multiline":        maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java", "docker"}}),
+		"partial":          maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "partial_message", FlushMS: 2000}),
+		"content_modifier": maker(t, enrich.NewContentModifier, config.FluentBit, enrich.ContentModifierOptions{Action: "hash", Key: "log"}),
+		"extract":          maker(t, enrich.NewContentModifier, config.FluentBit, enrich.ContentModifierOptions{Action: "extract", Key: "log", Pattern: "(?<log>.)(?<a>.*)"}),
+		"stream":           maker(t, enrich.NewStreamTask, config.FluentBit, enrich.StreamOptions{Exec: "CREATE STREAM s AS SELECT log, RECORD_TAG(), * FROM TAG:'*' WHERE @record.contains(log);"}),
+		"selection":        func() enrich.Stage { return when(t, nil) },
+		"when, filter": func() enrich.Stage {
+			return when(t, maker(t, enrich.NewModifier, config.FluentBit, enrich.ModifierOptions{Record: pairs})())
+		},
+		"when, step": func() enrich.Stage {
+			return when(t, maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new true"}}})())
+		},
+		"when, holder": func() enrich.Stage {
+			return when(t, maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java"}})())
+		},
 		"throttle":      maker(t, enrich.NewThrottle, config.FluentBit, enrich.ThrottleOptions{Rate: 2, Window: 5, Interval: "1s", PrintStatus: true}),
 		"throttle_size": maker(t, enrich.NewThrottleSize, config.FluentBit, enrich.ThrottleSizeOptions{Rate: 100, Window: 5, NameField: "source", PrintStatus: true}),
 		"type_converter": maker(t, enrich.NewConvert, config.FluentBit, enrich.ConvertOptions{

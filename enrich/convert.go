@@ -156,7 +156,7 @@ func numberPrefix(text []byte, hex, point bool) (digits []byte, negative bool) {
 		negative = text[i] == '-'
 		i++
 	}
-	if hex && i+2 < len(text) && text[i] == '0' && text[i+1]|0x20 == 'x' && isDigit(text[i+2], true) {
+	if hex && i+2 < len(text) && text[i] == '0' && text[i+1]|0x20 == 'x' && isNumeral(text[i+2], true) {
 		i += 2
 	}
 	start := i
@@ -183,18 +183,18 @@ func numberPrefix(text []byte, hex, point bool) (digits []byte, negative bool) {
 }
 
 func skipDigits(text []byte, i int, hex bool) int {
-	for i < len(text) && isDigit(text[i], hex) {
+	for i < len(text) && isNumeral(text[i], hex) {
 		i++
 	}
 	return i
 }
 
-func isDigit(c byte, hex bool) bool {
+func isNumeral(c byte, hex bool) bool {
 	return c >= '0' && c <= '9' || hex && c|0x20 >= 'a' && c|0x20 <= 'f'
 }
 
-// maxNumber is the length of the longest number that is read from a text, in bytes. It saves a copy of long texts.
-const maxNumber = 400
+// maxNumberText is the length of the longest number that is read from a text, in bytes. It saves a copy of long texts.
+const maxNumberText = 400
 
 // number is numberPrefix of a str; nil if it is none, or no number.
 func number(value []byte, hex, point bool) (digits []byte, negative bool) {
@@ -202,7 +202,7 @@ func number(value []byte, hex, point bool) (digits []byte, negative bool) {
 		return nil, false
 	}
 	text, _ := record.Text(value)
-	return numberPrefix(text[:min(len(text), maxNumber)], hex, point)
+	return numberPrefix(text[:min(len(text), maxNumberText)], hex, point)
 }
 
 // strToInt reads an integer: the nearest int64 where it is out of range, as strtoimax.

@@ -15,8 +15,12 @@ type Env struct {
 	Multiline []config.Instance // the [MULTILINE_PARSER] sections
 	Share     *budget.Share     // what a Holder holds is charged to it; nil: none
 	Metrics   *Metrics          // what filters count is added here; may be nil
+	Variables map[string]string // those that the configuration sets, for scripts
 	Log       zerolog.Logger
 
+	// ReadFile reads a file that the options name, as the configuration's own files are found. It returns its text and its
+	// path. nil: there are no files.
+	ReadFile func(name string) (text, path string, err error)
 	// Exit stops the router in order, as SIGTERM does; the process ends with that status. It returns at once, and may be nil.
 	Exit func(status int, why string)
 }

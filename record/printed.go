@@ -1,6 +1,7 @@
 package record
 
-// AppendPrinted appends the value at the start of value in the notation of Ruby and msgpack-c: {"log"=>"text", "n"=>1}.
+// AppendPrinted appends the value at the start of value in the notation of msgpack-c: {"log"=>"text", "n"=>1}. Text is
+// written as it is.
 func AppendPrinted(dst, value []byte) []byte {
 	dst, _ = appendPrintedValue(dst, value)
 	return dst

@@ -10,14 +10,21 @@ import (
 	filterecs "github.com/firelane/firelane/enrich/ecs"
 	"github.com/firelane/firelane/enrich/kubernetes"
 	"github.com/firelane/firelane/enrich/logmetrics"
+	"github.com/firelane/firelane/enrich/lua"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
 	"github.com/firelane/firelane/input/exec"
+	"github.com/firelane/firelane/input/host"
 	"github.com/firelane/firelane/input/http"
 	inputkafka "github.com/firelane/firelane/input/kafka"
+	"github.com/firelane/firelane/input/node"
 	"github.com/firelane/firelane/input/opentelemetry"
+	"github.com/firelane/firelane/input/scrape"
+	"github.com/firelane/firelane/input/statsd"
+	"github.com/firelane/firelane/input/stdin"
 	"github.com/firelane/firelane/input/syslog"
 	"github.com/firelane/firelane/input/tail"
+	inputudp "github.com/firelane/firelane/input/udp"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/parse/multiline"
 	"github.com/firelane/firelane/sink/bulk"
@@ -32,6 +39,7 @@ import (
 	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/newrelic"
 	sinkopentelemetry "github.com/firelane/firelane/sink/opentelemetry"
+	"github.com/firelane/firelane/sink/prometheus"
 	"github.com/firelane/firelane/sink/s3"
 	"github.com/firelane/firelane/sink/splunk"
 	"github.com/firelane/firelane/sink/stream"
@@ -57,6 +65,21 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindInput, "exec", "", exec.New, "the lines that a command writes, if allow_exec is on in [SERVICE]"),
 		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
+		Row(config.KindInput, "udp", "udp", inputudp.New, "JSON or text, in datagrams"),
+		Row(config.KindInput, "statsd", "", statsd.New, "metrics of StatsD, by UDP, each a record"),
+		Row(config.KindInput, "stdin", "", stdin.New, "JSON or lines on the process's standard input"),
+		Row(config.KindInput, "fluentbit_metrics", "", scrape.NewInternal, "the router's own metrics"),
+		Row(config.KindInput, "prometheus_scrape", "", scrape.New, "the metrics of a page in Prometheus's format"),
+		Row(config.KindInput, "node_exporter_metrics", "", node.New, "the host's state as metrics, as Prometheus's node exporter has them"),
+		Row(config.KindInput, "cpu", "", host.NewCPU, "how busy the host's processors are, or those that a process uses"),
+		Row(config.KindInput, "mem", "", host.NewMem, "the host's memory"),
+		Row(config.KindInput, "disk", "", host.NewDisk, "what the host's disks read and write"),
+		Row(config.KindInput, "netif", "", host.NewNetif, "what passes a network interface"),
+		Row(config.KindInput, "proc", "", host.NewProc, "whether a process runs, and its memory"),
+		Row(config.KindInput, "thermal", "", host.NewThermal, "the host's temperatures"),
+		Row(config.KindInput, "health", "", host.NewHealth, "whether a server takes connections"),
+		Row(config.KindInput, "head", "", host.NewHead, "the beginning of a file, again and again"),
+		Row(config.KindInput, "random", "", host.NewRandom, "random numbers, for tests of a configuration"),
 	}
 }
 
@@ -67,9 +90,11 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
 		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
+		Row(config.KindFilter, "content_modifier", "", enrich.NewContentModifier, "Fluent Bit's processor: changes one field"),
 		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),
+		Row(config.KindFilter, "lua", "", lua.New, "runs a script on each record: changes it, drops it, makes several of it"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindFilter, "throttle", "", enrich.NewThrottle, "limits the number of records, over a sliding window"),
 		Row(config.KindFilter, "throttle_size", "", enrich.NewThrottleSize, "limits the bytes of records, for each value of a field"),
@@ -84,6 +109,7 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "stdout", "stdout", enrich.NewStdout, "writes records to standard output, too"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
+		Row(config.KindStream, "stream_task", "", enrich.NewStreamTask, "copies the events for which a condition holds, with another tag"),
 	}
 }
 
@@ -112,6 +138,8 @@ func outputs() []config.Plugin {
 		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
 		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
 		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),
+		Row(config.KindOutput, "prometheus_remote_write", "", prometheus.New, "Prometheus and what takes its remote write, also on AWS: metrics only"),
+		Row(config.KindOutput, "prometheus_exporter", "", prometheus.NewExporter, "a page that Prometheus reads: metrics only"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),

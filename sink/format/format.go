@@ -140,6 +140,51 @@ var errLongText = fmt.Errorf("the text is longer than %d bytes", maxText)
 
 var errNoField = errors.New("the record has no such field")
 
+// appendRuby appends a value in the notation of Ruby's inspect: {"log"=>"text", "n"=>1}, with escapes in text.
+func appendRuby(dst, value []byte) []byte {
+	dst, _ = appendRubyValue(dst, value)
+	return dst
+}
+
+func appendRubyValue(dst, b []byte) (out, rest []byte) {
+	switch record.KindOf(b[0]) {
+	case record.KindStr, record.KindBin:
+		s, rest, err := record.Str(b)
+		if err != nil {
+			return dst, nil
+		}
+		return record.AppendJSONString(dst, s), rest
+	case record.KindMap:
+		n, rest, _ := record.MapHeader(b)
+		dst = append(dst, '{')
+		for i := range n {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			dst, rest = appendRubyValue(dst, rest)
+			dst, rest = appendRubyValue(append(dst, "=>"...), rest)
+		}
+		return append(dst, '}'), rest
+	case record.KindArray:
+		n, rest, _ := record.ArrayHeader(b)
+		dst = append(dst, '[')
+		for i := range n {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			dst, rest = appendRubyValue(dst, rest)
+		}
+		return append(dst, ']'), rest
+	case record.KindNil:
+		return append(dst, "nil"...), b[1:]
+	}
+	rest, err := record.Skip(b)
+	if err != nil {
+		return dst, nil
+	}
+	return appendToS(dst, b[:len(b)-len(rest)]), rest
+}
+
 // Quote makes dst[n:] a JSON string.
 func Quote(dst []byte, n int) []byte {
 	m := len(dst)
