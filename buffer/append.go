@@ -42,6 +42,10 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 			return err
 		}
 	}
+	if q.interrupt {
+		q.unlock()
+		return ErrInterrupted
+	}
 	w := &waiter{room: make(chan struct{}, 1)}
 	q.waiters = append(q.waiters, w)
 	q.stats.Waits++
@@ -75,6 +79,9 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 			if !done && err == nil {
 				q.markFull()
 			}
+		}
+		if !done && err == nil && q.interrupt {
+			err = ErrInterrupted
 		}
 		if done || err != nil {
 			q.waiters = slices.DeleteFunc(q.waiters, func(o *waiter) bool { return o == w })
@@ -216,10 +223,12 @@ func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done boo
 // MaxBatch returns the length in bytes of the largest batch that Append takes. A queue that drops its oldest never exceeds its
 // limit.
 func (q *Queue) MaxBatch() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if q.full != DropOldest {
 		return MaxBatch
 	}
-	return int(min(q.Stats().Limit-dataAt-frameHeader, MaxBatch))
+	return int(min(q.stats.Limit-dataAt-frameHeader, MaxBatch))
 }
 
 // makeRoom reports whether a frame of this size may be appended, and drops what must be dropped for it.

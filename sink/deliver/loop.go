@@ -49,6 +49,7 @@ type loop struct {
 	sizer      sizer
 	rawPerBody ratio
 	hurried    bool
+	suspended  bool // no attempt begins
 
 	closing   <-chan struct{} // closed to begin the last round; nil in the loop of the output's queue
 	lastRound bool            // each record is tried once more
@@ -74,10 +75,15 @@ func (l *loop) run(ctx context.Context) {
 	l.workers.Go(l.fetchChunks)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	hurried := l.o.hurried
+	hurried, suspended := l.o.hurried, l.o.suspended
 	for ctx.Err() == nil {
 		now := time.Now()
-		l.start(ctx, now)
+		if !l.suspended {
+			l.start(ctx, now)
+		}
+		if l.suspended && len(l.inflight) == 0 {
+			break
+		}
 		if l.drained && l.chunks == 0 || l.lastRound && l.untried <= 0 {
 			break
 		}
@@ -90,6 +96,8 @@ func (l *loop) run(ctx context.Context) {
 		case <-hurried:
 			hurried = nil
 			l.hurry()
+		case <-suspended:
+			suspended, l.suspended = nil, true
 		case <-l.closing:
 			l.beginLastRound()
 		case <-timer.C:
@@ -293,6 +301,7 @@ func (l *loop) stop() {
 	}
 	l.ready, l.waiting, l.held = nil, nil, 0
 	l.charge()
+	l.share.Close()
 	l.publish()
 }
 
