@@ -131,7 +131,7 @@ type Queue struct {
 	want          int64     // how many bytes will wake it
 	woken         int64     // how often Next was woken
 	draining      bool
-	interrupt     bool // no Append waits
+	interrupt     bool        // no Append waits
 	shut          bool        // Close has closed the files
 	failing       bool        // the last write failed
 	noSpace       bool        // the disk was full then
