@@ -49,7 +49,8 @@ type loop struct {
 	sizer      sizer
 	rawPerBody ratio
 	hurried    bool
-	suspended  bool // no attempt begins
+	suspended  bool             // only what has begun goes on
+	parked     []*inflightChunk // of which nothing has ended when the loop was suspended
 
 	closing   <-chan struct{} // closed to begin the last round; nil in the loop of the output's queue
 	lastRound bool            // each record is tried once more
@@ -78,10 +79,8 @@ func (l *loop) run(ctx context.Context) {
 	hurried, suspended := l.o.hurried, l.o.suspended
 	for ctx.Err() == nil {
 		now := time.Now()
-		if !l.suspended {
-			l.start(ctx, now)
-		}
-		if l.suspended && len(l.inflight) == 0 {
+		l.start(ctx, now)
+		if l.suspended && len(l.inflight) == 0 && !l.hasBegun() {
 			break
 		}
 		if l.drained && l.chunks == 0 || l.lastRound && l.untried <= 0 {
@@ -97,7 +96,8 @@ func (l *loop) run(ctx context.Context) {
 			hurried = nil
 			l.hurry()
 		case <-suspended:
-			suspended, l.suspended = nil, true
+			suspended = nil
+			l.suspend()
 		case <-l.closing:
 			l.beginLastRound()
 		case <-timer.C:
@@ -299,7 +299,7 @@ func (l *loop) stop() {
 		l.queue.Release(c.from)
 		l.returnToken(c)
 	}
-	l.ready, l.waiting, l.held = nil, nil, 0
+	l.ready, l.waiting, l.parked, l.held = nil, nil, nil, 0
 	l.charge()
 	l.share.Close()
 	l.publish()
@@ -307,7 +307,7 @@ func (l *loop) stop() {
 
 // unfinished returns the chunks that are not committed.
 func (l *loop) unfinished() []*inflightChunk {
-	all := slices.Clone(l.ready)
+	all := append(slices.Clone(l.ready), l.parked...)
 	for _, p := range l.waiting {
 		if !slices.Contains(all, p.chunk) {
 			all = append(all, p.chunk)

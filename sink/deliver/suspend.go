@@ -1,10 +1,13 @@
 package deliver
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// Suspend has Run return as soon as no attempt is in progress: it begins none. The queue stays as it is, and the next Output
-// delivers what is left of it: see Config.Before. If ctx of Run ends, attempts in progress are cut short. It returns true: they
-// are worth waiting for, since what is sent again may be stored twice.
+// Suspend has Run return as soon as no attempt is in progress, and no chunk is left of which some records have ended: these would be
+// sent again, and may be stored twice. Nothing else begins. The queue stays as it is, and the next Output delivers what is left of
+// it: see Config.Before. If ctx of Run ends, attempts in progress are cut short. It returns true: Run is worth waiting for.
 func (o *Output) Suspend() bool {
 	o.suspendOnce.Do(func() { close(o.suspended) })
 	return true
@@ -18,6 +21,30 @@ func (o *Output) isSuspended() bool {
 		return false
 	}
 }
+
+// suspend sets aside the chunks of which nothing has ended, and nothing is in progress.
+func (l *loop) suspend() {
+	l.suspended = true
+	if l.fetching {
+		l.cancelFetch()
+	}
+	park := func(c *inflightChunk) bool {
+		if c.hasBegun() || slices.ContainsFunc(l.inflight, func(p *part) bool { return p.chunk == c }) {
+			return false
+		}
+		if !slices.Contains(l.parked, c) {
+			l.parked = append(l.parked, c)
+		}
+		return true
+	}
+	l.ready = slices.DeleteFunc(l.ready, park)
+	l.waiting = slices.DeleteFunc(l.waiting, func(p *part) bool { return park(p.chunk) })
+}
+
+// hasBegun reports whether there are chunks of which some records have ended.
+func (l *loop) hasBegun() bool { return slices.ContainsFunc(l.unfinished(), (*inflightChunk).hasBegun) }
+
+func (c *inflightChunk) hasBegun() bool { return c.left < c.from.Records }
 
 // goOnAfter takes over the counts and the deferred queue of b, and has the queues return again what b has released. What has ended
 // in such chunks is buffered again.

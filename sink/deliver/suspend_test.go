@@ -122,3 +122,25 @@ func TestSuspendedOutputsReturnTheirMemory(t *testing.T) {
 		}
 	})
 }
+
+// TestSuspendFinishesTheChunksThatHaveBegun: a chunk becomes several requests, and what some of them have delivered isn't sent again.
+func TestSuspendFinishesTheChunksThatHaveBegun(t *testing.T) {
+	d := newStrict(func(context.Context, int, []string) sink.Reply {
+		time.Sleep(100 * time.Millisecond)
+		return sink.Reply{Cause: sink.Answered}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		few := func(c *Config) { c.Limits.MaxItems, c.Limits.Workers = 10, 2 }
+		r := newRig(t, d, few)
+		for i := range 20 {
+			r.put(upTo(i*50, (i+1)*50)...)
+		}
+		r.start(t.Context())
+		for range 30 {
+			time.Sleep(150 * time.Millisecond)
+			r.next(t.Context(), few)
+		}
+		r.finish()
+		r.wantOnce(1000)
+	})
+}
