@@ -30,7 +30,8 @@ type process struct {
 	reloads atomic.Int64 // configurations that have taken over
 	// reloading is held while one takes over, and while the router starts or stops.
 	reloading sync.Mutex
-	running   *running // nil: it starts, has stopped, or is about to
+	running   *running      // nil: it starts, has stopped, or is about to
+	started   chan struct{} // closed when it runs
 
 	retiredMu sync.Mutex
 	retired   retired
@@ -43,7 +44,7 @@ type retired struct {
 }
 
 func newProcess() *process {
-	return &process{memory: newMemory(), wake: make(chan struct{}, 1), turn: deliver.NewTurn(), appending: context.Background()}
+	return &process{started: make(chan struct{}), memory: newMemory(), wake: make(chan struct{}, 1), turn: deliver.NewTurn(), appending: context.Background()}
 }
 
 // leftOver returns the retired parts.

@@ -26,16 +26,21 @@ const (
 	removedTime = 5 * time.Minute
 )
 
-// ErrNotRunning is the error of a Reload before the router runs, or when it is about to stop.
-var ErrNotRunning = errors.New("the router starts or stops")
+// ErrNotRunning is the error of a Reload when the router is about to stop, or when ctx has ended.
+var ErrNotRunning = errors.New("the router is about to stop")
 
 // Reload replaces the configuration that is running by plan. What is the same in both goes on as it is; see docs/delivery.md. If
-// plan is wrong (diagnostics), or can't be opened (the error), nothing changes. One Reload waits for another.
+// plan is wrong (diagnostics), or can't be opened (the error), nothing changes. One Reload waits for another, and for the start.
 //
 // An input whose options are the same goes on, with its connections. One whose options have changed gives its socket to the new
 // one, and serves the clients that are connected to it until they hang up. An output with the same identity keeps its queue,
 // its queue's identity and its counts.
 func (r *Router) Reload(ctx context.Context, plan *config.Plan) ([]config.Diagnostic, error) {
+	select {
+	case <-r.started:
+	case <-ctx.Done():
+		return nil, ErrNotRunning
+	}
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 	u := r.running

@@ -124,6 +124,7 @@ func (r *Router) serve(stop, now context.Context) *running {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 	r.running = u
+	close(r.started)
 	return u
 }
 
