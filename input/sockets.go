@@ -72,12 +72,20 @@ func (s *Sockets) Add(key, id string, socket Socket) {
 	s.own[key] = owned{id, socket}
 }
 
+// Spare has the old configuration leave the files of sockets that were handed over, or not any more.
+func (s *Sockets) Spare(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range s.inherited {
+		s.before[key].socket.SetUnlinkOnClose(!on)
+	}
+}
+
 // TakeOver makes the sockets that were handed over those of the new configuration: from now on it removes their files.
 func (s *Sockets) TakeOver() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, key := range s.inherited {
-		s.before[key].socket.SetUnlinkOnClose(false)
 		s.own[key].socket.SetUnlinkOnClose(true)
 	}
 	s.before, s.inherited = nil, nil

@@ -51,8 +51,9 @@ type orphan struct {
 // destination, and if the plan leads all tags of the queue's records to it. An output that isn't new got its own copy of
 // those records.
 //
-// It returns the folders that were taken over, and by which output.
-func (r *Router) adopt() map[string]*output {
+// It returns the folders that were taken over, and by which output. Those that are known are left alone: the caller has an output
+// for them. nil: none is.
+func (r *Router) adopt(known func(queue string) bool) map[string]*output {
 	found, taken := r.findOrphans(), make(map[string]*output)
 	for n := range found {
 		f := &found[n]
@@ -75,6 +76,9 @@ func (r *Router) adopt() map[string]*output {
 		}
 		if f.lock != nil {
 			_ = f.lock.Close() // nothing was written to it
+		}
+		if known != nil && known(filepath.Join(f.dir, f.name)) {
+			continue
 		}
 		r.orphansMu.Lock()
 		r.orphans = append(r.orphans, f.Orphan)

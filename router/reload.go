@@ -115,6 +115,7 @@ func (c *change) prepare(ctx context.Context) error {
 			}
 		}
 	}
+	c.next.sockets.Spare(true)
 	c.endInputs()
 	for _, n := range c.inputs.made {
 		if !c.next.listens(n) {
@@ -179,6 +180,7 @@ func (c *change) undo() {
 	for _, in := range c.bound {
 		_ = in.input.Close()
 	}
+	c.next.sockets.Spare(false)
 	for _, in := range c.ended {
 		if in.index >= len(c.old.plan.Inputs) || c.old.inputs[in.index] != in {
 			continue // it was retired: its clients have lost their connections

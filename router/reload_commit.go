@@ -178,15 +178,41 @@ func (c *change) adoptQueues() {
 	c.next.orphansMu.Lock()
 	c.next.orphans = nil
 	c.next.orphansMu.Unlock()
-	for from, heir := range c.next.adopt() {
-		if o := given[from]; o != nil {
-			o.heir = heir
+	taken := c.next.adopt(func(queue string) bool { return given[queue] != nil })
+	for queue, o := range given {
+		if o.heir = taken[queue]; o.heir == nil {
+			o.heir = c.reopen(o)
 		}
 	}
-	c.outputs.removed = slices.DeleteFunc(c.outputs.removed, func(o *output) bool { return given[c.old.queueKey(o)] != nil })
+	c.outputs.removed = slices.DeleteFunc(c.outputs.removed, func(o *output) bool { return o.heir != nil })
+	c.outputs.removed = append(c.outputs.removed, c.outputs.reopened...)
 	if err := c.openQueues(); err != nil { // not even in memory
 		c.next.log.Error().Err(err).Msg("an output can't be opened after the reload has begun: stop the router, and correct this")
 	}
+}
+
+// reopen makes an output that is removed, and whose queue no other one takes over, once more, so that it delivers what is left. If
+// that isn't possible the records stay where they are.
+func (c *change) reopen(old *output) *output {
+	var o *output
+	var err error
+	of := c.old.plan.Outputs[old.is.index]
+	if old.is.dead == "" {
+		o, err = c.old.newOutput(of)
+	} else {
+		o, err = c.old.newDeadOutput(of, c.old.outputs[old.is.index])
+	}
+	if err == nil {
+		o.name = old.name
+		err = errors.Join(c.old.lockQueue(o), c.old.openQueue(o))
+	}
+	if err != nil {
+		old.log.Error().Err(err).Msg("the queue of an output that was removed can't be opened: its records are kept, and not delivered before the output is configured again")
+		return nil
+	}
+	o.isNew = false
+	c.outputs.reopened = append(c.outputs.reopened, o)
+	return o
 }
 
 // forgetOrphans forgets the queues that have an output now.
@@ -213,7 +239,7 @@ func (c *change) finish(ctx context.Context) {
 			c.next.logInput(in.account())
 		}
 	}
-	for _, o := range c.outputs.made {
+	for _, o := range slices.Concat(c.outputs.made, c.outputs.reopened) {
 		c.u.startOutput(o)
 	}
 	var handovers sync.WaitGroup
@@ -239,6 +265,10 @@ func (c *change) finish(ctx context.Context) {
 
 // retireInput has an input that another one has replaced end when its clients hang up, or at once if they lose nothing.
 func (r *Router) retireInput(u *running, in *source) {
+	if in.isRetired {
+		return
+	}
+	in.isRetired = true
 	if retirer, ok := in.input.(input.Retirer); ok {
 		retirer.Retire()
 	} else {

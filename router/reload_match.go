@@ -126,14 +126,15 @@ func (r *Router) listens(n int) bool {
 
 // outputChanges say which outputs of two configurations are the same.
 type outputChanges struct {
-	old     []*output           // all that have a queue
-	kept    map[*output]bool    // go on
-	changed map[*output]*output // others go on with their queues
-	removed []*output           // have no place in the new configuration
-	made    []*output           // of the new configuration, with queues of their own
-	back    []*output           // of old: they had been retired, and are not any more
-	all     []*output           // of next, before those that are kept took their places
-	unused  []*output           // of these, those whose destinations are not needed
+	old      []*output           // all that have a queue
+	kept     map[*output]bool    // go on
+	changed  map[*output]*output // others go on with their queues
+	removed  []*output           // have no place in the new configuration
+	made     []*output           // of the new configuration, with queues of their own
+	back     []*output           // of old: they had been retired, and are not any more
+	all      []*output           // of next, before those that are kept took their places
+	reopened []*output           // made again of those that are removed, to deliver what is left
+	unused   []*output           // of these, those whose destinations are not needed
 }
 
 // matchOutputs compares the outputs by their queues, and puts those that are kept into next.

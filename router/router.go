@@ -62,6 +62,8 @@ type source struct {
 
 	end  context.CancelFunc // of Run
 	done chan struct{}      // closed when Run has returned
+
+	isRetired bool // it ends when its clients hang up
 }
 
 // New builds the parts of a plan: steps and destinations, but no socket, file or connection yet. The diagnostics

@@ -77,7 +77,7 @@ func (r *Router) unlock() {
 
 // open gives queues without an output to the outputs that take their place, and opens every output's queue.
 func (r *Router) open() error {
-	r.adopt()
+	r.adopt(nil)
 	for n := len(r.outputs) - 1; n >= 0; n-- { // an output's dead letters need their queue before it
 		if err := r.openQueue(r.outputs[n]); err != nil {
 			r.closeQueues(r.outputs[n+1:])
