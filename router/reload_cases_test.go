@@ -136,6 +136,28 @@ func TestAnOutputThatComesBackTakesItsQueue(t *testing.T) {
 	}
 }
 
+// TestARemovedOutputDeliversToItsOwnDestination: also where its place in the configuration had changed before.
+func TestARemovedOutputDeliversToItsOwnDestination(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	one, first, up := downCluster(t)
+	two, second := cluster(t, bulktest.Options{})
+	a, b := esOutput("app*", first+"    Alias a\n"), esOutput("app*", second+"    Alias b\n")
+	tr := start(t, dir, forwardInput+b+a)
+	tr.send("app", "text")
+	tr.mustReload(dir, forwardInput+a+b)
+	tr.mustReload(dir, forwardInput+b+esOutput("other", second+"    Index new\n"))
+	up.Store(true)
+	eventually(t, "the record", func() bool { return len(texts(one)) == 1 && len(texts(two)) == 1 })
+	eventually(t, "the end of the removed output", func() bool {
+		_, outs := tr.Accounts()
+		return len(outs) == 2
+	})
+	if n := len(texts(two)); n != 1 {
+		t.Errorf("got %d records at the other destination, want 1", n)
+	}
+}
+
 // TestReloadWhileReadingHasStopped: the queue is full, and a client waits. Neither the reload nor the other outputs wait, and the
 // client's records go on to where the new configuration has their queue.
 func TestReloadWhileReadingHasStopped(t *testing.T) {

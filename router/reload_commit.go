@@ -83,6 +83,9 @@ func (c *change) commit() {
 	} else {
 		c.old.forgetOrphans(c.next)
 	}
+	for o, n := range c.outputs.kept {
+		o.is.index = n
+	}
 	for in, n := range c.inputs.kept {
 		in.index = n
 	}

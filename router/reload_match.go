@@ -127,7 +127,7 @@ func (r *Router) listens(n int) bool {
 // outputChanges say which outputs of two configurations are the same.
 type outputChanges struct {
 	old      []*output           // all that have a queue
-	kept     map[*output]bool    // go on
+	kept     map[*output]int     // go on; with their index in the new plan
 	changed  map[*output]*output // others go on with their queues
 	removed  []*output           // have no place in the new configuration
 	made     []*output           // of the new configuration, with queues of their own
@@ -139,7 +139,7 @@ type outputChanges struct {
 
 // matchOutputs compares the outputs by their queues, and puts those that are kept into next.
 func matchOutputs(old, next *Router) outputChanges {
-	c := outputChanges{kept: make(map[*output]bool), changed: make(map[*output]*output), old: old.allOutputs(), all: slices.Clone(next.outputs)}
+	c := outputChanges{kept: make(map[*output]int), changed: make(map[*output]*output), old: old.allOutputs(), all: slices.Clone(next.outputs)}
 	byQueue := make(map[string]*output)
 	for _, o := range c.old {
 		byQueue[old.queueKey(o)] = o
@@ -158,7 +158,7 @@ func matchOutputs(old, next *Router) outputChanges {
 		case before == nil:
 			c.made = append(c.made, o)
 		case before.retiree == nil && old.sameOutput(next, before, o):
-			c.kept[before] = true
+			c.kept[before] = o.is.index
 			c.unused = append(c.unused, o)
 			next.outputs[n], final[o] = before, before
 			next.keepLog(old, "output", o.id)
@@ -174,7 +174,7 @@ func matchOutputs(old, next *Router) outputChanges {
 		}
 	}
 	for _, o := range old.outputs {
-		if !c.kept[o] && c.changed[o] == nil {
+		if _, kept := c.kept[o]; !kept && c.changed[o] == nil {
 			c.removed = append(c.removed, o)
 		}
 	}
