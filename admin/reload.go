@@ -40,7 +40,7 @@ func reloadPage(pages *http.ServeMux, r Reloader) {
 	// A web page in a browser on this host must not reload.
 	post := http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(reloadTime + writeTimeout))
-		ctx, cancel := context.WithTimeout(req.Context(), reloadTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), reloadTime) // a client that goes away changes nothing
 		defer cancel()
 		answerReload(w, r.Reload(ctx))
 	}))

@@ -175,10 +175,10 @@ func (r *Router) openQueue(o *output) error {
 
 // queueOptions are the options of the output's queue.
 func (r *Router) queueOptions(o *output) buffer.Options {
-	opts := o.options.Queue()
+	opts, p := o.options.Queue(), r.process // of a queue that may outlive r
 	q := buffer.Options{
 		Dir: r.queueDir(o), Name: o.name, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Lock: o.lock, Log: o.log,
-		StalledAfter: r.env.stalledAfter, DiskFull: func() bool { return r.current.Load().makeRoomFor(o) },
+		StalledAfter: r.env.stalledAfter, DiskFull: func() bool { return p.current.Load().makeRoomFor(o) },
 	}
 	if opts.WhenFull == sink.DropOldest {
 		q.Full = buffer.DropOldest

@@ -150,9 +150,10 @@ func (r *Router) startInput(u *running, in *source) {
 	ctx, in.end = context.WithCancel(u.receiving)
 	done := make(chan struct{})
 	in.done = done
+	p, log := r.process, r.log // of an input that may outlive r
 	u.inputs.Go(func() {
 		defer close(done)
-		r.runInput(ctx, in)
+		p.runInput(ctx, in, log)
 	})
 }
 
@@ -197,10 +198,10 @@ func (r *Router) drain(now context.Context, u *running) {
 }
 
 // runInput runs one input. An input that fails ends by itself; the others, and delivery, go on.
-func (r *Router) runInput(ctx context.Context, in *source) {
-	err := in.input.Run(ctx, func() input.Receiver { return r.current.Load().newIntake(in) })
+func (p *process) runInput(ctx context.Context, in *source, log zerolog.Logger) {
+	err := in.input.Run(ctx, func() input.Receiver { return p.current.Load().newIntake(in) })
 	if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-		r.log.Error().Err(err).Str("input", in.id).Msg("an input failed: it takes no more records; the other inputs and delivery go on")
+		log.Error().Err(err).Str("input", in.id).Msg("an input failed: it takes no more records; the other inputs and delivery go on")
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
 // writeConf writes a configuration with a tcp input, the output file and an HTTP server.
@@ -169,5 +172,58 @@ func TestTheLevelOfTheLogIsReloaded(t *testing.T) {
 	p.wait()
 	if log := p.log.String(); strings.Contains(log, `"message":"stopped"`) {
 		t.Errorf("got this log, want no line of the level info after the reload:\n%s", log)
+	}
+}
+
+// TestAKillInAReloadLosesNothing: at any moment of it, while records wait in a queue that another output takes over.
+func TestAKillInAReloadLosesNothing(t *testing.T) {
+	t.Parallel()
+	p, conf := startAt(t, "")
+	addr := net.JoinHostPort(unusedAddress())
+	server := bulktest.New(bulktest.Options{})
+	p.deliver("first")
+	n := 0
+	for round := range 6 {
+		host, port, _ := net.SplitHostPort(addr)
+		es := fmt.Sprintf("[OUTPUT]\n  Name es\n  Host %s\n  Port %s\n  Match %s\n", host, port, []string{"*", "t", "t*"}[round%3])
+		p.writeConf(conf, "", es)
+		p.signal(syscall.SIGHUP)
+		if round == 0 {
+			eventually(t, "the reload", func() bool { return strings.Contains(p.log.String(), "the configuration was reloaded") })
+		}
+		time.Sleep(time.Duration(round) * 3 * time.Millisecond) // into the reload, at another moment each time
+		p.signal(syscall.SIGKILL)
+		p.wait()
+		p.ended = make(chan error, 1)
+		p.start(conf, nil, nil)
+		for range 20 {
+			p.deliver(fmt.Sprintf("record %d.", n)) // to the file: then it is in the other queue, too
+			n++
+		}
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = http.Serve(ln, server) }()
+	defer ln.Close()
+	eventually(t, "all records", func() bool { return len(server.Documents("*")) >= n })
+	p.signal(syscall.SIGTERM)
+	if got := p.wait(); got != "exit status 0" {
+		t.Errorf("got %s, want exit status 0; the log:\n%s", got, &p.log)
+	}
+	count := make(map[string]int)
+	for _, d := range server.Documents("*") {
+		_, text, _ := strings.Cut(string(d.Source), "record ")
+		text, _, _ = strings.Cut(text, ".")
+		count[text]++
+	}
+	for i := range n {
+		if k := count[fmt.Sprint(i)]; k != 1 {
+			t.Errorf("got record %d %d times, want once", i, k)
+		}
+	}
+	if log := p.log.String(); strings.Contains(log, "a queue has no output") {
+		t.Errorf("got this log, want no queue left:\n%s", log)
 	}
 }
