@@ -11,7 +11,7 @@ import (
 
 // Limits of Ruby's patterns for file names.
 const (
-	maxGlobFiles    = 10_000 // files and folders that a ** looks at
+	maxGlobFiles    = 2_000 // files and folders that a ** looks at
 	maxGlobPatterns = 100    // patterns that the {a,b} of one stand for
 )
 

@@ -177,15 +177,12 @@ func TestPatternsOfFilesHaveLimits(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	for n := range 120 {
+	for n := range maxGlobFiles + 1 {
 		if err := os.Mkdir(filepath.Join(dir, fmt.Sprint(n)), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := rubyGlob(dir + "/**/**/**/**/x*/**/*"); err != nil {
-		t.Errorf("got %v, want no error", err)
-	}
-	if _, err := rubyGlob(dir + "/**/*/**/../**/*.conf"); err == nil || !strings.Contains(err.Error(), "looks at more than 10000 files") {
+	if _, err := rubyGlob(dir + "/**/*.conf"); err == nil || !strings.Contains(err.Error(), "looks at more than 2000 files") {
 		t.Errorf("got %v, want the limit of files", err)
 	}
 }
