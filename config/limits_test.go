@@ -178,7 +178,7 @@ func TestPatternsOfFilesHaveLimits(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for n := range maxGlobFiles + 1 {
-		if err := os.Mkdir(filepath.Join(dir, fmt.Sprint(n)), 0o755); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(n)), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
