@@ -22,7 +22,8 @@ import (
 
 // Limits of a script, besides those of package vm.
 const (
-	maxOutput   = 8 << 20          // bytes of all records that a call returns
+	maxOutput   = 4 << 20          // bytes of a record that a call returns
+	maxSplit    = 2 << 20          // bytes of all of them, if it returns several: they are in memory at the same time
 	maxRecords  = 10_000           // records that a call returns
 	maxFailures = 3                // calls in a row that exceed a limit, before the script isn't called for pauseTime
 	pauseTime   = 10 * time.Second // after these

@@ -190,7 +190,7 @@ func (th *Thread) concat(parts []Value, names []string) Value {
 	if n > MaxString {
 		th.st.makeString(n)
 	}
-	b := th.st.spare[:0]
+	b := grow(th.st.spare[:0], n)
 	for _, v := range parts {
 		b = appendText(b, v)
 	}
