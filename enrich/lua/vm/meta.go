@@ -21,6 +21,8 @@ func (th *Thread) meta(v Value, event string) Value {
 		m = (*Table)(v.p).Meta
 	case KindString:
 		m = th.st.stringMeta
+	case kindFile:
+		m = th.st.fileMeta
 	}
 	if m == nil {
 		return Nil

@@ -43,6 +43,9 @@ type Config struct {
 	Getenv func(string) (string, bool)
 	Now    func() time.Time
 	Output io.Writer // of print
+	// Files lets the script read and write files, and run commands; Dir is where require looks for modules.
+	Files bool
+	Dir   string
 	// Charge is told how many bytes a script keeps, whenever that was measured. If it returns false the call ends with an
 	// error. nil: MaxMemory is the only limit.
 	Charge func(bytes int) bool
@@ -55,6 +58,8 @@ type State struct {
 	cfg        Config
 	main       *Thread
 	stringMeta *Table
+	fileMeta   *Table // nil: the script may not have files
+	files      []*file
 	next       Value // the functions that pairs and ipairs return
 	inext      Value
 	random     uint64
