@@ -35,6 +35,7 @@ func (f *file) pos(line int) Pos { return Pos{f.name, line} }
 type loader struct {
 	main  string
 	again bool     // the same file may be included again, as in Fluentd
+	ruby  bool     // names are Ruby's patterns, and may be folders
 	names []string // every file that was read, in order
 	seen  map[string]Pos
 }
@@ -78,18 +79,21 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 // pattern is all files that match, sorted. Relative names are relative to the folder of the file that includes them, or
 // otherwise (as in Fluent Bit) to the folder of the main file.
 func (l *loader) resolve(name string, from *file) ([]string, error) {
-	pattern := strings.ContainsAny(name, "*?[")
+	pattern := strings.ContainsAny(name, "*?[") || l.ruby && strings.Contains(name, "{")
 	candidates := l.candidates(name, from)
 	for _, c := range candidates {
 		if !pattern {
-			if exists(c) {
+			switch {
+			case l.ruby && isFolder(c):
+				return filesIn(c, false)
+			case exists(c):
 				return []string{c}, nil
 			}
 			continue
 		}
-		found, err := filepath.Glob(c)
+		found, err := l.glob(c)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not a pattern for file names", name)
+			return nil, err
 		}
 		found = append(found, globBuiltIn(c, found)...)
 		if len(found) > 0 {
@@ -101,6 +105,18 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 		return nil, nil
 	}
 	return candidates[:1], nil
+}
+
+// glob lists the files that match a pattern.
+func (l *loader) glob(pattern string) ([]string, error) {
+	if l.ruby {
+		return rubyGlob(pattern)
+	}
+	found, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a pattern for file names", pattern)
+	}
+	return found, nil
 }
 
 // candidates are the paths that a name may mean, in the order in which they are tried.

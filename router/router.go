@@ -33,6 +33,7 @@ type Env struct {
 type Router struct {
 	plan    *config.Plan
 	env     Env
+	begun   time.Time
 	log     zerolog.Logger
 	events  zerolog.Logger // log for what single records cause, which doesn't repeat itself
 	logs    []limitedLog   // of all parts
@@ -88,7 +89,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		env.Hostname, _ = os.Hostname()
 	}
 	r := &Router{
-		plan: plan, env: env, log: env.Log, appending: context.Background(), memory: newMemory(),
+		plan: plan, env: env, begun: time.Now(), log: env.Log, appending: context.Background(), memory: newMemory(),
 		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
 		turn: deliver.NewTurn(),
 	}
@@ -98,11 +99,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
 	}
 	for _, f := range plan.Filters {
-		var s stage
-		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, r.stageEnv(f))
-		if err == nil {
-			s, err = newStage(made, r.wake)
-		}
+		s, err := r.newFilter(f)
 		if err != nil {
 			fail(f.Instance, err)
 		}
@@ -141,6 +138,23 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	return r, diags
 }
 
+// newFilter builds a filter of the plan.
+func (r *Router) newFilter(f config.Filter) (stage, error) {
+	env := r.stageEnv(f)
+	if f.Select {
+		made, err := enrich.NewSelection(f.When, r.plan.Dialect, env)
+		return stage{filter: made}, err
+	}
+	made, err := construct[enrich.Stage](f.Instance, r.plan.Dialect, env)
+	if err == nil && f.When != nil {
+		made, err = enrich.When(f.When, made, r.plan.Dialect, env)
+	}
+	if err != nil {
+		return stage{}, err
+	}
+	return newStage(made, r.wake)
+}
+
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
 // while nobody listens.
 func (r *Router) bind() error {
@@ -148,7 +162,10 @@ func (r *Router) bind() error {
 		env := input.Env{
 			Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 			Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
-			AllowExec: r.plan.Service.AllowExec,
+			AllowExec: r.plan.Service.AllowExec, Internal: r.Metrics,
+		}
+		if r.plan.Dialect == config.FluentBit { // its inputs are counted together, and an alias doesn't matter
+			env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
 		}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {
