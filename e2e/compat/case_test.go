@@ -65,7 +65,7 @@ func readCase(file string) (*testCase, error) {
 			c.inputs = append(c.inputs, f)
 		case "fluent-bit.conf", "fluent-bit.yaml", "fluent.conf", "fluent.yaml":
 			c.config = f.Name
-			c.outputs = strings.Count(string(f.Data), "<match ") + strings.Count(string(f.Data), "[OUTPUT]")
+			c.outputs = len(outputStart.FindAll(f.Data, -1))
 			fallthrough
 		default:
 			c.files = append(c.files, f)
@@ -84,6 +84,9 @@ func readCase(file string) (*testCase, error) {
 
 // sources are what an expectation may be from.
 var sources = regexp.MustCompile(`^(documented: \S.+|observed: (Fluent Bit|Fluentd) [0-9.]+)$`)
+
+// outputStart finds the outputs of a configuration that write where the case looks.
+var outputStart = regexp.MustCompile(`(?mi)^\s*(<match |<store>|\[OUTPUT\]|file:\s+out$)`)
 
 // readHead reads the lines before the first section: the title, then one "name: value" a line.
 func (c *testCase) readHead(head string) error {
