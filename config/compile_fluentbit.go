@@ -25,6 +25,7 @@ func (k *compilation) classic(f *file, l loader) {
 	r := newClassicReader(&k.report, l, k.Lookup)
 	r.read(f)
 	k.plan.Files = r.names
+	k.plan.Variables = r.set
 	if len(k.errors) > 0 {
 		return
 	}

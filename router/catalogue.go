@@ -6,6 +6,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/enrich/lua"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
 	"github.com/firelane/firelane/input/exec"
@@ -89,6 +90,7 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),
+		Row(config.KindFilter, "lua", "", lua.New, "runs a script on each record: changes it, drops it, makes several of it"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
