@@ -73,7 +73,7 @@ func (r *Router) stageEnv(f config.Filter) enrich.Env {
 		Hostname: r.env.Hostname, Version: r.env.Version, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
 		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID), Metrics: &r.metrics, Exit: r.askToStop,
 		AllowScriptIO: r.plan.Service.AllowScriptIO,
-		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
+		ReadFile:      func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
 }
 
