@@ -16,10 +16,11 @@ const maxPaths = 1000
 
 // fluentd compiles Fluentd's dialect.
 func (k *compilation) fluentd(f *file, l loader) {
-	l.again = true
+	l.again, l.ruby = true, true
 	r := &fluentdReader{report: &k.report, loader: l, ruby: ruby{k.Lookup, k.hostname()}}
 	root := &section{pos: f.pos(1), source: f}
 	r.read(f, root)
+	r.readFolder(root)
 	k.plan.Files = r.names
 	if len(k.errors) > 0 {
 		return
@@ -198,7 +199,7 @@ func (k *compilation) fluentdFilter(s *section, arg string) (int, bool) {
 	}
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindFilter, s, name, id.value, known)
-	k.plan.Filters = append(k.plan.Filters, Filter{i, arg})
+	k.plan.Filters = append(k.plan.Filters, Filter{Instance: i, Match: arg})
 	return len(k.plan.Filters) - 1, ok
 }
 
@@ -224,7 +225,7 @@ func (k *compilation) target(s *section, match string, depth int) (t target, ok 
 	}
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindOutput, s, name, id.value, known)
-	k.plan.Outputs = append(k.plan.Outputs, Output{i, match})
+	k.plan.Outputs = append(k.plan.Outputs, Output{Instance: i, Match: match})
 	return target{outputs: []int{len(k.plan.Outputs) - 1}}, ok
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/firelane/firelane/sink/deliver"
 )
 
 // A process is what the configurations that run in it, one after the other, have in common.
 type process struct {
+	begun   time.Time
 	current atomic.Pointer[Router] // the one that runs
 	gate    gate                   // closed while another one takes over
 
@@ -44,7 +46,7 @@ type retired struct {
 }
 
 func newProcess() *process {
-	return &process{started: make(chan struct{}), memory: newMemory(), wake: make(chan struct{}, 1), turn: deliver.NewTurn(), appending: context.Background()}
+	return &process{begun: time.Now(), started: make(chan struct{}), memory: newMemory(), wake: make(chan struct{}, 1), turn: deliver.NewTurn(), appending: context.Background()}
 }
 
 // leftOver returns the retired parts.

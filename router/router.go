@@ -13,6 +13,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -66,6 +67,15 @@ type source struct {
 	isRetired bool // it ends when its clients hang up
 }
 
+// stageEnv is what the filter f gets.
+func (r *Router) stageEnv(f config.Filter) enrich.Env {
+	return enrich.Env{
+		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
+		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
+	}
+}
+
 // New builds the parts of a plan: steps and destinations, but no socket, file or connection yet. The diagnostics
 // are the mistakes that the parts themselves find in their options.
 func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
@@ -89,14 +99,7 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
 	}
 	for _, f := range plan.Filters {
-		var s stage
-		stageEnv := enrich.Env{
-			Hostname: env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
-		}
-		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
-		if err == nil {
-			s, err = newStage(made, r.wake)
-		}
+		s, err := r.newFilter(f)
 		if err != nil {
 			fail(f.Instance, err)
 		}
@@ -140,6 +143,23 @@ func (r *Router) addSources() {
 	}
 }
 
+// newFilter builds a filter of the plan.
+func (r *Router) newFilter(f config.Filter) (stage, error) {
+	env := r.stageEnv(f)
+	if f.Select {
+		made, err := enrich.NewSelection(f.When, r.plan.Dialect, env)
+		return stage{filter: made}, err
+	}
+	made, err := construct[enrich.Stage](f.Instance, r.plan.Dialect, env)
+	if err == nil && f.When != nil {
+		made, err = enrich.When(f.When, made, r.plan.Dialect, env)
+	}
+	if err != nil {
+		return stage{}, err
+	}
+	return newStage(made, r.wake)
+}
+
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
 // while nobody listens.
 func (r *Router) bind() error {
@@ -154,11 +174,15 @@ func (r *Router) bind() error {
 
 // bindInput makes the n-th input of the plan.
 func (r *Router) bindInput(s *source, n int) error {
-	in := &r.plan.Inputs[n]
+	in, p := &r.plan.Inputs[n], r.process // of an input that may outlive r
 	env := input.Env{
 		Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 		Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
 		AllowExec: r.plan.Service.AllowExec, Sockets: r.sockets,
+		Internal: func(see func(*metric.Sample)) { p.current.Load().Metrics(see) },
+	}
+	if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are; an alias doesn't matter
+		env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
 	}
 	bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 	if err != nil {
