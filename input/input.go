@@ -36,10 +36,10 @@ type Env struct {
 	FlushTime time.Duration
 	AllowExec bool // [SERVICE] allows inputs that run commands
 
-	Sockets *Sockets // of the configuration; nil: no socket is handed over at a reload
-
 	// Internal calls see for each metric of the router itself; nil: it has none.
 	Internal func(see func(*metric.Sample))
+
+	Sockets *Sockets // of the configuration; nil: no socket is handed over at a reload
 }
 
 // DefaultTag is the tag of events whose input's options have none.
