@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
@@ -39,6 +40,7 @@ type Router struct {
 	events  zerolog.Logger         // log for what single records cause, which doesn't repeat itself
 	logs    map[string]*limitedLog // of all parts, by kind and ID
 	stages  []stage                // by the plan's Filters
+	shares  []*budget.Share        // of the memory of the stages
 	inputs  []*source              // by the plan's Inputs
 	outputs []*output              // by the plan's Outputs; after them those that deliver dead letters
 	sockets *input.Sockets         // of the inputs
@@ -69,9 +71,11 @@ type source struct {
 
 // stageEnv is what the filter f gets.
 func (r *Router) stageEnv(f config.Filter) enrich.Env {
+	share := r.memory.budget.Share(0)
+	r.shares = append(r.shares, share)
 	return enrich.Env{
 		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
-		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
+		Share: share, Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
 		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
 }
