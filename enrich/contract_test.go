@@ -45,6 +45,10 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"transformer, nested": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{
 			Record: []config.Pair{{Key: "outer", Value: `{"inner":["${record['log']}"]}`}}, RemoveKeys: []string{"secret"}, AutoTypecast: true,
 		}),
+		"transformer, ruby": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{EnableRuby: true, AutoTypecast: true, Record: []config.Pair{
+			{Key: "up", Value: `${record["log"].upcase}`}, {Key: "all", Value: `${record.merge("tag" => tag_parts)}`}, {Key: "text", Value: `<${record}>`},
+			{Key: "gone", Value: `${record["log"].delete("log")}`},
+		}, RemoveKeys: []string{"source"}}),
 		"parser, decoder": maker(t, enrich.NewParse, config.FluentBit, enrich.ParseOptions{KeyName: "log", Parsers: []string{"decoder"}}),
 		"modify": maker(t, enrich.NewModify, config.FluentBit, enrich.ModifyOptions{
 			Set: []config.Ordered{{Value: "log x"}}, HardCopy: []config.Ordered{{Order: 1, Value: "log copy"}}, ToStart: []config.Ordered{{Order: 2, Value: "copy"}},

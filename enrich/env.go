@@ -13,5 +13,6 @@ type Env struct {
 	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
 	Multiline []config.Instance // the [MULTILINE_PARSER] sections
 	Share     *budget.Share     // what a Holder holds is charged to it; nil: none
+	Errors    bool              // there is a label @ERROR, to which events go that a stage can't handle
 	Log       zerolog.Logger
 }
