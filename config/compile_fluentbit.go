@@ -93,7 +93,7 @@ func (k *compilation) classicFilter(s *section) {
 	case !found:
 		k.warning(s.pos, fmt.Sprintf("%s: the filter has no Match and is left out; use Match * for every tag", i.Name))
 	default:
-		k.plan.Filters = append(k.plan.Filters, Filter{i, text})
+		k.plan.Filters = append(k.plan.Filters, Filter{Instance: i, Match: text})
 		k.plan.filters = append(k.plan.filters, m)
 	}
 }

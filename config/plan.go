@@ -26,13 +26,15 @@ type Pos struct {
 type Kind uint8
 
 // The kinds of plugin. A parser is a [PARSER] section of Fluent Bit, which filters name; its plugin is the one that its Format
-// names. A multiline parser is a [MULTILINE_PARSER]; its plugin is the one that its Type names.
+// names. A multiline parser is a [MULTILINE_PARSER]; its plugin is the one that its Type names. A reroute is an output of Fluentd that
+// gives events another tag: here it is a filter at the end of a path.
 const (
 	KindInput Kind = iota
 	KindFilter
 	KindOutput
 	KindParser
 	KindMultiline
+	KindReroute
 )
 
 // A Plugin is one row of the catalogue: a plugin's names in each dialect, its options and its constructor.
@@ -82,6 +84,7 @@ type Input struct {
 type Filter struct {
 	Instance
 	Match string // as written, for people
+	Label string // Fluentd: the label at which events begin again that get another tag; "" for outside of all labels
 }
 
 // An Output is a destination of the events that match.
@@ -93,8 +96,11 @@ type Output struct {
 // A Route is the path of one tag: filters in order, then outputs, as indices into the plan's Filters and Outputs. Next are
 // the paths that begin after those filters (Fluentd's copy into a label); most routes have none. Without Outputs and Next
 // the tag's events match nothing, and are counted as unrouted.
+//
+// With Turns an event goes on by one of Next alone: by those whose numbers Turns has, one after another.
 type Route struct {
 	Filters []int
 	Outputs []int
 	Next    []Route
+	Turns   []int
 }

@@ -130,9 +130,9 @@ func (i *intake) routeOf(tag []byte) *route {
 			return rt
 		}
 	}
-	rt := i.r.knownRoute(i.input, tag)
+	rt := i.r.knownRoute(i.input.label, tag)
 	if rt == nil {
-		rt = i.r.routeOf(i.input, string(tag))
+		rt = i.r.routeOf(i.input.label, string(tag))
 	}
 	i.remember(rt)
 	return rt
@@ -143,18 +143,18 @@ func (i *intake) remember(rt *route) {
 	i.oldest = (i.oldest + 1) % recentTags
 }
 
-// routeTo is routeOf for the tag of an event that a step rerouted. in is the input that the event came by, or any input if
-// a Holder's Expire emitted it.
-func (i *intake) routeTo(in *source, tag string) *route {
+// routeTo is routeOf for an event that a step sent to a label, or gave another tag.
+func (i *intake) routeTo(label, tag string) *route {
+	if label != i.input.label {
+		return i.r.routeOf(label, tag)
+	}
 	for _, rt := range i.recent {
-		if rt != nil && rt.in == in && rt.tag == tag {
+		if rt != nil && rt.tag == tag {
 			return rt
 		}
 	}
-	rt := i.r.routeOf(in, tag)
-	if in == i.input {
-		i.remember(rt)
-	}
+	rt := i.r.routeOf(label, tag)
+	i.remember(rt)
 	return rt
 }
 
@@ -210,8 +210,18 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 	i.goOnWays(rt, ev)
 }
 
-// goOnWays takes ev on by the paths after rt.
+// goOnWays takes ev on by the paths after rt. For the outputs of a roundrobin whose turn it isn't, it is filtered out.
 func (i *intake) goOnWays(rt *route, ev *record.Event) {
+	if rt.turns != nil {
+		taken := rt.turns.take()
+		for n, next := range rt.next {
+			if n != taken {
+				i.count(next, tally{filtered: 1})
+			}
+		}
+		i.walk(rt.next[taken], ev)
+		return
+	}
 	for _, next := range rt.next { // each begins with the same event
 		same := *ev
 		i.walk(next, ev)

@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
@@ -21,6 +22,7 @@ type stage struct {
 	filter enrich.Filter
 	step   enrich.Step
 	holder *holder // step, where it is a Holder
+	label  string  // at which events begin again that the step reroutes
 }
 
 func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
@@ -38,22 +40,29 @@ func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
 // A route is a config.Route with its numbers resolved to parts, up to the first Step: what comes after that is a route of
 // its own. It is immutable and shared by all intakes.
 type route struct {
-	in      *source
+	label   string // at which it begins
 	tag     string
 	filters []enrich.Filter
 	step    enrich.Step // after the filters; nil where they lead to the outputs
 	holder  *holder     // step, where it is a Holder
+	again   string      // the label at which events begin again that step reroutes
 	after   *route      // what comes after step
 	outputs []int       // indices into Router.outputs
 	lift    bool        // all of the outputs read tails
 	next    []*route    // the paths that go on after this one
+	turns   *turns      // by which of next an event goes on; nil: by all
 	reach   []int       // every output that this route leads to, once for each path to it
 }
 
-type routeKey struct {
-	input int
-	tag   string
+type routeKey struct{ label, tag string }
+
+// turns is the order of the stores of a roundrobin. All routes through it share it.
+type turns struct {
+	order []int
+	taken atomic.Uint64
 }
+
+func (t *turns) take() int { return t.order[(t.taken.Add(1)-1)%uint64(len(t.order))] }
 
 // heldKey is a Holder and a tag of the events that it holds.
 type heldKey struct {
@@ -61,23 +70,23 @@ type heldKey struct {
 	tag    string
 }
 
-// knownRoute returns the route of a tag that came in by in; nil if it must be compiled.
-func (r *Router) knownRoute(in *source, tag []byte) *route {
+// knownRoute returns the route of a tag from a label; nil if it must be compiled.
+func (r *Router) knownRoute(label string, tag []byte) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
-	return r.routes[routeKey{in.index, string(tag)}]
+	return r.routes[routeKey{label, string(tag)}]
 }
 
-// routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
-func (r *Router) routeOf(in *source, tag string) *route {
+// routeOf returns the route of a tag from a label, compiled at the tag's first event there.
+func (r *Router) routeOf(label, tag string) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
-	return r.lockedRouteOf(in, tag)
+	return r.lockedRouteOf(label, tag)
 }
 
 // lockedRouteOf is routeOf with r.routesMu held.
-func (r *Router) lockedRouteOf(in *source, tag string) *route {
-	key := routeKey{in.index, tag}
+func (r *Router) lockedRouteOf(label, tag string) *route {
+	key := routeKey{label, tag}
 	if rt, ok := r.routes[key]; ok {
 		return rt
 	}
@@ -86,8 +95,8 @@ func (r *Router) lockedRouteOf(in *source, tag string) *route {
 		clear(r.routes)
 		clear(r.held)
 	}
-	plan := r.plan.Route(in.index, tag)
-	rt := r.compile(in, tag, plan, plan.Filters)
+	plan := r.plan.RouteFrom(label, tag)
+	rt := r.compile(label, tag, plan, plan.Filters)
 	r.routes[key] = rt
 	if len(rt.reach) == 0 && rt.step == nil {
 		r.events.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
@@ -96,20 +105,20 @@ func (r *Router) lockedRouteOf(in *source, tag string) *route {
 }
 
 // heldRoute returns the route that leads to a Holder for events of a tag, to go on there with what it held. It is the same
-// for all inputs: what comes after a filter section depends on the tag alone.
+// from all labels: what comes after a filter section depends on the tag alone.
 func (r *Router) heldRoute(h *holder, tag string) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
 	key := heldKey{h, tag}
-	for n := 0; r.held[key] == nil && n < len(r.inputs); n++ { // it was forgotten: maxRouteBytes
-		r.lockedRouteOf(r.inputs[n], tag)
+	for n := 0; r.held[key] == nil && n < len(r.labels); n++ { // it was forgotten: maxRouteBytes
+		r.lockedRouteOf(r.labels[n], tag)
 	}
 	return r.held[key]
 }
 
 // compile makes the route of a tag through filters and to where plan leads after them.
-func (r *Router) compile(in *source, tag string, plan config.Route, filters []int) *route {
-	rt := &route{in: in, tag: tag}
+func (r *Router) compile(label, tag string, plan config.Route, filters []int) *route {
+	rt := &route{label: label, tag: tag}
 	for n, f := range filters {
 		s := &r.stages[f]
 		if s.step == nil {
@@ -117,8 +126,8 @@ func (r *Router) compile(in *source, tag string, plan config.Route, filters []in
 			continue
 		}
 		rt.filters = enrich.MergeConstants(rt.filters)
-		rt.step, rt.holder = s.step, s.holder
-		rt.after = r.compile(in, tag, plan, filters[n+1:])
+		rt.step, rt.holder, rt.again = s.step, s.holder, s.label
+		rt.after = r.compile(label, tag, plan, filters[n+1:])
 		rt.reach = rt.after.reach
 		if rt.holder != nil {
 			r.held[heldKey{rt.holder, tag}] = rt
@@ -132,12 +141,25 @@ func (r *Router) compile(in *source, tag string, plan config.Route, filters []in
 		rt.lift = !slices.ContainsFunc(plan.Outputs, func(o int) bool { return !readsTails(r.outputs[o].dest) })
 	}
 	rt.reach = append(rt.reach, plan.Outputs...)
+	if len(plan.Turns) > 0 {
+		rt.turns = r.turnsOf(plan.Turns)
+	}
 	for _, next := range plan.Next {
-		n := r.compile(in, tag, next, next.Filters)
+		n := r.compile(label, tag, next, next.Filters)
 		rt.next = append(rt.next, n)
 		rt.reach = append(rt.reach, n.reach...)
 	}
 	return rt
+}
+
+// turnsOf is the turns of a roundrobin, which the plan gives all its routes as the same slice. r.routesMu is held.
+func (r *Router) turnsOf(order []int) *turns {
+	t := r.turns[&order[0]]
+	if t == nil {
+		t = &turns{order: order}
+		r.turns[&order[0]] = t
+	}
+	return t
 }
 
 func readsTails(d sink.Destination) bool {

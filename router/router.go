@@ -44,10 +44,12 @@ type Router struct {
 	orphans   []Orphan // queues without an output, found at the start
 
 	routesMu sync.Mutex
+	labels   []string // at which routes may begin
 	routes   map[routeKey]*route
 	// routeBytes is about how much memory routes and held take.
 	routeBytes int
 	held       map[heldKey]*route // those that lead to Holders
+	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
 
 	holding atomic.Int64  // events that Holders got and that are not in the queues yet
 	wake    chan struct{} // to releaseHeld: a Holder holds something
@@ -65,6 +67,7 @@ type Router struct {
 // source is an input of the plan, with what the router keeps for it.
 type source struct {
 	index    int
+	label    string // at which the paths of its events begin
 	id       string
 	input    input.Input
 	joiner   *enrich.Joiner // nil where parts aren't joined
@@ -80,7 +83,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	}
 	r := &Router{
 		plan: plan, env: env, log: env.Log, appending: context.Background(), memory: newMemory(),
-		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
+		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), turns: make(map[*int]*turns), labels: plan.Labels(), wake: make(chan struct{}, 1),
 		turn: deliver.NewTurn(),
 	}
 	r.events = r.limited(r.log)
@@ -92,10 +95,12 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		var s stage
 		stageEnv := enrich.Env{
 			Hostname: env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+			Errors: plan.HasLabel(enrich.ErrorLabel),
 		}
 		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
 		if err == nil {
 			s, err = newStage(made, r.wake)
+			s.label = f.Label
 		}
 		if err != nil {
 			fail(f.Instance, err)
@@ -125,7 +130,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		nameQueues(r.outputs)
 	}
 	for n, in := range plan.Inputs {
-		part := &source{index: n, id: in.ID}
+		part := &source{index: n, id: in.ID, label: plan.Start(n)}
 		if plan.Service.JoinPartial {
 			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{FlushAfter: r.env.joinTime, Share: r.memory.budget.Share(0), Reserve: &r.memory.joiners})
 			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake, ackHeld: true}
