@@ -198,12 +198,7 @@ func (k *compilation) fluentdFilter(label string, s *section, arg string) (int, 
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindFilter, s, name, id.value, known)
 	k.plan.Filters = append(k.plan.Filters, Filter{i, arg, label})
-	if u, uses := i.Options.(LabelUser); ok && uses {
-		for _, used := range u.UsesLabels() {
-			at, _ := s.get(used.Option)
-			ok = k.labelExists(name.value, param{value: used.Reason, pos: at.pos}) && ok
-		}
-	}
+	ok = ok && k.checkUsedLabels(name.value, i, s)
 	return len(k.plan.Filters) - 1, ok
 }
 

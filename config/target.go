@@ -12,6 +12,34 @@ type LabelUser interface {
 	UsesLabels() []OptionError
 }
 
+// checkUsedLabels reports whether the labels exist that a filter sends events to.
+func (k *compilation) checkUsedLabels(name string, i Instance, s *section) bool {
+	u, uses := i.Options.(LabelUser)
+	if !uses {
+		return true
+	}
+	ok := true
+	for _, label := range u.UsesLabels() {
+		ok = k.labelExists(name, param{value: label.Reason, pos: s.placeOf(label.Option, label.Reason)}) && ok
+	}
+	return ok
+}
+
+// placeOf is where an option has a value, in the section or one inside it; otherwise where the section begins.
+func (s *section) placeOf(option, value string) Pos {
+	for _, p := range s.params {
+		if p.key == option && p.value == value {
+			return p.pos
+		}
+	}
+	for _, sub := range s.subs {
+		if at := sub.placeOf(option, value); at != sub.pos {
+			return at
+		}
+	}
+	return s.pos
+}
+
 // target compiles the contents of a <match> or a <store>: an output, a copy, a roundrobin, a relabel or a reroute.
 func (k *compilation) target(label string, s *section, match string, depth int) (t target, ok bool) {
 	name, known, ok := k.typeOf(KindOutput, s)
@@ -47,6 +75,7 @@ func (k *compilation) target(label string, s *section, match string, depth int) 
 func (k *compilation) reroute(label string, s *section, name param, match string, known []string) (t target, ok bool) {
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindReroute, s, name, id.value, known)
+	ok = ok && k.checkUsedLabels(name.value, i, s)
 	if to, given := s.get("@label"); given {
 		ok = k.labelExists(name.value, to) && ok
 		label = strings.TrimSuffix(to.value, rootLabel)

@@ -127,7 +127,7 @@ func TestAnUnfinishedRecordGoesToItsLabelAfterTheInterval(t *testing.T) {
 		env.Errors = c.errors
 		r := runConcat(t, ConcatOptions{Start: "/^S/", Flush: 5 * time.Second, Label: c.label, Separator: "|"}, env)
 		got := "next"
-		r.out.OnDivert(func(_ *record.Event, label string, of int) bool {
+		r.out.OnDivert(func(_ *record.Event, label, _ string, of int) bool {
 			if got = label; of != 2 {
 				t.Errorf("%d held events are in the diverted one, want 2", of)
 			}

@@ -229,7 +229,7 @@ func TestARecordOfWhichAnExpressionFailsIsDivertedToTheLabelOfErrors(t *testing.
 	out.Scratch = new(Scratch)
 	in := []string{`{"a":"x"}`, `{"b":"y"}`}
 	for _, taken := range []bool{true, false} {
-		out.OnDivert(func(ev *record.Event, label string, _ int) bool {
+		out.OnDivert(func(ev *record.Event, label, _ string, _ int) bool {
 			if taken {
 				sent = append(sent, label+" "+rawJSON(ev.Body))
 			}

@@ -88,6 +88,7 @@ func Catalogue() []config.Plugin {
 		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
+		Row(config.KindReroute, "", "rewrite_tag_filter", enrich.NewRetag, "gives records another tag, by what a field matches; they begin again at the first filter"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),
 	}
 }

@@ -205,8 +205,9 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 	i.again(rt.step, rt.again, tag, ev)
 }
 
-// divert sends an event that the Step emits to the beginning of a label, unless the Step is in it or there is none.
-func (c *call) divert(ev *record.Event, label string, of int) bool {
+// divert sends an event that the Step emits to the beginning of a tag's path from a label, unless the Step is in that label or
+// there is none.
+func (c *call) divert(ev *record.Event, label, tag string, of int) bool {
 	i := c.i
 	rt := c.routeOf(ev, 0)
 	if rt.again == label || i.reroutes == maxReroutes || !i.r.plan.HasLabel(label) {
@@ -217,7 +218,7 @@ func (c *call) divert(ev *record.Event, label string, of int) bool {
 	if of > 0 {
 		i.count(rt, tally{merged: int64(of - 1), held: -int64(of), filtered: 1})
 	}
-	i.again(nil, label, ev.Tag, ev)
+	i.again(nil, label, tag, ev)
 	return true
 }
 

@@ -91,22 +91,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	fail := func(in config.Instance, err error) {
 		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
 	}
-	for _, f := range plan.Filters {
-		var s stage
-		stageEnv := enrich.Env{
-			Hostname: env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
-			Errors: plan.HasLabel(enrich.ErrorLabel),
-		}
-		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
-		if err == nil {
-			s, err = newStage(made, r.wake)
-			s.label = f.Label
-		}
-		if err != nil {
-			fail(f.Instance, err)
-		}
-		r.stages = append(r.stages, s)
-	}
+	r.makeStages(plan, fail)
 	for _, o := range plan.Outputs {
 		out, err := r.newOutput(o)
 		if err != nil {
@@ -138,6 +123,26 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		r.inputs = append(r.inputs, part)
 	}
 	return r, diags
+}
+
+// makeStages makes the stages of the plan's filters.
+func (r *Router) makeStages(plan *config.Plan, fail func(config.Instance, error)) {
+	for _, f := range plan.Filters {
+		var s stage
+		stageEnv := enrich.Env{
+			Hostname: r.env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+			Errors: plan.HasLabel(enrich.ErrorLabel),
+		}
+		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
+		if err == nil {
+			s, err = newStage(made, r.wake)
+			s.label = f.Label
+		}
+		if err != nil {
+			fail(f.Instance, err)
+		}
+		r.stages = append(r.stages, s)
+	}
 }
 
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
