@@ -36,7 +36,7 @@ func (o *ParseOptions) spec() *parse.Spec {
 	if o.Parse != nil || o.OldFormat == "" {
 		return o.Parse
 	}
-	s := &parse.Spec{Type: o.OldFormat, MessageKey: "message", TimeKey: "time", TimeFormat: o.OldTimeFormat, Localtime: true, KeepTimeKey: o.OldKeepTime}
+	s := &parse.Spec{Type: o.OldFormat, MessageKey: "message", TimeFormat: o.OldTimeFormat, Localtime: true, KeepTimeKey: o.OldKeepTime}
 	if o.OldTimeKey != nil {
 		s.TimeKey = *o.OldTimeKey
 	}

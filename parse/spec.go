@@ -31,8 +31,8 @@ type Spec struct {
 	RFC5424Time      string           `fluentd:"rfc5424_time_format" default:"%Y-%m-%dT%H:%M:%S.%L%z" help:"format of the time in rfc5424"`
 	SyslogParser     string           `fluentd:"parser_type,parser_engine" ignored:"there is one parser, which needs none" help:"accepted, without effect"`
 	SupportColonless bool             `fluentd:"support_colonless_ident" default:"true" help:"the identifier may have no colon after it (syslog)"`
-	TimeKey          string           `fluentd:"time_key" default:"time" help:"field that holds the time"`
-	TimeType         string           `fluentd:"time_type" oneof:"float,unixtime,string,mixed" help:"how the time is written; default: string if time_format is set, otherwise float"`
+	TimeKey          string           `fluentd:"time_key" help:"field that holds the time; default: time, and none for csv, tsv and msgpack"`
+	TimeType         string           `fluentd:"time_type" oneof:"float,unixtime,string,mixed" help:"how the time is written; default: string, and for json and msgpack without time_format float"`
 	TimeFormat       string           `fluentd:"time_format" help:"format of the time, as for strptime; %iso8601"`
 	TimeFallbacks    []string         `fluentd:"time_format_fallbacks" help:"formats to try next, for time_type mixed"`
 	Timezone         string           `fluentd:"timezone" help:"zone of times without one: +HH:MM or Area/City"`
@@ -77,7 +77,7 @@ func (o *Spec) Parser(reserveTime bool) (*Parser, error) {
 	if p.format, err = o.format(p, zone); err != nil {
 		return nil, err
 	}
-	if o.Type == "none" {
+	if o.Type == "none" || o.TimeKey == "" && (o.Type == "csv" || o.Type == "tsv" || o.Type == "msgpack") {
 		return p, nil
 	}
 	if p.time != nil { // that of the format
@@ -96,7 +96,7 @@ const (
 	apache2Pattern = `^(?<host>[^ ]*) [^ ]* (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>(?:[^\"]|\\.)*?)(?: +\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>(?:[^\"]|\\.)*)" "(?<agent>(?:[^\"]|\\.)*)")?$`
 	apachePattern  = `^(?<host>[^ ]*) [^ ]* (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^ ]*) +\S*)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>[^\"]*)" "(?<agent>[^\"]*)")?$`
 	apacheError    = `^\[[^ ]* (?<time>[^\]]*)\] \[(?<level>[^\]]*)\](?: \[pid (?<pid>[^\]]*)\])?( \[client (?<client>[^\]]*)\])? (?<message>.*)$`
-	nginxPattern   = `^(?<remote>[^ ]*) (?<host>[^ ]*) (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^\"]*?)(?: +\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>[^\"]*)" "(?<agent>[^\"]*)"(?:\s+(?<http_x_forwarded_for>[^ ]+))?)?$`
+	nginxPattern   = `^(?<remote>[^ ]*) (?<host>[^ ]*) (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^\"]*?)(?: +\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>[^\"]*)" "(?<agent>[^\"]*)"(?:\s+\"?(?<http_x_forwarded_for>[^\"]*)\"?)?)?$`
 
 	accessTime = "%d/%b/%Y:%H:%M:%S %z"
 )
@@ -305,13 +305,15 @@ func (o *Spec) timeField(zone *time.Location) (*timeField, error) {
 	if o.TimeFormat != "" {
 		formats = append([]string{o.TimeFormat}, formats...)
 	}
+	numbers := o.Type == "json" || o.Type == "" || o.Type == "msgpack"
 	switch {
-	case o.TimeType == "unixtime" || o.TimeType == "float" || o.TimeType == "" && o.TimeFormat == "":
+	case o.TimeType == "unixtime" || o.TimeType == "float" || o.TimeType == "" && o.TimeFormat == "" && numbers:
 		tf.numeric, formats = true, nil
 	case len(formats) == 0: // the formats of Ruby's Time.parse that occur in logs
 		formats = []string{"%iso8601", "%Y-%m-%d %H:%M:%S.%L %z", "%Y-%m-%d %H:%M:%S %z", "%d/%b/%Y:%H:%M:%S %z",
 			"%a, %d %b %Y %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S.%L", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%L", "%Y-%m-%d %H:%M:%S"}
 	}
+	tf.numeric = tf.numeric || o.TimeType == "" && o.TimeFormat == ""
 	for _, format := range formats {
 		if format == "unixtime" || format == "float" {
 			tf.numeric = true
