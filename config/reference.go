@@ -166,7 +166,7 @@ func (o *option) defaultText() string {
 	case o.required:
 		return "required"
 	case o.hasDef && o.def != "":
-		return "`" + o.def + "`"
+		return "`" + strings.ReplaceAll(o.def, "\n", `\n`) + "`"
 	}
 	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/firelane/firelane/input/http"
 	inputkafka "github.com/firelane/firelane/input/kafka"
 	"github.com/firelane/firelane/input/opentelemetry"
+	"github.com/firelane/firelane/input/socket"
 	"github.com/firelane/firelane/input/syslog"
 	"github.com/firelane/firelane/input/tail"
 	"github.com/firelane/firelane/parse"
@@ -44,6 +45,8 @@ func Catalogue() []config.Plugin {
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
 		Row(config.KindInput, "tail", "tail", tail.New, "the lines of files, as they grow"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
+		Row(config.KindInput, "", "tcp", socket.NewTCP, "messages on TCP, in the format of <parse>"),
+		Row(config.KindInput, "", "udp", socket.NewUDP, "datagrams, in the format of <parse>"),
 		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
 		Row(config.KindInput, "http", "http", http.New, "JSON, MessagePack and forms by HTTP, answered when the events are queued"),
 		Row(config.KindInput, "syslog", "syslog", syslog.New, "syslog by UDP, TCP, TLS or a socket file"),
