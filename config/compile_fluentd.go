@@ -137,6 +137,11 @@ func (k *compilation) source(s *section) {
 	if !ok {
 		return
 	}
+	switch name.value { // they serve what the router's own page has
+	case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor":
+		k.warning(s.pos, fmt.Sprintf("input %s has no effect here: http_server in <system> serves health and metrics, also for Prometheus", name.value))
+		return
+	}
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindInput, s, name, id.value, known)
 	in := Input{Instance: i}
