@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,10 +185,11 @@ func (o *Spec) pattern(option, source string) (format, error) {
 // access returns the format of a web server's log.
 func (o *Spec) access(p *Parser, zone *time.Location) (format, error) {
 	source, times := map[string]string{"apache": apachePattern, "apache2": apache2Pattern, "nginx": nginxPattern, "apache_error": apacheError}[o.Type], accessTime
-	if o.Type == "apache_error" {
-		times = "%b %d %H:%M:%S.%N %Y"
+	formats := []string{first(o.TimeFormat, times)}
+	if o.Type == "apache_error" && o.TimeFormat == "" {
+		formats = []string{"%b %d %H:%M:%S.%N %Y", "%b %d %H:%M:%S %Y"}
 	}
-	if err := o.setTime(p, zone, first(o.TimeFormat, times)); err != nil {
+	if err := o.setTime(p, zone, formats...); err != nil {
 		return nil, err
 	}
 	if o.Type == "apache2" { // the numbers are numbers, and - is null
@@ -197,18 +199,28 @@ func (o *Spec) access(p *Parser, zone *time.Location) (format, error) {
 	return o.pattern("@type", source)
 }
 
-// apache2 is regex with Fluentd's types: code and size are numbers, and a user or size of - is null.
+// apache2 is regex with Fluentd's types: code and size are numbers, a code of 0 is null, and so is a - in place of all other
+// fields but method and path.
 func apache2(c *pattern.Capture) format {
 	return func(f *fields, text []byte) bool {
 		var room [16]pattern.Group
 		groups, ok := c.Groups(room[:0], text)
+		for _, name := range [...]string{"path", "referer", "agent"} { // those that a text may not have are null
+			if ok && !slices.ContainsFunc(groups, func(g pattern.Group) bool { return g.Name == name }) {
+				f.addNil(name)
+			}
+		}
 		for _, g := range groups {
 			switch {
-			case string(g.Text) == "-" && (g.Name == "user" || g.Name == "size"):
+			case string(g.Text) == "-" && g.Name != "time" && g.Name != "method" && g.Name != "path":
 				f.addNil(g.Name)
 			case g.Name == "code" || g.Name == "size":
-				f.n++
 				n, _ := strconv.ParseInt(string(g.Text), 10, 64)
+				if n == 0 && g.Name == "code" {
+					f.addNil(g.Name)
+					continue
+				}
+				f.n++
 				f.out = record.AppendInt(record.AppendStr(f.out, g.Name), n)
 			default:
 				f.add(g.Name, g.Text)
