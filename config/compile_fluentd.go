@@ -15,10 +15,11 @@ const maxPaths = 1000
 
 // fluentd compiles Fluentd's dialect.
 func (k *compilation) fluentd(f *file, l loader) {
-	l.again = true
+	l.again, l.ruby = true, true
 	r := &fluentdReader{report: &k.report, loader: l, ruby: ruby{k.Lookup, k.hostname()}}
 	root := &section{pos: f.pos(1), source: f}
 	r.read(f, root)
+	r.readFolder(root)
 	k.plan.Files = r.names
 	if len(k.errors) > 0 {
 		return
@@ -202,7 +203,7 @@ func (k *compilation) fluentdFilter(label string, s *section, arg string) (int, 
 	}
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindFilter, s, name, id.value, known)
-	k.plan.Filters = append(k.plan.Filters, Filter{i, arg, label})
+	k.plan.Filters = append(k.plan.Filters, Filter{Instance: i, Match: arg, Label: label})
 	ok = ok && k.checkUsedLabels(name.value, i, s)
 	return len(k.plan.Filters) - 1, ok
 }

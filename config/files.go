@@ -35,6 +35,7 @@ func (f *file) pos(line int) Pos { return Pos{f.name, line} }
 type loader struct {
 	main  string
 	again bool     // the same file may be included again, as in Fluentd
+	ruby  bool     // names are Ruby's patterns, and may be folders
 	names []string // every file that was read, in order
 	seen  map[string]Pos
 }
@@ -78,25 +79,21 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 // pattern is all files that match, sorted. Relative names are relative to the folder of the file that includes them, or
 // otherwise (as in Fluent Bit) to the folder of the main file.
 func (l *loader) resolve(name string, from *file) ([]string, error) {
-	pattern := strings.ContainsAny(name, "*?[")
-	candidates := []string{name}
-	if !filepath.IsAbs(name) {
-		candidates = []string{filepath.Join(filepath.Dir(from.name), name)}
-		if main := filepath.Join(filepath.Dir(l.main), name); main != candidates[0] {
-			candidates = append(candidates, main)
-		}
-		candidates = append(candidates, name) // in the working directory
-	}
+	pattern := strings.ContainsAny(name, "*?[") || l.ruby && strings.Contains(name, "{")
+	candidates := l.candidates(name, from)
 	for _, c := range candidates {
 		if !pattern {
-			if exists(c) {
+			switch {
+			case l.ruby && isFolder(c):
+				return filesIn(c, false)
+			case exists(c):
 				return []string{c}, nil
 			}
 			continue
 		}
-		found, err := filepath.Glob(c)
+		found, err := l.glob(c)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not a pattern for file names", name)
+			return nil, err
 		}
 		found = append(found, globBuiltIn(c, found)...)
 		if len(found) > 0 {
@@ -108,6 +105,30 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 		return nil, nil
 	}
 	return candidates[:1], nil
+}
+
+// glob lists the files that match a pattern.
+func (l *loader) glob(pattern string) ([]string, error) {
+	if l.ruby {
+		return rubyGlob(pattern)
+	}
+	found, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a pattern for file names", pattern)
+	}
+	return found, nil
+}
+
+// candidates are the paths that a name may mean, in the order in which they are tried.
+func (l *loader) candidates(name string, from *file) []string {
+	if filepath.IsAbs(name) {
+		return []string{name}
+	}
+	list := []string{filepath.Join(filepath.Dir(from.name), name)}
+	if main := filepath.Join(filepath.Dir(l.main), name); main != list[0] {
+		list = append(list, main)
+	}
+	return append(list, name) // in the working directory
 }
 
 // readFile reads a file on disk, or otherwise the built-in one of that name. Its errors name the file. The main file may be
@@ -187,6 +208,7 @@ var builtInPaths = map[string]string{
 	"/fluent-bit/configs/plugin-and-storage-metrics-to-cloudwatch.conf": "plugin-metrics-to-cloudwatch.conf",
 	"/fluent-bit/parsers/parsers.conf":                                  "parsers.conf",
 	"/fluent-bit/etc/parsers.conf":                                      "parsers.conf",
+	"/fluent-bit/filters/replace_dots.lua":                              "replace_dots.lua",
 	"/fluent-bit/parsers/parsers_ambassador.conf":                       otherParsers,
 	"/fluent-bit/parsers/parsers_cinder.conf":                           otherParsers,
 	"/fluent-bit/parsers/parsers_extra.conf":                            otherParsers,

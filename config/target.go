@@ -67,7 +67,7 @@ func (k *compilation) target(label string, s *section, match string, depth int) 
 		return k.reroute(label, s, name, match, known)
 	}
 	i, ok := k.instance(KindOutput, s, name, id.value, known)
-	k.plan.Outputs = append(k.plan.Outputs, Output{i, match})
+	k.plan.Outputs = append(k.plan.Outputs, Output{Instance: i, Match: match})
 	return target{outputs: []int{len(k.plan.Outputs) - 1}}, ok
 }
 
@@ -80,7 +80,7 @@ func (k *compilation) reroute(label string, s *section, name param, match string
 		ok = k.labelExists(name.value, to) && ok
 		label = strings.TrimSuffix(to.value, rootLabel)
 	}
-	k.plan.Filters = append(k.plan.Filters, Filter{i, match, label})
+	k.plan.Filters = append(k.plan.Filters, Filter{Instance: i, Match: match, Label: label})
 	return target{reroute: true, filter: len(k.plan.Filters) - 1}, ok
 }
 

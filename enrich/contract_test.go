@@ -28,6 +28,22 @@ func maker[O any, S enrich.Stage](t *testing.T, make func(*O, config.Dialect, en
 	}
 }
 
+// when is a stage for the events whose log isn't x; nil for one that filters out the others.
+func when(t *testing.T, s enrich.Stage) (made enrich.Stage) {
+	t.Helper()
+	c := &config.Condition{Rules: []config.Rule{{Field: "$log", Op: "neq", Values: []string{"x"}}}}
+	var err error
+	if s == nil {
+		made, err = enrich.NewSelection(c, config.FluentBit, enrich.Env{})
+	} else {
+		made, err = enrich.When(c, s, config.FluentBit, enrich.Env{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
 func TestEveryStageKeepsTheContract(t *testing.T) {
 	pairs := []config.Pair{{Key: "log", Value: "x"}, {Key: "ecs_cluster", Value: "demo"}}
 	for name, make := range map[string]func() enrich.Stage{
@@ -46,26 +62,42 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"transformer, nested": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{
 			Record: []config.Pair{{Key: "outer", Value: `{"inner":["${record['log']}"]}`}}, RemoveKeys: []string{"secret"}, AutoTypecast: true,
 		}),
-		"transformer, ruby": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{EnableRuby: true, AutoTypecast: true, Record: []config.Pair{
-			{Key: "up", Value: `${record["log"].upcase}`}, {Key: "all", Value: `${record.merge("tag" => tag_parts)}`}, {Key: "text", Value: `<${record}>`},
-			{Key: "gone", Value: `${record["log"].delete("log")}`},
-		}, RemoveKeys: []string{"source"}}),
 		"parser, decoder": maker(t, enrich.NewParse, config.FluentBit, enrich.ParseOptions{KeyName: "log", Parsers: []string{"decoder"}}),
 		"modify": maker(t, enrich.NewModify, config.FluentBit, enrich.ModifyOptions{
 			Set: []config.Ordered{{Value: "log x"}}, HardCopy: []config.Ordered{{Order: 1, Value: "log copy"}}, ToStart: []config.Ordered{{Order: 2, Value: "copy"}},
 		}),
-		"nest":          maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
-		"lift":          maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
-		"rewrite_tag":   maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"nest":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
+		"lift":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
+		"rewrite_tag": maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"transformer, ruby": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{EnableRuby: true, AutoTypecast: true, Record: []config.Pair{
+			{Key: "up", Value: `${record["log"].upcase}`}, {Key: "all", Value: `${record.merge("tag" => tag_parts)}`}, {Key: "text", Value: `<${record}>`},
+			{Key: "gone", Value: `${record["log"].delete("log")}`},
+		}, RemoveKeys: []string{"source"}}),
 		"concat, lines": maker(t, enrich.NewConcat, config.Fluentd, enrich.ConcatOptions{Key: "log", Separator: "\n", Lines: 3, Flush: 5 * time.Second}),
 		"concat, regexp": maker(t, enrich.NewConcat, config.Fluentd, enrich.ConcatOptions{
 			Key: "log", Start: "/^(one|java)/", End: "/^end/", Continuous: "/^[^x]/", Identity: "container_id", Flush: 5 * time.Second, Label: "@TIMEOUT",
 		}),
 		"concat, partial":  maker(t, enrich.NewConcat, config.Fluentd, enrich.ConcatOptions{Key: "log", PartialKey: "partial_last", PartialValue: new("false"), Flush: time.Second, Overflow: "new", Limit: 5}),
 		"concat, metadata": maker(t, enrich.NewConcat, config.Fluentd, enrich.ConcatOptions{Key: "log", Metadata: true, Flush: time.Second}),
+		"rewrite_tag_filter": maker(t, enrich.NewRetag, config.Fluentd, enrich.RetagOptions{Capitalize: true, RemovePrefix: "app", Rules: []enrich.RetagRule{
+			{Key: "$.log.log", Pattern: "/x(.)?/", Tag: "new.$1.${tag}.__TAG_PARTS[1]__"}, {Key: "source", Pattern: "/(?!)/", Tag: "else", Invert: true, Label: "@X"},
+		}}),
 		"multiline":        maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java", "docker"}}),
 		"partial":          maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "partial_message", FlushMS: 2000}),
-		"joiner":           func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+		"content_modifier": maker(t, enrich.NewContentModifier, config.FluentBit, enrich.ContentModifierOptions{Action: "hash", Key: "log"}),
+		"extract":          maker(t, enrich.NewContentModifier, config.FluentBit, enrich.ContentModifierOptions{Action: "extract", Key: "log", Pattern: "(?<log>.)(?<a>.*)"}),
+		"stream":           maker(t, enrich.NewStreamTask, config.FluentBit, enrich.StreamOptions{Exec: "CREATE STREAM s AS SELECT log, RECORD_TAG(), * FROM TAG:'*' WHERE @record.contains(log);"}),
+		"selection":        func() enrich.Stage { return when(t, nil) },
+		"when, filter": func() enrich.Stage {
+			return when(t, maker(t, enrich.NewModifier, config.FluentBit, enrich.ModifierOptions{Record: pairs})())
+		},
+		"when, step": func() enrich.Stage {
+			return when(t, maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new true"}}})())
+		},
+		"when, holder": func() enrich.Stage {
+			return when(t, maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java"}})())
+		},
+		"joiner": func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
 	}

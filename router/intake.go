@@ -126,13 +126,13 @@ func (i *intake) work() *enrich.Scratch {
 // routeOf returns the route of a tag that came in by the intake's input.
 func (i *intake) routeOf(tag []byte) *route {
 	for _, rt := range i.recent {
-		if rt != nil && rt.tag == string(tag) {
+		if rt != nil && rt.kind == ofInput && rt.tag == string(tag) && rt.label == i.input.label {
 			return rt
 		}
 	}
-	rt := i.r.knownRoute(i.input.label, tag)
+	rt := i.r.knownRoute(i.input, tag)
 	if rt == nil {
-		rt = i.r.routeOf(i.input.label, string(tag))
+		rt = i.r.routeOf(i.input, i.input.label, string(tag), ofInput)
 	}
 	i.remember(rt)
 	return rt
@@ -143,18 +143,22 @@ func (i *intake) remember(rt *route) {
 	i.oldest = (i.oldest + 1) % recentTags
 }
 
-// routeTo is routeOf for an event that a step sent to a label, or gave another tag.
-func (i *intake) routeTo(label, tag string) *route {
-	if label != i.input.label {
-		return i.r.routeOf(label, tag)
+// routeTo is routeOf for an event that a step sent to a label, or gave another tag. in is the input that the event came by, or
+// any input if a Holder's Expire emitted it.
+func (i *intake) routeTo(in *source, label, tag string) *route {
+	kind := ofInput
+	if i.r.plan.HasWays(in.index) {
+		kind = rerouted
 	}
 	for _, rt := range i.recent {
-		if rt != nil && rt.tag == tag {
+		if rt != nil && rt.in == in && rt.kind == kind && rt.tag == tag && rt.label == label {
 			return rt
 		}
 	}
-	rt := i.r.routeOf(label, tag)
-	i.remember(rt)
+	rt := i.r.routeOf(in, label, tag, kind)
+	if in == i.input {
+		i.remember(rt)
+	}
 	return rt
 }
 
@@ -224,6 +228,7 @@ func (i *intake) goOnWays(rt *route, ev *record.Event) {
 	}
 	for _, next := range rt.next { // each begins with the same event
 		same := *ev
+		ev.Tag = next.tag
 		i.walk(next, ev)
 		*ev = same
 	}

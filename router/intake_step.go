@@ -202,7 +202,7 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 		i.r.events.Warn().Str("tag", tag).Int("reroutes", maxReroutes).Msg("records are dropped: they were rerouted too often; the rules form a loop")
 		return
 	}
-	i.again(rt.step, rt.again, tag, ev)
+	i.again(rt, rt.step, rt.again, tag, ev)
 }
 
 // divert sends an event that the Step emits to the beginning of a tag's path from a label, unless the Step is in that label or
@@ -218,16 +218,16 @@ func (c *call) divert(ev *record.Event, label, tag string, of int) bool {
 	if of > 0 {
 		i.count(rt, tally{merged: int64(of - 1), held: -int64(of), filtered: 1})
 	}
-	i.again(nil, label, tag, ev)
+	i.again(rt, nil, label, tag, ev)
 	return true
 }
 
-// again sends an event that step emits to the beginning of the path of a tag from a label.
-func (i *intake) again(step enrich.Step, label, tag string, ev *record.Event) {
+// again sends an event that step emits on rt to the beginning of the path of a tag from a label.
+func (i *intake) again(rt *route, step enrich.Step, label, tag string, ev *record.Event) {
 	from := i.from
 	i.from = step
 	i.reroutes++
-	to := i.routeTo(label, tag)
+	to := i.routeTo(rt.in, label, tag)
 	ev.Tag = to.tag
 	i.enter(to, ev)
 	i.reroutes--

@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+
 	"slices"
 	"sync/atomic"
 
@@ -22,7 +23,7 @@ type stage struct {
 	filter enrich.Filter
 	step   enrich.Step
 	holder *holder // step, where it is a Holder
-	label  string  // at which events begin again that the step reroutes
+	label  string  // Fluentd: at which events begin again that the step reroutes
 }
 
 func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
@@ -40,8 +41,10 @@ func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
 // A route is a config.Route with its numbers resolved to parts, up to the first Step: what comes after that is a route of
 // its own. It is immutable and shared by all intakes.
 type route struct {
-	label   string // at which it begins
+	in      *source
 	tag     string
+	label   string // Fluentd: at which it begins
+	kind    routeKind
 	filters []enrich.Filter
 	step    enrich.Step // after the filters; nil where they lead to the outputs
 	holder  *holder     // step, where it is a Holder
@@ -54,7 +57,20 @@ type route struct {
 	reach   []int       // every output that this route leads to, once for each path to it
 }
 
-type routeKey struct{ label, tag string }
+// A routeKind is whose events take a route.
+type routeKind uint8
+
+const (
+	ofInput  routeKind = iota
+	rerouted           // those to which a step has given the tag, where the input's own take another route
+)
+
+type routeKey struct {
+	input int
+	label string
+	tag   string
+	kind  routeKind
+}
 
 // turns is the order of the stores of a roundrobin. All routes through it share it.
 type turns struct {
@@ -70,23 +86,23 @@ type heldKey struct {
 	tag    string
 }
 
-// knownRoute returns the route of a tag from a label; nil if it must be compiled.
-func (r *Router) knownRoute(label string, tag []byte) *route {
+// knownRoute returns the route of a tag that came in by in; nil if it must be compiled.
+func (r *Router) knownRoute(in *source, tag []byte) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
-	return r.routes[routeKey{label, string(tag)}]
+	return r.routes[routeKey{in.index, in.label, string(tag), ofInput}]
 }
 
-// routeOf returns the route of a tag from a label, compiled at the tag's first event there.
-func (r *Router) routeOf(label, tag string) *route {
+// routeOf returns the route from a label of a tag that came in by in, compiled at the tag's first event there.
+func (r *Router) routeOf(in *source, label, tag string, kind routeKind) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
-	return r.lockedRouteOf(label, tag)
+	return r.lockedRouteOf(in, label, tag, kind)
 }
 
 // lockedRouteOf is routeOf with r.routesMu held.
-func (r *Router) lockedRouteOf(label, tag string) *route {
-	key := routeKey{label, tag}
+func (r *Router) lockedRouteOf(in *source, label, tag string, kind routeKind) *route {
+	key := routeKey{in.index, label, tag, kind}
 	if rt, ok := r.routes[key]; ok {
 		return rt
 	}
@@ -95,8 +111,16 @@ func (r *Router) lockedRouteOf(label, tag string) *route {
 		clear(r.routes)
 		clear(r.held)
 	}
-	plan := r.plan.RouteFrom(label, tag)
-	rt := r.compile(label, tag, plan, plan.Filters)
+	plan := r.plan.Route(in.index, tag)
+	switch {
+	case label != in.label:
+		plan = r.plan.RouteFrom(label, tag)
+	case kind == rerouted:
+		plan = r.plan.Rerouted(in.index, tag)
+	}
+	plan = r.forSignal(in, plan)
+	rt := r.compile(route{in: in, label: label, tag: tag, kind: kind}, plan, plan.Filters)
+	r.routeBytes += routeCost * (rt.parts() - 1)
 	r.routes[key] = rt
 	if len(rt.reach) == 0 && rt.step == nil {
 		r.events.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
@@ -104,21 +128,37 @@ func (r *Router) lockedRouteOf(label, tag string) *route {
 	return rt
 }
 
+// parts is the number of routes that rt consists of.
+func (rt *route) parts() int {
+	n := 1
+	if rt.after != nil {
+		n += rt.after.parts()
+	}
+	for _, next := range rt.next {
+		n += next.parts()
+	}
+	return n
+}
+
 // heldRoute returns the route that leads to a Holder for events of a tag, to go on there with what it held. It is the same
-// from all labels: what comes after a filter section depends on the tag alone.
+// for all inputs: what comes after a filter section depends on the tag alone. A tag that a route of an input gives is on every
+// path of that input.
 func (r *Router) heldRoute(h *holder, tag string) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
 	key := heldKey{h, tag}
-	for n := 0; r.held[key] == nil && n < len(r.labels); n++ { // it was forgotten: maxRouteBytes
-		r.lockedRouteOf(r.labels[n], tag)
+	for n := 0; r.held[key] == nil && n < len(r.inputs); n++ { // it was forgotten: maxRouteBytes
+		r.lockedRouteOf(r.inputs[n], r.inputs[n].label, tag, ofInput)
+	}
+	for n := 0; r.held[key] == nil && n < len(r.labels); n++ {
+		r.lockedRouteOf(r.inputs[0], r.labels[n], tag, ofInput)
 	}
 	return r.held[key]
 }
 
-// compile makes the route of a tag through filters and to where plan leads after them.
-func (r *Router) compile(label, tag string, plan config.Route, filters []int) *route {
-	rt := &route{label: label, tag: tag}
+// compile makes a route through filters and to where plan leads after them. begin is the input, the tag, and whose route it is.
+func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
+	rt := &begin
 	for n, f := range filters {
 		s := &r.stages[f]
 		if s.step == nil {
@@ -127,10 +167,10 @@ func (r *Router) compile(label, tag string, plan config.Route, filters []int) *r
 		}
 		rt.filters = enrich.MergeConstants(rt.filters)
 		rt.step, rt.holder, rt.again = s.step, s.holder, s.label
-		rt.after = r.compile(label, tag, plan, filters[n+1:])
+		rt.after = r.compile(route{in: rt.in, label: rt.label, tag: rt.tag, kind: rt.kind}, plan, filters[n+1:])
 		rt.reach = rt.after.reach
 		if rt.holder != nil {
-			r.held[heldKey{rt.holder, tag}] = rt
+			r.held[heldKey{rt.holder, rt.tag}] = rt
 		}
 		return rt
 	}
@@ -145,7 +185,11 @@ func (r *Router) compile(label, tag string, plan config.Route, filters []int) *r
 		rt.turns = r.turnsOf(plan.Turns)
 	}
 	for _, next := range plan.Next {
-		n := r.compile(label, tag, next, next.Filters)
+		begin := route{in: rt.in, label: rt.label, tag: rt.tag, kind: rt.kind}
+		if next.Tag != "" {
+			begin.tag = next.Tag
+		}
+		n := r.compile(begin, next, next.Filters)
 		rt.next = append(rt.next, n)
 		rt.reach = append(rt.reach, n.reach...)
 	}

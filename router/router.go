@@ -33,6 +33,7 @@ type Env struct {
 type Router struct {
 	plan    *config.Plan
 	env     Env
+	begun   time.Time
 	log     zerolog.Logger
 	events  zerolog.Logger // log for what single records cause, which doesn't repeat itself
 	logs    []limitedLog   // of all parts
@@ -44,7 +45,7 @@ type Router struct {
 	orphans   []Orphan // queues without an output, found at the start
 
 	routesMu sync.Mutex
-	labels   []string // at which routes may begin
+	labels   []string // Fluentd: at which routes may begin
 	routes   map[routeKey]*route
 	// routeBytes is about how much memory routes and held take.
 	routeBytes int
@@ -67,12 +68,22 @@ type Router struct {
 // source is an input of the plan, with what the router keeps for it.
 type source struct {
 	index    int
-	label    string // at which the paths of its events begin
+	label    string // Fluentd: at which the paths of its events begin
 	id       string
 	input    input.Input
 	joiner   *enrich.Joiner // nil where parts aren't joined
 	holder   *holder        // the same
 	accounts inputCounters
+}
+
+// stageEnv is what the filter f gets.
+func (r *Router) stageEnv(f config.Filter) enrich.Env {
+	return enrich.Env{
+		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
+		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+		Errors:   r.plan.HasLabel(enrich.ErrorLabel),
+		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
+	}
 }
 
 // New builds the parts of a plan: steps and destinations, but no socket, file or connection yet. The diagnostics
@@ -82,7 +93,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		env.Hostname, _ = os.Hostname()
 	}
 	r := &Router{
-		plan: plan, env: env, log: env.Log, appending: context.Background(), memory: newMemory(),
+		plan: plan, env: env, begun: time.Now(), log: env.Log, appending: context.Background(), memory: newMemory(),
 		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), turns: make(map[*int]*turns), labels: plan.Labels(), wake: make(chan struct{}, 1),
 		turn: deliver.NewTurn(),
 	}
@@ -91,7 +102,14 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	fail := func(in config.Instance, err error) {
 		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
 	}
-	r.makeStages(plan, fail)
+	for _, f := range plan.Filters {
+		s, err := r.newFilter(f)
+		s.label = f.Label
+		if err != nil {
+			fail(f.Instance, err)
+		}
+		r.stages = append(r.stages, s)
+	}
 	for _, o := range plan.Outputs {
 		out, err := r.newOutput(o)
 		if err != nil {
@@ -125,24 +143,21 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	return r, diags
 }
 
-// makeStages makes the stages of the plan's filters.
-func (r *Router) makeStages(plan *config.Plan, fail func(config.Instance, error)) {
-	for _, f := range plan.Filters {
-		var s stage
-		stageEnv := enrich.Env{
-			Hostname: r.env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
-			Errors: plan.HasLabel(enrich.ErrorLabel),
-		}
-		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
-		if err == nil {
-			s, err = newStage(made, r.wake)
-			s.label = f.Label
-		}
-		if err != nil {
-			fail(f.Instance, err)
-		}
-		r.stages = append(r.stages, s)
+// newFilter builds a filter of the plan.
+func (r *Router) newFilter(f config.Filter) (stage, error) {
+	env := r.stageEnv(f)
+	if f.Select {
+		made, err := enrich.NewSelection(f.When, r.plan.Dialect, env)
+		return stage{filter: made}, err
 	}
+	made, err := construct[enrich.Stage](f.Instance, r.plan.Dialect, env)
+	if err == nil && f.When != nil {
+		made, err = enrich.When(f.When, made, r.plan.Dialect, env)
+	}
+	if err != nil {
+		return stage{}, err
+	}
+	return newStage(made, r.wake)
 }
 
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
@@ -152,7 +167,13 @@ func (r *Router) bind() error {
 		env := input.Env{
 			Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 			Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
-			AllowExec: r.plan.Service.AllowExec,
+			AllowExec: r.plan.Service.AllowExec, Internal: r.Metrics,
+		}
+		if r.plan.Dialect == config.FluentBit { // its inputs are counted together, and an alias doesn't matter
+			env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
+		}
+		if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are
+			env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
 		}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {

@@ -1,4 +1,4 @@
-// Package socket is Fluentd's inputs tcp and udp: messages in the format of a <parse>, on connections or as datagrams.
+// Package socket is Fluentd's input tcp: messages in the format of a <parse>, on connections.
 package socket
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/firelane/firelane/parse"
 )
 
-// Common are the options of both inputs.
+// Common are the options that all such inputs have.
 type Common struct {
 	Tag         string      `fluentd:"tag" required:"true" help:"tag of every event"`
 	Bind        string      `fluentd:"bind" default:"0.0.0.0" help:"address to listen on"`
@@ -106,13 +106,4 @@ func (o *TCPOptions) allowed() ([]netip.Prefix, error) {
 // Listens implements input.Listener.
 func (o *TCPOptions) Listens(config.Dialect) []input.Address {
 	return []input.Address{input.TCP(o.Bind, o.Port)}
-}
-
-// UDPOptions are those of the input udp.
-type UDPOptions struct {
-	Common
-	Port    int         `fluentd:"port" default:"5160" help:"port to listen on"`
-	Limit   config.Size `fluentd:"message_length_limit,body_size_limit" default:"4096" help:"longest message; in Fluentd what is longer is cut off, here such a message is rejected"`
-	Newline bool        `fluentd:"remove_newline" default:"true" help:"remove a newline at the end of a message"`
-	Receive config.Size `fluentd:"receive_buffer_size" help:"size of the socket's buffer; the system's own unless written"`
 }

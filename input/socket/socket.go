@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,7 +19,6 @@ import (
 // Reasons for which messages are refused.
 const (
 	unparsed = "message can't be parsed"
-	tooLong  = "message too long"
 	stranger = "client not allowed"
 )
 
@@ -78,33 +76,7 @@ func mayConnect(allowed []netip.Prefix, address string) bool {
 	return err == nil && slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(addr.Unmap().WithZone("")) })
 }
 
-// NewUDP binds the socket of Fluentd's udp and returns at once.
-func NewUDP(o *UDPOptions, _ config.Dialect, env input.Env) (input.Input, error) {
-	r, err := newRules(&o.Common, env)
-	if err != nil {
-		return nil, fmt.Errorf("udp: %w", err)
-	}
-	conn, err := serve.ListenUDP(o.Bind, o.Port, int(max(o.Receive, 0)))
-	if err != nil {
-		return nil, fmt.Errorf("udp: %w", err)
-	}
-	t := &taker{rules: r}
-	return serve.NewPackets(conn, func(recv input.Receiver, msg []byte, from func() string) {
-		if r.opts.AddressKey != "" || r.opts.HostnameKey != "" {
-			t.address = from()
-		}
-		if o.Limit > 0 && len(msg) > int(o.Limit) {
-			t.reject(recv, tooLong, msg)
-			return
-		}
-		if o.Newline {
-			msg = bytes.TrimSuffix(bytes.TrimSuffix(msg, []byte{'\n'}), []byte{'\r'})
-		}
-		t.take(recv, msg)
-	}, env)
-}
-
-// A taker takes the messages of one connection or socket.
+// A taker takes the messages of one connection.
 type taker struct {
 	*rules
 	address string
@@ -161,5 +133,5 @@ func (t *taker) withAddress(body []byte) []byte {
 func (t *taker) reject(recv input.Receiver, reason string, msg []byte) {
 	recv.Reject(1, reason)
 	t.log.Warn().Str("reason", reason).Str("peer", t.address).Int("bytes", len(msg)).
-		Msg("a message is refused: it is too long, or not in the format of <parse>")
+		Msg("a message is refused: it is not in the format of <parse>")
 }

@@ -63,9 +63,6 @@ func TestPromises(t *testing.T) {
 		"tcp": func(env input.Env) (input.Input, error) {
 			return NewTCP(&TCPOptions{Common: none(), Delimiter: "\n"}, config.Fluentd, env)
 		},
-		"udp": func(env input.Env) (input.Input, error) {
-			return NewUDP(&UDPOptions{Common: none(), Limit: 4096, Newline: true}, config.Fluentd, env)
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inputtest.Run(t, inputtest.Subject{Open: func(t *testing.T) (input.Input, inputtest.Source) {
@@ -129,19 +126,6 @@ func TestMessagesAreParsedAndGetTheirSender(t *testing.T) {
 	want := []string{`app {"a":1,"from":"127.0.0.1","host":"127.0.0.1"}`, "1 " + unparsed, "1 message too long", `app {"a":"\n2","from":"127.0.0.1","host":"127.0.0.1"}`}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
-	}
-	udp, err := NewUDP(&UDPOptions{Common: none(), Limit: 5, Newline: true}, config.Fluentd, env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := run(t, udp, "udp", "1234\n", 1); got[0] != `app {"log":"1234"}` {
-		t.Errorf("got %q, want the message without its newline", got)
-	}
-	if udp, err = NewUDP(&UDPOptions{Common: none(), Limit: 5}, config.Fluentd, env); err != nil {
-		t.Fatal(err)
-	}
-	if got := run(t, udp, "udp", "123456", 1); got[0] != "1 "+tooLong {
-		t.Errorf("got %q, want it rejected", got)
 	}
 }
 
