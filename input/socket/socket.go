@@ -49,7 +49,7 @@ func NewTCP(o *TCPOptions, _ config.Dialect, env input.Env) (input.Input, error)
 	if err != nil {
 		return nil, fmt.Errorf("tcp: %w", err)
 	}
-	ln, err := serve.ListenTCP(o.Bind, o.Port)
+	ln, err := serve.ListenTCP(env, o.Bind, o.Port)
 	if err != nil {
 		return nil, fmt.Errorf("tcp: %w", err)
 	}
