@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -48,6 +49,24 @@ func (r *classicReader) read(f *file) {
 		default:
 			r.option(f, current, line, text)
 		}
+	}
+}
+
+// extra reads files that aren't included by a line.
+func (r *classicReader) extra(list []Extra) {
+	for _, e := range list {
+		at := Pos{File: e.From}
+		if ext := strings.ToLower(filepath.Ext(e.Name)); ext == ".yaml" || ext == ".yml" {
+			r.error(at, e.Name+": YAML is not supported; want Fluent Bit's classic syntax")
+			continue
+		}
+		f, err := r.open(e.Name, nil, at)
+		if err != nil {
+			r.error(at, err.Error())
+			continue
+		}
+		r.read(f)
+		r.warnBuiltIn(at, e.Name)
 	}
 }
 
@@ -101,11 +120,8 @@ func (r *classicReader) warnBuiltIn(at Pos, name string) {
 	if _, err := os.Stat(name); err == nil {
 		return // it is the user's own
 	}
-	switch builtInPaths[name] {
-	case "plugin-metrics-to-cloudwatch.conf":
+	if builtInPaths[name] == metricsFile {
 		r.warning(at, name+" serves metrics at /api/v1/metrics/prometheus; they are not sent to CloudWatch")
-	case otherParsers:
-		r.warning(at, name+" is empty here: the formats of its parsers are not supported")
 	}
 }
 

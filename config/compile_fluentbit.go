@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +23,9 @@ var classicIgnored = map[string]string{
 // classic compiles Fluent Bit's dialect.
 func (k *compilation) classic(f *file, l loader) {
 	r := &classicReader{report: &k.report, loader: l, lookup: k.Lookup, set: map[string]string{}}
+	r.extra(k.Before)
 	r.read(f)
+	r.extra(k.After)
 	k.plan.Files = r.names
 	if len(k.errors) > 0 {
 		return
@@ -156,12 +159,21 @@ func (k *compilation) service(r *classicReader) {
 		}
 	}
 	k.bind("[SERVICE]", all, &k.plan.Service)
+	k.logLevel()
 	read := map[string]bool{}
 	for _, p := range all.params {
 		if fold(p.key) == "parsers_file" && p.value != "" && !read[p.value] {
 			read[p.value] = true
 			k.parsersFile(r, p)
 		}
+	}
+}
+
+// logLevel applies the variable FLB_LOG_LEVEL, which takes precedence over Log_Level, as in Fluent Bit.
+func (k *compilation) logLevel() {
+	level, ok := k.Lookup("FLB_LOG_LEVEL")
+	if level = strings.ToLower(level); ok && slices.Contains([]string{"off", "fatal", "error", "warn", "warning", "info", "debug", "trace"}, level) {
+		k.plan.Service.LogLevel = level
 	}
 }
 
@@ -183,11 +195,11 @@ func (s *section) override(later *section) {
 	s.subs = append(s.subs, later.subs...)
 }
 
-// parsersFile reads a file of parsers, whose name is relative to the folder of the main file.
+// parsersFile reads a file of parsers, whose name is relative to the folder of the main file, or else to the working directory.
 func (k *compilation) parsersFile(r *classicReader, p param) {
 	name := p.value
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(filepath.Dir(r.main), name)
+	if beside := filepath.Join(filepath.Dir(r.main), name); !filepath.IsAbs(name) && (r.exists(beside) || !r.exists(name)) {
+		name = beside
 	}
 	files := &classicReader{report: r.report, loader: r.loader, lookup: r.lookup, set: r.set}
 	files.again = true

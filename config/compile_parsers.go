@@ -37,7 +37,7 @@ func (k *compilation) parser(s *section) {
 
 // builtInParsers adds the built-in parsers whose names the configuration doesn't use for its own.
 func (k *compilation) builtInParsers(r *classicReader) {
-	text, _ := builtIn("/fluent-bit/parsers/parsers.conf")
+	text, _ := BuiltIn("/fluent-bit/parsers/parsers.conf")
 	b := &classicReader{report: r.report, set: map[string]string{}, lookup: r.lookup}
 	b.read(&file{name: builtInName, text: text})
 	for _, s := range b.sections {
