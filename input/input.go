@@ -32,6 +32,8 @@ type Env struct {
 	// FlushTime is how long what was read may wait for a full queue after a stop has ended Run; 0: the input's own limit.
 	FlushTime time.Duration
 	AllowExec bool // [SERVICE] allows inputs that run commands
+
+	Sockets *Sockets // those that are bound already
 }
 
 // Input is where events come from. New has bound what it listens on, so that clients can connect before Run.

@@ -22,8 +22,9 @@ import (
 type Env struct {
 	Log      zerolog.Logger
 	Version  string
-	Hostname string // what ${hostname} stands for; the system's own unless given
-	Bound    func() // called once when the sockets are bound, before anything is delivered; may be nil
+	Hostname string         // what ${hostname} stands for; the system's own unless given
+	Bound    func()         // called once when the sockets are bound, before anything is delivered; may be nil
+	Sockets  *input.Sockets // of BindEarly; nil for none. Those that no input takes are closed
 
 	// Tests don't wait as long: buffer.Options.StalledAfter, input.Env.FlushTime, enrich.JoinerConfig.FlushAfter. 0: as usual.
 	stalledAfter, flushTime, joinTime time.Duration
@@ -138,11 +139,12 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
 // while nobody listens.
 func (r *Router) bind() error {
+	defer r.env.Sockets.Close()
 	for n, in := range r.plan.Inputs {
 		env := input.Env{
 			Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 			Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
-			AllowExec: r.plan.Service.AllowExec,
+			AllowExec: r.plan.Service.AllowExec, Sockets: r.env.Sockets,
 		}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {

@@ -11,11 +11,13 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"syscall"
 
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/admin"
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/router"
 )
 
@@ -28,6 +30,11 @@ func runCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
+	return c.run(file)
+}
+
+// run runs the router with a configuration file.
+func (c *cli) run(file string) int {
 	dropProgramPages()
 	log, endLog := openLog(c.stderr)
 	defer endLog()
@@ -35,6 +42,16 @@ func runCommand(c *cli, args []string) int {
 	stdlog.SetOutput(log) // what libraries log, which would go to stderr directly
 	arrived, endSignals := takeSignals()
 	defer endSignals()
+	sockets, err := c.prepareToRun(log, file, arrived)
+	defer sockets.Close()
+	switch {
+	case errors.Is(err, errStopped):
+		log.Info().Msg(err.Error())
+		return exitOK
+	case err != nil:
+		log.Error().Msg(initHint(err))
+		return exitFailed
+	}
 	plan, ok := c.compile(log, file)
 	if !ok {
 		return exitUsage
@@ -43,7 +60,7 @@ func runCommand(c *cli, args []string) int {
 
 	dropProgramPages()
 	limitMemory(log) // which the router divides
-	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: useOwnRoots})
+	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: c.useRoots, Sockets: sockets})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
@@ -59,7 +76,7 @@ func runCommand(c *cli, args []string) int {
 		os.Exit(exitFailed)
 	})
 	endAdmin := serveAdmin(log, plan, r)
-	err := r.Run(stop.ctx, now.ctx)
+	err = r.Run(stop.ctx, now.ctx)
 	endAdmin()
 	if err != nil {
 		log.Error().Err(err).Msg("stopped")
@@ -67,6 +84,43 @@ func runCommand(c *cli, args []string) int {
 	}
 	return exitOK
 }
+
+// prepareToRun is prepare with the process's log, until a signal asks the process to stop.
+func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Signal) (*input.Sockets, error) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ended := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case s := <-arrived:
+				if s != syscall.SIGHUP && s != syscall.SIGUSR1 && s != syscall.SIGUSR2 {
+					cancel(errStopped)
+				}
+			case <-ended:
+				return
+			}
+		}
+	}()
+	sockets, err := c.prepare(ctx, file, true, func(warning bool, text string) {
+		if warning {
+			log.Warn().Msg(text)
+			return
+		}
+		log.Info().Msg(text)
+	})
+	close(ended)
+	<-watched
+	if context.Cause(ctx) != nil {
+		err = errStopped
+	}
+	cancel(nil)
+	return sockets, err
+}
+
+// useRoots is useOwnRoots, once.
+func (c *cli) useRoots() { c.roots.Do(useOwnRoots) }
 
 // serveAdmin starts the HTTP server if the configuration enables it. If that fails, the router still routes.
 func serveAdmin(log zerolog.Logger, plan *config.Plan, r *router.Router) (end func()) {
@@ -108,12 +162,13 @@ func configFlag(c *cli, name string, args []string) (file string, status int, ok
 	return findConfig(c, name, file)
 }
 
-// findConfig returns file or, if that is empty, the configuration that ECS wrote.
+// findConfig returns file or, if that is empty, the configuration that ECS wrote. FLUENTD_CONF of Fluentd's image names another
+// one in the same folder.
 func findConfig(c *cli, name, file string) (string, int, bool) {
 	if file != "" {
 		return file, exitOK, true
 	}
-	for _, f := range ecsFiles {
+	for _, f := range []string{ecsFiles[0], fluentdConfig(c), ecsFiles[1]} {
 		if _, err := os.Stat(f); err == nil {
 			return f, exitOK, true
 		}
@@ -124,7 +179,7 @@ func findConfig(c *cli, name, file string) (string, int, bool) {
 
 // compile reads the configuration and logs what is wrong with it. Warnings don't keep a task from starting.
 func (c *cli) compile(log zerolog.Logger, file string) (*config.Plan, bool) {
-	plan, diags := config.Compile(file, router.Catalogue(), c.lookup)
+	plan, diags := c.plan(file)
 	for _, w := range plan.Warnings { // also before errors: an unset variable may be the cause of one
 		log.Warn().Msg(w.String())
 	}
@@ -147,21 +202,52 @@ func checkCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
-	plan, diags := config.Compile(file, router.Catalogue(), c.lookup)
-	if len(diags) == 0 {
-		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
-	}
-	for _, w := range plan.Warnings {
-		fmt.Fprintf(c.stderr, "warning: %s\n", w)
-	}
-	if len(diags) > 0 {
-		for _, d := range diags {
-			fmt.Fprintln(c.stderr, d)
-		}
+	return c.check(file)
+}
+
+// check prints how firelane understands a configuration, what the init image's variables name included.
+func (c *cli) check(file string) int {
+	plan, ok := c.tested(file)
+	if !ok {
 		return exitUsage
 	}
 	if err := plan.Write(c.stdout); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// dryRun is the option of that name, of fluent-bit and fluentd.
+func (c *cli) dryRun(file string) int {
+	if _, ok := c.tested(file); !ok {
+		return exitUsage
+	}
+	fmt.Fprintln(c.stdout, "configuration test is successful")
+	return exitOK
+}
+
+// tested reads a configuration and prints all that is wrong with it; ok means that a router would start with it.
+func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
+	_, err := c.prepare(context.Background(), file, false, func(warning bool, text string) {
+		kind := "note"
+		if warning {
+			kind = "warning"
+		}
+		fmt.Fprintf(c.stderr, "%s: %s\n", kind, text)
+	})
+	if err != nil {
+		fmt.Fprintln(c.stderr, initHint(err))
+		return nil, false
+	}
+	plan, diags := c.plan(file)
+	if len(diags) == 0 {
+		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
+	}
+	for _, w := range plan.Warnings {
+		fmt.Fprintf(c.stderr, "warning: %s\n", w)
+	}
+	for _, d := range diags {
+		fmt.Fprintln(c.stderr, d)
+	}
+	return plan, len(diags) == 0
 }

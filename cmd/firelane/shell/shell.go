@@ -1,25 +1,18 @@
-// Package shell stands in for the shell, nc and curl that the image doesn't have.
+// Package shell stands in for the shell, nc, curl and a few other programs that the image doesn't have.
 //
 // Task definitions check a router's health with a shell: "echo '{"health": "check"}' | nc 127.0.0.1 8877 || exit 1", or
 // "curl -f http://127.0.0.1:2020/api/v1/uptime || exit 1". ECS stops a task whose health check can't run, so the image
-// has the firelane binary under the names sh, nc and curl too. They support what such commands need, and nothing else.
+// has the firelane binary under the names sh, nc and curl too. Images that are made of AWS's start the router by a line of a
+// shell, which may write a configuration first: "cat /VERSION && exec /fluent-bit/bin/fluent-bit -c FILE". The stand-ins
+// support what such lines need, and nothing else.
 package shell
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
+	"os"
 	"strings"
-	"time"
 )
-
-// timeout bounds one connection or request; ECS's own limit for a health check is 5 s by default.
-const timeout = 4 * time.Second
-
-// maxBody is how much of a response body in bytes curl prints.
-const maxBody = 64 << 10
 
 // Exit codes, as the real programs have them.
 const (
@@ -34,11 +27,17 @@ const (
 // A Shell runs the stand-ins.
 type Shell struct {
 	Stdout, Stderr io.Writer
-	// Firelane runs the command "firelane" of a line and returns its exit code.
-	Firelane func(stdout io.Writer, args []string) int
+	// Program runs a program that isn't one of the stand-ins: name is the last part of its path. ok is false if there is none of
+	// that name.
+	Program func(stdout io.Writer, path string, args []string) (status int, ok bool)
+	// BuiltIn returns a file that doesn't exist on disk.
+	BuiltIn func(name string) (text string, ok bool)
+	// Lookup and Setenv are the process's environment.
+	Lookup func(name string) (value string, ok bool)
+	Setenv func(name, value string) error
 }
 
-// Has reports whether name is one of the stand-ins: sh, nc or curl.
+// Has reports whether name is one of the stand-ins that are called without a shell: sh, nc or curl.
 func Has(name string) bool { return name == "sh" || name == "nc" || name == "curl" }
 
 // Run runs the stand-in of this name and returns its exit code.
@@ -54,11 +53,16 @@ func (s Shell) Run(name string, args []string) int {
 	return exitNotFound
 }
 
-// sh is "sh -c LINE": pipelines of echo, nc, curl, firelane, exit, true and false, joined by && and || or ;.
+// sh is "sh -c LINE": pipelines of simple commands, joined by && and || or ; or line ends.
 func (s Shell) sh(args []string) int {
-	if len(args) != 2 || args[0] != "-c" {
-		fmt.Fprintln(s.Stderr, `sh: this image has no shell; only "sh -c LINE" with a health check is supported`)
-		return exitUsage
+	for len(args) > 0 && len(args[0]) > 1 && strings.Trim(args[0], "-eux") == "" && args[0] != "-c" {
+		args = args[1:]
+	}
+	if len(args) > 0 && len(args[0]) > 2 && strings.HasPrefix(args[0], "-") && strings.Trim(args[0], "-eucxl") == "" && strings.Contains(args[0], "c") {
+		args = append([]string{"-c"}, args[1:]...) // sh -ec LINE
+	}
+	if len(args) < 2 || args[0] != "-c" {
+		return s.script(args)
 	}
 	words, err := splitLine(args[1])
 	if err != nil {
@@ -68,18 +72,29 @@ func (s Shell) sh(args []string) int {
 	return s.line(words)
 }
 
+// script is "sh FILE ARGUMENTS". No script can be run, but the entry points of the images that firelane replaces are programs.
+func (s Shell) script(args []string) int {
+	if len(args) > 0 && s.Program != nil {
+		if status, ok := s.Program(s.Stdout, args[0], args[1:]); ok {
+			return status
+		}
+	}
+	fmt.Fprintln(s.Stderr, `sh: this image has no shell; only "sh -c LINE" with a health check, or with a command that starts the router, is supported`)
+	return exitUsage
+}
+
 // line runs words with the operators | || && and ; among them.
 func (s Shell) line(words []word) int {
 	status, skip := exitOK, false
 	var pipe string
 	for start := 0; start <= len(words); {
 		end := start
-		for end < len(words) && !words[end].op {
+		for end < len(words) && words[end].op == "" {
 			end++
 		}
 		op := ";"
 		if end < len(words) {
-			op = words[end].text
+			op = words[end].op
 		}
 		if !skip && end > start {
 			var out strings.Builder
@@ -88,7 +103,7 @@ func (s Shell) line(words []word) int {
 				sub.Stdout = &out
 			}
 			var exit bool
-			status, exit = sub.command(words[start:end], pipe)
+			status, exit = sub.simple(words[start:end], pipe)
 			if exit {
 				return status
 			}
@@ -107,97 +122,111 @@ func (s Shell) line(words []word) int {
 	return status
 }
 
-// command runs one simple command; exit means that the whole line ends here.
-func (s Shell) command(words []word, stdin string) (status int, exit bool) {
-	args := make([]string, len(words))
-	for i, w := range words {
-		args[i] = w.text
+// simple runs one simple command: assignments, words, and a redirection of its output.
+func (s Shell) simple(words []word, stdin string) (status int, exit bool) {
+	for len(words) > 0 && words[0].assigns() {
+		name, value, _ := strings.Cut(words[0].text(s.Lookup), "=")
+		if err := s.set(name, value); err != nil {
+			fmt.Fprintf(s.Stderr, "sh: %v\n", err)
+			return exitFailed, false
+		}
+		words = words[1:]
 	}
-	name := args[0][strings.LastIndexByte(args[0], '/')+1:]
-	switch name {
+	var args []string
+	file := word{}
+	for _, w := range words {
+		if w.into != "" {
+			file = w
+			continue
+		}
+		args = append(args, w.expand(s.Lookup)...)
+	}
+	name := file.text(s.Lookup)
+	if !strings.HasPrefix(name, "/") || strings.HasPrefix(name, "/dev/") {
+		return s.command(args, stdin) // nobody reads what a health check prints
+	}
+	var out strings.Builder
+	sub := s
+	sub.Stdout = &out
+	status, exit = sub.command(args, stdin)
+	if err := writeFile(name, out.String(), file.into == ">>"); err != nil {
+		fmt.Fprintf(s.Stderr, "sh: %v\n", err)
+		return exitFailed, exit
+	}
+	return status, exit
+}
+
+func (s Shell) set(name, value string) error {
+	if s.Setenv == nil {
+		return nil
+	}
+	return s.Setenv(name, value)
+}
+
+func writeFile(name, text string, more bool) error {
+	how := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
+	if more {
+		how = os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	}
+	f, err := os.OpenFile(name, how, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// command runs a command with its arguments; exit means that the whole line ends here.
+func (s Shell) command(args []string, stdin string) (status int, exit bool) {
+	if len(args) == 0 {
+		return exitOK, false
+	}
+	switch name := args[0][strings.LastIndexByte(args[0], '/')+1:]; name {
 	case "exit":
 		if len(args) > 1 && args[1] == "0" {
 			return exitOK, true
 		}
 		return exitFailed, true
-	case "true":
+	case "exec":
+		status, _ = s.command(args[1:], stdin)
+		return status, true
+	case "true", "set", "umask", "ulimit", "chmod", "chown":
 		return exitOK, false
+	case "mkdir":
+		return s.mkdir(args[1:]), false
 	case "false":
 		return exitFailed, false
 	case "echo":
-		fmt.Fprintln(s.Stdout, strings.Join(args[1:], " "))
+		fmt.Fprint(s.Stdout, echo(args[1:]))
 		return exitOK, false
+	case "printf":
+		return s.printf(args[1:]), false
+	case "cat":
+		return s.cat(args[1:], stdin), false
+	case "base64":
+		return s.base64(args[1:], stdin), false
+	case "export":
+		return s.export(args[1:]), false
 	case "nc":
 		return s.nc(args[1:], stdin), false
 	case "curl":
 		return s.curl(args[1:]), false
-	case "firelane":
-		return s.Firelane(s.Stdout, args[1:]), false
+	case "sh", "bash", "ash":
+		return s.sh(args[1:]), false
+	case "source", ".":
+		args = args[1:]
+		if len(args) == 0 {
+			return exitUsage, false
+		}
 	}
-	fmt.Fprintf(s.Stderr, "sh: this image has no %q; it has echo, nc, curl, firelane, exit, true and false\n", name)
+	if s.Program != nil {
+		if status, ok := s.Program(s.Stdout, args[0], args[1:]); ok {
+			return status, false
+		}
+	}
+	fmt.Fprintf(s.Stderr, "sh: this image has no %q; it has echo, printf, cat, base64, mkdir, export, exec, nc, curl, firelane, fluent-bit, fluentd, exit, true and false\n", args[0])
 	return exitNotFound, false
-}
-
-// nc is "nc [flags] HOST PORT": it connects, sends stdin and closes.
-func (s Shell) nc(args []string, stdin string) int {
-	var words []string
-	for i := 0; i < len(args); i++ {
-		switch {
-		case args[i] == "-w" || args[i] == "-q":
-			i++
-		case !strings.HasPrefix(args[i], "-"):
-			words = append(words, args[i])
-		}
-	}
-	if len(words) != 2 {
-		fmt.Fprintln(s.Stderr, "nc: want HOST PORT")
-		return exitUsage
-	}
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(words[0], words[1]), timeout)
-	if err != nil {
-		fmt.Fprintf(s.Stderr, "nc: %v\n", err)
-		return exitFailed
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(timeout))
-	if _, err := io.WriteString(conn, stdin); err != nil {
-		fmt.Fprintf(s.Stderr, "nc: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
-}
-
-// curl is "curl [flags] URL": a GET that fails, as with -f, if the status is 400 or above.
-func (s Shell) curl(args []string) int {
-	url := ""
-	for i := 0; i < len(args); i++ {
-		switch arg := args[i]; {
-		case arg == "-m" || arg == "--max-time" || arg == "-o" || arg == "--connect-timeout" || arg == "-H" || arg == "-X":
-			i++
-		case !strings.HasPrefix(arg, "-"):
-			url = arg
-		}
-	}
-	if !strings.Contains(url, "://") {
-		url = "http://" + url
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		fmt.Fprintf(s.Stderr, "curl: %v\n", err)
-		return exitUsage
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		fmt.Fprintf(s.Stderr, "curl: %v\n", err)
-		return exitConnect
-	}
-	defer resp.Body.Close()
-	_, _ = io.Copy(s.Stdout, io.LimitReader(resp.Body, maxBody))
-	if resp.StatusCode >= 400 {
-		fmt.Fprintf(s.Stderr, "curl: %s\n", resp.Status)
-		return exitHTTP
-	}
-	return exitOK
 }
