@@ -43,7 +43,6 @@ func (c *cli) run(file string) int {
 	arrived, endSignals := takeSignals()
 	defer endSignals()
 	sockets, err := c.prepareToRun(log, file, arrived)
-	defer sockets.Close()
 	switch {
 	case errors.Is(err, errStopped):
 		log.Info().Msg(err.Error())
@@ -52,6 +51,7 @@ func (c *cli) run(file string) int {
 		log.Error().Msg(initHint(err))
 		return exitFailed
 	}
+	defer sockets.Close()
 	plan, ok := c.compile(log, file)
 	if !ok {
 		return exitUsage
@@ -116,7 +116,11 @@ func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Si
 		err = errStopped
 	}
 	cancel(nil)
-	return sockets, err
+	if err != nil {
+		sockets.Close()
+		return nil, err
+	}
+	return sockets, nil
 }
 
 // useRoots is useOwnRoots, once.

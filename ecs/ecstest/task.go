@@ -55,7 +55,7 @@ const (
 )
 
 // Secret is the value of each secret option.
-const Secret = "secret-value"
+const Secret = "user:secret"
 
 // Render writes a task's configuration with the agent's own generator, called as the agent's firelens package calls it.
 func Render(definition []byte) (*Rendered, error) {
