@@ -167,18 +167,21 @@ func (m *multilineStep) add(ev *record.Event, out *Out, done []takenBlock) (_ []
 	return done, taken
 }
 
-// appendStream appends what identifies the stream of an event.
+// appendStream appends what identifies the stream of an event. Docker writes the fields of each event in another order.
 func appendStream(dst []byte, ev *record.Event) []byte {
 	dst = append(append(dst, ev.Tag...), 0)
+	var container, source []byte
 	for f := record.FieldsOf(ev.Body); f.Next(); {
 		switch string(f.Key()) {
-		case "container_id", "source":
-			text, _ := record.Text(f.Value())
-			dst = strconv.AppendInt(dst, int64(len(text)), 10)
-			dst = append(append(dst, ':'), text...)
+		case "container_id":
+			container, _ = record.Text(f.Value())
+		case "source":
+			source, _ = record.Text(f.Value())
 		}
 	}
-	return append(dst, 0)
+	dst = strconv.AppendInt(dst, int64(len(container)), 10)
+	dst = append(append(dst, ':'), container...)
+	return append(append(dst, source...), 0)
 }
 
 // touch notes that a stream has got a line: it holds more, or nothing.

@@ -23,6 +23,7 @@ type joining struct {
 	stage enrich.Holder
 	out   *enrich.Out
 	held  int
+	lines int      // that were sent
 	texts []string // as tag source: text
 }
 
@@ -49,11 +50,15 @@ func newJoining(t *testing.T, o enrich.MultilineOptions, env enrich.Env) *joinin
 	return j
 }
 
-// line sends a record as Docker's log driver does.
+// line sends a record as Docker's log driver does: each one has its fields in another order.
 func (j *joining) line(tag, container, source, text string) {
 	body := record.AppendMapHeader(nil, 3)
-	for _, pair := range [][2]string{{"container_id", container}, {"source", source}, {"log", text}} {
-		body = record.AppendStr(record.AppendStr(body, pair[0]), pair[1])
+	fields := [][2]string{{"container_id", container}, {"source", source}, {"log", text}}
+	if j.lines++; j.lines%5 < 2 {
+		slices.Reverse(fields)
+	}
+	for _, f := range fields {
+		body = record.AppendStr(record.AppendStr(body, f[0]), f[1])
 	}
 	j.out.Reset()
 	j.stage.Apply(&record.Event{Tag: tag, Time: record.Time{Sec: 1}, Body: body}, j.out)

@@ -1,5 +1,7 @@
 // Command emitter is the sample application of the end-to-end tests: it writes the lines of package lines to stdout and
 // stderr at the same time, or only its argument if there is one, and then waits for SIGTERM, like a service.
+//
+// With the arguments "long NAME COUNT PAUSE" it writes COUNT long lines to both streams, with a pause after each.
 package main
 
 import (
@@ -7,8 +9,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/firelane/firelane/e2e/lines"
 )
@@ -16,15 +20,38 @@ import (
 func main() {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
-	if len(os.Args) > 1 {
+	switch {
+	case len(os.Args) == 5 && os.Args[1] == "long":
+		onBoth(func(to *os.File, name string) { writeLong(to, name, os.Args[2:]) })
+	case len(os.Args) > 1:
 		fmt.Println(os.Args[1])
-	} else {
-		var both sync.WaitGroup
-		both.Go(func() { write(os.Stdout, lines.Stdout()) })
-		both.Go(func() { write(os.Stderr, lines.Stderr()) })
-		both.Wait()
+	default:
+		onBoth(func(to *os.File, name string) {
+			if name == "stdout" {
+				write(to, lines.Stdout())
+			} else {
+				write(to, lines.Stderr())
+			}
+		})
 	}
 	<-stop
+}
+
+// onBoth writes to both streams at the same time.
+func onBoth(write func(to *os.File, name string)) {
+	var both sync.WaitGroup
+	both.Go(func() { write(os.Stdout, "stdout") })
+	both.Go(func() { write(os.Stderr, "stderr") })
+	both.Wait()
+}
+
+func writeLong(to *os.File, stream string, args []string) {
+	count, _ := strconv.Atoi(args[1])
+	pause, _ := time.ParseDuration(args[2])
+	for i := range count {
+		to.Write(append(lines.Long(args[0], stream, i), '\n'))
+		time.Sleep(pause)
+	}
 }
 
 func write(to *os.File, lines [][]byte) {

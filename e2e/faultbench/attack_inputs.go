@@ -52,7 +52,7 @@ func postBodies(ctx context.Context, a *arena) {
 	bodies := []string{
 		"[" + strings.Repeat(`{"a":1.5,"b":2.5,"c":3.5,"d":4.5,"e":1},`, 95_000) + "{}]",
 		"[" + strings.Repeat("{},", 99_000) + "{}]",
-		`{"a":"` + strings.Repeat("x", 900_000) + `"}`,
+		`{"a":"` + strings.Repeat("x", 3_900_000) + `"}`,
 		"[" + strings.Repeat("1.5,", 900_000) + "1]",
 	}
 	var done sync.WaitGroup

@@ -36,7 +36,7 @@ func runProfiled(file string) error {
 		return errors.New(diags[0].String())
 	}
 	runtime.GOMAXPROCS(1) // this and the memory limit are as in the program
-	debug.SetMemoryLimit(36 << 20)
+	debug.SetMemoryLimit(33 << 20)
 	out, err := os.Create(filepath.Join(filepath.Dir(file), profileName))
 	if err != nil {
 		return err

@@ -54,6 +54,23 @@ func line(stream string, i int) []byte {
 	}
 }
 
+// LongSize is the length in bytes of a long line.
+const LongSize = 1 << 20
+
+// Long returns long line i that an application writes to a stream.
+func Long(application, stream string, i int) []byte {
+	return fill(fmt.Sprintf("%s %s %d ", application, stream, i), LongSize)
+}
+
+// Trace returns the stack trace of an exception in Java: n lines, without the last newline.
+func Trace(n int) string {
+	lines := []string{`Exception in thread "main" java.lang.IllegalStateException: the order has no customer`}
+	for i := 1; i < n; i++ {
+		lines = append(lines, fmt.Sprintf("\tat com.example.shop.Order.step%d(Order.java:%d)", i, i))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // fill returns head and filler, size bytes together. The filler has characters of two and three bytes, so that Docker
 // splits some of them.
 func fill(head string, size int) []byte {

@@ -138,6 +138,14 @@ func (s *Service) retrieve(ctx context.Context) (aws.Credentials, error) {
 	return creds, nil
 }
 
+// Do signs a request of the service called name, whose body is body, and sends it. Of the answer 1 MiB can be read.
+func (s *Service) Do(name string, req *http.Request, body []byte) (*http.Response, error) {
+	if err := NewSigner(s.Credentials, name).Sign(req.Context(), req, body); err != nil {
+		return nil, &CredentialsError{err}
+	}
+	return s.client.Do(req)
+}
+
 // A CredentialsError means that there are no credentials; nothing was sent.
 type CredentialsError struct{ Err error }
 

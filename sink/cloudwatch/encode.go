@@ -36,14 +36,14 @@ const truncated = "[Truncated...]"
 type encoder struct {
 	message format.Func // appends the message; may be long, empty, or have bytes that aren't UTF-8
 	whole   bool        // it is the record as JSON, and nothing else
-	cut     bool        // a message that is too long is cut
+	large   string      // what becomes of a message that is too long, as large_events says
 	maxRune int         // longest message in characters, 0 for no limit
 	onCut   func(size int)
 }
 
 // newEncoder makes the encoder for the options.
 func newEncoder(o *Options, d config.Dialect, env sink.Env) (e encoder, err error) {
-	e = encoder{cut: o.LargeEvents != "dead_letter", maxRune: o.MaxMessageLength}
+	e = encoder{large: o.LargeEvents, maxRune: o.MaxMessageLength}
 	e.onCut = func(size int) {
 		env.Log.Warn().Int("bytes", size).Int("max_bytes", maxMessage).
 			Msg("an event is too large for CloudWatch Logs: it is cut, and ends in " + truncated)
@@ -153,11 +153,17 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 		}
 	}
 	body, err := e.message(body, r)
+	size := 0
 	if err == nil {
-		body, err = e.fit(body, text)
+		body, size, err = e.fit(body, text)
 	}
 	if err != nil {
 		return body[:start], err
+	}
+	if size > maxMessage {
+		end := len(body)
+		body = appendLarge(body, r.Time, body[text:end], size)
+		return body[:start+copy(body[start:], body[end:])], nil
 	}
 	if len(body) == text { // the service takes no empty message
 		return append(body, `" "}`...), nil
@@ -169,24 +175,24 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 	return append(body, '}'), nil
 }
 
-// fit makes the message body[text:] as short as it must be.
-func (e *encoder) fit(body []byte, text int) ([]byte, error) {
+// fit makes the message body[text:] as short as it must be. size is more than maxMessage if it is to go by OTLP as it is.
+func (e *encoder) fit(body []byte, text int) (_ []byte, size int, _ error) {
 	if e.maxRune > 0 && len(body)-text > e.maxRune {
 		body = body[:text+runesEnd(body[text:], e.maxRune)]
 	}
 	const growth = len(string(utf8.RuneError)) // of a byte that isn't UTF-8
 	if len(body)-text <= maxMessage/growth {
-		return body, nil
+		return body, 0, nil
 	}
 	size, end := measure(body[text:])
 	switch {
-	case size <= maxMessage:
-		return body, nil
-	case !e.cut:
-		return body, fmt.Errorf("the event has %d bytes; CloudWatch Logs takes at most %d", size+eventOverhead, maxEventBytes)
+	case size <= maxMessage || e.large == largeOTLP:
+		return body, size, nil
+	case e.large == largeDeadLetter:
+		return body, 0, fmt.Errorf("the event has %d bytes; CloudWatch Logs takes at most %d", size+eventOverhead, maxEventBytes)
 	}
 	e.onCut(size)
-	return append(body[:text+end], truncated...), nil
+	return append(body[:text+end], truncated...), 0, nil
 }
 
 // measure returns a message's size as the service counts it, with U+FFFD for each byte that isn't UTF-8, and where to cut it
@@ -216,7 +222,11 @@ func runesEnd(text []byte, n int) int {
 
 // timeOf reads an item's time in milliseconds.
 func timeOf(item []byte) (ms int64) {
-	for _, c := range item[len(itemStart):] {
+	start := len(itemStart)
+	if isLarge(item) {
+		start = 1
+	}
+	for _, c := range item[start:] {
 		if c < '0' || c > '9' {
 			break
 		}

@@ -35,7 +35,7 @@ type Options struct {
 
 	LogKey      string `fluentbit:"log_key" help:"send the value of this field only; default: the whole record as JSON"`
 	LogFormat   string `fluentbit:"log_format" help:"json/emf: the service extracts metrics from records in the embedded metric format"`
-	LargeEvents string `fluentbit:"large_events" fluentd:"large_events" oneof:"cut,dead_letter" default:"cut" help:"an event of more than 1 MiB is cut, and ends in [Truncated...], or goes to the dead letter"`
+	LargeEvents string `fluentbit:"large_events" fluentd:"large_events" oneof:"cut,dead_letter,otlp" default:"cut" help:"an event of more than 1 MiB is cut, and ends in [Truncated...], goes to the dead letter, or goes whole to the service's OTLP endpoint"`
 	UserAgent   string `fluentbit:"extra_user_agent" help:"added to the requests' User-Agent"`
 
 	CredentialsEndpoint string `fluentbit:"credentials_endpoint" help:"URL of credentials like those of a container"`

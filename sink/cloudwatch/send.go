@@ -28,6 +28,7 @@ const (
 type batch struct {
 	key   []byte
 	items []int // of the request, in the order of their times
+	large bool  // it is one large event
 	reply sink.Reply
 }
 
@@ -74,13 +75,19 @@ func (d *Destination) batches(req *sink.Request) (all []batch) {
 		start, size := 0, 0
 		for i, item := range items {
 			n := len(req.Item(item))
-			if i > start && (i-start == d.events || size+n > maxBatchBytes || times[item]-times[items[start]] >= maxSpan) {
+			large := isLarge(req.Item(item))
+			if i > start && (large || i-start == d.events || size+n > maxBatchBytes || times[item]-times[items[start]] >= maxSpan) {
 				all = append(all, batch{key: key, items: items[start:i]})
 				start, size = i, 0
 			}
-			size += n
+			if size += n; large {
+				all = append(all, batch{key: key, items: items[i : i+1], large: true})
+				start, size = i+1, 0
+			}
 		}
-		all = append(all, batch{key: key, items: items[start:]})
+		if start < len(items) {
+			all = append(all, batch{key: key, items: items[start:]})
+		}
 	}
 	return all
 }
@@ -107,8 +114,11 @@ func (d *Destination) send(ctx context.Context, req *sink.Request, b *batch) {
 	b.reply = sink.Reply{Cause: sink.Answered, Status: statusOK, Items: rejected(out.RejectedLogEventsInfo, b.items)}
 }
 
-// put calls PutLogEvents.
+// put calls PutLogEvents, or the OTLP endpoint with a large event.
 func (d *Destination) put(ctx context.Context, req *sink.Request, b *batch, token string) (out *cloudwatchlogs.PutLogEventsOutput, err error) {
+	if b.large {
+		return d.putLarge(ctx, req.Item(b.items[0]), b.key)
+	}
 	group, stream := splitKey(b.key)
 	head := append(record.AppendJSONString([]byte(`{"logGroupName":`), group), `,"logStreamName":`...)
 	head = record.AppendJSONString(head, stream)

@@ -46,7 +46,8 @@ func (d *Destination) judge(err error, b *batch) sink.Reply {
 		})
 	case r == nil:
 		return reply
-	case (r.Code == codeInvalid || r.Code == codeNotValid) && namesName(r.Message):
+	case b.large && r.Status >= 400 && r.Status < 500 && reply.Cause == sink.Answered && !isMissing(r),
+		(r.Code == codeInvalid || r.Code == codeNotValid) && namesName(r.Message):
 		return allItems(sink.Reply{Err: err}, b, sink.ItemReply{Verdict: sink.Never, Status: r.Status, Type: r.Code})
 	case r.Code == codeInvalid, r.Code == codeNotValid, r.Code == codeMalformed:
 		reply.Split = cmp.Or(reply.Split, sink.ByItem)

@@ -159,6 +159,9 @@ const maxRequest = 16 << 20
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op, known := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "Logs_20140328.")
+	if r.URL.Path == otlpPath {
+		op = OTLP
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 	if err != nil {
 		return
@@ -186,6 +189,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header()[k] = v
 		}
 		refuse(w, &refusal{f.Status, f.Code, f.Message, nil})
+		return
+	}
+	if op == OTLP {
+		answer, no := s.otlp(r, body)
+		if no != nil {
+			refuse(w, no)
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+		_, _ = w.Write(answer)
 		return
 	}
 	if !known || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/x-amz-json-1.1" {

@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/firelane/firelane/e2e/lines"
+	"github.com/firelane/firelane/e2e/servers"
+)
+
+// startWith starts a task whose configuration includes a file with text, besides what the agent writes.
+func startWith(t *testing.T, search *servers.Search, text string, command ...string) *task {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "extra.conf")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return taskDefinition{
+		Type: "fluentbit", ConfigFile: "/extra.conf", LogOptions: logOptions("fluentbit", "es", search),
+		RouterOptions: []string{"-v", file + ":/extra.conf:ro"}, Command: command,
+	}.start(t)
+}
+
+// joinTraces is what users write to have a stack trace in one document.
+const joinTraces = `
+[FILTER]
+    Name multiline
+    Match *
+    multiline.key_content log
+    multiline.parser java
+`
+
+// addApp starts another application of the task, whose log driver is connected to the router without a tap.
+func (k *task) addApp(t *testing.T, command ...string) {
+	t.Helper()
+	app := docker(t, append([]string{"run", "-d", "--network", "none", "--log-driver", "fluentd",
+		"--log-opt", "fluentd-address=unix://" + filepath.Join(k.dir, "socket", "fluent.sock"),
+		"--log-opt", "tag=app-firelens-" + taskID,
+		"--log-opt", "fluentd-async=true", "--log-opt", "fluentd-sub-second-precision=true",
+		"--entrypoint", "/bin/emitter", appImage}, command...)...)
+	t.Cleanup(func() { world.docker.Run("rm", "-f", app) })
+}
+
+// longLines counts the documents of each long line, by its text. Any other document ends the test.
+func longLines(t *testing.T, search *servers.Search, applications []string, count int) map[string]int {
+	t.Helper()
+	documents, err := search.Documents("web-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := make(map[string]string) // names of lines, by text
+	for _, app := range applications {
+		for _, stream := range []string{"stdout", "stderr"} {
+			for i := range count {
+				written[asUTF8(string(lines.Long(app, stream, i)))] = fmt.Sprintf("%s %s %d", app, stream, i)
+			}
+		}
+	}
+	times := make(map[string]int)
+	for _, d := range documents {
+		var fields map[string]string
+		if err := json.Unmarshal(d.Source, &fields); err != nil {
+			t.Fatal(err)
+		}
+		name, ok := written[fields["log"]]
+		if !ok {
+			t.Fatalf("a document isn't a line that was written: %d bytes %.80q", len(fields["log"]), fields["log"])
+		}
+		times[name]++
+	}
+	return times
+}
+
+// Docker cuts these lines into 64 parts each, and the parts of six streams come in any order.
+func TestLongLinesOfThreeContainersComeBackExactly(t *testing.T) {
+	const count = 4
+	search := useSearch(t, servers.OpenSearch2())
+	applications := []string{"web", "worker", "sidecar"}
+	task := startWith(t, search, joinTraces, "long", applications[0], fmt.Sprint(count), "0s")
+	for _, name := range applications[1:] {
+		task.addApp(t, "long", name, fmt.Sprint(count), "0s")
+	}
+	want := count * 2 * len(applications)
+	task.delivers(t, search, want, 2*time.Minute)
+	task.end(t)
+	if got := longLines(t, search, applications, count); len(got) != want {
+		t.Errorf("%d different lines, want %d: %v", len(got), want, got)
+	}
+}
+
+func TestAStackTraceIsOneDocument(t *testing.T) {
+	const depth = 500
+	search := useSearch(t, servers.OpenSearch2())
+	trace := lines.Trace(depth)
+	task := startWith(t, search, joinTraces, "before\n"+trace+"\nafter")
+	task.delivers(t, search, 3, time.Minute)
+	task.end(t)
+	documents, err := search.Documents("web-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := byTime(t, documents, "stdout")
+	for i, want := range []string{"before", trace, "after"} {
+		if log := got[i].Field["log"]; log != want {
+			t.Errorf("document %d is %d bytes %.80q…, want %d bytes %.80q…", i, len(log), log, len(want), want)
+		}
+	}
+}
+
+// What a kill may lose of a client without acks is what docs/delivery.md says: of each stream the line of which parts wait, and
+// of each connection what was still in its socket, which is less than another line.
+func TestAKillInTheMiddleOfALongLineLosesNoOtherLine(t *testing.T) {
+	const count, mayLose = 12, 2 + 1
+	search := useSearch(t, servers.OpenSearch2())
+	task := startWith(t, search, "", "hello")
+	task.delivers(t, search, 1, time.Minute)
+	must(t)(search.Do("DELETE", "/web-*", ""))
+	task.addApp(t, "long", "web", fmt.Sprint(count), "200ms")
+	eventually(t, time.Minute, func() (bool, string) {
+		n, err := search.Count("web-*")
+		return n >= 4, fmt.Sprintf("%d documents, %v", n, err)
+	})
+	docker(t, "kill", "-s", "KILL", task.router)
+	docker(t, "start", task.router)
+	eventually(t, 2*time.Minute, func() (bool, string) {
+		n, err := search.Count("web-*")
+		return n >= 2*count-mayLose, fmt.Sprintf("%d documents of %d, %v", n, 2*count, err)
+	})
+	task.end(t)
+	for name, n := range longLines(t, search, []string{"web"}, count) {
+		if n != 1 {
+			t.Errorf("%s is in %d documents, want 1", name, n)
+		}
+	}
+}

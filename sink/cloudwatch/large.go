@@ -1,0 +1,204 @@
+package cloudwatch
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink/aws"
+	"github.com/firelane/firelane/sink/httpsend"
+)
+
+// The values of large_events besides cut.
+const (
+	largeDeadLetter = "dead_letter"
+	largeOTLP       = "otlp"
+)
+
+// A large event goes by the service's OTLP endpoint ("OTLP Endpoints - Amazon CloudWatch", Logs endpoint), in a request of its
+// own: the service shortens the event to 1 MiB, and keeps the rest as a large log object. Its item is largeMark, its time in
+// milliseconds, a colon, and the request.
+const largeMark = 'L'
+
+func isLarge(item []byte) bool { return item[0] == largeMark }
+
+// Numbers of fields in OTLP's messages (opentelemetry/proto/logs/v1/logs.proto).
+const (
+	fieldResourceLogs   protowire.Number = 1
+	fieldScopeLogs      protowire.Number = 2
+	fieldLogRecords     protowire.Number = 2
+	fieldTime           protowire.Number = 1
+	fieldObservedTime   protowire.Number = 11
+	fieldBody           protowire.Number = 5
+	fieldString         protowire.Number = 1 // of AnyValue
+	fieldPartialSuccess protowire.Number = 1 // of the answer
+	fieldRejected       protowire.Number = 1
+	fieldErrorMessage   protowire.Number = 2
+)
+
+// appendLarge appends the item of an event whose message has size bytes once it is UTF-8.
+func appendLarge(dst []byte, t record.Time, text []byte, size int) []byte {
+	dst = strconv.AppendUint(append(dst, largeMark), uint64(t.Sec)*1000+uint64(t.Nsec)/1e6, 10)
+	dst = append(dst, ':')
+	const times = 2 * (1 + 8) // two tags, two fixed64
+	body := protowire.SizeTag(fieldString) + protowire.SizeBytes(size)
+	rec := times + protowire.SizeTag(fieldBody) + protowire.SizeBytes(body)
+	scope := protowire.SizeTag(fieldLogRecords) + protowire.SizeBytes(rec)
+	resource := protowire.SizeTag(fieldScopeLogs) + protowire.SizeBytes(scope)
+	for _, m := range []struct {
+		field protowire.Number
+		size  int
+	}{{fieldResourceLogs, resource}, {fieldScopeLogs, scope}, {fieldLogRecords, rec}} {
+		dst = appendHeader(dst, m.field, m.size)
+	}
+	ns := uint64(t.Sec)*1e9 + uint64(t.Nsec)
+	for _, field := range []protowire.Number{fieldTime, fieldObservedTime} {
+		dst = protowire.AppendFixed64(protowire.AppendTag(dst, field, protowire.Fixed64Type), ns)
+	}
+	dst = appendHeader(appendHeader(dst, fieldBody, body), fieldString, size)
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		dst = utf8.AppendRune(dst, r)
+		text = text[n:]
+	}
+	return dst
+}
+
+// appendHeader appends what precedes a field of size bytes.
+func appendHeader(dst []byte, field protowire.Number, size int) []byte {
+	return binary.AppendUvarint(protowire.AppendTag(dst, field, protowire.BytesType), uint64(size))
+}
+
+// putLarge sends a large event. An event that the endpoint rejects is reported as PutLogEvents does that.
+func (d *Destination) putLarge(ctx context.Context, item, key []byte) (out *cloudwatchlogs.PutLogEventsOutput, err error) {
+	_, body, _ := bytes.Cut(item, []byte(":"))
+	group, stream := splitKey(key)
+	out = new(cloudwatchlogs.PutLogEventsOutput)
+	err = d.call(ctx, "OTLP", string(key), func(ctx context.Context, c *cloudwatchlogs.Client) error {
+		url, err := endpoint(ctx, c)
+		if err != nil {
+			return err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/x-protobuf")
+		req.Header.Set("X-Aws-Log-Group", *text(group))
+		req.Header.Set("X-Aws-Log-Stream", *text(stream))
+		resp, err := d.service.Do("logs", req, body)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode != http.StatusOK {
+			return refusalOf(resp, answer)
+		}
+		out.RejectedLogEventsInfo, err = rejectedBy(answer)
+		return err
+	})
+	return out, err
+}
+
+// endpoint returns the URL of the OTLP endpoint, which is beside that of the other operations.
+func endpoint(ctx context.Context, c *cloudwatchlogs.Client) (string, error) {
+	opts := c.Options()
+	at, err := opts.EndpointResolverV2.ResolveEndpoint(ctx, cloudwatchlogs.EndpointParameters{Region: &opts.Region, Endpoint: opts.BaseEndpoint})
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(at.URI.String(), "/") + "/v1/logs", nil
+}
+
+// refusalOf reads an answer other than 200. Its body is JSON, or a google.rpc.Status.
+func refusalOf(resp *http.Response, body []byte) error {
+	r := &aws.Refusal{Status: resp.StatusCode, Code: resp.Header.Get("X-Amzn-Errortype"), Wait: httpsend.RetryAfter(resp.Header, time.Now())}
+	var members struct{ Code, Type, Message string }
+	if json.Unmarshal(body, &members) == nil {
+		r.Code, r.Message = members.Code, members.Message
+	}
+	var named struct {
+		Type string `json:"__type"`
+	}
+	if json.Unmarshal(body, &named) == nil && named.Type != "" {
+		r.Code = named.Type
+	}
+	if r.Message == "" {
+		r.Message = strings.ToValidUTF8(string(body), "")
+	}
+	if r.Code = r.Code[strings.LastIndexByte(r.Code, '#')+1:]; r.Code == "" {
+		r.Code = "without a code"
+	}
+	if strings.Contains(string(body), codeMissing) {
+		r.Code = codeMissing
+	}
+	r.Message = httpsend.Clip(r.Message, httpsend.MaxReason)
+	return r
+}
+
+// rejectedBy reads an answer with 200. Its message says which limit of time the event exceeds ("Sending logs using the OTLP
+// endpoint - Amazon CloudWatch Logs", Responses).
+func rejectedBy(answer []byte) (*types.RejectedLogEventsInfo, error) {
+	partial, _ := protoField(answer, fieldPartialSuccess)
+	if _, count := protoField(partial, fieldRejected); count == 0 {
+		return nil, nil
+	}
+	message, _ := protoField(partial, fieldErrorMessage)
+	var why struct {
+		TooOld  int `json:"tooOldLogEventCount"`
+		TooNew  int `json:"tooNewLogEventCount"`
+		Expired int `json:"expiredLogEventCount"`
+	}
+	_ = json.Unmarshal(message, &why)
+	switch {
+	case why.TooOld > 0:
+		return &types.RejectedLogEventsInfo{TooOldLogEventEndIndex: sdk.Int32(1)}, nil
+	case why.TooNew > 0:
+		return &types.RejectedLogEventsInfo{TooNewLogEventStartIndex: sdk.Int32(0)}, nil
+	case why.Expired > 0:
+		return &types.RejectedLogEventsInfo{ExpiredLogEventEndIndex: sdk.Int32(1)}, nil
+	}
+	reason := httpsend.Clip(strings.ToValidUTF8(string(message), ""), httpsend.MaxReason)
+	return nil, &aws.Refusal{Status: http.StatusBadRequest, Code: "partial_success", Message: reason}
+}
+
+// protoField returns a field of a message: its bytes, or its number. Of what isn't a message there is none.
+func protoField(m []byte, want protowire.Number) (text []byte, number uint64) {
+	for len(m) > 0 {
+		field, kind, n := protowire.ConsumeTag(m)
+		if n < 0 {
+			return nil, 0
+		}
+		m = m[n:]
+		if n = protowire.ConsumeFieldValue(field, kind, m); n < 0 {
+			return nil, 0
+		}
+		if field == want {
+			switch kind {
+			case protowire.BytesType:
+				text, _ = protowire.ConsumeBytes(m)
+			case protowire.VarintType:
+				number, _ = protowire.ConsumeVarint(m)
+			}
+		}
+		m = m[n:]
+	}
+	return text, number
+}
