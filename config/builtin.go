@@ -62,9 +62,12 @@ var builtInPaths = map[string]string{
 // metricsFile is the built-in file that does less than the original: it sends no metrics.
 const metricsFile = "plugin-metrics-to-cloudwatch.conf"
 
-// BuiltIn returns the built-in file for a path of AWS's image or of Fluentd's. A file on disk takes precedence, which the
-// caller has to check.
+// BuiltIn returns the built-in file for a path of AWS's image or of Fluentd's; a relative one begins in the working directory.
+// A file on disk takes precedence, which the caller has to check.
 func BuiltIn(name string) (text string, ok bool) {
+	if abs, err := filepath.Abs(name); err == nil {
+		name = abs
+	}
 	short, ok := builtInPaths[path.Clean(filepath.ToSlash(name))]
 	if !ok {
 		return "", false
