@@ -16,8 +16,8 @@ const fluentBitFlags = `b=storage_path c=config d.daemon D.dry-run f=flush H.htt
 	Z.enable-chunk-trace W.disable-thread-safety-on-hot-reload M=windows_maxstdio
 	1.supervisor 2.enable-fips 3=trace 3=trace-input 3=trace-output 3=trace-output-property`
 
-// goPlugins are the libraries of AWS's image whose plugins firelane has.
-var goPlugins = []string{"cloudwatch.so", "firehose.so", "kinesis.so"}
+// goPlugins are the libraries of AWS's image, and of New Relic's, whose plugins firelane has.
+var goPlugins = []string{"cloudwatch.so", "firehose.so", "kinesis.so", "out_newrelic.so"}
 
 // fluentBit runs firelane as /fluent-bit/bin/fluent-bit is run: the configuration file of -c, and what further options add to it.
 func fluentBit(c *cli, args []string) int {

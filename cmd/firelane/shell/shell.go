@@ -8,10 +8,13 @@
 package shell
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Exit codes, as the real programs have them.
@@ -35,7 +38,19 @@ type Shell struct {
 	// Lookup and Setenv are the process's environment.
 	Lookup func(name string) (value string, ok bool)
 	Setenv func(name, value string) error
+
+	args  []string // $1 and following
+	depth int      // of scripts that run scripts
 }
+
+const (
+	// maxDepth is how many scripts may run one another.
+	maxDepth = 10
+	// maxScript is how long a line or a script may be, in bytes.
+	maxScript = 256 << 10
+	// maxSleep is how long a line may sleep.
+	maxSleep = 10 * time.Minute
+)
 
 // Has reports whether name is one of the stand-ins that are called without a shell: sh, nc or curl.
 func Has(name string) bool { return name == "sh" || name == "nc" || name == "curl" }
@@ -64,18 +79,49 @@ func (s Shell) sh(args []string) int {
 	if len(args) < 2 || args[0] != "-c" {
 		return s.script(args)
 	}
-	words, err := splitLine(args[1])
+	if len(args) > 3 {
+		s.args = args[3:]
+	}
+	return s.text(args[1])
+}
+
+// text runs a line, or several.
+func (s Shell) text(text string) int {
+	if len(text) > maxScript {
+		fmt.Fprintf(s.Stderr, "sh: the script is longer than %d KiB\n", maxScript>>10)
+		return exitUsage
+	}
+	words, err := splitLine(text)
+	if err == nil {
+		err = unsupported(words)
+	}
 	if err != nil {
-		fmt.Fprintf(s.Stderr, "sh: %v in %q\n", err, args[1])
+		fmt.Fprintf(s.Stderr, "sh: %v in %q\n", err, text)
 		return exitUsage
 	}
 	return s.line(words)
 }
 
-// script is "sh FILE ARGUMENTS". No script can be run, but the entry points of the images that firelane replaces are programs.
+// unsupported is an error if a command is a word of the shell's language.
+func unsupported(words []word) error {
+	begins := true
+	for _, w := range words {
+		if begins && w.into == "" && len(w.parts) == 1 && !w.parts[0].quoted && !w.parts[0].variable {
+			switch name := w.parts[0].text; name {
+			case "if", "for", "while", "until", "case", "function", "{", "(", "!":
+				return fmt.Errorf("%s is not supported", name)
+			}
+		}
+		begins = w.op != "" || begins && w.into != ""
+	}
+	return nil
+}
+
+// script is "sh FILE ARGUMENTS": FILE is a script, or one of the entry points of the images that firelane replaces, which are
+// programs.
 func (s Shell) script(args []string) int {
-	if len(args) > 0 && s.Program != nil {
-		if status, ok := s.Program(s.Stdout, args[0], args[1:]); ok {
+	if len(args) > 0 {
+		if status, ok := s.run(args[0], args[1:]); ok {
 			return status
 		}
 	}
@@ -83,9 +129,37 @@ func (s Shell) script(args []string) int {
 	return exitUsage
 }
 
+// run runs a script of the image, or a program.
+func (s Shell) run(name string, args []string) (status int, ok bool) {
+	if text, err := scriptText(name); err == nil {
+		if s.depth == maxDepth {
+			fmt.Fprintf(s.Stderr, "sh: %s: scripts run one another more than %d deep\n", name, maxDepth)
+			return exitFailed, true
+		}
+		s.args, s.depth = args, s.depth+1
+		return s.text(text), true
+	}
+	if s.Program == nil {
+		return 0, false
+	}
+	return s.Program(s.Stdout, name, args)
+}
+
+// scriptText reads a script: a file that is no program.
+func scriptText(name string) (string, error) {
+	if !strings.Contains(name, "/") {
+		return "", os.ErrNotExist
+	}
+	text, err := (Shell{}).read(name)
+	if err == nil && strings.ContainsRune(text[:min(len(text), 512)], 0) {
+		err = errors.New("it is a program")
+	}
+	return text, err
+}
+
 // line runs words with the operators | || && and ; among them.
 func (s Shell) line(words []word) int {
-	status, skip := exitOK, false
+	status, skip, strict := exitOK, false, false
 	var pipe string
 	for start := 0; start <= len(words); {
 		end := start
@@ -104,7 +178,8 @@ func (s Shell) line(words []word) int {
 			}
 			var exit bool
 			status, exit = sub.simple(words[start:end], pipe)
-			if exit {
+			strict = strict || setsE(words[start:end])
+			if exit || strict && op == ";" && status != exitOK {
 				return status
 			}
 			pipe = out.String()
@@ -122,10 +197,16 @@ func (s Shell) line(words []word) int {
 	return status
 }
 
-// simple runs one simple command: assignments, words, and a redirection of its output.
+// setsE reports whether a command is "set -e", after which a command that fails ends the script.
+func setsE(words []word) bool {
+	return len(words) > 1 && words[0].text(environment{}) == "set" && strings.HasPrefix(words[1].text(environment{}), "-e")
+}
+
+// simple runs one simple command: assignments, words, and redirections.
 func (s Shell) simple(words []word, stdin string) (status int, exit bool) {
+	e := environment{s.Lookup, s.args}
 	for len(words) > 0 && words[0].assigns() {
-		name, value, _ := strings.Cut(words[0].text(s.Lookup), "=")
+		name, value, _ := strings.Cut(words[0].text(e), "=")
 		if err := s.set(name, value); err != nil {
 			fmt.Fprintf(s.Stderr, "sh: %v\n", err)
 			return exitFailed, false
@@ -133,23 +214,34 @@ func (s Shell) simple(words []word, stdin string) (status int, exit bool) {
 		words = words[1:]
 	}
 	var args []string
-	file := word{}
+	var file, into string
 	for _, w := range words {
-		if w.into != "" {
-			file = w
-			continue
+		switch name := w.text(e); {
+		case w.into == "":
+			args = append(args, w.expand(e)...)
+		case w.into == "<<":
+			stdin = name
+		case !strings.HasPrefix(name, "/") || strings.HasPrefix(name, "/dev/"):
+			// nobody reads what a health check prints
+		case w.into == "<":
+			text, err := s.read(name)
+			if err != nil {
+				fmt.Fprintf(s.Stderr, "sh: %v\n", err)
+				return exitFailed, false
+			}
+			stdin = text
+		default:
+			file, into = name, w.into
 		}
-		args = append(args, w.expand(s.Lookup)...)
 	}
-	name := file.text(s.Lookup)
-	if !strings.HasPrefix(name, "/") || strings.HasPrefix(name, "/dev/") {
-		return s.command(args, stdin) // nobody reads what a health check prints
+	if file == "" {
+		return s.command(args, stdin)
 	}
 	var out strings.Builder
 	sub := s
 	sub.Stdout = &out
 	status, exit = sub.command(args, stdin)
-	if err := writeFile(name, out.String(), file.into == ">>"); err != nil {
+	if err := s.write(file, out.String(), into == ">>"); err != nil {
 		fmt.Fprintf(s.Stderr, "sh: %v\n", err)
 		return exitFailed, exit
 	}
@@ -163,10 +255,18 @@ func (s Shell) set(name, value string) error {
 	return s.Setenv(name, value)
 }
 
-func writeFile(name, text string, more bool) error {
+// write writes a file, or adds to it. What is added to a file that is built in follows its text.
+func (s Shell) write(name, text string, more bool) error {
 	how := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
 	if more {
 		how = os.O_CREATE | os.O_WRONLY | os.O_APPEND
+		if _, err := os.Stat(name); err != nil && s.BuiltIn != nil {
+			before, _ := s.BuiltIn(name)
+			text = before + text
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
 	}
 	f, err := os.OpenFile(name, how, 0o644)
 	if err != nil {
@@ -193,21 +293,13 @@ func (s Shell) command(args []string, stdin string) (status int, exit bool) {
 	case "exec":
 		status, _ = s.command(args[1:], stdin)
 		return status, true
-	case "true", "set", "umask", "ulimit", "chmod", "chown":
+	case "true", "set", "umask", "ulimit", "chown", ":":
 		return exitOK, false
-	case "mkdir":
-		return s.mkdir(args[1:]), false
 	case "false":
 		return exitFailed, false
 	case "echo":
 		fmt.Fprint(s.Stdout, echo(args[1:]))
 		return exitOK, false
-	case "printf":
-		return s.printf(args[1:]), false
-	case "cat":
-		return s.cat(args[1:], stdin), false
-	case "base64":
-		return s.base64(args[1:], stdin), false
 	case "export":
 		return s.export(args[1:]), false
 	case "nc":
@@ -217,16 +309,17 @@ func (s Shell) command(args []string, stdin string) (status int, exit bool) {
 	case "sh", "bash", "ash":
 		return s.sh(args[1:]), false
 	case "source", ".":
-		args = args[1:]
-		if len(args) == 0 {
+		if args = args[1:]; len(args) == 0 {
 			return exitUsage, false
 		}
-	}
-	if s.Program != nil {
-		if status, ok := s.Program(s.Stdout, args[0], args[1:]); ok {
+	default:
+		if status, ok := s.tool(name, args[1:], stdin); ok {
 			return status, false
 		}
 	}
-	fmt.Fprintf(s.Stderr, "sh: this image has no %q; it has echo, printf, cat, base64, mkdir, export, exec, nc, curl, firelane, fluent-bit, fluentd, exit, true and false\n", args[0])
+	if status, ok := s.run(args[0], args[1:]); ok {
+		return status, false
+	}
+	fmt.Fprintf(s.Stderr, "sh: this image has no %q; it has echo, printf, cat, base64, envsubst, test, mkdir, chmod, sleep, export, exec, nc, curl, firelane, fluent-bit, fluentd, exit, true and false\n", args[0])
 	return exitNotFound, false
 }

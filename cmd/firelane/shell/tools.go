@@ -5,11 +5,161 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // maxFile is how many bytes of a file cat prints.
 const maxFile = 4 << 20
+
+// tool runs one of the programs that write a configuration; ok is false if there is none of that name.
+func (s Shell) tool(name string, args []string, stdin string) (status int, ok bool) {
+	switch name {
+	case "printf":
+		return s.printf(args), true
+	case "cat":
+		return s.cat(args, stdin), true
+	case "base64":
+		return s.base64(args, stdin), true
+	case "envsubst":
+		fmt.Fprint(s.Stdout, s.envsubst(stdin))
+		return exitOK, true
+	case "test", "[":
+		return s.test(name, args), true
+	case "mkdir":
+		return s.mkdir(args), true
+	case "chmod":
+		return s.chmod(args), true
+	case "sleep":
+		return s.sleep(args), true
+	}
+	return 0, false
+}
+
+// envsubst replaces the variables $NAME and ${NAME} in a text.
+func (s Shell) envsubst(text string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "$")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		name, after := rest[:nameLength(rest)], rest[nameLength(rest):]
+		if inside, tail, closed := strings.Cut(strings.TrimPrefix(rest, "{"), "}"); strings.HasPrefix(rest, "{") && closed && nameLength(inside) == len(inside) {
+			name, after = inside, tail
+		}
+		if name == "" {
+			b.WriteByte('$')
+			text = rest
+			continue
+		}
+		b.WriteString(environment{lookup: s.Lookup}.value(name))
+		text = after
+	}
+}
+
+// test is test and [ with one operator.
+func (s Shell) test(name string, args []string) int {
+	if name == "[" {
+		if len(args) == 0 || args[len(args)-1] != "]" {
+			fmt.Fprintln(s.Stderr, "[: want ]")
+			return exitUsage
+		}
+		args = args[:len(args)-1]
+	}
+	not := len(args) > 1 && args[0] == "!"
+	if not {
+		args = args[1:]
+	}
+	holds, ok := holds(args)
+	if !ok {
+		fmt.Fprintf(s.Stderr, "test: %q is not supported; want -z, -n, -e, -f, -d, = or !=\n", args)
+		return exitUsage
+	}
+	if holds == not {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// holds evaluates the words of a test; ok is false if they are none.
+func holds(args []string) (value, ok bool) {
+	switch {
+	case len(args) == 0:
+		return false, true
+	case len(args) == 1:
+		return args[0] != "", true
+	case len(args) == 3 && (args[1] == "=" || args[1] == "=="):
+		return args[0] == args[2], true
+	case len(args) == 3 && args[1] == "!=":
+		return args[0] != args[2], true
+	case len(args) != 2:
+		return false, false
+	}
+	info, err := os.Stat(args[1])
+	switch args[0] {
+	case "-z":
+		return args[1] == "", true
+	case "-n":
+		return args[1] != "", true
+	case "-e":
+		return err == nil, true
+	case "-f":
+		return err == nil && info.Mode().IsRegular(), true
+	case "-d":
+		return err == nil && info.IsDir(), true
+	}
+	return false, false
+}
+
+// chmod makes files executable, or gives them a mode in octal digits.
+func (s Shell) chmod(args []string) int {
+	var words []string
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "-") {
+			words = append(words, arg)
+		}
+	}
+	if len(words) < 2 {
+		fmt.Fprintln(s.Stderr, "chmod: want a mode and a file")
+		return exitUsage
+	}
+	mode, err := strconv.ParseUint(words[0], 8, 12)
+	if err != nil && !strings.Contains(words[0], "+") {
+		fmt.Fprintf(s.Stderr, "chmod: %q is not supported; want, for example, +x or 755\n", words[0])
+		return exitUsage
+	}
+	for _, name := range words[1:] {
+		bits := os.FileMode(mode)
+		if err != nil {
+			info, statErr := os.Stat(name)
+			if statErr != nil {
+				fmt.Fprintf(s.Stderr, "chmod: %v\n", statErr)
+				return exitFailed
+			}
+			bits = info.Mode().Perm() | 0o555
+		}
+		if err := os.Chmod(name, bits); err != nil {
+			fmt.Fprintf(s.Stderr, "chmod: %v\n", err)
+			return exitFailed
+		}
+	}
+	return exitOK
+}
+
+// sleep waits for a number of seconds.
+func (s Shell) sleep(args []string) int {
+	if len(args) == 1 {
+		if x, err := strconv.ParseFloat(strings.TrimSuffix(args[0], "s"), 64); err == nil && x >= 0 && x <= maxSleep.Seconds() {
+			time.Sleep(time.Duration(x * float64(time.Second)))
+			return exitOK
+		}
+	}
+	fmt.Fprintf(s.Stderr, "sleep: want a number of seconds up to %.0f\n", maxSleep.Seconds())
+	return exitUsage
+}
 
 // echo is what echo prints: with -n no line end, with -e escapes.
 func echo(args []string) string {

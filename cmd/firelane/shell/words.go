@@ -2,17 +2,18 @@ package shell
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 )
 
-// A word is one word of a shell line, one of the operators | || && ; or a redirection of the output into a file.
+// A word is one word of a shell line, one of the operators | || && ; or a redirection.
 type word struct {
 	parts []part
 	op    string
-	into  string // > or >>: the word is the name of the file
+	into  string // > or >>: the word is the name of the file that the output goes to; <: of the input; <<: the input itself
 }
 
-// A part of a word is text, or the name of a variable.
+// A part of a word is text, or the name of a variable, or of an argument: 1 to 9, @, *, #.
 type part struct {
 	text     string
 	quoted   bool
@@ -20,7 +21,35 @@ type part struct {
 	or       string // the value of ${NAME:-or} where NAME is not set or empty
 }
 
-var errQuote = errors.New("unclosed quote")
+// An environment is what variables expand to.
+type environment struct {
+	lookup func(string) (string, bool) // may be nil
+	args   []string                    // $1 and following
+}
+
+// value is the value of a variable or an argument.
+func (e environment) value(name string) string {
+	switch {
+	case name == "@" || name == "*":
+		return strings.Join(e.args, " ")
+	case name == "#":
+		return strconv.Itoa(len(e.args))
+	case name >= "1" && name <= "9" && len(name) == 1:
+		if n := int(name[0] - '1'); n < len(e.args) {
+			return e.args[n]
+		}
+		return ""
+	case e.lookup == nil:
+		return ""
+	}
+	value, _ := e.lookup(name)
+	return value
+}
+
+var (
+	errQuote        = errors.New("unclosed quote")
+	errSubstitution = errors.New("the output of a command as a part of a line, $(…), is not supported")
+)
 
 // assigns reports whether the word is NAME=value.
 func (w word) assigns() bool {
@@ -42,36 +71,35 @@ func nameLength(s string) int {
 	return len(s)
 }
 
-func (p part) value(lookup func(string) (string, bool)) string {
+func (p part) value(e environment) string {
 	if !p.variable {
 		return p.text
 	}
-	value := ""
-	if lookup != nil {
-		value, _ = lookup(p.text)
+	if value := e.value(p.text); value != "" {
+		return value
 	}
-	if value == "" {
-		value = p.or
-	}
-	return value
+	return p.or
 }
 
 // text is the word with its variables expanded.
-func (w word) text(lookup func(string) (string, bool)) string {
+func (w word) text(e environment) string {
 	var b strings.Builder
 	for _, p := range w.parts {
-		b.WriteString(p.value(lookup))
+		b.WriteString(p.value(e))
 	}
 	return b.String()
 }
 
 // expand expands the word's variables, and splits the values of those that are not in quotes at blanks.
-func (w word) expand(lookup func(string) (string, bool)) []string {
+func (w word) expand(e environment) []string {
+	if len(w.parts) == 1 && w.parts[0].variable && w.parts[0].quoted && w.parts[0].text == "@" {
+		return e.args
+	}
 	var list []string
 	var cur strings.Builder
 	open := false
 	for _, p := range w.parts {
-		value := p.value(lookup)
+		value := p.value(e)
 		if !p.variable || p.quoted {
 			cur.WriteString(value)
 			open = true
@@ -107,7 +135,7 @@ type splitter struct {
 // splitLine splits a shell line into words as sh does: quotes, backslashes and variables, but no expansion of any other kind.
 func splitLine(line string) ([]word, error) {
 	s := &splitter{line: line}
-	for s.at < len(line) {
+	for s.at < len(s.line) {
 		if err := s.next(); err != nil {
 			return nil, err
 		}
@@ -154,7 +182,7 @@ func (s *splitter) next() error {
 		}
 		s.words = append(s.words, word{op: op})
 	case '>', '<':
-		s.redirect(ch)
+		return s.redirect(ch)
 	case '\'':
 		end := strings.IndexByte(s.line[s.at+1:], '\'')
 		if end < 0 {
@@ -165,7 +193,9 @@ func (s *splitter) next() error {
 	case '"':
 		return s.quoted()
 	case '$':
-		s.variable(false)
+		return s.variable(false)
+	case '`':
+		return errSubstitution
 	case '#':
 		if s.open {
 			s.add("#", false)
@@ -183,57 +213,100 @@ func (s *splitter) next() error {
 			s.at++
 		}
 	default:
-		s.add(s.line[s.at:s.at+1], false)
-		s.at++
+		n := 1 + plain(s.line[s.at+1:], " \t\n|&;<>'\"$`#\\")
+		s.add(s.line[s.at:s.at+n], false)
+		s.at += n
 	}
 	return nil
 }
 
 // quoted reads a string in double quotes.
 func (s *splitter) quoted() error {
+	s.at++
+	if err := s.expanded('"'); err != nil {
+		return err
+	}
+	if s.at == len(s.line) {
+		return errQuote
+	}
+	s.at++
+	return nil
+}
+
+// expanded reads text with variables and escapes, up to the character end or the end of the line; 0 for the latter.
+func (s *splitter) expanded(end byte) error {
 	s.add("", true)
-	for s.at++; s.at < len(s.line); {
+	for s.at < len(s.line) {
 		switch ch := s.line[s.at]; {
-		case ch == '"':
-			s.at++
+		case ch == end && end != 0:
 			return nil
-		case ch == '\\' && s.at+1 < len(s.line) && strings.IndexByte("\"\\$`\n", s.line[s.at+1]) >= 0:
+		case ch == '\\' && s.at+1 < len(s.line) && (strings.IndexByte("\\$`\n", s.line[s.at+1]) >= 0 || s.line[s.at+1] == end):
 			if s.line[s.at+1] != '\n' {
 				s.add(s.line[s.at+1:s.at+2], true)
 			}
 			s.at += 2
+		case ch == '`':
+			return errSubstitution
 		case ch == '$':
-			s.variable(true)
+			if err := s.variable(true); err != nil {
+				return err
+			}
 		default:
-			s.add(s.line[s.at:s.at+1], true)
-			s.at++
+			n := 1 + plain(s.line[s.at+1:], "\\`$"+string(end))
+			s.add(s.line[s.at:s.at+n], true)
+			s.at += n
 		}
 	}
-	return errQuote
+	return nil
 }
 
-// variable reads $NAME, ${NAME} or ${NAME:-value}. Anything else after a $ is text.
-func (s *splitter) variable(quoted bool) {
+// plain is how many bytes at the beginning of text are none of special.
+func plain(text, special string) int {
+	if n := strings.IndexAny(text, special); n >= 0 {
+		return n
+	}
+	return len(text)
+}
+
+// variable reads $NAME, ${NAME}, ${NAME:-value} or an argument such as $1 and $@. Anything else after a $ is text.
+func (s *splitter) variable(quoted bool) error {
 	rest := s.line[s.at+1:]
-	if n := nameLength(rest); n > 0 {
-		s.cur.parts = append(s.cur.parts, part{text: rest[:n], variable: true, quoted: quoted})
-		s.open = true
-		s.at += 1 + n
-		return
+	n := nameLength(rest)
+	if n == 0 && rest != "" && strings.IndexByte("123456789@*#", rest[0]) >= 0 {
+		n = 1
+	}
+	if n > 0 {
+		s.parameter(part{text: rest[:n], quoted: quoted}, 1+n)
+		return nil
 	}
 	inside, _, closed := strings.Cut(strings.TrimPrefix(rest, "{"), "}")
-	if n := nameLength(inside); strings.HasPrefix(rest, "{") && closed && n > 0 && (n == len(inside) || strings.HasPrefix(inside[n:], ":-")) {
-		s.cur.parts = append(s.cur.parts, part{text: inside[:n], or: strings.TrimPrefix(inside[n:], ":-"), variable: true, quoted: quoted})
-		s.open = true
-		s.at += 1 + len(inside) + 2
-		return
+	n = nameLength(inside)
+	switch {
+	case strings.HasPrefix(rest, "("):
+		return errSubstitution
+	case strings.HasPrefix(rest, "{") && closed && n > 0 && (n == len(inside) || strings.HasPrefix(inside[n:], ":-")):
+		or := strings.TrimPrefix(inside[n:], ":-")
+		if len(or) > 1 && (or[0] == '"' || or[0] == '\'') && or[len(or)-1] == or[0] {
+			or = or[1 : len(or)-1]
+		}
+		s.parameter(part{text: inside[:n], or: or, quoted: quoted}, 1+len(inside)+2)
+	default:
+		s.add("$", quoted)
+		s.at++
 	}
-	s.add("$", quoted)
-	s.at++
+	return nil
 }
 
-// redirect reads a redirection. That of standard output into a file is a word; the others are ignored.
-func (s *splitter) redirect(ch byte) {
+// parameter adds a variable to the current word, and skips its text.
+func (s *splitter) parameter(p part, length int) {
+	p.variable = true
+	s.cur.parts = append(s.cur.parts, p)
+	s.open = true
+	s.at += length
+}
+
+// redirect reads a redirection. Those of standard input, and of standard output into a file, are words; the others are ignored.
+func (s *splitter) redirect(ch byte) error {
 	fd := ""
 	if n := len(s.cur.parts); n == 1 && !s.cur.parts[0].quoted && !s.cur.parts[0].variable && s.cur.into == "" && strings.Trim(s.cur.parts[0].text, "0123456789") == "" {
 		fd = s.cur.parts[0].text
@@ -245,12 +318,57 @@ func (s *splitter) redirect(ch byte) {
 		into += into
 		s.at++
 	}
-	if ch == '<' || fd != "" && fd != "1" || s.at < len(s.line) && s.line[s.at] == '&' {
+	switch {
+	case into == "<<":
+		return s.hereDocument()
+	case ch == '>' && fd != "" && fd != "1" || ch == '<' && fd != "" && fd != "0" || s.at < len(s.line) && s.line[s.at] == '&':
 		s.at += target(s.line[s.at:])
-		return
+	default:
+		s.cur.into = into
 	}
-	s.cur.into = into
+	return nil
 }
+
+// hereDocument reads <<END: the lines after this one, up to the line END, are the input. In quotes END keeps them as they are.
+func (s *splitter) hereDocument() error {
+	tabs := s.at < len(s.line) && s.line[s.at] == '-'
+	if tabs {
+		s.at++
+	}
+	length := target(s.line[s.at:])
+	end := strings.TrimSpace(s.line[s.at : s.at+length])
+	s.at += length
+	literal := strings.Trim(end, `"'\\`)
+	newline := strings.IndexByte(s.line[s.at:], '\n')
+	if newline < 0 || literal == "" {
+		return errDocument
+	}
+	head, body := s.line[:s.at+newline+1], s.line[s.at+newline+1:]
+	var text strings.Builder
+	for line := range strings.Lines(body) {
+		body = body[len(line):]
+		plain := strings.TrimRight(line, "\n")
+		if tabs {
+			plain = strings.TrimLeft(plain, "\t")
+		}
+		if plain == literal {
+			w := word{into: "<<", parts: []part{{text: text.String(), quoted: true}}}
+			if literal == end {
+				inner := &splitter{line: text.String()}
+				if err := inner.expanded(0); err != nil {
+					return err
+				}
+				w.parts = inner.cur.parts
+			}
+			s.words, s.line = append(s.words, w), head+body
+			return nil
+		}
+		text.WriteString(plain + "\n")
+	}
+	return errDocument
+}
+
+var errDocument = errors.New("<< without its lines")
 
 // target is the length of the target of a redirection that s begins with: "/dev/null", " FILE", "&1".
 func target(s string) int {
