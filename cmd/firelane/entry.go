@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"path"
 	"strings"
@@ -21,6 +22,7 @@ func programs() []program {
 		{"fluent-bit td-agent-bit", fluentBit},
 		{"fluentd td-agent", fluentd},
 		{"tini dumb-init", wrapped},
+		{"env", env},
 		{"entrypoint.sh docker-entrypoint.sh", entryPoint},
 		{"fluent_bit_init_entrypoint.sh invoke_fluent_bit.sh", func(c *cli, _ []string) int { return runCommand(c, nil) }},
 		{"fluent_bit_init_process", func(*cli, []string) int { return exitOK }}, // runCommand does what it does
@@ -63,6 +65,19 @@ func wrapped(c *cli, args []string) int {
 		if args = args[1:]; end {
 			break
 		}
+	}
+	return c.main("firelane", args)
+}
+
+// env sets variables and runs a program, such as the shell that the first line of a script names.
+func env(c *cli, args []string) int {
+	for len(args) > 0 && strings.Contains(args[0], "=") {
+		name, value, _ := strings.Cut(args[0], "=")
+		if err := c.setenv(name, value); err != nil {
+			fmt.Fprintf(c.stderr, "env: %v\n", err)
+			return exitUsage
+		}
+		args = args[1:]
 	}
 	return c.main("firelane", args)
 }

@@ -106,6 +106,9 @@ func (c *cli) main(name string, args []string) int {
 	if run, ok := c.program(args[0]); ok { // of a task definition
 		return run(c, args[1:])
 	}
+	if info, err := os.Stat(args[0]); err == nil && strings.Contains(args[0], "/") && info.Mode().IsRegular() { // a script
+		return c.shell().Run("sh", args)
+	}
 	if strings.HasPrefix(args[0], "-") { // fluent-bit's and fluentd's own: -c FILE
 		return runCommand(c, args)
 	}

@@ -121,7 +121,11 @@ func unsupported(words []word) error {
 // programs.
 func (s Shell) script(args []string) int {
 	if len(args) > 0 {
-		if status, ok := s.run(args[0], args[1:]); ok {
+		name := args[0]
+		if _, err := os.Stat(name); err == nil && !strings.Contains(name, "/") {
+			name = "./" + name // as sh does, unlike in a line
+		}
+		if status, ok := s.run(name, args[1:]); ok {
 			return status
 		}
 	}

@@ -338,7 +338,7 @@ func (s *splitter) hereDocument() error {
 	length := target(s.line[s.at:])
 	end := strings.TrimSpace(s.line[s.at : s.at+length])
 	s.at += length
-	literal := strings.Trim(end, `"'\\`)
+	literal := strings.Trim(end, `"'\`)
 	newline := strings.IndexByte(s.line[s.at:], '\n')
 	if newline < 0 || literal == "" {
 		return errDocument
