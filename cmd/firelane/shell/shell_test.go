@@ -218,6 +218,7 @@ func TestScriptsThatStartTheRouterWork(t *testing.T) {
 	conf := filepath.Join(dir, "new", "x.conf")
 	for _, tt := range []struct{ name, text, want string }{
 		{"arguments", "#!/bin/sh\nset -eu\n\nexec /fluent-bit/bin/fluent-bit \"$@\" $1 $#\n", "fluent-bit a b c a b 2"},
+		{"each argument", "printf '<%s>' \"$@\" $@ \"$*\"", "<a b><c><a><b><c><a b c>"},
 		{"default", "FILE=${FILE:-'/x.conf'}\nexec fluent-bit -c ${FILE}\n", "fluent-bit -c /x.conf"},
 		{"document", "cat > " + conf + " <<EOF\n[A]\n  B \"$CONF\" \\$x\n\nEOF\ncat " + conf + "\nfluent-bit\n", "[A]\n  B \"[SERVICE]\n    Flush 1\" $x\n\nfluent-bit "},
 		{"as it is", "cat <<-'EOF' | base64 | base64 -d\n\t$CONF `x`\n\tEOF\nexit 0", "$CONF `x`\n"},

@@ -92,7 +92,11 @@ func (w word) text(e environment) string {
 
 // expand expands the word's variables, and splits the values of those that are not in quotes at blanks.
 func (w word) expand(e environment) []string {
-	if len(w.parts) == 1 && w.parts[0].variable && w.parts[0].quoted && w.parts[0].text == "@" {
+	parts := w.parts
+	if len(parts) == 2 && parts[0] == (part{quoted: true}) { // what the quote begins with
+		parts = parts[1:]
+	}
+	if len(parts) == 1 && parts[0].variable && parts[0].quoted && parts[0].text == "@" {
 		return e.args
 	}
 	var list []string
