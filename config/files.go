@@ -55,7 +55,14 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 		}
 	}
 	if first, ok := l.seen[key]; ok && !l.again {
-		return nil, fmt.Errorf("%s is included twice, first in %s:%d", name, first.File, first.Line)
+		where := fmt.Sprintf("%s:%d", first.File, first.Line)
+		switch {
+		case first.File == "":
+			return nil, fmt.Errorf("%s is the main file; want another one", name)
+		case first.Line == 0: // of a variable or the command line
+			where = first.File
+		}
+		return nil, fmt.Errorf("%s is included twice, first in %s", name, where)
 	}
 	if len(l.names) >= maxFiles {
 		return nil, fmt.Errorf("the configuration has more than %d files", maxFiles)

@@ -188,6 +188,28 @@ func TestARefusalOfS3SaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestObjectsTogetherAreBounded(t *testing.T) {
+	s := serve(t)
+	s.Put("eu-west-1", "b", "x", strings.Repeat("x", maxObject))
+	files := slices.Repeat([]InitFile{{Variable: "v", Object: "arn:aws:s3:::b/x"}}, maxInitBytes/maxObject+1)
+	if _, err := Fetch(t.Context(), files, "eu-west-1"); err == nil || !strings.Contains(err.Error(), "more than 4 MiB") {
+		t.Errorf("got %v, want an error", err)
+	}
+	if _, err := Fetch(t.Context(), files[1:], "eu-west-1"); err != nil {
+		t.Errorf("got %v for what is allowed", err)
+	}
+}
+
+// What names a region becomes a part of a host's name.
+func TestARegionOfS3ThatIsNoneIsNotFollowed(t *testing.T) {
+	s := serve(t)
+	s.Put("x.example/", "b", "x", "")
+	_, err := Fetch(t.Context(), []InitFile{{Variable: "v", Object: "arn:aws:s3:::b/x"}}, "eu-west-1")
+	if err == nil || !strings.Contains(err.Error(), "doesn't say where") {
+		t.Errorf("got %v, want that the region is unknown", err)
+	}
+}
+
 func TestFetchingEndsWithItsContext(t *testing.T) {
 	s := serve(t)
 	s.Put("eu-west-1", "b", "x", "")

@@ -19,6 +19,8 @@ import (
 const (
 	// maxInitFiles is how many files the variables may name.
 	maxInitFiles = 100
+	// maxInitBytes is how many bytes all objects together may have.
+	maxInitBytes = 4 << 20
 	// initTime is how long all objects together may take.
 	initTime = 60 * time.Second
 )
@@ -106,6 +108,7 @@ func Fetch(ctx context.Context, files []InitFile, region string) (*Init, error) 
 	defer cancel()
 	init := &Init{Files: map[string]string{}}
 	var store *objects
+	total := 0
 	for _, f := range files {
 		name := f.Path
 		if f.Object != "" {
@@ -122,6 +125,9 @@ func Fetch(ctx context.Context, files []InitFile, region string) (*Init, error) 
 			text, err := store.get(ctx, bucket, key)
 			if err != nil {
 				return nil, fmt.Errorf("%s: fetching %s: %w", f.Variable, f.Object, err)
+			}
+			if total += len(text); total > maxInitBytes {
+				return nil, fmt.Errorf("%s: the objects together have more than %d MiB", f.Variable, maxInitBytes>>20)
 			}
 			name = objectFolder + path.Base(key)
 			if _, taken := init.Files[name]; taken {

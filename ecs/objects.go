@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -124,8 +125,14 @@ func bucketRegion(err error) string {
 	if !errors.As(err, &resp) || resp.Response == nil || resp.Response.Response == nil {
 		return ""
 	}
-	return resp.Response.Header.Get("X-Amz-Bucket-Region")
+	if region := resp.Response.Header.Get("X-Amz-Bucket-Region"); regionName.MatchString(region) {
+		return region
+	}
+	return ""
 }
+
+// regionName matches what may be a part of a host's name.
+var regionName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
 // explain says what a refusal of S3 means for a person, nil for what another attempt may change. The codes are those in "Error
 // responses" of the Amazon S3 API Reference.

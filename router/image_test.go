@@ -139,7 +139,12 @@ func TestExtraFilesAreReadAroundTheMainOne(t *testing.T) {
 	if want := "aws_fluent_bit_init_file_2: gone.conf does not exist"; len(errs) != 1 || errs[0].String() != want {
 		t.Errorf("got %v, want %s", errs, want)
 	}
-	c.After = c.After[:1]
+	c.After = []config.Extra{{Name: "first", From: "v"}, {Name: "main.conf", From: "w"}}
+	_, errs = c.Compile("main.conf")
+	if len(errs) != 2 || errs[0].String() != "v: first is included twice, first in command line" || errs[1].String() != "w: main.conf is the main file; want another one" {
+		t.Errorf("got %v, want that both files are read already", errs)
+	}
+	c.After = []config.Extra{{Name: "s3://b/last.conf", From: "aws_fluent_bit_init_s3_1"}}
 	_, errs = c.Compile("main.conf")
 	if want := "s3://b/last.conf:10: unknown filter nosuch"; len(errs) != 1 || !strings.HasPrefix(errs[0].String(), want) {
 		t.Errorf("got %v, want %s", errs, want)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/firelane/firelane/admin"
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/router"
 )
@@ -56,6 +57,7 @@ func (c *cli) run(file string) int {
 	if !ok {
 		return exitUsage
 	}
+	c.init = ecs.Init{} // the objects, which take memory
 	log = log.Level(parseLevel(plan.Service.LogLevel))
 
 	dropProgramPages()
