@@ -3,11 +3,10 @@ package config
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 )
 
-// A classicReader reads Fluent Bit's classic syntax, which goes line by line:
+// A classicReader reads Fluent Bit's configuration. The classic syntax goes line by line; for the other one see yamlFile.
 //
 //	@SET name=value
 //	@INCLUDE file
@@ -22,13 +21,26 @@ type classicReader struct {
 	*report
 	loader
 	lookup   func(string) (string, bool)
-	set      map[string]string // by @SET
+	set      map[string]string // by @SET, or env in YAML
+	hidden   map[string]bool   // variables whose values are secrets
 	expanded int               // bytes of variables that were put into values
 	sections []*section
 }
 
-// read reads one file and everything that it includes.
+func newClassicReader(r *report, l loader, lookup func(string) (string, bool)) *classicReader {
+	return &classicReader{report: r, loader: l, lookup: lookup, set: map[string]string{}, hidden: map[string]bool{}}
+}
+
+// read reads one file, in either syntax, and everything that it includes.
 func (r *classicReader) read(f *file) {
+	if isYAML(f) {
+		r.readYAML(f)
+		return
+	}
+	r.readLines(f)
+}
+
+func (r *classicReader) readLines(f *file) {
 	var current *section
 	line := 0
 	for text := range strings.Lines(f.text) {
@@ -56,10 +68,6 @@ func (r *classicReader) read(f *file) {
 func (r *classicReader) extra(list []Extra) {
 	for _, e := range list {
 		at := Pos{File: e.From}
-		if ext := strings.ToLower(filepath.Ext(e.Name)); ext == ".yaml" || ext == ".yml" {
-			r.error(at, e.Name+": YAML is not supported; want Fluent Bit's classic syntax")
-			continue
-		}
 		f, err := r.open(e.Name, nil, at)
 		if err != nil {
 			r.error(at, err.Error())
@@ -83,31 +91,32 @@ func (r *classicReader) command(f *file, line int, text string) {
 		}
 		r.set[name] = r.expand(f.pos(line), strings.TrimSpace(value)).value
 	case "@INCLUDE":
-		r.include(f, line, rest)
+		r.include(f, line, "@INCLUDE", rest)
 	default:
 		r.error(f.pos(line), fmt.Sprintf("unknown command %s; want @SET or @INCLUDE", word))
 	}
 }
 
-func (r *classicReader) include(f *file, line int, name string) {
+// include reads the files that a name or a pattern stands for. what is the command, for messages.
+func (r *classicReader) include(f *file, line int, what, name string) {
 	at := f.pos(line)
 	name = r.expand(at, name).value
 	if name == "" {
-		r.error(at, "@INCLUDE: want the name of a file")
+		r.error(at, what+": want the name of a file")
 		return
 	}
 	names, err := r.resolve(name, f)
 	if err != nil {
-		r.error(at, "@INCLUDE: "+err.Error())
+		r.error(at, what+": "+err.Error())
 		return
 	}
 	if len(names) == 0 {
-		r.warning(at, fmt.Sprintf("@INCLUDE: no file matches %s", name))
+		r.warning(at, fmt.Sprintf("%s: no file matches %s", what, name))
 	}
 	for _, n := range names {
 		included, err := r.open(n, f, at)
 		if err != nil {
-			r.error(at, "@INCLUDE: "+err.Error())
+			r.error(at, what+": "+err.Error())
 			continue
 		}
 		r.read(included)
@@ -158,11 +167,20 @@ func (r *classicReader) option(f *file, s *section, line int, text string) {
 // expandAll expands the variables of every value that was read.
 func (r *classicReader) expandAll(sections []*section) {
 	for _, s := range sections {
+		r.expandAll(s.processors)
+		r.expandCondition(s.when)
+		for i := range s.routes {
+			r.expandCondition(s.routes[i].when)
+			for n := range s.routes[i].outputs {
+				p := &s.routes[i].outputs[n]
+				p.value = r.expand(p.pos, p.value).value
+			}
+		}
 		for i := range s.params {
 			p := &s.params[i]
 			e := r.expand(p.pos, p.value)
 			p.value = e.value
-			p.secret = isSecretOf(p.key, e.only)
+			p.secret = e.secret || isSecretOf(p.key, e.only)
 		}
 	}
 }

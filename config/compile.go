@@ -47,6 +47,7 @@ type compilation struct {
 	schemas schemas
 
 	multilineSections []*section // of the plan's Multiline
+	streams           param      // the option streams_file
 }
 
 // A skippedParser is one whose format isn't supported.
@@ -85,13 +86,8 @@ func newCompilation(c *Compiler) *compilation {
 // compile compiles the main file.
 func (k *compilation) compile(f *file, l loader) {
 	k.plan.Files = l.names
-	d, err := detect(f.name, f.text)
-	if err != nil {
-		k.error(Pos{File: f.name}, err.Error())
-		return
-	}
-	k.plan.Dialect = d
-	if d == Fluentd {
+	k.plan.Dialect = detect(f.name, f.text)
+	if k.plan.Dialect == Fluentd {
 		k.fluentd(f, l)
 	} else {
 		k.classic(f, l)
@@ -122,30 +118,31 @@ func (k *compilation) hostname() string {
 }
 
 // detect returns a file's dialect: by the first line that only one dialect has, or else by the file's name.
-func detect(name, text string) (Dialect, error) {
+func detect(name, text string) Dialect {
+	if isYAML(&file{name: name, text: text}) {
+		return yamlDialect(text)
+	}
 	byInclude := -1
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
 		case line == "" || line[0] == '#':
 		case line[0] == '[' || strings.HasPrefix(line, "@SET ") || strings.HasPrefix(line, "@INCLUDE "):
-			return FluentBit, nil
+			return FluentBit
 		case line[0] == '<':
-			return Fluentd, nil
+			return Fluentd
 		case strings.HasPrefix(line, "@include ") && byInclude < 0:
 			byInclude = int(Fluentd)
-		case strings.HasSuffix(line, ":") && byInclude < 0:
-			return 0, fmt.Errorf("YAML is not supported; want Fluent Bit's classic syntax or Fluentd's")
 		}
 	}
 	whole := strings.ToLower(filepath.Base(filepath.Dir(name)) + "/" + filepath.Base(name))
 	if strings.Contains(whole, "fluent-bit") || strings.Contains(whole, "fluentbit") {
-		return FluentBit, nil
+		return FluentBit
 	}
 	if byInclude >= 0 || strings.Contains(whole, "fluent") {
-		return Fluentd, nil
+		return Fluentd
 	}
-	return FluentBit, nil
+	return FluentBit
 }
 
 // sortByPlace sorts diagnostics by file, in the order of files, and by line.
@@ -264,6 +261,8 @@ func (k Kind) String() string {
 		return "output"
 	case KindMultiline:
 		return "multiline parser"
+	case KindStream:
+		return "stream task"
 	}
 	return "parser"
 }

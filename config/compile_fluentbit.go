@@ -14,15 +14,15 @@ var classicKnown = []string{"name", "match", "match_regex", "alias", "log_level"
 var classicIgnored = map[string]string{
 	"plugins":          "plugins can't be loaded",
 	"custom":           "there are no custom plugins",
-	"stream_task":      "there is no stream processor",
-	"stream_processor": "there is no stream processor",
+	"stream_task":      "it belongs in a file of its own, which Streams_File names",
 	"upstream":         "it belongs in a file of its own, which an output names",
 	"node":             "it belongs in a file of its own, which an output names",
+	"upstream_servers": "an output has one server, its host and port",
 }
 
 // classic compiles Fluent Bit's dialect.
 func (k *compilation) classic(f *file, l loader) {
-	r := &classicReader{report: &k.report, loader: l, lookup: k.Lookup, set: map[string]string{}}
+	r := newClassicReader(&k.report, l, k.Lookup)
 	r.extra(k.Before)
 	r.read(f)
 	r.extra(k.After)
@@ -45,7 +45,9 @@ func (k *compilation) classic(f *file, l loader) {
 	for _, s := range r.sections {
 		k.classicSection(s)
 	}
-	k.matchDefault()
+	k.matchDefault(routeTargets(r.sections))
+	k.inputRoutes(r.sections)
+	k.streamTasks(r)
 	k.warnParsers()
 	k.plan.Files = r.names
 }
@@ -53,10 +55,10 @@ func (k *compilation) classic(f *file, l loader) {
 // classicSection compiles one section, except for [SERVICE], [PARSER] and [MULTILINE_PARSER].
 func (k *compilation) classicSection(s *section) {
 	switch s.name {
-	case "service", "parser", "multiline_parser":
+	case "service", "parser", "multiline_parser", streamSection:
 	case "input":
 		if i, ok := k.classicInstance(KindInput, s); ok {
-			k.plan.Inputs = append(k.plan.Inputs, Input{Instance: i})
+			k.plan.Inputs = append(k.plan.Inputs, Input{Instance: i, processors: k.processors(s, i.ID)})
 		}
 	case "filter":
 		k.classicFilter(s)
@@ -96,8 +98,7 @@ func (k *compilation) classicFilter(s *section) {
 	case !found:
 		k.warning(s.pos, fmt.Sprintf("%s: the filter has no Match and is left out; use Match * for every tag", i.Name))
 	default:
-		k.plan.Filters = append(k.plan.Filters, Filter{i, text})
-		k.plan.filters = append(k.plan.filters, m)
+		k.addFilter(Filter{Instance: i, Match: text}, m)
 	}
 }
 
@@ -105,14 +106,14 @@ func (k *compilation) classicOutput(s *section) {
 	i, ok := k.classicInstance(KindOutput, s)
 	m, text, _ := k.classicMatch(s)
 	if ok {
-		k.plan.Outputs = append(k.plan.Outputs, Output{i, text})
+		k.plan.Outputs = append(k.plan.Outputs, Output{Instance: i, Match: text, processors: k.processors(s, i.ID)})
 		k.plan.outputs = append(k.plan.outputs, m)
 	}
 }
 
 // matchDefault handles outputs without a Match: they get nothing and are left out, except that a single output takes
-// everything from a single input, as in Fluent Bit.
-func (k *compilation) matchDefault() {
+// everything from a single input, as in Fluent Bit. Those that routes name need none.
+func (k *compilation) matchDefault(named []string) {
 	if p := k.plan; len(p.Outputs) == 1 && len(p.Inputs) == 1 && p.Outputs[0].Match == "" {
 		p.Outputs[0].Match, p.outputs[0] = "*", wildcard("*")
 		return
@@ -120,7 +121,7 @@ func (k *compilation) matchDefault() {
 	var outputs []Output
 	var matchers []matcher
 	for n, o := range k.plan.Outputs {
-		if o.Match == "" {
+		if o.Match == "" && !slices.ContainsFunc(named, o.isCalled) {
 			k.warning(o.Pos, fmt.Sprintf("%s: the output has no Match and is left out; use Match * for every tag", o.Name))
 			continue
 		}
@@ -160,6 +161,7 @@ func (k *compilation) service(r *classicReader) {
 	}
 	k.bind("[SERVICE]", all, &k.plan.Service)
 	k.logLevel()
+	k.streams, _ = all.get("streams_file")
 	read := map[string]bool{}
 	for _, p := range all.params {
 		if fold(p.key) == "parsers_file" && p.value != "" && !read[p.value] {
@@ -195,28 +197,34 @@ func (s *section) override(later *section) {
 	s.subs = append(s.subs, later.subs...)
 }
 
-// parsersFile reads a file of parsers, whose name is relative to the folder of the main file, or else to the working directory.
-func (k *compilation) parsersFile(r *classicReader, p param) {
+// sectionsOf reads the file that an option of [SERVICE] names. A relative name is relative to the folder of the main file, or
+// otherwise to the working directory. There are no sections if the file is wrong, which has been reported.
+func (k *compilation) sectionsOf(r *classicReader, p param) []*section {
 	name := p.value
 	if beside := filepath.Join(filepath.Dir(r.main), name); !filepath.IsAbs(name) && (r.exists(beside) || !r.exists(name)) {
 		name = beside
 	}
-	files := &classicReader{report: r.report, loader: r.loader, lookup: r.lookup, set: r.set}
+	files := &classicReader{report: r.report, loader: r.loader, lookup: r.lookup, set: r.set, hidden: r.hidden}
 	files.again = true
 	f, err := files.open(name, nil, p.pos)
 	if err != nil {
 		k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err))
-		return
+		return nil
 	}
 	before := len(k.errors)
 	files.read(f)
 	files.warnBuiltIn(p.pos, f.name)
 	r.names = files.names
 	if len(k.errors) > before {
-		return
+		return nil
 	}
 	files.expandAll(files.sections)
-	for _, s := range files.sections {
+	return files.sections
+}
+
+// parsersFile reads a file of parsers.
+func (k *compilation) parsersFile(r *classicReader, p param) {
+	for _, s := range k.sectionsOf(r, p) {
 		switch s.name {
 		case "parser":
 			k.parser(s)

@@ -17,13 +17,14 @@ const maxPaths = 1000
 
 // fluentd compiles Fluentd's dialect.
 func (k *compilation) fluentd(f *file, l loader) {
-	l.again = true
+	l.again, l.ruby = true, true
 	r := &fluentdReader{report: &k.report, loader: l, ruby: ruby{k.Lookup, k.hostname()}}
 	root := &section{pos: f.pos(1), source: f}
 	for _, e := range append(slices.Clone(k.Before), k.After...) {
 		k.warning(Pos{File: e.From}, fmt.Sprintf("%s is ignored: it is for Fluent Bit, and %s is a configuration of Fluentd", e.Name, f.name))
 	}
 	r.read(f, root)
+	r.readFolder(root)
 	k.plan.Files = r.names
 	if len(k.errors) > 0 {
 		return
@@ -202,7 +203,7 @@ func (k *compilation) fluentdFilter(s *section, arg string) (int, bool) {
 	}
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindFilter, s, name, id.value, known)
-	k.plan.Filters = append(k.plan.Filters, Filter{i, arg})
+	k.plan.Filters = append(k.plan.Filters, Filter{Instance: i, Match: arg})
 	return len(k.plan.Filters) - 1, ok
 }
 
@@ -228,7 +229,7 @@ func (k *compilation) target(s *section, match string, depth int) (t target, ok 
 	}
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindOutput, s, name, id.value, known)
-	k.plan.Outputs = append(k.plan.Outputs, Output{i, match})
+	k.plan.Outputs = append(k.plan.Outputs, Output{Instance: i, Match: match})
 	return target{outputs: []int{len(k.plan.Outputs) - 1}}, ok
 }
 

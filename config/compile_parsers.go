@@ -38,7 +38,7 @@ func (k *compilation) parser(s *section) {
 // builtInParsers adds the built-in parsers whose names the configuration doesn't use for its own.
 func (k *compilation) builtInParsers(r *classicReader) {
 	text, _ := BuiltIn("/fluent-bit/parsers/parsers.conf")
-	b := &classicReader{report: r.report, set: map[string]string{}, lookup: r.lookup}
+	b := newClassicReader(r.report, loader{}, r.lookup)
 	b.read(&file{name: builtInName, text: text})
 	for _, s := range b.sections {
 		if format, _ := s.get("format"); k.find(KindParser, format.value) != nil {

@@ -34,6 +34,7 @@ type loader struct {
 	main  string
 	files map[string]string // Compiler.Files
 	again bool              // the same file may be included again, as in Fluentd
+	ruby  bool              // names are Ruby's patterns, and may be folders
 	names []string          // every file that was read, in order
 	seen  map[string]Pos
 }
@@ -84,7 +85,7 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 // pattern is all files that match, sorted. Relative names are relative to the folder of the file that includes them, or
 // otherwise (as in Fluent Bit) to the folder of the main file.
 func (l *loader) resolve(name string, from *file) ([]string, error) {
-	pattern := strings.ContainsAny(name, "*?[")
+	pattern := strings.ContainsAny(name, "*?[") || l.ruby && strings.Contains(name, "{")
 	candidates := []string{name}
 	if !filepath.IsAbs(name) {
 		candidates = []string{filepath.Join(filepath.Dir(from.name), name)}
@@ -95,14 +96,17 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 	}
 	for _, c := range candidates {
 		if !pattern {
-			if l.exists(c) {
+			switch {
+			case l.ruby && isFolder(c):
+				return filesIn(c, false)
+			case l.exists(c):
 				return []string{c}, nil
 			}
 			continue
 		}
-		found, err := filepath.Glob(c)
+		found, err := l.glob(c)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not a pattern for file names", name)
+			return nil, err
 		}
 		found = append(found, globBuiltIn(c, found)...)
 		if len(found) > 0 {
@@ -114,6 +118,18 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 		return nil, nil
 	}
 	return candidates[:1], nil
+}
+
+// glob lists the files that match a pattern.
+func (l *loader) glob(pattern string) ([]string, error) {
+	if l.ruby {
+		return rubyGlob(pattern)
+	}
+	found, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a pattern for file names", pattern)
+	}
+	return found, nil
 }
 
 // readFile reads a file on disk, or otherwise the built-in one of that name. Its errors name the file. The main file may be

@@ -8,7 +8,7 @@ import (
 // maxNesting is how deep sections may be nested; real ones reach 4.
 const maxNesting = 32
 
-// A fluentdReader reads Fluentd's v1 syntax:
+// A fluentdReader reads Fluentd's configuration; for YAML see fluentdYAML. The v1 syntax is:
 //
 //	<directive argument>
 //	  parameter value   # a comment
@@ -24,8 +24,16 @@ type fluentdReader struct {
 	ruby ruby
 }
 
-// read reads one file, and everything that it includes, into a section.
+// read reads one file, in either syntax, and everything that it includes, into a section.
 func (r *fluentdReader) read(f *file, into *section) {
+	if isYAML(f) {
+		r.readYAML(f, into)
+		return
+	}
+	r.readText(f, into)
+}
+
+func (r *fluentdReader) readText(f *file, into *section) {
 	s := &scanner{text: f.text, line: 1}
 	open := []*section{into}
 	for {
@@ -190,6 +198,44 @@ func (r *fluentdReader) include(f *file, s *scanner, into *section, at Pos) {
 			continue
 		}
 		r.read(included, into)
+	}
+}
+
+// readFolder reads the files in the folder that config_include_dir of <system> names, except for those that were read already.
+func (r *fluentdReader) readFolder(root *section) {
+	all := &section{}
+	for _, s := range root.subs {
+		if s.name == "system" {
+			all.override(s)
+		}
+	}
+	p, ok := all.get("config_include_dir")
+	if !ok || p.value == "" {
+		return
+	}
+	if !isFolder(p.value) {
+		r.warning(p.pos, fmt.Sprintf("config_include_dir: there is no folder %s", p.value))
+		return
+	}
+	names, err := filesIn(p.value, true)
+	if err != nil {
+		r.error(p.pos, "config_include_dir: "+err.Error())
+		return
+	}
+	read := map[string]bool{}
+	for _, name := range r.names {
+		read[absolute(name)] = true
+	}
+	for _, name := range names {
+		if read[absolute(name)] {
+			continue
+		}
+		f, err := r.open(name, nil, p.pos)
+		if err != nil {
+			r.error(p.pos, "config_include_dir: "+err.Error())
+			continue
+		}
+		r.read(f, root)
 	}
 }
 

@@ -13,8 +13,10 @@ import (
 // compileText compiles a text and asks everything of the plan that there is to ask: none of it may panic, and every
 // diagnostic is one line with a place.
 func compileText(t *testing.T, prefix, text string) {
-	if lower := strings.ToLower(text); strings.Contains(lower, "include") || strings.Contains(lower, "parsers_file") {
-		t.Skip("reads what is on this machine's disk")
+	for _, reads := range []string{"include", "parsers_file", "parsersfile", "streams_file", "streamsfile", "file:"} {
+		if strings.Contains(strings.ToLower(text), reads) {
+			t.Skip("reads what is on this machine's disk")
+		}
 	}
 	c := config.Compiler{Catalogue: catalogue, Hostname: "h", Lookup: func(name string) (string, bool) { return name, len(name)%2 == 0 }}
 	p, errs := c.CompileText("main", prefix+text)
@@ -31,6 +33,7 @@ func compileText(t *testing.T, prefix, text string) {
 	}
 	for i := range p.Inputs {
 		for _, tag := range []string{"", "a", "app-firelens-1", "a.b.c"} {
+			_ = p.Rerouted(i, tag)
 			r := p.Route(i, tag)
 			for _, f := range r.Filters {
 				_ = p.Filters[f]
@@ -54,6 +57,10 @@ func seed(f *testing.F, pattern string) {
 			f.Fatal(err)
 		}
 		text, _, _ := strings.Cut(string(data), "\n----\n")
+		for strings.HasPrefix(text, "$ ") || strings.HasPrefix(text, "-- ") { // variables, and the name of the first file
+			_, text, _ = strings.Cut(text, "\n")
+		}
+		text, _, _ = strings.Cut(text, "\n-- ")
 		f.Add(text)
 	}
 }
@@ -66,4 +73,14 @@ func FuzzFluentBit(f *testing.F) {
 func FuzzFluentd(f *testing.F) {
 	seed(f, "testdata/fluentd/*.txt")
 	f.Fuzz(func(t *testing.T, text string) { compileText(t, "<system>\n</system>\n", text) })
+}
+
+func FuzzFluentBitYAML(f *testing.F) {
+	seed(f, "testdata/fluentbit/yaml*.txt")
+	f.Fuzz(func(t *testing.T, text string) { compileText(t, "service:\n  flush: 1\n", text) })
+}
+
+func FuzzFluentdYAML(f *testing.F) {
+	seed(f, "testdata/fluentd/yaml*.txt")
+	f.Fuzz(func(t *testing.T, text string) { compileText(t, "system:\n  log_level: info\n", text) })
 }

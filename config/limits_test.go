@@ -114,3 +114,78 @@ func TestVariablesDontGrowBeyondALimit(t *testing.T) {
 		t.Errorf("got %.200q, want %q", got, want)
 	}
 }
+
+func TestYAMLHasLimits(t *testing.T) {
+	bomb := "config: []\na0: &a0 x\n"
+	for n := range 20 {
+		bomb += fmt.Sprintf("a%d: &a%d [*a%d, *a%d, *a%d]\n", n+1, n+1, n, n, n)
+	}
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"size":   {map[string]string{"main": "service:\n" + strings.Repeat("#\n", maxYAMLSize/2)}, "main: the file is larger than 256 KiB, the limit of a YAML file"},
+		"depth":  {map[string]string{"main": "service:\n  a: " + strings.Repeat("[", 100_000)}, "main:2: maps and lists are nested more than 32 deep"},
+		"values": {map[string]string{"main": "pipeline:\n  a: [" + strings.Repeat("1,", maxYAMLNodes) + "]"}, "main:2: the file has more than 50000 values, with those that aliases stand for"},
+		"aliases": {map[string]string{"main": bomb},
+			"main:3: the file has more than 50000 values, with those that aliases stand for"},
+		"an alias to itself":       {map[string]string{"main": "config:\n  - &a [*a, *a]\n"}, "main:2: maps and lists are nested more than 32 deep"},
+		"a file in itself":         {map[string]string{"main": "includes:\n  - main\n"}, "main:2: includes: main includes itself, directly or through other files"},
+		"a file in itself, ruby":   {map[string]string{"main": "config:\n  - !include main\n"}, "main:2: !include: main includes itself, directly or through other files"},
+		"a cycle through another":  {map[string]string{"main": "includes: [b.yaml]\n---\nservice:\n", "b.yaml": "includes: [main]"}, "b.yaml:1: includes: main includes itself, directly or through other files"},
+		"two syntaxes in a circle": {map[string]string{"main": "includes:\n  - b\n", "b": "@INCLUDE main\n"}, "b:1: @INCLUDE: main includes itself, directly or through other files"},
+	} {
+		if _, got := compileFiles(t, c.files); got != c.want {
+			t.Errorf("%s: got %.300s, want %s", name, got, c.want)
+		}
+	}
+	deep := map[string]string{"main": "includes:\n  - 1.yaml\n"}
+	for i := 1; i <= maxIncludeDepth+1; i++ {
+		deep[fmt.Sprint(i, ".yaml")] = fmt.Sprintf("includes: [%d.yaml]\n", i+1)
+	}
+	if _, got := compileFiles(t, deep); got != "32.yaml:1: includes: includes are nested more than 32 deep" {
+		t.Errorf("got %s, want the limit of depth", got)
+	}
+}
+
+func TestACycleOf10000LinesIsNotFollowed(t *testing.T) {
+	for _, text := range []string{
+		"includes:\n" + strings.Repeat("  - main\n", 10_000), "config:\n" + strings.Repeat("  - !include main\n", 10_000),
+		"[SERVICE]\n" + strings.Repeat("@INCLUDE main\n", 10_000), strings.Repeat("@include main\n", 10_000),
+	} {
+		if _, got := compileFiles(t, map[string]string{"main": text}); strings.Count(got, "\n") > maxErrors || !strings.Contains(got, "includes itself") {
+			t.Errorf("%.20q: got %d lines that begin %.100s, want at most %d that say that it includes itself", text, strings.Count(got, "\n")+1, got, maxErrors+1)
+		}
+	}
+}
+
+func TestStreamTasksHaveALimitOfNumber(t *testing.T) {
+	// Without plugins each task is an error, so only the limit is of interest.
+	_, got := compileFiles(t, map[string]string{"main": "stream_processor:\n" + strings.Repeat("  - exec: x\n", maxStreamTasks+5)})
+	if want := "main:102: there are more than 100 stream tasks"; !strings.Contains(got, want) {
+		t.Errorf("got %.200s, want %s", got, want)
+	}
+}
+
+func TestPatternsOfFilesHaveLimits(t *testing.T) {
+	for pattern, want := range map[string]string{
+		strings.Repeat("{a,b}", 30): "stands for more than 100 patterns", "{" + strings.Repeat(",", 200) + "}": "stands for more than 100 patterns",
+		"{a,{b,c}": "", "}{": "", "[": "is not a pattern for file names",
+	} {
+		if _, err := rubyGlob(pattern); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20s: got %v, want %q", pattern, err, want)
+		}
+	}
+	dir := t.TempDir()
+	for n := range 120 {
+		if err := os.Mkdir(filepath.Join(dir, fmt.Sprint(n)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := rubyGlob(dir + "/**/**/**/**/x*/**/*"); err != nil {
+		t.Errorf("got %v, want no error", err)
+	}
+	if _, err := rubyGlob(dir + "/**/*/**/../**/*.conf"); err == nil || !strings.Contains(err.Error(), "looks at more than 10000 files") {
+		t.Errorf("got %v, want the limit of files", err)
+	}
+}

@@ -14,6 +14,10 @@ type section struct {
 	params []param
 	subs   []*section
 	source *file
+
+	processors []*section   // of an input or an output in Fluent Bit's YAML
+	routes     []inputRoute // of an input there
+	when       *Condition   // of a processor; nil: none
 }
 
 // A param is one line of a section.

@@ -27,12 +27,14 @@ type Kind uint8
 
 // The kinds of plugin. A parser is a [PARSER] section of Fluent Bit, which filters name; its plugin is the one that its Format
 // names. A multiline parser is a [MULTILINE_PARSER]; its plugin is the one that its Type names.
+// A stream task is a [STREAM_TASK] of the stream processor.
 const (
 	KindInput Kind = iota
 	KindFilter
 	KindOutput
 	KindParser
 	KindMultiline
+	KindStream
 )
 
 // A Plugin is one row of the catalogue: a plugin's names in each dialect, its options and its constructor.
@@ -76,24 +78,33 @@ type Instance struct {
 type Input struct {
 	Instance
 	Label string
+
+	processors []int       // Fluent Bit's: filters of this input's events alone
+	routes     []planRoute // and where they go, whatever their tag; none: to the outputs that match
 }
 
 // A Filter is one step on the path of the events that match.
 type Filter struct {
 	Instance
-	Match string // as written, for people
+	Match string // as written, for people; of a processor, the ID of its input or output
+
+	When   *Condition // the filter is for the records for which it holds; the others go on unchanged. nil: for all
+	Select bool       // there is no plugin: the records for which When doesn't hold are filtered out
 }
 
 // An Output is a destination of the events that match.
 type Output struct {
 	Instance
 	Match string // as written, for people
+
+	processors []int // Fluent Bit's: filters of what this output gets
 }
 
 // A Route is the path of one tag: filters in order, then outputs, as indices into the plan's Filters and Outputs. Next are
-// the paths that begin after those filters (Fluentd's copy into a label); most routes have none. Without Outputs and Next
-// the tag's events match nothing, and are counted as unrouted.
+// the paths that begin after those filters (Fluentd's copy into a label, Fluent Bit's routes and processors of outputs); most
+// routes have none. Without Outputs and Next the tag's events match nothing, and are counted as unrouted.
 type Route struct {
+	Tag     string // the tag that the events get at the beginning of a path of Next; "": they keep theirs
 	Filters []int
 	Outputs []int
 	Next    []Route

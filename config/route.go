@@ -9,6 +9,7 @@ import (
 type rules struct {
 	filters []matcher         // Fluent Bit: one for each of the plan's Filters
 	outputs []matcher         // and one for each of its Outputs
+	tasks   []streamTask      // Fluent Bit: of the stream processor
 	labels  map[string][]step // Fluentd: the steps of each label, in order; "" for those outside of all labels
 }
 
@@ -36,18 +37,68 @@ func (p *Plan) Route(input int, tag string) Route {
 	if p.Dialect == Fluentd {
 		return p.routeFrom(p.Inputs[input].label(), tag)
 	}
-	var r Route
-	for i, m := range p.filters {
-		if m.match(tag) {
-			r.Filters = append(r.Filters, i)
+	in := &p.Inputs[input]
+	r := Route{Filters: slices.Clone(in.processors)}
+	if len(in.routes) > 0 {
+		for _, way := range in.routes {
+			r.Next = append(r.Next, p.onWay(input, way, tag))
 		}
+		return r
 	}
-	for i, m := range p.outputs {
-		if m.match(tag) {
-			r.Outputs = append(r.Outputs, i)
+	r.Filters = append(append(r.Filters, p.filtersFor(tag)...), p.tasksFor(input, tag)...)
+	return p.to(r, p.outputsFor(tag))
+}
+
+// Rerouted returns the path of an event from input to which a filter has given that tag. In Fluent Bit it doesn't come from
+// the input: the input's processors and routes are not for it.
+func (p *Plan) Rerouted(input int, tag string) Route {
+	if p.Dialect == Fluentd {
+		return p.Route(input, tag)
+	}
+	return p.to(Route{Filters: append(p.filtersFor(tag), p.tasksFor(-1, tag)...)}, p.outputsFor(tag))
+}
+
+// HasWays reports whether Rerouted differs from Route for an input.
+func (p *Plan) HasWays(input int) bool {
+	in := &p.Inputs[input]
+	return len(in.processors) > 0 || len(in.routes) > 0 || slices.ContainsFunc(p.tasks, func(t streamTask) bool { return t.from == fromStream || t.input == input })
+}
+
+// onWay is the path of an input's route.
+func (p *Plan) onWay(input int, way planRoute, tag string) (r Route) {
+	if r.Tag = way.name; r.Tag != "" {
+		tag = r.Tag
+	}
+	if way.selects >= 0 {
+		r.Filters = append(r.Filters, way.selects)
+	}
+	r.Filters = append(append(r.Filters, p.filtersFor(tag)...), p.tasksFor(input, tag)...)
+	return p.to(r, way.outputs)
+}
+
+// to lets a path end at outputs. One with processors is at the end of a path of its own.
+func (p *Plan) to(r Route, outputs []int) Route {
+	for _, o := range outputs {
+		if list := p.Outputs[o].processors; len(list) > 0 {
+			r.Next = append(r.Next, Route{Filters: list, Outputs: []int{o}})
+		} else {
+			r.Outputs = append(r.Outputs, o)
 		}
 	}
 	return r
+}
+
+func (p *Plan) filtersFor(tag string) []int { return matching(p.filters, tag) }
+func (p *Plan) outputsFor(tag string) []int { return matching(p.outputs, tag) }
+
+// matching are the indices of the patterns that match a tag.
+func matching(list []matcher, tag string) (indices []int) {
+	for i, m := range list {
+		if m.match(tag) {
+			indices = append(indices, i)
+		}
+	}
+	return indices
 }
 
 // Takes reports whether events of a tag reach an output (an index into p.Outputs) from any input.

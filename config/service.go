@@ -25,6 +25,7 @@ type Service struct {
 	Sync           string        `fluentbit:"storage.sync" oneof:"normal,full" default:"normal" help:"full: accepted records are written to the disk at once, and a power failure loses none; normal: the kernel decides when"`
 	StorageMetrics bool          `fluentbit:"storage.metrics" default:"off" help:"accepted; the queues are always measured"`
 	ParsersFiles   []string      `fluentbit:"parsers_file" help:"file with [PARSER] sections; may be repeated"`
+	StreamsFile    string        `fluentbit:"streams_file" help:"file with [STREAM_TASK] sections"`
 
 	// AllowExec is firelane's own: a configuration that comes with an image should not run commands unasked.
 	AllowExec bool `fluentbit:"allow_exec" default:"off" help:"run the commands of the inputs exec; off: none is run, and one line in the log says so"`
@@ -51,7 +52,6 @@ type Log struct {
 type Tuning struct {
 	Daemon           bool    `fluentbit:"daemon" ignored:"firelane stays in the foreground" help:"accepted"`
 	PluginsFile      *string `fluentbit:"plugins_file" ignored:"plugins can't be loaded" help:"accepted"`
-	StreamsFile      *string `fluentbit:"streams_file" ignored:"there is no stream processor" help:"accepted"`
 	Checksum         *bool   `fluentbit:"storage.checksum" help:"accepted; the queue always has checksums"`
 	MaxChunksUp      string  `fluentbit:"storage.max_chunks_up" help:"accepted; memory is bounded in any case"`
 	BacklogLimit     string  `fluentbit:"storage.backlog.mem_limit" help:"accepted; memory is bounded in any case"`
@@ -89,7 +89,7 @@ type SystemOptions struct {
 	JIT              *bool  `fluentd:"enable_jit" help:"accepted"`
 	FilePermission   string `fluentd:"file_permission,dir_permission,umask" help:"accepted"`
 	RestartInterval  string `fluentd:"restart_worker_interval" help:"accepted"`
-	ConfigIncludeDir string `fluentd:"config_include_dir" help:"accepted; only what @include names is read"`
+	ConfigIncludeDir string `fluentd:"config_include_dir" help:"folder whose files .conf, .yaml and .yml are read, too, with those in folders inside of it"`
 	Metrics          []Pair `fluentd:"<metrics>" help:"accepted"`
 	Counters         []Pair `fluentd:"<counter_server>,<counter_client>,<source_only_buffer>" help:"accepted"`
 }

@@ -13,6 +13,8 @@ const maxExpanded = maxFileSize
 type expansion struct {
 	value string
 	only  string // the name of the variable, if the value is exactly one and nothing else
+
+	secret bool // a variable in it is a secret
 }
 
 // expand expands ${NAME} and ${NAME:-default}, but not what is in the values of variables. An unset variable becomes empty,
@@ -23,6 +25,7 @@ func (r *classicReader) expand(at Pos, s string) expansion {
 	}
 	var b strings.Builder
 	var only string
+	secret := false
 	rest := s
 	for {
 		before, after, ok := strings.Cut(rest, "${")
@@ -34,6 +37,7 @@ func (r *classicReader) expand(at Pos, s string) expansion {
 		b.WriteString(before)
 		name, def, hasDef := strings.Cut(name, ":-")
 		value, set := r.variable(name)
+		secret = secret || r.hidden[name]
 		switch {
 		case hasDef && value == "":
 			value = def
@@ -52,7 +56,7 @@ func (r *classicReader) expand(at Pos, s string) expansion {
 		b.WriteString(value)
 		rest = tail
 	}
-	return expansion{b.String(), only}
+	return expansion{b.String(), only, secret}
 }
 
 // variable is the value of a name: that of @SET, or otherwise of the environment.

@@ -34,6 +34,9 @@ func (p *Plan) Write(w io.Writer) error {
 	for i := range p.Filters {
 		f := &p.Filters[i]
 		o.instance("filter", &f.Instance, f.Match)
+		if f.When != nil {
+			o.line(1, "when "+showText(f.When.String()))
+		}
 	}
 	for i := range p.Outputs {
 		out := &p.Outputs[i]

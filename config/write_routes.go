@@ -18,10 +18,30 @@ func (o *planWriter) routes() {
 	}
 }
 
-// classicRoutes prints one line for every pattern of an output. For a regular expression only the output is known: which
-// filters match depends on the tag.
+// classicRoutes prints one line for every pattern of an output, and for every input with processors or routes. For a regular
+// expression only the output is known: which filters match depends on the tag.
 func (o *planWriter) classicRoutes() {
-	seen := map[string]bool{}
+	plain := len(o.plan.Inputs) == 0 || len(o.plan.tasks) > 0
+	for n := range o.plan.Inputs {
+		plain = plain || !o.plan.HasWays(n)
+	}
+	if plain {
+		o.outputRoutes("", func(tag string) Route { return o.plan.Rerouted(0, tag) })
+	}
+	for n := range o.plan.Inputs {
+		in := &o.plan.Inputs[n]
+		switch of := func(tag string) Route { return o.plan.Route(n, tag) }; {
+		case len(in.routes) > 0:
+			o.line(1, in.ID+" * -> "+o.routeText(of(anything)))
+		case o.plan.HasWays(n):
+			o.outputRoutes(in.ID+" ", of)
+		}
+	}
+}
+
+// outputRoutes prints one line for every pattern of an output.
+func (o *planWriter) outputRoutes(prefix string, of func(tag string) Route) {
+	seen := map[string]bool{"": true} // an output without Match is in a route of an input
 	for i, out := range o.plan.Outputs {
 		if seen[out.Match] {
 			continue
@@ -29,10 +49,10 @@ func (o *planWriter) classicRoutes() {
 		seen[out.Match] = true
 		w, ok := o.plan.outputs[i].(wildcard)
 		if !ok {
-			o.line(1, out.Match+" -> filters by the tag -> "+out.ID)
+			o.line(1, prefix+out.Match+" -> filters by the tag -> "+out.ID)
 			continue
 		}
-		o.line(1, out.Match+" -> "+o.routeText(o.plan.Route(0, strings.ReplaceAll(string(w), "*", anything))))
+		o.line(1, prefix+out.Match+" -> "+o.routeText(of(strings.ReplaceAll(string(w), "*", anything))))
 	}
 }
 
@@ -104,7 +124,11 @@ func (o *planWriter) routeText(r Route) string {
 		ends = append(ends, o.plan.Outputs[out].ID)
 	}
 	for _, next := range r.Next {
-		ends = append(ends, "["+o.routeText(next)+"]")
+		text := o.routeText(next)
+		if next.Tag != "" {
+			text = "tag " + next.Tag + ": " + text
+		}
+		ends = append(ends, "["+text+"]")
 	}
 	if len(ends) == 0 {
 		ends = []string{"nowhere"}

@@ -27,6 +27,22 @@ func maker[O any, S enrich.Stage](t *testing.T, make func(*O, config.Dialect, en
 	}
 }
 
+// when is a stage for the events whose log isn't x; nil for one that filters out the others.
+func when(t *testing.T, s enrich.Stage) (made enrich.Stage) {
+	t.Helper()
+	c := &config.Condition{Rules: []config.Rule{{Field: "$log", Op: "neq", Values: []string{"x"}}}}
+	var err error
+	if s == nil {
+		made, err = enrich.NewSelection(c, config.FluentBit, enrich.Env{})
+	} else {
+		made, err = enrich.When(c, s, config.FluentBit, enrich.Env{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
 func TestEveryStageKeepsTheContract(t *testing.T) {
 	pairs := []config.Pair{{Key: "log", Value: "x"}, {Key: "ecs_cluster", Value: "demo"}}
 	for name, make := range map[string]func() enrich.Stage{
@@ -49,12 +65,25 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"modify": maker(t, enrich.NewModify, config.FluentBit, enrich.ModifyOptions{
 			Set: []config.Ordered{{Value: "log x"}}, HardCopy: []config.Ordered{{Order: 1, Value: "log copy"}}, ToStart: []config.Ordered{{Order: 2, Value: "copy"}},
 		}),
-		"nest":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
-		"lift":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
-		"rewrite_tag": maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
-		"multiline":   maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java", "docker"}}),
-		"partial":     maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "partial_message", FlushMS: 2000}),
-		"joiner":      func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+		"nest":             maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
+		"lift":             maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
+		"rewrite_tag":      maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"multiline":        maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java", "docker"}}),
+		"partial":          maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "partial_message", FlushMS: 2000}),
+		"content_modifier": maker(t, enrich.NewContentModifier, config.FluentBit, enrich.ContentModifierOptions{Action: "hash", Key: "log"}),
+		"extract":          maker(t, enrich.NewContentModifier, config.FluentBit, enrich.ContentModifierOptions{Action: "extract", Key: "log", Pattern: "(?<log>.)(?<a>.*)"}),
+		"stream":           maker(t, enrich.NewStreamTask, config.FluentBit, enrich.StreamOptions{Exec: "CREATE STREAM s AS SELECT log, RECORD_TAG(), * FROM TAG:'*' WHERE @record.contains(log);"}),
+		"selection":        func() enrich.Stage { return when(t, nil) },
+		"when, filter": func() enrich.Stage {
+			return when(t, maker(t, enrich.NewModifier, config.FluentBit, enrich.ModifierOptions{Record: pairs})())
+		},
+		"when, step": func() enrich.Stage {
+			return when(t, maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new true"}}})())
+		},
+		"when, holder": func() enrich.Stage {
+			return when(t, maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java"}})())
+		},
+		"joiner": func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
 	}

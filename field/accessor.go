@@ -19,6 +19,15 @@ type step struct {
 // Name is the accessor of the record's field of that name, which may have any characters.
 func Name(name string) Accessor { return Accessor{{name: name}} }
 
+// Path is the accessor of a member in a member, by their names.
+func Path(names ...string) Accessor {
+	a := make(Accessor, len(names))
+	for i, name := range names {
+		a[i].name = name
+	}
+	return a
+}
+
 // Top is the name of the record's field that has the value, or is the value; "" for the zero value.
 func (a Accessor) Top() string {
 	if len(a) == 0 {

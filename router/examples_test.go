@@ -96,6 +96,11 @@ func examples() []example {
 		{name: "send-to-multiple-destinations", file: "s3", env: "AWS_REGION eu-west-1|ECS_CLUSTER demo", files: map[string]string{"s3": "[OUTPUT]\n Name firehose\n Match *\n region ${AWS_REGION}\n delivery_stream one\n[OUTPUT]\n Name firehose\n Match *\n region ${AWS_REGION}\n delivery_stream two\n" +
 			"[OUTPUT]\n Name cloudwatch_logs\n Match *\n region ${AWS_REGION}\n log_key log\n log_group_name /aws/ecs/${ECS_CLUSTER}\n log_stream_prefix a-\n auto_create_group true\n[OUTPUT]\n Name datadog\n Match *\n Host intake.example\n TLS on\n compress gzip\n dd_service a\n dd_source a\n dd_tags a:b\n provider ecs\n apikey k\n"}, outputs: "firehose.0 firehose.1 cloudwatch_logs.0 datadog.0"},
 		{name: "solarwinds-loggly", options: "Name http|Host loggly.example|Port 443|tls on|Format json_lines|Json_date_key timestamp|Json_date_format iso8601|Retry_Limit False", secrets: "URI", outputs: "http.0"},
+		{name: "splitting-log-streams", file: "/split.conf", files: map[string]string{
+			"/split.conf": "[SERVICE]\n Parsers_File /p.conf\n Streams_File /s.conf\n[FILTER]\n Name parser\n Match *\n Key_Name log\n Parser json\n Reserve_Data True\n" +
+				"[OUTPUT]\n Name cloudwatch\n Match logs.*\n region eu-west-1\n log_group_name g\n log_stream_prefix l-\n auto_create_group true\n retry_limit 2\n",
+			"/p.conf": "[PARSER]\n Name json\n Format json\n",
+			"/s.conf": "[STREAM_TASK]\n Name low\n Exec CREATE STREAM low WITH (tag='logs.low') AS SELECT * from TAG:'app*' WHERE level = 'info';\n"}},
 		{name: "sumologic", options: "Name http|Host sumo.example|Port 443|tls on|tls.verify off|Format json_lines", secrets: "URI", outputs: "http.0"},
 	}
 }

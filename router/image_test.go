@@ -127,7 +127,7 @@ func TestExtraFilesAreReadAroundTheMainOne(t *testing.T) {
 		"main.conf":        "[SERVICE]\n  Flush 2\n[INPUT]\n  Name forward\n[OUTPUT]\n  Name null\n  Match *\n",
 		"first":            "[SERVICE]\n  Flush 9\n  Grace 9\n",
 		"s3://b/last.conf": "[PARSER]\n  Name p\n  Format json\n[FILTER]\n  Name parser\n  Match *\n  Key_Name log\n  Parser p\n[FILTER]\n  Name nosuch\n  Match *\n",
-		"x.yaml":           "pipeline:\n",
+		"s3://b/x.yaml":    "pipeline:\n  filters:\n    - name: grep\n      match: '*'\n      regex: log x\n",
 	}}
 	c.Before = []config.Extra{{Name: "first", From: "command line"}}
 	plan, errs := c.Compile("main.conf")
@@ -138,6 +138,10 @@ func TestExtraFilesAreReadAroundTheMainOne(t *testing.T) {
 	_, errs = c.Compile("main.conf")
 	if want := "aws_fluent_bit_init_file_2: gone.conf does not exist"; len(errs) != 1 || errs[0].String() != want {
 		t.Errorf("got %v, want %s", errs, want)
+	}
+	c.After = []config.Extra{{Name: "s3://b/x.yaml", From: "aws_fluent_bit_init_s3_1"}}
+	if plan, errs := c.Compile("main.conf"); len(errs) > 0 || len(plan.Filters) != 1 {
+		t.Errorf("got %d filters and the errors %v from YAML, want one and none", len(plan.Filters), errs)
 	}
 	c.After = []config.Extra{{Name: "first", From: "v"}, {Name: "main.conf", From: "w"}}
 	_, errs = c.Compile("main.conf")

@@ -126,13 +126,13 @@ func (i *intake) work() *enrich.Scratch {
 // routeOf returns the route of a tag that came in by the intake's input.
 func (i *intake) routeOf(tag []byte) *route {
 	for _, rt := range i.recent {
-		if rt != nil && rt.tag == string(tag) {
+		if rt != nil && rt.kind == ofInput && rt.tag == string(tag) {
 			return rt
 		}
 	}
 	rt := i.r.knownRoute(i.input, tag)
 	if rt == nil {
-		rt = i.r.routeOf(i.input, string(tag))
+		rt = i.r.routeOf(i.input, string(tag), ofInput)
 	}
 	i.remember(rt)
 	return rt
@@ -146,12 +146,16 @@ func (i *intake) remember(rt *route) {
 // routeTo is routeOf for the tag of an event that a step rerouted. in is the input that the event came by, or any input if
 // a Holder's Expire emitted it.
 func (i *intake) routeTo(in *source, tag string) *route {
+	kind := ofInput
+	if i.r.plan.HasWays(in.index) {
+		kind = rerouted
+	}
 	for _, rt := range i.recent {
-		if rt != nil && rt.in == in && rt.tag == tag {
+		if rt != nil && rt.in == in && rt.kind == kind && rt.tag == tag {
 			return rt
 		}
 	}
-	rt := i.r.routeOf(in, tag)
+	rt := i.r.routeOf(in, tag, kind)
 	if in == i.input {
 		i.remember(rt)
 	}
@@ -214,6 +218,7 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 func (i *intake) goOnWays(rt *route, ev *record.Event) {
 	for _, next := range rt.next { // each begins with the same event
 		same := *ev
+		ev.Tag = next.tag
 		i.walk(next, ev)
 		*ev = same
 	}

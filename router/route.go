@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+
 	"slices"
 
 	"github.com/firelane/firelane/config"
@@ -40,6 +41,7 @@ func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
 type route struct {
 	in      *source
 	tag     string
+	kind    routeKind
 	filters []enrich.Filter
 	step    enrich.Step // after the filters; nil where they lead to the outputs
 	holder  *holder     // step, where it is a Holder
@@ -50,9 +52,18 @@ type route struct {
 	reach   []int       // every output that this route leads to, once for each path to it
 }
 
+// A routeKind is whose events take a route.
+type routeKind uint8
+
+const (
+	ofInput  routeKind = iota
+	rerouted           // those to which a step has given the tag, where the input's own take another route
+)
+
 type routeKey struct {
 	input int
 	tag   string
+	kind  routeKind
 }
 
 // heldKey is a Holder and a tag of the events that it holds.
@@ -65,19 +76,19 @@ type heldKey struct {
 func (r *Router) knownRoute(in *source, tag []byte) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
-	return r.routes[routeKey{in.index, string(tag)}]
+	return r.routes[routeKey{in.index, string(tag), ofInput}]
 }
 
 // routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
-func (r *Router) routeOf(in *source, tag string) *route {
+func (r *Router) routeOf(in *source, tag string, kind routeKind) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
-	return r.lockedRouteOf(in, tag)
+	return r.lockedRouteOf(in, tag, kind)
 }
 
 // lockedRouteOf is routeOf with r.routesMu held.
-func (r *Router) lockedRouteOf(in *source, tag string) *route {
-	key := routeKey{in.index, tag}
+func (r *Router) lockedRouteOf(in *source, tag string, kind routeKind) *route {
+	key := routeKey{in.index, tag, kind}
 	if rt, ok := r.routes[key]; ok {
 		return rt
 	}
@@ -87,7 +98,11 @@ func (r *Router) lockedRouteOf(in *source, tag string) *route {
 		clear(r.held)
 	}
 	plan := r.plan.Route(in.index, tag)
-	rt := r.compile(in, tag, plan, plan.Filters)
+	if kind == rerouted {
+		plan = r.plan.Rerouted(in.index, tag)
+	}
+	rt := r.compile(route{in: in, tag: tag, kind: kind}, plan, plan.Filters)
+	r.routeBytes += routeCost * (rt.parts() - 1)
 	r.routes[key] = rt
 	if len(rt.reach) == 0 && rt.step == nil {
 		r.events.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
@@ -95,21 +110,34 @@ func (r *Router) lockedRouteOf(in *source, tag string) *route {
 	return rt
 }
 
+// parts is the number of routes that rt consists of.
+func (rt *route) parts() int {
+	n := 1
+	if rt.after != nil {
+		n += rt.after.parts()
+	}
+	for _, next := range rt.next {
+		n += next.parts()
+	}
+	return n
+}
+
 // heldRoute returns the route that leads to a Holder for events of a tag, to go on there with what it held. It is the same
-// for all inputs: what comes after a filter section depends on the tag alone.
+// for all inputs: what comes after a filter section depends on the tag alone. A tag that a route of an input gives is on every
+// path of that input.
 func (r *Router) heldRoute(h *holder, tag string) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
 	key := heldKey{h, tag}
 	for n := 0; r.held[key] == nil && n < len(r.inputs); n++ { // it was forgotten: maxRouteBytes
-		r.lockedRouteOf(r.inputs[n], tag)
+		r.lockedRouteOf(r.inputs[n], tag, ofInput)
 	}
 	return r.held[key]
 }
 
-// compile makes the route of a tag through filters and to where plan leads after them.
-func (r *Router) compile(in *source, tag string, plan config.Route, filters []int) *route {
-	rt := &route{in: in, tag: tag}
+// compile makes a route through filters and to where plan leads after them. begin is the input, the tag, and whose route it is.
+func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
+	rt := &begin
 	for n, f := range filters {
 		s := &r.stages[f]
 		if s.step == nil {
@@ -118,10 +146,10 @@ func (r *Router) compile(in *source, tag string, plan config.Route, filters []in
 		}
 		rt.filters = enrich.MergeConstants(rt.filters)
 		rt.step, rt.holder = s.step, s.holder
-		rt.after = r.compile(in, tag, plan, filters[n+1:])
+		rt.after = r.compile(route{in: rt.in, tag: rt.tag, kind: rt.kind}, plan, filters[n+1:])
 		rt.reach = rt.after.reach
 		if rt.holder != nil {
-			r.held[heldKey{rt.holder, tag}] = rt
+			r.held[heldKey{rt.holder, rt.tag}] = rt
 		}
 		return rt
 	}
@@ -133,7 +161,11 @@ func (r *Router) compile(in *source, tag string, plan config.Route, filters []in
 	}
 	rt.reach = append(rt.reach, plan.Outputs...)
 	for _, next := range plan.Next {
-		n := r.compile(in, tag, next, next.Filters)
+		begin := route{in: rt.in, tag: rt.tag, kind: rt.kind}
+		if next.Tag != "" {
+			begin.tag = next.Tag
+		}
+		n := r.compile(begin, next, next.Filters)
 		rt.next = append(rt.next, n)
 		rt.reach = append(rt.reach, n.reach...)
 	}

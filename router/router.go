@@ -90,14 +90,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
 	}
 	for _, f := range plan.Filters {
-		var s stage
-		stageEnv := enrich.Env{
-			Hostname: env.Hostname, Parsers: plan.Parsers, Multiline: plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
-		}
-		made, err := construct[enrich.Stage](f.Instance, plan.Dialect, stageEnv)
-		if err == nil {
-			s, err = newStage(made, r.wake)
-		}
+		s, err := r.newFilter(f)
 		if err != nil {
 			fail(f.Instance, err)
 		}
@@ -134,6 +127,25 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		r.inputs = append(r.inputs, part)
 	}
 	return r, diags
+}
+
+// newFilter builds a filter of the plan.
+func (r *Router) newFilter(f config.Filter) (stage, error) {
+	env := enrich.Env{
+		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+	}
+	if f.Select {
+		made, err := enrich.NewSelection(f.When, r.plan.Dialect, env)
+		return stage{filter: made}, err
+	}
+	made, err := construct[enrich.Stage](f.Instance, r.plan.Dialect, env)
+	if err == nil && f.When != nil {
+		made, err = enrich.When(f.When, made, r.plan.Dialect, env)
+	}
+	if err != nil {
+		return stage{}, err
+	}
+	return newStage(made, r.wake)
 }
 
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs

@@ -8,6 +8,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/firelane/firelane/sink/s3/parquet"
 )
 
 // zstdWindow is the window of zstd in bytes: a compressor takes a few times as much memory.
@@ -44,10 +46,17 @@ type partBuffer struct {
 	bytes.Buffer
 	zip  compressor
 	open bool // zip has been given something since it was closed
+	rows parquet.Rows
 }
 
-// add appends bytes to the part.
-func (p *partBuffer) add(body []byte) error {
+// add appends bytes to the part. file is the object's, if that is a Parquet file.
+func (p *partBuffer) add(body []byte, file *parquet.File) error {
+	if file != nil {
+		if p.rows.Add(body); p.rows.Len() < parquet.GroupBytes || !p.rows.Whole() {
+			return nil
+		}
+		return file.Append(&p.Buffer, &p.rows)
+	}
 	if p.zip == nil {
 		p.Write(body)
 		return nil
@@ -61,7 +70,10 @@ func (p *partBuffer) add(body []byte) error {
 }
 
 // end completes the part.
-func (p *partBuffer) end() error {
+func (p *partBuffer) end(file *parquet.File) error {
+	if file != nil {
+		return file.Append(&p.Buffer, &p.rows)
+	}
 	if !p.open {
 		return nil
 	}
@@ -75,5 +87,6 @@ func (p *partBuffer) clear() {
 		p.zip.Reset(io.Discard)
 		p.open = false
 	}
+	p.rows.Reset()
 	p.Reset()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/aws"
 	"github.com/firelane/firelane/sink/gather"
+	"github.com/firelane/firelane/sink/s3/parquet"
 )
 
 // An object is stored by one PutObject if it is a single part, else in parts.
@@ -23,11 +24,18 @@ type object struct {
 	upload string      // id of the multipart upload, "" for none
 	parts  []types.CompletedPart
 	saved  int64 // bytes
+
+	file  *parquet.File // nil for other formats
+	ended bool          // its end is in the part, or saved
 }
 
 // Create implements gather.Store.
 func (s *store) Create(first *sink.Record, start gather.Start) gather.Object {
-	return &object{s: s, name: s.key.name(first, start.Index), start: start}
+	o := &object{s: s, name: s.key.name(first, start.Index), start: start}
+	if s.parquet {
+		o.file = parquet.New(s.columns)
+	}
+	return o
 }
 
 // Name implements gather.Object.
@@ -41,35 +49,49 @@ func (o *object) Size() int64 {
 	if o.part == nil {
 		return o.saved
 	}
-	return o.saved + int64(max(o.part.Len(), 1)) // a compressor may hold all
+	return o.saved + int64(max(o.part.Len(), 1)) // a compressor, or the rows of Parquet, may hold all
 }
 
 // Rewind implements gather.Object.
 func (o *object) Rewind() {
+	if o.part != nil && o.file != nil {
+		o.file.Rollback()
+		o.ended = false
+	}
+	o.releasePart()
+}
+
+func (o *object) releasePart() {
 	if o.part != nil {
 		o.s.release(o.part)
 		o.part = nil
 	}
 }
 
+// savePart notes that the part, with n bytes, is at the store.
+func (o *object) savePart(n int) {
+	o.saved += int64(n)
+	if o.file != nil {
+		o.file.Commit()
+	}
+	o.releasePart()
+}
+
 // Write implements gather.Object.
 func (o *object) Write(ctx context.Context, body []byte) sink.Reply {
-	if o.part == nil {
-		var err error
-		if o.part, err = o.s.buffer(); err != nil {
-			return sink.Reply{Verdict: sink.Again, Err: err}
-		}
+	if err := o.needPart(); err != nil {
+		return sink.Reply{Verdict: sink.Again, Err: err}
 	}
-	if o.part.zip == nil && !o.s.put && len(body) > slack && o.part.Len()+len(body) >= o.s.part {
+	if o.part.zip == nil && o.file == nil && !o.s.put && len(body) > slack && o.part.Len()+len(body) >= o.s.part {
 		return o.send(ctx, body) // a large record isn't copied
 	}
 	if o.part.Cap() == 0 {
 		o.part.Grow(o.s.part + slack)
 	}
-	if err := o.part.add(body); err != nil {
+	if err := o.part.add(body, o.file); err != nil {
 		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("compressing %s: %w", o.name, err)}
 	}
-	if o.s.put || o.part.Len() < o.s.part {
+	if o.s.put || o.part.Len() < o.s.part || !o.part.rows.Whole() {
 		return sink.Reply{}
 	}
 	return o.send(ctx, nil)
@@ -77,7 +99,7 @@ func (o *object) Write(ctx context.Context, body []byte) sink.Reply {
 
 // send sends the part that was written, and more, which is not compressed.
 func (o *object) send(ctx context.Context, more []byte) sink.Reply {
-	if err := o.part.end(); err != nil {
+	if err := o.part.end(o.file); err != nil {
 		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("compressing %s: %w", o.name, err)}
 	}
 	if r := o.begin(ctx); r.Verdict != sink.Done {
@@ -100,8 +122,7 @@ func (o *object) send(ctx context.Context, more []byte) sink.Reply {
 		return r
 	}
 	o.parts = append(o.parts, types.CompletedPart{ETag: tag, PartNumber: &number})
-	o.saved += int64(o.part.Len() + len(more))
-	o.Rewind()
+	o.savePart(o.part.Len() + len(more))
 	return r
 }
 
@@ -129,8 +150,33 @@ func (o *object) begin(ctx context.Context) sink.Reply {
 	return r
 }
 
+func (o *object) needPart() (err error) {
+	if o.part == nil {
+		o.part, err = o.s.buffer()
+	}
+	return err
+}
+
+// endFile appends what ends a Parquet file, which may take a part of its own.
+func (o *object) endFile() error {
+	if o.file == nil || o.ended {
+		return nil
+	}
+	if err := o.needPart(); err != nil {
+		return err
+	}
+	if err := o.part.end(o.file); err != nil {
+		return err
+	}
+	o.ended = true
+	return o.file.Close(&o.part.Buffer)
+}
+
 // Finish implements gather.Object.
 func (o *object) Finish(ctx context.Context) sink.Reply {
+	if err := o.endFile(); err != nil {
+		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("ending %s: %w", o.name, err)}
+	}
 	if o.upload == "" && o.part != nil {
 		return o.put(ctx)
 	}
@@ -149,7 +195,7 @@ func (o *object) Finish(ctx context.Context) sink.Reply {
 
 // put stores an object of a single part.
 func (o *object) put(ctx context.Context) sink.Reply {
-	if err := o.part.end(); err != nil {
+	if err := o.part.end(o.file); err != nil {
 		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("compressing %s: %w", o.name, err)}
 	}
 	r := o.s.call(ctx, "storing "+o.name, func(ctx context.Context, c *s3.Client) error {
@@ -163,8 +209,7 @@ func (o *object) put(ctx context.Context) sink.Reply {
 		return err
 	})
 	if r.Verdict == sink.Done {
-		o.saved += int64(o.part.Len())
-		o.Rewind()
+		o.savePart(o.part.Len())
 	}
 	return r
 }

@@ -1,4 +1,4 @@
-// Package s3 is the destination Amazon S3, and stores with its API: objects of JSON lines.
+// Package s3 is the destination Amazon S3, and stores with its API: objects of JSON lines, or Parquet files.
 package s3
 
 import (
@@ -23,8 +23,8 @@ type Options struct {
 	ChunkSize      config.Size   `fluentbit:"upload_chunk_size" default:"5242880" help:"size of a part of an object, compressed: 5M to 8M; a larger value is 8M"`
 	UploadTimeout  time.Duration `fluentbit:"upload_timeout" default:"10m" help:"how long after its first record an object is finished"`
 	UsePutObject   bool          `fluentbit:"use_put_object" help:"store an object by one PutObject instead of in parts; it then has at most 8M"`
-	Compression    string        `fluentbit:"compression" oneof:"none,gzip,zstd,snappy" default:"none" help:"how objects are compressed; snappy: in its framing format"`
-	Format         string        `fluentbit:"format" oneof:"json_lines,json" default:"json_lines" help:"one JSON object a line"`
+	Compression    string        `fluentbit:"compression" oneof:"none,gzip,zstd,snappy,parquet" default:"none" help:"how objects are compressed; snappy: in its framing format; parquet: old spelling of format parquet, with snappy"`
+	Format         string        `fluentbit:"format" oneof:"json_lines,json,parquet" default:"json_lines" help:"json_lines, json: one JSON object a line; parquet: Parquet files, whose pages have the compression"`
 	JSONDateKey    string        `fluentbit:"json_date_key" default:"date" help:"field that gets the record's time; false for none"`
 	JSONDateFormat string        `fluentbit:"json_date_format" oneof:"iso8601,double,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" default:"iso8601" help:"format of that time"`
 	LogKey         string        `fluentbit:"log_key" help:"store only the value of this field; a record without it goes to the dead letter"`
@@ -116,6 +116,7 @@ type settings struct {
 	offset       time.Duration
 	put          bool
 	compression  string
+	parquet      bool
 	acl, class   string
 	sse, sseKey  string
 	contentType  string
@@ -142,7 +143,11 @@ func (o *Options) settings() (settings, error) {
 	} else {
 		s.append = format.JSON(format.DateKey(o.JSONDateKey), o.JSONDateFormat, "\n")
 	}
-	if o.Compression != "none" && o.Compression != "snappy" {
+	if o.Compression == "parquet" {
+		s.compression = "snappy"
+	}
+	s.parquet = o.Format == "parquet" || o.Compression == "parquet"
+	if o.Compression != "none" && o.Compression != "snappy" && !s.parquet {
 		s.encodingName = o.Compression
 	}
 	s.bound()

@@ -16,6 +16,7 @@ import (
 	"github.com/firelane/firelane/sink/aws"
 	"github.com/firelane/firelane/sink/format"
 	"github.com/firelane/firelane/sink/gather"
+	"github.com/firelane/firelane/sink/s3/parquet"
 )
 
 // slack is by how many bytes a part may exceed its size: what is written at once, and what a compressor holds back.
@@ -27,11 +28,15 @@ type store struct {
 	log     zerolog.Logger
 	service *aws.Service
 	client  aws.Client[*s3.Client]
-	buffers *sync.Pool // of *partBuffer with this compression, shared by the process's stores
+	buffers *sync.Pool       // of *partBuffer with this compression, shared by the process's stores
+	columns *parquet.Encoder // nil for other formats
 }
 
 // buffersKey is the key in a sink.Common of the partBuffers of a compression.
-type buffersKey string
+type buffersKey struct {
+	compression string
+	parquet     bool
+}
 
 // New makes the destination of the options of Fluent Bit's dialect.
 func New(o *Options, d config.Dialect, env sink.Env) (gather.Store, error) {
@@ -48,6 +53,11 @@ func newStore(s settings, o *aws.ServiceOptions, source aws.Source, d config.Dia
 		return nil, err
 	}
 	st := &store{settings: s, log: env.Log, service: service}
+	if s.parquet {
+		if st.columns, err = parquet.NewEncoder(s.compression); err != nil {
+			return nil, err
+		}
+	}
 	st.client = aws.Client[*s3.Client]{Service: service, New: func(c sdk.Config) *s3.Client {
 		return s3.NewFromConfig(c, func(o *s3.Options) {
 			o.UsePathStyle = s.pathStyle
@@ -56,7 +66,7 @@ func newStore(s settings, o *aws.ServiceOptions, source aws.Source, d config.Dia
 			o.ResponseChecksumValidation = sdk.ResponseChecksumValidationWhenRequired
 		})
 	}}
-	st.buffers = env.Common.Get(buffersKey(s.compression), func() any { return new(sync.Pool) }).(*sync.Pool)
+	st.buffers = env.Common.Get(buffersKey{s.compression, s.parquet}, func() any { return new(sync.Pool) }).(*sync.Pool)
 	return st, nil
 }
 
@@ -68,8 +78,12 @@ func (s *store) Append(body []byte, r *sink.Record) ([]byte, error) { return s.a
 
 // Limits implements gather.Store.
 func (s *store) Limits() gather.Limits {
+	memory := s.part + slack
+	if s.parquet {
+		memory += 2 * parquet.GroupBytes // as records, and as columns
+	}
 	return gather.Limits{
-		ObjectBytes: s.total, PartBytes: int(min(int64(s.part), s.total)), MaxAge: s.age, Memory: s.part + slack, Indexed: s.key.indexed(),
+		ObjectBytes: s.total, PartBytes: int(min(int64(s.part), s.total)), MaxAge: s.age, Memory: memory, Indexed: s.key.indexed(),
 		Slice: s.slice, SliceWait: s.wait, SliceOffset: s.offset,
 	}
 }
@@ -81,6 +95,9 @@ func (s *store) Close() error { return s.service.Close() }
 func (s *store) buffer() (*partBuffer, error) {
 	if b, ok := s.buffers.Get().(*partBuffer); ok {
 		return b, nil
+	}
+	if s.parquet { // which compresses its pages
+		return new(partBuffer), nil
 	}
 	zip, err := newCompressor(s.compression)
 	if err != nil {

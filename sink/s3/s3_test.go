@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+	oracle "github.com/parquet-go/parquet-go"
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
@@ -71,6 +72,8 @@ func unpack(t *testing.T, compression string, body []byte) []byte {
 	var r io.Reader = bytes.NewReader(body)
 	var err error
 	switch compression {
+	case "parquet":
+		return unpackParquet(t, body)
 	case "gzip":
 		r, err = gzip.NewReader(r)
 	case "zstd":
@@ -92,11 +95,40 @@ func unpack(t *testing.T, compression string, body []byte) []byte {
 	return plain
 }
 
+// unpackParquet returns the JSON lines that a file of text columns was made of.
+func unpackParquet(t *testing.T, body []byte) (lines []byte) {
+	t.Helper()
+	f, err := oracle.OpenFile(bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := oracle.NewReader(f)
+	defer r.Close()
+	columns := f.Schema().Columns()
+	rows := make([]oracle.Row, 1)
+	for range f.NumRows() {
+		if n, err := r.ReadRows(rows); n != 1 {
+			t.Fatal(err)
+		}
+		for i, v := range rows[0] {
+			lines = append(lines, "{,"[min(i, 1)])
+			lines = append(record.AppendJSONString(lines, []byte(columns[v.Column()][0])), ':')
+			lines = record.AppendJSONString(lines, v.ByteArray())
+		}
+		lines = append(lines, "}\n"...)
+	}
+	return lines
+}
+
 func TestContract(t *testing.T) {
 	for name, change := range map[string]func(o *Options){
 		"in parts":   nil,
 		"gzip":       func(o *Options) { o.Compression = "gzip" },
 		"put object": func(o *Options) { o.UsePutObject, o.TotalFileSize = true, 1_000_000 },
+		"parquet":    func(o *Options) { o.Format, o.Compression = "parquet", "snappy" },
+		"put object, parquet": func(o *Options) {
+			o.Format, o.Compression, o.UsePutObject, o.TotalFileSize = "parquet", "zstd", true, 1_000_000
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := newServer(t)
@@ -104,7 +136,9 @@ func TestContract(t *testing.T) {
 			gathertest.Run(t, gathertest.Case{
 				New: func(t *testing.T) gather.Store {
 					o := options(server.URL, change)
-					compression = o.Compression
+					if compression = o.Compression; o.Format == "parquet" {
+						compression = "parquet"
+					}
 					return newTestStore(t, o)
 				},
 				Stored: func(t *testing.T, name string) ([]byte, bool) {
@@ -272,6 +306,42 @@ func noise(n int) []byte {
 		b[i] = byte(x >> 56)
 	}
 	return b
+}
+
+// Parts of a Parquet file are row groups; what ends the file is in the last part, or is one.
+func TestPartsOfParquetAreOneFile(t *testing.T) {
+	for name, lines := range map[string]int{"the end is a part of its own": 900, "the end is in the last part": 1000} {
+		t.Run(name, func(t *testing.T) {
+			server := newServer(t)
+			s := newTestStore(t, options(server.URL, func(o *Options) { o.Format, o.Compression = "parquet", "snappy" }))
+			defer s.Close()
+			o := s.Create(gathertest.Record(1), gather.Start{Note: func(string, string) error { return nil }})
+			var want []byte
+			saved := 0
+			write := func(to int) {
+				for ; saved < to || !o.Saved() && name[11] == 'a'; saved++ {
+					line, err := s.Append(nil, gathertest.Record(uint64(saved)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					want = append(want, line...)
+					if r := o.Write(t.Context(), line); r.Verdict != sink.Done {
+						t.Fatalf("%+v", r)
+					}
+				}
+			}
+			write(lines)
+			if r := o.Finish(t.Context()); r.Verdict != sink.Done {
+				t.Fatalf("%+v", r)
+			}
+			if got := unpackParquet(t, server.Objects()[o.Name()].Body); !bytes.Equal(got, want) {
+				t.Errorf("got %d bytes in %d parts, want the %d that were written", len(got), server.Ops("UploadPart"), len(want))
+			}
+			if n := server.Ops("UploadPart"); n < 2 {
+				t.Errorf("got %d parts, want several", n)
+			}
+		})
+	}
 }
 
 // Verdicts: every answer of S3 is one of the loop's, with what a person should do.
