@@ -44,7 +44,7 @@ var builtInPaths = map[string]string{
 	"/fluent-bit/etc/parsers_openstack.conf":  "parsers-openstack.conf",
 
 	"/fluent-bit/etc/fluent-bit.conf":      "fluent-bit.conf",
-	"/fluent-bit/filters/replace_dots.lua": "replace-dots.lua",
+	"/fluent-bit/filters/replace_dots.lua": "replace_dots.lua",
 
 	"/ecs/amazon-es.conf":     "ecs/amazon-es.conf",
 	"/ecs/cloudwatch.conf":    "ecs/cloudwatch.conf",
