@@ -27,7 +27,7 @@ const (
 // A package belongs to the longest name that matches; a folder of sink without a name here is a destination, "sink/".
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
-	"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "forward/pace", "forward", "enrich", "buffer",
+	"record", "metric", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "input/poll", "forward/pace", "forward", "enrich", "buffer",
 	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
@@ -35,15 +35,17 @@ var rooms = []string{
 // only are the rooms that may import less of ours than those before them: these, and nothing else.
 var only = map[string][]string{
 	"record":        {},
+	"metric":        {"record"},
 	"pattern":       {},
 	"config":        {"pattern"},
 	"budget":        {},
 	"field":         {"record", "config"},
 	"parse":         {"record", "pattern", "config", "field"},
 	"input/serve":   {"record", "config", "budget", "input"},
+	"input/poll":    {"record", "metric", "config", "budget", "input"},
 	"forward/pace":  {},
 	"kafka":         {"config", "sink", "sink/dial", "sink/aws"},
-	"input/":        {"record", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "kafka"},
+	"input/":        {"record", "metric", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "input/poll", "kafka"},
 	"router/repeat": {},
 }
 

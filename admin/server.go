@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/router"
 )
 
@@ -23,6 +25,8 @@ type Source interface {
 	Healthy() (bool, string)
 	// Orphans are queues without an output.
 	Orphans() []router.Orphan
+	// Metrics calls see for each metric that has Fluent Bit's name.
+	Metrics(see func(*metric.Sample))
 }
 
 // Limits of a request. The pages are small.
@@ -79,11 +83,12 @@ func pages(src Source, version string, start time.Time) http.Handler {
 		in, out := src.Accounts()
 		writeJSON(w, map[string]any{"inputs": in, "outputs": out, "queues_without_output": src.Orphans()})
 	})
-	for _, path := range []string{"/metrics", "/api/v1/metrics/prometheus", "/api/v2/metrics/prometheus"} {
+	for path, timed := range map[string]bool{"/metrics": false, "/api/v1/metrics/prometheus": true, "/api/v2/metrics/prometheus": false} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 			in, out := src.Accounts()
 			_, _ = io.WriteString(w, metrics(in, out, src.Orphans()))
+			_, _ = w.Write(fluentBitMetrics(src, time.Now(), timed))
 		})
 	}
 	return mux
@@ -154,6 +159,34 @@ func metrics(in []router.InputAccount, out []router.Account, orphans []router.Or
 	family("go_goroutines", "gauge", "goroutines of the process")
 	fmt.Fprintf(&b, "go_goroutines %d\n", runtime.NumGoroutine())
 	return b.String()
+}
+
+// fluentBitMetrics writes the metrics that have Fluent Bit's names. Its page /api/v1 has the time in milliseconds after each value,
+// by which configurations of AWS's image parse it.
+func fluentBitMetrics(src Source, now time.Time, timed bool) (b []byte) {
+	last := ""
+	src.Metrics(func(m *metric.Sample) {
+		if !strings.HasPrefix(m.Name, "fluentbit_") {
+			return // the accounts have it
+		}
+		if m.Name != last {
+			b = fmt.Appendf(b, "# HELP %s %s\n# TYPE %s %s\n", m.Name, m.Help, m.Name, m.Kind)
+		}
+		last = m.Name
+		b = append(b, m.Name...)
+		for i, l := range m.Labels {
+			b = metric.AppendLabel(append(b, "{,"[min(i, 1)]), l)
+		}
+		if len(m.Labels) > 0 {
+			b = append(b, '}')
+		}
+		b = append(append(b, ' '), metric.Number(m.Value)...)
+		if timed {
+			b = strconv.AppendInt(append(b, ' '), now.UnixMilli(), 10)
+		}
+		b = append(b, '\n')
+	})
+	return b
 }
 
 func sortedKeys(m map[string]int64) []string {

@@ -3,10 +3,12 @@ package admin
 import (
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/router"
 )
 
@@ -22,6 +24,13 @@ func (s fakeSource) Healthy() (bool, string) { return s.trouble == "", s.trouble
 
 func (fakeSource) Orphans() []router.Orphan {
 	return []router.Orphan{{Queue: "/q/es-app-1a2b3c4d", Output: "plugin es, match app*", Records: 7, Bytes: 500, Reason: "why"}}
+}
+
+func (fakeSource) Metrics(see func(*metric.Sample)) {
+	for _, name := range []string{"es.0", "null.0"} {
+		see(&metric.Sample{Name: "fluentbit_output_proc_records_total", Kind: metric.Counter, Help: "records", Value: 4, Labels: []metric.Label{{Name: "name", Value: name}}})
+	}
+	see(&metric.Sample{Name: "firelane_output_buffered_records", Kind: metric.Gauge, Help: "also among the accounts", Value: 2})
 }
 
 func get(t *testing.T, src Source, path string) (int, string) {
@@ -67,6 +76,18 @@ func TestMetricsShowEveryFateOfARecord(t *testing.T) {
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("no %s in\n%s", want, body)
+		}
+	}
+}
+
+// TestPageHasFluentBitsNames, on its page of the first version with times, as configurations of AWS's image parse it.
+func TestPageHasFluentBitsNames(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^fluentbit_output_proc_records_total\{name="null.0"\} 4( \d{13})?$`)
+	for path, timed := range map[string]bool{"/api/v1/metrics/prometheus": true, "/api/v2/metrics/prometheus": false, "/metrics": false} {
+		_, body := get(t, fakeSource{}, path)
+		found := line.FindStringSubmatch(body)
+		if found == nil || (found[1] != "") != timed || strings.Count(body, "# TYPE fluentbit_output_proc_records_total counter") != 1 || strings.Contains(body, "also among") {
+			t.Errorf("%s: got %q in\n%s", path, found, body)
 		}
 	}
 }

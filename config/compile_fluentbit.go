@@ -27,6 +27,7 @@ func (k *compilation) classic(f *file, l loader) {
 	r.read(f)
 	r.extra(k.After)
 	k.plan.Files = r.names
+	k.plan.Variables = r.set
 	if len(k.errors) > 0 {
 		return
 	}

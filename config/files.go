@@ -86,14 +86,7 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 // otherwise (as in Fluent Bit) to the folder of the main file.
 func (l *loader) resolve(name string, from *file) ([]string, error) {
 	pattern := strings.ContainsAny(name, "*?[") || l.ruby && strings.Contains(name, "{")
-	candidates := []string{name}
-	if !filepath.IsAbs(name) {
-		candidates = []string{filepath.Join(filepath.Dir(from.name), name)}
-		if main := filepath.Join(filepath.Dir(l.main), name); main != candidates[0] {
-			candidates = append(candidates, main)
-		}
-		candidates = append(candidates, name) // in the working directory
-	}
+	candidates := l.candidates(name, from)
 	for _, c := range candidates {
 		if !pattern {
 			switch {
@@ -130,6 +123,18 @@ func (l *loader) glob(pattern string) ([]string, error) {
 		return nil, fmt.Errorf("%q is not a pattern for file names", pattern)
 	}
 	return found, nil
+}
+
+// candidates are the paths that a name may mean, in the order in which they are tried.
+func (l *loader) candidates(name string, from *file) []string {
+	if filepath.IsAbs(name) {
+		return []string{name}
+	}
+	list := []string{filepath.Join(filepath.Dir(from.name), name)}
+	if main := filepath.Join(filepath.Dir(l.main), name); main != list[0] {
+		list = append(list, main)
+	}
+	return append(list, name) // in the working directory
 }
 
 // readFile reads a file on disk, or otherwise the built-in one of that name. Its errors name the file. The main file may be

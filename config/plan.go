@@ -57,7 +57,8 @@ type Plan struct {
 	Outputs []Output
 	Parsers []Instance // the [PARSER] sections, and the built-in parsers
 
-	Multiline []Instance // the [MULTILINE_PARSER] sections
+	Multiline []Instance        // the [MULTILINE_PARSER] sections
+	Variables map[string]string // those that the configuration sets, by @SET
 	Warnings  []Diagnostic
 
 	rules // for Route

@@ -13,5 +13,10 @@ type Env struct {
 	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
 	Multiline []config.Instance // the [MULTILINE_PARSER] sections
 	Share     *budget.Share     // what a Holder holds is charged to it; nil: none
+	Variables map[string]string // those that the configuration sets, for scripts
 	Log       zerolog.Logger
+
+	// ReadFile reads a file that the options name, as the configuration's own files are found. It returns its text and its
+	// path. nil: there are no files.
+	ReadFile func(name string) (text, path string, err error)
 }

@@ -29,7 +29,7 @@ func NewUnix(opts *UnixOptions, _ config.Dialect, env input.Env) (input.Input, e
 	return asInput(listen(o, config.Fluentd, env))
 }
 
-// NewTCP binds the socket of Fluent Bit's input tcp. Unless the options have a tag, it is env.ID, as in Fluent Bit.
+// NewTCP binds the socket of Fluent Bit's input tcp. Unless the options have a tag, it is the default tag, as in Fluent Bit.
 func NewTCP(opts *TCPOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	s, err := listenLines(opts, env)
 	if err != nil {
@@ -73,7 +73,7 @@ func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, handle, err := opts.rules(env.ID)
+	r, handle, err := opts.rules(env.DefaultTag())
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
 
 // rules are the options as connections use them, and the method that reads a connection.
 func (o *TCPOptions) rules(id string) (rules, func(*conn) error, error) {
-	sep, err := unescape(o.Separator)
+	sep, err := serve.Separator(o.Separator)
 	if err != nil {
 		return rules{}, nil, err
 	}
@@ -169,19 +169,4 @@ func kibibytes(s string) (int, error) {
 		return 0, fmt.Errorf("must be a number of KiB from 1 to %d", maxEvent>>10)
 	}
 	return n << 10, nil
-}
-
-// unescape reads a separator's escapes.
-func unescape(s string) ([]byte, error) {
-	if s == "" {
-		return []byte{'\n'}, nil
-	}
-	if strings.Contains(s, `\0`) {
-		s = strings.ReplaceAll(s, `\0`, `\x00`)
-	}
-	out, err := strconv.Unquote(`"` + strings.ReplaceAll(s, `"`, `\"`) + `"`)
-	if err != nil {
-		return nil, &config.OptionError{Option: "separator", Reason: `must be text with the escapes \n, \t, \r, \0 and \xNN`}
-	}
-	return []byte(out), nil
 }

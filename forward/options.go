@@ -126,7 +126,7 @@ func (o *Options) Check(d config.Dialect) error {
 
 // Check reports mistakes that the types of the options don't rule out.
 func (o *TCPOptions) Check(config.Dialect) error {
-	if _, err := unescape(o.Separator); err != nil {
+	if _, err := serve.Separator(o.Separator); err != nil {
 		return err
 	}
 	if _, err := kibibytes(o.BufferSize); err != nil {

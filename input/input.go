@@ -7,6 +7,7 @@
 package input
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -16,13 +17,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/record"
 )
 
 // Env is what the process gives to an input.
 type Env struct {
 	Log zerolog.Logger // its lines name the input already
-	ID  string         // of the input in the configuration: tcp.0
+	ID  string         // of the input in the configuration: tcp.0, or its alias
+	Tag string         // of events whose input's options have none; "": ID
 
 	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
 	Multiline []config.Instance // the [MULTILINE_PARSER] sections
@@ -34,7 +37,13 @@ type Env struct {
 	AllowExec bool // [SERVICE] allows inputs that run commands
 
 	Sockets *Sockets // those that are bound already
+
+	// Internal calls see for each metric of the router itself; nil: it has none.
+	Internal func(see func(*metric.Sample))
 }
+
+// DefaultTag is the tag of events whose input's options have none.
+func (e Env) DefaultTag() string { return cmp.Or(e.Tag, e.ID) }
 
 // Input is where events come from. New has bound what it listens on, so that clients can connect before Run.
 type Input interface {
@@ -56,6 +65,13 @@ type Input interface {
 type ReadCounter interface {
 	// Reads is how often clients have sent something since the start.
 	Reads() int64
+}
+
+// MetricSource is implemented by an Input whose events are metrics (package metric). They pass no filters, and go to outputs
+// that take metrics only, as in Fluent Bit.
+type MetricSource interface {
+	// HasMetrics reports whether they are. The answer never changes.
+	HasMetrics() bool
 }
 
 // Receiver takes the events of one connection, file or loop of an input. It is not called concurrently.

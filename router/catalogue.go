@@ -1,18 +1,26 @@
 package router
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/enrich/lua"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
 	"github.com/firelane/firelane/input/exec"
+	"github.com/firelane/firelane/input/host"
 	"github.com/firelane/firelane/input/http"
 	inputkafka "github.com/firelane/firelane/input/kafka"
+	"github.com/firelane/firelane/input/node"
 	"github.com/firelane/firelane/input/opentelemetry"
+	"github.com/firelane/firelane/input/scrape"
+	"github.com/firelane/firelane/input/statsd"
+	"github.com/firelane/firelane/input/stdin"
 	"github.com/firelane/firelane/input/syslog"
 	"github.com/firelane/firelane/input/tail"
+	inputudp "github.com/firelane/firelane/input/udp"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/parse/multiline"
 	"github.com/firelane/firelane/sink/bulk"
@@ -27,6 +35,7 @@ import (
 	"github.com/firelane/firelane/sink/loki"
 	"github.com/firelane/firelane/sink/newrelic"
 	sinkopentelemetry "github.com/firelane/firelane/sink/opentelemetry"
+	"github.com/firelane/firelane/sink/prometheus"
 	"github.com/firelane/firelane/sink/s3"
 	"github.com/firelane/firelane/sink/splunk"
 	"github.com/firelane/firelane/sink/stream"
@@ -38,7 +47,9 @@ import (
 
 // Catalogue is every plugin that there is: its kind, its name in Fluent Bit and in Fluentd ("" where that dialect doesn't
 // have it; aliases after commas), its constructor, and one line of help. Its options are what the constructor takes.
-func Catalogue() []config.Plugin {
+func Catalogue() []config.Plugin { return slices.Concat(inputs(), steps(), outputs()) }
+
+func inputs() []config.Plugin {
 	return []config.Plugin{
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
@@ -50,7 +61,27 @@ func Catalogue() []config.Plugin {
 		Row(config.KindInput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindInput, "exec", "", exec.New, "the lines that a command writes, if allow_exec is on in [SERVICE]"),
 		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
+		Row(config.KindInput, "udp", "udp", inputudp.New, "JSON or text, in datagrams"),
+		Row(config.KindInput, "statsd", "", statsd.New, "metrics of StatsD, by UDP, each a record"),
+		Row(config.KindInput, "stdin", "", stdin.New, "JSON or lines on the process's standard input"),
+		Row(config.KindInput, "fluentbit_metrics", "", scrape.NewInternal, "the router's own metrics"),
+		Row(config.KindInput, "prometheus_scrape", "", scrape.New, "the metrics of a page in Prometheus's format"),
+		Row(config.KindInput, "node_exporter_metrics", "", node.New, "the host's state as metrics, as Prometheus's node exporter has them"),
+		Row(config.KindInput, "cpu", "", host.NewCPU, "how busy the host's processors are, or those that a process uses"),
+		Row(config.KindInput, "mem", "", host.NewMem, "the host's memory"),
+		Row(config.KindInput, "disk", "", host.NewDisk, "what the host's disks read and write"),
+		Row(config.KindInput, "netif", "", host.NewNetif, "what passes a network interface"),
+		Row(config.KindInput, "proc", "", host.NewProc, "whether a process runs, and its memory"),
+		Row(config.KindInput, "thermal", "", host.NewThermal, "the host's temperatures"),
+		Row(config.KindInput, "health", "", host.NewHealth, "whether a server takes connections"),
+		Row(config.KindInput, "head", "", host.NewHead, "the beginning of a file, again and again"),
+		Row(config.KindInput, "random", "", host.NewRandom, "random numbers, for tests of a configuration"),
+	}
+}
 
+// steps are the filters and the parsers.
+func steps() []config.Plugin {
+	return []config.Plugin{
 		Row(config.KindFilter, "record_modifier", "", enrich.NewModifier, "adds and removes fields"),
 		Row(config.KindFilter, "", "record_transformer", enrich.NewTransformer, "adds and removes fields"),
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
@@ -59,11 +90,16 @@ func Catalogue() []config.Plugin {
 		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),
+		Row(config.KindFilter, "lua", "", lua.New, "runs a script on each record: changes it, drops it, makes several of it"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
 		Row(config.KindStream, "stream_task", "", enrich.NewStreamTask, "copies the events for which a condition holds, with another tag"),
+	}
+}
 
+func outputs() []config.Plugin {
+	return []config.Plugin{
 		Row(config.KindOutput, "es,elasticsearch", "elasticsearch", bulk.New, "Elasticsearch"),
 		Row(config.KindOutput, "opensearch", "opensearch", bulk.New, "OpenSearch, also on AWS and Serverless"),
 		Row(config.KindOutput, "kafka", "kafka2,rdkafka2,rdkafka", sinkkafka.New, "Kafka, also Amazon MSK"),
@@ -87,6 +123,8 @@ func Catalogue() []config.Plugin {
 		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
 		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
 		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),
+		Row(config.KindOutput, "prometheus_remote_write", "", prometheus.New, "Prometheus and what takes its remote write, also on AWS: metrics only"),
+		Row(config.KindOutput, "prometheus_exporter", "", prometheus.NewExporter, "a page that Prometheus reads: metrics only"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),

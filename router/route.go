@@ -101,6 +101,7 @@ func (r *Router) lockedRouteOf(in *source, tag string, kind routeKind) *route {
 	if kind == rerouted {
 		plan = r.plan.Rerouted(in.index, tag)
 	}
+	plan = r.forSignal(in, plan)
 	rt := r.compile(route{in: in, tag: tag, kind: kind}, plan, plan.Filters)
 	r.routeBytes += routeCost * (rt.parts() - 1)
 	r.routes[key] = rt

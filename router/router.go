@@ -34,6 +34,7 @@ type Env struct {
 type Router struct {
 	plan    *config.Plan
 	env     Env
+	begun   time.Time
 	log     zerolog.Logger
 	events  zerolog.Logger // log for what single records cause, which doesn't repeat itself
 	logs    []limitedLog   // of all parts
@@ -73,6 +74,15 @@ type source struct {
 	accounts inputCounters
 }
 
+// stageEnv is what the filter f gets.
+func (r *Router) stageEnv(f config.Filter) enrich.Env {
+	return enrich.Env{
+		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
+		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
+	}
+}
+
 // New builds the parts of a plan: steps and destinations, but no socket, file or connection yet. The diagnostics
 // are the mistakes that the parts themselves find in their options.
 func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
@@ -80,7 +90,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 		env.Hostname, _ = os.Hostname()
 	}
 	r := &Router{
-		plan: plan, env: env, log: env.Log, appending: context.Background(), memory: newMemory(),
+		plan: plan, env: env, begun: time.Now(), log: env.Log, appending: context.Background(), memory: newMemory(),
 		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
 		turn: deliver.NewTurn(),
 	}
@@ -131,9 +141,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 
 // newFilter builds a filter of the plan.
 func (r *Router) newFilter(f config.Filter) (stage, error) {
-	env := enrich.Env{
-		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
-	}
+	env := r.stageEnv(f)
 	if f.Select {
 		made, err := enrich.NewSelection(f.When, r.plan.Dialect, env)
 		return stage{filter: made}, err
@@ -156,7 +164,10 @@ func (r *Router) bind() error {
 		env := input.Env{
 			Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 			Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
-			AllowExec: r.plan.Service.AllowExec, Sockets: r.env.Sockets,
+			AllowExec: r.plan.Service.AllowExec, Sockets: r.env.Sockets, Internal: r.Metrics,
+		}
+		if r.plan.Dialect == config.FluentBit { // its inputs are counted together, and an alias doesn't matter
+			env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
 		}
 		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 		if err != nil {

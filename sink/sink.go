@@ -94,6 +94,12 @@ type OutputOptioner interface {
 	Output() *OutputOptions
 }
 
+// A MetricTaker is a Destination that takes events of inputs of metrics (package metric). All others get none.
+type MetricTaker interface {
+	// TakesMetrics reports whether it takes metrics, and whether it takes other records. The answers never change.
+	TakesMetrics() (metrics, others bool)
+}
+
 // A Record is an event taken from the queue. All of it aliases memory of the loop and is valid only during the call that
 // it is passed to. Its Tail is empty, except for a TailReader that asked for tails.
 type Record struct {
@@ -216,6 +222,7 @@ type Limits struct {
 	ItemOverhead int           // bytes that an item counts in addition to its size, for MaxBytes and MaxItem
 	Linger       time.Duration // how long the first record of a request waits for more
 	Workers      int           // most attempts in progress at once
+	Ordered      bool          // records are sent in the order of the queue: one attempt at a time, and none before an earlier one has ended
 }
 
 // Caps and defaults of Limits. An output's delivery takes memory for Workers chunks and Workers bodies.

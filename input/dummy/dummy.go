@@ -50,7 +50,7 @@ type Input struct {
 // New makes the input.
 func New(o *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	in := &Input{
-		tag: []byte(cmp.Or(o.Tag, env.ID)), interval: o.interval(d), fixed: o.Fixed, atOnce: o.AtOnce, ticks: -1,
+		tag: []byte(cmp.Or(o.Tag, env.DefaultTag())), interval: o.interval(d), fixed: o.Fixed, atOnce: o.AtOnce, ticks: -1,
 		flushTime: cmp.Or(env.FlushTime, flushTime),
 	}
 	in.due = in.wait

@@ -73,7 +73,7 @@ type Input struct {
 // New makes the input.
 func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 	in := &Input{
-		opts: o, log: env.Log, tag: []byte(cmp.Or(o.Tag, env.ID)), allowed: env.AllowExec, flushTime: cmp.Or(env.FlushTime, flushTime),
+		opts: o, log: env.Log, tag: []byte(cmp.Or(o.Tag, env.DefaultTag())), allowed: env.AllowExec, flushTime: cmp.Or(env.FlushTime, flushTime),
 		interval: min(time.Duration(min(max(o.Sec, 0), int64(maxInterval/time.Second)))*time.Second+time.Duration(max(o.Nsec, 0)), maxInterval),
 	}
 	if in.interval <= 0 {

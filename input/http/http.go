@@ -50,7 +50,7 @@ func listen(o *Options, d config.Dialect, env input.Env) (*serve.HTTP, error) {
 		cfg.Protocol, err = newFluentd(o)
 	} else {
 		cfg.MaxBody = int(min(o.BufferMaxSize, serve.MaxBody))
-		cfg.Protocol, err = newFluentBit(o, env.ID)
+		cfg.Protocol, err = newFluentBit(o, env.DefaultTag())
 	}
 	if err == nil {
 		cfg.TLS, err = tlsConfig(o, d)

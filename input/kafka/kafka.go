@@ -70,7 +70,7 @@ func New(o *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	in := &Input{
 		opts: append(c.Options, consumer...), config: c, env: env, poll: time.Duration(o.PollMs) * time.Millisecond, much: int(o.fetchBytes()) / 8,
 		fetch: o.fetchBytes(), partition: o.partitionBytes(),
-		events: newEvents(o, cmp.Or(o.Tag, env.ID)), stopping: make(chan struct{}), idle: make(chan struct{}),
+		events: newEvents(o, cmp.Or(o.Tag, env.DefaultTag())), stopping: make(chan struct{}), idle: make(chan struct{}),
 	}
 	close(in.idle)
 	c.Watch.LogFailures()

@@ -83,7 +83,7 @@ func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 		p.shape.metadataKey = ""
 	}
 	if !o.TagFromURI {
-		p.tag = []byte(cmp.Or(o.Tag, env.ID))
+		p.tag = []byte(cmp.Or(o.Tag, env.DefaultTag()))
 	}
 	var secure *tls.Config
 	var err error

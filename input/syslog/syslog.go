@@ -103,7 +103,7 @@ type rules struct {
 }
 
 func newRules(o *Options, d config.Dialect, env input.Env) (*rules, error) {
-	r := &rules{log: env.Log, opts: o, fluentd: d == config.Fluentd, tag: []byte(cmp.Or(o.Tag, env.ID))}
+	r := &rules{log: env.Log, opts: o, fluentd: d == config.Fluentd, tag: []byte(cmp.Or(o.Tag, env.DefaultTag()))}
 	var err error
 	if r.fluentd {
 		spec := o.Parse.spec()

@@ -82,7 +82,7 @@ func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 		in.flushing = flushTime
 	}
 	var err error
-	if in.tagger, err = newTagger(opts, env.ID); err != nil {
+	if in.tagger, err = newTagger(opts, env.DefaultTag()); err != nil {
 		return nil, err
 	}
 	if err := in.setLiner(d, env); err != nil {

@@ -34,7 +34,7 @@ func put(t *testing.T, server http.HandlerFunc, keys ...string) (*firehose.PutRe
 	}
 	t.Cleanup(func() { _ = service.Close() })
 	client := Client[*firehose.Client]{Service: service, New: func(c aws.Config) *firehose.Client {
-		return firehose.NewFromConfig(c, func(o *firehose.Options) { o.Protocol = RawBody{ClientProtocol: o.Protocol} })
+		return firehose.NewFromConfig(c, func(o *firehose.Options) { o.Protocol = NewRawBody(o.Protocol, "FailedPutCount") })
 	}}
 	name := "logs"
 	var out *firehose.PutRecordBatchOutput
@@ -45,7 +45,8 @@ func put(t *testing.T, server http.HandlerFunc, keys ...string) (*firehose.PutRe
 		}
 		body := httpsend.NewPayload([]byte(`{"raw":true}`))
 		defer body.Release()
-		out, err = c.PutRecordBatch(WithBody(ctx, body), &firehose.PutRecordBatchInput{DeliveryStreamName: &name, Records: []types.Record{}})
+		ctx, _ = WithBody(ctx, body)
+		out, err = c.PutRecordBatch(ctx, &firehose.PutRecordBatchInput{DeliveryStreamName: &name, Records: []types.Record{}})
 		return err
 	})
 	return out, err

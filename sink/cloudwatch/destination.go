@@ -71,7 +71,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 // newClient makes the SDK's client.
 func (o *Options) newClient(c sdk.Config) *cloudwatchlogs.Client {
 	return cloudwatchlogs.NewFromConfig(c, func(opts *cloudwatchlogs.Options) {
-		opts.Protocol = aws.RawBody{ClientProtocol: opts.Protocol}
+		opts.Protocol = aws.NewRawBody(opts.Protocol, "")
 		if agent := strings.Fields(o.UserAgent); len(agent) > 0 {
 			opts.APIOptions = append(opts.APIOptions, awsmiddleware.AddUserAgentKey(strings.Join(agent, "-")))
 		}

@@ -39,11 +39,12 @@ type encoder struct {
 	large   string      // what becomes of a message that is too long, as large_events says
 	maxRune int         // longest message in characters, 0 for no limit
 	onCut   func(size int)
+	metrics metrics
 }
 
 // newEncoder makes the encoder for the options.
 func newEncoder(o *Options, d config.Dialect, env sink.Env) (e encoder, err error) {
-	e = encoder{large: o.LargeEvents, maxRune: o.MaxMessageLength}
+	e = encoder{large: o.LargeEvents, maxRune: o.MaxMessageLength, metrics: newMetrics(o)}
 	e.onCut = func(size int) {
 		env.Log.Warn().Int("bytes", size).Int("max_bytes", maxMessage).
 			Msg("an event is too large for CloudWatch Logs: it is cut, and ends in " + truncated)
@@ -147,22 +148,30 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 	body = strconv.AppendUint(body, uint64(r.Time.Sec)*1000+uint64(r.Time.Nsec)/1e6, 10)
 	body = append(body, itemMessage...)
 	text := len(body)
+	if out, ok := e.metrics.append(body, r); ok {
+		return e.quote(out, start, text, r.Time)
+	}
 	if e.whole {
 		if out, ok := record.AppendJSONQuoted(body, r.Body); ok && len(out)-text <= maxMessage {
 			return append(out, '}'), nil
 		}
 	}
 	body, err := e.message(body, r)
-	size := 0
-	if err == nil {
-		body, size, err = e.fit(body, text)
+	if err != nil {
+		return body[:start], err
 	}
+	return e.quote(body, start, text, r.Time)
+}
+
+// quote makes the message body[text:] as short as it must be, and a JSON string, which ends the item that begins at start.
+func (e *encoder) quote(body []byte, start, text int, at record.Time) ([]byte, error) {
+	body, size, err := e.fit(body, text)
 	if err != nil {
 		return body[:start], err
 	}
 	if size > maxMessage {
 		end := len(body)
-		body = appendLarge(body, r.Time, body[text:end], size)
+		body = appendLarge(body, at, body[text:end], size)
 		return body[:start+copy(body[start:], body[end:])], nil
 	}
 	if len(body) == text { // the service takes no empty message

@@ -35,6 +35,8 @@ type Options struct {
 
 	LogKey      string `fluentbit:"log_key" help:"send the value of this field only; default: the whole record as JSON"`
 	LogFormat   string `fluentbit:"log_format" help:"json/emf: the service extracts metrics from records in the embedded metric format"`
+	Namespace   string `fluentbit:"metric_namespace" help:"with log_format json/emf, namespace of the metrics that records of the inputs cpu and mem become; default fluent-bit-metrics"`
+	Dimensions  string `fluentbit:"metric_dimensions" help:"dimensions of these metrics: fields, with commas between them, and semicolons between sets"`
 	LargeEvents string `fluentbit:"large_events" fluentd:"large_events" oneof:"cut,dead_letter,otlp" default:"cut" help:"an event of more than 1 MiB is cut, and ends in [Truncated...], goes to the dead letter, or goes whole to the service's OTLP endpoint"`
 	UserAgent   string `fluentbit:"extra_user_agent" help:"added to the requests' User-Agent"`
 
@@ -96,8 +98,6 @@ type WebIdentity struct {
 
 // Unused are options that are accepted, so that existing configurations work, and that have no effect.
 type Unused struct {
-	Namespace     string         `fluentbit:"metric_namespace" help:"accepted; Fluent Bit uses it for records of its inputs cpu and mem only"`
-	Dimensions    string         `fluentbit:"metric_dimensions" help:"accepted; see metric_namespace"`
 	Entity        bool           `fluentbit:"add_entity" help:"accepted; Fluent Bit uses it with its kubernetes filter only"`
 	RetryWait     *time.Duration `fluentd:"put_log_events_retry_wait" help:"accepted; see <buffer>"`
 	RetryLimitPut *int           `fluentd:"put_log_events_retry_limit" help:"accepted; throttled records are never given up"`

@@ -132,7 +132,8 @@ func (d *Destination) put(ctx context.Context, req *sink.Request, b *batch, toke
 	err = d.call(ctx, "PutLogEvents", string(b.key), func(ctx context.Context, c *cloudwatchlogs.Client) error {
 		body := httpsend.NewPayload(head, events, []byte("]}"))
 		defer body.Release()
-		out, err = c.PutLogEvents(aws.WithBody(ctx, body), in, d.format)
+		ctx, _ = aws.WithBody(ctx, body)
+		out, err = c.PutLogEvents(ctx, in, d.format)
 		return err
 	})
 	return out, err

@@ -13,6 +13,7 @@ import (
 // belongs to Run's goroutine, except for the reading position, which belongs to the attempt that encodes.
 type inflightChunk struct {
 	from     *buffer.Chunk
+	number   int              // of the chunks in the order of the queue
 	raw      int              // bytes of its batches
 	cost     int              // bytes of memory that it takes
 	large    bool             // it has more bytes than every output may have: see oversize.go

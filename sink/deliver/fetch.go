@@ -70,6 +70,8 @@ func (l *loop) take(f fetchResult) {
 	case f.err == nil:
 		c := l.o.memory.newChunk()
 		c.reset(f.chunk, l.o.limits.Linger)
+		l.taken++
+		c.number = l.taken
 		if l.deferred {
 			c.unmark()
 		}

@@ -25,6 +25,7 @@ type loop struct {
 	waiting   []*part          // to be tried again, in no particular order
 	ready     []*inflightChunk // with records that are not encoded, and no attempt that encodes them
 	chunks    int              // chunks that are not committed
+	taken     int              // chunks that were ever taken
 	held      int              // bytes of memory that these chunks take
 	share     *budget.Share    // what the output holds of the budget
 	reserved  int              // bytes of memory for the chunk that is being fetched
@@ -104,15 +105,8 @@ func (l *loop) run(ctx context.Context) {
 // because of its records.
 func (l *loop) start(ctx context.Context, now time.Time) {
 	for (l.careful == 0 || len(l.inflight) == 0) && l.gate.room(len(l.inflight), l.stalled(now), now) {
-		var p *part
-		fresh := len(l.ready) > 0 && l.mayEncode()
-		if l.gate.state == GateOpen || !fresh {
-			p = l.due(now)
-		}
-		if p == nil && fresh {
-			p = l.fresh()
-		}
-		if p == nil && l.deferEarly(now) {
+		p := l.choose(now)
+		if p == nil && !l.o.limits.Ordered && l.deferEarly(now) {
 			continue
 		}
 		if p == nil {
@@ -141,6 +135,21 @@ func (l *loop) start(ctx context.Context, now time.Time) {
 	l.publish()
 }
 
+// choose returns the part to attempt now; nil if there is none.
+func (l *loop) choose(now time.Time) (p *part) {
+	if l.o.limits.Ordered {
+		return l.inOrder(now)
+	}
+	fresh := len(l.ready) > 0 && l.mayEncode()
+	if l.gate.state == GateOpen || !fresh {
+		p = l.due(now)
+	}
+	if p == nil && fresh {
+		p = l.fresh()
+	}
+	return p
+}
+
 // fresh returns a part for the next records that have not been encoded; nil if there is no memory for them.
 func (l *loop) fresh() *part {
 	c := l.ready[0]
@@ -158,7 +167,7 @@ func (l *loop) prepare(p *part, now time.Time) {
 	l.o.mu.Unlock()
 	p.started = now
 	p.flows = f.flows()
-	p.toDefer = l.deferred || p.rounds >= deferAfter-1 && f.passes(now)
+	p.toDefer = l.deferred || p.rounds >= deferAfter-1 && f.passes(now) && !l.o.limits.Ordered
 	p.over = l.deferred && l.queue.Stats().Bytes > l.o.deferred.limit
 	p.last = l.lastRound
 	p.others = !p.failed.IsZero() && (l.passed.After(p.failed) || f.last.After(p.failed))
@@ -213,15 +222,20 @@ func (l *loop) due(now time.Time) *part {
 			first = p
 		}
 	}
-	if first == nil {
+	return l.resume(first, now)
+}
+
+// resume removes a part from the waiting ones, and returns it; nil if it is nil, or there is no memory for its chunk.
+func (l *loop) resume(p *part, now time.Time) *part {
+	if p == nil {
 		return nil
 	}
-	if first.chunk.freed && !l.load(first.chunk) {
-		first.due = now.Add(largeRetry)
+	if p.chunk.freed && !l.load(p.chunk) {
+		p.due = now.Add(largeRetry)
 		return nil
 	}
-	l.waiting = without(l.waiting, first)
-	return first
+	l.waiting = without(l.waiting, p)
+	return p
 }
 
 // stalled returns how many attempts have taken so long that they no longer count as in progress.

@@ -125,7 +125,7 @@ func newDestination(o *Options, t put.Text, d config.Dialect, env sink.Env) (sin
 		Service: service, What: "Firehose stream", Field: "DeliveryStreamName", MaxRecords: maxRecords, MaxBytes: maxRequest, Put: dest.put,
 	}
 	dest.client = aws.Client[*firehose.Client]{Service: service, New: func(c awssdk.Config) *firehose.Client {
-		return firehose.NewFromConfig(c, func(o *firehose.Options) { o.Protocol = aws.RawBody{ClientProtocol: o.Protocol} })
+		return firehose.NewFromConfig(c, func(o *firehose.Options) { o.Protocol = aws.NewRawBody(o.Protocol, "FailedPutCount") })
 	}}
 	return dest, nil
 }
@@ -213,8 +213,9 @@ func (d *Destination) put(ctx context.Context, stream string, body *httpsend.Pay
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.PutRecordBatch(aws.WithBody(ctx, body), &firehose.PutRecordBatchInput{DeliveryStreamName: &stream, Records: []types.Record{}})
-	if err != nil || out.FailedPutCount != nil && *out.FailedPutCount == 0 {
+	ctx, call := aws.WithBody(ctx, body)
+	out, err := c.PutRecordBatch(ctx, &firehose.PutRecordBatchInput{DeliveryStreamName: &stream, Records: []types.Record{}})
+	if err != nil || call.Stored() || out.FailedPutCount != nil && *out.FailedPutCount == 0 {
 		return nil, err
 	}
 	return put.Results(len(out.RequestResponses), func(i int) (code, message *string) {

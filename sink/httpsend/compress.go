@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/firelane/firelane/sink"
@@ -45,7 +45,12 @@ func SharedCompressor(c *sink.Common, name string) (Compressor, error) {
 		}).(*block), nil
 	case "snappy":
 		return c.Get(compressorKey(name), func() any {
-			return &block{name: name, encode: func(dst, body []byte) []byte { return snappy.Encode(dst[:cap(dst)], body) }}
+			return &block{name: name, encode: func(dst, body []byte) []byte {
+				if n := s2.MaxEncodedLen(len(body)); cap(dst) < n {
+					dst = make([]byte, n)
+				}
+				return s2.EncodeSnappy(dst[:cap(dst)], body) // snappy.Encode takes twice as long, for a tenth less
+			}}
 		}).(*block), nil
 	}
 	return nil, fmt.Errorf("%q is not a compression; want gzip, zstd or snappy", name)
@@ -56,7 +61,13 @@ type block struct {
 	name    string
 	encode  func(dst, body []byte) []byte // dst is empty
 	outputs sync.Pool                     // of *Zipped
+
+	mu      sync.Mutex
+	scratch []byte // where encode writes: for a result that is small, snappy needs room for one that is larger than the body
 }
+
+// maxKeptScratch is the largest scratch in bytes that is kept for the next request: enough for a body of 1 MiB.
+const maxKeptScratch = 5 << 18
 
 func (b *block) Compress(body []byte) *Zipped { return b.CompressAround(nil, body, nil) }
 
@@ -69,7 +80,13 @@ func (b *block) CompressAround(before, body, after []byte) *Zipped {
 		z.whole = append(append(append(z.whole[:0], before...), body...), after...)
 		body = z.whole
 	}
-	z.block = b.encode(z.block[:0], body)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.scratch = b.encode(b.scratch[:0], body)
+	z.block = append(z.block[:0], b.scratch...)
+	if cap(b.scratch) > maxKeptScratch {
+		b.scratch = nil
+	}
 	return z
 }
 
@@ -77,9 +94,10 @@ func (b *block) Put(z *Zipped) {
 	if cap(z.whole) > maxKeptGzip {
 		z.whole = nil
 	}
-	if cap(z.block) <= maxKeptGzip {
-		b.outputs.Put(z)
+	if cap(z.block) > maxKeptGzip {
+		z.block = nil
 	}
+	b.outputs.Put(z)
 }
 
 func (b *block) Encoding() string { return b.name }

@@ -115,3 +115,27 @@ func TestConnectionThatTheServerClosesIsCutOff(t *testing.T) {
 		}
 	}
 }
+
+// TestPayloadIsHashedWithoutACopy: io.Copy calls WriteTo, with whole pieces; after a Seek the body is read again.
+func TestPayloadIsHashedWithoutACopy(t *testing.T) {
+	p := NewPayload([]byte("one "), nil, []byte("two"))
+	for range 2 {
+		var got strings.Builder
+		if n, err := io.Copy(&got, p); n != 7 || err != nil || got.String() != "one two" {
+			t.Errorf("got %q, %d bytes and %v, want all", got.String(), n, err)
+		}
+		if _, err := p.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.Seek(5, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(p); string(rest) != "wo" || err != nil {
+		t.Errorf("got %q and %v, want the rest", rest, err)
+	}
+	p.Release()
+	if _, err := io.Copy(io.Discard, p); err == nil {
+		t.Error("a body that was released is read")
+	}
+}

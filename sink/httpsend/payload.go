@@ -62,6 +62,22 @@ func (p *Payload) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
+// WriteTo implements io.WriterTo, for a hash: it gets the bytes without a copy. w must not block.
+func (p *Payload) WriteTo(w io.Writer) (n int64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.released {
+		return 0, errReleased
+	}
+	for rest := p.rest(); len(rest) > 0 && err == nil; rest = p.rest() {
+		var k int
+		k, err = w.Write(rest)
+		p.off += k
+		n += int64(k)
+	}
+	return n, err
+}
+
 // Lend implements dial.Lender: a connection without TLS sends the bytes without copying them.
 func (p *Payload) Lend(max int, use func([]byte) int) error {
 	p.mu.Lock()

@@ -112,7 +112,7 @@ func newDestination(stream string, o *put.Options, dest *Destination, t put.Text
 	s := &dest.sender
 	s.What, s.Field, s.MaxRecords, s.MaxBytes, s.Put = "Kinesis stream", "StreamName", maxRecords, maxRequest, dest.put
 	dest.client = aws.Client[*kinesis.Client]{Service: s.Service, New: func(c awssdk.Config) *kinesis.Client {
-		return kinesis.NewFromConfig(c, func(o *kinesis.Options) { o.Protocol = aws.RawBody{ClientProtocol: o.Protocol} })
+		return kinesis.NewFromConfig(c, func(o *kinesis.Options) { o.Protocol = aws.NewRawBody(o.Protocol, "FailedRecordCount") })
 	}}
 	return dest, nil
 }
@@ -152,8 +152,9 @@ func (d *Destination) put(ctx context.Context, stream string, body *httpsend.Pay
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.PutRecords(aws.WithBody(ctx, body), &kinesis.PutRecordsInput{StreamName: &stream, Records: []types.PutRecordsRequestEntry{}})
-	if err != nil || out.FailedRecordCount != nil && *out.FailedRecordCount == 0 {
+	ctx, call := aws.WithBody(ctx, body)
+	out, err := c.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: &stream, Records: []types.PutRecordsRequestEntry{}})
+	if err != nil || call.Stored() || out.FailedRecordCount != nil && *out.FailedRecordCount == 0 {
 		return nil, err
 	}
 	return put.Results(len(out.Records), func(i int) (code, message *string) {

@@ -2,6 +2,7 @@ package opentelemetry
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -16,6 +17,7 @@ type encoder struct {
 	body                                          []field.Accessor // the first that a record has is its body
 	attributes                                    bool             // the other fields become attributes
 	severityText, severityNumber, traceID, spanID field.Accessor   // nil: none
+	wanted                                        wanted           // the top fields of all of them
 }
 
 func newEncoder(o *Options) (*encoder, error) {
@@ -48,7 +50,49 @@ func newEncoder(o *Options) (*encoder, error) {
 			return nil, &config.OptionError{Option: f.option, Reason: err.Error()}
 		}
 	}
+	e.wanted = newWanted(slices.Concat(e.body, []field.Accessor{e.severityText, e.severityNumber, e.traceID, e.spanID}))
 	return e, nil
+}
+
+// wanted tells in one walk over a record which of several fields it has: most records have one of them, and looking for each
+// of the others would be a walk of its own.
+type wanted struct {
+	names   []string
+	lengths uint64 // bit n: a name has n bytes, or n+64 …
+}
+
+func newWanted(list []field.Accessor) (w wanted) {
+	for _, a := range list {
+		if name := a.Top(); a != nil && !slices.Contains(w.names, name) {
+			w.names = append(w.names, name)
+			w.lengths |= 1 << (len(name) % 64)
+		}
+	}
+	return w
+}
+
+// in returns which fields a record has, by their place in names; places over 63 count as there.
+func (w *wanted) in(body []byte) (set uint64) {
+	for f := record.FieldsOf(body); f.Next(); {
+		key := f.Key()
+		if w.lengths&(1<<(len(key)%64)) == 0 {
+			continue
+		}
+		for i, name := range w.names[:min(len(w.names), 64)] {
+			if string(key) == name {
+				set |= 1 << i
+			}
+		}
+	}
+	return set
+}
+
+// find is a.Find for a record that has the fields of set.
+func (w *wanted) find(a field.Accessor, r *sink.Record, set uint64) ([]byte, bool) {
+	if i := slices.Index(w.names, a.Top()); i < 0 || i < 64 && set&(1<<i) == 0 {
+		return nil, false
+	}
+	return a.Find(&r.Event)
 }
 
 // highestSeverity is the highest SeverityNumber (OpenTelemetry, "Logs Data Model").
@@ -56,19 +100,20 @@ const highestSeverity = 24
 
 // append appends r as a LogRecord, a field of its ScopeLogs.
 func (e *encoder) append(dst []byte, r *sink.Record) []byte {
+	set := e.wanted.in(r.Body)
 	dst, entry := wire.Open(dst, scopeLogsRecords)
 	dst = wire.AppendFixed64(dst, logAt, uint64(r.Time.Sec)*1e9+uint64(r.Time.Nsec))
-	if v, ok := e.severityNumber.Find(&r.Event); ok {
+	if v, ok := e.wanted.find(e.severityNumber, r, set); ok {
 		if n, _, err := record.Int(v); err == nil && n >= 1 && n <= highestSeverity {
 			dst = wire.AppendVarint(dst, logSeverityNumber, uint64(n))
 		}
 	}
-	if v, ok := e.severityText.Find(&r.Event); ok && record.KindOf(v[0]) == record.KindStr {
+	if v, ok := e.wanted.find(e.severityText, r, set); ok && record.KindOf(v[0]) == record.KindStr {
 		dst = appendString(dst, logSeverityText, v)
 	}
 	value, from := r.Body, field.Accessor(nil)
 	for _, a := range e.body {
-		if v, ok := a.Find(&r.Event); ok {
+		if v, ok := e.wanted.find(a, r, set); ok {
 			value, from = v, a
 			break
 		}
@@ -78,8 +123,8 @@ func (e *encoder) append(dst []byte, r *sink.Record) []byte {
 	if e.attributes && from != nil {
 		dst = appendRest(dst, r.Body, from)
 	}
-	dst = appendID(dst, logTraceID, 16, e.traceID, r)
-	dst = appendID(dst, logSpanID, 8, e.spanID, r)
+	dst = e.appendID(dst, logTraceID, 16, e.traceID, r, set)
+	dst = e.appendID(dst, logSpanID, 8, e.spanID, r, set)
 	return wire.Close(dst, entry)
 }
 
@@ -99,8 +144,8 @@ func appendRest(dst, body []byte, from field.Accessor) []byte {
 }
 
 // appendID appends an id of size bytes, if the field at a is one: as bytes, or as hexadecimal digits.
-func appendID(dst []byte, number, size int, a field.Accessor, r *sink.Record) []byte {
-	v, ok := a.Find(&r.Event)
+func (e *encoder) appendID(dst []byte, number, size int, a field.Accessor, r *sink.Record, set uint64) []byte {
+	v, ok := e.wanted.find(a, r, set)
 	if !ok {
 		return dst
 	}

@@ -36,7 +36,7 @@ const maxPath = 4096
 // NewFile makes a destination that writes to files.
 func NewFile(o *FileOptions, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if d == config.FluentBit {
-		return &file{format: fluentBitFile(o), path: fluentBitPath(o), mkdir: o.Mkdir}, nil
+		return &file{format: withMetrics(fluentBitFile(o)), path: fluentBitPath(o), mkdir: o.Mkdir}, nil
 	}
 	f := &file{mkdir: true, gzip: o.Compress != "" && o.Compress != "text"}
 	opts := format.Options{OutputTime: true, OutputTag: true}

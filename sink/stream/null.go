@@ -20,3 +20,6 @@ func (null) Send(context.Context, *sink.Request) sink.Reply { return sink.Reply{
 func (null) Close() error { return nil }
 
 func (null) Limits() sink.Limits { return sink.Limits{Workers: 1} }
+
+// TakesMetrics implements sink.MetricTaker.
+func (null) TakesMetrics() (metrics, others bool) { return true, true }

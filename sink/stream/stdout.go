@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/format"
 )
@@ -28,6 +30,8 @@ type stdout struct {
 	format  format.Func
 	framing framing
 	w       io.Writer
+
+	metrics atomic.Bool // there was one
 
 	writing chan struct{} // a lock that a select can wait for: holds a value while a request is being written
 	buf     []byte        // the text being written; guarded by writing
@@ -87,7 +91,15 @@ func first(texts ...string) string {
 	return ""
 }
 
-func (s *stdout) Append(body []byte, r *sink.Record) ([]byte, error) { return s.format(body, r) }
+func (s *stdout) Append(body []byte, r *sink.Record) ([]byte, error) {
+	if metric.Is(r.Body) {
+		if out, ok := appendMetric(append(body, line), r); ok {
+			s.metrics.Store(true)
+			return out, nil
+		}
+	}
+	return s.format(body, r)
+}
 
 // maxKeptText is the largest buffer that is kept for the next request, in bytes.
 const maxKeptText = 1 << 20
@@ -108,7 +120,7 @@ func (s *stdout) Send(ctx context.Context, req *sink.Request) sink.Reply {
 		<-s.writing
 		return sink.Reply{Verdict: sink.Again, Err: err}
 	}
-	s.buf = s.framing.frame(s.buf[:0], req)
+	s.buf = s.text(s.buf[:0], req)
 	done := make(chan outcome, 1)
 	go func() {
 		n, err := s.w.Write(s.buf)
@@ -147,12 +159,22 @@ func (s *stdout) written(req *sink.Request, o outcome) sink.Reply {
 	}
 	r := sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("writing to stdout: %w", o.err)}
 	for i, end := range req.Ends {
-		if end > o.n || s.framing != unframed {
+		if end > o.n || s.framing != unframed || s.metrics.Load() {
 			break
 		}
 		r.Items = append(r.Items, sink.ItemReply{Index: i, Verdict: sink.Done})
 	}
 	return r
+}
+
+// text appends what is written for the request: its metrics, then the other items with the text around them.
+func (s *stdout) text(dst []byte, req *sink.Request) []byte {
+	if s.metrics.Load() {
+		if dst, req = metricLines(dst, req); req.Len() == 0 {
+			return dst
+		}
+	}
+	return s.framing.frame(dst, req)
 }
 
 // frame appends the items of the request with the text around them.

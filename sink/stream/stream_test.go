@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/format"
@@ -291,5 +292,46 @@ func TestATextThatRepeatsALongFieldIsBounded(t *testing.T) {
 	body, err := d.Append([]byte("before"), r)
 	if err == nil || string(body) != "before" || cap(body) > 2*record.MaxJSON {
 		t.Errorf("got %d bytes in %d and error %v, want an error, and never more than twice the limit", len(body), cap(body), err)
+	}
+}
+
+// TestMetricsAreLines, whatever the format; other items of the request keep what is written around them.
+func TestMetricsAreLines(t *testing.T) {
+	s := metric.Sample{Name: "g", Kind: metric.Gauge, Value: 1}
+	m := &sink.Record{Event: record.Event{Tag: "m", Time: at, Body: s.Append(nil)}}
+	const line = "2023-11-14T22:13:20.123456789Z g = 1\n"
+	for format, logs := range map[string]string{
+		"":            "[0] a: [[1700000000.123456789, {}], {\"x\"=>1}]\n",
+		"json":        `[{"x":1}]` + "\n",
+		"json_lines":  `{"x":1}` + "\n",
+		"json_stream": `{"x":1}` + "\n",
+	} {
+		var out bytes.Buffer
+		d, err := newStdout(&StdoutOptions{Format: format, JSONDateKey: "false"}, config.FluentBit, sink.Env{}, &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			records []*sink.Record
+			want    string
+		}{
+			{[]*sink.Record{rec(t, "a", `{"x":1}`)}, logs}, {[]*sink.Record{m, m}, line + line}, {[]*sink.Record{m, rec(t, "a", `{"x":1}`), m}, line + line + logs},
+		} {
+			out.Reset()
+			if r := d.Send(t.Context(), request(t, d, c.records...)); r.Err != nil || out.String() != c.want {
+				t.Errorf("%s: got %q and %v, want %q", format, out.String(), r.Err, c.want)
+			}
+		}
+	}
+	dir := t.TempDir()
+	d, err := NewFile(&FileOptions{Path: dir, File: "f", Format: "csv"}, config.FluentBit, sink.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := d.Send(t.Context(), request(t, d, m)); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "f")); err != nil || string(text) != line {
+		t.Errorf("file: got %q and %v, want %q", text, err, line)
 	}
 }

@@ -2,7 +2,6 @@ package put
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"iter"
 	"slices"
@@ -110,7 +109,7 @@ func (c *call) add(r *Record) {
 		c.body = append(c.body, ',')
 	}
 	c.body = append(c.body, `{"Data":"`...)
-	c.body = append(base64.StdEncoding.AppendEncode(c.body, r.Data), '"')
+	c.body = append(appendBase64(c.body, r.Data), '"')
 	if r.Key != nil {
 		c.body = record.AppendJSONString(append(c.body, `,"PartitionKey":`...), r.Key)
 	}

@@ -1,0 +1,82 @@
+package vm
+
+// A table that stands for something else, such as a record, is loaded when a script does more with it than to read and set a
+// few members by name. Until then ents has only the members that were set, and the tables that were read.
+
+// A Loader reads what a pending table was made from.
+type Loader interface {
+	// Load fills t with Add and Append.
+	Load(t *Table, source string)
+	// Find returns a member by its name, Nil if there is none.
+	Find(source, name string) Value
+}
+
+const (
+	maxPeeks = 6 // members that are looked up in the source, before the table is loaded
+	maxPokes = 6 // members in ents, before that
+)
+
+// NewPending makes a table that l fills when it is used. origin isn't 0; only a map's members are looked up by name.
+func NewPending(l Loader, source string, origin uint8) *Table {
+	return &Table{pending: l, source: source, Origin: origin}
+}
+
+// Source is what a table was made from. used reports whether it may be different from that.
+func (t *Table) Source() (source string, used bool) {
+	return t.source, t.pending == nil || len(t.ents) > 0
+}
+
+// Poked returns the number of members in ents of a table that isn't loaded: they are different from the source, or may be.
+// ok is false if the table is loaded.
+func (t *Table) Poked() (n int, ok bool) { return len(t.ents), t.pending != nil }
+
+// PokedMember returns one of these. A nil value is a member that was removed.
+func (t *Table) PokedMember(i int) (key, val Value) { return t.ents[i].key, t.ents[i].val }
+
+// load fills a pending table.
+func (t *Table) load() {
+	l := t.pending
+	if l == nil {
+		return
+	}
+	poked := t.ents
+	t.pending, t.ents = nil, nil
+	l.Load(t, t.source)
+	t.trim()
+	for _, e := range poked {
+		t.set(e.key, e.val)
+	}
+}
+
+// peek returns a member of a pending table.
+func (t *Table) peek(key Value) Value {
+	if i := t.scan(key); i >= 0 {
+		return t.ents[i].val
+	}
+	if t.reads++; t.reads > maxPeeks {
+		t.load()
+		return t.getStr(key)
+	}
+	v := t.pending.Find(t.source, key.str())
+	if v.k == KindTable && !t.poke(key, v) { // it must be the same one when it is read again
+		t.load()
+		return t.getStr(key)
+	}
+	return v
+}
+
+// poke sets a member of a pending table; it returns false if the table has to be loaded first.
+func (t *Table) poke(key, val Value) bool {
+	if i := t.scan(key); i >= 0 {
+		t.ents[i].val = val
+		return true
+	}
+	if len(t.ents) >= maxPokes {
+		return false
+	}
+	if t.ents == nil {
+		t.ents = make([]entry, 0, 2)
+	}
+	t.ents = append(t.ents, entry{key, val})
+	return true
+}

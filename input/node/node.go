@@ -1,0 +1,181 @@
+// Package node is Fluent Bit's input node_exporter_metrics: the state of the host as the metrics that Prometheus's node exporter
+// has, with their names and labels.
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/input/poll"
+	"github.com/firelane/firelane/metric"
+	"github.com/firelane/firelane/pattern"
+	"github.com/firelane/firelane/record"
+)
+
+// Limits of what is read.
+const (
+	maxFile   = 4 << 20 // bytes of a file of the kernel
+	maxMounts = 256     // file systems
+)
+
+// What is left out unless the options say otherwise: the node exporter's own defaults.
+const (
+	skippedMounts  = `^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)`
+	skippedTypes   = `^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tracefs)$`
+	skippedDevices = `^(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`
+)
+
+// Options are those of the input.
+type Options struct {
+	Tag      string        `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
+	Interval time.Duration `fluentbit:"scrape_interval" default:"5s" help:"time between two readings"`
+	Metrics  []string      `fluentbit:"metrics" help:"what is read; unless written, all of cpu, meminfo, diskstats, filesystem, uname, stat, time, loadavg, vmstat, netdev, netstat, sockstat, filefd"`
+	Proc     string        `fluentbit:"path.procfs" default:"/proc" help:"where the kernel's /proc is"`
+	Root     string        `fluentbit:"path.rootfs" default:"/" help:"where the host's file systems are"`
+	Sys      string        `fluentbit:"path.sysfs" default:"/sys" help:"accepted"`
+	Mounts   string        `fluentbit:"filesystem.ignore_mount_point_regex" help:"mount points that are left out; unless written, as in the node exporter"`
+	Types    string        `fluentbit:"filesystem.ignore_filesystem_type_regex" help:"types of file systems that are left out; unless written, as in the node exporter. File systems of a network are left out always"`
+	Devices  string        `fluentbit:"diskstats.ignore_device_regex" help:"disks that are left out; unless written, as in the node exporter"`
+	input.CommonOptions
+}
+
+// Warnings returns a line for each name that is not known.
+func (o *Options) Warnings() (w []string) {
+	for _, name := range o.Metrics {
+		if name = strings.TrimSpace(name); name != "" && !slices.ContainsFunc(collectors(), func(c collector) bool { return c.name == name }) {
+			w = append(w, fmt.Sprintf("metrics: %s is not read here", name))
+		}
+	}
+	return w
+}
+
+// A collector reads one group of metrics.
+type collector struct {
+	name    string
+	collect func(*node) error
+}
+
+func collectors() []collector {
+	return []collector{
+		{"cpu", (*node).cpu}, {"meminfo", (*node).meminfo}, {"diskstats", (*node).diskstats}, {"filesystem", (*node).filesystem},
+		{"uname", (*node).uname}, {"stat", (*node).stat}, {"time", (*node).time}, {"loadavg", (*node).loadavg}, {"vmstat", (*node).vmstat},
+		{"netdev", (*node).netdev}, {"netstat", (*node).netstat}, {"sockstat", (*node).sockstat}, {"filefd", (*node).filefd},
+	}
+}
+
+// A node reads the host.
+type node struct {
+	proc, root             string
+	mounts, types, devices *pattern.Pattern
+	collectors             []collector
+	warn                   func(name string, err error)
+
+	add    func(*metric.Sample)
+	sample metric.Sample
+}
+
+// New makes the input.
+func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
+	n, err := newNode(o)
+	if err != nil {
+		return nil, fmt.Errorf("node_exporter_metrics: %w", err)
+	}
+	n.warn = func(name string, err error) {
+		env.Log.Warn().Str("metrics", name).Err(err).Msg("metrics of the host can't be read: left out")
+	}
+	return poll.NewMetrics(o.Tag, o.Interval, false, n.collect, env), nil
+}
+
+func newNode(o *Options) (*node, error) {
+	n := &node{proc: o.Proc, root: o.Root, warn: func(string, error) {}}
+	for _, p := range []struct {
+		option, source, standard string
+		to                       **pattern.Pattern
+	}{
+		{"filesystem.ignore_mount_point_regex", o.Mounts, skippedMounts, &n.mounts},
+		{"filesystem.ignore_filesystem_type_regex", o.Types, skippedTypes, &n.types},
+		{"diskstats.ignore_device_regex", o.Devices, skippedDevices, &n.devices},
+	} {
+		source := p.source
+		if source == "" {
+			source = p.standard
+		}
+		var err error
+		if *p.to, err = pattern.CompileFluentBit(source, func() {}); err != nil {
+			return nil, &config.OptionError{Option: p.option, Reason: err.Error()}
+		}
+	}
+	for _, c := range collectors() {
+		if len(o.Metrics) == 0 || slices.ContainsFunc(o.Metrics, func(name string) bool { return strings.TrimSpace(name) == c.name }) {
+			n.collectors = append(n.collectors, c)
+		}
+	}
+	return n, nil
+}
+
+func (n *node) collect(ctx context.Context, at record.Time, add poll.AddMetric) error {
+	n.add = func(s *metric.Sample) { add(s, at) }
+	for _, c := range n.collectors {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := c.collect(n); err != nil && !errors.Is(err, os.ErrNotExist) {
+			n.warn(c.name, err)
+		}
+	}
+	return nil
+}
+
+// emit adds a metric; labels are names and values in turn.
+func (n *node) emit(kind metric.Kind, name, help string, value float64, labels ...string) {
+	s := &n.sample
+	*s = metric.Sample{Name: name, Kind: kind, Help: help, Value: value, Labels: s.Labels[:0]}
+	for i := 0; i+1 < len(labels); i += 2 {
+		s.Labels = append(s.Labels, metric.Label{Name: labels[i], Value: strings.ToValidUTF8(labels[i+1], "\ufffd")})
+	}
+	n.add(s)
+}
+
+// read reads a file of /proc.
+func (n *node) read(name string) ([]byte, error) {
+	f, err := os.Open(filepath.Join(n.proc, name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	return io.ReadAll(io.LimitReader(f, maxFile))
+}
+
+// lines calls see with the fields of each line of a file of /proc.
+func (n *node) lines(name string, see func(f []string)) error {
+	text, err := n.read(name)
+	if err != nil {
+		return err
+	}
+	for line := range bytes.Lines(text) {
+		if f := strings.Fields(string(line)); len(f) > 0 {
+			see(f)
+		}
+	}
+	return nil
+}
+
+// number reads a number of the kernel; what isn't one is 0.
+func number(text string) float64 {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0
+	}
+	return v
+}

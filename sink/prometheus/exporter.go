@@ -1,0 +1,323 @@
+package prometheus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/metric"
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+)
+
+// Limits of the exporter.
+const (
+	maxSeries = 20_000  // metrics with their labels that are kept
+	maxState  = 4 << 20 // bytes that they take, about
+	keepTime  = time.Hour
+
+	pageTime    = 10 * time.Second // for a request, and for its answer
+	pageIdle    = 30 * time.Second // that a connection is kept between two requests
+	pageHeader  = 16 << 10         // bytes of a request's headers
+	maxPages    = 16               // requests that are answered at once
+	listenAgain = 5 * time.Second  // after an address was not to be had
+)
+
+// ExporterOptions are those of prometheus_exporter.
+type ExporterOptions struct {
+	Host         string        `fluentbit:"host" default:"0.0.0.0" help:"address to listen on"`
+	Port         int           `fluentbit:"port" default:"2021" help:"port to listen on"`
+	AddLabel     []config.Pair `fluentbit:"add_label" help:"name and value of a label that every metric gets; may be repeated"`
+	AddTimestamp bool          `fluentbit:"add_timestamp" default:"false" help:"add each metric's time to its line"`
+	sink.OutputOptions
+}
+
+// Check reports the mistakes that binding can't find.
+func (o *ExporterOptions) Check(d config.Dialect) error {
+	if err := o.CheckOutput(d); err != nil {
+		return err
+	}
+	if o.Port < 1 || o.Port > 65535 {
+		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port)}
+	}
+	return checkLabels(o.AddLabel)
+}
+
+// An Exporter has the last sample of each metric on a page. A metric counts as delivered when it is there.
+type Exporter struct {
+	address string
+	labels  []metric.Label
+	times   bool
+	log     zerolog.Logger
+	now     func() time.Time
+
+	mu       sync.Mutex
+	families []*family // in the order in which they came
+	byName   map[string]*family
+	size     int // bytes of the series, about
+	series   int
+
+	server  *http.Server // nil before the first Send
+	bound   net.Addr
+	tried   time.Time // when the address was not to be had
+	closed  bool
+	serving sync.WaitGroup
+}
+
+// A family is the metrics of a name.
+type family struct {
+	name, help string
+	kind       metric.Kind
+	series     map[string]*series // by the labels, as text
+	order      []string
+}
+
+// A series is the last lines of a metric with its labels.
+type series struct {
+	lines []byte
+	at    time.Time // when it came
+}
+
+// NewExporter makes the destination. It listens from the first metric on.
+func NewExporter(o *ExporterOptions, _ config.Dialect, env sink.Env) (sink.Destination, error) {
+	return &Exporter{
+		address: net.JoinHostPort(o.Host, strconv.Itoa(o.Port)), labels: added(o.AddLabel), times: o.AddTimestamp, log: env.Log, now: time.Now,
+		byName: map[string]*family{},
+	}, nil
+}
+
+// Append takes a metric as it is.
+func (e *Exporter) Append(body []byte, r *sink.Record) ([]byte, error) {
+	var s metric.Sample
+	if !s.Read(r.Body) {
+		return body, errNoMetric
+	}
+	body = record.AppendUint(body, uint64(r.Time.Sec)*1000+uint64(r.Time.Nsec)/1e6)
+	return append(body, r.Body...), nil
+}
+
+// Send puts the metrics on the page.
+func (e *Exporter) Send(ctx context.Context, req *sink.Request) sink.Reply {
+	if err := ctx.Err(); err != nil {
+		return sink.Reply{Verdict: sink.Again, Err: err}
+	}
+	if err := e.listen(); err != nil {
+		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("listening on %s: %w", e.address, err)}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.expire()
+	r := sink.Reply{Cause: sink.Answered}
+	for i := range req.Len() {
+		if !e.put(req.Item(i)) {
+			r.Items = append(r.Items, sink.ItemReply{Index: i, Verdict: sink.Never, Type: "too_many_series",
+				Reason: fmt.Sprintf("the page has %d metrics, which is all that it may have", e.series)})
+		}
+	}
+	return r
+}
+
+// put keeps the metric of an item; false means that there is no room.
+func (e *Exporter) put(item []byte) bool {
+	ms, body, err := record.Int(item)
+	var s metric.Sample
+	if err != nil || !s.Read(body) {
+		return false // impossible: Append made it
+	}
+	name := cleanName(s.Name, true)
+	labels := sorted(labelsOf(&s, e.labels))
+	var key, lines []byte
+	for _, l := range labels {
+		key = append(metric.AppendLabel(key, l), ',')
+	}
+	s.Series(func(full string, extra metric.Label, value float64) {
+		lines = append(append(lines, cleanName(full, true)...), "{"...)
+		if extra.Name != "" {
+			lines = append(metric.AppendLabel(lines, extra), ',')
+		}
+		for _, l := range labels {
+			if l.Name != extra.Name {
+				lines = append(metric.AppendLabel(lines, l), ',')
+			}
+		}
+		if lines[len(lines)-1] == ',' {
+			lines[len(lines)-1] = '}'
+		} else {
+			lines = lines[:len(lines)-1] // no labels
+		}
+		lines = append(append(lines, ' '), metric.Number(value)...)
+		if e.times {
+			lines = strconv.AppendInt(append(lines, ' '), ms, 10)
+		}
+		lines = append(lines, '\n')
+	})
+	return e.keep(name, &s, string(key), lines)
+}
+
+func (e *Exporter) keep(name string, s *metric.Sample, key string, lines []byte) bool {
+	f := e.byName[name]
+	if f == nil {
+		f = &family{name: name, kind: s.Kind, series: map[string]*series{}}
+	}
+	if f.kind != s.Kind { // it is another metric from now on
+		e.drop(f, func(*series) bool { return true })
+		f.kind = s.Kind
+	}
+	one := f.series[key]
+	cost := len(lines)
+	if one == nil {
+		cost += seriesCost(key)
+	} else {
+		cost -= len(one.lines)
+	}
+	if e.size+cost > maxState || one == nil && e.series >= maxSeries {
+		return false
+	}
+	if e.byName[name] == nil {
+		e.byName[name] = f
+		e.families = append(e.families, f)
+	}
+	if one == nil {
+		one = &series{}
+		f.series[key], f.order = one, append(f.order, key)
+		e.series++
+	}
+	e.size += cost
+	one.lines, one.at = lines, e.now()
+	if s.Help != "" {
+		f.help = s.Help
+	}
+	return true
+}
+
+// expire drops metrics that have not come for an hour.
+func (e *Exporter) expire() {
+	before := e.now().Add(-keepTime)
+	for _, f := range e.families {
+		e.drop(f, func(one *series) bool { return !one.at.After(before) })
+	}
+	e.families = slices.DeleteFunc(e.families, func(f *family) bool {
+		if len(f.order) == 0 {
+			delete(e.byName, f.name)
+		}
+		return len(f.order) == 0
+	})
+}
+
+// drop drops those of a family's metrics that old picks.
+func (e *Exporter) drop(f *family, old func(*series) bool) {
+	f.order = slices.DeleteFunc(f.order, func(key string) bool {
+		one := f.series[key]
+		if !old(one) {
+			return false
+		}
+		delete(f.series, key)
+		e.size -= len(one.lines) + seriesCost(key)
+		e.series--
+		return true
+	})
+}
+
+// seriesCost is about how many bytes a series takes besides its lines.
+func seriesCost(key string) int { return 2*len(key) + 200 }
+
+// page is all that is kept, in Prometheus's text format.
+func (e *Exporter) page() []byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var b []byte
+	for _, f := range e.families {
+		if f.help != "" {
+			b = append(append(append(b, "# HELP "...), f.name...), ' ')
+			for _, c := range []byte(f.help) {
+				switch c {
+				case '\\':
+					b = append(b, `\\`...)
+				case '\n':
+					b = append(b, `\n`...)
+				default:
+					b = append(b, c)
+				}
+			}
+			b = append(b, '\n')
+		}
+		b = append(append(append(append(append(b, "# TYPE "...), f.name...), ' '), f.kind...), '\n')
+		for _, key := range f.order {
+			b = append(b, f.series[key].lines...)
+		}
+	}
+	return b
+}
+
+var errClosed = errors.New("the output is closed")
+
+// listen begins to serve the page, unless it is served already.
+func (e *Exporter) listen() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closed:
+		return errClosed
+	case e.server != nil:
+		return nil
+	case e.now().Sub(e.tried) < listenAgain:
+		return fmt.Errorf("it was not to be had; the next attempt is %v after the last one", listenAgain)
+	}
+	ln, err := net.Listen("tcp", e.address)
+	if err != nil {
+		e.tried = e.now()
+		return err
+	}
+	busy := make(chan struct{}, maxPages)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case busy <- struct{}{}:
+			defer func() { <-busy }()
+		default:
+			http.Error(w, "too many requests at once", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = w.Write(e.page())
+	})
+	e.bound = ln.Addr()
+	e.server = &http.Server{Handler: mux, ReadTimeout: pageTime, WriteTimeout: pageTime, IdleTimeout: pageIdle, MaxHeaderBytes: pageHeader}
+	server := e.server
+	e.serving.Go(func() {
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			e.log.Error().Err(err).Msg("the page of metrics is no longer served")
+		}
+	})
+	return nil
+}
+
+// Limits implements sink.Destination.
+func (e *Exporter) Limits() sink.Limits { return sink.Limits{Workers: 1, MaxItems: maxItems} }
+
+// TakesMetrics implements sink.MetricTaker.
+func (e *Exporter) TakesMetrics() (metrics, others bool) { return true, false }
+
+// Close ends serving.
+func (e *Exporter) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	server := e.server
+	e.server = nil
+	e.mu.Unlock()
+	if server == nil {
+		return nil
+	}
+	err := server.Close()
+	e.serving.Wait()
+	return err
+}
