@@ -43,6 +43,9 @@ func examples() []example {
 	return []example{
 		{name: "add-keys", options: "Name kinesis_firehose|region eu-west-1|delivery_stream web|retry_limit 2", file: "s3", env: "APP_VERSION 1", files: map[string]string{"s3": addVersion}, outputs: "kinesis_firehose.0"},
 		{name: "adot-resource-monitoring", options: viaLogs + "log_key log|log_stream_prefix a-|retry_limit 2", outputs: "cloudwatch_logs.0"},
+		{name: "amazon-managed-service-for-prometheus", options: viaCloudWatch, init: []string{"/prometheus.conf"}, files: map[string]string{
+			"/prometheus.conf": "[INPUT]\n Name node_exporter_metrics\n Tag n\n Scrape_interval 20\n[OUTPUT]\n Name prometheus_remote_write\n Match n\n Host aps.example\n Port 443\n Uri /workspaces/w/api/v1/remote_write\n AWS_Auth On\n AWS_region eu-west-1\n Tls On\n Tls.verify On\n add_label app web\n add_label color blue\n"},
+			outputs: "cloudwatch_logs.0"},
 		{name: "amazon-opensearch", options: "Name opensearch|Host os.example|Port 443|Index i|Aws_Auth On|Aws_Region eu-west-1|Suppress_Type_Name On|tls On|retry_limit 2", outputs: "opensearch.0"},
 		{name: "amazon-opensearch-serverless", options: "Name opensearch|Host x.eu-west-1.aoss.amazonaws.com|Port 443|Index i|Aws_Auth On|Aws_Region eu-west-1|Aws_Service_Name aoss|Suppress_Type_Name On|tls On|retry_limit 2", outputs: "opensearch.0"},
 		{name: "cloudwatchlogs-emf, tcp", options: viaLogs + "log_key log|log_stream_prefix a-|retry_limit 2|workers 1", file: "s3", env: "HOSTNAME h",
@@ -162,7 +165,7 @@ func (e example) compile(t *testing.T) (*config.Plan, []config.Diagnostic) {
 }
 
 // AWS's public examples of FireLens start, and the application's records go where they should. Three are missing: SignalFx's
-// needs a plugin of its own image, and those for Prometheus and of Fluentd's rewrite_tag_filter and concat the plugins.
+// needs a plugin of its own image, and two of Fluentd's need concat and rewrite_tag_filter.
 func TestPublicExamplesOfFireLensStart(t *testing.T) {
 	for _, e := range examples() {
 		t.Run(e.name, func(t *testing.T) {
