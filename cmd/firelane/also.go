@@ -27,6 +27,10 @@ func (a *also) note(format string, args ...any) {
 
 // plan compiles the configuration of what is there without waiting, and what prepare has fetched. The plan's warnings include those about the command line.
 func (c *cli) plan(file string) (*config.Plan, []config.Diagnostic) {
+	if ready := c.compiled; ready != nil {
+		c.compiled = nil
+		return ready()
+	}
 	k := config.Compiler{Catalogue: router.Catalogue(), Lookup: c.variable, Files: map[string]string{}}
 	if len(c.also.service) > 0 {
 		const name = commandLine + " [SERVICE]"

@@ -40,11 +40,11 @@ func deadCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
-	if _, err := c.prepare(context.Background(), name, false, func(bool, string) {}); err != nil {
+	plan, diags, err := c.read(context.Background(), name, func(bool, string) {})
+	if err != nil {
 		fmt.Fprintln(c.stderr, "firelane dead:", err)
 		return exitFailed
 	}
-	plan, diags := c.plan(name)
 	if len(diags) > 0 {
 		fmt.Fprintln(c.stderr, diags[0])
 		return exitUsage

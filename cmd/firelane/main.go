@@ -15,6 +15,7 @@ import (
 
 	_ "time/tzdata" // the image has no time zone files
 
+	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs"
 )
 
@@ -75,6 +76,7 @@ type cli struct {
 	asFluentBit bool     // it is fluent-bit's or fluentd's, which don't know the init image's variables
 	init        ecs.Init // what these name
 	task        task
+	compiled    func() (*config.Plan, []config.Diagnostic) // what prepare has compiled, for the next plan
 }
 
 func main() {

@@ -234,7 +234,7 @@ func (c *cli) dryRun(file string) int {
 
 // tested reads a configuration and prints all that is wrong with it; ok means that a router would start with it.
 func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
-	_, err := c.prepare(context.Background(), file, false, func(warning bool, text string) {
+	plan, diags, err := c.read(context.Background(), file, func(warning bool, text string) {
 		kind := "note"
 		if warning {
 			kind = "warning"
@@ -245,7 +245,6 @@ func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
 		fmt.Fprintln(c.stderr, initHint(err))
 		return nil, false
 	}
-	plan, diags := c.plan(file)
 	if len(diags) == 0 {
 		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
 	}

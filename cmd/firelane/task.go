@@ -47,6 +47,7 @@ func (c *cli) prepare(ctx context.Context, file string, bind bool, say note) (so
 	plan, errs := c.plan(file)
 	uri, _ := c.lookup(ecs.MetadataURI)
 	if len(files) == 0 && (!c.task.wanted || uri == "") {
+		c.compiled = func() (*config.Plan, []config.Diagnostic) { return plan, errs }
 		return nil, nil
 	}
 	if plan.Dialect == config.Fluentd && len(files) > 0 {
@@ -58,6 +59,16 @@ func (c *cli) prepare(ctx context.Context, file string, bind bool, say note) (so
 	}
 	c.useRoots()
 	return sockets, c.fetch(ctx, files, uri, say)
+}
+
+// read compiles a configuration with everything that prepare fetches, again each time. No socket is bound.
+func (c *cli) read(ctx context.Context, file string, say note) (*config.Plan, []config.Diagnostic, error) {
+	if _, err := c.prepare(ctx, file, false, say); err != nil {
+		return nil, nil, err
+	}
+	plan, diags := c.plan(file)
+	c.init = ecs.Init{} // the objects, which take memory
+	return plan, diags, nil
 }
 
 // fetch asks for the metadata and the objects. With objects it does what the init image does, and the metadata's variables take
