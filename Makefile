@@ -24,6 +24,7 @@ e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, Kafk
 	e2e/setup
 	FIRELANE_E2E=1 go test -count=1 -timeout 30m $(TESTFLAGS) ./e2e/
 	go test -count=1 -run Rsyslog ./sink/syslog/
+	go test -count=1 ./e2e/compat/ -firelane ../../bin/firelane
 
 # The race detector's own allocations break the tests of allocation budgets, so all tests run without it, too.
 check: ## what a change must pass before it is committed: format, vet, staticcheck, unit tests with and without the race detector

@@ -54,16 +54,20 @@ func listen(opts *Options, d config.Dialect, env input.Env) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln := env.Sockets.Take(opts.Listens(d)[0])
-	if ln == nil {
-		if _, ln, err = opts.ListenEarly(d); err != nil {
-			return nil, err
-		}
+	var ln net.Listener
+	if opts.UnixPath != "" {
+		perm, _ := opts.perm() // Check has validated it
+		ln, err = serve.ListenUnix(env, opts.UnixPath, perm)
+	} else {
+		ln, err = serve.ListenTCP(env, opts.Listen, opts.Port)
+	}
+	if err != nil {
+		return nil, err
 	}
 	s := newServer(ln, cfg, env)
 	s.rules, s.auth, s.handle = opts.rules(d), opts.auth(d), (*conn).forward
 	if d == config.Fluentd && opts.UnixPath == "" {
-		s.listenHeartbeat()
+		s.listenHeartbeat(env)
 	}
 	return s, nil
 }
@@ -77,11 +81,9 @@ func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln := env.Sockets.Take(input.TCP(opts.Listen, opts.Port))
-	if ln == nil {
-		if _, ln, err = opts.ListenEarly(config.FluentBit); err != nil {
-			return nil, err
-		}
+	ln, err := serve.ListenTCP(env, opts.Listen, opts.Port)
+	if err != nil {
+		return nil, err
 	}
 	s := newServer(ln, cfg, env)
 	s.rules, s.handle = r, handle
@@ -123,32 +125,6 @@ func (o *TCPOptions) Listens(config.Dialect) []input.Address {
 	a := input.TCP(o.Listen, o.Port)
 	a.Health = true
 	return []input.Address{a}
-}
-
-// ListenEarly implements input.EarlyListener.
-func (o *Options) ListenEarly(d config.Dialect) (a input.Address, ln net.Listener, err error) {
-	if o.UnixPath != "" {
-		perm, _ := o.perm() // Check has validated it
-		ln, err = serve.ListenUnix(o.UnixPath, perm)
-	} else {
-		ln, err = serve.ListenTCP(o.Listen, o.Port)
-	}
-	return o.Listens(d)[0], ln, err
-}
-
-// ListenEarly implements input.EarlyListener.
-func (o *TCPOptions) ListenEarly(config.Dialect) (input.Address, net.Listener, error) {
-	ln, err := serve.ListenTCP(o.Listen, o.Port)
-	return input.TCP(o.Listen, o.Port), ln, err
-}
-
-// ListenEarly implements input.EarlyListener. It makes the socket's folder where that doesn't exist.
-func (o *UnixOptions) ListenEarly(config.Dialect) (input.Address, net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(o.Path), 0o755); err != nil {
-		return input.Address{}, nil, fmt.Errorf("unix: making the socket's folder: %w", err)
-	}
-	ln, err := serve.ListenUnix(o.Path, 0)
-	return input.Unix(o.Path), ln, err
 }
 
 // perm is unix_perm, 0 where it isn't given.

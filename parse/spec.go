@@ -142,11 +142,14 @@ func (o *Spec) pattern(option, source string) (format, error) {
 
 // access returns the format of a web server's log.
 func (o *Spec) access(p *Parser, zone *time.Location) (format, error) {
-	source, times := map[string]string{"apache2": apache2Pattern, "nginx": nginxPattern, "apache_error": apacheError}[o.Type], accessTime
-	if o.Type == "apache_error" {
-		times = "%b %d %H:%M:%S.%N %Y"
+	source, times := map[string]string{"apache2": apache2Pattern, "nginx": nginxPattern, "apache_error": apacheError}[o.Type], []string{accessTime}
+	switch {
+	case o.TimeFormat != "":
+		times = []string{o.TimeFormat}
+	case o.Type == "apache_error": // Apache 2.4, and 2.2
+		times = []string{"%b %d %H:%M:%S.%N %Y", "%b %d %H:%M:%S %Y"}
 	}
-	if err := o.setTime(p, zone, first(o.TimeFormat, times)); err != nil {
+	if err := o.setTime(p, zone, times...); err != nil {
 		return nil, err
 	}
 	if o.Type == "apache2" { // the numbers are numbers, and - is null
@@ -156,14 +159,14 @@ func (o *Spec) access(p *Parser, zone *time.Location) (format, error) {
 	return o.pattern("@type", source)
 }
 
-// apache2 is regex with Fluentd's types: code and size are numbers, and a user or size of - is null.
+// apache2 is regex with Fluentd's types: code and size are numbers, and what is - is null, but for the method and the path.
 func apache2(c *pattern.Capture) format {
 	return func(f *fields, text []byte) bool {
 		var room [16]pattern.Group
 		groups, ok := c.Groups(room[:0], text)
 		for _, g := range groups {
 			switch {
-			case string(g.Text) == "-" && (g.Name == "user" || g.Name == "size"):
+			case string(g.Text) == "-" && g.Name != "method" && g.Name != "path" && g.Name != "code":
 				f.addNil(g.Name)
 			case g.Name == "code" || g.Name == "size":
 				f.n++

@@ -26,17 +26,3 @@ func Listeners(plan *config.Plan) []Listener {
 	}
 	return all
 }
-
-// BindEarly binds the sockets of a plan's inputs where that is possible, before a plan with further files is there. What can't be
-// bound is left to the inputs, which then say so.
-func BindEarly(plan *config.Plan) *input.Sockets {
-	sockets := new(input.Sockets)
-	for _, in := range plan.Inputs {
-		if l, ok := in.Options.(input.EarlyListener); ok {
-			if a, ln, err := l.ListenEarly(plan.Dialect); err == nil {
-				sockets.Add(a, ln)
-			}
-		}
-	}
-	return sockets
-}

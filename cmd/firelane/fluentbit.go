@@ -64,7 +64,7 @@ func fluentBit(c *cli, args []string) int {
 	if b.report {
 		return c.check(file)
 	}
-	return c.run(file)
+	return c.run(file, b.reload)
 }
 
 // fluentBitLine is a command line of fluent-bit.
@@ -77,7 +77,7 @@ type fluentBitLine struct {
 	verbose int
 	err     error
 
-	version, help, dryRun, report, quiet bool
+	version, help, dryRun, report, quiet, reload bool
 }
 
 // flag applies one option. The options of [SERVICE] are those of fluent-bit's src/fluent-bit.c.
@@ -102,6 +102,8 @@ func (b *fluentBitLine) flag(f flagValue) {
 		b.verbose++
 	case 'q':
 		b.quiet = true
+	case 'Y':
+		b.reload = true
 	case 'H':
 		b.also.service = append(b.also.service, "http_server on")
 	case 'd':

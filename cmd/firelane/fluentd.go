@@ -65,7 +65,7 @@ func fluentd(c *cli, args []string) int {
 	if dryRun {
 		return c.dryRun(file)
 	}
-	return c.run(file)
+	return c.run(file, false)
 }
 
 // fluentdConfig is the configuration of Fluentd's image, which FLUENTD_CONF names; "" where no variable names one. FLUENT_CONF

@@ -7,18 +7,15 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
-	"net"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/firelane/firelane/admin"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs"
-	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/router"
 )
 
@@ -27,23 +24,24 @@ var ecsFiles = []string{"/fluent-bit/etc/fluent-bit.conf", "/fluentd/etc/fluent.
 
 // runCommand runs the router until a signal stops it.
 func runCommand(c *cli, args []string) int {
-	file, status, ok := configFlag(c, "run", args)
+	var always bool
+	file, status, ok := configFlag(c, "run", args, &always)
 	if !ok {
 		return status
 	}
-	return c.run(file)
+	return c.run(file, always)
 }
 
-// run runs the router with a configuration file.
-func (c *cli) run(file string) int {
+// run runs the router with a configuration file. always is Fluent Bit's --enable-hot-reload.
+func (c *cli) run(file string, always bool) int {
+	arrived, endSignals := takeSignals() // first: until then a SIGHUP ends the process
+	defer endSignals()
 	dropProgramPages()
 	log, endLog := openLog(c.stderr)
 	defer endLog()
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(log) // what libraries log, which would go to stderr directly
-	arrived, endSignals := takeSignals()
-	defer endSignals()
-	sockets, err := c.prepareToRun(log, file, arrived)
+	early, err := c.prepareToRun(log, file, arrived)
 	switch {
 	case errors.Is(err, errStopped):
 		log.Info().Msg(err.Error())
@@ -52,17 +50,19 @@ func (c *cli) run(file string) int {
 		log.Error().Msg(initHint(err))
 		return exitFailed
 	}
-	defer sockets.Close()
+	defer early.Close()
 	plan, ok := c.compile(log, file)
 	if !ok {
 		return exitUsage
 	}
 	c.init = ecs.Init{} // the objects, which take memory
-	log = log.Level(parseLevel(plan.Service.LogLevel))
+	level := new(logLevel)
+	level.set(parseLevel(plan.Service.LogLevel))
+	log = log.Sample(level)
 
 	dropProgramPages()
 	limitMemory(log) // which the router divides
-	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: c.useRoots, Sockets: sockets})
+	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: c.useRoots, Early: early})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
@@ -72,14 +72,20 @@ func (c *cli) run(file string) int {
 	debug.FreeOSMemory() // what the packages of all destinations have made at the start, and the configuration's files
 	dropProgramPages()
 	stop, now := newStops()
-	go stopOnSignals(log, arrived, plan.Service.Grace, stop, now, func() {
-		log.Error().Msg("stopped by force: a part of the router did not end in time; undelivered records stay in the queue on disk")
-		endLog()
-		os.Exit(exitFailed)
+	l := newReloader(c, log, level, file, always, r, stop.ctx)
+	l.plan.Store(plan)
+	go handleSignals(log, arrived, signalled{
+		grace: func() time.Duration { return l.plan.Load().Service.Grace }, reload: l.request, stop: stop, now: now,
+		force: func() {
+			log.Error().Msg("stopped by force: a part of the router did not end in time; undelivered records stay in the queue on disk")
+			endLog()
+			os.Exit(exitFailed)
+		},
 	})
-	endAdmin := serveAdmin(log, plan, r)
+	l.startAdmin(plan)
+	go l.run()
 	err = r.Run(stop.ctx, now.ctx)
-	endAdmin()
+	l.admin.close()
 	if err != nil {
 		log.Error().Err(err).Msg("stopped")
 		return exitFailed
@@ -88,7 +94,7 @@ func (c *cli) run(file string) int {
 }
 
 // prepareToRun is prepare with the process's log, until a signal asks the process to stop.
-func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Signal) (*input.Sockets, error) {
+func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Signal) (*router.Early, error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan struct{})
 	watched := make(chan struct{})
@@ -105,13 +111,7 @@ func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Si
 			}
 		}
 	}()
-	sockets, err := c.prepare(ctx, file, true, func(warning bool, text string) {
-		if warning {
-			log.Warn().Msg(text)
-			return
-		}
-		log.Info().Msg(text)
-	})
+	early, err := c.prepare(ctx, file, true, logNote(log))
 	close(ended)
 	<-watched
 	if context.Cause(ctx) != nil {
@@ -119,41 +119,39 @@ func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Si
 	}
 	cancel(nil)
 	if err != nil {
-		sockets.Close()
+		early.Close()
 		return nil, err
 	}
-	return sockets, nil
+	return early, nil
+}
+
+// logNote logs what is fetched.
+func logNote(log zerolog.Logger) note {
+	return func(warning bool, text string) {
+		if warning {
+			log.Warn().Msg(text)
+			return
+		}
+		log.Info().Msg(text)
+	}
 }
 
 // useRoots is useOwnRoots, once.
 func (c *cli) useRoots() { c.roots.Do(useOwnRoots) }
 
-// serveAdmin starts the HTTP server if the configuration enables it. If that fails, the router still routes.
-func serveAdmin(log zerolog.Logger, plan *config.Plan, r *router.Router) (end func()) {
-	if !plan.Service.HTTPServer {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		addr := net.JoinHostPort(plan.Service.HTTPListen, strconv.Itoa(plan.Service.HTTPPort))
-		if err := admin.Serve(ctx, addr, plan.Service.HTTPHosts, r, version); err != nil {
-			log.Error().Err(err).Msg("health and metrics are not served")
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
-}
-
 // configFlag parses the command line of a command that needs a configuration.
-func configFlag(c *cli, name string, args []string) (file string, status int, ok bool) {
+// reload, if not nil, is set if Fluent Bit's --enable-hot-reload is among the arguments.
+func configFlag(c *cli, name string, args []string, reload *bool) (file string, status int, ok bool) {
 	flags := flag.NewFlagSet("firelane "+name, flag.ContinueOnError)
 	flags.SetOutput(c.stderr)
 	flags.StringVar(&file, "c", "", "configuration file (default: the one that ECS wrote)")
 	flags.StringVar(&file, "config", "", "the same as -c")
+	if reload != nil {
+		flags.BoolVar(reload, "Y", false, "reload at SIGHUP, whatever hot_reload says")
+		flags.BoolVar(reload, "enable-hot-reload", false, "the same as -Y")
+		flags.Bool("W", false, "accepted, as Fluent Bit's --disable-thread-safety-on-hot-reload")
+		flags.Bool("disable-thread-safety-on-hot-reload", false, "the same as -W")
+	}
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return "", exitOK, false
 	} else if err != nil {
@@ -204,7 +202,7 @@ func reportErrors(log zerolog.Logger, diags []config.Diagnostic) {
 
 // checkCommand prints how firelane understands a configuration.
 func checkCommand(c *cli, args []string) int {
-	file, status, ok := configFlag(c, "check", args)
+	file, status, ok := configFlag(c, "check", args, nil)
 	if !ok {
 		return status
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs"
-	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/router"
 )
 
@@ -37,7 +36,7 @@ type note func(warning bool, text string)
 // prepare fetches what a configuration needs and the container doesn't have: the task's metadata, where the file or a variable
 // of the init image needs it, and that variable's objects. Before it waits for anything, it binds the sockets of file, which
 // the caller passes to the router. Without such needs it returns at once.
-func (c *cli) prepare(ctx context.Context, file string, bind bool, say note) (sockets *input.Sockets, err error) {
+func (c *cli) prepare(ctx context.Context, file string, bind bool, say note) (early *router.Early, err error) {
 	var files []ecs.InitFile
 	if !c.asFluentBit {
 		if files, err = ecs.InitFiles(c.environ()); err != nil {
@@ -55,10 +54,10 @@ func (c *cli) prepare(ctx context.Context, file string, bind bool, say note) (so
 		return nil, nil
 	}
 	if bind && len(errs) == 0 {
-		sockets = router.BindEarly(plan)
+		early = router.BindEarly(plan)
 	}
 	c.useRoots()
-	return sockets, c.fetch(ctx, files, uri, say)
+	return early, c.fetch(ctx, files, uri, say)
 }
 
 // read compiles a configuration with everything that prepare fetches, again each time. No socket is bound.

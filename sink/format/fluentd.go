@@ -22,7 +22,7 @@ type Options struct {
 	LabelDelimiter string   `fluentd:"label_delimiter" default:":" help:"between label and value of ltsv"`
 	Replacement    string   `fluentd:"replacement" default:" " help:"ltsv: replaces delimiters in values"`
 	ForceQuotes    bool     `fluentd:"force_quotes" default:"true" help:"csv: quote every value"`
-	Fields         []string `fluentd:"fields" help:"fields of csv and tsv"`
+	Fields         []string `fluentd:"fields,keys" help:"fields of csv; of tsv, keys in Fluentd"`
 	MessageKey     string   `fluentd:"message_key" default:"message" help:"field of single_value"`
 	OutputTime     bool     `fluentd:"output_time" default:"true" help:"out_file: write the time"`
 	OutputTag      bool     `fluentd:"output_tag" default:"true" help:"out_file: write the tag"`
@@ -60,7 +60,7 @@ func Fluentd(o Options, kind string) (Func, error) {
 		}, nil
 	case "hash":
 		return func(dst []byte, r *sink.Record) ([]byte, error) {
-			return append(appendPrinted(dst, r.Body), end...), nil
+			return append(appendRuby(dst, r.Body), end...), nil
 		}, nil
 	case "msgpack":
 		return func(dst []byte, r *sink.Record) ([]byte, error) { return append(dst, r.Body...), nil }, nil
@@ -105,7 +105,7 @@ func fluentdStdout(o Options) (Func, error) {
 func fluentdOutFile(o Options, end string) (Func, error) {
 	format, delim := o.TimeFormat, "\t"
 	if format == "" {
-		format = "%Y-%m-%dT%H:%M:%S%z"
+		format = "%Y-%m-%dT%H:%M:%S%:z"
 	}
 	if o.Delimiter != nil {
 		delim = Delimiter(*o.Delimiter, "\t")
@@ -139,7 +139,7 @@ func fluentdLTSV(o Options, end string) Func {
 			first = false
 			dst = append(record.AppendText(dst, f.RawKey()), label...)
 			n := len(dst)
-			dst = record.AppendText(dst, f.Value())
+			dst = appendToS(dst, f.Value())
 			if value := dst[n:]; bytes.Contains(value, []byte(delim)) || bytes.ContainsAny(value, "\r\n") {
 				s := strings.NewReplacer(delim, replacement, "\n", replacement, "\r", replacement).Replace(string(value))
 				dst = append(dst[:n], s...)
@@ -167,8 +167,8 @@ func fluentdCSV(o Options, kind, end string) (Func, error) {
 				dst = append(dst, delim...)
 			}
 			n := len(dst)
-			if v, ok := record.Find(r.Body, name); ok && record.KindOf(v[0]) != record.KindNil {
-				dst = record.AppendText(dst, v)
+			if v, ok := record.Find(r.Body, name); ok {
+				dst = appendToS(dst, v)
 			}
 			if value := dst[n:]; kind == "csv" && (quote || bytes.Contains(value, []byte(delim)) || bytes.ContainsAny(value, "\"\r\n")) {
 				dst = quoteCSV(dst, n)
@@ -209,6 +209,22 @@ func singleValue(key, end string) Func {
 		if !ok {
 			return dst, fmt.Errorf("single_value: %s: %w", key, errNoField)
 		}
-		return append(record.AppendText(dst, v), end...), nil
+		return append(appendToS(dst, v), end...), nil
 	}
+}
+
+// appendToS appends a value as Ruby's to_s writes it, but for maps and arrays, which are JSON: nil is empty, and a float
+// that is whole has a fraction.
+func appendToS(dst, value []byte) []byte {
+	n := len(dst)
+	switch record.KindOf(value[0]) {
+	case record.KindNil:
+		return dst
+	case record.KindFloat:
+		if dst = record.AppendText(dst, value); len(bytes.Trim(dst[n:], "-0123456789")) == 0 {
+			dst = append(dst, ".0"...)
+		}
+		return dst
+	}
+	return record.AppendText(dst, value)
 }

@@ -140,18 +140,28 @@ var errLongText = fmt.Errorf("the text is longer than %d bytes", maxText)
 
 var errNoField = errors.New("the record has no such field")
 
-// appendPrinted appends a value in the notation of Ruby and msgpack-c: {"log"=>"text", "n"=>1}.
+// appendPrinted appends a value in the notation of Ruby and msgpack-c: {"log"=>"text", "n"=>1}. msgpack-c writes text as it
+// is.
 func appendPrinted(dst, value []byte) []byte {
-	dst, _ = appendPrintedValue(dst, value)
+	dst, _ = appendPrintedValue(dst, value, false)
 	return dst
 }
 
-func appendPrintedValue(dst, b []byte) (out, rest []byte) {
+// appendRuby is appendPrinted with escapes in text, as Ruby's inspect writes them.
+func appendRuby(dst, value []byte) []byte {
+	dst, _ = appendPrintedValue(dst, value, true)
+	return dst
+}
+
+func appendPrintedValue(dst, b []byte, escape bool) (out, rest []byte) {
 	switch record.KindOf(b[0]) {
 	case record.KindStr, record.KindBin:
 		s, rest, err := record.Str(b)
 		if err != nil {
 			return dst, nil
+		}
+		if escape {
+			return record.AppendJSONString(dst, s), rest
 		}
 		return append(append(append(dst, '"'), s...), '"'), rest
 	case record.KindMap:
@@ -161,8 +171,8 @@ func appendPrintedValue(dst, b []byte) (out, rest []byte) {
 			if i > 0 {
 				dst = append(dst, ", "...)
 			}
-			dst, rest = appendPrintedValue(dst, rest)
-			dst, rest = appendPrintedValue(append(dst, "=>"...), rest)
+			dst, rest = appendPrintedValue(dst, rest, escape)
+			dst, rest = appendPrintedValue(append(dst, "=>"...), rest, escape)
 		}
 		return append(dst, '}'), rest
 	case record.KindArray:
@@ -172,7 +182,7 @@ func appendPrintedValue(dst, b []byte) (out, rest []byte) {
 			if i > 0 {
 				dst = append(dst, ", "...)
 			}
-			dst, rest = appendPrintedValue(dst, rest)
+			dst, rest = appendPrintedValue(dst, rest, escape)
 		}
 		return append(dst, ']'), rest
 	case record.KindNil:
@@ -181,6 +191,9 @@ func appendPrintedValue(dst, b []byte) (out, rest []byte) {
 	rest, err := record.Skip(b)
 	if err != nil {
 		return dst, nil
+	}
+	if value := b[:len(b)-len(rest)]; escape {
+		return appendToS(dst, value), rest
 	}
 	return record.AppendText(dst, b[:len(b)-len(rest)]), rest
 }

@@ -65,7 +65,7 @@ func TestStdoutWritesAsTheDialectsDo(t *testing.T) {
 		{"fluentd", config.Fluentd, StdoutOptions{FluentdFormat: &format.Options{UTC: &utc}},
 			"2023-11-14 22:13:20.123456789 +0000 app.web: {\"log\":\"a\\\\\",\"n\":[1,null,2.5]}\n2023-11-14 22:13:20.123456789 +0000 app.web: {}\n"},
 		{"fluentd in a zone", config.Fluentd, StdoutOptions{FluentdFormat: &format.Options{Timezone: "+09:00", TimeFormat: "%H:%M %z", OutputType: "hash"}},
-			"07:13 +0900 app.web: {\"log\"=>\"a\\\", \"n\"=>[1, nil, 2.5]}\n07:13 +0900 app.web: {}\n"},
+			"07:13 +0900 app.web: {\"log\"=>\"a\\\\\", \"n\"=>[1, nil, 2.5]}\n07:13 +0900 app.web: {}\n"},
 		{"fluentd json, injected", config.Fluentd, StdoutOptions{OldFormat: "json",
 			Inject: &format.InjectOptions{TagKey: "tag", TimeKey: "log", TimeType: "unixtime_millis", HostnameKey: "host", Hostname: "h"}},
 			`{"n":[1,null,2.5],"host":"h","tag":"app.web","log":1700000000123}` + "\n" + `{"host":"h","tag":"app.web","log":1700000000123}` + "\n"},
@@ -135,8 +135,8 @@ func TestFileWritesAsTheDialectsDo(t *testing.T) {
 			"f": "1700000000.123456 one: {x} {{log\n1700000000.123456 three: {x} {{log\n1700000000.123456 two: {x} {{log\n"}},
 		{"fluentd", config.Fluentd, FileOptions{Path: "sub/${tag}/log", AddPathSuffix: true, FluentdFormat: &format.Options{OutputTag: true, OutputTime: true, UTC: &utc}},
 			map[string]string{
-				"sub/app.web/log.20231114.log": "2023-11-14T22:13:20+0000\tapp.web\t{\"log\":\"one\"}\n2023-11-14T22:13:20+0000\tapp.web\t{\"log\":\"two\"}\n",
-				"sub/_._etc/log.20231114.log":  "2023-11-14T22:13:20+0000\t../etc\t{\"log\":\"three\"}\n"}},
+				"sub/app.web/log.20231114.log": "2023-11-14T22:13:20+00:00\tapp.web\t{\"log\":\"one\"}\n2023-11-14T22:13:20+00:00\tapp.web\t{\"log\":\"two\"}\n",
+				"sub/_._etc/log.20231114.log":  "2023-11-14T22:13:20+00:00\t../etc\t{\"log\":\"three\"}\n"}},
 		{"fluentd by the hour", config.Fluentd, FileOptions{Path: "x-%H", FluentdFormat: &format.Options{Type: "single_value", MessageKey: "log"}},
 			map[string]string{"x-22": "one\nthree\ntwo\n"}},
 	} {
