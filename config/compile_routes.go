@@ -58,7 +58,9 @@ func (k *compilation) inputRoutes(sections []*section) {
 		}
 		taken := map[int][]Condition{} // by output, the conditions of the routes that name it
 		for _, r := range s.routes {
-			k.inputRoute(in, r, others, taken)
+			if len(in.routes) <= maxPaths {
+				k.inputRoute(in, r, others, taken)
+			}
 		}
 		if len(in.routes) > maxPaths {
 			k.error(in.Pos, fmt.Sprintf("%s: routes make more than %d paths for one tag", in.Name, maxPaths))

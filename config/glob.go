@@ -11,8 +11,8 @@ import (
 
 // Limits of Ruby's patterns for file names.
 const (
-	maxGlobFiles    = 10_000 // files and folders that a ** looks at
-	maxGlobPatterns = 100    // patterns that the {a,b} of one stand for
+	maxGlobFiles    = 2_000 // files and folders that a ** looks at
+	maxGlobPatterns = 100   // patterns that the {a,b} of one stand for
 )
 
 // configSuffixes are those of the files in a folder that Fluentd includes.

@@ -129,6 +129,7 @@ func TestYAMLHasLimits(t *testing.T) {
 		"values": {map[string]string{"main": "pipeline:\n  a: [" + strings.Repeat("1,", maxYAMLNodes) + "]"}, "main:2: the file has more than 50000 values, with those that aliases stand for"},
 		"aliases": {map[string]string{"main": bomb},
 			"main:3: the file has more than 50000 values, with those that aliases stand for"},
+		"a map as a key":           {map[string]string{"main": "service:\n  ? {a: b}\n  : c\n"}, "main:2: a key is a map; want a name"},
 		"an alias to itself":       {map[string]string{"main": "config:\n  - &a [*a, *a]\n"}, "main:2: maps and lists are nested more than 32 deep"},
 		"a file in itself":         {map[string]string{"main": "includes:\n  - main\n"}, "main:2: includes: main includes itself, directly or through other files"},
 		"a file in itself, ruby":   {map[string]string{"main": "config:\n  - !include main\n"}, "main:2: !include: main includes itself, directly or through other files"},
@@ -177,15 +178,38 @@ func TestPatternsOfFilesHaveLimits(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	for n := range 120 {
-		if err := os.Mkdir(filepath.Join(dir, fmt.Sprint(n)), 0o755); err != nil {
+	for n := range maxGlobFiles + 1 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(n)), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := rubyGlob(dir + "/**/**/**/**/x*/**/*"); err != nil {
-		t.Errorf("got %v, want no error", err)
-	}
-	if _, err := rubyGlob(dir + "/**/*/**/../**/*.conf"); err == nil || !strings.Contains(err.Error(), "looks at more than 10000 files") {
+	if _, err := rubyGlob(dir + "/**/*.conf"); err == nil || !strings.Contains(err.Error(), "looks at more than 2000 files") {
 		t.Errorf("got %v, want the limit of files", err)
+	}
+}
+
+// Each output here is named by other routes than all others, so that each of them needs a path of its own.
+func TestRoutesHaveALimitOfPaths(t *testing.T) {
+	text := "pipeline:\n  inputs:\n    - name: in\n      routes:\n        logs:\n"
+	for r := range maxRoutes {
+		text += fmt.Sprintf("          - {name: r%d, condition: {rules: [{field: $a, op: eq, value: %d}]}, to: {outputs: [", r, r)
+		for o := range maxRoutes {
+			if o <= r {
+				text += fmt.Sprintf("o%d,", o)
+			}
+		}
+		text += "]}}\n"
+	}
+	text += "  outputs:\n"
+	for o := range maxRoutes {
+		text += fmt.Sprintf("    - {name: out, alias: o%d}\n", o)
+	}
+	c := Compiler{Lookup: os.LookupEnv, Catalogue: []Plugin{
+		{Kind: KindInput, FluentBit: []string{"in"}, Options: func() any { return new(struct{}) }},
+		{Kind: KindOutput, FluentBit: []string{"out"}, Options: func() any { return new(struct{}) }},
+	}}
+	_, errs := c.CompileText("main", text)
+	if len(errs) != 1 || errs[0].String() != "main:3: in: routes make more than 1000 paths for one tag" {
+		t.Errorf("got %v, want the limit of paths", errs)
 	}
 }

@@ -30,6 +30,9 @@ type Service struct {
 	// AllowExec is firelane's own: a configuration that comes with an image should not run commands unasked.
 	AllowExec bool `fluentbit:"allow_exec" default:"off" help:"run the commands of the inputs exec; off: none is run, and one line in the log says so"`
 
+	// AllowScriptIO is firelane's own, for the same reason.
+	AllowScriptIO bool `fluentbit:"allow_script_io" default:"off" help:"let the scripts of filters lua read and write files, load modules and run commands; off: what would do that is an error of the script"`
+
 	// JoinPartial is firelane's own: Docker splits lines at 16 KiB, and neither dialect joins them unless configured to.
 	JoinPartial bool `fluentbit:"join_partial" fluentd:"join_partial" default:"on" help:"join the lines that Docker split at 16 KiB"`
 

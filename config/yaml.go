@@ -135,6 +135,9 @@ func (c *yamlCheck) resolve(n *yaml.Node, depth int) *yaml.Node {
 	}
 	for i := range n.Content {
 		n.Content[i] = c.resolve(n.Content[i], depth+1)
+		if key := n.Content[i]; n.Kind == yaml.MappingNode && i%2 == 0 && key.Kind != yaml.ScalarNode {
+			return fail("a key is %s; want a name", yamlKind(key))
+		}
 	}
 	return n
 }

@@ -129,8 +129,6 @@ func (y yamlFile) section(name string, head, n *yaml.Node) *section {
 func (y yamlFile) entry(s *section, p yamlPair) {
 	key := yamlKey(p.key.Value)
 	switch {
-	case p.key.Kind != yaml.ScalarNode:
-		y.fail(p.key, "a key is %s; want a name", yamlKind(p.key))
 	case s.name == "multiline_parser" && key == "rules":
 		y.rules(s, p.value)
 	case s.name == "service" && key == "telemetry", s.name == "input" && key == "telemetry":

@@ -76,8 +76,11 @@ type inputRoute struct {
 	pos       Pos
 }
 
-// maxRoutes is how many routes an input may have.
-const maxRoutes = 100
+// Limits of the routes of an input.
+const (
+	maxRoutes    = 100 // routes
+	maxRouteName = 255 // bytes of a route's name, which is a tag
+)
 
 // routes reads the routes of an input.
 func (y yamlFile) routes(s *section, n *yaml.Node) {
@@ -120,6 +123,8 @@ func (y yamlFile) route(s *section, n *yaml.Node) {
 		}
 	}
 	switch {
+	case len(r.name) > maxRouteName:
+		y.fail(n, "routes: a name is longer than %d bytes, the limit of a tag", maxRouteName)
 	case r.name == "":
 		y.fail(n, "routes: want a name in each route; its records get that as their tag")
 	case len(r.outputs) == 0:

@@ -133,6 +133,8 @@ func TestAQueryThatIsTooLargeIsRefused(t *testing.T) {
 		"more than 500 terms":       query("*", strings.Repeat("NOT ", maxStreamTerms)+"a"),
 		"more than 500 terms ":      query("*", strings.Repeat("(", maxStreamTerms+1)),
 		"selects more than 64 keys": query(strings.Join(keys, ","), "a"),
+		"1 to 255 bytes":            "CREATE STREAM s WITH (tag='" + strings.Repeat("t", 256) + "') AS SELECT * FROM TAG:'*';",
+		"longer than 255 bytes":     "CREATE STREAM " + strings.Repeat("t", 256) + " AS SELECT * FROM TAG:'*';",
 		"more than 64 names":        query("a"+strings.Repeat("['x']", maxStreamKeys), "a"),
 	} {
 		if _, err := parseStream(q); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(name)) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/record"
 )
 
 // Limits of a stream query. Fluent Bit has none.
@@ -104,6 +105,9 @@ func (p *streamParser) statement() (err error) {
 	if p.q.name, err = p.wantKind(tokenWord, "the stream's name"); err != nil {
 		return err
 	}
+	if len(p.q.name) > record.MaxTag {
+		return fmt.Errorf("the stream's name is longer than %d bytes", record.MaxTag)
+	}
 	p.q.tag = p.q.name
 	if p.skip("WITH") {
 		if err = p.properties(); err != nil {
@@ -152,6 +156,8 @@ func (p *streamParser) properties() error {
 			return err
 		}
 		switch {
+		case strings.EqualFold(key, "tag") && (value == "" || len(value) > record.MaxTag):
+			return fmt.Errorf("WITH: tag: want a text of 1 to %d bytes", record.MaxTag)
 		case strings.EqualFold(key, "tag"):
 			p.q.tag = value
 		case strings.EqualFold(key, "routable") && slices.Contains([]string{"false", "off", "no"}, strings.ToLower(value)):

@@ -71,7 +71,7 @@ type source struct {
 func (r *Router) stageEnv(f config.Filter) enrich.Env {
 	return enrich.Env{
 		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
-		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
 		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
 }
