@@ -156,7 +156,7 @@ func (c *checklist) Apply(ev *record.Event, s *Scratch) bool {
 		return true
 	}
 	if c.print {
-		c.log.Info().Dur("took_ms", time.Since(begin)).Bytes("text", text[:min(len(text), maxShown)]).Msg("checklist: found")
+		c.log.Info().Dur("took_ms", time.Since(begin)).Bytes("text", text[:min(len(text), maxShownRecord)]).Msg("checklist: found")
 	}
 	return c.set.Apply(ev, s)
 }

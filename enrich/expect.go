@@ -149,10 +149,10 @@ func (e *expect) Apply(ev *record.Event, s *Scratch) bool {
 	return true
 }
 
-// maxShown is how much of a record a log line shows, in bytes; and maxRendered the length of a record of which one shows nothing.
+// maxShownRecord is how much of a record a log line shows, in bytes; and maxRendered the length of a record of which one shows nothing.
 const (
-	maxShown    = 1 << 10
-	maxRendered = 16 << 10
+	maxShownRecord = 1 << 10
+	maxRendered    = 16 << 10
 )
 
 // tell logs what is wrong, and stops the router if it should.
@@ -162,7 +162,7 @@ func (e *expect) tell(rule *expectRule, wrong string, ev *record.Event) {
 		if len(ev.Body) <= maxRendered {
 			shown = record.AppendJSON(nil, ev.Body)
 		}
-		line.Str("rule", rule.text).Str("tag", ev.Tag).Bytes("record", shown[:min(len(shown), maxShown)]).Msg("expect: a rule doesn't hold: " + wrong)
+		line.Str("rule", rule.text).Str("tag", ev.Tag).Bytes("record", shown[:min(len(shown), maxShownRecord)]).Msg("expect: a rule doesn't hold: " + wrong)
 	}
 	if e.exit != nil {
 		e.exit(ExitStatus, fmt.Sprintf("expect: %s: %s", rule.text, wrong))

@@ -70,8 +70,8 @@ func TestExpectWarnsOrAsksTheRouterToStopAndLetsTheRecordGoOn(t *testing.T) {
 			t.Errorf("%s: got status %d", action, status)
 		}
 	}
-	if !strings.Contains(why, "key_val_eq $log y") || !strings.Contains(log.String(), "key_val_eq $log y") || log.Len() > 2*maxShown+1000 {
-		t.Errorf("got %q and log %q, want the rule, and at most %d bytes of the record", why, &log, maxShown)
+	if !strings.Contains(why, "key_val_eq $log y") || !strings.Contains(log.String(), "key_val_eq $log y") || log.Len() > 2*maxShownRecord+1000 {
+		t.Errorf("got %q and log %q, want the rule, and at most %d bytes of the record", why, &log, maxShownRecord)
 	}
 	quiet := expectOf(t, ExpectOptions{Exists: ordered(0, "$x"), Action: "exit"}, testEnv()) // no router, as in a check
 	apply(t, quiet, "app", `{}`)
