@@ -25,6 +25,8 @@ type Source interface {
 	Healthy() (bool, string)
 	// Orphans are queues without an output.
 	Orphans() []router.Orphan
+	// AppendMetrics appends what filters count, in Prometheus's text format.
+	AppendMetrics(dst []byte) []byte
 	// Metrics calls see for each metric that has Fluent Bit's name.
 	Metrics(see func(*metric.Sample))
 }
@@ -108,6 +110,7 @@ func pages(src Source, version string, start time.Time) *http.ServeMux {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 			in, out := src.Accounts()
 			_, _ = io.WriteString(w, metrics(in, out, src.Orphans()))
+			_, _ = w.Write(src.AppendMetrics(nil))
 			_, _ = w.Write(fluentBitMetrics(src, time.Now(), timed))
 		})
 	}

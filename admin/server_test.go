@@ -26,6 +26,10 @@ func (fakeSource) Orphans() []router.Orphan {
 	return []router.Orphan{{Queue: "/q/es-app-1a2b3c4d", Output: "plugin es, match app*", Records: 7, Bytes: 500, Reason: "why"}}
 }
 
+func (fakeSource) AppendMetrics(dst []byte) []byte {
+	return append(dst, "log_metric_counter_hits 3\n"...)
+}
+
 func (fakeSource) Metrics(see func(*metric.Sample)) {
 	for _, name := range []string{"es.0", "null.0"} {
 		see(&metric.Sample{Name: "fluentbit_output_proc_records_total", Kind: metric.Counter, Help: "records", Value: 4, Labels: []metric.Label{{Name: "name", Value: name}}})
@@ -73,6 +77,7 @@ func TestMetricsShowEveryFateOfARecord(t *testing.T) {
 		`firelane_output_dropped_total{output="es.0",reason="no room"} 1`,
 		`firelane_output_buffered_records{output="es.0"} 2`,
 		`firelane_queue_without_output_records{queue="/q/es-app-1a2b3c4d"} 7`,
+		`log_metric_counter_hits 3`,
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("no %s in\n%s", want, body)

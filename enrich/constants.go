@@ -12,6 +12,21 @@ type constant struct {
 	value []byte
 }
 
+// A Field is a field of a record: its name, and its value as MessagePack.
+type Field struct {
+	Name  string
+	Value []byte
+}
+
+// NewFields makes a Filter that sets fields, in that order. A field of the event with one of the names is replaced.
+func NewFields(fields []Field) Filter {
+	list := make([]constant, 0, len(fields))
+	for _, f := range fields {
+		list = append(list, constant{f.Name, f.Value})
+	}
+	return newConstants(list)
+}
+
 // constants is the Filter that sets fields that are the same in every event, as ECS configures for every task. It costs one
 // scan of the event's names, and two copies. A field of the event with one of the names is replaced, so that no name occurs
 // twice.
@@ -53,6 +68,9 @@ func (c *constants) Apply(ev *record.Event, s *Scratch) bool {
 	if err != nil {
 		return true
 	}
+	if c.isLast(ev.Body, rest, n) {
+		return true
+	}
 	out := s.Take()
 	if c.names.meets(rest, n) {
 		out = c.override(out, ev.Body)
@@ -62,6 +80,16 @@ func (c *constants) Apply(ev *record.Event, s *Scratch) bool {
 	}
 	ev.Body = s.Keep(append(out, c.tail...))
 	return true
+}
+
+// isLast reports whether the n members of body, which begin at members, end with the constants, and have none of their names
+// before. So it is with an event that has passed the filter already and was rerouted.
+func (c *constants) isLast(body, members []byte, n int) bool {
+	if before := n - len(c.fields); before >= 0 && len(c.tail) > 0 && bytes.HasSuffix(body, c.tail) {
+		after, met := c.names.walk(members, before)
+		return !met && bytes.Equal(after, c.tail)
+	}
+	return false
 }
 
 // override appends the header and the members that stay.
@@ -174,27 +202,33 @@ func (ns *nameSet) find(name []byte) bool {
 	return false
 }
 
-// meets reports whether one of the n members encoded in b has one of the names. The first cases of key and value are what log
-// drivers write; package record reads everything else.
+// meets reports whether one of the n members encoded in b has one of the names.
 func (ns *nameSet) meets(b []byte, n int) bool {
+	_, met := ns.walk(b, n)
+	return met
+}
+
+// walk reports whether one of the n members encoded in b has one of the names, and returns what follows them; nil where that isn't
+// known. The first cases of key and value are what log drivers write; package record reads everything else.
+func (ns *nameSet) walk(b []byte, n int) (rest []byte, met bool) {
 	for ; n > 0 && len(b) > 1; n-- {
 		c := b[0]
 		if size := int(c & 0x1f); c&0xe0 == 0xa0 && size+3 < len(b) {
 			if ns.lengths>>size&1 != 0 && ns.find(b[1:1+size]) {
-				return true
+				return nil, true
 			}
 			b = b[1+size:]
 		} else {
 			key, rest, err := record.Str(b)
 			if err != nil {
 				if rest, err = record.Skip(b); err != nil {
-					return false
+					return nil, false
 				}
 			} else if ns.has(key) {
-				return true
+				return nil, true
 			}
 			if b = rest; len(b) < 3 {
-				break // this was the last: another one would have two bytes at least
+				return nil, false // this was the last: another one would have two bytes at least
 			}
 		}
 		switch c := b[0]; {
@@ -207,10 +241,10 @@ func (ns *nameSet) meets(b []byte, n int) bool {
 		default:
 			rest, err := record.Skip(b)
 			if err != nil {
-				return false
+				return nil, false
 			}
 			b = rest
 		}
 	}
-	return false
+	return b, false
 }

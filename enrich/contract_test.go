@@ -1,6 +1,7 @@
 package enrich_test
 
 import (
+	"io"
 	"testing"
 	"time"
 
@@ -97,7 +98,19 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"when, holder": func() enrich.Stage {
 			return when(t, maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java"}})())
 		},
-		"joiner": func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+		"throttle":      maker(t, enrich.NewThrottle, config.FluentBit, enrich.ThrottleOptions{Rate: 2, Window: 5, Interval: "1s", PrintStatus: true}),
+		"throttle_size": maker(t, enrich.NewThrottleSize, config.FluentBit, enrich.ThrottleSizeOptions{Rate: 100, Window: 5, NameField: "source", PrintStatus: true}),
+		"type_converter": maker(t, enrich.NewConvert, config.FluentBit, enrich.ConvertOptions{
+			Str: []config.Ordered{{Value: "log log int"}, {Value: "partial_ordinal n float"}}, Float: []config.Ordered{{Value: "log text string"}},
+		}),
+		"checklist":         maker(t, enrich.NewChecklist, config.FluentBit, enrich.ChecklistOptions{File: "contract_test.go", LookupKey: "log", Records: pairs, IgnoreCase: true}),
+		"checklist, prefix": maker(t, enrich.NewChecklist, config.FluentBit, enrich.ChecklistOptions{File: "contract_test.go", LookupKey: "log", Records: pairs, Mode: "partial"}),
+		"expect":            maker(t, enrich.NewExpect, config.FluentBit, enrich.ExpectOptions{Equal: []config.Ordered{{Value: "log one "}}, Action: "result_key", ResultKey: "log"}),
+		"stdout": maker(t, func(_ *enrich.StdoutOptions, d config.Dialect, env enrich.Env) (enrich.Filter, error) {
+			return enrich.StdoutTo(d, env, io.Discard)
+		}, config.FluentBit, enrich.StdoutOptions{}),
+		"sysinfo": maker(t, enrich.NewSysinfo, config.FluentBit, enrich.SysinfoOptions{Hostname: "log", Version: "v"}),
+		"joiner":  func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
 	}

@@ -12,8 +12,16 @@ type member struct{ key, value []byte }
 
 // is reports whether the member has that name.
 func (m *member) is(name string) bool {
-	s, ok := record.Text(m.key)
+	s, ok := m.name()
 	return ok && string(s) == name
+}
+
+// name is the member's name, if it has one. Most are of less than 32 bytes, in the shortest form.
+func (m *member) name() ([]byte, bool) {
+	if k := m.key; len(k) > 0 && k[0]&0xe0 == fixstr {
+		return k[1:], true
+	}
+	return record.Text(m.key)
 }
 
 // memberList is the members of a map that is being changed: they alias the event's body, and memory that the stage owns.
@@ -57,8 +65,15 @@ func (l memberList) count(name string) (n int) {
 
 // without removes the members that drop reports.
 func (l *memberList) without(drop func(m *member) bool) {
-	kept := (*l)[:0]
-	for i := range *l {
+	first := 0
+	for first < len(*l) && !drop(&(*l)[first]) {
+		first++
+	}
+	if first == len(*l) {
+		return
+	}
+	kept := (*l)[:first]
+	for i := first + 1; i < len(*l); i++ {
 		if !drop(&(*l)[i]) {
 			kept = append(kept, (*l)[i])
 		}
@@ -69,7 +84,11 @@ func (l *memberList) without(drop func(m *member) bool) {
 
 // appendMap appends the members as a map.
 func (l memberList) appendMap(dst []byte) []byte {
-	dst = record.AppendMapHeader(dst, len(l))
+	return l.appendMembers(record.AppendMapHeader(dst, len(l)))
+}
+
+// appendMembers appends the members without the header of a map.
+func (l memberList) appendMembers(dst []byte) []byte {
 	for i := range l {
 		dst = append(append(dst, l[i].key...), l[i].value...)
 	}

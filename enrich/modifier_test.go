@@ -344,3 +344,29 @@ func BenchmarkStep(b *testing.B) {
 		})
 	}
 }
+
+// An event that was rerouted passes the same filter again.
+func TestConstantFieldsThatAreThereAlreadyStayAsTheyAre(t *testing.T) {
+	step := modifierOf(t, ModifierOptions{Record: pairs("env prod", "team a")})
+	in := body(t, `{"log":"x","n":1}`)
+	once := record.Event{Body: in}
+	s := &Scratch{}
+	step.Apply(&once, s)
+	twice := once
+	step.Apply(&twice, s)
+	if &twice.Body[0] != &once.Body[0] || len(twice.Body) != len(once.Body) {
+		t.Errorf("got a copy %s of %s, want the same body", rawJSON(twice.Body), rawJSON(once.Body))
+	}
+	tail := append(record.AppendStr(record.AppendStr(nil, "env"), "prod"), record.AppendStr(record.AppendStr(nil, "team"), "a")...)
+	for name, b := range map[string][]byte{
+		"a text that ends with them": record.AppendStrBytes(record.AppendStr(record.AppendMapHeader(nil, 1), "log"), append([]byte("x"), tail...)),
+		"a text before another one":  record.AppendStrBytes(record.AppendStr(append(record.AppendMapHeader(nil, 2), 0xa1, 'a', 0xa1, 'b'), "log"), tail),
+		"one of them twice":          append(append(record.AppendMapHeader(nil, 3), tail[len(tail)-7:]...), tail...),
+	} {
+		ev := record.Event{Body: b}
+		step.Apply(&ev, s)
+		if env, team := timesNamed(ev.Body, "env"), timesNamed(ev.Body, "team"); env != 1 || team != 1 || rawJSON(ev.Body) == "not MessagePack" {
+			t.Errorf("%s: got %s, want each field once", name, rawJSON(ev.Body))
+		}
+	}
+}

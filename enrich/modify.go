@@ -133,8 +133,8 @@ func removeWildRule(w []string) (func(*memberList), error) {
 
 // begins reports whether the member's name begins so.
 func (m *member) begins(prefix string) bool {
-	s, ok := record.Text(m.key)
-	return ok && strings.HasPrefix(string(s), prefix)
+	s, ok := m.name()
+	return ok && len(s) >= len(prefix) && string(s[:len(prefix)]) == prefix
 }
 
 func removeRegexRule(w []string) (func(*memberList), error) {

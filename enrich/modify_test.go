@@ -161,3 +161,27 @@ func BenchmarkModify(b *testing.B) {
 		step.Apply(&ev, &s)
 	}
 }
+
+func BenchmarkModifyAndNest(b *testing.B) {
+	modify, err := NewModify(&ModifyOptions{
+		Condition: ordered(0, "Key_Exists container_id"), Set: ordered(1, "env prod"), Rename: ordered(2, "source stream"), Remove: ordered(3, "container_name"),
+	}, config.FluentBit, testEnv())
+	if err != nil {
+		b.Fatal(err)
+	}
+	nest, err := NewNest(&NestOptions{Operation: "nest", Wildcard: []string{"ecs_*"}, NestUnder: "ecs", RemovePrefix: "ecs_"}, config.FluentBit, testEnv())
+	if err != nil {
+		b.Fatal(err)
+	}
+	chain := []Filter{modifierOf(b, ModifierOptions{Record: ecsFields}), modify, nest}
+	in := dockerRecord(b)
+	s, ev := &Scratch{}, record.Event{}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Reset()
+		ev = record.Event{Tag: "app", Body: in}
+		for _, f := range chain {
+			f.Apply(&ev, s)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -61,13 +62,15 @@ func NewNest(o *NestOptions, d config.Dialect, _ Env) (Filter, error) {
 		n.moved = func(m *member) bool { return m.is(o.NestedUnder) && record.KindOf(m.value[0]) == record.KindMap }
 		return n, nil
 	}
-	n.moved = func(m *member) bool {
-		for _, w := range o.Wildcard {
-			if prefix, wild := strings.CutSuffix(w, "*"); m.is(w) || wild && m.begins(prefix) {
-				return true
-			}
+	var names, prefixes []string
+	for _, w := range o.Wildcard {
+		names = append(names, w)
+		if prefix, wild := strings.CutSuffix(w, "*"); wild {
+			prefixes = append(prefixes, prefix)
 		}
-		return false
+	}
+	n.moved = func(m *member) bool {
+		return slices.ContainsFunc(prefixes, m.begins) || slices.ContainsFunc(names, m.is)
 	}
 	return n, nil
 }
@@ -94,31 +97,39 @@ func (n *nest) Apply(ev *record.Event, s *Scratch) bool {
 	if len(*moved) == 0 && !n.lift {
 		return true
 	}
-	for i := range *moved {
-		(*moved)[i].key = n.rename((*moved)[i].key)
-	}
+	out := s.Take()
 	if n.lift {
-		*list = append(*list, *moved...)
+		out = record.AppendMapHeader(out, len(*list)+len(*moved))
+		out = list.appendMembers(out)
 	} else {
-		*list = append(*list, member{n.under, moved.appendMap(nil)})
+		out = record.AppendMapHeader(out, len(*list)+1)
+		out = append(list.appendMembers(out), n.under...)
+		out = record.AppendMapHeader(out, len(*moved))
 	}
-	out := list.appendMap(s.Take())
-	if !n.lift && tooDeep(out) {
+	nested := false
+	for i := range *moved {
+		m := &(*moved)[i]
+		out = append(n.appendKey(out, m.key), m.value...)
+		kind := record.KindOf(m.value[0])
+		nested = nested || kind == record.KindMap || kind == record.KindArray
+	}
+	if !n.lift && nested && tooDeep(out) {
 		return true // it would be nested deeper than a record may be
 	}
 	ev.Body = s.Keep(out)
 	return true
 }
 
-// rename returns the key of a field that is moved.
-func (n *nest) rename(key []byte) []byte {
+// appendKey appends the key of a field that is moved.
+func (n *nest) appendKey(dst, key []byte) []byte {
 	name, ok := record.Text(key)
 	switch {
 	case !ok:
 	case n.add != "":
-		return record.AppendStrBytes(nil, append([]byte(n.add), name...))
-	case n.remove != "" && strings.HasPrefix(string(name), n.remove):
-		return record.AppendStrBytes(nil, name[len(n.remove):])
+		dst = record.AppendStrHeader(dst, len(n.add)+len(name))
+		return append(append(dst, n.add...), name...)
+	case n.remove != "" && len(name) >= len(n.remove) && string(name[:len(n.remove)]) == n.remove:
+		return record.AppendStrBytes(dst, name[len(n.remove):])
 	}
-	return key
+	return append(dst, key...)
 }

@@ -3,6 +3,7 @@ package enrich
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/field"
@@ -34,6 +35,7 @@ type rewriteRule struct {
 	pattern *pattern.Capture
 	tag     []tagPart
 	keep    bool
+	last    *atomic.Pointer[string] // the tag that was made last; most events get the same one
 }
 
 // A tagPart is a template, or with one the number of a group.
@@ -76,6 +78,7 @@ func newRewriteRule(text string, onTimeout func()) (rule rewriteRule, err error)
 	default:
 		return rule, fmt.Errorf("%q is not a boolean; want true to keep the event with its own tag, too, or false", words[3])
 	}
+	rule.last = new(atomic.Pointer[string])
 	rule.tag, err = parseTag(words[2])
 	return rule, err
 }
@@ -155,5 +158,10 @@ func (r *rewriteRule) newTag(ev *record.Event, groups []pattern.Group) string {
 			}
 		}
 	}
-	return string(tag)
+	if last := r.last.Load(); last != nil && *last == string(tag) {
+		return *last
+	}
+	made := string(tag)
+	r.last.Store(&made)
+	return made
 }

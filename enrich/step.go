@@ -43,6 +43,12 @@ type Holder interface {
 	Held() int
 }
 
+// A Closer is a stage that has begun something, such as requests in the background: Close ends it and waits for its end. Nothing
+// is begun before the first event. Events that come after Close pass.
+type Closer interface {
+	Close()
+}
+
 // Everything is the time at which all held events are due: it is passed to Expire at a stop.
 var Everything = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 

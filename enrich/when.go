@@ -204,3 +204,18 @@ func (w *when) apply(s Step, ev *record.Event, out *Out) {
 	}
 	out.Next(ev)
 }
+
+// Close implements Closer, for a stage that does.
+func (f whenFilter) Close() { closeStage(f.Filter) }
+
+// Close implements Closer, for a stage that does.
+func (f whenStep) Close() { closeStage(f.Step) }
+
+// Close implements Closer, for a stage that does.
+func (f whenHolder) Close() { closeStage(f.Holder) }
+
+func closeStage(s Stage) {
+	if c, ok := s.(Closer); ok {
+		c.Close()
+	}
+}

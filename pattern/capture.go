@@ -15,6 +15,7 @@ import (
 type Capture struct {
 	*Pattern
 	names   []string       // of the groups, in their order; a name may come twice
+	unique  bool           // no name comes twice
 	program *program       // nil: the engine can't run the pattern
 	re2     *regexp.Regexp // nil: RE2 can't express the pattern
 	caret   bool           // the pattern has a ^, for which RE2 differs where text ends in a newline; see Match
@@ -86,6 +87,7 @@ func rename(n *node, named bool, count *int) {
 // capture compiles a parsed pattern.
 func capture(p *Pattern, root *node, source string) (*Capture, error) {
 	c := &Capture{Pattern: p, names: number(root, nil)}
+	c.unique = len(c.Names()) == len(c.names)
 	if c.program = programOf(root, len(c.names)); c.program != nil && c.program.first.op == iMatch {
 		c.program = nil
 	}
@@ -139,7 +141,7 @@ func (c *Capture) Groups(dst []Group, text []byte) ([]Group, bool) {
 		found, known := c.program.search(&m, text)
 		if found {
 			for i, name := range c.names {
-				dst = add(dst, name, text, int(m.slots[2*i]), int(m.slots[2*i+1]))
+				dst = c.add(dst, name, text, int(m.slots[2*i]), int(m.slots[2*i+1]))
 			}
 		}
 		if known {
@@ -152,18 +154,18 @@ func (c *Capture) Groups(dst []Group, text []byte) ([]Group, bool) {
 	loc := c.re2.FindSubmatchIndex(text)
 	if loc != nil {
 		for i, name := range c.names {
-			dst = add(dst, name, text, loc[2*i+2], loc[2*i+3])
+			dst = c.add(dst, name, text, loc[2*i+2], loc[2*i+3])
 		}
 	}
 	return dst, loc != nil
 }
 
 // add appends a group, or replaces the one of that name, if it has a place in the text.
-func add(dst []Group, name string, text []byte, start, end int) []Group {
+func (c *Capture) add(dst []Group, name string, text []byte, start, end int) []Group {
 	if start < 0 || end < start {
 		return dst
 	}
-	for i := range dst {
+	for i := 0; !c.unique && i < len(dst); i++ {
 		if dst[i].Name == name {
 			dst[i].Text = text[start:end]
 			return dst

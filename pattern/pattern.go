@@ -1,6 +1,7 @@
 // Package pattern matches Onigmo's regular expressions, as Ruby and Fluent Bit write them, on bytes.
 //
-// A pattern that is plain text is searched for as text. A pattern that RE2 (package regexp) can express is translated to
+// A pattern that is plain text is searched for as text, and one that is a sequence of classes and texts by an engine of this
+// package's own, whose steps are bounded. A pattern that RE2 (package regexp) can express is translated to
 // RE2, which takes time linear in the text, and no allocation. All others (look-around, back-references, atomic groups) go to
 // a backtracking engine with limits of time and size. So do the few cases in which RE2's result differs from Onigmo's: word boundaries
 // in text that isn't ASCII, and ^ after a newline that ends the text.
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dlclark/regexp2"
@@ -30,6 +32,8 @@ const MaxBacktrack = 128 << 10
 type Pattern struct {
 	source    string
 	literal   *literal        // nil: the pattern isn't plain text
+	program   *program        // nil: this package's own engine can't run the pattern
+	tired     atomic.Bool     // its steps didn't suffice for a text: RE2 is used from then on
 	re2       *regexp.Regexp  // nil: RE2 can't express the pattern
 	slow      *regexp2.Regexp // nil: not needed
 	caret     bool            // the pattern has a ^
@@ -56,6 +60,7 @@ func Compile(source string, f Flags, onTimeout func()) (*Pattern, error) {
 	if p.literal = literalOf(root); p.literal != nil {
 		return p, nil
 	}
+	p.program = matcherOf(root)
 	fast, slow := printer{re2: true}, printer{}
 	fast.node(root)
 	slow.node(root)
@@ -87,6 +92,14 @@ func (p *Pattern) String() string { return p.source }
 func (p *Pattern) Match(text []byte) bool {
 	if p.literal != nil {
 		return p.literal.match(text)
+	}
+	if p.program != nil && !p.tired.Load() {
+		var m machine
+		found, known := p.program.search(&m, text)
+		if known {
+			return found
+		}
+		p.tired.Store(true)
 	}
 	if p.re2 == nil || p.word && !ascii(text) {
 		return p.backtrack(text)

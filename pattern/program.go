@@ -12,6 +12,7 @@ type program struct {
 	slots int       // of groups: two each
 	bytes [256]bool // those with which a match can begin, if some is set; else any
 	some  bool
+	lead  []byte // the text with which a match begins; nil: none is known
 }
 
 // iop is the kind of an instruction.
@@ -45,29 +46,50 @@ type inst struct {
 // maxCopies is how often a repeated group is written out.
 const maxCopies = 8
 
-// compiler makes a program from the end to the beginning. failed is set by what the engine doesn't have.
-type compiler struct{ failed bool }
+// compiler makes a program from the end to the beginning. failed is set by what the engine doesn't have. With noGroups the
+// program doesn't say where groups match.
+type compiler struct{ failed, noGroups bool }
+
+// matcherOf returns the program of a pattern that only says whether it matches, nil if it needs what the engine doesn't have.
+func matcherOf(root *node) *program { return compile(root, compiler{noGroups: true}, 0) }
 
 // programOf returns the program of a pattern, nil if it needs what the engine doesn't have.
 func programOf(root *node, groups int) *program {
-	c := compiler{failed: 2*groups > maxSlots}
+	return compile(root, compiler{failed: 2*groups > maxSlots}, groups)
+}
+
+func compile(root *node, c compiler, groups int) *program {
 	first := c.node(root, &inst{op: iMatch})
 	if c.failed {
 		return nil
 	}
 	p := &program{first: first, slots: 2 * groups}
-	p.bytes, p.some = begins(first)
+	p.bytes, p.some = begins(first, 0)
+	if first.op == iText && len(first.text) > 1 {
+		p.lead = []byte(first.text)
+	}
 	return p
 }
 
+// maxBegins is how many choices begins looks into, one within the other.
+const maxBegins = 8
+
 // begins returns the bytes with which a match of the instruction begins. ok is false if that can be any, or none.
-func begins(i *inst) (set [256]bool, ok bool) {
+func begins(i *inst, depth int) (set [256]bool, ok bool) {
 	for i.op == iSave || i.op == iLineBegin {
 		i = i.next
 	}
 	switch {
 	case i.op == iText:
 		set[i.text[0]] = true
+	case i.op == iSplit && i.next != nil && depth < maxBegins: // nil: it is being compiled
+		other, more := begins(i.other, depth+1)
+		if set, ok = begins(i.next, depth+1); !ok || !more {
+			return set, false
+		}
+		for b := range other {
+			set[b] = set[b] || other[b]
+		}
 	case i.op == iClass, i.op == iLoop && i.min > 0:
 		set = *i.class
 	default:
@@ -125,7 +147,7 @@ func (c *compiler) rune(n *node, next *inst) *inst {
 }
 
 func (c *compiler) group(n *node, next *inst) *inst {
-	if n.text == "" {
+	if n.text == "" || c.noGroups {
 		return c.node(n.subs[0], next)
 	}
 	end := &inst{op: iSave, slot: 2*n.index + 1, next: next}
@@ -215,7 +237,7 @@ func (c *compiler) loop(n *node, next *inst) *inst {
 	} else {
 		l.class = c.class(sub)
 	}
-	if set, ok := begins(next); ok {
+	if set, ok := begins(next, 0); ok {
 		l.alone = true
 		for b := range set {
 			l.alone = l.alone && !(set[b] && l.class[b])

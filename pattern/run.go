@@ -46,6 +46,12 @@ func (p *program) searchFrom(m *machine, from int) (found, known bool) {
 				return false, true
 			}
 			start += newline
+		case p.lead != nil:
+			n := bytes.Index(text[start:], p.lead)
+			if n < 0 {
+				return false, true
+			}
+			start += n
 		case p.some:
 			for start < len(text) && !p.bytes[text[start]] {
 				start++

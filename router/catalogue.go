@@ -6,6 +6,10 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
+	filteraws "github.com/firelane/firelane/enrich/aws"
+	filterecs "github.com/firelane/firelane/enrich/ecs"
+	"github.com/firelane/firelane/enrich/kubernetes"
+	"github.com/firelane/firelane/enrich/logmetrics"
 	"github.com/firelane/firelane/enrich/lua"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
@@ -95,6 +99,17 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "", "concat", enrich.NewConcat, "joins parts of a text that came as several records"),
 		Row(config.KindFilter, "lua", "", lua.New, "runs a script on each record: changes it, drops it, makes several of it"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
+		Row(config.KindFilter, "throttle", "", enrich.NewThrottle, "limits the number of records, over a sliding window"),
+		Row(config.KindFilter, "throttle_size", "", enrich.NewThrottleSize, "limits the bytes of records, for each value of a field"),
+		Row(config.KindFilter, "type_converter", "", enrich.NewConvert, "adds fields that have another one's value in another type"),
+		Row(config.KindFilter, "checklist", "", enrich.NewChecklist, "sets fields where a text is in a list"),
+		Row(config.KindFilter, "expect", "", enrich.NewExpect, "checks that records have fields, for tests of a configuration"),
+		Row(config.KindFilter, "sysinfo", "", enrich.NewSysinfo, "adds what the system says about itself"),
+		Row(config.KindFilter, "log_to_metrics", "", logmetrics.New, "counts and measures records, for Prometheus"),
+		Row(config.KindFilter, "aws", "", filteraws.New, "adds what the metadata service of an EC2 instance says"),
+		Row(config.KindFilter, "ecs", "", filterecs.New, "adds what the ECS agent says about a record's task and container"),
+		Row(config.KindFilter, "kubernetes", "", kubernetes.New, "adds what the API server says about a record's pod, and merges JSON"),
+		Row(config.KindFilter, "stdout", "stdout", enrich.NewStdout, "writes records to standard output, too"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
 		Row(config.KindStream, "stream_task", "", enrich.NewStreamTask, "copies the events for which a condition holds, with another tag"),

@@ -35,6 +35,8 @@ type process struct {
 	running   *running      // nil: it starts, has stopped, or is about to
 	started   chan struct{} // closed when it runs
 
+	exit chan *ExitError // a filter asks for a stop
+
 	retiredMu sync.Mutex
 	retired   retired
 }
@@ -46,7 +48,7 @@ type retired struct {
 }
 
 func newProcess() *process {
-	return &process{begun: time.Now(), started: make(chan struct{}), memory: newMemory(), wake: make(chan struct{}, 1), turn: deliver.NewTurn(), appending: context.Background()}
+	return &process{exit: make(chan *ExitError, 1), begun: time.Now(), started: make(chan struct{}), memory: newMemory(), wake: make(chan struct{}, 1), turn: deliver.NewTurn(), appending: context.Background()}
 }
 
 // leftOver returns the retired parts.

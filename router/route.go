@@ -38,6 +38,15 @@ func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
 	return stage{}, fmt.Errorf("%T is no Filter, Step or Holder", s)
 }
 
+// close ends what the stage has begun.
+func (s *stage) close() {
+	for _, part := range []any{s.filter, s.step} {
+		if c, ok := part.(enrich.Closer); ok {
+			c.Close()
+		}
+	}
+}
+
 // A route is a config.Route with its numbers resolved to parts, up to the first Step: what comes after that is a route of
 // its own. It is immutable and shared by all intakes.
 type route struct {

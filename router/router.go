@@ -54,6 +54,7 @@ type Router struct {
 	routeBytes int
 	held       map[heldKey]*route // those that lead to Holders
 	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
+	metrics    enrich.Metrics     // of filters
 }
 
 // source is an input of the plan, with what the router keeps for it.
@@ -78,10 +79,11 @@ func (r *Router) stageEnv(f config.Filter) enrich.Env {
 	share := r.memory.budget.Share(0)
 	r.shares = append(r.shares, share)
 	return enrich.Env{
-		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
-		Share: share, Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
-		Errors:   r.plan.HasLabel(enrich.ErrorLabel),
-		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
+		Hostname: r.env.Hostname, Version: r.env.Version, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
+		Share: share, Log: r.partLog("filter", f.ID), Metrics: &r.metrics, Exit: r.askToStop,
+		Errors:        r.plan.HasLabel(enrich.ErrorLabel),
+		AllowScriptIO: r.plan.Service.AllowScriptIO,
+		ReadFile:      func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
 }
 

@@ -45,16 +45,46 @@ func (r *Router) Run(stop, now context.Context) error {
 	defer func() { r.closeQueues(r.current.Load().allOutputs()) }()
 	running := r.serve(stop, now)
 	defer running.end()
+	defer func() { r.current.Load().closeStages() }()
 	r.logStarted(bound)
+	var exit *ExitError
 	select {
 	case <-stop.Done():
 	case <-now.Done():
+	case exit = <-r.exit:
+		r.log.Error().Int("status", exit.Status).Msg("a filter stops the router: " + exit.Why)
 	}
 	r.endReloads()
 	last := r.current.Load()
 	last.drain(now, running)
 	last.logStopped()
+	if exit != nil {
+		return exit
+	}
 	return nil
+}
+
+// closeStages ends what the filters have begun.
+func (r *Router) closeStages() {
+	for n := range r.stages {
+		r.stages[n].close()
+	}
+}
+
+// An ExitError is that a filter stopped the router, in order: what was queued has been delivered, as at any stop.
+type ExitError struct {
+	Status int // with which the process ends
+	Why    string
+}
+
+func (e *ExitError) Error() string { return e.Why }
+
+// askToStop makes Run stop. The first call counts.
+func (r *Router) askToStop(status int, why string) {
+	select {
+	case r.exit <- &ExitError{status, why}:
+	default:
+	}
 }
 
 // lock locks the folder of every output's queue. It takes a few system calls.

@@ -90,3 +90,6 @@ func (r *Router) Orphans() []Orphan {
 	defer r.orphansMu.Unlock()
 	return append([]Orphan{}, r.orphans...)
 }
+
+// AppendMetrics appends what the filters count, in Prometheus's text format.
+func (r *Router) AppendMetrics(dst []byte) []byte { return r.current.Load().metrics.AppendText(dst) }

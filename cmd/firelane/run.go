@@ -86,6 +86,10 @@ func (c *cli) run(file string, always bool) int {
 	go l.run()
 	err = r.Run(stop.ctx, now.ctx)
 	l.admin.close()
+	var exit *router.ExitError
+	if errors.As(err, &exit) { // it has been logged
+		return exit.Status
+	}
 	if err != nil {
 		log.Error().Err(err).Msg("stopped")
 		return exitFailed

@@ -12,7 +12,7 @@ func costs(records int) []scenario {
 	slow := single
 	slow.records, slow.rate = records/15, 1_000
 	lines := batched
-	lines.json = true
+	lines.form = jsonForm
 	backlog := batched
 	backlog.records = records * 20
 	indexed := batched
@@ -39,6 +39,7 @@ func costs(records int) []scenario {
 			during: startWithBacklog, options: map[string]string{"storage.total_limit_size": "16G"}, grace: 2 * time.Second},
 		{name: "opensearch", help: "full speed into a real OpenSearch", load: indexed, real: true},
 	}
+	rows = append(rows, filterCosts(batched)...)
 	for _, svc := range services() {
 		rows = append(rows, scenario{name: svc.name, help: "full speed to " + svc.name, load: batched, service: svc})
 	}

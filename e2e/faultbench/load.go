@@ -26,15 +26,26 @@ type load struct {
 	acks    bool   // each write is a chunk to be acknowledged
 	size    int    // bytes of a log line
 	huge    int    // bytes of one line in the middle of the load; 0: it is as long as the others
-	json    bool   // lines are JSON objects
+	form    form   // what is before and after the text of a line
+	stack   int    // lines that follow each record's, as those of a stack trace do, as records of their own
 }
+
+// A form is what is before and after the text of a line. The text begins with the record's number and its time.
+type form struct{ before, after string }
+
+// Forms of lines.
+var (
+	jsonForm   = form{`{"level":"info","status":200,"msg":"`, `"}`}
+	apacheForm = form{`10.0.0.7 - frank [26/Nov/2026:13:55:36 +0000] "GET /api/v1/orders HTTP/1.1" 200 2326 "https://example.com/" "`, `"`}
+	javaForm   = form{before: "java.lang.IllegalStateException: "}
+)
 
 // Sizes and waits of the sender.
 const (
 	writeSize   = 64 << 10
 	dialTimeout = time.Minute
 	ackTimeout  = 120 * time.Second
-	minLine     = 96 // bytes: enough for the number, the time, and their names
+	minLine     = 96 // bytes: enough for the number, the time, and their names; besides the form
 )
 
 // A sender sends a load to a socket. When the router ends, it connects again and repeats the chunk that was not
@@ -98,7 +109,7 @@ func (s *sender) connection(ctx context.Context, w *writer) error {
 	for ctx.Err() == nil {
 		n := int64(1)
 		if s.batch {
-			n = int64(max(1, writeSize/(s.size+250)))
+			n = int64(max(1, writeSize/(s.size+250+s.stack*300)))
 		}
 		first := s.next.Add(n) - n
 		last := min(first+n, int64(s.records))
@@ -203,13 +214,14 @@ type shape struct {
 	// log driver encodes a Go map, whose order changes from record to record.
 	orders [][2][]byte
 	line   []byte
-	json   bool
+	form   form
+	stack  [][]byte
 	huge   []byte // the line of record hugeAt; nil: there is none
 	hugeAt int64
 }
 
 func newShape(tag string, l load, container int) *shape {
-	s := &shape{json: l.json, hugeAt: int64(l.records / 2)}
+	s := &shape{form: l.form, hugeAt: int64(l.records / 2)}
 	s.head = record.AppendStr(record.AppendArrayHeader(nil, 4), tag)
 	members := [][2]string{
 		{"container_id", fmt.Sprintf("%064x", 0xc0ffee00+container)},
@@ -232,7 +244,10 @@ func newShape(tag string, l load, container int) *shape {
 		}
 		s.orders = append(s.orders, order)
 	}
-	s.line = filler(max(l.size, minLine))
+	s.line = filler(max(l.size, minLine+len(l.form.before)+len(l.form.after)))
+	for n := range l.stack {
+		s.stack = append(s.stack, fmt.Appendf(nil, "\tat com.example.orders.OrderService.step%d(OrderService.java:%d)", n, 100+n))
+	}
 	if l.huge > 0 {
 		s.huge = filler(l.huge)
 	}
@@ -255,6 +270,11 @@ func (s *shape) append(dst []byte, first, last int64, acks bool) []byte {
 			dst = append(dst, s.head...)
 			dst = s.event(dst, now, n)
 			dst = record.AppendMapHeader(dst, 0)
+			for _, line := range s.stack {
+				dst = append(dst, s.head...)
+				dst = s.wrap(record.AppendTime(dst, timeOf(now)), n, line)
+				dst = record.AppendMapHeader(dst, 0)
+			}
 		}
 		return dst
 	}
@@ -270,27 +290,30 @@ func (s *shape) append(dst []byte, first, last int64, acks bool) []byte {
 	return record.AppendStr(dst, strconv.FormatInt(first, 10))
 }
 
-// event appends the time and the map. The line starts with "n=… t=… ", which in JSON is the start of the member msg.
+// event appends the time and the map. The text of the line starts with "n=… t=… ".
 func (s *shape) event(dst []byte, now time.Time, n int64) []byte {
-	dst = record.AppendTime(dst, record.Time{Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond())})
-	order := &s.orders[n%int64(len(s.orders))]
-	dst = append(dst, order[0]...)
 	line := s.line
 	if s.huge != nil && n == s.hugeAt {
 		line = s.huge
 	}
-	prefix := line[:0]
-	if s.json {
-		prefix = append(prefix, `{"level":"info","status":200,"msg":"`...)
-	}
+	prefix := append(line[:0], s.form.before...)
 	prefix = append(prefix, "n="...)
 	prefix = appendPadded(prefix, n)
 	prefix = append(prefix, " t="...)
 	prefix = appendPadded(prefix, now.UnixMicro())
 	_ = append(prefix, ' ')
-	if s.json {
-		copy(line[len(line)-2:], `"}`)
-	}
+	copy(line[len(line)-len(s.form.after):], s.form.after)
+	return s.wrap(record.AppendTime(dst, timeOf(now)), n, line)
+}
+
+func timeOf(now time.Time) record.Time {
+	return record.Time{Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond())}
+}
+
+// wrap appends the map of a line.
+func (s *shape) wrap(dst []byte, n int64, line []byte) []byte {
+	order := &s.orders[n%int64(len(s.orders))]
+	dst = append(dst, order[0]...)
 	return append(record.AppendStrBytes(dst, line), order[1]...)
 }
 

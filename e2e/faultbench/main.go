@@ -173,7 +173,7 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 	for n := range f.runs {
 		for i, s := range rows {
 			for j, rt := range routers {
-				if (s.real || s.own) && rt.name != product {
+				if (s.real || s.own) && rt.name != product || !rt.has(s.filter) {
 					continue
 				}
 				dir := filepath.Join(root, fmt.Sprintf("%s-%s-%d", s.name, rt.name, n))

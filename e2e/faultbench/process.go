@@ -37,8 +37,20 @@ const (
 	exitTimeout = 60 * time.Second
 )
 
-// parsersFile is the file with the parser for the parser filter.
-const parsersFile = "parsers.conf"
+// parsersFile is the file with the parsers for parser filters: JSON, and the lines of apacheForm.
+const (
+	parsersFile = "parsers.conf"
+	parsers     = `[PARSER]
+    Name   json
+    Format json
+[PARSER]
+    Name        combined
+    Format      regex
+    Regex       ^(?<host>[^ ]*) [^ ]* (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>[^\"]*?)(?: +\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>[^\"]*)" "(?<agent>.*)")?$
+    Time_Key    time
+    Time_Format %d/%b/%Y:%H:%M:%S %z
+`
+)
 
 // writeConfig writes the configuration as the ECS agent does, with external as the user's file, and returns its path.
 func writeConfig(dir, socket string, outputs []map[string]string, input map[string]string, external string) (string, error) {
@@ -49,8 +61,7 @@ func writeConfig(dir, socket string, outputs []map[string]string, input map[stri
 	g.AddFieldToRecord("ecs_cluster", "demo", "*").
 		AddFieldToRecord("ecs_task_arn", "arn:aws:ecs:eu-west-1:123456789012:task/demo/0123456789abcdef0123456789abcdef", "*").
 		AddFieldToRecord("ecs_task_definition", "web:7", "*")
-	parsers := []byte("[PARSER]\n    Name json\n    Format json\n")
-	if err := os.WriteFile(filepath.Join(dir, parsersFile), parsers, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, parsersFile), []byte(parsers), 0o644); err != nil {
 		return "", err
 	}
 	if external != "" {

@@ -234,11 +234,13 @@ func (r *run) external() string {
 	if r.grace > 0 {
 		text += fmt.Sprintf("    Grace %d\n", int(r.grace.Seconds()))
 	}
-	if r.parse {
+	if r.parse || r.filters != "" {
 		text += "    Parsers_File " + filepath.Join(r.dir, parsersFile) + "\n"
+	}
+	if r.parse {
 		text += "[FILTER]\n    Name parser\n    Match *\n    Key_Name log\n    Parser json\n    Reserve_Data True\n"
 	}
-	return text
+	return text + r.filters
 }
 
 // await waits until want records have arrived at d, or no new one has for quietEnd (or noFaultsEnd; or 5 s if no more than

@@ -19,6 +19,9 @@ type scenario struct {
 	twin     *service          // that the dead output speaks; nil: _bulk
 	deadTwin bool              // there is a second output, whose destination never answers
 	parse    bool              // there is a parser filter for JSON lines
+	filters  string            // further filters, as sections
+	filter   string            // of these, that a router may lack; the row is skipped then
+	rerouted bool              // the filters give every record another tag
 	grace    time.Duration     // for the router's stop; 0: its default
 	memory   int64             // limit of the router's cgroup in bytes; 0: no cgroup
 	during   func(ctx context.Context, r *run)

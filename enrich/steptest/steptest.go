@@ -34,7 +34,13 @@ func Run(t *testing.T, make func() enrich.Stage, events ...record.Event) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			// No goroutine may outlive the test: synctest waits for all.
-			synctest.Test(t, func(t *testing.T) { test(t, make(), append(events, others()...)) })
+			synctest.Test(t, func(t *testing.T) {
+				stage := make()
+				test(t, stage, append(events, others()...))
+				if c, ok := stage.(enrich.Closer); ok {
+					c.Close()
+				}
+			})
 		})
 	}
 }

@@ -126,13 +126,13 @@ const (
 // name parses one of names, in full or its first three letters; into is its place in the list, counted from first.
 func (c *clock) name(into *int, names string, first int) bool {
 	for i := 0; i*nameSize < len(names); i++ {
-		name := strings.TrimRight(names[i*nameSize:(i+1)*nameSize], " ")
-		for _, n := range [2]string{name, name[:3]} {
-			if c.word(n) {
-				*into = first + i
-				return true
-			}
+		name := names[i*nameSize : (i+1)*nameSize]
+		if !c.word(name[:3]) {
+			continue
 		}
+		*into = first + i
+		c.word(strings.TrimRight(name[3:], " ")) // the rest of it, if it is there
+		return true
 	}
 	return false
 }

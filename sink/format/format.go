@@ -50,7 +50,7 @@ func DateKey(option string) string {
 func Text(dst []byte, r *sink.Record) ([]byte, error) {
 	dst = append(append(dst, r.Tag...), ": [["...)
 	dst = append(AppendSeconds(dst, r.Time, 9), ", {}], "...)
-	return append(appendPrinted(dst, r.Body), ']', '\n'), nil
+	return append(record.AppendPrinted(dst, r.Body), ']', '\n'), nil
 }
 
 // MessagePack writes [[time, {}], body].
@@ -78,13 +78,13 @@ func CSV(delim string, names bool) Func {
 		if names {
 			dst = append(dst, "timestamp"...)
 			for f := record.FieldsOf(r.Body); f.Next(); {
-				dst = appendPrinted(append(dst, delim...), f.RawKey())
+				dst = record.AppendPrinted(append(dst, delim...), f.RawKey())
 			}
 			dst = append(dst, '\n')
 		}
 		dst = AppendSeconds(dst, r.Time, 9)
 		for f := record.FieldsOf(r.Body); f.Next(); {
-			dst = appendPrinted(append(dst, delim...), f.Value())
+			dst = record.AppendPrinted(append(dst, delim...), f.Value())
 		}
 		return append(dst, '\n'), nil
 	}
@@ -94,8 +94,8 @@ func LTSV(delim, label string) Func {
 	return func(dst []byte, r *sink.Record) ([]byte, error) {
 		dst = AppendSeconds(append(append(dst, `"time"`...), label...), r.Time, 6)
 		for f := record.FieldsOf(r.Body); f.Next(); {
-			dst = appendPrinted(append(dst, delim...), f.RawKey())
-			dst = appendPrinted(append(dst, label...), f.Value())
+			dst = record.AppendPrinted(append(dst, delim...), f.RawKey())
+			dst = record.AppendPrinted(append(dst, label...), f.Value())
 		}
 		return append(dst, '\n'), nil
 	}
@@ -140,30 +140,20 @@ var errLongText = fmt.Errorf("the text is longer than %d bytes", maxText)
 
 var errNoField = errors.New("the record has no such field")
 
-// appendPrinted appends a value in the notation of Ruby and msgpack-c: {"log"=>"text", "n"=>1}. msgpack-c writes text as it
-// is.
-func appendPrinted(dst, value []byte) []byte {
-	dst, _ = appendPrintedValue(dst, value, false)
-	return dst
-}
-
-// appendRuby is appendPrinted with escapes in text, as Ruby's inspect writes them.
+// appendRuby appends a value in the notation of Ruby's inspect: {"log"=>"text", "n"=>1}, with escapes in text.
 func appendRuby(dst, value []byte) []byte {
-	dst, _ = appendPrintedValue(dst, value, true)
+	dst, _ = appendRubyValue(dst, value)
 	return dst
 }
 
-func appendPrintedValue(dst, b []byte, escape bool) (out, rest []byte) {
+func appendRubyValue(dst, b []byte) (out, rest []byte) {
 	switch record.KindOf(b[0]) {
 	case record.KindStr, record.KindBin:
 		s, rest, err := record.Str(b)
 		if err != nil {
 			return dst, nil
 		}
-		if escape {
-			return record.AppendJSONString(dst, s), rest
-		}
-		return append(append(append(dst, '"'), s...), '"'), rest
+		return record.AppendJSONString(dst, s), rest
 	case record.KindMap:
 		n, rest, _ := record.MapHeader(b)
 		dst = append(dst, '{')
@@ -171,8 +161,8 @@ func appendPrintedValue(dst, b []byte, escape bool) (out, rest []byte) {
 			if i > 0 {
 				dst = append(dst, ", "...)
 			}
-			dst, rest = appendPrintedValue(dst, rest, escape)
-			dst, rest = appendPrintedValue(append(dst, "=>"...), rest, escape)
+			dst, rest = appendRubyValue(dst, rest)
+			dst, rest = appendRubyValue(append(dst, "=>"...), rest)
 		}
 		return append(dst, '}'), rest
 	case record.KindArray:
@@ -182,7 +172,7 @@ func appendPrintedValue(dst, b []byte, escape bool) (out, rest []byte) {
 			if i > 0 {
 				dst = append(dst, ", "...)
 			}
-			dst, rest = appendPrintedValue(dst, rest, escape)
+			dst, rest = appendRubyValue(dst, rest)
 		}
 		return append(dst, ']'), rest
 	case record.KindNil:
@@ -192,10 +182,7 @@ func appendPrintedValue(dst, b []byte, escape bool) (out, rest []byte) {
 	if err != nil {
 		return dst, nil
 	}
-	if value := b[:len(b)-len(rest)]; escape {
-		return appendToS(dst, value), rest
-	}
-	return record.AppendText(dst, b[:len(b)-len(rest)]), rest
+	return appendToS(dst, b[:len(b)-len(rest)]), rest
 }
 
 // Quote makes dst[n:] a JSON string.

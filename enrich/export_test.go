@@ -1,0 +1,4 @@
+package enrich
+
+// StdoutTo is NewStdout with another writer.
+var StdoutTo = newStdout

@@ -1,0 +1,29 @@
+package kubernetes
+
+import (
+	"testing"
+
+	"github.com/firelane/firelane/enrich"
+	"github.com/firelane/firelane/record"
+)
+
+// Whatever log is, the record stays one map, in which no merged field is there twice.
+func FuzzMergingKeepsRecordsWhole(f *testing.F) {
+	f.Add([]byte(`{"log":"{\"a\":1,\"log\":\"x\\n\",\"b\":{}}\n","a":2}`), "")
+	f.Add([]byte(`{"log":{"log":{"a":[1]}},"stream":"stdout"}`), "log")
+	f.Add([]byte(`{"log":"\\n\n","m":1}`), "m")
+	f.Fuzz(func(t *testing.T, js []byte, key string) {
+		body, err := record.AppendFromJSON(nil, js)
+		if err != nil || record.KindOf(body[0]) != record.KindMap {
+			return
+		}
+		for _, keep := range []bool{true, false} {
+			step := &filter{o: Options{MergeLog: true, MergeTrim: true, KeepLog: keep, MergeLogKey: key}}
+			ev := record.Event{Body: body}
+			step.mergeLog(&ev, &enrich.Scratch{}, nil)
+			if n, err := record.Check(ev.Body); err != nil || n != len(ev.Body) || record.KindOf(ev.Body[0]) != record.KindMap {
+				t.Fatalf("got %x of %s and error %v, want a valid map", ev.Body, js, err)
+			}
+		}
+	})
+}
