@@ -59,7 +59,13 @@ func TestConnectionsBeyondTheLimitAreClosedAtOnce(t *testing.T) {
 	addr := fmt.Sprintf("127.%d.%d.%d:2020", 1+pid>>16&0x7f, pid>>8&0xff, pid&0xff)
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, addr, "", fakeSource{}, "test") }()
+	go func() {
+		ln, err := Listen(ctx, addr)
+		if err == nil {
+			err = Serve(ctx, ln, Config{Addr: addr, Source: fakeSource{}, Reloader: fakeReloader{}, Version: "test"})
+		}
+		served <- err
+	}()
 	dial := func() net.Conn {
 		for {
 			c, err := net.Dial("tcp", addr)

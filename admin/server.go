@@ -34,35 +34,55 @@ const (
 	readTimeout  = 5 * time.Second
 	writeTimeout = 10 * time.Second
 	idleTimeout  = 30 * time.Second
+	endTime      = time.Second // for the answers in progress when the server ends
 	// maxHeader is the largest request header in bytes.
 	maxHeader = 16 << 10
 )
 
-// Serve serves the pages on addr (HTTP_Listen and HTTP_Port) until ctx ends. It answers requests whose Host is one that
-// hosts (HTTP_Hosts) allows.
-func Serve(ctx context.Context, addr, hosts string, src Source, version string) error {
+// Listen listens on addr (HTTP_Listen and HTTP_Port), for Serve.
+func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w", addr, err)
+		return nil, fmt.Errorf("listening on %s: %w", addr, err)
 	}
+	return ln, nil
+}
+
+// Config is what Serve serves.
+type Config struct {
+	Addr, Hosts string // HTTP_Listen and HTTP_Port; HTTP_Hosts
+	Source      Source
+	Reloader    Reloader
+	Version     string
+	Start       time.Time // of the process
+}
+
+// Serve serves the pages on ln, which it closes, until ctx ends. It answers requests whose Host is one that c.Hosts allows.
+func Serve(ctx context.Context, ln net.Listener, c Config) error {
+	all := pages(c.Source, c.Version, c.Start)
+	reloadPage(all, c.Reloader)
 	srv := &http.Server{
-		Handler:     newHostCheck(addr, hosts, pages(src, version, time.Now())),
+		Handler:     newHostCheck(c.Addr, c.Hosts, all),
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 	}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(&cappedListener{Listener: ln}) }()
 	select {
 	case err := <-done:
-		return fmt.Errorf("serving on %s: %w", addr, err)
+		return fmt.Errorf("serving on %s: %w", c.Addr, err)
 	case <-ctx.Done():
-		err := srv.Close()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+		defer cancel()
+		if err := srv.Shutdown(last); err != nil {
+			_ = srv.Close()
+		}
 		<-done
-		return err
+		return nil
 	}
 }
 
-func pages(src Source, version string, start time.Time) http.Handler {
+func pages(src Source, version string, start time.Time) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, map[string]any{"firelane": map[string]string{"version": version}})

@@ -79,6 +79,15 @@ func (s *Share) set(n int) {
 	s.held = n
 }
 
+// Close returns all that the Share holds, and its floor. From then on it has no floor.
+func (s *Share) Close() {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.set(0)
+	s.b.free += s.floor
+	s.floor = 0
+}
+
 // Free returns how many bytes nobody holds and no floor needs; below 0 if Add or Set took more.
 func (b *Budget) Free() int {
 	b.mu.Lock()

@@ -77,3 +77,14 @@ func TestRoomShrinksAsOthersTake(t *testing.T) {
 		t.Errorf("got room for %d bytes, want %d again", r, before)
 	}
 }
+
+func TestCloseReturnsAllThatAShareHas(t *testing.T) {
+	b := New(1000)
+	s := b.Share(100)
+	s.Add(250)
+	s.Close()
+	s.Close()
+	if n := b.Free(); n != 1000 || s.Held() != 0 {
+		t.Errorf("got %d bytes free and %d held, want all free", n, s.Held())
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"syscall"
 	"time"
 )
 
@@ -42,6 +41,10 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 			return err
 		}
 	}
+	if q.interrupt {
+		q.unlock()
+		return ErrInterrupted
+	}
 	w := &waiter{room: make(chan struct{}, 1)}
 	q.waiters = append(q.waiters, w)
 	q.stats.Waits++
@@ -54,16 +57,7 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 		tick.Reset(q.untilRetry(yield != nil))
 		relieve := q.noSpace && (q.stats.Records == 0 && q.waiters[0] == w || len(q.segs) < 2 && q.yields(yield))
 		q.unlock()
-		var err error
-		if !relieve || ctx.Err() != nil || !q.relieve() {
-			select {
-			case <-w.room:
-			case <-tick.C:
-			case <-q.closed:
-			case <-ctx.Done():
-				err = fmt.Errorf("wait for room in the queue: %w", ctx.Err())
-			}
-		}
+		err := q.awaitRoom(ctx, w, tick, relieve)
 		q.mu.Lock()
 		done := false
 		drop := q.yields(yield)
@@ -76,6 +70,9 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 				q.markFull()
 			}
 		}
+		if !done && err == nil && q.interrupt {
+			err = ErrInterrupted
+		}
 		if done || err != nil {
 			q.waiters = slices.DeleteFunc(q.waiters, func(o *waiter) bool { return o == w })
 			q.wakeWaiter()
@@ -84,6 +81,21 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 			return err
 		}
 	}
+}
+
+// awaitRoom waits until there may be room, unless relieve is set, and others on the disk make some.
+func (q *Queue) awaitRoom(ctx context.Context, w *waiter, tick *time.Timer, relieve bool) error {
+	if relieve && ctx.Err() == nil && q.relieve() {
+		return nil
+	}
+	select {
+	case <-w.room:
+	case <-tick.C:
+	case <-q.closed:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for room in the queue: %w", ctx.Err())
+	}
+	return nil
 }
 
 // How long nothing of a full queue must have been delivered before it counts as stalled, by default. A destination that is only
@@ -211,15 +223,6 @@ func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done boo
 		accepted()
 	}
 	return true, nil
-}
-
-// MaxBatch returns the length in bytes of the largest batch that Append takes. A queue that drops its oldest never exceeds its
-// limit.
-func (q *Queue) MaxBatch() int {
-	if q.full != DropOldest {
-		return MaxBatch
-	}
-	return int(min(q.Stats().Limit-dataAt-frameHeader, MaxBatch))
 }
 
 // makeRoom reports whether a frame of this size may be appended, and drops what must be dropped for it.
@@ -391,9 +394,4 @@ func (q *Queue) seal() {
 		return
 	}
 	q.writeMark(s)
-}
-
-// isFull reports whether a write failed for lack of room.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

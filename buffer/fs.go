@@ -233,3 +233,8 @@ func (f diskFile) Size() (int64, error) {
 
 // Unlinked reports whether the file was removed: no restart will find what is written to it.
 func (f diskFile) Unlinked() bool { return unlinked(f.File) }
+
+// isFull reports whether a write failed for lack of room.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

@@ -161,7 +161,7 @@ func (q *Queue) take(maxBytes, most int64) (*Chunk, error) {
 	}
 	// From here to the end of the function the file is open and what is read below end doesn't change.
 	s.busy++
-	r := run{seg: s, file: s.file, from: s.read, end: s.end, most: most}
+	r := run{seg: s, file: s.file, from: s.read, end: s.readEnd(), most: most}
 	at := s.appended(s.read.off)
 	q.unlock()
 
@@ -187,8 +187,7 @@ func (q *Queue) take(maxBytes, most int64) (*Chunk, error) {
 	}
 	c := &Chunk{Queue: s.id, First: r.from.pos, Records: int(r.to.pos - r.from.pos), Batches: m.batches, Appended: at,
 		seg: s, from: r.from, to: r.to, mem: m}
-	s.read = c.to
-	s.out = append(s.out, c)
+	s.took(c)
 	return c, nil
 }
 

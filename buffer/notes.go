@@ -9,7 +9,8 @@ import (
 
 // logLater keeps a line to be logged when the mutex is unlocked. How often a message is repeated is the logger's concern.
 func (q *Queue) logLater(level zerolog.Level, write func(*zerolog.Event)) {
-	q.notes = append(q.notes, func() { write(q.log.WithLevel(level)) })
+	log := q.log
+	q.notes = append(q.notes, func() { write(log.WithLevel(level)) })
 }
 
 func (q *Queue) logFull() {

@@ -137,6 +137,17 @@ func (q *Queue) setLimits(o Options) error {
 	return nil
 }
 
+// MaxBatch returns the length in bytes of the largest batch that Append takes. A queue that drops its oldest never exceeds its
+// limit.
+func (q *Queue) MaxBatch() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.full != DropOldest {
+		return MaxBatch
+	}
+	return int(min(q.stats.Limit-dataAt-frameHeader, MaxBatch))
+}
+
 // recover finds what an earlier process left.
 func (q *Queue) recover() error {
 	names, err := q.fs.List()

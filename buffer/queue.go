@@ -23,6 +23,8 @@ var (
 	ErrDropped = errors.New("the chunk was dropped to make room")
 	// ErrStalled is returned by AppendUnlessStalled for a batch that was not appended, since the queue is stalled.
 	ErrStalled = errors.New("the queue is stalled")
+	// ErrInterrupted is returned by Append for a batch that was not appended, since it would have to wait: see Interrupt.
+	ErrInterrupted = errors.New("the wait for room in the queue was interrupted")
 	// ErrLocked is returned by Open when another process has the queue's folder.
 	ErrLocked = errors.New("another router uses this folder")
 
@@ -129,6 +131,7 @@ type Queue struct {
 	want          int64     // how many bytes will wake it
 	woken         int64     // how often Next was woken
 	draining      bool
+	interrupt     bool        // no Append waits
 	shut          bool        // Close has closed the files
 	failing       bool        // the last write failed
 	noSpace       bool        // the disk was full then

@@ -118,7 +118,7 @@ func (q *Queue) dropOldest() {
 		q.active = nil
 		s.sealed = true
 	}
-	t := s.end.minus(s.read)
+	t := s.unread()
 	t.add(s.released)
 	readable := s.file != nil
 	s.released = tally{}
@@ -161,7 +161,9 @@ func (q *Queue) skip(r *run) {
 // dropUnopenable drops all of a segment that can't be opened.
 func (q *Queue) dropUnopenable(s *segment, err error) {
 	q.stats.DiskErrors++
-	q.dropDamaged(s, s.end, "can't be opened", err)
+	for s.read.off < s.end.off {
+		q.dropDamaged(s, s.readEnd(), "can't be opened", err)
+	}
 }
 
 // dropDamaged drops what of the segment comes before a place and wasn't taken, and sees to it that the file is set
@@ -174,7 +176,6 @@ func (q *Queue) dropDamaged(s *segment, to place, what string, err error) {
 		q.stats.Damaged++
 	}
 	q.logDamaged(s, t, what, err)
-	s.out = append(s.out, &Chunk{seg: s, from: s.read, to: to, state: committed})
-	s.read = to
+	s.took(&Chunk{seg: s, from: s.read, to: to, state: committed})
 	q.updateCommitted(s)
 }

@@ -221,7 +221,7 @@ func (s *segment) appended(off int64) time.Time {
 // advanceLow moves low over everything that is committed without a gap.
 func (s *segment) advanceLow() (moved bool) {
 	n := 0
-	for n < len(s.out) && s.out[n].state == committed {
+	for n < len(s.out) && s.out[n].state == committed && s.out[n].from == s.low {
 		s.low = s.out[n].to
 		s.out[n] = nil
 		n++

@@ -30,8 +30,14 @@ type Service struct {
 	// AllowExec is firelane's own: a configuration that comes with an image should not run commands unasked.
 	AllowExec bool `fluentbit:"allow_exec" default:"off" help:"run the commands of the inputs exec; off: none is run, and one line in the log says so"`
 
+	// AllowScriptIO is firelane's own, for the same reason.
+	AllowScriptIO bool `fluentbit:"allow_script_io" default:"off" help:"let the scripts of filters lua read and write files, load modules and run commands; off: what would do that is an error of the script"`
+
 	// JoinPartial is firelane's own: Docker splits lines at 16 KiB, and neither dialect joins them unless configured to.
 	JoinPartial bool `fluentbit:"join_partial" fluentd:"join_partial" default:"on" help:"join the lines that Docker split at 16 KiB"`
+
+	// HotReload is off in Fluent Bit unless it is written. Here a SIGHUP that does nothing has no use.
+	HotReload bool `fluentbit:"hot_reload" fluentd:"hot_reload" default:"on" help:"SIGHUP, SIGUSR2 and POST /api/v2/reload read the configuration again"`
 
 	Tuning
 	SystemOptions
@@ -64,7 +70,7 @@ type Tuning struct {
 	SchedulerBase    string  `fluentbit:"scheduler.base" help:"accepted; the wait between retries grows by itself"`
 	SchedulerCap     string  `fluentbit:"scheduler.cap" help:"accepted; the wait is never longer than 30 s"`
 	NaNToNull        *bool   `fluentbit:"json.convert_nan_to_null" help:"accepted; NaN is always null"`
-	HotReload        string  `fluentbit:"hot_reload,hot_reload.ensure_thread_safety,hot_reload.timeout" help:"accepted"`
+	HotReloadExtras  string  `fluentbit:"hot_reload.ensure_thread_safety,hot_reload.timeout" help:"accepted; a reload always waits for what is in progress, and for 20 s at most"`
 	MultilineLimit   string  `fluentbit:"multiline_buffer_limit" help:"accepted"`
 	ChunkTrace       *bool   `fluentbit:"enable_chunk_trace" help:"accepted"`
 	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.buffer_max_size" help:"accepted"`

@@ -16,6 +16,8 @@ type Env struct {
 	Variables map[string]string // those that the configuration sets, for scripts
 	Log       zerolog.Logger
 
+	AllowScriptIO bool // [SERVICE] lets scripts read and write files, and run commands
+
 	// ReadFile reads a file that the options name, as the configuration's own files are found. It returns its text and its
 	// path. nil: there are no files.
 	ReadFile func(name string) (text, path string, err error)

@@ -57,9 +57,9 @@ func listen(opts *Options, d config.Dialect, env input.Env) (*Server, error) {
 	var ln net.Listener
 	if opts.UnixPath != "" {
 		perm, _ := opts.perm() // Check has validated it
-		ln, err = serve.ListenUnix(opts.UnixPath, perm)
+		ln, err = serve.ListenUnix(env, opts.UnixPath, perm)
 	} else {
-		ln, err = serve.ListenTCP(opts.Listen, opts.Port)
+		ln, err = serve.ListenTCP(env, opts.Listen, opts.Port)
 	}
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func listen(opts *Options, d config.Dialect, env input.Env) (*Server, error) {
 	s := newServer(ln, cfg, env)
 	s.rules, s.auth, s.handle = opts.rules(d), opts.auth(d), (*conn).forward
 	if d == config.Fluentd && opts.UnixPath == "" {
-		s.listenHeartbeat()
+		s.listenHeartbeat(env)
 	}
 	return s, nil
 }
@@ -81,7 +81,7 @@ func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := serve.ListenTCP(opts.Listen, opts.Port)
+	ln, err := serve.ListenTCP(env, opts.Listen, opts.Port)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/forward/pace"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/input/serve"
 )
 
 // A Server takes connections on one socket and hands their events to receivers: an input.Input.
@@ -45,6 +47,8 @@ type Server struct {
 	signing  []*conn       // those of conns that have not signed in yet, the oldest first
 	idle     chan struct{} // closed while there is no connection
 	stopping bool
+	retired  bool
+	stopped  chan struct{}  // closed once stopping
 	drainBy  time.Time      // when the last read ends, once stopping
 	done     sync.WaitGroup // connections and heartbeats
 }
@@ -52,7 +56,7 @@ type Server struct {
 func newServer(ln net.Listener, cfg *tls.Config, env input.Env) *Server {
 	s := &Server{
 		log: env.Log, ln: pace.Listen(ln), tls: cfg, salt: salt, memory: env.Memory, flushTime: cmp.Or(env.FlushTime, flushTime),
-		conns: make(map[*conn]struct{}), idle: make(chan struct{}),
+		conns: make(map[*conn]struct{}), idle: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if s.memory == nil {
 		s.memory = input.NewMemory(budget.New(budget.Default))
@@ -103,12 +107,44 @@ func (s *Server) Run(ctx context.Context, newReceiver func() input.Receiver) err
 		s.done.Go(s.heartbeats)
 	}
 	err := s.accept(newReceiver)
+	s.awaitLast()
 	s.stop()
 	timer := time.AfterFunc(s.flushTime, s.abandon)
 	defer timer.Stop()
 	s.done.Wait()
 	s.abandon()
 	return err
+}
+
+// Retire implements input.Retirer.
+func (s *Server) Retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired = true
+	s.ln.Close()
+	if s.udp != nil {
+		s.udp.Close()
+	}
+}
+
+func (s *Server) isRetired() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.retired
+}
+
+// awaitLast waits until the last client of a server that is retired has hung up, or it stops.
+func (s *Server) awaitLast() {
+	s.mu.Lock()
+	retired, idle := s.retired, s.idle
+	s.mu.Unlock()
+	if !retired {
+		return
+	}
+	select {
+	case <-idle:
+	case <-s.stopped:
+	}
 }
 
 // Close ends everything at once: no more connections, and those that are open are closed. It may be called at any
@@ -132,6 +168,7 @@ func (s *Server) stop() {
 		return
 	}
 	s.stopping = true
+	close(s.stopped)
 	s.drainBy = time.Now().Add(drainTime)
 	s.ln.Close() // removes a socket file, too
 	if s.udp != nil {
@@ -158,7 +195,7 @@ func (s *Server) accept(newReceiver func() input.Receiver) error {
 			s.open(nc, newReceiver)
 			continue
 		}
-		if _, stopping := s.draining(); stopping {
+		if _, stopping := s.draining(); stopping || s.isRetired() {
 			return nil
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -266,8 +303,12 @@ func (s *Server) remove(c *conn) {
 
 // listenHeartbeat binds the datagram socket beside the listener. A server without it works as well: clients ask for
 // this kind of heartbeat by an option of their own.
-func (s *Server) listenHeartbeat() {
-	udp, err := net.ListenPacket("udp", s.Addr().String())
+func (s *Server) listenHeartbeat(env input.Env) {
+	var udp net.PacketConn
+	a, err := netip.ParseAddrPort(s.Addr().String())
+	if err == nil {
+		udp, err = serve.ListenUDP(env, a.Addr().String(), int(a.Port()), 0)
+	}
 	if err != nil {
 		s.log.Warn().Err(err).Msg("heartbeats by UDP are not answered")
 		return

@@ -38,6 +38,8 @@ type Env struct {
 
 	// Internal calls see for each metric of the router itself; nil: it has none.
 	Internal func(see func(*metric.Sample))
+
+	Sockets *Sockets // of the configuration; nil: no socket is handed over at a reload
 }
 
 // DefaultTag is the tag of events whose input's options have none.
@@ -102,6 +104,13 @@ type Identifier interface {
 	// AddIdentified is Add for an event that its source may offer again, to this process or to another one. origin is the
 	// same each time, and no other event has it: the record's id is made of it, by which a destination tells twice from once.
 	AddIdentified(tag []byte, t record.Time, body []byte, origin record.ID)
+}
+
+// Retirer is implemented by an Input whose clients lose what they have sent if their connections are closed: when another
+// configuration has taken over its socket, it serves those that are open until their clients hang up.
+type Retirer interface {
+	// Retire has Run accept no more connections, and return when the last one has ended.
+	Retire()
 }
 
 // ErrHeld is returned by Flush where everything that could be queued is, but a step still holds events that were added

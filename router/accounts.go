@@ -15,7 +15,7 @@ import (
 // Each term is counted where it happens, so that a record that is lost by a fault of the router shows as Unaccounted.
 type Account struct {
 	Output    string           `json:"output"`
-	Received  int64            `json:"received"` // also those that were in the queue at the start, or leave an earlier dead letter
+	Received  int64            `json:"received"` // also those that were in the queue at the start, leave an earlier dead letter, or are sent again after a reload
 	Added     int64            `json:"added"`    // made by steps in addition to those that they got
 	Delivered int64            `json:"delivered"`
 	Filtered  int64            `json:"filtered"`
@@ -56,16 +56,24 @@ func (o *output) account() (a Account) {
 
 // inspect calls see with what happened to records before the output's queue, and after it, at one moment.
 func (o *output) inspect(see func(tally, deliver.Stats)) {
+	o.swap.RLock()
+	defer o.swap.RUnlock()
 	if o.loop == nil { // nothing has been opened
-		see(o.tally, deliver.Stats{})
+		see(*o.tally, deliver.Stats{})
 		return
 	}
-	o.loop.Inspect(func(s deliver.Stats) { see(o.tally, s) })
+	o.loop.Inspect(func(s deliver.Stats) { see(*o.tally, s) })
+}
+
+// stats are those of the output's loop.
+func (o *output) stats() (s deliver.Stats) {
+	o.inspect(func(_ tally, now deliver.Stats) { s = now })
+	return s
 }
 
 func (o *output) accountOf(t tally, s deliver.Stats) Account {
 	a := Account{
-		Output: o.id, Received: t.received + s.Queue.Recovered + s.DeferredQueue.Recovered, Added: t.added, Delivered: s.Delivered, Filtered: t.filtered,
+		Output: o.id, Received: t.received + s.Queue.Recovered + s.DeferredQueue.Recovered + s.Again, Added: t.added, Delivered: s.Delivered, Filtered: t.filtered,
 		Merged: t.merged, Dropped: make(map[string]int64), Dead: s.Dead + t.dead, Held: t.held, Buffered: s.Buffered,
 		Deferred: s.Deferred,
 	}
@@ -93,10 +101,10 @@ func (o *output) accountOf(t tally, s deliver.Stats) Account {
 // that it found. The latter are counted as received only now: to count at the start, as in the queue, what a dead letter of
 // 1 GiB holds would take too long.
 func (o *output) lostDead() (own, earlier int64) {
-	if o.file == nil {
-		return 0, 0
+	if o.file != nil {
+		own, earlier = o.file.Lost()
 	}
-	return o.file.Lost()
+	return own + o.deadLost[0], earlier + o.deadLost[1]
 }
 
 // InputAccount is what one input has taken in.

@@ -115,7 +115,8 @@ func TestQueuesInMemoryShareTheBudget(t *testing.T) {
 	m := newMemory()
 	free, sum := m.budget.Free(), int64(0)
 	for range 10 {
-		sum += m.queueLimit(10)
+		_, limit := m.queueLimit(10)
+		sum += limit
 	}
 	if sum > int64(m.total)*6/10 || free-m.budget.Free() != int(sum) {
 		t.Errorf("got %d bytes for ten queues of a budget of %d, and %d taken", sum, m.total, free-m.budget.Free())

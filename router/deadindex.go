@@ -28,7 +28,9 @@ func (r *Router) newDeadOutput(o config.Output, of *output) (*output, error) {
 	}
 	is := of.is
 	is.dead = oneLine(of.options.DeadLetterIndex)
-	return &output{id: id, is: is, options: &own.OutputOptions, dest: dest, log: log}, nil
+	return &output{
+		id: id, is: is, options: &own.OutputOptions, dest: dest, log: log, tally: new(tally), taps: new(taps), config: own, files: filesOf(own),
+	}, nil
 }
 
 // deadAppend is how long a dead letter waits for room in its queue; then it goes to the file.

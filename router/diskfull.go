@@ -15,8 +15,8 @@ func (r *Router) makeRoomFor(o *output) bool {
 		bytes int64
 	}
 	var backlogs []candidate
-	for _, other := range r.outputs {
-		if other == o || other.queue == nil || !other.queue.SameDisk(o.queue) {
+	for _, other := range r.allOutputs() {
+		if other.queue == o.queue || other.queue == nil || !other.queue.SameDisk(o.queue) {
 			continue
 		}
 		if other.queue.GiveWay(false) {

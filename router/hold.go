@@ -44,9 +44,9 @@ func (h *holder) schedule() {
 
 // An expiry calls Expire of one Holder.
 type expiry struct {
-	*holder
-	i   *intake
-	due time.Time // of the next call; zero where nothing is held
+	*holder // nil: its configuration has gone, and only what waits is left
+	i       *intake
+	due     time.Time // of the next call; zero where nothing is held
 
 	waits bool // for room in a queue
 }
@@ -54,7 +54,11 @@ type expiry struct {
 // releaseHeld makes Holders emit what is due, until end is closed, and then everything. Once stopping is closed everything is
 // due soon, so that clients get their acks. While nothing is held it sleeps: an idle router uses no CPU.
 func (r *Router) releaseHeld(stopping, end <-chan struct{}) {
-	all := r.expiries()
+	r.releaseUntil(r.expiries(), stopping, end, nil)
+}
+
+// releaseUntil is releaseHeld for some of the Holders. When pause is closed it returns, and leaves what is held where it is.
+func (r *Router) releaseUntil(all []expiry, stopping, end, pause <-chan struct{}) {
 	if len(all) == 0 {
 		return
 	}
@@ -64,6 +68,8 @@ func (r *Router) releaseHeld(stopping, end <-chan struct{}) {
 		select {
 		case <-end:
 			r.releaseAll(all)
+			return
+		case <-pause:
 			return
 		case <-stopping:
 			stopping, stopped = nil, true
@@ -85,7 +91,7 @@ func (r *Router) releaseHeld(stopping, end <-chan struct{}) {
 
 // expiries returns those of all Holders, in the order in which events reach them.
 func (r *Router) expiries() (all []expiry) {
-	for _, in := range r.inputs {
+	for _, in := range r.allInputs() {
 		if in.holder != nil {
 			all = append(all, expiry{holder: in.holder, i: r.newNoWaitIntake(in)})
 		}
@@ -121,7 +127,7 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 		if e.waits {
 			r.flushReleased(e)
 		}
-		if !now.Before(e.due) && e.i.waitingBytes() < maxWaiting {
+		if e.holder != nil && !now.Before(e.due) && e.i.waitingBytes() < maxWaiting {
 			e.armed.Store(false) // what is held from here on must wake releaseHeld again
 			e.due = e.i.expire(e.holder, now)
 			e.armed.Store(!e.due.IsZero())
@@ -148,14 +154,19 @@ func (r *Router) releaseAll(all []expiry) {
 	}
 	for range maxReroutes + 1 {
 		r.expire(all, enrich.Everything)
-		held := 0
-		for _, e := range all {
-			held += e.Held()
-		}
-		if held == 0 {
+		if heldBy(all) == 0 {
 			return
 		}
 	}
+}
+
+func heldBy(all []expiry) (n int) {
+	for _, e := range all {
+		if e.holder != nil {
+			n += e.Held()
+		}
+	}
+	return n
 }
 
 func (r *Router) flushReleased(e *expiry) {

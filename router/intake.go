@@ -25,14 +25,15 @@ const reroutedTooOften = "rerouted too often"
 
 // An intake takes the events of one connection through their filters and steps into the queues: the router's
 // input.Receiver. Everything in it belongs to that connection alone; what is shared it reaches through the router.
+// Its methods work inside the gate: while they do, no other configuration takes over.
 type intake struct {
-	r       *Router
+	r       *Router // which moves on with the next call when another configuration has taken over
 	input   *source
 	recent  [recentTags]*route
 	oldest  int             // index in recent of what is replaced next
 	route   *route          // of the last event; connections rarely change their tag
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
-	pending []pending       // one for each output
+	pending []pending       // one for each output, and for those of earlier configurations that have something left
 	event   record.Event    // the event being handled; here, so that it costs no allocation
 	most    int             // bytes at which a batch is complete: batchSize or less
 	full    bool            // a batch has reached that
@@ -52,6 +53,7 @@ type intake struct {
 
 // pending is what was added for one output since the last Flush.
 type pending struct {
+	out      *output
 	counted              // its batch is nil where there is nothing
 	complete []counted   // the batches before it
 	publish  func()      // adds tally to the output's; its queue calls it, with its lock held
@@ -67,24 +69,31 @@ type counted struct {
 }
 
 func (r *Router) newIntake(in *source) *intake {
-	i := &intake{r: r, input: in, pending: make([]pending, len(r.outputs)), most: batchSize}
-	for o, out := range r.outputs {
+	i := &intake{r: r, input: in}
+	i.makePending(r.outputs)
+	return i
+}
+
+// makePending makes what is pending for outputs: nothing.
+func (i *intake) makePending(outputs []*output) {
+	i.pending, i.most = make([]pending, len(outputs)), batchSize
+	for o, out := range outputs {
 		if out.queue != nil { // it is open in every router that runs
 			i.most = min(i.most, out.queue.MaxBatch()/batchesPerQueue)
 		}
 		p := &i.pending[o]
+		p.out = out
 		p.publish = func() { out.tally.add(p.tally) }
 		if out.yields {
 			p.yield = func() bool { return i.othersGoOn(o) }
 		}
 	}
-	return i
 }
 
 // othersGoOn reports whether the connection also feeds an output whose queue takes records, which would wait for o.
 func (i *intake) othersGoOn(o int) bool {
 	for n := range i.pending {
-		if n != o && i.pending[n].fed && !i.r.outputs[n].queue.Stalled() {
+		if n != o && i.pending[n].fed && !i.pending[n].out.queue.Stalled() {
 			return true
 		}
 	}
@@ -98,6 +107,8 @@ func (i *intake) Add(tag []byte, t record.Time, body []byte) {
 
 // AddIdentified implements input.Identifier.
 func (i *intake) AddIdentified(tag []byte, t record.Time, body []byte, origin record.ID) {
+	i.enterGate()
+	defer i.leaveGate()
 	if i.route == nil || string(tag) != i.route.tag {
 		i.route = i.routeOf(tag)
 	}

@@ -14,8 +14,45 @@ import (
 func (i *intake) Reject(n int, reason string) { i.input.accounts.reject(n, reason) }
 
 // Flush implements input.Receiver. It returns input.ErrHeld while a Holder may hold events that came by this intake:
-// the router counts what all Holders got until the last of it is in the queues, by whichever connection.
+// the router counts what all Holders got until the last of it is in the queues, by whichever connection. If another
+// configuration takes over while it waits for room, it goes on with that one's queues.
 func (i *intake) Flush(ctx context.Context) error {
+	var failed error
+	for {
+		i.enterGate()
+		err := i.flush(ctx)
+		i.leaveGate()
+		if !errors.Is(err, buffer.ErrInterrupted) {
+			return join(failed, err)
+		}
+		failed = join(failed, without(err, buffer.ErrInterrupted))
+	}
+}
+
+// join is errors.Join that leaves a single error as it is.
+func join(a, b error) error {
+	if a == nil {
+		return b
+	}
+	return errors.Join(a, b)
+}
+
+// without returns what err has besides target, which must not be wrapped: nil if that is nothing.
+func without(err, target error) (rest error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			rest = errors.Join(rest, without(e, target))
+		}
+		return rest
+	}
+	if errors.Is(err, target) {
+		return nil
+	}
+	return err
+}
+
+// flush is Flush inside the gate. If its wait for room is interrupted, the error is buffer.ErrInterrupted.
+func (i *intake) flush(ctx context.Context) error {
 	if i.received+i.unrouted > 0 {
 		i.input.accounts.received.Add(i.received)
 		i.input.accounts.unrouted.Add(i.unrouted)
@@ -28,7 +65,7 @@ func (i *intake) Flush(ctx context.Context) error {
 		i.r.buffers.returnScratch(i.scratch)
 		i.scratch = nil
 	}
-	if failed != nil && (ctx.Err() != nil || errors.Is(failed, errFull)) {
+	if failed != nil && (ctx.Err() != nil || stays(failed)) {
 		return failed // what was released isn't queued: nobody may acknowledge it
 	}
 	if i.released > 0 {
@@ -50,7 +87,7 @@ func (i *intake) Flush(ctx context.Context) error {
 func (i *intake) queue(ctx context.Context) (failed error) {
 	late := false
 	for o := range i.pending {
-		if i.r.outputs[o].queue.Stalled() {
+		if i.pending[o].out.queue.Stalled() {
 			late = true
 		} else if err := i.queueFor(ctx, o, false); errors.Is(err, buffer.ErrStalled) {
 			late = true
@@ -69,7 +106,8 @@ func (i *intake) queue(ctx context.Context) (failed error) {
 // queueFor appends what was added for one output. If it isn't the last in line and turns out to be stalled, the error is
 // buffer.ErrStalled, and the rest stays.
 func (i *intake) queueFor(ctx context.Context, o int, last bool) (failed error) {
-	p, out := &i.pending[o], i.r.outputs[o]
+	p := &i.pending[o]
+	out := p.out
 	if len(p.complete) > 0 {
 		failed = p.queueComplete(ctx, out, last, &i.r.buffers)
 	}
@@ -109,7 +147,9 @@ func (p *pending) queueComplete(ctx context.Context, out *output, last bool, b *
 var errFull = errors.New("a queue is full: records wait")
 
 // stays reports whether err is that of a batch that was not appended and stays.
-func stays(err error) bool { return errors.Is(err, errFull) || errors.Is(err, buffer.ErrStalled) }
+func stays(err error) bool {
+	return errors.Is(err, errFull) || errors.Is(err, buffer.ErrStalled) || errors.Is(err, buffer.ErrInterrupted)
+}
 
 // waitingBytes returns how many bytes of complete batches wait for room in the queues.
 func (i *intake) waitingBytes() (n int) {
@@ -162,6 +202,12 @@ func (o *output) append(ctx context.Context, p *pending, last bool) error {
 			return nil
 		}
 		if errors.Is(err, buffer.ErrStalled) {
+			return err
+		}
+		if p.noWait && errors.Is(err, buffer.ErrInterrupted) {
+			return errFull
+		}
+		if errors.Is(err, buffer.ErrInterrupted) {
 			return err
 		}
 		if p.noWait && errors.Is(err, context.Canceled) {

@@ -39,10 +39,9 @@ func newMemory() *memory {
 	return m
 }
 
-// queueLimit takes the memory of a queue in memory out of the budget, and returns its limit in bytes: half of the budget for
+// queueLimit takes the memory of a queue in memory out of the budget, and returns it and its limit in bytes: half of the budget for
 // all of n outputs.
-func (m *memory) queueLimit(n int) int64 {
+func (m *memory) queueLimit(n int) (*budget.Share, int64) {
 	limit := max(m.total/2/n, minMemoryQueue)
-	m.budget.Share(limit)
-	return int64(limit)
+	return m.budget.Share(limit), int64(limit)
 }

@@ -50,8 +50,11 @@ type orphan struct {
 // An output takes the place of another if it is new (it had no queue), is the only one like that, delivers to the same kind of
 // destination, and if the plan leads all tags of the queue's records to it. An output that isn't new got its own copy of
 // those records.
-func (r *Router) adopt() {
-	found := r.findOrphans()
+//
+// It returns the folders that were taken over, and by which output. Those that are known are left alone: the caller has an output
+// for them. nil: none is.
+func (r *Router) adopt(known func(queue string) bool) map[string]*output {
+	found, taken := r.findOrphans(), make(map[string]*output)
 	for n := range found {
 		f := &found[n]
 		successor := r.successorOf(f, found)
@@ -63,6 +66,7 @@ func (r *Router) adopt() {
 			continue
 		}
 		f.adopted = true
+		taken[filepath.Join(f.dir, f.name)] = successor
 		r.log.Info().Str("queue", f.Queue).Str("was_for", f.Output).Str("output", successor.id).Int64("records", f.Records).
 			Msg("an output has changed: the output that now takes the tags of its records delivers them")
 	}
@@ -73,12 +77,16 @@ func (r *Router) adopt() {
 		if f.lock != nil {
 			_ = f.lock.Close() // nothing was written to it
 		}
+		if known != nil && known(filepath.Join(f.dir, f.name)) {
+			continue
+		}
 		r.orphansMu.Lock()
 		r.orphans = append(r.orphans, f.Orphan)
 		r.orphansMu.Unlock()
 		r.log.Warn().Str("queue", f.Queue).Str("was_for", f.Output).Int64("records", f.Records).Int64("bytes", f.Bytes).Str("reason", f.Reason).
 			Msg("a queue has no output: its records are kept and not delivered; configure the output again, or remove the folder")
 	}
+	return taken
 }
 
 // findOrphans locks and examines the queues without an output. Folders without records are removed.

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
@@ -27,6 +29,7 @@ type deliverer interface {
 	Run(ctx context.Context)
 	Hurry()
 	Drain()
+	Suspend() bool
 	Refuse(ev *record.Event) bool
 	Inspect(see func(deliver.Stats))
 	Stats() deliver.Stats
@@ -49,10 +52,22 @@ type output struct {
 	file    *dead.File // of dead, nil for none
 	deadTo  *output    // delivers its dead letters, nil for none
 	log     zerolog.Logger
-	tally   tally        // guarded by the queue's lock
+	tally   *tally       // guarded by the queue's lock
 	lost    atomic.Int64 // records that a queue in memory held at the end
-	taps    taps
+	taps    *taps
 	final   bool // nothing will be delivered from the queue after Run
+
+	config   any           // the options
+	files    string        // what its certificates were when it was made
+	reserved *budget.Share // memory of a queue in memory
+	deadLost [2]int64      // what Lost of the file was of outputs before this one, on the same queue
+
+	swap sync.RWMutex // guards loop while it is replaced
+	end  context.CancelFunc
+	done chan struct{} // closed when the loop's Run has returned
+
+	heir    *output // has taken its place in the next configuration; written inside the gate
+	retiree *retiree
 }
 
 // DefaultDir is where queues and dead letters are kept unless the configuration says where.
@@ -70,7 +85,8 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 		return nil, err
 	}
 	opts := o.Options.(sink.OutputOptioner).Output()
-	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield}
+	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield,
+		tally: new(tally), taps: new(taps), config: o.Options, files: filesOf(o.Options)}
 	switch part := made.(type) {
 	case sink.Destination:
 		out.dest = part
@@ -89,13 +105,16 @@ func (r *Router) sinkEnv(log zerolog.Logger) sink.Env {
 
 // partLog is the log of an input, a filter or an output, which doesn't repeat itself.
 func (r *Router) partLog(kind, id string) zerolog.Logger {
-	return r.limited(r.log.With().Str(kind, id).Logger())
+	return r.limited(kind+" "+id, r.log.With().Str(kind, id).Logger())
 }
 
+// eventsLog is the key of Router.events in logs.
+const eventsLog = ""
+
 // limited is log with a limit on lines that repeat.
-func (r *Router) limited(log zerolog.Logger) zerolog.Logger {
-	l := limitedLog{log, repeat.New(time.Now)}
-	r.logs = append(r.logs, l)
+func (r *Router) limited(key string, log zerolog.Logger) zerolog.Logger {
+	l := &limitedLog{log, repeat.New(time.Now)}
+	r.logs[key] = l
 	return log.Hook(l.limiter)
 }
 
@@ -144,21 +163,27 @@ func (o *output) unlockQueue() {
 
 // openQueue opens the output's queue and makes its loop.
 func (r *Router) openQueue(o *output) error {
-	opts := o.options.Queue()
-	q := buffer.Options{
-		Dir: r.queueDir(o), Name: o.name, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Lock: o.lock, Log: o.log,
-		StalledAfter: r.env.stalledAfter, DiskFull: func() bool { return r.makeRoomFor(o) },
-	}
+	q := r.queueOptions(o)
 	if o.lock != nil {
 		if err := o.lock.Describe(o.is.about()); err != nil {
 			o.log.Warn().Err(err).Msg("the queue's description can't be written: if the output changes before its records are delivered, they may stay in the folder")
 		}
 		o.lock = nil
 	}
+	return r.openIn(o, q, q.Dir)
+}
+
+// queueOptions are the options of the output's queue.
+func (r *Router) queueOptions(o *output) buffer.Options {
+	opts, p := o.options.Queue(), r.process // of a queue that may outlive r
+	q := buffer.Options{
+		Dir: r.queueDir(o), Name: o.name, Limit: int64(opts.TotalLimit), Sync: r.plan.Service.Sync == "full", Lock: o.lock, Log: o.log,
+		StalledAfter: r.env.stalledAfter, DiskFull: func() bool { return p.current.Load().makeRoomFor(o) },
+	}
 	if opts.WhenFull == sink.DropOldest {
 		q.Full = buffer.DropOldest
 	}
-	return r.openIn(o, q, q.Dir)
+	return q
 }
 
 // openIn opens the queue that q describes, in memory if it can't be on disk, and makes the loop. The dead letter's folder is
@@ -176,7 +201,7 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 	}
 	if q.Dir == "" {
 		if q.Limit == 0 {
-			q.Limit = r.memory.queueLimit(len(r.outputs))
+			o.reserved, q.Limit = r.memory.queueLimit(len(r.outputs))
 		}
 		o.queue, err = buffer.Open(q)
 	}
@@ -184,31 +209,34 @@ func (r *Router) openIn(o *output, q buffer.Options, queueDir string) error {
 		return fmt.Errorf("queue of %s: %w", o.id, err)
 	}
 	o.dead = r.deadLetter(o, queueDir)
-	o.loop = r.newLoop(o)
+	o.loop = r.newLoop(o, nil)
 	return nil
 }
 
-// newLoop makes the loop that delivers from the output's queue.
-func (r *Router) newLoop(o *output) deliverer {
+// newLoop makes the loop that delivers from the output's queue, after another one, if before isn't nil.
+func (r *Router) newLoop(o *output, before deliverer) deliverer {
 	if o.store != nil {
+		last, _ := before.(*gather.Output)
 		return gather.New(gather.Config{
 			Name: o.id, Queue: o.queue, Store: o.store, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.gather, Log: o.log,
+			Before: last,
 		})
 	}
+	last, _ := before.(*deliver.Output)
 	limits := o.options.Limits(o.dest.Limits())
 	if f := r.plan.Service.Flush; f != fluentBitFlush && limits.Linger == 0 {
 		limits.Linger = max(f, sink.Immediately)
 	}
 	return deliver.New(deliver.Config{
 		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.deliver,
-		Log: o.log, Turn: r.turn, Final: o.final,
+		Log: o.log, Turn: r.turn, Final: o.final, Before: last,
 	})
 }
 
 // loseMemory counts what a queue in memory still holds as dropped: it ends with the process.
 func (o *output) loseMemory() {
 	if !o.queue.Stats().Durable {
-		o.lost.Store(o.loop.Stats().Buffered)
+		o.lost.Store(o.stats().Buffered)
 	}
 }
 

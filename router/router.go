@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,7 +14,6 @@ import (
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/sink"
-	"github.com/firelane/firelane/sink/deliver"
 )
 
 // Env is what the router is told about the process that it runs in.
@@ -29,55 +27,50 @@ type Env struct {
 	stalledAfter, flushTime, joinTime time.Duration
 }
 
-// Router is a running configuration.
+// Router is a running configuration. Reload makes another one of another plan, which takes its place: the methods that are
+// exported work on the one that is running now, so a caller needs the first one only.
 type Router struct {
+	*process
+
 	plan    *config.Plan
 	env     Env
-	begun   time.Time
 	log     zerolog.Logger
-	events  zerolog.Logger // log for what single records cause, which doesn't repeat itself
-	logs    []limitedLog   // of all parts
-	stages  []stage        // by the plan's Filters
-	inputs  []*source      // by the plan's Inputs
-	outputs []*output      // by the plan's Outputs; after them those that deliver dead letters
-
-	orphansMu sync.Mutex
-	orphans   []Orphan // queues without an output, found at the start
+	events  zerolog.Logger         // log for what single records cause, which doesn't repeat itself
+	logs    map[string]*limitedLog // of all parts, by kind and ID
+	stages  []stage                // by the plan's Filters
+	inputs  []*source              // by the plan's Inputs
+	outputs []*output              // by the plan's Outputs; after them those that deliver dead letters
+	sockets *input.Sockets         // of the inputs
+	common  sink.Common            // what destinations share
 
 	routesMu sync.Mutex
 	routes   map[routeKey]*route
 	// routeBytes is about how much memory routes and held take.
 	routeBytes int
 	held       map[heldKey]*route // those that lead to Holders
-
-	holding atomic.Int64  // events that Holders got and that are not in the queues yet
-	wake    chan struct{} // to releaseHeld: a Holder holds something
-
-	memory  *memory
-	tapped  atomic.Int32 // how many taps are open
-	buffers buffers
-	common  sink.Common // what destinations share
-	turn    deliver.Turn
-
-	// appending ends when appends must no longer wait for room: at the end of the grace period.
-	appending context.Context
 }
 
 // source is an input of the plan, with what the router keeps for it.
 type source struct {
-	index    int
+	index    int // in the plan's Inputs; of an input whose configuration has gone, the index of the one that goes on for it
 	id       string
 	input    input.Input
 	joiner   *enrich.Joiner // nil where parts aren't joined
 	holder   *holder        // the same
-	accounts inputCounters
+	accounts *inputCounters
+	files    string // what its certificates were when it was made
+
+	end  context.CancelFunc // of Run
+	done chan struct{}      // closed when Run has returned
+
+	isRetired bool // it ends when its clients hang up
 }
 
 // stageEnv is what the filter f gets.
 func (r *Router) stageEnv(f config.Filter) enrich.Env {
 	return enrich.Env{
 		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
-		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID),
+		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
 		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
 }
@@ -88,12 +81,18 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	if env.Hostname == "" {
 		env.Hostname, _ = os.Hostname()
 	}
+	r, diags := build(plan, env, newProcess())
+	r.current.Store(r)
+	return r, diags
+}
+
+// build is New for a configuration of a process.
+func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic) {
 	r := &Router{
-		plan: plan, env: env, begun: time.Now(), log: env.Log, appending: context.Background(), memory: newMemory(),
-		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), wake: make(chan struct{}, 1),
-		turn: deliver.NewTurn(),
+		process: p, plan: plan, env: env, log: env.Log, logs: make(map[string]*limitedLog), sockets: new(input.Sockets),
+		routes: make(map[routeKey]*route), held: make(map[heldKey]*route),
 	}
-	r.events = r.limited(r.log)
+	r.events = r.limited(eventsLog, r.log)
 	var diags []config.Diagnostic
 	fail := func(in config.Instance, err error) {
 		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
@@ -127,15 +126,20 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	if len(diags) == 0 {
 		nameQueues(r.outputs)
 	}
-	for n, in := range plan.Inputs {
-		part := &source{index: n, id: in.ID}
-		if plan.Service.JoinPartial {
+	r.addSources()
+	return r, diags
+}
+
+// addSources makes the sources of the plan's inputs.
+func (r *Router) addSources() {
+	for n, in := range r.plan.Inputs {
+		part := &source{index: n, id: in.ID, accounts: new(inputCounters)}
+		if r.plan.Service.JoinPartial {
 			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{FlushAfter: r.env.joinTime, Share: r.memory.budget.Share(0), Reserve: &r.memory.joiners})
 			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake, ackHeld: true}
 		}
 		r.inputs = append(r.inputs, part)
 	}
-	return r, diags
 }
 
 // newFilter builds a filter of the plan.
@@ -158,32 +162,38 @@ func (r *Router) newFilter(f config.Filter) (stage, error) {
 // bind makes every input's socket. It is the first thing that a starting router does: Docker drops what it logs
 // while nobody listens.
 func (r *Router) bind() error {
-	for n, in := range r.plan.Inputs {
-		env := input.Env{
-			Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
-			Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
-			AllowExec: r.plan.Service.AllowExec, Internal: r.Metrics,
-		}
-		if r.plan.Dialect == config.FluentBit { // its inputs are counted together, and an alias doesn't matter
-			env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
-		}
-		if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are
-			env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
-		}
-		bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
-		if err != nil {
+	for n := range r.plan.Inputs {
+		if err := r.bindInput(r.inputs[n], n); err != nil {
 			r.closeInputs()
-			return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
+			return err
 		}
-		r.inputs[n].input = bound
 	}
+	return nil
+}
+
+// bindInput makes the n-th input of the plan.
+func (r *Router) bindInput(s *source, n int) error {
+	in := &r.plan.Inputs[n]
+	env := input.Env{
+		Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
+		Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
+		AllowExec: r.plan.Service.AllowExec, Internal: r.Metrics, Sockets: r.sockets,
+	}
+	if r.plan.Dialect == config.FluentBit { // its inputs are counted together, and an alias doesn't matter
+		env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
+	}
+	bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
+	if err != nil {
+		return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
+	}
+	s.input, s.files = bound, filesOf(in.Options)
 	return nil
 }
 
 // stateDir is the folder of the first queue that is on disk, and whose lock says that no other router uses it.
 func (r *Router) stateDir() string {
 	for _, o := range r.outputs {
-		if o.lock != nil {
+		if o.lock != nil || o.queue != nil && o.queue.Stats().Durable {
 			return r.queueDir(o)
 		}
 	}

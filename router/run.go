@@ -34,7 +34,7 @@ func (r *Router) Run(stop, now context.Context) error {
 	if err := r.bind(); err != nil {
 		return err
 	}
-	defer r.closeInputs()
+	defer func() { r.current.Load().closeInputs() }()
 	bound := time.Since(begin)
 	if r.env.Bound != nil {
 		r.env.Bound()
@@ -42,16 +42,18 @@ func (r *Router) Run(stop, now context.Context) error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	defer r.closeQueues(r.outputs)
-	running := r.serve(now)
+	defer func() { r.closeQueues(r.current.Load().allOutputs()) }()
+	running := r.serve(stop, now)
 	defer running.end()
 	r.logStarted(bound)
 	select {
 	case <-stop.Done():
 	case <-now.Done():
 	}
-	r.drain(now, running)
-	r.logStopped()
+	r.endReloads()
+	last := r.current.Load()
+	last.drain(now, running)
+	last.logStopped()
 	return nil
 }
 
@@ -75,7 +77,7 @@ func (r *Router) unlock() {
 
 // open gives queues without an output to the outputs that take their place, and opens every output's queue.
 func (r *Router) open() error {
-	r.adopt()
+	r.adopt(nil)
 	for n := len(r.outputs) - 1; n >= 0; n-- { // an output's dead letters need their queue before it
 		if err := r.openQueue(r.outputs[n]); err != nil {
 			r.closeQueues(r.outputs[n+1:])
@@ -87,10 +89,12 @@ func (r *Router) open() error {
 
 // running is what works between serve and the end of drain.
 type running struct {
-	inputs, holders, outputs, deadOutputs sync.WaitGroup
+	inputs, holders, outputs, deadOutputs, reloads sync.WaitGroup
 
+	stop                      context.Context // ends when a stop begins
+	receiving, delivering     context.Context
 	endReceiving, endDelivery context.CancelFunc
-	endHolding                chan struct{}
+	holding                   *holding
 }
 
 func (u *running) end() {
@@ -98,31 +102,69 @@ func (u *running) end() {
 	u.endDelivery()
 }
 
+// holding is the goroutine that calls Expire of a configuration's Holders.
+type holding struct {
+	all              []expiry
+	end, pause, done chan struct{}
+}
+
 // serve starts everything.
-func (r *Router) serve(now context.Context) *running {
-	u := &running{endHolding: make(chan struct{})}
-	var receiving, delivering context.Context
-	receiving, u.endReceiving = context.WithCancel(now)
-	delivering, u.endDelivery = context.WithCancel(now)
-	r.appending = delivering
-	own, dead := r.ownOutputs()
-	for _, o := range own {
-		u.outputs.Go(func() { o.loop.Run(delivering) })
+func (r *Router) serve(stop, now context.Context) *running {
+	u := &running{stop: stop}
+	u.receiving, u.endReceiving = context.WithCancel(now)
+	u.delivering, u.endDelivery = context.WithCancel(now)
+	r.appending = u.delivering
+	for _, o := range r.outputs {
+		u.startOutput(o)
 	}
-	for _, o := range dead {
-		u.deadOutputs.Go(func() { o.loop.Run(delivering) })
-	}
-	u.holders.Go(func() { r.releaseHeld(receiving.Done(), u.endHolding) })
+	r.hold(u, r.expiries())
 	for _, in := range r.inputs {
-		u.inputs.Go(func() { r.runInput(receiving, in) })
+		r.startInput(u, in)
 	}
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
+	r.running = u
+	close(r.started)
 	return u
 }
 
-// ownOutputs are those of the plan, and those that deliver their dead letters.
-func (r *Router) ownOutputs() (own, dead []*output) {
-	n := len(r.plan.Outputs)
-	return r.outputs[:n], r.outputs[n:]
+// startOutput runs the output's loop.
+func (u *running) startOutput(o *output) {
+	loops := &u.outputs
+	if o.is.dead != "" {
+		loops = &u.deadOutputs
+	}
+	var ctx context.Context
+	ctx, o.end = context.WithCancel(u.delivering)
+	loop, done := o.loop, make(chan struct{})
+	o.done = done
+	loops.Go(func() {
+		defer close(done)
+		loop.Run(ctx)
+	})
+}
+
+// startInput runs an input.
+func (r *Router) startInput(u *running, in *source) {
+	var ctx context.Context
+	ctx, in.end = context.WithCancel(u.receiving)
+	done := make(chan struct{})
+	in.done = done
+	p, log := r.process, r.log // of an input that may outlive r
+	u.inputs.Go(func() {
+		defer close(done)
+		p.runInput(ctx, in, log)
+	})
+}
+
+// hold runs the goroutine that calls Expire of Holders.
+func (r *Router) hold(u *running, all []expiry) {
+	h := &holding{all: all, end: make(chan struct{}), pause: make(chan struct{}), done: make(chan struct{})}
+	u.holding = h
+	u.holders.Go(func() {
+		defer close(h.done)
+		r.releaseUntil(all, u.receiving.Done(), h.end, h.pause)
+	})
 }
 
 // drain stops everything in the order in which records flow, within the grace period.
@@ -131,33 +173,35 @@ func (r *Router) drain(now context.Context, u *running) {
 	over := time.AfterFunc(grace, u.endDelivery)
 	defer over.Stop()
 	r.log.Info().Stringer("grace", grace).Msg("stopping")
-	for _, o := range r.outputs {
+	all := r.allOutputs()
+	for _, o := range all {
 		o.loop.Hurry()
 	}
 	r.awaitClients(now, time.Duration(float64(grace)*(1-deliveryShare)))
 	u.endReceiving()
 	u.inputs.Wait()
-	close(u.endHolding)
+	close(u.holding.end)
 	u.holders.Wait()
-	own, dead := r.ownOutputs()
-	for _, o := range own {
-		o.loop.Drain()
+	for _, o := range all {
+		if o.is.dead == "" {
+			o.loop.Drain()
+		}
 	}
 	u.outputs.Wait()
-	for _, o := range dead {
+	for _, o := range all {
 		o.loop.Drain()
 	}
 	u.deadOutputs.Wait()
-	for _, o := range r.outputs {
+	for _, o := range all {
 		o.loseMemory()
 	}
 }
 
 // runInput runs one input. An input that fails ends by itself; the others, and delivery, go on.
-func (r *Router) runInput(ctx context.Context, in *source) {
-	err := in.input.Run(ctx, func() input.Receiver { return r.newIntake(in) })
+func (p *process) runInput(ctx context.Context, in *source, log zerolog.Logger) {
+	err := in.input.Run(ctx, func() input.Receiver { return p.current.Load().newIntake(in) })
 	if err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-		r.log.Error().Err(err).Str("input", in.id).Msg("an input failed: it takes no more records; the other inputs and delivery go on")
+		log.Error().Err(err).Str("input", in.id).Msg("an input failed: it takes no more records; the other inputs and delivery go on")
 	}
 }
 
@@ -171,7 +215,7 @@ func (r *Router) awaitClients(now context.Context, atMost time.Duration) {
 		cancel()
 	}()
 	var connected []string
-	for _, in := range r.inputs {
+	for _, in := range r.allInputs() {
 		if err := in.input.WaitIdle(ctx); err != nil {
 			connected = append(connected, in.id)
 		}
@@ -209,7 +253,7 @@ func (r *Router) awaitSilence(ctx context.Context) bool {
 
 // activity returns a number that changes when clients send something.
 func (r *Router) activity() (n int64) {
-	for _, in := range r.inputs {
+	for _, in := range r.allInputs() {
 		if c, ok := in.input.(input.ReadCounter); ok {
 			n += c.Reads()
 			continue
@@ -224,7 +268,7 @@ func (r *Router) activity() (n int64) {
 
 // queued returns how many records are in the queues or being delivered.
 func (r *Router) queued() (n int64) {
-	for _, o := range r.outputs {
+	for _, o := range r.allOutputs() {
 		n += o.queue.Stats().Records
 	}
 	return n
@@ -250,7 +294,7 @@ func (r *Router) logStarted(bound time.Duration) {
 	durable := true
 	for _, o := range r.outputs {
 		s := o.queue.Stats()
-		waiting += s.Recovered + o.loop.Stats().DeferredQueue.Recovered
+		waiting += s.Recovered + o.stats().DeferredQueue.Recovered
 		durable = durable && s.Durable
 	}
 	r.log.Info().Str("version", r.env.Version).Strs("configuration", r.plan.Files).Stringer("dialect", r.plan.Dialect).
@@ -265,26 +309,34 @@ func (r *Router) logStopped() {
 	}
 	ins, outs := r.Accounts()
 	for _, in := range ins {
-		line := r.log.Info().Str("input", in.Input).Int64("received", in.Received).Int64("unrouted", in.Unrouted)
-		if len(in.Rejected) > 0 {
-			line.Interface("rejected", in.Rejected)
-		}
-		line.Msg("stopped taking records")
+		r.logInput(in)
 	}
-	for _, a := range outs {
-		level, text := zerolog.InfoLevel, "stopped"
-		switch {
-		case a.Unaccounted != 0:
-			level, text = zerolog.ErrorLevel, "stopped; the accounts don't add up: a fault in the router, please report it"
-		case a.Dropped[inMemory] > 0:
-			level, text = zerolog.ErrorLevel, "stopped; the queue was in memory, and what it held is lost"
-		case a.Buffered > 0:
-			level, text = zerolog.WarnLevel, "stopped; what is buffered stays in the queue on disk"
-		}
-		r.log.WithLevel(level).Str("output", a.Output).Int64("received", a.Received).Int64("delivered", a.Delivered).
-			Int64("filtered", a.Filtered).Interface("dropped", a.Dropped).Int64("dead_lettered", a.Dead).Int64("buffered", a.Buffered).
-			Int64("deferred", a.Deferred).
-			Int64("added", a.Added).Int64("merged", a.Merged).Int64("held", a.Held).Int64("unaccounted", a.Unaccounted).
-			Msg(text)
+	for i := range outs {
+		r.logOutput(&outs[i])
 	}
+}
+
+func (r *Router) logInput(in InputAccount) {
+	line := r.log.Info().Str("input", in.Input).Int64("received", in.Received).Int64("unrouted", in.Unrouted)
+	if len(in.Rejected) > 0 {
+		line.Interface("rejected", in.Rejected)
+	}
+	line.Msg("stopped taking records")
+}
+
+func (r *Router) logOutput(a *Account) {
+	level, text := zerolog.InfoLevel, "stopped"
+	switch {
+	case a.Unaccounted != 0:
+		level, text = zerolog.ErrorLevel, "stopped; the accounts don't add up: a fault in the router, please report it"
+	case a.Dropped[inMemory] > 0:
+		level, text = zerolog.ErrorLevel, "stopped; the queue was in memory, and what it held is lost"
+	case a.Buffered > 0:
+		level, text = zerolog.WarnLevel, "stopped; what is buffered stays in the queue on disk"
+	}
+	r.log.WithLevel(level).Str("output", a.Output).Int64("received", a.Received).Int64("delivered", a.Delivered).
+		Int64("filtered", a.Filtered).Interface("dropped", a.Dropped).Int64("dead_lettered", a.Dead).Int64("buffered", a.Buffered).
+		Int64("deferred", a.Deferred).
+		Int64("added", a.Added).Int64("merged", a.Merged).Int64("held", a.Held).Int64("unaccounted", a.Unaccounted).
+		Msg(text)
 }

@@ -21,24 +21,49 @@ type OutputStatus struct {
 
 // Status returns a snapshot of everything.
 func (r *Router) Status() Status {
+	r = r.current.Load()
 	var s Status
 	now := time.Now()
+	left := r.leftOver()
 	for _, in := range r.inputs {
-		a := in.accounts.snapshot(in.id)
-		if in.joiner != nil {
-			a.Joining = int64(in.joiner.Held())
+		a := in.account()
+		for _, old := range left.inputs {
+			if old.accounts == in.accounts { // its clients are still connected
+				a.Joining += old.account().Joining
+			}
 		}
 		s.Inputs = append(s.Inputs, a)
 	}
 	for _, o := range r.outputs {
-		var one OutputStatus
-		o.inspect(func(t tally, d deliver.Stats) {
-			one = OutputStatus{Account: o.accountOf(t, d), Delivery: d, Trouble: troubleOf(o.id, &d, now)}
-		})
-		s.Outputs = append(s.Outputs, one)
+		s.Outputs = append(s.Outputs, o.status(o.id, now))
+	}
+	for _, o := range left.outputs {
+		s.Outputs = append(s.Outputs, o.status(o.name+removedSuffix, now))
 	}
 	return s
 }
+
+// removedSuffix follows the name of a queue in the accounts of an output that the configuration doesn't have any more.
+const removedSuffix = " (removed)"
+
+func (in *source) account() InputAccount {
+	a := in.accounts.snapshot(in.id)
+	if in.joiner != nil {
+		a.Joining = int64(in.joiner.Held())
+	}
+	return a
+}
+
+func (o *output) status(id string, now time.Time) (one OutputStatus) {
+	o.inspect(func(t tally, d deliver.Stats) {
+		one = OutputStatus{Account: o.accountOf(t, d), Delivery: d, Trouble: troubleOf(o.id, &d, now)}
+		one.Account.Output = id
+	})
+	return one
+}
+
+// Reloads returns how many configurations have taken over since the start.
+func (r *Router) Reloads() int64 { return r.reloads.Load() }
 
 // Accounts is where every record is, at one moment for each output.
 func (r *Router) Accounts() (inputs []InputAccount, outputs []Account) {

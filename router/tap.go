@@ -23,6 +23,7 @@ const (
 // may be called more than once. Without a viewer the cost is one atomic load a batch. An output that doesn't exist, or a tap
 // beyond maxTaps, gives a closed channel.
 func (r *Router) Tap(id string, bytesPerSecond int) (lines <-chan []byte, end func()) {
+	r = r.current.Load()
 	n := slices.IndexFunc(r.outputs, func(o *output) bool { return o.id == id })
 	t := &tap{lines: make(chan []byte, tapLines), rate: bytesPerSecond}
 	if n < 0 || r.tapped.Add(1) > maxTaps {
@@ -32,7 +33,7 @@ func (r *Router) Tap(id string, bytesPerSecond int) (lines <-chan []byte, end fu
 		close(t.lines)
 		return t.lines, func() {}
 	}
-	all := &r.outputs[n].taps
+	all := r.outputs[n].taps
 	all.add(t)
 	return t.lines, sync.OnceFunc(func() {
 		all.remove(t)

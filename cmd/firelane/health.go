@@ -16,7 +16,7 @@ const healthTimeout = 2 * time.Second
 // healthCommand connects to every socket that the configuration binds, and sends the health input the line of ECS's own check.
 // It is for a task definition's healthCheck: ["CMD", "/firelane", "healthcheck"].
 func healthCommand(c *cli, args []string) int {
-	file, status, ok := configFlag(c, "healthcheck", args)
+	file, status, ok := configFlag(c, "healthcheck", args, nil)
 	if !ok {
 		return status
 	}

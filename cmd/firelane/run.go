@@ -1,20 +1,17 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	stdlog "log"
-	"net"
 	"os"
 	"runtime/debug"
-	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/firelane/firelane/admin"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/router"
 )
@@ -24,22 +21,25 @@ var ecsFiles = []string{"/fluent-bit/etc/fluent-bit.conf", "/fluentd/etc/fluent.
 
 // runCommand runs the router until a signal stops it.
 func runCommand(c *cli, args []string) int {
-	file, status, ok := configFlag(c, "run", args)
+	var always bool
+	file, status, ok := configFlag(c, "run", args, &always)
 	if !ok {
 		return status
 	}
+	arrived, endSignals := takeSignals() // first: until then a SIGHUP ends the process
+	defer endSignals()
 	dropProgramPages()
 	log, endLog := openLog(c.stderr)
 	defer endLog()
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(log) // what libraries log, which would go to stderr directly
-	arrived, endSignals := takeSignals()
-	defer endSignals()
 	plan, ok := c.compile(log, file)
 	if !ok {
 		return exitUsage
 	}
-	log = log.Level(parseLevel(plan.Service.LogLevel))
+	level := new(logLevel)
+	level.set(parseLevel(plan.Service.LogLevel))
+	log = log.Sample(level)
 
 	dropProgramPages()
 	limitMemory(log) // which the router divides
@@ -53,14 +53,20 @@ func runCommand(c *cli, args []string) int {
 	debug.FreeOSMemory() // what the packages of all destinations have made at the start, and the configuration's files
 	dropProgramPages()
 	stop, now := newStops()
-	go stopOnSignals(log, arrived, plan.Service.Grace, stop, now, func() {
-		log.Error().Msg("stopped by force: a part of the router did not end in time; undelivered records stay in the queue on disk")
-		endLog()
-		os.Exit(exitFailed)
+	l := newReloader(c, log, level, file, always, r, stop.ctx)
+	l.plan.Store(plan)
+	go handleSignals(log, arrived, signalled{
+		grace: func() time.Duration { return l.plan.Load().Service.Grace }, reload: l.request, stop: stop, now: now,
+		force: func() {
+			log.Error().Msg("stopped by force: a part of the router did not end in time; undelivered records stay in the queue on disk")
+			endLog()
+			os.Exit(exitFailed)
+		},
 	})
-	endAdmin := serveAdmin(log, plan, r)
+	l.startAdmin(plan)
+	go l.run()
 	err := r.Run(stop.ctx, now.ctx)
-	endAdmin()
+	l.admin.close()
 	if err != nil {
 		log.Error().Err(err).Msg("stopped")
 		return exitFailed
@@ -68,32 +74,19 @@ func runCommand(c *cli, args []string) int {
 	return exitOK
 }
 
-// serveAdmin starts the HTTP server if the configuration enables it. If that fails, the router still routes.
-func serveAdmin(log zerolog.Logger, plan *config.Plan, r *router.Router) (end func()) {
-	if !plan.Service.HTTPServer {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		addr := net.JoinHostPort(plan.Service.HTTPListen, strconv.Itoa(plan.Service.HTTPPort))
-		if err := admin.Serve(ctx, addr, plan.Service.HTTPHosts, r, version); err != nil {
-			log.Error().Err(err).Msg("health and metrics are not served")
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
-}
-
 // configFlag parses the command line of a command that needs a configuration.
-func configFlag(c *cli, name string, args []string) (file string, status int, ok bool) {
+// reload, if not nil, is set if Fluent Bit's --enable-hot-reload is among the arguments.
+func configFlag(c *cli, name string, args []string, reload *bool) (file string, status int, ok bool) {
 	flags := flag.NewFlagSet("firelane "+name, flag.ContinueOnError)
 	flags.SetOutput(c.stderr)
 	flags.StringVar(&file, "c", "", "configuration file (default: the one that ECS wrote)")
 	flags.StringVar(&file, "config", "", "the same as -c")
+	if reload != nil {
+		flags.BoolVar(reload, "Y", false, "reload at SIGHUP, whatever hot_reload says")
+		flags.BoolVar(reload, "enable-hot-reload", false, "the same as -Y")
+		flags.Bool("W", false, "accepted, as Fluent Bit's --disable-thread-safety-on-hot-reload")
+		flags.Bool("disable-thread-safety-on-hot-reload", false, "the same as -W")
+	}
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return "", exitOK, false
 	} else if err != nil {
@@ -143,7 +136,7 @@ func reportErrors(log zerolog.Logger, diags []config.Diagnostic) {
 
 // checkCommand prints how firelane understands a configuration.
 func checkCommand(c *cli, args []string) int {
-	file, status, ok := configFlag(c, "check", args)
+	file, status, ok := configFlag(c, "check", args, nil)
 	if !ok {
 		return status
 	}

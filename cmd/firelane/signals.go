@@ -45,9 +45,18 @@ func newStops() (stop, now stopper) {
 	return stop, now
 }
 
-// stopOnSignals cancels stop (drain, then exit) at the first SIGTERM, SIGINT or SIGQUIT, and now (exit immediately) at the
-// second. It calls force at the third, and if the process doesn't end in time. It returns when arrived is closed.
-func stopOnSignals(log zerolog.Logger, arrived <-chan os.Signal, grace time.Duration, stop, now stopper, force func()) {
+// signalled is what signals change.
+type signalled struct {
+	grace     func() time.Duration // of the configuration that is running
+	reload    func()               // asks for a reload; it doesn't wait
+	stop, now stopper
+	force     func() // ends the process
+}
+
+// handleSignals asks for a reload at a SIGHUP (as Fluent Bit and Fluentd) or SIGUSR2 (as Fluentd). It cancels stop (drain, then
+// exit) at the first SIGTERM, SIGINT or SIGQUIT, and now (exit immediately) at the second. It calls force at the third, and if
+// the process doesn't end in time. It returns when arrived is closed.
+func handleSignals(log zerolog.Logger, arrived <-chan os.Signal, p signalled) {
 	var late <-chan time.Time
 	stops := 0
 	for {
@@ -57,23 +66,27 @@ func stopOnSignals(log zerolog.Logger, arrived <-chan os.Signal, grace time.Dura
 				return
 			}
 			switch s {
-			case syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2:
-				log.Warn().Stringer("signal", s).Msg("the signal is ignored: restart firelane to apply a changed configuration")
+			case syscall.SIGHUP, syscall.SIGUSR2:
+				log.Info().Stringer("signal", s).Msg("the configuration is to be read again")
+				p.reload()
+				continue
+			case syscall.SIGUSR1: // in Fluentd: flush
+				log.Info().Stringer("signal", s).Msg("the signal does nothing: records are delivered as they come, and nothing waits for a flush")
 				continue
 			}
 			stops++
 			switch stops {
 			case 1:
-				stop.cancel()
-				late = time.After(max(grace, shortestGrace) + overtime)
+				p.stop.cancel()
+				late = time.After(max(p.grace(), shortestGrace) + overtime)
 			case 2:
-				now.cancel()
+				p.now.cancel()
 				late = time.After(forceAfter)
 			default:
-				force()
+				p.force()
 			}
 		case <-late:
-			force()
+			p.force()
 		}
 	}
 }

@@ -99,9 +99,9 @@ func runProcess(t *testing.T, text string) *process {
 	return p
 }
 
-func (p *process) start(conf string, stdout, stderr *os.File) {
+func (p *process) start(conf string, stdout, stderr *os.File, args ...string) {
 	p.t.Helper()
-	p.cmd = exec.Command("firelane", "run", "-c", conf)
+	p.cmd = exec.Command("firelane", append([]string{"run", "-c", conf}, args...)...)
 	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = &p.log
 	if stdout != nil {
@@ -249,7 +249,9 @@ func TestRouterThatDoesNotEndIsEndedByForce(t *testing.T) {
 				stop, now := newStops()
 				forced := make(chan time.Time, maxSignals)
 				begin := time.Now()
-				go stopOnSignals(zerolog.Nop(), arrived, grace, stop, now, func() { forced <- time.Now() })
+				go handleSignals(zerolog.Nop(), arrived, signalled{
+					grace: func() time.Duration { return grace }, stop: stop, now: now, force: func() { forced <- time.Now() },
+				})
 				for _, at := range tt.at {
 					time.Sleep(time.Until(begin.Add(at)))
 					arrived <- syscall.SIGTERM
@@ -270,10 +272,12 @@ func TestSignals(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, nil, nil)
 	p.deliver("first")
-	for n, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2} {
+	for n, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR2} {
 		p.signal(s)
-		eventually(t, s.String(), func() bool { return strings.Count(p.log.String(), "the signal is ignored") == n+1 })
+		eventually(t, s.String(), func() bool { return strings.Count(p.log.String(), "the configuration was reloaded") == n+1 })
 	}
+	p.signal(syscall.SIGUSR1)
+	eventually(t, "SIGUSR1", func() bool { return strings.Contains(p.log.String(), "the signal does nothing") })
 	p.deliver("second")
 	p.signal(syscall.SIGQUIT)
 	if got := p.wait(); got != "exit status 0" {

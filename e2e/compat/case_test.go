@@ -63,9 +63,9 @@ func readCase(file string) (*testCase, error) {
 			c.env = strings.Split(strings.TrimSpace(string(f.Data)), "\n")
 		case "input":
 			c.inputs = append(c.inputs, f)
-		case "fluent-bit.conf", "fluent-bit.yaml", "fluent.conf":
+		case "fluent-bit.conf", "fluent-bit.yaml", "fluent.conf", "fluent.yaml":
 			c.config = f.Name
-			c.outputs = strings.Count(string(f.Data), "<match ") + strings.Count(string(f.Data), "[OUTPUT]")
+			c.outputs = len(outputStart.FindAll(f.Data, -1))
 			fallthrough
 		default:
 			c.files = append(c.files, f)
@@ -73,7 +73,7 @@ func readCase(file string) (*testCase, error) {
 	}
 	switch {
 	case c.config == "":
-		return nil, fmt.Errorf("no configuration; want fluent-bit.conf, fluent-bit.yaml or fluent.conf")
+		return nil, fmt.Errorf("no configuration; want fluent-bit.conf, fluent-bit.yaml, fluent.conf or fluent.yaml")
 	case !seen["want"] && !*update:
 		return nil, fmt.Errorf("no section want")
 	case seen["firelane"] != (c.Differs != "") && !*update:
@@ -84,6 +84,9 @@ func readCase(file string) (*testCase, error) {
 
 // sources are what an expectation may be from.
 var sources = regexp.MustCompile(`^(documented: \S.+|observed: (Fluent Bit|Fluentd) [0-9.]+)$`)
+
+// outputStart finds the outputs of a configuration that write where the case looks.
+var outputStart = regexp.MustCompile(`(?mi)^\s*(<match |<store>|\[OUTPUT\]|file:\s+out$)`)
 
 // readHead reads the lines before the first section: the title, then one "name: value" a line.
 func (c *testCase) readHead(head string) error {
@@ -107,7 +110,7 @@ func (c *testCase) readHead(head string) error {
 
 // reference is the program whose configuration the case has.
 func (c *testCase) reference() string {
-	if c.config == "fluent.conf" {
+	if c.config == "fluent.conf" || c.config == "fluent.yaml" {
 		return fluentd
 	}
 	return fluentBit

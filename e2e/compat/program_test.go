@@ -217,6 +217,7 @@ const (
 	yamlOutput  = "    outputs:\n        - name: file\n          match: '*'\n          path: ${DIR}\n          file: out\n"
 
 	fluentdSystem = "<system>\n  root_dir \"#{ENV['DIR']}/queue\"\n  suppress_config_dump true\n</system>\n"
+	fluentdYAML   = "system:\n  root_dir: !fluent/s \"#{ENV['DIR']}/queue\"\n  suppress_config_dump: true\n"
 	fluentdSource = "<source>\n  @type forward\n  bind 127.0.0.1\n  port \"#{ENV['PORT']}\"\n</source>\n"
 	fluentdMatch  = "<match **>\n  @type stdout\n</match>\n"
 )
@@ -232,6 +233,8 @@ func (c *testCase) complete(data []byte) []byte {
 	switch c.config {
 	case "fluent.conf":
 		return completeFluentd(data)
+	case "fluent.yaml":
+		return append([]byte(fluentdYAML), data...)
 	case "fluent-bit.yaml":
 		return completeYAML(data)
 	}

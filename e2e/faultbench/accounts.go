@@ -38,6 +38,7 @@ func (a *account) sum() int {
 type processLog struct {
 	recovered, taken, unrouted int
 	outputs                    []account // in the order of the configuration; none if the process was killed
+	removed                    []account // of outputs that a reload has removed
 }
 
 // readLogs reads a run's log file, which has the lines of all its processes.
@@ -69,6 +70,8 @@ func readLogs(file string) ([]processLog, error) {
 		}
 		last := &logs[len(logs)-1]
 		switch {
+		case line.Message == "stopping":
+			last.outputs, last.removed = nil, last.outputs
 		case line.Message == "stopped taking records":
 			last.taken, last.unrouted = line.Received, line.Unrouted
 		case line.Output != "" && strings.HasPrefix(line.Message, "stopped"):
@@ -97,6 +100,11 @@ func checkAccounts(logs []processLog, s *scenario, res *result) (problems []stri
 			}
 			if len(a.Dropped) > 0 {
 				wrong("process %d, output %d dropped records: %v", i+1, n+1, a.Dropped)
+			}
+		}
+		for _, a := range l.removed {
+			if a.Unaccounted != 0 || a.sum() != a.Received || len(a.Dropped) > 0 || a.Buffered > 0 {
+				wrong("process %d, an output that was removed: %+v", i+1, a)
 			}
 		}
 		first := l.outputs[0]

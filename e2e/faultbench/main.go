@@ -113,7 +113,7 @@ func (f *flags) rows() []scenario {
 	case f.outage > 0:
 		return outage(f.outage)
 	}
-	rows := scenarios(sc)
+	rows := append(scenarios(sc), reloadScenarios(sc)...)
 	if f.services {
 		rows = serviceScenarios(sc)
 	}
@@ -173,7 +173,7 @@ func (f *flags) table(ctx context.Context, root string, routers []router, rows [
 	for n := range f.runs {
 		for i, s := range rows {
 			for j, rt := range routers {
-				if s.real && rt.name != product {
+				if (s.real || s.own) && rt.name != product {
 					continue
 				}
 				dir := filepath.Join(root, fmt.Sprintf("%s-%s-%d", s.name, rt.name, n))

@@ -17,17 +17,18 @@ import (
 // A run is one router in one scenario.
 type run struct {
 	scenario
-	router router
-	dir    string
-	dest   *destination
-	twin   *destination // of the second output; nil: there is none
-	copies []*destination
-	group  *cgroup // nil: none
-	mounts bool    // the router's process has mounts of its own
-	before string  // shell commands that the router's process executes first, if there is a group; each ends with ;
-	socket string
-	config string
-	loaded chan struct{} // closed when the load has been sent
+	router  router
+	dir     string
+	dest    *destination
+	twin    *destination // of the second output; nil: there is none
+	copies  []*destination
+	group   *cgroup // nil: none
+	mounts  bool    // the router's process has mounts of its own
+	before  string  // shell commands that the router's process executes first, if there is a group; each ends with ;
+	socket  string
+	config  string
+	loaded  chan struct{} // closed when the load has been sent
+	outputs []map[string]string
 
 	mu      sync.Mutex
 	err     error
@@ -182,6 +183,7 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	r.outputs = outputs
 	if r.config, err = writeConfig(r.dir, r.socket, outputs, r.router.input, r.external()); err != nil {
 		return err
 	}

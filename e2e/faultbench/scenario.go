@@ -25,6 +25,7 @@ type scenario struct {
 	timeout  time.Duration
 	noFaults bool // the destination never fails
 	slack    int  // how many times slower than promised a busy machine may be; at least 1
+	own      bool // firelane only
 	real     bool // firelane only; the destination passes requests on to a real OpenSearch, which make test installs
 	promises
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,8 @@ import (
 
 // Limits of a script, besides those of package vm.
 const (
-	maxOutput   = 8 << 20          // bytes of all records that a call returns
+	maxOutput   = 4 << 20          // bytes of a record that a call returns
+	maxSplit    = 2 << 20          // bytes of all of them, if it returns several: they are in memory at the same time
 	maxRecords  = 10_000           // records that a call returns
 	maxFailures = 3                // calls in a row that exceed a limit, before the script isn't called for pauseTime
 	pauseTime   = 10 * time.Second // after these
@@ -56,6 +58,7 @@ type step struct {
 	share  *budget.Share // nil: none
 	env    map[string]string
 	output io.Writer
+	files  bool   // the script may have some
 	name   string // of the script
 	source string
 	types  types
@@ -77,7 +80,7 @@ func New(o *Options, d config.Dialect, env enrich.Env) (enrich.Step, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
 	}
-	s := &step{opts: o, log: env.Log, share: env.Share, name: "fluentbit.lua", source: o.Code, output: os.Stdout, env: map[string]string{}}
+	s := &step{opts: o, log: env.Log, share: env.Share, name: "fluentbit.lua", source: o.Code, output: os.Stdout, files: env.AllowScriptIO, env: map[string]string{}}
 	for k, v := range env.Variables {
 		s.env[k] = v
 	}
@@ -110,7 +113,7 @@ func set(names string) map[string]bool {
 
 // start makes a new state and loads the script.
 func (s *step) start() error {
-	st := vm.New(vm.Config{Getenv: os.LookupEnv, Now: time.Now, Output: s.output, Charge: s.charge})
+	st := vm.New(vm.Config{Getenv: os.LookupEnv, Now: time.Now, Output: s.output, Charge: s.charge, Files: s.files, Dir: filepath.Dir(s.name)})
 	env := &vm.Table{}
 	for k, v := range s.env {
 		env.Set(vm.String(k), vm.String(v))
@@ -244,6 +247,7 @@ func (s *step) failed(err error) {
 	s.log.Error().Str("script", s.name).Str("function", s.opts.Call).Str("reason", string(e.Limit)).
 		Msg("the script was stopped: the record goes on unchanged; see the limits in docs/filters/lua.md")
 	if e.Limit == vm.LimitMemory && s.st.Measure() > vm.MaxMemory/2 {
+		s.st.Close()
 		s.st = nil
 		if s.share != nil {
 			s.share.Set(0)

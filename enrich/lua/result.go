@@ -98,6 +98,9 @@ func (r *results) records(t *vm.Table) error {
 	if !array {
 		return r.body(&w, t)
 	}
+	if n > 1 {
+		w.left = maxSplit
+	}
 	if n > maxRecords {
 		return fmt.Errorf("it returned %d records; want at most %d", n, maxRecords)
 	}

@@ -23,7 +23,7 @@ type writer struct {
 }
 
 var (
-	errTooLarge = fmt.Errorf("it returned more than %d MiB", maxOutput>>20)
+	errTooLarge = fmt.Errorf("it returned more than %d MiB, or several records of more than %d MiB", maxOutput>>20, maxSplit>>20)
 	errTooDeep  = fmt.Errorf("it returned a table that is nested more than %d levels deep, or contains itself", record.MaxDepth)
 )
 
@@ -59,7 +59,7 @@ func (w *writer) table(dst []byte, t *vm.Table, depth int) ([]byte, error) {
 	}
 	source, used := t.Source()
 	if !used && w.copies(source) {
-		dst = append(dst, source...)
+		dst = append(w.grow(dst, len(source)), source...)
 		return dst, w.check(dst)
 	}
 	if n, array := w.arrayLen(t); array {
@@ -280,7 +280,8 @@ func (w *writer) value(dst []byte, name string, v vm.Value, depth int) ([]byte, 
 		}
 		return w.table(dst, t, depth+1)
 	case vm.KindString:
-		dst = record.AppendStr(dst, v.Text())
+		text := v.Text()
+		dst = record.AppendStr(w.grow(dst, len(text)), text)
 	case vm.KindBool:
 		dst = record.AppendBool(dst, v.True())
 	case vm.KindNumber:
@@ -316,6 +317,18 @@ func toInt(f float64) int64 {
 		return math.MinInt64
 	}
 	return int64(f)
+}
+
+// largeText is the size in bytes from which on the memory for a record grows to twice its size at once.
+const largeText = 4 << 10
+
+// grow makes room for a large text. A slice that grows by append becomes larger by a quarter at a time, which costs several
+// times its memory in the end.
+func (w *writer) grow(dst []byte, n int) []byte {
+	if n < largeText || cap(dst)-len(dst) >= n || len(dst)+n > w.left {
+		return dst
+	}
+	return append(make([]byte, 0, max(2*cap(dst), len(dst)+n+largeText)), dst...)
 }
 
 // check reports whether too much was written.

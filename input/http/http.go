@@ -58,7 +58,7 @@ func listen(o *Options, d config.Dialect, env input.Env) (*serve.HTTP, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := serve.ListenTCP(o.Listen, o.Port)
+	ln, err := serve.ListenTCP(env, o.Listen, o.Port)
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opentelemetry: %w", err)
 	}
-	ln, err := serve.ListenTCP(o.Listen, o.Port)
+	ln, err := serve.ListenTCP(env, o.Listen, o.Port)
 	if err != nil {
 		return nil, fmt.Errorf("opentelemetry: %w", err)
 	}

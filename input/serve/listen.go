@@ -11,23 +11,21 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 )
 
 // staleTime is how long removeStale waits for an answer on a socket file that exists already.
 const staleTime = time.Second
 
 // ListenTCP listens on host and port, with TCP keepalive, Go's default.
-func ListenTCP(host string, port int) (net.Listener, error) {
-	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+func ListenTCP(env input.Env, host string, port int) (net.Listener, error) {
+	return listen(env, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
 // ListenUnix replaces a socket that another process has left, and nothing else. perm 0 leaves the permissions to the
 // umask.
-func ListenUnix(path string, perm fs.FileMode) (net.Listener, error) {
-	if err := removeStale("unix", path); err != nil {
-		return nil, err
-	}
-	ln, err := net.Listen("unix", path)
+func ListenUnix(env input.Env, path string, perm fs.FileMode) (net.Listener, error) {
+	ln, err := listen(env, "unix", path)
 	if err != nil || perm == 0 {
 		return ln, err
 	}
@@ -36,6 +34,41 @@ func ListenUnix(path string, perm fs.FileMode) (net.Listener, error) {
 	}
 	return ln, nil
 }
+
+// listen listens on an address. A socket of env.Sockets is taken over.
+func listen(env input.Env, network, address string) (ln net.Listener, err error) {
+	key := network + " " + address
+	f := env.Sockets.Inherit(key)
+	if f != nil {
+		ln, err = net.FileListener(f)
+		_ = f.Close() // ln has a duplicate
+	} else {
+		if network == "unix" {
+			err = removeStale(network, address)
+		}
+		if err == nil {
+			ln, err = net.Listen(network, address)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch l := ln.(type) {
+	case *net.UnixListener:
+		env.Sockets.Add(key, env.ID, l)
+	case *net.TCPListener:
+		env.Sockets.Add(key, env.ID, noFile{l})
+	}
+	return ln, nil
+}
+
+// noFile is a socket without a file.
+type noFile struct {
+	socket interface{ File() (*os.File, error) }
+}
+
+func (n noFile) File() (*os.File, error) { return n.socket.File() }
+func (noFile) SetUnlinkOnClose(bool)     {}
 
 // removeStale removes a socket on which no process listens.
 func removeStale(network, path string) error {

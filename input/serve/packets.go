@@ -24,7 +24,6 @@ type Packets struct {
 	log       zerolog.Logger
 	conn      net.PacketConn
 	raw       syscall.RawConn
-	path      string // of the socket's file; "" for UDP
 	take      PacketTaker
 	flushTime time.Duration
 	reads     atomic.Int64
@@ -44,24 +43,73 @@ type Packets struct {
 type PacketTaker func(recv input.Receiver, msg []byte, from func() string)
 
 // ListenUDP listens on host and port. receive is the size in bytes of the socket's buffer, 0 for the system's own.
-func ListenUDP(host string, port, receive int) (net.PacketConn, error) {
-	c, err := net.ListenPacket("udp", net.JoinHostPort(host, fmt.Sprint(port)))
+func ListenUDP(env input.Env, host string, port, receive int) (net.PacketConn, error) {
+	address := net.JoinHostPort(host, fmt.Sprint(port))
+	c, err := inheritPackets(env, "udp "+address)
+	if c == nil && err == nil {
+		c, err = net.ListenPacket("udp", address)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if s, ok := c.(*net.UDPConn); ok {
+		env.Sockets.Add("udp "+address, env.ID, noFile{s})
 	}
 	return c, setReceive(c, receive)
 }
 
+// inheritPackets returns a duplicate of the socket that env.Sockets has at key; nil if there is none.
+func inheritPackets(env input.Env, key string) (net.PacketConn, error) {
+	f := env.Sockets.Inherit(key)
+	if f == nil {
+		return nil, nil
+	}
+	defer f.Close() // the connection has a duplicate
+	return net.FilePacketConn(f)
+}
+
+// A unixgram is a datagram socket with a file, which its Close removes.
+type unixgram struct {
+	*net.UnixConn
+	path string
+	keep atomic.Bool // another one has taken it over
+	once sync.Once
+}
+
+// SetUnlinkOnClose implements input.Socket.
+func (u *unixgram) SetUnlinkOnClose(remove bool) { u.keep.Store(!remove) }
+
+// Close removes the file before the socket is closed, as the listeners of net do.
+func (u *unixgram) Close() error {
+	u.once.Do(func() {
+		if !u.keep.Load() {
+			_ = os.Remove(u.path)
+		}
+	})
+	return u.UnixConn.Close()
+}
+
 // ListenUnixgram replaces a socket file that another process has left, and nothing else. perm 0 leaves the permissions to the
 // umask.
-func ListenUnixgram(path string, perm os.FileMode, receive int) (net.PacketConn, error) {
-	if err := removeStale("unixgram", path); err != nil {
-		return nil, err
+func ListenUnixgram(env input.Env, path string, perm os.FileMode, receive int) (net.PacketConn, error) {
+	key := "unixgram " + path
+	p, err := inheritPackets(env, key)
+	c := &unixgram{path: path}
+	if p != nil {
+		c.keep.Store(true) // until it is taken over
+		c.UnixConn = p.(*net.UnixConn)
+	} else {
+		if err == nil {
+			err = removeStale("unixgram", path)
+		}
+		if err == nil {
+			c.UnixConn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+		}
 	}
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		return nil, err
 	}
+	env.Sockets.Add(key, env.ID, c)
 	if perm != 0 {
 		if err := os.Chmod(path, perm); err != nil {
 			return nil, errors.Join(fmt.Errorf("setting the socket's permissions: %w", err), c.Close())
@@ -83,9 +131,6 @@ func setReceive(c net.PacketConn, size int) error {
 func NewPackets(conn net.PacketConn, take PacketTaker, env input.Env) (*Packets, error) {
 	s := &Packets{log: env.Log, conn: conn, take: take, flushTime: cmp.Or(env.FlushTime, flushTime), idle: make(chan struct{})}
 	s.flushing, s.abandon = context.WithCancel(context.Background())
-	if a := conn.LocalAddr(); a.Network() == "unixgram" {
-		s.path = a.String()
-	}
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return nil, errors.Join(errors.New("the socket can't be read"), conn.Close())
@@ -246,9 +291,6 @@ func (s *Packets) Close() error {
 	s.stop()
 	s.abandon()
 	s.closed.Do(func() {
-		if s.path != "" {
-			_ = os.Remove(s.path) // as the listeners of net do
-		}
 		_ = s.conn.Close() // nothing is lost with it
 	})
 	return nil

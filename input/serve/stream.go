@@ -47,6 +47,8 @@ type Stream struct {
 	conns    map[*streamConn]struct{}
 	idle     chan struct{} // closed while there is no connection
 	stopping bool
+	retired  bool
+	stopped  chan struct{}  // closed once stopping
 	drainBy  time.Time      // when the last read ends, once stopping
 	done     sync.WaitGroup // connections
 }
@@ -56,7 +58,7 @@ func NewStream(ln net.Listener, cfg StreamConfig, env input.Env) *Stream {
 	cfg.Limit = min(cmp.Or(max(cfg.Limit, 0), MaxMessage), MaxMessage)
 	s := &Stream{
 		log: env.Log, ln: ln, cfg: cfg, memory: env.Memory, flushTime: cmp.Or(env.FlushTime, flushTime),
-		conns: make(map[*streamConn]struct{}), idle: make(chan struct{}),
+		conns: make(map[*streamConn]struct{}), idle: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if s.memory == nil {
 		s.memory = input.NewMemory(budget.New(budget.Default))
@@ -78,6 +80,7 @@ func (s *Stream) Run(ctx context.Context, receiver func() input.Receiver) error 
 	stop := context.AfterFunc(ctx, s.stop)
 	defer stop()
 	err := s.accept(receiver)
+	s.awaitLast()
 	s.stop()
 	timer := time.AfterFunc(drainTime+s.flushTime, s.abandon)
 	defer timer.Stop()
@@ -119,6 +122,7 @@ func (s *Stream) stop() {
 		return
 	}
 	s.stopping = true
+	close(s.stopped)
 	s.drainBy = time.Now().Add(drainTime)
 	s.ln.Close() // removes a socket file, too
 	for c := range s.conns {
@@ -136,7 +140,7 @@ func (s *Stream) accept(receiver func() input.Receiver) error {
 			continue
 		}
 		s.mu.Lock()
-		stopping := s.stopping
+		stopping := s.stopping || s.retired
 		s.mu.Unlock()
 		if stopping {
 			return nil

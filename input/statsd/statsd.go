@@ -36,7 +36,7 @@ var (
 
 // New binds the socket and returns at once.
 func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
-	conn, err := serve.ListenUDP(o.Listen, o.Port, 0)
+	conn, err := serve.ListenUDP(env, o.Listen, o.Port, 0)
 	if err != nil {
 		return nil, fmt.Errorf("statsd: %w", err)
 	}

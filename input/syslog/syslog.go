@@ -45,9 +45,9 @@ func listen(o *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	case "udp", "unixgram":
 		var conn net.PacketConn
 		if network == "udp" {
-			conn, err = serve.ListenUDP(o.Listen, o.Port, int(receive))
+			conn, err = serve.ListenUDP(env, o.Listen, o.Port, int(receive))
 		} else {
-			conn, err = serve.ListenUnixgram(o.Path, perm, int(receive))
+			conn, err = serve.ListenUnixgram(env, o.Path, perm, int(receive))
 		}
 		if err != nil {
 			return nil, err
@@ -60,7 +60,7 @@ func listen(o *Options, d config.Dialect, env input.Env) (input.Input, error) {
 			m.take(recv, msg)
 		}, env)
 	case "unix":
-		ln, err := serve.ListenUnix(o.Path, perm)
+		ln, err := serve.ListenUnix(env, o.Path, perm)
 		return o.stream(ln, err, nil, r, d, env)
 	}
 	var secure *tls.Config
@@ -72,7 +72,7 @@ func listen(o *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := serve.ListenTCP(o.Listen, o.Port)
+	ln, err := serve.ListenTCP(env, o.Listen, o.Port)
 	return o.stream(ln, err, secure, r, d, env)
 }
 

@@ -36,7 +36,7 @@ func New(o *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	if o.Transport != nil {
 		receive = cmp.Or(o.Transport.RecvBuffer, receive)
 	}
-	conn, err := serve.ListenUDP(o.Listen, o.Port, int(receive))
+	conn, err := serve.ListenUDP(env, o.Listen, o.Port, int(receive))
 	if err != nil {
 		return nil, fmt.Errorf("udp: %w", err)
 	}

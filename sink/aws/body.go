@@ -85,22 +85,19 @@ func (p *RawBody) DeserializeResponse(
 		buf = new(bytes.Buffer)
 	}
 	buf.Reset()
-	defer func() {
-		if buf.Cap() <= maxKeptAnswer {
-			p.bodies.Put(buf)
-		}
-	}()
 	if _, err := buf.ReadFrom(resp.Body); err != nil {
 		return &smithy.DeserializationError{Err: fmt.Errorf("reading the answer: %w", err)}
 	}
 	if call.stored = noneFailed(buf.Bytes(), p.failed); call.stored {
+		if buf.Cap() <= maxKeptAnswer {
+			p.bodies.Put(buf)
+		}
 		return nil
 	}
-	whole := resp.Body
-	resp.Body = struct {
+	resp.Body = struct { // the SDK reads it, also after this call
 		io.Reader
 		io.Closer
-	}{buf, whole}
+	}{buf, resp.Body}
 	return p.ClientProtocol.DeserializeResponse(ctx, op, types, resp, out)
 }
 

@@ -46,6 +46,7 @@ type deferred struct {
 	loop    sync.WaitGroup
 	ctx     context.Context
 	closing chan struct{} // closed to have the loop try each record once more, and end
+	kept    bool          // after Run: the queue is open, for the next Output
 
 	ended int64 // records that have ended, in chunks that are not committed; under Output.mu
 
@@ -94,12 +95,14 @@ func (o *Output) deferredQueue() *buffer.Queue {
 // cancel ends the context of that loop.
 func (o *Output) endDeferred(cancel context.CancelFunc) {
 	d := &o.deferred
-	close(d.closing)
+	if d.kept = o.isSuspended(); !d.kept {
+		close(d.closing)
+	}
 	over := time.AfterFunc(lastRound, cancel)
 	d.loop.Wait()
 	over.Stop()
 	cancel()
-	if d.queue == nil {
+	if d.queue == nil || d.kept {
 		return
 	}
 	if err := d.queue.Close(); err != nil {

@@ -285,7 +285,7 @@ func (r *rig) check() {
 	q := r.queue.Stats()
 	s := r.out.Stats()
 	got := s.Delivered + s.Dead + s.Unreadable + q.DroppedRecords + s.DeferredQueue.DroppedRecords + s.Buffered
-	if want := q.Appended + q.Recovered + s.DeferredQueue.Recovered; got != want || s.Deferred > s.Buffered {
+	if want := q.Appended + q.Recovered + s.DeferredQueue.Recovered + s.Again; got != want || s.Deferred > s.Buffered {
 		r.Errorf("got %d records in the accounts %+v, want %d, as many as were appended", got, s, want)
 	}
 }

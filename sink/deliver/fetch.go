@@ -35,7 +35,7 @@ func (l *loop) fetchChunks() {
 // requestChunk requests another chunk from the queue: of the size that fills a request, or of a smaller one if there is
 // less memory.
 func (l *loop) requestChunk(ctx context.Context, now time.Time) {
-	if l.fetching || l.drained || now.Before(l.notUntil) {
+	if l.fetching || l.drained || l.suspended || now.Before(l.notUntil) {
 		return
 	}
 	r := fetchRequest{linger: l.o.limits.Linger}
@@ -83,7 +83,11 @@ func (l *loop) take(f fetchResult) {
 		}
 		l.chunks++
 		l.held += c.cost
-		l.ready = append(l.ready, c)
+		if l.suspended {
+			l.parked = append(l.parked, c)
+		} else {
+			l.ready = append(l.ready, c)
+		}
 	case errors.As(f.err, &large):
 		l.nextLarge = int(large.Bytes)
 	case errors.Is(f.err, buffer.ErrClosed):

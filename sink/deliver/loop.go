@@ -50,6 +50,8 @@ type loop struct {
 	sizer      sizer
 	rawPerBody ratio
 	hurried    bool
+	suspended  bool             // only what has begun goes on
+	parked     []*inflightChunk // of which nothing has ended when the loop was suspended
 
 	closing   <-chan struct{} // closed to begin the last round; nil in the loop of the output's queue
 	lastRound bool            // each record is tried once more
@@ -75,10 +77,13 @@ func (l *loop) run(ctx context.Context) {
 	l.workers.Go(l.fetchChunks)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	hurried := l.o.hurried
+	hurried, suspended := l.o.hurried, l.o.suspended
 	for ctx.Err() == nil {
 		now := time.Now()
 		l.start(ctx, now)
+		if l.suspended && len(l.inflight) == 0 && !l.hasBegun() {
+			break
+		}
 		if l.drained && l.chunks == 0 || l.lastRound && l.untried <= 0 {
 			break
 		}
@@ -91,6 +96,9 @@ func (l *loop) run(ctx context.Context) {
 		case <-hurried:
 			hurried = nil
 			l.hurry()
+		case <-suspended:
+			suspended = nil
+			l.suspend()
 		case <-l.closing:
 			l.beginLastRound()
 		case <-timer.C:
@@ -305,14 +313,15 @@ func (l *loop) stop() {
 		l.queue.Release(c.from)
 		l.returnToken(c)
 	}
-	l.ready, l.waiting, l.held = nil, nil, 0
+	l.ready, l.waiting, l.parked, l.held = nil, nil, nil, 0
 	l.charge()
+	l.share.Close()
 	l.publish()
 }
 
 // unfinished returns the chunks that are not committed.
 func (l *loop) unfinished() []*inflightChunk {
-	all := slices.Clone(l.ready)
+	all := append(slices.Clone(l.ready), l.parked...)
 	for _, p := range l.waiting {
 		if !slices.Contains(all, p.chunk) {
 			all = append(all, p.chunk)

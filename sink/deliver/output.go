@@ -29,6 +29,9 @@ type Config struct {
 	Turn        Turn
 	// Final means that the queue is not delivered from again: deferred records that are refused after Drain are given up.
 	Final bool
+	// Before is an Output of the same queue whose Run has returned after Suspend; the new one goes on where it has ended, with its
+	// counts. nil: there is none.
+	Before *Output
 }
 
 // An Output delivers the records of its queue to its destination.
@@ -59,6 +62,9 @@ type Output struct {
 	hurryOnce sync.Once
 	hurried   chan struct{}
 
+	suspendOnce sync.Once
+	suspended   chan struct{}
+
 	made     time.Time
 	deferred deferred
 
@@ -72,7 +78,7 @@ type Output struct {
 func New(c Config) *Output {
 	o := &Output{
 		name: c.Name, queue: c.Queue, dest: c.Destination, dead: c.Dead, limits: c.Limits.WithDefaults(), retry: c.Retry, final: c.Final, log: c.Log, turn: c.Turn,
-		memory: c.Memory, hurried: make(chan struct{}), settled: time.Now().Add(settleTime), made: time.Now(),
+		memory: c.Memory, hurried: make(chan struct{}), suspended: make(chan struct{}), settled: time.Now().Add(settleTime), made: time.Now(),
 		deferred: deferred{closing: make(chan struct{})},
 	}
 	if o.memory == nil {
@@ -84,7 +90,10 @@ func New(c Config) *Output {
 		o.tails = t.ReadsTails()
 	}
 	o.stats.Concurrency = 1
-	if o.queue.HasSub(deferredName) {
+	if c.Before != nil {
+		o.goOnAfter(c.Before)
+	}
+	if o.deferred.queue == nil && o.queue.HasSub(deferredName) {
 		o.openDeferred()
 	}
 	return o

@@ -10,7 +10,7 @@ import (
 
 // Stats are counts of what an output has done since it was made, and its current state. At every moment
 //
-//	Queue.Recovered + Queue.Appended + DeferredQueue.Recovered = Delivered + Dead + Unreadable + what the queues dropped + Buffered + Lost
+//	Queue.Recovered + Queue.Appended + DeferredQueue.Recovered + Again = Delivered + Dead + Unreadable + what the queues dropped + Buffered + Lost
 type Stats struct {
 	Delivered  int64 // records
 	Dead       int64 // records in the dead letter
@@ -18,6 +18,7 @@ type Stats struct {
 	Buffered   int64 // records in the queues, or taken from them and not ended
 	Deferred   int64 // buffered records in the deferred queue
 	Lost       int64 // records that are neither buffered nor ended, because of a bug: always 0
+	Again      int64 // records that had ended in chunks that an Output released to the next one: they count twice
 
 	Waiting     int64 // buffered records that wait to be tried again
 	InFlight    int   // attempts in progress

@@ -278,7 +278,7 @@ func (l *loop) stop(ctx context.Context) {
 		l.o.queue.Release(c.from)
 	}
 	l.notes.close(len(l.chunks) == 0)
-	l.o.share.Set(0)
+	l.o.share.Close()
 	l.publish()
 }
 

@@ -25,6 +25,9 @@ type Config struct {
 	Dead   dead.Letter
 	Memory *Memory // shared by all Outputs of a process; nil: the Output's own
 	Log    zerolog.Logger
+	// Before is an Output of the same queue whose Run has returned after its ctx had ended; the new one goes on where it has ended,
+	// with its counts. nil: there is none.
+	Before *Output
 }
 
 // An Output gathers the records of its queue into objects of its store.
@@ -67,8 +70,27 @@ func New(c Config) *Output {
 	}
 	o.share = o.memory.budget.Share(minShare)
 	o.stats.Concurrency = 1
+	if c.Before != nil {
+		o.goOnAfter(c.Before)
+	}
 	return o
 }
+
+// goOnAfter takes over the counts of b, and has the queue return again what b has released.
+func (o *Output) goOnAfter(b *Output) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := &o.stats
+	*s = b.stats
+	s.Waiting, s.InFlight, s.Concurrency, s.Gate, s.LastError = 0, 0, 1, deliver.GateOpen, ""
+	s.Again += o.queue.Stats().Ended // in chunks that are returned again
+	o.queue.Rewind()
+	o.queue.SetDown(time.Time{})
+}
+
+// Suspend returns false: what is being sent needn't be waited for, since the next Output begins the object again, under the
+// same name.
+func (o *Output) Suspend() bool { return false }
 
 // Run gathers until the queue is drained and every record has an outcome, or until ctx ends. Then it ends the job in progress,
 // removes what the store holds of unfinished objects, for at most abortTime, returns unfinished chunks to the queue, and closes

@@ -29,6 +29,7 @@ const (
 	pageIdle    = 30 * time.Second // that a connection is kept between two requests
 	pageHeader  = 16 << 10         // bytes of a request's headers
 	maxPages    = 16               // requests that are answered at once
+	maxConns    = 64               // connections at once; one more is closed
 	listenAgain = 5 * time.Second  // after an address was not to be had
 )
 
@@ -294,7 +295,7 @@ func (e *Exporter) listen() error {
 	e.server = &http.Server{Handler: mux, ReadTimeout: pageTime, WriteTimeout: pageTime, IdleTimeout: pageIdle, MaxHeaderBytes: pageHeader}
 	server := e.server
 	e.serving.Go(func() {
-		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(&fewConns{Listener: ln, used: make(chan struct{}, maxConns)}); !errors.Is(err, http.ErrServerClosed) {
 			e.log.Error().Err(err).Msg("the page of metrics is no longer served")
 		}
 	})

@@ -1,11 +1,13 @@
 package prometheus
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -134,5 +136,46 @@ func TestAddressThatIsTakenIsTriedAgain(t *testing.T) {
 	now = now.Add(listenAgain)
 	if r := send(t, e, gauge(1, "a", 1)); r.Verdict != sink.Done {
 		t.Errorf("got %+v, want done", r)
+	}
+}
+
+// TestConnectionsAreBounded: one more than there may be is closed; when another one ends there is room again.
+func TestConnectionsAreBounded(t *testing.T) {
+	e := exporter(t, "")
+	defer e.Close()
+	send(t, e, gauge(1, "a", 1))
+	var conns []net.Conn
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for range maxConns + 1 {
+		c, err := net.Dial("tcp", e.bound.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	last := conns[maxConns]
+	if err := last.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := last.Read(make([]byte, 1)); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %v, want that the connection is closed", err)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the server notices it in its own time
+		resp, err := http.Get("http://" + e.bound.String() + "/metrics")
+		if err == nil {
+			resp.Body.Close()
+			http.DefaultClient.CloseIdleConnections()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("there is no room after all connections ended:", err)
+		}
 	}
 }

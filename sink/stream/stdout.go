@@ -23,6 +23,7 @@ const (
 	framedAsArray                 // [item,item]\n
 	framedNumbered                // [0] item [1] item
 	framedStream                  // a newline at the end
+	framedCount                   // a line that counts them, instead of them
 )
 
 // stdout writes text to a stream, one request at a time.
@@ -184,6 +185,8 @@ func (f framing) frame(dst []byte, req *sink.Request) []byte {
 		return append(dst, req.Body...)
 	case framedStream:
 		return append(append(dst, req.Body...), '\n')
+	case framedCount:
+		return appendCount(dst, req.Len(), time.Now())
 	}
 	if f == framedAsArray {
 		dst = append(dst, '[')

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -333,5 +334,26 @@ func TestMetricsAreLines(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, "f")); err != nil || string(text) != line {
 		t.Errorf("file: got %q and %v, want %q", text, err, line)
+	}
+}
+
+func TestCounter(t *testing.T) {
+	sinktest.Run(t, sinktest.Case{New: func(t *testing.T) sink.Destination {
+		d, err := newCounter(&CounterOptions{}, config.FluentBit, sink.Env{}, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}})
+	var out bytes.Buffer
+	d, err := newCounter(&CounterOptions{}, config.FluentBit, sink.Env{}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := d.Send(t.Context(), request(t, d, rec(t, "a", "{}"), rec(t, "b", "{}"))); r.Verdict != sink.Done || r.Err != nil {
+		t.Errorf("got %+v, want done", r)
+	}
+	if !regexp.MustCompile(`^\{"ts":\d{10}\.\d{6},"serialized_events":2,"log_records":2,"total":2\}\n$`).Match(out.Bytes()) {
+		t.Errorf("got %s, want the number of records", &out)
 	}
 }

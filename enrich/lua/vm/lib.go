@@ -34,16 +34,13 @@ func (st *State) openLibrary() {
 	st.library("os", osLibrary())
 	st.library("coroutine", coroutineLibrary())
 	st.library("debug", debugLibrary())
-	for _, name := range []string{"os.execute", "os.remove", "os.rename", "os.tmpname", "os.exit", "os.setlocale"} {
-		st.deny(g.Get(String("os")).Table(), name)
+	if st.cfg.Files {
+		st.openFiles()
+	} else {
+		st.denyFiles()
 	}
-	io := st.library("io", nil)
-	for _, name := range []string{"io.open", "io.popen", "io.lines", "io.read", "io.write", "io.input", "io.output", "io.close", "io.tmpfile"} {
-		st.deny(io, name)
-	}
-	for _, name := range []string{"dofile", "loadfile"} {
-		st.deny(g, name)
-	}
+	st.deny(g.Get(String("os")).Table(), "os.exit")
+	st.deny(g.Get(String("os")).Table(), "os.setlocale")
 	loaded := &Table{}
 	for _, name := range []string{"string", "table", "math", "bit", "os", "coroutine", "debug", "_G"} {
 		loaded.Set(String(name), g.Get(String(name)))
@@ -51,9 +48,23 @@ func (st *State) openLibrary() {
 	p := st.library("package", nil)
 	p.Set(String("loaded"), TableValue(loaded))
 	p.Set(String("preload"), TableValue(&Table{}))
-	p.Set(String("path"), String(""))
+	p.Set(String("path"), String(st.modulePath()))
 	p.Set(String("cpath"), String(""))
 	st.deny(p, "package.loadlib")
+}
+
+// denyFiles makes what a script would use to read files and to run commands.
+func (st *State) denyFiles() {
+	for _, name := range []string{"os.execute", "os.remove", "os.rename", "os.tmpname"} {
+		st.deny(st.Globals.Get(String("os")).Table(), name)
+	}
+	io := st.library("io", nil)
+	for _, name := range []string{"io.open", "io.popen", "io.lines", "io.read", "io.write", "io.input", "io.output", "io.close", "io.tmpfile"} {
+		st.deny(io, name)
+	}
+	for _, name := range []string{"dofile", "loadfile"} {
+		st.deny(st.Globals, name)
+	}
 }
 
 // library makes a global table of functions.

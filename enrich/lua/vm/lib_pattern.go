@@ -118,7 +118,7 @@ func stringGsub(th *Thread, args []Value) []Value {
 		e := m.at(at)
 		if e >= 0 {
 			n++
-			b = append(b, s[copied:at]...)
+			b = append(grow(b, e-copied), s[copied:at]...)
 			b = m.replace(b, repl, at, e)
 			copied = e
 			if len(b) > MaxString {
@@ -140,7 +140,7 @@ func stringGsub(th *Thread, args []Value) []Value {
 	if n == 0 {
 		return th.returns(Borrow(s), Number(0))
 	}
-	b = append(b, s[copied:]...)
+	b = append(grow(b, len(s)-copied), s[copied:]...)
 	return th.returns(th.st.text(b), Number(float64(n)))
 }
 
@@ -161,12 +161,13 @@ func (m *matcher) replace(b []byte, repl Value, s, e int) []byte {
 	case !isText(v):
 		m.th.fail("invalid replacement value (a %s)", v.k)
 	}
-	return appendText(b, v)
+	return appendText(grow(b, textLen(v)), v)
 }
 
 // expand appends a replacement with %0 to %9.
 func (m *matcher) expand(b []byte, repl string, s, e int) []byte {
 	m.th.st.work(len(repl))
+	b = grow(b, len(repl))
 	for i := 0; i < len(repl); i++ {
 		c := repl[i]
 		if c != '%' {

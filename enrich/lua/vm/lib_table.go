@@ -78,6 +78,7 @@ func tableConcat(th *Thread, args []Value) []Value {
 			th.fail("invalid value (%s) at index %d in table for 'concat'", v.k, i)
 		}
 		th.st.spend(1)
+		b = grow(b, textLen(v)+len(sep))
 		if b = appendText(b, v); i < to {
 			b = append(b, sep...)
 		}

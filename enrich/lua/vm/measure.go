@@ -60,6 +60,8 @@ func (m *measurer) add(v Value) {
 			f.mark = m.epoch
 			m.todo = append(m.todo, v)
 		}
+	case kindFile:
+		v.file().mark = m.epoch
 	case kindCell:
 		m.bytes += valueBytes
 		m.add(v.cell().v)

@@ -21,6 +21,8 @@ func (th *Thread) meta(v Value, event string) Value {
 		m = (*Table)(v.p).Meta
 	case KindString:
 		m = th.st.stringMeta
+	case kindFile:
+		m = th.st.fileMeta
 	}
 	if m == nil {
 		return Nil
@@ -190,7 +192,7 @@ func (th *Thread) concat(parts []Value, names []string) Value {
 	if n > MaxString {
 		th.st.makeString(n)
 	}
-	b := th.st.spare[:0]
+	b := grow(th.st.spare[:0], n)
 	for _, v := range parts {
 		b = appendText(b, v)
 	}

@@ -12,8 +12,8 @@ type Loader interface {
 }
 
 const (
-	maxPeeks = 6 // members that are looked up in the source, before the table is loaded
-	maxPokes = 6 // members in ents, before that
+	peeksBeforeLoad = 6 // members that are looked up in the source, before the table is loaded
+	pokesBeforeLoad = 6 // members in ents, before that
 )
 
 // NewPending makes a table that l fills when it is used. origin isn't 0; only a map's members are looked up by name.
@@ -53,7 +53,7 @@ func (t *Table) peek(key Value) Value {
 	if i := t.scan(key); i >= 0 {
 		return t.ents[i].val
 	}
-	if t.reads++; t.reads > maxPeeks {
+	if t.reads++; t.reads > peeksBeforeLoad {
 		t.load()
 		return t.getStr(key)
 	}
@@ -71,7 +71,7 @@ func (t *Table) poke(key, val Value) bool {
 		t.ents[i].val = val
 		return true
 	}
-	if len(t.ents) >= maxPokes {
+	if len(t.ents) >= pokesBeforeLoad {
 		return false
 	}
 	if t.ents == nil {

@@ -16,7 +16,7 @@ const (
 	// MaxTime is how long a call may take, whatever its steps.
 	MaxTime = time.Second
 	// MaxMemory is how many bytes of values a script may keep.
-	MaxMemory = 8 << 20
+	MaxMemory = 6 << 20
 	// MaxString is the length of a string in bytes.
 	MaxString = 4 << 20
 	// maxCalls is the depth of calls within one another, each counted with the depth of its expressions: about 2,000 calls.
@@ -30,7 +30,7 @@ const (
 )
 
 const (
-	measureEvery = 4 << 20 // bytes allocated between two measurements of the memory
+	measureEvery = 2 << 20 // bytes allocated between two measurements of the memory
 	bytesPerStep = 16      // of what the library reads or writes
 	nativeWeight = 8       // of a library function, as a call
 	nativeSteps  = 4       // of its call
@@ -43,6 +43,9 @@ type Config struct {
 	Getenv func(string) (string, bool)
 	Now    func() time.Time
 	Output io.Writer // of print
+	// Files lets the script read and write files, and run commands; Dir is where require looks for modules.
+	Files bool
+	Dir   string
 	// Charge is told how many bytes a script keeps, whenever that was measured. If it returns false the call ends with an
 	// error. nil: MaxMemory is the only limit.
 	Charge func(bytes int) bool
@@ -55,6 +58,8 @@ type State struct {
 	cfg        Config
 	main       *Thread
 	stringMeta *Table
+	fileMeta   *Table // nil: the script may not have files
+	files      []*file
 	next       Value // the functions that pairs and ipairs return
 	inext      Value
 	random     uint64
@@ -172,6 +177,15 @@ func (st *State) makeString(n int) {
 	}
 	st.work(n)
 	st.allocate(n)
+}
+
+// grow makes room for n bytes. A slice that grows by append becomes larger by a quarter at a time, which costs several times
+// its memory in the end.
+func grow(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	return append(make([]byte, 0, max(2*cap(b), len(b)+n)), b...)
 }
 
 // text returns b, which is reused, as a new string.

@@ -21,10 +21,11 @@ const (
 	KindFunction
 	KindThread
 	KindNull
+	kindFile // an open file, if the script may have one
 	kindCell // a local variable that a function has captured; never a script's value
 )
 
-var kindNames = [...]string{"nil", "boolean", "number", "string", "table", "function", "thread", "userdata", "cell"}
+var kindNames = [...]string{"nil", "boolean", "number", "string", "table", "function", "thread", "userdata", "userdata", "cell"}
 
 func (k Kind) String() string { return kindNames[min(k, kindCell)] }
 
@@ -152,6 +153,9 @@ func (v Value) Table() *Table {
 	return (*Table)(v.p)
 }
 
+func fileValue(f *file) Value { return Value{k: kindFile, p: unsafe.Pointer(f)} }
+
+func (v Value) file() *file         { return (*file)(v.p) }
 func (v Value) function() *Function { return (*Function)(v.p) }
 func (v Value) thread() *Thread     { return (*Thread)(v.p) }
 func (v Value) cell() *cell         { return (*cell)(v.p) }

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/admin"
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/router"
+)
+
+// A reloader reads the configuration again, one time after the other: an admin.Reloader.
+type reloader struct {
+	c      *cli
+	log    zerolog.Logger
+	level  *logLevel
+	file   string
+	always bool // --enable-hot-reload was given
+	router *router.Router
+	stop   context.Context // ends when a stop begins
+	wanted chan struct{}   // has a value if a signal has asked for a reload that has not begun
+
+	busy  sync.Mutex                  // held while a configuration is read and takes over
+	plan  atomic.Pointer[config.Plan] // that is running
+	admin adminServer
+}
+
+func newReloader(c *cli, log zerolog.Logger, level *logLevel, file string, always bool, r *router.Router, stop context.Context) *reloader {
+	l := &reloader{c: c, log: log, level: level, file: file, always: always, router: r, stop: stop, wanted: make(chan struct{}, 1)}
+	l.admin.log = log
+	l.admin.config = admin.Config{Source: r, Reloader: l, Version: version, Start: time.Now()}
+	return l
+}
+
+// startAdmin starts the HTTP server if the configuration enables it. If that fails, the router still routes.
+func (l *reloader) startAdmin(plan *config.Plan) {
+	commit, _, err := l.admin.prepare(plan)
+	if err != nil {
+		l.log.Error().Err(err).Msg("health and metrics are not served")
+	}
+	commit()
+}
+
+// A logLevel is the level of the router's log, which a reload may change: a zerolog.Sampler.
+type logLevel struct{ level atomic.Int32 }
+
+func (l *logLevel) set(level zerolog.Level) { l.level.Store(int32(level)) }
+
+// Sample implements zerolog.Sampler.
+func (l *logLevel) Sample(level zerolog.Level) bool {
+	return level >= zerolog.Level(l.level.Load()) || level == zerolog.NoLevel
+}
+
+// request asks for a reload. However many signals come while one is in progress, one more follows.
+func (l *reloader) request() {
+	select {
+	case l.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// run carries out what signals have asked for, until a stop begins.
+func (l *reloader) run() {
+	for {
+		select {
+		case <-l.wanted:
+		case <-l.stop.Done():
+			return
+		}
+		l.busy.Lock()
+		err := l.reload(l.stop)
+		l.busy.Unlock()
+		switch {
+		case errors.Is(err, admin.ErrReloadOff):
+			l.log.Warn().Msg("the signal is ignored: hot_reload is off in [SERVICE]")
+		case errors.Is(err, router.ErrNotRunning):
+			l.log.Warn().Msg("the signal is ignored: the router is about to stop")
+		}
+	}
+}
+
+// Reload implements admin.Reloader.
+func (l *reloader) Reload(ctx context.Context) error {
+	if !l.busy.TryLock() {
+		return admin.ErrReloadBusy
+	}
+	defer l.busy.Unlock()
+	return l.reload(ctx)
+}
+
+// Reloads implements admin.Reloader.
+func (l *reloader) Reloads() int64 { return l.router.Reloads() }
+
+// reload reads the files again. If they are right, the new configuration takes over, else the old one goes on, and the log has a
+// line for each mistake, as at the start. l.busy is held.
+func (l *reloader) reload(ctx context.Context) error {
+	if !l.plan.Load().Service.HotReload && !l.always {
+		return admin.ErrReloadOff
+	}
+	defer func() { // what reading has made is a few MiB
+		debug.FreeOSMemory()
+		dropProgramPages()
+	}()
+	plan, diags := config.Compile(l.file, router.Catalogue(), l.c.lookup)
+	if len(diags) > 0 {
+		return l.refuse(diags)
+	}
+	for _, w := range plan.Warnings {
+		l.log.Warn().Msg(w.String())
+	}
+	commit, undo, err := l.admin.prepare(plan)
+	if err == nil {
+		diags, err = l.router.Reload(ctx, plan)
+	}
+	if err != nil || len(diags) > 0 {
+		undo()
+	}
+	switch {
+	case len(diags) > 0:
+		return l.refuse(diags)
+	case errors.Is(err, router.ErrNotRunning):
+		return err
+	case err != nil:
+		l.log.Error().Err(err).Msg("the configuration was not reloaded: it can't be opened; the one that is running goes on")
+		return err
+	}
+	l.plan.Store(plan)
+	l.level.set(parseLevel(plan.Service.LogLevel))
+	commit()
+	return nil
+}
+
+// refuse logs the mistakes of a configuration.
+func (l *reloader) refuse(diags []config.Diagnostic) error {
+	reportErrors(l.log, diags)
+	l.log.Error().Int("mistakes", len(diags)).Msg("the configuration was not reloaded: it is wrong; the one that is running goes on")
+	return diags[0]
+}
+
+// An adminServer is the HTTP server, if the configuration enables it.
+type adminServer struct {
+	log    zerolog.Logger
+	config admin.Config // but for the address and the hosts
+
+	mu    sync.Mutex
+	addr  string // "": there is none
+	hosts string
+	end   context.CancelFunc // of the last one; nil: there was none
+	done  chan struct{}
+}
+
+func noChange() {}
+
+// prepare opens what a plan needs. commit takes it into use, and undo closes it.
+func (a *adminServer) prepare(plan *config.Plan) (commit, undo func(), err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	addr, hosts := "", plan.Service.HTTPHosts
+	if plan.Service.HTTPServer {
+		addr = net.JoinHostPort(plan.Service.HTTPListen, strconv.Itoa(plan.Service.HTTPPort))
+	}
+	if addr == a.addr && (addr == "" || hosts == a.hosts) {
+		return noChange, noChange, nil
+	}
+	if addr == "" || addr == a.addr {
+		return func() { a.replace(nil, addr, hosts) }, noChange, nil
+	}
+	ln, err := admin.Listen(context.Background(), addr)
+	if err != nil {
+		return noChange, noChange, fmt.Errorf("http_server: %w", err)
+	}
+	return func() { a.replace(ln, addr, hosts) }, func() { _ = ln.Close() }, nil
+}
+
+// replace ends the server that there is, and then serves on ln; on addr if ln is nil. It doesn't wait: the server that ends may
+// have the request for it.
+func (a *adminServer) replace(ln net.Listener, addr, hosts string) {
+	a.mu.Lock()
+	end, done := a.end, a.done
+	a.addr, a.hosts = addr, hosts
+	var ctx context.Context
+	ctx, a.end = context.WithCancel(context.Background())
+	a.done = make(chan struct{})
+	ended := a.done
+	a.mu.Unlock()
+	go func() {
+		defer close(ended)
+		if end != nil {
+			end()
+			<-done
+		}
+		a.serve(ctx, ln, addr, hosts)
+	}()
+}
+
+func (a *adminServer) serve(ctx context.Context, ln net.Listener, addr, hosts string) {
+	if addr == "" {
+		return
+	}
+	c := a.config
+	c.Addr, c.Hosts = addr, hosts
+	var err error
+	if ln == nil {
+		ln, err = admin.Listen(ctx, addr)
+	}
+	if err == nil {
+		err = admin.Serve(ctx, ln, c)
+	}
+	if err != nil && ctx.Err() == nil {
+		a.log.Error().Err(err).Msg("health and metrics are not served")
+	}
+}
+
+// close ends the server.
+func (a *adminServer) close() {
+	a.mu.Lock()
+	end, done := a.end, a.done
+	a.mu.Unlock()
+	if end != nil {
+		end()
+		<-done
+	}
+}

@@ -1,0 +1,102 @@
+package router
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/firelane/firelane/buffer"
+)
+
+// A retiree is what waits for an output that the configuration doesn't have any more.
+type retiree struct {
+	quit func()        // has it leave the output as it is
+	done chan struct{} // closed when it has
+}
+
+// retire has an output deliver what is in its queue, for at most removedTime, and then closes it. What is left stays in its folder,
+// as after a restart. If after isn't nil, that output comes first: o may deliver its dead letters.
+func (r *Router) retire(u *running, o, after *output) {
+	quit := make(chan struct{})
+	o.retiree = &retiree{quit: sync.OnceFunc(func() { close(quit) }), done: make(chan struct{})}
+	r.retiredMu.Lock()
+	r.retired.outputs = append(r.retired.outputs, o)
+	r.retiredMu.Unlock()
+	var first chan struct{}
+	if after != nil && after.retiree != nil {
+		first = after.retiree.done
+	}
+	u.reloads.Go(func() {
+		defer close(o.retiree.done)
+		if first != nil {
+			select {
+			case <-first:
+			case <-quit:
+				return
+			}
+		}
+		o.loop.Drain()
+		over := time.NewTimer(removedTime)
+		defer over.Stop()
+		select {
+		case <-o.done:
+		case <-over.C:
+		case <-quit:
+			return
+		}
+		o.end()
+		<-o.done
+		r.closeRetired(o)
+	})
+}
+
+// takeBack undoes retire; false if the output has been closed.
+func (r *Router) takeBack(o *output) bool {
+	o.retiree.quit()
+	<-o.retiree.done
+	r.retiredMu.Lock()
+	defer r.retiredMu.Unlock()
+	n := slices.Index(r.retired.outputs, o)
+	if n >= 0 {
+		r.retired.outputs = slices.Delete(r.retired.outputs, n, n+1)
+	}
+	return n >= 0
+}
+
+// closeRetired closes the queue of an output that has ended, and removes its folder if it is empty.
+func (r *Router) closeRetired(o *output) {
+	o.loseMemory()
+	r.closeQueues([]*output{o})
+	if o.reserved != nil {
+		o.reserved.Close()
+	}
+	a := o.account()
+	r.logOutput(&a)
+	s := o.queue.Stats()
+	if s.Durable {
+		if a.Buffered > 0 {
+			left := Orphan{Queue: r.queueKey(o), Output: o.is.String(), Records: a.Buffered, Bytes: s.Bytes, Reason: "the configuration doesn't have its output any more"}
+			r.orphansMu.Lock()
+			r.orphans = append(r.orphans, left)
+			r.orphansMu.Unlock()
+			r.log.Warn().Str("queue", left.Queue).Str("was_for", left.Output).Int64("records", left.Records).Int64("bytes", left.Bytes).Str("reason", left.Reason).
+				Msg("a queue has no output: its records are kept and not delivered; configure the output again, or remove the folder")
+		} else {
+			r.removeQueue(o)
+		}
+	}
+	r.retiredMu.Lock()
+	defer r.retiredMu.Unlock()
+	r.retired.outputs = slices.DeleteFunc(r.retired.outputs, func(other *output) bool { return other == o })
+}
+
+// removeQueue removes the folder of a queue that is closed, if it holds nothing.
+func (r *Router) removeQueue(o *output) {
+	dir := r.queueDir(o)
+	if dir == "" {
+		return
+	}
+	if lock, err := buffer.LockFolder(dir, o.name); err == nil && lock.Remove() != nil {
+		_ = lock.Close() // nothing was written to it
+	}
+}
