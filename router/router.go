@@ -47,15 +47,18 @@ type Router struct {
 	common  sink.Common            // what destinations share
 
 	routesMu sync.Mutex
+	labels   []string // Fluentd: at which routes may begin
 	routes   map[routeKey]*route
 	// routeBytes is about how much memory routes and held take.
 	routeBytes int
 	held       map[heldKey]*route // those that lead to Holders
+	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
 }
 
 // source is an input of the plan, with what the router keeps for it.
 type source struct {
-	index    int // in the plan's Inputs; of an input whose configuration has gone, the index of the one that goes on for it
+	label    string // Fluentd: at which the paths of its events begin
+	index    int    // in the plan's Inputs; of an input whose configuration has gone, the index of the one that goes on for it
 	id       string
 	input    input.Input
 	joiner   *enrich.Joiner // nil where parts aren't joined
@@ -76,6 +79,7 @@ func (r *Router) stageEnv(f config.Filter) enrich.Env {
 	return enrich.Env{
 		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
 		Share: share, Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
+		Errors:   r.plan.HasLabel(enrich.ErrorLabel),
 		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
 }
@@ -95,7 +99,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic) {
 	r := &Router{
 		process: p, plan: plan, env: env, log: env.Log, logs: make(map[string]*limitedLog), sockets: new(input.Sockets),
-		routes: make(map[routeKey]*route), held: make(map[heldKey]*route),
+		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), turns: make(map[*int]*turns), labels: plan.Labels(),
 	}
 	r.events = r.limited(eventsLog, r.log)
 	var diags []config.Diagnostic
@@ -104,6 +108,7 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 	}
 	for _, f := range plan.Filters {
 		s, err := r.newFilter(f)
+		s.label = f.Label
 		if err != nil {
 			fail(f.Instance, err)
 		}
@@ -138,7 +143,7 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 // addSources makes the sources of the plan's inputs.
 func (r *Router) addSources() {
 	for n, in := range r.plan.Inputs {
-		part := &source{index: n, id: in.ID, accounts: new(inputCounters)}
+		part := &source{index: n, id: in.ID, label: r.plan.Start(n), accounts: new(inputCounters)}
 		if r.plan.Service.JoinPartial {
 			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{FlushAfter: r.env.joinTime, Share: r.memory.budget.Share(0), Reserve: &r.memory.joiners})
 			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake, ackHeld: true}

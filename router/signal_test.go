@@ -45,7 +45,7 @@ func TestMetricsGoWhereMetricsAreTaken(t *testing.T) {
 `)
 	for n, want := range map[int]struct{ logs, metrics bool }{0: {true, true}, 1: {true, false}, 2: {false, true}} {
 		for in, wanted := range map[int]bool{0: want.logs, 1: want.metrics} {
-			rt := r.routeOf(r.inputs[in], "m", ofInput)
+			rt := r.routeOf(r.inputs[in], "", "m", ofInput)
 			found := false
 			for _, o := range rt.outputs {
 				found = found || o == n
