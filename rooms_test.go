@@ -27,7 +27,7 @@ const (
 // A package belongs to the longest name that matches; a folder of sink without a name here is a destination, "sink/".
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
-	"record", "metric", "pattern", "config", "field", "parse", "budget", "input", "input/serve", "input/poll", "forward/pace", "forward", "enrich", "buffer",
+	"record", "metric", "pattern", "ruby", "config", "field", "parse", "budget", "input", "input/serve", "input/poll", "forward/pace", "forward", "enrich", "buffer",
 	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
 	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
 }
@@ -37,7 +37,8 @@ var only = map[string][]string{
 	"record":        {},
 	"metric":        {"record"},
 	"pattern":       {},
-	"config":        {"pattern"},
+	"ruby":          {"record", "pattern"},
+	"config":        {"pattern", "ruby"},
 	"budget":        {},
 	"field":         {"record", "config"},
 	"parse":         {"record", "pattern", "config", "field"},

@@ -188,12 +188,12 @@ func (p *Plugin) names(d Dialect) []string {
 func (k *compilation) wantPlugin(kind Kind, name string) string {
 	var list []string
 	for i := range k.Catalogue {
-		if p := &k.Catalogue[i]; p.Kind == kind {
+		if p := &k.Catalogue[i]; p.Kind == kind || kind == KindOutput && p.Kind == KindReroute {
 			list = append(list, p.names(k.plan.Dialect)...)
 		}
 	}
 	if kind == KindOutput && k.plan.Dialect == Fluentd {
-		list = append(list, "copy", "relabel")
+		list = append(list, "copy", "relabel", "roundrobin")
 	}
 	return wantOneOf(name, list)
 }
@@ -257,7 +257,7 @@ func (k Kind) String() string {
 		return "input"
 	case KindFilter:
 		return "filter"
-	case KindOutput:
+	case KindOutput, KindReroute:
 		return "output"
 	case KindMultiline:
 		return "multiline parser"

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // fluentdKnown are parameters that every plugin of Fluentd has and that are handled here.
@@ -143,6 +142,11 @@ func (k *compilation) source(s *section) {
 	if !ok {
 		return
 	}
+	switch name.value { // they serve what the router's own page has
+	case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor":
+		k.warning(s.pos, fmt.Sprintf("input %s has no effect here: http_server in <system> serves health and metrics, also for Prometheus", name.value))
+		return
+	}
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindInput, s, name, id.value, known)
 	in := Input{Instance: i}
@@ -187,82 +191,25 @@ func (k *compilation) step(label string, s *section) {
 	st := step{match: m, text: arg, filter: -1, pos: s.pos}
 	ok := false
 	if s.name == "filter" {
-		st.filter, ok = k.fluentdFilter(s, arg)
+		st.filter, ok = k.fluentdFilter(label, s, arg)
 	} else {
-		st.target, ok = k.target(s, arg, 0)
+		st.target, ok = k.target(label, s, arg, 0)
 	}
 	if ok {
 		k.plan.labels[label] = append(k.plan.labels[label], st)
 	}
 }
 
-func (k *compilation) fluentdFilter(s *section, arg string) (int, bool) {
+func (k *compilation) fluentdFilter(label string, s *section, arg string) (int, bool) {
 	name, known, ok := k.typeOf(KindFilter, s)
 	if !ok {
 		return 0, false
 	}
 	id, _ := s.get("@id")
 	i, ok := k.instance(KindFilter, s, name, id.value, known)
-	k.plan.Filters = append(k.plan.Filters, Filter{Instance: i, Match: arg})
+	k.plan.Filters = append(k.plan.Filters, Filter{Instance: i, Match: arg, Label: label})
+	ok = ok && k.checkUsedLabels(name.value, i, s)
 	return len(k.plan.Filters) - 1, ok
-}
-
-// target compiles the contents of a <match> or a <store>: an output, a copy or a relabel.
-func (k *compilation) target(s *section, match string, depth int) (t target, ok bool) {
-	name, known, ok := k.typeOf(KindOutput, s)
-	if !ok {
-		return t, false
-	}
-	switch name.value {
-	case "copy":
-		return k.copy(s, match, depth)
-	case "relabel":
-		label, given := s.get("@label")
-		if !given {
-			k.error(s.pos, "relabel: needs the option @label")
-			return t, false
-		}
-		if !k.labelExists("relabel", label) {
-			return t, false
-		}
-		return target{labels: []string{strings.TrimSuffix(label.value, rootLabel)}}, true
-	}
-	id, _ := s.get("@id")
-	i, ok := k.instance(KindOutput, s, name, id.value, known)
-	k.plan.Outputs = append(k.plan.Outputs, Output{Instance: i, Match: match})
-	return target{outputs: []int{len(k.plan.Outputs) - 1}}, ok
-}
-
-// copyOptions are the options of Fluentd's copy. They have no effect, since outputs never share a record here.
-type copyOptions struct {
-	DeepCopy *bool  `fluentd:"deep_copy"`
-	Mode     string `fluentd:"copy_mode" oneof:"no_copy,shallow,deep,marshal"`
-}
-
-func (k *compilation) copy(s *section, match string, depth int) (t target, ok bool) {
-	rest := &section{name: s.name, pos: s.pos, params: s.params}
-	stores := 0
-	ok = true
-	for _, sub := range s.subs {
-		if sub.name != "store" {
-			rest.subs = append(rest.subs, sub)
-			continue
-		}
-		stores++
-		if strings.Contains(sub.arg, "ignore_if_prev_success") {
-			k.warning(sub.pos, "<store ignore_if_prev_success> has no effect: every store gets every record")
-		}
-		one, fine := k.target(sub, match, depth+1)
-		ok = ok && fine
-		t.outputs = append(t.outputs, one.outputs...)
-		t.labels = append(t.labels, one.labels...)
-	}
-	if stores == 0 {
-		k.error(s.pos, "copy: needs at least one <store>")
-		return t, false
-	}
-	known := append([]string{"type"}, fluentdKnown...)
-	return t, k.bind("copy", rest, &copyOptions{}, known...) && ok
 }
 
 // checkLabels finds relabels that form loops, and sections that no event can reach.
@@ -270,6 +217,16 @@ func (k *compilation) checkLabels(sections []*section) {
 	used := map[string]bool{"": true}
 	for _, i := range k.plan.Inputs {
 		used[i.label()] = true
+	}
+	for _, f := range k.plan.Filters {
+		if f.Plugin != nil && f.Plugin.Kind == KindReroute {
+			used[f.Label] = true
+		}
+		if u, uses := f.Options.(LabelUser); uses {
+			for _, label := range u.UsesLabels() {
+				used[label.Reason] = true
+			}
+		}
 	}
 	counted := map[string]int{}
 	for _, label := range append([]string{""}, labelsOf(sections)...) {
@@ -280,7 +237,7 @@ func (k *compilation) checkLabels(sections []*section) {
 		switch {
 		case s.name != "label" || used[s.arg]:
 		case s.arg == "@ERROR":
-			k.warning(s.pos, "<label @ERROR> gets nothing here: what can't be delivered goes to the dead letter")
+			k.warning(s.pos, "<label @ERROR> gets only records that filters can't handle: what can't be delivered goes to the dead letter")
 		case s.arg == "@FLUENT_LOG":
 			k.warning(s.pos, "<label @FLUENT_LOG> gets nothing here: the router's own log goes to stderr")
 		default:
@@ -308,15 +265,21 @@ func (k *compilation) countPaths(label string, counted map[string]int, used map[
 	counted[label] = -1
 	most := 1
 	for _, st := range k.plan.labels[label] {
-		n := 1
-		for _, next := range st.target.labels {
-			used[next] = true
-			more := k.countPaths(next, counted, used)
-			if more < 0 {
-				k.error(st.pos, fmt.Sprintf("the relabel to %s leads back here: a loop", labelName(next)))
-				return 1
+		n, loop, looped := 1, "", false
+		st.target.all(func(t *target) {
+			for _, next := range t.labels {
+				used[next] = true
+				more := k.countPaths(next, counted, used)
+				if more < 0 {
+					loop, looped = next, true
+				}
+				n = min(n+max(more, 0), maxPaths+1)
 			}
-			n = min(n+more, maxPaths+1)
+			n = min(n+len(t.stores), maxPaths+1)
+		})
+		if looped {
+			k.error(st.pos, fmt.Sprintf("the relabel to %s leads back here: a loop", labelName(loop)))
+			return 1
 		}
 		most = max(most, n)
 	}

@@ -27,7 +27,8 @@ type Kind uint8
 
 // The kinds of plugin. A parser is a [PARSER] section of Fluent Bit, which filters name; its plugin is the one that its Format
 // names. A multiline parser is a [MULTILINE_PARSER]; its plugin is the one that its Type names.
-// A stream task is a [STREAM_TASK] of the stream processor.
+// A stream task is a [STREAM_TASK] of the stream processor. A reroute is an output of Fluentd that gives events another tag: here
+// it is a filter at the end of a path.
 const (
 	KindInput Kind = iota
 	KindFilter
@@ -35,6 +36,7 @@ const (
 	KindParser
 	KindMultiline
 	KindStream
+	KindReroute
 )
 
 // A Plugin is one row of the catalogue: a plugin's names in each dialect, its options and its constructor.
@@ -88,6 +90,7 @@ type Input struct {
 type Filter struct {
 	Instance
 	Match string // as written, for people; of a processor, the ID of its input or output
+	Label string // Fluentd: the label at which events begin again that get another tag; "" for outside of all labels
 
 	When   *Condition // the filter is for the records for which it holds; the others go on unchanged. nil: for all
 	Select bool       // there is no plugin: the records for which When doesn't hold are filtered out
@@ -104,9 +107,12 @@ type Output struct {
 // A Route is the path of one tag: filters in order, then outputs, as indices into the plan's Filters and Outputs. Next are
 // the paths that begin after those filters (Fluentd's copy into a label, Fluent Bit's routes and processors of outputs); most
 // routes have none. Without Outputs and Next the tag's events match nothing, and are counted as unrouted.
+//
+// With Turns an event goes on by one of Next alone: by those whose numbers Turns has, one after another.
 type Route struct {
 	Tag     string // the tag that the events get at the beginning of a path of Next; "": they keep theirs
 	Filters []int
 	Outputs []int
 	Next    []Route
+	Turns   []int
 }

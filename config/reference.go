@@ -21,7 +21,7 @@ func Reference(catalogue []Plugin, d Dialect) string {
 	title := map[Dialect]string{FluentBit: "[SERVICE]", Fluentd: "<system>"}[d]
 	fmt.Fprintf(&w.out, "## `%s`\n\n", title)
 	w.table(reflect.TypeFor[Service]())
-	for kind := KindInput; kind <= KindStream; kind++ {
+	for kind := KindInput; kind <= KindReroute; kind++ {
 		for i := range catalogue {
 			if p := &catalogue[i]; p.Kind == kind && len(p.names(d)) > 0 {
 				w.plugin(p)
@@ -166,7 +166,7 @@ func (o *option) defaultText() string {
 	case o.required:
 		return "required"
 	case o.hasDef && o.def != "":
-		return "`" + o.def + "`"
+		return "`" + strings.ReplaceAll(o.def, "\n", `\n`) + "`"
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -22,20 +23,51 @@ type step struct {
 	target target
 }
 
-// A target is where a <match> sends events: to outputs, and to the beginning of labels.
+// A target is where a <match> sends events: to outputs, to the beginning of labels, and to other targets.
 type target struct {
 	outputs []int
 	labels  []string
+	stores  []target // of a roundrobin
+	turns   []int    // of a roundrobin: the order of its stores
+	reroute bool     // to the filter, which gives them another tag
+	filter  int
+}
+
+// all calls yield for the target and for those inside of it.
+func (t *target) all(yield func(*target)) {
+	yield(t)
+	for i := range t.stores {
+		t.stores[i].all(yield)
+	}
 }
 
 // label is the label at which the paths of an input's events begin, "" if they begin outside of all labels.
 func (i *Input) label() string { return strings.TrimSuffix(i.Label, rootLabel) }
 
+// Start is the label at which the paths of an input's events begin, "" outside of all labels.
+func (p *Plan) Start(input int) string {
+	if p.Dialect == FluentBit {
+		return ""
+	}
+	return p.Inputs[input].label()
+}
+
+// Labels are the labels at which paths may begin.
+func (p *Plan) Labels() []string {
+	if p.Dialect == FluentBit {
+		return []string{""}
+	}
+	return slices.Sorted(maps.Keys(p.labels))
+}
+
+// HasLabel reports whether there is a label of that name.
+func (p *Plan) HasLabel(name string) bool { _, ok := p.labels[name]; return ok && name != "" }
+
 // Route returns the path of a tag's events from input (an index into p.Inputs). It is safe for concurrent use. It matches
 // all patterns, so callers cache its result.
 func (p *Plan) Route(input int, tag string) Route {
 	if p.Dialect == Fluentd {
-		return p.routeFrom(p.Inputs[input].label(), tag)
+		return p.RouteFrom(p.Start(input), tag)
 	}
 	in := &p.Inputs[input]
 	r := Route{Filters: slices.Clone(in.processors)}
@@ -48,6 +80,9 @@ func (p *Plan) Route(input int, tag string) Route {
 	r.Filters = append(append(r.Filters, p.filtersFor(tag)...), p.tasksFor(input, tag)...)
 	return p.to(r, p.outputsFor(tag))
 }
+
+// RouteFrom returns the path of a tag from the beginning of a label of Fluentd, for events that a filter sends there.
+func (p *Plan) RouteFrom(label, tag string) Route { return p.routeFrom(label, tag) }
 
 // Rerouted returns the path of an event from input to which a filter has given that tag. In Fluent Bit it doesn't come from
 // the input: the input's processors and routes are not for it.
@@ -124,17 +159,36 @@ func (p *Plan) routeFrom(label, tag string) Route {
 		case !st.match.match(tag):
 		case st.filter >= 0:
 			r.Filters = append(r.Filters, st.filter)
-		case len(st.target.outputs) == 0 && len(st.target.labels) == 1: // a relabel: the same path goes on
-			next := p.routeFrom(st.target.labels[0], tag)
-			next.Filters = append(r.Filters, next.Filters...)
-			return next
 		default:
-			r.Outputs = append(r.Outputs, st.target.outputs...)
-			for _, l := range st.target.labels {
-				r.Next = append(r.Next, p.routeFrom(l, tag))
-			}
-			return r
+			end := p.targetRoute(&st.target, tag)
+			end.Filters = append(r.Filters, end.Filters...)
+			return end
 		}
+	}
+	return r
+}
+
+// targetRoute is the path of a tag from a target on.
+func (p *Plan) targetRoute(t *target, tag string) (r Route) {
+	switch {
+	case t.reroute:
+		r.Filters = []int{t.filter}
+		return r
+	case len(t.turns) > 0:
+		r.Turns = t.turns
+		for i := range t.stores {
+			r.Next = append(r.Next, p.targetRoute(&t.stores[i], tag))
+		}
+		return r
+	case len(t.outputs) == 0 && len(t.labels) == 1 && len(t.stores) == 0: // a relabel: the same path goes on
+		return p.routeFrom(t.labels[0], tag)
+	}
+	r.Outputs = append(r.Outputs, t.outputs...)
+	for _, l := range t.labels {
+		r.Next = append(r.Next, p.routeFrom(l, tag))
+	}
+	for i := range t.stores {
+		r.Next = append(r.Next, p.targetRoute(&t.stores[i], tag))
 	}
 	return r
 }

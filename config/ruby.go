@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	expr "github.com/firelane/firelane/ruby"
 )
 
-// ruby evaluates the Ruby expressions that occur in configurations: environment variables, the host's name, literal strings,
-// and || between them.
+// ruby evaluates the Ruby expressions in the values of a configuration. Most are environment variables, the host's name, literal
+// strings, and || between them, which it evaluates itself; all others package ruby evaluates.
 type ruby struct {
 	lookup   func(string) (string, bool)
 	hostname string
@@ -23,6 +25,50 @@ type rubyValue struct {
 
 // eval evaluates code. Its error quotes the code.
 func (r ruby) eval(code string) (rubyValue, error) {
+	v, err := r.simple(code)
+	if key := keyError(""); err == nil || errors.As(err, &key) {
+		return v, err
+	}
+	if strings.TrimSpace(code) == "" {
+		return v, err
+	}
+	return r.expression(code)
+}
+
+// leaveOut is the text that stands for use_default and use_nil in an expression.
+const leaveOut = "\x00leave out"
+
+// expression evaluates code that is more than alternatives.
+func (r ruby) expression(code string) (v rubyValue, err error) {
+	var read []string
+	e, err := expr.Compile(code, &expr.Env{
+		Hostname: r.hostname,
+		Static:   true,
+		Words:    map[string]string{"worker_id": "0", "use_default": leaveOut, "use_nil": leaveOut},
+		Lookup: func(name string) (string, bool) {
+			read = append(read, name)
+			return r.lookup(name)
+		},
+	})
+	if err != nil {
+		return v, r.unsupported(code, err)
+	}
+	var m expr.Machine
+	v.text, v.isNil, err = e.Value(&m)
+	if err != nil {
+		return v, fmt.Errorf("#{%s} can't be evaluated: %w", code, err)
+	}
+	if len(read) == 1 {
+		v.variable = read[0]
+	}
+	if v.text == leaveOut {
+		v.text, v.leaveOut = "", true
+	}
+	return v, nil
+}
+
+// simple evaluates alternatives: operands with || between them.
+func (r ruby) simple(code string) (rubyValue, error) {
 	s := &scanner{text: code}
 	var v rubyValue
 	for {
@@ -42,7 +88,7 @@ func (r ruby) eval(code string) (rubyValue, error) {
 		s.skipSpacing()
 	}
 	if !s.eof() {
-		return v, r.unsupported(code, nil)
+		return v, r.unsupported(code, errRuby)
 	}
 	return v, nil
 }
@@ -56,7 +102,7 @@ func (r ruby) unsupported(code string, err error) error {
 	if key := keyError(""); errors.As(err, &key) {
 		return fmt.Errorf("#{%s}: %w", code, err)
 	}
-	return fmt.Errorf("#{%s} is not supported; want ENV['NAME'], ENV.fetch('NAME', 'default'), ENV['NAME'] || 'default', hostname, Socket.gethostname, worker_id, use_default or use_nil", code)
+	return fmt.Errorf("#{%s} can't be evaluated: %w; want, for example, ENV['NAME'], ENV.fetch('NAME', 'default'), ENV['NAME'] || 'default', hostname, Socket.gethostname, worker_id, use_default or use_nil", code, err)
 }
 
 var errRuby = errors.New("invalid expression")

@@ -128,13 +128,15 @@ func TestRubyIsTheEnvironmentAndTheHostname(t *testing.T) {
 	env := map[string]string{"X": "x", "EMPTY": "", "A B": "ab"}
 	r := ruby{hostname: "h", lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
 	for code, want := range map[string]string{
-		`ENV['X']`: "x", ` ENV["X"] `: "x", `ENV[ 'X' ]`: "error", `ENV['A B']`: "ab", `ENV['NONE']`: "nil", `ENV['EMPTY']`: "",
+		`ENV['X']`: "x", ` ENV["X"] `: "x", `ENV[ 'X' ]`: "x", `ENV['A B']`: "ab", `ENV['NONE']`: "nil", `ENV['EMPTY']`: "",
 		`ENV.fetch('X')`: "x", `ENV.fetch("X", "d")`: "x", `ENV.fetch('NONE', 'd')`: "d", `ENV.fetch('NONE', ENV['X'])`: "x",
 		`ENV.fetch('NONE', nil)`: "nil", `ENV.fetch('NONE')`: "error", `ENV.fetch`: "error",
 		`ENV['NONE'] || 'd'`: "d", `ENV['NONE'] || ENV['X'] || 'd'`: "x", `ENV['X'] || ENV.fetch('NONE')`: "x", `ENV['X']||`: "error",
 		`ENV['NONE'] || use_default`: "out", `ENV['X'] || use_nil`: "x", `use_nil`: "out", `use_default`: "out",
 		`hostname`: "h", `Socket.gethostname`: "h", `worker_id`: "0", `'text'`: "text", `"te\"xt"`: `te"xt`, `nil`: "nil",
-		`Time.now`: "error", `ENV['X'].upcase`: "error", `1 + 1`: "error", ``: "error", `ENV['X`: "error", `"a#{b}"`: "error", `hostnames`: "error",
+		`ENV['X'].upcase`: "X", `ENV['X'] == 'x' ? 'yes' : 'no'`: "yes", `ENV['NONE'].to_s.empty? ? use_default : 'b'`: "out", `"a#{ENV['X']}"`: "ax",
+		`ENV['A B'].split('').first`: "a", `1 + 1`: "2", `Time.now.to_i > 0`: "true", `ENV['NONE'].upcase`: "error", `record["x"]`: "error", `tag`: "error",
+		`File.read('x')`: "error", "`id`": "error", ``: "error", `ENV['X`: "error", `"a#{b}"`: "error", `hostnames`: "error",
 	} {
 		v, err := r.eval(code)
 		got := v.text

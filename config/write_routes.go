@@ -85,7 +85,14 @@ func (o *planWriter) fluentdRoutes() {
 }
 
 // targetRoute is a route with only a target's outputs.
-func (o *planWriter) targetRoute(t target) Route { return Route{Outputs: t.outputs} }
+func (o *planWriter) targetRoute(t target) (r Route) {
+	t.all(func(t *target) {
+		if r.Outputs = append(r.Outputs, t.outputs...); t.reroute {
+			r.Filters = append(r.Filters, t.filter)
+		}
+	})
+	return r
+}
 
 // sampleTag is a tag that one of Fluentd's patterns matches.
 func sampleTag(pattern string) string {
@@ -129,6 +136,12 @@ func (o *planWriter) routeText(r Route) string {
 			text = "tag " + next.Tag + ": " + text
 		}
 		ends = append(ends, "["+text+"]")
+	}
+	if n := len(r.Filters); n > 0 && o.plan.Filters[r.Filters[n-1]].Plugin.Kind == KindReroute {
+		ends = []string{"its new tag"}
+	}
+	if len(r.Turns) > 0 {
+		ends = []string{"in turn " + strings.Join(ends, ", ")}
 	}
 	if len(ends) == 0 {
 		ends = []string{"nowhere"}

@@ -36,7 +36,7 @@ func run(t *testing.T, plan *config.Plan, in string) string {
 	env := testEnv()
 	env.Parsers = plan.Parsers
 	for _, f := range plan.Filters {
-		var step Filter
+		var step Stage
 		var err error
 		switch o := f.Options.(type) {
 		case *ModifierOptions:
@@ -51,7 +51,7 @@ func run(t *testing.T, plan *config.Plan, in string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if in = apply(t, step, "app-firelens-1", in); in == "" {
+		if in = apply(t, step.(Filter), "app-firelens-1", in); in == "" {
 			return ""
 		}
 	}

@@ -2,6 +2,7 @@ package enrich_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -65,9 +66,22 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"modify": maker(t, enrich.NewModify, config.FluentBit, enrich.ModifyOptions{
 			Set: []config.Ordered{{Value: "log x"}}, HardCopy: []config.Ordered{{Order: 1, Value: "log copy"}}, ToStart: []config.Ordered{{Order: 2, Value: "copy"}},
 		}),
-		"nest":             maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
-		"lift":             maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
-		"rewrite_tag":      maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"nest":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "nest", Wildcard: []string{"*"}, NestUnder: "all"}),
+		"lift":        maker(t, enrich.NewNest, config.FluentBit, enrich.NestOptions{Operation: "lift", NestedUnder: "log", AddPrefix: "l."}),
+		"rewrite_tag": maker(t, enrich.NewRewrite, config.FluentBit, enrich.RewriteOptions{Rules: []config.Ordered{{Value: "$log . new.$TAG true"}}}),
+		"transformer, ruby": maker(t, enrich.NewTransformer, config.Fluentd, enrich.TransformerOptions{EnableRuby: true, AutoTypecast: true, Record: []config.Pair{
+			{Key: "up", Value: `${record["log"].upcase}`}, {Key: "all", Value: `${record.merge("tag" => tag_parts)}`}, {Key: "text", Value: `<${record}>`},
+			{Key: "gone", Value: `${record["log"].delete("log")}`},
+		}, RemoveKeys: []string{"source"}}),
+		"concat, lines": maker(t, enrich.NewConcat, config.Fluentd, enrich.ConcatOptions{Key: "log", Separator: "\n", Lines: 3, Flush: 5 * time.Second}),
+		"concat, regexp": maker(t, enrich.NewConcat, config.Fluentd, enrich.ConcatOptions{
+			Key: "log", Start: "/^(one|java)/", End: "/^end/", Continuous: "/^[^x]/", Identity: "container_id", Flush: 5 * time.Second, Label: "@TIMEOUT",
+		}),
+		"concat, partial":  maker(t, enrich.NewConcat, config.Fluentd, enrich.ConcatOptions{Key: "log", PartialKey: "partial_last", PartialValue: new("false"), Flush: time.Second, Overflow: "new", Limit: 5}),
+		"concat, metadata": maker(t, enrich.NewConcat, config.Fluentd, enrich.ConcatOptions{Key: "log", Metadata: true, Flush: time.Second}),
+		"rewrite_tag_filter": maker(t, enrich.NewRetag, config.Fluentd, enrich.RetagOptions{Capitalize: true, RemovePrefix: "app", Rules: []enrich.RetagRule{
+			{Key: "$.log.log", Pattern: "/x(.)?/", Tag: "new.$1.${tag}.__TAG_PARTS[1]__"}, {Key: "source", Pattern: "/never/", Tag: "else", Invert: true, Label: "@X"},
+		}}),
 		"multiline":        maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "parser", Parsers: []string{"java", "docker"}}),
 		"partial":          maker(t, enrich.NewMultiline, config.FluentBit, enrich.MultilineOptions{Mode: "partial_message", FlushMS: 2000}),
 		"content_modifier": maker(t, enrich.NewContentModifier, config.FluentBit, enrich.ContentModifierOptions{Action: "hash", Key: "log"}),

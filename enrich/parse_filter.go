@@ -22,10 +22,10 @@ type ParseOptions struct {
 	ReplaceInvalid bool        `fluentd:"replace_invalid_sequence" default:"false" help:"accepted; invalid UTF-8 never stops parsing"`
 	KeyPrefix      string      `fluentd:"inject_key_prefix" help:"prefix of the names of parsed fields"`
 	HashField      string      `fluentd:"hash_value_field" help:"field that takes all parsed fields as one map"`
-	EmitInvalid    bool        `fluentd:"emit_invalid_record_to_error" default:"true" help:"accepted; a record that can't be parsed passes unchanged"`
+	EmitInvalid    bool        `fluentd:"emit_invalid_record_to_error" default:"true" help:"a record that can't be parsed goes to the label @ERROR, and with reserve_data also on; if there is no such label it passes unchanged"`
 	Parse          *parse.Spec `fluentd:"<parse>" help:"how to parse"`
 
-	OldFormat     string  `fluentd:"format" oneof:"json,none,ltsv,csv,tsv,apache2,apache_error,nginx,syslog" help:"old spelling of <parse> @type"`
+	OldFormat     string  `fluentd:"format" oneof:"json,none,ltsv,csv,tsv,apache,apache2,apache_error,nginx,syslog,msgpack" help:"old spelling of <parse> @type"`
 	OldTimeKey    *string `fluentd:"time_key" help:"old spelling of <parse> time_key"`
 	OldTimeFormat string  `fluentd:"time_format" help:"old spelling of <parse> time_format"`
 	OldKeepTime   bool    `fluentd:"keep_time_key" help:"old spelling of <parse> keep_time_key"`
@@ -36,7 +36,7 @@ func (o *ParseOptions) spec() *parse.Spec {
 	if o.Parse != nil || o.OldFormat == "" {
 		return o.Parse
 	}
-	s := &parse.Spec{Type: o.OldFormat, MessageKey: "message", TimeKey: "time", TimeFormat: o.OldTimeFormat, Localtime: true, KeepTimeKey: o.OldKeepTime}
+	s := &parse.Spec{Type: o.OldFormat, MessageKey: "message", TimeFormat: o.OldTimeFormat, Localtime: true, KeepTimeKey: o.OldKeepTime}
 	if o.OldTimeKey != nil {
 		s.TimeKey = *o.OldTimeKey
 	}
@@ -63,8 +63,8 @@ func (o *ParseOptions) Check(d config.Dialect) error {
 	return nil
 }
 
-// NewParse makes the step of a filter parser.
-func NewParse(o *ParseOptions, d config.Dialect, env Env) (Filter, error) {
+// NewParse makes the stage of a filter parser: a Filter, or where records that can't be parsed go to a label a Step.
+func NewParse(o *ParseOptions, d config.Dialect, env Env) (Stage, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,25 @@ func NewParse(o *ParseOptions, d config.Dialect, env Env) (Filter, error) {
 	for _, p := range s.parsers {
 		s.deep = s.deep || p.Deep()
 	}
+	if d == config.Fluentd && o.EmitInvalid && env.Errors {
+		return &parseOrDivert{s}, nil
+	}
 	return s, nil
+}
+
+// parseOrDivert is the Step of a parser in Fluentd's dialect where there is a label @ERROR.
+type parseOrDivert struct{ of *parseStep }
+
+// Apply implements Step. With reserve_data an event that can't be parsed goes both to the label and on, as in Fluentd.
+func (p *parseOrDivert) Apply(ev *record.Event, out *Out) {
+	if p.of.apply(ev, out.Scratch) {
+		out.Next(ev)
+		return
+	}
+	failed := *ev
+	if !out.Divert(&failed, ErrorLabel) || p.of.keepOthers {
+		out.Next(ev)
+	}
 }
 
 // parsersNamed returns the parsers of those names. One that isn't defined is left out with a warning, unless all are.
@@ -143,33 +161,40 @@ func (p *parseStep) withTail(c *constants) Filter {
 // headerRoom is the length in bytes of the largest header of a map.
 const headerRoom = 5
 
-// Apply appends to the scratch: room for a header, the parsed fields, and the fields that stay.
+// Apply implements Filter.
 func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
+	p.apply(ev, s)
+	return true
+}
+
+// apply parses an event, which stays as it is if it can't be parsed. It appends to the scratch: room for a header, the parsed
+// fields, and the fields that stay.
+func (p *parseStep) apply(ev *record.Event, s *Scratch) (parsed bool) {
 	value, ok := p.at.Get(ev.Body)
 	if !ok {
-		return true
+		return false
 	}
 	text, ok := record.Text(value)
 	if !ok {
-		return true
+		return false
 	}
 	var header [headerRoom]byte
 	out := append(s.Take(), header[:]...)
 	at := ev.Time
 	out, ok = p.parse(out, text, &ev.Time)
 	if !ok {
-		return true
+		return false
 	}
-	parsed := out[headerRoom:]
+	made := out[headerRoom:]
 	if p.prefix != "" {
-		out, parsed = p.rename(out, parsed)
+		out, made = p.rename(out, made)
 	}
 	if p.hash != "" {
-		out, parsed = p.wrap(out, parsed)
+		out, made = p.wrap(out, made)
 	}
-	n, members, err := record.MapHeader(parsed)
+	n, members, err := record.MapHeader(made)
 	if err != nil {
-		return true // impossible: rewrite, wrap or parse has written it
+		return false // impossible: rewrite, wrap or parse has written it
 	}
 	if len(ev.Tail) > 0 && p.tail.meets(members, n) {
 		ev.Fold(nil)
@@ -179,7 +204,7 @@ func (p *parseStep) Apply(ev *record.Event, s *Scratch) bool {
 	whole := putHeader(out, start, n+kept)
 	if (p.hash != "" || p.deep) && tooDeep(whole) {
 		ev.Time = at
-		return true
+		return false
 	}
 	s.Keep(out)
 	ev.Body = whole

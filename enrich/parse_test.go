@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func parseOf(t testing.TB, o ParseOptions, p parse.Options) Filter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return s.(Filter)
 }
 
 func rubyParseOf(t testing.TB, o ParseOptions, p parse.Spec) Filter {
@@ -37,7 +38,7 @@ func rubyParseOf(t testing.TB, o ParseOptions, p parse.Spec) Filter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return s.(Filter)
 }
 
 func TestParserReplacesAFieldByWhatItSays(t *testing.T) {
@@ -184,7 +185,7 @@ func TestParserTakesTheSpellingBeforeFluentd1(t *testing.T) {
 	}
 	body, _ := record.AppendFromJSON(nil, []byte(`{"log":"{\"a\":1,\"at\":\"1700000000\"}","c":"d"}`))
 	ev := record.Event{Tag: "app", Time: record.Time{Sec: 1}, Body: body}
-	step.Apply(&ev, new(Scratch))
+	step.(Filter).Apply(&ev, new(Scratch))
 	if got := string(record.AppendJSON(nil, ev.Body)); ev.Time.Sec != 1700000000 || got != `{"a":1,"log":"{\"a\":1,\"at\":\"1700000000\"}","c":"d"}` {
 		t.Errorf("got time %d and %s, want 1700000000, and the time removed", ev.Time.Sec, got)
 	}
@@ -228,6 +229,46 @@ func TestParserErrorsSayWhatWouldBeRight(t *testing.T) {
 		{TimeFormat: "%Y", TimeZone: "UTC", TimeOffset: "+01"}} {
 		if err := o.Check(config.FluentBit); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%+v: got error %v, want one of one line", o, err)
+		}
+	}
+}
+
+// As in Fluentd, with reserve_data such a record goes both to the label and on.
+func TestWhatCantBeParsedGoesToTheLabelOfErrors(t *testing.T) {
+	for _, c := range []struct {
+		reserve, emit, label bool
+		want                 []string
+	}{
+		{false, true, true, []string{`next {"a":1}`, `@ERROR {"log":"no"}`, `@ERROR {"x":1}`}},
+		{true, true, true, []string{`next {"a":1,"log":"{\"a\":1}"}`, `@ERROR {"log":"no"}`, `next {"log":"no"}`, `@ERROR {"x":1}`, `next {"x":1}`}},
+		{false, false, true, []string{`next {"a":1}`, `next {"log":"no"}`, `next {"x":1}`}},
+		{false, true, false, []string{`next {"a":1}`, `next {"log":"no"}`, `next {"x":1}`}},
+	} {
+		env := testEnv()
+		env.Errors = c.label
+		made, err := NewParse(&ParseOptions{KeyName: "log", ReserveData: c.reserve, EmitInvalid: c.emit, Parse: &parse.Spec{Type: "json"}}, config.Fluentd, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sent []string
+		out := NewOut(func(ev *record.Event, _ int) { sent = append(sent, "next "+rawJSON(ev.Body)) }, nil)
+		out.OnDivert(func(ev *record.Event, label, _ string, _ int) bool {
+			sent = append(sent, label+" "+rawJSON(ev.Body))
+			return true
+		})
+		out.Scratch = new(Scratch)
+		for _, js := range []string{`{"log":"{\"a\":1}"}`, `{"log":"no"}`, `{"x":1}`} {
+			ev := record.Event{Tag: "t", Body: body(t, js)}
+			switch s := made.(type) {
+			case Filter:
+				s.Apply(&ev, out.Scratch)
+				out.Next(&ev)
+			case Step:
+				s.Apply(&ev, out)
+			}
+		}
+		if !slices.Equal(sent, c.want) {
+			t.Errorf("%+v: got %q", c, sent)
 		}
 	}
 }

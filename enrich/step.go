@@ -55,9 +55,10 @@ type Out struct {
 
 	next     func(ev *record.Event, of int)
 	reroute  func(ev *record.Event, tag string, of int)
-	ev       record.Event // the event that is emitted; here, so that the Step's own costs no allocation
-	held     int          // since TakeHeld
-	released int          // since the last event was emitted
+	divert   func(ev *record.Event, label, tag string, of int) bool // nil: there are no labels
+	ev       record.Event                                           // the event that is emitted; here, so that the Step's own costs no allocation
+	held     int                                                    // since TakeHeld
+	released int                                                    // since the last event was emitted
 }
 
 // NewOut makes an Out. next and reroute get each event that is emitted, and of, the number of held events in it: 0 for an
@@ -80,6 +81,30 @@ func (o *Out) Reroute(ev *record.Event, tag string) {
 	of, used := o.take(ev)
 	o.reroute(&o.ev, tag, of)
 	o.drop(used)
+}
+
+// OnDivert sets what gets the events that Divert and RerouteTo emit, and reports whether it has taken them.
+func (o *Out) OnDivert(divert func(ev *record.Event, label, tag string, of int) bool) {
+	o.divert = divert
+}
+
+// Divert sends ev to the start of a label of Fluentd, with its own tag. It reports whether it was sent: not if there is no such
+// label, or if the Step is in that label itself. Then what Release reported stays so for the next event.
+func (o *Out) Divert(ev *record.Event, label string) bool { return o.RerouteTo(ev, label, ev.Tag) }
+
+// RerouteTo is Divert with another tag; ev.Tag is still the old one.
+func (o *Out) RerouteTo(ev *record.Event, label, tag string) bool {
+	if o.divert == nil {
+		return false
+	}
+	released := o.released
+	of, used := o.take(ev)
+	sent := o.divert(&o.ev, label, tag, of)
+	o.drop(used)
+	if !sent {
+		o.released = released
+	}
+	return sent
 }
 
 func (o *Out) take(ev *record.Event) (of int, used Mark) {

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/firelane/firelane/field"
+	"github.com/firelane/firelane/field/timefmt"
 	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/ruby"
 )
 
 // templateKind is the kind of value that a template makes, and where the template is.
@@ -20,6 +23,7 @@ const (
 	templateText                         // template.text as a string
 	templateMap                          // template.keys and values
 	templateArray                        // template.values
+	templateRuby                         // the value of template.expr
 )
 
 // A template is a value of a <record>.
@@ -29,6 +33,7 @@ type template struct {
 	text    *field.Template
 	keys    []string
 	values  []*template
+	expr    *ruby.Expr
 }
 
 // nests reports whether the value puts others into a map or an array.
@@ -64,10 +69,35 @@ func (t *template) append(dst []byte, ev *record.Event) []byte {
 	return append(dst, t.encoded...)
 }
 
+// appendRuby is append for a template with expressions in it, which may fail.
+func (t *template) appendRuby(dst []byte, ev *record.Event, m *ruby.Machine) (_ []byte, err error) {
+	switch t.kind {
+	case templateRuby:
+		return t.expr.Append(dst, m)
+	case templateMap:
+		dst = record.AppendMapHeader(dst, len(t.values))
+	case templateArray:
+		dst = record.AppendArrayHeader(dst, len(t.values))
+	default:
+		return t.append(dst, ev), nil
+	}
+	for i, value := range t.values {
+		if t.kind == templateMap {
+			dst = record.AppendStr(dst, t.keys[i])
+		}
+		if dst, err = value.appendRuby(dst, ev, m); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
 // templateParser reads the values of a <record>.
 type templateParser struct {
 	hostname string
 	typecast bool
+	ruby     *ruby.Env // nil without enable_ruby
+	used     bool      // there is a template with an expression
 }
 
 // value parses a value: as JSON if it is an object or array, otherwise as text. Both may have placeholders.
@@ -127,8 +157,17 @@ func (c *templateParser) json(d *json.Decoder) (*template, error) {
 
 // text parses text with placeholders.
 func (c *templateParser) text(s string) (*template, error) {
+	if c.ruby != nil && !isPlain(s) {
+		return c.expression(s)
+	}
 	text, err := field.ParseRuby(s, c.hostname)
-	if err != nil {
+	switch {
+	case err != nil && c.ruby != nil:
+		return c.expression(s)
+	case err != nil:
+		if t, inRuby := (&templateParser{typecast: c.typecast, ruby: rubyEnv(c.hostname)}).expression(s); t != nil && inRuby == nil {
+			err = fmt.Errorf("%w; enable_ruby true allows the expression", err)
+		}
 		return nil, err
 	}
 	if constant, ok := text.Text(); ok {
@@ -138,4 +177,75 @@ func (c *templateParser) text(s string) (*template, error) {
 		return &template{kind: templateValue, text: text}, nil
 	}
 	return &template{kind: templateText, text: text}, nil
+}
+
+// isPlain reports whether a text means the same with enable_ruby as without it. With it a text is Ruby's string in double
+// quotes, and a member of a value that isn't there is an error.
+func isPlain(s string) bool {
+	return !strings.ContainsAny(s, "\\") && !strings.Contains(s, "#{") && !strings.Contains(s, "][")
+}
+
+// expression parses text with enable_ruby. As in Fluentd, a text that is one placeholder is the expression in it.
+func (c *templateParser) expression(s string) (*template, error) {
+	var e *ruby.Expr
+	var err error
+	if c.typecast && strings.HasPrefix(s, "${") && strings.HasSuffix(s, "}") && strings.Count(s, "${") == 1 {
+		e, err = ruby.Compile(s[2:len(s)-1], c.ruby)
+	} else {
+		e, err = ruby.CompileText(s, c.ruby)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s can't be evaluated: %w; docs/filters/record_transformer.md has what is supported", shown(s), err)
+	}
+	if _, ok := e.Text(); ok {
+		encoded, err := e.Append(nil, new(ruby.Machine))
+		return &template{encoded: encoded}, err
+	}
+	c.used = true
+	return &template{kind: templateRuby, expr: e}, nil
+}
+
+// maxShown is how many bytes of an expression a message shows.
+const maxShown = 200
+
+// shown is an expression in a message: one line.
+func shown(s string) string {
+	if len(s) > maxShown {
+		s = s[:maxShown] + "…"
+	}
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// rubyEnv is what expressions of a record_transformer know.
+func rubyEnv(hostname string) *ruby.Env {
+	return &ruby.Env{
+		Hostname: hostname,
+		Strftime: func(format string) (ruby.Formatter, error) { return field.ParseStrftime(format) },
+		ParseTime: func(text, format string) (time.Time, error) {
+			if format != "" {
+				f, err := timefmt.Compile(format, time.Local)
+				if err != nil {
+					return time.Time{}, err
+				}
+				if at, ok := f.ParseWhole([]byte(text)); ok {
+					return at, nil
+				}
+				return time.Time{}, errNoTime
+			}
+			return parseISOTime(text)
+		},
+	}
+}
+
+// parseISOTime parses a time as ISO 8601 and RFC 3339 write it, or HTTP.
+func parseISOTime(text string) (time.Time, error) {
+	for _, layout := range [...]string{
+		time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999 -0700", "2006-01-02 15:04:05.999999999 MST", "2006-01-02T15:04:05.999999999",
+		"2006-01-02 15:04:05.999999999", "2006-01-02 15:04", "2006-01-02", time.RFC1123Z, time.RFC1123,
+	} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, errNoTime
 }

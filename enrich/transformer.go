@@ -2,20 +2,25 @@ package enrich
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
+	"sync"
+
+	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/ruby"
 )
 
 // TransformerOptions are the options of Fluentd's record_transformer.
 type TransformerOptions struct {
 	Record       []config.Pair `fluentd:"<record>" help:"fields to set; values may have placeholders such as ${tag} and ${record[\"key\"]}"`
-	EnableRuby   bool          `fluentd:"enable_ruby" default:"false" help:"accepted; expressions are limited to the placeholders either way"`
+	EnableRuby   bool          `fluentd:"enable_ruby" default:"false" help:"${…} may have expressions of Ruby; see docs/filters/record_transformer.md for which"`
 	AutoTypecast bool          `fluentd:"auto_typecast" default:"true" help:"keep the type of a value that is one placeholder and nothing else"`
 	RenewRecord  bool          `fluentd:"renew_record" default:"false" help:"start from an empty record"`
 	RenewTimeKey string        `fluentd:"renew_time_key" help:"field that holds the event's new time, in Unix seconds"`
@@ -29,12 +34,12 @@ func (o *TransformerOptions) Check(config.Dialect) error {
 	return err
 }
 
-// NewTransformer makes the step of a record_transformer.
-func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, error) {
+// NewTransformer makes the stage of a record_transformer: a Filter, or with expressions that may fail and a label @ERROR a Step.
+func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Stage, error) {
 	if len(o.KeepKeys) > 0 && !o.RenewRecord {
 		return nil, &config.OptionError{Option: "keep_keys", Reason: "has no effect alone; want renew_record true, too"}
 	}
-	t := &transformer{renew: o.RenewRecord, timeKey: o.RenewTimeKey}
+	t := &transformer{renew: o.RenewRecord, timeKey: o.RenewTimeKey, log: env.Log}
 	for _, key := range o.RemoveKeys {
 		at, err := field.ParseAccessor(key, d)
 		if err != nil {
@@ -46,6 +51,9 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, e
 		t.keep.add(key)
 	}
 	c := templateParser{hostname: env.Hostname, typecast: o.AutoTypecast}
+	if o.EnableRuby {
+		c.ruby = rubyEnv(env.Hostname)
+	}
 	constant := true
 	for _, p := range o.Record {
 		if strings.Contains(p.Key, "${") {
@@ -59,8 +67,12 @@ func NewTransformer(o *TransformerOptions, d config.Dialect, env Env) (Filter, e
 		t.nests = t.nests || tpl.nests()
 		t.set(p.Key, tpl)
 	}
+	t.ruby = c.used
 	if constant && !t.renew && t.timeKey == "" && len(t.remove) == 0 {
 		return t.constants(), nil
+	}
+	if t.ruby {
+		return env.fallible(t), nil
 	}
 	return t, nil
 }
@@ -74,6 +86,16 @@ type transformer struct {
 	nests   bool // there is a field that is a map or an array of values
 	remove  []field.Accessor
 	timeKey string
+	log     zerolog.Logger
+
+	ruby     bool // there are expressions
+	machines sync.Pool
+}
+
+// A rubyWork is the memory for the expressions of one event.
+type rubyWork struct {
+	ruby.Machine
+	fields []byte // the new fields
 }
 
 type templateField struct {
@@ -106,17 +128,27 @@ func (t *transformer) stays(key []byte) bool {
 }
 
 func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
-	n := len(t.fields)
-	for f := record.FieldsOf(ev.Body); f.Next(); {
-		if t.stays(f.Key()) {
-			n++
+	if err := t.try(ev, s); err != nil {
+		t.log.Warn().Str("tag", ev.Tag).Err(err).
+			Msg("an expression of record_transformer failed: records go on unchanged; see docs/filters/record_transformer.md")
+	}
+	return true
+}
+
+// try implements fallible.
+func (t *transformer) try(ev *record.Event, s *Scratch) error {
+	if t.ruby {
+		if err := t.evaluate(ev, s); err != nil {
+			return err
 		}
+	} else {
+		n := t.count(ev.Body)
+		out := t.build(s.Take(), n, ev, false)
+		if t.nests && tooDeep(out) {
+			out = t.build(out[:0], n, ev, true)
+		}
+		ev.Body = s.Keep(out)
 	}
-	out := t.build(s.Take(), n, ev, false)
-	if t.nests && tooDeep(out) {
-		out = t.build(out[:0], n, ev, true)
-	}
-	ev.Body = s.Keep(out)
 	if t.timeKey != "" {
 		if value, ok := record.Find(ev.Body, t.timeKey); ok {
 			if at, err := unixTime(value); err == nil {
@@ -129,8 +161,61 @@ func (t *transformer) Apply(ev *record.Event, s *Scratch) bool {
 			ev.Body = s.Keep(at.AppendWithout(s.Take(), ev.Body))
 		}
 	}
-	return true
+	return nil
 }
+
+// count is how many fields the new record has.
+func (t *transformer) count(body []byte) int {
+	n := len(t.fields)
+	for f := record.FieldsOf(body); f.Next(); {
+		if t.stays(f.Key()) {
+			n++
+		}
+	}
+	return n
+}
+
+// evaluate is build with expressions, which may fail: then the event is unchanged.
+func (t *transformer) evaluate(ev *record.Event, s *Scratch) (err error) {
+	w, _ := t.machines.Get().(*rubyWork)
+	if w == nil {
+		w = new(rubyWork)
+	}
+	defer func() {
+		if w.End(); cap(w.fields) > maxSpareFields {
+			w.fields = nil
+		}
+		t.machines.Put(w)
+	}()
+	w.Begin(ev)
+	w.fields = w.fields[:0]
+	for _, f := range t.fields {
+		w.fields = record.AppendStr(w.fields, f.name)
+		if w.fields, err = f.value.appendRuby(w.fields, ev, &w.Machine); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		if len(w.fields) > record.MaxJSON {
+			return errLargeFields
+		}
+	}
+	body := w.Record()
+	out := record.AppendMapHeader(s.Take(), t.count(body))
+	for f := record.FieldsOf(body); f.Next(); {
+		if t.stays(f.Key()) {
+			out = append(append(out, f.RawKey()...), f.Value()...)
+		}
+	}
+	if out = append(out, w.fields...); tooDeep(out) {
+		return record.ErrDepth
+	}
+	ev.Body = s.Keep(out)
+	return nil
+}
+
+// maxSpareFields is how many bytes of memory for new fields are kept for the next event.
+const maxSpareFields = 64 << 10
+
+var errLargeFields = errors.New("the new fields are too large")
 
 // build appends a record of n fields to dst. flat makes nil of values that nest others.
 func (t *transformer) build(dst []byte, n int, ev *record.Event, flat bool) []byte {

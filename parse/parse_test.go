@@ -102,6 +102,14 @@ func TestDecoders(t *testing.T) {
 	}
 }
 
+// ordered are values in their order.
+func ordered(values ...string) (list []config.Ordered) {
+	for n, v := range values {
+		list = append(list, config.Ordered{Order: n, Value: v})
+	}
+	return list
+}
+
 func TestFluentdsFormats(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -128,6 +136,29 @@ func TestFluentdsFormats(t *testing.T) {
 			`{"remote":"127.0.0.1","host":"192.168.0.1","user":"-","method":"GET","path":"/","code":"200","size":"777","referer":"-","agent":"Opera/12.0","http_x_forwarded_for":"-"}`},
 		{"syslog", parse.Spec{Type: "syslog", WithPriority: true, MessageFormat: "rfc3164"}, `<6>Feb 28 12:00:00 192.168.0.1 fluentd[11111]: [error] Syslog test`,
 			`{"pri":6,"host":"192.168.0.1","ident":"fluentd","pid":"11111","message":"[error] Syslog test"}`},
+		{"apache2, nothing", parse.Spec{Type: "apache2"}, `- - - [28/Feb/2013:12:00:00 +0900] "-" 0 -`,
+			`{"path":null,"referer":null,"agent":null,"host":null,"user":null,"method":"-","code":null,"size":null}`},
+		{"apache_error", parse.Spec{Type: "apache_error"}, `[Wed Oct 11 14:32:52 2000] [error] [client 127.0.0.1] client denied`, `{"level":"error","client":"127.0.0.1","message":"client denied"}`},
+		{"csv, a column time", parse.Spec{Type: "csv", Keys: []string{"time", "a"}}, `1795430441,1`, `{"time":"1795430441","a":"1"}`},
+		{"csv, time_key", parse.Spec{Type: "csv", Keys: []string{"time", "a"}, TimeKey: "time"}, `2026-11-23 10:40:41 +0000,1`, `{"a":"1"}`},
+		{"regexp, time", parse.Spec{Type: "regexp", Expression: `/^(?<time>\S+) (?<a>.*)$/`}, `2026-11-23T10:40:41Z x`, `{"a":"x"}`},
+		{"json, a time that is text", parse.Spec{Type: "json"}, `{"time":"2026-11-23T10:40:41Z","a":1}`, `{"time":"2026-11-23T10:40:41Z","a":1}`},
+		{"nginx, forwarded", parse.Spec{Type: "nginx"}, `127.0.0.1 192.168.0.1 - [28/Feb/2013:12:00:00 +0900] "GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "10.0.0.1, 10.0.0.2"`,
+			`{"remote":"127.0.0.1","host":"192.168.0.1","user":"-","method":"GET","path":"/","code":"200","size":"777","referer":"-","agent":"Opera/12.0","http_x_forwarded_for":"10.0.0.1, 10.0.0.2"}`},
+		{"apache", parse.Spec{Type: "apache"}, `192.168.0.1 - - [28/Feb/2013:12:00:00 +0900] "GET / HTTP/1.1" 200 777`,
+			`{"host":"192.168.0.1","user":"-","method":"GET","path":"/","code":"200","size":"777"}`},
+		{"multiline", parse.Spec{Type: "multiline", Formats: ordered(`/^(?<time>\d{4}-\d{1,2}-\d{1,2} \d{1,2}:\d{1,2}:\d{1,2}) \[(?<thread>.*)\] (?<level>[^\s]+)(?<message>.*)/`), KeepTimeKey: true, TimeFormat: "%Y-%m-%d %H:%M:%S"},
+			"2013-3-03 14:27:33 [main] ERROR Main - Exception\njavax: null\n\tat x", `{"time":"2013-3-03 14:27:33","thread":"main","level":"ERROR","message":" Main - Exception\njavax: null\n\tat x"}`},
+		{"multiline, pieces", parse.Spec{Type: "multiline", FirstLine: "/^Started/", Formats: ordered(
+			`/Started (?<method>[^ ]+) "(?<path>[^"]+)" for (?<host>[^ ]+) at (?<time>[^ ]+ [^ ]+ [^ ]+)\n/`,
+			`/Processing by (?<controller>[^\u0023]+)\u0023(?<controller_method>[^ ]+) as (?<format>[^ ]+?)\n/`, `/(  Parameters: (?<parameters>[^ ]+)\n)?/`,
+			`/  Rendered (?<template>[^ ]+) within (?<layout>.+) \([\d\.]+ms\)\n/`, `/Completed (?<code>[^ ]+) [^ ]+ in (?<runtime>[\d\.]+)ms \(Views: (?<view_runtime>[\d\.]+)ms \| ActiveRecord: (?<ar_runtime>[\d\.]+)ms\)/`,
+		)}, "Started GET \"/users/123/\" for 127.0.0.1 at 2013-06-14 12:00:11 +0900\nProcessing by UsersController#show as HTML\n  Parameters: {\"user_id\"=>\"123\"}\n" +
+			"  Rendered users/show.html.erb within layouts/application (0.3ms)\nCompleted 200 OK in 4ms (Views: 3.2ms | ActiveRecord: 0.0ms)",
+			`{"method":"GET","path":"/users/123/","host":"127.0.0.1","controller":"UsersController","controller_method":"show","format":"HTML",` +
+				`"parameters":"{\"user_id\"=>\"123\"}","template":"users/show.html.erb","layout":"layouts/application","code":"200","runtime":"4","view_runtime":"3.2","ar_runtime":"0.0"}`},
+		{"msgpack", parse.Spec{Type: "msgpack", Types: "a:string"}, "\x82\xa1a\x01\xa1b\xa1x", `{"a":"1","b":"x"}`},
+		{"msgpack, more than a map", parse.Spec{Type: "msgpack"}, "\x80\x80", "no"},
 		{"syslog, auto", parse.Spec{Type: "syslog", WithPriority: true, MessageFormat: "auto"}, `<16>1 2013-02-28T12:00:00.003Z 192.168.0.1 fluentd 11111 ID24224 [x@1 a="b"] Hi, from Fluentd!`,
 			`{"pri":16,"host":"192.168.0.1","ident":"fluentd","pid":"11111","msgid":"ID24224","extradata":"[x@1 a=\"b\"]","message":"Hi, from Fluentd!"}`},
 	} {

@@ -19,6 +19,7 @@ type Parser struct {
 	nulls      *pattern.Pattern // Fluentd: texts that become null
 	nullEmpty  bool
 	skipEmpty  bool // empty values are left out
+	msgpack    bool // Fluentd: a text is a map of MessagePack
 	decoders   map[string][]decoder
 	rules      timeRules
 }
@@ -70,14 +71,27 @@ func (p *Parser) fields(dst, text []byte, at *record.Time) ([]byte, bool) {
 	return f.out, true
 }
 
-// json is Parse for JSON objects.
-func (p *Parser) json(dst, text []byte, at *record.Time) ([]byte, bool) {
+// appendMap appends the map that a text is in MessagePack or JSON.
+func (p *Parser) appendMap(dst, text []byte) ([]byte, bool) {
+	if p.msgpack {
+		n, err := record.Check(text)
+		if err != nil || n != len(text) || record.KindOf(text[0]) != record.KindMap {
+			return dst, false
+		}
+		return append(dst, text...), true
+	}
 	if begin := bytes.TrimLeft(text, " \t\r\n"); len(begin) == 0 || begin[0] != '{' {
 		return dst, false
 	}
-	start := len(dst)
 	out, err := record.AppendFromJSON(dst, text)
-	if err != nil {
+	return out, err == nil
+}
+
+// json is Parse for maps.
+func (p *Parser) json(dst, text []byte, at *record.Time) ([]byte, bool) {
+	start := len(dst)
+	out, ok := p.appendMap(dst, text)
+	if !ok {
 		return dst, false
 	}
 	if p.time != nil {

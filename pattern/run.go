@@ -23,11 +23,22 @@ type machine struct {
 
 // search looks for the first match in text. known is false if the steps didn't suffice.
 func (p *program) search(m *machine, text []byte) (found, known bool) {
+	m.begin(text)
+	return p.searchFrom(m, 0)
+}
+
+// begin prepares m for a text.
+func (m *machine) begin(text []byte) {
 	m.text, m.steps = text, minSteps+stepsPerByte*len(text)
+}
+
+// searchFrom is search for a match that begins at offset from or after it, with the steps that are left.
+func (p *program) searchFrom(m *machine, from int) (found, known bool) {
+	text := m.text
 	for i := range m.slots[:p.slots] {
 		m.slots[i] = -1
 	}
-	for start := 0; start <= len(text); start++ {
+	for start := from; start <= len(text); start++ {
 		switch {
 		case p.first.op == iLineBegin && start > 0:
 			newline := bytes.IndexByte(text[start-1:], '\n')

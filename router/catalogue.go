@@ -16,6 +16,7 @@ import (
 	"github.com/firelane/firelane/input/node"
 	"github.com/firelane/firelane/input/opentelemetry"
 	"github.com/firelane/firelane/input/scrape"
+	"github.com/firelane/firelane/input/socket"
 	"github.com/firelane/firelane/input/statsd"
 	"github.com/firelane/firelane/input/stdin"
 	"github.com/firelane/firelane/input/syslog"
@@ -61,6 +62,7 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindInput, "exec", "", exec.New, "the lines that a command writes, if allow_exec is on in [SERVICE]"),
 		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
+		Row(config.KindInput, "", "tcp", socket.NewTCP, "messages on TCP, in the format of <parse>"),
 		Row(config.KindInput, "udp", "udp", inputudp.New, "JSON or text, in datagrams"),
 		Row(config.KindInput, "statsd", "", statsd.New, "metrics of StatsD, by UDP, each a record"),
 		Row(config.KindInput, "stdin", "", stdin.New, "JSON or lines on the process's standard input"),
@@ -90,6 +92,7 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),
+		Row(config.KindFilter, "", "concat", enrich.NewConcat, "joins parts of a text that came as several records"),
 		Row(config.KindFilter, "lua", "", lua.New, "runs a script on each record: changes it, drops it, makes several of it"),
 		Row(config.KindFilter, "parser", "parser", enrich.NewParse, "makes fields of a text field"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
@@ -120,7 +123,9 @@ func outputs() []config.Plugin {
 		Row(config.KindOutput, "loki", "loki", loki.New, "Grafana Loki"),
 		Row(config.KindOutput, "opentelemetry", "", sinkopentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindOutput, "syslog", "", sinksyslog.New, "a syslog server, by UDP, TCP or TLS"),
+		Row(config.KindOutput, "", "remote_syslog", sinksyslog.NewRemote, "a syslog server, by UDP, TCP or TLS"),
 		Row(config.KindOutput, "gelf", "", gelf.New, "Graylog and others, by GELF over UDP, TCP or TLS"),
+		Row(config.KindOutput, "", "gelf", gelf.NewFluentd, "Graylog and others, by GELF over UDP, TCP or TLS"),
 		Row(config.KindOutput, "tcp", "", tcp.New, "JSON or MessagePack on a TCP connection, also with TLS"),
 		Row(config.KindOutput, "udp", "", udp.New, "JSON or MessagePack, a datagram each"),
 		Row(config.KindOutput, "prometheus_remote_write", "", prometheus.New, "Prometheus and what takes its remote write, also on AWS: metrics only"),
@@ -128,6 +133,7 @@ func outputs() []config.Plugin {
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "counter", "", stream.NewCounter, "standard output: how many records each request has"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
+		Row(config.KindReroute, "", "rewrite_tag_filter", enrich.NewRetag, "gives records another tag, by what a field matches; they begin again at the first filter"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),
 	}
 }

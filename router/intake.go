@@ -137,13 +137,13 @@ func (i *intake) work() *enrich.Scratch {
 // routeOf returns the route of a tag that came in by the intake's input.
 func (i *intake) routeOf(tag []byte) *route {
 	for _, rt := range i.recent {
-		if rt != nil && rt.kind == ofInput && rt.tag == string(tag) {
+		if rt != nil && rt.kind == ofInput && rt.tag == string(tag) && rt.label == i.input.label {
 			return rt
 		}
 	}
 	rt := i.r.knownRoute(i.input, tag)
 	if rt == nil {
-		rt = i.r.routeOf(i.input, string(tag), ofInput)
+		rt = i.r.routeOf(i.input, i.input.label, string(tag), ofInput)
 	}
 	i.remember(rt)
 	return rt
@@ -154,19 +154,19 @@ func (i *intake) remember(rt *route) {
 	i.oldest = (i.oldest + 1) % recentTags
 }
 
-// routeTo is routeOf for the tag of an event that a step rerouted. in is the input that the event came by, or any input if
-// a Holder's Expire emitted it.
-func (i *intake) routeTo(in *source, tag string) *route {
+// routeTo is routeOf for an event that a step sent to a label, or gave another tag. in is the input that the event came by, or
+// any input if a Holder's Expire emitted it.
+func (i *intake) routeTo(in *source, label, tag string) *route {
 	kind := ofInput
 	if i.r.plan.HasWays(in.index) {
 		kind = rerouted
 	}
 	for _, rt := range i.recent {
-		if rt != nil && rt.in == in && rt.kind == kind && rt.tag == tag {
+		if rt != nil && rt.in == in && rt.kind == kind && rt.tag == tag && rt.label == label {
 			return rt
 		}
 	}
-	rt := i.r.routeOf(in, tag, kind)
+	rt := i.r.routeOf(in, label, tag, kind)
 	if in == i.input {
 		i.remember(rt)
 	}
@@ -225,8 +225,18 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 	i.goOnWays(rt, ev)
 }
 
-// goOnWays takes ev on by the paths after rt.
+// goOnWays takes ev on by the paths after rt. For the outputs of a roundrobin whose turn it isn't, it is filtered out.
 func (i *intake) goOnWays(rt *route, ev *record.Event) {
+	if rt.turns != nil {
+		taken := rt.turns.take()
+		for n, next := range rt.next {
+			if n != taken {
+				i.count(next, tally{filtered: 1})
+			}
+		}
+		i.walk(rt.next[taken], ev)
+		return
+	}
 	for _, next := range rt.next { // each begins with the same event
 		same := *ev
 		ev.Tag = next.tag

@@ -130,6 +130,7 @@ func (i *intake) begin(h *holder, rt *route) *call {
 	if i.depth == len(i.calls) {
 		c := &call{i: i}
 		c.out = enrich.NewOut(c.next, c.reroute)
+		c.out.OnDivert(c.divert)
 		i.calls = append(i.calls, c)
 	}
 	c := i.calls[i.depth]
@@ -201,10 +202,32 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 		i.r.events.Warn().Str("tag", tag).Int("reroutes", maxReroutes).Msg("records are dropped: they were rerouted too often; the rules form a loop")
 		return
 	}
+	i.again(rt, rt.step, rt.again, tag, ev)
+}
+
+// divert sends an event that the Step emits to the beginning of a tag's path from a label, unless the Step is in that label or
+// there is none.
+func (c *call) divert(ev *record.Event, label, tag string, of int) bool {
+	i := c.i
+	rt := c.routeOf(ev, 0)
+	if rt.again == label || i.reroutes == maxReroutes || !i.r.plan.HasLabel(label) {
+		return false
+	}
+	i.released += int64(of)
+	c.identify(ev)
+	if of > 0 {
+		i.count(rt, tally{merged: int64(of - 1), held: -int64(of), filtered: 1})
+	}
+	i.again(rt, nil, label, tag, ev)
+	return true
+}
+
+// again sends an event that step emits on rt to the beginning of the path of a tag from a label.
+func (i *intake) again(rt *route, step enrich.Step, label, tag string, ev *record.Event) {
 	from := i.from
-	i.from = rt.step
+	i.from = step
 	i.reroutes++
-	to := i.routeTo(rt.in, tag)
+	to := i.routeTo(rt.in, label, tag)
 	ev.Tag = to.tag
 	i.enter(to, ev)
 	i.reroutes--

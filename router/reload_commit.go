@@ -87,10 +87,10 @@ func (c *change) commit() {
 		o.is.index = n
 	}
 	for in, n := range c.inputs.kept {
-		in.index = n
+		in.index, in.label = n, c.next.plan.Start(n)
 	}
 	for in, heir := range c.inputs.replaced {
-		in.index = heir.index
+		in.index, in.label = heir.index, heir.label
 	}
 	c.next.current.Store(c.next)
 	for i := range waiting {
@@ -258,7 +258,8 @@ func (c *change) finish(ctx context.Context) {
 			c.old.retire(c.u, o, c.outputs.removed[n])
 		}
 	}
-	c.next.discard(c.outputs.unused)
+	closeDestinations(c.outputs.unused)
+	c.old.endStages()
 	for key, l := range c.old.logs {
 		if c.next.logs[key] != l {
 			l.limiter.Flush(l.log)

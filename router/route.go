@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"slices"
+	"sync/atomic"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
@@ -22,6 +23,7 @@ type stage struct {
 	filter enrich.Filter
 	step   enrich.Step
 	holder *holder // step, where it is a Holder
+	label  string  // Fluentd: at which events begin again that the step reroutes
 }
 
 func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
@@ -41,14 +43,17 @@ func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
 type route struct {
 	in      *source
 	tag     string
+	label   string // Fluentd: at which it begins
 	kind    routeKind
 	filters []enrich.Filter
 	step    enrich.Step // after the filters; nil where they lead to the outputs
 	holder  *holder     // step, where it is a Holder
+	again   string      // the label at which events begin again that step reroutes
 	after   *route      // what comes after step
 	outputs []int       // indices into Router.outputs
 	lift    bool        // all of the outputs read tails
 	next    []*route    // the paths that go on after this one
+	turns   *turns      // by which of next an event goes on; nil: by all
 	reach   []int       // every output that this route leads to, once for each path to it
 }
 
@@ -62,9 +67,18 @@ const (
 
 type routeKey struct {
 	input int
+	label string
 	tag   string
 	kind  routeKind
 }
+
+// turns is the order of the stores of a roundrobin. All routes through it share it.
+type turns struct {
+	order []int
+	taken atomic.Uint64
+}
+
+func (t *turns) take() int { return t.order[(t.taken.Add(1)-1)%uint64(len(t.order))] }
 
 // heldKey is a Holder and a tag of the events that it holds.
 type heldKey struct {
@@ -76,19 +90,19 @@ type heldKey struct {
 func (r *Router) knownRoute(in *source, tag []byte) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
-	return r.routes[routeKey{in.index, string(tag), ofInput}]
+	return r.routes[routeKey{in.index, in.label, string(tag), ofInput}]
 }
 
-// routeOf returns the route of a tag that came in by in, compiled at the tag's first event.
-func (r *Router) routeOf(in *source, tag string, kind routeKind) *route {
+// routeOf returns the route from a label of a tag that came in by in, compiled at the tag's first event there.
+func (r *Router) routeOf(in *source, label, tag string, kind routeKind) *route {
 	r.routesMu.Lock()
 	defer r.routesMu.Unlock()
-	return r.lockedRouteOf(in, tag, kind)
+	return r.lockedRouteOf(in, label, tag, kind)
 }
 
 // lockedRouteOf is routeOf with r.routesMu held.
-func (r *Router) lockedRouteOf(in *source, tag string, kind routeKind) *route {
-	key := routeKey{in.index, tag, kind}
+func (r *Router) lockedRouteOf(in *source, label, tag string, kind routeKind) *route {
+	key := routeKey{in.index, label, tag, kind}
 	if rt, ok := r.routes[key]; ok {
 		return rt
 	}
@@ -98,11 +112,14 @@ func (r *Router) lockedRouteOf(in *source, tag string, kind routeKind) *route {
 		clear(r.held)
 	}
 	plan := r.plan.Route(in.index, tag)
-	if kind == rerouted {
+	switch {
+	case label != in.label:
+		plan = r.plan.RouteFrom(label, tag)
+	case kind == rerouted:
 		plan = r.plan.Rerouted(in.index, tag)
 	}
 	plan = r.forSignal(in, plan)
-	rt := r.compile(route{in: in, tag: tag, kind: kind}, plan, plan.Filters)
+	rt := r.compile(route{in: in, label: label, tag: tag, kind: kind}, plan, plan.Filters)
 	r.routeBytes += routeCost * (rt.parts() - 1)
 	r.routes[key] = rt
 	if len(rt.reach) == 0 && rt.step == nil {
@@ -131,7 +148,10 @@ func (r *Router) heldRoute(h *holder, tag string) *route {
 	defer r.routesMu.Unlock()
 	key := heldKey{h, tag}
 	for n := 0; r.held[key] == nil && n < len(r.inputs); n++ { // it was forgotten: maxRouteBytes
-		r.lockedRouteOf(r.inputs[n], tag, ofInput)
+		r.lockedRouteOf(r.inputs[n], r.inputs[n].label, tag, ofInput)
+	}
+	for n := 0; r.held[key] == nil && n < len(r.labels); n++ {
+		r.lockedRouteOf(r.inputs[0], r.labels[n], tag, ofInput)
 	}
 	return r.held[key]
 }
@@ -146,8 +166,8 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 			continue
 		}
 		rt.filters = enrich.MergeConstants(rt.filters)
-		rt.step, rt.holder = s.step, s.holder
-		rt.after = r.compile(route{in: rt.in, tag: rt.tag, kind: rt.kind}, plan, filters[n+1:])
+		rt.step, rt.holder, rt.again = s.step, s.holder, s.label
+		rt.after = r.compile(route{in: rt.in, label: rt.label, tag: rt.tag, kind: rt.kind}, plan, filters[n+1:])
 		rt.reach = rt.after.reach
 		if rt.holder != nil {
 			r.held[heldKey{rt.holder, rt.tag}] = rt
@@ -161,8 +181,11 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 		rt.lift = !slices.ContainsFunc(plan.Outputs, func(o int) bool { return !readsTails(r.outputs[o].dest) })
 	}
 	rt.reach = append(rt.reach, plan.Outputs...)
+	if len(plan.Turns) > 0 {
+		rt.turns = r.turnsOf(plan.Turns)
+	}
 	for _, next := range plan.Next {
-		begin := route{in: rt.in, tag: rt.tag, kind: rt.kind}
+		begin := route{in: rt.in, label: rt.label, tag: rt.tag, kind: rt.kind}
 		if next.Tag != "" {
 			begin.tag = next.Tag
 		}
@@ -171,6 +194,16 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 		rt.reach = append(rt.reach, n.reach...)
 	}
 	return rt
+}
+
+// turnsOf is the turns of a roundrobin, which the plan gives all its routes as the same slice. r.routesMu is held.
+func (r *Router) turnsOf(order []int) *turns {
+	t := r.turns[&order[0]]
+	if t == nil {
+		t = &turns{order: order}
+		r.turns[&order[0]] = t
+	}
+	return t
 }
 
 func readsTails(d sink.Destination) bool {

@@ -10,9 +10,11 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -39,21 +41,25 @@ type Router struct {
 	events  zerolog.Logger         // log for what single records cause, which doesn't repeat itself
 	logs    map[string]*limitedLog // of all parts, by kind and ID
 	stages  []stage                // by the plan's Filters
+	shares  []*budget.Share        // of the memory of the stages
 	inputs  []*source              // by the plan's Inputs
 	outputs []*output              // by the plan's Outputs; after them those that deliver dead letters
 	sockets *input.Sockets         // of the inputs
 	common  sink.Common            // what destinations share
 
 	routesMu sync.Mutex
+	labels   []string // Fluentd: at which routes may begin
 	routes   map[routeKey]*route
 	// routeBytes is about how much memory routes and held take.
 	routeBytes int
 	held       map[heldKey]*route // those that lead to Holders
+	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
 }
 
 // source is an input of the plan, with what the router keeps for it.
 type source struct {
-	index    int // in the plan's Inputs; of an input whose configuration has gone, the index of the one that goes on for it
+	label    string // Fluentd: at which the paths of its events begin
+	index    int    // in the plan's Inputs; of an input whose configuration has gone, the index of the one that goes on for it
 	id       string
 	input    input.Input
 	joiner   *enrich.Joiner // nil where parts aren't joined
@@ -69,9 +75,12 @@ type source struct {
 
 // stageEnv is what the filter f gets.
 func (r *Router) stageEnv(f config.Filter) enrich.Env {
+	share := r.memory.budget.Share(0)
+	r.shares = append(r.shares, share)
 	return enrich.Env{
 		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
-		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
+		Share: share, Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
+		Errors:   r.plan.HasLabel(enrich.ErrorLabel),
 		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
 }
@@ -91,7 +100,7 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic) {
 	r := &Router{
 		process: p, plan: plan, env: env, log: env.Log, logs: make(map[string]*limitedLog), sockets: new(input.Sockets),
-		routes: make(map[routeKey]*route), held: make(map[heldKey]*route),
+		routes: make(map[routeKey]*route), held: make(map[heldKey]*route), turns: make(map[*int]*turns), labels: plan.Labels(),
 	}
 	r.events = r.limited(eventsLog, r.log)
 	var diags []config.Diagnostic
@@ -100,6 +109,7 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 	}
 	for _, f := range plan.Filters {
 		s, err := r.newFilter(f)
+		s.label = f.Label
 		if err != nil {
 			fail(f.Instance, err)
 		}
@@ -134,7 +144,7 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 // addSources makes the sources of the plan's inputs.
 func (r *Router) addSources() {
 	for n, in := range r.plan.Inputs {
-		part := &source{index: n, id: in.ID, accounts: new(inputCounters)}
+		part := &source{index: n, id: in.ID, label: r.plan.Start(n), accounts: new(inputCounters)}
 		if r.plan.Service.JoinPartial {
 			part.joiner = enrich.NewJoiner(enrich.JoinerConfig{FlushAfter: r.env.joinTime, Share: r.memory.budget.Share(0), Reserve: &r.memory.joiners})
 			part.holder = &holder{Holder: part.joiner, in: part, wake: r.wake, ackHeld: true}
@@ -174,13 +184,14 @@ func (r *Router) bind() error {
 
 // bindInput makes the n-th input of the plan.
 func (r *Router) bindInput(s *source, n int) error {
-	in := &r.plan.Inputs[n]
+	in, p := &r.plan.Inputs[n], r.process // of an input that may outlive r
 	env := input.Env{
 		Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 		Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
-		AllowExec: r.plan.Service.AllowExec, Internal: r.Metrics, Sockets: r.sockets,
+		AllowExec: r.plan.Service.AllowExec, Sockets: r.sockets,
+		Internal: func(see func(*metric.Sample)) { p.current.Load().Metrics(see) },
 	}
-	if r.plan.Dialect == config.FluentBit { // its inputs are counted together, and an alias doesn't matter
+	if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are; an alias doesn't matter
 		env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
 	}
 	bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)

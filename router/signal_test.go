@@ -13,6 +13,8 @@ func TestMetricsGoWhereMetricsAreTaken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	r := start(t, dir, `
+[SERVICE]
+    storage.path `+filepath.Join(dir, "q")+`
 [INPUT]
     Name forward
     unix_path `+filepath.Join(dir, "s")+`
@@ -43,7 +45,7 @@ func TestMetricsGoWhereMetricsAreTaken(t *testing.T) {
 `)
 	for n, want := range map[int]struct{ logs, metrics bool }{0: {true, true}, 1: {true, false}, 2: {false, true}} {
 		for in, wanted := range map[int]bool{0: want.logs, 1: want.metrics} {
-			rt := r.routeOf(r.inputs[in], "m", ofInput)
+			rt := r.routeOf(r.inputs[in], "", "m", ofInput)
 			found := false
 			for _, o := range rt.outputs {
 				found = found || o == n
@@ -62,7 +64,7 @@ func TestMetricsGoWhereMetricsAreTaken(t *testing.T) {
 func TestRouterCountsInFluentBitsNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	r := start(t, dir, "[INPUT]\n    Name forward\n    unix_path "+filepath.Join(dir, "s")+"\n[OUTPUT]\n    Name null\n    Match *\n    Alias out\n")
+	r := start(t, dir, "[SERVICE]\n    storage.path "+filepath.Join(dir, "q")+"\n[INPUT]\n    Name forward\n    unix_path "+filepath.Join(dir, "s")+"\n[OUTPUT]\n    Name null\n    Match *\n    Alias out\n")
 	var names []string
 	r.Metrics(func(s *metric.Sample) {
 		if s.Help == "" || s.Kind != metric.Counter && s.Kind != metric.Gauge {

@@ -30,9 +30,10 @@ var (
 // frames finds the messages of a connection.
 type frames struct {
 	framing  Framing
-	limit    int // bytes of a message
-	searched int // Lines: bytes without an end
-	skip     int // Octets: bytes that are still to be discarded; Lines: not 0, up to the next end
+	ending   string // Lines: what ends a message; "": a newline or NUL
+	limit    int    // bytes of a message
+	searched int    // Lines: bytes without an end
+	skip     int    // Octets: bytes that are still to be discarded; Lines: not 0, up to the next end
 }
 
 // next returns the first message of b, and how many bytes of b are done with: 0 if the message isn't complete. Messages may be
@@ -41,15 +42,16 @@ func (f *frames) next(b []byte) (msg []byte, n int, err error) {
 	if f.framing == Octets {
 		return f.nextOctets(b)
 	}
-	end := bytes.IndexAny(b[f.searched:], "\n\x00")
+	end, size := f.end(b[f.searched:])
+	keep := min(size-1, len(b)) // an ending may have begun
 	if end < 0 {
 		if f.skip > 0 {
 			f.searched = 0
-			return nil, len(b), nil
+			return nil, len(b) - keep, nil
 		}
-		if f.searched = len(b); len(b) > f.limit {
+		if f.searched = len(b) - keep; len(b) > f.limit+keep {
 			f.searched, f.skip = 0, 1
-			return nil, len(b), errTooLong
+			return nil, len(b) - keep, errTooLong
 		}
 		return nil, 0, nil
 	}
@@ -57,12 +59,20 @@ func (f *frames) next(b []byte) (msg []byte, n int, err error) {
 	f.searched = 0
 	if f.skip > 0 {
 		f.skip = 0
-		return nil, end + 1, nil
+		return nil, end + size, nil
 	}
 	if end > f.limit {
-		return nil, end + 1, errTooLong
+		return nil, end + size, errTooLong
 	}
-	return b[:end], end + 1, nil
+	return b[:end], end + size, nil
+}
+
+// end is where the first ending is in b, -1 if there is none, and its length.
+func (f *frames) end(b []byte) (at, size int) {
+	if f.ending == "" {
+		return bytes.IndexAny(b, "\n\x00"), 1
+	}
+	return bytes.Index(b, []byte(f.ending)), len(f.ending)
 }
 
 // maxDigits is how many digits a length may have.

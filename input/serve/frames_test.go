@@ -56,3 +56,19 @@ func FuzzFrames(f *testing.F) {
 		}
 	})
 }
+
+func TestAMessageEndsWithItsDelimiterHoweverTheBytesCome(t *testing.T) {
+	const text = "one\r\ntwo\nlines\r\n\r\nmuch too long for it\r\nlast\r\nrest"
+	want := []string{"one", "two\nlines", "too long", "last"}
+	for size := 1; size <= len(text); size++ {
+		var pieces [][]byte
+		for b := []byte(text); len(b) > 0; {
+			n := min(size, len(b))
+			pieces = append(pieces, b[:n])
+			b = b[n:]
+		}
+		if got := messages(&frames{framing: Lines, limit: 10, ending: "\r\n"}, pieces...); !slices.Equal(got, want) {
+			t.Errorf("in pieces of %d bytes: got %q, want %q", size, got, want)
+		}
+	}
+}

@@ -23,6 +23,8 @@ type StreamConfig struct {
 	TLS     *tls.Config // nil: none
 	Framing Framing
 	Limit   int // bytes of a message; at most MaxMessage
+	// Delimiter is what ends a message where Framing is Lines; "": a newline or NUL.
+	Delimiter string
 	// Begin makes the function that takes a connection's messages. It adds or rejects each one.
 	Begin func(nc net.Conn) Taker
 }
@@ -220,7 +222,7 @@ func (c *streamConn) serve() {
 		}
 	}
 	c.take, c.buf = c.s.cfg.Begin(c.nc), c.first[:]
-	c.frames = frames{framing: c.s.cfg.Framing, limit: c.s.cfg.Limit}
+	c.frames = frames{framing: c.s.cfg.Framing, limit: c.s.cfg.Limit, ending: c.s.cfg.Delimiter}
 	for {
 		added, err := c.takeAll()
 		if added {

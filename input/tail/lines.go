@@ -61,6 +61,11 @@ func (l *liner) add(f *file, text []byte, at int64) {
 		l.addJoined(f, text, at, when)
 		return
 	}
+	l.addText(f, text, at, when)
+}
+
+// addText adds a line, or joined lines of Fluentd's format multiline.
+func (l *liner) addText(f *file, text []byte, at int64, when record.Time) {
 	if l.parser != nil {
 		parsed, ok := l.parser.Parse(l.line[:0], text, &when)
 		l.line = parsed[:0]
@@ -130,7 +135,10 @@ func (l *liner) addJoined(f *file, text []byte, at int64, when record.Time) {
 		st.begin = at
 	}
 	l.emitBlock(f, after, st.begin)
-	if !taken {
+	switch {
+	case !taken && l.parser != nil:
+		l.addText(f, text, at, when)
+	case !taken:
 		l.begin(f, 1, at)
 		l.body = record.AppendStrBytes(record.AppendStr(l.body, l.key), text)
 		l.emit(f, when)
@@ -204,9 +212,14 @@ func (l *liner) emitBlock(f *file, b *multiline.Block, at int64) {
 	if b == nil {
 		return
 	}
+	when := b.Time
+	if l.parser != nil {
+		l.addText(f, b.Text(), at, when)
+		l.set.Put(b)
+		return
+	}
 	l.begin(f, b.Members(), at)
 	l.body = b.AppendMembers(l.body)
-	when := b.Time
 	l.set.Put(b)
 	l.emit(f, when)
 }

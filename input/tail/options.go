@@ -40,7 +40,9 @@ type Options struct {
 	FirstLine   string        `fluentbit:"parser_firstline" help:"[PARSER] of the first line"`
 	JoinFlush   time.Duration `fluentbit:"multiline_flush" default:"4s" help:"how long lines of multiline on wait for their next one"`
 	Parse       *parse.Spec   `fluentd:"<parse>" help:"how lines are read"`
-	Unmatched   bool          `fluentd:"emit_unmatched_lines" default:"false" help:"a line that can't be read becomes a record with unmatched_line; otherwise it is counted as rejected"`
+
+	FluentdFlush time.Duration `fluentd:"multiline_flush_interval" default:"5s" help:"how long a text of the format multiline waits for its next line; in Fluentd it waits without end"`
+	Unmatched    bool          `fluentd:"emit_unmatched_lines" default:"false" help:"a line that can't be read becomes a record with unmatched_line; otherwise it is counted as rejected"`
 
 	Accepted
 	NotHere
@@ -53,7 +55,7 @@ type Accepted struct {
 	DBSync        string      `fluentbit:"db.sync,db.locking,db.journal_mode,db.compare_filename" help:"accepted"`
 	StorageType   string      `fluentbit:"storage.type,storage.pause_on_chunks_overlimit" help:"accepted; the queue of each output is on disk"`
 	Watchers      string      `fluentbit:"watcher_interval,progress_check_interval,progress_check_interval_nsec,file_cache_advise,read_newly_discovered_files_from_head,ignore_active_older_files,threaded,thread.ring_buffer.capacity" help:"accepted"`
-	FluentdTimers string      `fluentd:"enable_watch_timer,open_on_every_update,skip_refresh_on_startup,ignore_repeated_permission_error,pos_file_compaction_interval,read_lines_limit,read_bytes_limit_per_second,follow_inodes,max_number_of_processing,multiline_flush_interval" help:"accepted; files are followed by their inodes in any case"`
+	FluentdTimers string      `fluentd:"enable_watch_timer,open_on_every_update,skip_refresh_on_startup,ignore_repeated_permission_error,pos_file_compaction_interval,read_lines_limit,read_bytes_limit_per_second,follow_inodes,max_number_of_processing" help:"accepted; files are followed by their inodes in any case"`
 	Encoding      string      `fluentd:"encoding,from_encoding" help:"accepted; text is UTF-8"`
 }
 
@@ -103,6 +105,9 @@ func (o *Options) Check(d config.Dialect) error {
 func (o *Options) Warnings() (list []string) {
 	if o.Parser != "" && (len(o.Multiline) > 0 || o.Joined) {
 		list = append(list, "parser isn't used where lines are joined; use a filter parser")
+	}
+	if o.Parse != nil && o.Parse.Type == "multiline" && o.Parse.FirstLine == "" {
+		list = append(list, "parse: without format_firstline each line is a text of its own")
 	}
 	if o.MaxLine > maxLine {
 		list = append(list, fmt.Sprintf("buffer_max_size is limited to %d MiB", maxLine>>20))

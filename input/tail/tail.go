@@ -119,9 +119,18 @@ func (in *Input) setLiner(d config.Dialect, env input.Env) (err error) {
 	penv := parse.Env{Parsers: env.Parsers, Log: env.Log}
 	switch {
 	case d == config.Fluentd:
-		l.parser, err = o.Parse.Parser(false)
+		if l.parser, err = o.Parse.Parser(false); err != nil {
+			return err
+		}
 		l.key = "unmatched_line"
 		o.SkipLong = true
+		first, err := o.Parse.First()
+		if err != nil {
+			return err
+		}
+		if first != nil {
+			l.join([]*multiline.Parser{multiline.FirstText(first, o.FluentdFlush)})
+		}
 	case len(o.Multiline) > 0:
 		parsers, err := multiline.FindAll("multiline.parser", o.Multiline, multiline.Env{Env: penv, Multiline: env.Multiline})
 		if err != nil {

@@ -533,3 +533,15 @@ func TestLinesAreParsedAndGetTheirFilesFields(t *testing.T) {
 		}
 	}
 }
+
+func TestFluentdsTextsOfSeveralLinesAreParsed(t *testing.T) {
+	l := newLogs(t)
+	l.write(t, "app.log", "before\n2026 ERROR one\n\tat a\n\n\tat b\nlast\n2026 INFO two\n2026 odd\n")
+	l.o = Options{Path: l.o.Path, Tag: "app", FromHead: true, Refresh: time.Minute, Unmatched: true, FluentdFlush: time.Hour, Parse: &parse.Spec{
+		Type: "multiline", FirstLine: `/^\d{4} /`, Formats: []config.Ordered{{Value: `/^\d{4} (?<level>[A-Z]+) /`}, {Order: 1, Value: `/(?<message>.*)/`}},
+	}}
+	c := l.read(t, config.Fluentd, input.Env{})
+	same(t, c.bodies, []string{
+		`app {"unmatched_line":"before"}`, `app {"level":"ERROR","message":"one\n\tat a\n\n\tat b\nlast"}`, `app {"level":"INFO","message":"two"}`, `app {"unmatched_line":"2026 odd"}`,
+	})
+}

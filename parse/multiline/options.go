@@ -133,6 +133,12 @@ func FirstLine(p *parse.Parser, flush time.Duration) *Parser {
 	return &Parser{Name: "parser_firstline", kind: firstLine, parser: p, flush: flush}
 }
 
+// FirstText makes the parser of Fluentd's format_firstline: a line that the pattern matches begins a text, and all others are
+// added to it.
+func FirstText(p *pattern.Pattern, flush time.Duration) *Parser {
+	return &Parser{Name: "format_firstline", kind: firstText, rules: []rule{{pattern: p, start: true}}, flush: flush}
+}
+
 // Find returns the multiline parser of that name. As in Fluent Bit, a built-in one comes before a section of the same name.
 func Find(name string, env Env) (*Parser, error) {
 	if p, err := builtIn(strings.ToLower(name)); p != nil || err != nil {

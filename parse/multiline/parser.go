@@ -18,6 +18,7 @@ const (
 	endsWith              // the last line ends with match
 	equal                 // the last line is match
 	firstLine             // a line that the parser can read is the first one
+	firstText             // a line that the first rule matches is the first one
 )
 
 // A Parser says which lines belong together. It is safe for concurrent use.
@@ -125,6 +126,10 @@ type step struct {
 // step tells what a line is after one that matched the rule last, below 0 for none. wanted is what is compared with match; for
 // firstLine it is nil in a line that the parser can't read.
 func (p *Parser) step(held bool, last int, text, wanted []byte) step {
+	if p.kind == firstText {
+		first := p.rules[0].matches(text)
+		return step{ok: first || held, begins: first}
+	}
 	if p.kind == firstLine {
 		first := wanted != nil
 		return step{ok: first || held, begins: first}

@@ -206,7 +206,7 @@ func (s *Set) goOn(st *Stream, l *reading, to step) (before, after *Block, taken
 		st.Block = s.begin(l)
 	} else {
 		k := s.parsers[st.parser].kind
-		b.add(l.text, k == byRules || k == firstLine, s.glue[st.parser])
+		b.add(l.text, k == byRules || k == firstLine || k == firstText, s.glue[st.parser])
 	}
 	st.rule = to.rule
 	if to.ends {
@@ -272,6 +272,9 @@ func (b *Block) Size() int { return blockOverhead + cap(b.text) + len(b.fields) 
 
 // Len is how many bytes the Block has as a map, at most.
 func (b *Block) Len() int { return len(b.text) + len(b.fields) + len(b.key) + 16 }
+
+// Text is the joined text, which is valid until Put.
+func (b *Block) Text() []byte { return b.text }
 
 // Append appends the Block as a map.
 func (b *Block) Append(dst []byte) []byte {

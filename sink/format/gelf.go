@@ -10,8 +10,11 @@ import (
 )
 
 // GELFKeys are the names of the fields of a record that have a meaning in GELF; a name that is "" is no field's. Tag is the
-// name of an additional field for the tag.
-type GELFKeys struct{ Short, Full, Host, Timestamp, Level, Tag string }
+// name of an additional field for the tag. With ByLetter a level may be any word that begins as the name of one, such as warn.
+type GELFKeys struct {
+	Short, Full, Host, Timestamp, Level, Tag string
+	ByLetter                                 bool
+}
 
 // A gelf makes messages of records (Graylog, "GELF Payload Specification", version 1.1).
 type gelf struct {
@@ -121,7 +124,11 @@ func (e *gelf) appendField(dst, key, value []byte, has *found, limit int) []byte
 				return record.AppendJSON(append(dst, `,"timestamp":`...), value)
 			}
 		case e.Level:
-			if n, ok := level(value); ok && !has.level {
+			n, ok := level(value)
+			if !ok && e.ByLetter {
+				n, ok = levelByLetter(value)
+			}
+			if ok && !has.level {
 				has.level = true
 				return strconv.AppendInt(append(dst, `,"level":`...), n, 10)
 			}
@@ -259,6 +266,34 @@ func level(value []byte) (n int64, ok bool) {
 			return n, true
 		}
 		n++
+	}
+	return 0, false
+}
+
+// levelByLetter is the level of a word by its first letter, as fluent-plugin-gelf-hs has it.
+func levelByLetter(value []byte) (n int64, ok bool) {
+	text, _ := record.Text(value)
+	if len(text) == 0 {
+		return 0, false
+	}
+	switch text[0] | 0x20 {
+	case 'a':
+		return 1, true
+	case 'c':
+		return 2, true
+	case 'e':
+		if len(text) > 1 && text[1]|0x20 != 'r' {
+			return 0, true // emergency
+		}
+		return 3, true
+	case 'w':
+		return 4, true
+	case 'n':
+		return 5, true
+	case 'i':
+		return 6, true
+	case 'd':
+		return 7, true
 	}
 	return 0, false
 }

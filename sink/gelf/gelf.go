@@ -1,5 +1,5 @@
 // Package gelf is the destination that sends records to Graylog and others as messages of GELF 1.1, by UDP, TCP or TLS. It
-// implements Fluent Bit's gelf.
+// implements Fluent Bit's gelf, and that of Fluentd.
 //
 // A server doesn't answer. By TCP and TLS records count as delivered when its host has acknowledged them (dial.Peer): a record
 // may arrive twice, and what the server had not read yet when it died is lost. By UDP they are delivered at most once.
@@ -31,6 +31,25 @@ type Destination struct {
 
 // New makes the destination that the options describe. It connects to nothing.
 func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
+	made, err := newDestination(o, d, env)
+	if err != nil {
+		return nil, err
+	}
+	keys := format.GELFKeys{Short: o.ShortKey, Full: o.FullKey, Host: o.HostKey, Timestamp: o.TimestampKey, Level: o.LevelKey, Tag: o.TagKey}
+	made.format = format.GELF(keys, env.Hostname, o.end())
+	return made, nil
+}
+
+// end is what ends a message.
+func (o *Options) end() string {
+	if o.Mode != "udp" {
+		return "\x00"
+	}
+	return ""
+}
+
+// newDestination makes a destination that can't encode yet.
+func newDestination(o *Options, d config.Dialect, env sink.Env) (*Destination, error) {
 	c := dial.PeerConfig{Network: "tcp", Host: o.Host, Port: o.Port, Secure: o.Mode == "tls" || o.TLS, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log}
 	if o.Mode == "udp" {
 		c.Network, c.Secure = "udp", false
@@ -39,15 +58,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	end := ""
-	if o.Mode != "udp" {
-		end = "\x00"
-	}
-	keys := format.GELFKeys{Short: o.ShortKey, Full: o.FullKey, Host: o.HostKey, Timestamp: o.TimestampKey, Level: o.LevelKey, Tag: o.TagKey}
-	return &Destination{
-		format: format.GELF(keys, env.Hostname, end), peer: p, udp: o.Mode == "udp", packet: o.PacketSize, compress: o.Compress,
-		gzip: httpsend.SharedGzip(env.Common, httpsend.Fastest),
-	}, nil
+	return &Destination{peer: p, udp: o.Mode == "udp", packet: o.PacketSize, compress: o.Compress, gzip: httpsend.SharedGzip(env.Common, httpsend.Fastest)}, nil
 }
 
 // Append encodes r as a message.

@@ -97,6 +97,11 @@ func (e *encoder) append(dst []byte, r *sink.Record) []byte {
 	default:
 		dst = e.append5424(dst, r, text)
 	}
+	return e.finish(dst, start)
+}
+
+// finish cuts the message dst[start:] to its longest size, and ends it on a stream.
+func (e *encoder) finish(dst []byte, start int) []byte {
 	if len(dst)-start > e.maxSize {
 		dst = dst[:start+e.maxSize]
 		for n := 1; n < utf8.UTFMax && n < e.maxSize; n++ { // don't cut a character

@@ -1,5 +1,5 @@
 // Package syslog is the destination that sends records to a syslog server, as messages of RFC 5424 or RFC 3164, by UDP, TCP or
-// TLS. It implements Fluent Bit's syslog.
+// TLS. It implements Fluent Bit's syslog and Fluentd's remote_syslog.
 //
 // A server doesn't answer. By TCP and TLS records count as delivered when its host has acknowledged them (dial.Peer): a record
 // may arrive twice, and what the server had not read yet when it died is lost. By UDP they are delivered at most once.
@@ -15,9 +15,9 @@ import (
 
 // Destination sends to a syslog server.
 type Destination struct {
-	encoder *encoder
-	peer    *dial.Peer
-	udp     bool
+	encode func(dst []byte, r *sink.Record) ([]byte, error) // appends a message
+	peer   *dial.Peer
+	udp    bool
 }
 
 // New makes the destination that the options describe. It connects to nothing.
@@ -26,6 +26,16 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
+	made, err := newDestination(o, d, env)
+	if err != nil {
+		return nil, err
+	}
+	made.encode = func(dst []byte, r *sink.Record) ([]byte, error) { return e.append(dst, r), nil }
+	return made, nil
+}
+
+// newDestination makes a destination that can't encode yet.
+func newDestination(o *Options, d config.Dialect, env sink.Env) (*Destination, error) {
 	c := dial.PeerConfig{Network: "tcp", Host: o.Host, Port: o.Port, Secure: o.Mode == "tls" || o.TLS, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log}
 	if o.Mode == "udp" {
 		c.Network, c.Secure = "udp", false
@@ -34,12 +44,12 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Destination{encoder: e, peer: p, udp: o.Mode == "udp"}, nil
+	return &Destination{peer: p, udp: o.Mode == "udp"}, nil
 }
 
 // Append encodes r as a message.
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
-	return d.encoder.append(body, r), nil
+	return d.encode(body, r)
 }
 
 // Limits implements sink.Destination. With one worker the messages arrive in order; it doesn't wait for answers.
