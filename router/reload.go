@@ -205,8 +205,21 @@ func (c *change) undo() {
 	}
 }
 
-// discard closes the destinations of outputs that never ran.
+// endStages returns the memory of filters that no event goes through any more.
+func (r *Router) endStages() {
+	for _, s := range r.shares {
+		s.Close()
+	}
+}
+
+// discard ends a configuration that never ran, with the destinations of outputs.
 func (r *Router) discard(outputs []*output) {
+	r.endStages()
+	closeDestinations(outputs)
+}
+
+// closeDestinations closes the destinations of outputs that never ran.
+func closeDestinations(outputs []*output) {
 	for _, o := range outputs {
 		switch {
 		case o == nil:

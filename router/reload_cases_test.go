@@ -130,10 +130,10 @@ func TestAnOutputThatComesBackTakesItsQueue(t *testing.T) {
 	up.Store(true)
 	slices.Sort(all)
 	eventually(t, "the records", func() bool { return slices.Equal(texts(one), all) })
-	_, outs := tr.Accounts()
-	if len(outs) != 1 || outs[0].Received != 10 || outs[0].Unaccounted != 0 {
-		t.Errorf("got %+v, want one output that has received ten", outs)
-	}
+	eventually(t, "one output that has received and delivered ten", func() bool {
+		_, outs := tr.Accounts()
+		return len(outs) == 1 && outs[0].Received == 10 && outs[0].Delivered == 10 && outs[0].Unaccounted == 0
+	})
 }
 
 // TestARemovedOutputDeliversToItsOwnDestination: also where its place in the configuration had changed before.

@@ -258,7 +258,8 @@ func (c *change) finish(ctx context.Context) {
 			c.old.retire(c.u, o, c.outputs.removed[n])
 		}
 	}
-	c.next.discard(c.outputs.unused)
+	closeDestinations(c.outputs.unused)
+	c.old.endStages()
 	for key, l := range c.old.logs {
 		if c.next.logs[key] != l {
 			l.limiter.Flush(l.log)

@@ -86,6 +86,9 @@ func (r *Router) sameInput(next *Router, n int) *source {
 	for i := range p.Inputs {
 		b := &p.Inputs[i]
 		in := r.inputs[i]
+		if p.Dialect == config.FluentBit && i != n {
+			continue // Env.Tag
+		}
 		if b.ID == a.ID && samePart(&b.Instance, &a.Instance) && in.files == filesOf(a.Options) && in.isRunning() {
 			return in
 		}

@@ -204,6 +204,7 @@ func TestReloadsUnderLoadLoseAndDoubleNothing(t *testing.T) {
 	onceEach(t, numbersIn(t, filepath.Join(dir, "out")), sent)
 	eventually(t, "as few descriptors as before", func() bool { return descriptors(t) <= files+2 })             // of a segment that comes and goes
 	eventually(t, "as few goroutines as before", func() bool { return runtime.NumGoroutine() <= goroutines+2 }) // idle ones of pools
+	eventually(t, "the end of removed outputs", func() bool { return len(tr.leftOver().outputs) == 0 })
 	ins, outs := tr.Accounts()
 	if len(outs) != 1 || outs[0].Unaccounted != 0 || ins[0].Received != int64(sent) { // the output has been removed meanwhile
 		t.Errorf("got the accounts %+v %+v, want %d records received", ins, outs, sent)

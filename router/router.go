@@ -10,9 +10,11 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -38,6 +40,7 @@ type Router struct {
 	events  zerolog.Logger         // log for what single records cause, which doesn't repeat itself
 	logs    map[string]*limitedLog // of all parts, by kind and ID
 	stages  []stage                // by the plan's Filters
+	shares  []*budget.Share        // of the memory of the stages
 	inputs  []*source              // by the plan's Inputs
 	outputs []*output              // by the plan's Outputs; after them those that deliver dead letters
 	sockets *input.Sockets         // of the inputs
@@ -71,9 +74,11 @@ type source struct {
 
 // stageEnv is what the filter f gets.
 func (r *Router) stageEnv(f config.Filter) enrich.Env {
+	share := r.memory.budget.Share(0)
+	r.shares = append(r.shares, share)
 	return enrich.Env{
 		Hostname: r.env.Hostname, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
-		Share: r.memory.budget.Share(0), Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
+		Share: share, Log: r.partLog("filter", f.ID), AllowScriptIO: r.plan.Service.AllowScriptIO,
 		Errors:   r.plan.HasLabel(enrich.ErrorLabel),
 		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
@@ -178,13 +183,14 @@ func (r *Router) bind() error {
 
 // bindInput makes the n-th input of the plan.
 func (r *Router) bindInput(s *source, n int) error {
-	in := &r.plan.Inputs[n]
+	in, p := &r.plan.Inputs[n], r.process // of an input that may outlive r
 	env := input.Env{
 		Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 		Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
-		AllowExec: r.plan.Service.AllowExec, Internal: r.Metrics, Sockets: r.sockets,
+		AllowExec: r.plan.Service.AllowExec, Sockets: r.sockets,
+		Internal: func(see func(*metric.Sample)) { p.current.Load().Metrics(see) },
 	}
-	if r.plan.Dialect == config.FluentBit { // its inputs are counted together, and an alias doesn't matter
+	if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are; an alias doesn't matter
 		env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
 	}
 	bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)

@@ -13,6 +13,8 @@ func TestMetricsGoWhereMetricsAreTaken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	r := start(t, dir, `
+[SERVICE]
+    storage.path `+filepath.Join(dir, "q")+`
 [INPUT]
     Name forward
     unix_path `+filepath.Join(dir, "s")+`
@@ -62,7 +64,7 @@ func TestMetricsGoWhereMetricsAreTaken(t *testing.T) {
 func TestRouterCountsInFluentBitsNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	r := start(t, dir, "[INPUT]\n    Name forward\n    unix_path "+filepath.Join(dir, "s")+"\n[OUTPUT]\n    Name null\n    Match *\n    Alias out\n")
+	r := start(t, dir, "[SERVICE]\n    storage.path "+filepath.Join(dir, "q")+"\n[INPUT]\n    Name forward\n    unix_path "+filepath.Join(dir, "s")+"\n[OUTPUT]\n    Name null\n    Match *\n    Alias out\n")
 	var names []string
 	r.Metrics(func(s *metric.Sample) {
 		if s.Help == "" || s.Kind != metric.Counter && s.Kind != metric.Gauge {
