@@ -81,12 +81,30 @@ func (g *binding) param(p param) {
 	if o.ignored != "" {
 		g.warning(p.pos, fmt.Sprintf("%s: %s has no effect here: %s", g.what, p.key, o.ignored))
 	}
+	if number, ok := withoutComment(p.value); ok && g.dialect == FluentBit && isNumber(o.kind) {
+		g.warning(p.pos, fmt.Sprintf("%s: %s: what follows the # is no comment in this syntax; the value is read as %s, as in Fluent Bit", g.what, p.key, number))
+		p.value = number
+	}
 	if err := o.set(field, p.value, g.dialect); err != nil {
 		g.fail(p.pos, fmt.Sprintf("%s: %s", p.key, hide(err, o, p)))
 	} else if list, ok := field.Addr().Interface().(*[]Ordered); ok {
 		(*list)[len(*list)-1].Order = g.order
 	}
 	g.order++
+}
+
+// withoutComment returns what is before a # in a value. Fluent Bit reads a number up to what isn't a part of it, so that such
+// values work there; those that are no numbers don't.
+func withoutComment(value string) (before string, ok bool) {
+	before, _, ok = strings.Cut(value, "#")
+	trimmed := strings.TrimRight(before, " \t")
+	return trimmed, ok && trimmed != before && trimmed != ""
+}
+
+// isNumber reports whether an option's values are integers, numbers or times.
+func isNumber(t reflect.Type) bool {
+	t = base(t)
+	return t != typeSize && (t == typeDuration || t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Float64)
 }
 
 // warnTwice warns of an option that is given twice. An option without effect may have several unrelated names: those need no

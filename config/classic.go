@@ -64,6 +64,20 @@ func (r *classicReader) readLines(f *file) {
 	}
 }
 
+// extra reads files that aren't included by a line.
+func (r *classicReader) extra(list []Extra) {
+	for _, e := range list {
+		at := Pos{File: e.From}
+		f, err := r.open(e.Name, nil, at)
+		if err != nil {
+			r.error(at, err.Error())
+			continue
+		}
+		r.read(f)
+		r.warnBuiltIn(at, e.Name)
+	}
+}
+
 // command is a line that begins with @.
 func (r *classicReader) command(f *file, line int, text string) {
 	word, rest, _ := cutBlank(text)
@@ -115,11 +129,8 @@ func (r *classicReader) warnBuiltIn(at Pos, name string) {
 	if _, err := os.Stat(name); err == nil {
 		return // it is the user's own
 	}
-	switch builtInPaths[name] {
-	case "plugin-metrics-to-cloudwatch.conf":
+	if builtInPaths[name] == metricsFile {
 		r.warning(at, name+" serves metrics at /api/v1/metrics/prometheus; they are not sent to CloudWatch")
-	case otherParsers:
-		r.warning(at, name+" is empty here: the formats of its parsers are not supported")
 	}
 }
 

@@ -15,6 +15,18 @@ type Compiler struct {
 	Lookup func(name string) (value string, ok bool)
 	// Hostname is the value of Fluentd's Socket.gethostname; "" for the machine's own.
 	Hostname string
+
+	// Files are files in memory, by name. They take precedence over those on disk.
+	Files map[string]string
+	// Before and After are files that are read as if the main one included them in its first and last line. They are of Fluent
+	// Bit's dialect; a main file of Fluentd's has none.
+	Before, After []Extra
+}
+
+// An Extra is a file that something other than a file names: the command line, or a variable.
+type Extra struct {
+	Name string
+	From string // for messages: "-R", "aws_fluent_bit_init_s3_1"
 }
 
 // Compile reads the file, whose dialect it detects, and everything that it includes. lookup returns environment variables.
@@ -47,11 +59,14 @@ type skippedParser struct {
 // Compile is the package's Compile.
 func (c *Compiler) Compile(name string) (*Plan, []Diagnostic) {
 	k := newCompilation(c)
-	l := loader{main: name}
+	l := loader{main: name, files: c.Files}
 	f, err := l.open(name, nil, Pos{})
 	if err != nil {
 		k.error(Pos{File: name}, strings.TrimPrefix(err.Error(), name+" "))
 		return k.finish()
+	}
+	if _, err := os.Stat(name); err != nil && c.Files[name] == "" {
+		k.warning(Pos{File: name}, "there is no such file: the one that is built in is used; see docs/image.md")
 	}
 	k.compile(f, l)
 	return k.finish()

@@ -23,7 +23,9 @@ var classicIgnored = map[string]string{
 // classic compiles Fluent Bit's dialect.
 func (k *compilation) classic(f *file, l loader) {
 	r := newClassicReader(&k.report, l, k.Lookup)
+	r.extra(k.Before)
 	r.read(f)
+	r.extra(k.After)
 	k.plan.Files = r.names
 	k.plan.Variables = r.set
 	if len(k.errors) > 0 {
@@ -159,6 +161,7 @@ func (k *compilation) service(r *classicReader) {
 		}
 	}
 	k.bind("[SERVICE]", all, &k.plan.Service)
+	k.logLevel()
 	k.streams, _ = all.get("streams_file")
 	read := map[string]bool{}
 	for _, p := range all.params {
@@ -166,6 +169,14 @@ func (k *compilation) service(r *classicReader) {
 			read[p.value] = true
 			k.parsersFile(r, p)
 		}
+	}
+}
+
+// logLevel applies the variable FLB_LOG_LEVEL, which takes precedence over Log_Level, as in Fluent Bit.
+func (k *compilation) logLevel() {
+	level, ok := k.Lookup("FLB_LOG_LEVEL")
+	if level = strings.ToLower(level); ok && slices.Contains([]string{"off", "fatal", "error", "warn", "warning", "info", "debug", "trace"}, level) {
+		k.plan.Service.LogLevel = level
 	}
 }
 
@@ -191,7 +202,7 @@ func (s *section) override(later *section) {
 // otherwise to the working directory. There are no sections if the file is wrong, which has been reported.
 func (k *compilation) sectionsOf(r *classicReader, p param) []*section {
 	name := p.value
-	if beside := filepath.Join(filepath.Dir(r.main), name); !filepath.IsAbs(name) && (exists(beside) || !exists(name)) {
+	if beside := filepath.Join(filepath.Dir(r.main), name); !filepath.IsAbs(name) && (r.exists(beside) || !r.exists(name)) {
 		name = beside
 	}
 	files := &classicReader{report: r.report, loader: r.loader, lookup: r.lookup, set: r.set, hidden: r.hidden}

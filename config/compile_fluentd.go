@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 )
 
 // fluentdKnown are parameters that every plugin of Fluentd has and that are handled here.
@@ -18,6 +19,9 @@ func (k *compilation) fluentd(f *file, l loader) {
 	l.again, l.ruby = true, true
 	r := &fluentdReader{report: &k.report, loader: l, ruby: ruby{k.Lookup, k.hostname()}}
 	root := &section{pos: f.pos(1), source: f}
+	for _, e := range append(slices.Clone(k.Before), k.After...) {
+		k.warning(Pos{File: e.From}, fmt.Sprintf("%s is ignored: it is for Fluent Bit, and %s is a configuration of Fluentd", e.Name, f.name))
+	}
 	r.read(f, root)
 	r.readFolder(root)
 	k.plan.Files = r.names

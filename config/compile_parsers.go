@@ -37,7 +37,7 @@ func (k *compilation) parser(s *section) {
 
 // builtInParsers adds the built-in parsers whose names the configuration doesn't use for its own.
 func (k *compilation) builtInParsers(r *classicReader) {
-	text, _ := builtIn("/fluent-bit/parsers/parsers.conf")
+	text, _ := BuiltIn("/fluent-bit/parsers/parsers.conf")
 	b := newClassicReader(r.report, loader{}, r.lookup)
 	b.read(&file{name: builtInName, text: text})
 	for _, s := range b.sections {
@@ -64,10 +64,25 @@ func (p *Plan) parser(name string) *Instance {
 func (k *compilation) checkParsers(i Instance, s *section) {
 	for _, option := range []string{"parser", "parser_firstline"} {
 		used, at := k.named(i, s, option)
-		for _, name := range used {
+		for _, name := range k.knownParsers(i, used, at) {
 			k.checkParser(i.Name, at, name)
 		}
 	}
+}
+
+// knownParsers leaves out the unknown parsers of a filter that names others, too, as in Fluent Bit.
+func (k *compilation) knownParsers(i Instance, used []string, at Pos) []string {
+	known := slices.DeleteFunc(slices.Clone(used), func(name string) bool { return k.plan.parser(name) == nil && k.skipped[fold(name)] == nil })
+	if i.Plugin.Kind != KindFilter || len(known) == 0 || len(known) == len(used) {
+		return used
+	}
+	for _, name := range used {
+		if !slices.Contains(known, name) {
+			k.warning(at, fmt.Sprintf("%s: unknown parser %s, which is left out", i.Name, name))
+		}
+	}
+	reflect.ValueOf(i.Options).Elem().FieldByIndex(k.schemas.of(reflect.TypeOf(i.Options).Elem(), FluentBit).params["parser"].index).Set(reflect.ValueOf(known))
+	return known
 }
 
 // named returns the names in an option of a plugin, and where they are.

@@ -1,13 +1,11 @@
 package config
 
 import (
-	"embed"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -34,9 +32,10 @@ func (f *file) pos(line int) Pos { return Pos{f.name, line} }
 // A loader reads files and remembers their names.
 type loader struct {
 	main  string
-	again bool     // the same file may be included again, as in Fluentd
-	ruby  bool     // names are Ruby's patterns, and may be folders
-	names []string // every file that was read, in order
+	files map[string]string // Compiler.Files
+	again bool              // the same file may be included again, as in Fluentd
+	ruby  bool              // names are Ruby's patterns, and may be folders
+	names []string          // every file that was read, in order
 	seen  map[string]Pos
 }
 
@@ -57,12 +56,19 @@ func (l *loader) open(name string, from *file, at Pos) (*file, error) {
 		}
 	}
 	if first, ok := l.seen[key]; ok && !l.again {
-		return nil, fmt.Errorf("%s is included twice, first in %s:%d", name, first.File, first.Line)
+		where := fmt.Sprintf("%s:%d", first.File, first.Line)
+		switch {
+		case first.File == "":
+			return nil, fmt.Errorf("%s is the main file; want another one", name)
+		case first.Line == 0: // of a variable or the command line
+			where = first.File
+		}
+		return nil, fmt.Errorf("%s is included twice, first in %s", name, where)
 	}
 	if len(l.names) >= maxFiles {
 		return nil, fmt.Errorf("the configuration has more than %d files", maxFiles)
 	}
-	text, err := readFile(name, from != nil)
+	text, err := l.text(name, from != nil || at != Pos{})
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +92,7 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 			switch {
 			case l.ruby && isFolder(c):
 				return filesIn(c, false)
-			case exists(c):
+			case l.exists(c):
 				return []string{c}, nil
 			}
 			continue
@@ -137,7 +143,7 @@ func readFile(name string, included bool) (string, error) {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if text, ok := builtIn(name); ok {
+		if text, ok := BuiltIn(name); ok {
 			return text, nil
 		}
 		return "", fmt.Errorf("%s does not exist", name)
@@ -182,63 +188,21 @@ func absolute(name string) string {
 	return name
 }
 
-func exists(name string) bool {
+// text returns the text of the file in memory of that name, or else of the one on disk.
+func (l *loader) text(name string, included bool) (string, error) {
+	if text, ok := l.files[name]; ok {
+		return text, nil
+	}
+	return readFile(name, included)
+}
+
+func (l *loader) exists(name string) bool {
+	if _, ok := l.files[name]; ok {
+		return true
+	}
 	if _, err := os.Stat(name); err == nil {
 		return true
 	}
-	_, ok := builtIn(name)
+	_, ok := BuiltIn(name)
 	return ok
-}
-
-// builtInFiles are the files that the image aws-for-fluent-bit has under /fluent-bit and that configurations refer to,
-// written for firelane.
-//
-//go:embed builtin
-var builtInFiles embed.FS
-
-// otherParsers is the built-in file for the image's files that have no JSON parser.
-const otherParsers = "parsers-other.conf"
-
-// builtInPaths maps paths of that image to built-in files.
-var builtInPaths = map[string]string{
-	"/fluent-bit/configs/parse-json.conf":                               "parse-json.conf",
-	"/fluent-bit/configs/minimize-log-loss.conf":                        "minimize-log-loss.conf",
-	"/fluent-bit/configs/output-metrics-healthcheck.conf":               "output-metrics-healthcheck.conf",
-	"/fluent-bit/configs/plugin-metrics-to-cloudwatch.conf":             "plugin-metrics-to-cloudwatch.conf",
-	"/fluent-bit/configs/plugin-and-storage-metrics-to-cloudwatch.conf": "plugin-metrics-to-cloudwatch.conf",
-	"/fluent-bit/parsers/parsers.conf":                                  "parsers.conf",
-	"/fluent-bit/etc/parsers.conf":                                      "parsers.conf",
-	"/fluent-bit/filters/replace_dots.lua":                              "replace_dots.lua",
-	"/fluent-bit/parsers/parsers_ambassador.conf":                       otherParsers,
-	"/fluent-bit/parsers/parsers_cinder.conf":                           otherParsers,
-	"/fluent-bit/parsers/parsers_extra.conf":                            otherParsers,
-	"/fluent-bit/parsers/parsers_java.conf":                             otherParsers,
-	"/fluent-bit/parsers/parsers_kafka.conf":                            otherParsers,
-	"/fluent-bit/parsers/parsers_mult.conf":                             otherParsers,
-	"/fluent-bit/parsers/parsers_multiline.conf":                        otherParsers,
-	"/fluent-bit/parsers/parsers_openstack.conf":                        otherParsers,
-}
-
-func builtIn(name string) (text string, ok bool) {
-	short, ok := builtInPaths[path.Clean(filepath.ToSlash(name))]
-	if !ok {
-		return "", false
-	}
-	data, err := builtInFiles.ReadFile("builtin/" + short)
-	return string(data), err == nil
-}
-
-// globBuiltIn lists the built-in files that match and are not among those found.
-func globBuiltIn(pattern string, found []string) []string {
-	have := map[string]bool{}
-	for _, f := range found {
-		have[f] = true
-	}
-	var names []string
-	for name := range builtInPaths {
-		if ok, _ := path.Match(pattern, name); ok && !have[name] {
-			names = append(names, name)
-		}
-	}
-	return names
 }

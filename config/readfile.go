@@ -11,7 +11,7 @@ func (p *Plan) ReadFile(name string, at Pos) (text, path string, err error) {
 	paths := l.candidates(name, &file{name: at.File})
 	path = paths[0]
 	for _, p := range paths {
-		if exists(p) {
+		if l.exists(p) {
 			path = p
 			break
 		}

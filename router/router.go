@@ -24,6 +24,7 @@ type Env struct {
 	Version  string
 	Hostname string // what ${hostname} stands for; the system's own unless given
 	Bound    func() // called once when the sockets are bound, before anything is delivered; may be nil
+	Early    *Early // sockets that are bound already; nil: none
 
 	// Tests don't wait as long: buffer.Options.StalledAfter, input.Env.FlushTime, enrich.JoinerConfig.FlushAfter. 0: as usual.
 	stalledAfter, flushTime, joinTime time.Duration

@@ -31,7 +31,7 @@ func (r *Router) Run(stop, now context.Context) error {
 		return err
 	}
 	defer r.unlock()
-	if err := r.bind(); err != nil {
+	if err := r.bindAfter(r.env.Early); err != nil {
 		return err
 	}
 	defer func() { r.current.Load().closeInputs() }()

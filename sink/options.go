@@ -258,7 +258,8 @@ func (o *OutputOptions) retryLimit() (int, error) {
 	case "no_retries":
 		return 0, nil
 	default:
-		n, err := strconv.Atoi(s)
+		number, _, _ := strings.Cut(s, " #") // Fluent Bit reads the number, and not what follows it
+		n, err := strconv.Atoi(strings.TrimSpace(number))
 		if err != nil {
 			return 0, fmt.Errorf("%q is not a limit; want a number from 1, no_limits or no_retries", o.RetryLimit)
 		}

@@ -40,7 +40,11 @@ func deadCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
-	plan, diags := config.Compile(name, router.Catalogue(), c.lookup)
+	plan, diags, err := c.read(context.Background(), name, func(bool, string) {})
+	if err != nil {
+		fmt.Fprintln(c.stderr, "firelane dead:", err)
+		return exitFailed
+	}
 	if len(diags) > 0 {
 		fmt.Fprintln(c.stderr, diags[0])
 		return exitUsage
@@ -158,6 +162,7 @@ func printable(s string) string {
 func (c *cli) resendDead(plan *config.Plan, output string, files []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	c.useRoots()
 	a, err := router.Resend(ctx, plan, router.Env{Log: newLogger(c.stderr, isTerminal(c.stderr)), Version: version}, output, files)
 	fmt.Fprintf(c.stdout, "%s: delivered %d, dead-lettered again %d, left %d\n", printable(output), a.Delivered, a.Dead, a.Buffered)
 	return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs"
 	"github.com/firelane/firelane/router"
 )
 
@@ -20,7 +21,7 @@ func healthCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
-	plan, diags := config.Compile(file, router.Catalogue(), c.lookup)
+	plan, diags := c.local(file)
 	if len(diags) > 0 {
 		fmt.Fprintln(c.stderr, diags[0])
 		return exitUsage
@@ -44,4 +45,20 @@ func healthCommand(c *cli, args []string) int {
 		}
 	}
 	return exitOK
+}
+
+// local compiles what is in the container: the file, and those of the init image's variables that are no objects. A health check
+// must not wait for S3, and the sockets that ECS configures are in the file.
+func (c *cli) local(file string) (*config.Plan, []config.Diagnostic) {
+	files, err := ecs.InitFiles(c.environ())
+	if err != nil || len(files) == 0 {
+		return c.plan(file)
+	}
+	c.init = *ecs.Local(files)
+	plan, diags := c.plan(file)
+	if len(diags) > 0 { // what it needs may be in an object
+		c.init = ecs.Init{}
+		return c.plan(file)
+	}
+	return plan, diags
 }

@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	_ "time/tzdata" // the image has no time zone files
 
-	"github.com/firelane/firelane/cmd/firelane/shell"
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs"
 )
 
 // Exit codes.
@@ -38,6 +40,9 @@ usage:
   firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     send these records again [-c FILE] [-output ID]
   firelane version         print the version
+
+As the entry point or command of a task definition it also takes those of the images that it replaces, with their options:
+  /fluent-bit/bin/fluent-bit -c FILE, /entrypoint.sh, /init/fluent_bit_init_entrypoint.sh, fluentd -c FILE
 `
 
 // A command is a subcommand of firelane.
@@ -54,21 +59,36 @@ var commands = []command{
 	{"version", versionCommand},
 }
 
-// cli is what commands use of the process: its output and its environment variables.
+// environment is what commands use of the process besides its output: its environment variables.
+type environment struct {
+	lookup  func(name string) (value string, ok bool)
+	environ func() []string
+	setenv  func(name, value string) error
+	roots   *sync.Once // of useRoots
+}
+
+// cli is one command line.
 type cli struct {
 	stdout, stderr io.Writer
-	lookup         func(string) (string, bool)
+	environment
+
+	also        also     // what it says about the configuration
+	asFluentBit bool     // it is fluent-bit's or fluentd's, which don't know the init image's variables
+	init        ecs.Init // what these name
+	task        task
+	compiled    func() (*config.Plan, []config.Diagnostic) // what prepare has compiled, for the next plan
 }
 
 func main() {
-	c := &cli{stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv}
+	p := environment{lookup: os.LookupEnv, environ: os.Environ, setenv: os.Setenv, roots: new(sync.Once)}
+	c := &cli{stdout: os.Stdout, stderr: os.Stderr, environment: p}
 	os.Exit(c.main(filepath.Base(os.Args[0]), os.Args[1:]))
 }
 
 // main runs one command line and returns the exit code.
 func (c *cli) main(name string, args []string) int {
-	if shell.Has(name) {
-		return shell.Shell{Stdout: c.stdout, Stderr: c.stderr, Firelane: c.fromShell}.Run(name, args)
+	if run, ok := c.program(name); ok && name != "firelane" {
+		return run(c, args)
 	}
 	if len(args) == 0 {
 		return runCommand(c, nil)
@@ -85,16 +105,17 @@ func (c *cli) main(name string, args []string) int {
 			return cmd.run(c, args[1:])
 		}
 	}
+	if run, ok := c.program(args[0]); ok { // of a task definition
+		return run(c, args[1:])
+	}
+	if info, err := os.Stat(args[0]); err == nil && strings.Contains(args[0], "/") && info.Mode().IsRegular() { // a script
+		return c.shell().Run("sh", args)
+	}
 	if strings.HasPrefix(args[0], "-") { // fluent-bit's and fluentd's own: -c FILE
 		return runCommand(c, args)
 	}
 	fmt.Fprintf(c.stderr, "firelane: unknown command %q\n\n%s", args[0], usage)
 	return exitUsage
-}
-
-// fromShell runs a firelane command in a line of the stand-in for sh, where stdout may be a pipe.
-func (c *cli) fromShell(stdout io.Writer, args []string) int {
-	return (&cli{stdout: stdout, stderr: c.stderr, lookup: c.lookup}).main("firelane", args)
 }
 
 func versionCommand(c *cli, _ []string) int {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"firelane": main})
+	testscript.Main(m, map[string]func(){"firelane": main, "fluent-bit": main, "fluentd": main, "tini": main, "fluent_bit_init_entrypoint.sh": main})
 }
 
 // TestCommandLine runs the scripts in testdata: what a user types, and what comes of it.

@@ -110,7 +110,10 @@ func (l *reloader) reload(ctx context.Context) error {
 		debug.FreeOSMemory()
 		dropProgramPages()
 	}()
-	plan, diags := config.Compile(l.file, router.Catalogue(), l.c.lookup)
+	plan, diags, err := l.c.read(ctx, l.file, logNote(l.log))
+	if err != nil {
+		diags = []config.Diagnostic{{Pos: config.Pos{File: l.file}, Text: err.Error()}}
+	}
 	if len(diags) > 0 {
 		return l.refuse(diags)
 	}

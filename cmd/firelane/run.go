@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -8,11 +9,13 @@ import (
 	stdlog "log"
 	"os"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs"
 	"github.com/firelane/firelane/router"
 )
 
@@ -26,6 +29,11 @@ func runCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
+	return c.run(file, always)
+}
+
+// run runs the router with a configuration file. always is Fluent Bit's --enable-hot-reload.
+func (c *cli) run(file string, always bool) int {
 	arrived, endSignals := takeSignals() // first: until then a SIGHUP ends the process
 	defer endSignals()
 	dropProgramPages()
@@ -33,17 +41,28 @@ func runCommand(c *cli, args []string) int {
 	defer endLog()
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(log) // what libraries log, which would go to stderr directly
+	early, err := c.prepareToRun(log, file, arrived)
+	switch {
+	case errors.Is(err, errStopped):
+		log.Info().Msg(err.Error())
+		return exitOK
+	case err != nil:
+		log.Error().Msg(initHint(err))
+		return exitFailed
+	}
+	defer early.Close()
 	plan, ok := c.compile(log, file)
 	if !ok {
 		return exitUsage
 	}
+	c.init = ecs.Init{} // the objects, which take memory
 	level := new(logLevel)
 	level.set(parseLevel(plan.Service.LogLevel))
 	log = log.Sample(level)
 
 	dropProgramPages()
 	limitMemory(log) // which the router divides
-	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: useOwnRoots})
+	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: c.useRoots, Early: early})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
@@ -65,7 +84,7 @@ func runCommand(c *cli, args []string) int {
 	})
 	l.startAdmin(plan)
 	go l.run()
-	err := r.Run(stop.ctx, now.ctx)
+	err = r.Run(stop.ctx, now.ctx)
 	l.admin.close()
 	if err != nil {
 		log.Error().Err(err).Msg("stopped")
@@ -73,6 +92,52 @@ func runCommand(c *cli, args []string) int {
 	}
 	return exitOK
 }
+
+// prepareToRun is prepare with the process's log, until a signal asks the process to stop.
+func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Signal) (*router.Early, error) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ended := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case s := <-arrived:
+				if s != syscall.SIGHUP && s != syscall.SIGUSR1 && s != syscall.SIGUSR2 {
+					cancel(errStopped)
+				}
+			case <-ended:
+				return
+			}
+		}
+	}()
+	early, err := c.prepare(ctx, file, true, logNote(log))
+	close(ended)
+	<-watched
+	if context.Cause(ctx) != nil {
+		err = errStopped
+	}
+	cancel(nil)
+	if err != nil {
+		early.Close()
+		return nil, err
+	}
+	return early, nil
+}
+
+// logNote logs what is fetched.
+func logNote(log zerolog.Logger) note {
+	return func(warning bool, text string) {
+		if warning {
+			log.Warn().Msg(text)
+			return
+		}
+		log.Info().Msg(text)
+	}
+}
+
+// useRoots is useOwnRoots, once.
+func (c *cli) useRoots() { c.roots.Do(useOwnRoots) }
 
 // configFlag parses the command line of a command that needs a configuration.
 // reload, if not nil, is set if Fluent Bit's --enable-hot-reload is among the arguments.
@@ -101,12 +166,13 @@ func configFlag(c *cli, name string, args []string, reload *bool) (file string, 
 	return findConfig(c, name, file)
 }
 
-// findConfig returns file or, if that is empty, the configuration that ECS wrote.
+// findConfig returns file or, if that is empty, the configuration that ECS wrote. FLUENTD_CONF of Fluentd's image names another
+// one in the same folder.
 func findConfig(c *cli, name, file string) (string, int, bool) {
 	if file != "" {
 		return file, exitOK, true
 	}
-	for _, f := range ecsFiles {
+	for _, f := range []string{ecsFiles[0], fluentdConfig(c), ecsFiles[1]} {
 		if _, err := os.Stat(f); err == nil {
 			return f, exitOK, true
 		}
@@ -117,7 +183,7 @@ func findConfig(c *cli, name, file string) (string, int, bool) {
 
 // compile reads the configuration and logs what is wrong with it. Warnings don't keep a task from starting.
 func (c *cli) compile(log zerolog.Logger, file string) (*config.Plan, bool) {
-	plan, diags := config.Compile(file, router.Catalogue(), c.lookup)
+	plan, diags := c.plan(file)
 	for _, w := range plan.Warnings { // also before errors: an unset variable may be the cause of one
 		log.Warn().Msg(w.String())
 	}
@@ -140,21 +206,51 @@ func checkCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
-	plan, diags := config.Compile(file, router.Catalogue(), c.lookup)
-	if len(diags) == 0 {
-		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
-	}
-	for _, w := range plan.Warnings {
-		fmt.Fprintf(c.stderr, "warning: %s\n", w)
-	}
-	if len(diags) > 0 {
-		for _, d := range diags {
-			fmt.Fprintln(c.stderr, d)
-		}
+	return c.check(file)
+}
+
+// check prints how firelane understands a configuration, what the init image's variables name included.
+func (c *cli) check(file string) int {
+	plan, ok := c.tested(file)
+	if !ok {
 		return exitUsage
 	}
 	if err := plan.Write(c.stdout); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// dryRun is the option of that name, of fluent-bit and fluentd.
+func (c *cli) dryRun(file string) int {
+	if _, ok := c.tested(file); !ok {
+		return exitUsage
+	}
+	fmt.Fprintln(c.stdout, "configuration test is successful")
+	return exitOK
+}
+
+// tested reads a configuration and prints all that is wrong with it; ok means that a router would start with it.
+func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
+	plan, diags, err := c.read(context.Background(), file, func(warning bool, text string) {
+		kind := "note"
+		if warning {
+			kind = "warning"
+		}
+		fmt.Fprintf(c.stderr, "%s: %s\n", kind, text)
+	})
+	if err != nil {
+		fmt.Fprintln(c.stderr, initHint(err))
+		return nil, false
+	}
+	if len(diags) == 0 {
+		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
+	}
+	for _, w := range plan.Warnings {
+		fmt.Fprintf(c.stderr, "warning: %s\n", w)
+	}
+	for _, d := range diags {
+		fmt.Fprintln(c.stderr, d)
+	}
+	return plan, len(diags) == 0
 }
