@@ -14,8 +14,8 @@ type Env struct {
 	Parsers   []config.Instance // the [PARSER] sections, and the built-in ones
 	Multiline []config.Instance // the [MULTILINE_PARSER] sections
 	Share     *budget.Share     // what a Holder holds is charged to it; nil: none
-	Metrics   *Metrics          // what filters count is added here; may be nil
 	Errors    bool              // Fluentd: there is a label @ERROR, to which events go that a stage can't handle
+	Metrics   *Metrics          // what filters count is added here; may be nil
 	Variables map[string]string // those that the configuration sets, for scripts
 	Log       zerolog.Logger
 

@@ -205,13 +205,13 @@ func (c *templateParser) expression(s string) (*template, error) {
 	return &template{kind: templateRuby, expr: e}, nil
 }
 
-// maxShown is how many bytes of an expression a message shows.
-const maxShown = 200
+// maxShownExpression is how many bytes of an expression a message shows.
+const maxShownExpression = 200
 
 // shown is an expression in a message: one line.
 func shown(s string) string {
-	if len(s) > maxShown {
-		s = s[:maxShown] + "…"
+	if len(s) > maxShownExpression {
+		s = s[:maxShownExpression] + "…"
 	}
 	return strings.Join(strings.Fields(s), " ")
 }

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 // files that their images and buckets have, in words of our own.
 type example struct {
 	name    string
+	kind    string            // of the router, fluentbit unless it is written
 	options string            // of the application's log driver, separated by |; "": it has no output
 	secrets string            // names of options that are secrets
 	file    string            // config-file-value; "s3" for a file in S3
@@ -104,6 +106,11 @@ func examples() []example {
 				"[OUTPUT]\n Name cloudwatch\n Match logs.*\n region eu-west-1\n log_group_name g\n log_stream_prefix l-\n auto_create_group true\n retry_limit 2\n",
 			"/p.conf": "[PARSER]\n Name json\n Format json\n",
 			"/s.conf": "[STREAM_TASK]\n Name low\n Exec CREATE STREAM low WITH (tag='logs.low') AS SELECT * from TAG:'app*' WHERE level = 'info';\n"}},
+		{name: "fluentd, multiline-logs", kind: "fluentd", options: "@type cloudwatch_logs|log_group_name g|log_stream_name s|region eu-west-1", file: "s3", files: map[string]string{
+			"s3": "<filter app-firelens**>\n @type concat\n key log\n stream_identity_key container_id\n multiline_start_regexp /^\\d{4}-/\n</filter>\n"}, outputs: "cloudwatch_logs.0"},
+		{name: "fluentd, splitting-log-streams", kind: "fluentd", file: "s3", files: map[string]string{
+			"s3": "<match app**>\n @type rewrite_tag_filter\n <rule>\n key log\n pattern /info/\n tag logs.info\n </rule>\n</match>\n" +
+				"<match **>\n @type cloudwatch_logs\n log_group_name g\n use_tag_as_stream true\n region eu-west-1\n auto_create_stream true\n</match>\n"}},
 		{name: "sumologic", options: "Name http|Host sumo.example|Port 443|tls on|tls.verify off|Format json_lines", secrets: "URI", outputs: "http.0"},
 	}
 }
@@ -126,7 +133,7 @@ func (e example) compile(t *testing.T) (*config.Plan, []config.Diagnostic) {
 		secrets = append(secrets, map[string]string{"name": name, "valueFrom": "arn:aws:ssm:eu-west-1:123456789012:parameter/x"})
 	}
 	driver["secretOptions"], app["logConfiguration"] = secrets, driver
-	firelens := map[string]any{"type": "fluentbit"}
+	firelens := map[string]any{"type": cmp.Or(e.kind, "fluentbit")}
 	if e.file == "s3" {
 		firelens["options"] = map[string]string{"config-file-type": "s3", "config-file-value": "arn:aws:s3:::b/extra.conf"}
 	} else if e.file != "" {
@@ -164,8 +171,8 @@ func (e example) compile(t *testing.T) (*config.Plan, []config.Diagnostic) {
 	return startable(c, main)
 }
 
-// AWS's public examples of FireLens start, and the application's records go where they should. Three are missing: SignalFx's
-// needs a plugin of its own image, and two of Fluentd's need concat and rewrite_tag_filter.
+// AWS's public examples of FireLens start, and the application's records go where they should. One is missing: SignalFx's
+// needs a plugin of its own image.
 func TestPublicExamplesOfFireLensStart(t *testing.T) {
 	for _, e := range examples() {
 		t.Run(e.name, func(t *testing.T) {

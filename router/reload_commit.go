@@ -259,8 +259,8 @@ func (c *change) finish(ctx context.Context) {
 		}
 	}
 	closeDestinations(c.outputs.unused)
-	c.old.closeStages() // they get no more events
 	c.old.endStages()
+	c.old.closeStages() // they get no more events
 	for key, l := range c.old.logs {
 		if c.next.logs[key] != l {
 			l.limiter.Flush(l.log)

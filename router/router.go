@@ -53,8 +53,8 @@ type Router struct {
 	// routeBytes is about how much memory routes and held take.
 	routeBytes int
 	held       map[heldKey]*route // those that lead to Holders
-	metrics    enrich.Metrics     // of filters
 	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
+	metrics    enrich.Metrics     // of filters
 }
 
 // source is an input of the plan, with what the router keeps for it.
@@ -81,8 +81,8 @@ func (r *Router) stageEnv(f config.Filter) enrich.Env {
 	return enrich.Env{
 		Hostname: r.env.Hostname, Version: r.env.Version, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
 		Share: share, Log: r.partLog("filter", f.ID), Metrics: &r.metrics, Exit: r.askToStop,
-		AllowScriptIO: r.plan.Service.AllowScriptIO,
 		Errors:        r.plan.HasLabel(enrich.ErrorLabel),
+		AllowScriptIO: r.plan.Service.AllowScriptIO,
 		ReadFile:      func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
 }
