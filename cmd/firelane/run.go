@@ -76,17 +76,20 @@ func (c *cli) run(file string, always bool) int {
 	l.plan.Store(plan)
 	go handleSignals(log, arrived, signalled{
 		grace: func() time.Duration { return l.plan.Load().Service.Grace }, reload: l.request, stop: stop, now: now,
-		force: func() {
-			log.Error().Msg("stopped by force: a part of the router did not end in time; undelivered records stay in the queue on disk")
-			endLog()
-			os.Exit(exitFailed)
-		},
+		force: func() { endByForce(log, endLog) },
 	})
 	l.startAdmin(plan)
 	go l.run()
 	err = r.Run(stop.ctx, now.ctx)
 	l.admin.close()
 	return statusOf(log, err)
+}
+
+// endByForce ends the process although parts of it have not ended.
+func endByForce(log zerolog.Logger, endLog func()) {
+	log.Error().Msg("stopped by force: a part of the router did not end in time; undelivered records stay in the queue on disk")
+	endLog()
+	os.Exit(exitFailed)
 }
 
 // statusOf is the process's exit status after a Run that ended so.
