@@ -310,7 +310,8 @@ func (c *change) handOver(ctx context.Context, old, o *output) {
 	}
 }
 
-// suspend ends the output's loop: after its requests in progress, or when the time is over, or hurry is closed.
+// suspend ends the output's loop: after its requests in progress, or when the time is over. That is adoptFlightTime at most once hurry
+// is closed.
 func (o *output) suspend(atMost time.Duration, hurry <-chan struct{}) {
 	if o.loop.Suspend() {
 		over := time.NewTimer(atMost)
@@ -319,6 +320,11 @@ func (o *output) suspend(atMost time.Duration, hurry <-chan struct{}) {
 		case <-o.done:
 		case <-over.C:
 		case <-hurry:
+			over.Reset(min(atMost, adoptFlightTime))
+			select {
+			case <-o.done:
+			case <-over.C:
+			}
 		}
 	}
 	o.end()
