@@ -29,6 +29,7 @@ const reroutedTooOften = "rerouted too often"
 type intake struct {
 	r       *Router // which moves on with the next call when another configuration has taken over
 	input   *source
+	shard   int // of the gate
 	recent  [recentTags]*route
 	oldest  int             // index in recent of what is replaced next
 	route   *route          // of the last event; connections rarely change their tag
@@ -69,7 +70,7 @@ type counted struct {
 }
 
 func (r *Router) newIntake(in *source) *intake {
-	i := &intake{r: r, input: in}
+	i := &intake{r: r, input: in, shard: r.gate.shard()}
 	i.makePending(r.outputs)
 	return i
 }

@@ -2,13 +2,13 @@ package router
 
 // enterGate enters the gate. If another configuration has taken over since the last call, the intake belongs to that one from now on.
 func (i *intake) enterGate() {
-	i.r.gate.enter()
+	i.r.gate.enter(i.shard)
 	if to := i.r.current.Load(); to != i.r {
 		i.moveTo(to)
 	}
 }
 
-func (i *intake) leaveGate() { i.r.gate.leave() }
+func (i *intake) leaveGate() { i.r.gate.leave(i.shard) }
 
 // moveTo makes the intake one of another configuration. What it has added and not flushed has gone through the filters already:
 // it goes to the outputs that have taken the place of those that it was for.

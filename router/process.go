@@ -68,28 +68,38 @@ func (r *Router) allOutputs() []*output {
 	return append(append([]*output(nil), r.outputs...), r.leftOver().outputs...)
 }
 
+// gateShards is how many counters a gate has: intakes that share one slow each other down.
+const gateShards = 16
+
 // A gate keeps intakes from working while another configuration takes over. The zero value is open.
 type gate struct {
-	inside atomic.Int64
-	shut   atomic.Pointer[chan struct{}] // nil: open; closed when it is opened
-	left   atomic.Pointer[chan struct{}] // gets a value when nobody is inside a gate that is shut
+	inside [gateShards]struct {
+		atomic.Int64
+		_ [56]byte // a cache line of its own
+	}
+	next atomic.Uint32                 // shard of the next intake
+	shut atomic.Pointer[chan struct{}] // nil: open; closed when it is opened
+	left atomic.Pointer[chan struct{}] // gets a value when nobody of a shard is inside a gate that is shut
 }
 
+// shard returns the shard of a new intake.
+func (g *gate) shard() int { return int(g.next.Add(1) % gateShards) }
+
 // enter waits until the gate is open. It costs two atomic operations.
-func (g *gate) enter() {
+func (g *gate) enter(shard int) {
 	for {
-		g.inside.Add(1)
+		g.inside[shard].Add(1)
 		shut := g.shut.Load()
 		if shut == nil {
 			return
 		}
-		g.leave()
+		g.leave(shard)
 		<-*shut
 	}
 }
 
-func (g *gate) leave() {
-	if g.inside.Add(-1) == 0 && g.shut.Load() != nil {
+func (g *gate) leave(shard int) {
+	if g.inside[shard].Add(-1) == 0 && g.shut.Load() != nil {
 		select {
 		case *g.left.Load() <- struct{}{}:
 		default:
@@ -97,12 +107,22 @@ func (g *gate) leave() {
 	}
 }
 
+// isEmpty reports whether nobody is inside. Who enters a gate that is shut leaves at once.
+func (g *gate) isEmpty() bool {
+	for i := range g.inside {
+		if g.inside[i].Load() != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // close shuts the gate, and waits until nobody is inside. If ctx ends first, the gate is open again, and it returns false.
 func (g *gate) close(ctx context.Context) bool {
 	shut, left := make(chan struct{}), make(chan struct{}, 1)
 	g.left.Store(&left)
 	g.shut.Store(&shut)
-	for g.inside.Load() != 0 {
+	for !g.isEmpty() {
 		select {
 		case <-left:
 		case <-ctx.Done():
