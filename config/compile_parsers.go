@@ -64,10 +64,23 @@ func (p *Plan) parser(name string) *Instance {
 func (k *compilation) checkParsers(i Instance, s *section) {
 	for _, option := range []string{"parser", "parser_firstline"} {
 		used, at := k.named(i, s, option)
+		used = k.leaveOut(i, option, used, at)
 		for _, name := range k.knownParsers(i, used, at) {
 			k.checkParser(i.Name, at, name)
 		}
 	}
+}
+
+// leaveOut empties an option that has no effect if it names an unknown parser. It returns what the option names then.
+func (k *compilation) leaveOut(i Instance, name string, used []string, at Pos) []string {
+	v := reflect.ValueOf(i.Options).Elem()
+	o := k.schemas.of(v.Type(), FluentBit).params[name]
+	if o == nil || !o.leftOut || used[0] == "" || k.plan.parser(used[0]) != nil || k.skipped[fold(used[0])] != nil {
+		return used
+	}
+	k.warning(at, fmt.Sprintf("%s: unknown parser %s, which is left out; %s", i.Name, used[0], wantOneOf(used[0], k.parserNames())))
+	v.FieldByIndex(o.index).SetString("")
+	return nil
 }
 
 // knownParsers leaves out the unknown parsers of a filter that names others, too, as in Fluent Bit.
@@ -111,11 +124,14 @@ func (k *compilation) checkParser(user string, at Pos, name string) {
 		k.error(at, fmt.Sprintf("%s: parser %s has the format %s, which is not supported; %s", user, p.name, p.format, k.wantPlugin(KindParser, p.format)))
 		return
 	}
-	var list []string
+	k.error(at, fmt.Sprintf("%s: unknown parser %s; %s", user, name, wantOneOf(name, k.parserNames())))
+}
+
+func (k *compilation) parserNames() (names []string) {
 	for _, p := range k.plan.Parsers {
-		list = append(list, p.ID)
+		names = append(names, p.ID)
 	}
-	k.error(at, fmt.Sprintf("%s: unknown parser %s; %s", user, name, wantOneOf(name, list)))
+	return names
 }
 
 // warnParsers warns of the skipped parsers that no plugin names.

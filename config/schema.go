@@ -24,6 +24,7 @@ type option struct {
 	oneBlank bool
 	negative string // what a negative duration means; "": it is a mistake
 	ignored  string
+	leftOut  bool // without effect if it names a parser that isn't there, as in Fluent Bit; otherwise that is a mistake
 	help     string
 }
 
@@ -100,6 +101,7 @@ func newOption(f reflect.StructField, tag string, d Dialect, index []int) option
 		oneBlank: f.Tag.Get("split") == "blank" && d == FluentBit,
 		quotes:   f.Tag.Get("quotes") == "true" && d == FluentBit,
 		ignored:  f.Tag.Get("ignored"),
+		leftOut:  f.Tag.Get("unknown") == "left out",
 		identity: f.Tag.Get("identity") == "true",
 		help:     f.Tag.Get("help"),
 	}

@@ -34,7 +34,7 @@ type Options struct {
 	DB          string        `fluentbit:"db" fluentd:"pos_file" help:"file in which offsets are kept; default: a file beside the queue. One of Fluent Bit or Fluentd is left alone, and .firelane added to the name; offsets in Fluentd's are taken over"`
 	Inotify     bool          `fluentbit:"inotify_watcher" fluentd:"enable_stat_watcher" default:"true" help:"watch folders; off: look at each file four times a second"`
 	ExitOnEOF   bool          `fluentbit:"exit_on_eof" default:"false" help:"end the input at the end of all files; the router goes on"`
-	Parser      string        `fluentbit:"parser" help:"[PARSER] that makes fields of a line; one that it can't read is a text"`
+	Parser      string        `fluentbit:"parser" unknown:"left out" help:"[PARSER] that makes fields of a line; one that it can't read is a text"`
 	Multiline   []string      `fluentbit:"multiline.parser" help:"which lines belong together, as in the filter multiline; Parser isn't used then"`
 	Joined      bool          `fluentbit:"multiline" default:"false" help:"a line that parser_firstline can read begins a record; others are added to its last text"`
 	FirstLine   string        `fluentbit:"parser_firstline" help:"[PARSER] of the first line"`
