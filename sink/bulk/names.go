@@ -33,7 +33,11 @@ func (o *Options) nameWarnings() (w []string) {
 // dateWarnings is nameWarnings for the date of daily indices.
 func (o *Options) dateWarnings() (w []string) {
 	format := o.LogstashDateFormat
-	if !strings.Contains(format, "%") {
+	switch {
+	case strings.Contains(format, "%"):
+	case strings.ContainsFunc(format, unicode.IsUpper):
+		return []string{fmt.Sprintf("logstash_dateformat %q has no conversion, and capitals, which no index name may have: each record will be a dead letter; want, for example, %%Y-%%m-%%d", format)}
+	default:
 		return []string{fmt.Sprintf("logstash_dateformat %q has no conversion, so that all days have one index; want, for example, %%Y-%%m-%%d", format)}
 	}
 	for _, c := range []struct{ conversion, is string }{
