@@ -28,7 +28,7 @@ const (
 )
 
 // ErrNotRunning is returned by Reload if the router is stopping, or if ctx has ended.
-var ErrNotRunning = errors.New("the router is about to stop")
+var ErrNotRunning = errors.New("the router is stopping")
 
 // Reload replaces the running configuration with plan; parts that are the same in both keep running (see docs/delivery.md). If plan
 // is wrong, it returns diagnostics; if plan can't be opened, an error. In both cases the old configuration keeps running. Reloads run
