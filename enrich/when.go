@@ -79,7 +79,7 @@ func newWhenRule(r config.Rule, d config.Dialect, env Env) (w whenRule, err erro
 		source := r.Values[0]
 		w.pattern, err = pattern.CompileFluentBit(source, func() {
 			env.Log.Warn().Str("pattern", source).Float64("limit_s", pattern.MatchTimeout.Seconds()).Int("limit_bytes", pattern.MaxBacktrack).
-				Msg("matching a text against the condition's pattern took too long or too much memory: the text counts as not matching; simplify the pattern")
+				Msg("a text is too long for the condition's pattern, or matching it took too long: it counts as not matching; simplify the pattern")
 		})
 	}
 	return w, err

@@ -31,8 +31,8 @@ const (
 var ErrNotRunning = errors.New("the router is stopping")
 
 // Reload replaces the running configuration with plan; parts that are the same in both keep running (see docs/delivery.md). If plan
-// is wrong, it returns diagnostics; if plan can't be opened, an error. In both cases the old configuration keeps running. Reloads run
-// one at a time, and not before the router has started.
+// is wrong, it returns diagnostics; if plan can't be opened, an error. In both cases the old configuration keeps running. A call waits
+// until the router has started, and until an earlier call has returned.
 //
 // An input whose options are the same keeps running, with its connections. One whose options have changed hands its socket to the
 // new input, and serves its connected clients until they disconnect. An output with the same identity keeps its queue, the queue's
