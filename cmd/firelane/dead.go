@@ -89,7 +89,7 @@ func (c *cli) eachDead(command string, plan *config.Plan, only string, files, ot
 		switch {
 		case only != "":
 		case command == "resend":
-			fail(name, errors.New("the configuration has no output that these records were refused by: they are kept; -output ID -from "+name+" sends them to another"))
+			fail(name, errors.New("these records belong to no output of the configuration: they are kept; -output ID -from "+name+" sends them to another"))
 		default:
 			if err := c.listDead(name, others[name]); err != nil {
 				fail(name, err)
