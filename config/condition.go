@@ -11,25 +11,25 @@ import (
 	"github.com/firelane/firelane/pattern"
 )
 
-// A Condition is what must hold for a record.
+// A Condition selects records: a combination of rules and of further conditions.
 type Condition struct {
-	Any   bool // one of Rules and Of is enough; otherwise all must hold
-	Not   bool // the opposite of that
+	Any   bool // one of Rules and Of must hold; otherwise all must
+	Not   bool // inverts the result
 	Rules []Rule
 	Of    []Condition
 }
 
-// A Rule compares a text that is made of a record with values.
+// A Rule compares a text made from a record with values.
 type Rule struct {
-	Field  string   // a template: $level, $request['method']; what isn't there is empty
+	Field  string   // a template: $level, $request['method']; a missing field is empty
 	Op     string   // one of ruleOps
 	Values []string // any number for in and not_in, otherwise one
 
 	at Pos
 }
 
-// ruleOps are the operators of Fluent Bit. eq and neq compare texts; gt, lt, gte and lte compare numbers, and a text that is
-// none counts as 0.
+// ruleOps are the operators of Fluent Bit. eq and neq compare texts; gt, lt, gte and lte compare numbers, and a text that is not a
+// number counts as 0.
 var ruleOps = []string{"eq", "neq", "gt", "lt", "gte", "lte", "regex", "not_regex", "in", "not_in"}
 
 // Limits of a condition. Fluent Bit has none.
@@ -38,7 +38,7 @@ const (
 	maxRuleValues = 1000 // values of one rule
 )
 
-// String is the condition for people: `$level eq error and not ($n gt 5 or …)`.
+// String returns the condition in a readable form: `$level eq error and not ($n gt 5 or …)`.
 func (c *Condition) String() string {
 	var parts []string
 	for _, r := range c.Rules {
@@ -62,8 +62,8 @@ func (c *Condition) String() string {
 	return text
 }
 
-// condition reads a condition of a processor or a route. byDefault reports that it is one of a route which takes what no
-// other takes. It is nil if it is wrong, which has been reported.
+// condition reads a condition of a processor or a route. byDefault reports that the route takes the records that no other route
+// takes. If the condition is wrong, it reports that, and returns nil.
 func (y yamlFile) condition(n *yaml.Node) (c *Condition, byDefault bool) {
 	if n.Kind != yaml.MappingNode {
 		y.fail(n, "condition is %s; want a map with op and rules", yamlKind(n))
@@ -113,17 +113,17 @@ func (y yamlFile) conditionRules(c *Condition, n *yaml.Node) {
 		case !slices.Contains(ruleOps, strings.ToLower(op.Value)):
 			y.fail(op, "condition: op: %q is not supported; %s", op.Value, wantOneOf(op.Value, ruleOps))
 		case context != nil && !slices.Contains(bodyContexts, strings.ToLower(context.Value)):
-			y.fail(context, "condition: context: %q is not supported; events have a body alone: want body, or no context", context.Value)
+			y.fail(context, "condition: context: %q is not supported; an event has only a body here; want body, or no context", context.Value)
 		default:
 			y.conditionRule(c, Rule{Field: field.Value, Op: strings.ToLower(op.Value), at: y.at(entry)}, value)
 		}
 	}
 }
 
-// bodyContexts are Fluent Bit's words for an event's own fields.
+// bodyContexts are Fluent Bit's names for an event's own fields.
 var bodyContexts = []string{"body", "record", "message", "record_body"}
 
-// conditionRule adds a rule with its value or values.
+// conditionRule adds r to c, with its value or values.
 func (y yamlFile) conditionRule(c *Condition, r Rule, value *yaml.Node) {
 	list := []*yaml.Node{value}
 	if value.Kind == yaml.SequenceNode {

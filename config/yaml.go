@@ -13,9 +13,9 @@ import (
 
 // Limits of a YAML file. They are far above any real configuration.
 const (
-	maxYAMLSize  = 256 << 10 // bytes of one file, which takes up to 120 times as much memory while it is read
+	maxYAMLSize  = 256 << 10 // bytes of one file; parsing takes up to 120 times as much memory
 	maxYAMLDepth = 32        // nesting of maps and lists
-	maxYAMLNodes = 50_000    // values of one file; what an alias stands for counts again
+	maxYAMLNodes = 50_000    // values of one file; the target of an alias counts again at each use
 )
 
 // isYAML reports whether a file is YAML: by its name, or by its first line.
@@ -38,8 +38,8 @@ func yamlDialect(text string) Dialect {
 	return FluentBit
 }
 
-// yamlText reports whether the first line of a text is one of YAML that is a section: "pipeline:",
-// "includes: […]", or "- source:" in a list.
+// yamlText reports whether a text looks like YAML by its first line: "---", or a section such as "pipeline:", "includes: […]", or
+// "- source:" in a list.
 func yamlText(text string) bool {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(strings.TrimRight(line, " \t\r\n"), " #")
@@ -56,11 +56,11 @@ func yamlText(text string) bool {
 	return false
 }
 
-// parseYAML reads the documents of a file. With aliases, what an alias stands for is in its place; without, an alias is an
-// error. The error is one line, and has a place in the file.
+// parseYAML reads the documents of a file. If aliases is true, each alias is replaced by what it stands for; otherwise an alias is an
+// error. The error is one line, with its position in the file.
 func parseYAML(f *file, aliases bool) (docs []*yaml.Node, wrong *Diagnostic) {
 	defer func() {
-		if v := recover(); v != nil { // of the library
+		if v := recover(); v != nil { // the library panicked
 			docs, wrong = nil, &Diagnostic{f.pos(0), "the YAML can't be read"}
 		}
 	}()
@@ -85,7 +85,7 @@ func parseYAML(f *file, aliases bool) (docs []*yaml.Node, wrong *Diagnostic) {
 	return docs, nil
 }
 
-// yamlError is an error of the library as one line.
+// yamlError turns an error of the library into one line.
 func yamlError(f *file, err error) *Diagnostic {
 	var e *yaml.LoadError
 	if !errors.As(err, &e) {
@@ -101,7 +101,7 @@ func yamlError(f *file, err error) *Diagnostic {
 	return &Diagnostic{f.pos(e.Mark.Line), text + "; want a colon after each key, and the same indentation with spaces for all keys of a map"}
 }
 
-// A yamlCheck puts what aliases stand for in their places, and counts.
+// A yamlCheck replaces aliases by what they stand for, and enforces the limits.
 type yamlCheck struct {
 	f       *file
 	aliases bool
@@ -129,7 +129,7 @@ func (c *yamlCheck) resolve(n *yaml.Node, depth int) *yaml.Node {
 	case n.Kind == yaml.AliasNode && n.Alias == nil:
 		return fail("*%s: there is no &%s before it", n.Value, n.Value)
 	case n.Kind == yaml.AliasNode:
-		same := *n.Alias // a copy, so that an alias to what contains it ends at the depth
+		same := *n.Alias // a copy, so that an alias inside its own target ends at the depth limit
 		same.Line, same.Content = n.Line, append([]*yaml.Node(nil), n.Alias.Content...)
 		n = &same
 	}
@@ -166,10 +166,10 @@ func yamlGet(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// isEmptyYAML reports whether a value isn't written: a key with nothing after its colon.
+// isEmptyYAML reports whether a value is null, such as that of a key with nothing after its colon.
 func isEmptyYAML(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// yamlKind is what a value is, for messages.
+// yamlKind names the kind of a value, for messages.
 func yamlKind(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:

@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// A yamlFile reads one file in Fluent Bit's YAML syntax into the sections of a classicReader: they are the same as those of
-// the classic syntax, so what comes after is the same, too.
+// A yamlFile reads one file in Fluent Bit's YAML syntax into the sections of a classicReader. These are the same as the sections of the
+// classic syntax, so all later steps are the same, too.
 //
 //	env:                     as @SET
 //	  NAME: value
@@ -20,8 +20,8 @@ import (
 //	pipeline:
 //	  inputs: [{name: …}]    as [INPUT]; so are filters and outputs
 //
-// A list as a value is the option repeated, and so is a map, with KEY VALUE of each entry. Values are texts: the options' types
-// decide what they mean, as in the classic syntax.
+// If a value is a list, the option is repeated for each item; if it is a map, for each entry, with the value KEY VALUE. Values are
+// texts: the options' types decide what they mean, as in the classic syntax.
 type yamlFile struct {
 	*classicReader
 	*file
@@ -111,7 +111,7 @@ func (y yamlFile) list(name string, p yamlPair) {
 	}
 }
 
-// section reads one section of single values, at the line of head; nil if it isn't one.
+// section reads one section, whose line is that of head. It returns nil if n isn't a map.
 func (y yamlFile) section(name string, head, n *yaml.Node) *section {
 	if n.Kind != yaml.MappingNode {
 		y.fail(n, "%s is %s; want a map: KEY: VALUE", name, yamlKind(n))
@@ -145,7 +145,7 @@ func (y yamlFile) entry(s *section, p yamlPair) {
 // pipelined reports whether the section is an input or an output, which may have processors.
 func (s *section) pipelined() bool { return s.name == "input" || s.name == "output" }
 
-// values adds an option with its value or values.
+// values adds an option to s: once for each of its values.
 func (y yamlFile) values(s *section, key string, n *yaml.Node) {
 	add := func(at *yaml.Node, value string) {
 		s.params = append(s.params, param{key: key, value: strings.TrimSpace(value), pos: y.at(at)})
@@ -172,7 +172,7 @@ func (y yamlFile) values(s *section, key string, n *yaml.Node) {
 	}
 }
 
-// rules reads the rules of a multiline parser, as the option rule has them.
+// rules reads the rules of a multiline parser, into options named rule as in the classic syntax.
 func (y yamlFile) rules(s *section, n *yaml.Node) {
 	if n.Kind != yaml.SequenceNode {
 		y.fail(n, "rules is %s; want a list: - state: …", yamlKind(n))
@@ -195,7 +195,7 @@ func (y yamlFile) rules(s *section, n *yaml.Node) {
 	}
 }
 
-// yamlKey is an option's name: Fluent Bit takes camelCase for snake_case where the name has no underscore.
+// yamlKey returns an option's name in snake_case: Fluent Bit also accepts camelCase, unless the name has an underscore.
 func yamlKey(key string) string {
 	key = strings.TrimSpace(key)
 	if key == "" || !unicode.IsLower(rune(key[0])) || strings.Contains(key, "_") {
@@ -229,7 +229,7 @@ func (y yamlFile) includes(n *yaml.Node) {
 	}
 }
 
-// env reads variables, in either of the two forms that Fluent Bit has.
+// env reads variables, in either of Fluent Bit's two forms: a map or a list.
 func (y yamlFile) env(n *yaml.Node) {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -249,7 +249,7 @@ func (y yamlFile) env(n *yaml.Node) {
 	}
 }
 
-// envEntry reads an entry of env as a list: name with value or uri, or one NAME: VALUE.
+// envEntry reads an entry of the list form of env: name with value or uri, or one NAME: VALUE.
 func (y yamlFile) envEntry(n *yaml.Node) {
 	name, value, uri, every := yamlGet(n, "name"), yamlGet(n, "value"), yamlGet(n, "uri"), yamlGet(n, "refresh_interval")
 	pairs := yamlPairs(n)
@@ -268,7 +268,7 @@ func (y yamlFile) envEntry(n *yaml.Node) {
 	}
 }
 
-// setVariable sets a variable to a value, or to the text of the file that it names.
+// setVariable sets a variable to a value or, if that is file://PATH, to the text of the file.
 func (y yamlFile) setVariable(at *yaml.Node, name, value string) {
 	if strings.HasPrefix(value, "file://") {
 		y.setFromFile(at, name, value)
@@ -277,11 +277,11 @@ func (y yamlFile) setVariable(at *yaml.Node, name, value string) {
 	y.set[name] = y.expand(y.at(at), value).value
 }
 
-// maxVariableFile is the size in bytes of a file whose text is a variable's value.
+// maxVariableFile is the largest size, in bytes, of a file whose text becomes a variable's value.
 const maxVariableFile = 64 << 10
 
-// setFromFile sets a variable to the text of a file, without its last line end. It is a secret: that is what such files are
-// for.
+// setFromFile sets a variable to the text of a file, without its last line break. The value counts as a secret, since such files
+// usually have one.
 func (y yamlFile) setFromFile(at *yaml.Node, name, uri string) {
 	text, err := readFile(strings.TrimPrefix(uri, "file://"), true)
 	switch {

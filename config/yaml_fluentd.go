@@ -33,8 +33,8 @@ type fluentdYAML struct {
 	*file
 }
 
-// readYAML reads one file, and everything that it includes, into a section: a map with config, or in an included file a list
-// like config.
+// readYAML reads one file, and everything that it includes, into a section. The file is a map with config; an included file may also
+// be a list like config.
 func (r *fluentdReader) readYAML(f *file, into *section) {
 	docs, wrong := parseYAML(f, true)
 	if wrong != nil {
@@ -77,7 +77,8 @@ func (y fluentdYAML) wrong(n *yaml.Node, format string, args ...any) {
 	}
 }
 
-// yamlMerged returns the entries of a map, with those of the maps that << merges, which come first and give way.
+// yamlMerged returns the entries of a map, including those of maps that << merges into it. The map's own entries take precedence, then
+// those merged first.
 func yamlMerged(n *yaml.Node) (list []yamlPair) {
 	own := map[string]bool{}
 	for _, p := range yamlPairs(n) {
@@ -178,7 +179,7 @@ func (y fluentdYAML) directive(p yamlPair, into *section) {
 	}
 }
 
-// argument is the argument of a section, of which several are joined.
+// argument returns the argument of a section: the value of key, or its items joined by separator.
 func (y fluentdYAML) argument(n *yaml.Node, key, separator string) string {
 	v := yamlGet(n, key)
 	switch {
@@ -197,7 +198,7 @@ func (y fluentdYAML) argument(n *yaml.Node, key, separator string) string {
 	return text
 }
 
-// section reads a section at the line of head.
+// section reads a section, whose line is that of head, and adds it to into.
 func (y fluentdYAML) section(name, arg string, head, n *yaml.Node, into *section, depth int) {
 	s := &section{name: name, arg: arg, pos: y.at(head), source: y.file}
 	switch {
@@ -212,16 +213,16 @@ func (y fluentdYAML) section(name, arg string, head, n *yaml.Node, into *section
 	into.subs = append(into.subs, s)
 }
 
-// fluentdKeys are the names that YAML has for parameters with an @.
+// fluentdKeys maps the names of parameters in YAML to those with an @.
 var fluentdKeys = map[string]string{"$type": "@type", "$label": "@label", "$id": "@id", "$log_level": "@log_level"}
 
-// entry reads one entry of a section: a parameter, or a section or several.
+// entry reads one entry of a section: a parameter, or one or more subsections.
 func (y fluentdYAML) entry(s *section, p yamlPair, depth int) {
 	key := p.key.Value
 	at, special := fluentdKeys[key]
 	switch {
 	case key == "$tag" && (s.name == "filter" || s.name == "match") && depth == 0, key == "$arg" && depth > 0:
-		return // its argument
+		return // already read as the section's argument
 	case special:
 		key = at
 	}
@@ -264,17 +265,17 @@ func (y fluentdYAML) param(s *section, key string, n *yaml.Node) {
 	}
 }
 
-// evaluate reads a text with embedded Ruby, as one in double quotes.
+// evaluate reads a text with embedded Ruby, like a double-quoted text of the classic syntax.
 func (y fluentdYAML) evaluate(n *yaml.Node) (literal, error) {
 	s := &scanner{text: n.Value + `"`, line: n.Line}
 	v, err := y.doubleQuoted(s)
 	if err == nil && !s.eof() {
-		err = fmt.Errorf(`want \" for a quote in a text with !fluent/s`)
+		err = fmt.Errorf(`want \" for each quote in a text with !fluent/s`)
 	}
 	return v, err
 }
 
-// value is the text of a value: JSON of a list or a map.
+// value returns the text of a value; lists and maps become JSON.
 func (y fluentdYAML) value(key string, n *yaml.Node) (text string, ok bool) {
 	if n.Kind == yaml.ScalarNode && n.Tag == "!fluent/s" {
 		v, err := y.evaluate(n)
@@ -293,7 +294,7 @@ func (y fluentdYAML) value(key string, n *yaml.Node) (text string, ok bool) {
 	return string(b), err == nil
 }
 
-// yamlJSON is a value for json.Marshal. Maps keep the order of their entries.
+// yamlJSON converts a value for json.Marshal. Maps keep the order of their entries.
 func yamlJSON(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.SequenceNode:

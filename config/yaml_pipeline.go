@@ -29,7 +29,7 @@ func (y yamlFile) pipeline(n *yaml.Node) {
 // maxProcessors is how many processors an input or an output may have.
 const maxProcessors = 100
 
-// processors reads the processors of an input or an output. Those of metrics and traces have no effect: there are only logs.
+// processors reads the processors of an input or an output. Those of metrics and traces have no effect: processors are for logs only.
 func (y yamlFile) processors(s *section, n *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
 		y.fail(n, "processors is %s; want a map: logs: [{name: …}]", yamlKind(n))
@@ -38,7 +38,7 @@ func (y yamlFile) processors(s *section, n *yaml.Node) {
 	for _, p := range yamlPairs(n) {
 		switch kind := strings.ToLower(p.key.Value); {
 		case kind == "metrics" || kind == "traces":
-			y.warning(y.at(p.key), fmt.Sprintf("processors: %s has no effect here: there are only logs", kind))
+			y.warning(y.at(p.key), fmt.Sprintf("processors: %s has no effect here: processors are for logs only", kind))
 		case kind != "logs":
 			y.fail(p.key, "processors: unknown section %s; want logs", p.key.Value)
 		case p.value.Kind != yaml.SequenceNode || len(p.value.Content) > maxProcessors:
@@ -67,11 +67,11 @@ func (y yamlFile) processor(s *section, n *yaml.Node) {
 	s.processors = append(s.processors, sub)
 }
 
-// An inputRoute is a route of an input: where those of its records go for which a condition holds.
+// An inputRoute is a route of an input: it sends the records for which a condition holds to outputs.
 type inputRoute struct {
 	name      string
 	when      *Condition // nil: for all records
-	byDefault bool       // for those that no other route takes
+	byDefault bool       // for records that no other route takes
 	outputs   []param    // aliases or names
 	pos       Pos
 }
@@ -91,7 +91,7 @@ func (y yamlFile) routes(s *section, n *yaml.Node) {
 	for _, p := range yamlPairs(n) {
 		switch kind := strings.ToLower(p.key.Value); {
 		case kind == "metrics" || kind == "traces":
-			y.warning(y.at(p.key), fmt.Sprintf("routes: %s has no effect here: there are only logs", kind))
+			y.warning(y.at(p.key), fmt.Sprintf("routes: %s has no effect here: routes are for logs only", kind))
 		case kind != "logs" && kind != "any":
 			y.fail(p.key, "routes: unknown section %s; want logs", p.key.Value)
 		case p.value.Kind != yaml.SequenceNode || len(s.routes)+len(p.value.Content) > maxRoutes:
@@ -116,7 +116,7 @@ func (y yamlFile) route(s *section, n *yaml.Node) {
 			}
 		case "to":
 			r.outputs = y.routeOutputs(yamlGet(p.value, "outputs"))
-		case "per_record_routing": // always
+		case "per_record_routing": // accepted: routing is always per record
 		default:
 			y.fail(p.key, "routes: %s is not supported; want name, condition and to", p.key.Value)
 			return
@@ -126,7 +126,7 @@ func (y yamlFile) route(s *section, n *yaml.Node) {
 	case len(r.name) > maxRouteName:
 		y.fail(n, "routes: a name is longer than %d bytes, the limit of a tag", maxRouteName)
 	case r.name == "":
-		y.fail(n, "routes: want a name in each route; its records get that as their tag")
+		y.fail(n, "routes: want a name in each route; its records get the name as their tag")
 	case len(r.outputs) == 0:
 		y.fail(n, "routes: %s: want to: outputs: [ALIAS]", r.name)
 	default:

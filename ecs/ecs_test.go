@@ -192,7 +192,7 @@ func TestObjectsTogetherAreBounded(t *testing.T) {
 	s := serve(t)
 	s.Put("eu-west-1", "b", "x", strings.Repeat("x", maxObject))
 	files := slices.Repeat([]InitFile{{Variable: "v", Object: "arn:aws:s3:::b/x"}}, maxInitBytes/maxObject+1)
-	if _, err := Fetch(t.Context(), files, "eu-west-1"); err == nil || !strings.Contains(err.Error(), "more than 4 MiB") {
+	if _, err := Fetch(t.Context(), files, "eu-west-1"); err == nil || !strings.Contains(err.Error(), "larger than 4 MiB") {
 		t.Errorf("got %v, want an error", err)
 	}
 	if _, err := Fetch(t.Context(), files[1:], "eu-west-1"); err != nil {

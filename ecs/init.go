@@ -19,9 +19,9 @@ import (
 const (
 	// maxInitFiles is how many files the variables may name.
 	maxInitFiles = 100
-	// maxInitBytes is how many bytes all objects together may have.
+	// maxInitBytes is the largest total size of the objects, in bytes.
 	maxInitBytes = 4 << 20
-	// initTime is how long all objects together may take.
+	// initTime is how long fetching all objects may take.
 	initTime = 60 * time.Second
 )
 
@@ -36,11 +36,12 @@ type InitFile struct {
 	Object   string // ARN of an object in S3; "" for a file
 }
 
-// initVariable are the names that the init image takes for its variables, which it looks for anywhere in a name.
+// initVariable matches the names of the init image's variables. Like the init image, it matches anywhere in a name.
 var initVariable = regexp.MustCompile(`aws_fluent_bit_init_([sS]3|[fF]ile)`)
 
-// InitFiles finds the variables of the init image among those of the environment ("NAME=value"). Their order is that of the
-// numbers at the end of their names, whichever of the two kinds they are of; those without a number come last.
+// InitFiles finds the variables of the init image in an environment ("NAME=value"), for S3 objects and files alike. They are sorted
+// by the number at the end of their names; those without a number come last. An empty value is an error, and so are more than
+// 100 variables.
 func InitFiles(environ []string) ([]InitFile, error) {
 	var files []InitFile
 	for _, e := range environ {
@@ -70,7 +71,7 @@ func InitFiles(environ []string) ([]InitFile, error) {
 	return files, nil
 }
 
-// number is the digits at the end of a name, without leading zeros; "" if there are none.
+// number returns the digits at the end of a name, without leading zeros; "" if there are none.
 func number(name string) string {
 	digits := name[len(strings.TrimRight(name, "0123456789")):]
 	if digits == "" {
@@ -101,10 +102,10 @@ type Init struct {
 	Notes []string          // a line for each variable: what became of it
 }
 
-// Fetch fetches the objects, in order, from S3 in region or wherever their buckets are. The error of the first object that
-// can't be had is returned.
+// Fetch fetches the objects from S3, in order, starting in region and following each bucket to its own region. It returns the error of
+// the first object that can't be fetched. It takes at most 60 s; the objects may have 512 KiB each, and 4 MiB together.
 func Fetch(ctx context.Context, files []InitFile, region string) (*Init, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, initTime, fmt.Errorf("it took longer than %s", initTime))
+	ctx, cancel := context.WithTimeoutCause(ctx, initTime, fmt.Errorf("fetching took longer than %s", initTime))
 	defer cancel()
 	init := &Init{Files: map[string]string{}}
 	var store *objects
@@ -127,7 +128,7 @@ func Fetch(ctx context.Context, files []InitFile, region string) (*Init, error) 
 				return nil, fmt.Errorf("%s: fetching %s: %w", f.Variable, f.Object, err)
 			}
 			if total += len(text); total > maxInitBytes {
-				return nil, fmt.Errorf("%s: the objects together have more than %d MiB", f.Variable, maxInitBytes>>20)
+				return nil, fmt.Errorf("%s: the objects are larger than %d MiB in total", f.Variable, maxInitBytes>>20)
 			}
 			name = objectFolder + path.Base(key)
 			if _, taken := init.Files[name]; taken {
@@ -143,7 +144,7 @@ func Fetch(ctx context.Context, files []InitFile, region string) (*Init, error) 
 	return init, nil
 }
 
-// Local are the files of Fetch that are in the image: what can be read without waiting.
+// Local is Fetch for the files in the image only: what can be read without waiting.
 func Local(files []InitFile) *Init {
 	init := &Init{Files: map[string]string{}}
 	for _, f := range files {

@@ -1,5 +1,5 @@
-// Package ecs is what Amazon ECS and the images for FireLens do around a router: the task metadata endpoint, and the
-// variables of AWS's init image, which name further configuration files.
+// Package ecs implements what a router needs of Amazon ECS and AWS's init image: the task metadata endpoint, and the init image's
+// variables, which name further configuration files.
 package ecs
 
 import (
@@ -18,24 +18,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// Limits of asking for the task's metadata.
+// Limits of a request for the task's metadata.
 const (
-	// metadataTime is how long the metadata may take, all attempts together.
+	// metadataTime is how long all attempts together may take.
 	metadataTime = 10 * time.Second
 	// metadataAttempt is how long one attempt may take.
 	metadataAttempt = 3 * time.Second
 	// metadataPause is the time between two attempts.
 	metadataPause = 250 * time.Millisecond
-	// maxMetadata is how many bytes of an answer are read. That of a task of ten containers has about 30 KiB.
+	// maxMetadata is the largest response in bytes. That of a task with ten containers has about 30 KiB.
 	maxMetadata = 1 << 20
-	// maxValue is how long a value of the metadata may be, in bytes. An ARN has at most 2,048.
+	// maxValue is the longest value in the metadata, in bytes. An ARN has at most 2,048.
 	maxValue = 4096
 )
 
-// MetadataURI is the variable with the address of the metadata endpoint, version 4. ECS sets it in each container.
+// MetadataURI is the environment variable with the URL of the metadata endpoint, version 4. ECS sets it in each container.
 const MetadataURI = "ECS_CONTAINER_METADATA_URI_V4"
 
-// A Task is what the metadata endpoint says of the task ("Amazon ECS task metadata endpoint version 4" in the ECS Developer
+// A Task is what the metadata endpoint says about the task ("Amazon ECS task metadata endpoint version 4" in the ECS Developer
 // Guide).
 type Task struct {
 	Cluster          string `json:"Cluster"` // its name or its ARN
@@ -54,7 +54,8 @@ func Variables() []string {
 	}
 }
 
-// Variables returns the values of the variables that the init image exports. What the endpoint doesn't say is left out.
+// Variables returns the values of the variables that the init image exports, without those that the endpoint doesn't have. It
+// returns an error if the TaskARN is not an ARN, or a value is longer than 4096 bytes or has control characters.
 func (t *Task) Variables() (map[string]string, error) {
 	task, err := arn.Parse(t.ARN)
 	if err != nil {
@@ -73,19 +74,20 @@ func (t *Task) Variables() (map[string]string, error) {
 		case value == "":
 			delete(all, name)
 		case len(value) > maxValue || strings.IndexFunc(value, unicode.IsControl) >= 0:
-			return nil, fmt.Errorf("the metadata has a value for %s that is too long, or has control characters", name)
+			return nil, fmt.Errorf("the metadata's value for %s is too long, or has control characters", name)
 		}
 	}
 	return all, nil
 }
 
-// lastPart is what follows the last slash.
+// lastPart returns what follows the last slash.
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
 
-// Metadata asks the endpoint for the task, and tries again within metadataTime where it doesn't answer or is overloaded.
+// Metadata fetches the task from the endpoint at uri. It retries for up to 10 s if the endpoint doesn't answer or is overloaded (429 or
+// 5xx).
 func Metadata(ctx context.Context, uri string) (*Task, error) {
 	if u, err := url.Parse(uri); err != nil || u.Scheme != "http" || u.Host == "" {
-		return nil, fmt.Errorf("%s is %q, which is not an address; want http://HOST/PATH", MetadataURI, uri)
+		return nil, fmt.Errorf("%s is %q, which is not a URL; want http://HOST/PATH", MetadataURI, uri)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, metadataTime, fmt.Errorf("no answer within %s", metadataTime))
 	defer cancel()

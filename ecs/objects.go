@@ -20,19 +20,19 @@ import (
 )
 
 const (
-	// maxObject is how many bytes an object with a configuration may have.
+	// maxObject is the largest size of an object with a configuration, in bytes.
 	maxObject = 512 << 10
-	// objectAttempts is how often an object is asked for where S3 doesn't answer or is overloaded.
+	// objectAttempts is how many attempts are made if S3 doesn't answer or is overloaded.
 	objectAttempts = 5
 	// objectTime is how long one attempt may take.
 	objectTime = 15 * time.Second
 	// objectPause is the time after the first attempt; it doubles with each further one.
 	objectPause = 200 * time.Millisecond
-	// defaultRegion is where S3 is asked if the task's region is unknown, as the init image does. It names the bucket's region.
+	// defaultRegion is used if the task's region is unknown, as in the init image. S3 then names the bucket's region.
 	defaultRegion = "us-east-1"
 )
 
-// objects gets objects of S3 with the credentials of the task's role.
+// objects fetches objects from S3 with the credentials of the task's role.
 type objects struct {
 	service *aws.Service
 	region  string
@@ -53,7 +53,7 @@ func newObjects(region string) (*objects, error) {
 
 func (o *objects) close() { _ = o.service.Close() }
 
-// get returns an object's text. Where the bucket is in another region, S3 is asked there.
+// get returns an object's text. If the bucket is in another region, it asks S3 there.
 func (o *objects) get(ctx context.Context, bucket, key string) (string, error) {
 	region, moved := o.region, false
 	pause := objectPause
@@ -84,7 +84,7 @@ func (o *objects) get(ctx context.Context, bucket, key string) (string, error) {
 	}
 }
 
-// errRefused is wrapped by errors that another attempt doesn't change.
+// errRefused is wrapped by errors that a retry can't fix.
 var errRefused = errors.New("refused")
 
 func (o *objects) attempt(ctx context.Context, region, bucket, key string) (text string, err error) {
@@ -119,7 +119,7 @@ func (o *objects) attempt(ctx context.Context, region, bucket, key string) (text
 	return text, err
 }
 
-// bucketRegion is the region that S3 names in an error where the bucket is in another one than was asked ("" otherwise).
+// bucketRegion returns the bucket's region if S3 names it in an error, otherwise "".
 func bucketRegion(err error) string {
 	var resp *awshttp.ResponseError
 	if !errors.As(err, &resp) || resp.Response == nil || resp.Response.Response == nil {
@@ -131,10 +131,10 @@ func bucketRegion(err error) string {
 	return ""
 }
 
-// regionName matches what may be a part of a host's name.
+// regionName matches a region that is safe to use in a host name.
 var regionName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
-// explain says what a refusal of S3 means for a person, nil for what another attempt may change. The codes are those in "Error
+// explain returns an error that says what to do about a refusal of S3, nil if a retry may help. The codes are those in "Error
 // responses" of the Amazon S3 API Reference.
 func explain(err error, bucket, key, region string) error {
 	if errors.Is(err, errRefused) {

@@ -9,13 +9,13 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// StreamOptions are those of a task of Fluent Bit's stream processor.
+// StreamOptions are the options of a task of Fluent Bit's stream processor.
 type StreamOptions struct {
 	Name string `fluentbit:"name" help:"the task's name"`
 	Exec string `fluentbit:"exec" required:"true" help:"CREATE STREAM name WITH (tag='new.tag') AS SELECT *, or keys FROM TAG:'pattern' or STREAM:input WHERE condition;"`
 }
 
-// Check implements config's check after binding.
+// Check implements config's check after binding: it returns an error if the query of exec is wrong.
 func (o *StreamOptions) Check(config.Dialect) error {
 	if _, err := parseStream(o.Exec); err != nil {
 		return &config.OptionError{Option: "exec", Reason: err.Error()}
@@ -31,7 +31,7 @@ func (o *StreamOptions) Warnings() []string {
 	return nil
 }
 
-// Stream implements config.StreamTask.
+// Stream implements config.StreamTask; both results are "" if the query is wrong.
 func (o *StreamOptions) Stream() (name, tag string) {
 	if q, err := parseStream(o.Exec); err == nil {
 		return q.name, q.tag
@@ -39,7 +39,7 @@ func (o *StreamOptions) Stream() (name, tag string) {
 	return "", ""
 }
 
-// From implements config.StreamTask.
+// From implements config.StreamTask; both results are "" if the query is wrong.
 func (o *StreamOptions) From() (stream, tags string) {
 	if q, err := parseStream(o.Exec); err == nil {
 		return q.stream, q.tags
@@ -47,17 +47,17 @@ func (o *StreamOptions) From() (stream, tags string) {
 	return "", ""
 }
 
-// streamTask is the Step: the events that it gets go on, and those for which the condition holds go on a second time, with the
-// keys that are selected and another tag.
+// streamTask is the Step of a task. All events pass unchanged; for each event for which the condition holds, it also emits a new one,
+// with the selected keys and the stream's tag.
 type streamTask struct{ *streamQuery }
 
-// NewStreamTask makes the step of a task of the stream processor.
+// NewStreamTask makes the Step of a task of the stream processor. It returns an error if the query is wrong.
 func NewStreamTask(o *StreamOptions, _ config.Dialect, _ Env) (Step, error) {
 	q, err := parseStream(o.Exec)
 	return &streamTask{q}, err
 }
 
-// Apply implements Step. What the task has emitted itself passes.
+// Apply implements Step. Events that the task itself has emitted only pass.
 func (t *streamTask) Apply(ev *record.Event, out *Out) {
 	kept := *ev
 	if out.From == Step(t) || t.where != nil && !t.where.holds(ev) {
@@ -118,7 +118,7 @@ func (t *streamTask) body(dst []byte, ev *record.Event) (body []byte, ok bool) {
 	return dst, true
 }
 
-// selects reports whether a key is selected by name, too: then * leaves it out.
+// selects reports whether a key is also selected by name: then * omits it.
 func (t *streamTask) selects(name []byte) bool {
 	for i := range t.keys {
 		if k := &t.keys[i]; !k.all && k.name == string(name) {
@@ -149,7 +149,7 @@ func seconds(t record.Time) float64 { return float64(t.Sec) + float64(t.Nsec)/1e
 type streamKind uint8
 
 const (
-	streamMissing streamKind = iota // also what can't be compared: an array
+	streamMissing streamKind = iota // also a value that can't be compared, such as an array
 	streamNull
 	streamBool
 	streamNumber
@@ -164,12 +164,12 @@ type streamValue struct {
 	text   []byte
 }
 
-// A streamExpr is a condition: AND, OR and NOT of others, a constant, or what is there (op "is"), or what compares (op "=" and
-// others) with a value.
+// A streamExpr is a condition. op is AND, OR or NOT of others; "constant"; "is", which tests whether the left value is true; or "="
+// or another operator, which compares the left value with value.
 type streamExpr struct {
 	op       string
 	of       []streamExpr
-	function string // contains, time; "": the value at
+	function string // contains or time; "": the value of the key
 	at       field.Accessor
 	value    streamValue
 }
@@ -191,7 +191,7 @@ func (e *streamExpr) holds(ev *record.Event) bool {
 	return compare(e.left(ev), e.value, e.op)
 }
 
-// left is the value on the left side.
+// left returns the value on the left side.
 func (e *streamExpr) left(ev *record.Event) (v streamValue) {
 	if e.function == "time" {
 		return streamValue{kind: streamNumber, number: seconds(ev.Time)}
@@ -209,7 +209,7 @@ func (e *streamExpr) left(ev *record.Event) (v streamValue) {
 	case record.KindBool:
 		v.kind = streamBool
 		v.truth, _, _ = record.Bool(value)
-	case record.KindMap: // its existence
+	case record.KindMap: // a map counts as true
 		v = streamValue{kind: streamBool, truth: true}
 	default:
 		if text, ok := record.Text(value); ok {
@@ -225,7 +225,7 @@ func (e *streamExpr) left(ev *record.Event) (v streamValue) {
 	return v
 }
 
-// isTrue is what a value is where a condition is wanted: as in Fluent Bit, each text and each number above 0 is true.
+// isTrue returns a value's truth as a condition: as in Fluent Bit, every text and every number above 0 is true.
 func (v *streamValue) isTrue() bool {
 	switch v.kind {
 	case streamBool:
@@ -236,8 +236,8 @@ func (v *streamValue) isTrue() bool {
 	return v.kind == streamText
 }
 
-// compare compares values of the same type; of others nothing is equal. A text that begins with a number is that number beside
-// what is no text.
+// compare compares two values of the same type; it returns false if their types differ. A text that begins with a number counts as
+// that number if b is not a text.
 func compare(a, b streamValue, op string) bool {
 	if a.kind == streamText && b.kind != streamText && beginsWithNumber(a.text) {
 		a = streamValue{kind: streamNumber, number: leadingNumber(a.text)}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A tokenKind is what a token of a stream query is. A sign is its own kind.
+// A tokenKind is the kind of a token of a stream query.
 type tokenKind uint8
 
 const (
@@ -21,10 +21,10 @@ const (
 type token struct {
 	kind tokenKind
 	text string
-	end  int // in the query
+	end  int // offset in the query of the byte after it
 }
 
-// is reports whether the token is that keyword, which may be in any case, or that sign.
+// is reports whether the token is the keyword text, in any case, or the sign text.
 func (t token) is(text string) bool {
 	return t.kind == tokenSign && t.text == text || t.kind == tokenWord && strings.EqualFold(t.text, text)
 }
@@ -36,7 +36,7 @@ func (t token) String() string {
 	return t.text
 }
 
-// lexStream returns the token of a query at a position.
+// lexStream returns the first token of a query from the offset at on.
 func lexStream(query string, at int) token {
 	for at < len(query) && strings.IndexByte(" \t\r\n", query[at]) >= 0 {
 		at++
@@ -68,7 +68,7 @@ func lexStream(query string, at int) token {
 	return token{tokenWrong, fmt.Sprintf("the character %q", rest[:1]), at + 1}
 }
 
-// lexText reads a text in single quotes, of which two stand for one.
+// lexText reads a text in single quotes. Two quotes in it stand for one.
 func lexText(rest string, at int) token {
 	var b strings.Builder
 	for i := 1; i < len(rest); i++ {

@@ -25,16 +25,16 @@ const (
 // As in Fluent Bit, AND, OR and NOT apply to everything to their right: a AND b OR c is a AND (b OR c).
 type streamQuery struct {
 	name, tag    string
-	stream, tags string // what it reads: an input or a stream by name, or the tags that match
+	stream, tags string // the source: the name of an input or stream, or a pattern for tags
 	keys         []streamKey
-	where        *streamExpr // nil: all
+	where        *streamExpr // nil: all events
 	mixed        bool        // AND and OR in one condition without parentheses, or NOT before one of them
 }
 
-// A streamKey is one thing that is selected.
+// A streamKey is one selected key or function.
 type streamKey struct {
 	all      bool   // *
-	function string // RECORD_TAG, RECORD_TIME, NOW, UNIX_TIMESTAMP; "": a value
+	function string // RECORD_TAG, RECORD_TIME, NOW, UNIX_TIMESTAMP; "": the value at
 	at       field.Accessor
 	name     string // in the new record
 }
@@ -67,7 +67,7 @@ func (p *streamParser) advance() token {
 	return p.last
 }
 
-// skip reads the next tokens if they are these.
+// skip reads the next tokens if they are those of list; otherwise it reads none, and returns false.
 func (p *streamParser) skip(list ...string) bool {
 	last, next := p.last, p.next
 	for _, text := range list {
@@ -80,7 +80,7 @@ func (p *streamParser) skip(list ...string) bool {
 	return true
 }
 
-// want is skip of one token that must be there.
+// want reads the next token, which must be text.
 func (p *streamParser) want(text string) error {
 	if !p.skip(text) {
 		return fmt.Errorf("got %s, want %s", p.next, text)
@@ -88,6 +88,7 @@ func (p *streamParser) want(text string) error {
 	return nil
 }
 
+// wantKind reads the next token, which must be of a kind; what names it in the error.
 func (p *streamParser) wantKind(kind tokenKind, what string) (string, error) {
 	if p.next.kind != kind {
 		return "", fmt.Errorf("got %s, want %s", p.next, what)
@@ -161,7 +162,7 @@ func (p *streamParser) properties() error {
 		case strings.EqualFold(key, "tag"):
 			p.q.tag = value
 		case strings.EqualFold(key, "routable") && slices.Contains([]string{"false", "off", "no"}, strings.ToLower(value)):
-			return fmt.Errorf("WITH: routable='%s' is not supported; what a stream has goes to the outputs that match its tag", value)
+			return fmt.Errorf("WITH: routable='%s' is not supported; the records of a stream go to the outputs that match its tag", value)
 		}
 		if !p.skip(",") {
 			return p.want(")")
@@ -187,7 +188,7 @@ func (p *streamParser) selection() error {
 	}
 }
 
-// streamFunctions are the functions that can be selected, and those of aggregates, which can't.
+// streamFunctions are the functions that can be selected; aggregates are those that can't.
 var (
 	streamFunctions = []string{"RECORD_TAG", "RECORD_TIME", "NOW", "UNIX_TIMESTAMP"}
 	aggregates      = []string{"COUNT", "SUM", "AVG", "MIN", "MAX", "TIMESERIES_FORECAST"}
@@ -205,7 +206,7 @@ func (p *streamParser) selected() (k streamKey, err error) {
 	upper := strings.ToUpper(word)
 	switch {
 	case slices.Contains(aggregates, upper) && p.next.is("("):
-		return k, fmt.Errorf("%s() is not supported: there are no aggregates; want keys, or %s()", upper, strings.Join(streamFunctions, "(), "))
+		return k, fmt.Errorf("%s() is not supported, like all aggregates; want keys, or %s()", upper, strings.Join(streamFunctions, "(), "))
 	case slices.Contains(streamFunctions, upper) && p.skip("(", ")"):
 		k.function, k.name = upper, upper+"()"
 	default:
@@ -221,7 +222,7 @@ func (p *streamParser) selected() (k streamKey, err error) {
 	return k, err
 }
 
-// subkeys parses the ['inner'] after a key, and returns the accessor and where it ends.
+// subkeys parses the ['inner'] after a key. It returns the accessor, and the offset in the query where it ends.
 func (p *streamParser) subkeys(key string) (field.Accessor, int, error) {
 	names := []string{key}
 	for p.skip("[") {

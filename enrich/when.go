@@ -10,14 +10,14 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A when is a config.Condition for events.
+// A when is a compiled config.Condition.
 type when struct {
 	any, not bool
 	rules    []whenRule
 	of       []when
 }
 
-// A whenRule compares a text made of an event.
+// A whenRule is a compiled config.Rule.
 type whenRule struct {
 	field   *field.Template
 	op      string
@@ -26,13 +26,15 @@ type whenRule struct {
 	pattern *pattern.Pattern
 }
 
-// NewSelection makes the Filter that filters out the events for which a condition doesn't hold.
+// NewSelection makes a Filter that drops the events for which a condition doesn't hold. It returns an error if a field or a pattern of
+// the condition is wrong.
 func NewSelection(c *config.Condition, d config.Dialect, env Env) (Filter, error) {
 	w, err := newWhen(c, d, env)
 	return selection{w}, err
 }
 
-// When makes a stage that is for the events for which a condition holds; the others go on unchanged.
+// When wraps a stage so that it gets only the events for which a condition holds; the others pass unchanged. Its errors are those of
+// NewSelection.
 func When(c *config.Condition, s Stage, d config.Dialect, env Env) (Stage, error) {
 	w, err := newWhen(c, d, env)
 	switch s := s.(type) {
@@ -77,13 +79,13 @@ func newWhenRule(r config.Rule, d config.Dialect, env Env) (w whenRule, err erro
 		source := r.Values[0]
 		w.pattern, err = pattern.CompileFluentBit(source, func() {
 			env.Log.Warn().Str("pattern", source).Float64("limit_s", pattern.MatchTimeout.Seconds()).Int("limit_bytes", pattern.MaxBacktrack).
-				Msg("a text is too long for the condition's pattern, or took too long, and counts as not matching; simplify the pattern")
+				Msg("a text is too long for the condition's pattern, or matching it took too long: it counts as not matching; simplify the pattern")
 		})
 	}
 	return w, err
 }
 
-// holds reports whether the condition holds. Of no rule at all, all hold and none does.
+// holds reports whether the condition holds. Without rules, "all" is true and "any" is false.
 func (w *when) holds(ev *record.Event, s *Scratch) bool {
 	result := !w.any
 	for i := range w.rules {
@@ -128,10 +130,10 @@ func (r *whenRule) holds(ev *record.Event, s *Scratch) bool {
 	return r.op == "not_in"
 }
 
-// maxNumber is the length in bytes of a number that is compared.
+// maxNumber is how many bytes of a text are read as a number.
 const maxNumber = 32
 
-// leadingNumber is the number with which a text begins, 0 if there is none, as atof reads it.
+// leadingNumber returns the number that a text begins with, as atof(3) does; 0 if there is none.
 func leadingNumber(text []byte) float64 {
 	text = text[:min(len(text), maxNumber)]
 	n, digits, point := 0, 0, false
@@ -161,7 +163,7 @@ func leadingNumber(text []byte) float64 {
 			end = n + 1
 		}
 	}
-	x, _ := strconv.ParseFloat(string(text[:end]), 64) // of one too large, infinity
+	x, _ := strconv.ParseFloat(string(text[:end]), 64) // infinity if it is too large
 	return x
 }
 
@@ -205,13 +207,13 @@ func (w *when) apply(s Step, ev *record.Event, out *Out) {
 	out.Next(ev)
 }
 
-// Close implements Closer, for a stage that does.
+// Close closes the wrapped stage if that is a Closer.
 func (f whenFilter) Close() { closeStage(f.Filter) }
 
-// Close implements Closer, for a stage that does.
+// Close closes the wrapped stage if that is a Closer.
 func (f whenStep) Close() { closeStage(f.Step) }
 
-// Close implements Closer, for a stage that does.
+// Close closes the wrapped stage if that is a Closer.
 func (f whenHolder) Close() { closeStage(f.Holder) }
 
 func closeStage(s Stage) {

@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// Sockets are the sockets on which the inputs of one configuration listen, by network and address. When another configuration
-// takes over, an input that listens where one of the old configuration does gets that one's socket: clients that are about to
-// connect notice nothing. A nil *Sockets hands over nothing.
+// Sockets are the sockets that the inputs of one configuration listen on, by network and address. When another configuration takes
+// over, an input that listens on the same address as an old one inherits its socket, so no connection attempt is refused. A nil
+// *Sockets hands over nothing. It is safe for concurrent use.
 type Sockets struct {
 	mu        sync.Mutex
 	own       map[string]owned
-	before    map[string]owned // of the configuration before
-	inherited []string         // keys in both
+	before    map[string]owned // of the previous configuration
+	inherited []string         // keys of the sockets in before that were handed over
 }
 
 // A Socket is a net.Listener or a net.PacketConn that can be handed over.
@@ -26,7 +26,7 @@ type owned struct {
 	socket Socket
 }
 
-// Next returns the sockets of the configuration that takes over, in which the inputs for which kept is true go on.
+// Next returns the Sockets of the configuration that takes over. It has the sockets of the inputs for which kept is true.
 func (s *Sockets) Next(kept func(id string) bool) *Sockets {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,8 +39,8 @@ func (s *Sockets) Next(kept func(id string) bool) *Sockets {
 	return next
 }
 
-// Inherit returns a duplicate of the socket that the old configuration has at key; nil if it has none, or another input has it
-// already.
+// Inherit returns a duplicate of the old configuration's socket at key. It returns nil if there is none, if it is closed, or if
+// another input of the new configuration has it already.
 func (s *Sockets) Inherit(key string) *os.File {
 	if s == nil {
 		return nil
@@ -59,7 +59,7 @@ func (s *Sockets) Inherit(key string) *os.File {
 	return f
 }
 
-// Add notes that the input with this ID listens on a socket.
+// Add records that the input with this ID listens on socket.
 func (s *Sockets) Add(key, id string, socket Socket) {
 	if s == nil {
 		return
@@ -72,7 +72,8 @@ func (s *Sockets) Add(key, id string, socket Socket) {
 	s.own[key] = owned{id, socket}
 }
 
-// Spare has the old configuration leave the files of sockets that were handed over, or not any more.
+// Spare sets whether the old configuration leaves the files of sockets that were handed over in place when it closes them. A reload
+// that fails calls it with false.
 func (s *Sockets) Spare(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +82,7 @@ func (s *Sockets) Spare(on bool) {
 	}
 }
 
-// TakeOver makes the sockets that were handed over those of the new configuration: from now on it removes their files.
+// TakeOver makes the new configuration the owner of the sockets that were handed over: it removes their files when it closes them.
 func (s *Sockets) TakeOver() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

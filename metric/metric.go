@@ -1,12 +1,12 @@
-// Package metric is the form that metrics have as records. An event of an input of metrics is one Sample: a metric with one set
-// of labels, at the event's time. Its record is a map:
+// Package metric defines how metrics are stored as records. Each event of a metrics input is one Sample: a metric with one set of
+// labels, at the event's time. Its record is a map:
 //
 //	{"__name__":"node_load1","type":"gauge","help":"1m load average.","labels":{"host":"a"},"value":0.5}
 //	{"__name__":"latency_seconds","type":"histogram","labels":{},"buckets":[[0.1,3],[1,7]],"sum":2.5,"count":9}
 //	{"__name__":"rpc_seconds","type":"summary","labels":{},"quantiles":[[0.5,0.1]],"sum":2.5,"count":9}
 //
-// So they take the same way as other records: the queue, the accounts and the dead letter know nothing of metrics. The router
-// routes them to outputs that take metrics only, and past filters, as Fluent Bit does.
+// So they are handled like other records: the queue, the accounts and the dead letter know nothing about metrics. As in Fluent Bit,
+// the router sends them only to outputs that accept metrics, and filters don't see them.
 package metric
 
 import (
@@ -24,7 +24,7 @@ const (
 	MaxBuckets = 1024 // buckets of a histogram, or quantiles of a summary
 )
 
-// Kind is a metric's type, by the names that Prometheus gives them.
+// Kind is a metric's type, with Prometheus's names.
 type Kind string
 
 // The kinds.
@@ -39,7 +39,7 @@ const (
 // A Label is a name and a value.
 type Label struct{ Name, Value string }
 
-// A Point is a bucket: its upper bound and how many observations were not above it; or a quantile and its value.
+// A Point is either a bucket (its upper bound, and the number of observations at or below it), or a quantile and its value.
 type Point struct{ At, Value float64 }
 
 // A Sample is a metric with one set of labels at one moment.
@@ -51,7 +51,7 @@ type Sample struct {
 
 	Value      float64 // of a Counter, Gauge or Untyped
 	Points     []Point // of a Histogram, ascending and cumulative, without +Inf; or of a Summary
-	Sum, Count float64 // of these
+	Sum, Count float64 // of a Histogram or Summary
 }
 
 // The fields of a record.
@@ -65,7 +65,7 @@ const (
 	countKey  = "count"
 )
 
-// points is the field of a kind's points, "" if it has none.
+// points returns the name of the field with the points of a kind, "" if it has none.
 func (k Kind) points() string {
 	switch k {
 	case Histogram:
@@ -76,7 +76,7 @@ func (k Kind) points() string {
 	return ""
 }
 
-// Append appends the sample's record.
+// Append appends the sample's record to dst, as MessagePack.
 func (s *Sample) Append(dst []byte) []byte {
 	points := s.Kind.points()
 	n := 4
@@ -106,7 +106,7 @@ func (s *Sample) Append(dst []byte) []byte {
 	return record.AppendFloat(record.AppendStr(dst, countKey), s.Count)
 }
 
-// Is reports whether a record is that of a sample, as far as its first field tells. It costs little.
+// Is reports whether a record is a sample. It checks only the name of the first field, so it is cheap.
 func Is(body []byte) bool {
 	const first = "\xa8" + nameKey // as MessagePack
 	head := 1
@@ -116,7 +116,7 @@ func Is(body []byte) bool {
 	return len(body) >= head+len(first) && string(body[head:head+len(first)]) == first
 }
 
-// Read reads a record into s, whose memory it uses. ok is false if the record is no sample.
+// Read reads a record into s, and reuses the memory of s. ok is false if the record is not a sample, or is over a limit.
 func (s *Sample) Read(body []byte) (ok bool) {
 	*s = Sample{Labels: s.Labels[:0], Points: s.Points[:0]}
 	for f := record.FieldsOf(body); f.Next(); {
@@ -205,8 +205,8 @@ func next(v []byte) (n float64, rest []byte, ok bool) {
 	return float64(i), rest, err == nil
 }
 
-// Series calls see for each series of numbers that a sample stands for in Prometheus: a histogram has one for each bucket, and
-// its sum and count. extra is the label that tells them apart; its Name is "" where there is none.
+// Series calls see for each of the sample's Prometheus time series: a histogram has one for each bucket, one for its sum and one for
+// its count. extra is the label that distinguishes them (le or quantile); its Name is "" if there is none.
 func (s *Sample) Series(see func(name string, extra Label, value float64)) {
 	switch s.Kind {
 	case Histogram:
@@ -228,7 +228,7 @@ func (s *Sample) Series(see func(name string, extra Label, value float64)) {
 	see(s.Name+"_count", Label{}, s.Count)
 }
 
-// Number is a number as Prometheus's text format has it.
+// Number formats a number as in Prometheus's text format.
 func Number(v float64) string {
 	switch {
 	case math.IsInf(v, 1):
@@ -247,7 +247,7 @@ func Number(v float64) string {
 //
 //	2026-11-26T18:45:45.481335436Z http_requests_total{method="post",code="400"} = 3
 //
-// with the newline. Values of labels are escaped, unlike there.
+// with the newline. Unlike Fluent Bit, it escapes the values of labels.
 func (s *Sample) AppendLine(dst []byte, at record.Time) []byte {
 	dst = time.Unix(int64(at.Sec), int64(at.Nsec)).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000000Z")
 	dst = append(append(dst, ' '), s.Name...)

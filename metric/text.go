@@ -13,7 +13,7 @@ import (
 
 // Limits of a page.
 const (
-	maxSamples = 20_000  // of a page
+	maxSamples = 20_000  // samples of a page
 	maxName    = 1024    // bytes of a metric's or a label's name
 	maxValue   = 8 << 10 // bytes of a label's value
 	maxHelp    = 1024    // bytes of a metric's description; a longer one is cut
@@ -25,8 +25,9 @@ var (
 	ErrMany = errors.New("too many samples")
 )
 
-// Parse reads a page in Prometheus's text format ("Exposition formats"), and calls see for each sample, with its time if the line
-// has one. s is valid during the call only. Lines that can't be read are counted; they cost no others.
+// Parse reads a page in Prometheus's text format ("Exposition formats"), and calls see for each sample. at is the sample's time if timed
+// is true. s is valid during the call only. bad counts the lines that can't be read, which are skipped. The error is ErrMany after
+// 20,000 lines with samples: the rest is not read.
 func Parse(page []byte, see func(s *Sample, at record.Time, timed bool)) (bad int, err error) {
 	p := parser{see: see}
 	n := 0
@@ -50,11 +51,11 @@ func Parse(page []byte, see func(s *Sample, at record.Time, timed bool)) (bad in
 	return bad, err
 }
 
-// A parser is where Parse is in a page.
+// A parser is the state of Parse.
 type parser struct {
 	see  func(s *Sample, at record.Time, timed bool)
-	name string // of the family that TYPE or HELP named last
-	kind Kind   // "": TYPE has not come
+	name string // of the metric that the last TYPE or HELP named
+	kind Kind   // "": no TYPE yet
 	help string
 
 	open   Sample // the histogram or summary whose lines are being read; no Name: none
@@ -127,7 +128,7 @@ func (p *parser) sample(line []byte) error {
 	return p.add(name, value, at, timed)
 }
 
-// add emits a sample, or adds it to the histogram or summary that it is a part of.
+// add emits a sample, or adds it to the open histogram or summary if it belongs to that.
 func (p *parser) add(name string, value float64, at record.Time, timed bool) error {
 	part, in := strings.CutPrefix(name, p.name)
 	if p.name == "" || !in || p.kind != Histogram && p.kind != Summary {
@@ -229,7 +230,7 @@ func (p *parser) readLabels(b []byte) (rest []byte, ok bool) {
 	}
 }
 
-// unquote reads a label's value up to its quote, and how many bytes that took; -1 if there is no quote.
+// unquote reads a label's value up to its closing quote. n is the number of bytes read, -1 if there is no closing quote.
 func unquote(b []byte) (value string, n int) {
 	var out []byte
 	for i := 0; i < len(b); i++ {

@@ -173,6 +173,6 @@ func (r *Router) flushReleased(e *expiry) {
 	err := e.i.Flush(r.appending)
 	e.waits = errors.Is(err, errFull)
 	if err != nil && !e.waits && !errors.Is(err, input.ErrHeld) {
-		r.log.Error().Err(err).Msg("records that a filter had held could not be queued: they are dropped")
+		r.log.Error().Err(err).Msg("records that a filter held can't be queued: they are dropped")
 	}
 }

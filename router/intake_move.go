@@ -1,6 +1,6 @@
 package router
 
-// enterGate enters the gate. If another configuration has taken over since the last call, the intake belongs to that one from now on.
+// enterGate enters the gate. If another configuration has taken over since the last call, it moves the intake to that one.
 func (i *intake) enterGate() {
 	i.r.gate.enter(i.shard)
 	if to := i.r.current.Load(); to != i.r {
@@ -10,8 +10,8 @@ func (i *intake) enterGate() {
 
 func (i *intake) leaveGate() { i.r.gate.leave(i.shard) }
 
-// moveTo makes the intake one of another configuration. What it has added and not flushed has gone through the filters already:
-// it goes to the outputs that have taken the place of those that it was for.
+// moveTo moves the intake to another configuration. Events that were added and not flushed have passed the old filters already, and
+// go to the outputs that replace those that they were routed to.
 func (i *intake) moveTo(to *Router) {
 	old := i.pending
 	i.r = to
@@ -27,7 +27,7 @@ func (i *intake) moveTo(to *Router) {
 	for o := range old {
 		p := &old[o]
 		if noWait = noWait || p.noWait; p.batch != nil || p.tally != (tally{}) {
-			p.complete = append(p.complete, p.counted) // it is closed: what its Tail aliases may change
+			p.complete = append(p.complete, p.counted) // closed: the memory that its Tail refers to may change
 			p.counted = counted{}
 		}
 		heir := p.out.heirNow()
@@ -49,7 +49,7 @@ func (i *intake) moveTo(to *Router) {
 	}
 }
 
-// heirNow is the output that records go to which were meant for o: o itself, unless another configuration has replaced it.
+// heirNow returns the output that now gets the records of o: the last of its replacements, or o itself if it has none.
 func (o *output) heirNow() *output {
 	for o.heir != nil {
 		o = o.heir
@@ -57,7 +57,7 @@ func (o *output) heirNow() *output {
 	return o
 }
 
-// hasWaiting reports whether batches wait for room.
+// hasWaiting reports whether batches wait for room in a queue.
 func (i *intake) hasWaiting() bool {
 	for o := range i.pending {
 		if len(i.pending[o].complete) > 0 {

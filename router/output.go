@@ -66,7 +66,7 @@ type output struct {
 	end  context.CancelFunc
 	done chan struct{} // closed when the loop's Run has returned
 
-	heir    *output // has taken its place in the next configuration; written inside the gate
+	heir    *output // replaces it in the next configuration; written while the gate is closed
 	retiree *retiree
 }
 

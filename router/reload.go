@@ -10,31 +10,33 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// Limits of the time that a reload takes. Clients wait only between the closing of the gate and its opening.
+// Time limits of a reload. Clients wait only while the gate is closed.
 const (
-	// gateTime is how long the intakes that are at work may take to come to an end of what they are doing. They do nothing that
-	// waits, unless a disk doesn't answer; if one is later, the configuration stays as it is.
+	// gateTime is how long the active intakes may take to leave the gate. Nothing they do there blocks, unless a disk doesn't
+	// respond. If one takes longer, the old configuration stays.
 	gateTime = 5 * time.Second
-	// inputEndTime is how long an input that the configuration doesn't have any more may take to queue what clients have sent.
+	// inputEndTime is how long a removed input may take to queue what clients have sent.
 	inputEndTime = 7 * time.Second
-	// flightTime is how long the requests in progress of an output may take whose configuration has changed. Then they are
-	// canceled, and their records are sent again.
+	// flightTime is how long an output whose configuration has changed may take to complete its requests in progress. After
+	// that they are canceled, and their records are sent again.
 	flightTime = 5 * time.Second
-	// adoptFlightTime is the same for an output whose queue another output takes over: clients wait meanwhile.
+	// adoptFlightTime is the same limit for an output whose queue another output takes over. It is shorter because clients wait
+	// meanwhile.
 	adoptFlightTime = 2 * time.Second
-	// removedTime is how long an output that the configuration doesn't have any more goes on delivering what is in its queue.
+	// removedTime is how long a removed output keeps delivering what is in its queue.
 	removedTime = 5 * time.Minute
 )
 
-// ErrNotRunning is the error of a Reload when the router is about to stop, or when ctx has ended.
-var ErrNotRunning = errors.New("the router is about to stop")
+// ErrNotRunning is returned by Reload if the router is stopping, or if ctx has ended.
+var ErrNotRunning = errors.New("the router is stopping")
 
-// Reload replaces the configuration that is running by plan. What is the same in both goes on as it is; see docs/delivery.md. If
-// plan is wrong (diagnostics), or can't be opened (the error), nothing changes. One Reload waits for another, and for the start.
+// Reload replaces the running configuration with plan; parts that are the same in both keep running (see docs/delivery.md). If plan
+// is wrong, it returns diagnostics; if plan can't be opened, an error. In both cases the old configuration keeps running. A call waits
+// until the router has started, and until an earlier call has returned.
 //
-// An input whose options are the same goes on, with its connections. One whose options have changed gives its socket to the new
-// one, and serves the clients that are connected to it until they hang up. An output with the same identity keeps its queue,
-// its queue's identity and its counts.
+// An input whose options are the same keeps running, with its connections. One whose options have changed hands its socket to the
+// new input, and serves its connected clients until they disconnect. An output with the same identity keeps its queue, the queue's
+// identity, and its counts.
 func (r *Router) Reload(ctx context.Context, plan *config.Plan) ([]config.Diagnostic, error) {
 	select {
 	case <-r.started:
@@ -68,7 +70,7 @@ func (r *Router) Reload(ctx context.Context, plan *config.Plan) ([]config.Diagno
 	return nil, nil
 }
 
-// endReloads waits for the Reload in progress, which a stop cuts short, and refuses later ones.
+// endReloads waits for the Reload in progress, which the stop cancels, and makes later ones fail.
 func (r *Router) endReloads() {
 	r.reloading.Lock()
 	u := r.running
@@ -80,7 +82,7 @@ func (r *Router) endReloads() {
 	u.reloads.Wait()
 }
 
-// A change is one configuration taking over from another.
+// A change is the replacement of the old configuration by the next one.
 type change struct {
 	old, next *Router
 	u         *running
@@ -88,11 +90,11 @@ type change struct {
 	inputs  inputChanges
 	outputs outputChanges
 
-	bound   []*source // inputs of next that were made
+	bound   []*source // inputs of next that have been created
 	ended   []*source // inputs of old whose Run has returned
-	opened  []*output // outputs of next whose queues were opened
-	adopts  bool      // a new output may take over the queue of one that is removed
-	holders bool      // those of old are paused
+	opened  []*output // outputs of next whose queues are open
+	adopts  bool      // a new output may take over the queue of a removed one, or one without an output
+	holders bool      // the Holders of old are paused
 }
 
 func newChange(old, next *Router, u *running) *change {
@@ -103,7 +105,8 @@ func newChange(old, next *Router, u *running) *change {
 	return c
 }
 
-// prepare does what may fail: nothing of it changes what the old configuration does, apart from inputs that can't be in both.
+// prepare does everything that may fail. If it does fail, undo restores the old configuration. Until commit that one keeps running,
+// except for the inputs that are removed: these can't run at the same time as the new ones.
 func (c *change) prepare(ctx context.Context) error {
 	if err := c.openOutputs(); err != nil {
 		return err
@@ -137,12 +140,12 @@ func (c *change) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, gateTime)
 	defer cancel()
 	if !c.old.gate.close(ctx) {
-		return fmt.Errorf("the inputs didn't come to a stop within %v: is a disk that doesn't answer in use", gateTime)
+		return fmt.Errorf("the inputs didn't pause within %v; check whether a disk doesn't respond", gateTime)
 	}
 	return nil
 }
 
-// bind makes the n-th input of the new configuration.
+// bind creates the n-th input of the new configuration.
 func (c *change) bind(n int) error {
 	if err := c.next.bindInput(c.next.inputs[n], n); err != nil {
 		return err
@@ -151,7 +154,7 @@ func (c *change) bind(n int) error {
 	return nil
 }
 
-// endInputs has the inputs that are removed queue what they have, and end. Their clients' connections are closed.
+// endInputs stops the removed inputs. They queue what they have received, and close their connections.
 func (c *change) endInputs() {
 	for _, in := range c.inputs.removed {
 		in.end()
@@ -169,7 +172,7 @@ func (c *change) endInputs() {
 	}
 }
 
-// undo goes back to the old configuration.
+// undo restores the old configuration after prepare has failed.
 func (c *change) undo() {
 	for _, o := range c.outputs.old {
 		o.queue.Interrupt(false)
@@ -183,10 +186,10 @@ func (c *change) undo() {
 	c.next.sockets.Spare(false)
 	for _, in := range c.ended {
 		if in.index >= len(c.old.plan.Inputs) || c.old.inputs[in.index] != in {
-			continue // it was retired: its clients have lost their connections
+			continue // it was retired already: its clients have lost their connections
 		}
 		if err := c.old.bindInput(in, in.index); err != nil {
-			c.old.log.Error().Err(err).Str("input", in.id).Msg("an input can't be started again after a reload that failed: it takes no more records")
+			c.old.log.Error().Err(err).Str("input", in.id).Msg("an input can't be restarted after a failed reload: it accepts no more records; restart the router")
 			continue
 		}
 		c.old.startInput(c.u, in)
@@ -194,7 +197,7 @@ func (c *change) undo() {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, o := range c.opened {
-		o.loop.Run(ended) // which returns its memory, and closes the destination
+		o.loop.Run(ended) // releases its memory, and closes the destination
 		c.next.closeQueues([]*output{o})
 		c.next.removeQueue(o)
 	}
@@ -205,14 +208,14 @@ func (c *change) undo() {
 	}
 }
 
-// endStages returns the memory of filters that no event goes through any more.
+// endStages releases the memory of filters that get no more events.
 func (r *Router) endStages() {
 	for _, s := range r.shares {
 		s.Close()
 	}
 }
 
-// discard ends a configuration that never ran, with the destinations of outputs.
+// discard releases what a configuration that never ran holds, and closes the destinations of outputs.
 func (r *Router) discard(outputs []*output) {
 	r.endStages()
 	closeDestinations(outputs)

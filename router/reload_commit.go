@@ -13,8 +13,8 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
-// openOutputs locks the folders of the new outputs, and opens their queues. Those that may take over another queue are opened by
-// commit.
+// openOutputs locks the queue folders of the new outputs, and opens their queues. If a new output may take over another queue,
+// commit opens them instead.
 func (c *change) openOutputs() error {
 	for _, o := range c.outputs.made {
 		if err := c.lockQueue(o); err != nil {
@@ -29,7 +29,8 @@ func (c *change) openOutputs() error {
 	return c.openQueues()
 }
 
-// lockQueue is Router.lockQueue for a folder that must be writable, unless the running configuration has queues in memory instead.
+// lockQueue is Router.lockQueue, but fails if the folder isn't writable. That is no error if the running configuration keeps its
+// queues in memory for the same reason.
 func (c *change) lockQueue(o *output) error {
 	if err := c.next.lockQueue(o); err != nil {
 		return err
@@ -40,17 +41,17 @@ func (c *change) lockQueue(o *output) error {
 	}
 	lock, err := buffer.LockFolder(dir, o.name)
 	if err == nil {
-		err = errors.Join(errors.New("it was not writable before"), lock.Close())
+		err = errors.Join(errors.New("it wasn't writable a moment ago"), lock.Close())
 	}
 	return fmt.Errorf("queue of %s: %w", o.id, err)
 }
 
-// inMemory reports whether an output of the running configuration has its queue in memory since it can't be in dir.
+// inMemory reports whether an output of the running configuration has its queue in memory because dir isn't usable.
 func (c *change) inMemory(dir string) bool {
 	return slices.ContainsFunc(c.outputs.old, func(o *output) bool { return c.old.queueDir(o) == dir && !o.queue.Stats().Durable })
 }
 
-// openQueues opens the queues of the new outputs: an output's dead letters need their queue before it.
+// openQueues opens the queues of the new outputs, the last one first: an output needs the queue of its dead letters.
 func (c *change) openQueues() error {
 	for _, o := range slices.Backward(c.outputs.made) {
 		if err := c.next.openQueue(o); err != nil {
@@ -58,21 +59,21 @@ func (c *change) openQueues() error {
 		}
 		c.opened = append(c.opened, o)
 		if dir := c.next.queueDir(o); dir != "" && !o.queue.Stats().Durable && !c.inMemory(dir) && !c.adopts {
-			return fmt.Errorf("queue of %s: %s can't be written", o.id, dir)
+			return fmt.Errorf("queue of %s: %s is not writable", o.id, dir)
 		}
 	}
 	return nil
 }
 
-// mayBeAdopted reports whether a new output may take over the queue of one that is removed.
+// mayBeAdopted reports whether a new output may take over the queue of o, a removed output.
 func (c *change) mayBeAdopted(o *output) bool {
 	s := o.queue.Stats()
 	f := orphan{dir: c.old.queueDir(o), name: o.name, is: o.is}
 	return s.Durable && s.Records > 0 && slices.ContainsFunc(c.outputs.made, func(made *output) bool { return c.next.mayAdopt(made, &f) })
 }
 
-// commit makes the new configuration the one that is running. The gate is closed: no intake works, and nothing here waits for a
-// destination longer than adoptFlightTime.
+// commit makes the new configuration the running one. The gate is closed, so no intake is active. Each wait for a destination is
+// limited to adoptFlightTime.
 func (c *change) commit() {
 	waiting := c.releaseHolders()
 	for old, o := range c.outputs.changed {
@@ -106,7 +107,7 @@ func (c *change) commit() {
 	c.next.wakeHolders()
 }
 
-// wakeHolders has releaseHeld ask all Holders when something is due.
+// wakeHolders wakes releaseHeld, which asks every Holder when its next event is due.
 func (r *Router) wakeHolders() {
 	select {
 	case r.wake <- struct{}{}:
@@ -114,8 +115,8 @@ func (r *Router) wakeHolders() {
 	}
 }
 
-// releaseHolders makes the Holders that end with the old configuration emit everything. It returns what finds no room in the queues.
-// The joiners of inputs that go on keep what they have.
+// releaseHolders makes the Holders that end with the old configuration emit everything, and returns those whose events wait for room
+// in a queue. The joiners of inputs that keep running keep what they hold.
 func (c *change) releaseHolders() (waiting []expiry) {
 	var ending []expiry
 	for _, e := range c.u.holding.all {
@@ -134,7 +135,7 @@ func (c *change) releaseHolders() (waiting []expiry) {
 				e.i.expire(e.holder, enrich.Everything)
 			}
 			if err := ending[n].i.flush(context.Background()); err != nil && !errors.Is(err, errFull) && !errors.Is(err, input.ErrHeld) {
-				c.old.log.Error().Err(err).Msg("records that a filter had held could not be queued: they are dropped")
+				c.old.log.Error().Err(err).Msg("records that a filter held can't be queued: they are dropped")
 			}
 		}
 		if heldBy(ending) == 0 {
@@ -153,7 +154,7 @@ func (c *change) releaseHolders() (waiting []expiry) {
 	return waiting
 }
 
-// retireInputs lists the inputs that have been replaced and have clients, and forgets those that have ended.
+// retireInputs adds the replaced inputs to the retired ones, and removes those that have ended.
 func (c *change) retireInputs() {
 	p := c.old.process
 	p.retiredMu.Lock()
@@ -166,8 +167,8 @@ func (c *change) retireInputs() {
 	p.retired.inputs = slices.DeleteFunc(p.retired.inputs, func(in *source) bool { return slices.Contains(c.ended, in) })
 }
 
-// adoptQueues gives the queues of outputs that are removed, and those that were without an output before, to new outputs, as a start
-// does; see Router.adopt. Then it opens the queues of the new outputs.
+// adoptQueues gives new outputs the queues of removed outputs and those that had no output, by the rules that apply at a start (see
+// Router.adopt). Then it opens the queues of the new outputs.
 func (c *change) adoptQueues() {
 	given := make(map[string]*output)
 	for _, o := range c.outputs.removed {
@@ -190,12 +191,12 @@ func (c *change) adoptQueues() {
 	c.outputs.removed = slices.DeleteFunc(c.outputs.removed, func(o *output) bool { return o.heir != nil })
 	c.outputs.removed = append(c.outputs.removed, c.outputs.reopened...)
 	if err := c.openQueues(); err != nil { // not even in memory
-		c.next.log.Error().Err(err).Msg("an output can't be opened after the reload has begun: stop the router, and correct this")
+		c.next.log.Error().Err(err).Msg("the queue of a new output can't be opened, and the reload can't be undone any more; correct the cause, and restart the router")
 	}
 }
 
-// reopen makes an output that is removed, and whose queue no other one takes over, once more, so that it delivers what is left. If
-// that isn't possible the records stay where they are.
+// reopen creates a removed output again whose queue no other output has taken over, so that it delivers what is left. If that fails,
+// it returns nil, and the records stay in the queue.
 func (c *change) reopen(old *output) *output {
 	var o *output
 	var err error
@@ -210,7 +211,7 @@ func (c *change) reopen(old *output) *output {
 		err = errors.Join(c.old.lockQueue(o), c.old.openQueue(o))
 	}
 	if err != nil {
-		old.log.Error().Err(err).Msg("the queue of an output that was removed can't be opened: its records are kept, and not delivered before the output is configured again")
+		old.log.Error().Err(err).Msg("the queue of a removed output can't be opened again: its records are kept, and not delivered until the output is configured again")
 		return nil
 	}
 	o.isNew = false
@@ -218,7 +219,7 @@ func (c *change) reopen(old *output) *output {
 	return o
 }
 
-// forgetOrphans forgets the queues that have an output now.
+// forgetOrphans removes the queues that have an output in next from the list of orphans.
 func (r *Router) forgetOrphans(next *Router) {
 	var known []string
 	for _, o := range next.outputs {
@@ -229,7 +230,7 @@ func (r *Router) forgetOrphans(next *Router) {
 	r.orphans = slices.DeleteFunc(r.orphans, func(o Orphan) bool { return slices.Contains(known, o.Queue) })
 }
 
-// finish starts what is new and ends what is not needed. If ctx ends nothing is waited for.
+// finish starts the new parts, and ends those that are no longer needed. Once ctx has ended, waits are at most adoptFlightTime.
 func (c *change) finish(ctx context.Context) {
 	for _, n := range c.inputs.made {
 		c.next.startInput(c.u, c.next.inputs[n])
@@ -250,7 +251,7 @@ func (c *change) finish(ctx context.Context) {
 		handovers.Go(func() { c.handOver(ctx, old, o) })
 	}
 	handovers.Wait()
-	for _, o := range c.outputs.removed { // those that deliver dead letters come after the others
+	for _, o := range c.outputs.removed { // an output that gets another's dead letters is retired after that one
 		n := slices.IndexFunc(c.outputs.removed, func(of *output) bool { return of.deadTo == o })
 		if n < 0 {
 			c.old.retire(c.u, o, nil)
@@ -268,7 +269,8 @@ func (c *change) finish(ctx context.Context) {
 	}
 }
 
-// retireInput has an input that another one has replaced end when its clients hang up, or at once if they lose nothing.
+// retireInput ends an input that another one has replaced: when its clients have disconnected if it is an input.Retirer, otherwise
+// at once.
 func (r *Router) retireInput(u *running, in *source) {
 	if in.isRetired {
 		return
@@ -288,12 +290,12 @@ func (r *Router) retireInput(u *running, in *source) {
 	})
 }
 
-// handOver has o deliver from the queue of old, from where old has ended.
+// handOver ends old, and makes o deliver from the same queue, from the point that old reached.
 func (c *change) handOver(ctx context.Context, old, o *output) {
 	old.suspend(flightTime, ctx.Done())
 	r := c.next
 	if err := errors.Join(o.queue.Adjust(r.queueOptions(o)), o.queue.Describe(o.is.about())); err != nil {
-		o.log.Warn().Err(err).Msg("the queue's options or description can't be changed")
+		o.log.Warn().Err(err).Msg("the options or the description of the queue can't be changed")
 	}
 	dir := ""
 	if o.queue.Stats().Durable {
@@ -310,8 +312,8 @@ func (c *change) handOver(ctx context.Context, old, o *output) {
 	}
 }
 
-// suspend ends the output's loop: after its requests in progress, or when the time is over. That is adoptFlightTime at most once hurry
-// is closed.
+// suspend ends the output's loop when its requests in progress are complete, or after atMost, which cancels them. Once hurry is
+// closed, it waits at most adoptFlightTime longer.
 func (o *output) suspend(atMost time.Duration, hurry <-chan struct{}) {
 	if o.loop.Suspend() {
 		over := time.NewTimer(atMost)

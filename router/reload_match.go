@@ -12,24 +12,24 @@ import (
 	"github.com/firelane/firelane/input"
 )
 
-// inputChanges say which inputs of two configurations are the same.
+// inputChanges is the difference between the inputs of two configurations.
 type inputChanges struct {
-	ids      []string            // of those of the new plan that go on
-	kept     map[*source]int     // go on, retired ones among them; with their index in the new plan
-	replaced map[*source]*source // listen where another input listens in the new plan, which takes over
-	removed  []*source           // end before the new configuration takes over
-	made     []int               // indices of inputs of the new plan that are made
+	ids      []string            // of the kept inputs that are in the new plan
+	kept     map[*source]int     // keep running, including retired ones; with their index in the new plan
+	replaced map[*source]*source // old inputs, and the new ones that take over their addresses
+	removed  []*source           // stopped before the new configuration takes over
+	made     []int               // indices in the new plan of the inputs to create
 }
 
 func (c *inputChanges) isKept(id string) bool { return slices.Contains(c.ids, id) }
 
-// goesOn reports whether an input of the old configuration goes on for its clients.
+// goesOn reports whether an input of the old configuration keeps serving its clients.
 func (c *inputChanges) goesOn(in *source) bool {
 	_, kept := c.kept[in]
 	return kept || c.replaced[in] != nil
 }
 
-// matchInputs compares the inputs, and puts those that are kept into next.
+// matchInputs compares the inputs of two configurations, and puts the kept ones into next.
 func matchInputs(old, next *Router) inputChanges {
 	c := inputChanges{kept: make(map[*source]int), replaced: make(map[*source]*source)}
 	byAddress := make(map[input.Address]*source)
@@ -62,7 +62,7 @@ func matchInputs(old, next *Router) inputChanges {
 			heir.accounts = in.accounts
 		}
 	}
-	for _, in := range old.leftOver().inputs { // those that were replaced before go where their heirs go
+	for _, in := range old.leftOver().inputs { // an input that an earlier reload replaced shares the fate of its replacement
 		switch n, kept := c.kept[old.inputs[in.index]]; {
 		case kept:
 			c.kept[in] = n
@@ -75,7 +75,7 @@ func matchInputs(old, next *Router) inputChanges {
 	return c
 }
 
-// sameInput returns the input of r that is the same as the n-th of next; nil if there is none.
+// sameInput returns the running input of r that is the same as the n-th of next, nil if there is none.
 func (r *Router) sameInput(next *Router, n int) *source {
 	a := &next.plan.Inputs[n]
 	p, q := r.plan, next.plan
@@ -87,7 +87,7 @@ func (r *Router) sameInput(next *Router, n int) *source {
 		b := &p.Inputs[i]
 		in := r.inputs[i]
 		if p.Dialect == config.FluentBit && i != n {
-			continue // Env.Tag
+			continue // its default tag contains its index
 		}
 		if b.ID == a.ID && samePart(&b.Instance, &a.Instance) && in.files == filesOf(a.Options) && in.isRunning() {
 			return in
@@ -96,7 +96,7 @@ func (r *Router) sameInput(next *Router, n int) *source {
 	return nil
 }
 
-// isRunning reports whether the input has not failed.
+// isRunning reports whether the input's Run has not returned.
 func (in *source) isRunning() bool {
 	select {
 	case <-in.done:
@@ -114,7 +114,7 @@ func sameParts(a, b []config.Instance) bool {
 	return slices.EqualFunc(a, b, func(x, y config.Instance) bool { return samePart(&x, &y) })
 }
 
-// addresses are where the n-th input listens.
+// addresses returns the addresses that the n-th input listens on, nil if it doesn't listen.
 func (r *Router) addresses(n int) []input.Address {
 	if l, ok := r.plan.Inputs[n].Options.(input.Listener); ok {
 		return l.Listens(r.plan.Dialect)
@@ -127,31 +127,31 @@ func (r *Router) listens(n int) bool {
 	return ok
 }
 
-// outputChanges say which outputs of two configurations are the same.
+// outputChanges is the difference between the outputs of two configurations.
 type outputChanges struct {
-	old      []*output           // all that have a queue
-	kept     map[*output]int     // go on; with their index in the new plan
-	changed  map[*output]*output // others go on with their queues
-	removed  []*output           // have no place in the new configuration
-	made     []*output           // of the new configuration, with queues of their own
-	back     []*output           // of old: they had been retired, and are not any more
-	all      []*output           // of next, before those that are kept took their places
-	reopened []*output           // made again of those that are removed, to deliver what is left
-	unused   []*output           // of these, those whose destinations are not needed
+	old      []*output           // all outputs of old, including retired ones
+	kept     map[*output]int     // keep running; with their index in the new plan
+	changed  map[*output]*output // old outputs, and the new ones that take over their queues
+	removed  []*output           // outputs of old that next doesn't have
+	made     []*output           // outputs of next that don't have an old output's queue
+	back     []*output           // outputs that an earlier reload retired, taken back for their queues
+	all      []*output           // the outputs of next as built, before kept ones replaced some of them
+	reopened []*output           // removed outputs, created again to deliver what is left
+	unused   []*output           // outputs of all that kept ones replaced: their destinations are closed
 }
 
-// matchOutputs compares the outputs by their queues, and puts those that are kept into next.
+// matchOutputs compares the outputs of two configurations by their queues, and puts the kept ones into next.
 func matchOutputs(old, next *Router) outputChanges {
 	c := outputChanges{kept: make(map[*output]int), changed: make(map[*output]*output), old: old.allOutputs(), all: slices.Clone(next.outputs)}
 	byQueue := make(map[string]*output)
 	for _, o := range c.old {
 		byQueue[old.queueKey(o)] = o
 	}
-	final := make(map[*output]*output) // for those of next that are kept
+	final := make(map[*output]*output) // outputs of next, and the kept ones that replace them
 	for n, o := range next.outputs {
 		before := byQueue[next.queueKey(o)]
 		if before != nil && before.retiree != nil {
-			if !old.takeBack(before) { // it has ended meanwhile
+			if !old.takeBack(before) { // it has been closed meanwhile
 				before = nil
 			} else {
 				c.back = append(c.back, before)
@@ -184,25 +184,25 @@ func matchOutputs(old, next *Router) outputChanges {
 	return c
 }
 
-// queueKey is what two configurations call the same queue.
+// queueKey identifies the output's queue across configurations.
 func (r *Router) queueKey(o *output) string { return filepath.Join(r.queueDir(o), o.name) }
 
-// sameOutput reports whether an output needn't be replaced.
+// sameOutput reports whether b, an output of next, is the same as a, so that a keeps running.
 func (r *Router) sameOutput(next *Router, a, b *output) bool {
 	p, q := r.plan, next.plan
 	return a.id == b.id && p.Dialect == q.Dialect && p.Service.Flush == q.Service.Flush && p.Service.Sync == q.Service.Sync &&
 		a.is.alias == b.is.alias && a.files == b.files && reflect.DeepEqual(a.config, b.config)
 }
 
-// keepLog has a part that goes on keep its limit on lines that repeat.
+// keepLog keeps the log of a part that keeps running, with its limit on repeated lines.
 func (r *Router) keepLog(old *Router, kind, id string) {
 	if l := old.logs[kind+" "+id]; l != nil {
 		r.logs[kind+" "+id] = l
 	}
 }
 
-// filesOf says what the certificates and keys are that options name, by their sizes and times: a reload reads those again that
-// have changed.
+// filesOf describes the certificate and key files that options name, by size and modification time. A part whose files have changed
+// is replaced at a reload.
 func filesOf(options any) string {
 	var b strings.Builder
 	var walk func(v reflect.Value)
@@ -228,7 +228,7 @@ func filesOf(options any) string {
 	return b.String()
 }
 
-// isKeyFile reports whether an option of that name is the path of a certificate or key.
+// isKeyFile reports whether an option with this name is the path of a certificate or a key.
 func isKeyFile(name string) bool {
 	if !strings.HasSuffix(name, "File") && !strings.HasSuffix(name, "Path") {
 		return false

@@ -8,14 +8,14 @@ import (
 	"github.com/firelane/firelane/buffer"
 )
 
-// A retiree is what waits for an output that the configuration doesn't have any more.
+// A retiree is the wait for a removed output to deliver what is left.
 type retiree struct {
-	quit func()        // has it leave the output as it is
-	done chan struct{} // closed when it has
+	quit func()        // ends the wait, and leaves the output as it is
+	done chan struct{} // closed when the wait has ended
 }
 
-// retire has an output deliver what is in its queue, for at most removedTime, and then closes it. What is left stays in its folder,
-// as after a restart. If after isn't nil, that output comes first: o may deliver its dead letters.
+// retire lets a removed output deliver what is in its queue, for at most removedTime, and then closes it. What is left stays in its
+// folder, as it would after a restart. If after isn't nil, that output ends first, because o may get its dead letters.
 func (r *Router) retire(u *running, o, after *output) {
 	quit := make(chan struct{})
 	o.retiree = &retiree{quit: sync.OnceFunc(func() { close(quit) }), done: make(chan struct{})}
@@ -50,7 +50,7 @@ func (r *Router) retire(u *running, o, after *output) {
 	})
 }
 
-// takeBack undoes retire; false if the output has been closed.
+// takeBack undoes retire. It returns false if the output has already been closed.
 func (r *Router) takeBack(o *output) bool {
 	o.retiree.quit()
 	<-o.retiree.done
@@ -75,7 +75,7 @@ func (r *Router) closeRetired(o *output) {
 	s := o.queue.Stats()
 	if s.Durable {
 		if a.Buffered > 0 {
-			left := Orphan{Queue: r.queueKey(o), Output: o.is.String(), Records: a.Buffered, Bytes: s.Bytes, Reason: "the configuration doesn't have its output any more"}
+			left := Orphan{Queue: r.queueKey(o), Output: o.is.String(), Records: a.Buffered, Bytes: s.Bytes, Reason: "its output was removed from the configuration"}
 			r.orphansMu.Lock()
 			r.orphans = append(r.orphans, left)
 			r.orphansMu.Unlock()
@@ -90,7 +90,7 @@ func (r *Router) closeRetired(o *output) {
 	r.retired.outputs = slices.DeleteFunc(r.retired.outputs, func(other *output) bool { return other == o })
 }
 
-// removeQueue removes the folder of a queue that is closed, if it holds nothing.
+// removeQueue removes the folder of a closed queue if it is empty.
 func (r *Router) removeQueue(o *output) {
 	dir := r.queueDir(o)
 	if dir == "" {

@@ -9,10 +9,10 @@ import (
 	"github.com/firelane/firelane/router"
 )
 
-// commandLine is the name of the file in memory that has what a command line says.
+// commandLine is the name of the file in memory that holds the configuration given on the command line.
 const commandLine = "(command line)"
 
-// also is what comes to the configuration file from elsewhere: the command line of a program that firelane stands in for.
+// also is what the command line of a program that firelane stands in for adds to the configuration file.
 type also struct {
 	service []string // lines of [SERVICE], which the file's own override
 	text    string   // sections, after those of the file
@@ -25,7 +25,8 @@ func (a *also) note(format string, args ...any) {
 	a.notes = append(a.notes, fmt.Sprintf(format, args...))
 }
 
-// plan compiles the configuration of what is there without waiting, and what prepare has fetched. The plan's warnings include those about the command line.
+// plan compiles the configuration from the file, the command line and what prepare has fetched; it fetches nothing itself. The plan's
+// warnings include those about the command line.
 func (c *cli) plan(file string) (*config.Plan, []config.Diagnostic) {
 	if ready := c.compiled; ready != nil {
 		c.compiled = nil

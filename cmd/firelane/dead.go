@@ -32,7 +32,7 @@ func deadCommand(c *cli, args []string) int {
 	flags.SetOutput(c.stderr)
 	file := flags.String("c", "", "configuration file (default: the one that ECS wrote)")
 	only := flags.String("output", "", "only this output's")
-	from := flags.String("from", "", "with resend and -output: send what NAME has, of an output that the configuration doesn't have, to that output")
+	from := flags.String("from", "", "with resend and -output: send the dead letters in NAME, which belong to no output of the configuration, to that output")
 	if err := flags.Parse(args[1:]); err != nil {
 		return exitUsage
 	}
@@ -52,7 +52,7 @@ func deadCommand(c *cli, args []string) int {
 	files, others, err := router.DeadFiles(plan)
 	if err == nil && *from != "" {
 		if args[0] != "resend" || *only == "" || others[*from] == nil {
-			err = fmt.Errorf("-from %s: want resend, -output ID, and the name of a dead letter of no output; there are %q", *from, slices.Sorted(maps.Keys(others)))
+			err = fmt.Errorf("-from %s: want resend, -output ID, and the name of dead letters that belong to no output; these are %q", *from, slices.Sorted(maps.Keys(others)))
 		}
 		files, others = map[string][]string{*only: others[*from]}, nil
 	}
@@ -63,7 +63,8 @@ func deadCommand(c *cli, args []string) int {
 	return c.eachDead(args[0], plan, *only, files, others)
 }
 
-// eachDead lists or sends again the files of the output only, or of all, and lists the others, which no output of the plan has.
+// eachDead lists or resends the files of one output, or of all if only is "". It also lists the others, which belong to no output of
+// the plan.
 func (c *cli) eachDead(command string, plan *config.Plan, only string, files, others map[string][]string) (status int) {
 	status = exitOK
 	fail := func(name string, err error) {
@@ -88,7 +89,7 @@ func (c *cli) eachDead(command string, plan *config.Plan, only string, files, ot
 		switch {
 		case only != "":
 		case command == "resend":
-			fail(name, errors.New("the configuration has no output that these records were refused by: they are kept; -output ID -from "+name+" sends them to another"))
+			fail(name, errors.New("these records belong to no output of the configuration: they are kept; -output ID -from "+name+" sends them to another"))
 		default:
 			if err := c.listDead(name, others[name]); err != nil {
 				fail(name, err)
@@ -99,14 +100,14 @@ func (c *cli) eachDead(command string, plan *config.Plan, only string, files, ot
 }
 
 const (
-	// alignedRows is how many rows of a list are aligned with one another: more are not kept in memory.
+	// alignedRows is how many rows of a list are aligned with one another, which are in memory at the same time.
 	alignedRows = 500
-	// maxListed is how much of a record is listed, in bytes.
+	// maxListed is how many bytes of a record are listed.
 	maxListed = 64 << 10
 )
 
-// listDead prints a line for each record: when, of which output or dead letter, where to, why, and the record. (What an output
-// was called when it refused the record may be another one's name now.)
+// listDead prints a line for each record: the time, the output or dead letter, the index, the reason, and the record. It doesn't print
+// the output's name at the time, which may be another output's name now.
 func (c *cli) listDead(name string, files []string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	rows := 0
@@ -128,15 +129,15 @@ func (c *cli) listDead(name string, files []string) error {
 	return w.Flush()
 }
 
-// recordText is the record of an entry, or as much of it as is listed.
+// recordText returns the record of an entry, cut to maxListed bytes.
 func recordText(e *dead.Entry) string {
 	if e.Packed != nil {
-		return fmt.Sprintf("a record of %d bytes, too large to be listed", len(e.Packed))
+		return fmt.Sprintf("a record of %d bytes, too large to list", len(e.Packed))
 	}
 	return dead.Cut(string(e.Record), maxListed)
 }
 
-// printable escapes characters that control a terminal or would begin another line or column: control characters (C0 and C1),
+// printable escapes characters that control a terminal or would start a new line or column: control characters (C0 and C1),
 // direction marks, line separators, and bytes that aren't UTF-8.
 func printable(s string) string {
 	var b []byte

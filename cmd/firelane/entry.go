@@ -10,7 +10,7 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// A program is one that firelane stands in for, by the names that an entry point or a command of a task definition has.
+// A program is one that firelane stands in for, with the names that it has in the entry point or the command of a task definition.
 type program struct {
 	names string
 	run   func(c *cli, args []string) int
@@ -32,7 +32,7 @@ func programs() []program {
 	}
 }
 
-// program finds the program with the name at the end of a path.
+// program finds a program by the last part of a path.
 func (c *cli) program(name string) (run func(c *cli, args []string) int, ok bool) {
 	name = path.Base(name)
 	for _, p := range programs() {
@@ -45,9 +45,9 @@ func (c *cli) program(name string) (run func(c *cli, args []string) int, ok bool
 	return nil, false
 }
 
-// entryPoint is the entry point of AWS's image, which has no arguments, or of Fluentd's, whose arguments are a command.
+// entryPoint stands in for the entry point of AWS's image, which has no arguments, and that of Fluentd's, whose arguments are a command.
 func entryPoint(c *cli, args []string) int {
-	if len(args) > 0 && strings.HasPrefix(args[0], "-") { // docker-entrypoint.sh of others: options of the program
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") { // another image's docker-entrypoint.sh: options for fluentd
 		return fluentd(c, args)
 	}
 	if len(args) > 0 {
@@ -58,7 +58,7 @@ func entryPoint(c *cli, args []string) int {
 	return runCommand(c, nil)
 }
 
-// wrapped is an init such as tini, which runs the program after its options.
+// wrapped stands in for an init such as tini: it skips the init's options and runs the program after them.
 func wrapped(c *cli, args []string) int {
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		end := args[0] == "--"
@@ -69,7 +69,7 @@ func wrapped(c *cli, args []string) int {
 	return c.main("firelane", args)
 }
 
-// env sets variables and runs a program, such as the shell that the first line of a script names.
+// env stands in for env(1): it sets variables and runs a program, such as the shell in the first line of a script.
 func env(c *cli, args []string) int {
 	for len(args) > 0 && strings.Contains(args[0], "=") {
 		name, value, _ := strings.Cut(args[0], "=")
@@ -96,7 +96,7 @@ func (c *cli) shell() shell.Shell {
 	}
 }
 
-// builtInFile is a file of AWS's image that lines of a shell print.
+// builtInFile returns the text of a file of AWS's image that shell commands print.
 func builtInFile(name string) (string, bool) {
 	if name == "/AWS_FOR_FLUENT_BIT_VERSION" {
 		return "firelane " + version + "\n", true

@@ -13,8 +13,8 @@ type flagValue struct {
 }
 
 // parseFlags parses a command line as getopt_long(3) does: letters may be joined (-vq), a value may be attached (-fFILE) or
-// follow, long options may have =VALUE, and may be abbreviated. known lists options: letter, = where a value follows
-// or ? where one may be attached, name. What is no option is the rest.
+// follow, and long options may have =VALUE and be abbreviated. known lists the options. Each is a letter, a sign and a name; the
+// sign is . for no value, = for a required one, ? for one that may be attached. Arguments that are not options are in rest.
 func parseFlags(known string, args []string) (flags []flagValue, rest []string, err error) {
 	table := strings.Fields(known)
 	for len(args) > 0 {
@@ -50,7 +50,7 @@ func parseFlags(known string, args []string) (flags []flagValue, rest []string, 
 	return flags, rest, nil
 }
 
-// shortFlags parses one word of letters, and returns what follows it.
+// shortFlags parses one word of letters, and returns the remaining arguments.
 func shortFlags(table []string, arg string, args []string) (flags []flagValue, left []string, err error) {
 	for i := 1; i < len(arg); i++ {
 		entry := ""
@@ -79,7 +79,7 @@ func shortFlags(table []string, arg string, args []string) (flags []flagValue, l
 	return flags, args, nil
 }
 
-// longFlag is the entry of a long option, whose name may be abbreviated; "" if there is none, or several.
+// longFlag returns the entry of a long option, whose name may be abbreviated; "" if there is none, or the abbreviation is ambiguous.
 func longFlag(table []string, name string) string {
 	found := ""
 	for _, e := range table {

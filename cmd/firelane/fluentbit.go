@@ -8,18 +8,17 @@ import (
 	"strings"
 )
 
-// fluentBitFlags are the options of fluent-bit: letter, name, and whether a value follows (=). Those without a letter have
-// a digit.
+// fluentBitFlags are the options of fluent-bit, for parseFlags. Those without a letter have a digit.
 const fluentBitFlags = `b=storage_path c=config d.daemon D.dry-run f=flush H.http H.http_server l=log_file P=port P=http_port
 	C=custom i=input r=processor F=filter o=output m=match R=parser p=prop e=plugin t=tag T=sp-task V.version v.verbose
 	w=workdir q.quiet h.help J.help-json s=coro_stack_size S.sosreport L=http_listen Y.enable-hot-reload
 	Z.enable-chunk-trace W.disable-thread-safety-on-hot-reload M=windows_maxstdio
 	1.supervisor 2.enable-fips 3=trace 3=trace-input 3=trace-output 3=trace-output-property`
 
-// goPlugins are the libraries of AWS's image, and of New Relic's, whose plugins firelane has.
+// goPlugins are the plugin libraries of AWS's and New Relic's images that firelane replaces with its own outputs.
 var goPlugins = []string{"cloudwatch.so", "firehose.so", "kinesis.so", "out_newrelic.so"}
 
-// fluentBit runs firelane as /fluent-bit/bin/fluent-bit is run: the configuration file of -c, and what further options add to it.
+// fluentBit takes the command line of /fluent-bit/bin/fluent-bit: -c names the configuration file, and other options add to it.
 func fluentBit(c *cli, args []string) int {
 	flags, rest, err := parseFlags(fluentBitFlags, args)
 	if err != nil {
@@ -31,7 +30,7 @@ func fluentBit(c *cli, args []string) int {
 		b.flag(f)
 	}
 	for _, word := range rest {
-		c.also.note("%q is ignored: fluent-bit takes no arguments besides options", word)
+		c.also.note("%q is ignored: fluent-bit takes options only", word)
 	}
 	b.end()
 	switch {
@@ -80,7 +79,7 @@ type fluentBitLine struct {
 	version, help, dryRun, report, quiet, reload bool
 }
 
-// flag applies one option. The options of [SERVICE] are those of fluent-bit's src/fluent-bit.c.
+// flag applies one option. service maps options to those of [SERVICE], as in fluent-bit's src/fluent-bit.c.
 func (b *fluentBitLine) flag(f flagValue) {
 	service := map[byte]string{
 		'b': "storage.path", 'f': "flush", 'l': "log_file", 'L': "http_listen", 'P': "http_port", 's': "coro_stack_size", 'R': "parsers_file",
@@ -123,7 +122,7 @@ func (b *fluentBitLine) flag(f flagValue) {
 		}
 	case 'e':
 		if !slices.Contains(goPlugins, filepath.Base(f.value)) {
-			b.also.note("-e %s: plugins can't be loaded; firelane has the ones in %s itself", f.value, strings.Join(goPlugins, ", "))
+			b.also.note("-e %s: plugins can't be loaded; firelane has those of %s built in", f.value, strings.Join(goPlugins, ", "))
 		}
 	case 'C', 'T', 'r':
 		b.section = ""
@@ -139,7 +138,7 @@ func (b *fluentBitLine) flag(f flagValue) {
 	}
 }
 
-// property applies -p NAME=VALUE, which is for the plugin before it.
+// property applies -p NAME=VALUE to the plugin before it.
 func (b *fluentBitLine) property(text string) {
 	name, value, ok := strings.Cut(text, "=")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
@@ -163,16 +162,16 @@ func (b *fluentBitLine) line(name, value string) {
 	}
 }
 
-// valid reports whether a value can stand in a line.
+// valid reports whether a value fits into one line of a configuration.
 func (b *fluentBitLine) valid(value string) bool {
 	if strings.ContainsAny(value, "\n\r") {
-		b.err = fmt.Errorf("%q has a line end", value)
+		b.err = fmt.Errorf("%q contains a line break; want one line", value)
 		return false
 	}
 	return true
 }
 
-// end applies what depends on several options.
+// end applies the log level, which depends on several options.
 func (b *fluentBitLine) end() {
 	level := ""
 	switch {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// fluentdFlags are the options of fluentd, in the form of fluentBitFlags. With ? a value may be attached, and doesn't follow.
+// fluentdFlags are the options of fluentd, for parseFlags. Those without a letter have a digit.
 const fluentdFlags = `s?setup c=config 1=config-file-type 2.dry-run 3=show-plugin-config p=plugin I=include r=require g=gemfile
 	G=gem-path d=daemon 4.under-supervisor 4.no-supervisor 4=workers 4=user 4=group 4=umask o=log 4=log-rotate-age
 	4=log-rotate-size 4=log-event-verbose i=inline-config h.help 5.version v.verbose q.quiet 4=emit-error-log-interval
@@ -13,7 +13,7 @@ const fluentdFlags = `s?setup c=config 1=config-file-type 2.dry-run 3=show-plugi
 	4?strict-config-value 4.enable-input-metrics 4.enable-size-metrics 4.suppress-config-dump 4=conf-encoding
 	4.disable-shared-socket`
 
-// fluentd runs firelane as fluentd is run.
+// fluentd takes the command line of fluentd.
 func fluentd(c *cli, args []string) int {
 	if more, ok := c.lookup("FLUENTD_OPT"); ok { // of Fluentd's older images
 		args = append(strings.Fields(more), args...)
@@ -43,7 +43,7 @@ func fluentd(c *cli, args []string) int {
 			fmt.Fprintf(c.stderr, "fluentd: %s is not supported; want -c FILE\n", f.text)
 			return exitUsage
 		case 'p', 'I', 'r', 'g', 'G':
-			if f.letter != 'p' || f.value != "/fluentd/plugins" && f.value != "/etc/fluent/plugin" { // of the image's own entry point
+			if f.letter != 'p' || f.value != "/fluentd/plugins" && f.value != "/etc/fluent/plugin" { // the entry points of Fluentd's images pass these
 				c.also.note("%s %s is ignored: plugins can't be loaded", f.text, f.value)
 			}
 		case 'd', 'o':
@@ -51,7 +51,7 @@ func fluentd(c *cli, args []string) int {
 		}
 	}
 	for _, word := range rest {
-		c.also.note("%q is ignored: fluentd takes no arguments besides options", word)
+		c.also.note("%q is ignored: fluentd takes options only", word)
 	}
 	c.also.level = map[int]string{-2: "error", -1: "warn", 1: "debug", 2: "trace"}[max(-2, min(2, verbosity))]
 	if file == "" {
@@ -61,15 +61,15 @@ func fluentd(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
-	c.asFluentBit = true // without the init image's variables, too
+	c.asFluentBit = true // fluentd doesn't know the init image's variables either
 	if dryRun {
 		return c.dryRun(file)
 	}
 	return c.run(file, false)
 }
 
-// fluentdConfig is the configuration of Fluentd's image, which FLUENTD_CONF names; "" where no variable names one. FLUENT_CONF
-// is fluentd's own variable.
+// fluentdConfig returns the configuration file that FLUENTD_CONF, the variable of Fluentd's image, or FLUENT_CONF, that of fluentd
+// itself, names; "" if neither is set.
 func fluentdConfig(c *cli) string {
 	if name, ok := c.lookup("FLUENTD_CONF"); ok && name != "" {
 		return "/fluentd/etc/" + name

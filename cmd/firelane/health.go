@@ -11,11 +11,11 @@ import (
 	"github.com/firelane/firelane/router"
 )
 
-// healthTimeout is how long connecting to the running router may take, and writing to it.
+// healthTimeout is how long a connection to the running router may take, and a write to it.
 const healthTimeout = 2 * time.Second
 
-// healthCommand connects to every socket that the configuration binds, and sends the health input the line of ECS's own check.
-// It is for a task definition's healthCheck: ["CMD", "/firelane", "healthcheck"].
+// healthCommand connects to every socket that the configuration binds. To the health input it sends the line that ECS's own check
+// sends. It is for a task definition's healthCheck: ["CMD", "/firelane", "healthcheck"].
 func healthCommand(c *cli, args []string) int {
 	file, status, ok := configFlag(c, "healthcheck", args, nil)
 	if !ok {
@@ -47,8 +47,8 @@ func healthCommand(c *cli, args []string) int {
 	return exitOK
 }
 
-// local compiles what is in the container: the file, and those of the init image's variables that are no objects. A health check
-// must not wait for S3, and the sockets that ECS configures are in the file.
+// local compiles what is in the container: the file, and the files (not the S3 objects) that the init image's variables name. A
+// health check must not wait for S3, and the sockets that ECS configures are in the file.
 func (c *cli) local(file string) (*config.Plan, []config.Diagnostic) {
 	files, err := ecs.InitFiles(c.environ())
 	if err != nil || len(files) == 0 {
@@ -56,7 +56,7 @@ func (c *cli) local(file string) (*config.Plan, []config.Diagnostic) {
 	}
 	c.init = *ecs.Local(files)
 	plan, diags := c.plan(file)
-	if len(diags) > 0 { // what it needs may be in an object
+	if len(diags) > 0 { // a file may depend on an object
 		c.init = ecs.Init{}
 		return c.plan(file)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// openLog makes the log of the process: JSON lines in a container, a readable form on a terminal. It never waits for the
-// reader of w. end writes the lines that are still pending.
+// openLog makes the log of the process: JSON lines in a container, a readable form on a terminal. Logging never waits for the
+// reader of w. end writes the pending lines, and waits at most logCloseTime for that.
 func openLog(w io.Writer) (log zerolog.Logger, end func()) {
 	terminal := isTerminal(w)
 	ring := newLogRing(w, func(lines int) []byte {
@@ -41,7 +41,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// messageFirst moves the message of a JSON line, which zerolog writes last, to its beginning. It is not safe for
+// messageFirst moves the message of a JSON line, which zerolog writes last, to the beginning. It is not safe for
 // concurrent use.
 type messageFirst struct {
 	out  io.Writer

@@ -59,7 +59,7 @@ var commands = []command{
 	{"version", versionCommand},
 }
 
-// environment is what commands use of the process besides its output: its environment variables.
+// environment gives commands access to the process's environment variables.
 type environment struct {
 	lookup  func(name string) (value string, ok bool)
 	environ func() []string
@@ -72,9 +72,9 @@ type cli struct {
 	stdout, stderr io.Writer
 	environment
 
-	also        also     // what it says about the configuration
+	also        also     // what it adds to the configuration
 	asFluentBit bool     // it is fluent-bit's or fluentd's, which don't know the init image's variables
-	init        ecs.Init // what these name
+	init        ecs.Init // the files that the init image's variables name
 	task        task
 	compiled    func() (*config.Plan, []config.Diagnostic) // what prepare has compiled, for the next plan
 }
@@ -105,7 +105,7 @@ func (c *cli) main(name string, args []string) int {
 			return cmd.run(c, args[1:])
 		}
 	}
-	if run, ok := c.program(args[0]); ok { // of a task definition
+	if run, ok := c.program(args[0]); ok { // the command of a task definition
 		return run(c, args[1:])
 	}
 	if info, err := os.Stat(args[0]); err == nil && strings.Contains(args[0], "/") && info.Mode().IsRegular() { // a script

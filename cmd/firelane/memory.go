@@ -14,7 +14,7 @@ const (
 	// memoryGoal is the memory limit for Go's garbage collector, in bytes. It applies in larger containers too: the router
 	// promises not to use more than 50 MiB in all.
 	memoryGoal = 33 << 20
-	// cgroupShare is the fraction of the container's limit that is used instead, if that is less.
+	// cgroupShare is the fraction of the container's memory limit that is used instead, if that is lower.
 	cgroupShare = 0.7
 )
 

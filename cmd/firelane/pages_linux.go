@@ -9,9 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropProgramPages takes the pages of the program's file that the start has used out of the process's memory. The start uses
-// packages of every destination, most of which aren't needed again; a page that is comes back from the page cache. What can't
-// be dropped stays.
+// dropProgramPages releases the pages of the executable that the start has read into the process's memory. The start initializes the
+// packages of every destination, and most aren't needed again; a page that is comes back from the page cache. Errors are ignored.
 func dropProgramPages() {
 	own, err := os.Readlink("/proc/self/exe")
 	if err != nil {

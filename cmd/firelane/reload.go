@@ -18,7 +18,7 @@ import (
 	"github.com/firelane/firelane/router"
 )
 
-// A reloader reads the configuration again, one time after the other: an admin.Reloader.
+// A reloader reloads the configuration, one reload at a time. It implements admin.Reloader.
 type reloader struct {
 	c      *cli
 	log    zerolog.Logger
@@ -27,10 +27,10 @@ type reloader struct {
 	always bool // --enable-hot-reload was given
 	router *router.Router
 	stop   context.Context // ends when a stop begins
-	wanted chan struct{}   // has a value if a signal has asked for a reload that has not begun
+	wanted chan struct{}   // has a value if a signal has asked for a reload that hasn't begun
 
 	busy  sync.Mutex                  // held while a configuration is read and takes over
-	plan  atomic.Pointer[config.Plan] // that is running
+	plan  atomic.Pointer[config.Plan] // the running one
 	admin adminServer
 }
 
@@ -50,7 +50,7 @@ func (l *reloader) startAdmin(plan *config.Plan) {
 	commit()
 }
 
-// A logLevel is the level of the router's log, which a reload may change: a zerolog.Sampler.
+// A logLevel is the level of the router's log, which a reload may change. It implements zerolog.Sampler.
 type logLevel struct{ level atomic.Int32 }
 
 func (l *logLevel) set(level zerolog.Level) { l.level.Store(int32(level)) }
@@ -60,7 +60,7 @@ func (l *logLevel) Sample(level zerolog.Level) bool {
 	return level >= zerolog.Level(l.level.Load()) || level == zerolog.NoLevel
 }
 
-// request asks for a reload. However many signals come while one is in progress, one more follows.
+// request asks for a reload, and doesn't wait for it. All requests during a reload lead to a single further one.
 func (l *reloader) request() {
 	select {
 	case l.wanted <- struct{}{}:
@@ -68,7 +68,7 @@ func (l *reloader) request() {
 	}
 }
 
-// run carries out what signals have asked for, until a stop begins.
+// run carries out the reloads that signals ask for, until a stop begins.
 func (l *reloader) run() {
 	for {
 		select {
@@ -83,7 +83,7 @@ func (l *reloader) run() {
 		case errors.Is(err, admin.ErrReloadOff):
 			l.log.Warn().Msg("the signal is ignored: hot_reload is off in [SERVICE]")
 		case errors.Is(err, router.ErrNotRunning):
-			l.log.Warn().Msg("the signal is ignored: the router is about to stop")
+			l.log.Warn().Msg("the signal is ignored: the router is stopping")
 		}
 	}
 }
@@ -100,13 +100,13 @@ func (l *reloader) Reload(ctx context.Context) error {
 // Reloads implements admin.Reloader.
 func (l *reloader) Reloads() int64 { return l.router.Reloads() }
 
-// reload reads the files again. If they are right, the new configuration takes over, else the old one goes on, and the log has a
-// line for each mistake, as at the start. l.busy is held.
+// reload reads the files again. If they are valid, the new configuration takes over. Otherwise the old one keeps running, and each
+// mistake is logged, as at the start. The caller holds l.busy.
 func (l *reloader) reload(ctx context.Context) error {
 	if !l.plan.Load().Service.HotReload && !l.always {
 		return admin.ErrReloadOff
 	}
-	defer func() { // what reading has made is a few MiB
+	defer func() { // compiling a configuration takes a few MiB
 		debug.FreeOSMemory()
 		dropProgramPages()
 	}()
@@ -133,7 +133,7 @@ func (l *reloader) reload(ctx context.Context) error {
 	case errors.Is(err, router.ErrNotRunning):
 		return err
 	case err != nil:
-		l.log.Error().Err(err).Msg("the configuration was not reloaded: it can't be opened; the one that is running goes on")
+		l.log.Error().Err(err).Msg("the configuration was not reloaded: it can't be opened; the old one keeps running")
 		return err
 	}
 	l.plan.Store(plan)
@@ -142,28 +142,28 @@ func (l *reloader) reload(ctx context.Context) error {
 	return nil
 }
 
-// refuse logs the mistakes of a configuration.
+// refuse logs the mistakes of a configuration, and returns the first one.
 func (l *reloader) refuse(diags []config.Diagnostic) error {
 	reportErrors(l.log, diags)
-	l.log.Error().Int("mistakes", len(diags)).Msg("the configuration was not reloaded: it is wrong; the one that is running goes on")
+	l.log.Error().Int("mistakes", len(diags)).Msg("the configuration was not reloaded: it is wrong; the old one keeps running; correct the mistakes, and reload again")
 	return diags[0]
 }
 
 // An adminServer is the HTTP server, if the configuration enables it.
 type adminServer struct {
 	log    zerolog.Logger
-	config admin.Config // but for the address and the hosts
+	config admin.Config // without the address and the hosts
 
 	mu    sync.Mutex
-	addr  string // "": there is none
+	addr  string // "": no server
 	hosts string
-	end   context.CancelFunc // of the last one; nil: there was none
+	end   context.CancelFunc // ends the last server; nil if there was none
 	done  chan struct{}
 }
 
 func noChange() {}
 
-// prepare opens what a plan needs. commit takes it into use, and undo closes it.
+// prepare opens the listener that plan needs. commit starts to use it, and undo closes it.
 func (a *adminServer) prepare(plan *config.Plan) (commit, undo func(), err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -184,8 +184,8 @@ func (a *adminServer) prepare(plan *config.Plan) (commit, undo func(), err error
 	return func() { a.replace(ln, addr, hosts) }, func() { _ = ln.Close() }, nil
 }
 
-// replace ends the server that there is, and then serves on ln; on addr if ln is nil. It doesn't wait: the server that ends may
-// have the request for it.
+// replace ends the current server, and then serves on ln, or on addr if ln is nil. It doesn't wait, because the current server may be
+// serving the request for this reload.
 func (a *adminServer) replace(ln net.Listener, addr, hosts string) {
 	a.mu.Lock()
 	end, done := a.end, a.done

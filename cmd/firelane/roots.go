@@ -7,7 +7,7 @@ import (
 )
 
 // useOwnRoots makes the certificate authorities in this binary the fallback for a system that has none, such as the image.
-// SSL_CERT_FILE and SSL_CERT_DIR take precedence. It takes 2 ms, so it is called after the sockets are bound, and before the
+// SSL_CERT_FILE and SSL_CERT_DIR take precedence. The call takes 2 ms, so it comes after the sockets are bound, and before the
 // first connection to a destination.
 func useOwnRoots() {
 	pool := x509.NewCertPool()

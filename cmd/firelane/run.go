@@ -19,7 +19,7 @@ import (
 	"github.com/firelane/firelane/router"
 )
 
-// ecsFiles are where the ECS agent writes the configuration of a FireLens container, by its type.
+// ecsFiles are the paths where the ECS agent writes the configuration of a FireLens container: of type fluentbit, and fluentd.
 var ecsFiles = []string{"/fluent-bit/etc/fluent-bit.conf", "/fluentd/etc/fluent.conf"}
 
 // runCommand runs the router until a signal stops it.
@@ -34,13 +34,13 @@ func runCommand(c *cli, args []string) int {
 
 // run runs the router with a configuration file. always is Fluent Bit's --enable-hot-reload.
 func (c *cli) run(file string, always bool) int {
-	arrived, endSignals := takeSignals() // first: until then a SIGHUP ends the process
+	arrived, endSignals := takeSignals() // first, because until then a SIGHUP ends the process
 	defer endSignals()
 	dropProgramPages()
 	log, endLog := openLog(c.stderr)
 	defer endLog()
 	stdlog.SetFlags(0)
-	stdlog.SetOutput(log) // what libraries log, which would go to stderr directly
+	stdlog.SetOutput(log) // libraries would log to stderr directly
 	early, err := c.prepareToRun(log, file, arrived)
 	switch {
 	case errors.Is(err, errStopped):
@@ -55,13 +55,13 @@ func (c *cli) run(file string, always bool) int {
 	if !ok {
 		return exitUsage
 	}
-	c.init = ecs.Init{} // the objects, which take memory
+	c.init = ecs.Init{} // releases the memory of the objects
 	level := new(logLevel)
 	level.set(parseLevel(plan.Service.LogLevel))
 	log = log.Sample(level)
 
 	dropProgramPages()
-	limitMemory(log) // which the router divides
+	limitMemory(log) // the router divides this limit among its parts
 	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: c.useRoots, Early: early})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
@@ -69,7 +69,7 @@ func (c *cli) run(file string, always bool) int {
 	}
 	useOneCore()
 	relaxTimers(log)
-	debug.FreeOSMemory() // what the packages of all destinations have made at the start, and the configuration's files
+	debug.FreeOSMemory() // used by the packages of all destinations at the start, and by the configuration's files
 	dropProgramPages()
 	stop, now := newStops()
 	l := newReloader(c, log, level, file, always, r, stop.ctx)
@@ -85,17 +85,17 @@ func (c *cli) run(file string, always bool) int {
 	return statusOf(log, err)
 }
 
-// endByForce ends the process although parts of it have not ended.
+// endByForce exits although parts of the router are still running.
 func endByForce(log zerolog.Logger, endLog func()) {
 	log.Error().Msg("stopped by force: a part of the router did not end in time; undelivered records stay in the queue on disk")
 	endLog()
 	os.Exit(exitFailed)
 }
 
-// statusOf is the process's exit status after a Run that ended so.
+// statusOf returns the exit status after Run has returned err.
 func statusOf(log zerolog.Logger, err error) int {
 	var exit *router.ExitError
-	if errors.As(err, &exit) { // it has been logged
+	if errors.As(err, &exit) { // already logged
 		return exit.Status
 	}
 	if err != nil {
@@ -105,7 +105,7 @@ func statusOf(log zerolog.Logger, err error) int {
 	return exitOK
 }
 
-// prepareToRun is prepare with the process's log, until a signal asks the process to stop.
+// prepareToRun is prepare with the process's log. A signal that asks the process to stop cancels it: the error is errStopped.
 func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Signal) (*router.Early, error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan struct{})
@@ -151,8 +151,8 @@ func logNote(log zerolog.Logger) note {
 // useRoots is useOwnRoots, once.
 func (c *cli) useRoots() { c.roots.Do(useOwnRoots) }
 
-// configFlag parses the command line of a command that needs a configuration.
-// reload, if not nil, is set if Fluent Bit's --enable-hot-reload is among the arguments.
+// configFlag parses the command line of a command that needs a configuration. If reload isn't nil, it is set to whether Fluent
+// Bit's --enable-hot-reload is among the arguments.
 func configFlag(c *cli, name string, args []string, reload *bool) (file string, status int, ok bool) {
 	flags := flag.NewFlagSet("firelane "+name, flag.ContinueOnError)
 	flags.SetOutput(c.stderr)
@@ -221,7 +221,7 @@ func checkCommand(c *cli, args []string) int {
 	return c.check(file)
 }
 
-// check prints how firelane understands a configuration, what the init image's variables name included.
+// check prints how firelane understands a configuration, including the files that the init image's variables name.
 func (c *cli) check(file string) int {
 	plan, ok := c.tested(file)
 	if !ok {
@@ -242,7 +242,7 @@ func (c *cli) dryRun(file string) int {
 	return exitOK
 }
 
-// tested reads a configuration and prints all that is wrong with it; ok means that a router would start with it.
+// tested reads a configuration and prints all warnings and mistakes; ok means that a router would start with it.
 func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
 	plan, diags, err := c.read(context.Background(), file, func(warning bool, text string) {
 		kind := "note"

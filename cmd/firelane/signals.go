@@ -21,7 +21,7 @@ const (
 	maxSignals = 16
 )
 
-// takeSignals catches the signals that people send and that end a process by default. It also ignores SIGPIPE: a write to
+// takeSignals catches the signals that people send and that terminate a process by default. It also ignores SIGPIPE: a write to
 // stdout or stderr that nobody reads then returns an error.
 func takeSignals() (arrived <-chan os.Signal, end func()) {
 	ch := make(chan os.Signal, maxSignals)
@@ -45,16 +45,16 @@ func newStops() (stop, now stopper) {
 	return stop, now
 }
 
-// signalled is what signals change.
+// signalled is what signals act on.
 type signalled struct {
-	grace     func() time.Duration // of the configuration that is running
-	reload    func()               // asks for a reload; it doesn't wait
+	grace     func() time.Duration // of the running configuration
+	reload    func()               // asks for a reload, and doesn't wait for it
 	stop, now stopper
 	force     func() // ends the process
 }
 
-// handleSignals asks for a reload at a SIGHUP (as Fluent Bit and Fluentd) or SIGUSR2 (as Fluentd). It cancels stop (drain, then
-// exit) at the first SIGTERM, SIGINT or SIGQUIT, and now (exit immediately) at the second. It calls force at the third, and if
+// handleSignals asks for a reload at SIGHUP (as in Fluent Bit and Fluentd) or SIGUSR2 (as in Fluentd). It cancels stop (drain, then
+// exit) at the first SIGTERM, SIGINT or SIGQUIT, and now (exit immediately) at the second. It calls force at the third, or if
 // the process doesn't end in time. It returns when arrived is closed.
 func handleSignals(log zerolog.Logger, arrived <-chan os.Signal, p signalled) {
 	var late <-chan time.Time
@@ -67,10 +67,10 @@ func handleSignals(log zerolog.Logger, arrived <-chan os.Signal, p signalled) {
 			}
 			switch s {
 			case syscall.SIGHUP, syscall.SIGUSR2:
-				log.Info().Stringer("signal", s).Msg("the configuration is to be read again")
+				log.Info().Stringer("signal", s).Msg("a reload of the configuration was requested")
 				p.reload()
 				continue
-			case syscall.SIGUSR1: // in Fluentd: flush
+			case syscall.SIGUSR1: // Fluentd flushes its buffers
 				log.Info().Stringer("signal", s).Msg("the signal does nothing: records are delivered as they come, and nothing waits for a flush")
 				continue
 			}

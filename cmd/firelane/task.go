@@ -12,14 +12,14 @@ import (
 	"github.com/firelane/firelane/router"
 )
 
-// A task is what the process knows of the ECS task that it runs in.
+// A task is what the process knows about the ECS task that it runs in.
 type task struct {
-	variables map[string]string // of the metadata endpoint; nil: it has not been asked
-	wanted    bool              // a configuration has a variable that only the endpoint knows
+	variables map[string]string // from the metadata endpoint; nil: not fetched yet
+	wanted    bool              // the configuration refers to a variable that only the endpoint knows
 }
 
-// variable returns an environment variable or, where there is none of that name, what the metadata endpoint says. It doesn't ask:
-// fetch does.
+// variable returns the value of an environment variable or, if that isn't set, the value that the metadata endpoint has given. It sends
+// no request: fetch does.
 func (c *cli) variable(name string) (string, bool) {
 	value, ok := c.lookup(name)
 	if ok || !slices.Contains(ecs.Variables(), name) {
@@ -30,12 +30,12 @@ func (c *cli) variable(name string) (string, bool) {
 	return value, ok
 }
 
-// note is a line about what was fetched; warning says whether a person should act.
+// A note reports a line about what was fetched; warning says whether a person should act.
 type note func(warning bool, text string)
 
-// prepare fetches what a configuration needs and the container doesn't have: the task's metadata, where the file or a variable
-// of the init image needs it, and that variable's objects. Before it waits for anything, it binds the sockets of file, which
-// the caller passes to the router. Without such needs it returns at once.
+// prepare fetches what a configuration needs and the container doesn't have: the task's metadata, if the file or the init image's
+// variables need it, and the objects that these variables name. If bind is true, it first binds the sockets of file, which the
+// caller passes to the router. If there is nothing to fetch, it returns at once.
 func (c *cli) prepare(ctx context.Context, file string, bind bool, say note) (early *router.Early, err error) {
 	var files []ecs.InitFile
 	if !c.asFluentBit {
@@ -60,18 +60,18 @@ func (c *cli) prepare(ctx context.Context, file string, bind bool, say note) (ea
 	return early, c.fetch(ctx, files, uri, say)
 }
 
-// read compiles a configuration with everything that prepare fetches, again each time. No socket is bound.
+// read fetches what prepare does, again at each call, and compiles the configuration. It binds no sockets.
 func (c *cli) read(ctx context.Context, file string, say note) (*config.Plan, []config.Diagnostic, error) {
 	if _, err := c.prepare(ctx, file, false, say); err != nil {
 		return nil, nil, err
 	}
 	plan, diags := c.plan(file)
-	c.init = ecs.Init{} // the objects, which take memory
+	c.init = ecs.Init{} // releases the memory of the objects
 	return plan, diags, nil
 }
 
-// fetch asks for the metadata and the objects. With objects it does what the init image does, and the metadata's variables take
-// precedence over the environment's; without, a failure is only a warning: the variables are then not set.
+// fetch fetches the metadata and the files. If there are files, it does what the init image does: the metadata's variables take
+// precedence over the environment's, and a failure is an error. Otherwise a failure is only a warning, and the variables stay unset.
 func (c *cli) fetch(ctx context.Context, files []ecs.InitFile, uri string, say note) error {
 	err := c.fetchTask(ctx, uri)
 	switch {
@@ -83,7 +83,7 @@ func (c *cli) fetch(ctx context.Context, files []ecs.InitFile, uri string, say n
 	case len(files) == 0:
 		return nil
 	case uri == "":
-		say(true, "this is no task of ECS ("+ecs.MetadataURI+" is not set): AWS_REGION and ECS_* are what the environment says")
+		say(true, "this is not an ECS task ("+ecs.MetadataURI+" is not set): AWS_REGION and ECS_* come from the environment")
 	}
 	for name, value := range c.task.variables {
 		if err := c.setenv(name, value); err != nil {
@@ -102,7 +102,7 @@ func (c *cli) fetch(ctx context.Context, files []ecs.InitFile, uri string, say n
 	return nil
 }
 
-// fetchTask asks the metadata endpoint, if there is one.
+// fetchTask fetches the task's metadata once, if there is an endpoint.
 func (c *cli) fetchTask(ctx context.Context, uri string) error {
 	if uri == "" || c.task.variables != nil {
 		return nil
@@ -115,7 +115,7 @@ func (c *cli) fetchTask(ctx context.Context, uri string) error {
 	return err
 }
 
-// ignoredInit warns of the init image's variables where the command is fluent-bit's own, which doesn't know them.
+// ignoredInit warns that the init image's variables are ignored: the command is fluent-bit's own, which doesn't know them.
 func (c *cli) ignoredInit() {
 	files, err := ecs.InitFiles(c.environ())
 	if err == nil && len(files) > 0 {
@@ -123,13 +123,13 @@ func (c *cli) ignoredInit() {
 	}
 }
 
-// errStopped means that the process was asked to stop before it had its configuration.
-var errStopped = errors.New("stopped before the configuration was there")
+// errStopped means that the process was asked to stop before its configuration was read.
+var errStopped = errors.New("stopped before the configuration was read")
 
-// initHint ends a message about what the variables of the init image name.
+// initHint returns the text of err, with the consequence if it is about a variable of the init image.
 func initHint(err error) string {
 	if strings.Contains(err.Error(), "aws_fluent_bit_init") {
-		return err.Error() + "; the router doesn't start with a part of its configuration"
+		return err.Error() + "; the router doesn't start with only part of its configuration"
 	}
 	return err.Error()
 }

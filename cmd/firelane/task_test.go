@@ -156,7 +156,7 @@ func TestAStopWhileObjectsAreFetchedEndsAtOnce(t *testing.T) {
 	r := p.start(t, "firelane", "run", "-c", p.conf)
 	eventually(t, "the first request", func() bool { return p.Asked("task") > 0 })
 	r.stop(t)
-	if !strings.Contains(r.log.String(), "stopped before the configuration was there") {
+	if !strings.Contains(r.log.String(), "stopped before the configuration was read") {
 		t.Errorf("got the log %s", r.log.String())
 	}
 }

@@ -16,19 +16,19 @@ import (
 // ticksPerSecond is the unit of the times in /proc: 100 on every Linux that Go supports (USER_HZ).
 const ticksPerSecond = 100
 
-// CPUOptions are those of cpu.
+// CPUOptions are the options of the input cpu.
 type CPUOptions struct {
 	poll.Options
 	PID int `fluentbit:"pid" default:"-1" help:"process to measure; unless written, the host"`
 }
 
-// A usage is the time that processors have spent since the start of the host, in ticks.
+// A usage is the time that processors have spent since the host started, in ticks.
 type usage struct {
 	name         string // of the processor: cpu0; cpu: all of them
-	user, system uint64 // user has the time of processes with a lower priority, too
+	user, system uint64 // user includes nice: processes with a lower priority
 }
 
-// cpu measures the use of processors between two collections.
+// cpu measures CPU usage between two collections.
 type cpu struct {
 	sys    system
 	pid    int
@@ -38,7 +38,7 @@ type cpu struct {
 	m      members
 }
 
-// NewCPU makes the input.
+// NewCPU makes the input cpu. It returns an error if the times can't be read.
 func NewCPU(o *CPUOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	c := &cpu{sys: kernel, pid: o.PID, now: time.Now}
 	if err := c.begin(); err != nil {
@@ -53,17 +53,17 @@ func (c *cpu) begin() (err error) {
 	return err
 }
 
-// read returns the times of all processors together, then of each. With a PID the first is that process's.
+// read returns the times of all processors together, then of each. With a PID, the first is the time of that process.
 func (c *cpu) read() (list []usage, err error) {
 	err = c.sys.lines(func(f [][]byte) bool {
 		if !bytes.HasPrefix(f[0], []byte("cpu")) || len(f) < 4 {
-			return false // they come first
+			return false // the lines of processors come first
 		}
 		list = append(list, usage{string(f[0]), number(f[1]) + number(f[2]), number(f[3])})
 		return true
 	}, "proc", "stat")
 	if err == nil && len(list) < 2 {
-		err = errors.New("/proc/stat names no processor")
+		err = errors.New("/proc/stat has no processors")
 	}
 	if err == nil && c.pid > 0 {
 		var s stat

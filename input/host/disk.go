@@ -10,7 +10,7 @@ import (
 	"github.com/firelane/firelane/input/poll"
 )
 
-// DiskOptions are those of disk.
+// DiskOptions are the options of the input disk.
 type DiskOptions struct {
 	poll.Options
 	Device string `fluentbit:"dev_name" help:"only devices whose name has this text; unless written, all"`
@@ -31,7 +31,7 @@ type disk struct {
 	m      members
 }
 
-// NewDisk makes the input.
+// NewDisk makes the input disk. It returns an error if /proc/diskstats can't be read.
 func NewDisk(o *DiskOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	c := &disk{sys: kernel, device: o.Device}
 	if _, err := c.sys.read("proc", "diskstats"); err != nil {
@@ -40,7 +40,7 @@ func NewDisk(o *DiskOptions, _ config.Dialect, env input.Env) (input.Input, erro
 	return poll.New(o.Tag, o.Interval(), c.collect, env), nil
 }
 
-// collect makes no event at the first time, when there is nothing to compare with, as Fluent Bit.
+// collect makes no event the first time, when there is nothing to compare with, as in Fluent Bit.
 func (c *disk) collect(_ context.Context, add poll.Add) error {
 	now := make(map[string][2]uint64, len(c.before))
 	var read, written uint64

@@ -1,5 +1,5 @@
-// Package host has Fluent Bit's small inputs that look at the machine: cpu, mem, disk, netif, proc, thermal, health, head and
-// random. Each collects at an interval (input/poll), and its records have the keys that Fluent Bit gives them.
+// Package host implements Fluent Bit's small inputs for the state of the host: cpu, mem, disk, netif, proc, thermal, health, head and
+// random. Each collects at an interval (see package poll), and its records have the same keys as in Fluent Bit.
 package host
 
 import (
@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	maxFile = 1 << 20 // bytes of a file of the kernel that are read
+	maxFile = 1 << 20 // bytes of a file in /proc or /sys that are read
 	sector  = 512     // bytes of a sector in /proc/diskstats, whatever the disk's own are
 )
 
-// A system is where the kernel tells its state: the root of the file system, another folder in tests.
+// A system is the folder that has proc and sys: the root of the file system, another one in tests.
 type system string
 
 const kernel = system("/")
@@ -53,7 +53,7 @@ func (s system) lines(see func(fields [][]byte) bool, parts ...string) error {
 	return nil
 }
 
-// number reads a number of the kernel; what isn't one is 0.
+// number parses a number from the kernel; it returns 0 for anything else.
 func number(text []byte) uint64 {
 	n, err := strconv.ParseUint(string(text), 10, 64)
 	if err != nil {
@@ -62,7 +62,7 @@ func number(text []byte) uint64 {
 	return n
 }
 
-// since is how much a counter of the kernel has grown. One that is smaller than before has begun anew.
+// since returns how much a counter of the kernel has grown. A counter that is smaller than before was reset.
 func since(before, now uint64) uint64 {
 	if now < before {
 		return now
@@ -70,7 +70,7 @@ func since(before, now uint64) uint64 {
 	return now - before
 }
 
-// A members collects a record.
+// A members builds a record from its members.
 type members struct {
 	n    int
 	body []byte
@@ -110,13 +110,13 @@ func (m *members) record() []byte {
 	return m.out
 }
 
-// A stat is what /proc/PID/stat says of a process.
+// A stat is what /proc/PID/stat says about a process.
 type stat struct {
 	user, system uint64 // time in ticks of the kernel
 	resident     uint64 // memory in pages
 }
 
-// The fields of /proc/PID/stat after the process's name, which may have blanks (proc_pid_stat(5): state is field 3).
+// The fields of /proc/PID/stat after the process's name, which may contain spaces (proc_pid_stat(5): state is field 3).
 const (
 	statUser     = 14 - 3
 	statSystem   = 15 - 3

@@ -13,7 +13,7 @@ import (
 	"github.com/firelane/firelane/input/poll"
 )
 
-// MemOptions are those of mem.
+// MemOptions are the options of the input mem.
 type MemOptions struct {
 	poll.Options
 	PID int `fluentbit:"pid" default:"0" help:"process whose memory is added, as proc_bytes and proc_hr"`
@@ -28,7 +28,7 @@ type mem struct {
 	m    members
 }
 
-// NewMem makes the input.
+// NewMem makes the input mem.
 func NewMem(o *MemOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	c := &mem{sys: kernel, info: unix.Sysinfo, pid: o.PID, log: env.Log}
 	return poll.New(o.Tag, o.Interval(), c.collect, env), nil
@@ -64,7 +64,7 @@ func (c *mem) collect(_ context.Context, add poll.Add) error {
 	return nil
 }
 
-// readable is a size for people: 20.80M.
+// readable formats a size in bytes for people: 20.80M.
 func readable(n uint64) string {
 	units := "KMGTPE"
 	if n < 1024 {

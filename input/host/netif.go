@@ -11,7 +11,7 @@ import (
 	"github.com/firelane/firelane/input/poll"
 )
 
-// NetifOptions are those of netif.
+// NetifOptions are the options of the input netif.
 type NetifOptions struct {
 	poll.Options
 	Interface string `fluentbit:"interface" required:"true" help:"network interface, such as eth0"`
@@ -19,8 +19,8 @@ type NetifOptions struct {
 	Test      bool   `fluentbit:"test_at_init" default:"false" help:"don't start if there is no such interface"`
 }
 
-// counters are the columns of /proc/net/dev, with the names that Fluent Bit gives them ("compressepd" is its own), and
-// whether they are there without verbose.
+// counters are the columns of /proc/net/dev, with Fluent Bit's names (including its typo "compressepd"). plain ones are emitted
+// without verbose, too.
 var counters = [...]struct {
 	name  string
 	plain bool
@@ -30,7 +30,7 @@ var counters = [...]struct {
 	{"tx.drop", false}, {"tx.fifo", false}, {"tx.collisions", false}, {"tx.carrier", false}, {"tx.compressepd", false},
 }
 
-// netif measures what passes an interface between two collections.
+// netif measures the traffic of an interface between two collections.
 type netif struct {
 	sys     system
 	name    string
@@ -39,7 +39,7 @@ type netif struct {
 	m       members
 }
 
-// NewNetif makes the input.
+// NewNetif makes the input netif. It returns an error if test_at_init is set and there is no such interface.
 func NewNetif(o *NetifOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	c := &netif{sys: kernel, name: o.Interface, verbose: o.Verbose}
 	if o.Test {
@@ -50,7 +50,7 @@ func NewNetif(o *NetifOptions, _ config.Dialect, env input.Env) (input.Input, er
 	return poll.New(o.Tag, o.Interval(), c.collect, env), nil
 }
 
-// read returns the counters of the interface with that name, or of the last one whose name begins with it, as Fluent Bit.
+// read returns the counters of the interface with the name, or of the last one whose name begins with it, as in Fluent Bit.
 func (c *netif) read() (found [len(counters)]uint64, err error) {
 	text, err := c.sys.read("proc", "net", "dev")
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *netif) read() (found [len(counters)]uint64, err error) {
 	return found, nil
 }
 
-// collect makes no event at the first time, when there is nothing to compare with, as Fluent Bit.
+// collect makes no event the first time, when there is nothing to compare with, as in Fluent Bit.
 func (c *netif) collect(_ context.Context, add poll.Add) error {
 	now, err := c.read()
 	if err != nil {

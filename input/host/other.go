@@ -21,10 +21,10 @@ const (
 	maxHead  = 1 << 20 // bytes of a file that head reads
 	maxLines = 1000    // lines that head reads
 
-	connectTime = 5 * time.Second // for a connection of health
+	connectTime = 5 * time.Second // for a connection attempt of health
 )
 
-// HealthOptions are those of health.
+// HealthOptions are the options of the input health.
 type HealthOptions struct {
 	poll.Options
 	Host    string `fluentbit:"host" required:"true" help:"server's name or address"`
@@ -41,7 +41,7 @@ func NewHealth(o *HealthOptions, _ config.Dialect, env input.Env) (input.Input, 
 	return poll.New(o.Tag, o.Interval(), func(ctx context.Context, add poll.Add) error {
 		conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
 		if err == nil {
-			_ = conn.Close() // it has done what it was made for
+			_ = conn.Close() // that it can be made is enough
 		}
 		if ctx.Err() == context.Canceled || err == nil && o.Alert {
 			return nil
@@ -59,7 +59,7 @@ func NewHealth(o *HealthOptions, _ config.Dialect, env input.Env) (input.Input, 
 	}, env), nil
 }
 
-// HeadOptions are those of head.
+// HeadOptions are the options of the input head.
 type HeadOptions struct {
 	poll.Options
 	File    string      `fluentbit:"file" required:"true" help:"file whose beginning is read each time"`
@@ -70,10 +70,10 @@ type HeadOptions struct {
 	AddPath bool        `fluentbit:"add_path" default:"false" help:"add the field path"`
 }
 
-// Warnings returns a line for each option that was set and does not do here what its name promises.
+// Warnings returns a line if buf_size or lines is over its limit.
 func (o *HeadOptions) Warnings() (w []string) {
 	if o.BufSize > maxHead || o.Lines > maxLines {
-		w = append(w, fmt.Sprintf("buf_size is %d here at most, and lines %d", maxHead, maxLines))
+		w = append(w, fmt.Sprintf("buf_size is limited to %d bytes here, and lines to %d", maxHead, maxLines))
 	}
 	return w
 }
@@ -143,13 +143,13 @@ func (o *HeadOptions) addPath(m *members) {
 	}
 }
 
-// RandomOptions are those of random.
+// RandomOptions are the options of the input random.
 type RandomOptions struct {
 	poll.Options
 	Samples int `fluentbit:"samples" default:"-1" help:"how many events are made; -1: without end"`
 }
 
-// NewRandom makes the input random, which makes numbers.
+// NewRandom makes the input random, which makes events with a random number.
 func NewRandom(o *RandomOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	left, body := o.Samples, []byte(nil)
 	return poll.New(o.Tag, o.Interval(), func(_ context.Context, add poll.Add) error {

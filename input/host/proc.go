@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	maxProcesses = 100_000 // that are looked at for one with the name
+	maxProcesses = 100_000 // that are searched for the name
 	maxName      = 4096    // bytes of a process's command that are read
 )
 
-// ProcOptions are those of proc.
+// ProcOptions are the options of the input proc.
 type ProcOptions struct {
 	poll.Options
 	Name  string `fluentbit:"proc_name" required:"true" help:"name of the process: the last part of the path that it was started by"`
@@ -30,17 +30,17 @@ type ProcOptions struct {
 	FD    bool   `fluentbit:"fd" default:"true" help:"add the number of files that it has open"`
 }
 
-// memory are the lines of /proc/PID/status that a record has, after "mem.".
+// memory are the lines of /proc/PID/status that a record has, as mem.NAME.
 var memory = [...]string{"VmPeak", "VmSize", "VmLck", "VmHWM", "VmRSS", "VmData", "VmStk", "VmExe", "VmLib", "VmPTE", "VmSwap"}
 
-// proc checks whether a process is there.
+// proc checks whether a process is running.
 type proc struct {
 	sys  system
 	opts *ProcOptions
 	m    members
 }
 
-// NewProc makes the input.
+// NewProc makes the input proc.
 func NewProc(o *ProcOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	c := &proc{sys: kernel, opts: o}
 	return poll.New(o.Tag, o.Interval(), c.collect, env), nil
@@ -72,7 +72,7 @@ func (c *proc) collect(ctx context.Context, add poll.Add) error {
 	return nil
 }
 
-// find returns the first process with the name, -1 if there is none.
+// find returns the lowest PID of a process with the name, -1 if there is none.
 func (c *proc) find(ctx context.Context) (pid int, err error) {
 	dir, err := os.Open(c.sys.path("proc"))
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *proc) find(ctx context.Context) (pid int, err error) {
 	return first, nil
 }
 
-// command is the last part of the path that a process was started by, "" if that can't be read.
+// command returns the last part of the path that a process was started with, "" if that can't be read.
 func (c *proc) command(pid string) string {
 	f, err := os.Open(c.sys.path("proc", pid, "cmdline"))
 	if err != nil {
@@ -114,12 +114,12 @@ func (c *proc) command(pid string) string {
 	return filepath.Base(string(path))
 }
 
-// sizes are the process's memory: kB of 1000 bytes, as Fluent Bit counts them. Without a process they are 0.
+// sizes returns the process's memory in bytes, with 1000 bytes for each kB, as in Fluent Bit; 0 if there is no process.
 func (c *proc) sizes(pid int) (list [len(memory)]uint64) {
 	if pid <= 0 {
 		return list
 	}
-	_ = c.sys.lines(func(f [][]byte) bool { // a process that has ended has none
+	_ = c.sys.lines(func(f [][]byte) bool { // an error means that the process has ended
 		for i, name := range memory {
 			if len(f) > 1 && strings.TrimSuffix(string(f[0]), ":") == name {
 				list[i] = number(f[1]) * 1000
@@ -130,7 +130,7 @@ func (c *proc) sizes(pid int) (list [len(memory)]uint64) {
 	return list
 }
 
-// files is how many files a process has open; 0 where that can't be read.
+// files returns the number of files that a process has open, 0 if that can't be read.
 func (c *proc) files(pid int) uint64 {
 	if pid <= 0 {
 		return 0

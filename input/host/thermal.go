@@ -14,10 +14,10 @@ import (
 	"github.com/firelane/firelane/pattern"
 )
 
-// maxThermal is how many temperatures are read.
+// maxThermal is the largest number of temperatures that are read.
 const maxThermal = 32
 
-// ThermalOptions are those of thermal.
+// ThermalOptions are the options of the input thermal.
 type ThermalOptions struct {
 	poll.Options
 	Name string `fluentbit:"name_regex" help:"only devices whose name matches, such as thermal_zone0"`
@@ -31,7 +31,7 @@ type thermal struct {
 	m          members
 }
 
-// NewThermal makes the input.
+// NewThermal makes the input thermal. It returns an error if a pattern in the options is wrong.
 func NewThermal(o *ThermalOptions, _ config.Dialect, env input.Env) (input.Input, error) {
 	c := &thermal{sys: kernel}
 	for _, p := range []struct {
@@ -52,7 +52,7 @@ func NewThermal(o *ThermalOptions, _ config.Dialect, env input.Env) (input.Input
 	return poll.New(o.Tag, o.Interval(), c.collect, env), nil
 }
 
-// A temperature is what one device says.
+// A temperature is the reading of one device.
 type temperature struct {
 	name, kind string
 	degrees    float64 // Celsius
@@ -73,7 +73,7 @@ func (c *thermal) collect(_ context.Context, add poll.Add) error {
 	return nil
 }
 
-// zones are the temperatures of /sys/class/thermal.
+// zones reads the temperatures in /sys/class/thermal.
 func (c *thermal) zones() (list []temperature) {
 	for _, dir := range c.devices("thermal", "thermal_zone") {
 		kind := c.text("sys", "class", "thermal", dir, "type")
@@ -84,7 +84,7 @@ func (c *thermal) zones() (list []temperature) {
 	return list
 }
 
-// sensors are the temperatures of /sys/class/hwmon: ten for each device, as in Fluent Bit.
+// sensors reads the temperatures in /sys/class/hwmon: at most ten for each device, as in Fluent Bit.
 func (c *thermal) sensors() (list []temperature) {
 	for _, dir := range c.devices("hwmon", "hwmon") {
 		kind := c.text("sys", "class", "hwmon", dir, "name")

@@ -17,7 +17,7 @@ import (
 // ticks is the unit of the times in /proc/stat: 1/100 s on every Linux that Go supports (USER_HZ).
 const ticks = 100
 
-// modes are the columns of /proc/stat; the last two are those of guests.
+// modes are the columns of /proc/stat, without the last two, which are the times of guests.
 var modes = [...]string{"user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"}
 
 func (n *node) cpu() error {
@@ -60,7 +60,7 @@ func (n *node) stat() error {
 	})
 }
 
-// meminfo has the names of /proc/meminfo; Active(anon) becomes Active_anon.
+// meminfo emits the lines of /proc/meminfo under their names; Active(anon) becomes Active_anon.
 func (n *node) meminfo() error {
 	return n.lines("meminfo", func(f []string) {
 		if len(f) < 2 {
@@ -142,7 +142,7 @@ func (n *node) filesystem() error {
 	return err
 }
 
-// overNetwork reports whether asking a file system of this type for its size may hang.
+// overNetwork reports whether statfs(2) may hang on a file system of this type.
 func overNetwork(kind string) bool {
 	return strings.HasPrefix(kind, "nfs") || strings.HasPrefix(kind, "fuse") ||
 		slices.Contains([]string{"cifs", "smb3", "9p", "ceph", "lustre", "afs", "glusterfs"}, kind)
@@ -174,7 +174,7 @@ func (n *node) mounted(m mount) {
 	emit("size_bytes", "Filesystem size in bytes.", float64(s.Blocks)*block)
 }
 
-// unescape reads the octal escapes of /proc/mounts: \040 is a blank.
+// unescape decodes the octal escapes of /proc/mounts: \040 is a space.
 func unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s
@@ -221,7 +221,7 @@ func (n *node) loadavg() error {
 	})
 }
 
-// vmstats are the lines of /proc/vmstat that the node exporter has.
+// vmstats matches the lines of /proc/vmstat that the node exporter exports.
 var vmstats = regexp.MustCompile(`^(oom_kill|pgpg|pswp|pg.*fault)`)
 
 func (n *node) vmstat() error {
@@ -254,12 +254,12 @@ func (n *node) netdev() error {
 	return err
 }
 
-// countersOf are the fields of netstat that are counters; the others are gauges, as in Fluent Bit.
+// countersOf are the metrics of netstat that are counters; the others are gauges, as in Fluent Bit.
 var countersOf = [...]string{
 	"Tcp_ActiveOpens", "Tcp_PassiveOpens", "Tcp_RetransSegs", "Udp_InDatagrams", "Udp_NoPorts", "Udp_InErrors", "Udp_OutDatagrams",
 }
 
-// netstat has what /proc/net/snmp, snmp6 and netstat say of IP, ICMP, TCP and UDP.
+// netstat emits the counters of IP, ICMP, TCP and UDP in /proc/net/snmp, snmp6 and netstat.
 func (n *node) netstat() error {
 	emit := func(name, value string) {
 		kind := metric.Gauge

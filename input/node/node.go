@@ -1,5 +1,5 @@
-// Package node is Fluent Bit's input node_exporter_metrics: the state of the host as the metrics that Prometheus's node exporter
-// has, with their names and labels.
+// Package node implements Fluent Bit's input node_exporter_metrics: the state of the host as metrics with the names and labels of
+// Prometheus's node exporter.
 package node
 
 import (
@@ -25,18 +25,18 @@ import (
 
 // Limits of what is read.
 const (
-	maxFile   = 4 << 20 // bytes of a file of the kernel
+	maxFile   = 4 << 20 // bytes of a file in /proc
 	maxMounts = 256     // file systems
 )
 
-// What is left out unless the options say otherwise: the node exporter's own defaults.
+// What is omitted unless the options say otherwise: the node exporter's own defaults.
 const (
 	skippedMounts  = `^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)`
 	skippedTypes   = `^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tracefs)$`
 	skippedDevices = `^(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`
 )
 
-// Options are those of the input.
+// Options are the options of the input.
 type Options struct {
 	Tag      string        `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
 	Interval time.Duration `fluentbit:"scrape_interval" default:"5s" help:"time between two readings"`
@@ -50,11 +50,11 @@ type Options struct {
 	input.CommonOptions
 }
 
-// Warnings returns a line for each name that is not known.
+// Warnings returns a line for each unknown name in metrics.
 func (o *Options) Warnings() (w []string) {
 	for _, name := range o.Metrics {
 		if name = strings.TrimSpace(name); name != "" && !slices.ContainsFunc(collectors(), func(c collector) bool { return c.name == name }) {
-			w = append(w, fmt.Sprintf("metrics: %s is not read here", name))
+			w = append(w, fmt.Sprintf("metrics: %s is not supported here, and ignored", name))
 		}
 	}
 	return w
@@ -74,7 +74,7 @@ func collectors() []collector {
 	}
 }
 
-// A node reads the host.
+// A node reads the metrics of the host.
 type node struct {
 	proc, root             string
 	mounts, types, devices *pattern.Pattern
@@ -85,14 +85,14 @@ type node struct {
 	sample metric.Sample
 }
 
-// New makes the input.
+// New makes the input. It returns an error if a pattern in the options is wrong.
 func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 	n, err := newNode(o)
 	if err != nil {
 		return nil, fmt.Errorf("node_exporter_metrics: %w", err)
 	}
 	n.warn = func(name string, err error) {
-		env.Log.Warn().Str("metrics", name).Err(err).Msg("metrics of the host can't be read: left out")
+		env.Log.Warn().Str("metrics", name).Err(err).Msg("metrics of the host can't be read: they are omitted")
 	}
 	return poll.NewMetrics(o.Tag, o.Interval, false, n.collect, env), nil
 }
@@ -137,7 +137,7 @@ func (n *node) collect(ctx context.Context, at record.Time, add poll.AddMetric) 
 	return nil
 }
 
-// emit adds a metric; labels are names and values in turn.
+// emit adds a metric; labels are alternating names and values.
 func (n *node) emit(kind metric.Kind, name, help string, value float64, labels ...string) {
 	s := &n.sample
 	*s = metric.Sample{Name: name, Kind: kind, Help: help, Value: value, Labels: s.Labels[:0]}
@@ -171,7 +171,7 @@ func (n *node) lines(name string, see func(f []string)) error {
 	return nil
 }
 
-// number reads a number of the kernel; what isn't one is 0.
+// number parses a number from the kernel; it returns 0 for anything else.
 func number(text string) float64 {
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil {

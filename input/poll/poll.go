@@ -1,5 +1,5 @@
-// Package poll is an input that looks at something again and again and makes events of what it finds: the state of the host, a
-// file, a page. What it looks at is a function of the input that uses it.
+// Package poll is the common part of inputs that collect something at an interval, such as the state of the host, a file or a page,
+// and make events of it. Each input passes a function that collects.
 package poll
 
 import (
@@ -17,13 +17,13 @@ import (
 
 const (
 	maxInterval = 365 * 24 * time.Hour  // between two collections
-	minInterval = 10 * time.Millisecond // a shorter one is this
+	minInterval = 10 * time.Millisecond // the shortest interval
 	collectTime = 10 * time.Second      // for one collection
-	maxBatch    = 128 << 10             // bytes of events that are flushed together, about
-	flushTime   = 5 * time.Second       // for putting events into the queues, at a stop
+	maxBatch    = 128 << 10             // bytes of events, about, after which they are flushed
+	flushTime   = 5 * time.Second       // for queuing events at a stop, unless Env.FlushTime is set
 )
 
-// Options are those of every input that collects.
+// Options are the options that all of these inputs have.
 type Options struct {
 	Tag  string `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
 	Sec  int64  `fluentbit:"interval_sec" default:"1" help:"seconds between two collections"`
@@ -31,7 +31,7 @@ type Options struct {
 	input.CommonOptions
 }
 
-// Interval is the time between two collections: a second where the options give none, as in Fluent Bit.
+// Interval returns the time between two collections: one second if the options give none, as in Fluent Bit.
 func (o *Options) Interval() time.Duration {
 	if o.Sec <= 0 && o.Nsec <= 0 {
 		return time.Second
@@ -39,19 +39,20 @@ func (o *Options) Interval() time.Duration {
 	return time.Duration(min(max(o.Sec, 0), int64(maxInterval/time.Second)))*time.Second + time.Duration(min(max(o.Nsec, 0), int64(maxInterval)))
 }
 
-// A Collector makes the events of one moment.
+// A Collector collects once, and calls add for each event. An error is logged, and collecting goes on. ctx ends after 10 s.
 type Collector func(ctx context.Context, add Add) error
 
-// Add adds an event of now, with the input's tag. record is valid during the call only; it is a map that record.Check accepts.
+// Add adds an event with the input's tag and the time of the collection. It doesn't keep record, which is a map that record.Check
+// accepts.
 type Add func(record []byte)
 
-// A MetricCollector makes the metrics of one moment. at is the time of those that have none of their own.
+// A MetricCollector is a Collector of metrics. at is the time for metrics that have none of their own.
 type MetricCollector func(ctx context.Context, at record.Time, add AddMetric) error
 
-// AddMetric adds a metric, which is valid during the call only.
+// AddMetric adds a metric. It doesn't keep s.
 type AddMetric func(s *metric.Sample, at record.Time)
 
-// An Input collects: an input.Input without acks.
+// An Input collects at an interval. It implements input.Input.
 type Input struct {
 	log       zerolog.Logger
 	tag       []byte
@@ -66,7 +67,7 @@ type Input struct {
 	cancel context.CancelFunc
 }
 
-// New makes an input with that tag; "" is the input's name.
+// New makes an input whose events have the tag; if that is "", the input's default tag. The interval is at least 10 ms.
 func New(tag string, interval time.Duration, collect Collector, env input.Env) *Input {
 	in := newInput(tag, interval, env)
 	in.collect = func(ctx context.Context, at record.Time, add func(record.Time, []byte)) error {
@@ -75,7 +76,7 @@ func New(tag string, interval time.Duration, collect Collector, env input.Env) *
 	return in
 }
 
-// NewMetrics makes an input of metrics. atOnce says that it collects at the start, too.
+// NewMetrics makes an input of metrics; tag and interval are as in New. If atOnce is true, it also collects at the start.
 func NewMetrics(tag string, interval time.Duration, atOnce bool, collect MetricCollector, env input.Env) *Input {
 	in := newInput(tag, interval, env)
 	in.metrics, in.atOnce = true, atOnce
@@ -101,7 +102,7 @@ func newInput(tag string, interval time.Duration, env input.Env) *Input {
 // HasMetrics implements input.MetricSource.
 func (in *Input) HasMetrics() bool { return in.metrics }
 
-// Run collects until ctx ends or Close is called. While a queue is full nothing is collected, and nothing is made up for later.
+// Run collects until ctx ends or Close is called. While a queue is full it doesn't collect, and doesn't catch up later. It returns nil.
 func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -109,7 +110,7 @@ func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error 
 	defer stop()
 	flushing, abandon := context.WithCancel(in.ctx)
 	defer abandon()
-	late := context.AfterFunc(ctx, func() { time.AfterFunc(in.flushTime, abandon) }) // what was made may still be queued
+	late := context.AfterFunc(ctx, func() { time.AfterFunc(in.flushTime, abandon) }) // events may still be queued after ctx has ended
 	defer late()
 	due := in.due
 	if due == nil {
@@ -130,13 +131,13 @@ func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error 
 	}
 	for due(ctx) {
 		if err := in.once(ctx, flushing, recv); err != nil {
-			return nil // the stop came first
+			return nil // the stop came before a queue had room
 		}
 	}
 	return nil
 }
 
-// once collects, and flushes.
+// once collects once, and flushes. It returns an error if a flush fails.
 func (in *Input) once(ctx, flushing context.Context, recv input.Receiver) error {
 	collecting, cancel := context.WithTimeout(ctx, collectTime)
 	defer cancel()
@@ -169,10 +170,10 @@ func flush(ctx context.Context, recv input.Receiver) error {
 	return nil
 }
 
-// WaitIdle returns at once: what has not been collected needn't be waited for.
+// WaitIdle returns at once: there are no clients to wait for.
 func (in *Input) WaitIdle(ctx context.Context) error { return ctx.Err() }
 
-// Close ends Run.
+// Close ends Run. It returns nil.
 func (in *Input) Close() error {
 	in.cancel()
 	return nil

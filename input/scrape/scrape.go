@@ -1,5 +1,5 @@
-// Package scrape has Fluent Bit's inputs prometheus_scrape, the metrics of a page in Prometheus's format, and fluentbit_metrics,
-// those of the router itself.
+// Package scrape implements Fluent Bit's inputs prometheus_scrape, which reads metrics from a page in Prometheus's text format, and
+// fluentbit_metrics, which reads those of the router itself.
 package scrape
 
 import (
@@ -26,10 +26,10 @@ import (
 
 const (
 	maxPage     = 2 << 20         // bytes of a page, whatever the options say
-	connectTime = 5 * time.Second // for a connection and its TLS
+	connectTime = 5 * time.Second // for a connection, and again for its TLS handshake
 )
 
-// Options are those of prometheus_scrape.
+// Options are the options of prometheus_scrape.
 type Options struct {
 	Tag      string        `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
 	Host     string        `fluentbit:"host" default:"127.0.0.1" help:"server's name or address"`
@@ -55,7 +55,7 @@ func (o *Options) Check(config.Dialect) error {
 	return nil
 }
 
-// A page is where metrics are read.
+// A page is a URL that metrics are read from.
 type page struct {
 	url    string
 	limit  int64
@@ -63,7 +63,7 @@ type page struct {
 	client *http.Client
 }
 
-// New makes the input prometheus_scrape.
+// New makes the input prometheus_scrape. It returns an error if the CA file can't be read.
 func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 	p, err := newPage(o)
 	if err != nil {
@@ -117,7 +117,7 @@ func (p *page) collect(ctx context.Context, at record.Time, add poll.AddMetric) 
 	}
 	resp, err := p.client.Do(req)
 	if err != nil {
-		return err // it names the page
+		return err // it contains the URL
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	if resp.StatusCode != http.StatusOK {
@@ -128,7 +128,7 @@ func (p *page) collect(ctx context.Context, at record.Time, add poll.AddMetric) 
 		return fmt.Errorf("reading %s: %w", p.url, err)
 	}
 	if int64(len(text)) > p.limit {
-		return fmt.Errorf("reading %s: the page has more than %d bytes; see buffer_max_size", p.url, p.limit)
+		return fmt.Errorf("reading %s: the page is larger than %d bytes; see buffer_max_size (at most 2 MiB here)", p.url, p.limit)
 	}
 	bad, err := metric.Parse(text, func(s *metric.Sample, its record.Time, timed bool) {
 		if !timed {
@@ -137,12 +137,12 @@ func (p *page) collect(ctx context.Context, at record.Time, add poll.AddMetric) 
 		add(s, its)
 	})
 	if bad > 0 {
-		err = errors.Join(err, fmt.Errorf("%d lines of %s are not in Prometheus's text format: left out", bad, p.url))
+		err = errors.Join(err, fmt.Errorf("%d lines of %s are skipped: they are not in Prometheus's text format", bad, p.url))
 	}
 	return err
 }
 
-// InternalOptions are those of fluentbit_metrics.
+// InternalOptions are the options of fluentbit_metrics.
 type InternalOptions struct {
 	Tag      string        `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
 	Interval time.Duration `fluentbit:"scrape_interval" default:"2s" help:"time between two readings"`

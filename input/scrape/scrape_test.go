@@ -61,8 +61,8 @@ func TestPage(t *testing.T) {
 		want string
 	}{
 		"metrics":  {Options{MaxSize: 100, User: "u", Password: "p", Path: "m?a=b"}, "a 1\nb{c=\"d\"} 2 1000\n", seven + "a = 1\n1970-01-01T00:00:01.000000000Z b{c=\"d\"} = 2"},
-		"no text":  {Options{MaxSize: 100, User: "u", Password: "p", Path: "/m?a=b"}, "<html>\na 1\n", seven + "a = 1\n1 lines of PAGE are not in Prometheus's text format: left out"},
-		"too long": {Options{MaxSize: 3, User: "u", Password: "p", Path: "/m?a=b"}, "a 12\n", "reading PAGE: the page has more than 3 bytes; see buffer_max_size"},
+		"no text":  {Options{MaxSize: 100, User: "u", Password: "p", Path: "/m?a=b"}, "<html>\na 1\n", seven + "a = 1\n1 lines of PAGE are skipped: they are not in Prometheus's text format"},
+		"too long": {Options{MaxSize: 3, User: "u", Password: "p", Path: "/m?a=b"}, "a 12\n", "reading PAGE: the page is larger than 3 bytes; see buffer_max_size (at most 2 MiB here)"},
 		"refused":  {Options{MaxSize: 3, User: "u", Password: "x", Path: "/m?a=b"}, "a 1\n", "reading PAGE: status 401; want 200"},
 	} {
 		p := serve(t, &c.o, func(w http.ResponseWriter, r *http.Request) {

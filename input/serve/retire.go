@@ -1,6 +1,6 @@
 package serve
 
-// Retire implements input.Retirer.
+// Retire implements input.Retirer: it closes the listener, and leaves the connections open.
 func (s *Stream) Retire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -8,7 +8,7 @@ func (s *Stream) Retire() {
 	s.ln.Close()
 }
 
-// awaitLast waits until the last client of a server that is retired has hung up, or it stops.
+// awaitLast waits until the last client of a retired server has disconnected, or the server stops. Otherwise it returns at once.
 func (s *Stream) awaitLast() {
 	s.mu.Lock()
 	retired, idle := s.retired, s.idle

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Suspend has Run return as soon as no attempt is in progress, and no chunk is left of which some records have ended: these would be
-// sent again, and may be stored twice. Nothing else begins. The queue stays as it is, and the next Output delivers what is left of
-// it: see Config.Before. If ctx of Run ends, attempts in progress are cut short. It returns true: Run is worth waiting for.
+// Suspend makes Run return once no attempt is in progress and no chunk is partly done, because the records of such a chunk that are
+// done would be sent again, and might be stored twice. No other chunk is started. The queue stays as it is, and the next Output
+// delivers what is left in it: see Config.Before. If the ctx of Run ends, attempts in progress are canceled. It always returns true:
+// the caller should wait for Run.
 func (o *Output) Suspend() bool {
 	o.suspendOnce.Do(func() { close(o.suspended) })
 	return true
@@ -22,7 +23,7 @@ func (o *Output) isSuspended() bool {
 	}
 }
 
-// suspend sets aside the chunks of which nothing has ended, and nothing is in progress.
+// suspend sets aside the chunks of which no record is done, and none is in a request in progress.
 func (l *loop) suspend() {
 	l.suspended = true
 	if l.fetching {
@@ -41,13 +42,13 @@ func (l *loop) suspend() {
 	l.waiting = slices.DeleteFunc(l.waiting, func(p *part) bool { return park(p.chunk) })
 }
 
-// hasBegun reports whether there are chunks of which some records have ended.
+// hasBegun reports whether there are chunks of which some records are done.
 func (l *loop) hasBegun() bool { return slices.ContainsFunc(l.unfinished(), (*inflightChunk).hasBegun) }
 
 func (c *inflightChunk) hasBegun() bool { return c.left < c.from.Records }
 
-// goOnAfter takes over the counts and the deferred queue of b, and has the queues return again what b has released. What has ended
-// in such chunks is buffered again.
+// goOnAfter takes over the counts and the deferred queue of b, and makes the queues return the chunks again that b has released. The
+// records in such chunks that were done count as buffered once more.
 func (o *Output) goOnAfter(b *Output) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
