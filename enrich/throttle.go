@@ -132,7 +132,7 @@ func (t *throttle) Apply(*record.Event, *Scratch) bool {
 	t.mu.Unlock()
 	if moved && t.print {
 		t.log.Info().Float64("rate", t.rate).Stringer("interval", t.interval).Int("window", len(t.window.panes)).
-			Int64("current_rate", total/int64(len(t.window.panes))).Msg("throttle: the limit (rate) and the current rate, in records per interval, averaged over the window")
+			Int64("current_rate", total/int64(len(t.window.panes))).Msg("throttle: records per interval, averaged over the window: rate is the limit, current_rate the present value")
 	}
 	return passes
 }

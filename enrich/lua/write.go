@@ -74,7 +74,8 @@ func (w *writer) table(dst []byte, t *vm.Table, depth int) ([]byte, error) {
 }
 
 // copies reports whether an unchanged part of the source may be copied. It may not if an option converts fields, or if the source
-// may have a null: null is nil to a script, so the field is removed. 0xc0 is MessagePack's null, and never occurs in UTF-8.
+// may have a null: null is nil to a script, so the field is removed, unless it
+// is flb_null. 0xc0 is MessagePack's null, and never occurs in UTF-8.
 func (w *writer) copies(source string) bool {
 	return !w.convert && (w.nulls || strings.IndexByte(source, 0xc0) < 0)
 }
