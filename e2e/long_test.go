@@ -12,7 +12,7 @@ import (
 	"github.com/firelane/firelane/e2e/servers"
 )
 
-// startWith starts a task whose configuration includes a file with text, besides what the agent writes.
+// startWith starts a task whose configuration includes a file with text, in addition to what the ECS agent generates.
 func startWith(t *testing.T, search *servers.Search, text string, command ...string) *task {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "extra.conf")
@@ -25,7 +25,7 @@ func startWith(t *testing.T, search *servers.Search, text string, command ...str
 	}.start(t)
 }
 
-// joinTraces is what users write to have a stack trace in one document.
+// joinTraces is a typical configuration that joins a stack trace to one document.
 const joinTraces = `
 [FILTER]
     Name multiline
@@ -52,7 +52,7 @@ func longLines(t *testing.T, search *servers.Search, applications []string, coun
 	if err != nil {
 		t.Fatal(err)
 	}
-	written := make(map[string]string) // names of lines, by text
+	written := make(map[string]string) // name of each line, by its text
 	for _, app := range applications {
 		for _, stream := range []string{"stdout", "stderr"} {
 			for i := range count {
@@ -75,7 +75,7 @@ func longLines(t *testing.T, search *servers.Search, applications []string, coun
 	return times
 }
 
-// Docker cuts these lines into 64 parts each, and the parts of six streams come in any order.
+// Docker splits each of these lines into 64 parts, and the parts of six streams are interleaved.
 func TestLongLinesOfThreeContainersComeBackExactly(t *testing.T) {
 	const count = 4
 	search := useSearch(t, servers.OpenSearch2())
@@ -111,8 +111,8 @@ func TestAStackTraceIsOneDocument(t *testing.T) {
 	}
 }
 
-// What a kill may lose of a client without acks is what docs/delivery.md says: of each stream the line of which parts wait, and
-// of each connection what was still in its socket, which is less than another line.
+// If a client doesn't wait for acks, a kill may lose only what docs/delivery.md says: for each stream, the line whose parts are held;
+// and for each connection, the data that was still in its socket, which is less than another line.
 func TestAKillInTheMiddleOfALongLineLosesNoOtherLine(t *testing.T) {
 	const count, mayLose = 12, 2 + 1
 	search := useSearch(t, servers.OpenSearch2())

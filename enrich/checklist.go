@@ -53,7 +53,7 @@ func (o *ChecklistOptions) Check(config.Dialect) error {
 // Warnings implements config's warnings after binding.
 func (o *ChecklistOptions) Warnings() []string {
 	if len(o.Records) == 0 {
-		return []string{"there is no record: what is found changes nothing; want, for example: record known true"}
+		return []string{"no record is set, so a match changes nothing; want, for example: record known true"}
 	}
 	return nil
 }
@@ -69,8 +69,8 @@ type checklist struct {
 	log    zerolog.Logger
 }
 
-// NewChecklist makes the step of a checklist. It reads the file. One that can't be read is logged, and nothing is found, as in
-// Fluent Bit.
+// NewChecklist makes the step of a checklist, and reads the file. If the file can't be read, it logs that, and no record matches, as
+// in Fluent Bit.
 func NewChecklist(o *ChecklistOptions, d config.Dialect, env Env) (Filter, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func NewChecklist(o *ChecklistOptions, d config.Dialect, env Env) (Filter, error
 	var missing *fs.PathError
 	switch {
 	case errors.As(err, &missing):
-		env.Log.Error().Err(err).Msg("checklist: the file can't be read; no record is found in it")
+		env.Log.Error().Err(err).Msg("checklist: the file can't be read, so no record will match: make it readable, and reload or restart the router")
 	case err != nil:
 		return nil, &config.OptionError{Option: "file", Reason: err.Error()}
 	}
@@ -104,7 +104,7 @@ func NewChecklist(o *ChecklistOptions, d config.Dialect, env Env) (Filter, error
 	return c, nil
 }
 
-// readLimited reads a file of at most limit bytes.
+// readLimited reads a file. A file of more than limit bytes is an error.
 func readLimited(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -118,7 +118,7 @@ func readLimited(name string, limit int64) ([]byte, error) {
 	return text, err
 }
 
-// typedWord is true, false or null, or the text.
+// typedWord returns true, false, null or the text as MessagePack.
 func typedWord(text string) []byte {
 	switch strings.ToLower(text) {
 	case "true", "false":
@@ -149,7 +149,7 @@ func (c *checklist) Apply(ev *record.Event, s *Scratch) bool {
 		begin = time.Now()
 	}
 	if c.fold {
-		text = append(s.Take(), text...) // not kept
+		text = append(s.Take(), text...) // scratch memory, not kept
 		lowerASCII(text)
 	}
 	if c.prefix && !c.list.hasPrefixOf(text) || !c.prefix && !c.list.has(text) {
@@ -161,12 +161,12 @@ func (c *checklist) Apply(ev *record.Event, s *Scratch) bool {
 	return c.set.Apply(ev, s)
 }
 
-// A textList is a sorted list of texts, as compact as its file.
+// A textList is a sorted list of texts, kept as the file's bytes.
 type textList struct {
 	text    []byte
 	lines   []span // sorted
-	likes   []span // lines with wildcards; only for prefixes
-	lengths []int  // of lines, sorted; only for prefixes
+	likes   []span // lines with wildcards; only in mode partial
+	lengths []int  // the different lengths of lines, sorted; only in mode partial
 }
 
 // span is a part of the text.
@@ -212,7 +212,7 @@ func (l *textList) has(text []byte) bool {
 	return ok
 }
 
-// hasPrefixOf reports whether text begins with one of the list.
+// hasPrefixOf reports whether text begins with a text of the list.
 func (l *textList) hasPrefixOf(text []byte) bool {
 	for _, n := range l.lengths {
 		if n > len(text) {
@@ -232,10 +232,10 @@ func (l *textList) hasPrefixOf(text []byte) bool {
 	return false
 }
 
-// like is SQL's LIKE for the beginning of a text: % stands for any characters, _ for one.
+// like matches the beginning of a text as SQL's LIKE does: % stands for any characters, _ for one.
 func like(text, pattern []byte) bool {
 	t, p := 0, 0
-	retryT, retryP := 0, -1 // where the last % may take one more character
+	retryT, retryP := 0, -1 // where to retry if the last % takes one more character
 	for p < len(pattern) {
 		switch {
 		case pattern[p] == '%':

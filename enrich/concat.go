@@ -16,12 +16,12 @@ import (
 
 // Limits of what a filter concat holds.
 const (
-	maxConcat      = 8 << 20          // bytes, for all streams
-	minConcat      = maxConcatText    // bytes that are held in any case, however little of the budget is left
-	maxConcatText  = 4 << 20          // bytes of the texts of one record
-	maxConcatLines = 20_000           // texts of one record
-	maxConcatAdded = 256              // fields of a last part, of which those are added that the first one doesn't have
-	maxConcatFlush = 10 * time.Minute // flush_interval
+	maxConcat      = 8 << 20          // bytes of the parts of all streams
+	minConcat      = maxConcatText    // bytes that may always be held, even if the budget has none left
+	maxConcatText  = 4 << 20          // bytes of text of one joined record
+	maxConcatLines = 20_000           // parts of one joined record
+	maxConcatAdded = 256              // fields of a last part; if it has more, none of them is added to the joined record
+	maxConcatFlush = 10 * time.Minute // maximum of flush_interval
 )
 
 // ConcatOptions are those of Fluentd's concat.
@@ -67,7 +67,7 @@ func (o *ConcatOptions) Check(config.Dialect) error {
 	return err
 }
 
-// mode is the option that says how parts are joined, and all such options that are given.
+// mode returns the option that says how parts are joined, and all such options that are set.
 func (o *ConcatOptions) mode() (mode string, given []string) {
 	for _, m := range []struct {
 		name string
@@ -86,7 +86,7 @@ func (o *ConcatOptions) mode() (mode string, given []string) {
 	return mode, given
 }
 
-// concat is the Holder.
+// concat is the filter's Holder.
 type concat struct {
 	o        *ConcatOptions
 	mode     string
@@ -94,42 +94,42 @@ type concat struct {
 	end      *pattern.Pattern
 	goesOn   *pattern.Pattern
 	flush    time.Duration
-	label    string // for unfinished records; "": they go on
+	label    string // to which unfinished records go; "": to the next filter
 	metadata partialFields
 	share    *budget.Share // nil: none
 
 	mu      sync.Mutex
 	streams map[string]*concatStream
-	oldest  *lists.List // of *concatStream, by the time of their last part, the oldest first
+	oldest  *lists.List // of *concatStream, in the order of their last parts, oldest first
 	key     []byte
-	bytes   int // held
+	bytes   int // in memory, of all streams
 	held    int // events
 }
 
-// partialFields are the names of the fields that a log driver of Docker adds to the parts of a line.
+// partialFields are the names of the fields that Docker's log driver adds to the parts of a split line.
 type partialFields struct{ message, id, ordinal, last, indicator string }
 
-// A concatStream is a stream that holds parts.
+// A concatStream is a stream with parts that wait for more.
 type concatStream struct {
 	concatBlock
 	key     string
-	size    int // bytes that are counted
+	size    int // bytes counted in concat.bytes
 	touched time.Time
 	element *lists.Element
 }
 
-// A concatBlock is parts that become one record.
+// A concatBlock is the parts that become one record.
 type concatBlock struct {
 	tag        string
 	first      []byte // the first part's record
 	time, last record.Time
 	parts      []heldPart
-	bytes      int  // of their texts
-	unfinished bool // the time-out has ended it
-	whole      bool // the event that is being handled is its last part
+	bytes      int  // of text in parts
+	unfinished bool // flush_interval passed before its last part came
+	whole      bool // the current event is its last part
 }
 
-// NewConcat makes the step of a concat.
+// NewConcat makes the step of a concat. It returns an error if options are missing, invalid, or exclude each other.
 func NewConcat(o *ConcatOptions, _ config.Dialect, env Env) (Holder, error) {
 	c := &concat{o: o, flush: o.Flush, label: o.Label, share: env.Share, streams: map[string]*concatStream{}, oldest: lists.New()}
 	mode, given := o.mode()
@@ -185,7 +185,7 @@ func (c *concat) compile(env Env) (err error) {
 	return nil
 }
 
-// A concatPart is an event as far as concat needs it. Its slices alias the record.
+// A concatPart is what concat needs of an event. Its slices alias the record.
 type concatPart struct {
 	text     []byte
 	identity []byte // of its stream
@@ -196,7 +196,7 @@ type concatPart struct {
 	alone    bool // continuous_line_regexp doesn't match
 }
 
-// read reads an event. ok is false if it is no part of anything and passes.
+// read reads an event. ok is false if the event isn't a part; it then passes unchanged.
 func (c *concat) read(ev *record.Event) (p concatPart, ok bool) {
 	value, ok := record.Find(ev.Body, c.o.Key)
 	if ok {
@@ -239,7 +239,7 @@ func (c *concat) read(ev *record.Event) (p concatPart, ok bool) {
 	return p, ok
 }
 
-// textOf is the text of a field.
+// textOf returns the text of a field; ok is false if the field is missing or isn't a string.
 func textOf(body []byte, name string) ([]byte, bool) {
 	value, ok := record.Find(body, name)
 	if !ok {

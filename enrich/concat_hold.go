@@ -27,7 +27,7 @@ func (c *concat) Apply(ev *record.Event, out *Out) {
 	}
 }
 
-// add gives a part to its stream, and appends what is complete to done.
+// add adds a part to its stream, and appends the blocks that are complete to done. passes reports that the event isn't held.
 func (c *concat) add(ev *record.Event, p *concatPart, out *Out, done []concatBlock) (_ []concatBlock, passes bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,7 +62,7 @@ func (c *concat) add(ev *record.Event, p *concatPart, out *Out, done []concatBlo
 	return done, false
 }
 
-// limit is the most bytes of the texts of a record.
+// limit returns the maximum length of a joined text, in bytes.
 func (c *concat) limit() int {
 	if c.mode == "partial_key" && c.o.Overflow != "ignore" && c.o.Limit > 0 {
 		return int(min(c.o.Limit, maxConcatText))
@@ -70,7 +70,7 @@ func (c *concat) limit() int {
 	return maxConcatText
 }
 
-// begin makes the stream of c.key, of which ev is the first part.
+// begin makes the stream of c.key. ev is its first part.
 func (c *concat) begin(ev *record.Event) *concatStream {
 	st := &concatStream{key: string(c.key)}
 	st.tag, st.time = strings.Clone(ev.Tag), ev.Time
@@ -80,7 +80,7 @@ func (c *concat) begin(ev *record.Event) *concatStream {
 	return st
 }
 
-// appendWithoutText appends a record with an empty text, since that is held with the parts.
+// appendWithoutText appends a record with an empty text, since the text is held in the stream's parts.
 func (c *concat) appendWithoutText(dst, body []byte) []byte {
 	n := 1
 	for f := record.FieldsOf(body); f.Next(); {
@@ -95,7 +95,7 @@ func (c *concat) appendWithoutText(dst, body []byte) []byte {
 			dst = append(append(dst, f.RawKey()...), f.Value()...)
 		case n > 0:
 			dst = record.AppendStr(append(dst, f.RawKey()...), "")
-			n = 0 // once, if the name is there twice
+			n = 0 // only one of two fields with this name
 		}
 	}
 	return dst
@@ -104,7 +104,7 @@ func (c *concat) appendWithoutText(dst, body []byte) []byte {
 // isNamed reports whether a field has that name.
 func isNamed(f *record.Fields, name string) bool { return f.Key() != nil && string(f.Key()) == name }
 
-// push adds a part: those of Docker in the order of their numbers.
+// push adds a part. Docker's parts are sorted by their ordinals.
 func (c *concat) push(st *concatStream, ev *record.Event, p *concatPart) {
 	i := len(st.parts)
 	for i > 0 && st.parts[i-1].ordinal > p.ordinal {
@@ -118,7 +118,7 @@ func (c *concat) push(st *concatStream, ev *record.Event, p *concatPart) {
 	c.count(st, lineOverhead+len(st.key)+len(st.first)+st.bytes+partOverhead*len(st.parts))
 }
 
-// count notes that a stream holds size bytes.
+// count sets a stream's size in bytes, and updates the total and the budget.
 func (c *concat) count(st *concatStream, size int) {
 	c.bytes += size - st.size
 	if c.share != nil {
@@ -127,12 +127,12 @@ func (c *concat) count(st *concatStream, size int) {
 	st.size = size
 }
 
-// isFull reports whether records must be emitted to hold less.
+// isFull reports whether the streams hold too much, so that the oldest must be emitted.
 func (c *concat) isFull() bool {
 	return c.bytes > maxConcat || c.bytes > minConcat && c.share != nil && c.share.Room() == 0
 }
 
-// cut removes a stream, if there is one, and appends what it held. whole means that the event at hand is its last part.
+// cut removes a stream, unless it is nil, and appends its block to done. whole means that the current event is its last part.
 func (c *concat) cut(done []concatBlock, st *concatStream, whole bool) []concatBlock {
 	if st == nil {
 		return done
@@ -145,8 +145,8 @@ func (c *concat) cut(done []concatBlock, st *concatStream, whole bool) []concatB
 	return append(done, st.concatBlock)
 }
 
-// emit builds the joined record and emits it: the fields of the first part, and those that only the last one has. ev is the
-// event at hand, nil in Expire.
+// emit builds and emits the joined record: the fields of the first part, and the fields that only the last one has. ev is the
+// current event, nil in Expire.
 func (c *concat) emit(b *concatBlock, ev *record.Event, out *Out) {
 	used := out.Mark()
 	var last []byte
@@ -171,7 +171,7 @@ func (c *concat) emit(b *concatBlock, ev *record.Event, out *Out) {
 	out.Rewind(used)
 }
 
-// appendRecord appends the record of a block, whose text has size bytes.
+// appendRecord appends the joined record of a block. The joined text has size bytes.
 func (c *concat) appendRecord(dst []byte, b *concatBlock, last []byte, size int) []byte {
 	n := 0
 	for f := record.FieldsOf(b.first); f.Next(); {
@@ -208,7 +208,7 @@ func (c *concat) appendRecord(dst []byte, b *concatBlock, last []byte, size int)
 	return dst
 }
 
-// adds reports whether the joined record has a field of the last part: if it has a name, and the first part doesn't have it.
+// adds reports whether a field of the last part is added to the joined record: if the first part lacks it, or if it is the flag.
 func (c *concat) adds(f *record.Fields, b *concatBlock) bool {
 	if f.Key() == nil || c.drops(f.Key()) {
 		return false
@@ -217,7 +217,8 @@ func (c *concat) adds(f *record.Fields, b *concatBlock) bool {
 	return !ok || string(f.Key()) == c.flag()
 }
 
-// flag is the field that says whether more parts follow, if it is a field that may be kept; the last part's is.
+// flag returns the name of the field that says whether more parts follow, if an option can keep it: then the joined record has the
+// last part's value.
 func (c *concat) flag() string {
 	switch c.mode {
 	case "partial_key":
@@ -228,12 +229,12 @@ func (c *concat) flag() string {
 	return ""
 }
 
-// fromLast reports whether the joined record has the last part's field of that name.
+// fromLast reports whether the joined record has the last part's value of a field.
 func (c *concat) fromLast(key, last []byte) bool {
 	return last != nil && key != nil && string(key) == c.flag()
 }
 
-// drops reports whether the joined record doesn't have a field.
+// drops reports whether a field is left out of the joined record.
 func (c *concat) drops(key []byte) bool {
 	switch name := string(key); c.mode {
 	case "partial_key":

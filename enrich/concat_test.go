@@ -11,8 +11,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A concatRun is a concat and what it has emitted, each event as its second and its record; with the label that it was diverted
-// to, if there is one.
+// A concatRun is a concat and what it has emitted: each event as its second and its record, after its label if it was diverted.
 type concatRun struct {
 	t     *testing.T
 	stage Holder

@@ -27,7 +27,7 @@ func (o *ConvertOptions) Check(d config.Dialect) error {
 	return err
 }
 
-// A conversion appends a value in another type. ok is false where it can't be converted; dst may then be longer.
+// A conversion appends a value, converted to another type. ok is false if that isn't possible; out is then undefined.
 type conversion func(dst, value []byte) (out []byte, ok bool)
 
 // convert is the filter.
@@ -39,12 +39,12 @@ type convert struct {
 type convertRule struct {
 	from  field.Accessor
 	to    string
-	key   []byte // to as MessagePack
+	key   []byte // name of the new field, as MessagePack
 	apply conversion
 }
 
-// NewConvert makes the step of a type_converter. Its rules apply as in Fluent Bit: those of str_key first, then int_key, uint_key
-// and float_key. All read the record as it came.
+// NewConvert makes the step of a type_converter. Its rules apply in Fluent Bit's order: str_key, int_key, uint_key, float_key. All
+// of them read the original record. An invalid rule, or no rule at all, is an error.
 func NewConvert(o *ConvertOptions, _ config.Dialect, _ Env) (Filter, error) {
 	c := &convert{}
 	for _, kind := range []struct {
@@ -75,7 +75,7 @@ func newConvertRule(from string, w []string) (rule convertRule, err error) {
 		return rule, err
 	}
 	to := ""
-	for _, name := range []string{"int", "uint", "float", "hex", "string", "bool"} { // Fluent Bit takes the beginning of a name, too
+	for _, name := range []string{"int", "uint", "float", "hex", "string", "bool"} { // Fluent Bit also takes a prefix of a name
 		if len(w[2]) <= len(name) && strings.EqualFold(w[2], name[:len(w[2])]) {
 			to = name
 			break
@@ -117,8 +117,8 @@ func conversionOf(from, to string) conversion {
 	return nil
 }
 
-// Apply implements Filter. A field that is missing, of another type, or can't be converted leaves the record as it is: Fluent Bit
-// sometimes writes the value as it was to the new field.
+// Apply implements Filter. If a field is missing, has another type or can't be converted, the rule does nothing. Fluent Bit
+// sometimes copies the unconverted value to the new field.
 func (c *convert) Apply(ev *record.Event, s *Scratch) bool {
 	var list *memberList
 	for i := range c.rules {
@@ -145,7 +145,7 @@ func (c *convert) Apply(ev *record.Event, s *Scratch) bool {
 	return true
 }
 
-// numberPrefix finds the number that a text begins with, as C's strtol and strtod do: its digits without the sign, none if there
+// numberPrefix finds the number that a text begins with, as C's strtol and strtod do: its digits without the sign, nil if there
 // is no number. hex allows 0x and a to f; point allows a fraction and an exponent.
 func numberPrefix(text []byte, hex, point bool) (digits []byte, negative bool) {
 	i := 0
@@ -193,10 +193,10 @@ func isNumeral(c byte, hex bool) bool {
 	return c >= '0' && c <= '9' || hex && c|0x20 >= 'a' && c|0x20 <= 'f'
 }
 
-// maxNumberText is the length of the longest number that is read from a text, in bytes. It saves a copy of long texts.
+// maxNumberText is how many bytes of a text are read as a number, so that long texts aren't copied.
 const maxNumberText = 400
 
-// number is numberPrefix of a str; nil if it is none, or no number.
+// number is numberPrefix for a MessagePack value; digits is nil if the value isn't a str, or doesn't begin with a number.
 func number(value []byte, hex, point bool) (digits []byte, negative bool) {
 	if record.KindOf(value[0]) != record.KindStr {
 		return nil, false
@@ -205,7 +205,7 @@ func number(value []byte, hex, point bool) (digits []byte, negative bool) {
 	return numberPrefix(text[:min(len(text), maxNumberText)], hex, point)
 }
 
-// strToInt reads an integer: the nearest int64 where it is out of range, as strtoimax.
+// strToInt reads an integer. Out of range it becomes the nearest int64, as with C's strtoimax.
 func strToInt(dst, value []byte) ([]byte, bool) {
 	digits, negative := number(value, false, false)
 	n, err := strconv.ParseUint(string(digits), 10, 64)
@@ -220,7 +220,7 @@ func strToInt(dst, value []byte) ([]byte, bool) {
 	return record.AppendInt(dst, int64(min(n, math.MaxInt64))), true
 }
 
-// strToUint reads an unsigned number. A negative one wraps around, as in C.
+// strToUint reads an unsigned integer. A negative number wraps around, as in C.
 func strToUint(dst, value []byte, base int) ([]byte, bool) {
 	digits, negative := number(value, base == 16, false)
 	n, err := strconv.ParseUint(string(digits), base, 64)
@@ -274,7 +274,7 @@ func intToUint(dst, value []byte) ([]byte, bool) {
 	return append(dst, value...), record.KindOf(value[0]) == record.KindInt
 }
 
-// uintToInt lets a number wrap around that no int64 holds.
+// uintToInt lets a number that exceeds int64 wrap around, as in C.
 func uintToInt(dst, value []byte) ([]byte, bool) {
 	if record.KindOf(value[0]) != record.KindInt {
 		return dst, false
@@ -293,7 +293,7 @@ func intToFloat(dst, value []byte) ([]byte, bool) {
 	return record.AppendFloat(dst, f), err == nil
 }
 
-// floatToStr writes a whole number with one decimal, others with up to 16 digits, as Fluent Bit.
+// floatToStr writes a whole number with one decimal, and others with up to 16 digits, as Fluent Bit does.
 func floatToStr(dst, value []byte) ([]byte, bool) {
 	f, ok := float(value)
 	if !ok {
@@ -310,7 +310,7 @@ func floatToStr(dst, value []byte) ([]byte, bool) {
 	return dst, true
 }
 
-// floatToInt cuts off the fraction. A float that no int64 holds isn't converted.
+// floatToInt truncates. A float that exceeds int64 isn't converted.
 func floatToInt(dst, value []byte) ([]byte, bool) {
 	f, ok := float(value)
 	if !ok || math.Abs(f) >= 1<<63 {
@@ -319,7 +319,7 @@ func floatToInt(dst, value []byte) ([]byte, bool) {
 	return record.AppendInt(dst, int64(f)), true
 }
 
-// float reads a float that is a number.
+// float reads a float. It returns false for NaN and infinities.
 func float(value []byte) (float64, bool) {
 	if record.KindOf(value[0]) != record.KindFloat {
 		return 0, false

@@ -43,16 +43,16 @@ const ExitStatus = 255
 // expect is the filter.
 type expect struct {
 	rules  []expectRule
-	result []byte // the name of the field that gets the result, as MessagePack; nil: none
-	key    string // the same
+	result []byte // name of the field for the result, as MessagePack; nil: no such field
+	key    string // that name as text
 	exit   func(status int, why string)
 	log    zerolog.Logger
 }
 
-// An expectRule reports what is wrong with the value of a field, "" if nothing is.
+// An expectRule checks the value of a field. wrong returns why the rule doesn't hold, "" if it does.
 type expectRule struct {
 	order int
-	text  string // as it is written
+	text  string // as in the configuration
 	at    field.Accessor
 	wrong func(value []byte, ok bool) string
 }
@@ -122,17 +122,17 @@ func wrongIfNull(value []byte, ok bool) string {
 	return wrongIfMissing(value, ok)
 }
 
-// wrongUnless compares texts. Values of other types are right, as in Fluent Bit.
+// wrongUnless compares strings. Values of other types match, as in Fluent Bit.
 func wrongUnless(want string) func([]byte, bool) string {
 	return func(value []byte, ok bool) string {
 		if text, isText := record.Text(value); ok && isText && string(text) != want {
-			return "the value is another one"
+			return "the value differs"
 		}
 		return wrongIfMissing(value, ok)
 	}
 }
 
-// Apply implements Filter. Every record goes on.
+// Apply implements Filter. It drops no record.
 func (e *expect) Apply(ev *record.Event, s *Scratch) bool {
 	holds := true
 	for i := range e.rules {
@@ -149,13 +149,14 @@ func (e *expect) Apply(ev *record.Event, s *Scratch) bool {
 	return true
 }
 
-// maxShownRecord is how much of a record a log line shows, in bytes; and maxRendered the length of a record of which one shows nothing.
+// maxShownRecord is how many bytes of a record's JSON a log line shows. maxRendered is the length in bytes, as MessagePack, beyond
+// which it shows nothing of a record.
 const (
 	maxShownRecord = 1 << 10
 	maxRendered    = 16 << 10
 )
 
-// tell logs what is wrong, and stops the router if it should.
+// tell logs that a rule doesn't hold, and stops the router if action is exit.
 func (e *expect) tell(rule *expectRule, wrong string, ev *record.Event) {
 	if line := e.log.Warn(); line.Enabled() {
 		var shown []byte

@@ -14,11 +14,11 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// StdoutOptions are those of the filter stdout in both dialects: none.
+// StdoutOptions are the options of the filter stdout in both dialects. It has none.
 type StdoutOptions struct{}
 
-// stdout writes every record to standard output and lets it go on. A goroutine writes, while there is something to write, so that
-// a pipe that nobody reads can't stop the router.
+// stdout writes every record to standard output, and passes it on. A goroutine writes while there is something to write, so that
+// a pipe that nobody reads can't block the router.
 type stdout struct {
 	w      io.Writer
 	append func(dst []byte, ev *record.Event) []byte
@@ -26,16 +26,16 @@ type stdout struct {
 
 	mu      sync.Mutex
 	buf     []byte        // to be written
-	spare   []byte        // memory
+	spare   []byte        // empty buffer for reuse
 	writing chan struct{} // closed when the goroutine has written everything; nil while there is none
-	room    chan struct{} // closed when buf has been taken; nil while nobody waits
-	stuck   bool          // a write takes longer than stdoutTime: nobody waits
+	room    chan struct{} // closed when the goroutine has taken buf; nil while no record waits for that
+	stuck   bool          // a write takes longer than stdoutTime: records don't wait for it any more
 }
 
 // Limits of the filter stdout.
 const (
-	maxPrinted = 1 << 20     // bytes that wait to be written; then records wait, up to stdoutTime, and are then not printed
-	stdoutTime = time.Second // also for the last write, at a stop
+	maxPrinted = 1 << 20     // bytes in buf; when it is full, a record waits up to stdoutTime, and then isn't printed
+	stdoutTime = time.Second // also the limit of the last write when the router stops
 )
 
 // NewStdout makes the step of a filter stdout.
@@ -70,7 +70,7 @@ func (o *stdout) Apply(ev *record.Event, _ *Scratch) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.buf) >= maxPrinted && !o.waitForRoom() {
-		o.log.Warn().Msg("nobody reads standard output: the filter stdout leaves out records, which go on")
+		o.log.Warn().Msg("nobody reads standard output: the filter stdout doesn't print records until it is read; they are still delivered")
 		return true
 	}
 	o.buf = o.append(o.buf, ev)
@@ -81,7 +81,8 @@ func (o *stdout) Apply(ev *record.Event, _ *Scratch) bool {
 	return true
 }
 
-// waitForRoom waits until what waits has been taken, and reports whether it has. o.mu is held, but not while it waits.
+// waitForRoom waits until the goroutine has taken buf, and reports whether it has. The caller holds o.mu, which is unlocked during
+// the wait.
 func (o *stdout) waitForRoom() bool {
 	if o.stuck {
 		return false
@@ -95,7 +96,7 @@ func (o *stdout) waitForRoom() bool {
 	return closedWithin(room, stdoutTime, func() { o.stuck = true }, &o.mu)
 }
 
-// closedWithin waits for a channel to be closed. After the time it calls late with mu held, and returns false.
+// closedWithin waits up to d for done to be closed. After that it calls late with mu held, and returns false.
 func closedWithin(done <-chan struct{}, d time.Duration, late func(), mu *sync.Mutex) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -110,7 +111,7 @@ func closedWithin(done <-chan struct{}, d time.Duration, late func(), mu *sync.M
 	}
 }
 
-// write writes what waits, until nothing does.
+// write writes buf until it is empty.
 func (o *stdout) write(done chan struct{}) {
 	defer close(done)
 	for {
@@ -127,7 +128,7 @@ func (o *stdout) write(done chan struct{}) {
 			o.room = nil
 		}
 		o.mu.Unlock()
-		_, _ = o.w.Write(text) // what can't be written is lost: the records go on anyway
+		_, _ = o.w.Write(text) // an error loses only the printout: the records are delivered anyway
 		o.mu.Lock()
 		if cap(text) <= 2*maxPrinted {
 			o.spare = text
@@ -136,7 +137,7 @@ func (o *stdout) write(done chan struct{}) {
 	}
 }
 
-// Close implements Closer. It waits for the last write, but not for ever.
+// Close implements Closer. It waits up to stdoutTime for the last write.
 func (o *stdout) Close() {
 	o.mu.Lock()
 	writing := o.writing

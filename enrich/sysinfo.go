@@ -18,7 +18,7 @@ type SysinfoOptions struct {
 	Kernel   string `fluentbit:"kernel_version_key" help:"field to add with the release of the kernel: uname -r"`
 }
 
-// NewSysinfo makes the step of a sysinfo: fields that are the same in every event.
+// NewSysinfo makes the step of a sysinfo. It reads the values once: they are the same in every event.
 func NewSysinfo(o *SysinfoOptions, _ config.Dialect, env Env) (Filter, error) {
 	var fields []constant
 	for _, f := range []struct {
@@ -35,10 +35,10 @@ func NewSysinfo(o *SysinfoOptions, _ config.Dialect, env Env) (Filter, error) {
 	return newConstants(fields), nil
 }
 
-// unknown is the value of what the system doesn't say, as in Fluent Bit.
+// unknown is the value of a field that can't be determined, as in Fluent Bit.
 const unknown = "unknown"
 
-// kernelFile returns a function that reads a file of the kernel with one line.
+// kernelFile returns a function that reads a one-line file of /proc/sys/kernel.
 func kernelFile(name string) func() string {
 	return func() string {
 		b, err := os.ReadFile("/proc/sys/kernel/" + name)

@@ -57,7 +57,7 @@ func windowWarnings(panes int, option, interval string) (list []string) {
 	return list
 }
 
-// parseSeconds parses a number of seconds, or with s, m, h or d at its end of these. Less than a second is a second.
+// parseSeconds parses a number with the unit s, m, h or d; without a unit it is in seconds. Less than a second counts as a second.
 func parseSeconds(text string) (time.Duration, bool) {
 	unit := time.Second
 	number := text
@@ -88,7 +88,7 @@ func secondsOr(text string, fallback time.Duration) time.Duration {
 	return fallback
 }
 
-// throttle is the filter: a window that slides by whole intervals.
+// throttle is the filter. Its window slides by whole intervals.
 type throttle struct {
 	rate     float64
 	interval time.Duration
@@ -111,7 +111,7 @@ func NewThrottle(o *ThrottleOptions, d config.Dialect, env Env) (Filter, error) 
 	}, nil
 }
 
-// panesOf is how many intervals a window has; 1 and less count as Fluent Bit's default.
+// panesOf returns the number of intervals of a window. 1 and less become Fluent Bit's default, 5.
 func panesOf(n int) int {
 	if n <= 1 {
 		return 5
@@ -132,12 +132,12 @@ func (t *throttle) Apply(*record.Event, *Scratch) bool {
 	t.mu.Unlock()
 	if moved && t.print {
 		t.log.Info().Float64("rate", t.rate).Stringer("interval", t.interval).Int("window", len(t.window.panes)).
-			Int64("current_rate", total/int64(len(t.window.panes))).Msg("records are throttled to rate in an interval, averaged over window intervals")
+			Int64("current_rate", total/int64(len(t.window.panes))).Msg("throttle: records per interval, averaged over the window: rate is the limit, current_rate the present value")
 	}
 	return passes
 }
 
-// A window counts what happened in the last intervals, one pane for each.
+// A window counts what passed in the last intervals, in one pane each.
 type window struct {
 	panes []int64
 	now   int64 // the interval of the latest pane, which is panes[now % len(panes)]
@@ -146,7 +146,7 @@ type window struct {
 
 func newWindow(panes int) window { return window{panes: make([]int64, panes)} }
 
-// moveTo slides the window to an interval, and reports whether it has moved. It never moves back.
+// moveTo slides the window forward to an interval, and reports whether it moved. It never moves back.
 func (w *window) moveTo(interval int64) bool {
 	if interval <= w.now {
 		return false
@@ -160,7 +160,7 @@ func (w *window) moveTo(interval int64) bool {
 	return true
 }
 
-// add counts in the latest pane.
+// add adds n to the latest pane.
 func (w *window) add(n int64) {
 	w.panes[w.now%int64(len(w.panes))] += n
 	w.total += n

@@ -24,11 +24,11 @@ type ThrottleSizeOptions struct {
 	TableSize   int         `fluentbit:"hash_table_size" help:"accepted"`
 }
 
-// Limits of the values of a throttle_size's name field. Those for which there is no room share one rate.
+// Limits of the values of name_field. Values beyond them share one rate.
 const (
 	maxThrottleBytes = 2 << 20 // memory for all values, in bytes
 	maxThrottleName  = 1 << 10 // length of a value in bytes
-	windowCost       = 192     // about what a value takes besides itself and its panes, in bytes
+	windowCost       = 192     // approximate overhead of a value, besides its text and its panes, in bytes
 )
 
 // Check implements config's check after binding.
@@ -57,12 +57,12 @@ type throttleSize struct {
 	now     int64
 	windows map[string]*sizeWindow
 	bytes   int         // of memory for windows
-	rest    *sizeWindow // of names for which there is no room, and of all records where there is no name
+	rest    *sizeWindow // of names that exceed the limits, or of all records without name_field in the configuration
 }
 
 type sizeWindow struct {
 	window
-	used int64 // the interval of its last record
+	used int64 // the interval of the last record
 }
 
 // NewThrottleSize makes the step of a throttle_size.
@@ -157,7 +157,7 @@ func (t *throttleSize) Apply(ev *record.Event, _ *Scratch) bool {
 	return true
 }
 
-// moveTo begins an interval: it forgets windows that had no record for long.
+// moveTo begins an interval. It forgets windows that have had no records for t.keep intervals.
 func (t *throttleSize) moveTo(now int64) {
 	t.now = now
 	for name, w := range t.windows {
@@ -186,7 +186,7 @@ func (t *throttleSize) windowOf(name []byte) *sizeWindow {
 	}
 	cost := t.costOf(len(name))
 	if t.bytes+cost > maxThrottleBytes || len(name) > maxThrottleName {
-		t.log.Warn().Int("names", len(t.windows)).Msg("the name field has too many values, or a long one: others share one rate; a shorter window_time_duration forgets values sooner")
+		t.log.Warn().Int("names", len(t.windows)).Msg("throttle_size: name_field has too many values, or one longer than 1 KiB: such values share one rate; a shorter window_time_duration forgets values sooner")
 		return t.rest
 	}
 	w := t.newWindow()
@@ -195,10 +195,11 @@ func (t *throttleSize) windowOf(name []byte) *sizeWindow {
 	return w
 }
 
-// costOf is about how many bytes the window of a name takes.
+// costOf returns approximately how many bytes the window of a name takes; name is its length.
 func (t *throttleSize) costOf(name int) int { return windowCost + name + 8*t.panes }
 
-// textSize is the length of all texts in a value, names of members included, as Fluent Bit counts; what follows it is rest.
+// textSize returns the length in bytes of all strings in the first value of b, including the names of members, as Fluent Bit counts.
+// rest is what follows the value.
 func textSize(b []byte) (size int64, rest []byte) {
 	if len(b) == 0 {
 		return 0, nil

@@ -20,7 +20,7 @@ func throttleOf(t testing.TB, o ThrottleOptions) Filter {
 	return step
 }
 
-// passed is how many of n events a filter keeps.
+// passed returns how many of n events a filter keeps.
 func passed(t testing.TB, step Filter, n int, js string) (kept int) {
 	t.Helper()
 	in := body(t, js)
@@ -33,7 +33,7 @@ func passed(t testing.TB, step Filter, n int, js string) (kept int) {
 	return kept
 }
 
-// The figures are those of Fluent Bit: rate times window in all panes together, which may come in one burst.
+// The numbers are Fluent Bit's: rate times window in all panes together, even in one burst.
 func TestThrottleLimitsTheAverageOverItsWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		step := throttleOf(t, ThrottleOptions{Rate: 10, Window: 3, Interval: "1s"})
@@ -131,7 +131,7 @@ func TestThrottleSizeForgetsNamesAndIsBounded(t *testing.T) {
 			t.Errorf("got %d bytes of panes, want at most %d", got, maxThrottleBytes)
 		}
 		if step.rest.total == 0 {
-			t.Error("records of names for which there was no room were not counted")
+			t.Error("records of names beyond the limit were not counted")
 		}
 		time.Sleep(1001 * time.Second)
 		passed(t, step, 1, `{"n":"new"}`)

@@ -75,7 +75,7 @@ func arrayMethods(t map[string]method) {
 	})
 }
 
-// join is the elements as text, with by between them.
+// join returns the elements as one text, separated by by.
 func (m *Machine) join(v value, by []byte, depth int) (value, error) {
 	var out []byte
 	first := true
@@ -100,7 +100,7 @@ func (m *Machine) join(v value, by []byte, depth int) (value, error) {
 	return str(out), m.step(1)
 }
 
-// flatten adds the elements of an array, and of arrays in it.
+// flatten adds the elements of an array, and those of arrays in it up to depth.
 func (l *list) flatten(b []byte, depth int64) {
 	for e := elementsOf(b); e.next() && l.err == nil; {
 		if record.KindOf(e.value[0]) == record.KindArray && depth != 0 {
@@ -137,7 +137,7 @@ func (m *Machine) uniq(v value) (value, error) {
 	return out.array()
 }
 
-// A sortKey is a value and what it is sorted by.
+// A sortKey is a value (of) and the value that it is sorted by (by).
 type sortKey struct{ by, of value }
 
 // sorted sorts the elements of an array, or the pairs of a hash, by what the block returns.
@@ -153,7 +153,7 @@ func (m *Machine) sorted(v value, by func(of value) (value, error)) ([]sortKey, 
 			}
 		}
 		keys = append(keys, k)
-		if err := m.room(200); err != nil { // what a sortKey takes
+		if err := m.room(200); err != nil { // approximate bytes of a sortKey
 			return nil, err
 		}
 	}

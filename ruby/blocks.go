@@ -4,8 +4,8 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// each calls one for each element of an array, or each member of a hash as a pair, with what the block returns, until it
-// returns false.
+// each calls one for each element of an array, or each member of a hash as a pair, until one returns false. v is what the block
+// returns for it.
 func (c *call) each(one func(raw []byte, f *record.Fields, v value) (more bool)) error {
 	switch c.on.kind {
 	case kRange:
@@ -42,7 +42,7 @@ func (c *call) each(one func(raw []byte, f *record.Fields, v value) (more bool))
 	return err
 }
 
-// result is what the block returns for an element; without a block the element itself.
+// result returns what the block returns for an element; without a block, the element itself.
 func (c *call) result(v value) (value, error) {
 	if c.block == nil {
 		return v, c.m.step(1)

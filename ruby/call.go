@@ -13,14 +13,14 @@ const (
 	needsBlock
 )
 
-// A method is one of all values that have a method of that name. A value that doesn't have it is an error of the call.
+// A method is the method of one name, for all classes of values that have it. Calling it on another value raises NoMethodError.
 type method struct {
 	min, max int // arguments; max -1: any number
 	block    int // noBlock, mayBlock or needsBlock
 	call     func(c *call) (value, error)
 }
 
-// counts says how many arguments the method takes.
+// counts returns how many arguments the method takes, for messages.
 func (m method) counts() string {
 	switch {
 	case m.max < 0:
@@ -42,7 +42,7 @@ type call struct {
 	block *block
 }
 
-// none is the error of a value that doesn't have the method.
+// none raises the error of a value that doesn't have the method.
 func (c *call) none() (value, error) { return value{}, noMethod(c.name, c.on) }
 
 // arg is argument n, nil if it isn't given.
@@ -67,7 +67,7 @@ func (c *call) intArg(n int, def int64) (int64, error) {
 	return 0, typeError(v, "Integer")
 }
 
-// textArg is argument n, which has to be text.
+// textArg is argument n. It is an error if that isn't text.
 func (c *call) textArg(n int) ([]byte, error) {
 	if v := c.arg(n); v.isText() {
 		return v.b, nil
@@ -108,7 +108,7 @@ func (n *callNode) eval(m *Machine) (value, error) {
 	return n.method.call(c)
 }
 
-// yield calls the block with one value: if it has several parameters and the value is an array, with its elements.
+// yield calls the block with one value. If the block has several parameters and the value is an array, it gets the elements.
 func (c *call) yield(v value) (value, error) {
 	p := c.block.params
 	if err := c.m.step(2); err != nil {
@@ -149,7 +149,7 @@ func (c *call) yieldMember(f *record.Fields) (value, error) {
 	return c.block.body.eval(c.m)
 }
 
-// pair is a member of a hash as an array.
+// pair returns a member of a hash as an array of key and value.
 func (m *Machine) pair(f *record.Fields) (value, error) {
 	start := len(m.arena)
 	b := append(append(record.AppendArrayHeader(m.arena, 2), f.RawKey()...), f.Value()...)
@@ -157,7 +157,7 @@ func (m *Machine) pair(f *record.Fields) (value, error) {
 	return array(b), err
 }
 
-// yieldPair calls the block with a member of a hash: with both halves, or with an array of them if it has one parameter.
+// yieldPair calls the block with a member of a hash: with key and value, or with an array of both if the block has one parameter.
 func (c *call) yieldPair(f *record.Fields) (value, error) {
 	if len(c.block.params) != 1 {
 		return c.yieldMember(f)

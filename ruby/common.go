@@ -69,7 +69,7 @@ func include(c *call) (value, error) {
 	return c.none()
 }
 
-// member is the value of a hash's member.
+// member returns the value of a hash's member; ok is false if there is none.
 func member(h, key value) (v value, ok bool) {
 	if h.kind != kHash || key.kind == kArray || key.kind == kHash {
 		return value{}, false
@@ -149,7 +149,7 @@ func (m *Machine) at(v, key value) (value, error) {
 
 func boolToInt(b bool) value { return integer(boolean(b).n) }
 
-// element is element n of an array, counted from its end if n is negative.
+// element returns element n of an array, counted from the end if n is negative; nil if there is none.
 func element(v value, n int64) value {
 	if n < 0 {
 		n += int64(sizeOf(v))
@@ -207,7 +207,7 @@ func fetch(c *call) (value, error) {
 	return value{}, &Error{"KeyError", "key not found: " + string(appendText(nil, key))}
 }
 
-// index is the place of a text or an element, counted in characters or elements.
+// index is index and rindex: the position of a text in characters, or of an element.
 func index(c *call) (value, error) {
 	if c.on.kind == kArray {
 		n := int64(0)

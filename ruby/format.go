@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// format is the text of a format of printf for values.
+// format formats values with a printf format.
 func (m *Machine) format(format []byte, args []value) (value, error) {
 	var out []byte
 	bad := func(what string) (value, error) { return value{}, &Error{"ArgumentError", what} }

@@ -50,10 +50,10 @@ func hashMethods(t map[string]method) {
 		return out.array()
 	})
 	hashesOfHashes(t)
-	t["delete"] = method{min: 1, max: 1, call: func(c *call) (value, error) { return c.none() }} // the parser makes a deleteNode of it
+	t["delete"] = method{min: 1, max: 1, call: func(c *call) (value, error) { return c.none() }} // the parser makes a deleteNode of every supported call
 }
 
-// hashesOfHashes are the methods that make other hashes.
+// hashesOfHashes adds the methods of hashes that return hashes.
 func hashesOfHashes(t map[string]method) {
 	hashMethod(t, "merge", 0, -1, func(c *call) (value, error) {
 		v := c.on
@@ -87,7 +87,7 @@ func hashesOfHashes(t map[string]method) {
 	})
 }
 
-// among reports whether a key is one of several; symbols and strings are the same key.
+// among reports whether a key is in keys. A symbol and a string with the same text are the same key.
 func among(keys []value, key value) bool {
 	for _, k := range keys {
 		if k.equal(key) || k.isText() && key.isText() && string(k.b) == string(key.b) {
@@ -108,12 +108,12 @@ func sliceHash(c *call) (value, error) {
 	return out.hash()
 }
 
-// merge is a hash with the members of another, which replace those of the same name.
+// merge returns the hash v with the members of the hash more, which replace members with the same key.
 func (m *Machine) merge(v, more value) (value, error) {
 	if err := m.step(sizeOf(v) + sizeOf(more)); err != nil {
 		return value{}, err
 	}
-	places := map[string][]byte{} // the values of more, by their keys
+	places := map[string][]byte{} // values of more, by key
 	for f := record.FieldsOf(more.b); f.Next(); {
 		places[string(f.RawKey())] = f.Value()
 	}

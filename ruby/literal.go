@@ -8,7 +8,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// brackets returns what closes a literal that begins with c.
+// brackets returns the delimiters of a literal that begins with c.
 func brackets(c byte) (opening, closing byte) {
 	switch c {
 	case '(':
@@ -23,7 +23,7 @@ func brackets(c byte) (opening, closing byte) {
 	return 0, c
 }
 
-// stringLiteral reads '…', "…" and what begins with a percent sign.
+// stringLiteral reads '…', "…" and literals that begin with a percent sign.
 func (p *parser) stringLiteral() node {
 	c := p.peek()
 	p.pos++
@@ -85,7 +85,8 @@ func (p *parser) raw(opening, closing byte) node {
 	return p.fail("a string is not closed; %s is missing", string(closing))
 }
 
-// text reads a string with escapes, if those are wanted, and programs in it. A closing byte of 0 is the end of the source.
+// text reads a string with embedded programs and, with escapes, backslash escapes. If closing is 0 the string goes up to the end of
+// the source.
 func (p *parser) text(opening, closing byte, escapes bool) node {
 	var parts textNode
 	var b []byte
@@ -128,7 +129,7 @@ func (p *parser) text(opening, closing byte, escapes bool) node {
 	return p.whole(parts)
 }
 
-// embedded reads a program and its closing brace.
+// embedded reads an embedded program and its closing brace.
 func (p *parser) embedded() node {
 	if !p.enter() {
 		return constNode{}
@@ -139,7 +140,7 @@ func (p *parser) embedded() node {
 	return n
 }
 
-// whole is a string of parts.
+// whole makes a string from its parts.
 func (p *parser) whole(parts textNode) node {
 	switch {
 	case len(parts) == 0:
@@ -196,7 +197,7 @@ func (p *parser) unicode(b []byte) []byte {
 	return utf8.AppendRune(b, rune(n))
 }
 
-// code reads a number of at most most digits.
+// code reads a number in the given base, of at most most digits.
 func (p *parser) code(base, most int) int64 {
 	end := p.pos
 	for end < len(p.src) && end < p.pos+most {

@@ -8,7 +8,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// An Error is one that Ruby raises: rescue catches it.
+// An Error is an error that Ruby would raise, too; rescue catches it.
 type Error struct {
 	Class string
 	Text  string
@@ -23,18 +23,18 @@ var (
 	errTimeout = errors.New("the patterns of the expression take too long")
 )
 
-// A Machine has the memory for the evaluation of expressions, for one event at a time.
+// A Machine evaluates expressions for one event at a time, in memory that it reuses. It isn't safe for concurrent use.
 type Machine struct {
 	ev     *record.Event
-	record []byte // as expressions see it
-	shared []byte // the record that is made, without what expressions deleted inside of a field
+	record []byte // as expressions see it, after deletions
+	shared []byte // the event's record, without what expressions deleted inside its fields
 
 	arena []byte // of values
 	made  int    // bytes of all values of the event
 	steps int
 	vars  []value
 	stack []value // arguments
-	calls []*call // their memory; those before depth are running
+	calls []*call // reused; the first depth of them are running
 	depth int
 	until time.Time
 
@@ -49,11 +49,11 @@ func (m *Machine) Begin(ev *record.Event) {
 	m.arena, m.made, m.until, m.matched = m.arena[:0], 0, time.Time{}, nil
 }
 
-// Record is the event's record without what the expressions deleted inside of its fields: Ruby's record and the new one
-// share these.
+// Record returns the event's record without what expressions deleted inside its fields. As in Ruby, such deletions also change the
+// new record, since it shares the nested values; deletions of fields don't.
 func (m *Machine) Record() []byte { return m.shared }
 
-// End forgets the event.
+// End releases the event, and memory beyond 64 KiB.
 func (m *Machine) End() {
 	clear(m.vars[:cap(m.vars)])
 	clear(m.stack[:cap(m.stack)])
@@ -67,7 +67,7 @@ func (m *Machine) End() {
 	*m = Machine{arena: arena, vars: m.vars[:0], stack: m.stack[:0], calls: m.calls}
 }
 
-// begin prepares for one expression.
+// begin prepares for the evaluation of one expression.
 func (m *Machine) begin(vars int) {
 	m.steps, m.depth = 0, 0
 	m.vars = m.vars[:0]
@@ -77,7 +77,7 @@ func (m *Machine) begin(vars int) {
 	m.stack = m.stack[:0]
 }
 
-// step counts n operations.
+// step counts n operations. The error is errSteps.
 func (m *Machine) step(n int) error {
 	if m.steps += n; m.steps > maxSteps {
 		return errSteps
@@ -85,7 +85,7 @@ func (m *Machine) step(n int) error {
 	return nil
 }
 
-// room counts n bytes that will be made.
+// room counts n bytes before they are made. The error is errBytes.
 func (m *Machine) room(n int) error {
 	if m.made += n; n < 0 || m.made > maxBytes {
 		return errBytes
@@ -99,7 +99,7 @@ func (m *Machine) keep(b []byte, start int) ([]byte, error) {
 	return b[start:len(b):len(b)], m.room(len(b) - start)
 }
 
-// text is to_s of a value.
+// text returns to_s of a value.
 func (m *Machine) text(v value) (value, error) {
 	switch v.kind {
 	case kStr:

@@ -65,7 +65,7 @@ func objectMethods(t map[string]method) {
 	}}
 }
 
-// respondTo knows the methods of which the answer differs between the types that a record has.
+// respondTo is respond_to?, for methods that only some of the types in a record have.
 func respondTo(c *call) (value, error) {
 	k := c.on.kind
 	switch string(appendText(nil, c.args[0])) {
@@ -118,7 +118,7 @@ func toI(c *call) (value, error) {
 	return c.none()
 }
 
-// fromFloat is a whole float as an integer.
+// fromFloat converts a whole float to an integer.
 func fromFloat(f float64) (value, error) {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
@@ -129,7 +129,7 @@ func fromFloat(f float64) (value, error) {
 	return integer(int64(f)), nil
 }
 
-// integerOf is the number at the beginning of a text, 0 if there is none.
+// integerOf returns the integer at the beginning of a text, 0 if there is none.
 func integerOf(b []byte, base int) (value, error) {
 	text := strings.TrimLeft(string(b[:min(len(b), 100)]), " \t\n\v\f\r")
 	end := 0
@@ -177,7 +177,7 @@ func toF(c *call) (value, error) {
 	return c.none()
 }
 
-// floatOf is the number at the beginning of a text, 0 if there is none.
+// floatOf returns the float at the beginning of a text, 0 if there is none.
 func floatOf(b []byte) float64 {
 	text := strings.TrimLeft(string(b[:min(len(b), 100)]), " \t\n\v\f\r")
 	end := 0
@@ -274,7 +274,7 @@ func numberMethods(t map[string]method) {
 
 func roundHalfUp(f float64) float64 { return math.Round(f) }
 
-// rounded rounds a number to a number of digits after the point, by f.
+// rounded rounds a number with f, to the number of digits after the point in the first argument.
 func rounded(c *call, f func(float64) float64) (value, error) {
 	digits, err := c.intArg(0, 0)
 	switch {

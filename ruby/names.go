@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// events are the names that stand for a part of an event.
+// eventName returns the node of a name that stands for a part of the event; nil if the name is another one.
 func (p *parser) eventName(name string) node {
 	switch name {
 	case "record":
@@ -28,7 +28,7 @@ func (p *parser) isKnown(name string) bool {
 	return !p.env.Static && p.eventName(name) != nil
 }
 
-// named reads what begins with a name.
+// named reads an operand that begins with a name.
 func (p *parser) named() node {
 	start := p.pos
 	name := p.name()
@@ -78,7 +78,8 @@ func isClass(name string) bool {
 	return false
 }
 
-// libraryOf reads ENV["X"], or leaves a method of a library to call. A class alone is one for is_a?.
+// libraryOf reads ENV["X"]. For another name of a library it returns a libraryNode, on which call reads a method. A class name alone
+// is an operand of is_a?.
 func libraryOf(p *parser, name string) node {
 	if name == "ENV" && p.skip("[") {
 		key := p.literalText()

@@ -15,7 +15,7 @@ type (
 	constNode    value
 	varNode      int    // a slot
 	groupNode    int    // $1
-	libraryNode  string // what a method of a library is called on; never evaluated
+	libraryNode  string // receiver of a library's method; never evaluated
 	tagPartsNode string // tag_parts, tag_prefix, tag_suffix
 	recordNode   struct{}
 	tagNode      struct{}
@@ -60,9 +60,9 @@ type when struct {
 	body   node
 }
 
-// A block is that of a method.
+// A block is the block of a method call.
 type block struct {
-	params []int // slots
+	params []int // slots of the parameters
 	body   node
 }
 

@@ -79,7 +79,7 @@ func (p *parser) call(on node, safe bool) node {
 	return c
 }
 
-// strftime is a call of strftime: its format has to be literal, and is parsed once.
+// strftime compiles a call of strftime. The format must be a literal; it is parsed only once.
 func (p *parser) strftime(c *callNode) node {
 	format, ok := c.args[0].(constNode)
 	if !ok || !value(format).isText() || p.env.Strftime == nil {
@@ -92,7 +92,7 @@ func (p *parser) strftime(c *callNode) node {
 	return &strftimeNode{c.on, as, c.safe}
 }
 
-// deletion is a call of delete: it changes the record, and nothing else.
+// deletion compiles a call of delete. It is supported only on the record and its members.
 func (p *parser) deletion(c *callNode) node {
 	var keys []node
 	on := c.on

@@ -50,7 +50,7 @@ func (n *binaryNode) eval(m *Machine) (value, error) {
 	return value{}, noMethod(n.op, left)
 }
 
-// caseEqual is pattern === v, as when has it.
+// caseEqual is pattern === v, the comparison of when.
 func (m *Machine) caseEqual(pattern, v value) (value, error) {
 	switch {
 	case pattern.kind == kRegexp:
@@ -67,7 +67,7 @@ func (m *Machine) caseEqual(pattern, v value) (value, error) {
 	return boolean(pattern.equal(v)), nil
 }
 
-// covers reports whether a number is in the range.
+// covers reports whether a number is in the range v.
 func (v value) covers(of value) bool {
 	switch {
 	case !of.isNumber() || of.float() < float64(v.n):
@@ -177,7 +177,7 @@ func integers(op string, a, b int64) (value, error) {
 // power is a to the power of b, which isn't negative.
 func power(a, b int64) (v value, err error) {
 	if a >= -1 && a <= 1 {
-		b = min(b, 2-b%2) // the same result
+		b = min(b, 2-b%2) // 0, 1 and -1: the same result with a small exponent
 	}
 	v = integer(1)
 	for ; b > 0 && err == nil; b-- { // at most 63 times
@@ -291,7 +291,7 @@ func (m *Machine) has(b []byte, v value) (bool, error) {
 	return false, nil
 }
 
-// A list is an array or a hash that is being made. err is that of the first element for which there was no room.
+// A list is an array or a hash that is being made. err is the error of the first element that exceeded a limit.
 type list struct {
 	m   *Machine
 	b   []byte // without a header
@@ -333,7 +333,7 @@ func (l *list) array() (value, error) {
 	return array(append(record.AppendArrayHeader(make([]byte, 0, len(l.b)+5), l.n), l.b...)), l.err
 }
 
-// hash is the list of keys and values as a hash.
+// hash returns the list of keys and values as a hash.
 func (l *list) hash() (value, error) {
 	return hash(append(record.AppendMapHeader(make([]byte, 0, len(l.b)+5), l.n/2), l.b...)), l.err
 }

@@ -56,7 +56,7 @@ func (p *parser) near() string {
 	return rest[:min(end, len(rest), 40)]
 }
 
-// enter counts a level and a node; leave is its other half.
+// enter counts a level of nesting and a node. leave ends the level.
 func (p *parser) enter() bool {
 	p.depth++
 	if p.nodes++; p.depth > maxNest || p.nodes > maxNodes {
@@ -68,7 +68,7 @@ func (p *parser) enter() bool {
 
 func (p *parser) leave() { p.depth-- }
 
-// node counts a node that is no level.
+// node counts a node that isn't nested deeper.
 func (p *parser) node(n node) node {
 	if p.nodes++; p.nodes > maxNodes {
 		return p.fail("the expression is too long")
@@ -180,7 +180,8 @@ func (p *parser) expression() node {
 	return &assignNode{slot, &binaryNode{op, varNode(slot), value}}
 }
 
-// assignment takes the operator of an assignment and returns what is before its =, or "=" itself; "" if there is none.
+// assignment reads the operator of an assignment, and returns it without its =. For a plain = it returns "=", and "" if there is
+// no assignment.
 func (p *parser) assignment() string {
 	for _, op := range [...]string{"||", "&&", "+", "-", "*", "/"} {
 		if p.skip(op + "=") {
@@ -240,7 +241,7 @@ func (p *parser) rangeOf() node {
 	return p.node(r)
 }
 
-// operators are the binary ones by how they bind, the loosest first; longer ones before those that they begin with.
+// operators returns the binary operators by precedence, the lowest first. An operator comes before those that are its prefixes.
 func operators() [][]string {
 	return [][]string{
 		{"||"}, {"&&"}, {"<=>", "===", "==", "=~", "!=", "!~"}, {"<=", "<", ">=", ">"}, {"|"}, {"&"}, {"<<"},
@@ -248,7 +249,7 @@ func operators() [][]string {
 	}
 }
 
-// operator takes a binary operator that binds at least as tightly as level.
+// operator reads a binary operator with at least the precedence level.
 func (p *parser) operator(level int) (op string, at int) {
 	p.blanks()
 	rest := p.src[p.pos:]

@@ -72,7 +72,7 @@ func (m *Machine) search(left, right value) (value, error) {
 	return integer(int64(runeCount(text.b[:at]))), nil
 }
 
-// first looks for the first match, sets the groups and returns where it begins, -1 for nowhere.
+// first finds the first match, sets the groups and returns where it begins, in bytes; -1 if there is none.
 func (m *Machine) first(re *regex, text []byte) (at int, err error) {
 	at, m.matched = -1, nil
 	err = m.all(re, text, func(g *pattern.Match) bool {
@@ -145,7 +145,7 @@ func patternMethods(t map[string]method) {
 	t["end_with?"] = method{min: 1, max: -1, call: startWith}
 }
 
-// groupsOf is how many groups the last match has, as far as they took part.
+// groupsOf returns the number of groups of the last match, up to the last one that took part.
 func groupsOf(m *Machine) (n int) {
 	for i := 1; i < len(m.groups)/2; i++ {
 		if m.groups[2*i] >= 0 {
@@ -175,7 +175,7 @@ func startWith(c *call) (value, error) {
 	return boolean(false), nil
 }
 
-// replace is sub and gsub: by a text with \1, by the values of a hash, or by a block.
+// replace is sub and gsub. The replacement is a text with \1, the values of a hash, or a block.
 func replace(c *call) (value, error) {
 	if !c.on.isText() {
 		return c.none()
@@ -232,7 +232,7 @@ func replace(c *call) (value, error) {
 	return str(append(out, text[done:]...)), err
 }
 
-// replacement appends what replaces a match.
+// replacement appends the replacement of a match.
 func (c *call) replacement(dst, text []byte, g *pattern.Match) ([]byte, error) {
 	found := text[g[0]:g[1]]
 	if len(c.args) == 1 {
@@ -307,7 +307,7 @@ func scan(c *call) (value, error) {
 	return out.array()
 }
 
-// runeCount is the number of characters of a text; a byte that is no UTF-8 is one.
+// runeCount is the number of characters of a text; an invalid byte counts as one.
 func runeCount(b []byte) int {
 	n := 0
 	for _, c := range b {

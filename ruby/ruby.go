@@ -1,5 +1,5 @@
 // Package ruby evaluates the part of Ruby that configurations of Fluentd use: the expressions of record_transformer, and
-// those in the values of a configuration. It has no loops, no definitions, and no way to files, commands or the network.
+// those in the values of a configuration. It has no loops, no definitions, and no access to files, commands or the network.
 //
 // # Grammar
 //
@@ -19,14 +19,14 @@
 //	regexp     = /…/imx, %r(…)imx
 //
 // Names are those of Env, of assigned variables, of block parameters, and the functions Integer, Float, String, format and
-// sprintf. ENV, Time, JSON and Socket are known as far as docs/filters/record_transformer.md lists their methods, which are listed
-// there for every type. Anything else is an error of Compile that names the word.
+// sprintf. docs/filters/record_transformer.md lists the supported methods of every type, and of ENV, Time, JSON and Socket.
+// Anything else is an error of Compile that names the word.
 //
 // # Values
 //
-// Arrays and hashes are MessagePack, as in a record, so a key is always text (a symbol becomes its name), and a value that is
-// changed is a copy; only record.delete and record["a"].delete change what they are called on. Integers have 64 bits. A hash or
-// an array in a text is JSON, as elsewhere in the router, and not what inspect returns.
+// Arrays and hashes are MessagePack, as in a record, so a key is always text (a symbol becomes its name), and methods
+// return changed copies; only record.delete and record["a"].delete change their receiver. Integers have 64 bits. A hash or an array
+// in a text is written as JSON, as elsewhere in the router, and not as inspect does.
 package ruby
 
 import (
@@ -44,16 +44,16 @@ const (
 	maxNodes  = 4000            // operations and operands of an expression
 	maxSteps  = 1_000_000       // operations of one evaluation
 	maxBytes  = 8 << 20         // bytes of all values that the expressions of one event make
-	maxTime   = 2 * time.Second // for the patterns of the expressions of one event
+	maxTime   = 2 * time.Second // time for matching patterns in the expressions of one event
 	maxSpare  = 64 << 10        // bytes of memory that a Machine keeps for the next event
 )
 
-// A Formatter appends a time in the format that it was made of.
+// A Formatter appends a time in the format that it was made from.
 type Formatter interface {
 	Append(dst []byte, at time.Time) []byte
 }
 
-// Env is what expressions know of the world.
+// Env is the environment that expressions are compiled for.
 type Env struct {
 	Hostname string
 	Lookup   func(name string) (value string, ok bool) // environment variables; nil: those of the process
@@ -63,7 +63,7 @@ type Env struct {
 	ParseTime func(text, format string) (time.Time, error)
 	// Words are names that stand for a text; nil: there are none.
 	Words map[string]string
-	// Static means that there is no event: record, tag and time are unknown words.
+	// Static means that there is no event: record, tag and time are errors of Compile.
 	Static bool
 }
 
@@ -80,7 +80,8 @@ type Expr struct {
 	vars int
 }
 
-// Compile compiles a program. Its value is that of the last statement.
+// Compile compiles a program. Its value is that of the last statement. Unsupported or invalid source is an error, and so is source
+// of more than 64 KiB.
 func Compile(source string, env *Env) (*Expr, error) {
 	p, err := newParser(source, env)
 	if err != nil {
@@ -95,7 +96,7 @@ func Compile(source string, env *Env) (*Expr, error) {
 }
 
 // CompileText compiles a text with ${program} and #{program} in it, and with escapes as in a string in double quotes. Its
-// value is a string.
+// value is a string. Errors are those of Compile.
 func CompileText(source string, env *Env) (*Expr, error) {
 	p, err := newParser(source, env)
 	if err != nil {
@@ -112,7 +113,7 @@ func newParser(source string, env *Env) (*parser, error) {
 	return &parser{src: source, env: env, locals: map[string]int{}, methods: methodTable()}, nil
 }
 
-// Text is the value as text, if it is the same for every event.
+// Text returns the value as text; ok is false unless the value is the same for every event.
 func (e *Expr) Text() (text string, ok bool) {
 	if c, isConst := e.root.(constNode); isConst {
 		return string(appendText(nil, value(c))), true
@@ -120,7 +121,8 @@ func (e *Expr) Text() (text string, ok bool) {
 	return "", false
 }
 
-// Append appends the expression's value for the Machine's event as MessagePack. On an error dst is unchanged.
+// Append appends the expression's value for the Machine's event, as MessagePack. The error is an *Error, or that the expression
+// exceeded a limit; dst is then unchanged.
 func (e *Expr) Append(dst []byte, m *Machine) ([]byte, error) {
 	v, err := e.eval(m)
 	if err != nil {
@@ -141,7 +143,7 @@ func (e *Expr) AppendText(dst []byte, m *Machine) ([]byte, error) {
 	return record.AppendStrBytes(dst, v.b), nil
 }
 
-// Value evaluates the expression: text is to_s of its value, and null reports whether that is nil.
+// Value evaluates the expression. text is to_s of its value, and null reports whether the value is nil.
 func (e *Expr) Value(m *Machine) (text string, null bool, err error) {
 	v, err := e.eval(m)
 	return string(appendText(nil, v)), v.kind == kNil, err

@@ -61,7 +61,7 @@ func run(e *Expr, ev *record.Event) string {
 	return string(record.AppendJSON(nil, b))
 }
 
-// The results are those of Ruby 3.1, with json and time required and the time zone UTC.
+// The expected results are those of Ruby 3.1, with json and time required, in the time zone UTC.
 func TestExpressionsHaveTheValuesThatRubyGivesThem(t *testing.T) {
 	t.Setenv("TZ", "UTC")
 	text, err := os.ReadFile("testdata/expressions.txt")

@@ -41,7 +41,7 @@ func (p *parser) space() {
 	}
 }
 
-// skip takes a text if it comes next.
+// skip reads a text if it comes next, and reports whether it did.
 func (p *parser) skip(text string) bool {
 	if strings.HasPrefix(p.src[p.pos:], text) {
 		p.pos += len(text)
@@ -50,7 +50,7 @@ func (p *parser) skip(text string) bool {
 	return false
 }
 
-// want takes a text that has to come after blanks and newlines.
+// want reads a text that has to come next, after blanks and newlines.
 func (p *parser) want(text string) {
 	p.space()
 	if !p.skip(text) && p.err == nil {
@@ -62,7 +62,7 @@ func (p *parser) want(text string) {
 	}
 }
 
-// word takes a word if it comes next, as a whole.
+// word reads a whole word if it comes next.
 func (p *parser) word(w string) bool {
 	if strings.HasPrefix(p.src[p.pos:], w) && !isName(p.at(len(w))) && p.at(len(w)) != ':' {
 		p.pos += len(w)
@@ -71,7 +71,7 @@ func (p *parser) word(w string) bool {
 	return false
 }
 
-// name takes a name; "" if there is none.
+// name reads a name; "" if there is none.
 func (p *parser) name() string {
 	start := p.pos
 	if isDigit(p.peek()) {

@@ -25,7 +25,7 @@ func (m *Machine) sliceRange(v, r value) (value, error) {
 	return m.slice(v, start, max(end-start, 0))
 }
 
-// slice is n elements or characters of v from start on, nil if start is outside.
+// slice returns n elements or characters of v from start on; nil if start is out of range.
 func (m *Machine) slice(v value, start, n int64) (value, error) {
 	if n < 0 {
 		return value{}, nil

@@ -7,7 +7,7 @@ import (
 	"github.com/firelane/firelane/pattern"
 )
 
-// A splitting is a call of split: a list of the parts of text, the next of which begins at from.
+// A splitting is the state of a call of split: the parts so far, and where the next one begins in text (from).
 type splitting struct {
 	list
 	limit int64
@@ -25,7 +25,7 @@ func (s *splitting) cut(start, end int) bool {
 	return s.err == nil
 }
 
-// at splits at a text; an empty one is between all characters.
+// at splits at a text; at an empty text it splits between all characters.
 func (s *splitting) at(by []byte) error {
 	for s.from < len(s.text) {
 		if err := s.m.step(1); err != nil {
@@ -96,7 +96,7 @@ func (s *splitting) end() (value, error) {
 	return kept.array()
 }
 
-// split is that of strings: at blanks, at a text or at a pattern.
+// split is String#split: at blanks, at a text or at a pattern.
 func split(c *call) (value, error) {
 	if !c.on.isText() {
 		return c.none()

@@ -21,7 +21,7 @@ func cut(f func(b []byte) []byte) func(c *call, b []byte) (value, error) {
 	return func(_ *call, b []byte) (value, error) { return str(f(b)), nil }
 }
 
-// remade is a method that makes a text of at most three times the length.
+// remade is a method that makes a new text of at most three times the length.
 func remade(f func(b []byte) []byte) func(c *call, b []byte) (value, error) {
 	return func(c *call, b []byte) (value, error) {
 		if err := c.m.room(len(b)); err != nil {
@@ -130,7 +130,7 @@ func encodingMethods(t map[string]method) {
 	})
 }
 
-// mapped is remade by f for texts that aren't ASCII. ASCII letters from low to high change their case.
+// mapped is a method that changes case: f does it for texts that aren't ASCII; in ASCII texts, letters from low to high change.
 func mapped(f func([]byte) []byte, low, high byte) func(c *call, b []byte) (value, error) {
 	return func(c *call, b []byte) (value, error) {
 		start := len(c.m.arena)
@@ -256,7 +256,7 @@ func translate(c *call, b []byte) (value, error) {
 	}, b)), nil
 }
 
-// squeeze makes one of a character that is repeated.
+// squeeze replaces repeated characters by one.
 func squeeze(c *call, b []byte) (value, error) {
 	var set []rune
 	if len(c.args) > 0 {

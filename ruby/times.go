@@ -20,7 +20,7 @@ func timeMethods(t map[string]method) {
 	at("month", func(at time.Time) int { return int(at.Month()) })
 	at("day", time.Time.Day)
 	at("hour", time.Time.Hour)
-	at("min", time.Time.Minute) // of an array: see below
+	at("min", time.Time.Minute) // min of an array is handled below
 	at("sec", time.Time.Second)
 	at("usec", func(at time.Time) int { return at.Nanosecond() / 1000 })
 	at("nsec", time.Time.Nanosecond)
@@ -57,7 +57,7 @@ func timeMethods(t map[string]method) {
 		if c.on.kind != kTime {
 			return c.none()
 		}
-		return value{}, &Error{"ArgumentError", "strftime needs a literal format"} // that is a strftimeNode
+		return value{}, &Error{"ArgumentError", "strftime needs a literal format"} // with a literal format the parser makes a strftimeNode
 	}}
 }
 
@@ -117,7 +117,7 @@ func (n *functionNode) eval(m *Machine) (value, error) {
 	return n.call(m, n.env, m.stack[base:])
 }
 
-// function is the function of a name, and how many arguments it takes; nil if there is none.
+// function returns the function with a name, and how many arguments it takes; f is nil if there is none.
 func function(name string) (f func(m *Machine, env *Env, args []value) (value, error), min, max int) {
 	switch name {
 	case "Integer":

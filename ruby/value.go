@@ -27,14 +27,14 @@ const (
 	kRegexp
 	kRange
 	kMatch // what =~ and match return: the groups are those of the Machine
-	kOther // an ext, or an integer that doesn't fit 64 bits with a sign
+	kOther // an ext, or an integer that exceeds int64
 )
 
-// A value is one of Ruby's, without a pointer to anything that changes.
+// A value is a Ruby value. It is immutable: what it points to doesn't change.
 type value struct {
 	kind kind
 	utc  bool  // kTime: in UTC, else in local time
-	excl bool  // kRange: without its end
+	excl bool  // kRange: the end is excluded
 	open bool  // kRange: without an end
 	n    int64 // kBool: 0 or 1; kInt; kTime: nanoseconds since the epoch; kRange: its beginning
 	end  int64 // kRange
@@ -121,7 +121,7 @@ func (v value) isA(class string) bool {
 	return v.class() == class
 }
 
-// read is the value of MessagePack.
+// read returns the value of MessagePack. It may alias b.
 func read(b []byte) value {
 	switch record.KindOf(b[0]) {
 	case record.KindNil:
@@ -224,7 +224,7 @@ func appendFloat(dst []byte, f float64) []byte {
 	return dst
 }
 
-// cost is how many steps an operation on the value counts besides its own, since it may read all of it.
+// cost returns how many further steps an operation on the value counts, since it may read all of the value.
 func (v value) cost() int {
 	switch v.kind {
 	case kStr:
@@ -275,7 +275,8 @@ func equalArrays(v, w value) bool {
 	return true
 }
 
-// maxCompared is the most members of two hashes that are compared whatever their order; larger hashes are equal if their bytes are.
+// maxCompared is the number of members up to which hashes are compared regardless of order. Larger hashes are equal only if their
+// bytes are.
 const maxCompared = 1000
 
 func equalHashes(v, w value) bool {
@@ -320,7 +321,7 @@ func compareArrays(v, w value) (n int, ok bool) {
 	return cmp.Compare(sizeOf(v), sizeOf(w)), true
 }
 
-// elements walks over the elements of an array.
+// elements iterates over the elements of an array.
 type elements struct {
 	rest, value []byte
 	left        int

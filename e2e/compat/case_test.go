@@ -16,25 +16,25 @@ const (
 	fluentd   = "fluentd"
 )
 
-// A testCase is one file.
+// A testCase is one case: one .txtar file.
 type testCase struct {
 	name     string // GROUP/NAME
 	file     string
-	Title    string // what is shown, the first line of the head
-	From     string // documented: page, or observed: program and version
+	Title    string // what the case shows: the first line of the head
+	From     string // source of want: "documented: PAGE", or "observed: PROGRAM VERSION"
 	Differs  string // ID of the difference in docs/compatibility.md
 	Output   string // what is compared: out, stdout, http, tcp, forward, answers, or file NAME
 	NotRun   string // why the reference program doesn't run it
-	Needs    string // parsers.conf: the reference program's own parsers; without them it doesn't run it
-	config   string // name of the configuration
+	Needs    string // "parsers.conf": the reference program needs its own parsers, and is skipped without them
+	config   string // name of the configuration's section
 	Want     string
-	Firelane string // what firelane writes, where that differs
-	outputs  int    // of the configuration
+	Firelane string // what firelane writes, if that differs
+	outputs  int    // number of outputs in the configuration
 	env      []string
-	files    []txtar.File // the configuration, and whatever else is written into the case's folder
+	files    []txtar.File // the configuration, and other files for the case's folder
 	inputs   []txtar.File
 
-	mu      sync.Mutex // of the file
+	mu      sync.Mutex // protects the file
 	archive *txtar.Archive
 }
 
@@ -77,15 +77,15 @@ func readCase(file string) (*testCase, error) {
 	case !seen["want"] && !*update:
 		return nil, fmt.Errorf("no section want")
 	case seen["firelane"] != (c.Differs != "") && !*update:
-		return nil, fmt.Errorf("a section firelane needs the line differs: ID, and the other way round")
+		return nil, fmt.Errorf("want both a section firelane and the line differs: ID, or neither")
 	}
 	return c, nil
 }
 
-// sources are what an expectation may be from.
+// sources matches the valid sources of an expectation.
 var sources = regexp.MustCompile(`^(documented: \S.+|observed: (Fluent Bit|Fluentd) [0-9.]+)$`)
 
-// outputStart finds the outputs of a configuration that write where the case looks.
+// outputStart matches the beginnings of outputs whose text is compared.
 var outputStart = regexp.MustCompile(`(?mi)^\s*(<match |<store>|\[OUTPUT\]|file:\s+out$)`)
 
 // readHead reads the lines before the first section: the title, then one "name: value" a line.
@@ -108,7 +108,7 @@ func (c *testCase) readHead(head string) error {
 	return nil
 }
 
-// reference is the program whose configuration the case has.
+// reference returns the reference program: the one whose configuration the case has.
 func (c *testCase) reference() string {
 	if c.config == "fluent.conf" || c.config == "fluent.yaml" {
 		return fluentd
@@ -118,7 +118,7 @@ func (c *testCase) reference() string {
 
 func (c *testCase) referencePath() string { return lookPath(c.reference()) }
 
-// firelaneWant is what firelane has to write.
+// firelaneWant returns what firelane must write.
 func (c *testCase) firelaneWant() string {
 	if c.Differs != "" {
 		return c.Firelane
@@ -126,7 +126,7 @@ func (c *testCase) firelaneWant() string {
 	return c.Want
 }
 
-// set writes a section of the file.
+// set replaces a section of the file.
 func (c *testCase) set(section, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -67,7 +67,7 @@ func (r *running) feed(t *testing.T, c *testCase) (answers string) {
 	return answers
 }
 
-// waitForLog waits until the program logs anything: before that nobody listens on UDP.
+// waitForLog waits until the program's log says that it runs: before that nothing listens on UDP.
 func (r *running) waitForLog(t *testing.T) {
 	t.Helper()
 	eventually(startLimit, r.ended, func() bool {
@@ -77,18 +77,18 @@ func (r *running) waitForLog(t *testing.T) {
 	})
 }
 
-// nowText is a time in an input: @NOW:layout@, the present second in that layout of Go.
+// nowText matches a time in an input: @NOW:layout@ is the current second in a Go layout.
 var nowText = regexp.MustCompile(`@NOW:([^@]*)@`)
 
 func (r *running) expandTimes(data []byte) []byte {
 	return nowText.ReplaceAllFunc(data, func(m []byte) []byte {
 		now := r.now.UTC().Format(string(nowText.FindSubmatch(m)[1]))
-		r.nows = append(r.nows, now, string(m)) // the output has it, too
+		r.nows = append(r.nows, now, string(m)) // to replace it in the output, too
 		return []byte(now)
 	})
 }
 
-// sendRaw sends text; a line a datagram by UDP.
+// sendRaw sends text; by UDP, each line is a datagram.
 func sendRaw(conn net.Conn, kind string, data []byte) error {
 	if kind == "udp" {
 		for line := range bytes.Lines(data) {
@@ -127,7 +127,7 @@ func sendHTTP(conn net.Conn, data []byte) (string, error) {
 }
 
 // sendForward sends events of the forward protocol, one ["tag", time, record] a line, and then waits until all are
-// acknowledged: each by itself as Docker does, or those of one tag together (forward, packed, gzip).
+// acknowledged: one event a message as Docker does, or all events of one tag in a message (forward, packed, gzip).
 func sendForward(conn net.Conn, mode string, data []byte) error {
 	var messages [][]byte
 	var tag string
@@ -180,7 +180,7 @@ func sendForward(conn net.Conn, mode string, data []byte) error {
 	return nil
 }
 
-// groupMessage is a message of n events with one tag, in the modes Forward, PackedForward and CompressedPackedForward.
+// groupMessage makes a message of n events with one tag, in the modes Forward, PackedForward and CompressedPackedForward.
 func groupMessage(mode, tag string, n int, entries []byte) []byte {
 	b := record.AppendStr(record.AppendArrayHeader(nil, 3), tag)
 	if mode == "forward" {
@@ -203,7 +203,7 @@ func groupMessage(mode, tag string, n int, entries []byte) []byte {
 // appendChunk appends the option that asks for an acknowledgment.
 func appendChunk(b []byte) []byte { return record.AppendStr(record.AppendStr(b, "chunk"), "c") }
 
-// eventTime is a time as MessagePack: seconds as an integer, or with a fraction as an EventTime.
+// eventTime encodes a time as MessagePack: whole seconds as an integer, or with a fraction as an EventTime.
 func eventTime(text string) ([]byte, error) {
 	whole, fraction, _ := strings.Cut(text, ".")
 	sec, err := strconv.ParseUint(whole, 10, 32)

@@ -18,7 +18,7 @@ type result struct {
 	log  string
 }
 
-// diff is "" if the result is what was wanted.
+// diff describes how the result differs from want, "" if it doesn't.
 func (r result) diff(want string) string {
 	if r.c.canonical(r.text) == r.c.canonical(want) {
 		return ""
@@ -34,7 +34,7 @@ func (c *testCase) lines(text string) []string {
 	return strings.Split(text, "\n")
 }
 
-// canonical is a form of an output in which equal ones have the same text.
+// canonical returns an output in a form that is the same for equivalent outputs.
 func (c *testCase) canonical(text string) string {
 	lines := c.lines(text)
 	for i, line := range lines {
@@ -43,7 +43,7 @@ func (c *testCase) canonical(text string) string {
 	if c.Output == "out" { // each tag's lines in their order, the tags in alphabetical order
 		slices.SortStableFunc(lines, func(a, b string) int { return strings.Compare(tagOf(a), tagOf(b)) })
 	}
-	if c.outputs > 1 { // which are independent
+	if c.outputs > 1 { // outputs are independent: their lines may come in any order
 		slices.Sort(lines)
 	}
 	return strings.Join(lines, "\n")
@@ -54,7 +54,7 @@ func tagOf(line string) string {
 	return tag
 }
 
-// canonicalLine is a line in which the JSON values have one spelling each; a line that isn't JSON stays as it is.
+// canonicalLine returns a line with its JSON values in one spelling. A line that isn't JSON stays unchanged.
 func canonicalLine(line string) string {
 	if line == "" || !strings.ContainsAny(line[:1], "{[") {
 		return line
@@ -114,7 +114,7 @@ func canonicalValue(dec *json.Decoder) (string, error) {
 	return fmt.Sprint(token), nil
 }
 
-// canonicalNumber keeps integers as they are, and the digits of times, of which a float has not enough.
+// canonicalNumber leaves integers unchanged, and also the digits of times, which a float64 can't represent.
 func canonicalNumber(n string) string {
 	if exponent := strings.ContainsAny(n, "eE"); !exponent {
 		whole, _, isFloat := strings.Cut(n, ".")
@@ -133,13 +133,13 @@ func canonicalNumber(n string) string {
 }
 
 var (
-	// outLine is a line of Fluent Bit's output file: tag: [time, record].
+	// outLine matches a line of Fluent Bit's output file: tag: [time, record].
 	outLine = regexp.MustCompile(`^(.*?): \[(\d+)\.(\d{9}), (.*)\]$`)
-	// stdoutLine is a line of Fluentd's output stdout: time tag: record.
+	// stdoutLine matches a line of Fluentd's output stdout: time tag: record.
 	stdoutLine = regexp.MustCompile(`^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{9} [-+]\d{4}) (.*?): (\{.*\})$`)
 )
 
-// A window is the time during which a case ran; times in it are "now".
+// A window is the time during which a case ran. Times in it are compared as "now".
 type window struct{ from, to time.Time }
 
 func (w window) spell(t time.Time) string {
@@ -155,7 +155,7 @@ func (w window) spell(t time.Time) string {
 
 var isoTime = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`)
 
-// markNow replaces times at which the case ran in what a server got.
+// markNow replaces times within the window by "now", in what a server received.
 func (w window) markNow(text string) string {
 	return isoTime.ReplaceAllStringFunc(text, func(s string) string {
 		if t, err := time.Parse(`"`+time.RFC3339Nano+`"`, s); err == nil && w.spell(t) == `"now"` {
@@ -165,7 +165,7 @@ func (w window) markNow(text string) string {
 	})
 }
 
-// fromFile makes ["tag", time, record] of the lines of Fluent Bit's output file.
+// fromFile converts the lines of Fluent Bit's output file to ["tag", time, record].
 func (w window) fromFile(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -180,7 +180,7 @@ func (w window) fromFile(text string) string {
 	return b.String()
 }
 
-// fromStdout makes the same of Fluentd's output stdout. Its own log is left out.
+// fromStdout converts the lines of Fluentd's output stdout to the same, without Fluentd's own log.
 func (w window) fromStdout(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -1,6 +1,6 @@
 // Package compat tests that firelane does what Fluent Bit and Fluentd do with the same configuration and the same input.
 //
-// A case is one file, GROUP/NAME.txtar: its head says what is shown and where the expected output is from, and its sections
+// A case is one file, GROUP/NAME.txtar: its head says what it shows and where the expected output is from, and its sections
 // are the configuration, the input, and want, the output of the reference program: Fluent Bit for fluent-bit.conf and
 // fluent-bit.yaml, Fluentd for fluent.conf. CONTRIBUTING.md has the details. The test runs firelane in every case, and the
 // reference program too if it is on PATH (fluent-bit, fluentd): both must write want.
@@ -9,10 +9,10 @@
 // reason, and the section firelane has what firelane writes instead. It is an error if a difference isn't listed, if a
 // listed one has no case, and if firelane writes want after all.
 //
-// Outputs are compared line by line. Lines of different tags, and of different outputs, may come in any order. In JSON the order of an object's members
-// doesn't count, but their number does: a doubled member is a difference. Integers and floats are different, 1 and 1.0; the
-// digits of a float are not. Times count to the nanosecond; a time at which the case ran is "now". The _id that firelane
-// gives each document is left out.
+// Outputs are compared line by line. Lines of different tags, and of different outputs, may come in any order. In JSON the order of
+// an object's members doesn't matter, but their number does: a duplicated member is a difference. An integer differs from a float
+// (1 and 1.0), but two spellings of one float are equal. Times are compared to the nanosecond; a time at which the case ran is
+// "now". The _id that firelane gives each document is left out.
 //
 // With -update, want becomes what the reference program writes, in the cases that say "from: observed". It never becomes
 // what firelane writes.
@@ -48,8 +48,8 @@ var (
 
 // Environment variables of the test's own processes.
 const (
-	envFirelane = "COMPAT_FIRELANE" // the process is firelane, with this configuration
-	parallel    = "12"              // cases at the same time: they wait most of the time
+	envFirelane = "COMPAT_FIRELANE" // if set, the process runs firelane with this configuration
+	parallel    = "12"              // cases at the same time; they mostly wait
 )
 
 func TestMain(m *testing.M) {
@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// firelane is what cmd/firelane does with a configuration, without its care for memory and cores.
+// firelane runs a configuration as cmd/firelane does, but doesn't set limits of memory and cores. It returns the exit status.
 func firelane(file string) int {
 	log := zerolog.New(os.Stderr)
 	plan, diags := config.Compile(file, router.Catalogue(), os.LookupEnv)
@@ -141,7 +141,7 @@ func testReference(t *testing.T, c *testCase) {
 	}
 }
 
-// Every difference has a reason in the documentation, and a case that shows it; one that is gone is no longer listed.
+// Every difference is listed with a reason in the documentation, and has a case that shows it. A difference that is gone is an error.
 func TestDifferencesAreThoseOfTheDocumentation(t *testing.T) {
 	text, err := os.ReadFile("../../docs/compatibility.md")
 	if err != nil {
@@ -170,7 +170,7 @@ func TestDifferencesAreThoseOfTheDocumentation(t *testing.T) {
 	}
 }
 
-// What the documentation says isn't there, isn't.
+// The plugins that the documentation lists as not there are not in the catalogue.
 func TestPluginsThatAreNotThereAreNot(t *testing.T) {
 	text, err := os.ReadFile("../../docs/compatibility.md")
 	if err != nil {
@@ -189,7 +189,7 @@ func TestPluginsThatAreNotThereAreNot(t *testing.T) {
 			for i, names := range [][]string{p.FluentBit, p.Fluentd} {
 				for _, name := range names {
 					if p.Kind == kind && strings.Contains(cells[2+i], "`"+name+"`") {
-						t.Errorf("docs/compatibility.md says that %s isn't there, which is in the catalogue", name)
+						t.Errorf("docs/compatibility.md says that %s isn't there, but it is in the catalogue", name)
 					}
 				}
 			}
@@ -201,7 +201,7 @@ func TestPluginsThatAreNotThereAreNot(t *testing.T) {
 	}
 }
 
-// The number that the documentation promises.
+// There are as many cases as the documentation promises.
 func TestThereAreEnoughCases(t *testing.T) {
 	n := map[string]int{}
 	for _, c := range cases(t) {
@@ -241,7 +241,7 @@ func firelaneProgram() program {
 	return program{name: "firelane", path: path}
 }
 
-// lookPath is where a reference program is; "" if it isn't on PATH.
+// lookPath returns the path of a reference program; "" if it isn't on PATH.
 func lookPath(name string) string {
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -250,8 +250,8 @@ func lookPath(name string) string {
 	return path
 }
 
-// stockParsers is the file of parsers that comes with Fluent Bit: FLUENT_BIT_PARSERS, or where its packages and images
-// have it; "" if it isn't there.
+// stockParsers returns the parsers file that comes with Fluent Bit: FLUENT_BIT_PARSERS, or where its packages and images have it;
+// "" if there is none.
 func stockParsers(path string) string {
 	for _, file := range []string{
 		os.Getenv("FLUENT_BIT_PARSERS"), filepath.Join(filepath.Dir(path), "../etc/parsers.conf"), "/etc/fluent-bit/parsers.conf",

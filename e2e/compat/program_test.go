@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	startLimit  = 60 * time.Second // a program accepts connections, on a busy machine
-	outputLimit = 40 * time.Second // it has written what is wanted
-	stopLimit   = 20 * time.Second // it ends after SIGTERM
+	startLimit  = 60 * time.Second // until a program accepts connections, on a busy machine
+	outputLimit = 40 * time.Second // until it has written the wanted output
+	stopLimit   = 20 * time.Second // until it ends after SIGTERM
 )
 
 // notStarted is the output of a program that refuses the configuration.
@@ -34,7 +34,7 @@ func notifyTerm() (context.Context, func()) {
 // A program runs a configuration.
 type program struct {
 	name, path string
-	self       bool   // it is this test
+	self       bool   // the program is the test's own binary
 	parsers    string // Fluent Bit's own parsers, if the case needs them
 }
 
@@ -46,7 +46,7 @@ type running struct {
 	ended  chan struct{} // closed when it has ended
 	status int
 	now    time.Time
-	nows   []string // texts of that time in the input, and the notation of the case for each
+	nows   []string // pairs for a replacer: a time in the input, and its notation @NOW:…@ in the case
 }
 
 // run has a program process a case's input, and returns what it wrote. expect is the number of lines to wait for.
@@ -133,7 +133,7 @@ func (r *running) start(t *testing.T, c *testCase, p program, s *sink) {
 	})
 }
 
-// settle waits until the output hasn't changed for a while: what is wanted isn't known yet.
+// settle waits until the output hasn't changed for a while. It is for -update, where the wanted output isn't known yet.
 func (r *running) settle(read func() string) {
 	text, since := "", time.Now()
 	eventually(outputLimit, r.ended, func() bool {
@@ -154,7 +154,7 @@ func (r *running) over() bool {
 	}
 }
 
-// stop ends the program as ECS does.
+// stop ends the program as ECS does, with SIGTERM.
 func (r *running) stop(t *testing.T) {
 	t.Helper()
 	r.cmd.Process.Signal(syscall.SIGTERM)
@@ -167,7 +167,7 @@ func (r *running) stop(t *testing.T) {
 	}
 }
 
-// output is what the program has written so far, in the notation of want.
+// output returns what the program has written so far, in the notation of want.
 func (r *running) output(c *testCase, s *sink, answers string, w window) string {
 	if w.to.IsZero() {
 		w.to = time.Now()
@@ -194,7 +194,7 @@ func (r *running) read(name string) string {
 	return string(text)
 }
 
-// cleanStdout leaves out what Fluent Bit and Fluentd write to standard output of themselves.
+// cleanStdout removes what Fluent Bit and Fluentd themselves write to standard output, such as their banners.
 func cleanStdout(text string) string {
 	var b strings.Builder
 	own := regexp.MustCompile(`^(Fluent Bit v|\* |\s*$|\S{4}-\S\S-\S\S \S+ [-+]\d{4} \[\w+\]: |[ _|/\\()'.<>-]+$)|\x1b\[`)
@@ -206,7 +206,7 @@ func cleanStdout(text string) string {
 	return b.String()
 }
 
-// What a configuration has to have so that it can run here.
+// What the test adds to a configuration so that it can run.
 const (
 	bitService = "    Flush 0.1\n    Grace 5\n    storage.path ${DIR}/queue\n"
 	bitInput   = "[INPUT]\n    Name forward\n    Listen 127.0.0.1\n    Port ${PORT}\n"
@@ -284,11 +284,11 @@ func completeFluentd(data []byte) []byte {
 	return data
 }
 
-// nextPort counts the ports of the cases, from a place that depends on the process: below those that the kernel gives to
-// clients, so that no two cases have the same one.
+// nextPort counts the ports of the cases, so that no two cases have the same one. It starts at a port that depends on the process,
+// below the ephemeral ports.
 var nextPort atomic.Int32
 
-// freePort is a port of loopback that nobody listens on.
+// freePort returns a port of loopback that nothing listens on.
 func freePort(t *testing.T) int {
 	t.Helper()
 	nextPort.CompareAndSwap(0, int32(10000+os.Getpid()%200*100))

@@ -66,7 +66,7 @@ func (s *sink) port() int {
 	return s.ln.Addr().(*net.TCPAddr).Port
 }
 
-// text is what has arrived; requests are in alphabetical order, since connections may be parallel.
+// text returns what has arrived. Requests are in alphabetical order, since connections may be parallel.
 func (s *sink) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,13 +79,13 @@ func (s *sink) add(text string) {
 	s.requests = append(s.requests, text)
 }
 
-// shown are the headers that a case shows.
+// shown are the headers that are compared.
 var shown = []string{"Content-Type", "Authorization", "X-Case"}
 
-// madeID is the _id of an action of _bulk that nobody configured: firelane's own.
+// madeID matches the _id of a _bulk action that firelane generated.
 var madeID = regexp.MustCompile(`,"_id":"[0-9a-zA-Z_-]{16,24}"`)
 
-// ServeHTTP takes a request: a line with its method and path, its headers, its body. Everything succeeds.
+// ServeHTTP records a request: a line with its method and path, its headers, its body. Every request succeeds.
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if r.Header.Get("Content-Encoding") == "gzip" && err == nil {
@@ -136,7 +136,7 @@ func bulkReply(body []byte) []byte {
 	return fmt.Appendf(nil, `{"took":1,"errors":false,"items":[%s]}`, strings.Join(items, ","))
 }
 
-// takeBytes takes a connection's bytes as they are, but for NUL, which ends messages of GELF.
+// takeBytes records a connection's bytes unchanged, except NUL, which ends GELF messages.
 func (s *sink) takeBytes(conn net.Conn) {
 	b := make([]byte, 64<<10)
 	s.mu.Lock()
@@ -154,7 +154,7 @@ func (s *sink) takeBytes(conn net.Conn) {
 	}
 }
 
-// takeForward takes events of the forward protocol, a line each, and acknowledges them.
+// takeForward records events of the forward protocol, one a line, and acknowledges them.
 func (s *sink) takeForward(conn net.Conn) {
 	dec := msgpack.NewDecoder(conn)
 	for {
@@ -222,7 +222,7 @@ func (s *sink) addEvent(tag string, when, event any) {
 	s.add(fmt.Sprintf("[%q, %s, %s]\n", tag, text, body))
 }
 
-// eventTimeExt is an EventTime of the forward protocol, the extension type 0.
+// eventTimeExt is an EventTime of the forward protocol, extension type 0.
 type eventTimeExt time.Time
 
 func (e *eventTimeExt) UnmarshalMsgpack(b []byte) error {

@@ -1,4 +1,4 @@
-// Package aws is Fluent Bit's filter aws: it adds to records what the metadata service of an EC2 instance says.
+// Package aws is Fluent Bit's filter aws: it adds metadata of the EC2 instance to records.
 package aws
 
 import (
@@ -48,13 +48,12 @@ func (o *Options) wantsTag(name string) bool {
 }
 
 const (
-	// service is where the metadata service is, unless the environment variable serviceVariable says another place, as for AWS's
-	// SDKs.
+	// service is the URL of the metadata service, unless the environment variable serviceVariable has another one, as for AWS's SDKs.
 	service         = "http://169.254.169.254"
 	serviceVariable = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 
 	// firstWait is how long the first records wait for the metadata, and fetchTime how long all requests of one attempt may take.
-	// From a container the service answers in milliseconds, or, behind a hop limit of 1, never.
+	// The service answers a container in milliseconds, or never if the instance's hop limit is 1.
 	firstWait = time.Second
 	fetchTime = 20 * time.Second
 )
@@ -62,13 +61,13 @@ const (
 // filter is the filter. Its cache has one entry.
 type filter struct{ cache *fetch.Cache[state] }
 
-// A state is what is known: its values, and the filter that sets them.
+// A state is the metadata that is known, and the filter that sets it.
 type state struct {
 	known map[string][]enrich.Field // by the name of the group
 	set   enrich.Filter
 }
 
-// New makes the step of an aws. It asks for nothing before the first record.
+// New makes the step of an aws. It makes no request before the first record.
 func New(o *Options, d config.Dialect, env enrich.Env) (enrich.Filter, error) {
 	base := os.Getenv(serviceVariable)
 	if base == "" {
@@ -86,7 +85,7 @@ func newFilter(o *Options, d config.Dialect, env enrich.Env, base string) (enric
 	return &filter{fetch.New(fetch.Options{Max: 1, Retry: retry, Timeout: fetchTime, FirstWait: firstWait}, s.fetch)}, nil
 }
 
-// Apply implements enrich.Filter. What isn't known yet is left out.
+// Apply implements enrich.Filter. Metadata that isn't known yet is left out.
 func (f *filter) Apply(ev *record.Event, s *enrich.Scratch) bool {
 	if now := f.cache.Get(nil); now.set != nil {
 		return now.set.Apply(ev, s)

@@ -19,13 +19,13 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// Limits of what the metadata service says.
+// Limits of the metadata service's replies.
 const (
-	maxReply = 16 << 10 // a reply in bytes
+	maxReply = 16 << 10 // bytes of a reply
 	maxTags  = 128      // tags of an instance; AWS allows 50
-	// requestTime is how long one request may take, as in Fluent Bit: without a route to the service it is never answered.
+	// requestTime is how long one request may take, as in Fluent Bit. Without a route to the service there is never an answer.
 	requestTime = time.Second
-	tokenTTL    = "21600" // seconds for which a token is asked for: the longest that the service gives
+	tokenTTL    = "21600" // lifetime of a token in seconds: the longest that the service allows
 )
 
 // A source asks the metadata service.
@@ -36,14 +36,14 @@ type source struct {
 	log    zerolog.Logger
 }
 
-// A group is what one request or several give: the value of one field, or the tags.
+// A group is what is fetched together: the value of one field, or all tags.
 type group struct {
 	name   string
 	wanted bool
 	get    func(ctx context.Context, token string) (string, error)
 }
 
-// groups are what the filter adds, in the order in which Fluent Bit does.
+// groups returns the groups that the filter adds, in Fluent Bit's order.
 func (s *source) groups() []group {
 	at := func(path string) func(context.Context, string) (string, error) {
 		return func(ctx context.Context, token string) (string, error) { return s.text(ctx, token, path) }
@@ -65,7 +65,7 @@ func (s *source) groups() []group {
 	}
 }
 
-// fetch asks for what isn't known yet.
+// fetch asks for the groups that aren't known yet.
 func (s *source) fetch(ctx context.Context, _ string, last state) (state, bool) {
 	next := state{known: maps.Clone(last.known)}
 	if next.known == nil {
@@ -83,7 +83,7 @@ func (s *source) fetch(ctx context.Context, _ string, last state) (state, bool) 
 			if got, err = s.fetchGroup(ctx, token, &g); err == nil {
 				next.known[g.name] = got
 			} else if fetch.StatusOf(err) != 0 { // the service works: go on with the next group
-				s.log.Warn().Err(err).Str("field", g.name).Msg("the EC2 metadata service doesn't have it; it is asked again later")
+				s.log.Warn().Err(err).Str("field", g.name).Msg("the EC2 metadata service has no value for the field; it is asked again later")
 				failed = append(failed, g.name)
 				err = nil
 			}
@@ -108,7 +108,7 @@ func (s *source) fetchGroup(ctx context.Context, token string, g *group) ([]enri
 	return []enrich.Field{{Name: g.name, Value: record.AppendStr(nil, value)}}, err
 }
 
-// token asks for a token of version 2; version 1 has none.
+// token asks for a token of protocol version 2. Version 1 has none: the token is empty.
 func (s *source) token(ctx context.Context) (string, error) {
 	if s.o.Version == "v1" {
 		return "", nil
@@ -121,12 +121,12 @@ func (s *source) token(ctx context.Context) (string, error) {
 	}
 	token := string(b)
 	if strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return "", errors.New("asking for a token: the reply is no token")
+		return "", errors.New("asking for a token: the reply isn't a token")
 	}
 	return token, nil
 }
 
-// text gets a value of one line.
+// text gets a document as text, without white space around it.
 func (s *source) text(ctx context.Context, token, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -139,7 +139,7 @@ func (s *source) text(ctx context.Context, token, path string) (string, error) {
 		return "", fmt.Errorf("%w: the service wants imds_version v2", err)
 	}
 	if err == nil && !utf8.Valid(b) {
-		err = fmt.Errorf("%s: the reply is no text", path)
+		err = fmt.Errorf("%s: the reply isn't UTF-8 text", path)
 	}
 	return strings.TrimSpace(string(b)), err
 }
@@ -164,11 +164,11 @@ func (s *source) account(ctx context.Context, token string) (string, error) {
 	return document.AccountID, nil
 }
 
-// tags gets the instance's tags; none if the service has none (404).
+// tags gets the instance's tags. A reply with status 404 means no tags, and is logged.
 func (s *source) tags(ctx context.Context, token string) ([]enrich.Field, error) {
 	names, err := s.text(ctx, token, "meta-data/tags/instance")
 	if fetch.StatusOf(err) == http.StatusNotFound {
-		s.log.Warn().Msg("the EC2 metadata service has no tags: the instance has none, or they aren't allowed in its metadata (instance-metadata-tags)")
+		s.log.Warn().Msg("the EC2 metadata service has no tags: the instance has none, or doesn't allow them in its metadata; set instance-metadata-tags to enabled")
 		return nil, nil
 	}
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package ecs is Fluent Bit's filter ecs: it adds to records what the ECS agent says about their task and container.
+// Package ecs is Fluent Bit's filter ecs: it adds metadata of the ECS task and container to records.
 package ecs
 
 import (
@@ -55,14 +55,14 @@ const (
 	// metadataVariable has the URI of the task metadata endpoint, version 4, in a container of a task.
 	metadataVariable = "ECS_CONTAINER_METADATA_URI_V4"
 
-	// maxContainers is how many containers are known at a time, as in Fluent Bit.
+	// maxContainers is how many containers are in the cache, as in Fluent Bit.
 	maxContainers = 100
-	// firstWait is how long the first records of a container wait; fetchTime is how long all requests for it may take, and
+	// firstWait is how long the first records of a container wait, fetchTime how long all requests of one attempt may take, and
 	// retryTime the time until the next attempt.
 	firstWait = time.Second
 	fetchTime = 10 * time.Second
 	retryTime = time.Second
-	// idLength is the length of the short id of a container.
+	// idLength is the length of a container's short id.
 	idLength = 12
 )
 
@@ -73,13 +73,13 @@ type filter struct {
 	cache       *fetch.Cache[known]
 }
 
-// known is what is known of a container: the filter that sets its fields, and how often the agent didn't know it.
+// known is the cache's value for a container: the filter that sets its fields, and how often the agent didn't know it.
 type known struct {
 	set    enrich.Filter
 	misses int
 }
 
-// New makes the step of an ecs. It asks for nothing before the first record.
+// New makes the step of an ecs. It makes no request before the first record.
 func New(o *Options, d config.Dialect, env enrich.Env) (enrich.Filter, error) {
 	return newFilter(o, env, os.Getenv(metadataVariable))
 }
@@ -95,9 +95,9 @@ func newFilter(o *Options, env enrich.Env, taskEndpoint string) (enrich.Filter, 
 	}, s.fetch)}, nil
 }
 
-// Apply implements enrich.Filter. What isn't known yet is left out.
+// Apply implements enrich.Filter. Metadata that isn't known yet is left out.
 func (f *filter) Apply(ev *record.Event, s *enrich.Scratch) bool {
-	key := s.Take() // not kept
+	key := s.Take() // scratch memory, not kept
 	if !f.clusterOnly {
 		key = f.appendKey(key, ev)
 	}
@@ -110,7 +110,8 @@ func (f *filter) Apply(ev *record.Event, s *enrich.Scratch) bool {
 // Close implements enrich.Closer.
 func (f *filter) Close() { f.cache.Close() }
 
-// appendKey appends what a record's container is known by: its short id, or nameMark and its name; nothing if it has neither.
+// appendKey appends the cache key of a record's container: its short id, or nameMark and its name. It appends nothing if the record
+// has neither.
 func (f *filter) appendKey(dst []byte, ev *record.Event) []byte {
 	if rest, ok := strings.CutPrefix(ev.Tag, f.prefix); ok && len(rest) >= idLength && isHex(rest[:idLength]) {
 		return append(dst, rest[:idLength]...)
@@ -126,10 +127,10 @@ func (f *filter) appendKey(dst []byte, ev *record.Event) []byte {
 	return dst
 }
 
-// maxName is the longest name of a container, in bytes, as ECS allows it.
+// maxName is the maximum length of a container's name in ECS, in bytes.
 const maxName = 255
 
-// nameMark is before a container's name in a key.
+// nameMark precedes a container's name in a cache key.
 const nameMark = '='
 
 func isHex(text string) bool {

@@ -51,7 +51,7 @@ const (
 	clusterFields = `"cluster":"demo","task":".log","td":".","name":""`
 )
 
-// What is added is what Fluent Bit 5.1.1 adds, seen with an agent of the same answers.
+// The expected fields are those that Fluent Bit 5.1.1 added, with an agent that gave the same answers.
 func TestContainersAreFoundByTheirIDInTheTag(t *testing.T) {
 	a := ecstest.New(true)
 	defer a.Close()

@@ -37,10 +37,10 @@ func newSource(o *Options, list []addition, taskEndpoint string, log zerolog.Log
 	}
 }
 
-// values are what a template may name.
+// values are the values of a template's variables, by name.
 type values map[string]string
 
-// errUnknown is that the agent answers, and doesn't know a container.
+// errUnknown means that the agent answered, and doesn't know the container.
 var errUnknown = errors.New("the ECS agent doesn't know the container")
 
 // fetch asks for the container of a key.
@@ -75,7 +75,7 @@ func (s *source) get(ctx context.Context, url string, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(b, into); err != nil {
-		return fmt.Errorf("%s: the reply is not the JSON that was expected: %w", url, err)
+		return fmt.Errorf("%s: the reply isn't the expected JSON: %w", url, err)
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (s *source) cluster(ctx context.Context) (values, error) {
 	}, nil
 }
 
-// container asks the introspection endpoint for a container by its short id. It has no search by name.
+// container asks the introspection endpoint for a container by its short id. The endpoint can't search by name: errUnknown.
 func (s *source) container(ctx context.Context, v values, key string) error {
 	if key[0] == nameMark {
 		return errUnknown
@@ -102,7 +102,7 @@ func (s *source) container(ctx context.Context, v values, key string) error {
 		Containers           []containerReply
 	}
 	err := s.get(ctx, s.agent+"/v1/tasks?dockerid="+key, &reply)
-	if fetch.StatusOf(err) != 0 { // 400 where it doesn't know the id
+	if fetch.StatusOf(err) != 0 { // 400 if it doesn't know the id
 		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
 	if err != nil {
@@ -113,14 +113,14 @@ func (s *source) container(ctx context.Context, v values, key string) error {
 	return pick(v, reply.Containers, key)
 }
 
-// A containerReply is a container in replies of both endpoints.
+// A containerReply is a container in a reply of either endpoint.
 type containerReply struct {
 	ID         string `json:"DockerId"`
 	DockerName string
 	Name       string
 }
 
-// pick takes the container of a key.
+// pick sets the values of the container that has a key. The error is errUnknown if there is none.
 func pick(v values, all []containerReply, key string) error {
 	for _, c := range all {
 		if strings.HasPrefix(c.ID, key) || key[0] == nameMark && c.Name == key[1:] {
@@ -131,8 +131,8 @@ func pick(v values, all []containerReply, key string) error {
 	return errUnknown
 }
 
-// task asks the metadata endpoint of the router's own task, whose containers are those that log to it. It doesn't say on which
-// instance they run.
+// task asks the metadata endpoint of the router's own task, which has the containers that log to the router. The endpoint doesn't
+// tell the container instance.
 func (s *source) task(ctx context.Context, v values, key string) error {
 	var reply struct {
 		Cluster, TaskARN, Family, Revision        string
@@ -157,7 +157,7 @@ func (s *source) task(ctx context.Context, v values, key string) error {
 
 func afterSlash(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
-// filterOf makes the filter that adds the fields. A value that is missing is empty, as in Fluent Bit.
+// filterOf makes the filter that adds the fields. A missing value is the empty string, as in Fluent Bit.
 func (s *source) filterOf(v values) enrich.Filter {
 	body := record.AppendMapHeader(nil, len(v))
 	for name, value := range v {

@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// A Client gets small documents from services that are near: without a proxy, without redirects, on connections that aren't
-// kept.
+// A Client gets small documents from services on the same machine or network. It uses no proxy, follows no redirects and keeps no
+// connections.
 type Client struct{ http *http.Client }
 
 // Limits of a Client.
 const (
-	dialTime  = time.Second     // connecting
+	dialTime  = time.Second     // for connecting
 	replyTime = 5 * time.Second // for the first byte of a reply
 	maxHeader = 16 << 10        // header of a reply, in bytes
 )
 
-// NewClient makes a Client; tlsConfig may be nil.
+// NewClient makes a Client. tlsConfig may be nil: Go's defaults.
 func NewClient(tlsConfig *tls.Config) *Client {
 	dialer := &net.Dialer{Timeout: dialTime}
 	return &Client{&http.Client{
@@ -34,7 +34,7 @@ func NewClient(tlsConfig *tls.Config) *Client {
 	}}
 }
 
-// A StatusError is a reply with another status than 200.
+// A StatusError is a reply with a status other than 200.
 type StatusError struct {
 	URL    string
 	Status int
@@ -42,7 +42,7 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return fmt.Sprintf("%s: status %d", e.URL, e.Status) }
 
-// StatusOf is the status of a StatusError, else 0.
+// StatusOf returns the status of a StatusError in err's chain, or 0.
 func StatusOf(err error) int {
 	var s *StatusError
 	if errors.As(err, &s) {
@@ -51,8 +51,8 @@ func StatusOf(err error) int {
 	return 0
 }
 
-// Do makes a request without a body, with headers as pairs of name and value. It returns the body of a reply with status 200, which
-// may have up to limit bytes. The error is a *StatusError for another status.
+// Do makes a request without a body, with headers as pairs of name and value. It returns the body of a reply with status 200.
+// A body of more than limit bytes is an error. The error for another status is a *StatusError.
 func (c *Client) Do(ctx context.Context, method, url string, limit int64, headers ...string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {

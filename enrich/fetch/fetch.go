@@ -1,5 +1,5 @@
-// Package fetch gets what filters need from services of the machine or the cluster: in the background, so that records wait for
-// it only once and not for long, in a cache of limited size.
+// Package fetch gets metadata for filters from services of the machine or the cluster, and keeps it in a cache of limited size. It
+// fetches in the background: records wait only for the first attempt, up to a limit.
 package fetch
 
 import (
@@ -10,10 +10,10 @@ import (
 
 // Options are those of a Cache.
 type Options struct {
-	Max       int           // entries; the oldest gives way to a new one
+	Max       int           // entries; a new one beyond it replaces the oldest
 	TTL       time.Duration // after which a value is fetched again; 0: never
-	Retry     time.Duration // from one attempt to the next, while a value is missing or incomplete; it doubles up to maxRetry
-	Attempts  int           // after which a missing value is given up until TTL, or for good; 0: no limit
+	Retry     time.Duration // between attempts while a value is missing or incomplete; it doubles up to maxRetry
+	Attempts  int           // for a value; then none until TTL has passed, or ever if TTL is 0; 0: no limit
 	Timeout   time.Duration // of an attempt
 	FirstWait time.Duration // how long Get waits for a key's first attempt
 }
@@ -38,9 +38,9 @@ type Cache[T any] struct {
 	mu      sync.Mutex
 	entries map[string]*entry[T]
 	running int
-	second  int64 // in which the last attempts began
-	begun   int   // in it
-	slow    bool  // an attempt took longer than FirstWait, and none has ended well since: nobody waits
+	second  int64 // Unix time in which the last attempts began
+	begun   int   // attempts that began in that second
+	slow    bool  // an attempt took longer than FirstWait, and none has been complete since: Get doesn't wait
 	closed  bool
 }
 
@@ -51,19 +51,19 @@ type entry[T any] struct {
 	attempts int
 	made     time.Time
 	due      time.Time     // of the next attempt
-	first    chan struct{} // closed when the first attempt has ended
+	first    chan struct{} // closed after the first attempt
 }
 
-// New makes a Cache. fetch makes one attempt; last is what the one before returned. What it returns is used even if it isn't
-// complete; then it is called again.
+// New makes a Cache. fetch makes one attempt; last is the value that the previous attempt returned. An incomplete value is used,
+// too, and fetch is called again later.
 func New[T any](o Options, fetch func(ctx context.Context, key string, last T) (value T, complete bool)) *Cache[T] {
 	c := &Cache[T]{o: o, fetch: fetch, entries: make(map[string]*entry[T])}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
 
-// Get returns the value of a key as it is known now, the zero value if there is none yet. The first calls for a key wait up to
-// FirstWait.
+// Get returns the current value of a key, or the zero value if there is none yet. It starts an attempt if one is due, and waits up
+// to FirstWait for a key's first attempt.
 func (c *Cache[T]) Get(key []byte) T {
 	c.mu.Lock()
 	e := c.entries[string(key)]
@@ -90,7 +90,7 @@ func (c *Cache[T]) Get(key []byte) T {
 	return e.value
 }
 
-// add makes an entry, for which the oldest one may give way. c.mu is held.
+// add makes an entry, and removes the oldest one if there are too many. The caller holds c.mu.
 func (c *Cache[T]) add(key string) *entry[T] {
 	if len(c.entries) >= c.o.Max {
 		oldest := ""
@@ -106,7 +106,7 @@ func (c *Cache[T]) add(key string) *entry[T] {
 	return e
 }
 
-// begin begins an attempt if one is due. c.mu is held.
+// begin begins an attempt if one is due. The caller holds c.mu.
 func (c *Cache[T]) begin(e *entry[T], key []byte, now time.Time) {
 	if e.running || c.closed || c.running >= maxRunning || now.Before(e.due) {
 		return
@@ -117,7 +117,7 @@ func (c *Cache[T]) begin(e *entry[T], key []byte, now time.Time) {
 			return
 		}
 		e.made, e.complete = now, false
-		e.attempts = min(e.attempts, 1) // nobody waits: there is a value
+		e.attempts = min(e.attempts, 1) // Get doesn't wait again: there is a value
 	}
 	if second := now.Unix(); second != c.second {
 		c.second, c.begun = second, 0
@@ -147,7 +147,7 @@ func (c *Cache[T]) begin(e *entry[T], key []byte, now time.Time) {
 	})
 }
 
-// Close ends attempts, and waits for them. Get goes on with what is known.
+// Close cancels the attempts, and waits for them to end. After that Get returns the values that are known.
 func (c *Cache[T]) Close() {
 	c.mu.Lock()
 	c.closed = true

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// counting returns a Cache whose nth attempt returns n after a delay, complete from the nth on.
+// counting returns a Cache whose nth attempt returns n after a delay. Values are complete from completeFrom on.
 func counting(o Options, delay time.Duration, completeFrom int64) (*Cache[int64], *atomic.Int64) {
 	var n atomic.Int64
 	return New(o, func(ctx context.Context, _ string, last int64) (int64, bool) {
@@ -119,7 +119,7 @@ func TestACacheIsBounded(t *testing.T) {
 				t.Fatalf("got %d entries and %d attempts at once", len(c.entries), c.running)
 			}
 		}
-		c.Close() // waits for no minute
+		c.Close() // cancels the attempt that would take a minute
 		before := n.Load()
 		if c.Get([]byte("new")); n.Load() != before {
 			t.Error("an attempt began after Close")

@@ -22,20 +22,20 @@ type filter struct {
 	pods      *fetch.Cache[pod]
 
 	mu      sync.Mutex
-	tags    map[string]*identity     // by tag; nil for tags that say nothing
-	parsers map[string]*parse.Parser // by the name that annotations give; only those that are defined
+	tags    map[string]*identity     // by tag; nil for tags that don't name a pod
+	parsers map[string]*parse.Parser // by the name in annotations; only parsers that are defined
 }
 
-// An identity is what a tag says.
+// An identity is what a tag tells: which container of which pod.
 type identity struct {
 	pod, namespace, container, id string
-	key                           []byte        // in filter.pods
-	fields                        enrich.Filter // what the tag alone says, where that is all
+	key                           []byte        // cache key in filter.pods
+	fields                        enrich.Filter // with use_tag_for_meta: fields from the tag only
 }
 
-// A pod is what is known of a container of a pod.
+// A pod is the cache's value for a container of a pod.
 type pod struct {
-	fields         enrich.Filter // nil: nothing yet
+	fields         enrich.Filter // nil: nothing is known yet
 	stdout, stderr properties
 }
 
@@ -48,7 +48,7 @@ type properties struct {
 // maxTags is how many tags are remembered; then all are forgotten.
 const maxTags = 1024
 
-// identify returns what the event's tag says, nil if that is nothing.
+// identify returns the identity in a tag, nil if the tag doesn't name a pod.
 func (f *filter) identify(tag string) *identity {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -61,7 +61,7 @@ func (f *filter) identify(tag string) *identity {
 	}
 	if is = f.read(tag); is == nil {
 		f.env.Log.Error().Str("tag", tag).Str("kube_tag_prefix", f.o.TagPrefix).
-			Msg("kubernetes: the tag doesn't name a pod; its records pass unchanged")
+			Msg("kubernetes: the tag doesn't name a pod: its records pass unchanged; check kube_tag_prefix")
 	}
 	f.tags[strings.Clone(tag)] = is
 	return is
@@ -102,7 +102,7 @@ func (f *filter) read(tag string) *identity {
 	return is
 }
 
-// texts is a map of pairs of a name and a text; texts that are empty are left out.
+// texts returns a map made of pairs of name and text, as MessagePack. It leaves out empty texts.
 func texts(pairs ...string) []byte {
 	n := 0
 	var members []byte
@@ -145,7 +145,8 @@ func (f *filter) Apply(ev *record.Event, s *enrich.Scratch) bool {
 	return now.fields == nil || now.fields.Apply(ev, s)
 }
 
-// of is what the annotations say about the record's stream. About a record without one they must agree.
+// of returns the annotations that apply to a record's stream. For a record without a stream, a setting counts only if it is the same
+// for stdout and stderr.
 func (p *pod) of(body []byte) properties {
 	value, _ := record.Find(body, "stream")
 	switch stream, _ := record.Text(value); string(stream) {

@@ -72,7 +72,7 @@ const (
 	plain = `{"log":"INFO plain text\n","stream":"stderr"}`
 )
 
-// The records are those of Fluent Bit 5.1.1 with a server of the same answers.
+// The expected records are those of Fluent Bit 5.1.1, with a server that gave the same answers.
 func TestPodsAreDescribedAsFluentBitDoes(t *testing.T) {
 	s := kubetest.New(false)
 	defer s.Close()

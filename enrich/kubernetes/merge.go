@@ -8,7 +8,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// mergeLog makes fields of log. A text that can't be parsed stays as it is.
+// mergeLog parses log and merges its fields into the record. A text that can't be parsed is left unchanged.
 func (f *filter) mergeLog(ev *record.Event, s *enrich.Scratch, parser *parse.Parser) {
 	value, ok := record.Find(ev.Body, "log")
 	if !ok {
@@ -32,13 +32,13 @@ func (f *filter) mergeLog(ev *record.Event, s *enrich.Scratch, parser *parse.Par
 		out = f.asFields(out, ev.Body, merged, trim)
 	}
 	if n, err := record.Check(out); err != nil || n != len(out) {
-		ev.Time = at // it would be nested deeper than a record may be
+		ev.Time = at // the result would be nested deeper than a record may be: keep the event unchanged
 		return
 	}
 	ev.Body = s.Keep(out)
 }
 
-// parsed appends the fields of a text.
+// parsed appends the fields of a text as a map; ok is false if the text can't be parsed.
 func parsed(dst, text []byte, parser *parse.Parser, at *record.Time) ([]byte, bool) {
 	if parser != nil {
 		return parser.Parse(dst, text, at)
@@ -50,12 +50,12 @@ func parsed(dst, text []byte, parser *parse.Parser, at *record.Time) ([]byte, bo
 	return out, err == nil
 }
 
-// stays reports whether a member of the record stays.
+// stays reports whether a member of the original record stays in the result.
 func (f *filter) stays(key []byte) bool {
 	return f.o.KeepLog || string(key) != "log"
 }
 
-// underKey appends the record with the merged fields as one map.
+// underKey appends the record with the merged fields as one map, under merge_log_key.
 func (f *filter) underKey(out, body, merged []byte, trim bool) []byte {
 	size, _, _ := record.MapHeader(merged)
 	n := 0
@@ -80,7 +80,7 @@ func (f *filter) underKey(out, body, merged []byte, trim bool) []byte {
 	return appendMembers(out, merged, trim)
 }
 
-// asFields appends the record with the merged fields. One with the name of a field of the record replaces it.
+// asFields appends the record with the merged fields. A merged field replaces a field of the record with the same name.
 func (f *filter) asFields(out, body, merged []byte, trim bool) []byte {
 	n, _, _ := record.MapHeader(merged)
 	stays := func(m *record.Fields) bool {
@@ -117,7 +117,8 @@ func appendMembers(out, merged []byte, trim bool) []byte {
 	return out
 }
 
-// trimmed removes newlines from the end, and \n and \r that are written out, but not the first character, as Fluent Bit.
+// trimmed removes newlines from the end, and also the two-character sequences \n and \r, but never the first character, as Fluent Bit
+// does.
 func trimmed(text []byte) []byte {
 	for n := len(text); n > 1; n = len(text) {
 		switch {

@@ -7,7 +7,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// Whatever log is, the record stays one map, in which no merged field is there twice.
+// Whatever log is, the record stays a valid map, and no merged field is in it twice.
 func FuzzMergingKeepsRecordsWhole(f *testing.F) {
 	f.Add([]byte(`{"log":"{\"a\":1,\"log\":\"x\\n\",\"b\":{}}\n","a":2}`), "")
 	f.Add([]byte(`{"log":{"log":{"a":[1]}},"stream":"stdout"}`), "log")

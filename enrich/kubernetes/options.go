@@ -1,5 +1,5 @@
-// Package kubernetes is Fluent Bit's filter kubernetes: it adds what the API server says about a record's pod, and merges the JSON
-// in its log.
+// Package kubernetes is Fluent Bit's filter kubernetes: it adds the metadata of a record's pod from the API server, and merges the
+// JSON in the field log into the record.
 package kubernetes
 
 import (
@@ -87,18 +87,18 @@ func (o *Options) Check(config.Dialect) error {
 }
 
 const (
-	// tagPattern is what a log file's path says, as the kubelet names it.
+	// tagPattern matches the name that the kubelet gives a log file.
 	tagPattern = `(?<pod_name>[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*)_(?<namespace_name>[^_]+)_(?<container_name>.+)-(?<docker_id>[a-z0-9]{64})\.log$`
 
 	maxPods   = 256     // pods whose metadata is kept, as in Fluent Bit
 	maxReply  = 4 << 20 // the largest reply of a server, in bytes
 	maxToken  = 64 << 10
-	firstWait = time.Second      // the first records of a pod wait so long
-	fetchTime = 10 * time.Second // all requests for a pod
+	firstWait = time.Second      // how long the first records of a pod wait
+	fetchTime = 10 * time.Second // limit for all requests of one attempt
 	retryTime = 2 * time.Second  // until the next attempt
 )
 
-// New makes the step of a kubernetes. It asks for nothing before the first record.
+// New makes the step of a kubernetes. It makes no request before the first record.
 func New(o *Options, d config.Dialect, env enrich.Env) (enrich.Filter, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
@@ -119,7 +119,8 @@ func New(o *Options, d config.Dialect, env enrich.Env) (enrich.Filter, error) {
 	return f, nil
 }
 
-// parserNamed returns a parser, nil where none is named. One that isn't defined is logged and left out, as in Fluent Bit.
+// parserNamed returns a parser, nil if name is empty. A parser that isn't defined is logged, and then nil, as in Fluent Bit; for
+// regex_parser it is an error.
 func (f *filter) parserNamed(option, name string) (*parse.Parser, error) {
 	if name == "" {
 		return nil, nil
@@ -129,13 +130,14 @@ func (f *filter) parserNamed(option, name string) (*parse.Parser, error) {
 		return nil, &config.OptionError{Option: option, Reason: err.Error()}
 	}
 	if err != nil {
-		f.env.Log.Error().Err(err).Str("option", option).Msg("the parser can't be used; log is taken for JSON")
+		f.env.Log.Error().Err(err).Str("option", option).Msg("kubernetes: the parser can't be used: log is parsed as JSON")
 		return nil, nil
 	}
 	return p, nil
 }
 
-// annotated returns the parser that a pod's annotation names, nil if it isn't defined. There is one for each name.
+// annotated returns the parser that a pod's annotation names, nil if it isn't defined. Each name has only one parser, which pods
+// share.
 func (f *filter) annotated(name string) *parse.Parser {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -149,7 +151,7 @@ func (f *filter) annotated(name string) *parse.Parser {
 	return p
 }
 
-// client makes a client for the API server or the kubelet. Files that can't be read are an error of that attempt.
+// client makes a client for the API server or the kubelet. A file that can't be read is an error, and the next attempt reads it again.
 func (o *Options) client() (*fetch.Client, error) {
 	c := &tls.Config{InsecureSkipVerify: !o.Verify, ServerName: o.VHost, MinVersion: tls.VersionTLS12}
 	if !o.Verify || !o.Kubelet && strings.HasPrefix(o.URL, "http:") {

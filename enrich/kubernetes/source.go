@@ -25,10 +25,10 @@ import (
 type source struct {
 	o      Options
 	log    zerolog.Logger
-	parser func(name string) *parse.Parser // nil where there is none of that name
+	parser func(name string) *parse.Parser // returns nil if there is none of that name
 }
 
-// fetch asks for a pod.
+// fetch makes one attempt to get the metadata of the pod of a key.
 func (s *source) fetch(ctx context.Context, key string, last pod) (pod, bool) {
 	part := strings.Split(key, "\x00")
 	is := &identity{namespace: part[0], pod: part[1], container: part[2], id: part[3]}
@@ -55,7 +55,7 @@ func (s *source) fetch(ctx context.Context, key string, last pod) (pod, bool) {
 	}
 	if err != nil {
 		s.log.Warn().Err(err).Str("namespace", is.namespace).Str("pod", is.pod).
-			Msg("kubernetes: the pod's metadata can't be fetched: its records go on without it, and it is asked for again later")
+			Msg("kubernetes: the pod's metadata can't be fetched: its records pass without it, and it is fetched again later")
 		return last, false
 	}
 	if len(fields) > 0 {
@@ -64,10 +64,10 @@ func (s *source) fetch(ctx context.Context, key string, last pod) (pod, bool) {
 	return next, true
 }
 
-// maxName is the longest name of a pod or namespace, in bytes, as Kubernetes allows it.
+// maxName is the maximum length of the name of a pod or namespace in Kubernetes, in bytes.
 const maxName = 253
 
-// isName reports whether a text may be a pod's or namespace's name. Tags come from clients.
+// isName reports whether a text may be the name of a pod or namespace. Tags come from clients, and names become part of a URL.
 func isName(text string) bool {
 	return len(text) > 0 && len(text) <= maxName && !strings.HasPrefix(text, ".") &&
 		!strings.ContainsFunc(text, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' })
@@ -98,7 +98,7 @@ func (s *source) pod(ctx context.Context, is *identity) ([]byte, error) {
 	return nil, errors.New("the kubelet doesn't know the pod")
 }
 
-// get gets a document of the server, or of the folder of files.
+// get gets a document from the server, or from the folder kube_meta_preload_cache_dir.
 func (s *source) get(ctx context.Context, path, file string) ([]byte, error) {
 	limit := int64(s.o.BufferSize)
 	if limit <= 0 || limit > maxReply || s.o.Kubelet {
@@ -134,7 +134,7 @@ func (s *source) get(ctx context.Context, path, file string) ([]byte, error) {
 	return record.AppendFromJSON(nil, b)
 }
 
-// find is the value at a path of names.
+// find returns the value at a path of names in a document.
 func find(document []byte, path ...string) ([]byte, bool) {
 	ok := len(document) > 0
 	for _, name := range path {
@@ -152,7 +152,7 @@ func text(document []byte, path ...string) string {
 	return string(s)
 }
 
-// A members is a map that is being built.
+// A members builds a map in MessagePack.
 type members struct {
 	n int
 	b []byte
@@ -174,10 +174,10 @@ func (m *members) value(wanted bool, name string, document []byte, path ...strin
 
 func (m *members) done() []byte { return append(record.AppendMapHeader(nil, m.n), m.b...) }
 
-// maxFields is how long what is known of a pod or a namespace may be, in bytes. Without a limit many pods would fill the memory.
+// maxFields is the maximum size of the fields of a pod or a namespace, in bytes. It bounds the memory of the cache.
 const maxFields = 32 << 10
 
-// boundedFields is podFields, without annotations and labels where they are too long.
+// boundedFields returns podFields, without annotations, labels and owners if the fields exceed maxFields.
 func (s *source) boundedFields(is *identity, document []byte) []byte {
 	value := s.podFields(is, document)
 	if len(value) <= maxFields {
@@ -190,7 +190,7 @@ func (s *source) boundedFields(is *identity, document []byte) []byte {
 	return short.podFields(is, document)
 }
 
-// podFields is the map kubernetes, in Fluent Bit's order.
+// podFields returns the map kubernetes, with its fields in Fluent Bit's order.
 func (s *source) podFields(is *identity, document []byte) []byte {
 	var m members
 	m.text("pod_name", is.pod)
@@ -225,7 +225,7 @@ func (s *source) podFields(is *identity, document []byte) []byte {
 	return m.done()
 }
 
-// namespaceFields is the map kubernetes_namespace.
+// namespaceFields returns the map kubernetes_namespace.
 func (s *source) namespaceFields(is *identity, document []byte) []byte {
 	var m members
 	m.text("name", is.namespace)
@@ -234,8 +234,8 @@ func (s *source) namespaceFields(is *identity, document []byte) []byte {
 	return m.done()
 }
 
-// readAnnotations reads fluentbit.io/parser and fluentbit.io/exclude, each also with _stdout or _stderr, and with -CONTAINER,
-// which goes before those for all containers.
+// readAnnotations reads fluentbit.io/parser and fluentbit.io/exclude, each also with the suffix _stdout or _stderr, and with
+// -CONTAINER, which takes precedence over those for all containers.
 func (s *source) readAnnotations(p *pod, is *identity, document []byte) {
 	annotations, _ := find(document, "metadata", "annotations")
 	for _, stream := range []struct {

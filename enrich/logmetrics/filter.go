@@ -10,7 +10,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// filter counts records in its metric.
+// filter is the filter. It counts records in its metric.
 type filter struct {
 	metric  *metric
 	rules   []rule
@@ -27,7 +27,7 @@ func (f *filter) Apply(ev *record.Event, s *enrich.Scratch) bool {
 	return !f.discard
 }
 
-// counts reports whether the rules let a record be counted.
+// counts reports whether a record is counted, by the rules of regex and exclude.
 func (f *filter) counts(body []byte) bool {
 	for i := range f.rules {
 		r := &f.rules[i]
@@ -46,7 +46,7 @@ func (f *filter) counts(body []byte) bool {
 	return true
 }
 
-// count adds a record to the metric. One whose value is missing or no number isn't counted.
+// count adds a record to the metric. A record whose value is missing or isn't a number isn't counted.
 func (f *filter) count(body []byte, s *enrich.Scratch) {
 	number := 0.0
 	if f.value != nil {
@@ -58,7 +58,7 @@ func (f *filter) count(body []byte, s *enrich.Scratch) {
 			return
 		}
 	}
-	key := s.Take() // not kept
+	key := s.Take() // scratch memory, not kept
 	for _, at := range f.labels {
 		value, _ := at.Get(body)
 		key = appendLabel(key, value)
@@ -66,11 +66,11 @@ func (f *filter) count(body []byte, s *enrich.Scratch) {
 	f.metric.observe(key, number)
 }
 
-// maxLabel is the longest value of a label in bytes, as in Fluent Bit; a longer one is cut off.
+// maxLabel is the maximum length of a label's value in bytes, as in Fluent Bit. A longer value is truncated.
 const maxLabel = 251
 
-// appendLabel appends the value of a label, after its length: the text of a str, an integer, or a float with six decimals; nothing
-// for other types, and where there is no value.
+// appendLabel appends the length and the text of a label's value: a str, an integer, or a float with six decimals. Other types, and
+// a missing value, become the empty text.
 func appendLabel(dst, value []byte) []byte {
 	start := len(dst)
 	dst = append(dst, 0)
@@ -94,7 +94,7 @@ func appendLabel(dst, value []byte) []byte {
 	return dst
 }
 
-// cut returns at most maxLabel bytes of a text, whole characters.
+// cut truncates a text to at most maxLabel bytes, between characters.
 func cut(text []byte) []byte {
 	if len(text) <= maxLabel {
 		return text
@@ -106,7 +106,7 @@ func cut(text []byte) []byte {
 	return text[:n]
 }
 
-// maxNumber is the longest text that is read as a number, in bytes.
+// maxNumber is the maximum length of a text that is read as a number, in bytes.
 const maxNumber = 64
 
 // numberOf reads a number, or a text that is one.

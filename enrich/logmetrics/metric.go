@@ -12,9 +12,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// maxMetricBytes is the memory for the label sets of one metric, and for its text, in bytes. What has other label values than
-// these counts in one set, which has the label overflow="true". setCost is about what a set takes besides its labels and buckets,
-// and sampleCost what a line of text takes besides its name and labels.
+// maxMetricBytes limits the memory for the label sets of one metric, and for its text, in bytes. Beyond it, new label values are
+// counted in one set with the label overflow="true". setCost is the approximate overhead of a set besides its labels and buckets, and
+// sampleCost that of a line of text besides its name and labels.
 const (
 	maxMetricBytes = 2 << 20
 	setCost        = 160
@@ -29,12 +29,12 @@ type metric struct {
 	log              zerolog.Logger
 
 	mu       sync.Mutex
-	sets     map[string]*set // by the labels' values, each after its length
+	sets     map[string]*set // by the labels' values, as appendLabel writes them
 	bytes    int
 	overflow *set // nil until it is needed
 }
 
-// A set is what was counted for one set of label values.
+// A set has the counts for one set of label values.
 type set struct {
 	count   uint64
 	sum     float64  // a gauge's value; a histogram's sum
@@ -58,7 +58,7 @@ func newMetric(o *Options, labels []string, buckets []float64, log zerolog.Logge
 	}
 }
 
-// cleanName makes a name of Prometheus: letters, digits, _ and, in a metric's name, colons. Others become _.
+// cleanName makes a text a valid Prometheus name. It replaces everything but letters, digits, _ and, with colons, : by _.
 func cleanName(name string, colons bool) string {
 	clean := strings.Map(func(c rune) rune {
 		switch {
@@ -76,7 +76,7 @@ func cleanName(name string, colons bool) string {
 // Name implements enrich.Metric.
 func (m *metric) Name() string { return m.name }
 
-// sameShape reports whether o can count in m.
+// sameShape reports whether o has the kind, labels and buckets of m, so that its filter can count in m.
 func (m *metric) sameShape(o *metric) bool {
 	return m.kind == o.kind && slices.Equal(m.labels, o.labels) && slices.Equal(m.buckets, o.buckets)
 }
@@ -101,7 +101,7 @@ func (m *metric) observe(key []byte, value float64) {
 	}
 }
 
-// newSet returns the set of labels' values that are new.
+// newSet makes the set for new label values, or returns the overflow set if there is no room.
 func (m *metric) newSet(key []byte) *set {
 	line := sampleCost + len(m.name) + len(key)
 	for _, label := range m.labels {
@@ -118,7 +118,7 @@ func (m *metric) newSet(key []byte) *set {
 		return s
 	}
 	m.log.Warn().Str("metric", m.name).Int("label_sets", len(m.sets)).Int("limit_bytes", maxMetricBytes).
-		Msg("the metric has too many different label values; those that are new count together, with the label overflow=\"true\". Use labels with fewer values")
+		Msg("the metric has too many sets of label values: new ones are counted together, with the label overflow=\"true\"; use labels with fewer values")
 	if m.overflow == nil {
 		m.overflow = &set{buckets: make([]uint64, len(m.buckets))}
 	}
@@ -144,7 +144,7 @@ func (m *metric) AppendText(dst []byte) []byte {
 	return dst
 }
 
-// labelText writes label="value",… of a set.
+// labelText returns the labels of a set as label="value",…
 func (m *metric) labelText(key string) string {
 	var b []byte
 	for n, label := range m.labels {
@@ -160,7 +160,7 @@ func (m *metric) labelText(key string) string {
 	return string(b)
 }
 
-// appendEscaped escapes a label's value.
+// appendEscaped appends a label's value, escaped.
 func appendEscaped(dst []byte, value string) []byte {
 	for i := range len(value) {
 		switch c := value[i]; c {
@@ -175,7 +175,7 @@ func appendEscaped(dst []byte, value string) []byte {
 	return dst
 }
 
-// appendSet writes the samples of a set.
+// appendSet appends the samples of a set.
 func (m *metric) appendSet(dst []byte, s *set, labels string) []byte {
 	switch m.kind {
 	case "gauge":
@@ -193,7 +193,7 @@ func (m *metric) appendSet(dst []byte, s *set, labels string) []byte {
 	return appendSample(dst, m.name, labels, float64(s.count))
 }
 
-// withLE puts the label le before others.
+// withLE prepends the label le to others.
 func withLE(labels string, limit float64) string {
 	le := `le="` + string(appendNumber(nil, limit)) + `"`
 	if labels == "" {
@@ -210,7 +210,7 @@ func appendSample(dst []byte, name, labels string, value float64) []byte {
 	return append(appendNumber(append(dst, ' '), value), '\n')
 }
 
-// appendNumber writes a number as Prometheus does.
+// appendNumber appends a number in Prometheus's format.
 func appendNumber(dst []byte, v float64) []byte {
 	switch {
 	case math.IsInf(v, 1):

@@ -56,8 +56,8 @@ func (o *Options) Check(d config.Dialect) error {
 // kubernetesLabels are the labels of kubernetes_mode.
 var kubernetesLabels = []string{"namespace_name", "pod_name", "container_name", "docker_id", "pod_id"}
 
-// New makes the step of a log_to_metrics, and adds its metric to env.Metrics. Filters of the same metric, with the same kind,
-// labels and buckets, count in one.
+// New makes the step of a log_to_metrics, and adds its metric to env.Metrics. Filters with the same metric name share the metric;
+// it is an error if their kind, labels or buckets differ.
 func New(o *Options, _ config.Dialect, env enrich.Env) (enrich.Filter, error) {
 	f := &filter{discard: o.Discard}
 	var err error
@@ -144,7 +144,7 @@ func (f *filter) addLabels(o *Options) (names []string, err error) {
 	return names, nil
 }
 
-// placed is a value of one of two options, with its place among the lines.
+// placed is a value of one of two options, with its position in the configuration.
 type placed struct {
 	config.Ordered
 	second bool
@@ -162,7 +162,7 @@ func inOrder(first, second []config.Ordered) (list []placed) {
 	return list
 }
 
-// A rule is one of regex and exclude.
+// A rule is a regex or an exclude.
 type rule struct {
 	at      field.Accessor
 	pattern *pattern.Pattern
@@ -195,7 +195,7 @@ func rulesOf(o *Options, log zerolog.Logger) (rules []rule, err error) {
 	return rules, nil
 }
 
-// defaultBuckets are Prometheus's.
+// defaultBuckets are Prometheus's default buckets.
 var defaultBuckets = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
 
 // bucketsOf returns the upper limits of a histogram's buckets, sorted, each once; nil for other metrics.
@@ -212,7 +212,7 @@ func bucketsOf(o *Options) ([]float64, error) {
 		if err != nil || math.IsNaN(b) {
 			return nil, &config.OptionError{Option: "bucket", Reason: fmt.Sprintf("%q is not a number; want, for example, 0.5", text)}
 		}
-		if !math.IsInf(b, 1) { // it is always there
+		if !math.IsInf(b, 1) { // the +Inf bucket is always there
 			list = append(list, b)
 		}
 	}

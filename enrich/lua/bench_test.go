@@ -31,12 +31,12 @@ func BenchmarkSmallScript(b *testing.B) {
 				f.out.Reset()
 				f.step.Apply(&record.Event{Tag: "app", Time: noon, Body: body}, f.out)
 			}
-			b.ReportMetric(float64(cpuTime()-begun)/float64(b.N), "cpu-ns/op") // with the garbage collector; others may use the machine
+			b.ReportMetric(float64(cpuTime()-begun)/float64(b.N), "cpu-ns/op") // includes the garbage collector; wall time would depend on other processes
 		})
 	}
 }
 
-// cpuTime is what the process has used, in nanoseconds.
+// cpuTime returns the CPU time that the process has used, in nanoseconds.
 func cpuTime() int64 {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)

@@ -44,7 +44,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// A record for which the script fails goes on as it came, and one line says why.
+// If the script fails, the record passes unchanged, and one log line says why.
 func TestRecordGoesOnUnchangedIfTheScriptFails(t *testing.T) {
 	for code, want := range map[string]string{
 		`record.a = 2 error("text")`:                "fluentbit.lua:1: text",
@@ -107,7 +107,7 @@ func TestScriptThatCannotWorkIsAnErrorAtTheStart(t *testing.T) {
 	}
 }
 
-// A script that never ends must not make every record wait for its limit.
+// A script that never returns must not delay every record by its time limit.
 func TestScriptThatExceedsItsLimitsIsLeftOutForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFilter(t, lua.Options{Call: "cb", Code: `calls = 0
@@ -120,7 +120,7 @@ func TestScriptThatExceedsItsLimitsIsLeftOutForAWhile(t *testing.T) {
 		if got := f.json(`{"stop":1}`); got != `{"stop":1}` {
 			t.Errorf("got %s, want the record as it was", got)
 		}
-		if n := strings.Count(f.log.String(), "was stopped"); n != 3 || !strings.Contains(f.log.String(), "again and again") {
+		if n := strings.Count(f.log.String(), "was stopped"); n != 3 || !strings.Contains(f.log.String(), "in a row: it is paused") {
 			t.Errorf("%d calls were stopped, want 3:\n%s", n, f.log.String())
 		}
 		time.Sleep(11 * time.Second)
@@ -130,7 +130,7 @@ func TestScriptThatExceedsItsLimitsIsLeftOutForAWhile(t *testing.T) {
 	})
 }
 
-// A script that collects without end loses what it has collected, and goes on.
+// A script whose variables grow without limit loses them, and is called again.
 func TestScriptThatKeepsTooMuchBeginsAnew(t *testing.T) {
 	share := budget.New(20 << 20).Share(0)
 	var log strings.Builder
@@ -148,15 +148,15 @@ func TestScriptThatKeepsTooMuchBeginsAnew(t *testing.T) {
 		s.Apply(&record.Event{Tag: "a", Body: body}, out)
 		most = max(most, share.Held())
 	}
-	if n := strings.Count(log.String(), "begins anew"); n < 2 || n > 5 {
-		t.Errorf("it began anew %d times, want about 300 × 100 kB / %d: %s", n, vm.MaxMemory, log.String())
+	if n := strings.Count(log.String(), "was restarted"); n < 2 || n > 5 {
+		t.Errorf("it was restarted %d times, want about 300 × 100 kB / %d: %s", n, vm.MaxMemory, log.String())
 	}
 	if most < vm.MaxMemory/4 || most > vm.MaxMemory {
 		t.Errorf("at most %d bytes were charged to the budget", most)
 	}
 }
 
-// Where others need the budget, a script gets less.
+// A script gets less memory if the rest of the budget is taken.
 func TestMemoryOfAScriptIsLimitedByTheBudget(t *testing.T) {
 	b := budget.New(4 << 20)
 	b.Share(0).Add(3 << 20)
@@ -212,7 +212,7 @@ func TestConnectionsShareOneState(t *testing.T) {
 	}
 }
 
-// What comes after the filter may have to wait; other connections' records go through the script meanwhile.
+// The steps after the filter may block; other connections' records go through the script meanwhile.
 func TestScriptIsFreeWhileARecordGoesOn(t *testing.T) {
 	f := newFilter(t, lua.Options{Code: `function cb(tag, timestamp, record) return 2, 0, {x = 1} end`, Call: "cb"})
 	inner := 0
@@ -226,7 +226,7 @@ func TestScriptIsFreeWhileARecordGoesOn(t *testing.T) {
 	select {
 	case <-done:
 	case <-time.After(10 * time.Second):
-		t.Fatal("the script is locked while its record goes on")
+		t.Fatal("the script is locked while its record is emitted")
 	}
 	if inner != 1 {
 		t.Errorf("got %d records, want 1", inner)

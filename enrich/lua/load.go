@@ -8,7 +8,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// What a table was in the record, with Fluent Bit's numbers: a script may read them in its metatable's type.
+// Whether a table was an array or a map in the record, as Fluent Bit's numbers: a script may read them as its metatable's type.
 const (
 	arrayOrigin = 1
 	mapOrigin   = 2
@@ -17,10 +17,10 @@ const (
 // bytesOf returns the bytes of a string. Nobody writes to them.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
-// stringOf returns bytes of a string as a part of it.
+// stringOf converts bytes of a string back to a string, without a copy.
 func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// Load implements vm.Loader: source is a map or an array in MessagePack. Maps and arrays within are loaded when they are used.
+// Load implements vm.Loader: source is a map or an array in MessagePack. Maps and arrays inside it are loaded when they are used.
 func (s *step) Load(t *vm.Table, source string) {
 	b := bytesOf(source)
 	if n, rest, err := record.ArrayHeader(b); err == nil {
@@ -46,7 +46,7 @@ func (s *step) Load(t *vm.Table, source string) {
 	}
 }
 
-// value converts a MessagePack value, which stays where it is.
+// value converts a MessagePack value. The result may alias b.
 func (s *step) value(b []byte) vm.Value {
 	switch record.KindOf(b[0]) {
 	case record.KindNil:
@@ -70,11 +70,11 @@ func (s *step) value(b []byte) vm.Value {
 	return vm.Nil
 }
 
-// exactIntegers is the integer up to which a float64 holds every one.
+// exactIntegers is the limit up to which a float64 represents every integer exactly.
 const exactIntegers = 1 << 53
 
-// numberOf converts a number. It has a note of what it was if it would be written in another way: a whole float, or an integer
-// of more digits than a float64 has.
+// numberOf converts a number. A number that would be written back differently gets a note with its MessagePack: a whole float, or
+// an integer that a float64 can't represent.
 func numberOf(b []byte) vm.Value {
 	f, _, _ := record.Float(b)
 	exact := math.Abs(f) < exactIntegers

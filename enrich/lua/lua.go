@@ -1,5 +1,5 @@
-// Package lua is Fluent Bit's filter lua: a script gets every record as a table, and says what becomes of it. Package vm runs
-// the script.
+// Package lua is Fluent Bit's filter lua: it passes every record to a script as a table, and the script
+// keeps, changes, splits or drops it. Package vm runs the script.
 package lua
 
 import (
@@ -24,11 +24,11 @@ import (
 // Limits of a script, besides those of package vm.
 const (
 	maxOutput   = 4 << 20          // bytes of a record that a call returns
-	maxSplit    = 2 << 20          // bytes of all of them, if it returns several: they are in memory at the same time
+	maxSplit    = 2 << 20          // bytes of all records of a call that returns several: they are in memory at the same time
 	maxRecords  = 10_000           // records that a call returns
-	maxFailures = 3                // calls in a row that exceed a limit, before the script isn't called for pauseTime
-	pauseTime   = 10 * time.Second // after these
-	minMemory   = 1 << 20          // bytes that a script may keep in any case, however little of the budget is left
+	maxFailures = 3                // calls in a row that exceed a limit; then the script isn't called for pauseTime
+	pauseTime   = 10 * time.Second // after maxFailures
+	minMemory   = 1 << 20          // bytes that a script may always keep, even if the budget has none left
 )
 
 // Options are those of the filter.
@@ -51,31 +51,32 @@ func (o *Options) Check(config.Dialect) error {
 	return nil
 }
 
-// step is the Step. All connections share one state, since scripts keep what they know in global variables.
+// step is the filter's enrich.Step. All connections share one Lua state, since scripts keep data in global variables.
 type step struct {
 	opts   *Options
 	log    zerolog.Logger
 	share  *budget.Share // nil: none
 	env    map[string]string
 	output io.Writer
-	files  bool   // the script may have some
+	files  bool   // the script may open files and run commands
 	name   string // of the script
 	source string
 	types  types
 
 	mu       sync.Mutex
-	st       *vm.State // nil after it was lost: it is made anew
+	st       *vm.State // nil after it was discarded; the next call makes a new one
 	call     *vm.Function
 	params   int
-	tag      string // of the last record, in memory of its own
+	tag      string // of the last record, copied
 	failures int    // calls in a row that exceeded a limit
 	paused   time.Time
 	args     []vm.Value
 	results  results
-	take     func([]vm.Value) error // that of results
+	take     func([]vm.Value) error // results.take; made once, to save an allocation per call
 }
 
-// New makes the step. The error is that of a script which doesn't compile, or fails when it is loaded.
+// New makes the step. It returns an error if the script can't be read, doesn't compile, fails or exceeds a limit when it is loaded,
+// or has no function o.Call.
 func New(o *Options, d config.Dialect, env enrich.Env) (enrich.Step, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
@@ -143,7 +144,7 @@ func (s *step) start() error {
 	return nil
 }
 
-// charge reports how much memory the script keeps, and whether it may keep that.
+// charge charges the n bytes that the script keeps to the budget, and reports whether it may keep them.
 func (s *step) charge(n int) bool {
 	if s.share == nil {
 		return true
@@ -156,7 +157,7 @@ func (s *step) charge(n int) bool {
 	return s.share.Take(more)
 }
 
-// Apply implements enrich.Step. The events are emitted when the lock is free again: what comes after may have to wait.
+// Apply implements enrich.Step. It emits events only after it has unlocked the state, since the steps after it may block.
 func (s *step) Apply(ev *record.Event, out *enrich.Out) {
 	r := s.run(ev, out)
 	if !r.changed {
@@ -174,7 +175,7 @@ func (s *step) Apply(ev *record.Event, out *enrich.Out) {
 	}
 }
 
-// run calls the script. What it returns is for the caller, without the lock.
+// run calls the script. The caller emits the results without holding the lock.
 func (s *step) run(ev *record.Event, out *enrich.Out) (result results) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +188,7 @@ func (s *step) run(ev *record.Event, out *enrich.Out) (result results) {
 	s.results = results{s: s, out: out, time: ev.Time, was: ev.Time}
 	body := vm.TableValue(vm.NewPending(s, string(ev.Body), mapOrigin))
 	args := append(s.args[:0], vm.String(s.tag), s.timestamp(ev.Time))
-	if s.params == 5 { // group and metadata, which no record has here
+	if s.params == 5 { // group and metadata, which records don't have here
 		for range 2 {
 			args = append(args, vm.TableValue(vm.NewPending(s, "\x80", mapOrigin)))
 		}
@@ -204,7 +205,7 @@ func (s *step) run(ev *record.Event, out *enrich.Out) (result results) {
 	return result
 }
 
-// timestamp is the time as the script gets it.
+// timestamp returns the time in the form that the script gets.
 func (s *step) timestamp(t record.Time) vm.Value {
 	if !s.opts.TimeAsTable {
 		return vm.Number(float64(t.Sec) + float64(t.Nsec)/1e9)
@@ -216,7 +217,7 @@ func (s *step) timestamp(t record.Time) vm.Value {
 	return vm.TableValue(table)
 }
 
-// ready reports whether the script may be called. A state that was lost is made anew.
+// ready reports whether the script may be called. It makes a new state if the last one was discarded.
 func (s *step) ready() bool {
 	if !s.paused.IsZero() {
 		if time.Now().Before(s.paused) {
@@ -226,7 +227,7 @@ func (s *step) ready() bool {
 	}
 	if s.st == nil {
 		if err := s.start(); err != nil {
-			s.log.Error().Err(err).Str("script", s.name).Msg("the script can't be loaded again: records go on unchanged")
+			s.log.Error().Err(err).Str("script", s.name).Msg("the script can't be reloaded: records pass unchanged until the next attempt")
 			s.pause()
 			return false
 		}
@@ -236,28 +237,28 @@ func (s *step) ready() bool {
 
 func (s *step) pause() { s.paused = time.Now().Add(pauseTime) }
 
-// failed logs why a call failed. A script that keeps too much memory begins anew.
+// failed logs why a call failed. A script that keeps too much memory is restarted.
 func (s *step) failed(err error) {
 	e, ok := err.(*vm.Error)
 	if !ok || e.Limit == "" {
 		s.failures = 0
-		s.log.Warn().Str("script", s.name).Str("function", s.opts.Call).Err(err).Msg("the script failed: the record goes on unchanged")
+		s.log.Warn().Str("script", s.name).Str("function", s.opts.Call).Err(err).Msg("the script failed: the record passes unchanged")
 		return
 	}
 	s.log.Error().Str("script", s.name).Str("function", s.opts.Call).Str("reason", string(e.Limit)).
-		Msg("the script was stopped: the record goes on unchanged; see the limits in docs/filters/lua.md")
+		Msg("the script was stopped: the record passes unchanged; see the limits in docs/filters/lua.md")
 	if e.Limit == vm.LimitMemory && s.st.Measure() > vm.MaxMemory/2 {
 		s.st.Close()
 		s.st = nil
 		if s.share != nil {
 			s.share.Set(0)
 		}
-		s.log.Error().Str("script", s.name).Msg("the script's global variables took too much memory: the script begins anew, without what it had kept")
+		s.log.Error().Str("script", s.name).Msg("the script's global variables took too much memory: the script was restarted, and its variables are lost")
 	}
 	if s.failures++; s.failures >= maxFailures {
 		s.failures = 0
 		s.pause()
 		s.log.Error().Str("script", s.name).Float64("pause_s", pauseTime.Seconds()).
-			Msg("the script exceeds its limits again and again: for a while records go on unchanged without it")
+			Msg("the script exceeded its limits in several calls in a row: it is paused, and records pass unchanged")
 	}
 }

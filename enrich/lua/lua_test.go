@@ -133,7 +133,7 @@ func TestTimestamps(t *testing.T) {
 	}
 }
 
-// What a script leaves alone keeps its bytes, also beside what it changes, and also in a new table. Fluent Bit changes numbers.
+// Values that a script doesn't change keep their bytes, also next to changed ones and in a new table. Fluent Bit changes numbers.
 func TestWhatIsUntouchedStaysAsItIs(t *testing.T) {
 	odd := []byte("\xdf\x00\x00\x00\x0a" + // headers longer than they need be
 		"\xa1a\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00" + // 1.0
@@ -154,7 +154,7 @@ func TestWhatIsUntouchedStaysAsItIs(t *testing.T) {
 	} {
 		f := newFilter(t, lua.Options{Code: "function cb(tag, timestamp, record) " + code + " end", Call: "cb"})
 		want := string(odd)
-		if name != "code 0" && name != "returned" { // the header is written anew
+		if name != "code 0" && name != "returned" { // the header is rewritten
 			want = "\x8a" + string(odd[5:])
 		}
 		if got := f.apply(odd); len(got) != 1 || string(got[0].Body) != want {
@@ -211,7 +211,7 @@ func TestWhatAScriptComputesHasFluentBitsTypes(t *testing.T) {
 	}
 }
 
-// AWS's image has this script; its function is called filter.
+// AWS's image contains this script; its function is called filter.
 func TestDotsAreReplacedByTheBuiltInScript(t *testing.T) {
 	text, _, err := new(config.Plan).ReadFile("/fluent-bit/filters/replace_dots.lua", config.Pos{})
 	if err != nil {
@@ -271,8 +271,8 @@ func TestResultIsTheSameWhetherARecordIsConverted(t *testing.T) {
 	}
 }
 
-// canonical sorts the names in JSON objects: new members of a record come in the order in which they were set, also where an
-// element is among them.
+// canonical sorts the names in JSON objects: if an array element is among the new
+// members, their order depends on whether the record was converted.
 func canonical(t *testing.T, text string) string {
 	t.Helper()
 	var out []string

@@ -10,7 +10,7 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// The codes that a script returns.
+// The codes that a script may return.
 const (
 	codeDrop   = -1
 	codeKeep   = 0
@@ -23,14 +23,14 @@ type results struct {
 	s       *step
 	out     *enrich.Out
 	was     record.Time // of the event
-	changed bool        // the event becomes those with these bodies, of which there may be none; otherwise it goes on as it is
+	changed bool        // emit first and more instead of the event (none of them drops it); false: emit the event unchanged
 	time    record.Time
-	first   []byte // of the bodies
+	first   []byte // body; more has the others
 	more    [][]byte
 }
 
 // take reads what the function returned: code, timestamp and record, or with five parameters code, timestamp, metadata and
-// record. A code that is no number is 0, as in Fluent Bit.
+// record. A code that isn't a number counts as 0, as in Fluent Bit.
 func (r *results) take(values []vm.Value) error {
 	get := func(n int) vm.Value {
 		if n < len(values) {
@@ -63,15 +63,15 @@ func (r *results) take(values []vm.Value) error {
 	return r.records(t)
 }
 
-// timeOf converts a returned timestamp. One that is as the script got it leaves the time as it is, to the nanosecond; so does
-// one that can't be a time.
+// timeOf converts a returned timestamp. If the script returns the timestamp that it got, the event keeps its time to
+// the nanosecond. It also keeps its time if the timestamp is invalid.
 func (r *results) timeOf(v vm.Value) record.Time {
 	var sec, nsec float64
 	if t := v.Table(); t != nil && r.s.opts.TimeAsTable {
 		sec, _ = t.Get(vm.String("sec")).ToNumber()
 		nsec, _ = t.Get(vm.String("nsec")).ToNumber()
 	} else if r.s.opts.TimeAsTable {
-		r.s.log.Warn().Str("script", r.s.name).Msg("the script returned a timestamp that is no table with sec and nsec: the record keeps its time")
+		r.s.log.Warn().Str("script", r.s.name).Msg("the script returned a timestamp that isn't a table with sec and nsec: the record keeps its time")
 		return r.was
 	} else {
 		f, _ := v.ToNumber()
@@ -90,7 +90,7 @@ func (r *results) timeOf(v vm.Value) record.Time {
 
 var errNoRecord = errors.New("it returned an array whose elements aren't all tables with names")
 
-// records makes a body of a table, or of each element of an array of tables.
+// records makes a body from a table, or from each element of an array of tables.
 func (r *results) records(t *vm.Table) error {
 	types := &r.s.types
 	w := writer{types: types, convert: len(types.ints)+len(types.arrays) > 0, nulls: r.s.opts.FlbNull, left: maxOutput}
@@ -125,7 +125,7 @@ func (r *results) body(w *writer, t *vm.Table) error {
 		return err
 	}
 	if _, err := record.Check(dst); err != nil {
-		return errTooDeep // what was copied is deeper in its new place
+		return errTooDeep // copied values may be nested deeper in their new place
 	}
 	w.left -= len(dst)
 	if dst = r.out.Keep(dst); r.first == nil {

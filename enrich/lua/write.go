@@ -10,14 +10,14 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// types are the fields that have another type than their value says.
+// types are the names of the fields whose type is set by an option.
 type types struct{ ints, arrays map[string]bool }
 
-// A writer converts values to MessagePack, by the rules of Fluent Bit's flb_lua_tomsgpack. What the script has left as it was
-// is copied: it keeps its type, and all digits of its number.
+// A writer converts values to MessagePack, by the rules of Fluent Bit's flb_lua_tomsgpack. It copies values that the script hasn't
+// changed: they keep their types, and numbers keep all digits.
 type writer struct {
 	types   *types
-	convert bool // there are such fields
+	convert bool // types isn't empty
 	nulls   bool // null is flb_null
 	left    int  // bytes that may still be written
 }
@@ -27,8 +27,8 @@ var (
 	errTooDeep  = fmt.Errorf("it returned a table that is nested more than %d levels deep, or contains itself", record.MaxDepth)
 )
 
-// arrayLen reports whether a table becomes an array, and of how many elements. A table of the record stays what it was, and a
-// metatable with a type says what its table is: 1 for an array. Any other table with a positive number as a key is an array.
+// arrayLen reports whether a table becomes an array, and of how many elements. A table of the record stays an array or a map. A
+// metatable's type decides for its table: 1 is an array. Any other table with a positive number as a key is an array.
 func (w *writer) arrayLen(t *vm.Table) (n int, array bool) {
 	kind := t.Origin
 	if t.Meta != nil {
@@ -73,24 +73,25 @@ func (w *writer) table(dst []byte, t *vm.Table, depth int) ([]byte, error) {
 	return w.members(record.AppendMapHeader(dst, t.Count()), t, source, depth)
 }
 
-// copies reports whether what comes from a source and wasn't changed may be copied. What an option converts may not, and
-// neither may null, which is nil to a script: its field isn't there any more. No UTF-8 text has its byte.
+// copies reports whether an unchanged part of the source may be copied. It may not if an option converts fields, or if the source
+// may have a null: null is nil to a script, so the field is removed, unless it
+// is flb_null. 0xc0 is MessagePack's null, and never occurs in UTF-8.
 func (w *writer) copies(source string) bool {
 	return !w.convert && (w.nulls || strings.IndexByte(source, 0xc0) < 0)
 }
 
-// poked appends a map of which the script has read and set no more than n members, without loading it. ok is false if it has to
-// be loaded: a name that was set is there twice, or a key is no text.
+// poked appends a map that isn't loaded, with the n members of vm.Table.Poked. ok is false if the map has to be loaded after all:
+// the source has a name twice that was set, or a key that isn't a string.
 func (w *writer) poked(dst []byte, t *vm.Table, n int, source string, depth int) (_ []byte, ok bool, err error) {
 	old := record.FieldsOf(bytesOf(source))
 	count, _, _ := record.MapHeader(bytesOf(source))
 	start := len(dst)
 	var room [5]byte
-	header := len(record.AppendMapHeader(room[:0], count+n)) // of the most members that there may be
+	header := len(record.AppendMapHeader(room[:0], count+n)) // large enough for the maximum number of members
 	dst = append(dst, room[:header]...)
 	count = 0
-	var seen uint64  // of the n
-	from, to := 0, 0 // of the source, still to be copied
+	var seen uint64  // bit i: poked member i is in the source
+	from, to := 0, 0 // part of the source that is still to be copied
 	for old.Next() {
 		if old.Key() == nil {
 			return dst[:start], false, nil
@@ -141,7 +142,7 @@ func (w *writer) poked(dst []byte, t *vm.Table, n int, source string, depth int)
 	return dst, true, w.check(dst)
 }
 
-// pokedAt returns which of the members that were set has a name, or -1.
+// pokedAt returns the index of the poked member with a name, or -1.
 func pokedAt(t *vm.Table, n int, name []byte) int {
 	for i := range n {
 		if key, _ := t.PokedMember(i); key.Text() == string(name) {
@@ -151,7 +152,7 @@ func pokedAt(t *vm.Table, n int, name []byte) int {
 	return -1
 }
 
-// putMapHeader writes a header of n members in as many bytes as there is room.
+// putMapHeader writes a map header for n members that is exactly as long as b.
 func putMapHeader(b []byte, n int) {
 	switch len(b) {
 	case 1:
@@ -164,10 +165,10 @@ func putMapHeader(b []byte, n int) {
 	}
 }
 
-// members appends a map's members. Those that are as they were in the source are copied, as many at once as there are in a row.
+// members appends a map's members. Members that are unchanged since the source are copied, runs of them at once.
 func (w *writer) members(dst []byte, t *vm.Table, source string, depth int) (_ []byte, err error) {
 	old := record.FieldsOf(bytesOf(source))
-	from, to := 0, 0 // of the source, still to be copied
+	from, to := 0, 0 // part of the source that is still to be copied
 	for at := 0; ; {
 		key, val, next, ok := t.Next(at)
 		if !ok {
@@ -175,7 +176,7 @@ func (w *writer) members(dst []byte, t *vm.Table, source string, depth int) (_ [
 			return dst, w.check(dst)
 		}
 		at = next
-		found := false // members that were loaded come first, in their order
+		found := false // loaded members come first, in the order of the source
 		for !found && old.Next() {
 			found = sameKey(&old, key)
 		}
@@ -202,7 +203,7 @@ func (w *writer) members(dst []byte, t *vm.Table, source string, depth int) (_ [
 	}
 }
 
-// sameKey reports whether a member's key is that of a table.
+// sameKey reports whether a member of the source has the key of a table's member.
 func sameKey(f *record.Fields, key vm.Value) bool {
 	switch key.Kind() {
 	case vm.KindString:
@@ -215,7 +216,7 @@ func sameKey(f *record.Fields, key vm.Value) bool {
 	return false
 }
 
-// same reports whether a value is what raw was converted to, and would be written like it.
+// same reports whether v is still the value that raw was converted to, and would be written as the same bytes.
 func (w *writer) same(name string, v vm.Value, raw []byte) bool {
 	switch v.Kind() {
 	case vm.KindString:
@@ -269,7 +270,7 @@ func (w *writer) array(dst []byte, t *vm.Table, n int, source string, depth int)
 	return dst, w.check(dst)
 }
 
-// value appends a value, of the type that an option may give a field of that name.
+// value appends a value, with the type that an option sets for fields of that name, if any.
 func (w *writer) value(dst []byte, name string, v vm.Value, depth int) ([]byte, error) {
 	switch v.Kind() {
 	case vm.KindTable:
@@ -286,7 +287,7 @@ func (w *writer) value(dst []byte, name string, v vm.Value, depth int) ([]byte, 
 		dst = record.AppendBool(dst, v.True())
 	case vm.KindNumber:
 		dst = w.number(dst, name, v)
-	default: // functions and coroutines, too: Fluent Bit writes nothing for them, which makes the record unreadable
+	default: // also functions and coroutines: Fluent Bit writes nothing for them, which makes the record invalid
 		dst = record.AppendNil(dst)
 	}
 	return dst, w.check(dst)
@@ -306,7 +307,7 @@ func (w *writer) number(dst []byte, name string, v vm.Value) []byte {
 	return record.AppendFloat(dst, f)
 }
 
-// toInt converts a number to an integer without its fraction; beyond the range it is the end of that.
+// toInt truncates a number to an integer. Numbers out of range become the nearest int64.
 func toInt(f float64) int64 {
 	switch {
 	case f != f:
@@ -319,11 +320,11 @@ func toInt(f float64) int64 {
 	return int64(f)
 }
 
-// largeText is the size in bytes from which on the memory for a record grows to twice its size at once.
+// largeText is the size in bytes from which on a text makes the buffer grow to twice its size at once.
 const largeText = 4 << 10
 
-// grow makes room for a large text. A slice that grows by append becomes larger by a quarter at a time, which costs several
-// times its memory in the end.
+// grow makes room for a large text. append grows a large slice by a quarter at a time, and all those copies add up to several
+// times the memory.
 func (w *writer) grow(dst []byte, n int) []byte {
 	if n < largeText || cap(dst)-len(dst) >= n || len(dst)+n > w.left {
 		return dst
@@ -331,7 +332,7 @@ func (w *writer) grow(dst []byte, n int) []byte {
 	return append(make([]byte, 0, max(2*cap(dst), len(dst)+n+largeText)), dst...)
 }
 
-// check reports whether too much was written.
+// check returns errTooLarge if too much was written.
 func (w *writer) check(dst []byte) error {
 	if len(dst) > w.left {
 		return errTooLarge

@@ -22,15 +22,15 @@ import (
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
-// The values of large_events besides cut.
+// The values of the option large_events, besides cut.
 const (
 	largeDeadLetter = "dead_letter"
 	largeOTLP       = "otlp"
 )
 
-// A large event goes by the service's OTLP endpoint ("OTLP Endpoints - Amazon CloudWatch", Logs endpoint), in a request of its
-// own: the service shortens the event to 1 MiB, and keeps the rest as a large log object. Its item is largeMark, its time in
-// milliseconds, a colon, and the request.
+// A large event is sent to the service's OTLP endpoint ("OTLP Endpoints - Amazon CloudWatch", Logs endpoint), in a request of its
+// own. The service shortens the event to 1 MiB, and keeps the rest as a large log object. The event's item is largeMark, its time
+// in milliseconds, a colon, and the body of the request.
 const largeMark = 'L'
 
 func isLarge(item []byte) bool { return item[0] == largeMark }
@@ -49,7 +49,7 @@ const (
 	fieldErrorMessage   protowire.Number = 2
 )
 
-// appendLarge appends the item of an event whose message has size bytes once it is UTF-8.
+// appendLarge appends the item of an event. size is the length of its message in bytes, converted to UTF-8.
 func appendLarge(dst []byte, t record.Time, text []byte, size int) []byte {
 	dst = strconv.AppendUint(append(dst, largeMark), uint64(t.Sec)*1000+uint64(t.Nsec)/1e6, 10)
 	dst = append(dst, ':')
@@ -77,12 +77,12 @@ func appendLarge(dst []byte, t record.Time, text []byte, size int) []byte {
 	return dst
 }
 
-// appendHeader appends what precedes a field of size bytes.
+// appendHeader appends the tag and the length of a field of size bytes.
 func appendHeader(dst []byte, field protowire.Number, size int) []byte {
 	return binary.AppendUvarint(protowire.AppendTag(dst, field, protowire.BytesType), uint64(size))
 }
 
-// putLarge sends a large event. An event that the endpoint rejects is reported as PutLogEvents does that.
+// putLarge sends a large event. If the endpoint rejects the event, out says so in the same way as PutLogEvents.
 func (d *Destination) putLarge(ctx context.Context, item, key []byte) (out *cloudwatchlogs.PutLogEventsOutput, err error) {
 	_, body, _ := bytes.Cut(item, []byte(":"))
 	group, stream := splitKey(key)
@@ -117,7 +117,7 @@ func (d *Destination) putLarge(ctx context.Context, item, key []byte) (out *clou
 	return out, err
 }
 
-// endpoint returns the URL of the OTLP endpoint, which is beside that of the other operations.
+// endpoint returns the URL of the OTLP endpoint for logs, which has the same host as the other operations.
 func endpoint(ctx context.Context, c *cloudwatchlogs.Client) (string, error) {
 	opts := c.Options()
 	at, err := opts.EndpointResolverV2.ResolveEndpoint(ctx, cloudwatchlogs.EndpointParameters{Region: &opts.Region, Endpoint: opts.BaseEndpoint})
@@ -127,7 +127,7 @@ func endpoint(ctx context.Context, c *cloudwatchlogs.Client) (string, error) {
 	return strings.TrimSuffix(at.URI.String(), "/") + "/v1/logs", nil
 }
 
-// refusalOf reads an answer other than 200. Its body is JSON, or a google.rpc.Status.
+// refusalOf makes an error of an answer with a status other than 200. Its body is JSON, or a google.rpc.Status.
 func refusalOf(resp *http.Response, body []byte) error {
 	r := &aws.Refusal{Status: resp.StatusCode, Code: resp.Header.Get("X-Amzn-Errortype"), Wait: httpsend.RetryAfter(resp.Header, time.Now())}
 	var members struct{ Code, Type, Message string }
@@ -153,7 +153,7 @@ func refusalOf(resp *http.Response, body []byte) error {
 	return r
 }
 
-// rejectedBy reads an answer with 200. Its message says which limit of time the event exceeds ("Sending logs using the OTLP
+// rejectedBy reads an answer with status 200. If the event was rejected, the answer's message says which time limit it exceeds ("Sending logs using the OTLP
 // endpoint - Amazon CloudWatch Logs", Responses).
 func rejectedBy(answer []byte) (*types.RejectedLogEventsInfo, error) {
 	partial, _ := protoField(answer, fieldPartialSuccess)
@@ -179,7 +179,8 @@ func rejectedBy(answer []byte) (*types.RejectedLogEventsInfo, error) {
 	return nil, &aws.Refusal{Status: http.StatusBadRequest, Code: "partial_success", Message: reason}
 }
 
-// protoField returns a field of a message: its bytes, or its number. Of what isn't a message there is none.
+// protoField returns the last field of a message with the number want: its bytes or its varint. Both are zero if the field is missing
+// or m isn't a valid message.
 func protoField(m []byte, want protowire.Number) (text []byte, number uint64) {
 	for len(m) > 0 {
 		field, kind, n := protowire.ConsumeTag(m)

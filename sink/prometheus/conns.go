@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// fewConns accepts a limited number of connections at once, and closes others at once.
+// fewConns limits the number of open connections. It closes further ones as soon as it has accepted them.
 type fewConns struct {
 	net.Listener
-	used chan struct{} // a value for each connection
+	used chan struct{} // has a value for each open connection
 }
 
 // Accept implements net.Listener.
@@ -22,12 +22,12 @@ func (l *fewConns) Accept() (net.Conn, error) {
 		case l.used <- struct{}{}:
 			return &oneOfFew{Conn: c, used: l.used}, nil
 		default:
-			_ = c.Close() // nothing was promised to it
+			_ = c.Close() // an error doesn't matter: no request was read
 		}
 	}
 }
 
-// oneOfFew makes room for another connection when it is closed.
+// oneOfFew is a connection of fewConns. Closing it makes room for another one.
 type oneOfFew struct {
 	net.Conn
 	used   chan struct{}

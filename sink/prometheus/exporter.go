@@ -21,16 +21,16 @@ import (
 
 // Limits of the exporter.
 const (
-	maxSeries = 20_000  // metrics with their labels that are kept
-	maxState  = 4 << 20 // bytes that they take, about
-	keepTime  = time.Hour
+	maxSeries = 20_000    // series: metrics with their labels
+	maxState  = 4 << 20   // approximate memory of the series, in bytes
+	keepTime  = time.Hour // after which a series without a new sample is dropped
 
-	pageTime    = 10 * time.Second // for a request, and for its answer
-	pageIdle    = 30 * time.Second // that a connection is kept between two requests
+	pageTime    = 10 * time.Second // for reading a request, and for writing its answer
+	pageIdle    = 30 * time.Second // for which an idle connection is kept
 	pageHeader  = 16 << 10         // bytes of a request's headers
 	maxPages    = 16               // requests that are answered at once
 	maxConns    = 64               // connections at once; one more is closed
-	listenAgain = 5 * time.Second  // after an address was not to be had
+	listenAgain = 5 * time.Second  // until the next attempt to listen
 )
 
 // ExporterOptions are those of prometheus_exporter.
@@ -53,7 +53,8 @@ func (o *ExporterOptions) Check(d config.Dialect) error {
 	return checkLabels(o.AddLabel)
 }
 
-// An Exporter has the last sample of each metric on a page. A metric counts as delivered when it is there.
+// An Exporter serves a page with the last sample of each series. A metric counts as delivered when it is on the page. The page keeps
+// at most 20,000 series, about 4 MiB, and drops a series that has had no sample for an hour.
 type Exporter struct {
 	address string
 	labels  []metric.Label
@@ -62,19 +63,19 @@ type Exporter struct {
 	now     func() time.Time
 
 	mu       sync.Mutex
-	families []*family // in the order in which they came
+	families []*family // in the order of their first samples
 	byName   map[string]*family
-	size     int // bytes of the series, about
+	size     int // approximate bytes of all series
 	series   int
 
 	server  *http.Server // nil before the first Send
 	bound   net.Addr
-	tried   time.Time // when the address was not to be had
+	tried   time.Time // when the last attempt to listen failed
 	closed  bool
 	serving sync.WaitGroup
 }
 
-// A family is the metrics of a name.
+// A family is all series of one metric name.
 type family struct {
 	name, help string
 	kind       metric.Kind
@@ -82,13 +83,13 @@ type family struct {
 	order      []string
 }
 
-// A series is the last lines of a metric with its labels.
+// A series has the lines of the last sample of a metric with its labels.
 type series struct {
 	lines []byte
-	at    time.Time // when it came
+	at    time.Time // when the sample came
 }
 
-// NewExporter makes the destination. It listens from the first metric on.
+// NewExporter makes the destination. It begins to listen with the first Send. An invalid option is an error.
 func NewExporter(o *ExporterOptions, _ config.Dialect, env sink.Env) (sink.Destination, error) {
 	return &Exporter{
 		address: net.JoinHostPort(o.Host, strconv.Itoa(o.Port)), labels: added(o.AddLabel), times: o.AddTimestamp, log: env.Log, now: time.Now,
@@ -96,7 +97,7 @@ func NewExporter(o *ExporterOptions, _ config.Dialect, env sink.Env) (sink.Desti
 	}, nil
 }
 
-// Append takes a metric as it is.
+// Append implements sink.Destination. An item is the metric's record, unchanged.
 func (e *Exporter) Append(body []byte, r *sink.Record) ([]byte, error) {
 	var s metric.Sample
 	if !s.Read(r.Body) {
@@ -106,7 +107,7 @@ func (e *Exporter) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return append(body, r.Body...), nil
 }
 
-// Send puts the metrics on the page.
+// Send puts the metrics on the page. It refuses those for which there is no room.
 func (e *Exporter) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	if err := ctx.Err(); err != nil {
 		return sink.Reply{Verdict: sink.Again, Err: err}
@@ -121,13 +122,13 @@ func (e *Exporter) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	for i := range req.Len() {
 		if !e.put(req.Item(i)) {
 			r.Items = append(r.Items, sink.ItemReply{Index: i, Verdict: sink.Never, Type: "too_many_series",
-				Reason: fmt.Sprintf("the page has %d metrics, which is all that it may have", e.series)})
+				Reason: fmt.Sprintf("there is no room on the page, which has %d metrics", e.series)})
 		}
 	}
 	return r
 }
 
-// put keeps the metric of an item; false means that there is no room.
+// put puts the metric of an item on the page. It returns false if there is no room.
 func (e *Exporter) put(item []byte) bool {
 	ms, body, err := record.Int(item)
 	var s metric.Sample
@@ -169,7 +170,7 @@ func (e *Exporter) keep(name string, s *metric.Sample, key string, lines []byte)
 	if f == nil {
 		f = &family{name: name, kind: s.Kind, series: map[string]*series{}}
 	}
-	if f.kind != s.Kind { // it is another metric from now on
+	if f.kind != s.Kind { // a new type: drop the series of the old one
 		e.drop(f, func(*series) bool { return true })
 		f.kind = s.Kind
 	}
@@ -200,7 +201,7 @@ func (e *Exporter) keep(name string, s *metric.Sample, key string, lines []byte)
 	return true
 }
 
-// expire drops metrics that have not come for an hour.
+// expire drops series that have had no sample for keepTime.
 func (e *Exporter) expire() {
 	before := e.now().Add(-keepTime)
 	for _, f := range e.families {
@@ -214,7 +215,7 @@ func (e *Exporter) expire() {
 	})
 }
 
-// drop drops those of a family's metrics that old picks.
+// drop drops the series of a family for which old returns true.
 func (e *Exporter) drop(f *family, old func(*series) bool) {
 	f.order = slices.DeleteFunc(f.order, func(key string) bool {
 		one := f.series[key]
@@ -228,10 +229,10 @@ func (e *Exporter) drop(f *family, old func(*series) bool) {
 	})
 }
 
-// seriesCost is about how many bytes a series takes besides its lines.
+// seriesCost returns the approximate overhead of a series besides its lines, in bytes.
 func seriesCost(key string) int { return 2*len(key) + 200 }
 
-// page is all that is kept, in Prometheus's text format.
+// page returns all series in Prometheus's text format.
 func (e *Exporter) page() []byte {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -261,7 +262,7 @@ func (e *Exporter) page() []byte {
 
 var errClosed = errors.New("the output is closed")
 
-// listen begins to serve the page, unless it is served already.
+// listen begins to serve the page, unless it is served already. It tries at most once in listenAgain.
 func (e *Exporter) listen() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -271,7 +272,7 @@ func (e *Exporter) listen() error {
 	case e.server != nil:
 		return nil
 	case e.now().Sub(e.tried) < listenAgain:
-		return fmt.Errorf("it was not to be had; the next attempt is %v after the last one", listenAgain)
+		return fmt.Errorf("the last attempt failed; the next one is %v after it", listenAgain)
 	}
 	ln, err := net.Listen("tcp", e.address)
 	if err != nil {
@@ -296,7 +297,7 @@ func (e *Exporter) listen() error {
 	server := e.server
 	e.serving.Go(func() {
 		if err := server.Serve(&fewConns{Listener: ln, used: make(chan struct{}, maxConns)}); !errors.Is(err, http.ErrServerClosed) {
-			e.log.Error().Err(err).Msg("the page of metrics is no longer served")
+			e.log.Error().Err(err).Msg("the metrics page isn't served any more: restart the router to serve it again")
 		}
 	})
 	return nil
@@ -308,7 +309,7 @@ func (e *Exporter) Limits() sink.Limits { return sink.Limits{Workers: 1, MaxItem
 // TakesMetrics implements sink.MetricTaker.
 func (e *Exporter) TakesMetrics() (metrics, others bool) { return true, false }
 
-// Close ends serving.
+// Close stops serving the page.
 func (e *Exporter) Close() error {
 	e.mu.Lock()
 	e.closed = true

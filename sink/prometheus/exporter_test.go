@@ -54,7 +54,7 @@ func send(t testing.TB, e *Exporter, records ...*sink.Record) sink.Reply {
 	return e.Send(t.Context(), encode(t, e, records...))
 }
 
-// TestPage: it has the last sample of each metric, in a form that metric.Parse reads without a complaint.
+// TestPage: the page has the last sample of each metric, and metric.Parse finds no bad line in it.
 func TestPage(t *testing.T) {
 	e := exporter(t, "add_label app my-app\nadd_timestamp on")
 	defer e.Close()
@@ -94,7 +94,7 @@ func TestMetricsWithoutLabels(t *testing.T) {
 	}
 }
 
-// TestPageIsBounded: what has no room is refused with a reason; what has not come for an hour makes room.
+// TestPageIsBounded: a series for which there is no room is refused with a reason; an hour without samples makes room.
 func TestPageIsBounded(t *testing.T) {
 	e := exporter(t, "")
 	defer e.Close()
@@ -117,7 +117,7 @@ func TestPageIsBounded(t *testing.T) {
 	}
 }
 
-// TestAddressThatIsTakenIsTriedAgain: metrics wait.
+// TestAddressThatIsTakenIsTriedAgain: until then metrics wait.
 func TestAddressThatIsTakenIsTriedAgain(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -139,7 +139,7 @@ func TestAddressThatIsTakenIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreBounded: one more than there may be is closed; when another one ends there is room again.
+// TestConnectionsAreBounded: a connection beyond the limit is closed; when another one ends there is room again.
 func TestConnectionsAreBounded(t *testing.T) {
 	e := exporter(t, "")
 	defer e.Close()
@@ -167,7 +167,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	for _, c := range conns {
 		c.Close()
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the server notices it in its own time
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the server needs a while to notice
 		resp, err := http.Get("http://" + e.bound.String() + "/metrics")
 		if err == nil {
 			resp.Body.Close()

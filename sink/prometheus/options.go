@@ -84,7 +84,7 @@ func (o *Options) target() (*url.URL, error) {
 	if o.TLS {
 		u.Scheme = "https"
 	}
-	if o.TLS && o.Port == 443 || !o.TLS && o.Port == 80 { // AWS signs the header Host without the scheme's own port
+	if o.TLS && o.Port == 443 || !o.TLS && o.Port == 80 { // the signature covers the header Host, which lacks the scheme's default port
 		u.Host = strings.TrimSuffix(u.Host, ":"+strconv.Itoa(o.Port))
 	}
 	return u, nil
@@ -104,7 +104,7 @@ func (o *Options) header() (http.Header, error) {
 	return h, nil
 }
 
-// source returns where AWS credentials come from.
+// source returns the source of AWS credentials. Its region is the option's, or the one in the host's name.
 func (o *Options) source() aws.Source {
 	s := aws.Source{Region: o.AWSRegion, Profile: o.AWSProfile, RoleARN: o.AWSRoleARN, ExternalID: o.AWSExternalID, STSEndpoint: o.AWSSTSEndpoint}
 	// aps-workspaces.eu-west-1.amazonaws.com

@@ -1,6 +1,5 @@
-// Package prometheus has the destinations of metrics: prometheus_remote_write, which sends them to Prometheus and what speaks its
-// protocol, and prometheus_exporter, which Prometheus reads them from. They take the samples of inputs of metrics (package metric)
-// and no other records.
+// Package prometheus has the destinations of metrics: prometheus_remote_write, which sends them to Prometheus, or another server
+// of remote write, and prometheus_exporter, which Prometheus scrapes. They take only metrics: the samples of package metric.
 package prometheus
 
 import (
@@ -25,11 +24,11 @@ import (
 // service quotas").
 const (
 	maxRequest = 960 << 10 // bytes before compression
-	maxItems   = 2000      // metrics
+	maxItems   = 2000      // metrics, each of which may have several series
 	linger     = time.Second
 )
 
-// The fields of the published schema (Prometheus, prompb/remote.proto and types.proto).
+// Field numbers of the protocol's messages (Prometheus, prompb/remote.proto and types.proto).
 const (
 	requestSeries = 1 // WriteRequest
 	seriesLabels  = 1 // TimeSeries
@@ -42,8 +41,8 @@ const (
 
 // Destination is a server of remote write.
 //
-// An item is the series of one metric, with a sample each: a request is its items. One request is in flight at a time, since the
-// protocol wants the samples of a series in the order of their times.
+// An item is the series of one metric, with a sample each. The body of a request is its items, one after another. Only one request is
+// in flight at a time, since the protocol wants the samples of a series in the order of their times.
 type Destination struct {
 	labels     []metric.Label // of every series, sorted
 	servers    httpsend.Servers
@@ -51,7 +50,7 @@ type Destination struct {
 	signer     *aws.Signer // nil: requests aren't signed
 }
 
-// New makes the destination that the options describe. It connects to nothing.
+// New makes the destination. It makes no connection. An invalid option is an error.
 func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	u, err := o.target()
 	if err != nil {
@@ -83,7 +82,8 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	return dest, nil
 }
 
-// added are the labels of add_label, sorted. Of several with a name the last counts; an empty value is no label.
+// added returns the labels of add_label, sorted. If a name is there several times, the last one counts. A label with an empty value is
+// left out.
 func added(pairs []config.Pair) (labels []metric.Label) {
 	for _, p := range pairs {
 		labels = slices.DeleteFunc(labels, func(l metric.Label) bool { return l.Name == p.Key })
@@ -92,14 +92,14 @@ func added(pairs []config.Pair) (labels []metric.Label) {
 	return sorted(labels)
 }
 
-// sorted sorts labels, and leaves out what Prometheus doesn't take: empty ones, and a second one of a name.
+// sorted sorts labels, and removes those that Prometheus refuses: empty ones, and repeats of a name.
 func sorted(labels []metric.Label) []metric.Label {
 	labels = slices.DeleteFunc(labels, func(l metric.Label) bool { return l.Value == "" || l.Name == "" })
 	slices.SortStableFunc(labels, func(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(labels, func(a, b metric.Label) bool { return a.Name == b.Name })
 }
 
-var errNoMetric = errors.New("the record is no metric")
+var errNoMetric = errors.New("the record isn't a metric")
 
 // Append encodes the series of a metric.
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
@@ -131,7 +131,7 @@ func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return body, nil
 }
 
-// labelsOf are the labels of a metric with names that Prometheus takes, and those of every metric, which take precedence.
+// labelsOf returns the labels of a metric, with valid names, and the labels all of every metric, which take precedence.
 func labelsOf(s *metric.Sample, all []metric.Label) []metric.Label {
 	labels := slices.Clone(all)
 	for _, l := range s.Labels {
@@ -143,10 +143,11 @@ func labelsOf(s *metric.Sample, all []metric.Label) []metric.Label {
 	return labels
 }
 
-// validName reports whether s is the name of a label.
+// validName reports whether s is a valid name of a label.
 func validName(s string) bool { return s != "" && cleanName(s, false) == s }
 
-// cleanName replaces by _ what a label's name, or a metric's with its colons, must not have (Prometheus, "Data model").
+// cleanName replaces the characters that a label's name must not have by _ (Prometheus, "Data model"). With colons, the name is a
+// metric's, which may have colons.
 func cleanName(s string, colons bool) string {
 	bad := func(i int, c rune) bool {
 		switch {
@@ -172,34 +173,34 @@ func cleanName(s string, colons bool) string {
 
 // Send implements sink.Destination.
 //
-// Of a request that is refused because of one metric, such as a sample that is older than another one of its series, Prometheus
-// may have stored nothing ("Prometheus Remote-Write specification": a sender must not repeat it). Its halves are sent one after the
-// other, so that the order of the samples stays, until the metric is found.
+// Prometheus refuses a whole request because of one metric, such as a sample that is older than the last one of its series, and may
+// have stored nothing of it ("Prometheus Remote-Write specification": a sender must not repeat the request). So Send sends the halves
+// of a refused request, one after the other to keep the order of the samples, and so on until the metric is found.
 func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	a := &attempt{d: d, req: req, left: maxCalls}
 	a.send(ctx, 0, req.Len())
 	if a.stopped == nil {
-		a.reply.Verdict = sink.Done // of those that are not in Items
+		a.reply.Verdict = sink.Done // for items that are not in Items
 	}
 	return a.reply
 }
 
-// maxCalls is how many calls one request may become. What is left then is sent again.
+// maxCalls is the maximum number of calls for one request. The items that are left after that are sent again.
 const maxCalls = 100
 
 // An attempt sends a request in pieces.
 type attempt struct {
 	d       *Destination
 	req     *sink.Request
-	left    int         // calls
+	left    int         // calls that it may still make
 	reply   sink.Reply  // so far
 	stopped *sink.Reply // why no more pieces are sent
 }
 
-// send sends the items from i to before j.
+// send sends the items from i up to but not including j.
 func (a *attempt) send(ctx context.Context, i, j int) {
 	if a.stopped == nil && a.left == 0 {
-		a.stop(sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Status: a.reply.Status, Err: errors.New("many metrics of the request are refused: the rest is sent in another one")}, i)
+		a.stop(sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Status: a.reply.Status, Err: errors.New("many metrics of the request were refused: the rest is sent in another request")}, i)
 	}
 	if a.stopped != nil {
 		return
@@ -222,14 +223,14 @@ func (a *attempt) send(ctx context.Context, i, j int) {
 	}
 }
 
-// stop ends the attempt with the reply to a piece: the items from i on are sent again, and those before it have their verdicts.
+// stop ends the attempt with the reply to a piece: the items from i on are sent again, and the items before i keep their verdicts.
 func (a *attempt) stop(r sink.Reply, i int) {
 	judged := a.reply.Items
 	a.stopped = &r
 	a.reply = r
 	a.reply.Items = nil
 	if i == 0 {
-		return // also a request that must be halved: it is too large
+		return // nothing has a verdict: r may even ask to split the request
 	}
 	a.reply.Split = sink.No
 	for n := range i {
@@ -241,7 +242,7 @@ func (a *attempt) stop(r sink.Reply, i int) {
 	}
 }
 
-// post makes one call with the items from i to before j.
+// post makes one call with the items from i up to but not including j.
 func (d *Destination) post(ctx context.Context, req *sink.Request, i, j int) sink.Reply {
 	start := 0
 	if i > 0 {
@@ -259,8 +260,8 @@ func (d *Destination) post(ctx context.Context, req *sink.Request, i, j int) sin
 	return d.servers.Send(ctx, x)
 }
 
-// judge judges an answer other than 2xx. A sender must not repeat a request after 4xx, but for 429. 401, 403, 404 and 405 are
-// mistakes in the configuration: metrics wait. So they do where the answer is not the server's.
+// judge judges an answer other than 2xx. A sender must not repeat a request after a 4xx other than 429. But 401, 403, 404 and 405 are
+// mistakes in the configuration, so the metrics wait. They also wait if the answer isn't the server's own.
 func judge(f *httpsend.Failure) sink.Reply {
 	r := f.Reply()
 	if r.Split != sink.No || r.Cause != sink.Answered || !f.AboutRequest() || f.Status < 400 || f.Status >= 500 {

@@ -39,7 +39,7 @@ func open(t testing.TB, text string) *Destination {
 	return d.(*Destination)
 }
 
-// asMetrics gives a destination of metrics the records of the contract's tests: as gauges, with their fields as labels.
+// asMetrics passes the records of the contract's tests to a destination of metrics: as gauges, with their fields as labels.
 type asMetrics struct{ sink.Destination }
 
 func (d asMetrics) Append(body []byte, r *sink.Record) ([]byte, error) {
@@ -73,7 +73,7 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// event is a metric, at a number of seconds.
+// event is a metric at a time in seconds.
 func event(second uint32, s metric.Sample) *sink.Record {
 	return &sink.Record{Event: record.Event{Tag: "m", Time: record.Time{Sec: second, Nsec: 5e6}, Body: s.Append(nil)}}
 }
@@ -161,8 +161,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestOutOfOrderSampleCostsNoOther, although the server stores all of a request or nothing; and a sample that is sent twice is
-// stored once.
+// TestOutOfOrderSampleCostsNoOther: only the out-of-order sample is lost, although the server stores a whole request or nothing of it.
+// A sample that is sent twice is stored once.
 func TestOutOfOrderSampleCostsNoOther(t *testing.T) {
 	s := prometheustest.New(prometheustest.Options{})
 	d := open(t, listen(t, s))
@@ -181,7 +181,7 @@ func TestOutOfOrderSampleCostsNoOther(t *testing.T) {
 	}
 }
 
-// TestFailureBetweenPieces: what was stored or refused before is not sent again.
+// TestFailureBetweenPieces: items that were stored or refused before the failure are not sent again.
 func TestFailureBetweenPieces(t *testing.T) {
 	s := prometheustest.New(prometheustest.Options{
 		Refuse: func(series string) string {

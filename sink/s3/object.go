@@ -15,18 +15,18 @@ import (
 	"github.com/firelane/firelane/sink/s3/parquet"
 )
 
-// An object is stored by one PutObject if it is a single part, else in parts.
+// An object is stored with one PutObject if it is a single part, otherwise with a multipart upload.
 type object struct {
 	s      *store
 	name   string
 	start  gather.Start
-	part   *partBuffer // nil if nothing was written since the object was saved
+	part   *partBuffer // nil if nothing was written since the last part was stored
 	upload string      // id of the multipart upload, "" for none
 	parts  []types.CompletedPart
-	saved  int64 // bytes
+	saved  int64 // bytes that are stored
 
 	file  *parquet.File // nil for other formats
-	ended bool          // its end is in the part, or saved
+	ended bool          // the file's footer is in part, or stored
 }
 
 // Create implements gather.Store.
@@ -49,7 +49,7 @@ func (o *object) Size() int64 {
 	if o.part == nil {
 		return o.saved
 	}
-	return o.saved + int64(max(o.part.Len(), 1)) // a compressor, or the rows of Parquet, may hold all
+	return o.saved + int64(max(o.part.Len(), 1)) // at least 1: a compressor or Parquet's rows may hold everything that was written
 }
 
 // Rewind implements gather.Object.
@@ -68,7 +68,7 @@ func (o *object) releasePart() {
 	}
 }
 
-// savePart notes that the part, with n bytes, is at the store.
+// savePart records that the part, of n bytes, is stored.
 func (o *object) savePart(n int) {
 	o.saved += int64(n)
 	if o.file != nil {
@@ -97,7 +97,7 @@ func (o *object) Write(ctx context.Context, body []byte) sink.Reply {
 	return o.send(ctx, nil)
 }
 
-// send sends the part that was written, and more, which is not compressed.
+// send stores the buffered part, followed by more, which isn't compressed.
 func (o *object) send(ctx context.Context, more []byte) sink.Reply {
 	if err := o.part.end(o.file); err != nil {
 		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("compressing %s: %w", o.name, err)}
@@ -126,7 +126,8 @@ func (o *object) send(ctx context.Context, more []byte) sink.Reply {
 	return r
 }
 
-// begin begins the multipart upload, if that is not done yet. It is noted before, so that the next process can remove it.
+// begin begins the multipart upload, unless there is one. It notes the upload first, so that after a crash the next process can
+// remove it.
 func (o *object) begin(ctx context.Context) sink.Reply {
 	if o.upload != "" {
 		return sink.Reply{}
@@ -157,7 +158,7 @@ func (o *object) needPart() (err error) {
 	return err
 }
 
-// endFile appends what ends a Parquet file, which may take a part of its own.
+// endFile appends the footer of a Parquet file. It may need a part of its own.
 func (o *object) endFile() error {
 	if o.file == nil || o.ended {
 		return nil
@@ -193,7 +194,7 @@ func (o *object) Finish(ctx context.Context) sink.Reply {
 	})
 }
 
-// put stores an object of a single part.
+// put stores an object that is a single part.
 func (o *object) put(ctx context.Context) sink.Reply {
 	if err := o.part.end(o.file); err != nil {
 		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("compressing %s: %w", o.name, err)}
@@ -235,7 +236,7 @@ func (o *object) Abort(ctx context.Context) {
 	}
 }
 
-// abort removes a multipart upload. One that is gone is removed.
+// abort removes a multipart upload. If there is no such upload any more, that is success.
 func (s *store) abort(ctx context.Context, name, upload string) sink.Reply {
 	return s.call(ctx, "removing the unfinished upload of "+name, func(ctx context.Context, c *s3.Client) error {
 		_, err := c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: &name, UploadId: &upload})
@@ -246,8 +247,8 @@ func (s *store) abort(ctx context.Context, name, upload string) sink.Reply {
 	})
 }
 
-// Abandon implements gather.Store. Without a token the process died before the upload's id was noted: it is looked up. Where that
-// isn't allowed it is left to a lifecycle rule.
+// Abandon implements gather.Store. An empty token means that the process died before it noted the upload's id, so uploads are looked
+// up by the object's name. If that isn't allowed, a lifecycle rule has to remove the upload.
 func (s *store) Abandon(ctx context.Context, name, token string) sink.Reply {
 	uploads := []string{token}
 	r := sink.Reply{}
@@ -260,7 +261,7 @@ func (s *store) Abandon(ctx context.Context, name, token string) sink.Reply {
 		}
 	}
 	if r.Verdict != sink.Done && r.Status == 403 && r.Cause == sink.Unauthorised {
-		s.log.Warn().Err(r.Err).Str("object", name).Msg("an unfinished upload may be left, which costs storage: allow s3:AbortMultipartUpload and s3:ListBucketMultipartUploads, or add a lifecycle rule")
+		s.log.Warn().Err(r.Err).Str("object", name).Msg("an unfinished upload may remain, and cost storage: allow s3:AbortMultipartUpload and s3:ListBucketMultipartUploads, or add a lifecycle rule")
 		return sink.Reply{}
 	}
 	return r

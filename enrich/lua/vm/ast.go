@@ -6,7 +6,7 @@ type node interface {
 	where() *pos
 }
 
-// A multiNode is an expression that may have any number of values: a call, or "...".
+// A multiNode is an expression that may have any number of results: a call, or "...".
 type multiNode interface {
 	node
 	compileMulti(c *compiler) multiFn
@@ -51,11 +51,11 @@ type funcBody struct {
 	body     *block
 	upvalues []upvalue
 
-	active []*local // those in scope, while it is parsed
+	active []*local // in scope at the parser's position
 	slots  int      // in use
-	most   int      // slots that it needs for its locals
+	most   int      // maximum of slots
 	depth  int      // the deepest expression
-	level  int      // blocks that are open
+	level  int      // of open blocks
 }
 
 type (

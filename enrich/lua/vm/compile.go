@@ -10,14 +10,14 @@ type (
 	setFn   func(fr *frame, v Value)
 )
 
-// A flow is what a statement does to those after it.
+// A flow says where execution goes on after a statement.
 type flow uint8
 
 const (
 	flowNext flow = iota
 	flowBreak
 	flowReturn // the values are in the thread's ret
-	flowGoto   // to the frame's label
+	flowGoto   // jump to the frame's label
 )
 
 // A compiler compiles one function. Slots above its locals hold the arguments of calls.
@@ -33,10 +33,10 @@ type proto struct {
 	source   string // the script
 	line     int
 	params   int
-	boxed    []int // parameters that are captured
+	boxed    []int // parameters that inner functions capture
 	dots     bool
 	slots    int
-	weight   int // of a call's depth
+	weight   int // of a call in the limit of the depth of calls
 	upvalues []upvalue
 	body     execFn
 }
@@ -89,7 +89,7 @@ func (c *compiler) evals(nodes []node) []evalFn {
 	return fns
 }
 
-// multi returns how to evaluate an expression with all its values, or nil if it always has one.
+// multi compiles an expression with all its results. It returns nil if the expression always has exactly one.
 func (c *compiler) multi(n node) multiFn {
 	if m, ok := n.(multiNode); ok {
 		return m.compileMulti(c)
@@ -97,7 +97,7 @@ func (c *compiler) multi(n node) multiFn {
 	return nil
 }
 
-// list compiles expressions, of which the last one may have several values.
+// list compiles expressions. The last one may have several results.
 func (c *compiler) list(nodes []node) (fixed []evalFn, last multiFn) {
 	if n := len(nodes); n > 0 {
 		if m, ok := nodes[n-1].(multiNode); ok {
@@ -108,7 +108,7 @@ func (c *compiler) list(nodes []node) (fixed []evalFn, last multiFn) {
 	return c.evals(nodes), nil
 }
 
-// block compiles statements. Each time that it is entered it costs its steps.
+// block compiles statements. Each entry into the block spends its steps.
 func (c *compiler) block(b *block) execFn {
 	list := make([]execFn, 0, len(b.stmts))
 	labels := map[string]int{}
@@ -160,7 +160,7 @@ func blockWithLabels(list []execFn, labels map[string]int, cost int) execFn {
 	}
 }
 
-// cond compiles an expression of which only the truth counts.
+// cond compiles an expression to a condition: only its truth is used.
 func (c *compiler) cond(n node) condFn {
 	switch n := n.(type) {
 	case *cmpNode:
@@ -210,7 +210,7 @@ func (l *local) setter() setFn {
 	return func(fr *frame, v Value) { fr.slots[slot] = v }
 }
 
-// maker makes a variable anew.
+// maker compiles the creation of a new local variable.
 func (l *local) maker() setFn {
 	slot := l.slot
 	if l.captured {
@@ -222,7 +222,7 @@ func (l *local) maker() setFn {
 	return func(fr *frame, v Value) { fr.slots[slot] = v }
 }
 
-// describe names an expression in an error message.
+// describe returns the name of an expression for error messages.
 func describe(n node) string {
 	switch n := n.(type) {
 	case *localNode:

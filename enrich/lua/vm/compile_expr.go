@@ -324,7 +324,7 @@ func (n *tableNode) compile(c *compiler) evalFn {
 			key := k(fr)
 			v := vals[i](fr)
 			fr.line = line
-			if f := key.Float(); f < 1 || f > listed || f != math.Trunc(f) { // an element wins
+			if f := key.Float(); f < 1 || f > listed || f != math.Trunc(f) { // an element of the constructor takes precedence
 				fr.th.rawSet(t, key, v)
 			}
 		}

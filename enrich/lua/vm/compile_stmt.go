@@ -249,7 +249,7 @@ func setAll(fr *frame, sets []setFn, values []Value) {
 	}
 }
 
-// forPairs is a loop of next over a table, which needs no call for each member.
+// forPairs loops over a table with next, without a call for each member.
 func forPairs(fr *frame, t *Table, sets []setFn, body execFn) flow {
 	for at := 0; ; {
 		k, v, next, ok := t.Next(at)
@@ -310,7 +310,7 @@ func (s *returnStmt) compile(c *compiler) execFn {
 		var more []Value
 		if last != nil {
 			more = last(fr)
-			if len(more) > 0 && len(values) > 0 { // it may be ret itself
+			if len(more) > 0 && len(values) > 0 { // values may alias ret
 				more = append([]Value(nil), more...)
 			}
 		}

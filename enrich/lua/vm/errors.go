@@ -5,26 +5,26 @@ import (
 	"runtime"
 )
 
-// A Limit is one that a script has exceeded.
+// A Limit is a limit that a script has exceeded, as text for an error message.
 type Limit string
 
-// The limits, as a person reads them.
+// The limits. The texts are shown to users.
 const (
 	LimitSteps      Limit = "it takes too many steps"
 	LimitTime       Limit = "it takes too long"
 	LimitMemory     Limit = "it keeps too much memory"
 	LimitString     Limit = "a string is too long"
 	LimitCoroutines Limit = "it has too many coroutines"
-	limitKilled     Limit = "its call has ended" // of a coroutine
+	limitKilled     Limit = "its call has ended" // ends a coroutine that outlives its call
 )
 
-// thrown is what panics: a script's error, or a limit that it can't catch.
+// thrown is the value of panics: a script's error, or a limit, which a script can't catch.
 type thrown struct {
 	value Value
 	limit Limit // "" for an error
 }
 
-// An Error is how a call ended that failed.
+// An Error is the error of a call that failed.
 type Error struct {
 	Text  string // begins with script and line, if the error has a position
 	Limit Limit  // the limit that was exceeded, "" for an error of the script
@@ -35,7 +35,7 @@ func (e *Error) Error() string { return e.Text }
 // maxErrorText is how many bytes of a script's error are kept.
 const maxErrorText = 1 << 10
 
-// position is where a frame is, as error() puts it before a message.
+// position returns the script and the line of a frame, as error() puts them before a message.
 func (fr *frame) position() string {
 	if fr == nil || fr.fn == nil {
 		return ""
@@ -48,12 +48,12 @@ func (th *Thread) fail(format string, args ...any) {
 	panic(&thrown{value: String(th.cur.position() + fmt.Sprintf(format, args...))})
 }
 
-// argument throws an error about an argument of a library function; the first is 1.
+// argument throws an error about an argument of a library function. Arguments count from 1.
 func (th *Thread) argument(n int, name, what string) {
 	th.fail("bad argument #%d to '%s' (%s)", n, name, what)
 }
 
-// name1 is what a value is in an error message.
+// name1 returns how an error message describes a value.
 func name1(v Value, name string) string {
 	if name == "" {
 		return "a " + v.k.String() + " value"
@@ -61,7 +61,7 @@ func name1(v Value, name string) string {
 	return name + " (a " + v.k.String() + " value)"
 }
 
-// A saved is what is restored after an error.
+// A saved is the state that is restored after an error.
 type saved struct {
 	cur                *frame
 	stack              []Value
@@ -83,8 +83,8 @@ func (th *Thread) restore(s saved) {
 	}
 }
 
-// protect runs f and returns what it throws. A limit is thrown on unless all is true. A mistake of this program, such as an
-// index out of range, is the script's error.
+// protect runs f and returns what it throws. It rethrows a limit unless all is true. A bug of this package, such as an
+// index out of range, becomes an error of the script.
 func (th *Thread) protect(all bool, f func() []Value) (ret []Value, err *thrown) {
 	s := th.save()
 	defer func() {
@@ -104,7 +104,7 @@ func (th *Thread) protect(all bool, f func() []Value) (ret []Value, err *thrown)
 	return f(), nil
 }
 
-// thrownBy returns what a panic is to a script. A mistake of this program is an error like any other.
+// thrownBy converts a panic's value. A bug of this package becomes an error of the script.
 func thrownBy(e any) *thrown {
 	switch e := e.(type) {
 	case *thrown:
@@ -124,7 +124,7 @@ func (st *State) Load(name, src string) (*Function, error) {
 	return &Function{proto: compileBody(name, body), env: st.Globals}, nil
 }
 
-// Call calls a function with all the steps that a call may take, and passes what it returns to use. The values are valid
+// Call calls a function with the limits of a new call, and passes its results to use. The values are valid
 // until that returns; use may read tables, and its own errors are Call's. All coroutines end with the call. The error is an
 // *Error, or that of use.
 func (st *State) Call(f *Function, use func([]Value) error, args ...Value) (err error) {
@@ -141,7 +141,7 @@ func (st *State) Call(f *Function, use func([]Value) error, args ...Value) (err 
 	return err
 }
 
-// run is Call's call. It returns what was thrown, and sets failed to the error of use.
+// run makes the call for Call. It returns what was thrown, and sets failed to the error of use.
 func (st *State) run(f *Function, args []Value, use func([]Value) error, failed *error) (t *thrown) {
 	th := st.main
 	s := th.save()
@@ -158,7 +158,7 @@ func (st *State) run(f *Function, args []Value, use func([]Value) error, failed 
 	return nil
 }
 
-// errorOf makes an Error of what was thrown.
+// errorOf converts what was thrown to an Error.
 func (st *State) errorOf(t *thrown) *Error {
 	if t.limit != "" {
 		return &Error{Text: string(t.limit), Limit: t.limit}

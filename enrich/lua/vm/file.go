@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// Limits of a script that may have files.
+// Limits of a script that may use files.
 const (
 	maxFiles     = 16          // that are open at once
 	fileBuffer   = 4 << 10     // bytes
-	commandGrace = time.Second // for the output of what a command has left behind
+	commandGrace = time.Second // for the output of processes that a command left running
 )
 
 // A file is one that a script has opened, or the output of a command. It isn't safe for concurrent use, as the State.
@@ -30,7 +30,7 @@ type file struct {
 	status int // of a command
 }
 
-// open opens a regular file. What isn't one might block for ever.
+// open opens a regular file. Anything else is an error, since it might block for ever.
 func (st *State) open(name, mode string) (*file, error) {
 	flag, ok := map[string]int{
 		"r": os.O_RDONLY, "w": os.O_WRONLY | os.O_CREATE | os.O_TRUNC, "a": os.O_WRONLY | os.O_CREATE | os.O_APPEND,
@@ -59,7 +59,7 @@ func (st *State) keepFile(f *file) *file {
 	return f
 }
 
-// makeRoomForFile closes files that the script can't reach any more, if there are as many as there may be.
+// makeRoomForFile closes files that the script can't reach any more, if maxFiles are open.
 func (st *State) makeRoomForFile() error {
 	if len(st.files) < maxFiles {
 		return nil
@@ -90,14 +90,14 @@ func (st *State) close(f *file) error {
 	return f.f.Close()
 }
 
-// Close closes the files of a State that isn't used any more.
+// Close closes the State's files. The State must not be used after that.
 func (st *State) Close() {
 	for len(st.files) > 0 {
 		_ = st.close(st.files[0])
 	}
 }
 
-// command runs a command line to its end, which is at the latest that of the call's time, and returns its output.
+// command runs a command line, and returns its output. It kills the command when the call's time is over.
 func (st *State) command(line string) (*file, error) {
 	if err := st.makeRoomForFile(); err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (st *State) command(line string) (*file, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), st.end.Sub(st.cfg.Now()))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", line)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that what the command has started ends with it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to kill also the processes that the command started
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = commandGrace
 	out := &limited{}
@@ -124,7 +124,7 @@ func (st *State) command(line string) (*file, error) {
 	return st.keepFile(&file{r: bufio.NewReaderSize(bytes.NewReader(out.b), fileBuffer), status: status}), nil
 }
 
-// limited keeps the beginning of what is written.
+// limited is a Writer that keeps only the beginning of what is written.
 type limited struct{ b []byte }
 
 func (l *limited) Write(p []byte) (int, error) {
@@ -173,7 +173,7 @@ func (st *State) read(f *file, n int) (s Value, ok bool) {
 	return st.text(b), true
 }
 
-// failure returns what io's functions return for an error: nil and the text.
+// failure returns the results of an io function that failed: nil and the error's text.
 func (th *Thread) failure(err error) []Value {
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		err = fmt.Errorf("%s: %w", e.Path, e.Err)

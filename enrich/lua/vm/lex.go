@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// A token is the kind of one: a character, or one of these.
+// A token is the kind of a token: a character, or one of these constants.
 type token int
 
 const (
@@ -24,7 +24,7 @@ const (
 	tokKeyword
 )
 
-// keywordList are the reserved words, in the order of the constants. goto is none, as in LuaJIT.
+// keywordList are the reserved words, in the order of the constants. goto isn't reserved, as in LuaJIT.
 const keywordList = "and break do else elseif end false for function if in local nil not or repeat return then true until while"
 
 // keyword returns the token of a reserved word, or tokName.
@@ -87,7 +87,7 @@ type lookahead struct {
 	line int
 }
 
-// A SyntaxError is a script that doesn't compile. Its text begins with the script's name and the line.
+// A SyntaxError is the error of a script that doesn't compile. Its text begins with the script's name and the line.
 type SyntaxError struct{ text string }
 
 func (e *SyntaxError) Error() string { return e.text }
@@ -97,7 +97,7 @@ func (l *lexer) fail(line int, format string, args ...any) {
 	panic(&SyntaxError{fmt.Sprintf("%s:%d: %s", l.name, line, fmt.Sprintf(format, args...))})
 }
 
-// near fails at the present token.
+// near fails with a message that shows the current token.
 func (l *lexer) near(format string, args ...any) {
 	text := "<eof>"
 	if l.tok != tokEOF {
@@ -118,7 +118,7 @@ func (l *lexer) next() {
 	l.tok = l.scan()
 }
 
-// peek returns the token after the present one.
+// peek returns the token after the current one.
 func (l *lexer) peek() token {
 	if l.ahead == nil {
 		was := *l

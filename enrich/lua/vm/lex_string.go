@@ -34,7 +34,7 @@ func (l *lexer) quoted(quote byte) token {
 // escape appends what follows a backslash.
 func (l *lexer) escape(b []byte) []byte {
 	if l.at >= len(l.src) {
-		return b // the caller tells
+		return b // the caller reports the error
 	}
 	c := l.src[l.at]
 	l.at++

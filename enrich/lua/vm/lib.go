@@ -2,7 +2,7 @@ package vm
 
 import "math"
 
-// A library is the functions of one, by name.
+// A library has its functions by name.
 type library map[string]func(*Thread, []Value) []Value
 
 // openLibrary makes the global variables.
@@ -53,7 +53,7 @@ func (st *State) openLibrary() {
 	st.deny(p, "package.loadlib")
 }
 
-// denyFiles makes what a script would use to read files and to run commands.
+// denyFiles defines the functions for files and commands, so that calling them is an error.
 func (st *State) denyFiles() {
 	for _, name := range []string{"os.execute", "os.remove", "os.rename", "os.tmpname"} {
 		st.deny(st.Globals.Get(String("os")).Table(), name)
@@ -81,7 +81,7 @@ func (st *State) register(t *Table, prefix string, functions library) {
 	}
 }
 
-// deny makes a function that says that it isn't there. name is as a script writes it.
+// deny defines a function that fails with "is not available". name is as a script writes it.
 func (st *State) deny(t *Table, name string) {
 	short := name
 	for i := range name {
@@ -106,7 +106,7 @@ func (st *State) Global(name string) *Function {
 	return nil
 }
 
-// What follows reads arguments. name is that of the function, for errors; the first argument is 1.
+// The functions below read arguments. name is that of the function, for errors; the first argument is 1.
 
 func arg(args []Value, n int) Value {
 	if n > len(args) {

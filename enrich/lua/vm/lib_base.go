@@ -136,7 +136,7 @@ func baseXpcall(th *Thread, args []Value) []Value {
 	return th.returns(append([]Value{True}, r...)...)
 }
 
-// callApart calls a function for pcall. The errors of a library function have no position then.
+// callApart calls a function for pcall. An error of a library function then has no position.
 func (th *Thread) callApart(f Value, args []Value) []Value {
 	cur := th.cur
 	if f.k == KindFunction && f.function().native != nil {
@@ -209,7 +209,7 @@ func baseToNumber(th *Thread, args []Value) Value {
 	return Number(float64(u))
 }
 
-// tostring is the function of that name.
+// tostring is Lua's tostring.
 func (th *Thread) tostring(v Value) Value {
 	if h := th.meta(v, "__tostring"); h.k != KindNil {
 		r := th.call1(h, v)

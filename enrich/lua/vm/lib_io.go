@@ -150,7 +150,7 @@ func fileMethods() library {
 			if f.f == nil {
 				return th.failure(fmt.Errorf("a command's output can't be written to"))
 			}
-			if n := f.r.Buffered(); n > 0 { // after what was read
+			if n := f.r.Buffered(); n > 0 { // seek from the position after what was read, not after what was buffered
 				if _, err := f.f.Seek(int64(-n), io.SeekCurrent); err != nil {
 					return th.failure(err)
 				}
@@ -264,7 +264,7 @@ func (st *State) modulePath() string {
 	return st.cfg.Dir + "/?.lua;./?.lua"
 }
 
-// requireFile is require for a module that isn't loaded; p is the table package.
+// requireFile loads a module for require. p is the table package.
 func (th *Thread) requireFile(p *Table, name string) []Value {
 	if !th.st.cfg.Files || p == nil {
 		th.fail("module '%.100s' not found: a script has no access to files", name)

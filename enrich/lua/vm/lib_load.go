@@ -2,7 +2,7 @@ package vm
 
 import "strings"
 
-// maxSource is the length of a script's text in bytes, also of what load gets.
+// maxSource is the maximum length of a script's text in bytes, also for load.
 const maxSource = 1 << 20
 
 func loadLibrary() library {
@@ -39,7 +39,7 @@ func loadLibrary() library {
 	}
 }
 
-// environmentOf returns the function that an argument means: a function, or the level of one that is running.
+// environmentOf returns the function whose environment is meant: the argument is a function, or the level of a running one.
 func environmentOf(th *Thread, args []Value, name string) *Function {
 	if v := arg(args, 1); v.k == KindFunction {
 		return v.function()
@@ -85,7 +85,7 @@ func baseLoad(th *Thread, args []Value) []Value {
 	return th.ret1(functionValue(f))
 }
 
-// compiledBytes is what a byte of a script takes when it is compiled, about.
+// compiledBytes is approximately how many bytes of memory the compiled form of one byte of a script takes.
 const compiledBytes = 16
 
 // loadParts calls a function until it returns nothing more.
@@ -102,7 +102,7 @@ func loadParts(th *Thread, f Value) string {
 	}
 }
 
-// debugLibrary has what error handlers use.
+// debugLibrary is the part of debug that error handlers use.
 func debugLibrary() library {
 	return library{
 		"traceback": func(th *Thread, args []Value) []Value {

@@ -77,7 +77,7 @@ func stringGmatch(th *Thread, args []Value) []Value {
 			return th.ret1(Nil)
 		}
 		m, _ := th.matcher(s, "")
-		m.pat = p // ^ is a character here
+		m.pat = p // ^ isn't an anchor here
 		start, e := m.search(at)
 		if e < 0 {
 			at = len(s) + 1
@@ -105,7 +105,7 @@ func stringGsub(th *Thread, args []Value) []Value {
 	}
 	limit := optInt(th, args, 4, "gsub", len(s)+1)
 	m, anchored := th.matcher(s, p)
-	var b []byte // memory of its own: a function may build strings, too
+	var b []byte // not the State's buffer: a replacement function may build strings, too
 	at, n, copied := 0, 0, 0
 	for n < limit {
 		if !anchored {

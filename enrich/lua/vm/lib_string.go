@@ -140,7 +140,7 @@ func stringFormat(th *Thread, args []Value) []Value {
 	return th.ret1(th.st.text(b))
 }
 
-// A conversion is one of a format: flags, width, precision and letter.
+// A conversion is a conversion specifier of a format: flags, width, precision and letter.
 type conversion struct {
 	flags            string
 	width, precision int // -1: none
@@ -180,7 +180,7 @@ func parseConversion(th *Thread, format string, i int) (c conversion, end int) {
 	return c, i
 }
 
-// spec is the conversion for package fmt.
+// spec returns the conversion as a format of package fmt.
 func (c conversion) spec(verb byte) string {
 	s := "%" + c.flags
 	if c.width >= 0 {

@@ -42,7 +42,7 @@ func tableLibrary() library {
 	}
 }
 
-// maxUnpack is how many values unpack returns.
+// maxUnpack is the maximum number of values that unpack returns.
 const maxUnpack = 8000
 
 func tableUnpack(th *Thread, args []Value) []Value {

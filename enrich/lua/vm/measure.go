@@ -2,10 +2,10 @@ package vm
 
 import "unsafe"
 
-// longString is the length from which on a string that several values share is counted once.
+// longString is the length in bytes from which on a string that several values share is counted only once.
 const longString = 128
 
-// A measurer adds up what can be reached.
+// A measurer adds up the size of the values that a script can reach.
 type measurer struct {
 	epoch   uint32
 	todo    []Value
@@ -13,7 +13,7 @@ type measurer struct {
 	bytes   int
 }
 
-// measure finds out how many bytes the script keeps, and throws if these are too many.
+// measure measures how many bytes the script keeps, and throws if they are too many.
 func (st *State) measure() {
 	st.live = st.Measure()
 	st.measureAt = st.allocated + measureEvery

@@ -101,7 +101,7 @@ func (th *Thread) rawSet(t *Table, k, v Value) {
 	th.st.allocate(n + t.Set(k, v))
 }
 
-// arith is an operator on values of which one isn't a number.
+// arith is an arithmetic operator whose operands aren't both numbers.
 func (th *Thread) arith(op int, a, b Value, aname, bname string) Value {
 	if x, ok := a.ToNumber(); ok {
 		if y, ok := b.ToNumber(); ok {
@@ -121,7 +121,7 @@ func (th *Thread) arith(op int, a, b Value, aname, bname string) Value {
 	return th.call1(h, a, b)
 }
 
-// equal compares two tables that aren't the same one.
+// equal compares two different tables, with __eq.
 func (th *Thread) equal(a, b Value) bool {
 	h, other := th.meta(a, "__eq"), th.meta(b, "__eq")
 	return h.k != KindNil && rawEqual(h, other) && th.call1(h, a, b).True()
@@ -167,7 +167,7 @@ func (th *Thread) either(a, b Value, event string) Value {
 	return th.meta(b, event)
 }
 
-// length is #v for anything but a table.
+// length is #v for a value that isn't a table.
 func (th *Thread) length(v Value, name string) Value {
 	if v.k == KindString {
 		return Number(float64(v.n))
@@ -200,10 +200,10 @@ func (th *Thread) concat(parts []Value, names []string) Value {
 	return th.st.text(b)
 }
 
-// maxSpare is how much memory for building strings is kept.
+// maxSpare is how many bytes of the buffer for building strings are kept.
 const maxSpare = 64 << 10
 
-// keep keeps b for the next string.
+// keep keeps b as the buffer for the next string.
 func (st *State) keep(b []byte) {
 	if cap(b) <= maxSpare {
 		st.spare = b[:0]

@@ -50,7 +50,7 @@ func (p *parser) enter() {
 
 func (p *parser) leave() { p.level-- }
 
-// at makes the position of a node, of which the deepest part is depth deep.
+// at returns the position of a new node. depth is that of its deepest part.
 func (p *parser) node(line int, parts ...node) pos {
 	depth := 0
 	for _, n := range parts {
@@ -80,7 +80,7 @@ func (p *parser) expect(t token, what string) {
 	}
 }
 
-// match expects what closes something that was opened in a line.
+// match expects the token that closes another one. line is where that was opened.
 func (p *parser) match(t token, what, opened string, line int) {
 	if p.tok == t {
 		p.next()
@@ -116,7 +116,7 @@ func (p *parser) block() *block {
 		}
 		p.accept(';')
 		if last {
-			break // whoever began the block expects its end
+			break // the caller expects the end of the block
 		}
 	}
 	b.cost = p.cost + len(b.stmts) + 1
@@ -161,7 +161,7 @@ func (p *parser) reserve(n int) int {
 	return at
 }
 
-// variable finds out what a name means.
+// variable resolves a name: a local, an upvalue or a global.
 func (p *parser) variable(name string, line int) node {
 	if l := p.fn.find(name); l != nil {
 		return &localNode{p.node(line), l}

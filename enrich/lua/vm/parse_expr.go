@@ -1,6 +1,6 @@
 package vm
 
-// precedence is that of a binary operator: how it binds to the left and to the right; 0 for what is none.
+// precedence is that of a binary operator: how it binds to the left and to the right; 0 if the token isn't a binary operator.
 func precedence(t token) (left, right int) {
 	switch t {
 	case kwOr:
@@ -25,7 +25,7 @@ const unaryPrecedence = 8
 
 func (p *parser) expr() node { return p.operand(0) }
 
-// operand parses an expression of operators that bind more than limit.
+// operand parses an expression of operators that bind tighter than limit.
 func (p *parser) operand(limit int) node {
 	p.enter()
 	defer p.leave()
@@ -63,7 +63,7 @@ func (p *parser) operand(limit int) node {
 	}
 }
 
-// unary folds a minus before a number.
+// unary makes a unary operator. It folds a minus before a number.
 func (p *parser) unary(op token, x node, line int) node {
 	if c, ok := x.(*constNode); ok && op == '-' && c.v.k == KindNumber {
 		return &constNode{p.node(line), Number(-c.v.num())}

@@ -43,7 +43,7 @@ func (p *parser) statement() stmt {
 	return p.shortStatement(line)
 }
 
-// shortStatement parses one that has no block.
+// shortStatement parses a statement without a block.
 func (p *parser) shortStatement(line int) stmt {
 	switch p.tok {
 	case kwReturn:

@@ -5,16 +5,16 @@ import "strings"
 // Limits of a match.
 const (
 	maxCaptures   = 32  // of a pattern, as in Lua
-	maxMatchDepth = 200 // items of a pattern that wait for one another
+	maxMatchDepth = 200 // nested calls of match, one for each pending item
 )
 
 const (
 	captureOpen     = -1 // its end isn't known yet
-	capturePosition = -2 // () is the place
+	capturePosition = -2 // () captures the position
 )
 
-// A matcher matches a pattern of Lua at one place of a text. Each comparison is a step, so that a pattern that tries
-// everything ends with the call's limit.
+// A matcher matches a Lua pattern at one position of a text. Each comparison is a step, so that a pattern with
+// much backtracking ends at the call's limit.
 type matcher struct {
 	th       *Thread
 	src, pat string
@@ -26,7 +26,7 @@ type matcher struct {
 // A capture is a part of the text; len may be captureOpen or capturePosition.
 type capture struct{ at, len int32 }
 
-// matcher returns one for a text and a pattern, without its anchor. release returns it; a matcher that isn't is lost.
+// matcher returns one for a text and a pattern, without its anchor. release gives it back for reuse; without release it is garbage.
 func (th *Thread) matcher(src, pat string) (m *matcher, anchored bool) {
 	if m = th.st.spareMatcher; m == nil {
 		m = new(matcher)
@@ -364,7 +364,7 @@ func class(c, letter byte) bool {
 	return in == (letter&0x20 != 0)
 }
 
-// text is what a capture holds, "" for a position.
+// text returns the text of a capture, "" for a position.
 func (m *matcher) text(l int) string {
 	c := m.capture[l]
 	return m.src[c.at : c.at+max(c.len, 0)]

@@ -1,36 +1,38 @@
 package vm
 
-// A table that stands for something else, such as a record, is loaded when a script does more with it than to read and set a
-// few members by name. Until then ents has only the members that were set, and the tables that were read.
+// A pending table stands for a source, such as a map of a record. It is loaded, that is filled from the source, only when a script
+// does more than read and set a few members by name. Until then ents has only the members that were set, and the tables that were
+// read.
 
-// A Loader reads what a pending table was made from.
+// A Loader reads the source of a pending table.
 type Loader interface {
-	// Load fills t with Add and Append.
+	// Load fills t with all members of the source, by Add and Append.
 	Load(t *Table, source string)
-	// Find returns a member by its name, Nil if there is none.
+	// Find returns a member of the source by its name, Nil if there is none.
 	Find(source, name string) Value
 }
 
 const (
-	peeksBeforeLoad = 6 // members that are looked up in the source, before the table is loaded
-	pokesBeforeLoad = 6 // members in ents, before that
+	peeksBeforeLoad = 6 // lookups in the source; the next one loads the table
+	pokesBeforeLoad = 6 // members in ents; the next one loads the table
 )
 
-// NewPending makes a table that l fills when it is used. origin isn't 0; only a map's members are looked up by name.
+// NewPending makes a pending table, which l reads from source. origin says what the table was, and isn't 0; only a map's members are
+// looked up by name.
 func NewPending(l Loader, source string, origin uint8) *Table {
 	return &Table{pending: l, source: source, Origin: origin}
 }
 
-// Source is what a table was made from. used reports whether it may be different from that.
+// Source returns the source of a table. used reports whether the table may differ from it.
 func (t *Table) Source() (source string, used bool) {
 	return t.source, t.pending == nil || len(t.ents) > 0
 }
 
-// Poked returns the number of members in ents of a table that isn't loaded: they are different from the source, or may be.
-// ok is false if the table is loaded.
+// Poked returns the number of members in ents of a pending table: members that differ from the source, or may differ. ok is false if
+// the table is loaded.
 func (t *Table) Poked() (n int, ok bool) { return len(t.ents), t.pending != nil }
 
-// PokedMember returns one of these. A nil value is a member that was removed.
+// PokedMember returns member i of those that Poked counts. A nil value is a member that was removed.
 func (t *Table) PokedMember(i int) (key, val Value) { return t.ents[i].key, t.ents[i].val }
 
 // load fills a pending table.
@@ -58,7 +60,7 @@ func (t *Table) peek(key Value) Value {
 		return t.getStr(key)
 	}
 	v := t.pending.Find(t.source, key.str())
-	if v.k == KindTable && !t.poke(key, v) { // it must be the same one when it is read again
+	if v.k == KindTable && !t.poke(key, v) { // the next read must return the same table
 		t.load()
 		return t.getStr(key)
 	}

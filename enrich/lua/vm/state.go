@@ -1,6 +1,6 @@
-// Package vm runs scripts of Lua 5.1, with what LuaJIT adds and log filters use: goto, the escapes of strings, and bit. It
-// has no files, no processes and no modules. What a script may use is limited: steps of each call, memory, the length of a
-// string, and the depth of calls. A script can't catch the error that tells it so.
+// Package vm runs scripts of Lua 5.1, with the additions of LuaJIT that log filters use: goto, the escapes of strings, and bit. A
+// script has no access to files, processes or modules unless Config.Files allows it. Limits are the steps and the time of each call,
+// memory, the length of a string, and the depth of calls. A script can't catch the error of a limit.
 package vm
 
 import (
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Limits of what a script may use.
+// Limits of a script.
 const (
 	// MaxSteps is how many steps a call may take, a few tenths of a second: an expression, a statement, or what a function of
 	// the library does with 16 bytes.
@@ -19,26 +19,26 @@ const (
 	MaxMemory = 6 << 20
 	// MaxString is the length of a string in bytes.
 	MaxString = 4 << 20
-	// maxCalls is the depth of calls within one another, each counted with the depth of its expressions: about 2,000 calls.
+	// maxCalls is the depth of nested calls, each weighted by the depth of its expressions: about 2,000 calls.
 	maxCalls = 20_000
 	// maxCoroutineCalls is the same in a coroutine, about 200 calls.
 	maxCoroutineCalls = 2_000
 	// maxCoroutines is how many coroutines a call may have that haven't ended.
 	maxCoroutines = 50
-	// maxMetaChain is how many tables in a row __index may lead to.
+	// maxMetaChain is the maximum length of a chain of tables by __index.
 	maxMetaChain = 100
 )
 
 const (
 	measureEvery = 2 << 20 // bytes allocated between two measurements of the memory
-	bytesPerStep = 16      // of what the library reads or writes
-	nativeWeight = 8       // of a library function, as a call
-	nativeSteps  = 4       // of its call
-	thrownSteps  = 100     // of an error that is caught
-	timeSteps    = 20_000  // steps between two looks at the clock
+	bytesPerStep = 16      // that the library reads or writes, for one step
+	nativeWeight = 8       // weight of a library function in maxCalls
+	nativeSteps  = 4       // steps of its call
+	thrownSteps  = 100     // steps of an error that is caught
+	timeSteps    = 20_000  // steps between two readings of the clock
 )
 
-// Config is what a State is made with.
+// Config configures a State.
 type Config struct {
 	Getenv func(string) (string, bool)
 	Now    func() time.Time
@@ -46,8 +46,8 @@ type Config struct {
 	// Files lets the script read and write files, and run commands; Dir is where require looks for modules.
 	Files bool
 	Dir   string
-	// Charge is told how many bytes a script keeps, whenever that was measured. If it returns false the call ends with an
-	// error. nil: MaxMemory is the only limit.
+	// Charge is called with the number of bytes that a script keeps, after each measurement. If it returns false, the call ends
+	// with LimitMemory. nil: MaxMemory is the only limit.
 	Charge func(bytes int) bool
 }
 
@@ -58,7 +58,7 @@ type State struct {
 	cfg        Config
 	main       *Thread
 	stringMeta *Table
-	fileMeta   *Table // nil: the script may not have files
+	fileMeta   *Table // nil: the script may not use files
 	files      []*file
 	next       Value // the functions that pairs and ipairs return
 	inext      Value
@@ -66,12 +66,12 @@ type State struct {
 	begun      time.Time
 
 	steps        int // left of this call
-	look         int // where it looks at the clock next
+	look         int // value of steps at the next reading of the clock
 	end          time.Time
 	depth        int
 	allocated    int // since the State was made
 	measureAt    int
-	live         int    // bytes, when they were measured
+	live         int    // bytes, at the last measurement
 	epoch        uint32 // of the last measurement
 	threads      []*Thread
 	spare        []byte // memory to build strings in
@@ -134,14 +134,14 @@ type frame struct {
 	top   int
 }
 
-// spend takes steps of what the call has left.
+// spend subtracts steps from those that the call has left.
 func (st *State) spend(n int) {
 	if st.steps -= n; st.steps < st.look {
 		st.checkTime()
 	}
 }
 
-// start gives a call all that it may have.
+// start resets the limits for a new call.
 func (st *State) start() {
 	st.steps, st.look, st.depth = MaxSteps, MaxSteps-timeSteps, 0
 	st.end = time.Time{}
@@ -179,8 +179,8 @@ func (st *State) makeString(n int) {
 	st.allocate(n)
 }
 
-// grow makes room for n bytes. A slice that grows by append becomes larger by a quarter at a time, which costs several times
-// its memory in the end.
+// grow makes room for n bytes. append grows a large slice by a quarter at a time, and all those copies add up to several times
+// the memory.
 func grow(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n {
 		return b
@@ -271,7 +271,7 @@ func (th *Thread) call1(f Value, args ...Value) Value {
 	return Nil
 }
 
-// callValue calls a function, or what __call says.
+// callValue calls a function, or the metamethod __call of another value.
 func (th *Thread) callValue(f Value, args []Value, name string) []Value {
 	for range maxMetaChain {
 		if f.k == KindFunction {

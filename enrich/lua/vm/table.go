@@ -2,17 +2,17 @@ package vm
 
 import "math"
 
-// fewMembers are those for which a table gets room at first.
+// fewMembers is the number of members for which a new table gets room.
 const fewMembers = 4
 
 // smallTable is how many members a table has before it gets an index.
 const smallTable = 16
 
-// A Table is a table of Lua. What it was made from may be read later: see Pending.
+// A Table is a table of Lua. A pending table reads its source later: see pending.go.
 type Table struct {
 	// Meta is the metatable, nil for none.
 	Meta *Table
-	// Origin is what a Loader says that the table was: 0 for a table that a script made.
+	// Origin says what the table was in its source, in the Loader's numbers; 0: a script made the table.
 	Origin uint8
 
 	pending Loader // nil when the table is loaded; see pending.go
@@ -21,7 +21,7 @@ type Table struct {
 	arr     []Value // members 1 to n; the last one isn't nil
 	ents    []entry // all others, in the order in which they came; a nil value is a member that was removed
 	strs    map[string]int32
-	others  map[Value]int32 // keys that are no strings
+	others  map[Value]int32 // by keys that aren't strings
 	dead    int             // removed members in ents
 	mark    uint32          // of the last measurement
 }
@@ -50,7 +50,7 @@ func (t *Table) Add(key, val Value) {
 	t.set(key, val)
 }
 
-// trim keeps the promise that the last element isn't nil.
+// trim restores the invariant that the last element isn't nil.
 func (t *Table) trim() {
 	n := len(t.arr)
 	for n > 0 && t.arr[n-1].k == KindNil {
@@ -191,7 +191,7 @@ func (t *Table) setElement(i int, val Value) (grown int) {
 	}
 	before := cap(t.arr)
 	t.arr = append(t.arr, val)
-	for next := len(t.arr); len(t.ents) > t.dead; next++ { // those that follow are elements now
+	for next := len(t.arr); len(t.ents) > t.dead; next++ { // the members that follow become elements
 		at := t.find(Number(float64(next)))
 		if next > len(t.arr) {
 			if at < 0 || t.ents[at].val.k == KindNil {
@@ -234,7 +234,7 @@ func (t *Table) insert(key, val Value) (grown int) {
 	return (cap(t.ents) - before) * entryBytes
 }
 
-// compact forgets removed members. Lua forbids to add members in a traversal, so nobody needs the old places.
+// compact deletes removed members. Lua forbids adding members during a traversal, so no traversal needs the old places.
 func (t *Table) compact() {
 	kept := t.ents[:0]
 	for _, e := range t.ents {

@@ -36,7 +36,7 @@ type Value struct {
 	n uint64
 	k Kind
 
-	borrowed bool  // p is a part of something larger: a table that keeps the value gets a copy
+	borrowed bool  // p is a part of something larger: a table that keeps the value copies it
 	noted    uint8 // of a number: the length of its note, which is at p
 }
 
@@ -74,8 +74,8 @@ func Borrow(s string) Value {
 	return v
 }
 
-// NotedNumber returns a number with a note of at most 255 bytes, a part of something larger: it says how the number was
-// written where it comes from, and goes where the number goes. A number that is computed of it has none.
+// NotedNumber returns a number with a note of at most 255 bytes, which may be a part of something larger: it is the
+// number's original encoding, and is copied with the number. Results of computing with the number have no note.
 func NotedNumber(f float64, note []byte) Value {
 	return Value{k: KindNumber, n: math.Float64bits(f), p: unsafe.Pointer(unsafe.SliceData(note)), borrowed: true, noted: uint8(len(note))}
 }
@@ -88,7 +88,7 @@ func (v Value) Note() []byte {
 	return unsafe.Slice((*byte)(v.p), int(v.noted))
 }
 
-// own returns a value that keeps nothing larger in memory.
+// own returns v with its bytes copied if they are a part of something larger, so that they don't keep that in memory.
 func (v Value) own() Value {
 	switch {
 	case !v.borrowed:
@@ -101,7 +101,7 @@ func (v Value) own() Value {
 	return String(strings.Clone(v.str()))
 }
 
-// size is how many bytes own copies.
+// size returns how many bytes own copies.
 func (v Value) size() int {
 	if v.k == KindNumber {
 		return int(v.noted)
@@ -185,7 +185,7 @@ func rawEqual(a, b Value) bool {
 	return a.p == b.p && a.n == b.n
 }
 
-// toInt converts a float to an integer as C does, with the ends of the range for what is beyond them and 0 for NaN.
+// toInt converts a float to an integer as C does, but clamped to the range of int64, and 0 for NaN.
 func toInt(f float64) int64 {
 	switch {
 	case f != f:

@@ -1,7 +1,8 @@
-// Package parquet writes Parquet files of JSON lines, one row group after the other, for an object store that keeps what it has
-// got. Columns are the fields of the records, all of them optional: booleans, 64-bit integers, doubles and strings. Maps and
-// arrays are strings of JSON. The types are those of a field's first row group; a field that is first seen later becomes a
-// column, too, whose earlier rows are null. No value is lost: what doesn't fit its column is in the column Other.
+// Package parquet writes Parquet files from JSON lines. It writes one row group after another, and never changes what it has written,
+// since parts may already be in an object store. Columns are the fields of the records, all of them optional: booleans, 64-bit
+// integers, doubles and strings. Maps and arrays are strings of JSON. A column's type is that of its field in the first row group
+// that has the field; its rows in earlier groups are null. No value is lost: a value that doesn't fit its column is in the column
+// Other.
 //
 // The format is that of parquet-format 2 (README.md, Encodings.md, parquet.thrift): data pages of version 1, in the encoding
 // PLAIN, one for each column of a row group.
@@ -17,7 +18,8 @@ import (
 
 const magic = "PAR1"
 
-// A File is a file that is being written. What was appended since the last Commit can be taken back.
+// A File is a file that is being written. Rollback undoes what was appended since the last Commit. A File isn't safe for concurrent
+// use.
 type File struct {
 	e       *Encoder
 	columns []column
@@ -33,16 +35,16 @@ type File struct {
 // A group is a row group.
 type group struct {
 	rows   int
-	chunks []chunk // of the first columns; those that came later have none
+	chunks []chunk // of the columns that existed then; fill adds the others
 }
 
-// A chunk is the part of a column that is in a group.
+// A chunk is the part of a column in one row group.
 type chunk struct {
 	offset        int64
-	plain, packed int // bytes, with the page's header
+	plain, packed int // bytes before and after compression, with the page's header
 }
 
-// state is what Rollback goes back to.
+// state is the state that Rollback restores.
 type state struct {
 	columns, groups, other int
 	size, rows             int64
@@ -56,12 +58,12 @@ func New(e *Encoder) *File {
 // Size is the size of the file so far, in bytes.
 func (f *File) Size() int64 { return f.size }
 
-// Commit makes Rollback go back to here.
+// Commit saves the current state for Rollback.
 func (f *File) Commit() {
 	f.saved = state{len(f.columns), len(f.groups), f.other, f.size, f.rows}
 }
 
-// Rollback forgets what was appended since the last Commit.
+// Rollback restores the state of the last Commit, or an empty file if there was none. The caller discards the bytes.
 func (f *File) Rollback() {
 	for _, c := range f.columns[f.saved.columns:] {
 		delete(f.index, c.name)
@@ -70,7 +72,8 @@ func (f *File) Rollback() {
 	f.other, f.size, f.rows = f.saved.other, f.saved.size, f.saved.rows
 }
 
-// Append appends the records as a row group to dst, which is the end of the file, and removes them from r.
+// Append appends the records of r to dst as a row group, and removes them from r. dst is the end of the file. An error is that of
+// the compression.
 func (f *File) Append(dst *bytes.Buffer, r *Rows) error {
 	if r.end(); r.n == 0 {
 		return nil
@@ -104,7 +107,7 @@ func (f *File) begin(dst *bytes.Buffer) {
 	}
 }
 
-// clear empties all columns, and gives back memory that a large record has taken.
+// clear empties all columns, and frees the memory of large records.
 func (e *Encoder) clear() {
 	if cap(e.page)+cap(e.packed)+cap(e.json) > 4*GroupBytes {
 		e.page, e.packed, e.json, e.rows = nil, nil, nil, nil
@@ -178,7 +181,7 @@ func (f *File) add(row int, body []byte) {
 	f.e.row(f.other).append(text, row, f.e.page)
 }
 
-// write writes e.page, a page of n rows.
+// write compresses e.page, a page of n rows, and writes it with its header.
 func (f *File) write(dst *bytes.Buffer, n int) (ch chunk, err error) {
 	packed, err := f.e.compress()
 	if err != nil {
@@ -192,11 +195,12 @@ func (f *File) write(dst *bytes.Buffer, n int) (ch chunk, err error) {
 	return ch, nil
 }
 
-// Close appends what ends the file.
+// Close appends the file's footer to dst, after pages of nulls for columns that earlier row groups don't have. An error is that of
+// the compression.
 func (f *File) Close(dst *bytes.Buffer) error {
 	f.begin(dst)
 	if len(f.columns) == 0 {
-		f.addOther() // a file has columns
+		f.addOther() // a file must have a column
 	}
 	groups, err := f.fill(dst)
 	if err != nil {
@@ -210,9 +214,9 @@ func (f *File) Close(dst *bytes.Buffer) error {
 	return nil
 }
 
-// fill returns the groups with all columns: it writes pages of nulls for those that came after the group.
+// fill returns the groups with all columns: it writes pages of nulls for columns that are newer than a group.
 func (f *File) fill(dst *bytes.Buffer) ([]group, error) {
-	groups := slices.Clone(f.groups) // Rollback may forget the pages
+	groups := slices.Clone(f.groups) // Rollback may discard the pages of nulls
 	for i := range groups {
 		g := &groups[i]
 		g.chunks = slices.Clone(g.chunks)

@@ -13,7 +13,7 @@ import (
 	"github.com/firelane/firelane/sink/s3/parquet"
 )
 
-// compressions are all that there are.
+// compressions are all compressions that NewEncoder takes.
 var compressions = []string{"none", "snappy", "gzip", "zstd"}
 
 // encode makes a file of groups of JSON lines.
@@ -150,7 +150,7 @@ func TestALineThatIsNoObjectIsText(t *testing.T) {
 
 func TestAFileWithoutRecordsCanBeRead(t *testing.T) { check(t, encode(t, "snappy")) }
 
-// What is appended again after a Rollback is in the file once, whatever columns the first attempt had.
+// Records that are appended again after a Rollback are in the file once, whatever columns the first attempt had.
 func TestARollbackForgetsWhatWasNotCommitted(t *testing.T) {
 	e, _ := parquet.NewEncoder("snappy")
 	f := parquet.New(e)

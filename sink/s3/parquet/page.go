@@ -25,10 +25,10 @@ const (
 
 type codecNumber int
 
-// zstdWindow is the window of zstd in bytes: a compressor takes a few times as much memory.
+// zstdWindow is zstd's window in bytes. A compressor takes a few times that memory.
 const zstdWindow = 256 << 10
 
-// An Encoder makes pages, for one file at a time.
+// An Encoder encodes and compresses pages, for one file at a time.
 type Encoder struct {
 	number codecNumber
 	gzip   *gzip.Writer
@@ -38,7 +38,7 @@ type Encoder struct {
 	page, packed, json []byte
 }
 
-// NewEncoder makes an Encoder that compresses pages by none, snappy, gzip or zstd.
+// NewEncoder makes an Encoder. compression is none, snappy, gzip or zstd; any other name is an error.
 func NewEncoder(compression string) (c *Encoder, err error) {
 	c = new(Encoder)
 	switch compression {
@@ -53,12 +53,12 @@ func NewEncoder(compression string) (c *Encoder, err error) {
 		c.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(zstdWindow),
 			zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
 	default:
-		err = errors.New("no compression of Parquet: " + compression + "; want none, snappy, gzip or zstd")
+		err = errors.New("unknown compression of Parquet: " + compression + "; want none, snappy, gzip or zstd")
 	}
 	return c, err
 }
 
-// compress returns what e.page becomes.
+// compress returns e.page, compressed.
 func (e *Encoder) compress() ([]byte, error) {
 	switch e.number {
 	case codecSnappy:
@@ -82,14 +82,14 @@ func (e *Encoder) compress() ([]byte, error) {
 }
 
 // appendLevels appends the definition levels of a page: 1 for a row that has a value, else 0, in the hybrid encoding of
-// parquet-format's Encodings.md, with its length before it.
+// parquet-format's Encodings.md, prefixed with its length in bytes.
 func appendLevels(dst []byte, defined []bool) []byte {
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
-	if uniform(defined) { // a run
+	if uniform(defined) { // one RLE run
 		dst = binary.AppendUvarint(dst, uint64(len(defined))<<1)
 		dst = append(dst, bit(len(defined) > 0 && defined[0]))
-	} else { // groups of eight
+	} else { // bit-packed groups of eight
 		groups := (len(defined) + 7) / 8
 		dst = binary.AppendUvarint(dst, uint64(groups)<<1|1)
 		dst = appendBits(dst, defined)
@@ -125,7 +125,7 @@ func bit(v bool) byte {
 	return 0
 }
 
-// appendPageHeader appends the header of a page of n rows, of plain bytes that have become packed ones.
+// appendPageHeader appends the header of a page of n rows, of plain bytes that were compressed to packed bytes.
 func appendPageHeader(dst []byte, n, plain, packed int) []byte {
 	t := thrift{b: dst}
 	t.structure(func() {

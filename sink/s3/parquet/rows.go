@@ -8,15 +8,15 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// GroupBytes is the size in bytes, as MessagePack, of the records of a row group: they are in memory, once as records and once
-// as columns.
+// GroupBytes is the size of a row group's records, as MessagePack, in bytes. The records are in memory twice: as records and as
+// columns.
 const GroupBytes = 1 << 20
 
-// maxColumns is how many columns a file has, besides the one for other fields.
+// maxColumns is the maximum number of columns of a file, besides Other.
 const maxColumns = 128
 
-// Other is the column with the fields that no column takes, as a JSON object: values of another type than their column's, fields
-// beyond maxColumns, and those whose name occurs twice in a record.
+// Other is the column for fields that fit no other column, as a JSON object: values of another type than their column's, fields
+// beyond 128 columns, and the repeats of a name in a record.
 const Other = "_other"
 
 // Line is the column of lines that aren't JSON objects.
@@ -39,9 +39,9 @@ type column struct {
 	kind kind
 }
 
-// columnRows are a column's rows of the group that is being made.
+// columnRows are a column's rows in the row group that is being made.
 type columnRows struct {
-	defined []bool // of the rows up to the last one that has a value
+	defined []bool // one for each row, up to the last row that has a value
 	values  []byte // PLAIN
 	bits    []bool // the values of a boolean
 }
@@ -50,13 +50,13 @@ type columnRows struct {
 type Rows struct {
 	raw  []byte // maps, in MessagePack
 	n    int
-	line []byte // of which the end has not come
+	line []byte // the beginning of a line that hasn't ended
 }
 
 // Len is the size of the records in bytes.
 func (r *Rows) Len() int { return len(r.raw) }
 
-// Whole reports whether the last line has ended.
+// Whole reports whether the last line that was added is complete.
 func (r *Rows) Whole() bool { return len(r.line) == 0 }
 
 // Reset removes all records.
@@ -67,7 +67,8 @@ func (r *Rows) Reset() {
 	r.n, r.line = 0, nil
 }
 
-// Add adds the records of JSON lines. A line that isn't a JSON object is a record with the field Line.
+// Add adds the records of JSON lines. The last line may continue in the next call. A line that isn't a JSON object becomes a record
+// with the field Line.
 func (r *Rows) Add(lines []byte) {
 	for {
 		line, rest, ended := bytes.Cut(lines, []byte("\n")) // JSON has no newline in a string
@@ -83,7 +84,7 @@ func (r *Rows) Add(lines []byte) {
 	}
 }
 
-// end adds the line that has not ended.
+// end adds the last line, which has no newline.
 func (r *Rows) end() {
 	r.add(r.line)
 	r.line = nil
@@ -110,14 +111,14 @@ func (r *Rows) each(f func(row int, body []byte)) {
 	for row := range r.n {
 		n, err := record.Check(rest)
 		if err != nil {
-			return // impossible: Add has made it
+			return // impossible: Add made it
 		}
 		f(row, rest[:n])
 		rest = rest[n:]
 	}
 }
 
-// kindOf is the type of the column that a value asks for; false for null.
+// kindOf returns the type of column for a value; false for null.
 func kindOf(value []byte) (kind, bool) {
 	switch record.KindOf(value[0]) {
 	case record.KindNil, record.KindInvalid:
@@ -132,7 +133,7 @@ func kindOf(value []byte) (kind, bool) {
 	return text, true
 }
 
-// wider is the type that takes values of both.
+// wider returns the type that takes the values of both types.
 func wider(a, b kind) kind {
 	switch {
 	case a == b:
@@ -143,7 +144,7 @@ func wider(a, b kind) kind {
 	return text
 }
 
-// append appends a value to a column of type t, in row; false if the column doesn't take it.
+// append sets the value of a row in a column of type t. It returns false if the value doesn't fit.
 func (c *columnRows) append(t kind, row int, value []byte) bool {
 	if len(c.defined) > row {
 		return false // the record has the name twice
@@ -170,7 +171,7 @@ func (c *columnRows) append(t kind, row int, value []byte) bool {
 				v = float64(n)
 			}
 			if err != nil || n > 1<<53 || n < -1<<53 {
-				return false // it would change
+				return false // not exact as a double
 			}
 		}
 		if err != nil {
@@ -185,14 +186,14 @@ func (c *columnRows) append(t kind, row int, value []byte) bool {
 	return true
 }
 
-// skipTo marks the rows up to the one before row as having no value.
+// skipTo marks the rows before row that have no value yet as null.
 func (c *columnRows) skipTo(row int) {
 	for len(c.defined) < row {
 		c.defined = append(c.defined, false)
 	}
 }
 
-// page returns the column's page of n rows, without its header.
+// page appends the column's page of n rows, without its header.
 func (c *columnRows) page(dst []byte, n int) []byte {
 	c.skipTo(n)
 	dst = appendLevels(dst, c.defined)

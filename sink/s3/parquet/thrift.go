@@ -15,7 +15,7 @@ const (
 	thriftStruct thriftType = 12
 )
 
-// A thrift is a struct that is being written. Fields are written in the order of their ids, which differ by at most 15.
+// A thrift is a struct that is being written. Its fields are written in the order of their ids, with at most 15 between two ids.
 type thrift struct {
 	b    []byte
 	last byte // id of the last field
@@ -56,7 +56,7 @@ func (t *thrift) list(id byte, kind thriftType, n int) {
 	t.b = binary.AppendUvarint(append(t.b, 0xf0|byte(kind)), uint64(n))
 }
 
-// structure writes a struct, whose fields write writes: an element of a list, or after field the value of a field.
+// structure writes a struct: an element of a list, or a field's value after a call of field. write writes the struct's fields.
 func (t *thrift) structure(write func()) {
 	outer := t.last
 	t.last = 0
