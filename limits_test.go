@@ -32,7 +32,7 @@ var notLimits = strings.Fields(`
 	record.maxGroup record.maxKeptMembers record.maxRun record.maxKey record.maxRoom
 	buffer.maxGap buffer.maxNumberBits buffer.segmentsPerLimit buffer.maxSpares buffer.maxSpareRooms
 	config.maxNames config.maxNameLength config.maxMessage
-	field.partTime field.maxWidth ruby.kTime enrich.maxShownExpression enrich.maxLifted enrich.maxLiftedBytes enrich.maxLiftedBody enrich.maxFixstr
+	field.partTime cmd/firelane.startTime field.maxWidth ruby.kTime enrich.maxShownExpression enrich.maxLifted enrich.maxLiftedBytes enrich.maxLiftedBody enrich.maxFixstr
 	forward/pace.maxEvents forward/pace.maxPause forward/pace.maxPauseBytes forward/pace.rateTime forward/pace.maxWriteRetry
 	sink/datadog.maxMembers sink/datadog.maxRules
 	sink/dial.maxSend sink/cloudwatch.maxSpan sink/bulk.keepTime sink/bulk.omitTime sink/deliver.maxGrowAfter sink/deliver.maxSleep sink/stream.maxPath

@@ -32,6 +32,9 @@ func runCommand(c *cli, args []string) int {
 	return c.run(file, always)
 }
 
+// startTime is when the pages of the program that only the start has used leave the process's memory once more.
+const startTime = time.Second
+
 // run runs the router with a configuration file. always is Fluent Bit's --enable-hot-reload.
 func (c *cli) run(file string, always bool) int {
 	arrived, endSignals := takeSignals() // first, because until then a SIGHUP ends the process
@@ -80,6 +83,8 @@ func (c *cli) run(file string, always bool) int {
 	})
 	l.startAdmin(plan)
 	go l.run()
+	started := time.AfterFunc(startTime, dropProgramPages)
+	defer started.Stop()
 	err = r.Run(stop.ctx, now.ctx)
 	l.admin.close()
 	return statusOf(log, err)
