@@ -14,6 +14,7 @@ type binder struct {
 	*report
 	dialect Dialect
 	schemas schemas
+	builtIn bool // the section is built in: it isn't checked at every start, but by a test
 }
 
 // A binding binds one section to one struct.
@@ -49,7 +50,7 @@ func (b binder) bindValue(what string, from *section, into reflect.Value, known 
 	for i := range g.schema.options {
 		g.applyDefault(&g.schema.options[i])
 	}
-	if !g.failed {
+	if !g.failed && !g.builtIn {
 		g.check()
 	}
 	return !g.failed

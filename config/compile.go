@@ -223,7 +223,7 @@ func (k *compilation) instance(kind Kind, s *section, name param, id string, kno
 
 // bind writes a section into the struct that target points at.
 func (k *compilation) bind(what string, s *section, target any, known ...string) bool {
-	return binder{&k.report, k.plan.Dialect, k.schemas}.bind(what, s, target, known...)
+	return binder{&k.report, k.plan.Dialect, k.schemas, s.pos.File == builtInName}.bind(what, s, target, known...)
 }
 
 // identify returns an ID that no other instance of the kind has: the alias, or else the plugin's name and a number.

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/parse"
 )
 
 // imageFiles are the files that aws-for-fluent-bit ships for configurations, as its Dockerfiles copy them, and the file of
@@ -152,5 +153,23 @@ func TestExtraFilesAreReadAroundTheMainOne(t *testing.T) {
 	_, errs = c.Compile("main.conf")
 	if want := "s3://b/last.conf:10: unknown filter nosuch"; len(errs) != 1 || !strings.HasPrefix(errs[0].String(), want) {
 		t.Errorf("got %v, want %s", errs, want)
+	}
+}
+
+// TestBuiltInParsersAreValid: a start doesn't check them, since compiling all of their patterns takes longer than everything else.
+func TestBuiltInParsersAreValid(t *testing.T) {
+	plan := compilePlan(t, t.TempDir(), forwardInput)
+	checked := 0
+	for _, p := range plan.Parsers {
+		if p.Pos.File != "(built in)" {
+			continue
+		}
+		checked++
+		if err := p.Options.(*parse.Options).Check(config.FluentBit); err != nil {
+			t.Errorf("%s: %v", p.ID, err)
+		}
+	}
+	if checked < 15 {
+		t.Errorf("%d parsers are built in, want all stock parsers", checked)
 	}
 }
