@@ -135,7 +135,7 @@ func descriptors(t *testing.T) int {
 }
 
 // TestReloadsUnderLoadLoseAndDoubleNothing: with changing configurations, right and wrong, without acks, at a destination that
-// doesn't tell twice from once. No connection is closed, and nothing is left behind.
+// doesn't tell twice from once. No connection is closed, and no descriptor or goroutine stays.
 func TestReloadsUnderLoadLoseAndDoubleNothing(t *testing.T) {
 	dir := t.TempDir()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

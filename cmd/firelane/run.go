@@ -32,7 +32,14 @@ func runCommand(c *cli, args []string) int {
 	return c.run(file, always)
 }
 
-// startTime is when the pages of the program that only the start has used leave the process's memory once more.
+// freeStart gives back the memory of what the packages of all destinations have made at the start, of the configuration's files, and
+// of the pages of the program that were needed for that. Before the sockets are bound it would delay them.
+func freeStart() {
+	debug.FreeOSMemory()
+	dropProgramPages()
+}
+
+// startTime is when the memory that only the start has used is given back once more.
 const startTime = time.Second
 
 // run runs the router with a configuration file. always is Fluent Bit's --enable-hot-reload.
@@ -65,7 +72,7 @@ func (c *cli) run(file string, always bool) int {
 
 	dropProgramPages()
 	limitMemory(log) // the router divides this limit among its parts
-	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: c.useRoots, Early: early})
+	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: func() { freeStart(); c.useRoots() }, Early: early})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
@@ -83,7 +90,7 @@ func (c *cli) run(file string, always bool) int {
 	})
 	l.startAdmin(plan)
 	go l.run()
-	started := time.AfterFunc(startTime, dropProgramPages)
+	started := time.AfterFunc(startTime, freeStart)
 	defer started.Stop()
 	err = r.Run(stop.ctx, now.ctx)
 	l.admin.close()
