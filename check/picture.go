@@ -51,7 +51,7 @@ func (s *Subject) flows() (list []flow) {
 		if !ok {
 			continue
 		}
-		if takesHealth(in, s.Plan.Dialect) {
+		if tag == healthTag {
 			f.see(s.Plan.Route(n, tag))
 			continue
 		}
@@ -104,11 +104,8 @@ func fixedTag(in *config.Input) (tag string, ok bool) {
 	return in.ID, !listens
 }
 
-// takesHealth reports whether an input is there for ECS's health check.
-func takesHealth(in *config.Input, d config.Dialect) bool {
-	l, ok := in.Options.(input.Listener)
-	return ok && slices.ContainsFunc(l.Listens(d), func(a input.Address) bool { return a.Health })
-}
+// healthTag is the tag of what ECS's health check sends, which goes nowhere.
+const healthTag = "firelens-healthcheck"
 
 // A follower collects flows, and remembers the outputs that they reach.
 type follower struct {

@@ -36,8 +36,11 @@ func driverOf(c *taskdef.Container) *driver {
 
 // String says what the driver does while the router takes nothing.
 func (d *driver) String() string {
-	return fmt.Sprintf("the application never waits for it (asynchronous). While the router can't take lines, %s of them wait in memory outside of the container "+
-		"(%s at %s lines a second, %s); then new lines are dropped, and nothing counts them", grouped(d.lines), forHowLong(d.lines, exampleRate), grouped(exampleRate), bytesText(d.lines*exampleLine))
+	if d.lines == 0 {
+		return "asynchronous, so the application never waits. Docker keeps no lines while the router takes none: they are dropped, and nothing counts them"
+	}
+	return fmt.Sprintf("asynchronous, so the application never waits. While the router takes no lines, Docker keeps up to %s in memory (%s at %s lines of %d bytes a second: %s), "+
+		"then drops new ones, and nothing counts them", grouped(d.lines), forHowLong(d.lines, exampleRate), grouped(exampleRate), exampleLine, bytesText(d.lines*exampleLine))
 }
 
 // forHowLong is the time in which that many lines are written.

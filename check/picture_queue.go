@@ -80,16 +80,19 @@ func (q *queue) where() string {
 	return fmt.Sprintf("on disk, in %s, %s", q.dir, size)
 }
 
-// full says what happens when the queue is full.
-func (q *queue) full() string {
+// full says what happens when the queue is full. fromDocker is true for lines that Docker's log driver sends.
+func (q *queue) full(fromDocker bool) string {
+	waits := "reading stops until there is room, and clients wait"
+	if fromDocker {
+		waits = "reading stops until there is room; Docker's buffer fills, then it drops lines"
+	}
 	switch q.whenFull {
 	case sink.Block:
-		return "reading stops until there is room, for the other outputs of these lines, too; Docker's buffer fills, then it drops lines"
+		return waits + ". The other outputs of these lines wait, too"
 	case sink.DropOldest:
 		return "its oldest records are dropped, and counted"
 	}
-	return "reading stops until there is room; Docker's buffer fills, then it drops lines. If this output delivers nothing and others would wait, " +
-		"its oldest records are dropped, and counted"
+	return waits + ". If this output delivers nothing and others would wait, its oldest records are dropped, and counted"
 }
 
 const (
@@ -112,7 +115,10 @@ func (s *Subject) atStop() string {
 	grace := s.Plan.Service.Grace
 	text := fmt.Sprintf("the router delivers what is queued, for at most %s (Grace), and leaves as soon as nothing is left", seconds(grace))
 	if s.Task == nil || s.Task.Router == nil {
-		return text
+		if _, own, volume := s.queues(); own+volume == "" {
+			return text + ". What is not delivered then is lost: the queue is in memory"
+		}
+		return text + ". What is not delivered then stays in the queue on disk for the next start"
 	}
 	stop, from := stopTime(s.Task.Router), "stopTimeout"
 	if s.Task.Router.StopTimeout == 0 {

@@ -15,15 +15,21 @@ type drawing struct {
 	*page
 	s    *Subject
 	seen map[int]bool // the outputs that have been described
+
+	queues map[string]string // the queues that have been described: the output of each
 }
 
 // picture draws what will happen to each line.
 func (s *Subject) picture(p *page) {
-	d := drawing{p, s, map[int]bool{}}
+	d := drawing{p, s, map[int]bool{}, map[string]string{}}
 	if len(s.Errors) > 0 || s.Plan == nil {
 		p.wrap("", "", "The router does not start with this configuration: no line is delivered until the errors below are mended.")
 		p.line("")
 		return
+	}
+	if s.Task != nil && len(s.Task.Problems) > 0 {
+		p.wrap("", "", "ECS does not start this task until the errors below are mended. What is right in it would do this:")
+		p.line("")
 	}
 	flows := s.flows()
 	for i := range flows {
@@ -96,7 +102,7 @@ func (d *drawing) route(indent string, r config.Route, list []again, depth int) 
 	for i := range list {
 		if a := &list[i]; a.step >= 0 || depth == 0 {
 			branch(func(head, rest string) {
-				d.wrap(head, rest, fmt.Sprintf("where %s: tag %s%s, and from the first filter again", a.new.For, a.tag, inLabel(a.new.Label)))
+				d.wrap(head, rest, fmt.Sprintf("where %s: tag %s%s, and from the first filter again", a.new.For, strings.ReplaceAll(a.tag, taskID, "*"), inLabel(a.new.Label)))
 				d.route(rest, a.route, a.again, depth+1)
 			})
 		}
@@ -132,8 +138,11 @@ func (d *drawing) next(head, rest string, r *config.Route, i int, next config.Ro
 	d.route(rest, next, nil, depth+1)
 }
 
-// maxStep is how many characters of a step's options are shown.
-const maxStep = 240
+// maxStep is how many characters of a step's options are shown, and maxStepOption how many of one of them.
+const (
+	maxStep       = 240
+	maxStepOption = 60
+)
 
 // step draws one filter.
 func (d *drawing) step(indent string, n int, f *config.Filter) {
@@ -145,7 +154,7 @@ func (d *drawing) step(indent string, n int, f *config.Filter) {
 	var options []string
 	for _, g := range f.Given {
 		if !slices.Contains([]string{"name", "match", "match_regex", "@type", "alias", "@id"}, strings.ToLower(g.Name)) {
-			options = append(options, strings.TrimSpace(g.Name+" "+f.Shown(g, d.s.Plan.Dialect)))
+			options = append(options, short(strings.TrimSpace(g.Name+" "+f.Shown(g, d.s.Plan.Dialect)), maxStepOption))
 		}
 	}
 	if f.When != nil {
@@ -200,9 +209,14 @@ func (d *drawing) output(head, rest string, n int) {
 		field("sign-in", to.SignIn)
 		field("TLS", tls(to.Servers))
 	}
-	q := d.s.queueOf(o)
+	q, docker := d.s.queueOf(o), len(d.s.logged()) > 0
+	if like, ok := d.queues[q.where()+q.full(docker)]; ok {
+		field("queue", "one of its own, like that of "+like)
+		return
+	}
+	d.queues[q.where()+q.full(docker)] = o.ID
 	field("queue", q.where())
-	field("if full", q.full())
+	field("if full", q.full(docker))
 }
 
 // address is where requests go.
@@ -247,43 +261,50 @@ func tls(servers []sink.Server) string {
 func (d *drawing) ends() {
 	field := func(name, text string) {
 		if text != "" {
-			d.wrap(fmt.Sprintf("%-10s", name), strings.Repeat(" ", 10), text)
+			d.wrap(name+": ", "    ", text)
 		}
 	}
-	if len(d.s.Plan.Outputs) > 0 {
+	if memory, own, volume := d.s.queues(); memory+own+volume != "" {
 		field("at a stop", d.s.atStop())
 		field("at a kill", d.s.atKill())
 	}
 	if d.s.Task != nil && d.s.Task.Definition != nil {
 		for i := range d.s.Task.Containers {
 			if c := &d.s.Task.Containers[i]; !usesFireLens(c) {
-				field("beside", beside(c))
+				field(beside(c))
 			}
 		}
 	}
 	d.line("")
 }
 
-// beside says where the lines of a container go that doesn't use the router.
-func beside(c *taskdef.Container) string {
-	whose := c.Name.Text
+// awslogsDefault is the mode of log drivers other than awsfirelens unless mode is set ("LogConfiguration" in the Amazon ECS API
+// reference), and the agent's own default of max-buffer-size.
+const awslogsDefault = "non-blocking (the default since June 2025): the container never waits, and what exceeds 10 MiB of waiting lines is dropped"
+
+// beside says where the lines of a container go that doesn't use the router: whose they are, and where.
+func beside(c *taskdef.Container) (whose, text string) {
+	whose = c.Name.Text + " (not through the router)"
 	if c.FireLens != nil {
-		whose += " (the router's own log)"
+		whose = c.Name.Text + "'s own log"
 	}
 	if c.Log == nil || c.Log.Driver.Text == "" {
-		return whose + ": no log driver is set; the lines stay with Docker, and on Fargate nowhere"
+		return whose, "no log driver is set; the lines stay with Docker on the host, and on Fargate nowhere"
 	}
-	text := whose + ": log driver " + c.Log.Driver.Text
+	text = "log driver " + c.Log.Driver.Text
 	for _, name := range []string{"awslogs-group", "splunk-url", "fluentd-address", "gelf-address", "syslog-address"} {
 		if o, ok := taskdef.Find(c.Log.Options, name); ok {
 			text += ", " + name + " " + o.Text
 		}
 	}
-	mode := "non-blocking, the default"
-	if o, ok := taskdef.Find(c.Log.Options, "mode"); ok {
-		mode = o.Text
+	o, ok := taskdef.Find(c.Log.Options, "mode")
+	switch {
+	case ok && o.Text == "blocking":
+		return whose, text + ", mode blocking: the container waits when its lines can't be sent"
+	case ok:
+		return whose, text + ", mode " + o.Text
 	}
-	return text + ", " + mode
+	return whose, text + ", mode " + awslogsDefault
 }
 
 // describe says where an output's records go, as far as it tells.

@@ -2,9 +2,11 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
 )
 
 // A Report is what is told about subjects.
@@ -36,7 +38,36 @@ type Totals struct {
 
 // Add applies the rules to a subject, and adds it to the report.
 func (r *Report) Add(s *Subject, rules []Rule) {
-	r.Subjects = append(r.Subjects, Checked{s, s.Run(rules)})
+	r.Subjects = append(r.Subjects, Checked{s, once(s.Run(rules))})
+}
+
+// once leaves out what the compiler, or the reader of the task definition, has found where a rule about task definitions says more
+// about the same value.
+func once(list []Finding) []Finding {
+	general := func(number string) bool { return strings.HasPrefix(number, "F1") || number == "F590" }
+	said := map[taskdef.Place]bool{}
+	for i := range list {
+		if number := list[i].Rule.Number; strings.HasPrefix(number, "F5") && !general(number) {
+			said[list[i].At] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(f Finding) bool { return general(f.Rule.Number) && said[f.At] })
+}
+
+// complete makes a fix of one whose lines are only the words that it replaces; nil if the line isn't known, or doesn't have them
+// once.
+func (r *Report) complete(f *Fix) *Fix {
+	if f == nil {
+		return nil
+	}
+	line, ok := r.line(f.Pos)
+	if !ok || f.Old == line {
+		return f
+	}
+	if f.Old == "" || strings.Count(line, f.Old) != 1 {
+		return nil
+	}
+	return &Fix{Pos: f.Pos, Old: line, New: strings.Replace(line, f.Old, f.New, 1)}
 }
 
 // Totals counts the findings.

@@ -18,14 +18,14 @@ func (r *Report) GitHub(w io.Writer) error {
 	var b strings.Builder
 	for i := range r.Subjects {
 		for n := range r.Subjects[i].Findings {
-			githubCommand(&b, &r.Subjects[i].Findings[n])
+			r.githubCommand(&b, &r.Subjects[i].Findings[n])
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func githubCommand(b *strings.Builder, f *Finding) {
+func (r *Report) githubCommand(b *strings.Builder, f *Finding) {
 	b.WriteString("::" + map[Severity]string{Error: "error", Warning: "warning", Note: "notice"}[f.Severity] + " ")
 	if f.At.File != "" {
 		b.WriteString("file=" + githubProperty.Replace(f.At.File))
@@ -42,8 +42,8 @@ func githubCommand(b *strings.Builder, f *Finding) {
 	if f.Want != "" {
 		text += "\nwant: " + f.Want
 	}
-	if f.Fix != nil {
-		text += "\n- " + hide(strings.TrimSpace(f.Fix.Old)) + "\n+ " + hide(strings.TrimSpace(f.Fix.New))
+	if fix := r.complete(f.Fix); fix != nil {
+		text += "\n- " + hide(strings.TrimSpace(fix.Old)) + "\n+ " + hide(strings.TrimSpace(fix.New))
 	}
 	b.WriteString(githubData.Replace(text) + "\n")
 }

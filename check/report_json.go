@@ -95,7 +95,7 @@ type (
 func (r *Report) JSON(w io.Writer) error {
 	out := jsonReport{Version: jsonVersion, Subjects: []jsonSubject{}, Totals: r.Totals()}
 	for i := range r.Subjects {
-		out.Subjects = append(out.Subjects, r.Subjects[i].json())
+		out.Subjects = append(out.Subjects, r.json(&r.Subjects[i]))
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -103,7 +103,7 @@ func (r *Report) JSON(w io.Writer) error {
 	return e.Encode(out)
 }
 
-func (s *Checked) json() jsonSubject {
+func (r *Report) json(s *Checked) jsonSubject {
 	out := jsonSubject{Name: s.Name, Now: s.Now, Flows: []jsonFlow{}, Outputs: []jsonOutput{}, Findings: []jsonFinding{}}
 	if s.Task != nil && s.Task.Definition != nil {
 		out.Family = s.Task.Family.Text
@@ -122,7 +122,7 @@ func (s *Checked) json() jsonSubject {
 		}
 	}
 	for i := range s.Findings {
-		out.Findings = append(out.Findings, jsonFindingOf(&s.Findings[i]))
+		out.Findings = append(out.Findings, r.jsonFinding(&s.Findings[i]))
 	}
 	return out
 }
@@ -179,12 +179,12 @@ func (s *Subject) jsonOutput(n int) jsonOutput {
 	return out
 }
 
-func jsonFindingOf(f *Finding) jsonFinding {
+func (r *Report) jsonFinding(f *Finding) jsonFinding {
 	out := jsonFinding{
 		Rule: f.Rule.Number, Name: f.Rule.Name, Severity: f.Severity.String(), Place: jsonPlace{f.At.File, f.At.Line, f.At.Path}, Text: f.Text, Want: f.Want,
 	}
-	if f.Fix != nil {
-		out.Fix = &jsonFix{f.Fix.File, f.Fix.Line, hide(f.Fix.Old), hide(f.Fix.New)}
+	if fix := r.complete(f.Fix); fix != nil {
+		out.Fix = &jsonFix{fix.File, fix.Line, hide(fix.Old), hide(fix.New)}
 	}
 	return out
 }

@@ -16,8 +16,12 @@ func (r *Report) Text(w io.Writer) error {
 		p.line(strings.Repeat("=", min(len([]rune(clean(title(s.Subject)))), pageWidth)))
 		p.line("")
 		s.picture(&p)
-		for n := range s.Findings {
-			r.finding(&p, &s.Findings[n])
+		for _, severity := range []Severity{Error, Warning, Note} {
+			for n := range s.Findings {
+				if s.Findings[n].Severity == severity {
+					r.finding(&p, &s.Findings[n])
+				}
+			}
 		}
 	}
 	if len(r.Subjects) == 0 {
@@ -43,6 +47,7 @@ func title(s *Subject) string {
 
 // finding writes one finding: what, where, the line, what follows, what would be right, and the fix.
 func (r *Report) finding(p *page, f *Finding) {
+	fix := r.complete(f.Fix)
 	head := fmt.Sprintf("%s %s %s", f.Severity, f.Rule.Number, f.Rule.Name)
 	if f.At.File != "" {
 		head += "  " + clean(f.At.File)
@@ -54,15 +59,15 @@ func (r *Report) finding(p *page, f *Finding) {
 	if f.At.Path != "" {
 		p.line("  at " + clean(f.At.Path))
 	}
-	if line, ok := r.line(f.At.Pos); ok && f.Fix == nil {
+	if line, ok := r.line(f.At.Pos); ok && fix == nil && strings.Trim(line, " \t{}[],") != "" {
 		p.line(short("  | "+sourceLine(line), pageWidth))
 	}
 	p.wrap("  ", "  ", f.Text)
 	if f.Want != "" {
 		p.wrap("  want: ", "        ", f.Want)
 	}
-	if f.Fix != nil {
-		diff(p, f.Fix)
+	if fix != nil {
+		diff(p, fix)
 	}
 	p.line("")
 }
@@ -81,7 +86,7 @@ func diff(p *page, f *Fix) {
 	if len(before) > maxDiff || len(after) > maxDiff {
 		before, after = differing(before, after)
 	}
-	p.line(fmt.Sprintf("  fix in %s:%d:", clean(f.File), f.Line))
+	p.line("  fix:")
 	p.line("  - " + before)
 	for line := range strings.SplitSeq(after, "\n") {
 		p.line("  + " + line)

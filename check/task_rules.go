@@ -97,7 +97,7 @@ func outputName(t *task) {
 			o := &c.Log.Options[i]
 			if strings.EqualFold(o.Name, want) {
 				t.tell(Finding{At: o.Place, Text: fmt.Sprintf("ECS looks for %s, spelled so: without it, the task does not start.", want),
-					Want: fmt.Sprintf("%s instead of %s", want, o.Name), Fix: t.fix(o.Place, o.Name, want)})
+					Want: fmt.Sprintf("%s instead of %s", want, o.Name), Fix: t.fix(o.Place, `"`+o.Name+`"`, `"`+want+`"`)})
 				first = nil
 				break
 			}
@@ -172,8 +172,7 @@ func routerType(t *task) {
 	}
 }
 
-// fix is a fix that replaces a word in the line of a place, if it is there once. Lines are known when the report is written, so that
-// the fix has only the words; complete finishes it.
+// fix is a fix that replaces words in the line of a place; the report completes it, if they are there once.
 func (t *task) fix(at taskdef.Place, before, after string) *Fix {
 	if t.Generated || at.Line == 0 {
 		return nil

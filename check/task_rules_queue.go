@@ -1,6 +1,9 @@
 package check
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 func queueRules() []Rule {
 	return []Rule{
@@ -18,8 +21,8 @@ func queueLost(t *task) {
 	if own == "" || memory != "" || volume != "" {
 		return
 	}
-	t.say(t.Router.Place, "nothing, if a destination that is down while a task stops may cost lines; otherwise a volume that outlives the task (EFS, or a folder of the host) in mountPoints at "+own,
-		"The queue is in %s on the container's own disk. It outlives a restart of the process, but not the task: what can't be delivered within the grace period of a stop is lost.", own)
+	t.say(t.Router.Place, fmt.Sprintf("nothing, unless such lines matter; then a volume that outlives the task (EFS, or a folder of the EC2 host), mounted at %s", own),
+		"The queue is on the container's own disk, which ends with the task: lines are lost if the destination is down while a task stops, for longer than the grace period.")
 }
 
 func queueReadOnly(t *task) {
