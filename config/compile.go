@@ -64,11 +64,11 @@ func (c *Compiler) Compile(name string) (*Plan, []Diagnostic) {
 	l := loader{main: name, files: c.Files}
 	f, err := l.open(name, nil, Pos{})
 	if err != nil {
-		k.error(Pos{File: name}, strings.TrimPrefix(err.Error(), name+" "))
+		k.error(Pos{File: name}, strings.TrimPrefix(err.Error(), name+" ")).as(CodeFile)
 		return k.finish()
 	}
 	if _, err := os.Stat(name); err != nil && c.Files[name] == "" {
-		k.warning(Pos{File: name}, "there is no such file: the one that is built in is used; see docs/image.md")
+		k.warning(Pos{File: name}, "there is no such file: the one that is built in is used; see docs/image.md").as(CodeFile)
 	}
 	k.compile(f, l)
 	return k.finish()
@@ -95,7 +95,7 @@ func (k *compilation) compile(f *file, l loader) {
 		k.classic(f, l)
 	}
 	if len(k.errors) == 0 && len(k.plan.Inputs) == 0 {
-		k.warning(Pos{File: f.name}, "no input is configured: nothing can be received")
+		k.warning(Pos{File: f.name}, "no input is configured: nothing can be received").as(CodeNoInput)
 	}
 }
 
@@ -188,7 +188,11 @@ func (p *Plugin) names(d Dialect) []string {
 
 // wantPlugin is the end of a message about name that lists the plugins of a kind, the most similar names first.
 func (k *compilation) wantPlugin(kind Kind, name string) string {
-	var list []string
+	return wantOneOf(name, k.pluginNames(kind))
+}
+
+// pluginNames are the names of the plugins of a kind.
+func (k *compilation) pluginNames(kind Kind) (list []string) {
 	for i := range k.Catalogue {
 		if p := &k.Catalogue[i]; p.Kind == kind || kind == KindOutput && p.Kind == KindReroute {
 			list = append(list, p.names(k.plan.Dialect)...)
@@ -197,7 +201,7 @@ func (k *compilation) wantPlugin(kind Kind, name string) string {
 	if kind == KindOutput && k.plan.Dialect == Fluentd {
 		list = append(list, "copy", "relabel", "roundrobin")
 	}
-	return wantOneOf(name, list)
+	return list
 }
 
 // instance makes an instance of the plugin that a section names, and binds its options, without known, those that the caller
@@ -206,11 +210,7 @@ func (k *compilation) instance(kind Kind, s *section, name param, id string, kno
 	i := Instance{Name: name.value, Pos: s.pos}
 	i.Plugin = k.find(kind, name.value)
 	if i.Plugin == nil {
-		what := fmt.Sprintf("unknown %s %s", kind, name.value)
-		if whose := k.whose(kind, name.value); whose != "" {
-			what = fmt.Sprintf("%s %s", kind, whose)
-		}
-		k.error(name.pos, what+"; "+k.wantPlugin(kind, name.value))
+		k.unknownPlugin(kind, name)
 		return i, false
 	}
 	i.ID = k.identify(i.Plugin, s, id)
@@ -250,7 +250,7 @@ func (k *compilation) identify(p *Plugin, s *section, alias string) string {
 		next := fmt.Sprintf("%s.%d", own, number+n)
 		if alias != "" {
 			next = fmt.Sprintf("%s.%d", alias, n)
-			k.warning(s.pos, fmt.Sprintf("%s is already the name of the %s in %s:%d; this one is named %s", id, p.Kind, before.File, before.Line, next))
+			k.warning(s.pos, fmt.Sprintf("%s is already the name of the %s in %s:%d; this one is named %s", id, p.Kind, before.File, before.Line, next)).as(CodeAlias)
 		}
 		id = next
 	}

@@ -44,8 +44,6 @@
 // those that every output has (retry_limit, storage.*, net.*, tls.*, <buffer>) are embedded from package sink.
 package config
 
-import "fmt"
-
 // An Ordered is the value of an option of which the order matters, also among options of other names: a []Ordered has each
 // value with its place among all lines of the section.
 type Ordered struct {
@@ -80,18 +78,3 @@ type OptionError struct {
 }
 
 func (e *OptionError) Error() string { return e.Option + ": " + e.Reason }
-
-// A Diagnostic is one line for the user: an error or a warning at a place.
-type Diagnostic struct {
-	Pos
-	Text string // what is wrong, and what is wanted
-}
-
-func (d Diagnostic) Error() string { return d.String() }
-
-func (d Diagnostic) String() string {
-	if d.Line == 0 {
-		return fmt.Sprintf("%s: %s", d.File, d.Text)
-	}
-	return fmt.Sprintf("%s:%d: %s", d.File, d.Line, d.Text)
-}

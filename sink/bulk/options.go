@@ -140,7 +140,7 @@ func (u *Unused) templates() bool {
 
 // Warnings is called by config after binding.
 func (o *Options) Warnings() []string {
-	w := append(o.OutputOptions.Warnings(), o.nameWarnings()...)
+	w := o.OutputOptions.Warnings()
 	if o.templates() {
 		w = append(w, "the router doesn't install index templates and policies; install them with the cluster")
 	}
