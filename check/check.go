@@ -35,10 +35,10 @@ func (s Severity) String() string {
 type Finding struct {
 	Rule     *Rule
 	Severity // the rule's, or one that is less bad
-	At   taskdef.Place
-	Text string // what is wrong, and what follows from it
-	Want string // what would be right; "" if Text says it
-	Fix  *Fix   // nil: a person has to decide
+	At       taskdef.Place
+	Text     string // what is wrong, and what follows from it
+	Want     string // what would be right; "" if Text says it
+	Fix      *Fix   // nil: a person has to decide
 }
 
 // A Fix replaces one line of a file.

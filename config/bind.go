@@ -243,8 +243,8 @@ func (g *binding) check() {
 	if w, ok := target.(interface{ Warnings() []string }); ok {
 		g.advise(w.Warnings(), CodeAdvice)
 	}
-	if w, ok := target.(interface{ NameWarnings(Dialect) []string }); ok {
-		g.advise(w.NameWarnings(g.dialect), CodeNames)
+	if w, ok := target.(interface{ CheckedWarnings(Dialect) []string }); ok {
+		g.advise(w.CheckedWarnings(g.dialect), CodeChecked)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sort"
 	"strings"
 )
@@ -221,9 +222,46 @@ func (k *compilation) instance(kind Kind, s *section, name param, id string, kno
 		}
 	}
 	if k.KeepGiven {
-		i.Given = s.given("", nil)
+		i.Given = k.given(s, k.schemas.of(reflect.TypeOf(i.Options).Elem(), k.plan.Dialect), "", nil)
 	}
 	return i, k.bind(name.value, s, i.Options, known...)
+}
+
+// keepSettings keeps the options of [SERVICE] or <system>.
+func (k *compilation) keepSettings(s *section) {
+	if k.KeepGiven {
+		k.plan.Settings = k.given(s, k.schemas.of(reflect.TypeFor[Service](), k.plan.Dialect), "", nil)
+	}
+}
+
+// given appends a section's options to list, those of its sections with their names before them. sc is nil for a section that isn't
+// declared.
+func (k *compilation) given(s *section, sc *schema, prefix string, list []Given) []Given {
+	for _, p := range s.params {
+		g := Given{Name: prefix + p.key, Value: p.value, Pos: p.pos}
+		if sc != nil {
+			name := p.key
+			if k.plan.Dialect == FluentBit {
+				name = fold(name)
+			}
+			o := sc.params[name]
+			g.Secret = o != nil && o.secret
+		}
+		if p.secret {
+			g.Value = ""
+		}
+		list = append(list, g)
+	}
+	for _, sub := range s.subs {
+		var inner *schema
+		if sc != nil && sc.sections[sub.name] != nil {
+			if t := base(sc.sections[sub.name].kind); t.Kind() == reflect.Struct && t != typePair {
+				inner = k.schemas.of(t, k.plan.Dialect)
+			}
+		}
+		list = k.given(sub, inner, prefix+sub.name+".", list)
+	}
+	return list
 }
 
 // bind writes a section into the struct that target points at.

@@ -166,6 +166,7 @@ func (k *compilation) service(r *classicReader) {
 		}
 	}
 	k.bind("[SERVICE]", all, &k.plan.Service)
+	k.keepSettings(all)
 	k.logLevel()
 	k.streams, _ = all.get("streams_file")
 	read := map[string]bool{}

@@ -66,6 +66,7 @@ func (k *compilation) system(sections []*section) {
 		}
 	}
 	k.bind("<system>", all, &k.plan.Service)
+	k.keepSettings(all)
 }
 
 // declareLabels makes every label known before the first one is used.

@@ -48,7 +48,7 @@ const (
 	CodeLoop     Code = "loop"     // labels lead back to themselves
 	CodeIgnored  Code = "ignored"  // what has no effect here
 	CodeAdvice   Code = "advice"   // what a plugin says of its options
-	CodeNames    Code = "names"    // what a plugin says of the names that its options make
+	CodeChecked  Code = "checked"  // what firelane check tells by a rule of its own, with more
 )
 
 // as sets a diagnostic's code.

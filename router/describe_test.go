@@ -27,6 +27,7 @@ func TestEveryOutputDescribesItself(t *testing.T) {
 		}
 	}
 }
+
 // What outputs say of themselves must be what they do: URL, TLS, sign-in and names are those of the configuration.
 func TestOutputsDescribeWhatIsConfigured(t *testing.T) {
 	now := time.Date(2026, 11, 26, 22, 0, 0, 0, time.UTC)

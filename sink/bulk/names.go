@@ -8,14 +8,19 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/aws"
 )
 
 // illegal are the characters that no index name may have ("Create index API", path parameters).
 const illegal = "\\/*?\"<>| ,#:"
 
-// NameWarnings is called by config after binding.
-func (o *Options) NameWarnings(d config.Dialect) []string {
-	return sink.NameWarnings(o.NameProblems(d, time.Now()))
+// CheckedWarnings is called by config after binding.
+func (o *Options) CheckedWarnings(d config.Dialect) []string {
+	w := sink.NameWarnings(o.NameProblems(d, time.Now()))
+	if s := defaultServer(o, config.FluentBit); o.named() && o.Port == defaultPort && s.port == defaultPort && aws.RegionOf(s.host) != "" {
+		w = append(w, fmt.Sprintf("host: %s is an AWS domain, which listens on port 443 with TLS, not on %d", s.host, s.port))
+	}
+	return w
 }
 
 // NameProblems implements sink.NameChecker. No server takes a name with capitals or some characters. Fluent Bit and Fluentd send it

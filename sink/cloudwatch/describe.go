@@ -67,8 +67,8 @@ func (o *Options) Names(d config.Dialect, now time.Time) []sink.Name {
 // textDollar is what looks like a value in a name, and is text: $field is for log_group_template and log_stream_template.
 var textDollar = regexp.MustCompile(`\$[A-Za-z_]+`)
 
-// NameWarnings is called by config after binding.
-func (o *Options) NameWarnings(d config.Dialect) []string {
+// CheckedWarnings is called by config after binding.
+func (o *Options) CheckedWarnings(d config.Dialect) []string {
 	return sink.NameWarnings(o.NameProblems(d, time.Now()))
 }
 

@@ -57,12 +57,12 @@ func TestWhatHasNoEffectIsAWarning(t *testing.T) {
 		"tags and retention aren't read": func(o *Options) { o.RetentionKey = "days" },
 	} {
 		o := options(set)
-		if w := append(o.Warnings(), o.NameWarnings(config.FluentBit)...); len(w) != 1 || !strings.HasPrefix(w[0], want) {
+		if w := append(o.Warnings(), o.CheckedWarnings(config.FluentBit)...); len(w) != 1 || !strings.HasPrefix(w[0], want) {
 			t.Errorf("got %q, want %s", w, want)
 		}
 	}
 	o := options(func(o *Options) { o.LogFormat, o.Retention, o.Group = "json/emf", 3653, "/$(bad)/a" })
-	if w := append(o.Warnings(), o.NameWarnings(config.FluentBit)...); len(w) != 0 {
+	if w := append(o.Warnings(), o.CheckedWarnings(config.FluentBit)...); len(w) != 0 {
 		t.Errorf("got %q, want none", w)
 	}
 }

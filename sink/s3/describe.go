@@ -84,8 +84,8 @@ func bucketProblems(name, option string, o *aws.ServiceOptions) []sink.NameProbl
 	return []sink.NameProblem{p}
 }
 
-// NameWarnings is called by config after binding.
-func (o *Options) NameWarnings(d config.Dialect) []string {
+// CheckedWarnings is called by config after binding.
+func (o *Options) CheckedWarnings(d config.Dialect) []string {
 	return sink.NameWarnings(o.NameProblems(d, time.Time{}))
 }
 
@@ -94,8 +94,8 @@ func (o *Options) NameProblems(config.Dialect, time.Time) []sink.NameProblem {
 	return bucketProblems(o.Bucket, "bucket", &o.ServiceOptions)
 }
 
-// NameWarnings is called by config after binding.
-func (o *FluentdOptions) NameWarnings(d config.Dialect) []string {
+// CheckedWarnings is called by config after binding.
+func (o *FluentdOptions) CheckedWarnings(d config.Dialect) []string {
 	return sink.NameWarnings(o.NameProblems(d, time.Time{}))
 }
 
