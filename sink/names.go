@@ -125,3 +125,43 @@ func Around(text string, f func(literal string) string) string {
 
 // Pattern is a name with * for each placeholder, as ARNs have it: logs-${tag} is logs-*.
 func Pattern(text string) string { return placeholder.ReplaceAllString(text, "*") }
+
+// A NameChecker is an options struct that can say what is wrong with the names that it makes.
+type NameChecker interface {
+	NameProblems(d config.Dialect, now time.Time) []NameProblem
+}
+
+// A NameProblem is a name that isn't what its option seems to say.
+type NameProblem struct {
+	Kind   NameKind
+	Option string // in the configuration's dialect
+	Text   string // what is wrong, and what follows from it
+	Want   string // what would be right; "" if Text says it
+	Value  string // the option's value that would be right; "" if a person has to decide
+}
+
+// NameKind is the kind of a NameProblem.
+type NameKind uint8
+
+// The kinds of problems.
+const (
+	NameChanged  NameKind = iota // the service takes no such name: another one is used
+	NameQuoted                   // the quotes are part of the value
+	NameUndated                  // a date without a conversion: the name is always the same
+	NameFrequent                 // the name changes every minute or second
+	NameLong                     // it is longer than the service takes
+	NameLiteral                  // what looks like a placeholder is text
+	NameRefused                  // the service takes no such name
+)
+
+// NameWarnings are problems as lines of a log, which begin with the option.
+func NameWarnings(problems []NameProblem) (lines []string) {
+	for _, p := range problems {
+		line := p.Option + " " + p.Text
+		if p.Want != "" {
+			line += "; " + p.Want
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}

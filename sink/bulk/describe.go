@@ -2,7 +2,6 @@ package bulk
 
 import (
 	"cmp"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -54,9 +53,9 @@ func (o *Options) signIn(s *server) string {
 	case o.APIKey != "":
 		return "API key"
 	case s.user != "":
-		return "user " + s.user + " and password (basic authentication)"
+		return httpsend.BasicUser(s.user)
 	case strings.Contains(strings.ToLower(o.CustomHeaders), strings.ToLower(`"Authorization"`)):
-		return "header " + http.CanonicalHeaderKey("authorization") + " of custom_headers"
+		return "header Authorization of custom_headers"
 	}
 	return ""
 }

@@ -1,6 +1,9 @@
 package cloudwatch
 
 import (
+	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/firelane/firelane/config"
@@ -59,6 +62,42 @@ func (o *Options) Names(d config.Dialect, now time.Time) []sink.Name {
 		streamText, stream.Option = o.StreamTmpl, "log_stream_template"
 	}
 	return []sink.Name{group.Fill(groupText, now, cleaned(cleanGroup)), stream.Fill(streamText, now, cleaned(cleanStream))}
+}
+
+// textDollar is what looks like a value in a name, and is text: $field is for log_group_template and log_stream_template.
+var textDollar = regexp.MustCompile(`\$[A-Za-z_]+`)
+
+// CheckedWarnings is called by config after binding.
+func (o *Options) CheckedWarnings(d config.Dialect) []string {
+	return sink.NameWarnings(o.NameProblems(d, time.Now()))
+}
+
+// NameProblems implements sink.NameChecker.
+func (o *Options) NameProblems(d config.Dialect, _ time.Time) (list []sink.NameProblem) {
+	for _, n := range []struct {
+		option, name string
+		clean        func([]byte)
+	}{{"log_group_name", o.Group, cleanGroup}, {"log_stream_name", o.Stream, cleanStream}, {"log_stream_prefix", o.StreamPrefix, cleanStream}} {
+		legal := cleaned(n.clean)(n.name)
+		at := textDollar.FindString(n.name)
+		switch {
+		case at != "":
+			want := "$(" + at[1:] + ")"
+			if d == config.Fluentd {
+				want = "${" + at[1:] + "}"
+			}
+			list = append(list, sink.NameProblem{
+				Kind: sink.NameLiteral, Option: n.option, Want: "want " + want, Value: strings.ReplaceAll(n.name, at, want),
+				Text: fmt.Sprintf("has %s as it is written, and no value: all records go to one name with that text", at),
+			})
+		case !strings.ContainsAny(n.name, "$%") && legal != n.name:
+			list = append(list, sink.NameProblem{
+				Kind: sink.NameChanged, Option: n.option, Want: "want " + legal, Value: legal,
+				Text: fmt.Sprintf("%q: CloudWatch Logs takes no such name, and it becomes %q", n.name, legal),
+			})
+		}
+	}
+	return list
 }
 
 func (o *Options) zone() *time.Location {

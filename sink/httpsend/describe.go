@@ -24,3 +24,20 @@ func Shown(u *url.URL) string {
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	return shown.String()
 }
+
+// Describe describes an output that sends to a URL. The path is left out of its description if it is secret.
+func Describe(service string, u *url.URL, verify, secretPath bool, signIn string) sink.Description {
+	shown := *u
+	if secretPath {
+		shown.Path = ""
+	}
+	return sink.Description{Service: service, URL: Shown(&shown), SignIn: signIn, Servers: []sink.Server{ServerOf(u, verify)}}
+}
+
+// BasicUser says for people that a user signs in by basic authentication; "" without a user.
+func BasicUser(user string) string {
+	if user == "" {
+		return ""
+	}
+	return "user " + user + " and password (basic authentication)"
+}

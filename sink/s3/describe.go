@@ -1,7 +1,10 @@
 package s3
 
 import (
+	"fmt"
+	"net"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -57,6 +60,48 @@ func (o *FluentdOptions) Names(_ config.Dialect, now time.Time) []sink.Name {
 
 func bucket(name, option string) sink.Name {
 	return sink.Name{What: "bucket", Option: option, Written: name, Used: name, Max: 63} // "General purpose bucket naming rules"
+}
+
+// legalBucket matches a bucket's name ("General purpose bucket naming rules").
+var legalBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+// bucketProblems is the problem of a bucket's name that S3 has none of. Stores with its API may, and access points have ARNs.
+func bucketProblems(name, option string, o *aws.ServiceOptions) []sink.NameProblem {
+	if o.Endpoint != "" || strings.HasPrefix(name, "arn:") || legalBucket.MatchString(name) && !strings.Contains(name, "..") && net.ParseIP(name) == nil {
+		return nil
+	}
+	p := sink.NameProblem{
+		Kind: sink.NameRefused, Option: option,
+		Text: fmt.Sprintf("%q is the name of no bucket: nothing can be stored, and all records wait in the queue until it is full", name),
+		Want: "want 3 to 63 lower-case letters, digits, points and hyphens, without a path",
+	}
+	for _, from := range []string{strings.ToLower(name), strings.TrimPrefix(name, "s3://")} {
+		bare := strings.Trim(from, `"/`)
+		if legalBucket.MatchString(bare) {
+			p.Want, p.Value = "want "+bare, bare
+		}
+	}
+	return []sink.NameProblem{p}
+}
+
+// CheckedWarnings is called by config after binding.
+func (o *Options) CheckedWarnings(d config.Dialect) []string {
+	return sink.NameWarnings(o.NameProblems(d, time.Time{}))
+}
+
+// NameProblems implements sink.NameChecker.
+func (o *Options) NameProblems(config.Dialect, time.Time) []sink.NameProblem {
+	return bucketProblems(o.Bucket, "bucket", &o.ServiceOptions)
+}
+
+// CheckedWarnings is called by config after binding.
+func (o *FluentdOptions) CheckedWarnings(d config.Dialect) []string {
+	return sink.NameWarnings(o.NameProblems(d, time.Time{}))
+}
+
+// NameProblems implements sink.NameChecker.
+func (o *FluentdOptions) NameProblems(config.Dialect, time.Time) []sink.NameProblem {
+	return bucketProblems(o.Bucket, "s3_bucket", o.service())
 }
 
 // objectName is the name of the objects. It is another one for each object, whatever its date.
