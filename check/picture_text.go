@@ -16,12 +16,15 @@ type drawing struct {
 	s    *Subject
 	seen map[int]bool // the outputs that have been described
 
-	queues map[string]string // the queues that have been described: the output of each
+	// What has been described, and of which output, container or input it is.
+	queues  map[string]string
+	drivers map[driver]string
+	steps   map[string]string
 }
 
 // picture draws what will happen to each line.
 func (s *Subject) picture(p *page) {
-	d := drawing{p, s, map[int]bool{}, map[string]string{}}
+	d := drawing{p, s, map[int]bool{}, map[string]string{}, map[driver]string{}, map[string]string{}}
 	if len(s.Errors) > 0 || s.Plan == nil {
 		p.wrap("", "", "The router does not start with this configuration: no line is delivered until the errors below are mended.")
 		p.line("")
@@ -48,7 +51,13 @@ func (d *drawing) flow(f *flow) {
 	switch {
 	case f.drv != nil:
 		d.wrap("", "    ", enumerate(f.from)+" (stdout and stderr)")
-		d.wrap(" |  ", " |  ", "log driver: "+f.drv.String())
+		text := f.drv.String()
+		if like := d.drivers[*f.drv]; like != "" {
+			text = "as that of " + like
+		} else {
+			d.drivers[*f.drv] = f.from[0]
+		}
+		d.wrap(" |  ", " |  ", "log driver: "+text)
 		d.line(" v")
 		d.line(d.router())
 	case f.from[0] == "clients":
@@ -56,7 +65,29 @@ func (d *drawing) flow(f *flow) {
 	default:
 		d.wrap("", "    ", f.from[0]+" (tag "+f.tag+")")
 	}
+	if d.stepsAgain(f) {
+		f.route.Filters = nil
+	}
 	d.route(" ", f.route, f.again, 0)
+}
+
+// stepsAgain says that a flow has the steps of one before it; ok is false if it has others.
+func (d *drawing) stepsAgain(f *flow) (ok bool) {
+	key := fmt.Sprint(f.route.Filters)
+	like, ok := d.steps[key]
+	if n := len(f.route.Filters); ok && n > 0 {
+		text := "1. as for " + like
+		if n > 1 {
+			text = fmt.Sprintf("1. to %d. as for %s", n, like)
+		}
+		d.line(" |  " + clean(text))
+		return true
+	}
+	d.steps[key] = f.from[0]
+	if f.from[0] == "clients" {
+		d.steps[key] = "the tag " + f.tag
+	}
+	return false
 }
 
 // router is the name of the log router.
@@ -154,7 +185,7 @@ func (d *drawing) step(indent string, n int, f *config.Filter) {
 	var options []string
 	for _, g := range f.Given {
 		if !slices.Contains([]string{"name", "match", "match_regex", "@type", "alias", "@id"}, strings.ToLower(g.Name)) {
-			options = append(options, short(strings.TrimSpace(g.Name+" "+f.Shown(g, d.s.Plan.Dialect)), maxStepOption))
+			options = append(options, short(strings.TrimSpace(g.Name+" "+shown(g)), maxStepOption))
 		}
 	}
 	if f.When != nil {
@@ -168,6 +199,14 @@ func (d *drawing) step(indent string, n int, f *config.Filter) {
 	}
 	first := fmt.Sprintf("%s|  %d. ", indent, n)
 	d.wrap(first, indent+"|"+strings.Repeat(" ", len(first)-len(indent)-1), name+": "+text)
+}
+
+// shown is the value of an option, without a secret.
+func shown(g config.Given) string {
+	if g.Secret && g.Value != "" {
+		return hidden
+	}
+	return userInfo.ReplaceAllString(g.Value, "://"+hidden+"@")
 }
 
 // where is a place in one word, for people.
@@ -221,7 +260,7 @@ func (d *drawing) output(head, rest string, n int) {
 
 // address is where requests go.
 func address(to *sink.Description) string {
-	if to.URL != "" {
+	if to.URL != "" && len(to.Servers) < 2 {
 		return to.URL
 	}
 	var list []string
@@ -231,6 +270,9 @@ func address(to *sink.Description) string {
 			kind = "udp "
 		}
 		list = append(list, kind+s.Address())
+	}
+	if to.URL != "" {
+		return to.URL + ", and in turn to " + strings.Join(list[1:], ", ")
 	}
 	return strings.Join(list, ", ")
 }

@@ -264,17 +264,3 @@ func secretName(name string) bool {
 	}
 	return false
 }
-
-// Shown is the value of an option of the instance as Write shows it: hidden if it is a secret.
-func (i *Instance) Shown(g Given, d Dialect) string {
-	name := fold(g.Name)
-	secret := secretName(name) || slices.Contains(i.hidden, name)
-	if i.Options != nil && !secret {
-		o := schemaOf(reflect.TypeOf(i.Options).Elem(), d).params[name]
-		secret = o != nil && o.secret
-	}
-	if secret {
-		return hiddenText
-	}
-	return showText(g.Value)
-}
