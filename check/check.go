@@ -58,17 +58,22 @@ type Rule struct {
 
 // A Subject is one log router that is checked: its configuration, and the task definition that it belongs to, if there is one.
 type Subject struct {
-	Name   string // for headings: the file's name, and the task definition's family
-	Plan   *config.Plan
-	Errors []config.Diagnostic // the mistakes that keep it from starting; if there are any, only Plan.Warnings may be used
-	Task   *taskdef.Rendered   // nil: only a configuration
-	Now    time.Time           // for today's names
+	Name    string // for headings: the file's name, and the task definition's family
+	Plan    *config.Plan
+	Errors  []config.Diagnostic // the mistakes that keep it from starting; if there are any, only Plan.Warnings may be used
+	Task    *taskdef.Rendered   // nil: only a configuration; without a Router there is no configuration, and Plan is nil
+	Written []taskdef.Problem   // what is to be told about the task definition as it is written
+	Now     time.Time           // for today's names
 }
 
-// Place is the place of a position in the configuration: in a task definition the value that the agent rendered into that line.
+// Place is the place of a position in the configuration: in a task definition the value that the agent rendered into that line, and in
+// a file that is in the container the line of its local copy.
 func (s *Subject) Place(at config.Pos) taskdef.Place {
 	if s.Task != nil && at.File == s.Task.File && at.Line > 0 && at.Line <= len(s.Task.Lines) {
 		return s.Task.Lines[at.Line-1]
+	}
+	if s.Task != nil && s.Task.Local[at.File] != "" {
+		at.File = s.Task.Local[at.File]
 	}
 	return taskdef.Place{Pos: at}
 }

@@ -1,6 +1,7 @@
 package taskdef
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,12 @@ func (d *decoder) definition(n *node, path string) *Definition {
 	}
 	spell := d.key
 	if d.style == fromTerraform {
-		spell = func(name string) string { return terraformKey(name) }
+		spell = terraformKey
+		own := *n // the provider's attributes that aren't keys of the API are left out
+		own.members = slices.DeleteFunc(slices.Clone(n.members), func(m member) bool {
+			return !slices.ContainsFunc(taskKeys, func(k string) bool { return terraformKey(k) == m.key })
+		})
+		n = &own
 	}
 	f := d.fields(n, at, spell, false, taskKeys...)
 	if !f.known {
