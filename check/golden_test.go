@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +14,6 @@ import (
 
 	"github.com/firelane/firelane/check"
 	"github.com/firelane/firelane/cmd/firelane/shell"
-	"github.com/firelane/firelane/config"
-	"github.com/firelane/firelane/ecs/taskdef"
-	"github.com/firelane/firelane/router"
 )
 
 var update = flag.Bool("update", false, "write the reports")
@@ -33,7 +31,7 @@ func canRun(command []string) error {
 
 // rules are all rules.
 func rules() []check.Rule {
-	return append(append([]check.Rule{diagnostics}, check.TaskRules(canRun)...), check.DifferenceRules()...)
+	return slices.Concat([]check.Rule{diagnostics}, check.ReadRules(), check.TaskRules(canRun), check.DifferenceRules())
 }
 
 var diagnostics = check.Rule{Number: "F100", Name: "configuration", Check: func(s *check.Subject, tell func(check.Finding)) {
@@ -47,59 +45,36 @@ var diagnostics = check.Rule{Number: "F100", Name: "configuration", Check: func(
 	}
 }}
 
-// subjects reads an input: a task definition, or a configuration, and the files that it includes.
-func subjects(t *testing.T, a *txtar.Archive) (list []*check.Subject, files map[string]string) {
-	files = map[string]string{}
+// report checks an input: task definitions or configurations, and files, with a name that begins with a slash, that are in the
+// container.
+func report(t *testing.T, a *txtar.Archive) *check.Report {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	var paths []string
+	options := check.Options{Now: now}
 	for _, f := range a.Files {
-		files[f.Name] = string(f.Data)
-	}
-	for _, f := range a.Files {
-		c := config.Compiler{Catalogue: router.Catalogue(), KeepGiven: true, Hostname: "host", Files: files, Lookup: func(string) (string, bool) { return "", false }}
-		switch {
-		case strings.HasPrefix(f.Name, "/"):
-		case filepath.Ext(f.Name) == ".json":
-			defs, problems, err := taskdef.Read(f.Name, f.Data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = problems
-			for _, def := range defs {
-				s := &check.Subject{Name: f.Name + ", task definition " + def.Family.Text, Now: now, Task: &taskdef.Rendered{Definition: def}}
-				list = append(list, s)
-				if def.Router() == nil {
-					continue
-				}
-				s.Task = taskdef.Render(def, true, nil)
-				s.Task.Files = map[string]string{}
-				c.Files = map[string]string{s.Task.File: s.Task.Text}
-				for name, text := range files {
-					if strings.HasPrefix(name, "/") {
-						s.Task.Files[name], c.Files[name] = text, text
-					}
-				}
-				c.Lookup = func(name string) (string, bool) {
-					v, ok := s.Task.Environment[name]
-					if ok && v == "" {
-						v = "secret"
-					}
-					return v, ok
-				}
-				s.Plan, s.Errors = c.Compile(s.Task.File)
-			}
-		case !strings.HasPrefix(f.Name, "inc"):
-			s := &check.Subject{Name: f.Name, Now: now}
-			s.Plan, s.Errors = c.Compile(f.Name)
-			list = append(list, s)
+		name := strings.TrimPrefix(f.Name, "/")
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if name == f.Name {
+			paths = append(paths, name)
+		} else {
+			options.ConfigFiles = append(options.ConfigFiles, f.Name+"="+name)
 		}
 	}
-	return list, files
-}
-
-// report checks an input.
-func report(t *testing.T, a *txtar.Archive) *check.Report {
-	list, files := subjects(t, a)
-	r := &check.Report{Read: func(name string) (string, bool) { text, ok := files[name]; return text, ok }}
-	for _, s := range list {
+	subjects, wrong := check.Open(paths, options)
+	for _, d := range wrong {
+		t.Errorf("got %s, want only files that can be read", d)
+	}
+	r := &check.Report{Read: func(name string) (string, bool) {
+		text, err := os.ReadFile(name)
+		return string(text), err == nil
+	}}
+	for _, s := range subjects {
 		r.Add(s, rules())
 	}
 	return r
@@ -119,11 +94,14 @@ func TestReports(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			golden, err := filepath.Abs(strings.TrimSuffix(input, ".txtar") + ".txt")
+			if err != nil {
+				t.Fatal(err)
+			}
 			var got bytes.Buffer
 			if err := report(t, a).Text(&got); err != nil {
 				t.Fatal(err)
 			}
-			golden := strings.TrimSuffix(input, ".txtar") + ".txt"
 			if *update {
 				if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
 					t.Fatal(err)

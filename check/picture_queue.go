@@ -125,8 +125,11 @@ func (s *Subject) atStop() string {
 		from = "the default of stopTimeout"
 	}
 	text += fmt.Sprintf("; ECS kills it after %s (%s)", seconds(stop), from)
-	if grace >= stop {
+	switch {
+	case grace > stop:
 		text += ", which is earlier"
+	case grace == stop:
+		text += ", at the same moment"
 	}
 	return text + ". " + s.notDelivered()
 }

@@ -12,9 +12,20 @@ import (
 // A Report is what is told about subjects.
 type Report struct {
 	Subjects []Checked
-	// Read returns the text of a file that a place names, for source lines; it may be nil.
+	// Read returns the text of a file that a place names, for source lines; it may be nil. It is called once a file.
 	Read func(name string) (text string, ok bool)
+
+	sources map[string]*source
 }
+
+// A source is a file of which a report shows lines.
+type source struct {
+	text   string
+	begins []int // of each line
+}
+
+// maxSourceLine is the longest line, in bytes, that is shown or mended: the lines of a file that a program wrote may have megabytes.
+const maxSourceLine = 4 << 10
 
 // A Checked is a subject and what the rules have found.
 type Checked struct {
@@ -57,14 +68,14 @@ func once(list []Finding) []Finding {
 // complete makes a fix of one whose lines are only the words that it replaces; nil if the line isn't known, or doesn't have them
 // once.
 func (r *Report) complete(f *Fix) *Fix {
-	if f == nil {
+	if f == nil || len(f.Old)+len(f.New) > 2*maxSourceLine {
 		return nil
 	}
 	line, ok := r.line(f.Pos)
-	if !ok || f.Old == line {
+	if ok && f.Old == line {
 		return f
 	}
-	if f.Old == "" || strings.Count(line, f.Old) != 1 {
+	if !ok || f.Old == "" || strings.Count(line, f.Old) != 1 {
 		return nil
 	}
 	return &Fix{Pos: f.Pos, Old: line, New: strings.Replace(line, f.Old, f.New, 1)}
@@ -117,20 +128,42 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%s %ss", grouped(n), what)
 }
 
-// line returns one line of a file, without its end.
-func (r *Report) line(at config.Pos) (string, bool) {
-	if r.Read == nil || at.Line < 1 {
+// line returns one line of a file, without its end; ok is false if it is too long to be shown.
+func (r *Report) line(at config.Pos) (line string, ok bool) {
+	src := r.source(at.File)
+	if src == nil || at.Line < 1 || at.Line > len(src.begins) {
 		return "", false
 	}
-	text, ok := r.Read(at.File)
-	if !ok {
+	begin, end := src.begins[at.Line-1], len(src.text)
+	if at.Line < len(src.begins) {
+		end = src.begins[at.Line] - 1
+	}
+	if end-begin > maxSourceLine {
 		return "", false
 	}
-	for range at.Line - 1 {
-		if _, text, ok = strings.Cut(text, "\n"); !ok {
-			return "", false
+	return strings.TrimSuffix(src.text[begin:end], "\r"), true
+}
+
+// source reads a file; nil if it can't be read.
+func (r *Report) source(name string) *source {
+	if r.Read == nil || name == "" {
+		return nil
+	}
+	if src, ok := r.sources[name]; ok {
+		return src
+	}
+	if r.sources == nil {
+		r.sources = map[string]*source{}
+	}
+	r.sources[name] = nil
+	if text, ok := r.Read(name); ok {
+		src := &source{text, []int{0}}
+		for i := range len(text) {
+			if text[i] == '\n' {
+				src.begins = append(src.begins, i+1)
+			}
 		}
+		r.sources[name] = src
 	}
-	text, _, _ = strings.Cut(text, "\n")
-	return strings.TrimSuffix(text, "\r"), true
+	return r.sources[name]
 }

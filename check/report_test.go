@@ -16,10 +16,13 @@ import (
 	"github.com/firelane/firelane/ecs/taskdef"
 )
 
+// here is the package's folder: tests work in others.
+var here, _ = os.Getwd()
+
 // reportOf checks an input of testdata/report.
 func reportOf(t *testing.T, name string) *check.Report {
 	t.Helper()
-	a, err := txtar.ParseFile("testdata/report/" + name + ".txtar")
+	a, err := txtar.ParseFile(filepath.Join(here, "testdata/report", name+".txtar"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,6 +32,7 @@ func reportOf(t *testing.T, name string) *check.Report {
 // golden compares a text with a file.
 func golden(t *testing.T, file string, got []byte) {
 	t.Helper()
+	file = filepath.Join(here, file)
 	if *update {
 		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
@@ -45,7 +49,7 @@ func TestJSONIsTheSchemaOfThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "testdata/report.json", got.Bytes())
-	page, err := os.ReadFile("../docs/check.md")
+	page, err := os.ReadFile(filepath.Join(here, "../docs/check.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
