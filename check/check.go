@@ -44,7 +44,7 @@ type Finding struct {
 // A Fix replaces one line of a file.
 type Fix struct {
 	config.Pos
-	Old, New string // the line, without its end
+	Old, New string // the line, without its end; or words that the line has once, and those instead of them
 }
 
 // A Rule is one kind of mistake. Its number never changes its meaning.

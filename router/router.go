@@ -3,7 +3,9 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -98,6 +100,22 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	return r, diags
 }
 
+// diagnostic is an error of a part. That of a missing file is at the option that names it, if the plan says where that is.
+func diagnostic(in config.Instance, err error) config.Diagnostic {
+	d := config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)}
+	var file *fs.PathError
+	if !errors.As(err, &file) {
+		return d
+	}
+	d.Code = config.CodeFile
+	for _, g := range in.Given {
+		if g.Value == file.Path {
+			d.Pos, d.Text = g.Pos, fmt.Sprintf("%s: %s: %v", in.Name, g.Name, err)
+		}
+	}
+	return d
+}
+
 // build is New for a configuration of a process.
 func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic) {
 	r := &Router{
@@ -106,9 +124,7 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 	}
 	r.events = r.limited(eventsLog, r.log)
 	var diags []config.Diagnostic
-	fail := func(in config.Instance, err error) {
-		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
-	}
+	fail := func(in config.Instance, err error) { diags = append(diags, diagnostic(in, err)) }
 	for _, f := range plan.Filters {
 		s, err := r.newFilter(f)
 		s.label = f.Label

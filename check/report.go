@@ -1,0 +1,136 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
+)
+
+// A Report is what is told about subjects.
+type Report struct {
+	Subjects []Checked
+	// Read returns the text of a file that a place names, for source lines; it may be nil.
+	Read func(name string) (text string, ok bool)
+}
+
+// A Checked is a subject and what the rules have found.
+type Checked struct {
+	*Subject
+	Findings []Finding
+}
+
+// Exit codes of a report.
+const (
+	statusOK       = 0
+	statusWarnings = 1 // warnings, where they count
+	statusErrors   = 2
+)
+
+// Totals is how many findings there are of each severity.
+type Totals struct {
+	Errors   int `json:"errors"`
+	Warnings int `json:"warnings"`
+	Notes    int `json:"notes"`
+}
+
+// Add applies the rules to a subject, and adds it to the report.
+func (r *Report) Add(s *Subject, rules []Rule) {
+	r.Subjects = append(r.Subjects, Checked{s, once(s.Run(rules))})
+}
+
+// once leaves out what the compiler, or the reader of the task definition, has found where a rule about task definitions says more
+// about the same value.
+func once(list []Finding) []Finding {
+	general := func(number string) bool { return strings.HasPrefix(number, "F1") || number == "F590" }
+	said := map[taskdef.Place]bool{}
+	for i := range list {
+		if number := list[i].Rule.Number; strings.HasPrefix(number, "F5") && !general(number) {
+			said[list[i].At] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(f Finding) bool { return general(f.Rule.Number) && said[f.At] })
+}
+
+// complete makes a fix of one whose lines are only the words that it replaces; nil if the line isn't known, or doesn't have them
+// once.
+func (r *Report) complete(f *Fix) *Fix {
+	if f == nil {
+		return nil
+	}
+	line, ok := r.line(f.Pos)
+	if !ok || f.Old == line {
+		return f
+	}
+	if f.Old == "" || strings.Count(line, f.Old) != 1 {
+		return nil
+	}
+	return &Fix{Pos: f.Pos, Old: line, New: strings.Replace(line, f.Old, f.New, 1)}
+}
+
+// Totals counts the findings.
+func (r *Report) Totals() (t Totals) {
+	for _, s := range r.Subjects {
+		for i := range s.Findings {
+			switch s.Findings[i].Severity {
+			case Error:
+				t.Errors++
+			case Warning:
+				t.Warnings++
+			default:
+				t.Notes++
+			}
+		}
+	}
+	return t
+}
+
+// Status is the exit code: 2 with errors, 1 with warnings if strict, otherwise 0.
+func (r *Report) Status(strict bool) int {
+	switch t := r.Totals(); {
+	case t.Errors > 0:
+		return statusErrors
+	case t.Warnings > 0 && strict:
+		return statusWarnings
+	}
+	return statusOK
+}
+
+// String is the last line of a report.
+func (t Totals) String() string {
+	switch {
+	case t.Errors+t.Warnings == 0 && t.Notes == 0:
+		return "no mistakes found"
+	case t.Errors+t.Warnings == 0:
+		return "no mistakes found; " + count(t.Notes, "note")
+	}
+	return count(t.Errors, "error") + ", " + count(t.Warnings, "warning") + ", " + count(t.Notes, "note")
+}
+
+// count is "1 error" or "2 errors".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%s %ss", grouped(n), what)
+}
+
+// line returns one line of a file, without its end.
+func (r *Report) line(at config.Pos) (string, bool) {
+	if r.Read == nil || at.Line < 1 {
+		return "", false
+	}
+	text, ok := r.Read(at.File)
+	if !ok {
+		return "", false
+	}
+	for range at.Line - 1 {
+		if _, text, ok = strings.Cut(text, "\n"); !ok {
+			return "", false
+		}
+	}
+	text, _, _ = strings.Cut(text, "\n")
+	return strings.TrimSuffix(text, "\r"), true
+}
