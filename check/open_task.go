@@ -75,13 +75,13 @@ func withoutRouter(d *taskdef.Definition) []taskdef.Problem {
 		if c.Log.Driver.Text == "awsfirelens" {
 			return nil // a rule's
 		}
-		if text := c.Name.Text + " logs by " + c.Log.Driver.Text; !slices.Contains(drivers, text) {
+		if text := c.Name.Text + " logs with " + c.Log.Driver.Text; !slices.Contains(drivers, text) {
 			drivers = append(drivers, text)
 		}
 	}
-	text := "the task has no log router, and no container has a log driver: there is nothing to check"
+	text := "no container has a firelensConfiguration or a log driver: there is nothing to check"
 	if len(drivers) > 0 {
-		text = "the task has no log router, a container with a firelensConfiguration: " + strings.Join(drivers, ", ") + ", without firelane"
+		text = "no container has a firelensConfiguration, so the task has no log router: " + strings.Join(drivers, ", ") + ", without firelane"
 	}
 	return []taskdef.Problem{{Place: d.Place, Grade: taskdef.Told, Text: text}}
 }
@@ -139,14 +139,40 @@ const maxCompiles = 20
 func (t *taskOpener) leave(at taskdef.Place) {
 	if !t.leaveOut[at] {
 		t.leaveOut[at] = true
-		t.tell(at, taskdef.Told, "is known only when the template is applied; it is left out here")
+		t.tell(at, taskdef.Told, "the value is known only when the task runs: what depends on it is not checked")
 	}
 }
 
-// unknown reports whether the value at a place is an option that is known only when the template is applied.
+// secretValue stands for the value of a secret.
+const secretValue = "secret"
+
+// secret reports whether a variable has the value of a secret.
+func (t *taskOpener) secret(name string) bool {
+	for _, s := range t.Task.Router.Secrets {
+		if s.Name == name {
+			return true
+		}
+	}
+	for n, c := range t.Task.Containers {
+		if c.Log != nil && slices.ContainsFunc(c.Log.Secrets, func(s taskdef.Option) bool { return name == taskdef.SecretVariable(s.Name, n) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// unknown reports whether the value at a place is an option that is known only when the template is applied, or by its secret.
 func (t *taskOpener) unknown(at taskdef.Place) bool {
 	for _, c := range t.Task.Containers {
-		if c.Log != nil && slices.ContainsFunc(c.Log.Options, func(o taskdef.Option) bool { return o.Unknown && o.Place == at }) {
+		if c.Log == nil {
+			continue
+		}
+		here := func(o taskdef.Option) bool {
+			return o.Place == at && (o.Unknown || slices.ContainsFunc(t.Task.Router.Secrets, func(s taskdef.Option) bool {
+				return strings.Contains(o.Text, "${"+s.Name+"}") || strings.Contains(o.Text, "ENV['"+s.Name+"']")
+			}))
+		}
+		if slices.ContainsFunc(c.Log.Options, here) || slices.ContainsFunc(c.Log.Secrets, func(o taskdef.Option) bool { return o.Place == at }) {
 			return true
 		}
 	}
@@ -161,6 +187,9 @@ func (t *taskOpener) compile(d *taskdef.Definition, files map[string]string, aft
 	c := config.Compiler{Catalogue: router.Catalogue(), KeepGiven: true, Hostname: t.Task.Environment["HOSTNAME"], Files: map[string]string{}}
 	c.Lookup = func(name string) (string, bool) {
 		value, ok := t.Task.Environment[name]
+		if ok && value == "" && t.secret(name) {
+			value = secretValue
+		}
 		return value, ok
 	}
 	for _, more := range []map[string]string{files, t.start.Files, {t.Task.File: t.Task.Text}} {
@@ -234,7 +263,7 @@ func (t *taskOpener) files() (files map[string]string, after []config.Extra) {
 		}
 		consequence := w.consequence
 		if consequence == "" {
-			consequence = "what it has is not checked"
+			consequence = "what it says is not checked"
 		}
 		t.tell(w.at, taskdef.Told, "%s: name a local copy with --config-file; %s", text, consequence)
 	}

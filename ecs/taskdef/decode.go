@@ -53,6 +53,8 @@ type decoder struct {
 	generated   bool // a program has written the file
 	definitions []*Definition
 	problems    []Problem
+	nulls       int // values of this task definition that are null
+	firstNull   Place
 }
 
 // problem keeps a problem.
@@ -138,11 +140,33 @@ func (d *decoder) fields(n *node, at Place, spell func(string) string, strict bo
 		switch {
 		case m.kind != null:
 			f.by[name] = field{m.node, place}
-		case d.style != fromTerraform:
-			d.problem(place, Wrong, "is null; want a value, or the key left out")
+		default:
+			d.isNull(place)
 		}
 	}
 	return f
+}
+
+// isNull notes a value that is null. Terraform's provider leaves it out, and so does the console of ECS, whose own export has many.
+func (d *decoder) isNull(at Place) {
+	if d.style == fromTerraform {
+		return
+	}
+	if d.nulls++; d.nulls == 1 {
+		d.firstNull = at
+	}
+}
+
+// reportNulls reports all nulls of a task definition in one line.
+func (d *decoder) reportNulls() {
+	more := ""
+	if d.nulls > 1 {
+		more = fmt.Sprintf(", and so are %d other values", d.nulls-1)
+	}
+	if d.nulls > 0 {
+		d.problem(d.firstNull, Suspect, "is null%s: `aws ecs register-task-definition` and CloudFormation refuse that; want the key left out", more)
+	}
+	d.nulls = 0
 }
 
 // misspelled reports a key that isn't known, and returns the one that it was meant to be if that is certain.
@@ -211,9 +235,7 @@ func (d *decoder) value(f field) Value {
 			d.problem(f.Place, Wrong, "is %s; want a string: %q", f.describe(), f.text)
 		}
 	case null:
-		if d.style != fromTerraform {
-			d.problem(f.Place, Wrong, "is null; want a string")
-		}
+		d.isNull(f.Place)
 	default:
 		d.problem(f.Place, Wrong, "is %s; want a string", f.kind)
 	}
@@ -237,9 +259,9 @@ func (d *decoder) each(f field, read func(n *node, at Place)) {
 		return
 	}
 	for i, n := range f.items {
-		if at := d.item(f, i); n.kind == null && d.style != fromTerraform {
-			d.problem(at, Wrong, "is null; want a value")
-		} else if n.kind != null {
+		if at := d.item(f, i); n.kind == null {
+			d.isNull(at)
+		} else {
 			read(n, at)
 		}
 	}

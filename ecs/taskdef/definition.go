@@ -64,6 +64,7 @@ func (d *decoder) definition(n *node, path string) *Definition {
 	})
 	d.containers(def, f.get("containerDefinitions"), at)
 	def.Region = region(def)
+	d.reportNulls()
 	d.definitions = append(d.definitions, def)
 	return def
 }
@@ -208,15 +209,16 @@ func region(def *Definition) string {
 	}
 	for _, c := range def.Containers {
 		if c.Log != nil {
-			if o, ok := Find(c.Log.Options, "awslogs-region"); ok && !o.Unknown && o.Text != "" {
+			if o, ok := Find(c.Log.Options, "awslogs-region"); ok && !o.Unknown && isRegion(o.Text) {
 				return o.Text
 			}
 		}
 	}
 	for _, c := range def.Containers {
 		if _, rest, ok := strings.Cut(c.Image.Text, ".dkr.ecr."); ok && !c.Image.Unknown {
-			r, _, _ := strings.Cut(rest, ".")
-			return r
+			if r, _, _ := strings.Cut(rest, "."); isRegion(r) {
+				return r
+			}
 		}
 		for _, list := range [][]Option{c.Secrets, secretsOf(c.Log)} {
 			for _, s := range list {
@@ -239,8 +241,13 @@ func secretsOf(l *Log) []Option {
 // arnRegion returns the region of an ARN, "" if there is none.
 func arnRegion(arn string) string {
 	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) < 6 || parts[0] != "arn" {
+	if len(parts) < 6 || parts[0] != "arn" || !isRegion(parts[3]) {
 		return ""
 	}
 	return parts[3]
+}
+
+// isRegion reports whether a text may be the name of a region, and not a placeholder in a file that a program fills in.
+func isRegion(s string) bool {
+	return strings.Count(s, "-") >= 2 && len(s) < maxShown && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }

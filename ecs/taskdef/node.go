@@ -105,7 +105,7 @@ func (s *scanner) parse() (*node, error) {
 		n.kind, n.text = number, word
 	default:
 		s.at = begin
-		return nil, s.fail("want a value, got %s", s.next())
+		return nil, s.fail("want a value, got %s%s", s.next(), s.placeholder())
 	}
 	return n, nil
 }

@@ -69,7 +69,7 @@ func (r *rendering) given(n int, c *Container, mine bool) (list []Option) {
 		}
 	}
 	for _, s := range c.Log.Secrets {
-		variable := secretVariable(s.Name, n)
+		variable := SecretVariable(s.Name, n)
 		o := Option{s.Name, Value{Text: "${" + variable + "}", Place: s.Place}}
 		if r.fluentd {
 			o.Text = `"#{ENV['` + variable + `']}"`
@@ -80,8 +80,8 @@ func (r *rendering) given(n int, c *Container, mine bool) (list []Option) {
 	return list
 }
 
-// secretVariable is the variable of the router that has the value of a secret option.
-func secretVariable(option string, container int) string {
+// SecretVariable is the variable of the router that has the value of a secret option.
+func SecretVariable(option string, container int) string {
 	return fmt.Sprintf("%s_%d", option, container)
 }
 
@@ -142,7 +142,7 @@ func (r *Rendered) environment() map[string]string {
 	for n, c := range r.Containers {
 		if c.Log != nil && c.Log.Driver.Text == awsfirelens {
 			for _, s := range c.Log.Secrets {
-				set[secretVariable(s.Name, n)] = ""
+				set[SecretVariable(s.Name, n)] = ""
 			}
 		}
 	}

@@ -59,6 +59,12 @@ func (s *scanner) fail(format string, args ...any) error {
 	return &syntaxError{s.lineOf(at), fmt.Sprintf(format, args...)}
 }
 
+// missing is fail for what is missing after the value that ends at an offset: that is the line to edit.
+func (s *scanner) missing(end int, format string, args ...any) error {
+	s.at = end
+	return s.fail(format, args...)
+}
+
 // space skips white space, and returns the next byte; 0 at the end.
 func (s *scanner) space() byte {
 	for ; s.at < len(s.text); s.at++ {
@@ -84,6 +90,16 @@ func (s *scanner) next() string {
 		rest = rest[:end]
 	}
 	return shown(string(rest[:min(len(rest), 2*maxShown)]))
+}
+
+// placeholder is the end of a message about what isn't JSON, if it seems to be a placeholder.
+func (s *scanner) placeholder() string {
+	for _, sign := range []string{"$", "{{", "#if", "#each", "%{", "<%"} {
+		if s.at < len(s.text) && bytes.HasPrefix(s.text[s.at:], []byte(sign)) {
+			return ", a placeholder; want the file that is made of this one"
+		}
+	}
+	return ""
 }
 
 // shown quotes text of a file for a message, cut where it is long.
@@ -124,7 +140,7 @@ func (s *scanner) object(each func(key string, line int) error) error {
 		case c == '}':
 			return s.fail("there is a comma before }; want it removed")
 		case c != '"':
-			return s.fail("want a key in double quotes, got %s", s.next())
+			return s.fail("want a key in double quotes, got %s%s", s.next(), s.placeholder())
 		}
 		line := s.lineOf(s.at)
 		key, err := s.string()
@@ -139,6 +155,7 @@ func (s *scanner) object(each func(key string, line int) error) error {
 		if err := each(key, line); err != nil {
 			return err
 		}
+		end := s.at
 		switch s.space() {
 		case ',':
 			s.at++
@@ -147,7 +164,7 @@ func (s *scanner) object(each func(key string, line int) error) error {
 			s.depth--
 			return nil
 		default:
-			return s.fail("want a comma or } after the value of %s, got %s", shown(key), s.next())
+			return s.missing(end, "want a comma or } after the value of %s, got %s", shown(key), s.next())
 		}
 	}
 }
@@ -173,6 +190,7 @@ func (s *scanner) array(each func(n int) error) error {
 		if err := each(n); err != nil {
 			return err
 		}
+		end := s.at
 		switch s.space() {
 		case ',':
 			s.at++
@@ -181,7 +199,7 @@ func (s *scanner) array(each func(n int) error) error {
 			s.depth--
 			return nil
 		default:
-			return s.fail("want a comma or ] after an item of a list, got %s", s.next())
+			return s.missing(end, "want a comma or ] after an item of a list, got %s", s.next())
 		}
 	}
 }
@@ -289,7 +307,7 @@ func (s *scanner) skip() error {
 			s.at++
 			continue
 		case !s.word():
-			return s.fail("want a value, got %s", s.next())
+			return s.fail("want a value, got %s%s", s.next(), s.placeholder())
 		}
 		if depth == 0 {
 			return nil
