@@ -1,25 +1,29 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/check"
+	"github.com/firelane/firelane/cmd/firelane/shell"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/router"
 )
 
 // checkFlags are the options of firelane check.
 type checkFlags struct {
-	file string
-	plan bool
+	file                            string
+	plan, strict, github, json, iam bool
 	check.Options
 }
 
@@ -31,6 +35,10 @@ func checkCommand(c *cli, args []string) int {
 	flags.StringVar(&f.file, "c", "", "configuration file (default: the one that ECS wrote)")
 	flags.StringVar(&f.file, "config", "", "the same as -c")
 	flags.BoolVar(&f.plan, "plan", false, "print how firelane understands the configuration, and nothing else")
+	flags.BoolVar(&f.strict, "strict", false, "exit 1 if there are warnings")
+	flags.BoolVar(&f.github, "github", false, "print the findings as workflow commands of GitHub Actions")
+	flags.BoolVar(&f.json, "json", false, "print the report as JSON")
+	flags.BoolVar(&f.iam, "iam", false, "print the policy document that the task role needs")
 	flags.Func("config-file", "a local copy of a configuration `FILE` in the router's container; PATH=FILE says its path, or its ARN in S3 (repeatable)", func(s string) error {
 		f.ConfigFiles = append(f.ConfigFiles, s)
 		return nil
@@ -70,11 +78,19 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 		}
 		return plan, diags, err
 	}
+	var stdin []byte
+	if slices.Contains(files, "-") { // it is read once, and its lines are shown
+		stdin, _ = io.ReadAll(io.LimitReader(f.Stdin, check.MaxOpenSize+1))
+		f.Stdin = bytes.NewReader(stdin)
+	}
 	subjects, wrong := check.Open(files, f.Options)
 	status := exitOK
 	for _, d := range wrong {
 		fmt.Fprintln(c.stderr, d)
 		status = exitUsage
+	}
+	if !f.plan {
+		return max(status, c.report(subjects, stdin, f))
 	}
 	for _, s := range subjects {
 		if len(subjects) > 1 {
@@ -85,6 +101,47 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 		}
 	}
 	return status
+}
+
+// report prints what the rules find in subjects.
+func (c *cli) report(subjects []*check.Subject, stdin []byte, f *checkFlags) int {
+	if len(subjects) == 0 {
+		return exitOK // what is wrong has been said
+	}
+	r := check.Report{Read: func(name string) (string, bool) {
+		if name == "stdin" {
+			return string(stdin), true
+		}
+		text, err := os.ReadFile(name)
+		return string(text), err == nil
+	}}
+	rules := slices.Concat(check.ReadRules(), check.TaskRules(c.canRun), check.DifferenceRules())
+	for _, s := range subjects {
+		r.Add(s, rules)
+	}
+	write := r.Text
+	switch {
+	case f.iam:
+		write = r.IAM
+	case f.json:
+		write = r.JSON
+	case f.github:
+		write = r.GitHub
+	}
+	if err := write(c.stdout); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		fmt.Fprintf(c.stderr, "firelane check: %v\n", err)
+		return exitFailed
+	}
+	return r.Status(f.strict)
+}
+
+// canRun reports why the image can't run the command of a health check.
+func (c *cli) canRun(command []string) error {
+	program := func(name string) bool { _, ok := c.program(name); return ok }
+	if command[0] == "CMD-SHELL" {
+		return shell.CanRun(strings.Join(command[1:], " "), program)
+	}
+	return shell.CanRunProgram(command[1:], program)
 }
 
 // subject prints what is wrong with a subject, and its plan if nothing is.
