@@ -26,7 +26,7 @@ func canRun(command []string) error {
 	if command[0] == "CMD-SHELL" {
 		return shell.CanRun(strings.Join(command[1:], " "), program)
 	}
-	return shell.CanRun("'"+strings.Join(command[1:], "' '")+"'", program)
+	return shell.CanRunProgram(command[1:], program)
 }
 
 // rules are all rules.

@@ -20,8 +20,8 @@ import (
 
 // Limits of what is opened.
 const (
-	// maxOpenSize is the largest file, in bytes. A plan of Terraform may have tens of MiB.
-	maxOpenSize = 256 << 20
+	// MaxOpenSize is the largest file, in bytes. A plan of Terraform may have tens of MiB.
+	MaxOpenSize = 256 << 20
 	// maxFolderFiles is how many files of a folder, and the folders in it, are looked at.
 	maxFolderFiles = 20_000
 	// maxFolderDepth is how deep folders may be nested.
@@ -129,8 +129,8 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxOpenSize {
-		return nil, fmt.Errorf("it is larger than %d MiB", maxOpenSize>>20)
+	if info.Size() > MaxOpenSize {
+		return nil, fmt.Errorf("it is larger than %d MiB", MaxOpenSize>>20)
 	}
 	if info.Mode().IsRegular() {
 		return os.ReadFile(path)
@@ -143,14 +143,14 @@ func readFile(path string) ([]byte, error) {
 	return read(f)
 }
 
-// read reads at most maxOpenSize bytes.
+// read reads at most MaxOpenSize bytes.
 func read(r io.Reader) ([]byte, error) {
 	if r == nil {
 		return nil, errors.New("there is none")
 	}
-	data, err := io.ReadAll(io.LimitReader(r, maxOpenSize+1))
-	if err == nil && len(data) > maxOpenSize {
-		err = fmt.Errorf("it is larger than %d MiB", maxOpenSize>>20)
+	data, err := io.ReadAll(io.LimitReader(r, MaxOpenSize+1))
+	if err == nil && len(data) > MaxOpenSize {
+		err = fmt.Errorf("it is larger than %d MiB", MaxOpenSize>>20)
 	}
 	return data, err
 }

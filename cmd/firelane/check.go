@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -92,11 +93,20 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 		}
 		return plan, diags, err
 	}
+	var stdin []byte
+	if slices.Contains(files, "-") { // it is read once, and the report shows its lines
+		var err error
+		if stdin, err = io.ReadAll(io.LimitReader(f.Stdin, check.MaxOpenSize+1)); err != nil {
+			fmt.Fprintf(c.stderr, "firelane check: reading standard input: %v\n", err)
+			return exitUsage
+		}
+		f.Stdin = bytes.NewReader(stdin)
+	}
 	subjects, wrong := check.Open(files, f.Options)
 	for _, d := range wrong {
 		fmt.Fprintln(c.stderr, d)
 	}
-	r := &check.Report{Read: readSource(subjects)}
+	r := &check.Report{Read: readSource(subjects, stdin)}
 	written := io.Discard
 	if f.plan || !f.json && !f.github && !f.iam {
 		written = c.stderr
@@ -203,7 +213,7 @@ func placed(f *check.Finding) string {
 const maxSource = 4 << 20
 
 // readSource returns the function that reads files for a report. A file that a program has written has no lines for people.
-func readSource(subjects []*check.Subject) func(string) (string, bool) {
+func readSource(subjects []*check.Subject, stdin []byte) func(string) (string, bool) {
 	generated := map[string]bool{}
 	for _, s := range subjects {
 		if s.Task != nil && s.Task.Definition != nil && s.Task.Generated {
@@ -211,8 +221,11 @@ func readSource(subjects []*check.Subject) func(string) (string, bool) {
 		}
 	}
 	return func(name string) (string, bool) {
-		if generated[name] {
+		switch {
+		case generated[name]:
 			return "", false
+		case name == "stdin":
+			return string(stdin), len(stdin) > 0 && len(stdin) <= maxSource
 		}
 		info, err := os.Stat(name)
 		if err != nil || !info.Mode().IsRegular() {
@@ -240,7 +253,7 @@ func (c *cli) canRun(command []string) error {
 	if len(command) > 0 && command[0] == "CMD-SHELL" {
 		return shell.CanRun(strings.Join(command[1:], " "), program)
 	}
-	return shell.CanRun("'"+strings.Join(command[min(1, len(command)):], "' '")+"'", program)
+	return shell.CanRunProgram(command[min(1, len(command)):], program)
 }
 
 // check prints how firelane understands a configuration, including the files that the init image's variables name.

@@ -15,6 +15,11 @@ var own = []string{"exit", "exec", "true", "set", "umask", "ulimit", "chown", ":
 // command that isn't there. program reports whether there is a program of that name. It runs nothing.
 func CanRun(line string, program func(name string) bool) error { return canRun(line, program, maxDepth) }
 
+// CanRunProgram is CanRun for a command without a shell: a program and its arguments.
+func CanRunProgram(args []string, program func(name string) bool) error {
+	return canCommand(args, program, maxDepth)
+}
+
 func canRun(line string, program func(name string) bool, depth int) error {
 	if len(line) > maxScript || depth == 0 {
 		return fmt.Errorf("the line is longer than %d KiB, or runs too many others", maxScript>>10)
