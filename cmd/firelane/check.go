@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -85,7 +84,7 @@ func checkCommand(c *cli, args []string) int {
 
 // checkFiles checks the files of the command line.
 func (c *cli) checkFiles(files []string, f *checkFlags) int {
-	f.Stdin, f.Version, f.Now, f.Start = os.Stdin, version, time.Now(), startOf
+	f.Version, f.Now, f.Start = version, time.Now(), startOf
 	f.Compile = func(file string) (*config.Plan, []config.Diagnostic, error) {
 		plan, diags, err := c.read(context.Background(), file, c.printNote)
 		if err != nil {
@@ -93,20 +92,18 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 		}
 		return plan, diags, err
 	}
-	var stdin []byte
-	if slices.Contains(files, "-") { // it is read once, and the report shows its lines
+	if slices.Contains(files, "-") {
 		var err error
-		if stdin, err = io.ReadAll(io.LimitReader(f.Stdin, check.MaxOpenSize+1)); err != nil {
+		if f.Stdin, err = io.ReadAll(io.LimitReader(os.Stdin, check.MaxOpenSize+1)); err != nil {
 			fmt.Fprintf(c.stderr, "firelane check: reading standard input: %v\n", err)
 			return exitUsage
 		}
-		f.Stdin = bytes.NewReader(stdin)
 	}
 	subjects, wrong := check.Open(files, f.Options)
 	for _, d := range wrong {
 		fmt.Fprintln(c.stderr, d)
 	}
-	r := &check.Report{Read: readSource(subjects, stdin)}
+	r := &check.Report{Read: readSource(subjects, f.Stdin)}
 	written := io.Discard
 	if f.plan || !f.json && !f.github && !f.iam {
 		written = c.stderr
@@ -119,7 +116,7 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 		}
 	}
 	status := r.Status(f.strict)
-	if len(wrong) > 0 {
+	if len(wrong) > 0 || slices.ContainsFunc(subjects, func(s *check.Subject) bool { return len(s.Errors) > 0 }) {
 		status = exitUsage
 	}
 	if err := c.writeReport(r, f); err != nil && !errors.Is(err, io.ErrClosedPipe) {
@@ -241,7 +238,17 @@ func readSource(subjects []*check.Subject, stdin []byte) func(string) (string, b
 
 // checkRules are all rules.
 func (c *cli) checkRules() []check.Rule {
-	return slices.Concat(check.ReadRules(), check.TaskRules(c.canRun), check.DifferenceRules())
+	compiled := check.Rule{Number: "F199", Name: "configuration", Check: func(s *check.Subject, tell func(check.Finding)) {
+		for _, d := range s.Errors {
+			tell(check.Finding{At: s.Place(d.Pos), Text: d.Text})
+		}
+		if s.Plan != nil {
+			for _, d := range s.Plan.Warnings {
+				tell(check.Finding{At: s.Place(d.Pos), Severity: check.Warning, Text: d.Text})
+			}
+		}
+	}}
+	return slices.Concat([]check.Rule{compiled}, check.ReadRules(), check.TaskRules(c.canRun), check.DifferenceRules())
 }
 
 // canRun reports why the image can't run the command of a health check.
