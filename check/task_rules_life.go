@@ -130,7 +130,7 @@ func stopTimeout(t *task) {
 		return
 	}
 	stop := stopTime(c)
-	if stop > maxStop && t.fargate() {
+	if stop > longestStop && t.fargate() {
 		t.tell(Finding{At: c.Place, Text: fmt.Sprintf("stopTimeout is %s; on Fargate it is at most 120 s.", seconds(stop)), Want: "120"})
 		return
 	}
@@ -138,7 +138,7 @@ func stopTimeout(t *task) {
 		return
 	}
 	if grace := t.Plan.Service.Grace; grace >= stop {
-		t.say(c.Place, fmt.Sprintf(`"stopTimeout": %d, or a Grace of less than %s in [SERVICE]`, min(int(grace/time.Second)+5, int(maxStop/time.Second)), seconds(stop)),
+		t.say(c.Place, fmt.Sprintf(`"stopTimeout": %d, or a Grace of less than %s in [SERVICE]`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), seconds(stop)),
 			"At a stop the router delivers for up to %s (Grace), but ECS kills it after %s: what is not delivered by then isn't reported.", seconds(grace), seconds(stop))
 	}
 }
