@@ -81,6 +81,11 @@ func (s *Subject) logged() (list []*taskdef.Container) {
 	return list
 }
 
+// incomplete reports whether something that may change the configuration isn't known, such as a file in the image.
+func (s *Subject) incomplete() bool {
+	return slices.ContainsFunc(s.Written, func(p taskdef.Problem) bool { return p.Grade == taskdef.Told })
+}
+
 // usesFireLens reports whether a container's lines go to the router.
 func usesFireLens(c *taskdef.Container) bool {
 	return c.Log != nil && c.Log.Driver.Text == "awsfirelens"

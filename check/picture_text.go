@@ -129,7 +129,11 @@ func (d *drawing) route(indent string, r config.Route, list []again, depth int) 
 	left := len(r.Outputs) + len(r.Next) + own
 	if left == 0 {
 		d.line(indent + "|")
-		d.wrap(indent+"+-> ", indent+"    ", "nowhere: no output takes these lines; they are dropped, and counted as unrouted")
+		text := "nowhere: no output takes these lines; they are dropped, and counted as unrouted"
+		if d.s.incomplete() {
+			text = "nowhere that is known here: what isn't checked (see the notes) may have an output that takes these lines"
+		}
+		d.wrap(indent+"+-> ", indent+"    ", text)
 		return
 	}
 	branch := func(draw func(head, rest string)) {

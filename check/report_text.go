@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // Text writes the report for people: for each subject a picture of what will happen to each line, then the findings; at the end how
@@ -12,8 +13,8 @@ func (r *Report) Text(w io.Writer) error {
 	var p page
 	for i := range r.Subjects {
 		s := &r.Subjects[i]
-		p.line(short(clean(title(s.Subject)), pageWidth))
-		p.line(strings.Repeat("=", min(len([]rune(clean(title(s.Subject)))), pageWidth)))
+		p.wrap("", "", short(title(s.Subject), 4*pageWidth))
+		p.line(strings.Repeat("=", min(utf8.RuneCountInString(title(s.Subject)), pageWidth)))
 		p.line("")
 		s.picture(&p)
 		for _, severity := range []Severity{Error, Warning, Note} {

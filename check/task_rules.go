@@ -111,7 +111,7 @@ func outputName(t *task) {
 		case first != nil || len(c.Log.Secrets) > 0:
 			t.say(c.Log.Place, fmt.Sprintf(`"%s": the output's plugin, such as "opensearch" or "cloudwatch_logs"`, want),
 				"The log options of %s have no %s. ECS can't tell which output they are for, and does not start the task.", c.Name.Text, want)
-		case t.planned() && t.goesNowhere(c):
+		case t.planned() && !t.incomplete() && t.goesNowhere(c):
 			t.say(c.Log.Place, fmt.Sprintf("log options with %s, or an output in a configuration file with a Match for %s-firelens-*", want, c.Name.Text),
 				"%s has no log options, so ECS writes no output for it, and no output of a configuration file takes its lines: all of them are dropped.", c.Name.Text)
 		}

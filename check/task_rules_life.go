@@ -181,7 +181,11 @@ func foreignImage(c *taskdef.Container) bool {
 
 func otherImage(t *task) {
 	if c := t.Router; c != nil && foreignImage(c) {
-		t.say(c.Image.Place, "", "The image is %s. This report says what firelane does with the task definition. The image that is there now keeps its queue in memory unless storage.path is set, "+
-			"loses what is in it at a kill, gives records up after a retry or two unless Retry_Limit says otherwise, and needs more memory.", c.Image.Text)
+		text := "This report says what firelane does. The image that is there now is another one: Fluent Bit keeps its queue in memory unless storage.path is set, loses it at a kill, " +
+			"gives records up after one retry unless Retry_Limit says otherwise, and may need more memory."
+		if strings.Contains(strings.ToLower(c.Image.Text), "fluentd") {
+			text = "This report says what firelane does. The image that is there now is another one."
+		}
+		t.say(c.Image.Place, "", "%s", text)
 	}
 }
