@@ -26,6 +26,11 @@ type drawing struct {
 // picture draws what will happen to each line.
 func (s *Subject) picture(p *page) {
 	d := drawing{p, s, p.Len(), map[int]bool{}, map[string]string{}, map[driver]string{}, map[string]string{}}
+	if s.Task != nil && s.Task.Router == nil {
+		p.wrap("", "", "The task definition has no log router: no line goes through firelane.")
+		p.line("")
+		return
+	}
 	if len(s.Errors) > 0 || s.Plan == nil {
 		p.wrap("", "", "The router does not start with this configuration: no line is delivered until the errors below are mended.")
 		p.line("")

@@ -52,17 +52,26 @@ func (r *Report) Add(s *Subject, rules []Rule) {
 	r.Subjects = append(r.Subjects, Checked{s, once(s.Run(rules))})
 }
 
-// once leaves out what the compiler, or the reader of the task definition, has found where a rule about task definitions says more
-// about the same value.
+// once leaves out what the compiler, the reader of the task definition or the list of differences has found where a rule about task
+// definitions says more about the same value, or about one within it.
 func once(list []Finding) []Finding {
-	general := func(number string) bool { return strings.HasPrefix(number, "F1") || number == "F590" }
+	general := func(number string) bool {
+		return strings.HasPrefix(number, "F1") || number == "F590" || number == "F624"
+	}
 	said := map[taskdef.Place]bool{}
 	for i := range list {
-		if number := list[i].Rule.Number; strings.HasPrefix(number, "F5") && !general(number) {
-			said[list[i].At] = true
+		f := &list[i]
+		if number := f.Rule.Number; !strings.HasPrefix(number, "F5") || general(number) {
+			continue
+		}
+		said[f.At] = true
+		if whole, _, ok := strings.Cut(f.At.Path, ".options."); ok && (f.Rule.Number == "F501" || f.Rule.Number == "F505") {
+			said[taskdef.Place{Path: whole}] = true // where the reader says that the Name is missing
 		}
 	}
-	return slices.DeleteFunc(list, func(f Finding) bool { return general(f.Rule.Number) && said[f.At] })
+	return slices.DeleteFunc(list, func(f Finding) bool {
+		return general(f.Rule.Number) && (said[f.At] || f.Rule.Number == "F590" && said[taskdef.Place{Path: f.At.Path}])
+	})
 }
 
 // complete makes a fix of one whose lines are only the words that it replaces; nil if the line isn't known, or doesn't have them

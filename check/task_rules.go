@@ -172,6 +172,12 @@ func routerType(t *task) {
 	}
 }
 
+// under is the place of a value of a container: its path, and the line in which the container begins.
+func under(at taskdef.Place, name string) taskdef.Place {
+	at.Path += "." + name
+	return at
+}
+
 // fix is a fix that replaces words in the line of a place; the report completes it, if they are there once.
 func (t *task) fix(at taskdef.Place, before, after string) *Fix {
 	if t.Generated || at.Line == 0 {

@@ -83,7 +83,7 @@ func routerLog(t *task) {
 			if t.fargate() {
 				where = "goes nowhere"
 			}
-			t.say(c.Place, `logConfiguration with "logDriver": "awslogs", awslogs-group, awslogs-region and awslogs-stream-prefix`,
+			t.say(under(c.Place, "logConfiguration"), `logConfiguration with "logDriver": "awslogs", awslogs-group, awslogs-region and awslogs-stream-prefix`,
 				"%s has no logConfiguration: its own log, which says what isn't delivered and why, %s.", c.Name.Text, where)
 		case c.Log.Driver.Text == "none":
 			t.say(c.Log.Driver.Place, `"logDriver": "awslogs"`, "The router's own log, which says what isn't delivered and why, is thrown away.")

@@ -13,7 +13,9 @@ var own = []string{"exit", "exec", "true", "set", "umask", "ulimit", "chown", ":
 
 // CanRun reports why the line of a health check can't run in the image: a word of the shell's language that isn't supported, or a
 // command that isn't there. program reports whether there is a program of that name. It runs nothing.
-func CanRun(line string, program func(name string) bool) error { return canRun(line, program, maxDepth) }
+func CanRun(line string, program func(name string) bool) error {
+	return canRun(line, program, maxDepth)
+}
 
 // CanRunProgram is CanRun for a command without a shell: a program and its arguments.
 func CanRunProgram(args []string, program func(name string) bool) error {
@@ -60,7 +62,9 @@ func canCommand(args []string, program func(name string) bool, depth int) error 
 		return canCommand(args[1:], program, depth)
 	case (name == "sh" || name == "bash" || name == "ash") && len(args) > 2 && strings.HasPrefix(args[1], "-") && strings.HasSuffix(args[1], "c"):
 		return canRun(args[2], program, depth-1)
-	case name == "nc" && slices.ContainsFunc(args[1:], func(a string) bool { return strings.HasPrefix(a, "-") && strings.Contains(a, "l") && !strings.HasPrefix(a, "--") }):
+	case name == "nc" && slices.ContainsFunc(args[1:], func(a string) bool {
+		return strings.HasPrefix(a, "-") && strings.Contains(a, "l") && !strings.HasPrefix(a, "--")
+	}):
 		return errors.New("nc can't listen in this image")
 	case slices.Contains(own, name), program(name), strings.HasSuffix(name, ".sh"):
 		return nil
