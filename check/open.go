@@ -34,8 +34,8 @@ const (
 type Options struct {
 	// ConfigFiles are local copies of files in the router's container: FILE, or PATH=FILE with the path in the container or the ARN.
 	ConfigFiles []string
-	Stdin       io.Reader // of the path -
-	Version     string    // firelane's
+	Stdin       []byte // of the path -
+	Version     string // firelane's
 	Now         time.Time
 	// Compile compiles a file that is a configuration. nil: with the variables of this process.
 	Compile func(file string) (*config.Plan, []config.Diagnostic, error)
@@ -84,12 +84,11 @@ func (k *opener) fail(file, format string, args ...any) {
 // open opens one path of the command line.
 func (k *opener) open(path string) {
 	if path == "-" {
-		data, err := read(k.Stdin)
-		if err != nil {
-			k.fail("standard input", "can't be read: %v", err)
+		if len(k.Stdin) > MaxOpenSize {
+			k.fail("stdin", "is larger than %d MiB", MaxOpenSize>>20)
 			return
 		}
-		k.stdin(data)
+		k.stdin(k.Stdin)
 		return
 	}
 	info, err := os.Stat(path)
@@ -145,9 +144,6 @@ func readFile(path string) ([]byte, error) {
 
 // read reads at most MaxOpenSize bytes.
 func read(r io.Reader) ([]byte, error) {
-	if r == nil {
-		return nil, errors.New("there is none")
-	}
 	data, err := io.ReadAll(io.LimitReader(r, MaxOpenSize+1))
 	if err == nil && len(data) > MaxOpenSize {
 		err = fmt.Errorf("it is larger than %d MiB", MaxOpenSize>>20)

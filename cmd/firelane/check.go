@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -23,8 +22,23 @@ import (
 // checkFlags are the options of firelane check.
 type checkFlags struct {
 	file                            string
-	plan, strict, github, json, iam bool
+	plan, json, github, iam, strict bool
 	check.Options
+}
+
+// register declares the options.
+func (f *checkFlags) register(flags *flag.FlagSet) {
+	flags.StringVar(&f.file, "c", "", "configuration `FILE` (default: the one that ECS wrote)")
+	flags.StringVar(&f.file, "config", "", "the same as -c")
+	flags.BoolVar(&f.strict, "strict", false, "exit with 1 if there are warnings")
+	flags.BoolVar(&f.github, "github", false, "print annotations for GitHub")
+	flags.BoolVar(&f.json, "json", false, "print the report as JSON")
+	flags.BoolVar(&f.iam, "iam", false, "print the policy document that the task role needs")
+	flags.BoolVar(&f.plan, "plan", false, "print how firelane understands the configuration, with all options that are set")
+	flags.Func("config-file", "a local copy of a configuration `FILE` in the router's container; PATH=FILE says its path there, or its ARN in S3 (repeatable)", func(s string) error {
+		f.ConfigFiles = append(f.ConfigFiles, s)
+		return nil
+	})
 }
 
 // checkCommand tells what configurations and task definitions do with each log line, and what is wrong with them.
@@ -32,17 +46,7 @@ func checkCommand(c *cli, args []string) int {
 	var f checkFlags
 	flags := flag.NewFlagSet("firelane check", flag.ContinueOnError)
 	flags.SetOutput(c.stderr)
-	flags.StringVar(&f.file, "c", "", "configuration file (default: the one that ECS wrote)")
-	flags.StringVar(&f.file, "config", "", "the same as -c")
-	flags.BoolVar(&f.plan, "plan", false, "print how firelane understands the configuration, and nothing else")
-	flags.BoolVar(&f.strict, "strict", false, "exit 1 if there are warnings")
-	flags.BoolVar(&f.github, "github", false, "print the findings as workflow commands of GitHub Actions")
-	flags.BoolVar(&f.json, "json", false, "print the report as JSON")
-	flags.BoolVar(&f.iam, "iam", false, "print the policy document that the task role needs")
-	flags.Func("config-file", "a local copy of a configuration `FILE` in the router's container; PATH=FILE says its path, or its ARN in S3 (repeatable)", func(s string) error {
-		f.ConfigFiles = append(f.ConfigFiles, s)
-		return nil
-	})
+	f.register(flags)
 	var files []string
 	for len(args) > 0 { // flags may come after the files
 		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -53,6 +57,16 @@ func checkCommand(c *cli, args []string) int {
 		if args = flags.Args(); len(args) > 0 {
 			files, args = append(files, args[0]), args[1:]
 		}
+	}
+	formats := 0
+	for _, set := range []bool{f.plan, f.json, f.github, f.iam} {
+		if set {
+			formats++
+		}
+	}
+	if formats > 1 {
+		fmt.Fprintln(c.stderr, "firelane check: want one of --plan, --json, --github and --iam")
+		return exitUsage
 	}
 	if f.file != "" {
 		files = append([]string{f.file}, files...)
@@ -70,7 +84,7 @@ func checkCommand(c *cli, args []string) int {
 
 // checkFiles checks the files of the command line.
 func (c *cli) checkFiles(files []string, f *checkFlags) int {
-	f.Stdin, f.Version, f.Now, f.Start = os.Stdin, version, time.Now(), startOf
+	f.Version, f.Now, f.Start = version, time.Now(), startOf
 	f.Compile = func(file string) (*config.Plan, []config.Diagnostic, error) {
 		plan, diags, err := c.read(context.Background(), file, c.printNote)
 		if err != nil {
@@ -78,108 +92,175 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 		}
 		return plan, diags, err
 	}
-	var stdin []byte
-	if slices.Contains(files, "-") { // it is read once, and its lines are shown
-		stdin, _ = io.ReadAll(io.LimitReader(f.Stdin, check.MaxOpenSize+1))
-		f.Stdin = bytes.NewReader(stdin)
+	if slices.Contains(files, "-") {
+		var err error
+		if f.Stdin, err = io.ReadAll(io.LimitReader(os.Stdin, check.MaxOpenSize+1)); err != nil {
+			fmt.Fprintf(c.stderr, "firelane check: reading standard input: %v\n", err)
+			return exitUsage
+		}
 	}
 	subjects, wrong := check.Open(files, f.Options)
-	status := exitOK
 	for _, d := range wrong {
 		fmt.Fprintln(c.stderr, d)
+	}
+	r := &check.Report{Read: readSource(subjects, f.Stdin)}
+	written := io.Discard
+	if f.plan || !f.json && !f.github && !f.iam {
+		written = c.stderr
+	}
+	rules := c.checkRules()
+	for _, s := range subjects {
+		r.Add(s, rules)
+		if s.Task == nil {
+			c.tellPlain(written, r)
+		}
+	}
+	status := r.Status(f.strict)
+	if len(wrong) > 0 || slices.ContainsFunc(subjects, func(s *check.Subject) bool { return len(s.Errors) > 0 }) {
 		status = exitUsage
 	}
-	if !f.plan {
-		return max(status, c.report(subjects, stdin, f))
-	}
-	for _, s := range subjects {
-		if len(subjects) > 1 {
-			fmt.Fprintf(c.stdout, "%s\n\n", printable(s.Name))
-		}
-		if !c.subject(s) {
-			status = exitUsage
-		}
+	if err := c.writeReport(r, f); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		fmt.Fprintln(c.stderr, "firelane check:", err)
+		return max(status, exitFailed)
 	}
 	return status
 }
 
-// report prints what the rules find in subjects.
-func (c *cli) report(subjects []*check.Subject, stdin []byte, f *checkFlags) int {
-	if len(subjects) == 0 {
-		return exitOK // what is wrong has been said
-	}
-	r := check.Report{Read: func(name string) (string, bool) {
-		if name == "stdin" {
-			return string(stdin), true
-		}
-		text, err := os.ReadFile(name)
-		return string(text), err == nil
-	}}
-	rules := slices.Concat(check.ReadRules(), check.TaskRules(c.canRun), check.DifferenceRules())
-	for _, s := range subjects {
-		r.Add(s, rules)
-	}
-	write := r.Text
+// writeReport writes the report in the form that the command line asks for.
+func (c *cli) writeReport(r *check.Report, f *checkFlags) error {
 	switch {
-	case f.iam:
-		write = r.IAM
 	case f.json:
-		write = r.JSON
+		return r.JSON(c.stdout)
 	case f.github:
-		write = r.GitHub
+		return r.GitHub(c.stdout)
+	case f.iam:
+		return r.IAM(c.stdout)
+	case f.plan:
+		return c.writePlans(r)
+	case len(r.Subjects) == 0: // all that is wrong is on stderr
+		return nil
 	}
-	if err := write(c.stdout); err != nil && !errors.Is(err, io.ErrClosedPipe) {
-		fmt.Fprintf(c.stderr, "firelane check: %v\n", err)
-		return exitFailed
+	return r.Text(c.stdout)
+}
+
+// tellPlain prints what the compiler has found in the configuration that was added last, one line each on stderr, as the router does
+// when it starts. The report doesn't repeat it; and it leaves out a configuration that is wrong.
+func (c *cli) tellPlain(w io.Writer, r *check.Report) {
+	if w == io.Discard {
+		return
 	}
-	return r.Status(f.strict)
+	s := &r.Subjects[len(r.Subjects)-1]
+	for _, d := range s.Plan.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", d)
+	}
+	for _, d := range s.Errors {
+		fmt.Fprintln(w, d)
+	}
+	here := s.Findings[:0:0]
+	for _, found := range s.Findings {
+		switch {
+		case !check.Compiled(found.Rule):
+			here = append(here, found)
+		case found.Severity == check.Error:
+			r.Elsewhere.Errors++
+		case found.Severity == check.Warning:
+			r.Elsewhere.Warnings++
+		default:
+			r.Elsewhere.Notes++
+		}
+	}
+	s.Findings = here
+	if len(s.Errors) > 0 {
+		r.Subjects = r.Subjects[:len(r.Subjects)-1]
+	}
+}
+
+// writePlans prints how firelane understands each configuration.
+func (c *cli) writePlans(r *check.Report) error {
+	for i := range r.Subjects {
+		s := &r.Subjects[i]
+		for n := range s.Findings {
+			if f := &s.Findings[n]; s.Task != nil {
+				fmt.Fprintf(c.stderr, "%s: %s\n", f.Severity, placed(f))
+			}
+		}
+		if s.Plan == nil || len(s.Errors) > 0 {
+			continue
+		}
+		if len(r.Subjects) > 1 {
+			fmt.Fprintf(c.stdout, "# %s\n", printable(s.Name))
+		}
+		if err := s.Plan.Write(c.stdout); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// placed is a finding in one line.
+func placed(f *check.Finding) string {
+	text := f.Text
+	if f.At.Path != "" {
+		text = f.At.Path + ": " + text
+	}
+	return config.Diagnostic{Pos: f.At.Pos, Text: text}.String()
+}
+
+// maxSource is the largest file, in bytes, of which a report shows lines.
+const maxSource = 4 << 20
+
+// readSource returns the function that reads files for a report. A file that a program has written has no lines for people.
+func readSource(subjects []*check.Subject, stdin []byte) func(string) (string, bool) {
+	generated := map[string]bool{}
+	for _, s := range subjects {
+		if s.Task != nil && s.Task.Definition != nil && s.Task.Generated {
+			generated[s.Task.Place.File] = true
+		}
+	}
+	return func(name string) (string, bool) {
+		switch {
+		case generated[name]:
+			return "", false
+		case name == "stdin":
+			return string(stdin), len(stdin) > 0 && len(stdin) <= maxSource
+		}
+		info, err := os.Stat(name)
+		if err != nil || !info.Mode().IsRegular() {
+			return config.BuiltIn(name)
+		}
+		if info.Size() > maxSource {
+			return "", false
+		}
+		data, err := os.ReadFile(name)
+		return string(data), err == nil
+	}
+}
+
+// checkRules are all rules.
+func (c *cli) checkRules() []check.Rule {
+	compiled := check.Rule{Number: "F199", Name: "configuration", Check: func(s *check.Subject, tell func(check.Finding)) {
+		for _, d := range s.Errors {
+			tell(check.Finding{At: s.Place(d.Pos), Text: d.Text})
+		}
+		if s.Plan != nil {
+			for _, d := range s.Plan.Warnings {
+				tell(check.Finding{At: s.Place(d.Pos), Severity: check.Warning, Text: d.Text})
+			}
+		}
+	}}
+	return slices.Concat([]check.Rule{compiled}, check.ReadRules(), check.TaskRules(c.canRun), check.DifferenceRules())
 }
 
 // canRun reports why the image can't run the command of a health check.
 func (c *cli) canRun(command []string) error {
-	program := func(name string) bool { _, ok := c.program(name); return ok }
-	if command[0] == "CMD-SHELL" {
-		return shell.CanRun(strings.Join(command[1:], " "), program)
-	}
-	return shell.CanRunProgram(command[1:], program)
-}
-
-// subject prints what is wrong with a subject, and its plan if nothing is.
-func (c *cli) subject(s *check.Subject) bool {
-	ok := true
-	for _, f := range s.Run(check.ReadRules()) {
-		kind := f.Severity.String() + ": "
-		if f.Severity == check.Error {
-			kind, ok = "", false
-		}
-		fmt.Fprintf(c.stderr, "%s%s\n", kind, placed(f.At.File, f.At.Line, f.At.Path, f.Text))
-	}
-	if s.Plan == nil {
+	program := func(name string) bool {
+		_, ok := c.program(name)
 		return ok
 	}
-	tell := func(kind string, d config.Diagnostic) {
-		at := s.Place(d.Pos)
-		fmt.Fprintf(c.stderr, "%s%s\n", kind, placed(at.File, at.Line, at.Path, d.Text))
+	if len(command) > 0 && command[0] == "CMD-SHELL" {
+		return shell.CanRun(strings.Join(command[1:], " "), program)
 	}
-	for _, w := range s.Plan.Warnings {
-		tell("warning: ", w)
-	}
-	for _, d := range s.Errors {
-		tell("", d)
-		ok = false
-	}
-	if ok {
-		_ = s.Plan.Write(c.stdout) // an error is one of the pipe
-	}
-	return ok
-}
-
-// placed is a diagnostic with the path of the value.
-func placed(file string, line int, path, text string) string {
-	if path != "" {
-		text = path + ": " + text
-	}
-	return config.Diagnostic{Pos: config.Pos{File: file, Line: line}, Text: text}.String()
+	return shell.CanRunProgram(command[min(1, len(command)):], program)
 }
 
 // check prints how firelane understands a configuration, including the files that the init image's variables name.
