@@ -109,8 +109,8 @@ func (k *compilation) fluentdSection(s *section) {
 			k.error(sub.pos, fmt.Sprintf("<label %s>: unknown section <%s>; want filter or match", s.arg, sub.name)).as(CodeSection)
 		}
 	default:
-		k.error(s.pos, fmt.Sprintf("unknown section <%s>; %s", s.name,
-			wantOneOf(s.name, []string{"source", "filter", "match", "label", "system", "worker"})))
+		existing := []string{"source", "filter", "match", "label", "system", "worker"}
+		k.error(s.pos, fmt.Sprintf("unknown section <%s>; %s", s.name, wantOneOf(s.name, existing))).as(CodeSection)
 	}
 }
 
