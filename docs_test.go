@@ -58,7 +58,7 @@ func TestTheReportInTheReadmeIsThatOfTheTutorial(t *testing.T) {
 		return string(text), err == nil
 	}}
 	for _, s := range subjects {
-		r.Add(s, slices.Concat(check.ReadRules(), check.TaskRules(nil), check.DifferenceRules()))
+		r.Add(s, slices.Concat(check.Rules(), check.ReadRules(), check.TaskRules(nil), check.DifferenceRules()))
 	}
 	var got strings.Builder
 	if err := r.Text(&got); err != nil {

@@ -12,8 +12,6 @@ import (
 // A Report is what is told about subjects.
 type Report struct {
 	Subjects []Checked
-	// Elsewhere is how many findings are told elsewhere: they count, and the report doesn't have them.
-	Elsewhere Totals
 	// Read returns the text of a file that a place names, for source lines; it may be nil. It is called once a file.
 	Read func(name string) (text string, ok bool)
 
@@ -55,24 +53,30 @@ func (r *Report) Add(s *Subject, rules []Rule) {
 }
 
 // once leaves out what the compiler, the reader of the task definition or the list of differences has found where a rule about task
-// definitions says more about the same value, or about one within it.
+// definitions says more about the same value; and, where ECS doesn't write an output because of its name, what follows from that.
 func once(list []Finding) []Finding {
 	general := func(number string) bool {
 		return strings.HasPrefix(number, "F1") || number == "F590" || number == "F624"
 	}
-	said := map[taskdef.Place]bool{}
+	said, unnamed := map[taskdef.Place]bool{}, map[string]bool{}
 	for i := range list {
 		f := &list[i]
 		if number := f.Rule.Number; !strings.HasPrefix(number, "F5") || general(number) {
 			continue
 		}
 		said[f.At] = true
-		if whole, _, ok := strings.Cut(f.At.Path, ".options."); ok && (f.Rule.Number == "F501" || f.Rule.Number == "F505") {
-			said[taskdef.Place{Path: whole}] = true // where the reader says that the Name is missing
+		if f.Rule.Number == "F501" || f.Rule.Number == "F505" {
+			whole, _, _ := strings.Cut(f.At.Path, ".options.")
+			unnamed[whole] = true
 		}
 	}
 	return slices.DeleteFunc(list, func(f Finding) bool {
-		return general(f.Rule.Number) && (said[f.At] || f.Rule.Number == "F590" && said[taskdef.Place{Path: f.At.Path}])
+		switch number := f.Rule.Number; {
+		case number == "F404" && len(unnamed) > 0, unnamed[f.At.Path] && (number == "F402" || number == "F590"):
+			return true
+		default:
+			return general(number) && said[f.At]
+		}
 	})
 }
 
@@ -94,7 +98,6 @@ func (r *Report) complete(f *Fix) *Fix {
 
 // Totals counts the findings.
 func (r *Report) Totals() (t Totals) {
-	t = r.Elsewhere
 	for _, s := range r.Subjects {
 		for i := range s.Findings {
 			switch s.Findings[i].Severity {

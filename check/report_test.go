@@ -190,3 +190,24 @@ func TestNoLineOfAReportIsLongerThanAHundredColumns(t *testing.T) {
 		}
 	}
 }
+
+// Every rule about task definitions, and every difference that check tells, is in a report that people have read.
+func TestEveryRuleHasAReport(t *testing.T) {
+	files, err := filepath.Glob("testdata/report/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	for _, r := range append(check.TaskRules(canRun), check.DifferenceRules()...) {
+		if !strings.Contains(all.String(), " "+r.Number+" "+r.Name+" ") {
+			t.Errorf("no report of testdata/report has %s %s", r.Number, r.Name)
+		}
+	}
+}
