@@ -184,8 +184,8 @@ func TestARouterDoesNotStartWithAPartOfItsConfiguration(t *testing.T) {
 			if c.metadata != "" {
 				p.SetMetadata(c.metadata)
 			}
-			for _, command := range []string{"check", "run"} {
-				_, stderr, status := p.output("firelane", command, "-c", p.conf)
+			for _, command := range []string{"check --plan", "run"} {
+				_, stderr, status := p.output(append(append([]string{"firelane"}, strings.Fields(command)...), "-c", p.conf)...)
 				if status == 0 || !strings.Contains(stderr, c.want) {
 					t.Errorf("%s: got status %d and %s, want %s", command, status, stderr, c.want)
 				}
