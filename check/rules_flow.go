@@ -155,7 +155,7 @@ func (s *Subject) reached() (filters, outputs map[int]bool, ok bool) {
 	for _, t := range list {
 		follow(s.path(t), func(f int) { filters[f] = true }, func(o int) { outputs[o] = true })
 	}
-	return filters, outputs, !open && len(list) > 0
+	return filters, outputs, !open && len(s.usable().Inputs) > 0
 }
 
 func outputUnreached(s *Subject, tell func(Finding)) {
@@ -215,8 +215,8 @@ func filterUnreached(s *Subject, tell func(Finding)) {
 
 func tagUnrouted(s *Subject, tell func(Finding)) {
 	p := s.usable()
-	if len(p.Outputs) == 0 {
-		return // F404
+	if len(p.Outputs) == 0 || len(p.Inputs) == 0 {
+		return // F404, F115
 	}
 	list, _ := s.tags()
 	for _, t := range list {
@@ -247,8 +247,11 @@ func noOutput(s *Subject, tell func(Finding)) {
 	if s.Plan == nil || len(s.Errors) > 0 || len(p.Inputs) == 0 || len(p.Outputs) > 0 {
 		return
 	}
-	at := p.Inputs[0].Pos
-	tell(s.found(Error, at, nil, "an output", "There is no output: all that is received is dropped"))
+	if s.Task != nil {
+		tell(s.found(Error, p.Inputs[0].Pos, nil, "an output", "There is no output: all that is received is dropped"))
+		return
+	}
+	tell(s.found(Warning, p.Inputs[0].Pos, nil, "an output", "There is no output: all that is received is dropped, unless another file that includes this one has an output"))
 }
 
 func sameOutput(s *Subject, tell func(Finding)) {

@@ -46,7 +46,7 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 		if s.Plan == nil {
 			return
 		}
-		told := map[config.Pos]bool{}
+		told, unset := map[config.Pos]bool{}, s.unset()
 		say := func(d config.Diagnostic, severity Severity) {
 			for _, c := range codes {
 				if d.Code != c || told[d.Pos] && c == config.CodeSign || c == config.CodeVariable && s.Task != nil { // F508
@@ -57,8 +57,14 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 				if c == config.CodeAbsent { // the plugins with similar names do something else
 					want = ""
 				}
+				if severity == Error && unset[d.Pos] {
+					text, want = text+", since a variable in it isn't set", "the variable in the router's environment"
+				}
 				if severity == Error {
 					text = sentence(text) + " The router doesn't start"
+				}
+				if c == config.CodeNoInput && s.Task == nil {
+					severity, text = Note, text+", unless another file includes this one, as that of ECS does"
 				}
 				tell(s.found(severity, d.Pos, s.rewrite(d.Pos, d.Word, d.Want), want, "%s", text))
 			}
@@ -70,6 +76,17 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 			say(d, Warning)
 		}
 	}
+}
+
+// unset are the places of values of which a variable isn't set.
+func (s *Subject) unset() map[config.Pos]bool {
+	places := map[config.Pos]bool{}
+	for _, d := range s.Plan.Warnings {
+		if d.Code == config.CodeVariable {
+			places[d.Pos] = true
+		}
+	}
+	return places
 }
 
 // splitWant cuts a message into what is wrong and what would be right.

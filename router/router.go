@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -100,9 +101,21 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	return r, diags
 }
 
-// diagnostic is an error of a part. That of a missing file is at the option that names it, if the plan says where that is.
+// diagnostic is an error of a part. That of an option, or of a missing file that one names, is at the option, if the plan says where
+// that is.
 func diagnostic(in config.Instance, err error) config.Diagnostic {
 	d := config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)}
+	var option *config.OptionError
+	if errors.As(err, &option) {
+		d.Code = config.CodeValue
+		if g, ok := in.Find(option.Option); ok {
+			d.Pos = g.Pos
+		}
+		if strings.HasSuffix(option.Reason, "does not exist") {
+			d.Code = config.CodeFile
+		}
+		return d
+	}
 	var file *fs.PathError
 	if !errors.As(err, &file) {
 		return d
