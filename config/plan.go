@@ -74,6 +74,8 @@ type Instance struct {
 	Options any    // bound and checked; of the type that Plugin.Options makes
 	Pos     Pos
 
+	LogLevel string // of its own log lines, one of logLevels; "": that of Service
+
 	hidden []string // lower-case names of options whose values came from ECS's secrets
 }
 

@@ -82,6 +82,9 @@ func (o *planWriter) instance(kind string, i *Instance, match string) {
 		title += " for " + match
 	}
 	o.head(title, i.Pos)
+	if i.LogLevel != "" {
+		o.line(1, "log_level "+i.LogLevel)
+	}
 	o.options(1, reflect.ValueOf(i.Options).Elem(), i.hidden)
 }
 
