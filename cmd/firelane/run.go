@@ -72,7 +72,6 @@ func (c *cli) run(file string, always bool) int {
 	level.set(router.ParseLevel(plan.Service.LogLevel))
 	log = log.Sample(level)
 
-	dropProgramPages()
 	limitMemory(log) // the router divides this limit among its parts
 	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: func() { freeStart(); c.useRoots() }, Early: early, OwnLog: own})
 	if len(diags) > 0 {
@@ -81,8 +80,6 @@ func (c *cli) run(file string, always bool) int {
 	}
 	useOneCore()
 	relaxTimers(log)
-	debug.FreeOSMemory() // used by the packages of all destinations at the start, and by the configuration's files
-	dropProgramPages()
 	stop, now := newStops()
 	l := newReloader(c, log, level, file, always, r, stop.ctx)
 	l.plan.Store(plan)
@@ -232,6 +229,7 @@ func checkCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
+	c.keepGiven = true
 	return c.check(file)
 }
 
