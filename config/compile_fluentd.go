@@ -144,7 +144,7 @@ func (k *compilation) source(s *section) {
 		return
 	}
 	switch name.value { // they serve what the router's own page has
-	case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor":
+	case "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor":
 		k.warning(s.pos, fmt.Sprintf("input %s has no effect here: http_server in <system> serves health and metrics, also for Prometheus", name.value))
 		return
 	}

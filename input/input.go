@@ -39,6 +39,8 @@ type Env struct {
 	// Internal calls see for each metric of the router itself; nil: it has none.
 	Internal func(see func(*metric.Sample))
 
+	Monitor Monitor // of the router; nil: the input learns nothing of it
+
 	OwnLog *OwnLog                  // of the process; nil: its lines aren't passed on
 	Feeds  func(output string) bool // whether events of an input that reads OwnLog have reached an output
 
