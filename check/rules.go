@@ -13,7 +13,9 @@ import (
 
 // Rules are the rules about a configuration, whatever it belongs to: F101 to F499. Those about a task definition have lists of their own.
 func Rules() []Rule {
-	return slices.Concat(syntaxRules(), namingRules(), networkRules(), signInRules(), awsRules(), flowRules(), queueingRules())
+	list := slices.Concat(syntaxRules(), namingRules(), networkRules(), signInRules(), awsRules(), flowRules(), queueingRules())
+	slices.SortFunc(list, func(a, b Rule) int { return strings.Compare(a.Number, b.Number) })
+	return list
 }
 
 // An outlet is an output of a subject, with what it says of itself. It makes findings.

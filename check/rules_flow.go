@@ -51,8 +51,10 @@ func (s *Subject) tags() (list []tagged, open bool) {
 				}
 				continue
 			}
-		case strings.ContainsAny(tag, "*<$"), kind == "http", kind == "opentelemetry", kind == "syslog" && s.fluentd(), in.Label != "" && kind == "monitor_agent":
+		case strings.ContainsAny(tag, "*<$"), kind == "http", kind == "opentelemetry", kind == "syslog" && s.fluentd():
 			open = true
+			continue
+		case kind == "monitor_agent" && !given: // it emits nothing
 			continue
 		}
 		list = append(list, tagged{i, tag, s.Place(in.Pos), fmt.Sprintf("the input %s, with the tag %s,", in.Name, tag)})

@@ -77,7 +77,7 @@ func twoLogins(o *outlet) {
 func secretInFile(s *Subject, tell func(Finding)) {
 	for _, in := range allInstances(s.usable()) {
 		for _, g := range in.Given {
-			if !g.Secret || len(g.Value) < 2 || s.Place(g.Pos).Path != "" || strings.HasSuffix(strings.ToLower(g.Name), "header") && !strings.Contains(strings.ToLower(g.Value), "authorization") {
+			if !g.Secret || len(g.Value) < 2 || strings.EqualFold(g.Name, "command") || s.Place(g.Pos).Path != "" || strings.HasSuffix(strings.ToLower(g.Name), "header") && !strings.Contains(strings.ToLower(g.Value), "authorization") {
 				continue
 			}
 			line, ok := lineAt(s.Place(g.Pos).Pos)

@@ -13,7 +13,12 @@ func syntaxRules() []Rule {
 	rule := func(number, name, help string, codes ...config.Code) Rule {
 		return Rule{Number: number, Name: name, Help: help, Check: reading(codes...)}
 	}
-	list := []Rule{
+	comments := rule("F109", "inline-comment", "a # after a value begins no comment in Fluent Bit's syntax: the rest of the line is part of the value", config.CodeComment)
+	comments.Check = func(s *Subject, tell func(Finding)) {
+		reading(config.CodeComment)(s, tell)
+		inlineComments(s, tell)
+	}
+	return []Rule{
 		rule("F101", "syntax", "the text is no configuration: a section or a quote isn't closed, a key stands before any section", config.CodeSyntax),
 		rule("F102", "unknown-plugin", "no input, filter or output has that name, probably a misspelling", config.CodePlugin),
 		rule("F103", "absent-plugin", "Fluent Bit or Fluentd has that plugin, and firelane doesn't: the router doesn't start", config.CodeAbsent),
@@ -22,6 +27,7 @@ func syntaxRules() []Rule {
 		rule("F106", "wrong-value", "the option can't have that value: the router doesn't start", config.CodeValue),
 		rule("F107", "unset-variable", "a variable isn't set and becomes empty, often a host or a password", config.CodeVariable),
 		rule("F108", "missing-file", "a file that an option or an include names doesn't exist or can't be read", config.CodeFile),
+		comments,
 		rule("F110", "sign-after-name", "there is a : or an = between name and value, as other formats have it: it is part of the name or the value", config.CodeSign),
 		rule("F111", "given-twice", "an option, an alias or an ID is given twice: only one of them counts", config.CodeTwice, config.CodeAlias),
 		rule("F112", "missing-option", "an option is missing that the plugin needs: the router doesn't start", config.CodeMissing),
@@ -32,12 +38,6 @@ func syntaxRules() []Rule {
 		rule("F191", "advice", "an option does something else than its value seems to say", config.CodeAdvice),
 		rule("F199", "configuration", "anything else that is wrong with the configuration", ""),
 	}
-	comment := Rule{Number: "F109", Name: "inline-comment", Help: "a # after a value begins no comment in Fluent Bit's syntax: the rest of the line is part of the value"}
-	comment.Check = func(s *Subject, tell func(Finding)) {
-		reading(config.CodeComment)(s, tell)
-		inlineComments(s, tell)
-	}
-	return append(list, comment)
 }
 
 // reading makes the check of a rule that tells the diagnostics with these codes.
