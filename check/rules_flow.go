@@ -162,6 +162,7 @@ func (s *Subject) reached() (filters, outputs map[int]bool, ok bool) {
 
 func outputUnreached(s *Subject, tell func(Finding)) {
 	_, outputs, ok := s.reached()
+	want := s.knownTags()
 	if !ok || s.fluentd() { // there each <match> is in a label, and F114 tells of those behind another
 		return
 	}
@@ -174,7 +175,7 @@ func outputUnreached(s *Subject, tell func(Finding)) {
 		if !given {
 			g.Pos = o.Pos
 		}
-		tell(s.found(Warning, g.Pos, nil, s.knownTags(), "No record gets to the output %s: %s matches none of the tags that records have", o.Name, o.Match))
+		tell(s.found(Warning, g.Pos, nil, want, "No record gets to the output %s: %s matches none of the tags that records have", o.Name, o.Match))
 	}
 }
 
@@ -199,6 +200,7 @@ const maxTags = 8
 
 func filterUnreached(s *Subject, tell func(Finding)) {
 	filters, _, ok := s.reached()
+	want := s.knownTags()
 	if !ok || s.fluentd() {
 		return
 	}
@@ -211,7 +213,7 @@ func filterUnreached(s *Subject, tell func(Finding)) {
 		if !given {
 			g.Pos = f.Pos
 		}
-		tell(s.found(Warning, g.Pos, nil, s.knownTags(), "The filter %s has no effect: %s matches none of the tags that records have", f.Name, f.Match))
+		tell(s.found(Warning, g.Pos, nil, want, "The filter %s has no effect: %s matches none of the tags that records have", f.Name, f.Match))
 	}
 }
 
@@ -265,6 +267,12 @@ func sameOutput(s *Subject, tell func(Finding)) {
 	}
 	before := map[string][]seen{}
 	list, _ := s.tags()
+	var reach []map[int]bool // outputs, by tag
+	for _, t := range list {
+		outputs := map[int]bool{}
+		follow(s.path(t), func(int) {}, func(n int) { outputs[n] = true })
+		reach = append(reach, outputs)
+	}
 	for i := range p.Outputs {
 		o := &p.Outputs[i]
 		if n := strings.ToLower(o.Name); n == "null" || n == "stdout" || n == "counter" {
@@ -274,9 +282,7 @@ func sameOutput(s *Subject, tell func(Finding)) {
 		key := strings.Join(append([]string{id[0]}, id[2:]...), "\n") // without the match
 		for _, b := range before[key] {
 			both := b.match == o.Match && !s.fluentd()
-			for _, t := range list {
-				outputs := map[int]bool{}
-				follow(s.path(t), func(int) {}, func(n int) { outputs[n] = true })
+			for _, outputs := range reach {
 				both = both || outputs[i] && outputs[b.index]
 			}
 			if both {
@@ -284,9 +290,14 @@ func sameOutput(s *Subject, tell func(Finding)) {
 				break
 			}
 		}
-		before[key] = append(before[key], seen{o.Pos, o.Match, i})
+		if len(before[key]) < maxSame {
+			before[key] = append(before[key], seen{o.Pos, o.Match, i})
+		}
 	}
 }
+
+// maxSame is with how many outputs to one place another one is compared.
+const maxSame = 16
 
 func sameAddress(s *Subject, tell func(Finding)) {
 	p := s.usable()

@@ -80,7 +80,7 @@ func secretInFile(s *Subject, tell func(Finding)) {
 			if !g.Secret || len(g.Value) < 2 || strings.EqualFold(g.Name, "command") || s.Place(g.Pos).Path != "" || strings.HasSuffix(strings.ToLower(g.Name), "header") && !strings.Contains(strings.ToLower(g.Value), "authorization") {
 				continue
 			}
-			line, ok := lineAt(s.Place(g.Pos).Pos)
+			line, ok := s.lineAt(s.Place(g.Pos).Pos)
 			if !ok || !strings.Contains(line, g.Value) || strings.Contains(line, "${") || strings.Contains(line, "#{") || isPlaceholderText(g.Value) {
 				continue // a variable's value, or an example
 			}

@@ -13,6 +13,11 @@ func syntaxRules() []Rule {
 	rule := func(number, name, help string, codes ...config.Code) Rule {
 		return Rule{Number: number, Name: name, Help: help, Check: reading(codes...)}
 	}
+	warning := func(number, name, help string, codes ...config.Code) Rule {
+		r := rule(number, name, help, codes...)
+		r.Severity = Warning
+		return r
+	}
 	comments := rule("F109", "inline-comment", "a # after a value begins no comment in Fluent Bit's syntax: the rest of the line is part of the value", config.CodeComment)
 	comments.Check = func(s *Subject, tell func(Finding)) {
 		reading(config.CodeComment)(s, tell)
@@ -25,7 +30,7 @@ func syntaxRules() []Rule {
 		rule("F104", "unknown-option", "no option or section has that name: it is ignored, and its default applies", config.CodeOption, config.CodeSection),
 		rule("F105", "other-dialect", "it is an option or a plugin of the other dialect, where it has another name", config.CodeDialect),
 		rule("F106", "wrong-value", "the option can't have that value: the router doesn't start", config.CodeValue),
-		rule("F107", "unset-variable", "a variable isn't set and becomes empty, often a host or a password", config.CodeVariable),
+		warning("F107", "unset-variable", "a variable isn't set and becomes empty, often a host or a password", config.CodeVariable),
 		rule("F108", "missing-file", "a file that an option or an include names doesn't exist or can't be read", config.CodeFile),
 		comments,
 		rule("F110", "sign-after-name", "there is a : or an = between name and value, as other formats have it: it is part of the name or the value", config.CodeSign),
@@ -33,9 +38,9 @@ func syntaxRules() []Rule {
 		rule("F112", "missing-option", "an option is missing that the plugin needs: the router doesn't start", config.CodeMissing),
 		rule("F113", "parser", "a parser that is named doesn't exist, or has a format that isn't supported", config.CodeParser),
 		rule("F114", "left-out", "a filter or an output is left out: it has no Match, its pattern is none, or its label or name doesn't exist", config.CodeNoMatch, config.CodeMatch, config.CodeLabel, config.CodeNothing),
-		rule("F115", "no-input", "there is no input, so that nothing can be received", config.CodeNoInput),
-		rule("F190", "no-effect", "it is accepted and does nothing here", config.CodeIgnored),
-		rule("F191", "advice", "an option does something else than its value seems to say", config.CodeAdvice),
+		warning("F115", "no-input", "there is no input, so that nothing can be received", config.CodeNoInput),
+		warning("F190", "no-effect", "it is accepted and does nothing here", config.CodeIgnored),
+		warning("F191", "advice", "an option does something else than its value seems to say", config.CodeAdvice),
 		rule("F199", "configuration", "anything else that is wrong with the configuration", ""),
 	}
 }
