@@ -13,7 +13,9 @@ import (
 
 // Rules are the rules about a configuration, whatever it belongs to: F101 to F499. Those about a task definition have lists of their own.
 func Rules() []Rule {
-	return slices.Concat(syntaxRules(), namingRules(), networkRules(), signInRules(), awsRules(), flowRules(), queueingRules())
+	list := slices.Concat(syntaxRules(), namingRules(), networkRules(), signInRules(), awsRules(), flowRules(), queueingRules())
+	slices.SortFunc(list, func(a, b Rule) int { return strings.Compare(a.Number, b.Number) })
+	return list
 }
 
 // An outlet is an output of a subject, with what it says of itself. It makes findings.
@@ -112,7 +114,7 @@ const maxFixSize = 4 << 20
 // comes from a variable.
 func (s *Subject) rewrite(at config.Pos, old, replacement string) *Fix {
 	place := s.Place(at)
-	line, ok := lineAt(place.Pos)
+	line, ok := s.lineAt(place.Pos)
 	if !ok || old == "" || strings.Count(line, old) != 1 || old == replacement {
 		return nil
 	}
@@ -122,7 +124,7 @@ func (s *Subject) rewrite(at config.Pos, old, replacement string) *Fix {
 // insert is the fix that adds an option after a line of the configuration; nil in a task definition, where a line is JSON.
 func (s *Subject) insert(at config.Pos, option string) *Fix {
 	place := s.Place(at)
-	line, ok := lineAt(place.Pos)
+	line, ok := s.lineAt(place.Pos)
 	name := strings.TrimLeft(line, " \t")
 	if !ok || place.Path != "" || name == "" || strings.HasPrefix(name, "[") || strings.HasPrefix(name, "<") {
 		return nil
@@ -140,24 +142,37 @@ func isYAMLName(file string) bool {
 }
 
 // lineAt is a line of a file, without its end.
-func lineAt(at config.Pos) (string, bool) {
-	f, err := os.Open(at.File)
-	if err != nil || at.Line < 1 {
+func (s *Subject) lineAt(at config.Pos) (string, bool) {
+	lines, ok := s.files[at.File]
+	if !ok {
+		if s.files == nil {
+			s.files = map[string][]string{}
+		}
+		lines = linesOf(at.File)
+		s.files[at.File] = lines
+	}
+	if at.Line < 1 || at.Line > len(lines) {
 		return "", false
+	}
+	return lines[at.Line-1], true
+}
+
+// linesOf are the lines of a file, without their ends; none of one that can't be read or is too large.
+func linesOf(file string) (lines []string) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxFixSize {
-		return "", false
+		return nil
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFixSize))
 	if err != nil {
-		return "", false
+		return nil
 	}
-	n := 0
 	for line := range strings.Lines(string(data)) {
-		if n++; n == at.Line {
-			return strings.TrimRight(line, "\r\n"), true
-		}
+		lines = append(lines, strings.TrimRight(line, "\r\n"))
 	}
-	return "", false
+	return lines
 }

@@ -51,8 +51,10 @@ func (s *Subject) tags() (list []tagged, open bool) {
 				}
 				continue
 			}
-		case strings.ContainsAny(tag, "*<$"), kind == "http", kind == "opentelemetry", kind == "syslog" && s.fluentd(), in.Label != "" && kind == "monitor_agent":
+		case strings.ContainsAny(tag, "*<$"), kind == "http", kind == "opentelemetry", kind == "syslog" && s.fluentd():
 			open = true
+			continue
+		case kind == "monitor_agent" && !given: // it emits nothing
 			continue
 		}
 		list = append(list, tagged{i, tag, s.Place(in.Pos), fmt.Sprintf("the input %s, with the tag %s,", in.Name, tag)})
@@ -155,11 +157,12 @@ func (s *Subject) reached() (filters, outputs map[int]bool, ok bool) {
 	for _, t := range list {
 		follow(s.path(t), func(f int) { filters[f] = true }, func(o int) { outputs[o] = true })
 	}
-	return filters, outputs, !open && len(list) > 0
+	return filters, outputs, !open && len(s.usable().Inputs) > 0
 }
 
 func outputUnreached(s *Subject, tell func(Finding)) {
 	_, outputs, ok := s.reached()
+	want := s.knownTags()
 	if !ok || s.fluentd() { // there each <match> is in a label, and F114 tells of those behind another
 		return
 	}
@@ -172,7 +175,7 @@ func outputUnreached(s *Subject, tell func(Finding)) {
 		if !given {
 			g.Pos = o.Pos
 		}
-		tell(s.found(Warning, g.Pos, nil, s.knownTags(), "No record gets to the output %s: %s matches none of the tags that records have", o.Name, o.Match))
+		tell(s.found(Warning, g.Pos, nil, want, "No record gets to the output %s: %s matches none of the tags that records have", o.Name, o.Match))
 	}
 }
 
@@ -197,6 +200,7 @@ const maxTags = 8
 
 func filterUnreached(s *Subject, tell func(Finding)) {
 	filters, _, ok := s.reached()
+	want := s.knownTags()
 	if !ok || s.fluentd() {
 		return
 	}
@@ -209,14 +213,14 @@ func filterUnreached(s *Subject, tell func(Finding)) {
 		if !given {
 			g.Pos = f.Pos
 		}
-		tell(s.found(Warning, g.Pos, nil, s.knownTags(), "The filter %s has no effect: %s matches none of the tags that records have", f.Name, f.Match))
+		tell(s.found(Warning, g.Pos, nil, want, "The filter %s has no effect: %s matches none of the tags that records have", f.Name, f.Match))
 	}
 }
 
 func tagUnrouted(s *Subject, tell func(Finding)) {
 	p := s.usable()
-	if len(p.Outputs) == 0 {
-		return // F404
+	if len(p.Outputs) == 0 || len(p.Inputs) == 0 {
+		return // F404, F115
 	}
 	list, _ := s.tags()
 	for _, t := range list {
@@ -247,8 +251,11 @@ func noOutput(s *Subject, tell func(Finding)) {
 	if s.Plan == nil || len(s.Errors) > 0 || len(p.Inputs) == 0 || len(p.Outputs) > 0 {
 		return
 	}
-	at := p.Inputs[0].Pos
-	tell(s.found(Error, at, nil, "an output", "There is no output: all that is received is dropped"))
+	if s.Task != nil {
+		tell(s.found(Error, p.Inputs[0].Pos, nil, "an output", "There is no output: all that is received is dropped"))
+		return
+	}
+	tell(s.found(Warning, p.Inputs[0].Pos, nil, "an output", "There is no output: all that is received is dropped, unless another file that includes this one has an output"))
 }
 
 func sameOutput(s *Subject, tell func(Finding)) {
@@ -260,6 +267,12 @@ func sameOutput(s *Subject, tell func(Finding)) {
 	}
 	before := map[string][]seen{}
 	list, _ := s.tags()
+	var reach []map[int]bool // outputs, by tag
+	for _, t := range list {
+		outputs := map[int]bool{}
+		follow(s.path(t), func(int) {}, func(n int) { outputs[n] = true })
+		reach = append(reach, outputs)
+	}
 	for i := range p.Outputs {
 		o := &p.Outputs[i]
 		if n := strings.ToLower(o.Name); n == "null" || n == "stdout" || n == "counter" {
@@ -269,9 +282,7 @@ func sameOutput(s *Subject, tell func(Finding)) {
 		key := strings.Join(append([]string{id[0]}, id[2:]...), "\n") // without the match
 		for _, b := range before[key] {
 			both := b.match == o.Match && !s.fluentd()
-			for _, t := range list {
-				outputs := map[int]bool{}
-				follow(s.path(t), func(int) {}, func(n int) { outputs[n] = true })
+			for _, outputs := range reach {
 				both = both || outputs[i] && outputs[b.index]
 			}
 			if both {
@@ -279,9 +290,14 @@ func sameOutput(s *Subject, tell func(Finding)) {
 				break
 			}
 		}
-		before[key] = append(before[key], seen{o.Pos, o.Match, i})
+		if len(before[key]) < maxSame {
+			before[key] = append(before[key], seen{o.Pos, o.Match, i})
+		}
 	}
 }
+
+// maxSame is with how many outputs to one place another one is compared.
+const maxSame = 16
 
 func sameAddress(s *Subject, tell func(Finding)) {
 	p := s.usable()

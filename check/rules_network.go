@@ -103,7 +103,7 @@ func indentOf(line string) string { return line[:len(line)-len(strings.TrimLeft(
 
 func unverified(o *outlet) {
 	s, ok := o.remote()
-	if !ok || !s.TLS || s.Verify {
+	if !ok || !s.TLS || s.Verify || isLocal(s.Host) {
 		return
 	}
 	g, given := o.given("tls.verify", "ssl_verify", "tls_insecure_mode", "tls_allow_self_signed_cert", "insecure_ssl", "no_ssl_validation", "insecure_tls", "tls_verify_mode", "verify_ssl", "ssl_verify_peer", "validateproxycerts", "verify_mode")

@@ -124,9 +124,15 @@ func graceTooLong(s *Subject, tell func(Finding)) {
 	}
 	for _, g := range p.Settings {
 		if strings.EqualFold(g.Name, "grace") {
-			want := "25 or less, or a stopTimeout of more"
-			tell(s.found(Warning, g.Pos, s.rewrite(g.Pos, g.Value, "25"), want,
-				"A stop may take %s, and ECS kills the router after 30s unless the task's stopTimeout is longer: acks and the last line of the log are lost then", p.Service.Grace))
+			severity, than := Warning, "longer than"
+			if p.Service.Grace == killAfter {
+				severity, than = Note, "as long as"
+			}
+			tell(s.found(severity, g.Pos, s.rewrite(g.Pos, g.Value, "25"), "25 or less, or a stopTimeout of more",
+				"A stop may take %s, %s ECS waits before it kills the router (30s, unless the task's stopTimeout is longer): what is being sent then is sent again after the next start, and the last lines of the router's log are lost", inSeconds(p.Service.Grace), than))
 		}
 	}
 }
+
+// inSeconds is a time for people: 60 s.
+func inSeconds(d time.Duration) string { return fmt.Sprintf("%.4g s", d.Seconds()) }

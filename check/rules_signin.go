@@ -29,7 +29,7 @@ func halfLogin(o *outlet) {
 			continue
 		}
 		if hasUser {
-			o.tell(o.found(Warning, o.spot(l[0]), nil, l[1], "There is %s, and no %s: the server is given an empty password, and refuses all records", l[0], l[1]))
+			o.tell(o.found(Warning, o.spot(l[0]), nil, l[1], "There is %s, and no %s: the server is given an empty password, and refuses all records unless the user has none", l[0], l[1]))
 		} else if !o.set("splunk_token") {
 			o.tell(o.found(Warning, o.spot(l[1]), nil, l[0], "There is %s, and no %s: nothing is sent of either, and a server that wants a user refuses all records", l[1], l[0]))
 		}
@@ -77,10 +77,10 @@ func twoLogins(o *outlet) {
 func secretInFile(s *Subject, tell func(Finding)) {
 	for _, in := range allInstances(s.usable()) {
 		for _, g := range in.Given {
-			if !g.Secret || len(g.Value) < 2 || s.Place(g.Pos).Path != "" || strings.HasSuffix(strings.ToLower(g.Name), "header") && !strings.Contains(strings.ToLower(g.Value), "authorization") {
+			if !g.Secret || len(g.Value) < 2 || strings.EqualFold(g.Name, "command") || s.Place(g.Pos).Path != "" || strings.HasSuffix(strings.ToLower(g.Name), "header") && !strings.Contains(strings.ToLower(g.Value), "authorization") {
 				continue
 			}
-			line, ok := lineAt(s.Place(g.Pos).Pos)
+			line, ok := s.lineAt(s.Place(g.Pos).Pos)
 			if !ok || !strings.Contains(line, g.Value) || strings.Contains(line, "${") || strings.Contains(line, "#{") || isPlaceholderText(g.Value) {
 				continue // a variable's value, or an example
 			}

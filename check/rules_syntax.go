@@ -13,31 +13,36 @@ func syntaxRules() []Rule {
 	rule := func(number, name, help string, codes ...config.Code) Rule {
 		return Rule{Number: number, Name: name, Help: help, Check: reading(codes...)}
 	}
-	list := []Rule{
+	warning := func(number, name, help string, codes ...config.Code) Rule {
+		r := rule(number, name, help, codes...)
+		r.Severity = Warning
+		return r
+	}
+	comments := rule("F109", "inline-comment", "a # after a value begins no comment in Fluent Bit's syntax: the rest of the line is part of the value", config.CodeComment)
+	comments.Check = func(s *Subject, tell func(Finding)) {
+		reading(config.CodeComment)(s, tell)
+		inlineComments(s, tell)
+	}
+	return []Rule{
 		rule("F101", "syntax", "the text is no configuration: a section or a quote isn't closed, a key stands before any section", config.CodeSyntax),
 		rule("F102", "unknown-plugin", "no input, filter or output has that name, probably a misspelling", config.CodePlugin),
 		rule("F103", "absent-plugin", "Fluent Bit or Fluentd has that plugin, and firelane doesn't: the router doesn't start", config.CodeAbsent),
 		rule("F104", "unknown-option", "no option or section has that name: it is ignored, and its default applies", config.CodeOption, config.CodeSection),
 		rule("F105", "other-dialect", "it is an option or a plugin of the other dialect, where it has another name", config.CodeDialect),
 		rule("F106", "wrong-value", "the option can't have that value: the router doesn't start", config.CodeValue),
-		rule("F107", "unset-variable", "a variable isn't set and becomes empty, often a host or a password", config.CodeVariable),
+		warning("F107", "unset-variable", "a variable isn't set and becomes empty, often a host or a password", config.CodeVariable),
 		rule("F108", "missing-file", "a file that an option or an include names doesn't exist or can't be read", config.CodeFile),
+		comments,
 		rule("F110", "sign-after-name", "there is a : or an = between name and value, as other formats have it: it is part of the name or the value", config.CodeSign),
 		rule("F111", "given-twice", "an option, an alias or an ID is given twice: only one of them counts", config.CodeTwice, config.CodeAlias),
 		rule("F112", "missing-option", "an option is missing that the plugin needs: the router doesn't start", config.CodeMissing),
 		rule("F113", "parser", "a parser that is named doesn't exist, or has a format that isn't supported", config.CodeParser),
 		rule("F114", "left-out", "a filter or an output is left out: it has no Match, its pattern is none, or its label or name doesn't exist", config.CodeNoMatch, config.CodeMatch, config.CodeLabel, config.CodeNothing),
-		rule("F115", "no-input", "there is no input, so that nothing can be received", config.CodeNoInput),
-		rule("F190", "no-effect", "it is accepted and does nothing here", config.CodeIgnored),
-		rule("F191", "advice", "an option does something else than its value seems to say", config.CodeAdvice),
+		warning("F115", "no-input", "there is no input, so that nothing can be received", config.CodeNoInput),
+		warning("F190", "no-effect", "it is accepted and does nothing here", config.CodeIgnored),
+		warning("F191", "advice", "an option does something else than its value seems to say", config.CodeAdvice),
 		rule("F199", "configuration", "anything else that is wrong with the configuration", ""),
 	}
-	comment := Rule{Number: "F109", Name: "inline-comment", Help: "a # after a value begins no comment in Fluent Bit's syntax: the rest of the line is part of the value"}
-	comment.Check = func(s *Subject, tell func(Finding)) {
-		reading(config.CodeComment)(s, tell)
-		inlineComments(s, tell)
-	}
-	return append(list, comment)
 }
 
 // reading makes the check of a rule that tells the diagnostics with these codes.
@@ -46,7 +51,7 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 		if s.Plan == nil {
 			return
 		}
-		told := map[config.Pos]bool{}
+		told, unset := map[config.Pos]bool{}, s.unset()
 		say := func(d config.Diagnostic, severity Severity) {
 			for _, c := range codes {
 				if d.Code != c || told[d.Pos] && c == config.CodeSign || c == config.CodeVariable && s.Task != nil { // F508
@@ -57,8 +62,14 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 				if c == config.CodeAbsent { // the plugins with similar names do something else
 					want = ""
 				}
+				if severity == Error && unset[d.Pos] {
+					text, want = text+", since a variable in it isn't set", "the variable in the router's environment"
+				}
 				if severity == Error {
 					text = sentence(text) + " The router doesn't start"
+				}
+				if c == config.CodeNoInput && s.Task == nil {
+					severity, text = Note, text+", unless another file includes this one, as that of ECS does"
 				}
 				tell(s.found(severity, d.Pos, s.rewrite(d.Pos, d.Word, d.Want), want, "%s", text))
 			}
@@ -70,6 +81,17 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 			say(d, Warning)
 		}
 	}
+}
+
+// unset are the places of values of which a variable isn't set.
+func (s *Subject) unset() map[config.Pos]bool {
+	places := map[config.Pos]bool{}
+	for _, d := range s.Plan.Warnings {
+		if d.Code == config.CodeVariable {
+			places[d.Pos] = true
+		}
+	}
+	return places
 }
 
 // splitWant cuts a message into what is wrong and what would be right.
