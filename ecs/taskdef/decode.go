@@ -2,7 +2,6 @@ package taskdef
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -34,8 +33,14 @@ func (p Problem) Diagnostic() config.Diagnostic {
 	return config.Diagnostic{Pos: p.Pos, Text: p.Path + ": " + p.Text}
 }
 
-// maxProblems is how many problems of a file are kept.
-const maxProblems = 100
+const (
+	// maxProblems is how many problems of a file are kept.
+	maxProblems = 100
+	// maxUnknown is for how many unknown keys of a file a similar known one is looked for.
+	maxUnknown = 1000
+	// maxTaskValues is how many values a task definition may have. AWS takes 64 KiB.
+	maxTaskValues = 40_000
+)
 
 // A style is how the keys of a file are written.
 type style uint8
@@ -53,6 +58,7 @@ type decoder struct {
 	generated   bool // a program has written the file
 	definitions []*Definition
 	problems    []Problem
+	unknown     int // keys so far
 	nulls       int // values of this task definition that are null
 	firstNull   Place
 }
@@ -188,7 +194,10 @@ func (d *decoder) misspelled(m member, at Place, spell func(string) string, stri
 			return "", false
 		}
 	}
-	near := config.Nearest(m.key, spelled)
+	near := ""
+	if d.unknown++; d.unknown <= maxUnknown {
+		near = config.Nearest(m.key, spelled)
+	}
 	switch {
 	case near != "":
 		d.problem(place, Suspect, "is an unknown key; did you mean %s?", near)
@@ -320,17 +329,17 @@ func (d *decoder) options(f field) (list []Option) {
 		d.problem(f.Place, Wrong, "is %s; want a map of strings", f.describe())
 		return nil
 	}
-	for _, m := range f.members {
-		at := Place{d.pos(m.line), join(f.Path, m.key)}
-		if m.kind == null && d.style == fromTerraform {
-			continue
+	last := map[string]int{}
+	for i, m := range f.members {
+		if before, twice := last[m.key]; twice {
+			d.problem(Place{d.pos(m.line), join(f.Path, m.key)}, Suspect, "is there twice, first in line %d; the last one is used", f.members[before].line)
 		}
-		o := Option{m.key, d.value(field{m.node, at})}
-		if i := slices.IndexFunc(list, func(o Option) bool { return o.Name == m.key }); i >= 0 {
-			d.problem(at, Suspect, "is there twice, first in line %d; the last one is used", list[i].Line)
-			list = slices.Delete(list, i, i+1)
+		last[m.key] = i
+	}
+	for i, m := range f.members {
+		if last[m.key] == i && (m.kind != null || d.style != fromTerraform) {
+			list = append(list, Option{m.key, d.value(field{m.node, Place{d.pos(m.line), join(f.Path, m.key)}})})
 		}
-		list = append(list, o)
 	}
 	return list
 }

@@ -32,6 +32,10 @@ func (d *decoder) definition(n *node, path string) *Definition {
 		}
 		return nil
 	}
+	if n.size(maxTaskValues) > maxTaskValues {
+		d.problem(at, Wrong, "has more than %d values; AWS refuses a task definition of more than 64 KiB", maxTaskValues)
+		return nil
+	}
 	spell := d.key
 	if d.style == fromTerraform {
 		spell = terraformKey

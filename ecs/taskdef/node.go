@@ -61,6 +61,24 @@ func (n *node) at(keys ...string) *node {
 	return n
 }
 
+// size counts the values that n consists of, until there are more than limit.
+func (n *node) size(limit int) int {
+	count := 1
+	for _, m := range n.members {
+		if count > limit {
+			return count
+		}
+		count += m.size(limit - count)
+	}
+	for _, i := range n.items {
+		if count > limit {
+			return count
+		}
+		count += i.size(limit - count)
+	}
+	return count
+}
+
 // is reports whether the value is that string.
 func (n *node) is(want string) bool { return n != nil && n.kind == text && n.text == want }
 

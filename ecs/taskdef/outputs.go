@@ -63,18 +63,24 @@ func (r *rendering) problem(at Place, format string, args ...any) {
 
 // given returns the options of a container, and its secret options as references to variables of the router.
 func (r *rendering) given(n int, c *Container, mine bool) (list []Option) {
+	secret := map[string]int{} // the last one of a name
+	for i, s := range c.Log.Secrets {
+		secret[s.Name] = i
+	}
 	for _, o := range c.Log.Options {
-		if mine && o.Name != bufferLimit {
+		if _, replaced := secret[o.Name]; mine && o.Name != bufferLimit && !replaced {
 			list = append(list, o)
 		}
 	}
-	for _, s := range c.Log.Secrets {
+	for i, s := range c.Log.Secrets {
+		if secret[s.Name] != i {
+			continue
+		}
 		variable := SecretVariable(s.Name, n)
 		o := Option{s.Name, Value{Text: "${" + variable + "}", Place: s.Place}}
 		if r.fluentd {
 			o.Text = `"#{ENV['` + variable + `']}"`
 		}
-		list = slices.DeleteFunc(list, func(before Option) bool { return before.Name == s.Name })
 		list = append(list, o)
 	}
 	return list

@@ -13,15 +13,15 @@ const resourceType = "aws_ecs_task_definition"
 // terraform reads what `terraform show -json` writes of a plan or a state. The values of a plan are those that it would apply.
 func (d *decoder) terraform(s *scanner, at []int) error {
 	d.style, d.generated = fromTerraform, true
-	t := terraform{decoder: d, scanner: s, unknown: map[string]bool{}, references: map[string][]string{}}
+	t := terraform{decoder: d, scanner: s, unknown: map[string][]string{}, references: map[string][]string{}, attributes: map[string]bool{}}
 	what, values := "plan", at[keyPlanned]
 	if values < 0 {
 		what, values = "state", at[keyValues]
 	}
-	if err := s.look(at[keyChanges], t.changes); err != nil {
+	if err := s.look(at[keyConfiguration], t.configuration); err != nil {
 		return err
 	}
-	if err := s.look(at[keyConfiguration], t.configuration); err != nil {
+	if err := s.look(at[keyChanges], t.changes); err != nil {
 		return err
 	}
 	err := s.look(values, func() error {
@@ -37,7 +37,7 @@ func (d *decoder) terraform(s *scanner, at []int) error {
 	if err != nil {
 		return err
 	}
-	if len(d.definitions) == 0 {
+	if len(d.definitions)+len(d.problems) == 0 {
 		return none(d.file, fmt.Sprintf("the %s has no %s", what, resourceType))
 	}
 	return nil
@@ -47,23 +47,23 @@ func (d *decoder) terraform(s *scanner, at []int) error {
 type terraform struct {
 	*decoder
 	*scanner
-	unknown    map[string]bool     // addresses of task definitions whose containers are known only when the plan is applied
+	unknown    map[string][]string // by address of a task definition: attributes that are known only when the plan is applied
 	references map[string][]string // by address without indices: what the containers refer to
+	attributes map[string]bool     // those that they refer to, and whether they are unknown
 	region     Value
 }
 
 // changes reads resource_changes, for what isn't known yet.
 func (t *terraform) changes() error {
-	if t.space() != '[' {
-		return t.skip()
-	}
-	return t.array(func(int) error {
-		if t.space() != '{' {
-			return t.skip()
-		}
+	return t.list(func() error {
 		at, err := t.find("type", "address", "change")
-		if err != nil || !t.isText(at[0], resourceType) {
+		if err != nil {
 			return err
+		}
+		address := t.textAt(at[1])
+		task := t.isText(at[0], resourceType)
+		if _, referred := t.attributes[withoutIndices(address)]; !task && !referred {
+			return nil
 		}
 		return t.look(at[2], func() error {
 			change, err := t.find("after_unknown")
@@ -72,111 +72,23 @@ func (t *terraform) changes() error {
 			}
 			return t.look(change[0], func() error {
 				n, err := t.parse()
-				if c := n.get("container_definitions"); err == nil && c != nil && c.text == "true" {
-					t.unknown[t.textAt(at[1])] = true
-				}
-				return err
-			})
-		})
-	})
-}
-
-// configuration reads the configuration of a plan, for what the containers refer to, and for the provider's region.
-func (t *terraform) configuration() error {
-	if t.space() != '{' {
-		return t.skip()
-	}
-	at, err := t.find("root_module", "provider_config")
-	if err != nil {
-		return err
-	}
-	err = t.look(at[1], func() error {
-		n, err := t.parse()
-		if err == nil && n.kind == object {
-			if region := n.at("aws", "expressions", "region", "constant_value"); region != nil && region.kind == text {
-				t.region = Value{Text: region.text}
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return t.look(at[0], func() error { return t.calls("") })
-}
-
-// calls reads a module of the configuration, and those that it calls.
-func (t *terraform) calls(prefix string) error {
-	if t.space() != '{' {
-		return t.skip()
-	}
-	at, err := t.find("resources", "module_calls")
-	if err != nil {
-		return err
-	}
-	err = t.look(at[0], func() error {
-		return t.list(func() error {
-			at, err := t.find("type", "address", "expressions")
-			if err != nil || !t.isText(at[0], resourceType) {
-				return err
-			}
-			address := prefix + t.textAt(at[1])
-			return t.look(at[2], func() error {
-				n, err := t.parse()
-				if err != nil {
+				if err != nil || n.kind != object {
 					return err
 				}
-				if refs := n.at("container_definitions", "references"); refs != nil {
-					t.references[address] = longest(refs.items)
+				for _, m := range n.members {
+					if m.text != "true" {
+						continue
+					}
+					t.attributes[withoutIndices(address)+"."+m.key] = true
+					if task {
+						t.unknown[address] = append(t.unknown[address], m.key)
+					}
 				}
 				return nil
 			})
 		})
 	})
-	if err != nil || at[1] < 0 {
-		return err
-	}
-	return t.look(at[1], func() error {
-		if t.space() != '{' {
-			return t.skip()
-		}
-		return t.object(func(name string, _ int) error {
-			if t.space() != '{' {
-				return t.skip()
-			}
-			begin := t.at
-			if err := t.skip(); err != nil {
-				return err
-			}
-			return t.look(begin, func() error {
-				at, err := t.find("module")
-				if err != nil {
-					return err
-				}
-				return t.look(at[0], func() error { return t.calls(prefix + "module." + name + ".") })
-			})
-		})
-	})
 }
-
-// longest returns the references without those that another one begins with: a resource's, beside its attribute's.
-func longest(items []*node) (list []string) {
-	for _, i := range items {
-		covered := slices.ContainsFunc(items, func(o *node) bool {
-			return strings.HasPrefix(o.text, i.text+".") || strings.HasPrefix(o.text, i.text+"[")
-		})
-		if i.kind == text && !covered && !strings.HasPrefix(i.text, "var.") && !strings.HasPrefix(i.text, "each.") {
-			list = append(list, i.text)
-		}
-		if len(list) == maxReferences {
-			break
-		}
-	}
-	return list
-}
-
-// maxReferences is how many references of a task definition are named.
-const maxReferences = 20
 
 // list reads an array of objects; anything else is skipped.
 func (t *terraform) list(each func() error) error {
@@ -227,12 +139,9 @@ func (t *terraform) resource() error {
 
 // resourceValues reads the values of a resource.
 func (t *terraform) resourceValues(n *node, address string) {
-	if t.unknown[address] {
-		text := "container_definitions is known only when the plan is applied"
-		if refs := t.references[withoutIndices(address)]; len(refs) > 0 {
-			text += ", because it refers to " + strings.Join(refs, ", ")
-		}
-		t.problem(Place{Pos: t.pos(n.line), Path: address}, Suspect, "%s; check the state after that (terraform show -json), or first apply what it refers to (terraform apply -target=…)", text)
+	if slices.Contains(t.unknown[address], "container_definitions") {
+		t.problem(Place{Pos: t.pos(n.line), Path: address}, Suspect, "container_definitions is known only when the plan is applied%s: nothing of it is checked. "+
+			"First apply what it refers to (terraform apply -target=...) and plan again, or check the state afterwards (terraform show -json)", t.because(address))
 		return
 	}
 	containers := n.get("container_definitions")
@@ -250,6 +159,11 @@ func (t *terraform) resourceValues(n *node, address string) {
 	if err != nil {
 		t.problem(Place{Pos: t.pos(containers.line), Path: address + ".container_definitions"}, Wrong, "the string is not JSON: %s", err)
 		return
+	}
+	for _, key := range t.unknown[address] {
+		if n.get(key) == nil {
+			n.members = append(n.members, member{key, n.line, &node{kind: text, line: n.line, unknown: true}})
+		}
 	}
 	for i := range n.members {
 		if n.members[i].key == "container_definitions" {
@@ -310,7 +224,7 @@ func (d *decoder) terraformState(s *scanner, resources int) error {
 			return t.look(at[4], func() error { return t.list(func() error { return t.instance(address) }) })
 		})
 	})
-	if err == nil && len(d.definitions) == 0 {
+	if err == nil && len(d.definitions)+len(d.problems) == 0 {
 		err = none(d.file, "the state has no "+resourceType)
 	}
 	return err
