@@ -64,6 +64,8 @@ type Subject struct {
 	Task    *taskdef.Rendered   // nil: only a configuration; without a Router there is no configuration, and Plan is nil
 	Written []taskdef.Problem   // what is to be told about the task definition as it is written
 	Now     time.Time           // for today's names
+
+	files map[string][]string // lines of files of which fixes show one
 }
 
 // Place is the place of a position in the configuration: in a task definition the value that the agent rendered into that line, and in
@@ -78,11 +80,17 @@ func (s *Subject) Place(at config.Pos) taskdef.Place {
 	return taskdef.Place{Pos: at}
 }
 
+// maxFindings is how many findings one rule makes.
+const maxFindings = 1000
+
 // Run applies the rules to a subject. The findings are in the order of their places, the worse first at the same place.
 func (s *Subject) Run(rules []Rule) (list []Finding) {
 	for i := range rules {
-		r := &rules[i]
+		r, n := &rules[i], 0
 		r.Check(s, func(f Finding) {
+			if n++; n > maxFindings {
+				return
+			}
 			f.Rule, f.Severity = r, max(f.Severity, r.Severity)
 			list = append(list, f)
 		})

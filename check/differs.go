@@ -79,7 +79,7 @@ func instances(p *config.Plan, kind config.Kind) (list []*config.Instance) {
 		}
 	case config.KindParser:
 		for i := range p.Parsers {
-			if len(p.Files) > 0 && slices.Contains(p.Files, p.Parsers[i].Pos.File) { // not built in
+			if !strings.HasPrefix(p.Parsers[i].Pos.File, "(") { // not built in
 				list = append(list, &p.Parsers[i])
 			}
 		}

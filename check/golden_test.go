@@ -2,7 +2,6 @@ package check_test
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +14,6 @@ import (
 	"github.com/firelane/firelane/check"
 	"github.com/firelane/firelane/cmd/firelane/shell"
 )
-
-var update = flag.Bool("update", false, "write the reports")
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
@@ -31,38 +28,29 @@ func canRun(command []string) error {
 
 // rules are all rules.
 func rules() []check.Rule {
-	return slices.Concat([]check.Rule{diagnostics}, check.ReadRules(), check.TaskRules(canRun), check.DifferenceRules())
+	return slices.Concat(check.Rules(), check.ReadRules(), check.TaskRules(canRun), check.DifferenceRules())
 }
 
-var diagnostics = check.Rule{Number: "F100", Name: "configuration", Check: func(s *check.Subject, tell func(check.Finding)) {
-	for _, d := range s.Errors {
-		tell(check.Finding{At: s.Place(d.Pos), Text: d.Text})
-	}
-	if s.Plan != nil {
-		for _, d := range s.Plan.Warnings {
-			tell(check.Finding{At: s.Place(d.Pos), Severity: check.Warning, Text: d.Text})
-		}
-	}
-}}
-
-// report checks an input: task definitions or configurations, and files, with a name that begins with a slash, that are in the
-// container.
+// report checks an input: task definitions or configurations; files in the container, whose names begin with a slash; and files that
+// a configuration reads, whose names begin with a +.
 func report(t *testing.T, a *txtar.Archive) *check.Report {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	var paths []string
 	options := check.Options{Now: now}
 	for _, f := range a.Files {
-		name := strings.TrimPrefix(f.Name, "/")
+		name := strings.TrimLeft(f.Name, "/+")
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(name, f.Data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if name == f.Name {
+		switch f.Name[0] {
+		default:
 			paths = append(paths, name)
-		} else {
+		case '+':
+		case '/':
 			options.ConfigFiles = append(options.ConfigFiles, f.Name+"="+name)
 		}
 	}

@@ -35,10 +35,17 @@ func (r *Report) IAM(w io.Writer) error {
 	return e.Encode(doc)
 }
 
-// grants are what the outputs of a subject need, each with sorted actions.
+// grants are what a subject needs, each with sorted actions: its outputs, and the objects that the init image's variables name.
 func (s *Subject) grants() (list []statement) {
+	if s.Task != nil && s.Task.Router != nil {
+		for _, o := range s.Task.Router.Environment {
+			if m := initVariable.FindStringSubmatch(o.Name); m != nil && m[1] == "s3" && s3Object.MatchString(o.Text) {
+				list = append(list, statement{"Allow", []string{"s3:GetObject"}, []string{o.Text}})
+			}
+		}
+	}
 	if s.Plan == nil || len(s.Errors) > 0 {
-		return nil
+		return list
 	}
 	for i := range s.Plan.Outputs {
 		for _, g := range s.describe(i).Actions {

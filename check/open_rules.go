@@ -1,13 +1,6 @@
 package check
 
-import (
-	"strings"
-
-	"github.com/firelane/firelane/ecs/taskdef"
-)
-
-// Compiled reports whether the findings of a rule are what the compiler and the router have found in a configuration: F101 to F199.
-func Compiled(r *Rule) bool { return strings.HasPrefix(r.Number, "F1") }
+import "github.com/firelane/firelane/ecs/taskdef"
 
 // ReadRules are the rules about the form of a task definition, and about what isn't in the files that are checked: F590 and F591.
 func ReadRules() []Rule {

@@ -30,16 +30,18 @@ type again struct {
 const (
 	// maxAgain is how often records may get another tag in a picture, one time after another.
 	maxAgain = 4
-	// maxFlows is how many flows a picture has.
+	// maxFlows is how many flows a picture has, and how many other tags the records of one get.
 	maxFlows = 200
+	// maxSteps is how many steps the flows of a picture have together.
+	maxSteps = 20_000
 
 	taskID  = "0123456789abcdef0123456789abcdef" // stands for the task's in tags
 	firelen = "-firelens-"                       // what is between a container's name and the task's ID in a tag
 )
 
 // flows are the ways of all records: those of the task's containers, of inputs with a tag of their own, and of what clients send with
-// the tags that the remaining outputs match.
-func (s *Subject) flows() (list []flow) {
+// the tags that the remaining outputs match. short is true if there are too many for a report.
+func (s *Subject) flows() (list []flow, short bool) {
 	f := follower{plan: s.Plan, seen: map[int]bool{}}
 	for _, c := range s.logged() {
 		tag := c.Name.Text + firelen
@@ -59,9 +61,11 @@ func (s *Subject) flows() (list []flow) {
 		list = f.add(list, flow{from: []string{"input " + in.ID}, tag: tag, route: s.Plan.Route(n, sample)}, n, sample)
 	}
 	if s.Plan.Dialect == config.Fluentd {
-		return f.fluentdRest(list)
+		list = f.fluentdRest(list)
+	} else {
+		list = f.rest(list)
 	}
-	return f.rest(list)
+	return list, f.short
 }
 
 // logged are the task's containers whose lines the router gets.
@@ -75,6 +79,11 @@ func (s *Subject) logged() (list []*taskdef.Container) {
 		}
 	}
 	return list
+}
+
+// incomplete reports whether something that may change the configuration isn't known, such as a file in the image.
+func (s *Subject) incomplete() bool {
+	return slices.ContainsFunc(s.Written, func(p taskdef.Problem) bool { return p.Grade == taskdef.Told })
 }
 
 // usesFireLens reports whether a container's lines go to the router.
@@ -112,14 +121,27 @@ type follower struct {
 	plan *config.Plan
 	seen map[int]bool
 	tags map[[2]string]bool // labels and tags that the records of the flow that is added get
+
+	steps int  // of all flows
+	short bool // something is left out
+}
+
+// full reports whether a flow with a route is too much, and counts its steps if it isn't.
+func (f *follower) full(r config.Route, flows int) bool {
+	if flows == maxFlows || f.steps+len(r.Filters) > maxSteps {
+		f.short = true
+		return true
+	}
+	f.steps += len(r.Filters)
+	return false
 }
 
 // add adds a flow to a list, or its origin to one that is the same.
 func (f *follower) add(list []flow, new flow, input int, tag string) []flow {
-	if len(list) == maxFlows {
+	f.see(new.route)
+	if f.full(new.route, len(list)) {
 		return list
 	}
-	f.see(new.route)
 	f.tags = map[[2]string]bool{{"", tag}: true}
 	new.again = f.follow(new.route, input, tag, maxAgain)
 	for i := range list {
@@ -158,11 +180,14 @@ func (f *follower) follow(r config.Route, input int, tag string, depth int) (lis
 		}
 		for _, t := range step.NewTags(tag) {
 			key := [2]string{t.Label, t.Tag}
-			if f.tags[key] || len(f.tags) == maxFlows {
+			if t.Tag == "" || f.tags[key] {
 				continue
 			}
-			f.tags[key] = true
 			route := f.rerouted(input, filter, t)
+			if f.full(route, len(f.tags)) {
+				return list
+			}
+			f.tags[key] = true
 			route.Filters = slices.DeleteFunc(slices.Clone(route.Filters), func(o int) bool { return o == filter && f.plan.Dialect == config.FluentBit })
 			f.see(route)
 			list = append(list, again{i, t, flow{tag: t.Text, route: route, again: f.follow(route, input, t.Tag, depth-1)}})
@@ -236,14 +261,25 @@ func reaches(r config.Route, output int) bool {
 
 // sampleTag is a tag that one of Fluentd's patterns probably matches: wildcards become x, and {a,b} becomes a.
 func sampleTag(pattern string) string {
-	for {
-		before, rest, ok := strings.Cut(pattern, "{")
-		inner, after, closed := strings.Cut(rest, "}")
-		if !ok || !closed {
-			break
+	var b strings.Builder
+	depth, skip := 0, false
+	for i := range len(pattern) {
+		switch c := pattern[i]; {
+		case c == '{':
+			depth++
+		case c == '}' && depth > 0:
+			depth--
+			skip = false
+		case c == ',' && depth > 0:
+			skip = true
+		case skip:
+		case c == '*':
+			if i == 0 || pattern[i-1] != '*' {
+				b.WriteByte('x')
+			}
+		default:
+			b.WriteByte(c)
 		}
-		inner, _, _ = strings.Cut(inner, ",")
-		pattern = before + inner + after
 	}
-	return strings.ReplaceAll(strings.ReplaceAll(pattern, "**", "x"), "*", "x")
+	return b.String()
 }

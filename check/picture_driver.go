@@ -13,9 +13,9 @@ type driver struct {
 }
 
 const (
-	// bufferLimit is how many lines Docker's fluentd driver keeps unless log-driver-buffer-limit is set ("Configuring Amazon ECS
+	// defaultLines is how many lines Docker's fluentd driver keeps unless log-driver-buffer-limit is set ("Configuring Amazon ECS
 	// logs for high throughput" in the Amazon ECS Developer Guide).
-	bufferLimit = 1_048_576
+	defaultLines = 1_048_576
 
 	// The rate for which a report says how long a buffer lasts, and the size of a line in bytes, with what Docker adds to it.
 	exampleRate = 1000
@@ -25,7 +25,7 @@ const (
 // driverOf is the driver of a container on awsfirelens. The agent makes it a fluentd driver that sends asynchronously, and passes
 // none of the container's other driver options on (getFirelensLogConfig of the agent): mode and max-buffer-size don't reach it.
 func driverOf(c *taskdef.Container) *driver {
-	d := &driver{lines: bufferLimit}
+	d := &driver{lines: defaultLines}
 	if o, ok := taskdef.Find(c.Log.Options, "log-driver-buffer-limit"); ok {
 		if n, err := strconv.Atoi(o.Text); err == nil && n >= 0 {
 			d.lines = n

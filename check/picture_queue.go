@@ -96,10 +96,10 @@ func (q *queue) full(fromDocker bool) string {
 }
 
 const (
-	// defaultStop is how long ECS waits between SIGTERM and SIGKILL unless stopTimeout is set, and maxStop the longest stopTimeout
+	// defaultStop is how long ECS waits between SIGTERM and SIGKILL unless stopTimeout is set, and longestStop the longest stopTimeout
 	// on Fargate ("stopTimeout" in the Amazon ECS Developer Guide).
 	defaultStop = 30 * time.Second
-	maxStop     = 120 * time.Second
+	longestStop = 120 * time.Second
 )
 
 // stopTime is how long ECS waits after SIGTERM.

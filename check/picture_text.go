@@ -13,8 +13,9 @@ import (
 // A drawing is a picture of a subject in text.
 type drawing struct {
 	*page
-	s    *Subject
-	seen map[int]bool // the outputs that have been described
+	s     *Subject
+	start int          // of the picture in the page
+	seen  map[int]bool // the outputs that have been described
 
 	// What has been described, and of which output, container or input it is.
 	queues  map[string]string
@@ -24,7 +25,12 @@ type drawing struct {
 
 // picture draws what will happen to each line.
 func (s *Subject) picture(p *page) {
-	d := drawing{p, s, map[int]bool{}, map[string]string{}, map[driver]string{}, map[string]string{}}
+	d := drawing{p, s, p.Len(), map[int]bool{}, map[string]string{}, map[driver]string{}, map[string]string{}}
+	if s.Task != nil && s.Task.Router == nil {
+		p.wrap("", "", "The task definition has no log router: no line goes through firelane.")
+		p.line("")
+		return
+	}
 	if len(s.Errors) > 0 || s.Plan == nil {
 		p.wrap("", "", "The router does not start with this configuration: no line is delivered until the errors below are mended.")
 		p.line("")
@@ -34,9 +40,18 @@ func (s *Subject) picture(p *page) {
 		p.wrap("", "", "ECS does not start this task until the errors below are mended. What is right in it would do this:")
 		p.line("")
 	}
-	flows := s.flows()
+	flows, short := s.flows()
 	for i := range flows {
+		if d.Len()-d.start > maxPicture {
+			p.wrap("", "", fmt.Sprintf("... (the picture has more than 256 KiB: the rest, %s, is left out)", count(len(flows)-i, "way")))
+			p.line("")
+			break
+		}
 		d.flow(&flows[i])
+		p.line("")
+	}
+	if short {
+		p.wrap("", "", "... (there are more ways than a picture has: the rest is left out)")
 		p.line("")
 	}
 	if len(flows) == 0 {
@@ -98,8 +113,15 @@ func (d *drawing) router() string {
 	return "router"
 }
 
+// maxPicture is how many bytes a picture has, without what begins before.
+const maxPicture = 256 << 10
+
 // route draws the steps of a route and what follows; indent is what each of its lines begins with.
 func (d *drawing) route(indent string, r config.Route, list []again, depth int) {
+	if d.Len()-d.start > maxPicture {
+		d.wrap(indent+"|  ", indent+"|  ", "... (the picture has more than 256 KiB: the rest is left out)")
+		return
+	}
 	for i, filter := range r.Filters {
 		d.step(indent, i+1, &d.s.Plan.Filters[filter])
 	}
@@ -112,7 +134,11 @@ func (d *drawing) route(indent string, r config.Route, list []again, depth int) 
 	left := len(r.Outputs) + len(r.Next) + own
 	if left == 0 {
 		d.line(indent + "|")
-		d.wrap(indent+"+-> ", indent+"    ", "nowhere: no output takes these lines; they are dropped, and counted as unrouted")
+		text := "nowhere: no output takes these lines; they are dropped, and counted as unrouted"
+		if d.s.incomplete() {
+			text = "nowhere that is known here: what isn't checked (see the notes) may have an output that takes these lines"
+		}
+		d.wrap(indent+"+-> ", indent+"    ", text)
 		return
 	}
 	branch := func(draw func(head, rest string)) {
@@ -169,10 +195,10 @@ func (d *drawing) next(head, rest string, r *config.Route, i int, next config.Ro
 	d.route(rest, next, nil, depth+1)
 }
 
-// maxStep is how many characters of a step's options are shown, and maxStepOption how many of one of them.
+// stepText is how many characters of a step's options are shown, and optionText how many of one of them.
 const (
-	maxStep       = 240
-	maxStepOption = 60
+	stepText   = 240
+	optionText = 60
 )
 
 // step draws one filter.
@@ -185,14 +211,14 @@ func (d *drawing) step(indent string, n int, f *config.Filter) {
 	var options []string
 	for _, g := range f.Given {
 		if !slices.Contains([]string{"name", "match", "match_regex", "@type", "alias", "@id"}, strings.ToLower(g.Name)) {
-			options = append(options, short(strings.TrimSpace(g.Name+" "+shown(g)), maxStepOption))
+			options = append(options, short(hide(strings.TrimSpace(g.Name+" "+shown(g))), optionText))
 		}
 	}
 	if f.When != nil {
 		text += ", when " + f.When.String()
 	}
 	if len(options) > 0 {
-		text += ": " + short(strings.Join(options, "; "), maxStep)
+		text += ": " + short(strings.Join(options, "; "), stepText)
 	}
 	if at := d.s.Place(f.Pos); at.Line > 0 {
 		text += " (" + where(at) + ")"
@@ -206,7 +232,7 @@ func shown(g config.Given) string {
 	if g.Secret && g.Value != "" {
 		return hidden
 	}
-	return userInfo.ReplaceAllString(g.Value, "://"+hidden+"@")
+	return g.Value
 }
 
 // where is a place in one word, for people.

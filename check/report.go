@@ -12,8 +12,6 @@ import (
 // A Report is what is told about subjects.
 type Report struct {
 	Subjects []Checked
-	// Elsewhere is how many findings are told elsewhere: they count, and the report doesn't have them.
-	Elsewhere Totals
 	// Read returns the text of a file that a place names, for source lines; it may be nil. It is called once a file.
 	Read func(name string) (text string, ok bool)
 
@@ -54,17 +52,32 @@ func (r *Report) Add(s *Subject, rules []Rule) {
 	r.Subjects = append(r.Subjects, Checked{s, once(s.Run(rules))})
 }
 
-// once leaves out what the compiler, or the reader of the task definition, has found where a rule about task definitions says more
-// about the same value.
+// once leaves out what the compiler, the reader of the task definition or the list of differences has found where a rule about task
+// definitions says more about the same value; and, where ECS doesn't write an output because of its name, what follows from that.
 func once(list []Finding) []Finding {
-	general := func(number string) bool { return strings.HasPrefix(number, "F1") || number == "F590" }
-	said := map[taskdef.Place]bool{}
+	general := func(number string) bool {
+		return strings.HasPrefix(number, "F1") || number == "F590" || number == "F624"
+	}
+	said, unnamed := map[taskdef.Place]bool{}, map[string]bool{}
 	for i := range list {
-		if number := list[i].Rule.Number; strings.HasPrefix(number, "F5") && !general(number) {
-			said[list[i].At] = true
+		f := &list[i]
+		if number := f.Rule.Number; !strings.HasPrefix(number, "F5") || general(number) {
+			continue
+		}
+		said[f.At] = true
+		if f.Rule.Number == "F501" || f.Rule.Number == "F505" {
+			whole, _, _ := strings.Cut(f.At.Path, ".options.")
+			unnamed[whole] = true
 		}
 	}
-	return slices.DeleteFunc(list, func(f Finding) bool { return general(f.Rule.Number) && said[f.At] })
+	return slices.DeleteFunc(list, func(f Finding) bool {
+		switch number := f.Rule.Number; {
+		case number == "F404" && len(unnamed) > 0, unnamed[f.At.Path] && (number == "F402" || number == "F590"):
+			return true
+		default:
+			return general(number) && said[f.At]
+		}
+	})
 }
 
 // complete makes a fix of one whose lines are only the words that it replaces; nil if the line isn't known, or doesn't have them
@@ -85,7 +98,6 @@ func (r *Report) complete(f *Fix) *Fix {
 
 // Totals counts the findings.
 func (r *Report) Totals() (t Totals) {
-	t = r.Elsewhere
 	for _, s := range r.Subjects {
 		for i := range s.Findings {
 			switch s.Findings[i].Severity {

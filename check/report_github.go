@@ -45,5 +45,9 @@ func (r *Report) githubCommand(b *strings.Builder, f *Finding) {
 	if fix := r.complete(f.Fix); fix != nil {
 		text += "\n- " + hide(strings.TrimSpace(fix.Old)) + "\n+ " + hide(strings.TrimSpace(fix.New))
 	}
-	b.WriteString(githubData.Replace(text) + "\n")
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = clean(lines[i])
+	}
+	b.WriteString(githubData.Replace(strings.Join(lines, "\n")) + "\n")
 }

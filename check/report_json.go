@@ -25,6 +25,7 @@ type (
 		Router   string        `json:"router,omitempty"`
 		Starts   bool          `json:"starts"`
 		Dialect  string        `json:"dialect,omitempty"`
+		Short    bool          `json:"flows_left_out,omitempty"`
 		Flows    []jsonFlow    `json:"flows"`
 		Outputs  []jsonOutput  `json:"outputs"`
 		Findings []jsonFinding `json:"findings"`
@@ -113,7 +114,8 @@ func (r *Report) json(s *Checked) jsonSubject {
 	}
 	if out.Starts = s.Plan != nil && len(s.Errors) == 0; out.Starts {
 		out.Dialect = s.Plan.Dialect.String()
-		flows := s.flows()
+		var flows []flow
+		flows, out.Short = s.flows()
 		for i := range flows {
 			out.Flows = append(out.Flows, s.jsonFlow(&flows[i]))
 		}

@@ -22,7 +22,7 @@ func (p *page) line(text string) {
 // wrap writes text whose first line begins with first, and all others with rest.
 func (p *page) wrap(first, rest, text string) {
 	line, columns, empty := first, utf8.RuneCountInString(first), true
-	for word := range strings.FieldsSeq(clean(text)) {
+	for word := range strings.FieldsSeq(clean(strings.ReplaceAll(text, "…", "..."))) {
 		n := utf8.RuneCountInString(word)
 		if !empty && columns+1+n > pageWidth {
 			p.line(line)

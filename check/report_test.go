@@ -90,7 +90,7 @@ func TestWorkflowCommandsAreEscapedAsGitHubReadsThem(t *testing.T) {
 		f    check.Finding
 		want string
 	}{
-		{check.Finding{At: at, Text: "100 %\nsecond: line, with all\r"}, "::error file=a%2Cb%3Ac%25.json,line=7,title=F999 test::x: 100 %25%0Asecond: line, with all%0D\n"},
+		{check.Finding{At: at, Text: "100 %\nsecond: line, with all\r"}, "::error file=a%2Cb%3Ac%25.json,line=7,title=F999 test::x: 100 %25%0Asecond: line, with all?\n"},
 		{check.Finding{Severity: check.Warning, Text: "t", Want: "w"}, "::warning title=F999 test::t%0Awant: w\n"},
 		{check.Finding{Severity: check.Note, Text: "::set-output name=x::y"}, "::notice title=F999 test::::set-output name=x::y\n"},
 	} {
@@ -140,6 +140,7 @@ func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
 	lines := []string{
 		"\x1b[31mred\x1b]0;title\x07", `"HTTP_Passwd": "hunter2",`, "    HTTP_Passwd hunter2", "  password hunter2", `{"name":"DD_API_KEY","value":1,"apikey":"hunter2"}`,
 		"url https://user:hunter2@os.example/", "\u202eevil", `Header Authorization Bearer hunter2`, `"splunk_token" : 'hunter2'`, "license_key: hunter2",
+		`"value": "hunter2"`, "  value = 'hunter2'", "  Value: hunter2", "Record password hunter2",
 	}
 	for _, line := range lines {
 		r := finding(check.Finding{At: taskdef.Place{Pos: config.Pos{File: "f\x1b[2J", Line: 1}, Path: "p\x1b"}, Text: "text\x1b[0m"})
@@ -186,6 +187,27 @@ func TestNoLineOfAReportIsLongerThanAHundredColumns(t *testing.T) {
 					t.Errorf("%s: %q has %q, want plain ASCII", file, line, r)
 				}
 			}
+		}
+	}
+}
+
+// Every rule about task definitions, and every difference that check tells, is in a report that people have read.
+func TestEveryRuleHasAReport(t *testing.T) {
+	files, err := filepath.Glob("testdata/report/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	for _, r := range append(check.TaskRules(canRun), check.DifferenceRules()...) {
+		if !strings.Contains(all.String(), " "+r.Number+" "+r.Name+" ") {
+			t.Errorf("no report of testdata/report has %s %s", r.Number, r.Name)
 		}
 	}
 }

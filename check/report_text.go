@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // Text writes the report for people: for each subject a picture of what will happen to each line, then the findings; at the end how
@@ -12,8 +13,8 @@ func (r *Report) Text(w io.Writer) error {
 	var p page
 	for i := range r.Subjects {
 		s := &r.Subjects[i]
-		p.line(short(clean(title(s.Subject)), pageWidth))
-		p.line(strings.Repeat("=", min(len([]rune(clean(title(s.Subject)))), pageWidth)))
+		p.wrap("", "", short(title(s.Subject), 4*pageWidth))
+		p.line(strings.Repeat("=", min(utf8.RuneCountInString(title(s.Subject)), pageWidth)))
 		p.line("")
 		s.picture(&p)
 		for _, severity := range []Severity{Error, Warning, Note} {
@@ -38,11 +39,11 @@ func title(s *Subject) string {
 	if s.Task == nil || s.Task.Router == nil {
 		return s.Name
 	}
-	text := s.Name + ": log router " + s.Task.Router.Name.Text
+	text := s.Name + " (log router " + s.Task.Router.Name.Text
 	if s.Task.Router.FireLens != nil {
 		text += ", type " + s.Task.Router.FireLens.Type.Text
 	}
-	return text
+	return text + ")"
 }
 
 // finding writes one finding: what, where, the line, what follows, what would be right, and the fix.
@@ -77,13 +78,13 @@ func sourceLine(line string) string {
 	return clean(hide(strings.TrimSpace(line)))
 }
 
-// maxDiff is how many characters of a line a diff shows. A longer one is shown without what both lines have in common.
-const maxDiff = 400
+// diffText is how many characters of a line a diff shows. A longer one is shown without what both lines have in common.
+const diffText = 400
 
 // diff writes a fix.
 func diff(p *page, f *Fix) {
 	before, after := printable(f.Old), printable(f.New)
-	if len(before) > maxDiff || len(after) > maxDiff {
+	if len(before) > diffText || len(after) > diffText {
 		before, after = differing(before, after)
 	}
 	p.line("  fix:")
@@ -117,7 +118,7 @@ func differing(a, b string) (string, string) {
 	}
 	from, to := max(start-context, 0), max(end-context, 0)
 	cut := func(s string) string {
-		return short(strings.ToValidUTF8("..."+s[from:len(s)-to]+"...", "?"), maxDiff)
+		return short(strings.ToValidUTF8("..."+s[from:len(s)-to]+"...", "?"), diffText)
 	}
 	return cut(a), cut(b)
 }

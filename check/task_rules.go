@@ -111,7 +111,7 @@ func outputName(t *task) {
 		case first != nil || len(c.Log.Secrets) > 0:
 			t.say(c.Log.Place, fmt.Sprintf(`"%s": the output's plugin, such as "opensearch" or "cloudwatch_logs"`, want),
 				"The log options of %s have no %s. ECS can't tell which output they are for, and does not start the task.", c.Name.Text, want)
-		case t.planned() && t.goesNowhere(c):
+		case t.planned() && !t.incomplete() && t.goesNowhere(c):
 			t.say(c.Log.Place, fmt.Sprintf("log options with %s, or an output in a configuration file with a Match for %s-firelens-*", want, c.Name.Text),
 				"%s has no log options, so ECS writes no output for it, and no output of a configuration file takes its lines: all of them are dropped.", c.Name.Text)
 		}
@@ -170,6 +170,12 @@ func routerType(t *task) {
 		t.say(o.Place, fmt.Sprintf("%s, and options of that dialect; or the other type in firelensConfiguration", want),
 			"The log router %s is of type %s, and %s is %s way to name an output. ECS looks for %s, and does not start the task.", t.Router.Name.Text, kind.Text, other, is[other], want)
 	}
+}
+
+// under is the place of a value of a container: its path, and the line in which the container begins.
+func under(at taskdef.Place, name string) taskdef.Place {
+	at.Path += "." + name
+	return at
 }
 
 // fix is a fix that replaces words in the line of a place; the report completes it, if they are there once.

@@ -16,8 +16,8 @@ func driverRules() []Rule {
 }
 
 const (
-	// maxBufferLimit is the least log-driver-buffer-limit that ECS refuses ("Configuring Amazon ECS logs for high throughput").
-	maxBufferLimit = 536_870_912
+	// tooManyLines is the least log-driver-buffer-limit that ECS refuses ("Configuring Amazon ECS logs for high throughput").
+	tooManyLines = 536_870_912
 	// fewLines is the log-driver-buffer-limit below which a pause of ten seconds at exampleRate costs lines.
 	fewLines = 10 * exampleRate
 )
@@ -32,7 +32,7 @@ func driverBuffer(t *task) {
 		switch {
 		case err != nil:
 			t.say(o.Place, "a number of lines, such as 1048576, the default", "%q is no number of lines.", o.Text)
-		case n < 0 || n >= maxBufferLimit:
+		case n < 0 || n >= tooManyLines:
 			t.say(o.Place, "a number of lines from 0 to 536870911; 1048576 is the default", "ECS refuses a log-driver-buffer-limit of %s.", grouped(n))
 		case n < fewLines:
 			t.tell(Finding{At: o.Place, Severity: Warning, Want: "the default of 1,048,576 lines (remove the line), or as many as fit into the memory that the task has to spare",
@@ -83,7 +83,7 @@ func routerLog(t *task) {
 			if t.fargate() {
 				where = "goes nowhere"
 			}
-			t.say(c.Place, `logConfiguration with "logDriver": "awslogs", awslogs-group, awslogs-region and awslogs-stream-prefix`,
+			t.say(under(c.Place, "logConfiguration"), `logConfiguration with "logDriver": "awslogs", awslogs-group, awslogs-region and awslogs-stream-prefix`,
 				"%s has no logConfiguration: its own log, which says what isn't delivered and why, %s.", c.Name.Text, where)
 		case c.Log.Driver.Text == "none":
 			t.say(c.Log.Driver.Place, `"logDriver": "awslogs"`, "The router's own log, which says what isn't delivered and why, is thrown away.")

@@ -16,7 +16,7 @@ func fileRules() []Rule {
 		{"F506", "config-file", Error, "the options that name a configuration file are incomplete, or what they name can't be one", forTask(configFile)},
 		{"F507", "log-metadata", Note, "enable-ecs-log-metadata is off: records don't say from which task they are", forTask(logMetadata)},
 		{"F508", "variable-unset", Warning, "the configuration uses a variable that the router's container doesn't get", forTask(variableUnset)},
-		{"F509", "init-file", Warning, "a variable of the init image names an object that can't be one, or two variables have the same number", forTask(initFile)},
+		{"F509", "init-file", Error, "a variable of the init image names an object that can't be one, or two variables have the same number", forTask(initFile)},
 	}
 }
 
@@ -69,7 +69,7 @@ func (t *task) s3File(kind, value taskdef.Option) {
 	}
 	if t.ExecutionRole.Text == "" && !t.ExecutionRole.Unknown {
 		t.say(value.Place, "executionRoleArn: a role that allows s3:GetObject on the object and s3:GetBucketLocation on its bucket",
-			"The agent downloads the configuration file with the task execution role, and the task has none: it does not start.")
+			"The agent downloads the configuration file with the task execution role, and the task has none: the task does not start.")
 	}
 }
 
@@ -184,7 +184,8 @@ func initFile(t *task) {
 		switch {
 		case m == nil || o.Unknown:
 			if strings.HasPrefix(strings.ToLower(o.Name), "aws_fluent_bit_init_") && m == nil {
-				t.say(o.Place, "aws_fluent_bit_init_s3_1 or aws_fluent_bit_init_file_1, in lower case", "%s is no variable of the init image: the file is not included.", o.Name)
+				t.tell(Finding{At: o.Place, Severity: Warning, Want: "aws_fluent_bit_init_s3_1 or aws_fluent_bit_init_file_1, in lower case",
+					Text: o.Name + " is no variable of the init image: the file is not included."})
 			}
 		case m[1] == "s3" && !s3Object.MatchString(o.Text):
 			t.say(o.Place, "arn:aws:s3:::BUCKET/KEY", "%q is not the ARN of an object in S3: the file can't be fetched, and the router does not start.", o.Text)

@@ -17,8 +17,8 @@ func lifeRules(canRun func(command []string) error) []Rule {
 		{"F520", "health-check", Error, "the health check of the log router can't run in its image, or asks a port on which nothing listens: ECS stops the task again and again", forTask(func(t *task) { healthCheck(t, canRun) })},
 		{"F521", "depends-on", Error, "a container waits for a state of the log router that never comes", forTask(dependsOn)},
 		{"F522", "not-essential", Warning, "the log router is not essential: the task runs on without it", forTask(notEssential)},
-		{"F523", "stop-timeout", Warning, "ECS kills the router before its grace period is over, or refuses the stopTimeout", forTask(stopTimeout)},
-		{"F524", "memory", Warning, "the log router has less memory than it may need", forTask(memory)},
+		{"F523", "stop-timeout", Error, "ECS kills the router before its grace period is over, or refuses the stopTimeout", forTask(stopTimeout)},
+		{"F524", "memory", Error, "the log router has less memory than it may need", forTask(memory)},
 		{"F525", "other-image", Note, "the image of the log router is not firelane's", forTask(otherImage)},
 	}
 }
@@ -119,7 +119,7 @@ func (t *task) logs(name string) bool {
 func notEssential(t *task) {
 	for _, c := range t.routers() {
 		if !c.Essential {
-			t.say(c.Place, `"essential": true`, "%s is not essential: if it ends, the task runs on, the lines of the other containers wait in Docker's memory, and are lost with the task.", c.Name.Text)
+			t.say(under(c.Place, "essential"), `"essential": true`, "%s is not essential: if it ends, the task runs on, the lines of the other containers wait in Docker's memory, and are lost with the task.", c.Name.Text)
 		}
 	}
 }
@@ -130,16 +130,17 @@ func stopTimeout(t *task) {
 		return
 	}
 	stop := stopTime(c)
-	if stop > maxStop && t.fargate() {
-		t.tell(Finding{At: c.Place, Text: fmt.Sprintf("stopTimeout is %s; on Fargate it is at most 120 s.", seconds(stop)), Want: "120"})
+	if stop > longestStop && t.fargate() {
+		t.say(under(c.Place, "stopTimeout"), "120", "stopTimeout is %s; on Fargate it is at most 120 s, and ECS refuses the task definition.", seconds(stop))
 		return
 	}
 	if !t.planned() {
 		return
 	}
 	if grace := t.Plan.Service.Grace; grace >= stop {
-		t.say(c.Place, fmt.Sprintf(`"stopTimeout": %d, or a Grace of less than %s in [SERVICE]`, min(int(grace/time.Second)+5, int(maxStop/time.Second)), seconds(stop)),
-			"At a stop the router delivers for up to %s (Grace), but ECS kills it after %s: what is not delivered by then isn't reported.", seconds(grace), seconds(stop))
+		t.tell(Finding{At: under(c.Place, "stopTimeout"), Severity: Warning,
+			Want: fmt.Sprintf(`"stopTimeout": %d, or a Grace of less than %s in [SERVICE]`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), seconds(stop)),
+			Text: fmt.Sprintf("At a stop the router delivers for up to %s (Grace), but ECS kills it after %s: the last lines of its log, which say what was not delivered, are missing.", seconds(grace), seconds(stop))})
 	}
 }
 
@@ -162,11 +163,12 @@ func memory(t *task) {
 	}
 	switch {
 	case c.Memory > 0 && c.Memory < need:
-		t.say(c.Place, fmt.Sprintf("memory of at least %d, or only memoryReservation", need), "The kernel kills the router at %d MiB (memory); firelane may need up to %d MiB.", c.Memory, need)
+		t.tell(Finding{At: under(c.Place, "memory"), Severity: Warning, Want: fmt.Sprintf("memory of at least %d, or only memoryReservation", need),
+			Text: fmt.Sprintf("The kernel kills the router at %d MiB (memory); firelane may need up to %d MiB.", c.Memory, need)})
 	case c.Memory == 0 && c.MemoryReservation == 0 && t.Memory == 0:
-		t.say(c.Place, fmt.Sprintf(`"memoryReservation": %d`, routerMemory), "Neither memory nor memoryReservation is set for %s, nor memory for the task: ECS refuses the task definition.", c.Name.Text)
+		t.say(under(c.Place, "memoryReservation"), fmt.Sprintf(`"memoryReservation": %d`, routerMemory), "Neither memory nor memoryReservation is set for %s, nor memory for the task: ECS refuses the task definition.", c.Name.Text)
 	case c.MemoryReservation > 0 && c.MemoryReservation < need:
-		t.tell(Finding{At: c.Place, Severity: Note, Want: strconv.Itoa(need),
+		t.tell(Finding{At: under(c.Place, "memoryReservation"), Severity: Note, Want: strconv.Itoa(need),
 			Text: fmt.Sprintf("memoryReservation is %d MiB; firelane may need up to %d MiB, and takes the rest from what other containers leave.", c.MemoryReservation, need)})
 	}
 }
@@ -181,7 +183,11 @@ func foreignImage(c *taskdef.Container) bool {
 
 func otherImage(t *task) {
 	if c := t.Router; c != nil && foreignImage(c) {
-		t.say(c.Image.Place, "", "The image is %s. This report says what firelane does with the task definition. The image that is there now keeps its queue in memory unless storage.path is set, "+
-			"loses what is in it at a kill, gives records up after a retry or two unless Retry_Limit says otherwise, and needs more memory.", c.Image.Text)
+		text := "This report says what firelane does. The image that is there now is another one: Fluent Bit keeps its queue in memory unless storage.path is set, loses it at a kill, " +
+			"gives records up after one retry unless Retry_Limit says otherwise, and may need more memory."
+		if strings.Contains(strings.ToLower(c.Image.Text), "fluentd") {
+			text = "This report says what firelane does. The image that is there now is another one."
+		}
+		t.say(c.Image.Place, "", "%s", text)
 	}
 }

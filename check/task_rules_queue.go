@@ -9,7 +9,7 @@ func queueRules() []Rule {
 	return []Rule{
 		{"F530", "queue-lost", Note, "the queue is on the container's own disk: what a stop leaves undelivered is lost with it", forTask(queueLost)},
 		{"F531", "queue-read-only", Warning, "the router's disk is read-only, so that its queue is in memory", forTask(queueReadOnly)},
-		{"F532", "router-user", Warning, "the router runs as a user that may not write its queue", forTask(routerUser)},
+		{"F532", "router-user", Error, "the router runs as a user that may not write its queue", forTask(routerUser)},
 	}
 }
 
@@ -21,7 +21,7 @@ func queueLost(t *task) {
 	if own == "" || memory != "" || volume != "" {
 		return
 	}
-	t.say(t.Router.Place, fmt.Sprintf("nothing, unless such lines matter; then a volume that outlives the task (EFS, or a folder of the EC2 host), mounted at %s", own),
+	t.say(under(t.Router.Place, "mountPoints"), fmt.Sprintf("nothing, unless such lines matter; then a volume that outlives the task (EFS, or a folder of the EC2 host), mounted at %s", own),
 		"The queue is on the container's own disk, which ends with the task: lines are lost if the destination is down while a task stops, for longer than the grace period.")
 }
 
@@ -31,7 +31,7 @@ func queueReadOnly(t *task) {
 	}
 	for i := range t.Plan.Outputs {
 		if q := t.queueOf(&t.Plan.Outputs[i]); q.why != "" && !t.isNowhere(i) {
-			t.say(t.Router.Place, "a volume in mountPoints at "+q.dir,
+			t.say(under(t.Router.Place, "mountPoints"), "a volume in mountPoints at "+q.dir,
 				"The queue of %s is in memory, because %s: a kill loses all of it, and it has at most 10 MiB.", t.Plan.Outputs[i].ID, q.why)
 			return
 		}
@@ -52,8 +52,8 @@ func routerUser(t *task) {
 		return
 	}
 	if _, own, _ := t.queues(); own != "" {
-		t.say(c.User.Place, "no user, or a volume in mountPoints at "+own+" that the user may write to",
-			"The router runs as user %s, which may not write to %s in the image: the queue is in memory, at most 10 MiB, and a kill loses it.", user, own)
+		t.tell(Finding{At: c.User.Place, Severity: Warning, Want: "no user, or a volume in mountPoints at " + own + " that the user may write to",
+			Text: fmt.Sprintf("The router runs as user %s, which may not write to %s in the image: the queue is in memory, at most 10 MiB, and a kill loses it.", user, own)})
 	}
 }
 

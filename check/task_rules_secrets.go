@@ -49,7 +49,7 @@ func secretPlain(t *task) {
 			return
 		}
 		t.say(o.Place, fmt.Sprintf(`in %s: {"name": "%s", "valueFrom": "ARN of a secret or a parameter"}`, key, o.Name),
-			"%s of %s is in the task definition in plain text: everybody who may describe task definitions, and every copy of this file, has it.", o.Name, c.Name.Text)
+			"%s of %s is in the task definition in plain text: everybody who may describe task definitions, or has a copy of this file, can read it.", o.Name, c.Name.Text)
 	}
 	for _, c := range t.logged() {
 		for i := range c.Log.Options {
@@ -77,7 +77,7 @@ func executionRole(t *task) {
 		}
 		if len(list) > 0 {
 			t.say(list[0].Place, "executionRoleArn: a role that allows secretsmanager:GetSecretValue, or ssm:GetParameters, on the secrets",
-				"ECS reads the secret %s with the task execution role, and the task has none: it does not start.", list[0].Name)
+				"ECS reads the secret %s with the task execution role, and the task has none: the task does not start.", list[0].Name)
 			return
 		}
 	}

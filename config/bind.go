@@ -274,7 +274,16 @@ func (g *binding) failCheck(err error) {
 		return
 	}
 	at, _ := g.find(g.from, wrong.Option)
-	g.fail(at.pos, wrong.Option+": "+wrong.Reason).as(CodeValue)
+	text := wrong.Option + ": " + wrong.Reason
+	if before, ok := withoutComment(at.value); ok && g.dialect == FluentBit {
+		g.fail(at.pos, text+": what follows the # is no comment in this syntax").as(CodeComment).fix(at.value, before)
+		return
+	}
+	d := g.fail(at.pos, text).as(CodeValue)
+	if after, ok := strings.CutPrefix(at.value, "= "); ok {
+		d.Text += ": there is no = between name and value in this syntax"
+		d.as(CodeSign).fix(at.value, after)
+	}
 }
 
 // find is where an option is written, in the section or one inside it; otherwise where the section begins.

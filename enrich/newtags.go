@@ -3,7 +3,12 @@ package enrich
 import (
 	"regexp"
 	"strings"
+
+	"github.com/firelane/firelane/record"
 )
+
+// maxVariables is how many variables of a tag's template are counted: each has three characters at least.
+const maxVariables = record.MaxTag
 
 // A Retagger is an options struct of a step that gives records other tags. It is for tools that tell where records go.
 type Retagger interface {
@@ -22,8 +27,11 @@ type NewTag struct {
 // fromRecord finds what of a new tag depends on the record.
 var fromRecord = regexp.MustCompile(`\$\{[^}]*\}|__[A-Z_\[\]0-9]+__|\$[A-Za-z0-9_]+((\[[^\]]*\])*)`)
 
-// newTag fills in what is known of a tag's template. The variables are those of both dialects.
+// newTag fills in what is known of a tag's template. The variables are those of both dialects. A tag that is too long is none.
 func newTag(template, old string) NewTag {
+	if len(template)+(len(fromRecord.FindAllStringIndex(template, maxVariables))+strings.Count(template, "${tag}"))*len(old) > record.MaxTag {
+		return NewTag{}
+	}
 	parts := strings.Split(old, ".")
 	text := strings.NewReplacer("${tag}", old, "__TAG__", old).Replace(template)
 	text = fromRecord.ReplaceAllStringFunc(text, func(v string) string {

@@ -138,6 +138,7 @@ type NameProblem struct {
 	Text   string // what is wrong, and what follows from it
 	Want   string // what would be right; "" if Text says it
 	Value  string // the option's value that would be right; "" if a person has to decide
+	Minor  bool   // the program whose configuration it is does the same
 }
 
 // NameKind is the kind of a NameProblem.

@@ -104,16 +104,9 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 		fmt.Fprintln(c.stderr, d)
 	}
 	r := &check.Report{Read: readSource(subjects, f.Stdin)}
-	written := io.Discard
-	if f.plan || !f.json && !f.github && !f.iam {
-		written = c.stderr
-	}
 	rules := c.checkRules()
 	for _, s := range subjects {
 		r.Add(s, rules)
-		if s.Task == nil {
-			c.tellPlain(written, r)
-		}
 	}
 	status := r.Status(f.strict)
 	if len(wrong) > 0 || slices.ContainsFunc(subjects, func(s *check.Subject) bool { return len(s.Errors) > 0 }) {
@@ -143,45 +136,16 @@ func (c *cli) writeReport(r *check.Report, f *checkFlags) error {
 	return r.Text(c.stdout)
 }
 
-// tellPlain prints what the compiler has found in the configuration that was added last, one line each on stderr, as the router does
-// when it starts. The report doesn't repeat it; and it leaves out a configuration that is wrong.
-func (c *cli) tellPlain(w io.Writer, r *check.Report) {
-	if w == io.Discard {
-		return
-	}
-	s := &r.Subjects[len(r.Subjects)-1]
-	for _, d := range s.Plan.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", d)
-	}
-	for _, d := range s.Errors {
-		fmt.Fprintln(w, d)
-	}
-	here := s.Findings[:0:0]
-	for _, found := range s.Findings {
-		switch {
-		case !check.Compiled(found.Rule):
-			here = append(here, found)
-		case found.Severity == check.Error:
-			r.Elsewhere.Errors++
-		case found.Severity == check.Warning:
-			r.Elsewhere.Warnings++
-		default:
-			r.Elsewhere.Notes++
-		}
-	}
-	s.Findings = here
-	if len(s.Errors) > 0 {
-		r.Subjects = r.Subjects[:len(r.Subjects)-1]
-	}
-}
-
-// writePlans prints how firelane understands each configuration.
+// writePlans prints how firelane understands each configuration, and what is wrong with it one line each on stderr, as the router does
+// when it starts.
 func (c *cli) writePlans(r *check.Report) error {
 	for i := range r.Subjects {
 		s := &r.Subjects[i]
-		for n := range s.Findings {
-			if f := &s.Findings[n]; s.Task != nil {
-				fmt.Fprintf(c.stderr, "%s: %s\n", f.Severity, placed(f))
+		if s.Task == nil {
+			c.tellDiagnostics(s.Subject)
+		} else {
+			for n := range s.Findings {
+				fmt.Fprintf(c.stderr, "%s: %s\n", s.Findings[n].Severity, placed(&s.Findings[n]))
 			}
 		}
 		if s.Plan == nil || len(s.Errors) > 0 {
@@ -195,6 +159,16 @@ func (c *cli) writePlans(r *check.Report) error {
 		}
 	}
 	return nil
+}
+
+// tellDiagnostics prints what the compiler has found.
+func (c *cli) tellDiagnostics(s *check.Subject) {
+	for _, d := range s.Plan.Warnings {
+		fmt.Fprintf(c.stderr, "warning: %s\n", d)
+	}
+	for _, d := range s.Errors {
+		fmt.Fprintln(c.stderr, d)
+	}
 }
 
 // placed is a finding in one line.
@@ -238,17 +212,7 @@ func readSource(subjects []*check.Subject, stdin []byte) func(string) (string, b
 
 // checkRules are all rules.
 func (c *cli) checkRules() []check.Rule {
-	compiled := check.Rule{Number: "F199", Name: "configuration", Check: func(s *check.Subject, tell func(check.Finding)) {
-		for _, d := range s.Errors {
-			tell(check.Finding{At: s.Place(d.Pos), Text: d.Text})
-		}
-		if s.Plan != nil {
-			for _, d := range s.Plan.Warnings {
-				tell(check.Finding{At: s.Place(d.Pos), Severity: check.Warning, Text: d.Text})
-			}
-		}
-	}}
-	return slices.Concat([]check.Rule{compiled}, check.ReadRules(), check.TaskRules(c.canRun), check.DifferenceRules())
+	return slices.Concat(check.Rules(), check.ReadRules(), check.TaskRules(c.canRun), check.DifferenceRules())
 }
 
 // canRun reports why the image can't run the command of a health check.

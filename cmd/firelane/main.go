@@ -37,7 +37,8 @@ usage:
   firelane run -c FILE     run with FILE, in either dialect
   firelane check FILE...   tell what becomes of each log line, and every mistake; exit 2 if something is wrong. A FILE is
                            a configuration, an ECS task definition, a Terraform plan or state (terraform show -json), a
-                           CloudFormation template, a folder of these, or - [--config-file FILE] [--plan]
+                           CloudFormation template, a folder of these, or -
+                           [--config-file FILE] [--strict] [--github | --json | --iam | --plan]
   firelane healthcheck     exit 0 if a running firelane accepts connections [-c FILE]
   firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     send these records again [-c FILE] [-output ID]

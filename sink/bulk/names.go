@@ -47,18 +47,37 @@ func (o *Options) NameProblems(d config.Dialect, now time.Time) (list []sink.Nam
 	case d == config.FluentBit && bare != raw && len(raw) > len(bare)+1:
 		list = append(list, sink.NameProblem{
 			Kind: sink.NameQuoted, Option: option, Value: bare, Want: "want " + bare,
-			Text: fmt.Sprintf("is %s with its quotes, which this syntax keeps and no index name may have: records go to %s; Fluent Bit sends the name as it is, and the cluster refuses each record", raw, n.Used),
+			Text: fmt.Sprintf("is %s with its quotes, which this syntax keeps and no index name may have: records go to %s%s", raw, n.Used, refused(d, raw)),
 		})
 	case legal != raw:
-		list = append(list, sink.NameProblem{
-			Kind: sink.NameChanged, Option: option, Value: legal, Want: "want " + legal,
-			Text: fmt.Sprintf("%q %s: records go to %s; Fluent Bit and Fluentd send the name as it is, and the cluster refuses each record", raw, whyIllegal(raw), n.Used),
-		})
+		p := sink.NameProblem{
+			Kind: sink.NameChanged, Option: option, Want: "want " + legal, Minor: d == config.Fluentd && strings.EqualFold(raw, legal),
+			Text: fmt.Sprintf("%q %s: records go to %s%s", raw, whyIllegal(raw), n.Used, refused(d, raw)),
+		}
+		if strings.EqualFold(raw, legal) {
+			p.Value = legal
+		}
+		list = append(list, p)
 	}
 	if o.Logstash {
-		list = append(list, o.dateProblems(n, now)...)
+		option = "logstash_dateformat"
+		if dates := o.dateProblems(n, d, now); len(dates) > 0 {
+			return append(list, dates...)
+		}
 	}
 	return append(list, frequent(n, option)...)
+}
+
+// refused says what becomes of records whose index has that name with the program whose configuration it is. Fluentd's plugins make
+// names lower-case, and nothing else.
+func refused(d config.Dialect, name string) string {
+	if d == config.FluentBit {
+		return "; Fluent Bit sends the name as it is, and the cluster refuses each record"
+	}
+	if lower := strings.ToLower(name); string(sanitiseTail([]byte(lower))) == lower && strings.TrimLeft(lower, "-_+") == lower {
+		return ", as in Fluentd"
+	}
+	return "; Fluentd sends these characters, and the cluster refuses each record"
 }
 
 // legalText is a name as an option has it, without what no index name may have; placeholders and conversions of strftime stay.
@@ -86,9 +105,24 @@ func whyIllegal(name string) string {
 	case strings.ContainsFunc(text, unicode.IsUpper):
 		return "has capitals, which no index name may have"
 	case strings.ContainsAny(text, illegal):
-		return "has one of the characters " + illegal + " that no index name may have"
+		return "has " + illegalIn(text) + ", which no index name may have"
 	}
 	return "begins with " + name[:1] + ", as no index name may"
+}
+
+// illegalIn lists the characters of a text that no index name may have.
+func illegalIn(text string) string {
+	var list []string
+	for _, c := range illegal {
+		if strings.ContainsRune(text, c) {
+			name := "a " + string(c)
+			if c == ' ' {
+				name = "a blank"
+			}
+			list = append(list, name)
+		}
+	}
+	return strings.Join(list, " and ")
 }
 
 // frequent is the problem of a name that changes so often that the cluster would have thousands of indices.
@@ -104,7 +138,7 @@ func frequent(n sink.Name, option string) []sink.NameProblem {
 }
 
 // dateProblems are those of the date of daily indices.
-func (o *Options) dateProblems(n sink.Name, now time.Time) (list []sink.NameProblem) {
+func (o *Options) dateProblems(n sink.Name, d config.Dialect, now time.Time) (list []sink.NameProblem) {
 	const option = "logstash_dateformat"
 	format := o.LogstashDateFormat
 	if !strings.Contains(strings.ReplaceAll(format, "%%", ""), "%") {
@@ -115,8 +149,7 @@ func (o *Options) dateProblems(n sink.Name, now time.Time) (list []sink.NameProb
 		}
 		return []sink.NameProblem{{
 			Kind: sink.NameUndated, Option: option, Value: value, Want: want,
-			Text: fmt.Sprintf("%q has no conversion of strftime, so that all days have one index, %s, from which no day can be deleted; Fluent Bit sends %s, which the cluster refuses if it has capitals",
-				format, n.Used, n.Written),
+			Text: fmt.Sprintf("%q has no conversion of strftime, so that all days have one index, %s, from which no day can be deleted%s", format, n.Used, undated(d, n)),
 		}}
 	}
 	if strings.Contains(strings.ReplaceAll(format, "%%", ""), "%M") && strings.Contains(format, "%Y") && !strings.Contains(format, "%m") && !strings.Contains(format, "%H") {
@@ -135,8 +168,8 @@ func (o *Options) dateProblems(n sink.Name, now time.Time) (list []sink.NameProb
 		}
 		p := sink.NameProblem{
 			Kind: sink.NameChanged, Option: option, Value: value,
-			Text: fmt.Sprintf("%q makes %s, and no index name may have capitals or one of %s: records go to %s; Fluent Bit and Fluentd send the name as it is, and the cluster refuses each record",
-				format, plain, illegal, n.Used),
+			Text:  fmt.Sprintf("%q makes %s, which %s: records go to %s%s", format, plain, whyIllegal(plain), n.Used, refused(d, plain)),
+			Minor: d == config.Fluentd && strings.EqualFold(clean, plain),
 		}
 		if value != "" {
 			p.Want = "want " + value
@@ -144,6 +177,14 @@ func (o *Options) dateProblems(n sink.Name, now time.Time) (list []sink.NameProb
 		list = append(list, p)
 	}
 	return list
+}
+
+// undated says what Fluent Bit does with a name whose capitals stand for a date.
+func undated(d config.Dialect, n sink.Name) string {
+	if d == config.Fluentd || n.Written == n.Used {
+		return ""
+	}
+	return "; Fluent Bit sends " + n.Written + ", and the cluster refuses each record"
 }
 
 // posixDate is what a date in the notation of Java or of moment.js is in strftime's: YYYY-MM-DD is %Y-%m-%d; "" for all others.

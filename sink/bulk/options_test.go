@@ -120,4 +120,6 @@ func TestWhatIsWrittenAndHasNoEffectIsWarnedOf(t *testing.T) {
 }
 
 // warnings are all warnings of an options struct, as config asks for them.
-func warnings(o *Options) []string { return append(o.Warnings(), o.CheckedWarnings(config.FluentBit)...) }
+func warnings(o *Options) []string {
+	return append(o.Warnings(), o.CheckedWarnings(config.FluentBit)...)
+}

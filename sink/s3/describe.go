@@ -67,7 +67,7 @@ var legalBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // bucketProblems is the problem of a bucket's name that S3 has none of. Stores with its API may, and access points have ARNs.
 func bucketProblems(name, option string, o *aws.ServiceOptions) []sink.NameProblem {
-	if o.Endpoint != "" || strings.HasPrefix(name, "arn:") || legalBucket.MatchString(name) && !strings.Contains(name, "..") && net.ParseIP(name) == nil {
+	if name == "" || o.Endpoint != "" || strings.HasPrefix(name, "arn:") || legalBucket.MatchString(name) && !strings.Contains(name, "..") && net.ParseIP(name) == nil {
 		return nil
 	}
 	p := sink.NameProblem{
