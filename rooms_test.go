@@ -29,7 +29,7 @@ const (
 var rooms = []string{
 	"record", "metric", "pattern", "ruby", "config", "field", "parse", "budget", "input", "input/serve", "input/poll", "forward/pace", "forward", "enrich", "buffer",
 	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
-	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
+	"ecs", "retain", "router/repeat", "router", "admin", "check", "cmd", "e2e",
 }
 
 // only are the rooms that may import less of ours than those before them: these, and nothing else.

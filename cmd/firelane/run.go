@@ -230,6 +230,7 @@ func checkCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
+	c.keepGiven = true
 	return c.check(file)
 }
 
