@@ -44,7 +44,9 @@ func Explain(w io.Writer, catalogue []Plugin, name string) (near string) {
 	}
 	all := slices.Compact(slices.Sorted(slices.Values(x.seen)))
 	slices.SortStableFunc(all, func(a, b string) int { return distance(x.name, a) - distance(x.name, b) })
-	all = slices.DeleteFunc(all, func(n string) bool { return distance(x.name, n) > max(1, len(x.name)/3) && (len(x.name) < minPart || !strings.Contains(n, x.name)) })
+	all = slices.DeleteFunc(all, func(n string) bool {
+		return distance(x.name, n) > max(1, len(x.name)/3) && (len(x.name) < minPart || !strings.Contains(n, x.name))
+	})
 	if len(all) == 0 {
 		return ""
 	}

@@ -51,12 +51,12 @@ type Sight struct {
 	Filter int // the step's index in the plan's Filters
 	Output int // index in the plan's Outputs
 	// Depth is how many paths that branch off are around the one that Began, since it was Emitted or came from the input.
-	Depth         int
-	Event, After  *record.Event
-	Kept          bool
-	N             int // how many held events are in After, if it was Emitted
-	Tag, Label    string
-	Item          Item
+	Depth        int
+	Event, After *record.Event
+	Kept         bool
+	N            int // how many held events are in After, if it was Emitted
+	Tag, Label   string
+	Item         Item
 }
 
 // An Item is what an output makes of an event.

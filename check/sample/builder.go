@@ -39,7 +39,7 @@ type step struct {
 	key    heldKey
 }
 
-// heldKey is a filter, and the tag of events that it holds.
+// heldKey is a filter, and the tag of events that it holds. Of these it releases the oldest first.
 type heldKey struct {
 	filter int
 	tag    string
@@ -52,7 +52,9 @@ type heldEvent struct {
 }
 
 // begin begins a line.
-func (b *builder) begin(l *Line) { b.line, b.frames, b.steps = l, append(b.frames[:0], frame{}), b.steps[:0] }
+func (b *builder) begin(l *Line) {
+	b.line, b.frames, b.steps = l, append(b.frames[:0], frame{}), b.steps[:0]
+}
 
 // path is the path of the event at hand; nil before it has one.
 func (b *builder) path() *Path {
@@ -67,7 +69,7 @@ func (b *builder) path() *Path {
 func (b *builder) add(e *Entry) *Entry {
 	p := b.path()
 	if p == nil { // it didn't get as far as a path
-		p = &Path{Tag: b.tag}
+		p = &Path{Tag: b.tag, now: b.tag}
 		b.line.Paths = append(b.line.Paths, p)
 	}
 	p.Entries = append(p.Entries, e)
@@ -102,7 +104,11 @@ func (b *builder) see(s *router.Sight) {
 		b.add(&Entry{Does: Stored, Result: r})
 		b.line.size += len(r.Document)
 	case router.Unrouted:
-		b.add(&Entry{Does: Unrouted})
+		tag := b.tag
+		if p := b.path(); p != nil {
+			tag = p.now
+		}
+		b.add(&Entry{Does: Unrouted, Tag: tag})
 	case router.Looped:
 		b.add(&Entry{Does: Looped})
 	case router.Failed:

@@ -3,7 +3,6 @@ package sample
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -202,13 +201,16 @@ func short(b []byte) string { return cut(string(b), shownLine) }
 
 // differences says in what a line differs from what is expected of it.
 func differences(want []byte, l *Line, plan *config.Plan) []string {
-	wanted, one := decode(want).([]any)
-	if one = !one; one {
+	wanted, several := decode(want).([]any)
+	if !several {
 		wanted = []any{decode(want)}
 	}
 	got := outcome(l, plan)
-	if first, ok := wanted0(wanted).(map[string]any); ok && (first["dropped"] != nil || first["joined"] != nil) {
-		return compare("", first, decode(got), got)
+	if first, ok := first(wanted).(map[string]any); ok && (first["dropped"] != nil || first["joined"] != nil) {
+		if m, ok := decode(got).(map[string]any); ok && (m["dropped"] != nil || m["joined"] != nil) {
+			return compare("", first, m)
+		}
+		return []string{fmt.Sprintf("want %s, got %s", short(want), short(got))}
 	}
 	var have []any
 	for _, r := range l.Results() {
@@ -232,7 +234,7 @@ func differences(want []byte, l *Line, plan *config.Plan) []string {
 	return list
 }
 
-func wanted0(list []any) any {
+func first(list []any) any {
 	if len(list) == 0 {
 		return nil
 	}
@@ -243,7 +245,7 @@ func wanted0(list []any) any {
 func closest(w any, have []any) (n int, diffs []string) {
 	least := -1
 	for i, h := range have {
-		d := compare("", w, h, nil)
+		d := compare("", w, h)
 		cost := len(d)
 		if output(w) != "" && output(w) != output(h) {
 			cost += 1 << 20
@@ -262,13 +264,13 @@ func output(v any) string {
 }
 
 // compare says in what got differs from want, of which only the members that are given count. A null is a member that isn't there.
-// all is shown if got isn't of the kind that want is.
-func compare(at string, want, got any, all []byte) []string {
+func compare(at string, want, got any) []string {
 	switch w := want.(type) {
 	case nil:
-		if got != nil {
-			return []string{fmt.Sprintf("%s: want nothing, got %s", at, show(got))}
+		if got == nil {
+			return nil
 		}
+		return []string{fmt.Sprintf("%s: want nothing, got %s", at, show(got))}
 	case map[string]any:
 		g, ok := got.(map[string]any)
 		if !ok {
@@ -278,12 +280,10 @@ func compare(at string, want, got any, all []byte) []string {
 		for _, key := range sortedKeys(w) {
 			have, ok := g[key]
 			switch path := strings.TrimPrefix(at+"."+key, "."); {
-			case !ok && w[key] != nil && all != nil:
-				return []string{fmt.Sprintf("%s: want %s, got %s", path, show(w[key]), short(all))}
 			case !ok && w[key] != nil:
 				list = append(list, fmt.Sprintf("%s: want %s, got nothing", path, show(w[key])))
 			default:
-				list = append(list, compare(path, w[key], have, all)...)
+				list = append(list, compare(path, w[key], have)...)
 			}
 		}
 		return list
@@ -294,7 +294,7 @@ func compare(at string, want, got any, all []byte) []string {
 		}
 		var list []string
 		for i := range w {
-			list = append(list, compare(fmt.Sprintf("%s[%d]", at, i), w[i], g[i], all)...)
+			list = append(list, compare(fmt.Sprintf("%s[%d]", at, i), w[i], g[i])...)
 		}
 		return list
 	case json.Number:
@@ -306,10 +306,7 @@ func compare(at string, want, got any, all []byte) []string {
 			return nil
 		}
 	}
-	if want == nil {
-		return nil
-	}
-	return []string{fmt.Sprintf("%s: want %s, got %s", cmp.Or(at, "line"), show(want), show(got))}
+	return []string{strings.TrimPrefix(fmt.Sprintf("%s: want %s, got %s", at, show(want), show(got)), ": ")}
 }
 
 func sortedKeys(m map[string]any) []string {

@@ -90,6 +90,9 @@ func (j *JSON) entry(b []byte, e *Entry, at map[*Result]int) []byte {
 		o.text("at", j.Place(f.Pos))
 	}
 	o.text("does", words[e.Does])
+	if e.Tag != "" {
+		o.text("tag", e.Tag)
+	}
 	o.diff(&e.Diff)
 	if len(e.Lines) > 0 {
 		o.list("lines", len(e.Lines), func(b []byte, i int) []byte { return record.AppendJSON(b, record.AppendInt(nil, int64(e.Lines[i]))) })
@@ -141,7 +144,9 @@ func (o *object) text(name, value string) {
 	o.b = appendString(o.b, value)
 }
 
-func (o *object) number(name string, n int) { o.raw(name, record.AppendJSON(nil, record.AppendInt(nil, int64(n)))) }
+func (o *object) number(name string, n int) {
+	o.raw(name, record.AppendJSON(nil, record.AppendInt(nil, int64(n))))
+}
 
 func (o *object) raw(name string, value []byte) {
 	o.key(name)

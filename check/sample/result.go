@@ -81,7 +81,7 @@ func (p *Path) results(list []*Result) []*Result {
 // flat returns the entries of a path, those of a step that emitted one event to what follows it on the same level.
 func (p *Path) flat() (list []*Entry) {
 	for _, e := range p.Entries {
-		if e.Does == Branched || len(e.Paths) != 1 || e.Paths[0].Tag != "" || e.Paths[0].Label != "" {
+		if len(e.Paths) != 1 || e.Paths[0].Tag != "" || e.Paths[0].Label != "" {
 			list = append(list, e)
 			continue
 		}

@@ -33,6 +33,9 @@ type Options struct {
 	Time    time.Time
 }
 
+// hostname is the host's in a sample: the same on every machine.
+const hostname = "sample-host"
+
 // A Line is what became of a line of the sample.
 type Line struct {
 	Number int
@@ -60,16 +63,16 @@ type Does uint8
 
 // The kinds of Entry.
 const (
-	Changed   Does = iota // by the filter, as Diff says
-	Dropped               // by the filter
-	Held                  // by the filter, for an event that begins with another line
-	Joined                // Lines were joined by the filter
-	Emitted               // by the filter, as Paths
-	Branched              // the path branches off: Paths
-	Stored                // Result
-	Unrouted              // no output takes the tag
-	Looped                // rerouted too often, and dropped
-	Failed                // the filter's code panicked, which drops the event
+	Changed  Does = iota // by the filter, as Diff says
+	Dropped              // by the filter
+	Held                 // by the filter, for an event that begins with another line
+	Joined               // Lines were joined by the filter
+	Emitted              // by the filter, as Paths
+	Branched             // the path branches off: Paths
+	Stored               // Result
+	Unrouted             // no output takes the tag
+	Looped               // rerouted too often, and dropped
+	Failed               // the filter's code panicked, which drops the event
 )
 
 // An Entry is one thing that happens to an event on its path.
@@ -79,12 +82,13 @@ type Entry struct {
 	Diff   Diff
 	Lines  []int
 	Paths  []*Path
+	Tag    string // Unrouted: the one that no output takes
 	Result *Result
 }
 
 // A Sample is ready to take lines.
 type Sample struct {
-	o     Options
+	sent  string // the tag with which the lines are sent; the input may change it
 	trace *router.Trace
 	b     builder
 	event eventMaker
@@ -97,17 +101,18 @@ type Sample struct {
 // New makes a Sample. see gets each line when nothing more can happen to it, in order; its error ends Read. The diagnostics are the
 // mistakes that parts find in their options.
 func New(o Options) (*Sample, []config.Diagnostic) {
-	s := &Sample{o: o}
+	s := new(Sample)
 	input, known := inputOf(o.Plan)
 	if o.Tag == "" {
 		o.Tag = DefaultTag(o.Plan)
 	}
+	s.sent = o.Tag
 	s.event = newEventMaker(o.Tag, o.Time)
 	s.event.tag = tagOf(o.Plan, input, o.Tag)
 	s.b = builder{plan: o.Plan, tag: s.event.tag, held: make(map[heldKey][]heldEvent)}
 	log := zerolog.New(&logWriter{b: &s.b}).Level(zerolog.WarnLevel)
 	var diags []config.Diagnostic
-	s.trace, diags = router.NewTrace(o.Plan, router.Env{Log: log, Version: o.Version}, input, s.b.see)
+	s.trace, diags = router.NewTrace(o.Plan, router.Env{Log: log, Version: o.Version, Hostname: hostname}, input, s.b.see)
 	if len(diags) > 0 {
 		return nil, diags
 	}
@@ -124,8 +129,8 @@ func New(o Options) (*Sample, []config.Diagnostic) {
 	return s, nil
 }
 
-// Tag returns the tag of the lines.
-func (s *Sample) Tag() string { return s.event.tag }
+// Tag returns the tag with which the lines are sent, as Options has it.
+func (s *Sample) Tag() string { return s.sent }
 
 // Notes returns what differs from a running router.
 func (s *Sample) Notes() []string { return s.notes }
@@ -133,7 +138,7 @@ func (s *Sample) Notes() []string { return s.notes }
 // Close ends what the parts have begun.
 func (s *Sample) Close() { s.trace.Close() }
 
-// ErrTooLarge is the error of a sample of more than 64 MiB.
+// errTooLarge is the error of a sample of more than 64 MiB.
 var errTooLarge = fmt.Errorf("the sample has more than %d MiB", maxSample>>20)
 
 // Read takes the lines of r. see gets each when nothing more can happen to it, in order.

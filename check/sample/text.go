@@ -31,9 +31,11 @@ type Text struct {
 	stored, dead           map[int]int // by output
 }
 
-// NewText makes a Text.
-func NewText(w io.Writer, plan *config.Plan) *Text {
-	return &Text{w: bufio.NewWriterSize(w, 64<<10), plan: plan, Place: place, stored: map[int]int{}, dead: map[int]int{}}
+// NewText makes a Text for lines that are sent with a tag at a time, with which it begins.
+func NewText(w io.Writer, plan *config.Plan, tag string, at time.Time) *Text {
+	t := &Text{w: bufio.NewWriterSize(w, 64<<10), plan: plan, Place: place, stored: map[int]int{}, dead: map[int]int{}}
+	fmt.Fprintf(t.w, "The lines are sent with the tag %s at %s.\n\n", printable(tag), at.UTC().Format(time.RFC3339Nano))
+	return t
 }
 
 // Line writes what became of a line.
@@ -118,16 +120,16 @@ func (t *Text) entry(e *Entry, depth int) {
 		t.result(e.Result, depth)
 		return
 	case Unrouted:
-		t.line(depth, "no output takes this tag: dropped")
+		t.line(depth, fmt.Sprintf("no output takes the tag %s here: dropped", printable(e.Tag)))
 		return
 	case Looped:
 		t.line(depth, "rerouted too often: dropped; the rules form a loop")
 		return
 	case Branched:
-		for _, p := range e.Paths {
-			head := "another path"
+		for n, p := range e.Paths {
+			head := fmt.Sprintf("path %d of %d", n+1, len(e.Paths))
 			if p.Tag != "" {
-				head += " with the tag " + printable(p.Tag)
+				head += ", with the tag " + printable(p.Tag)
 			}
 			t.line(depth, head+":")
 			t.entries(p.flat(), depth+1)

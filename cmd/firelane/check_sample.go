@@ -160,7 +160,7 @@ func (c *cli) sample(plan *config.Plan, s *sampleFlags) int {
 		}
 		return exitOK
 	}
-	var report sampleReport = sample.NewText(c.stdout, plan)
+	var report sampleReport = sample.NewText(c.stdout, plan, run.Tag(), o.Time)
 	if s.json {
 		report = sample.NewJSON(c.stdout, plan)
 	}
