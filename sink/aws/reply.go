@@ -23,6 +23,7 @@ type Refusal struct {
 	Code    string // such as ResourceNotFoundException
 	Message string
 	Wait    time.Duration // Retry-After; 0: none
+	Token   string        // expectedSequenceToken; "": none
 }
 
 func (r *Refusal) Error() string {
@@ -36,7 +37,7 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// RefusalOf returns the refusal in an error of the SDK, nil if the service sent no reply.
+// RefusalOf returns the refusal in an error of an API or of the SDK, nil if the service sent no reply.
 func RefusalOf(err error) *Refusal {
 	var own *Refusal
 	if errors.As(err, &own) {
@@ -112,7 +113,7 @@ func (r *Refusal) Unauthorised() bool {
 	return r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden
 }
 
-// plain returns an error of the SDK without the layers of text that it puts around each.
+// plain returns an error without the layers of text that it puts around each.
 func plain(err error) error {
 	var none *CredentialsError
 	if errors.As(err, &none) {
