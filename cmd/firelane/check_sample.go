@@ -111,21 +111,13 @@ func (c *cli) sample(plan *config.Plan, s *sampleFlags) int {
 		fmt.Fprintln(c.stderr, "firelane check:", err)
 		return exitUsage
 	}
-	o := sample.Options{Plan: plan, Version: version, Tag: s.tag, Time: time.Now().Truncate(time.Second)}
 	want, err := s.expectations()
 	if err != nil {
 		return fail(err)
 	}
-	if want != nil && !want.Time.IsZero() {
-		o.Time = want.Time
-	}
-	if want != nil && o.Tag == "" {
-		o.Tag = want.Tag
-	}
-	if s.at != "" {
-		if o.Time, err = time.Parse(time.RFC3339Nano, s.at); err != nil {
-			return fail(fmt.Errorf("-time %q is no time; want, for example, 2026-11-26T12:00:00Z", s.at))
-		}
+	o, err := s.options(plan, want)
+	if err != nil {
+		return fail(err)
 	}
 	lines, name := io.Reader(os.Stdin), "standard input"
 	if s.file != "-" {
@@ -168,6 +160,23 @@ func (c *cli) sample(plan *config.Plan, s *sampleFlags) int {
 		return fail(fmt.Errorf("%s: %w", name, err))
 	}
 	return exitOK
+}
+
+// options are those of the flags or, where they say nothing, of the file of expectations, which may be nil.
+func (s *sampleFlags) options(plan *config.Plan, want *sample.Expectations) (o sample.Options, err error) {
+	o = sample.Options{Plan: plan, Version: version, Tag: s.tag, Time: time.Now().Truncate(time.Second)}
+	if want != nil && o.Tag == "" {
+		o.Tag = want.Tag
+	}
+	if want != nil && !want.Time.IsZero() {
+		o.Time = want.Time
+	}
+	if s.at != "" {
+		if o.Time, err = time.Parse(time.RFC3339Nano, s.at); err != nil {
+			err = fmt.Errorf("-time %q is no time; want, for example, 2026-11-26T12:00:00Z", s.at)
+		}
+	}
+	return o, err
 }
 
 // expectations reads the file of -expect; nil if there is none.
