@@ -2,6 +2,7 @@ package sample
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
@@ -29,6 +30,7 @@ type frame struct {
 	taken   []heldEvent // of which emitted was made
 	key     heldKey
 	step    *Entry
+	kept    bool // emitted is among the Paths of step
 }
 
 type step struct {
@@ -72,10 +74,24 @@ func (b *builder) add(e *Entry) *Entry {
 		p = &Path{Tag: b.tag, now: b.tag}
 		b.line.Paths = append(b.line.Paths, p)
 	}
+	if b.line.isFull() {
+		return e
+	}
 	p.Entries = append(p.Entries, e)
-	b.line.size += entryCost + e.Diff.size()
+	b.grow(entryCost + e.Diff.size())
 	return e
 }
+
+// grow counts an entry or a path of so many bytes.
+func (b *builder) grow(size int) {
+	b.line.size += size
+	if b.line.entries++; b.line.isFull() {
+		b.line.Notes = append(b.line.Notes, fmt.Sprintf("it becomes more than %d records and steps: the others are left out here", maxEntries))
+	}
+}
+
+// isFull reports whether nothing more is kept of what becomes of the line.
+func (l *Line) isFull() bool { return l.entries >= maxEntries }
 
 // see takes what a Trace shows.
 func (b *builder) see(s *router.Sight) {
@@ -101,8 +117,8 @@ func (b *builder) see(s *router.Sight) {
 		b.steps = b.steps[:len(b.steps)-1]
 	case router.Arrived:
 		r := resultOf(s)
-		b.add(&Entry{Does: Stored, Result: r})
 		b.line.size += len(r.Document)
+		b.add(&Entry{Does: Stored, Result: r})
 	case router.Unrouted:
 		tag := b.tag
 		if p := b.path(); p != nil {
@@ -126,6 +142,11 @@ func (b *builder) began(s *router.Sight) {
 		if p.now == around.now {
 			p.Tag = ""
 		}
+		if b.line.isFull() {
+			f.paths = append(f.paths[:s.Depth], p)
+			return
+		}
+		b.grow(entryCost)
 		if n := len(around.Entries); n > 0 && around.Entries[n-1].Does == Branched {
 			around.Entries[n-1].Paths = append(around.Entries[n-1].Paths, p)
 		} else {
@@ -179,7 +200,10 @@ func (b *builder) emit(s *router.Sight) {
 		f.step = b.add(&Entry{Does: Emitted, Filter: s.Filter})
 	}
 	p.Diff = diffOf(&record.Event{Body: before, Time: s.After.Time}, s.After)
-	f.step.Paths = append(f.step.Paths, p)
+	if f.kept = !b.line.isFull(); f.kept {
+		b.grow(entryCost + p.Diff.size())
+		f.step.Paths = append(f.step.Paths, p)
+	}
 	f.emitted, f.paths = p, []*Path{p}
 	b.frames = append(b.frames, f)
 }
@@ -206,7 +230,9 @@ func (b *builder) release(taken []heldEvent) (lines []int) {
 func (b *builder) end(s *router.Sight) {
 	f := &b.frames[len(b.frames)-1]
 	if !s.Kept { // it never left
-		f.step.Paths = f.step.Paths[:len(f.step.Paths)-1]
+		if f.kept {
+			f.step.Paths = f.step.Paths[:len(f.step.Paths)-1]
+		}
 		for _, h := range f.taken {
 			h.line.held++
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/record"
 )
 
@@ -69,6 +70,9 @@ const sampleTask = firelens + "sample"
 // DefaultTag is the tag of a sample's lines: that of a container called app or, if no output takes that, of one that an output's
 // pattern names.
 func DefaultTag(plan *config.Plan) string {
+	if len(plan.Inputs) == 0 {
+		plan = withInput(plan)
+	}
 	const first = "app" + sampleTask
 	input, _ := inputOf(plan)
 	tags := []string{first}
@@ -105,6 +109,13 @@ func routed(r config.Route) bool {
 		}
 	}
 	return false
+}
+
+// withInput returns the plan with an input, to which ECS would add one: a file that a task's configuration includes has none.
+func withInput(plan *config.Plan) *config.Plan {
+	with := *plan
+	with.Inputs = []config.Input{{Instance: config.Instance{ID: "forward", Options: new(forward.Options), Pos: config.Pos{File: plan.Files[0]}}}}
+	return &with
 }
 
 // A tagger is the options of an input that takes what Docker's log driver sends.

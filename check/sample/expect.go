@@ -16,16 +16,19 @@ import (
 
 // Limits of a file of expectations.
 const (
-	maxExpected = 128 << 20 // bytes of the file
-	maxTold     = 100       // differences that are told
+	maxExpected = 64 << 20 // bytes of a line
+	maxTold     = 100      // differences that are told
 )
 
-// Expectations are what must become of the lines of a sample, in order.
+// Expectations are what must become of the lines of a sample, in order. They are read as they are needed.
 type Expectations struct {
-	name  string
-	Tag   string    // of the sample; "": not said
-	Time  time.Time // zero: not said
-	lines []expectation
+	Tag  string    // of the sample; "": not said
+	Time time.Time // zero: not said
+
+	name   string
+	r      *bufio.Reader
+	number int          // of the last line that was read
+	first  *expectation // read already, to find the header
 }
 
 // An expectation is one line of the file.
@@ -42,55 +45,61 @@ type header struct {
 	} `json:"sample"`
 }
 
-// ReadExpectations reads a file: JSON lines, and empty lines and lines that begin with #, which are left out.
+// ReadExpectations begins to read a file: JSON lines, and empty lines and lines that begin with #, which are left out.
 func ReadExpectations(r io.Reader, name string) (*Expectations, error) {
-	x := &Expectations{name: name}
-	lines := bufio.NewReaderSize(r, 64<<10)
-	total := 0
-	for n := 1; ; n++ {
-		text, err := lines.ReadBytes('\n')
-		if total += len(text); total > maxExpected {
-			return nil, fmt.Errorf("%s has more than %d MiB", name, maxExpected>>20)
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
-		}
-		if wrong := x.add(n, bytes.TrimSpace(text)); wrong != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, n, wrong)
-		}
-		if err != nil {
-			return x, nil
+	x := &Expectations{name: name, r: bufio.NewReaderSize(r, 64<<10)}
+	first, err := x.read()
+	if err != nil || first == nil {
+		return x, err
+	}
+	var h header
+	if bytes.HasPrefix(first.text, []byte("{")) && bytes.Contains(first.text, []byte(`"sample"`)) {
+		if err := json.Unmarshal(first.text, &h); err != nil {
+			return nil, x.wrong(fmt.Errorf(`want {"sample": {"tag": TAG, "time": "2026-11-26T12:00:00Z"}}: %w`, err))
 		}
 	}
+	if h.Sample != nil {
+		x.Tag, x.Time = h.Sample.Tag, h.Sample.Time
+	} else {
+		x.first = first
+	}
+	return x, nil
 }
+
+// wrong is an error in the line that was read last.
+func (x *Expectations) wrong(err error) error { return fmt.Errorf("%s:%d: %w", x.name, x.number, err) }
 
 var errExpected = errors.New(`want an object or an array of objects, for example {"output": "es.0", "document": {"level": "info"}} or {"dropped": true}`)
 
-func (x *Expectations) add(n int, text []byte) error {
-	if len(text) == 0 || text[0] == '#' {
-		return nil
+// read reads the next expectation; nil at the end.
+func (x *Expectations) read() (*expectation, error) {
+	if e := x.first; e != nil {
+		x.first = nil
+		return e, nil
 	}
-	if text[0] != '{' && text[0] != '[' {
-		return errExpected
-	}
-	if !json.Valid(text) {
-		var v any
-		return fmt.Errorf("not JSON: %w", json.Unmarshal(text, &v))
-	}
-	if len(x.lines) == 0 {
-		var h header
-		if text[0] == '{' && bytes.Contains(text, []byte(`"sample"`)) {
-			if err := json.Unmarshal(text, &h); err != nil {
-				return fmt.Errorf(`want {"sample": {"tag": TAG, "time": "2026-11-26T12:00:00Z"}}: %w`, err)
-			}
+	for {
+		text, read, end := readLine(x.r, maxExpected)
+		x.number++
+		switch {
+		case errors.Is(end, errLongLine):
+			return nil, x.wrong(fmt.Errorf("the line has more than %d MiB", maxExpected>>20))
+		case end != nil && !errors.Is(end, io.EOF):
+			return nil, fmt.Errorf("reading %s: %w", x.name, end)
+		case read == 0:
+			return nil, nil
 		}
-		if h.Sample != nil {
-			x.Tag, x.Time = h.Sample.Tag, h.Sample.Time
-			return nil
+		if text = bytes.TrimSpace(text); len(text) == 0 || text[0] == '#' {
+			continue
 		}
+		if text[0] != '{' && text[0] != '[' {
+			return nil, x.wrong(errExpected)
+		}
+		if !json.Valid(text) {
+			var v any
+			return nil, x.wrong(fmt.Errorf("not JSON: %w", json.Unmarshal(text, &v)))
+		}
+		return &expectation{x.number, text}, nil
 	}
-	x.lines = append(x.lines, expectation{n, text})
-	return nil
 }
 
 // A Checker compares lines with Expectations, and tells what differs.
@@ -99,7 +108,6 @@ type Checker struct {
 	plan   *config.Plan
 	x      *Expectations
 	sample string // the name of its file
-	next   int    // of x.lines
 
 	lines, differing, told int
 }
@@ -112,13 +120,15 @@ func NewChecker(w io.Writer, plan *config.Plan, x *Expectations, sample string) 
 // Line compares a line.
 func (c *Checker) Line(l *Line) error {
 	c.lines++
-	if c.next == len(c.x.lines) {
-		c.tell(fmt.Sprintf("%s:%d: %s has no line for it; it becomes %s", c.sample, l.Number, c.x.name, short(outcome(l, c.plan))))
+	want, err := c.x.read()
+	if err != nil {
+		return errors.Join(c.w.Flush(), err)
+	}
+	if want == nil {
 		c.differing++
+		c.tell(fmt.Sprintf("%s:%d: %s has no line for it; it becomes %s", c.sample, l.Number, c.x.name, short(outcome(l, c.plan))))
 		return nil
 	}
-	want := c.x.lines[c.next]
-	c.next++
 	diffs := differences(want.text, l, c.plan)
 	for _, d := range diffs {
 		c.tell(fmt.Sprintf("%s:%d (%s:%d): %s", c.sample, l.Number, c.x.name, want.number, d))
@@ -137,7 +147,15 @@ func (c *Checker) tell(text string) {
 
 // End tells what is left, and reports whether all lines are as expected.
 func (c *Checker) End() (ok bool, err error) {
-	for _, want := range c.x.lines[c.next:] {
+	for {
+		want, err := c.x.read()
+		if err != nil {
+			return false, errors.Join(c.w.Flush(), err)
+		}
+		if want == nil {
+			break
+		}
+		c.differing++
 		c.tell(fmt.Sprintf("%s:%d: %s has no line for it", c.x.name, want.number, c.sample))
 	}
 	if c.told > maxTold {
@@ -146,7 +164,7 @@ func (c *Checker) End() (ok bool, err error) {
 	if c.told == 0 {
 		fmt.Fprintf(c.w, "%s as expected\n", plural(c.lines, "line is", "lines are"))
 	} else {
-		fmt.Fprintf(c.w, "%s not as expected\n", plural(c.differing+len(c.x.lines)-c.next, "line is", "lines are"))
+		fmt.Fprintf(c.w, "%s not as expected\n", plural(c.differing, "line is", "lines are"))
 	}
 	return c.told == 0, c.w.Flush()
 }

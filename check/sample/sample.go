@@ -23,12 +23,14 @@ const (
 	// maxPending is the bytes of lines that wait for one that a filter holds. Then the filter releases it, as it would after its
 	// flush time.
 	maxPending = 8 << 20
+	maxEntries = 10_000 // of what becomes of a line; more are left out
 )
 
 // Options say how lines become events.
 type Options struct {
 	Plan    *config.Plan
 	Version string
+	Name    string // of the file of lines, for errors
 	Tag     string // "": see DefaultTag
 	Time    time.Time
 }
@@ -43,6 +45,8 @@ type Line struct {
 	Paths  []*Path // of the events that it became: one, unless it came in parts that aren't joined
 	Joined int     // the line that its record begins with, if that is an earlier one; otherwise 0
 	Notes  []string
+
+	entries int // in all of Paths
 
 	held int // events of it that filters hold
 	size int // bytes, about
@@ -88,6 +92,7 @@ type Entry struct {
 
 // A Sample is ready to take lines.
 type Sample struct {
+	name  string // of the file of lines
 	sent  string // the tag with which the lines are sent; the input may change it
 	trace *router.Trace
 	b     builder
@@ -102,11 +107,15 @@ type Sample struct {
 // mistakes that parts find in their options.
 func New(o Options) (*Sample, []config.Diagnostic) {
 	s := new(Sample)
+	if len(o.Plan.Inputs) == 0 {
+		s.notes = append(s.notes, "there is no input: the lines come as by the one that ECS adds")
+		o.Plan = withInput(o.Plan)
+	}
 	input, known := inputOf(o.Plan)
 	if o.Tag == "" {
 		o.Tag = DefaultTag(o.Plan)
 	}
-	s.sent = o.Tag
+	s.name, s.sent = o.Name, o.Tag
 	s.event = newEventMaker(o.Tag, o.Time)
 	s.event.tag = tagOf(o.Plan, input, o.Tag)
 	s.b = builder{plan: o.Plan, tag: s.event.tag, held: make(map[heldKey][]heldEvent)}
@@ -138,23 +147,20 @@ func (s *Sample) Notes() []string { return s.notes }
 // Close ends what the parts have begun.
 func (s *Sample) Close() { s.trace.Close() }
 
-// errTooLarge is the error of a sample of more than 64 MiB.
-var errTooLarge = fmt.Errorf("the sample has more than %d MiB", maxSample>>20)
-
 // Read takes the lines of r. see gets each when nothing more can happen to it, in order.
 func (s *Sample) Read(r io.Reader, see func(*Line) error) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	total := 0
 	for n := 1; ; n++ {
-		text, read, err := readLine(lines)
+		text, read, err := readLine(lines, maxLine)
 		if total += read; total > maxSample {
-			return errTooLarge
+			return fmt.Errorf("%s has more than %d MiB", s.name, maxSample>>20)
 		}
 		if errors.Is(err, errLongLine) {
-			return fmt.Errorf("line %d has more than %d MiB", n, maxLine>>20)
+			return fmt.Errorf("%s:%d: the line has more than %d MiB", s.name, n, maxLine>>20)
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("reading line %d: %w", n, err)
+			return fmt.Errorf("reading %s: %w", s.name, err)
 		}
 		if read > 0 {
 			s.add(&Line{Number: n, Text: text, size: len(text)})
@@ -171,12 +177,13 @@ func (s *Sample) Read(r io.Reader, see func(*Line) error) error {
 
 var errLongLine = errors.New("the line is too long")
 
-// readLine reads a line, and returns it without its newline, and how many bytes were read. The error is io.EOF at the end.
-func readLine(r *bufio.Reader) (text []byte, read int, err error) {
+// readLine reads a line of at most limit bytes, and returns it without its newline, and how many bytes were read. The error is
+// io.EOF at the end.
+func readLine(r *bufio.Reader, limit int) (text []byte, read int, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
 		read += len(part)
-		if read > maxLine+1 {
+		if read > limit+1 {
 			return nil, read, errLongLine
 		}
 		text = append(text, part...)

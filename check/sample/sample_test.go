@@ -210,8 +210,11 @@ func TestOnlyWhatIsGivenIsCompared(t *testing.T) {
 
 func TestTheFirstLineOfAFileOfExpectationsHasTheTagAndTheTime(t *testing.T) {
 	x, err := ReadExpectations(strings.NewReader(`{"sample":{"tag":"web","time":"2026-11-26T12:00:00Z"}}`+"\n{}\n"), "w")
-	if err != nil || x.Tag != "web" || !x.Time.Equal(noon) || len(x.lines) != 1 {
+	if err != nil || x.Tag != "web" || !x.Time.Equal(noon) {
 		t.Errorf("got %+v, %v", x, err)
+	}
+	if e, err := x.read(); err != nil || e == nil || e.number != 2 {
+		t.Errorf("got %+v, %v, want line 2", e, err)
 	}
 }
 
@@ -219,7 +222,13 @@ func TestAWrongFileOfExpectationsIsOneClearLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"{}\n{": "w:2: not JSON: ", "{}\n\n3": "w:3: want an object or an array", `{"sample":{"time":"today"}}`: "w:1: want {\"sample\"",
 	} {
-		if _, err := ReadExpectations(strings.NewReader(text), "w"); err == nil || !strings.Contains(err.Error(), want) {
+		x, err := ReadExpectations(strings.NewReader(text), "w")
+		for more := true; more && err == nil; {
+			var e *expectation
+			e, err = x.read()
+			more = e != nil
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
@@ -336,10 +345,10 @@ func TestASampleThatIsTooLargeIsAnError(t *testing.T) {
 	t.Chdir(t.TempDir())
 	plan := compile(t, "fluent-bit.conf", "[INPUT]\n    Name forward\n    unix_path /tmp/never.sock\n[OUTPUT]\n    Name null\n    Match none\n")
 	for want, lines := range map[string]io.Reader{
-		"the sample has more than 64 MiB": &repeated{text: append(bytes.Repeat([]byte("x"), 32<<10), '\n'), times: 1 + maxSample/(32<<10)},
-		"line 1 has more than 8 MiB":      &repeated{text: bytes.Repeat([]byte("x"), 32<<10), times: 1 + maxLine/(32<<10)},
+		"app.log has more than 64 MiB": &repeated{text: append(bytes.Repeat([]byte("x"), 32<<10), '\n'), times: 1 + maxSample/(32<<10)},
+		"app.log:1: the line has more than 8 MiB":      &repeated{text: bytes.Repeat([]byte("x"), 32<<10), times: 1 + maxLine/(32<<10)},
 	} {
-		s, _ := New(Options{Plan: plan, Time: noon})
+		s, _ := New(Options{Plan: plan, Name: "app.log", Time: noon})
 		err := s.Read(lines, func(*Line) error { return nil })
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -111,10 +111,11 @@ func (c *cli) sample(plan *config.Plan, s *sampleFlags) int {
 		fmt.Fprintln(c.stderr, "firelane check:", err)
 		return exitUsage
 	}
-	want, err := s.expectations()
+	want, done, err := s.expectations()
 	if err != nil {
 		return fail(err)
 	}
+	defer done()
 	o, err := s.options(plan, want)
 	if err != nil {
 		return fail(err)
@@ -128,6 +129,7 @@ func (c *cli) sample(plan *config.Plan, s *sampleFlags) int {
 		defer f.Close()
 		lines, name = f, s.file
 	}
+	o.Name = name
 	run, diags := sample.New(o)
 	for _, d := range diags {
 		fmt.Fprintln(c.stderr, d)
@@ -143,11 +145,11 @@ func (c *cli) sample(plan *config.Plan, s *sampleFlags) int {
 	case s.update:
 		return c.updateExpected(run, lines, plan, s.expect, o.Time)
 	case want != nil:
-		checker := sample.NewChecker(c.stdout, plan, want, name)
-		if err := run.Read(lines, checker.Line); err != nil {
-			return fail(fmt.Errorf("%s: %w", name, err))
+		ok, err := compare(run, lines, sample.NewChecker(c.stdout, plan, want, name))
+		if err != nil {
+			return fail(err)
 		}
-		if ok, err := checker.End(); err != nil || !ok {
+		if !ok {
 			return exitUsage
 		}
 		return exitOK
@@ -157,9 +159,17 @@ func (c *cli) sample(plan *config.Plan, s *sampleFlags) int {
 		report = sample.NewJSON(c.stdout, plan)
 	}
 	if err := errors.Join(run.Read(lines, report.Line), report.End()); err != nil {
-		return fail(fmt.Errorf("%s: %w", name, err))
+		return fail(err)
 	}
 	return exitOK
+}
+
+// compare takes lines, and reports whether they are as expected.
+func compare(run *sample.Sample, lines io.Reader, c *sample.Checker) (ok bool, err error) {
+	if err := run.Read(lines, c.Line); err != nil {
+		return false, err
+	}
+	return c.End()
 }
 
 // options are those of the flags or, where they say nothing, of the file of expectations, which may be nil.
@@ -179,24 +189,27 @@ func (s *sampleFlags) options(plan *config.Plan, want *sample.Expectations) (o s
 	return o, err
 }
 
-// expectations reads the file of -expect; nil if there is none.
-func (s *sampleFlags) expectations() (*sample.Expectations, error) {
+// expectations opens the file of -expect; nil if there is none. done closes it.
+func (s *sampleFlags) expectations() (want *sample.Expectations, done func(), err error) {
+	done = func() {}
 	if s.expect == "" {
-		return nil, nil
+		return nil, done, nil
 	}
 	f, err := os.Open(s.expect)
 	if err != nil {
 		if s.update && errors.Is(err, os.ErrNotExist) {
-			return nil, nil
+			err = nil
 		}
-		return nil, err
+		return nil, done, err
 	}
-	defer f.Close()
-	want, err := sample.ReadExpectations(f, s.expect)
+	want, err = sample.ReadExpectations(f, s.expect)
 	if err != nil && s.update { // it is replaced
-		return nil, nil
+		want, err = nil, nil
 	}
-	return want, err
+	if err != nil {
+		_ = f.Close()
+	}
+	return want, func() { _ = f.Close() }, err
 }
 
 // updateExpected replaces a file of expectations.
