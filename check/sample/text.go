@@ -286,6 +286,8 @@ func printable(s string) string {
 		var r rune
 		r, size = utf8.DecodeRuneInString(s[i:])
 		switch {
+		case ' ' <= r && r < 0x7f:
+			b = append(b, s[i])
 		case r == utf8.RuneError && size == 1:
 			b = fmt.Appendf(b, `\x%02x`, s[i])
 		case r == '\t':
