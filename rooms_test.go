@@ -28,8 +28,8 @@ const (
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
 	"record", "metric", "pattern", "ruby", "config", "field", "parse", "budget", "input", "input/serve", "input/poll", "forward/pace", "forward", "enrich", "buffer",
-	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
-	"ecs", "retain", "router/repeat", "router", "admin", "cmd", "e2e",
+	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "sink/probe", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
+	"ecs", "retain", "router/repeat", "router", "admin", "check", "cmd", "e2e",
 }
 
 // only are the rooms that may import less of ours than those before them: these, and nothing else.

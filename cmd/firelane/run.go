@@ -226,6 +226,9 @@ func reportErrors(log zerolog.Logger, diags []config.Diagnostic) {
 
 // checkCommand prints how firelane understands a configuration.
 func checkCommand(c *cli, args []string) int {
+	if rest, live := liveFlag(args); live {
+		return doctorCommand(c, rest)
+	}
 	file, status, ok := configFlag(c, "check", args, nil)
 	if !ok {
 		return status
