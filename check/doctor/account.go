@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/firelane/firelane/sink/aws"
@@ -12,7 +13,7 @@ func (e *exam) account(ctx context.Context) {
 	if e.AWS == nil {
 		return
 	}
-	ctx, cancel := limited(ctx, fetchTimeout)
+	ctx, cancel := limited(ctx, e.fetch)
 	defer cancel()
 	sent := e.now()
 	id, err := e.AWS.Identity(ctx)
@@ -28,6 +29,10 @@ func (e *exam) account(ctx context.Context) {
 	} else {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
+		}
+		var none *aws.CredentialsError
+		if errors.As(err, &none) {
+			err = none.Err
 		}
 		e.fail("credentials", "give the task a role (taskRoleArn, not executionRoleArn), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; and set AWS_REGION or the option region",
 			"no AWS credentials: %s", lastLine(err))

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,8 +42,12 @@ type Options struct {
 	// Secrets are texts that must not be shown, besides the options that are secret.
 	Secrets []string
 
-	now func() time.Time // nil: time.Now
+	now    func() time.Time // nil: time.Now
+	limits limits           // the zero value: the constants
 }
+
+// limits are how long steps may take.
+type limits struct{ step, fetch, total time.Duration }
 
 // A Report is what was found.
 type Report struct {
@@ -72,6 +77,9 @@ func limited(ctx context.Context, limit time.Duration) (context.Context, context
 func Run(ctx context.Context, o Options) *Report {
 	if o.now == nil {
 		o.now = time.Now
+	}
+	if o.limits == (limits{}) {
+		o.limits = limits{stepTimeout, fetchTimeout, totalTimeout}
 	}
 	r := &Report{Parts: []Part{}}
 	all := newMask(o.Secrets)
@@ -117,18 +125,38 @@ func outputs(ctx context.Context, o *Options, m *mask) []Part {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			e := &exam{Target: j.target, dialect: o.Plan.Dialect, mask: m, write: o.Write, now: o.now}
+			e := &exam{Target: j.target, dialect: o.Plan.Dialect, mask: m, write: o.Write, now: o.now, limits: o.limits}
 			e.run(ctx)
 			j.part.Facts = append(j.part.Facts, e.facts...)
 		})
 	}
 	running.Wait()
+	spread(jobs)
 	parts := make([]Part, len(jobs))
 	for i, j := range jobs {
 		parts[i] = j.part
 	}
 	return parts
 }
+
+// spread makes warnings of the errors of a server where another one of the same output has none: the router skips servers that
+// fail.
+func spread(jobs []*job) {
+	works := map[string]bool{}
+	for _, j := range jobs {
+		works[j.part.ID] = works[j.part.ID] || !slices.ContainsFunc(j.part.Facts, isError)
+	}
+	for _, j := range jobs {
+		for i := range j.part.Facts {
+			if f := &j.part.Facts[i]; works[j.part.ID] && isError(*f) {
+				f.Level = probe.Warning
+				f.Text += "; another server of this output works"
+			}
+		}
+	}
+}
+
+func isError(f probe.Fact) bool { return f.Level == probe.Error }
 
 // jobsOf returns one job for each server of an output, and one for an output that has none.
 func jobsOf(ctx context.Context, o *Options, out config.Output, env sink.Env, m *mask) []*job {
@@ -141,7 +169,7 @@ func jobsOf(ctx context.Context, o *Options, out config.Output, env sink.Env, m 
 	if !ok {
 		return only(probe.Fact{Step: "network", Text: "this output uses no server"})
 	}
-	ctx, cancel := limited(ctx, stepTimeout)
+	ctx, cancel := limited(ctx, o.limits.step)
 	defer cancel()
 	targets, err := p.Targets(ctx, o.Plan.Dialect, env)
 	switch {
@@ -169,6 +197,7 @@ type exam struct {
 	mask    *mask
 	write   bool
 	now     func() time.Time
+	limits
 
 	facts []probe.Fact
 	seen  bool // the difference of the clocks has been said
@@ -198,18 +227,11 @@ func (e *exam) fail(step, fix, format string, args ...any) {
 }
 
 // failed reports whether an error was found.
-func (e *exam) failed() bool {
-	for _, f := range e.facts {
-		if f.Level == probe.Error {
-			return true
-		}
-	}
-	return false
-}
+func (e *exam) failed() bool { return slices.ContainsFunc(e.facts, isError) }
 
 // run checks each step in order. What a step needs that failed is not checked.
 func (e *exam) run(ctx context.Context) {
-	ctx, cancel := limited(ctx, totalTimeout)
+	ctx, cancel := limited(ctx, e.total)
 	defer cancel()
 	if e.reach(ctx) {
 		e.account(ctx)
@@ -235,7 +257,7 @@ func (e *exam) questions(ctx context.Context) {
 		e.greet(ctx)
 	}
 	if e.Ask != nil {
-		ctx, cancel := limited(ctx, stepTimeout)
+		ctx, cancel := limited(ctx, e.step)
 		defer cancel()
 		e.Ask(ctx, e.say)
 	}

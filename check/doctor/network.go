@@ -3,6 +3,7 @@ package doctor
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,8 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"crypto/tls"
-
+	"github.com/firelane/firelane/sink/httpsend"
 	"github.com/firelane/firelane/sink/probe"
 )
 
@@ -58,7 +58,7 @@ func (e *exam) reach(ctx context.Context) bool {
 }
 
 func (e *exam) reachSocket(ctx context.Context) bool {
-	ctx, cancel := limited(ctx, stepTimeout)
+	ctx, cancel := limited(ctx, e.step)
 	defer cancel()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", e.Host)
@@ -105,7 +105,7 @@ func (e *exam) resolve(ctx context.Context, host string, direct bool) ([]netip.A
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, true
 	}
-	ctx, cancel := limited(ctx, stepTimeout)
+	ctx, cancel := limited(ctx, e.step)
 	defer cancel()
 	r := e.Net.Resolver()
 	if r == nil {
@@ -184,7 +184,7 @@ func (e *exam) unresolved(host string, err error, took string) {
 
 // connect connects to all addresses at once. It returns the connection to the first that accepts one.
 func (e *exam) connect(ctx context.Context, addresses []netip.Addr, port int) (net.Conn, bool) {
-	ctx, cancel := limited(ctx, min(stepTimeout, e.Net.Connect()))
+	ctx, cancel := limited(ctx, min(e.step, e.Net.Connect()))
 	defer cancel()
 	type result struct {
 		conn net.Conn
@@ -245,7 +245,9 @@ func connectFix(err error, port int) string {
 
 // tunnel opens a tunnel through a proxy, where the connection is to have TLS.
 func (e *exam) tunnel(ctx context.Context, conn net.Conn, proxy *url.URL) (net.Conn, bool) {
-	stop := until(ctx, conn)
+	ctx, cancel := limited(ctx, e.step)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if proxy.Scheme == "https" {
 		t := tls.Client(conn, &tls.Config{ServerName: proxy.Hostname(), MinVersion: tls.VersionTLS12})
@@ -302,11 +304,7 @@ func (r *oneByte) Read(b []byte) (int, error) {
 	return r.Reader.Read(b[:1])
 }
 
-// until ends the reads and writes of a connection when ctx ends, and after stepTimeout.
-func until(ctx context.Context, conn net.Conn) (stop func() bool) {
-	_ = conn.SetDeadline(time.Now().Add(stepTimeout))
-	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-}
+var errCut = errors.New("the server closes the connection")
 
 // since is how long something took, for people.
 func since(start time.Time) string {
@@ -324,7 +322,10 @@ func plain(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return fmt.Errorf("%w (%s)", errSlow, stepTimeout)
+		return errSlow
+	}
+	if httpsend.IsCutOff(err) {
+		return errCut
 	}
 	var u *url.Error
 	if errors.As(err, &u) {

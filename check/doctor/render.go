@@ -49,19 +49,14 @@ func (p *Part) title() string {
 
 func (r *Report) sum() string {
 	if r.Errors+r.Warnings == 0 {
-		return "all is well"
+		return "no errors, no warnings"
 	}
 	var parts []string
-	for _, s := range []struct {
-		n    int
-		name string
-	}{{r.Errors, "error"}, {r.Warnings, "warning"}} {
-		switch {
-		case s.n == 1:
-			parts = append(parts, "1 "+s.name)
-		case s.n > 1:
-			parts = append(parts, fmt.Sprintf("%d %ss", s.n, s.name))
-		}
+	if r.Errors > 0 {
+		parts = append(parts, plural(r.Errors, "error"))
+	}
+	if r.Warnings > 0 {
+		parts = append(parts, plural(r.Warnings, "warning"))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -15,18 +15,25 @@ import (
 // A cluster asks a cluster of OpenSearch or Elasticsearch.
 type cluster struct {
 	*client
-	flavour string   // opensearch, elasticsearch; "" if not known
-	guarded bool     // its security plugin has said who is signed in
-	forbids []string // what this user may not ask
-	lost    bool     // a question got no answer: no others are asked
+	flavour string    // opensearch, elasticsearch; "" if not known
+	guarded bool      // its security plugin has said who is signed in
+	unknown []unknown // what wasn't answered
+	lost    bool      // a question got no answer: no others are asked
 
 	sample   string // an index name of today: Search.Index, with x for what depends on the record
+	name     string // the same, for people
 	exists   bool   // it does
 	stream   bool   // it is a data stream, or would be
 	template *template
 	policy   string // of retention, by the index's or the template's settings
 	shards   int    // of a new index, with its replicas
 }
+
+// unknown is what is not known, and why.
+type unknown struct{ what, why string }
+
+// mayNotAsk is the usual reason.
+const mayNotAsk = "this user may not ask for it, and delivering doesn't need it"
 
 // search asks all that matters for records of the present.
 func (e *exam) search(ctx context.Context) {
@@ -35,7 +42,10 @@ func (e *exam) search(ctx context.Context) {
 		return
 	}
 	defer web.close()
-	c := &cluster{client: web, sample: strings.ReplaceAll(e.Search.Index, "*", "x"), shards: 2}
+	c := &cluster{client: web, sample: strings.ReplaceAll(e.Search.Index, "*", "x"), name: e.Search.Index, shards: 2}
+	if e.Search.Dynamic {
+		c.name = "an index such as " + c.sample
+	}
 	if !c.root(ctx) {
 		return
 	}
@@ -48,9 +58,21 @@ func (e *exam) search(ctx context.Context) {
 			step(ctx)
 		}
 	}
-	if len(c.forbids) > 0 {
-		slices.Sort(c.forbids)
-		c.note("rights", "not known, since this user may not ask, which delivering doesn't need: %s", strings.Join(slices.Compact(c.forbids), ", "))
+	c.sayUnknown()
+}
+
+// sayUnknown says what wasn't answered, in one line for each reason.
+func (c *cluster) sayUnknown() {
+	for len(c.unknown) > 0 {
+		why := c.unknown[0].why
+		var list []string
+		c.unknown = slices.DeleteFunc(c.unknown, func(u unknown) bool {
+			if u.why == why && !slices.Contains(list, u.what) {
+				list = append(list, u.what)
+			}
+			return u.why == why
+		})
+		c.note("not known", "%s: %s", strings.Join(list, ", "), why)
 	}
 }
 
@@ -76,16 +98,27 @@ func (c *cluster) get(ctx context.Context, method, path, query, body string, v a
 		c.unanswered(ctx, method+" "+path, err)
 		return 0, false
 	}
-	switch {
-	case a.status == http.StatusForbidden || a.status == http.StatusUnauthorized:
-		if what != "" {
-			c.forbids = append(c.forbids, what)
+	why := ""
+	switch a.status {
+	case http.StatusForbidden, http.StatusUnauthorized:
+		why = mayNotAsk
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed: // the caller knows what that means
+	case http.StatusOK:
+		switch {
+		case a.long:
+			why = "the answer is too long"
+		case json.Unmarshal(a.body, v) != nil:
+			why = "the answer can't be read"
+		default:
+			return a.status, true
 		}
-		return a.status, false
-	case a.status != http.StatusOK || a.long:
-		return a.status, false
+	default:
+		why = fmt.Sprintf("the server answers %d", a.status)
 	}
-	return a.status, json.Unmarshal(a.body, v) == nil
+	if why != "" && what != "" {
+		c.unknown = append(c.unknown, unknown{what, why})
+	}
+	return a.status, false
 }
 
 // root asks for the server's version. It reports whether more can be asked.
@@ -105,7 +138,7 @@ func (c *cluster) root(ctx context.Context) bool {
 		c.fail("sign-in", c.signInFix(), "the server refuses the sign-in (401): %s", a.reason())
 		return false
 	case a.status == http.StatusForbidden && strings.Contains(a.reason(), "cluster:monitor/main"):
-		c.forbids = append(c.forbids, "the server's version")
+		c.unknown = append(c.unknown, unknown{"the server's version", mayNotAsk})
 	case a.status == http.StatusForbidden:
 		c.fail("sign-in", c.forbiddenFix(), "the server knows the sender, and refuses (403): %s", a.reason())
 		return false
@@ -177,6 +210,8 @@ func (c *cluster) signInFix() string {
 	switch {
 	case c.AWS != nil:
 		return "the signature isn't accepted: the domain may want a user and a password instead (" + c.userOptions() + ", without AWS_Auth)"
+	case strings.HasPrefix(c.HTTP.Header.Get("Authorization"), "ApiKey "):
+		return "correct the API key"
 	case c.HTTP.Header.Get("Authorization") != "":
 		return "correct " + c.userOptions()
 	}

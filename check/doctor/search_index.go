@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// A flag is a boolean that servers write as true or "true".
-type flag bool
+// A truth is a boolean that servers write as true or "true".
+type truth bool
 
-func (f *flag) UnmarshalJSON(b []byte) error {
+func (f *truth) UnmarshalJSON(b []byte) error {
 	*f = string(b) == "true" || string(b) == `"true"`
 	return nil
 }
@@ -34,11 +34,11 @@ type indexSettings struct {
 	Index struct {
 		Shards   *count `json:"number_of_shards"`
 		Replicas *count `json:"number_of_replicas"`
-		Closed   flag   `json:"verified_before_close"`
+		Closed   truth  `json:"verified_before_close"`
 		Blocks   struct {
-			ReadOnly flag `json:"read_only"`
-			Write    flag `json:"write"`
-			Full     flag `json:"read_only_allow_delete"`
+			ReadOnly truth `json:"read_only"`
+			Write    truth `json:"write"`
+			Full     truth `json:"read_only_allow_delete"`
 		} `json:"blocks"`
 		Lifecycle struct {
 			Name string `json:"name"`
@@ -59,14 +59,16 @@ func (c *cluster) index(ctx context.Context) {
 		Settings indexSettings       `json:"settings"`
 	}
 	const want = "filter_path=*.aliases,*.data_stream,*.settings.index.blocks,*.settings.index.lifecycle.name,*.settings.index.verified_before_close,*.settings.index.provided_name"
-	status, ok := c.get(ctx, http.MethodGet, "/"+url.PathEscape(name), want, "", &found, "today's index "+name)
+	status, ok := c.get(ctx, http.MethodGet, "/"+url.PathEscape(name), want, "", &found, "")
 	switch {
 	case status == http.StatusNotFound:
 		c.ok("index", "records go to %s, which doesn't exist yet: the first record creates it", name)
 		return
 	case !ok || len(found) == 0:
-		if status != http.StatusForbidden && !c.lost {
-			c.note("index", "records go to %s; not known whether it exists: the server answers %d", name, status)
+		if status == http.StatusForbidden {
+			c.note("index", "records go to %s; not known whether it exists, since this user may not ask (indices:admin/get)", name)
+		} else if !c.lost {
+			c.note("index", "records go to %s; not known whether it exists: the server's answer (%d) can't be read", name, status)
 		}
 		return
 	}
@@ -104,7 +106,7 @@ func (c *cluster) index(ctx context.Context) {
 // takesCreate warns of an operation that a data stream refuses.
 func (c *cluster) takesCreate() {
 	if op := c.Search.Operation; op != "create" {
-		c.fail("index", "write Write_Operation create", "a data stream takes only create, and the operation is %s: every record will be a dead letter", op)
+		c.failIfSure("index", "write Write_Operation create", "a data stream takes only create, and the operation is %s: every record will be a dead letter", op)
 	}
 }
 
@@ -150,7 +152,7 @@ func (c *cluster) templates(ctx context.Context) {
 		return
 	}
 	if c.template == nil {
-		c.note("template", "no index template covers %s: fields get the types of the first record that has them, and the index the server's default number of shards", c.Search.Index)
+		c.note("template", "no index template covers %s: fields get the types of the first record that has them, and the index the server's default number of shards", c.name)
 		return
 	}
 	kind := "index template"
@@ -159,10 +161,10 @@ func (c *cluster) templates(ctx context.Context) {
 	} else {
 		c.simulate(ctx)
 	}
-	c.ok("template", "the %s %s (%s) covers %s; a new index has %d shards, replicas included", kind, c.template.name, listed(c.template.patterns), c.Search.Index, c.shards)
+	c.ok("template", "the %s %s (%s) covers %s; a new index has %s, replicas included", kind, c.template.name, listed(c.template.patterns), c.name, plural(c.shards, "shard"))
 	if stream && !c.exists {
 		c.stream = true
-		c.note("template", "the template makes a data stream of %s", c.Search.Index)
+		c.note("template", "the template makes a data stream of %s", c.name)
 		c.takesCreate()
 	} else if stream && !c.stream {
 		c.warn("template", "delete the index, or rename it, if a data stream is wanted", "the template makes data streams, but %s is an index", c.Search.Index)

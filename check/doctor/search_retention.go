@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,8 +24,12 @@ func (c *cluster) retention(ctx context.Context) {
 }
 
 // noPolicy says that nothing deletes old indices.
-func (c *cluster) noPolicy(what string) {
-	c.warn("retention", "make "+what+" that covers it, with a state or phase that deletes after, for example, 30 days", "no policy deletes %s when it is old: indices stay until the disks or the shards are full", c.Search.Index)
+func (c *cluster) noPolicy(fix string) {
+	if c.Search.Dynamic {
+		c.note("retention", "not known whether a policy deletes old indices: none covers %s, but the names depend on the record", c.name)
+		return
+	}
+	c.warn("retention", fix, "no policy deletes %s when it is old: indices stay until the disks or the shards are full", c.name)
 }
 
 // An ismPolicy is a policy of OpenSearch's Index State Management.
@@ -119,20 +124,24 @@ func (c *cluster) stateManagement(ctx context.Context) {
 	}
 	switch {
 	case policy == nil && id != "":
-		c.note("retention", "the ISM policy %s is attached to %s; not known what it does", id, c.Search.Index)
+		c.note("retention", "the ISM policy %s is attached to %s; not known what it does", id, c.name)
 	case policy == nil:
-		c.noPolicy("an ISM policy with an ism_template")
+		c.noPolicy("make an ISM policy that deletes after, for example, 30 days, with an ism_template that covers it; that is for new indices, and to those that exist it must be added by hand")
 	case policy.deletion() == "":
-		c.warn("retention", "add a state with the action delete, and a transition to it", "the ISM policy %s covers %s, but deletes nothing", policy.ID, c.Search.Index)
+		c.warn("retention", "add a state with the action delete, and a transition to it", "the ISM policy %s covers %s, but deletes nothing", policy.ID, c.name)
 	default:
-		c.ok("retention", "the ISM policy %s covers %s, and deletes it after %s", policy.ID, c.Search.Index, policy.deletion())
+		c.ok("retention", "the ISM policy %s covers %s, and deletes it after %s", policy.ID, c.name, policy.deletion())
 	}
 }
 
 // explain asks which policy is attached to an index that exists; "" for none.
 func (c *cluster) explain(ctx context.Context) (id string, ok bool) {
 	var answer map[string]json.RawMessage
-	if _, ok := c.get(ctx, http.MethodGet, "/_plugins/_ism/explain/"+url.PathEscape(c.sample), "", "", &answer, "which retention policy today's index has"); !ok {
+	const what = "which retention policy today's index has"
+	if status, ok := c.get(ctx, http.MethodGet, "/_plugins/_ism/explain/"+url.PathEscape(c.sample), "", "", &answer, what); !ok {
+		if status == http.StatusBadRequest || status == http.StatusNotFound {
+			c.unknown = append(c.unknown, unknown{what, fmt.Sprintf("the server answers %d", status)})
+		}
 		return "", false
 	}
 	for _, raw := range answer {
@@ -154,7 +163,7 @@ func (c *cluster) lifecycle(ctx context.Context) {
 		status, _ := c.get(ctx, http.MethodGet, "/_ilm/status", "", "", new(struct{}), "the retention policies (ILM)")
 		switch {
 		case status == http.StatusOK:
-			c.noPolicy("an ILM policy, and an index template with index.lifecycle.name")
+			c.noPolicy("make an ILM policy that deletes after, for example, 30 days, and name it in the index template (index.lifecycle.name)")
 		case status == http.StatusBadRequest || status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
 			c.note("retention", "not known: this server has no Index Lifecycle Management, so that something else must delete old indices")
 		}
@@ -174,8 +183,8 @@ func (c *cluster) lifecycle(ctx context.Context) {
 		c.fail("retention", "make the policy, or correct index.lifecycle.name in the index template", "the index template names the ILM policy %s, which doesn't exist", c.policy)
 	case !ok:
 	case !deletes:
-		c.warn("retention", "add a phase delete", "the ILM policy %s covers %s, but deletes nothing", c.policy, c.Search.Index)
+		c.warn("retention", "add a phase delete", "the ILM policy %s covers %s, but deletes nothing", c.policy, c.name)
 	default:
-		c.ok("retention", "the ILM policy %s covers %s, and deletes it after %s", c.policy, c.Search.Index, cmp.Or(phase.Age, "0ms"))
+		c.ok("retention", "the ILM policy %s covers %s, and deletes it after %s", c.policy, c.name, cmp.Or(phase.Age, "0ms"))
 	}
 }

@@ -19,10 +19,19 @@ func (c *cluster) rights(ctx context.Context) {
 	case c.AWS != nil:
 		c.note("rights", "whether the role may write is not known without writing (--write)")
 	case c.flavour != "":
-		c.ok("rights", "the server has no users and rights, or does not say")
+		c.ok("rights", "the server says nothing about users and rights; probably it has none")
 	default:
 		c.note("rights", "whether records may be written is not known without writing (--write)")
 	}
+}
+
+// failIfSure is fail, but a warning where the index depends on the record: others may be right.
+func (c *cluster) failIfSure(step, fix, format string, args ...any) {
+	if c.Search.Dynamic {
+		c.warn(step, fix, format, args...)
+		return
+	}
+	c.fail(step, fix, format, args...)
 }
 
 // tryRights asks OpenSearch's security plugin, which has no question for that: it makes requests that the server must refuse
@@ -37,10 +46,18 @@ func (c *cluster) tryRights(ctx context.Context) {
 		c.note("rights", "whether records may be written is not known without writing (--write)")
 		return
 	case !may:
-		c.fail("rights", "give the user's role indices:data/write/index and indices:data/write/bulk* (the action group crud) on this index, and cluster_composite_ops", "this user may not write to %s: %s", c.Search.Index, why)
+		c.failIfSure("rights", "give the user's role indices:data/write/index and indices:data/write/bulk* (the action group crud) on this index, and cluster_composite_ops", "this user may not write to %s: %s", c.name, why)
 		return
 	}
-	c.ok("rights", "this user may write to %s", c.Search.Index)
+	bulk, _ := json.Marshal(map[string]any{"create": map[string]any{"_index": c.sample, "require_alias": true}})
+	switch may, why, known = c.refused(ctx, http.MethodPost, "/_bulk", "", string(bulk)+"\n{\n"); {
+	case c.lost:
+		return
+	case known && !may:
+		c.failIfSure("rights", "give the user's role the cluster permission cluster_composite_ops", "this user may not use _bulk: %s", why)
+		return
+	}
+	c.ok("rights", "this user may write to %s", c.name)
 	if c.exists {
 		return
 	}
@@ -49,9 +66,9 @@ func (c *cluster) tryRights(ctx context.Context) {
 	case !known:
 		return
 	case !may:
-		c.fail("rights", "give the user's role indices:admin/create and indices:admin/mapping/put (the action group create_index) on this index", "this user may not create %s: %s", c.Search.Index, why)
+		c.failIfSure("rights", "give the user's role indices:admin/create and indices:admin/mapping/put (the action group create_index) on this index", "this user may not create %s: %s", c.name, why)
 	default:
-		c.ok("rights", "this user may create %s", c.Search.Index)
+		c.ok("rights", "this user may create %s", c.name)
 	}
 }
 
@@ -67,7 +84,7 @@ func (c *cluster) refused(ctx context.Context, method, path, query, body string)
 	switch a.status {
 	case http.StatusForbidden:
 		return false, why, strings.Contains(why, "security_exception") || strings.Contains(why, "no permissions")
-	case http.StatusBadRequest, http.StatusNotFound:
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusOK: // of _bulk, 200 for an item that was refused
 		return true, "", true
 	}
 	return false, why, false
@@ -91,7 +108,7 @@ func (c *cluster) askRights(ctx context.Context) {
 		return
 	}
 	if answer.All {
-		c.ok("rights", "this user may write to %s, and create it", c.Search.Index)
+		c.ok("rights", "this user may write to %s, and create it", c.name)
 		return
 	}
 	var missing []string
@@ -100,7 +117,7 @@ func (c *cluster) askRights(ctx context.Context) {
 			missing = append(missing, p)
 		}
 	}
-	c.fail("rights", "give the user's role these privileges on the index", "on %s this user lacks: %s", c.Search.Index, listed(missing))
+	c.failIfSure("rights", "give the user's role these privileges on the index", "on %s this user lacks: %s", c.name, listed(missing))
 }
 
 // test stores a document and deletes it, for --write.

@@ -77,7 +77,11 @@ func (c *cluster) space(ctx context.Context) {
 		c.health(h.Status, h.Unassigned)
 		c.shardsLeft(h.Active+h.Initializing+h.Unassigned, maxShards*h.Nodes, maxShards, h.Nodes)
 	}
-	if watched && !c.lost {
+	switch {
+	case c.lost:
+	case !watched:
+		c.note("disk", "the cluster doesn't watch how full its disks are (cluster.routing.allocation.disk.threshold_enabled is false)")
+	default:
 		c.disks(ctx, w)
 	}
 }
@@ -85,9 +89,9 @@ func (c *cluster) space(ctx context.Context) {
 func (c *cluster) health(status string, unassigned int) {
 	switch status {
 	case "red":
-		c.warn("cluster", "find out by GET /_cluster/allocation/explain which primary shards are missing: records for these indices wait", "the cluster is red, with %d unassigned shards", unassigned)
+		c.warn("cluster", "find out by GET /_cluster/allocation/explain which primary shards are missing: records for these indices wait", "the cluster is red, with %s on no node", plural(unassigned, "shard"))
 	case "yellow":
-		c.note("cluster", "the cluster is yellow: %d shards, replicas among them, are on no node", unassigned)
+		c.note("cluster", "the cluster is yellow: replicas are on no node (%s)", plural(unassigned, "shard"))
 	default:
 		c.ok("cluster", "the cluster is %s", status)
 	}
@@ -95,13 +99,13 @@ func (c *cluster) health(status string, unassigned int) {
 
 func (c *cluster) shardsLeft(used, limit, perNode, nodes int) {
 	left := limit - used
-	text := fmt.Sprintf("%d of %d shards are used (%d for each of %d data nodes)", used, limit, perNode, nodes)
+	text := fmt.Sprintf("%d of %d shards are used (%d for each of %s)", used, limit, perNode, plural(nodes, "data node"))
 	fix := "delete old indices (see retention), or make fewer shards for each index: the server creates no index when none is left, and records for it wait"
 	switch {
 	case left < c.shards:
 		c.fail("shards", fix, "%s: none are left for a new index, which needs %d", text, c.shards)
 	case left < enoughIndices*c.shards:
-		c.warn("shards", fix, "%s: enough for %d new indices of %d shards", text, left/c.shards, c.shards)
+		c.warn("shards", fix, "%s: enough for %d more indices of %s each", text, left/c.shards, plural(c.shards, "shard"))
 	default:
 		c.ok("shards", "%s", text)
 	}
@@ -127,7 +131,7 @@ func (c *cluster) disks(ctx context.Context, w watermark) {
 		return
 	}
 	fullest := slices.MaxFunc(list, func(a, b nodeDisk) int { return cmp.Compare(*a.Percent, *b.Percent) })
-	text := fmt.Sprintf("the fullest of %d disks is that of %s: %d %% used, %s free", len(list), fullest.Node, *fullest.Percent, size(int64(*fullest.Free)))
+	text := fmt.Sprintf("the fullest of %s is that of %s: %d %% used, %s free", plural(len(list), "disk"), fullest.Node, *fullest.Percent, size(int64(*fullest.Free)))
 	fix := "delete old indices (see retention), or add disk"
 	switch {
 	case fullest.over(w.Flood):

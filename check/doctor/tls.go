@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"time"
 
@@ -25,7 +24,7 @@ type handshake struct {
 
 // secure does a TLS handshake, with the output's own options. It reports whether the output's own would succeed.
 func (e *exam) secure(ctx context.Context, conn net.Conn) bool {
-	ctx, cancel := limited(ctx, stepTimeout)
+	ctx, cancel := limited(ctx, e.step)
 	defer cancel()
 	name := e.Host
 	if e.Verify != "" {
@@ -67,7 +66,7 @@ func (e *exam) noHandshake(ctx context.Context, err error) {
 		e.fail("tls", "the server's log says more; it may want a client's certificate (tls.crt_file) or another version of TLS", "the server ends the handshake: %v", alert)
 	case ctx.Err() != nil:
 		e.fail("tls", "the port may be for another protocol, or something between drops large packets", "connected, but the server doesn't answer the handshake: %v", context.Cause(ctx))
-	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(plain(ctx, err), io.ErrUnexpectedEOF):
+	case errors.Is(plain(ctx, err), errCut):
 		e.fail("tls", "the port may be for another protocol: check port, and whether the server has TLS", "the server closes the connection during the handshake")
 	default:
 		e.fail("tls", "check that the port has TLS", "the handshake fails: %v", plain(ctx, err))
@@ -146,15 +145,23 @@ func (e *exam) expiry(h *handshake) {
 	switch {
 	case left < 0: // said already
 	case left < renewTime:
-		e.warn("certificate", "renew it before then: records will not be delivered after that", "%s expires in %d days, on %s", subject(first), int(left/(24*time.Hour)), date)
+		e.warn("certificate", "renew it before then: records will not be delivered after that", "%s expires in %s, on %s", subject(first), daysOf(left), date)
 	default:
 		e.ok("certificate", "it is valid until %s", date)
 	}
 }
 
+// daysOf is a time in days, or in hours if it is short.
+func daysOf(d time.Duration) string {
+	if d < 2*24*time.Hour {
+		return fmt.Sprintf("%d hours", int(d/time.Hour))
+	}
+	return fmt.Sprintf("%d days", int(d/(24*time.Hour)))
+}
+
 // speaksTLS finds out whether a server that was spoken to without TLS has it. Nothing is sent over the connection.
 func (e *exam) speaksTLS(ctx context.Context) bool {
-	ctx, cancel := limited(ctx, stepTimeout)
+	ctx, cancel := limited(ctx, e.step)
 	defer cancel()
 	conn, err := e.Net.Dialer().DialContext(ctx, "tcp", joinPort(e.Host, e.Port))
 	if err != nil {
@@ -164,5 +171,3 @@ func (e *exam) speaksTLS(ctx context.Context) bool {
 	// It is only asked whether the server has TLS: no certificate is trusted.
 	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: e.Host}).HandshakeContext(ctx) == nil
 }
-
-var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)

@@ -46,7 +46,7 @@ func (c *client) close() { c.http.CloseIdleConnections() }
 
 // ask makes one request. secrets: with the output's headers and signature.
 func (c *client) ask(ctx context.Context, method string, u *url.URL, body string, secrets bool) (*answer, error) {
-	ctx, cancel := limited(ctx, stepTimeout)
+	ctx, cancel := limited(ctx, c.step)
 	defer cancel()
 	to := *u
 	to.User = nil
@@ -119,7 +119,7 @@ func (e *exam) greet(ctx context.Context) {
 	defer c.close()
 	u := *e.HTTP.URL
 	u.Path, u.RawPath, u.RawQuery, u.Opaque = "", "", "", "*"
-	if proxy, _ := e.proxy(); proxy != nil {
+	if proxy, _ := e.proxy(); proxy != nil && e.TLS == nil { // an absolute URL has no form for *
 		u.Opaque, u.Path = "", "/"
 	}
 	a, err := c.ask(ctx, http.MethodOptions, &u, "", false)

@@ -37,7 +37,9 @@ func (c *Credentials) Identity(ctx context.Context) (id Identity, err error) {
 	cfg := c.config.Copy()
 	c.mu.Unlock()
 	cfg.Region = region
-	cfg.HTTPClient = httpClient()
+	t := httpClient().GetTransport()
+	defer t.CloseIdleConnections()
+	cfg.HTTPClient = &http.Client{Transport: bounded{t}, Timeout: credentialsLimit}
 	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil })
 	cfg.Retryer, cfg.Logger = func() aws.Retryer { return aws.NopRetryer{} }, logging.Nop{}
 	source := c.source

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +24,7 @@ var _ probe.Prober = (*Options)(nil)
 // defaultBrokerPort is the port of a broker that is written without one.
 const defaultBrokerPort = 9092
 
-// Targets implements probe.Prober. The cluster's questions are asked of the first broker that answers, once: with the first target.
+// Targets implements probe.Prober: the brokers that are asked for the cluster first.
 func (o *Options) Targets(_ context.Context, d config.Dialect, env sink.Env) ([]probe.Target, error) {
 	made, err := New(o, d, env)
 	if err != nil {
@@ -32,7 +33,7 @@ func (o *Options) Targets(_ context.Context, d config.Dialect, env sink.Env) ([]
 	dest := made.(*destination)
 	secure, secrets := o.Security(d)
 	var all []probe.Target
-	for i, b := range o.Seeds() {
+	for _, b := range o.Seeds() {
 		host, port, err := net.SplitHostPort(b)
 		number, _ := strconv.Atoi(port)
 		if err != nil {
@@ -40,9 +41,7 @@ func (o *Options) Targets(_ context.Context, d config.Dialect, env sink.Env) ([]
 		}
 		t := probe.Server("kafka", host, number, &o.NetOptions, secure, secrets)
 		t.AWS = o.Credentials(d, env.Common)
-		if i == 0 {
-			t.Ask = func(ctx context.Context, say func(probe.Fact)) { dest.ask(ctx, o.probedTopics(d), say) }
-		}
+		t.Ask = func(ctx context.Context, say func(probe.Fact)) { dest.ask(ctx, b, o.probedTopics(d), say) }
 		all = append(all, t)
 	}
 	return all, nil
@@ -59,9 +58,9 @@ func (o *Options) probedTopics(d config.Dialect) []string {
 	return nil
 }
 
-// ask asks for the cluster and the topics' metadata. The request doesn't let the brokers create a topic.
-func (k *destination) ask(ctx context.Context, topics []string, say func(probe.Fact)) {
-	client, err := kgo.NewClient(k.config.Options...)
+// ask asks a broker for the cluster and the topics' metadata. The request doesn't let the brokers create a topic.
+func (k *destination) ask(ctx context.Context, broker string, topics []string, say func(probe.Fact)) {
+	client, err := kgo.NewClient(append(slices.Clip(k.config.Options), kgo.SeedBrokers(broker))...)
 	if err != nil {
 		say(probe.Fact{Step: "kafka", Level: probe.Error, Text: err.Error()})
 		return
@@ -76,14 +75,14 @@ func (k *destination) ask(ctx context.Context, topics []string, say func(probe.F
 	}
 	resp, err := req.RequestWith(ctx, client)
 	if err != nil {
-		fix := "the client tries each broker of the list: see what is said above about the connection; a broker with TLS closes a connection without it, and one without SASL one that signs in"
+		fix := "check the port; a broker with TLS closes a connection without it, and one without SASL one that signs in"
 		if errors.Is(err, kerr.SaslAuthenticationFailed) {
 			fix = "compare the mechanism, the user and the password with the broker's"
 		}
-		say(probe.Fact{Step: "kafka", Level: probe.Error, Text: "no broker answers: " + err.Error(), Fix: fix})
+		say(probe.Fact{Step: "kafka", Level: probe.Error, Text: "the broker doesn't answer: " + err.Error(), Fix: fix})
 		return
 	}
-	say(probe.Fact{Step: "kafka", Text: fmt.Sprintf("the cluster answers; it has %d brokers", len(resp.Brokers))})
+	say(probe.Fact{Step: "kafka", Text: fmt.Sprintf("the cluster answers; brokers: %d", len(resp.Brokers))})
 	for i := range resp.Topics {
 		say(topicFact(&resp.Topics[i]))
 	}
@@ -113,7 +112,7 @@ func topicFact(t *kmsg.MetadataResponseTopic) probe.Fact {
 			without++
 		}
 	}
-	f := probe.Fact{Step: "topic", Text: fmt.Sprintf("the topic %s exists, with %d partitions; whether this user may write to it is not known without writing", name, len(t.Partitions))}
+	f := probe.Fact{Step: "topic", Text: fmt.Sprintf("the topic %s exists; partitions: %d; whether this user may write to it is not known without writing", name, len(t.Partitions))}
 	if without > 0 {
 		f = probe.Fact{Step: "topic", Level: probe.Warning, Text: fmt.Sprintf("the topic %s has %d partitions, of which %d have no leader", name, len(t.Partitions), without),
 			Fix: "find out which brokers are down; records for these partitions wait"}

@@ -126,7 +126,11 @@ func OfService(s *aws.Service, endpoint *url.URL, ask func(ctx context.Context, 
 	c := s.Settings()
 	c.URL = endpoint
 	c.Name = endpoint.Scheme + "://" + endpoint.Host
-	t := Target{Name: c.Name, Network: "tcp", Net: c.Net, Secrets: true, HTTP: &c, AWS: s.Credentials, Ask: ask}
+	t := Target{Name: c.Name, Network: "tcp", Net: c.Net, Secrets: true, HTTP: &c, AWS: s.Credentials}
+	t.Ask = func(ctx context.Context, say func(Fact)) {
+		ask(ctx, say)
+		_ = s.Close()
+	}
 	t.setURL(endpoint, c.TLS)
 	return t
 }
