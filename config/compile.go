@@ -13,6 +13,8 @@ type Compiler struct {
 	Catalogue []Plugin
 	// Lookup returns environment variables, as os.LookupEnv does.
 	Lookup func(name string) (value string, ok bool)
+	// KeepGiven fills in each Instance.Given. It is for tools: a router doesn't need them.
+	KeepGiven bool
 	// Hostname is the value of Fluentd's Socket.gethostname; "" for the machine's own.
 	Hostname string
 
@@ -217,6 +219,9 @@ func (k *compilation) instance(kind Kind, s *section, name param, id string, kno
 		if p.secret {
 			i.hidden = append(i.hidden, fold(p.key))
 		}
+	}
+	if k.KeepGiven {
+		i.Given = s.given("", nil)
 	}
 	return i, k.bind(name.value, s, i.Options, known...)
 }

@@ -38,6 +38,21 @@ func (s *section) get(name string) (param, bool) {
 	return param{}, false
 }
 
+// given appends the section's options to list, those of its sections with their names before them.
+func (s *section) given(prefix string, list []Given) []Given {
+	for _, p := range s.params {
+		g := Given{Name: prefix + p.key, Value: p.value, Pos: p.pos}
+		if p.secret {
+			g.Value = ""
+		}
+		list = append(list, g)
+	}
+	for _, sub := range s.subs {
+		list = sub.given(prefix+sub.name+".", list)
+	}
+	return list
+}
+
 // maxErrors is the number of mistakes after which reading stops.
 const maxErrors = 100
 

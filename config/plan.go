@@ -73,8 +73,26 @@ type Instance struct {
 	ID      string // alias or @id, otherwise the plugin's name and a number: es.0, es.1
 	Options any    // bound and checked; of the type that Plugin.Options makes
 	Pos     Pos
+	Given   []Given // the options as the configuration spells them, if Compiler.KeepGiven
 
 	hidden []string // lower-case names of options whose values came from ECS's secrets
+}
+
+// A Given is one option as the configuration spells it.
+type Given struct {
+	Name  string // with its sections in Fluentd: buffer.flush_interval
+	Value string // with variables already replaced; "" if it is a secret
+	Pos   Pos
+}
+
+// Find returns the last option of that name, ignoring case; ok is false if the configuration doesn't have it.
+func (i *Instance) Find(name string) (g Given, ok bool) {
+	for n := len(i.Given) - 1; n >= 0; n-- {
+		if fold(i.Given[n].Name) == fold(name) {
+			return i.Given[n], true
+		}
+	}
+	return Given{}, false
 }
 
 // An Input is where events come from. Label is Fluentd's @label, "" for none.

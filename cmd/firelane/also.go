@@ -32,7 +32,7 @@ func (c *cli) plan(file string) (*config.Plan, []config.Diagnostic) {
 		c.compiled = nil
 		return ready()
 	}
-	k := config.Compiler{Catalogue: router.Catalogue(), Lookup: c.variable, Files: map[string]string{}}
+	k := config.Compiler{Catalogue: router.Catalogue(), Lookup: c.variable, Files: map[string]string{}, KeepGiven: c.keepGiven}
 	if len(c.also.service) > 0 {
 		const name = commandLine + " [SERVICE]"
 		k.Files[name] = "[SERVICE]\n    " + strings.Join(c.also.service, "\n    ") + "\n"

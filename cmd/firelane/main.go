@@ -80,6 +80,7 @@ type cli struct {
 	asFluentBit bool     // it is fluent-bit's or fluentd's, which don't know the init image's variables
 	init        ecs.Init // the files that the init image's variables name
 	task        task
+	keepGiven   bool                                       // the plan is for a tool that tells about options
 	compiled    func() (*config.Plan, []config.Diagnostic) // what prepare has compiled, for the next plan
 }
 

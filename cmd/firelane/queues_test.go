@@ -2,12 +2,13 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/firelane/firelane/internal/freeport"
 )
 
 // TestAKilledRouterThatStartsWithItsOutputsInAnotherOrderMixesNothingUp: ECS's agent writes outputs in any order.
@@ -17,14 +18,12 @@ func TestAKilledRouterThatStartsWithItsOutputsInAnotherOrderMixesNothingUp(t *te
 	service := fmt.Sprintf("[SERVICE]\n  storage.path %s/queue\n", dir)
 	addr, output := map[string]string{}, map[string]string{}
 	for _, tag := range []string{"a", "b"} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freeport.Listen(0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		addr[tag] = ln.Addr().String()
-		ln.Close()
-		_, port, _ := net.SplitHostPort(addr[tag])
-		service += fmt.Sprintf("[INPUT]\n  Name tcp\n  Tag %s\n  Listen 127.0.0.1\n  Port %s\n", tag, port)
+		addr[tag] = fmt.Sprintf("127.0.0.1:%d", port)
+		service += fmt.Sprintf("[INPUT]\n  Name tcp\n  Tag %s\n  Listen 127.0.0.1\n  Port %d\n", tag, port)
 		output[tag] = fmt.Sprintf("[OUTPUT]\n  Name file\n  Match %s*\n  Path %s/%s\n  File out\n", tag, dir, tag) // no such folder yet
 	}
 	first := runProcess(t, service+output["a"]+output["b"])

@@ -70,7 +70,6 @@ func (c *cli) run(file string, always bool) int {
 	level.set(parseLevel(plan.Service.LogLevel))
 	log = log.Sample(level)
 
-	dropProgramPages()
 	limitMemory(log) // the router divides this limit among its parts
 	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: func() { freeStart(); c.useRoots() }, Early: early})
 	if len(diags) > 0 {
@@ -79,8 +78,6 @@ func (c *cli) run(file string, always bool) int {
 	}
 	useOneCore()
 	relaxTimers(log)
-	debug.FreeOSMemory() // used by the packages of all destinations at the start, and by the configuration's files
-	dropProgramPages()
 	stop, now := newStops()
 	l := newReloader(c, log, level, file, always, r, stop.ctx)
 	l.plan.Store(plan)
@@ -233,6 +230,7 @@ func checkCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
+	c.keepGiven = true
 	return c.check(file)
 }
 

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/firelane/firelane/internal/freeport"
 )
 
 const (
@@ -293,9 +295,7 @@ func freePort(t *testing.T) int {
 	t.Helper()
 	nextPort.CompareAndSwap(0, int32(10000+os.Getpid()%200*100))
 	for range 1000 {
-		port := int(nextPort.Add(1))
-		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			ln.Close()
+		if port, err := freeport.Listen(int(nextPort.Add(1))); err == nil {
 			return port
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/firelane/firelane/internal/freeport"
 )
 
 // inputAttacks are clients of the inputs that aren't forward.
@@ -23,7 +25,7 @@ func inputAttacks() []attack {
 
 // nullInput adds an input whose events go to the output null.
 func nullInput(a *arena, name string) error {
-	port, err := freePort()
+	port, err := freeport.Listen(0)
 	a.port = port
 	a.external += fmt.Sprintf("[INPUT]\n    Name %s\n    Listen 127.0.0.1\n    Port %d\n    Tag null.x\n", name, port)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/vmihailenco/msgpack/v5"
 
+	"github.com/firelane/firelane/internal/freeport"
 	"github.com/firelane/firelane/record"
 )
 
@@ -114,7 +115,7 @@ func (a *arena) holdQuickly(ctx context.Context, n int, payload []byte) []net.Co
 
 // withAdmin turns the HTTP server on.
 func withAdmin(a *arena) error {
-	port, err := freePort()
+	port, err := freeport.Listen(0)
 	a.admin = port
 	a.service += fmt.Sprintf("    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port %d\n", port)
 	return err
@@ -154,7 +155,7 @@ const sharedKey = "attack"
 
 // signedInput adds an input with a shared key.
 func signedInput(a *arena) error {
-	port, err := freePort()
+	port, err := freeport.Listen(0)
 	a.port = port
 	a.external += fmt.Sprintf("[INPUT]\n    Name forward\n    Listen 127.0.0.1\n    Port %d\n    Shared_Key %s\n", port, sharedKey)
 	return err
@@ -253,16 +254,6 @@ func (a *arena) newcomer(ctx context.Context, within time.Duration) {
 
 // local is the address of a port.
 func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// freePort returns a port on which nobody listens at the moment.
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
-}
 
 // removeQueue removes the queue's folder, three times.
 func removeQueue(ctx context.Context, a *arena) {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/firelane/firelane/internal/freeport"
 )
 
 // logToPipe makes the log a pipe. Until leaveLog it is read.
@@ -73,7 +75,7 @@ func sendSignals(ctx context.Context, a *arena) {
 
 // fluentdHeartbeat configures Fluentd's source forward, which answers heartbeats by UDP.
 func fluentdHeartbeat(a *arena) error {
-	port, err := freePort()
+	port, err := freeport.Listen(0)
 	a.port, a.file = port, "fluent.conf"
 	a.text = func(a *arena) string {
 		return fmt.Sprintf(`<source>

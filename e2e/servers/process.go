@@ -4,13 +4,14 @@ package servers
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/firelane/firelane/internal/freeport"
 )
 
 // A Process is a server and the processes that it has started: its process group.
@@ -95,8 +96,8 @@ func (p *Process) tail() string {
 // FreePort returns a free TCP port on loopback, from low to high. Another process may take it at any time.
 func FreePort(low, high int) (int, error) {
 	for port := low; port <= high; port++ {
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			return port, l.Close()
+		if _, err := freeport.Listen(port); err == nil {
+			return port, nil
 		}
 	}
 	return 0, fmt.Errorf("no free port from %d to %d", low, high)

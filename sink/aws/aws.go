@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -210,6 +211,23 @@ type Signer struct {
 	*Credentials
 	service string
 	v4      *v4.Signer
+	ahead   atomic.Int64 // by how much the service's clock is ahead of this one, in nanoseconds
+}
+
+// maxSkew is how wrong a clock may be before signatures are dated by the service's: AWS refuses those that are 5 minutes off.
+const maxSkew = 4 * time.Minute
+
+// learnTime learns from the head of a refusal how wrong this machine's clock is.
+func (s *Signer) learnTime(h http.Header) {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return
+	}
+	if ahead := date.Sub(s.now()); ahead.Abs() > maxSkew {
+		s.ahead.Store(int64(ahead))
+	} else {
+		s.ahead.Store(0)
+	}
 }
 
 // NewSigner makes a signer of requests to service (es, aoss).
@@ -219,16 +237,20 @@ func NewSigner(c *Credentials, service string) *Signer {
 
 // Sign signs req, whose body is body. Content-Length isn't signed: OpenSearch Serverless refuses that.
 func (s *Signer) Sign(ctx context.Context, req *http.Request, body []byte) error {
+	return s.SignSum(ctx, req, sha256.Sum256(body))
+}
+
+// SignSum is Sign with the sum of the body.
+func (s *Signer) SignSum(ctx context.Context, req *http.Request, sum [sha256.Size]byte) error {
 	creds, region, err := s.Get(ctx)
 	if err != nil {
 		return fmt.Errorf("getting AWS credentials: %w", err)
 	}
-	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
 	req.Header.Set("X-Amz-Content-Sha256", hash)
 	length := req.ContentLength
 	req.ContentLength = 0
-	err = s.v4.SignHTTP(ctx, creds, req, hash, s.service, region, s.now())
+	err = s.v4.SignHTTP(ctx, creds, req, hash, s.service, region, s.now().Add(time.Duration(s.ahead.Load())))
 	req.ContentLength = length
 	if err != nil {
 		return fmt.Errorf("signing the request: %w", err)

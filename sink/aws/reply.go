@@ -23,6 +23,7 @@ type Refusal struct {
 	Code    string // such as ResourceNotFoundException
 	Message string
 	Wait    time.Duration // Retry-After; 0: none
+	Token   string        // expectedSequenceToken; "": none
 }
 
 func (r *Refusal) Error() string {
@@ -36,7 +37,7 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// RefusalOf returns the refusal in an error of the SDK, nil if the service sent no reply.
+// RefusalOf returns the refusal in an error of an API or of the SDK, nil if the service sent no reply.
 func RefusalOf(err error) *Refusal {
 	var own *Refusal
 	if errors.As(err, &own) {
@@ -124,7 +125,7 @@ func (r *Refusal) Denied() bool {
 // named reports whether the service says why by a code. An answer to HEAD has no body, and its code is the status's text.
 func (r *Refusal) named() bool { return r.Code != "Forbidden" && r.Code != "without a code" }
 
-// plain returns an error of the SDK without the layers of text that it puts around each.
+// plain returns an error without the layers of text that it puts around each.
 func plain(err error) error {
 	var none *CredentialsError
 	if errors.As(err, &none) {

@@ -76,7 +76,7 @@ func (o *ServiceOptions) Source() Source {
 	return Source{Region: o.Region, Profile: o.Profile, RoleARN: o.RoleARN, ExternalID: o.ExternalID, STSEndpoint: o.STSEndpoint}
 }
 
-// A Service is what a client of the SDK needs: configuration, credentials and connections. It is safe for concurrent use.
+// A Service is what an API or a client of the SDK needs: configuration, credentials and connections. It is safe for concurrent use.
 type Service struct {
 	*Credentials
 	endpoint  string

@@ -2,13 +2,11 @@ package cloudwatch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
@@ -24,7 +22,7 @@ type creator struct {
 	option    string // of groups
 	streams   bool   // create streams
 	tags      map[string]string
-	class     types.LogGroupClass
+	class     string
 	retention int // in days; 0: none
 
 	mu   *sync.Mutex
@@ -40,7 +38,7 @@ var (
 
 func newCreator(o *Options, d config.Dialect, env sink.Env) creator {
 	c := creator{
-		log: env.Log, retention: o.retention(), class: types.LogGroupClass(o.GroupClass),
+		log: env.Log, retention: o.retention(), class: o.GroupClass,
 		mu: new(sync.Mutex), busy: map[string]chan struct{}{}, kept: map[string]bool{},
 	}
 	c.groups, c.streams = o.creates(d)
@@ -112,10 +110,7 @@ func (d *Destination) create(ctx context.Context, group, stream string) error {
 }
 
 func (d *Destination) createStream(ctx context.Context, group, stream string) error {
-	err := d.call(ctx, "CreateLogStream", group+":"+stream, func(ctx context.Context, c *cloudwatchlogs.Client) error {
-		_, err := c.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: &stream})
-		return err
-	})
+	err := d.call(ctx, "CreateLogStream", group+":"+stream, input{Group: group, Stream: stream})
 	if err == nil {
 		d.creator.log.Info().Str("group", group).Str("stream", stream).Msg("created a log stream")
 	}
@@ -124,14 +119,7 @@ func (d *Destination) createStream(ctx context.Context, group, stream string) er
 
 func (d *Destination) createGroup(ctx context.Context, group string) error {
 	c := &d.creator
-	in := &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &group, LogGroupClass: c.class}
-	if len(c.tags) > 0 {
-		in.Tags = c.tags
-	}
-	err := d.call(ctx, "CreateLogGroup", group, func(ctx context.Context, c *cloudwatchlogs.Client) error {
-		_, err := c.CreateLogGroup(ctx, in)
-		return err
-	})
+	err := d.call(ctx, "CreateLogGroup", group, input{Group: group, Class: c.class, Tags: c.tags})
 	if err == nil {
 		c.log.Info().Str("group", group).Msg("created a log group")
 		if c.retention > 0 {
@@ -153,10 +141,7 @@ func (d *Destination) retain(ctx context.Context, group string) error {
 	if !due {
 		return nil
 	}
-	err := d.call(ctx, "PutRetentionPolicy", group, func(ctx context.Context, client *cloudwatchlogs.Client) error {
-		_, err := client.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: &group, RetentionInDays: sdk.Int32(int32(c.retention))})
-		return err
-	})
+	err := d.call(ctx, "PutRetentionPolicy", group, input{Group: group, Days: c.retention})
 	if r := aws.RefusalOf(err); err != nil && (r == nil || r.Throttled() || r.Code == codeAborted || r.Status >= 500) {
 		return err
 	}
@@ -170,16 +155,32 @@ func (d *Destination) retain(ctx context.Context, group string) error {
 	return nil
 }
 
-// call calls an operation of the service. An error is an opError.
-func (d *Destination) call(ctx context.Context, op, on string, do func(ctx context.Context, c *cloudwatchlogs.Client) error) error {
-	err := d.service.Call(ctx, func(ctx context.Context) error {
-		c, err := d.get(ctx)
-		if err != nil {
-			return err
-		}
-		return do(ctx, c)
-	})
+// input is the input of an operation on a group or a stream.
+type input struct {
+	Group  string            `json:"logGroupName"`
+	Stream string            `json:"logStreamName,omitempty"`
+	Class  string            `json:"logGroupClass,omitempty"`
+	Tags   map[string]string `json:"tags,omitempty"`
+	Days   int               `json:"retentionInDays,omitempty"`
+}
+
+// call calls an operation that has no output. An error is an opError.
+func (d *Destination) call(ctx context.Context, op, on string, in input) error {
+	body, err := json.Marshal(in)
 	if err != nil {
+		return &opError{op, on, err}
+	}
+	return d.do(ctx, op, on, func(ctx context.Context) error {
+		body := httpsend.NewPayload(body)
+		defer body.Release()
+		_, err := d.api.Post(ctx, op, body, nil, "", nil)
+		return err
+	})
+}
+
+// do makes a call. An error is an opError.
+func (d *Destination) do(ctx context.Context, op, on string, call func(ctx context.Context) error) error {
+	if err := d.api.Call(ctx, call); err != nil {
 		return &opError{op, httpsend.Clip(on, httpsend.MaxReason), err}
 	}
 	return nil

@@ -7,16 +7,9 @@
 package cloudwatch
 
 import (
-	"context"
 	"strings"
 	"sync"
 	"time"
-
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
@@ -33,11 +26,10 @@ type Destination struct {
 	names   *names
 	limits  sink.Limits
 	events  int // most events of a call
-	service *aws.Service
-	client  aws.Client[*cloudwatchlogs.Client]
+	api     *aws.API
 	creator creator
-	format  func(*cloudwatchlogs.Options) // of PutLogEvents
-	bodies  sync.Pool                     // of *[]byte: bodies of calls
+	header  map[string]string // of PutLogEvents
+	bodies  sync.Pool         // of *[]byte: bodies of calls
 }
 
 // New makes the destination.
@@ -45,7 +37,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	dest := &Destination{
 		limits: sink.Limits{MaxBytes: maxBatchBytes, MaxItems: maxBatchEvents, Linger: linger},
 		events: maxBatchEvents,
-		format: withFormat(o.LogFormat),
+		header: header(o.LogFormat),
 	}
 	var err error
 	if dest.encoder, err = newEncoder(o, d, env); err != nil {
@@ -60,34 +52,25 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 		dest.events = min(o.MaxEvents, maxBatchEvents)
 		dest.limits.MaxItems, dest.limits.Workers = dest.events, min(o.Concurrency, sink.MaxWorkers)
 	}
-	if dest.service, err = aws.NewService(&service, o.source(), d, env); err != nil {
+	connected, err := aws.NewService(&service, o.source(), d, env)
+	if err != nil {
 		return nil, err
 	}
-	dest.client = aws.Client[*cloudwatchlogs.Client]{Service: dest.service, New: o.newClient}
+	dest.api = aws.NewAPI(connected, aws.APIName{Host: "logs", Target: "Logs_20140328", Env: "CLOUDWATCH_LOGS"})
+	if agent := strings.Fields(o.UserAgent); len(agent) > 0 {
+		dest.api.Agent = "firelane " + strings.Join(agent, "-")
+	}
 	dest.creator = newCreator(o, d, env)
 	return dest, nil
 }
 
-// newClient makes the SDK's client.
-func (o *Options) newClient(c sdk.Config) *cloudwatchlogs.Client {
-	return cloudwatchlogs.NewFromConfig(c, func(opts *cloudwatchlogs.Options) {
-		opts.Protocol = aws.NewRawBody(opts.Protocol, "")
-		if agent := strings.Fields(o.UserAgent); len(agent) > 0 {
-			opts.APIOptions = append(opts.APIOptions, awsmiddleware.AddUserAgentKey(strings.Join(agent, "-")))
-		}
-	})
-}
-
-// withFormat sets the header by which the service knows the embedded metric format ("Using the PutLogEvents operation - Amazon
-// CloudWatch": x-amzn-logs-format).
-func withFormat(format string) func(*cloudwatchlogs.Options) {
-	return func(o *cloudwatchlogs.Options) {
-		if format != "" {
-			o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {
-				return smithyhttp.SetHeaderValue("x-amzn-logs-format", format)(s)
-			})
-		}
+// header is what requests have in their heads so that the service knows the embedded metric format ("Using the PutLogEvents operation -
+// Amazon CloudWatch": x-amzn-logs-format).
+func header(format string) map[string]string {
+	if format == "" {
+		return nil
 	}
+	return map[string]string{"X-Amzn-Logs-Format": format}
 }
 
 // Append encodes r as an event.
@@ -105,9 +88,4 @@ func (d *Destination) Key(dst []byte, r *sink.Record) ([]byte, error) {
 func (d *Destination) Limits() sink.Limits { return d.limits }
 
 // Close closes the idle connections.
-func (d *Destination) Close() error { return d.service.Close() }
-
-// get returns the SDK's client.
-func (d *Destination) get(ctx context.Context) (*cloudwatchlogs.Client, error) {
-	return d.client.Get(ctx)
-}
+func (d *Destination) Close() error { return d.api.Close() }

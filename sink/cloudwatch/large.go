@@ -9,12 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/firelane/firelane/record"
@@ -83,23 +79,22 @@ func appendHeader(dst []byte, field protowire.Number, size int) []byte {
 }
 
 // putLarge sends a large event. If the endpoint rejects the event, out says so in the same way as PutLogEvents.
-func (d *Destination) putLarge(ctx context.Context, item, key []byte) (out *cloudwatchlogs.PutLogEventsOutput, err error) {
+func (d *Destination) putLarge(ctx context.Context, item, key []byte) (out rejection, err error) {
 	_, body, _ := bytes.Cut(item, []byte(":"))
 	group, stream := splitKey(key)
-	out = new(cloudwatchlogs.PutLogEventsOutput)
-	err = d.call(ctx, "OTLP", string(key), func(ctx context.Context, c *cloudwatchlogs.Client) error {
-		url, err := endpoint(ctx, c)
+	err = d.do(ctx, "OTLP", string(key), func(ctx context.Context) error {
+		url, err := d.api.URL(ctx)
 		if err != nil {
 			return err
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"v1/logs", bytes.NewReader(body))
 		if err != nil {
 			return err
 		}
 		req.Header.Set("Content-Type", "application/x-protobuf")
-		req.Header.Set("X-Aws-Log-Group", *text(group))
-		req.Header.Set("X-Aws-Log-Stream", *text(stream))
-		resp, err := d.service.Do("logs", req, body)
+		req.Header.Set("X-Aws-Log-Group", text(group))
+		req.Header.Set("X-Aws-Log-Stream", text(stream))
+		resp, err := d.api.Do("logs", req, body)
 		if err != nil {
 			return err
 		}
@@ -111,54 +106,33 @@ func (d *Destination) putLarge(ctx context.Context, item, key []byte) (out *clou
 		if resp.StatusCode != http.StatusOK {
 			return refusalOf(resp, answer)
 		}
-		out.RejectedLogEventsInfo, err = rejectedBy(answer)
+		out, err = rejectedBy(answer)
 		return err
 	})
 	return out, err
 }
 
-// endpoint returns the URL of the OTLP endpoint for logs, which has the same host as the other operations.
-func endpoint(ctx context.Context, c *cloudwatchlogs.Client) (string, error) {
-	opts := c.Options()
-	at, err := opts.EndpointResolverV2.ResolveEndpoint(ctx, cloudwatchlogs.EndpointParameters{Region: &opts.Region, Endpoint: opts.BaseEndpoint})
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimSuffix(at.URI.String(), "/") + "/v1/logs", nil
-}
+// text is a name as the head of a request has it.
+func text(name []byte) string { return strings.ToValidUTF8(string(name), "\ufffd") }
 
 // refusalOf makes an error of an answer with a status other than 200. Its body is JSON, or a google.rpc.Status.
 func refusalOf(resp *http.Response, body []byte) error {
-	r := &aws.Refusal{Status: resp.StatusCode, Code: resp.Header.Get("X-Amzn-Errortype"), Wait: httpsend.RetryAfter(resp.Header, time.Now())}
-	var members struct{ Code, Type, Message string }
-	if json.Unmarshal(body, &members) == nil {
-		r.Code, r.Message = members.Code, members.Message
-	}
-	var named struct {
-		Type string `json:"__type"`
-	}
-	if json.Unmarshal(body, &named) == nil && named.Type != "" {
-		r.Code = named.Type
-	}
-	if r.Message == "" {
-		r.Message = strings.ToValidUTF8(string(body), "")
-	}
-	if r.Code = r.Code[strings.LastIndexByte(r.Code, '#')+1:]; r.Code == "" {
-		r.Code = "without a code"
-	}
+	r := aws.NewRefusal(resp, body)
 	if strings.Contains(string(body), codeMissing) {
 		r.Code = codeMissing
 	}
-	r.Message = httpsend.Clip(r.Message, httpsend.MaxReason)
+	if r.Message == "" {
+		r.Message = httpsend.Clip(strings.ToValidUTF8(string(body), ""), httpsend.MaxReason)
+	}
 	return r
 }
 
 // rejectedBy reads an answer with status 200. If the event was rejected, the answer's message says which time limit it exceeds ("Sending logs using the OTLP
 // endpoint - Amazon CloudWatch Logs", Responses).
-func rejectedBy(answer []byte) (*types.RejectedLogEventsInfo, error) {
+func rejectedBy(answer []byte) (rejection, error) {
 	partial, _ := protoField(answer, fieldPartialSuccess)
 	if _, count := protoField(partial, fieldRejected); count == 0 {
-		return nil, nil
+		return rejection{}, nil
 	}
 	message, _ := protoField(partial, fieldErrorMessage)
 	var why struct {
@@ -167,16 +141,17 @@ func rejectedBy(answer []byte) (*types.RejectedLogEventsInfo, error) {
 		Expired int `json:"expiredLogEventCount"`
 	}
 	_ = json.Unmarshal(message, &why)
+	zero, one := 0, 1
 	switch {
 	case why.TooOld > 0:
-		return &types.RejectedLogEventsInfo{TooOldLogEventEndIndex: sdk.Int32(1)}, nil
+		return rejection{TooOldEnd: &one}, nil
 	case why.TooNew > 0:
-		return &types.RejectedLogEventsInfo{TooNewLogEventStartIndex: sdk.Int32(0)}, nil
+		return rejection{TooNewStart: &zero}, nil
 	case why.Expired > 0:
-		return &types.RejectedLogEventsInfo{ExpiredLogEventEndIndex: sdk.Int32(1)}, nil
+		return rejection{ExpiredEnd: &one}, nil
 	}
 	reason := httpsend.Clip(strings.ToValidUTF8(string(message), ""), httpsend.MaxReason)
-	return nil, &aws.Refusal{Status: http.StatusBadRequest, Code: "partial_success", Message: reason}
+	return rejection{}, &aws.Refusal{Status: http.StatusBadRequest, Code: "partial_success", Message: reason}
 }
 
 // protoField returns the last field of a message with the number want: its bytes or its varint. Both are zero if the field is missing

@@ -5,10 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
-
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
@@ -25,28 +21,17 @@ func (o *Options) Targets(ctx context.Context, d config.Dialect, env sink.Env) (
 		return nil, err
 	}
 	dest := made.(*Destination)
-	client, err := dest.get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	opts := client.Options()
-	e, err := opts.EndpointResolverV2.ResolveEndpoint(ctx, cloudwatchlogs.EndpointParameters{Region: &opts.Region, Endpoint: opts.BaseEndpoint}.WithDefaults())
-	if err != nil {
-		return nil, err
-	}
-	return []probe.Target{probe.OfService(dest.service, &e.URI, func(ctx context.Context, say func(probe.Fact)) {
-		dest.ask(ctx, client, say)
-	})}, nil
+	return probe.OfAPI(ctx, dest.api, dest.ask)
 }
 
 // ask asks for the group and the stream.
-func (d *Destination) ask(ctx context.Context, client *cloudwatchlogs.Client, say func(probe.Fact)) {
+func (d *Destination) ask(ctx context.Context, region string, say func(probe.Fact)) {
 	group, _ := d.names.group.append(nil, &record.Event{})
 	if !d.names.group.constant() {
 		say(probe.Fact{Step: "group", Level: probe.Note, Text: "not known: the log group depends on the record"})
 		return
 	}
-	found, fact := d.askGroup(ctx, client, string(group))
+	found, fact := d.askGroup(ctx, region, string(group))
 	say(fact)
 	if !found {
 		return
@@ -56,7 +41,7 @@ func (d *Destination) ask(ctx context.Context, client *cloudwatchlogs.Client, sa
 		return
 	}
 	stream, _ := d.names.stream.append(nil, &record.Event{})
-	say(d.askStream(ctx, client, string(group), string(stream)))
+	say(d.askStream(ctx, string(group), string(stream)))
 }
 
 // creation says what happens to a stream that doesn't exist.
@@ -74,20 +59,25 @@ const (
 	describeLimit = 50
 )
 
-func (d *Destination) askGroup(ctx context.Context, client *cloudwatchlogs.Client, group string) (found bool, f probe.Fact) {
-	out, err := client.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &group, Limit: sdk.Int32(describeLimit)})
+func (d *Destination) askGroup(ctx context.Context, region, group string) (found bool, f probe.Fact) {
+	var out struct {
+		Groups []struct {
+			Name      string `json:"logGroupName"`
+			Retention int    `json:"retentionInDays"` // 0: for ever
+		} `json:"logGroups"`
+	}
+	err := d.api.Ask(ctx, "DescribeLogGroups", map[string]any{"logGroupNamePrefix": group, "limit": describeLimit}, &out)
 	if err != nil {
 		return true, probe.Refused("group", err, "logs:DescribeLogGroups", groupNeeds)
 	}
-	region := client.Options().Region
-	for _, g := range out.LogGroups {
-		if sdk.ToString(g.LogGroupName) != group {
+	for _, g := range out.Groups {
+		if g.Name != group {
 			continue
 		}
-		if g.RetentionInDays == nil {
+		if g.Retention == 0 {
 			return true, probe.Fact{Step: "group", Level: probe.Note, Text: fmt.Sprintf("the log group %s exists in %s, and keeps its events for ever", group, region), Fix: "set a retention, for example 30 days: each stored GB costs a little each month"}
 		}
-		return true, probe.Fact{Step: "group", Text: fmt.Sprintf("the log group %s exists in %s, and keeps its events for %d days", group, region, *g.RetentionInDays)}
+		return true, probe.Fact{Step: "group", Text: fmt.Sprintf("the log group %s exists in %s, and keeps its events for %d days", group, region, g.Retention)}
 	}
 	if d.creator.groups {
 		return false, probe.Fact{Step: "group", Level: probe.Note, Text: fmt.Sprintf("the log group %s doesn't exist in %s; it is created with the first record, which needs logs:CreateLogGroup", group, region)}
@@ -95,18 +85,21 @@ func (d *Destination) askGroup(ctx context.Context, client *cloudwatchlogs.Clien
 	return false, probe.Fact{Step: "group", Level: probe.Error, Text: fmt.Sprintf("the log group %s doesn't exist in %s, and %s is off", group, region, d.creator.option), Fix: "create it, write " + d.creator.option + " on, or correct the region"}
 }
 
-func (d *Destination) askStream(ctx context.Context, client *cloudwatchlogs.Client, group, stream string) probe.Fact {
-	out, err := client.DescribeLogStreams(ctx, &cloudwatchlogs.DescribeLogStreamsInput{
-		LogGroupName: &group, LogStreamNamePrefix: &stream, Limit: sdk.Int32(describeLimit), OrderBy: types.OrderByLogStreamName,
-	})
+func (d *Destination) askStream(ctx context.Context, group, stream string) probe.Fact {
+	var out struct {
+		Streams []struct {
+			Name string `json:"logStreamName"`
+		} `json:"logStreams"`
+	}
+	err := d.api.Ask(ctx, "DescribeLogStreams", map[string]any{"logGroupName": group, "logStreamNamePrefix": stream, "limit": describeLimit}, &out)
 	if r := aws.RefusalOf(err); r != nil && strings.HasPrefix(r.Code, "ResourceNotFound") {
 		return probe.Fact{Step: "stream", Level: probe.Error, Text: "the log group " + group + " doesn't exist", Fix: "create it, or write " + d.creator.option + " on"}
 	}
 	if err != nil {
 		return probe.Refused("stream", err, "logs:DescribeLogStreams", groupNeeds+" and logs:CreateLogStream")
 	}
-	for _, s := range out.LogStreams {
-		if sdk.ToString(s.LogStreamName) == stream {
+	for _, s := range out.Streams {
+		if s.Name == stream {
 			return probe.Fact{Step: "stream", Text: "the log stream " + stream + " exists; whether " + groupNeeds + " is allowed is not known without writing"}
 		}
 	}

@@ -2,13 +2,8 @@ package cloudwatch
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"strings"
 	"sync"
-
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
@@ -94,28 +89,27 @@ func (d *Destination) batches(req *sink.Request) (all []batch) {
 
 // send makes one call. If its stream doesn't exist, it is created, and the call made again.
 func (d *Destination) send(ctx context.Context, req *sink.Request, b *batch) {
-	out, err := d.put(ctx, req, b, "")
-	var token *types.InvalidSequenceTokenException
-	if errors.As(err, &token) && token.ExpectedSequenceToken != nil { // only stand-ins of the service still answer so
-		out, err = d.put(ctx, req, b, *token.ExpectedSequenceToken)
+	info, err := d.put(ctx, req, b, "")
+	if r := aws.RefusalOf(err); r != nil && r.Token != "" && r.Code == codeToken { // only stand-ins of the service still answer so
+		info, err = d.put(ctx, req, b, r.Token)
 	}
 	if r := aws.RefusalOf(err); r != nil && isMissing(r) {
 		if err = d.ensure(ctx, b.key); err == nil {
-			out, err = d.put(ctx, req, b, "")
+			info, err = d.put(ctx, req, b, "")
 		}
 	}
 	if r := aws.RefusalOf(err); r != nil && r.Code == codeAccepted {
-		out, err = &cloudwatchlogs.PutLogEventsOutput{}, nil
+		info, err = rejection{}, nil
 	}
 	if err != nil {
 		b.reply = d.judge(err, b)
 		return
 	}
-	b.reply = sink.Reply{Cause: sink.Answered, Status: statusOK, Items: rejected(out.RejectedLogEventsInfo, b.items)}
+	b.reply = sink.Reply{Cause: sink.Answered, Status: statusOK, Items: rejected(info, b.items)}
 }
 
 // put calls PutLogEvents, or the OTLP endpoint with a large event.
-func (d *Destination) put(ctx context.Context, req *sink.Request, b *batch, token string) (out *cloudwatchlogs.PutLogEventsOutput, err error) {
+func (d *Destination) put(ctx context.Context, req *sink.Request, b *batch, token string) (rejection, error) {
 	if b.large {
 		return d.putLarge(ctx, req.Item(b.items[0]), b.key)
 	}
@@ -128,15 +122,16 @@ func (d *Destination) put(ctx context.Context, req *sink.Request, b *batch, toke
 	head = append(head, `,"logEvents":[`...)
 	events, done := d.eventsOf(req, b)
 	defer done()
-	in := &cloudwatchlogs.PutLogEventsInput{LogGroupName: text(group), LogStreamName: text(stream), LogEvents: []types.InputLogEvent{}}
-	err = d.call(ctx, "PutLogEvents", string(b.key), func(ctx context.Context, c *cloudwatchlogs.Client) error {
+	var answer struct {
+		Rejected rejection `json:"rejectedLogEventsInfo"`
+	}
+	err := d.do(ctx, "PutLogEvents", string(b.key), func(ctx context.Context) error {
 		body := httpsend.NewPayload(head, events, []byte("]}"))
 		defer body.Release()
-		ctx, _ = aws.WithBody(ctx, body)
-		out, err = c.PutLogEvents(ctx, in, d.format)
+		_, err := d.api.Post(ctx, "PutLogEvents", body, d.header, "", &answer)
 		return err
 	})
-	return out, err
+	return answer.Rejected, err
 }
 
 // eventsOf returns the batch's items without the first comma, until done is called: of the request itself, if they are all of
@@ -162,10 +157,4 @@ func (d *Destination) eventsOf(req *sink.Request, b *batch) (events []byte, done
 			d.bodies.Put(buf)
 		}
 	}
-}
-
-// text returns a name as the SDK wants it.
-func text(name []byte) *string {
-	s := strings.ToValidUTF8(string(name), "\ufffd")
-	return &s
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
-
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/aws"
 )
@@ -24,6 +22,7 @@ const (
 	codeDenied    = "AccessDeniedException"
 	codeMalformed = "SerializationException"
 	codeNotValid  = "ValidationException"
+	codeToken     = "InvalidSequenceTokenException"
 )
 
 const statusOK = http.StatusOK
@@ -88,20 +87,24 @@ const (
 	reasonExpired = "CloudWatch Logs rejects the event as expired: it is older than the log group's retention"
 )
 
-// rejected returns the verdict on the events that the service rejected, of those of a call that it has accepted otherwise. The
-// indices are those in the call: the ends are exclusive, the start is inclusive.
-func rejected(info *types.RejectedLogEventsInfo, items []int) (replies []sink.ItemReply) {
-	if info == nil {
-		return nil
-	}
-	index := func(p *int32, otherwise int) int {
+// A rejection says which events of a call the service has rejected: their indices in the call. The ends are exclusive, the start is
+// inclusive; nil: none.
+type rejection struct {
+	TooNewStart *int `json:"tooNewLogEventStartIndex"`
+	TooOldEnd   *int `json:"tooOldLogEventEndIndex"`
+	ExpiredEnd  *int `json:"expiredLogEventEndIndex"`
+}
+
+// rejected returns the verdict on the events that the service rejected, of those of a call that it has accepted otherwise.
+func rejected(info rejection, items []int) (replies []sink.ItemReply) {
+	index := func(p *int, otherwise int) int {
 		if p == nil {
 			return otherwise
 		}
-		return min(max(int(*p), 0), len(items))
+		return min(max(*p, 0), len(items))
 	}
-	tooOld, expired := index(info.TooOldLogEventEndIndex, 0), index(info.ExpiredLogEventEndIndex, 0)
-	tooNew := index(info.TooNewLogEventStartIndex, len(items))
+	tooOld, expired := index(info.TooOldEnd, 0), index(info.ExpiredEnd, 0)
+	tooNew := index(info.TooNewStart, len(items))
 	for i, item := range items {
 		reply := sink.ItemReply{Index: item, Verdict: sink.Never, Status: statusOK}
 		switch {

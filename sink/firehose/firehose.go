@@ -11,10 +11,6 @@ import (
 	"fmt"
 	"iter"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/firehose"
-	"github.com/aws/aws-sdk-go-v2/service/firehose/types"
-
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/aws"
@@ -73,7 +69,7 @@ type Destination struct {
 	*put.Encoder
 	*put.StreamName
 	sender  put.Sender
-	client  aws.Client[*firehose.Client]
+	api     *aws.API
 	limits  sink.Limits
 	largest int // bytes of an item
 
@@ -124,9 +120,7 @@ func newDestination(o *Options, t put.Text, d config.Dialect, env sink.Env) (sin
 	dest.sender = put.Sender{
 		Service: service, What: "Firehose stream", Field: "DeliveryStreamName", MaxRecords: maxRecords, MaxBytes: maxRequest, Put: dest.put,
 	}
-	dest.client = aws.Client[*firehose.Client]{Service: service, New: func(c awssdk.Config) *firehose.Client {
-		return firehose.NewFromConfig(c, func(o *firehose.Options) { o.Protocol = aws.NewRawBody(o.Protocol, "FailedPutCount") })
-	}}
+	dest.api = aws.NewAPI(service, aws.APIName{Host: "firehose", Target: "Firehose_20150804", Env: "FIREHOSE"})
 	return dest, nil
 }
 
@@ -208,20 +202,16 @@ func (d *Destination) yieldCompressed(yield func(put.Record) bool, data []byte, 
 }
 
 // put makes one call.
-func (d *Destination) put(ctx context.Context, stream string, body *httpsend.Payload) ([]put.Result, error) {
-	c, err := d.client.Get(ctx)
-	if err != nil {
+func (d *Destination) put(ctx context.Context, body *httpsend.Payload) ([]put.Result, error) {
+	var answer struct {
+		FailedPutCount   *int
+		RequestResponses []put.Entry
+	}
+	stored, err := d.api.Post(ctx, "PutRecordBatch", body, nil, "FailedPutCount", &answer)
+	if err != nil || stored || answer.FailedPutCount != nil && *answer.FailedPutCount == 0 {
 		return nil, err
 	}
-	ctx, call := aws.WithBody(ctx, body)
-	out, err := c.PutRecordBatch(ctx, &firehose.PutRecordBatchInput{DeliveryStreamName: &stream, Records: []types.Record{}})
-	if err != nil || call.Stored() || out.FailedPutCount != nil && *out.FailedPutCount == 0 {
-		return nil, err
-	}
-	return put.Results(len(out.RequestResponses), func(i int) (code, message *string) {
-		r := &out.RequestResponses[i]
-		return r.ErrorCode, r.ErrorMessage
-	})
+	return put.Results(answer.RequestResponses)
 }
 
 // Close closes the idle connections.

@@ -11,10 +11,6 @@ import (
 	"context"
 	"iter"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/aws"
@@ -48,7 +44,7 @@ type Destination struct {
 	*put.StreamName
 	keyer   keyer
 	sender  put.Sender
-	client  aws.Client[*kinesis.Client]
+	api     *aws.API
 	limits  sink.Limits
 	largest int // bytes of a key and its data
 
@@ -111,9 +107,7 @@ func newDestination(stream string, o *put.Options, dest *Destination, t put.Text
 	dest.setLimits(o)
 	s := &dest.sender
 	s.What, s.Field, s.MaxRecords, s.MaxBytes, s.Put = "Kinesis stream", "StreamName", maxRecords, maxRequest, dest.put
-	dest.client = aws.Client[*kinesis.Client]{Service: s.Service, New: func(c awssdk.Config) *kinesis.Client {
-		return kinesis.NewFromConfig(c, func(o *kinesis.Options) { o.Protocol = aws.NewRawBody(o.Protocol, "FailedRecordCount") })
-	}}
+	dest.api = aws.NewAPI(s.Service, aws.APIName{Host: "kinesis", Target: "Kinesis_20131202", Env: "KINESIS"})
 	return dest, nil
 }
 
@@ -147,19 +141,16 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 }
 
 // put makes one call.
-func (d *Destination) put(ctx context.Context, stream string, body *httpsend.Payload) ([]put.Result, error) {
-	c, err := d.client.Get(ctx)
-	if err != nil {
+func (d *Destination) put(ctx context.Context, body *httpsend.Payload) ([]put.Result, error) {
+	var answer struct {
+		FailedRecordCount *int
+		Records           []put.Entry
+	}
+	stored, err := d.api.Post(ctx, "PutRecords", body, nil, "FailedRecordCount", &answer)
+	if err != nil || stored || answer.FailedRecordCount != nil && *answer.FailedRecordCount == 0 {
 		return nil, err
 	}
-	ctx, call := aws.WithBody(ctx, body)
-	out, err := c.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: &stream, Records: []types.PutRecordsRequestEntry{}})
-	if err != nil || call.Stored() || out.FailedRecordCount != nil && *out.FailedRecordCount == 0 {
-		return nil, err
-	}
-	return put.Results(len(out.Records), func(i int) (code, message *string) {
-		return out.Records[i].ErrorCode, out.Records[i].ErrorMessage
-	})
+	return put.Results(answer.Records)
 }
 
 // Close closes the idle connections.

@@ -5,10 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/aws"
@@ -39,41 +35,36 @@ func (o *AggregatedOptions) Targets(ctx context.Context, d config.Dialect, env s
 }
 
 func (d *Destination) targets(ctx context.Context) ([]probe.Target, error) {
-	client, err := d.client.Get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	opts := client.Options()
-	e, err := opts.EndpointResolverV2.ResolveEndpoint(ctx, kinesis.EndpointParameters{Region: &opts.Region, Endpoint: opts.BaseEndpoint}.WithDefaults())
-	if err != nil {
-		return nil, err
-	}
-	return []probe.Target{probe.OfService(d.sender.Service, &e.URI, func(ctx context.Context, say func(probe.Fact)) {
-		say(d.ask(ctx, client))
-	})}, nil
+	return probe.OfAPI(ctx, d.api, func(ctx context.Context, region string, say func(probe.Fact)) { say(d.ask(ctx, region)) })
 }
 
 // ask asks for the stream.
-func (d *Destination) ask(ctx context.Context, client *kinesis.Client) probe.Fact {
+func (d *Destination) ask(ctx context.Context, region string) probe.Fact {
 	name, fixed := d.Fixed()
 	if !fixed {
 		return probe.Fact{Step: "stream", Level: probe.Note, Text: "not known: the stream depends on the record"}
 	}
-	out, err := client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &name})
+	var out struct {
+		Summary struct {
+			StreamARN, StreamStatus              string
+			OpenShardCount, RetentionPeriodHours int
+		} `json:"StreamDescriptionSummary"`
+	}
+	err := d.api.Ask(ctx, "DescribeStreamSummary", map[string]any{"StreamName": name}, &out)
 	if r := aws.RefusalOf(err); r != nil && strings.HasPrefix(r.Code, "ResourceNotFound") {
-		return probe.Fact{Step: "stream", Level: probe.Error, Text: fmt.Sprintf("the Kinesis stream %s doesn't exist in %s", name, client.Options().Region),
+		return probe.Fact{Step: "stream", Level: probe.Error, Text: fmt.Sprintf("the Kinesis stream %s doesn't exist in %s", name, region),
 			Fix: "create it, or correct the stream's name or region"}
 	}
 	if err != nil {
 		return probe.Refused("stream", err, "kinesis:DescribeStreamSummary", "kinesis:PutRecords")
 	}
-	s := out.StreamDescriptionSummary
-	if s == nil {
+	s := out.Summary
+	if s.StreamStatus == "" {
 		return probe.Fact{Step: "stream", Level: probe.Note, Text: "not known: the service's answer has no stream"}
 	}
 	f := probe.Fact{Step: "stream", Text: fmt.Sprintf("the Kinesis stream %s is %s, with %d open shards; records are kept for %d hours; whether kinesis:PutRecords is allowed is not known without writing",
-		awssdk.ToString(s.StreamARN), s.StreamStatus, awssdk.ToInt32(s.OpenShardCount), awssdk.ToInt32(s.RetentionPeriodHours))}
-	if s.StreamStatus != types.StreamStatusActive && s.StreamStatus != types.StreamStatusUpdating {
+		s.StreamARN, s.StreamStatus, s.OpenShardCount, s.RetentionPeriodHours)}
+	if s.StreamStatus != "ACTIVE" && s.StreamStatus != "UPDATING" {
 		f.Level, f.Fix = probe.Error, "a stream takes records only when it is ACTIVE or UPDATING: look at it in the console"
 	}
 	return f

@@ -4,6 +4,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -119,6 +120,19 @@ func joined(host string, port int) string {
 		host = "[" + host + "]"
 	}
 	return host + ":" + strconv.Itoa(port)
+}
+
+// OfAPI is the target of an API of AWS. ask is told the region.
+func OfAPI(ctx context.Context, a *aws.API, ask func(ctx context.Context, region string, say func(Fact))) ([]Target, error) {
+	region, where, err := a.Location(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(where)
+	if err != nil || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is not an endpoint; want a URL such as https://host:port", where)
+	}
+	return []Target{OfService(a.Service, u, func(ctx context.Context, say func(Fact)) { ask(ctx, region, say) })}, nil
 }
 
 // OfService is the target of a service of AWS at endpoint.

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firelane/firelane/internal/freeport"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/sinktest"
 )
@@ -28,12 +29,10 @@ import (
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freeport.Listen(0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		port := ln.Addr().(*net.TCPAddr).Port
-		ln.Close()
 		if c, err := net.ListenPacket("udp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
 			c.Close()
 			return port

@@ -3,6 +3,7 @@ package put
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -39,8 +40,12 @@ func sender(t *testing.T, put func(ctx context.Context, stream string) ([]Result
 		t.Fatal(err)
 	}
 	return &Sender{Service: service, What: "stream", Field: "Name", MaxRecords: 500, MaxBytes: 1 << 20,
-		Put: func(ctx context.Context, stream string, _ *httpsend.Payload) ([]Result, error) {
-			return put(ctx, stream)
+		Put: func(ctx context.Context, body *httpsend.Payload) ([]Result, error) {
+			var head struct{ Name string }
+			if err := json.NewDecoder(body).Decode(&head); err != nil {
+				t.Error(err)
+			}
+			return put(ctx, head.Name)
 		}}
 }
 

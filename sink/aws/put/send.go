@@ -38,7 +38,7 @@ type Sender struct {
 	// Timeout is the limit of a call, if it is less than that of every service; 0: none.
 	Timeout time.Duration
 	// Put makes one call, and returns a result for each record of the body; none if all are stored.
-	Put func(ctx context.Context, stream string, body *httpsend.Payload) ([]Result, error)
+	Put func(ctx context.Context, body *httpsend.Payload) ([]Result, error)
 
 	calls sync.Pool // of *call
 }
@@ -138,7 +138,7 @@ func (s *Sender) end(ctx context.Context, c *call, stream string, m *merged) sin
 	err := s.Service.Call(ctx, func(ctx context.Context) (err error) {
 		body := httpsend.NewPayload(c.body)
 		defer body.Release()
-		results, err = s.Put(ctx, stream, body)
+		results, err = s.Put(ctx, body)
 		return err
 	})
 	if err != nil {

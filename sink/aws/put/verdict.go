@@ -14,18 +14,18 @@ import (
 
 var errNoResults = errors.New("the answer has no results")
 
-// Results makes the results of the n entries of an answer; a record that is stored has neither a code nor a message.
-func Results(n int, entry func(i int) (code, message *string)) ([]Result, error) {
-	if n == 0 {
+// An Entry is what an answer says of one record: a record that is stored has neither a code nor a message.
+type Entry struct{ ErrorCode, ErrorMessage string }
+
+// Results makes the results of the entries of an answer.
+func Results(entries []Entry) ([]Result, error) {
+	if len(entries) == 0 {
 		return nil, errNoResults
 	}
-	results := make([]Result, n)
-	for i := range results {
-		if code, message := entry(i); code != nil && *code != "" {
-			results[i] = Result{Code: *code}
-			if message != nil {
-				results[i].Message = httpsend.Clip(*message, httpsend.MaxReason)
-			}
+	results := make([]Result, len(entries))
+	for i, e := range entries {
+		if e.ErrorCode != "" {
+			results[i] = Result{Code: e.ErrorCode, Message: httpsend.Clip(e.ErrorMessage, httpsend.MaxReason)}
 		}
 	}
 	return results, nil

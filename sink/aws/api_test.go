@@ -2,7 +2,7 @@ package aws
 
 import "testing"
 
-// TestOnlyAnAnswerWithoutFailuresIsNotRead: everything else is left to the SDK.
+// TestOnlyAnAnswerWithoutFailuresIsNotRead: everything else is decoded.
 func TestOnlyAnAnswerWithoutFailuresIsNotRead(t *testing.T) {
 	for answer, want := range map[string]bool{
 		`{"FailedPutCount":0,"RequestResponses":[{"RecordId":"a"}]}`:                     true,
@@ -20,7 +20,7 @@ func TestOnlyAnAnswerWithoutFailuresIsNotRead(t *testing.T) {
 		``:                                                                               false,
 		`"FailedPutCount"`:                                                               false,
 	} {
-		if got := noneFailed([]byte(answer), []byte(`"FailedPutCount"`)); got != want {
+		if got := noneFailed([]byte(answer), "FailedPutCount"); got != want {
 			t.Errorf("%s: got %v, want %v", answer, got, want)
 		}
 	}

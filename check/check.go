@@ -1,0 +1,89 @@
+// Package check says what a configuration will do with each log line, and what is wrong with it, before it runs.
+package check
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
+)
+
+// Severity says how bad a finding is.
+type Severity uint8
+
+// The severities. With an error the router doesn't start, or records are lost or never arrive. A warning is what is probably not
+// meant. A note is what a person should know.
+const (
+	Error Severity = iota
+	Warning
+	Note
+)
+
+func (s Severity) String() string {
+	switch s {
+	case Error:
+		return "error"
+	case Warning:
+		return "warning"
+	}
+	return "note"
+}
+
+// A Finding is one thing to tell about a subject.
+type Finding struct {
+	Rule     *Rule
+	Severity // the rule's, or one that is less bad
+	At   taskdef.Place
+	Text string // what is wrong, and what follows from it
+	Want string // what would be right; "" if Text says it
+	Fix  *Fix   // nil: a person has to decide
+}
+
+// A Fix replaces one line of a file.
+type Fix struct {
+	config.Pos
+	Old, New string // the line, without its end
+}
+
+// A Rule is one kind of mistake. Its number never changes its meaning.
+type Rule struct {
+	Number string // F201
+	Name   string // index-name
+	Severity
+	Help  string // one sentence for docs/check.md: what the rule finds, and why it matters
+	Check func(s *Subject, tell func(Finding))
+}
+
+// A Subject is one log router that is checked: its configuration, and the task definition that it belongs to, if there is one.
+type Subject struct {
+	Name   string // for headings: the file's name, and the task definition's family
+	Plan   *config.Plan
+	Errors []config.Diagnostic // the mistakes that keep it from starting; if there are any, only Plan.Warnings may be used
+	Task   *taskdef.Rendered   // nil: only a configuration
+	Now    time.Time           // for today's names
+}
+
+// Place is the place of a position in the configuration: in a task definition the value that the agent rendered into that line.
+func (s *Subject) Place(at config.Pos) taskdef.Place {
+	if s.Task != nil && at.File == s.Task.File && at.Line > 0 && at.Line <= len(s.Task.Lines) {
+		return s.Task.Lines[at.Line-1]
+	}
+	return taskdef.Place{Pos: at}
+}
+
+// Run applies the rules to a subject. The findings are in the order of their places, the worse first at the same place.
+func (s *Subject) Run(rules []Rule) (list []Finding) {
+	for i := range rules {
+		r := &rules[i]
+		r.Check(s, func(f Finding) {
+			f.Rule, f.Severity = r, max(f.Severity, r.Severity)
+			list = append(list, f)
+		})
+	}
+	slices.SortStableFunc(list, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.At.File, b.At.File), cmp.Compare(a.At.Line, b.At.Line), cmp.Compare(a.Severity, b.Severity))
+	})
+	return list
+}

@@ -1,0 +1,106 @@
+// Package taskdef reads ECS task definitions wherever they are written, with the place of each value, and renders the log
+// router's configuration as the ECS agent does.
+package taskdef
+
+import "github.com/firelane/firelane/config"
+
+// A Place is where a value is written.
+type Place struct {
+	config.Pos        // file and line
+	Path       string // within the file: containerDefinitions[1].logConfiguration.options.Host
+}
+
+// A Value is a text and its place.
+type Value struct {
+	Text    string
+	Unknown bool // a plan or a template doesn't tell the text: it is known only when it is applied
+	Place
+}
+
+// A Definition is a task definition, as far as it matters for logs.
+type Definition struct {
+	Family        Value
+	NetworkMode   Value    // awsvpc, bridge, host, none; "" is bridge
+	LaunchTypes   []string // requiresCompatibilities
+	TaskRole      Value
+	ExecutionRole Value
+	Memory        int // of the whole task, MiB; 0: none
+	Containers    []Container
+	Volumes       []string // names
+	Place
+}
+
+// A Container is one of containerDefinitions.
+type Container struct {
+	Name, Image         Value
+	Essential           bool // true by default
+	Memory              int  // MiB; 0: none
+	MemoryReservation   int  // MiB; 0: none
+	StopTimeout         int  // seconds; 0: the agent's default, 30
+	User                Value
+	ReadOnlyRoot        bool
+	EntryPoint, Command []Value
+	Environment         []Option
+	EnvironmentFiles    []Value
+	Secrets             []Option // Value is the ARN or the name that it comes from
+	DependsOn           []Dependency
+	MountPoints         []Mount
+	HealthCheck         []Value // its command; nil: none
+	Log                 *Log
+	FireLens            *FireLens
+	Place
+}
+
+// An Option is a named value.
+type Option struct {
+	Name string
+	Value
+}
+
+// A Dependency is one of a container's dependsOn.
+type Dependency struct {
+	Container Value
+	Condition string
+}
+
+// A Mount is one of a container's mountPoints.
+type Mount struct {
+	Volume, Path string
+	ReadOnly     bool
+}
+
+// Log is a container's logConfiguration.
+type Log struct {
+	Driver  Value
+	Options []Option // in the order in which they are written
+	Secrets []Option // secretOptions
+	Place
+}
+
+// FireLens is a container's firelensConfiguration: the container is the log router.
+type FireLens struct {
+	Type    Value // fluentbit or fluentd
+	Options []Option
+	Place
+}
+
+// A Rendered is the configuration that the agent writes into the router's container.
+type Rendered struct {
+	*Definition
+	Router      *Container
+	File        string            // its path in the container: /fluent-bit/etc/fluent-bit.conf
+	Text        string            // what the agent writes
+	Lines       []Place           // where each line of Text comes from
+	Files       map[string]string // what the task's configuration includes, where it can be had: path in the container to text
+	Environment map[string]string // of the router, as far as the definition tells it
+}
+
+// Find returns the option of that name, as written; ok is false if there is none.
+func Find(options []Option, name string) (o Option, ok bool) {
+	for _, o := range options {
+		if o.Name == name {
+			return o, true
+		}
+	}
+	return Option{}, false
+}
