@@ -216,6 +216,17 @@ func TestEachStatusSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// A server that sends for ever is read to a bound, not to a time.
+func TestAnEndlessAnswerIsReadToABound(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for err := error(nil); err == nil; {
+			_, err = w.Write(make([]byte, 64<<10))
+		}
+	}))
+	t.Cleanup(s.Close)
+	wants(t, examine(t, limits{20 * time.Second, 20 * time.Second, 20 * time.Second}, opensearchHead+serverOptions(s)), probe.Warning, "server", "neither OpenSearch")
+}
+
 // A server answers with what the request had, as some do, and the router's owner pastes the report into a ticket.
 func TestNoSecretIsShown(t *testing.T) {
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

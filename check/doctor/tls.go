@@ -12,8 +12,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// renewTime is how long before its expiry a certificate is a warning: it should have been renewed by then.
-const renewTime = 30 * 24 * time.Hour
+// renewBefore is how long before its expiry a certificate is a warning: it should have been renewed by then.
+const renewBefore = 30 * 24 * time.Hour
 
 // A handshake is what a TLS handshake has shown.
 type handshake struct {
@@ -144,7 +144,7 @@ func (e *exam) expiry(h *handshake) {
 	left, date := first.NotAfter.Sub(e.now()), first.NotAfter.UTC().Format(time.DateOnly)
 	switch {
 	case left < 0: // said already
-	case left < renewTime:
+	case left < renewBefore:
 		e.warn("certificate", "renew it before then: records will not be delivered after that", "%s expires in %s, on %s", subject(first), daysOf(left), date)
 	default:
 		e.ok("certificate", "it is valid until %s", date)

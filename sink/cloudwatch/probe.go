@@ -54,9 +54,9 @@ func (d *Destination) creation(created bool) string {
 
 const (
 	groupNeeds = "logs:PutLogEvents"
-	// describeLimit is the most groups or streams of an answer ("DescribeLogGroups - Amazon CloudWatch Logs"). They are sorted by name:
+	// mostDescribed is the most groups or streams of an answer ("DescribeLogGroups - Amazon CloudWatch Logs"). They are sorted by name:
 	// the one whose name is the prefix is the first.
-	describeLimit = 50
+	mostDescribed = 50
 )
 
 func (d *Destination) askGroup(ctx context.Context, region, group string) (found bool, f probe.Fact) {
@@ -66,7 +66,7 @@ func (d *Destination) askGroup(ctx context.Context, region, group string) (found
 			Retention int    `json:"retentionInDays"` // 0: for ever
 		} `json:"logGroups"`
 	}
-	err := d.api.Ask(ctx, "DescribeLogGroups", map[string]any{"logGroupNamePrefix": group, "limit": describeLimit}, &out)
+	err := d.api.Ask(ctx, "DescribeLogGroups", map[string]any{"logGroupNamePrefix": group, "limit": mostDescribed}, &out)
 	if err != nil {
 		return true, probe.Refused("group", err, "logs:DescribeLogGroups", groupNeeds)
 	}
@@ -91,7 +91,7 @@ func (d *Destination) askStream(ctx context.Context, group, stream string) probe
 			Name string `json:"logStreamName"`
 		} `json:"logStreams"`
 	}
-	err := d.api.Ask(ctx, "DescribeLogStreams", map[string]any{"logGroupName": group, "logStreamNamePrefix": stream, "limit": describeLimit}, &out)
+	err := d.api.Ask(ctx, "DescribeLogStreams", map[string]any{"logGroupName": group, "logStreamNamePrefix": stream, "limit": mostDescribed}, &out)
 	if r := aws.RefusalOf(err); r != nil && strings.HasPrefix(r.Code, "ResourceNotFound") {
 		return probe.Fact{Step: "stream", Level: probe.Error, Text: "the log group " + group + " doesn't exist", Fix: "create it, or write " + d.creator.option + " on"}
 	}
