@@ -181,6 +181,7 @@ func jobsOf(ctx context.Context, o *Options, out config.Output, env sink.Env, m 
 	var jobs []*job
 	for i := range targets[:min(len(targets), maxServers)] {
 		part.Server = targets[i].Name
+		m.addHeaders(&targets[i])
 		jobs = append(jobs, &job{part: part, target: &targets[i]})
 	}
 	if n := len(targets) - maxServers; n > 0 {

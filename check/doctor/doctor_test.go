@@ -235,10 +235,14 @@ func TestNoSecretIsShown(t *testing.T) {
 		fmt.Fprintf(w, `{"message":"you sent %s %s %v to %s %s"}`, user, password, r.Header, r.URL, r.Host)
 	}))
 	t.Cleanup(echo.Close)
-	secrets := []string{"s3cr3t-password", "api-key-in-base64", "header-value-1", "url-pass-word", "token-of-splunk", "proxy-pass", "key"}
+	secrets := []string{"s3cr3t-password", "api-key-in-base64", "header-value-1", "url-pass-word", "token-of-splunk", "proxy-pass", "key",
+		"dTpzM2NyM3QtcGFzc3dvcmQ=", // u:s3cr3t-password
+		`pass"word\x`, `pass\"word\\x`, "t0ken-of-the-session", secretKey}
+	tokenService(t, someone)
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", secretKey)
+	t.Setenv("AWS_SESSION_TOKEN", "t0ken-of-the-session")
 	at := serverOptions(echo)
-	port := at[strings.LastIndexByte(strings.TrimSpace(at), ' ')+1 : len(at)-1]
-	_ = port
 	for _, output := range []string{
 		"[OUTPUT]\n  name es\n  match *\n  http_user u\n  http_passwd s3cr3t-password\n" + at,
 		"[OUTPUT]\n  name es\n  match *\n  http_api_key api-key-in-base64\n" + at,
@@ -246,6 +250,8 @@ func TestNoSecretIsShown(t *testing.T) {
 		"[OUTPUT]\n  name es\n  match *\n  host http://u:url-pass-word@" + echo.Listener.Addr().String() + "\n",
 		"[OUTPUT]\n  name http\n  match *\n  header X-A header-value-1\n  proxy http://p:proxy-pass@" + echo.Listener.Addr().String() + "\n  host 192.0.2.1\n",
 		"[OUTPUT]\n  name http\n  match *\n  tls on\n  proxy http://p:proxy-pass@" + echo.Listener.Addr().String() + "\n  host 192.0.2.1\n",
+		"[OUTPUT]\n  name es\n  match *\n  http_user u\n  http_passwd pass\"word\\x\n" + at,
+		signed + at,
 		"[OUTPUT]\n  name splunk\n  match *\n  splunk_token token-of-splunk\n" + at,
 		"<match **>\n  @type opensearch\n  hosts http://u:url-pass-word@" + echo.Listener.Addr().String() + "\n</match>\n",
 	} {
@@ -266,6 +272,16 @@ func TestNoSecretIsShown(t *testing.T) {
 					t.Errorf("%s\nshows %q:\n%s", output, s, out)
 				}
 			}
+		}
+	}
+}
+
+// An answer is cut at a length. What is left of a secret there must not be shown either.
+func TestASecretThatIsCutIsHidden(t *testing.T) {
+	for n := range 30 {
+		s := answerWith(t, http.StatusUnauthorized, strings.Repeat(".", excerptBytes-n)+"long-passw0rd and more")
+		if report := show(examine(t, patient, opensearchHead+serverOptions(s))); strings.Contains(report, "long") {
+			t.Fatalf("cut %d bytes after the beginning of the secret:\n%s", n, report)
 		}
 	}
 }
@@ -321,7 +337,7 @@ func TestNamesThatDoNotExist(t *testing.T) {
 
 func TestProxies(t *testing.T) {
 	a := newAuthority(t)
-	server := secureServer(t, a.issue(t, "localhost", time.Now().AddDate(1, 0, 0)), healthy(t))
+	server := secureServer(t, a.issue(t, "localhost", time.Now().AddDate(1, 0, 0)), http.NotFoundHandler())
 	for _, c := range []struct {
 		status int
 		level  probe.Level

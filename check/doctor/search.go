@@ -43,13 +43,22 @@ func (e *exam) search(ctx context.Context) {
 	}
 	defer web.close()
 	c := &cluster{client: web, sample: strings.ReplaceAll(e.Search.Index, "*", "x"), name: e.Search.Index, shards: 2}
+	if e.Search.Serverless {
+		c.flavour = "opensearch"
+	}
 	if e.Search.Dynamic {
 		c.name = "an index such as " + c.sample
 	}
 	if !c.root(ctx) {
 		return
 	}
-	steps := []func(context.Context){c.user, c.index, c.templates, c.rights, c.retention, c.space, c.pipeline}
+	if c.user(ctx); c.flavour == "" {
+		if !c.lost {
+			c.note("server", "records go to %s; nothing more is asked: this server says neither that it is OpenSearch nor Elasticsearch", e.Search.Index)
+		}
+		return
+	}
+	steps := []func(context.Context){c.index, c.templates, c.rights, c.retention, c.space, c.pipeline}
 	if e.write {
 		steps = append(steps, c.test)
 	}
@@ -135,12 +144,12 @@ func (c *cluster) root(ctx context.Context) bool {
 		c.wantsTLS()
 		return false
 	case a.status == http.StatusUnauthorized:
-		c.fail("sign-in", c.signInFix(), "the server refuses the sign-in (401): %s", a.reason())
+		c.fail("sign-in", c.signInFix(), "the server refuses the sign-in (401): %s", c.reason(a))
 		return false
-	case a.status == http.StatusForbidden && strings.Contains(a.reason(), "cluster:monitor/main"):
+	case a.status == http.StatusForbidden && strings.Contains(c.reason(a), "cluster:monitor/main"):
 		c.unknown = append(c.unknown, unknown{"the server's version", mayNotAsk})
 	case a.status == http.StatusForbidden:
-		c.fail("sign-in", c.forbiddenFix(), "the server knows the sender, and refuses (403): %s", a.reason())
+		c.fail("sign-in", c.forbiddenFix(), "the server knows the sender, and refuses (403): %s", c.reason(a))
 		return false
 	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed:
 		c.note("server", "not known which server this is: GET / answers %d", a.status)
@@ -148,10 +157,10 @@ func (c *cluster) root(ctx context.Context) bool {
 		c.fail("server", "write that address into the options", "the server sends elsewhere (%d), to %s, and the router doesn't follow", a.status, a.header.Get("Location"))
 		return false
 	case a.status == http.StatusTooManyRequests:
-		c.warn("server", "the router waits and tries again; if it lasts, the cluster is too small", "the server is overloaded (429): %s", a.reason())
+		c.warn("server", "the router waits and tries again; if it lasts, the cluster is too small", "the server is overloaded (429): %s", c.reason(a))
 		return false
 	default:
-		c.fail("server", "see the server's log, or that of the load balancer before it", "GET / answers %d: %s", a.status, a.reason())
+		c.fail("server", "see the server's log, or that of the load balancer before it", "GET / answers %d: %s", a.status, c.reason(a))
 		return false
 	}
 	return true
@@ -165,7 +174,7 @@ func (c *cluster) version(a *answer) {
 		Version struct{ Number, Distribution string }
 	}
 	if json.Unmarshal(a.body, &root) != nil || root.Version.Number == "" {
-		c.warn("server", "check host, port and path", "the server answers GET / as neither OpenSearch nor Elasticsearch does: %s", a.excerpt())
+		c.warn("server", "check host, port and path", "the server answers GET / as neither OpenSearch nor Elasticsearch does: %s", c.excerpt(a))
 		return
 	}
 	name := "Elasticsearch"
@@ -177,13 +186,13 @@ func (c *cluster) version(a *answer) {
 }
 
 // reason is what an answer says about why it refuses.
-func (a *answer) reason() string {
+func (c *client) reason(a *answer) string {
 	var body struct {
 		Error   json.RawMessage
 		Message string
 	}
 	if json.Unmarshal(a.body, &body) != nil {
-		return a.excerpt()
+		return c.excerpt(a)
 	}
 	var cause struct{ Type, Reason string }
 	var text string
@@ -195,7 +204,7 @@ func (a *answer) reason() string {
 	case body.Message != "":
 		return body.Message
 	}
-	return a.excerpt()
+	return c.excerpt(a)
 }
 
 // userOptions are the names of the options for the user and the password.
@@ -255,7 +264,7 @@ func (c *cluster) user(ctx context.Context) {
 		Roles []string `json:"roles"`
 	}
 	if _, ok := c.get(ctx, http.MethodGet, "/_security/_authenticate", "", "", &info, ""); ok && info.Name != "" {
-		c.guarded = true
+		c.guarded, c.flavour = true, "elasticsearch"
 		c.ok("sign-in", "signed in as %s; roles: %s", info.Name, listed(info.Roles))
 	}
 }

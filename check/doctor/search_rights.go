@@ -18,10 +18,8 @@ func (c *cluster) rights(ctx context.Context) {
 		c.askRights(ctx)
 	case c.AWS != nil:
 		c.note("rights", "whether the role may write is not known without writing (--write)")
-	case c.flavour != "":
-		c.ok("rights", "the server says nothing about users and rights; probably it has none")
 	default:
-		c.note("rights", "whether records may be written is not known without writing (--write)")
+		c.ok("rights", "the server says nothing about users and rights; probably it has none")
 	}
 }
 
@@ -80,7 +78,7 @@ func (c *cluster) refused(ctx context.Context, method, path, query, body string)
 		c.unanswered(ctx, method+" "+path, err)
 		return false, "", false
 	}
-	why = a.reason()
+	why = c.reason(a)
 	switch a.status {
 	case http.StatusForbidden:
 		return false, why, strings.Contains(why, "security_exception") || strings.Contains(why, "no permissions")
@@ -153,7 +151,7 @@ func (c *cluster) test(ctx context.Context) {
 		ID    string `json:"_id"`
 	}
 	if a.status != http.StatusCreated && a.status != http.StatusOK || json.Unmarshal(a.body, &stored) != nil || stored.ID == "" {
-		c.fail("write", "see the reason", "a test document was refused (%d): %s", a.status, a.reason())
+		c.fail("write", "see the reason", "a test document was refused (%d): %s", a.status, c.reason(a))
 		return
 	}
 	made := ""
@@ -167,7 +165,7 @@ func (c *cluster) test(ctx context.Context) {
 	case err != nil:
 		c.warn("write", "delete it", "the test document %s may still be there: %v", stored.ID, err)
 	case a.status != http.StatusOK:
-		c.warn("write", "delete it, or give the role indices:data/write/delete for the next time", "the test document %s is still there: deleting it was refused (%d): %s", stored.ID, a.status, a.reason())
+		c.warn("write", "delete it, or give the role indices:data/write/delete for the next time", "the test document %s is still there: deleting it was refused (%d): %s", stored.ID, a.status, c.reason(a))
 	default:
 		c.ok("write", "the test document was deleted")
 	}

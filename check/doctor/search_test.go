@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -168,5 +170,31 @@ func TestPatternsCoverNamesAsServersDo(t *testing.T) {
 		if got := (patterns{c.pattern}).match(c.name); got != c.want {
 			t.Errorf("%.20s and %s: got %v, want %v", c.pattern, c.name, got, c.want)
 		}
+	}
+}
+
+// A proxy before the cluster may give its API a prefix; names of indices are escaped once.
+func TestQuestionsKeepThePathsPrefix(t *testing.T) {
+	base, _ := url.Parse("https://host/a%2Fb/es/")
+	c := &cluster{client: &client{exam: &exam{Target: &probe.Target{Search: &probe.Search{Base: base}}}}}
+	if got := c.at("/"+url.PathEscape("x/y z"), "q=1").String(); got != "https://host/a%2Fb/es/x%2Fy%20z?q=1" {
+		t.Errorf("got %s", got)
+	}
+	if got := c.at("/", "").String(); got != "https://host/a%2Fb/es/" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAServerThatIsNoClusterIsAskedNothingMore(t *testing.T) {
+	var asked []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.URL.Path)
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	t.Cleanup(s.Close)
+	facts := examine(t, patient, opensearchHead+serverOptions(s)+"  index web\n")
+	wants(t, facts, probe.Note, "server", "records go to web; nothing more is asked")
+	if want := []string{"GET /", "GET /_plugins/_security/authinfo", "GET /_security/_authenticate"}; !slices.Equal(asked, want) {
+		t.Errorf("got %q, want %q", asked, want)
 	}
 }

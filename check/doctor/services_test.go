@@ -92,6 +92,23 @@ func TestServicesOfAWSAreAskedForWhatTheOutputUses(t *testing.T) {
 	}
 }
 
+// A service's message is cut at a length, and may have what it was sent.
+func TestAMessageThatIsCutHasNoSecret(t *testing.T) {
+	tokenService(t, someone)
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", secretKey)
+	t.Setenv("AWS_SESSION_TOKEN", strings.Repeat("t0ken-", 100))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"__type":"AccessDeniedException","message":"you sent %s"}`, r.Header.Get("X-Amz-Security-Token"))
+	}))
+	t.Cleanup(s.Close)
+	report := show(examine(t, patient, "[OUTPUT]\n  match *\n  name kinesis_firehose\n  delivery_stream logs\n  endpoint "+s.URL+"\n"))
+	if !strings.Contains(report, "you sent ***") || strings.Contains(report, "t0ken") {
+		t.Errorf("got\n%s", report)
+	}
+}
+
 func TestCollectorsAreAskedForTheirHealth(t *testing.T) {
 	for _, c := range []struct {
 		plugin string

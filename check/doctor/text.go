@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"html"
 	"net/url"
 	"reflect"
 	"slices"
@@ -22,6 +24,8 @@ const (
 	// wholeWord is the length in bytes below which a secret is hidden only where it is a word: a password "es" must not make a
 	// report unreadable.
 	wholeWord = 5
+	// partLength is how many bytes of a longer secret's beginning are hidden, too.
+	partLength = 12
 )
 
 // A mask hides secrets in texts.
@@ -36,16 +40,32 @@ func newMask(secrets []string) *mask {
 	return m
 }
 
-// add hides a secret, and what it looks like in a URL, in Base64 and with a user before it.
+// with returns a mask that hides more.
+func (m *mask) with(secrets ...string) *mask {
+	more := &mask{slices.Clone(m.secrets)}
+	for _, s := range secrets {
+		more.add(s)
+	}
+	return more
+}
+
+// add hides a secret, and what it looks like in a URL, in JSON, in HTML, in Base64.
 func (m *mask) add(secret string) {
 	secret = strings.TrimSpace(secret)
 	if secret == "" {
 		return
 	}
-	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))}
+	quoted, _ := json.Marshal(secret)
+	forms := []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)),
+		strings.Trim(string(quoted), `"`), html.EscapeString(secret),
+	}
 	if u, err := url.Parse(secret); err == nil && u.Host != "" { // such as a URL with a token in its path
 		password, _ := u.User.Password()
 		forms = append(forms, password, u.RawQuery)
+		if password != "" {
+			forms = append(forms, base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
+		}
 		if len(u.Path) > wholeWord {
 			forms = append(forms, u.Path, u.RequestURI())
 		}
@@ -95,12 +115,34 @@ func (m *mask) addValue(v reflect.Value, secret bool, depth int) {
 	}
 }
 
-// addUser adds the password of a URL.
+// addUser adds the password of a URL, or of several with commas between them.
 func (m *mask) addUser(s string) {
-	for _, part := range strings.FieldsFunc(s, func(c rune) bool { return c == ',' || unicode.IsSpace(c) }) {
+	for part := range strings.FieldsFuncSeq(s, func(c rune) bool { return c == ',' || unicode.IsSpace(c) }) {
 		if u, err := url.Parse(part); err == nil && u.User != nil {
 			password, _ := u.User.Password()
 			m.add(password)
+			m.add(u.User.String())
+		}
+	}
+}
+
+// addHeaders adds the values of the headers that a target's requests have, such as Authorization.
+func (m *mask) addHeaders(t *probe.Target) {
+	if t.HTTP == nil {
+		return
+	}
+	if t.HTTP.Proxy != nil {
+		m.add(t.HTTP.Proxy.String())
+	}
+	for name, values := range t.HTTP.Header {
+		if !t.Secrets || name == "Content-Type" || name == "User-Agent" {
+			continue
+		}
+		for _, v := range values {
+			m.add(v)
+			if _, token, ok := strings.Cut(v, " "); ok { // Basic, ApiKey, Splunk
+				m.add(token)
+			}
 		}
 	}
 }
@@ -108,13 +150,33 @@ func (m *mask) addUser(s string) {
 // hide replaces the secrets in s.
 func (m *mask) hide(s string) string {
 	for _, secret := range m.secrets {
-		if len(secret) >= wholeWord {
+		switch {
+		case len(secret) > partLength && !strings.Contains(secret, "://"):
+			s = hidePart(s, secret)
+		case len(secret) >= wholeWord:
 			s = strings.ReplaceAll(s, secret, hidden)
-			continue
+		default:
+			s = hideWord(s, secret)
 		}
-		s = hideWord(s, secret)
 	}
 	return s
+}
+
+// hidePart replaces secret, and its beginning of partLength bytes at least: errors are cut at a length.
+func hidePart(s, secret string) string {
+	var out strings.Builder
+	for {
+		i := strings.Index(s, secret[:partLength])
+		if i < 0 {
+			return out.String() + s
+		}
+		n := partLength
+		for n < len(secret) && i+n < len(s) && s[i+n] == secret[n] {
+			n++
+		}
+		out.WriteString(s[:i] + hidden)
+		s = s[i+n:]
+	}
 }
 
 // hideWord replaces word where neither a letter nor a digit is beside it.

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -109,29 +108,25 @@ func (a *answer) saysTLS() bool {
 	return a.status == http.StatusBadRequest && (strings.Contains(text, "https") || strings.Contains(text, "tls") || strings.Contains(text, "ssl"))
 }
 
-// greet asks an HTTP server for nothing in particular: OPTIONS * (RFC 9110, 9.3.7: a "ping"), without credentials. Any other
-// request might be taken for a record.
+// greet asks an HTTP server for nothing in particular: OPTIONS / (RFC 9110, 9.3.7: without an action on the server), without
+// credentials. Any other request might be taken for a record. (OPTIONS * would be better still; nginx refuses it.)
 func (e *exam) greet(ctx context.Context) {
 	c, ok := e.newClient()
 	if !ok {
 		return
 	}
 	defer c.close()
-	u := *e.HTTP.URL
-	u.Path, u.RawPath, u.RawQuery, u.Opaque = "", "", "", "*"
-	if proxy, _ := e.proxy(); proxy != nil && e.TLS == nil { // an absolute URL has no form for *
-		u.Opaque, u.Path = "", "/"
-	}
-	a, err := c.ask(ctx, http.MethodOptions, &u, "", false)
+	u := &url.URL{Scheme: e.HTTP.URL.Scheme, Host: e.HTTP.URL.Host, Path: "/"}
+	a, err := c.ask(ctx, http.MethodOptions, u, "", false)
 	switch {
 	case err != nil:
-		c.unanswered(ctx, "OPTIONS *", err)
-	case a.saysTLS() && e.TLS == nil:
+		c.unanswered(ctx, "OPTIONS /", err)
+	case e.TLS == nil && (a.saysTLS() || a.status == http.StatusBadRequest && e.speaksTLS(ctx)):
 		e.wantsTLS()
-	case a.status >= http.StatusInternalServerError:
-		e.warn("http", "the server, or what it is behind, is not well: see its log", "the server answers, but with status %d to OPTIONS *", a.status)
+	case a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented: // it doesn't know OPTIONS
+		e.warn("http", "see the server's log, or that of the load balancer before it", "the server answers, but with %d to OPTIONS /: it, or what it is before, is not well", a.status)
 	default:
-		e.ok("http", "the server speaks HTTP (it answers %d to OPTIONS *); whether it accepts records is not known without sending one", a.status)
+		e.ok("http", "the server speaks HTTP (it answers %d to OPTIONS /); whether it accepts records is not known without sending one", a.status)
 	}
 }
 
@@ -150,9 +145,9 @@ func (e *exam) health(ctx context.Context) {
 	case a.saysTLS() && e.TLS == nil:
 		e.wantsTLS()
 	case a.status == http.StatusOK:
-		e.ok("health", "GET %s answers 200: %s; whether it accepts records is not known without sending one", e.Health, a.excerpt())
+		e.ok("health", "GET %s answers 200: %s; whether it accepts records is not known without sending one", e.Health, c.excerpt(a))
 	case a.status >= http.StatusInternalServerError:
-		e.fail("health", "see the server's log", "the server says that it is not well: GET %s answers %d: %s", e.Health, a.status, a.excerpt())
+		e.fail("health", "see the server's log", "the server says that it is not well: GET %s answers %d: %s", e.Health, a.status, c.excerpt(a))
 	default:
 		e.note("health", "not known: GET %s answers %d; a gateway before the server may not pass it on", e.Health, a.status)
 	}
@@ -161,16 +156,16 @@ func (e *exam) health(ctx context.Context) {
 // excerptBytes is how much of an answer is shown.
 const excerptBytes = 200
 
-// excerpt is the beginning of the answer's body.
-func (a *answer) excerpt() string {
-	text := bytes.TrimSpace(a.body)
-	if len(text) == 0 {
+// excerpt is the beginning of the answer's body. Secrets are hidden before it is cut: a part of one would not be recognized.
+func (c *client) excerpt(a *answer) string {
+	text := strings.TrimSpace(c.mask.hide(string(a.body[:min(len(a.body), 64*excerptBytes)])))
+	if text == "" {
 		return "no text"
 	}
 	if len(text) > excerptBytes {
-		text = append(bytes.Clone(text[:excerptBytes]), "…"...)
+		return text[:excerptBytes] + "…"
 	}
-	return string(text)
+	return text
 }
 
 // Differences of clocks.
