@@ -48,6 +48,7 @@ func (k *compilation) classic(f *file, l loader) {
 	}
 	k.matchDefault(routeTargets(r.sections))
 	k.inputRoutes(r.sections)
+	k.addEmitters()
 	k.streamTasks(r)
 	k.warnParsers()
 	k.plan.Files = r.names
