@@ -236,7 +236,6 @@ func (k *compilation) sectionsOf(r *classicReader, p param) []*section {
 	}
 	before := len(k.errors)
 	files.read(f)
-	files.warnBuiltIn(p.pos, f.name)
 	r.names = files.names
 	if len(k.errors) > before {
 		return nil
