@@ -43,6 +43,12 @@ func (f *checkFlags) register(flags *flag.FlagSet) {
 
 // checkCommand tells what configurations and task definitions do with each log line, and what is wrong with them.
 func checkCommand(c *cli, args []string) int {
+	if status, ran := c.sampleCommand(args); ran {
+		return status
+	}
+	if rest, live := liveFlag(args); live {
+		return doctorCommand(c, rest)
+	}
 	var f checkFlags
 	flags := flag.NewFlagSet("firelane check", flag.ContinueOnError)
 	flags.SetOutput(c.stderr)

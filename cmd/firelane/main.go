@@ -39,6 +39,10 @@ usage:
                            a configuration, an ECS task definition, a Terraform plan or state (terraform show -json), a
                            CloudFormation template, a folder of these, or -
                            [--config-file FILE] [--strict] [--github | --json | --iam | --plan]
+                           --sample LINES shows what becomes of lines, --explain OPTION what an option means
+  firelane doctor          check with the network whether the configuration works from here: names, connections, TLS,
+                           credentials, rights, indices, space; exit 1 with warnings, 2 with errors
+                           [-c FILE] [--json] [--write: store a test document, and delete it]
   firelane healthcheck     exit 0 if a running firelane accepts connections [-c FILE]
   firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     send these records again [-c FILE] [-output ID]
@@ -58,6 +62,7 @@ func commands() []command {
 	return []command{
 		{"run", runCommand},
 		{"check", checkCommand},
+		{"doctor", doctorCommand},
 		{"healthcheck", healthCommand},
 		{"dead", deadCommand},
 		{"version", versionCommand},
