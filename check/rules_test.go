@@ -58,9 +58,11 @@ func readCases(t *testing.T, name string) (list []ruleCase) {
 
 var rulePattern = regexp.MustCompile(`^[+-]F\d{3}$`)
 
+var catalogue = router.Catalogue()
+
 // subjectOf compiles a configuration as firelane check does.
 func subjectOf(file string, lookup func(string) (string, bool)) *check.Subject {
-	k := config.Compiler{Catalogue: router.Catalogue(), Lookup: lookup, KeepGiven: true, Hostname: "host"}
+	k := config.Compiler{Catalogue: catalogue, Lookup: lookup, KeepGiven: true, Hostname: "host"}
 	plan, errs := k.Compile(file)
 	if len(errs) == 0 {
 		_, errs = router.New(plan, router.Env{Log: zerolog.Nop()})
@@ -101,7 +103,9 @@ func TestRulesFindWhatTheyAreFor(t *testing.T) {
 				if err := os.WriteFile(dir+c.file, []byte(c.text), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				list := subjectOf(dir+c.file, func(string) (string, bool) { return "", false }).Run(check.Rules())
+				s := subjectOf(dir+c.file, func(string) (string, bool) { return "", false })
+				list := s.Run(check.Rules())
+				checkOnce(t, s, list)
 				for _, number := range c.fires {
 					fires[number] = true
 					if !told(list, number) {
@@ -129,6 +133,27 @@ func TestRulesFindWhatTheyAreFor(t *testing.T) {
 	for _, r := range check.Rules() {
 		if !fires[r.Number] || !quiet[r.Number] {
 			t.Errorf("%s %s has no case that fires, or none that doesn't: fires %v, quiet %v", r.Number, r.Name, fires[r.Number], quiet[r.Number])
+		}
+	}
+}
+
+// checkOnce fails if something is told twice, or if no rule tells of what the router warns of.
+func checkOnce(t *testing.T, s *check.Subject, list []check.Finding) {
+	t.Helper()
+	seen, others := map[string]bool{}, 0
+	for _, f := range list {
+		key := fmt.Sprint(f.At, f.Text)
+		if seen[key] {
+			t.Errorf("told twice: %s", f.Text)
+		}
+		seen[key] = true
+		if f.Rule.Number > "F2" {
+			others++
+		}
+	}
+	for _, w := range s.Plan.Warnings {
+		if w.Code == config.CodeChecked && others == 0 && len(s.Errors) == 0 {
+			t.Errorf("no rule tells of: %s", w.Text)
 		}
 	}
 }

@@ -23,6 +23,7 @@ type binding struct {
 	what   string // the beginning of messages: the plugin's name
 	from   *section
 	schema *schema
+	other  *schema // of the other dialect; nil until an option is unknown
 	into   reflect.Value
 	given  map[*option]param
 	order  int // of the line among those of the section

@@ -69,7 +69,10 @@ func (d Dialect) other() Dialect {
 
 // here is what an option of the other dialect is called in this one; "" for one that the other dialect doesn't have.
 func (g *binding) here(key string) string {
-	if theirs := schemaOf(g.into.Type(), g.dialect.other()).params[fold(key)]; theirs != nil {
+	if g.other == nil {
+		g.other = schemaOf(g.into.Type(), g.dialect.other())
+	}
+	if theirs := g.other.params[fold(key)]; theirs != nil {
 		for i := range g.schema.options {
 			if o := &g.schema.options[i]; slices.Equal(o.index, theirs.index) {
 				return o.names[0]
