@@ -59,7 +59,7 @@ func bitDifferences() []difference {
 		{"F628", "keys-not-text", "", nil},
 		{"F629", "invalid-utf8", "", nil},
 		{"F630", "float-time", "", nil},
-		{"F631", "exec-off", "`exec` runs nothing unless `allow_exec` is on in `[SERVICE]`", func(p *config.Plan) []config.Pos {
+		{"F631", "exec-off", "`exec` runs nothing unless `allow_exec` is on in `[SERVICE]`. It reads the router's own page for `curl` without that", func(p *config.Plan) []config.Pos {
 			if p.Service.AllowExec {
 				return nil
 			}
