@@ -23,18 +23,18 @@ func TestAHostileConfigurationHasAReportOfBoundedSize(t *testing.T) {
 		return b.String()
 	}
 	var filters, containers strings.Builder
-	for range 3000 {
+	for range 1000 {
 		filters.WriteString("[FILTER]\n    Name grep\n    Match *\n    Exclude log " + strings.Repeat("x", 300) + "\n")
 	}
-	for i := range 2000 {
+	for i := range 500 {
 		fmt.Fprintf(&containers, `{"name": "app%d", "image": "x", "logConfiguration": {"logDriver": "awsfirelens", "options": {"Name": "http", "Host": "h%d"}}},`+"\n", i, i)
 	}
 	for name, file := range map[string]string{
-		"many tags":      input + rules(3000, func(i int) string { return fmt.Sprintf("$TAG.%d", i) }) + output,
+		"many tags":      input + rules(1000, func(i int) string { return fmt.Sprintf("$TAG.%d", i) }) + output,
 		"growing tags":   input + rules(5, func(i int) string { return strings.Repeat("$TAG.", 20) + fmt.Sprint(i) }) + output,
 		"many filters":   input + rules(300, func(i int) string { return fmt.Sprintf("b.%d", i) }) + filters.String() + output,
-		"braces":         "<source>\n  @type forward\n</source>\n<match " + strings.Repeat("{a,b}", 200_000) + ">\n  @type null\n</match>\n",
-		"many copies":    "<source>\n  @type forward\n</source>\n<match a.**>\n  @type copy\n" + strings.Repeat("  <store>\n    @type stdout\n  </store>\n", 5000) + "</match>\n",
+		"braces":         "<source>\n  @type forward\n</source>\n<match " + strings.Repeat("{a,b}", 50_000) + ">\n  @type null\n</match>\n",
+		"many copies":    "<source>\n  @type forward\n</source>\n<match a.**>\n  @type copy\n" + strings.Repeat("  <store>\n    @type stdout\n  </store>\n", 2000) + "</match>\n",
 		"long names":     strings.ReplaceAll(input+output, "null", "null\n    Alias "+strings.Repeat("n", 100_000)),
 		"many variables": input + rules(1, func(int) string { return strings.Repeat("$x", 100_000) }) + output,
 		"containers": `{"family": "f", "containerDefinitions": [` + containers.String() +
