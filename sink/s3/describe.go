@@ -84,19 +84,9 @@ func bucketProblems(name, option string, o *aws.ServiceOptions) []sink.NameProbl
 	return []sink.NameProblem{p}
 }
 
-// CheckedWarnings is called by config after binding.
-func (o *Options) CheckedWarnings(d config.Dialect) []string {
-	return sink.NameWarnings(o.NameProblems(d, time.Time{}))
-}
-
 // NameProblems implements sink.NameChecker.
 func (o *Options) NameProblems(config.Dialect, time.Time) []sink.NameProblem {
 	return bucketProblems(o.Bucket, "bucket", &o.ServiceOptions)
-}
-
-// CheckedWarnings is called by config after binding.
-func (o *FluentdOptions) CheckedWarnings(d config.Dialect) []string {
-	return sink.NameWarnings(o.NameProblems(d, time.Time{}))
 }
 
 // NameProblems implements sink.NameChecker.
