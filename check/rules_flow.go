@@ -106,7 +106,9 @@ func (s *Subject) givenTags(list []tagged, open bool) ([]tagged, bool) {
 }
 
 // hasPlaceholder reports whether a tag depends on the record: $TAG, ${tag}, __TAG__.
-func hasPlaceholder(tag string) bool { return strings.Contains(tag, "$") || strings.Contains(tag, "__") }
+func hasPlaceholder(tag string) bool {
+	return strings.Contains(tag, "$") || strings.Contains(tag, "__")
+}
 
 // newTags are the tags that a filter gives, as they are written.
 func newTags(f *config.Filter) []string {
