@@ -88,8 +88,7 @@ func (c *cluster) sayUnknown() {
 // at is the URL of a path in the cluster's API. Its elements are escaped already.
 func (c *cluster) at(path, query string) *url.URL {
 	u := *c.Search.Base
-	u.Path = strings.TrimSuffix(u.Path, "/")
-	u.RawPath = u.EscapedPath() + path
+	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + path
 	u.Path, _ = url.PathUnescape(u.RawPath)
 	u.RawQuery = query
 	return &u
