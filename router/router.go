@@ -56,6 +56,7 @@ type Router struct {
 	held       map[heldKey]*route // those that lead to Holders
 	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
 	metrics    enrich.Metrics     // of filters
+	onRoute    func(*route)       // called for each route that is made; nil except in a Trace
 }
 
 // source is an input of the plan, with what the router keeps for it.
@@ -194,7 +195,7 @@ func (r *Router) bindInput(s *source, n int) error {
 		Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
 		AllowExec: r.plan.Service.AllowExec, Sockets: r.sockets,
 		Internal: func(see func(*metric.Sample)) { p.current.Load().Metrics(see) },
-		OwnLog:   r.env.OwnLog, Feeds: r.fedByLog.has, Monitor: monitor{p},
+		OwnLog:   r.env.OwnLog, Feeds: r.fedByLog.has, Monitor: monitor{p}, FilterMetrics: p.filterMetrics,
 	}
 	if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are; an alias doesn't matter
 		env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
