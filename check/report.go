@@ -12,6 +12,8 @@ import (
 // A Report is what is told about subjects.
 type Report struct {
 	Subjects []Checked
+	// Elsewhere is how many findings are told elsewhere: they count, and the report doesn't have them.
+	Elsewhere Totals
 	// Read returns the text of a file that a place names, for source lines; it may be nil. It is called once a file.
 	Read func(name string) (text string, ok bool)
 
@@ -98,6 +100,7 @@ func (r *Report) complete(f *Fix) *Fix {
 
 // Totals counts the findings.
 func (r *Report) Totals() (t Totals) {
+	t = r.Elsewhere
 	for _, s := range r.Subjects {
 		for i := range s.Findings {
 			switch s.Findings[i].Severity {

@@ -118,6 +118,9 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 	if len(wrong) > 0 || slices.ContainsFunc(subjects, func(s *check.Subject) bool { return len(s.Errors) > 0 }) {
 		status = exitUsage
 	}
+	if !f.json && !f.github && !f.iam && !isTerminal(c.stdout) {
+		c.tellPlain(r)
+	}
 	if err := c.writeReport(r, f); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		fmt.Fprintln(c.stderr, "firelane check:", err)
 		return max(status, exitFailed)
@@ -142,14 +145,39 @@ func (c *cli) writeReport(r *check.Report, f *checkFlags) error {
 	return r.Text(c.stdout)
 }
 
-// writePlans prints how firelane understands each configuration, and what is wrong with it one line each on stderr, as the router does
-// when it starts.
+// tellPlain prints what the compiler has found in configurations, one line each on stderr, as the router does when it starts: for
+// programs, and for logs of CI. Of a configuration that is wrong nothing else is printed.
+func (c *cli) tellPlain(r *check.Report) {
+	var kept []check.Checked
+	for _, s := range r.Subjects {
+		if s.Task != nil {
+			kept = append(kept, s)
+			continue
+		}
+		for _, d := range s.Plan.Warnings {
+			fmt.Fprintf(c.stderr, "warning: %s\n", d)
+		}
+		for _, d := range s.Errors {
+			fmt.Fprintln(c.stderr, d)
+		}
+		if len(s.Errors) == 0 {
+			kept = append(kept, s)
+			continue
+		}
+		only := check.Report{Subjects: []check.Checked{s}}
+		totals := only.Totals()
+		r.Elsewhere.Errors += totals.Errors
+		r.Elsewhere.Warnings += totals.Warnings
+		r.Elsewhere.Notes += totals.Notes
+	}
+	r.Subjects = kept
+}
+
+// writePlans prints how firelane understands each configuration. What is wrong with a task definition is one line each on stderr.
 func (c *cli) writePlans(r *check.Report) error {
 	for i := range r.Subjects {
 		s := &r.Subjects[i]
-		if s.Task == nil {
-			c.tellDiagnostics(s.Subject)
-		} else {
+		if s.Task != nil || isTerminal(c.stdout) {
 			for n := range s.Findings {
 				fmt.Fprintf(c.stderr, "%s: %s\n", s.Findings[n].Severity, placed(&s.Findings[n]))
 			}
@@ -165,16 +193,6 @@ func (c *cli) writePlans(r *check.Report) error {
 		}
 	}
 	return nil
-}
-
-// tellDiagnostics prints what the compiler has found.
-func (c *cli) tellDiagnostics(s *check.Subject) {
-	for _, d := range s.Plan.Warnings {
-		fmt.Fprintf(c.stderr, "warning: %s\n", d)
-	}
-	for _, d := range s.Errors {
-		fmt.Fprintln(c.stderr, d)
-	}
 }
 
 // placed is a finding in one line.
