@@ -56,6 +56,7 @@ type Router struct {
 	held       map[heldKey]*route // those that lead to Holders
 	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
 	metrics    enrich.Metrics     // of filters
+	onRoute    func(*route)       // called for each route that is made; nil except in a Trace
 }
 
 // source is an input of the plan, with what the router keeps for it.
