@@ -27,7 +27,7 @@ func TestThePageHasTheRules(t *testing.T) {
 	if !ok {
 		before = strings.TrimRight(page, "\n") + "\n\n## Rules\n\nA number never changes its meaning. The severity is the worst that a finding of the rule has.\n\n"
 	}
-	want := rulesTable(check.Rules())
+	want := rulesTable(rules())
 	switch {
 	case *update:
 		if err := os.WriteFile(rulesPage, []byte(strings.TrimLeft(before, "\n")+rulesBegin+want+rulesEnd+after), 0o644); err != nil {

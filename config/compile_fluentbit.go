@@ -49,6 +49,7 @@ func (k *compilation) classic(f *file, l loader) {
 	}
 	k.matchDefault(routeTargets(r.sections))
 	k.inputRoutes(r.sections)
+	k.addEmitters()
 	k.streamTasks(r)
 	k.warnParsers()
 	k.plan.Files = r.names
@@ -241,7 +242,6 @@ func (k *compilation) sectionsOf(r *classicReader, p param) []*section {
 	}
 	before := len(k.errors)
 	k.syntaxOf(func() { files.read(f) })
-	files.warnBuiltIn(p.pos, f.name)
 	r.names = files.names
 	if len(k.errors) > before {
 		return nil

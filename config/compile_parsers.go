@@ -30,6 +30,9 @@ func (k *compilation) parser(s *section) {
 		return
 	}
 	i := Instance{Plugin: plugin, Name: format.value, ID: name.value, Options: plugin.Options(), Pos: s.pos}
+	if k.KeepGiven {
+		i.Given = k.given(s, k.schemas.of(reflect.TypeOf(i.Options).Elem(), k.plan.Dialect), "", nil)
+	}
 	if k.bind("parser "+name.value, s, i.Options) {
 		k.plan.Parsers = append(k.plan.Parsers, i)
 	}
