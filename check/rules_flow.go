@@ -111,11 +111,13 @@ func hasPlaceholder(tag string) bool {
 }
 
 // newTags are the tags that a filter gives, as they are written.
-func newTags(f *config.Filter) []string {
+func newTags(f *config.Filter) (tags []string) {
 	if r, ok := f.Options.(enrich.Retagger); ok {
-		return r.NewTags()
+		for _, t := range r.NewTags("$TAG") {
+			tags = append(tags, t.Text)
+		}
 	}
-	return nil
+	return tags
 }
 
 // reroutes reports whether a filter gives records other tags.

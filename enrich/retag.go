@@ -32,14 +32,6 @@ type RetagRule struct {
 	Invert  bool   `fluentd:"invert" default:"false" help:"the rule is for records whose field doesn't match, or that don't have it"`
 }
 
-// NewTags implements Retagger.
-func (o *RetagOptions) NewTags() (tags []string) {
-	for _, r := range o.Rules {
-		tags = append(tags, r.Tag)
-	}
-	return tags
-}
-
 // UsesLabels implements config.LabelUser.
 func (o *RetagOptions) UsesLabels() (list []config.OptionError) {
 	for _, r := range o.Rules {

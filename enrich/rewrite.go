@@ -11,12 +11,6 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// A Retagger is the options of a filter that gives events other tags.
-type Retagger interface {
-	// NewTags returns these tags as they are written, with their placeholders.
-	NewTags() []string
-}
-
 // RewriteOptions are those of Fluent Bit's rewrite_tag.
 type RewriteOptions struct {
 	Rules       []config.Ordered `fluentbit:"rule" help:"as $KEY PATTERN NEW_TAG KEEP: an event whose field matches goes on with the new tag, from the first filter on; with keep true also with its own. The tag may have $1 for a group, $TAG, $TAG[1] and $field['inner']. The first rule that matches is used"`
@@ -47,16 +41,6 @@ func (o *RewriteOptions) Warnings() (w []string) {
 		}
 	}
 	return w
-}
-
-// NewTags implements Retagger.
-func (o *RewriteOptions) NewTags() (tags []string) {
-	for _, v := range o.Rules {
-		if words := splitQuoted(v.Value, 5); len(words) >= 4 {
-			tags = append(tags, words[2])
-		}
-	}
-	return tags
 }
 
 // rewrite is the Step.
