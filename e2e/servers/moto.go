@@ -22,15 +22,18 @@ func MotoEnv() []string {
 	return []string{"AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=secret", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}
 }
 
-// Moto starts moto, an independent implementation of AWS's services, and returns its URL. It is killed when the test ends.
-func Moto(t T) (url string) {
+// Moto starts moto, an independent implementation of AWS's services, and returns its URL. env are variables such as
+// MOTO_ECS_NEW_ARN=true. It is killed when the test ends.
+func Moto(t T, env ...string) (url string) {
 	t.Helper()
 	port, err := FreePort(5600, 5699)
 	if err != nil {
 		t.Fatal(err)
 	}
 	url = fmt.Sprintf("http://127.0.0.1:%d", port)
-	p, err := start(filepath.Join(t.TempDir(), "moto.log"), exec.Command(motoCommand("moto_server"), "-H", "127.0.0.1", "-p", fmt.Sprint(port)))
+	cmd := exec.Command(motoCommand("moto_server"), "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	cmd.Env = append(cmd.Environ(), env...)
+	p, err := start(filepath.Join(t.TempDir(), "moto.log"), cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
