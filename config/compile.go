@@ -215,6 +215,7 @@ func (k *compilation) instance(kind Kind, s *section, name param, id string, kno
 	}
 	i.ID = k.identify(i.Plugin, s, id)
 	i.Options = i.Plugin.Options()
+	i.LogLevel = k.pluginLogLevel(name.value, s)
 	for _, p := range s.params {
 		if p.secret {
 			i.hidden = append(i.hidden, fold(p.key))

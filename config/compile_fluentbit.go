@@ -175,9 +175,30 @@ func (k *compilation) service(r *classicReader) {
 // logLevel applies the variable FLB_LOG_LEVEL, which takes precedence over Log_Level, as in Fluent Bit.
 func (k *compilation) logLevel() {
 	level, ok := k.Lookup("FLB_LOG_LEVEL")
-	if level = strings.ToLower(level); ok && slices.Contains([]string{"off", "fatal", "error", "warn", "warning", "info", "debug", "trace"}, level) {
+	if level = strings.ToLower(level); ok && slices.Contains(logLevels, level) {
 		k.plan.Service.LogLevel = level
 	}
+}
+
+// logLevels are the values of log_level and @log_level.
+var logLevels = []string{"off", "fatal", "error", "warn", "warning", "info", "debug", "trace"}
+
+// pluginLogLevel is the level of a plugin's own log lines: log_level of Fluent Bit, @log_level of Fluentd. A wrong one is an error.
+func (k *compilation) pluginLogLevel(what string, s *section) string {
+	p, ok := s.get("log_level")
+	if k.plan.Dialect == Fluentd {
+		if own, given := s.get("@log_level"); given {
+			p, ok = own, true
+		}
+	}
+	if !ok || p.value == "" {
+		return ""
+	}
+	level := strings.ToLower(p.value)
+	if !slices.Contains(logLevels, level) {
+		k.error(p.pos, fmt.Sprintf("%s: %s: %q is not supported; want %s", what, p.key, p.value, enumerate(logLevels, "or")))
+	}
+	return level
 }
 
 // pos is the first line of the main file.

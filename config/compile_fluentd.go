@@ -6,7 +6,7 @@ import (
 )
 
 // fluentdKnown are parameters that every plugin of Fluentd has and that are handled here.
-var fluentdKnown = []string{"@type", "@id", "@label", "@log_level"}
+var fluentdKnown = []string{"@type", "@id", "@label", "@log_level", "log_level"}
 
 // rootLabel is the name in a relabel for what is outside of all labels.
 const rootLabel = "@ROOT"
@@ -39,6 +39,7 @@ func (k *compilation) fluentd(f *file, l loader) {
 		k.fluentdSection(s)
 	}
 	if len(k.errors) == 0 {
+		k.ownLog(sections)
 		k.checkLabels(sections)
 	}
 }
@@ -143,7 +144,7 @@ func (k *compilation) source(s *section) {
 		return
 	}
 	switch name.value { // they serve what the router's own page has
-	case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor":
+	case "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor":
 		k.warning(s.pos, fmt.Sprintf("input %s has no effect here: http_server in <system> serves health and metrics, also for Prometheus", name.value))
 		return
 	}
@@ -238,8 +239,6 @@ func (k *compilation) checkLabels(sections []*section) {
 		case s.name != "label" || used[s.arg]:
 		case s.arg == "@ERROR":
 			k.warning(s.pos, "<label @ERROR> gets only records that filters can't handle: what can't be delivered goes to the dead letter")
-		case s.arg == "@FLUENT_LOG":
-			k.warning(s.pos, "<label @FLUENT_LOG> gets nothing here: the router's own log goes to stderr")
 		default:
 			k.warning(s.pos, fmt.Sprintf("<label %s> is not used: no source or relabel names it", s.arg))
 		}

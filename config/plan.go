@@ -75,6 +75,8 @@ type Instance struct {
 	Pos     Pos
 	Given   []Given // the options as the configuration spells them, if Compiler.KeepGiven
 
+	LogLevel string // of its own log lines, one of logLevels; "": that of Service
+
 	hidden []string // lower-case names of options whose values came from ECS's secrets
 }
 

@@ -17,8 +17,10 @@ import (
 	"github.com/firelane/firelane/input/host"
 	"github.com/firelane/firelane/input/http"
 	inputkafka "github.com/firelane/firelane/input/kafka"
+	monitoragent "github.com/firelane/firelane/input/monitor"
 	"github.com/firelane/firelane/input/node"
 	"github.com/firelane/firelane/input/opentelemetry"
+	"github.com/firelane/firelane/input/ownlog"
 	"github.com/firelane/firelane/input/scrape"
 	"github.com/firelane/firelane/input/socket"
 	"github.com/firelane/firelane/input/statsd"
@@ -71,6 +73,8 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "statsd", "", statsd.New, "metrics of StatsD, by UDP, each a record"),
 		Row(config.KindInput, "stdin", "", stdin.New, "JSON or lines on the process's standard input"),
 		Row(config.KindInput, "fluentbit_metrics", "", scrape.NewInternal, "the router's own metrics"),
+		Row(config.KindInput, "", "monitor_agent", monitoragent.New, "a page, and events, with what is counted of inputs and outputs"),
+		Row(config.KindInput, "fluentbit_logs", "fluentd_log", ownlog.New, "the router's own log, as events"),
 		Row(config.KindInput, "prometheus_scrape", "", scrape.New, "the metrics of a page in Prometheus's format"),
 		Row(config.KindInput, "node_exporter_metrics", "", node.New, "the host's state as metrics, as Prometheus's node exporter has them"),
 		Row(config.KindInput, "cpu", "", host.NewCPU, "how busy the host's processors are, or those that a process uses"),

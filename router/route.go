@@ -129,9 +129,12 @@ func (r *Router) lockedRouteOf(in *source, label, tag string, kind routeKind) *r
 	}
 	plan = r.forSignal(in, plan)
 	rt := r.compile(route{in: in, label: label, tag: tag, kind: kind}, plan, plan.Filters)
+	if r.onRoute != nil {
+		r.onRoute(rt)
+	}
 	r.routeBytes += routeCost * (rt.parts() - 1)
 	r.routes[key] = rt
-	if len(rt.reach) == 0 && rt.step == nil {
+	if len(rt.reach) == 0 && rt.step == nil && !in.ownLog {
 		r.events.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
 	}
 	return rt

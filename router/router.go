@@ -22,9 +22,10 @@ import (
 type Env struct {
 	Log      zerolog.Logger
 	Version  string
-	Hostname string // what ${hostname} stands for; the system's own unless given
-	Bound    func() // called once when the sockets are bound, before anything is delivered; may be nil
-	Early    *Early // sockets that are bound already; nil: none
+	Hostname string        // what ${hostname} stands for; the system's own unless given
+	Bound    func()        // called once when the sockets are bound, before anything is delivered; may be nil
+	Early    *Early        // sockets that are bound already; nil: none
+	OwnLog   *input.OwnLog // what Log writes; nil: inputs don't get it
 
 	// Tests don't wait as long: buffer.Options.StalledAfter, input.Env.FlushTime, enrich.JoinerConfig.FlushAfter. 0: as usual.
 	stalledAfter, flushTime, joinTime time.Duration
@@ -55,6 +56,7 @@ type Router struct {
 	held       map[heldKey]*route // those that lead to Holders
 	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
 	metrics    enrich.Metrics     // of filters
+	onRoute    func(*route)       // called for each route that is made; nil except in a Trace
 }
 
 // source is an input of the plan, with what the router keeps for it.
@@ -72,6 +74,7 @@ type source struct {
 	done chan struct{}      // closed when Run has returned
 
 	isRetired bool // it ends when its clients hang up
+	ownLog    bool // its events are the router's own log
 }
 
 // stageEnv is what the filter f gets.
@@ -80,7 +83,7 @@ func (r *Router) stageEnv(f config.Filter) enrich.Env {
 	r.shares = append(r.shares, share)
 	return enrich.Env{
 		Hostname: r.env.Hostname, Version: r.env.Version, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
-		Share: share, Log: r.partLog("filter", f.ID), Metrics: &r.metrics, Exit: r.askToStop,
+		Share: share, Log: r.partLog("filter", f.ID, f.LogLevel), Metrics: &r.metrics, Exit: r.askToStop,
 		Errors:        r.plan.HasLabel(enrich.ErrorLabel),
 		AllowScriptIO: r.plan.Service.AllowScriptIO,
 		ReadFile:      func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
@@ -188,10 +191,11 @@ func (r *Router) bind() error {
 func (r *Router) bindInput(s *source, n int) error {
 	in, p := &r.plan.Inputs[n], r.process // of an input that may outlive r
 	env := input.Env{
-		Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
+		Log: r.partLog("input", in.ID, in.LogLevel), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 		Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
 		AllowExec: r.plan.Service.AllowExec, Sockets: r.sockets,
 		Internal: func(see func(*metric.Sample)) { p.current.Load().Metrics(see) },
+		OwnLog:   r.env.OwnLog, Feeds: r.fedByLog.has, Monitor: monitor{p},
 	}
 	if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are; an alias doesn't matter
 		env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
@@ -201,6 +205,8 @@ func (r *Router) bindInput(s *source, n int) error {
 		return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
 	}
 	s.input, s.files = bound, filesOf(in.Options)
+	l, ok := bound.(input.LogSource)
+	s.ownLog = ok && l.ReadsOwnLog()
 	return nil
 }
 

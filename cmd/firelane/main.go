@@ -36,6 +36,7 @@ usage:
                            /fluent-bit/etc/fluent-bit.conf or /fluentd/etc/fluent.conf
   firelane run -c FILE     run with FILE, in either dialect
   firelane check FILE      print how firelane understands FILE, and every warning; exit 2 if it is wrong
+                           --sample LINES shows what becomes of lines, --explain OPTION what an option means
   firelane healthcheck     exit 0 if a running firelane accepts connections [-c FILE]
   firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     send these records again [-c FILE] [-output ID]

@@ -16,6 +16,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/router"
 )
 
@@ -47,7 +48,8 @@ func (c *cli) run(file string, always bool) int {
 	arrived, endSignals := takeSignals() // first, because until then a SIGHUP ends the process
 	defer endSignals()
 	dropProgramPages()
-	log, endLog := openLog(c.stderr)
+	own := new(input.OwnLog)
+	log, endLog := openLog(c.stderr, own)
 	defer endLog()
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(log) // libraries would log to stderr directly
@@ -67,11 +69,11 @@ func (c *cli) run(file string, always bool) int {
 	}
 	c.init = ecs.Init{} // releases the memory of the objects
 	level := new(logLevel)
-	level.set(parseLevel(plan.Service.LogLevel))
+	level.set(router.ParseLevel(plan.Service.LogLevel))
 	log = log.Sample(level)
 
 	limitMemory(log) // the router divides this limit among its parts
-	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: func() { freeStart(); c.useRoots() }, Early: early})
+	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: func() { freeStart(); c.useRoots() }, Early: early, OwnLog: own})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
@@ -223,6 +225,9 @@ func reportErrors(log zerolog.Logger, diags []config.Diagnostic) {
 
 // checkCommand prints how firelane understands a configuration.
 func checkCommand(c *cli, args []string) int {
+	if status, ran := c.sampleCommand(args); ran {
+		return status
+	}
 	file, status, ok := configFlag(c, "check", args, nil)
 	if !ok {
 		return status
