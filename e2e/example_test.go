@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/firelane/firelane/e2e/servers"
 )
 
 // What the ECS agent makes of the example in deploy/ compiles.
@@ -66,5 +68,11 @@ func (d taskDefinition) isUnderstood(t *testing.T) {
 	}
 	if out, err := exec.Command(world.binary, "check", file).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s\n%s", err, out, config)
+	}
+}
+
+func TestCloudFormationTemplateIsValid(t *testing.T) {
+	if err := servers.Lint("../deploy/cloudformation/service.yaml"); err != nil {
+		t.Error(err)
 	}
 }

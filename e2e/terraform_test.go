@@ -112,7 +112,19 @@ func (tf terraform) output(t *testing.T, name string) string {
 	return tf.run(t, "output", "-raw", name)
 }
 
+// The module's own tests: mistakes in its variables end the plan.
+func TestTerraformTellsMistakesBeforeItCreatesAnything(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "terraform")
+	if err := os.CopyFS(root, os.DirFS("../deploy/terraform")); err != nil {
+		t.Fatal(err)
+	}
+	tf := terraform{dir: root, env: append(os.Environ(), "TF_IN_AUTOMATION=1")}
+	tf.run(t, "init", "-input=false")
+	t.Log(tf.run(t, "test"))
+}
+
 // createDomain makes a domain in moto like the module's own, for which the provider would wait ten minutes; createRole a role.
+// stillThere fails if the domain, the role or the cluster is gone.
 const (
 	createDomain = `
 import boto3, sys
@@ -126,6 +138,13 @@ boto3.client("opensearch", endpoint_url=sys.argv[1]).create_domain(DomainName="w
 import boto3, json, sys
 boto3.client("iam", endpoint_url=sys.argv[1]).create_role(RoleName="shop", Path="/services/",
 	AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
+`
+	stillThere = `
+import boto3, sys
+boto3.client("opensearch", endpoint_url=sys.argv[1]).describe_domain(DomainName="web")
+boto3.client("iam", endpoint_url=sys.argv[1]).get_role(RoleName="shop")
+clusters = boto3.client("ecs", endpoint_url=sys.argv[1]).describe_clusters(clusters=["web"])["clusters"]
+assert [c["status"] for c in clusters] == ["ACTIVE"], clusters
 `
 	describe = `
 import boto3, json, sys
@@ -161,7 +180,7 @@ func (a applied) mayWrite(t *testing.T, domain string) {
 	}
 }
 
-// Both examples apply, and apply again without a change. What ECS has of the first one's task definition brings the
+// Both examples apply, and apply again without a change; removing the second one leaves what was there before. What ECS has of the first one's task definition brings the
 // application's lines, signed as the task role, into an index of the day that has the settings of the module's template.
 func TestTerraformsTaskDeliversIntoDailyIndices(t *testing.T) {
 	const arn = "arn:aws:es:eu-west-1:123456789012:domain/web"
@@ -187,6 +206,8 @@ func TestTerraformsTaskDeliversIntoDailyIndices(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.isUnderstood(t)
+	existing.run(t, existing.with("destroy", "-auto-approve")...)
+	servers.Boto(t, stillThere, moto)
 
 	if d, err = definitionOf(got.Containers); err != nil {
 		t.Fatal(err)

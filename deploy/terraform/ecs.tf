@@ -56,7 +56,7 @@ locals {
     essential        = true
     dependsOn        = [{ containerName = "log_router", condition = "HEALTHY" }]
     logConfiguration = { logDriver = "awsfirelens", options = local.log_options }
-  }, c)]
+  }, { for key, value in c : key => value if value != null })]
 }
 
 resource "aws_ecs_task_definition" "this" {
@@ -90,6 +90,13 @@ resource "aws_ecs_task_definition" "this" {
   }
 
   tags = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = var.domain_arn == null || var.collection == null
+      error_message = "domain_arn and collection are both set; want one of them."
+    }
+  }
 }
 
 resource "aws_ecs_service" "this" {

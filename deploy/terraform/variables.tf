@@ -107,8 +107,12 @@ variable "retention" {
   })
   default = {}
   validation {
-    condition     = var.retention.days >= 1 && floor(var.retention.days) == var.retention.days && var.retention.shards >= 1
-    error_message = "retention.days must be a whole number of days, at least 1, and retention.shards at least 1."
+    condition     = alltrue([for n in [var.retention.days, var.retention.shards] : n >= 1 && floor(n) == n])
+    error_message = "retention.days and retention.shards must be whole numbers, at least 1."
+  }
+  validation {
+    condition     = var.retention.replicas == null ? true : var.retention.replicas >= 0 && floor(var.retention.replicas) == var.retention.replicas
+    error_message = "retention.replicas must be a whole number, 0 or more."
   }
 }
 

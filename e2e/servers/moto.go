@@ -68,3 +68,13 @@ func Boto(t T, program string, args ...string) string {
 
 // motoCommand is a program that e2e/setup has installed with moto.
 func motoCommand(name string) string { return filepath.Join(cache(), "moto", "bin", name) }
+
+// Lint checks a template of CloudFormation by the resource types' own schemas. moto depends on the program, so e2e/setup has
+// installed it, too.
+func Lint(file string) error {
+	out, err := exec.Command(motoCommand("cfn-lint"), file).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cfn-lint %s: %w\n%s", file, err, out)
+	}
+	return nil
+}
