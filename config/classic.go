@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -74,7 +73,6 @@ func (r *classicReader) extra(list []Extra) {
 			continue
 		}
 		r.read(f)
-		r.warnBuiltIn(at, e.Name)
 	}
 }
 
@@ -120,17 +118,6 @@ func (r *classicReader) include(f *file, line int, what, name string) {
 			continue
 		}
 		r.read(included)
-		r.warnBuiltIn(at, n)
-	}
-}
-
-// warnBuiltIn warns of a built-in file that does less than the original.
-func (r *classicReader) warnBuiltIn(at Pos, name string) {
-	if _, err := os.Stat(name); err == nil {
-		return // it is the user's own
-	}
-	if builtInPaths[name] == metricsFile {
-		r.warning(at, name+" serves metrics at /api/v1/metrics/prometheus; they are not sent to CloudWatch")
 	}
 }
 

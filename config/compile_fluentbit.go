@@ -48,6 +48,7 @@ func (k *compilation) classic(f *file, l loader) {
 	}
 	k.matchDefault(routeTargets(r.sections))
 	k.inputRoutes(r.sections)
+	k.addEmitters()
 	k.streamTasks(r)
 	k.warnParsers()
 	k.plan.Files = r.names
@@ -235,7 +236,6 @@ func (k *compilation) sectionsOf(r *classicReader, p param) []*section {
 	}
 	before := len(k.errors)
 	files.read(f)
-	files.warnBuiltIn(p.pos, f.name)
 	r.names = files.names
 	if len(k.errors) > before {
 		return nil

@@ -39,6 +39,10 @@ type Env struct {
 	// Internal calls see for each metric of the router itself; nil: it has none.
 	Internal func(see func(*metric.Sample))
 
+	// FilterMetrics calls see for each metric of the filter with that ID, if outputs take metrics with the tag and more has changed than
+	// since. It returns what since is next time. nil: there are no filters.
+	FilterMetrics func(filter, tag string, since uint64, see func(*metric.Sample)) (changes uint64)
+
 	Monitor Monitor // of the router; nil: the input learns nothing of it
 
 	OwnLog *OwnLog                  // of the process; nil: its lines aren't passed on

@@ -13,6 +13,7 @@ import (
 	"github.com/firelane/firelane/enrich/lua"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
+	"github.com/firelane/firelane/input/emitter"
 	"github.com/firelane/firelane/input/exec"
 	"github.com/firelane/firelane/input/host"
 	"github.com/firelane/firelane/input/http"
@@ -75,6 +76,7 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "fluentbit_metrics", "", scrape.NewInternal, "the router's own metrics"),
 		Row(config.KindInput, "", "monitor_agent", monitoragent.New, "a page, and events, with what is counted of inputs and outputs"),
 		Row(config.KindInput, "fluentbit_logs", "fluentd_log", ownlog.New, "the router's own log, as events"),
+		Row(config.KindInput, "emitter", "", emitter.New, "the metrics of a filter log_to_metrics, which adds this input itself"),
 		Row(config.KindInput, "prometheus_scrape", "", scrape.New, "the metrics of a page in Prometheus's format"),
 		Row(config.KindInput, "node_exporter_metrics", "", node.New, "the host's state as metrics, as Prometheus's node exporter has them"),
 		Row(config.KindInput, "cpu", "", host.NewCPU, "how busy the host's processors are, or those that a process uses"),

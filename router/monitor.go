@@ -1,8 +1,12 @@
 package router
 
 import (
+	"slices"
+
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/metric"
 )
 
 // A monitor implements input.Monitor with the configuration that is running.
@@ -45,6 +49,23 @@ func (m monitor) OutputOf(tag string) string {
 		return r.plan.Outputs[n].ID
 	}
 	return ""
+}
+
+// filterMetrics implements input.Env.FilterMetrics.
+func (p *process) filterMetrics(filter, tag string, since uint64, see func(*metric.Sample)) (changes uint64) {
+	r := p.current.Load()
+	n := slices.IndexFunc(r.plan.Filters, func(f config.Filter) bool { return f.ID == filter })
+	if n < 0 || firstOutput(r.only(true, r.plan.Rerouted(0, tag))) < 0 {
+		return since
+	}
+	m, ok := r.stages[n].filter.(enrich.Measurer)
+	if !ok {
+		return since
+	}
+	if changes = m.Metric().Changes(); changes > since {
+		m.Metric().Samples(see)
+	}
+	return changes
 }
 
 // firstOutput returns the index of the first output of a path, -1 if there is none.

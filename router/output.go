@@ -120,16 +120,19 @@ type limitedLog struct {
 	limiter *repeat.Limiter
 }
 
-// queueDir is the folder in which the output's queue has its own, "" for a queue in memory.
-func (r *Router) queueDir(o *output) string {
-	opts := o.options.Queue()
+// queueDir is QueueDir of the output.
+func (r *Router) queueDir(o *output) string { return QueueDir(r.plan, o.options) }
+
+// QueueDir is the folder in which an output's queue has its own, "" for a queue in memory.
+func QueueDir(plan *config.Plan, o *sink.OutputOptions) string {
+	opts := o.Queue()
 	switch {
 	case opts.Memory:
 		return ""
 	case opts.Path != "":
 		return strings.TrimSuffix(opts.Path, "*") // as Fluentd's path may end
-	case r.plan.Service.StoragePath != "":
-		return r.plan.Service.StoragePath
+	case plan.Service.StoragePath != "":
+		return plan.Service.StoragePath
 	}
 	return DefaultDir
 }

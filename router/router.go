@@ -195,7 +195,7 @@ func (r *Router) bindInput(s *source, n int) error {
 		Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
 		AllowExec: r.plan.Service.AllowExec, Sockets: r.sockets,
 		Internal: func(see func(*metric.Sample)) { p.current.Load().Metrics(see) },
-		OwnLog:   r.env.OwnLog, Feeds: r.fedByLog.has, Monitor: monitor{p},
+		OwnLog:   r.env.OwnLog, Feeds: r.fedByLog.has, Monitor: monitor{p}, FilterMetrics: p.filterMetrics,
 	}
 	if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are; an alias doesn't matter
 		env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)

@@ -37,6 +37,9 @@ usage:
   firelane run -c FILE     run with FILE, in either dialect
   firelane check FILE      print how firelane understands FILE, and every warning; exit 2 if it is wrong
                            --sample LINES shows what becomes of lines, --explain OPTION what an option means
+  firelane doctor          check with the network whether the configuration works from here: names, connections, TLS,
+                           credentials, rights, indices, space; exit 1 with warnings, 2 with errors
+                           [-c FILE] [--json] [--write: store a test document, and delete it]
   firelane healthcheck     exit 0 if a running firelane accepts connections [-c FILE]
   firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     send these records again [-c FILE] [-output ID]
@@ -55,6 +58,7 @@ type command struct {
 var commands = []command{
 	{"run", runCommand},
 	{"check", checkCommand},
+	{"doctor", doctorCommand},
 	{"healthcheck", healthCommand},
 	{"dead", deadCommand},
 	{"version", versionCommand},

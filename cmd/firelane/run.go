@@ -228,6 +228,9 @@ func checkCommand(c *cli, args []string) int {
 	if status, ran := c.sampleCommand(args); ran {
 		return status
 	}
+	if rest, live := liveFlag(args); live {
+		return doctorCommand(c, rest)
+	}
 	file, status, ok := configFlag(c, "check", args, nil)
 	if !ok {
 		return status
