@@ -96,7 +96,7 @@ func tlsOffService(o *outlet) {
 		o.tell(o.found(Warning, at, fix, want, "%s is asked without TLS: a domain that requires HTTPS refuses that, and otherwise everybody on the way can read the records", s.Host))
 		return
 	}
-	o.tell(o.found(Error, at, fix, want, "%s is asked on port %d without TLS, which it doesn't speak there: no record gets there, and what is sent, with its password or key, can be read on the way", s.Host, s.Port))
+	o.tell(o.found(Error, at, fix, want, "%s answers only with TLS, and is asked without it, on port %d: no record arrives, and what is sent, with the password or key, can be read on the way", s.Host, s.Port))
 }
 
 func indentOf(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }
@@ -155,7 +155,7 @@ func hostMissing(o *outlet) {
 			option = "hec_host"
 		}
 		o.tell(o.found(Warning, o.Pos, nil, option+" with the server's name",
-			"The output %s has no host, and asks the default, %s: on ECS that is the router's own task, where a server is only if another container of the task is one", o.Instance.Name, s.Address()))
+			"The output %s has no host, and asks the default, %s: on ECS that is the router's own task, and nothing answers there unless another container of the task is the server", o.Instance.Name, s.Address()))
 	case s.Host != "" && o.Task != nil && o.Task.Definition != nil && bridged(o.Task.NetworkMode.Text):
 		o.tell(o.found(Error, g.Pos, nil, "the name of the server's container as linked, or of its service",
 			"%s is the router's own container in the network mode bridge: nothing listens there, and all records wait", s.Host))
@@ -213,7 +213,7 @@ func hostIsURL(o *outlet) {
 	if len(parts) == 0 || want == "host "+host {
 		fix = o.rewrite(g.Pos, g.Value, host)
 	}
-	o.tell(o.found(Note, g.Pos, fix, want, "%s has %s besides the name. firelane understands that and asks %s; %s looks up the whole text as a name, and delivers nothing",
+	o.tell(o.found(Note, g.Pos, fix, want, "%s has %s, and not only a name. firelane understands that and asks %s; %s looks up the whole text as a name, and delivers nothing",
 		g.Name, strings.Join(orSlash(parts), " and "), o.desc.URL, product(o.Subject)))
 }
 

@@ -112,5 +112,5 @@ func loginInClear(o *outlet) {
 	}
 	want, fix := o.turnOnTLS()
 	o.tell(o.found(Warning, o.spot("tls", "scheme", "host", "hosts", "endpoint"), fix, want,
-		"%s is asked without TLS, and signs in (%s): everybody on the way can read that and use it", s.Host, o.desc.SignIn))
+		"%s is asked without TLS, and gets credentials (%s): everybody on the way can read and use them", s.Host, strings.TrimSuffix(o.desc.SignIn, " (basic authentication)")))
 }

@@ -135,7 +135,7 @@ func inlineComments(s *Subject, tell func(Finding)) {
 			told[g.Pos] = true
 			value := g.Value[:at[0]]
 			tell(s.found(Warning, g.Pos, s.rewrite(g.Pos, g.Value[at[0]:], ""), value,
-				"The value of %s is %q, with all that follows the #: this syntax has comments on lines of their own alone", g.Name, g.Value))
+				"The value of %s is %q, with all that follows the #: this syntax has comments only on lines of their own", g.Name, g.Value))
 		}
 	}
 }

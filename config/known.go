@@ -50,8 +50,8 @@ func (k *compilation) unknownPlugin(kind Kind, name param) {
 	case is(here):
 		k.error(name.pos, fmt.Sprintf("%s %s is a plugin of %s that firelane doesn't have; %s", kind, name.value, here.product(), want)).as(CodeAbsent)
 	case same != "":
-		k.error(name.pos, fmt.Sprintf("%s %s is a plugin of %s, and this is a configuration of %s, where it is %s; %s",
-			kind, name.value, here.other().product(), here.product(), same, want)).as(CodeDialect).fix(name.value, same)
+		k.error(name.pos, fmt.Sprintf("%s %s is a plugin of %s, and this is a configuration of %s; want %s",
+			kind, name.value, here.other().product(), here.product(), same)).as(CodeDialect).fix(name.value, same)
 	case is(here.other()):
 		k.error(name.pos, fmt.Sprintf("%s %s is a plugin of %s, and this is a configuration of %s; %s", kind, name.value, here.other().product(), here.product(), want)).as(CodeDialect)
 	default:

@@ -81,8 +81,8 @@ func TestWhoseTheCredentialsAre(t *testing.T) {
 			if strings.Contains(show(facts), secretKey) {
 				t.Errorf("the report has the secret key:\n%s", show(facts))
 			}
-			if good := c.level != probe.Error; good != (len(cluster.asked) > 0) {
-				t.Errorf("questions with credentials that are good (%v): %q", good, cluster.asked)
+			if good := c.level != probe.Error; good != (len(cluster.questions()) > 0) {
+				t.Errorf("questions with credentials that are good (%v): %q", good, cluster.questions())
 			}
 		})
 	}

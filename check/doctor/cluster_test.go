@@ -57,6 +57,20 @@ func (c *fakeCluster) start() *httptest.Server {
 	return s
 }
 
+// did returns the requests that changed something.
+func (c *fakeCluster) did() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.written)
+}
+
+// questions returns all requests.
+func (c *fakeCluster) questions() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.asked)
+}
+
 func (c *fakeCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	c.mu.Lock()

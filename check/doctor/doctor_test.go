@@ -167,8 +167,8 @@ func TestCertificatesThatDeliveriesDependOn(t *testing.T) {
 			s := secureServer(t, c.ca.issue(t, c.certFor, c.until), cluster)
 			facts := examine(t, patient, opensearchHead+serverOptions(s)+"  tls on\n  tls.ca_file "+a.file+"\n"+c.options)
 			wants(t, facts, c.level, "certificate", c.text)
-			if refused := c.level == probe.Error; refused != (len(cluster.asked) == 0) {
-				t.Errorf("questions after a certificate that is refused (%v): %q", refused, cluster.asked)
+			if refused := c.level == probe.Error; refused != (len(cluster.questions()) == 0) {
+				t.Errorf("questions after a certificate that is refused (%v): %q", refused, cluster.questions())
 			}
 		})
 	}
@@ -201,7 +201,7 @@ func TestEachStatusSaysWhatToDo(t *testing.T) {
 	}{
 		{401, "Unauthorized", probe.Error, "sign-in", "correct HTTP_User and HTTP_Passwd"},
 		{403, `{"Message":"User: anonymous is not authorized"}`, probe.Error, "sign-in", "User: anonymous is not authorized"},
-		{302, "", probe.Error, "server", "doesn't follow"},
+		{302, "", probe.Error, "server", "doesn't follow redirects"},
 		{429, `{"error":{"type":"x","reason":"circuit breaker"}}`, probe.Warning, "server", "circuit breaker"},
 		{503, "no backend", probe.Error, "server", "GET / answers 503: no backend"},
 		{200, "hello", probe.Warning, "server", "neither OpenSearch nor Elasticsearch"},

@@ -33,9 +33,6 @@ var update = flag.Bool("update", false, "write the golden reports")
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
-// noon is when the reports are made.
-var noon = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-
 // compile makes the plan of a configuration. It has an input in a folder of the test, and its queue there.
 func compile(t *testing.T, outputs string) *config.Plan {
 	t.Helper()

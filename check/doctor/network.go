@@ -41,7 +41,7 @@ func (e *exam) reach(ctx context.Context) bool {
 		return false
 	}
 	if e.Network == "udp" {
-		e.note("connect", "not known: nothing answers on UDP; datagrams go to %s", joinPort(host, port))
+		e.note("connect", "UDP has no answers: not known whether anything listens at %s", joinPort(host, port))
 		return true
 	}
 	conn, ok := e.connect(ctx, addresses, port)

@@ -54,7 +54,7 @@ func (e *exam) search(ctx context.Context) {
 	}
 	if c.user(ctx); c.flavour == "" {
 		if !c.lost {
-			c.note("server", "records go to %s; nothing more is asked: this server says neither that it is OpenSearch nor Elasticsearch", e.Search.Index)
+			c.note("server", "records go to %s; nothing more is checked, because the server doesn't say that it is OpenSearch or Elasticsearch", e.Search.Index)
 		}
 		return
 	}
@@ -88,8 +88,7 @@ func (c *cluster) sayUnknown() {
 // at is the URL of a path in the cluster's API. Its elements are escaped already.
 func (c *cluster) at(path, query string) *url.URL {
 	u := *c.Search.Base
-	u.Path = strings.TrimSuffix(u.Path, "/")
-	u.RawPath = u.EscapedPath() + path
+	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + path
 	u.Path, _ = url.PathUnescape(u.RawPath)
 	u.RawQuery = query
 	return &u
@@ -149,12 +148,12 @@ func (c *cluster) root(ctx context.Context) bool {
 	case a.status == http.StatusForbidden && strings.Contains(c.reason(a), "cluster:monitor/main"):
 		c.unknown = append(c.unknown, unknown{"the server's version", mayNotAsk})
 	case a.status == http.StatusForbidden:
-		c.fail("sign-in", c.forbiddenFix(), "the server knows the sender, and refuses (403): %s", c.reason(a))
+		c.fail("sign-in", c.forbiddenFix(), "the server refuses the request (403): %s", c.reason(a))
 		return false
 	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed:
 		c.note("server", "not known which server this is: GET / answers %d", a.status)
 	case a.status >= 300 && a.status < 400:
-		c.fail("server", "write that address into the options", "the server sends elsewhere (%d), to %s, and the router doesn't follow", a.status, a.header.Get("Location"))
+		c.fail("server", "write that host and port into the options", "the server redirects (%d) to %s; the router doesn't follow redirects", a.status, a.header.Get("Location"))
 		return false
 	case a.status == http.StatusTooManyRequests:
 		c.warn("server", "the router waits and tries again; if it lasts, the cluster is too small", "the server is overloaded (429): %s", c.reason(a))

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,10 +93,10 @@ func TestReportsOfClusters(t *testing.T) {
 			cluster := healthy(t)
 			cluster.password = "long-passw0rd"
 			c.change(cluster)
-			s := cluster.start()
-			plan := compile(t, opensearchHead+serverOptions(s)+"  logstash_format on\n  logstash_prefix web\n"+c.options)
 			today := time.Now().UTC().Format("2006.01.02")
 			rename(cluster, today)
+			s := cluster.start()
+			plan := compile(t, opensearchHead+serverOptions(s)+"  logstash_format on\n  logstash_prefix web\n"+c.options)
 			r := Run(context.Background(), Options{Plan: plan, limits: patient})
 			r.Parts = slices.DeleteFunc(r.Parts, func(p Part) bool { return p.Kind != "output" })
 			for i := range r.Parts[0].Facts {
@@ -103,8 +104,8 @@ func TestReportsOfClusters(t *testing.T) {
 				f.Text, f.Fix = strings.ReplaceAll(f.Text, today, "2026.11.26"), strings.ReplaceAll(f.Fix, today, "2026.11.26")
 			}
 			golden(t, c.name, r)
-			if len(cluster.written) > 0 {
-				t.Errorf("these were written: %q", cluster.written)
+			if len(cluster.did()) > 0 {
+				t.Errorf("these were written: %q", cluster.did())
 			}
 		})
 	}
@@ -133,8 +134,8 @@ func TestATestDocumentIsStoredAndDeletedOnlyIfAsked(t *testing.T) {
 			wants(t, r.Parts[0].Facts, probe.OK, "write", "was stored in web; the index was created for it")
 			wants(t, r.Parts[0].Facts, probe.OK, "write", "was deleted")
 		}
-		if !slices.Equal(cluster.written, want) {
-			t.Errorf("write %v: got %q, want %q", write, cluster.written, want)
+		if !slices.Equal(cluster.did(), want) {
+			t.Errorf("write %v: got %q, want %q", write, cluster.did(), want)
 		}
 	}
 	cluster := healthy(t)
@@ -142,8 +143,8 @@ func TestATestDocumentIsStoredAndDeletedOnlyIfAsked(t *testing.T) {
 	s := cluster.start()
 	r := Run(context.Background(), Options{Plan: compile(t, opensearchHead+serverOptions(s)+"  index web\n"), Write: true, limits: patient})
 	wants(t, r.Parts[0].Facts, probe.Note, "write", "no test document was stored")
-	if len(cluster.written) > 0 {
-		t.Errorf("got %q, want nothing written", cluster.written)
+	if len(cluster.did()) > 0 {
+		t.Errorf("got %q, want nothing written", cluster.did())
 	}
 }
 
@@ -186,14 +187,19 @@ func TestQuestionsKeepThePathsPrefix(t *testing.T) {
 }
 
 func TestAServerThatIsNoClusterIsAskedNothingMore(t *testing.T) {
+	var mu sync.Mutex
 	var asked []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		asked = append(asked, r.Method+" "+r.URL.Path)
 		w.WriteHeader(http.StatusNotFound)
 	}))
 	t.Cleanup(s.Close)
 	facts := examine(t, patient, opensearchHead+serverOptions(s)+"  index web\n")
-	wants(t, facts, probe.Note, "server", "records go to web; nothing more is asked")
+	mu.Lock()
+	defer mu.Unlock()
+	wants(t, facts, probe.Note, "server", "records go to web; nothing more is checked")
 	if want := []string{"GET /", "GET /_plugins/_security/authinfo", "GET /_security/_authenticate"}; !slices.Equal(asked, want) {
 		t.Errorf("got %q, want %q", asked, want)
 	}

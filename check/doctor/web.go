@@ -124,7 +124,7 @@ func (e *exam) greet(ctx context.Context) {
 	case e.TLS == nil && (a.saysTLS() || a.status == http.StatusBadRequest && e.speaksTLS(ctx)):
 		e.wantsTLS()
 	case a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented: // it doesn't know OPTIONS
-		e.warn("http", "see the server's log, or that of the load balancer before it", "the server answers, but with %d to OPTIONS /: it, or what it is before, is not well", a.status)
+		e.warn("http", "see the server's log, or that of the load balancer before it", "the server answers %d to OPTIONS /: it has a problem, or the service that it passes requests to", a.status)
 	default:
 		e.ok("http", "the server speaks HTTP (it answers %d to OPTIONS /); whether it accepts records is not known without sending one", a.status)
 	}
@@ -147,7 +147,7 @@ func (e *exam) health(ctx context.Context) {
 	case a.status == http.StatusOK:
 		e.ok("health", "GET %s answers 200: %s; whether it accepts records is not known without sending one", e.Health, c.excerpt(a))
 	case a.status >= http.StatusInternalServerError:
-		e.fail("health", "see the server's log", "the server says that it is not well: GET %s answers %d: %s", e.Health, a.status, c.excerpt(a))
+		e.fail("health", "see the server's log", "the server says that it has a problem: GET %s answers %d: %s", e.Health, a.status, c.excerpt(a))
 	default:
 		e.note("health", "not known: GET %s answers %d; a gateway before the server may not pass it on", e.Health, a.status)
 	}

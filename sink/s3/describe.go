@@ -72,7 +72,7 @@ func bucketProblems(name, option string, o *aws.ServiceOptions) []sink.NameProbl
 	}
 	p := sink.NameProblem{
 		Kind: sink.NameRefused, Option: option,
-		Text: fmt.Sprintf("%q is the name of no bucket: nothing can be stored, and all records wait in the queue until it is full", name),
+		Text: fmt.Sprintf("%q can't be the name of a bucket: nothing can be stored, and all records wait in the queue until it is full", name),
 		Want: "want 3 to 63 lower-case letters, digits, points and hyphens, without a path",
 	}
 	for _, from := range []string{strings.ToLower(name), strings.TrimPrefix(name, "s3://")} {
@@ -84,19 +84,9 @@ func bucketProblems(name, option string, o *aws.ServiceOptions) []sink.NameProbl
 	return []sink.NameProblem{p}
 }
 
-// CheckedWarnings is called by config after binding.
-func (o *Options) CheckedWarnings(d config.Dialect) []string {
-	return sink.NameWarnings(o.NameProblems(d, time.Time{}))
-}
-
 // NameProblems implements sink.NameChecker.
 func (o *Options) NameProblems(config.Dialect, time.Time) []sink.NameProblem {
 	return bucketProblems(o.Bucket, "bucket", &o.ServiceOptions)
-}
-
-// CheckedWarnings is called by config after binding.
-func (o *FluentdOptions) CheckedWarnings(d config.Dialect) []string {
-	return sink.NameWarnings(o.NameProblems(d, time.Time{}))
 }
 
 // NameProblems implements sink.NameChecker.
