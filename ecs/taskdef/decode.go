@@ -2,6 +2,7 @@ package taskdef
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -181,7 +182,7 @@ func (d *decoder) misspelled(m member, at Place, spell func(string) string, stri
 	for _, k := range known {
 		if strings.EqualFold(spell(k), m.key) {
 			if d.style != fromTerraform { // Terraform's provider takes any case
-				d.problem(place, Wrong, "AWS refuses this key; want %s", spell(k))
+				d.problem(place, Wrong, "is a key that AWS refuses, because of its case; want %s", spell(k))
 			}
 			return k, d.style == fromTerraform
 		}
@@ -199,6 +200,8 @@ func (d *decoder) misspelled(m member, at Place, spell func(string) string, stri
 		near = config.Nearest(m.key, spelled)
 	}
 	switch {
+	case strict && slices.Contains(firelensOptions, m.key):
+		d.problem(place, Wrong, "is an option, and no key beside them; want it in %s", spell("options"))
 	case near != "":
 		d.problem(place, Suspect, "is an unknown key; did you mean %s?", near)
 	case strict:
