@@ -63,7 +63,7 @@ func once(list []Finding) []Finding {
 	said, unnamed := map[taskdef.Place]bool{}, map[string]bool{}
 	for i := range list {
 		f := &list[i]
-		if number := f.Rule.Number; !strings.HasPrefix(number, "F5") || general(number) {
+		if number := f.Rule.Number; !strings.HasPrefix(number, "F5") || general(number) || number == "F591" {
 			continue
 		}
 		said[f.At] = true
@@ -72,8 +72,18 @@ func once(list []Finding) []Finding {
 			unnamed[whole] = true
 		}
 	}
+	type told struct {
+		number, text string
+		at           taskdef.Place
+	}
+	before := map[told]bool{} // several lines of the configuration may come from one value
 	return slices.DeleteFunc(list, func(f Finding) bool {
+		key := told{f.Rule.Number, f.Text, f.At}
+		twice := before[key]
+		before[key] = true
 		switch number := f.Rule.Number; {
+		case twice:
+			return true
 		case number == "F404" && len(unnamed) > 0, unnamed[f.At.Path] && (number == "F402" || number == "F590"):
 			return true
 		default:
