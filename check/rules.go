@@ -59,11 +59,11 @@ func (o *outlet) given(names ...string) (g config.Given, ok bool) {
 // firstGiven is the first of these options that an instance has.
 func firstGiven(in *config.Instance, names ...string) (g config.Given, ok bool) {
 	for _, name := range names {
-		if g, ok = in.Find(name); ok {
+		if g, ok = in.Find(name); ok && !g.Unknown {
 			return g, true
 		}
 	}
-	return g, false
+	return config.Given{}, false
 }
 
 // set reports whether the output has one of these options, with a value.
