@@ -62,6 +62,7 @@ type Plan struct {
 	Multiline []Instance        // the [MULTILINE_PARSER] sections
 	Variables map[string]string // those that the configuration sets, by @SET
 	Warnings  []Diagnostic
+	Settings  []Given // of [SERVICE] or <system>, if Compiler.KeepGiven
 
 	rules // for Route
 }
@@ -85,6 +86,8 @@ type Given struct {
 	Name  string // with its sections in Fluentd: buffer.flush_interval
 	Value string // with variables already replaced; "" if it is a secret
 	Pos   Pos
+
+	Secret bool // the option is for a secret
 }
 
 // Find returns the last option of that name, ignoring case; ok is false if the configuration doesn't have it.

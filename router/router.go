@@ -3,8 +3,11 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -101,6 +104,34 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	return r, diags
 }
 
+// diagnostic is an error of a part. That of an option, or of a missing file that one names, is at the option, if the plan says where
+// that is.
+func diagnostic(in config.Instance, err error) config.Diagnostic {
+	d := config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)}
+	var option *config.OptionError
+	if errors.As(err, &option) {
+		d.Code = config.CodeValue
+		if g, ok := in.Find(option.Option); ok {
+			d.Pos = g.Pos
+		}
+		if strings.HasSuffix(option.Reason, "does not exist") {
+			d.Code = config.CodeFile
+		}
+		return d
+	}
+	var file *fs.PathError
+	if !errors.As(err, &file) {
+		return d
+	}
+	d.Code = config.CodeFile
+	for _, g := range in.Given {
+		if g.Value == file.Path {
+			d.Pos, d.Text = g.Pos, fmt.Sprintf("%s: %s: %v", in.Name, g.Name, err)
+		}
+	}
+	return d
+}
+
 // build is New for a configuration of a process.
 func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic) {
 	r := &Router{
@@ -109,9 +140,7 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 	}
 	r.events = r.limited(eventsLog, r.log)
 	var diags []config.Diagnostic
-	fail := func(in config.Instance, err error) {
-		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
-	}
+	fail := func(in config.Instance, err error) { diags = append(diags, diagnostic(in, err)) }
 	for _, f := range plan.Filters {
 		s, err := r.newFilter(f)
 		s.label = f.Label

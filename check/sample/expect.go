@@ -271,6 +271,9 @@ func closest(w any, have []any) (n int, diffs []string) {
 		if least < 0 || cost < least {
 			n, diffs, least = i, d, cost
 		}
+		if least == 0 {
+			break
+		}
 	}
 	return n, diffs
 }

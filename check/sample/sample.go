@@ -132,7 +132,7 @@ func New(o Options) (*Sample, []config.Diagnostic) {
 	for n := range o.Plan.Filters {
 		if why := s.trace.Off()[n]; why != "" {
 			f := &o.Plan.Filters[n]
-			s.notes = append(s.notes, fmt.Sprintf("%s (%s): it %s, which is left out here", f.ID, place(f.Pos), why))
+			s.notes = append(s.notes, fmt.Sprintf("%s (%s) %s: it is left out here", f.ID, place(f.Pos), why))
 		}
 	}
 	return s, nil

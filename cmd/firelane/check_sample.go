@@ -24,8 +24,8 @@ type sampleFlags struct {
 	explain               string
 }
 
-// sampleNames are the names of the flags that ask for one.
-var sampleNames = []string{"sample", "explain", "expect", "update", "tag", "time"}
+// sampleNames are the names of the flags that ask for one, and for help with all flags.
+var sampleNames = []string{"sample", "explain", "expect", "update", "tag", "time", "h", "help"}
 
 func (s *sampleFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&s.file, "sample", "", "show what becomes of each line of `FILE`, written as an application does; - is standard input")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	stdlog "log"
 	"os"
 	"runtime/debug"
@@ -45,6 +44,9 @@ const startTime = time.Second
 
 // run runs the router with a configuration file. always is Fluent Bit's --enable-hot-reload.
 func (c *cli) run(file string, always bool) int {
+	if c.looking != nil {
+		return c.looking.starts(file)
+	}
 	arrived, endSignals := takeSignals() // first, because until then a SIGHUP ends the process
 	defer endSignals()
 	dropProgramPages()
@@ -195,6 +197,9 @@ func findConfig(c *cli, name, file string) (string, int, bool) {
 	if file != "" {
 		return file, exitOK, true
 	}
+	if c.looking != nil {
+		return c.looking.config(c), exitOK, true
+	}
 	for _, f := range []string{ecsFiles[0], fluentdConfig(c), ecsFiles[1]} {
 		if _, err := os.Stat(f); err == nil {
 			return f, exitOK, true
@@ -221,66 +226,4 @@ func reportErrors(log zerolog.Logger, diags []config.Diagnostic) {
 	for _, d := range diags {
 		log.Error().Msg(d.String())
 	}
-}
-
-// checkCommand prints how firelane understands a configuration.
-func checkCommand(c *cli, args []string) int {
-	if status, ran := c.sampleCommand(args); ran {
-		return status
-	}
-	if rest, live := liveFlag(args); live {
-		return doctorCommand(c, rest)
-	}
-	file, status, ok := configFlag(c, "check", args, nil)
-	if !ok {
-		return status
-	}
-	c.keepGiven = true
-	return c.check(file)
-}
-
-// check prints how firelane understands a configuration, including the files that the init image's variables name.
-func (c *cli) check(file string) int {
-	plan, ok := c.tested(file)
-	if !ok {
-		return exitUsage
-	}
-	if err := plan.Write(c.stdout); err != nil && !errors.Is(err, io.ErrClosedPipe) {
-		return exitFailed
-	}
-	return exitOK
-}
-
-// dryRun is the option of that name, of fluent-bit and fluentd.
-func (c *cli) dryRun(file string) int {
-	if _, ok := c.tested(file); !ok {
-		return exitUsage
-	}
-	fmt.Fprintln(c.stdout, "configuration test is successful")
-	return exitOK
-}
-
-// tested reads a configuration and prints all warnings and mistakes; ok means that a router would start with it.
-func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
-	plan, diags, err := c.read(context.Background(), file, func(warning bool, text string) {
-		kind := "note"
-		if warning {
-			kind = "warning"
-		}
-		fmt.Fprintf(c.stderr, "%s: %s\n", kind, text)
-	})
-	if err != nil {
-		fmt.Fprintln(c.stderr, initHint(err))
-		return nil, false
-	}
-	if len(diags) == 0 {
-		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
-	}
-	for _, w := range plan.Warnings {
-		fmt.Fprintf(c.stderr, "warning: %s\n", w)
-	}
-	for _, d := range diags {
-		fmt.Fprintln(c.stderr, d)
-	}
-	return plan, len(diags) == 0
 }

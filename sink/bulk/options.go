@@ -9,7 +9,6 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
-	"github.com/firelane/firelane/sink/aws"
 	"github.com/firelane/firelane/sink/dial"
 	"github.com/firelane/firelane/sink/httpsend"
 )
@@ -140,12 +139,9 @@ func (u *Unused) templates() bool {
 
 // Warnings is called by config after binding.
 func (o *Options) Warnings() []string {
-	w := append(o.OutputOptions.Warnings(), o.nameWarnings()...)
+	w := o.OutputOptions.Warnings()
 	if o.templates() {
 		w = append(w, "the router doesn't install index templates and policies; install them with the cluster")
-	}
-	if s := defaultServer(o, config.FluentBit); o.named() && o.Port == defaultPort && s.port == defaultPort && aws.RegionOf(s.host) != "" {
-		w = append(w, fmt.Sprintf("host: %s is an AWS domain, which listens on port 443 with TLS, not on %d", s.host, s.port))
 	}
 	if c := strings.ToLower(o.Compress); c == "zstd" || c == "snappy" {
 		w = append(w, "compress "+o.Compress+" is read by no server; requests are compressed with gzip")

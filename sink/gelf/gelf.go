@@ -50,7 +50,7 @@ func (o *Options) end() string {
 
 // peerConfig says how to reach the server.
 func (o *Options) peerConfig(d config.Dialect, env sink.Env) dial.PeerConfig {
-	c := dial.PeerConfig{Network: "tcp", Host: o.Host, Port: o.Port, Secure: o.Mode == "tls" || o.TLS, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log}
+	c := dial.PeerConfig{Network: "tcp", Host: o.Host, Port: o.Port, Secure: o.secure(), Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log}
 	if o.Mode == "udp" {
 		c.Network, c.Secure = "udp", false
 	}
