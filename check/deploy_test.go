@@ -74,7 +74,9 @@ func fits(t *testing.T, needed map[string][]string, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc struct{ Statement []struct{ Action, Resource oneOrMore } }
+	var doc struct {
+		Statement []struct{ Action, Resource oneOrMore }
+	}
 	if err := json.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}
