@@ -39,7 +39,7 @@ func (r *refusal) Error() string {
 }
 
 // missing reports whether what was asked for isn't there.
-func (r *refusal) missing() bool { return r.status == http.StatusNotFound }
+func (r *refusal) missing() bool { return r.status == http.StatusNotFound && !r.unknown() }
 
 // denied reports whether the user has no permission. 401 is not that: the credentials may be replaced.
 func (r *refusal) denied() bool { return r.status == http.StatusForbidden && !r.throttled() }
@@ -52,7 +52,9 @@ func (r *refusal) throttled() bool { return strings.Contains(r.reason, "Request 
 func (r *refusal) unknown() bool {
 	switch r.status {
 	case http.StatusBadRequest:
-		return strings.Contains(r.reason, "no handler found")
+		return strings.Contains(r.reason, "no handler found") || r.kind == "invalid_index_name_exception" && strings.Contains(r.reason, "[_")
+	case http.StatusNotFound: // Elasticsearch 7 reads /_ilm/policy/x as a document of the index _ilm
+		return r.kind == "index_not_found_exception" && strings.Contains(r.reason, "[_")
 	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return true
 	case http.StatusUnauthorized, http.StatusForbidden:

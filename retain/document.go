@@ -95,7 +95,7 @@ func own(r *sink.OwnRetention) *policy {
 		p.deleteAfter = fmt.Sprintf("%dd", r.Days)
 	}
 	if r.DataStream {
-		p.rollover = object{"max_age": fmt.Sprintf("%dd", r.RolloverDays), "max_size": sizeText(r.RolloverBytes)}
+		p.rollover = object{"max_age": fmt.Sprintf("%dd", r.RolloverDays), "max_size": r.RolloverSize}
 	}
 	if p.deleteAfter == "" && p.rollover == nil {
 		return nil
@@ -109,19 +109,6 @@ func timeText(d time.Duration) string {
 		return fmt.Sprintf("%ds", d/time.Second)
 	}
 	return fmt.Sprintf("%dms", max(d.Milliseconds(), 1))
-}
-
-// sizeText is a size as the servers read it.
-func sizeText(n int64) string {
-	for _, unit := range []struct {
-		bytes int64
-		name  string
-	}{{1 << 30, "gb"}, {1 << 20, "mb"}, {1 << 10, "kb"}} {
-		if n >= unit.bytes && n%unit.bytes == 0 {
-			return fmt.Sprintf("%d%s", n/unit.bytes, unit.name)
-		}
-	}
-	return fmt.Sprintf("%db", n)
 }
 
 // ilm is the policy for Elasticsearch's index lifecycle management.

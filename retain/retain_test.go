@@ -295,8 +295,9 @@ func TestADryRunWritesNothing(t *testing.T) {
 }
 
 func TestWithoutPoliciesThereIsATemplate(t *testing.T) {
-	for _, o := range []retaintest.Options{{NoPolicies: true}, {NoPolicies: true, Elasticsearch: true}} {
+	for _, o := range []retaintest.Options{{NoPolicies: true}, {NoPolicies: true, Elasticsearch: true}, {NoPolicies: true, Elasticsearch: true, Version: "7.10.2"}} {
 		_, base := newCluster(t, o)
+		checkLines(t, apply(t, to(t, base, daily), true), "index policy firelane-web: can't be installed: the cluster has no index policies", "index template firelane-web: would be created")
 		checkLines(t, apply(t, to(t, base, daily), false), "index policy firelane-web: not installed: the cluster has no index policies", "index template firelane-web: created")
 	}
 }

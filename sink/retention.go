@@ -38,9 +38,9 @@ type OwnRetention struct {
 	Refresh    time.Duration // 0: the cluster's default; negative: never
 	Priority   int
 	DataStream bool // documents are written to a data stream, called Patterns[0] if it has no wildcard
-	// RolloverDays and RolloverBytes are when a data stream begins another index.
-	RolloverDays  int
-	RolloverBytes int64
+	// RolloverDays and RolloverSize, such as 30gb, are when a data stream begins another index.
+	RolloverDays int
+	RolloverSize string
 	// Current is the index of records of that time; "" if it depends on the record.
 	Current func(now time.Time) string
 }

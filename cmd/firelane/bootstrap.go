@@ -85,6 +85,9 @@ func (c *cli) applyRetention(ctx context.Context, r *router.Retained, dry bool) 
 			fmt.Fprintf(c.stdout, "%s\n%s\n", printable(request), results[i].Body())
 		}
 	}
+	if err != nil && dry {
+		err = fmt.Errorf("%w (--file FOLDER writes the documents without the cluster)", err)
+	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d of %d are not there", failed, len(results))
 	}

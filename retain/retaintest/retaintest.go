@@ -204,6 +204,12 @@ func (s *Server) route(method, path string, query url.Values, doc object) (int, 
 		return s.ism(method, path, parts[2], parts[3], query, doc)
 	case n == 3 && parts[0] == "_ilm" && parts[1] == "policy" && s.opts.Elasticsearch && !s.opts.NoPolicies:
 		return s.ilm(method, path, parts[2], doc)
+	case n == 3 && s.opts.Elasticsearch && strings.HasPrefix(s.opts.Version, "7") && strings.HasPrefix(parts[0], "_"):
+		// It reads the path as that of a document, with its type.
+		if method == http.MethodPut {
+			return fail(http.StatusBadRequest, "invalid_index_name_exception", "Invalid index name ["+parts[0]+"], must not start with '_', '-', or '+'")
+		}
+		return fail(http.StatusNotFound, "index_not_found_exception", "no such index ["+parts[0]+"]")
 	case n >= 2 && parts[1] == "_settings":
 		return s.settings(method, path, parts[0], doc)
 	case n == 1 && method == http.MethodPut && parts[0] != "":

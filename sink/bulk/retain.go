@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,16 +14,16 @@ import (
 
 // RetainOptions are about how the cluster keeps the documents: package retain carries them out.
 type RetainOptions struct {
-	Bootstrap     bool           `fluentbit:"firelane_bootstrap" fluentd:"firelane_bootstrap" default:"false" help:"install an index template and, with firelane_days, a policy that deletes old indices; see docs/retention.md"`
-	Days          int            `fluentbit:"firelane_days" fluentd:"firelane_days" default:"0" help:"with firelane_bootstrap: days after which an index is deleted; 0: never"`
-	Shards        int            `fluentbit:"firelane_shards" fluentd:"firelane_shards" default:"1" help:"with firelane_bootstrap: primary shards of an index"`
-	Replicas      *int           `fluentbit:"firelane_replicas" fluentd:"firelane_replicas" help:"with firelane_bootstrap: replicas of a shard; default: the cluster's"`
-	Refresh       *time.Duration `fluentbit:"firelane_refresh_interval" fluentd:"firelane_refresh_interval" help:"with firelane_bootstrap: how long a document takes to be found, such as 10s; 0: it is not refreshed; default: the cluster's, 1s"`
-	Priority      int            `fluentbit:"firelane_priority" fluentd:"firelane_priority" default:"100" help:"with firelane_bootstrap: priority of the template and the policy over others with the same pattern"`
-	IndexPattern  string         `fluentbit:"firelane_index_pattern" fluentd:"firelane_index_pattern" help:"with firelane_bootstrap: patterns of the indices, separated by commas; default: from the index's name, such as web-*"`
-	DataStream    bool           `fluentbit:"firelane_data_stream" fluentd:"firelane_data_stream" default:"false" help:"with firelane_bootstrap: the index is a data stream, made by the template"`
-	RolloverDays  int            `fluentbit:"firelane_rollover_days" fluentd:"firelane_rollover_days" default:"1" help:"with firelane_data_stream: days after which the stream begins another index"`
-	RolloverBytes config.Size    `fluentbit:"firelane_rollover_size" fluentd:"firelane_rollover_size" default:"30G" help:"with firelane_data_stream: size of an index at which the stream begins another one"`
+	Bootstrap    bool           `fluentbit:"firelane_bootstrap" fluentd:"firelane_bootstrap" default:"false" help:"install an index template and, with firelane_days, a policy that deletes old indices; see docs/retention.md"`
+	Days         int            `fluentbit:"firelane_days" fluentd:"firelane_days" default:"0" help:"with firelane_bootstrap: days after which an index is deleted; 0: never"`
+	Shards       int            `fluentbit:"firelane_shards" fluentd:"firelane_shards" default:"1" help:"with firelane_bootstrap: primary shards of an index"`
+	Replicas     *int           `fluentbit:"firelane_replicas" fluentd:"firelane_replicas" help:"with firelane_bootstrap: replicas of a shard; default: the cluster's"`
+	Refresh      *time.Duration `fluentbit:"firelane_refresh_interval" fluentd:"firelane_refresh_interval" help:"with firelane_bootstrap: how long a document takes to be found, such as 10s; 0: it is not refreshed; default: the cluster's, 1s"`
+	Priority     int            `fluentbit:"firelane_priority" fluentd:"firelane_priority" default:"300" help:"with firelane_bootstrap: priority of the template and the policy over others that match; Elasticsearch's own have up to 200"`
+	IndexPattern string         `fluentbit:"firelane_index_pattern" fluentd:"firelane_index_pattern" help:"with firelane_bootstrap: patterns of the indices, separated by commas; default: from the index's name, such as web-*"`
+	DataStream   bool           `fluentbit:"firelane_data_stream" fluentd:"firelane_data_stream" default:"false" help:"with firelane_bootstrap: the index is a data stream, made by the template"`
+	RolloverDays int            `fluentbit:"firelane_rollover_days" fluentd:"firelane_rollover_days" default:"1" help:"with firelane_data_stream: days after which the stream begins another index"`
+	RolloverSize string         `fluentbit:"firelane_rollover_size" fluentd:"firelane_rollover_size" default:"30gb" help:"with firelane_data_stream: size of an index at which the stream begins another one: a number and mb, gb or tb"`
 }
 
 // Bounds of RetainOptions. Elasticsearch allows 1024 shards an index by default.
@@ -56,8 +57,8 @@ func checkRetain(o *Options, d config.Dialect) error {
 	if r := o.Replicas; r != nil && (*r < 0 || *r > maxReplicas) {
 		return &config.OptionError{Option: "firelane_replicas", Reason: fmt.Sprintf("%d is out of range; want 0 to %d", *r, maxReplicas)}
 	}
-	if o.Bootstrap && o.RolloverBytes < 1<<20 {
-		return &config.OptionError{Option: "firelane_rollover_size", Reason: "is too small; want at least 1M"}
+	if o.Bootstrap && !isServerSize(o.RolloverSize) {
+		return &config.OptionError{Option: "firelane_rollover_size", Reason: fmt.Sprintf("%q is not a size; want, for example, 30gb", o.RolloverSize)}
 	}
 	if !o.Bootstrap {
 		return nil
@@ -66,6 +67,17 @@ func checkRetain(o *Options, d config.Dialect) error {
 		return err
 	}
 	return o.checkStream(d)
+}
+
+// isServerSize reports whether s is a size as servers read it, of 1 MB at least.
+func isServerSize(s string) bool {
+	for _, unit := range []string{"mb", "gb", "tb"} {
+		if digits, ok := strings.CutSuffix(strings.ToLower(strings.TrimSpace(s)), unit); ok {
+			n, err := strconv.ParseUint(digits, 10, 16)
+			return err == nil && n > 0
+		}
+	}
+	return false
 }
 
 // checkStream reports what doesn't go together with a data stream, or with indices that are deleted.
@@ -190,7 +202,7 @@ func (o *Options) ownRetention(d config.Dialect) (*sink.OwnRetention, error) {
 	start, _, _ := strings.Cut(patterns[0], "*")
 	r := &sink.OwnRetention{
 		Name: "firelane-" + strings.Trim(start, "-_."), Patterns: patterns, Days: o.Days, Shards: o.Shards, Replicas: o.Replicas, Priority: o.Priority,
-		DataStream: o.DataStream, RolloverDays: o.RolloverDays, RolloverBytes: int64(o.RolloverBytes),
+		DataStream: o.DataStream, RolloverDays: o.RolloverDays, RolloverSize: strings.ToLower(strings.TrimSpace(o.RolloverSize)),
 		Current: func(now time.Time) string {
 			if n.dynamic || n.verbatim {
 				return ""

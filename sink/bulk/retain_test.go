@@ -49,7 +49,7 @@ func TestMistakesOfRetentionNameTheirOption(t *testing.T) {
 		{on + "logstash_format On\nfirelane_days -1", "firelane_days", "0 to 36500"},
 		{on + "logstash_format On\nfirelane_shards 0", "firelane_shards", "1 to 1024"},
 		{on + "logstash_format On\nfirelane_replicas 101", "firelane_replicas", "0 to 100"},
-		{on + "logstash_format On\nfirelane_rollover_size 5k", "firelane_rollover_size", "at least 1M"},
+		{on + "logstash_format On\nfirelane_rollover_size 5k", "firelane_rollover_size", "30gb"},
 		{on + "logstash_format On\nfirelane_data_stream On", "firelane_data_stream", "logstash_format"},
 		{on + "index web-%Y\nfirelane_data_stream On", "firelane_data_stream", "no date in its name"},
 		{on + "index web\nfirelane_data_stream On\nwrite_operation index", "firelane_data_stream", "write_operation create"},
