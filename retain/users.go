@@ -1,7 +1,9 @@
 package retain
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -30,8 +32,8 @@ func (a *applier) applyUsers(ctx context.Context) error {
 // installUserPolicy installs a policy of Elasticsearch; on OpenSearch, one of ISM that does the same, as far as it can.
 func (a *applier) installUserPolicy(ctx context.Context, u *sink.IndexPolicy) error {
 	var doc object
-	if err := decode(u.Body, &doc); err != nil {
-		a.add(Result{What: "index policy " + u.Name, Outcome: Refused, Detail: "is not JSON"})
+	if err := decode(u.Body, &doc); err != nil || doc == nil {
+		a.add(Result{What: "index policy " + u.Name, Outcome: Refused, Detail: "is not a JSON object"})
 		return nil //nolint:nilerr // it is told
 	}
 	p, rest := translate(u, doc)
@@ -99,8 +101,8 @@ const userPriority = 100
 // installUserTemplate installs a template.
 func (a *applier) installUserTemplate(ctx context.Context, u *sink.IndexTemplate) error {
 	var doc object
-	if err := decode(u.Body, &doc); err != nil {
-		a.add(Result{What: "index template " + u.Name, Outcome: Refused, Detail: "is not JSON"})
+	if err := errors.Join(u.Err, decode(u.Body, &doc)); err != nil || doc == nil {
+		a.add(Result{What: "index template " + u.Name, Outcome: Unavailable, Detail: fmt.Sprintf("its file can't be used: %v", cmp.Or(u.Err, err))})
 		return nil //nolint:nilerr // it is told
 	}
 	path, action := "/_index_template/", "indices:admin/index_template"

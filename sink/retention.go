@@ -49,6 +49,7 @@ type OwnRetention struct {
 type IndexTemplate struct {
 	Name      string
 	Body      []byte // a JSON object
+	Err       error  // why there is no Body
 	Legacy    bool   // _template, not _index_template
 	Overwrite bool   // replace one that is there
 	// Policy and Patterns are put into Body if they aren't empty: the policy of the indices, with their rollover alias if

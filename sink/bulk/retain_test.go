@@ -82,21 +82,25 @@ func TestMistakesOfFluentdsTemplatesNameTheirOption(t *testing.T) {
 		option, says string
 	}{
 		{func(o *Options) { o.TemplateName = "t" }, "template_name", "needs template_file"},
-		{func(o *Options) { o.TemplateName, o.TemplateFile = "t", filepath.Join(dir, "none") }, "template_file", "no such file"},
-		{func(o *Options) { o.TemplateName, o.TemplateFile = "t", bad }, "template_file", "not a JSON object"},
-		{func(o *Options) { o.TemplateName, o.TemplateFile = "t", large }, "template_file", "more than 1048576 bytes"},
 		{func(o *Options) { o.Templates = `{"t": 1}` }, "templates", "JSON object"},
 		{func(o *Options) { o.ILMPolicy = `{"phases": {}}` }, "ilm_policy", "not a policy"},
 		{func(o *Options) { o.ILMPolicies = `[]` }, "ilm_policies", "not a JSON object"},
 	} {
-		o := fluentd(tt.set)
-		err := o.Check(config.Fluentd)
-		if err == nil {
-			_, err = New(o, config.Fluentd, sink.Env{})
-		}
 		var oe *config.OptionError
-		if !errors.As(err, &oe) || oe.Option != tt.option || !strings.Contains(oe.Reason, tt.says) {
+		if err := fluentd(tt.set).Check(config.Fluentd); !errors.As(err, &oe) || oe.Option != tt.option || !strings.Contains(oe.Reason, tt.says) {
 			t.Errorf("%s: got %v, want %q", tt.option, err, tt.says)
+		}
+	}
+	// What is wrong with a file is a warning: the router starts.
+	for _, tt := range []struct{ file, says string }{
+		{filepath.Join(dir, "none"), "no such file"}, {bad, "not a JSON object"}, {large, "more than 1048576 bytes"},
+	} {
+		o := fluentd(func(o *Options) { o.TemplateName, o.TemplateFile = "t", tt.file })
+		if w := strings.Join(o.Warnings(), "\n"); !strings.HasPrefix(w, "template_file: ") || !strings.Contains(w, tt.says) {
+			t.Errorf("%s: got %q, want %q", tt.file, w, tt.says)
+		}
+		if _, err := New(o, config.Fluentd, sink.Env{}); err != nil {
+			t.Errorf("%s: %v", tt.file, err)
 		}
 	}
 }

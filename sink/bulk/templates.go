@@ -83,7 +83,25 @@ func (o *TemplateOptions) templateWarnings() (w []string) {
 	} else if o.Templates != "" {
 		w = append(w, "templates has no effect beside template_name")
 	}
+	for _, t := range o.userTemplates() {
+		if t.Err != nil {
+			w = append(w, t.Err.Error()+": the template "+t.Name+" isn't installed")
+		}
+	}
 	return w
+}
+
+// userTemplates reads the templates' files.
+func (o *TemplateOptions) userTemplates() (list []sink.IndexTemplate) {
+	if o.TemplateName != "" {
+		changes, _ := httpsend.ParseHash("customize_template", o.CustomizeTemplate) // checked
+		return append(list, o.readTemplate("template_file", o.TemplateName, o.TemplateFile, changes))
+	}
+	files, _ := httpsend.ParseHash("templates", o.Templates) // checked
+	for _, f := range files {
+		list = append(list, o.readTemplate("templates", f.Key, f.Value, nil))
+	}
+	return list
 }
 
 // retention is what the options ask for, nil for nothing. It reads the template files.
@@ -92,29 +110,21 @@ func (o *Options) retention(d config.Dialect) (*sink.Retention, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &sink.Retention{Own: own, Serverless: o.serverless()}
-	switch {
-	case o.TemplateName != "":
-		err = o.addTemplate(r)
-	case o.Templates != "":
-		err = o.addTemplates(r)
+	r := &sink.Retention{Own: own, Serverless: o.serverless(), Templates: o.userTemplates()}
+	if o.TemplateName != "" {
+		if err := o.addAlias(r); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	if r.Own == nil && len(r.Templates)+len(r.Policies) == 0 {
+	if r.Own == nil && len(r.Templates) == 0 {
 		return nil, nil
 	}
 	return r, nil
 }
 
-// addTemplate adds the template of template_name, with its alias and policy.
-func (o *Options) addTemplate(r *sink.Retention) error {
-	changes, _ := httpsend.ParseHash("customize_template", o.CustomizeTemplate) // checked
-	t, err := o.readTemplate("template_file", o.TemplateName, o.TemplateFile, changes)
-	if err != nil {
-		return err
-	}
+// addAlias adds the alias and the policy of the template of template_name.
+func (o *Options) addAlias(r *sink.Retention) error {
+	t := &r.Templates[0]
 	base := strings.ToLower(o.Index)
 	if o.Logstash {
 		base = strings.ToLower(o.LogstashPrefix)
@@ -151,7 +161,6 @@ func (o *Options) addTemplate(r *sink.Retention) error {
 			r.Policies = append(r.Policies, policy)
 		}
 	}
-	r.Templates = append(r.Templates, t)
 	return nil
 }
 
@@ -167,49 +176,46 @@ func (o *Options) firstIndex(base string) string {
 	return "<" + name + "-000001>"
 }
 
-// addTemplates adds those of the option templates.
-func (o *Options) addTemplates(r *sink.Retention) error {
-	files, _ := httpsend.ParseHash("templates", o.Templates) // checked
-	for _, f := range files {
-		t, err := o.readTemplate("templates", f.Key, f.Value, nil)
-		if err != nil {
-			return err
-		}
-		r.Templates = append(r.Templates, t)
+// readTemplate reads a template's file, and replaces texts in it. A mistake in it is no reason not to deliver records.
+func (o *TemplateOptions) readTemplate(option, name, file string, changes []config.Pair) sink.IndexTemplate {
+	t := sink.IndexTemplate{Name: name, Overwrite: o.TemplateOverwrite}
+	t.Body, t.Err = readLimited(file)
+	if t.Err != nil {
+		t.Err = &config.OptionError{Option: option, Reason: t.Err.Error()}
+		return t
 	}
-	return nil
+	text := strings.ReplaceAll(string(t.Body), "\n", "")
+	for _, c := range changes {
+		if n := strings.Count(text, c.Key); c.Key != "" && len(text)+n*len(c.Value) <= maxTemplateFile {
+			text = strings.ReplaceAll(text, c.Key, strings.ToLower(c.Value))
+		} else if c.Key != "" {
+			t.Err = &config.OptionError{Option: "customize_template", Reason: fmt.Sprintf("makes more than %d bytes of %s", maxTemplateFile, file)}
+			return t
+		}
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(text), &members); err != nil {
+		t.Err = &config.OptionError{Option: option, Reason: fmt.Sprintf("%s is not a JSON object: %v", file, err)}
+		return t
+	}
+	t.Legacy = !strings.HasPrefix(strings.TrimSpace(string(members["template"])), "{")
+	if o.LegacyTemplate != nil {
+		t.Legacy = *o.LegacyTemplate
+	}
+	t.Body = []byte(text)
+	return t
 }
 
-// readTemplate reads a template's file, and replaces texts in it.
-func (o *Options) readTemplate(option, name, file string, changes []config.Pair) (t sink.IndexTemplate, err error) {
+// readLimited reads a file of at most maxTemplateFile bytes.
+func readLimited(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return t, &config.OptionError{Option: option, Reason: err.Error()}
+		return nil, err
 	}
 	defer f.Close()
 	body, err := io.ReadAll(io.LimitReader(f, maxTemplateFile+1))
 	if err == nil && len(body) > maxTemplateFile {
 		err = fmt.Errorf("%s has more than %d bytes", file, maxTemplateFile)
 	}
-	if err != nil {
-		return t, &config.OptionError{Option: option, Reason: err.Error()}
-	}
-	text := strings.ReplaceAll(string(body), "\n", "")
-	for _, c := range changes {
-		if c.Key != "" {
-			text = strings.ReplaceAll(text, c.Key, strings.ToLower(c.Value))
-		}
-	}
-	if len(text) > maxTemplateFile {
-		return t, &config.OptionError{Option: "customize_template", Reason: fmt.Sprintf("makes more than %d bytes of %s", maxTemplateFile, file)}
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(text), &members); err != nil {
-		return t, &config.OptionError{Option: option, Reason: fmt.Sprintf("%s is not a JSON object: %v", file, err)}
-	}
-	legacy := !strings.HasPrefix(strings.TrimSpace(string(members["template"])), "{")
-	if o.LegacyTemplate != nil {
-		legacy = *o.LegacyTemplate
-	}
-	return sink.IndexTemplate{Name: name, Body: []byte(text), Legacy: legacy, Overwrite: o.TemplateOverwrite}, nil
+	return body, err
 }
