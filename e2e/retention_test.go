@@ -239,3 +239,36 @@ func oddRecords(r *rand.Rand, begin time.Time, days, perDay int) (list []sink.Re
 	}
 	return list
 }
+
+// A user of OpenSearch's security plugin may write documents and not templates: one result names the permission, and as soon as the
+// user has it the template is installed.
+func TestAUserWithoutPermissionIsToldWhichOne(t *testing.T) {
+	search := secureSearch(t)
+	const (
+		api  = "/_plugins/_security/api/"
+		role = `{"cluster_permissions":["cluster_composite_ops","cluster_monitor"%s],"index_permissions":[{"index_patterns":["web-*"],"allowed_actions":["crud","create_index"]}]}`
+	)
+	must(t)(search.Do("PUT", api+"roles/router", fmt.Sprintf(role, "")))
+	must(t)(search.Do("PUT", api+"internalusers/router", `{"password":"a-Long-passw0rd-1177"}`))
+	must(t)(search.Do("PUT", api+"rolesmapping/router", `{"users":["router"]}`))
+	o := sinktest.Bind[bulk.Options](t, config.FluentBit, fmt.Sprintf("host %s\nport %d\nhttp_user router\nhttp_passwd a-Long-passw0rd-1177\ntls On\ntls.ca_file %s\n%s",
+		servers.SecureHost, search.Port, search.CAFile(), dailyIndices))
+	made, err := bulk.New(o, config.FluentBit, sink.Env{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = made.Close() })
+	d := made.(*bulk.Destination)
+	lines := bootstrap(t, d)
+	t.Logf("%q", lines)
+	if !slices.ContainsFunc(lines, func(s string) bool {
+		return strings.HasPrefix(s, "index template firelane-web: not installed, no permission: 403 Forbidden") && strings.Contains(s, "indices:admin/index_template/get and /put")
+	}) {
+		t.Errorf("got %q, want the permission", lines)
+	}
+	must(t)(search.Do("PUT", api+"roles/router", fmt.Sprintf(role, `,"indices:admin/index_template/get","indices:admin/index_template/put"`)))
+	eventually(t, time.Minute, func() (bool, string) {
+		lines := bootstrap(t, d)
+		return slices.Contains(lines, "index template firelane-web: created"), fmt.Sprint(lines)
+	})
+}

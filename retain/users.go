@@ -217,7 +217,7 @@ func (a *applier) attach(ctx context.Context, o *sink.OwnRetention) error {
 		return err
 	}
 	for _, name := range names {
-		r := a.add(Result{What: fmt.Sprintf("index policy %s of %s", o.Name, name)})
+		r := a.add(Result{What: fmt.Sprintf("index policy %s of %s", o.Name, clip(name))})
 		if a.api == apiILM {
 			err = a.attachILM(ctx, r, name, o.Name)
 		} else {
