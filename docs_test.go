@@ -3,8 +3,12 @@ package firelane_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/firelane/firelane/check"
 )
 
 // Every line of the page's contracts is a line of the room that it is shown under, apart from comments and spaces.
@@ -30,6 +34,38 @@ func TestContractsInTheArchitectureAreThoseOfTheCode(t *testing.T) {
 	}
 	if compared < 20 {
 		t.Errorf("got %d lines of contracts, want at least 20", compared)
+	}
+}
+
+// The README shows what firelane check prints for the tutorial's task definition on 25 November 2026.
+func TestTheReportInTheReadmeIsThatOfTheTutorial(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const file = "deploy/task-definition.json"
+	_, rest, ok := strings.Cut(string(page), "$ firelane check "+file+"\n")
+	shown, _, _ := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatalf("README.md has no block that begins with $ firelane check %s", file)
+	}
+	subjects, wrong := check.Open([]string{file}, check.Options{Now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)})
+	for _, d := range wrong {
+		t.Error(d)
+	}
+	r := check.Report{Read: func(name string) (string, bool) {
+		text, err := os.ReadFile(name)
+		return string(text), err == nil
+	}}
+	for _, s := range subjects {
+		r.Add(s, slices.Concat(check.Rules(), check.ReadRules(), check.TaskRules(nil), check.DifferenceRules()))
+	}
+	var got strings.Builder
+	if err := r.Text(&got); err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != shown {
+		t.Errorf("README.md shows another report. Got\n%s", &got)
 	}
 }
 

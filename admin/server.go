@@ -27,6 +27,8 @@ type Source interface {
 	Orphans() []router.Orphan
 	// AppendMetrics appends what filters count, in Prometheus's text format.
 	AppendMetrics(dst []byte) []byte
+	// QueueBytes are the bytes in the queues, those in memory and those on disk.
+	QueueBytes() (memory, disk int64)
 	// Metrics calls see for each metric that has Fluent Bit's name.
 	Metrics(see func(*metric.Sample))
 }
@@ -114,6 +116,7 @@ func pages(src Source, version string, start time.Time) *http.ServeMux {
 			_, _ = w.Write(fluentBitMetrics(src, time.Now(), timed))
 		})
 	}
+	fluentBitPages(mux, src)
 	return mux
 }
 

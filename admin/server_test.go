@@ -30,6 +30,8 @@ func (fakeSource) AppendMetrics(dst []byte) []byte {
 	return append(dst, "log_metric_counter_hits 3\n"...)
 }
 
+func (fakeSource) QueueBytes() (memory, disk int64) { return 1, 5 << 20 }
+
 func (fakeSource) Metrics(see func(*metric.Sample)) {
 	for _, name := range []string{"es.0", "null.0"} {
 		see(&metric.Sample{Name: "fluentbit_output_proc_records_total", Kind: metric.Counter, Help: "records", Value: 4, Labels: []metric.Label{{Name: "name", Value: name}}})
@@ -56,6 +58,18 @@ func TestUnhealthyRouterSaysWhy(t *testing.T) {
 	code, body := get(t, fakeSource{trouble: "es.0 has delivered nothing for 2m0s: connection refused"}, "/api/v1/health")
 	if code != http.StatusInternalServerError || !strings.Contains(body, "connection refused") {
 		t.Errorf("got %d %q, want 500 and the reason", code, body)
+	}
+}
+
+func TestThePagesInJSONAreThoseOfFluentBit(t *testing.T) {
+	for path, want := range map[string]string{
+		"/api/v1/metrics": `{"filter":{},"input":{},"output":{"es.0":{"proc_records":4},"null.0":{"proc_records":4}}}`,
+		"/api/v1/storage": `{"input_chunks":{"forward.0":{"chunks":{"busy":0,"busy_size":"0b","down":0,"total":0,"up":0},"status":{"mem_limit":"0b","mem_size":"0b","overlimit":false}}},` +
+			`"storage_layer":{"chunks":{"fs_chunks":3,"fs_chunks_down":3,"fs_chunks_up":0,"mem_chunks":1,"total_chunks":4}}}`,
+	} {
+		if code, body := get(t, fakeSource{}, path); code != http.StatusOK || strings.TrimSpace(body) != want {
+			t.Errorf("GET %s: got %d %s\nwant %s", path, code, body, want)
+		}
 	}
 }
 

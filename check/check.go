@@ -35,16 +35,16 @@ func (s Severity) String() string {
 type Finding struct {
 	Rule     *Rule
 	Severity // the rule's, or one that is less bad
-	At   taskdef.Place
-	Text string // what is wrong, and what follows from it
-	Want string // what would be right; "" if Text says it
-	Fix  *Fix   // nil: a person has to decide
+	At       taskdef.Place
+	Text     string // what is wrong, and what follows from it
+	Want     string // what would be right; "" if Text says it
+	Fix      *Fix   // nil: a person has to decide
 }
 
 // A Fix replaces one line of a file.
 type Fix struct {
 	config.Pos
-	Old, New string // the line, without its end
+	Old, New string // the line, without its end; or words that the line has once, and those instead of them
 }
 
 // A Rule is one kind of mistake. Its number never changes its meaning.
@@ -58,26 +58,39 @@ type Rule struct {
 
 // A Subject is one log router that is checked: its configuration, and the task definition that it belongs to, if there is one.
 type Subject struct {
-	Name   string // for headings: the file's name, and the task definition's family
-	Plan   *config.Plan
-	Errors []config.Diagnostic // the mistakes that keep it from starting; if there are any, only Plan.Warnings may be used
-	Task   *taskdef.Rendered   // nil: only a configuration
-	Now    time.Time           // for today's names
+	Name    string // for headings: the file's name, and the task definition's family
+	Plan    *config.Plan
+	Errors  []config.Diagnostic // the mistakes that keep it from starting; if there are any, only Plan.Warnings may be used
+	Task    *taskdef.Rendered   // nil: only a configuration; without a Router there is no configuration, and Plan is nil
+	Written []taskdef.Problem   // what is to be told about the task definition as it is written
+	Now     time.Time           // for today's names
+
+	files map[string][]string // lines of files of which fixes show one
 }
 
-// Place is the place of a position in the configuration: in a task definition the value that the agent rendered into that line.
+// Place is the place of a position in the configuration: in a task definition the value that the agent rendered into that line, and in
+// a file that is in the container the line of its local copy.
 func (s *Subject) Place(at config.Pos) taskdef.Place {
 	if s.Task != nil && at.File == s.Task.File && at.Line > 0 && at.Line <= len(s.Task.Lines) {
 		return s.Task.Lines[at.Line-1]
 	}
+	if s.Task != nil && s.Task.Local[at.File] != "" {
+		at.File = s.Task.Local[at.File]
+	}
 	return taskdef.Place{Pos: at}
 }
+
+// maxFindings is how many findings one rule makes.
+const maxFindings = 1000
 
 // Run applies the rules to a subject. The findings are in the order of their places, the worse first at the same place.
 func (s *Subject) Run(rules []Rule) (list []Finding) {
 	for i := range rules {
-		r := &rules[i]
+		r, n := &rules[i], 0
 		r.Check(s, func(f Finding) {
+			if n++; n > maxFindings {
+				return
+			}
 			f.Rule, f.Severity = r, max(f.Severity, r.Severity)
 			list = append(list, f)
 		})

@@ -23,6 +23,7 @@ type binding struct {
 	what   string // the beginning of messages: the plugin's name
 	from   *section
 	schema *schema
+	other  *schema // of the other dialect; nil until an option is unknown
 	into   reflect.Value
 	given  map[*option]param
 	order  int // of the line among those of the section
@@ -68,7 +69,7 @@ func (g *binding) key(name string) string {
 func (g *binding) param(p param) {
 	o := g.schema.params[g.key(p.key)]
 	if o == nil {
-		g.unknown(p.pos, "option", p.key, names(g.schema.params))
+		g.unknownOption(p)
 		return
 	}
 	if p.value == "" && g.dialect == FluentBit && !isText(o.kind) {
@@ -80,18 +81,31 @@ func (g *binding) param(p param) {
 	}
 	g.given[o] = p
 	if o.ignored != "" {
-		g.warning(p.pos, fmt.Sprintf("%s: %s has no effect here: %s", g.what, p.key, o.ignored))
+		g.warning(p.pos, fmt.Sprintf("%s: %s has no effect here: %s", g.what, p.key, o.ignored)).as(CodeIgnored)
 	}
 	if number, ok := withoutComment(p.value); ok && g.dialect == FluentBit && isNumber(o.kind) {
-		g.warning(p.pos, fmt.Sprintf("%s: %s: what follows the # is no comment in this syntax; the value is read as %s, as in Fluent Bit", g.what, p.key, number))
+		g.warning(p.pos, fmt.Sprintf("%s: %s: what follows the # is no comment in this syntax; the value is read as %s, as in Fluent Bit", g.what, p.key, number)).as(CodeComment).fix(p.value, number)
 		p.value = number
 	}
 	if err := o.set(field, p.value, g.dialect); err != nil {
-		g.fail(p.pos, fmt.Sprintf("%s: %s", p.key, hide(err, o, p)))
+		g.wrongValue(p, o, err)
 	} else if list, ok := field.Addr().Interface().(*[]Ordered); ok {
 		(*list)[len(*list)-1].Order = g.order
 	}
 	g.order++
+}
+
+// wrongValue reports that an option can't have its value.
+func (g *binding) wrongValue(p param, o *option, err error) {
+	text := fmt.Sprintf("%s: %s", p.key, hide(err, o, p))
+	if before, ok := withoutComment(p.value); ok && g.dialect == FluentBit {
+		g.fail(p.pos, text+": what follows the # is no comment in this syntax").as(CodeComment).fix(p.value, before)
+		return
+	}
+	d := g.fail(p.pos, text).as(CodeValue)
+	if !o.secret && !p.secret {
+		d.fix(p.value, nearest(p.value, o.oneof))
+	}
 }
 
 // withoutComment returns what is before a # in a value. Fluent Bit reads a number up to what isn't a part of it, so that such
@@ -112,11 +126,11 @@ func isNumber(t reflect.Type) bool {
 // warning.
 func (g *binding) warnTwice(before, p param, o *option) {
 	if g.key(before.key) == g.key(p.key) {
-		g.warning(p.pos, fmt.Sprintf("%s: %s is given twice, first in line %d; the last one is used", g.what, p.key, before.pos.Line))
+		g.warning(p.pos, fmt.Sprintf("%s: %s is given twice, first in line %d; the last one is used", g.what, p.key, before.pos.Line)).as(CodeTwice)
 		return
 	}
 	if !strings.HasPrefix(o.help, "accepted") && !strings.HasPrefix(o.help, "no effect") {
-		g.warning(p.pos, fmt.Sprintf("%s: %s is another name of %s, given in line %d; the last one is used", g.what, p.key, before.key, before.pos.Line))
+		g.warning(p.pos, fmt.Sprintf("%s: %s is another name of %s, given in line %d; the last one is used", g.what, p.key, before.key, before.pos.Line)).as(CodeTwice)
 	}
 }
 
@@ -133,15 +147,11 @@ func hide(err error, o *option, p param) string {
 func (g *binding) section(sub *section) {
 	o := g.schema.sections[sub.name]
 	if o == nil {
-		list := names(g.schema.sections)
-		for i := range list {
-			list[i] = "<" + list[i] + ">"
-		}
-		g.unknown(sub.pos, "section", "<"+sub.name+">", list)
+		g.unknownSection(sub)
 		return
 	}
 	if o.ignored != "" {
-		g.warning(sub.pos, fmt.Sprintf("%s: <%s> has no effect here: %s", g.what, sub.name, o.ignored))
+		g.warning(sub.pos, fmt.Sprintf("%s: <%s> has no effect here: %s", g.what, sub.name, o.ignored)).as(CodeIgnored)
 	}
 	before, again := g.given[o]
 	g.given[o] = param{key: "<" + sub.name + ">", pos: sub.pos}
@@ -157,7 +167,7 @@ func (g *binding) section(sub *section) {
 		g.sub(sub, v)
 		field.Set(reflect.Append(field, v))
 	case again:
-		g.fail(sub.pos, fmt.Sprintf("<%s> is given twice, first in line %d", sub.name, before.pos.Line))
+		g.fail(sub.pos, fmt.Sprintf("<%s> is given twice, first in line %d", sub.name, before.pos.Line)).as(CodeTwice)
 	case t.Kind() == reflect.Pointer:
 		v := reflect.New(t.Elem())
 		g.sub(sub, v.Elem())
@@ -184,7 +194,7 @@ func (g *binding) argument() {
 	}
 	g.given[o] = param{value: g.from.arg, pos: g.from.pos}
 	if err := o.set(g.into.FieldByIndex(o.index), g.from.arg, g.dialect); err != nil {
-		g.fail(g.from.pos, err.Error())
+		g.fail(g.from.pos, err.Error()).as(CodeValue)
 	}
 }
 
@@ -198,7 +208,7 @@ func (g *binding) applyDefault(o *option) {
 		g.binder.defaults(field)
 	}
 	if o.required {
-		g.fail(g.from.pos, "needs the option "+o.name())
+		g.fail(g.from.pos, "needs the option "+o.name()).as(CodeMissing)
 		return
 	}
 	if o.hasDef && !o.section {
@@ -232,10 +242,18 @@ func (g *binding) check() {
 		}
 	}
 	if w, ok := target.(interface{ Warnings() []string }); ok {
-		for _, text := range w.Warnings() {
-			at, _ := g.find(g.from, firstWord(text))
-			g.warning(at.pos, g.what+": "+text)
-		}
+		g.advise(w.Warnings(), CodeAdvice)
+	}
+	if w, ok := target.(interface{ CheckedWarnings(Dialect) []string }); ok {
+		g.advise(w.CheckedWarnings(g.dialect), CodeChecked)
+	}
+}
+
+// advise adds warnings, each at the option that it begins with.
+func (g *binding) advise(texts []string, c Code) {
+	for _, text := range texts {
+		at, _ := g.find(g.from, firstWord(text))
+		g.warning(at.pos, g.what+": "+text).as(c)
 	}
 }
 
@@ -253,11 +271,20 @@ func split(err error) []error {
 func (g *binding) failCheck(err error) {
 	wrong := (*OptionError)(nil)
 	if !errors.As(err, &wrong) {
-		g.fail(g.from.pos, err.Error())
+		g.fail(g.from.pos, err.Error()).as(CodeValue)
 		return
 	}
 	at, _ := g.find(g.from, wrong.Option)
-	g.fail(at.pos, wrong.Option+": "+wrong.Reason)
+	text := wrong.Option + ": " + wrong.Reason
+	if before, ok := withoutComment(at.value); ok && g.dialect == FluentBit {
+		g.fail(at.pos, text+": what follows the # is no comment in this syntax").as(CodeComment).fix(at.value, before)
+		return
+	}
+	d := g.fail(at.pos, text).as(CodeValue)
+	if after, ok := strings.CutPrefix(at.value, "= "); ok {
+		d.Text += ": there is no = between name and value in this syntax"
+		d.as(CodeSign).fix(at.value, after)
+	}
 }
 
 // find is where an option is written, in the section or one inside it; otherwise where the section begins.
@@ -277,18 +304,9 @@ func (g *binding) find(s *section, name string) (param, bool) {
 	return param{pos: s.pos}, false
 }
 
-func (g *binding) fail(at Pos, text string) {
+func (g *binding) fail(at Pos, text string) *Diagnostic {
 	g.failed = true
-	g.error(at, g.what+": "+text)
-}
-
-// unknown warns of an option or a section that doesn't exist.
-func (g *binding) unknown(at Pos, sort, name string, existing []string) {
-	text := fmt.Sprintf("%s: unknown %s %s, which is ignored", g.what, sort, name)
-	if n := nearest(name, existing); n != "" {
-		text += ": did you mean " + n + "?"
-	}
-	g.warning(at, text)
+	return g.error(at, g.what+": "+text)
 }
 
 // isText reports whether the empty string is a value of the type.

@@ -20,8 +20,8 @@ var builtInPaths = map[string]string{
 	"/fluent-bit/configs/minimize-log-loss.conf":                        "minimize-log-loss.conf",
 	"/fluent-bit/configs/output-metrics-healthcheck.conf":               "output-metrics-healthcheck.conf",
 	"/fluent-bit/configs/plugin-metrics-parser.conf":                    "plugin-metrics-parser.conf",
-	"/fluent-bit/configs/plugin-metrics-to-cloudwatch.conf":             metricsFile,
-	"/fluent-bit/configs/plugin-and-storage-metrics-to-cloudwatch.conf": metricsFile,
+	"/fluent-bit/configs/plugin-metrics-to-cloudwatch.conf":             "plugin-metrics-to-cloudwatch.conf",
+	"/fluent-bit/configs/plugin-and-storage-metrics-to-cloudwatch.conf": "plugin-and-storage-metrics-to-cloudwatch.conf",
 
 	"/fluent-bit/parsers/parsers.conf":            "parsers.conf",
 	"/fluent-bit/parsers/parsers_ambassador.conf": "parsers-ambassador.conf",
@@ -58,9 +58,6 @@ var builtInPaths = map[string]string{
 
 	"/fluentd/etc/fluent.conf": "fluent.conf",
 }
-
-// metricsFile is the built-in file that does less than the original: it sends no metrics.
-const metricsFile = "plugin-metrics-to-cloudwatch.conf"
 
 // BuiltIn returns the built-in file for a path of AWS's image or of Fluentd's; a relative one begins in the working directory.
 // A file on disk takes precedence, which the caller has to check.

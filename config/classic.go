@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -70,11 +69,10 @@ func (r *classicReader) extra(list []Extra) {
 		at := Pos{File: e.From}
 		f, err := r.open(e.Name, nil, at)
 		if err != nil {
-			r.error(at, err.Error())
+			r.error(at, err.Error()).as(CodeFile)
 			continue
 		}
 		r.read(f)
-		r.warnBuiltIn(at, e.Name)
 	}
 }
 
@@ -107,30 +105,19 @@ func (r *classicReader) include(f *file, line int, what, name string) {
 	}
 	names, err := r.resolve(name, f)
 	if err != nil {
-		r.error(at, what+": "+err.Error())
+		r.error(at, what+": "+err.Error()).as(CodeFile)
 		return
 	}
 	if len(names) == 0 {
-		r.warning(at, fmt.Sprintf("%s: no file matches %s", what, name))
+		r.warning(at, fmt.Sprintf("%s: no file matches %s", what, name)).as(CodeFile)
 	}
 	for _, n := range names {
 		included, err := r.open(n, f, at)
 		if err != nil {
-			r.error(at, what+": "+err.Error())
+			r.error(at, what+": "+err.Error()).as(CodeFile)
 			continue
 		}
 		r.read(included)
-		r.warnBuiltIn(at, n)
-	}
-}
-
-// warnBuiltIn warns of a built-in file that does less than the original.
-func (r *classicReader) warnBuiltIn(at Pos, name string) {
-	if _, err := os.Stat(name); err == nil {
-		return // it is the user's own
-	}
-	if builtInPaths[name] == metricsFile {
-		r.warning(at, name+" serves metrics at /api/v1/metrics/prometheus; they are not sent to CloudWatch")
 	}
 }
 
@@ -158,8 +145,16 @@ func (r *classicReader) header(f *file, line int, text string) *section {
 func (r *classicReader) option(f *file, s *section, line int, text string) {
 	key, value, ok := cutBlank(text)
 	if !ok {
-		r.error(f.pos(line), fmt.Sprintf("%s has no value", key))
+		d := r.error(f.pos(line), fmt.Sprintf("%s has no value", key))
+		if name, value, ok := strings.Cut(key, "="); ok && name != "" && value != "" {
+			d.Text += ": there is no = between name and value in this syntax"
+			d.as(CodeSign).fix(key, name+" "+value)
+		}
 		return
+	}
+	if after, ok := strings.CutPrefix(value, "= "); ok {
+		after = strings.TrimLeft(after, " \t")
+		r.warning(f.pos(line), fmt.Sprintf("the value of %s begins with =: there is no = between name and value in this syntax", key)).as(CodeSign).fix(value, after)
 	}
 	s.params = append(s.params, param{key: key, value: value, pos: f.pos(line)})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sort"
 	"strings"
 )
@@ -64,11 +65,11 @@ func (c *Compiler) Compile(name string) (*Plan, []Diagnostic) {
 	l := loader{main: name, files: c.Files}
 	f, err := l.open(name, nil, Pos{})
 	if err != nil {
-		k.error(Pos{File: name}, strings.TrimPrefix(err.Error(), name+" "))
+		k.error(Pos{File: name}, strings.TrimPrefix(err.Error(), name+" ")).as(CodeFile)
 		return k.finish()
 	}
 	if _, err := os.Stat(name); err != nil && c.Files[name] == "" {
-		k.warning(Pos{File: name}, "there is no such file: the one that is built in is used; see docs/image.md")
+		k.warning(Pos{File: name}, "there is no such file: the one that is built in is used; see docs/image.md").as(CodeFile)
 	}
 	k.compile(f, l)
 	return k.finish()
@@ -95,7 +96,7 @@ func (k *compilation) compile(f *file, l loader) {
 		k.classic(f, l)
 	}
 	if len(k.errors) == 0 && len(k.plan.Inputs) == 0 {
-		k.warning(Pos{File: f.name}, "no input is configured: nothing can be received")
+		k.warning(Pos{File: f.name}, "no input is configured: nothing can be received").as(CodeNoInput)
 	}
 }
 
@@ -188,7 +189,11 @@ func (p *Plugin) names(d Dialect) []string {
 
 // wantPlugin is the end of a message about name that lists the plugins of a kind, the most similar names first.
 func (k *compilation) wantPlugin(kind Kind, name string) string {
-	var list []string
+	return wantOneOf(name, k.pluginNames(kind))
+}
+
+// pluginNames are the names of the plugins of a kind.
+func (k *compilation) pluginNames(kind Kind) (list []string) {
 	for i := range k.Catalogue {
 		if p := &k.Catalogue[i]; p.Kind == kind || kind == KindOutput && p.Kind == KindReroute {
 			list = append(list, p.names(k.plan.Dialect)...)
@@ -197,7 +202,7 @@ func (k *compilation) wantPlugin(kind Kind, name string) string {
 	if kind == KindOutput && k.plan.Dialect == Fluentd {
 		list = append(list, "copy", "relabel", "roundrobin")
 	}
-	return wantOneOf(name, list)
+	return list
 }
 
 // instance makes an instance of the plugin that a section names, and binds its options, without known, those that the caller
@@ -206,24 +211,58 @@ func (k *compilation) instance(kind Kind, s *section, name param, id string, kno
 	i := Instance{Name: name.value, Pos: s.pos}
 	i.Plugin = k.find(kind, name.value)
 	if i.Plugin == nil {
-		what := fmt.Sprintf("unknown %s %s", kind, name.value)
-		if whose := k.whose(kind, name.value); whose != "" {
-			what = fmt.Sprintf("%s %s", kind, whose)
-		}
-		k.error(name.pos, what+"; "+k.wantPlugin(kind, name.value))
+		k.unknownPlugin(kind, name)
 		return i, false
 	}
 	i.ID = k.identify(i.Plugin, s, id)
 	i.Options = i.Plugin.Options()
+	i.LogLevel = k.pluginLogLevel(name.value, s)
 	for _, p := range s.params {
 		if p.secret {
 			i.hidden = append(i.hidden, fold(p.key))
 		}
 	}
 	if k.KeepGiven {
-		i.Given = s.given("", nil)
+		i.Given = k.given(s, k.schemas.of(reflect.TypeOf(i.Options).Elem(), k.plan.Dialect), "", nil)
 	}
 	return i, k.bind(name.value, s, i.Options, known...)
+}
+
+// keepSettings keeps the options of [SERVICE] or <system>.
+func (k *compilation) keepSettings(s *section) {
+	if k.KeepGiven {
+		k.plan.Settings = k.given(s, k.schemas.of(reflect.TypeFor[Service](), k.plan.Dialect), "", nil)
+	}
+}
+
+// given appends a section's options to list, those of its sections with their names before them. sc is nil for a section that isn't
+// declared.
+func (k *compilation) given(s *section, sc *schema, prefix string, list []Given) []Given {
+	for _, p := range s.params {
+		g := Given{Name: prefix + p.key, Value: p.value, Pos: p.pos}
+		if sc != nil {
+			name := p.key
+			if k.plan.Dialect == FluentBit {
+				name = fold(name)
+			}
+			o := sc.params[name]
+			g.Secret = o != nil && o.secret
+		}
+		if p.secret {
+			g.Value = ""
+		}
+		list = append(list, g)
+	}
+	for _, sub := range s.subs {
+		var inner *schema
+		if sc != nil && sc.sections[sub.name] != nil {
+			if t := base(sc.sections[sub.name].kind); t.Kind() == reflect.Struct && t != typePair {
+				inner = k.schemas.of(t, k.plan.Dialect)
+			}
+		}
+		list = k.given(sub, inner, prefix+sub.name+".", list)
+	}
+	return list
 }
 
 // bind writes a section into the struct that target points at.
@@ -250,7 +289,7 @@ func (k *compilation) identify(p *Plugin, s *section, alias string) string {
 		next := fmt.Sprintf("%s.%d", own, number+n)
 		if alias != "" {
 			next = fmt.Sprintf("%s.%d", alias, n)
-			k.warning(s.pos, fmt.Sprintf("%s is already the name of the %s in %s:%d; this one is named %s", id, p.Kind, before.File, before.Line, next))
+			k.warning(s.pos, fmt.Sprintf("%s is already the name of the %s in %s:%d; this one is named %s", id, p.Kind, before.File, before.Line, next)).as(CodeAlias)
 		}
 		id = next
 	}

@@ -26,6 +26,7 @@ func (k *compilation) classic(f *file, l loader) {
 	r.extra(k.Before)
 	r.read(f)
 	r.extra(k.After)
+	k.syntax()
 	k.plan.Files = r.names
 	k.plan.Variables = r.set
 	if len(k.errors) > 0 {
@@ -48,6 +49,7 @@ func (k *compilation) classic(f *file, l loader) {
 	}
 	k.matchDefault(routeTargets(r.sections))
 	k.inputRoutes(r.sections)
+	k.addEmitters()
 	k.streamTasks(r)
 	k.warnParsers()
 	k.plan.Files = r.names
@@ -67,18 +69,22 @@ func (k *compilation) classicSection(s *section) {
 		k.classicOutput(s)
 	default:
 		if why, ok := classicIgnored[s.name]; ok {
-			k.warning(s.pos, fmt.Sprintf("[%s] has no effect here: %s", strings.ToUpper(s.name), why))
+			k.warning(s.pos, fmt.Sprintf("[%s] has no effect here: %s", strings.ToUpper(s.name), why)).as(CodeIgnored)
 			return
 		}
-		k.error(s.pos, fmt.Sprintf("unknown section [%s]; %s", strings.ToUpper(s.name),
-			wantOneOf(s.name, []string{"SERVICE", "INPUT", "FILTER", "OUTPUT", "PARSER"})))
+		known := []string{"SERVICE", "INPUT", "FILTER", "OUTPUT", "PARSER"}
+		k.error(s.pos, fmt.Sprintf("unknown section [%s]; %s", strings.ToUpper(s.name), wantOneOf(s.name, known))).as(CodeSection)
 	}
 }
 
 func (k *compilation) classicInstance(kind Kind, s *section) (Instance, bool) {
 	name, ok := s.get("name")
+	if wrong, has := s.get("name:"); !ok && has {
+		k.error(wrong.pos, fmt.Sprintf("[%s] has no Name: there is no : between name and value in this syntax; want Name %s", strings.ToUpper(s.name), wrong.value)).as(CodeSign).fix(wrong.key, strings.TrimSuffix(wrong.key, ":"))
+		return Instance{}, false
+	}
 	if !ok || name.value == "" {
-		k.error(s.pos, fmt.Sprintf("[%s] has no Name; %s", strings.ToUpper(s.name), k.wantPlugin(kind, "")))
+		k.error(s.pos, fmt.Sprintf("[%s] has no Name; %s", strings.ToUpper(s.name), k.wantPlugin(kind, ""))).as(CodeMissing)
 		return Instance{}, false
 	}
 	alias, _ := s.get("alias")
@@ -97,7 +103,7 @@ func (k *compilation) classicFilter(s *section) {
 	switch {
 	case !ok:
 	case !found:
-		k.warning(s.pos, fmt.Sprintf("%s: the filter has no Match and is left out; use Match * for every tag", i.Name))
+		k.warning(s.pos, fmt.Sprintf("%s: the filter has no Match and is left out; use Match * for every tag", i.Name)).as(CodeNoMatch)
 	default:
 		k.addFilter(Filter{Instance: i, Match: text}, m)
 	}
@@ -123,7 +129,7 @@ func (k *compilation) matchDefault(named []string) {
 	var matchers []matcher
 	for n, o := range k.plan.Outputs {
 		if o.Match == "" && !slices.ContainsFunc(named, o.isCalled) {
-			k.warning(o.Pos, fmt.Sprintf("%s: the output has no Match and is left out; use Match * for every tag", o.Name))
+			k.warning(o.Pos, fmt.Sprintf("%s: the output has no Match and is left out; use Match * for every tag", o.Name)).as(CodeNoMatch)
 			continue
 		}
 		outputs, matchers = append(outputs, o), append(matchers, k.plan.outputs[n])
@@ -138,7 +144,7 @@ func (k *compilation) classicMatch(s *section) (m matcher, text string, ok bool)
 	if p, ok := s.get("match_regex"); ok && p.value != "" {
 		re, err := matchRegex(p.value)
 		if err != nil {
-			k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err))
+			k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err)).as(CodeFile)
 			return wildcard(""), inSlashes(p.value), true
 		}
 		list, texts = append(list, re), append(texts, inSlashes(p.value))
@@ -161,6 +167,7 @@ func (k *compilation) service(r *classicReader) {
 		}
 	}
 	k.bind("[SERVICE]", all, &k.plan.Service)
+	k.keepSettings(all)
 	k.logLevel()
 	k.streams, _ = all.get("streams_file")
 	read := map[string]bool{}
@@ -175,9 +182,30 @@ func (k *compilation) service(r *classicReader) {
 // logLevel applies the variable FLB_LOG_LEVEL, which takes precedence over Log_Level, as in Fluent Bit.
 func (k *compilation) logLevel() {
 	level, ok := k.Lookup("FLB_LOG_LEVEL")
-	if level = strings.ToLower(level); ok && slices.Contains([]string{"off", "fatal", "error", "warn", "warning", "info", "debug", "trace"}, level) {
+	if level = strings.ToLower(level); ok && slices.Contains(logLevels, level) {
 		k.plan.Service.LogLevel = level
 	}
+}
+
+// logLevels are the values of log_level and @log_level.
+var logLevels = []string{"off", "fatal", "error", "warn", "warning", "info", "debug", "trace"}
+
+// pluginLogLevel is the level of a plugin's own log lines: log_level of Fluent Bit, @log_level of Fluentd. A wrong one is an error.
+func (k *compilation) pluginLogLevel(what string, s *section) string {
+	p, ok := s.get("log_level")
+	if k.plan.Dialect == Fluentd {
+		if own, given := s.get("@log_level"); given {
+			p, ok = own, true
+		}
+	}
+	if !ok || p.value == "" {
+		return ""
+	}
+	level := strings.ToLower(p.value)
+	if !slices.Contains(logLevels, level) {
+		k.error(p.pos, fmt.Sprintf("%s: %s: %q is not supported; want %s", what, p.key, p.value, enumerate(logLevels, "or")))
+	}
+	return level
 }
 
 // pos is the first line of the main file.
@@ -209,12 +237,11 @@ func (k *compilation) sectionsOf(r *classicReader, p param) []*section {
 	files.again = true
 	f, err := files.open(name, nil, p.pos)
 	if err != nil {
-		k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err))
+		k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err)).as(CodeFile)
 		return nil
 	}
 	before := len(k.errors)
-	files.read(f)
-	files.warnBuiltIn(p.pos, f.name)
+	k.syntaxOf(func() { files.read(f) })
 	r.names = files.names
 	if len(k.errors) > before {
 		return nil
@@ -232,7 +259,7 @@ func (k *compilation) parsersFile(r *classicReader, p param) {
 		case "multiline_parser":
 			k.multilineParser(s)
 		default:
-			k.warning(s.pos, fmt.Sprintf("[%s] has no effect in a parsers file", strings.ToUpper(s.name)))
+			k.warning(s.pos, fmt.Sprintf("[%s] has no effect in a parsers file", strings.ToUpper(s.name))).as(CodeIgnored)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // fluentdKnown are parameters that every plugin of Fluentd has and that are handled here.
-var fluentdKnown = []string{"@type", "@id", "@label", "@log_level"}
+var fluentdKnown = []string{"@type", "@id", "@label", "@log_level", "log_level"}
 
 // rootLabel is the name in a relabel for what is outside of all labels.
 const rootLabel = "@ROOT"
@@ -20,17 +20,18 @@ func (k *compilation) fluentd(f *file, l loader) {
 	r := &fluentdReader{report: &k.report, loader: l, ruby: ruby{k.Lookup, k.hostname()}}
 	root := &section{pos: f.pos(1), source: f}
 	for _, e := range append(slices.Clone(k.Before), k.After...) {
-		k.warning(Pos{File: e.From}, fmt.Sprintf("%s is ignored: it is for Fluent Bit, and %s is a configuration of Fluentd", e.Name, f.name))
+		k.warning(Pos{File: e.From}, fmt.Sprintf("%s is ignored: it is for Fluent Bit, and %s is a configuration of Fluentd", e.Name, f.name)).as(CodeDialect)
 	}
 	r.read(f, root)
 	r.readFolder(root)
+	k.syntax()
 	k.plan.Files = r.names
 	if len(k.errors) > 0 {
 		return
 	}
 	k.plan.labels = map[string][]step{"": nil}
 	for _, p := range root.params {
-		k.warning(p.pos, fmt.Sprintf("%s is outside of every section and is ignored", p.key))
+		k.warning(p.pos, fmt.Sprintf("%s is outside of every section and is ignored", p.key)).as(CodeSyntax)
 	}
 	sections := k.unwrapWorkers(root.subs)
 	k.system(sections)
@@ -39,6 +40,7 @@ func (k *compilation) fluentd(f *file, l loader) {
 		k.fluentdSection(s)
 	}
 	if len(k.errors) == 0 {
+		k.ownLog(sections)
 		k.checkLabels(sections)
 	}
 }
@@ -65,6 +67,7 @@ func (k *compilation) system(sections []*section) {
 		}
 	}
 	k.bind("<system>", all, &k.plan.Service)
+	k.keepSettings(all)
 }
 
 // declareLabels makes every label known before the first one is used.
@@ -76,11 +79,11 @@ func (k *compilation) declareLabels(sections []*section) {
 		_, twice := k.plan.labels[s.arg]
 		switch {
 		case s.arg == "" || s.arg[0] != '@':
-			k.error(s.pos, "<label> needs a name that begins with @: <label @NAME>")
+			k.error(s.pos, "<label> needs a name that begins with @: <label @NAME>").as(CodeLabel)
 		case s.arg == rootLabel:
-			k.error(s.pos, "<label @ROOT>: the name is reserved for what is outside of all labels")
+			k.error(s.pos, "<label @ROOT>: the name is reserved for what is outside of all labels").as(CodeLabel)
 		case twice:
-			k.error(s.pos, fmt.Sprintf("<label %s> is given twice", s.arg))
+			k.error(s.pos, fmt.Sprintf("<label %s> is given twice", s.arg)).as(CodeLabel)
 		default:
 			k.plan.labels[s.arg] = nil
 		}
@@ -97,18 +100,18 @@ func (k *compilation) fluentdSection(s *section) {
 		k.step("", s)
 	case "label":
 		for _, p := range s.params {
-			k.warning(p.pos, fmt.Sprintf("<label %s>: unknown option %s, which is ignored", s.arg, p.key))
+			k.warning(p.pos, fmt.Sprintf("<label %s>: unknown option %s, which is ignored", s.arg, p.key)).as(CodeOption)
 		}
 		for _, sub := range s.subs {
 			if sub.name == "filter" || sub.name == "match" {
 				k.step(s.arg, sub)
 				continue
 			}
-			k.error(sub.pos, fmt.Sprintf("<label %s>: unknown section <%s>; want filter or match", s.arg, sub.name))
+			k.error(sub.pos, fmt.Sprintf("<label %s>: unknown section <%s>; want filter or match", s.arg, sub.name)).as(CodeSection)
 		}
 	default:
-		k.error(s.pos, fmt.Sprintf("unknown section <%s>; %s", s.name,
-			wantOneOf(s.name, []string{"source", "filter", "match", "label", "system", "worker"})))
+		existing := []string{"source", "filter", "match", "label", "system", "worker"}
+		k.error(s.pos, fmt.Sprintf("unknown section <%s>; %s", s.name, wantOneOf(s.name, existing))).as(CodeSection)
 	}
 }
 
@@ -123,7 +126,7 @@ func (k *compilation) typeOf(kind Kind, s *section) (p param, known []string, ok
 		}
 	}
 	if !ok || p.value == "" {
-		k.error(s.pos, fmt.Sprintf("%s has no @type; %s", s.title(), k.wantPlugin(kind, "")))
+		k.error(s.pos, fmt.Sprintf("%s has no @type; %s", s.title(), k.wantPlugin(kind, ""))).as(CodeMissing)
 		return p, known, false
 	}
 	return p, known, true
@@ -143,8 +146,8 @@ func (k *compilation) source(s *section) {
 		return
 	}
 	switch name.value { // they serve what the router's own page has
-	case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor":
-		k.warning(s.pos, fmt.Sprintf("input %s has no effect here: http_server in <system> serves health and metrics, also for Prometheus", name.value))
+	case "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor":
+		k.warning(s.pos, fmt.Sprintf("input %s has no effect here: http_server in <system> serves health and metrics, also for Prometheus", name.value)).as(CodeIgnored)
 		return
 	}
 	id, _ := s.get("@id")
@@ -174,7 +177,7 @@ func (k *compilation) labelExists(user string, label param) bool {
 			list = append(list, l)
 		}
 	}
-	k.error(label.pos, fmt.Sprintf("%s: unknown label %s; %s", user, label.value, wantOneOf(name, list)))
+	k.error(label.pos, fmt.Sprintf("%s: unknown label %s; %s", user, label.value, wantOneOf(name, list))).as(CodeLabel)
 	return false
 }
 
@@ -186,7 +189,7 @@ func (k *compilation) step(label string, s *section) {
 	}
 	m, err := fluentdPatterns(arg)
 	if err != nil {
-		k.error(s.pos, fmt.Sprintf("%s: %s", s.title(), err))
+		k.error(s.pos, fmt.Sprintf("%s: %s", s.title(), err)).as(CodeMatch)
 	}
 	st := step{match: m, text: arg, filter: -1, pos: s.pos}
 	ok := false
@@ -237,11 +240,9 @@ func (k *compilation) checkLabels(sections []*section) {
 		switch {
 		case s.name != "label" || used[s.arg]:
 		case s.arg == "@ERROR":
-			k.warning(s.pos, "<label @ERROR> gets only records that filters can't handle: what can't be delivered goes to the dead letter")
-		case s.arg == "@FLUENT_LOG":
-			k.warning(s.pos, "<label @FLUENT_LOG> gets nothing here: the router's own log goes to stderr")
+			k.warning(s.pos, "<label @ERROR> gets only records that filters can't handle: what can't be delivered goes to the dead letter").as(CodeLabel)
 		default:
-			k.warning(s.pos, fmt.Sprintf("<label %s> is not used: no source or relabel names it", s.arg))
+			k.warning(s.pos, fmt.Sprintf("<label %s> is not used: no source or relabel names it", s.arg)).as(CodeLabel)
 		}
 	}
 }
@@ -278,7 +279,7 @@ func (k *compilation) countPaths(label string, counted map[string]int, used map[
 			n = min(n+len(t.stores), maxPaths+1)
 		})
 		if looped {
-			k.error(st.pos, fmt.Sprintf("the relabel to %s leads back here: a loop", labelName(loop)))
+			k.error(st.pos, fmt.Sprintf("the relabel to %s leads back here: a loop", labelName(loop))).as(CodeLoop)
 			return 1
 		}
 		most = max(most, n)
@@ -304,7 +305,7 @@ func (k *compilation) warnUnreachable(label string) {
 	for i := range k.plan.labels[label] {
 		st := &k.plan.labels[label][i]
 		if all != nil {
-			k.warning(st.pos, fmt.Sprintf("nothing gets here: <match %s> in %s:%d takes every tag", all.text, all.pos.File, all.pos.Line))
+			k.warning(st.pos, fmt.Sprintf("nothing gets here: <match %s> in %s:%d takes every tag", all.text, all.pos.File, all.pos.Line)).as(CodeNothing)
 			continue
 		}
 		if st.filter < 0 && matchesAll(st.text) {

@@ -12,11 +12,11 @@ func (k *compilation) parser(s *section) {
 	name, _ := s.get("name")
 	format, _ := s.get("format")
 	if name.value == "" {
-		k.error(s.pos, "[PARSER] has no Name")
+		k.error(s.pos, "[PARSER] has no Name").as(CodeParser)
 		return
 	}
 	if format.value == "" {
-		k.error(s.pos, fmt.Sprintf("parser %s has no Format; %s", name.value, k.wantPlugin(KindParser, "")))
+		k.error(s.pos, fmt.Sprintf("parser %s has no Format; %s", name.value, k.wantPlugin(KindParser, ""))).as(CodeParser)
 		return
 	}
 	if k.plan.parser(name.value) != nil {
@@ -30,6 +30,9 @@ func (k *compilation) parser(s *section) {
 		return
 	}
 	i := Instance{Plugin: plugin, Name: format.value, ID: name.value, Options: plugin.Options(), Pos: s.pos}
+	if k.KeepGiven {
+		i.Given = k.given(s, k.schemas.of(reflect.TypeOf(i.Options).Elem(), k.plan.Dialect), "", nil)
+	}
 	if k.bind("parser "+name.value, s, i.Options) {
 		k.plan.Parsers = append(k.plan.Parsers, i)
 	}
@@ -78,7 +81,7 @@ func (k *compilation) leaveOut(i Instance, name string, used []string, at Pos) [
 	if o == nil || !o.leftOut || used[0] == "" || k.plan.parser(used[0]) != nil || k.skipped[fold(used[0])] != nil {
 		return used
 	}
-	k.warning(at, fmt.Sprintf("%s: unknown parser %s, which is left out; %s", i.Name, used[0], wantOneOf(used[0], k.parserNames())))
+	k.warning(at, fmt.Sprintf("%s: unknown parser %s, which is left out; %s", i.Name, used[0], wantOneOf(used[0], k.parserNames()))).as(CodeParser)
 	v.FieldByIndex(o.index).SetString("")
 	return nil
 }
@@ -91,7 +94,7 @@ func (k *compilation) knownParsers(i Instance, used []string, at Pos) []string {
 	}
 	for _, name := range used {
 		if !slices.Contains(known, name) {
-			k.warning(at, fmt.Sprintf("%s: unknown parser %s, which is left out", i.Name, name))
+			k.warning(at, fmt.Sprintf("%s: unknown parser %s, which is left out", i.Name, name)).as(CodeParser)
 		}
 	}
 	reflect.ValueOf(i.Options).Elem().FieldByIndex(k.schemas.of(reflect.TypeOf(i.Options).Elem(), FluentBit).params["parser"].index).Set(reflect.ValueOf(known))
@@ -121,10 +124,10 @@ func (k *compilation) checkParser(user string, at Pos, name string) {
 	}
 	if p, ok := k.skipped[fold(name)]; ok {
 		p.used = true
-		k.error(at, fmt.Sprintf("%s: parser %s has the format %s, which is not supported; %s", user, p.name, p.format, k.wantPlugin(KindParser, p.format)))
+		k.error(at, fmt.Sprintf("%s: parser %s has the format %s, which is not supported; %s", user, p.name, p.format, k.wantPlugin(KindParser, p.format))).as(CodeParser)
 		return
 	}
-	k.error(at, fmt.Sprintf("%s: unknown parser %s; %s", user, name, wantOneOf(name, k.parserNames())))
+	k.error(at, fmt.Sprintf("%s: unknown parser %s; %s", user, name, wantOneOf(name, k.parserNames()))).as(CodeParser)
 }
 
 func (k *compilation) parserNames() (names []string) {
@@ -145,7 +148,7 @@ func (k *compilation) warnParsers() {
 	if len(list) == 0 {
 		return
 	}
-	k.warning(Pos{File: k.plan.Files[0]}, "parsers whose format is not supported are left out: "+byNearness("", list, "and"))
+	k.warning(Pos{File: k.plan.Files[0]}, "parsers whose format is not supported are left out: "+byNearness("", list, "and")).as(CodeParser)
 }
 
 // MultilineBuiltIns are the names of the multiline parsers that Fluent Bit has without a section.
@@ -157,20 +160,20 @@ func (k *compilation) multilineParser(s *section) {
 	kind, _ := s.get("type")
 	switch {
 	case name.value == "":
-		k.warning(s.pos, "[MULTILINE_PARSER] has no Name and is left out")
+		k.warning(s.pos, "[MULTILINE_PARSER] has no Name and is left out").as(CodeParser)
 		return
 	case kind.value == "":
-		k.warning(s.pos, fmt.Sprintf("multiline parser %s has no Type and is left out; want regex, endswith or equal", name.value))
+		k.warning(s.pos, fmt.Sprintf("multiline parser %s has no Type and is left out; want regex, endswith or equal", name.value)).as(CodeParser)
 		return
 	case slices.ContainsFunc(MultilineBuiltIns(), func(b string) bool { return strings.EqualFold(b, name.value) }):
-		k.warning(s.pos, fmt.Sprintf("multiline parser %s has the name of a built-in one, which is used, as in Fluent Bit; give it another name", name.value))
+		k.warning(s.pos, fmt.Sprintf("multiline parser %s has the name of a built-in one, which is used, as in Fluent Bit; give it another name", name.value)).as(CodeParser)
 		return
 	case k.plan.multiline(name.value) != nil:
 		return
 	}
 	plugin := k.find(KindMultiline, kind.value)
 	if plugin == nil {
-		k.error(kind.pos, fmt.Sprintf("multiline parser %s: unknown type %s; %s", name.value, kind.value, k.wantPlugin(KindMultiline, kind.value)))
+		k.error(kind.pos, fmt.Sprintf("multiline parser %s: unknown type %s; %s", name.value, kind.value, k.wantPlugin(KindMultiline, kind.value))).as(CodeParser)
 		return
 	}
 	i := Instance{Plugin: plugin, Name: kind.value, ID: name.value, Options: plugin.Options(), Pos: s.pos}
@@ -209,7 +212,7 @@ func (k *compilation) checkMultilineNames(i Instance, s *section) {
 			list = append(list, p.ID)
 		}
 		if !slices.ContainsFunc(list, func(known string) bool { return strings.EqualFold(known, name) }) {
-			k.error(at, fmt.Sprintf("%s: unknown multiline parser %s; %s", i.Name, name, wantOneOf(name, list)))
+			k.error(at, fmt.Sprintf("%s: unknown multiline parser %s; %s", i.Name, name, wantOneOf(name, list))).as(CodeParser)
 		}
 	}
 }

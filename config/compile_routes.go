@@ -149,7 +149,7 @@ func (k *compilation) routeOutput(p param) int {
 	for _, o := range k.plan.Outputs {
 		list = append(list, o.ID)
 	}
-	k.warning(p.pos, fmt.Sprintf("routes: there is no output %s, which is ignored; %s", p.value, wantOneOf(p.value, list)))
+	k.warning(p.pos, fmt.Sprintf("routes: there is no output %s, which is ignored; %s", p.value, wantOneOf(p.value, list))).as(CodeLabel)
 	return -1
 }
 

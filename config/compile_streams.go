@@ -50,7 +50,7 @@ func (k *compilation) streamTasks(r *classicReader) {
 	if p := k.streams; p.value != "" {
 		for _, s := range k.sectionsOf(r, p) {
 			if s.name != "stream_task" && s.name != streamSection {
-				k.warning(s.pos, fmt.Sprintf("[%s] has no effect in a streams file", strings.ToUpper(s.name)))
+				k.warning(s.pos, fmt.Sprintf("[%s] has no effect in a streams file", strings.ToUpper(s.name))).as(CodeIgnored)
 				continue
 			}
 			list = append(list, s)

@@ -38,13 +38,12 @@
 //
 // If a pointer to the struct has a method Check(Dialect) error, it is called after binding. An *OptionError names the option
 // to which the message points; for any other error that is the section. A method Warnings() []string is called, too: each
-// text becomes one warning.
+// text becomes one warning. So does each text of a method CheckedWarnings(Dialect) []string: those of which firelane check tells more,
+// by a rule of its own.
 //
 // Options that every plugin has (match, match_regex, alias, log_level, @type, @id, @label, @log_level) are not declared;
 // those that every output has (retry_limit, storage.*, net.*, tls.*, <buffer>) are embedded from package sink.
 package config
-
-import "fmt"
 
 // An Ordered is the value of an option of which the order matters, also among options of other names: a []Ordered has each
 // value with its place among all lines of the section.
@@ -80,18 +79,3 @@ type OptionError struct {
 }
 
 func (e *OptionError) Error() string { return e.Option + ": " + e.Reason }
-
-// A Diagnostic is one line for the user: an error or a warning at a place.
-type Diagnostic struct {
-	Pos
-	Text string // what is wrong, and what is wanted
-}
-
-func (d Diagnostic) Error() string { return d.String() }
-
-func (d Diagnostic) String() string {
-	if d.Line == 0 {
-		return fmt.Sprintf("%s: %s", d.File, d.Text)
-	}
-	return fmt.Sprintf("%s:%d: %s", d.File, d.Line, d.Text)
-}

@@ -179,22 +179,22 @@ func (r *fluentdReader) include(f *file, s *scanner, into *section, at Pos) {
 		err = fmt.Errorf("%s: only files can be included", name)
 	}
 	if err != nil {
-		r.fail(f, s, at.Line, "@include: "+err.Error())
+		r.fail(f, s, at.Line, "@include: "+err.Error()).as(CodeFile)
 		return
 	}
 	r.warnUnset(at, "@include", v.unset)
 	names, err := r.resolve(name, f)
 	if err != nil {
-		r.error(at, "@include: "+err.Error())
+		r.error(at, "@include: "+err.Error()).as(CodeFile)
 		return
 	}
 	if len(names) == 0 {
-		r.warning(at, fmt.Sprintf("@include: no file matches %s", name))
+		r.warning(at, fmt.Sprintf("@include: no file matches %s", name)).as(CodeFile)
 	}
 	for _, n := range names {
 		included, err := r.open(n, f, at)
 		if err != nil {
-			r.error(at, "@include: "+err.Error())
+			r.error(at, "@include: "+err.Error()).as(CodeFile)
 			continue
 		}
 		r.read(included, into)
@@ -214,12 +214,12 @@ func (r *fluentdReader) readFolder(root *section) {
 		return
 	}
 	if !isFolder(p.value) {
-		r.warning(p.pos, fmt.Sprintf("config_include_dir: there is no folder %s", p.value))
+		r.warning(p.pos, fmt.Sprintf("config_include_dir: there is no folder %s", p.value)).as(CodeFile)
 		return
 	}
 	names, err := filesIn(p.value, true)
 	if err != nil {
-		r.error(p.pos, "config_include_dir: "+err.Error())
+		r.error(p.pos, "config_include_dir: "+err.Error()).as(CodeFile)
 		return
 	}
 	read := map[string]bool{}
@@ -232,7 +232,7 @@ func (r *fluentdReader) readFolder(root *section) {
 		}
 		f, err := r.open(name, nil, p.pos)
 		if err != nil {
-			r.error(p.pos, "config_include_dir: "+err.Error())
+			r.error(p.pos, "config_include_dir: "+err.Error()).as(CodeFile)
 			continue
 		}
 		r.read(f, root)
@@ -241,12 +241,12 @@ func (r *fluentdReader) readFolder(root *section) {
 
 func (r *fluentdReader) warnUnset(at Pos, key string, names []string) {
 	for _, name := range names {
-		r.warning(at, fmt.Sprintf("%s: variable %s is not set and becomes empty", key, name))
+		r.warning(at, fmt.Sprintf("%s: variable %s is not set and becomes empty", key, name)).as(CodeVariable)
 	}
 }
 
 // fail reports a mistake and continues at the beginning of the line after line.
-func (r *fluentdReader) fail(f *file, s *scanner, line int, text string) {
-	r.error(f.pos(line), text)
+func (r *fluentdReader) fail(f *file, s *scanner, line int, text string) *Diagnostic {
 	s.toLineAfter(line)
+	return r.error(f.pos(line), text)
 }

@@ -35,22 +35,41 @@ var known = map[Dialect]map[Kind]string{
 	},
 }
 
-// whose says in which dialects a plugin exists that the catalogue doesn't have, or has only in the other one; "" for a name
-// that nobody has.
-func (k *compilation) whose(kind Kind, name string) string {
+// unknownPlugin reports a plugin that the catalogue doesn't have in this dialect.
+func (k *compilation) unknownPlugin(kind Kind, name param) {
 	is := func(d Dialect) bool {
-		return slices.Contains(strings.Fields(known[d][kind]), strings.ToLower(name))
+		return slices.Contains(strings.Fields(known[d][kind]), strings.ToLower(name.value))
 	}
-	here := k.plan.Dialect
-	other := Fluentd
-	if here == Fluentd {
-		other = FluentBit
+	here, want := k.plan.Dialect, k.wantPlugin(kind, name.value)
+	if plain, ok := strings.CutPrefix(name.value, "= "); ok && k.find(kind, plain) != nil {
+		k.error(name.pos, fmt.Sprintf("unknown %s %s: there is no = between name and value in this syntax; want %s", kind, name.value, plain)).as(CodeSign).fix(name.value, plain)
+		return
 	}
+	same := k.called(kind, name.value)
 	switch {
 	case is(here):
-		return fmt.Sprintf("%s is a plugin of %s that firelane doesn't have", name, here.product())
-	case is(other):
-		return fmt.Sprintf("%s is a plugin of %s, and this is a configuration of %s", name, other.product(), here.product())
+		k.error(name.pos, fmt.Sprintf("%s %s is a plugin of %s that firelane doesn't have; %s", kind, name.value, here.product(), want)).as(CodeAbsent)
+	case same != "":
+		k.error(name.pos, fmt.Sprintf("%s %s is a plugin of %s, and this is a configuration of %s; want %s",
+			kind, name.value, here.other().product(), here.product(), same)).as(CodeDialect).fix(name.value, same)
+	case is(here.other()):
+		k.error(name.pos, fmt.Sprintf("%s %s is a plugin of %s, and this is a configuration of %s; %s", kind, name.value, here.other().product(), here.product(), want)).as(CodeDialect)
+	default:
+		k.error(name.pos, fmt.Sprintf("unknown %s %s; %s", kind, name.value, want)).as(CodePlugin).fix(name.value, nearest(name.value, k.pluginNames(kind)))
+	}
+}
+
+// called is what a plugin of the other dialect is called in this one, "" if it isn't the same one.
+func (k *compilation) called(kind Kind, name string) string {
+	for i := range k.Catalogue {
+		p := &k.Catalogue[i]
+		if own := p.names(k.plan.Dialect); p.Kind == kind && len(own) > 0 {
+			for _, n := range p.names(k.plan.Dialect.other()) {
+				if strings.EqualFold(n, name) {
+					return own[0]
+				}
+			}
+		}
 	}
 	return ""
 }

@@ -31,6 +31,9 @@ func nearest(name string, names []string) string {
 	return best
 }
 
+// Nearest is the one of the names that name was probably meant to be, "" if none is similar.
+func Nearest(name string, names []string) string { return nearest(name, names) }
+
 // byNearness lists at most maxNames names, "a, b or c" where conjunction is or, the names most similar to name first.
 func byNearness(name string, names []string, conjunction string) string {
 	sorted := slices.Sorted(slices.Values(names))

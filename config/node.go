@@ -38,21 +38,6 @@ func (s *section) get(name string) (param, bool) {
 	return param{}, false
 }
 
-// given appends the section's options to list, those of its sections with their names before them.
-func (s *section) given(prefix string, list []Given) []Given {
-	for _, p := range s.params {
-		g := Given{Name: prefix + p.key, Value: p.value, Pos: p.pos}
-		if p.secret {
-			g.Value = ""
-		}
-		list = append(list, g)
-	}
-	for _, sub := range s.subs {
-		list = sub.given(prefix+sub.name+".", list)
-	}
-	return list
-}
-
 // maxErrors is the number of mistakes after which reading stops.
 const maxErrors = 100
 
@@ -62,12 +47,34 @@ type report struct {
 	warnings []Diagnostic
 }
 
-func (r *report) error(at Pos, text string) {
-	r.errors = append(r.errors, Diagnostic{at, oneLine(text)})
+func (r *report) error(at Pos, text string) *Diagnostic {
+	r.errors = append(r.errors, Diagnostic{Pos: at, Text: oneLine(text)})
+	return &r.errors[len(r.errors)-1]
 }
 
-func (r *report) warning(at Pos, text string) {
-	r.warnings = append(r.warnings, Diagnostic{at, oneLine(text)})
+func (r *report) warning(at Pos, text string) *Diagnostic {
+	r.warnings = append(r.warnings, Diagnostic{Pos: at, Text: oneLine(text)})
+	return &r.warnings[len(r.warnings)-1]
+}
+
+// syntax gives CodeSyntax to all that reading the files has found and that has no code yet.
+func (r *report) syntax() { r.syntaxFrom(0, 0) }
+
+// syntaxOf is syntax for what read finds.
+func (r *report) syntaxOf(read func()) {
+	errors, warnings := len(r.errors), len(r.warnings)
+	read()
+	r.syntaxFrom(errors, warnings)
+}
+
+func (r *report) syntaxFrom(errors, warnings int) {
+	for _, list := range [][]Diagnostic{r.errors[errors:], r.warnings[warnings:]} {
+		for i := range list {
+			if list[i].Code == "" {
+				list[i].Code = CodeSyntax
+			}
+		}
+	}
 }
 
 // maxMessage is the length in bytes at which messages are truncated.

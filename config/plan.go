@@ -62,6 +62,7 @@ type Plan struct {
 	Multiline []Instance        // the [MULTILINE_PARSER] sections
 	Variables map[string]string // those that the configuration sets, by @SET
 	Warnings  []Diagnostic
+	Settings  []Given // of [SERVICE] or <system>, if Compiler.KeepGiven
 
 	rules // for Route
 }
@@ -75,6 +76,8 @@ type Instance struct {
 	Pos     Pos
 	Given   []Given // the options as the configuration spells them, if Compiler.KeepGiven
 
+	LogLevel string // of its own log lines, one of logLevels; "": that of Service
+
 	hidden []string // lower-case names of options whose values came from ECS's secrets
 }
 
@@ -83,6 +86,8 @@ type Given struct {
 	Name  string // with its sections in Fluentd: buffer.flush_interval
 	Value string // with variables already replaced; "" if it is a secret
 	Pos   Pos
+
+	Secret bool // the option is for a secret
 }
 
 // Find returns the last option of that name, ignoring case; ok is false if the configuration doesn't have it.

@@ -54,7 +54,7 @@ func (k *compilation) target(label string, s *section, match string, depth int) 
 	case "relabel":
 		to, given := s.get("@label")
 		if !given {
-			k.error(s.pos, "relabel: needs the option @label")
+			k.error(s.pos, "relabel: needs the option @label").as(CodeMissing)
 			return t, false
 		}
 		if !k.labelExists("relabel", to) {
@@ -104,14 +104,14 @@ func (k *compilation) stores(what, label string, s *section, match string, depth
 			continue
 		}
 		if strings.Contains(sub.arg, "ignore_if_prev_success") {
-			k.warning(sub.pos, "<store ignore_if_prev_success> has no effect: every store gets every record")
+			k.warning(sub.pos, "<store ignore_if_prev_success> has no effect: every store gets every record").as(CodeIgnored)
 		}
 		one, fine := k.target(label, sub, match, depth+1)
 		ok = ok && fine
 		list = append(list, one)
 	}
 	if len(list) == 0 {
-		k.error(s.pos, what+": needs at least one <store>")
+		k.error(s.pos, what+": needs at least one <store>").as(CodeMissing)
 		ok = false
 	}
 	return list, rest, ok

@@ -42,7 +42,7 @@ func (r *classicReader) expand(at Pos, s string) expansion {
 		case hasDef && value == "":
 			value = def
 		case !set:
-			r.warning(at, fmt.Sprintf("variable %s is not set: ${%s} becomes empty", name, name))
+			r.warning(at, fmt.Sprintf("variable %s is not set: ${%s} becomes empty", name, name)).as(CodeVariable)
 		}
 		if before == "" && tail == "" && rest == s {
 			only = name

@@ -56,6 +56,23 @@ func (p *Plan) Write(w io.Writer) error {
 	return err
 }
 
+// OptionsOf returns the options of an instance that differ from their defaults, without those in sections. Secrets are hidden.
+func (p *Plan) OptionsOf(i *Instance) (list []Pair) {
+	o := planWriter{plan: p}
+	v := reflect.ValueOf(i.Options).Elem()
+	s := schemaOf(v.Type(), p.Dialect)
+	for n := range s.options {
+		opt := &s.options[n]
+		if opt.section {
+			continue
+		}
+		for _, text := range o.differing(opt, v.FieldByIndex(opt.index), opt.masked(i.hidden)) {
+			list = append(list, Pair{displayName(opt), text})
+		}
+	}
+	return list
+}
+
 type planWriter struct {
 	plan *Plan
 	out  bytes.Buffer
@@ -82,6 +99,9 @@ func (o *planWriter) instance(kind string, i *Instance, match string) {
 		title += " for " + match
 	}
 	o.head(title, i.Pos)
+	if i.LogLevel != "" {
+		o.line(1, "log_level "+i.LogLevel)
+	}
 	o.options(1, reflect.ValueOf(i.Options).Elem(), i.hidden)
 }
 

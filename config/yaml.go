@@ -61,11 +61,11 @@ func yamlText(text string) bool {
 func parseYAML(f *file, aliases bool) (docs []*yaml.Node, wrong *Diagnostic) {
 	defer func() {
 		if v := recover(); v != nil { // the library panicked
-			docs, wrong = nil, &Diagnostic{f.pos(0), "the YAML can't be read"}
+			docs, wrong = nil, &Diagnostic{Pos: f.pos(0), Text: "the YAML can't be read"}
 		}
 	}()
 	if len(f.text) > maxYAMLSize {
-		return nil, &Diagnostic{f.pos(0), fmt.Sprintf("the file is larger than %d KiB, the limit of a YAML file", maxYAMLSize>>10)}
+		return nil, &Diagnostic{Pos: f.pos(0), Text: fmt.Sprintf("the file is larger than %d KiB, the limit of a YAML file", maxYAMLSize>>10)}
 	}
 	limits := loaderlimits.New(loaderlimits.DepthValue(maxYAMLDepth), loaderlimits.AliasValue(maxYAMLNodes))
 	loader, err := yaml.NewLoader(strings.NewReader(f.text), yaml.WithPlugin(limits))
@@ -89,16 +89,16 @@ func parseYAML(f *file, aliases bool) (docs []*yaml.Node, wrong *Diagnostic) {
 func yamlError(f *file, err error) *Diagnostic {
 	var e *yaml.LoadError
 	if !errors.As(err, &e) {
-		return &Diagnostic{f.pos(0), "the file is not YAML: " + err.Error()}
+		return &Diagnostic{Pos: f.pos(0), Text: "the file is not YAML: " + err.Error()}
 	}
 	if strings.Contains(e.Message, "max depth") {
-		return &Diagnostic{f.pos(e.Mark.Line), fmt.Sprintf("maps and lists are nested more than %d deep", maxYAMLDepth)}
+		return &Diagnostic{Pos: f.pos(e.Mark.Line), Text: fmt.Sprintf("maps and lists are nested more than %d deep", maxYAMLDepth)}
 	}
 	text := "the file is not YAML: " + e.Message
 	if e.ContextMsg != "" && e.ContextMark.Line > 0 && e.ContextMark.Line != e.Mark.Line {
 		text += fmt.Sprintf(" (%s that begins in line %d)", e.ContextMsg, e.ContextMark.Line)
 	}
-	return &Diagnostic{f.pos(e.Mark.Line), text + "; want a colon after each key, and the same indentation with spaces for all keys of a map"}
+	return &Diagnostic{Pos: f.pos(e.Mark.Line), Text: text + "; want a colon after each key, and the same indentation with spaces for all keys of a map"}
 }
 
 // A yamlCheck replaces aliases by what they stand for, and enforces the limits.
@@ -112,7 +112,7 @@ type yamlCheck struct {
 func (c *yamlCheck) resolve(n *yaml.Node, depth int) *yaml.Node {
 	fail := func(format string, args ...any) *yaml.Node {
 		if c.wrong == nil {
-			c.wrong = &Diagnostic{c.f.pos(n.Line), fmt.Sprintf(format, args...)}
+			c.wrong = &Diagnostic{Pos: c.f.pos(n.Line), Text: fmt.Sprintf(format, args...)}
 		}
 		return n
 	}

@@ -44,7 +44,7 @@ func TestExampleTaskDefinitionIsUnderstood(t *testing.T) {
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(world.binary, "check", file).CombinedOutput(); err != nil {
+	if out, err := exec.Command(world.binary, "check", "--plan", file).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s\n%s", err, out, config)
 	}
 }

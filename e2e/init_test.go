@@ -88,7 +88,7 @@ func TestEntryPointsOfTheImagesThatAreReplaced(t *testing.T) {
 		}
 	}
 	// A file of the user's at the path of one that is built in is read instead.
-	out := docker(t, "run", "--rm", "--network", "none", "-v", conf+":/x.conf", "-v", own+":/fluent-bit/configs/minimize-log-loss.conf", routerImage, "check", "/x.conf")
+	out := docker(t, "run", "--rm", "--network", "none", "-v", conf+":/x.conf", "-v", own+":/fluent-bit/configs/minimize-log-loss.conf", routerImage, "check", "--plan", "/x.conf")
 	if !strings.Contains(out, "flush 7s") {
 		t.Errorf("got %q, want the flush of the file on disk", out)
 	}
@@ -97,7 +97,7 @@ func TestEntryPointsOfTheImagesThatAreReplaced(t *testing.T) {
 // checkWith runs firelane check with further variables.
 func checkWith(t *testing.T, config string, env ...string) (stdout, stderr string) {
 	t.Helper()
-	cmd := exec.Command(world.binary, "check", config)
+	cmd := exec.Command(world.binary, "check", "--plan", config)
 	cmd.Env = append(os.Environ(), env...)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs

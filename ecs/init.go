@@ -167,3 +167,12 @@ func splitARN(text string) (bucket, key string, err error) {
 	}
 	return bucket, key, nil
 }
+
+// ObjectPath returns the path that an object has in the router, by its ARN.
+func ObjectPath(arn string) (string, error) {
+	_, key, err := splitARN(arn)
+	if err != nil {
+		return "", err
+	}
+	return objectFolder + path.Base(key), nil
+}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/firelane/firelane/metric"
 )
 
 // Metrics are what filters count about records, for the admin page. It is safe for concurrent use; nil has none.
@@ -17,7 +19,14 @@ type Metric interface {
 	Name() string
 	// AppendText appends the family: HELP, TYPE and samples.
 	AppendText(dst []byte) []byte
+	// Samples calls see for each set of labels. Counting goes on meanwhile.
+	Samples(see func(*metric.Sample))
+	// Changes returns a number that grows with each change.
+	Changes() uint64
 }
+
+// A Measurer is a Filter that has a Metric.
+type Measurer interface{ Metric() Metric }
 
 // Add adds a metric, unless there is one of that name: it returns that one.
 func (m *Metrics) Add(one Metric) (had Metric) {

@@ -110,6 +110,23 @@ func rewritten(t *testing.T, rules []string, tag, js string) string {
 	return fmt.Sprint(got)
 }
 
+func TestARuleWithMoreThanFourWordsIsUsedWithAWarning(t *testing.T) {
+	for _, c := range []struct{ rule, want, warning string }{
+		{"$level ^ERROR$ errors true # both", "[app -> errors]", "the text after KEEP has no effect"},
+		{"$level ^ERROR$ errors false and more", "[-> errors]", "the text after KEEP has no effect"},
+		{"$level ^ERROR$ errors maybe", "[-> errors]", "is not a boolean and counts as false"},
+		{"$level ^ERROR$ errors On", "[app -> errors]", ""},
+	} {
+		if got := rewritten(t, []string{c.rule}, "app", `{"level":"ERROR"}`); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.rule, got, c.want)
+		}
+		warnings := (&RewriteOptions{Rules: ordered(0, c.rule)}).Warnings()
+		if c.warning == "" && len(warnings) > 0 || c.warning != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], c.warning)) {
+			t.Errorf("%s: got warnings %q, want one with %q", c.rule, warnings, c.warning)
+		}
+	}
+}
+
 func TestRewriteTagGivesEventsAnotherTag(t *testing.T) {
 	for _, c := range []struct {
 		rules    []string

@@ -26,6 +26,23 @@ func (o *RewriteOptions) Check(d config.Dialect) error {
 	return err
 }
 
+// Warnings returns a line for each part of a rule that Fluent Bit starts with and ignores.
+func (o *RewriteOptions) Warnings() (w []string) {
+	for _, v := range o.Rules {
+		words := splitQuoted(v.Value, 5)
+		if len(words) < 4 {
+			continue // Check has said so
+		}
+		if _, ok := parseKeep(words[3]); !ok {
+			w = append(w, fmt.Sprintf("rule: in %q, %q is not a boolean and counts as false, as in Fluent Bit; want true to keep the event with its own tag, too, or false", v.Value, words[3]))
+		}
+		if len(words) > 4 {
+			w = append(w, fmt.Sprintf("rule: in %q, the text after KEEP has no effect: %q; a comment needs a line of its own", v.Value, words[4]))
+		}
+	}
+	return w
+}
+
 // rewrite is the Step.
 type rewrite struct{ rules []rewriteRule }
 
@@ -61,8 +78,8 @@ func NewRewrite(o *RewriteOptions, _ config.Dialect, env Env) (Step, error) {
 }
 
 func newRewriteRule(text string, onTimeout func()) (rule rewriteRule, err error) {
-	words := splitQuoted(text, 4)
-	if len(words) != 4 {
+	words := splitQuoted(text, 5)
+	if len(words) < 4 {
 		return rule, fmt.Errorf("want $KEY PATTERN NEW_TAG KEEP, as in: $level ^ERROR$ errors.$TAG false")
 	}
 	if rule.key, err = accessorOf(words[0]); err != nil {
@@ -71,16 +88,21 @@ func newRewriteRule(text string, onTimeout func()) (rule rewriteRule, err error)
 	if rule.pattern, err = pattern.CompileNumbered(words[1], onTimeout); err != nil {
 		return rule, err
 	}
-	switch strings.ToLower(words[3]) {
-	case "true", "on", "yes":
-		rule.keep = true
-	case "false", "off", "no":
-	default:
-		return rule, fmt.Errorf("%q is not a boolean; want true to keep the event with its own tag, too, or false", words[3])
-	}
+	rule.keep, _ = parseKeep(words[3])
 	rule.last = new(atomic.Pointer[string])
 	rule.tag, err = parseTag(words[2])
 	return rule, err
+}
+
+// parseKeep parses a rule's last word. Fluent Bit reads any word that isn't a boolean as false; ok is then false.
+func parseKeep(word string) (keep, ok bool) {
+	switch strings.ToLower(word) {
+	case "true", "on", "yes":
+		return true, true
+	case "false", "off", "no":
+		return false, true
+	}
+	return false, false
 }
 
 // parseTag parses the template of a new tag. $N is group N of the pattern.

@@ -172,6 +172,7 @@ type streamExpr struct {
 	function string // contains or time; "": the value of the key
 	at       field.Accessor
 	value    streamValue
+	sql      bool // of the processor sql
 }
 
 func (e *streamExpr) holds(ev *record.Event) bool {
@@ -209,8 +210,10 @@ func (e *streamExpr) left(ev *record.Event) (v streamValue) {
 	case record.KindBool:
 		v.kind = streamBool
 		v.truth, _, _ = record.Bool(value)
-	case record.KindMap: // a map counts as true
-		v = streamValue{kind: streamBool, truth: true}
+	case record.KindMap: // a map counts as true, but not in the processor sql
+		if !e.sql {
+			v = streamValue{kind: streamBool, truth: true}
+		}
 	default:
 		if text, ok := record.Text(value); ok {
 			return streamValue{kind: streamText, text: text}

@@ -37,6 +37,7 @@ type streamKey struct {
 	function string // RECORD_TAG, RECORD_TIME, NOW, UNIX_TIMESTAMP; "": the value at
 	at       field.Accessor
 	name     string // in the new record
+	source   string // the key's text in the query; "" for * and functions
 }
 
 // A streamParser parses a query.
@@ -215,6 +216,7 @@ func (p *streamParser) selected() (k streamKey, err error) {
 			return k, err
 		}
 		k.name = p.query[start:end]
+		k.source = k.name
 	}
 	if p.skip("AS") {
 		k.name, err = p.wantKind(tokenWord, "a name after AS")

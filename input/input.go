@@ -39,6 +39,15 @@ type Env struct {
 	// Internal calls see for each metric of the router itself; nil: it has none.
 	Internal func(see func(*metric.Sample))
 
+	// FilterMetrics calls see for each metric of the filter with that ID, if outputs take metrics with the tag and more has changed than
+	// since. It returns what since is next time. nil: there are no filters.
+	FilterMetrics func(filter, tag string, since uint64, see func(*metric.Sample)) (changes uint64)
+
+	Monitor Monitor // of the router; nil: the input learns nothing of it
+
+	OwnLog *OwnLog                  // of the process; nil: its lines aren't passed on
+	Feeds  func(output string) bool // whether events of an input that reads OwnLog have reached an output
+
 	Sockets *Sockets // of the configuration; nil: no socket is handed over at a reload
 }
 
@@ -72,6 +81,12 @@ type ReadCounter interface {
 type MetricSource interface {
 	// HasMetrics reports whether they are. The answer never changes.
 	HasMetrics() bool
+}
+
+// LogSource is implemented by an Input whose events are the router's own log. The router notes which outputs they reach.
+type LogSource interface {
+	// ReadsOwnLog reports whether they are. The answer never changes.
+	ReadsOwnLog() bool
 }
 
 // Receiver takes the events of one connection, file or loop of an input. It is not called concurrently.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/aws"
 	"github.com/firelane/firelane/sink/dial"
 )
 
@@ -212,4 +214,25 @@ func ms(n int, fallback time.Duration) time.Duration {
 		return fallback
 	}
 	return time.Duration(n) * time.Millisecond
+}
+
+// Seeds lists the brokers that are asked for the cluster first, each host or host:port.
+func (o *Options) Seeds() []string { return o.seeds() }
+
+// Security returns the options for TLS, nil where connections have none, and whether credentials are sent.
+func (o *Options) Security(d config.Dialect) (tls *dial.TLSOptions, secrets bool) {
+	name, _, _ := o.signIn(d)
+	if o.usesTLS(d) {
+		t := o.tlsOptions()
+		tls = &t
+	}
+	return tls, name != "" || o.iam(d)
+}
+
+// Credentials are those of AWS, nil where none are used.
+func (o *Options) Credentials(d config.Dialect, common *sink.Common) *aws.Credentials {
+	if !o.iam(d) {
+		return nil
+	}
+	return o.credentials(d, common)
 }

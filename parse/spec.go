@@ -40,7 +40,7 @@ type Spec struct {
 	UTC              bool             `fluentd:"utc" default:"false" help:"times without a zone are in UTC"`
 	Localtime        bool             `fluentd:"localtime" default:"true" help:"times without a zone are local"`
 	KeepTimeKey      bool             `fluentd:"keep_time_key" default:"false" help:"keep the field that holds the time"`
-	EstimateTime     *bool            `fluentd:"estimate_current_event" ignored:"an event whose text has no time keeps its own" help:"accepted, without effect"`
+	EstimateTime     *bool            `fluentd:"estimate_current_event" help:"accepted: an event whose text has no time keeps its own; false lets <extract> look for one"`
 	Types            string           `fluentd:"types" help:"types to convert fields to: name:type,…"`
 	NullPattern      string           `fluentd:"null_value_pattern" help:"regular expression of texts that become null"`
 	NullEmpty        bool             `fluentd:"null_empty_string" default:"false" help:"empty texts become null"`

@@ -13,12 +13,15 @@ import (
 	"github.com/firelane/firelane/enrich/lua"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
+	"github.com/firelane/firelane/input/emitter"
 	"github.com/firelane/firelane/input/exec"
 	"github.com/firelane/firelane/input/host"
 	"github.com/firelane/firelane/input/http"
 	inputkafka "github.com/firelane/firelane/input/kafka"
+	monitoragent "github.com/firelane/firelane/input/monitor"
 	"github.com/firelane/firelane/input/node"
 	"github.com/firelane/firelane/input/opentelemetry"
+	"github.com/firelane/firelane/input/ownlog"
 	"github.com/firelane/firelane/input/scrape"
 	"github.com/firelane/firelane/input/socket"
 	"github.com/firelane/firelane/input/statsd"
@@ -71,6 +74,9 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "statsd", "", statsd.New, "metrics of StatsD, by UDP, each a record"),
 		Row(config.KindInput, "stdin", "", stdin.New, "JSON or lines on the process's standard input"),
 		Row(config.KindInput, "fluentbit_metrics", "", scrape.NewInternal, "the router's own metrics"),
+		Row(config.KindInput, "", "monitor_agent", monitoragent.New, "a page, and events, with what is counted of inputs and outputs"),
+		Row(config.KindInput, "fluentbit_logs", "fluentd_log", ownlog.New, "the router's own log, as events"),
+		Row(config.KindInput, "emitter", "", emitter.New, "the metrics of a filter log_to_metrics, which adds this input itself"),
 		Row(config.KindInput, "prometheus_scrape", "", scrape.New, "the metrics of a page in Prometheus's format"),
 		Row(config.KindInput, "node_exporter_metrics", "", node.New, "the host's state as metrics, as Prometheus's node exporter has them"),
 		Row(config.KindInput, "cpu", "", host.NewCPU, "how busy the host's processors are, or those that a process uses"),
@@ -93,6 +99,9 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "grep", "grep", enrich.NewGrep, "keeps or drops records whose fields match"),
 		Row(config.KindFilter, "modify", "", enrich.NewModify, "sets, adds, removes, renames, copies and moves fields, in order and under conditions"),
 		Row(config.KindFilter, "content_modifier", "", enrich.NewContentModifier, "Fluent Bit's processor: changes one field"),
+		Row(config.KindFilter, "sql", "", enrich.NewSQL, "Fluent Bit's processor: selects fields and records"),
+		Row(config.KindFilter, "opentelemetry_envelope", "", enrich.NewEnvelope, "Fluent Bit's processor; accepted: the output opentelemetry groups records itself"),
+		Row(config.KindFilter, "sampling", "", enrich.NewSampling, "Fluent Bit's processor; accepted: it is for traces"),
 		Row(config.KindFilter, "nest", "", enrich.NewNest, "moves fields into a map, or a map's fields up"),
 		Row(config.KindFilter, "rewrite_tag", "", enrich.NewRewrite, "gives events another tag, by what a field matches"),
 		Row(config.KindFilter, "multiline", "", enrich.NewMultiline, "joins lines that belong together, such as those of a stack trace"),

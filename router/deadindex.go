@@ -21,7 +21,7 @@ func (r *Router) newDeadOutput(o config.Output, of *output) (*output, error) {
 	}
 	own := opts.ForDeadLetter(of.options.DeadLetterIndex)
 	id := o.ID + ".dead"
-	log := r.partLog("output", id)
+	log := r.partLog("output", id, o.LogLevel)
 	dest, err := bulk.New(own, r.plan.Dialect, r.sinkEnv(log))
 	if err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func (r *Router) newDeadOutput(o config.Output, of *output) (*output, error) {
 	is := of.is
 	is.dead = oneLine(of.options.DeadLetterIndex)
 	return &output{
-		id: id, is: is, options: &own.OutputOptions, dest: dest, log: log, tally: new(tally), taps: new(taps), config: own, files: filesOf(own),
+		id: id, is: is, options: &own.OutputOptions, dest: dest, log: log, tally: new(tally), taps: new(taps), config: own, files: filesOf(own), level: o.LogLevel,
 	}, nil
 }
 

@@ -196,6 +196,9 @@ func (i *intake) enter(rt *route, ev *record.Event) {
 func (i *intake) goOn(rt *route, ev *record.Event) {
 	if len(rt.reach) == 0 && rt.step == nil {
 		i.unrouted++
+		if rt.counts {
+			i.filter(rt, ev)
+		}
 		return
 	}
 	i.walk(rt, ev)

@@ -58,6 +58,9 @@ func (i *intake) flush(ctx context.Context) error {
 		i.input.accounts.unrouted.Add(i.unrouted)
 		i.received, i.unrouted = 0, 0
 	}
+	if i.input.ownLog {
+		i.noteFedByLog()
+	}
 	failed := i.queue(ctx)
 	i.openFor, i.open = nil, nil
 	i.event = record.Event{} // what it aliases is no longer ours

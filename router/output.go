@@ -58,6 +58,7 @@ type output struct {
 	final   bool // nothing will be delivered from the queue after Run
 
 	config   any           // the options
+	level    string        // of the log, if it has its own
 	files    string        // what its certificates were when it was made
 	reserved *budget.Share // memory of a queue in memory
 	deadLost [2]int64      // what Lost of the file was of outputs before this one, on the same queue
@@ -79,14 +80,14 @@ const fluentBitFlush = time.Second
 
 // newOutput makes the destination; openQueue comes later, after the sockets.
 func (r *Router) newOutput(o config.Output) (*output, error) {
-	log := r.partLog("output", o.ID)
+	log := r.partLog("output", o.ID, o.LogLevel)
 	made, err := construct[any](o.Instance, r.plan.Dialect, r.sinkEnv(log))
 	if err != nil {
 		return nil, err
 	}
 	opts := o.Options.(sink.OutputOptioner).Output()
 	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield,
-		tally: new(tally), taps: new(taps), config: o.Options, files: filesOf(o.Options)}
+		tally: new(tally), taps: new(taps), config: o.Options, files: filesOf(o.Options), level: o.LogLevel}
 	switch part := made.(type) {
 	case sink.Destination:
 		out.dest = part
@@ -101,11 +102,6 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 // sinkEnv is what the router gives to a destination.
 func (r *Router) sinkEnv(log zerolog.Logger) sink.Env {
 	return sink.Env{Log: log, Hostname: r.env.Hostname, Common: &r.common}
-}
-
-// partLog is the log of an input, a filter or an output, which doesn't repeat itself.
-func (r *Router) partLog(kind, id string) zerolog.Logger {
-	return r.limited(kind+" "+id, r.log.With().Str(kind, id).Logger())
 }
 
 // eventsLog is the key of Router.events in logs.
@@ -124,16 +120,19 @@ type limitedLog struct {
 	limiter *repeat.Limiter
 }
 
-// queueDir is the folder in which the output's queue has its own, "" for a queue in memory.
-func (r *Router) queueDir(o *output) string {
-	opts := o.options.Queue()
+// queueDir is QueueDir of the output.
+func (r *Router) queueDir(o *output) string { return QueueDir(r.plan, o.options) }
+
+// QueueDir is the folder in which an output's queue has its own, "" for a queue in memory.
+func QueueDir(plan *config.Plan, o *sink.OutputOptions) string {
+	opts := o.Queue()
 	switch {
 	case opts.Memory:
 		return ""
 	case opts.Path != "":
 		return strings.TrimSuffix(opts.Path, "*") // as Fluentd's path may end
-	case r.plan.Service.StoragePath != "":
-		return r.plan.Service.StoragePath
+	case plan.Service.StoragePath != "":
+		return plan.Service.StoragePath
 	}
 	return DefaultDir
 }

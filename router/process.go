@@ -37,6 +37,8 @@ type process struct {
 
 	exit chan *ExitError // a filter asks the router to stop
 
+	fedByLog outputSet // outputs that events of the router's own log have reached
+
 	retiredMu sync.Mutex
 	retired   retired
 }

@@ -107,7 +107,7 @@ func (in *source) isRunning() bool {
 }
 
 func samePart(a, b *config.Instance) bool {
-	return a.Name == b.Name && reflect.DeepEqual(a.Options, b.Options)
+	return a.Name == b.Name && a.LogLevel == b.LogLevel && reflect.DeepEqual(a.Options, b.Options)
 }
 
 func sameParts(a, b []config.Instance) bool {
@@ -191,7 +191,7 @@ func (r *Router) queueKey(o *output) string { return filepath.Join(r.queueDir(o)
 func (r *Router) sameOutput(next *Router, a, b *output) bool {
 	p, q := r.plan, next.plan
 	return a.id == b.id && p.Dialect == q.Dialect && p.Service.Flush == q.Service.Flush && p.Service.Sync == q.Service.Sync &&
-		a.is.alias == b.is.alias && a.files == b.files && reflect.DeepEqual(a.config, b.config)
+		a.is.alias == b.is.alias && a.files == b.files && a.level == b.level && reflect.DeepEqual(a.config, b.config)
 }
 
 // keepLog keeps the log of a part that keeps running, with its limit on repeated lines.

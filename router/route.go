@@ -63,6 +63,7 @@ type route struct {
 	lift    bool        // all of the outputs read tails
 	next    []*route    // the paths that go on after this one
 	turns   *turns      // by which of next an event goes on; nil: by all
+	counts  bool        // a filter counts records, also those that go nowhere
 	reach   []int       // every output that this route leads to, once for each path to it
 }
 
@@ -129,9 +130,12 @@ func (r *Router) lockedRouteOf(in *source, label, tag string, kind routeKind) *r
 	}
 	plan = r.forSignal(in, plan)
 	rt := r.compile(route{in: in, label: label, tag: tag, kind: kind}, plan, plan.Filters)
+	if r.onRoute != nil {
+		r.onRoute(rt)
+	}
 	r.routeBytes += routeCost * (rt.parts() - 1)
 	r.routes[key] = rt
-	if len(rt.reach) == 0 && rt.step == nil {
+	if len(rt.reach) == 0 && rt.step == nil && !in.ownLog {
 		r.events.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
 	}
 	return rt
@@ -171,6 +175,8 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 	for n, f := range filters {
 		s := &r.stages[f]
 		if s.step == nil {
+			_, measures := s.filter.(enrich.Measurer)
+			rt.counts = rt.counts || measures
 			rt.filters = append(rt.filters, s.filter)
 			continue
 		}

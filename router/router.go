@@ -3,8 +3,11 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,9 +25,10 @@ import (
 type Env struct {
 	Log      zerolog.Logger
 	Version  string
-	Hostname string // what ${hostname} stands for; the system's own unless given
-	Bound    func() // called once when the sockets are bound, before anything is delivered; may be nil
-	Early    *Early // sockets that are bound already; nil: none
+	Hostname string        // what ${hostname} stands for; the system's own unless given
+	Bound    func()        // called once when the sockets are bound, before anything is delivered; may be nil
+	Early    *Early        // sockets that are bound already; nil: none
+	OwnLog   *input.OwnLog // what Log writes; nil: inputs don't get it
 
 	// Tests don't wait as long: buffer.Options.StalledAfter, input.Env.FlushTime, enrich.JoinerConfig.FlushAfter. 0: as usual.
 	stalledAfter, flushTime, joinTime time.Duration
@@ -55,6 +59,7 @@ type Router struct {
 	held       map[heldKey]*route // those that lead to Holders
 	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
 	metrics    enrich.Metrics     // of filters
+	onRoute    func(*route)       // called for each route that is made; nil except in a Trace
 }
 
 // source is an input of the plan, with what the router keeps for it.
@@ -72,6 +77,7 @@ type source struct {
 	done chan struct{}      // closed when Run has returned
 
 	isRetired bool // it ends when its clients hang up
+	ownLog    bool // its events are the router's own log
 }
 
 // stageEnv is what the filter f gets.
@@ -80,7 +86,7 @@ func (r *Router) stageEnv(f config.Filter) enrich.Env {
 	r.shares = append(r.shares, share)
 	return enrich.Env{
 		Hostname: r.env.Hostname, Version: r.env.Version, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
-		Share: share, Log: r.partLog("filter", f.ID), Metrics: &r.metrics, Exit: r.askToStop,
+		Share: share, Log: r.partLog("filter", f.ID, f.LogLevel), Metrics: &r.metrics, Exit: r.askToStop,
 		Errors:        r.plan.HasLabel(enrich.ErrorLabel),
 		AllowScriptIO: r.plan.Service.AllowScriptIO,
 		ReadFile:      func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
@@ -98,6 +104,34 @@ func New(plan *config.Plan, env Env) (*Router, []config.Diagnostic) {
 	return r, diags
 }
 
+// diagnostic is an error of a part. That of an option, or of a missing file that one names, is at the option, if the plan says where
+// that is.
+func diagnostic(in config.Instance, err error) config.Diagnostic {
+	d := config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)}
+	var option *config.OptionError
+	if errors.As(err, &option) {
+		d.Code = config.CodeValue
+		if g, ok := in.Find(option.Option); ok {
+			d.Pos = g.Pos
+		}
+		if strings.HasSuffix(option.Reason, "does not exist") {
+			d.Code = config.CodeFile
+		}
+		return d
+	}
+	var file *fs.PathError
+	if !errors.As(err, &file) {
+		return d
+	}
+	d.Code = config.CodeFile
+	for _, g := range in.Given {
+		if g.Value == file.Path {
+			d.Pos, d.Text = g.Pos, fmt.Sprintf("%s: %s: %v", in.Name, g.Name, err)
+		}
+	}
+	return d
+}
+
 // build is New for a configuration of a process.
 func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic) {
 	r := &Router{
@@ -106,9 +140,7 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 	}
 	r.events = r.limited(eventsLog, r.log)
 	var diags []config.Diagnostic
-	fail := func(in config.Instance, err error) {
-		diags = append(diags, config.Diagnostic{Pos: in.Pos, Text: fmt.Sprintf("%s: %v", in.Name, err)})
-	}
+	fail := func(in config.Instance, err error) { diags = append(diags, diagnostic(in, err)) }
 	for _, f := range plan.Filters {
 		s, err := r.newFilter(f)
 		s.label = f.Label
@@ -188,10 +220,11 @@ func (r *Router) bind() error {
 func (r *Router) bindInput(s *source, n int) error {
 	in, p := &r.plan.Inputs[n], r.process // of an input that may outlive r
 	env := input.Env{
-		Log: r.partLog("input", in.ID), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
+		Log: r.partLog("input", in.ID, in.LogLevel), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 		Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
 		AllowExec: r.plan.Service.AllowExec, Sockets: r.sockets,
 		Internal: func(see func(*metric.Sample)) { p.current.Load().Metrics(see) },
+		OwnLog:   r.env.OwnLog, Feeds: r.fedByLog.has, Monitor: monitor{p}, FilterMetrics: p.filterMetrics,
 	}
 	if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are; an alias doesn't matter
 		env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
@@ -201,6 +234,8 @@ func (r *Router) bindInput(s *source, n int) error {
 		return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
 	}
 	s.input, s.files = bound, filesOf(in.Options)
+	l, ok := bound.(input.LogSource)
+	s.ownLog = ok && l.ReadsOwnLog()
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -99,6 +100,9 @@ func startIn(t *testing.T, dir, text string, env Env) *testRouter {
 	plan := compilePlan(t, dir, text)
 	log := &logBuffer{}
 	env.Log, env.Version, env.Hostname = zerolog.New(log), "test", "host"
+	if env.OwnLog != nil {
+		env.Log = zerolog.New(io.MultiWriter(env.OwnLog, log))
+	}
 	r, diags := New(plan, env)
 	if len(diags) > 0 {
 		t.Fatalf("new: got %v, want no error", diags)

@@ -74,6 +74,19 @@ func (r *Router) Accounts() (inputs []InputAccount, outputs []Account) {
 	return s.Inputs, outputs
 }
 
+// QueueBytes returns the bytes in all queues, those in memory and those on disk.
+func (r *Router) QueueBytes() (memory, disk int64) {
+	for _, o := range r.Status().Outputs {
+		q := &o.Delivery.Queue
+		if n := q.Bytes + o.Delivery.DeferredQueue.Bytes; q.Durable {
+			disk += n
+		} else {
+			memory += n
+		}
+	}
+	return memory, disk
+}
+
 // Healthy reports whether records flow to every output, and why not.
 func (r *Router) Healthy() (bool, string) {
 	for _, o := range r.Status().Outputs {

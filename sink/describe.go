@@ -42,3 +42,20 @@ type IAMGrant struct {
 	Actions  []string // es:ESHttpPost
 	Resource string   // ARN; * where the region or the account isn't known
 }
+
+// DescribePeer describes an output that sends to servers by a protocol without URLs.
+func DescribePeer(service string, servers ...Server) Description {
+	d := Description{Service: service, Servers: servers}
+	if len(servers) == 0 {
+		return d
+	}
+	scheme := "tcp"
+	switch s := servers[0]; {
+	case s.UDP:
+		scheme = "udp"
+	case s.TLS:
+		scheme = "tls"
+	}
+	d.URL = scheme + "://" + servers[0].Address()
+	return d
+}

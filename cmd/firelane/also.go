@@ -32,7 +32,20 @@ func (c *cli) plan(file string) (*config.Plan, []config.Diagnostic) {
 		c.compiled = nil
 		return ready()
 	}
-	k := config.Compiler{Catalogue: router.Catalogue(), Lookup: c.variable, Files: map[string]string{}, KeepGiven: c.keepGiven}
+	k := c.compiler(file)
+	plan, errs := k.Compile(file)
+	for i := len(c.also.notes) - 1; i >= 0; i-- {
+		plan.Warnings = append([]config.Diagnostic{{Pos: config.Pos{File: commandLine}, Text: c.also.notes[i]}}, plan.Warnings...)
+	}
+	if c.also.level != "" {
+		plan.Service.LogLevel = c.also.level
+	}
+	return plan, errs
+}
+
+// compiler makes the compiler for a file, with what the command line and the init image's variables add.
+func (c *cli) compiler(file string) *config.Compiler {
+	k := &config.Compiler{Catalogue: router.Catalogue(), Lookup: c.variable, Files: map[string]string{}, KeepGiven: c.keepGiven}
 	if len(c.also.service) > 0 {
 		const name = commandLine + " [SERVICE]"
 		k.Files[name] = "[SERVICE]\n    " + strings.Join(c.also.service, "\n    ") + "\n"
@@ -46,12 +59,5 @@ func (c *cli) plan(file string) (*config.Plan, []config.Diagnostic) {
 	}
 	maps.Copy(k.Files, c.init.Files)
 	k.After = append(k.After, c.init.After...)
-	plan, errs := k.Compile(file)
-	for i := len(c.also.notes) - 1; i >= 0; i-- {
-		plan.Warnings = append([]config.Diagnostic{{Pos: config.Pos{File: commandLine}, Text: c.also.notes[i]}}, plan.Warnings...)
-	}
-	if c.also.level != "" {
-		plan.Service.LogLevel = c.also.level
-	}
-	return plan, errs
+	return k
 }

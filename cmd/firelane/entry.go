@@ -26,9 +26,9 @@ func programs() []program {
 		{"entrypoint.sh docker-entrypoint.sh", entryPoint},
 		{"fluent_bit_init_entrypoint.sh invoke_fluent_bit.sh", func(c *cli, _ []string) int { return runCommand(c, nil) }},
 		{"fluent_bit_init_process", func(*cli, []string) int { return exitOK }}, // runCommand does what it does
-		{"sh bash ash", func(c *cli, args []string) int { return c.shell().Run("sh", args) }},
-		{"nc", func(c *cli, args []string) int { return c.shell().Run("nc", args) }},
-		{"curl", func(c *cli, args []string) int { return c.shell().Run("curl", args) }},
+		{"sh bash ash", func(c *cli, args []string) int { return c.script("sh", args) }},
+		{"nc", func(c *cli, args []string) int { return c.script("nc", args) }},
+		{"curl", func(c *cli, args []string) int { return c.script("curl", args) }},
 	}
 }
 
@@ -80,6 +80,14 @@ func env(c *cli, args []string) int {
 		args = args[1:]
 	}
 	return c.main("firelane", args)
+}
+
+// script runs a stand-in of the shell's.
+func (c *cli) script(name string, args []string) int {
+	if c.looking != nil {
+		return c.looking.shell(c, name, args)
+	}
+	return c.shell().Run(name, args)
 }
 
 // shell makes the stand-in for sh.

@@ -42,6 +42,10 @@ func fluentBit(c *cli, args []string) int {
 	case b.help:
 		fmt.Fprint(c.stdout, usage)
 		return exitOK
+	case b.workdir != "" && c.looking != nil:
+		if b.file != "" && !filepath.IsAbs(b.file) {
+			b.file = filepath.Join(b.workdir, b.file)
+		}
 	case b.workdir != "":
 		if err := os.Chdir(b.workdir); err != nil {
 			fmt.Fprintf(c.stderr, "fluent-bit: -w: %v\n", err)

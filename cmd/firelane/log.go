@@ -11,7 +11,8 @@ import (
 
 // openLog makes the log of the process: JSON lines in a container, a readable form on a terminal. Logging never waits for the
 // reader of w. end writes the pending lines, and waits at most logCloseTime for that.
-func openLog(w io.Writer) (log zerolog.Logger, end func()) {
+// beside gets each line, too, as JSON.
+func openLog(w io.Writer, beside ...io.Writer) (log zerolog.Logger, end func()) {
 	terminal := isTerminal(w)
 	ring := newLogRing(w, func(lines int) []byte {
 		var b bytes.Buffer
@@ -19,15 +20,18 @@ func openLog(w io.Writer) (log zerolog.Logger, end func()) {
 		own.Warn().Int("lines", lines).Msg("lines of the log are missing here: nobody read the log in time")
 		return b.Bytes()
 	})
-	return newLogger(ring, terminal), ring.Close
+	return newLogger(ring, terminal, beside...), ring.Close
 }
 
-func newLogger(w io.Writer, terminal bool) zerolog.Logger {
+func newLogger(w io.Writer, terminal bool, beside ...io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	if terminal {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000"}
 	} else {
 		w = &messageFirst{out: w}
+	}
+	if len(beside) > 0 {
+		w = io.MultiWriter(append(beside, w)...)
 	}
 	return zerolog.New(zerolog.SyncWriter(w)).With().Timestamp().Logger()
 }
@@ -65,22 +69,4 @@ func (m *messageFirst) Write(line []byte) (int, error) {
 		return 0, err
 	}
 	return len(line), nil
-}
-
-// parseLevel maps the levels of both dialects (off, error, warn, info, debug and trace in Fluent Bit; also fatal in Fluentd)
-// to zerolog's. Any other text is info.
-func parseLevel(s string) zerolog.Level {
-	switch s {
-	case "off":
-		return zerolog.Disabled
-	case "fatal", "error":
-		return zerolog.ErrorLevel
-	case "warn", "warning":
-		return zerolog.WarnLevel
-	case "debug":
-		return zerolog.DebugLevel
-	case "trace":
-		return zerolog.TraceLevel
-	}
-	return zerolog.InfoLevel
 }

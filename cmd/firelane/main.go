@@ -35,7 +35,14 @@ usage:
   firelane                 run with the configuration that ECS wrote:
                            /fluent-bit/etc/fluent-bit.conf or /fluentd/etc/fluent.conf
   firelane run -c FILE     run with FILE, in either dialect
-  firelane check FILE      print how firelane understands FILE, and every warning; exit 2 if it is wrong
+  firelane check FILE...   tell what becomes of each log line, and every mistake; exit 2 if something is wrong. A FILE is
+                           a configuration, an ECS task definition, a Terraform plan or state (terraform show -json), a
+                           CloudFormation template, a folder of these, or -
+                           [--config-file FILE] [--strict] [--github | --json | --iam | --plan]
+                           --sample LINES shows what becomes of lines, --explain OPTION what an option means
+  firelane doctor          check with the network whether the configuration works from here: names, connections, TLS,
+                           credentials, rights, indices, space; exit 1 with warnings, 2 with errors
+                           [-c FILE] [--json] [--write: store a test document, and delete it]
   firelane healthcheck     exit 0 if a running firelane accepts connections [-c FILE]
   firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     send these records again [-c FILE] [-output ID]
@@ -53,13 +60,16 @@ type command struct {
 	run  func(c *cli, args []string) int
 }
 
-var commands = []command{
-	{"run", runCommand},
-	{"check", checkCommand},
-	{"healthcheck", healthCommand},
-	{"dead", deadCommand},
-	{"bootstrap", bootstrapCommand},
-	{"version", versionCommand},
+func commands() []command {
+	return []command{
+		{"run", runCommand},
+		{"check", checkCommand},
+		{"doctor", doctorCommand},
+		{"healthcheck", healthCommand},
+		{"dead", deadCommand},
+		{"bootstrap", bootstrapCommand},
+		{"version", versionCommand},
+	}
 }
 
 // environment gives commands access to the process's environment variables.
@@ -79,6 +89,7 @@ type cli struct {
 	asFluentBit bool     // it is fluent-bit's or fluentd's, which don't know the init image's variables
 	init        ecs.Init // the files that the init image's variables name
 	task        task
+	looking     *looking                                   // not nil: the command line is a task definition's, and isn't to be carried out
 	keepGiven   bool                                       // the plan is for a tool that tells about options
 	compiled    func() (*config.Plan, []config.Diagnostic) // what prepare has compiled, for the next plan
 }
@@ -104,7 +115,10 @@ func (c *cli) main(name string, args []string) int {
 	case "-v", "-V", "--version":
 		return versionCommand(c, nil)
 	}
-	for _, cmd := range commands {
+	for _, cmd := range commands() {
+		if cmd.name == args[0] && c.looking != nil && cmd.name != "run" {
+			return exitUsage
+		}
 		if cmd.name == args[0] {
 			return cmd.run(c, args[1:])
 		}
@@ -112,8 +126,11 @@ func (c *cli) main(name string, args []string) int {
 	if run, ok := c.program(args[0]); ok { // the command of a task definition
 		return run(c, args[1:])
 	}
+	if c.looking != nil {
+		return c.looking.script()
+	}
 	if info, err := os.Stat(args[0]); err == nil && strings.Contains(args[0], "/") && info.Mode().IsRegular() { // a script
-		return c.shell().Run("sh", args)
+		return c.script("sh", args)
 	}
 	if strings.HasPrefix(args[0], "-") { // fluent-bit's and fluentd's own: -c FILE
 		return runCommand(c, args)

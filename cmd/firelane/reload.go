@@ -137,7 +137,7 @@ func (l *reloader) reload(ctx context.Context) error {
 		return err
 	}
 	l.plan.Store(plan)
-	l.level.set(parseLevel(plan.Service.LogLevel))
+	l.level.set(router.ParseLevel(plan.Service.LogLevel))
 	commit()
 	return nil
 }

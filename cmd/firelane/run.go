@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	stdlog "log"
 	"os"
 	"runtime/debug"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/router"
 )
 
@@ -44,10 +44,14 @@ const startTime = time.Second
 
 // run runs the router with a configuration file. always is Fluent Bit's --enable-hot-reload.
 func (c *cli) run(file string, always bool) int {
+	if c.looking != nil {
+		return c.looking.starts(file)
+	}
 	arrived, endSignals := takeSignals() // first, because until then a SIGHUP ends the process
 	defer endSignals()
 	dropProgramPages()
-	log, endLog := openLog(c.stderr)
+	own := new(input.OwnLog)
+	log, endLog := openLog(c.stderr, own)
 	defer endLog()
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(log) // libraries would log to stderr directly
@@ -67,11 +71,11 @@ func (c *cli) run(file string, always bool) int {
 	}
 	c.init = ecs.Init{} // releases the memory of the objects
 	level := new(logLevel)
-	level.set(parseLevel(plan.Service.LogLevel))
+	level.set(router.ParseLevel(plan.Service.LogLevel))
 	log = log.Sample(level)
 
 	limitMemory(log) // the router divides this limit among its parts
-	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: func() { freeStart(); c.useRoots() }, Early: early})
+	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: func() { freeStart(); c.useRoots() }, Early: early, OwnLog: own})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
@@ -193,6 +197,9 @@ func findConfig(c *cli, name, file string) (string, int, bool) {
 	if file != "" {
 		return file, exitOK, true
 	}
+	if c.looking != nil {
+		return c.looking.config(c), exitOK, true
+	}
 	for _, f := range []string{ecsFiles[0], fluentdConfig(c), ecsFiles[1]} {
 		if _, err := os.Stat(f); err == nil {
 			return f, exitOK, true
@@ -219,60 +226,4 @@ func reportErrors(log zerolog.Logger, diags []config.Diagnostic) {
 	for _, d := range diags {
 		log.Error().Msg(d.String())
 	}
-}
-
-// checkCommand prints how firelane understands a configuration.
-func checkCommand(c *cli, args []string) int {
-	file, status, ok := configFlag(c, "check", args, nil)
-	if !ok {
-		return status
-	}
-	c.keepGiven = true
-	return c.check(file)
-}
-
-// check prints how firelane understands a configuration, including the files that the init image's variables name.
-func (c *cli) check(file string) int {
-	plan, ok := c.tested(file)
-	if !ok {
-		return exitUsage
-	}
-	if err := plan.Write(c.stdout); err != nil && !errors.Is(err, io.ErrClosedPipe) {
-		return exitFailed
-	}
-	return exitOK
-}
-
-// dryRun is the option of that name, of fluent-bit and fluentd.
-func (c *cli) dryRun(file string) int {
-	if _, ok := c.tested(file); !ok {
-		return exitUsage
-	}
-	fmt.Fprintln(c.stdout, "configuration test is successful")
-	return exitOK
-}
-
-// tested reads a configuration and prints all warnings and mistakes; ok means that a router would start with it.
-func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
-	plan, diags, err := c.read(context.Background(), file, func(warning bool, text string) {
-		kind := "note"
-		if warning {
-			kind = "warning"
-		}
-		fmt.Fprintf(c.stderr, "%s: %s\n", kind, text)
-	})
-	if err != nil {
-		fmt.Fprintln(c.stderr, initHint(err))
-		return nil, false
-	}
-	if len(diags) == 0 {
-		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
-	}
-	for _, w := range plan.Warnings {
-		fmt.Fprintf(c.stderr, "warning: %s\n", w)
-	}
-	for _, d := range diags {
-		fmt.Fprintln(c.stderr, d)
-	}
-	return plan, len(diags) == 0
 }

@@ -79,7 +79,7 @@ func TestInitImagesFilesAreReadInOrderAfterTheGeneratedOne(t *testing.T) {
 	p.set("aws_fluent_bit_init_s3_10", "arn:aws:s3:::conf2/output.conf")
 	p.set("aws_fluent_bit_init_s3_2", "arn:aws:s3:::conf/a/filters.conf")
 	p.set("aws_fluent_bit_init_file_1", p.write(t, "first.conf", "[FILTER]\n  Name record_modifier\n  Match *\n  Record task ${ECS_TASK_DEFINITION}\n"))
-	stdout, stderr, status := p.output("firelane", "check", p.conf)
+	stdout, stderr, status := p.output("firelane", "check", "--plan", p.conf)
 	if status != 0 {
 		t.Fatal(stderr)
 	}
@@ -184,8 +184,8 @@ func TestARouterDoesNotStartWithAPartOfItsConfiguration(t *testing.T) {
 			if c.metadata != "" {
 				p.SetMetadata(c.metadata)
 			}
-			for _, command := range []string{"check", "run"} {
-				_, stderr, status := p.output("firelane", command, "-c", p.conf)
+			for _, command := range []string{"check --plan", "run"} {
+				_, stderr, status := p.output(append(append([]string{"firelane"}, strings.Fields(command)...), "-c", p.conf)...)
 				if status == 0 || !strings.Contains(stderr, c.want) {
 					t.Errorf("%s: got status %d and %s, want %s", command, status, stderr, c.want)
 				}
@@ -203,17 +203,17 @@ func TestVariablesOfTheTaskAreThereWithoutTheInitImage(t *testing.T) {
 	p := newTask(t, toTheCluster)
 	p.set("OUT", p.dir)
 	p.set("ECS_CLUSTER", "own") // takes precedence
-	stdout, stderr, status := p.output("firelane", "check", p.conf)
+	stdout, stderr, status := p.output("firelane", "check", "--plan", p.conf)
 	if status != 0 || !strings.Contains(stdout, "file own-0123456789abcdef") {
 		t.Errorf("got status %d and %s%s, want the task's id", status, stdout, stderr)
 	}
 	p.SetMetadata("{}")
-	_, stderr, status = p.output("firelane", "check", p.conf)
+	_, stderr, status = p.output("firelane", "check", "--plan", p.conf)
 	if status != 0 || !strings.Contains(stderr, "warning: the metadata has the TaskARN") || !strings.Contains(stderr, "variable ECS_TASK_ID is not set") {
 		t.Errorf("got status %d and %s, want a warning", status, stderr)
 	}
 	q := newTask(t, "[OUTPUT]\n  Name null\n  Match *\n")
-	if _, stderr, status := q.output("firelane", "check", q.conf); status != 0 || stderr != "" || q.Asked("task") != 0 {
+	if _, stderr, status := q.output("firelane", "check", "--plan", q.conf); status != 0 || stderr != "" || q.Asked("task") != 0 {
 		t.Errorf("got status %d, %q and %d requests, want none", status, stderr, q.Asked("task"))
 	}
 }
@@ -227,7 +227,7 @@ func TestVariablesOfTheInitImageThatAreIgnoredAreNamed(t *testing.T) {
 		t.Errorf("got status %d and %s", status, stderr)
 	}
 	fluentd := p.write(t, "fluent.conf", "<match **>\n  @type null\n</match>\n")
-	_, stderr, status = p.output("firelane", "check", fluentd)
+	_, stderr, status = p.output("firelane", "check", "--plan", fluentd)
 	if status != 0 || !strings.Contains(stderr, "aws_fluent_bit_init_s3_1 and the like are ignored: they are for Fluent Bit") {
 		t.Errorf("got status %d and %s", status, stderr)
 	}

@@ -165,6 +165,19 @@ func (w window) markNow(text string) string {
 	})
 }
 
+// metricTime matches the time with which Fluent Bit's output stdout begins the line of a metric.
+var metricTime = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z `)
+
+// markMetrics replaces times within the window, at the beginnings of lines, by "now".
+func (w window) markMetrics(text string) string {
+	return metricTime.ReplaceAllStringFunc(text, func(s string) string {
+		if t, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(s)); err == nil && w.spell(t) == `"now"` {
+			return `"now" `
+		}
+		return s
+	})
+}
+
 // fromFile converts the lines of Fluent Bit's output file to ["tag", time, record].
 func (w window) fromFile(text string) string {
 	var b strings.Builder

@@ -22,6 +22,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +38,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/internal/race"
 	"github.com/firelane/firelane/router"
 )
@@ -66,14 +68,15 @@ func TestMain(m *testing.M) {
 
 // firelane runs a configuration as cmd/firelane does, but doesn't set limits of memory and cores. It returns the exit status.
 func firelane(file string) int {
-	log := zerolog.New(os.Stderr)
+	own := new(input.OwnLog)
+	log := zerolog.New(io.MultiWriter(own, os.Stderr))
 	plan, diags := config.Compile(file, router.Catalogue(), os.LookupEnv)
 	for _, w := range plan.Warnings {
 		log.Warn().Msg(w.String())
 	}
 	var r *router.Router
 	if len(diags) == 0 {
-		r, diags = router.New(plan, router.Env{Log: log, Version: "compat"})
+		r, diags = router.New(plan, router.Env{Log: log, Version: "compat", OwnLog: own})
 	}
 	for _, d := range diags {
 		log.Error().Msg(d.String())

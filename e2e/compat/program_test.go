@@ -182,7 +182,7 @@ func (r *running) output(c *testCase, s *sink, answers string, w window) string 
 		}
 		return w.fromFile(r.read("out"))
 	case "stdout":
-		return cleanStdout(r.read("stdout"))
+		return w.markMetrics(cleanStdout(r.read("stdout")))
 	case "file":
 		return r.read(name)
 	case "answers":

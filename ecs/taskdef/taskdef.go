@@ -27,8 +27,17 @@ type Definition struct {
 	Memory        int // of the whole task, MiB; 0: none
 	Containers    []Container
 	Volumes       []string // names
+	ARN, Revision string   // of one that is registered
+	Region        string   // as far as the definition tells it: by an ARN, awslogs-region or an image; "" if it doesn't
+	Generated     bool     // a program has written the file, such as a plan: nobody edits its lines
 	Place
 }
+
+// The types of log router.
+const (
+	Fluentbit = "fluentbit"
+	Fluentd   = "fluentd"
+)
 
 // A Container is one of containerDefinitions.
 type Container struct {
@@ -92,7 +101,9 @@ type Rendered struct {
 	Text        string            // what the agent writes
 	Lines       []Place           // where each line of Text comes from
 	Files       map[string]string // what the task's configuration includes, where it can be had: path in the container to text
-	Environment map[string]string // of the router, as far as the definition tells it
+	Local       map[string]string // the local copies of Files: path in the container to the file's name here
+	Environment map[string]string // of the router, as far as the definition tells it; secrets are ""
+	Problems    []Problem         // what keeps the agent from writing it
 }
 
 // Find returns the option of that name, as written; ok is false if there is none.

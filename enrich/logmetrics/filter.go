@@ -27,6 +27,9 @@ func (f *filter) Apply(ev *record.Event, s *enrich.Scratch) bool {
 	return !f.discard
 }
 
+// Metric implements enrich.Measurer.
+func (f *filter) Metric() enrich.Metric { return f.metric }
+
 // counts reports whether a record is counted, by the rules of regex and exclude.
 func (f *filter) counts(body []byte) bool {
 	for i := range f.rules {

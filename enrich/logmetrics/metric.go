@@ -31,6 +31,7 @@ type metric struct {
 	mu       sync.Mutex
 	sets     map[string]*set // by the labels' values, as appendLabel writes them
 	bytes    int
+	changes  uint64
 	overflow *set // nil until it is needed
 }
 
@@ -90,6 +91,7 @@ func (m *metric) observe(key []byte, value float64) {
 		s = m.newSet(key)
 	}
 	s.count++
+	m.changes++
 	switch m.kind {
 	case "gauge":
 		s.sum = value

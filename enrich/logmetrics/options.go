@@ -34,11 +34,21 @@ type Options struct {
 	Exclude     []config.Ordered `fluentbit:"exclude" help:"don't count records whose field matches, as KEY PATTERN"`
 	Discard     bool             `fluentbit:"discard_logs" default:"false" help:"drop all records after they were counted"`
 
-	Tag          string `fluentbit:"tag" help:"accepted; metrics have no tag here"`
-	EmitterName  string `fluentbit:"emitter_name" help:"accepted"`
+	Tag          string `fluentbit:"tag" help:"tag of the metrics, for outputs that take metrics; unless written, they are only on the page of the HTTP server"`
+	EmitterName  string `fluentbit:"emitter_name" help:"name of the input that adds them; default: emitter_for_ and the filter's"`
 	EmitterLimit string `fluentbit:"emitter_mem_buf_limit" help:"accepted"`
-	FlushSec     string `fluentbit:"flush_interval_sec" help:"accepted; a scrape gets the values of its moment"`
-	FlushNsec    string `fluentbit:"flush_interval_nsec" help:"accepted"`
+	FlushSec     int64  `fluentbit:"flush_interval_sec" default:"0" help:"seconds between two rounds of metrics, if they have changed; 5 unless written"`
+	FlushNsec    int64  `fluentbit:"flush_interval_nsec" default:"0" help:"nanoseconds more"`
+}
+
+// Emits implements config.Emitter.
+func (o *Options) Emits() (plugin, alias string, options []config.Pair) {
+	if o.Tag == "" {
+		return "", "", nil
+	}
+	return "emitter", o.EmitterName, []config.Pair{
+		{Key: "tag", Value: o.Tag}, {Key: "flush_interval_sec", Value: strconv.FormatInt(o.FlushSec, 10)}, {Key: "flush_interval_nsec", Value: strconv.FormatInt(o.FlushNsec, 10)},
+	}
 }
 
 // Limits of a metric.

@@ -62,6 +62,7 @@ type Input struct {
 	tag       []byte
 	parser    *parse.Parser // nil: none
 	allowed   bool
+	page      string // the command only reads this page of the router; "": it is another one
 	interval  time.Duration
 	flushTime time.Duration
 
@@ -76,6 +77,7 @@ func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 		opts: o, log: env.Log, tag: []byte(cmp.Or(o.Tag, env.DefaultTag())), allowed: env.AllowExec, flushTime: cmp.Or(env.FlushTime, flushTime),
 		interval: min(time.Duration(min(max(o.Sec, 0), int64(maxInterval/time.Second)))*time.Second+time.Duration(max(o.Nsec, 0)), maxInterval),
 	}
+	in.page = ownPage(o.Command)
 	if in.interval <= 0 {
 		in.interval = time.Second
 	}
@@ -99,7 +101,10 @@ func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error 
 	defer abandon()
 	late := context.AfterFunc(ctx, func() { time.AfterFunc(killTime+in.flushTime, abandon) }) // what was read may still be queued
 	defer late()
-	if !in.allowed {
+	once := in.once
+	if in.page != "" {
+		once = in.readPage
+	} else if !in.allowed {
 		in.log.Error().Msg("the command is not run: inputs of the kind exec are off; set allow_exec on in [SERVICE] to allow them")
 		<-ctx.Done()
 		return nil
@@ -113,7 +118,7 @@ func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error 
 		case <-ctx.Done():
 			return nil
 		}
-		if err := in.once(ctx, flushing, recv); err != nil && ctx.Err() == nil {
+		if err := once(ctx, flushing, recv); err != nil && ctx.Err() == nil {
 			in.log.Warn().Err(err).Msg("the command failed")
 		}
 		if in.opts.Oneshot {

@@ -85,7 +85,7 @@ func (c *collector) add(list *[]string, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	*list = append(*list, text)
-	if c.n--; c.n == 0 {
+	if c.n--; c.n == 0 { // more may come
 		close(c.done)
 	}
 }
@@ -99,7 +99,12 @@ func (c *collector) Flush(context.Context) error { return nil }
 // run runs an input until it has n lines and rejects.
 func run(t *testing.T, o *Options, n int) (events, rejects []string) {
 	t.Helper()
-	in, err := New(o, config.FluentBit, input.Env{ID: "exec.0", Parsers: lines(), AllowExec: true, Log: zerolog.Nop()})
+	return runIn(t, o, n, input.Env{ID: "exec.0", Parsers: lines(), AllowExec: true, Log: zerolog.Nop()})
+}
+
+func runIn(t *testing.T, o *Options, n int, env input.Env) (events, rejects []string) {
+	t.Helper()
+	in, err := New(o, config.FluentBit, env)
 	if err != nil {
 		t.Fatal(err)
 	}

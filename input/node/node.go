@@ -40,10 +40,10 @@ const (
 type Options struct {
 	Tag      string        `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
 	Interval time.Duration `fluentbit:"scrape_interval" default:"5s" help:"time between two readings"`
-	Metrics  []string      `fluentbit:"metrics" help:"what is read; unless written, all of cpu, meminfo, diskstats, filesystem, uname, stat, time, loadavg, vmstat, netdev, netstat, sockstat, filefd"`
+	Metrics  []string      `fluentbit:"metrics" help:"what is read; unless written, all of cpu, meminfo, diskstats, filesystem, uname, stat, time, loadavg, vmstat, netdev, netstat, sockstat, filefd, cpufreq, thermal_zone"`
 	Proc     string        `fluentbit:"path.procfs" default:"/proc" help:"where the kernel's /proc is"`
 	Root     string        `fluentbit:"path.rootfs" default:"/" help:"where the host's file systems are"`
-	Sys      string        `fluentbit:"path.sysfs" default:"/sys" help:"accepted"`
+	Sys      string        `fluentbit:"path.sysfs" default:"/sys" help:"where the kernel's /sys is"`
 	Mounts   string        `fluentbit:"filesystem.ignore_mount_point_regex" help:"mount points that are left out; unless written, as in the node exporter"`
 	Types    string        `fluentbit:"filesystem.ignore_filesystem_type_regex" help:"types of file systems that are left out; unless written, as in the node exporter. File systems of a network are left out always"`
 	Devices  string        `fluentbit:"diskstats.ignore_device_regex" help:"disks that are left out; unless written, as in the node exporter"`
@@ -71,12 +71,13 @@ func collectors() []collector {
 		{"cpu", (*node).cpu}, {"meminfo", (*node).meminfo}, {"diskstats", (*node).diskstats}, {"filesystem", (*node).filesystem},
 		{"uname", (*node).uname}, {"stat", (*node).stat}, {"time", (*node).time}, {"loadavg", (*node).loadavg}, {"vmstat", (*node).vmstat},
 		{"netdev", (*node).netdev}, {"netstat", (*node).netstat}, {"sockstat", (*node).sockstat}, {"filefd", (*node).filefd},
+		{"cpufreq", (*node).cpufreq}, {"thermal_zone", (*node).thermalZone},
 	}
 }
 
 // A node reads the metrics of the host.
 type node struct {
-	proc, root             string
+	proc, root, sys        string
 	mounts, types, devices *pattern.Pattern
 	collectors             []collector
 	warn                   func(name string, err error)
@@ -98,7 +99,7 @@ func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 }
 
 func newNode(o *Options) (*node, error) {
-	n := &node{proc: o.Proc, root: o.Root, warn: func(string, error) {}}
+	n := &node{proc: o.Proc, root: o.Root, sys: o.Sys, warn: func(string, error) {}}
 	for _, p := range []struct {
 		option, source, standard string
 		to                       **pattern.Pattern

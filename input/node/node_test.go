@@ -24,7 +24,7 @@ func collected(t *testing.T, o Options, files map[string]string) []string {
 	t.Helper()
 	if files != nil {
 		o.Proc = t.TempDir()
-		o.Root = o.Proc
+		o.Root, o.Sys = o.Proc, o.Proc
 	}
 	for name, text := range files {
 		path := filepath.Join(o.Proc, name)
@@ -97,6 +97,29 @@ func TestMetricsOfFiles(t *testing.T) {
 		if got := collected(t, Options{Metrics: []string{" " + name}}, map[string]string{c.file: c.text}); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}
+	}
+}
+
+func TestWhatSysfsHas(t *testing.T) {
+	got := collected(t, Options{Metrics: []string{"cpufreq", "thermal_zone"}}, map[string]string{
+		"devices/system/cpu/cpu10/cpufreq/scaling_cur_freq": "10\n",
+		"devices/system/cpu/cpu2/cpufreq/scaling_cur_freq":  "2\n",
+		"devices/system/cpu/cpu3/cpufreq/scaling_cur_freq":  "asleep\n",
+		"devices/system/cpu/cpufreq/scaling_cur_freq":       "1\n",
+		"class/thermal/thermal_zone0/temp":                  "-5500\n", "class/thermal/thermal_zone0/type": "a\xff\n",
+		"class/thermal/thermal_zone1/temp": strings.Repeat("9", 100_000), "class/thermal/thermal_zone1/type": "b",
+		"class/thermal/cooling_device0/cur_state": "1", "class/thermal/cooling_device0/max_state": "2", "class/thermal/cooling_device0/type": "fan",
+	})
+	want := []string{
+		`gauge node_cpu_scaling_frequency_hertz{cpu="2"} = 2000`, `gauge node_cpu_scaling_frequency_hertz{cpu="10"} = 10000`,
+		"gauge node_thermal_zone_temp{zone=\"0\",type=\"a\ufffd\"} = -5.5",
+		`gauge node_cooling_device_cur_state{name="0",type="fan"} = 1`, `gauge node_cooling_device_max_state{name="0",type="fan"} = 2`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if got := collected(t, Options{Metrics: []string{"cpufreq", "thermal_zone"}}, map[string]string{"x": ""}); len(got) > 0 {
+		t.Errorf("got %q of a host without such files, want nothing", got)
 	}
 }
 

@@ -19,6 +19,8 @@ type Common struct {
 	AddressKey  string      `fluentd:"source_address_key" help:"field that the sender's address is added as"`
 	Blocking    string      `fluentd:"blocking_timeout" help:"accepted"`
 	Parse       *parse.Spec `fluentd:"<parse>" help:"format of the messages"`
+
+	Extract *parse.ExtractOptions `fluentd:"<extract>" help:"fields that hold the tag and the time"`
 }
 
 // Check implements config's check after binding.

@@ -27,11 +27,11 @@ type rules struct {
 	log    zerolog.Logger
 	opts   *Common
 	tag    []byte
-	parser *parse.Parser
+	parser *parse.Extractor
 }
 
 func newRules(o *Common, env input.Env) (*rules, error) {
-	parser, err := o.Parse.Parser(false)
+	parser, err := o.Extract.Extractor(o.Parse)
 	return &rules{log: env.Log, opts: o, tag: []byte(o.Tag), parser: parser}, err
 }
 
@@ -62,7 +62,7 @@ func NewTCP(o *TCPOptions, _ config.Dialect, env input.Env) (input.Input, error)
 				nc.Close()
 				return func(recv input.Receiver, _ []byte) { recv.Reject(1, stranger) }
 			}
-			return (&taker{rules: r, address: address}).take
+			return (&taker{rules: r, parser: *r.parser, address: address}).take
 		},
 	}, env), nil
 }
@@ -79,6 +79,7 @@ func mayConnect(allowed []netip.Prefix, address string) bool {
 // A taker takes the messages of one connection.
 type taker struct {
 	*rules
+	parser  parse.Extractor
 	address string
 	body    []byte
 	more    []byte
@@ -91,7 +92,7 @@ const maxKept = 16 << 10
 func (t *taker) take(recv input.Receiver, msg []byte) {
 	now := time.Now()
 	at := record.Time{Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond())}
-	body, ok := t.parser.Parse(t.body[:0], msg, &at)
+	body, tag, ok := t.parser.Parse(t.body[:0], msg, t.tag, &at)
 	if t.body = body; cap(body) > maxKept {
 		t.body = nil
 	}
@@ -102,7 +103,7 @@ func (t *taker) take(recv input.Receiver, msg []byte) {
 		t.reject(recv, unparsed, msg)
 		return
 	}
-	recv.Add(t.tag, at, body)
+	recv.Add(tag, at, body)
 }
 
 // withAddress adds the fields of the sender's address.

@@ -30,6 +30,8 @@ type Options struct {
 	Transport   *Transport  `fluentd:"<transport>" help:"udp"`
 	Parse       *parse.Spec `fluentd:"<parse>" help:"format of the datagrams"`
 
+	Extract *parse.ExtractOptions `fluentd:"<extract>" help:"fields that hold the tag and the time"`
+
 	input.CommonOptions
 }
 

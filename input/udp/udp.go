@@ -49,7 +49,8 @@ type taker struct {
 	opts      *Options
 	tag       []byte
 	separator []byte
-	parser    *parse.Parser // nil: none
+	parser    *parse.Parser    // Fluent Bit's; nil: none
+	extractor *parse.Extractor // Fluentd's
 	datagram  func(recv input.Receiver, msg []byte)
 
 	address    string // of the sender, if a field gets it
@@ -64,7 +65,7 @@ func newTaker(o *Options, d config.Dialect, env input.Env) (*taker, error) {
 			return nil, parse.ErrNoSpec
 		}
 		t.datagram = t.parsed
-		t.parser, err = o.Parse.Parser(false)
+		t.extractor, err = o.Extract.Extractor(o.Parse)
 		return t, err
 	}
 	if t.separator, err = serve.Separator(o.Separator); err != nil {
@@ -144,17 +145,21 @@ func (t *taker) parsed(recv input.Receiver, msg []byte) {
 		msg = bytes.TrimSuffix(bytes.TrimSuffix(msg, []byte("\n")), []byte("\r"))
 	}
 	at := now()
-	body, ok := t.parser.Parse(t.body[:0], msg, &at)
+	body, tag, ok := t.extractor.Parse(t.body[:0], msg, t.tag, &at)
 	if !ok || !valid(body) {
 		t.reject(recv, unparsed, msg, nil)
 		return
 	}
 	t.body = body
-	t.add(recv, at, body)
+	t.addTagged(recv, tag, at, body)
 }
 
-// add adds a record, with the sender's address.
 func (t *taker) add(recv input.Receiver, at record.Time, body []byte) {
+	t.addTagged(recv, t.tag, at, body)
+}
+
+// addTagged adds a record, with the sender's address.
+func (t *taker) addTagged(recv input.Receiver, tag []byte, at record.Time, body []byte) {
 	for _, key := range [...]string{t.opts.AddressKey, t.opts.HostnameKey} {
 		n, members, err := record.MapHeader(body)
 		if key == "" || t.address == "" || err != nil {
@@ -165,7 +170,7 @@ func (t *taker) add(recv input.Receiver, at record.Time, body []byte) {
 		body = record.AppendStr(record.AppendStr(with, key), t.address)
 		t.body = body
 	}
-	recv.Add(t.tag, at, body)
+	recv.Add(tag, at, body)
 }
 
 func (t *taker) reject(recv input.Receiver, reason string, msg []byte, err error) {

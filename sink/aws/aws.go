@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dial"
@@ -124,6 +125,7 @@ func (c *Credentials) load(ctx context.Context) (*aws.CredentialsCache, error) {
 	early := func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = refreshEarly }
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithHTTPClient(httpClient()),
+		awsconfig.WithLogger(logging.Nop{}), // which would write to stderr directly
 		awsconfig.WithEndpointCredentialOptions(useClient),
 		awsconfig.WithCredentialsCacheOptions(early),
 	}

@@ -113,6 +113,18 @@ func (r *Refusal) Unauthorised() bool {
 	return r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden
 }
 
+// Denied reports whether the service knows the credentials, and they may not do what was asked.
+func (r *Refusal) Denied() bool {
+	switch strings.TrimSuffix(r.Code, "Exception") {
+	case "AccessDenied", "NotAuthorized":
+		return true
+	}
+	return r.Status == http.StatusForbidden && !r.named()
+}
+
+// named reports whether the service says why by a code. An answer to HEAD has no body, and its code is the status's text.
+func (r *Refusal) named() bool { return r.Code != "Forbidden" && r.Code != "without a code" }
+
 // plain returns an error without the layers of text that it puts around each.
 func plain(err error) error {
 	var none *CredentialsError

@@ -80,6 +80,7 @@ func (o *ServiceOptions) Source() Source {
 type Service struct {
 	*Credentials
 	endpoint  string
+	settings  httpsend.Config
 	transport *http.Transport
 	client    *http.Client
 }
@@ -94,17 +95,19 @@ func NewService(o *ServiceOptions, s Source, d config.Dialect, env sink.Env) (*S
 	if u, err := url.Parse(endpoint); err == nil && net.ParseIP(u.Hostname()) != nil {
 		server = u
 	}
-	t, err := httpsend.NewTransport(httpsend.Config{
-		URL: server, Net: &o.NetOptions, TLS: &o.TLSOptions, Secrets: true, Dialect: d, Log: env.Log,
-	})
+	settings := httpsend.Config{URL: server, Net: &o.NetOptions, TLS: &o.TLSOptions, Secrets: true, Dialect: d, Log: env.Log}
+	t, err := httpsend.NewTransport(settings)
 	if err != nil {
 		return nil, err
 	}
-	return &Service{Credentials: For(env.Common, s), endpoint: endpoint, transport: t, client: &http.Client{
+	return &Service{Credentials: For(env.Common, s), endpoint: endpoint, settings: settings, transport: t, client: &http.Client{
 		Transport:     bounded{t},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
+
+// Settings are those of the service's connections.
+func (s *Service) Settings() httpsend.Config { return s.settings }
 
 // Close closes the idle connections.
 func (s *Service) Close() error {

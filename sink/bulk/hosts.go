@@ -136,7 +136,7 @@ func encodeUser(s string) string {
 // parseHost parses a host, host:port or URL, and takes the parts that are missing from defaults. The exception is the port
 // of a URL, which then is that of the URL's scheme.
 func parseHost(s string, defaults server) (server, error) {
-	p := defaults
+	p, written := defaults, s
 	if !strings.Contains(s, "://") {
 		if ip := net.ParseIP(strings.Trim(s, "[]")); ip != nil {
 			p.host = ip.String()
@@ -148,7 +148,7 @@ func parseHost(s string, defaults server) (server, error) {
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return server{}, fmt.Errorf("%q is not a host; want name, name:port or http(s)://name:port/path", withoutUser(s))
+		return server{}, fmt.Errorf("%q is not a host; want name, name:port or http(s)://name:port/path", withoutUser(written))
 	}
 	p.scheme, p.host = u.Scheme, u.Hostname()
 	if u.Port() != "" {

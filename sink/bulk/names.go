@@ -3,61 +3,197 @@ package bulk
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/aws"
 )
 
 // illegal are the characters that no index name may have ("Create index API", path parameters).
 const illegal = "\\/*?\"<>| ,#:"
 
-// nameWarnings returns a line for each option that makes index names which no server takes: each record would be a dead letter.
-func (o *Options) nameWarnings() (w []string) {
-	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
-	name, option := o.Index, "index"
-	if o.Logstash {
-		name, option = o.LogstashPrefix, "logstash_prefix"
-		w = append(w, o.dateWarnings()...)
-	}
-	text := fixedText(name)
-	switch {
-	case strings.HasPrefix(name, "<"): // date math: the server makes the name
-	case strings.ContainsFunc(text, unicode.IsUpper):
-		add("%s %q has capitals, which no index name may have: each record will be a dead letter; want %q", option, name, strings.ToLower(name))
-	case strings.ContainsAny(text, illegal):
-		add("%s %q has one of the characters %s, which no index name may have: each record will be a dead letter", option, name, illegal)
-	case strings.HasPrefix(name, "-") || strings.HasPrefix(name, "_") || strings.HasPrefix(name, "+"):
-		add("%s %q begins with %s, as no index name may: each record will be a dead letter", option, name, name[:1])
+// CheckedWarnings is called by config after binding.
+func (o *Options) CheckedWarnings(d config.Dialect) []string {
+	w := sink.NameWarnings(o.NameProblems(d, time.Now()))
+	if s := defaultServer(o, config.FluentBit); o.named() && o.Port == defaultPort && s.port == defaultPort && aws.RegionOf(s.host) != "" {
+		w = append(w, fmt.Sprintf("host: %s is an AWS domain, which listens on port 443 with TLS, not on %d", s.host, s.port))
 	}
 	return w
 }
 
-// dateWarnings is nameWarnings for the date of daily indices.
-func (o *Options) dateWarnings() (w []string) {
-	format := o.LogstashDateFormat
-	switch {
-	case strings.Contains(format, "%"):
-	case strings.ContainsFunc(format, unicode.IsUpper):
-		return []string{fmt.Sprintf("logstash_dateformat %q has no conversion, and capitals, which no index name may have: each record will be a dead letter; want, for example, %%Y-%%m-%%d", format)}
-	default:
-		return []string{fmt.Sprintf("logstash_dateformat %q has no conversion, so that all days have one index; want, for example, %%Y-%%m-%%d", format)}
+// NameProblems implements sink.NameChecker. No server takes a name with capitals or some characters. Fluent Bit and Fluentd send it
+// all the same, and lose the record; here the name is made legal, which is another one than the option's.
+func (o *Options) NameProblems(d config.Dialect, now time.Time) (list []sink.NameProblem) {
+	names := o.Names(d, now)
+	if len(names) == 0 || strings.HasPrefix(names[0].Written, "<") && !o.Logstash { // date math: the server makes the name
+		return nil
 	}
-	for _, c := range []struct{ conversion, is string }{
-		{"%M", "is the minute: there will be an index a minute; the month is %m"},
-		{"%S", "is the second: there will be an index a second"},
-		{"%D", "is month/day/year, and no index name may have a slash; want %Y-%m-%d"},
-		{"%b", "has a capital, which no index name may have; want %m"},
-		{"%B", "has a capital, which no index name may have; want %m"},
-		{"%a", "has a capital, which no index name may have; want %d"},
-		{"%A", "has a capital, which no index name may have; want %d"},
-		{"%T", "has colons, which no index name may have, and is the time of day; want %Y-%m-%d"},
-	} {
-		if strings.Contains(strings.ReplaceAll(format, "%%", ""), c.conversion) {
-			w = append(w, fmt.Sprintf("logstash_dateformat: %s %s", c.conversion, c.is))
+	n, raw := names[0], o.Index
+	option := o.indexOption(d)
+	if o.Logstash {
+		raw = o.LogstashPrefix
+	}
+	legal := legalText(raw)
+	bare := strings.Trim(raw, `"`)
+	switch {
+	case o.TargetIndex != "":
+	case !n.Dynamic && len(n.Written) > maxIndexName:
+		list = append(list, sink.NameProblem{
+			Kind: sink.NameLong, Option: option, Want: "want a shorter one",
+			Text: fmt.Sprintf("makes names of %d bytes with their date, and an index name has at most %d: records go to %s", len(n.Written), maxIndexName, n.Used),
+		})
+	case d == config.FluentBit && bare != raw && len(raw) > len(bare)+1:
+		list = append(list, sink.NameProblem{
+			Kind: sink.NameQuoted, Option: option, Value: bare, Want: "want " + bare,
+			Text: fmt.Sprintf("is %s with its quotes, which this syntax keeps and no index name may have: records go to %s%s", raw, n.Used, refused(d, raw)),
+		})
+	case legal != raw:
+		p := sink.NameProblem{
+			Kind: sink.NameChanged, Option: option, Want: "want " + legal, Minor: d == config.Fluentd && strings.EqualFold(raw, legal),
+			Text: fmt.Sprintf("%q %s: records go to %s%s", raw, whyIllegal(raw), n.Used, refused(d, raw)),
+		}
+		if strings.EqualFold(raw, legal) {
+			p.Value = legal
+		}
+		list = append(list, p)
+	}
+	if o.Logstash {
+		option = "logstash_dateformat"
+		if dates := o.dateProblems(n, d, now); len(dates) > 0 {
+			return append(list, dates...)
 		}
 	}
-	if strings.ContainsFunc(fixedText(format), unicode.IsUpper) {
-		w = append(w, fmt.Sprintf("logstash_dateformat %q has capitals besides its conversions, which no index name may have: each record will be a dead letter", format))
+	return append(list, frequent(n, option)...)
+}
+
+// refused says what becomes of records whose index has that name with the program whose configuration it is. Fluentd's plugins make
+// names lower-case, and nothing else.
+func refused(d config.Dialect, name string) string {
+	if d == config.FluentBit {
+		return "; Fluent Bit sends the name as it is, and the cluster refuses each record"
 	}
-	return w
+	if lower := strings.ToLower(name); string(sanitiseTail([]byte(lower))) == lower && strings.TrimLeft(lower, "-_+") == lower {
+		return ", as in Fluentd"
+	}
+	return "; Fluentd sends these characters, and the cluster refuses each record"
+}
+
+// legalText is a name as an option has it, without what no index name may have; placeholders and conversions of strftime stay.
+func legalText(raw string) string {
+	legal := sink.Around(raw, func(s string) string {
+		var out strings.Builder
+		for {
+			before, after, found := strings.Cut(s, "%")
+			out.Write(sanitiseTail([]byte(before)))
+			if !found {
+				return out.String()
+			}
+			end := strings.IndexFunc(after, unicode.IsLetter) + 1
+			out.WriteString("%" + after[:end])
+			s = after[end:]
+		}
+	})
+	return strings.TrimLeft(legal, "-_+")
+}
+
+// whyIllegal says why no index may have a name.
+func whyIllegal(name string) string {
+	text := fixedText(name)
+	switch {
+	case strings.ContainsFunc(text, unicode.IsUpper):
+		return "has capitals, which no index name may have"
+	case strings.ContainsAny(text, illegal):
+		return "has " + illegalIn(text) + ", which no index name may have"
+	}
+	return "begins with " + name[:1] + ", as no index name may"
+}
+
+// illegalIn lists the characters of a text that no index name may have.
+func illegalIn(text string) string {
+	var list []string
+	for _, c := range illegal {
+		if strings.ContainsRune(text, c) {
+			name := "a " + string(c)
+			if c == ' ' {
+				name = "a blank"
+			}
+			list = append(list, name)
+		}
+	}
+	return strings.Join(list, " and ")
+}
+
+// frequent is the problem of a name that changes so often that the cluster would have thousands of indices.
+func frequent(n sink.Name, option string) []sink.NameProblem {
+	if n.Each != "second" && n.Each != "minute" {
+		return nil
+	}
+	return []sink.NameProblem{{
+		Kind: sink.NameFrequent, Option: option,
+		Text: fmt.Sprintf("makes a new index each %s, such as %s; a cluster refuses new indices when it has its most shards (cluster.max_shards_per_node, 1,000 by default)", n.Each, n.Used),
+		Want: "want a date of days, such as %Y-%m-%d",
+	}}
+}
+
+// dateProblems are those of the date of daily indices.
+func (o *Options) dateProblems(n sink.Name, d config.Dialect, now time.Time) (list []sink.NameProblem) {
+	const option = "logstash_dateformat"
+	format := o.LogstashDateFormat
+	if !strings.Contains(strings.ReplaceAll(format, "%%", ""), "%") {
+		value := posixDate(format)
+		want := "want, for example, %Y-%m-%d"
+		if value != "" {
+			want = "want " + value
+		}
+		return []sink.NameProblem{{
+			Kind: sink.NameUndated, Option: option, Value: value, Want: want,
+			Text: fmt.Sprintf("%q has no conversion of strftime, so that all days have one index, %s, from which no day can be deleted%s", format, n.Used, undated(d, n)),
+		}}
+	}
+	if strings.Contains(strings.ReplaceAll(format, "%%", ""), "%M") && strings.Contains(format, "%Y") && !strings.Contains(format, "%m") && !strings.Contains(format, "%H") {
+		return []sink.NameProblem{{
+			Kind: sink.NameFrequent, Option: option, Value: strings.ReplaceAll(format, "%M", "%m"), Want: "want " + strings.ReplaceAll(format, "%M", "%m"),
+			Text: fmt.Sprintf("%q has the minute, %%M, where the month, %%m, is meant: there is a new index each minute, such as %s", format, n.Used),
+		}}
+	}
+	plain := dated(format, now)
+	if clean := string(sanitiseTail([]byte(plain))); clean != plain {
+		value := ""
+		for _, c := range []struct{ from, to string }{{"%D", "%Y-%m-%d"}, {"%b", "%m"}, {"%B", "%m"}, {"%h", "%m"}, {"/", "-"}, {" ", "-"}} {
+			if strings.Contains(format, c.from) {
+				value = strings.ReplaceAll(format, c.from, c.to)
+			}
+		}
+		p := sink.NameProblem{
+			Kind: sink.NameChanged, Option: option, Value: value,
+			Text:  fmt.Sprintf("%q makes %s, which %s: records go to %s%s", format, plain, whyIllegal(plain), n.Used, refused(d, plain)),
+			Minor: d == config.Fluentd && strings.EqualFold(clean, plain),
+		}
+		if value != "" {
+			p.Want = "want " + value
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// undated says what Fluent Bit does with a name whose capitals stand for a date.
+func undated(d config.Dialect, n sink.Name) string {
+	if d == config.Fluentd || n.Written == n.Used {
+		return ""
+	}
+	return "; Fluent Bit sends " + n.Written + ", and the cluster refuses each record"
+}
+
+// posixDate is what a date in the notation of Java or of moment.js is in strftime's: YYYY-MM-DD is %Y-%m-%d; "" for all others.
+func posixDate(format string) string {
+	out := strings.NewReplacer("YYYY", "%Y", "yyyy", "%Y", "MM", "%m", "DD", "%d", "dd", "%d", "HH", "%H").Replace(format)
+	if out == format || strings.ContainsFunc(strings.NewReplacer("%Y", "", "%m", "", "%d", "", "%H", "").Replace(out), unicode.IsLetter) {
+		return ""
+	}
+	return out
 }
 
 // fixedText is what of a name is the same for all records: it ends at the first $, and has no conversions of strftime.

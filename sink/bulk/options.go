@@ -9,7 +9,6 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
-	"github.com/firelane/firelane/sink/aws"
 	"github.com/firelane/firelane/sink/dial"
 	"github.com/firelane/firelane/sink/httpsend"
 )
@@ -133,11 +132,7 @@ type Unused struct {
 
 // Warnings is called by config after binding.
 func (o *Options) Warnings() []string {
-	w := append(o.OutputOptions.Warnings(), o.nameWarnings()...)
-	w = append(w, o.retainWarnings()...)
-	if s := defaultServer(o, config.FluentBit); o.named() && o.Port == defaultPort && s.port == defaultPort && aws.RegionOf(s.host) != "" {
-		w = append(w, fmt.Sprintf("host: %s is an AWS domain, which listens on port 443 with TLS, not on %d", s.host, s.port))
-	}
+	w := append(o.OutputOptions.Warnings(), o.retainWarnings()...)
 	if c := strings.ToLower(o.Compress); c == "zstd" || c == "snappy" {
 		w = append(w, "compress "+o.Compress+" is read by no server; requests are compressed with gzip")
 	}

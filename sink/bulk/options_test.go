@@ -113,8 +113,13 @@ func TestWhatIsWrittenAndHasNoEffectIsWarnedOf(t *testing.T) {
 		{func(o *Options) { o.Host, o.Upstream = aws, "u.conf" }, ""},
 		{func(o *Options) { o.RetryLimit = "0" }, "retry_limit 0 means no limit"},
 	} {
-		if got := strings.Join(fluentBit(tt.set).Warnings(), "\n"); !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
+		if got := strings.Join(warnings(fluentBit(tt.set)), "\n"); !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
 	}
+}
+
+// warnings are all warnings of an options struct, as config asks for them.
+func warnings(o *Options) []string {
+	return append(o.Warnings(), o.CheckedWarnings(config.FluentBit)...)
 }

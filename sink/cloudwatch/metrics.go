@@ -145,8 +145,10 @@ func appendDirective(dst []byte, s *metric.Sample, at record.Time) []byte {
 	dst = append(dst, `,"CloudWatchMetrics":[{"Namespace":`...)
 	dst = append(record.AppendJSONString(dst, []byte(space)), `,"Dimensions":[`...)
 	names := make([]string, 0, len(s.Labels))
-	for _, l := range s.Labels[:min(len(s.Labels), maxDimensions)] {
-		names = append(names, l.Name)
+	for _, l := range s.Labels {
+		if l.Value != "" && len(names) < maxDimensions { // the service refuses a dimension without a value
+			names = append(names, l.Name)
+		}
 	}
 	dst = append(appendNames(dst, names), `],"Metrics":[{"Name":`...)
 	dst = record.AppendJSONString(dst, []byte(s.Name))

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -176,9 +175,6 @@ func count(all ...bool) (n int) {
 	return n
 }
 
-// textDollar is what looks like a value in a name, and is text: $field is for log_group_template and log_stream_template.
-var textDollar = regexp.MustCompile(`\$[A-Za-z_]+`)
-
 // Warnings returns a line for each option that was set and does not do here what its name promises.
 func (o *Options) Warnings() []string {
 	w := o.OutputOptions.Warnings()
@@ -188,18 +184,6 @@ func (o *Options) Warnings() []string {
 	}
 	if o.LogFormat != "" && !strings.EqualFold(o.LogFormat, "json/emf") {
 		w = append(w, fmt.Sprintf("log_format %s is sent as it is; CloudWatch Logs documents only json/emf", o.LogFormat))
-	}
-	for _, n := range []struct {
-		option, name string
-		clean        func([]byte)
-	}{{"log_group_name", o.Group, cleanGroup}, {"log_stream_name", o.Stream, cleanStream}, {"log_stream_prefix", o.StreamPrefix, cleanStream}} {
-		cleaned := []byte(n.name)
-		n.clean(cleaned)
-		if at := textDollar.FindString(n.name); at != "" {
-			w = append(w, fmt.Sprintf("%s has %s as it is written, and no value: want $(field), or ${field} in Fluentd", n.option, at))
-		} else if !strings.ContainsAny(n.name, "$%") && string(cleaned) != n.name {
-			w = append(w, fmt.Sprintf("%s: CloudWatch Logs takes no name %q: it becomes %q", n.option, n.name, cleaned))
-		}
 	}
 	if o.GroupTagsKey != "" || o.RetentionKey != "" {
 		w = append(w, "tags and retention aren't read from records here; use log_group_aws_tags and retention_in_days")

@@ -51,16 +51,18 @@ func TestMistakesAreToldWithTheOptionAndWhatWouldBeRight(t *testing.T) {
 func TestWhatHasNoEffectIsAWarning(t *testing.T) {
 	for want, set := range map[string]func(o *Options){
 		"CloudWatch Logs takes no retention of 10 days: new groups keep their events forever; want one of [1, 3, 5,": func(o *Options) { o.Retention = 10 },
-		"log_format json is sent as it is":                                                func(o *Options) { o.LogFormat = "json" },
-		`log_group_name: CloudWatch Logs takes no name "my group": it becomes "my.group"`: func(o *Options) { o.Group = "my group" },
-		"log_group_name has $ecs_cluster as it is written, and no value":                  func(o *Options) { o.Group = "/$ecs_cluster/$(tag)" },
-		"tags and retention aren't read":                                                  func(o *Options) { o.RetentionKey = "days" },
+		"log_format json is sent as it is": func(o *Options) { o.LogFormat = "json" },
+		`log_group_name "my group": CloudWatch Logs takes no such name, and it becomes "my.group"; want my.group`: func(o *Options) { o.Group = "my group" },
+		"log_group_name has $ecs_cluster as it is written, and no value":                                          func(o *Options) { o.Group = "/$ecs_cluster/$(tag)" },
+		"tags and retention aren't read": func(o *Options) { o.RetentionKey = "days" },
 	} {
-		if w := options(set).Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], want) {
+		o := options(set)
+		if w := append(o.Warnings(), o.CheckedWarnings(config.FluentBit)...); len(w) != 1 || !strings.HasPrefix(w[0], want) {
 			t.Errorf("got %q, want %s", w, want)
 		}
 	}
-	if w := options(func(o *Options) { o.LogFormat, o.Retention, o.Group = "json/emf", 3653, "/$(bad)/a" }).Warnings(); len(w) != 0 {
+	o := options(func(o *Options) { o.LogFormat, o.Retention, o.Group = "json/emf", 3653, "/$(bad)/a" })
+	if w := append(o.Warnings(), o.CheckedWarnings(config.FluentBit)...); len(w) != 0 {
 		t.Errorf("got %q, want none", w)
 	}
 }

@@ -121,14 +121,19 @@ func (o *Options) url(d config.Dialect) (*url.URL, error) {
 // Warnings is called by config after binding.
 func (o *Options) Warnings() []string {
 	w := o.OutputOptions.Warnings()
-	if !o.TLS && !o.UseSSL && strings.HasSuffix(o.Host, ".datadoghq.com") {
-		w = append(w, "tls: the API key is sent without TLS; turn tls on")
-	}
 	if _, warning := httpsend.GzipOnly(o.Compress); warning != "" {
 		w = append(w, warning)
 	}
 	if o.Provider != "" && o.Provider != "ecs" {
 		w = append(w, fmt.Sprintf("provider: %q has no effect; want ecs", o.Provider))
+	}
+	return w
+}
+
+// CheckedWarnings is called by config after binding.
+func (o *Options) CheckedWarnings(config.Dialect) (w []string) {
+	if !o.TLS && !o.UseSSL && strings.HasSuffix(o.Host, ".datadoghq.com") {
+		w = append(w, "tls: the API key is sent without TLS; turn tls on")
 	}
 	return w
 }

@@ -67,12 +67,7 @@ func (o *NetOptions) Dialer() *Dialer {
 	if ip := net.ParseIP(o.SourceAddress); ip != nil {
 		d.net.LocalAddr = &net.TCPAddr{IP: ip}
 	}
-	if o.DNSMode == "tcp" {
-		var dns net.Dialer
-		d.net.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			return dns.DialContext(ctx, "tcp", addr)
-		}}
-	}
+	d.net.Resolver = o.Resolver()
 	switch {
 	case o.PreferIPv4:
 		d.first = "tcp4"
@@ -80,6 +75,17 @@ func (o *NetOptions) Dialer() *Dialer {
 		d.first = "tcp6"
 	}
 	return d
+}
+
+// Resolver returns the resolver of host names; nil is the system's.
+func (o *NetOptions) Resolver() *net.Resolver {
+	if o.DNSMode != "tcp" {
+		return nil
+	}
+	var dns net.Dialer
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return dns.DialContext(ctx, "tcp", addr)
+	}}
 }
 
 func seconds(n int) time.Duration { return time.Duration(max(n, 0)) * time.Second }

@@ -72,7 +72,7 @@ func (o *TLSOptions) Config(d config.Dialect, host string, secrets bool, log zer
 	}
 	// verifier replaces the standard verification, which can neither reload authorities nor tolerate a wrong name.
 	c.InsecureSkipVerify = true
-	if o.Verify && !o.InsecureMode {
+	if o.Verified() {
 		c.VerifyConnection = v.verify
 		if v.names == nameWarned {
 			log.Warn().Str("host", host).Msg("a wrong name in the server's certificate is accepted, as in Fluent Bit; tls.verify_hostname on refuses it")
@@ -80,6 +80,9 @@ func (o *TLSOptions) Config(d config.Dialect, host string, secrets bool, log zer
 	}
 	return c, nil
 }
+
+// Verified reports whether the server's certificate is verified.
+func (o *TLSOptions) Verified() bool { return o.Verify && !o.InsecureMode }
 
 func (o *TLSOptions) versions(c *tls.Config) error {
 	oldest := o.MinVersion

@@ -48,13 +48,18 @@ func (o *Options) end() string {
 	return ""
 }
 
-// newDestination makes a destination that can't encode yet.
-func newDestination(o *Options, d config.Dialect, env sink.Env) (*Destination, error) {
-	c := dial.PeerConfig{Network: "tcp", Host: o.Host, Port: o.Port, Secure: o.Mode == "tls" || o.TLS, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log}
+// peerConfig says how to reach the server.
+func (o *Options) peerConfig(d config.Dialect, env sink.Env) dial.PeerConfig {
+	c := dial.PeerConfig{Network: "tcp", Host: o.Host, Port: o.Port, Secure: o.secure(), Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log}
 	if o.Mode == "udp" {
 		c.Network, c.Secure = "udp", false
 	}
-	p, err := dial.NewPeer(c)
+	return c
+}
+
+// newDestination makes a destination that can't encode yet.
+func newDestination(o *Options, d config.Dialect, env sink.Env) (*Destination, error) {
+	p, err := dial.NewPeer(o.peerConfig(d, env))
 	if err != nil {
 		return nil, err
 	}

@@ -192,7 +192,11 @@ func checkStatuses(o *Options, _ config.Dialect) error {
 
 // Warnings is called by config after binding.
 func (o *Options) Warnings() []string {
-	w := o.OutputOptions.Warnings()
+	return o.OutputOptions.Warnings()
+}
+
+// CheckedWarnings is called by config after binding.
+func (o *Options) CheckedWarnings(config.Dialect) (w []string) {
 	if o.Port == 443 && !o.TLS {
 		w = append(w, "tls: port 443 is usually TLS; turn tls on")
 	}

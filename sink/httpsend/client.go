@@ -70,7 +70,7 @@ func New(c Config) (*Client, error) {
 // NewTransport makes the transport of a Client, without connecting. TLS is prepared if c.URL's scheme is https.
 func NewTransport(c Config) (*http.Transport, error) {
 	t := &http.Transport{
-		Proxy:                  dial.Proxy,
+		Proxy:                  c.ProxyOf(),
 		DialContext:            c.Net.Dialer().DialContext,
 		TLSHandshakeTimeout:    c.Net.Connect(),
 		DisableKeepAlives:      c.Dialect == config.FluentBit && !c.Net.Keepalive,
@@ -85,12 +85,6 @@ func NewTransport(c Config) (*http.Transport, error) {
 	}
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
-	switch {
-	case c.Proxy != nil:
-		t.Proxy = http.ProxyURL(c.Proxy)
-	case c.Net.ProxyEnvIgnore:
-		t.Proxy = nil
-	}
 	if c.Net.KeepaliveIdle > 0 {
 		t.IdleConnTimeout = c.Net.KeepaliveIdle
 	}
@@ -102,6 +96,17 @@ func NewTransport(c Config) (*http.Transport, error) {
 		t.TLSClientConfig = conf
 	}
 	return t, nil
+}
+
+// ProxyOf returns the function that names a request's proxy, nil where there is none for any.
+func (c *Config) ProxyOf() func(*http.Request) (*url.URL, error) {
+	switch {
+	case c.Proxy != nil:
+		return http.ProxyURL(c.Proxy)
+	case c.Net.ProxyEnvIgnore:
+		return nil
+	}
+	return dial.Proxy
 }
 
 // CloseIdle closes the idle connections.

@@ -42,7 +42,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	}
 	network, tls := o.NetOptions, o.TLSOptions
 	network.ProxyEnvIgnore = network.ProxyEnvIgnore || o.IgnoreProxy
-	tls.Verify = tls.Verify && (o.Validate || d == config.Fluentd)
+	tls.Verify = o.verified(d)
 	if o.CABundle != "" {
 		tls.CAFile = o.CABundle
 	}

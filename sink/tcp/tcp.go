@@ -76,13 +76,18 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := dial.NewPeer(dial.PeerConfig{
-		Network: "tcp", Host: o.Host, Port: o.Port, Secure: o.TLS, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log,
-	})
+	p, err := dial.NewPeer(o.peer(d, env))
 	if err != nil {
 		return nil, err
 	}
 	return &Destination{format: f, asArray: o.Format == "json" && o.RawKey == "", peer: p}, nil
+}
+
+// peer says how to reach the server.
+func (o *Options) peer(d config.Dialect, env sink.Env) dial.PeerConfig {
+	return dial.PeerConfig{
+		Network: "tcp", Host: o.Host, Port: o.Port, Secure: o.TLS, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log,
+	}
 }
 
 // Append implements sink.Destination.

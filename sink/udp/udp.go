@@ -69,11 +69,16 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := dial.NewPeer(dial.PeerConfig{Network: "udp", Host: o.Host, Port: o.Port, Net: &o.NetOptions, Dialect: d, Log: env.Log})
+	p, err := dial.NewPeer(o.peer(d, env))
 	if err != nil {
 		return nil, err
 	}
 	return &Destination{format: f, peer: p}, nil
+}
+
+// peer says how to reach the server.
+func (o *Options) peer(d config.Dialect, env sink.Env) dial.PeerConfig {
+	return dial.PeerConfig{Network: "udp", Host: o.Host, Port: o.Port, Net: &o.NetOptions, Dialect: d, Log: env.Log}
 }
 
 // Append implements sink.Destination.

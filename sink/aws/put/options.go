@@ -142,6 +142,9 @@ func NewStreamName(option, value string, max int, d config.Dialect, zone *time.L
 
 func (s *StreamName) valid(text []byte) bool { return len(text) <= s.max && name.Match(text) }
 
+// Fixed returns the name if it is the same for all records.
+func (s *StreamName) Fixed() (name string, ok bool) { return s.fixed, s.template == nil }
+
 // Key appends the name of r's stream, as sink.Keyer does.
 func (s *StreamName) Key(dst []byte, r *sink.Record) ([]byte, error) {
 	if s.template == nil {

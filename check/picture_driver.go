@@ -1,0 +1,72 @@
+package check
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/firelane/firelane/ecs/taskdef"
+)
+
+// A driver is how Docker passes a container's lines to the router.
+type driver struct {
+	lines int // log-driver-buffer-limit: how many lines wait in memory
+}
+
+const (
+	// defaultLines is how many lines Docker's fluentd driver keeps unless log-driver-buffer-limit is set ("Configuring Amazon ECS
+	// logs for high throughput" in the Amazon ECS Developer Guide).
+	defaultLines = 1_048_576
+
+	// The rate for which a report says how long a buffer lasts, and the size of a line in bytes, with what Docker adds to it.
+	exampleRate = 1000
+	exampleLine = 200
+)
+
+// driverOf is the driver of a container on awsfirelens. The agent makes it a fluentd driver that sends asynchronously, and passes
+// none of the container's other driver options on (getFirelensLogConfig of the agent): mode and max-buffer-size don't reach it.
+func driverOf(c *taskdef.Container) *driver {
+	d := &driver{lines: defaultLines}
+	if o, ok := taskdef.Find(c.Log.Options, "log-driver-buffer-limit"); ok {
+		if n, err := strconv.Atoi(o.Text); err == nil && n >= 0 {
+			d.lines = n
+		}
+	}
+	return d
+}
+
+// String says what the driver does while the router takes nothing.
+func (d *driver) String() string {
+	if d.lines == 0 {
+		return "asynchronous, so the application never waits. Docker keeps no lines while the router takes none: they are dropped, and nothing counts them"
+	}
+	return fmt.Sprintf("asynchronous, so the application never waits. While the router takes no lines, Docker keeps up to %s in memory (%s at %s lines of %d bytes a second: %s), "+
+		"then drops new ones, and nothing counts them", grouped(d.lines), forHowLong(d.lines, exampleRate), grouped(exampleRate), exampleLine, bytesText(d.lines*exampleLine))
+}
+
+// forHowLong is the time in which that many lines are written.
+func forHowLong(lines, rate int) string {
+	switch s := lines / rate; {
+	case s < 1:
+		return "less than a second"
+	case s < 120:
+		return count(s, "second")
+	case s < 2*60*60:
+		return count(s/60, "minute")
+	default:
+		return count(s/3600, "hour")
+	}
+}
+
+// bytesText is a number of bytes for people.
+func bytesText(n int) string {
+	const k = 1024
+	switch {
+	case n >= k*k*k && n%(k*k*k) == 0 || n >= 10*k*k*k:
+		return grouped(n/(k*k*k)) + " GiB"
+	case n >= k*k:
+		return grouped(n/(k*k)) + " MiB"
+	case n >= k:
+		return grouped(n/k) + " KiB"
+	}
+	return count(n, "byte")
+}

@@ -1,0 +1,389 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
+	"github.com/firelane/firelane/sink"
+)
+
+// A drawing is a picture of a subject in text.
+type drawing struct {
+	*page
+	s     *Subject
+	start int          // of the picture in the page
+	seen  map[int]bool // the outputs that have been described
+
+	// What has been described, and of which output, container or input it is.
+	queues  map[string]string
+	drivers map[driver]string
+	steps   map[string]string
+}
+
+// picture draws what will happen to each line.
+func (s *Subject) picture(p *page) {
+	d := drawing{p, s, p.Len(), map[int]bool{}, map[string]string{}, map[driver]string{}, map[string]string{}}
+	if s.Task != nil && s.Task.Router == nil {
+		p.wrap("", "", "The task definition has no log router: no line goes through firelane.")
+		p.line("")
+		return
+	}
+	if len(s.Errors) > 0 || s.Plan == nil {
+		p.wrap("", "", "The router does not start with this configuration: no line is delivered until the errors below are mended.")
+		p.line("")
+		return
+	}
+	if s.Task != nil && len(s.Task.Problems) > 0 {
+		p.wrap("", "", "ECS does not start this task until the errors below are mended. What is right in it would do this:")
+		p.line("")
+	}
+	flows, short := s.flows()
+	for i := range flows {
+		if d.Len()-d.start > maxPicture {
+			p.wrap("", "", fmt.Sprintf("... (the picture has more than 256 KiB: the rest, %s, is left out)", count(len(flows)-i, "way")))
+			p.line("")
+			break
+		}
+		d.flow(&flows[i])
+		p.line("")
+	}
+	if short {
+		p.wrap("", "", "... (there are more ways than a picture has: the rest is left out)")
+		p.line("")
+	}
+	if len(flows) == 0 {
+		p.wrap("", "", "No line reaches the router: no container has the log driver awsfirelens, and no output has a tag that a client could send.")
+		p.line("")
+	}
+	d.ends()
+}
+
+// flow draws one flow.
+func (d *drawing) flow(f *flow) {
+	switch {
+	case f.drv != nil:
+		d.wrap("", "    ", enumerate(f.from)+" (stdout and stderr)")
+		text := f.drv.String()
+		if like := d.drivers[*f.drv]; like != "" {
+			text = "as that of " + like
+		} else {
+			d.drivers[*f.drv] = f.from[0]
+		}
+		d.wrap(" |  ", " |  ", "log driver: "+text)
+		d.line(" v")
+		d.line(d.router())
+	case f.from[0] == "clients":
+		d.wrap("", "    ", "what clients send with the tag "+f.tag)
+	default:
+		d.wrap("", "    ", f.from[0]+" (tag "+f.tag+")")
+	}
+	if d.stepsAgain(f) {
+		f.route.Filters = nil
+	}
+	d.route(" ", f.route, f.again, 0)
+}
+
+// stepsAgain says that a flow has the steps of one before it; ok is false if it has others.
+func (d *drawing) stepsAgain(f *flow) (ok bool) {
+	key := fmt.Sprint(f.route.Filters)
+	like, ok := d.steps[key]
+	if n := len(f.route.Filters); ok && n > 0 {
+		text := "1. as for " + like
+		if n > 1 {
+			text = fmt.Sprintf("1. to %d. as for %s", n, like)
+		}
+		d.line(" |  " + clean(text))
+		return true
+	}
+	d.steps[key] = f.from[0]
+	if f.from[0] == "clients" {
+		d.steps[key] = "the tag " + f.tag
+	}
+	return false
+}
+
+// router is the name of the log router.
+func (d *drawing) router() string {
+	if d.s.Task != nil && d.s.Task.Router != nil {
+		return clean(d.s.Task.Router.Name.Text)
+	}
+	return "router"
+}
+
+// maxPicture is how many bytes a picture has, without what begins before.
+const maxPicture = 256 << 10
+
+// route draws the steps of a route and what follows; indent is what each of its lines begins with.
+func (d *drawing) route(indent string, r config.Route, list []again, depth int) {
+	if d.Len()-d.start > maxPicture {
+		d.wrap(indent+"|  ", indent+"|  ", "... (the picture has more than 256 KiB: the rest is left out)")
+		return
+	}
+	for i, filter := range r.Filters {
+		d.step(indent, i+1, &d.s.Plan.Filters[filter])
+	}
+	own := 0
+	for i := range list {
+		if list[i].step >= 0 || depth == 0 {
+			own++
+		}
+	}
+	left := len(r.Outputs) + len(r.Next) + own
+	if left == 0 {
+		d.line(indent + "|")
+		text := "nowhere: no output takes these lines; they are dropped, and counted as unrouted"
+		if d.s.incomplete() {
+			text = "nowhere that is known here: what isn't checked (see the notes) may have an output that takes these lines"
+		}
+		d.wrap(indent+"+-> ", indent+"    ", text)
+		return
+	}
+	branch := func(draw func(head, rest string)) {
+		left--
+		rest := indent + "|   "
+		if left == 0 {
+			rest = indent + "    "
+		}
+		d.line(indent + "|")
+		draw(indent+"+-> ", rest)
+	}
+	for _, o := range r.Outputs {
+		branch(func(head, rest string) { d.output(head, rest, o) })
+	}
+	for i, next := range r.Next {
+		branch(func(head, rest string) { d.next(head, rest, &r, i, next, depth) })
+	}
+	for i := range list {
+		if a := &list[i]; a.step >= 0 || depth == 0 {
+			branch(func(head, rest string) {
+				d.wrap(head, rest, fmt.Sprintf("where %s: tag %s%s, and from the first filter again", a.new.For, strings.ReplaceAll(a.tag, taskID, "*"), inLabel(a.new.Label)))
+				d.route(rest, a.route, a.again, depth+1)
+			})
+		}
+	}
+}
+
+func inLabel(label string) string {
+	if label == "" {
+		return ""
+	}
+	return ", label " + label
+}
+
+// next draws a route that begins after the steps of another.
+func (d *drawing) next(head, rest string, r *config.Route, i int, next config.Route, depth int) {
+	text := "a copy"
+	switch {
+	case len(r.Turns) > 0:
+		n := 0
+		for _, turn := range r.Turns {
+			if turn == i {
+				n++
+			}
+		}
+		text = fmt.Sprintf("in turn: %d of %s", n, count(len(r.Turns), "record"))
+	case next.Tag != "":
+		text = "with the tag " + next.Tag
+	case len(next.Filters) == 0 && len(next.Outputs) == 1 && len(next.Next) == 0:
+		d.output(head, rest, next.Outputs[0])
+		return
+	}
+	d.wrap(head, rest, text)
+	d.route(rest, next, nil, depth+1)
+}
+
+// stepText is how many characters of a step's options are shown, and optionText how many of one of them.
+const (
+	stepText   = 240
+	optionText = 60
+)
+
+// step draws one filter.
+func (d *drawing) step(indent string, n int, f *config.Filter) {
+	text := "keeps the records for which " // Select
+	name := "condition"
+	if f.Plugin != nil {
+		name, text = f.Name, f.Plugin.Help
+	}
+	var options []string
+	for _, g := range f.Given {
+		if !slices.Contains([]string{"name", "match", "match_regex", "@type", "alias", "@id"}, strings.ToLower(g.Name)) {
+			options = append(options, short(hide(strings.TrimSpace(g.Name+" "+shown(g))), optionText))
+		}
+	}
+	if f.When != nil {
+		text += ", when " + f.When.String()
+	}
+	if len(options) > 0 {
+		text += ": " + short(strings.Join(options, "; "), stepText)
+	}
+	if at := d.s.Place(f.Pos); at.Line > 0 {
+		text += " (" + where(at) + ")"
+	}
+	first := fmt.Sprintf("%s|  %d. ", indent, n)
+	d.wrap(first, indent+"|"+strings.Repeat(" ", len(first)-len(indent)-1), name+": "+text)
+}
+
+// shown is the value of an option, without a secret.
+func shown(g config.Given) string {
+	if g.Secret && g.Value != "" {
+		return hidden
+	}
+	return g.Value
+}
+
+// where is a place in one word, for people.
+func where(at taskdef.Place) string {
+	if at.Path != "" {
+		return at.Path
+	}
+	return fmt.Sprintf("%s:%d", at.File, at.Line)
+}
+
+// output draws an output.
+func (d *drawing) output(head, rest string, n int) {
+	o := &d.s.Plan.Outputs[n]
+	if d.seen[n] {
+		d.wrap(head, rest, o.ID+", as above")
+		return
+	}
+	d.seen[n] = true
+	to := d.s.describe(n)
+	what := to.Service
+	if what == "" {
+		what = o.Plugin.Help
+	}
+	d.wrap(head, rest, o.ID+": "+what+" ("+where(d.s.Place(o.Pos))+")")
+	if d.s.isNowhere(n) {
+		return
+	}
+	field := func(name, text string) {
+		if text != "" {
+			d.wrap(rest+fmt.Sprintf("%-9s", name), rest+strings.Repeat(" ", 9), text)
+		}
+	}
+	field("to", address(&to))
+	field("writes", to.Name)
+	if len(to.Servers) > 0 {
+		if to.SignIn == "" {
+			to.SignIn = "none"
+		}
+		field("sign-in", to.SignIn)
+		field("TLS", tls(to.Servers))
+	}
+	q, docker := d.s.queueOf(o), len(d.s.logged()) > 0
+	if like, ok := d.queues[q.where()+q.full(docker)]; ok {
+		field("queue", "one of its own, like that of "+like)
+		return
+	}
+	d.queues[q.where()+q.full(docker)] = o.ID
+	field("queue", q.where())
+	field("if full", q.full(docker))
+}
+
+// address is where requests go.
+func address(to *sink.Description) string {
+	if to.URL != "" && len(to.Servers) < 2 {
+		return to.URL
+	}
+	var list []string
+	for _, s := range to.Servers {
+		kind := "tcp "
+		if s.UDP {
+			kind = "udp "
+		}
+		list = append(list, kind+s.Address())
+	}
+	if to.URL != "" {
+		return to.URL + ", and in turn to " + strings.Join(list[1:], ", ")
+	}
+	return strings.Join(list, ", ")
+}
+
+// tls says whether connections are encrypted.
+func tls(servers []sink.Server) string {
+	with, verified := 0, 0
+	for _, s := range servers {
+		if s.TLS {
+			with++
+		}
+		if s.TLS && s.Verify {
+			verified++
+		}
+	}
+	switch {
+	case with == 0:
+		return "no: anybody on the way can read and change what is sent"
+	case with < len(servers):
+		return "not to all servers"
+	case verified < with:
+		return "yes, but the certificate is not verified"
+	}
+	return "yes, the certificate is verified"
+}
+
+// ends draws what happens at a stop and a kill, and what doesn't go through the router.
+func (d *drawing) ends() {
+	field := func(name, text string) {
+		if text != "" {
+			d.wrap(name+": ", "    ", text)
+		}
+	}
+	if memory, own, volume := d.s.queues(); memory+own+volume != "" {
+		field("at a stop", d.s.atStop())
+		field("at a kill", d.s.atKill())
+	}
+	if d.s.Task != nil && d.s.Task.Definition != nil {
+		for i := range d.s.Task.Containers {
+			if c := &d.s.Task.Containers[i]; !usesFireLens(c) {
+				field(beside(c))
+			}
+		}
+	}
+	d.line("")
+}
+
+// awslogsDefault is the mode of log drivers other than awsfirelens unless mode is set ("LogConfiguration" in the Amazon ECS API
+// reference), and the agent's own default of max-buffer-size.
+const awslogsDefault = "non-blocking (the default since June 2025): the container never waits, and what exceeds 10 MiB of waiting lines is dropped"
+
+// beside says where the lines of a container go that doesn't use the router: whose they are, and where.
+func beside(c *taskdef.Container) (whose, text string) {
+	whose = c.Name.Text + " (not through the router)"
+	if c.FireLens != nil {
+		whose = c.Name.Text + "'s own log"
+	}
+	if c.Log == nil || c.Log.Driver.Text == "" {
+		return whose, "no log driver is set; the lines stay with Docker on the host, and on Fargate nowhere"
+	}
+	text = "log driver " + c.Log.Driver.Text
+	for _, name := range []string{"awslogs-group", "splunk-url", "fluentd-address", "gelf-address", "syslog-address"} {
+		if o, ok := taskdef.Find(c.Log.Options, name); ok {
+			text += ", " + name + " " + o.Text
+		}
+	}
+	o, ok := taskdef.Find(c.Log.Options, "mode")
+	switch {
+	case ok && o.Text == "blocking":
+		return whose, text + ", mode blocking: the container waits when its lines can't be sent"
+	case ok:
+		return whose, text + ", mode " + o.Text
+	}
+	return whose, text + ", mode " + awslogsDefault
+}
+
+// describe says where an output's records go, as far as it tells.
+func (s *Subject) describe(output int) sink.Description {
+	if o, ok := s.Plan.Outputs[output].Options.(sink.Describer); ok {
+		return o.Describe(s.Plan.Dialect, s.Now)
+	}
+	return sink.Description{}
+}
+
+// isNowhere reports whether an output's records are thrown away on purpose.
+func (s *Subject) isNowhere(output int) bool {
+	return strings.HasPrefix(s.Plan.Outputs[output].Plugin.Help, "nowhere")
+}

@@ -1,0 +1,42 @@
+package check
+
+import (
+	"regexp"
+	"strings"
+)
+
+// hidden replaces a secret.
+const hidden = "***"
+
+// secretLine finds the values of options whose names say that they are secret, in JSON, YAML, HCL and both dialects. A value that is
+// the name of a variable is none.
+var secretLine = regexp.MustCompile(`(?i)((?:^|["'\s{,])[\w.@-]*(?:passw|passphrase|secret|token|api_?key|license_?key|shared_key|cloud_auth|authorization|header|private_key|sec_key)[\w.@-]*["']?\s*(?:[:=]\s*|\s))("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
+
+// valueLine finds the value of a variable: its name, which would say whether it is secret, is in another line.
+var valueLine = regexp.MustCompile(`(?i)(^\s*["']?value["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
+
+// userInfo finds the user and password of a URL.
+var userInfo = regexp.MustCompile(`://[^/\s"'@]*:[^/\s"']*@`)
+
+// hide returns a line of a configuration or a task definition without its secrets.
+func hide(line string) string {
+	line = userInfo.ReplaceAllString(line, "://"+hidden+"@")
+	for _, pattern := range []*regexp.Regexp{secretLine, valueLine} {
+		line = pattern.ReplaceAllStringFunc(line, func(found string) string { return hideValue(pattern.FindStringSubmatch(found)) })
+	}
+	return line
+}
+
+// hideValue returns a name and its value, whose text is hidden unless it only names a secret. parts are those of a pattern: the
+// whole, the name with what is around it, the value.
+func hideValue(parts []string) string {
+	value := parts[2]
+	bare := strings.Trim(value, `"'`)
+	if bare == "" || strings.HasPrefix(bare, "${") || strings.HasPrefix(bare, "arn:") || strings.Contains(bare, "ENV[") || bare == "[" || bare == "{" {
+		return parts[0]
+	}
+	if quote := value[:1]; quote == `"` || quote == "'" {
+		return parts[1] + quote + hidden + quote
+	}
+	return parts[1] + hidden
+}

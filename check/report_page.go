@@ -1,0 +1,78 @@
+package check
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// pageWidth is how many columns a report has. Words that are longer, such as URLs, and lines of a diff are not broken.
+const pageWidth = 100
+
+// A page is a text whose lines are wrapped.
+type page struct{ strings.Builder }
+
+// line writes one line.
+func (p *page) line(text string) {
+	p.WriteString(strings.TrimRight(text, " "))
+	p.WriteByte('\n')
+}
+
+// wrap writes text whose first line begins with first, and all others with rest.
+func (p *page) wrap(first, rest, text string) {
+	line, columns, empty := first, utf8.RuneCountInString(first), true
+	for word := range strings.FieldsSeq(clean(strings.ReplaceAll(text, "…", "..."))) {
+		n := utf8.RuneCountInString(word)
+		if !empty && columns+1+n > pageWidth {
+			p.line(line)
+			line, columns, empty = rest, utf8.RuneCountInString(rest), true
+		}
+		if !empty {
+			line += " "
+			columns++
+		}
+		line += word
+		columns += n
+		empty = false
+	}
+	p.line(line)
+}
+
+// clean is text without what a terminal would obey: control characters, and those that change the direction of the text.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' {
+			return ' '
+		}
+		if unicode.IsControl(r) || r == utf8.RuneError || unicode.Is(unicode.Cf, r) {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// short is text of at most n characters; what is cut off is marked by three dots.
+func short(text string, n int) string {
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:max(n-3, 0)]) + "..."
+}
+
+// grouped is a number with commas: 1,048,576.
+func grouped(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// enumerate is "a, b and c".
+func enumerate(list []string) string {
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
+}

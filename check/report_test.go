@@ -1,0 +1,213 @@
+package check_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/firelane/firelane/check"
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
+)
+
+// here is the package's folder: tests work in others.
+var here, _ = os.Getwd()
+
+// reportOf checks an input of testdata/report.
+func reportOf(t *testing.T, name string) *check.Report {
+	t.Helper()
+	a, err := txtar.ParseFile(filepath.Join(here, "testdata/report", name+".txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report(t, a)
+}
+
+// golden compares a text with a file.
+func golden(t *testing.T, file string, got []byte) {
+	t.Helper()
+	file = filepath.Join(here, file)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, _ := os.ReadFile(file); !bytes.Equal(got, want) {
+		t.Errorf("%s: got\n%s", file, got)
+	}
+}
+
+func TestJSONIsTheSchemaOfThePage(t *testing.T) {
+	var got bytes.Buffer
+	if err := reportOf(t, "task-rewrite").JSON(&got); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/report.json", got.Bytes())
+	page, err := os.ReadFile(filepath.Join(here, "../docs/check.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole any
+	if err := json.Unmarshal(got.Bytes(), &whole); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for key, inner := range v {
+				if !bytes.Contains(page, []byte("`"+key+"`")) {
+					t.Errorf("docs/check.md does not describe the field %s", key)
+				}
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		}
+	}
+	walk(whole)
+}
+
+// finding is a report with one finding.
+func finding(f check.Finding) *check.Report {
+	if f.Rule == nil {
+		f.Rule = &check.Rule{Number: "F999", Name: "test"}
+	}
+	return &check.Report{Subjects: []check.Checked{{Subject: &check.Subject{Name: "test"}, Findings: []check.Finding{f}}}}
+}
+
+func TestWorkflowCommandsAreEscapedAsGitHubReadsThem(t *testing.T) {
+	at := taskdef.Place{Pos: config.Pos{File: "a,b:c%.json", Line: 7}, Path: "x"}
+	for _, c := range []struct {
+		f    check.Finding
+		want string
+	}{
+		{check.Finding{At: at, Text: "100 %\nsecond: line, with all\r"}, "::error file=a%2Cb%3Ac%25.json,line=7,title=F999 test::x: 100 %25%0Asecond: line, with all?\n"},
+		{check.Finding{Severity: check.Warning, Text: "t", Want: "w"}, "::warning title=F999 test::t%0Awant: w\n"},
+		{check.Finding{Severity: check.Note, Text: "::set-output name=x::y"}, "::notice title=F999 test::::set-output name=x::y\n"},
+	} {
+		var got bytes.Buffer
+		if err := finding(c.f).GitHub(&got); err != nil || got.String() != c.want {
+			t.Errorf("got %q, %v, want %q", &got, err, c.want)
+		}
+	}
+}
+
+func TestStatusIsTheExitCode(t *testing.T) {
+	for _, c := range []struct {
+		severity       check.Severity
+		normal, strict int
+	}{{check.Error, 2, 2}, {check.Warning, 0, 1}, {check.Note, 0, 0}} {
+		r := finding(check.Finding{Severity: c.severity})
+		if r.Status(false) != c.normal || r.Status(true) != c.strict {
+			t.Errorf("%s: got %d and %d, want %d and %d", c.severity, r.Status(false), r.Status(true), c.normal, c.strict)
+		}
+	}
+}
+
+func TestThePolicyHasOneStatementForTheSameActions(t *testing.T) {
+	var got bytes.Buffer
+	r := reportOf(t, "task-destinations")
+	r.Subjects = append(r.Subjects, reportOf(t, "task-good").Subjects...)
+	if err := r.IAM(&got); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/iam.json", got.Bytes())
+	var doc struct{ Statement []struct{ Action []string } }
+	if err := json.Unmarshal(got.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, s := range doc.Statement {
+		if key := strings.Join(s.Action, " "); seen[key] {
+			t.Errorf("two statements for %s, want one", key)
+		} else {
+			seen[key] = true
+		}
+	}
+}
+
+// What an attacker, or a mistake, may put into a file: a terminal must not obey it, and a log of CI must not have the secret.
+func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
+	lines := []string{
+		"\x1b[31mred\x1b]0;title\x07", `"HTTP_Passwd": "hunter2",`, "    HTTP_Passwd hunter2", "  password hunter2", `{"name":"DD_API_KEY","value":1,"apikey":"hunter2"}`,
+		"url https://user:hunter2@os.example/", "\u202eevil", `Header Authorization Bearer hunter2`, `"splunk_token" : 'hunter2'`, "license_key: hunter2",
+		`"value": "hunter2"`, "  value = 'hunter2'", "  Value: hunter2", "Record password hunter2",
+	}
+	for _, line := range lines {
+		r := finding(check.Finding{At: taskdef.Place{Pos: config.Pos{File: "f\x1b[2J", Line: 1}, Path: "p\x1b"}, Text: "text\x1b[0m"})
+		r.Read = func(string) (string, bool) { return line, true }
+		r.Subjects[0].Findings = append(r.Subjects[0].Findings, check.Finding{
+			Rule: r.Subjects[0].Findings[0].Rule, Fix: &check.Fix{Pos: config.Pos{File: "f", Line: 1}, Old: line, New: line + "x"},
+		})
+		for name, write := range map[string]func(*bytes.Buffer) error{
+			"text": func(b *bytes.Buffer) error { return r.Text(b) }, "GitHub": func(b *bytes.Buffer) error { return r.GitHub(b) }, "JSON": func(b *bytes.Buffer) error { return r.JSON(b) },
+		} {
+			var got bytes.Buffer
+			if err := write(&got); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(got.String(), "hunter2") {
+				t.Errorf("%s of %q has the secret:\n%s", name, line, &got)
+			}
+			if name == "text" && strings.ContainsAny(got.String(), "\x1b\x07\u202e") {
+				t.Errorf("%s of %q has control characters:\n%q", name, line, &got)
+			}
+		}
+	}
+}
+
+// Reports fit into a terminal, and into the log of a CI.
+func TestNoLineOfAReportIsLongerThanAHundredColumns(t *testing.T) {
+	files, err := filepath.Glob("testdata/report/*.txt")
+	if err != nil || len(files) < 80 {
+		t.Fatalf("got %d reports, %v, want at least 80", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimSuffix(line, "\n")
+			words := strings.Fields(strings.TrimLeft(line, " |+->-"))
+			if utf8.RuneCountInString(line) > 100 && len(words) > 1 && !strings.HasPrefix(line, "  - ") && !strings.HasPrefix(line, "  + ") {
+				t.Errorf("%s: %q has %d columns", file, line, utf8.RuneCountInString(line))
+			}
+			for _, r := range line {
+				if r > 0x7e && !strings.Contains(file, "unicode") {
+					t.Errorf("%s: %q has %q, want plain ASCII", file, line, r)
+				}
+			}
+		}
+	}
+}
+
+// Every rule about task definitions, and every difference that check tells, is in a report that people have read.
+func TestEveryRuleHasAReport(t *testing.T) {
+	files, err := filepath.Glob("testdata/report/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	for _, r := range append(check.TaskRules(canRun), check.DifferenceRules()...) {
+		if !strings.Contains(all.String(), " "+r.Number+" "+r.Name+" ") {
+			t.Errorf("no report of testdata/report has %s %s", r.Number, r.Name)
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package check
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
+)
+
+func fileRules() []Rule {
+	return []Rule{
+		{"F506", "config-file", Error, "the options that name a configuration file are incomplete, or what they name can't be one", forTask(configFile)},
+		{"F507", "log-metadata", Note, "enable-ecs-log-metadata is off: records don't say from which task they are", forTask(logMetadata)},
+		{"F508", "variable-unset", Warning, "the configuration uses a variable that the router's container doesn't get", forTask(variableUnset)},
+		{"F509", "init-file", Error, "a variable of the init image names an object that can't be one, or two variables have the same number", forTask(initFile)},
+	}
+}
+
+// fireLensOptions are the options of a firelensConfiguration.
+var fireLensOptions = []string{"enable-ecs-log-metadata", "config-file-type", "config-file-value"}
+
+// s3Object is the ARN of an object.
+var s3Object = regexp.MustCompile(`^arn:aws[a-z-]*:s3:::[^/]+/.+$`)
+
+// configFile: the agent's own rules ("Amazon ECS task definition: specifying a custom configuration file"; FirelensConfiguration in
+// the API reference says that Fargate has only files).
+func configFile(t *task) {
+	if t.Router == nil || t.Router.FireLens == nil {
+		return
+	}
+	options := t.Router.FireLens.Options
+	for _, o := range options {
+		if near := config.Nearest(o.Name, fireLensOptions); !slices.Contains(fireLensOptions, o.Name) {
+			want := "one of " + enumerate(fireLensOptions)
+			if near != "" {
+				want = near
+			}
+			t.tell(Finding{At: o.Place, Severity: Warning, Text: fmt.Sprintf("firelensConfiguration has no option %s: ECS ignores it.", o.Name), Want: want})
+		}
+	}
+	kind, hasKind := taskdef.Find(options, "config-file-type")
+	value, hasValue := taskdef.Find(options, "config-file-value")
+	switch {
+	case !hasKind && !hasValue || kind.Unknown || value.Unknown:
+	case !hasValue:
+		t.say(kind.Place, "config-file-value: the path in the container, or the ARN of the object", "config-file-type is set, but config-file-value is not: there is no file to include.")
+	case !hasKind:
+		t.say(value.Place, `"config-file-type": "file" or "s3"`, "config-file-value is set, but config-file-type is not: ECS does not include the file.")
+	case kind.Text == "s3":
+		t.s3File(kind, value)
+	case kind.Text == "file":
+		t.imageFile(value)
+	default:
+		t.say(kind.Place, "file or s3", "%q is no type of configuration file.", kind.Text)
+	}
+}
+
+func (t *task) s3File(kind, value taskdef.Option) {
+	if !s3Object.MatchString(value.Text) {
+		t.say(value.Place, "arn:aws:s3:::BUCKET/KEY", "%q is not the ARN of an object in S3: the agent can't download it, and the task does not start.", value.Text)
+	}
+	if t.fargate() {
+		t.say(kind.Place, "a file in the image (config-file-type file), or the variable aws_fluent_bit_init_s3_1 of the log router with the same ARN, which firelane reads itself",
+			"On Fargate a log router can't have a configuration file in S3: AWS supports only the type file there.")
+	}
+	if t.ExecutionRole.Text == "" && !t.ExecutionRole.Unknown {
+		t.say(value.Place, "executionRoleArn: a role that allows s3:GetObject on the object and s3:GetBucketLocation on its bucket",
+			"The agent downloads the configuration file with the task execution role, and the task has none: the task does not start.")
+	}
+}
+
+// generated are the files that the agent writes.
+var generated = []string{"/fluent-bit/etc/fluent-bit.conf", "/fluentd/etc/fluent.conf"}
+
+func (t *task) imageFile(value taskdef.Option) {
+	switch {
+	case !strings.HasPrefix(value.Text, "/"):
+		t.say(value.Place, "the whole path in the router's container: /fluent-bit/etc/extra.conf", "%q is not an absolute path: the router looks for it beside its own configuration file, or does not find it.", value.Text)
+	case slices.Contains(generated, path.Clean(value.Text)):
+		t.say(value.Place, "another name, such as /fluent-bit/etc/extra.conf, here and in the image",
+			"ECS writes its own file to %s, over the one in the image: yours is never read, and the file includes itself.", value.Text)
+	}
+}
+
+func logMetadata(t *task) {
+	if t.Router == nil || t.Router.FireLens == nil {
+		return
+	}
+	if o, ok := taskdef.Find(t.Router.FireLens.Options, "enable-ecs-log-metadata"); ok && strings.EqualFold(o.Text, "false") {
+		t.say(o.Place, "", "Records get no ecs_cluster, ecs_task_arn and ecs_task_definition. Tasks of one service can be told apart by container_id alone.")
+	}
+}
+
+// variable is a variable in a configuration of either dialect, without a default.
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][\w.-]*)\}|ENV\[['"]([A-Za-z_]\w*)['"]\]`)
+
+// fromECS are variables that ECS sets in every container, or in a log router.
+var fromECS = []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "ECS_CONTAINER_METADATA_URI",
+	"ECS_CONTAINER_METADATA_URI_V4", "ECS_AGENT_URI", "HOSTNAME", "PATH", "HOME", "FLUENT_UID"}
+
+// initSets are variables that firelane sets as the init image does, if it finds the task's metadata.
+var initSets = []string{"AWS_AVAILABILITY_ZONE", "ECS_CLUSTER", "ECS_TASK_ARN", "ECS_TASK_ID", "ECS_FAMILY", "ECS_LAUNCH_TYPE", "ECS_REVISION", "ECS_TASK_DEFINITION"}
+
+func variableUnset(t *task) {
+	if t.Router == nil || len(t.Router.EnvironmentFiles) > 0 {
+		return // a file of variables in S3 may have any
+	}
+	told := map[string]bool{}
+	set := map[string]bool{}
+	each := func(text string, place func(line int) taskdef.Place) {
+		n := 0
+		for line := range strings.Lines(text) {
+			n++
+			line = strings.TrimSpace(line)
+			if name, ok := strings.CutPrefix(line, "@SET "); ok {
+				name, _, _ = strings.Cut(name, "=")
+				set[strings.TrimSpace(name)] = true
+			}
+			if strings.HasPrefix(line, "#") {
+				continue
+			}
+			for _, m := range variable.FindAllStringSubmatch(line, maxFlows) {
+				name := m[1] + m[2]
+				if told[name] || set[name] || t.gets(name) || t.Dialect() == config.Fluentd && m[1] != "" {
+					continue // ${name} is a placeholder in Fluentd
+				}
+				told[name] = true
+				t.say(place(n), fmt.Sprintf("%s in environment or secrets of %s", name, t.Router.Name.Text), "The configuration uses the variable %s, which the task does not set: it becomes empty.", name)
+			}
+		}
+	}
+	each(t.Text, func(line int) taskdef.Place { return t.Place(config.Pos{File: t.File, Line: line}) })
+	for _, name := range sortedKeys(t.Files) {
+		each(t.Files[name], func(line int) taskdef.Place { return t.Place(config.Pos{File: name, Line: line}) })
+	}
+}
+
+// Dialect is the dialect of the configuration that the agent writes.
+func (t *task) Dialect() config.Dialect {
+	if t.Router != nil && t.Router.FireLens != nil && t.Router.FireLens.Type.Text == taskdef.Fluentd {
+		return config.Fluentd
+	}
+	return config.FluentBit
+}
+
+// gets reports whether the router's container has a variable.
+func (t *task) gets(name string) bool {
+	if _, ok := t.Environment[name]; ok || slices.Contains(fromECS, name) || slices.Contains(initSets, name) {
+		return true
+	}
+	if _, ok := taskdef.Find(t.Router.Environment, name); ok {
+		return true
+	}
+	if _, ok := taskdef.Find(t.Router.Secrets, name); ok {
+		return true
+	}
+	return t.isSecretOption(name)
+}
+
+// isSecretOption reports whether a variable is one of those that the agent makes for secretOptions: the option's name, an underscore
+// and the container's number.
+func (t *task) isSecretOption(name string) bool {
+	for i := range t.Containers {
+		if c := &t.Containers[i]; c.Log != nil && slices.ContainsFunc(c.Log.Secrets, func(o taskdef.Option) bool { return name == fmt.Sprintf("%s_%d", o.Name, i) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// initVariable is a variable that names a file for the init image.
+var initVariable = regexp.MustCompile(`^aws_fluent_bit_init_(s3|file)_(.*)$`)
+
+func initFile(t *task) {
+	if t.Router == nil {
+		return
+	}
+	for _, o := range t.Router.Environment {
+		m := initVariable.FindStringSubmatch(o.Name)
+		switch {
+		case m == nil || o.Unknown:
+			if strings.HasPrefix(strings.ToLower(o.Name), "aws_fluent_bit_init_") && m == nil {
+				t.tell(Finding{At: o.Place, Severity: Warning, Want: "aws_fluent_bit_init_s3_1 or aws_fluent_bit_init_file_1, in lower case",
+					Text: o.Name + " is no variable of the init image: the file is not included."})
+			}
+		case m[1] == "s3" && !s3Object.MatchString(o.Text):
+			t.say(o.Place, "arn:aws:s3:::BUCKET/KEY", "%q is not the ARN of an object in S3: the file can't be fetched, and the router does not start.", o.Text)
+		case m[1] == "file" && !strings.HasPrefix(o.Text, "/"):
+			t.say(o.Place, "the whole path in the router's container", "%q is not an absolute path.", o.Text)
+		}
+	}
+}
+
+// sortedKeys are the keys of a map in order.
+func sortedKeys(m map[string]string) []string {
+	list := make([]string, 0, len(m))
+	for k := range m {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}

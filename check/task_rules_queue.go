@@ -1,0 +1,60 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+)
+
+func queueRules() []Rule {
+	return []Rule{
+		{"F530", "queue-lost", Note, "the queue is on the container's own disk: what a stop leaves undelivered is lost with it", forTask(queueLost)},
+		{"F531", "queue-read-only", Warning, "the router's disk is read-only, so that its queue is in memory", forTask(queueReadOnly)},
+		{"F532", "router-user", Error, "the router runs as a user that may not write its queue", forTask(routerUser)},
+	}
+}
+
+func queueLost(t *task) {
+	if t.Router == nil || !t.planned() || foreignImage(t.Router) {
+		return
+	}
+	memory, own, volume := t.queues()
+	if own == "" || memory != "" || volume != "" {
+		return
+	}
+	t.say(under(t.Router.Place, "mountPoints"), fmt.Sprintf("nothing, unless such lines matter; then a volume that outlives the task (EFS, or a folder of the EC2 host), mounted at %s", own),
+		"The queue is on the container's own disk, which ends with the task: lines are lost if the destination is down while a task stops, for longer than the grace period.")
+}
+
+func queueReadOnly(t *task) {
+	if t.Router == nil || !t.planned() || foreignImage(t.Router) {
+		return
+	}
+	for i := range t.Plan.Outputs {
+		if q := t.queueOf(&t.Plan.Outputs[i]); q.why != "" && !t.isNowhere(i) {
+			t.say(under(t.Router.Place, "mountPoints"), "a volume in mountPoints at "+q.dir,
+				"The queue of %s is in memory, because %s: a kill loses all of it, and it has at most 10 MiB.", t.Plan.Outputs[i].ID, q.why)
+			return
+		}
+	}
+}
+
+func routerUser(t *task) {
+	c := t.Router
+	if c == nil || c.User.Text == "" || c.User.Unknown || !t.planned() || foreignImage(c) {
+		return
+	}
+	user, _, _ := strings.Cut(c.User.Text, ":")
+	if user == "0" || user == "root" {
+		return
+	}
+	if !numeric(user) {
+		t.say(c.User.Place, "a number, such as 1000, or no user", "The user %q is a name, and the image has no list of users: the container does not start.", user)
+		return
+	}
+	if _, own, _ := t.queues(); own != "" {
+		t.tell(Finding{At: c.User.Place, Severity: Warning, Want: "no user, or a volume in mountPoints at " + own + " that the user may write to",
+			Text: fmt.Sprintf("The router runs as user %s, which may not write to %s in the image: the queue is in memory, at most 10 MiB, and a kill loses it.", user, own)})
+	}
+}
+
+func numeric(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -1,0 +1,34 @@
+package enrich
+
+// A Live stage does more than change records, or depends on when they come. Who only wants to know what becomes of a record, and
+// has no stream of them, leaves it out.
+type Live interface {
+	// Live says what it does, as the end of a sentence: "limits a rate".
+	Live() string
+}
+
+// LiveReason returns what Live says of a stage that is Live, also under a condition; "" for all others.
+func LiveReason(s Stage) string {
+	switch w := s.(type) {
+	case whenFilter:
+		return LiveReason(w.Filter)
+	case whenStep:
+		return LiveReason(w.Step)
+	case whenHolder:
+		return LiveReason(w.Holder)
+	case Live:
+		return w.Live()
+	}
+	return ""
+}
+
+const limitsRate = "limits a rate"
+
+// Live implements the interface Live.
+func (t *throttle) Live() string { return limitsRate }
+
+// Live implements the interface Live.
+func (t *throttleSize) Live() string { return limitsRate }
+
+// Live implements the interface Live.
+func (o *stdout) Live() string { return "prints records on standard output" }
