@@ -197,10 +197,10 @@ func (a *applier) reconcileOnce(ctx context.Context, d *document, r *Result) (ag
 		r.Outcome = Unchanged
 		return false, nil
 	case was.marker == marker{}:
-		r.Outcome, r.Detail = Kept, "it is there, and not firelane's"
+		r.Outcome, r.Detail = Kept, "it is there, and not firelane's; if you delete it, the next start installs firelane's"
 		return false, nil
 	case was.marker.stored != is:
-		r.Outcome, r.Detail = Kept, "somebody has changed it since firelane wrote it"
+		r.Outcome, r.Detail = Kept, "somebody has changed it since firelane wrote it; if you delete it, the next start installs firelane's"
 		return false, nil
 	default:
 		r.Outcome, query = Updated, d.update(was)

@@ -10,10 +10,17 @@ import (
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
-// searchCluster is a server for documents, and for templates and policies; administer is asked before each request for these.
-func searchCluster(t *testing.T, o retaintest.Options, administer func(r *http.Request)) (*bulktest.Server, *retaintest.Server, string) {
+// searchCluster is a server for documents, and for templates and policies; bulk and administer are called before each
+// request for the ones and the others.
+func searchCluster(t *testing.T, bulk func(templates *retaintest.Server), administer func(r *http.Request)) (*bulktest.Server, *retaintest.Server, string) {
 	t.Helper()
-	documents, templates := bulktest.New(bulktest.Options{}), retaintest.New(o)
+	templates := retaintest.New(retaintest.Options{})
+	documents := bulktest.New(bulktest.Options{Request: func(int, *http.Request) bulktest.Fault {
+		if bulk != nil {
+			bulk(templates)
+		}
+		return bulktest.Fault{}
+	}})
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/_bulk") {
 			documents.ServeHTTP(w, r)
@@ -37,7 +44,7 @@ const bootstrapped = `
 `
 
 func TestTemplatesAreInstalledBesideDelivery(t *testing.T) {
-	documents, templates, base := searchCluster(t, retaintest.Options{}, nil)
+	documents, templates, base := searchCluster(t, nil, nil)
 	tr := start(t, t.TempDir(), forwardInput+base+bootstrapped)
 	tr.send("app", lines(3)...)
 	eventually(t, "the template and the policy are there", func() bool {
@@ -51,7 +58,7 @@ func TestTemplatesAreInstalledBesideDelivery(t *testing.T) {
 // Requests about templates that hang hold up neither the records nor a stop.
 func TestRecordsDoNotWaitForTemplates(t *testing.T) {
 	asked := make(chan struct{}, 10)
-	documents, _, base := searchCluster(t, retaintest.Options{}, func(r *http.Request) {
+	documents, _, base := searchCluster(t, nil, func(r *http.Request) {
 		asked <- struct{}{}
 		<-r.Context().Done()
 	})
@@ -61,4 +68,30 @@ func TestRecordsDoNotWaitForTemplates(t *testing.T) {
 	eventually(t, "the records are delivered", func() bool { return len(documents.Documents("")) == 3 })
 	tr.wait()
 	tr.balanced(3)
+}
+
+// The first record of a data stream waits for its template, but not for a cluster that doesn't answer about it; and a stop
+// doesn't wait either.
+func TestADataStreamsRecordsWaitForItsTemplateButNotForLong(t *testing.T) {
+	const stream = "\n    firelane_bootstrap On\n    firelane_data_stream On\n    Index logs-web\n"
+	wasThere := make(chan bool, 10)
+	received := make(chan struct{})
+	_, _, base := searchCluster(t, func(templates *retaintest.Server) { wasThere <- templates.Template("firelane-logs-web") != nil },
+		func(*http.Request) { <-received })
+	tr := start(t, t.TempDir(), forwardInput+base+stream)
+	tr.send("app", "x") // it is queued meanwhile
+	close(received)
+	if !<-wasThere {
+		t.Error("the first request came before the template")
+	}
+	tr.wait()
+
+	var documents *bulktest.Server
+	documents, _, base = searchCluster(t, nil, func(r *http.Request) { <-r.Context().Done() })
+	tr = start(t, t.TempDir(), forwardInput+base+stream)
+	tr.send("app", "x")
+	tr.wait()
+	if n := len(documents.Documents("")); n != 1 {
+		t.Errorf("got %d documents, want 1", n)
+	}
 }
