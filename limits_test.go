@@ -31,6 +31,7 @@ var limitName = regexp.MustCompile(`^[mM]ax[A-Z]|(Time|Timeout|Budget|Limit)$`)
 var notLimits = strings.Fields(`
 	record.maxGroup record.maxKeptMembers record.maxRun record.maxKey record.maxRoom
 	buffer.maxGap buffer.maxNumberBits buffer.segmentsPerLimit buffer.maxSpares buffer.maxSpareRooms
+	ecs/taskdef.maxShown ecs/taskdef.maxReferences ecs/taskdef.defaultBufLimit
 	config.maxNames config.maxNear config.maxNameLength config.maxMessage
 	field.partTime cmd/firelane.startTime field.maxWidth ruby.kTime enrich.maxShownExpression enrich.maxLifted enrich.maxLiftedBytes enrich.maxLiftedBody enrich.maxFixstr
 	forward/pace.maxEvents forward/pace.maxPause forward/pace.maxPauseBytes forward/pace.rateTime forward/pace.maxWriteRetry

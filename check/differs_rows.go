@@ -92,6 +92,7 @@ func otherDifferences() []difference {
 			}},
 		{"F641", "own-log", "", nil},
 		{"F642", "extract", "", nil},
+		{"F643", "sql-text", "", nil},
 	}
 }
 

@@ -60,7 +60,7 @@ func (k *opener) task(file string, d *taskdef.Definition, several bool) *Subject
 		s.Written = append(s.Written, withoutRouter(d)...)
 		return s
 	}
-	t := &taskOpener{opener: k, Subject: s, leaveOut: map[taskdef.Place]bool{}}
+	t := &taskOpener{opener: k, Subject: s, leaveOut: map[taskdef.Place]bool{}, hinted: map[taskdef.Place]bool{}}
 	t.open(d)
 	return s
 }
@@ -92,6 +92,7 @@ type taskOpener struct {
 	*Subject
 	start    Start
 	leaveOut map[taskdef.Place]bool
+	hinted   map[taskdef.Place]bool
 	include  bool
 }
 
@@ -112,7 +113,7 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 		if c.Log != nil {
 			for _, option := range []string{"Name", "@type"} {
 				if o, ok := taskdef.Find(c.Log.Options, option); ok && o.Unknown {
-					t.leave(o.Place)
+					t.leave(o.Place, "the value is known only when the task runs: what depends on it is not checked")
 				}
 			}
 		}
@@ -121,8 +122,11 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 		before := len(t.leaveOut)
 		t.compile(d, files, after)
 		for _, e := range t.Errors {
-			if at := t.Place(e.Pos); t.unknown(at) {
-				t.leave(at)
+			switch at := t.Place(e.Pos); {
+			case t.unknown(at):
+				t.leave(at, "the value is known only when the task runs: what depends on it is not checked")
+			case e.Code == config.CodeFile:
+				t.missing(e, at, files)
 			}
 		}
 		if len(t.leaveOut) == before {
@@ -135,11 +139,42 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 // maxCompiles is how often a configuration is compiled, each time without more of the values that aren't known.
 const maxCompiles = 20
 
-// leave leaves an option out.
-func (t *taskOpener) leave(at taskdef.Place) {
+// leave leaves an option out, and says why.
+func (t *taskOpener) leave(at taskdef.Place, why string) {
 	if !t.leaveOut[at] {
 		t.leaveOut[at] = true
-		t.tell(at, taskdef.Told, "the value is known only when the task runs: what depends on it is not checked")
+		t.tell(at, taskdef.Told, "%s", why)
+	}
+}
+
+// missing leaves out an option that names a file in the container which isn't here, such as a certificate: of a container's log options,
+// or of a local copy. Files of the configuration itself stay errors, with the way to name a copy of them.
+func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[string]string) {
+	for _, c := range t.Task.Containers {
+		if c.Log != nil && slices.ContainsFunc(c.Log.Options, func(o taskdef.Option) bool { return o.Place == at }) {
+			t.leave(at, "the file is in the container and not here: it is not checked")
+			return
+		}
+	}
+	text, isCopy := files[e.File]
+	if !isCopy || e.Line < 1 {
+		return
+	}
+	lines := strings.SplitAfter(text, "\n")
+	if e.Line > len(lines) {
+		return
+	}
+	line := lines[e.Line-1]
+	name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), " ")
+	if strings.HasPrefix(name, "tls.") || strings.HasPrefix(name, "ca_") || strings.HasPrefix(name, "client_") {
+		lines[e.Line-1] = line[len(strings.TrimRight(line, "\r\n")):]
+		files[e.File] = strings.Join(lines, "")
+		t.leave(at, "the file is in the container and not here: it is not checked")
+		return
+	}
+	if !t.hinted[at] {
+		t.hinted[at] = true
+		t.tell(at, taskdef.Told, "if the file is in the container, name a local copy: --config-file PATH=FILE")
 	}
 }
 

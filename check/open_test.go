@@ -216,3 +216,32 @@ func TestWhatTheCommandStartsIsChecked(t *testing.T) {
 		t.Errorf("got %s want %s", written(list[0]), want)
 	}
 }
+
+func TestAFileInTheContainerThatIsNotHereIsNoMistakeOfTheTask(t *testing.T) {
+	const extra = "[SERVICE]\n    Parsers_File /parsers.conf\n[FILTER]\n    Name lua\n    Match *\n    script /x.lua\n    call f\n[OUTPUT]\n    Name http\n    Match *\n    tls on\n    tls.ca_file /ca.pem\n"
+	files := map[string]string{
+		"task.json": task(`"firelensConfiguration": {"type": "fluentbit", "options": {"config-file-type": "file", "config-file-value": "/extra.conf"}}`,
+			"\n\"Name\": \"opensearch\", \"Host\": \"x\", \"tls\": \"on\",\n\"tls.ca_file\": \"/certs/ca.pem\""),
+		"extra.conf": extra, "my.conf": "[PARSER]\n    Name mine\n    Format json\n", "my.lua": "function f(tag, time, record) return 0, time, record end\n",
+	}
+	list, _ := opened(t, files, check.Options{ConfigFiles: []string{"extra.conf", "/parsers.conf=my.conf", "/x.lua=my.lua"}}, "task.json")
+	got := written(list[0])
+	for _, want := range []string{
+		"2 task.json:5: containerDefinitions[1].logConfiguration.options.tls.ca_file: the file is in the container and not here: it is not checked",
+		"2 extra.conf:12: the file is in the container and not here: it is not checked",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s want %s", got, want)
+		}
+	}
+	if len(list[0].Errors) > 0 {
+		t.Errorf("got %s", got)
+	}
+	list, _ = opened(t, files, check.Options{ConfigFiles: []string{"extra.conf"}}, "task.json")
+	got = written(list[0])
+	for _, want := range []string{"2 extra.conf:2: if the file is in the container, name a local copy: --config-file PATH=FILE", "error extra.conf:2  Parsers_File: /parsers.conf does not exist"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s want %s", got, want)
+		}
+	}
+}

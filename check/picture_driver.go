@@ -37,9 +37,9 @@ func driverOf(c *taskdef.Container) *driver {
 // String says what the driver does while the router takes nothing.
 func (d *driver) String() string {
 	if d.lines == 0 {
-		return "asynchronous, so the application never waits. Docker keeps no lines while the router takes none: they are dropped, and nothing counts them"
+		return "asynchronous, so the application never waits. The driver keeps no lines while the router takes none: they are dropped, and nothing counts them"
 	}
-	return fmt.Sprintf("asynchronous, so the application never waits. While the router takes no lines, Docker keeps up to %s in memory (%s at %s lines of %d bytes a second: %s), "+
+	return fmt.Sprintf("asynchronous, so the application never waits. While the router takes no lines, the driver keeps up to %s in memory (%s at %s lines of %d bytes a second: %s), "+
 		"then drops new ones, and nothing counts them", grouped(d.lines), forHowLong(d.lines, exampleRate), grouped(exampleRate), exampleLine, bytesText(d.lines*exampleLine))
 }
 

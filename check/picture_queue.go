@@ -19,6 +19,7 @@ type queue struct {
 	limit    int    // bytes; 0: the default
 	mount    *taskdef.Mount
 	why      string // why it is in memory, if the configuration says otherwise
+	user     bool   // it is because of the container's user
 }
 
 // queueOf is the queue of an output: where the router keeps it in this task.
@@ -40,10 +41,18 @@ func (s *Subject) queueOf(o *config.Output) queue {
 	switch {
 	case have.mount != nil && have.mount.ReadOnly:
 		have.why = "the volume " + have.mount.Volume + " is mounted read-only"
+	case have.mount == nil && !isRoot(s.Task.Router.User):
+		have.why, have.user = "the router runs as user "+s.Task.Router.User.Text+", which may not write to "+have.dir, true
 	case have.mount == nil && s.Task.Router.ReadOnlyRoot:
 		have.why = "readonlyRootFilesystem is on, and no volume is mounted at " + have.dir
 	}
 	return have
+}
+
+// isRoot reports whether a container's user is root, as it is by default, or isn't known.
+func isRoot(user taskdef.Value) bool {
+	name, _, _ := strings.Cut(user.Text, ":")
+	return name == "" || name == "0" || name == "root" || user.Unknown
 }
 
 // mountOf is the volume that a folder of a container is on; nil if it is on the container's own disk.
@@ -84,7 +93,7 @@ func (q *queue) where() string {
 func (q *queue) full(fromDocker bool) string {
 	waits := "reading stops until there is room, and clients wait"
 	if fromDocker {
-		waits = "reading stops until there is room; Docker's buffer fills, then it drops lines"
+		waits = "reading stops until there is room; the log driver's buffer fills, then it drops lines"
 	}
 	switch q.whenFull {
 	case sink.Block:

@@ -178,7 +178,7 @@ func TestNoLineOfAReportIsLongerThanAHundredColumns(t *testing.T) {
 		}
 		for line := range strings.Lines(string(text)) {
 			line = strings.TrimSuffix(line, "\n")
-			words := strings.Fields(strings.TrimLeft(line, " |+->-"))
+			words := strings.Fields(strings.TrimLeft(line, " |+>-"))
 			if utf8.RuneCountInString(line) > 100 && len(words) > 1 && !strings.HasPrefix(line, "  - ") && !strings.HasPrefix(line, "  + ") {
 				t.Errorf("%s: %q has %d columns", file, line, utf8.RuneCountInString(line))
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs/taskdef"
+	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
 )
 
@@ -88,7 +89,7 @@ func (s *Subject) givenTags(list []tagged, open bool) ([]tagged, bool) {
 	for i := range p.Filters {
 		f := &p.Filters[i]
 		for _, tag := range newTags(f) {
-			if strings.ContainsAny(tag, "$_") && (strings.Contains(tag, "$") || strings.Contains(tag, "__")) {
+			if hasPlaceholder(tag) {
 				open = true
 				continue
 			}
@@ -104,26 +105,25 @@ func (s *Subject) givenTags(list []tagged, open bool) ([]tagged, bool) {
 	return list, open
 }
 
+// hasPlaceholder reports whether a tag depends on the record: $TAG, ${tag}, __TAG__.
+func hasPlaceholder(tag string) bool {
+	return strings.Contains(tag, "$") || strings.Contains(tag, "__")
+}
+
 // newTags are the tags that a filter gives, as they are written.
-func newTags(f *config.Filter) (list []string) {
-	if reroutes(f) {
-		for _, g := range f.Given {
-			switch {
-			case strings.EqualFold(g.Name, "rule"): // $KEY PATTERN NEW_TAG KEEP
-				if words := strings.Fields(g.Value); len(words) >= 4 {
-					list = append(list, words[len(words)-2])
-				}
-			case g.Name == "rule.tag":
-				list = append(list, g.Value)
-			}
+func newTags(f *config.Filter) (tags []string) {
+	if r, ok := f.Options.(enrich.Retagger); ok {
+		for _, t := range r.NewTags("$TAG") {
+			tags = append(tags, t.Text)
 		}
 	}
-	return list
+	return tags
 }
 
 // reroutes reports whether a filter gives records other tags.
 func reroutes(f *config.Filter) bool {
-	return f.Name == "rewrite_tag" || f.Name == "rewrite_tag_filter"
+	_, ok := f.Options.(enrich.Retagger)
+	return ok
 }
 
 // path is the route of a known tag.
@@ -348,7 +348,7 @@ func rewriteLoop(s *Subject, tell func(Finding)) {
 	next := map[int][]int{}
 	for i := range p.Filters {
 		for _, tag := range newTags(&p.Filters[i]) {
-			if strings.Contains(tag, "$") || strings.Contains(tag, "__") || len(p.Inputs) == 0 {
+			if hasPlaceholder(tag) || len(p.Inputs) == 0 {
 				continue
 			}
 			follow(p.Rerouted(0, tag), func(f int) {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/firelane/firelane/ecs/taskdef"
@@ -12,6 +13,7 @@ func driverRules() []Rule {
 		{"F515", "driver-mode", Warning, "an option of Docker's log driver that awsfirelens doesn't pass on: it gets into the output's options instead", forTask(driverMode)},
 		{"F516", "router-log", Warning, "the router's own log goes nowhere, or through the router: nobody learns why lines are missing", forTask(routerLog)},
 		{"F517", "network-none", Error, "the task has no network, so that the router reaches no destination", forTask(networkNone)},
+		{"F518", "public-port", Warning, "a port mapping opens the router's socket for logs to others: whoever reaches it writes into your logs", forTask(publicPort)},
 	}
 }
 
@@ -36,7 +38,7 @@ func driverBuffer(t *task) {
 			t.say(o.Place, "a number of lines from 0 to 536870911; 1048576 is the default", "ECS refuses a log-driver-buffer-limit of %s.", grouped(n))
 		case n < fewLines:
 			t.tell(Finding{At: o.Place, Severity: Warning, Want: "the default of 1,048,576 lines (remove the line), or as many as fit into the memory that the task has to spare",
-				Text: "Docker keeps only " + count(n, "line") + " of " + c.Name.Text + " while the router can't take them (it counts lines, not bytes): at " + grouped(exampleRate) +
+				Text: "The log driver keeps only " + count(n, "line") + " of " + c.Name.Text + " while the router can't take them (it counts lines, not bytes): at " + grouped(exampleRate) +
 					" lines a second they last for " + forHowLong(n, exampleRate) + ", then new lines are dropped, and nothing counts them."})
 		}
 	}
@@ -94,5 +96,26 @@ func routerLog(t *task) {
 func networkNone(t *task) {
 	if t.NetworkMode.Text == "none" && len(t.routers()) > 0 {
 		t.say(t.NetworkMode.Place, "awsvpc, bridge or host", "With the network mode none the router has no network: it reaches no destination.")
+	}
+}
+
+// forwardPort is the port on which ECS makes the router take the forward protocol.
+const forwardPort = 24224
+
+// publicPort: the Amazon ECS Developer Guide ("Route logs to FireLens") asks for no port mapping of 24224 in bridge mode, and no inbound
+// rule of the security group.
+func publicPort(t *task) {
+	for _, c := range t.routers() {
+		for _, p := range c.Ports {
+			if p.Container != forwardPort {
+				continue
+			}
+			text := fmt.Sprintf("Port %d of the log router is mapped: on the instance everybody who reaches the port can write records with any tag.", p.Container)
+			if t.NetworkMode.Text == "awsvpc" {
+				text = fmt.Sprintf("Port %d of the log router is mapped. ECS makes the router listen on 127.0.0.1, so that the mapping does nothing; with a configuration that listens on 0.0.0.0, "+
+					"everybody whom the security group lets in can write records with any tag.", p.Container)
+			}
+			t.say(p.Place, "no port mapping: containers of the task don't need one", "%s", text)
+		}
 	}
 }

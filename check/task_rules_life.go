@@ -119,7 +119,7 @@ func (t *task) logs(name string) bool {
 func notEssential(t *task) {
 	for _, c := range t.routers() {
 		if !c.Essential {
-			t.say(under(c.Place, "essential"), `"essential": true`, "%s is not essential: if it ends, the task runs on, the lines of the other containers wait in Docker's memory, and are lost with the task.", c.Name.Text)
+			t.say(under(c.Place, "essential"), `"essential": true`, "%s is not essential: if it ends, the task runs on, the lines of the other containers wait in the log driver's memory, and are lost with the task.", c.Name.Text)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func stopTimeout(t *task) {
 	}
 	stop := stopTime(c)
 	if stop > longestStop && t.fargate() {
-		t.say(under(c.Place, "stopTimeout"), "120", "stopTimeout is %s; on Fargate it is at most 120 s, and ECS refuses the task definition.", seconds(stop))
+		t.say(under(c.Place, "stopTimeout"), `"stopTimeout": 120`, "stopTimeout is %s; on Fargate it is at most 120 s, and ECS refuses the task definition.", seconds(stop))
 		return
 	}
 	if !t.planned() {
@@ -163,12 +163,12 @@ func memory(t *task) {
 	}
 	switch {
 	case c.Memory > 0 && c.Memory < need:
-		t.tell(Finding{At: under(c.Place, "memory"), Severity: Warning, Want: fmt.Sprintf("memory of at least %d, or only memoryReservation", need),
+		t.tell(Finding{At: under(c.Place, "memory"), Severity: Warning, Want: fmt.Sprintf(`"memory": %d or more, or "memoryReservation" alone`, need),
 			Text: fmt.Sprintf("The kernel kills the router at %d MiB (memory); firelane may need up to %d MiB.", c.Memory, need)})
 	case c.Memory == 0 && c.MemoryReservation == 0 && t.Memory == 0:
 		t.say(under(c.Place, "memoryReservation"), fmt.Sprintf(`"memoryReservation": %d`, routerMemory), "Neither memory nor memoryReservation is set for %s, nor memory for the task: ECS refuses the task definition.", c.Name.Text)
 	case c.MemoryReservation > 0 && c.MemoryReservation < need:
-		t.tell(Finding{At: under(c.Place, "memoryReservation"), Severity: Note, Want: strconv.Itoa(need),
+		t.tell(Finding{At: under(c.Place, "memoryReservation"), Severity: Note, Want: fmt.Sprintf(`"memoryReservation": %d`, need),
 			Text: fmt.Sprintf("memoryReservation is %d MiB; firelane may need up to %d MiB, and takes the rest from what other containers leave.", c.MemoryReservation, need)})
 	}
 }

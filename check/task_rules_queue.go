@@ -30,8 +30,12 @@ func queueReadOnly(t *task) {
 		return
 	}
 	for i := range t.Plan.Outputs {
-		if q := t.queueOf(&t.Plan.Outputs[i]); q.why != "" && !t.isNowhere(i) {
-			t.say(under(t.Router.Place, "mountPoints"), "a volume in mountPoints at "+q.dir,
+		if q := t.queueOf(&t.Plan.Outputs[i]); q.why != "" && !q.user && !t.isNowhere(i) {
+			want := "a volume in mountPoints at " + q.dir
+			if q.mount != nil {
+				want = `"readOnly": false for the volume ` + q.mount.Volume
+			}
+			t.say(under(t.Router.Place, "mountPoints"), want,
 				"The queue of %s is in memory, because %s: a kill loses all of it, and it has at most 10 MiB.", t.Plan.Outputs[i].ID, q.why)
 			return
 		}
@@ -44,16 +48,18 @@ func routerUser(t *task) {
 		return
 	}
 	user, _, _ := strings.Cut(c.User.Text, ":")
-	if user == "0" || user == "root" {
-		return
-	}
-	if !numeric(user) {
+	switch {
+	case isRoot(c.User):
+	case !numeric(user):
 		t.say(c.User.Place, "a number, such as 1000, or no user", "The user %q is a name, and the image has no list of users: the container does not start.", user)
-		return
-	}
-	if _, own, _ := t.queues(); own != "" {
-		t.tell(Finding{At: c.User.Place, Severity: Warning, Want: "no user, or a volume in mountPoints at " + own + " that the user may write to",
-			Text: fmt.Sprintf("The router runs as user %s, which may not write to %s in the image: the queue is in memory, at most 10 MiB, and a kill loses it.", user, own)})
+	default:
+		for i := range t.Plan.Outputs {
+			if q := t.queueOf(&t.Plan.Outputs[i]); q.user && !t.isNowhere(i) {
+				t.tell(Finding{At: c.User.Place, Severity: Warning, Want: "no user, or a volume in mountPoints at " + q.dir + " that the user may write to",
+					Text: fmt.Sprintf("The router runs as user %s, which may not write to %s in the image: the queue is in memory, at most 10 MiB, and a kill loses it.", user, q.dir)})
+				return
+			}
+		}
 	}
 }
 

@@ -62,6 +62,9 @@ type skippedParser struct {
 // Compile is the package's Compile.
 func (c *Compiler) Compile(name string) (*Plan, []Diagnostic) {
 	k := newCompilation(c)
+	if c.KeepGiven {
+		k.plan.inMemory = c.Files
+	}
 	l := loader{main: name, files: c.Files}
 	f, err := l.open(name, nil, Pos{})
 	if err != nil {

@@ -65,6 +65,8 @@ type Plan struct {
 	Settings  []Given // of [SERVICE] or <system>, if Compiler.KeepGiven
 
 	rules // for Route
+
+	inMemory map[string]string // Compiler.Files, for a tool
 }
 
 // An Instance is one plugin of a configuration.

@@ -28,15 +28,16 @@ var taskRole = sigv4.Keys{AccessKey: "ASIAEXAMPLE", SecretKey: "wJalrXUtnFEMI/K7
 
 // An awsDomain is a search domain as AWS runs it: TLS, and a check of signatures.
 type awsDomain struct {
+	host        string
 	ca          *servers.CA
 	credentials string // URL of the task role's credentials
 	mu          sync.Mutex
 	refused     []string
 }
 
-func startDomain(t *testing.T, search *servers.Search) *awsDomain {
+func startDomain(t *testing.T, search *servers.Search, host string) *awsDomain {
 	t.Helper()
-	d := new(awsDomain)
+	d := &awsDomain{host: host}
 	backend, err := url.Parse(search.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func startDomain(t *testing.T, search *servers.Search) *awsDomain {
 	if d.ca, err = servers.NewCA(); err != nil {
 		t.Fatal(err)
 	}
-	nginx, err := servers.StartNginx(t.TempDir(), d.ca, domain, 443, strings.TrimPrefix(verifier.URL, "http://"))
+	nginx, err := servers.StartNginx(t.TempDir(), d.ca, host, 443, strings.TrimPrefix(verifier.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,10 +79,6 @@ func startDomain(t *testing.T, search *servers.Search) *awsDomain {
 // The options of the field's best-known tutorial, exactly, with a task role.
 func (d *awsDomain) task(t *testing.T) taskDefinition {
 	t.Helper()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, d.ca.PEM, 0o644); err != nil {
-		t.Fatal(err)
-	}
 	return taskDefinition{
 		Type: "fluentbit",
 		LogOptions: map[string]string{
@@ -89,17 +86,27 @@ func (d *awsDomain) task(t *testing.T) taskDefinition {
 			"Logstash_Prefix": "web", "Logstash_Format": "On", "Logstash_DateFormat": "%Y-%m-%d", "Type": "_doc",
 			"Aws_Auth": "On", "Aws_Region": region, "tls": "On",
 		},
-		RouterOptions: []string{
-			"--add-host", domain + ":127.0.0.1",
-			"-v", ca + ":/ca.pem:ro", "-e", "SSL_CERT_FILE=/ca.pem",
-			"-e", "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + d.credentials, "-e", "AWS_CONTAINER_AUTHORIZATION_TOKEN=task",
-		},
+		RouterOptions: d.routerOptions(t),
+	}
+}
+
+// routerOptions are those of docker run that take the router to the domain, with the task role's credentials.
+func (d *awsDomain) routerOptions(t *testing.T) []string {
+	t.Helper()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, d.ca.PEM, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"--add-host", d.host + ":127.0.0.1",
+		"-v", ca + ":/ca.pem:ro", "-e", "SSL_CERT_FILE=/ca.pem",
+		"-e", "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + d.credentials, "-e", "AWS_CONTAINER_AUTHORIZATION_TOKEN=task",
 	}
 }
 
 func TestTutorialsTaskDefinitionDeliversToASignedDomain(t *testing.T) {
 	search := useSearch(t, servers.OpenSearch2())
-	d := startDomain(t, search)
+	d := startDomain(t, search, domain)
 	task := d.task(t).start(t)
 	task.delivers(t, search, lines.Count, 2*time.Minute)
 	task.end(t)
@@ -118,7 +125,7 @@ func TestTutorialsTaskDefinitionDeliversToASignedDomain(t *testing.T) {
 
 // Nothing is delivered to a server that can't show a certificate of a trusted CA, and the log says why.
 func TestAnUntrustedCertificateIsRefusedAndSaid(t *testing.T) {
-	d := startDomain(t, useSearch(t, servers.OpenSearch2()))
+	d := startDomain(t, useSearch(t, servers.OpenSearch2()), domain)
 	definition := d.task(t)
 	definition.RouterOptions = append(definition.RouterOptions, "-e", "SSL_CERT_FILE=/none.pem")
 	definition.Command = []string{"hello"}

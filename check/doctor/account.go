@@ -44,6 +44,9 @@ func (e *exam) account(ctx context.Context) {
 	e.clock(id.Server, sent)
 	if err == nil {
 		e.ok("identity", "account %s, %s", id.Account, id.ARN)
+		for _, g := range e.needs {
+			e.ok("policy", "the task's role needs %s on %s; whether its policy has that is not known without writing", listed(g.Actions), located(g.Resource, id))
+		}
 		return
 	}
 	r := aws.RefusalOf(err)
@@ -58,6 +61,18 @@ func (e *exam) account(ctx context.Context) {
 	default:
 		e.note("identity", "not known: STS answers %v", r)
 	}
+}
+
+// located is an ARN with the region and the account that weren't known before.
+func located(arn string, id aws.Identity) string {
+	parts := strings.SplitN(arn, ":", 6) // arn:partition:service:region:account:resource
+	if len(parts) == 6 && parts[3] == "*" {
+		parts[3] = id.Region
+	}
+	if len(parts) == 6 && parts[4] == "*" {
+		parts[4] = id.Account
+	}
+	return strings.Join(parts, ":")
 }
 
 // sources are the SDK's names of where credentials come from, for people.

@@ -59,6 +59,7 @@ func TestWhoseTheCredentialsAre(t *testing.T) {
 		text   string
 	}{
 		{"good", someone, 0, probe.OK, "identity", "account 123456789012, arn:aws:sts::123456789012:assumed-role/router/task"},
+		{"policy", someone, 0, probe.OK, "policy", "the task's role needs es:ESHttpPost on arn:aws:es:eu-west-1:123456789012:domain/"},
 		{"source", someone, 0, probe.OK, "credentials", "from the environment (AWS_ACCESS_KEY_ID); region eu-west-1"},
 		{"clock", someone, 0, probe.OK, "clock", "is right"},
 		{"clock a little off", someone, 2 * time.Minute, probe.Warning, "clock", "Amazon Time Sync"},

@@ -106,6 +106,7 @@ func Run(ctx context.Context, o Options) *Report {
 type job struct {
 	part   Part
 	target *probe.Target // nil: the facts are complete
+	needs  []sink.IAMGrant
 }
 
 // outputs checks the servers of all outputs, maxAtOnce at a time.
@@ -125,7 +126,7 @@ func outputs(ctx context.Context, o *Options, m *mask) []Part {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			e := &exam{Target: j.target, dialect: o.Plan.Dialect, mask: m, write: o.Write, now: o.now, limits: o.limits}
+			e := &exam{Target: j.target, dialect: o.Plan.Dialect, mask: m, write: o.Write, now: o.now, limits: o.limits, needs: j.needs}
 			e.run(ctx)
 			j.part.Facts = append(j.part.Facts, e.facts...)
 		})
@@ -178,11 +179,15 @@ func jobsOf(ctx context.Context, o *Options, out config.Output, env sink.Env, m 
 	case len(targets) == 0:
 		return only(probe.Fact{Step: "network", Level: probe.Note, Text: "not known: the server depends on the record"})
 	}
+	var needs []sink.IAMGrant
+	if d, ok := out.Options.(sink.Describer); ok {
+		needs = d.Describe(o.Plan.Dialect, o.now()).Actions
+	}
 	var jobs []*job
 	for i := range targets[:min(len(targets), maxServers)] {
 		part.Server = targets[i].Name
 		m.addHeaders(&targets[i])
-		jobs = append(jobs, &job{part: part, target: &targets[i]})
+		jobs = append(jobs, &job{part: part, target: &targets[i], needs: needs})
 	}
 	if n := len(targets) - maxServers; n > 0 {
 		last := &jobs[maxServers-1].part
@@ -199,6 +204,7 @@ type exam struct {
 	write   bool
 	now     func() time.Time
 	limits
+	needs []sink.IAMGrant // what the task's role must allow
 
 	facts []probe.Fact
 	seen  bool // the difference of the clocks has been said

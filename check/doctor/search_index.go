@@ -24,10 +24,16 @@ type count int
 
 func (n *count) UnmarshalJSON(b []byte) error {
 	if i, err := strconv.Atoi(strings.Trim(string(b), `"`)); err == nil {
-		*n = count(i)
+		*n = count(min(max(i, -maxCount), maxCount))
 	}
 	return nil
 }
+
+// maxCount is the largest number that is taken from an answer: bytes of a disk.
+const maxCount = 1 << 60
+
+// maxIndexShards is the largest number of shards or replicas of an index that is taken from an answer (OpenSearch's own is 1024).
+const maxIndexShards = 1 << 20
 
 // indexSettings are the settings of an index, or of one that a template would make.
 type indexSettings struct {
@@ -180,9 +186,9 @@ func (c *cluster) legacyTemplate(ctx context.Context) {
 	if _, ok := c.get(ctx, http.MethodGet, "/_template", "filter_path=*.index_patterns,*.order", "", &list, "the index templates"); !ok {
 		return
 	}
-	best := count(-1)
+	best := count(0)
 	for name, t := range list {
-		if t.Patterns.match(c.sample) && (t.Order > best || t.Order == best && name < c.template.name) {
+		if t.Patterns.match(c.sample) && (c.template == nil || t.Order > best || t.Order == best && name < c.template.name) {
 			best, c.template = t.Order, &template{name: name, legacy: true, patterns: t.Patterns}
 		}
 	}
@@ -207,7 +213,7 @@ func (c *cluster) simulate(ctx context.Context) {
 	if index.Replicas != nil {
 		replicas = int(*index.Replicas)
 	}
-	c.shards = max(primaries, 1) * (1 + max(replicas, 0))
+	c.shards = min(max(primaries, 1), maxIndexShards) * (1 + min(max(replicas, 0), maxIndexShards))
 	if c.policy == "" {
 		c.policy = index.Lifecycle.Name
 	}

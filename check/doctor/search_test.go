@@ -82,6 +82,16 @@ func TestReportsOfClusters(t *testing.T) {
 			c.answers["/_security/user/_has_privileges"] = `{"has_all_requested":false,"index":{"web-2026.11.26":{"create_doc":true,"auto_configure":false}}}`
 			c.answers["/_ilm/status"] = `{"operation_mode":"RUNNING"}`
 		}, ""},
+		{"hostile-numbers", func(c *fakeCluster) {
+			c.answers["/_index_template"] = `{"index_templates":[{"name":"t","index_template":{"index_patterns":["*"],"priority":-9223372036854775808}}]}`
+			c.answers["/_template"] = `{"b":{"index_patterns":"*","order":-1},"a":{"index_patterns":["*"],"order":-1}}`
+			c.answers["/_cluster/health"] = `{"status":"\u001b[31m","number_of_data_nodes":9007199254740993,"active_shards":-9223372036854775808,"unassigned_shards":-1}`
+			c.answers["/_cluster/settings"] = `{"transient":{"cluster":{"max_shards_per_node":"9223372036854775807"}}}`
+			c.answers["/_cat/allocation"] = `[{"node":"n","disk.percent":"-5","disk.avail":"9223372036854775807","disk.total":"0"}]`
+		}, ""},
+		{"hostile-shards", func(c *fakeCluster) {
+			c.answers["/_index_template/_simulate_index/web-2026.11.26"] = `{"template":{"settings":{"index":{"number_of_shards":"4294967296","number_of_replicas":"4294967295"}}}}`
+		}, ""},
 		{"nonsense", func(c *fakeCluster) {
 			for path := range c.answers {
 				c.answers[path] = `{"policies":{},"status":[],"index_templates":7,"x":null}`

@@ -345,8 +345,8 @@ func TestASampleThatIsTooLargeIsAnError(t *testing.T) {
 	t.Chdir(t.TempDir())
 	plan := compile(t, "fluent-bit.conf", "[INPUT]\n    Name forward\n    unix_path /tmp/never.sock\n[OUTPUT]\n    Name null\n    Match none\n")
 	for want, lines := range map[string]io.Reader{
-		"app.log has more than 64 MiB": &repeated{text: append(bytes.Repeat([]byte("x"), 32<<10), '\n'), times: 1 + maxSample/(32<<10)},
-		"app.log:1: the line has more than 8 MiB":      &repeated{text: bytes.Repeat([]byte("x"), 32<<10), times: 1 + maxLine/(32<<10)},
+		"app.log has more than 64 MiB":            &repeated{text: append(bytes.Repeat([]byte("x"), 32<<10), '\n'), times: 1 + maxSample/(32<<10)},
+		"app.log:1: the line has more than 8 MiB": &repeated{text: bytes.Repeat([]byte("x"), 32<<10), times: 1 + maxLine/(32<<10)},
 	} {
 		s, _ := New(Options{Plan: plan, Name: "app.log", Time: noon})
 		err := s.Read(lines, func(*Line) error { return nil })

@@ -3,6 +3,7 @@ package plan
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,8 +36,12 @@ func (f terraform) run(args ...string) string {
 }
 
 func (f terraform) try(args ...string) (string, error) {
-	cmd := exec.CommandContext(f.t.Context(), "terraform", args...)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = f.dir, append(os.Environ(), f.env...), terraformTime
+	ctx, cancel := context.WithTimeout(f.t.Context(), terraformTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "terraform", args...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = f.dir, append(os.Environ(), f.env...), 10*time.Second
+	begin := time.Now()
+	defer func() { f.t.Logf("terraform %s: %v", args[0], time.Since(begin).Round(time.Second)) }()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

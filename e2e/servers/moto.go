@@ -22,15 +22,18 @@ func MotoEnv() []string {
 	return []string{"AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=secret", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1"}
 }
 
-// Moto starts moto, an independent implementation of AWS's services, and returns its URL. It is killed when the test ends.
-func Moto(t T) (url string) {
+// Moto starts moto, an independent implementation of AWS's services, and returns its URL. env are variables such as
+// MOTO_ECS_NEW_ARN=true. It is killed when the test ends.
+func Moto(t T, env ...string) (url string) {
 	t.Helper()
 	port, err := FreePort(5600, 5699)
 	if err != nil {
 		t.Fatal(err)
 	}
 	url = fmt.Sprintf("http://127.0.0.1:%d", port)
-	p, err := start(filepath.Join(t.TempDir(), "moto.log"), exec.Command(motoCommand("moto_server"), "-H", "127.0.0.1", "-p", fmt.Sprint(port)))
+	cmd := exec.Command(motoCommand("moto_server"), "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	cmd.Env = append(cmd.Environ(), env...)
+	p, err := start(filepath.Join(t.TempDir(), "moto.log"), cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,3 +68,13 @@ func Boto(t T, program string, args ...string) string {
 
 // motoCommand is a program that e2e/setup has installed with moto.
 func motoCommand(name string) string { return filepath.Join(cache(), "moto", "bin", name) }
+
+// Lint checks a template of CloudFormation by the resource types' own schemas. moto depends on the program, so e2e/setup has
+// installed it, too.
+func Lint(file string) error {
+	out, err := exec.Command(motoCommand("cfn-lint"), file).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cfn-lint %s: %w\n%s", file, err, out)
+	}
+	return nil
+}

@@ -160,6 +160,10 @@ func (d *decoder) container(n *node, at Place) (c Container, ok bool) {
 		m := d.fields(n, at, d.key, false, "sourceVolume", "containerPath", "readOnly")
 		c.MountPoints = append(c.MountPoints, Mount{d.value(m.get("sourceVolume")).Text, d.value(m.get("containerPath")).Text, d.boolean(m.get("readOnly"), false)})
 	})
+	d.each(f.get("portMappings"), func(n *node, at Place) {
+		port := d.fields(n, at, d.key, false, "containerPort", "hostPort", "protocol", "name", "appProtocol", "containerPortRange").get("containerPort")
+		c.Ports = append(c.Ports, Port{d.integer(port, false), port.Place})
+	})
 	if h := f.get("healthCheck"); h.node != nil {
 		c.HealthCheck = d.values(d.fields(h.node, h.Place, d.key, false, "command", "interval", "timeout", "retries", "startPeriod").get("command"))
 	}

@@ -54,6 +54,7 @@ type Container struct {
 	Secrets             []Option // Value is the ARN or the name that it comes from
 	DependsOn           []Dependency
 	MountPoints         []Mount
+	Ports               []Port  // portMappings
 	HealthCheck         []Value // its command; nil: none
 	Log                 *Log
 	FireLens            *FireLens
@@ -76,6 +77,12 @@ type Dependency struct {
 type Mount struct {
 	Volume, Path string
 	ReadOnly     bool
+}
+
+// A Port is one of a container's portMappings.
+type Port struct {
+	Container int
+	Place
 }
 
 // Log is a container's logConfiguration.
