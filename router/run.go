@@ -170,6 +170,8 @@ func (u *running) startOutput(o *output) {
 	o.done = done
 	loops.Go(func() {
 		defer close(done)
+		keeper := o.keep(ctx)
+		defer keeper.Close()
 		loop.Run(ctx)
 	})
 }

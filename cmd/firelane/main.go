@@ -46,6 +46,8 @@ usage:
   firelane healthcheck     exit 0 if a running firelane accepts connections [-c FILE]
   firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     send these records again [-c FILE] [-output ID]
+  firelane bootstrap       install the index templates and policies of outputs with firelane_bootstrap On [-c FILE]
+                           --dry-run: only print what would be done; --file FOLDER: write them for curl or Terraform
   firelane version         print the version
 
 As the entry point or command of a task definition it also takes those of the images that it replaces, with their options:
@@ -65,6 +67,7 @@ func commands() []command {
 		{"doctor", doctorCommand},
 		{"healthcheck", healthCommand},
 		{"dead", deadCommand},
+		{"bootstrap", bootstrapCommand},
 		{"version", versionCommand},
 	}
 }

@@ -9,6 +9,6 @@ func (o *Options) ForDeadLetter(index string) *Options {
 	d.TimeKey, d.TimeKeyFormat, d.TimeKeyNanos, d.TimePrecision = nil, nil, nil, 9
 	d.IncludeTimestamp, d.ExcludeTimestamp, d.CurrentTime = nil, false, false
 	d.IncludeTag, d.ReplaceDots, d.RemoveKeys, d.Flatten = false, false, "", false
-	d.DeadLetter = "file"
+	d.DeadLetter, d.RetainOptions, d.TemplateOptions = "file", RetainOptions{}, TemplateOptions{}
 	return &d
 }

@@ -43,7 +43,7 @@ func (o *Options) Describe(d config.Dialect, now time.Time) sink.Description {
 	}
 	source, service := o.awsSource(first.host)
 	out.AWSRegion, out.SignIn = source.Region, source.SignIn(service, source.Region)
-	out.Actions = source.Grants(grant(first.host, source.Region, serverless))
+	out.Actions = source.Grants(grant(first.host, source.Region, serverless, o.Bootstrap || o.TemplateName != "" || o.Templates != ""))
 	return out
 }
 
@@ -60,8 +60,9 @@ func (o *Options) signIn(s *server) string {
 	return ""
 }
 
-// grant is what is needed to write to a domain or a collection: requests are POSTs to /_bulk, and nothing else is called.
-func grant(host, region string, serverless bool) sink.IAMGrant {
+// grant is what is needed to write to a domain or a collection: requests are POSTs to /_bulk, and nothing else is called unless
+// templates and policies are installed.
+func grant(host, region string, serverless, installs bool) sink.IAMGrant {
 	label, _, _ := strings.Cut(host, ".")
 	if serverless {
 		id := "*"
@@ -70,7 +71,11 @@ func grant(host, region string, serverless bool) sink.IAMGrant {
 		}
 		return sink.IAMGrant{Actions: []string{"aoss:APIAccessAll"}, Resource: aws.ARN("aoss", region, "collection/"+id)}
 	}
-	return sink.IAMGrant{Actions: []string{"es:ESHttpPost"}, Resource: aws.ARN("es", region, "domain/"+domainOf(host)+"/*")}
+	actions := []string{"es:ESHttpPost"}
+	if installs {
+		actions = append(actions, "es:ESHttpGet", "es:ESHttpPut")
+	}
+	return sink.IAMGrant{Actions: actions, Resource: aws.ARN("es", region, "domain/"+domainOf(host)+"/*")}
 }
 
 // domainOf is the name of the domain in a host name such as search-web-4kg2hnzrpsjzb2sgnq7gmz7jtm.eu-west-1.es.amazonaws.com, * for

@@ -38,6 +38,8 @@ type Destination struct {
 	servers httpsend.Servers
 	signer  *aws.Signer // nil: requests aren't signed
 
+	retention *sink.Retention // nil: none
+
 	readers replyReaders
 	gzip    *httpsend.Gzip // nil: bodies are not compressed
 	plain   atomic.Bool    // the server can't read gzip: bodies are not compressed
@@ -78,7 +80,8 @@ func newBulk(opts *Options, d config.Dialect, env sink.Env) (*Destination, error
 		source, service := opts.awsSource(servers[0].host)
 		dest.signer = aws.NewSigner(aws.For(env.Common, source), service)
 	}
-	return dest, nil
+	dest.retention, err = opts.retention(d)
+	return dest, err
 }
 
 // newClient makes the HTTP client for s.

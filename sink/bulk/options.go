@@ -70,6 +70,8 @@ type Options struct {
 	TraceRequests    bool           `fluentd:"with_transporter_log" default:"false" help:"log every request"`
 
 	AWSOptions
+	RetainOptions
+	TemplateOptions
 	dial.TLSOptions
 	dial.NetOptions
 	sink.OutputOptions
@@ -125,24 +127,12 @@ type Unused struct {
 	IndexInURL       *string      `fluentd:"include_index_in_url" help:"no effect: the index is in each action line"`
 	TruncateCaches   *string      `fluentd:"truncate_caches_interval" help:"no effect"`
 	Affinity         *string      `fluentd:"target_index_affinity" help:"no effect"`
-	TemplateName     *string      `fluentd:"template_name" help:"no effect: the router installs no templates; install them with the cluster"`
-	TemplateFile     *string      `fluentd:"template_file" help:"no effect: see template_name"`
-	TemplateRest     *string      `fluentd:"template_overwrite,templates,customize_template,use_legacy_template,max_retry_putting_template,fail_on_putting_template_retry_exceed" help:"no effect: see template_name"`
-	Rollover         *string      `fluentd:"rollover_index,index_date_pattern,index_separator,index_prefix,deflector_alias,application_name" help:"no effect: see template_name"`
-	ILM              *string      `fluentd:"enable_ilm,ilm_policy_id,ilm_policy,ilm_policies,ilm_policy_overwrite" help:"no effect: the router installs no policies; install them with the cluster"`
-}
-
-// templates reports whether the user expects index templates to be installed.
-func (u *Unused) templates() bool {
-	return u.TemplateName != nil || u.TemplateFile != nil || u.TemplateRest != nil || u.Rollover != nil || u.ILM != nil
+	PuttingTemplate  *string      `fluentd:"max_retry_putting_template,fail_on_putting_template_retry_exceed" help:"no effect: it is tried again until the template is installed, and records don't wait for it"`
 }
 
 // Warnings is called by config after binding.
 func (o *Options) Warnings() []string {
-	w := o.OutputOptions.Warnings()
-	if o.templates() {
-		w = append(w, "the router doesn't install index templates and policies; install them with the cluster")
-	}
+	w := append(o.OutputOptions.Warnings(), o.retainWarnings()...)
 	if c := strings.ToLower(o.Compress); c == "zstd" || c == "snappy" {
 		w = append(w, "compress "+o.Compress+" is read by no server; requests are compressed with gzip")
 	}
@@ -169,7 +159,7 @@ func (o *Options) Check(d config.Dialect) error {
 		return err
 	}
 	for _, check := range []func(*Options, config.Dialect) error{
-		checkServer, checkNames, checkWrite, checkFormats, checkAuth,
+		checkServer, checkNames, checkWrite, checkFormats, checkAuth, checkRetain,
 	} {
 		if err := check(o, d); err != nil {
 			return err

@@ -106,7 +106,7 @@ func TestWhatIsWrittenAndHasNoEffectIsWarnedOf(t *testing.T) {
 		want string
 	}{
 		{nil, ""},
-		{func(o *Options) { o.TemplateFile = ptr("t.json") }, "the router doesn't install index templates and policies"},
+		{func(o *Options) { o.TemplateFile = "t.json" }, "template_file has no effect without template_name and template_file"},
 		{func(o *Options) { o.Host = aws }, "host: " + aws + " is an AWS domain, which listens on port 443 with TLS, not on 9200"},
 		{func(o *Options) { o.Host, o.Port, o.TLS = aws, 443, true }, ""},
 		{func(o *Options) { o.Host = "https://" + aws }, ""},
