@@ -31,7 +31,7 @@ e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, Kafk
 terraform: build ## deploy/terraform against moto, and its task definition with a real OpenSearch; needs terraform on PATH; root
 	@command -v terraform >/dev/null || { echo "terraform is not on PATH; install Terraform 1.5 or newer"; exit 1; }
 	e2e/setup
-	FIRELANE_E2E=1 go test -count=1 -timeout 30m -tags terraform -run Terraform $(TESTFLAGS) ./e2e/
+	FIRELANE_E2E=1 go test -count=1 -timeout 30m -tags terraform -run Terraform $(TESTFLAGS) ./e2e/ ./e2e/plan/
 
 # The race detector's own allocations break the tests of allocation budgets, so all tests run without it, too.
 check: ## what a change must pass before it is committed: format, vet, staticcheck, unit tests with and without the race detector

@@ -90,6 +90,8 @@ func otherDifferences() []difference {
 				ruby := within(filter, fluentd, "record_transformer", is("enable_ruby", "true"))
 				return either(within(filter, fluentd, "parser", nil), ruby, within(filter, fluentd, "concat", gives("flush_interval")))(p)
 			}},
+		{"F643", "sql-text", "Processor `sql`: `key = 'text'` holds if the texts are equal; in Fluent Bit 5.1.1 it never holds",
+			within(filter, bit, "sql", some(contains("'"), "query"))},
 		{"F641", "own-log", "", nil},
 		{"F642", "extract", "", nil},
 		{"F643", "sql-text", "", nil},

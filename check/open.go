@@ -24,6 +24,8 @@ const (
 	MaxOpenSize = 256 << 20
 	// maxFolderFiles is how many files of a folder, and the folders in it, are looked at.
 	maxFolderFiles = 20_000
+	// maxFolderSize is how many bytes they may have.
+	maxFolderSize = 1 << 30
 	// maxFolderDepth is how deep folders may be nested.
 	maxFolderDepth = 32
 	// maxSubjects is how many log routers are checked at once.
@@ -207,7 +209,7 @@ func looksLikeConfiguration(data []byte) bool {
 
 // folder opens the files of a folder, and of those in it.
 func (k *opener) folder(root string) {
-	before, looked := len(k.subjects)+len(k.wrong), 0
+	before, looked, size := len(k.subjects)+len(k.wrong), 0, 0
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fs.SkipDir // one that can't be read
@@ -231,6 +233,9 @@ func (k *opener) folder(root string) {
 			return nil
 		}
 		if data, err := readFile(path); err == nil {
+			if size += len(data); size > maxFolderSize {
+				return fmt.Errorf("has more than %d MiB of such files; want a folder with fewer, or the files themselves", maxFolderSize>>20)
+			}
 			k.file(path, data, false)
 		}
 		return nil

@@ -174,7 +174,7 @@ func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[st
 	}
 	if !t.hinted[at] {
 		t.hinted[at] = true
-		t.tell(at, taskdef.Told, "if the file is in the container, name a local copy: --config-file PATH=FILE")
+		t.tell(at, taskdef.Told, "a file of the container that isn't here; want --config-file PATH=FILE, with a local copy")
 	}
 }
 
@@ -300,7 +300,7 @@ func (t *taskOpener) files() (files map[string]string, after []config.Extra) {
 		if consequence == "" {
 			consequence = "what it says is not checked"
 		}
-		t.tell(w.at, taskdef.Told, "%s: name a local copy with --config-file; %s", text, consequence)
+		t.tell(w.at, taskdef.Told, "%s: %s; want --config-file FILE, with a local copy", text, consequence)
 	}
 	t.Task.Local = local
 	return found, extras

@@ -118,7 +118,7 @@ func TestALocalCopyStandsForAFileInTheContainer(t *testing.T) {
 	}
 	const extra = "[FILTER]\n    Name grep\n    Match *\n    Exclude log x\n[FILTER]\n    Name nothing\n    Match *\n"
 	for _, tt := range []struct{ name, task, copy, want string }{
-		{"missing", file("file", "/extra.conf"), "", "2 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /extra.conf isn't here: name a local copy with --config-file; what it says is not checked\n"},
+		{"missing", file("file", "/extra.conf"), "", "2 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /extra.conf isn't here: what it says is not checked; want --config-file FILE, with a local copy\n"},
 		{"by its name", file("file", "/conf/extra.conf"), "my/extra.conf", "error my/extra.conf:6"},
 		{"the only one", file("s3", "arn:aws:s3:::bucket/other.conf"), "my/extra.conf", "error my/extra.conf:6"},
 		{"by its path", file("file", "/conf/other.conf"), "/conf/other.conf=my/extra.conf", "error my/extra.conf:6"},
@@ -207,7 +207,7 @@ func TestWhatTheCommandStartsIsChecked(t *testing.T) {
 	}}
 	files := map[string]string{"task.json": task(plainRouter+`, "command": ["/own.conf"]`, `"Name": "null"`), "own.conf": "[INPUT]\n    Name nothing\n"}
 	list, _ := opened(t, files, o, "task.json")
-	if want := "the file /own.conf isn't here: name a local copy with --config-file; what follows is about the file that the ECS agent writes"; !strings.Contains(written(list[0]), want) {
+	if want := "the file /own.conf isn't here: what follows is about the file that the ECS agent writes"; !strings.Contains(written(list[0]), want) {
 		t.Errorf("got %s want %s", written(list[0]), want)
 	}
 	o.ConfigFiles = []string{"own.conf"}
@@ -239,7 +239,7 @@ func TestAFileInTheContainerThatIsNotHereIsNoMistakeOfTheTask(t *testing.T) {
 	}
 	list, _ = opened(t, files, check.Options{ConfigFiles: []string{"extra.conf"}}, "task.json")
 	got = written(list[0])
-	for _, want := range []string{"2 extra.conf:2: if the file is in the container, name a local copy: --config-file PATH=FILE", "error extra.conf:2  Parsers_File: /parsers.conf does not exist"} {
+	for _, want := range []string{"2 extra.conf:2: a file of the container that isn't here; want --config-file PATH=FILE", "error extra.conf:2  Parsers_File: /parsers.conf does not exist"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s want %s", got, want)
 		}

@@ -265,6 +265,9 @@ func (d *drawing) output(head, rest string, n int) {
 			d.wrap(rest+fmt.Sprintf("%-9s", name), rest+strings.Repeat(" ", 9), text)
 		}
 	}
+	if names := d.s.placeholders(d.s.Place(o.Pos)); len(names) > 0 {
+		field("unknown", enumerate(names)+": told only when the file is applied; here a name stands for the value")
+	}
 	field("to", address(&to))
 	field("writes", to.Name)
 	if len(to.Servers) > 0 {

@@ -51,7 +51,7 @@ type Totals struct {
 
 // Add applies the rules to a subject, and adds it to the report.
 func (r *Report) Add(s *Subject, rules []Rule) {
-	r.Subjects = append(r.Subjects, Checked{s, once(s.Run(rules))})
+	r.Subjects = append(r.Subjects, Checked{s, known(s, once(s.Run(rules)))})
 }
 
 // once leaves out what the compiler, the reader of the task definition or the list of differences has found where a rule about task
@@ -63,7 +63,7 @@ func once(list []Finding) []Finding {
 	said, unnamed := map[taskdef.Place]bool{}, map[string]bool{}
 	for i := range list {
 		f := &list[i]
-		if number := f.Rule.Number; !strings.HasPrefix(number, "F5") || general(number) {
+		if number := f.Rule.Number; !strings.HasPrefix(number, "F5") || general(number) || number == "F591" {
 			continue
 		}
 		said[f.At] = true
@@ -72,8 +72,18 @@ func once(list []Finding) []Finding {
 			unnamed[whole] = true
 		}
 	}
+	type told struct {
+		number, text string
+		at           taskdef.Place
+	}
+	before := map[told]bool{} // several lines of the configuration may come from one value
 	return slices.DeleteFunc(list, func(f Finding) bool {
+		key := told{f.Rule.Number, f.Text, f.At}
+		twice := before[key]
+		before[key] = true
 		switch number := f.Rule.Number; {
+		case twice:
+			return true
 		case number == "F404" && len(unnamed) > 0, unnamed[f.At.Path] && (number == "F402" || number == "F590"):
 			return true
 		default:

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -59,11 +60,11 @@ func (o *outlet) given(names ...string) (g config.Given, ok bool) {
 // firstGiven is the first of these options that an instance has.
 func firstGiven(in *config.Instance, names ...string) (g config.Given, ok bool) {
 	for _, name := range names {
-		if g, ok = in.Find(name); ok {
+		if g, ok = in.Find(name); ok && !g.Unknown {
 			return g, true
 		}
 	}
-	return g, false
+	return config.Given{}, false
 }
 
 // set reports whether the output has one of these options, with a value.
@@ -92,6 +93,21 @@ func (o *outlet) spot(names ...string) config.Pos {
 		return g.Pos
 	}
 	return o.Pos
+}
+
+// unknown reports whether a plan or a template doesn't tell the value of one of these options: what stands for it is the name of a
+// parameter, say.
+func (o *outlet) unknown(names ...string) bool {
+	if o.Task == nil {
+		return false
+	}
+	at := o.Place(o.spot(names...))
+	for _, c := range o.Task.Containers {
+		if c.Log != nil && slices.ContainsFunc(c.Log.Options, func(l taskdef.Option) bool { return l.Unknown && l.Place == at }) {
+			return true
+		}
+	}
+	return false
 }
 
 // found makes a finding. want is "" if the text says it, and fix nil if a person has to decide.

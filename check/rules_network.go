@@ -2,6 +2,7 @@ package check
 
 import (
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/sink"
@@ -149,6 +150,7 @@ func hostMissing(o *outlet) {
 	g, given := o.given(hostOptions...)
 	switch {
 	case !local:
+	case !given && o.hostMeant():
 	case !given:
 		option := "host"
 		if o.fluentd() && strings.HasPrefix(o.Instance.Name, "splunk") {
@@ -160,6 +162,18 @@ func hostMissing(o *outlet) {
 		o.tell(o.found(Error, g.Pos, nil, "the name of the server's container as linked, or of its service",
 			"%s is the router's own container in the network mode bridge: nothing listens there, and all records wait", s.Host))
 	}
+}
+
+// hostMeant reports whether an option is a misspelled one that names the server: that finding is enough.
+func (o *outlet) hostMeant() bool {
+	for _, g := range o.Given {
+		for _, w := range o.Plan.Warnings {
+			if g.Unknown && w.Pos == g.Pos && slices.Contains(hostOptions, strings.ToLower(w.Want)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // bridged reports whether each container of a task with that network mode has a loopback address of its own.

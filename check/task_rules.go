@@ -174,6 +174,9 @@ func routerType(t *task) {
 
 // under is the place of a value of a container: its path, and the line in which the container begins.
 func under(at taskdef.Place, name string) taskdef.Place {
+	if strings.Contains(at.Path, "ContainerDefinitions") { // CloudFormation's names
+		name = strings.ToUpper(name[:1]) + name[1:]
+	}
 	at.Path += "." + name
 	return at
 }

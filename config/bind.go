@@ -99,13 +99,21 @@ func (g *binding) param(p param) {
 func (g *binding) wrongValue(p param, o *option, err error) {
 	text := fmt.Sprintf("%s: %s", p.key, hide(err, o, p))
 	if before, ok := withoutComment(p.value); ok && g.dialect == FluentBit {
-		g.fail(p.pos, text+": what follows the # is no comment in this syntax").as(CodeComment).fix(p.value, before)
+		g.fail(p.pos, because(text, "what follows the # is no comment in this syntax")).as(CodeComment).fix(p.value, before)
 		return
 	}
 	d := g.fail(p.pos, text).as(CodeValue)
 	if !o.secret && !p.secret {
 		d.fix(p.value, nearest(p.value, o.oneof))
 	}
+}
+
+// because adds to an error why it is one, before what is wanted.
+func because(text, why string) string {
+	if at := strings.LastIndex(text, "; want "); at >= 0 {
+		return text[:at] + ": " + why + text[at:]
+	}
+	return text + ": " + why
 }
 
 // withoutComment returns what is before a # in a value. Fluent Bit reads a number up to what isn't a part of it, so that such
@@ -277,14 +285,14 @@ func (g *binding) failCheck(err error) {
 	at, _ := g.find(g.from, wrong.Option)
 	text := wrong.Option + ": " + wrong.Reason
 	if before, ok := withoutComment(at.value); ok && g.dialect == FluentBit {
-		g.fail(at.pos, text+": what follows the # is no comment in this syntax").as(CodeComment).fix(at.value, before)
+		g.fail(at.pos, because(text, "what follows the # is no comment in this syntax")).as(CodeComment).fix(at.value, before)
 		return
 	}
-	d := g.fail(at.pos, text).as(CodeValue)
 	if after, ok := strings.CutPrefix(at.value, "= "); ok {
-		d.Text += ": there is no = between name and value in this syntax"
-		d.as(CodeSign).fix(at.value, after)
+		g.fail(at.pos, because(text, "there is no = between name and value in this syntax")).as(CodeSign).fix(at.value, after)
+		return
 	}
+	g.fail(at.pos, text).as(CodeValue)
 }
 
 // find is where an option is written, in the section or one inside it; otherwise where the section begins.

@@ -249,7 +249,7 @@ func (k *compilation) given(s *section, sc *schema, prefix string, list []Given)
 				name = fold(name)
 			}
 			o := sc.params[name]
-			g.Secret = o != nil && o.secret
+			g.Secret, g.Unknown = o != nil && o.secret, o == nil && !isCommon(name)
 		}
 		if p.secret {
 			g.Value = ""

@@ -89,7 +89,8 @@ type Given struct {
 	Value string // with variables already replaced; "" if it is a secret
 	Pos   Pos
 
-	Secret bool // the option is for a secret
+	Secret  bool // the option is for a secret
+	Unknown bool // there is no such option: it is ignored
 }
 
 // Find returns the last option of that name, ignoring case; ok is false if the configuration doesn't have it.

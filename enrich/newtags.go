@@ -7,9 +7,6 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// maxVariables is how many variables of a tag's template are counted: each has three characters at least.
-const maxVariables = record.MaxTag
-
 // A Retagger is an options struct of a step that gives records other tags. It is for tools that tell where records go.
 type Retagger interface {
 	// NewTags are the tags that a record of that tag may get.
@@ -29,7 +26,7 @@ var fromRecord = regexp.MustCompile(`\$\{[^}]*\}|__[A-Z_\[\]0-9]+__|\$[A-Za-z0-9
 
 // newTag fills in what is known of a tag's template. The variables are those of both dialects. A tag that is too long is none.
 func newTag(template, old string) NewTag {
-	if len(template)+(len(fromRecord.FindAllStringIndex(template, maxVariables))+strings.Count(template, "${tag}"))*len(old) > record.MaxTag {
+	if len(template)+(len(fromRecord.FindAllStringIndex(template, record.MaxTag))+strings.Count(template, "${tag}"))*len(old) > record.MaxTag {
 		return NewTag{}
 	}
 	parts := strings.Split(old, ".")

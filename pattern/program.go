@@ -38,6 +38,7 @@ type inst struct {
 	slot     int
 	min, max int
 	class    *[256]bool // bytes that are the rune, or begin it
+	ahead    *[256]bool // iLoop: bytes with which what follows begins; nil if it may be any, or none
 	text     string
 	next     *inst
 	other    *inst
@@ -92,6 +93,13 @@ func begins(i *inst, depth int) (set [256]bool, ok bool) {
 		}
 	case i.op == iClass, i.op == iLoop && i.min > 0:
 		set = *i.class
+	case i.op == iLoop && depth < maxBegins:
+		if set, ok = begins(i.next, depth+1); !ok {
+			return set, false
+		}
+		for b := range i.class {
+			set[b] = set[b] || i.class[b]
+		}
 	default:
 		return set, false
 	}
@@ -238,7 +246,7 @@ func (c *compiler) loop(n *node, next *inst) *inst {
 		l.class = c.class(sub)
 	}
 	if set, ok := begins(next, 0); ok {
-		l.alone = true
+		l.alone, l.ahead = true, &set
 		for b := range set {
 			l.alone = l.alone && !(set[b] && l.class[b])
 		}

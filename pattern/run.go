@@ -164,16 +164,9 @@ func (m *machine) lengths(pc *inst, i, end int) bool {
 	if pc.lazy {
 		at, last, step = last, end, 1
 	}
-	next, text := pc.next, ""
-	for next.op == iSave {
-		next = next.next
-	}
-	if next.op == iText {
-		text = next.text[:1]
-	}
 	for ; ; at += step {
 		inside := at < len(m.text) && !utf8.RuneStart(m.text[at]) && at > i
-		if !inside && (text == "" || at < len(m.text) && m.text[at] == text[0]) && m.run(pc.next, at) {
+		if !inside && (pc.ahead == nil || at < len(m.text) && pc.ahead[m.text[at]]) && m.run(pc.next, at) {
 			return true
 		}
 		if m.steps--; at == last || m.steps < 0 {

@@ -93,6 +93,7 @@ func (c *change) commit() {
 	for in, heir := range c.inputs.replaced {
 		in.index, in.label = heir.index, heir.label
 	}
+	c.next.fedByLog.ids.Clear() // the log may go to other outputs now
 	c.next.current.Store(c.next)
 	for i := range waiting {
 		waiting[i].i.moveTo(c.next)

@@ -16,6 +16,7 @@ import (
 	"github.com/firelane/firelane/check"
 	"github.com/firelane/firelane/cmd/firelane/shell"
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
 	"github.com/firelane/firelane/router"
 )
 
@@ -23,7 +24,18 @@ import (
 type checkFlags struct {
 	file                            string
 	plan, json, github, iam, strict bool
+	copies                          *[]string
 	check.Options
+}
+
+// copiesFlag declares the option for local copies of files.
+func copiesFlag(flags *flag.FlagSet) *[]string {
+	var list []string
+	flags.Func("config-file", "a local copy of a configuration `FILE` in the router's container; PATH=FILE says its path there, or its ARN in S3 (repeatable)", func(s string) error {
+		list = append(list, s)
+		return nil
+	})
+	return &list
 }
 
 // register declares the options.
@@ -35,10 +47,7 @@ func (f *checkFlags) register(flags *flag.FlagSet) {
 	flags.BoolVar(&f.json, "json", false, "print the report as JSON")
 	flags.BoolVar(&f.iam, "iam", false, "print the policy document that the task role needs")
 	flags.BoolVar(&f.plan, "plan", false, "print how firelane understands the configuration, with all options that are set")
-	flags.Func("config-file", "a local copy of a configuration `FILE` in the router's container; PATH=FILE says its path there, or its ARN in S3 (repeatable)", func(s string) error {
-		f.ConfigFiles = append(f.ConfigFiles, s)
-		return nil
-	})
+	f.copies = copiesFlag(flags)
 }
 
 // checkCommand tells what configurations and task definitions do with each log line, and what is wrong with them.
@@ -90,7 +99,7 @@ func checkCommand(c *cli, args []string) int {
 
 // checkFiles checks the files of the command line.
 func (c *cli) checkFiles(files []string, f *checkFlags) int {
-	f.Version, f.Now, f.Start = version, time.Now(), startOf
+	f.Version, f.Now, f.Start, f.ConfigFiles = version, time.Now(), startOf, *f.copies
 	f.Compile = func(file string) (*config.Plan, []config.Diagnostic, error) {
 		plan, diags, err := c.read(context.Background(), file, c.printNote)
 		if err != nil {
@@ -107,7 +116,7 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 	}
 	subjects, wrong := check.Open(files, f.Options)
 	for _, d := range wrong {
-		fmt.Fprintln(c.stderr, d)
+		fmt.Fprintln(c.stderr, printable(d.String()))
 	}
 	r := &check.Report{Read: readSource(subjects, f.Stdin)}
 	rules := c.checkRules()
@@ -126,6 +135,38 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 		return max(status, exitFailed)
 	}
 	return status
+}
+
+// planOf returns the plan of a configuration, or of the only task definition of a file, and prints what is wrong with it. ok means that
+// a router would start with it.
+func (c *cli) planOf(file string, copies *[]string) (plan *config.Plan, ok bool) {
+	data, err := os.ReadFile(file)
+	if err != nil || !taskdef.Mentions(data) {
+		return c.tested(file)
+	}
+	subjects, wrong := check.Open([]string{file}, check.Options{Version: version, Now: time.Now(), Start: startOf, ConfigFiles: *copies})
+	if len(wrong) == 0 && (len(subjects) != 1 || subjects[0].Plan == nil) {
+		wrong = []config.Diagnostic{{Pos: config.Pos{File: file}, Text: fmt.Sprintf("has %d task definitions; want one with a log router", len(subjects))}}
+	}
+	for _, d := range wrong {
+		fmt.Fprintln(c.stderr, printable(d.String()))
+	}
+	if len(wrong) > 0 {
+		return nil, false
+	}
+	s := subjects[0]
+	if s.Task == nil {
+		return c.tested(file)
+	}
+	r := check.Report{}
+	r.Add(s, slices.Concat(check.Rules(), check.ReadRules()))
+	for n := range r.Subjects[0].Findings {
+		f := &r.Subjects[0].Findings[n]
+		if f.Severity != check.Note {
+			fmt.Fprintf(c.stderr, "%s: %s\n", f.Severity, printable(placed(f)))
+		}
+	}
+	return s.Plan, len(s.Errors) == 0
 }
 
 // writeReport writes the report in the form that the command line asks for.
@@ -179,7 +220,7 @@ func (c *cli) writePlans(r *check.Report) error {
 		s := &r.Subjects[i]
 		if s.Task != nil || isTerminal(c.stdout) {
 			for n := range s.Findings {
-				fmt.Fprintf(c.stderr, "%s: %s\n", s.Findings[n].Severity, placed(&s.Findings[n]))
+				fmt.Fprintf(c.stderr, "%s: %s\n", s.Findings[n].Severity, printable(placed(&s.Findings[n])))
 			}
 		}
 		if s.Plan == nil || len(s.Errors) > 0 {

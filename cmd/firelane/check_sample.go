@@ -48,6 +48,7 @@ func (c *cli) sampleCommand(args []string) (status int, ran bool) {
 	flags.StringVar(&file, "c", "", "configuration file (default: the one that ECS wrote)")
 	flags.StringVar(&file, "config", "", "the same as -c")
 	flags.BoolVar(&s.json, "json", false, "with -sample: print an object for each line")
+	copies := copiesFlag(flags)
 	s.register(flags)
 	for len(args) > 0 { // flags may come after the file
 		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -74,7 +75,7 @@ func (c *cli) sampleCommand(args []string) (status int, ran bool) {
 	if !ok {
 		return status, true
 	}
-	plan, ok := c.tested(file)
+	plan, ok := c.planOf(file, copies)
 	if !ok {
 		return exitUsage, true
 	}

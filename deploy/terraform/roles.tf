@@ -14,7 +14,7 @@ data "aws_iam_policy_document" "ecs_tasks" {
   }
 }
 
-# The task role: what the application and the router may do. The router sends requests to _bulk only.
+# The task role: what the application and the router may do. Records need POST /_bulk only.
 
 resource "aws_iam_role" "task" {
   count              = local.own_task_role ? 1 : 0
@@ -24,7 +24,11 @@ resource "aws_iam_role" "task" {
 }
 
 locals {
-  opensearch_actions = concat(["es:ESHttpPost"], var.allow_bootstrap ? ["es:ESHttpGet", "es:ESHttpHead", "es:ESHttpPut"] : [])
+  opensearch_actions = concat(
+    ["es:ESHttpPost"],
+    var.domain_access == "write" ? [] : ["es:ESHttpGet", "es:ESHttpHead"],
+    var.domain_access == "manage" ? ["es:ESHttpPut"] : [],
+  )
 }
 
 data "aws_iam_policy_document" "opensearch" {

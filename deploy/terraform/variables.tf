@@ -116,10 +116,14 @@ variable "retention" {
   }
 }
 
-variable "allow_bootstrap" {
-  description = "Whether the task role may also read and write index templates and policies (es:ESHttpGet, es:ESHttpHead, es:ESHttpPut)."
-  type        = bool
-  default     = false
+variable "domain_access" {
+  description = "What the task role may do with the domain: write records (es:ESHttpPost); inspect, for firelane doctor (also es:ESHttpGet, es:ESHttpHead); manage, to set index templates and policies (also es:ESHttpPut)."
+  type        = string
+  default     = "write"
+  validation {
+    condition     = contains(["write", "inspect", "manage"], var.domain_access)
+    error_message = "domain_access must be write, inspect or manage."
+  }
 }
 
 # The task.

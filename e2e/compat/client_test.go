@@ -72,7 +72,7 @@ func (r *running) waitForLog(t *testing.T) {
 	t.Helper()
 	eventually(startLimit, r.ended, func() bool {
 		log := r.read("log") + r.read("stdout")
-		return strings.Contains(log, "is running") || strings.Contains(log, "bind") || strings.Contains(log, "worker is now running") ||
+		return strings.Contains(log, "is running") || strings.Contains(log, "worker is now running") ||
 			strings.Contains(log, "engine started") || strings.Contains(log, "sp] stream processor started")
 	})
 }

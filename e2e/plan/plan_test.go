@@ -107,7 +107,7 @@ func TestTheTutorialsTerraformIsCheckedFromItsPlan(t *testing.T) {
 		f.run("plan", "-input=false", "-out=plan.out")
 		return f.run("show", "-json", "plan.out")
 	}
-	if got, want := checked(t, "plan.json", planned()), "because it refers to aws_opensearch_domain.logs.endpoint"; !strings.Contains(got, want) {
+	if got, want := checked(t, "plan.json", planned()), "because they refer to aws_opensearch_domain.logs.endpoint"; !strings.Contains(got, want) {
 		t.Errorf("the first plan: got %s want %s", got, want)
 	}
 

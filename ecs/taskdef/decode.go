@@ -2,6 +2,7 @@ package taskdef
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,7 +38,7 @@ const (
 	// maxProblems is how many problems of a file are kept.
 	maxProblems = 100
 	// maxUnknown is for how many unknown keys of a file a similar known one is looked for.
-	maxUnknown = 1000
+	maxUnknown = 100
 	// maxTaskValues is how many values a task definition may have. AWS takes 64 KiB.
 	maxTaskValues = 40_000
 )
@@ -96,7 +97,17 @@ func snake(name string) string {
 
 // folded returns a key in the form in which misspelled ones are compared.
 func folded(key string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key))
+	out := make([]byte, 0, len(key))
+	for _, c := range []byte(key) {
+		switch {
+		case c == '_' || c == '-':
+		case c >= 'A' && c <= 'Z':
+			out = append(out, c+'a'-'A')
+		default:
+			out = append(out, c)
+		}
+	}
+	return string(out)
 }
 
 // A field is the value of a key, and its place. Without a value the node is nil.
@@ -181,24 +192,26 @@ func (d *decoder) misspelled(m member, at Place, spell func(string) string, stri
 	for _, k := range known {
 		if strings.EqualFold(spell(k), m.key) {
 			if d.style != fromTerraform { // Terraform's provider takes any case
-				d.problem(place, Wrong, "AWS refuses this key; want %s", spell(k))
+				d.problem(place, Wrong, "is a key that AWS refuses, because of its case; want %s", spell(k))
 			}
 			return k, d.style == fromTerraform
 		}
 	}
-	spelled := make([]string, len(known))
+	if d.unknown++; d.unknown > maxUnknown {
+		return "", false
+	}
+	spelled, key := make([]string, len(known)), folded(m.key)
 	for i, k := range known {
 		spelled[i] = spell(k)
-		if folded(k) == folded(m.key) {
+		if folded(k) == key {
 			d.problem(place, Wrong, "is an unknown key; want %s", spell(k))
 			return "", false
 		}
 	}
-	near := ""
-	if d.unknown++; d.unknown <= maxUnknown {
-		near = config.Nearest(m.key, spelled)
-	}
+	near := config.Nearest(m.key, spelled)
 	switch {
+	case strict && slices.Contains(firelensOptions, m.key):
+		d.problem(place, Wrong, "is an option, and no key beside them; want it in %s", spell("options"))
 	case near != "":
 		d.problem(place, Suspect, "is an unknown key; did you mean %s?", near)
 	case strict:
@@ -337,9 +350,14 @@ func (d *decoder) options(f field) (list []Option) {
 		last[m.key] = i
 	}
 	for i, m := range f.members {
-		if last[m.key] == i && (m.kind != null || d.style != fromTerraform) {
-			list = append(list, Option{m.key, d.value(field{m.node, Place{d.pos(m.line), join(f.Path, m.key)}})})
+		if last[m.key] != i || m.kind == null && d.style == fromTerraform {
+			continue
 		}
+		o := Option{m.key, d.value(field{m.node, Place{d.pos(m.line), join(f.Path, m.key)}})}
+		if strings.ContainsAny(o.Name+o.Text, "\r\n") {
+			d.problem(o.Place, Wrong, "has a line break, which the ECS agent writes as it is: what follows it becomes lines of the configuration; want a single line")
+		}
+		list = append(list, o)
 	}
 	return list
 }

@@ -102,7 +102,7 @@ func isConfiguration(name string, data []byte) bool {
 	return true
 }
 
-// A container of the file, one of those that decide its kind.
+// The positions of kinds.
 const (
 	keyContainers = iota
 	keyDefinition
@@ -113,11 +113,12 @@ const (
 	keyResources
 	keyTerraform
 	keyVersion
+	keyErrored
 )
 
 // kinds are the keys at the top of a file that decide its kind.
 var kinds = []string{"containerDefinitions", "taskDefinition", "planned_values", "values", "resource_changes", "configuration", "Resources",
-	"terraform_version", "resources"}
+	"terraform_version", "resources", "errored"}
 
 // json reads a file in JSON.
 func (d *decoder) json(s *scanner) error {

@@ -163,3 +163,11 @@ func TestAnEscapedStringIsReadAsItsText(t *testing.T) {
 		t.Errorf("got %q (error %v), want %q", list[0].Family.Text, err, want)
 	}
 }
+
+// The agent writes options as they are. So a line break would begin a section of its own.
+func TestALineBreakInAnOptionIsToldWithWhatFollows(t *testing.T) {
+	_, problems, err := taskdef.Read("t.json", []byte(`[{"name": "a", "image": "b", "logConfiguration": {"logDriver": "awsfirelens", "options": {"Host": "x\n[OUTPUT]\nName stdout"}}}]`))
+	if want := "containerDefinitions[0].logConfiguration.options.Host: has a line break"; err != nil || len(problems) != 1 || !strings.HasPrefix(problems[0].Diagnostic().Text, want) {
+		t.Errorf("got %v (error %v), want %s", problems, err, want)
+	}
+}

@@ -21,7 +21,7 @@ func (t *terraform) because(address string) string {
 	if len(refs) == 0 {
 		return ""
 	}
-	return ", because it refers to " + strings.Join(refs, ", ")
+	return ", because they refer to " + strings.Join(refs, ", ")
 }
 
 // configuration reads the configuration of a plan, for what the containers refer to, and for the provider's region.

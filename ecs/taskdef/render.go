@@ -25,6 +25,9 @@ const (
 	placeholderOwner = "123456789012"
 )
 
+// firelensOptions are the options of a firelensConfiguration.
+var firelensOptions = []string{enableMetadata, configFileType, configFileValue}
+
 // PlaceholderRegion stands for a region that nothing in the task definition tells.
 const PlaceholderRegion = "eu-west-1"
 

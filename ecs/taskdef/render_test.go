@@ -240,7 +240,7 @@ func TestRenderingIsTheAgentsForEveryCombination(t *testing.T) {
 }
 
 func TestALineOfTheRenderedConfigurationHasThePlaceOfItsValue(t *testing.T) {
-	r := render(t, []byte(`{
+	list, _, err := taskdef.Read("task.json", []byte(`{
   "family": "web",
   "networkMode": "bridge",
   "containerDefinitions": [
@@ -256,6 +256,10 @@ func TestALineOfTheRenderedConfigurationHasThePlaceOfItsValue(t *testing.T) {
      "firelensConfiguration": {"type": "fluentbit"}}
   ]
 }`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := taskdef.Render(list[0], true, nil)
 	got := map[string]string{}
 	for i, line := range strings.Split(strings.TrimSuffix(r.Text, "\n"), "\n") {
 		got[strings.TrimSpace(line)] = fmt.Sprintf("%d %s", r.Lines[i].Line, r.Lines[i].Path)

@@ -1,6 +1,7 @@
 package taskdef
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -38,7 +39,11 @@ func (d *decoder) terraform(s *scanner, at []int) error {
 		return err
 	}
 	if len(d.definitions)+len(d.problems) == 0 {
-		return none(d.file, fmt.Sprintf("the %s has no %s", what, resourceType))
+		text := fmt.Sprintf("the %s has no %s", what, resourceType)
+		if at[keyErrored] >= 0 && bytes.HasPrefix(s.text[at[keyErrored]:], []byte("true")) {
+			text += ", and Terraform could not complete it"
+		}
+		return none(d.file, text)
 	}
 	return nil
 }
@@ -140,8 +145,8 @@ func (t *terraform) resource() error {
 // resourceValues reads the values of a resource.
 func (t *terraform) resourceValues(n *node, address string) {
 	if slices.Contains(t.unknown[address], "container_definitions") {
-		t.problem(Place{Pos: t.pos(n.line), Path: address}, Suspect, "container_definitions is known only when the plan is applied%s: nothing of it is checked. "+
-			"First apply what it refers to (terraform apply -target=...) and plan again, or check the state afterwards (terraform show -json)", t.because(address))
+		t.problem(Place{Pos: t.pos(n.line), Path: address}, Suspect, "nothing of this task definition is checked: its container_definitions are known only when the plan is applied%s. "+
+			"First create what they refer to (terraform apply -target=RESOURCE) and plan again, or check the state after the apply (terraform show -json)", t.because(address))
 		return
 	}
 	containers := n.get("container_definitions")

@@ -155,3 +155,23 @@ run "a_stop_that_is_too_short" {
   }
   expect_failures = [var.stop_timeout]
 }
+
+run "an_access_that_does_not_exist" {
+  command = plan
+  variables {
+    domain_access = "all"
+  }
+  expect_failures = [var.domain_access]
+}
+
+run "a_role_that_inspects" {
+  command = plan
+  variables {
+    execution_role_arn = "arn:aws:iam::123456789012:role/execution"
+    domain_access      = "inspect"
+  }
+  assert {
+    condition     = data.aws_iam_policy_document.opensearch.statement[0].actions == toset(["es:ESHttpGet", "es:ESHttpHead", "es:ESHttpPost"])
+    error_message = "got other actions"
+  }
+}
