@@ -94,7 +94,6 @@ func otherDifferences() []difference {
 			within(filter, bit, "sql", some(contains("'"), "query"))},
 		{"F641", "own-log", "", nil},
 		{"F642", "extract", "", nil},
-		{"F643", "sql-text", "", nil},
 	}
 }
 
