@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,7 +53,7 @@ func startLog(t *testing.T) (*testRouter, *input.OwnLog) {
 func TestAReloadForgetsWhichOutputsGotTheLog(t *testing.T) {
 	tr, own := startLog(t)
 	eventually(t, "the lines of the start", func() bool { return tr.fedByLog.has("own") })
-	tr.mustReload(t.TempDir(), strings.NewReplacer("root_dir DIR/queue", "", "ADDRESS", "host 127.0.0.1\n    port 1", "@id own", "@id other").Replace(logConfig))
+	tr.mustReload(filepath.Dir(tr.socket), strings.NewReplacer("ADDRESS", "host 127.0.0.1\n    port 1", "@id own", "@id other").Replace(logConfig))
 	fmt.Fprintln(own, `{"level":"warn","output":"own","message":"failed"}`)
 	eventually(t, "the line about the output of before", func() bool { return receivedBy(tr, "other") > 0 && tr.fedByLog.has("other") })
 	if tr.fedByLog.has("own") {
