@@ -92,13 +92,24 @@ func otherDifferences() []difference {
 			}},
 		{"F643", "sql-text", "Processor `sql`: `key = 'text'` holds if the texts are equal; in Fluent Bit 5.1.1 it never holds",
 			within(filter, bit, "sql", some(contains("'"), "query"))},
-		{"F641", "own-log", "", nil},
+		{"F641", "own-log", "The router's own log goes to `<label @FLUENT_LOG>`, or to a `<match fluent.**>`; in Fluentd a `<match **>` gets it, too",
+			matchesAll},
 		{"F642", "extract", "", nil},
 		{"F644", "concat-timeout", "A record that `concat` hasn't completed after `flush_interval` keeps the time of its last part; in Fluentd it gets the current time",
 			within(filter, fluentd, "concat", gives("flush_interval"))},
 		{"F645", "concat-not-text", "", nil},
-		{"F646", "head-nul", "", nil},
+		{"F646", "head-nul", "`head` with `Split_line`: a line doesn't end with a NUL; in Fluent Bit 5.1.1 it does", within(config.KindInput, bit, "head", is("split_line", on...))},
 	}
+}
+
+// matchesAll finds the outputs of Fluentd that take every tag.
+func matchesAll(p *config.Plan) (list []config.Pos) {
+	for i := range p.Outputs {
+		if o := &p.Outputs[i]; p.Dialect == fluentd && o.Match == "**" {
+			list = append(list, o.Pos)
+		}
+	}
+	return list
 }
 
 // contains reports whether a value contains a text.

@@ -49,14 +49,15 @@ func title(s *Subject) string {
 // finding writes one finding: what, where, the line, what follows, what would be right, and the fix.
 func (r *Report) finding(p *page, f *Finding) {
 	fix := r.complete(f.Fix)
-	head := fmt.Sprintf("%s %s %s", f.Severity, f.Rule.Number, f.Rule.Name)
-	if f.At.File != "" {
-		head += "  " + clean(f.At.File)
-		if f.At.Line > 0 {
-			head += fmt.Sprintf(":%d", f.At.Line)
-		}
+	head, place := fmt.Sprintf("%s %s %s", f.Severity, f.Rule.Number, f.Rule.Name), clean(f.At.File)
+	if f.At.Line > 0 {
+		place += fmt.Sprintf(":%d", f.At.Line)
 	}
-	p.line(head)
+	if utf8.RuneCountInString(head+"  "+place) > pageWidth {
+		p.line(head)
+		head = ""
+	}
+	p.line(head + "  " + place)
 	if f.At.Path != "" {
 		p.line("  at " + clean(f.At.Path))
 	}
