@@ -79,7 +79,7 @@ func (r *refusal) passing() bool {
 
 // call makes a request, and reads the answer into out, nil for not at all. The error is a *refusal if the cluster refused.
 func (c cluster) call(ctx context.Context, method, path string, body, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, requestLimit, fmt.Errorf("no reply in time (%s)", requestLimit))
 	defer cancel()
 	var text []byte
 	if body != nil {
@@ -90,6 +90,8 @@ func (c cluster) call(ctx context.Context, method, path string, body, out any) e
 	}
 	status, answer, err := c.Administer(ctx, method, path, text)
 	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s %s: %w", method, path, context.Cause(ctx))
 	case err != nil:
 		return err
 	case status < 200 || status >= 300:

@@ -148,6 +148,20 @@ func TestAClosedKeeperEndsAtOnce(t *testing.T) {
 	})
 }
 
+func TestARequestThatHangsEndsAndTheLineSaysAfterHowLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeCluster{want: &sink.Retention{Own: &sink.OwnRetention{Name: "x", Patterns: []string{"x-*"}}}, hang: true}
+		l := new(logged)
+		k := Start(t.Context(), f, zerolog.New(l))
+		<-k.first
+		synctest.Wait()
+		if w := l.lines("warn"); len(w) != 1 || !strings.Contains(w[0], "GET /_index_template/x: no reply in time (40s)") {
+			t.Errorf("got %q, want one line with the limit", w)
+		}
+		k.Close()
+	})
+}
+
 func TestOnlyAStreamOrAnAliasWaitsAndNotForLong(t *testing.T) {
 	for _, tt := range []struct {
 		want *sink.Retention

@@ -158,7 +158,7 @@ func (c *cluster) templates(ctx context.Context) {
 		return
 	}
 	if c.template == nil {
-		c.note("template", "no index template covers %s: fields get the types of the first record that has them, and the index the server's default number of shards", c.name)
+		c.note("template", "no index template covers %s: fields get the types of the first record that has them, and the index the server's default number of shards; firelane_bootstrap On installs one", c.name)
 		return
 	}
 	kind := "index template"

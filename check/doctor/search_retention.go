@@ -126,7 +126,7 @@ func (c *cluster) stateManagement(ctx context.Context) {
 	case policy == nil && id != "":
 		c.note("retention", "the ISM policy %s is attached to %s; not known what it does", id, c.name)
 	case policy == nil:
-		c.noPolicy("make an ISM policy that deletes after, for example, 30 days, with an ism_template that covers it; that is for new indices, and to those that exist it must be added by hand")
+		c.noPolicy("write firelane_bootstrap On and firelane_days 30, or make an ISM policy that deletes after, for example, 30 days, with an ism_template that covers it; that is for new indices, and to those that exist it must be added by hand")
 	case policy.deletion() == "":
 		c.warn("retention", "add a state with the action delete, and a transition to it", "the ISM policy %s covers %s, but deletes nothing", policy.ID, c.name)
 	default:
@@ -163,7 +163,7 @@ func (c *cluster) lifecycle(ctx context.Context) {
 		status, _ := c.get(ctx, http.MethodGet, "/_ilm/status", "", "", new(struct{}), "the retention policies (ILM)")
 		switch {
 		case status == http.StatusOK:
-			c.noPolicy("make an ILM policy that deletes after, for example, 30 days, and name it in the index template (index.lifecycle.name)")
+			c.noPolicy("write firelane_bootstrap On and firelane_days 30, or make an ILM policy that deletes after, for example, 30 days, and name it in the index template (index.lifecycle.name)")
 		case status == http.StatusBadRequest || status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
 			c.note("retention", "not known: this server has no Index Lifecycle Management, so that something else must delete old indices")
 		}
