@@ -95,8 +95,7 @@ func otherDifferences() []difference {
 		{"F641", "own-log", "The router's own log goes to `<label @FLUENT_LOG>`, or to a `<match fluent.**>`; in Fluentd a `<match **>` gets it, too",
 			matchesAll},
 		{"F642", "extract", "", nil},
-		{"F644", "concat-timeout", "A record that `concat` hasn't completed after `flush_interval` keeps the time of its last part; in Fluentd it gets the current time",
-			within(filter, fluentd, "concat", gives("flush_interval"))},
+		{"F644", "concat-timeout", "", nil},
 		{"F645", "concat-not-text", "", nil},
 		{"F646", "head-nul", "`head` with `Split_line`: a line doesn't end with a NUL; in Fluent Bit 5.1.1 it does", within(config.KindInput, bit, "head", is("split_line", on...))},
 	}
