@@ -94,7 +94,10 @@ func otherDifferences() []difference {
 			within(filter, bit, "sql", some(contains("'"), "query"))},
 		{"F641", "own-log", "", nil},
 		{"F642", "extract", "", nil},
-		{"F643", "sql-text", "", nil},
+		{"F644", "concat-timeout", "A record that `concat` hasn't completed after `flush_interval` keeps the time of its last part; in Fluentd it gets the current time",
+			within(filter, fluentd, "concat", gives("flush_interval"))},
+		{"F645", "concat-not-text", "", nil},
+		{"F646", "head-nul", "", nil},
 	}
 }
 

@@ -112,7 +112,18 @@ func (o *outlet) unknown(names ...string) bool {
 
 // found makes a finding. want is "" if the text says it, and fix nil if a person has to decide.
 func (s *Subject) found(severity Severity, at config.Pos, fix *Fix, want, format string, args ...any) Finding {
-	return Finding{Severity: severity, At: s.Place(at), Text: sentence(fmt.Sprintf(format, args...)), Want: want, Fix: fix}
+	return Finding{Severity: severity, At: s.Place(at), Text: sentence(clipped(fmt.Sprintf(format, args...))), Want: clipped(want), Fix: fix}
+}
+
+// maxText is the longest text of a finding, in bytes: a value in it may be as long as a file.
+const maxText = 1000
+
+// clipped is text, cut at maxText.
+func clipped(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
 // sentence is text with a full stop.

@@ -242,7 +242,7 @@ func tagUnrouted(s *Subject, tell func(Finding)) {
 			}
 		}
 		tell(Finding{Severity: severity, At: t.at, Want: "an output that matches it",
-			Text: sentence(fmt.Sprintf("Records of %s get to no output and are dropped: the outputs take %s", t.what, strings.Join(patterns, ", ")))})
+			Text: sentence(clipped(fmt.Sprintf("Records of %s get to no output and are dropped: the outputs take %s", t.what, strings.Join(patterns, ", "))))})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/firelane/firelane/check"
 	"github.com/firelane/firelane/config"
@@ -57,6 +58,25 @@ func TestRulesTakeASubjectWithoutAPlan(t *testing.T) {
 	for _, s := range []*check.Subject{{}, {Task: new(taskdef.Rendered)}, {Plan: new(config.Plan)}, {Plan: new(config.Plan), Errors: []config.Diagnostic{{}}}} {
 		if list := s.Run(check.Rules()); len(list) > len(s.Errors) {
 			t.Errorf("got %v", list)
+		}
+	}
+}
+
+// A value may be as long as a file; what is told of it may not.
+func TestFindingsAreShort(t *testing.T) {
+	long := strings.Repeat("Ä", 300_000)
+	text := "[INPUT]\n    Name forward\n    Tag " + long + "\n[OUTPUT]\n    Name es\n    Match ^" + long + "\n    Host search\n    Index " + long + "\n    " + long + " x\n"
+	file := filepath.Join(t.TempDir(), "fluent-bit.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list := subjectOf(file, func(string) (string, bool) { return "", false }).Run(check.Rules())
+	if len(list) < 4 {
+		t.Errorf("got %d findings, want those of the tag, the match, the index and the option", len(list))
+	}
+	for _, f := range list {
+		if len(f.Text) > 1100 || len(f.Want) > 1100 || !utf8.ValidString(f.Text) {
+			t.Errorf("%s tells %d bytes and wants %d, want at most 1,100 of each, and UTF-8", f.Rule.Number, len(f.Text), len(f.Want))
 		}
 	}
 }

@@ -117,6 +117,13 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 	subjects, wrong := check.Open(files, f.Options)
 	for _, d := range wrong {
 		fmt.Fprintln(c.stderr, printable(d.String()))
+		if f.json || f.github { // programs get these findings, too
+			at := taskdef.Place{Pos: d.Pos}
+			subjects = append(subjects, &check.Subject{
+				Name: d.File, Now: f.Now, Task: &taskdef.Rendered{Definition: &taskdef.Definition{Place: at}},
+				Written: []taskdef.Problem{{Place: at, Grade: taskdef.Wrong, Text: d.Text}},
+			})
+		}
 	}
 	r := &check.Report{Read: readSource(subjects, f.Stdin)}
 	rules := c.checkRules()

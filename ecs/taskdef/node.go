@@ -30,7 +30,6 @@ type node struct {
 	members []member // of a map, in the order of the file
 	items   []*node  // of a list
 	unknown bool     // the value is known only when the template or the plan is applied; text is what is literal of it
-	from    string   // what stands for the value, for messages: AWS::Region
 }
 
 // A member is one key of a map, and its value.
