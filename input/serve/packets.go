@@ -172,18 +172,19 @@ func (s *Packets) Run(ctx context.Context, receiver func() input.Receiver) error
 	}
 }
 
-// burst waits for a datagram, if it should, and takes what else is there, up to a limit. Then it flushes.
+// burst waits for a datagram, if it should, and takes what else is there, up to a limit. Then it flushes, also if a stop has ended it.
 func (s *Packets) burst(recv input.Receiver, buf []byte, wait bool) error {
 	size := 0
+	var end error
 	for n := 0; n < maxDatagrams && size < maxBurst; n++ {
 		got, from, err := s.receive(buf, wait && n == 0)
-		if err != nil {
+		if err == nil && got < 0 && n == 0 && !wait {
+			err = errEmpty
+		}
+		if n == 0 && err != nil {
 			return err
 		}
-		if got < 0 {
-			if n == 0 && !wait {
-				return errEmpty
-			}
+		if end = err; err != nil || got < 0 {
 			break
 		}
 		s.reads.Add(1)
@@ -196,7 +197,7 @@ func (s *Packets) burst(recv input.Receiver, buf []byte, wait bool) error {
 		s.log.Warn().Msg("datagrams were not queued before the input stopped")
 		return err
 	}
-	return nil
+	return end
 }
 
 // errEmpty means that the socket is empty.
