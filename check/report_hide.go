@@ -3,6 +3,7 @@ package check
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // hidden replaces a secret.
@@ -10,18 +11,18 @@ const hidden = "***"
 
 // secretLine finds the values of options whose names say that they are secret, in JSON, YAML, HCL and both dialects. A value that is
 // the name of a variable is none.
-var secretLine = regexp.MustCompile(`(?i)((?:^|["'\s{,])[\w.@-]*(?:passw|passphrase|secret|token|api_?key|license_?key|shared_key|cloud_auth|authorization|header|private_key|sec_key)[\w.@-]*["']?\s*(?:[:=]\s*|\s))("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
+var secretLine = lazily(`(?i)((?:^|["'\s{,])[\w.@-]*(?:passw|passphrase|secret|token|api_?key|license_?key|shared_key|cloud_auth|authorization|header|private_key|sec_key)[\w.@-]*["']?\s*(?:[:=]\s*|\s))("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
 
 // valueLine finds the value of a variable: its name, which would say whether it is secret, is in another line.
-var valueLine = regexp.MustCompile(`(?i)(^\s*["']?value["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
+var valueLine = lazily(`(?i)(^\s*["']?value["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
 
 // userInfo finds the user and password of a URL.
-var userInfo = regexp.MustCompile(`://[^/\s"'@]*:[^/\s"']*@`)
+var userInfo = lazily(`://[^/\s"'@]*:[^/\s"']*@`)
 
 // hide returns a line of a configuration or a task definition without its secrets.
 func hide(line string) string {
-	line = userInfo.ReplaceAllString(line, "://"+hidden+"@")
-	for _, pattern := range []*regexp.Regexp{secretLine, valueLine} {
+	line = userInfo().ReplaceAllString(line, "://"+hidden+"@")
+	for _, pattern := range []*regexp.Regexp{secretLine(), valueLine()} {
 		line = pattern.ReplaceAllStringFunc(line, func(found string) string { return hideValue(pattern.FindStringSubmatch(found)) })
 	}
 	return line
@@ -39,4 +40,9 @@ func hideValue(parts []string) string {
 		return parts[1] + quote + hidden + quote
 	}
 	return parts[1] + hidden
+}
+
+// lazily compiles an expression when it is first needed, and not at every start of the process.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
