@@ -1,6 +1,9 @@
 package check
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // stops are the words with which an error says that ECS doesn't start the task, and those with which it says that the router doesn't
 // start.
@@ -11,17 +14,16 @@ var stops = struct{ task, router []string }{
 
 // stopped is the heading of a picture of what doesn't start; "" if it does.
 func (s *Subject) stopped(findings []Finding) string {
+	errors := slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Severity != Error })
 	says := func(words []string) bool {
-		for i := range findings {
-			for _, w := range words {
-				if findings[i].Severity == Error && strings.Contains(findings[i].Text, w) {
-					return true
-				}
-			}
-		}
-		return false
+		return slices.ContainsFunc(errors, func(f Finding) bool {
+			return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(f.Text, w) })
+		})
 	}
-	const fixed = " until what the errors below tell is fixed. Without the parts that are wrong, it looks like this:"
+	fixed := " until the errors below are fixed. Without the parts that are wrong, it looks like this:"
+	if len(errors) == 1 {
+		fixed = strings.Replace(fixed, "errors below are", "error below is", 1)
+	}
 	switch {
 	case s.Task != nil && len(s.Task.Problems) > 0 || says(stops.task):
 		return "ECS does not start this task" + fixed
