@@ -77,7 +77,13 @@ func (d *drawing) flow(f *flow) {
 		d.line(" v")
 		d.line(d.router())
 	case f.from[0] == "clients":
-		d.wrap("", "    ", "what clients send with the tag "+f.tag)
+		what := "what clients send with a tag that matches "
+		if !strings.ContainsAny(f.tag, "*?{^$") {
+			what = "what clients send with the tag "
+		}
+		d.wrap("", "    ", what+f.tag)
+	case f.from[0] == nobody:
+		d.wrap("", "    ", "nothing: no input gives records a tag that "+f.tag+" takes")
 	default:
 		d.wrap("", "    ", f.from[0]+" (tag "+f.tag+")")
 	}
@@ -100,7 +106,7 @@ func (d *drawing) stepsAgain(f *flow) (ok bool) {
 		return true
 	}
 	d.steps[key] = f.from[0]
-	if f.from[0] == "clients" {
+	if f.from[0] == "clients" || f.from[0] == nobody {
 		d.steps[key] = "the tag " + f.tag
 	}
 	return false
