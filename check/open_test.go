@@ -245,3 +245,20 @@ func TestAFileInTheContainerThatIsNotHereIsNoMistakeOfTheTask(t *testing.T) {
 		}
 	}
 }
+
+// A folder that is named may be a link to one.
+func TestAFolderMayBeALink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "real"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "real/main.conf"), []byte(configuration), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if list, wrong := check.Open([]string{filepath.Join(dir, "link")}, check.Options{}); len(list) != 1 || len(wrong) > 0 {
+		t.Errorf("got %d subjects and %v, want the configuration of the folder", len(list), wrong)
+	}
+}

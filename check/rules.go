@@ -145,7 +145,22 @@ func (s *Subject) rewrite(at config.Pos, old, replacement string) *Fix {
 	if !ok || old == "" || strings.Count(line, old) != 1 || old == replacement {
 		return nil
 	}
-	return &Fix{Pos: place.Pos, Old: line, New: strings.Replace(line, old, replacement, 1)}
+	before, after, _ := strings.Cut(line, old)
+	if isPlainYAML(before, place) && needsQuotes(replacement) {
+		replacement = `"` + replacement + `"`
+	}
+	return &Fix{Pos: place.Pos, Old: line, New: before + replacement + after}
+}
+
+// isPlainYAML reports whether what follows the beginning of a line is a value of YAML without quotes.
+func isPlainYAML(before string, place taskdef.Place) bool {
+	return (place.Path != "" || isYAMLName(place.File)) && strings.HasSuffix(strings.TrimRight(before, " "), ":")
+}
+
+// needsQuotes reports whether a value begins with a sign that YAML keeps for itself ("Indicator characters" in YAML 1.2), such as the %
+// of a date.
+func needsQuotes(value string) bool {
+	return value != "" && strings.IndexByte("%@`*&!|>{}[],#?:-", value[0]) >= 0 && !strings.ContainsAny(value, `"\\`)
 }
 
 // insert is the fix that adds an option after a line of the configuration; nil in a task definition, where a line is JSON.

@@ -203,10 +203,10 @@ func (c *cli) tellPlain(r *check.Report) {
 			continue
 		}
 		for _, d := range s.Plan.Warnings {
-			fmt.Fprintf(c.stderr, "warning: %s\n", d)
+			fmt.Fprintf(c.stderr, "warning: %s\n", printable(d.String()))
 		}
 		for _, d := range s.Errors {
-			fmt.Fprintln(c.stderr, d)
+			fmt.Fprintln(c.stderr, printable(d.String()))
 		}
 		if len(s.Errors) == 0 {
 			kept = append(kept, s)
