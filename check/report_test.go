@@ -193,6 +193,19 @@ func TestTheTextOfAFindingHasNoSecretsOfURLs(t *testing.T) {
 	}
 }
 
+// A program that applies the fixes of the report may not write stars into a file.
+func TestAFixOfALineWithASecretIsNotInJSON(t *testing.T) {
+	for _, name := range []string{"Format", "HTTP_Passwd"} {
+		line := "    " + name + " hunter2"
+		r := finding(check.Finding{Fix: &check.Fix{Pos: config.Pos{File: "f", Line: 1}, Old: line, New: line + "x"}})
+		r.Read = func(string) (string, bool) { return line, true }
+		var got bytes.Buffer
+		if err := r.JSON(&got); err != nil || strings.Contains(got.String(), `"fix"`) != (name == "Format") {
+			t.Errorf("%s: got %s, %v", name, &got, err)
+		}
+	}
+}
+
 // What a file has may not become a command of GitHub in the log of a CI.
 func TestNoLineOfAReportBeginsWithTwoColons(t *testing.T) {
 	var got bytes.Buffer

@@ -173,10 +173,22 @@ func (s *Subject) insert(at config.Pos, option string) *Fix {
 	}
 	indent := line[:len(line)-len(name)]
 	if isYAMLName(place.File) {
-		name, value, _ := strings.Cut(option, " ")
-		option = name + ": " + value
+		if strings.ContainsAny(line, "{}[]|>") { // not a key and its value in a line of their own
+			return nil
+		}
+		if item := strings.TrimLeft(strings.TrimPrefix(name, "-"), " "); name[0] == '-' { // the first key of an item
+			indent += strings.Repeat(" ", len(name)-len(item))
+		}
 	}
-	return &Fix{Pos: place.Pos, Old: line, New: line + "\n" + indent + option}
+	added := line
+	for o := range strings.SplitSeq(option, "\n") {
+		o = strings.TrimLeft(o, " \t")
+		if key, value, _ := strings.Cut(o, " "); isYAMLName(place.File) {
+			o = key + ": " + value
+		}
+		added += "\n" + indent + o
+	}
+	return &Fix{Pos: place.Pos, Old: line, New: added}
 }
 
 func isYAMLName(file string) bool {
