@@ -3,6 +3,7 @@ package check
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/firelane/firelane/config"
 )
@@ -12,19 +13,19 @@ const hidden = "***"
 
 // secretLine finds the values of options whose names say that they are secret, in JSON, YAML, HCL and both dialects. A value that is
 // the name of a variable is none.
-var secretLine = regexp.MustCompile(`(?i)((?:^|["'\s{,])[\w.@-]*(?:passw|passphrase|secret|token|api_?key|license_?key|shared_key|cloud_auth|authorization|header|private_key|sec_key)[\w.@-]*["']?\s*(?:[:=]\s*|\s))("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
+var secretLine = lazily(`(?i)((?:^|["'\s{,])[\w.@-]*(?:passw|passphrase|secret|token|api_?key|license_?key|shared_key|cloud_auth|authorization|header|private_key|sec_key)[\w.@-]*["']?\s*(?:[:=]\s*|\s))("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
 
 // valueLine finds the value of a variable: its name, which would say whether it is secret, is elsewhere.
-var valueLine = regexp.MustCompile(`(?i)((?:^\s*(?:-\s+)?|[{,]\s*)["']?value["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
+var valueLine = lazily(`(?i)((?:^\s*(?:-\s+)?|[{,]\s*)["']?value["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
 
 // loginWord finds the user and password of curl and wget in a command.
-var loginWord = regexp.MustCompile(`((?:^|[\s"',])(?:-u|--user|--proxy-user)[\s"',=]+)[^\s"',]+:[^\s"',]+`)
+var loginWord = lazily(`((?:^|[\s"',])(?:-u|--user|--proxy-user)[\s"',=]+)[^\s"',]+:[^\s"',]+`)
 
 // hide returns a line of a configuration or a task definition without its secrets.
 func hide(line string) string {
 	line = config.HideLogins(line)
-	line = loginWord.ReplaceAllString(line, "${1}"+hidden)
-	for _, pattern := range []*regexp.Regexp{secretLine, valueLine} {
+	line = loginWord().ReplaceAllString(line, "${1}"+hidden)
+	for _, pattern := range []*regexp.Regexp{secretLine(), valueLine()} {
 		line = pattern.ReplaceAllStringFunc(line, func(found string) string { return hideValue(pattern.FindStringSubmatch(found)) })
 	}
 	return line
@@ -45,4 +46,9 @@ func hideValue(parts []string) string {
 		return parts[1] + quote + hidden + quote
 	}
 	return parts[1] + hidden
+}
+
+// lazily compiles an expression when it is first needed, and not at every start of the process.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }

@@ -2,7 +2,6 @@ package check
 
 import (
 	"net"
-	"regexp"
 	"strings"
 )
 
@@ -19,7 +18,7 @@ func awsRules() []Rule {
 }
 
 // awsRegion matches the region in the name of a service's host: logs.eu-west-1.amazonaws.com.
-var awsRegion = regexp.MustCompile(`\.([a-z]{2}(?:-[a-z]+)+-\d)\..*amazonaws\.com`)
+var awsRegion = lazily(`\.([a-z]{2}(?:-[a-z]+)+-\d)\..*amazonaws\.com`)
 
 // regionOptions are the options that name a region.
 var regionOptions = []string{"aws_region", "region", "endpoint.region", "s3_region", "auth.aws_region", "sasl_aws_msk_iam_aws_region"}
@@ -59,7 +58,7 @@ func regionDiffers(o *outlet) {
 		return
 	}
 	host := strings.ToLower(o.desc.Servers[0].Host)
-	m := awsRegion.FindStringSubmatch(host)
+	m := awsRegion().FindStringSubmatch(host)
 	region := strings.Trim(g.Value, `"`)
 	if m == nil || m[1] == region {
 		return

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -109,7 +108,7 @@ func splitWant(message string) (text, want string) {
 }
 
 // comment matches what looks like a comment after a value.
-var comment = regexp.MustCompile(`[ \t]+#[ \t]*\S*.*$`)
+var comment = lazily(`[ \t]+#[ \t]*\S*.*$`)
 
 // patterns are parts of the names of options whose values may have a # that is meant.
 var patterns = []string{"regex", "rule", "exclude", "match", "code", "command", "exec", "record", "cond", "template", "header", "pass", "token", "key", "separator", "delimiter"}
@@ -128,7 +127,7 @@ func inlineComments(s *Subject, tell func(Finding)) {
 	}
 	for _, in := range allInstances(p) {
 		for _, g := range in.Given {
-			at := comment.FindStringIndex(g.Value)
+			at := comment().FindStringIndex(g.Value)
 			if at == nil || at[0] == 0 || told[g.Pos] || g.Secret || isYAMLName(g.Pos.File) || hasAny(strings.ToLower(g.Name), patterns) {
 				continue
 			}

@@ -96,7 +96,7 @@ func logMetadata(t *task) {
 }
 
 // variable is a variable in a configuration of either dialect, without a default.
-var variable = regexp.MustCompile(`\$\{([A-Za-z_][\w.-]*)\}|ENV\[['"]([A-Za-z_]\w*)['"]\]`)
+var variable = lazily(`\$\{([A-Za-z_][\w.-]*)\}|ENV\[['"]([A-Za-z_]\w*)['"]\]`)
 
 // fromECS are variables that ECS sets in every container, or in a log router.
 var fromECS = []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "ECS_CONTAINER_METADATA_URI",
@@ -123,7 +123,7 @@ func variableUnset(t *task) {
 			if strings.HasPrefix(line, "#") {
 				continue
 			}
-			for _, m := range variable.FindAllStringSubmatch(line, maxFlows) {
+			for _, m := range variable().FindAllStringSubmatch(line, maxFlows) {
 				name := m[1] + m[2]
 				if told[name] || set[name] || t.gets(name) || t.Dialect() == config.Fluentd && m[1] != "" {
 					continue // ${name} is a placeholder in Fluentd
@@ -173,14 +173,14 @@ func (t *task) isSecretOption(name string) bool {
 }
 
 // initVariable is a variable that names a file for the init image.
-var initVariable = regexp.MustCompile(`^aws_fluent_bit_init_(s3|file)_(.*)$`)
+var initVariable = lazily(`^aws_fluent_bit_init_(s3|file)_(.*)$`)
 
 func initFile(t *task) {
 	if t.Router == nil {
 		return
 	}
 	for _, o := range t.Router.Environment {
-		m := initVariable.FindStringSubmatch(o.Name)
+		m := initVariable().FindStringSubmatch(o.Name)
 		switch {
 		case m == nil || o.Unknown:
 			if strings.HasPrefix(strings.ToLower(o.Name), "aws_fluent_bit_init_") && m == nil {

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +23,7 @@ func lifeRules(canRun func(command []string) error) []Rule {
 }
 
 // askedPort finds the ports that a health check connects to.
-var askedPort = regexp.MustCompile(`(?:127\.0\.0\.1|localhost|\[::1\]|0\.0\.0\.0)[ :]+(\d{1,5})\b`)
+var askedPort = lazily(`(?:127\.0\.0\.1|localhost|\[::1\]|0\.0\.0\.0)[ :]+(\d{1,5})\b`)
 
 func healthCheck(t *task, canRun func(command []string) error) {
 	for _, c := range t.routers() {
@@ -70,7 +69,7 @@ func (t *task) askedPorts(at taskdef.Place, line, want string) {
 	if t.Plan.Service.HTTPServer {
 		open = append(open, strconv.Itoa(t.Plan.Service.HTTPPort))
 	}
-	for _, m := range askedPort.FindAllStringSubmatch(line, maxFlows) {
+	for _, m := range askedPort().FindAllStringSubmatch(line, maxFlows) {
 		if slices.Contains(open, m[1]) {
 			continue
 		}
@@ -174,11 +173,11 @@ func memory(t *task) {
 }
 
 // foreign finds the images of the routers that firelane replaces.
-var foreign = regexp.MustCompile(`(?i)(fluent-?bit|fluentd|fluent/)`)
+var foreign = lazily(`(?i)(fluent-?bit|fluentd|fluent/)`)
 
 // foreignImage reports whether a container's image is Fluent Bit's, AWS's or Fluentd's.
 func foreignImage(c *taskdef.Container) bool {
-	return foreign.MatchString(c.Image.Text) && !strings.Contains(strings.ToLower(c.Image.Text), "firelane")
+	return foreign().MatchString(c.Image.Text) && !strings.Contains(strings.ToLower(c.Image.Text), "firelane")
 }
 
 func otherImage(t *task) {

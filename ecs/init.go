@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -37,7 +38,7 @@ type InitFile struct {
 }
 
 // initVariable matches the names of the init image's variables. Like the init image, it matches anywhere in a name.
-var initVariable = regexp.MustCompile(`aws_fluent_bit_init_([sS]3|[fF]ile)`)
+var initVariable = lazily(`aws_fluent_bit_init_([sS]3|[fF]ile)`)
 
 // InitFiles finds the variables of the init image in an environment ("NAME=value"), for S3 objects and files alike. They are sorted
 // by the number at the end of their names; those without a number come last. An empty value is an error, and so are more than
@@ -46,7 +47,7 @@ func InitFiles(environ []string) ([]InitFile, error) {
 	var files []InitFile
 	for _, e := range environ {
 		name, value, ok := strings.Cut(e, "=")
-		kind := initVariable.FindStringSubmatch(name)
+		kind := initVariable().FindStringSubmatch(name)
 		if !ok || kind == nil {
 			continue
 		}
@@ -175,4 +176,9 @@ func ObjectPath(arn string) (string, error) {
 		return "", err
 	}
 	return objectFolder + path.Base(key), nil
+}
+
+// lazily compiles an expression when it is first needed, and not at every start of the process.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -125,14 +124,14 @@ func bucketRegion(err error) string {
 	if !errors.As(err, &resp) || resp.Response == nil || resp.Response.Response == nil {
 		return ""
 	}
-	if region := resp.Response.Header.Get("X-Amz-Bucket-Region"); regionName.MatchString(region) {
+	if region := resp.Response.Header.Get("X-Amz-Bucket-Region"); regionName().MatchString(region) {
 		return region
 	}
 	return ""
 }
 
 // regionName matches a region that is safe to use in a host name.
-var regionName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+var regionName = lazily(`^[a-z0-9-]{1,32}$`)
 
 // explain returns an error that says what to do about a refusal of S3, nil if a retry may help. The codes are those in "Error
 // responses" of the Amazon S3 API Reference.

@@ -1,3 +1,5 @@
+//go:build terraform
+
 // Package plan checks what the real terraform plans and applies against moto, and what moto describes.
 package plan
 
@@ -83,12 +85,6 @@ func checked(t *testing.T, name, text string) string {
 // The tutorial's Terraform: a domain, roles, a log group, a cluster and a task definition with jsonencode. Before there is a domain
 // the containers are unknown, and check says why; then the plan, the state and what the service describes have the same mistakes.
 func TestTheTutorialsTerraformIsCheckedFromItsPlan(t *testing.T) {
-	if _, err := exec.LookPath("terraform"); err != nil {
-		t.Skip("terraform is not installed")
-	}
-	if os.Getenv("FIRELANE_E2E") == "" {
-		t.Skip("the end-to-end tests run with FIRELANE_E2E=1")
-	}
 	t.Setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 	t.Setenv("MOTO_ECS_NEW_ARN", "true")
 	moto, dir := servers.Moto(t), t.TempDir()
@@ -101,7 +97,7 @@ func TestTheTutorialsTerraformIsCheckedFromItsPlan(t *testing.T) {
 	}
 	f := terraform{t, dir, append(servers.MotoEnv(), "TF_VAR_endpoint="+moto)}
 	if out, err := f.try("init", "-input=false"); err != nil {
-		t.Skipf("the AWS provider is not installed: %s", out)
+		t.Fatalf("the AWS provider is not installed: %s", out)
 	}
 	planned := func() string {
 		f.run("plan", "-input=false", "-out=plan.out")

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/firelane/firelane/sink"
@@ -42,16 +43,16 @@ func judge(f *httpsend.Failure, req *sink.Request, t *tenant) sink.Reply {
 // What Loki says about entries and streams (Loki, pkg/validation and pkg/ingester; the first word's case differs between
 // versions).
 var (
-	tooOld    = regexp.MustCompile(`timestamp too old: \S+, oldest acceptable timestamp is: (\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d))`)
-	tooNew    = regexp.MustCompile(`timestamp too new: (\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d))`)
-	tooLong   = regexp.MustCompile(`(?i)max entry size '(\d+)' bytes exceeded`)
-	badStream = regexp.MustCompile(`stream '(\{.*?\})'(?: has \d+ label names| has label name too long| has label value too long| has duplicate label name)`)
+	tooOld    = lazily(`timestamp too old: \S+, oldest acceptable timestamp is: (\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d))`)
+	tooNew    = lazily(`timestamp too new: (\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d))`)
+	tooLong   = lazily(`(?i)max entry size '(\d+)' bytes exceeded`)
+	badStream = lazily(`stream '(\{.*?\})'(?: has \d+ label names| has label name too long| has label value too long| has duplicate label name)`)
 
-	ignored     = regexp.MustCompile(`entry with timestamp (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d{4}) \S+ ignored, reason: '(entry out of order|entry too far behind)`)
-	ignoredIn   = regexp.MustCompile(`for stream: (\{[^\n]*\})`)
-	ignoredMany = regexp.MustCompile(`total ignored: (\d+) out of`)
-	behind      = regexp.MustCompile(`too far behind, entry timestamp is: \S+, oldest acceptable timestamp is: (\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d))`)
-	added       = regexp.MustCompile(`(?:, )?(?:service_name|__[a-z_]+__)="(?:[^"\\]|\\.)*"`)
+	ignored     = lazily(`entry with timestamp (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d{4}) \S+ ignored, reason: '(entry out of order|entry too far behind)`)
+	ignoredIn   = lazily(`for stream: (\{[^\n]*\})`)
+	ignoredMany = lazily(`total ignored: (\d+) out of`)
+	behind      = lazily(`too far behind, entry timestamp is: \S+, oldest acceptable timestamp is: (\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d))`)
+	added       = lazily(`(?:, )?(?:service_name|__[a-z_]+__)="(?:[^"\\]|\\.)*"`)
 )
 
 // A complaint is what an answer says about the entries of a tenant.
@@ -101,20 +102,20 @@ func named(f *httpsend.Failure, req *sink.Request, t *tenant) (items []sink.Item
 
 func readComplaint(body []byte) complaint {
 	c := complaint{labels: map[string]bool{}, exact: map[moment]bool{}}
-	for _, m := range tooOld.FindAllSubmatch(body, -1) {
+	for _, m := range tooOld().FindAllSubmatch(body, -1) {
 		c.oldest = max(c.oldest, seconds(m[1]))
 	}
-	for _, m := range tooNew.FindAllSubmatch(body, -1) {
+	for _, m := range tooNew().FindAllSubmatch(body, -1) {
 		if at := seconds(m[1]); c.newest == 0 || at < c.newest {
 			c.newest = at
 		}
 	}
-	for _, m := range tooLong.FindAllSubmatch(body, -1) {
+	for _, m := range tooLong().FindAllSubmatch(body, -1) {
 		if n, err := strconv.Atoi(string(m[1])); err == nil && (c.line == 0 || n < c.line) {
 			c.line = n
 		}
 	}
-	for _, m := range badStream.FindAllSubmatch(body, -1) {
+	for _, m := range badStream().FindAllSubmatch(body, -1) {
 		c.labels[canonical(string(m[1]))] = true
 	}
 	c.readIgnored(body)
@@ -123,14 +124,14 @@ func readComplaint(body []byte) complaint {
 
 // readIgnored reads an ingester's answer, which is about one stream, and lists some of its entries with their exact times.
 func (c *complaint) readIgnored(body []byte) {
-	in := ignoredIn.FindSubmatch(body)
+	in := ignoredIn().FindSubmatch(body)
 	if in == nil {
 		return
 	}
 	c.stream = canonical(string(in[1]))
 	var last moment
 	unordered := false
-	for _, m := range ignored.FindAllSubmatch(body, -1) {
+	for _, m := range ignored().FindAllSubmatch(body, -1) {
 		at, err := time.Parse("2006-01-02 15:04:05.999999999 -0700", string(m[1])+" "+string(m[2]))
 		if err != nil {
 			continue
@@ -144,14 +145,14 @@ func (c *complaint) readIgnored(body []byte) {
 			}
 		}
 	}
-	many := ignoredMany.FindSubmatch(body)
+	many := ignoredMany().FindSubmatch(body)
 	if many == nil {
 		return
 	}
 	if n, err := strconv.Atoi(string(many[1])); err != nil || n <= len(c.exact) {
 		return // all are listed
 	}
-	for _, m := range behind.FindAllSubmatch(body, -1) {
+	for _, m := range behind().FindAllSubmatch(body, -1) {
 		c.before = max(c.before, seconds(m[1]))
 	}
 	if unordered {
@@ -170,7 +171,7 @@ func seconds(text []byte) int64 {
 
 // canonical returns labels without those that Loki adds: the service's name and those for shards.
 func canonical(labels string) string {
-	s := added.ReplaceAllString(labels, "")
+	s := added().ReplaceAllString(labels, "")
 	if len(s) > 1 && s[1] == ',' { // the first one was removed
 		s = "{" + s[3:]
 	}
@@ -230,4 +231,9 @@ func (m *merged) reply(items int) sink.Reply {
 	slices.SortFunc(m.items, func(a, b sink.ItemReply) int { return a.Index - b.Index })
 	m.sum.Items = m.items
 	return m.sum
+}
+
+// lazily compiles an expression when it is first needed, and not at every start of the process.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
