@@ -210,7 +210,11 @@ func looksLikeConfiguration(data []byte) bool {
 // folder opens the files of a folder, and of those in it.
 func (k *opener) folder(root string) {
 	before, looked, size := len(k.subjects)+len(k.wrong), 0, 0
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	start := root
+	if info, err := os.Lstat(root); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		start += string(filepath.Separator) // WalkDir doesn't follow a link
+	}
+	err := filepath.WalkDir(start, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fs.SkipDir // one that can't be read
 		}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"os"
 	"path"
 	"path/filepath"
@@ -54,7 +55,10 @@ func newCopies(args []string) *copies {
 			c.wrong = append(c.wrong, config.Diagnostic{Pos: config.Pos{File: l.file}, Text: "is larger than 4 MiB, the limit of a configuration file"})
 			continue
 		}
-		data, err := os.ReadFile(l.file)
+		data, err := readFile(l.file)
+		if err == nil && len(data) > maxCopySize { // a pipe or a device has no size
+			err = errors.New("it is larger than 4 MiB")
+		}
 		if err != nil {
 			c.wrong = append(c.wrong, config.Diagnostic{Pos: config.Pos{File: l.file}, Text: "can't be read: " + cause(err).Error()})
 			continue

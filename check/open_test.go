@@ -1,11 +1,14 @@
 package check_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/firelane/firelane/check"
 	"github.com/firelane/firelane/config"
@@ -243,5 +246,44 @@ func TestAFileInTheContainerThatIsNotHereIsNoMistakeOfTheTask(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s want %s", got, want)
 		}
+	}
+}
+
+// A folder that is named may be a link to one.
+func TestAFolderMayBeALink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "real"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "real/main.conf"), []byte(configuration), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if list, wrong := check.Open([]string{filepath.Join(dir, "link")}, check.Options{}); len(list) != 1 || len(wrong) > 0 {
+		t.Errorf("got %d subjects and %v, want the configuration of the folder", len(list), wrong)
+	}
+}
+
+// A parameter with NoEcho is a secret, and so is its default.
+func TestTheDefaultOfAParameterWithNoEchoIsNotUsed(t *testing.T) {
+	const template = `Parameters:
+  P: {Type: String, NoEcho: true, Default: hunter2}
+  Q: {Type: String, Default: example}
+Resources:
+  T:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      ContainerDefinitions:
+        - {Name: a, Image: b, LogConfiguration: {LogDriver: awsfirelens, Options: {Name: http, Host: !Sub "${P}.${Q}.com"}}}
+        - {Name: r, Image: f, FirelensConfiguration: {Type: fluentbit}}
+`
+	var got bytes.Buffer
+	if err := report(t, &txtar.Archive{Files: []txtar.File{{Name: "t.yaml", Data: []byte(template)}}}).Text(&got); err != nil {
+		t.Fatal(err)
+	}
+	if text := got.String(); strings.Contains(text, "hunter2") || !strings.Contains(text, "P.example.com") {
+		t.Errorf("got\n%s", text)
 	}
 }

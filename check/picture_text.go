@@ -322,7 +322,9 @@ func (d *drawing) ends() {
 // describe says where an output's records go, as far as it tells.
 func (s *Subject) describe(output int) sink.Description {
 	if o, ok := s.Plan.Outputs[output].Options.(sink.Describer); ok {
-		return o.Describe(s.Plan.Dialect, s.Now)
+		to := o.Describe(s.Plan.Dialect, s.Now)
+		to.URL = config.HideLogins(to.URL)
+		return to
 	}
 	return sink.Description{}
 }

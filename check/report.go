@@ -51,7 +51,11 @@ type Totals struct {
 
 // Add applies the rules to a subject, and adds it to the report.
 func (r *Report) Add(s *Subject, rules []Rule) {
-	r.Subjects = append(r.Subjects, Checked{s, known(s, once(s.Run(rules)))})
+	list := known(s, once(s.Run(rules)))
+	for i := range list {
+		list[i].Text, list[i].Want = config.HideLogins(list[i].Text), config.HideLogins(list[i].Want)
+	}
+	r.Subjects = append(r.Subjects, Checked{s, list})
 }
 
 // once leaves out what the compiler, the reader of the task definition or the list of differences has found where a rule about task

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // What GitHub's own toolkit escapes in the message of a command, and in a property of it.
@@ -28,7 +29,7 @@ func (r *Report) GitHub(w io.Writer) error {
 func (r *Report) githubCommand(b *strings.Builder, f *Finding) {
 	b.WriteString("::" + map[Severity]string{Error: "error", Warning: "warning", Note: "notice"}[f.Severity] + " ")
 	if f.At.File != "" {
-		b.WriteString("file=" + githubProperty.Replace(f.At.File))
+		b.WriteString("file=" + githubProperty.Replace(uncontrolled(f.At.File)))
 		if f.At.Line > 0 {
 			b.WriteString(",line=" + strconv.Itoa(f.At.Line))
 		}
@@ -50,4 +51,14 @@ func (r *Report) githubCommand(b *strings.Builder, f *Finding) {
 		lines[i] = clean(lines[i])
 	}
 	b.WriteString(githubData.Replace(strings.Join(lines, "\n")) + "\n")
+}
+
+// uncontrolled is the name of a file without what a terminal would obey. Its line breaks are escaped later.
+func uncontrolled(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\r' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+			return '?'
+		}
+		return r
+	}, name)
 }

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/firelane/firelane/config"
 )
 
 // hidden replaces a secret.
@@ -13,20 +15,24 @@ const hidden = "***"
 // the name of a variable is none.
 var secretLine = lazily(`(?i)((?:^|["'\s{,])[\w.@-]*(?:passw|passphrase|secret|token|api_?key|license_?key|shared_key|cloud_auth|authorization|header|private_key|sec_key)[\w.@-]*["']?\s*(?:[:=]\s*|\s))("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
 
-// valueLine finds the value of a variable: its name, which would say whether it is secret, is in another line.
-var valueLine = lazily(`(?i)(^\s*["']?value["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
+// valueLine finds the value of a variable: its name, which would say whether it is secret, is elsewhere.
+var valueLine = lazily(`(?i)((?:^\s*(?:-\s+)?|[{,]\s*)["']?value["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
 
-// userInfo finds the user and password of a URL.
-var userInfo = lazily(`://[^/\s"'@]*:[^/\s"']*@`)
+// loginWord finds the user and password of curl and wget in a command.
+var loginWord = lazily(`((?:^|[\s"',])(?:-u|--user|--proxy-user)[\s"',=]+)[^\s"',]+:[^\s"',]+`)
 
 // hide returns a line of a configuration or a task definition without its secrets.
 func hide(line string) string {
-	line = userInfo().ReplaceAllString(line, "://"+hidden+"@")
+	line = config.HideLogins(line)
+	line = loginWord().ReplaceAllString(line, "${1}"+hidden)
 	for _, pattern := range []*regexp.Regexp{secretLine(), valueLine()} {
 		line = pattern.ReplaceAllStringFunc(line, func(found string) string { return hideValue(pattern.FindStringSubmatch(found)) })
 	}
 	return line
 }
+
+// Hide returns a line of a file, or a command, as a report shows it: without its secrets.
+func Hide(line string) string { return hide(line) }
 
 // hideValue returns a name and its value, whose text is hidden unless it only names a secret. parts are those of a pattern: the
 // whole, the name with what is around it, the value.

@@ -185,7 +185,7 @@ func (r *Report) jsonFinding(f *Finding) jsonFinding {
 	out := jsonFinding{
 		Rule: f.Rule.Number, Name: f.Rule.Name, Severity: f.Severity.String(), Place: jsonPlace{f.At.File, f.At.Line, f.At.Path}, Text: f.Text, Want: f.Want,
 	}
-	if fix := r.complete(f.Fix); fix != nil {
+	if fix := r.complete(f.Fix); fix != nil && hide(fix.New) == fix.New { // a program would write the stars into the file
 		out.Fix = &jsonFix{fix.File, fix.Line, hide(fix.Old), hide(fix.New)}
 	}
 	return out

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/firelane/firelane/config"
 )
 
 // pageWidth is how many columns a report has. Words that are longer, such as URLs, and lines of a diff are not broken.
@@ -13,8 +15,12 @@ const pageWidth = 100
 // A page is a text whose lines are wrapped.
 type page struct{ strings.Builder }
 
-// line writes one line.
+// line writes one line. GitHub takes one that begins with two colons, after blanks, for a command ("Workflow commands for GitHub
+// Actions"): text from a file gets another sign before them.
 func (p *page) line(text string) {
+	if bare := strings.TrimLeft(text, " "); strings.HasPrefix(bare, "::") {
+		text = text[:len(text)-len(bare)] + `\` + bare
+	}
 	p.WriteString(strings.TrimRight(text, " "))
 	p.WriteByte('\n')
 }
@@ -22,7 +28,7 @@ func (p *page) line(text string) {
 // wrap writes text whose first line begins with first, and all others with rest.
 func (p *page) wrap(first, rest, text string) {
 	line, columns, empty := first, utf8.RuneCountInString(first), true
-	for word := range strings.FieldsSeq(clean(strings.ReplaceAll(text, "…", "..."))) {
+	for word := range strings.FieldsSeq(clean(strings.ReplaceAll(config.HideLogins(text), "…", "..."))) {
 		n := utf8.RuneCountInString(word)
 		if !empty && columns+1+n > pageWidth {
 			p.line(line)

@@ -3,6 +3,7 @@ package check_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,6 +142,8 @@ func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
 		"\x1b[31mred\x1b]0;title\x07", `"HTTP_Passwd": "hunter2",`, "    HTTP_Passwd hunter2", "  password hunter2", `{"name":"DD_API_KEY","value":1,"apikey":"hunter2"}`,
 		"url https://user:hunter2@os.example/", "\u202eevil", `Header Authorization Bearer hunter2`, `"splunk_token" : 'hunter2'`, "license_key: hunter2",
 		`"value": "hunter2"`, "  value = 'hunter2'", "  Value: hunter2", "Record password hunter2",
+		`{"name": "DB_PASSWORD", "value": "hunter2"}`, "- {name: DB_PASSWORD, value: hunter2}", "  - value: hunter2", "url https://hunter2@os.example/", "uri /in?a=b&token=hunter2",
+		`"command": ["CMD-SHELL", "curl -u user:hunter2 http://localhost/"]`, `["curl", "--user", "user:hunter2"]`, "https://user:a#?hunter2@os.example",
 	}
 	for _, line := range lines {
 		r := finding(check.Finding{At: taskdef.Place{Pos: config.Pos{File: "f\x1b[2J", Line: 1}, Path: "p\x1b"}, Text: "text\x1b[0m"})
@@ -161,6 +164,57 @@ func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
 			if name == "text" && strings.ContainsAny(got.String(), "\x1b\x07\u202e") {
 				t.Errorf("%s of %q has control characters:\n%q", name, line, &got)
 			}
+		}
+	}
+}
+
+// What a finding says of a value, it says without the secrets of a URL in it.
+func TestTheTextOfAFindingHasNoSecretsOfURLs(t *testing.T) {
+	r := report(t, &txtar.Archive{Files: []txtar.File{{Name: "fluent-bit.conf", Data: []byte(`[INPUT]
+    Name forward
+[OUTPUT]
+    Name http
+    Match *
+    Host h
+    URI /in?token=hunter2
+[OUTPUT]
+    Name opensearch
+    Match *
+    Host https://user:hunter2@h/p?api_key=hunter2
+`)}}})
+	var got bytes.Buffer
+	for _, write := range []func(io.Writer) error{r.Text, r.GitHub, r.JSON} {
+		if err := write(&got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := got.String(); strings.Contains(text, "hunter2") || !strings.Contains(text, "host h, port 443, tls On, and the options for user and password") {
+		t.Errorf("got the secret, or not the rest:\n%s", text)
+	}
+}
+
+// A program that applies the fixes of the report may not write stars into a file.
+func TestAFixOfALineWithASecretIsNotInJSON(t *testing.T) {
+	for _, name := range []string{"Format", "HTTP_Passwd"} {
+		line := "    " + name + " hunter2"
+		r := finding(check.Finding{Fix: &check.Fix{Pos: config.Pos{File: "f", Line: 1}, Old: line, New: line + "x"}})
+		r.Read = func(string) (string, bool) { return line, true }
+		var got bytes.Buffer
+		if err := r.JSON(&got); err != nil || strings.Contains(got.String(), `"fix"`) != (name == "Format") {
+			t.Errorf("%s: got %s, %v", name, &got, err)
+		}
+	}
+}
+
+// What a file has may not become a command of GitHub in the log of a CI.
+func TestNoLineOfAReportBeginsWithTwoColons(t *testing.T) {
+	var got bytes.Buffer
+	if err := finding(check.Finding{Text: "::stop-commands::x " + strings.Repeat("x ", 60) + strings.Repeat("::error::y ", 20)}).Text(&got); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(got.String()) {
+		if strings.HasPrefix(strings.TrimSpace(line), "::") {
+			t.Errorf("got the line %q", line)
 		}
 	}
 }

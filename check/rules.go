@@ -145,7 +145,22 @@ func (s *Subject) rewrite(at config.Pos, old, replacement string) *Fix {
 	if !ok || old == "" || strings.Count(line, old) != 1 || old == replacement {
 		return nil
 	}
-	return &Fix{Pos: place.Pos, Old: line, New: strings.Replace(line, old, replacement, 1)}
+	before, after, _ := strings.Cut(line, old)
+	if isPlainYAML(before, place) && needsQuotes(replacement) {
+		replacement = `"` + replacement + `"`
+	}
+	return &Fix{Pos: place.Pos, Old: line, New: before + replacement + after}
+}
+
+// isPlainYAML reports whether what follows the beginning of a line is a value of YAML without quotes.
+func isPlainYAML(before string, place taskdef.Place) bool {
+	return (place.Path != "" || isYAMLName(place.File)) && strings.HasSuffix(strings.TrimRight(before, " "), ":")
+}
+
+// needsQuotes reports whether a value begins with a sign that YAML keeps for itself ("Indicator characters" in YAML 1.2), such as the %
+// of a date.
+func needsQuotes(value string) bool {
+	return value != "" && strings.IndexByte("%@`*&!|>{}[],#?:-", value[0]) >= 0 && !strings.ContainsAny(value, `"\\`)
 }
 
 // insert is the fix that adds an option after a line of the configuration; nil in a task definition, where a line is JSON.
@@ -158,10 +173,22 @@ func (s *Subject) insert(at config.Pos, option string) *Fix {
 	}
 	indent := line[:len(line)-len(name)]
 	if isYAMLName(place.File) {
-		name, value, _ := strings.Cut(option, " ")
-		option = name + ": " + value
+		if strings.ContainsAny(line, "{}[]|>") { // not a key and its value in a line of their own
+			return nil
+		}
+		if item := strings.TrimLeft(strings.TrimPrefix(name, "-"), " "); name[0] == '-' { // the first key of an item
+			indent += strings.Repeat(" ", len(name)-len(item))
+		}
 	}
-	return &Fix{Pos: place.Pos, Old: line, New: line + "\n" + indent + option}
+	added := line
+	for o := range strings.SplitSeq(option, "\n") {
+		o = strings.TrimLeft(o, " \t")
+		if key, value, _ := strings.Cut(o, " "); isYAMLName(place.File) {
+			o = key + ": " + value
+		}
+		added += "\n" + indent + o
+	}
+	return &Fix{Pos: place.Pos, Old: line, New: added}
 }
 
 func isYAMLName(file string) bool {

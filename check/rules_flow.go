@@ -286,7 +286,7 @@ func sameOutput(s *Subject, tell func(Finding)) {
 				both = both || outputs[i] && outputs[b.index]
 			}
 			if both {
-				tell(s.found(Warning, o.Pos, nil, "one of the two", "This output sends to the same place as the one in %s:%d: each record that both take is sent twice", b.pos.File, b.pos.Line))
+				tell(s.found(Warning, o.Pos, nil, "one of the two", "This output sends to the same place as the one in %s: each record that both take is sent twice", where(s.Place(b.pos))))
 				break
 			}
 		}

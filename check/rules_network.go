@@ -201,11 +201,16 @@ func hostIsURL(o *outlet) {
 		rest, parts = after, append(parts, "a scheme")
 	}
 	rest, path, hasPath := strings.Cut(rest, "/")
+	login := strings.LastIndexByte(rest, '@')
+	rest = rest[login+1:]
 	host, port, err := net.SplitHostPort(rest)
 	if err == nil {
 		parts = append(parts, "a port")
 	} else {
 		host = rest
+	}
+	if login >= 0 {
+		parts = append(parts, "a user")
 	}
 	if hasPath && path != "" {
 		parts = append(parts, "a path")
@@ -222,6 +227,9 @@ func hostIsURL(o *outlet) {
 	}
 	if isURL && scheme == "https" {
 		want += optionIn(o, ", tls On", ", scheme https")
+	}
+	if login >= 0 {
+		want += ", and the options for user and password"
 	}
 	if path != "" {
 		want += ", path /" + strings.Trim(path, "/")

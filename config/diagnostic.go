@@ -13,11 +13,13 @@ type Diagnostic struct {
 
 func (d Diagnostic) Error() string { return d.String() }
 
+// String is the diagnostic in one line, without the secrets of URLs.
 func (d Diagnostic) String() string {
+	text := HideLogins(d.Text)
 	if d.Line == 0 {
-		return fmt.Sprintf("%s: %s", d.File, d.Text)
+		return fmt.Sprintf("%s: %s", d.File, text)
 	}
-	return fmt.Sprintf("%s:%d: %s", d.File, d.Line, d.Text)
+	return fmt.Sprintf("%s:%d: %s", d.File, d.Line, text)
 }
 
 // A Code is a kind of diagnostic, for tools.

@@ -169,6 +169,24 @@ func readFile(name string, included bool) (string, error) {
 	return strings.TrimPrefix(string(data), "\ufeff"), nil
 }
 
+// ReadFile reads a file that an option names, such as a certificate: at most 4 MiB. A pipe or a device is an error, since reading it may
+// block or never end.
+func ReadFile(name string) ([]byte, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err == nil && len(data) > maxFileSize {
+		return nil, fmt.Errorf("%s is larger than %d MiB", name, maxFileSize>>20)
+	}
+	return data, err
+}
+
 // cause is the text of err without the operation and the path, which the caller names.
 func cause(err error) string {
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {

@@ -241,7 +241,7 @@ func showPair(p Pair, mask bool) string {
 
 // showText is a string, in quotes where it would be misread, and without the user and password of a URL.
 func showText(s string) string {
-	s = hideUserInfo(s)
+	s = hideParameters(hideUserInfo(s))
 	control := func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }
 	if s == "" || strings.TrimSpace(s) != s || strings.ContainsFunc(s, control) {
 		return strconv.Quote(s)

@@ -234,8 +234,9 @@ func (r *Router) bindInput(s *source, n int) error {
 		return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
 	}
 	s.input, s.files = bound, filesOf(in.Options)
-	l, ok := bound.(input.LogSource)
-	s.ownLog = ok && l.ReadsOwnLog()
+	if l, ok := bound.(input.LogSource); ok && l.ReadsOwnLog() && !s.ownLog { // others may read it when a failed reload binds again
+		s.ownLog = true
+	}
 	return nil
 }
 

@@ -203,10 +203,10 @@ func (c *cli) tellPlain(r *check.Report) {
 			continue
 		}
 		for _, d := range s.Plan.Warnings {
-			fmt.Fprintf(c.stderr, "warning: %s\n", d)
+			fmt.Fprintf(c.stderr, "warning: %s\n", printable(d.String()))
 		}
 		for _, d := range s.Errors {
-			fmt.Fprintln(c.stderr, d)
+			fmt.Fprintln(c.stderr, printable(d.String()))
 		}
 		if len(s.Errors) == 0 {
 			kept = append(kept, s)
@@ -346,10 +346,10 @@ func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
 		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
 	}
 	for _, w := range plan.Warnings {
-		fmt.Fprintf(c.stderr, "warning: %s\n", w)
+		fmt.Fprintf(c.stderr, "warning: %s\n", printable(w.String()))
 	}
 	for _, d := range diags {
-		fmt.Fprintln(c.stderr, d)
+		fmt.Fprintln(c.stderr, printable(d.String()))
 	}
 	return plan, len(diags) == 0
 }

@@ -87,7 +87,7 @@ func startOf(words []string, task *taskdef.Rendered) check.Start {
 		if why == "" {
 			why = "it ends at once"
 		}
-		return check.Start{Wrong: "the command " + printable(command) + " does not start the router: " + printable(why)}
+		return check.Start{Wrong: "the command " + printable(check.Hide(command)) + " does not start the router: " + printable(check.Hide(why))}
 	}
 	k := c.compiler(l.file)
 	s := check.Start{Before: k.Before, After: k.After, Files: k.Files, NoInit: c.asFluentBit, Notes: c.also.notes}

@@ -25,6 +25,9 @@ func (d *decoder) template(top *node) error {
 	values := &templateValues{parameters: map[string]*node{}}
 	if p := top.get("Parameters"); p != nil {
 		for _, m := range p.members {
+			if secret := m.get("NoEcho"); secret != nil && strings.EqualFold(secret.text, "true") {
+				continue // its default is a secret: the parameter's name stands for it
+			}
 			if def := m.get("Default"); def != nil && def.text != "" {
 				values.parameters[m.key] = def
 			}

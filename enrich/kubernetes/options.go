@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -163,7 +162,7 @@ func (o *Options) client() (*fetch.Client, error) {
 		files, _ = filepath.Glob(filepath.Join(o.CAPath, "*"))
 	}
 	for _, name := range files {
-		pem, err := os.ReadFile(name)
+		pem, err := config.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -85,7 +84,7 @@ func newPage(o *Options) (*page, error) {
 		u.Scheme = "https"
 		cfg := &tls.Config{InsecureSkipVerify: !o.Verify, ServerName: o.VHost, MinVersion: tls.VersionTLS12} //nolint:gosec // the option says so
 		if o.CAFile != "" {
-			pem, err := os.ReadFile(o.CAFile)
+			pem, err := config.ReadFile(o.CAFile)
 			if err != nil {
 				return nil, &config.OptionError{Option: "tls.ca_file", Reason: err.Error()}
 			}

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -141,7 +140,7 @@ func certPool(file, folder string) (*x509.CertPool, error) {
 	}
 	pool, found := x509.NewCertPool(), false
 	for _, f := range files {
-		pem, err := os.ReadFile(f)
+		pem, err := config.ReadFile(f)
 		if err != nil && file != "" {
 			return nil, fmt.Errorf("reading certificates: %w", err)
 		}

@@ -49,6 +49,11 @@ func (o *Options) NameProblems(d config.Dialect, now time.Time) (list []sink.Nam
 			Kind: sink.NameQuoted, Option: option, Value: bare, Want: "want " + bare,
 			Text: fmt.Sprintf("is %s with its quotes, which this syntax keeps and no index name may have: records go to %s%s", raw, n.Used, refused(d, raw)),
 		})
+	case !o.Logstash && (raw == "." || raw == ".."):
+		list = append(list, sink.NameProblem{
+			Kind: sink.NameChanged, Option: option, Want: "want another name",
+			Text: fmt.Sprintf("%q is no name that an index may have: records go to %s%s", raw, n.Used, refused(d, raw)),
+		})
 	case legal != raw:
 		p := sink.NameProblem{
 			Kind: sink.NameChanged, Option: option, Want: "want " + legal, Minor: d == config.Fluentd && strings.EqualFold(raw, legal),
@@ -160,11 +165,9 @@ func (o *Options) dateProblems(n sink.Name, d config.Dialect, now time.Time) (li
 	}
 	plain := dated(format, now)
 	if clean := string(sanitiseTail([]byte(plain))); clean != plain {
-		value := ""
-		for _, c := range []struct{ from, to string }{{"%D", "%Y-%m-%d"}, {"%b", "%m"}, {"%B", "%m"}, {"%h", "%m"}, {"/", "-"}, {" ", "-"}} {
-			if strings.Contains(format, c.from) {
-				value = strings.ReplaceAll(format, c.from, c.to)
-			}
+		value := strings.NewReplacer("%%", "%%", "%D", "%Y-%m-%d", "%b", "%m", "%B", "%m", "%h", "%m", "/", "-", " ", "-", ":", "-").Replace(format)
+		if after := dated(value, now); string(sanitiseTail([]byte(after))) != after {
+			value = "" // something else is wrong, too
 		}
 		p := sink.NameProblem{
 			Kind: sink.NameChanged, Option: option, Value: value,

@@ -108,7 +108,7 @@ func readRoots(files []string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	found := false
 	for _, f := range files {
-		pem, err := os.ReadFile(f)
+		pem, err := config.ReadFile(f)
 		if err != nil {
 			return nil, err
 		}
@@ -194,11 +194,11 @@ func (k *keyPair) get() (*tls.Certificate, error) {
 }
 
 func (k *keyPair) read() (tls.Certificate, error) {
-	cert, err := os.ReadFile(k.cert)
+	cert, err := config.ReadFile(k.cert)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	key, err := os.ReadFile(k.key)
+	key, err := config.ReadFile(k.key)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

@@ -13,8 +13,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
+
+	"github.com/firelane/firelane/config"
 )
 
 // assertion makes the JWT of private_key_jwt (RFC 7523), signed with RS256. The files are read each time, so that a new key
@@ -56,7 +57,7 @@ func (a *OAuth) assertion() (string, error) {
 }
 
 func readKey(file string) (*rsa.PrivateKey, error) {
-	text, err := os.ReadFile(file)
+	text, err := config.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func readKey(file string) (*rsa.PrivateKey, error) {
 
 // thumbprint is that of a certificate, in the form that the header has: x5t in Base64, kid in hexadecimal, as in Fluent Bit.
 func thumbprint(file, header string) (string, error) {
-	der, err := os.ReadFile(file)
+	der, err := config.ReadFile(file)
 	if err != nil {
 		return "", err
 	}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
@@ -138,7 +137,7 @@ func (o *Options) header() (http.Header, error) {
 func (o *Options) authorize(h http.Header) (bool, error) {
 	token := string(o.Bearer)
 	if o.BearerFile != "" {
-		text, err := os.ReadFile(o.BearerFile)
+		text, err := config.ReadFile(o.BearerFile)
 		if err != nil {
 			return false, fmt.Errorf("reading bearer_token_file: %w", err)
 		}

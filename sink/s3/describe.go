@@ -118,8 +118,9 @@ func (s *settings) describe(o *aws.ServiceOptions, source aws.Source, names []si
 }
 
 // grants are the actions that this output calls: for uploads in parts also those that find and remove what a crash has left.
+// A bucket that has a wildcard in its name grants nothing but itself ("IAM policy elements: Variables and tags", special characters).
 func (s *settings) grants(region string) []sink.IAMGrant {
-	arn := "arn:" + aws.Partition(region) + ":s3:::" + s.bucket
+	arn := "arn:" + aws.Partition(region) + ":s3:::" + strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(s.bucket)
 	objects := []string{"s3:PutObject"}
 	if s.acl != "" {
 		objects = append(objects, "s3:PutObjectAcl")
