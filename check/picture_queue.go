@@ -90,33 +90,45 @@ func (q *queue) where() string {
 	return fmt.Sprintf("on disk, in %s, %s", q.dir, size)
 }
 
-// full says what happens when the queue is full.
-func (s *Subject) full(q *queue) string {
+// full says what happens when the queue is full. several tells that other outputs may wait for it.
+func (s *Subject) full(q *queue, several bool) string {
 	waits := "the router reads no more until there is room" + s.meanwhile()
 	switch q.whenFull {
 	case sink.Block:
-		if s.several() {
+		if several {
 			waits += ". The other outputs of these lines wait, too"
 		}
 		return waits
 	case sink.DropOldest:
 		return "its oldest records are dropped, and counted"
 	}
-	if s.several() {
+	if several {
 		waits += ". If this output has delivered nothing for 10 s (3 s if its destination is down), and would make other outputs wait, it drops its oldest records instead, and counts them"
 	}
 	return waits
 }
 
-// several reports whether there are outputs that could wait for one another.
-func (s *Subject) several() bool {
-	n := 0
-	for i := range s.Plan.Outputs {
-		if !s.isNowhere(i) || s.Plan.Outputs[i].Match != healthTag {
-			n++
+// several reports whether some ways lead to several outputs, which could wait for one another.
+func (s *Subject) several(flows []flow) bool {
+	reached := map[int]bool{}
+	see := func(o int) {
+		if !s.isNowhere(o) || s.Plan.Outputs[o].Match != healthTag {
+			reached[o] = true
 		}
 	}
-	return n > 1
+	var walk func(f *flow)
+	walk = func(f *flow) {
+		follow(f.route, func(int) {}, see)
+		for i := range f.again {
+			walk(&f.again[i].flow)
+		}
+	}
+	for i := range flows {
+		if flows[i].from[0] != nobody {
+			walk(&flows[i])
+		}
+	}
+	return len(reached) > 1
 }
 
 // meanwhile says what becomes of records while nothing is read, by what they come from.

@@ -18,6 +18,8 @@ type drawing struct {
 	start int          // of the picture in the page
 	seen  map[int]bool // the outputs that have been described
 
+	several bool // records get to more than one output
+
 	// What has been described, and of which output, container or input it is.
 	queues  map[string]string
 	drivers map[driver]string
@@ -26,7 +28,7 @@ type drawing struct {
 
 // picture draws what will happen to each line.
 func (s *Subject) picture(p *page, findings []Finding) {
-	d := drawing{p, s, p.Len(), map[int]bool{}, map[string]string{}, map[driver]string{}, map[string]string{}}
+	d := drawing{page: p, s: s, start: p.Len(), seen: map[int]bool{}, queues: map[string]string{}, drivers: map[driver]string{}, steps: map[string]string{}}
 	if s.Task != nil && s.Task.Router == nil {
 		p.wrap("", "", "The task definition has no log router: no line goes through firelane.")
 		p.line("")
@@ -42,6 +44,7 @@ func (s *Subject) picture(p *page, findings []Finding) {
 		p.line("")
 	}
 	flows, short := s.flows()
+	d.several = s.several(flows)
 	for i := range flows {
 		if d.Len()-d.start > maxPicture {
 			p.wrap("", "", fmt.Sprintf("... (the picture has more than 256 KiB: the rest, %s, is left out)", count(len(flows)-i, "way")))
@@ -288,7 +291,7 @@ func (d *drawing) output(head, rest string, n int) {
 		field("TLS", tls(to.Servers))
 	}
 	q := d.s.queueOf(o)
-	size, full := q.where(), d.s.full(&q)
+	size, full := q.where(), d.s.full(&q, d.several)
 	if like, ok := d.queues[size+full]; ok {
 		field("queue", "one of its own, like that of "+like)
 		return
@@ -300,6 +303,7 @@ func (d *drawing) output(head, rest string, n int) {
 
 // ends draws what happens at a stop and a kill, and what doesn't go through the router.
 func (d *drawing) ends() {
+	before := d.Len()
 	field := func(name, text string) {
 		if text != "" {
 			d.wrap(name+": ", "    ", text)
@@ -316,7 +320,9 @@ func (d *drawing) ends() {
 			}
 		}
 	}
-	d.line("")
+	if d.Len() > before {
+		d.line("")
+	}
 }
 
 // describe says where an output's records go, as far as it tells.

@@ -61,6 +61,13 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 				if c == config.CodeAbsent { // the plugins with similar names do something else
 					want = ""
 				}
+				switch {
+				case want != "":
+				case c == config.CodeTwice:
+					want = "one of the two lines"
+				case c == config.CodeNothing && strings.HasPrefix(text, "nothing gets here: <match "):
+					text, want = "N"+text[1:], "put it before that <match>"
+				}
 				if severity == Error && unset[d.Pos] {
 					text, want = text+", since a variable in it isn't set", "the variable in the router's environment"
 				}

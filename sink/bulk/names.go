@@ -41,7 +41,7 @@ func (o *Options) NameProblems(d config.Dialect, now time.Time) (list []sink.Nam
 	case o.TargetIndex != "":
 	case !n.Dynamic && len(n.Written) > maxIndexName:
 		list = append(list, sink.NameProblem{
-			Kind: sink.NameLong, Option: option, Want: "want a shorter one",
+			Kind: sink.NameLong, Option: option, Want: fmt.Sprintf("want one of at most %d bytes", max(len(raw)-len(n.Written)+maxIndexName, 1)),
 			Text: fmt.Sprintf("makes names of %d bytes with their date, and an index name has at most %d: records go to %s", len(n.Written), maxIndexName, n.Used),
 		})
 	case d == config.FluentBit && bare != raw && len(raw) > len(bare)+1:
