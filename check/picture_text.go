@@ -227,7 +227,7 @@ func (d *drawing) step(indent string, n int, f *config.Filter) {
 			options = append(options, short(hide(strings.TrimSpace(g.Name+" "+shown(g))), optionText))
 		}
 	}
-	if names := metadata(f); len(names) > 0 {
+	if names := metadata(f); len(names) > 0 && d.s.Place(f.Pos).Path != "" { // not one of a file
 		text, options = "adds "+enumerate(names)+", whose values ECS writes into the configuration when the task starts", nil
 	}
 	if f.When != nil {

@@ -70,7 +70,7 @@ func twoLogins(o *outlet) {
 	if len(on) < 2 {
 		return
 	}
-	o.tell(o.found(Warning, o.spot(on[1].option, "user", "api_key"), nil, "one of the two", "There are two ways to sign in: %s is used, not %s", on[0].name, on[1].name))
+	o.tell(o.found(Warning, o.spot(on[1].option, "user", "api_key"), nil, "remove the options of one of the two", "There are two ways to sign in: %s is used, not %s", on[0].name, on[1].name))
 }
 
 // secretInFile tells of secrets that stand in a file of the configuration. Those in a task definition are F511's.
