@@ -20,13 +20,13 @@ const (
 func bitDifferences() []difference {
 	in, filter, out, parser := config.KindInput, config.KindFilter, config.KindOutput, config.KindParser
 	return []difference{
-		{"F601", "nanoseconds", "Times in documents of `es` and `opensearch` have nine fractional digits (Fluent Bit: three), unless `Time_Key_Nanos` or `Time_Key_Format` is set",
+		{"F601", "nanoseconds", "Times in documents of `es` and `opensearch` have nine fractional digits, unless `Time_Key_Nanos` or `Time_Key_Format` is set; Fluent Bit writes three",
 			within(out, bit, "es opensearch", lacks("time_key_nanos", "time_key_format"))},
-		{"F602", "micros-truncated", "Times with six digits (`json_date_format double`) are truncated, not rounded", within(out, bit, "http tcp udp stdout s3 kafka", is("json_date_format", "double"))},
-		{"F603", "type-name", "`es` sends no `_type` unless `Type` is set", within(out, bit, "es", lacks("type", "suppress_type_name"))},
-		{"F604", "float-digits", "Floats in `csv` and in `stdout`'s readable form have as many digits as they need, not always six",
+		{"F602", "micros-truncated", "Times with six digits (`json_date_format double`) are truncated; Fluent Bit rounds them", within(out, bit, "http tcp udp stdout s3 kafka", is("json_date_format", "double"))},
+		{"F603", "type-name", "`es` sends no `_type` unless `Type` is set; Fluent Bit sends `_doc`", within(out, bit, "es", lacks("type", "suppress_type_name"))},
+		{"F604", "float-digits", "Floats in `csv` and in `stdout`'s readable form have as many digits as they need; in Fluent Bit always six",
 			either(within(out, bit, "file", is("format", "csv")), within(out, bit, "stdout", lacks("format")))},
-		{"F605", "splunk-content-type", "Requests to Splunk have `Content-Type: application/json`", within(out, bit, "splunk", nil)},
+		{"F605", "splunk-content-type", "Requests to Splunk have `Content-Type: application/json`; those of Fluent Bit have no `Content-Type`", within(out, bit, "splunk", nil)},
 		{"F606", "numeric-time", "`Time_Format %s` also reads a JSON number as a time; Fluent Bit reads only strings", within(parser, bit, "json", some(contains("%s"), "time_format"))},
 		{"F607", "text-after-json", "", nil},
 		{"F608", "beyond-64-bits", "", nil},
@@ -35,15 +35,15 @@ func bitDifferences() []difference {
 		{"F610", "dotted-names", "grep finds a field whose name has a dot (`a.b`); Fluent Bit never finds it", within(filter, bit, "grep", some(dottedKey, "regex", "exclude"))},
 		{"F611", "exclude-after-regex", "grep applies every `Exclude`; Fluent Bit ignores those after a `Regex`", within(filter, bit, "grep", all(gives("regex"), gives("exclude")))},
 		{"F612", "odd-dates", "", nil},
-		{"F613", "odd-fractions", "`%L` accepts more than nine digits, and a missing fraction; Fluent Bit gives such a record the year 1970, or no time",
+		{"F613", "odd-fractions", "`%L` accepts more than nine digits, and a time without a fraction; Fluent Bit gives such a record the year 1970, or no time",
 			within(parser, bit, "json", some(contains("%L"), "time_format"))},
-		{"F614", "condition-floats", "A condition compares a float as it is written in JSON (`1.5`), not with six digits (`1.500000`)", conditions("eq", "regex")},
+		{"F614", "condition-floats", "A condition compares a float as it is written in JSON (`1.5`); Fluent Bit compares it with six digits (`1.500000`)", conditions("eq", "regex")},
 		{"F615", "routes-of-one-output", "", nil},
 		{"F616", "wildcard-star", "modify: `Remove_wildcard a*` removes fields that begin with `a`; Fluent Bit removes those that begin with `a*`",
 			within(filter, bit, "modify", some(func(v string) bool { return strings.HasSuffix(v, "*") }, "remove_wildcard"))},
 		{"F617", "opentelemetry-empty", "A request to `opentelemetry` without records gets the answer 201; from Fluent Bit it gets 400", within(in, bit, "opentelemetry", nil)},
 		{"F618", "tcp-empty-line", "tcp with `Format none` reads on after an empty line; Fluent Bit loses the rest of what it has read", within(in, bit, "tcp", is("format", "none"))},
-		{"F619", "http-not-objects", "http refuses the whole body (400) if any value in it isn't an object; Fluent Bit takes the objects before that value", within(in, bit, "http", nil)},
+		{"F619", "http-not-objects", "http refuses the whole body (400) if any record in it isn't an object; Fluent Bit takes the objects before that one", within(in, bit, "http", nil)},
 		{"F620", "current-time", "es: `Current_Time_Index` affects only the index name; in Fluent Bit it also sets `@timestamp` to the current time",
 			within(out, bit, "es opensearch", is("current_time_index", on...))},
 		{"F621", "condition-integer", "`gt`, `gte`, `lt` and `lte` of conditions in YAML work with an integer (`value: 500`); in Fluent Bit only with a float (`500.0`)", conditions("gt", "gte", "lt", "lte")},
@@ -51,15 +51,15 @@ func bitDifferences() []difference {
 			within(filter, bit, "record_modifier modify", some(severalWords, "record", "set", "add"))},
 		{"F623", "nothing-left", "record_modifier: a record whose fields are all removed, or that has no field of `Allowlist_key`, becomes `{}`; Fluent Bit passes it unchanged",
 			within(filter, bit, "record_modifier", gives("allowlist_key", "whitelist_key", "remove_key"))},
-		{"F624", "lenient-start", "Unknown options, a filter without `Match`, tabs mixed with blanks, two parsers of the same name, two patterns for one field, and options of earlier versions are accepted, most with a warning; Fluent Bit and Fluentd don't start",
+		{"F624", "lenient-start", "Unknown options, a filter without `Match`, tabs mixed with blanks, two parsers of the same name, and options of earlier versions are accepted, most with a warning; Fluent Bit doesn't start. So are two patterns for one field; Fluentd doesn't start. Of unknown options Fluentd warns, too",
 			lenient},
 		{"F625", "include-beside", "", nil},
 		{"F626", "python-traceback", "`multiline.parser python`: the exception's own line belongs to the traceback; Fluent Bit's parser leaves it out", multilineParser("python")},
-		{"F627", "multiline-newline", "tail with `multiline.parser`: a record doesn't end with a newline", within(in, bit, "tail", gives("multiline.parser"))},
+		{"F627", "multiline-newline", "tail with `multiline.parser`: a record doesn't end with a newline; in Fluent Bit it does", within(in, bit, "tail", gives("multiline.parser"))},
 		{"F628", "keys-not-text", "", nil},
 		{"F629", "invalid-utf8", "", nil},
 		{"F630", "float-time", "", nil},
-		{"F631", "exec-off", "`exec` runs nothing unless `allow_exec` is on in `[SERVICE]`. It reads the router's own page for `curl` without that", func(p *config.Plan) []config.Pos {
+		{"F631", "exec-off", "`exec` runs its command only if `allow_exec` is on in `[SERVICE]`; Fluent Bit always runs it. A `curl` of the router's own HTTP page is answered without that", func(p *config.Plan) []config.Pos {
 			if p.Service.AllowExec {
 				return nil
 			}
@@ -78,11 +78,11 @@ func otherDifferences() []difference {
 	in, filter, out := config.KindInput, config.KindFilter, config.KindOutput
 	return []difference{
 		{"F635", "http-bad-json", "http in Fluentd's dialect answers 400 to a body that isn't JSON; Fluentd answers 200", within(in, fluentd, "http", nil)},
-		{"F637", "ruby-maps", "Maps and lists in Fluentd's `ltsv` are JSON; Fluentd writes Ruby's notation", within(out, fluentd, "stdout file http s3 kafka2", anyOf(is("format", "ltsv"), is("format.@type", "ltsv")))},
+		{"F637", "ruby-maps", "In the format `ltsv` of Fluentd, firelane writes maps and lists as JSON; Fluentd writes them in Ruby's notation", within(out, fluentd, "stdout file http s3 kafka2", anyOf(is("format", "ltsv"), is("format.@type", "ltsv")))},
 		{"F638", "whole-float-as-text", "`record_transformer` with `auto_typecast false` writes 1.0 as `1`; Fluentd writes `1.0`", within(filter, fluentd, "record_transformer", is("auto_typecast", "false"))},
-		{"F639", "time-kept", "Fluentd's `parser`: if the text has no time, the event keeps its own; in Fluentd it gets the current time",
+		{"F639", "time-kept", "If the text that Fluentd's `parser` parses has no time, firelane keeps the event's time; Fluentd sets the current time",
 			within(filter, fluentd, "parser", func(i *config.Instance) bool { return !is("reserve_time", "true")(i) })},
-		{"F640", "unparsed-kept", "If there is no label `@ERROR`, these records go on to the next filter: one that `parser` can't parse, one for which an expression of `record_transformer` fails, and one that `concat` hasn't completed after `flush_interval`. Fluentd drops them",
+		{"F640", "unparsed-kept", "Without a label `@ERROR`, firelane passes three kinds of records on to the next filter, and Fluentd drops them: those that `parser` can't parse, those for which an expression of `record_transformer` fails, and those that `concat` hasn't completed after `flush_interval`",
 			func(p *config.Plan) []config.Pos {
 				if p.HasLabel("@ERROR") {
 					return nil
@@ -92,7 +92,7 @@ func otherDifferences() []difference {
 			}},
 		{"F643", "sql-text", "Processor `sql`: `key = 'text'` holds if the texts are equal; in Fluent Bit 5.1.1 it never holds",
 			within(filter, bit, "sql", some(contains("'"), "query"))},
-		{"F641", "own-log", "The router's own log goes to `<label @FLUENT_LOG>`, or to a `<match fluent.**>`; in Fluentd a `<match **>` gets it, too",
+		{"F641", "own-log", "A `<match **>` doesn't get the router's own log; in Fluentd it does, unless there is a `<label @FLUENT_LOG>`. In both, that label or a `<match fluent.**>` gets it",
 			matchesAll},
 		{"F642", "extract", "", nil},
 		{"F644", "concat-timeout", "", nil},
@@ -104,7 +104,7 @@ func otherDifferences() []difference {
 // matchesAll finds the outputs of Fluentd that take every tag.
 func matchesAll(p *config.Plan) (list []config.Pos) {
 	for i := range p.Outputs {
-		if o := &p.Outputs[i]; p.Dialect == fluentd && o.Match == "**" {
+		if o := &p.Outputs[i]; p.Dialect == fluentd && o.Match == "**" && !p.HasLabel("@FLUENT_LOG") {
 			list = append(list, o.Pos)
 		}
 	}
@@ -160,13 +160,24 @@ func multilineParser(name string) func(*config.Plan) []config.Pos {
 	return either(within(config.KindInput, bit, "tail", uses), within(config.KindFilter, bit, "multiline", uses))
 }
 
-// lenient finds what Fluent Bit and Fluentd wouldn't start with.
+// lenient finds what Fluent Bit wouldn't start with. It ignores unknown options of [SERVICE], as firelane does, and Fluentd only warns.
 func lenient(p *config.Plan) (list []config.Pos) {
 	for _, w := range p.Warnings {
-		if strings.Contains(w.Text, "unknown option") || strings.Contains(w.Text, "unknown section") || strings.Contains(w.Text, "without Match") {
+		service := strings.HasPrefix(w.Text, "[SERVICE]") || strings.HasPrefix(w.Text, "service")
+		if p.Dialect == bit && !service && (strings.Contains(w.Text, "unknown option") || strings.Contains(w.Text, "without Match")) {
 			list = append(list, w.Pos)
 			break // the reader knows after the first
 		}
 	}
 	return list
+}
+
+// lenientCause is what F624 says at a place: the one cause that is there, of all those of its row.
+func lenientCause(p *config.Plan, at config.Pos) string {
+	for _, w := range p.Warnings {
+		if w.Pos == at && strings.Contains(w.Text, "without Match") {
+			return "firelane leaves out the filter without Match, and starts; Fluent Bit does not start"
+		}
+	}
+	return "firelane ignores the unknown option, and starts; Fluent Bit does not start"
 }

@@ -42,7 +42,10 @@ const (
 // flows are the ways of all records: those of the task's containers, of inputs with a tag of their own, and of what clients send with
 // the tags that the remaining outputs match. short is true if there are too many for a report.
 func (s *Subject) flows() (list []flow, short bool) {
-	f := follower{plan: s.Plan, seen: map[int]bool{}}
+	f := follower{plan: s.Plan, seen: map[int]bool{}, from: nobody}
+	if s.anyTag() {
+		f.from = "clients"
+	}
 	for _, c := range s.logged() {
 		tag := c.Name.Text + firelen
 		list = f.add(list, flow{from: []string{c.Name.Text}, drv: driverOf(c), tag: tag + "*", route: s.Plan.Route(s.socket(), tag+taskID)}, s.socket(), tag+taskID)
@@ -66,6 +69,18 @@ func (s *Subject) flows() (list []flow, short bool) {
 		list = f.rest(list)
 	}
 	return list, f.short
+}
+
+// nobody is where records come from whose tags no input and no filter gives.
+const nobody = "nobody"
+
+// anyTag reports whether clients or the records choose tags.
+func (s *Subject) anyTag() bool {
+	_, open := s.tags()
+	return open || slices.ContainsFunc(s.Plan.Inputs, func(in config.Input) bool {
+		_, ok := fixedTag(&in)
+		return !ok
+	})
 }
 
 // logged are the task's containers whose lines the router gets.
@@ -120,6 +135,7 @@ const healthTag = "firelens-healthcheck"
 type follower struct {
 	plan *config.Plan
 	seen map[int]bool
+	from string             // of records with the tags of outputs that no flow reaches: clients or nobody
 	tags map[[2]string]bool // labels and tags that the records of the flow that is added get
 
 	steps int  // of all flows
@@ -223,11 +239,11 @@ func (f *follower) rest(list []flow) []flow {
 		}
 		if _, pattern := o.Find("match_regex"); pattern {
 			f.seen[i] = true
-			list = append(list, flow{from: []string{"clients"}, tag: o.Match, route: config.Route{Outputs: []int{i}}})
+			list = append(list, flow{from: []string{f.from}, tag: o.Match, route: config.Route{Outputs: []int{i}}})
 			continue
 		}
 		tag := strings.ReplaceAll(o.Match, "*", "x")
-		list = f.add(list, flow{from: []string{"clients"}, tag: o.Match, route: f.plan.Rerouted(0, tag)}, 0, tag)
+		list = f.add(list, flow{from: []string{f.from}, tag: o.Match, route: f.plan.Rerouted(0, tag)}, 0, tag)
 	}
 	return list
 }
@@ -247,7 +263,7 @@ func (f *follower) fluentdRest(list []flow) []flow {
 				if f.seen[i] || !reaches(route, i) {
 					continue
 				}
-				list = f.add(list, flow{from: []string{"clients"}, tag: pattern, route: route}, n, tag)
+				list = f.add(list, flow{from: []string{f.from}, tag: pattern, route: route}, n, tag)
 			}
 		}
 	}

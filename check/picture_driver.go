@@ -39,8 +39,8 @@ func (d *driver) String() string {
 	if d.lines == 0 {
 		return "asynchronous, so the application never waits. The driver keeps no lines while the router takes none: they are dropped, and nothing counts them"
 	}
-	return fmt.Sprintf("asynchronous, so the application never waits. While the router takes no lines, the driver keeps up to %s in memory (%s at %s lines of %d bytes a second: %s), "+
-		"then drops new ones, and nothing counts them", grouped(d.lines), forHowLong(d.lines, exampleRate), grouped(exampleRate), exampleLine, bytesText(d.lines*exampleLine))
+	return fmt.Sprintf("asynchronous, so the application never waits. While the router takes no lines, the driver keeps up to %s in memory (%s at %s lines a second; %s at %d bytes a line); "+
+		"then it drops new lines, and nothing counts them", count(d.lines, "line"), forHowLong(d.lines, exampleRate), grouped(exampleRate), bytesText(d.lines*exampleLine), exampleLine)
 }
 
 // forHowLong is the time in which that many lines are written.

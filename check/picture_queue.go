@@ -8,6 +8,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs/taskdef"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/router"
 	"github.com/firelane/firelane/sink"
 )
@@ -89,19 +90,73 @@ func (q *queue) where() string {
 	return fmt.Sprintf("on disk, in %s, %s", q.dir, size)
 }
 
-// full says what happens when the queue is full. fromDocker is true for lines that Docker's log driver sends.
-func (q *queue) full(fromDocker bool) string {
-	waits := "reading stops until there is room, and clients wait"
-	if fromDocker {
-		waits = "reading stops until there is room; the log driver's buffer fills, then it drops lines"
-	}
+// full says what happens when the queue is full.
+func (s *Subject) full(q *queue) string {
+	waits := "the router reads no more until there is room" + s.meanwhile()
 	switch q.whenFull {
 	case sink.Block:
-		return waits + ". The other outputs of these lines wait, too"
+		if s.several() {
+			waits += ". The other outputs of these lines wait, too"
+		}
+		return waits
 	case sink.DropOldest:
 		return "its oldest records are dropped, and counted"
 	}
-	return waits + ". If this output delivers nothing and others would wait, its oldest records are dropped, and counted"
+	if s.several() {
+		waits += ". If this output has delivered nothing for 10 s (3 s if its destination is down), and would make other outputs wait, it drops its oldest records instead, and counts them"
+	}
+	return waits
+}
+
+// several reports whether there are outputs that could wait for one another.
+func (s *Subject) several() bool {
+	n := 0
+	for i := range s.Plan.Outputs {
+		if !s.isNowhere(i) || s.Plan.Outputs[i].Match != healthTag {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// meanwhile says what becomes of records while nothing is read, by what they come from.
+func (s *Subject) meanwhile() string {
+	if len(s.logged()) > 0 {
+		return "; meanwhile the log driver's buffer fills, and then the driver drops new lines"
+	}
+	text := ""
+	connections, datagrams, files := s.sources()
+	if connections {
+		text += ", and clients wait"
+	}
+	if datagrams {
+		text += "; datagrams that come meanwhile are lost"
+	}
+	if files {
+		text += "; files are read on later"
+	}
+	return text
+}
+
+// sources are the kinds of inputs that records come from.
+func (s *Subject) sources() (connections, datagrams, files bool) {
+	for i := range s.Plan.Inputs {
+		in := &s.Plan.Inputs[i]
+		l, ok := in.Options.(input.Listener)
+		switch strings.ToLower(in.Name) {
+		case "tail":
+			files = true
+		case "monitor_agent", "head":
+		case "udp", "statsd", "collectd", "gelf":
+			datagrams = true
+		case "syslog":
+			ok = ok && len(l.Listens(s.Plan.Dialect)) > 0
+			connections, datagrams = connections || ok, datagrams || !ok
+		default:
+			connections = connections || ok && len(l.Listens(s.Plan.Dialect)) > 0
+		}
+	}
+	return connections, datagrams, files
 }
 
 const (
@@ -122,23 +177,25 @@ func stopTime(c *taskdef.Container) time.Duration {
 // atStop says what happens at SIGTERM.
 func (s *Subject) atStop() string {
 	grace := s.Plan.Service.Grace
-	text := fmt.Sprintf("the router delivers what is queued, for at most %s (Grace), and leaves as soon as nothing is left", seconds(grace))
+	text := fmt.Sprintf("the router delivers what is queued, and exits as soon as the queue is empty, or after %s (Grace)", seconds(grace))
 	if s.Task == nil || s.Task.Router == nil {
 		if _, own, volume := s.queues(); own+volume == "" {
-			return text + ". What is not delivered then is lost: the queue is in memory"
+			return text + ". What is not delivered by then is lost: the queue is in memory"
 		}
-		return text + ". What is not delivered then stays in the queue on disk for the next start"
+		return text + ". What is not delivered by then stays in the queue on disk for the next start (in a task of ECS only if the queue is on a volume that outlives the task)"
 	}
 	stop, from := stopTime(s.Task.Router), "stopTimeout"
 	if s.Task.Router.StopTimeout == 0 {
 		from = "the default of stopTimeout"
 	}
-	text += fmt.Sprintf("; ECS kills it after %s (%s)", seconds(stop), from)
+	kills := fmt.Sprintf("ECS kills it after %s (%s)", seconds(stop), from)
 	switch {
 	case grace > stop:
-		text += ", which is earlier"
+		text += "; but " + kills + ", which is earlier"
 	case grace == stop:
-		text += ", at the same moment"
+		text += "; but " + kills + ", at the same moment"
+	default:
+		text += fmt.Sprintf("; ECS would kill it only after %s (%s)", seconds(stop), from)
 	}
 	return text + ". " + s.notDelivered()
 }
@@ -148,14 +205,14 @@ func (s *Subject) notDelivered() string {
 	memory, own, volume := s.queues()
 	switch {
 	case own == "" && volume == "":
-		return "What is not delivered then is lost: the queue is in memory"
+		return "What is not delivered by then is lost: the queue is in memory"
 	case volume != "" && own == "" && memory == "":
-		return "What is not delivered then stays on the volume " + volume + ". It is delivered after the next start that has the same volume: EFS, or a folder of the EC2 host; " +
+		return "What is not delivered by then stays on the volume " + volume + ". It is delivered after the next start that has the same volume: EFS, or a folder of the EC2 host; " +
 			"a volume that is made for the task ends with it"
 	case volume == "":
-		return "What is not delivered then is lost with the container's disk: ECS removes it when the task has ended"
+		return "What is not delivered by then is lost with the container's disk: ECS removes it when the task has ended"
 	}
-	return "What is not delivered then stays on the volume " + volume + "; what is queued elsewhere is lost with the task"
+	return "What is not delivered by then stays on the volume " + volume + "; what is queued elsewhere is lost with the task"
 }
 
 // queues are where the queues of the outputs are: in memory, on the container's own disk, on a volume; "" for none.
@@ -181,7 +238,14 @@ func (s *Subject) atKill() string {
 	case own == "" && volume == "":
 		return "what is queued in memory is lost"
 	case s.Task == nil || volume != "" && own == "" && memory == "":
-		return "queued records are delivered after the next start; from each connection some 10 to 100 lines that were just being read are lost"
+		text := "queued records are delivered after the next start"
+		if s.Task == nil {
+			text += ", if the folder of the queue is still there"
+		}
+		if connections, _, _ := s.sources(); connections || s.Task != nil {
+			text += "; from each connection some 10 to 100 lines that were just being read are lost"
+		}
+		return text
 	case s.Task.Router != nil && s.Task.Router.Essential:
 		return "the task ends, because the router is essential, and what is queued is lost with the container's disk"
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ type drawing struct {
 }
 
 // picture draws what will happen to each line.
-func (s *Subject) picture(p *page) {
+func (s *Subject) picture(p *page, findings []Finding) {
 	d := drawing{p, s, p.Len(), map[int]bool{}, map[string]string{}, map[driver]string{}, map[string]string{}}
 	if s.Task != nil && s.Task.Router == nil {
 		p.wrap("", "", "The task definition has no log router: no line goes through firelane.")
@@ -32,12 +33,12 @@ func (s *Subject) picture(p *page) {
 		return
 	}
 	if len(s.Errors) > 0 || s.Plan == nil {
-		p.wrap("", "", "The router does not start with this configuration: no line is delivered until the errors below are mended.")
+		p.wrap("", "", "The router does not start with this configuration: no line is delivered until the errors below are fixed.")
 		p.line("")
 		return
 	}
-	if s.Task != nil && len(s.Task.Problems) > 0 {
-		p.wrap("", "", "ECS does not start this task until the errors below are mended. What is right in it would do this:")
+	if text := s.stopped(findings); text != "" {
+		p.wrap("", "", text)
 		p.line("")
 	}
 	flows, short := s.flows()
@@ -55,7 +56,7 @@ func (s *Subject) picture(p *page) {
 		p.line("")
 	}
 	if len(flows) == 0 {
-		p.wrap("", "", "No line reaches the router: no container has the log driver awsfirelens, and no output has a tag that a client could send.")
+		p.wrap("", "", s.noFlow())
 		p.line("")
 	}
 	d.ends()
@@ -76,7 +77,13 @@ func (d *drawing) flow(f *flow) {
 		d.line(" v")
 		d.line(d.router())
 	case f.from[0] == "clients":
-		d.wrap("", "    ", "what clients send with the tag "+f.tag)
+		what := "what clients send with a tag that matches "
+		if !strings.ContainsAny(f.tag, "*?{^$") {
+			what = "what clients send with the tag "
+		}
+		d.wrap("", "    ", what+f.tag)
+	case f.from[0] == nobody:
+		d.wrap("", "    ", "nothing: no input gives records a tag that "+f.tag+" takes")
 	default:
 		d.wrap("", "    ", f.from[0]+" (tag "+f.tag+")")
 	}
@@ -99,7 +106,7 @@ func (d *drawing) stepsAgain(f *flow) (ok bool) {
 		return true
 	}
 	d.steps[key] = f.from[0]
-	if f.from[0] == "clients" {
+	if f.from[0] == "clients" || f.from[0] == nobody {
 		d.steps[key] = "the tag " + f.tag
 	}
 	return false
@@ -135,7 +142,10 @@ func (d *drawing) route(indent string, r config.Route, list []again, depth int) 
 	if left == 0 {
 		d.line(indent + "|")
 		text := "nowhere: no output takes these lines; they are dropped, and counted as unrouted"
-		if d.s.incomplete() {
+		switch {
+		case d.s.Task != nil && len(d.s.Task.Problems) > 0:
+			text = "no output is left for these lines: see the errors below"
+		case d.s.incomplete():
 			text = "nowhere that is known here: what isn't checked (see the notes) may have an output that takes these lines"
 		}
 		d.wrap(indent+"+-> ", indent+"    ", text)
@@ -214,6 +224,9 @@ func (d *drawing) step(indent string, n int, f *config.Filter) {
 			options = append(options, short(hide(strings.TrimSpace(g.Name+" "+shown(g))), optionText))
 		}
 	}
+	if names := metadata(f); len(names) > 0 {
+		text, options = "adds "+enumerate(names)+", whose values ECS writes into the configuration when the task starts", nil
+	}
 	if f.When != nil {
 		text += ", when " + f.When.String()
 	}
@@ -266,66 +279,23 @@ func (d *drawing) output(head, rest string, n int) {
 		}
 	}
 	if names := d.s.placeholders(d.s.Place(o.Pos)); len(names) > 0 {
-		field("unknown", enumerate(names)+": told only when the file is applied; here a name stands for the value")
+		field("unknown", enumerate(names)+": their values are known only when the file is applied; the name of the parameter stands for the value here")
 	}
 	field("to", address(&to))
 	field("writes", to.Name)
 	if len(to.Servers) > 0 {
-		if to.SignIn == "" {
-			to.SignIn = "none"
-		}
-		field("sign-in", to.SignIn)
+		field("sign-in", cmp.Or(withoutPassword(o, to.SignIn), "none"))
 		field("TLS", tls(to.Servers))
 	}
-	q, docker := d.s.queueOf(o), len(d.s.logged()) > 0
-	if like, ok := d.queues[q.where()+q.full(docker)]; ok {
+	q := d.s.queueOf(o)
+	size, full := q.where(), d.s.full(&q)
+	if like, ok := d.queues[size+full]; ok {
 		field("queue", "one of its own, like that of "+like)
 		return
 	}
-	d.queues[q.where()+q.full(docker)] = o.ID
-	field("queue", q.where())
-	field("if full", q.full(docker))
-}
-
-// address is where requests go.
-func address(to *sink.Description) string {
-	if to.URL != "" && len(to.Servers) < 2 {
-		return to.URL
-	}
-	var list []string
-	for _, s := range to.Servers {
-		kind := "tcp "
-		if s.UDP {
-			kind = "udp "
-		}
-		list = append(list, kind+s.Address())
-	}
-	if to.URL != "" {
-		return to.URL + ", and in turn to " + strings.Join(list[1:], ", ")
-	}
-	return strings.Join(list, ", ")
-}
-
-// tls says whether connections are encrypted.
-func tls(servers []sink.Server) string {
-	with, verified := 0, 0
-	for _, s := range servers {
-		if s.TLS {
-			with++
-		}
-		if s.TLS && s.Verify {
-			verified++
-		}
-	}
-	switch {
-	case with == 0:
-		return "no: anybody on the way can read and change what is sent"
-	case with < len(servers):
-		return "not to all servers"
-	case verified < with:
-		return "yes, but the certificate is not verified"
-	}
-	return "yes, the certificate is verified"
+	d.queues[size+full] = o.ID
+	field("queue", size)
+	field("if full", full)
 }
 
 // ends draws what happens at a stop and a kill, and what doesn't go through the router.
@@ -347,35 +317,6 @@ func (d *drawing) ends() {
 		}
 	}
 	d.line("")
-}
-
-// awslogsDefault is the mode of log drivers other than awsfirelens unless mode is set ("LogConfiguration" in the Amazon ECS API
-// reference), and the agent's own default of max-buffer-size.
-const awslogsDefault = "non-blocking (the default since June 2025): the container never waits, and what exceeds 10 MiB of waiting lines is dropped"
-
-// beside says where the lines of a container go that doesn't use the router: whose they are, and where.
-func beside(c *taskdef.Container) (whose, text string) {
-	whose = c.Name.Text + " (not through the router)"
-	if c.FireLens != nil {
-		whose = c.Name.Text + "'s own log"
-	}
-	if c.Log == nil || c.Log.Driver.Text == "" {
-		return whose, "no log driver is set; the lines stay with Docker on the host, and on Fargate nowhere"
-	}
-	text = "log driver " + c.Log.Driver.Text
-	for _, name := range []string{"awslogs-group", "splunk-url", "fluentd-address", "gelf-address", "syslog-address"} {
-		if o, ok := taskdef.Find(c.Log.Options, name); ok {
-			text += ", " + name + " " + o.Text
-		}
-	}
-	o, ok := taskdef.Find(c.Log.Options, "mode")
-	switch {
-	case ok && o.Text == "blocking":
-		return whose, text + ", mode blocking: the container waits when its lines can't be sent"
-	case ok:
-		return whose, text + ", mode " + o.Text
-	}
-	return whose, text + ", mode " + awslogsDefault
 }
 
 // describe says where an output's records go, as far as it tells.

@@ -16,7 +16,7 @@ func (r *Report) Text(w io.Writer) error {
 		p.wrap("", "", short(title(s.Subject), 4*pageWidth))
 		p.line(strings.Repeat("=", min(utf8.RuneCountInString(title(s.Subject)), pageWidth)))
 		p.line("")
-		s.picture(&p)
+		s.picture(&p, s.Findings)
 		for _, severity := range []Severity{Error, Warning, Note} {
 			for n := range s.Findings {
 				if s.Findings[n].Severity == severity {

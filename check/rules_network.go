@@ -94,7 +94,7 @@ func tlsOffService(o *outlet) {
 		want = "port 443 and " + want
 	}
 	if s.Port == 80 && searchService(s.Host) == "es" {
-		o.tell(o.found(Warning, at, fix, want, "%s is asked without TLS: a domain that requires HTTPS refuses that, and otherwise everybody on the way can read the records", s.Host))
+		o.tell(o.found(Warning, at, fix, want, "%s is asked without TLS: a domain that requires HTTPS refuses that, and otherwise everybody on the way can read the records%s", s.Host, ifSigned(o, " and the password")))
 		return
 	}
 	o.tell(o.found(Error, at, fix, want, "%s answers only with TLS, and is asked without it, on port %d: no record arrives, and what is sent, with the password or key, can be read on the way", s.Host, s.Port))
@@ -115,6 +115,9 @@ func unverified(o *outlet) {
 	want := "tls.ca_file with the authority of the server's certificate"
 	if o.fluentd() {
 		want = "ca_file with the authority of the server's certificate"
+	}
+	if given && !o.fluentd() && g.Name == "tls.verify" {
+		want = "tls.verify On, and tls.ca_file if a private authority has signed the server's certificate"
 	}
 	if isOnlyTLS(s.Host) { // its certificate is one of a public authority
 		want = "no " + g.Name + ": the certificate is one that every client can verify"

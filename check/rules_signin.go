@@ -29,7 +29,7 @@ func halfLogin(o *outlet) {
 			continue
 		}
 		if hasUser {
-			o.tell(o.found(Warning, o.spot(l[0]), nil, l[1], "There is %s, and no %s: the server is given an empty password, and refuses all records unless the user has none", l[0], l[1]))
+			o.tell(o.found(Warning, o.spot(l[0]), nil, l[1]+" with the user's password", "There is %s, and no %s: the server is given an empty password, and refuses all records unless that is right", l[0], l[1]))
 		} else if !o.set("splunk_token") {
 			o.tell(o.found(Warning, o.spot(l[1]), nil, l[0], "There is %s, and no %s: nothing is sent of either, and a server that wants a user refuses all records", l[1], l[0]))
 		}

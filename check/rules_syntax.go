@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -70,7 +71,11 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 				if c == config.CodeNoInput && s.Task == nil {
 					severity, text = Note, text+", unless another file includes this one, as that of ECS does"
 				}
-				tell(s.found(severity, d.Pos, s.rewrite(d.Pos, d.Word, d.Want), want, "%s", text))
+				fix := s.rewrite(d.Pos, d.Word, d.Want)
+				if has := s.already(d.Pos, want); has != "" {
+					fix, want = nil, "remove the line: "+has+" is set already"
+				}
+				tell(s.found(severity, d.Pos, fix, want, "%s", text))
 			}
 		}
 		for _, d := range s.Errors {
@@ -80,6 +85,20 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 			say(d, Warning)
 		}
 	}
+}
+
+// already is the option that a finding at a place wants, if the plugin there has it with any value; otherwise "".
+func (s *Subject) already(at config.Pos, want string) string {
+	name, _, _ := strings.Cut(want, " ")
+	for _, in := range allInstances(s.Plan) {
+		if !slices.ContainsFunc(in.Given, func(g config.Given) bool { return g.Pos == at && g.Unknown }) {
+			continue
+		}
+		if g, ok := firstGiven(in, strings.ToLower(name)); ok && g.Pos != at {
+			return g.Name
+		}
+	}
+	return ""
 }
 
 // unset are the places of values of which a variable isn't set.

@@ -146,8 +146,8 @@ func routerUnused(t *task) {
 func twoRouters(t *task) {
 	list := t.routers()
 	for _, c := range list[min(1, len(list)):] {
-		t.say(c.FireLens.Place, "one log router; a second output is a second [OUTPUT] of its configuration",
-			"%s and %s are both log routers. ECS accepts one firelensConfiguration in a task.", list[0].Name.Text, c.Name.Text)
+		t.say(c.FireLens.Place, fmt.Sprintf("remove firelensConfiguration from %s; for a second output, add an [OUTPUT] to a configuration file of %s", c.Name.Text, list[0].Name.Text),
+			"%s and %s are both log routers. A task may have one: ECS refuses the task definition.", list[0].Name.Text, c.Name.Text)
 	}
 }
 
@@ -167,7 +167,7 @@ func routerType(t *task) {
 			continue
 		}
 		is := map[string]string{"@type": "Fluentd's", "Name": "Fluent Bit's"}
-		t.say(o.Place, fmt.Sprintf("%s, and options of that dialect; or the other type in firelensConfiguration", want),
+		t.say(o.Place, fmt.Sprintf(`%s and options of %s; or "type": %q in firelensConfiguration`, want, map[string]string{"@type": "Fluentd", "Name": "Fluent Bit"}[want], map[string]string{"@type": taskdef.Fluentbit, "Name": taskdef.Fluentd}[want]),
 			"The log router %s is of type %s, and %s is %s way to name an output. ECS looks for %s, and does not start the task.", t.Router.Name.Text, kind.Text, other, is[other], want)
 	}
 }

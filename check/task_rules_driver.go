@@ -11,7 +11,7 @@ func driverRules() []Rule {
 	return []Rule{
 		{"F514", "driver-buffer", Error, "log-driver-buffer-limit is no number of lines, or so small that a short pause of the router costs lines", forTask(driverBuffer)},
 		{"F515", "driver-mode", Warning, "an option of Docker's log driver that awsfirelens doesn't pass on: it gets into the output's options instead", forTask(driverMode)},
-		{"F516", "router-log", Warning, "the router's own log goes nowhere, or through the router: nobody learns why lines are missing", forTask(routerLog)},
+		{"F516", "router-log", Warning, "the router's own log is lost, or goes through the router: nobody learns why lines are missing", forTask(routerLog)},
 		{"F517", "network-none", Error, "the task has no network, so that the router reaches no destination", forTask(networkNone)},
 		{"F518", "public-port", Warning, "a port mapping opens the router's socket for logs to others: whoever reaches it writes into your logs", forTask(publicPort)},
 	}
@@ -38,8 +38,8 @@ func driverBuffer(t *task) {
 			t.say(o.Place, "a number of lines from 0 to 536870911; 1048576 is the default", "ECS refuses a log-driver-buffer-limit of %s.", grouped(n))
 		case n < fewLines:
 			t.tell(Finding{At: o.Place, Severity: Warning, Want: "the default of 1,048,576 lines (remove the line), or as many as fit into the memory that the task has to spare",
-				Text: "The log driver keeps only " + count(n, "line") + " of " + c.Name.Text + " while the router can't take them (it counts lines, not bytes): at " + grouped(exampleRate) +
-					" lines a second they last for " + forHowLong(n, exampleRate) + ", then new lines are dropped, and nothing counts them."})
+				Text: "The log driver keeps only " + count(n, "line") + " of " + c.Name.Text + " while the router can't take them (log-driver-buffer-limit counts lines, not bytes): at " + grouped(exampleRate) +
+					" lines a second the buffer lasts for " + forHowLong(n, exampleRate) + ", then new lines are dropped, and nothing counts them."})
 		}
 	}
 }
@@ -68,7 +68,7 @@ func driverMode(t *task) {
 				continue // it has an option of that name
 			}
 			if ok {
-				t.say(o.Place, "remove the line: "+why, "ECS doesn't pass %s on to Docker's log driver, but writes it into the output, which doesn't have it. firelane ignores it; Fluent Bit does not start.", o.Name)
+				t.say(o.Place, "remove the line: "+why, "ECS doesn't pass %s on to Docker's log driver, but writes it into the output, which has no such option. firelane ignores it; Fluent Bit does not start.", o.Name)
 			}
 		}
 	}
@@ -78,12 +78,12 @@ func routerLog(t *task) {
 	for _, c := range t.routers() {
 		switch {
 		case usesFireLens(c):
-			t.say(c.Log.Driver.Place, `"logDriver": "awslogs" for the router itself`,
+			t.say(c.Log.Driver.Place, `a logConfiguration for the router itself with "logDriver": "awslogs", awslogs-group, awslogs-region and awslogs-stream-prefix`,
 				"The router's own log goes through the router: when it can't deliver, you don't learn why.")
 		case c.Log == nil || c.Log.Driver.Text == "" && !c.Log.Driver.Unknown:
-			where := "stays with Docker on the host"
+			where := "stays with Docker on the instance (docker logs)"
 			if t.fargate() {
-				where = "goes nowhere"
+				where = "is lost"
 			}
 			t.say(under(c.Place, "logConfiguration"), `logConfiguration with "logDriver": "awslogs", awslogs-group, awslogs-region and awslogs-stream-prefix`,
 				"%s has no logConfiguration: its own log, which says what isn't delivered and why, %s.", c.Name.Text, where)

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -22,6 +23,14 @@ func fileRules() []Rule {
 
 // fireLensOptions are the options of a firelensConfiguration.
 var fireLensOptions = []string{"enable-ecs-log-metadata", "config-file-type", "config-file-value"}
+
+// keyFor is where a variable of that name belongs.
+func keyFor(name string) string {
+	if isSecretName(name) {
+		return "secrets"
+	}
+	return "environment"
+}
 
 // s3Object is the ARN of an object.
 var s3Object = regexp.MustCompile(`^arn:aws[a-z-]*:s3:::[^/]+/.+$`)
@@ -47,9 +56,9 @@ func configFile(t *task) {
 	switch {
 	case !hasKind && !hasValue || kind.Unknown || value.Unknown:
 	case !hasValue:
-		t.say(kind.Place, "config-file-value: the path in the container, or the ARN of the object", "config-file-type is set, but config-file-value is not: there is no file to include.")
+		t.say(kind.Place, `"config-file-value": `+map[bool]string{true: "the ARN of the object", false: "the path in the container"}[kind.Text == "s3"], "config-file-type is set, but config-file-value is not: there is no file to include.")
 	case !hasKind:
-		t.say(value.Place, `"config-file-type": "file" or "s3"`, "config-file-value is set, but config-file-type is not: ECS does not include the file.")
+		t.say(value.Place, `"config-file-type": `+map[bool]string{true: `"s3"`, false: `"file"`}[s3ARN(value.Text) != "" || s3Object.MatchString(value.Text)], "config-file-value is set, but config-file-type is not: ECS does not include the file.")
 	case kind.Text == "s3":
 		t.s3File(kind, value)
 	case kind.Text == "file":
@@ -59,12 +68,24 @@ func configFile(t *task) {
 	}
 }
 
+// s3URL are the URLs of an object: s3://BUCKET/KEY, https://BUCKET.s3.REGION.amazonaws.com/KEY.
+var s3URL = lazily(`^(?:s3://([a-z0-9.-]+)|https://([a-z0-9.-]+?)\.s3(?:[.-][a-z0-9-]+)?\.amazonaws\.com)/([^?#]+)$`)
+
+// s3ARN is the ARN of the object that a URL names; "" if it names none.
+func s3ARN(url string) string {
+	m := s3URL().FindStringSubmatch(url)
+	if m == nil {
+		return ""
+	}
+	return "arn:aws:s3:::" + m[1] + m[2] + "/" + m[3]
+}
+
 func (t *task) s3File(kind, value taskdef.Option) {
 	if !s3Object.MatchString(value.Text) {
-		t.say(value.Place, "arn:aws:s3:::BUCKET/KEY", "%q is not the ARN of an object in S3: the agent can't download it, and the task does not start.", value.Text)
+		t.say(value.Place, cmp.Or(s3ARN(value.Text), "arn:aws:s3:::BUCKET/KEY"), "%q is not the ARN of an object in S3: the agent can't download it, and the task does not start.", value.Text)
 	}
 	if t.fargate() {
-		t.say(kind.Place, "a file in the image (config-file-type file), or the variable aws_fluent_bit_init_s3_1 of the log router with the same ARN, which firelane reads itself",
+		t.say(kind.Place, "a file in the image (config-file-type file), or the ARN in the variable aws_fluent_bit_init_s3_1 of the log router: firelane fetches that file itself",
 			"On Fargate a log router can't have a configuration file in S3: AWS supports only the type file there.")
 	}
 	if t.ExecutionRole.Text == "" && !t.ExecutionRole.Unknown {
@@ -91,7 +112,7 @@ func logMetadata(t *task) {
 		return
 	}
 	if o, ok := taskdef.Find(t.Router.FireLens.Options, "enable-ecs-log-metadata"); ok && strings.EqualFold(o.Text, "false") {
-		t.say(o.Place, "", "Records get no ecs_cluster, ecs_task_arn and ecs_task_definition. Tasks of one service can be told apart by container_id alone.")
+		t.say(o.Place, "", "Records get neither ecs_cluster nor ecs_task_arn nor ecs_task_definition. Tasks of one service can be told apart by container_id alone.")
 	}
 }
 
@@ -129,7 +150,7 @@ func variableUnset(t *task) {
 					continue // ${name} is a placeholder in Fluentd
 				}
 				told[name] = true
-				t.say(place(n), fmt.Sprintf("%s in environment or secrets of %s", name, t.Router.Name.Text), "The configuration uses the variable %s, which the task does not set: it becomes empty.", name)
+				t.say(place(n), fmt.Sprintf("%s in %s of %s", name, keyFor(name), t.Router.Name.Text), "The configuration uses the variable %s, which the task does not set: it becomes empty.", name)
 			}
 		}
 	}
@@ -188,7 +209,7 @@ func initFile(t *task) {
 					Text: o.Name + " is no variable of the init image: the file is not included."})
 			}
 		case m[1] == "s3" && !s3Object.MatchString(o.Text):
-			t.say(o.Place, "arn:aws:s3:::BUCKET/KEY", "%q is not the ARN of an object in S3: the file can't be fetched, and the router does not start.", o.Text)
+			t.say(o.Place, cmp.Or(s3ARN(o.Text), "arn:aws:s3:::BUCKET/KEY"), "%q is not the ARN of an object in S3: the file can't be fetched, and the router does not start.", o.Text)
 		case m[1] == "file" && !strings.HasPrefix(o.Text, "/"):
 			t.say(o.Place, "the whole path in the router's container", "%q is not an absolute path.", o.Text)
 		}

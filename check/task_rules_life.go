@@ -13,7 +13,7 @@ import (
 
 func lifeRules(canRun func(command []string) error) []Rule {
 	return []Rule{
-		{"F520", "health-check", Error, "the health check of the log router can't run in its image, or asks a port on which nothing listens: ECS stops the task again and again", forTask(func(t *task) { healthCheck(t, canRun) })},
+		{"F520", "health-check", Error, "the health check of the log router can't run in its image, or asks a port on which nothing listens: the container never becomes healthy, and a service replaces the task again and again", forTask(func(t *task) { healthCheck(t, canRun) })},
 		{"F521", "depends-on", Error, "a container waits for a state of the log router that never comes", forTask(dependsOn)},
 		{"F522", "not-essential", Warning, "the log router is not essential: the task runs on without it", forTask(notEssential)},
 		{"F523", "stop-timeout", Error, "ECS kills the router before its grace period is over, or refuses the stopTimeout", forTask(stopTimeout)},
@@ -40,7 +40,7 @@ func healthCheck(t *task, canRun func(command []string) error) {
 		case kind == "NONE":
 			continue
 		case kind != "CMD" && kind != "CMD-SHELL":
-			t.say(c.HealthCheck[0].Place, want, "The command of a health check begins with CMD or CMD-SHELL; this one begins with %q, and ECS refuses it.", kind)
+			t.say(c.HealthCheck[0].Place, want, "The command of a health check begins with CMD or CMD-SHELL; this one begins with %q, and ECS refuses the task definition.", kind)
 			continue
 		case len(command) < 2:
 			t.say(at, want, "The health check has no command.")
@@ -48,18 +48,27 @@ func healthCheck(t *task, canRun func(command []string) error) {
 		}
 		if canRun != nil && !foreignImage(c) {
 			if err := canRun(command); err != nil {
-				t.say(at, want, "The health check can't run: %s. The container never becomes healthy, and ECS stops the task.", err)
+				t.say(at, want, "The health check can't run: %s. %s", err, neverHealthy(c))
 				continue
 			}
 		}
 		if t.planned() {
-			t.askedPorts(at, strings.Join(command[1:], " "), want)
+			t.askedPorts(at, strings.Join(command[1:], " "), want, neverHealthy(c))
 		}
 	}
 }
 
+// neverHealthy says what follows from a health check that always fails. Only essential containers count for the health of a task
+// ("Determine Amazon ECS task health using container health checks").
+func neverHealthy(c *taskdef.Container) string {
+	if c.Essential {
+		return "The container never becomes healthy: a service replaces the task again and again, and a task that runs alone is shown as unhealthy."
+	}
+	return "The container never becomes healthy. It is not essential, so the task runs on."
+}
+
 // askedPorts tells of ports that a health check asks and on which nothing listens.
-func (t *task) askedPorts(at taskdef.Place, line, want string) {
+func (t *task) askedPorts(at taskdef.Place, line, want, follows string) {
 	open := []string{}
 	for _, l := range router.Listeners(t.Plan) {
 		if i := strings.LastIndexByte(l.Address, ':'); l.Network != "unix" && i >= 0 {
@@ -80,9 +89,9 @@ func (t *task) askedPorts(at taskdef.Place, line, want string) {
 		case m[1] == "8877":
 			why = "ECS configures the input for health checks only for routers of type fluentbit"
 		case m[1] == strconv.Itoa(t.Plan.Service.HTTPPort):
-			why = "the HTTP server is off; HTTP_Server On in [SERVICE] of a configuration file turns it on"
+			why = "the HTTP server is off (HTTP_Server On in [SERVICE] of a configuration file would turn it on)"
 		}
-		t.say(at, want, "The health check asks port %s, but %s. The container never becomes healthy, and ECS stops the task.", m[1], why)
+		t.say(at, want, "The health check asks port %s, but %s. %s", m[1], why, follows)
 	}
 }
 
@@ -96,15 +105,15 @@ func dependsOn(t *task) {
 				}
 				switch {
 				case d.Condition == "HEALTHY" && len(r.HealthCheck) == 0:
-					t.say(d.Container.Place, fmt.Sprintf(`START, which is enough, or for %s "healthCheck": {"command": ["CMD", "/firelane", "healthcheck"]}`, r.Name.Text),
+					t.say(d.Container.Place, fmt.Sprintf(`"condition": "START", which is enough, or for %s "healthCheck": {"command": ["CMD", "/firelane", "healthcheck"]}`, r.Name.Text),
 						"%s waits until %s is healthy, but %s has no health check: %s never starts.", c.Name.Text, r.Name.Text, r.Name.Text, c.Name.Text)
 				case d.Condition == "COMPLETE" || d.Condition == "SUCCESS":
-					t.say(d.Container.Place, "START or HEALTHY", "%s waits until %s has ended (%s), but a log router runs as long as the task: %s never starts.", c.Name.Text, r.Name.Text, d.Condition, c.Name.Text)
+					t.say(d.Container.Place, `"condition": "START", or "HEALTHY" if `+r.Name.Text+" has a health check", "%s waits until %s has ended (%s), but a log router runs as long as the task: %s never starts.", c.Name.Text, r.Name.Text, d.Condition, c.Name.Text)
 				}
 			}
 		}
 		if r := t.Router; r != nil && c == r && slices.ContainsFunc(c.DependsOn, func(d taskdef.Dependency) bool { return t.logs(d.Container.Text) }) {
-			t.say(c.DependsOn[0].Container.Place, "the other way round: the application depends on the router",
+			t.say(c.DependsOn[0].Container.Place, "remove dependsOn: ECS starts the router first, without it",
 				"The log router waits for a container whose lines it should get, and ECS starts that one after the router: neither starts.")
 		}
 	}
@@ -118,7 +127,7 @@ func (t *task) logs(name string) bool {
 func notEssential(t *task) {
 	for _, c := range t.routers() {
 		if !c.Essential {
-			t.say(under(c.Place, "essential"), `"essential": true`, "%s is not essential: if it ends, the task runs on, the lines of the other containers wait in the log driver's memory, and are lost with the task.", c.Name.Text)
+			t.say(under(c.Place, "essential"), `"essential": true`, "%s is not essential: if it ends, the task runs on. The lines of the other containers then wait in the log driver's memory, and are lost when the task ends.", c.Name.Text)
 		}
 	}
 }
@@ -138,8 +147,8 @@ func stopTimeout(t *task) {
 	}
 	if grace := t.Plan.Service.Grace; grace >= stop {
 		t.tell(Finding{At: under(c.Place, "stopTimeout"), Severity: Warning,
-			Want: fmt.Sprintf(`"stopTimeout": %d, or a Grace of less than %s in [SERVICE]`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), seconds(stop)),
-			Text: fmt.Sprintf("At a stop the router delivers for up to %s (Grace), but ECS kills it after %s: the last lines of its log, which say what was not delivered, are missing.", seconds(grace), seconds(stop))})
+			Want: fmt.Sprintf(`"stopTimeout": %d, or a Grace of less than %s in [SERVICE] of a configuration file`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), seconds(stop)),
+			Text: fmt.Sprintf("At a stop the router would deliver for up to %s (Grace), but ECS kills it after %s. What is still queued then is not delivered, and the last lines of the router's log, which say how much that is, are missing.", seconds(grace), seconds(stop))})
 	}
 }
 
@@ -154,21 +163,22 @@ func memory(t *task) {
 	if c == nil || foreignImage(c) {
 		return
 	}
-	need := routerMemory
+	need, why := routerMemory, ""
 	if t.planned() {
 		if inMemory, _, _ := t.queues(); inMemory != "" {
 			need += memoryQueues
+			why = fmt.Sprintf(" (%d, and %d more because a queue is in memory)", routerMemory, memoryQueues)
 		}
 	}
 	switch {
 	case c.Memory > 0 && c.Memory < need:
 		t.tell(Finding{At: under(c.Place, "memory"), Severity: Warning, Want: fmt.Sprintf(`"memory": %d or more, or "memoryReservation" alone`, need),
-			Text: fmt.Sprintf("The kernel kills the router at %d MiB (memory); firelane may need up to %d MiB.", c.Memory, need)})
+			Text: fmt.Sprintf("The kernel kills the router at %d MiB (memory); firelane may need up to %d MiB%s.", c.Memory, need, why)})
 	case c.Memory == 0 && c.MemoryReservation == 0 && t.Memory == 0:
 		t.say(under(c.Place, "memoryReservation"), fmt.Sprintf(`"memoryReservation": %d`, routerMemory), "Neither memory nor memoryReservation is set for %s, nor memory for the task: ECS refuses the task definition.", c.Name.Text)
 	case c.MemoryReservation > 0 && c.MemoryReservation < need:
 		t.tell(Finding{At: under(c.Place, "memoryReservation"), Severity: Note, Want: fmt.Sprintf(`"memoryReservation": %d`, need),
-			Text: fmt.Sprintf("memoryReservation is %d MiB; firelane may need up to %d MiB, and takes the rest from what other containers leave.", c.MemoryReservation, need)})
+			Text: fmt.Sprintf("memoryReservation is %d MiB; firelane may need up to %d MiB%s, and takes the rest from what other containers leave.", c.MemoryReservation, need, why)})
 	}
 }
 

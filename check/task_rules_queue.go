@@ -7,7 +7,7 @@ import (
 
 func queueRules() []Rule {
 	return []Rule{
-		{"F530", "queue-lost", Note, "the queue is on the container's own disk: what a stop leaves undelivered is lost with it", forTask(queueLost)},
+		{"F530", "queue-lost", Note, "the queue is on the container's own disk: what a kill or a stop leaves undelivered is lost with it", forTask(queueLost)},
 		{"F531", "queue-read-only", Warning, "the router's disk is read-only, so that its queue is in memory", forTask(queueReadOnly)},
 		{"F532", "router-user", Error, "the router runs as a user that may not write its queue", forTask(routerUser)},
 	}
@@ -21,8 +21,8 @@ func queueLost(t *task) {
 	if own == "" || memory != "" || volume != "" {
 		return
 	}
-	t.say(under(t.Router.Place, "mountPoints"), fmt.Sprintf("nothing, unless such lines matter; then a volume that outlives the task (EFS, or a folder of the EC2 host), mounted at %s", own),
-		"The queue is on the container's own disk, which ends with the task: lines are lost if the destination is down while a task stops, for longer than the grace period.")
+	t.say(under(t.Router.Place, "mountPoints"), fmt.Sprintf("only if such a loss matters: a volume that outlives the task (EFS, or a folder of the EC2 host), mounted at %s", own),
+		"The queue is on the container's own disk, which ends with the task. What is still queued is lost if the router is killed, or if it can't be delivered within the %s of a stop.", seconds(min(t.Plan.Service.Grace, stopTime(t.Router))))
 }
 
 func queueReadOnly(t *task) {
@@ -33,10 +33,10 @@ func queueReadOnly(t *task) {
 		if q := t.queueOf(&t.Plan.Outputs[i]); q.why != "" && !q.user && !t.isNowhere(i) {
 			want := "a volume in mountPoints at " + q.dir
 			if q.mount != nil {
-				want = `"readOnly": false for the volume ` + q.mount.Volume
+				want = fmt.Sprintf(`"readOnly": false for the volume %q`, q.mount.Volume)
 			}
 			t.say(under(t.Router.Place, "mountPoints"), want,
-				"The queue of %s is in memory, because %s: a kill loses all of it, and it has at most 10 MiB.", t.Plan.Outputs[i].ID, q.why)
+				"The queue of %s is in memory, because %s: a kill loses all of it, and it holds at most 10 MiB.", t.Plan.Outputs[i].ID, q.why)
 			return
 		}
 	}
@@ -51,7 +51,7 @@ func routerUser(t *task) {
 	switch {
 	case isRoot(c.User):
 	case !numeric(user):
-		t.say(c.User.Place, "a number, such as 1000, or no user", "The user %q is a name, and the image has no list of users: the container does not start.", user)
+		t.say(c.User.Place, "no user (remove the line); or a number, and a volume at the folder of the queue that this user may write to", "The user %q is a name, and the image has no list of users: the container does not start.", user)
 	default:
 		for i := range t.Plan.Outputs {
 			if q := t.queueOf(&t.Plan.Outputs[i]); q.user && !t.isNowhere(i) {

@@ -48,7 +48,7 @@ func secretPlain(t *task) {
 			strings.EqualFold(o.Text, "on") || strings.EqualFold(o.Text, "off") || strings.EqualFold(o.Text, "true") || strings.EqualFold(o.Text, "false") {
 			return
 		}
-		t.say(o.Place, fmt.Sprintf(`in %s: {"name": "%s", "valueFrom": "ARN of a secret or a parameter"}`, key, o.Name),
+		t.say(o.Place, fmt.Sprintf(`in %s instead: {"name": "%s", "valueFrom": "ARN of a secret or a parameter"}`, key, o.Name),
 			"%s of %s is in the task definition in plain text: everybody who may describe task definitions, or has a copy of this file, can read it.", o.Name, c.Name.Text)
 	}
 	for _, c := range t.logged() {
@@ -76,7 +76,11 @@ func executionRole(t *task) {
 			list = append(list[:len(list):len(list)], c.Log.Secrets...)
 		}
 		if len(list) > 0 {
-			t.say(list[0].Place, "executionRoleArn: a role that allows secretsmanager:GetSecretValue, or ssm:GetParameters, on the secrets",
+			action := "ssm:GetParameters"
+			if strings.Contains(list[0].Text, ":secretsmanager:") {
+				action = "secretsmanager:GetSecretValue"
+			}
+			t.say(list[0].Place, "executionRoleArn: a role that allows "+action+" on it",
 				"ECS reads the secret %s with the task execution role, and the task has none: the task does not start.", list[0].Name)
 			return
 		}
@@ -96,7 +100,7 @@ func taskRole(t *task) {
 			Text: fmt.Sprintf("%s signs its requests with the credentials of the task role, and the task has no taskRoleArn: nothing is delivered.", t.Plan.Outputs[i].ID)}
 		if !t.fargate() {
 			f.Severity = Warning
-			f.Text = fmt.Sprintf("%s signs its requests for AWS, and the task has no taskRoleArn: on EC2 it uses the role of the instance, if tasks may, and on Fargate nothing is delivered.", t.Plan.Outputs[i].ID)
+			f.Text = fmt.Sprintf("%s signs its requests for AWS, and the task has no taskRoleArn. On Fargate nothing is delivered; on EC2 only if tasks can reach the credentials of the instance, and its role allows this.", t.Plan.Outputs[i].ID)
 		}
 		t.tell(f)
 		return

@@ -234,8 +234,9 @@ func (r *Router) bindInput(s *source, n int) error {
 		return fmt.Errorf("%s:%d: %w", in.Pos.File, in.Pos.Line, err)
 	}
 	s.input, s.files = bound, filesOf(in.Options)
-	l, ok := bound.(input.LogSource)
-	s.ownLog = ok && l.ReadsOwnLog()
+	if l, ok := bound.(input.LogSource); ok && !s.ownLog { // otherwise it may be read: a reload that fails binds again
+		s.ownLog = l.ReadsOwnLog()
+	}
 	return nil
 }
 

@@ -1,0 +1,119 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
+	"github.com/firelane/firelane/sink"
+)
+
+// address is where requests go.
+func address(to *sink.Description) string {
+	if to.URL != "" && len(to.Servers) < 2 {
+		return to.URL
+	}
+	var list []string
+	scheme, _, isURL := strings.Cut(to.URL, "://")
+	for _, s := range to.Servers {
+		kind := "tcp "
+		switch {
+		case isURL:
+			kind = scheme + "://"
+		case s.UDP:
+			kind = "udp "
+		}
+		list = append(list, kind+s.Address())
+	}
+	if to.URL != "" {
+		list[0] = to.URL
+	}
+	return strings.Join(list, ", or ")
+}
+
+// tls says whether connections are encrypted.
+func tls(servers []sink.Server) string {
+	with, verified := 0, 0
+	for _, s := range servers {
+		if s.TLS {
+			with++
+		}
+		if s.TLS && s.Verify {
+			verified++
+		}
+	}
+	switch {
+	case with == 0:
+		return "no: anybody on the way can read and change what is sent"
+	case with < len(servers):
+		return "not to all servers"
+	case verified < with:
+		return "yes, but the certificate is not verified"
+	}
+	return "yes, the certificate is verified"
+}
+
+// awslogsDefault is the mode of log drivers other than awsfirelens unless mode is set ("LogConfiguration" in the Amazon ECS API
+// reference), and the agent's own default of max-buffer-size.
+const awslogsDefault = "non-blocking (the default since June 2025): the container never waits, and what exceeds 10 MiB of waiting lines is dropped"
+
+// beside says where the lines of a container go that doesn't use the router: whose they are, and where.
+func beside(c *taskdef.Container) (whose, text string) {
+	whose = c.Name.Text + " (not through the router)"
+	if c.FireLens != nil {
+		whose = c.Name.Text + "'s own log"
+	}
+	if c.Log == nil || c.Log.Driver.Text == "" {
+		return whose, "no log driver is set: the lines stay with Docker on the instance, and on Fargate they are lost"
+	}
+	text = "log driver " + c.Log.Driver.Text
+	for _, name := range []string{"awslogs-group", "splunk-url", "fluentd-address", "gelf-address", "syslog-address"} {
+		if o, ok := taskdef.Find(c.Log.Options, name); ok {
+			text += ", " + name + " " + o.Text
+		}
+	}
+	o, ok := taskdef.Find(c.Log.Options, "mode")
+	switch {
+	case ok && o.Text == "blocking":
+		return whose, text + ", mode blocking: the container waits when its lines can't be sent"
+	case ok:
+		return whose, text + ", mode " + o.Text
+	}
+	return whose, text + ", mode " + awslogsDefault
+}
+
+// withoutPassword is a way to sign in as a person should read it if the output has a user and an empty password, or none.
+func withoutPassword(o *config.Output, signIn string) string {
+	for _, l := range logins {
+		user, ok := o.Find(l[0])
+		password, given := o.Find(l[1])
+		if ok && !user.Unknown && (!given || password.Value == "" && !password.Unknown) && strings.Contains(signIn, "user "+user.Value+" and password") {
+			return strings.Replace(signIn, " and password", ", with an empty password", 1)
+		}
+	}
+	return signIn
+}
+
+// metadataFields are what ECS adds to records (enable-ecs-log-metadata).
+var metadataFields = []string{"ec2_instance_id", "ecs_cluster", "ecs_task_arn", "ecs_task_definition"}
+
+// metadata are the fields of ECS's metadata that a filter adds; none if it does anything else. Their values in a report would be
+// examples, since only the task has them.
+func metadata(f *config.Filter) (names []string) {
+	for _, g := range f.Given {
+		name, isField := strings.CutPrefix(g.Name, "record.")
+		if strings.EqualFold(g.Name, "Record") {
+			name, _, _ = strings.Cut(g.Value, " ")
+			isField = true
+		}
+		switch {
+		case slices.Contains([]string{"name", "match", "@type"}, strings.ToLower(g.Name)):
+		case isField && slices.Contains(metadataFields, name):
+			names = append(names, name)
+		default:
+			return nil
+		}
+	}
+	return names
+}
