@@ -1,7 +1,6 @@
 package check
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -51,7 +50,7 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 		if s.Plan == nil {
 			return
 		}
-		told, unset := map[config.Pos]bool{}, s.unset()
+		told, unset, set := map[config.Pos]bool{}, s.unset(), s.setNames()
 		say := func(d config.Diagnostic, severity Severity) {
 			for _, c := range codes {
 				if d.Code != c || told[d.Pos] && c == config.CodeSign || c == config.CodeVariable && s.Task != nil { // F508
@@ -72,7 +71,7 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 					severity, text = Note, text+", unless another file includes this one, as that of ECS does"
 				}
 				fix := s.rewrite(d.Pos, d.Word, d.Want)
-				if has := s.already(d.Pos, want); has != "" {
+				if has := set.already(d.Pos, want); has != "" {
 					fix, want = nil, "remove the line: "+has+" is set already"
 				}
 				tell(s.found(severity, d.Pos, fix, want, "%s", text))
@@ -87,18 +86,40 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 	}
 }
 
-// already is the option that a finding at a place wants, if the plugin there has it with any value; otherwise "".
-func (s *Subject) already(at config.Pos, want string) string {
-	name, _, _ := strings.Cut(want, " ")
-	for _, in := range allInstances(s.Plan) {
-		if !slices.ContainsFunc(in.Given, func(g config.Given) bool { return g.Pos == at && g.Unknown }) {
-			continue
-		}
-		if g, ok := firstGiven(in, strings.ToLower(name)); ok && g.Pos != at {
-			return g.Name
+// A setNames tells which options plugins have, by the places of the unknown options beside them.
+type setNames struct {
+	plugins map[config.Pos]int
+	names   map[pluginOption]string // as written
+}
+
+type pluginOption struct {
+	plugin int
+	name   string // in lower case
+}
+
+// setNames collects the options of all plugins.
+func (s *Subject) setNames() setNames {
+	set := setNames{map[config.Pos]int{}, map[pluginOption]string{}}
+	for i, in := range allInstances(s.Plan) {
+		for _, g := range in.Given {
+			if g.Unknown {
+				set.plugins[g.Pos] = i
+			} else {
+				set.names[pluginOption{i, strings.ToLower(g.Name)}] = g.Name
+			}
 		}
 	}
-	return ""
+	return set
+}
+
+// already is the option that a finding at a place wants, if the plugin there has it with any value; otherwise "".
+func (set *setNames) already(at config.Pos, want string) string {
+	plugin, ok := set.plugins[at]
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(want, " ")
+	return set.names[pluginOption{plugin, strings.ToLower(name)}]
 }
 
 // unset are the places of values of which a variable isn't set.

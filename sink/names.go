@@ -31,7 +31,7 @@ type Name struct {
 func (n Name) String() string {
 	text := n.What + " " + n.Used
 	if n.Dynamic {
-		text += ", made of each record"
+		text += ", filled in for each record"
 	}
 	if n.Each == "" {
 		return text
