@@ -141,7 +141,7 @@ func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
 	lines := []string{
 		"\x1b[31mred\x1b]0;title\x07", `"HTTP_Passwd": "hunter2",`, "    HTTP_Passwd hunter2", "  password hunter2", `{"name":"DD_API_KEY","value":1,"apikey":"hunter2"}`,
 		"url https://user:hunter2@os.example/", "\u202eevil", `Header Authorization Bearer hunter2`, `"splunk_token" : 'hunter2'`, "license_key: hunter2",
-		`"value": "hunter2"`, "  value = 'hunter2'", "  Value: hunter2", "Record password hunter2",
+		`"value": "hunter2"`, "  value = 'hunter2'", "  Value: hunter2", "Record password hunter2", `"webhook": "https://hooks.slack.com/services/hunter2"`,
 		`{"name": "DB_PASSWORD", "value": "hunter2"}`, "- {name: DB_PASSWORD, value: hunter2}", "  - value: hunter2", "url https://hunter2@os.example/", "uri /in?a=b&token=hunter2",
 		`"command": ["CMD-SHELL", "curl -u user:hunter2 http://localhost/"]`, `["curl", "--user", "user:hunter2"]`, "https://user:a#?hunter2@os.example",
 	}
