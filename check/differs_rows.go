@@ -51,7 +51,7 @@ func bitDifferences() []difference {
 			within(filter, bit, "record_modifier modify", some(severalWords, "record", "set", "add"))},
 		{"F623", "nothing-left", "record_modifier: a record whose fields are all removed, or that has no field of `Allowlist_key`, becomes `{}`; Fluent Bit passes it unchanged",
 			within(filter, bit, "record_modifier", gives("allowlist_key", "whitelist_key", "remove_key"))},
-		{"F624", "lenient-start", "Unknown options, a filter without `Match`, tabs mixed with blanks, two parsers of the same name, and options of earlier versions are accepted, most with a warning; Fluent Bit doesn't start. So are two patterns for one field; Fluentd doesn't start. Of unknown options Fluentd warns, too",
+		{"F624", "lenient-start", "Unknown options, a filter without `Match`, tabs mixed with blanks, two parsers of the same name, and options of earlier versions are accepted, most with a warning; Fluent Bit doesn't start. Two patterns for one field are accepted, too; Fluentd doesn't start. Of unknown options Fluentd only warns",
 			lenient},
 		{"F625", "include-beside", "", nil},
 		{"F626", "python-traceback", "`multiline.parser python`: the exception's own line belongs to the traceback; Fluent Bit's parser leaves it out", multilineParser("python")},
