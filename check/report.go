@@ -152,6 +152,15 @@ func (t Totals) String() string {
 	return count(t.Errors, "error") + ", " + count(t.Warnings, "warning") + ", " + count(t.Notes, "note")
 }
 
+// lastLine is the last line of the report as text.
+func (r *Report) lastLine() string {
+	t := r.Totals()
+	if t.Errors+t.Warnings == 0 && slices.ContainsFunc(r.Subjects, func(c Checked) bool { return c.incomplete() }) {
+		return "no mistakes found in what is here; " + count(t.Notes, "note")
+	}
+	return t.String()
+}
+
 // count is "1 error" or "2 errors".
 func count(n int, what string) string {
 	if n == 1 {

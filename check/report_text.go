@@ -28,7 +28,7 @@ func (r *Report) Text(w io.Writer) error {
 	if len(r.Subjects) == 0 {
 		p.line("nothing to check")
 	} else {
-		p.line(r.Totals().String())
+		p.line(r.lastLine())
 	}
 	_, err := io.WriteString(w, p.String())
 	return err

@@ -61,6 +61,7 @@ func (s *Subject) tags() (list []tagged, open bool) {
 		list = append(list, tagged{i, tag, s.Place(in.Pos), fmt.Sprintf("the input %s, with the tag %s,", in.Name, tag)})
 	}
 	containers := s.fireLensTags(forwarded)
+	open = open || s.incomplete()
 	if forwarded >= 0 && len(containers) == 0 {
 		open = true
 	}
@@ -219,8 +220,8 @@ func filterUnreached(s *Subject, tell func(Finding)) {
 
 func tagUnrouted(s *Subject, tell func(Finding)) {
 	p := s.usable()
-	if len(p.Outputs) == 0 || len(p.Inputs) == 0 {
-		return // F404, F115
+	if len(p.Outputs) == 0 || len(p.Inputs) == 0 || s.incomplete() {
+		return // F404, F115; or an output may be in what isn't here, F591
 	}
 	list, _ := s.tags()
 	for _, t := range list {
@@ -248,7 +249,7 @@ func tagUnrouted(s *Subject, tell func(Finding)) {
 
 func noOutput(s *Subject, tell func(Finding)) {
 	p := s.usable()
-	if s.Plan == nil || len(s.Errors) > 0 || len(p.Inputs) == 0 || len(p.Outputs) > 0 {
+	if s.Plan == nil || len(s.Errors) > 0 || len(p.Inputs) == 0 || len(p.Outputs) > 0 || s.incomplete() {
 		return
 	}
 	if s.Task != nil {
