@@ -22,7 +22,7 @@ import (
 const (
 	// MaxOpenSize is the largest file, in bytes. A plan of Terraform may have tens of MiB.
 	MaxOpenSize = 256 << 20
-	// maxFolderFiles is how many files of a folder, and the folders in it, are looked at.
+	// maxFolderFiles is how many files of a folder, and the folders in it, are read.
 	maxFolderFiles = 20_000
 	// maxFolderSize is how many bytes they may have.
 	maxFolderSize = 1 << 30

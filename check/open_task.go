@@ -251,7 +251,7 @@ func words(c *taskdef.Container) (list []string) {
 	return list
 }
 
-// commandNotes tells what the command comes to.
+// commandNotes tells what the command runs.
 func (t *taskOpener) commandNotes() {
 	at := t.commandPlace()
 	if t.start.Wrong != "" {

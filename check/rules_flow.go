@@ -138,7 +138,7 @@ func (s *Subject) path(t tagged) config.Route {
 	return s.Plan.Rerouted(0, t.tag)
 }
 
-// follow calls yield for the filters and the outputs of a route, and those behind them.
+// follow calls yield for the filters and the outputs of a route, and those after them.
 func follow(r config.Route, filter, output func(int)) {
 	for _, f := range r.Filters {
 		filter(f)
@@ -164,7 +164,7 @@ func (s *Subject) reached() (filters, outputs map[int]bool, ok bool) {
 func outputUnreached(s *Subject, tell func(Finding)) {
 	_, outputs, ok := s.reached()
 	want := s.knownTags()
-	if !ok || s.fluentd() { // there each <match> is in a label, and F114 tells of those behind another
+	if !ok || s.fluentd() { // there each <match> is in a label, and F114 tells of those after another
 		return
 	}
 	for i := range s.Plan.Outputs {

@@ -2,8 +2,8 @@
 // credentials, rights, indices, space, the queues' folders and the inputs' sockets. Each result is a fact and, where something is
 // wrong, what to do.
 //
-// It writes nothing, unless Options.Write asks for a test document. It prints no secret, and what a server answers is made safe to
-// print. Each wait has a limit: a server that hangs costs seconds.
+// It writes nothing, unless Options.Write asks for a test document. It prints no secret, and what a server answers is
+// escaped. Each wait has a limit: a server that hangs costs seconds.
 package doctor
 
 import (

@@ -159,7 +159,7 @@ func (c *cluster) test(ctx context.Context) {
 		made = "; the index was created for it, and stays"
 	}
 	c.ok("write", "a test document was stored in %s%s", stored.Index, made)
-	// Of a data stream, only the index behind it can be told to delete.
+	// A document of a data stream can be deleted only from its backing index, which stored.Index is.
 	a, err = c.ask(ctx, http.MethodDelete, c.at("/"+url.PathEscape(stored.Index)+"/_doc/"+url.PathEscape(stored.ID), ""), "", true)
 	switch {
 	case err != nil:

@@ -29,7 +29,7 @@ type Options struct {
 	Odd bool
 	// Deny reports whether the user has no permission for a request.
 	Deny func(method, path string) bool
-	// Fault returns the status of a request that fails, 0 for none, before it is looked at. number counts from 1.
+	// Fault returns the status of a request that fails, 0 for none, before it is read. number counts from 1.
 	Fault func(number int, r *http.Request) int
 }
 
