@@ -51,7 +51,7 @@ func TestAnIndexWithoutRightsHoldsUpNoOther(t *testing.T) {
 func secureSearch(t *testing.T) *servers.Search {
 	t.Helper()
 	stopSearch() // each takes 1 GiB
-	dir := filepath.Join(world.dir, "secure")
+	dir := filepath.Join(world.dir, "secure-"+t.Name())
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
