@@ -37,7 +37,7 @@ type Finding struct {
 	Severity // the rule's, or one that is less bad
 	At       taskdef.Place
 	Text     string // what is wrong, and what follows from it
-	Want     string // what would be right; "" if Text says it
+	Want     string // what to write instead; "" if Text says it
 	Fix      *Fix   // nil: a person has to decide
 }
 

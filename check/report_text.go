@@ -46,7 +46,7 @@ func title(s *Subject) string {
 	return text + ")"
 }
 
-// finding writes one finding: what, where, the line, what follows, what would be right, and the fix.
+// finding writes one finding: what, where, the line, what follows, what is wanted, and the fix.
 func (r *Report) finding(p *page, f *Finding) {
 	fix := r.complete(f.Fix)
 	head, place := fmt.Sprintf("%s %s %s", f.Severity, f.Rule.Number, f.Rule.Name), clean(f.At.File)

@@ -140,7 +140,7 @@ func (s *Subject) unset() map[config.Pos]bool {
 	return places
 }
 
-// splitWant cuts a message into what is wrong and what would be right.
+// splitWant cuts a message into what is wrong and what is wanted.
 func splitWant(message string) (text, want string) {
 	if i := strings.LastIndex(message, "; want "); i > 0 {
 		return message[:i], message[i+len("; want "):]

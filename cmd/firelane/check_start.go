@@ -9,7 +9,7 @@ import (
 	"github.com/firelane/firelane/ecs/taskdef"
 )
 
-// A looking finds out what the command line of a task definition's router comes to. Nothing is carried out.
+// A looking reads the command line of a task definition's router, without running it.
 type looking struct {
 	task     *taskdef.Rendered
 	file     string
