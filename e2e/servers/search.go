@@ -69,7 +69,7 @@ type Search struct {
 // startLimit is how long a search server's start may take. With one core to itself it takes about 10 s.
 const startLimit = 3 * time.Minute
 
-// StartSearch starts a server with a heap of 512 MiB. Its data is in dir, and is reused if there is any. port 0 means a free
+// StartSearch starts a server with a heap of at most 1 GiB. Its data is in dir, and is reused if there is any. port 0 means a free
 // one.
 func StartSearch(kind Kind, dir string, port int) (*Search, error) {
 	var err error
@@ -84,7 +84,7 @@ func StartSearch(kind Kind, dir string, port int) (*Search, error) {
 		return nil, fmt.Errorf("%s is not installed: run e2e/setup", kind.Name)
 	}
 	cmd := exec.Command(filepath.Join(cache(), kind.java, "bin/java"),
-		"-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1",
+		"-Xms512m", "-Xmx1g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-cp", home+"/*", kind.main,
 		"-basePath", filepath.Join(dir, "node"), "-numOfNode", "1", "-clusterName", "firelane",
 		"-baseHttpPort", strconv.Itoa(port-1))
@@ -132,12 +132,25 @@ func (s *Search) URL() string {
 	return fmt.Sprintf("http://127.0.0.1:%d", s.Port)
 }
 
+// overloadedFor bounds the time in which a request is made again because the server's memory is short (429, a circuit
+// breaker): on a small machine it frees some within seconds.
+const overloadedFor = 30 * time.Second
+
 // Do makes a request with a JSON body, which may be empty, and returns the reply's body. A status of 300 or more is an error
 // that includes the body.
 func (s *Search) Do(method, path, body string) ([]byte, error) {
+	for start := time.Now(); ; time.Sleep(time.Second) {
+		status, reply, err := s.do(method, path, body)
+		if status != http.StatusTooManyRequests || time.Since(start) > overloadedFor {
+			return reply, err
+		}
+	}
+}
+
+func (s *Search) do(method, path, body string) (status int, reply []byte, err error) {
 	req, err := http.NewRequest(method, s.URL()+path, bytes.NewReader([]byte(body)))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
@@ -147,14 +160,14 @@ func (s *Search) Do(method, path, body string) ([]byte, error) {
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	reply, err := io.ReadAll(resp.Body)
+	reply, err = io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode >= 300 {
 		err = fmt.Errorf("%s %s: %d: %s", method, path, resp.StatusCode, reply)
 	}
-	return reply, err
+	return resp.StatusCode, reply, err
 }
 
 // Count returns the number of documents in the indices that match the pattern, 0 if there is no such index.
