@@ -77,7 +77,7 @@ func NewChecklist(o *ChecklistOptions, d config.Dialect, env Env) (Filter, error
 	}
 	var fields []constant
 	for _, r := range o.Records {
-		fields = append(fields, constant{r.Key, typedWord(r.Value)})
+		fields = append(fields, constant{name: r.Key, value: typedWord(r.Value)})
 	}
 	at, err := accessorOf(o.LookupKey)
 	if err != nil {

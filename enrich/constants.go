@@ -2,14 +2,16 @@ package enrich
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/firelane/firelane/record"
 )
 
 // A constant is a field of a record: its name, and its value as MessagePack.
 type constant struct {
-	name  string
-	value []byte
+	name     string
+	value    []byte
+	ifAbsent bool // an event that has the field keeps its own
 }
 
 // A Field is a field of a record: its name, and its value as MessagePack.
@@ -19,17 +21,22 @@ type Field struct {
 }
 
 // NewFields makes a Filter that sets fields, in that order. A field of the event with one of the names is replaced.
-func NewFields(fields []Field) Filter {
+func NewFields(fields []Field) Filter { return newFields(fields, false) }
+
+// NewDefaults makes a Filter that sets those of the fields that an event doesn't have.
+func NewDefaults(fields []Field) Filter { return newFields(fields, true) }
+
+func newFields(fields []Field, ifAbsent bool) Filter {
 	list := make([]constant, 0, len(fields))
 	for _, f := range fields {
-		list = append(list, constant{f.Name, f.Value})
+		list = append(list, constant{f.Name, f.Value, ifAbsent})
 	}
 	return newConstants(list)
 }
 
 // constants is the Filter that sets fields that are the same in every event, as ECS configures for every task. It costs one
-// scan of the event's names, and two copies. A field of the event with one of the names is replaced, so that no name occurs
-// twice.
+// scan of the event's names, and two copies. If the event has a field with one of the names, either that is replaced or the
+// constant is left out, so that no name occurs twice.
 type constants struct {
 	fields []constant
 	tail   []byte // the fields, encoded
@@ -54,13 +61,18 @@ func newConstants(fields []constant) *constants {
 
 // set adds a field, or replaces the one of that name.
 func (c *constants) set(f constant) {
-	for i := range c.fields {
-		if c.fields[i].name == f.name {
-			c.fields[i].value = f.value
-			return
-		}
+	i := c.index([]byte(f.name))
+	switch {
+	case i < 0:
+		c.fields = append(c.fields, f)
+	case !f.ifAbsent:
+		c.fields[i] = f
 	}
-	c.fields = append(c.fields, f)
+}
+
+// index returns the index of the field with that name, or -1.
+func (c *constants) index(name []byte) int {
+	return slices.IndexFunc(c.fields, func(f constant) bool { return f.name == string(name) })
 }
 
 func (c *constants) Apply(ev *record.Event, s *Scratch) bool {
@@ -71,13 +83,11 @@ func (c *constants) Apply(ev *record.Event, s *Scratch) bool {
 	if c.isLast(ev.Body, rest, n) {
 		return true
 	}
-	out := s.Take()
 	if c.names.meets(rest, n) {
-		out = c.override(out, ev.Body)
-	} else {
-		out = record.AppendMapHeader(out, n+len(c.fields))
-		out = append(out, rest...)
+		ev.Body = s.Keep(c.override(s.Take(), ev.Body))
+		return true
 	}
+	out := append(record.AppendMapHeader(s.Take(), n+len(c.fields)), rest...)
 	ev.Body = s.Keep(append(out, c.tail...))
 	return true
 }
@@ -92,21 +102,45 @@ func (c *constants) isLast(body, members []byte, n int) bool {
 	return false
 }
 
-// override appends the header and the members that stay.
+// override appends body with the constants, of which it has at least one already.
 func (c *constants) override(out, body []byte) []byte {
-	stay := 0
+	n := 0
 	for f := record.FieldsOf(body); f.Next(); {
-		if !c.names.has(f.Key()) {
-			stay++
+		if !c.replaces(f.Key()) {
+			n++
 		}
 	}
-	out = record.AppendMapHeader(out, stay+len(c.fields))
+	for i := range c.fields {
+		if !c.fields[i].isKept(body) {
+			n++
+		}
+	}
+	out = record.AppendMapHeader(out, n)
 	for f := record.FieldsOf(body); f.Next(); {
-		if !c.names.has(f.Key()) {
+		if !c.replaces(f.Key()) {
 			out = append(append(out, f.RawKey()...), f.Value()...)
 		}
 	}
+	for i := range c.fields {
+		if f := &c.fields[i]; !f.isKept(body) {
+			out = append(record.AppendStr(out, f.name), f.value...)
+		}
+	}
 	return out
+}
+
+// replaces reports whether an event's field of that name is replaced.
+func (c *constants) replaces(name []byte) bool {
+	return c.names.has(name) && !c.fields[c.index(name)].ifAbsent
+}
+
+// isKept reports whether body has the field, and keeps its own.
+func (f *constant) isKept(body []byte) bool {
+	if !f.ifAbsent {
+		return false
+	}
+	_, ok := record.Find(body, f.name)
+	return ok
 }
 
 // tailConstants are constants that set the event's Tail, and leave the body alone, where there is nothing to replace.
@@ -152,20 +186,45 @@ func deferAt(filters []Filter, i int, c *constants) []Filter {
 	return deferred
 }
 
-// MergeConstants replaces adjacent filters that set constant fields by one with the same result.
+// MergeConstants replaces filters that set constant fields by one with the same result, where they are adjacent or have only greps
+// between them that don't name one of the fields. The one comes after the greps: events that they drop cost nothing.
 func MergeConstants(filters []Filter) []Filter {
 	var out []Filter
 	for _, f := range filters {
-		c, ok := f.(*constants)
-		if ok && len(out) > 0 {
-			if last, ok := out[len(out)-1].(*constants); ok {
-				out[len(out)-1] = newConstants(append(append([]constant(nil), last.fields...), c.fields...))
-				continue
+		if c, ok := f.(*constants); ok {
+			if i := constantsBefore(out); i >= 0 {
+				before := out[i].(*constants)
+				out = slices.Delete(out, i, i+1)
+				f = newConstants(slices.Concat(before.fields, c.fields))
 			}
 		}
 		out = append(out, f)
 	}
 	return out
+}
+
+// constantsBefore returns the index of the constants that may as well come last, or -1.
+func constantsBefore(filters []Filter) int {
+	i := len(filters) - 1
+	for i >= 0 {
+		if _, ok := filters[i].(*grepStep); !ok {
+			break
+		}
+		i--
+	}
+	if i < 0 {
+		return -1
+	}
+	c, ok := filters[i].(*constants)
+	if !ok {
+		return -1
+	}
+	for _, f := range filters[i+1:] {
+		if f.(*grepStep).withTail(c) == nil {
+			return -1
+		}
+	}
+	return i
 }
 
 // A nameSet is a few names to look for. The lengths alone rule out most names of an event.

@@ -17,6 +17,7 @@ type Env struct {
 	Errors    bool              // Fluentd: there is a label @ERROR, to which events go that a stage can't handle
 	Metrics   *Metrics          // what filters count is added here; may be nil
 	Variables map[string]string // those that the configuration sets, for scripts
+	Changed   func()            // what a TagFilter's ForTag returns has changed; it must not be called inside of ForTag. May be nil
 	Log       zerolog.Logger
 
 	AllowScriptIO bool // [SERVICE] lets scripts read and write files, and run commands

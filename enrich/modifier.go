@@ -37,7 +37,7 @@ func NewModifier(o *ModifierOptions, d config.Dialect, _ Env) (Filter, error) {
 	}
 	fields := make([]constant, 0, len(o.Record))
 	for _, r := range o.Record {
-		fields = append(fields, constant{r.Key, record.AppendStr(nil, r.Value)})
+		fields = append(fields, constant{name: r.Key, value: record.AppendStr(nil, r.Value)})
 	}
 	c := newConstants(fields)
 	if len(o.Remove) == 0 && len(o.Allow) == 0 && o.UUIDField == "" {

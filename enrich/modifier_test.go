@@ -184,6 +184,65 @@ func TestMergingConstantStepsChangesNothing(t *testing.T) {
 	}
 }
 
+func TestConstantStepsAreMergedOnlyPastGrepsThatDoNotNameTheirFields(t *testing.T) {
+	a := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "a", Value: "1"}}})
+	b := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "b", Value: "2"}}})
+	other, own := mustGrep(t, "log x", "log y"), mustGrep(t, "log x", "a y")
+	for _, c := range []struct {
+		steps []Filter
+		want  string
+	}{
+		{[]Filter{a, other, other, b}, "grep grep constants"},
+		{[]Filter{a, other, own, b}, "constants grep grep constants"},
+		{[]Filter{a, other, b, other, a}, "grep grep constants"},
+		{[]Filter{a, other}, "constants grep"},
+		{[]Filter{other, b}, "grep constants"},
+	} {
+		got := ""
+		for _, f := range MergeConstants(c.steps) {
+			if _, ok := f.(*constants); ok {
+				got += " constants"
+			} else {
+				got += " grep"
+			}
+		}
+		if got != " "+c.want {
+			t.Errorf("got%s, want %s", got, c.want)
+		}
+	}
+}
+
+func TestDefaultsLeaveTheFieldsOfARecordAlone(t *testing.T) {
+	text := func(s string) []byte { return record.AppendStr(nil, s) }
+	defaults := NewDefaults([]Field{{"a", text("1")}, {"b", text("1")}})
+	set := NewFields([]Field{{"b", text("2")}, {"c", text("2")}})
+	for _, c := range []struct {
+		filters  []Filter
+		in, want string
+	}{
+		{[]Filter{defaults}, `{"x":0}`, `{"x":0,"a":"1","b":"1"}`},
+		{[]Filter{defaults}, `{"b":0,"x":0}`, `{"b":0,"x":0,"a":"1"}`},
+		{[]Filter{defaults}, `{"b":null,"a":0}`, `{"b":null,"a":0}`},
+		{[]Filter{defaults, set}, `{"x":0}`, `{"x":0,"a":"1","b":"2","c":"2"}`},
+		{[]Filter{defaults, set}, `{"a":0,"b":0}`, `{"a":0,"b":"2","c":"2"}`},
+		{[]Filter{set, defaults}, `{"a":0,"b":0}`, `{"a":0,"b":"2","c":"2"}`},
+		{[]Filter{defaults, defaults}, `{"x":0}`, `{"x":0,"a":"1","b":"1"}`},
+	} {
+		merged := MergeConstants(c.filters)
+		if len(merged) != 1 {
+			t.Fatalf("got %d filters, want 1", len(merged))
+		}
+		for _, f := range []Filter{merged[0], deferred(merged[0])} {
+			ev := record.Event{Tag: "app", Body: body(t, c.in)}
+			f.Apply(&ev, &Scratch{})
+			ev.Fold(nil)
+			if got := string(record.AppendJSON(nil, ev.Body)); got != c.want {
+				t.Errorf("%s: got %s, want %s", c.in, got, c.want)
+			}
+		}
+	}
+}
+
 // deferred is Defer of one step.
 func deferred(s Filter) Filter { return DeferConstants([]Filter{s})[0] }
 

@@ -43,6 +43,19 @@ type Holder interface {
 	Held() int
 }
 
+// A TagFilter is a Filter that does the same to most events of a tag. The router calls ForTag once for each tag, and its answer in
+// place of the Filter, until the stage calls Env.Changed: then it asks again.
+type TagFilter interface {
+	Filter
+	// ForTag returns the Filter for a tag's events; nil: they stay as they are. It must not call Env.Changed.
+	ForTag(tag string) Filter
+}
+
+// A Starter is a stage that does something in the background before the first event. The router calls Start once its inputs run.
+type Starter interface {
+	Start()
+}
+
 // A Closer is a stage that has begun something, such as requests in the background: Close ends it and waits for its end. Nothing
 // is begun before the first event. Events that come after Close pass.
 type Closer interface {

@@ -29,7 +29,7 @@ func NewSysinfo(o *SysinfoOptions, _ config.Dialect, env Env) (Filter, error) {
 		{o.Hostname, func() string { return env.Hostname }}, {o.Release, kernelFile("version")}, {o.Kernel, kernelFile("osrelease")},
 	} {
 		if f.name != "" {
-			fields = append(fields, constant{f.name, record.AppendStr(nil, f.value())})
+			fields = append(fields, constant{name: f.name, value: record.AppendStr(nil, f.value())})
 		}
 	}
 	return newConstants(fields), nil

@@ -118,7 +118,7 @@ func (t *transformer) set(name string, value *template) {
 func (t *transformer) constants() Filter {
 	fields := make([]constant, 0, len(t.fields))
 	for _, f := range t.fields {
-		fields = append(fields, constant{f.name, f.value.encoded})
+		fields = append(fields, constant{name: f.name, value: f.value.encoded})
 	}
 	return newConstants(fields)
 }

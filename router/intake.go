@@ -33,6 +33,7 @@ type intake struct {
 	recent  [recentTags]*route
 	oldest  int             // index in recent of what is replaced next
 	route   *route          // of the last event; connections rarely change their tag
+	age     uint64          // the router's routesAge when recent and route were empty
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
 	pending []pending       // one for each output, and for those of earlier configurations that have something left
 	event   record.Event    // the event being handled; here, so that it costs no allocation
@@ -110,6 +111,9 @@ func (i *intake) Add(tag []byte, t record.Time, body []byte) {
 func (i *intake) AddIdentified(tag []byte, t record.Time, body []byte, origin record.ID) {
 	i.enterGate()
 	defer i.leaveGate()
+	if i.received == 0 {
+		i.forgetOldRoutes()
+	}
 	if i.route == nil || string(tag) != i.route.tag {
 		i.route = i.routeOf(tag)
 	}
@@ -148,6 +152,13 @@ func (i *intake) routeOf(tag []byte) *route {
 	}
 	i.remember(rt)
 	return rt
+}
+
+// forgetOldRoutes forgets what is remembered of routes, if they must be compiled again. It is called at the beginning of a batch.
+func (i *intake) forgetOldRoutes() {
+	if age := i.r.routesAge.Load(); age != i.age {
+		i.age, i.recent, i.route = age, [recentTags]*route{}, nil
+	}
 }
 
 func (i *intake) remember(rt *route) {

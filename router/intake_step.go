@@ -116,6 +116,7 @@ func (i *intake) applyAll(filters []enrich.Filter, ev *record.Event, failed *boo
 
 // expire lets a Holder emit what is due at now.
 func (i *intake) expire(h *holder, now time.Time) (next time.Time) {
+	i.forgetOldRoutes()
 	c := i.begin(h, nil)
 	next, failed := c.expire(now)
 	i.end(c)
@@ -158,6 +159,9 @@ func (c *call) next(ev *record.Event, of int) {
 		rt := c.routeOf(ev, of)
 		if of == 0 {
 			c.passed++
+		}
+		if rt.emitted != nil {
+			rt.emitted.Add(1)
 		}
 		i.goOn(rt.after, ev)
 	}

@@ -36,7 +36,11 @@ func (m monitor) Parts(options bool) (parts []input.Part) {
 	}
 	for n := range r.plan.Filters {
 		if f := &r.plan.Filters[n]; f.Plugin != nil {
-			add(f.Plugin.Kind, &f.Instance, input.Part{})
+			var p input.Part
+			if r.emitted != nil {
+				p.Records = r.emitted[n].Load()
+			}
+			add(f.Plugin.Kind, &f.Instance, p)
 		}
 	}
 	return parts

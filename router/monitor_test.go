@@ -4,7 +4,73 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/firelane/firelane/config"
 )
+
+// monitorAgent is an input that reports what filters emit.
+const monitorAgent = `
+<source>
+  @type monitor_agent
+  bind 127.0.0.1
+  port 0
+</source>
+`
+
+func TestFiltersAreCountedIfTheMonitorReportsThem(t *testing.T) {
+	const conf = `
+<system>
+  root_dir DIR/queue
+</system>
+<source>
+  @type unix
+  path SOCKET
+</source>
+<filter app>
+  @type grep
+  @id odd
+  <regexp>
+    key log
+    pattern /[13]$/
+  </regexp>
+</filter>
+<filter app>
+  @type record_transformer
+  @id set
+  <record>
+    a b
+  </record>
+</filter>
+<filter app>
+  @type concat
+  @id joined
+  key log
+  n_lines 2
+</filter>
+<match app>
+  @type null
+</match>
+`
+	for more, want := range map[string]string{"": "odd 0, set 0, joined 0, ", monitorAgent: "odd 2, set 2, joined 1, "} {
+		tr := start(t, t.TempDir(), conf+more)
+		i := tr.newIntake(tr.inputs[0])
+		i.addLogs("app", lines(4)...)
+		if err := i.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m := monitor{tr.process}
+		got := ""
+		for _, p := range m.Parts(false) {
+			if p.Kind == config.KindFilter {
+				got += fmt.Sprintf("%s %d, ", p.ID, p.Records)
+			}
+		}
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		tr.wait()
+	}
+}
 
 func TestTheMonitorTellsCountsAndNoSecrets(t *testing.T) {
 	tr := start(t, t.TempDir(), `

@@ -59,6 +59,7 @@ func (r *Router) Reload(ctx context.Context, plan *config.Plan) ([]config.Diagno
 		return diags, nil
 	}
 	c := newChange(old, next, u)
+	next.startStages() // what they need to know may be there when the first event comes
 	if err := c.prepare(ctx); err != nil {
 		c.undo()
 		return nil, err
@@ -217,6 +218,7 @@ func (r *Router) endStages() {
 
 // discard releases what a configuration that never ran holds, and closes the destinations of outputs.
 func (r *Router) discard(outputs []*output) {
+	r.closeStages()
 	r.endStages()
 	closeDestinations(outputs)
 }

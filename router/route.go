@@ -38,6 +38,14 @@ func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
 	return stage{}, fmt.Errorf("%T is no Filter, Step or Holder", s)
 }
 
+// forTag returns the filter for a tag's events; nil: they stay as they are.
+func (s *stage) forTag(tag string) enrich.Filter {
+	if t, ok := s.filter.(enrich.TagFilter); ok {
+		return t.ForTag(tag)
+	}
+	return s.filter
+}
+
 // close ends what the stage has begun.
 func (s *stage) close() {
 	for _, part := range []any{s.filter, s.step} {
@@ -55,16 +63,17 @@ type route struct {
 	label   string // Fluentd: at which it begins
 	kind    routeKind
 	filters []enrich.Filter
-	step    enrich.Step // after the filters; nil where they lead to the outputs
-	holder  *holder     // step, where it is a Holder
-	again   string      // the label at which events begin again that step reroutes
-	after   *route      // what comes after step
-	outputs []int       // indices into Router.outputs
-	lift    bool        // all of the outputs read tails
-	next    []*route    // the paths that go on after this one
-	turns   *turns      // by which of next an event goes on; nil: by all
-	counts  bool        // a filter counts records, also those that go nowhere
-	reach   []int       // every output that this route leads to, once for each path to it
+	step    enrich.Step   // after the filters; nil where they lead to the outputs
+	holder  *holder       // step, where it is a Holder
+	emitted *atomic.Int64 // counts what step emits; nil: nothing does
+	again   string        // the label at which events begin again that step reroutes
+	after   *route        // what comes after step
+	outputs []int         // indices into Router.outputs
+	lift    bool          // all of the outputs read tails
+	next    []*route      // the paths that go on after this one
+	turns   *turns        // by which of next an event goes on; nil: by all
+	counts  bool          // a filter counts records, also those that go nowhere
+	reach   []int         // every output that this route leads to, once for each path to it
 }
 
 // A routeKind is whose events take a route.
@@ -117,9 +126,8 @@ func (r *Router) lockedRouteOf(in *source, label, tag string, kind routeKind) *r
 		return rt
 	}
 	if r.routeBytes += routeCost + len(tag); r.routeBytes > maxRouteBytes {
+		r.forgetRoutes()
 		r.routeBytes = routeCost + len(tag)
-		clear(r.routes)
-		clear(r.held)
 	}
 	plan := r.plan.Route(in.index, tag)
 	switch {
@@ -139,6 +147,21 @@ func (r *Router) lockedRouteOf(in *source, label, tag string, kind routeKind) *r
 		r.events.Warn().Str("tag", tag).Msg("no output matches this tag; its records are dropped and counted as unrouted")
 	}
 	return rt
+}
+
+// forgetRoutes forgets the routes of all tags. Those in use stay valid. r.routesMu is held.
+func (r *Router) forgetRoutes() {
+	r.routeBytes = 0
+	clear(r.routes)
+	clear(r.held)
+}
+
+// renewRoutes has all routes compiled again, each when its next event comes: a filter does something else now to a tag's events.
+func (r *Router) renewRoutes() {
+	r.routesMu.Lock()
+	defer r.routesMu.Unlock()
+	r.forgetRoutes()
+	r.routesAge.Add(1)
 }
 
 // parts is the number of routes that rt consists of.
@@ -177,11 +200,13 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 		if s.step == nil {
 			_, measures := s.filter.(enrich.Measurer)
 			rt.counts = rt.counts || measures
-			rt.filters = append(rt.filters, s.filter)
+			if f := r.counted(f, s.forTag(rt.tag)); f != nil {
+				rt.filters = append(rt.filters, f)
+			}
 			continue
 		}
 		rt.filters = enrich.MergeConstants(rt.filters)
-		rt.step, rt.holder, rt.again = s.step, s.holder, s.label
+		rt.step, rt.holder, rt.again, rt.emitted = s.step, s.holder, s.label, r.counterOf(f)
 		rt.after = r.compile(route{in: rt.in, label: rt.label, tag: rt.tag, kind: rt.kind}, plan, filters[n+1:])
 		rt.reach = rt.after.reach
 		if rt.holder != nil {

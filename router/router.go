@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -56,9 +57,11 @@ type Router struct {
 	routes   map[routeKey]*route
 	// routeBytes is about how much memory routes and held take.
 	routeBytes int
+	routesAge  atomic.Uint64      // changes when intakes must forget the routes that they remember
 	held       map[heldKey]*route // those that lead to Holders
 	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
 	metrics    enrich.Metrics     // of filters
+	emitted    []atomic.Int64     // by each of the plan's Filters; nil: not counted
 	onRoute    func(*route)       // called for each route that is made; nil except in a Trace
 }
 
@@ -86,7 +89,7 @@ func (r *Router) stageEnv(f config.Filter) enrich.Env {
 	r.shares = append(r.shares, share)
 	return enrich.Env{
 		Hostname: r.env.Hostname, Version: r.env.Version, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
-		Share: share, Log: r.partLog("filter", f.ID, f.LogLevel), Metrics: &r.metrics, Exit: r.askToStop,
+		Share: share, Log: r.partLog("filter", f.ID, f.LogLevel), Metrics: &r.metrics, Exit: r.askToStop, Changed: r.renewRoutes,
 		Errors:        r.plan.HasLabel(enrich.ErrorLabel),
 		AllowScriptIO: r.plan.Service.AllowScriptIO,
 		ReadFile:      func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
@@ -172,6 +175,7 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 		nameQueues(r.outputs)
 	}
 	r.addSources()
+	r.countFilters()
 	return r, diags
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
 )
 
@@ -43,6 +44,7 @@ func (r *Router) Run(stop, now context.Context) error {
 		return err
 	}
 	defer func() { r.closeQueues(r.current.Load().allOutputs()) }()
+	r.startStages()
 	running := r.serve(stop, now)
 	defer running.end()
 	defer func() { r.current.Load().closeStages() }()
@@ -62,6 +64,15 @@ func (r *Router) Run(stop, now context.Context) error {
 		return exit
 	}
 	return nil
+}
+
+// startStages starts what the filters do before the first event.
+func (r *Router) startStages() {
+	for n := range r.stages {
+		if s, ok := r.stages[n].filter.(enrich.Starter); ok {
+			s.Start()
+		}
+	}
 }
 
 // closeStages ends what the filters have begun.
