@@ -111,6 +111,9 @@ func logMetadata(t *task) {
 	if t.Router == nil || t.Router.FireLens == nil {
 		return
 	}
+	if t.planned() && t.Plan.Service.Metadata == "full" { // adds these fields, too
+		return
+	}
 	if o, ok := taskdef.Find(t.Router.FireLens.Options, "enable-ecs-log-metadata"); ok && strings.EqualFold(o.Text, "false") {
 		t.say(o.Place, "", "Records get neither ecs_cluster nor ecs_task_arn nor ecs_task_definition. Tasks of one service can be told apart by container_id alone.")
 	}

@@ -33,7 +33,7 @@ func (k *compilation) classic(f *file, l loader) {
 		return
 	}
 	r.expandAll(r.sections)
-	k.service(r)
+	service := k.service(r)
 	for _, s := range r.sections {
 		switch s.name {
 		case "parser":
@@ -44,6 +44,7 @@ func (k *compilation) classic(f *file, l loader) {
 	}
 	k.builtInParsers(r)
 	k.checkMultiline()
+	k.addMetadata(service)
 	for _, s := range r.sections {
 		k.classicSection(s)
 	}
@@ -158,9 +159,9 @@ func (k *compilation) classicMatch(s *section) (m matcher, text string, ok bool)
 	return list, strings.Join(texts, " or "), len(list) > 0
 }
 
-// service compiles the [SERVICE] sections as one, and reads the files of parsers that they name.
-func (k *compilation) service(r *classicReader) {
-	all := &section{name: "service", pos: k.plan.pos()}
+// service compiles the [SERVICE] sections as one, which it returns, and reads the files of parsers that they name.
+func (k *compilation) service(r *classicReader) (all *section) {
+	all = &section{name: "service", pos: k.plan.pos()}
 	for _, s := range r.sections {
 		if s.name == "service" {
 			all.override(s)
@@ -177,6 +178,7 @@ func (k *compilation) service(r *classicReader) {
 			k.parsersFile(r, p)
 		}
 	}
+	return all
 }
 
 // logLevel applies the variable FLB_LOG_LEVEL, which takes precedence over Log_Level, as in Fluent Bit.

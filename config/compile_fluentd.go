@@ -34,8 +34,9 @@ func (k *compilation) fluentd(f *file, l loader) {
 		k.warning(p.pos, fmt.Sprintf("%s is outside of every section and is ignored", p.key)).as(CodeSyntax)
 	}
 	sections := k.unwrapWorkers(root.subs)
-	k.system(sections)
+	system := k.system(sections)
 	k.declareLabels(sections)
+	k.addMetadata(system)
 	for _, s := range sections {
 		k.fluentdSection(s)
 	}
@@ -58,9 +59,9 @@ func (k *compilation) unwrapWorkers(sections []*section) []*section {
 	return list
 }
 
-// system compiles the <system> sections as one.
-func (k *compilation) system(sections []*section) {
-	all := &section{name: "system", pos: k.plan.pos()}
+// system compiles the <system> sections as one, which it returns.
+func (k *compilation) system(sections []*section) (all *section) {
+	all = &section{name: "system", pos: k.plan.pos()}
 	for _, s := range sections {
 		if s.name == "system" {
 			all.override(s)
@@ -68,6 +69,7 @@ func (k *compilation) system(sections []*section) {
 	}
 	k.bind("<system>", all, &k.plan.Service)
 	k.keepSettings(all)
+	return all
 }
 
 // declareLabels makes every label known before the first one is used.

@@ -28,13 +28,16 @@ type Service struct {
 	StreamsFile    string        `fluentbit:"streams_file" help:"file with [STREAM_TASK] sections"`
 
 	// AllowExec is firelane's own: a configuration that comes with an image should not run commands unasked.
-	AllowExec bool `fluentbit:"allow_exec" default:"off" help:"run the commands of the inputs exec; off: none is run, and one line in the log says so"`
+	AllowExec bool `fluentbit:"allow_exec" fluentd:"allow_exec" default:"off" help:"run the commands of the inputs exec; off: none is run, and one line in the log says so"`
 
 	// AllowScriptIO is firelane's own, for the same reason.
 	AllowScriptIO bool `fluentbit:"allow_script_io" default:"off" help:"let the scripts of filters lua read and write files, load modules and run commands; off: what would do that is an error of the script"`
 
 	// JoinPartial is firelane's own: Docker splits lines at 16 KiB, and neither dialect joins them unless configured to.
 	JoinPartial bool `fluentbit:"join_partial" fluentd:"join_partial" default:"on" help:"join the lines that Docker split at 16 KiB"`
+
+	// Metadata is firelane's own. A task without a file of its own sets the variable FIRELANE_ECS_METADATA, which takes precedence.
+	Metadata string `fluentbit:"ecs_metadata" fluentd:"ecs_metadata" oneof:"agent,full" default:"agent" help:"full: before all other filters, records get what ECS's task metadata endpoint says about their task and container; agent: only what ECS writes into the configuration"`
 
 	// HotReload is off in Fluent Bit unless it is written. Here a SIGHUP that does nothing has no use.
 	HotReload bool `fluentbit:"hot_reload" fluentd:"hot_reload" default:"on" help:"SIGHUP, SIGUSR2 and POST /api/v2/reload read the configuration again"`

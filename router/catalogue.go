@@ -8,6 +8,7 @@ import (
 	"github.com/firelane/firelane/enrich"
 	filteraws "github.com/firelane/firelane/enrich/aws"
 	filterecs "github.com/firelane/firelane/enrich/ecs"
+	"github.com/firelane/firelane/enrich/ecsmetadata"
 	"github.com/firelane/firelane/enrich/kubernetes"
 	"github.com/firelane/firelane/enrich/logmetrics"
 	"github.com/firelane/firelane/enrich/lua"
@@ -117,6 +118,7 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "log_to_metrics", "", logmetrics.New, "counts and measures records, for Prometheus"),
 		Row(config.KindFilter, "aws", "", filteraws.New, "adds what the metadata service of an EC2 instance says"),
 		Row(config.KindFilter, "ecs", "", filterecs.New, "adds what the ECS agent says about a record's task and container"),
+		Row(config.KindFilter, "ecs_metadata", "ecs_metadata", ecsmetadata.New, "adds what ECS's task metadata endpoint says about a record's task and container"),
 		Row(config.KindFilter, "kubernetes", "", kubernetes.New, "adds what the API server says about a record's pod, and merges JSON"),
 		Row(config.KindFilter, "stdout", "stdout", enrich.NewStdout, "writes records to standard output, too"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),

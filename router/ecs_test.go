@@ -169,7 +169,7 @@ func compileTask(t *testing.T, dir string, e ecsTask) (*config.Plan, []config.Di
 		write(e.external, e.externalText())
 	}
 	write(main, e.render(t))
-	return config.Compile(main, Catalogue(), func(string) (string, bool) { return "hunter2", true })
+	return config.Compile(main, Catalogue(), func(name string) (string, bool) { return "hunter2", !strings.HasPrefix(name, "FIRELANE_") })
 }
 
 func TestWhateverTheECSAgentWritesCompiles(t *testing.T) {
