@@ -1,7 +1,6 @@
 package enrich_test
 
 import (
-	"io"
 	"testing"
 	"time"
 
@@ -109,11 +108,8 @@ func TestEveryStageKeepsTheContract(t *testing.T) {
 		"checklist":         maker(t, enrich.NewChecklist, config.FluentBit, enrich.ChecklistOptions{File: "contract_test.go", LookupKey: "log", Records: pairs, IgnoreCase: true}),
 		"checklist, prefix": maker(t, enrich.NewChecklist, config.FluentBit, enrich.ChecklistOptions{File: "contract_test.go", LookupKey: "log", Records: pairs, Mode: "partial"}),
 		"expect":            maker(t, enrich.NewExpect, config.FluentBit, enrich.ExpectOptions{Equal: []config.Ordered{{Value: "log one "}}, Action: "result_key", ResultKey: "log"}),
-		"stdout": maker(t, func(_ *enrich.StdoutOptions, d config.Dialect, env enrich.Env) (enrich.Filter, error) {
-			return enrich.StdoutTo(d, env, io.Discard)
-		}, config.FluentBit, enrich.StdoutOptions{}),
-		"sysinfo": maker(t, enrich.NewSysinfo, config.FluentBit, enrich.SysinfoOptions{Hostname: "log", Version: "v"}),
-		"joiner":  func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
+		"sysinfo":           maker(t, enrich.NewSysinfo, config.FluentBit, enrich.SysinfoOptions{Hostname: "log", Version: "v"}),
+		"joiner":            func() enrich.Stage { return enrich.NewJoiner(enrich.JoinerConfig{MaxLine: 100_000, MaxTotal: 200_000}) },
 	} {
 		t.Run(name, func(t *testing.T) { steptest.Run(t, make, parts(t)...) })
 	}

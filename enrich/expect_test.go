@@ -5,15 +5,11 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/firelane/firelane/config"
-	"github.com/firelane/firelane/record"
 )
 
 func expectOf(t testing.TB, o ExpectOptions, env Env) Filter {
@@ -75,68 +71,6 @@ func TestExpectWarnsOrAsksTheRouterToStopAndLetsTheRecordGoOn(t *testing.T) {
 	}
 	quiet := expectOf(t, ExpectOptions{Exists: ordered(0, "$x"), Action: "exit"}, testEnv()) // no router, as in a check
 	apply(t, quiet, "app", `{}`)
-}
-
-func TestStdoutWritesEveryRecordAndLetsItGoOn(t *testing.T) {
-	for d, want := range map[config.Dialect]string{
-		config.FluentBit: `[0] app.x: [1795717989.000000007, {}, {"log"=>"a"b", "n"=>nil, "m"=>{"l"=>[1, true]}}]` + "\n",
-		config.Fluentd:   time.Unix(1795717989, 7).Format("2006-01-02 15:04:05.000000000 -0700") + ` app.x: {"log":"a\"b","n":null,"m":{"l":[1,true]}}` + "\n",
-	} {
-		var out bytes.Buffer
-		step, err := newStdout(d, testEnv(), &out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ev := record.Event{Tag: "app.x", Time: record.Time{Sec: 1795717989, Nsec: 7}, Body: body(t, `{"log":"a\"b","n":null,"m":{"l":[1,true]}}`)}
-		before := ev.Body
-		if !step.Apply(&ev, &Scratch{}) || !bytes.Equal(ev.Body, before) {
-			t.Errorf("%v: the record changed", d)
-		}
-		step.(Closer).Close()
-		if out.String() != want {
-			t.Errorf("%v: got %q, want %q", d, &out, want)
-		}
-	}
-}
-
-// blocked is a pipe that nobody reads until free is closed.
-type blocked struct {
-	free chan struct{}
-	n    atomic.Int64
-}
-
-func (b *blocked) Write(p []byte) (int, error) {
-	<-b.free
-	b.n.Add(int64(bytes.Count(p, []byte{'\n'})))
-	return len(p), nil
-}
-
-func TestStdoutThatNobodyReadsStopsNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pipe := &blocked{free: make(chan struct{})}
-		step, err := newStdout(config.FluentBit, testEnv(), pipe)
-		if err != nil {
-			t.Fatal(err)
-		}
-		in, begin := body(t, `{"log":"`+strings.Repeat("x", 1000)+`"}`), time.Now()
-		for range 10_000 {
-			step.Apply(&record.Event{Body: in}, &Scratch{})
-		}
-		step.(Closer).Close()
-		if took := time.Since(begin); took != 2*stdoutTime {
-			t.Errorf("10,000 records and the stop took %v, want %v", took, 2*stdoutTime)
-		}
-		if got := len(step.(*stdout).buf); got > maxPrinted+2000 {
-			t.Errorf("got %d bytes that wait, want at most %d", got, maxPrinted)
-		}
-		close(pipe.free)
-		synctest.Wait()
-		step.Apply(&record.Event{Body: in}, &Scratch{})
-		step.(Closer).Close()
-		if got := pipe.n.Load(); got < 1000 || got > 2*maxPrinted/1000 {
-			t.Errorf("got %d lines once somebody reads, want about those that had waited", got)
-		}
-	})
 }
 
 func TestSysinfoAddsWhatTheSystemSays(t *testing.T) {

@@ -29,6 +29,3 @@ func (t *throttle) Live() string { return limitsRate }
 
 // Live implements the interface Live.
 func (t *throttleSize) Live() string { return limitsRate }
-
-// Live implements the interface Live.
-func (o *stdout) Live() string { return "prints records on standard output" }

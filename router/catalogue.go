@@ -12,6 +12,7 @@ import (
 	"github.com/firelane/firelane/enrich/kubernetes"
 	"github.com/firelane/firelane/enrich/logmetrics"
 	"github.com/firelane/firelane/enrich/lua"
+	"github.com/firelane/firelane/enrich/stdout"
 	"github.com/firelane/firelane/forward"
 	"github.com/firelane/firelane/input/dummy"
 	"github.com/firelane/firelane/input/emitter"
@@ -120,7 +121,7 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "ecs", "", filterecs.New, "adds what the ECS agent says about a record's task and container"),
 		Row(config.KindFilter, "ecs_metadata", "ecs_metadata", ecsmetadata.New, "adds what ECS's task metadata endpoint says about a record's task and container"),
 		Row(config.KindFilter, "kubernetes", "", kubernetes.New, "adds what the API server says about a record's pod, and merges JSON"),
-		Row(config.KindFilter, "stdout", "stdout", enrich.NewStdout, "writes records to standard output, too"),
+		Row(config.KindFilter, "stdout", "stdout", stdout.New, "writes records to standard output, too"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),
 		Row(config.KindMultiline, "regex,endswith,equal,eq", "", multiline.New, "joins lines that belong together"),
 		Row(config.KindStream, "stream_task", "", enrich.NewStreamTask, "copies the events for which a condition holds, with another tag"),

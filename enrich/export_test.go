@@ -1,4 +1,0 @@
-package enrich
-
-// StdoutTo is NewStdout with another writer.
-var StdoutTo = newStdout
