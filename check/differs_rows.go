@@ -59,11 +59,11 @@ func bitDifferences() []difference {
 		{"F628", "keys-not-text", "", nil},
 		{"F629", "invalid-utf8", "", nil},
 		{"F630", "float-time", "", nil},
-		{"F631", "exec-off", "`exec` runs its command only if `allow_exec` is on in `[SERVICE]`; Fluent Bit always runs it. A `curl` of the router's own HTTP page is answered without that", func(p *config.Plan) []config.Pos {
+		{"F631", "exec-off", "`exec` runs its command only if `allow_exec` is on in `[SERVICE]` or `<system>`; Fluent Bit and Fluentd always run it. In Fluent Bit's dialect a `curl` of the router's own HTTP page is answered without that", func(p *config.Plan) []config.Pos {
 			if p.Service.AllowExec {
 				return nil
 			}
-			return within(in, bit, "exec", nil)(p)
+			return either(within(in, bit, "exec", nil), within(in, fluentd, "exec", nil))(p)
 		}},
 		{"F632", "unfinished-line", "tcp and udp with `Format none`: a last line without a separator, at the end of a connection or datagram, is a record; Fluent Bit loses it",
 			within(in, bit, "tcp udp", is("format", "none"))},

@@ -17,7 +17,7 @@ import (
 
 // A Spec is Fluentd's <parse>.
 type Spec struct {
-	Type             string           `fluentd:"@type" oneof:"json,none,regexp,ltsv,csv,tsv,apache,apache2,apache_error,nginx,syslog,multiline,msgpack" default:"json" help:"format of the text"`
+	Type             string           `fluentd:"@type" oneof:"json,none,regexp,ltsv,csv,tsv,apache,apache2,apache_error,nginx,syslog,multiline,msgpack" help:"format of the text; default: json, and in the input exec tsv"`
 	MessageKey       string           `fluentd:"message_key" default:"message" help:"field that takes the text (none)"`
 	Expression       string           `fluentd:"expression" help:"pattern whose named groups become fields (regexp)"`
 	FirstLine        string           `fluentd:"format_firstline" help:"pattern of a line with which a text begins (multiline, in tail)"`

@@ -70,6 +70,7 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "syslog", "syslog", syslog.New, "syslog by UDP, TCP, TLS or a socket file"),
 		Row(config.KindInput, "opentelemetry", "", opentelemetry.New, "logs of OpenTelemetry, by OTLP/HTTP"),
 		Row(config.KindInput, "exec", "", exec.New, "the lines that a command writes, if allow_exec is on in [SERVICE]"),
+		Row(config.KindInput, "", "exec", exec.NewFluentd, "the lines that a command writes, if allow_exec is on in <system>"),
 		Row(config.KindInput, "dummy", "sample,dummy", dummy.New, "events of its own, for tests of a configuration"),
 		Row(config.KindInput, "", "tcp", socket.NewTCP, "messages on TCP, in the format of <parse>"),
 		Row(config.KindInput, "udp", "udp", inputudp.New, "JSON or text, in datagrams"),

@@ -1,4 +1,5 @@
-// Package exec is Fluent Bit's input exec: the lines that a command writes. It runs nothing unless [SERVICE] has allow_exec.
+// Package exec is the input exec of both dialects: the lines that a command writes. It runs nothing unless [SERVICE] or <system> has
+// allow_exec.
 package exec
 
 import (
@@ -21,6 +22,9 @@ import (
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
+
+// unparsed is the reason for which a line is rejected.
+const unparsed = "line can't be parsed"
 
 const (
 	maxLine     = 1 << 20              // bytes of a line (buf_size); a longer one is cut into several
@@ -57,38 +61,52 @@ func (o *Options) Warnings() (w []string) {
 
 // An Input runs a command.
 type Input struct {
-	opts      *Options
 	log       zerolog.Logger
-	tag       []byte
-	parser    *parse.Parser // nil: none
-	allowed   bool
+	command   string
 	page      string // the command only reads this page of the router; "": it is another one
-	interval  time.Duration
+	allowed   bool
+	stderr    bool          // its standard error is read, too
+	interval  time.Duration // between two starts; 0: it is started at once, and not again
+	once      bool          // it is started only once
+	timeout   time.Duration // 0: none
+	lineSize  int           // longest line, in bytes
 	flushTime time.Duration
+	lines     taker
 
 	ctx    context.Context // ends at Close
 	cancel context.CancelFunc
-	body   []byte
 }
 
-// New makes the input.
+// A taker takes the lines of a command. What is no event is rejected.
+type taker interface {
+	take(recv input.Receiver, line []byte)
+	end(recv input.Receiver) // the command has ended
+}
+
+// New makes the input of Fluent Bit.
 func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
-	in := &Input{
-		opts: o, log: env.Log, tag: []byte(cmp.Or(o.Tag, env.DefaultTag())), allowed: env.AllowExec, flushTime: cmp.Or(env.FlushTime, flushTime),
-		interval: min(time.Duration(min(max(o.Sec, 0), int64(maxInterval/time.Second)))*time.Second+time.Duration(max(o.Nsec, 0)), maxInterval),
-	}
-	in.page = ownPage(o.Command)
+	in := newInput(o.Command, env)
+	in.interval = min(time.Duration(min(max(o.Sec, 0), int64(maxInterval/time.Second)))*time.Second+time.Duration(max(o.Nsec, 0)), maxInterval)
 	if in.interval <= 0 {
 		in.interval = time.Second
 	}
+	in.page, in.once, in.timeout = ownPage(o.Command), o.Oneshot, o.Timeout
+	in.lineSize = min(max(int(o.BufSize), minLine), maxLine)
+	l := &bitLines{log: env.Log, tag: []byte(cmp.Or(o.Tag, env.DefaultTag())), name: o.Parser}
 	if o.Parser != "" {
 		var err error
-		if in.parser, err = parse.Find(o.Parser, parse.Env{Parsers: env.Parsers, Log: env.Log}); err != nil {
+		if l.parser, err = parse.Find(o.Parser, parse.Env{Parsers: env.Parsers, Log: env.Log}); err != nil {
 			return nil, fmt.Errorf("exec: %w", err)
 		}
 	}
-	in.ctx, in.cancel = context.WithCancel(context.Background())
+	in.lines = l
 	return in, nil
+}
+
+func newInput(command string, env input.Env) *Input {
+	in := &Input{log: env.Log, command: command, allowed: env.AllowExec, flushTime: cmp.Or(env.FlushTime, flushTime)}
+	in.ctx, in.cancel = context.WithCancel(context.Background())
+	return in
 }
 
 // Run runs the command until ctx ends or Close is called.
@@ -101,41 +119,49 @@ func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error 
 	defer abandon()
 	late := context.AfterFunc(ctx, func() { time.AfterFunc(killTime+in.flushTime, abandon) }) // what was read may still be queued
 	defer late()
-	once := in.once
+	run := in.run
 	if in.page != "" {
-		once = in.readPage
+		run = in.readPage
 	} else if !in.allowed {
-		in.log.Error().Msg("the command is not run: inputs of the kind exec are off; set allow_exec on in [SERVICE] to allow them")
+		in.log.Error().Msg("the command is not run: inputs of the kind exec are off; set allow_exec on in [SERVICE] or <system> to allow them")
 		<-ctx.Done()
 		return nil
 	}
 	recv := receiver()
-	tick := time.NewTicker(in.interval)
-	defer tick.Stop()
+	var due <-chan time.Time
+	if in.interval > 0 {
+		tick := time.NewTicker(in.interval)
+		defer tick.Stop()
+		due = tick.C
+	} else {
+		now := make(chan time.Time, 1)
+		now <- time.Time{}
+		due = now
+	}
 	for {
 		select {
-		case <-tick.C:
+		case <-due:
 		case <-ctx.Done():
 			return nil
 		}
-		if err := once(ctx, flushing, recv); err != nil && ctx.Err() == nil {
+		if err := run(ctx, flushing, recv); err != nil && ctx.Err() == nil {
 			in.log.Warn().Err(err).Msg("the command failed")
 		}
-		if in.opts.Oneshot {
+		if in.once {
 			<-ctx.Done()
 			return nil
 		}
 	}
 }
 
-// once runs the command to its end.
-func (in *Input) once(ctx, flushing context.Context, recv input.Receiver) error {
-	if in.opts.Timeout > 0 {
+// run runs the command to its end.
+func (in *Input) run(ctx, flushing context.Context, recv input.Receiver) error {
+	if in.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, in.opts.Timeout)
+		ctx, cancel = context.WithTimeout(ctx, in.timeout)
 		defer cancel()
 	}
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", in.opts.Command)
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", in.command)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that what the command has started ends with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	errs := new(beginning)
@@ -143,6 +169,9 @@ func (in *Input) once(ctx, flushing context.Context, recv input.Receiver) error 
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
+	}
+	if in.stderr {
+		cmd.Stderr = cmd.Stdout
 	}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -164,7 +193,7 @@ func (in *Input) once(ctx, flushing context.Context, recv input.Receiver) error 
 	}
 	err = errors.Join(err, cmd.Wait())
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err = fmt.Errorf("it has run for %v, and was ended: %w", in.opts.Timeout, err)
+		err = fmt.Errorf("it has run for %v, and was ended: %w", in.timeout, err)
 	}
 	if text := errs.String(); err != nil && text != "" {
 		err = fmt.Errorf("%w: %s", err, text)
@@ -193,7 +222,7 @@ func (w *beginning) String() string {
 
 // read takes lines until the end, and flushes when no more are there.
 func (in *Input) read(ctx context.Context, out io.Reader, recv input.Receiver) error {
-	r := bufio.NewReaderSize(out, min(max(int(in.opts.BufSize), minLine), maxLine))
+	r := bufio.NewReaderSize(out, in.lineSize)
 	added := 0
 	for {
 		line, err := r.ReadSlice('\n')
@@ -201,10 +230,13 @@ func (in *Input) read(ctx context.Context, out io.Reader, recv input.Receiver) e
 			if line[n-1] == '\n' {
 				line = line[:n-1]
 			}
-			in.take(recv, line)
+			in.lines.take(recv, line)
 			added += n
 		}
 		ended := err != nil && !errors.Is(err, bufio.ErrBufferFull)
+		if ended {
+			in.lines.end(recv)
+		}
 		if added > 0 && (ended || r.Buffered() == 0 || added >= maxBatch) {
 			added = 0
 			if ferr := recv.Flush(ctx); ferr != nil && !errors.Is(ferr, input.ErrHeld) {
@@ -217,23 +249,37 @@ func (in *Input) read(ctx context.Context, out io.Reader, recv input.Receiver) e
 	}
 }
 
-// take adds a line, or rejects it.
-func (in *Input) take(recv input.Receiver, line []byte) {
-	t := time.Now()
-	at := record.Time{Sec: uint32(t.Unix()), Nsec: uint32(t.Nanosecond())}
-	if in.parser == nil {
-		in.body = record.AppendStrBytes(record.AppendStr(record.AppendMapHeader(in.body[:0], 1), "exec"), line)
-		recv.Add(in.tag, at, in.body)
+// bitLines makes an event of each line, as Fluent Bit does.
+type bitLines struct {
+	log    zerolog.Logger
+	tag    []byte
+	name   string        // of the parser
+	parser *parse.Parser // nil: none
+	body   []byte
+}
+
+func (l *bitLines) take(recv input.Receiver, line []byte) {
+	at := now()
+	if l.parser == nil {
+		l.body = record.AppendStrBytes(record.AppendStr(record.AppendMapHeader(l.body[:0], 1), "exec"), line)
+		recv.Add(l.tag, at, l.body)
 		return
 	}
-	body, ok := in.parser.Parse(in.body[:0], line, &at)
-	in.body = body
+	body, ok := l.parser.Parse(l.body[:0], line, &at)
+	l.body = body
 	if n, err := record.Check(body); !ok || err != nil || n != len(body) { // decoded fields may be nested too deep
-		recv.Reject(1, "line can't be parsed")
-		in.log.Warn().Str("parser", in.opts.Parser).Int("bytes", len(line)).Msg("a line is not in the format of the parser: skipped")
+		recv.Reject(1, unparsed)
+		l.log.Warn().Str("parser", l.name).Int("bytes", len(line)).Msg("a line is not in the format of the parser: skipped")
 		return
 	}
-	recv.Add(in.tag, at, body)
+	recv.Add(l.tag, at, body)
+}
+
+func (l *bitLines) end(input.Receiver) {}
+
+func now() record.Time {
+	t := time.Now()
+	return record.Time{Sec: uint32(t.Unix()), Nsec: uint32(t.Nanosecond())}
 }
 
 // WaitIdle returns at once: what the command has not written needn't be waited for.

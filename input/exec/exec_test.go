@@ -160,7 +160,7 @@ func TestCommandEndsWithItsTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	if err := in.(*Input).once(t.Context(), t.Context(), new(collector)); err == nil || !strings.Contains(err.Error(), "it has run for 1s, and was ended") || !strings.Contains(err.Error(), "broken") {
+	if err := in.(*Input).run(t.Context(), t.Context(), new(collector)); err == nil || !strings.Contains(err.Error(), "it has run for 1s, and was ended") || !strings.Contains(err.Error(), "broken") {
 		t.Errorf("got %v, want that the command was ended", err)
 	}
 	if took := time.Since(begun); took > 30*time.Second {
