@@ -48,6 +48,8 @@ func (c *source) Close() {
 	}
 }
 
+func jsonLine(text string) []byte { return []byte(`{"log":"` + text + "\"}\n") }
+
 func TestPromises(t *testing.T) {
 	withChunk := func(text string) []byte { return pack(arr{"app", 1, obj{"log": text}, obj{"chunk": "id"}}) }
 	open := func(t *testing.T, in input.Input, err error, message func(string) []byte) (input.Input, inputtest.Source) {
@@ -73,7 +75,19 @@ func TestPromises(t *testing.T) {
 		}},
 		"tcp": {Open: func(t *testing.T) (input.Input, inputtest.Source) {
 			in, err := NewTCP(&TCPOptions{Listen: "127.0.0.1"}, config.FluentBit, testEnv(new(lines)))
-			return open(t, in, err, func(text string) []byte { return []byte(`{"log":"` + text + "\"}\n") })
+			return open(t, in, err, jsonLine)
+		}},
+		"unix_socket": {Open: func(t *testing.T) (input.Input, inputtest.Source) {
+			in, err := NewUnixSocket(&UnixSocketOptions{Path: socketPath(t)}, config.FluentBit, testEnv(new(lines)))
+			return open(t, in, err, jsonLine)
+		}},
+		"unix_socket, datagrams": {Open: func(t *testing.T) (input.Input, inputtest.Source) {
+			o := &UnixSocketOptions{Path: socketPath(t), Mode: "DGRAM"}
+			in, err := NewUnixSocket(o, config.FluentBit, testEnv(new(lines)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return in, &source{network: "unixgram", address: o.Path, message: jsonLine}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) { inputtest.Run(t, s) })

@@ -73,6 +73,11 @@ func listen(opts *Options, d config.Dialect, env input.Env) (*Server, error) {
 }
 
 func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
+	return serveLines(opts, env, func() (net.Listener, error) { return serve.ListenTCP(env, opts.Listen, opts.Port) })
+}
+
+// serveLines makes the server of JSON values or lines on the connections of a listener.
+func serveLines(opts *TCPOptions, env input.Env, listen func() (net.Listener, error)) (*Server, error) {
 	cfg, err := opts.TLS.Config()
 	if err != nil {
 		return nil, err
@@ -81,7 +86,7 @@ func listenLines(opts *TCPOptions, env input.Env) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := serve.ListenTCP(env, opts.Listen, opts.Port)
+	ln, err := listen()
 	if err != nil {
 		return nil, err
 	}

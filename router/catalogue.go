@@ -65,6 +65,7 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
 		Row(config.KindInput, "tail", "tail", tail.New, "the lines of files, as they grow"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
+		Row(config.KindInput, "unix_socket", "", forward.NewUnixSocket, "JSON or plain lines on a unix socket"),
 		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
 		Row(config.KindInput, "http", "http", http.New, "JSON, MessagePack and forms by HTTP, answered when the events are queued"),
 		Row(config.KindInput, "syslog", "syslog", syslog.New, "syslog by UDP, TCP, TLS or a socket file"),

@@ -32,9 +32,12 @@ func (r *running) feed(t *testing.T, c *testCase) (answers string) {
 		data := r.expandTimes(in.Data)
 		kind := strings.TrimSpace(strings.TrimPrefix(in.Name, "input"))
 		network := "tcp"
-		if kind == "udp" {
-			network = "udp"
+		switch kind {
+		case "udp":
+			network = kind
 			r.waitForLog(t)
+		case "unix", "unixgram":
+			network = kind
 		}
 		conn := r.dial(t, network)
 		if conn == nil {
@@ -52,7 +55,7 @@ func (r *running) feed(t *testing.T, c *testCase) (answers string) {
 		case "hex":
 			data, err = hex.DecodeString(regexp.MustCompile(`(?m)#.*$|\s+`).ReplaceAllString(string(data), ""))
 			fallthrough
-		case "tcp", "udp":
+		case "tcp", "udp", "unix", "unixgram":
 			if err == nil {
 				err = sendRaw(conn, kind, data)
 			}
@@ -88,9 +91,9 @@ func (r *running) expandTimes(data []byte) []byte {
 	})
 }
 
-// sendRaw sends text; by UDP, each line is a datagram.
+// sendRaw sends text; by UDP and on a socket of datagrams, each line is one.
 func sendRaw(conn net.Conn, kind string, data []byte) error {
-	if kind == "udp" {
+	if kind == "udp" || kind == "unixgram" {
 		for line := range bytes.Lines(data) {
 			if _, err := conn.Write(bytes.TrimSuffix(line, []byte("\n"))); err != nil {
 				return err
@@ -101,7 +104,7 @@ func sendRaw(conn net.Conn, kind string, data []byte) error {
 	if _, err := conn.Write(data); err != nil {
 		return err
 	}
-	return conn.(*net.TCPConn).CloseWrite()
+	return conn.(interface{ CloseWrite() error }).CloseWrite()
 }
 
 // sendHTTP sends a request: its first line, headers, an empty line and the body. It returns the status and the body.

@@ -306,10 +306,14 @@ func freePort(t *testing.T) int {
 // dial connects to the program once it listens; nil if it ends before.
 func (r *running) dial(t *testing.T, network string) net.Conn {
 	t.Helper()
+	address := fmt.Sprintf("127.0.0.1:%d", r.port)
+	if strings.HasPrefix(network, "unix") {
+		address = filepath.Join(r.dir, "in.sock")
+	}
 	var conn net.Conn
 	err := eventually(startLimit, r.ended, func() bool {
 		var err error
-		conn, err = net.Dial(network, fmt.Sprintf("127.0.0.1:%d", r.port))
+		conn, err = net.Dial(network, address)
 		return err == nil
 	})
 	if err != nil {
