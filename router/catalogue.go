@@ -83,6 +83,7 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "emitter", "", emitter.New, "the metrics of a filter log_to_metrics, which adds this input itself"),
 		Row(config.KindInput, "prometheus_scrape", "", scrape.New, "the metrics of a page in Prometheus's format"),
 		Row(config.KindInput, "node_exporter_metrics", "", node.New, "the host's state as metrics, as Prometheus's node exporter has them"),
+		Row(config.KindInput, "process_exporter_metrics", "", node.NewProcesses, "the state of processes as metrics, as process-exporter has them"),
 		Row(config.KindInput, "cpu", "", host.NewCPU, "how busy the host's processors are, or those that a process uses"),
 		Row(config.KindInput, "mem", "", host.NewMem, "the host's memory"),
 		Row(config.KindInput, "disk", "", host.NewDisk, "what the host's disks read and write"),

@@ -40,7 +40,7 @@ const (
 type Options struct {
 	Tag      string        `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
 	Interval time.Duration `fluentbit:"scrape_interval" default:"5s" help:"time between two readings"`
-	Metrics  []string      `fluentbit:"metrics" help:"what is read; unless written, all of cpu, meminfo, diskstats, filesystem, uname, stat, time, loadavg, vmstat, netdev, netstat, sockstat, filefd, cpufreq, thermal_zone"`
+	Metrics  []string      `fluentbit:"metrics" help:"what is read; unless written, all of cpu, meminfo, diskstats, filesystem, uname, stat, time, loadavg, vmstat, netdev, netstat, sockstat, filefd, cpufreq, thermal_zone, hwmon, nvme. processes is read only if it is in the list"`
 	Proc     string        `fluentbit:"path.procfs" default:"/proc" help:"where the kernel's /proc is"`
 	Root     string        `fluentbit:"path.rootfs" default:"/" help:"where the host's file systems are"`
 	Sys      string        `fluentbit:"path.sysfs" default:"/sys" help:"where the kernel's /sys is"`
@@ -62,16 +62,20 @@ func (o *Options) Warnings() (w []string) {
 
 // A collector reads one group of metrics.
 type collector struct {
-	name    string
-	collect func(*node) error
+	name      string
+	collect   func(*node) error
+	onRequest bool // only if the options name it
 }
 
 func collectors() []collector {
 	return []collector{
-		{"cpu", (*node).cpu}, {"meminfo", (*node).meminfo}, {"diskstats", (*node).diskstats}, {"filesystem", (*node).filesystem},
-		{"uname", (*node).uname}, {"stat", (*node).stat}, {"time", (*node).time}, {"loadavg", (*node).loadavg}, {"vmstat", (*node).vmstat},
-		{"netdev", (*node).netdev}, {"netstat", (*node).netstat}, {"sockstat", (*node).sockstat}, {"filefd", (*node).filefd},
-		{"cpufreq", (*node).cpufreq}, {"thermal_zone", (*node).thermalZone},
+		{name: "cpu", collect: (*node).cpu}, {name: "meminfo", collect: (*node).meminfo}, {name: "diskstats", collect: (*node).diskstats},
+		{name: "filesystem", collect: (*node).filesystem}, {name: "uname", collect: (*node).uname}, {name: "stat", collect: (*node).stat},
+		{name: "time", collect: (*node).time}, {name: "loadavg", collect: (*node).loadavg}, {name: "vmstat", collect: (*node).vmstat},
+		{name: "netdev", collect: (*node).netdev}, {name: "netstat", collect: (*node).netstat}, {name: "sockstat", collect: (*node).sockstat},
+		{name: "filefd", collect: (*node).filefd}, {name: "cpufreq", collect: (*node).cpufreq}, {name: "thermal_zone", collect: (*node).thermalZone},
+		{name: "hwmon", collect: (*node).hwmon}, {name: "nvme", collect: (*node).nvme},
+		{name: "processes", collect: (*node).allProcesses, onRequest: true},
 	}
 }
 
@@ -118,7 +122,7 @@ func newNode(o *Options) (*node, error) {
 		}
 	}
 	for _, c := range collectors() {
-		if len(o.Metrics) == 0 || slices.ContainsFunc(o.Metrics, func(name string) bool { return strings.TrimSpace(name) == c.name }) {
+		if len(o.Metrics) == 0 && !c.onRequest || slices.ContainsFunc(o.Metrics, func(name string) bool { return strings.TrimSpace(name) == c.name }) {
 			n.collectors = append(n.collectors, c)
 		}
 	}

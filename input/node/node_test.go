@@ -123,6 +123,46 @@ func TestWhatSysfsHas(t *testing.T) {
 	}
 }
 
+func TestHardware(t *testing.T) {
+	got := collected(t, Options{Metrics: []string{"hwmon", "nvme"}}, map[string]string{
+		"class/hwmon/hwmon0/name": "k10\n", "class/hwmon/hwmon0/temp1_input": "-5500\n", "class/hwmon/hwmon0/temp1_label": "die\n", "class/hwmon/hwmon0/temp1_crit": "90000",
+		"class/hwmon/hwmon0/fan2_input": "1200", "class/hwmon/hwmon0/fan2_max": "9", "class/hwmon/hwmon0/in0_input": "1250", "class/hwmon/hwmon0/power1_input": "2500000",
+		"class/hwmon/hwmon0/temp2_input": "asleep", "class/hwmon/hwmon0/humidity1_input": "1", "class/hwmon/hwmon1/temp1_input": "1",
+		"class/nvme/nvme0/model": "Disk  \n", "class/nvme/nvme0/state": "live\n", "class/nvme/nvme-subsys0/model": "x",
+	})
+	want := []string{
+		`gauge node_hwmon_fan_rpm{chip="k10",sensor="fan2"} = 1200`, `gauge node_hwmon_in_volts{chip="k10",sensor="in0"} = 1.25`,
+		`gauge node_hwmon_power_watts{chip="k10",sensor="power1"} = 2.5`, `gauge node_hwmon_temp_celsius{chip="k10",sensor="die"} = -5.5`,
+		`gauge node_hwmon_temp_crit_celsius{chip="k10",sensor="die"} = 90`,
+		`gauge node_nvme_info{device="nvme0",firmware_revision="",model="Disk",serial="",state="live"} = 1`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestAllProcessesTogetherIfTheOptionsNameThem(t *testing.T) {
+	files := map[string]string{
+		"sys/kernel/threads-max": "100\n", "sys/kernel/pid_max": "200\n", "1/stat": statOf(1, "init", "S"), "1/task/1/stat": statOf(1, "init", "S"),
+		"7/stat": statOf(7, "a b", "R"), "7/task/7/stat": statOf(7, "a b", "R"), "7/task/8/stat": statOf(8, "w", "S"), "9/other": "",
+	}
+	for _, line := range collected(t, Options{}, files) {
+		if strings.Contains(line, "node_processes") {
+			t.Errorf("got %s without being asked for it", line)
+		}
+	}
+	got := collected(t, Options{Metrics: []string{"processes"}}, files)
+	for _, want := range []string{
+		"gauge node_processes_max_threads = 100", "gauge node_processes_max_processes = 200", `gauge node_processes_state{state="R"} = 1`,
+		`gauge node_processes_state{state="S"} = 1`, `gauge node_processes_state{state="Z"} = 0`, `gauge node_processes_threads_state{thread_state="S"} = 2`,
+		"gauge node_processes_threads = 40", "gauge node_processes_pids = 2",
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%s is missing in\n%s", want, strings.Join(got, "\n"))
+		}
+	}
+}
+
 func TestFileSystems(t *testing.T) {
 	got := collected(t, Options{Metrics: []string{"filesystem"}}, map[string]string{
 		"1/mounts": "/dev/a / ext4 rw,relatime 0 0\nproc /proc proc rw 0 0\nfs:/ /efs nfs4 rw 0 0\n/dev/b /with\\040blank ext4 ro 0 0\n/dev/a / ext4 rw 0 0\nx\n",
@@ -163,8 +203,8 @@ func TestRealHost(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	if w := (&Options{Metrics: []string{"cpu", "systemd", "nvme"}}).Warnings(); len(w) != 2 {
-		t.Errorf("got the warnings %q, want one for systemd and one for nvme", w)
+	if w := (&Options{Metrics: []string{"cpu", "systemd", "textfile"}}).Warnings(); len(w) != 2 {
+		t.Errorf("got the warnings %q, want one for systemd and one for textfile", w)
 	}
 	if _, err := New(&Options{Devices: "("}, config.FluentBit, input.Env{}); err == nil {
 		t.Error("a wrong pattern is accepted")

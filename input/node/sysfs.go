@@ -107,3 +107,71 @@ func (n *node) thermalZone() error {
 	}
 	return errors.Join(err, coolErr)
 }
+
+// nvme emits one metric for each NVMe device, whose labels say what it is.
+func (n *node) nvme() error {
+	const folder = "class/nvme"
+	ids, err := n.devicesOf(folder, "nvme")
+	for _, id := range ids {
+		device := "nvme" + id
+		of := func(file string) string {
+			text, _ := n.value(folder, device, file) // a device need not have all
+			return text
+		}
+		n.emit(metric.Gauge, "node_nvme_info", "Non-numeric data from /sys/class/nvme/<device>, value is always 1.", 1,
+			"device", device, "firmware_revision", of("firmware_rev"), "model", of("model"), "serial", of("serial"), "state", of("state"))
+	}
+	return err
+}
+
+// sensors are the kinds of sensors of /sys/class/hwmon: the first part of a file's name, and by how much its value is divided.
+var sensors = [...]struct {
+	kind, name, help string
+	by               float64
+}{
+	{"temp", "temp_celsius", "Hardware monitor temperature sensor data in degrees celsius", 1e3},
+	{"in", "in_volts", "Hardware monitor voltage sensor data in volts", 1e3},
+	{"fan", "fan_rpm", "Hardware monitor fan speed in rotations per minute", 1},
+	{"power", "power_watts", "Hardware monitor power sensor data in watts", 1e6},
+}
+
+// hwmon emits the sensors of the host, such as temp1_input, under the names of their chips and their own labels, if they have one.
+func (n *node) hwmon() error {
+	const folder = "class/hwmon"
+	ids, err := n.devicesOf(folder, "hwmon")
+	for _, id := range ids {
+		dir := folder + "/hwmon" + id
+		chip, chipErr := n.value(dir, "name")
+		files, listErr := os.ReadDir(filepath.Join(n.sys, dir))
+		if chipErr != nil || listErr != nil {
+			continue
+		}
+		for _, f := range files[:min(len(files), maxDevices)] {
+			if sensor, ok := strings.CutSuffix(f.Name(), "_input"); ok {
+				n.sensor(dir, chip, sensor)
+			}
+		}
+	}
+	return err
+}
+
+// sensor emits one sensor of a chip: temp1.
+func (n *node) sensor(dir, chip, sensor string) {
+	label, err := n.value(dir, sensor+"_label")
+	if err != nil {
+		label = sensor
+	}
+	kind := strings.TrimRight(sensor, "0123456789")
+	for _, s := range sensors {
+		v, ok := n.integer(dir, sensor+"_input")
+		if s.kind != kind || !ok {
+			continue
+		}
+		n.emit(metric.Gauge, "node_hwmon_"+s.name, s.help, v/s.by, "chip", chip, "sensor", label)
+		for _, limit := range [...]string{"max", "crit"} {
+			if v, ok := n.integer(dir, sensor+"_"+limit); ok && kind == "temp" {
+				n.emit(metric.Gauge, "node_hwmon_temp_"+limit+"_celsius", "Hardware monitor temperature, "+limit+", in degrees celsius", v/s.by, "chip", chip, "sensor", label)
+			}
+		}
+	}
+}
