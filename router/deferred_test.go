@@ -57,7 +57,7 @@ func TestDeferredRecordsStayInTheAccountsAndArriveAfterARestart(t *testing.T) {
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("got the router stopped after %v, want it not to wait for deferred records", took)
 	}
-	if log := tr.log.String(); !strings.Contains(log, `"buffered":10,"deferred":10`) || !strings.Contains(log, "an index refuses records until somebody repairs it") {
+	if log := tr.log.String(); !strings.Contains(log, `"buffered":10,"deferred":10`) || !strings.Contains(log, "Elasticsearch has made index ") {
 		t.Errorf("got this log, want the 10 in the last line, and what to repair: %s", log)
 	}
 

@@ -52,8 +52,10 @@ type output struct {
 	file    *dead.File // of dead, nil for none
 	deadTo  *output    // delivers its dead letters, nil for none
 	log     zerolog.Logger
-	tally   *tally       // guarded by the queue's lock
-	lost    atomic.Int64 // records that a queue in memory held at the end
+	lines   *zerolog.Logger // log without the limit on lines that repeat
+	service func() string   // what the log calls the destination
+	tally   *tally          // guarded by the queue's lock
+	lost    atomic.Int64    // records that a queue in memory held at the end
 	taps    *taps
 	final   bool // nothing will be delivered from the queue after Run
 
@@ -86,8 +88,9 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 		return nil, err
 	}
 	opts := o.Options.(sink.OutputOptioner).Output()
-	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield,
-		tally: new(tally), taps: new(taps), config: o.Options, files: filesOf(o.Options), level: o.LogLevel}
+	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, lines: r.unlimited("output", o.ID), service: func() string { return service(&o, r.plan.Dialect) },
+		yields: opts.Queue().WhenFull == sink.Yield,
+		tally:  new(tally), taps: new(taps), config: o.Options, files: filesOf(o.Options), level: o.LogLevel}
 	switch part := made.(type) {
 	case sink.Destination:
 		out.dest = part
@@ -97,6 +100,18 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 		return nil, fmt.Errorf("a %T is no output", made)
 	}
 	return out, nil
+}
+
+// service is what log lines call an output's destination: by the word that its plugin has, if that is part of the description.
+func service(o *config.Output, d config.Dialect) string {
+	one, ok := o.Options.(sink.Describer)
+	if !ok {
+		return o.Plugin.Help
+	}
+	if s := one.Describe(d, time.Now()).Service; !strings.Contains(s, o.Plugin.Help) {
+		return s
+	}
+	return o.Plugin.Help
 }
 
 // sinkEnv is what the router gives to a destination.
@@ -218,7 +233,7 @@ func (r *Router) newLoop(o *output, before deliverer) deliverer {
 		last, _ := before.(*gather.Output)
 		return gather.New(gather.Config{
 			Name: o.id, Queue: o.queue, Store: o.store, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.gather, Log: o.log,
-			Before: last,
+			Lines: o.lines, Service: o.service, Before: last,
 		})
 	}
 	last, _ := before.(*deliver.Output)
@@ -228,7 +243,7 @@ func (r *Router) newLoop(o *output, before deliverer) deliverer {
 	}
 	return deliver.New(deliver.Config{
 		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.deliver,
-		Log: o.log, Turn: r.turn, Final: o.final, Before: last,
+		Log: o.log, Lines: o.lines, Service: o.service, Turn: r.turn, Final: o.final, Before: last,
 	})
 }
 
