@@ -124,7 +124,7 @@ func (f *logging) messages() []message {
 				}
 			case *ast.AssignStmt:
 				for i, to := range n.Lhs {
-					if s, ok := to.(*ast.SelectorExpr); ok && (s.Sel.Name == "What" || s.Sel.Name == "Want") && i < len(n.Rhs) {
+					if name := types.ExprString(to); (name == "t.What" || name == "t.Want") && i < len(n.Rhs) {
 						f.add(texts(n.Rhs[i]))
 					}
 				}

@@ -86,7 +86,8 @@ func TestRecordsForAMissingIndexWaitUntilItIsMade(t *testing.T) {
 	}
 	server.CreateIndex("logs")
 	eventually(t, "all records", func() bool { return tr.balanced(1000).Delivered == 1000 })
-	if log := tr.log.String(); !strings.Contains(log, `"index":"logs"`) || !strings.Contains(log, "create the index") {
+	if log := tr.log.String(); !strings.Contains(log, "Elasticsearch has no index logs and may not create it: 1,000 records wait") || !strings.Contains(log, "create the index") ||
+		!strings.Contains(log, "delivering again after ") {
 		t.Errorf("got this log, want the index and what to do: %s", log)
 	}
 }
