@@ -102,16 +102,18 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 	return out, nil
 }
 
-// service is what log lines call an output's destination: by the word that its plugin has, if that is part of the description.
+// service is what log lines call an output's destination: as it describes itself, but where that leaves open whether it is
+// Elasticsearch or OpenSearch, by the name that the plugin has in the catalogue.
 func service(o *config.Output, d config.Dialect) string {
+	name, _, _ := strings.Cut(o.Plugin.Help, ",")
 	one, ok := o.Options.(sink.Describer)
 	if !ok {
-		return o.Plugin.Help
+		return name
 	}
-	if s := one.Describe(d, time.Now()).Service; !strings.Contains(s, o.Plugin.Help) {
+	if s := one.Describe(d, time.Now()).Service; !strings.Contains(s, name) {
 		return s
 	}
-	return o.Plugin.Help
+	return name
 }
 
 // sinkEnv is what the router gives to a destination.
