@@ -1,5 +1,7 @@
 package sink
 
+import "strings"
+
 // A Trouble says in words why a destination takes no records for now, or none for one of its targets. The router's log makes
 // a sentence of it: the service's name, What, Target, how many records wait, and Want.
 type Trouble struct {
@@ -7,6 +9,18 @@ type Trouble struct {
 	What   string // what happened, to follow the service's name: "denied access (403)", "has closed %s"
 	Target string // the part of the destination that it is about, such as "index web-2026-11-25", for %s; "": all of it
 	Want   string // what a person can do; "": nothing, it ends by itself
+}
+
+// Text is What and Target: "has closed index web-2026-11-25".
+func (t *Trouble) Text() string {
+	before, after, within := strings.Cut(t.What, "%s")
+	switch {
+	case within:
+		return before + t.Target + after
+	case t.Target != "":
+		return before + ", " + t.Target
+	}
+	return before
 }
 
 // A Kind tells troubles apart for alarms: it is the field trouble of the log's lines.

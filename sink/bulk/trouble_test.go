@@ -32,13 +32,7 @@ func words(r *sink.Reply) string {
 	if r.Trouble == nil {
 		return "none"
 	}
-	text := r.Trouble.What
-	if strings.Contains(text, "%s") {
-		text = strings.Replace(text, "%s", r.Trouble.Target, 1)
-	} else if r.Trouble.Target != "" {
-		text += ", " + r.Trouble.Target
-	}
-	return fmt.Sprintf("%s: %s; %s", r.Trouble.Kind, text, r.Trouble.Want)
+	return fmt.Sprintf("%s: %s; %s", r.Trouble.Kind, r.Trouble.Text(), r.Trouble.Want)
 }
 
 // What an operator must do differs, so each refusal has its own sentence.

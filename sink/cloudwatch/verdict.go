@@ -51,6 +51,8 @@ func (d *Destination) trouble(err error, b *batch) *sink.Trouble {
 	switch {
 	case errors.Is(err, errNoGroup):
 		t = &sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create it, or turn " + d.creator.option + " on"}
+	case r != nil && isMissing(r) && d.creator.streams:
+		t = &sink.Trouble{Kind: sink.Refusing, What: "has no %s yet", Want: "nothing, if it was just created", Target: "log stream"}
 	case errors.Is(err, errNoStream), r != nil && isMissing(r):
 		t = &sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create it, or turn auto_create_stream on", Target: "log stream"}
 	case r != nil && r.Code == codeQuota:

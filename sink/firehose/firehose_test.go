@@ -455,6 +455,9 @@ func TestRefusalsOfCallsSayWhatToDo(t *testing.T) {
 		dest := destination(t, options(s, nil), config.FluentBit)
 		s.Set(puttest.Faults{Call: func(int) *puttest.Error { return &puttest.Error{Status: c.status, Code: c.code, Message: c.message} }})
 		r := send(t, dest, lines(0, 3)...)
+		if c.code == "ResourceNotFoundException" && (r.Trouble == nil || r.Trouble.Text() != "has no stream logs") {
+			t.Errorf("%s: got the trouble %+v, want that there is no such stream", c.code, r.Trouble)
+		}
 		if r.Cause != c.cause || r.Split != c.split || r.Err == nil || !strings.Contains(r.Err.Error(), c.want) {
 			t.Errorf("%s: got %+v, want cause %d, split %d and error %q", c.code, r, c.cause, c.split, c.want)
 		}

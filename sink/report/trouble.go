@@ -149,15 +149,7 @@ func (r *Reporter) logTrouble(t *trouble, now time.Time) {
 // sentence is a trouble's message.
 func (r *Reporter) sentence(t *trouble, n int64, b *Backlog, now time.Time) string {
 	var s strings.Builder
-	before, after, within := strings.Cut(t.What, "%s")
-	s.WriteString(r.service() + " " + before)
-	switch {
-	case within:
-		s.WriteString(t.Target + after)
-	case t.Target != "":
-		s.WriteString(", " + t.Target)
-	}
-	s.WriteString(": " + waits(n))
+	s.WriteString(r.service() + " " + t.Text() + ": " + waits(n))
 	if t == r.whole {
 		s.WriteString(", " + size(b.Bytes) + " of " + size(b.Limit))
 		if !b.Oldest.IsZero() {
