@@ -126,18 +126,18 @@ func (o *Output) Refuse(ev *record.Event) bool {
 	if err == nil {
 		return false
 	}
-	o.bury(&dead.Record{Type: deliver.TooLarge, Reason: err.Error()}, &sink.Record{Event: *ev})
+	o.bury(&dead.Record{Type: deliver.TooLarge, Reason: err.Error()}, &sink.Record{Event: *ev}, 0)
 	return true
 }
 
 // maxLoggedReason is how much of an error the statistics keep, in bytes.
 const maxLoggedReason = 512
 
-// bury puts a record into the dead letter.
-func (o *Output) bury(d *dead.Record, r *sink.Record) {
+// bury puts a record into the dead letter. If its whole object was refused, whole is how many records that has; else it is 0.
+func (o *Output) bury(d *dead.Record, r *sink.Record, whole int) {
 	r.Whole()
 	d.Time, d.Output, d.Record = time.Now(), o.name, r
-	o.report.DeadLetter(d, o.dead.Put(d), 0)
+	o.report.DeadLetter(d, o.dead.Put(d), whole)
 }
 
 // backlog is what the log says of what waits.
