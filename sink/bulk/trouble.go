@@ -23,7 +23,7 @@ var repairs = []struct {
 	{"index_not_found_exception", []string{"forbids index auto creation"}, sink.Trouble{Kind: sink.Missing, What: "has no %s and may not create it by its template", Want: "create the index, or allow it in its template (allow_auto_create)"}},
 	{"index_not_found_exception", []string{"is not an alias"}, sink.Trouble{Kind: sink.Missing, Target: "alias", What: "has no %s", Want: "create the alias"}},
 	{"index_not_found_exception", []string{"is not a data stream"}, sink.Trouble{Kind: sink.Missing, Target: "data stream", What: "has no %s", Want: "create the data stream"}},
-	{"index_not_found_exception", nil, sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create the index"}},
+	{"index_not_found_exception", nil, sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create the index, or let the cluster do it (action.auto_create_index)"}},
 	{"index_closed_exception", nil, closed},
 	{"index_create_block_exception", nil, sink.Trouble{Kind: sink.DiskFull, What: "creates no index (create-index block)", Want: "free disk space on the cluster, or remove cluster.blocks.create_index"}},
 	{"cluster_block_exception", []string{"/10/"}, sink.Trouble{Kind: sink.DiskFull, What: "creates no index (create-index block)", Want: "free disk space on the cluster, or remove cluster.blocks.create_index"}},

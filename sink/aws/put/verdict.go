@@ -69,7 +69,7 @@ func (s *Sender) refused(r *sink.Reply, refusal *aws.Refusal) {
 	case "ResourceNotFound":
 		r.Trouble = &sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create it, or correct the output's name of it or region"}
 	case "ResourceInUse":
-		r.Trouble = &sink.Trouble{Kind: sink.Refusing, What: "is creating or deleting %s", Want: "it is being created or deleted"}
+		r.Trouble = &sink.Trouble{Kind: sink.Refusing, What: "is creating or deleting %s", Want: "wait until it is active, or create it again"}
 	case "KMSAccessDenied", "KMSDisabled", "KMSInvalidState", "KMSNotFound", "KMSOptInRequired", "InvalidKMSResource":
 		r.Trouble = &sink.Trouble{Kind: sink.Misconfigured, What: "can't use the KMS key of %s", Want: "enable the key, or allow kms:GenerateDataKey"}
 	case "InvalidSource":
