@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,20 +18,35 @@ func startLogged(t *testing.T, search *servers.Search) (*program, func(index str
 	return p, func(index string, n int) { p.sendTo(t, index, n) }
 }
 
-// levelOf returns the level of the first line whose message has a text.
-func (p *program) levelOf(t *testing.T, text string) string {
+// A logLine is a line of firelane's log.
+type logLine struct {
+	Message, Level string
+	Lasted         float64 `json:"lasted_s"`
+	DeadLetter     string  `json:"dead_letter"`
+	Records        int
+}
+
+func (p *program) lines(t *testing.T) (all []logLine) {
 	t.Helper()
-	for line := range strings.Lines(p.log()) {
-		var l struct{ Message, Level string }
-		if err := json.Unmarshal([]byte(line), &l); err != nil {
-			t.Errorf("a line isn't JSON: %s", line)
+	for text := range strings.Lines(p.log()) {
+		var l logLine
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Errorf("a line isn't JSON: %s", text)
 		}
-		if strings.Contains(l.Message, text) {
-			return l.Level
-		}
+		all = append(all, l)
 	}
-	t.Errorf("no line has %q", text)
-	return ""
+	return all
+}
+
+// lineOf returns the first line whose message has a text.
+func (p *program) lineOf(t *testing.T, text string) logLine {
+	t.Helper()
+	all := p.lines(t)
+	i := slices.IndexFunc(all, func(l logLine) bool { return strings.Contains(l.Message, text) })
+	if i < 0 {
+		t.Fatalf("no line has %q", text)
+	}
+	return all[i]
 }
 
 // What only an operator can end is told apart, with what to do, and its end, too.
@@ -69,7 +85,7 @@ func TestTheLogSaysWhatAnOperatorMustRepair(t *testing.T) {
 			p, send := startLogged(t, search)
 			send("web-x", n)
 			p.says(t, c.says, 30*time.Second)
-			if level := p.levelOf(t, strings.TrimPrefix(c.says, `"message":"`)); level != "error" {
+			if level := p.lineOf(t, strings.TrimPrefix(c.says, `"message":"`)).Level; level != "error" {
 				t.Errorf("got the level %s, want error: only a person ends this", level)
 			}
 			for _, do := range c.release {
@@ -97,9 +113,10 @@ func TestTheLogTellsOfAnOutageOnceAMinute(t *testing.T) {
 	time.Sleep(time.Until(begun.Add(2*time.Minute + 10*time.Second)))
 	search = restart(t, search)
 	holds(t, search, "web-x", n+10, 2*time.Minute)
-	p.says(t, "delivering again after 2m; sending ", 10*time.Second)
-	if got := strings.Count(p.log(), "OpenSearch refuses connections: "); got != 3 {
-		t.Errorf("got %d lines about the outage, want 3: at once, and after each minute", got)
+	p.says(t, "delivering again after ", 10*time.Second)
+	lasted := p.lineOf(t, "delivering again after ").Lasted
+	if got, want := strings.Count(p.log(), "OpenSearch refuses connections: "), 1+int(lasted/60); got != want || lasted < 120 {
+		t.Errorf("got %d lines about an outage of %v s, want %d: at once, and after each minute", got, lasted, want)
 	}
 	p.endsWith(t, fmt.Sprintf(`"delivered":%d`, n+10), `"buffered":0`)
 	t.Logf("the log:\n%s", p.log())
@@ -117,12 +134,8 @@ func TestTheLogsDeadLettersAddUpToTheAccount(t *testing.T) {
 	p.says(t, "for good (400 mapper_parsing_exception)", time.Minute)
 	p.endsWith(t, `"delivered":50`, `"dead_lettered":733`)
 	total := 0
-	for line := range strings.Lines(p.log()) {
-		var l struct {
-			DeadLetter string `json:"dead_letter"`
-			Records    int
-		}
-		if json.Unmarshal([]byte(line), &l) == nil && l.DeadLetter != "" {
+	for _, l := range p.lines(t) {
+		if l.DeadLetter != "" {
 			total += l.Records
 		}
 	}
@@ -130,4 +143,28 @@ func TestTheLogsDeadLettersAddUpToTheAccount(t *testing.T) {
 		t.Errorf("the lines add up to %d dead letters, want 733", total)
 	}
 	t.Logf("the log:\n%s", p.log())
+}
+
+// No credentials, wrong ones, and those of a user who may not write have different remedies, so they have different lines.
+func TestTheLogTellsCredentialsFromRights(t *testing.T) {
+	search := secureSearch(t)
+	const api = "/_plugins/_security/api/"
+	must(t)(search.Do("PUT", api+"roles/reader", `{"cluster_permissions":["cluster_composite_ops"],"index_permissions":[{"index_patterns":["web-*"],"allowed_actions":["read"]}]}`))
+	must(t)(search.Do("PUT", api+"internalusers/reader", `{"password":"a-Long-passw0rd-1177"}`))
+	must(t)(search.Do("PUT", api+"rolesmapping/reader", `{"users":["reader"]}`))
+	for name, c := range map[string]struct{ signIn, says string }{
+		"no credentials": {"", "OpenSearch wants credentials, and none are configured (401): 3 records wait, "},
+		"wrong password": {"    HTTP_User reader\n    HTTP_Passwd wrong\n", "OpenSearch refused user and password (401): 3 records wait, "},
+		"no rights":      {"    HTTP_User reader\n    HTTP_Passwd a-Long-passw0rd-1177\n", "OpenSearch denied access (403), index web-x: 3 records wait, "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startByField(t, fmt.Sprintf("    Host %s\n    Port %d\n    tls On\n    tls.verify On\n    tls.ca_file %s\n%s", servers.SecureHost, search.Port, search.CAFile(), c.signIn))
+			p.sendTo(t, "web-x", 3)
+			p.says(t, c.says, 30*time.Second)
+			if strings.Contains(p.log(), "a-Long-passw0rd") {
+				t.Error("the log has the password")
+			}
+			t.Logf("the log:\n%s", p.log())
+		})
+	}
 }
