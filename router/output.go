@@ -52,10 +52,8 @@ type output struct {
 	file    *dead.File // of dead, nil for none
 	deadTo  *output    // delivers its dead letters, nil for none
 	log     zerolog.Logger
-	lines   *zerolog.Logger // log without the limit on lines that repeat
-	service func() string   // what the log calls the destination
-	tally   *tally          // guarded by the queue's lock
-	lost    atomic.Int64    // records that a queue in memory held at the end
+	tally   *tally       // guarded by the queue's lock
+	lost    atomic.Int64 // records that a queue in memory held at the end
 	taps    *taps
 	final   bool // nothing will be delivered from the queue after Run
 
@@ -64,6 +62,9 @@ type output struct {
 	files    string        // what its certificates were when it was made
 	reserved *budget.Share // memory of a queue in memory
 	deadLost [2]int64      // what Lost of the file was of outputs before this one, on the same queue
+
+	lines   *zerolog.Logger // log without the limit on lines that repeat
+	service func() string   // what lines call the destination
 
 	swap sync.RWMutex // guards loop while it is replaced
 	end  context.CancelFunc
@@ -88,9 +89,9 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 		return nil, err
 	}
 	opts := o.Options.(sink.OutputOptioner).Output()
-	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, lines: r.unlimited("output", o.ID), service: func() string { return service(&o, r.plan.Dialect) },
-		yields: opts.Queue().WhenFull == sink.Yield,
-		tally:  new(tally), taps: new(taps), config: o.Options, files: filesOf(o.Options), level: o.LogLevel}
+	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield,
+		tally: new(tally), taps: new(taps), config: o.Options, files: filesOf(o.Options), level: o.LogLevel}
+	out.lines, out.service = r.unlimited("output", o.ID), func() string { return service(&o, r.plan.Dialect) }
 	switch part := made.(type) {
 	case sink.Destination:
 		out.dest = part
