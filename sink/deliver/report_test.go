@@ -109,7 +109,7 @@ func TestATargetThatWaitsIsLoggedWhileOthersFlow(t *testing.T) {
 			said[1] != "error the destination has closed index late: 60 records wait; open the index" && said[1] != "error the destination has closed index late: 61 records wait; open the index" {
 			t.Errorf("got these lines, want one at once and one after a minute with 60 records:\n%s", strings.Join(said, "\n"))
 		}
-		if last := said[len(said)-1]; !strings.HasPrefix(last, "info delivering again after ") || !strings.HasSuffix(last, "m, index late") {
+		if last := said[len(said)-1]; !strings.HasPrefix(last, "info delivering again after ") || !strings.Contains(last, "m, index late") {
 			t.Errorf("got %q as the last line, want that it is over", last)
 		}
 	})

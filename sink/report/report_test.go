@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -28,16 +29,28 @@ import (
 // A rig is a Reporter with a backlog that the test sets.
 type rig struct {
 	*Reporter
-	backlog Backlog
-	log     bytes.Buffer
-	start   time.Time
+	mu    sync.Mutex
+	now   Backlog
+	log   bytes.Buffer
+	start time.Time
 }
 
 func newRig() *rig {
-	r := &rig{backlog: Backlog{Limit: 1 << 30}, start: time.Now()}
-	r.Reporter = New(zerolog.New(&r.log).With().Timestamp().Logger(), func() string { return "OpenSearch" }, func() Backlog { return r.backlog })
+	r := &rig{now: Backlog{Limit: 1 << 30}, start: time.Now()}
+	r.Reporter = New(zerolog.New(&r.log).With().Timestamp().Logger(), func() string { return "OpenSearch" }, func() Backlog {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.now
+	})
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	return r
+}
+
+// set changes the backlog.
+func (r *rig) set(change func(*Backlog)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.now)
 }
 
 type line struct {
@@ -80,12 +93,12 @@ var full = sink.Reply{Verdict: sink.Again, Cause: sink.Throttled, Status: 429, E
 func TestATroubleIsLoggedAtOnceThenOnceAMinuteAndWhenItIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig()
-		r.backlog.Records, r.backlog.Bytes, r.backlog.Oldest = 1204, 400<<10, time.Now()
+		r.set(func(b *Backlog) { b.Records, b.Bytes, b.Oldest = 1204, 400<<10, time.Now() })
 		for range 15 { // an attempt every 10 s
 			r.Failed(&full, 10*time.Second)
 			time.Sleep(10 * time.Second)
 		}
-		r.backlog.Records = 12345
+		r.set(func(b *Backlog) { b.Records = 12345 })
 		r.Passed()
 		r.want(t,
 			"0 error OpenSearch is out of disk space: 1,204 records wait, 400 KiB of 1 GiB, oldest 1s; free disk space",
@@ -102,7 +115,7 @@ func TestATroubleIsLoggedAtOnceThenOnceAMinuteAndWhenItIsOver(t *testing.T) {
 func TestALineHasTheFiguresAsFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig()
-		r.backlog.Records, r.backlog.Bytes, r.backlog.Oldest = 7, 1000, time.Now().Add(-90*time.Second)
+		r.set(func(b *Backlog) { b.Records, b.Bytes, b.Oldest = 7, 1000, time.Now().Add(-90*time.Second) })
 		r.Failed(&full, 2500*time.Millisecond)
 		f := r.lines(t)[0].fields
 		for name, want := range map[string]any{
@@ -120,7 +133,7 @@ func TestALineHasTheFiguresAsFields(t *testing.T) {
 func TestATroubleThatEndsByItselfIsAWarningForFiveMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig()
-		r.backlog.Records = 1
+		r.set(func(b *Backlog) { b.Records = 1 })
 		for range 40 {
 			r.Failed(&sink.Reply{Verdict: sink.Again, Err: syscall.ECONNREFUSED}, 10*time.Second)
 			time.Sleep(10 * time.Second)
@@ -137,7 +150,7 @@ func TestATroubleThatEndsByItselfIsAWarningForFiveMinutes(t *testing.T) {
 func TestTroublesThatComeAndGoHaveALineAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig()
-		r.backlog.Records = 1
+		r.set(func(b *Backlog) { b.Records = 1 })
 		for range 180 { // each second one of two troubles, then a success
 			r.Failed(&full, time.Second)
 			r.Failed(&sink.Reply{Verdict: sink.Again, Err: io.EOF}, time.Second)
@@ -154,7 +167,7 @@ func TestTroublesThatComeAndGoHaveALineAMinute(t *testing.T) {
 func TestAnotherTroubleIsLoggedAtOnceAndEndsWithTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig()
-		r.backlog.Records = 2
+		r.set(func(b *Backlog) { b.Records = 2 })
 		r.Failed(&sink.Reply{Verdict: sink.Again, Err: syscall.ECONNREFUSED}, time.Second)
 		time.Sleep(5 * time.Second)
 		r.Failed(&full, time.Second)
@@ -176,13 +189,13 @@ func TestATargetInTroubleHasItsOwnLines(t *testing.T) {
 			r.RefusedSome(&sink.Reply{Cause: sink.Answered, Status: 200, Err: errors.New("403"),
 				Trouble: &sink.Trouble{Kind: sink.Closed, What: "has closed %s", Target: "index " + index, Want: "open the index"}}, 3, index)
 		}
-		r.backlog.Records, r.backlog.Refused = 100, 3
+		r.set(func(b *Backlog) { b.Records, b.Refused = 100, 3 })
 		refused("a")
 		refused("b")
 		refused("a")
 		time.Sleep(70 * time.Second)
 		refused("a")
-		r.backlog.Refused = 0
+		r.set(func(b *Backlog) { b.Refused = 0 })
 		time.Sleep(2 * time.Minute)
 		r.want(t,
 			"0 error OpenSearch has closed index a: 3 records wait; open the index",
@@ -223,7 +236,7 @@ func TestDeadLettersAreTotalledByReason(t *testing.T) {
 			if i%30 == 0 {
 				r.DeadLetter(letter(0, "encoding", fmt.Sprintf("the record is %d bytes long", 1000+i)), "/dead", 0)
 			}
-			r.backlog.Delivered++
+			r.set(func(b *Backlog) { b.Delivered++ })
 			time.Sleep(time.Until(r.start.Add(time.Duration(i)*time.Second + time.Second/2))) // never at the timer's time
 		}
 		r.Close()
