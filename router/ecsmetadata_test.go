@@ -62,9 +62,8 @@ func TestTheMetadataIsHeldOnceABatch(t *testing.T) {
 		}
 		return strings.Contains(strings.Join(queued(t, r.outputs[0]), ""), ecstest.WebImage)
 	})
-	rt := r.knownRoute(r.inputs[0], []byte(tag))
-	if len(rt.filters) != 2 {
-		t.Errorf("got %d filters on the path, want the grep and one for all fields", len(rt.filters))
+	if n := len(i.route.filters); n != 2 {
+		t.Errorf("got %d filters on the path, want the grep and one for all fields", n)
 	}
 	for range 100 {
 		i.addLogs(tag, "x")
