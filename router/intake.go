@@ -47,9 +47,10 @@ type intake struct {
 	from     enrich.Step // the Step that rerouted the event being handled
 	reroutes int         // of that event
 
-	received, unrouted int64 // since the last Flush
-	released           int64 // events that Holders got and that are no longer held, since the last Flush
-	holding            bool  // a Holder got events since a Flush last returned nil
+	received, bytes, unrouted int64 // since the last Flush
+	filtered                  filterCounts
+	released                  int64 // events that Holders got and that are no longer held, since the last Flush
+	holding                   bool  // a Holder got events since a Flush last returned nil
 }
 
 // pending is what was added for one output since the last Flush.
@@ -178,6 +179,7 @@ func (i *intake) routeTo(in *source, label, tag string) *route {
 // of other tags than the current event's.
 func (i *intake) dispatch(ev *record.Event) {
 	i.received++
+	i.bytes += int64(len(ev.Body) + len(ev.Tail))
 	if i.route == nil || ev.Tag != i.route.tag {
 		i.route = i.routeOf([]byte(ev.Tag))
 	}

@@ -9,6 +9,7 @@ import (
 // Status is where everything is, each output at one moment.
 type Status struct {
 	Inputs  []InputAccount
+	Filters []FilterAccount
 	Outputs []OutputStatus
 }
 
@@ -17,6 +18,7 @@ type OutputStatus struct {
 	Account  Account
 	Delivery deliver.Stats // its Queue is the queue
 	Trouble  string        // why records don't flow; "" where they do
+	Oldest   time.Time     // about when the oldest buffered record was queued, or deferred; zero: nothing is buffered
 }
 
 // Status returns a snapshot of everything.
@@ -34,6 +36,7 @@ func (r *Router) Status() Status {
 		}
 		s.Inputs = append(s.Inputs, a)
 	}
+	s.Filters = r.filterAccounts()
 	for _, o := range r.outputs {
 		s.Outputs = append(s.Outputs, o.status(o.id, now))
 	}
@@ -58,6 +61,10 @@ func (o *output) status(id string, now time.Time) (one OutputStatus) {
 	o.inspect(func(t tally, d deliver.Stats) {
 		one = OutputStatus{Account: o.accountOf(t, d), Delivery: d, Trouble: troubleOf(o.id, &d, now)}
 		one.Account.Output = id
+		one.Oldest = d.Queue.Oldest
+		if at := d.DeferredQueue.Oldest; one.Oldest.IsZero() || !at.IsZero() && at.Before(one.Oldest) {
+			one.Oldest = at
+		}
 	})
 	return one
 }
