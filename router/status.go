@@ -11,6 +11,8 @@ type Status struct {
 	Inputs  []InputAccount
 	Filters []FilterAccount
 	Outputs []OutputStatus
+	// Memory is how many bytes buffers take, of MemoryLimit.
+	Memory, MemoryLimit int64
 }
 
 // OutputStatus is one output at one moment: its account, its delivery and its queue.
@@ -24,7 +26,8 @@ type OutputStatus struct {
 // Status returns a snapshot of everything.
 func (r *Router) Status() Status {
 	r = r.current.Load()
-	var s Status
+	s := Status{MemoryLimit: int64(r.memory.total)}
+	s.Memory = s.MemoryLimit - int64(r.memory.budget.Free())
 	now := time.Now()
 	left := r.leftOver()
 	for _, in := range r.inputs {
@@ -83,7 +86,13 @@ func (r *Router) Accounts() (inputs []InputAccount, outputs []Account) {
 
 // QueueBytes returns the bytes in all queues, those in memory and those on disk.
 func (r *Router) QueueBytes() (memory, disk int64) {
-	for _, o := range r.Status().Outputs {
+	s := r.Status()
+	return s.queueBytes()
+}
+
+func (s *Status) queueBytes() (memory, disk int64) {
+	for i := range s.Outputs {
+		o := &s.Outputs[i]
 		q := &o.Delivery.Queue
 		if n := q.Bytes + o.Delivery.DeferredQueue.Bytes; q.Durable {
 			disk += n

@@ -35,7 +35,7 @@ type job struct {
 	moved    bool // something was saved
 	givenUp  bool // the object was refused too often
 	took     time.Duration
-	bytes    int  // written
+	bytes    int // written
 }
 
 // counts says what became of records.
