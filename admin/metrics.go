@@ -50,11 +50,10 @@ func everything(c Config, kinds ...func(Config, func(*metric.Sample))) []byte {
 	for _, kind := range kinds {
 		kind(c, p.Add)
 	}
-	if p.Left > 0 {
-		p.Max = 0
-		e := emitter{see: p.Add}
-		e.gauge("firelane_metrics_left_out", "metrics of inputs, filters and outputs that are not on this page, which has too many", float64(p.Left))
-	}
+	left := p.Left
+	p.Max = 0
+	e := emitter{see: p.Add}
+	e.gauge("firelane_metrics_left_out", "metrics of inputs, filters and outputs that are not on this page, which has too many", float64(left))
 	return c.Source.AppendMetrics(p.Text())
 }
 

@@ -20,6 +20,17 @@ func (fakeSource) Accounts() ([]router.InputAccount, []router.Account) {
 		[]router.Account{{Output: "es.0", Received: 9, Delivered: 4, Filtered: 1, Dead: 1, Buffered: 2, Dropped: map[string]int64{"no room": 1}}}
 }
 
+func (s fakeSource) Status() router.Status {
+	in, out := s.Accounts()
+	status := router.Status{Inputs: in, Filters: []router.FilterAccount{{Filter: "grep.0", Records: 9, Dropped: 1}}}
+	for _, a := range out {
+		status.Outputs = append(status.Outputs, router.OutputStatus{Account: a, Trouble: s.trouble})
+	}
+	return status
+}
+
+func (fakeSource) Reloads() int64 { return 0 }
+
 func (s fakeSource) Healthy() (bool, string) { return s.trouble == "", s.trouble }
 
 func (fakeSource) Orphans() []router.Orphan {
@@ -47,7 +58,8 @@ func get(t *testing.T, src Source, path string) (int, string) {
 }
 
 func TestHealthPagesStandWhereFluentBitHasThem(t *testing.T) {
-	for _, path := range []string{"/", "/api/v1/uptime", "/api/v1/health", "/api/v1/metrics/prometheus", "/api/v2/metrics/prometheus", "/metrics"} {
+	for _, path := range []string{"/", "/api/v1/uptime", "/api/v1/health", "/api/v1/metrics", "/api/v1/metrics/prometheus", "/api/v1/storage", "/api/v1/plugins",
+		"/api/v2/health", "/api/v2/metrics", "/api/v2/metrics/prometheus", "/metrics"} {
 		if code, _ := get(t, fakeSource{}, path); code != http.StatusOK {
 			t.Errorf("GET %s: got %d, want 200", path, code)
 		}

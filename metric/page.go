@@ -11,7 +11,7 @@ import (
 type Page struct {
 	Max  int       // series; beyond it samples are left out. 0: no limit
 	Time time.Time // appended to each value, in milliseconds; zero: nothing is
-	Left int       // samples that were left out
+	Left int       // samples that were left out; a histogram counts once
 
 	text   []byte
 	series int
