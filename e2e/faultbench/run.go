@@ -28,6 +28,7 @@ type run struct {
 	socket  string
 	config  string
 	loaded  chan struct{} // closed when the load has been sent
+	port    int           // of firelane's HTTP server; 0: it has none
 	outputs []map[string]string
 
 	mu      sync.Mutex
@@ -68,6 +69,8 @@ type result struct {
 	mayDuplicate      int           // records that the sender itself sent twice
 	took              time.Duration // from the first record to the last document
 	bound             time.Duration
+	scrape            *scrape // before the last stop; nil: the router has no /metrics
+	scrapes           int     // in which the accounts were checked
 	err               error
 	problems, remarks []string
 }
@@ -99,6 +102,8 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 
 	begin := time.Now()
 	var wg sync.WaitGroup
+	endWatch := r.watch(ctx, &res)
+	defer endWatch()
 	if s.during != nil {
 		wg.Go(func() { s.during(ctx, r) })
 	}
@@ -121,8 +126,10 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	if s.stopWithin > 0 {
 		sleep(ctx, time.Second)
 	}
+	endWatch()
 	r.stop(syscall.SIGTERM)
-	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
+	res.usage, res.err = r.used, r.err
+	res.remarks = append(res.remarks, r.remarks...)
 	res.outcome = r.dest.result(res.sent, res.dead)
 	if s.service != nil { // most services can't tell a record that comes again
 		res.mayDuplicate += r.dest.unconfirmed()
@@ -142,11 +149,36 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	return res
 }
 
+// watch begins to read firelane's /metrics. end reads it for the last time, and stores what was found in res; it may be called twice.
+func (r *run) watch(ctx context.Context, res *result) (end func()) {
+	if r.port == 0 {
+		return func() {}
+	}
+	w := newWatcher(r.port, r.dest)
+	watching, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { w.run(watching) })
+	return sync.OnceFunc(func() {
+		cancel()
+		wg.Wait()
+		if r.process.running() {
+			res.scrape = w.last(ctx)
+		}
+		res.problems = append(res.problems, w.problems...)
+		res.scrapes = w.scrapes
+	})
+}
+
 func (r *run) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return err
 	}
 	var err error
+	if r.router.name == product && !r.noFaults {
+		if r.port, err = freePort(); err != nil {
+			return err
+		}
+	}
 	if r.dest, err = newService(r.load.records, r.faults, r.service, r.dir); err != nil {
 		return err
 	}
@@ -230,6 +262,9 @@ func (r *run) external() string {
 	text := "[SERVICE]\n"
 	if r.router.queue {
 		text += "    storage.path " + filepath.Join(r.dir, "queue") + "\n"
+	}
+	if r.port > 0 {
+		text += fmt.Sprintf("    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port %d\n", r.port)
 	}
 	if r.grace > 0 {
 		text += fmt.Sprintf("    Grace %d\n", int(r.grace.Seconds()))
