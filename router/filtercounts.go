@@ -123,8 +123,11 @@ func (r *Router) filterAccounts() (all []FilterAccount) {
 		if f.Plugin == nil {
 			continue // a condition
 		}
-		c := r.stages[n].counts
-		all = append(all, FilterAccount{f.ID, c.records.Load(), c.bytes.Load(), c.added.Load(), c.dropped.Load()})
+		all = append(all, r.stages[n].counts.account(f.ID))
 	}
 	return all
+}
+
+func (c *sectionCounts) account(filter string) FilterAccount {
+	return FilterAccount{filter, c.records.Load(), c.bytes.Load(), c.added.Load(), c.dropped.Load()}
 }
