@@ -104,7 +104,7 @@ func pages(src Source, version string, start time.Time) *http.ServeMux {
 	})
 	mux.HandleFunc("GET /api/v1/accounts", func(w http.ResponseWriter, _ *http.Request) {
 		in, out := src.Accounts()
-		writeJSON(w, map[string]any{"inputs": in, "outputs": out, "queues_without_output": src.Orphans()})
+		writeJSON(w, map[string]any{"inputs": in, "filters": src.Status().Filters, "outputs": out, "queues_without_output": src.Orphans()})
 	})
 	metricPages(mux, Config{Source: src, Version: version, Start: start})
 	fluentBitPages(mux, src)
