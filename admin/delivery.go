@@ -3,6 +3,7 @@ package admin
 import (
 	"time"
 
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/router"
 	"github.com/firelane/firelane/sink/deliver"
 )
@@ -14,7 +15,7 @@ type outputMetric struct {
 }
 
 // queueMetrics tell what waits for each output, and for how long.
-func queueMetrics(e *emitter, outputs []router.OutputStatus, now time.Time) {
+func queueMetrics(e *metric.Emitter, outputs []router.OutputStatus, now time.Time) {
 	since := func(t time.Time) float64 {
 		if t.IsZero() {
 			return 0
@@ -31,7 +32,7 @@ func queueMetrics(e *emitter, outputs []router.OutputStatus, now time.Time) {
 		{"firelane_output_blocked_appends", "connections that wait for room in the queue", func(o *router.OutputStatus) float64 { return float64(o.Delivery.Queue.Waiting) }},
 	} {
 		for i := range outputs {
-			e.gauge(m.name, m.help, m.of(&outputs[i]), "output", outputs[i].Account.Output)
+			e.Gauge(m.name, m.help, m.of(&outputs[i]), "output", outputs[i].Account.Output)
 		}
 	}
 	for _, m := range []outputMetric{
@@ -39,30 +40,30 @@ func queueMetrics(e *emitter, outputs []router.OutputStatus, now time.Time) {
 		{"firelane_output_disk_errors_total", "writes and reads of the queue that failed", func(o *router.OutputStatus) float64 { return float64(o.Delivery.Queue.DiskErrors) }},
 	} {
 		for i := range outputs {
-			e.counter(m.name, m.help, m.of(&outputs[i]), "output", outputs[i].Account.Output)
+			e.Counter(m.name, m.help, m.of(&outputs[i]), "output", outputs[i].Account.Output)
 		}
 	}
 	for i := range outputs {
-		e.gauge("firelane_output_failing_seconds", "for how long no record was delivered although it was tried; 0: records are delivered", since(outputs[i].Delivery.FailingSince), "output", outputs[i].Account.Output)
+		e.Gauge("firelane_output_failing_seconds", "for how long no record was delivered although it was tried; 0: records are delivered", since(outputs[i].Delivery.FailingSince), "output", outputs[i].Account.Output)
 	}
 	for i := range outputs {
 		last := 0.0
 		if at := outputs[i].Delivery.DeliveredAt; !at.IsZero() {
 			last = float64(at.UnixMilli()) / 1000
 		}
-		e.gauge("firelane_output_last_delivery_timestamp_seconds", "when a record was delivered last, as Unix time; 0: never", last, "output", outputs[i].Account.Output)
+		e.Gauge("firelane_output_last_delivery_timestamp_seconds", "when a record was delivered last, as Unix time; 0: never", last, "output", outputs[i].Account.Output)
 	}
 	for i := range outputs {
-		e.gauge("firelane_output_healthy", "0: no record was delivered for a minute although it was tried; else 1", number(outputs[i].Trouble == ""), "output", outputs[i].Account.Output)
+		e.Gauge("firelane_output_healthy", "0: no record was delivered for a minute although it was tried; else 1", number(outputs[i].Trouble == ""), "output", outputs[i].Account.Output)
 	}
 }
 
 // requestMetrics tell of each output's requests.
-func requestMetrics(e *emitter, outputs []router.OutputStatus) {
+func requestMetrics(e *metric.Emitter, outputs []router.OutputStatus) {
 	for i := range outputs {
 		id := outputs[i].Account.Output
 		outputs[i].Delivery.Replies.Each(func(status string, n int64) {
-			e.counter("firelane_output_requests_total", "requests, by the status of the answer", float64(n), "output", id, "status", status)
+			e.Counter("firelane_output_requests_total", "requests, by the status of the answer", float64(n), "output", id, "status", status)
 		})
 	}
 	for _, m := range []outputMetric{
@@ -73,7 +74,7 @@ func requestMetrics(e *emitter, outputs []router.OutputStatus) {
 		{"firelane_output_panics_total", "faults in the router's code for the destination: 0, always", func(o *router.OutputStatus) float64 { return float64(o.Delivery.Panics) }},
 	} {
 		for i := range outputs {
-			e.counter(m.name, m.help, m.of(&outputs[i]), "output", outputs[i].Account.Output)
+			e.Counter(m.name, m.help, m.of(&outputs[i]), "output", outputs[i].Account.Output)
 		}
 	}
 	for _, m := range []outputMetric{
@@ -81,22 +82,22 @@ func requestMetrics(e *emitter, outputs []router.OutputStatus) {
 		{"firelane_output_requests_limit", "requests that may be in progress now", func(o *router.OutputStatus) float64 { return float64(o.Delivery.Concurrency) }},
 	} {
 		for i := range outputs {
-			e.gauge(m.name, m.help, m.of(&outputs[i]), "output", outputs[i].Account.Output)
+			e.Gauge(m.name, m.help, m.of(&outputs[i]), "output", outputs[i].Account.Output)
 		}
 	}
 	for i := range outputs {
 		o := &outputs[i]
 		for state := deliver.GateOpen; state <= deliver.GateFailing; state++ {
-			e.gauge("firelane_output_gate", "1 for the state of the gate: while it isn't open, one request is made at a time", number(o.Delivery.Gate == state), "output", o.Account.Output, "state", state.String())
+			e.Gauge("firelane_output_gate", "1 for the state of the gate: while it isn't open, one request is made at a time", number(o.Delivery.Gate == state), "output", o.Account.Output, "state", state.String())
 		}
 	}
 	for i := range outputs {
 		o := &outputs[i]
-		e.times("firelane_output_request_seconds", "how long requests took", &o.Delivery.Duration, "output", o.Account.Output)
+		e.Times("firelane_output_request_seconds", "how long requests took", &o.Delivery.Duration, "output", o.Account.Output)
 	}
 	for i := range outputs {
 		o := &outputs[i]
-		e.times("firelane_output_delay_seconds", "how long delivered records were in the queue", &o.Delivery.Delay, "output", o.Account.Output)
+		e.Times("firelane_output_delay_seconds", "how long delivered records were in the queue", &o.Delivery.Delay, "output", o.Account.Output)
 	}
 }
 

@@ -52,8 +52,8 @@ func everything(c Config, kinds ...func(Config, func(*metric.Sample))) []byte {
 	}
 	left := p.Left
 	p.Max = 0
-	e := emitter{see: p.Add}
-	e.gauge("firelane_metrics_left_out", "metrics of inputs, filters and outputs that are not on this page, which has too many", float64(left))
+	e := metric.Emitter{See: p.Add}
+	e.Gauge("firelane_metrics_left_out", "metrics of inputs, filters and outputs that are not on this page, which has too many", float64(left))
 	return c.Source.AppendMetrics(p.Text())
 }
 
@@ -71,81 +71,47 @@ func inFirstVersion(name string) bool {
 	return strings.HasSuffix(name, "_total") || slices.Contains([]string{"fluentbit_uptime", "fluentbit_process_start_time_seconds", "fluentbit_build_info"}, name)
 }
 
-// An emitter calls see with one sample after another, in the same memory.
-type emitter struct {
-	see    func(*metric.Sample)
-	sample metric.Sample
-}
-
-// prepare begins a sample. labels are names and values in turn.
-func (e *emitter) prepare(name, help string, labels []string) *metric.Sample {
-	s := &e.sample
-	*s = metric.Sample{Name: name, Help: help, Labels: s.Labels[:0], Points: s.Points[:0]}
-	for i := 0; i < len(labels); i += 2 {
-		s.Labels = append(s.Labels, metric.Label{Name: labels[i], Value: labels[i+1]})
-	}
-	return s
-}
-
-func (e *emitter) counter(name, help string, value float64, labels ...string) {
-	s := e.prepare(name, help, labels)
-	s.Kind, s.Value = metric.Counter, value
-	e.see(s)
-}
-
-func (e *emitter) gauge(name, help string, value float64, labels ...string) {
-	s := e.prepare(name, help, labels)
-	s.Kind, s.Value = metric.Gauge, value
-	e.see(s)
-}
-
-func (e *emitter) times(name, help string, t *metric.Times, labels ...string) {
-	s := e.prepare(name, help, labels)
-	t.Fill(s)
-	e.see(s)
-}
-
 // ownMetrics are the router's accounts and what it knows of each destination. Each series is there from the start, but for what can't
 // be known before: reasons of rejected input, and queues without an output.
 func ownMetrics(c Config, see func(*metric.Sample)) {
-	e := &emitter{see: see}
+	e := &metric.Emitter{See: see}
 	s := c.Source.Status()
 	inputMetrics(e, s.Inputs)
 	accountMetrics(e, s.Outputs)
 	queueMetrics(e, s.Outputs, time.Now())
 	requestMetrics(e, s.Outputs)
 	for _, o := range c.Source.Orphans() {
-		e.gauge("firelane_queue_without_output_records", "records in queues whose output the configuration doesn't have", float64(o.Records), "queue", o.Queue)
+		e.Gauge("firelane_queue_without_output_records", "records in queues whose output the configuration doesn't have", float64(o.Records), "queue", o.Queue)
 	}
-	e.counter("firelane_reloads_total", "configurations that have taken over since the start", float64(c.Source.Reloads()))
-	e.gauge("firelane_buffer_memory_bytes", "memory that buffers take, or that is reserved for them", float64(s.Memory))
-	e.gauge("firelane_buffer_memory_limit_bytes", "memory that buffers may take", float64(s.MemoryLimit))
-	e.gauge("firelane_build_info", "the router's version: 1, always", 1, "version", c.Version, "go_version", runtime.Version(), "os", runtime.GOOS, "arch", runtime.GOARCH)
+	e.Counter("firelane_reloads_total", "configurations that have taken over since the start", float64(c.Source.Reloads()))
+	e.Gauge("firelane_buffer_memory_bytes", "memory that buffers take, or that is reserved for them", float64(s.Memory))
+	e.Gauge("firelane_buffer_memory_limit_bytes", "memory that buffers may take", float64(s.MemoryLimit))
+	e.Gauge("firelane_build_info", "the router's version: 1, always", 1, "version", c.Version, "go_version", runtime.Version(), "os", runtime.GOOS, "arch", runtime.GOARCH)
 }
 
-func inputMetrics(e *emitter, inputs []router.InputAccount) {
+func inputMetrics(e *metric.Emitter, inputs []router.InputAccount) {
 	for i := range inputs {
-		e.counter("firelane_input_records_total", "records received", float64(inputs[i].Received), "input", inputs[i].Input)
+		e.Counter("firelane_input_records_total", "records received", float64(inputs[i].Received), "input", inputs[i].Input)
 	}
 	for i := range inputs {
-		e.counter("firelane_input_bytes_total", "bytes of these records, as MessagePack", float64(inputs[i].Bytes), "input", inputs[i].Input)
+		e.Counter("firelane_input_bytes_total", "bytes of these records, as MessagePack", float64(inputs[i].Bytes), "input", inputs[i].Input)
 	}
 	for i := range inputs {
-		e.counter("firelane_input_unrouted_total", "records whose tag matches no output", float64(inputs[i].Unrouted), "input", inputs[i].Input)
+		e.Counter("firelane_input_unrouted_total", "records whose tag matches no output", float64(inputs[i].Unrouted), "input", inputs[i].Input)
 	}
 	for i := range inputs {
-		e.gauge("firelane_input_joining_records", "parts of split lines that wait for the last one", float64(inputs[i].Joining), "input", inputs[i].Input)
+		e.Gauge("firelane_input_joining_records", "parts of split lines that wait for the last one", float64(inputs[i].Joining), "input", inputs[i].Input)
 	}
 	for i := range inputs {
 		in := &inputs[i]
 		for _, reason := range sortedKeys(in.Rejected) {
-			e.counter("firelane_input_rejected_total", "rejected input, such as malformed messages, by reason", float64(in.Rejected[reason]), "input", in.Input, "reason", reason)
+			e.Counter("firelane_input_rejected_total", "rejected input, such as malformed messages, by reason", float64(in.Rejected[reason]), "input", in.Input, "reason", reason)
 		}
 	}
 }
 
 // accountMetrics are the terms of router.Account.
-func accountMetrics(e *emitter, outputs []router.OutputStatus) {
+func accountMetrics(e *metric.Emitter, outputs []router.OutputStatus) {
 	for i := range outputs {
 		a := &outputs[i].Account
 		for _, f := range []struct {
@@ -154,13 +120,13 @@ func accountMetrics(e *emitter, outputs []router.OutputStatus) {
 		}{
 			{"received", a.Received}, {"added", a.Added}, {"delivered", a.Delivered}, {"filtered", a.Filtered}, {"merged", a.Merged}, {"dead_lettered", a.Dead},
 		} {
-			e.counter("firelane_output_records_total", "records of an output, by what became of them", float64(f.n), "output", a.Output, "fate", f.fate)
+			e.Counter("firelane_output_records_total", "records of an output, by what became of them", float64(f.n), "output", a.Output, "fate", f.fate)
 		}
 	}
 	for i := range outputs {
 		a := &outputs[i].Account
 		for _, reason := range router.DropReasons {
-			e.counter("firelane_output_dropped_total", "records dropped, by reason", float64(a.Dropped[reason]), "output", a.Output, "reason", reason)
+			e.Counter("firelane_output_dropped_total", "records dropped, by reason", float64(a.Dropped[reason]), "output", a.Output, "reason", reason)
 		}
 	}
 	for _, m := range []struct {
@@ -174,7 +140,7 @@ func accountMetrics(e *emitter, outputs []router.OutputStatus) {
 	} {
 		for i := range outputs {
 			a := &outputs[i].Account
-			e.gauge("firelane_output_"+m.name+"_records", m.help, float64(m.of(a)), "output", a.Output)
+			e.Gauge("firelane_output_"+m.name+"_records", m.help, float64(m.of(a)), "output", a.Output)
 		}
 	}
 }

@@ -14,24 +14,24 @@ import (
 
 // processMetrics are those that Prometheus's clients in Go have, with their names. What the system doesn't tell is left out.
 func processMetrics(c Config, see func(*metric.Sample)) {
-	e := &emitter{see: see}
-	e.gauge("process_start_time_seconds", "when the process was started, as Unix time", float64(c.Start.UnixMilli())/1000)
+	e := &metric.Emitter{See: see}
+	e.Gauge("process_start_time_seconds", "when the process was started, as Unix time", float64(c.Start.UnixMilli())/1000)
 	var used syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &used) == nil {
-		e.counter("process_cpu_seconds_total", "CPU time of the process, in user and system mode", seconds(used.Utime)+seconds(used.Stime))
+		e.Counter("process_cpu_seconds_total", "CPU time of the process, in user and system mode", seconds(used.Utime)+seconds(used.Stime))
 	}
 	if n, ok := residentBytes(); ok {
-		e.gauge("process_resident_memory_bytes", "memory of the process", n)
+		e.Gauge("process_resident_memory_bytes", "memory of the process", n)
 	}
 	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
-		e.gauge("process_open_fds", "open file descriptors", float64(len(fds)-1)) // without that of the folder
+		e.Gauge("process_open_fds", "open file descriptors", float64(len(fds)-1)) // without that of the folder
 	}
-	e.gauge("go_goroutines", "goroutines of the process", float64(runtime.NumGoroutine()))
+	e.Gauge("go_goroutines", "goroutines of the process", float64(runtime.NumGoroutine()))
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	if metrics.Read(heap); heap[0].Value.Kind() == metrics.KindUint64 {
-		e.gauge("go_memstats_heap_alloc_bytes", "memory of objects on the heap, also those that are not in use any more", float64(heap[0].Value.Uint64()))
+		e.Gauge("go_memstats_heap_alloc_bytes", "memory of objects on the heap, also those that are not in use any more", float64(heap[0].Value.Uint64()))
 	}
-	e.gauge("go_gc_gomemlimit_bytes", "the heap's limit: near it garbage is collected more often", float64(debug.SetMemoryLimit(-1)))
+	e.Gauge("go_gc_gomemlimit_bytes", "the heap's limit: near it garbage is collected more often", float64(debug.SetMemoryLimit(-1)))
 }
 
 func seconds(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }

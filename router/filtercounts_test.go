@@ -65,10 +65,10 @@ func TestCountsOfFiltersOnlyGrow(t *testing.T) {
 	wantFiltered(t, r, FilterAccount{"grep.0", 250, size, 0, 150}, FilterAccount{"record_modifier.1", 100, size * 2 / 5, 0, 0})
 }
 
-// panics is a filter that panics at "two".
-type panics struct{}
+// panicsAtTwo is a filter that panics at "two".
+type panicsAtTwo struct{}
 
-func (panics) Apply(ev *record.Event, _ *enrich.Scratch) bool {
+func (panicsAtTwo) Apply(ev *record.Event, _ *enrich.Scratch) bool {
 	if string(ev.Body) == string(logBody("two")) {
 		panic("two")
 	}
@@ -76,7 +76,7 @@ func (panics) Apply(ev *record.Event, _ *enrich.Scratch) bool {
 }
 
 func TestAPanicIsCountedAtItsFilter(t *testing.T) {
-	r := opened(t, noThree+placeholder+constant+nullOutputs("*"), nil, panics{})
+	r := opened(t, noThree+placeholder+constant+nullOutputs("*"), nil, panicsAtTwo{})
 	i := r.newIntake(r.inputs[0])
 	i.addLogs("app", "one", "two", "three")
 	flush(t, i)

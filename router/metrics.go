@@ -14,59 +14,38 @@ const chunkSize = 2 << 20
 // far as the accounts have what they stand for, and firelane_ before what Fluent Bit doesn't count. The samples of a metric
 // follow one another, and each is there from the start. It implements input.Env.Internal.
 func (r *Router) Metrics(see func(*metric.Sample)) {
-	e := emitter{see: see}
+	e := metric.Emitter{See: see}
 	status := r.Status()
 	r.processMetrics(&e)
 	for _, m := range inputMetrics() {
 		for i := range status.Inputs {
-			e.emit(m.name, m.kind, m.help, m.of(&status.Inputs[i]), named(status.Inputs[i].Input))
+			e.Emit(m.kind, m.name, m.help, m.of(&status.Inputs[i]), "name", status.Inputs[i].Input)
 		}
 	}
 	for _, m := range filterMetrics() {
 		for i := range status.Filters {
-			e.emit(m.name, m.kind, m.help, m.of(&status.Filters[i]), named(status.Filters[i].Filter))
+			e.Emit(m.kind, m.name, m.help, m.of(&status.Filters[i]), "name", status.Filters[i].Filter)
 		}
 	}
 	for _, m := range outputMetrics() {
 		for i := range status.Outputs {
-			e.emit(m.name, m.kind, m.help, m.of(&status.Outputs[i]), named(status.Outputs[i].Account.Output))
+			e.Emit(m.kind, m.name, m.help, m.of(&status.Outputs[i]), "name", status.Outputs[i].Account.Output)
 		}
 	}
 	for i := range status.Outputs {
 		o := &status.Outputs[i]
-		e.prepare("fluentbit_output_latency_seconds", "How long delivered records were in the queue, in seconds.", metric.Label{Name: "output", Value: o.Account.Output})
-		o.Delivery.Delay.Fill(&e.sample)
-		see(&e.sample)
+		e.Times("fluentbit_output_latency_seconds", "How long delivered records were in the queue, in seconds.", &o.Delivery.Delay, "output", o.Account.Output)
 	}
 	storageMetrics(&e, &status)
 }
 
-// An emitter calls see with one sample after another, in the same memory.
-type emitter struct {
-	see    func(*metric.Sample)
-	sample metric.Sample
-}
-
-func (e *emitter) prepare(name, help string, labels ...metric.Label) {
-	e.sample = metric.Sample{Name: name, Help: help, Labels: append(e.sample.Labels[:0], labels...), Points: e.sample.Points[:0]}
-}
-
-func (e *emitter) emit(name string, kind metric.Kind, help string, value float64, labels ...metric.Label) {
-	e.prepare(name, help, labels...)
-	e.sample.Kind, e.sample.Value = kind, value
-	e.see(&e.sample)
-}
-
-func named(id string) metric.Label { return metric.Label{Name: "name", Value: id} }
-
-func (r *Router) processMetrics(e *emitter) {
-	host := metric.Label{Name: "hostname", Value: r.env.Hostname}
+func (r *Router) processMetrics(e *metric.Emitter) {
+	host := r.env.Hostname
 	begun := float64(r.begun.Unix())
-	e.emit("fluentbit_uptime", metric.Counter, "Number of seconds that the router has been running.", float64(int64(time.Since(r.begun).Seconds())), host)
-	e.emit("fluentbit_process_start_time_seconds", metric.Gauge, "Start time of the process since unix epoch in seconds.", begun, host)
-	e.emit("fluentbit_build_info", metric.Gauge, "Build version information.", begun, host,
-		metric.Label{Name: "version", Value: r.env.Version}, metric.Label{Name: "os", Value: runtime.GOOS})
-	e.emit("fluentbit_hot_reloaded_times", metric.Counter, "Number of configurations that have taken over since the start.", float64(r.Reloads()), host)
+	e.Counter("fluentbit_uptime", "Number of seconds that the router has been running.", float64(int64(time.Since(r.begun).Seconds())), "hostname", host)
+	e.Gauge("fluentbit_process_start_time_seconds", "Start time of the process since unix epoch in seconds.", begun, "hostname", host)
+	e.Gauge("fluentbit_build_info", "Build version information.", begun, "hostname", host, "version", r.env.Version, "os", runtime.GOOS)
+	e.Counter("fluentbit_hot_reloaded_times", "Number of configurations that have taken over since the start.", float64(r.Reloads()), "hostname", host)
 }
 
 // A partMetric is a number of each part of one kind, whose status is a T.
@@ -122,14 +101,14 @@ func outputMetrics() []partMetric[OutputStatus] {
 }
 
 // storageMetrics emits what is in the queues, in chunks: those on disk are not also in memory.
-func storageMetrics(e *emitter, s *Status) {
+func storageMetrics(e *metric.Emitter, s *Status) {
 	memory, disk := s.queueBytes()
 	m, d := float64(Chunks(memory)), float64(Chunks(disk))
-	e.emit("fluentbit_storage_chunks", metric.Gauge, "Total number of chunks in the queues, of 2 MiB each.", m+d)
-	e.emit("fluentbit_storage_mem_chunks", metric.Gauge, "Total number of chunks in queues in memory.", m)
-	e.emit("fluentbit_storage_fs_chunks", metric.Gauge, "Total number of chunks in queues on disk.", d)
-	e.emit("fluentbit_storage_fs_chunks_up", metric.Gauge, "Chunks of queues on disk that are also in memory: 0, always.", 0)
-	e.emit("fluentbit_storage_fs_chunks_down", metric.Gauge, "Chunks of queues on disk.", d)
+	e.Gauge("fluentbit_storage_chunks", "Total number of chunks in the queues, of 2 MiB each.", m+d)
+	e.Gauge("fluentbit_storage_mem_chunks", "Total number of chunks in queues in memory.", m)
+	e.Gauge("fluentbit_storage_fs_chunks", "Total number of chunks in queues on disk.", d)
+	e.Gauge("fluentbit_storage_fs_chunks_up", "Chunks of queues on disk that are also in memory: 0, always.", 0)
+	e.Gauge("fluentbit_storage_fs_chunks_down", "Chunks of queues on disk.", d)
 }
 
 // Chunks returns how many of Fluent Bit's chunks have n bytes.
