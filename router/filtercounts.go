@@ -42,12 +42,17 @@ type quantity struct{ records, bytes int64 }
 // enter counts a record of size bytes that begins its way through the filters of rt.
 func (c *filterCounts) enter(rt *route, size int) {
 	if c.route != rt {
-		c.publishRoute()
-		c.route = rt
-		c.dropped = append(c.dropped[:0], make([]quantity, len(rt.filters))...)
+		c.begin(rt)
 	}
 	c.records++
 	c.bytes += int64(size)
+}
+
+// begin begins to count for rt.
+func (c *filterCounts) begin(rt *route) {
+	c.publishRoute()
+	c.route = rt
+	c.dropped = append(c.dropped[:0], make([]quantity, len(rt.filters))...)
 }
 
 // drop counts that a filter dropped a record that entered with this size.

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -202,8 +201,8 @@ func (s *scrape) compare(l *processLog) (problems []string) {
 		}
 		compared++
 	}
-	if compared == 0 || !slices.ContainsFunc(s.outputs, func(id string) bool { return s.accounts[id].Received > 0 }) {
-		wrong("no account could be compared: %+v", s.accounts)
+	if compared == 0 {
+		wrong("each of %d outputs still had buffered records", len(s.outputs))
 	}
 	return problems
 }
