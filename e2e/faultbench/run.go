@@ -103,7 +103,6 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	begin := time.Now()
 	var wg sync.WaitGroup
 	endWatch := r.watch(ctx, &res)
-	defer endWatch()
 	if s.during != nil {
 		wg.Go(func() { s.during(ctx, r) })
 	}
@@ -128,8 +127,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	}
 	endWatch()
 	r.stop(syscall.SIGTERM)
-	res.usage, res.err = r.used, r.err
-	res.remarks = append(res.remarks, r.remarks...)
+	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
 	if s.service != nil { // most services can't tell a record that comes again
 		res.mayDuplicate += r.dest.unconfirmed()
@@ -149,7 +147,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	return res
 }
 
-// watch begins to read firelane's /metrics. end reads it for the last time, and stores what was found in res; it may be called twice.
+// watch begins to read firelane's /metrics. end reads it for the last time, and stores what was found in res.
 func (r *run) watch(ctx context.Context, res *result) (end func()) {
 	if r.port == 0 {
 		return func() {}
@@ -158,15 +156,14 @@ func (r *run) watch(ctx context.Context, res *result) (end func()) {
 	watching, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { w.run(watching) })
-	return sync.OnceFunc(func() {
+	return func() {
 		cancel()
 		wg.Wait()
 		if r.process.running() {
 			res.scrape = w.last(ctx)
 		}
-		res.problems = append(res.problems, w.problems...)
-		res.scrapes = w.scrapes
-	})
+		res.problems, res.scrapes = append(res.problems, w.problems...), w.scrapes
+	}
 }
 
 func (r *run) prepare(ctx context.Context) error {
