@@ -229,10 +229,11 @@ func TestPluginsAreListed(t *testing.T) {
 	}
 }
 
+// ECS ends a task whose health check fails: an output in trouble is told, and changes neither status.
 func TestHealthOfTheSecondVersionHasFluentBitsFields(t *testing.T) {
 	for trouble, want := range map[string]string{
-		"":     `200 {"status":"ok","errors":0,"retries_failed":0,"error_limit":0,"retry_failure_limit":0,"period_limit":60}`,
-		"down": `500 {"status":"error","errors":1,"retries_failed":0,"error_limit":0,"retry_failure_limit":0,"period_limit":60,"reason":"down"}`,
+		"":     `200 {"status":"ok","errors":0,"retries_failed":0,"error_limit":1,"retry_failure_limit":0,"period_limit":60}`,
+		"down": `200 {"status":"ok","errors":1,"retries_failed":0,"error_limit":1,"retry_failure_limit":0,"period_limit":60,"reason":"down"}`,
 	} {
 		code, page := get(t, fakeSource{trouble: trouble}, "/api/v2/health")
 		if got := fmt.Sprint(code, " ", strings.TrimSpace(page)); got != want {

@@ -58,8 +58,7 @@ func get(t *testing.T, src Source, path string) (int, string) {
 }
 
 func TestHealthPagesStandWhereFluentBitHasThem(t *testing.T) {
-	for _, path := range []string{"/", "/api/v1/uptime", "/api/v1/health", "/api/v1/metrics", "/api/v1/metrics/prometheus", "/api/v1/storage", "/api/v1/plugins",
-		"/api/v2/health", "/api/v2/metrics", "/api/v2/metrics/prometheus", "/metrics"} {
+	for _, path := range []string{"/", "/api/v1/uptime", "/api/v1/health", "/api/v1/metrics/prometheus", "/api/v2/metrics/prometheus", "/metrics"} {
 		if code, _ := get(t, fakeSource{}, path); code != http.StatusOK {
 			t.Errorf("GET %s: got %d, want 200", path, code)
 		}

@@ -13,10 +13,11 @@ type FilterAccount struct {
 	Bytes   int64  `json:"bytes"`   // of these records as they began their way through filters, as MessagePack
 	Added   int64  `json:"added"`   // records that it made in addition to those that it got
 	Dropped int64  `json:"dropped"` // records that it filtered out, or gave another tag
+	Passed  int64  `json:"passed"`  // records that went on to what follows it
 }
 
 // sectionCounts is the running form of a FilterAccount. That of a section with the same ID goes on after a reload.
-type sectionCounts struct{ records, bytes, added, dropped atomic.Int64 }
+type sectionCounts struct{ records, bytes, added, dropped, passed atomic.Int64 }
 
 // A section is a filter section on a route.
 type section struct {
@@ -31,9 +32,9 @@ type filterCounts struct {
 	records, bytes int64
 	dropped        []quantity // by index in route.filters
 
-	step                     *sectionCounts
-	reached, added, filtered int64
-	stepBytes                int64
+	step                             *sectionCounts
+	reached, added, filtered, passed int64
+	stepBytes                        int64
 }
 
 // A quantity is a number of records and their bytes.
@@ -63,14 +64,24 @@ func (c *filterCounts) drop(filter, size int) {
 
 // pass counts a record of size bytes that reached a Step, and what became of it.
 func (c *filterCounts) pass(step *sectionCounts, size int, t *tally) {
-	if c.step != step {
-		c.publishStep()
-		c.step = step
-	}
+	c.use(step)
 	c.reached++
 	c.stepBytes += int64(size)
 	c.added += t.added
 	c.filtered += t.filtered + t.failed
+}
+
+// emit counts a record that a Step emitted to what follows it.
+func (c *filterCounts) emit(step *sectionCounts) {
+	c.use(step)
+	c.passed++
+}
+
+func (c *filterCounts) use(step *sectionCounts) {
+	if c.step != step {
+		c.publishStep()
+		c.step = step
+	}
 }
 
 // publish adds the counts to those of the filter sections.
@@ -92,6 +103,7 @@ func (c *filterCounts) publishRoute() {
 		s.counts.records.Add(left.records)
 		s.counts.bytes.Add(left.bytes)
 		s.counts.dropped.Add(c.dropped[s.filter].records)
+		s.counts.passed.Add(left.records - c.dropped[s.filter].records)
 	}
 	c.route, c.records, c.bytes = nil, 0, 0
 }
@@ -104,7 +116,8 @@ func (c *filterCounts) publishStep() {
 	c.step.bytes.Add(c.stepBytes)
 	c.step.added.Add(c.added)
 	c.step.dropped.Add(c.filtered)
-	c.step, c.reached, c.stepBytes, c.added, c.filtered = nil, 0, 0, 0, 0
+	c.step.passed.Add(c.passed)
+	c.step, c.reached, c.stepBytes, c.added, c.filtered, c.passed = nil, 0, 0, 0, 0, 0
 }
 
 // knownCounts returns the counts of the running configuration's filter section with the same ID; nil if there is none.
@@ -134,5 +147,5 @@ func (r *Router) filterAccounts() (all []FilterAccount) {
 }
 
 func (c *sectionCounts) account(filter string) FilterAccount {
-	return FilterAccount{filter, c.records.Load(), c.bytes.Load(), c.added.Load(), c.dropped.Load()}
+	return FilterAccount{filter, c.records.Load(), c.bytes.Load(), c.added.Load(), c.dropped.Load(), c.passed.Load()}
 }

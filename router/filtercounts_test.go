@@ -35,8 +35,8 @@ func TestEachFilterCountsWhatReachesIt(t *testing.T) {
 		}
 	}
 	for n, want := range []FilterAccount{
-		{"record_modifier.0", 3, 0, 0, 0}, {"record_modifier.1", 3, 0, 0, 0}, {"grep.0", 3, 0, 0, 1}, {"record_modifier.2", 2, 0, 0, 0}, {"grep.1", 2, 0, 1, 0},
-		{"grep.2", 0, 0, 0, 0}, {"grep.3", 3, 0, 0, 0},
+		{"record_modifier.0", 3, 0, 0, 0, 3}, {"record_modifier.1", 3, 0, 0, 0, 3}, {"grep.0", 3, 0, 0, 1, 2}, {"record_modifier.2", 2, 0, 0, 0, 2}, {"grep.1", 2, 0, 1, 0, 3},
+		{"grep.2", 0, 0, 0, 0, 0}, {"grep.3", 3, 0, 0, 0, 3},
 	} {
 		if got[n].Bytes = 0; got[n] != want {
 			t.Errorf("got %+v, want %+v", got[n], want)
@@ -62,7 +62,7 @@ func TestCountsOfFiltersOnlyGrow(t *testing.T) {
 	}
 	flush(t, i)
 	size := int64(50 * 5 * len(logBody("one")))
-	wantFiltered(t, r, FilterAccount{"grep.0", 250, size, 0, 150}, FilterAccount{"record_modifier.0", 100, size * 2 / 5, 0, 0})
+	wantFiltered(t, r, FilterAccount{"grep.0", 250, size, 0, 150, 100}, FilterAccount{"record_modifier.0", 100, size * 2 / 5, 0, 0, 100})
 }
 
 // panicsAtTwo is a filter that panics at "two".
@@ -80,7 +80,7 @@ func TestAPanicIsCountedAtItsFilter(t *testing.T) {
 	i := r.newIntake(r.inputs[0])
 	i.addLogs("app", "one", "two", "three")
 	flush(t, i)
-	wantFiltered(t, r, FilterAccount{"grep.0", 3, 29, 0, 1}, FilterAccount{"grep.1", 2, 18, 0, 1}, FilterAccount{"record_modifier.0", 1, 9, 0, 0})
+	wantFiltered(t, r, FilterAccount{"grep.0", 3, 29, 0, 1, 2}, FilterAccount{"grep.1", 2, 18, 0, 1, 1}, FilterAccount{"record_modifier.0", 1, 9, 0, 0, 1})
 }
 
 const noThree = "[FILTER]\n    Name grep\n    Match *\n    Exclude log three\n"

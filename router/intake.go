@@ -42,15 +42,17 @@ type intake struct {
 	openFor *route          // nil: none
 	lifter  enrich.Lifter
 
+	bytes    int64 // of received
+	filtered filterCounts
+
 	calls    []*call     // of Steps; those before depth are running, each within the one before
 	depth    int         // calls that are running
 	from     enrich.Step // the Step that rerouted the event being handled
 	reroutes int         // of that event
 
-	received, bytes, unrouted int64 // since the last Flush
-	filtered                  filterCounts
-	released                  int64 // events that Holders got and that are no longer held, since the last Flush
-	holding                   bool  // a Holder got events since a Flush last returned nil
+	received, unrouted int64 // since the last Flush
+	released           int64 // events that Holders got and that are no longer held, since the last Flush
+	holding            bool  // a Holder got events since a Flush last returned nil
 }
 
 // pending is what was added for one output since the last Flush.

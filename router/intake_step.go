@@ -168,6 +168,7 @@ func (c *call) next(ev *record.Event, of int) {
 		if of == 0 {
 			c.passed++
 		}
+		i.filtered.emit(rt.stepCounts)
 		i.goOn(rt.after, ev)
 	}
 	if i.full && i.depth == 1 && c.rt == nil { // Expire may emit much

@@ -36,8 +36,7 @@ func (m monitor) Parts(options bool) (parts []input.Part) {
 	}
 	for n := range r.plan.Filters {
 		if f := &r.plan.Filters[n]; f.Plugin != nil {
-			a := r.stages[n].counts.account(f.ID)
-			add(f.Plugin.Kind, &f.Instance, input.Part{Records: a.Records + a.Added - a.Dropped})
+			add(f.Plugin.Kind, &f.Instance, input.Part{Records: r.stages[n].counts.passed.Load()})
 		}
 	}
 	return parts
