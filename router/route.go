@@ -180,7 +180,7 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 		if s.step == nil {
 			_, measures := s.filter.(enrich.Measurer)
 			rt.counts = rt.counts || measures
-			rt.add(s)
+			rt.add(s.filter, s.counts)
 			continue
 		}
 		rt.step, rt.holder, rt.again, rt.stepCounts = s.step, s.holder, s.label, s.counts
@@ -213,9 +213,9 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 }
 
 // add adds a filter, or merges it with the last one.
-func (rt *route) add(s *stage) {
-	rt.filters = enrich.MergeConstants(append(rt.filters, s.filter))
-	rt.sections = append(rt.sections, section{len(rt.filters) - 1, s.counts})
+func (rt *route) add(f enrich.Filter, counts *sectionCounts) {
+	rt.filters = enrich.MergeConstants(append(rt.filters, f))
+	rt.sections = append(rt.sections, section{len(rt.filters) - 1, counts})
 }
 
 // turnsOf is the turns of a roundrobin, which the plan gives all its routes as the same slice. r.routesMu is held.

@@ -257,11 +257,11 @@ func (r *run) close() {
 // external returns the configuration that a user would add to the one that ECS writes.
 func (r *run) external() string {
 	text := "[SERVICE]\n"
-	if r.router.queue {
-		text += "    storage.path " + filepath.Join(r.dir, "queue") + "\n"
-	}
 	if r.port > 0 {
 		text += fmt.Sprintf("    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port %d\n", r.port)
+	}
+	if r.router.queue {
+		text += "    storage.path " + filepath.Join(r.dir, "queue") + "\n"
 	}
 	if r.grace > 0 {
 		text += fmt.Sprintf("    Grace %d\n", int(r.grace.Seconds()))
