@@ -49,7 +49,9 @@ func (c *filterCounts) enter(rt *route, size int) {
 	c.bytes += int64(size)
 }
 
-// begin begins to count for rt.
+// begin begins to count for rt. It is rare, and enter, without it, is inlined.
+//
+//go:noinline
 func (c *filterCounts) begin(rt *route) {
 	c.publishRoute()
 	c.route = rt

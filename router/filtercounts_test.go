@@ -96,3 +96,16 @@ func TestCountsOfFiltersGoOnAfterAReload(t *testing.T) {
 	eventually(t, "the third record", func() bool { return count().Records == 3 && count().Dropped == 1 })
 	tr.wait()
 }
+
+// The usual path on ECS, on which the only filter sets constant fields for a destination that reads tails, has a shortcut.
+func TestConstantsForADestinationThatReadsTailsAreCounted(t *testing.T) {
+	r := opened(t, constant+constant+"[OUTPUT]\n    Name es\n    Match *\n")
+	i := r.newIntake(r.inputs[0])
+	i.addLogs("app", "one", "two")
+	if i.route.constants == nil {
+		t.Error("the route has no shortcut: another test covers it")
+	}
+	flush(t, i)
+	size := int64(2 * len(logBody("one")))
+	wantFiltered(t, r, FilterAccount{"record_modifier.0", 2, size, 0, 0, 2}, FilterAccount{"record_modifier.1", 2, size, 0, 0, 2})
+}
