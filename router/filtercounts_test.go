@@ -103,7 +103,7 @@ func TestConstantsForADestinationThatReadsTailsAreCounted(t *testing.T) {
 	i := r.newIntake(r.inputs[0])
 	i.addLogs("app", "one", "two")
 	if i.route.constants == nil {
-		t.Error("the route has no shortcut: another test covers it")
+		t.Error("the route has no shortcut, want one")
 	}
 	flush(t, i)
 	size := int64(2 * len(logBody("one")))
