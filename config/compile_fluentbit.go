@@ -44,10 +44,7 @@ func (k *compilation) classic(f *file, l loader) {
 	}
 	k.builtInParsers(r)
 	k.checkMultiline()
-	k.addMetadata(service)
-	for _, s := range r.sections {
-		k.classicSection(s)
-	}
+	k.withMetadata(service, r.sections, k.classicSection)
 	k.matchDefault(routeTargets(r.sections))
 	k.inputRoutes(r.sections)
 	k.addEmitters()

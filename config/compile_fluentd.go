@@ -36,10 +36,7 @@ func (k *compilation) fluentd(f *file, l loader) {
 	sections := k.unwrapWorkers(root.subs)
 	system := k.system(sections)
 	k.declareLabels(sections)
-	k.addMetadata(system)
-	for _, s := range sections {
-		k.fluentdSection(s)
-	}
+	k.withMetadata(system, sections, k.fluentdSection)
 	if len(k.errors) == 0 {
 		k.ownLog(sections)
 		k.checkLabels(sections)

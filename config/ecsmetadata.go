@@ -10,7 +10,45 @@ import (
 // configuration file of its own.
 const metadataVariable = "FIRELANE_ECS_METADATA"
 
-// addMetadata adds the filter that "ecs_metadata full" puts before all others. service is [SERVICE] or <system>.
+// metadataFields are in the names of the fields that the filter adds.
+var metadataFields = [...]string{"ecs_", "availability_zone", "launch_type", "service_name", "aws_region"}
+
+// withMetadata calls compile for the sections, and adds the filter of "ecs_metadata full" before the first filter or <match> that may
+// need its fields: after the greps that ECS makes of a task's patterns, so that it is beside the fields that ECS adds, and costs nothing for
+// what is dropped. service is [SERVICE] or <system>.
+func (k *compilation) withMetadata(service *section, sections []*section, compile func(*section)) {
+	added := false
+	for _, s := range sections {
+		if !added && (s.name == "filter" || s.name == "match") && !isGrepOfOthers(s) {
+			k.addMetadata(service)
+			added = true
+		}
+		compile(s)
+	}
+	if !added {
+		k.addMetadata(service)
+	}
+}
+
+// isGrepOfOthers reports whether a section is a grep that names none of metadataFields.
+func isGrepOfOthers(s *section) bool {
+	name, ok := s.get("name")
+	if !ok {
+		name, _ = s.get("@type")
+	}
+	return strings.EqualFold(name.value, "grep") && !namesMetadata(s)
+}
+
+func namesMetadata(s *section) bool {
+	for _, p := range s.params {
+		if slices.ContainsFunc(metadataFields[:], func(field string) bool { return strings.Contains(p.value, field) }) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.subs, namesMetadata)
+}
+
+// addMetadata adds the filter. service is [SERVICE] or <system>.
 func (k *compilation) addMetadata(service *section) {
 	option, _ := service.get("ecs_metadata")
 	pos, full := option.pos, k.plan.Service.Metadata == "full"

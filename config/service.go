@@ -37,7 +37,7 @@ type Service struct {
 	JoinPartial bool `fluentbit:"join_partial" fluentd:"join_partial" default:"on" help:"join the lines that Docker split at 16 KiB"`
 
 	// Metadata is firelane's own. A task without a file of its own sets the variable FIRELANE_ECS_METADATA, which takes precedence.
-	Metadata string `fluentbit:"ecs_metadata" fluentd:"ecs_metadata" oneof:"agent,full" default:"agent" help:"full: before all other filters, records get what ECS's task metadata endpoint says about their task and container; agent: only what ECS writes into the configuration"`
+	Metadata string `fluentbit:"ecs_metadata" fluentd:"ecs_metadata" oneof:"agent,full" default:"agent" help:"full: records get what ECS's task metadata endpoint says about their task and container; agent: only what ECS writes into the configuration"`
 
 	// HotReload is off in Fluent Bit unless it is written. Here a SIGHUP that does nothing has no use.
 	HotReload bool `fluentbit:"hot_reload" fluentd:"hot_reload" default:"on" help:"SIGHUP, SIGUSR2 and POST /api/v2/reload read the configuration again"`

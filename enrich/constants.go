@@ -198,45 +198,20 @@ func deferAt(filters []Filter, i int, c *constants) []Filter {
 	return deferred
 }
 
-// MergeConstants replaces filters that set constant fields by one with the same result, where they are adjacent or have only greps
-// between them that don't name one of the fields. The one comes after the greps: events that they drop cost nothing.
+// MergeConstants replaces adjacent filters that set constant fields by one with the same result.
 func MergeConstants(filters []Filter) []Filter {
 	var out []Filter
 	for _, f := range filters {
-		if c, ok := f.(*constants); ok {
-			if i := constantsBefore(out); i >= 0 {
-				before := out[i].(*constants)
-				out = slices.Delete(out, i, i+1)
-				f = newConstants(slices.Concat(before.fields, c.fields))
+		c, ok := f.(*constants)
+		if ok && len(out) > 0 {
+			if last, ok := out[len(out)-1].(*constants); ok {
+				out[len(out)-1] = newConstants(append(append([]constant(nil), last.fields...), c.fields...))
+				continue
 			}
 		}
 		out = append(out, f)
 	}
 	return out
-}
-
-// constantsBefore returns the index of the constants that may as well come last, or -1.
-func constantsBefore(filters []Filter) int {
-	i := len(filters) - 1
-	for i >= 0 {
-		if _, ok := filters[i].(*grepStep); !ok {
-			break
-		}
-		i--
-	}
-	if i < 0 {
-		return -1
-	}
-	c, ok := filters[i].(*constants)
-	if !ok {
-		return -1
-	}
-	for _, f := range filters[i+1:] {
-		if f.(*grepStep).withTail(c) == nil {
-			return -1
-		}
-	}
-	return i
 }
 
 // A nameSet is a few names to look for. The lengths alone rule out most names of an event.

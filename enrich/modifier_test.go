@@ -184,34 +184,6 @@ func TestMergingConstantStepsChangesNothing(t *testing.T) {
 	}
 }
 
-func TestConstantStepsAreMergedOnlyPastGrepsThatDoNotNameTheirFields(t *testing.T) {
-	a := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "a", Value: "1"}}})
-	b := modifierOf(t, ModifierOptions{Record: []config.Pair{{Key: "b", Value: "2"}}})
-	other, own := mustGrep(t, "log x", "log y"), mustGrep(t, "log x", "a y")
-	for _, c := range []struct {
-		steps []Filter
-		want  string
-	}{
-		{[]Filter{a, other, other, b}, "grep grep constants"},
-		{[]Filter{a, other, own, b}, "constants grep grep constants"},
-		{[]Filter{a, other, b, other, a}, "grep grep constants"},
-		{[]Filter{a, other}, "constants grep"},
-		{[]Filter{other, b}, "grep constants"},
-	} {
-		got := ""
-		for _, f := range MergeConstants(c.steps) {
-			if _, ok := f.(*constants); ok {
-				got += " constants"
-			} else {
-				got += " grep"
-			}
-		}
-		if got != " "+c.want {
-			t.Errorf("got%s, want %s", got, c.want)
-		}
-	}
-}
-
 func TestDefaultsLeaveTheFieldsOfARecordAlone(t *testing.T) {
 	text := func(s string) []byte { return record.AppendStr(nil, s) }
 	defaults := NewDefaults([]Field{{"a", text("1")}, {"b", text("1")}})

@@ -47,7 +47,7 @@ type Holder interface {
 // place of the Filter, until the stage calls Env.Changed: then it asks again.
 type TagFilter interface {
 	Filter
-	// ForTag returns the Filter for a tag's events; nil: they stay as they are. It must not call Env.Changed.
+	// ForTag returns the Filter for a tag's events. It must not call Env.Changed.
 	ForTag(tag string) Filter
 }
 

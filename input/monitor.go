@@ -17,19 +17,13 @@ type Monitor interface {
 	About() About
 }
 
-// A FilterCounter is implemented by the options of an input that reports how many events each filter emits: they are counted only
-// then.
-type FilterCounter interface {
-	CountsFilters() bool
-}
-
 // A Part is an input, a filter or an output of the configuration.
 type Part struct {
 	Kind    config.Kind
 	ID      string
 	Type    string        // the plugin's name in the configuration
 	Options []config.Pair // that differ from their defaults; secrets are hidden
-	Records int64         // received; of a filter those that it has emitted, if an input is a FilterCounter
+	Records int64         // received; of a filter, passed on
 	Output  *OutputPart   // nil if it isn't an output
 }
 

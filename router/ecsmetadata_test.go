@@ -91,3 +91,21 @@ func TestAReloadStartsAndEndsTheFilterOfTheMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestTheMetadataIsThereForWhatNamesIt(t *testing.T) {
+	const by, of = "[FILTER]\n    Name grep\n    Match *\n    Regex ", "[FILTER]\n    Name grep\n    Match *\n    Exclude log health\n"
+	for conf, want := range map[string]string{
+		of + of + ecsMetadata:                     "grep grep ecs_metadata record_modifier ",
+		of + by + "ecs_container_name ^web\n" + of: "grep ecs_metadata grep grep ",
+		"":                                        "ecs_metadata ",
+		of:                                        "grep ecs_metadata ",
+	} {
+		got := ""
+		for _, f := range compilePlan(t, t.TempDir(), fullMetadata+forwardInput+conf+nullOutputs("*")).Filters {
+			got += f.Name + " "
+		}
+		if got != want {
+			t.Errorf("%s: got the filters %s, want %s", conf, got, want)
+		}
+	}
+}

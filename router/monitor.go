@@ -36,11 +36,7 @@ func (m monitor) Parts(options bool) (parts []input.Part) {
 	}
 	for n := range r.plan.Filters {
 		if f := &r.plan.Filters[n]; f.Plugin != nil {
-			var p input.Part
-			if r.emitted != nil {
-				p.Records = r.emitted[n].Load()
-			}
-			add(f.Plugin.Kind, &f.Instance, p)
+			add(f.Plugin.Kind, &f.Instance, input.Part{Records: r.stages[n].counts.passed.Load()})
 		}
 	}
 	return parts

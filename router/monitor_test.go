@@ -4,73 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/firelane/firelane/config"
 )
-
-// monitorAgent is an input that reports what filters emit.
-const monitorAgent = `
-<source>
-  @type monitor_agent
-  bind 127.0.0.1
-  port 0
-</source>
-`
-
-func TestFiltersAreCountedIfTheMonitorReportsThem(t *testing.T) {
-	const conf = `
-<system>
-  root_dir DIR/queue
-</system>
-<source>
-  @type unix
-  path SOCKET
-</source>
-<filter app>
-  @type grep
-  @id odd
-  <regexp>
-    key log
-    pattern /[13]$/
-  </regexp>
-</filter>
-<filter app>
-  @type record_transformer
-  @id set
-  <record>
-    a b
-  </record>
-</filter>
-<filter app>
-  @type concat
-  @id joined
-  key log
-  n_lines 2
-</filter>
-<match app>
-  @type null
-</match>
-`
-	for more, want := range map[string]string{"": "odd 0, set 0, joined 0, ", monitorAgent: "odd 2, set 2, joined 1, "} {
-		tr := start(t, t.TempDir(), conf+more)
-		i := tr.newIntake(tr.inputs[0])
-		i.addLogs("app", lines(4)...)
-		if err := i.Flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		m := monitor{tr.process}
-		got := ""
-		for _, p := range m.Parts(false) {
-			if p.Kind == config.KindFilter {
-				got += fmt.Sprintf("%s %d, ", p.ID, p.Records)
-			}
-		}
-		if got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-		tr.wait()
-	}
-}
 
 func TestTheMonitorTellsCountsAndNoSecrets(t *testing.T) {
 	tr := start(t, t.TempDir(), `
@@ -115,7 +49,7 @@ func TestTheMonitorTellsCountsAndNoSecrets(t *testing.T) {
 	for _, p := range parts {
 		got = append(got, fmt.Sprint(p.Kind, " ", p.ID, " ", p.Type, " ", p.Records, " ", p.Output != nil))
 	}
-	if text, want := strings.Join(got, "; "), "input unix.0 unix 3 false; output apps null 3 true; output es elasticsearch 0 true; filter g grep 0 false"; text != want {
+	if text, want := strings.Join(got, "; "), "input unix.0 unix 3 false; output apps null 3 true; output es elasticsearch 0 true; filter g grep 3 false"; text != want {
 		t.Errorf("got %s\nwant %s", text, want)
 	}
 	es := parts[2].Options

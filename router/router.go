@@ -61,7 +61,6 @@ type Router struct {
 	held       map[heldKey]*route // those that lead to Holders
 	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
 	metrics    enrich.Metrics     // of filters
-	emitted    []atomic.Int64     // by each of the plan's Filters; nil: not counted
 	onRoute    func(*route)       // called for each route that is made; nil except in a Trace
 }
 
@@ -147,6 +146,9 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 	for _, f := range plan.Filters {
 		s, err := r.newFilter(f)
 		s.label = f.Label
+		if known := p.knownCounts(&f); known != nil {
+			s.counts = known
+		}
 		if err != nil {
 			fail(f.Instance, err)
 		}
@@ -175,7 +177,6 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 		nameQueues(r.outputs)
 	}
 	r.addSources()
-	r.countFilters()
 	return r, diags
 }
 
@@ -196,7 +197,7 @@ func (r *Router) newFilter(f config.Filter) (stage, error) {
 	env := r.stageEnv(f)
 	if f.Select {
 		made, err := enrich.NewSelection(f.When, r.plan.Dialect, env)
-		return stage{filter: made}, err
+		return stage{filter: made, counts: new(sectionCounts)}, err
 	}
 	made, err := construct[enrich.Stage](f.Instance, r.plan.Dialect, env)
 	if err == nil && f.When != nil {

@@ -75,10 +75,7 @@ func newFilter(env enrich.Env, endpoint string) *filter {
 
 // Apply implements enrich.Filter, for what doesn't call ForTag.
 func (f *filter) Apply(ev *record.Event, s *enrich.Scratch) bool {
-	if of := f.ForTag(ev.Tag); of != nil {
-		return of.Apply(ev, s)
-	}
-	return true
+	return f.ForTag(ev.Tag).Apply(ev, s)
 }
 
 // ForTag implements enrich.TagFilter.

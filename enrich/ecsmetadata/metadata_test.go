@@ -58,7 +58,7 @@ func (w watched) with(t *testing.T, tag, js string) string {
 		t.Fatal(err)
 	}
 	ev := record.Event{Tag: tag, Body: body}
-	if of := w.ForTag(tag); of != nil && !of.Apply(&ev, &enrich.Scratch{}) {
+	if !w.ForTag(tag).Apply(&ev, &enrich.Scratch{}) {
 		t.Error("the record was dropped")
 	}
 	return string(record.AppendJSON(nil, ev.Body))

@@ -31,6 +31,3 @@ func (o *Options) Check(config.Dialect) error {
 func (o *Options) Listens(config.Dialect) []input.Address {
 	return []input.Address{input.TCP(o.Bind, o.Port)}
 }
-
-// CountsFilters implements input.FilterCounter.
-func (o *Options) CountsFilters() bool { return true }
