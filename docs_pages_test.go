@@ -1,16 +1,19 @@
 package firelane_test
 
 import (
+	"go/ast"
+	"go/token"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
 
-	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/router"
 )
 
@@ -148,15 +151,40 @@ func TestFiguresOfTheReadmeAreMeasured(t *testing.T) {
 	}
 }
 
+// TestTroubleshootingQuotesLogLinesThatExist: each quoted line is one that the code logs, apart from what "…" stands for.
+func TestTroubleshootingQuotesLogLinesThatExist(t *testing.T) {
+	var texts strings.Builder
+	for _, s := range sources(t) {
+		if !s.test() {
+			ast.Inspect(s.File, func(n ast.Node) bool {
+				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					text, _ := strconv.Unquote(lit.Value)
+					texts.WriteString(text + "\n")
+				}
+				return true
+			})
+		}
+	}
+	quotes := logQuote.FindAllStringSubmatch(readPage(t, "docs/troubleshooting.md"), -1)
+	for _, m := range quotes {
+		for part := range strings.SplitSeq(m[1], "…") {
+			if part = strings.TrimSpace(part); !strings.Contains(texts.String(), part) {
+				t.Errorf("docs/troubleshooting.md quotes %q, which the code doesn't log", part)
+			}
+		}
+	}
+	if len(quotes) < 15 {
+		t.Errorf("got %d quoted lines, want at least 15", len(quotes))
+	}
+}
+
 // TestThePluginsPageNamesEveryPlugin: by each of its names, in both dialects.
 func TestThePluginsPageNamesEveryPlugin(t *testing.T) {
 	page := readPage(t, "docs/plugins.md")
 	for _, p := range router.Catalogue() {
-		for _, names := range []string{p.FluentBit, p.Fluentd} {
-			for name := range strings.SplitSeq(names, ",") {
-				if p.Kind != config.KindMultiline && p.Kind != config.KindStream && name != "" && !strings.Contains(page, "`"+name+"`") {
-					t.Errorf("docs/plugins.md doesn't name the %s %s", p.Kind, name)
-				}
+		for _, name := range slices.Concat(p.FluentBit, p.Fluentd) {
+			if !strings.Contains(page, "`"+name+"`") {
+				t.Errorf("docs/plugins.md doesn't name the %s %s", p.Kind, name)
 			}
 		}
 	}

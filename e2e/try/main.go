@@ -1,5 +1,5 @@
-// Command try runs the demo with a real OpenSearch, which it starts on loopback and stops again. `e2e/setup opensearch`
-// installs it; `make try` does both.
+// Command try DEMO runs the program DEMO, which is cmd/demo, with a real OpenSearch, which it starts on loopback and stops
+// again. `make try` installs that and builds the demo before.
 package main
 
 import (
@@ -14,17 +14,21 @@ import (
 	"github.com/firelane/firelane/e2e/servers"
 )
 
-// demoTime bounds the demo, with the time that it takes to compile it.
-const demoTime = 5 * time.Minute
+// demoTime bounds the demo, which ends by itself after half of it.
+const demoTime = time.Minute
 
 func main() {
-	if err := run(); err != nil {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: try DEMO")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1]); err != nil {
 		fmt.Fprintf(os.Stderr, "try: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
+func run(program string) error {
 	kind, err := installed(servers.OpenSearch3(), servers.OpenSearch2())
 	if err != nil {
 		return err
@@ -46,7 +50,7 @@ func run() error {
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, demoTime)
 	defer cancel()
-	demo := exec.CommandContext(ctx, "go", "run", "./cmd/demo", "-opensearch", server.URL())
+	demo := exec.CommandContext(ctx, program, "-opensearch", server.URL())
 	demo.Stdout, demo.Stderr = os.Stdout, os.Stderr
 	if err := demo.Run(); err != nil {
 		return fmt.Errorf("run the demo with %s: %w", server.URL(), err)
