@@ -19,7 +19,7 @@ demo: ## a sample application's log lines become documents; DEMO="-opensearch UR
 	@go run ./cmd/demo $(DEMO)
 
 try: ## the demo with a real OpenSearch, which it downloads once (about 100 MB); needs Go, Maven, and Java 17 or newer
-	@go build -o bin/demo ./cmd/demo & build=$$!; e2e/setup opensearch && wait $$build && go run ./e2e/try bin/demo
+	@command -v go >/dev/null && go build -o bin/demo ./cmd/demo & build=$$!; e2e/setup opensearch && wait $$build && go run ./e2e/try bin/demo
 
 test: check e2e ## all tests: unit tests, and end-to-end tests with real servers, which it installs (Debian, root)
 
