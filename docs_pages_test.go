@@ -151,7 +151,8 @@ func TestFiguresOfTheReadmeAreMeasured(t *testing.T) {
 	}
 }
 
-// TestTroubleshootingQuotesLogLinesThatExist: each quoted line is one that the code logs, apart from what "…" stands for.
+// TestTroubleshootingQuotesLogLinesThatExist: each quoted line, and each text in the table of what the log has, is one that the code
+// logs, apart from what "…" stands for.
 func TestTroubleshootingQuotesLogLinesThatExist(t *testing.T) {
 	var texts strings.Builder
 	for _, s := range sources(t) {
@@ -165,16 +166,27 @@ func TestTroubleshootingQuotesLogLinesThatExist(t *testing.T) {
 			})
 		}
 	}
-	quotes := logQuote.FindAllStringSubmatch(readPage(t, "docs/troubleshooting.md"), -1)
-	for _, m := range quotes {
-		for part := range strings.SplitSeq(m[1], "…") {
+	page := readPage(t, "docs/troubleshooting.md")
+	var quotes []string
+	for _, m := range logQuote.FindAllStringSubmatch(page, -1) {
+		quotes = append(quotes, m[1])
+	}
+	_, table, _ := strings.Cut(page, "\n| the log has |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for row := range strings.SplitSeq(table, "\n| ") {
+		for _, quote := range code.FindAllString(strings.SplitN(row, " | ", 2)[0], -1) {
+			quotes = append(quotes, strings.Trim(quote, "`"))
+		}
+	}
+	for _, quote := range quotes {
+		for part := range strings.SplitSeq(quote, "…") {
 			if part = strings.TrimSpace(part); !strings.Contains(texts.String(), part) {
 				t.Errorf("docs/troubleshooting.md quotes %q, which the code doesn't log", part)
 			}
 		}
 	}
-	if len(quotes) < 15 {
-		t.Errorf("got %d quoted lines, want at least 15", len(quotes))
+	if len(quotes) < 30 {
+		t.Errorf("got %d quoted lines, want at least 30", len(quotes))
 	}
 }
 
