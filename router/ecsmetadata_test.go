@@ -95,10 +95,10 @@ func TestAReloadStartsAndEndsTheFilterOfTheMetadata(t *testing.T) {
 func TestTheMetadataIsThereForWhatNamesIt(t *testing.T) {
 	const by, of = "[FILTER]\n    Name grep\n    Match *\n    Regex ", "[FILTER]\n    Name grep\n    Match *\n    Exclude log health\n"
 	for conf, want := range map[string]string{
-		of + of + ecsMetadata:                     "grep grep ecs_metadata record_modifier ",
+		of + of + ecsMetadata:                      "grep grep ecs_metadata record_modifier ",
 		of + by + "ecs_container_name ^web\n" + of: "grep ecs_metadata grep grep ",
-		"":                                        "ecs_metadata ",
-		of:                                        "grep ecs_metadata ",
+		"": "ecs_metadata ",
+		of: "grep ecs_metadata ",
 	} {
 		got := ""
 		for _, f := range compilePlan(t, t.TempDir(), fullMetadata+forwardInput+conf+nullOutputs("*")).Filters {
