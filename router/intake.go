@@ -48,6 +48,9 @@ type intake struct {
 	reroutes int         // of that event
 
 	received, unrouted int64 // since the last Flush
+	viewers *[]*Viewer // of StageIn, as of the first event since the last Flush; nil: none; &unknown: not looked up
+	unknown []*Viewer
+
 	released           int64 // events that Holders got and that are no longer held, since the last Flush
 	holding            bool  // a Holder got events since a Flush last returned nil
 }
@@ -71,6 +74,7 @@ type counted struct {
 
 func (r *Router) newIntake(in *source) *intake {
 	i := &intake{r: r, input: in, shard: r.gate.shard()}
+	i.viewers = &i.unknown
 	i.makePending(r.outputs)
 	return i
 }
@@ -117,6 +121,9 @@ func (i *intake) AddIdentified(tag []byte, t record.Time, body []byte, origin re
 		i.scratch.Reset()
 	}
 	i.event = record.Event{Tag: i.route.tag, Time: t, Body: body, Origin: origin}
+	if i.viewers != nil {
+		i.show()
+	}
 	if j := i.input.joiner; j != nil && j.Wants(&i.event) {
 		i.apply(j, i.input.holder, nil, &i.event)
 	} else {

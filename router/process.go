@@ -19,8 +19,9 @@ type process struct {
 	wake    chan struct{} // wakes releaseHeld: a Holder holds something
 
 	memory  *memory
-	tapped  atomic.Int32 // how many taps are open
 	buffers buffers
+	taps     taps
+	refusals refusals
 	turn    deliver.Turn
 
 	orphansMu sync.Mutex

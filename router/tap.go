@@ -1,147 +1,195 @@
 package router
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink/dead"
 )
 
-// Limits of taps.
+// A Stage is a place on a record's path at which viewers see it.
+type Stage uint8
+
+// The stages.
 const (
-	maxTaps = 16 // of all outputs
-	// tapLines is how many lines wait for a viewer, maxTapBytes how many bytes of them.
-	tapLines    = 256
-	maxTapBytes = 256 << 10
+	StageIn      Stage = iota // as an input added it, before split lines are joined and before all steps
+	StageOut                  // as it was put into an output's queue
+	StageRefused              // as it was put into an output's dead letter
+	stages
 )
 
-// Tap shows what is queued for an output from now on: one JSON object a record, {"tag", "time", "record"}, at most
-// bytesPerSecond bytes of them. It never holds up the records: lines that the viewer is too slow for, or that exceed the rate,
-// are dropped, and after the first of those none is made for the rest of that second. end ends it and closes the channel; it
-// may be called more than once. Without a viewer the cost is one atomic load a batch. An output that doesn't exist, or a tap
-// beyond maxTaps, gives a closed channel.
-func (r *Router) Tap(id string, bytesPerSecond int) (lines <-chan []byte, end func()) {
-	r = r.current.Load()
-	n := slices.IndexFunc(r.outputs, func(o *output) bool { return o.id == id })
-	t := &tap{lines: make(chan []byte, tapLines), rate: bytesPerSecond}
-	if n < 0 || r.tapped.Add(1) > maxTaps {
-		if n >= 0 {
-			r.tapped.Add(-1)
-		}
-		close(t.lines)
-		return t.lines, func() {}
+func (s Stage) String() string { return [...]string{"in", "out", "refused"}[s] }
+
+// Shown is a record that a Viewer sees. It is valid only during the call of See.
+type Shown struct {
+	Stage Stage
+	Part  string // the ID of the input or output
+	Event *record.Event
+	Dead  *dead.Record // why it was refused; nil in the other stages
+}
+
+// A Viewer looks at records on their path. Records that come too fast for its limits are not shown to it, and only counted: it never
+// holds up the records.
+type Viewer struct {
+	Stages []Stage
+	// Records is how many records See takes in a second at most. After a pause twice as many are shown at once, so that a short
+	// burst is complete.
+	Records int
+	// See reports whether it takes the record, which then counts against Records. It is called by the goroutine that handles the
+	// record: it must be quick, and must not wait. No two calls overlap.
+	See func(*Shown) bool
+
+	missed atomic.Int64
+
+	mu              sync.Mutex
+	ended           bool
+	taken, examined bucket
+	event           record.Event
+}
+
+// Missed returns how many records have passed that See was not called for.
+func (v *Viewer) Missed() int64 { return v.missed.Load() }
+
+// Limits of viewers.
+const (
+	maxViewers = 16
+	// maxExamined is how many records a viewer examines in a second, also those that it doesn't take.
+	maxExamined = 20_000
+)
+
+// ErrViewers is the error of Tap when there are maxViewers.
+var ErrViewers = errors.New("too many viewers look at this router; close one")
+
+// Tap shows records to v from now on, also those of configurations that take over. After end, which may be called more than once,
+// See is not called any more. Without a viewer a stage costs one atomic load a batch.
+func (r *Router) Tap(v *Viewer) (end func(), err error) {
+	if err := r.taps.change(v.Stages, func(all []*Viewer) []*Viewer { return append(all, v) }, 1); err != nil {
+		return nil, err
 	}
-	all := r.outputs[n].taps
-	all.add(t)
-	return t.lines, sync.OnceFunc(func() {
-		all.remove(t)
-		r.tapped.Add(-1)
-	})
+	return sync.OnceFunc(func() {
+		_ = r.taps.change(v.Stages, func(all []*Viewer) []*Viewer {
+			return slices.DeleteFunc(all, func(o *Viewer) bool { return o == v })
+		}, -1)
+		v.mu.Lock()
+		v.ended = true
+		v.mu.Unlock()
+	}), nil
 }
 
-// taps are the viewers of one output.
+// taps are the viewers of a process.
 type taps struct {
-	mu  sync.Mutex
-	all atomic.Pointer[[]*tap] // nil: none
+	mu sync.Mutex
+	n  int
+	of [stages]atomic.Pointer[[]*Viewer] // nil: none
 }
 
-// A tap is one viewer.
-type tap struct {
-	lines chan []byte
-
-	mu     sync.Mutex
-	rate   int // bytes a second
-	second int64
-	spent  int // bytes in that second
-	ended  bool
-
-	sizes       [tapLines]int // of the lines that were sent last, by their number
-	sent, taken int           // lines
-	waiting     int           // bytes sent and not taken
-}
-
-func (t *taps) add(one *tap) {
-	t.change(func(all []*tap) []*tap { return append(all, one) })
-}
-
-func (t *taps) remove(one *tap) {
-	t.change(func(all []*tap) []*tap { return slices.DeleteFunc(all, func(o *tap) bool { return o == one }) })
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	one.ended = true
-	close(one.lines)
-}
-
-func (t *taps) change(how func([]*tap) []*tap) {
+// change changes who looks at stages. more is by how much the number of viewers changes.
+func (t *taps) change(stages []Stage, how func([]*Viewer) []*Viewer, more int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var all []*tap
-	if old := t.all.Load(); old != nil {
-		all = slices.Clone(*old)
+	if t.n+more > maxViewers {
+		return ErrViewers
 	}
-	if all = how(all); len(all) == 0 {
-		t.all.Store(nil)
-		return
+	t.n += more
+	for _, s := range stages {
+		var all []*Viewer
+		if old := t.of[s].Load(); old != nil {
+			all = slices.Clone(*old)
+		}
+		if all = how(all); len(all) == 0 {
+			t.of[s].Store(nil)
+		} else {
+			t.of[s].Store(&all)
+		}
 	}
-	t.all.Store(&all)
+	return nil
 }
 
-// offer shows a batch to the viewers.
-func (t *taps) offer(b *record.Batch) {
-	all := t.all.Load()
+// offer shows a batch that was put into the queue of an output.
+func (t *taps) offer(output string, b *record.Batch) {
+	all := t.of[StageOut].Load()
 	if all == nil {
 		return
 	}
-	var ev record.Event
-	for reader := record.ReadBatch(b.Bytes()); reader.Next(&ev); {
-		var line []byte // for all viewers that have room
-		for _, one := range *all {
-			if !one.hasRoom() {
-				continue
-			}
-			if line == nil {
-				line = appendTapped(nil, &ev)
-			}
-			one.offer(line)
+	for _, v := range *all {
+		v.showBatch(output, b)
+	}
+}
+
+// show shows the event that has come in.
+func (i *intake) show() {
+	if i.viewers == &i.unknown {
+		if i.viewers = i.r.taps.of[StageIn].Load(); i.viewers == nil {
+			return
 		}
 	}
-}
-
-func appendTapped(dst []byte, ev *record.Event) []byte {
-	ev.Fold(nil)
-	dst = append(record.AppendJSONString(append(dst, `{"tag":`...), []byte(ev.Tag)), `,"time":"`...)
-	dst = append(record.AppendTimeISO(dst, ev.Time, 9), `","record":`...)
-	return append(record.AppendJSON(dst, ev.Body), '}', '\n')
-}
-
-// hasRoom reports whether a line may fit, before it is made.
-func (t *tap) hasRoom() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now := time.Now().Unix(); now != t.second {
-		t.second, t.spent = now, 0
+	for _, v := range *i.viewers {
+		v.show(&Shown{Stage: StageIn, Part: i.input.id, Event: &i.event})
 	}
-	return !t.ended && t.spent < t.rate && len(t.lines) < cap(t.lines)
 }
 
-func (t *tap) offer(line []byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for ; t.taken < t.sent-len(t.lines); t.taken++ {
-		t.waiting -= t.sizes[t.taken%tapLines]
-	}
-	if t.ended || len(line) > t.rate-t.spent || t.waiting+len(line) > maxTapBytes {
-		t.spent = t.rate // make no more in this second: a line costs as much if it is dropped
+// offerRefused shows a record that was put into a dead letter.
+func (t *taps) offerRefused(d *dead.Record) {
+	all := t.of[StageRefused].Load()
+	if all == nil {
 		return
 	}
-	select {
-	case t.lines <- line:
-		t.sizes[t.sent%tapLines] = len(line)
-		t.sent++
-		t.spent += len(line)
-		t.waiting += len(line)
-	default:
+	for _, v := range *all {
+		v.show(&Shown{Stage: StageRefused, Part: d.Output, Event: &d.Record.Event, Dead: d})
 	}
+}
+
+func (v *Viewer) showBatch(output string, b *record.Batch) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	left := b.Records()
+	one := Shown{Stage: StageOut, Part: output, Event: &v.event}
+	v.refill(time.Now())
+	for reader := record.ReadBatch(b.Bytes()); v.hasRoom() && reader.Next(&v.event); left-- {
+		v.see(&one)
+	}
+	v.missed.Add(int64(left))
+	v.event = record.Event{} // what it aliases is the batch's
+}
+
+// show shows a single record.
+func (v *Viewer) show(one *Shown) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.refill(time.Now()); v.hasRoom() {
+		v.see(one)
+	} else {
+		v.missed.Add(1)
+	}
+}
+
+func (v *Viewer) see(one *Shown) {
+	v.examined.tokens--
+	if v.See(one) {
+		v.taken.tokens--
+	}
+}
+
+func (v *Viewer) hasRoom() bool { return !v.ended && v.taken.tokens >= 1 && v.examined.tokens >= 1 }
+
+func (v *Viewer) refill(now time.Time) {
+	v.taken.refill(now, v.Records)
+	v.examined.refill(now, maxExamined)
+}
+
+// A bucket limits a rate. The zero value is full.
+type bucket struct {
+	tokens float64
+	last   time.Time
+}
+
+// refill adds what has come since the last call, at perSecond, up to twice that.
+func (b *bucket) refill(now time.Time, perSecond int) {
+	full := 2 * float64(perSecond)
+	b.tokens = min(full, b.tokens+now.Sub(b.last).Seconds()*float64(perSecond))
+	b.last = now
 }

@@ -46,6 +46,10 @@ usage:
   firelane healthcheck     exit 0 if a running firelane accepts connections [-c FILE]
   firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     send these records again [-c FILE] [-output ID]
+  firelane top             show what the router that is running in this container does: rates, queues, errors, refused
+                           records, what takes space [-once] [-pid N]
+  firelane tail            show its records as they pass [-stage in,out,refused] [-match TAG] [-where FIELD=VALUE]
+                           [-text TEXT] [-rate N] [-json] [-pid N]
   firelane bootstrap       install the index templates and policies of outputs with firelane_bootstrap On [-c FILE]
                            --dry-run: only print what would be done; --file FOLDER: write them for curl or Terraform
   firelane version         print the version
@@ -68,6 +72,8 @@ func commands() []command {
 		{"healthcheck", healthCommand},
 		{"dead", deadCommand},
 		{"bootstrap", bootstrapCommand},
+		{"top", topCommand},
+		{"tail", tailCommand},
 		{"version", versionCommand},
 	}
 }
