@@ -54,6 +54,9 @@ type watch struct {
 
 // watchPages adds the JSON of the status page to pages.
 func watchPages(pages *http.ServeMux, w *watch) {
+	if w.Watched == nil {
+		return
+	}
 	pages.Handle("GET /api/firelane/status", ownPage(w.status))
 	pages.Handle("GET /api/firelane/tail", ownPage(w.onlyRecords(w.tail)))
 	pages.Handle("GET /api/firelane/usage", ownPage(w.onlyRecords(w.usage)))

@@ -1,69 +1,196 @@
 package router
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dead"
 )
 
-func TestATapShowsWhatIsQueued(t *testing.T) {
-	r := opened(t, nullOutputs("*"), nil)
-	i := r.newIntake(r.inputs[0])
-	i.addLogs("app", "before")
-	flush(t, i)
-	lines, end := r.Tap("null.0", 1<<20)
-	i.addLogs("app", "seen")
-	flush(t, i)
-	var line struct {
-		Tag    string
-		Time   time.Time
-		Record map[string]string
-	}
-	if err := json.Unmarshal(<-lines, &line); err != nil || line.Tag != "app" || line.Record["log"] != "seen" {
-		t.Errorf("got %+v and error %v, want the record that was queued after the tap was opened", line, err)
-	}
-	end()
-	end()
-	i.addLogs("app", "after")
-	flush(t, i)
-	if more, open := <-lines; open {
-		t.Errorf("got %s after the end, want a closed channel", more)
-	}
-	if none, _ := r.Tap("no such output", 1); none != nil {
-		if _, open := <-none; open {
-			t.Error("got a line of an output that doesn't exist, want a closed channel")
+// seen is what a viewer has seen, a line a record.
+type seen []string
+
+// look makes a viewer that takes the records of app.
+func (s *seen) look(rate int, stages ...Stage) *Viewer {
+	return &Viewer{Stages: stages, Records: rate, See: func(one *Shown) bool {
+		if one.Event.Tag != "app" {
+			return false
 		}
+		value, _ := record.Find(one.Event.Body, "log")
+		text, _ := record.Text(value)
+		line := fmt.Sprintf("%v %s %s", one.Stage, one.Part, text)
+		if one.Dead != nil {
+			line += ": " + one.Dead.Reason
+		}
+		*s = append(*s, line)
+		return true
+	}}
+}
+
+func (s seen) want(t *testing.T, lines ...string) {
+	t.Helper()
+	if got, want := strings.Join(s, "\n"), strings.Join(lines, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
-func TestATapNeverHoldsUpTheRecordsAndKeepsToItsRate(t *testing.T) {
+func tap(t *testing.T, r *Router, v *Viewer) (end func()) {
+	t.Helper()
+	end, err := r.Tap(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
+	return end
+}
+
+func TestAViewerSeesRecordsAtItsStagesUntilItsEnd(t *testing.T) {
+	r := opened(t, "[FILTER]\n    Name record_modifier\n    Match *\n    Record added x\n"+nullOutputs("*", "other"), nil)
+	i := r.newIntake(r.inputs[0])
+	i.addLogs("app", "before")
+	flush(t, i)
+	var in, all seen
+	endIn := tap(t, r, in.look(100, StageIn))
+	end := tap(t, r, all.look(100, StageIn, StageOut, StageRefused))
+	i.addLogs("app", "seen")
+	i.addLogs("other", "not taken")
+	flush(t, i)
+	refused := &dead.Record{Output: "null.0", Reason: "no", Record: &sink.Record{Event: record.Event{Tag: "app", Body: logBody("bad")}}}
+	r.outputs[0].dead.Put(refused)
+	endIn()
+	endIn()
+	i.addLogs("app", "later")
+	flush(t, i)
+	end()
+	i.addLogs("app", "after")
+	flush(t, i)
+	r.outputs[0].dead.Put(refused)
+	in.want(t, "in forward.0 seen")
+	all.want(t, "in forward.0 seen", "out null.0 seen", "refused null.0 bad: no", "in forward.0 later", "out null.0 later")
+}
+
+func TestAViewerGetsWhatItsRateAllowsAndCountsTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := opened(t, nullOutputs("*"), nil)
 		i := r.newIntake(r.inputs[0])
-		lines, end := r.Tap("null.0", 1000)
-		defer end()
-		for n := range 2 * tapLines { // which nobody reads
-			i.addLogs("app", fmt.Sprint("line ", n))
-			flush(t, i)
-		}
-		bytes := 0
-		for len(lines) > 0 {
-			bytes += len(<-lines)
-		}
-		if bytes == 0 || bytes > 1000 {
-			t.Errorf("got %d bytes in a second, want 1 to 1000", bytes)
-		}
-		time.Sleep(time.Second)
-		i.addLogs("app", "the next second's")
-		flush(t, i)
-		if line := <-lines; !strings.Contains(string(line), "the next second's") {
-			t.Errorf("got %s, want a line of the next second", line)
+		for _, stage := range []Stage{StageIn, StageOut} {
+			var s seen
+			v := s.look(10, stage)
+			end := tap(t, r, v)
+			for range 50 {
+				i.addLogs("app", "x", "y")
+				flush(t, i)
+			}
+			if len(s) != 20 || v.Missed() != 80 {
+				t.Errorf("%v: got %d records and %d missed, want 20, those of two seconds, and 80", stage, len(s), v.Missed())
+			}
+			time.Sleep(500 * time.Millisecond)
+			for range 50 {
+				i.addLogs("app", "x")
+				flush(t, i)
+			}
+			if len(s) != 25 || v.Missed() != 125 {
+				t.Errorf("%v: got %d records and %d missed half a second later, want 25 and 125", stage, len(s), v.Missed())
+			}
+			end()
 		}
 	})
+}
+
+// Records that it doesn't take leave room for those that it does.
+func TestAViewerExaminesMoreRecordsThanItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, nullOutputs("*"), nil)
+		i := r.newIntake(r.inputs[0])
+		var s seen
+		v := s.look(1, StageOut)
+		tap(t, r, v)
+		for range 2 * maxExamined / 100 {
+			for range 100 {
+				i.addLogs("other", "x")
+			}
+			flush(t, i)
+		}
+		i.addLogs("app", "beyond what is examined")
+		flush(t, i)
+		time.Sleep(time.Second)
+		i.addLogs("app", "found")
+		flush(t, i)
+		s.want(t, "out null.0 found")
+		if v.Missed() != 1 {
+			t.Errorf("got %d missed, want 1", v.Missed())
+		}
+	})
+}
+
+func TestViewersSeeOutputsOfTheNextConfiguration(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	next, diags := build(r.plan, r.env, r.process)
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	if next.outputs[0].taps != r.outputs[0].taps {
+		t.Error("got another list of viewers after a reload, want the process's")
+	}
+}
+
+func TestTheNumberOfViewersIsLimited(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	var s seen
+	var ends []func()
+	for range maxViewers {
+		ends = append(ends, tap(t, r, s.look(1, StageOut)))
+	}
+	if _, err := r.Tap(s.look(1, StageIn)); !errors.Is(err, ErrViewers) {
+		t.Errorf("got %v for one more viewer, want %v", err, ErrViewers)
+	}
+	ends[0]()
+	ends[0]()
+	tap(t, r, s.look(1, StageIn))
+	if _, err := r.Tap(s.look(1, StageIn)); !errors.Is(err, ErrViewers) {
+		t.Errorf("got %v after one has gone and another has come, want %v", err, ErrViewers)
+	}
+}
+
+func TestWithoutAViewerNothingIsAllocated(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	i := r.newIntake(r.inputs[0])
+	i.addLogs("app", "x")
+	p := i.pending[0]
+	body := logBody("x")
+	if n := testing.AllocsPerRun(100, func() {
+		r.taps.offer("null.0", &p.batch.Batch)
+		i.viewers = &i.unknown
+		i.Add([]byte("app"), record.Time{Sec: 1}, body)
+		p.batch.Reset()
+	}); n > 0 {
+		t.Errorf("got %v allocations for a record, want 0", n)
+	}
+}
+
+func TestTheNewestRefusedRecordsAreKept(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	if got := r.Refusals(); len(got) != 0 {
+		t.Errorf("got %+v, want none", got)
+	}
+	long := strings.Repeat("x", 10*maxRefusalValue)
+	for n := range maxRefusals + 3 {
+		r.outputs[0].dead.Put(&dead.Record{Output: "null.0", Target: "index", Status: 400, Type: "parsing", Reason: fmt.Sprint(n, long),
+			Record: &sink.Record{Event: record.Event{Tag: "app", Body: logBody(long)}}})
+	}
+	got := r.Refusals()
+	if len(got) != maxRefusals || !strings.HasPrefix(got[0].Reason, fmt.Sprint(maxRefusals+2, "x")) || !strings.HasPrefix(got[maxRefusals-1].Reason, "3x") {
+		t.Fatalf("got %d, from %.20s, want the last %d, the newest first", len(got), got[0].Reason, maxRefusals)
+	}
+	if one := got[0]; len(one.Reason) > maxRefusalReason+3 || len(one.Record) > 2*maxRefusalValue || one.Tag != "app" || one.Target != "index" || one.Status != 400 || one.Type != "parsing" {
+		t.Errorf("got %+v, want all of it, with the reason and the record cut", one)
+	}
 }
 
 // Here a fault empties a batch that holds two records which have been counted.
@@ -77,87 +204,4 @@ func TestARecordThatAFaultDropsIsUnaccounted(t *testing.T) {
 	if a := r.Status().Outputs[0].Account; a.Received != 3 || a.Buffered != 1 || a.Unaccounted != 2 {
 		t.Errorf("got %+v, want 2 unaccounted", a)
 	}
-}
-
-func TestTapsThatNobodyReadsHoldALimitedNumberOfBytes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := opened(t, nullOutputs("*"), nil)
-		i := r.newIntake(r.inputs[0])
-		lines, end := r.Tap("null.0", math.MaxInt)
-		defer end()
-		large := strings.Repeat("x", 100<<10)
-		for range tapLines {
-			i.addLogs("app", large)
-			flush(t, i)
-			queued(t, r.outputs[0])
-		}
-		held := 0
-		for len(lines) > 0 {
-			held += len(<-lines)
-		}
-		if held == 0 || held > maxTapBytes {
-			t.Errorf("got %d bytes waiting for a viewer, want 1 to %d", held, maxTapBytes)
-		}
-		time.Sleep(time.Second)
-		i.addLogs("app", "read again")
-		flush(t, i)
-		if line := <-lines; !strings.Contains(string(line), "read again") {
-			t.Errorf("got %s, want the line after those that were read", line)
-		}
-	})
-}
-
-func TestTheNumberOfTapsIsLimited(t *testing.T) {
-	r := opened(t, nullOutputs("*", "*"), nil)
-	var ends []func()
-	for n := range maxTaps {
-		lines, end := r.Tap(fmt.Sprint("null.", n%2), 1000)
-		select {
-		case <-lines:
-			t.Fatalf("got a closed channel for viewer %d, want one that is open", n)
-		default:
-		}
-		ends = append(ends, end)
-	}
-	lines, end := r.Tap("null.0", 1000)
-	if _, open := <-lines; open {
-		t.Error("got a tap beyond the limit, want a closed channel")
-	}
-	end()
-	ends[0]()
-	ends[0]()
-	again, end := r.Tap("null.0", 1000)
-	defer end()
-	select {
-	case <-again:
-		t.Error("got a closed channel after a viewer has gone, want one that is open")
-	default:
-	}
-	if more, _ := r.Tap("null.1", 1000); more != nil {
-		if _, open := <-more; open {
-			t.Error("got a tap beyond the limit, want a closed channel")
-		}
-	}
-	for _, end := range ends {
-		end()
-	}
-}
-
-// Making a line costs more than all else that is done to a record.
-func TestALineThatATapHasNoRoomForIsNotMadeAgainAndAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := opened(t, nullOutputs("*"), nil)
-		i := r.newIntake(r.inputs[0])
-		_, end := r.Tap("null.0", 100)
-		defer end()
-		var logs []string
-		for range 1000 {
-			logs = append(logs, strings.Repeat("x", 200))
-		}
-		i.addLogs("app", logs...)
-		p := i.pending[0]
-		if n := testing.AllocsPerRun(1, func() { r.outputs[0].taps.offer(&p.batch.Batch) }); n > 10 {
-			t.Errorf("got %v allocations for 1,000 lines that are too long for the rate, want those of a few lines", n)
-		}
-	})
 }

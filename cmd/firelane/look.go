@@ -16,7 +16,10 @@ import (
 )
 
 // A localRouter is a running router in this container, for `firelane top` and `firelane tail`.
-type localRouter struct{ http.Client }
+type localRouter struct {
+	http.Client
+	pid int
+}
 
 const (
 	// lookTimeout is how long the router may take to answer, besides the time of a sample.
@@ -33,15 +36,14 @@ func findRouter(pid int) (*localRouter, error) {
 		return nil, err
 	case pid != 0:
 	case len(pids) == 0:
-		return nil, errors.New("no router is running in this container, as this user")
+		return nil, errors.New("no router is running in this container")
 	case len(pids) > 1:
 		return nil, fmt.Errorf("%d routers are running here: the processes %s; choose one by -pid", len(pids), strings.Trim(fmt.Sprint(pids), "[]"))
 	default:
 		pid = pids[0]
 	}
-	return &localRouter{http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return admin.DialLocal(ctx, pid) },
-	}}}, nil
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return admin.DialLocal(ctx, pid) }
+	return &localRouter{http.Client{Transport: &http.Transport{DialContext: dial}}, pid}, nil
 }
 
 // open requests a page. The caller closes the body.
@@ -52,7 +54,7 @@ func (r *localRouter) open(ctx context.Context, page string, query url.Values) (
 	}
 	resp, err := r.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("the router doesn't answer: %w", errors.Unwrap(err))
+		return nil, fmt.Errorf("no router of this container and user answers as process %d: %w", r.pid, errors.Unwrap(err))
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp.Body, nil
