@@ -224,7 +224,9 @@ func residentBytes() int64 {
 }
 
 // byBytes orders usage, the most bytes first.
-func byBytes(a, b Share) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name)) }
+func byBytes(a, b Share) int {
+	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
+}
 
 // Why says in a line why the record was refused: "400 mapper_parsing_exception: the reason (for web-2026-11-27)".
 func (r *RefusedRecord) Why() string {

@@ -33,13 +33,13 @@ type Share struct {
 
 // Limits of a sample.
 const (
-	sampleRate       = 200 // records a second
-	maxSampleTime    = 30 * time.Second
-	sampleTime       = 2 * time.Second // unless the request says otherwise
-	maxNames         = 200             // containers, and fields; further ones are counted together
-	maxNameBytes     = 128             // of a name
-	maxSharesShown   = 50
-	otherNames       = "(others)"
+	sampleRate     = 200 // records a second
+	maxSampleTime  = 30 * time.Second
+	sampleTime     = 2 * time.Second // unless the request says otherwise
+	maxNames       = 200             // containers, and fields; further ones are counted together
+	maxNameBytes   = 128             // of a name
+	maxSharesShown = 50
+	otherNames     = "(others)"
 )
 
 // usage samples for as many seconds as the request says, and answers then. So counting costs nothing while nobody looks.

@@ -47,12 +47,12 @@ type intake struct {
 	from     enrich.Step // the Step that rerouted the event being handled
 	reroutes int         // of that event
 
-	received, unrouted int64 // since the last Flush
-	viewers *[]*Viewer // of StageIn, as of the first event since the last Flush; nil: none; &unknown: not looked up
-	unknown []*Viewer
+	received, unrouted int64      // since the last Flush
+	viewers            *[]*Viewer // of StageIn, as of the first event since the last Flush; nil: none; &unknown: not looked up
+	unknown            []*Viewer
 
-	released           int64 // events that Holders got and that are no longer held, since the last Flush
-	holding            bool  // a Holder got events since a Flush last returned nil
+	released int64 // events that Holders got and that are no longer held, since the last Flush
+	holding  bool  // a Holder got events since a Flush last returned nil
 }
 
 // pending is what was added for one output since the last Flush.

@@ -54,8 +54,8 @@ type output struct {
 	log     zerolog.Logger
 	tally   *tally       // guarded by the queue's lock
 	lost    atomic.Int64 // records that a queue in memory held at the end
-	taps    *taps // of the process
-	final   bool // nothing will be delivered from the queue after Run
+	taps    *taps        // of the process
+	final   bool         // nothing will be delivered from the queue after Run
 
 	config   any           // the options
 	level    string        // of the log, if it has its own

@@ -18,11 +18,11 @@ type process struct {
 	holding atomic.Int64  // events that Holders have accepted and that are not in the queues yet
 	wake    chan struct{} // wakes releaseHeld: a Holder holds something
 
-	memory  *memory
-	buffers buffers
+	memory   *memory
+	buffers  buffers
 	taps     taps
 	refusals refusals
-	turn    deliver.Turn
+	turn     deliver.Turn
 
 	orphansMu sync.Mutex
 	orphans   []Orphan // queues without an output

@@ -157,8 +157,8 @@ type adminServer struct {
 
 	mu   sync.Mutex
 	on   adminAddress
-	end   context.CancelFunc // ends the last server; nil if there was none
-	done  chan struct{}
+	end  context.CancelFunc // ends the last server; nil if there was none
+	done chan struct{}
 }
 
 // An adminAddress is where and to whom the HTTP server serves what.

@@ -155,7 +155,7 @@ REFUSED FOR GOOD, the newest first
 
 func TestATailsLineForATerminal(t *testing.T) {
 	for line, want := range map[string]string{
-		`{}`:            "",
+		`{}`:              "",
 		`{"missed":1234}`: "(1,234 records are not shown: they came too fast; -match, -where or -text selects some, -rate shows more)\n",
 		`{"stage":"refused","part":"es.0","tag":"app","time":"2026-11-27T03:00:00.5Z","target":"web","status":400,"type":"parsing","reason":"no\u009b","record":{"log":"x"}}`: `03:00:00.500 refused es.0 app: 400 parsing: no\u009b (for web) {"log":"x"}` + "\n",
 	} {
