@@ -21,7 +21,6 @@ type Watched interface {
 	Pipeline() router.Pipeline
 	Refusals() []router.Refusal
 	Orphans() []router.Orphan
-	Healthy() (bool, string)
 	Reloads() int64
 	Tap(v *router.Viewer) (end func(), err error)
 }

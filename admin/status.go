@@ -26,8 +26,7 @@ type Status struct {
 	Dialect  string    `json:"dialect"`
 	Files    []string  `json:"files"`
 	Reloads  int64     `json:"reloads"`
-	Healthy  bool      `json:"healthy"`
-	Trouble  string    `json:"trouble,omitempty"`
+	Verdict  Verdict   `json:"verdict"`
 	Records  bool      `json:"records"` // log records are shown here
 	NotShown string    `json:"not_shown,omitempty"`
 
@@ -36,6 +35,12 @@ type Status struct {
 	Outputs []OutputStatus        `json:"outputs"`
 	Orphans []router.Orphan       `json:"queues_without_output,omitempty"`
 	Refused []RefusedRecord       `json:"refused"` // the newest first
+}
+
+// A Verdict says in a sentence whether records flow.
+type Verdict struct {
+	Kind string `json:"kind"` // ok, warn or bad
+	Text string `json:"text"`
 }
 
 // InputStatus is an input.
@@ -101,15 +106,19 @@ func (wt *watch) look(now time.Time) *Status {
 	if !wt.records {
 		s.NotShown = recordsOffText
 	}
-	s.Healthy, s.Trouble = wt.Watched.Healthy()
 	status := wt.Watched.Status()
 	for _, a := range status.Inputs {
 		s.Inputs = append(s.Inputs, InputStatus{partOf(p.Inputs, a.Input), a})
 	}
 	for i := range status.Outputs {
 		o := &status.Outputs[i]
+		if d := &o.Delivery; d.LastErrorOfItems && !wt.records {
+			o.Trouble = strings.ReplaceAll(o.Trouble, d.LastError, recordsRefused)
+			d.LastError = recordsRefused
+		}
 		s.Outputs = append(s.Outputs, outputStatus(partOf(p.Outputs, o.Account.Output), o, now))
 	}
+	s.Verdict = verdictOf(s, status.Outputs)
 	for _, r := range wt.Watched.Refusals() {
 		one := RefusedRecord{Time: r.Time.UTC(), Output: r.Output, Target: r.Target, Status: r.Status, Type: r.Type}
 		if wt.records {
@@ -118,6 +127,33 @@ func (wt *watch) look(now time.Time) *Status {
 		s.Refused = append(s.Refused, one)
 	}
 	return s
+}
+
+// recordsRefused replaces the reason why records were refused, which may quote them, where log records are not shown.
+const recordsRefused = "records were refused"
+
+// verdictOf says whether records flow: the worst of what is wrong.
+func verdictOf(s *Status, outputs []router.OutputStatus) Verdict {
+	for i := range outputs {
+		if a := &outputs[i].Account; a.Unaccounted != 0 {
+			return Verdict{"bad", fmt.Sprintf("The accounts of %s don't add up, by %s. This is a fault of the router; please report it.", a.Output, countOf(a.Unaccounted, "record", "records"))}
+		}
+	}
+	for i := range outputs {
+		if outputs[i].Trouble != "" {
+			return Verdict{"bad", outputs[i].Trouble}
+		}
+	}
+	var warn []string
+	for i := range s.Outputs {
+		if o := &s.Outputs[i]; o.State != "idle" && o.State != "delivering" {
+			warn = append(warn, o.ID+": "+o.Words)
+		}
+	}
+	if len(warn) > 0 {
+		return Verdict{"warn", strings.Join(warn, " ")}
+	}
+	return Verdict{"ok", "Everything flows, and the accounts add up."}
 }
 
 // partOf returns the part of that ID. An output that a reload has removed, or that delivers dead letters, is in no pipeline.
@@ -165,26 +201,24 @@ func stateOf(o *router.OutputStatus, now time.Time) (state, words string) {
 	wait := countOf(o.Account.Buffered, "record waits", "records wait")
 	switch {
 	case d.Gate == deliver.GateThrottled:
-		state, words = "throttled", "The destination accepts fewer requests than there are"+since+": one is tried at a time. "+capital(wait)+"."
+		state, words = "throttled", "The destination has been overloaded"+since+": one request is tried at a time. "+wait+"."
 	case d.Gate == deliver.GateUnauthorised:
-		state, words = "unauthorised", "The destination refuses the credentials"+since+". "+capital(wait)+"."
+		state, words = "unauthorised", "The destination has refused the credentials"+since+". "+wait+"."
 	case d.Gate == deliver.GateFailing:
-		state, words = "failing", "Requests fail"+since+". "+capital(wait)+"."
+		state, words = "failing", "Requests have failed"+since+". "+wait+"."
 	case o.Account.Deferred > 0:
 		state = "waiting"
 		words = fmt.Sprintf("Delivering, but the destination refuses %s again and again; these are tried less often.", countOf(o.Account.Deferred, "record", "records"))
 	case o.Account.Buffered == 0:
 		return "idle", "Nothing waits."
 	default:
-		state, words = "delivering", "Delivering. "+capital(wait)+"."
+		state, words = "delivering", "Delivering. "+wait+"."
 	}
 	if d.Queue.Waiting > 0 {
 		words += " The queue is full, so inputs wait."
 	}
 	return state, words
 }
-
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // countOf is n with the noun that fits it; no records: "nothing …".
 func countOf(n int64, one, many string) string {

@@ -38,6 +38,8 @@ function part(name) {
   return el('li', {}, el('div', { class: 'name' }), el('div', { class: 'dim' }), ...name);
 }
 
+const marks = { ok: '●', warn: '▲', bad: '✕' };
+
 const states = {
   idle: ['ok', '○ idle'], delivering: ['ok', '● delivering'], waiting: ['warn', '▲ some records are refused'],
   throttled: ['warn', '▲ throttled'], unauthorised: ['bad', '✕ access denied'], failing: ['bad', '✕ failing'],
@@ -105,10 +107,10 @@ function showCard(e, o, s, rate) {
 }
 
 function showAccount(list, a) {
-  const terms = [['received', a.received], ['added by steps', a.added], ['delivered', a.delivered, 'sum'], ['filtered out', a.filtered], ['merged', a.merged],
-    ...Object.entries(a.dropped ?? {}).map(([reason, n]) => [`dropped: ${reason}`, n, 'bad']), ['dead letter', a.dead_lettered, a.dead_lettered ? 'bad' : ''],
-    ['held by steps', a.held], ['waiting', a.buffered], ['unaccounted', a.unaccounted, a.unaccounted ? 'bad' : '']]
-    .filter(([name, n]) => n !== 0 || ['received', 'delivered', 'waiting', 'dead letter', 'unaccounted'].includes(name));
+  const terms = [['received', a.received], ['+ added by steps', a.added], ['= delivered', a.delivered], ['+ filtered out', a.filtered], ['+ merged', a.merged],
+    ...Object.entries(a.dropped ?? {}).map(([reason, n]) => [`+ dropped: ${reason}`, n, 'bad']), ['+ dead letter', a.dead_lettered, a.dead_lettered ? 'bad' : ''],
+    ['+ held by steps', a.held], ['+ waiting', a.buffered], ['+ unaccounted', a.unaccounted, a.unaccounted ? 'bad' : '']]
+    .filter(([name, n]) => n !== 0 || ['received', '= delivered', '+ waiting', '+ dead letter', '+ unaccounted'].includes(name));
   keyed(list, terms, (t) => t[0], () => el('div', {}, el('dt', {}), el('dd', {})), (e, [name, n, kind]) => {
     e.className = kind ?? '';
     set(e.children[0], name);
@@ -172,20 +174,15 @@ function show(s, before) {
 }
 
 function showVerdict(s) {
-  const lost = s.outputs.find((o) => o.account.unaccounted !== 0);
-  const stuck = s.outputs.filter((o) => !['idle', 'delivering'].includes(o.state));
-  let [kind, text] = ['ok', 'Everything flows, and the accounts add up.'];
-  if (lost) [kind, text] = ['bad', `The accounts of ${lost.id} don't add up: ${count(lost.account.unaccounted)} records. This is a fault of the router; please report it.`];
-  else if (!s.healthy) [kind, text] = ['bad', s.trouble];
-  else if (stuck.length) [kind, text] = ['warn', stuck.map((o) => `${o.id}: ${o.words}`).join(' ')];
+  const { kind, text } = s.verdict;
   const verdict = byId('verdict');
   verdict.className = `verdict ${kind}`;
   // The numbers in it change all the time: a screen reader is told again only if the kind of state changes.
-  const state = kind + stuck.map((o) => o.id + o.state).join();
+  const state = kind + s.outputs.map((o) => o.id + (states[o.state]?.[0] ?? o.state)).join();
   verdict.setAttribute('aria-live', verdict.dataset.state === state ? 'off' : 'polite');
   verdict.dataset.state = state;
-  set(verdict, visible(text));
-  document.title = `${kind === 'ok' ? '' : kind === 'warn' ? '▲ ' : '✕ '}firelane`;
+  set(verdict, `${marks[kind] ?? ''} ${visible(text)}`);
+  document.title = `${kind === 'ok' ? '' : `${marks[kind]} `}firelane`;
 }
 
 async function poll() {
@@ -200,7 +197,7 @@ async function poll() {
   } catch (e) {
     const verdict = byId('verdict');
     verdict.className = 'verdict bad';
-    set(verdict, `The router doesn't answer${lastAt ? ` since ${duration((Date.now() - lastAt) / 1000)}` : ''}: it may have ended. What is below is its last state.`);
+    set(verdict, `${marks.bad} The router doesn't answer${lastAt ? ` since ${duration((Date.now() - lastAt) / 1000)}` : ''}: it may have ended. What is below is its last state.`);
     document.title = '✕ firelane';
   }
 }

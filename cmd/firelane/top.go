@@ -77,11 +77,7 @@ func topPicture(before, now *admin.Status, u *admin.Usage) string {
 	var b strings.Builder
 	seconds := max(now.Uptime-before.Uptime, 0.001)
 	fmt.Fprintf(&b, "firelane %s, up %v, memory %s, CPU %.1f %%\n", now.Version, time.Duration(now.Uptime)*time.Second, size(now.Memory), 100*(now.CPU-before.CPU)/seconds)
-	verdict := "Everything flows."
-	if !now.Healthy {
-		verdict = now.Trouble
-	}
-	fmt.Fprintf(&b, "%s\n\n", printable(verdict))
+	fmt.Fprintf(&b, "%s\n\n", printable(now.Verdict.Text))
 
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "INPUT\tTYPE\tRECORDS/S\tRECEIVED\tUNROUTED\tREJECTED\n")

@@ -31,7 +31,7 @@ func TestTailShowsRecordsOfARunningRouterUntilItEnds(t *testing.T) {
 	p.deliver("before")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	tail := firelane(ctx, append([]string{"tail", "-stage", "in,out", "-where", "log=shown \u202e\x1b[2J"}, p.pid()...)...)
+	tail := firelane(ctx, append([]string{"tail", "-stage", "in,out", "-where", "log=shown \u202e\u009b"}, p.pid()...)...)
 	var out, errs text
 	tail.Stdout, tail.Stderr = &out, &errs
 	if err := tail.Start(); err != nil {
@@ -39,14 +39,14 @@ func TestTailShowsRecordsOfARunningRouterUntilItEnds(t *testing.T) {
 	}
 	eventually(t, "records in the tail", func() bool {
 		p.deliver("hidden")
-		p.deliver("shown \u202e\x1b[2J")
+		p.deliver("shown \u202e\u009b")
 		return strings.Contains(out.String(), "out file.0 t") || errs.String() != ""
 	})
 	p.signal(syscall.SIGTERM)
 	p.wait()
 	_ = tail.Wait()
 	got := out.String()
-	if !strings.Contains(got, ` in tcp.0 t {"log":"shown \u202e\u001b[2J"}`+"\n") || !strings.Contains(got, ` out file.0 t {"log":"shown \u202e\u001b[2J"}`+"\n") || strings.Contains(got, "hidden") {
+	if !strings.Contains(got, ` in tcp.0 t {"log":"shown \u202e\u009b"}`+"\n") || !strings.Contains(got, ` out file.0 t {"log":"shown \u202e\u009b"}`+"\n") || strings.Contains(got, "hidden") {
 		t.Errorf("got %q\nwant the records that match, at both stages, without characters that control a terminal", got)
 	}
 	if tail.ProcessState.ExitCode() != exitFailed || !strings.Contains(errs.String(), "the router has ended") {
@@ -61,7 +61,7 @@ func TestTopShowsARunningRouter(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	got, err := firelane(ctx, append([]string{"top", "-once"}, p.pid()...)...).CombinedOutput()
-	for _, want := range []string{"Everything flows.", "tcp.0  tcp   0          1 ", "file.0: Nothing waits.", "received 1 + added 0 = delivered 1 + filtered 0"} {
+	for _, want := range []string{"Everything flows, and the accounts add up.", "tcp.0  tcp   0          1 ", "file.0: Nothing waits.", "received 1 + added 0 = delivered 1 + filtered 0"} {
 		if !bytes.Contains(got, []byte(want)) {
 			t.Errorf("got %v\n%s\nwant %q in it", err, got, want)
 		}
@@ -111,11 +111,11 @@ func TestOnlyRootAndTheRoutersUserCanLook(t *testing.T) {
 func TestThePictureOfTop(t *testing.T) {
 	at := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
 	before, now := new(admin.Status), &admin.Status{
-		Version: "1.0", Uptime: 3602, CPU: 0.1, Memory: 21 << 20, Trouble: "es.0 has delivered nothing for 14m0s: no\x1b[2J", Records: true,
+		Version: "1.0", Uptime: 3602, CPU: 0.1, Memory: 21 << 20, Verdict: admin.Verdict{Kind: "bad", Text: "es.0 has delivered nothing for 14m0s: no\x1b[2J"}, Records: true,
 		Inputs: []admin.InputStatus{{PipelinePart: router.PipelinePart{ID: "forward.0", Type: "forward"}, Account: router.InputAccount{Received: 21000, Unrouted: 2, Rejected: map[string]int64{"bad": 3}}}},
 		Steps:  []router.PipelinePart{{ID: "grep.0", Type: "grep", Match: "app*"}},
 		Outputs: []admin.OutputStatus{{
-			PipelinePart: router.PipelinePart{ID: "es.0", Type: "es"}, State: "failing", Words: "Requests fail for 14m0s. 12,345 records wait.",
+			PipelinePart: router.PipelinePart{ID: "es.0", Type: "es"}, State: "failing", Words: "Requests have failed for 14m0s. 12,345 records wait.",
 			Account:   router.Account{Received: 21000, Delivered: 8654, Buffered: 12345, Dropped: map[string]int64{"no room": 1}},
 			SentBytes: 4 << 20, LastError: "connection refused", LastErrorAt: &at, Queue: admin.QueueStatus{Bytes: 12 << 20, Limit: 1 << 30, Records: 12345},
 		}},
@@ -135,7 +135,7 @@ grep.0  for app*
 OUTPUT  STATE    RECORDS/S  BYTES/S  WAITING  QUEUE
 es.0    failing  4,327      2.0 MiB  12,345   12 MiB of 1.0 GiB, in memory
 
-es.0: Requests fail for 14m0s. 12,345 records wait.
+es.0: Requests have failed for 14m0s. 12,345 records wait.
   last error, 2026-11-27T03:00:00Z: connection refused
   received 21,000 + added 0 = delivered 8,654 + filtered 0 + merged 0 + dropped (no room) 1 + dead-lettered 0 + held 0 + waiting 12,345 + unaccounted 0
 
