@@ -39,11 +39,10 @@ const (
 // fast.
 type tail struct {
 	viewer router.Viewer
-	filter tailFilter
 
 	mu     sync.Mutex
 	lines  []byte
-	missed int64 // that the filter takes, and that there was no room for
+	missed int64 // that there was no room for
 }
 
 func (wt *watch) tail(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +74,10 @@ func newTail(q url.Values) (*tail, error) {
 			return nil, fmt.Errorf("rate=%q; want 1 to %d records a second", s, maxTailRate)
 		}
 	}
-	t.filter, err = parseTailFilter(q)
+	filter, err := parseTailFilter(q)
+	if !filter.isEmpty() {
+		t.viewer.Filter = filter.takes
+	}
 	return t, err
 }
 
@@ -97,19 +99,15 @@ func parseStages(lists []string) (stages []router.Stage, err error) {
 	return stages, nil
 }
 
-// see adds a record to the lines. It reports whether the filter takes it.
-func (t *tail) see(one *router.Shown) bool {
-	if !t.filter.takes(one.Event) {
-		return false
-	}
+// see adds a record to the lines.
+func (t *tail) see(one *router.Shown) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.lines) > maxTailBytes {
 		t.missed++
-		return true
+		return
 	}
 	t.lines = appendLine(t.lines, one)
-	return true
 }
 
 // appendLine appends a record as a line of JSON: stage, part, tag, time, of a refused one target, status, type and reason, and at last
@@ -213,6 +211,8 @@ func parseTailFilter(q url.Values) (f tailFilter, err error) {
 	}
 	return f, nil
 }
+
+func (f *tailFilter) isEmpty() bool { return f.match == "" && f.text == nil && len(f.where) == 0 }
 
 // takes reports whether the filter takes a record.
 func (f *tailFilter) takes(ev *record.Event) bool {

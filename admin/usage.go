@@ -106,7 +106,7 @@ func newSample() *sample {
 	return s
 }
 
-func (s *sample) see(one *router.Shown) bool {
+func (s *sample) see(one *router.Shown) {
 	ev := one.Event
 	size := int64(len(ev.Body) + len(ev.Tail))
 	s.records++
@@ -117,7 +117,6 @@ func (s *sample) see(one *router.Shown) bool {
 			add(s.fields, f.Key(), int64(len(f.RawKey())+len(f.Value())))
 		}
 	}
-	return true
 }
 
 // containerOf returns the name of the container that logged a record: Docker's, or else the tag.

@@ -2,6 +2,7 @@ package router
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,32 +33,32 @@ type Shown struct {
 	Dead  *dead.Record // why it was refused; nil in the other stages
 }
 
-// A Viewer looks at records on their path. Records that come too fast for its limits are not shown to it, and only counted: it never
-// holds up the records.
+// A Viewer looks at records on their path. Of records that come too fast for its limits it gets an even sample; the others are only
+// counted. It never holds up the records.
 type Viewer struct {
 	Stages []Stage
-	// Records is how many records See takes in a second at most. After a pause twice as many are shown at once, so that a short
-	// burst is complete.
+	// Records is how many records See gets in a second at most. A burst of as many is complete.
 	Records int
-	// See reports whether it takes the record, which then counts against Records. It is called by the goroutine that handles the
-	// record: it must be quick, and must not wait. No two calls overlap.
-	See func(*Shown) bool
+	// Filter selects the records that See gets; nil: all.
+	Filter func(*record.Event) bool
+	// See and Filter are called by the goroutine that handles the record: they must be quick, and must not wait. No two calls overlap.
+	See func(*Shown)
 
 	missed atomic.Int64
 
 	mu              sync.Mutex
 	ended           bool
-	taken, examined bucket
+	shown, examined sampler
 	event           record.Event
 }
 
-// Missed returns how many records have passed that See was not called for.
+// Missed returns how many records have passed that were not examined, or that See should have got, for lack of time.
 func (v *Viewer) Missed() int64 { return v.missed.Load() }
 
 // Limits of viewers.
 const (
 	maxViewers = 16
-	// maxExamined is how many records a viewer examines in a second, also those that it doesn't take.
+	// maxExamined is how many records a viewer's filter examines in a second.
 	maxExamined = 20_000
 )
 
@@ -146,13 +147,15 @@ func (t *taps) offerRefused(d *dead.Record) {
 func (v *Viewer) showBatch(output string, b *record.Batch) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	left := b.Records()
-	one := Shown{Stage: StageOut, Part: output, Event: &v.event}
-	v.refill(time.Now())
-	for reader := record.ReadBatch(b.Bytes()); v.hasRoom() && reader.Next(&v.event); left-- {
-		v.see(&one)
+	if v.ended {
+		return
 	}
-	v.missed.Add(int64(left))
+	now := time.Now()
+	one := Shown{Stage: StageOut, Part: output, Event: &v.event}
+	n := v.choose(b.Records(), now)
+	for reader := record.ReadBatch(b.Bytes()); n > 0 && reader.Next(&v.event); n-- {
+		v.see(&one, now)
+	}
 	v.event = record.Event{} // what it aliases is the batch's
 }
 
@@ -160,36 +163,56 @@ func (v *Viewer) showBatch(output string, b *record.Batch) {
 func (v *Viewer) show(one *Shown) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.refill(time.Now()); v.hasRoom() {
-		v.see(one)
+	if now := time.Now(); !v.ended && v.choose(1, now) > 0 {
+		v.see(one, now)
+	}
+}
+
+// choose returns how many of n records are to be looked at.
+func (v *Viewer) choose(n int, now time.Time) (chosen int) {
+	if v.Filter == nil {
+		chosen = v.shown.choose(n, v.Records, now)
 	} else {
-		v.missed.Add(1)
+		chosen = v.examined.choose(n, maxExamined, now)
 	}
+	v.missed.Add(int64(n - chosen))
+	return chosen
 }
 
-func (v *Viewer) see(one *Shown) {
-	v.examined.tokens--
-	if v.See(one) {
-		v.taken.tokens--
+func (v *Viewer) see(one *Shown, now time.Time) {
+	if v.Filter != nil {
+		if !v.Filter(one.Event) {
+			return
+		}
+		if v.shown.choose(1, v.Records, now) == 0 {
+			v.missed.Add(1)
+			return
+		}
 	}
+	v.See(one)
 }
 
-func (v *Viewer) hasRoom() bool { return !v.ended && v.taken.tokens >= 1 && v.examined.tokens >= 1 }
-
-func (v *Viewer) refill(now time.Time) {
-	v.taken.refill(now, v.Records)
-	v.examined.refill(now, maxExamined)
+// A sampler chooses among records that pass, at a limited rate. It goes by how many have passed and not by the time, or else it would
+// choose those that come after a pause: those of the same connection, as a rule.
+type sampler struct {
+	last    time.Time
+	room    float64 // records that may be chosen now
+	passing float64 // records that pass in a second, about
+	skip    float64 // records that pass until the next one is chosen
 }
 
-// A bucket limits a rate. The zero value is full.
-type bucket struct {
-	tokens float64
-	last   time.Time
-}
-
-// refill adds what has come since the last call, at perSecond, up to twice that.
-func (b *bucket) refill(now time.Time, perSecond int) {
-	full := 2 * float64(perSecond)
-	b.tokens = min(full, b.tokens+now.Sub(b.last).Seconds()*float64(perSecond))
-	b.last = now
+// choose returns how many of the next n records to take.
+func (s *sampler) choose(n, perSecond int, now time.Time) (chosen int) {
+	elapsed := min(now.Sub(s.last).Seconds(), 2)
+	s.last = now
+	s.room = min(2*float64(perSecond), s.room+elapsed*float64(perSecond))
+	s.passing += float64(n) - s.passing*min(elapsed, 1)
+	every := max(1, s.passing/max(s.room, 1))
+	for ; s.skip < float64(n); s.skip += 1 + 2*(every-1)*rand.Float64() {
+		chosen++
+	}
+	s.skip -= float64(n)
+	chosen = min(chosen, n, int(s.room))
+	s.room -= float64(chosen)
+	return chosen
 }

@@ -16,21 +16,19 @@ import (
 // seen is what a viewer has seen, a line a record.
 type seen []string
 
-// look makes a viewer that takes the records of app.
+// look makes a viewer of the records of app.
 func (s *seen) look(rate int, stages ...Stage) *Viewer {
-	return &Viewer{Stages: stages, Records: rate, See: func(one *Shown) bool {
-		if one.Event.Tag != "app" {
-			return false
-		}
-		value, _ := record.Find(one.Event.Body, "log")
-		text, _ := record.Text(value)
-		line := fmt.Sprintf("%v %s %s", one.Stage, one.Part, text)
-		if one.Dead != nil {
-			line += ": " + one.Dead.Reason
-		}
-		*s = append(*s, line)
-		return true
-	}}
+	return &Viewer{Stages: stages, Records: rate, Filter: func(ev *record.Event) bool { return ev.Tag == "app" }, See: s.see}
+}
+
+func (s *seen) see(one *Shown) {
+	value, _ := record.Find(one.Event.Body, "log")
+	text, _ := record.Text(value)
+	line := fmt.Sprintf("%v %s %s", one.Stage, one.Part, text)
+	if one.Dead != nil {
+		line += ": " + one.Dead.Reason
+	}
+	*s = append(*s, line)
 }
 
 func (s seen) want(t *testing.T, lines ...string) {
@@ -75,56 +73,96 @@ func TestAViewerSeesRecordsAtItsStagesUntilItsEnd(t *testing.T) {
 	all.want(t, "in forward.0 seen", "out null.0 seen", "refused null.0 bad: no", "in forward.0 later", "out null.0 later")
 }
 
-func TestAViewerGetsWhatItsRateAllowsAndCountsTheRest(t *testing.T) {
+func TestAViewerGetsWhatItsRateAllowsAndTheRestIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := opened(t, nullOutputs("*"), nil)
 		i := r.newIntake(r.inputs[0])
 		for _, stage := range []Stage{StageIn, StageOut} {
-			var s seen
-			v := s.look(10, stage)
-			end := tap(t, r, v)
-			for range 50 {
-				i.addLogs("app", "x", "y")
+			for _, filtered := range []bool{false, true} {
+				var s seen
+				v := s.look(10, stage)
+				if !filtered {
+					v.Filter = nil
+				}
+				end := tap(t, r, v)
+				i.addLogs("app", strings.Split("0123456789", "")...)
 				flush(t, i)
+				if len(s) != 10 || v.Missed() != 0 {
+					t.Errorf("%v: got %d records of a burst of 10, and %d missed, want all", stage, len(s), v.Missed())
+				}
+				passed := 10
+				for range 10 {
+					for range 100 {
+						i.addLogs("app", "x", "y")
+						flush(t, i)
+						passed += 2
+						time.Sleep(10 * time.Millisecond)
+					}
+				}
+				if n := len(s); n < 80 || n > 130 || n+int(v.Missed()) != passed {
+					t.Errorf("%v: got %d records in 10 s and %d missed, want about 100 of %d, and the others", stage, n, v.Missed(), passed)
+				}
+				end()
 			}
-			if len(s) != 20 || v.Missed() != 80 {
-				t.Errorf("%v: got %d records and %d missed, want 20, those of two seconds, and 80", stage, len(s), v.Missed())
-			}
-			time.Sleep(500 * time.Millisecond)
-			for range 50 {
-				i.addLogs("app", "x")
-				flush(t, i)
-			}
-			if len(s) != 25 || v.Missed() != 125 {
-				t.Errorf("%v: got %d records and %d missed half a second later, want 25 and 125", stage, len(s), v.Missed())
-			}
-			end()
 		}
 	})
 }
 
-// Records that it doesn't take leave room for those that it does.
-func TestAViewerExaminesMoreRecordsThanItTakes(t *testing.T) {
+// Connections whose records come one after another have the same part of the sample.
+func TestASampleIsEven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, nullOutputs("*"), nil)
+		names := []string{"web", "db", "job"}
+		var all []*intake
+		for range names {
+			all = append(all, r.newIntake(r.inputs[0]))
+		}
+		count := map[string]int{}
+		v := &Viewer{Stages: []Stage{StageOut}, Records: 200, See: func(one *Shown) { count[one.Event.Tag]++ }}
+		tap(t, r, v)
+		for range 2000 {
+			for n, i := range all {
+				i.addLogs(names[n], "x", "y", "z")
+				flush(t, i)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		total := count["web"] + count["db"] + count["job"]
+		for name, n := range count {
+			if share := float64(n) / float64(total); share < 0.26 || share > 0.41 {
+				t.Errorf("got %.2f of the sample of %d for %s, want a third", share, total, name)
+			}
+		}
+		if total < 1600 || total > 2600 {
+			t.Errorf("got %d records in 10 s, want about 2,000", total)
+		}
+	})
+}
+
+// Records that its filter doesn't take leave room for those that it does.
+func TestAViewerExaminesMoreRecordsThanItSees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := opened(t, nullOutputs("*"), nil)
 		i := r.newIntake(r.inputs[0])
 		var s seen
 		v := s.look(1, StageOut)
 		tap(t, r, v)
-		for range 2 * maxExamined / 100 {
-			for range 100 {
-				i.addLogs("other", "x")
-			}
+		for range 1000 { // 10,000 a second
+			i.addLogs("other", strings.Split("0123456789", "")...)
 			flush(t, i)
+			time.Sleep(time.Millisecond)
 		}
-		i.addLogs("app", "beyond what is examined")
-		flush(t, i)
-		time.Sleep(time.Second)
 		i.addLogs("app", "found")
 		flush(t, i)
 		s.want(t, "out null.0 found")
-		if v.Missed() != 1 {
-			t.Errorf("got %d missed, want 1", v.Missed())
+		for range 100_000 / 100 {
+			for range 10 {
+				i.addLogs("other", strings.Split("0123456789", "")...)
+			}
+			flush(t, i)
+		}
+		if n := v.Missed(); n < 100_000-2*maxExamined-1 {
+			t.Errorf("got %d missed of 100,000 at once, want all but %d", n, 2*maxExamined)
 		}
 	})
 }

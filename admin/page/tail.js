@@ -63,6 +63,7 @@ async function read(query, signal) {
     const parts = (rest + value).split('\n');
     rest = parts.pop();
     const before = missed;
+    if (box.childElementCount > 0 && missed === 0) set(note, 'Records as they pass.');
     add(parts.filter(Boolean).map(lineOf).filter(Boolean));
     if (missed !== before) set(note, `${count(missed)} records are not shown: they came too fast. A filter shows those that you look for.`);
   }
