@@ -20,7 +20,7 @@ import (
 
 // Limits of a live tail.
 const (
-	tailRate    = 50   // records a second, unless the request says otherwise
+	tailRate    = 20   // records a second, unless the request says otherwise
 	maxTailRate = 1000 // that a request may say
 	// maxTailBytes is how many bytes of lines wait for the viewer; more are dropped.
 	maxTailBytes = 256 << 10
@@ -29,7 +29,7 @@ const (
 	// maxConditions is how many conditions a request may have.
 	maxConditions = 10
 	// tailFlush is how often lines are sent, so that many make one write.
-	tailFlush = 250 * time.Millisecond
+	tailFlush = 500 * time.Millisecond
 	// tailBeat is how long nothing is sent before an empty object is: it finds out that the viewer has gone.
 	tailBeat = 10 * time.Second
 )

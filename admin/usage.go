@@ -33,7 +33,7 @@ type Share struct {
 
 // Limits of a sample.
 const (
-	sampleRate     = 200 // records a second
+	sampleRate     = 100 // records a second
 	maxSampleTime  = 30 * time.Second
 	sampleTime     = 2 * time.Second // unless the request says otherwise
 	maxNames       = 200             // containers, and fields; further ones are counted together

@@ -37,7 +37,7 @@ type Shown struct {
 // counted. It never holds up the records.
 type Viewer struct {
 	Stages []Stage
-	// Records is how many records See gets in a second at most. A burst of as many is complete.
+	// Records is how many records See gets in a second at most, over time. A burst of as many, or of burst/2, is complete.
 	Records int
 	// Filter selects the records that See gets; nil: all.
 	Filter func(*record.Event) bool
@@ -49,6 +49,7 @@ type Viewer struct {
 	mu              sync.Mutex
 	ended           bool
 	shown, examined sampler
+	one             Shown
 	event           record.Event
 }
 
@@ -60,6 +61,8 @@ const (
 	maxViewers = 16
 	// maxExamined is how many records a viewer's filter examines in a second.
 	maxExamined = 20_000
+	// burst is how many records a viewer may get at once after a pause, whatever its rate.
+	burst = 100
 )
 
 // ErrViewers is the error of Tap when there are maxViewers.
@@ -151,12 +154,15 @@ func (v *Viewer) showBatch(output string, b *record.Batch) {
 		return
 	}
 	now := time.Now()
-	one := Shown{Stage: StageOut, Part: output, Event: &v.event}
 	n := v.choose(b.Records(), now)
-	for reader := record.ReadBatch(b.Bytes()); n > 0 && reader.Next(&v.event); n-- {
-		v.see(&one, now)
+	if n == 0 {
+		return
 	}
-	v.event = record.Event{} // what it aliases is the batch's
+	v.one = Shown{Stage: StageOut, Part: output, Event: &v.event}
+	for reader := record.ReadBatch(b.Bytes()); n > 0 && reader.Next(&v.event); n-- {
+		v.see(&v.one, now)
+	}
+	v.one, v.event = Shown{}, record.Event{} // what they alias is the batch's
 }
 
 // show shows a single record.
@@ -203,9 +209,9 @@ type sampler struct {
 
 // choose returns how many of the next n records to take.
 func (s *sampler) choose(n, perSecond int, now time.Time) (chosen int) {
-	elapsed := min(now.Sub(s.last).Seconds(), 2)
+	elapsed := min(now.Sub(s.last).Seconds(), burst)
 	s.last = now
-	s.room = min(2*float64(perSecond), s.room+elapsed*float64(perSecond))
+	s.room = min(max(2*float64(perSecond), burst), s.room+elapsed*float64(perSecond))
 	s.passing += float64(n) - s.passing*min(elapsed, 1)
 	every := max(1, s.passing/max(s.room, 1))
 	for ; s.skip < float64(n); s.skip += 1 + 2*(every-1)*rand.Float64() {

@@ -46,8 +46,9 @@ const states = {
 };
 
 function showPipeline(s, rates) {
-  keyed(byId('inputs'), s.inputs, (i) => i.id, () => part([el('div', { class: 'rate' }), spark()]), (e, i) => {
-    const [name, type, rate, line] = e.children;
+  keyed(byId('inputs'), s.inputs, (i) => i.id, () => part([el('div', { class: 'flow' }, el('span', { class: 'rate' }), spark())]), (e, i) => {
+    const [name, type, flow] = e.children;
+    const [rate, line] = flow.children;
     set(name, i.id);
     const rejected = Object.values(i.account.rejected ?? {}).reduce((a, b) => a + b, 0);
     set(type, [i.type, i.account.unrouted ? `${count(i.account.unrouted)} unrouted` : '', rejected ? `${count(rejected)} rejected` : ''].filter(Boolean).join(' · '));
@@ -59,8 +60,9 @@ function showPipeline(s, rates) {
     set(e.children[0], steps.length ? f.id : '–');
     set(e.children[1], steps.length ? `${f.id.startsWith(f.type) ? '' : f.type + ' '}for ${f.match || 'all'}` : 'No steps are configured.');
   });
-  keyed(byId('ends'), s.outputs, (o) => o.id, () => part([el('div', { class: 'rate' }), spark()]), (e, o) => {
-    const [name, type, rate, line] = e.children;
+  keyed(byId('ends'), s.outputs, (o) => o.id, () => part([el('div', { class: 'flow' }, el('span', { class: 'rate' }), spark())]), (e, o) => {
+    const [name, type, flow] = e.children;
+    const [rate, line] = flow.children;
     const [kind, text] = states[o.state] ?? ['', o.state];
     set(name, o.id);
     type.className = kind;

@@ -38,7 +38,7 @@ func tailCommand(c *cli, args []string) int {
 	match := flags.String("match", "", "only records whose tag matches this `pattern`, in which * is any text")
 	flags.Var(&where, "where", "only records with `FIELD=VALUE`, or $FIELD['in']['field']=VALUE; may be repeated")
 	text := flags.String("text", "", "only records that contain this `text`")
-	rate := flags.Int("rate", 50, "at most so many `records` a second")
+	rate := flags.Int("rate", 20, "at most so many `records` a second")
 	asJSON := flags.Bool("json", false, "lines of JSON")
 	pid := flags.Int("pid", 0, "the router's `process`, if there are several")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
