@@ -125,7 +125,7 @@ let refusedShown = '';
 function showRefused(s) {
   const dead = s.outputs.reduce((n, o) => n + o.account.dead_lettered, 0);
   set(byId('refused-note'), dead === 0 && s.refused.length === 0 ? 'Nothing was refused since the router began.'
-    : `${count(dead)} records are in dead letters: firelane dead list shows them all. The newest:`);
+    : `${dead === 1 ? '1 record is in a dead letter' : `${count(dead)} records are in dead letters`}: firelane dead list shows all. The newest:`);
   const now = JSON.stringify(s.refused);
   if (now === refusedShown) return;
   refusedShown = now;
