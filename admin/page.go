@@ -77,8 +77,8 @@ func ownPage(answer http.HandlerFunc) http.Handler {
 }
 
 // recordsOffText is the answer where records are not shown.
-const recordsOffText = "log records are not shown here: http_listen is not a loopback address, or http_records is off; " +
-	"http_records on shows them, and so does firelane tail in the container"
+const recordsOffText = "Log records are not shown here, because http_listen is not a loopback address or http_records is off. " +
+	"HTTP_Records On shows them; firelane tail in the container does, too."
 
 func (wt *watch) onlyRecords(answer http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

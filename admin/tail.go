@@ -36,7 +36,7 @@ const (
 
 // A tail is one viewer of /api/firelane/tail. It gets lines of JSON until it hangs up: records, as appendLine writes them, and
 // {"missed":N}, how many records have passed since the last such line that were not examined or are not shown, because they came too
-// fast.
+// fast. After {"error":…} nothing comes.
 type tail struct {
 	viewer router.Viewer
 
@@ -147,6 +147,10 @@ func (t *tail) stream(ctx context.Context, w http.ResponseWriter) {
 			lines = fmt.Appendf(lines, "{\"missed\":%d}\n", missed-told)
 			told = missed
 		}
+		fault := t.viewer.Err()
+		if fault != nil {
+			lines = append(record.AppendJSONString(append(lines, `{"error":`...), []byte(fault.Error())), "}\n"...)
+		}
 		if len(lines) == 0 && now.Sub(sent) >= tailBeat {
 			lines = append(lines, "{}\n"...)
 		}
@@ -156,7 +160,7 @@ func (t *tail) stream(ctx context.Context, w http.ResponseWriter) {
 			if _, err := w.Write(lines); err != nil {
 				return
 			}
-			if err := c.Flush(); err != nil {
+			if err := c.Flush(); err != nil || fault != nil {
 				return
 			}
 		}
@@ -253,7 +257,8 @@ type TailLine struct {
 	Reason string          `json:"reason"`
 	Record json.RawMessage `json:"record"`
 
-	Missed int64 `json:"missed"`
+	Missed int64  `json:"missed"`
+	Error  string `json:"error"`
 }
 
 // Why says why a record was refused.

@@ -70,6 +70,10 @@ func (wt *watch) usage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	end() // no call of See after this
+	if err := s.viewer.Err(); err != nil {
+		refuseViewer(w, err)
+		return
+	}
 	writeJSON(w, s.result(time.Since(begin)))
 }
 

@@ -2,6 +2,7 @@ package router
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -48,6 +49,7 @@ type Viewer struct {
 
 	mu              sync.Mutex
 	ended           bool
+	fault           error
 	shown, examined sampler
 	one             Shown
 	event           record.Event
@@ -55,6 +57,21 @@ type Viewer struct {
 
 // Missed returns how many records have passed that were not examined, or that See should have got, for lack of time.
 func (v *Viewer) Missed() int64 { return v.missed.Load() }
+
+// Err returns why See isn't called any more: it, or Filter, has panicked.
+func (v *Viewer) Err() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.fault
+}
+
+// leave unlocks v. A panic ends the viewer, and not the connection whose record it looked at.
+func (v *Viewer) leave() {
+	if p := recover(); p != nil {
+		v.ended, v.fault = true, fmt.Errorf("a viewer failed, which is a fault of firelane; please report it: %v", p)
+	}
+	v.mu.Unlock()
+}
 
 // Limits of viewers.
 const (
@@ -149,7 +166,7 @@ func (t *taps) offerRefused(d *dead.Record) {
 
 func (v *Viewer) showBatch(output string, b *record.Batch) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
+	defer v.leave()
 	if v.ended {
 		return
 	}
@@ -168,7 +185,7 @@ func (v *Viewer) showBatch(output string, b *record.Batch) {
 // show shows a single record.
 func (v *Viewer) show(one *Shown) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
+	defer v.leave()
 	if now := time.Now(); !v.ended && v.choose(1, now) > 0 {
 		v.see(one, now)
 	}

@@ -167,6 +167,28 @@ func TestAViewerExaminesMoreRecordsThanItSees(t *testing.T) {
 	})
 }
 
+// A record that breaks a viewer has been queued, and its connection goes on.
+func TestAViewerThatPanicsEnds(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	i := r.newIntake(r.inputs[0])
+	for _, stage := range []Stage{StageIn, StageOut} {
+		calls := 0
+		v := &Viewer{Stages: []Stage{stage}, Records: 10, See: func(*Shown) { calls++; panic("fault") }}
+		tap(t, r, v)
+		before := r.Status().Outputs[0].Account.Buffered
+		for range 2 {
+			i.addLogs("app", "x")
+			flush(t, i)
+		}
+		if err := v.Err(); err == nil || !strings.Contains(err.Error(), "fault") || calls != 1 {
+			t.Errorf("%v: got error %v after %d calls, want the panic of the only one", stage, err, calls)
+		}
+		if n := r.Status().Outputs[0].Account.Buffered - before; n != 2 {
+			t.Errorf("%v: got %d records queued, want 2", stage, n)
+		}
+	}
+}
+
 func TestViewersSeeOutputsOfTheNextConfiguration(t *testing.T) {
 	r := opened(t, nullOutputs("*"), nil)
 	next, diags := build(r.plan, r.env, r.process)

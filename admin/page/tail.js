@@ -35,6 +35,7 @@ function lineOf(raw) {
     missed += l.missed;
     return null;
   }
+  if (l.error) throw new Error(l.error);
   if (!l.stage) return null;
   const text = raw.slice(raw.indexOf(',"record":') + 10, -1); // as it was sent: a parsed number may lose digits
   const summary = el('summary', {}, el('span', { class: 'dim' }, `${l.time.slice(11, 23)} ${l.stage === 'out' ? '' : `${l.stage} `}${visible(l.part)} ${visible(l.tag)} `));

@@ -90,6 +90,8 @@ func printTailLine(w io.Writer, line []byte, asJSON bool) error {
 	}
 	var err error
 	switch {
+	case l.Error != "":
+		return errors.New(l.Error)
 	case l.Stage == "" && l.Missed == 0: // nothing has happened
 	case asJSON:
 		_, err = fmt.Fprintf(w, "%s\n", line)
