@@ -176,7 +176,8 @@ func (v *Viewer) showBatch(output string, b *record.Batch) {
 		return
 	}
 	v.one = Shown{Stage: StageOut, Part: output, Event: &v.event}
-	for reader := record.ReadBatch(b.Bytes()); n > 0 && reader.Next(&v.event); n-- {
+	reader := record.ReadBatch(b.Bytes())
+	for ; n > 0 && reader.Next(&v.event); n-- {
 		v.see(&v.one, now)
 	}
 	v.one, v.event = Shown{}, record.Event{} // what they alias is the batch's
