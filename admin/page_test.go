@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -381,6 +382,16 @@ func TestUsageIsCountedByContainerAndFieldWithALimitedNumberOfNames(t *testing.T
 			t.Errorf("got %d fields of %d records, want at most %d, and 1,009", len(u.Fields), sum, maxSharesShown)
 		}
 	})
+}
+
+func TestASampleTellsALimitedNumberOfNamesApart(t *testing.T) {
+	s := newSample()
+	for n := range 5 * maxNames {
+		s.see(shown(router.StageOut, fmt.Sprint("tag", n), fmt.Sprintf(`{"key%d":1}`, n)))
+	}
+	if len(s.fields) > maxNames+1 || len(s.containers) > maxNames+1 || s.fields[otherNames].Records != 4*maxNames {
+		t.Errorf("got %d fields and %d containers, want %d each, and the others together", len(s.fields), len(s.containers), maxNames)
+	}
 }
 
 func TestWordsOfAnOutput(t *testing.T) {
