@@ -78,6 +78,8 @@ type QueueStatus struct {
 	Records int64 `json:"records"`
 	Waiting int   `json:"waiting_appends"` // inputs that wait for room
 	Durable bool  `json:"on_disk"`
+
+	Oldest *time.Time `json:"oldest,omitempty"` // when the oldest record was queued, about
 }
 
 // RefusedRecord is a record in a dead letter. Reason, Tag and Record are left out where log records are not shown: a destination's
@@ -177,6 +179,9 @@ func outputStatus(part router.PipelinePart, o *router.OutputStatus, now time.Tim
 			Bytes: d.Queue.Bytes + d.DeferredQueue.Bytes, Limit: d.Queue.Limit, Records: o.Account.Buffered, Waiting: d.Queue.Waiting,
 			Durable: d.Queue.Durable,
 		},
+	}
+	if o.Account.Buffered > 0 {
+		s.Queue.Oldest = moment(d.Queue.Oldest)
 	}
 	s.State, s.Words = stateOf(o, now)
 	return s

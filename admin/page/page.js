@@ -104,7 +104,7 @@ function showCard(e, o, s, rate) {
   const q = o.queue;
   const full = q.limit_bytes > 0 ? Math.min(1, q.bytes / q.limit_bytes) : 0;
   queue.children[1].firstChild.style.width = `${full > 0 ? Math.max(1, 100 * full) : 0}%`;
-  set(queue.children[3], `${count(q.records)} records, ${bytes(q.bytes)}${q.limit_bytes > 0 ? ` of ${bytes(q.limit_bytes)}` : ''} ${q.on_disk ? 'on disk' : 'in memory: a kill loses them'}`);
+  set(queue.children[3], `${count(q.records)} records, ${bytes(q.bytes)}${q.limit_bytes > 0 ? ` of ${bytes(q.limit_bytes)}` : ''} ${q.on_disk ? 'on disk' : 'in memory: a kill loses them'}${q.oldest ? `, the oldest for ${duration((Date.parse(s.now) - Date.parse(q.oldest)) / 1000)}` : ''}`);
   showAccount(account, o.account);
 }
 

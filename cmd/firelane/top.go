@@ -133,6 +133,9 @@ func topOutputs(b *strings.Builder, before, now *admin.Status, seconds float64) 
 		if !o.Queue.Durable {
 			queue += ", in memory"
 		}
+		if o.Queue.Oldest != nil {
+			queue += ", oldest " + now.Now.Sub(*o.Queue.Oldest).Round(time.Second).String()
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", printable(o.ID), o.State, rate(o.Account.Delivered-earlier.Account.Delivered, seconds),
 			size(int64(float64(o.SentBytes-earlier.SentBytes)/seconds)), admin.Count(o.Queue.Records), queue)
 	}

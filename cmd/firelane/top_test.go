@@ -111,13 +111,13 @@ func TestOnlyRootAndTheRoutersUserCanLook(t *testing.T) {
 func TestThePictureOfTop(t *testing.T) {
 	at := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
 	before, now := new(admin.Status), &admin.Status{
-		Version: "1.0", Uptime: 3602, CPU: 0.1, Memory: 21 << 20, Verdict: admin.Verdict{Kind: "bad", Text: "es.0 has delivered nothing for 14m0s: no\x1b[2J"}, Records: true,
+		Version: "1.0", Now: at.Add(14 * time.Minute), Uptime: 3602, CPU: 0.1, Memory: 21 << 20, Verdict: admin.Verdict{Kind: "bad", Text: "es.0 has delivered nothing for 14m0s: no\x1b[2J"}, Records: true,
 		Inputs: []admin.InputStatus{{PipelinePart: router.PipelinePart{ID: "forward.0", Type: "forward"}, Account: router.InputAccount{Received: 21000, Unrouted: 2, Rejected: map[string]int64{"bad": 3}}}},
 		Steps:  []router.PipelinePart{{ID: "grep.0", Type: "grep", Match: "app*"}},
 		Outputs: []admin.OutputStatus{{
 			PipelinePart: router.PipelinePart{ID: "es.0", Type: "es"}, State: "failing", Words: "Requests have failed for 14m0s. 12,345 records wait.",
 			Account:   router.Account{Received: 21000, Delivered: 8654, Buffered: 12345, Dropped: map[string]int64{"no room": 1}},
-			SentBytes: 4 << 20, LastError: "connection refused", LastErrorAt: &at, Queue: admin.QueueStatus{Bytes: 12 << 20, Limit: 1 << 30, Records: 12345},
+			SentBytes: 4 << 20, LastError: "connection refused", LastErrorAt: &at, Queue: admin.QueueStatus{Bytes: 12 << 20, Limit: 1 << 30, Records: 12345, Oldest: &at},
 		}},
 		Refused: []admin.RefusedRecord{{Time: at, Output: "es.0", Target: "web", Status: 400, Type: "parsing", Reason: "no number"}},
 	}
@@ -133,7 +133,7 @@ STEPS
 grep.0  for app*
 
 OUTPUT  STATE    RECORDS/S  BYTES/S  WAITING  QUEUE
-es.0    failing  4,327      2.0 MiB  12,345   12 MiB of 1.0 GiB, in memory
+es.0    failing  4,327      2.0 MiB  12,345   12 MiB of 1.0 GiB, in memory, oldest 14m0s
 
 es.0: Requests have failed for 14m0s. 12,345 records wait.
   last error, 2026-11-27T03:00:00Z: connection refused
