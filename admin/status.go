@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -101,9 +100,12 @@ func (wt *watch) status(w http.ResponseWriter, _ *http.Request) { writeJSON(w, w
 func (wt *watch) look(now time.Time) *Status {
 	p := wt.Watched.Pipeline()
 	s := &Status{
-		Version: wt.Version, Now: now.UTC(), Uptime: now.Sub(wt.Start).Seconds(), CPU: cpuSeconds(), Memory: residentBytes(),
+		Version: wt.Version, Now: now.UTC(), Uptime: now.Sub(wt.Start).Seconds(), CPU: cpuSeconds(),
 		Dialect: p.Dialect, Files: p.Files, Reloads: wt.Watched.Reloads(), Records: wt.records,
 		Steps: p.Steps, Orphans: wt.Watched.Orphans(), Inputs: []InputStatus{}, Outputs: []OutputStatus{}, Refused: []RefusedRecord{},
+	}
+	if n, ok := residentBytes(); ok {
+		s.Memory = int64(n)
 	}
 	if !wt.records {
 		s.NotShown = recordsOffText
@@ -245,21 +247,7 @@ func cpuSeconds() float64 {
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
-}
-
-// residentBytes returns the process's resident memory, 0 where the system doesn't tell.
-func residentBytes() int64 {
-	text, err := os.ReadFile("/proc/self/statm") // in pages: size, resident, …
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
+	return seconds(u.Utime) + seconds(u.Stime)
 }
 
 // byBytes orders usage, the most bytes first.
