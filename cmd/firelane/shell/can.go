@@ -103,5 +103,5 @@ func canCommand(args []string, program func(name string) bool, depth int) error 
 	case known, interp.IsBuiltin(name) && !strings.Contains(missing, " "+name+" "):
 		return nil
 	}
-	return fmt.Errorf("firelane's image has no %q; it has a shell, %s and /firelane healthcheck", args[0], strings.Join(Names()[3:], ", "))
+	return fmt.Errorf("firelane's image has no %q; it has a shell with nc, curl, wget, pgrep, ps, grep, test and others, and /firelane healthcheck", args[0])
 }

@@ -224,7 +224,7 @@ func (c *call) runner(params []string) (*interp.Runner, error) {
 	below.depth++
 	return interp.New(
 		interp.Env(expand.ListEnviron(c.env...)), interp.Dir(c.dir), interp.StdIO(c.stdin, c.stdout, c.stderr), interp.Params(params...),
-		interp.CallHandler(replaceBuiltin), interp.OpenHandler(c.shell.open),
+		interp.CallHandler(c.replaceBuiltin), interp.OpenHandler(c.shell.open),
 		interp.ExecHandlers(func(next interp.ExecHandlerFunc) interp.ExecHandlerFunc {
 			return func(ctx context.Context, args []string) error { return below.exec(ctx, args, next) }
 		}),
@@ -232,12 +232,18 @@ func (c *call) runner(params []string) (*interp.Runner, error) {
 }
 
 // replaceBuiltin replaces the shell's own commands that the interpreter lacks.
-func replaceBuiltin(_ context.Context, args []string) ([]string, error) {
+func (c *call) replaceBuiltin(ctx context.Context, args []string) ([]string, error) {
 	switch args[0] {
 	case "umask", "ulimit", "hash": // they change nothing that matters here
 		return []string{"true"}, nil
 	case "kill":
 		return append([]string{"/bin/kill"}, args[1:]...), nil
+	case ".", "source": // of an entry point of the images that firelane replaces, which is a program
+		if len(args) > 1 {
+			if _, err := c.script(args[1]); err != nil && strings.Contains(args[1], "/") {
+				return args[1:], nil
+			}
+		}
 	case "echo": // the interpreter doesn't take -ne
 		for i, arg := range args[1:] {
 			if len(arg) < 2 || arg[0] != '-' || strings.Trim(arg[1:], "neE") != "" {
@@ -248,7 +254,7 @@ func replaceBuiltin(_ context.Context, args []string) ([]string, error) {
 				for _, ch := range arg[1:] {
 					list = append(list, "-"+string(ch))
 				}
-				return replaceBuiltin(nil, append(list, args[2+i:]...))
+				return c.replaceBuiltin(ctx, append(list, args[2+i:]...))
 			}
 		}
 	}
