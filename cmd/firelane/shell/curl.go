@@ -149,13 +149,14 @@ func (c *call) curl() int {
 	return c.curlAnswer(resp, given, begin)
 }
 
-// repeated collects the values of an option that may be given more than once.
+// repeated collects the values of an option that may be given more than once. short may be "".
 func (c *call) repeated(short, long string) (values []string) {
 	for i, arg := range c.args {
-		switch value, ok := strings.CutPrefix(arg, short); {
-		case (arg == short || arg == long) && i+1 < len(c.args):
+		if value, ok := strings.CutPrefix(arg, long+"="); ok {
+			values = append(values, value)
+		} else if (arg == short || arg == long) && i+1 < len(c.args) {
 			values = append(values, c.args[i+1])
-		case ok && value != "":
+		} else if value, ok := strings.CutPrefix(arg, short); ok && short != "" && value != "" {
 			values = append(values, value)
 		}
 	}

@@ -112,7 +112,8 @@ func TestHealthCheckLinesOfRealTaskDefinitionsWork(t *testing.T) {
 		{`firelane no-command || exit 1`, 1, ""},
 		{`wget -qO- ` + admin + `/api/v1/uptime || exit 1`, 0, ""},
 		{`wget -q -O /dev/null -T 2 ` + admin + `/api/v1/health || exit 1`, 1, ""},
-		{`wget --spider --quiet ` + admin + `/api/v1/uptime`, 0, ""},
+		{`wget --spider --quiet --tries=1 ` + admin + `/api/v1/uptime`, 0, ""},
+		{`curl -sS --header='A: b' -H 'B: c' -HD:e -XGET -m2 ` + admin + `/api/v1/uptime`, 0, ""},
 		{`curl -s ` + admin + `/api/v1/health`, 0, ""}, // only -f minds the status
 		{`/bin/sh -c 'curl -s -o /dev/null -w "%{http_code}" ` + admin + `/api/v1/uptime | grep -q 200 || exit 1'`, 0, ""},
 		{`[ "$(curl -s -o /dev/null -w '%{http_code}' ` + admin + `/api/v1/health)" = "200" ] || exit 1`, 1, ""},
