@@ -115,8 +115,7 @@ func TestAStopBesideAnApplicationThatLogsOn(t *testing.T) {
 
 // composeFile has the application depend on the router, as deploy/compose does. %s: the router's configuration, the folder of the
 // socket on the host, the log driver's address.
-const composeFile = `name: stoptest
-services:
+const composeFile = `services:
   router:
     image: firelane
     network_mode: host
@@ -148,13 +147,15 @@ func TestComposeStopLosesNothing(t *testing.T) {
 	compose := func(args ...string) string {
 		t.Helper()
 		cmd := world.docker.Command()
-		cmd.Args, cmd.Err = append([]string{"docker-compose", "-f", file}, args...), nil
+		cmd.Args, cmd.Err = append([]string{"docker-compose", "-p", "stoptest", "-f", file}, args...), nil
 		if cmd.Path, err = exec.LookPath("docker-compose"); err != nil {
 			t.Fatal(err)
 		}
+		var errs strings.Builder
+		cmd.Stderr = &errs
 		out, err := cmd.Output()
 		if err != nil {
-			t.Fatalf("docker-compose %v: %v\n%s", args, err, out)
+			t.Fatalf("docker-compose %v: %v\n%s%s", args, err, out, errs.String())
 		}
 		return strings.TrimSpace(string(out))
 	}
