@@ -206,8 +206,8 @@ func (c *call) input() io.Reader {
 	return &input{ctx: c.ctx, file: c.stdin}
 }
 
-// pollTime is how often a read that waits looks whether its context has ended, in ms.
-const pollTime = 100
+// pollMillis is how often a read that waits checks its context, in ms.
+const pollMillis = 100
 
 type input struct {
 	ctx  context.Context
@@ -224,7 +224,7 @@ func (in *input) Read(b []byte) (int, error) {
 		ready := 0
 		err := raw.Control(func(fd uintptr) {
 			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			ready, _ = unix.Poll(fds, pollTime)
+			ready, _ = unix.Poll(fds, pollMillis)
 		})
 		switch {
 		case err != nil:

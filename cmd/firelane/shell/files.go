@@ -168,8 +168,8 @@ func (c *call) sleep() int {
 	}
 }
 
-// exitTimeout is the exit code of timeout if the command has been ended.
-const exitTimeout = 124
+// exitTimedOut is the exit code of timeout if the command has been ended.
+const exitTimedOut = 124
 
 // timeout runs a command that ends after a time.
 func (c *call) timeout() int {
@@ -186,7 +186,7 @@ func (c *call) timeout() int {
 		return c.fail(exitNotFound, "this image has no %q", words[0])
 	}
 	if ctx.Err() != nil && c.ctx.Err() == nil {
-		return exitTimeout
+		return exitTimedOut
 	}
 	return status
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -74,49 +74,55 @@ func (c *call) nc() int {
 	return exitOK
 }
 
-// exchange sends standard input, each write within limit, and prints what comes back until the other side closes. A peer that keeps
-// the connection open is no error: it has accepted it, and is waited for no longer than reply.
+// exchange sends standard input, each write within limit, and prints what comes back until the other side closes. For a health check
+// it is no error if a peer that has accepted the connection keeps it open, for which it waits no longer than reply, or closes it
+// without having read everything, as a router with too many connections does.
 func (c *call) exchange(conn net.Conn, limit, reply time.Duration) error {
-	ctx, cancel := context.WithCancel(c.ctx)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	stop := context.AfterFunc(c.ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
 	received := make(chan error, 1)
-	go func() { // ends with the connection, at the latest when stop or the deadline ends it
-		b := make([]byte, 4<<10)
-		for {
-			n, err := conn.Read(b)
-			_, _ = c.stdout.Write(b[:n])
-			if err != nil {
-				received <- notEOF(err)
-				return
-			}
-		}
-	}()
-	sender := *c
-	sender.ctx = ctx
-	b := make([]byte, 32<<10)
+	go func() { received <- c.receive(conn) }()
+	err := c.sendInput(conn, limit)
+	if err != nil {
+		reply = 0
+	} else if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(reply))
+	if answer := <-received; err == nil && !errors.Is(answer, os.ErrDeadlineExceeded) {
+		err = answer
+	}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
+}
+
+// receive prints what comes until the connection's end or its deadline.
+func (c *call) receive(conn net.Conn) error {
+	b := make([]byte, 4<<10)
 	for {
-		n, err := sender.input().Read(b)
+		n, err := conn.Read(b)
+		_, _ = c.stdout.Write(b[:n])
+		if err != nil {
+			return notEOF(err)
+		}
+	}
+}
+
+// sendInput sends standard input.
+func (c *call) sendInput(conn net.Conn, limit time.Duration) error {
+	in, b := c.input(), make([]byte, 32<<10)
+	for {
+		n, err := in.Read(b)
 		_ = conn.SetWriteDeadline(time.Now().Add(limit))
 		if _, wrote := conn.Write(b[:n]); wrote != nil {
 			return wrote
 		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
 		if err != nil {
-			return err
+			return notEOF(err)
 		}
 	}
-	if half, ok := conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite()
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(reply))
-	if err := <-received; err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
-	}
-	return nil
 }
 
 // netLimit parses the seconds of an option.

@@ -112,6 +112,30 @@ func TestAConnectionThatIsNotAcceptedIsAnError(t *testing.T) {
 	}
 }
 
+// A router with too many connections closes the next one at once: it is busy, and not stuck.
+func TestAConnectionThatIsClosedAtOnceIsNoError(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.(*net.TCPConn).SetLinger(0) // a reset
+			conn.Close()
+		}
+	}()
+	for range 20 {
+		if status, _, stderr := sh(`echo '{"health": "check"}' | nc ` + strings.ReplaceAll(ln.Addr().String(), ":", " ")); status != exitOK {
+			t.Fatalf("got status %d and %q", status, stderr)
+		}
+	}
+}
+
 func TestWaitingConnectionsAreReadFromTheKernelsList(t *testing.T) {
 	const list = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:22AD 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 1585 1 0 100 0 0 10 0
@@ -140,8 +164,8 @@ func TestWhatWaitsEndsWithItsTime(t *testing.T) {
 	for _, line := range []string{"timeout 0.2 cat", "timeout 0.2 tail -f " + file, "timeout 0.2 sleep 100", "timeout 0.2 sh -c 'while true; do sleep 0.01; done'", "timeout 0.2 grep x"} {
 		var out, errs strings.Builder
 		status := testShell(stdin, &out, &errs).Run("sh", []string{"-c", line})
-		if status != exitTimeout {
-			t.Errorf("%s: got status %d and %q, want %d", line, status, &errs, exitTimeout)
+		if status != exitTimedOut {
+			t.Errorf("%s: got status %d and %q, want %d", line, status, &errs, exitTimedOut)
 		}
 	}
 }

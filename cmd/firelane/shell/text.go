@@ -21,8 +21,8 @@ const (
 	maxTail = 8 << 20
 	// maxEncoded is how many bytes base64 and envsubst read.
 	maxEncoded = 4 << 20
-	// followTime is how often tail -f looks for more.
-	followTime = 250 * time.Millisecond
+	// followPause is how often tail -f looks for more.
+	followPause = 250 * time.Millisecond
 )
 
 // each calls do for each of the named files, or for standard input. It returns exitFailed if one can't be read.
@@ -194,7 +194,7 @@ func (c *call) last(r io.Reader, n int, bytes bool) (kept []byte, err error) {
 
 // follow prints what is added to a file. It begins again if the file was truncated.
 func (c *call) follow(f *os.File) error {
-	ticks := time.NewTicker(followTime)
+	ticks := time.NewTicker(followPause)
 	defer ticks.Stop()
 	for {
 		select {
