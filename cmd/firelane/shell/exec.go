@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -61,14 +63,18 @@ func (c *call) program(name string, args []string) (status int, ok bool) {
 	return c.shell.Program(Program{Path: name, Args: args, Environ: c.env, Stdout: c.stdout, Stderr: c.stderr})
 }
 
-// exported are the variables that a program gets.
+// exported are the variables that a program gets. Each passes a variable as often as it was set or unset; the last time counts.
 func exported(env expand.Environ) (list []string) {
+	set := map[string]string{}
 	env.Each(func(name string, v expand.Variable) bool {
-		if v.Exported && v.IsSet() && v.Kind == expand.String {
-			list = append(list, name+"="+v.Str)
+		if delete(set, name); v.Exported && v.IsSet() && v.Kind == expand.String {
+			set[name] = v.Str
 		}
 		return true
 	})
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		list = append(list, name+"="+set[name])
+	}
 	return list
 }
 

@@ -174,11 +174,11 @@ func (c *call) ps() int {
 	if format, ok := given['o']; ok {
 		columns = nil
 		for name := range strings.FieldsFuncSeq(format, func(r rune) bool { return r == ',' || r == ' ' }) {
-			name, title, own := strings.Cut(name, "=")
+			name, heading, own := strings.Cut(name, "=")
 			if new(process).column(name) == "" && name != "user" && !strings.Contains("comm args cmd command uid ucmd uname euser", name) {
 				return c.fail(exitUsage, "column %q is not supported in this image", name)
 			}
-			header = header && !(own && title == "")
+			header = header && (!own || heading != "")
 			columns = append(columns, name)
 		}
 	}
@@ -187,7 +187,7 @@ func (c *call) ps() int {
 		return c.fail(exitFailed, "%v", err)
 	}
 	if header {
-		fmt.Fprintln(c.stdout, psLine(columns, func(name string) string { return strings.ToUpper(name) }))
+		fmt.Fprintln(c.stdout, psLine(columns, title))
 	}
 	found := false
 	for i := range all {
@@ -205,6 +205,14 @@ func (c *call) ps() int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// title is the name of a column in the first line.
+func title(column string) string {
+	if column == "args" || column == "cmd" {
+		return "COMMAND"
+	}
+	return strings.ToUpper(column)
 }
 
 func psLine(columns []string, value func(name string) string) string {
