@@ -3,12 +3,12 @@ package shell
 import (
 	"errors"
 	"fmt"
-	"io"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
-	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -37,7 +37,7 @@ func canRun(line string, program func(name string) bool, depth int) error {
 	}
 	var functions []string
 	syntax.Walk(file, func(n syntax.Node) bool {
-		if f, ok := n.(*syntax.FuncDecl); ok {
+		if f, ok := n.(*syntax.FuncDecl); ok && f.Name != nil {
 			functions = append(functions, f.Name.Value)
 		}
 		return true
@@ -58,16 +58,33 @@ func canRun(line string, program func(name string) bool, depth int) error {
 	return err
 }
 
-// literals are the words of a command without their quotes, as far as they are known before it runs.
+// literals are the words of a command without their quotes. What isn't known before it runs, such as a variable, is left out.
 func literals(words []*syntax.Word) (args []string) {
 	for _, w := range words {
-		text, err := expand.Literal(&expand.Config{CmdSubst: func(io.Writer, *syntax.CmdSubst) error { return nil }}, w)
-		if err != nil {
-			text = ""
-		}
-		args = append(args, text)
+		args = append(args, literal(w.Parts, escaped()))
 	}
 	return args
+}
+
+// escaped finds a backslash and what it protects.
+var escaped = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)\\(.)`) })
+
+// escapedInQuotes is escaped for text in double quotes, where most backslashes are text.
+var escapedInQuotes = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("(?s)\\\\([$`\"\\\\\n])") })
+
+func literal(parts []syntax.WordPart, escapes *regexp.Regexp) string {
+	var b strings.Builder
+	for _, part := range parts {
+		switch part := part.(type) {
+		case *syntax.Lit:
+			b.WriteString(escapes.ReplaceAllString(part.Value, "$1"))
+		case *syntax.SglQuoted:
+			b.WriteString(part.Value)
+		case *syntax.DblQuoted:
+			b.WriteString(literal(part.Parts, escapedInQuotes()))
+		}
+	}
+	return b.String()
 }
 
 func canCommand(args []string, program func(name string) bool, depth int) error {

@@ -26,6 +26,9 @@ func TestALineThatTheImageCanNotRunIsToldWithoutRunningIt(t *testing.T) {
 		{`echo "x`, "without closing quote"},
 		{`sh -c 'sh -c "top -n 1"'`, `no "top"`},
 		{`nc -l 8877`, "listen"},
+		{`"n\o"s'u'ch\x`, `no "n\\osuchx"`},
+		{`bash -c "sh -c \"echo \\\"a b\\\" | nosuch\""`, `no "nosuch"`},
+		{`diff <(echo a) b`, `no "diff"`},
 		{`fg || true`, `no "fg"`},
 		{`exec 3<>/dev/tcp/127.0.0.1/24224`, "redirected"},
 	} {
@@ -42,4 +45,14 @@ func TestEachNameIsASmallProgram(t *testing.T) {
 			t.Errorf("there is no %s", name)
 		}
 	}
+}
+
+// A task definition may have anything there.
+func FuzzCanRun(f *testing.F) {
+	for _, line := range []string{`echo '{"a"}' | nc 1 2 || exit 1`, `A=$B ${C:-"x"} > /dev/null 2>&1`, "a\\\nb#c", `sh -c "$(x) $((1/0))"`, "a <<E\n$b\nE\nc", "cat <(x) $[1] ${x?} ${!y} ${z[@]}", "timeout -k", "env A=", "$'\\x'", "[[ a =~ ( ]]", "f() { f; }; f", "()0"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(_ *testing.T, line string) {
+		_ = CanRun(line, func(string) bool { return false })
+	})
 }
