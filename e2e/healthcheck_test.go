@@ -160,6 +160,18 @@ func serveAll(t *testing.T, all []checked, s *bulktest.Server) (away func()) {
 	return func() { server.Close() }
 }
 
+// unhealthy are the lines of Docker's events since then that tell of a router that became unhealthy.
+func unhealthy(t *testing.T, since time.Time) (lines string) {
+	t.Helper()
+	events := docker(t, "events", "--since", fmt.Sprint(since.Unix()), "--until", fmt.Sprint(time.Now().Unix()+1), "--filter", "event=health_status", "--format", "{{.Action}} {{.ID}}")
+	for line := range strings.SplitSeq(events, "\n") {
+		if strings.Contains(line, "unhealthy") {
+			lines += line + "\n"
+		}
+	}
+	return lines
+}
+
 // outageTime is how long the destination is away. FIRELANE_OUTAGE=10m is what a person tries once.
 func outageTime(t *testing.T) time.Duration {
 	text := os.Getenv("FIRELANE_OUTAGE")
@@ -196,14 +208,16 @@ func TestHealthChecksOfRealTaskDefinitionsTellAStuckRouter(t *testing.T) {
 		return n > before, fmt.Sprintf("%d documents, want more", n)
 	})
 	become(t, all, "healthy")
-	flaps := docker(t, "events", "--since", fmt.Sprint(since.Unix()), "--until", fmt.Sprint(time.Now().Unix()), "--filter", "event=health_status", "--format", "{{.Action}} {{.ID}}")
-	if strings.Contains(flaps, "unhealthy") {
-		t.Errorf("health checks failed while the destination was away:\n%s", flaps)
+	if failed := unhealthy(t, since); failed != "" {
+		t.Errorf("health checks failed while the destination was away:\n%s", failed)
 	}
 	for _, c := range all {
 		docker(t, "kill", "-s", "STOP", c.id)
 	}
 	become(t, all, "unhealthy")
+	if failed := unhealthy(t, since); strings.Count(failed, "\n") != len(all) {
+		t.Errorf("Docker tells of %q, want each of the %d", failed, len(all))
+	}
 	for _, c := range all {
 		docker(t, "kill", "-s", "CONT", c.id)
 	}
