@@ -4,7 +4,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 EPOCH   := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: help build image demo test e2e terraform check arm64 vuln fuzz bench profile faults attack outage soak clean
+.PHONY: help build image demo try test e2e terraform check arm64 vuln fuzz bench profile faults attack outage soak clean
 help:
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 8
 
@@ -17,6 +17,9 @@ image: build ## the container image, firelane:latest
 
 demo: ## a sample application's log lines become documents; DEMO="-opensearch URL" for a real server
 	@go run ./cmd/demo $(DEMO)
+
+try: ## the demo with a real OpenSearch, which it downloads once (about 100 MB); needs Go, Maven, and Java 17 or newer
+	@command -v go >/dev/null && go build -o bin/demo ./cmd/demo & build=$$!; e2e/setup opensearch && wait $$build && go run ./e2e/try bin/demo
 
 test: check e2e ## all tests: unit tests, and end-to-end tests with real servers, which it installs (Debian, root)
 
