@@ -165,6 +165,7 @@ func (k *compilation) service(r *classicReader) (all *section) {
 		}
 	}
 	k.bind("[SERVICE]", all, &k.plan.Service)
+	k.grace(all)
 	k.keepSettings(all)
 	k.logLevel()
 	k.streams, _ = all.get("streams_file")
@@ -176,6 +177,13 @@ func (k *compilation) service(r *classicReader) (all *section) {
 		}
 	}
 	return all
+}
+
+// grace applies the compiler's Grace.
+func (k *compilation) grace(service *section) {
+	if _, ok := service.get("grace"); !ok && k.Grace > 0 {
+		k.plan.Service.Grace = k.Grace
+	}
 }
 
 // logLevel applies the variable FLB_LOG_LEVEL, which takes precedence over Log_Level, as in Fluent Bit.

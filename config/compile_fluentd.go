@@ -65,6 +65,7 @@ func (k *compilation) system(sections []*section) (all *section) {
 		}
 	}
 	k.bind("<system>", all, &k.plan.Service)
+	k.grace(all)
 	k.keepSettings(all)
 	return all
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	_ "time/tzdata" // the image has no time zone files
 
@@ -46,6 +47,10 @@ usage:
   firelane healthcheck     exit 0 if a running firelane accepts connections [-c FILE]
   firelane dead list       list the records that destinations refused for good, and why [-c FILE] [-output ID]
   firelane dead resend     send these records again [-c FILE] [-output ID]
+  firelane top             show what the router that is running in this container does: rates, queues, errors, refused
+                           records, what takes space [-once] [-pid N]
+  firelane tail            show its records as they pass [-stage in,out,refused] [-match TAG] [-where FIELD=VALUE]
+                           [-text TEXT] [-rate N] [-json] [-pid N]
   firelane bootstrap       install the index templates and policies of outputs with firelane_bootstrap On [-c FILE]
                            --dry-run: only print what would be done; --file FOLDER: write them for curl or Terraform
   firelane version         print the version
@@ -68,16 +73,19 @@ func commands() []command {
 		{"healthcheck", healthCommand},
 		{"dead", deadCommand},
 		{"bootstrap", bootstrapCommand},
+		{"top", topCommand},
+		{"tail", tailCommand},
 		{"version", versionCommand},
 	}
 }
 
 // environment gives commands access to the process's environment variables.
 type environment struct {
-	lookup  func(name string) (value string, ok bool)
-	environ func() []string
-	setenv  func(name, value string) error
-	roots   *sync.Once // of useRoots
+	lookup   func(name string) (value string, ok bool)
+	environ  func() []string
+	setenv   func(name, value string) error
+	unsetenv func(name string) error
+	roots    *sync.Once // of useRoots
 }
 
 // cli is one command line.
@@ -91,11 +99,12 @@ type cli struct {
 	task        task
 	looking     *looking                                   // not nil: the command line is a task definition's, and isn't to be carried out
 	keepGiven   bool                                       // the plan is for a tool that tells about options
+	grace       time.Duration                              // where the configuration has none; 0: the default for ECS
 	compiled    func() (*config.Plan, []config.Diagnostic) // what prepare has compiled, for the next plan
 }
 
 func main() {
-	p := environment{lookup: os.LookupEnv, environ: os.Environ, setenv: os.Setenv, roots: new(sync.Once)}
+	p := environment{lookup: os.LookupEnv, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: new(sync.Once)}
 	c := &cli{stdout: os.Stdout, stderr: os.Stderr, environment: p}
 	os.Exit(c.main(filepath.Base(os.Args[0]), os.Args[1:]))
 }

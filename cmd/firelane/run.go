@@ -49,6 +49,7 @@ func (c *cli) run(file string, always bool) int {
 	}
 	arrived, endSignals := takeSignals() // first, because until then a SIGHUP ends the process
 	defer endSignals()
+	c.grace = c.shortGrace()
 	dropProgramPages()
 	own := new(input.OwnLog)
 	log, endLog := openLog(c.stderr, own)
@@ -75,7 +76,9 @@ func (c *cli) run(file string, always bool) int {
 	log = log.Sample(level)
 
 	limitMemory(log) // the router divides this limit among its parts
-	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: func() { freeStart(); c.useRoots() }, Early: early, OwnLog: own})
+	var l *reloader
+	bound := func() { freeStart(); c.useRoots(); l.startLocal() }
+	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: bound, Early: early, OwnLog: own})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
@@ -83,7 +86,7 @@ func (c *cli) run(file string, always bool) int {
 	useOneCore()
 	relaxTimers(log)
 	stop, now := newStops()
-	l := newReloader(c, log, level, file, always, r, stop.ctx)
+	l = newReloader(c, log, level, file, always, r, stop.ctx)
 	l.plan.Store(plan)
 	go handleSignals(log, arrived, signalled{
 		grace: func() time.Duration { return l.plan.Load().Service.Grace }, reload: l.request, stop: stop, now: now,
@@ -95,7 +98,22 @@ func (c *cli) run(file string, always bool) int {
 	defer started.Stop()
 	err = r.Run(stop.ctx, now.ctx)
 	l.admin.close()
+	l.endLocal()
 	return statusOf(log, err)
+}
+
+// dockerGrace is how long a stop may take, unless the configuration says so, outside of ECS and Kubernetes: docker stop and Compose
+// kill after 10 s. ECS and Kubernetes kill after 30 s, which the option's own default is for.
+const dockerGrace = 8 * time.Second
+
+// shortGrace is dockerGrace, or 0 where the router has more time.
+func (c *cli) shortGrace() time.Duration {
+	for _, name := range []string{ecs.MetadataURI, "ECS_CONTAINER_METADATA_URI", "KUBERNETES_SERVICE_HOST"} {
+		if value, ok := c.lookup(name); ok && value != "" {
+			return 0
+		}
+	}
+	return dockerGrace
 }
 
 // endByForce exits although parts of the router are still running.
