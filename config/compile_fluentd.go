@@ -68,6 +68,7 @@ func (k *compilation) system(sections []*section) {
 	}
 	k.bind("<system>", all, &k.plan.Service)
 	k.keepSettings(all)
+	k.environment()
 }
 
 // declareLabels makes every label known before the first one is used.

@@ -328,7 +328,7 @@ func TestDeadLettersAreSentAgainToTheOutputThatRefusedThemOnly(t *testing.T) {
 		t.Errorf("got the files %v and %v and error %v, want them to be nobody's", own, others, err)
 	}
 	for _, files := range others {
-		if _, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files); err != nil {
+		if _, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files, nil); err != nil {
 			t.Error(err)
 		}
 	}
