@@ -5,18 +5,23 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strconv"
+	"time"
 )
 
-// What the build sets. Without commit and date, as in a build by go install, the program has what the Go tool noted.
+// What `make` sets. Without commit and epoch, as after go install, the program has what the Go tool noted.
 var (
 	version = "dev"
-	commit  string // "" for a build outside of a repository
-	date    string // of the commit, so that two builds of it are the same: RFC 3339
+	commit  string // "" outside of a repository
+	epoch   string // when the commit was made, in seconds since 1970: two builds of it are the same
 )
 
-// versionCommand prints the version in its first line, and what it was built from in the second.
+// versionCommand prints the version and, in a second line, what it was built from. The date is the commit's.
 func versionCommand(c *cli, _ []string) int {
-	of, at := commit, date
+	of, at := commit, ""
+	if seconds, err := strconv.ParseInt(epoch, 10, 64); err == nil && seconds > 0 {
+		at = time.Unix(seconds, 0).UTC().Format(time.RFC3339)
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		stamps := map[string]string{}
 		for _, s := range info.Settings {
@@ -25,7 +30,7 @@ func versionCommand(c *cli, _ []string) int {
 		of = cmp.Or(of, stamps["vcs.revision"])
 		at = cmp.Or(at, stamps["vcs.time"])
 		if stamps["vcs.modified"] == "true" {
-			of += " with changes"
+			of += ", changed"
 		}
 	}
 	fmt.Fprintf(c.stdout, "firelane %s\ncommit %s of %s, %s, %s/%s\n",
