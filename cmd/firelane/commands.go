@@ -67,6 +67,7 @@ zsh:  source <(firelane completion zsh)
 fish: firelane completion fish | source`,
 			Words: manual.Shells(),
 		}, completionCommand},
+		{manual.Command{Name: "help", Args: "COMMAND", Short: "describe a command and its options"}, helpCommand},
 		{manual.Command{Name: "man", Short: "print the page for man(1): firelane man | man -l -"}, manCommand},
 	}
 }

@@ -65,8 +65,6 @@ func (c *cli) main(name string, args []string) int {
 	switch args[0] {
 	case "-h", "-help", "--help":
 		return c.overview()
-	case "help":
-		return helpCommand(c, args[1:])
 	case "-v", "-V", "--version":
 		return versionCommand(c, nil)
 	}
