@@ -22,7 +22,8 @@ func commands() []command {
 	return []command{
 		{manual.Command{
 			Name: "run", Args: "-c FILE", Short: "run with FILE, in either dialect",
-			Long:  "Without -c it runs with the configuration that ECS wrote. SIGTERM ends it when the queues are empty or the grace period is over, SIGHUP reloads the configuration.",
+			Long: `Without -c it runs with the configuration that ECS wrote. SIGTERM ends it when the queues are empty or the grace period
+is over, SIGHUP reloads the configuration.`,
 			Flags: func(flags *flag.FlagSet) { new(runFlags).register(flags) },
 		}, runCommand},
 		{manual.Command{

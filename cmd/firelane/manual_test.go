@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/firelane/firelane/cmd/firelane/manual"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // The help, the page for man(1) and the completion are what the golden files have, so that a change of the table is seen.
 func TestManualIsThatOfTheTable(t *testing.T) {
@@ -43,7 +40,7 @@ func TestManualIsThatOfTheTable(t *testing.T) {
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	file := filepath.Join("manual", "testdata", name)
-	if *update {
+	if os.Getenv("UPDATE") != "" {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +50,7 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 	want, err := os.ReadFile(file)
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s differs (%v); see what `go test ./cmd/firelane -run Manual -update` changes", file, err)
+		t.Errorf("%s differs (%v); see what `UPDATE=1 go test ./cmd/firelane -run Manual` changes", file, err)
 	}
 }
 

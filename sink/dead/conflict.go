@@ -112,11 +112,11 @@ func (e *Entry) Conflict() (c Conflict, ok bool) {
 // describe sets the type and the value of the field: those in the record or, if the record doesn't have the field, what the reason shows.
 func (e *Entry) describe(c *Conflict) {
 	if value, ok := lookUp(e.Record, c.Field); ok {
-		c.Type, c.Value = kindOf(value), Cut(strings.ToValidUTF8(string(value), "\ufffd"), maxValue)
+		c.Type, c.Value = kindOf(value), strings.ToValidUTF8(Cut(string(value), maxValue), "\ufffd")
 		return
 	}
 	if m := preview().FindStringSubmatch(e.Reason); m != nil {
-		c.Value = fmt.Sprintf("'%s'", Cut(m[1], maxValue))
+		c.Value = fmt.Sprintf("'%s'", strings.ToValidUTF8(Cut(m[1], maxValue), "\ufffd"))
 	}
 }
 
