@@ -75,8 +75,8 @@ func (p Pos) Variable() string {
 // environment applies the variables. An empty value is as none.
 func (k *compilation) environment() {
 	for _, v := range Variables() {
-		value, _ := k.Lookup(v.Name)
-		if value = strings.TrimSpace(value); value != "" && !v.set(&k.plan.Service, value) {
+		value, ok := k.Lookup(v.Name)
+		if value = strings.TrimSpace(value); ok && value != "" && !v.set(&k.plan.Service, value) {
 			k.warning(Pos{File: variablePlace + v.Name}, strconv.Quote(value)+" is ignored; want "+v.want).as(CodeEnvironment)
 		}
 	}
