@@ -251,7 +251,7 @@ func TestNamesOfQueuesNeverChange(t *testing.T) {
 		t.Fatalf("got no configurations (%v), want some", err)
 	}
 	for _, file := range files {
-		plan, diags := config.Compile(file, Catalogue(), func(string) (string, bool) { return "hunter2", true })
+		plan, diags := config.Compile(file, Catalogue(), hunter2)
 		if len(diags) > 0 {
 			t.Fatal(diags)
 		}
