@@ -7,8 +7,11 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-ARG TARGETOS TARGETARCH
-ARG VERSION=dev COMMIT="" SOURCE_DATE_EPOCH=0
+ARG TARGETOS
+ARG TARGETARCH
+ARG VERSION=dev
+ARG COMMIT=""
+ARG SOURCE_DATE_EPOCH=0
 RUN make build GOOS=$TARGETOS GOARCH=$TARGETARCH VERSION=$VERSION COMMIT=$COMMIT EPOCH=$SOURCE_DATE_EPOCH \
  && mkdir -p /out/var/lib/firelane \
  && chmod 1777 /out/var/lib/firelane \
@@ -17,7 +20,8 @@ RUN make build GOOS=$TARGETOS GOARCH=$TARGETARCH VERSION=$VERSION COMMIT=$COMMIT
 # The whole image is one static program; certificates and time zones are inside it. Links to it have the names and paths of the
 # programs of the images that it replaces, and of those that health checks call. Every user may write to the folder of the queues.
 FROM scratch
-ARG VERSION=dev COMMIT=""
+ARG VERSION=dev
+ARG COMMIT=""
 LABEL org.opencontainers.image.title="firelane" \
       org.opencontainers.image.description="A log router for ECS FireLens, in place of Fluent Bit or Fluentd" \
       org.opencontainers.image.source="https://github.com/firelane/firelane" \
