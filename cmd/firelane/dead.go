@@ -20,6 +20,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/router"
+	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
 )
 
@@ -204,7 +205,24 @@ func (d *deadLetters) nothing() string {
 	if d.seen > 0 {
 		return fmt.Sprintf("no dead letter matches; there are %d in all: `firelane dead list` without other options lists them", d.seen)
 	}
-	return "no dead letters: no record was refused for good, or all of them have been sent again"
+	text := "no dead letters: no record was refused for good, or all of them have been sent again"
+	if logged := d.logged(); len(logged) > 0 {
+		text += "; those of " + strings.Join(logged, ", ") + " are lines of the router's log"
+	}
+	return text
+}
+
+// logged returns the outputs whose dead letters have no files.
+func (d *deadLetters) logged() (ids []string) {
+	for i := range d.plan.Outputs {
+		out := &d.plan.Outputs[i]
+		if opts, ok := out.Options.(sink.OutputOptioner); ok {
+			if o := opts.Output(); o.DeadLetter == "log" || o.DeadLetterPath == "" && router.QueueDir(d.plan, o) == "" {
+				ids = append(ids, out.ID)
+			}
+		}
+	}
+	return ids
 }
 
 // entries yields the entries that the options choose.
