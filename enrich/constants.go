@@ -109,10 +109,22 @@ func (c *constants) override(out, body []byte) []byte {
 	return out
 }
 
-// tailConstants are constants that set the event's Tail, and leave the body alone, where there is nothing to replace.
-type tailConstants struct{ *constants }
+// TailConstants are constants that set the event's Tail, and leave the body alone, where there is nothing to replace.
+type TailConstants struct{ *constants }
 
-func (c tailConstants) Apply(ev *record.Event, s *Scratch) bool {
+// OnlyTailConstants returns the filter if there is one only and it is TailConstants, for LiftAfter; nil otherwise. ECS configures
+// that for every task.
+func OnlyTailConstants(filters []Filter) *TailConstants {
+	if len(filters) == 1 {
+		if c, ok := filters[0].(TailConstants); ok {
+			return &c
+		}
+	}
+	return nil
+}
+
+// Apply implements Filter.
+func (c TailConstants) Apply(ev *record.Event, s *Scratch) bool {
 	if n, rest, err := record.MapHeader(ev.Body); err == nil && !c.names.meets(rest, n) {
 		ev.Tail = c.whole
 		return true
@@ -142,7 +154,7 @@ func DeferConstants(filters []Filter) []Filter {
 
 // deferAt makes c, which is filter i, set the Tail, if all filters after it accept one.
 func deferAt(filters []Filter, i int, c *constants) []Filter {
-	deferred := append(append([]Filter(nil), filters[:i]...), tailConstants{c})
+	deferred := append(append([]Filter(nil), filters[:i]...), TailConstants{c})
 	for _, f := range filters[i+1:] {
 		if f = f.(tailAccepter).withTail(c); f == nil {
 			return filters

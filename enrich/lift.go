@@ -41,7 +41,10 @@ type Lifter struct {
 }
 
 // A liftedTail is a Tail before and after the lifted members were added, in memory that never changes.
-type liftedTail struct{ of, with []byte }
+type liftedTail struct {
+	of, with []byte
+	double   bool // a lifted member has the name of one that was there
+}
 
 // maxFixstr is the longest string with a header of one byte, in bytes. Lifted keys are no longer.
 const maxFixstr = 31
@@ -55,30 +58,59 @@ type liftedMember struct {
 // Lift moves the members that have been the same in all events so far from ev's body to its Tail. The memory of a Tail that
 // ev has already must never change; that of the new Tail doesn't. A new body belongs to s.
 func (l *Lifter) Lift(ev *record.Event, s *Scratch) {
-	if l.off || len(ev.Body) > maxLiftedBody {
-		return
+	if rest, stay := l.rest(ev.Body, s); rest != nil {
+		ev.Body, ev.Tail = keepRest(rest, stay, s), l.with(ev.Tail).with
+	}
+}
+
+// LiftAfter has the result of c's Apply and then Lift, but scans most bodies only once: only members that are not lifted can have
+// the name of a constant.
+func (l *Lifter) LiftAfter(c *TailConstants, ev *record.Event, s *Scratch) {
+	if rest, stay := l.rest(ev.Body, s); rest != nil && !c.names.meets(rest[restHead:], stay) {
+		if tail := l.with(c.whole); !tail.double {
+			ev.Body, ev.Tail = keepRest(rest, stay, s), tail.with
+			return
+		}
+	}
+	c.Apply(ev, s)
+	l.Lift(ev, s)
+}
+
+// restHead is the length of the map header, in bytes, that rest leaves room for.
+const restHead = 3
+
+// rest returns the members of body that are not lifted, after restHead bytes, and their number, in memory of s. It is nil if the
+// event must be left whole.
+func (l *Lifter) rest(body []byte, s *Scratch) (rest []byte, stay int) {
+	if l.off || len(body) > maxLiftedBody {
+		return nil, 0
 	}
 	if !l.learnt {
-		l.learn(ev.Body)
-		return
+		l.learn(body)
+		return nil, 0
 	}
-	n, b, err := record.MapHeader(ev.Body)
+	n, b, err := record.MapHeader(body)
 	if err != nil || n > math.MaxUint16 {
-		return
+		return nil, 0
 	}
-	out, stay, odd := l.split(append(s.Take(), 0xde, 0, 0), b, n)
+	rest, stay, odd := l.split(append(s.Take(), 0xde, 0, 0), b, n)
 	if odd != 0 {
 		l.forget(odd)
-		return
+		return nil, 0
 	}
-	ev.Body = s.Keep(out)
+	return rest, stay
+}
+
+// keepRest makes a body of what rest returned.
+func keepRest(rest []byte, stay int, s *Scratch) []byte {
+	body := s.Keep(rest)
 	if stay > fewMembers {
-		binary.BigEndian.PutUint16(ev.Body[1:], uint16(stay))
-	} else {
-		ev.Body = ev.Body[2:]
-		ev.Body[0] = 0x80 | byte(stay)
+		binary.BigEndian.PutUint16(body[1:], uint16(stay))
+		return body
 	}
-	ev.Tail = l.with(ev.Tail)
+	body = body[restHead-1:]
+	body[0] = 0x80 | byte(stay)
+	return body
 }
 
 // split appends those of n members that aren't lifted, and returns their number. In odd, bit i+1 is set if lifted member i is
@@ -207,18 +239,20 @@ func (l *Lifter) reset() {
 }
 
 // with returns tail with the lifted members added before its own.
-func (l *Lifter) with(tail []byte) []byte {
+func (l *Lifter) with(tail []byte) *liftedTail {
 	if t := &l.tails[0]; t.with != nil && bytes.Equal(t.of, tail) {
-		return t.with
+		return t
 	}
 	l.tails[0], l.tails[1] = l.tails[1], l.tails[0]
 	if t := &l.tails[0]; t.with == nil || !bytes.Equal(t.of, tail) {
 		n, members, _ := record.MapHeader(tail)
-		with := record.AppendMapHeader(nil, len(l.lifted)+n)
+		with, double := record.AppendMapHeader(nil, len(l.lifted)+n), false
 		for _, m := range l.lifted {
 			with = append(with, m.bytes...)
+			_, found := record.Find(tail, string(m.bytes[1:m.key]))
+			double = double || found
 		}
-		*t = liftedTail{tail, append(with, members...)}
+		*t = liftedTail{tail, append(with, members...), double}
 	}
-	return l.tails[0].with
+	return &l.tails[0]
 }

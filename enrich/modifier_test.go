@@ -236,7 +236,7 @@ func TestConstantFieldsAreDeferredWhereNoStepBehindThemLooksForThem(t *testing.T
 		{[]Filter{uuid, constant, grep, parser}, 1}, {[]Filter{constant, grepTail}, -1}, {[]Filter{constant, grep, grepTail}, -1},
 	} {
 		for i, got := range DeferConstants(c.steps) {
-			if _, tail := got.(tailConstants); tail != (i == c.want) {
+			if _, tail := got.(TailConstants); tail != (i == c.want) {
 				t.Errorf("%T: got step %d of type %T, want the tail in step %d", c.steps, i, got, c.want)
 			}
 		}

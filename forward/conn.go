@@ -25,6 +25,7 @@ type conn struct {
 	peer        string    // the client's address, for the log
 	newReceiver func() input.Receiver
 	recv        input.Receiver // nil before the first byte
+	burster     input.Burster  // recv, if it is one
 
 	in          window
 	rest        rest
@@ -272,6 +273,7 @@ func (c *conn) readMore() error {
 	}
 	if c.recv == nil {
 		c.recv = c.newReceiver()
+		c.burster, _ = c.recv.(input.Burster)
 	}
 	return nil
 }

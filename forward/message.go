@@ -38,7 +38,7 @@ func (c *conn) forward() error {
 
 // nextPack takes the next message, or nothing and ErrShort where more must be read first.
 func (c *conn) nextPack() error {
-	if c.takeRepeated() {
+	if c.takeBurst() {
 		return nil
 	}
 	return c.next(&c.in)

@@ -25,6 +25,21 @@ func (p *prefix) remember(begin, tag []byte, n int) {
 	}
 }
 
+// takeBurst takes all messages that takeRepeated takes, and reports whether there was one. Where a connection may send one message
+// only, it takes one.
+func (c *conn) takeBurst() (took bool) {
+	if c.burster != nil {
+		c.burster.Begin()
+		defer c.burster.End()
+	}
+	for c.takeRepeated() {
+		if took = true; c.s.rules.denyKeepalive {
+			break
+		}
+	}
+	return took
+}
+
 // takeRepeated takes the next message if it begins as the last one did and has nothing unusual about it, and reports
 // whether it has.
 func (c *conn) takeRepeated() bool {

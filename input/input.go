@@ -114,6 +114,13 @@ type Discarder interface {
 	Discard(ctx context.Context) error
 }
 
+// Burster is implemented by a Receiver to which several events cost less between Begin and End. The caller waits for nothing between
+// the two, and calls nothing but Add. The router's Receiver does: a reload waits until End.
+type Burster interface {
+	Begin()
+	End()
+}
+
 // Identifier is implemented by a Receiver that takes events with an identity of their own. The router's does.
 type Identifier interface {
 	// AddIdentified is Add for an event that its source may offer again, to this process or to another one. origin is the

@@ -45,11 +45,11 @@ func (b *Batch) AddEvent(ev *Event) {
 		len(b.buf)-b.entries+entryHead+originSize+len(ev.Body) > maxGroup {
 		b.begin(tag, ev.Tail)
 	}
-	if ev.Origin.IsZero() {
+	if ev.Origin == nil {
 		b.buf = AppendTime(append(b.buf, pair), ev.Time)
 	} else {
 		b.buf = AppendTime(append(b.buf, triple), ev.Time)
-		b.buf = appendOrigin(b.buf, ev.Origin)
+		b.buf = appendOrigin(b.buf, *ev.Origin)
 	}
 	b.buf = append(b.buf, ev.Body...)
 	binary.BigEndian.PutUint32(b.buf[b.entries-4:], uint32(len(b.buf)-b.entries))
@@ -99,6 +99,7 @@ type BatchReader struct {
 	entries []byte // what is left of that group
 	tag     string
 	tail    []byte
+	origin  ID               // of the event read last, if it has one
 	tags    [keptTags]string // tags read before, indexed by a hash of their last bytes
 	err     error
 }
@@ -128,10 +129,11 @@ func (r *BatchReader) Next(ev *Event) bool {
 	}
 	ev.Time = Time{binary.BigEndian.Uint32(e[3:]), binary.BigEndian.Uint32(e[7:])}
 	body, ok := e[entryHead:], true
-	if ev.Origin = (ID{}); e[0] == triple {
-		if ev.Origin, body, ok = cutOrigin(body); !ok {
+	if ev.Origin = nil; e[0] == triple {
+		if r.origin, body, ok = cutOrigin(body); !ok {
 			return r.fail("batch: entry's origin", ErrType)
 		}
+		ev.Origin = &r.origin
 	}
 	if ev.Time.Nsec >= nsecPerSec {
 		return r.fail("batch: entry's time", ErrRange)

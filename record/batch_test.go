@@ -37,6 +37,10 @@ func readAll(t *testing.T, r *BatchReader) (got []Event) {
 	t.Helper()
 	var ev Event
 	for r.Next(&ev) {
+		if ev.Origin != nil { // valid until the next Next
+			origin := *ev.Origin
+			ev.Origin = &origin
+		}
 		got = append(got, ev)
 	}
 	if r.Err() != nil {

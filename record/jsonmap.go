@@ -29,6 +29,24 @@ func AppendJSONMembers(dst, body []byte, opt *JSONOptions) []byte {
 	return dst
 }
 
+// TryAppendJSONMembers is AppendJSONMembers for a map that is the same as written: it has at most fewMembers members, all with
+// different keys, and none that opt omits. Otherwise nothing is appended, and ok is false.
+func TryAppendJSONMembers(dst, body []byte, opt *JSONOptions) (out []byte, ok bool) {
+	n, rest, err := MapHeader(body)
+	if err != nil || n > fewMembers || len(rest) > maxRun {
+		return dst, false
+	}
+	r := memberRun{n: n, base: len(dst)}
+	r.expect(opt)
+	dst, _ = r.append(dst, rest, opt != nil && opt.ReplaceDots, 1)
+	if r.suspects != 0 {
+		if _, gone := r.dropUnwanted(dst, opt, 1); gone {
+			return dst[:r.base], false
+		}
+	}
+	return withoutComma(dst, r.base), true
+}
+
 // fewMembers is the most members that a map may have for its keys to be compared one by one, without an index.
 const fewMembers = 32
 
@@ -43,7 +61,7 @@ func appendMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int)
 		r.expect(opt)
 		dst, b = r.append(dst, b, dots, depth)
 		if r.suspects != 0 {
-			dst = r.dropUnwanted(dst, opt, depth)
+			dst, _ = r.dropUnwanted(dst, opt, depth)
 		}
 	}
 	return withoutComma(dst, base), b

@@ -92,9 +92,10 @@ func expectKey[K string | []byte](r *memberRun, key K) {
 	}
 }
 
-// dropUnwanted checks the suspects, and removes the members that opt omits and those with the same key as a later one.
-func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions, depth int) []byte {
-	at, gone := r.at[:r.count], false
+// dropUnwanted checks the suspects, and removes the members that opt omits and those with the same key as a later one. gone reports
+// whether there were any.
+func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions, depth int) (out []byte, gone bool) {
+	at := r.at[:r.count]
 	for left := r.suspects; left != 0; left &= left - 1 {
 		i := bits.TrailingZeros64(left)
 		key := r.key(dst, i)
@@ -112,7 +113,7 @@ func (r *memberRun) dropUnwanted(dst []byte, opt *JSONOptions, depth int) []byte
 	if gone {
 		dst = dropMembers(dst, len(at), depth, func(i int) (start int, stays bool) { return r.base + int(at[i].start), at[i].key > 0 })
 	}
-	return dst
+	return dst, gone
 }
 
 // key is the key of member i as it is written.

@@ -8,7 +8,7 @@ func TestABatchKeepsTheOriginsOfItsEvents(t *testing.T) {
 	a := ID{Queue: [10]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, Pos: 1<<48 - 2}
 	b := ID{Queue: a.Queue, Pos: 7}
 	var batch Batch
-	want := []ID{a, {}, b, b, {}}
+	want := []*ID{&a, nil, &b, &b, nil}
 	for _, origin := range want {
 		batch.AddEvent(&Event{Tag: "app", Time: Time{1, 2}, Body: []byte("\x81\xa1n\x07"), Tail: tailA, Origin: origin})
 	}
@@ -17,7 +17,7 @@ func TestABatchKeepsTheOriginsOfItsEvents(t *testing.T) {
 		t.Fatalf("got %d events, want %d", len(got), len(want))
 	}
 	for i, ev := range got {
-		if ev.Origin != want[i] || string(ev.Body) != "\x81\xa1n\x07" || string(ev.Tail) != string(tailA) || ev.Time != (Time{1, 2}) {
+		if (ev.Origin == nil) != (want[i] == nil) || want[i] != nil && *ev.Origin != *want[i] || string(ev.Body) != "\x81\xa1n\x07" || string(ev.Tail) != string(tailA) || ev.Time != (Time{1, 2}) {
 			t.Errorf("event %d: got %+v, want it with the origin %v", i, ev, want[i])
 		}
 	}
@@ -25,7 +25,7 @@ func TestABatchKeepsTheOriginsOfItsEvents(t *testing.T) {
 
 func TestAnOriginThatIsCutShortOrOfAnotherTypeIsAnError(t *testing.T) {
 	var batch Batch
-	batch.AddEvent(&Event{Tag: "a", Body: []byte{0x80}, Origin: ID{Pos: 1}})
+	batch.AddEvent(&Event{Tag: "a", Body: []byte{0x80}, Origin: &ID{Pos: 1}})
 	whole := batch.Bytes() // 92 a1 61 c6 <4> 93 <time 10> c4 10 <16> 80
 	origin := 8 + entryHead
 	for _, at := range []int{origin, origin + 1} {

@@ -76,8 +76,9 @@ type Event struct {
 	Tail []byte // the same, or empty
 
 	// Origin is the identity that the event has at its source, if the source may offer it again, to this process or to
-	// another one: it is the same each time, and becomes the record's id. Zero: it has none; then the queue gives it an id.
-	Origin ID
+	// another one: it is the same each time, and becomes the record's id. nil: it has none; then the queue gives it an id. It is
+	// valid for as long as Body.
+	Origin *ID
 }
 
 // Fold moves the members of Tail to the end of Body, in buf's memory or, where that is too small, in a new buffer. It

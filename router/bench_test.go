@@ -48,6 +48,8 @@ func benchIntake(b *testing.B, output string) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	size, records := 0, 0
+	i.Begin()
+	defer i.End()
 	for b.Loop() {
 		i.Add(tag, record.Time{Sec: 1_764_000_000, Nsec: 5}, body)
 		if batch := i.pending[0].batch; batch.Len() > 64<<10 {

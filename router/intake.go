@@ -29,13 +29,15 @@ const reroutedTooOften = "rerouted too often"
 type intake struct {
 	r       *Router // which moves on with the next call when another configuration has taken over
 	input   *source
-	shard   int // of the gate
+	shard   int  // of the gate
+	inBurst bool // inside the gate until End
 	recent  [recentTags]*route
 	oldest  int             // index in recent of what is replaced next
 	route   *route          // of the last event; connections rarely change their tag
 	scratch *enrich.Scratch // nil between a Flush and the next Add: see buffers
 	pending []pending       // one for each output, and for those of earlier configurations that have something left
 	event   record.Event    // the event being handled; here, so that it costs no allocation
+	origin  record.ID       // of that event, if it has one
 	most    int             // bytes at which a batch is complete: batchSize or less
 	full    bool            // a batch has reached that
 	open    *batch          // the batch that all outputs of openFor share
@@ -103,13 +105,36 @@ func (i *intake) othersGoOn(o int) bool {
 
 // Add implements input.Receiver.
 func (i *intake) Add(tag []byte, t record.Time, body []byte) {
-	i.AddIdentified(tag, t, body, record.ID{})
+	i.enterAndTake(tag, t, body, nil)
 }
 
 // AddIdentified implements input.Identifier.
 func (i *intake) AddIdentified(tag []byte, t record.Time, body []byte, origin record.ID) {
+	i.origin = origin
+	i.enterAndTake(tag, t, body, &i.origin)
+}
+
+// Begin implements input.Burster.
+func (i *intake) Begin() {
 	i.enterGate()
-	defer i.leaveGate()
+	i.inBurst = true
+}
+
+// End implements input.Burster.
+func (i *intake) End() {
+	i.inBurst = false
+	i.leaveGate()
+}
+
+func (i *intake) enterAndTake(tag []byte, t record.Time, body []byte, origin *record.ID) {
+	if !i.inBurst {
+		i.enterGate()
+		defer i.leaveGate()
+	}
+	i.take(tag, t, body, origin)
+}
+
+func (i *intake) take(tag []byte, t record.Time, body []byte, origin *record.ID) {
 	if i.route == nil || string(tag) != i.route.tag {
 		i.route = i.routeOf(tag)
 	}
@@ -206,14 +231,16 @@ func (i *intake) goOn(rt *route, ev *record.Event) {
 
 // walk takes ev through the filters of rt to its step or its outputs, and on to the paths after them.
 func (i *intake) walk(rt *route, ev *record.Event) {
-	if len(rt.filters) > 0 && !i.filter(rt, ev) {
+	if rt.constants != nil {
+		i.lifter.LiftAfter(rt.constants, ev, i.work())
+	} else if len(rt.filters) > 0 && !i.filter(rt, ev) {
 		return
 	}
 	if rt.step != nil {
 		i.apply(rt.step, rt.holder, rt, ev)
 		return
 	}
-	if rt.lift {
+	if rt.lift && rt.constants == nil {
 		i.lifter.Lift(ev, i.work())
 	}
 	if len(ev.Body)+len(ev.Tail) > record.AlwaysFits && len(rt.outputs) > 0 && i.tooLarge(rt, ev) {

@@ -17,14 +17,17 @@ type call struct {
 	holder *holder // the Step, where it is a Holder
 	passed int     // events emitted so far that are not made of held ones
 
-	origin  record.ID // of the event that the Step was called with
+	origin  record.ID // of the event that the Step was called with; zero: it has none
+	part    record.ID // the Origin of the event being emitted
 	emitted int       // events emitted so far
 }
 
 // apply takes ev through a Step: that of rt, or the input's joiner, which comes before routing; then rt is nil.
 func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event) {
 	c := i.begin(h, rt)
-	c.origin = ev.Origin
+	if ev.Origin != nil {
+		c.origin = *ev.Origin
+	}
 	if h != nil {
 		i.r.holding.Add(1) // first, so that the number is never too small
 	}
@@ -169,9 +172,10 @@ func (c *call) next(ev *record.Event, of int) {
 // identify gives an event that the Step emits its Origin. Several events of one get different ones, which are the same when that
 // event is offered again. What a Holder emits has none: it may be made of other events the next time.
 func (c *call) identify(ev *record.Event) {
-	ev.Origin = record.ID{}
-	if c.holder == nil {
-		ev.Origin = c.origin.Part(c.emitted)
+	ev.Origin = nil
+	if c.holder == nil && !c.origin.IsZero() {
+		c.part = c.origin.Part(c.emitted)
+		ev.Origin = &c.part
 	}
 	c.emitted++
 }

@@ -61,10 +61,12 @@ type route struct {
 	after   *route      // what comes after step
 	outputs []int       // indices into Router.outputs
 	lift    bool        // all of the outputs read tails
-	next    []*route    // the paths that go on after this one
-	turns   *turns      // by which of next an event goes on; nil: by all
-	counts  bool        // a filter counts records, also those that go nowhere
-	reach   []int       // every output that this route leads to, once for each path to it
+	// constants is the only filter, where lift is set; nil: there are others, or none
+	constants *enrich.TailConstants
+	next      []*route // the paths that go on after this one
+	turns     *turns   // by which of next an event goes on; nil: by all
+	counts    bool     // a filter counts records, also those that go nowhere
+	reach     []int    // every output that this route leads to, once for each path to it
 }
 
 // A routeKind is whose events take a route.
@@ -194,6 +196,9 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 	if len(plan.Next) == 0 { // otherwise the filters of the next path need whole bodies
 		rt.filters = enrich.DeferConstants(rt.filters)
 		rt.lift = !slices.ContainsFunc(plan.Outputs, func(o int) bool { return !readsTails(r.outputs[o].dest) })
+		if rt.lift {
+			rt.constants = enrich.OnlyTailConstants(rt.filters)
+		}
 	}
 	rt.reach = append(rt.reach, plan.Outputs...)
 	if len(plan.Turns) > 0 {

@@ -95,7 +95,8 @@ func (t *taps) offer(b *record.Batch) {
 		return
 	}
 	var ev record.Event
-	for reader := record.ReadBatch(b.Bytes()); reader.Next(&ev); {
+	reader := record.ReadBatch(b.Bytes())
+	for reader.Next(&ev) {
 		var line []byte // for all viewers that have room
 		for _, one := range *all {
 			if !one.hasRoom() {

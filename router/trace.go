@@ -124,6 +124,7 @@ func (t *Trace) mark(rt *route, depth int, begins bool) {
 	for _, next := range rt.next {
 		t.mark(next, depth+1, true)
 	}
+	rt.constants = nil // what is shown is a filter
 	if begins {
 		rt.filters = slices.Concat([]enrich.Filter{beginning{t, depth}}, rt.filters)
 	}

@@ -119,6 +119,7 @@ type Shared struct {
 	Tail    []byte // the last Tail that was encoded
 	Encoded []byte // its encoding
 	Apart   bool   // Encoded can be appended to an item; otherwise the record must be made Whole
+	Unusual bool   // a record of the batch needed the encoder's longer way: the next ones take it at once
 }
 
 // MaxKept is the largest capacity in bytes of a buffer (for a body, for an encoded tail) that is kept for the next record.

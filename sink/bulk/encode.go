@@ -44,6 +44,7 @@ type encoder struct {
 	typeName   string         // the value of _type, if that is sent
 
 	tagKey  []byte                // as JSON with its colon; nil: the tag isn't added
+	usual   bool                  // most records can be encoded by appendUsual
 	json    [2]record.JSONOptions // for a record's members, by keepTime or omitTime
 	flatten string                // separator of flattened names; "": fields stay nested
 
@@ -123,6 +124,7 @@ func (e *encoder) membersOptions(o *Options, d config.Dialect) {
 	if o.Flatten {
 		e.flatten = o.FlattenSeparator
 	}
+	e.usual = !o.Flatten && !o.ReplaceDots && e.stamp.key != "" && e.stamp.source == ""
 	e.json[keepTime] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: omit}
 	e.json[omitTime] = record.JSONOptions{ReplaceDots: o.ReplaceDots, Omit: append(omit[:len(omit):len(omit)], e.stamp.key)}
 }
@@ -249,29 +251,11 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record) (out []byte, err e
 		body = append(body, `{"doc":`...)
 	}
 	body = append(body, '{')
-	open := len(body)
-	opt := &e.json[keepTime]
-	body, replace := e.stamp.append(body, r)
-	if replace {
-		opt = &e.json[omitTime]
-	}
-	if e.tagKey != nil {
-		body = comma(body, open)
-		body = append(body, e.tagKey...)
-		body = appendTag(body, r.Tag)
-	}
-	body = comma(body, open)
-	before := len(body)
-	if e.flatten == "" {
-		body = record.AppendJSONMembers(body, r.Body, opt)
-	} else if body, err = appendFlat(body, r.Body, e.flatten, opt); err != nil {
+	usual, ok := e.appendUsual(body, r)
+	if ok {
+		body = usual
+	} else if body, err = e.appendFields(usual[:len(body)], r); err != nil {
 		return body, err
-	}
-	if len(r.Tail) > 0 {
-		body = append(comma(body, before), r.Shared.Encoded...)
-	}
-	if len(body) == before {
-		body = bytes.TrimSuffix(body, []byte{','})
 	}
 	body = append(body, '}')
 	switch {
@@ -281,6 +265,62 @@ func (e *encoder) appendDocument(body []byte, r *sink.Record) (out []byte, err e
 		body = append(body, '}')
 	}
 	return body, nil
+}
+
+// appendUsual is appendFields for a record that has no value of its own at the time's key, no key twice, and nothing that is
+// omitted: nearly every record. ok is false for some others, too.
+func (e *encoder) appendUsual(body []byte, r *sink.Record) (out []byte, ok bool) {
+	if !e.usual || r.Shared.Unusual {
+		return body, false
+	}
+	open := len(body)
+	body, _ = e.stamp.appendTime(body, r)
+	body = e.appendTagField(body, r, open)
+	before := len(body)
+	if body, ok = record.TryAppendJSONMembers(body, r.Body, &e.json[omitTime]); !ok {
+		r.Shared.Unusual = true
+		return body, false
+	}
+	return appendTail(body, r, before), true
+}
+
+// appendFields appends the members of the document.
+func (e *encoder) appendFields(body []byte, r *sink.Record) (out []byte, err error) {
+	open := len(body)
+	opt := &e.json[keepTime]
+	body, replace := e.stamp.append(body, r)
+	if replace {
+		opt = &e.json[omitTime]
+	}
+	body = e.appendTagField(body, r, open)
+	before := len(body)
+	if e.flatten == "" {
+		body = record.AppendJSONMembers(body, r.Body, opt)
+	} else if body, err = appendFlat(body, r.Body, e.flatten, opt); err != nil {
+		return body, err
+	}
+	return appendTail(body, r, before), nil
+}
+
+// appendTagField appends the member with the tag, if there is one, and a comma if the document, from open on, has a member.
+func (e *encoder) appendTagField(body []byte, r *sink.Record, open int) []byte {
+	if e.tagKey != nil {
+		body = comma(body, open)
+		body = append(body, e.tagKey...)
+		body = appendTag(body, r.Tag)
+	}
+	return comma(body, open)
+}
+
+// appendTail appends the members of r's Tail to those of its Body, which begin at before.
+func appendTail(body []byte, r *sink.Record, before int) []byte {
+	if len(r.Tail) > 0 {
+		body = append(comma(body, before), r.Shared.Encoded...)
+	}
+	if len(body) == before {
+		body = bytes.TrimSuffix(body, []byte{','})
+	}
+	return body
 }
 
 // comma appends a comma if body has grown beyond open.

@@ -106,7 +106,9 @@ func (c *inflightChunk) next() bool {
 
 // identify sets the id of the nth record: its Origin, if it has one, or else its place in the queue.
 func (c *inflightChunk) identify(r *sink.Record, n int) {
-	if r.ID = r.Origin; r.ID.IsZero() {
+	if r.Origin != nil {
+		r.ID = *r.Origin
+	} else {
 		r.ID = c.idOf(n)
 	}
 }

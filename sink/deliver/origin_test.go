@@ -25,7 +25,11 @@ func TestARecordsOriginIsItsID(t *testing.T) {
 	}
 	var b record.Batch
 	for n, origin := range origins {
-		b.AddEvent(&record.Event{Tag: "app", Body: record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "n"), n), Origin: origin})
+		ev := record.Event{Tag: "app", Body: record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "n"), n)}
+		if !origin.IsZero() {
+			ev.Origin = &origin
+		}
+		b.AddEvent(&ev)
 	}
 	if err := r.queue.Append(t.Context(), b.Bytes(), len(origins), nil); err != nil {
 		t.Fatal(err)
