@@ -28,7 +28,7 @@ const (
 // Rooms that aren't built yet are skipped.
 var rooms = []string{
 	"record", "metric", "pattern", "ruby", "config", "field", "parse", "budget", "input", "input/serve", "input/poll", "forward/pace", "forward", "enrich", "buffer",
-	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "sink/probe", "kafka", "sink/dead", "sink/deliver", "sink/gather", "sink/", "input/",
+	"sink", "sink/format", "sink/wire", "sink/dial", "sink/httpsend", "sink/aws", "sink/probe", "kafka", "sink/dead", "sink/report", "sink/deliver", "sink/gather", "sink/", "input/",
 	"ecs", "retain", "router/repeat", "router", "admin", "check", "cmd", "e2e",
 }
 

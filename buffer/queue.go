@@ -77,6 +77,9 @@ type Stats struct {
 	DiskErrors          int64 // writes and reads that failed
 	Limit               int64 // bytes
 	Durable             bool  // on disk (false: in memory)
+	// Oldest is about when the oldest record was appended, never later than that; if an earlier process appended it, when the queue
+	// was opened. Zero: there is none.
+	Oldest time.Time
 }
 
 // Queue is a FIFO of batches. Append is safe for concurrent use, and so are Next, Commit and Release. It has no
@@ -276,7 +279,27 @@ func (q *Queue) Inspect(see func(Stats)) {
 	s := q.stats
 	s.DroppedRecords = s.DroppedNoRoom + s.DroppedDamaged
 	s.Waiting = len(q.waiters)
+	s.Oldest = q.oldest()
 	see(s)
+}
+
+// oldest is Stats.Oldest.
+func (q *Queue) oldest() (at time.Time) {
+	for _, s := range q.segs {
+		if s.done() {
+			continue
+		}
+		if len(s.out) > 0 {
+			at = s.out[0].Appended
+		} else {
+			at = s.peekAppended(s.low.off)
+		}
+		if at.IsZero() {
+			at = q.born
+		}
+		return at
+	}
+	return at
 }
 
 // Close ends every wait and releases files and the lock. What is not committed stays for the next Open.

@@ -218,6 +218,17 @@ func (s *segment) appended(off int64) time.Time {
 	return s.stamps[0].at
 }
 
+// peekAppended is appended, but forgets no stamp.
+func (s *segment) peekAppended(off int64) (at time.Time) {
+	for n, st := range s.stamps {
+		if n > 0 && st.off > off {
+			break
+		}
+		at = st.at
+	}
+	return at
+}
+
 // advanceLow moves low over everything that is committed without a gap.
 func (s *segment) advanceLow() (moved bool) {
 	n := 0

@@ -36,7 +36,7 @@ func TestAnIndexWithoutRightsHoldsUpNoOther(t *testing.T) {
 		p.sendTo(t, "web-forbidden", 1000)
 	}
 	holds(t, search, "web-allowed", n, 2*time.Minute)
-	p.says(t, `"index":"web-forbidden"`, 10*time.Second)
+	p.says(t, "denied access (403), index web-forbidden: ", 10*time.Second)
 	must(t)(search.Do("PUT", api+"roles/router", fmt.Sprintf(role, `"web-allowed","web-forbidden"`)))
 	holds(t, search, "web-forbidden", n, 2*time.Minute)
 	if peak := p.peak(t); peak > 50 {

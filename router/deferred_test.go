@@ -57,7 +57,7 @@ func TestDeferredRecordsStayInTheAccountsAndArriveAfterARestart(t *testing.T) {
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("got the router stopped after %v, want it not to wait for deferred records", took)
 	}
-	if log := tr.log.String(); !strings.Contains(log, `"buffered":10,"deferred":10`) || !strings.Contains(log, "an index refuses records until somebody repairs it") {
+	if log := tr.log.String(); !strings.Contains(log, `"buffered":10,"deferred":10`) || !strings.Contains(log, "Elasticsearch has made index ") {
 		t.Errorf("got this log, want the 10 in the last line, and what to repair: %s", log)
 	}
 
@@ -86,7 +86,8 @@ func TestRecordsForAMissingIndexWaitUntilItIsMade(t *testing.T) {
 	}
 	server.CreateIndex("logs")
 	eventually(t, "all records", func() bool { return tr.balanced(1000).Delivered == 1000 })
-	if log := tr.log.String(); !strings.Contains(log, `"index":"logs"`) || !strings.Contains(log, "create the index") {
+	if log := tr.log.String(); !strings.Contains(log, "Elasticsearch has no index logs and may not create it: 1,000 records wait") || !strings.Contains(log, "create the index") ||
+		!strings.Contains(log, "delivering again after ") {
 		t.Errorf("got this log, want the index and what to do: %s", log)
 	}
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -174,7 +175,7 @@ func textsOf(v any) (list []string) {
 }
 
 // A metricFilter is one of CloudWatch's.
-type metricFilter struct{ Name, Pattern, Description string }
+type metricFilter struct{ Name, Pattern, Value, Description string }
 
 func metricFilters(t *testing.T) (list []metricFilter) {
 	t.Helper()
@@ -210,7 +211,7 @@ func TestMetricFiltersNameWhatTheRouterLogs(t *testing.T) {
 		}
 	}
 	for _, f := range metricFilters(t) {
-		for _, m := range patternField.FindAllStringSubmatch(f.Pattern, -1) {
+		for _, m := range patternField.FindAllStringSubmatch(f.Pattern+f.Value, -1) {
 			if !logged[m[1]] {
 				t.Errorf("%s names the field %s, which no line has", f.Name, m[1])
 			}
@@ -294,7 +295,7 @@ func camel(v any) any {
 }
 
 func TestCloudFormationsTaskStartsAndCountsTheSame(t *testing.T) {
-	counted := map[string]bool{}
+	counted := map[string]string{}
 	var definition []byte
 	for _, r := range cloudFormation(t, "cloudformation/service.yaml") {
 		switch r.Type {
@@ -304,15 +305,17 @@ func TestCloudFormationsTaskStartsAndCountsTheSame(t *testing.T) {
 				t.Fatal(err)
 			}
 		case "AWS::Logs::MetricFilter":
-			counted[fmt.Sprint(r.Properties["FilterPattern"])] = true
+			of, _ := r.Properties["MetricTransformations"].([]any)
+			one, _ := of[0].(map[string]any)
+			counted[fmt.Sprint(r.Properties["FilterPattern"])] = fmt.Sprint(one["MetricValue"])
 		}
 	}
 	if out := starts(t, definition); !strings.HasPrefix(out.ID, "opensearch.") {
 		t.Errorf("got the output %s, want one of opensearch", out.ID)
 	}
 	for _, f := range metricFilters(t) {
-		if !counted[f.Pattern] {
-			t.Errorf("the template doesn't count %s: %s", f.Name, f.Pattern)
+		if got, want := counted[f.Pattern], cmp.Or(f.Value, "1"); got != want {
+			t.Errorf("the template counts %q for %s: %s, want %s", got, f.Name, f.Pattern, want)
 		}
 	}
 	if len(counted) != len(metricFilters(t)) {

@@ -65,6 +65,13 @@ func TestOutputsDescribeWhatIsConfigured(t *testing.T) {
 // describe is what the output of a configuration says of itself.
 func describe(t *testing.T, lines string, now time.Time) (config.Dialect, sink.Description) {
 	t.Helper()
+	plan := compiled(t, lines)
+	return plan.Dialect, plan.Outputs[0].Options.(sink.Describer).Describe(plan.Dialect, now)
+}
+
+// compiled is the plan of a configuration whose only output has these lines.
+func compiled(t *testing.T, lines string) *config.Plan {
+	t.Helper()
 	text := "[INPUT]\nname dummy\n[OUTPUT]\nmatch *\n" + lines + "\n"
 	if strings.HasPrefix(lines, "@") {
 		text = "<match **>\n" + lines + "\n</match>\n"
@@ -77,5 +84,21 @@ func describe(t *testing.T, lines string, now time.Time) (config.Dialect, sink.D
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	return plan.Dialect, plan.Outputs[0].Options.(sink.Describer).Describe(plan.Dialect, now)
+	return plan
+}
+
+// Log lines name the service as an operator does.
+func TestLogLinesNameTheService(t *testing.T) {
+	for lines, want := range map[string]string{
+		"name es\nhost search": "Elasticsearch", "name opensearch\nhost search": "OpenSearch", "@type elasticsearch\nhost search": "Elasticsearch",
+		"name es\nhost search-web.eu-west-1.es.amazonaws.com\naws_auth on":                         "Amazon OpenSearch Service",
+		"name opensearch\nhost x.eu-west-1.aoss.amazonaws.com\naws_auth on\naws_service_name aoss": "OpenSearch",
+		"name cloudwatch_logs\nregion eu-west-1\nlog_group_name g\nlog_stream_name s":              "CloudWatch Logs",
+		"name s3\nregion eu-west-1\nbucket b":                                                      "Amazon S3", "name loki\nhost loki": "Grafana Loki", "name stdout": "standard output",
+	} {
+		plan := compiled(t, lines)
+		if got := service(&plan.Outputs[0], plan.Dialect); got != want {
+			t.Errorf("%s: got %s, want %s", lines, got, want)
+		}
+	}
 }

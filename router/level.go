@@ -35,3 +35,6 @@ func (r *Router) partLog(kind, id, level string) zerolog.Logger {
 	}
 	return r.limited(kind+" "+id, log)
 }
+
+// unlimited is partLog without the limit on lines that repeat.
+func (r *Router) unlimited(kind, id string) *zerolog.Logger { return &r.logs[kind+" "+id].log }

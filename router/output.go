@@ -63,6 +63,9 @@ type output struct {
 	reserved *budget.Share // memory of a queue in memory
 	deadLost [2]int64      // what Lost of the file was of outputs before this one, on the same queue
 
+	lines   *zerolog.Logger // log without the limit on lines that repeat
+	service func() string   // what lines call the destination
+
 	swap sync.RWMutex // guards loop while it is replaced
 	end  context.CancelFunc
 	done chan struct{} // closed when the loop's Run has returned
@@ -88,6 +91,7 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 	opts := o.Options.(sink.OutputOptioner).Output()
 	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield,
 		tally: new(tally), taps: new(taps), config: o.Options, files: filesOf(o.Options), level: o.LogLevel}
+	out.lines, out.service = r.unlimited("output", o.ID), func() string { return service(&o, r.plan.Dialect) }
 	switch part := made.(type) {
 	case sink.Destination:
 		out.dest = part
@@ -97,6 +101,20 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 		return nil, fmt.Errorf("a %T is no output", made)
 	}
 	return out, nil
+}
+
+// service is what log lines call an output's destination: as it describes itself, but where that leaves open whether it is
+// Elasticsearch or OpenSearch, by the name that the plugin has in the catalogue.
+func service(o *config.Output, d config.Dialect) string {
+	name, _, _ := strings.Cut(o.Plugin.Help, ",")
+	one, ok := o.Options.(sink.Describer)
+	if !ok {
+		return name
+	}
+	if s := one.Describe(d, time.Now()).Service; !strings.Contains(s, name) {
+		return s
+	}
+	return name
 }
 
 // sinkEnv is what the router gives to a destination.
@@ -218,7 +236,7 @@ func (r *Router) newLoop(o *output, before deliverer) deliverer {
 		last, _ := before.(*gather.Output)
 		return gather.New(gather.Config{
 			Name: o.id, Queue: o.queue, Store: o.store, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.gather, Log: o.log,
-			Before: last,
+			Lines: o.lines, Service: o.service, Before: last,
 		})
 	}
 	last, _ := before.(*deliver.Output)
@@ -228,7 +246,7 @@ func (r *Router) newLoop(o *output, before deliverer) deliverer {
 	}
 	return deliver.New(deliver.Config{
 		Name: o.id, Queue: o.queue, Destination: o.dest, Limits: limits, Retry: o.options.Retry(), Dead: o.dead, Memory: r.memory.deliver,
-		Log: o.log, Turn: r.turn, Final: o.final, Before: last,
+		Log: o.log, Lines: o.lines, Service: o.service, Turn: r.turn, Final: o.final, Before: last,
 	})
 }
 

@@ -204,7 +204,7 @@ func (r *Router) drain(now context.Context, u *running) {
 	grace := r.plan.Service.Grace
 	over := time.AfterFunc(grace, u.endDelivery)
 	defer over.Stop()
-	r.log.Info().Stringer("grace", grace).Msg("stopping")
+	r.log.Info().Float64("grace_s", grace.Seconds()).Msg("stopping")
 	all := r.allOutputs()
 	for _, o := range all {
 		o.loop.Hurry()

@@ -63,6 +63,9 @@ type Reply struct {
 	// Reencode means that from now on the destination encodes items differently (without _type, without ids), because
 	// the server refused them as they were: the loop encodes the items that are not done again and sends them at once.
 	Reencode bool
+	// Trouble says in words what Err is about, if the destination knows more than Cause and Status say. If only some items were
+	// refused for now, it is about the first of them.
+	Trouble *Trouble
 }
 
 // An ItemReply is the verdict on one item.

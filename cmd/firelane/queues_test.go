@@ -32,7 +32,7 @@ func TestAKilledRouterThatStartsWithItsOutputsInAnotherOrderMixesNothingUp(t *te
 		first.send("from " + tag).Close()
 	}
 	eventually(t, "both records in the queues", func() bool {
-		return strings.Count(first.log.String(), "records wait") == 2
+		return strings.Count(first.log.String(), "1 record waits") == 2
 	})
 	first.signal(syscall.SIGKILL)
 	first.wait()

@@ -20,7 +20,7 @@ resource "aws_cloudwatch_log_metric_filter" "router" {
   metric_transformation {
     namespace     = "firelane/${var.name}"
     name          = each.key
-    value         = "1"
+    value         = try(each.value.value, "1")
     default_value = "0"
   }
 }

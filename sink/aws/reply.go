@@ -68,7 +68,7 @@ func RefusalOf(err error) *Refusal {
 // Reply returns the verdict for an error of Service.Call: again, with its cause. A destination may refine it by what it
 // knows of its service.
 func Reply(err error) sink.Reply {
-	reply := sink.Reply{Verdict: sink.Again, Err: plain(err)}
+	reply := sink.Reply{Verdict: sink.Again, Err: plain(err), Trouble: TroubleOf(err, "")}
 	var none *CredentialsError
 	r := RefusalOf(err)
 	switch {

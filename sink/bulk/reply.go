@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/sink"
@@ -169,7 +170,7 @@ func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 	buf := d.readers.get(body)
 	defer d.readers.put(buf)
 	reply := sink.Reply{Status: http.StatusOK, Cause: sink.Answered}
-	t := tally{req: req, reply: &reply}
+	t := tally{d: d, req: req, reply: &reply}
 	b := bulkReply{scanner: scanner{r: buf.Reader}, each: t.add}
 	err := b.read()
 	if err == nil && !b.failed {
@@ -189,18 +190,18 @@ func (d *Destination) readBulk(body io.Reader, req *sink.Request) sink.Reply {
 		return sink.Reply{Verdict: sink.Again, Status: http.StatusOK, Err: err}
 	}
 	t.missing(b.items, err)
-	return t.finish(d)
+	return t.finish()
 }
 
 // A tally builds a Reply from the items' results.
 type tally struct {
+	d          *Destination
 	req        *sink.Request
 	reply      *sink.Reply
-	n          int    // items added
-	busy       int    // items refused because the server is busy
-	blocked    int    // items whose index doesn't take them
-	repair     string // what a person can do about the first of them
-	repairAt   int    // its item
+	n          int           // items added
+	busy       int           // items refused because the server is busy
+	trouble    *sink.Trouble // of the first item that is refused for now
+	troubleAt  int           // that item
 	adaptation adaptation
 	lastReason string
 }
@@ -225,10 +226,8 @@ func (t *tally) add(it *itemResult) {
 	if j.pressure {
 		t.busy++
 	}
-	if j.blocked {
-		if t.blocked++; t.blocked == 1 {
-			t.repair, t.repairAt = repairOf(it), i
-		}
+	if t.trouble == nil {
+		t.trouble, t.troubleAt = t.d.itemTrouble(it, &j), i
 	}
 	reason := it.reason
 	if reason == t.lastReason {
@@ -259,21 +258,20 @@ func (t *tally) missing(first int, err error) {
 
 // finish sets what concerns the request as a whole. An index that is blocked, or closed to these credentials, says nothing
 // about the others.
-func (t *tally) finish(d *Destination) sink.Reply {
-	r := t.reply
+func (t *tally) finish() sink.Reply {
+	d, r := t.d, t.reply
 	if len(r.Items) == 0 {
 		return *r
 	}
 	if r.Err == nil {
-		first := &r.Items[0]
-		r.Err = fmt.Errorf("%d of %d items refused, the first one with %d %s: %s", len(r.Items), t.req.Len(), first.Status, first.Type, first.Reason)
+		first := &r.Items[max(0, slices.IndexFunc(r.Items, func(i sink.ItemReply) bool { return i.Verdict == sink.Again }))]
+		r.Err = fmt.Errorf("%d of %d items refused, one of them with %d %s: %s", len(r.Items), t.req.Len(), first.Status, first.Type, first.Reason)
 	}
 	if t.busy == t.req.Len() {
 		r.Cause = sink.Throttled
 	}
-	if t.blocked > 0 {
-		d.log.Warn().Str("index", d.Target(t.req.Item(t.repairAt))).Int("records", t.blocked).Str("want", t.repair).Err(r.Err).
-			Msg("an index refuses records until somebody repairs it; they wait")
+	if t.trouble != nil {
+		r.Trouble = about(t.trouble, d.Target(t.req.Item(t.troubleAt)))
 	}
 	if t.adaptation != noAdaptation {
 		d.adapt(t.adaptation)

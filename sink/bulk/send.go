@@ -77,7 +77,7 @@ func (d *Destination) attempt(ctx context.Context, c *httpsend.Client, req *sink
 	var sign *httpsend.SignError
 	switch {
 	case errors.As(err, &sign):
-		return attempt{reply: sink.Reply{Verdict: sink.Again, Cause: sink.Unauthorised, Err: sign.Err}}
+		return attempt{reply: sink.Reply{Verdict: sink.Again, Cause: sink.Unauthorised, Err: sign.Err, Trouble: &noCredentials}}
 	case err != nil:
 		var cut *httpsend.CutOffError
 		return attempt{broken: true, reply: sink.Reply{Verdict: sink.Again, CutOff: errors.As(err, &cut), Err: fmt.Errorf("sending to %s: %w", c.Name, err)}}
@@ -103,6 +103,7 @@ func (d *Destination) answered(ctx context.Context, c *httpsend.Client, resp *ht
 		}
 		if unread.strange() {
 			wait = max(wait, strangeReplyWait)
+			r.Trouble = &notBulk
 		}
 		r.Status = resp.StatusCode
 	}
@@ -117,6 +118,9 @@ func (d *Destination) answered(ctx context.Context, c *httpsend.Client, resp *ht
 func (d *Destination) refused(c *httpsend.Client, f *failure, req *sink.Request) attempt {
 	r, change := judgeRequest(f, req.Len())
 	r.Err = fmt.Errorf("sending to %s: %w", c.Name, r.Err)
+	if t := d.requestTrouble(f, &r); t != nil {
+		r.Trouble = t
+	}
 	switch {
 	case change == plainBodies:
 		return attempt{reply: r, unreadable: true}

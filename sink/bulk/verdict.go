@@ -62,7 +62,7 @@ func judgeItem(it *itemResult) judgement {
 		return again // another writer changed the document meanwhile
 	case isBusy(it.errType):
 		return judgement{verdict: sink.Again, pressure: true}
-	case repairFor(it.errType, it.reason) != "", it.status == http.StatusUnauthorized, it.status == http.StatusForbidden:
+	case repairFor(it.errType, it.reason) != nil, it.status == http.StatusUnauthorized, it.status == http.StatusForbidden:
 		return judgement{verdict: sink.Again, blocked: true}
 	case it.status == http.StatusTooManyRequests:
 		return judgement{verdict: sink.Again, pressure: true}
@@ -97,7 +97,7 @@ func judgeRequest(f *failure, items int) (sink.Reply, adaptation) {
 		return r, plainBodies
 	case f.Status == http.StatusBadRequest && adaptationFor(f.Reason) != noAdaptation:
 		return r, adaptationFor(f.Reason)
-	case isBusy(f.Type), repairFor(f.Type, f.Reason) != "":
+	case isBusy(f.Type), repairFor(f.Type, f.Reason) != nil:
 		r.Cause, r.RetryAfter = sink.Throttled, httpsend.RetryAfter(f.Header, time.Now())
 	case r.Cause == sink.Answered && f.Status == http.StatusBadRequest && f.fromServer:
 		// One item makes the whole request invalid. Halving finds it; refused alone, it will never be accepted.

@@ -122,6 +122,9 @@ func TestWithoutAutoCreateGroupEventsWaitForTheGroup(t *testing.T) {
 		!strings.Contains(r.Err.Error(), "PutLogEvents /ecs/web:web: the log group doesn't exist") {
 		t.Fatalf("got %+v, want both again, with the group's name", r)
 	}
+	if got := says(&r); got != "has no log group /ecs/web" || r.Trouble.Want != "create it, or turn auto_create_group on" {
+		t.Errorf("got %s; %s, want the group and the option", got, r.Trouble.Want)
+	}
 	if s.Calls("CreateLogGroup") != 0 {
 		t.Error("the group was created")
 	}
@@ -290,17 +293,26 @@ func TestRefusalsAreSorted(t *testing.T) {
 	}
 }
 
+// says is what a reply's trouble is, in words.
+func says(r *sink.Reply) string {
+	if r.Trouble == nil {
+		return ""
+	}
+	return r.Trouble.Text()
+}
+
 // A refusal that concerns the group or stream, and leaves the destination open to others.
 func TestRefusalsOfOneGroupDoNotStopOthers(t *testing.T) {
 	for _, c := range []struct {
 		op, code, message string
 		verdict           sink.Verdict
+		says              string
 	}{
-		{"CreateLogGroup", "OperationAbortedException", "", sink.Again},
-		{"CreateLogGroup", "LimitExceededException", "", sink.Again},
-		{"PutLogEvents", "AccessDeniedException", "", sink.Again},
-		{"PutLogEvents", "ResourceNotFoundException", "The specified log stream does not exist.", sink.Again}, // not yet everywhere
-		{"PutLogEvents", "InvalidParameterException", "1 validation error detected: Value 'x' at 'logGroupName' failed to satisfy constraint", sink.Never},
+		{"CreateLogGroup", "OperationAbortedException", "", sink.Again, ""},
+		{"CreateLogGroup", "LimitExceededException", "", sink.Again, "may create no more log groups or streams, log group /bad"},
+		{"PutLogEvents", "AccessDeniedException", "", sink.Again, "denied access (400 AccessDeniedException), log group /bad"},
+		{"PutLogEvents", "ResourceNotFoundException", "The specified log stream does not exist.", sink.Again, "has no log stream web of log group /bad yet"}, // not yet everywhere
+		{"PutLogEvents", "InvalidParameterException", "1 validation error detected: Value 'x' at 'logGroupName' failed to satisfy constraint", sink.Never, ""},
 	} {
 		s := serve(t, cloudwatchtest.Options{Call: func(op string, _ int, _ *http.Request, body []byte) (f cloudwatchtest.Fault) {
 			if op == c.op && strings.Contains(string(body), "/bad") {
@@ -315,6 +327,9 @@ func TestRefusalsOfOneGroupDoNotStopOthers(t *testing.T) {
 			if r.Verdict != sink.Done || r.Cause != sink.Answered || r.Err == nil || len(r.Items) != 2 {
 				t.Errorf("%s %s: got %+v, want two items refused", c.op, c.code, r)
 				continue
+			}
+			if got := says(&r); got != c.says {
+				t.Errorf("%s %s: got %q, want %q", c.op, c.code, got, c.says)
 			}
 			for _, i := range r.Items {
 				if i.Verdict != c.verdict || i.Type != c.code || i.Busy != (c.verdict == sink.Again) || !strings.Contains(i.Reason, c.op+" /bad") {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/aws"
+	"github.com/firelane/firelane/sink/httpsend"
 )
 
 // Codes of the service's refusals ("PutLogEvents", "CreateLogStream" and "CreateLogGroup - Amazon CloudWatch Logs", Errors).
@@ -32,6 +33,46 @@ func isMissing(r *aws.Refusal) bool { return r.Code == codeMissing }
 
 // judge gives the verdict for an error of a batch.
 func (d *Destination) judge(err error, b *batch) sink.Reply {
+	reply := d.verdict(err, b)
+	reply.Trouble = d.trouble(err, b)
+	return reply
+}
+
+// maxShownName is how much of a group's or a stream's name is logged, in bytes.
+const maxShownName = 120
+
+// trouble says in words what an error of a batch means; nil if its cause and status say it.
+func (d *Destination) trouble(err error, b *batch) *sink.Trouble {
+	op, action, r := (*opError)(nil), "logs:PutLogEvents", aws.RefusalOf(err)
+	if errors.As(err, &op) {
+		action = "logs:" + op.op
+	}
+	t := aws.TroubleOf(err, action)
+	switch {
+	case errors.Is(err, errNoGroup):
+		t = &sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create it, or turn " + d.creator.option + " on"}
+	case r != nil && isMissing(r) && d.creator.streams:
+		t = &sink.Trouble{Kind: sink.Refusing, What: "has no %s yet", Want: "nothing, if it was just created", Target: "log stream"}
+	case errors.Is(err, errNoStream), r != nil && isMissing(r):
+		t = &sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create it, or turn auto_create_stream on", Target: "log stream"}
+	case r != nil && r.Code == codeQuota:
+		t = &sink.Trouble{Kind: sink.Misconfigured, What: "may create no more log groups or streams", Want: "raise the quota, or use fewer names"}
+	}
+	if t == nil {
+		return nil
+	}
+	of := *t
+	group, stream := splitKey(b.key)
+	name := "log group " + httpsend.Clip(string(group), maxShownName)
+	if of.Target != "" {
+		name = of.Target + " " + httpsend.Clip(string(stream), maxShownName) + " of " + name
+	}
+	of.Target = name
+	return &of
+}
+
+// verdict is judge, without the words.
+func (d *Destination) verdict(err error, b *batch) sink.Reply {
 	reply := aws.Reply(err)
 	var op *opError
 	if errors.As(err, &op) {
@@ -141,7 +182,7 @@ func combine(batches []batch) sink.Reply {
 			delivered = delivered || len(r.Items) < len(batches[i].items)
 		}
 	}
-	reply := sink.Reply{Cause: worst.Cause, Err: worst.Err, Status: worst.Status, RetryAfter: worst.RetryAfter, CutOff: worst.CutOff}
+	reply := sink.Reply{Cause: worst.Cause, Err: worst.Err, Status: worst.Status, RetryAfter: worst.RetryAfter, CutOff: worst.CutOff, Trouble: worst.Trouble}
 	switch {
 	case split != sink.No && !delivered: // else halving would send again what was delivered
 		reply.Verdict, reply.Cause, reply.Split = sink.Again, sink.Answered, split

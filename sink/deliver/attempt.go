@@ -33,8 +33,13 @@ func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 		p.out.reply = o.send(ctx, p)
 		p.out.stopped = ctx.Err() != nil && p.out.reply.Verdict == sink.Again && p.out.reply.Cause == sink.Unreached
 		o.sort(p)
-		if p.out.left = p.req.Len(); p.out.left > 0 && p.defers() {
-			o.deferItems(p)
+		if p.out.left = p.req.Len(); p.out.left > 0 {
+			if refusedByItem(&p.out.reply) || p.defers() {
+				p.out.target = o.targetOfFirst(p)
+			}
+			if p.defers() {
+				o.deferItems(p)
+			}
 		}
 	}
 	o.conclude(p)

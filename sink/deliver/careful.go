@@ -163,7 +163,8 @@ func (o *Output) announceAlone(p *part, pos uint32) {
 func (o *Output) giveUpFatal(p *part) {
 	c := p.chunk
 	if c.next() {
-		o.deadLetter(p, &dead.Record{Type: "fatal", Reason: "the router was killed or crashed while it delivered this record alone, twice in a row"}, &c.rec)
+		p.out.dead++
+		o.put(&dead.Record{Type: "fatal", Reason: "the router was killed or crashed while it delivered this record alone, twice in a row"}, &c.rec, 0)
 	}
 	c.more = c.more && c.read < c.from.Records
 }

@@ -45,9 +45,14 @@ func (o *Output) deadLetterItems(p *part) {
 	for i := range p.dead {
 		pos[i] = p.dead[i].pos
 	}
+	whole := 0
+	if len(p.dead) == p.out.items {
+		whole = p.out.items
+	}
 	p.chunk.each(pos, func(i int, r *sink.Record) {
 		item := &p.dead[i]
-		o.deadLetter(p, &dead.Record{Target: item.target, Status: item.reply.Status, Type: item.reply.Type, Reason: item.reply.Reason}, r)
+		p.out.dead++
+		o.put(&dead.Record{Target: item.target, Status: item.reply.Status, Type: item.reply.Type, Reason: item.reply.Reason}, r, whole)
 	})
 	clear(p.dead)
 	p.dead = p.dead[:0]
@@ -55,24 +60,18 @@ func (o *Output) deadLetterItems(p *part) {
 
 // deadLetterRecord writes a record that could not be encoded to the dead letter.
 func (o *Output) deadLetterRecord(p *part, r *sink.Record, reason string) {
-	o.deadLetter(p, &dead.Record{Type: "encoding", Reason: reason}, r)
-}
-
-func (o *Output) deadLetter(p *part, d *dead.Record, r *sink.Record) {
 	p.out.dead++
-	o.put(d, r)
+	o.put(&dead.Record{Type: "encoding", Reason: reason}, r, 0)
 }
 
-func (o *Output) put(d *dead.Record, r *sink.Record) {
+// put writes a record to the dead letter. If all records of its request were refused, whole is how many; else it is 0.
+func (o *Output) put(d *dead.Record, r *sink.Record, whole int) {
 	r.Whole()
 	d.Time, d.Output, d.Record = time.Now(), o.name, r
-	where := o.dead.Put(d)
-	o.log.Warn().Int("status", d.Status).Str("type", d.Type).Str("reason", dead.Cut(d.Reason, maxLoggedReason)).
-		Str("target", d.Target).Str("tag", r.Tag).Str("dead_letter", where).
-		Msg("a record was refused for good; it is in the dead letter")
+	o.report.DeadLetter(d, o.dead.Put(d), whole)
 }
 
-// maxLoggedReason is how much of a reason the router's own log gets, in bytes.
+// maxLoggedReason is how much of an error the statistics keep, in bytes.
 const maxLoggedReason = 512
 
 // panicked logs a panic of the destination, the first one with its stack.

@@ -118,7 +118,6 @@ func (o *Output) deferItems(p *part) {
 	if q == nil || !o.roomToDefer(p, q) {
 		return
 	}
-	first := o.targetOfFirst(p)
 	var b deferredWriter
 	since, done, failed := o.uptime(), 0, error(nil)
 	flush := func() {
@@ -146,7 +145,7 @@ func (o *Output) deferItems(p *part) {
 		o.log.Error().Err(failed).Msg("records that are refused for now can't be deferred: they stay in memory, and are tried again from there; free disk space")
 	}
 	if e := &p.out.again; done > 0 && p.chunk.marks == nil {
-		o.log.Warn().Int("records", done).Str("target", first).Int("status", e.Status).Str("type", e.Type).Str("reason", e.Reason).
+		o.log.Warn().Int("records", done).Str("target", p.out.target).Int("status", e.Status).Str("type", e.Type).Str("reason", e.Reason).
 			Int64("deferred_bytes", q.Stats().Bytes).Int64("limit_bytes", o.deferred.limit).
 			Msg("records are refused again and again: they are deferred, and sent again later")
 	}

@@ -22,6 +22,7 @@ func (l *loop) deferEarly(now time.Time) bool {
 func (l *loop) deferredRefused(p *part, now time.Time) {
 	r := &p.out.reply
 	l.gate.fail(GateFailing, r.RetryAfter, now)
+	l.o.report.RefusedSome(r, p.out.left, p.out.target)
 	if n := l.queue.Stats().Bytes / deferredChunk; n > 1 && r.RetryAfter == 0 {
 		wait := l.gate.until.Sub(now)
 		l.gate.until = now.Add(max(wait/time.Duration(n), min(wait, deferredPace)))

@@ -46,7 +46,7 @@ func (o *Output) Refuse(ev *record.Event) bool {
 	if err == nil {
 		return false
 	}
-	o.put(&dead.Record{Type: TooLarge, Reason: err.Error()}, &sink.Record{Event: *ev})
+	o.put(&dead.Record{Type: TooLarge, Reason: err.Error()}, &sink.Record{Event: *ev}, 0)
 	return true
 }
 
@@ -55,7 +55,8 @@ func (o *Output) Refuse(ev *record.Event) bool {
 func (o *Output) encodeLarge(p *part, r *sink.Record, pos uint32) (ok bool) {
 	size, err := fits(&r.Event)
 	if err != nil {
-		o.deadLetter(p, &dead.Record{Type: TooLarge, Reason: err.Error()}, r)
+		p.out.dead++
+		o.put(&dead.Record{Type: TooLarge, Reason: err.Error()}, r, 0)
 		return false
 	}
 	if !o.tails {

@@ -61,23 +61,20 @@ func (l *loop) judge(p *part, now time.Time) {
 		return
 	case alone:
 	case r.Cause == sink.Throttled:
-		l.fail(p, GateThrottled, now, "the destination is overloaded: sending one request at a time")
+		l.fail(p, GateThrottled, now)
 		return
 	case r.Cause == sink.Unauthorised:
-		l.fail(p, GateUnauthorised, now, "the destination refuses the credentials: records wait")
+		l.fail(p, GateUnauthorised, now)
 		return
-	case !passed(r):
-		l.fail(p, GateFailing, now, "the destination can't be reached or fails: records wait")
-		return
-	case refused:
-		l.fail(p, GateFailing, now, "the destination refuses all records for now: they wait")
+	case !passed(r), refused:
+		l.fail(p, GateFailing, now)
 		return
 	}
 	if !refused {
 		l.passed = now
 	}
 	if r.Err != nil && p.out.left > 0 { // a block or a full queue, for example
-		l.o.log.Warn().Err(r.Err).Int("records_waiting", p.out.left).Msg("the destination refuses some records for now; they are sent again")
+		l.o.report.RefusedSome(r, p.out.left, p.out.target)
 	}
 	if n := l.gate.pass(p.chunk.late && !refused); n > 0 {
 		l.queue.SetDown(time.Time{})
@@ -90,12 +87,11 @@ func passed(r *sink.Reply) bool {
 	return r.Cause != sink.Throttled && r.Cause != sink.Unauthorised && (r.Verdict != sink.Again || r.Err == nil)
 }
 
-func (l *loop) fail(p *part, state GateState, now time.Time, msg string) {
+func (l *loop) fail(p *part, state GateState, now time.Time) {
 	r := &p.out.reply
 	l.gate.fail(state, r.RetryAfter, now)
 	l.queue.SetDown(l.gate.noteDown(p.started, now))
-	l.o.log.Warn().Err(r.Err).Int("status", r.Status).Int("failures", l.gate.failures).
-		Float64("retry_in_s", l.gate.until.Sub(now).Round(100*time.Millisecond).Seconds()).Msg(msg)
+	l.o.report.Failed(r, l.gate.until.Sub(now))
 }
 
 // recovered is called when an attempt passes after n that failed as a whole. Parts that failed no more often than that are
@@ -106,9 +102,7 @@ func (l *loop) recovered(n int, now time.Time) {
 			p.due = now
 		}
 	}
-	if !l.deferred { // its gate also closes for refused records, while the destination works
-		l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
-	}
+	l.o.report.Passed()
 }
 
 // halveAfter is how often a part may fail as a whole, while others pass, before it is halved: a record that makes every

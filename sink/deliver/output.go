@@ -3,6 +3,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
+	"github.com/firelane/firelane/sink/report"
 )
 
 // Config configures an Output.
@@ -26,6 +28,8 @@ type Config struct {
 	Dead        dead.Letter
 	Memory      *Memory // shared by all Outputs of a process; nil: the Output's own
 	Log         zerolog.Logger
+	Lines       *zerolog.Logger // Log without a limit on lines that repeat, for those that have their own; nil: Log
+	Service     func() string   // what lines call the destination; nil: that
 	Turn        Turn
 	// Final means that the queue is not delivered from again: deferred records that are refused after Drain are given up.
 	Final bool
@@ -53,6 +57,7 @@ type Output struct {
 	memory *Memory
 	share  *budget.Share // of memory's budget; made by New, so that no other output takes its floor
 	log    zerolog.Logger
+	report *report.Reporter
 	turn   Turn
 
 	settled time.Time // settleTime after the start: from then on a death may cost a record
@@ -85,12 +90,14 @@ func New(c Config) *Output {
 		o.memory = NewMemory(budget.New(ownBudget))
 	}
 	o.share = o.memory.budget.Share(minShare)
+	o.report = report.New(*cmp.Or(c.Lines, &c.Log), c.Service, o.backlog)
 	o.keyer, _ = c.Destination.(sink.Keyer)
 	if t, ok := c.Destination.(sink.TailReader); ok {
 		o.tails = t.ReadsTails()
 	}
 	o.stats.Concurrency = 1
 	if c.Before != nil {
+		o.report.GoOnAfter(c.Before.report)
 		o.goOnAfter(c.Before)
 	}
 	if o.deferred.queue == nil && o.queue.HasSub(deferredName) {
@@ -110,6 +117,7 @@ func (o *Output) Run(ctx context.Context) {
 	o.startDeferred(deferredCtx)
 	newLoop(o, o.queue, o.share).run(ctx)
 	o.endDeferred(cancel)
+	o.report.Close()
 	if err := o.dest.Close(); err != nil {
 		o.log.Warn().Err(err).Msg("closing the destination failed")
 	}

@@ -172,7 +172,7 @@ func TestRefusedCredentialsLoseNothing(t *testing.T) {
 		}
 		cancel()
 		s := r.wait()
-		if !strings.Contains(r.logs.String(), "refuses the credentials") {
+		if !strings.Contains(r.logs.String(), "denied access (403): 1 record waits, ") {
 			t.Errorf("got this log, want why records wait:\n%s", r.logs)
 		}
 		if s.Dead != 0 || s.Buffered != 1 {

@@ -60,6 +60,7 @@ type outcome struct {
 	deferred   int
 	left       int            // items left to be tried again, before they were deferred
 	again      sink.ItemReply // the reply to the first of them
+	target     string         // its target; "": not known
 	fresh      bool           // the records were tried for the first time
 	unreadable int            // in the chunk, but can't be read
 	lost       int            // neither left to be tried again nor ended: a bug of the loop

@@ -214,7 +214,7 @@ func TestFailingSinceIsTheFirstFailureWithoutADelivery(t *testing.T) {
 		}
 		cancel()
 		r.wait()
-		if !strings.Contains(r.logs.String(), "refuses some records for now") {
+		if !strings.Contains(r.logs.String(), "the destination refuses records for now, index-of-3: 1 record waits") {
 			t.Errorf("got this log, want what was refused: %s", r.logs)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
+	"github.com/firelane/firelane/sink/report"
 )
 
 // Stats are counts of what an output has done since it was made, and its current state. At every moment
@@ -65,6 +66,14 @@ func (o *Output) Inspect(see func(Stats)) {
 func (o *Output) Stats() (s Stats) {
 	o.Inspect(func(now Stats) { s = now })
 	return s
+}
+
+// backlog is what the log says of what waits.
+func (o *Output) backlog() report.Backlog {
+	s := o.Stats()
+	return report.Backlog{
+		Records: s.Buffered, Refused: s.Waiting + s.Deferred, Bytes: s.Queue.Bytes, Limit: s.Queue.Limit, Oldest: s.Queue.Oldest, Delivered: s.Delivered,
+	}
 }
 
 // account adds the outcome of an attempt to the statistics, and returns how many records it ended.

@@ -118,7 +118,7 @@ func newDestination(o *Options, t put.Text, d config.Dialect, env sink.Env) (sin
 		dest.largest = dest.together
 	}
 	dest.sender = put.Sender{
-		Service: service, What: "Firehose stream", Field: "DeliveryStreamName", MaxRecords: maxRecords, MaxBytes: maxRequest, Put: dest.put,
+		Service: service, What: "Firehose stream", Action: "firehose:PutRecordBatch", Field: "DeliveryStreamName", MaxRecords: maxRecords, MaxBytes: maxRequest, Put: dest.put,
 	}
 	dest.api = aws.NewAPI(service, aws.APIName{Host: "firehose", Target: "Firehose_20150804", Env: "FIREHOSE"})
 	return dest, nil

@@ -441,9 +441,9 @@ func TestRefusalsOfCallsSayWhatToDo(t *testing.T) {
 	}{
 		{"ResourceNotFoundException", "Firehose logs under account 1 not found.", 400, sink.Answered, sink.No, true,
 			"sending to Firehose stream logs: 400 ResourceNotFoundException: Firehose logs under account 1 not found.; create it, or correct the output's name of it or region"},
-		{"InvalidKMSResourceException", "no", 400, sink.Answered, sink.No, true, "its KMS key can't be used"},
+		{"InvalidKMSResourceException", "no", 400, sink.Answered, sink.No, true, "enable the key, or allow kms:GenerateDataKey"},
 		{"InvalidSourceException", "no", 400, sink.Answered, sink.No, true, "Direct PUT"},
-		{"AccessDeniedException", "User is not authorized to perform: firehose:PutRecordBatch", 400, sink.Unauthorised, sink.No, false, "allow the task's role"},
+		{"AccessDeniedException", "User is not authorized to perform: firehose:PutRecordBatch", 400, sink.Unauthorised, sink.No, false, "allow the task role firehose:PutRecordBatch"},
 		{"ExpiredTokenException", "expired", 400, sink.Unauthorised, sink.No, false, "expired"},
 		{"ServiceUnavailableException", "Slow down.", 503, sink.Throttled, sink.No, false, "503 ServiceUnavailableException: Slow down."},
 		{"LimitExceededException", "no", 400, sink.Throttled, sink.No, false, ""},
@@ -455,6 +455,9 @@ func TestRefusalsOfCallsSayWhatToDo(t *testing.T) {
 		dest := destination(t, options(s, nil), config.FluentBit)
 		s.Set(puttest.Faults{Call: func(int) *puttest.Error { return &puttest.Error{Status: c.status, Code: c.code, Message: c.message} }})
 		r := send(t, dest, lines(0, 3)...)
+		if c.code == "ResourceNotFoundException" && (r.Trouble == nil || r.Trouble.Text() != "has no stream logs") {
+			t.Errorf("%s: got the trouble %+v, want that there is no such stream", c.code, r.Trouble)
+		}
 		if r.Cause != c.cause || r.Split != c.split || r.Err == nil || !strings.Contains(r.Err.Error(), c.want) {
 			t.Errorf("%s: got %+v, want cause %d, split %d and error %q", c.code, r, c.cause, c.split, c.want)
 		}

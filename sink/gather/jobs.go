@@ -208,23 +208,20 @@ func (l *loop) judge(j *job, now time.Time) {
 	if j.moved {
 		l.gate.pass()
 	}
-	state, msg := deliver.GateFailing, "the destination can't be reached or fails: records wait"
+	state := deliver.GateFailing
 	switch r.Cause {
 	case sink.Throttled:
-		state, msg = deliver.GateThrottled, "the destination is overloaded: records wait"
+		state = deliver.GateThrottled
 	case sink.Unauthorised:
-		state, msg = deliver.GateUnauthorised, "the destination refuses the credentials or has no permission: records wait"
-	case sink.Answered:
-		msg = "the destination refuses an object for now: records wait"
+		state = deliver.GateUnauthorised
 	}
 	l.gate.fail(state, r.RetryAfter, now)
-	l.o.log.Warn().Err(r.Err).Int("status", r.Status).Int("failures", l.gate.failures).Str("object", j.name).
-		Float64("retry_in_s", l.gate.until.Sub(now).Round(100*time.Millisecond).Seconds()).Msg(msg)
+	l.o.report.Failed(r, l.gate.until.Sub(now))
 }
 
 func (l *loop) passed(now time.Time) {
 	if n := l.gate.pass(); n > 0 {
-		l.o.log.Info().Int("failures", n).Msg("the destination takes records again")
+		l.o.report.Passed()
 		l.o.mu.Lock()
 		l.o.stats.FailingSince = time.Time{}
 		l.o.mu.Unlock()

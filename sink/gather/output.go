@@ -1,6 +1,7 @@
 package gather
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -14,17 +15,20 @@ import (
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
 	"github.com/firelane/firelane/sink/deliver"
+	"github.com/firelane/firelane/sink/report"
 )
 
 // Config configures an Output.
 type Config struct {
-	Name   string // for logs and the dead letter
-	Queue  *buffer.Queue
-	Store  Store
-	Retry  sink.Retry
-	Dead   dead.Letter
-	Memory *Memory // shared by all Outputs of a process; nil: the Output's own
-	Log    zerolog.Logger
+	Name    string // for logs and the dead letter
+	Queue   *buffer.Queue
+	Store   Store
+	Retry   sink.Retry
+	Dead    dead.Letter
+	Memory  *Memory // shared by all Outputs of a process; nil: the Output's own
+	Log     zerolog.Logger
+	Lines   *zerolog.Logger // Log without a limit on lines that repeat, for those that have their own; nil: Log
+	Service func() string   // what lines call the destination; nil: that
 	// Before is an Output of the same queue whose Run has returned after its ctx had ended; the new one goes on where it has ended,
 	// with its counts. nil: there is none.
 	Before *Output
@@ -47,6 +51,7 @@ type Output struct {
 	memory *Memory
 	share  *budget.Share
 	log    zerolog.Logger
+	report *report.Reporter
 
 	chunkBytes, bodyBytes int // the constants, but in tests
 
@@ -69,8 +74,10 @@ func New(c Config) *Output {
 		o.memory = NewMemory(budget.New(budget.Default))
 	}
 	o.share = o.memory.budget.Share(minShare)
+	o.report = report.New(*cmp.Or(c.Lines, &c.Log), c.Service, o.backlog)
 	o.stats.Concurrency = 1
 	if c.Before != nil {
+		o.report.GoOnAfter(c.Before.report)
 		o.goOnAfter(c.Before)
 	}
 	return o
@@ -97,6 +104,7 @@ func (o *Output) Suspend() bool { return false }
 // the store. It is called once.
 func (o *Output) Run(ctx context.Context) {
 	newLoop(o).run(ctx)
+	o.report.Close()
 	if err := o.store.Close(); err != nil {
 		o.log.Warn().Err(err).Msg("closing the destination failed")
 	}
@@ -118,21 +126,24 @@ func (o *Output) Refuse(ev *record.Event) bool {
 	if err == nil {
 		return false
 	}
-	o.bury(&dead.Record{Type: deliver.TooLarge, Reason: err.Error()}, &sink.Record{Event: *ev})
+	o.bury(&dead.Record{Type: deliver.TooLarge, Reason: err.Error()}, &sink.Record{Event: *ev}, 0)
 	return true
 }
 
-// maxLoggedReason is how much of a reason the router's own log gets, in bytes.
+// maxLoggedReason is how much of an error the statistics keep, in bytes.
 const maxLoggedReason = 512
 
-// bury puts a record into the dead letter.
-func (o *Output) bury(d *dead.Record, r *sink.Record) {
+// bury puts a record into the dead letter. If its whole object was refused, whole is how many records that has; else it is 0.
+func (o *Output) bury(d *dead.Record, r *sink.Record, whole int) {
 	r.Whole()
 	d.Time, d.Output, d.Record = time.Now(), o.name, r
-	where := o.dead.Put(d)
-	o.log.Warn().Int("status", d.Status).Str("type", d.Type).Str("reason", dead.Cut(d.Reason, maxLoggedReason)).
-		Str("target", d.Target).Str("tag", r.Tag).Str("dead_letter", where).
-		Msg("a record was refused for good; it is in the dead letter")
+	o.report.DeadLetter(d, o.dead.Put(d), whole)
+}
+
+// backlog is what the log says of what waits.
+func (o *Output) backlog() report.Backlog {
+	s := o.Stats()
+	return report.Backlog{Records: s.Buffered, Bytes: s.Queue.Bytes, Limit: s.Queue.Limit, Oldest: s.Queue.Oldest, Delivered: s.Delivered}
 }
 
 // Inspect calls see with a consistent snapshot, and blocks the queue and the accounts until see returns.

@@ -126,6 +126,9 @@ func TestAStoreThatFailsGetsEveryRecordOnce(t *testing.T) {
 				r.add(0, 2000)
 				eventually(t, "all is delivered", func() bool { r.check(); return r.out.Stats().Delivered == 2000 })
 				r.finish()
+				if log := r.log.String(); name != "panics" && (!strings.Contains(log, "records wait, ") || !strings.Contains(log, "delivering again after ")) {
+					t.Errorf("got this log, want why records waited, and that it is over:\n%s", log)
+				}
 				r.store.wantOnce(t, 2000)
 			})
 		})
@@ -198,6 +201,10 @@ func TestARefusedObjectGoesToTheDeadLetter(t *testing.T) {
 				r.start(t.Context())
 				r.add(0, 100)
 				s := r.finish()
+				if log := r.log.String(); !strings.Contains(log, `"the destination refused all 50 records of a request for good (400): they are in the dead letter`) ||
+					!strings.Contains(log, `"the destination refused 49 more records for good (400): 50 in all are in the dead letter`) {
+					t.Errorf("got this log, want an error for the first record, and the other 49:\n%s", log)
+				}
 				if s.Delivered != 50 || s.Dead != 50 || len(r.letters.reasons) != 50 || !strings.Contains(r.letters.reasons[0], "refused") {
 					t.Errorf("got %+v and reasons %q, want 50 delivered and 50 dead letters", s, r.letters.reasons[:min(1, len(r.letters.reasons))])
 				}

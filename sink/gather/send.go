@@ -334,7 +334,7 @@ func (s *sender) finish(ctx context.Context, j *job, p *progress) {
 // them if the store refused the object.
 func (s *sender) settle(j *job, p *progress) {
 	j.finished, j.end, j.endRun = true, p.at, p.inRun
-	refused := j.reply.Verdict == sink.Never
+	total := 0
 	for i := 0; i <= j.end.run && i < len(j.runs); i++ {
 		n := j.runs[i].n
 		if i == j.end.run {
@@ -343,16 +343,23 @@ func (s *sender) settle(j *job, p *progress) {
 		if n == 0 {
 			break
 		}
-		c := counts{delivered: n}
-		if refused || j.object.bad {
-			c = s.buryRun(j, i, n, refused)
+		total += n
+		j.counts = append(j.counts, counts{delivered: n})
+	}
+	refused := 0
+	if j.reply.Verdict == sink.Never {
+		refused = total
+	}
+	for i, c := range j.counts {
+		if refused > 0 || j.object.bad {
+			j.counts[i] = s.buryRun(j, i, c.delivered, refused)
 		}
-		j.counts = append(j.counts, c)
 	}
 }
 
-// buryRun writes records of a run to the dead letter, and counts its n records.
-func (s *sender) buryRun(j *job, i, n int, refused bool) (c counts) {
+// buryRun writes records of a run to the dead letter, and counts its n records. If the store refused the object, refused is how many
+// records it has; else it is 0.
+func (s *sender) buryRun(j *job, i, n, refused int) (c counts) {
 	s.each(j, place{run: i}, func(_ int, r *sink.Record) bool {
 		d := &dead.Record{Target: j.name, Type: "encoding"}
 		s.body = s.body[:0]
@@ -360,11 +367,11 @@ func (s *sender) buryRun(j *job, i, n int, refused bool) (c counts) {
 		switch {
 		case err != nil:
 			d.Reason = "encoding: " + err.Error()
-		case refused:
+		case refused > 0:
 			d.Type, d.Status, d.Reason = "", j.reply.Status, j.reply.Err.Error()
 		}
-		if err != nil || refused {
-			s.o.bury(d, r)
+		if err != nil || refused > 0 {
+			s.o.bury(d, r, refused)
 			c.dead++
 		} else {
 			c.delivered++

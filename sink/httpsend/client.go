@@ -148,8 +148,16 @@ func IsCutOff(err error) bool {
 	return false
 }
 
+// noReplyError is a timeout.
+type noReplyError struct{}
+
+func (noReplyError) Error() string { return "no reply in time" }
+
+// Timeout is what net.Error has.
+func (noReplyError) Timeout() bool { return true }
+
 var (
-	errNoReply  = errors.New("no reply in time")
+	errNoReply  noReplyError
 	errSwitched = errors.New("the server answers 101 Switching Protocols, which it was not asked for; check host and port")
 )
 

@@ -87,7 +87,7 @@ func Clip(s string, n int) string {
 
 // Reply returns the verdict for the status alone. A destination may refine it by what it knows of its server.
 func (f *Failure) Reply() sink.Reply {
-	r := sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Status: f.Status, Err: f.err()}
+	r := sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Status: f.Status, Err: f.err(), Trouble: f.trouble()}
 	switch {
 	case f.Status == http.StatusRequestEntityTooLarge:
 		r.Split = sink.BySize
@@ -130,6 +130,17 @@ func (f *Failure) err() error {
 		return fmt.Errorf("%s: this port needs tls; turn it on", text)
 	}
 	return errors.New(text)
+}
+
+// trouble says in words that requests go to the wrong place; nil if they don't.
+func (f *Failure) trouble() *sink.Trouble {
+	switch {
+	case f.needsTLS():
+		return &sink.Trouble{Kind: sink.Misconfigured, What: "wants TLS at this port", Want: "turn tls on"}
+	case f.Status >= 300 && f.Status < 400, f.Status == http.StatusMethodNotAllowed, f.Status == http.StatusNotFound:
+		return &sink.Trouble{Kind: sink.Misconfigured, What: "isn't at this address (" + strconv.Itoa(f.Status) + ")", Want: "correct host, port, path and tls; the field error has the answer"}
+	}
+	return nil
 }
 
 // needsTLS reports whether the server, nginx or one in Go, says that it wants TLS.

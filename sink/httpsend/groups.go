@@ -126,7 +126,7 @@ func (m *merger) add(items []int, r *sink.Reply) {
 	}
 	whole := r.Cause != sink.Answered
 	if !m.failed || whole {
-		m.sum.Cause, m.sum.Err, m.sum.Status, m.sum.CutOff = r.Cause, r.Err, r.Status, r.CutOff
+		m.sum.Cause, m.sum.Err, m.sum.Status, m.sum.CutOff, m.sum.Trouble = r.Cause, r.Err, r.Status, r.CutOff, r.Trouble
 		m.failed = true
 	}
 	m.stopped = whole

@@ -37,15 +37,29 @@ func isBatchRefusal(err error) bool {
 
 // repairs are failures that somebody must repair, with what to do.
 var repairs = []struct {
-	err    error
-	repair string
+	err error
+	sink.Trouble
 }{
-	{kerr.UnknownTopicOrPartition, "create the topic, or let the brokers do it (auto.create.topics.enable)"},
-	{kerr.UnknownTopicID, "create the topic"},
-	{kerr.TopicAuthorizationFailed, "give the output's user the permission to write to the topic"},
-	{kerr.NotEnoughReplicas, "bring back the brokers with its replicas, or lower min.insync.replicas"},
-	{kerr.NotEnoughReplicasAfterAppend, "bring back the brokers with its replicas, or lower min.insync.replicas"},
-	{kerr.KafkaStorageError, "repair the disk of the broker that leads the partition"},
+	{kerr.UnknownTopicOrPartition, sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create the topic, or let the brokers do it (auto.create.topics.enable)"}},
+	{kerr.UnknownTopicID, sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create the topic"}},
+	{kerr.TopicAuthorizationFailed, sink.Trouble{Kind: sink.AccessDenied, What: "denied access to %s", Want: "give the output's user the permission to write to the topic"}},
+	{kerr.NotEnoughReplicas, fewReplicas},
+	{kerr.NotEnoughReplicasAfterAppend, fewReplicas},
+	{kerr.KafkaStorageError, sink.Trouble{Kind: sink.Failing, What: "can't write to a disk", Want: "repair the disk of the broker that leads the partition"}},
+}
+
+var fewReplicas = sink.Trouble{Kind: sink.Failing, What: "has too few replicas of %s in sync", Want: "bring back the brokers with its replicas, or lower min.insync.replicas"}
+
+// troubleOf says in words what a failure on a topic means; nil if only the error says it.
+func troubleOf(topic string, err error) *sink.Trouble {
+	for i := range repairs {
+		if errors.Is(err, repairs[i].err) {
+			of := repairs[i].Trouble
+			of.Target = "topic " + topic
+			return &of
+		}
+	}
+	return nil
 }
 
 // classify returns what an outcome is about.
@@ -75,7 +89,7 @@ func describe(topic string, err error) error {
 	}
 	for _, r := range repairs {
 		if errors.Is(err, r.err) {
-			return fmt.Errorf("producing to %s: %w: %s", topic, err, r.repair)
+			return fmt.Errorf("producing to %s: %w: %s", topic, err, r.Want)
 		}
 	}
 	return fmt.Errorf("producing to %s: %w", topic, err)
@@ -95,10 +109,10 @@ func (a *attempt) reply() sink.Reply {
 			some = true
 		case c == unreached || c == throttled || c == unauthorised:
 			if c > whole {
-				whole, r.Err = c, describe(a.records[i].Topic, err)
+				whole, r.Err, r.Trouble = c, describe(a.records[i].Topic, err), troubleOf(a.records[i].Topic, err)
 			}
 		case c == blocked && whole == stored && r.Err == nil:
-			r.Err = describe(a.records[i].Topic, err)
+			r.Err, r.Trouble = describe(a.records[i].Topic, err), troubleOf(a.records[i].Topic, err)
 		}
 	}
 	if whole != stored {

@@ -106,7 +106,7 @@ func newDestination(stream string, o *put.Options, dest *Destination, t put.Text
 	}
 	dest.setLimits(o)
 	s := &dest.sender
-	s.What, s.Field, s.MaxRecords, s.MaxBytes, s.Put = "Kinesis stream", "StreamName", maxRecords, maxRequest, dest.put
+	s.What, s.Action, s.Field, s.MaxRecords, s.MaxBytes, s.Put = "Kinesis stream", "kinesis:PutRecords", "StreamName", maxRecords, maxRequest, dest.put
 	dest.api = aws.NewAPI(s.Service, aws.APIName{Host: "kinesis", Target: "Kinesis_20131202", Env: "KINESIS"})
 	return dest, nil
 }

@@ -133,6 +133,7 @@ func (s *store) call(ctx context.Context, doing string, do func(ctx context.Cont
 func (s *store) reply(doing string, err error) sink.Reply {
 	r := aws.Reply(err)
 	r.Split, r.CutOff = sink.No, false
+	r.Trouble = aws.TroubleOf(err, "s3:PutObject")
 	text, code := r.Err, ""
 	if f := aws.RefusalOf(err); f != nil {
 		code = f.Code
@@ -140,14 +141,21 @@ func (s *store) reply(doing string, err error) sink.Reply {
 	switch code {
 	case "NoSuchBucket":
 		r.Cause = sink.Unreached
+		r.Trouble = &sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create it, or correct the option bucket or region"}
 		text = fmt.Errorf("the bucket %s doesn't exist; create it, or correct the configuration (%w)", s.bucket, r.Err)
 	case "PermanentRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		r.Cause = sink.Unreached
+		r.Trouble = &sink.Trouble{Kind: sink.Misconfigured, What: "has %s in another region", Want: "set region to the bucket's"}
 		text = fmt.Errorf("the bucket %s is in another region; set region to that (%w)", s.bucket, r.Err)
 	case "AccessDenied":
 		text = fmt.Errorf("the credentials may not write to the bucket %s: want s3:PutObject, and kms:GenerateDataKey and kms:Decrypt if a key encrypts it (%w)", s.bucket, r.Err)
 	case "NoSuchUpload", "InvalidPart", "InvalidPartOrder":
 		text = fmt.Errorf("%w (%w)", gather.ErrGone, r.Err)
+	}
+	if r.Trouble != nil {
+		of := *r.Trouble
+		of.Target = "bucket " + s.bucket
+		r.Trouble = &of
 	}
 	r.Err = fmt.Errorf("%s: %w", doing, text)
 	return r

@@ -351,13 +351,14 @@ func TestVerdicts(t *testing.T) {
 		cause sink.Cause
 		text  string
 		gone  bool
+		says  string
 	}{
 		"SlowDown":       {fault: s3test.Fault{Status: 503, Code: "SlowDown", Header: http.Header{"Retry-After": {"7"}}}, cause: sink.Throttled, text: "SlowDown"},
 		"InternalError":  {fault: s3test.Fault{Status: 500, Code: "InternalError"}, cause: sink.Answered, text: "InternalError"},
-		"AccessDenied":   {fault: s3test.Fault{Status: 403, Code: "AccessDenied"}, cause: sink.Unauthorised, text: "s3:PutObject"},
+		"AccessDenied":   {fault: s3test.Fault{Status: 403, Code: "AccessDenied"}, cause: sink.Unauthorised, text: "s3:PutObject", says: "denied access (403 AccessDenied), bucket logs"},
 		"ExpiredToken":   {fault: s3test.Fault{Status: 400, Code: "ExpiredToken"}, cause: sink.Unauthorised, text: "ExpiredToken"},
-		"NoSuchBucket":   {fault: s3test.Fault{Status: 404, Code: "NoSuchBucket"}, cause: sink.Unreached, text: "bucket logs doesn't exist"},
-		"another region": {fault: s3test.Fault{Status: 301, Code: "PermanentRedirect"}, cause: sink.Unreached, text: "another region"},
+		"NoSuchBucket":   {fault: s3test.Fault{Status: 404, Code: "NoSuchBucket"}, cause: sink.Unreached, text: "bucket logs doesn't exist", says: "has no bucket logs"},
+		"another region": {fault: s3test.Fault{Status: 301, Code: "PermanentRedirect"}, cause: sink.Unreached, text: "another region", says: "has bucket logs in another region"},
 		"NoSuchUpload":   {fault: s3test.Fault{Status: 404, Code: "NoSuchUpload"}, cause: sink.Answered, text: "gone", gone: true},
 		"closed":         {fault: s3test.Fault{Close: true}, cause: sink.Unreached, text: "storing logs/"},
 	} {
@@ -371,6 +372,9 @@ func TestVerdicts(t *testing.T) {
 			r := o.Finish(t.Context())
 			if r.Verdict != sink.Again || r.Cause != tt.cause || r.Err == nil || !strings.Contains(r.Err.Error(), tt.text) || errors.Is(r.Err, gather.ErrGone) != tt.gone {
 				t.Errorf("got %+v, want again, cause %v and %q", r, tt.cause, tt.text)
+			}
+			if tt.says != "" && (r.Trouble == nil || r.Trouble.Text() != tt.says) {
+				t.Errorf("got the trouble %+v, want %q", r.Trouble, tt.says)
 			}
 			if tt.fault.Header != nil && r.RetryAfter != 7*time.Second {
 				t.Errorf("got RetryAfter %v, want 7 s", r.RetryAfter)

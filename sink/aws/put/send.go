@@ -31,6 +31,8 @@ type Sender struct {
 	Service *aws.Service
 	// What is what the service calls a stream, for people.
 	What string
+	// Action is the permission that Put needs.
+	Action string
 	// Field is the member of a request's body that names the stream.
 	Field string
 	// MaxRecords and MaxBytes are the limits of a call: records, and bytes of data and keys.
@@ -184,7 +186,7 @@ func (m *merged) reply(n int) sink.Reply {
 	for _, a := range m.calls {
 		r.RetryAfter = max(r.RetryAfter, a.reply.RetryAfter)
 		if r.Err == nil {
-			r.Err, r.Status = a.reply.Err, a.reply.Status
+			r.Err, r.Status, r.Trouble = a.reply.Err, a.reply.Status, a.reply.Trouble
 		}
 		if !whole(a) {
 			r.Items = append(r.Items, a.reply.Items...)

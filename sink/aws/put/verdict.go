@@ -35,12 +35,20 @@ func Results(entries []Entry) ([]Result, error) {
 func (s *Sender) failed(err error, stream string, c *call) sink.Reply {
 	r := aws.Reply(err)
 	if errors.Is(err, context.DeadlineExceeded) && s.Timeout > 0 {
-		r.Err = fmt.Errorf("no reply in time (%s)", s.Timeout)
+		r.Err = fmt.Errorf("no reply in time (%s): %w", s.Timeout, context.DeadlineExceeded)
 	}
+	r.Trouble = aws.TroubleOf(err, s.Action)
 	refusal := aws.RefusalOf(err)
-	hint := ""
 	if refusal != nil {
-		hint = s.refused(&r, refusal)
+		s.refused(&r, refusal)
+	}
+	hint := ""
+	if t := r.Trouble; t != nil {
+		of := *t
+		of.Target = "stream " + httpsend.Clip(stream, maxStream)
+		if r.Trouble = &of; t.Kind != sink.Overloaded {
+			hint = "; " + t.Want
+		}
 	}
 	r.Err = fmt.Errorf("sending to %s %s: %w%s", s.What, stream, r.Err, hint)
 	if hint != "" && r.Cause == sink.Answered && r.Split == sink.No {
@@ -52,28 +60,27 @@ func (s *Sender) failed(err error, stream string, c *call) sink.Reply {
 	return r
 }
 
-// refused refines the verdict on a call by what is known of the services, and returns what a person should do, "" if that
-// isn't known.
-func (s *Sender) refused(r *sink.Reply, refusal *aws.Refusal) (hint string) {
+// maxStream is how much of a stream's name is logged, in bytes. Those of the services are shorter.
+const maxStream = 128
+
+// refused refines the verdict on a call by what is known of the services.
+func (s *Sender) refused(r *sink.Reply, refusal *aws.Refusal) {
 	switch code := strings.TrimSuffix(refusal.Code, "Exception"); code {
 	case "ResourceNotFound":
-		return "; create it, or correct the output's name of it or region"
+		r.Trouble = &sink.Trouble{Kind: sink.Missing, What: "has no %s", Want: "create it, or correct the output's name of it or region"}
 	case "ResourceInUse":
-		return "; it is being created or deleted"
+		r.Trouble = &sink.Trouble{Kind: sink.Refusing, What: "is creating or deleting %s", Want: "wait until it is active, or create it again"}
 	case "KMSAccessDenied", "KMSDisabled", "KMSInvalidState", "KMSNotFound", "KMSOptInRequired", "InvalidKMSResource":
-		return "; its KMS key can't be used: enable the key, or allow kms:GenerateDataKey"
+		r.Trouble = &sink.Trouble{Kind: sink.Misconfigured, What: "can't use the KMS key of %s", Want: "enable the key, or allow kms:GenerateDataKey"}
 	case "InvalidSource":
-		return "; it takes records from another source only: choose one with Direct PUT"
+		r.Trouble = &sink.Trouble{Kind: sink.Misconfigured, What: "takes records for %s from another source only", Want: "choose one with Direct PUT"}
 	case "KMSThrottling":
 		r.Cause = sink.Throttled
 	case "InvalidArgument", "Validation":
 		if strings.Contains(strings.ToLower(refusal.Message), "size exceeds") {
 			r.Split = sink.BySize
 		}
-	case "AccessDenied":
-		return "; allow the task's role to write to it"
 	}
-	return ""
 }
 
 // judge returns the reply for a call that the service answered, record by record.
@@ -106,6 +113,10 @@ func (s *Sender) judge(results []Result, stream string, c *call) sink.Reply {
 	}
 	if failed > 0 {
 		r.Err = fmt.Errorf("sending to %s %s: %d of %d records are refused for now: %s: %s", s.What, stream, failed, len(results), first.Code, first.Message)
+	}
+	if throttled > 0 {
+		r.Trouble = &sink.Trouble{Kind: sink.Overloaded, What: "throttles records (" + first.Code + ")", Target: "stream " + httpsend.Clip(stream, maxStream),
+			Want: "add shards, use the on-demand mode or raise the quota, if it lasts"}
 	}
 	if throttled > len(results)/2 {
 		// Not just one shard of many: the stream as a whole has more to take than it can.
