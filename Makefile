@@ -34,8 +34,9 @@ release: ## dist/: programs for Linux and macOS, bills of materials, an image fo
 	done
 	cp dist/build/linux-amd64/licenses/LICENSES.txt dist/
 	$(IMAGE) -o dist/image.tar linux/amd64=dist/build/linux-amd64 linux/arm64=dist/build/linux-arm64
-	@$(RUN) -ldflags "-X main.version=$(VERSION)" ./cmd/firelane man >dist/firelane.1
-	@for shell in bash zsh fish; do $(RUN) ./cmd/firelane completion $$shell >dist/completion.$$shell; done
+	@$(MAKE) --no-print-directory build GOOS= GOARCH= BIN=dist/build/host
+	dist/build/host/firelane man >dist/firelane.1
+	@for shell in bash zsh fish; do dist/build/host/firelane completion $$shell >dist/completion.$$shell; done
 	rm -rf dist/build
 	cd dist && { sha256sum * || shasum -a 256 *; } 2>/dev/null >../SHA256SUMS && mv ../SHA256SUMS .
 
