@@ -1,15 +1,21 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/metric"
+	"github.com/firelane/firelane/router"
 )
 
 // fluentBitPages adds Fluent Bit's pages in JSON ("Monitoring" in its documentation).
 func fluentBitPages(mux *http.ServeMux, src Source) {
 	mux.HandleFunc("GET /api/v1/metrics", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, numbers(src)) })
+	mux.HandleFunc("GET /api/v1/plugins", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, map[string]any{"plugins": plugins()}) })
+	mux.HandleFunc("GET /api/v2/health", func(w http.ResponseWriter, _ *http.Request) { healthV2(w, src) })
 	mux.HandleFunc("GET /api/v1/storage", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, storage(src)) })
 }
 
@@ -35,14 +41,51 @@ func numbers(src Source) map[string]map[string]map[string]float64 {
 	return all
 }
 
-// chunkSize is about what Fluent Bit's chunks have at most, in bytes: queues are reported in such chunks.
-const chunkSize = 2 << 20
+// plugins is /api/v1/plugins: the names of all plugins that there are, as a configuration in Fluent Bit's dialect writes them.
+func plugins() map[string][]string {
+	all := map[string][]string{"inputs": {}, "filters": {}, "outputs": {}}
+	for _, p := range router.Catalogue() {
+		kind := map[config.Kind]string{config.KindInput: "inputs", config.KindFilter: "filters", config.KindOutput: "outputs"}[p.Kind]
+		if len(p.FluentBit) > 0 && kind != "" {
+			all[kind] = append(all[kind], p.FluentBit[0])
+		}
+	}
+	for _, names := range all {
+		slices.Sort(names)
+	}
+	return all
+}
+
+// healthPeriod is for how long an output may fail until it is in trouble, in seconds (router.Healthy).
+const healthPeriod = 60
+
+// healthV2 is /api/v2/health, with Fluent Bit's fields. errors are the outputs in trouble. No number of them makes the router
+// unhealthy: ECS ends a task whose health check fails, and a destination that is away would be no better for it.
+func healthV2(w http.ResponseWriter, src Source) {
+	page := struct {
+		Status       string `json:"status"`
+		Errors       int    `json:"errors"`
+		Failed       int    `json:"retries_failed"`
+		ErrorLimit   int    `json:"error_limit"`
+		FailureLimit int    `json:"retry_failure_limit"`
+		Period       int    `json:"period_limit"`
+		Reason       string `json:"reason,omitempty"` // of the first error
+	}{Status: "ok", Period: healthPeriod}
+	s := src.Status()
+	page.ErrorLimit = len(s.Outputs)
+	for i := range s.Outputs {
+		if why := s.Outputs[i].Trouble; why != "" {
+			page.Errors++
+			page.Reason = cmp.Or(page.Reason, why)
+		}
+	}
+	writeJSON(w, page)
+}
 
 // storage is /api/v1/storage. Inputs have no chunks here: each output has its queue.
 func storage(src Source) map[string]any {
 	memory, disk := src.QueueBytes()
-	chunks := func(n int64) int64 { return (n + chunkSize - 1) / chunkSize }
-	m, d := chunks(memory), chunks(disk)
+	m, d := router.Chunks(memory), router.Chunks(disk)
 	inputs := map[string]any{}
 	ins, _ := src.Accounts()
 	for _, in := range ins {

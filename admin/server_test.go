@@ -20,6 +20,17 @@ func (fakeSource) Accounts() ([]router.InputAccount, []router.Account) {
 		[]router.Account{{Output: "es.0", Received: 9, Delivered: 4, Filtered: 1, Dead: 1, Buffered: 2, Dropped: map[string]int64{"no room": 1}}}
 }
 
+func (s fakeSource) Status() router.Status {
+	in, out := s.Accounts()
+	status := router.Status{Inputs: in, Filters: []router.FilterAccount{{Filter: "grep.0", Records: 9, Dropped: 1}}}
+	for _, a := range out {
+		status.Outputs = append(status.Outputs, router.OutputStatus{Account: a, Trouble: s.trouble})
+	}
+	return status
+}
+
+func (fakeSource) Reloads() int64 { return 0 }
+
 func (s fakeSource) Healthy() (bool, string) { return s.trouble == "", s.trouble }
 
 func (fakeSource) Orphans() []router.Orphan {

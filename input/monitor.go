@@ -23,7 +23,7 @@ type Part struct {
 	ID      string
 	Type    string        // the plugin's name in the configuration
 	Options []config.Pair // that differ from their defaults; secrets are hidden
-	Records int64         // received; of a filter nothing is counted
+	Records int64         // received; of a filter, passed on
 	Output  *OutputPart   // nil if it isn't an output
 }
 

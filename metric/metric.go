@@ -287,19 +287,3 @@ func appendLabels(dst []byte, labels []Label) []byte {
 	}
 	return dst
 }
-
-// AppendLabel appends name="value", escaped as in Prometheus's text format.
-func AppendLabel(dst []byte, l Label) []byte {
-	dst = append(append(dst, l.Name...), '=', '"')
-	for i := range len(l.Value) {
-		switch c := l.Value[i]; c {
-		case '\\', '"':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
-}

@@ -29,6 +29,9 @@ type Account struct {
 	Unaccounted int64 `json:"unaccounted"` // 0, always
 }
 
+// DropReasons are the keys of Account.Dropped.
+var DropReasons = [...]string{notQueued, filterFailed, noRoom, damaged, inMemory, deadFull}
+
 // Reasons of dropped records.
 const (
 	notQueued    = "not queued"          // the queue had no room until the end of the grace period
@@ -111,6 +114,7 @@ func (o *output) lostDead() (own, earlier int64) {
 type InputAccount struct {
 	Input    string           `json:"input"`
 	Received int64            `json:"received"`           // records, lines that Docker split counting once
+	Bytes    int64            `json:"bytes"`              // of these records, as MessagePack
 	Unrouted int64            `json:"unrouted"`           // of those, the ones that no output wanted
 	Joining  int64            `json:"joining"`            // parts of split lines, held until the last one comes
 	Rejected map[string]int64 `json:"rejected,omitempty"` // input that was no record, by reason
@@ -118,9 +122,9 @@ type InputAccount struct {
 
 // inputCounters is the running form of an InputAccount.
 type inputCounters struct {
-	received, unrouted atomic.Int64
-	mu                 sync.Mutex
-	rejected           map[string]int64
+	received, bytes, unrouted atomic.Int64
+	mu                        sync.Mutex
+	rejected                  map[string]int64
 }
 
 func (c *inputCounters) reject(n int, reason string) {
@@ -147,6 +151,6 @@ func (c *inputCounters) snapshot(name string) InputAccount {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return InputAccount{
-		Input: name, Received: c.received.Load(), Unrouted: c.unrouted.Load(), Rejected: maps.Clone(c.rejected),
+		Input: name, Received: c.received.Load(), Bytes: c.bytes.Load(), Unrouted: c.unrouted.Load(), Rejected: maps.Clone(c.rejected),
 	}
 }

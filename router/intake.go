@@ -44,6 +44,9 @@ type intake struct {
 	openFor *route          // nil: none
 	lifter  enrich.Lifter
 
+	bytes    int64 // of received
+	filtered filterCounts
+
 	calls    []*call     // of Steps; those before depth are running, each within the one before
 	depth    int         // calls that are running
 	from     enrich.Step // the Step that rerouted the event being handled
@@ -203,6 +206,7 @@ func (i *intake) routeTo(in *source, label, tag string) *route {
 // of other tags than the current event's.
 func (i *intake) dispatch(ev *record.Event) {
 	i.received++
+	i.bytes += int64(len(ev.Body) + len(ev.Tail))
 	if i.route == nil || ev.Tag != i.route.tag {
 		i.route = i.routeOf([]byte(ev.Tag))
 	}
@@ -232,6 +236,7 @@ func (i *intake) goOn(rt *route, ev *record.Event) {
 // walk takes ev through the filters of rt to its step or its outputs, and on to the paths after them.
 func (i *intake) walk(rt *route, ev *record.Event) {
 	if rt.constants != nil {
+		i.filtered.enter(rt, len(ev.Body)+len(ev.Tail))
 		i.lifter.LiftAfter(rt.constants, ev, i.work())
 	} else if len(rt.filters) > 0 && !i.filter(rt, ev) {
 		return

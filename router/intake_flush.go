@@ -55,9 +55,11 @@ func without(err, target error) (rest error) {
 func (i *intake) flush(ctx context.Context) error {
 	if i.received+i.unrouted > 0 {
 		i.input.accounts.received.Add(i.received)
+		i.input.accounts.bytes.Add(i.bytes)
 		i.input.accounts.unrouted.Add(i.unrouted)
-		i.received, i.unrouted = 0, 0
+		i.received, i.bytes, i.unrouted = 0, 0, 0
 	}
+	i.filtered.publish()
 	if i.input.ownLog {
 		i.noteFedByLog()
 	}

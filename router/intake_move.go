@@ -14,6 +14,7 @@ func (i *intake) leaveGate() { i.r.gate.leave(i.shard) }
 // go to the outputs that replace those that they were routed to.
 func (i *intake) moveTo(to *Router) {
 	old := i.pending
+	i.filtered.publish()
 	i.r = to
 	i.recent, i.oldest, i.route, i.from = [recentTags]*route{}, 0, nil, nil
 	i.openFor, i.open = nil, nil

@@ -28,6 +28,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	if ev.Origin != nil {
 		c.origin = *ev.Origin
 	}
+	size := len(ev.Body) + len(ev.Tail)
 	if h != nil {
 		i.r.holding.Add(1) // first, so that the number is never too small
 	}
@@ -53,6 +54,9 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 		t.added = more
 	case more < 0: // it was filtered out, or rerouted
 		t.filtered = 1
+	}
+	if rt != nil {
+		i.filtered.pass(rt.stepCounts, size, &t)
 	}
 	switch {
 	case t == (tally{}):
@@ -95,11 +99,14 @@ func (i *intake) contain(failed *bool, tag string, reroutes int) {
 
 // filter applies the filters of rt. It reports whether ev goes on.
 func (i *intake) filter(rt *route, ev *record.Event) bool {
-	failed := false
+	failed, size := false, len(ev.Body)+len(ev.Tail)
 	t := tally{filtered: 1}
-	if i.applyAll(rt.filters, ev, &failed) {
+	i.filtered.enter(rt, size)
+	n := i.applyAll(rt.filters, ev, &failed)
+	if n == len(rt.filters) {
 		return true
 	}
+	i.filtered.drop(n, size)
 	if failed {
 		t = tally{failed: 1}
 	}
@@ -107,14 +114,16 @@ func (i *intake) filter(rt *route, ev *record.Event) bool {
 	return false
 }
 
-func (i *intake) applyAll(filters []enrich.Filter, ev *record.Event, failed *bool) bool {
+// applyAll applies filters until one drops ev or panics, and returns how many have passed it on.
+func (i *intake) applyAll(filters []enrich.Filter, ev *record.Event, failed *bool) (passed int) {
 	defer i.contain(failed, ev.Tag, i.reroutes)
 	for _, f := range filters {
 		if !f.Apply(ev, i.work()) {
-			return false
+			break
 		}
+		passed++
 	}
-	return true
+	return passed
 }
 
 // expire lets a Holder emit what is due at now.
@@ -162,6 +171,7 @@ func (c *call) next(ev *record.Event, of int) {
 		if of == 0 {
 			c.passed++
 		}
+		i.filtered.emit(rt.stepCounts)
 		i.goOn(rt.after, ev)
 	}
 	if i.full && i.depth == 1 && c.rt == nil { // Expire may emit much

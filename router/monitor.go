@@ -36,7 +36,7 @@ func (m monitor) Parts(options bool) (parts []input.Part) {
 	}
 	for n := range r.plan.Filters {
 		if f := &r.plan.Filters[n]; f.Plugin != nil {
-			add(f.Plugin.Kind, &f.Instance, input.Part{})
+			add(f.Plugin.Kind, &f.Instance, input.Part{Records: r.stages[n].counts.passed.Load()})
 		}
 	}
 	return parts

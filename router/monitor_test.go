@@ -49,7 +49,7 @@ func TestTheMonitorTellsCountsAndNoSecrets(t *testing.T) {
 	for _, p := range parts {
 		got = append(got, fmt.Sprint(p.Kind, " ", p.ID, " ", p.Type, " ", p.Records, " ", p.Output != nil))
 	}
-	if text, want := strings.Join(got, "; "), "input unix.0 unix 3 false; output apps null 3 true; output es elasticsearch 0 true; filter g grep 0 false"; text != want {
+	if text, want := strings.Join(got, "; "), "input unix.0 unix 3 false; output apps null 3 true; output es elasticsearch 0 true; filter g grep 3 false"; text != want {
 		t.Errorf("got %s\nwant %s", text, want)
 	}
 	es := parts[2].Options

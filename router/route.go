@@ -24,16 +24,17 @@ type stage struct {
 	step   enrich.Step
 	holder *holder // step, where it is a Holder
 	label  string  // Fluentd: at which events begin again that the step reroutes
+	counts *sectionCounts
 }
 
 func newStage(s enrich.Stage, wake chan<- struct{}) (stage, error) {
 	switch s := s.(type) {
 	case enrich.Filter:
-		return stage{filter: s}, nil
+		return stage{filter: s, counts: new(sectionCounts)}, nil
 	case enrich.Holder:
-		return stage{step: s, holder: &holder{Holder: s, wake: wake}}, nil
+		return stage{step: s, holder: &holder{Holder: s, wake: wake}, counts: new(sectionCounts)}, nil
 	case enrich.Step:
-		return stage{step: s}, nil
+		return stage{step: s, counts: new(sectionCounts)}, nil
 	}
 	return stage{}, fmt.Errorf("%T is no Filter, Step or Holder", s)
 }
@@ -50,17 +51,19 @@ func (s *stage) close() {
 // A route is a config.Route with its numbers resolved to parts, up to the first Step: what comes after that is a route of
 // its own. It is immutable and shared by all intakes.
 type route struct {
-	in      *source
-	tag     string
-	label   string // Fluentd: at which it begins
-	kind    routeKind
-	filters []enrich.Filter
-	step    enrich.Step // after the filters; nil where they lead to the outputs
-	holder  *holder     // step, where it is a Holder
-	again   string      // the label at which events begin again that step reroutes
-	after   *route      // what comes after step
-	outputs []int       // indices into Router.outputs
-	lift    bool        // all of the outputs read tails
+	in         *source
+	tag        string
+	label      string // Fluentd: at which it begins
+	kind       routeKind
+	filters    []enrich.Filter
+	sections   []section   // that filters are made of
+	step       enrich.Step // after the filters; nil where they lead to the outputs
+	stepCounts *sectionCounts
+	holder     *holder // step, where it is a Holder
+	again      string  // the label at which events begin again that step reroutes
+	after      *route  // what comes after step
+	outputs    []int   // indices into Router.outputs
+	lift       bool    // all of the outputs read tails
 	// constants is the only filter, where lift is set; nil: there are others, or none
 	constants *enrich.TailConstants
 	next      []*route // the paths that go on after this one
@@ -179,11 +182,10 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 		if s.step == nil {
 			_, measures := s.filter.(enrich.Measurer)
 			rt.counts = rt.counts || measures
-			rt.filters = append(rt.filters, s.filter)
+			rt.add(s.filter, s.counts)
 			continue
 		}
-		rt.filters = enrich.MergeConstants(rt.filters)
-		rt.step, rt.holder, rt.again = s.step, s.holder, s.label
+		rt.step, rt.holder, rt.again, rt.stepCounts = s.step, s.holder, s.label, s.counts
 		rt.after = r.compile(route{in: rt.in, label: rt.label, tag: rt.tag, kind: rt.kind}, plan, filters[n+1:])
 		rt.reach = rt.after.reach
 		if rt.holder != nil {
@@ -191,7 +193,6 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 		}
 		return rt
 	}
-	rt.filters = enrich.MergeConstants(rt.filters)
 	rt.outputs = plan.Outputs
 	if len(plan.Next) == 0 { // otherwise the filters of the next path need whole bodies
 		rt.filters = enrich.DeferConstants(rt.filters)
@@ -214,6 +215,12 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 		rt.reach = append(rt.reach, n.reach...)
 	}
 	return rt
+}
+
+// add adds a filter, or merges it with the last one.
+func (rt *route) add(f enrich.Filter, counts *sectionCounts) {
+	rt.filters = enrich.MergeConstants(append(rt.filters, f))
+	rt.sections = append(rt.sections, section{len(rt.filters) - 1, counts})
 }
 
 // turnsOf is the turns of a roundrobin, which the plan gives all its routes as the same slice. r.routesMu is held.

@@ -144,6 +144,9 @@ func build(plan *config.Plan, env Env, p *process) (*Router, []config.Diagnostic
 	for _, f := range plan.Filters {
 		s, err := r.newFilter(f)
 		s.label = f.Label
+		if known := p.knownCounts(&f); known != nil {
+			s.counts = known
+		}
 		if err != nil {
 			fail(f.Instance, err)
 		}
@@ -192,7 +195,7 @@ func (r *Router) newFilter(f config.Filter) (stage, error) {
 	env := r.stageEnv(f)
 	if f.Select {
 		made, err := enrich.NewSelection(f.When, r.plan.Dialect, env)
-		return stage{filter: made}, err
+		return stage{filter: made, counts: new(sectionCounts)}, err
 	}
 	made, err := construct[enrich.Stage](f.Instance, r.plan.Dialect, env)
 	if err == nil && f.When != nil {

@@ -67,7 +67,7 @@ func TestRouterCountsInFluentBitsNames(t *testing.T) {
 	r := start(t, dir, "[SERVICE]\n    storage.path "+filepath.Join(dir, "q")+"\n[INPUT]\n    Name forward\n    unix_path "+filepath.Join(dir, "s")+"\n[OUTPUT]\n    Name null\n    Match *\n    Alias out\n")
 	var names []string
 	r.Metrics(func(s *metric.Sample) {
-		if s.Help == "" || s.Kind != metric.Counter && s.Kind != metric.Gauge {
+		if s.Help == "" || s.Kind != metric.Counter && s.Kind != metric.Gauge && s.Kind != metric.Histogram {
 			t.Errorf("%s has no description or no type", s.Name)
 		}
 		name := s.Name
@@ -78,9 +78,11 @@ func TestRouterCountsInFluentBitsNames(t *testing.T) {
 		}
 		names = append(names, strings.TrimPrefix(name, "fluentbit_"))
 	})
-	want := "uptime,process_start_time_seconds,build_info,input_records_total forward.0,output_proc_records_total out,output_proc_bytes_total out," +
-		"output_errors_total out,output_retries_total out,output_retried_records_total out,output_dropped_records_total out," +
-		"output_chunk_available_capacity_percent out,firelane_output_buffered_records out,firelane_output_unaccounted_records out"
+	want := "uptime,process_start_time_seconds,build_info,hot_reloaded_times,input_records_total forward.0,input_bytes_total forward.0," +
+		"output_proc_records_total out,output_proc_bytes_total out,output_errors_total out,output_retries_total out,output_retries_failed_total out," +
+		"output_retried_records_total out,output_dropped_records_total out,output_chunk_available_capacity_percent out," +
+		"output_upstream_busy_connections out,firelane_output_buffered_records out,firelane_output_unaccounted_records out,output_latency_seconds," +
+		"storage_chunks,storage_mem_chunks,storage_fs_chunks,storage_fs_chunks_up,storage_fs_chunks_down"
 	if got := strings.Join(names, ","); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

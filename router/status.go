@@ -9,7 +9,10 @@ import (
 // Status is where everything is, each output at one moment.
 type Status struct {
 	Inputs  []InputAccount
+	Filters []FilterAccount
 	Outputs []OutputStatus
+	// Memory is how many bytes buffers take, of MemoryLimit.
+	Memory, MemoryLimit int64
 }
 
 // OutputStatus is one output at one moment: its account, its delivery and its queue.
@@ -17,12 +20,14 @@ type OutputStatus struct {
 	Account  Account
 	Delivery deliver.Stats // its Queue is the queue
 	Trouble  string        // why records don't flow; "" where they do
+	Oldest   time.Time     // about when the oldest buffered record was queued, or deferred; zero: nothing is buffered
 }
 
 // Status returns a snapshot of everything.
 func (r *Router) Status() Status {
 	r = r.current.Load()
-	var s Status
+	s := Status{MemoryLimit: int64(r.memory.total)}
+	s.Memory = s.MemoryLimit - int64(r.memory.budget.Free())
 	now := time.Now()
 	left := r.leftOver()
 	for _, in := range r.inputs {
@@ -34,6 +39,7 @@ func (r *Router) Status() Status {
 		}
 		s.Inputs = append(s.Inputs, a)
 	}
+	s.Filters = r.filterAccounts()
 	for _, o := range r.outputs {
 		s.Outputs = append(s.Outputs, o.status(o.id, now))
 	}
@@ -58,6 +64,10 @@ func (o *output) status(id string, now time.Time) (one OutputStatus) {
 	o.inspect(func(t tally, d deliver.Stats) {
 		one = OutputStatus{Account: o.accountOf(t, d), Delivery: d, Trouble: troubleOf(o.id, &d, now)}
 		one.Account.Output = id
+		one.Oldest = d.Queue.Oldest
+		if at := d.DeferredQueue.Oldest; one.Oldest.IsZero() || !at.IsZero() && at.Before(one.Oldest) {
+			one.Oldest = at
+		}
 	})
 	return one
 }
@@ -76,7 +86,13 @@ func (r *Router) Accounts() (inputs []InputAccount, outputs []Account) {
 
 // QueueBytes returns the bytes in all queues, those in memory and those on disk.
 func (r *Router) QueueBytes() (memory, disk int64) {
-	for _, o := range r.Status().Outputs {
+	s := r.Status()
+	return s.queueBytes()
+}
+
+func (s *Status) queueBytes() (memory, disk int64) {
+	for i := range s.Outputs {
+		o := &s.Outputs[i]
 		q := &o.Delivery.Queue
 		if n := q.Bytes + o.Delivery.DeferredQueue.Bytes; q.Durable {
 			disk += n

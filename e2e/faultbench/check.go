@@ -41,6 +41,12 @@ func (r *result) check(s *scenario, dir string, reference *result) {
 	logs, err := readLogs(filepath.Join(dir, "log"))
 	must(err == nil, "read the log: %v", err)
 	r.problems = append(r.problems, checkAccounts(logs, s, r)...)
+	if !s.noFaults && r.err == nil {
+		must(r.scrape != nil && r.scrapes > 1 && len(logs) > 0, "/metrics was read %d times", r.scrapes)
+		if r.scrape != nil && len(logs) > 0 {
+			r.problems = append(r.problems, r.scrape.compare(&logs[len(logs)-1])...)
+		}
+	}
 	r.problems = append(r.problems, checkDeadLetters(dir, r.dead, s.deadReason)...)
 }
 

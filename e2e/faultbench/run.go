@@ -28,6 +28,7 @@ type run struct {
 	socket  string
 	config  string
 	loaded  chan struct{} // closed when the load has been sent
+	port    int           // of firelane's HTTP server; 0: it has none
 	outputs []map[string]string
 
 	mu      sync.Mutex
@@ -68,6 +69,8 @@ type result struct {
 	mayDuplicate      int           // records that the sender itself sent twice
 	took              time.Duration // from the first record to the last document
 	bound             time.Duration
+	scrape            *scrape // before the last stop; nil: the router has no /metrics
+	scrapes           int     // in which the accounts were checked
 	err               error
 	problems, remarks []string
 }
@@ -99,6 +102,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 
 	begin := time.Now()
 	var wg sync.WaitGroup
+	endWatch := r.watch(ctx, &res)
 	if s.during != nil {
 		wg.Go(func() { s.during(ctx, r) })
 	}
@@ -121,6 +125,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	if s.stopWithin > 0 {
 		sleep(ctx, time.Second)
 	}
+	endWatch()
 	r.stop(syscall.SIGTERM)
 	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
@@ -142,11 +147,35 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	return res
 }
 
+// watch begins to read firelane's /metrics. end reads it for the last time, and stores what was found in res.
+func (r *run) watch(ctx context.Context, res *result) (end func()) {
+	if r.port == 0 {
+		return func() {}
+	}
+	w := newWatcher(r.port, r.dest)
+	watching, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { w.run(watching) })
+	return func() {
+		cancel()
+		wg.Wait()
+		if r.process.running() {
+			res.scrape = w.last(ctx)
+		}
+		res.problems, res.scrapes = append(res.problems, w.problems...), w.scrapes
+	}
+}
+
 func (r *run) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return err
 	}
 	var err error
+	if r.router.name == product && !r.noFaults {
+		if r.port, err = freePort(); err != nil {
+			return err
+		}
+	}
 	if r.dest, err = newService(r.load.records, r.faults, r.service, r.dir); err != nil {
 		return err
 	}
@@ -228,6 +257,9 @@ func (r *run) close() {
 // external returns the configuration that a user would add to the one that ECS writes.
 func (r *run) external() string {
 	text := "[SERVICE]\n"
+	if r.port > 0 {
+		text += fmt.Sprintf("    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port %d\n", r.port)
+	}
 	if r.router.queue {
 		text += "    storage.path " + filepath.Join(r.dir, "queue") + "\n"
 	}

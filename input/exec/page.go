@@ -22,7 +22,8 @@ const (
 )
 
 // ownPages are the paths of the router's HTTP server that configurations read with curl, as the files of AWS's image do.
-var ownPages = []string{"/metrics", "/api/v1/metrics", "/api/v1/metrics/prometheus", "/api/v2/metrics/prometheus", "/api/v1/storage", "/api/v1/uptime", "/api/v1/health"}
+var ownPages = []string{"/metrics", "/api/v1/metrics", "/api/v1/metrics/prometheus", "/api/v2/metrics", "/api/v2/metrics/prometheus", "/api/v1/storage", "/api/v1/plugins",
+	"/api/v1/uptime", "/api/v1/health", "/api/v2/health"}
 
 // ownPage returns the URL that a command reads if it does nothing else than read a page of the router with curl:
 //

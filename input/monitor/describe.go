@@ -24,7 +24,7 @@ func describe(p *input.Part, withConfig, withRetry bool) []byte {
 	o.add("output_plugin", record.AppendBool(nil, p.Output != nil))
 	if p.Output == nil {
 		o.null("retry_count")
-		if p.Kind == config.KindInput {
+		if p.Kind == config.KindInput || p.Kind == config.KindFilter {
 			o.int("emit_records", p.Records)
 			o.int("emit_size", 0)
 		}

@@ -82,7 +82,7 @@ var parts = []input.Part{
 	{Kind: config.KindOutput, ID: "es.0", Type: "elasticsearch", Records: 7, Options: []config.Pair{{Key: "host", Value: "db"}, {Key: "password", Value: "***"}}, Output: &input.OutputPart{
 		QueueBytes: 9 << 20, QueueLimit: 90 << 20, Requests: 5, Failed: 2, FailingSince: time.Unix(1_700_000_000, 0),
 	}},
-	{Kind: config.KindFilter, ID: "g", Type: "grep"},
+	{Kind: config.KindFilter, ID: "g", Type: "grep", Records: 5},
 }
 
 // served returns a page of an input with the parts.
@@ -119,7 +119,7 @@ func served(t *testing.T, o Options, list []input.Part, method, path string) (st
 
 const (
 	forwardJSON = `{"plugin_id":"forward.0","plugin_category":"input","type":"forward","output_plugin":false,"retry_count":null,"emit_records":7,"emit_size":0}`
-	grepJSON    = `{"plugin_id":"g","plugin_category":"filter","type":"grep","output_plugin":false,"retry_count":null}`
+	grepJSON    = `{"plugin_id":"g","plugin_category":"filter","type":"grep","output_plugin":false,"retry_count":null,"emit_records":5,"emit_size":0}`
 	esJSON      = `{"plugin_id":"es.0","plugin_category":"output","type":"elasticsearch",CONFIG"output_plugin":true,"buffer_queue_length":2,"buffer_timekeys":[],"buffer_total_queued_size":9437184,"retry_count":2,"emit_records":7,"emit_size":0,"write_count":5,"write_secondary_count":0,"rollback_count":2,"slow_flush_count":0,"flush_time_count":0,"drop_oldest_chunk_count":0,"buffer_stage_length":0,"buffer_stage_byte_size":0,"buffer_queue_byte_size":9437184,"buffer_available_buffer_space_ratios":90.0RETRY}`
 )
 
@@ -138,7 +138,7 @@ func TestThePagesAreThoseOfFluentd(t *testing.T) {
 		{Options{}, "GET", "/api/plugins.json?tag=app", 200, `{"plugins":[` + plain + `]}`},
 		{Options{}, "GET", "/api/plugins.json?tag=other", 200, `{"plugins":[]}`},
 		{Options{IncludeConfig: true, IncludeRetry: true}, "GET", "/api/plugins.json?id=es.0", 200, `{"plugins":[` + full + `]}`},
-		{Options{}, "GET", "/api/plugins?@id=g", 200, "plugin_id:g\tplugin_category:filter\ttype:grep\toutput_plugin:false\tretry_count:\n"},
+		{Options{}, "GET", "/api/plugins?@id=g", 200, "plugin_id:g\tplugin_category:filter\ttype:grep\toutput_plugin:false\tretry_count:\temit_records:5\temit_size:0\n"},
 		{Options{}, "GET", "/api/plugins?@id=none", 200, ""},
 		{Options{}, "GET", "/api/other", 404, `{"message":"Not found"}`},
 		{Options{}, "POST", "/api/plugins.json", 404, `{"message":"Not found"}`},

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/firelane/firelane/sink"
 )
@@ -54,6 +55,8 @@ func (o *Output) send(ctx context.Context, p *part) (reply sink.Reply) {
 			reply = sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("sending: panic: %v", v)}
 		}
 	}()
+	begin := time.Now()
+	defer func() { p.out.took = time.Since(begin) }()
 	reply = o.dest.Send(ctx, &p.req)
 	if err := checkItems(reply.Items, p.req.Len()); err != nil {
 		reply = sink.Reply{Verdict: sink.Again, Err: err, Cause: reply.Cause}
@@ -103,6 +106,7 @@ func (o *Output) sort(p *part) {
 				over := *item
 				over.Reason = why + ": " + item.Reason
 				o.giveUp(p, i, over)
+				p.out.givenUp++
 				continue
 			}
 			if kept == 0 {

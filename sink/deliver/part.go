@@ -57,6 +57,8 @@ type outcome struct {
 	resent     int // items that had been sent before
 	delivered  int
 	dead       int
+	givenUp    int           // of the dead ones: they were refused for now, too often or for too long
+	took       time.Duration // the destination's Send
 	deferred   int
 	left       int            // items left to be tried again, before they were deferred
 	again      sink.ItemReply // the reply to the first of them

@@ -37,7 +37,7 @@ func TestTheRetryLimitCountsRefusalsOnly(t *testing.T) {
 				time.Sleep(time.Hour)
 				cancel()
 				s := r.wait()
-				if got := s.Dead == 1; got != c.dead || s.Delivered != 0 {
+				if got := s.Dead == 1; got != c.dead || s.Delivered != 0 || s.GivenUp != s.Dead {
 					t.Fatalf("given up: got %v, want %v; %+v", got, c.dead, s)
 				}
 				if c.dead {

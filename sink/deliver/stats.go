@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/buffer"
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
 	"github.com/firelane/firelane/sink/report"
@@ -28,7 +29,13 @@ type Stats struct {
 	Requests    int64 // attempts
 	Failed      int64 // attempts that failed as a whole
 	BytesSent   int64 // encoded, before compression
+	GivenUp     int64 // of the dead ones, records that were refused for now until Retry_Limit or the time for deferred ones was over
 	Panics      int64 // panics of the destination
+
+	Replies  Replies      // to the attempts
+	Duration metric.Times // of the attempts
+	// Delay is how long delivered records were in the queue. Those that an earlier process queued aren't counted.
+	Delay metric.Times
 
 	Gate        GateState
 	LastError   string    // of an attempt
@@ -84,6 +91,8 @@ func (o *Output) account(p *part, now time.Time) int {
 	if out.sent {
 		s.Requests++
 		s.BytesSent += int64(out.bytes)
+		s.Replies.Add(&out.reply)
+		s.Duration.Add(out.took, 1)
 		s.Retried += int64(out.resent)
 	}
 	if out.panicked {
@@ -92,7 +101,11 @@ func (o *Output) account(p *part, now time.Time) int {
 	if out.delivered > 0 {
 		s.Delivered += int64(out.delivered)
 		s.DeliveredAt, s.FailingSince = now, time.Time{}
+		if queued := p.chunk.from.Appended; !queued.IsZero() {
+			s.Delay.Add(now.Sub(queued), out.delivered)
+		}
 	}
+	s.GivenUp += int64(out.givenUp)
 	s.Dead += int64(out.dead)
 	s.Unreadable += int64(out.unreadable)
 	if out.lost != 0 {

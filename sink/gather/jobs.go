@@ -109,6 +109,9 @@ func (l *loop) endObject(j *job, now time.Time) {
 		l.open[o.key] = rest
 	}
 	for i, c := range j.counts {
+		if j.givenUp {
+			c.givenUp = c.dead
+		}
 		l.end(j.runs[i].chunk, c, now)
 	}
 	l.trimNotes()
@@ -142,9 +145,13 @@ func (l *loop) end(c *heldChunk, n counts, now time.Time) {
 		s := &o.stats
 		s.Delivered += int64(n.delivered)
 		s.Dead += int64(n.dead)
+		s.GivenUp += int64(n.givenUp)
 		s.Unreadable += int64(n.unreadable)
 		if n.delivered > 0 {
 			s.DeliveredAt, s.FailingSince = now, time.Time{}
+			if queued := c.from.Appended; !queued.IsZero() {
+				s.Delay.Add(now.Sub(queued), n.delivered)
+			}
 		}
 	}
 	if c.left == 0 {
@@ -176,6 +183,8 @@ func (l *loop) account(j *job, now time.Time) {
 	s := &o.stats
 	s.Requests++
 	s.BytesSent += int64(j.bytes)
+	s.Replies.Add(&j.reply)
+	s.Duration.Add(j.took, 1)
 	if j.moved {
 		s.FailingSince = time.Time{}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/sink"
@@ -32,11 +33,16 @@ type job struct {
 	size     int64
 	raw      int  // about how many bytes of the queue that was sent of
 	moved    bool // something was saved
-	bytes    int  // written
+	givenUp  bool // the object was refused too often
+	took     time.Duration
+	bytes    int // written
 }
 
 // counts says what became of records.
-type counts struct{ delivered, dead, unreadable int }
+type counts struct {
+	delivered, dead, unreadable int
+	givenUp                     int // of the dead ones
+}
 
 func (c counts) ended() int { return c.delivered + c.dead + c.unreadable }
 
@@ -53,8 +59,10 @@ func newSender(o *Output, n *notes) *sender { return &sender{o: o, notes: n} }
 
 func (s *sender) work(ctx context.Context, jobs <-chan *job, results chan<- *job) {
 	for j := range jobs {
+		entered := s.o.memory.enter(ctx)
+		begin := time.Now()
 		switch {
-		case !s.o.memory.enter(ctx):
+		case !entered:
 			j.reply = sink.Reply{Verdict: sink.Again, Err: ctx.Err()}
 		case j.remove != nil:
 			j.reply = s.attempt("removing an unfinished object", func() sink.Reply {
@@ -67,6 +75,7 @@ func (s *sender) work(ctx context.Context, jobs <-chan *job, results chan<- *job
 			s.o.share.Add(-s.o.limits.Memory - bodyBytes - chunkBytes)
 			s.o.memory.leave()
 		}
+		j.took = time.Since(begin)
 		j.stopped = ctx.Err() != nil && j.reply.Verdict == sink.Again
 		results <- j
 	}
@@ -127,7 +136,9 @@ func (s *sender) send(ctx context.Context, j *job) {
 	if j.reply.Verdict == sink.Done && (p.full || j.finish) {
 		s.finish(ctx, j, &p)
 	}
-	if r := &j.reply; r.Verdict == sink.Never || r.Verdict == sink.Again && s.givesUp(o, r) {
+	r := &j.reply
+	j.givenUp = r.Verdict == sink.Again && s.givesUp(o, r)
+	if r.Verdict == sink.Never || j.givenUp {
 		s.o.abort(ctx, o.dest)
 		r.Verdict = sink.Never
 		s.settle(j, &p)
