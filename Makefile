@@ -10,7 +10,7 @@ BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X m
 RUN     := GOOS= GOARCH= SOURCE_DATE_EPOCH=$(EPOCH) go run
 IMAGE   := $(RUN) ./cmd/image -version $(VERSION) -revision "$(COMMIT)"
 
-.PHONY: help build image release reproducible demo test e2e terraform check arm64 arm64-test vuln fuzz bench profile faults attack outage soak clean
+.PHONY: help build image release reproducible demo try test e2e terraform check arm64 arm64-test vuln fuzz bench profile faults attack outage soak clean
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 8
 
@@ -54,6 +54,9 @@ reproducible: ## build the images of the last commit twice, from scratch, and co
 
 demo: ## a sample application's log lines become documents; DEMO="-opensearch URL" for a real server
 	@go run ./cmd/demo $(DEMO)
+
+try: ## the demo with a real OpenSearch, which it downloads once (about 100 MB); needs Go, Maven, and Java 17 or newer
+	@command -v go >/dev/null && go build -o bin/demo ./cmd/demo & build=$$!; e2e/setup opensearch && wait $$build && go run ./e2e/try bin/demo
 
 test: check e2e ## all tests: unit tests, and end-to-end tests with real servers, which it installs (Debian, root)
 

@@ -37,18 +37,10 @@ func TestContractsInTheArchitectureAreThoseOfTheCode(t *testing.T) {
 	}
 }
 
-// The README shows what firelane check prints for the tutorial's task definition on 25 November 2026.
-func TestTheReportInTheReadmeIsThatOfTheTutorial(t *testing.T) {
-	page, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+// docs/check.md shows what firelane check prints for the tutorial's task definition on 25 November 2026, and the README how that
+// begins.
+func TestTheReportInTheDocsIsThatOfTheTutorial(t *testing.T) {
 	const file = "deploy/task-definition.json"
-	_, rest, ok := strings.Cut(string(page), "$ firelane check "+file+"\n")
-	shown, _, _ := strings.Cut(rest, "```")
-	if !ok {
-		t.Fatalf("README.md has no block that begins with $ firelane check %s", file)
-	}
 	subjects, wrong := check.Open([]string{file}, check.Options{Now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)})
 	for _, d := range wrong {
 		t.Error(d)
@@ -60,13 +52,30 @@ func TestTheReportInTheReadmeIsThatOfTheTutorial(t *testing.T) {
 	for _, s := range subjects {
 		r.Add(s, slices.Concat(check.Rules(), check.ReadRules(), check.TaskRules(nil), check.DifferenceRules()))
 	}
-	var got strings.Builder
-	if err := r.Text(&got); err != nil {
+	var report strings.Builder
+	if err := r.Text(&report); err != nil {
 		t.Fatal(err)
 	}
-	if got.String() != shown {
-		t.Errorf("README.md shows another report. Got\n%s", &got)
+	if shown := shownReport(t, "docs/check.md", file); shown != report.String() {
+		t.Errorf("docs/check.md shows another report. Got\n%s", &report)
 	}
+	if shown := shownReport(t, "README.md", file); len(shown) < 1000 || !strings.HasPrefix(report.String(), shown) {
+		t.Errorf("README.md doesn't show how the report begins. Got\n%s", &report)
+	}
+}
+
+// shownReport is what a page shows of the report about a file.
+func shownReport(t *testing.T, page, file string) string {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(text), "$ firelane check "+file+"\n")
+	shown, _, _ := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatalf("%s has no block that begins with $ firelane check %s", page, file)
+	}
+	return shown
 }
 
 // codeOf is a package's code without its tests, with one space between words.

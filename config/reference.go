@@ -8,9 +8,9 @@ import (
 )
 
 // Reference is a Markdown page of every plugin that exists in the dialect, and its options. Options that several plugins
-// embed are described once, at the end.
-func Reference(catalogue []Plugin, d Dialect) string {
-	w := reference{dialect: d, uses: map[reflect.Type]int{}}
+// embed are described once, at the end. examples has a configuration for each plugin, under its kind and its first name: "input tail".
+func Reference(catalogue []Plugin, d Dialect, examples map[string]string) string {
+	w := reference{dialect: d, examples: examples, uses: map[reflect.Type]int{}}
 	for i := range catalogue {
 		if len(catalogue[i].names(d)) > 0 {
 			for _, t := range embedded(optionsType(&catalogue[i])) {
@@ -36,10 +36,11 @@ func Reference(catalogue []Plugin, d Dialect) string {
 }
 
 type reference struct {
-	dialect Dialect
-	out     strings.Builder
-	uses    map[reflect.Type]int // in how many plugins a struct is embedded
-	shared  []reflect.Type       // those in more than one plugin, in the order of the page
+	dialect  Dialect
+	examples map[string]string
+	out      strings.Builder
+	uses     map[reflect.Type]int // in how many plugins a struct is embedded
+	shared   []reflect.Type       // those in more than one plugin, in the order of the page
 }
 
 func optionsType(p *Plugin) reflect.Type { return reflect.TypeOf(p.Options()).Elem() }
@@ -85,6 +86,9 @@ func (w *reference) plugin(p *Plugin) {
 			fmt.Fprintf(&w.out, " Also called `%s`.", strings.Join(names[1:], "`, `"))
 		}
 		w.out.WriteString("\n\n")
+	}
+	if example := w.examples[p.Kind.String()+" "+names[0]]; example != "" {
+		w.out.WriteString("```\n" + example + "```\n\n")
 	}
 	w.table(optionsType(p))
 	var also []string

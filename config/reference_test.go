@@ -10,7 +10,7 @@ import (
 
 func TestTheReferenceNamesEveryOptionOnce(t *testing.T) {
 	for d, name := range map[config.Dialect]string{config.FluentBit: "testdata/reference/fluentbit.md", config.Fluentd: "testdata/reference/fluentd.md"} {
-		got := config.Reference(catalogue, d)
+		got := config.Reference(catalogue, d, nil)
 		if *update {
 			os.MkdirAll("testdata/reference", 0o755)
 			if err := os.WriteFile(name, []byte(got), 0o644); err != nil {

@@ -13,7 +13,7 @@ func TestReferencePagesAreUpToDate(t *testing.T) {
 	titles := map[config.Dialect]string{config.FluentBit: "Fluent Bit", config.Fluentd: "Fluentd"}
 	for _, d := range []config.Dialect{config.FluentBit, config.Fluentd} {
 		page := filepath.Join("..", "docs", "options-"+d.String()+".md")
-		want := "# Options in " + titles[d] + "'s dialect\n\n" + config.Reference(Catalogue(), d)
+		want := "# Options in " + titles[d] + "'s dialect\n\n" + config.Reference(Catalogue(), d, examples(t, d))
 		if *update {
 			if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 				t.Fatal(err)

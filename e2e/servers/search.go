@@ -55,6 +55,12 @@ func (k Kind) Installed() bool {
 	return err == nil
 }
 
+// JavaInstalled reports whether e2e/setup has found or installed the Java that the server runs on.
+func (k Kind) JavaInstalled() bool {
+	_, err := os.Stat(filepath.Join(cache(), k.java, "bin/java"))
+	return err == nil
+}
+
 // Search is a running search server of one node.
 type Search struct {
 	*Process
