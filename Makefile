@@ -12,7 +12,7 @@ IMAGE   := $(RUN) ./cmd/image -version $(VERSION) -revision "$(COMMIT)"
 
 .PHONY: help build image release reproducible demo try test e2e terraform check arm64 arm64-test vuln fuzz bench profile faults attack outage soak clean
 help:
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 8
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 14
 
 build: ## bin/firelane, static, and bin/licenses: the licences of all that is in it, and a bill of materials (SPDX)
 	$(BUILD) -o $(BIN)/firelane ./cmd/firelane
