@@ -58,8 +58,9 @@ func TestExamplesBind(t *testing.T) {
 		for name, text := range examples(t, d) {
 			t.Run(d.String()+" "+name, func(t *testing.T) {
 				kind, plugin := name[:strings.LastIndex(name, " ")], name[strings.LastIndex(name, " ")+1:]
-				plan, wrong := config.Compile(completed(t, d, kind, text), Catalogue(), func(string) (string, bool) {
-					return "https://logs.example.com/secret", true
+				plan, wrong := config.Compile(completed(t, d, kind, text), Catalogue(), func(name string) (string, bool) {
+					_, ok := hunter2(name)
+					return "https://logs.example.com/secret", ok
 				})
 				for _, mistake := range wrong {
 					t.Error(mistake)
