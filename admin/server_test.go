@@ -58,17 +58,24 @@ func get(t *testing.T, src Source, path string) (int, string) {
 }
 
 func TestHealthPagesStandWhereFluentBitHasThem(t *testing.T) {
-	for _, path := range []string{"/", "/api/v1/uptime", "/api/v1/health", "/api/v1/metrics/prometheus", "/api/v2/metrics/prometheus", "/metrics"} {
+	for _, path := range []string{"/", "/api/v1/uptime", "/api/v1/health", "/api/v1/health/delivery", "/api/v1/metrics/prometheus", "/api/v2/metrics/prometheus", "/metrics"} {
 		if code, _ := get(t, fakeSource{}, path); code != http.StatusOK {
 			t.Errorf("GET %s: got %d, want 200", path, code)
 		}
 	}
 }
 
-func TestUnhealthyRouterSaysWhy(t *testing.T) {
-	code, body := get(t, fakeSource{trouble: "es.0 has delivered nothing for 2m0s: connection refused"}, "/api/v1/health")
-	if code != http.StatusInternalServerError || !strings.Contains(body, "connection refused") {
+// ECS ends a task whose health check fails, which mends no destination.
+func TestADestinationThatIsAwayDoesNotMakeTheRouterUnhealthy(t *testing.T) {
+	away := fakeSource{trouble: "es.0 has delivered nothing for 2m0s: connection refused"}
+	if code, body := get(t, away, "/api/v1/health"); code != http.StatusOK || body != "ok\n" {
+		t.Errorf("got %d %q, want 200 ok", code, body)
+	}
+	if code, body := get(t, away, "/api/v1/health/delivery"); code != http.StatusInternalServerError || !strings.Contains(body, "connection refused") {
 		t.Errorf("got %d %q, want 500 and the reason", code, body)
+	}
+	if code, body := get(t, fakeSource{}, "/api/v1/health/delivery"); code != http.StatusOK || body != "ok\n" {
+		t.Errorf("got %d %q, want 200 ok", code, body)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"sort"
 	"strings"
+	"time"
 )
 
 // A Compiler turns configuration files into plans.
@@ -24,6 +25,8 @@ type Compiler struct {
 	// Before and After are files that are read as if the main one included them in its first and last line. They are of Fluent
 	// Bit's dialect; a main file of Fluentd's has none.
 	Before, After []Extra
+	// Grace is the option grace where the configuration doesn't have it; 0: the option's own default.
+	Grace time.Duration
 }
 
 // An Extra is a file that something other than a file names: the command line, or a variable.

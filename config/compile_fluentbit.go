@@ -167,6 +167,7 @@ func (k *compilation) service(r *classicReader) {
 		}
 	}
 	k.bind("[SERVICE]", all, &k.plan.Service)
+	k.grace(all)
 	k.keepSettings(all)
 	k.environment()
 	k.streams, _ = all.get("streams_file")
@@ -176,6 +177,13 @@ func (k *compilation) service(r *classicReader) {
 			read[p.value] = true
 			k.parsersFile(r, p)
 		}
+	}
+}
+
+// grace applies the compiler's Grace.
+func (k *compilation) grace(service *section) {
+	if _, ok := service.get("grace"); !ok && k.Grace > 0 {
+		k.plan.Service.Grace = k.Grace
 	}
 }
 

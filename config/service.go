@@ -6,7 +6,7 @@ import "time"
 // merged, the later option wins; so are several <system> sections.
 type Service struct {
 	Flush time.Duration `fluentbit:"flush" default:"1s" help:"how long the first record of a request waits for more"`
-	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" negative:"8760h" help:"how long a stop may take (ECS kills after 30 s); an idle router exits at once, and undelivered records stay in the queue"`
+	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" negative:"8760h" help:"how long a stop may take (ECS kills after 30 s); outside of ECS and Kubernetes the default is 8s (Docker kills after 10 s); an idle router exits at once, and undelivered records stay in the queue"`
 
 	LogLevel  string `fluentbit:"log_level" fluentd:"log_level" oneof:"off,fatal,error,warn,warning,info,debug,trace" default:"info" help:"which lines the router's own log shows"`
 	LogFile   string `fluentbit:"log_file" ignored:"the router's own log goes to stderr" help:"accepted"`
@@ -17,7 +17,7 @@ type Service struct {
 	HTTPPort   int    `fluentbit:"http_port" fluentd:"http_port" default:"2020" help:"port of the HTTP server"`
 	HTTPHosts  string `fluentbit:"http_hosts" fluentd:"http_hosts" help:"names, besides localhost and addresses, that a request's Host may be, with commas; * for any"`
 
-	HealthCheck    bool          `fluentbit:"health_check" fluentd:"health_check" default:"off" help:"accepted: /api/v1/health is always there, and answers 500 where an output has failed for a minute"`
+	HealthCheck    bool          `fluentbit:"health_check" fluentd:"health_check" default:"off" help:"accepted: /api/v1/health is always there, and answers 200 while the router runs; /api/v1/health/delivery answers 500 if an output has failed for a minute"`
 	HCErrors       int           `fluentbit:"hc_errors_count" fluentd:"hc_errors_count" default:"5" help:"accepted; see health_check"`
 	HCRetries      int           `fluentbit:"hc_retry_failure_count" fluentd:"hc_retry_failure_count" default:"5" help:"accepted; see health_check"`
 	HCPeriod       time.Duration `fluentbit:"hc_period" fluentd:"hc_period" default:"60s" help:"accepted; see health_check"`

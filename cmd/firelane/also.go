@@ -49,7 +49,7 @@ func (c *cli) plan(file string) (*config.Plan, []config.Diagnostic) {
 
 // compiler makes the compiler for a file, with what the command line and the init image's variables add.
 func (c *cli) compiler(file string) *config.Compiler {
-	k := &config.Compiler{Catalogue: router.Catalogue(), Lookup: c.variable, Files: map[string]string{}, KeepGiven: c.keepGiven}
+	k := &config.Compiler{Catalogue: router.Catalogue(), Lookup: c.variable, Files: map[string]string{}, KeepGiven: c.keepGiven, Grace: c.grace}
 	if len(c.also.service) > 0 {
 		const name = commandLine + " [SERVICE]"
 		k.Files[name] = "[SERVICE]\n    " + strings.Join(c.also.service, "\n    ") + "\n"

@@ -75,6 +75,10 @@ func startOf(words []string, task *taskdef.Rendered) check.Start {
 			variables[name] = value
 			return nil
 		},
+		unsetenv: func(name string) error {
+			delete(variables, name)
+			return nil
+		},
 		roots: new(sync.Once),
 	}}
 	c.main("firelane", words)

@@ -21,7 +21,7 @@ func TestWhatCheckPrintsIsNeitherObeyedNorSecret(t *testing.T) {
 	for _, form := range []string{"--strict", "--plan", "--json", "--github", "--iam"} {
 		var out bytes.Buffer
 		none := func(string) (string, bool) { return "", false }
-		c := &cli{stdout: &out, stderr: &out, environment: environment{lookup: none, environ: os.Environ, setenv: os.Setenv, roots: new(sync.Once)}}
+		c := &cli{stdout: &out, stderr: &out, environment: environment{lookup: none, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: new(sync.Once)}}
 		if status := c.main("firelane", []string{"check", form, dir}); status != exitUsage {
 			t.Errorf("%s: got %d, want %d", form, status, exitUsage)
 		}

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"os"
 	"path"
 	"strings"
 
@@ -26,15 +26,15 @@ func programs() []program {
 		{"entrypoint.sh docker-entrypoint.sh", entryPoint},
 		{"fluent_bit_init_entrypoint.sh invoke_fluent_bit.sh", func(c *cli, _ []string) int { return runCommand(c, nil) }},
 		{"fluent_bit_init_process", func(*cli, []string) int { return exitOK }}, // runCommand does what it does
-		{"sh bash ash", func(c *cli, args []string) int { return c.script("sh", args) }},
-		{"nc", func(c *cli, args []string) int { return c.script("nc", args) }},
-		{"curl", func(c *cli, args []string) int { return c.script("curl", args) }},
 	}
 }
 
-// program finds a program by the last part of a path.
+// program finds a program by the last part of a path: one of programs, or one of the shell's.
 func (c *cli) program(name string) (run func(c *cli, args []string) int, ok bool) {
 	name = path.Base(name)
+	if shell.Has(name) {
+		return func(c *cli, args []string) int { return c.script(name, args) }, true
+	}
 	for _, p := range programs() {
 		for known := range strings.FieldsSeq(p.names) {
 			if known == name {
@@ -69,7 +69,8 @@ func wrapped(c *cli, args []string) int {
 	return c.main("firelane", args)
 }
 
-// env stands in for env(1): it sets variables and runs a program, such as the shell in the first line of a script.
+// env stands in for env(1): it sets variables and runs a program, such as the shell in the first line of a script. Without one it
+// prints the variables.
 func env(c *cli, args []string) int {
 	for len(args) > 0 && strings.Contains(args[0], "=") {
 		name, value, _ := strings.Cut(args[0], "=")
@@ -79,10 +80,16 @@ func env(c *cli, args []string) int {
 		}
 		args = args[1:]
 	}
+	if len(args) == 0 && c.looking == nil {
+		for _, variable := range c.environ() {
+			fmt.Fprintln(c.stdout, variable)
+		}
+		return exitOK
+	}
 	return c.main("firelane", args)
 }
 
-// script runs a stand-in of the shell's.
+// script runs the shell, or one of its programs.
 func (c *cli) script(name string, args []string) int {
 	if c.looking != nil {
 		return c.looking.shell(c, name, args)
@@ -90,18 +97,46 @@ func (c *cli) script(name string, args []string) int {
 	return c.shell().Run(name, args)
 }
 
-// shell makes the stand-in for sh.
+// shell makes the shell.
 func (c *cli) shell() shell.Shell {
 	return shell.Shell{
-		Stdout: c.stdout, Stderr: c.stderr, BuiltIn: builtInFile, Lookup: c.lookup, Setenv: c.setenv,
-		Program: func(stdout io.Writer, name string, args []string) (int, bool) {
-			run, ok := c.program(name)
+		Stdin: os.Stdin, Stdout: c.stdout, Stderr: c.stderr, Environ: c.environ, BuiltIn: builtInFile, Roots: c.useRoots,
+		Program: func(p shell.Program) (int, bool) {
+			run, ok := c.program(p.Path)
 			if !ok {
 				return 0, false
 			}
-			return run(&cli{stdout: stdout, stderr: c.stderr, environment: c.environment}, args), true
+			if err := c.adopt(p.Environ); err != nil {
+				fmt.Fprintf(p.Stderr, "sh: %v\n", err)
+				return exitFailed, true
+			}
+			return run(&cli{stdout: p.Stdout, stderr: p.Stderr, environment: c.environment}, p.Args), true
 		},
 	}
+}
+
+// adopt makes a script's variables those of the process: the program runs in it.
+func (c *cli) adopt(variables []string) error {
+	old := map[string]string{}
+	for _, v := range c.environ() {
+		name, value, _ := strings.Cut(v, "=")
+		old[name] = value
+	}
+	for _, v := range variables {
+		name, value, _ := strings.Cut(v, "=")
+		if before, ok := old[name]; !ok || before != value {
+			if err := c.setenv(name, value); err != nil {
+				return fmt.Errorf("setting %s: %w", name, err)
+			}
+		}
+		delete(old, name)
+	}
+	for name := range old {
+		if err := c.unsetenv(name); err != nil {
+			return fmt.Errorf("unsetting %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // builtInFile returns the text of a file of AWS's image that shell commands print.

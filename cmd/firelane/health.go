@@ -1,11 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
+	"github.com/firelane/firelane/cmd/firelane/shell"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs"
 	"github.com/firelane/firelane/router"
@@ -14,8 +15,9 @@ import (
 // healthTimeout is how long a connection to the running router may take, and a write to it.
 const healthTimeout = 2 * time.Second
 
-// healthCommand connects to every socket that the configuration binds. To the health input it sends the line that ECS's own check
-// sends. It is for a task definition's healthCheck: ["CMD", "/firelane", "healthcheck"].
+// healthCommand connects to every socket that the configuration binds, and fails if the router doesn't accept the connection. To the
+// health input it sends the line that ECS's own check sends. What becomes of records is no part of it: a new task wouldn't reach a
+// destination that is away either. It is for a task definition's healthCheck: ["CMD", "/firelane", "healthcheck"].
 func healthCommand(c *cli, args []string) int {
 	var f runFlags
 	flags := newFlags("healthcheck")
@@ -34,7 +36,7 @@ func healthCommand(c *cli, args []string) int {
 		return exitUsage
 	}
 	for _, l := range router.Listeners(plan) {
-		conn, err := net.DialTimeout(l.Network, l.Address, healthTimeout)
+		conn, err := shell.Dial(context.Background(), l.Network, l.Address, healthTimeout)
 		if err != nil {
 			fmt.Fprintf(c.stderr, "firelane healthcheck: %s does not answer: %v\n", l.Input, err)
 			return exitFailed

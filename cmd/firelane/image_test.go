@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/firelane/firelane/cmd/firelane/shell"
 )
 
 // The image has links to the program under the names of the programs that it stands in for.
@@ -27,7 +29,11 @@ func TestLinksOfTheImageArePrograms(t *testing.T) {
 	if err != nil || links < 5 {
 		t.Errorf("got %d links and the error %v", links, err)
 	}
-	for _, name := range []string{"/fluent-bit/bin/fluent-bit", "/entrypoint.sh", "/init/fluent_bit_init_entrypoint.sh", "/bin/entrypoint.sh", "/usr/bin/fluentd", "/bin/sh"} {
+	names := []string{"/fluent-bit/bin/fluent-bit", "/entrypoint.sh", "/init/fluent_bit_init_entrypoint.sh", "/bin/entrypoint.sh", "/usr/bin/fluentd"}
+	for _, name := range append(shell.Names(), "env") { // health checks call them by either path
+		names = append(names, "/bin/"+name, "/usr/bin/"+name)
+	}
+	for _, name := range names {
 		if _, err := os.Lstat(filepath.Join(root, name)); err != nil {
 			t.Errorf("the image has no %s", name)
 		}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	_ "time/tzdata" // the image has no time zone files
 
@@ -28,10 +29,11 @@ const (
 
 // environment gives commands access to the process's environment variables.
 type environment struct {
-	lookup  func(name string) (value string, ok bool)
-	environ func() []string
-	setenv  func(name, value string) error
-	roots   *sync.Once // of useRoots
+	lookup   func(name string) (value string, ok bool)
+	environ  func() []string
+	setenv   func(name, value string) error
+	unsetenv func(name string) error
+	roots    *sync.Once // of useRoots
 }
 
 // cli is one command line.
@@ -45,11 +47,12 @@ type cli struct {
 	task        task
 	looking     *looking                                   // not nil: the command line is a task definition's, and isn't to be carried out
 	keepGiven   bool                                       // the plan is for a tool that tells about options
+	grace       time.Duration                              // where the configuration has none; 0: the default for ECS
 	compiled    func() (*config.Plan, []config.Diagnostic) // what prepare has compiled, for the next plan
 }
 
 func main() {
-	p := environment{lookup: os.LookupEnv, environ: os.Environ, setenv: os.Setenv, roots: new(sync.Once)}
+	p := environment{lookup: os.LookupEnv, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: new(sync.Once)}
 	c := &cli{stdout: os.Stdout, stderr: os.Stderr, environment: p}
 	os.Exit(c.main(filepath.Base(os.Args[0]), os.Args[1:]))
 }

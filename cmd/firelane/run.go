@@ -82,6 +82,7 @@ func (c *cli) run(file string, always bool) int {
 	}
 	arrived, endSignals := takeSignals() // first, because until then a SIGHUP ends the process
 	defer endSignals()
+	c.grace = c.shortGrace()
 	dropProgramPages()
 	own := new(input.OwnLog)
 	log, endLog := openLog(c.stderr, own)
@@ -129,6 +130,20 @@ func (c *cli) run(file string, always bool) int {
 	err = r.Run(stop.ctx, now.ctx)
 	l.admin.close()
 	return statusOf(log, err)
+}
+
+// dockerGrace is how long a stop may take, unless the configuration says so, outside of ECS and Kubernetes: docker stop and Compose
+// kill after 10 s. ECS and Kubernetes kill after 30 s, which the option's own default is for.
+const dockerGrace = 8 * time.Second
+
+// shortGrace is dockerGrace, or 0 where the router has more time.
+func (c *cli) shortGrace() time.Duration {
+	for _, name := range []string{ecs.MetadataURI, "ECS_CONTAINER_METADATA_URI", "KUBERNETES_SERVICE_HOST"} {
+		if value, ok := c.lookup(name); ok && value != "" {
+			return 0
+		}
+	}
+	return dockerGrace
 }
 
 // endByForce exits although parts of the router are still running.

@@ -12,7 +12,7 @@ import (
 
 const (
 	// overtime is how long a stop may last beyond the grace (or shortestGrace, if longer) before the process is ended by
-	// force. With the default grace of 25 s that is before ECS kills it.
+	// force. With the grace of 25 s, the default on ECS, that is before ECS kills it; with dockerGrace Docker may be first.
 	overtime      = 3 * time.Second
 	shortestGrace = 6 * time.Second // enough for inputs to queue what clients have sent
 	// forceAfter is how long the router may take to end after the second signal.

@@ -263,8 +263,11 @@ func (r *run) external() string {
 	if r.router.queue {
 		text += "    storage.path " + filepath.Join(r.dir, "queue") + "\n"
 	}
-	if r.grace > 0 {
+	switch {
+	case r.grace > 0:
 		text += fmt.Sprintf("    Grace %d\n", int(r.grace.Seconds()))
+	case r.router.name == product: // its default on ECS, which this isn't
+		text += "    Grace 25\n"
 	}
 	if r.parse || r.filters != "" {
 		text += "    Parsers_File " + filepath.Join(r.dir, parsersFile) + "\n"
