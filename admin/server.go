@@ -55,7 +55,9 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 // Config is what Serve serves.
 type Config struct {
 	Addr, Hosts string // HTTP_Listen and HTTP_Port; HTTP_Hosts
+	Records     string // http_records
 	Source      Source
+	Watched     Watched // what the status page shows
 	Reloader    Reloader
 	Version     string
 	Start       time.Time // of the process
@@ -65,9 +67,11 @@ type Config struct {
 func Serve(ctx context.Context, ln net.Listener, c Config) error {
 	all := pages(c.Source, c.Version, c.Start)
 	reloadPage(all, c.Reloader)
+	watchPages(all, &watch{c, showsRecords(c.Addr, c.Records)})
 	srv := &http.Server{
 		Handler:     newHostCheck(c.Addr, c.Hosts, all),
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return ctx }, // a live tail ends with the server
 	}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(&cappedListener{Listener: ln}) }()
@@ -87,9 +91,7 @@ func Serve(ctx context.Context, ln net.Listener, c Config) error {
 
 func pages(src Source, version string, start time.Time) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, map[string]any{"firelane": map[string]string{"version": version}})
-	})
+	rootPage(mux, version)
 	mux.HandleFunc("GET /api/v1/uptime", func(w http.ResponseWriter, _ *http.Request) {
 		up := time.Since(start)
 		writeJSON(w, map[string]any{"uptime_sec": int64(up.Seconds()), "uptime_hr": "firelane has been running: " + up.Round(time.Second).String()})

@@ -45,6 +45,9 @@ func (w wildcard) match(tag string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
+// MatchesTag reports whether a pattern of Fluent Bit's Match matches a tag.
+func MatchesTag(pattern, tag string) bool { return wildcard(pattern).match(tag) }
+
 // anchored is a regular expression that RE2 can compile, anchored at both ends.
 type anchored struct{ *regexp.Regexp }
 

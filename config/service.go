@@ -17,6 +17,9 @@ type Service struct {
 	HTTPPort   int    `fluentbit:"http_port" fluentd:"http_port" default:"2020" help:"port of the HTTP server"`
 	HTTPHosts  string `fluentbit:"http_hosts" fluentd:"http_hosts" help:"names, besides localhost and addresses, that a request's Host may be, with commas; * for any"`
 
+	// HTTPRecords is firelane's own: the page of metrics may be open to a network that may not read log records.
+	HTTPRecords string `fluentbit:"http_records" fluentd:"http_records" oneof:"local,on,off" default:"local" help:"whether the status page shows log records (live tail, refused records, fields); local: only where http_listen is a loopback address"`
+
 	HealthCheck    bool          `fluentbit:"health_check" fluentd:"health_check" default:"off" help:"accepted: /api/v1/health is always there, and answers 200 while the router runs; /api/v1/health/delivery answers 500 if an output has failed for a minute"`
 	HCErrors       int           `fluentbit:"hc_errors_count" fluentd:"hc_errors_count" default:"5" help:"accepted; see health_check"`
 	HCRetries      int           `fluentbit:"hc_retry_failure_count" fluentd:"hc_retry_failure_count" default:"5" help:"accepted; see health_check"`

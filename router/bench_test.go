@@ -59,3 +59,25 @@ func benchIntake(b *testing.B, output string) {
 	}
 	b.ReportMetric(float64(size)/float64(max(records, 1)), "queued-B/op")
 }
+
+// BenchmarkViewer is what a live tail of a flood costs for each batch: hardly any record is shown.
+func BenchmarkViewer(b *testing.B) {
+	plan := compilePlan(b, b.TempDir(), forwardInput+ecsMetadata+"[OUTPUT]\n    Name null\n    Match *\n")
+	r, diags := New(plan, Env{})
+	if len(diags) > 0 {
+		b.Fatal(diags)
+	}
+	end, err := r.Tap(&Viewer{Stages: []Stage{StageOut}, Records: 20, See: func(*Shown) {}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer end()
+	var batch record.Batch
+	for range 20 {
+		batch.Add("app", record.Time{Sec: 1}, dockerBody(b))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.taps.offer("null.0", &batch)
+	}
+}

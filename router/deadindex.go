@@ -29,7 +29,7 @@ func (r *Router) newDeadOutput(o config.Output, of *output) (*output, error) {
 	is := of.is
 	is.dead = oneLine(of.options.DeadLetterIndex)
 	return &output{
-		id: id, is: is, options: &own.OutputOptions, dest: dest, log: log, tally: new(tally), taps: new(taps), config: own, files: filesOf(own), level: o.LogLevel,
+		id: id, is: is, options: &own.OutputOptions, dest: dest, log: log, tally: new(tally), taps: &r.taps, config: own, files: filesOf(own), level: o.LogLevel,
 	}, nil
 }
 

@@ -52,9 +52,12 @@ type intake struct {
 	from     enrich.Step // the Step that rerouted the event being handled
 	reroutes int         // of that event
 
-	received, unrouted int64 // since the last Flush
-	released           int64 // events that Holders got and that are no longer held, since the last Flush
-	holding            bool  // a Holder got events since a Flush last returned nil
+	received, unrouted int64      // since the last Flush
+	viewers            *[]*Viewer // of StageIn, as of the first event since the last Flush; nil: none; &unknown: not looked up
+	unknown            []*Viewer
+
+	released int64 // events that Holders got and that are no longer held, since the last Flush
+	holding  bool  // a Holder got events since a Flush last returned nil
 }
 
 // pending is what was added for one output since the last Flush.
@@ -76,6 +79,7 @@ type counted struct {
 
 func (r *Router) newIntake(in *source) *intake {
 	i := &intake{r: r, input: in, shard: r.gate.shard()}
+	i.viewers = &i.unknown
 	i.makePending(r.outputs)
 	return i
 }
@@ -145,6 +149,9 @@ func (i *intake) take(tag []byte, t record.Time, body []byte, origin *record.ID)
 		i.scratch.Reset()
 	}
 	i.event = record.Event{Tag: i.route.tag, Time: t, Body: body, Origin: origin}
+	if i.viewers != nil {
+		i.show()
+	}
 	if j := i.input.joiner; j != nil && j.Wants(&i.event) {
 		i.apply(j, i.input.holder, nil, &i.event)
 	} else {

@@ -64,6 +64,7 @@ func (i *intake) flush(ctx context.Context) error {
 		i.noteFedByLog()
 	}
 	failed := i.queue(ctx)
+	i.viewers = &i.unknown
 	i.openFor, i.open = nil, nil
 	i.event = record.Event{} // what it aliases is no longer ours
 	if i.scratch != nil {
@@ -203,7 +204,7 @@ func (o *output) append(ctx context.Context, p *pending, last bool) error {
 	}
 	if p.batch != nil {
 		if err = appendTo(ctx, p.batch.Bytes(), p.batch.Records(), p.publish, yield); err == nil {
-			o.taps.offer(&p.batch.Batch)
+			o.taps.offer(o.id, &p.batch.Batch)
 			return nil
 		}
 		if errors.Is(err, buffer.ErrStalled) {

@@ -54,8 +54,8 @@ type output struct {
 	log     zerolog.Logger
 	tally   *tally       // guarded by the queue's lock
 	lost    atomic.Int64 // records that a queue in memory held at the end
-	taps    *taps
-	final   bool // nothing will be delivered from the queue after Run
+	taps    *taps        // of the process
+	final   bool         // nothing will be delivered from the queue after Run
 
 	config   any           // the options
 	level    string        // of the log, if it has its own
@@ -90,7 +90,7 @@ func (r *Router) newOutput(o config.Output) (*output, error) {
 	}
 	opts := o.Options.(sink.OutputOptioner).Output()
 	out := &output{id: o.ID, is: r.identityOf(&o), options: opts, log: log, yields: opts.Queue().WhenFull == sink.Yield,
-		tally: new(tally), taps: new(taps), config: o.Options, files: filesOf(o.Options), level: o.LogLevel}
+		tally: new(tally), taps: &r.taps, config: o.Options, files: filesOf(o.Options), level: o.LogLevel}
 	out.lines, out.service = r.unlimited("output", o.ID), func() string { return service(&o, r.plan.Dialect) }
 	switch part := made.(type) {
 	case sink.Destination:
@@ -282,7 +282,7 @@ func (r *Router) deadLetter(o *output, queueDir string) dead.Letter {
 	if o.deadTo != nil && o.deadTo.queue != nil {
 		letter = &deadQueue{o.deadTo, letter}
 	}
-	return letter
+	return &shownLetter{letter, r.process}
 }
 
 // deadLimit returns how many bytes the dead letter's files may have together: as many as the queue, unless the configuration

@@ -18,10 +18,11 @@ type process struct {
 	holding atomic.Int64  // events that Holders have accepted and that are not in the queues yet
 	wake    chan struct{} // wakes releaseHeld: a Holder holds something
 
-	memory  *memory
-	tapped  atomic.Int32 // how many taps are open
-	buffers buffers
-	turn    deliver.Turn
+	memory   *memory
+	buffers  buffers
+	taps     taps
+	refusals refusals
+	turn     deliver.Turn
 
 	orphansMu sync.Mutex
 	orphans   []Orphan // queues without an output

@@ -167,7 +167,7 @@ func matchOutputs(old, next *Router) outputChanges {
 			next.keepLog(old, "output", o.id)
 		default:
 			c.changed[before] = o
-			o.queue, o.tally, o.taps, o.reserved, o.loop = before.queue, before.tally, before.taps, before.reserved, before.loop
+			o.queue, o.tally, o.reserved, o.loop = before.queue, before.tally, before.reserved, before.loop
 			o.isNew = false
 		}
 	}

@@ -1,148 +1,242 @@
 package router
 
 import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink/dead"
 )
 
-// Limits of taps.
+// A Stage is a place on a record's path at which viewers see it.
+type Stage uint8
+
+// The stages.
 const (
-	maxTaps = 16 // of all outputs
-	// tapLines is how many lines wait for a viewer, maxTapBytes how many bytes of them.
-	tapLines    = 256
-	maxTapBytes = 256 << 10
+	StageIn      Stage = iota // as an input added it, before split lines are joined and before all steps
+	StageOut                  // as it was put into an output's queue
+	StageRefused              // as it was put into an output's dead letter
+	stages
 )
 
-// Tap shows what is queued for an output from now on: one JSON object a record, {"tag", "time", "record"}, at most
-// bytesPerSecond bytes of them. It never holds up the records: lines that the viewer is too slow for, or that exceed the rate,
-// are dropped, and after the first of those none is made for the rest of that second. end ends it and closes the channel; it
-// may be called more than once. Without a viewer the cost is one atomic load a batch. An output that doesn't exist, or a tap
-// beyond maxTaps, gives a closed channel.
-func (r *Router) Tap(id string, bytesPerSecond int) (lines <-chan []byte, end func()) {
-	r = r.current.Load()
-	n := slices.IndexFunc(r.outputs, func(o *output) bool { return o.id == id })
-	t := &tap{lines: make(chan []byte, tapLines), rate: bytesPerSecond}
-	if n < 0 || r.tapped.Add(1) > maxTaps {
-		if n >= 0 {
-			r.tapped.Add(-1)
-		}
-		close(t.lines)
-		return t.lines, func() {}
+func (s Stage) String() string { return [...]string{"in", "out", "refused"}[s] }
+
+// Shown is a record that a Viewer sees. It is valid only during the call of See.
+type Shown struct {
+	Stage Stage
+	Part  string // the ID of the input or output
+	Event *record.Event
+	Dead  *dead.Record // why it was refused; nil in the other stages
+}
+
+// A Viewer looks at records on their path. Of records that come too fast for its limits it gets an even sample; the others are only
+// counted. It never holds up the records.
+type Viewer struct {
+	Stages []Stage
+	// Records is how many records See gets in a second at most, over time. A burst of as many, or of burst/2, is complete.
+	Records int
+	// Filter selects the records that See gets; nil: all.
+	Filter func(*record.Event) bool
+	// See and Filter are called by the goroutine that handles the record: they must be quick, and must not wait. No two calls overlap.
+	See func(*Shown)
+
+	missed atomic.Int64
+
+	mu              sync.Mutex
+	ended           bool
+	fault           error
+	shown, examined sampler
+	one             Shown
+	event           record.Event
+}
+
+// Missed returns how many records have passed that were not examined, or that See should have got, for lack of time.
+func (v *Viewer) Missed() int64 { return v.missed.Load() }
+
+// Err returns why See isn't called any more: it, or Filter, has panicked.
+func (v *Viewer) Err() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.fault
+}
+
+// leave unlocks v. A panic ends the viewer, and not the connection whose record it looked at.
+func (v *Viewer) leave() {
+	if p := recover(); p != nil {
+		v.ended, v.fault = true, fmt.Errorf("a viewer failed, which is a fault of firelane; please report it: %v", p)
 	}
-	all := r.outputs[n].taps
-	all.add(t)
-	return t.lines, sync.OnceFunc(func() {
-		all.remove(t)
-		r.tapped.Add(-1)
-	})
+	v.mu.Unlock()
 }
 
-// taps are the viewers of one output.
+// Limits of viewers.
+const (
+	maxViewers = 16
+	// maxExamined is how many records a viewer's filter examines in a second.
+	maxExamined = 20_000
+	// burst is how many records a viewer may get at once after a pause, whatever its rate.
+	burst = 100
+)
+
+// ErrViewers is the error of Tap when there are maxViewers.
+var ErrViewers = errors.New("too many viewers look at this router; close one")
+
+// Tap shows records to v from now on, also those of configurations that take over. After end, which may be called more than once,
+// See is not called any more. Without a viewer a stage costs one atomic load a batch.
+func (r *Router) Tap(v *Viewer) (end func(), err error) {
+	if err := r.taps.change(v.Stages, func(all []*Viewer) []*Viewer { return append(all, v) }, 1); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(func() {
+		_ = r.taps.change(v.Stages, func(all []*Viewer) []*Viewer {
+			return slices.DeleteFunc(all, func(o *Viewer) bool { return o == v })
+		}, -1)
+		v.mu.Lock()
+		v.ended = true
+		v.mu.Unlock()
+	}), nil
+}
+
+// taps are the viewers of a process.
 type taps struct {
-	mu  sync.Mutex
-	all atomic.Pointer[[]*tap] // nil: none
+	mu sync.Mutex
+	n  int
+	of [stages]atomic.Pointer[[]*Viewer] // nil: none
 }
 
-// A tap is one viewer.
-type tap struct {
-	lines chan []byte
-
-	mu     sync.Mutex
-	rate   int // bytes a second
-	second int64
-	spent  int // bytes in that second
-	ended  bool
-
-	sizes       [tapLines]int // of the lines that were sent last, by their number
-	sent, taken int           // lines
-	waiting     int           // bytes sent and not taken
-}
-
-func (t *taps) add(one *tap) {
-	t.change(func(all []*tap) []*tap { return append(all, one) })
-}
-
-func (t *taps) remove(one *tap) {
-	t.change(func(all []*tap) []*tap { return slices.DeleteFunc(all, func(o *tap) bool { return o == one }) })
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	one.ended = true
-	close(one.lines)
-}
-
-func (t *taps) change(how func([]*tap) []*tap) {
+// change changes who looks at stages. more is by how much the number of viewers changes.
+func (t *taps) change(stages []Stage, how func([]*Viewer) []*Viewer, more int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var all []*tap
-	if old := t.all.Load(); old != nil {
-		all = slices.Clone(*old)
+	if t.n+more > maxViewers {
+		return ErrViewers
 	}
-	if all = how(all); len(all) == 0 {
-		t.all.Store(nil)
-		return
+	t.n += more
+	for _, s := range stages {
+		var all []*Viewer
+		if old := t.of[s].Load(); old != nil {
+			all = slices.Clone(*old)
+		}
+		if all = how(all); len(all) == 0 {
+			t.of[s].Store(nil)
+		} else {
+			t.of[s].Store(&all)
+		}
 	}
-	t.all.Store(&all)
+	return nil
 }
 
-// offer shows a batch to the viewers.
-func (t *taps) offer(b *record.Batch) {
-	all := t.all.Load()
+// offer shows a batch that was put into the queue of an output.
+func (t *taps) offer(output string, b *record.Batch) {
+	all := t.of[StageOut].Load()
 	if all == nil {
 		return
 	}
-	var ev record.Event
-	reader := record.ReadBatch(b.Bytes())
-	for reader.Next(&ev) {
-		var line []byte // for all viewers that have room
-		for _, one := range *all {
-			if !one.hasRoom() {
-				continue
-			}
-			if line == nil {
-				line = appendTapped(nil, &ev)
-			}
-			one.offer(line)
+	for _, v := range *all {
+		v.showBatch(output, b)
+	}
+}
+
+// show shows the event that has come in.
+func (i *intake) show() {
+	if i.viewers == &i.unknown {
+		if i.viewers = i.r.taps.of[StageIn].Load(); i.viewers == nil {
+			return
 		}
 	}
-}
-
-func appendTapped(dst []byte, ev *record.Event) []byte {
-	ev.Fold(nil)
-	dst = append(record.AppendJSONString(append(dst, `{"tag":`...), []byte(ev.Tag)), `,"time":"`...)
-	dst = append(record.AppendTimeISO(dst, ev.Time, 9), `","record":`...)
-	return append(record.AppendJSON(dst, ev.Body), '}', '\n')
-}
-
-// hasRoom reports whether a line may fit, before it is made.
-func (t *tap) hasRoom() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now := time.Now().Unix(); now != t.second {
-		t.second, t.spent = now, 0
+	for _, v := range *i.viewers {
+		v.show(&Shown{Stage: StageIn, Part: i.input.id, Event: &i.event})
 	}
-	return !t.ended && t.spent < t.rate && len(t.lines) < cap(t.lines)
 }
 
-func (t *tap) offer(line []byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for ; t.taken < t.sent-len(t.lines); t.taken++ {
-		t.waiting -= t.sizes[t.taken%tapLines]
-	}
-	if t.ended || len(line) > t.rate-t.spent || t.waiting+len(line) > maxTapBytes {
-		t.spent = t.rate // make no more in this second: a line costs as much if it is dropped
+// offerRefused shows a record that was put into a dead letter.
+func (t *taps) offerRefused(d *dead.Record) {
+	all := t.of[StageRefused].Load()
+	if all == nil {
 		return
 	}
-	select {
-	case t.lines <- line:
-		t.sizes[t.sent%tapLines] = len(line)
-		t.sent++
-		t.spent += len(line)
-		t.waiting += len(line)
-	default:
+	for _, v := range *all {
+		v.show(&Shown{Stage: StageRefused, Part: d.Output, Event: &d.Record.Event, Dead: d})
 	}
+}
+
+func (v *Viewer) showBatch(output string, b *record.Batch) {
+	v.mu.Lock()
+	defer v.leave()
+	if v.ended {
+		return
+	}
+	now := time.Now()
+	n := v.choose(b.Records(), now)
+	if n == 0 {
+		return
+	}
+	v.one = Shown{Stage: StageOut, Part: output, Event: &v.event}
+	reader := record.ReadBatch(b.Bytes())
+	for ; n > 0 && reader.Next(&v.event); n-- {
+		v.see(&v.one, now)
+	}
+	v.one, v.event = Shown{}, record.Event{} // what they alias is the batch's
+}
+
+// show shows a single record.
+func (v *Viewer) show(one *Shown) {
+	v.mu.Lock()
+	defer v.leave()
+	if now := time.Now(); !v.ended && v.choose(1, now) > 0 {
+		v.see(one, now)
+	}
+}
+
+// choose returns how many of n records are to be looked at.
+func (v *Viewer) choose(n int, now time.Time) (chosen int) {
+	if v.Filter == nil {
+		chosen = v.shown.choose(n, v.Records, now)
+	} else {
+		chosen = v.examined.choose(n, maxExamined, now)
+	}
+	v.missed.Add(int64(n - chosen))
+	return chosen
+}
+
+func (v *Viewer) see(one *Shown, now time.Time) {
+	if v.Filter != nil {
+		if !v.Filter(one.Event) {
+			return
+		}
+		if v.shown.choose(1, v.Records, now) == 0 {
+			v.missed.Add(1)
+			return
+		}
+	}
+	v.See(one)
+}
+
+// A sampler chooses among records that pass, at a limited rate. It goes by how many have passed and not by the time, or else it would
+// choose those that come after a pause: those of the same connection, as a rule.
+type sampler struct {
+	last    time.Time
+	room    float64 // records that may be chosen now
+	passing float64 // records that pass in a second, about
+	skip    float64 // records that pass until the next one is chosen
+}
+
+// choose returns how many of the next n records to take.
+func (s *sampler) choose(n, perSecond int, now time.Time) (chosen int) {
+	elapsed := min(now.Sub(s.last).Seconds(), burst)
+	s.last = now
+	s.room = min(max(2*float64(perSecond), burst), s.room+elapsed*float64(perSecond))
+	s.passing += float64(n) - s.passing*min(elapsed, 1)
+	every := max(1, s.passing/max(s.room, 1))
+	for ; s.skip < float64(n); s.skip += 1 + 2*(every-1)*rand.Float64() {
+		chosen++
+	}
+	s.skip -= float64(n)
+	chosen = min(chosen, n, int(s.room))
+	s.room -= float64(chosen)
+	return chosen
 }

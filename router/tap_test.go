@@ -1,69 +1,256 @@
 package router
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/firelane/firelane/record"
+	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/dead"
 )
 
-func TestATapShowsWhatIsQueued(t *testing.T) {
-	r := opened(t, nullOutputs("*"), nil)
+// seen is what a viewer has seen, a line a record.
+type seen []string
+
+// look makes a viewer of the records of app.
+func (s *seen) look(rate int, stages ...Stage) *Viewer {
+	return &Viewer{Stages: stages, Records: rate, Filter: func(ev *record.Event) bool { return ev.Tag == "app" }, See: s.see}
+}
+
+func (s *seen) see(one *Shown) {
+	value, _ := record.Find(one.Event.Body, "log")
+	text, _ := record.Text(value)
+	line := fmt.Sprintf("%v %s %s", one.Stage, one.Part, text)
+	if one.Dead != nil {
+		line += ": " + one.Dead.Reason
+	}
+	*s = append(*s, line)
+}
+
+func (s seen) want(t *testing.T, lines ...string) {
+	t.Helper()
+	if got, want := strings.Join(s, "\n"), strings.Join(lines, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func tap(t *testing.T, r *Router, v *Viewer) (end func()) {
+	t.Helper()
+	end, err := r.Tap(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
+	return end
+}
+
+func TestAViewerSeesRecordsAtItsStagesUntilItsEnd(t *testing.T) {
+	r := opened(t, "[FILTER]\n    Name record_modifier\n    Match *\n    Record added x\n"+nullOutputs("*", "other"), nil)
 	i := r.newIntake(r.inputs[0])
 	i.addLogs("app", "before")
 	flush(t, i)
-	lines, end := r.Tap("null.0", 1<<20)
+	var in, all seen
+	endIn := tap(t, r, in.look(100, StageIn))
+	end := tap(t, r, all.look(100, StageIn, StageOut, StageRefused))
 	i.addLogs("app", "seen")
+	i.addLogs("other", "not taken")
 	flush(t, i)
-	var line struct {
-		Tag    string
-		Time   time.Time
-		Record map[string]string
-	}
-	if err := json.Unmarshal(<-lines, &line); err != nil || line.Tag != "app" || line.Record["log"] != "seen" {
-		t.Errorf("got %+v and error %v, want the record that was queued after the tap was opened", line, err)
-	}
-	end()
+	refused := &dead.Record{Output: "null.0", Reason: "no", Record: &sink.Record{Event: record.Event{Tag: "app", Body: logBody("bad")}}}
+	r.outputs[0].dead.Put(refused)
+	endIn()
+	endIn()
+	i.addLogs("app", "later")
+	flush(t, i)
 	end()
 	i.addLogs("app", "after")
 	flush(t, i)
-	if more, open := <-lines; open {
-		t.Errorf("got %s after the end, want a closed channel", more)
-	}
-	if none, _ := r.Tap("no such output", 1); none != nil {
-		if _, open := <-none; open {
-			t.Error("got a line of an output that doesn't exist, want a closed channel")
+	r.outputs[0].dead.Put(refused)
+	in.want(t, "in forward.0 seen")
+	all.want(t, "in forward.0 seen", "out null.0 seen", "refused null.0 bad: no", "in forward.0 later", "out null.0 later")
+}
+
+func TestAViewerGetsWhatItsRateAllowsAndTheRestIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, nullOutputs("*"), nil)
+		i := r.newIntake(r.inputs[0])
+		for _, stage := range []Stage{StageIn, StageOut} {
+			for _, filtered := range []bool{false, true} {
+				var s seen
+				v := s.look(10, stage)
+				if !filtered {
+					v.Filter = nil
+				}
+				end := tap(t, r, v)
+				i.addLogs("app", strings.Split("0123456789", "")...)
+				flush(t, i)
+				if len(s) != 10 || v.Missed() != 0 {
+					t.Errorf("%v: got %d records of a burst of 10, and %d missed, want all", stage, len(s), v.Missed())
+				}
+				passed := 10
+				for range 10 {
+					for range 100 {
+						i.addLogs("app", "x", "y")
+						flush(t, i)
+						passed += 2
+						time.Sleep(10 * time.Millisecond)
+					}
+				}
+				if n := len(s); n < 80 || n > 130+burst || n+int(v.Missed()) != passed {
+					t.Errorf("%v: got %d records in 10 s and %d missed, want about 100 of %d, and the others", stage, n, v.Missed(), passed)
+				}
+				end()
+			}
+		}
+	})
+}
+
+// Connections whose records come one after another have the same part of the sample.
+func TestASampleIsEven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, nullOutputs("*"), nil)
+		names := []string{"web", "db", "job"}
+		var all []*intake
+		for range names {
+			all = append(all, r.newIntake(r.inputs[0]))
+		}
+		count := map[string]int{}
+		v := &Viewer{Stages: []Stage{StageOut}, Records: 200, See: func(one *Shown) { count[one.Event.Tag]++ }}
+		tap(t, r, v)
+		for range 2000 {
+			for n, i := range all {
+				i.addLogs(names[n], "x", "y", "z")
+				flush(t, i)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		total := count["web"] + count["db"] + count["job"]
+		for name, n := range count {
+			if share := float64(n) / float64(total); share < 0.26 || share > 0.41 {
+				t.Errorf("got %.2f of the sample of %d for %s, want a third", share, total, name)
+			}
+		}
+		if total < 1600 || total > 2600 {
+			t.Errorf("got %d records in 10 s, want about 2,000", total)
+		}
+	})
+}
+
+// Records that its filter doesn't take leave room for those that it does.
+func TestAViewerExaminesMoreRecordsThanItSees(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, nullOutputs("*"), nil)
+		i := r.newIntake(r.inputs[0])
+		var s seen
+		v := s.look(1, StageOut)
+		tap(t, r, v)
+		for range 1000 { // 10,000 a second
+			i.addLogs("other", strings.Split("0123456789", "")...)
+			flush(t, i)
+			time.Sleep(time.Millisecond)
+		}
+		i.addLogs("app", "found")
+		flush(t, i)
+		s.want(t, "out null.0 found")
+		for range 100_000 / 100 {
+			for range 10 {
+				i.addLogs("other", strings.Split("0123456789", "")...)
+			}
+			flush(t, i)
+		}
+		if n := v.Missed(); n < 100_000-2*maxExamined-1 {
+			t.Errorf("got %d missed of 100,000 at once, want all but %d", n, 2*maxExamined)
+		}
+	})
+}
+
+// A record that breaks a viewer has been queued, and its connection goes on.
+func TestAViewerThatPanicsEnds(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	i := r.newIntake(r.inputs[0])
+	for _, stage := range []Stage{StageIn, StageOut} {
+		calls := 0
+		v := &Viewer{Stages: []Stage{stage}, Records: 10, See: func(*Shown) { calls++; panic("fault") }}
+		tap(t, r, v)
+		before := r.Status().Outputs[0].Account.Buffered
+		for range 2 {
+			i.addLogs("app", "x")
+			flush(t, i)
+		}
+		if err := v.Err(); err == nil || !strings.Contains(err.Error(), "fault") || calls != 1 {
+			t.Errorf("%v: got error %v after %d calls, want the panic of the only one", stage, err, calls)
+		}
+		if n := r.Status().Outputs[0].Account.Buffered - before; n != 2 {
+			t.Errorf("%v: got %d records queued, want 2", stage, n)
 		}
 	}
 }
 
-func TestATapNeverHoldsUpTheRecordsAndKeepsToItsRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := opened(t, nullOutputs("*"), nil)
-		i := r.newIntake(r.inputs[0])
-		lines, end := r.Tap("null.0", 1000)
-		defer end()
-		for n := range 2 * tapLines { // which nobody reads
-			i.addLogs("app", fmt.Sprint("line ", n))
-			flush(t, i)
-		}
-		bytes := 0
-		for len(lines) > 0 {
-			bytes += len(<-lines)
-		}
-		if bytes == 0 || bytes > 1000 {
-			t.Errorf("got %d bytes in a second, want 1 to 1000", bytes)
-		}
-		time.Sleep(time.Second)
-		i.addLogs("app", "the next second's")
-		flush(t, i)
-		if line := <-lines; !strings.Contains(string(line), "the next second's") {
-			t.Errorf("got %s, want a line of the next second", line)
-		}
-	})
+func TestViewersSeeOutputsOfTheNextConfiguration(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	next, diags := build(r.plan, r.env, r.process)
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	if next.outputs[0].taps != r.outputs[0].taps {
+		t.Error("got another list of viewers after a reload, want the process's")
+	}
+}
+
+func TestTheNumberOfViewersIsLimited(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	var s seen
+	var ends []func()
+	for range maxViewers {
+		ends = append(ends, tap(t, r, s.look(1, StageOut)))
+	}
+	if _, err := r.Tap(s.look(1, StageIn)); !errors.Is(err, ErrViewers) {
+		t.Errorf("got %v for one more viewer, want %v", err, ErrViewers)
+	}
+	ends[0]()
+	ends[0]()
+	tap(t, r, s.look(1, StageIn))
+	if _, err := r.Tap(s.look(1, StageIn)); !errors.Is(err, ErrViewers) {
+		t.Errorf("got %v after one has gone and another has come, want %v", err, ErrViewers)
+	}
+}
+
+func TestWithoutAViewerNothingIsAllocated(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	i := r.newIntake(r.inputs[0])
+	i.addLogs("app", "x")
+	p := i.pending[0]
+	body := logBody("x")
+	if n := testing.AllocsPerRun(100, func() {
+		r.taps.offer("null.0", &p.batch.Batch)
+		i.viewers = &i.unknown
+		i.Add([]byte("app"), record.Time{Sec: 1}, body)
+		p.batch.Reset()
+	}); n > 0 {
+		t.Errorf("got %v allocations for a record, want 0", n)
+	}
+}
+
+func TestTheNewestRefusedRecordsAreKept(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	if got := r.Refusals(); len(got) != 0 {
+		t.Errorf("got %+v, want none", got)
+	}
+	long := strings.Repeat("x", 10*maxRefusalValue)
+	for n := range maxRefusals + 3 {
+		r.outputs[0].dead.Put(&dead.Record{Output: "null.0", Target: "index", Status: 400, Type: "parsing", Reason: fmt.Sprint(n, long),
+			Record: &sink.Record{Event: record.Event{Tag: "app", Body: logBody(long)}}})
+	}
+	got := r.Refusals()
+	if len(got) != maxRefusals || !strings.HasPrefix(got[0].Reason, fmt.Sprint(maxRefusals+2, "x")) || !strings.HasPrefix(got[maxRefusals-1].Reason, "3x") {
+		t.Fatalf("got %d, from %.20s, want the last %d, the newest first", len(got), got[0].Reason, maxRefusals)
+	}
+	if one := got[0]; len(one.Reason) > maxRefusalReason+3 || len(one.Record) > 2*maxRefusalValue || one.Tag != "app" || one.Target != "index" || one.Status != 400 || one.Type != "parsing" {
+		t.Errorf("got %+v, want all of it, with the reason and the record cut", one)
+	}
 }
 
 // Here a fault empties a batch that holds two records which have been counted.
@@ -77,87 +264,4 @@ func TestARecordThatAFaultDropsIsUnaccounted(t *testing.T) {
 	if a := r.Status().Outputs[0].Account; a.Received != 3 || a.Buffered != 1 || a.Unaccounted != 2 {
 		t.Errorf("got %+v, want 2 unaccounted", a)
 	}
-}
-
-func TestTapsThatNobodyReadsHoldALimitedNumberOfBytes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := opened(t, nullOutputs("*"), nil)
-		i := r.newIntake(r.inputs[0])
-		lines, end := r.Tap("null.0", math.MaxInt)
-		defer end()
-		large := strings.Repeat("x", 100<<10)
-		for range tapLines {
-			i.addLogs("app", large)
-			flush(t, i)
-			queued(t, r.outputs[0])
-		}
-		held := 0
-		for len(lines) > 0 {
-			held += len(<-lines)
-		}
-		if held == 0 || held > maxTapBytes {
-			t.Errorf("got %d bytes waiting for a viewer, want 1 to %d", held, maxTapBytes)
-		}
-		time.Sleep(time.Second)
-		i.addLogs("app", "read again")
-		flush(t, i)
-		if line := <-lines; !strings.Contains(string(line), "read again") {
-			t.Errorf("got %s, want the line after those that were read", line)
-		}
-	})
-}
-
-func TestTheNumberOfTapsIsLimited(t *testing.T) {
-	r := opened(t, nullOutputs("*", "*"), nil)
-	var ends []func()
-	for n := range maxTaps {
-		lines, end := r.Tap(fmt.Sprint("null.", n%2), 1000)
-		select {
-		case <-lines:
-			t.Fatalf("got a closed channel for viewer %d, want one that is open", n)
-		default:
-		}
-		ends = append(ends, end)
-	}
-	lines, end := r.Tap("null.0", 1000)
-	if _, open := <-lines; open {
-		t.Error("got a tap beyond the limit, want a closed channel")
-	}
-	end()
-	ends[0]()
-	ends[0]()
-	again, end := r.Tap("null.0", 1000)
-	defer end()
-	select {
-	case <-again:
-		t.Error("got a closed channel after a viewer has gone, want one that is open")
-	default:
-	}
-	if more, _ := r.Tap("null.1", 1000); more != nil {
-		if _, open := <-more; open {
-			t.Error("got a tap beyond the limit, want a closed channel")
-		}
-	}
-	for _, end := range ends {
-		end()
-	}
-}
-
-// Making a line costs more than all else that is done to a record.
-func TestALineThatATapHasNoRoomForIsNotMadeAgainAndAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := opened(t, nullOutputs("*"), nil)
-		i := r.newIntake(r.inputs[0])
-		_, end := r.Tap("null.0", 100)
-		defer end()
-		var logs []string
-		for range 1000 {
-			logs = append(logs, strings.Repeat("x", 200))
-		}
-		i.addLogs("app", logs...)
-		p := i.pending[0]
-		if n := testing.AllocsPerRun(1, func() { r.outputs[0].taps.offer(&p.batch.Batch) }); n > 10 {
-			t.Errorf("got %v allocations for 1,000 lines that are too long for the rate, want those of a few lines", n)
-		}
-	})
 }

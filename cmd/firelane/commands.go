@@ -57,6 +57,15 @@ Exit status: 1 with warnings, 2 with errors.`,
 			Flags: func(flags *flag.FlagSet) { new(deadFlags).register(flags) },
 		}, deadCommand},
 		{manual.Command{
+			Name: "top", Short: "show what the router that is running in this container does",
+			Long:  "It shows rates, queues, errors, refused records, and what takes space.",
+			Flags: func(flags *flag.FlagSet) { new(topFlags).register(flags) },
+		}, topCommand},
+		{manual.Command{
+			Name: "tail", Short: "show the records of that router as they pass",
+			Flags: func(flags *flag.FlagSet) { new(tailFlags).register(flags) },
+		}, tailCommand},
+		{manual.Command{
 			Name: "bootstrap", Args: "-c FILE", Short: "install the index templates and policies of outputs with firelane_bootstrap On",
 			Flags: func(flags *flag.FlagSet) { new(bootstrapFlags).register(flags) },
 		}, bootstrapCommand},

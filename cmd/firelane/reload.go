@@ -32,12 +32,13 @@ type reloader struct {
 	busy  sync.Mutex                  // held while a configuration is read and takes over
 	plan  atomic.Pointer[config.Plan] // the running one
 	admin adminServer
+	local localServer
 }
 
 func newReloader(c *cli, log zerolog.Logger, level *logLevel, file string, always bool, r *router.Router, stop context.Context) *reloader {
 	l := &reloader{c: c, log: log, level: level, file: file, always: always, router: r, stop: stop, wanted: make(chan struct{}, 1)}
 	l.admin.log = log
-	l.admin.config = admin.Config{Source: r, Reloader: l, Version: version, Start: time.Now()}
+	l.admin.config = admin.Config{Source: r, Watched: r, Reloader: l, Version: version, Start: time.Now()}
 	return l
 }
 
@@ -154,11 +155,16 @@ type adminServer struct {
 	log    zerolog.Logger
 	config admin.Config // without the address and the hosts
 
-	mu    sync.Mutex
-	addr  string // "": no server
-	hosts string
-	end   context.CancelFunc // ends the last server; nil if there was none
-	done  chan struct{}
+	mu   sync.Mutex
+	on   adminAddress
+	end  context.CancelFunc // ends the last server; nil if there was none
+	done chan struct{}
+}
+
+// An adminAddress is where and to whom the HTTP server serves what.
+type adminAddress struct {
+	addr           string // "": there is no server
+	hosts, records string
 }
 
 func noChange() {}
@@ -167,29 +173,29 @@ func noChange() {}
 func (a *adminServer) prepare(plan *config.Plan) (commit, undo func(), err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	addr, hosts := "", plan.Service.HTTPHosts
+	on := adminAddress{hosts: plan.Service.HTTPHosts, records: plan.Service.HTTPRecords}
 	if plan.Service.HTTPServer {
-		addr = net.JoinHostPort(plan.Service.HTTPListen, strconv.Itoa(plan.Service.HTTPPort))
+		on.addr = net.JoinHostPort(plan.Service.HTTPListen, strconv.Itoa(plan.Service.HTTPPort))
 	}
-	if addr == a.addr && (addr == "" || hosts == a.hosts) {
+	if on == a.on || on.addr == "" && a.on.addr == "" {
 		return noChange, noChange, nil
 	}
-	if addr == "" || addr == a.addr {
-		return func() { a.replace(nil, addr, hosts) }, noChange, nil
+	if on.addr == "" || on.addr == a.on.addr {
+		return func() { a.replace(nil, on) }, noChange, nil
 	}
-	ln, err := admin.Listen(context.Background(), addr)
+	ln, err := admin.Listen(context.Background(), on.addr)
 	if err != nil {
 		return noChange, noChange, fmt.Errorf("http_server: %w", err)
 	}
-	return func() { a.replace(ln, addr, hosts) }, func() { _ = ln.Close() }, nil
+	return func() { a.replace(ln, on) }, func() { _ = ln.Close() }, nil
 }
 
-// replace ends the current server, and then serves on ln, or on addr if ln is nil. It doesn't wait, because the current server may be
+// replace ends the current server, and then serves on ln, or on on.addr if ln is nil. It doesn't wait, because the current server may be
 // serving the request for this reload.
-func (a *adminServer) replace(ln net.Listener, addr, hosts string) {
+func (a *adminServer) replace(ln net.Listener, on adminAddress) {
 	a.mu.Lock()
 	end, done := a.end, a.done
-	a.addr, a.hosts = addr, hosts
+	a.on = on
 	var ctx context.Context
 	ctx, a.end = context.WithCancel(context.Background())
 	a.done = make(chan struct{})
@@ -201,19 +207,19 @@ func (a *adminServer) replace(ln net.Listener, addr, hosts string) {
 			end()
 			<-done
 		}
-		a.serve(ctx, ln, addr, hosts)
+		a.serve(ctx, ln, on)
 	}()
 }
 
-func (a *adminServer) serve(ctx context.Context, ln net.Listener, addr, hosts string) {
-	if addr == "" {
+func (a *adminServer) serve(ctx context.Context, ln net.Listener, on adminAddress) {
+	if on.addr == "" {
 		return
 	}
 	c := a.config
-	c.Addr, c.Hosts = addr, hosts
+	c.Addr, c.Hosts, c.Records = on.addr, on.hosts, on.records
 	var err error
 	if ln == nil {
-		ln, err = admin.Listen(ctx, addr)
+		ln, err = admin.Listen(ctx, on.addr)
 	}
 	if err == nil {
 		err = admin.Serve(ctx, ln, c)

@@ -109,7 +109,9 @@ func (c *cli) run(file string, always bool) int {
 	log = log.Sample(level)
 
 	limitMemory(log) // the router divides this limit among its parts
-	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: func() { freeStart(); c.useRoots() }, Early: early, OwnLog: own})
+	var l *reloader
+	bound := func() { freeStart(); c.useRoots(); l.startLocal() }
+	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: bound, Early: early, OwnLog: own})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
@@ -117,7 +119,7 @@ func (c *cli) run(file string, always bool) int {
 	useOneCore()
 	relaxTimers(log)
 	stop, now := newStops()
-	l := newReloader(c, log, level, file, always, r, stop.ctx)
+	l = newReloader(c, log, level, file, always, r, stop.ctx)
 	l.plan.Store(plan)
 	go handleSignals(log, arrived, signalled{
 		grace: func() time.Duration { return l.plan.Load().Service.Grace }, reload: l.request, stop: stop, now: now,
@@ -129,6 +131,7 @@ func (c *cli) run(file string, always bool) int {
 	defer started.Stop()
 	err = r.Run(stop.ctx, now.ctx)
 	l.admin.close()
+	l.endLocal()
 	return statusOf(log, err)
 }
 

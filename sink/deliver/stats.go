@@ -40,7 +40,9 @@ type Stats struct {
 	Gate        GateState
 	LastError   string    // of an attempt
 	LastErrorAt time.Time // zero: there was none
-	DeliveredAt time.Time // of the last record
+	// LastErrorOfItems is whether LastError is the refusal of single records, which it may quote.
+	LastErrorOfItems bool
+	DeliveredAt      time.Time // of the last record
 	// FailingSince is when the first attempt failed since the last one that delivered a record; zero: none failed.
 	FailingSince time.Time
 
@@ -114,6 +116,7 @@ func (o *Output) account(p *part, now time.Time) int {
 	}
 	if err := out.reply.Err; err != nil && !out.stopped {
 		s.LastError, s.LastErrorAt = dead.Cut(err.Error(), maxLoggedReason), now
+		s.LastErrorOfItems = out.reply.Verdict == sink.Done
 		if out.delivered == 0 && s.FailingSince.IsZero() && !p.harmless() {
 			s.FailingSince = now
 		}

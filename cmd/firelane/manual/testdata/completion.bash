@@ -3,7 +3,7 @@ _firelane() {
 	local word=${COMP_WORDS[COMP_CWORD]} options= first=
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		COMPREPLY=($(compgen -W 'run check doctor healthcheck dead bootstrap version completion help man' -- "$word"))
+		COMPREPLY=($(compgen -W 'run check doctor healthcheck dead top tail bootstrap version completion help man' -- "$word"))
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -12,6 +12,8 @@ _firelane() {
 	doctor) options='-c -config -json -write' first='' ;;
 	healthcheck) options='-c -config' first='' ;;
 	dead) options='-c -config -field -from -index -output -reason -since -until' first='list show resend' ;;
+	top) options='-once -pid' first='' ;;
+	tail) options='-json -match -pid -rate -stage -text -where' first='' ;;
 	bootstrap) options='-c -config -dry-run -file' first='' ;;
 	version) options='' first='' ;;
 	completion) options='' first='bash zsh fish' ;;

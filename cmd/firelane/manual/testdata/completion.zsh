@@ -9,6 +9,8 @@ _firelane() {
 			'doctor:check with the network whether the configuration works from here'
 			'healthcheck:exit with 0 if a running firelane accepts connections'
 			'dead:list, show or send again the records that destinations refused for good'
+			'top:show what the router that is running in this container does'
+			'tail:show the records of that router as they pass'
 			'bootstrap:install the index templates and policies of outputs with firelane_bootstrap On'
 			'version:print the version, the commit and its date, and the version of Go'
 			'completion:print the script that completes command lines in a shell'
@@ -79,6 +81,25 @@ _firelane() {
 			'-reason[only where the error type or the reason has this TEXT in it, in any case]:TEXT:'
 			'-since[only what was given up at this TIME or later]:TIME:'
 			'-until[only what was given up before this TIME]:TIME:'
+		)
+		;;
+	top)
+		first=()
+		options=(
+			'-once[print the first picture, and end]'
+			'-pid[the router'\''s PROCESS, if there are several]:PROCESS:'
+		)
+		;;
+	tail)
+		first=()
+		options=(
+			'-json[lines of JSON]'
+			'-match[only records whose tag matches this PATTERN, in which * is any text]:PATTERN:'
+			'-pid[the router'\''s PROCESS, if there are several]:PROCESS:'
+			'-rate[at most so many RECORDS a second]:RECORDS:'
+			'-stage[STAGES at which records are shown\: in, as an input got them; out, as an output'\''s queue got them; refused, those in dead letters]:STAGES:'
+			'-text[only records that contain this TEXT]:TEXT:'
+			'-where[only records with FIELD=VALUE, or $FIELD\['\''in'\''\]\['\''field'\''\]=VALUE; may be repeated]:FIELD=VALUE:'
 		)
 		;;
 	bootstrap)
