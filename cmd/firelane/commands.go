@@ -19,7 +19,7 @@ type command struct {
 
 // commands is the table of all commands: of it are made the help, the page for man, and the completion of shells.
 func commands() []command {
-	return []command{
+	return append([]command{
 		{manual.Command{
 			Name: "run", Args: "-c FILE", Short: "run with FILE, in either dialect",
 			Long: `Without -c it runs with the configuration that ECS wrote. SIGTERM ends it when the queues are empty or the grace period
@@ -69,6 +69,12 @@ Exit status: 1 with warnings, 2 with errors.`,
 			Name: "bootstrap", Args: "-c FILE", Short: "install the index templates and policies of outputs with firelane_bootstrap On",
 			Flags: func(flags *flag.FlagSet) { new(bootstrapFlags).register(flags) },
 		}, bootstrapCommand},
+	}, aboutCommands()...)
+}
+
+// aboutCommands are those about firelane itself.
+func aboutCommands() []command {
+	return []command{
 		{manual.Command{Name: "version", Short: "print the version, the commit and its date, and the version of Go"}, versionCommand},
 		{manual.Command{
 			Name: "completion", Args: strings.Join(manual.Shells(), "|"), Short: "print the script that completes command lines in a shell",
