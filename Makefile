@@ -1,19 +1,56 @@
 # firelane. `make` alone lists the targets.
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 EPOCH   := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
-BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+BIN     := bin
+# -buildvcs=false: what the Go tool would note depends on whether there is a .git, and two builds are to be the same.
+BUILD   := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.epoch=$(EPOCH)"
+# What runs on this machine, whatever is built.
+RUN     := GOOS= GOARCH= SOURCE_DATE_EPOCH=$(EPOCH) go run
+IMAGE   := $(RUN) ./cmd/image -version $(VERSION) -revision "$(COMMIT)"
 
-.PHONY: help build image demo try test e2e terraform check arm64 vuln fuzz bench profile faults attack outage soak clean
+.PHONY: help build image release reproducible demo try test e2e terraform check arm64 arm64-test vuln fuzz bench profile faults attack outage soak clean
 help:
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1	/p' Makefile | expand -t 8
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' Makefile | expand -t 14
 
 build: ## bin/firelane, static, and bin/licenses: the licences of all that is in it, and a bill of materials (SPDX)
-	$(BUILD) -o bin/firelane ./cmd/firelane
-	@GOOS= GOARCH= SOURCE_DATE_EPOCH=$(EPOCH) go run ./cmd/licenses -version $(VERSION) -goos "$(GOOS)" -goarch "$(GOARCH)" bin/licenses
+	$(BUILD) -o $(BIN)/firelane ./cmd/firelane
+	@$(RUN) ./cmd/licenses -version $(VERSION) -goos "$(GOOS)" -goarch "$(GOARCH)" $(BIN)/licenses
 
-image: build ## the container image, firelane:latest
-	docker build -t firelane .
+image: export GOOS := linux
+image: build ## the container image, firelane:latest, for this architecture, or for GOARCH=arm64 or amd64
+	$(IMAGE) -o $(BIN)/image.tar linux/$$(go env GOARCH)=$(BIN)
+	docker load -i $(BIN)/image.tar
+
+# Nothing of it needs a registry or another service. docs/image.md says how the image gets into a registry.
+release: ## dist/: programs for Linux and macOS, bills of materials, an image for amd64 and arm64, man page, completion, checksums
+	rm -rf dist
+	@set -e; for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do \
+		os=$${platform%/*}; arch=$${platform#*/}; \
+		$(MAKE) --no-print-directory build GOOS=$$os GOARCH=$$arch BIN=dist/build/$$os-$$arch; \
+		cp dist/build/$$os-$$arch/firelane dist/firelane-$$os-$$arch; \
+		cp dist/build/$$os-$$arch/licenses/sbom.spdx.json dist/firelane-$$os-$$arch.spdx.json; \
+	done
+	cp dist/build/linux-amd64/licenses/LICENSES.txt dist/
+	$(IMAGE) -o dist/image.tar linux/amd64=dist/build/linux-amd64 linux/arm64=dist/build/linux-arm64
+	@$(MAKE) --no-print-directory build GOOS= GOARCH= BIN=dist/build/host
+	dist/build/host/firelane man >dist/firelane.1
+	@for shell in bash zsh fish; do dist/build/host/firelane completion $$shell >dist/completion.$$shell; done
+	rm -rf dist/build
+	cd dist && { sha256sum * || shasum -a 256 *; } 2>/dev/null >../SHA256SUMS && mv ../SHA256SUMS .
+
+# From two copies of the source, in different folders, with a build cache of its own each.
+reproducible: ## build the images of the last commit twice, from scratch, and compare their digests (ten minutes)
+	@set -e; dir=$$(mktemp -d); trap 'chmod -R u+w $$dir; rm -rf $$dir' EXIT; \
+	for copy in one two/deeper; do \
+		git clone -q . $$dir/$$copy; \
+		for arch in amd64 arm64; do \
+			GOCACHE=$$dir/cache-$${copy%/*} $(MAKE) --no-print-directory -C $$dir/$$copy build GOOS=linux GOARCH=$$arch BIN=out/$$arch VERSION=$(VERSION) >/dev/null; \
+		done; \
+		$(IMAGE) -o $$dir/$${copy%/*}.tar linux/amd64=$$dir/$$copy/out/amd64 linux/arm64=$$dir/$$copy/out/arm64; \
+	done; \
+	cmp $$dir/one.tar $$dir/two.tar && echo "the two images are the same"
 
 demo: ## a sample application's log lines become documents; DEMO="-opensearch URL" for a real server
 	@go run ./cmd/demo $(DEMO)
@@ -45,9 +82,17 @@ check: ## what a change must pass before it is committed: format, vet, staticche
 	go test $(TESTFLAGS) ./...
 	GORACE=atexit_sleep_ms=0 go test -race ./...
 
-arm64: ## check that everything builds for Graviton
+arm64: ## check that everything builds for Graviton, and the program for macOS
 	GOOS=linux GOARCH=arm64 go build ./...
 	GOOS=linux GOARCH=arm64 go vet ./...
+	GOOS=darwin GOARCH=arm64 go build -o /dev/null ./cmd/firelane
+
+ARM64_PACKAGES := ./record ./buffer ./forward/... ./sink/deliver ./sink/bulk ./router
+arm64-test: ## the unit tests of the core, and a smoke test, as programs for arm64 (needs qemu-user-static; 20 minutes; root)
+	@e2e/qemu-arm64 true
+	$(MAKE) build GOOS=linux GOARCH=arm64 BIN=bin/arm64
+	e2e/qemu-arm64 e2e/smoke bin/arm64/firelane
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 e2e/qemu-arm64 go test -count=1 -timeout 30m $(ARM64_PACKAGES)
 
 # The vulnerability database is on the network; if it can't be reached, one line says that nothing was checked.
 VULNDB := https://vuln.go.dev
@@ -89,4 +134,4 @@ soak: build ## many attacks and faults together for SOAK (1h): ten outputs, two 
 	go run ./e2e/faultbench -routers firelane -soak $(SOAK)
 
 clean: ## remove the binaries
-	rm -rf bin
+	rm -rf bin dist

@@ -71,6 +71,11 @@ type Subject struct {
 // Place is the place of a position in the configuration: in a task definition the value that the agent rendered into that line, and in
 // a file that is in the container the line of its local copy.
 func (s *Subject) Place(at config.Pos) taskdef.Place {
+	if name := at.Variable(); s.Task != nil && s.Task.Router != nil && name != "" {
+		if o, ok := taskdef.Find(s.Task.Router.Environment, name); ok {
+			return o.Place
+		}
+	}
 	if s.Task != nil && at.File == s.Task.File && at.Line > 0 && at.Line <= len(s.Task.Lines) {
 		return s.Task.Lines[at.Line-1]
 	}

@@ -42,12 +42,17 @@ func (s *Subject) queueOf(o *config.Output) queue {
 	switch {
 	case have.mount != nil && have.mount.ReadOnly:
 		have.why = "the volume " + have.mount.Volume + " is mounted read-only"
-	case have.mount == nil && !isRoot(s.Task.Router.User):
+	case have.mount == nil && !isRoot(s.Task.Router.User) && !inDefault(have.dir): // everybody may write to that one
 		have.why, have.user = "the router runs as user "+s.Task.Router.User.Text+", which may not write to "+have.dir, true
 	case have.mount == nil && s.Task.Router.ReadOnlyRoot:
 		have.why = "readonlyRootFilesystem is on, and no volume is mounted at " + have.dir
 	}
 	return have
+}
+
+// inDefault reports whether a folder is that of the queues in the image, or in it.
+func inDefault(dir string) bool {
+	return dir == router.DefaultDir || strings.HasPrefix(dir, router.DefaultDir+"/")
 }
 
 // isRoot reports whether a container's user is root, as it is by default, or isn't known.

@@ -103,7 +103,11 @@ func TestRulesFindWhatTheyAreFor(t *testing.T) {
 				if err := os.WriteFile(dir+c.file, []byte(c.text), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				s := subjectOf(dir+c.file, func(string) (string, bool) { return "", false })
+				s := subjectOf(dir+c.file, func(name string) (string, bool) {
+					_, value, ok := strings.Cut(c.text, "# environment: "+name+"=")
+					value, _, _ = strings.Cut(value, "\n")
+					return value, ok
+				})
 				list := s.Run(check.Rules())
 				checkOnce(t, s, list)
 				for _, number := range c.fires {

@@ -17,6 +17,7 @@ func fileRules() []Rule {
 		{"F506", "config-file", Error, "the options that name a configuration file are incomplete, or what they name can't be one", forTask(configFile)},
 		{"F507", "log-metadata", Note, "enable-ecs-log-metadata is off: records don't say from which task they are", forTask(logMetadata)},
 		{"F508", "variable-unset", Warning, "the configuration uses a variable that the router's container doesn't get", forTask(variableUnset)},
+		{"F526", "router-variable", Warning, "the router's container has a variable FIRELANE_… that firelane doesn't know, probably a misspelling", forTask(routerVariable)},
 		{"F509", "init-file", Error, "a variable of the init image names an object that can't be one, or two variables have the same number", forTask(initFile)},
 	}
 }
@@ -215,6 +216,24 @@ func initFile(t *task) {
 			t.say(o.Place, cmp.Or(s3ARN(o.Text), "arn:aws:s3:::BUCKET/KEY"), "%q is not the ARN of an object in S3: the file can't be fetched, and the router does not start.", o.Text)
 		case m[1] == "file" && !strings.HasPrefix(o.Text, "/"):
 			t.say(o.Place, "the whole path in the router's container", "%q is not an absolute path.", o.Text)
+		}
+	}
+}
+
+// routerVariable tells of variables that look like firelane's own, and aren't.
+func routerVariable(t *task) {
+	if t.Router == nil || foreignImage(t.Router) {
+		return
+	}
+	var known []string
+	for _, v := range config.Variables() {
+		known = append(known, v.Name)
+	}
+	for _, list := range [][]taskdef.Option{t.Router.Environment, t.Router.Secrets} {
+		for _, o := range list {
+			if strings.HasPrefix(strings.ToUpper(o.Name), "FIRELANE_") && !slices.Contains(known, o.Name) {
+				t.say(o.Place, strings.Join(known[1:], ", "), "firelane has no variable %s: it has no effect.", o.Name)
+			}
 		}
 	}
 }

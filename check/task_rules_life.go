@@ -89,7 +89,7 @@ func (t *task) askedPorts(at taskdef.Place, line, want, follows string) {
 		case m[1] == "8877":
 			why = "ECS configures the input for health checks only for routers of type fluentbit"
 		case m[1] == strconv.Itoa(t.Plan.Service.HTTPPort):
-			why = "the HTTP server is off (HTTP_Server On in [SERVICE] of a configuration file would turn it on)"
+			why = "the HTTP server is off (the variable FIRELANE_ADMIN=on would turn it on)"
 		}
 		t.say(at, want, "The health check asks port %s, but %s. %s", m[1], why, follows)
 	}
@@ -147,7 +147,7 @@ func stopTimeout(t *task) {
 	}
 	if grace := t.Plan.Service.Grace; grace >= stop {
 		t.tell(Finding{At: under(c.Place, "stopTimeout"), Severity: Warning,
-			Want: fmt.Sprintf(`"stopTimeout": %d, or a Grace of less than %s in [SERVICE] of a configuration file`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), seconds(stop)),
+			Want: fmt.Sprintf(`"stopTimeout": %d, or the variable FIRELANE_GRACE with less than %s`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), seconds(stop)),
 			Text: fmt.Sprintf("At a stop the router would deliver for up to %s (Grace), but ECS kills it after %s. What is still queued then is not delivered, and the last lines of the router's log, which say how much that is, are missing.", seconds(grace), seconds(stop))})
 	}
 }

@@ -3,6 +3,8 @@ package check
 import (
 	"fmt"
 	"strings"
+
+	"github.com/firelane/firelane/router"
 )
 
 func queueRules() []Rule {
@@ -51,11 +53,11 @@ func routerUser(t *task) {
 	switch {
 	case isRoot(c.User):
 	case !numeric(user):
-		t.say(c.User.Place, "no user (remove the line); or a number, and a volume at the folder of the queue that this user may write to", "The user %q is a name, and the image has no list of users: the container does not start.", user)
+		t.say(c.User.Place, "a number; or no user (remove the line)", "The user %q is a name, and the image has no list of users: the container does not start.", user)
 	default:
 		for i := range t.Plan.Outputs {
 			if q := t.queueOf(&t.Plan.Outputs[i]); q.user && !t.isNowhere(i) {
-				t.tell(Finding{At: c.User.Place, Severity: Warning, Want: "no user, or a volume in mountPoints at " + q.dir + " that the user may write to",
+				t.tell(Finding{At: c.User.Place, Severity: Warning, Want: "the queue in " + router.DefaultDir + ", to which every user may write; or a volume in mountPoints at " + q.dir + " that this user may write to",
 					Text: fmt.Sprintf("The router runs as user %s, which may not write to %s in the image: the queue is in memory, at most 10 MiB, and a kill loses it.", user, q.dir)})
 				return
 			}

@@ -167,7 +167,7 @@ func (k *compilation) service(r *classicReader) (all *section) {
 	k.bind("[SERVICE]", all, &k.plan.Service)
 	k.grace(all)
 	k.keepSettings(all)
-	k.logLevel()
+	k.environment()
 	k.streams, _ = all.get("streams_file")
 	read := map[string]bool{}
 	for _, p := range all.params {
@@ -185,17 +185,6 @@ func (k *compilation) grace(service *section) {
 		k.plan.Service.Grace = k.Grace
 	}
 }
-
-// logLevel applies the variable FLB_LOG_LEVEL, which takes precedence over Log_Level, as in Fluent Bit.
-func (k *compilation) logLevel() {
-	level, ok := k.Lookup("FLB_LOG_LEVEL")
-	if level = strings.ToLower(level); ok && slices.Contains(logLevels, level) {
-		k.plan.Service.LogLevel = level
-	}
-}
-
-// logLevels are the values of log_level and @log_level.
-var logLevels = []string{"off", "fatal", "error", "warn", "warning", "info", "debug", "trace"}
 
 // pluginLogLevel is the level of a plugin's own log lines: log_level of Fluent Bit, @log_level of Fluentd. A wrong one is an error.
 func (k *compilation) pluginLogLevel(what string, s *section) string {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -50,20 +49,14 @@ func namesMetadata(s *section) bool {
 
 // addMetadata adds the filter. service is [SERVICE] or <system>.
 func (k *compilation) addMetadata(service *section) {
-	option, _ := service.get("ecs_metadata")
-	pos, full := option.pos, k.plan.Service.Metadata == "full"
-	if value, ok := k.Lookup(metadataVariable); ok && value != "" {
-		choices := []string{"agent", "full"}
-		if level := strings.ToLower(value); slices.Contains(choices, level) {
-			pos, full = Pos{File: metadataVariable}, level == "full"
-			k.plan.Service.Metadata = level
-		} else {
-			k.warning(Pos{File: metadataVariable}, fmt.Sprintf("%q is ignored; want %s", value, enumerate(choices, "or"))).as(CodeValue)
-		}
-	}
 	const plugin = "ecs_metadata"
-	if !full || k.find(KindFilter, plugin) == nil {
+	if k.plan.Service.Metadata != "full" || k.find(KindFilter, plugin) == nil {
 		return
+	}
+	option, ok := service.get("ecs_metadata")
+	pos := option.pos
+	if !ok || !strings.EqualFold(option.value, "full") {
+		pos = Pos{File: variablePlace + metadataVariable}
 	}
 	s := &section{name: "filter", pos: pos}
 	if k.plan.Dialect == Fluentd {

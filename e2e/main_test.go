@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/firelane/firelane/e2e/servers"
@@ -72,7 +73,21 @@ func setUp() (err error) {
 	if err := world.docker.Import(appImage, emitter); err != nil {
 		return err
 	}
-	return world.docker.Build(routerImage, "../Dockerfile", "..")
+	image := filepath.Join(world.dir, "image.tar")
+	if err := makeImage(image); err != nil {
+		return err
+	}
+	return world.docker.Load(image)
+}
+
+// makeImage makes the image of bin/ as `make image` does.
+func makeImage(file string) error {
+	cmd := exec.Command("go", "run", "./cmd/image", "-o", file, "linux/"+runtime.GOARCH+"=bin")
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("making the image: %w: %s", err, out)
+	}
+	return nil
 }
 
 func tearDown() {

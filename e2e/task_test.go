@@ -30,6 +30,7 @@ type taskDefinition struct {
 	LogOptions    map[string]string // of the application's awsfirelens log driver
 	RouterOptions []string          // of docker run, such as -e: the rest of the container definition
 	Command       []string          // the application's
+	User          int               // of the router's container; 0: root
 }
 
 // agentConfig is the file that the ECS agent writes for the task in network mode awsvpc.
@@ -93,6 +94,9 @@ func (d taskDefinition) start(t *testing.T) *task {
 	if err := os.Mkdir(filepath.Join(dir, "socket"), 0o777); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chown(filepath.Join(dir, "socket"), d.User, d.User); err != nil { // as the agent does, since July 2025
+		t.Fatal(err)
+	}
 	text, err := d.agentConfig()
 	if err != nil {
 		t.Fatal(err)
@@ -107,6 +111,9 @@ func (d taskDefinition) start(t *testing.T) *task {
 		"-v", filepath.Join(dir, "socket") + ":/var/run/", "-v", conf + ":" + d.configPath()}
 	if d.Type == "fluentd" {
 		args = append(args, "-e", "FLUENT_UID=0")
+	}
+	if d.User != 0 {
+		args = append(args, "--user", strconv.Itoa(d.User))
 	}
 	k.router = docker(t, append(append(args, d.RouterOptions...), routerImage)...)
 	t.Cleanup(func() {

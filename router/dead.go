@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,12 +57,16 @@ const resendBatch = 256 << 10
 // Resend delivers what is in one output's dead letter once more, to that output's destination, without the steps, which have
 // been applied already. It works beside a running router and without one. Records that are refused again go to the
 // dead letter again. Each file is removed when all of its records have ended; if ctx ends first the file stays, and the
-// next Resend begins it anew. (Files that are rotated meanwhile stay for the next one, too.)
-func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []string) (Account, error) {
+// next Resend begins it anew. (Files that are rotated meanwhile stay for the next one, too.) Only the entries that the filter selects
+// are sent; the others stay in the dead letter.
+func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []string, only *dead.Filter) (Account, error) {
 	sum := Account{Output: id}
 	var errs []error
 	for _, file := range files {
-		a, err := resendFile(ctx, plan, env, id, file)
+		if !hasAny(file, only) {
+			continue
+		}
+		a, err := resendFile(ctx, plan, env, id, file, only)
 		sum.Received, sum.Delivered, sum.Dead, sum.Buffered = sum.Received+a.Received, sum.Delivered+a.Delivered, sum.Dead+a.Dead, sum.Buffered+a.Buffered
 		errs = append(errs, err)
 		if ctx.Err() != nil {
@@ -73,7 +76,20 @@ func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []
 	return sum, errors.Join(errs...)
 }
 
-func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string) (Account, error) {
+// hasAny reports whether the filter selects anything in a file.
+func hasAny(file string, only *dead.Filter) bool {
+	if only.All() {
+		return true
+	}
+	for e, err := range dead.Read(file) {
+		if err == nil && only.Match(&e) {
+			return true
+		}
+	}
+	return false
+}
+
+func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string, only *dead.Filter) (Account, error) {
 	r, diags := New(plan, env)
 	if len(diags) > 0 {
 		return Account{}, diags[0]
@@ -96,7 +112,8 @@ func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string
 		defer close(done)
 		o.loop.Run(ctx)
 	}()
-	err = o.refill(ctx, claimed)
+	rest := dead.NewRest(claimed)
+	err = o.refill(ctx, claimed, only, rest)
 	o.loop.Drain()
 	<-done
 	account := o.account()
@@ -104,13 +121,14 @@ func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string
 		err = errors.Join(err, fmt.Errorf("%d records are not delivered", n))
 	}
 	if err := errors.Join(err, o.queue.Close(), o.dead.Close(), ctx.Err()); err != nil {
+		rest.Discard()
 		return account, fmt.Errorf("%s is kept: %w", claimed, err)
 	}
-	return account, os.Remove(claimed)
+	return account, rest.Finish()
 }
 
-// refill appends the records of a dead letter's file to the queue.
-func (o *output) refill(ctx context.Context, file string) error {
+// refill appends the records of a dead letter's file to the queue: those that the filter selects. The others are the rest.
+func (o *output) refill(ctx context.Context, file string, only *dead.Filter, rest *dead.Rest) error {
 	var batch record.Batch
 	var errs []error
 	flush := func() error {
@@ -123,6 +141,12 @@ func (o *output) refill(ctx context.Context, file string) error {
 	for entry, err := range dead.Read(file) {
 		if err != nil {
 			errs = append(errs, err)
+			continue
+		}
+		if !only.Match(&entry) {
+			if err := rest.Keep(&entry); err != nil {
+				return errors.Join(append(errs, err)...)
+			}
 			continue
 		}
 		body, err := entry.Body()

@@ -137,7 +137,7 @@ func TestResendGivesUpWhatIsRefusedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		a, err := Resend(ctx, plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"])
+		a, err := Resend(ctx, plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"], nil)
 		cancel()
 		want := Account{Delivered: 20, Dead: 5}
 		if step.Load() == 2 {

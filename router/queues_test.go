@@ -251,7 +251,7 @@ func TestNamesOfQueuesNeverChange(t *testing.T) {
 		t.Fatalf("got no configurations (%v), want some", err)
 	}
 	for _, file := range files {
-		plan, diags := config.Compile(file, Catalogue(), func(string) (string, bool) { return "hunter2", true })
+		plan, diags := config.Compile(file, Catalogue(), hunter2)
 		if len(diags) > 0 {
 			t.Fatal(diags)
 		}
@@ -328,7 +328,7 @@ func TestDeadLettersAreSentAgainToTheOutputThatRefusedThemOnly(t *testing.T) {
 		t.Errorf("got the files %v and %v and error %v, want them to be nobody's", own, others, err)
 	}
 	for _, files := range others {
-		if _, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files); err != nil {
+		if _, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files, nil); err != nil {
 			t.Error(err)
 		}
 	}

@@ -434,7 +434,7 @@ func TestDeadLettersAreDeliveredOnceMore(t *testing.T) {
 		t.Fatalf("got the dead letter files %v and error %v, want one file", files, err)
 	}
 	fixed.Store(true)
-	a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"])
+	a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"], nil)
 	if err != nil || a.Delivered != 1 || a.Dead != 0 {
 		t.Errorf("resend: got %+v and error %v, want 1 delivered", a, err)
 	}
@@ -461,7 +461,7 @@ func TestADeadLettersLineWithoutARecordCostsNoOtherRecord(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", []string{file})
+	a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", []string{file}, nil)
 	if a.Delivered != 2 || len(server.Documents("*")) != 2 {
 		t.Errorf("got %+v, want both records delivered", a)
 	}

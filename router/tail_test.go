@@ -285,7 +285,7 @@ func TestDeadLettersKeepTheConstantFieldsAndAreDeliveredOnceMore(t *testing.T) {
 			t.Errorf("got the dead letter %s, want this twice: %s", text, want)
 		}
 		fixed.Store(true)
-		if a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"]); err != nil || a.Delivered != 2 {
+		if a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"], nil); err != nil || a.Delivered != 2 {
 			t.Errorf("resend: got %+v and error %v, want 2 delivered", a, err)
 		}
 		docs = append(docs, sources(server))

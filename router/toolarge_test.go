@@ -127,11 +127,11 @@ func TestEachFileOfADeadLetterIsRemovedWhenItIsDelivered(t *testing.T) {
 	}
 	close(refuse)
 	ctx, cancel := context.WithCancel(context.Background())
-	a, err := Resend(ctx, plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"][:1])
+	a, err := Resend(ctx, plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"][:1], nil)
 	if left, _, _ := DeadFiles(plan); err != nil || a.Delivered == 0 || slices.Contains(left["es.0"], files["es.0"][0]) {
 		t.Errorf("got %+v, error %v and the files %v, want the first one delivered and removed", a, err, left)
 	}
-	b, err := Resend(ctx, plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"][1:])
+	b, err := Resend(ctx, plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"][1:], nil)
 	if left, _, _ := DeadFiles(plan); err != nil || a.Delivered+b.Delivered != 10 || len(left) > 0 || len(server.Documents("*")) != 10 {
 		t.Errorf("got %+v, error %v and the files %v, want all delivered and removed", b, err, left)
 	}

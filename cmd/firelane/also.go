@@ -14,10 +14,11 @@ const commandLine = "(command line)"
 
 // also is what the command line of a program that firelane stands in for adds to the configuration file.
 type also struct {
-	service []string // lines of [SERVICE], which the file's own override
-	text    string   // sections, after those of the file
-	level   string   // the log's level, which overrides the file's
-	notes   []string // warnings about the command line
+	service []string      // lines of [SERVICE], which the file's own override
+	text    string        // sections, after those of the file
+	level   string        // the log's level, which overrides the file's
+	admin   *config.Admin // where health and metrics are served, whatever the file says; nil: as it says
+	notes   []string      // warnings about the command line
 }
 
 // note adds a warning.
@@ -39,6 +40,9 @@ func (c *cli) plan(file string) (*config.Plan, []config.Diagnostic) {
 	}
 	if c.also.level != "" {
 		plan.Service.LogLevel = c.also.level
+	}
+	if c.also.admin != nil {
+		c.also.admin.Apply(&plan.Service)
 	}
 	return plan, errs
 }

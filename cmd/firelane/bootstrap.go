@@ -17,23 +17,37 @@ import (
 	"github.com/firelane/firelane/router"
 )
 
+// bootstrapFlags are the options of firelane bootstrap.
+type bootstrapFlags struct {
+	file, folder string
+	dry          bool
+}
+
+// register declares the options.
+func (f *bootstrapFlags) register(flags *flag.FlagSet) {
+	configOption(flags, &f.file)
+	flags.BoolVar(&f.dry, "dry-run", false, "ask the cluster, and print what would be done")
+	flags.StringVar(&f.folder, "file", "", "write the documents into this `FOLDER`, for curl or Terraform, without asking the cluster")
+}
+
 // bootstrapCommand installs the index templates and policies of a configuration, or says what it would install, or writes them.
 func bootstrapCommand(c *cli, args []string) int {
-	flags := flag.NewFlagSet("firelane bootstrap", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	file := flags.String("c", "", "configuration file (default: the one that ECS wrote)")
-	dry := flags.Bool("dry-run", false, "ask the cluster, and print what would be done")
-	folder := flags.String("file", "", "write the documents into this folder, for curl or Terraform, without asking the cluster")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
-		if err == nil {
-			fmt.Fprintf(c.stderr, "firelane bootstrap: unexpected %q; want [-c FILE] [--dry-run] [--file FOLDER]\n", flags.Args())
-		}
-		return exitUsage
-	}
-	name, status, ok := findConfig(c, "bootstrap", *file)
+	var f bootstrapFlags
+	flags := newFlags("bootstrap")
+	f.register(flags)
+	words, status, ok := c.parse("bootstrap", flags, args)
 	if !ok {
 		return status
 	}
+	name, status, ok := c.fileOf("bootstrap", f.file, words)
+	if !ok {
+		return status
+	}
+	return c.bootstrap(name, &f)
+}
+
+// bootstrap is bootstrapCommand with the configuration name.
+func (c *cli) bootstrap(name string, f *bootstrapFlags) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	plan, diags, err := c.read(ctx, name, func(bool, string) {})
@@ -56,13 +70,13 @@ func bootstrapCommand(c *cli, args []string) int {
 		return exitUsage
 	}
 	c.useRoots()
-	status = exitOK
+	status := exitOK
 	for i := range list {
 		var err error
-		if *folder != "" {
-			err = c.writeRetention(&list[i], *folder, len(list) > 1)
+		if f.folder != "" {
+			err = c.writeRetention(&list[i], f.folder, len(list) > 1)
 		} else {
-			err = c.applyRetention(ctx, &list[i], *dry)
+			err = c.applyRetention(ctx, &list[i], f.dry)
 		}
 		if err != nil {
 			fmt.Fprintf(c.stderr, "firelane bootstrap: %s: %s\n", printable(list[i].Output), printable(err.Error()))

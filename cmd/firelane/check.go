@@ -40,8 +40,7 @@ func copiesFlag(flags *flag.FlagSet) *[]string {
 
 // register declares the options.
 func (f *checkFlags) register(flags *flag.FlagSet) {
-	flags.StringVar(&f.file, "c", "", "configuration `FILE` (default: the one that ECS wrote)")
-	flags.StringVar(&f.file, "config", "", "the same as -c")
+	configOption(flags, &f.file)
 	flags.BoolVar(&f.strict, "strict", false, "exit with 1 if there are warnings")
 	flags.BoolVar(&f.github, "github", false, "print annotations for GitHub")
 	flags.BoolVar(&f.json, "json", false, "print the report as JSON")
@@ -59,19 +58,11 @@ func checkCommand(c *cli, args []string) int {
 		return doctorCommand(c, rest)
 	}
 	var f checkFlags
-	flags := flag.NewFlagSet("firelane check", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
+	flags := newFlags("check")
 	f.register(flags)
-	var files []string
-	for len(args) > 0 { // flags may come after the files
-		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-			return exitOK
-		} else if err != nil {
-			return exitUsage
-		}
-		if args = flags.Args(); len(args) > 0 {
-			files, args = append(files, args[0]), args[1:]
-		}
+	files, status, ok := c.parse("check", flags, args)
+	if !ok {
+		return status
 	}
 	formats := 0
 	for _, set := range []bool{f.plan, f.json, f.github, f.iam} {

@@ -43,26 +43,24 @@ func (c *cli) sampleCommand(args []string) (status int, ran bool) {
 	}
 	var s sampleFlags
 	file := ""
-	flags := flag.NewFlagSet("firelane check", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	flags.StringVar(&file, "c", "", "configuration file (default: the one that ECS wrote)")
-	flags.StringVar(&file, "config", "", "the same as -c")
-	flags.BoolVar(&s.json, "json", false, "with -sample: print an object for each line")
+	flags := newFlags("check")
+	configOption(flags, &file)
+	flags.BoolVar(&s.json, "json", false, "")
 	copies := copiesFlag(flags)
 	s.register(flags)
-	for len(args) > 0 { // flags may come after the file
-		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-			return exitOK, true
-		} else if err != nil {
-			return exitUsage, true
-		}
-		if args = flags.Args(); len(args) > 0 {
-			if file != "" {
-				fmt.Fprintf(c.stderr, "firelane check: unexpected %q\n", args)
-				return exitUsage, true
-			}
-			file, args = args[0], args[1:]
-		}
+	words, status, ok := c.parse("check", flags, args)
+	if !ok {
+		return status, true
+	}
+	if file != "" {
+		words = append([]string{file}, words...)
+	}
+	if len(words) > 1 {
+		fmt.Fprintf(c.stderr, "firelane check: unexpected %q\n", words[1:])
+		return exitUsage, true
+	}
+	if len(words) == 1 {
+		file = words[0]
 	}
 	if s.explain != "" {
 		return c.explain(s.explain), true
@@ -71,7 +69,7 @@ func (c *cli) sampleCommand(args []string) (status int, ran bool) {
 		fmt.Fprintln(c.stderr, "firelane check:", err)
 		return exitUsage, true
 	}
-	file, status, ok := findConfig(c, "check", file)
+	file, status, ok = findConfig(c, "check", file)
 	if !ok {
 		return status, true
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os/signal"
 	"slices"
@@ -26,31 +25,33 @@ var secretVariables = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
 }
 
+// doctorFlags are the options of firelane doctor.
+type doctorFlags struct {
+	file        string
+	json, write bool
+}
+
+// register declares the options.
+func (f *doctorFlags) register(flags *flag.FlagSet) {
+	configOption(flags, &f.file)
+	flags.BoolVar(&f.json, "json", false, "print the facts as one JSON document")
+	flags.BoolVar(&f.write, "write", false, "store a test document in each cluster of OpenSearch or Elasticsearch, and delete it")
+}
+
 // doctorCommand checks, with the network, whether a configuration can work from here.
 func doctorCommand(c *cli, args []string) int {
-	flags := flag.NewFlagSet("firelane doctor", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	var file string
-	flags.StringVar(&file, "c", "", "configuration file (default: the one that ECS wrote)")
-	flags.StringVar(&file, "config", "", "the same as -c")
-	asJSON := flags.Bool("json", false, "print the facts as one JSON document")
-	write := flags.Bool("write", false, "store a test document in each cluster of OpenSearch or Elasticsearch, and delete it")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return exitOK
-	} else if err != nil {
-		return exitUsage
-	}
-	if file == "" && flags.NArg() == 1 {
-		file = flags.Arg(0)
-	} else if flags.NArg() > 0 {
-		fmt.Fprintf(c.stderr, "firelane doctor: unexpected %q\n", flags.Args())
-		return exitUsage
-	}
-	file, status, ok := findConfig(c, "doctor", file)
+	var f doctorFlags
+	flags := newFlags("doctor")
+	f.register(flags)
+	words, status, ok := c.parse("doctor", flags, args)
 	if !ok {
 		return status
 	}
-	return c.doctor(file, *asJSON, *write)
+	file, status, ok := c.fileOf("doctor", f.file, words)
+	if !ok {
+		return status
+	}
+	return c.doctor(file, f.json, f.write)
 }
 
 // doctor checks a configuration and prints what was found.

@@ -40,8 +40,7 @@ func fluentBit(c *cli, args []string) int {
 	case b.version:
 		return versionCommand(c, nil)
 	case b.help:
-		fmt.Fprint(c.stdout, usage)
-		return exitOK
+		return c.overview()
 	case b.workdir != "" && c.looking != nil:
 		if b.file != "" && !filepath.IsAbs(b.file) {
 			b.file = filepath.Join(b.workdir, b.file)

@@ -37,8 +37,7 @@ func fluentd(c *cli, args []string) int {
 		case '5':
 			return versionCommand(c, nil)
 		case 'h':
-			fmt.Fprint(c.stdout, usage)
-			return exitOK
+			return c.overview()
 		case 's', '3', 'i':
 			fmt.Fprintf(c.stderr, "fluentd: %s is not supported; want -c FILE\n", f.text)
 			return exitUsage

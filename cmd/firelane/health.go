@@ -19,7 +19,14 @@ const healthTimeout = 2 * time.Second
 // health input it sends the line that ECS's own check sends. What becomes of records is no part of it: a new task wouldn't reach a
 // destination that is away either. It is for a task definition's healthCheck: ["CMD", "/firelane", "healthcheck"].
 func healthCommand(c *cli, args []string) int {
-	file, status, ok := configFlag(c, "healthcheck", args, nil)
+	var f runFlags
+	flags := newFlags("healthcheck")
+	f.registerConfig(flags)
+	words, status, ok := c.parse("healthcheck", flags, args)
+	if !ok {
+		return status
+	}
+	file, status, ok := c.fileOf("healthcheck", f.file, words)
 	if !ok {
 		return status
 	}

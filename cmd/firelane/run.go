@@ -22,14 +22,47 @@ import (
 // ecsFiles are the paths where the ECS agent writes the configuration of a FireLens container: of type fluentbit, and fluentd.
 var ecsFiles = []string{"/fluent-bit/etc/fluent-bit.conf", "/fluentd/etc/fluent.conf"}
 
+// runFlags are the options of firelane run.
+type runFlags struct {
+	file   string
+	reload bool // Fluent Bit's --enable-hot-reload
+	admin  string
+}
+
+func (f *runFlags) registerConfig(flags *flag.FlagSet) { configOption(flags, &f.file) }
+
+// register declares the options.
+func (f *runFlags) register(flags *flag.FlagSet) {
+	f.registerConfig(flags)
+	flags.StringVar(&f.admin, "admin", "", "serve health and metrics on this `ADDR`, such as 127.0.0.1:2020, whatever http_server says; off: nowhere")
+	flags.BoolVar(&f.reload, "Y", false, "reload at SIGHUP, whatever hot_reload says")
+	flags.BoolVar(&f.reload, "enable-hot-reload", false, "the same as -Y")
+	flags.Bool("W", false, "accepted, as Fluent Bit's --disable-thread-safety-on-hot-reload")
+	flags.Bool("disable-thread-safety-on-hot-reload", false, "the same as -W")
+}
+
 // runCommand runs the router until a signal stops it.
 func runCommand(c *cli, args []string) int {
-	var always bool
-	file, status, ok := configFlag(c, "run", args, &always)
+	var f runFlags
+	flags := newFlags("run")
+	f.register(flags)
+	words, status, ok := c.parse("run", flags, args)
 	if !ok {
 		return status
 	}
-	return c.run(file, always)
+	if f.admin != "" {
+		admin, ok := config.ParseAdmin(f.admin)
+		if !ok {
+			fmt.Fprintf(c.stderr, "firelane run: -admin %q: want %s\n", f.admin, config.WantAdmin)
+			return exitUsage
+		}
+		c.also.admin = &admin
+	}
+	file, status, ok := c.fileOf("run", f.file, words)
+	if !ok {
+		return status
+	}
+	return c.run(file, f.reload)
 }
 
 // freeStart gives back the memory of what the packages of all destinations have made at the start, of the configuration's files, and
@@ -181,33 +214,6 @@ func logNote(log zerolog.Logger) note {
 
 // useRoots is useOwnRoots, once.
 func (c *cli) useRoots() { c.roots.Do(useOwnRoots) }
-
-// configFlag parses the command line of a command that needs a configuration. If reload isn't nil, it is set to whether Fluent
-// Bit's --enable-hot-reload is among the arguments.
-func configFlag(c *cli, name string, args []string, reload *bool) (file string, status int, ok bool) {
-	flags := flag.NewFlagSet("firelane "+name, flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	flags.StringVar(&file, "c", "", "configuration file (default: the one that ECS wrote)")
-	flags.StringVar(&file, "config", "", "the same as -c")
-	if reload != nil {
-		flags.BoolVar(reload, "Y", false, "reload at SIGHUP, whatever hot_reload says")
-		flags.BoolVar(reload, "enable-hot-reload", false, "the same as -Y")
-		flags.Bool("W", false, "accepted, as Fluent Bit's --disable-thread-safety-on-hot-reload")
-		flags.Bool("disable-thread-safety-on-hot-reload", false, "the same as -W")
-	}
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return "", exitOK, false
-	} else if err != nil {
-		return "", exitUsage, false
-	}
-	if file == "" && flags.NArg() == 1 {
-		file = flags.Arg(0)
-	} else if flags.NArg() > 0 {
-		fmt.Fprintf(c.stderr, "firelane %s: unexpected %q\n", name, flags.Args())
-		return "", exitUsage, false
-	}
-	return findConfig(c, name, file)
-}
 
 // findConfig returns file or, if that is empty, the configuration that ECS wrote. FLUENTD_CONF of Fluentd's image names another
 // one in the same folder.

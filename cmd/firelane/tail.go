@@ -29,29 +29,40 @@ func (t *texts) Set(s string) error {
 	return nil
 }
 
+// tailFlags are the options of firelane tail.
+type tailFlags struct {
+	stage, match, text string
+	where              texts
+	rate, pid          int
+	json               bool
+}
+
+// register declares the options.
+func (f *tailFlags) register(flags *flag.FlagSet) {
+	flags.StringVar(&f.stage, "stage", "out,refused", "`STAGES` at which records are shown: in, as an input got them; out, as an output's queue got them; refused, those in dead letters")
+	flags.StringVar(&f.match, "match", "", "only records whose tag matches this `PATTERN`, in which * is any text")
+	flags.Var(&f.where, "where", "only records with `FIELD=VALUE`, or $FIELD['in']['field']=VALUE; may be repeated")
+	flags.StringVar(&f.text, "text", "", "only records that contain this `TEXT`")
+	flags.IntVar(&f.rate, "rate", 20, "at most so many `RECORDS` a second")
+	flags.BoolVar(&f.json, "json", false, "lines of JSON")
+	flags.IntVar(&f.pid, "pid", 0, "the router's `PROCESS`, if there are several")
+}
+
 // tailCommand shows records of the router that is running in this container, until it is interrupted.
 func tailCommand(c *cli, args []string) int {
-	flags := flag.NewFlagSet("firelane tail", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	var where texts
-	stage := flags.String("stage", "out,refused", "`stages` at which records are shown: in, as an input got them; out, as an output's queue got them; refused, those in dead letters")
-	match := flags.String("match", "", "only records whose tag matches this `pattern`, in which * is any text")
-	flags.Var(&where, "where", "only records with `FIELD=VALUE`, or $FIELD['in']['field']=VALUE; may be repeated")
-	text := flags.String("text", "", "only records that contain this `text`")
-	rate := flags.Int("rate", 20, "at most so many `records` a second")
-	asJSON := flags.Bool("json", false, "lines of JSON")
-	pid := flags.Int("pid", 0, "the router's `process`, if there are several")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return exitOK
-	} else if err != nil {
+	var f tailFlags
+	flags := newFlags("tail")
+	f.register(flags)
+	words, status, ok := c.parse("tail", flags, args)
+	if !ok {
+		return status
+	}
+	if len(words) > 0 {
+		fmt.Fprintf(c.stderr, "firelane tail: unexpected %q\n", words)
 		return exitUsage
 	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(c.stderr, "firelane tail: unexpected %q\n", flags.Args())
-		return exitUsage
-	}
-	query := url.Values{"stage": {*stage}, "match": {*match}, "text": {*text}, "where": where, "rate": {strconv.Itoa(*rate)}}
-	if err := c.tail(context.Background(), *pid, query, *asJSON); err != nil {
+	query := url.Values{"stage": {f.stage}, "match": {f.match}, "text": {f.text}, "where": f.where, "rate": {strconv.Itoa(f.rate)}}
+	if err := c.tail(context.Background(), f.pid, query, f.json); err != nil {
 		fmt.Fprintln(c.stderr, "firelane tail:", printable(err.Error()))
 		return exitFailed
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -22,22 +21,32 @@ const topEvery = 2 * time.Second
 // clearScreen is what a terminal clears its screen by.
 const clearScreen = "\x1b[H\x1b[2J"
 
+// topFlags are the options of firelane top.
+type topFlags struct {
+	once bool
+	pid  int
+}
+
+// register declares the options.
+func (f *topFlags) register(flags *flag.FlagSet) {
+	flags.BoolVar(&f.once, "once", false, "print the first picture, and end")
+	flags.IntVar(&f.pid, "pid", 0, "the router's `PROCESS`, if there are several")
+}
+
 // topCommand shows what the router that is running in this container does, until it is interrupted.
 func topCommand(c *cli, args []string) int {
-	flags := flag.NewFlagSet("firelane top", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	once := flags.Bool("once", false, "print the first picture, and end")
-	pid := flags.Int("pid", 0, "the router's `process`, if there are several")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return exitOK
-	} else if err != nil {
+	var f topFlags
+	flags := newFlags("top")
+	f.register(flags)
+	words, status, ok := c.parse("top", flags, args)
+	if !ok {
+		return status
+	}
+	if len(words) > 0 {
+		fmt.Fprintf(c.stderr, "firelane top: unexpected %q\n", words)
 		return exitUsage
 	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(c.stderr, "firelane top: unexpected %q\n", flags.Args())
-		return exitUsage
-	}
-	if err := c.top(context.Background(), *pid, *once || !isTerminal(c.stdout)); err != nil {
+	if err := c.top(context.Background(), f.pid, f.once || !isTerminal(c.stdout)); err != nil {
 		fmt.Fprintln(c.stderr, "firelane top:", printable(err.Error()))
 		return exitFailed
 	}

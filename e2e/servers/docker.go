@@ -55,9 +55,9 @@ func (d *Docker) Run(args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// Build builds an image.
-func (d *Docker) Build(tag, dockerfile, context string) error {
-	_, err := d.Run("build", "-q", "-t", tag, "-f", dockerfile, context)
+// Load loads the image in a tar file.
+func (d *Docker) Load(file string) error {
+	_, err := d.Run("load", "-q", "-i", file)
 	return err
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
@@ -138,9 +137,8 @@ func TestCPUOfProcess(t *testing.T) {
 
 func TestMem(t *testing.T) {
 	s := fake(t, map[string]string{"proc/7/stat": "7 (x) S 1 7 7 0 -1 0 0 0 0 0 1 2 0 0 20 0 1 0 5 1000 " + strconv.Itoa((20<<20)/os.Getpagesize()) + " 0\n"})
-	c := &mem{sys: s, pid: 7, log: zerolog.Nop(), info: func(i *unix.Sysinfo_t) error {
-		i.Totalram, i.Freeram, i.Totalswap, i.Freeswap, i.Unit = 4096, 1024, 2048, 2048, 1024
-		return nil
+	c := &mem{sys: s, pid: 7, log: zerolog.Nop(), info: func() (ram, error) {
+		return ram{total: 4096 << 10, free: 1024 << 10, swap: 2048 << 10, freeSwap: 2048 << 10}, nil
 	}}
 	const host = `{"Mem.total":4096,"Mem.used":3072,"Mem.free":1024,"Swap.total":2048,"Swap.used":0,"Swap.free":2048`
 	want(t, collect(t, c.collect), host+`,"proc_bytes":20971520,"proc_hr":"20.00M"}`)

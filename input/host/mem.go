@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
@@ -22,27 +21,29 @@ type MemOptions struct {
 // mem measures the memory of the host.
 type mem struct {
 	sys  system
-	info func(*unix.Sysinfo_t) error
+	info func() (ram, error)
 	pid  int // 0: none
 	log  zerolog.Logger
 	m    members
 }
 
+// ram is the memory of the host, in bytes.
+type ram struct {
+	total, free, swap, freeSwap uint64
+}
+
 // NewMem makes the input mem.
 func NewMem(o *MemOptions, _ config.Dialect, env input.Env) (input.Input, error) {
-	c := &mem{sys: kernel, info: unix.Sysinfo, pid: o.PID, log: env.Log}
+	c := &mem{sys: kernel, info: sysinfo, pid: o.PID, log: env.Log}
 	return poll.New(o.Tag, o.Interval(), c.collect, env), nil
 }
 
 func (c *mem) collect(_ context.Context, add poll.Add) error {
-	var info unix.Sysinfo_t
-	if err := c.info(&info); err != nil {
+	info, err := c.info()
+	if err != nil {
 		return fmt.Errorf("sysinfo: %w", err)
 	}
-	unit := max(uint64(info.Unit), 1)
-	kib := func(n uint64) uint64 { return n * unit / 1024 }
-	total, free := kib(uint64(info.Totalram)), kib(uint64(info.Freeram))
-	swap, freeSwap := kib(uint64(info.Totalswap)), kib(uint64(info.Freeswap))
+	total, free, swap, freeSwap := info.total/1024, info.free/1024, info.swap/1024, info.freeSwap/1024
 	c.m.reset()
 	c.m.uint("Mem.total", total)
 	c.m.uint("Mem.used", since(free, total))

@@ -201,7 +201,7 @@ func (n *node) uname() error {
 	text := func(b []byte) string { return unix.ByteSliceToString(b) }
 	n.emit(metric.Gauge, "node_uname_info", "Labeled system information as provided by the uname system call.", 1,
 		"sysname", text(u.Sysname[:]), "release", text(u.Release[:]), "version", text(u.Version[:]), "machine", text(u.Machine[:]),
-		"nodename", text(u.Nodename[:]), "domainname", text(u.Domainname[:]))
+		"nodename", text(u.Nodename[:]), "domainname", domainname(&u))
 	return nil
 }
 

@@ -32,6 +32,8 @@ type Entry struct {
 	RecordTime time.Time       `json:"record_time"`
 	Record     json.RawMessage `json:"record,omitempty"`
 	Packed     []byte          `json:"msgpack,omitempty"` // the record, if it is large
+
+	line []byte // as it is in the file
 }
 
 // Body returns the record as MessagePack.
@@ -137,6 +139,7 @@ func Read(path string) iter.Seq2[Entry, error] {
 				}
 				continue
 			}
+			e.line = line
 			if !yield(e, nil) {
 				return
 			}
