@@ -60,10 +60,10 @@ try: ## the demo with a real OpenSearch, which it downloads once (about 100 MB);
 
 test: check e2e ## all tests: unit tests, and end-to-end tests with real servers, which it installs (Debian, root)
 
-e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, Kafka, moto, nginx, rsyslog, rsyslog
+e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, Kafka, moto, nginx, rsyslog
 	e2e/setup
 	FIRELANE_E2E=1 go test -count=1 -timeout 30m $(TESTFLAGS) ./e2e/
-	go test -count=1 -run Rsyslog ./sink/syslog/
+	go test -count=1 -tags rsyslog -run Rsyslog $(TESTFLAGS) ./sink/syslog/
 	go test -count=1 ./e2e/compat/ -firelane ../../bin/firelane
 
 # The provider is 700 MB and comes from Terraform's registry, or a mirror that TF_CLI_CONFIG_FILE names: e2e/setup can't install it,
@@ -77,7 +77,7 @@ terraform: build ## deploy/terraform against moto, and its task definition with 
 check: ## what a change must pass before it is committed: format, vet, staticcheck, unit tests with and without the race detector
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt: the files above"; exit 1; }
 	go vet ./...
-	go vet -tags terraform ./e2e/ ./e2e/plan/
+	go vet -tags terraform,rsyslog ./e2e/ ./e2e/plan/ ./sink/syslog/
 	go tool staticcheck ./...
 	go test $(TESTFLAGS) ./...
 	GORACE=atexit_sleep_ms=0 go test -race ./...

@@ -1,3 +1,7 @@
+//go:build rsyslog
+
+// These tests need rsyslog, which `make e2e` installs.
+
 package syslog
 
 import (
