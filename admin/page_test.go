@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,7 @@ import (
 
 // A fakeWatched is a router with a fixed status, whose records a test offers.
 type fakeWatched struct {
+	seeing sync.Mutex // held while See is called
 	fakeSource
 	viewers chan *router.Viewer
 	ended   chan struct{}
@@ -62,6 +64,8 @@ func (f *fakeWatched) Tap(v *router.Viewer) (func(), error) {
 	}
 	f.viewers <- v
 	return func() {
+		f.seeing.Lock() // as the router's end waits for a call of See
+		defer f.seeing.Unlock()
 		select {
 		case f.ended <- struct{}{}:
 		default:
@@ -344,6 +348,7 @@ func TestUsageIsCountedByContainerAndFieldWithALimitedNumberOfNames(t *testing.T
 			answer <- getFrom(t, site("127.0.0.1:2020", RecordsLocal, f), "/api/firelane/usage?seconds=3").Body.String()
 		}()
 		v := <-f.viewers
+		f.seeing.Lock()
 		for range 3 {
 			v.See(shown(router.StageOut, "app", `{"log":"0123456789","container_name":"/web"}`))
 		}
@@ -353,6 +358,7 @@ func TestUsageIsCountedByContainerAndFieldWithALimitedNumberOfNames(t *testing.T
 		for n := range 1000 {
 			v.See(shown(router.StageOut, "other", `{"key`+strings.Repeat("x", n)+`":1}`))
 		}
+		f.seeing.Unlock()
 		var u Usage
 		if err := json.Unmarshal([]byte(<-answer), &u); err != nil {
 			t.Fatal(err)
