@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"strconv"
 	"syscall"
 
@@ -27,10 +26,9 @@ func processMetrics(c Config, see func(*metric.Sample)) {
 		e.Gauge("process_open_fds", "open file descriptors", float64(len(fds)-1)) // without that of the folder
 	}
 	e.Gauge("go_goroutines", "goroutines of the process", float64(runtime.NumGoroutine()))
-	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	if metrics.Read(heap); heap[0].Value.Kind() == metrics.KindUint64 {
-		e.Gauge("go_memstats_heap_alloc_bytes", "memory of objects on the heap, also those that are not in use any more", float64(heap[0].Value.Uint64()))
-	}
+	var heap runtime.MemStats // package runtime/metrics costs each start more than this costs each look
+	runtime.ReadMemStats(&heap)
+	e.Gauge("go_memstats_heap_alloc_bytes", "memory of objects on the heap, also those that are not in use any more", float64(heap.HeapAlloc))
 	e.Gauge("go_gc_gomemlimit_bytes", "the heap's limit: near it garbage is collected more often", float64(debug.SetMemoryLimit(-1)))
 }
 

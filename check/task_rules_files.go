@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs/taskdef"
@@ -34,7 +35,7 @@ func keyFor(name string) string {
 }
 
 // s3Object is the ARN of an object.
-var s3Object = regexp.MustCompile(`^arn:aws[a-z-]*:s3:::[^/]+/.+$`)
+var s3Object = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:aws[a-z-]*:s3:::[^/]+/.+$`) })
 
 // configFile: the agent's own rules ("Amazon ECS task definition: specifying a custom configuration file"; FirelensConfiguration in
 // the API reference says that Fargate has only files).
@@ -59,7 +60,7 @@ func configFile(t *task) {
 	case !hasValue:
 		t.say(kind.Place, `"config-file-value": `+map[bool]string{true: "the ARN of the object", false: "the path in the container"}[kind.Text == "s3"], "config-file-type is set, but config-file-value is not: there is no file to include.")
 	case !hasKind:
-		t.say(value.Place, `"config-file-type": `+map[bool]string{true: `"s3"`, false: `"file"`}[s3ARN(value.Text) != "" || s3Object.MatchString(value.Text)], "config-file-value is set, but config-file-type is not: ECS does not include the file.")
+		t.say(value.Place, `"config-file-type": `+map[bool]string{true: `"s3"`, false: `"file"`}[s3ARN(value.Text) != "" || s3Object().MatchString(value.Text)], "config-file-value is set, but config-file-type is not: ECS does not include the file.")
 	case kind.Text == "s3":
 		t.s3File(kind, value)
 	case kind.Text == "file":
@@ -82,7 +83,7 @@ func s3ARN(url string) string {
 }
 
 func (t *task) s3File(kind, value taskdef.Option) {
-	if !s3Object.MatchString(value.Text) {
+	if !s3Object().MatchString(value.Text) {
 		t.say(value.Place, cmp.Or(s3ARN(value.Text), "arn:aws:s3:::BUCKET/KEY"), "%q is not the ARN of an object in S3: the agent can't download it, and the task does not start.", value.Text)
 	}
 	if t.fargate() {
@@ -212,7 +213,7 @@ func initFile(t *task) {
 				t.tell(Finding{At: o.Place, Severity: Warning, Want: "aws_fluent_bit_init_s3_1 or aws_fluent_bit_init_file_1, in lower case",
 					Text: o.Name + " is no variable of the init image: the file is not included."})
 			}
-		case m[1] == "s3" && !s3Object.MatchString(o.Text):
+		case m[1] == "s3" && !s3Object().MatchString(o.Text):
 			t.say(o.Place, cmp.Or(s3ARN(o.Text), "arn:aws:s3:::BUCKET/KEY"), "%q is not the ARN of an object in S3: the file can't be fetched, and the router does not start.", o.Text)
 		case m[1] == "file" && !strings.HasPrefix(o.Text, "/"):
 			t.say(o.Place, "the whole path in the router's container", "%q is not an absolute path.", o.Text)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -126,19 +127,7 @@ func listenIn(t *testing.T, pid, address string) net.Listener {
 	}
 	done := make(chan result, 1)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with this goroutine
-		ns, err := os.Open("/proc/" + pid + "/ns/net")
-		if err != nil {
-			done <- result{nil, err}
-			return
-		}
-		defer ns.Close()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- result{nil, err}
-			return
-		}
-		var lc net.ListenConfig
-		ln, err := lc.Listen(context.Background(), "tcp", address)
+		ln, err := inNamespace(pid, address)
 		done <- result{ln, err}
 	}()
 	r := <-done
@@ -146,6 +135,32 @@ func listenIn(t *testing.T, pid, address string) net.Listener {
 		t.Fatal(r.err)
 	}
 	return r.ln
+}
+
+// inNamespace is listenIn on a thread of its own. The thread goes back to its namespace and lives on: with the thread that started
+// them the kernel would end the servers, too (Pdeathsig).
+func inNamespace(pid, address string) (ln net.Listener, err error) {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer home.Close()
+	ns, err := os.Open("/proc/" + pid + "/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	ln, err = lc.Listen(context.Background(), "tcp", address)
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		return nil, errors.Join(err, back) // the thread stays locked, and ends
+	}
+	runtime.UnlockOSThread()
+	return ln, err
 }
 
 // serveAll is the destination of all routers, until away.

@@ -3,6 +3,7 @@ package enrich
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/firelane/firelane/record"
 )
@@ -22,16 +23,18 @@ type NewTag struct {
 }
 
 // fromRecord finds what of a new tag depends on the record.
-var fromRecord = regexp.MustCompile(`\$\{[^}]*\}|__[A-Z_\[\]0-9]+__|\$[A-Za-z0-9_]+((\[[^\]]*\])*)`)
+var fromRecord = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\$\{[^}]*\}|__[A-Z_\[\]0-9]+__|\$[A-Za-z0-9_]+((\[[^\]]*\])*)`)
+})
 
 // newTag fills in what is known of a tag's template. The variables are those of both dialects. A tag that is too long is none.
 func newTag(template, old string) NewTag {
-	if len(template)+(len(fromRecord.FindAllStringIndex(template, record.MaxTag))+strings.Count(template, "${tag}"))*len(old) > record.MaxTag {
+	if len(template)+(len(fromRecord().FindAllStringIndex(template, record.MaxTag))+strings.Count(template, "${tag}"))*len(old) > record.MaxTag {
 		return NewTag{}
 	}
 	parts := strings.Split(old, ".")
 	text := strings.NewReplacer("${tag}", old, "__TAG__", old).Replace(template)
-	text = fromRecord.ReplaceAllStringFunc(text, func(v string) string {
+	text = fromRecord().ReplaceAllStringFunc(text, func(v string) string {
 		name, index, ok := strings.Cut(strings.Trim(v, "${}_"), "[")
 		n := strings.IndexByte("0123456789", (strings.TrimSuffix(index, "]") + "x")[0])
 		switch {
@@ -42,7 +45,7 @@ func newTag(template, old string) NewTag {
 		}
 		return v
 	})
-	return NewTag{Text: text, Tag: fromRecord.ReplaceAllString(text, "x")}
+	return NewTag{Text: text, Tag: fromRecord().ReplaceAllString(text, "x")}
 }
 
 // NewTags implements Retagger.

@@ -3,6 +3,7 @@ package sink
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/firelane/firelane/config"
@@ -54,7 +55,7 @@ func (n Name) Fill(text string, now time.Time, clean func(literal string) string
 	if clean != nil {
 		used = func(at time.Time) string { return Around(written(at), clean) }
 	}
-	n.Written, n.Used, n.Dynamic = written(now), used(now), placeholder.MatchString(text)
+	n.Written, n.Used, n.Dynamic = written(now), used(now), placeholder().MatchString(text)
 	if n.Zone != nil {
 		n.Each = Each(used, n.Zone)
 	}
@@ -108,13 +109,15 @@ func Each(name func(at time.Time) string, zone *time.Location) string {
 }
 
 // placeholder matches what a record fills in: ${tag[1]}, $(ecs_task_id), $TAG[1], $kubernetes['pod'].
-var placeholder = regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_@][A-Za-z0-9_@]*(?:\[[^\]]*\])*`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_@][A-Za-z0-9_@]*(?:\[[^\]]*\])*`)
+})
 
 // Around returns text with f applied to all that is no placeholder.
 func Around(text string, f func(literal string) string) string {
 	var b strings.Builder
 	end := 0
-	for _, at := range placeholder.FindAllStringIndex(text, -1) {
+	for _, at := range placeholder().FindAllStringIndex(text, -1) {
 		b.WriteString(f(text[end:at[0]]))
 		b.WriteString(text[at[0]:at[1]])
 		end = at[1]
@@ -124,7 +127,7 @@ func Around(text string, f func(literal string) string) string {
 }
 
 // Pattern is a name with * for each placeholder, as ARNs have it: logs-${tag} is logs-*.
-func Pattern(text string) string { return placeholder.ReplaceAllString(text, "*") }
+func Pattern(text string) string { return placeholder().ReplaceAllString(text, "*") }
 
 // A NameChecker is an options struct that can say what is wrong with the names that it makes.
 type NameChecker interface {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/firelane/firelane/admin"
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/internal/pages"
 	"github.com/firelane/firelane/router"
 )
 
@@ -109,7 +110,7 @@ func (l *reloader) reload(ctx context.Context) error {
 	}
 	defer func() { // compiling a configuration takes a few MiB
 		debug.FreeOSMemory()
-		dropProgramPages()
+		pages.Drop()
 	}()
 	plan, diags, err := l.c.read(ctx, l.file, logNote(l.log))
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs"
 	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/internal/pages"
 	"github.com/firelane/firelane/router"
 )
 
@@ -68,8 +69,9 @@ func runCommand(c *cli, args []string) int {
 // freeStart gives back the memory of what the packages of all destinations have made at the start, of the configuration's files, and
 // of the pages of the program that were needed for that. Before the sockets are bound it would delay them.
 func freeStart() {
+	pages.Drop() // the collection reads others
 	debug.FreeOSMemory()
-	dropProgramPages()
+	pages.Drop()
 }
 
 // startTime is when the memory that only the start has used is given back once more.
@@ -83,7 +85,7 @@ func (c *cli) run(file string, always bool) int {
 	arrived, endSignals := takeSignals() // first, because until then a SIGHUP ends the process
 	defer endSignals()
 	c.grace = c.shortGrace()
-	dropProgramPages()
+	pages.Drop()
 	own := new(input.OwnLog)
 	log, endLog := openLog(c.stderr, own)
 	defer endLog()

@@ -260,11 +260,13 @@ func (s *Signer) SignSum(ctx context.Context, req *http.Request, sum [sha256.Siz
 
 // host matches the name of a domain (search-x-y.eu-west-1.es.amazonaws.com) or a collection
 // (id.eu-west-1.aoss.amazonaws.com).
-var host = regexp.MustCompile(`\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:es|aoss)\.amazonaws\.`)
+var host = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:es|aoss)\.amazonaws\.`)
+})
 
 // RegionOf returns the region in the host name of an OpenSearch domain or collection, "" for any other name.
 func RegionOf(name string) string {
-	if m := host.FindStringSubmatch(strings.ToLower(name) + "."); m != nil {
+	if m := host().FindStringSubmatch(strings.ToLower(name) + "."); m != nil {
 		return m[1]
 	}
 	return ""

@@ -6,12 +6,13 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // region matches a region's name: no other text may become a part of a host.
-var region = regexp.MustCompile(`^[a-z]{2,4}(-[a-z0-9]+)+$`)
+var region = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z]{2,4}(-[a-z0-9]+)+$`) })
 
 // partitions are the domains of AWS's partitions, by the beginning of their regions' names, without and with IPv6 ("AWS service
 // endpoints - General Reference"; the SDK's partitions.json). All other regions have those of the last one.
@@ -45,7 +46,7 @@ func (a *API) URL(ctx context.Context) (string, error) {
 		return strings.TrimSuffix(own, "/") + "/", nil
 	case config.BaseEndpoint != nil:
 		return strings.TrimSuffix(*config.BaseEndpoint, "/") + "/", nil
-	case !region.MatchString(where):
+	case !region().MatchString(where):
 		return "", fmt.Errorf("%q is not a region's name; want one such as eu-west-1", where)
 	}
 	fips, dual := variants(ctx, config.ConfigSources)

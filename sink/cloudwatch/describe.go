@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/firelane/firelane/config"
@@ -65,7 +66,7 @@ func (o *Options) Names(d config.Dialect, now time.Time) []sink.Name {
 }
 
 // textDollar is what looks like a value in a name, and is text: $field is for log_group_template and log_stream_template.
-var textDollar = regexp.MustCompile(`\$[A-Za-z_]+`)
+var textDollar = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$[A-Za-z_]+`) })
 
 // CheckedWarnings is called by config after binding.
 func (o *Options) CheckedWarnings(d config.Dialect) []string {
@@ -79,7 +80,7 @@ func (o *Options) NameProblems(d config.Dialect, _ time.Time) (list []sink.NameP
 		clean        func([]byte)
 	}{{"log_group_name", o.Group, cleanGroup}, {"log_stream_name", o.Stream, cleanStream}, {"log_stream_prefix", o.StreamPrefix, cleanStream}} {
 		legal := cleaned(n.clean)(n.name)
-		at := textDollar.FindString(n.name)
+		at := textDollar().FindString(n.name)
 		switch {
 		case at != "":
 			want := "$(" + at[1:] + ")"

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/firelane/firelane/config"
@@ -63,11 +64,11 @@ func bucket(name, option string) sink.Name {
 }
 
 // legalBucket matches a bucket's name ("General purpose bucket naming rules").
-var legalBucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+var legalBucket = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`) })
 
 // bucketProblems is the problem of a bucket's name that S3 has none of. Stores with its API may, and access points have ARNs.
 func bucketProblems(name, option string, o *aws.ServiceOptions) []sink.NameProblem {
-	if name == "" || o.Endpoint != "" || strings.HasPrefix(name, "arn:") || legalBucket.MatchString(name) && !strings.Contains(name, "..") && net.ParseIP(name) == nil {
+	if name == "" || o.Endpoint != "" || strings.HasPrefix(name, "arn:") || legalBucket().MatchString(name) && !strings.Contains(name, "..") && net.ParseIP(name) == nil {
 		return nil
 	}
 	p := sink.NameProblem{
@@ -77,7 +78,7 @@ func bucketProblems(name, option string, o *aws.ServiceOptions) []sink.NameProbl
 	}
 	for _, from := range []string{strings.ToLower(name), strings.TrimPrefix(name, "s3://")} {
 		bare := strings.Trim(from, `"/`)
-		if legalBucket.MatchString(bare) {
+		if legalBucket().MatchString(bare) {
 			p.Want, p.Value = "want "+bare, bare
 		}
 	}

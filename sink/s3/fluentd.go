@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"crypto/sha256"
@@ -224,7 +225,7 @@ type fluentdName struct {
 	hex                         int
 }
 
-var indexFormat = regexp.MustCompile(`^%0?\d?d$`)
+var indexFormat = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^%0?\d?d$`) })
 
 func (o *FluentdOptions) namer(s *settings, hostname, extension string) (namer, error) {
 	n := &fluentdName{format: o.KeyFormat, extension: extension, hostname: hostname, zone: o.zone(), index: o.IndexFormat, hex: o.HexLength}
@@ -235,7 +236,7 @@ func (o *FluentdOptions) namer(s *settings, hostname, extension string) (namer, 
 	if n.slice, err = field.ParseStrftime(o.sliceFormat(s.slice)); err != nil {
 		return nil, &config.OptionError{Option: "time_slice_format", Reason: err.Error()}
 	}
-	if !indexFormat.MatchString(n.index) {
+	if !indexFormat().MatchString(n.index) {
 		return nil, &config.OptionError{Option: "index_format", Reason: fmt.Sprintf("%q is not a format of a number; want, for example, %%04d", n.index)}
 	}
 	if n.hex < 1 || n.hex > 2*sha256.Size {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/firelane/firelane/config"
@@ -113,7 +114,7 @@ type StreamName struct {
 }
 
 // name matches the name of a stream of either service.
-var name = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
+var name = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`) })
 
 // NewStreamName parses the value of an option. In Fluentd the name may have placeholders and strftime; max is the longest one
 // that the service has.
@@ -140,7 +141,7 @@ func NewStreamName(option, value string, max int, d config.Dialect, zone *time.L
 	return s, nil
 }
 
-func (s *StreamName) valid(text []byte) bool { return len(text) <= s.max && name.Match(text) }
+func (s *StreamName) valid(text []byte) bool { return len(text) <= s.max && name().Match(text) }
 
 // Fixed returns the name if it is the same for all records.
 func (s *StreamName) Fixed() (name string, ok bool) { return s.fixed, s.template == nil }

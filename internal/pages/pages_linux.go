@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"bufio"
@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropProgramPages releases the pages of the executable that the start has read into the process's memory. The start initializes the
-// packages of every destination, and most aren't needed again; a page that is comes back from the page cache. Errors are ignored.
-func dropProgramPages() {
+// Drop releases the pages of the executable that the start has read into the process's memory. The start initializes the packages of
+// every destination, and most aren't needed again; a page that is comes back from the page cache. Errors are ignored.
+func Drop() {
 	own, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package pages
+
+// Drop does nothing: only Linux has /proc/self/maps.
+func Drop() {}
