@@ -112,7 +112,12 @@ func (c *cli) run(file string, always bool) int {
 
 	limitMemory(log) // the router divides this limit among its parts
 	var l *reloader
-	bound := func() { freeStart(); c.useRoots(); l.startLocal() }
+	bound := func() {
+		freeStart()
+		c.useRoots()
+		l.startLocal()
+		pages.Drop() // of the program, again: the first collection and the authorities' certificates have read many
+	}
 	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: bound, Early: early, OwnLog: own})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
