@@ -74,6 +74,14 @@ func freeStart() {
 	pages.Drop()
 }
 
+// afterBinding does what would delay the sockets.
+func (c *cli) afterBinding(startLocal func()) {
+	freeStart()
+	c.useRoots()
+	startLocal()
+	pages.Drop() // again: the first collection and the authorities' certificates have read many
+}
+
 // startTime is when the memory that only the start has used is given back once more.
 const startTime = time.Second
 
@@ -112,12 +120,7 @@ func (c *cli) run(file string, always bool) int {
 
 	limitMemory(log) // the router divides this limit among its parts
 	var l *reloader
-	bound := func() {
-		freeStart()
-		c.useRoots()
-		l.startLocal()
-		pages.Drop() // of the program, again: the first collection and the authorities' certificates have read many
-	}
+	bound := func() { c.afterBinding(l.startLocal) }
 	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: bound, Early: early, OwnLog: own})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
