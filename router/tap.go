@@ -65,7 +65,7 @@ func (v *Viewer) Err() error {
 	return v.fault
 }
 
-// leave unlocks v. A panic ends the viewer, and not the connection whose record it looked at.
+// leave unlocks v. A panic ends the viewer, not the connection whose record it was shown.
 func (v *Viewer) leave() {
 	if p := recover(); p != nil {
 		v.ended, v.fault = true, fmt.Errorf("a viewer failed, which is a fault of firelane; please report it: %v", p)
@@ -192,7 +192,7 @@ func (v *Viewer) show(one *Shown) {
 	}
 }
 
-// choose returns how many of n records are to be looked at.
+// choose returns how many of n records are examined.
 func (v *Viewer) choose(n int, now time.Time) (chosen int) {
 	if v.Filter == nil {
 		chosen = v.shown.choose(n, v.Records, now)
