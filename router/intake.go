@@ -142,6 +142,10 @@ func (i *intake) enterAndTake(tag []byte, t record.Time, body []byte, origin *re
 		if i.received == 0 { // a new batch
 			i.forgetOldRoutes()
 		}
+	} else if i.r.gate.shut.Load() != nil { // a reload waits for one event, not for the burst
+		i.leaveGate()
+		i.enterGate()
+		i.forgetOldRoutes()
 	}
 	i.take(tag, t, body, origin)
 }
