@@ -21,7 +21,7 @@ build: ## bin/firelane, static, and bin/licenses: the licences of all that is in
 image: export GOOS := linux
 image: build ## the container image, firelane:latest, for this architecture, or for GOARCH=arm64 or amd64
 	$(IMAGE) -o $(BIN)/image.tar linux/$$(go env GOARCH)=$(BIN)
-	docker load -i $(BIN)/image.tar
+	docker load -i $(BIN)/image.tar || { echo "the image is in $(BIN)/image.tar; docker load needs a running Docker engine" >&2; exit 1; }
 
 # Nothing of it needs a registry or another service. docs/image.md says how the image gets into a registry.
 release: ## dist/: programs for Linux and macOS, bills of materials, an image for amd64 and arm64, man page, completion, checksums
@@ -52,10 +52,11 @@ reproducible: ## build the images of the last commit twice, from scratch, and co
 	done; \
 	cmp $$dir/one.tar $$dir/two.tar && echo "the two images are the same"
 
-demo: ## a sample application's log lines become documents; DEMO="-opensearch URL" for a real server
+demo: ## a sample application's log lines become documents, in a stand-in for OpenSearch; DEMO="-opensearch URL" for a real server
 	@go run ./cmd/demo $(DEMO)
 
-try: ## the demo with a real OpenSearch, which it downloads once (about 100 MB); needs Go, Maven, and Java 17 or newer
+try: ## the demo with a real OpenSearch, which it downloads once (70 MB); needs Go, Maven, and Java 17 or newer
+	@echo "try: builds the demo and fetches OpenSearch, which takes some minutes the first time"
 	@command -v go >/dev/null && go build -o bin/demo ./cmd/demo & build=$$!; e2e/setup opensearch && wait $$build && go run ./e2e/try bin/demo
 
 test: check e2e ## all tests: unit tests, and end-to-end tests with real servers, which it installs (Debian, root)

@@ -147,7 +147,7 @@ func (t Totals) String() string {
 	case t.Errors+t.Warnings == 0 && t.Notes == 0:
 		return "no mistakes found"
 	case t.Errors+t.Warnings == 0:
-		return "no mistakes found; " + count(t.Notes, "note") + ": nothing must be changed"
+		return "no mistakes found; " + count(t.Notes, "note") + " to read"
 	}
 	return count(t.Errors, "error") + ", " + count(t.Warnings, "warning") + ", " + count(t.Notes, "note")
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// queueingRules are about retries, queues and the time that a stop takes: F409 to F412.
+// queueingRules are about retries, queues, the time that a stop takes and the answer to health checks: F409 to F413.
 func queueingRules() []Rule {
 	return []Rule{
 		{"F409", "retry-limit", Note, "records that the destination refuses that often go to the dead letter", eachOutlet(retryLimit)},
 		{"F410", "queue-full", Warning, "when the queue is full, the oldest records are dropped", eachOutlet(queueFull)},
 		{"F411", "queue-volatile", Warning, "the queue is in memory or in a folder that a restart empties", queueVolatile},
 		{"F412", "grace-too-long", Warning, "a stop may take longer than ECS waits before it kills the router", graceTooLong},
+		{"F413", "health-of-outputs", Note, "health_check has no effect: the health page doesn't answer 500 for errors of outputs", healthOfOutputs},
 	}
 }
 
@@ -130,6 +131,21 @@ func graceTooLong(s *Subject, tell func(Finding)) {
 			}
 			tell(s.found(severity, g.Pos, s.rewrite(g.Pos, g.Value, "25"), "25 or less, or a stopTimeout of more",
 				"A stop may take %s, %s ECS waits before it kills the router (30s, unless the task's stopTimeout is longer): what is being sent then is sent again after the next start, and the last lines of the router's log are lost", inSeconds(p.Service.Grace), than))
+		}
+	}
+}
+
+// healthOfOutputs tells of a health check that answers 500 for errors of outputs in Fluent Bit, and never does here.
+func healthOfOutputs(s *Subject, tell func(Finding)) {
+	p := s.usable()
+	if !p.Service.HealthCheck {
+		return
+	}
+	for _, g := range p.Settings {
+		if strings.EqualFold(g.Name, "health_check") {
+			tell(s.found(Note, g.Pos, nil, "/api/v1/health/delivery, for an alarm",
+				"/api/v1/health answers 200 as long as the router runs. In Fluent Bit this option makes it answer 500 after errors of outputs; here a destination that is away doesn't make ECS end the task"))
+			return
 		}
 	}
 }

@@ -102,6 +102,7 @@ type demo struct {
 	now       time.Time
 	container string // id, which no other run of the demo has
 	base      *url.URL
+	what      string // of the server at base
 	socket    string
 }
 
@@ -113,6 +114,9 @@ func (d *demo) run(ctx context.Context, target string) error {
 	defer os.RemoveAll(dir)
 	d.socket = filepath.Join(dir, "fluent.sock")
 
+	if target == "" {
+		d.what = ", a stand-in for OpenSearch (`make try` takes a real one)"
+	}
 	stopTarget, err := d.openTarget(target)
 	if err != nil {
 		return err
@@ -169,7 +173,7 @@ func (d *demo) show(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "\n3. The daily index appears at %s:\n   %s, %d documents\n", d.base.Redacted(), index, len(docs))
+	fmt.Fprintf(d.out, "\n3. The daily index appears at %s%s:\n   %s, %d documents\n", d.base.Redacted(), d.what, index, len(docs))
 	fmt.Fprintf(d.out, "\n4. GET %s/_search finds them, each with its ECS fields:\n", index)
 	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	for _, doc := range docs {
