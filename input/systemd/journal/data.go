@@ -22,8 +22,8 @@ var (
 	ErrTooLong = fmt.Errorf("a field is longer than %d KiB", MaxField>>10)
 )
 
-// A decoder decompresses fields.
-type decoder struct {
+// A Decoder decompresses fields. Its zero value is ready. It belongs to one goroutine.
+type Decoder struct {
 	zstd *zstd.Decoder // nil: none was needed yet
 	out  []byte
 }
@@ -84,7 +84,7 @@ func (f *File) payload(at int64) (payload []byte, flags byte, err error) {
 }
 
 // decompress decompresses a payload, if it does not become too long.
-func (d *decoder) decompress(b []byte, flags byte) (_ []byte, err error) {
+func (d *Decoder) decompress(b []byte, flags byte) (_ []byte, err error) {
 	if cap(d.out) > keptField {
 		d.out = nil
 	}
@@ -117,8 +117,11 @@ func (d *decoder) decompress(b []byte, flags byte) (_ []byte, err error) {
 // keptField is how many bytes of a decompressed field are kept for the next one.
 const keptField = 128 << 10
 
+// zstdMemory is about what Zstandard's decoder has, in bytes.
+const zstdMemory = 512 << 10
+
 // lz4 decompresses a block, before which its length stands.
-func (d *decoder) lz4(b []byte) ([]byte, error) {
+func (d *Decoder) lz4(b []byte) ([]byte, error) {
 	if len(b) < 8 {
 		return nil, damaged("a field is too short for LZ4")
 	}
@@ -134,4 +137,12 @@ func (d *decoder) lz4(b []byte) ([]byte, error) {
 		return nil, damaged("a field can't be decompressed: %d bytes of %d, %v", n, size, err)
 	}
 	return d.out[:n], nil
+}
+
+// Memory is about how many bytes the Decoder has.
+func (d *Decoder) Memory() int {
+	if d.zstd == nil {
+		return cap(d.out)
+	}
+	return cap(d.out) + zstdMemory
 }

@@ -121,11 +121,11 @@ func u64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 // A File reads the entries of a file in order. It belongs to one goroutine.
 type File struct {
 	Header
-	r    io.ReaderAt
+	r     io.ReaderAt
 	near  window // entries, and the data that is written with them
 	far   window // older data
 	chain window // arrays
-	dec   decoder
+	dec   *Decoder
 
 	pos   uint64 // entries before the next one
 	array int64  // offset of the array that has it, 0: not searched for yet
@@ -145,13 +145,13 @@ type Entry struct {
 	LeftOut                     int     // fields beyond MaxItems
 }
 
-// Open reads the header of a file. r must stay readable while the File is used.
-func Open(r io.ReaderAt) (*File, error) {
+// Open reads the header of a file. r must stay readable while the File is used. Files may share a Decoder.
+func Open(r io.ReaderAt, dec *Decoder) (*File, error) {
 	h, err := ReadHeader(r)
 	if err != nil {
 		return nil, err
 	}
-	return &File{Header: h, r: r}, nil
+	return &File{Header: h, r: r, dec: dec}, nil
 }
 
 // Refresh reads the header again. It reports whether there are entries that there were not before.
@@ -182,8 +182,10 @@ func (f *File) Seek(n uint64) {
 // Pos is how many entries are before the next one.
 func (f *File) Pos() uint64 { return f.pos }
 
-// Memory is how many bytes the File has for what it reads.
-func (f *File) Memory() int { return cap(f.near.buf) + cap(f.far.buf) + cap(f.chain.buf) + cap(f.dec.out) }
+// Memory is about how many bytes the File has for what it reads.
+func (f *File) Memory() int {
+	return cap(f.near.buf) + cap(f.far.buf) + cap(f.chain.buf)
+}
 
 // A chainError is the error of an array: the entries after it can't be found.
 type chainError struct{ error }

@@ -21,7 +21,7 @@ func TestTmp(t *testing.T) {
 		}
 		dec := json.NewDecoder(strings.NewReader(string(out)))
 		r, _ := os.Open(path)
-		f, err := Open(r)
+		f, err := Open(r, new(Decoder))
 		if err != nil {
 			t.Fatal(err)
 		}
