@@ -72,8 +72,7 @@ func (c *collector) AddIdentified(tag []byte, t record.Time, body []byte, id rec
 	if n, err := record.Check(body); err != nil || n != len(body) {
 		panic(fmt.Sprintf("body %q: %d, %v", body, n, err))
 	}
-	ev := record.Event{Body: body}
-	text := fmt.Sprintf("%s %d.%06d %s", tag, t.Sec, t.Nsec/1000, ev.AppendJSON(nil))
+	text := fmt.Sprintf("%s %d.%06d %s", tag, t.Sec, t.Nsec/1000, record.AppendJSON(nil, body))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.added = append(c.added, text)
@@ -418,7 +417,7 @@ func TestReadFromTailLeavesOutWhatThereIsAtTheFirstStart(t *testing.T) {
 	r.idle(t)
 	r.end(t)
 	add(t, w, 2, "N=2")
-	add(t, create(t, filepath.Join(dir, "user-1000.journal"), journaltest.Options{FileID: journaltest.ID("b")}), 3, "N=3") // while it doesn't run
+	add(t, create(t, filepath.Join(dir, "user-1000.journal"), journaltest.Options{FileID: journaltest.ID("b"), SeqnumID: journaltest.ID("user")}), 3, "N=3") // while it doesn't run
 	r = run(t, o, config.FluentBit)
 	equal(t, r.wait(t, 2), `systemd.0 0.000002 {"N":"2"}`, `systemd.0 0.000003 {"N":"3"}`)
 }

@@ -106,7 +106,7 @@ func (d *Decoder) decompress(b []byte, flags byte) (_ []byte, err error) {
 	}
 	d.out, err = d.zstd.DecodeAll(b, d.out[:0])
 	switch {
-	case errors.Is(err, zstd.ErrDecoderSizeExceeded):
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
 		return nil, ErrTooLong
 	case err != nil:
 		return nil, damaged("a field can't be decompressed: %v", err)

@@ -198,41 +198,41 @@ func (w *Writer) Archive(path string) error {
 // Close closes the file.
 func (w *Writer) Close() error { return w.f.Close() }
 
-// AddExport adds the entries of a text in the export format (https://systemd.io/JOURNAL_EXPORT_FORMATS).
-func (w *Writer) AddExport(text []byte) error {
-	var fields []string
-	at := uint64(0)
-	flush := func() (err error) {
-		if len(fields) > 0 {
-			err = w.Add(at, fields...)
-		}
-		fields = nil
-		return err
-	}
+// An Entry is an entry of a text: its time in µs, and FIELD=VALUE of its fields.
+type Entry struct {
+	Realtime uint64
+	Fields   []string
+}
+
+// Export reads a text in the export format (https://systemd.io/JOURNAL_EXPORT_FORMATS).
+func Export(text []byte) (list []Entry, err error) {
+	var e Entry
 	for len(text) > 0 {
 		line, rest, _ := bytes.Cut(text, []byte("\n"))
 		text = rest
 		name, value, ok := strings.Cut(string(line), "=")
 		switch {
 		case len(line) == 0:
-			if err := flush(); err != nil {
-				return err
+			if len(e.Fields) > 0 {
+				list = append(list, e)
 			}
+			e = Entry{}
 		case !ok: // a length and the bytes
 			n := binary.LittleEndian.Uint64(text)
-			fields = append(fields, name+"="+string(text[8:8+n]))
+			e.Fields = append(e.Fields, name+"="+string(text[8:8+n]))
 			text = text[8+n+1:]
 		case name == "__REALTIME_TIMESTAMP":
-			n, err := strconv.ParseUint(value, 10, 64)
-			if err != nil {
-				return err
+			if e.Realtime, err = strconv.ParseUint(value, 10, 64); err != nil {
+				return nil, err
 			}
-			at = n
 		case !strings.HasPrefix(name, "__"):
-			fields = append(fields, string(line))
+			e.Fields = append(e.Fields, string(line))
 		}
 	}
-	return flush()
+	if len(e.Fields) > 0 {
+		list = append(list, e)
+	}
+	return list, nil
 }
 
 // ID reads an identity of 32 hexadecimal digits; it is made of other text, too.
