@@ -29,6 +29,7 @@ import (
 	"github.com/firelane/firelane/input/statsd"
 	"github.com/firelane/firelane/input/stdin"
 	"github.com/firelane/firelane/input/syslog"
+	"github.com/firelane/firelane/input/systemd"
 	"github.com/firelane/firelane/input/tail"
 	inputudp "github.com/firelane/firelane/input/udp"
 	"github.com/firelane/firelane/parse"
@@ -64,6 +65,7 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
 		Row(config.KindInput, "tail", "tail", tail.New, "the lines of files, as they grow"),
+		Row(config.KindInput, "systemd", "systemd", systemd.New, "the journal of systemd, from its files"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 		Row(config.KindInput, "unix_socket", "", forward.NewUnixSocket, "JSON or plain lines on a unix socket"),
 		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),

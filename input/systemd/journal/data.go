@@ -126,8 +126,11 @@ func (d *Decoder) lz4(b []byte) ([]byte, error) {
 		return nil, damaged("a field is too short for LZ4")
 	}
 	size := u64(b)
-	if size > MaxField {
+	switch {
+	case size > MaxField:
 		return nil, ErrTooLong
+	case size == 0: // the library doesn't check that
+		return nil, damaged("a field is empty")
 	}
 	if uint64(cap(d.out)) < size {
 		d.out = make([]byte, size)

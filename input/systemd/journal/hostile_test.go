@@ -165,6 +165,7 @@ func TestCompressedBombs(t *testing.T) {
 		"several frames":            {flagZstd, bytes.Repeat(small, 100), ErrTooLong},
 		"lz4":                       {flagLZ4, append(binary.LittleEndian.AppendUint64(nil, 1<<60), 0xff, 0xff, 0xff), ErrTooLong},
 		"lz4 that tells too much":   {flagLZ4, append(binary.LittleEndian.AppendUint64(nil, 1000), 0x10, 'A'), ErrDamaged},
+		"lz4 of nothing":            {flagLZ4, append(make([]byte, 8), 0xff, 0xff, 0xff), ErrDamaged},
 		"lz4 without a size":        {flagLZ4, []byte{1}, ErrDamaged},
 		"not compressed, but large": {0, zeros[:MaxField+1], ErrTooLong},
 		"no zstd":                   {flagZstd, []byte("A=B"), ErrDamaged},
