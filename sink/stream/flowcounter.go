@@ -149,3 +149,8 @@ func (f *flowCounter) appendLine(b []byte, w window) []byte {
 
 // TakesMetrics implements sink.MetricTaker.
 func (f *flowCounter) TakesMetrics() (metrics, others bool) { return false, true }
+
+// Describe implements sink.Describer.
+func (o *FlowCounterOptions) Describe(config.Dialect, time.Time) sink.Description {
+	return sink.Description{Service: "standard output"}
+}
