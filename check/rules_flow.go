@@ -276,7 +276,7 @@ func sameOutput(s *Subject, tell func(Finding)) {
 	}
 	for i := range p.Outputs {
 		o := &p.Outputs[i]
-		if n := strings.ToLower(o.Name); n == "null" || n == "stdout" || n == "counter" {
+		if n := strings.ToLower(o.Name); n == "null" || n == "stdout" || n == "counter" || n == "flowcounter" {
 			continue
 		}
 		id := p.Identity(o)

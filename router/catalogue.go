@@ -29,6 +29,7 @@ import (
 	"github.com/firelane/firelane/input/statsd"
 	"github.com/firelane/firelane/input/stdin"
 	"github.com/firelane/firelane/input/syslog"
+	"github.com/firelane/firelane/input/systemd"
 	"github.com/firelane/firelane/input/tail"
 	inputudp "github.com/firelane/firelane/input/udp"
 	"github.com/firelane/firelane/parse"
@@ -64,6 +65,7 @@ func inputs() []config.Plugin {
 		Row(config.KindInput, "forward", "forward", forward.New, "the forward protocol, on TCP or a unix socket"),
 		Row(config.KindInput, "", "unix", forward.NewUnix, "the forward protocol, on a unix socket"),
 		Row(config.KindInput, "tail", "tail", tail.New, "the lines of files, as they grow"),
+		Row(config.KindInput, "systemd", "systemd", systemd.New, "the journal of systemd, from its files"),
 		Row(config.KindInput, "tcp", "", forward.NewTCP, "JSON or plain lines on TCP; ECS checks a router's health with it"),
 		Row(config.KindInput, "unix_socket", "", forward.NewUnixSocket, "JSON or plain lines on a unix socket"),
 		Row(config.KindInput, "kafka", "", inputkafka.New, "consumes topics of Kafka"),
@@ -162,6 +164,7 @@ func outputs() []config.Plugin {
 		Row(config.KindOutput, "prometheus_exporter", "", prometheus.NewExporter, "a page that Prometheus reads: metrics only"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "counter", "", stream.NewCounter, "standard output: how many records each request has"),
+		Row(config.KindOutput, "flowcounter", "", stream.NewFlowCounter, "standard output: how many records and bytes a second, minute, hour or day has"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindReroute, "", "rewrite_tag_filter", enrich.NewRetag, "gives records another tag, by what a field matches; they begin again at the first filter"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),

@@ -168,8 +168,18 @@ func (w window) markNow(text string) string {
 // metricTime matches the time with which Fluent Bit's output stdout begins the line of a metric.
 var metricTime = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z `)
 
+// flowTime matches the time of a line of the output flowcounter.
+var flowTime = regexp.MustCompile(`(?m)^\[out_flowcounter\] \[(\d+),`)
+
 // markMetrics replaces times within the window, at the beginnings of lines, by "now".
 func (w window) markMetrics(text string) string {
+	text = flowTime.ReplaceAllStringFunc(text, func(s string) string {
+		sec, _ := strconv.ParseInt(flowTime.FindStringSubmatch(s)[1], 10, 64)
+		if w.spell(time.Unix(sec, 0)) == `"now"` {
+			return `[out_flowcounter] ["now",`
+		}
+		return s
+	})
 	return metricTime.ReplaceAllStringFunc(text, func(s string) string {
 		if t, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(s)); err == nil && w.spell(t) == `"now"` {
 			return `"now" `

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firelane/firelane/input/systemd/journaltest"
 	"github.com/firelane/firelane/internal/freeport"
 )
 
@@ -70,6 +71,10 @@ func (c *testCase) run(t *testing.T, p program, expect int) result {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
 		}
+		if strings.HasSuffix(name, ".journal") {
+			writeJournal(t, name, data)
+			continue
+		}
 		if err := os.WriteFile(name, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -90,6 +95,25 @@ func (c *testCase) run(t *testing.T, p program, expect int) result {
 		text = notStarted
 	}
 	return result{c: c, text: text, log: r.read("log")}
+}
+
+// writeJournal writes a file of systemd's journal with the entries of a text in the export format.
+func writeJournal(t *testing.T, name string, text []byte) {
+	t.Helper()
+	entries, err := journaltest.Export(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journaltest.Create(name, journaltest.Options{Compact: true, FileID: journaltest.ID(filepath.Base(name)), SeqnumID: journaltest.ID(filepath.Base(name))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for _, e := range entries {
+		if err := j.Add(e.Realtime, e.Fields...); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // start starts the program with the case's environment.

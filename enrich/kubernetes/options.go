@@ -59,7 +59,7 @@ type Options struct {
 	DNSRetries   int           `fluentbit:"dns_retries" help:"accepted"`
 	DNSWait      string        `fluentbit:"dns_wait_time" help:"accepted"`
 
-	Journal      string `fluentbit:"use_journal" ignored:"there is no input systemd" help:"without effect"`
+	Journal      string `fluentbit:"use_journal" ignored:"a record is found by its tag, not by fields of the journal" help:"without effect"`
 	TokenCommand string `fluentbit:"kube_token_command" ignored:"no command is run; use kube_token_file" help:"without effect"`
 	NSFile       string `fluentbit:"kube_namespace_file" help:"accepted"`
 	Association  string `fluentbit:"aws_use_pod_association,use_pod_association" ignored:"pods aren't associated with services" help:"without effect"`

@@ -40,24 +40,37 @@ const (
 type Options struct {
 	Tag      string        `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
 	Interval time.Duration `fluentbit:"scrape_interval" default:"5s" help:"time between two readings"`
-	Metrics  []string      `fluentbit:"metrics" help:"what is read; unless written, all of cpu, meminfo, diskstats, filesystem, uname, stat, time, loadavg, vmstat, netdev, netstat, sockstat, filefd, cpufreq, thermal_zone, hwmon, nvme. processes is read only if it is in the list"`
+	Metrics  []string      `fluentbit:"metrics" help:"what is read; unless written, all of cpu, meminfo, diskstats, filesystem, uname, stat, time, loadavg, vmstat, netdev, netstat, sockstat, filefd, cpufreq, thermal_zone, hwmon, nvme. processes and textfile are read only if they are in the list"`
 	Proc     string        `fluentbit:"path.procfs" default:"/proc" help:"where the kernel's /proc is"`
 	Root     string        `fluentbit:"path.rootfs" default:"/" help:"where the host's file systems are"`
 	Sys      string        `fluentbit:"path.sysfs" default:"/sys" help:"where the kernel's /sys is"`
+	Text     string        `fluentbit:"collector.textfile.path" help:"files in Prometheus's text format, * and ? in names; of a folder, those whose names end with .prom"`
 	Mounts   string        `fluentbit:"filesystem.ignore_mount_point_regex" help:"mount points that are left out; unless written, as in the node exporter"`
 	Types    string        `fluentbit:"filesystem.ignore_filesystem_type_regex" help:"types of file systems that are left out; unless written, as in the node exporter. File systems of a network are left out always"`
 	Devices  string        `fluentbit:"diskstats.ignore_device_regex" help:"disks that are left out; unless written, as in the node exporter"`
+	Each     string        `fluentbit:"collector.textfile.scrape_interval" ignored:"scrape_interval is the time between two readings of all" help:"accepted, without effect"`
 	input.CommonOptions
 }
 
-// Warnings returns a line for each unknown name in metrics.
+// Warnings returns a line for each unknown name in metrics, and for files that are not read.
 func (o *Options) Warnings() (w []string) {
 	for _, name := range o.Metrics {
 		if name = strings.TrimSpace(name); name != "" && !slices.ContainsFunc(collectors(), func(c collector) bool { return c.name == name }) {
 			w = append(w, fmt.Sprintf("metrics: %s is not supported here, and ignored", name))
 		}
 	}
+	switch asked := o.asks("textfile"); {
+	case asked && o.Text == "":
+		w = append(w, "metrics: textfile reads nothing without collector.textfile.path; want, for example, /var/lib/node_exporter")
+	case !asked && o.Text != "":
+		w = append(w, "collector.textfile.path: its files are read only if textfile is in metrics")
+	}
 	return w
+}
+
+// asks reports whether metrics has a name.
+func (o *Options) asks(name string) bool {
+	return slices.ContainsFunc(o.Metrics, func(m string) bool { return strings.TrimSpace(m) == name })
 }
 
 // A collector reads one group of metrics.
@@ -75,17 +88,19 @@ func collectors() []collector {
 		{name: "netdev", collect: (*node).netdev}, {name: "netstat", collect: (*node).netstat}, {name: "sockstat", collect: (*node).sockstat},
 		{name: "filefd", collect: (*node).filefd}, {name: "cpufreq", collect: (*node).cpufreq}, {name: "thermal_zone", collect: (*node).thermalZone},
 		{name: "hwmon", collect: (*node).hwmon}, {name: "nvme", collect: (*node).nvme},
-		{name: "processes", collect: (*node).allProcesses, onRequest: true},
+		{name: "processes", collect: (*node).allProcesses, onRequest: true}, {name: "textfile", collect: (*node).textfile, onRequest: true},
 	}
 }
 
 // A node reads the metrics of the host.
 type node struct {
-	proc, root, sys        string
+	proc, root, sys, text  string
 	mounts, types, devices *pattern.Pattern
 	collectors             []collector
 	warn                   func(name string, err error)
 
+	at     record.Time // of the collection
+	addAt  poll.AddMetric
 	add    func(*metric.Sample)
 	sample metric.Sample
 }
@@ -103,7 +118,10 @@ func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 }
 
 func newNode(o *Options) (*node, error) {
-	n := &node{proc: o.Proc, root: o.Root, sys: o.Sys, warn: func(string, error) {}}
+	n := &node{proc: o.Proc, root: o.Root, sys: o.Sys, text: o.Text, warn: func(string, error) {}}
+	if _, err := filepath.Match(o.Text, ""); err != nil {
+		return nil, &config.OptionError{Option: "collector.textfile.path", Reason: fmt.Sprintf("%q is not a pattern for file names; want, for example, /var/lib/node_exporter/*.prom", o.Text)}
+	}
 	for _, p := range []struct {
 		option, source, standard string
 		to                       **pattern.Pattern
@@ -122,7 +140,7 @@ func newNode(o *Options) (*node, error) {
 		}
 	}
 	for _, c := range collectors() {
-		if len(o.Metrics) == 0 && !c.onRequest || slices.ContainsFunc(o.Metrics, func(name string) bool { return strings.TrimSpace(name) == c.name }) {
+		if len(o.Metrics) == 0 && !c.onRequest || o.asks(c.name) {
 			n.collectors = append(n.collectors, c)
 		}
 	}
@@ -130,6 +148,7 @@ func newNode(o *Options) (*node, error) {
 }
 
 func (n *node) collect(ctx context.Context, at record.Time, add poll.AddMetric) error {
+	n.at, n.addAt = at, add
 	n.add = func(s *metric.Sample) { add(s, at) }
 	for _, c := range n.collectors {
 		if ctx.Err() != nil {
