@@ -47,8 +47,8 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 	}
 	w := &waiter{room: make(chan struct{}, 1)}
 	q.waiters = append(q.waiters, w)
-	q.stats.Waits++
 	q.logFull()
+	q.stats.Waits++
 	q.removeIfEmpty(0)
 	q.wakeReader()
 	tick := time.NewTimer(retryEvery)
@@ -77,6 +77,7 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 			q.waiters = slices.DeleteFunc(q.waiters, func(o *waiter) bool { return o == w })
 			q.wakeWaiter()
 			q.wakeReader() // a drained queue may be empty now
+			q.endFull()
 			q.unlock()
 			return err
 		}

@@ -17,6 +17,9 @@ func (q *Queue) logFull() {
 	if q.failing {
 		return // logged already, with the reason
 	}
+	if q.beginFull(); !q.mayLogFull() {
+		return
+	}
 	queued, limit := q.stats.Records, q.stats.Limit
 	q.logLater(zerolog.WarnLevel, func(e *zerolog.Event) {
 		e.Int64("records", queued).Int64("limit_bytes", limit).Msg("the queue is full: reading stops until there is room")
@@ -28,6 +31,7 @@ func (q *Queue) logDropped(t tally) {
 	if t.records == 0 {
 		return
 	}
+	q.fullness.logged = true // each loss is logged
 	total, limit := q.stats.DroppedNoRoom, q.stats.Limit
 	text := "the queue is full: its oldest records are dropped"
 	if q.full != DropOldest {

@@ -134,10 +134,11 @@ type Queue struct {
 	want          int64     // how many bytes will wake it
 	woken         int64     // how often Next was woken
 	draining      bool
-	interrupt     bool        // no Append waits
-	shut          bool        // Close has closed the files
-	failing       bool        // the last write failed
-	noSpace       bool        // the disk was full then
+	interrupt     bool // no Append waits
+	shut          bool // Close has closed the files
+	failing       bool // the last write failed
+	noSpace       bool // the disk was full then
+	fullness      fullness
 	checked       time.Time   // when checkActive last checked the file
 	otherVersions int         // segments that Open found and can't read
 	notes         []func()    // to be logged without the mutex
@@ -229,6 +230,7 @@ func (q *Queue) Commit(c *Chunk) {
 	q.stats.Records -= t.records
 	q.stats.Bytes -= t.bytes
 	q.updateCommitted(c.seg)
+	q.endFull()
 }
 
 // Release puts the chunk back without having delivered it: for a stop with work in flight. It will be delivered again

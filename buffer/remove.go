@@ -113,6 +113,7 @@ func (q *Queue) closeFile(s *segment) {
 // dropOldest makes room: what of the oldest segment is neither committed nor in flight counts as dropped. What is in
 // flight stays in memory in its chunks, unless their memory was given back: then it is dropped as well.
 func (q *Queue) dropOldest() {
+	q.beginFull()
 	s := q.segs[0]
 	if s == q.active {
 		q.active = nil

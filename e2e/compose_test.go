@@ -1,18 +1,16 @@
 package e2e
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,39 +18,26 @@ import (
 
 	"github.com/firelane/firelane/e2e/lines"
 	"github.com/firelane/firelane/e2e/servers"
+	"github.com/firelane/firelane/retain/retaintest"
 )
 
-// withPolicies is the server with the answers of Index State Management, which has no package of its own: 201 for a new policy, 409
-// if it is there, 400 for one without states (as observed on OpenSearch 2.19).
-func withPolicies(t *testing.T, search *servers.Search) (address string, policies *atomic.Int32) {
+// withPolicies is the server with the answers of Index State Management, which has no package of its own.
+func withPolicies(t *testing.T, search *servers.Search) (address *url.URL, policies *retaintest.Server) {
 	t.Helper()
 	backend, err := url.Parse(search.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	policies = new(atomic.Int32)
+	policies = retaintest.New(retaintest.Options{})
 	mux := http.NewServeMux()
 	mux.Handle("/", httputil.NewSingleHostReverseProxy(backend))
-	mux.HandleFunc("PUT /_plugins/_ism/policies/{name}", func(w http.ResponseWriter, r *http.Request) {
-		text, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-		var p struct {
-			Policy struct {
-				DefaultState string `json:"default_state"`
-				States       []any
-			}
-		}
-		switch {
-		case err != nil || json.Unmarshal(text, &p) != nil || p.Policy.DefaultState == "" || len(p.Policy.States) == 0:
-			w.WriteHeader(http.StatusBadRequest)
-		case policies.Add(1) > 1:
-			w.WriteHeader(http.StatusConflict)
-		default:
-			w.WriteHeader(http.StatusCreated)
-		}
-	})
+	mux.Handle("/_plugins/_ism/", policies)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return server.URL, policies
+	if address, err = url.Parse(server.URL); err != nil {
+		t.Fatal(err)
+	}
+	return address, policies
 }
 
 // The configuration, the setup and the log driver's options of the Compose file, without its images, which aren't in any package
@@ -60,28 +45,33 @@ func withPolicies(t *testing.T, search *servers.Search) (address string, policie
 func TestComposeEndsInDocuments(t *testing.T) {
 	search := useSearch(t, servers.OpenSearch2())
 	address, policies := withPolicies(t, search)
-	t.Cleanup(func() { search.Do("DELETE", "/_index_template/web", "") })
-	for range 2 { // the second time all is there
-		setup := exec.Command("sh", "../deploy/compose/setup.sh", "documents")
-		setup.Env = append(os.Environ(), "SEARCH="+address, "DOCUMENTS=../deploy/terraform/documents")
-		if out, err := setup.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
-	if n := policies.Load(); n != 2 {
-		t.Errorf("got %d policies, want 2", n)
-	}
+	dashboards := retaintest.NewDashboards(retaintest.DashboardsOptions{})
+	page := httptest.NewServer(dashboards)
+	t.Cleanup(page.Close)
+	t.Cleanup(func() { search.Do("DELETE", "/_index_template/firelane-web", "") })
 
 	conf, err := os.ReadFile("../deploy/compose/fluent-bit.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(conf), "9200", strconv.Itoa(search.Port), 1)
+	text := strings.NewReplacer("9200", address.Port(), "http://dashboards:5601", page.URL).Replace(string(conf))
 	file := filepath.Join(t.TempDir(), "fluent-bit.conf")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	router := docker(t, "run", "-d", "--network", "host", "--add-host", "opensearch:127.0.0.1", "-v", file+":/fluent-bit/etc/fluent-bit.conf:ro", routerImage)
+	with := []string{"--network", "host", "--add-host", "opensearch:127.0.0.1", "-v", file + ":/fluent-bit/etc/fluent-bit.conf:ro", routerImage}
+	for _, outcome := range []string{"created", "is there already"} {
+		out := docker(t, slices.Concat([]string{"run", "--rm"}, with, composeSetup(t))...)
+		for _, what := range []string{"index policy firelane-web", "index template firelane-web", "index pattern web-*"} {
+			if !strings.Contains(out, what+": "+outcome) {
+				t.Errorf("the setup says\n%s\nwant %s: %s", out, what, outcome)
+			}
+		}
+	}
+	if policies.Policy("firelane-web") == nil || dashboards.Pattern("firelane-web") == nil {
+		t.Error("the setup has installed no policy, or no index pattern")
+	}
+	router := docker(t, append([]string{"run", "-d"}, with...)...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _ := world.docker.Command("logs", router).CombinedOutput()
@@ -121,25 +111,44 @@ func errorText(err error) string {
 	return "no error"
 }
 
+// composeSetup returns the command of the service that installs what must be there before the first record.
+func composeSetup(t *testing.T) []string {
+	t.Helper()
+	c := readCompose(t)
+	if len(c.Services.Setup.Command) == 0 {
+		t.Fatal("the setup has no command")
+	}
+	return c.Services.Setup.Command
+}
+
 // composeLogging returns the log driver's options of the application in the Compose file.
 func composeLogging(t *testing.T) map[string]string {
+	t.Helper()
+	c := readCompose(t)
+	if len(c.Services.App.Logging.Options) == 0 {
+		t.Fatal("the application has no options of the log driver")
+	}
+	return c.Services.App.Logging.Options
+}
+
+// composeServices is the part of the Compose file that is tested.
+type composeServices struct {
+	Services struct {
+		Setup struct{ Command []string }
+		App   struct {
+			Logging struct{ Options map[string]string }
+		}
+	}
+}
+
+func readCompose(t *testing.T) (c composeServices) {
 	t.Helper()
 	text, err := os.ReadFile("../deploy/compose/compose.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c struct {
-		Services struct {
-			App struct {
-				Logging struct{ Options map[string]string }
-			}
-		}
-	}
 	if err := yaml.Unmarshal(text, &c); err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Services.App.Logging.Options) == 0 {
-		t.Fatal("the application has no options of the log driver")
-	}
-	return c.Services.App.Logging.Options
+	return c
 }

@@ -24,16 +24,17 @@ const (
 	Refused                    // the cluster refuses it
 )
 
-// A Result is what became of one template, policy, alias or index.
+// A Result is what became of one template, policy, alias, index or index pattern.
 type Result struct {
 	What       string // index template firelane-web
 	Outcome    Outcome
 	Detail     string // why, for Kept and the following
 	Permission string // that is needed, for Denied
 
-	path string // of the request that writes it
-	post bool   // which is a POST, not a PUT
-	body object
+	path       string // of the request that writes it
+	post       bool   // which is a POST, not a PUT
+	body       object
+	dashboards string // URL of Dashboards, which gets the request; "": the cluster does
 }
 
 // An applier brings a cluster to the wanted state, once.
@@ -48,8 +49,19 @@ type applier struct {
 }
 
 // Apply brings the cluster to the state that r asks for, if dry is false; otherwise it only asks. The error is that the cluster
-// doesn't answer for now: what is in the results has been done, and everything can be tried again.
+// doesn't answer for now, or, a *DashboardsError, that Dashboards doesn't: what is in the results has been done, and everything
+// can be tried again.
 func Apply(ctx context.Context, r sink.Retainer, now time.Time, dry bool) ([]Result, error) {
+	results, err := applyDocuments(ctx, r, now, dry)
+	if err != nil {
+		return results, err
+	}
+	more, err := applyDashboards(ctx, r, dry)
+	return append(results, more...), err
+}
+
+// applyDocuments is Apply for the cluster.
+func applyDocuments(ctx context.Context, r sink.Retainer, now time.Time, dry bool) ([]Result, error) {
 	a := &applier{cluster: cluster{r}, want: r.Retention(), now: now, dry: dry}
 	if a.want == nil {
 		return nil, nil
@@ -60,6 +72,16 @@ func Apply(ctx context.Context, r sink.Retainer, now time.Time, dry bool) ([]Res
 		}
 	}
 	return a.results, nil
+}
+
+// applyDashboards is Apply for Dashboards.
+func applyDashboards(ctx context.Context, r sink.Retainer, dry bool) ([]Result, error) {
+	a := &applier{cluster: cluster{r}, want: r.Retention(), dry: dry}
+	if a.want == nil {
+		return nil, nil
+	}
+	err := a.applyPattern(ctx)
+	return a.results, err
 }
 
 // applyOwn installs firelane's own policy and template, and gives the policy to the index that is written to now: a policy and a

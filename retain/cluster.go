@@ -77,8 +77,13 @@ func (r *refusal) passing() bool {
 	return r.status >= 500 && r.status != http.StatusNotImplemented || r.throttled() || r.status >= 300 && r.status < 400
 }
 
-// call makes a request, and reads the answer into out, nil for not at all. The error is a *refusal if the cluster refused.
+// call makes a request to the cluster, and reads the answer into out, nil for not at all. The error is a *refusal if the cluster refused.
 func (c cluster) call(ctx context.Context, method, path string, body, out any) error {
+	return c.exchange(ctx, c.Administer, method, path, body, out)
+}
+
+// exchange is call, of the server that ask asks.
+func (c cluster) exchange(ctx context.Context, ask func(context.Context, string, string, []byte) (int, []byte, error), method, path string, body, out any) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, requestLimit, fmt.Errorf("no reply in time (%s)", requestLimit))
 	defer cancel()
 	var text []byte
@@ -88,7 +93,7 @@ func (c cluster) call(ctx context.Context, method, path string, body, out any) e
 			return fmt.Errorf("making the request %s %s: %w", method, path, err)
 		}
 	}
-	status, answer, err := c.Administer(ctx, method, path, text)
+	status, answer, err := ask(ctx, method, path, text)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s %s: %w", method, path, context.Cause(ctx))
@@ -111,7 +116,7 @@ func readRefusal(status int, answer []byte) *refusal {
 	r := &refusal{status: status, reason: httpsend.Snippet(answer)}
 	var doc struct {
 		Error   json.RawMessage
-		Message string // AWS
+		Message string // AWS; Dashboards, whose Error is the status in words
 	}
 	if json.Unmarshal(answer, &doc) != nil {
 		return r
@@ -121,10 +126,10 @@ func readRefusal(status int, answer []byte) *refusal {
 	switch {
 	case json.Unmarshal(doc.Error, &cause) == nil && cause.Type != "":
 		r.kind, r.reason = clip(cause.Type), clip(cause.Reason)
-	case json.Unmarshal(doc.Error, &text) == nil && text != "":
-		r.reason = clip(text)
 	case doc.Message != "":
 		r.reason = clip(doc.Message)
+	case json.Unmarshal(doc.Error, &text) == nil && text != "":
+		r.reason = clip(text)
 	}
 	return r
 }

@@ -28,13 +28,17 @@ func (b *babbler) Administer(context.Context, string, string, []byte) (int, []by
 	return status, []byte(answer), nil
 }
 
+func (b *babbler) Dashboards(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
+	return b.Administer(ctx, method, path, body)
+}
+
 // FuzzAnswers: whatever a server answers, Apply ends after a bounded number of requests, and its lines have no control characters.
 func FuzzAnswers(f *testing.F) {
 	for _, s := range []string{
 		"{}\n{}", `{"index_templates":[{"name":"x","index_template":{"index_patterns":"x","template":[1,{}]}}]}`,
 		`{"policy":{"description":"(mark 0011223344556677)","states":[null,[[]]]},"_seq_no":{"a":1}}`,
 		`{"x":{"policy":{"_meta":{"firelane":"0011223344556677:0011223344556677"},"phases":3}}}`, "!{\"error\":\"no handler found\"}\n{}",
-		`{"web-1":{"settings":{"index.creation_date":"99999999999999"}}}`, "!\x1b[31m<html>", "[", `{"template":` + strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 201),
+		`{"web-1":{"settings":{"index.creation_date":"99999999999999"}}}`, "!\x1b[31m<html>", `{"saved_objects":[{"attributes":{"title":1}}]}`, "[", `{"template":` + strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 201),
 	} {
 		f.Add(s, true)
 	}
@@ -49,6 +53,7 @@ func FuzzAnswers(f *testing.F) {
 			Templates: []sink.IndexTemplate{{Name: "t", Body: []byte(text), Policy: "x"}},
 			Policies:  []sink.IndexPolicy{{Name: "p", Body: []byte(text)}},
 			Alias:     &sink.WriteAlias{Name: "a", Index: "<a>"},
+			Pattern:   &sink.DashboardsPattern{URL: "http://d", ID: "x", Title: "x-*"},
 		}
 		b := &babbler{want: want, answers: strings.Split(text, "\n")}
 		results, _ := Apply(t.Context(), b, now, false)

@@ -75,22 +75,21 @@ func mustBeFirst(w *sink.Retention) bool { return w.Alias != nil || w.Own != nil
 func (k *Keeper) run(ctx context.Context) {
 	pause := firstPause
 	told := map[string]bool{}
+	installed := false // in the cluster
 	for attempt := 0; ; attempt++ {
-		results, err := Apply(ctx, k.of, time.Now(), false)
-		k.tell(results, told)
+		var err error
+		if !installed {
+			err = k.install(ctx, attempt == 0, told)
+			installed = err == nil
+		}
 		if attempt == 0 {
 			close(k.first)
 		}
-		switch {
-		case ctx.Err() != nil:
+		if installed {
+			err = k.addPattern(ctx, told)
+		}
+		if ctx.Err() != nil || err == nil {
 			return
-		case err == nil:
-			if attempt > 0 && len(told) == 0 {
-				k.log.Info().Msg("the index template and policy are there now")
-			}
-			return
-		case attempt == 0:
-			k.log.Warn().Err(err).Msg("the index template and policy can't be installed yet; records are delivered without them, and it is tried again until it succeeds")
 		}
 		wait := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
@@ -101,6 +100,32 @@ func (k *Keeper) run(ctx context.Context) {
 		}
 		pause = min(2*pause, longestPause)
 	}
+}
+
+// install is one attempt to bring the cluster to the wanted state.
+func (k *Keeper) install(ctx context.Context, first bool, told map[string]bool) error {
+	results, err := applyDocuments(ctx, k.of, time.Now(), false)
+	k.tell(results, told)
+	switch {
+	case ctx.Err() != nil:
+	case err == nil && !first && len(told) == 0:
+		k.log.Info().Msg("the index template and policy are there now")
+	case err != nil && first:
+		k.log.Warn().Err(err).Msg("the index template and policy can't be installed yet; records are delivered without them, and it is tried again until it succeeds")
+	}
+	return err
+}
+
+// addPattern is one attempt to add the index pattern to Dashboards.
+func (k *Keeper) addPattern(ctx context.Context, told map[string]bool) error {
+	results, err := applyDashboards(ctx, k.of, false)
+	if err == nil {
+		k.tell(results, told)
+	} else if ctx.Err() == nil && !told["away"] {
+		told["away"] = true
+		k.log.Warn().Err(err).Msg("the index pattern can't be added to Dashboards yet; it is tried again until it succeeds")
+	}
+	return err
 }
 
 // tell logs what was done, and once what was not.
@@ -122,8 +147,8 @@ func (k *Keeper) tell(results []Result, told map[string]bool) {
 			}
 		}
 	}
-	if len(whats) > 0 && !told["denied"] {
-		told["denied"] = true
+	if denied := "denied " + strings.Join(whats, ", "); len(whats) > 0 && !told[denied] {
+		told[denied] = true
 		k.log.Warn().AnErr("error", errors.New(detail)).Msgf("no permission for: %s; the user needs the permission %s; or set firelane_bootstrap Off and install them with the cluster",
 			strings.Join(whats, ", "), strings.Join(permissions, "; "))
 	}

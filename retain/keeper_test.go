@@ -111,6 +111,10 @@ func (f *fakeCluster) Administer(ctx context.Context, method, path string, _ []b
 	return http.StatusNotFound, []byte("{}"), nil
 }
 
+func (f *fakeCluster) Dashboards(context.Context, string, string, []byte) (int, []byte, error) {
+	return http.StatusOK, []byte("{}"), nil
+}
+
 func TestAClusterThatIsAwayIsAskedAgainLessAndLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeCluster{want: &sink.Retention{Own: &sink.OwnRetention{Name: "x", Patterns: []string{"x-*"}}}, away: 12}

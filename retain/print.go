@@ -52,6 +52,9 @@ func (r *Result) Request() string {
 	return http.MethodPut + " " + r.path
 }
 
+// Dashboards is the URL of Dashboards if the request is one to it, "" if it is one to the cluster.
+func (r *Result) Dashboards() string { return r.dashboards }
+
 // Body is the body of that request, as indented JSON.
 func (r *Result) Body() []byte {
 	text, err := json.MarshalIndent(r.body, "", "  ")
@@ -69,7 +72,14 @@ type File struct {
 	Name    string // opensearch/index-template-firelane-web.json
 	Request string // PUT /_index_template/firelane-web
 	Body    []byte
+	// Dashboards is set if the request is one to Dashboards, and Headers are those that it wants.
+	Dashboards string
+	Headers    []string
 }
+
+// dashboardsHeaders are what OpenSearch Dashboards and Kibana want of a request that writes. The index pattern is for all users, not
+// only for the one that adds it.
+var dashboardsHeaders = map[string][]string{"opensearch": {"osd-xsrf: true", "securitytenant: global"}, "elasticsearch": {"kbn-xsrf: true"}}
 
 // Files are the documents for a cluster of OpenSearch and for one of Elasticsearch, made without asking any.
 func Files(want *sink.Retention) ([]File, error) {
@@ -84,7 +94,11 @@ func Files(want *sink.Retention) ([]File, error) {
 			if r.path == "" || r.Outcome != Created {
 				continue
 			}
-			files = append(files, File{Name: distribution + "/" + fileName(r.What), Request: r.Request(), Body: append(r.Body(), '\n')})
+			f := File{Name: distribution + "/" + fileName(r.What), Request: r.Request(), Body: append(r.Body(), '\n'), Dashboards: r.dashboards}
+			if f.Dashboards != "" {
+				f.Headers = dashboardsHeaders[distribution]
+			}
+			files = append(files, f)
 		}
 	}
 	return files, nil
@@ -92,12 +106,13 @@ func Files(want *sink.Retention) ([]File, error) {
 
 // fileName is a name for a result's document, of letters that every file system takes.
 func fileName(what string) string {
-	return strings.Map(func(c rune) rune {
+	name := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.", c) {
 			return c
 		}
 		return '-'
-	}, what) + ".json"
+	}, what)
+	return strings.TrimRight(name, "-") + ".json"
 }
 
 // offline is a cluster that has nothing.
@@ -113,4 +128,8 @@ func (o offline) Administer(_ context.Context, _, path string, _ []byte) (int, [
 		return http.StatusOK, fmt.Appendf(nil, `{"version":{"distribution":%q}}`, o.distribution), nil
 	}
 	return http.StatusNotFound, []byte("{}"), nil
+}
+
+func (o offline) Dashboards(context.Context, string, string, []byte) (int, []byte, error) {
+	return http.StatusOK, []byte("{}"), nil
 }

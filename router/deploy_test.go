@@ -373,6 +373,7 @@ func TestComposeRunsWhatIsThere(t *testing.T) {
 // The documents are for the indices of the task definitions, and agree with each other.
 func TestIndexTemplateAndPolicyAreForTheSameIndices(t *testing.T) {
 	var template struct {
+		Meta          map[string]string `json:"_meta"`
 		IndexPatterns []string `json:"index_patterns"`
 		Priority      int
 		Template      struct{ Settings, Mappings map[string]any }

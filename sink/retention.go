@@ -13,6 +13,8 @@ type Retainer interface {
 	// Administer makes one request to the cluster. path begins with a slash, and may have a query; body is JSON, nil for none.
 	// The error is that there was no reply; a refusal has a status. The answer ends after MaxAdminAnswer bytes.
 	Administer(ctx context.Context, method, path string, body []byte) (status int, answer []byte, err error)
+	// Dashboards is the same for a request to the Dashboards of Retention's Pattern. It is called only if there is one.
+	Dashboards(ctx context.Context, method, path string, body []byte) (status int, answer []byte, err error)
 }
 
 // MaxAdminAnswer is how much of the answer to an administrative request is read, in bytes.
@@ -24,6 +26,7 @@ type Retention struct {
 	Templates []IndexTemplate // the user's own
 	Policies  []IndexPolicy   // the user's own, of Elasticsearch
 	Alias     *WriteAlias     // an alias to write to, whose index is made before the first record; nil: none
+	Pattern   *DashboardsPattern
 	// Serverless is a collection of OpenSearch Serverless, which has templates and no policies.
 	Serverless bool
 }
@@ -43,6 +46,14 @@ type OwnRetention struct {
 	RolloverSize string
 	// Current is the index of records of that time; "" if it depends on the record.
 	Current func(now time.Time) string
+}
+
+// A DashboardsPattern is an index pattern of OpenSearch Dashboards or Kibana, by which people find the documents.
+type DashboardsPattern struct {
+	URL       string // of Dashboards, without a slash at its end
+	ID        string
+	Title     string // the indices' patterns: web-*
+	TimeField string // "" for none
 }
 
 // An IndexTemplate is the user's own.

@@ -96,7 +96,8 @@ func (c *cli) applyRetention(ctx context.Context, r *router.Retained, dry bool) 
 			failed++
 		}
 		if request := results[i].Request(); dry && request != "" && results[i].Writes() {
-			fmt.Fprintf(c.stdout, "%s\n%s\n", printable(request), results[i].Body())
+			method, path, _ := strings.Cut(request, " ")
+			fmt.Fprintf(c.stdout, "%s\n%s\n", printable(method+" "+results[i].Dashboards()+path), results[i].Body())
 		}
 	}
 	if err != nil && dry {
@@ -126,7 +127,11 @@ func (c *cli) writeRetention(r *router.Retained, folder string, apart bool) erro
 			return err
 		}
 		method, where, _ := strings.Cut(f.Request, " ")
-		fmt.Fprintf(c.stdout, "curl -X %s \"$CLUSTER%s\" -H 'Content-Type: application/json' -d @'%s'\n", method, where, printable(path))
+		server, headers := "$CLUSTER", []string{"Content-Type: application/json"}
+		if f.Dashboards != "" {
+			server, headers = "$DASHBOARDS", append(headers, f.Headers...)
+		}
+		fmt.Fprintf(c.stdout, "curl -X %s \"%s%s\" -H '%s' -d @'%s'\n", method, server, where, strings.Join(headers, "' -H '"), printable(path))
 	}
 	return nil
 }

@@ -1,4 +1,6 @@
-# The documents are also what a person without Terraform applies by curl; here they get the service's indices, days and shards.
+# The documents are what `firelane bootstrap -c deploy/compose/fluent-bit.conf --file FOLDER` writes, and what a person without Terraform
+# applies by curl. Here they get the service's indices, days and shards, and lose firelane's mark: a router with
+# firelane_bootstrap On leaves them alone.
 
 locals {
   index_patterns = ["${local.index_prefix}-*"]
@@ -8,7 +10,7 @@ locals {
   template_document = jsondecode(file("${path.module}/documents/index-template.json"))
   policy_document   = jsondecode(file("${path.module}/documents/index-policy.json")).policy
 
-  index_template = merge(local.template_document, {
+  index_template = merge({ for k, v in local.template_document : k => v if k != "_meta" }, {
     index_patterns = local.index_patterns
     template = merge(local.template_document.template, {
       settings = {
@@ -26,7 +28,7 @@ locals {
       states = [for s in local.policy_document.states : merge(s, {
         transitions = [for t in s.transitions : merge(t, { conditions = { min_index_age = "${var.retention.days}d" } })]
       })]
-      ism_template = [{ index_patterns = local.index_patterns, priority = 100 }]
+      ism_template = [for t in local.policy_document.ism_template : merge(t, { index_patterns = local.index_patterns })]
     })
   }
 }

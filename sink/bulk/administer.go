@@ -20,7 +20,17 @@ func (d *Destination) Retention() *sink.Retention { return d.retention }
 // Administer implements sink.Retainer. It makes the request with the same servers, TLS and credentials as a bulk request. Like
 // Send it gets new credentials once if they are refused.
 func (d *Destination) Administer(ctx context.Context, method, path string, body []byte) (status int, answer []byte, err error) {
-	c := d.servers.Take()
+	return d.administer(ctx, d.servers.Take(), method, path, body)
+}
+
+// Dashboards implements sink.Retainer, with the credentials of a bulk request. Dashboards wants a header against forged requests,
+// which has another name in Kibana, and the tenant whose index patterns all users see.
+func (d *Destination) Dashboards(ctx context.Context, method, path string, body []byte) (status int, answer []byte, err error) {
+	return d.administer(ctx, d.dashboards, method, path, body)
+}
+
+// administer makes a request to the server of c.
+func (d *Destination) administer(ctx context.Context, c *httpsend.Client, method, path string, body []byte) (status int, answer []byte, err error) {
 	u, err := url.Parse(strings.TrimSuffix(c.Name, "/") + path)
 	if err != nil {
 		return 0, nil, fmt.Errorf("making the URL of %s %s: %w", method, path, err)

@@ -38,7 +38,8 @@ type Destination struct {
 	servers httpsend.Servers
 	signer  *aws.Signer // nil: requests aren't signed
 
-	retention *sink.Retention // nil: none
+	retention  *sink.Retention  // nil: none
+	dashboards *httpsend.Client // nil: no index pattern is wanted
 
 	readers replyReaders
 	gzip    *httpsend.Gzip // nil: bodies are not compressed
@@ -80,15 +81,46 @@ func newBulk(opts *Options, d config.Dialect, env sink.Env) (*Destination, error
 		source, service := opts.awsSource(servers[0].host)
 		dest.signer = aws.NewSigner(aws.For(env.Common, source), service)
 	}
+	if opts.Bootstrap && opts.Dashboards != "" {
+		if dest.dashboards, err = newDashboards(servers[0], opts, d, env); err != nil {
+			return nil, err
+		}
+	}
 	dest.retention, err = opts.retention(d)
 	return dest, err
 }
 
+// newDashboards makes the client for Dashboards, with the credentials of the server s.
+func newDashboards(s server, o *Options, d config.Dialect, env sink.Env) (*httpsend.Client, error) {
+	c, err := clientConfig(s, o, d, env)
+	if err != nil {
+		return nil, err
+	}
+	c.Name = o.dashboardsURL()
+	if c.URL, err = url.Parse(c.Name); err != nil {
+		return nil, fmt.Errorf("parsing the URL of Dashboards: %w", err)
+	}
+	for _, name := range []string{"osd-xsrf", "kbn-xsrf"} {
+		c.Header.Set(name, "true")
+	}
+	c.Header.Set("securitytenant", "global")
+	return httpsend.New(c)
+}
+
 // newClient makes the HTTP client for s.
 func newClient(s server, o *Options, d config.Dialect, env sink.Env) (*httpsend.Client, error) {
+	c, err := clientConfig(s, o, d, env)
+	if err != nil {
+		return nil, err
+	}
+	return httpsend.New(c)
+}
+
+// clientConfig is the configuration of the HTTP client for s.
+func clientConfig(s server, o *Options, d config.Dialect, env sink.Env) (httpsend.Config, error) {
 	u, err := url.Parse(s.url() + "/_bulk")
 	if err != nil {
-		return nil, fmt.Errorf("parsing the URL of %s: %w", s.host, err)
+		return httpsend.Config{}, fmt.Errorf("parsing the URL of %s: %w", s.host, err)
 	}
 	u.RawQuery = bulkQuery(o)
 	c := httpsend.Config{
@@ -112,7 +144,7 @@ func newClient(s server, o *Options, d config.Dialect, env sink.Env) (*httpsend.
 		c.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(s.user+":"+s.password)))
 	}
 	c.Secrets = o.signed() || o.CustomHeaders != "" || c.Header.Get("Authorization") != ""
-	return httpsend.New(c)
+	return c, nil
 }
 
 // bulkQuery returns the query string of every request. filter_path reduces the reply to what readBulk needs: errors, and

@@ -3,6 +3,7 @@ package bulk
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,9 +22,28 @@ type RetainOptions struct {
 	Refresh      *time.Duration `fluentbit:"firelane_refresh_interval" fluentd:"firelane_refresh_interval" help:"with firelane_bootstrap: how long a document takes to be found, such as 10s; 0: it is not refreshed; default: the cluster's, 1s"`
 	Priority     int            `fluentbit:"firelane_priority" fluentd:"firelane_priority" default:"300" help:"with firelane_bootstrap: priority of the template and the policy over others that match; Elasticsearch's own have up to 200"`
 	IndexPattern string         `fluentbit:"firelane_index_pattern" fluentd:"firelane_index_pattern" help:"with firelane_bootstrap: patterns of the indices, separated by commas; default: from the index's name, such as web-*"`
+	Dashboards   string         `fluentbit:"firelane_dashboards" fluentd:"firelane_dashboards" help:"with firelane_bootstrap: URL of OpenSearch Dashboards or Kibana, which gets an index pattern, such as http://dashboards:5601 or https://DOMAIN/_dashboards"`
 	DataStream   bool           `fluentbit:"firelane_data_stream" fluentd:"firelane_data_stream" default:"false" help:"with firelane_bootstrap: the index is a data stream, made by the template"`
 	RolloverDays int            `fluentbit:"firelane_rollover_days" fluentd:"firelane_rollover_days" default:"1" help:"with firelane_data_stream: days after which the stream begins another index"`
 	RolloverSize string         `fluentbit:"firelane_rollover_size" fluentd:"firelane_rollover_size" default:"30gb" help:"with firelane_data_stream: size of an index at which the stream begins another one: a number and mb, gb or tb"`
+}
+
+// dashboardsURL is the URL of Dashboards, without a slash at its end.
+func (o *RetainOptions) dashboardsURL() string {
+	return strings.TrimRight(strings.TrimSpace(o.Dashboards), "/")
+}
+
+// checkDashboards reports a URL that isn't one of Dashboards.
+func (o *RetainOptions) checkDashboards() error {
+	if o.Dashboards == "" {
+		return nil
+	}
+	u, err := url.Parse(o.dashboardsURL())
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return &config.OptionError{Option: "firelane_dashboards", Reason: "isn't a URL without user, password and query; want, for example, " +
+			"http://dashboards:5601 or https://search-web-….es.amazonaws.com/_dashboards; the output's user and password, or signature, are used"}
+	}
+	return nil
 }
 
 // Bounds of RetainOptions. Elasticsearch allows 1024 shards an index by default.
@@ -62,6 +82,9 @@ func checkRetain(o *Options, d config.Dialect) error {
 	}
 	if !o.Bootstrap {
 		return nil
+	}
+	if err := o.checkDashboards(); err != nil {
+		return err
 	}
 	if err := o.checkPatterns(d); err != nil {
 		return err
@@ -112,7 +135,7 @@ func (n *indexNames) undated() bool {
 // retainWarnings tells of options that have no effect, or an effect that might surprise.
 func (o *Options) retainWarnings() (w []string) {
 	if !o.Bootstrap {
-		set := o.Days != 0 || o.Replicas != nil || o.Refresh != nil || o.IndexPattern != "" || o.DataStream
+		set := o.Days != 0 || o.Replicas != nil || o.Refresh != nil || o.IndexPattern != "" || o.DataStream || o.Dashboards != ""
 		if set {
 			w = append(w, "firelane_bootstrap is Off: the other options firelane_… have no effect")
 		}
@@ -216,4 +239,16 @@ func (o *Options) ownRetention(d config.Dialect) (*sink.OwnRetention, error) {
 		}
 	}
 	return r, nil
+}
+
+// dashboardsPattern is the index pattern that Dashboards gets, nil for none.
+func (o *Options) dashboardsPattern(own *sink.OwnRetention, d config.Dialect) (*sink.DashboardsPattern, error) {
+	if own == nil || o.Dashboards == "" {
+		return nil, nil
+	}
+	s, err := newStamp(o, d)
+	if err != nil {
+		return nil, err
+	}
+	return &sink.DashboardsPattern{URL: o.dashboardsURL(), ID: own.Name, Title: strings.Join(own.Patterns, ","), TimeField: s.key}, nil
 }

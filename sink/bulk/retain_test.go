@@ -56,6 +56,8 @@ func TestMistakesOfRetentionNameTheirOption(t *testing.T) {
 		{on + "index $app", "firelane_bootstrap", "want firelane_index_pattern"},
 		{on + "index %Y.%m.%d", "firelane_bootstrap", "want firelane_index_pattern"},
 		{on + "logstash_format On\nlogstash_prefix_key app", "firelane_bootstrap", "want firelane_index_pattern"},
+		{on + "logstash_format On\nfirelane_dashboards dashboards:5601", "firelane_dashboards", "isn't a URL"},
+		{on + "logstash_format On\nfirelane_dashboards http://me:secret@dashboards:5601", "firelane_dashboards", "without user"},
 		{on + "logstash_format On\nfirelane_index_pattern *", "firelane_index_pattern", "other indices"},
 		{on + "logstash_format On\nfirelane_index_pattern .kibana*", "firelane_index_pattern", "other indices"},
 		{on + "logstash_format On\nfirelane_index_pattern -*", "firelane_index_pattern", "other indices"},

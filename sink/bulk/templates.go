@@ -110,7 +110,11 @@ func (o *Options) retention(d config.Dialect) (*sink.Retention, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &sink.Retention{Own: own, Serverless: o.serverless(), Templates: o.userTemplates()}
+	pattern, err := o.dashboardsPattern(own, d)
+	if err != nil {
+		return nil, err
+	}
+	r := &sink.Retention{Own: own, Serverless: o.serverless(), Templates: o.userTemplates(), Pattern: pattern}
 	if o.TemplateName != "" {
 		if err := o.addAlias(r); err != nil {
 			return nil, err
