@@ -52,9 +52,7 @@ func newInternet(t *testing.T, c *testCase, dir string) (n *internet, env []stri
 	credentials := httptest.NewServer(http.HandlerFunc(taskRole))
 	t.Cleanup(credentials.Close)
 	return n, []string{
-		"HTTPS_PROXY=" + s.URL, "HTTP_PROXY=" + s.URL, "https_proxy=" + s.URL, "http_proxy=" + s.URL, "NO_PROXY=", "no_proxy=",
-		"SSL_CERT_FILE=" + file, "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + credentials.URL + "/role",
-		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_PROFILE=", "AWS_CONFIG_FILE=" + dir + "/none", "AWS_SHARED_CREDENTIALS_FILE=" + dir + "/none",
+		"HTTPS_PROXY=" + s.URL, "HTTP_PROXY=" + s.URL, "SSL_CERT_FILE=" + file, "AWS_CONTAINER_CREDENTIALS_FULL_URI=" + credentials.URL + "/role",
 	}
 }
 
@@ -121,7 +119,7 @@ func (n *internet) serve(w http.ResponseWriter, r *http.Request, address string)
 	r.URL = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	answer := httptest.NewRecorder()
 	s.ServeHTTP(answer, r)
-	if answer.Code >= http.StatusBadRequest && !strings.Contains(answer.Body.String(), "ResourceNotFoundException") {
+	if body := answer.Body.String(); answer.Code >= http.StatusBadRequest && !strings.Contains(body, "ResourceNotFound") && !strings.Contains(body, "ResourceAlreadyExists") {
 		n.mu.Lock()
 		n.refused = append(n.refused, fmt.Sprintf("%s %s %s: %d %s", address, r.Method, r.URL, answer.Code, answer.Body))
 		n.mu.Unlock()
