@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -60,11 +61,7 @@ func (c *testCase) run(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	k := &task{dir: dir, ports: map[string]string{}, ended: make(chan struct{}), rendered: c.render(t)}
 	for _, p := range ports {
-		n, err := freeport.Listen(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		k.ports[p] = strconv.Itoa(n)
+		k.ports[p] = strconv.Itoa(freePort(t))
 	}
 	n, env := newInternet(t, c, dir)
 	forward := newAggregator(t)
@@ -79,12 +76,12 @@ func (c *testCase) run(t *testing.T) {
 		}
 	}
 	k.healthCheck(t)
-	want := len(period.lines(strings.Split(c.want, "\n")))
+	want := len(c.lines(period, strings.Split(c.want, "\n")))
 	arrived := func() []string { return append(n.lines(), forward.all()...) }
 	if c.atStop {
 		k.eventually(arriveLimit, func() bool { return k.received() >= c.sent() })
 	} else {
-		k.eventually(arriveLimit, func() bool { return len(arrived()) >= want })
+		k.eventually(arriveLimit, func() bool { return len(c.lines(period, arrived())) >= want })
 	}
 	k.stop(t)
 	period.to = time.Now()
@@ -94,12 +91,29 @@ func (c *testCase) run(t *testing.T) {
 	for _, no := range n.refusals() {
 		t.Errorf("refused: %s", no)
 	}
-	if got, want := period.lines(arrived()), period.lines(strings.Split(c.want, "\n")); !slices.Equal(got, want) {
+	if got, want := c.lines(period, arrived()), c.lines(period, strings.Split(c.want, "\n")); !slices.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if t.Failed() {
 		t.Logf("configuration:\n%s\nlog:\n%s", k.rendered.Text, k.log())
 	}
+}
+
+// nextPort counts the ports of the cases, so that no two cases have the same one. It starts at a port that depends on the process,
+// below the ephemeral ports.
+var nextPort atomic.Int32
+
+// freePort returns a port that nothing listens on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	nextPort.CompareAndSwap(0, int32(10000+os.Getpid()%200*100))
+	for range 1000 {
+		if port, err := freeport.Listen(int(nextPort.Add(1))); err == nil {
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
 }
 
 // render renders the task definition as the agent does.
