@@ -66,6 +66,7 @@ e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, Kafk
 	FIRELANE_E2E=1 go test -count=1 -timeout 30m $(TESTFLAGS) ./e2e/
 	go test -count=1 -tags rsyslog -run Rsyslog $(TESTFLAGS) ./sink/syslog/
 	go test -count=1 ./e2e/compat/ -firelane ../../bin/firelane
+	go test -count=1 ./e2e/examples/ -firelane ../../bin/firelane
 
 # The provider is 700 MB and comes from Terraform's registry, or a mirror that TF_CLI_CONFIG_FILE names: e2e/setup can't install it,
 # so `make e2e` doesn't run these.

@@ -51,7 +51,7 @@ func bitDifferences() []difference {
 			within(filter, bit, "record_modifier modify", some(severalWords, "record", "set", "add"))},
 		{"F623", "nothing-left", "record_modifier: a record whose fields are all removed, or that has no field of `Allowlist_key`, becomes `{}`; Fluent Bit passes it unchanged",
 			within(filter, bit, "record_modifier", gives("allowlist_key", "whitelist_key", "remove_key"))},
-		{"F624", "lenient-start", "Unknown options, a filter without `Match`, tabs mixed with blanks, two parsers of the same name, and options of earlier versions are accepted, most with a warning; Fluent Bit doesn't start. Two patterns for one field are accepted, too; Fluentd doesn't start. Of unknown options Fluentd only warns",
+		{"F624", "lenient-start", "Unknown options, an output `cloudwatch` or `cloudwatch_logs` without a stream, a filter without `Match`, tabs mixed with blanks, two parsers of the same name, and options of earlier versions are accepted, most with a warning; Fluent Bit doesn't start. Two patterns for one field are accepted, too; Fluentd doesn't start. Of unknown options Fluentd only warns",
 			lenient},
 		{"F625", "include-beside", "", nil},
 		{"F626", "python-traceback", "`multiline.parser python`: the exception's own line belongs to the traceback; Fluent Bit's parser leaves it out", multilineParser("python")},
@@ -160,11 +160,14 @@ func multilineParser(name string) func(*config.Plan) []config.Pos {
 	return either(within(config.KindInput, bit, "tail", uses), within(config.KindFilter, bit, "multiline", uses))
 }
 
+// noStream is part of a warning of cloudwatch_logs.
+const noStream = "neither log_stream_name nor log_stream_prefix"
+
 // lenient finds what Fluent Bit wouldn't start with. It ignores unknown options of [SERVICE], as firelane does, and Fluentd only warns.
 func lenient(p *config.Plan) (list []config.Pos) {
 	for _, w := range p.Warnings {
 		service := strings.HasPrefix(w.Text, "[SERVICE]") || strings.HasPrefix(w.Text, "service")
-		if p.Dialect == bit && !service && (strings.Contains(w.Text, "unknown option") || strings.Contains(w.Text, "without Match")) {
+		if p.Dialect == bit && !service && (strings.Contains(w.Text, "unknown option") || strings.Contains(w.Text, "without Match") || strings.Contains(w.Text, noStream)) {
 			list = append(list, w.Pos)
 			break // the reader knows after the first
 		}
@@ -175,8 +178,12 @@ func lenient(p *config.Plan) (list []config.Pos) {
 // lenientCause is what F624 says at a place: the one cause that is there, of all those of its row.
 func lenientCause(p *config.Plan, at config.Pos) string {
 	for _, w := range p.Warnings {
-		if w.Pos == at && strings.Contains(w.Text, "without Match") {
+		switch {
+		case w.Pos != at:
+		case strings.Contains(w.Text, "without Match"):
 			return "firelane leaves out the filter without Match, and starts; Fluent Bit does not start"
+		case strings.Contains(w.Text, noStream):
+			return "firelane names each log stream by its tag, and starts; Fluent Bit does not start"
 		}
 	}
 	return "firelane ignores the unknown option, and starts; Fluent Bit does not start"

@@ -7,7 +7,20 @@ import (
 	"time"
 )
 
-// scan searches for files. Those that exist at the start of the first run without a saved offset begin at their end, unless
+// noteEarly notes the files that exist at the start. An application's first lines may come before the first scan.
+func (in *Input) noteEarly() {
+	if in.opts.FromHead {
+		return
+	}
+	in.early = map[fileID]int64{}
+	for _, path := range expand(in.opts.Path, in.opts.Exclude) {
+		if id, info, err := stat(path); err == nil {
+			in.early[id] = info.Size()
+		}
+	}
+}
+
+// scan searches for files. Those that existed at the start without a saved offset begin where they ended then, unless
 // read_from_head is set; all others at their beginning.
 func (in *Input) scan(first bool) {
 	in.liner.now = time.Now()
@@ -20,6 +33,7 @@ func (in *Input) scan(first bool) {
 	}
 	if first {
 		in.findRenamed()
+		in.early = nil
 	}
 	for _, f := range in.files {
 		in.look(f, in.liner.now)
@@ -51,8 +65,8 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 	f.path = path
 	if !known {
 		f.place = place{id: id, path: path}
-		if first && !in.opts.FromHead {
-			f.offset = info.Size()
+		if first {
+			f.offset = min(in.early[id], info.Size())
 		}
 	}
 	if !in.addFile(f) {

@@ -52,6 +52,7 @@ type Input struct {
 	opened  *list.List       // open files, by their last use
 	places  map[fileID]place // of the store, until they are found again
 	saving  []*file          // whose places are in the next commit
+	early   map[fileID]int64 // sizes of the files that existed when the input was made; nil if their beginnings are read, too
 	taken   []place          // of a pos_file of Fluentd
 	buf     []byte
 	recv    input.Receiver
@@ -71,7 +72,8 @@ type Input struct {
 	started bool // Run was called
 }
 
-// New opens the file of offsets, and returns at once; Run searches for files.
+// New opens the file of offsets, and notes which files exist, and how long they are: what comes after that is new, although Run
+// searches for files later. It reads none of them.
 func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	in := &Input{
 		opts: *opts, log: env.Log, memory: env.Memory, flushing: env.FlushTime,
@@ -91,6 +93,7 @@ func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	if err := in.openStore(env); err != nil {
 		return nil, fmt.Errorf("tail: the file of offsets: %w", err)
 	}
+	in.noteEarly()
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	return in, nil
 }

@@ -295,6 +295,21 @@ func TestNewFilesAreFoundAndOldOnesBeginAtTheirEnd(t *testing.T) {
 	same(t, r.stop(), lines(11, 14))
 }
 
+// An application that starts with the router writes before the first search for files.
+func TestLinesThatComeBetweenTheStartAndTheFirstSearchAreRead(t *testing.T) {
+	l := newLogs(t)
+	l.o.FromHead = false
+	l.write(t, "old.log", text(1, 9))
+	in := l.open(t)
+	l.write(t, "old.log", text(10, 10))
+	l.write(t, "new.log", text(11, 12))
+	r := l.run(t, in)
+	r.gets(3)
+	got := r.stop()
+	slices.SortFunc(got, func(a, b string) int { return number(a) - number(b) })
+	same(t, got, lines(10, 12))
+}
+
 func TestASymbolicLinkIsFollowed(t *testing.T) {
 	l := newLogs(t)
 	target := filepath.Join(t.TempDir(), "0.log")

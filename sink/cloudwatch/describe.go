@@ -53,7 +53,7 @@ func (o *Options) Names(d config.Dialect, now time.Time) []sink.Name {
 		group.Zone, stream.Zone = o.zone(), o.zone()
 		groupText = fluentdText(&group, groupText, o.TagAsGroup, o.GroupKey)
 		streamText = fluentdText(&stream, streamText, o.TagAsStream, o.StreamKey)
-	} else if o.StreamPrefix != "" {
+	} else if o.Stream == "" {
 		streamText, stream.Option = o.StreamPrefix+"$(tag)", "log_stream_prefix"
 	}
 	if o.GroupTemplate != "" {

@@ -57,7 +57,7 @@ func (o *Options) fluentBitNames(n *names) error {
 	values := (&task{}).values()
 	values["uuid"] = constant(rand.Text()) // the same for all records, until the router starts again
 	stream, option := o.Stream, "log_stream_name"
-	if o.StreamPrefix != "" {
+	if o.Stream == "" {
 		stream, option = o.StreamPrefix+"$(tag)", "log_stream_prefix"
 	}
 	for _, t := range []struct {

@@ -40,6 +40,7 @@ func TestNamesOfFluentBit(t *testing.T) {
 		// Both plugins.
 		{"/ecs/web", "web", "", "", "", "/ecs/web:web"},
 		{"/ecs/web", "", "from-", "", "", "/ecs/web:from-web-firelens-abc.stdout"},
+		{"/ecs/web", "", "", "", "", "/ecs/web:web-firelens-abc.stdout"},
 		// The plugin in Go.
 		{"/ecs/$(ecs_cluster)", "$(tag)/$(ecs_task_id)", "", "", "", "/ecs/demo:web-firelens-abc.stdout/abc"},
 		{"$(ecs_task_arn)", "$(ecs_task_arn)", "", "", "", "arn.aws.ecs.eu-west-1.123456789012.task/demo/abc:arn.aws.ecs.eu-west-1.123456789012.task/demo/abc"},

@@ -20,7 +20,7 @@ import (
 type Options struct {
 	Group         string `fluentbit:"log_group_name" fluentd:"log_group_name" identity:"true" help:"log group; may have $(ecs_cluster), $(tag), $(tag[1]), $(field), $(field['inner']) (Fluent Bit), ${tag}, ${field} and strftime (Fluentd)"`
 	Stream        string `fluentbit:"log_stream_name" fluentd:"log_stream_name" identity:"true" help:"log stream; may have $(ecs_task_id), $(uuid) and those of log_group_name"`
-	StreamPrefix  string `fluentbit:"log_stream_prefix" identity:"true" help:"instead of log_stream_name: the stream is this prefix and the tag"`
+	StreamPrefix  string `fluentbit:"log_stream_prefix" identity:"true" help:"instead of log_stream_name: the stream is this prefix and the tag; without either of them it is the tag"`
 	GroupTemplate string `fluentbit:"log_group_template" identity:"true" help:"log group of $field, $field['inner'] and $TAG[1]; if a value is missing, log_group_name is used"`
 	StreamTmpl    string `fluentbit:"log_stream_template" identity:"true" help:"log stream of such values; if one is missing, log_stream_name or log_stream_prefix is used"`
 	DefaultGroup  string `fluentbit:"default_log_group_name" default:"fluentbit-default" help:"log group if a value that log_group_name names is missing"`
@@ -135,8 +135,6 @@ func (o *Options) checkFluentBit() error {
 	switch {
 	case o.Group == "":
 		return &config.OptionError{Option: "log_group_name", Reason: "is missing; want the log group"}
-	case o.Stream == "" && o.StreamPrefix == "":
-		return &config.OptionError{Option: "log_stream_name", Reason: "is missing; want log_stream_name or log_stream_prefix"}
 	case o.Stream != "" && o.StreamPrefix != "":
 		return &config.OptionError{Option: "log_stream_prefix", Reason: "contradicts log_stream_name; want only one of them"}
 	}
@@ -178,6 +176,9 @@ func count(all ...bool) (n int) {
 // Warnings returns a line for each option that was set and does not do here what its name promises.
 func (o *Options) Warnings() []string {
 	w := o.OutputOptions.Warnings()
+	if o.Stream == "" && o.StreamPrefix == "" && !o.TagAsStream && o.StreamKey == "" { // Fluentd's dialect refuses that
+		w = append(w, "neither log_stream_name nor log_stream_prefix is set: each stream has the name of its tag; Fluent Bit does not start")
+	}
 	if o.Retention > 0 && !slices.Contains(retentions[:], o.Retention) {
 		w = append(w, fmt.Sprintf("CloudWatch Logs takes no retention of %d days: new groups keep their events forever; want one of %s",
 			o.Retention, strings.Join(strings.Fields(fmt.Sprint(retentions))[:], ", ")))

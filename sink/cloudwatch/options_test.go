@@ -20,7 +20,7 @@ func TestMistakesAreToldWithTheOptionAndWhatWouldBeRight(t *testing.T) {
 		want string
 	}{
 		{config.FluentBit, options(func(o *Options) { o.Group = "" }), "log_group_name: is missing"},
-		{config.FluentBit, options(func(o *Options) { o.Stream = "" }), "log_stream_name: is missing; want log_stream_name or log_stream_prefix"},
+		{config.FluentBit, options(func(o *Options) { o.Stream = "" }), ""},
 		{config.FluentBit, options(func(o *Options) { o.StreamPrefix = "x" }), "log_stream_prefix: contradicts log_stream_name"},
 		{config.FluentBit, options(func(o *Options) { o.Group = "$(x" }), "log_group_name: \"$(x\" has no closing )"},
 		{config.FluentBit, options(func(o *Options) { o.StreamTmpl = "$x[" }), ""},
@@ -51,6 +51,7 @@ func TestMistakesAreToldWithTheOptionAndWhatWouldBeRight(t *testing.T) {
 func TestWhatHasNoEffectIsAWarning(t *testing.T) {
 	for want, set := range map[string]func(o *Options){
 		"CloudWatch Logs takes no retention of 10 days: new groups keep their events forever; want one of [1, 3, 5,": func(o *Options) { o.Retention = 10 },
+		"neither log_stream_name nor log_stream_prefix is set: each stream has the name of its tag":                  func(o *Options) { o.Stream = "" },
 		"log_format json is sent as it is": func(o *Options) { o.LogFormat = "json" },
 		`log_group_name "my group": CloudWatch Logs takes no such name, and it becomes "my.group"; want my.group`: func(o *Options) { o.Group = "my group" },
 		"log_group_name has $ecs_cluster as it is written, and no value":                                          func(o *Options) { o.Group = "/$ecs_cluster/$(tag)" },
