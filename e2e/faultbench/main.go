@@ -45,6 +45,7 @@ type flags struct {
 	keep     bool
 	profile  string
 	profiled string
+	cluster  *cluster // of Kafka
 }
 
 func bench() error {
@@ -80,6 +81,8 @@ func bench() error {
 	} else {
 		defer os.RemoveAll(root)
 	}
+	f.cluster = &cluster{dir: filepath.Join(root, "kafka")}
+	defer f.cluster.stop()
 	routers, err := f.pick()
 	if err != nil {
 		return err
@@ -115,7 +118,7 @@ func (f *flags) rows() []scenario {
 	}
 	rows := append(scenarios(sc), reloadScenarios(sc)...)
 	if f.services {
-		rows = serviceScenarios(sc)
+		rows = serviceScenarios(sc, f.cluster)
 	}
 	for n := range rows {
 		rows[n].slack = sc.slack
@@ -236,6 +239,10 @@ func (f *flags) wants(s *scenario) bool {
 	}
 	if s.real && !servers.OpenSearch2().Installed() {
 		fmt.Printf("  %s: skipped because %s is not installed; run e2e/setup\n", s.name, servers.OpenSearch2().Name)
+		return false
+	}
+	if s.service != nil && s.service.cluster != nil && !servers.KafkaInstalled() {
+		fmt.Printf("  %s: skipped because %s is not installed; run e2e/setup\n", s.name, servers.KafkaName)
 		return false
 	}
 	return true

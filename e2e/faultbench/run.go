@@ -127,6 +127,10 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	}
 	endWatch()
 	r.stop(syscall.SIGTERM)
+	if r.dest.topic != nil {
+		r.fail(r.dest.topic.settle(ctx))
+	}
+	r.fail(r.dest.failed)
 	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
 	if s.service != nil { // most services can't tell a record that comes again
@@ -213,6 +217,14 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 	}
 	r.outputs = outputs
+	if outputs[0]["@type"] != "" { // Fluentd's dialect
+		r.config = filepath.Join(r.dir, "fluent.conf")
+		if err := r.writeFluentd(outputs[0]); err != nil {
+			return err
+		}
+		r.start(ctx)
+		return r.err
+	}
 	if r.config, err = writeConfig(r.dir, r.socket, outputs, r.router.input, r.external()); err != nil {
 		return err
 	}
@@ -224,6 +236,9 @@ func (r *run) output(d *destination) map[string]string {
 	if svc := d.service; svc != nil {
 		options := maps.Clone(svc.options)
 		svc.address(options, d.port())
+		if d.topic != nil {
+			options["topics"] = d.topic.name
+		}
 		maps.Copy(options, r.router.retries)
 		maps.Copy(options, r.options)
 		return options

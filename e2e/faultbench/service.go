@@ -22,6 +22,10 @@ type service struct {
 	take func(s *store, r *http.Request, body []byte) (text []byte, status int, reply string)
 	// refused is the reply for text that the service refuses in part: the items of which bad reports true; nil: it can't.
 	refused func(body []byte, bad func() bool) (text []byte, again int, reply string)
+	// stream serves a connection, instead of take, of a service that doesn't speak HTTP.
+	stream  func(s *stream) error
+	silent  bool     // it never answers: the router counts as delivered what the service's host has acknowledged
+	cluster *cluster // that has the records; nil: none
 }
 
 // hostPort are the options host and port.
@@ -70,6 +74,17 @@ func services() []*service {
 		{name: "opentelemetry", address: hostPort, take: answering(http.StatusOK, ""),
 			options: map[string]string{"Name": "opentelemetry", "logs_uri": "/v1/logs"}},
 	}
+}
+
+// can reports whether the service can have a fault: a protocol may have no refusals, or no answers at all.
+func (s *service) can(fault string) bool {
+	switch {
+	case s.stream == nil || s.cluster != nil:
+		return true
+	case s.silent:
+		return fault != "429" && fault != "503" && fault != "lost"
+	}
+	return fault != "429" && fault != "503"
 }
 
 // serviceNamed returns the service of that name.
