@@ -127,10 +127,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	}
 	endWatch()
 	r.stop(syscall.SIGTERM)
-	if r.dest.topic != nil {
-		r.fail(r.dest.topic.settle(ctx))
-	}
-	r.fail(r.dest.failed)
+	r.settle(ctx)
 	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
 	if s.service != nil { // most services can't tell a record that comes again
@@ -149,6 +146,14 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 		res.err = r.dest.upstream.compare(&res)
 	}
 	return res
+}
+
+// settle waits until what the destination has is counted.
+func (r *run) settle(ctx context.Context) {
+	if r.dest.topic != nil {
+		r.fail(r.dest.topic.settle(ctx))
+	}
+	r.fail(r.dest.failed)
 }
 
 // watch begins to read firelane's /metrics. end reads it for the last time, and stores what was found in res.
@@ -217,19 +222,21 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 	}
 	r.outputs = outputs
-	if outputs[0]["@type"] != "" { // Fluentd's dialect
-		r.config = filepath.Join(r.dir, "fluent.conf")
-		if err := r.writeFluentd(outputs[0]); err != nil {
-			return err
-		}
-		r.start(ctx)
-		return r.err
-	}
-	if r.config, err = writeConfig(r.dir, r.socket, outputs, r.router.input, r.external()); err != nil {
+	if err := r.configure(); err != nil {
 		return err
 	}
 	r.start(ctx)
 	return r.err
+}
+
+// configure writes the configuration.
+func (r *run) configure() (err error) {
+	if r.outputs[0]["@type"] != "" {
+		r.config, err = r.writeFluentd(r.outputs[0])
+	} else {
+		r.config, err = writeConfig(r.dir, r.socket, r.outputs, r.router.input, r.external())
+	}
+	return err
 }
 
 func (r *run) output(d *destination) map[string]string {

@@ -271,8 +271,8 @@ func sumologic() *service {
 		options: map[string]string{"@type": "sumologic", "source_category": "web"}}
 }
 
-// writeFluentd writes a configuration in Fluentd's dialect, with one output.
-func (r *run) writeFluentd(output map[string]string) error {
+// writeFluentd writes a configuration in Fluentd's dialect, with one output, and returns its path.
+func (r *run) writeFluentd(output map[string]string) (string, error) {
 	grace := 25 * time.Second
 	if r.grace > 0 {
 		grace = r.grace
@@ -283,5 +283,6 @@ func (r *run) writeFluentd(output map[string]string) error {
 	for name, value := range output {
 		text += fmt.Sprintf("  %s %s\n", name, value)
 	}
-	return os.WriteFile(r.config, []byte(text+"</match>\n"), 0o644)
+	file := filepath.Join(r.dir, "fluent.conf")
+	return file, os.WriteFile(file, []byte(text+"</match>\n"), 0o644)
 }
