@@ -130,11 +130,8 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	r.settle(ctx)
 	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
-	if s.service != nil { // most services can't tell a record that comes again
-		res.mayDuplicate += r.dest.unconfirmed()
-		if s.killed {
-			res.mayDuplicate += kills * inFlight
-		}
+	if s.service != nil {
+		res.mayDuplicate += r.mayComeTwice()
 	}
 	for _, d := range r.copies {
 		res.outcome.add(d.result(res.sent, res.dead))
@@ -146,6 +143,15 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 		res.err = r.dest.upstream.compare(&res)
 	}
 	return res
+}
+
+// mayComeTwice returns how many records a service may have twice: most services can't tell a record that comes again.
+func (r *run) mayComeTwice() int {
+	n := r.dest.unconfirmed()
+	if r.killed {
+		n += kills * inFlight
+	}
+	return n
 }
 
 // settle waits until what the destination has is counted.
