@@ -81,6 +81,19 @@ func (c *cluster) newTopic(d *destination) (*topic, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), clusterTime)
 	defer cancel()
+	if err := makeTopic(ctx, client, name, partitions); err != nil {
+		client.Close()
+		return nil, err
+	}
+	t := &topic{name: name, addr: broker.Addr(), d: d, client: client, ended: make(chan struct{})}
+	reading, ends := context.WithCancel(context.Background())
+	t.ends = ends
+	go t.read(reading)
+	return t, nil
+}
+
+// makeTopic makes a topic.
+func makeTopic(ctx context.Context, client *kgo.Client, name string, partitions int32) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(clusterTime.Milliseconds())
 	wanted := kmsg.NewCreateTopicsRequestTopic()
@@ -91,14 +104,9 @@ func (c *cluster) newTopic(d *destination) (*topic, error) {
 		err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)
 	}
 	if err != nil {
-		client.Close()
-		return nil, fmt.Errorf("making the topic %s: %w", name, err)
+		return fmt.Errorf("making the topic %s: %w", name, err)
 	}
-	t := &topic{name: name, addr: broker.Addr(), d: d, client: client, ended: make(chan struct{})}
-	reading, ends := context.WithCancel(context.Background())
-	t.ends = ends
-	go t.read(reading)
-	return t, nil
+	return nil
 }
 
 func (t *topic) read(ctx context.Context) {

@@ -41,11 +41,13 @@ type flags struct {
 	outage   time.Duration
 	soak     time.Duration
 	services bool
-	parallel int
-	keep     bool
-	profile  string
-	profiled string
-	cluster  *cluster // of Kafka
+
+	consumers bool
+	parallel  int
+	keep      bool
+	profile   string
+	profiled  string
+	cluster   *cluster // of Kafka
 }
 
 func bench() error {
@@ -61,6 +63,7 @@ func bench() error {
 	flag.DurationVar(&f.outage, "outage", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
 	flag.DurationVar(&f.soak, "soak", 0, "run many attacks and faults together for this long, with ten outputs, in a cgroup of 64 MiB, with a restart every minute of the first half (needs root)")
 	flag.BoolVar(&f.services, "services", false, "run the scenarios with faults against every destination but _bulk")
+	flag.BoolVar(&f.consumers, "consumers", false, "run one, two and three routers that consume a topic of Kafka, and compare what a record costs each")
 	flag.IntVar(&f.parallel, "parallel", 1, "scenarios that run at the same time; more than one for rows of which times don't matter")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
@@ -90,6 +93,9 @@ func bench() error {
 	if f.attack {
 		return f.attackTable(ctx, root, routers[0])
 	}
+	if f.consumers {
+		return f.consumerTable(ctx, root, routers[0], f.recordsOf(300_000, 60_000))
+	}
 	if f.soak > 0 {
 		return soak(ctx, f.soak, routers[0], filepath.Join(root, "soak"))
 	}
@@ -99,17 +105,24 @@ func bench() error {
 	return mergeProfiles(ctx, root, f.profile)
 }
 
+// recordsOf is the number of records of a row, of which these are the defaults.
+func (f *flags) recordsOf(full, short int) int {
+	switch {
+	case f.records > 0:
+		return f.records
+	case f.short:
+		return short
+	}
+	return full
+}
+
 // rows returns the scenarios that the flags select.
 func (f *flags) rows() []scenario {
 	sc := fullScale
-	sc.records = 300_000
 	if f.short {
 		sc = shortScale
-		sc.records = 60_000
 	}
-	if f.records > 0 {
-		sc.records = f.records
-	}
+	sc.records = f.recordsOf(300_000, 60_000)
 	switch {
 	case f.cost:
 		return costs(sc.records)
