@@ -103,7 +103,7 @@ func makeTopic(ctx context.Context, client *kgo.Client, name string, partitions 
 	if err == nil {
 		err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) { // which a request that was repeated gets
 		return fmt.Errorf("making the topic %s: %w", name, err)
 	}
 	return nil
