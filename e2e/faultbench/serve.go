@@ -32,7 +32,7 @@ func (d *destination) serve(w http.ResponseWriter, r *http.Request, body []byte,
 	} else {
 		text, status, reply = d.service.take(&d.store, r, body)
 	}
-	d.count(text, r.URL.Path, lost)
+	d.count(text, r.URL.Path, lost && !d.service.once)
 	if lost {
 		hangUp(w)
 		return
