@@ -17,6 +17,11 @@ func TestFaultsOfEveryDestination(t *testing.T) {
 	runBench(t, "-services", "-records", "20000", "-parallel", "6")
 }
 
+// One, two and three routers that consume a topic: each record once.
+func TestConsumersOfATopic(t *testing.T) {
+	runBench(t, "-consumers", "-records", "40000")
+}
+
 // All attacks, with a small load: no record is lost, nothing is killed, and the neighbour notices little.
 func TestAttacksAtASmallScale(t *testing.T) {
 	runBench(t, "-attack")

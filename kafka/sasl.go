@@ -1,18 +1,18 @@
 package kafka
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/sasl"
-	mskiam "github.com/twmb/franz-go/pkg/sasl/aws"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/aws"
 )
 
 // mechanism returns how the client signs in; nil if it doesn't.
@@ -20,13 +20,7 @@ func (o *Options) mechanism(d config.Dialect, common *sink.Common, w *Watch) (sa
 	if o.iam(d) {
 		creds := o.credentials(d, common)
 		w.refresh = func() { creds.Invalidate() }
-		return mskiam.ManagedStreamingIAM(func(ctx context.Context) (mskiam.Auth, error) {
-			c, _, err := creds.Get(ctx)
-			if err != nil {
-				return mskiam.Auth{}, fmt.Errorf("getting AWS credentials: %w", err)
-			}
-			return mskiam.Auth{AccessKey: c.AccessKeyID, SecretKey: c.SecretAccessKey, SessionToken: c.SessionToken}, nil
-		}), nil
+		return &iam{signer: aws.NewSigner(creds, iamService), region: o.ownRegion(d)}, nil
 	}
 	name, user, pass := o.signIn(d)
 	switch name {
@@ -66,16 +60,28 @@ var brokerRegion = regexp.MustCompile(`\.kafka(?:-serverless)?\.([a-z]{2}(?:-[a-
 
 // region returns the MSK cluster's region; "" if neither the options nor the brokers' names have it.
 func (o *Options) region(d config.Dialect) string {
+	region := o.ownRegion(d)
+	for _, b := range o.seeds() {
+		region = cmp.Or(region, regionOf(b))
+	}
+	return region
+}
+
+// ownRegion returns the region that the options have; "" if they don't.
+func (o *Options) ownRegion(d config.Dialect) string {
 	if d == config.Fluentd && o.IAMRegion != "" {
 		return o.IAMRegion
 	}
-	if parts := strings.Split(o.MSKClusterARN, ":"); len(parts) > 3 && parts[3] != "" { // arn:aws:kafka:eu-west-1:…
+	if parts := strings.Split(o.MSKClusterARN, ":"); len(parts) > 3 { // arn:aws:kafka:eu-west-1:…
 		return parts[3]
 	}
-	for _, b := range o.seeds() {
-		if m := brokerRegion.FindStringSubmatch(strings.ToLower(b)); m != nil {
-			return m[1]
-		}
+	return ""
+}
+
+// regionOf returns the region in a broker's name; "" if it has none.
+func regionOf(broker string) string {
+	if m := brokerRegion.FindStringSubmatch(strings.ToLower(broker)); m != nil {
+		return m[1]
 	}
 	return ""
 }

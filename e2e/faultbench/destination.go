@@ -44,6 +44,12 @@ type destination struct {
 	foreign   int           // records that belong to another destination
 	answer    answerFunc    // nil: none
 	itemFault itemFaultFunc // nil: none
+
+	streams      map[*stream]struct{} // open connections of a service without HTTP
+	accepted     int                  // connections of it until now
+	closeStreams func()               // has nobody listen, and ends them
+	topic        *topic               // of Kafka
+	failed       error                // to listen again
 }
 
 // An answerFunc answers a request in place of the destination, or returns false.
@@ -77,21 +83,39 @@ func newService(records int, f faults, svc *service, dir string) (*destination, 
 	}
 	d := &destination{
 		service: svc, faults: f, seed: maphash.MakeSeed(), ln: ln, ids: make(map[uint64]struct{}), copies: make([]uint8, records),
-		random: rand.New(rand.NewPCG(1, 2)),
+		random: rand.New(rand.NewPCG(1, 2)), streams: make(map[*stream]struct{}),
 	}
 	d.http = &http.Server{Handler: d, ErrorLog: log.New(io.Discard, "", 0)}
 	if svc != nil && svc.tls {
 		if d.http.TLSConfig, err = tlsConfig(filepath.Join(dir, authorities)); err != nil {
 			return nil, err
 		}
-		go d.http.ServeTLS(ln, "", "")
-		return d, nil
 	}
-	go d.http.Serve(ln)
+	switch {
+	case svc != nil && svc.stream != nil:
+		if svc.cluster != nil {
+			if d.topic, err = svc.cluster.newTopic(d); err != nil {
+				return nil, err
+			}
+		}
+		d.openStreams(ln)
+	case d.http.TLSConfig != nil:
+		go d.http.ServeTLS(ln, "", "")
+	default:
+		go d.http.Serve(ln)
+	}
 	return d, nil
 }
 
-func (d *destination) close() { d.http.Close() }
+func (d *destination) close() {
+	d.http.Close()
+	if d.closeStreams != nil {
+		d.closeStreams()
+	}
+	if d.topic != nil {
+		d.topic.close()
+	}
+}
 
 func (d *destination) port() int { return d.ln.Addr().(*net.TCPAddr).Port }
 
@@ -100,6 +124,9 @@ func (d *destination) setDown(down bool) {
 	d.mu.Lock()
 	d.down = down
 	d.mu.Unlock()
+	if d.closeStreams != nil {
+		d.setStreamsDown(down)
+	}
 }
 
 // heal ends all faults.

@@ -41,10 +41,13 @@ type flags struct {
 	outage   time.Duration
 	soak     time.Duration
 	services bool
-	parallel int
-	keep     bool
-	profile  string
-	profiled string
+
+	consumers bool
+	parallel  int
+	keep      bool
+	profile   string
+	profiled  string
+	cluster   *cluster // of Kafka
 }
 
 func bench() error {
@@ -60,6 +63,7 @@ func bench() error {
 	flag.DurationVar(&f.outage, "outage", 0, "run one scenario only: the destination is down for this long under 5 MB/s, with the router in a cgroup of 64 MiB (needs root)")
 	flag.DurationVar(&f.soak, "soak", 0, "run many attacks and faults together for this long, with ten outputs, in a cgroup of 64 MiB, with a restart every minute of the first half (needs root)")
 	flag.BoolVar(&f.services, "services", false, "run the scenarios with faults against every destination but _bulk")
+	flag.BoolVar(&f.consumers, "consumers", false, "run one, two and three routers that consume a topic of Kafka, and compare what a record costs each")
 	flag.IntVar(&f.parallel, "parallel", 1, "scenarios that run at the same time; more than one for rows of which times don't matter")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
@@ -80,12 +84,17 @@ func bench() error {
 	} else {
 		defer os.RemoveAll(root)
 	}
+	f.cluster = &cluster{dir: filepath.Join(root, "kafka")}
+	defer f.cluster.stop()
 	routers, err := f.pick()
 	if err != nil {
 		return err
 	}
 	if f.attack {
 		return f.attackTable(ctx, root, routers[0])
+	}
+	if f.consumers {
+		return f.consumerTable(ctx, root, routers[0], f.recordsOf(300_000, 60_000))
 	}
 	if f.soak > 0 {
 		return soak(ctx, f.soak, routers[0], filepath.Join(root, "soak"))
@@ -96,17 +105,24 @@ func bench() error {
 	return mergeProfiles(ctx, root, f.profile)
 }
 
+// recordsOf is the number of records of a row, of which these are the defaults.
+func (f *flags) recordsOf(full, short int) int {
+	switch {
+	case f.records > 0:
+		return f.records
+	case f.short:
+		return short
+	}
+	return full
+}
+
 // rows returns the scenarios that the flags select.
 func (f *flags) rows() []scenario {
 	sc := fullScale
-	sc.records = 300_000
 	if f.short {
 		sc = shortScale
-		sc.records = 60_000
 	}
-	if f.records > 0 {
-		sc.records = f.records
-	}
+	sc.records = f.recordsOf(300_000, 60_000)
 	switch {
 	case f.cost:
 		return costs(sc.records)
@@ -115,7 +131,7 @@ func (f *flags) rows() []scenario {
 	}
 	rows := append(scenarios(sc), reloadScenarios(sc)...)
 	if f.services {
-		rows = serviceScenarios(sc)
+		rows = serviceScenarios(sc, f.cluster)
 	}
 	for n := range rows {
 		rows[n].slack = sc.slack
@@ -236,6 +252,10 @@ func (f *flags) wants(s *scenario) bool {
 	}
 	if s.real && !servers.OpenSearch2().Installed() {
 		fmt.Printf("  %s: skipped because %s is not installed; run e2e/setup\n", s.name, servers.OpenSearch2().Name)
+		return false
+	}
+	if s.service != nil && s.service.cluster != nil && !servers.KafkaInstalled() {
+		fmt.Printf("  %s: skipped because %s is not installed; run e2e/setup\n", s.name, servers.KafkaName)
 		return false
 	}
 	return true

@@ -52,6 +52,13 @@ func (d *destination) distinct() int {
 	return len(d.latencies)
 }
 
+// counted returns how many records have arrived, copies included.
+func (d *destination) counted() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.documents
+}
+
 // last returns when the last request was indexed.
 func (d *destination) last() time.Time {
 	d.mu.Lock()

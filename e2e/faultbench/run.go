@@ -127,13 +127,11 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	}
 	endWatch()
 	r.stop(syscall.SIGTERM)
+	r.settle(ctx)
 	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
-	if s.service != nil { // most services can't tell a record that comes again
-		res.mayDuplicate += r.dest.unconfirmed()
-		if s.killed {
-			res.mayDuplicate += kills * inFlight
-		}
+	if s.service != nil {
+		res.mayDuplicate += r.mayComeTwice()
 	}
 	for _, d := range r.copies {
 		res.outcome.add(d.result(res.sent, res.dead))
@@ -145,6 +143,23 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 		res.err = r.dest.upstream.compare(&res)
 	}
 	return res
+}
+
+// mayComeTwice returns how many records a service may have twice: most services can't tell a record that comes again.
+func (r *run) mayComeTwice() int {
+	n := r.dest.unconfirmed()
+	if r.killed {
+		n += kills * inFlight
+	}
+	return n
+}
+
+// settle waits until what the destination has is counted.
+func (r *run) settle(ctx context.Context) {
+	if r.dest.topic != nil {
+		r.fail(r.dest.topic.settle(ctx))
+	}
+	r.fail(r.dest.failed)
 }
 
 // watch begins to read firelane's /metrics. end reads it for the last time, and stores what was found in res.
@@ -213,17 +228,30 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 	}
 	r.outputs = outputs
-	if r.config, err = writeConfig(r.dir, r.socket, outputs, r.router.input, r.external()); err != nil {
+	if err := r.configure(); err != nil {
 		return err
 	}
 	r.start(ctx)
 	return r.err
 }
 
+// configure writes the configuration.
+func (r *run) configure() (err error) {
+	if r.outputs[0]["@type"] != "" {
+		r.config, err = r.writeFluentd(r.outputs[0])
+	} else {
+		r.config, err = writeConfig(r.dir, r.socket, r.outputs, r.router.input, r.external())
+	}
+	return err
+}
+
 func (r *run) output(d *destination) map[string]string {
 	if svc := d.service; svc != nil {
 		options := maps.Clone(svc.options)
 		svc.address(options, d.port())
+		if d.topic != nil {
+			options["topics"] = d.topic.name
+		}
 		maps.Copy(options, r.router.retries)
 		maps.Copy(options, r.options)
 		return options

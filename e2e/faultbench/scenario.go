@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -128,12 +129,12 @@ func outage(length time.Duration) []scenario {
 }
 
 // serviceScenarios returns the rows with faults for every destination that doesn't speak _bulk.
-func serviceScenarios(sc scale) []scenario {
+func serviceScenarios(sc scale, kafka *cluster) []scenario {
 	steady := at20k(sc.records)
 	acked := steady
 	acked.acks = true
 	var rows []scenario
-	for _, svc := range services() {
+	for _, svc := range slices.Concat(services(), []*service{sumologic(), kafkaService(kafka)}, streamServices()) {
 		kinds := []scenario{
 			{name: "none", help: "no faults", load: steady},
 			{name: "429", help: "half of the requests answered 429", load: steady, faults: faults{refuse: .5, refuseWith: http.StatusTooManyRequests}},
@@ -144,10 +145,12 @@ func serviceScenarios(sc scale) []scenario {
 			{name: "kill", help: "kill -9 five times, with acks", load: acked, during: killFiveTimes(sc.pause), promises: promises{killed: true}},
 			{name: "term", help: "SIGTERM under load while the destination answers 429", load: steady, grace: sc.grace, during: termWhile429(sc)},
 		}
+		kinds = slices.DeleteFunc(kinds, func(s scenario) bool { return !svc.can(s.name) })
 		if svc.refused != nil {
 			kinds = append(kinds, scenario{name: "items", help: "5 % of items refused in a 200", load: steady, faults: faults{items429: .05}})
 		}
 		for _, row := range kinds {
+			row.own = svc.options["@type"] != ""
 			row.name, row.help, row.service = svc.name+"-"+row.name, svc.name+": "+row.help, svc
 			if svc.name == "s3" {
 				row.options = map[string]string{"total_file_size": "1M", "compression": "none"} // enough objects for faults

@@ -32,7 +32,7 @@ func (d *destination) serve(w http.ResponseWriter, r *http.Request, body []byte,
 	} else {
 		text, status, reply = d.service.take(&d.store, r, body)
 	}
-	d.count(text, r.URL.Path, lost)
+	d.count(text, r.URL.Path, lost && !d.service.once)
 	if lost {
 		hangUp(w)
 		return
@@ -46,10 +46,11 @@ func (d *destination) serve(w http.ResponseWriter, r *http.Request, body []byte,
 	_, _ = io.WriteString(w, reply)
 }
 
-// count counts the numbered records in a text. A key that was sent before replaces what it brought then.
-func (d *destination) count(text []byte, key string, lost bool) {
+// count counts the numbered records in a text, and returns how many there are. A key that was sent before replaces what it brought
+// then.
+func (d *destination) count(text []byte, key string, lost bool) (counted int) {
 	if text == nil {
-		return
+		return 0
 	}
 	replaces := d.service.name == "s3"
 	d.mu.Lock()
@@ -70,6 +71,7 @@ func (d *destination) count(text []byte, key string, lost bool) {
 		text = text[at:]
 		if n := number(text, "n="); n >= d.first && n < int64(len(d.copies)) {
 			d.items++
+			counted++
 			if lost {
 				d.toResend++
 			}
@@ -82,12 +84,17 @@ func (d *destination) count(text []byte, key string, lost bool) {
 		d.store.keep(key, records)
 	}
 	d.lastDoc = now
+	return counted
 }
 
-// unconfirmed returns how many records were taken although the reply was lost.
+// unconfirmed returns how many records were taken although the reply was lost; or, of a service that never answers, at most how many
+// were in the requests whose connections have ended.
 func (d *destination) unconfirmed() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.service.silent {
+		return max(d.accepted-1, 0) * inFlight
+	}
 	return d.toResend
 }
 

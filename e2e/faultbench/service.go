@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // A service is what a destination speaks instead of _bulk. It is as simple as the count of numbered records allows; the strict
@@ -22,6 +24,11 @@ type service struct {
 	take func(s *store, r *http.Request, body []byte) (text []byte, status int, reply string)
 	// refused is the reply for text that the service refuses in part: the items of which bad reports true; nil: it can't.
 	refused func(body []byte, bad func() bool) (text []byte, again int, reply string)
+	// stream serves a connection, instead of take, of a service that doesn't speak HTTP.
+	stream  func(s *stream) error
+	once    bool     // it can tell a record that comes again, and keeps the first
+	silent  bool     // it never answers: the router counts as delivered what the service's host has acknowledged
+	cluster *cluster // that has the records; nil: none
 }
 
 // hostPort are the options host and port.
@@ -65,11 +72,22 @@ func services() []*service {
 				options["base_uri"] = fmt.Sprintf("https://localhost:%d/log/v1", port)
 			},
 			options: map[string]string{"Name": "nrlogs", "license_key": "key"}},
-		{name: "loki", address: hostPort, take: answering(http.StatusNoContent, ""),
+		{name: "loki", address: hostPort, take: takeLoki, once: true,
 			options: map[string]string{"Name": "loki", "labels": "job=web"}},
 		{name: "opentelemetry", address: hostPort, take: answering(http.StatusOK, ""),
 			options: map[string]string{"Name": "opentelemetry", "logs_uri": "/v1/logs"}},
 	}
+}
+
+// can reports whether the service can have a fault: a protocol may have no refusals, or no answers at all.
+func (s *service) can(fault string) bool {
+	switch {
+	case s.stream == nil || s.cluster != nil:
+		return true
+	case s.silent:
+		return fault != "429" && fault != "503" && fault != "lost"
+	}
+	return fault != "429" && fault != "503"
 }
 
 // serviceNamed returns the service of that name.
@@ -93,6 +111,42 @@ func takeCloudWatch(_ *store, r *http.Request, body []byte) ([]byte, int, string
 		return body, http.StatusOK, `{"nextSequenceToken":"1"}`
 	}
 	return nil, http.StatusOK, "{}"
+}
+
+// takeLoki takes the entries of a push request that aren't there yet: of equal ones of a stream Loki keeps one.
+func takeLoki(s *store, _ *http.Request, body []byte) ([]byte, int, string) {
+	text := []byte{} // not nil: it is a request with records
+	fields(body, func(_ protowire.Number, stream []byte) {
+		var labels []byte
+		fields(stream, func(n protowire.Number, value []byte) {
+			if n == 1 {
+				labels = value
+			} else if s.first(labels, value) {
+				text = append(text, value...)
+			}
+		})
+	})
+	return text, http.StatusNoContent, ""
+}
+
+// fields calls each with the fields of a message that are messages or texts.
+func fields(message []byte, each func(n protowire.Number, value []byte)) {
+	for len(message) > 0 {
+		n, kind, size := protowire.ConsumeTag(message)
+		if size < 0 {
+			return
+		}
+		message = message[size:]
+		if kind == protowire.BytesType {
+			if value, size := protowire.ConsumeBytes(message); size >= 0 {
+				each(n, value)
+			}
+		}
+		if size = protowire.ConsumeFieldValue(n, kind, message); size < 0 {
+			return
+		}
+		message = message[size:]
+	}
 }
 
 // data calls each with every item's data, which is Base64 in the member Data.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"net/http"
 	"strings"
@@ -12,11 +13,29 @@ import (
 )
 
 // A store holds S3's uploads that aren't finished, and which records are in an object: one that is put again under the same
-// key replaces the first.
+// key replaces the first. Of Loki it has hashes of all entries.
 type store struct {
 	mu      sync.Mutex
 	uploads map[string]map[string][]byte // parts by upload
 	objects map[string][]int64           // records by key
+	seed    maphash.Seed
+	entries map[uint64]struct{}
+}
+
+// first notes an entry of a stream, and reports whether it wasn't there.
+func (s *store) first(labels, entry []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.entries == nil {
+		s.seed, s.entries = maphash.MakeSeed(), make(map[uint64]struct{})
+	}
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	_, _ = h.Write(labels) // never fails
+	_, _ = h.Write(entry)
+	_, there := s.entries[h.Sum64()]
+	s.entries[h.Sum64()] = struct{}{}
+	return !there
 }
 
 // forget removes the records of an object that is about to be replaced, and returns them.

@@ -29,9 +29,15 @@ const (
 	readLimit  = 2 * time.Minute // for reading a topic
 )
 
+// KafkaInstalled reports whether Kafka is in the cache.
+func KafkaInstalled() bool {
+	_, err := os.Stat(filepath.Join(cache(), KafkaName))
+	return err == nil
+}
+
 // StartKafka starts a broker with a heap of 256 MiB. Its data is in dir, and is reused if there is any. port 0 means a free one.
 func StartKafka(dir string, port int) (*Kafka, error) {
-	if _, err := os.Stat(filepath.Join(cache(), KafkaName)); err != nil {
+	if !KafkaInstalled() {
 		return nil, fmt.Errorf("%s is not installed: run e2e/setup", KafkaName)
 	}
 	k := &Kafka{Port: port, dir: dir}

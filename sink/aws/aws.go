@@ -3,12 +3,14 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -256,6 +258,24 @@ func (s *Signer) SignSum(ctx context.Context, req *http.Request, sum [sha256.Siz
 		return fmt.Errorf("signing the request: %w", err)
 	}
 	return nil
+}
+
+// Presign returns the query of a request without a body that has the signature in it, for a region; "": that of the credentials.
+func (s *Signer) Presign(ctx context.Context, req *http.Request, region string) (url.Values, error) {
+	creds, own, err := s.Get(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("getting AWS credentials: %w", err)
+	}
+	sum := sha256.Sum256(nil)
+	signed, _, err := s.v4.PresignHTTP(ctx, creds, req, hex.EncodeToString(sum[:]), s.service, cmp.Or(region, own), s.now().Add(time.Duration(s.ahead.Load())))
+	if err != nil {
+		return nil, fmt.Errorf("signing the request: %w", err)
+	}
+	u, err := url.Parse(signed)
+	if err != nil {
+		return nil, fmt.Errorf("signing the request: %w", err)
+	}
+	return u.Query(), nil
 }
 
 // host matches the name of a domain (search-x-y.eu-west-1.es.amazonaws.com) or a collection
