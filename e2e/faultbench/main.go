@@ -42,6 +42,7 @@ type flags struct {
 	soak     time.Duration
 	services bool
 	parallel int
+	viewers  int
 	keep     bool
 	profile  string
 	profiled string
@@ -61,6 +62,7 @@ func bench() error {
 	flag.DurationVar(&f.soak, "soak", 0, "run many attacks and faults together for this long, with ten outputs, in a cgroup of 64 MiB, with a restart every minute of the first half (needs root)")
 	flag.BoolVar(&f.services, "services", false, "run the scenarios with faults against every destination but _bulk")
 	flag.IntVar(&f.parallel, "parallel", 1, "scenarios that run at the same time; more than one for rows of which times don't matter")
+	flag.IntVar(&f.viewers, "viewers", 0, "measure in so many rounds what the status page and live tails cost a router that gets 10,000 records a second")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
 	flag.StringVar(&f.profiled, "profiled", "", "run as firelane with this configuration file; used by -profile")
@@ -86,6 +88,9 @@ func bench() error {
 	}
 	if f.attack {
 		return f.attackTable(ctx, root, routers[0])
+	}
+	if f.viewers > 0 {
+		return f.viewersTable(ctx, root, routers[0], f.viewers)
 	}
 	if f.soak > 0 {
 		return soak(ctx, f.soak, routers[0], filepath.Join(root, "soak"))
