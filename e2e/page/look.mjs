@@ -3,7 +3,7 @@
 //
 //	node e2e/page/look.mjs FOLDER-OF-NODE_MODULES http://127.0.0.1:2020/ FOLDER-FOR-SCREENSHOTS <WANTED.json
 //
-// On stdin is a list of texts, each of which must be on the page. It prints what is wrong, and exits with 1 then.
+// On stdin are the texts that must be in each part of the page, by its id. It prints what is wrong, and exits with 1 then.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -36,11 +36,13 @@ async function look(device, viewport, deviceScaleFactor, colorScheme) {
   await page.waitForFunction(() => /[1-9]/.test(document.querySelector('#rate-in').textContent)); // two looks at the router make a rate
   await page.waitForFunction(() => !document.querySelector('#usage').hidden);
   await page.click('#tail-button');
-  // Texts are on the page as text, some in elements that aren't open: all of them are asked for.
-  await page.waitForFunction((texts) => texts.every((t) => document.body.textContent.includes(t)), wanted).catch(async () => {
-    const all = await page.evaluate(() => document.body.textContent);
-    for (const t of wanted) if (!all.includes(t)) complain(name, 'not on the page as text:', JSON.stringify(t));
-  });
+  for (const [part, texts] of Object.entries(wanted)) {
+    // They are there as text, some in elements that aren't open.
+    await page.waitForFunction(([id, all]) => all.every((t) => document.getElementById(id).textContent.includes(t)), [part, texts]).catch(async () => {
+      const all = await page.evaluate((id) => document.getElementById(id).textContent, part);
+      for (const t of texts) if (!all.includes(t)) complain(name, `not in #${part} as text:`, JSON.stringify(t));
+    });
+  }
   await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
   const found = await page.evaluate(() => ({
     wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,

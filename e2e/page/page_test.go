@@ -61,7 +61,9 @@ func TestThePageShowsHostileRecordsAsText(t *testing.T) {
 	for _, h := range hostile {
 		wanted = append(wanted, h.shown)
 	}
-	list, err := json.Marshal(append(wanted, "mapper_parsing_exception"))
+	list, err := json.Marshal(map[string][]string{
+		"tail": append(wanted, "mapper_parsing_exception"), "refused": {"mapper_parsing_exception", "<svg/onload=alert(3)>"}, "containers": {"evil"}, "fields": {"evil"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
