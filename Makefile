@@ -61,10 +61,11 @@ try: ## the demo with a real OpenSearch, which it downloads once (70 MB); needs 
 
 test: check e2e ## all tests: unit tests, and end-to-end tests with real servers, which it installs (Debian, root)
 
-e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, Kafka, moto, nginx, rsyslog
+e2e: build ## the end-to-end tests only: Docker, OpenSearch, Elasticsearch, Kafka, moto, nginx, rsyslog, Chromium
 	e2e/setup
 	FIRELANE_E2E=1 go test -count=1 -timeout 30m $(TESTFLAGS) ./e2e/
 	go test -count=1 -tags rsyslog -run Rsyslog $(TESTFLAGS) ./sink/syslog/
+	go test -count=1 -tags chromium $(TESTFLAGS) ./e2e/page/
 	go test -count=1 ./e2e/compat/ -firelane ../../bin/firelane
 	go test -count=1 ./e2e/examples/ -firelane ../../bin/firelane
 
@@ -79,7 +80,7 @@ terraform: build ## deploy/terraform against moto, and its task definition with 
 check: ## what a change must pass before it is committed: format, vet, staticcheck, unit tests with and without the race detector
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt: the files above"; exit 1; }
 	go vet ./...
-	go vet -tags terraform,rsyslog ./e2e/ ./e2e/plan/ ./sink/syslog/
+	go vet -tags terraform,rsyslog,chromium ./e2e/ ./e2e/page/ ./e2e/plan/ ./sink/syslog/
 	go tool staticcheck ./...
 	go test $(TESTFLAGS) ./...
 	GORACE=atexit_sleep_ms=0 go test -race ./...
@@ -117,6 +118,7 @@ fuzz: ## every fuzz target for FUZZTIME (60s)
 bench: build ## the cost of a record: Go benchmarks, then the whole router (and a fluent-bit on PATH)
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./e2e/faultbench -cost -runs 5
+	go run ./e2e/faultbench -viewers 5
 
 profile: ## write cmd/firelane/default.pgo, a profile that tells the compiler what to inline
 	go run ./e2e/faultbench -cost -runs 4 -only full-batched,full-single,20k-single,json,gzip -profile cmd/firelane/default.pgo

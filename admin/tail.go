@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/firelane/firelane/config"
-	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/router"
 )
@@ -23,7 +20,9 @@ const (
 	tailRate    = 20   // records a second, unless the request says otherwise
 	maxTailRate = 1000 // that a request may say
 	// maxTailBytes is how many bytes of lines wait for the viewer; more are dropped.
-	maxTailBytes = 256 << 10
+	maxTailBytes = 128 << 10
+	// tailMemory is what a viewer takes from the memory of buffers: the lines that wait, those that are sent, and a large one each.
+	tailMemory = 2 * (maxTailBytes + 5*maxTailValue)
 	// maxTailValue is how much is shown of one value of a record, in bytes; of a whole record it is about four times that.
 	maxTailValue = 4 << 10
 	// maxConditions is how many conditions a request may have.
@@ -35,8 +34,8 @@ const (
 )
 
 // A tail is one viewer of /api/firelane/tail. It gets lines of JSON until it hangs up: records, as appendLine writes them, and
-// {"missed":N}, how many records have passed since the last such line that were not examined or are not shown, because they came too
-// fast. After {"error":…} nothing comes.
+// {"missed":N,"unexamined":M}, how many records since the last such line came too fast: N that the filter takes are not shown, and M
+// were not examined. After {"error":…} nothing comes.
 type tail struct {
 	viewer router.Viewer
 
@@ -64,7 +63,7 @@ func (wt *watch) tail(w http.ResponseWriter, r *http.Request) {
 // newTail makes a tail of what a request wants: stage, match, where, text and rate.
 func newTail(q url.Values) (*tail, error) {
 	t := new(tail)
-	t.viewer = router.Viewer{Records: tailRate, See: t.see}
+	t.viewer = router.Viewer{Records: tailRate, See: t.see, Memory: tailMemory}
 	var err error
 	if t.viewer.Stages, err = parseStages(q["stage"]); err != nil {
 		return nil, err
@@ -76,7 +75,7 @@ func newTail(q url.Values) (*tail, error) {
 	}
 	filter, err := parseTailFilter(q)
 	if !filter.isEmpty() {
-		t.viewer.Filter = filter.takes
+		t.viewer.Filter = filter
 	}
 	return t, err
 }
@@ -138,13 +137,13 @@ func (t *tail) stream(ctx context.Context, w http.ResponseWriter) {
 	tick := time.NewTicker(tailFlush)
 	defer tick.Stop()
 	var spare []byte
-	var told int64 // of what was missed
+	var told router.Missed
 	sent := time.Time{}
 	for {
 		now := time.Now()
 		lines, missed := t.take(spare)
-		if missed > told && (len(lines) > 0 || now.Sub(sent) >= time.Second) {
-			lines = fmt.Appendf(lines, "{\"missed\":%d}\n", missed-told)
+		if missed != told && (len(lines) > 0 || now.Sub(sent) >= time.Second) {
+			lines = fmt.Appendf(lines, "{\"missed\":%d,\"unexamined\":%d}\n", missed.Taken-told.Taken, missed.Unexamined-told.Unexamined)
 			told = missed
 		}
 		fault := t.viewer.Err()
@@ -174,78 +173,16 @@ func (t *tail) stream(ctx context.Context, w http.ResponseWriter) {
 }
 
 // take returns the lines that wait, and how many records have been missed so far. The next lines are in spare's memory.
-func (t *tail) take(spare []byte) (lines []byte, missed int64) {
+func (t *tail) take(spare []byte) (lines []byte, missed router.Missed) {
+	missed = t.viewer.Missed()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	lines, t.lines = t.lines, spare
-	return lines, t.missed + t.viewer.Missed()
+	missed.Taken += t.missed
+	return lines, missed
 }
 
-// A tailFilter selects records.
-type tailFilter struct {
-	match string // pattern of tags; "": all
-	text  []byte // somewhere in the record; nil: anything
-	where []tailCondition
-}
-
-// A tailCondition is that a field has a value.
-type tailCondition struct {
-	field field.Accessor
-	value string
-}
-
-func parseTailFilter(q url.Values) (f tailFilter, err error) {
-	f.match = q.Get("match")
-	if text := q.Get("text"); text != "" {
-		f.text = []byte(text)
-	}
-	if len(q["where"]) > maxConditions {
-		return f, fmt.Errorf("%d conditions; want at most %d", len(q["where"]), maxConditions)
-	}
-	for _, s := range q["where"] {
-		name, value, ok := strings.Cut(s, "=")
-		c := tailCondition{field.Name(name), value}
-		if ok && strings.HasPrefix(name, "$") {
-			c.field, err = field.ParseAccessor(name, config.FluentBit)
-		}
-		if !ok || name == "" || err != nil {
-			return f, fmt.Errorf("where=%q; want FIELD=VALUE or $field['in']['field']=VALUE", s)
-		}
-		f.where = append(f.where, c)
-	}
-	return f, nil
-}
-
-func (f *tailFilter) isEmpty() bool { return f.match == "" && f.text == nil && len(f.where) == 0 }
-
-// takes reports whether the filter takes a record.
-func (f *tailFilter) takes(ev *record.Event) bool {
-	if f.match != "" && !config.MatchesTag(f.match, ev.Tag) {
-		return false
-	}
-	if f.text != nil && !bytes.Contains(ev.Body, f.text) && !bytes.Contains(ev.Tail, f.text) {
-		return false
-	}
-	for i := range f.where {
-		if !f.where[i].holds(ev) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *tailCondition) holds(ev *record.Event) bool {
-	v, ok := c.field.FindScalar(ev)
-	if !ok {
-		return false
-	}
-	if text, ok := record.Text(v); ok {
-		return string(text) == c.value
-	}
-	return string(record.AppendText(nil, v)) == c.value
-}
-
-// A TailLine is a line of /api/firelane/tail: a record, or how many are not shown, or neither.
+// A TailLine is a line of /api/firelane/tail: a record, or how many came too fast, or neither.
 type TailLine struct {
 	Stage  string          `json:"stage"` // in, out or refused
 	Part   string          `json:"part"`  // the ID of the input or output
@@ -257,8 +194,9 @@ type TailLine struct {
 	Reason string          `json:"reason"`
 	Record json.RawMessage `json:"record"`
 
-	Missed int64  `json:"missed"`
-	Error  string `json:"error"`
+	Missed     int64  `json:"missed"`
+	Unexamined int64  `json:"unexamined"`
+	Error      string `json:"error"`
 }
 
 // Why says why a record was refused.

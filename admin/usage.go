@@ -152,7 +152,7 @@ func add(shares map[string]*Share, name []byte, size int64) {
 
 func (s *sample) result(took time.Duration) *Usage {
 	return &Usage{
-		Seconds: took.Seconds(), Sampled: s.records, Passed: s.records + s.viewer.Missed(), Bytes: s.bytes,
+		Seconds: took.Seconds(), Sampled: s.records, Passed: s.records + s.viewer.Missed().Taken, Bytes: s.bytes,
 		Containers: largest(s.containers), Fields: largest(s.fields),
 	}
 }

@@ -36,6 +36,14 @@ func (a Accessor) Top() string {
 	return a[0].name
 }
 
+// Last is the name of the member that is the value; "" if that is an element of an array.
+func (a Accessor) Last() string {
+	if len(a) == 0 {
+		return ""
+	}
+	return a[len(a)-1].name
+}
+
 // Nested reports whether the value is inside another one, and not a field of the record itself.
 func (a Accessor) Nested() bool { return len(a) > 1 }
 

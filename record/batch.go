@@ -149,6 +149,15 @@ func (r *BatchReader) Next(ev *Event) bool {
 	return true
 }
 
+// NextTag goes on to the next group of events, which have one tag, and returns it; it isn't ok after the last one.
+func (r *BatchReader) NextTag() (tag string, ok bool) {
+	if len(r.rest) == 0 || r.err != nil {
+		return "", false
+	}
+	r.err = r.readGroup()
+	return r.tag, r.err == nil
+}
+
 // appendOrigin appends the origin of an entry.
 func appendOrigin(dst []byte, id ID) []byte {
 	dst = append(append(dst, 0xc4, originSize-2), id.Queue[:]...)

@@ -1,13 +1,12 @@
 package router
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink/dead"
@@ -41,22 +40,46 @@ type Viewer struct {
 	// Records is how many records See gets in a second at most, over time. A burst of as many, or of burst/2, is complete.
 	Records int
 	// Filter selects the records that See gets; nil: all.
-	Filter func(*record.Event) bool
+	Filter Filter
 	// See and Filter are called by the goroutine that handles the record: they must be quick, and must not wait. No two calls overlap.
 	See func(*Shown)
-
-	missed atomic.Int64
+	// Memory is how many bytes the viewer may keep. They are taken from the memory of buffers.
+	Memory int
 
 	mu              sync.Mutex
 	ended           bool
 	fault           error
+	missed          Missed
 	shown, examined sampler
+	found           yield
 	one             Shown
 	event           record.Event
+	reader          record.BatchReader
 }
 
-// Missed returns how many records have passed that were not examined, or that See should have got, for lack of time.
-func (v *Viewer) Missed() int64 { return v.missed.Load() }
+// A Filter selects records.
+type Filter interface {
+	// MayTake reports whether the filter may take the record whose fields are in the maps body and tail, or one of the records of a
+	// batch, which is body then. It is called for all records: it should search for what these must have, and decode nothing.
+	MayTake(body, tail []byte) bool
+	// TakesTag reports whether it takes records with this tag.
+	TakesTag(tag string) bool
+	// Takes reports whether it takes a record. TakesTag and MayTake need not have been asked.
+	Takes(*record.Event) bool
+}
+
+// Missed is how many records See didn't get, because they came too fast.
+type Missed struct {
+	Taken      int64 // by the filter, where there is one
+	Unexamined int64 // nobody knows whether the filter would have taken them
+}
+
+// Missed returns how many records See didn't get so far.
+func (v *Viewer) Missed() Missed {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.missed
+}
 
 // Err returns why See isn't called any more: it, or Filter, has panicked.
 func (v *Viewer) Err() error {
@@ -78,6 +101,8 @@ const (
 	maxViewers = 16
 	// maxExamined is how many records a viewer's filter examines in a second.
 	maxExamined = 20_000
+	// examinedFor is how many records with what the filter takes are examined for each that is shown, where there are more of them.
+	examinedFor = 2
 	// burst is how many records a viewer may get at once after a pause, whatever its rate.
 	burst = 100
 )
@@ -91,6 +116,8 @@ func (r *Router) Tap(v *Viewer) (end func(), err error) {
 	if err := r.taps.change(v.Stages, func(all []*Viewer) []*Viewer { return append(all, v) }, 1); err != nil {
 		return nil, err
 	}
+	memory := r.memory.budget.Share(0)
+	memory.Add(v.Memory) // not Take: when all is full is when people look
 	return sync.OnceFunc(func() {
 		_ = r.taps.change(v.Stages, func(all []*Viewer) []*Viewer {
 			return slices.DeleteFunc(all, func(o *Viewer) bool { return o == v })
@@ -98,6 +125,7 @@ func (r *Router) Tap(v *Viewer) (end func(), err error) {
 		v.mu.Lock()
 		v.ended = true
 		v.mu.Unlock()
+		memory.Close()
 	}), nil
 }
 
@@ -164,79 +192,75 @@ func (t *taps) offerRefused(d *dead.Record) {
 	}
 }
 
+// showBatch shows a batch.
 func (v *Viewer) showBatch(output string, b *record.Batch) {
 	v.mu.Lock()
 	defer v.leave()
-	if v.ended {
+	if v.ended || v.Filter != nil && !v.mayTake(b.Bytes()) {
 		return
 	}
-	now := time.Now()
-	n := v.choose(b.Records(), now)
+	n := v.choose(b.Records())
 	if n == 0 {
 		return
 	}
 	v.one = Shown{Stage: StageOut, Part: output, Event: &v.event}
-	reader := record.ReadBatch(b.Bytes())
-	for ; n > 0 && reader.Next(&v.event); n-- {
-		v.see(&v.one, now)
+	v.reader.Reset(b.Bytes())
+	for ; n > 0 && v.reader.Next(&v.event); n-- {
+		v.see(&v.one)
 	}
-	v.one, v.event = Shown{}, record.Event{} // what they alias is the batch's
+	v.reader.Reset(nil) // what it aliases is the batch's
+	v.one, v.event = Shown{}, record.Event{}
+}
+
+// mayTake reports whether the filter may take a record of a batch.
+func (v *Viewer) mayTake(batch []byte) bool {
+	if !v.Filter.MayTake(batch, nil) {
+		return false
+	}
+	defer v.reader.Reset(nil)
+	for v.reader.Reset(batch); ; {
+		tag, ok := v.reader.NextTag()
+		if !ok || v.Filter.TakesTag(tag) {
+			return ok
+		}
+	}
 }
 
 // show shows a single record.
 func (v *Viewer) show(one *Shown) {
 	v.mu.Lock()
 	defer v.leave()
-	if now := time.Now(); !v.ended && v.choose(1, now) > 0 {
-		v.see(one, now)
+	switch f, ev := v.Filter, one.Event; {
+	case v.ended:
+	case f != nil && !(f.MayTake(ev.Body, ev.Tail) && f.TakesTag(ev.Tag)):
+	case v.choose(1) > 0:
+		v.see(one)
 	}
 }
 
 // choose returns how many of n records are examined.
-func (v *Viewer) choose(n int, now time.Time) (chosen int) {
+func (v *Viewer) choose(n int) (chosen int) {
 	if v.Filter == nil {
-		chosen = v.shown.choose(n, v.Records, now)
-	} else {
-		chosen = v.examined.choose(n, maxExamined, now)
+		chosen = v.shown.choose(n, v.Records)
+		v.missed.Taken += int64(n - chosen)
+		return chosen
 	}
-	v.missed.Add(int64(n - chosen))
+	chosen = v.examined.choose(n, cmp.Or(v.found.rate, maxExamined))
+	v.missed.Unexamined += int64(n - chosen)
 	return chosen
 }
 
-func (v *Viewer) see(one *Shown, now time.Time) {
+func (v *Viewer) see(one *Shown) {
 	if v.Filter != nil {
-		if !v.Filter(one.Event) {
+		taken := v.Filter.Takes(one.Event)
+		v.found.count(taken, v.examined.last, v.Records)
+		if !taken {
 			return
 		}
-		if v.shown.choose(1, v.Records, now) == 0 {
-			v.missed.Add(1)
+		if v.shown.choose(1, v.Records) == 0 {
+			v.missed.Taken++
 			return
 		}
 	}
 	v.See(one)
-}
-
-// A sampler chooses among records that pass, at a limited rate. It goes by how many have passed and not by the time, or else it would
-// choose those that come after a pause: those of the same connection, as a rule.
-type sampler struct {
-	last    time.Time
-	room    float64 // records that may be chosen now
-	passing float64 // records that pass in a second, about
-	skip    float64 // records that pass until the next one is chosen
-}
-
-// choose returns how many of the next n records to take.
-func (s *sampler) choose(n, perSecond int, now time.Time) (chosen int) {
-	elapsed := min(now.Sub(s.last).Seconds(), burst)
-	s.last = now
-	s.room = min(max(2*float64(perSecond), burst), s.room+elapsed*float64(perSecond))
-	s.passing += float64(n) - s.passing*min(elapsed, 1)
-	every := max(1, s.passing/max(s.room, 1))
-	for ; s.skip < float64(n); s.skip += 1 + 2*(every-1)*rand.Float64() {
-		chosen++
-	}
-	s.skip -= float64(n)
-	chosen = min(chosen, n, int(s.room))
-	s.room -= float64(chosen)
-	return chosen
 }

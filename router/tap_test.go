@@ -18,7 +18,26 @@ type seen []string
 
 // look makes a viewer of the records of app.
 func (s *seen) look(rate int, stages ...Stage) *Viewer {
-	return &Viewer{Stages: stages, Records: rate, Filter: func(ev *record.Event) bool { return ev.Tag == "app" }, See: s.see}
+	return &Viewer{Stages: stages, Records: rate, Filter: onlyApp{}, See: s.see}
+}
+
+// onlyApp takes the records of app.
+type onlyApp struct{}
+
+func (onlyApp) MayTake(_, _ []byte) bool    { return true }
+func (onlyApp) TakesTag(tag string) bool    { return tag == "app" }
+func (onlyApp) Takes(ev *record.Event) bool { return ev.Tag == "app" }
+
+// onlyLog takes records with a log line; all may have it.
+type onlyLog string
+
+func (onlyLog) MayTake(_, _ []byte) bool { return true }
+func (onlyLog) TakesTag(string) bool     { return true }
+
+func (f onlyLog) Takes(ev *record.Event) bool {
+	value, _ := record.Find(ev.Body, "log")
+	text, _ := record.Text(value)
+	return string(text) == string(f)
 }
 
 func (s *seen) see(one *Shown) {
@@ -87,8 +106,8 @@ func TestAViewerGetsWhatItsRateAllowsAndTheRestIsCounted(t *testing.T) {
 				end := tap(t, r, v)
 				i.addLogs("app", strings.Split("0123456789", "")...)
 				flush(t, i)
-				if len(s) != 10 || v.Missed() != 0 {
-					t.Errorf("%v: got %d records of a burst of 10, and %d missed, want all", stage, len(s), v.Missed())
+				if len(s) != 10 || v.Missed() != (Missed{}) {
+					t.Errorf("%v: got %d records of a burst of 10, and %+v, want all", stage, len(s), v.Missed())
 				}
 				passed := 10
 				for range 10 {
@@ -99,8 +118,12 @@ func TestAViewerGetsWhatItsRateAllowsAndTheRestIsCounted(t *testing.T) {
 						time.Sleep(10 * time.Millisecond)
 					}
 				}
-				if n := len(s); n < 80 || n > 130+burst || n+int(v.Missed()) != passed {
-					t.Errorf("%v: got %d records in 10 s and %d missed, want about 100 of %d, and the others", stage, n, v.Missed(), passed)
+				m := v.Missed()
+				if n := len(s); n < 80 || n > 130+burst || n+int(m.Taken+m.Unexamined) > passed || n+int(m.Taken+m.Unexamined) < passed-maxIdle {
+					t.Errorf("%v: got %d records in 10 s and %+v, want about 100 of %d, and the others", stage, n, m, passed)
+				}
+				if filtered != (m.Unexamined > 0) {
+					t.Errorf("%v: got %d records that were not examined, want some where a filter takes too many", stage, m.Unexamined)
 				}
 				end()
 			}
@@ -146,6 +169,7 @@ func TestAViewerExaminesMoreRecordsThanItSees(t *testing.T) {
 		i := r.newIntake(r.inputs[0])
 		var s seen
 		v := s.look(1, StageOut)
+		v.Filter = onlyLog("found")
 		tap(t, r, v)
 		for range 1000 { // 10,000 a second
 			i.addLogs("other", strings.Split("0123456789", "")...)
@@ -161,8 +185,61 @@ func TestAViewerExaminesMoreRecordsThanItSees(t *testing.T) {
 			}
 			flush(t, i)
 		}
-		if n := v.Missed(); n < 100_000-2*maxExamined-1 {
-			t.Errorf("got %d missed of 100,000 at once, want all but %d", n, 2*maxExamined)
+		if n := v.Missed().Unexamined; n < 100_000-2*maxExamined-1 {
+			t.Errorf("got %d unexamined of 100,000 at once, want all but %d", n, 2*maxExamined)
+		}
+	})
+}
+
+// Where a filter takes much more than can be shown, few records are examined; when it doesn't any more, all are, soon.
+func TestAViewerExaminesNoMoreThanItNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, nullOutputs("*"), nil)
+		i := r.newIntake(r.inputs[0])
+		var s seen
+		v := s.look(20, StageOut)
+		v.Filter = onlyLog("found")
+		tap(t, r, v)
+		flood := func(line string, seconds int) {
+			for range seconds * 1000 { // 10,000 a second
+				for range 10 {
+					i.addLogs("app", line)
+				}
+				flush(t, i)
+				time.Sleep(time.Millisecond)
+			}
+		}
+		flood("found", 10)
+		if n, m := len(s), v.Missed(); n < 150 || n > 300+burst || m.Unexamined < 90_000 {
+			t.Errorf("got %d records and %+v after 10 s, want 20 a second, and most of 100,000 unexamined", n, m)
+		}
+		flood("other", 3)
+		before, n := v.Missed(), len(s)
+		flood("other", 5)
+		i.addLogs("app", "found")
+		flush(t, i)
+		if m := v.Missed(); m != before || len(s) != n+1 {
+			t.Errorf("got %d records and %+v, want one record, and no more than %+v missed", len(s)-n, m, before)
+		}
+	})
+}
+
+// After a flood a record is chosen although it is one of few: those that have passed are not counted against it for long.
+func TestASamplerNoticesThatTheFloodIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s sampler
+		for range 5000 { // 500,000 a second
+			s.choose(500, 20)
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(10 * time.Second)
+		chosen := 0
+		for range 200 {
+			chosen += s.choose(1, 20)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if want := 200 - maxIdle - 2; chosen < want {
+			t.Errorf("got %d of 200 records after a flood, want %d at least", chosen, want)
 		}
 	})
 }
@@ -197,6 +274,20 @@ func TestViewersSeeOutputsOfTheNextConfiguration(t *testing.T) {
 	}
 	if next.outputs[0].taps != r.outputs[0].taps {
 		t.Error("got another list of viewers after a reload, want the process's")
+	}
+}
+
+// What viewers keep is memory that buffers have no more, until they end.
+func TestViewersTakeMemoryOfTheBudget(t *testing.T) {
+	r := opened(t, nullOutputs("*"), nil)
+	before := r.memory.budget.Free()
+	end := tap(t, r, &Viewer{Stages: []Stage{StageOut}, Records: 1, See: func(*Shown) {}, Memory: 1 << 20})
+	if n := before - r.memory.budget.Free(); n != 1<<20 {
+		t.Errorf("got %d bytes taken, want 1 MiB", n)
+	}
+	end()
+	if n := r.memory.budget.Free(); n != before {
+		t.Errorf("got %d bytes free after the end, want %d", n, before)
 	}
 }
 

@@ -8,7 +8,8 @@ const button = byId('tail-button');
 const note = byId('tail-note');
 
 let stop; // ends the stream; undefined: there is none
-let missed = 0;
+let missed = 0; // records that the filter takes
+let unexamined = 0;
 
 // allowTail shows the form, or why there is none.
 export function allowTail(status) {
@@ -31,8 +32,9 @@ function message(text) {
 
 function lineOf(raw) {
   const l = JSON.parse(raw);
-  if (l.missed) {
+  if (l.missed || l.unexamined) {
     missed += l.missed;
+    unexamined += l.unexamined;
     return null;
   }
   if (l.error) throw new Error(l.error);
@@ -54,6 +56,12 @@ function add(lines) {
   if (follow) box.scrollTop = box.scrollHeight;
 }
 
+function noteText() {
+  if (unexamined > 0) return `${count(missed + unexamined)} records came too fast to be shown. Of these, ${count(unexamined)} were passed over unexamined, because the filter takes more than can be shown: narrow it.`;
+  if (missed > 0) return `${count(missed)} records are not shown: they came too fast. A filter shows those that you look for.`;
+  return 'Records as they pass.';
+}
+
 async function read(query, signal) {
   const answer = await fetch(`/api/firelane/tail?${query}`, { signal });
   if (!answer.ok) throw new Error((await answer.text()).trim().replace(/^error: /, ''));
@@ -63,10 +71,8 @@ async function read(query, signal) {
     if (done) throw new Error('The stream has ended.');
     const parts = (rest + value).split('\n');
     rest = parts.pop();
-    const before = missed;
-    if (box.childElementCount > 0 && missed === 0) set(note, 'Records as they pass.');
     add(parts.filter(Boolean).map(lineOf).filter(Boolean));
-    if (missed !== before) set(note, `${count(missed)} records are not shown: they came too fast. A filter shows those that you look for.`);
+    if (box.childElementCount > 0 || missed + unexamined > 0) set(note, noteText());
   }
 }
 
@@ -79,7 +85,7 @@ async function start() {
   stop = () => control.abort();
   box.hidden = false;
   box.replaceChildren();
-  missed = 0;
+  missed = unexamined = 0;
   set(button, 'Stop');
   set(note, 'Waiting for records…');
   try {

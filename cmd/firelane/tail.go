@@ -103,17 +103,29 @@ func printTailLine(w io.Writer, line []byte, asJSON bool) error {
 	switch {
 	case l.Error != "":
 		return errors.New(l.Error)
-	case l.Stage == "" && l.Missed == 0: // nothing has happened
+	case l.Stage == "" && l.Missed == 0 && l.Unexamined == 0: // nothing has happened
 	case asJSON:
 		_, err = fmt.Fprintf(w, "%s\n", line)
-	case l.Missed > 0:
-		_, err = fmt.Fprintf(w, "(%s records are not shown: they came too fast; -match, -where or -text selects some, -rate shows more)\n", admin.Count(l.Missed))
+	case l.Stage == "":
+		_, err = fmt.Fprintf(w, "(%s)\n", missedText(&l))
 	case l.Stage == "refused":
 		_, err = fmt.Fprintf(w, "%s refused %s %s: %s %s\n", tailTime(l.Time), printable(l.Part), printable(l.Tag), printable(l.Why()), printable(string(l.Record)))
 	default:
 		_, err = fmt.Fprintf(w, "%s %s %s %s %s\n", tailTime(l.Time), l.Stage, printable(l.Part), printable(l.Tag), printable(string(l.Record)))
 	}
 	return err
+}
+
+// missedText says what came too fast.
+func missedText(l *admin.TailLine) string {
+	var parts []string
+	if l.Missed > 0 {
+		parts = append(parts, admin.Count(l.Missed)+" records are not shown: they came too fast; -match, -where or -text selects some, -rate shows more")
+	}
+	if l.Unexamined > 0 {
+		parts = append(parts, admin.Count(l.Unexamined)+" records were passed over unexamined, because the filter takes more than can be shown; narrow it")
+	}
+	return strings.Join(parts, "; ")
 }
 
 func tailTime(t time.Time) string { return t.UTC().Format("15:04:05.000") }

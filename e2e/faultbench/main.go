@@ -44,6 +44,7 @@ type flags struct {
 
 	consumers bool
 	parallel  int
+	viewers   int
 	keep      bool
 	profile   string
 	profiled  string
@@ -65,6 +66,7 @@ func bench() error {
 	flag.BoolVar(&f.services, "services", false, "run the scenarios with faults against every destination but _bulk")
 	flag.BoolVar(&f.consumers, "consumers", false, "run one, two and three routers that consume a topic of Kafka, and compare what a record costs each")
 	flag.IntVar(&f.parallel, "parallel", 1, "scenarios that run at the same time; more than one for rows of which times don't matter")
+	flag.IntVar(&f.viewers, "viewers", 0, "measure in so many rounds what the status page and live tails cost a router that gets 10,000 records a second")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
 	flag.StringVar(&f.profiled, "profiled", "", "run as firelane with this configuration file; used by -profile")
@@ -95,6 +97,9 @@ func bench() error {
 	}
 	if f.consumers {
 		return f.consumerTable(ctx, root, routers[0], f.recordsOf(300_000, 60_000))
+	}
+	if f.viewers > 0 {
+		return f.viewersTable(ctx, root, routers[0], f.viewers)
 	}
 	if f.soak > 0 {
 		return soak(ctx, f.soak, routers[0], filepath.Join(root, "soak"))

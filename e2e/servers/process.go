@@ -114,3 +114,6 @@ func cache() string {
 	}
 	return filepath.Join(home, ".cache", "firelane")
 }
+
+// Page is the folder whose node_modules the test of the status page needs.
+func Page() string { return filepath.Join(cache(), "page") }
