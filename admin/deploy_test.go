@@ -20,6 +20,11 @@ func TestAlertsAndDashboardNameMetricsThatExist(t *testing.T) {
 	}
 	fates := regexp.MustCompile(`fate="(\w+)"`)
 	metric := regexp.MustCompile(`\b((?:firelane|fluentbit|process|go)_\w+|up)\b(?:\{|\s|\)|\[|,|$)`)
+	selector, matcher := regexp.MustCompile(`\b(\w+)\{([^}]*)\}`), regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)\s*"`)
+	grouped := regexp.MustCompile(`\bby\s*\(([^)]+)\)`)
+	has := func(metric, label string) bool {
+		return regexp.MustCompile(`(?m)^` + metric + `\{[^}]*\b` + label + `="`).MatchString(page)
+	}
 	for name, expressions := range map[string][]string{"firelane.rules.yml": alerts(t), "firelane.json": panels(t)} {
 		if len(expressions) < 8 {
 			t.Errorf("%s has %d expressions, want more", name, len(expressions))
@@ -32,6 +37,25 @@ func TestAlertsAndDashboardNameMetricsThatExist(t *testing.T) {
 			for _, m := range found {
 				if !known[m[1]] {
 					t.Errorf("%s: %s is no metric of the router, in %s", name, m[1], e)
+				}
+			}
+			for _, m := range selector.FindAllStringSubmatch(e, -1) {
+				for _, label := range matcher.FindAllStringSubmatch(m[2], -1) {
+					if label[1] != "instance" && label[1] != "job" && !has(m[1], label[1]) {
+						t.Errorf("%s: %s has no label %s, in %s", name, m[1], label[1], e)
+					}
+				}
+			}
+			for _, m := range grouped.FindAllStringSubmatch(e, -1) {
+				for label := range strings.SplitSeq(m[1], ",") {
+					label = strings.TrimSpace(label)
+					ok := label == "instance" || label == "job"
+					for _, m := range found {
+						ok = ok || has(m[1], label)
+					}
+					if !ok {
+						t.Errorf("%s: no metric has the label %s, in %s", name, label, e)
+					}
 				}
 			}
 			for _, m := range fates.FindAllStringSubmatch(e, -1) {

@@ -50,9 +50,10 @@ func (q *Queue) endFull() {
 	f.ended = time.Now()
 	lasted, now, was := f.ended.Sub(f.since), q.stats, f.was
 	dropped := now.DroppedNoRoom - was.DroppedNoRoom
-	text := "the queue has room again; nothing was dropped while it was full"
+	// Not "dropped": alarms on that word count the lines about the losses themselves.
+	text := "the queue has room again; nothing was lost while it was full"
 	if dropped > 0 {
-		text = "the queue has room again; its oldest records were dropped while it was full"
+		text = "the queue has room again; records were lost while it was full"
 	}
 	q.logLater(zerolog.InfoLevel, func(e *zerolog.Event) {
 		e.Float64("full_s", lasted.Round(100*time.Millisecond).Seconds()).Int64("delivered", now.Committed-was.Committed).

@@ -42,8 +42,8 @@ func (a *applier) applyPattern(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if f := refused(err); f != nil && f.status == http.StatusNotFound {
-		r.Outcome, r.Detail = Unavailable, f.Error()+": there is no Dashboards or Kibana at "+p.URL+"; correct firelane_dashboards"
+	if f := refused(err); f != nil && (f.status == http.StatusNotFound || f.unknown()) {
+		r.Outcome, r.Detail = Unavailable, f.Error()+": there is no Dashboards or Kibana at "+p.URL+"; correct firelane_dashboards, which on AWS ends in /_dashboards"
 		return nil
 	}
 	if err := a.judge(r, patternPermission, err); err != nil {

@@ -100,7 +100,7 @@ func TestAWrongURLOfDashboardsIsOneLine(t *testing.T) {
 	_, option := newDashboards(t, retaintest.DashboardsOptions{Path: "/_dashboards"})
 	for _, wrong := range []string{strings.TrimSuffix(option, "/_dashboards\n"), "firelane_dashboards " + base} {
 		l := finish(t, to(t, base, daily+wrong+"\n"))
-		if w := l.lines("warn"); len(w) != 1 || !strings.Contains(w[0], "index pattern web-*: not installed") {
+		if w := l.lines("warn"); len(w) != 1 || !strings.Contains(w[0], "index pattern web-*: not installed") || !strings.Contains(w[0], "ends in /_dashboards") {
 			t.Errorf("%s: got %q, want one line", wrong, w)
 		}
 	}
