@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
@@ -153,7 +154,8 @@ var converters = map[string]func(dst, value []byte) ([]byte, bool){
 	},
 	"boolean": func(dst, value []byte) ([]byte, bool) {
 		if text, ok := record.Text(value); ok {
-			return record.AppendBool(dst, string(text) == "true"), string(text) == "true" || string(text) == "false"
+			yes := bytes.EqualFold(text, []byte("true"))
+			return record.AppendBool(dst, yes), yes || bytes.EqualFold(text, []byte("false"))
 		}
 		x, ok := numberOf(value)
 		return record.AppendBool(dst, x != 0), ok
@@ -161,6 +163,10 @@ var converters = map[string]func(dst, value []byte) ([]byte, bool){
 	"int": func(dst, value []byte) ([]byte, bool) {
 		if record.KindOf(value[0]) == record.KindInt {
 			return append(dst, value...), true
+		}
+		if text, ok := record.Text(value); ok { // 1.5 and 1e3 stay
+			n, err := strconv.ParseInt(string(bytes.TrimLeft(text, " \t\n\v\f\r")), 10, 64)
+			return record.AppendInt(dst, n), err == nil
 		}
 		x, ok := numberOf(value)
 		if x = math.Round(x); !ok || x < math.MinInt64 || x >= math.MaxInt64 {
