@@ -76,8 +76,9 @@ func TestRefusalsOfAWSAreSorted(t *testing.T) {
 		{403, "ExpiredTokenException", sink.Unauthorised, 2, ""},
 	} {
 		requests := 0
-		_, err := put(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, err := put(t, func(w http.ResponseWriter, r *http.Request) {
 			requests++
+			_, _ = io.Copy(io.Discard, r.Body) // otherwise closing resets the connection, and what was answered is lost
 			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 			w.WriteHeader(c.status)
 			_, _ = io.WriteString(w, `{"__type":"`+c.code+`","message":"why"}`)

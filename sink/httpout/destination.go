@@ -179,7 +179,7 @@ func (d *Destination) send(ctx context.Context, g httpsend.Group) sink.Reply {
 		return sink.Reply{Verdict: sink.Never, Cause: sink.Answered, Err: err}
 	}
 	post.Method, post.Body = d.opts.Method, g.Body
-	x := httpsend.Exchange{Post: post, Compress: d.compress, Refused: func(f *httpsend.Failure) sink.Reply { return d.refused(f, post.URL, g.Len) }}
+	x := httpsend.Exchange{Post: post, Compress: d.compress, Pages: true, Refused: func(f *httpsend.Failure) sink.Reply { return d.refused(f, post.URL, g.Len) }}
 	switch {
 	case d.encoding.array:
 		x.Before, x.Body, x.After = []byte{'['}, g.Body[:len(g.Body)-1], []byte{']'}

@@ -19,6 +19,9 @@ type Exchange struct {
 	Judge func(ctx context.Context, resp *http.Response) sink.Reply
 	// Refused gives the verdict for any other status. Nil: Failure.Reply.
 	Refused func(f *Failure) sink.Reply
+	// Pages means that a web page with a status 2xx is an acceptance, too. Otherwise it is somebody else's answer, such as that of
+	// a proxy that asks to sign in.
+	Pages bool
 	// Renew gets new credentials after the server refused them, and reports whether there may be new ones. Nil: it can't.
 	Renew func() bool
 }
@@ -56,6 +59,8 @@ func (s *Servers) Send(ctx context.Context, x Exchange) sink.Reply {
 func (c *Client) exchange(ctx context.Context, x *Exchange) (r sink.Reply, err error) {
 	err = c.Do(ctx, x.Post, func(ctx context.Context, resp *http.Response) {
 		switch {
+		case resp.StatusCode >= 200 && resp.StatusCode < 300 && !x.Pages && isPage(resp):
+			r = notService(resp)
 		case resp.StatusCode < 200 || resp.StatusCode >= 300:
 			f := ReadFailure(resp)
 			if x.Refused != nil {

@@ -25,6 +25,7 @@ const (
 	maxRecords    = 20_000    // records that the client holds
 	defaultMaxMsg = 1_000_000 // bytes of a batch and of a record (librdkafka's message.max.bytes; the brokers' is 12 more)
 	maxMsg        = 16 << 20  // the most that a user may ask for
+	maxResponse   = 2 << 20   // bytes of a broker's response: the largest is about a cluster's brokers and the topics' partitions
 	batchOverhead = 512       // bytes that a batch and a record take in addition to key, value and headers, at most
 
 	sendTime     = 30 * time.Second // for the brokers to take a request
@@ -100,6 +101,7 @@ func (o *Options) producer(d config.Dialect) []kgo.Opt {
 		kgo.UnknownTopicRetries(unknownTries),
 		kgo.ProducerBatchCompression(o.compression()...),
 		kgo.RecordPartitioner(o.partitioner(d)),
+		kgo.BrokerMaxReadBytes(maxResponse),
 	}
 	if o.RdIdempotence != nil && !*o.RdIdempotence {
 		opts = append(opts, kgo.DisableIdempotentWrite())

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/base64"
+	"errors"
 	"fmt"
 
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -115,6 +117,7 @@ func (o *object) send(ctx context.Context, more []byte) sink.Reply {
 		})
 		if err == nil {
 			tag = out.ETag
+			err = confirmed(tag)
 		}
 		return err
 	})
@@ -140,8 +143,10 @@ func (o *object) begin(ctx context.Context) sink.Reply {
 	}
 	r := o.s.call(ctx, "beginning "+o.name, func(ctx context.Context, c *s3.Client) error {
 		out, err := c.CreateMultipartUpload(ctx, in)
-		if err == nil && out.UploadId != nil {
-			o.upload = *out.UploadId
+		if err == nil {
+			if o.upload = sdk.ToString(out.UploadId); o.upload == "" {
+				err = errUnconfirmed
+			}
 		}
 		return err
 	})
@@ -187,11 +192,25 @@ func (o *object) Finish(ctx context.Context) sink.Reply {
 		}
 	}
 	return o.s.call(ctx, "completing "+o.name, func(ctx context.Context, c *s3.Client) error {
-		_, err := c.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		out, err := c.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 			Bucket: &o.s.bucket, Key: &o.name, UploadId: &o.upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: o.parts},
 		})
+		if err == nil {
+			err = confirmed(out.ETag)
+		}
 		return err
 	})
+}
+
+// errUnconfirmed is an answer with a status that accepts, from something else than a store: a proxy, or a login page.
+var errUnconfirmed = errors.New("the answer isn't that of a store with S3's API: it has no ETag or upload id; check endpoint and proxies")
+
+// confirmed returns an error if the answer to what was stored has no entity tag: S3 always returns one.
+func confirmed(tag *string) error {
+	if tag == nil || *tag == "" {
+		return errUnconfirmed
+	}
+	return nil
 }
 
 // put stores an object that is a single part.
@@ -202,11 +221,14 @@ func (o *object) put(ctx context.Context) sink.Reply {
 	r := o.s.call(ctx, "storing "+o.name, func(ctx context.Context, c *s3.Client) error {
 		body := newPayload(o.part.Bytes(), nil)
 		defer body.release()
-		_, err := c.PutObject(ctx, &s3.PutObjectInput{
+		out, err := c.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &o.s.bucket, Key: &o.name, Body: body, ContentMD5: o.md5(nil), ACL: types.ObjectCannedACL(o.s.acl),
 			StorageClass: types.StorageClass(o.s.class), ServerSideEncryption: types.ServerSideEncryption(o.s.sse),
 			SSEKMSKeyId: optional(o.s.sseKey), ContentType: optional(o.s.contentType), ContentEncoding: optional(o.s.encodingName),
 		})
+		if err == nil {
+			err = confirmed(out.ETag)
+		}
 		return err
 	})
 	if r.Verdict == sink.Done {

@@ -12,6 +12,7 @@ import (
 
 // The collector's codes that mean more than their status: "Troubleshoot HTTP Event Collector", possible error codes.
 const (
+	codeSuccess        = 0
 	codeTokenDisabled  = 1
 	codeNoToken        = 2
 	codeInvalidAuth    = 3
@@ -58,6 +59,9 @@ type outcome struct {
 func (o *outcome) accepted(resp *http.Response) sink.Reply {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
 	if a, ok := readAnswer(body); ok && err == nil {
+		if a.Code != codeSuccess {
+			return sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Err: fmt.Errorf("%s, code %d: %s", resp.Status, a.Code, httpsend.Clip(a.Text, httpsend.MaxReason))}
+		}
 		o.ack = a.AckID
 	}
 	for _, c := range resp.Cookies() {

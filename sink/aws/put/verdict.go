@@ -1,6 +1,7 @@
 package put
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,16 @@ import (
 
 var errNoResults = errors.New("the answer has no results")
 
-// An Entry is what an answer says of one record: a record that is stored has neither a code nor a message.
-type Entry struct{ ErrorCode, ErrorMessage string }
+// An Entry is what an answer says of one record: a record that is stored has an id, of Firehose or Kinesis, and neither a code nor a
+// message.
+type Entry struct {
+	ErrorCode, ErrorMessage string
+	Firehose                string `json:"RecordId"`
+	Kinesis                 string `json:"SequenceNumber"`
+}
+
+// codeUnconfirmed is the code of a record that has neither an id nor a code.
+const codeUnconfirmed = "Unconfirmed"
 
 // Results makes the results of the entries of an answer.
 func Results(entries []Entry) ([]Result, error) {
@@ -24,8 +33,8 @@ func Results(entries []Entry) ([]Result, error) {
 	}
 	results := make([]Result, len(entries))
 	for i, e := range entries {
-		if e.ErrorCode != "" {
-			results[i] = Result{Code: e.ErrorCode, Message: httpsend.Clip(e.ErrorMessage, httpsend.MaxReason)}
+		if e.ErrorCode != "" || e.Firehose+e.Kinesis == "" {
+			results[i] = Result{Code: cmp.Or(e.ErrorCode, codeUnconfirmed), Message: httpsend.Clip(e.ErrorMessage, httpsend.MaxReason)}
 		}
 	}
 	return results, nil
