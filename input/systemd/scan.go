@@ -148,7 +148,7 @@ func (in *Input) findAll(dir string, entries []fs.DirEntry, first bool) {
 
 // find takes the file at path, unless it is one that is known.
 func (in *Input) find(path string, id fileID, info fs.FileInfo, first bool) {
-	if s := in.byFile[id]; s != nil && s.path == path {
+	if s := in.byFile[id]; s != nil && s.path == path && !s.gone {
 		s.seen = true
 		return
 	}
@@ -161,7 +161,7 @@ func (in *Input) find(path string, id fileID, info fs.FileInfo, first bool) {
 	delete(in.logged, path)
 	s := in.sources[file.FileID]
 	switch {
-	case s != nil && s.seen && s.id != id:
+	case s != nil && s.id != id && (s.seen || s.isAt(s.path)):
 		return // a copy
 	case s != nil: // it was renamed
 		delete(in.byFile, s.id)
@@ -182,6 +182,16 @@ func (in *Input) find(path string, id fileID, info fs.FileInfo, first bool) {
 	s.next = key{s.header.HeadSeqnum, s.header.HeadRealtime}
 	in.begin(s, first)
 	in.sources[file.FileID], in.byFile[id] = s, s
+}
+
+// isAt reports whether s is the file at a path.
+func (s *source) isAt(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	id, ok := idOf(info)
+	return ok && id == s.id
 }
 
 // begin sets where the reading of a new file begins.
