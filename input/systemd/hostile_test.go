@@ -194,6 +194,14 @@ func TestACopyOfAFileIsReadOnce(t *testing.T) {
 	r.wait(t, 2)
 	r.idle(t)
 	equal(t, r.wait(t, 0), `systemd.0 0.000001 {"N":"1"}`, `systemd.0 0.000002 {"N":"2"}`)
+	r.end(t)
+	r = run(t, Options{Path: dir}, config.FluentBit) // whichever it finds first
+	r.wait(t, 2)
+	add(t, w, 3, "N=3")
+	if err := os.WriteFile(filepath.Join(dir, "other"), nil, 0o600); err != nil { // has it search
+		t.Fatal(err)
+	}
+	equal(t, r.wait(t, 3), `systemd.0 0.000001 {"N":"1"}`, `systemd.0 0.000002 {"N":"2"}`, `systemd.0 0.000003 {"N":"3"}`)
 }
 
 // One entry makes neither a large record nor much work, whatever its fields are.
@@ -214,6 +222,9 @@ func TestAnEntryIsBounded(t *testing.T) {
 			fields := make([]string, journal.MaxItems+100)
 			for i := range fields {
 				fields[i] = c.text
+			}
+			if c.want == 0 {
+				fields[2*maxFailed] = "AFTER=1"
 			}
 			add(t, w, 1, fields...)
 			counted := &reads{File: openFile(t, path)}

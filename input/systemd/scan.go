@@ -161,9 +161,10 @@ func (in *Input) find(path string, id fileID, info fs.FileInfo, first bool) {
 	delete(in.logged, path)
 	s := in.sources[file.FileID]
 	switch {
-	case s != nil && s.id != id && (s.seen || s.isAt(s.path)):
+	case s != nil && s.isAt(s.path) && s.header.Entries >= file.Entries:
 		return // a copy
-	case s != nil: // it was renamed
+	case s != nil: // it was renamed, or what was found first is a copy
+		in.close(s)
 		delete(in.byFile, s.id)
 		s.path, s.id, s.seen = path, id, true
 		in.byFile[id] = s
