@@ -240,7 +240,7 @@ func (in *Input) refresh(next *time.Time, all bool) {
 			in.peek(s)
 		}
 	}
-	if all || !now.Before(*next) || in.foldersChanged() {
+	if all || in.again || !now.Before(*next) || in.foldersChanged() {
 		*next = now.Add(scanTime)
 		in.scan(false)
 	}

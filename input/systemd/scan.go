@@ -58,7 +58,7 @@ func isJournal(name string) bool {
 
 // scan searches for files. first says that it is the first search.
 func (in *Input) scan(first bool) {
-	in.folders = map[string]time.Time{}
+	in.folders, in.again = map[string]time.Time{}, false
 	for _, s := range in.sources {
 		s.seen = false
 	}

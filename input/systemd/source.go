@@ -91,7 +91,7 @@ func (in *Input) open(s *source) error {
 	}
 	if file.FileID != s.header.FileID {
 		_ = f.Close()
-		s.gone = true // another one is there
+		s.gone, in.again = true, true // another one is there
 		return fs.ErrNotExist
 	}
 	for in.opened.Len() >= maxOpen {
