@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,11 +16,15 @@ import (
 
 const (
 	maxEntry  = 2 << 20 // bytes of the fields of a record; those beyond it are left out
+	maxFailed = 64      // fields of an entry that can't be read, after which the others are left out, too
 	keptEntry = 128 << 10
 
 	unitField   = "_SYSTEMD_UNIT"
 	unknownUnit = "unknown"
 )
+
+// errEntryTooLong is the error of fields for which a record has no room.
+var errEntryTooLong = fmt.Errorf("an entry has more than %d KiB", maxEntry>>10)
 
 // A maker makes events of entries.
 type maker struct {
@@ -72,18 +77,25 @@ func newMaker(o *Options, d config.Dialect, tag string) (*maker, error) {
 // make makes the event of an entry. ok says that the filter takes it. leftOut is the error of the first field that can't be read or
 // is too long, and that the record doesn't have.
 func (m *maker) make(s *source, e *journal.Entry) (tag, body []byte, ok bool, leftOut error) {
+	if cap(m.text) > keptEntry {
+		m.text, m.body = nil, nil
+	}
 	m.items, m.chains, m.has, m.text = m.items[:0], m.chains[:0], m.has[:0], m.text[:0]
 	clear(m.byName)
 	m.tag = append(m.tag[:0], m.before...)
-	unit, size := false, 0
+	unit, size, failed := false, 0, 0
 	for i, at := range e.Data {
 		f, err := m.field(s, at)
-		if size += len(f.value); err == nil && size > maxEntry {
-			size, err = size-len(f.value), journal.ErrTooLong
-		}
 		if err != nil {
 			leftOut = cmp.Or(leftOut, err)
+			if failed++; failed == maxFailed {
+				break
+			}
 			continue
+		}
+		if size += len(f.name) + len(f.value); size > maxEntry {
+			leftOut = cmp.Or(leftOut, errEntryTooLong)
+			break
 		}
 		if f.condition >= 0 {
 			m.has = append(m.has, f.condition)
@@ -104,11 +116,7 @@ func (m *maker) make(s *source, e *journal.Entry) (tag, body []byte, ok bool, le
 	}
 	m.tag = append(m.tag, m.after...)
 	m.body = m.appendBody(m.body[:0])
-	body = m.body
-	if cap(m.body) > keptEntry {
-		m.body, m.text = nil, nil
-	}
-	return m.tag[:min(len(m.tag), record.MaxTag)], body, true, leftOut
+	return m.tag[:min(len(m.tag), record.MaxTag)], m.body, true, leftOut
 }
 
 // field reads the field at an offset. Its bytes are valid until the next call, unless it is in the cache.

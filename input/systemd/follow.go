@@ -88,9 +88,13 @@ func (in *Input) one(s *source) {
 	e, err := s.file.Peek()
 	switch {
 	case err == nil:
-		in.add(s, e)
+		if !in.add(s, e) {
+			return
+		}
 	case !isDamage(err):
 		in.fail(s, err)
+		return
+	case in.doubts(s):
 		return
 	case journal.Unreachable(err):
 		s.broken = true
@@ -102,6 +106,7 @@ func (in *Input) one(s *source) {
 		in.log.Warn().Str("file", s.path).Uint64("entry", s.pos).Err(err).Msg("an entry of a journal file is damaged: it is left out")
 	}
 	s.file.Skip()
+	s.doubt = time.Time{}
 	s.pos++
 	in.peek(s)
 }
@@ -115,14 +120,34 @@ func (in *Input) peek(s *source) {
 	}
 }
 
-// add adds an entry, if the filter takes it.
-func (in *Input) add(s *source, e *journal.Entry) {
+// doubts reports whether damage may be what journald is writing: not all that it has written may be seen at once. Then s is read
+// again a little later.
+func (in *Input) doubts(s *source) bool {
+	if s.header.Archived {
+		return false
+	}
+	if s.doubt.IsZero() {
+		s.doubt = time.Now()
+	}
+	if time.Since(s.doubt) >= newTime {
+		return false
+	}
+	s.blocked = true
+	in.close(s)
+	return true
+}
+
+// add adds an entry, if the filter takes it. It reports whether the next one can follow.
+func (in *Input) add(s *source, e *journal.Entry) bool {
 	tag, body, ok, err := in.maker.make(s, e)
+	if err != nil && isDamage(err) && in.doubts(s) {
+		return false
+	}
 	if err != nil {
 		in.log.Warn().Str("file", s.path).Uint64("entry", s.pos).Err(err).Msg("a field of a journal entry can't be read: it is left out of the record")
 	}
 	if !ok {
-		return
+		return true
 	}
 	if in.ident == nil {
 		in.recv.Add(tag, timeOf(e.Realtime), body)
@@ -131,6 +156,7 @@ func (in *Input) add(s *source, e *journal.Entry) {
 	}
 	in.size += len(body)
 	in.dirty = true
+	return true
 }
 
 // flush queues what was added and saves the positions.
@@ -214,7 +240,7 @@ func (in *Input) refresh(next *time.Time, all bool) {
 			in.peek(s)
 		}
 	}
-	if all || !now.Before(*next) || in.foldersChanged() {
+	if all || in.again || !now.Before(*next) || in.foldersChanged() {
 		*next = now.Add(scanTime)
 		in.scan(false)
 	}

@@ -58,7 +58,7 @@ func isJournal(name string) bool {
 
 // scan searches for files. first says that it is the first search.
 func (in *Input) scan(first bool) {
-	in.folders = map[string]time.Time{}
+	in.folders, in.again = map[string]time.Time{}, false
 	for _, s := range in.sources {
 		s.seen = false
 	}
@@ -148,7 +148,7 @@ func (in *Input) findAll(dir string, entries []fs.DirEntry, first bool) {
 
 // find takes the file at path, unless it is one that is known.
 func (in *Input) find(path string, id fileID, info fs.FileInfo, first bool) {
-	if s := in.byFile[id]; s != nil && s.path == path {
+	if s := in.byFile[id]; s != nil && s.path == path && !s.gone {
 		s.seen = true
 		return
 	}
@@ -161,9 +161,10 @@ func (in *Input) find(path string, id fileID, info fs.FileInfo, first bool) {
 	delete(in.logged, path)
 	s := in.sources[file.FileID]
 	switch {
-	case s != nil && s.seen && s.id != id:
+	case s != nil && s.isAt(s.path) && s.header.Entries >= file.Entries:
 		return // a copy
-	case s != nil: // it was renamed
+	case s != nil: // it was renamed, or what was found first is a copy
+		in.close(s)
 		delete(in.byFile, s.id)
 		s.path, s.id, s.seen = path, id, true
 		in.byFile[id] = s
@@ -182,6 +183,16 @@ func (in *Input) find(path string, id fileID, info fs.FileInfo, first bool) {
 	s.next = key{s.header.HeadSeqnum, s.header.HeadRealtime}
 	in.begin(s, first)
 	in.sources[file.FileID], in.byFile[id] = s, s
+}
+
+// isAt reports whether s is the file at a path.
+func (s *source) isAt(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	id, ok := idOf(info)
+	return ok && id == s.id
 }
 
 // begin sets where the reading of a new file begins.

@@ -32,6 +32,7 @@ type source struct {
 	checked time.Time // when its header was last read
 	blocked bool      // it can't be read until it was checked
 	failed  bool      // that was logged
+	doubt   time.Time // when its next entry was first found damaged, while it is written
 	broken  bool      // its next entries can't be found
 	seen    bool      // by the search for files
 	gone    bool      // it was deleted
@@ -90,7 +91,8 @@ func (in *Input) open(s *source) error {
 	}
 	if file.FileID != s.header.FileID {
 		_ = f.Close()
-		return fs.ErrNotExist // another one is there
+		s.gone, in.again = true, true // another one is there
+		return fs.ErrNotExist
 	}
 	for in.opened.Len() >= maxOpen {
 		in.close(in.opened.Front().Value.(*source))

@@ -54,6 +54,7 @@ type Input struct {
 	opened  *list.List           // open files, by their last use
 	logged  map[string]bool      // files that can't be read, which was logged
 	folders map[string]time.Time // when they were changed
+	again   bool                 // search for files at the next look
 	full    bool                 // maxFiles is reached, and was logged
 	missing bool                 // that there is no folder was logged
 	wrote   bool                 // a failure of positions was logged

@@ -91,13 +91,6 @@ func (d *Decoder) decompress(b []byte, flags byte) (_ []byte, err error) {
 	if flags&flagLZ4 != 0 {
 		return d.lz4(b)
 	}
-	var h zstd.Header
-	if err := h.Decode(b); err != nil {
-		return nil, damaged("a field can't be decompressed: %v", err)
-	}
-	if h.HasFCS && h.FrameContentSize > MaxField {
-		return nil, ErrTooLong
-	}
 	if d.zstd == nil {
 		if d.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(MaxField),
 			zstd.WithDecoderMaxWindow(maxZstdWindow)); err != nil {

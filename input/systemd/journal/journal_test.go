@@ -142,6 +142,42 @@ func TestEntriesAreThereWhenTheHeaderCountsThem(t *testing.T) {
 	}
 }
 
+// journald makes its files larger than they are: what was read as zeros may be written later.
+func TestWhatWasReadBeforeItWasWrittenIsReadAgain(t *testing.T) {
+	for _, o := range []journaltest.Options{{First: 64}, {First: 64, Compact: true}} {
+		whole := written(t, 60, o)
+		want := entriesOf(t, whole)
+		b := bytes.Clone(whole)
+		array := int(u64At(b, atFirstArray))
+		size := 8
+		if o.Compact {
+			size = 4
+		}
+		items := array + arrayHeader
+		entry := func(n int) int { return int(u64At(whole, items+n*size) & (1<<32 - 1)) }
+		clear(b[entry(7)+int(u64At(whole, entry(7)+8)):])
+		clear(b[items+8*size : array+int(u64At(whole, array+8))])
+		binary.LittleEndian.PutUint64(b[atEntries:], 8)
+		f, err := Open(bytes.NewReader(b), new(Decoder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := readAll(f)
+		if err != nil || len(got) != 8 {
+			t.Fatalf("got %d entries, %v, want 8", len(got), err)
+		}
+		copy(b, whole)
+		if more, err := f.Refresh(); !more || err != nil {
+			t.Fatalf("got %v, %v, want more", more, err)
+		}
+		more, err := readAll(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, append(got, more...), want)
+	}
+}
+
 func TestSeek(t *testing.T) {
 	for _, o := range []journaltest.Options{{}, {Compact: true}} {
 		b := written(t, 100, o)
