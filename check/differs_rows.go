@@ -98,6 +98,8 @@ func otherDifferences() []difference {
 		{"F644", "concat-timeout", "", nil},
 		{"F645", "concat-not-text", "", nil},
 		{"F646", "head-nul", "`head` with `Split_line`: a line doesn't end with a NUL; in Fluent Bit 5.1.1 it does", within(config.KindInput, bit, "head", is("split_line", on...))},
+		{"F660", "journal-later", "", nil},
+		{"F661", "textfile-lines", "", nil},
 	}
 }
 
