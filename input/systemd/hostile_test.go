@@ -1,7 +1,9 @@
 package systemd
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input/systemd/journal"
 	"github.com/firelane/firelane/input/systemd/journaltest"
+	"github.com/firelane/firelane/record"
 )
 
 // patch changes a number in a file.
@@ -322,4 +325,56 @@ func TestPositionsMakeRoomForNewFiles(t *testing.T) {
 	if _, err := readPositions(path); err == nil {
 		t.Error("two have the file open")
 	}
+}
+
+// Whatever a file holds, what becomes of its entries are records.
+func FuzzEntries(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "system.journal")
+	w, err := journaltest.Create(path, journaltest.Options{Compact: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for n := range uint64(3) {
+		if err := w.Add(n, "_SYSTEMD_UNIT=a.service", "A=x", "A=y", fmt.Sprint("N=", n), "_LONG_="+strings.Repeat("x", 70)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	_ = w.Close()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b, true, 3, `{"A": ["b", "c"], "N": "b"}`)
+	f.Add(b, false, 8000, "")
+	f.Fuzz(func(t *testing.T, b []byte, lower bool, fields int, names string) {
+		o := Options{MaxFields: fields, MaxEntries: 1, Lowercase: lower, Strip: !lower, Tag: "a.*", Entry: &Entry{Map: names, Lowercase: lower}}
+		d := config.FluentBit
+		if names != "" {
+			d = config.Fluentd
+		}
+		if o.Check(d) != nil {
+			return
+		}
+		file, err := journal.Open(bytes.NewReader(b), new(journal.Decoder))
+		if err != nil {
+			return
+		}
+		m, err := newMaker(&o, d, o.Tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &source{file: file}
+		for range len(b) {
+			e, err := file.Peek()
+			if err == nil {
+				tag, body, _, _ := m.make(s, e)
+				if n, err := record.Check(body); err != nil || n != len(body) || len(tag) > record.MaxTag {
+					t.Fatalf("got tag %q and body %q: %d, %v", tag, body, n, err)
+				}
+			} else if errors.Is(err, io.EOF) || journal.Unreachable(err) {
+				return
+			}
+			file.Skip()
+		}
+	})
 }

@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -62,7 +63,7 @@ func (in *Input) scan(first bool) {
 	for _, s := range in.sources {
 		s.seen = false
 	}
-	complete, some := true, false
+	complete, some := true, false // all names were seen, and a folder was
 	for _, root := range in.roots {
 		entries, err := in.list(root)
 		if err != nil {
@@ -70,6 +71,7 @@ func (in *Input) scan(first bool) {
 			continue
 		}
 		some = true
+		complete = complete && len(entries) < maxNamed
 		in.findAll(root, entries, first)
 		for _, e := range entries {
 			if !isMachineID(e.Name()) || len(in.folders) >= maxFolders {
@@ -81,6 +83,7 @@ func (in *Input) scan(first bool) {
 				complete = complete && errors.Is(err, fs.ErrNotExist)
 				continue
 			}
+			complete = complete && len(entries) < maxNamed
 			in.findAll(dir, entries, first)
 		}
 	}
@@ -110,13 +113,13 @@ func (in *Input) list(dir string) ([]fs.DirEntry, error) {
 	}
 	in.folders[dir] = info.ModTime()
 	entries, err := f.ReadDir(maxNamed)
-	if len(entries) == 0 && info.IsDir() {
-		return nil, nil
+	if len(entries) == maxNamed {
+		in.tooMany()
 	}
-	if !info.IsDir() {
-		return nil, err
+	if errors.Is(err, io.EOF) || len(entries) > 0 {
+		return entries, nil
 	}
-	return entries, nil
+	return nil, err
 }
 
 // foldersChanged reports whether a folder has changed since it was searched.
@@ -170,10 +173,7 @@ func (in *Input) find(path string, id fileID, info fs.FileInfo, first bool) {
 		in.byFile[id] = s
 		return
 	case len(in.sources) >= maxFiles:
-		if !in.full {
-			in.full = true
-			in.log.Warn().Int("limit", maxFiles).Msg("there are more journal files than are read: the others are left out")
-		}
+		in.tooMany()
 		return
 	}
 	if was := in.byFile[id]; was != nil { // its inode was used again
@@ -183,6 +183,13 @@ func (in *Input) find(path string, id fileID, info fs.FileInfo, first bool) {
 	s.next = key{s.header.HeadSeqnum, s.header.HeadRealtime}
 	in.begin(s, first)
 	in.sources[file.FileID], in.byFile[id] = s, s
+}
+
+func (in *Input) tooMany() {
+	if !in.full {
+		in.full = true
+		in.log.Warn().Int("limit", maxFiles).Msg("there are more journal files than are read: the others are left out")
+	}
 }
 
 // isAt reports whether s is the file at a path.

@@ -462,3 +462,33 @@ func TestAFileThatAnotherProgramHasWrittenIsLeftAlone(t *testing.T) {
 		t.Error("the position was not kept")
 	}
 }
+
+// Without path, the journal is that of this machine, if its id is known.
+func TestTheJournalOfThisMachineIsRead(t *testing.T) {
+	const own, other = "0123456789abcdef0123456789abcdef", "ffffffffffffffffffffffffffffffff"
+	dir := t.TempDir()
+	logs, volatile, id := filepath.Join(dir, "log"), filepath.Join(dir, "run"), filepath.Join(dir, "id")
+	roots, file := standardRoots, machineIDFile
+	standardRoots, machineIDFile = []string{logs, volatile}, id
+	defer func() { standardRoots, machineIDFile = roots, file }()
+	add(t, create(t, filepath.Join(logs, other, "system.journal"), journaltest.Options{FileID: journaltest.ID("a"), SeqnumID: journaltest.ID("a")}), 1, "N=other")
+	add(t, create(t, filepath.Join(volatile, own, "system.journal"), journaltest.Options{FileID: journaltest.ID("b")}), 2, "N=own")
+	r := run(t, Options{}, config.FluentBit) // the id isn't known
+	equal(t, r.wait(t, 2), `systemd.0 0.000001 {"N":"other"}`, `systemd.0 0.000002 {"N":"own"}`)
+	r.end(t)
+	if err := os.WriteFile(id, []byte(own+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = run(t, Options{}, config.FluentBit)
+	r.idle(t)
+	equal(t, r.wait(t, 1), `systemd.0 0.000002 {"N":"own"}`)
+}
+
+func TestAJournalThatIsNotThereIsLoggedOnce(t *testing.T) {
+	r := run(t, Options{Path: filepath.Join(t.TempDir(), "none")}, config.FluentBit)
+	r.idle(t)
+	r.end(t)
+	if n := strings.Count(r.log.String(), "there is no journal"); n != 1 {
+		t.Errorf("got %d lines, want 1: %s", n, r.log)
+	}
+}

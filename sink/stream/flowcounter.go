@@ -57,7 +57,8 @@ type flowCounter struct {
 	log     zerolog.Logger
 	now     func() time.Time
 
-	windows []window // the oldest first
+	counting chan struct{} // a lock that a select can wait for: holds a value while a request is being counted
+	windows  []window      // the oldest first; guarded by counting
 }
 
 // NewFlowCounter makes Fluent Bit's output flowcounter, which writes how many records there are in a time to standard output.
@@ -66,7 +67,7 @@ func NewFlowCounter(o *FlowCounterOptions, _ config.Dialect, env sink.Env) (sink
 }
 
 func newFlowCounter(o *FlowCounterOptions, env sink.Env, w io.Writer, now func() time.Time) *flowCounter {
-	f := &flowCounter{stdout: &stdout{w: w, writing: make(chan struct{}, 1)}, unit: strings.ToLower(o.Unit), byEvent: o.EventBased, log: env.Log, now: now}
+	f := &flowCounter{stdout: &stdout{w: w, writing: make(chan struct{}, 1)}, counting: make(chan struct{}, 1), unit: strings.ToLower(o.Unit), byEvent: o.EventBased, log: env.Log, now: now}
 	var ok bool
 	if f.tick, ok = flowUnits[f.unit]; !ok {
 		f.unit, f.tick = "minute", 60
@@ -87,6 +88,12 @@ func (f *flowCounter) Append(body []byte, r *sink.Record) ([]byte, error) {
 
 // Send counts the records of a request, and writes the lines of the times that are over. If that fails, none of them is counted.
 func (f *flowCounter) Send(ctx context.Context, req *sink.Request) sink.Reply {
+	select {
+	case f.counting <- struct{}{}:
+		defer func() { <-f.counting }()
+	case <-ctx.Done():
+		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("waiting for stdout: %w", ctx.Err())}
+	}
 	was := slices.Clone(f.windows)
 	var lines []byte
 	late := 0

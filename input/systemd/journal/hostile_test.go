@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -195,4 +196,24 @@ func FuzzFile(f *testing.F) {
 		f.Add(written(f, 6, o))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { walk(t, b) })
+}
+
+// Real files with wrong bytes are read as far as they go: neither a panic, nor an end that doesn't come.
+func TestRealFilesWithWrongBytes(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, name := range []string{"regular", "compact"} {
+		whole := realFile(t, name)
+		used := len(bytes.TrimRight(whole, "\x00"))
+		for range 300 {
+			b := bytes.Clone(whole[:used])
+			for range 1 + random.IntN(20) {
+				at := random.IntN(len(b))
+				if random.IntN(2) == 0 {
+					at = random.IntN(headerSize) // most of a file are hash tables
+				}
+				b[at] = byte(random.IntN(256))
+			}
+			walk(t, b)
+		}
+	}
 }
