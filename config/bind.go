@@ -87,6 +87,10 @@ func (g *binding) param(p param) {
 		g.warning(p.pos, fmt.Sprintf("%s: %s: what follows the # is no comment in this syntax; the value is read as %s, as in Fluent Bit", g.what, p.key, number)).as(CodeComment).fix(p.value, number)
 		p.value = number
 	}
+	if number, ok := withoutUnit(p.value); ok && g.dialect == FluentBit && isInteger(o.kind) {
+		g.warning(p.pos, fmt.Sprintf("%s: %s: %q is read as %s, as in Fluent Bit: the option is a number without a unit", g.what, p.key, p.value, number)).as(CodeAdvice).fix(p.value, number)
+		p.value = number
+	}
 	if err := o.set(field, p.value, g.dialect); err != nil {
 		g.wrongValue(p, o, err)
 	} else if list, ok := field.Addr().Interface().(*[]Ordered); ok {
@@ -128,6 +132,20 @@ func withoutComment(value string) (before string, ok bool) {
 func isNumber(t reflect.Type) bool {
 	t = base(t)
 	return t != typeSize && (t == typeDuration || t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Float64)
+}
+
+// isInteger reports whether an option is a whole number without a unit.
+func isInteger(t reflect.Type) bool {
+	t = base(t)
+	return t != typeSize && t != typeDuration && (t.Kind() == reflect.Int || t.Kind() == reflect.Int64)
+}
+
+// withoutUnit returns the digits at the beginning of a value that goes on with letters.
+func withoutUnit(value string) (number string, ok bool) {
+	number = strings.TrimRightFunc(value, func(r rune) bool { return r < '0' || r > '9' })
+	unit := value[len(number):]
+	_, err := strconv.Atoi(number)
+	return number, err == nil && unit != "" && strings.Trim(strings.ToLower(unit), "abcdefghijklmnopqrstuvwxyz") == ""
 }
 
 // warnTwice warns of an option that is given twice. An option without effect may have several unrelated names: those need no

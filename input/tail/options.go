@@ -82,7 +82,7 @@ func (o *Options) Check(d config.Dialect) error {
 		}
 	}
 	switch {
-	case o.MaxLine < 0 || o.RotateWait < 0 || o.IgnoreOlder < 0:
+	case o.MaxLine < 0 && o.MaxLine != config.Unlimited || o.RotateWait < 0 || o.IgnoreOlder < 0:
 		return fmt.Errorf("sizes and times must not be negative")
 	case o.Refresh <= 0:
 		return &config.OptionError{Option: "refresh_interval", Reason: "must be more than 0; want, for example, 60"}

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// limit is the longest line.
+// limit is the longest line. Without a limit of the configuration (0, off) it is the highest.
 func (in *Input) limit() int {
 	if n := int(min(in.opts.MaxLine, maxLine)); n > 0 {
 		return n
