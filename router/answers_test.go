@@ -10,9 +10,11 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -280,11 +282,27 @@ func TestAnswersOfNoService(t *testing.T) {
 	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"} {
 		t.Setenv(name, value)
 	}
+	var asked atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("ETag", `"1"`)
+		_, _ = io.WriteString(w, `{"errors":false,"items":[],"FailedPutCount":0,"FailedRecordCount":0,"text":"Success","code":0}`)
+	}))
+	defer other.Close()
 	for name, tt := range targets() {
 		t.Run(name, func(t *testing.T) {
-			for _, a := range answersFor(tt) {
+			list := answersFor(tt)
+			for _, status := range []string{"301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"} {
+				if !tt.raw {
+					list = append(list, ownAnswer{name: status, answer: text("HTTP/1.1 " + status + "\r\nLocation: " + other.URL + "/\r\nContent-Length: 0\r\n\r\n")})
+				}
+			}
+			for _, a := range list {
 				out := try(t, tt, a.answer)
 				switch {
+				case asked.Swap(0) > 0:
+					t.Errorf("%s: the request, with its credentials, went to the server that the answer names: %+v", a.name, out.reply)
 				case out.took > lateTime:
 					t.Errorf("%s: Send took %v", a.name, out.took)
 				case out.allocated > maxAnswered:
@@ -317,7 +335,9 @@ func answersFor(tt target) (list []ownAnswer) {
 		}
 	}
 	add(attacks, func(name string) bool { return tt.pages && strings.HasPrefix(name, "a login page") })
-	add(acceptances, func(name string) bool { return tt.bare || tt.empty && (name == "200, an object" || name == "200, null") })
+	add(acceptances, func(name string) bool {
+		return tt.bare || tt.empty && (name == "200, an object" || name == "200, null")
+	})
 	return append(list, tt.own...)
 }
 

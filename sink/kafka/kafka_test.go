@@ -2,7 +2,9 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -371,6 +373,21 @@ func TestUnreachableBrokersAreNamed(t *testing.T) {
 	r := k.Send(t.Context(), numbered(t, k, 3))
 	if r.Verdict != sink.Again || r.Cause != sink.Unreached || !strings.Contains(fmt.Sprint(r.Err), "127.0.0.1:1: ") {
 		t.Errorf("got %+v, want again, unreached and the address", r)
+	}
+}
+
+// So they are if the client gives a record up first: it says only that there are no partitions.
+func TestAClientThatGivesUpDoesNotHideWhichBrokerFails(t *testing.T) {
+	k := producer(t, bit("127.0.0.1:1"), config.FluentBit)
+	k.config.Watch.OnBrokerConnect(kgo.BrokerMetadata{Host: "kafka", Port: 9092}, 0, nil, io.EOF)
+	a := newAttempt(k, nil, make([]kgo.Record, 1), make([]recordID, 1))
+	a.results.set([]int{0}, outcome{ended, errors.New("no partitions available")})
+	if r := a.reply(); r.Cause != sink.Unreached || !strings.Contains(fmt.Sprint(r.Err), "kafka:9092: EOF") {
+		t.Errorf("got %+v, want the broker and why it fails", r)
+	}
+	a.results.set([]int{0}, outcome{ended, kerr.MessageTooLarge})
+	if r := a.reply(); len(r.Items) != 1 || !strings.Contains(r.Items[0].Reason, kerr.MessageTooLarge.Message) {
+		t.Errorf("got %+v, want what a broker has refused", r)
 	}
 }
 

@@ -137,13 +137,17 @@ func (a *attempt) reply() sink.Reply {
 // causes are the causes of a request that failed as a whole.
 var causes = map[class]sink.Cause{unreached: sink.Unreached, throttled: sink.Throttled, unauthorised: sink.Unauthorised}
 
-// errorOf returns why a record isn't known to be stored; nil if it is.
+// errorOf returns why a record isn't known to be stored; nil if it is. Where no broker can be reached, that is why, and says which
+// broker: the client says only that it knows no partitions.
 func (a *attempt) errorOf(o outcome) error {
-	if o.state == ended {
+	if o.state == ended && classify(o.err) != unreached {
 		return o.err
 	}
 	if _, why := a.k.config.Watch.Unreachable(); why != nil {
 		return why
+	}
+	if o.state == ended {
+		return o.err
 	}
 	return errNotYet
 }
