@@ -1,11 +1,11 @@
 package admin
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/firelane/firelane/field"
@@ -33,7 +33,7 @@ type Share struct {
 
 // Limits of a sample.
 const (
-	sampleRate     = 100 // records a second
+	sampleRate     = 50 // records a second
 	maxSampleTime  = 30 * time.Second
 	sampleTime     = 2 * time.Second // unless the request says otherwise
 	maxNames       = 200             // containers, and fields; further ones are counted together
@@ -127,7 +127,7 @@ func (s *sample) see(one *router.Shown) {
 func (s *sample) containerOf(ev *record.Event) []byte {
 	if v, ok := s.container.FindScalar(ev); ok {
 		if name, ok := record.Text(v); ok {
-			return []byte(strings.TrimPrefix(string(name[:min(len(name), maxNameBytes)]), "/"))
+			return bytes.TrimPrefix(name[:min(len(name), maxNameBytes)], []byte("/"))
 		}
 	}
 	s.name = append(append(s.name[:0], "tag "...), ev.Tag...)
