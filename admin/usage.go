@@ -40,6 +40,8 @@ const (
 	maxNameBytes   = 128             // of a name
 	maxSharesShown = 50
 	otherNames     = "(others)"
+	// usageMemory is what a sample takes from the memory of buffers.
+	usageMemory = 128 << 10
 )
 
 // usage samples for as many seconds as the request says, and answers then. So counting costs nothing while nobody looks.
@@ -106,7 +108,7 @@ type sample struct {
 
 func newSample() *sample {
 	s := &sample{containers: map[string]*Share{}, fields: map[string]*Share{}, container: field.Name("container_name")}
-	s.viewer = router.Viewer{Stages: []router.Stage{router.StageOut}, Records: sampleRate, See: s.see}
+	s.viewer = router.Viewer{Stages: []router.Stage{router.StageOut}, Records: sampleRate, See: s.see, Memory: usageMemory}
 	return s
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +21,8 @@ const (
 	viewersRate = 10_000          // records a second
 	viewersSlot = 4 * time.Second // that is measured
 	viewersRest = time.Second     // between two slots: a viewer comes, or goes
+	// viewersTries is how often a slot is measured in which too few records are sent, or too many, since those of a pause follow it.
+	viewersTries = 5
 )
 
 // A viewing is one or more viewers of the router.
@@ -52,7 +53,7 @@ func (f *flags) viewersTable(ctx context.Context, root string, rt router, rounds
 	rows := slices.DeleteFunc(slices.Clone(viewings), func(v viewing) bool {
 		return f.only != "" && !slices.Contains(strings.Split(f.only, ","), v.name)
 	})
-	slots := 2*len(rows)*rounds + 2
+	slots := 2 * (2*len(rows)*rounds + 2) // as many again that are tried again
 	l := load{records: int((viewersSlot+viewersRest).Seconds()+1) * slots * viewersRate, rate: viewersRate, conns: 4, size: 250}
 	r := &run{scenario: scenario{name: "viewers", load: l, noFaults: true}, router: rt, dir: filepath.Join(root, "viewers")}
 	r.socket = filepath.Join(r.dir, "in.sock")
@@ -122,8 +123,17 @@ func (w *viewersMeter) measure(ctx context.Context, rows []viewing, rounds int) 
 	return nil
 }
 
-// slot measures the CPU time that the router uses for a record.
+// slot measures the CPU time that the router uses for a record. If the machine was too busy for the load, it tries again.
 func (w *viewersMeter) slot(ctx context.Context) (micros float64, err error) {
+	for range viewersTries {
+		if micros, err = w.try(ctx); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return micros, err
+}
+
+func (w *viewersMeter) try(ctx context.Context) (micros float64, err error) {
 	sleep(ctx, viewersRest)
 	sent, before := w.send.sent.Load(), w.cpu()
 	sleep(ctx, viewersSlot)
@@ -132,7 +142,7 @@ func (w *viewersMeter) slot(ctx context.Context) (micros float64, err error) {
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
-	if want := int64(viewersSlot.Seconds() * viewersRate); n < want*9/10 {
+	if want := int64(viewersSlot.Seconds() * viewersRate); n < want*9/10 || n > want*11/10 {
 		return 0, fmt.Errorf("%d records in %v, want %d: this machine is too busy", n, viewersSlot, want)
 	}
 	return float64(used.Nanoseconds()) / 1000 / float64(n), nil
@@ -202,11 +212,7 @@ func (w *viewersMeter) get(ctx context.Context, page string) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", page, resp.Status)
 	}
-	out := io.Discard
-	if os.Getenv("SHOW") != "" {
-		out = os.Stderr
-	}
-	_, err = io.Copy(out, resp.Body)
+	_, err = io.Copy(io.Discard, resp.Body)
 	return err
 }
 
