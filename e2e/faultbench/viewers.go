@@ -18,9 +18,9 @@ import (
 // halves of a ratio.
 
 const (
-	viewersRate = 10_000          // records a second
-	viewersSlot = 4 * time.Second // that is measured
-	viewersRest = time.Second     // between two slots: a viewer comes, or goes
+	viewersRate = 10_000           // records a second
+	viewersSlot = 10 * time.Second // that is measured
+	viewersRest = time.Second      // between two slots: a viewer comes, or goes
 	// viewersTries is how often a slot is measured in which too few records are sent, or too many, since those of a pause follow it.
 	viewersTries = 5
 )
@@ -48,7 +48,7 @@ var viewings = []viewing{
 	{name: "four", help: "four status pages, each with a live tail and a filter", times: 4, page: true, tail: []string{"where=source%3Dstderr"}},
 }
 
-// viewers measures, and prints a row for each kind of viewer.
+// viewersTable measures, and prints a row for each kind of viewer.
 func (f *flags) viewersTable(ctx context.Context, root string, rt router, rounds int) error {
 	rows := slices.DeleteFunc(slices.Clone(viewings), func(v viewing) bool {
 		return f.only != "" && !slices.Contains(strings.Split(f.only, ","), v.name)
@@ -176,7 +176,7 @@ func (w *viewersMeter) begin(ctx context.Context, v *viewing) (end func() error)
 		}
 		if v.page { // as page.js does
 			watch(func(ctx context.Context) error { return w.again(ctx, "status", 2*time.Second) })
-			watch(func(ctx context.Context) error { return w.again(ctx, "usage?seconds=10", 0) })
+			watch(func(ctx context.Context) error { return w.again(ctx, "usage?seconds=2", 8*time.Second) })
 		}
 	}
 	return func() error {
