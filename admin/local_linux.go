@@ -55,16 +55,22 @@ func (l *localListener) Accept() (net.Conn, error) {
 // mayLook reports whether the process at the other end of c may see log records: one of root or of this process's user. A process of
 // another container has no ID in this one, and could belong to anybody.
 func mayLook(c *net.UnixConn) bool {
+	peer := peerOf(c)
+	return peer.Pid != 0 && (peer.Uid == 0 || int(peer.Uid) == syscall.Geteuid())
+}
+
+// peerOf returns the process at the other end of c; its Pid is 0 if that isn't known.
+func peerOf(c *net.UnixConn) (peer unix.Ucred) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return false
+		return peer
 	}
-	allowed := false
-	err = raw.Control(func(fd uintptr) {
-		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		allowed = err == nil && peer.Pid != 0 && (peer.Uid == 0 || int(peer.Uid) == syscall.Geteuid())
+	_ = raw.Control(func(fd uintptr) {
+		if found, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			peer = *found
+		}
 	})
-	return err == nil && allowed
+	return peer
 }
 
 // LocalRouters returns the IDs of the processes in this container that ListenLocal.
@@ -90,8 +96,18 @@ func LocalRouters() ([]int, error) {
 	return pids, nil
 }
 
-// DialLocal connects to the router that is the process pid.
+// DialLocal connects to the router that is the process pid. Anybody who shares the network can take a free name; so it is an error if
+// another process listens there.
 func DialLocal(ctx context.Context, pid int) (net.Conn, error) {
 	var d net.Dialer
-	return d.DialContext(ctx, "unix", localPrefix()+strconv.Itoa(pid))
+	name := localPrefix() + strconv.Itoa(pid)
+	c, err := d.DialContext(ctx, "unix", name)
+	if err != nil {
+		return nil, err
+	}
+	if peer := peerOf(c.(*net.UnixConn)); int(peer.Pid) != pid {
+		_ = c.Close()
+		return nil, fmt.Errorf("process %d listens on %s", peer.Pid, name)
+	}
+	return c, nil
 }

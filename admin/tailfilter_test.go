@@ -80,6 +80,24 @@ func TestASearchPassesOverWhatAFilterCannotTake(t *testing.T) {
 	}
 }
 
+// Bytes that look like many long values cost no more than others: a record can't hold up those after it because somebody looks.
+func TestASearchMakesNoTextOfWhatOnlyLooksLikeAValue(t *testing.T) {
+	const n = 10_000
+	var junk []byte
+	for i := range n {
+		rest := (n - i - 1) * 7
+		junk = append(junk, 'k', 0xc9, byte(rest>>24), byte(rest>>16), byte(rest>>8), byte(rest), 1)
+	}
+	body := append(record.AppendStr([]byte{0x81}, "log"), record.AppendStrBytes(nil, junk)...)
+	f := filterOf(t, "where=k=v")
+	if !f.MayTake(body, nil) || cap(f.where[0].text) > 1<<10 {
+		t.Errorf("got %d bytes of text made, want the record to be decoded, and none", cap(f.where[0].text))
+	}
+	if f.Takes(&record.Event{Body: body}) {
+		t.Error("got the record taken, want it not to be: it has no k")
+	}
+}
+
 func FuzzSearch(f *testing.F) {
 	f.Add("status", "500", []byte{0x81, 0xa6, 's', 't', 'a', 't', 'u', 's', 0xcd, 1, 0xf4})
 	f.Add("", "x", []byte{0x80})

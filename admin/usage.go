@@ -1,11 +1,11 @@
 package admin
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/firelane/firelane/field"
@@ -33,13 +33,15 @@ type Share struct {
 
 // Limits of a sample.
 const (
-	sampleRate     = 100 // records a second
+	sampleRate     = 50 // records a second
 	maxSampleTime  = 30 * time.Second
 	sampleTime     = 2 * time.Second // unless the request says otherwise
 	maxNames       = 200             // containers, and fields; further ones are counted together
 	maxNameBytes   = 128             // of a name
 	maxSharesShown = 50
 	otherNames     = "(others)"
+	// usageMemory is what a sample takes from the memory of buffers.
+	usageMemory = 128 << 10
 )
 
 // usage samples for as many seconds as the request says, and answers then. So counting costs nothing while nobody looks.
@@ -106,7 +108,7 @@ type sample struct {
 
 func newSample() *sample {
 	s := &sample{containers: map[string]*Share{}, fields: map[string]*Share{}, container: field.Name("container_name")}
-	s.viewer = router.Viewer{Stages: []router.Stage{router.StageOut}, Records: sampleRate, See: s.see}
+	s.viewer = router.Viewer{Stages: []router.Stage{router.StageOut}, Records: sampleRate, See: s.see, Memory: usageMemory}
 	return s
 }
 
@@ -127,7 +129,7 @@ func (s *sample) see(one *router.Shown) {
 func (s *sample) containerOf(ev *record.Event) []byte {
 	if v, ok := s.container.FindScalar(ev); ok {
 		if name, ok := record.Text(v); ok {
-			return []byte(strings.TrimPrefix(string(name[:min(len(name), maxNameBytes)]), "/"))
+			return bytes.TrimPrefix(name[:min(len(name), maxNameBytes)], []byte("/"))
 		}
 	}
 	s.name = append(append(s.name[:0], "tag "...), ev.Tag...)

@@ -278,12 +278,11 @@ func (a *applier) read(ctx context.Context, d *document) (s stored, found bool, 
 func (a *applier) judge(r *Result, permission string, err error) error {
 	f := refused(err)
 	switch {
-	case f == nil:
+	case f == nil || f.passing() && !f.unknown():
+		a.results = a.results[:len(a.results)-1] // nobody knows what became of it
 		return err
 	case f.unknown():
 		r.Outcome, r.Detail = Unavailable, f.Error()
-	case f.passing():
-		return err
 	case f.denied():
 		r.Outcome, r.Detail, r.Permission = Denied, f.Error(), permission
 	default:

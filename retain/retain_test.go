@@ -310,3 +310,20 @@ func TestTheSamePriorityAsAnotherTemplateIsToldInTheServersWords(t *testing.T) {
 	lines = apply(t, to(t, base, strings.Replace(daily, "prefix web", "prefix web-api\nfirelane_priority 200", 1)), false)
 	checkLines(t, lines, "index policy firelane-web-api: created", "index template firelane-web-api: created")
 }
+
+// Nothing is said about a document when the cluster didn't say whether it has it.
+func TestWhatTheClusterDoesNotAnswerForNowIsNoResult(t *testing.T) {
+	for _, code := range []int{http.StatusServiceUnavailable, http.StatusTemporaryRedirect, http.StatusOK} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(code)
+			fmt.Fprint(w, "<html>")
+		}))
+		t.Cleanup(srv.Close)
+		for _, lines := range []string{daily, "firelane_bootstrap On\nlogstash_format On\n"} {
+			if results, err := Apply(t.Context(), to(t, srv.URL, lines), now, false); err == nil || len(results) > 0 {
+				t.Errorf("%d: got %+v and error %v, want an error only", code, results, err)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/firelane/firelane/record"
@@ -60,24 +61,37 @@ func benchIntake(b *testing.B, output string) {
 	b.ReportMetric(float64(size)/float64(max(records, 1)), "queued-B/op")
 }
 
-// BenchmarkViewer is what a live tail of a flood costs for each batch: hardly any record is shown.
+// BenchmarkViewer is what a viewer of a flood costs for each batch of a record, and of 20: hardly any record is shown.
 func BenchmarkViewer(b *testing.B) {
 	plan := compilePlan(b, b.TempDir(), forwardInput+ecsMetadata+"[OUTPUT]\n    Name null\n    Match *\n")
-	r, diags := New(plan, Env{})
-	if len(diags) > 0 {
-		b.Fatal(diags)
-	}
-	end, err := r.Tap(&Viewer{Stages: []Stage{StageOut}, Records: 20, See: func(*Shown) {}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer end()
-	var batch record.Batch
-	for range 20 {
-		batch.Add("app", record.Time{Sec: 1}, dockerBody(b))
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		r.taps.offer("null.0", &batch)
+	for name, filter := range map[string]Filter{"tail": nil, "takes-all": onlyLog(""), "takes-none": nothing{}} {
+		for _, records := range []int{1, 20} {
+			b.Run(fmt.Sprint(name, "-", records), func(b *testing.B) {
+				r, diags := New(plan, Env{})
+				if len(diags) > 0 {
+					b.Fatal(diags)
+				}
+				end, err := r.Tap(&Viewer{Stages: []Stage{StageOut}, Records: 20, Filter: filter, See: func(*Shown) {}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer end()
+				var batch record.Batch
+				for range records {
+					batch.Add("app", record.Time{Sec: 1}, logBody(""))
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					r.taps.offer("null.0", &batch)
+				}
+			})
+		}
 	}
 }
+
+// nothing is a filter that takes no record, and knows it at once.
+type nothing struct{}
+
+func (nothing) MayTake(_, _ []byte) bool { return false }
+func (nothing) TakesTag(string) bool     { return true }
+func (nothing) Takes(*record.Event) bool { return false }

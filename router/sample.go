@@ -24,10 +24,18 @@ type sampler struct {
 	passed  int     // since it was
 }
 
+// passes reports whether none of the next n records is to be taken; if so, they have passed. It doesn't read the clock.
+func (s *sampler) passes(n int) bool {
+	if s.passed+n > s.idle {
+		return false
+	}
+	s.passed += n
+	return true
+}
+
 // choose returns how many of the next n records to take.
 func (s *sampler) choose(n, perSecond int) (chosen int) {
-	if s.passed+n <= s.idle {
-		s.passed += n
+	if s.passes(n) {
 		return 0
 	}
 	now := time.Now()

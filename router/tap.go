@@ -177,6 +177,9 @@ func (i *intake) show() {
 		}
 	}
 	for _, v := range *i.viewers {
+		if v.passes() {
+			continue
+		}
 		v.show(&Shown{Stage: StageIn, Part: i.input.id, Event: &i.event})
 	}
 }
@@ -236,6 +239,20 @@ func (v *Viewer) show(one *Shown) {
 	case v.choose(1) > 0:
 		v.see(one)
 	}
+}
+
+// passes counts a record that v doesn't see because it isn't time for the next one, without a look at it.
+func (v *Viewer) passes() bool {
+	if v.Filter != nil {
+		return false
+	}
+	v.mu.Lock()
+	passes := v.shown.passes(1)
+	if passes {
+		v.missed.Taken++
+	}
+	v.mu.Unlock()
+	return passes
 }
 
 // choose returns how many of n records are examined.

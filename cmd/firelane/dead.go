@@ -22,6 +22,7 @@ import (
 	"github.com/firelane/firelane/router"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
+	"github.com/firelane/firelane/sink/httpsend"
 )
 
 // deadActions are what firelane dead can do.
@@ -250,6 +251,8 @@ const (
 	alignedRows = 500
 	// maxListed is how many bytes of a record are listed.
 	maxListed = 64 << 10
+	// maxListedReason is how many bytes of a reason are listed: a column is as wide as its longest one.
+	maxListedReason = 1 << 10
 )
 
 // list prints a line for each record: the time, the output or dead letter, the index, the reason, and the record. It doesn't print
@@ -263,7 +266,7 @@ func (d *deadLetters) list(name string, files []string) error {
 			reason += " (" + c.String() + ")"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s: %s\t%s\n", e.Time.UTC().Format(time.RFC3339), printable(name), printable(e.Index),
-			e.Status, printable(e.Type), printable(reason), printable(recordText(&e)))
+			e.Status, printable(e.Type), printable(httpsend.Clip(reason, maxListedReason)), printable(recordText(&e)))
 		if rows++; rows%alignedRows == 0 {
 			if err := w.Flush(); err != nil {
 				return err

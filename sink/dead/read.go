@@ -55,7 +55,8 @@ func (e *Entry) Body() ([]byte, error) {
 const maxEntry = 128 << 20
 
 // Files lists the files of all dead letters in dir, the oldest of each output first. A folder that doesn't exist has none.
-// Files that were claimed and not removed are included, each before the unclaimed one of the same name.
+// Files that were claimed and not removed are included, each before the unclaimed one of the same name; what isn't a regular file, and
+// could keep a reader waiting, isn't.
 func Files(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -74,7 +75,7 @@ func Files(dir string) ([]string, error) {
 		output, rest, ok := strings.Cut(e.Name(), Suffix)
 		digits, isRotated := strings.CutPrefix(strings.TrimSuffix(rest, claimed), ".")
 		number, err := strconv.Atoi(digits)
-		if ok && (isRotated && err == nil && number > 0 || digits == "") {
+		if ok && e.Type().IsRegular() && (isRotated && err == nil && number > 0 || digits == "") {
 			found = append(found, file{output, number, e.Name()})
 		}
 	}

@@ -60,6 +60,8 @@ func (c *call) program(name string, args []string) (status int, ok bool) {
 	if clock := c.shell.clock; clock != nil && clock.Stop() {
 		defer clock.Reset(maxRun)
 	}
+	c.shell.programs.Add(1)
+	defer c.shell.programs.Add(-1)
 	return c.shell.Program(Program{Path: name, Args: args, Environ: c.env, Stdout: c.stdout, Stderr: c.stderr})
 }
 

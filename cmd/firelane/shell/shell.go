@@ -6,7 +6,8 @@
 // configuration first. And a person looks around in a running task by ECS Exec. The language is Bash's, by mvdan.cc/sh; programs run
 // in this process, where they aren't files of the image.
 //
-// Nothing here runs for ever: a shell without a terminal ends after maxRun, except while it runs the router.
+// Nothing here runs for ever, or takes all memory: a shell without a terminal ends after maxRun, and each at maxMemory, except while it
+// runs the router.
 package shell
 
 import (
@@ -15,9 +16,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +44,11 @@ const (
 	maxScript = 256 << 10
 	// maxRun is how long a shell or a program without a terminal runs, apart from the time in which it runs the router.
 	maxRun = 10 * time.Minute
+	// maxMemory is how many bytes of memory a shell may take, beside those of the program. The router is in the same container.
+	maxMemory = 64 << 20
+	// memoryEvery is how often that is checked, and memoryTries how often it is too much before the process ends at once.
+	memoryEvery = 50 * time.Millisecond
+	memoryTries = 20
 	// maxStack is the stack of a goroutine in bytes, which a function that calls itself for ever would fill.
 	maxStack = 64 << 20
 )
@@ -58,7 +66,8 @@ type Shell struct {
 	// Roots makes certificate authorities known to the process; it is called before the first request with TLS.
 	Roots func()
 
-	clock *time.Timer // ends the shell; nil at a terminal
+	clock    *time.Timer   // ends the shell; nil at a terminal
+	programs *atomic.Int32 // how many of firelane's programs are running
 }
 
 // A Program is a call of a program.
@@ -82,8 +91,11 @@ type call struct {
 	depth          int // of scripts that run scripts
 }
 
-// errTooLong ends a shell that has no terminal.
-var errTooLong = fmt.Errorf("ended after %v, the limit without a terminal", maxRun)
+// Errors that end a shell.
+var (
+	errTooLong  = fmt.Errorf("ended after %v, the limit without a terminal", maxRun)
+	errTooLarge = fmt.Errorf("ended: it took more than %d MiB of memory", maxMemory>>20)
+)
 
 // Run runs sh or one of the small programs and returns its exit code.
 func (s Shell) Run(name string, args []string) int {
@@ -94,6 +106,10 @@ func (s Shell) Run(name string, args []string) int {
 		s.clock = time.AfterFunc(maxRun, func() { cancel(errTooLong) })
 		defer s.clock.Stop()
 	}
+	s.programs = new(atomic.Int32)
+	done := make(chan struct{})
+	defer close(done)
+	go s.watchMemory(cancel, done)
 	c := &call{shell: &s, ctx: ctx, name: name, args: args, stdin: s.Stdin, stdout: s.Stdout, stderr: s.Stderr}
 	if s.Environ != nil {
 		c.env = s.Environ()
@@ -107,10 +123,46 @@ func (s Shell) Run(name string, args []string) int {
 		return c.fail(exitNotFound, "not found")
 	}
 	status := run(c)
-	if errors.Is(context.Cause(ctx), errTooLong) {
-		return c.fail(exitFailed, "%v", errTooLong)
+	if err := context.Cause(ctx); err != nil {
+		return c.fail(exitFailed, "%v", err)
 	}
 	return status
+}
+
+// watchMemory ends the shell if it takes too much memory; the process, if that doesn't help.
+func (s *Shell) watchMemory(end func(error), done <-chan struct{}) {
+	tick := time.NewTicker(memoryEvery)
+	defer tick.Stop()
+	for tries := 0; ; {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		if s.programs.Load() > 0 {
+			continue
+		}
+		if !isTooLarge() || !isTooLargeAfterGC() {
+			continue
+		}
+		end(errTooLarge)
+		if tries++; tries == memoryTries {
+			fmt.Fprintf(s.Stderr, "sh: %v\n", errTooLarge)
+			os.Exit(exitFailed)
+		}
+	}
+}
+
+// isTooLarge reports whether memory is beyond maxMemory, garbage included.
+func isTooLarge() bool {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc+m.StackInuse > maxMemory
+}
+
+func isTooLargeAfterGC() bool {
+	runtime.GC()
+	return isTooLarge()
 }
 
 // fail prints what is wrong and returns the exit code.
@@ -244,7 +296,14 @@ func (c *call) replaceBuiltin(ctx context.Context, args []string) ([]string, err
 				return args[1:], nil
 			}
 		}
-	case "echo": // the interpreter doesn't take -ne
+	case "echo", "printf":
+		if isBroken(interp.HandlerCtx(ctx).Stdout) { // the interpreter would write on; a signal ends a real shell
+			return []string{"exit", brokenPipe}, nil
+		}
+		if args[0] == "printf" {
+			break
+		}
+		// The interpreter doesn't take -ne.
 		for i, arg := range args[1:] {
 			if len(arg) < 2 || arg[0] != '-' || strings.Trim(arg[1:], "neE") != "" {
 				break
@@ -259,6 +318,26 @@ func (c *call) replaceBuiltin(ctx context.Context, args []string) ([]string, err
 		}
 	}
 	return args, nil
+}
+
+// brokenPipe is the exit code of a program that a signal has ended because nobody reads what it writes.
+const brokenPipe = "141"
+
+// isBroken reports whether w is a pipe that nobody reads any more.
+func isBroken(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	broken := false
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			fds := []unix.PollFd{{Fd: int32(fd)}}
+			n, _ := unix.Poll(fds, 0)
+			broken = n > 0 && fds[0].Revents&unix.POLLERR != 0
+		})
+	}
+	return broken
 }
 
 // isTerminal reports whether f is a terminal, where a person may interrupt what takes long.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // healthPort listens as the tcp input that ECS configures does. received gets what each connection sent.
@@ -305,5 +306,33 @@ func TestScriptsThatStartTheRouterWork(t *testing.T) {
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o711 {
 		t.Errorf("got the mode %v (%v), want 0711", info.Mode(), err)
+	}
+}
+
+// A script that would take all memory of the container, in which the router is, ends.
+func TestAShellEndsAtItsLimitOfMemory(t *testing.T) {
+	for _, line := range []string{"x=a; while :; do x=$x$x; done", "x=$(cat /dev/zero)", "f() { f | f; }; f", "x=$(while :; do echo abcdefghijklmnopqrstuvwxyz; done)"} {
+		var out, errs strings.Builder
+		status := testShell(nil, &out, &errs).Run("sh", []string{"-c", line})
+		if status != exitFailed || !strings.Contains(errs.String(), errTooLarge.Error()) {
+			t.Errorf("%s: got status %d and %.200q, want an end for its memory", line, status, errs.String())
+		}
+	}
+}
+
+// As by SIGPIPE, the left side of a pipe ends when nobody reads it, and the script goes on.
+func TestALoopEndsWhenNobodyReadsIt(t *testing.T) {
+	for _, line := range []string{"while :; do echo x; done | head -n 1; echo next", "while :; do printf '%s\\n' x; done | head -n 1; echo next"} {
+		var out, errs strings.Builder
+		done := make(chan int, 1)
+		go func() { done <- testShell(nil, &out, &errs).Run("sh", []string{"-c", line}) }()
+		select {
+		case status := <-done:
+			if status != exitOK || out.String() != "x\nnext\n" {
+				t.Errorf("%s: got status %d, %q and %q, want x and next", line, status, out.String(), errs.String())
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: it still runs", line)
+		}
 	}
 }
