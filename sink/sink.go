@@ -133,6 +133,22 @@ func (r *Record) Whole() []byte {
 	return r.Body
 }
 
+// EncodeTail has encode append the encoding of r's Tail to Shared.Encoded, unless that is the last record's already. Where encode
+// returns false, since the Tail can't be encoded apart from the Body, r is made Whole.
+func (r *Record) EncodeTail(encode func(dst, tail []byte) (out []byte, apart bool)) {
+	if len(r.Tail) == 0 {
+		return
+	}
+	s := &r.Shared
+	if !bytes.Equal(r.Tail, s.Tail) {
+		s.Tail = r.Tail
+		s.Encoded, s.Apart = encode(s.Encoded[:0], r.Tail)
+	}
+	if !s.Apart {
+		r.Whole()
+	}
+}
+
 // NextBatch drops r's references to a batch whose memory is about to be released.
 func (r *Record) NextBatch() {
 	r.Shared = Shared{Encoded: keep(r.Shared.Encoded)}
