@@ -141,9 +141,9 @@ func (r *Record) EncodeTail(encode func(dst, tail []byte) (out []byte, apart boo
 	}
 	s := &r.Shared
 	if !bytes.Equal(r.Tail, s.Tail) {
-		s.Tail = r.Tail
 		s.Encoded, s.Apart = encode(s.Encoded[:0], r.Tail)
 	}
+	s.Tail = r.Tail // that of the next record is the same memory, so that comparing them takes no time
 	if !s.Apart {
 		r.Whole()
 	}
@@ -212,6 +212,10 @@ func (r *Request) ByKey() iter.Seq2[[]byte, []int] {
 
 // AddKey sets the key of the item that will be appended next. The loop and destinations' tests call it.
 func (r *Request) AddKey(key []byte) {
+	if n := len(r.KeyOf); n > 0 && bytes.Equal(key, r.Keys[r.KeyOf[n-1]]) { // as a rule
+		r.KeyOf = append(r.KeyOf, r.KeyOf[n-1])
+		return
+	}
 	k, ok := r.keys[string(key)]
 	if !ok {
 		if r.keys == nil {
