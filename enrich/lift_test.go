@@ -285,7 +285,7 @@ func TestLiftAfterLiftsAsMuchAsLift(t *testing.T) {
 }
 
 func TestASampleOfAMetricIsLeftAlone(t *testing.T) {
-	sample := metric.Sample{Name: "up", Help: "whether the target answers", Kind: metric.Gauge, Value: 1}
+	sample := metric.Sample{Name: "process_cpu_seconds_total", Help: "CPU time", Kind: metric.Counter, Value: 1}
 	var l Lifter
 	var s Scratch
 	for range 3 {
