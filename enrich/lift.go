@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/record"
 )
 
@@ -187,6 +188,10 @@ func memberEnd(b []byte) int {
 // learn chooses the members to lift from the first event.
 func (l *Lifter) learn(body []byte) {
 	l.learnt = true
+	if metric.Is(body) { // a destination knows it by its first field
+		l.off = true
+		return
+	}
 	for f := record.FieldsOf(body); f.Next() && len(l.lifted) < maxLifted; {
 		key, value := f.RawKey(), f.Value()
 		n := len(f.Key())

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/parse"
 	"github.com/firelane/firelane/record"
 )
@@ -280,6 +281,19 @@ func TestLiftAfterLiftsAsMuchAsLift(t *testing.T) {
 	}
 	if want := "{" + liftedID + "," + liftedFrom + `,"message":"some text that stays the same","ecs_cluster":"demo"}`; rawJSON(ev.Tail) != want {
 		t.Errorf("got %s, want %s", rawJSON(ev.Tail), want)
+	}
+}
+
+func TestASampleOfAMetricIsLeftAlone(t *testing.T) {
+	sample := metric.Sample{Name: "process_cpu_seconds_total", Help: "CPU time", Kind: metric.Counter, Value: 1}
+	var l Lifter
+	var s Scratch
+	for range 3 {
+		ev := record.Event{Body: sample.Append(nil)}
+		if l.Lift(&ev, &s); !metric.Is(ev.Body) || len(ev.Tail) > 0 {
+			t.Fatalf("got the body %q and the tail %q, want the sample as it is", ev.Body, ev.Tail)
+		}
+		s.Reset()
 	}
 }
 

@@ -67,6 +67,33 @@ func appendMembers(dst, b []byte, n int, opt *JSONOptions, dots bool, depth int)
 	return withoutComma(dst, base), b
 }
 
+// PlainKeys reports whether all keys of a map are plain names, as which no key of another type is written in JSON (as digits, true,
+// null, a time, NaN).
+func PlainKeys(body []byte) bool {
+	for f := FieldsOf(body); f.Next(); {
+		if !isPlainKey(f.Key()) {
+			return false
+		}
+	}
+	return true
+}
+
+// isPlainKey reports whether no key of another type can be encoded as this name (as digits, true, null, a time, NaN).
+func isPlainKey(key []byte) bool {
+	for i, c := range key {
+		switch {
+		case c == '_', c|0x20 >= 'a' && c|0x20 <= 'z', c >= '0' && c <= '9' && i > 0:
+		default:
+			return false
+		}
+	}
+	switch string(key) {
+	case "", "true", "false", "null":
+		return false
+	}
+	return true
+}
+
 // unwanted reports whether the member with a key, as written, is to be omitted.
 func (opt *JSONOptions) unwanted(key []byte) bool {
 	if opt == nil {

@@ -133,6 +133,22 @@ func (r *Record) Whole() []byte {
 	return r.Body
 }
 
+// EncodeTail has encode append the encoding of r's Tail to Shared.Encoded, unless that is the last record's already. Where encode
+// returns false, since the Tail can't be encoded apart from the Body, r is made Whole.
+func (r *Record) EncodeTail(encode func(dst, tail []byte) (out []byte, apart bool)) {
+	if len(r.Tail) == 0 {
+		return
+	}
+	s := &r.Shared
+	if !bytes.Equal(r.Tail, s.Tail) {
+		s.Encoded, s.Apart = encode(s.Encoded[:0], r.Tail)
+	}
+	s.Tail = r.Tail // that of the next record is the same memory, so that comparing them takes no time
+	if !s.Apart {
+		r.Whole()
+	}
+}
+
 // NextBatch drops r's references to a batch whose memory is about to be released.
 func (r *Record) NextBatch() {
 	r.Shared = Shared{Encoded: keep(r.Shared.Encoded)}
@@ -196,6 +212,10 @@ func (r *Request) ByKey() iter.Seq2[[]byte, []int] {
 
 // AddKey sets the key of the item that will be appended next. The loop and destinations' tests call it.
 func (r *Request) AddKey(key []byte) {
+	if n := len(r.KeyOf); n > 0 && bytes.Equal(key, r.Keys[r.KeyOf[n-1]]) { // as a rule
+		r.KeyOf = append(r.KeyOf, r.KeyOf[n-1])
+		return
+	}
 	k, ok := r.keys[string(key)]
 	if !ok {
 		if r.keys == nil {

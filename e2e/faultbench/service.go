@@ -149,7 +149,7 @@ func fields(message []byte, each func(n protowire.Number, value []byte)) {
 	}
 }
 
-// data calls each with every item's data, which is Base64 in the member Data.
+// data calls each with every item's data, which is Base64 in the member Data. The text is in the memory of body.
 func data(body []byte, each func(text []byte)) {
 	const name = `"Data":"`
 	for {
@@ -158,9 +158,8 @@ func data(body []byte, each func(text []byte)) {
 			return
 		}
 		value, rest, _ := bytes.Cut(rest, []byte{'"'})
-		text := make([]byte, base64.StdEncoding.DecodedLen(len(value)))
-		n, _ := base64.StdEncoding.Decode(text, value)
-		each(text[:n])
+		n, _ := base64.StdEncoding.Decode(value, value) // what is read is always ahead of what is written
+		each(value[:n])
 		body = rest
 	}
 }
@@ -196,6 +195,8 @@ func refusedKinesis(body []byte, bad func() bool) ([]byte, int, string) {
 // entries returns the text of the items that aren't bad, how many records are in those that are, and the reply's entries.
 func entries(body []byte, bad func() bool, done, failed string) (text []byte, again int, reply string) {
 	var out strings.Builder
+	out.Grow(len(body) / 4)
+	text = make([]byte, 0, base64.StdEncoding.DecodedLen(len(body)))
 	data(body, func(item []byte) {
 		if bad() {
 			again += bytes.Count(item, []byte("n="))

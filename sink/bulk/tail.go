@@ -1,7 +1,6 @@
 package bulk
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/firelane/firelane/record"
@@ -17,17 +16,7 @@ func (e *encoder) readsTails() bool {
 
 // encodeTail encodes r's Tail, unless it is the last record's. If the Tail can't be encoded apart, r is made whole.
 func (e *encoder) encodeTail(r *sink.Record) {
-	if len(r.Tail) == 0 {
-		return
-	}
-	s := &r.Shared
-	if !bytes.Equal(r.Tail, s.Tail) {
-		s.Tail = r.Tail
-		s.Encoded, s.Apart = e.appendTail(s.Encoded[:0], r.Tail)
-	}
-	if !s.Apart {
-		r.Whole()
-	}
+	r.EncodeTail(e.appendTail)
 }
 
 // appendTail appends the members of a tail as JSON. ok is true if each document is then the same as that of the whole
@@ -35,12 +24,12 @@ func (e *encoder) encodeTail(r *sink.Record) {
 // that it can't equal another key of the document. (The body has no equal text key, and a key of another type isn't
 // encoded as a plain name.)
 func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
-	if !e.readsTails() {
+	if !e.readsTails() || !record.PlainKeys(tail) {
 		return dst, false
 	}
 	n := 0
 	for f := record.FieldsOf(tail); f.Next(); n++ {
-		if key := f.Key(); !isPlain(key) || e.reads(key) {
+		if e.reads(f.Key()) {
 			return dst, false
 		}
 	}
@@ -52,20 +41,4 @@ func (e *encoder) appendTail(dst, tail []byte) (out []byte, ok bool) {
 func (e *encoder) reads(key []byte) bool {
 	is := func(name string) bool { return name == string(key) }
 	return is(e.stamp.source) || slices.ContainsFunc(e.json[omitTime].Omit, is)
-}
-
-// isPlain reports whether no key of another type can be encoded as this name (as digits, true, null, a time, NaN).
-func isPlain(key []byte) bool {
-	for i, c := range key {
-		switch {
-		case c == '_', c|0x20 >= 'a' && c|0x20 <= 'z', c >= '0' && c <= '9' && i > 0:
-		default:
-			return false
-		}
-	}
-	switch string(key) {
-	case "", "true", "false", "null":
-		return false
-	}
-	return true
 }

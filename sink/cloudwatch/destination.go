@@ -73,6 +73,9 @@ func header(format string) map[string]string {
 	return map[string]string{"X-Amzn-Logs-Format": format}
 }
 
+// ReadsTails implements sink.TailReader.
+func (d *Destination) ReadsTails() bool { return d.encoder.whole && !d.encoder.metrics.host }
+
 // Append encodes r as an event.
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.append(body, r)

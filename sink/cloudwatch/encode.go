@@ -152,15 +152,43 @@ func (e *encoder) append(body []byte, r *sink.Record) ([]byte, error) {
 		return e.quote(out, start, text, r.Time)
 	}
 	if e.whole {
-		if out, ok := record.AppendJSONQuoted(body, r.Body); ok && len(out)-text <= maxMessage {
+		if out, ok := appendQuoted(body, r); ok && len(out)-text <= maxMessage {
 			return append(out, '}'), nil
 		}
+		r.Whole()
 	}
 	body, err := e.message(body, r)
 	if err != nil {
 		return body[:start], err
 	}
 	return e.quote(body, start, text, r.Time)
+}
+
+// appendQuoted appends a record as record.AppendJSONQuoted does.
+func appendQuoted(dst []byte, r *sink.Record) (out []byte, ok bool) {
+	r.EncodeTail(appendQuotedTail)
+	if out, ok = record.AppendJSONQuoted(dst, r.Body); !ok || len(r.Tail) == 0 {
+		return out, ok
+	}
+	const end = `}"`
+	if out = out[:len(out)-len(end)]; out[len(out)-1] != '{' {
+		out = append(out, ',')
+	}
+	return append(append(out, r.Shared.Encoded...), end...), true
+}
+
+// appendQuotedTail appends the members of a tail, if there are any and they can be encoded apart from those of a body.
+func appendQuotedTail(dst, tail []byte) (out []byte, apart bool) {
+	if !record.PlainKeys(tail) {
+		return dst, false
+	}
+	start := len(dst)
+	out, ok := record.AppendJSONQuoted(dst, tail)
+	if !ok || len(out)-start <= len(`"{}"`) {
+		return dst, false
+	}
+	n := copy(out[start:], out[start+2:len(out)-2])
+	return out[:start+n], true
 }
 
 // quote makes the message body[text:] as short as it must be, and a JSON string, which ends the item that begins at start.

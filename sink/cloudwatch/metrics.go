@@ -55,7 +55,7 @@ var hostMetrics = [...]struct {
 func (m *metrics) append(dst []byte, r *sink.Record) (out []byte, ok bool) {
 	if metric.Is(r.Body) {
 		var s metric.Sample
-		if s.Read(r.Body) {
+		if s.Read(r.Whole()) {
 			return appendSample(dst, &s, r.Time), true
 		}
 	}

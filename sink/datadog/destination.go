@@ -76,6 +76,9 @@ func (o *Options) compressor(d config.Dialect, common *sink.Common) httpsend.Com
 	return httpsend.SharedGzip(common, level)
 }
 
+// ReadsTails implements sink.TailReader.
+func (d *Destination) ReadsTails() bool { return d.encoder.readsTails() }
+
 // Append implements sink.Destination.
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.append(body, r)

@@ -87,6 +87,7 @@ type scan struct {
 	message, tags   []byte           // values
 	found           [maxRules][]byte // values for rules
 	odd             bool             // a rule's field isn't text
+	tagged          bool             // it has a rule's field, or ddtags
 }
 
 func (e *encoder) scan(s *scan, body []byte) {
@@ -100,7 +101,7 @@ func (e *encoder) scan(s *scan, body []byte) {
 		case e.message != "" && string(key) == e.message:
 			s.message = f.Value()
 		case string(key) == "ddtags":
-			s.tags = f.Value()
+			s.tags, s.tagged = f.Value(), true
 		default:
 			e.scanOther(s, key, f.Value())
 		}
@@ -116,7 +117,7 @@ func (e *encoder) scanOther(s *scan, key, value []byte) {
 	}
 	for i := range e.rules {
 		if string(key) == e.rules[i].field {
-			s.found[i] = value
+			s.found[i], s.tagged = value, true
 			s.odd = s.odd || !e.rules[i].fits(value)
 			return
 		}
@@ -127,7 +128,11 @@ func (e *encoder) scanOther(s *scan, key, value []byte) {
 // message are kept if it has both.
 func (e *encoder) append(dst []byte, r *sink.Record) ([]byte, error) {
 	var s scan
-	e.scan(&s, r.Body)
+	r.EncodeTail(e.appendTail)
+	if e.scan(&s, r.Body); s.tagged && len(r.Tail) > 0 {
+		s = scan{}
+		e.scan(&s, r.Whole())
+	}
 	dst = append(dst, '{')
 	if e.date != "" && !s.dated {
 		dst = append(dst, e.dateKey...)
@@ -154,14 +159,41 @@ func (e *encoder) append(dst []byte, r *sink.Record) ([]byte, error) {
 	if dst = record.AppendJSONMembers(dst, r.Body, omit); len(dst) > n {
 		dst = append(dst, ',')
 	}
-	if s.odd && !e.fluentd {
-		dst = e.appendOdd(dst, &s)
+	if len(r.Tail) > 0 {
+		dst = append(dst, r.Shared.Encoded...)
+	} else {
+		dst = e.appendEnd(dst, &s)
 	}
-	dst = e.appendTags(dst, &s)
 	if last := len(dst) - 1; dst[last] == ',' {
 		dst = dst[:last]
 	}
 	return append(dst, '}', ','), nil
+}
+
+// readsTails reports whether tails can be encoded apart: in Fluentd's dialect ddtags are of the record as a whole.
+func (e *encoder) readsTails() bool { return !e.fluentd }
+
+// appendTail writes the members of a tail and the ddtags, which are those of all records that have the tail and nothing that becomes
+// ddtags beside it. It isn't encoded apart if it has a field that the rest of the event depends on.
+func (e *encoder) appendTail(dst, tail []byte) (out []byte, apart bool) {
+	var s scan
+	e.scan(&s, tail)
+	if !e.readsTails() || !record.PlainKeys(tail) || s.dated || s.messaged || s.message != nil || s.has != [maxMembers]bool{} {
+		return dst, false
+	}
+	n := len(dst)
+	if dst = record.AppendJSONMembers(dst, tail, &e.omit); len(dst) > n {
+		dst = append(dst, ',')
+	}
+	return e.appendEnd(dst, &s), true
+}
+
+// appendEnd writes what follows a record's own members.
+func (e *encoder) appendEnd(dst []byte, s *scan) []byte {
+	if s.odd && !e.fluentd {
+		dst = e.appendOdd(dst, s)
+	}
+	return e.appendTags(dst, s)
 }
 
 // appendOdd writes the fields of rules that can't become ddtags as they are.

@@ -14,20 +14,25 @@ import (
 // A Func appends a record in some format. It is safe for concurrent use.
 type Func func(dst []byte, r *sink.Record) ([]byte, error)
 
-// JSON writes an object, with the record's time in the member dateKey, unless that is "" or a field of the record.
+// JSON writes an object, with the record's time in the member dateKey, unless that is "" or a field of the record. What calls it can
+// be a sink.TailReader.
 func JSON(dateKey, dateFormat, end string) Func {
 	key := append(record.AppendJSONString(nil, []byte(dateKey)), ':')
 	return func(dst []byte, r *sink.Record) ([]byte, error) {
 		dst = append(dst, '{')
 		start := len(dst)
 		if dateKey != "" {
-			if _, own := record.Find(r.Body, dateKey); !own {
+			_, own := record.Find(r.Body, dateKey)
+			if !own && len(r.Tail) > 0 {
+				_, own = record.Find(r.Tail, dateKey)
+			}
+			if !own {
 				dst = AppendJSONDate(append(dst, key...), r.Time, dateFormat)
 				dst = append(dst, ',')
 			}
 		}
 		n := len(dst)
-		dst = record.AppendJSONMembers(dst, r.Body, nil)
+		dst = AppendMembers(dst, r, nil)
 		if len(dst) == n && n > start {
 			dst = dst[:n-1] // an empty record: no comma
 		}

@@ -155,6 +155,9 @@ func (o *Options) aws() (aws.Source, string) {
 	return aws.Source{}, ""
 }
 
+// ReadsTails implements sink.TailReader.
+func (d *Destination) ReadsTails() bool { return d.encoding.tails }
+
 // Append implements sink.Destination.
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoding.append(body, r)

@@ -17,6 +17,7 @@ import (
 type encoding struct {
 	append        format.Func
 	array         bool   // an item ends with a comma, and the items of a request are an array
+	tails         bool   // append is format.JSON
 	contentType   string // of a request
 	perRecord     bool   // an item is a request of its own: see appendRequest
 	bodyAt, hdrAt field.Accessor
@@ -50,6 +51,7 @@ func newEncoding(o *Options, d config.Dialect, hostname string) (*encoding, erro
 		return e, nil
 	}
 	key := format.DateKey(o.JSONDateKey)
+	e.tails = o.Format == "json" || o.Format == "json_lines" || o.Format == "json_stream"
 	switch o.Format {
 	case "json":
 		e.append, e.array = format.JSON(key, o.JSONDateFormat, ","), true

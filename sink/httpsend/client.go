@@ -69,9 +69,10 @@ func New(c Config) (*Client, error) {
 
 // NewTransport makes the transport of a Client, without connecting. TLS is prepared if c.URL's scheme is https.
 func NewTransport(c Config) (*http.Transport, error) {
+	dialer := c.Net.Dialer()
 	t := &http.Transport{
 		Proxy:                  c.ProxyOf(),
-		DialContext:            c.Net.Dialer().DialContext,
+		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    c.Net.Connect(),
 		DisableKeepAlives:      c.Dialect == config.FluentBit && !c.Net.Keepalive,
 		DisableCompression:     true,
@@ -93,7 +94,8 @@ func NewTransport(c Config) (*http.Transport, error) {
 		if err != nil {
 			return nil, fmt.Errorf("preparing TLS for %s: %w", c.URL.Hostname(), err)
 		}
-		t.TLSClientConfig = conf
+		t.DialTLSContext = dialer.Secure(conf, c.Net.Connect())
+		t.TLSClientConfig = conf // of connections through a proxy
 	}
 	return t, nil
 }

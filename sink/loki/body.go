@@ -45,10 +45,15 @@ func groupByTenant(req *sink.Request) []tenant {
 
 // inOrder sorts items by their time: a Loki without unordered writes refuses an entry that is older than the one before.
 func inOrder(req *sink.Request, items []int) []int {
-	older := func(a, b int) int { return timeOf(req.Item(a)).compare(timeOf(req.Item(b))) }
-	if !slices.IsSortedFunc(items, older) {
-		items = slices.Clone(items)
-		slices.SortStableFunc(items, older)
+	var last moment
+	for _, i := range items {
+		at := timeOf(req.Item(i))
+		if at.compare(last) < 0 {
+			items = slices.Clone(items)
+			slices.SortStableFunc(items, func(a, b int) int { return timeOf(req.Item(a)).compare(timeOf(req.Item(b))) })
+			break
+		}
+		last = at
 	}
 	return items
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
+	"github.com/firelane/firelane/sink/format"
 )
 
 // A lineFormat appends the line of a record.
@@ -20,7 +21,7 @@ type lineBuffer struct{ body, spare []byte }
 // appendLine appends the line of r.
 func (e *encoder) appendLine(dst []byte, r *sink.Record) []byte {
 	if e.jsonOnly != nil {
-		dst = record.AppendJSONMembers(append(dst, '{'), r.Body, e.jsonOnly)
+		dst = format.AppendMembers(append(dst, '{'), r, e.jsonOnly)
 		return append(dst, '}')
 	}
 	body, start := r.Body, len(dst)

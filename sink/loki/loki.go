@@ -71,6 +71,9 @@ func (d *Destination) Key(dst []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.appendKey(dst, r)
 }
 
+// ReadsTails implements sink.TailReader.
+func (d *Destination) ReadsTails() bool { return d.encoder.jsonOnly != nil && d.encoder.kube == nil }
+
 // Append encodes r as an entry.
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.append(body, r)

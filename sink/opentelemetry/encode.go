@@ -95,11 +95,25 @@ func (w *wanted) find(a field.Accessor, r *sink.Record, set uint64) ([]byte, boo
 	return a.Find(&r.Event)
 }
 
+// readsTails reports whether all that depends on most tails is the Resource: not where all fields become attributes.
+func (e *encoder) readsTails() bool { return !e.attributes }
+
+// appendTail appends the Resource of a tail. It isn't apart if it has a field that is a part of the LogRecord.
+func (e *encoder) appendTail(dst, tail []byte) (out []byte, apart bool) {
+	if !e.readsTails() || e.wanted.in(tail) != 0 {
+		return dst, false
+	}
+	var f ecsFields
+	f.read(tail)
+	return f.append(dst), true
+}
+
 // highestSeverity is the highest SeverityNumber (OpenTelemetry, "Logs Data Model").
 const highestSeverity = 24
 
 // append appends r as a LogRecord, a field of its ScopeLogs.
 func (e *encoder) append(dst []byte, r *sink.Record) []byte {
+	r.EncodeTail(e.appendTail)
 	set := e.wanted.in(r.Body)
 	dst, entry := wire.Open(dst, scopeLogsRecords)
 	dst = wire.AppendFixed64(dst, logAt, uint64(r.Time.Sec)*1e9+uint64(r.Time.Nsec))
@@ -111,12 +125,15 @@ func (e *encoder) append(dst []byte, r *sink.Record) []byte {
 	if v, ok := e.wanted.find(e.severityText, r, set); ok && record.KindOf(v[0]) == record.KindStr {
 		dst = appendString(dst, logSeverityText, v)
 	}
-	value, from := r.Body, field.Accessor(nil)
+	value, from := []byte(nil), field.Accessor(nil)
 	for _, a := range e.body {
 		if v, ok := e.wanted.find(a, r, set); ok {
 			value, from = v, a
 			break
 		}
+	}
+	if from == nil {
+		value = r.Whole()
 	}
 	dst, start := wire.Open(dst, logBody)
 	dst = wire.Close(appendValue(dst, value, 1), start)

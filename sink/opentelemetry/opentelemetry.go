@@ -71,8 +71,12 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 
 // Key implements sink.Keyer. The key is the Resource, encoded.
 func (d *Destination) Key(dst []byte, r *sink.Record) ([]byte, error) {
+	r.EncodeTail(d.encoder.appendTail)
 	return d.resources.append(dst, r), nil
 }
+
+// ReadsTails implements sink.TailReader.
+func (d *Destination) ReadsTails() bool { return d.encoder.readsTails() }
 
 // Append encodes r as a LogRecord.
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {

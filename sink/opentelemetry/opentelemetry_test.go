@@ -75,6 +75,14 @@ func encode(t testing.TB, d sink.Destination, records ...*sink.Record) *sink.Req
 	return req
 }
 
+func TestARecordWithATailIsEncodedLikeTheWholeRecord(t *testing.T) {
+	d := open(t, "logs_uri /v1/logs")
+	if !d.(sink.TailReader).ReadsTails() {
+		t.Error("it reads no tails")
+	}
+	sinktest.Tails(t, d)
+}
+
 func TestContract(t *testing.T) {
 	sinktest.Run(t, sinktest.Case{
 		New: func(t *testing.T) sink.Destination {

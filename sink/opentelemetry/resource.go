@@ -24,15 +24,21 @@ type lastResource struct {
 // resources are the lastResources of the workers.
 type resources struct{ pool sync.Pool }
 
-// append appends the Resource that r comes from, in the words of OpenTelemetry's semantic conventions ("Cloud", "AWS ECS",
+// append appends the Resource that r, whose tail is encoded, comes from, in the words of OpenTelemetry's semantic conventions ("Cloud", "AWS ECS",
 // "Container"). The fields stay in the record, too. Records of one container have the same Resource.
 func (s *resources) append(dst []byte, r *sink.Record) []byte {
+	var f ecsFields
+	f.read(r.Body)
+	if len(r.Tail) > 0 {
+		if f.equal(&ecsFields{}) {
+			return append(dst, r.Shared.Encoded...)
+		}
+		f.read(r.Tail)
+	}
 	last, ok := s.pool.Get().(*lastResource)
 	if !ok {
 		last = &lastResource{}
 	}
-	var f ecsFields
-	f.read(r.Body)
 	if !f.equal(&last.fields) {
 		last.remember(&f)
 	}

@@ -74,7 +74,11 @@ type Case struct {
 
 // Run tests a destination against its contract.
 func Run(t *testing.T, c Case) {
-	t.Run("a record with a tail is encoded like the whole record", func(t *testing.T) { testTails(t, c.New(t)) })
+	t.Run("a record with a tail is encoded like the whole record", func(t *testing.T) {
+		d := c.New(t)
+		defer closed(t, d)
+		Tails(t, d)
+	})
 	t.Run("Append changes neither the bytes before the item nor the record", func(t *testing.T) { testAppend(t, c.New(t)) })
 	t.Run("several workers can send at once", func(t *testing.T) { testSend(t, c.New(t)) })
 	t.Run("Limits are constant and within the loop's caps", func(t *testing.T) { testLimits(t, c.New(t)) })
@@ -97,24 +101,39 @@ func Run(t *testing.T, c Case) {
 	})
 }
 
-func testTails(t *testing.T, d sink.Destination) {
-	defer closed(t, d)
-	tail := Map("ecs_cluster", "demo", "ecs_task", "web")
-	whole, err := Encode(d, Record("app.web", 7, "log", "hello", "ecs_cluster", "demo", "ecs_task", "web"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the destination may cache the encoded tail
-		r := Record("app.web", 7, "log", "hello")
-		r.Tail = tail
-		apart, err := Encode(d, r, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range apart.Len() {
-			if got, want := apart.Item(i), whole.Item(0); !bytes.Equal(got, want) {
-				t.Errorf("item %d:\ngot  %q\nwant %q", i, got, want)
+// Tails tests that d encodes a record with a tail like the whole record.
+func Tails(t *testing.T, d sink.Destination) {
+	log, ecs := Map("log", "hello"), Map("ecs_cluster", "demo", "ecs_task", "web", "container_id", "c0ffee", "source", "stdout")
+	for _, c := range []struct{ body, tail []byte }{
+		{log, Map("ecs_cluster", "demo", "ecs_task", "web")},
+		{log, ecs},
+		{Map("log", "says \"no\"\n", "container_name", "/web", "ecs_task_arn", "arn:aws:ecs:eu-west-1:123456789012:task/demo/0123"), ecs},
+		{Map("n", "1", "ddtags", "env:test", "service", "web"), ecs},
+		{Map(), ecs},
+		{ecs, log},
+		{log, Map("message", "hi", "service", "web", "level", "error")},
+		{log, Map("a.b", "c", "größe", "XL", `quoted"`, "\\")},
+		{[]byte{0x83, 0x07, 0x01, 0xc3, 0x02, 0xa3, 'l', 'o', 'g', 0xa1, 'x'}, Map("7", "digit", "true", "text")}, // 7 and true as keys
+	} {
+		r := Record("app.web", 7)
+		r.Body, r.Tail = c.body, c.tail
+		whole, next := *r, *r
+		whole.Whole()
+		want, wantErr := Encode(d, &whole)
+		for range 2 { // the destination may cache the encoded tail
+			got, err := Encode(d, r, &next)
+			if (err == nil) != (wantErr == nil) {
+				t.Fatalf("%q, tail %q: got error %v, want %v", c.body, c.tail, err, wantErr)
 			}
+			for i := range got.Len() {
+				if got, want := got.Item(i), want.Item(0); !bytes.Equal(got, want) {
+					t.Errorf("%q, tail %q, item %d:\ngot  %q\nwant %q", c.body, c.tail, i, got, want)
+				}
+				if len(want.Keys) > 0 && !bytes.Equal(got.Keys[got.KeyOf[i]], want.Keys[0]) {
+					t.Errorf("%q, tail %q, key of item %d:\ngot  %q\nwant %q", c.body, c.tail, i, got.Keys[got.KeyOf[i]], want.Keys[0])
+				}
+			}
+			next.Body, next.Tail, next.Shared = c.body, c.tail, r.Shared
 		}
 	}
 }

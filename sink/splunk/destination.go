@@ -101,6 +101,9 @@ func (o *Options) client(d config.Dialect, env sink.Env) (c httpsend.Config, err
 	return c, err
 }
 
+// ReadsTails implements sink.TailReader.
+func (d *Destination) ReadsTails() bool { return d.encoder.readsTails() }
+
 // Append implements sink.Destination.
 func (d *Destination) Append(body []byte, r *sink.Record) ([]byte, error) {
 	return d.encoder.append(body, r)

@@ -145,6 +145,9 @@ func (e *encoder) remove(option, key string, keep bool) (field.Accessor, error) 
 // jsonKey returns a member's name as JSON, and the colon.
 func jsonKey(name string) []byte { return append(record.AppendJSONString(nil, []byte(name)), ':') }
 
+// readsTails reports whether the event is an object with the record's members.
+func (e *encoder) readsTails() bool { return !e.raw && len(e.removed) == 0 && e.format == nil }
+
 func (e *encoder) append(dst []byte, r *sink.Record) ([]byte, error) {
 	start := len(dst)
 	if e.raw {
@@ -162,7 +165,7 @@ func (e *encoder) append(dst []byte, r *sink.Record) ([]byte, error) {
 	for i := range e.metas {
 		dst = e.metas[i].append(dst, r)
 	}
-	dst = e.appendFields(dst, r.Body)
+	dst = e.appendFields(dst, r)
 	if len(dst) > start+1 {
 		dst = append(dst, ',')
 		if dst[start+1] == ',' { // no time before the first member
@@ -178,7 +181,7 @@ func (e *encoder) append(dst []byte, r *sink.Record) ([]byte, error) {
 
 func (e *encoder) appendTime(dst []byte, r *sink.Record) []byte {
 	if e.time != nil {
-		if v, ok := e.time.Get(r.Body); ok && record.KindOf(v[0]) != record.KindNil {
+		if v, ok := e.time.Find(&r.Event); ok && record.KindOf(v[0]) != record.KindNil {
 			return record.AppendJSON(dst, v)
 		}
 	}
@@ -191,7 +194,7 @@ func (m *meta) append(dst []byte, r *sink.Record) []byte {
 	n := len(dst)
 	if m.at == nil {
 		dst = m.text.Append(dst, &r.Event)
-	} else if v, ok := m.at.Get(r.Body); ok && record.KindOf(v[0]) != record.KindNil {
+	} else if v, ok := m.at.Find(&r.Event); ok && record.KindOf(v[0]) != record.KindNil {
 		dst = record.AppendText(dst, v)
 	}
 	if len(dst) == n {
@@ -201,7 +204,7 @@ func (m *meta) append(dst []byte, r *sink.Record) []byte {
 }
 
 // appendFields writes the member fields, unless the record has none of them.
-func (e *encoder) appendFields(dst, body []byte) []byte {
+func (e *encoder) appendFields(dst []byte, r *sink.Record) []byte {
 	if len(e.fields) == 0 {
 		return dst
 	}
@@ -209,7 +212,7 @@ func (e *encoder) appendFields(dst, body []byte) []byte {
 	dst = append(dst, `,"fields":{`...)
 	n := len(dst)
 	for i := range e.fields {
-		v, ok := e.fields[i].at.Get(body)
+		v, ok := e.fields[i].at.Find(&r.Event)
 		if !ok || record.KindOf(v[0]) == record.KindNil {
 			continue
 		}
@@ -238,6 +241,9 @@ func (e *encoder) appendEvent(dst []byte, r *sink.Record) ([]byte, error) {
 		if out, ok := e.appendEventText(dst, r); ok {
 			return out, nil
 		}
+	}
+	if e.readsTails() {
+		return append(format.AppendMembers(append(dst, '{'), r, &e.omit), '}'), nil
 	}
 	body := r.Body
 	if len(e.removed) > 0 {

@@ -36,8 +36,12 @@ type Encoder struct {
 	timeKey []byte // as JSON with its colon; nil: no time
 	clock   *field.Strftime
 
+	tails   bool      // text is the record's members and nothing that depends on the others
 	scratch sync.Pool // of *[]byte
 }
+
+// ReadsTails implements sink.TailReader.
+func (e *Encoder) ReadsTails() bool { return e.tails }
 
 // NewEncoder makes the Encoder that the options describe. With simple_aggregation it doesn't compress: Compressor does that to
 // several records together.
@@ -77,6 +81,7 @@ func (e *Encoder) fluentBit(o *Options, t Text) error {
 	if len(o.DataKeys) > 0 || dots != "" {
 		e.shape = &shape{only: o.DataKeys, dots: dots}
 	}
+	e.tails = o.LogKey == "" && e.shape == nil && !e.json.ReplaceDots
 	if o.TimeKey == "" || o.LogKey != "" || e.shape != nil && !e.shape.keeps(o.TimeKey) {
 		return nil
 	}
@@ -201,16 +206,16 @@ func (e *Encoder) field(dst []byte, r *sink.Record) ([]byte, error) {
 
 // object is the record as JSON.
 func (e *Encoder) object(dst []byte, r *sink.Record) ([]byte, error) {
-	body := r.Body
+	dst = append(dst, '{')
+	start := len(dst)
 	if e.shape != nil {
 		buf := e.scratch.Get().(*[]byte)
 		defer e.release(buf)
-		*buf = e.shape.append((*buf)[:0], body)
-		body = *buf
+		*buf = e.shape.append((*buf)[:0], r.Body)
+		dst = record.AppendJSONMembers(dst, *buf, &e.json)
+	} else {
+		dst = format.AppendMembers(dst, r, &e.json)
 	}
-	dst = append(dst, '{')
-	start := len(dst)
-	dst = record.AppendJSONMembers(dst, body, &e.json)
 	if e.timeKey != nil {
 		if len(dst) > start {
 			dst = append(dst, ',')
