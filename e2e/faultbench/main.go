@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/firelane/firelane/e2e/servers"
@@ -75,7 +76,7 @@ func bench() error {
 		return runProfiled(f.profiled)
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // so that no router and no broker is left
 	defer stop()
 	root, err := os.MkdirTemp("", "faultbench")
 	if err != nil {
