@@ -272,7 +272,7 @@ func targets() map[string]target {
 
 // noAnswers are the outputs to which nobody answers: there is no connection, or the service has nothing to say (without TLS, which syslog
 // stands for, tcp and gelf count what the service's host has acknowledged; docs/delivery.md).
-var noAnswers = []string{"gelf", "tcp", "udp", "prometheus_exporter", "stdout", "counter", "file", "null", "rewrite_tag_filter"}
+var noAnswers = []string{"gelf", "tcp", "udp", "prometheus_exporter", "stdout", "counter", "flowcounter", "file", "null", "rewrite_tag_filter"}
 
 // Whatever a service answers, an output ends its attempt soon, takes little memory, and doesn't take for stored what isn't.
 func TestAnswersOfNoService(t *testing.T) {
