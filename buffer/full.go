@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// roomAgain is the part of its limit below which a queue that was full has room again: one that is filled again as soon as a
-	// segment is free stays full.
+	// roomAgain is the part of its limit below which a queue that was full has room again. Otherwise it would be full, and not full,
+	// with each segment that is freed.
 	roomAgain = 0.75
-	// fullEvery is how long after the line that a queue has room again none says that it is full: one that is full again and
-	// again would fill the log.
+	// fullEvery is for how long after the line that a queue has room again the line that it is full is left out: a queue that is full
+	// again and again would fill the log.
 	fullEvery = time.Minute
 )
 

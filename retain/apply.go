@@ -52,7 +52,7 @@ type applier struct {
 // doesn't answer for now, or, a *DashboardsError, that Dashboards doesn't: what is in the results has been done, and everything
 // can be tried again.
 func Apply(ctx context.Context, r sink.Retainer, now time.Time, dry bool) ([]Result, error) {
-	results, err := applyDocuments(ctx, r, now, dry)
+	results, err := applyCluster(ctx, r, now, dry)
 	if err != nil {
 		return results, err
 	}
@@ -60,8 +60,8 @@ func Apply(ctx context.Context, r sink.Retainer, now time.Time, dry bool) ([]Res
 	return append(results, more...), err
 }
 
-// applyDocuments is Apply for the cluster.
-func applyDocuments(ctx context.Context, r sink.Retainer, now time.Time, dry bool) ([]Result, error) {
+// applyCluster is Apply for what is in the cluster.
+func applyCluster(ctx context.Context, r sink.Retainer, now time.Time, dry bool) ([]Result, error) {
 	a := &applier{cluster: cluster{r}, want: r.Retention(), now: now, dry: dry}
 	if a.want == nil {
 		return nil, nil

@@ -82,8 +82,8 @@ func (c cluster) call(ctx context.Context, method, path string, body, out any) e
 	return c.exchange(ctx, c.Administer, method, path, body, out)
 }
 
-// exchange is call, of the server that ask asks.
-func (c cluster) exchange(ctx context.Context, ask func(context.Context, string, string, []byte) (int, []byte, error), method, path string, body, out any) error {
+// exchange is call by way of send, which makes a request to the cluster or to Dashboards.
+func (c cluster) exchange(ctx context.Context, send func(context.Context, string, string, []byte) (int, []byte, error), method, path string, body, out any) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, requestLimit, fmt.Errorf("no reply in time (%s)", requestLimit))
 	defer cancel()
 	var text []byte
@@ -93,7 +93,7 @@ func (c cluster) exchange(ctx context.Context, ask func(context.Context, string,
 			return fmt.Errorf("making the request %s %s: %w", method, path, err)
 		}
 	}
-	status, answer, err := ask(ctx, method, path, text)
+	status, answer, err := send(ctx, method, path, text)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s %s: %w", method, path, context.Cause(ctx))

@@ -104,7 +104,7 @@ func (k *Keeper) run(ctx context.Context) {
 
 // install is one attempt to bring the cluster to the wanted state.
 func (k *Keeper) install(ctx context.Context, first bool, told map[string]bool) error {
-	results, err := applyDocuments(ctx, k.of, time.Now(), false)
+	results, err := applyCluster(ctx, k.of, time.Now(), false)
 	k.tell(results, told)
 	switch {
 	case ctx.Err() != nil:

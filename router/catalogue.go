@@ -164,7 +164,7 @@ func outputs() []config.Plugin {
 		Row(config.KindOutput, "prometheus_exporter", "", prometheus.NewExporter, "a page that Prometheus reads: metrics only"),
 		Row(config.KindOutput, "stdout", "stdout", stream.NewStdout, "standard output"),
 		Row(config.KindOutput, "counter", "", stream.NewCounter, "standard output: how many records each request has"),
-		Row(config.KindOutput, "flowcounter", "", stream.NewFlowCounter, "standard output: how many records and bytes a second, minute, hour or day has"),
+		Row(config.KindOutput, "flowcounter", "", stream.NewFlowCounter, "standard output: counts of records and bytes for each second, minute, hour or day"),
 		Row(config.KindOutput, "file", "file", stream.NewFile, "files"),
 		Row(config.KindReroute, "", "rewrite_tag_filter", enrich.NewRetag, "gives records another tag, by what a field matches; they begin again at the first filter"),
 		Row(config.KindOutput, "null", "null", stream.NewNull, "nowhere; records count as delivered"),

@@ -374,7 +374,7 @@ func TestComposeRunsWhatIsThere(t *testing.T) {
 func TestIndexTemplateAndPolicyAreForTheSameIndices(t *testing.T) {
 	var template struct {
 		Meta          map[string]string `json:"_meta"`
-		IndexPatterns []string `json:"index_patterns"`
+		IndexPatterns []string          `json:"index_patterns"`
 		Priority      int
 		Template      struct{ Settings, Mappings map[string]any }
 	}

@@ -6,51 +6,51 @@ import (
 )
 
 const (
-	// maxIdle is how many records pass before a sampler reads the clock again: reading it costs more than the rest. So many records are
-	// passed over at most when they come more slowly than before.
-	maxIdle = 64
-	// clockRate is how often the clock is read in a second, at least; so it is read for each record where these are few.
+	// maxUnclocked is how many records may be skipped before a sampler reads the clock again: reading it costs more than the rest. If
+	// records come more slowly than before, at most that many are skipped too many.
+	maxUnclocked = 64
+	// clockRate is how often the clock is read in a second, at least: for each record, if fewer come.
 	clockRate = 100
 )
 
-// A sampler chooses among records that pass, at a limited rate. It goes by how many have passed and not by the time, or else it would
+// A sampler chooses among the records that come, at a limited rate. It goes by how many have come and not by the time, or else it would
 // choose those that come after a pause: those of the same connection, as a rule.
 type sampler struct {
 	last    time.Time
 	room    float64 // records that may be chosen now
-	passing float64 // records that pass in a second, about
-	skip    float64 // records that pass until the next one is chosen
-	idle    int     // of these, how many pass before the clock is read
-	passed  int     // since it was
+	pace    float64 // records that come in a second, about
+	skip    float64 // records until the next one is chosen
+	ahead   int     // of these, how many may come before the clock is read
+	skipped int     // of these, since it was read
 }
 
-// passes reports whether none of the next n records is to be taken; if so, they have passed. It doesn't read the clock.
-func (s *sampler) passes(n int) bool {
-	if s.passed+n > s.idle {
+// skips reports whether none of the next n records is to be taken; if so, it counts them. It doesn't read the clock.
+func (s *sampler) skips(n int) bool {
+	if s.skipped+n > s.ahead {
 		return false
 	}
-	s.passed += n
+	s.skipped += n
 	return true
 }
 
 // choose returns how many of the next n records to take.
 func (s *sampler) choose(n, perSecond int) (chosen int) {
-	if s.passes(n) {
+	if s.skips(n) {
 		return 0
 	}
 	now := time.Now()
 	elapsed := min(now.Sub(s.last).Seconds(), burst)
 	s.last = now
-	all := float64(s.passed + n)
+	all := float64(s.skipped + n)
 	s.room = min(max(2*float64(perSecond), burst), s.room+elapsed*float64(perSecond))
-	s.passing += all - s.passing*min(elapsed, 1)
-	every := max(1, s.passing/max(s.room, 1))
+	s.pace += all - s.pace*min(elapsed, 1)
+	every := max(1, s.pace/max(s.room, 1))
 	s.skip = min(s.skip, 2*(every-1)) // it is less where they come more slowly now
 	for ; s.skip < all; s.skip += 1 + 2*(every-1)*rand.Float64() {
 		chosen++
 	}
 	s.skip -= all
-	s.idle, s.passed = min(int(s.skip), maxIdle, int(s.passing/clockRate)), 0
+	s.ahead, s.skipped = min(int(s.skip), maxUnclocked, int(s.pace/clockRate)), 0
 	chosen = min(chosen, n, int(s.room))
 	s.room -= float64(chosen)
 	return chosen

@@ -37,7 +37,8 @@ type Shown struct {
 // counted. It never holds up the records.
 type Viewer struct {
 	Stages []Stage
-	// Records is how many records See gets in a second at most, over time. A burst of as many, or of burst/2, is complete.
+	// Records is how many records See gets in a second at most, over time. After a pause it gets up to that many at once, and burst/2 in
+	// any case, without a gap.
 	Records int
 	// Filter selects the records that See gets; nil: all.
 	Filter Filter
@@ -71,7 +72,7 @@ type Filter interface {
 // Missed is how many records See didn't get, because they came too fast.
 type Missed struct {
 	Taken      int64 // by the filter, where there is one
-	Unexamined int64 // nobody knows whether the filter would have taken them
+	Unexamined int64 // they passed MayTake and were not decoded: nobody knows whether the filter would have taken them
 }
 
 // Missed returns how many records See didn't get so far.
@@ -99,7 +100,8 @@ func (v *Viewer) leave() {
 // Limits of viewers.
 const (
 	maxViewers = 16
-	// maxExamined is how many records a viewer's filter examines in a second.
+	// maxExamined is how many records a viewer's filter examines in a second: decodes, after MayTake has searched their bytes, which
+	// doesn't count.
 	maxExamined = 20_000
 	// examinedFor is how many records with what the filter takes are examined for each that is shown, where there are more of them.
 	examinedFor = 2
@@ -177,7 +179,7 @@ func (i *intake) show() {
 		}
 	}
 	for _, v := range *i.viewers {
-		if v.passes() {
+		if v.skips() {
 			continue
 		}
 		v.show(&Shown{Stage: StageIn, Part: i.input.id, Event: &i.event})
@@ -241,18 +243,18 @@ func (v *Viewer) show(one *Shown) {
 	}
 }
 
-// passes counts a record that v doesn't see because it isn't time for the next one, without a look at it.
-func (v *Viewer) passes() bool {
+// skips counts a record that v doesn't see because it isn't time for the next one, without a look at it.
+func (v *Viewer) skips() bool {
 	if v.Filter != nil {
 		return false
 	}
 	v.mu.Lock()
-	passes := v.shown.passes(1)
-	if passes {
+	skips := v.shown.skips(1)
+	if skips {
 		v.missed.Taken++
 	}
 	v.mu.Unlock()
-	return passes
+	return skips
 }
 
 // choose returns how many of n records are examined.

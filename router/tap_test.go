@@ -119,7 +119,7 @@ func TestAViewerGetsWhatItsRateAllowsAndTheRestIsCounted(t *testing.T) {
 					}
 				}
 				m := v.Missed()
-				if n := len(s); n < 80 || n > 130+burst || n+int(m.Taken+m.Unexamined) > passed || n+int(m.Taken+m.Unexamined) < passed-maxIdle {
+				if n := len(s); n < 80 || n > 130+burst || n+int(m.Taken+m.Unexamined) > passed || n+int(m.Taken+m.Unexamined) < passed-maxUnclocked {
 					t.Errorf("%v: got %d records in 10 s and %+v, want about 100 of %d, and the others", stage, n, m, passed)
 				}
 				if filtered != (m.Unexamined > 0) {
@@ -238,7 +238,7 @@ func TestASamplerNoticesThatTheFloodIsOver(t *testing.T) {
 			chosen += s.choose(1, 20)
 			time.Sleep(100 * time.Millisecond)
 		}
-		if want := 200 - maxIdle - 2; chosen < want {
+		if want := 200 - maxUnclocked - 2; chosen < want {
 			t.Errorf("got %d of 200 records after a flood, want %d at least", chosen, want)
 		}
 	})

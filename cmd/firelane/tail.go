@@ -123,7 +123,7 @@ func missedText(l *admin.TailLine) string {
 		parts = append(parts, admin.Count(l.Missed)+" records are not shown: they came too fast; -match, -where or -text selects some, -rate shows more")
 	}
 	if l.Unexamined > 0 {
-		parts = append(parts, admin.Count(l.Unexamined)+" records were passed over unexamined, because the filter takes more than can be shown; narrow it")
+		parts = append(parts, admin.Count(l.Unexamined)+" records were not examined: the filter has more to decode or to show than a viewer may have; narrow it")
 	}
 	return strings.Join(parts, "; ")
 }

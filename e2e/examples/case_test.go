@@ -54,7 +54,7 @@ func readCase(file string) (*testCase, error) {
 		case strings.HasPrefix(f.Name, "send "), strings.HasPrefix(f.Name, "append "):
 			c.sends = append(c.sends, f)
 		default:
-			return nil, fmt.Errorf("a section %s", f.Name)
+			return nil, fmt.Errorf("unknown section %q", f.Name)
 		}
 	}
 	if c.example == "" || c.definition == nil || c.want == "" {
@@ -84,7 +84,7 @@ func (c *testCase) readHead(head string) error {
 		case "arrives":
 			c.atStop = value == "at the stop"
 		default:
-			return fmt.Errorf("%q in the head", line)
+			return fmt.Errorf("unknown line %q before the first section", line)
 		}
 	}
 	return nil

@@ -197,7 +197,7 @@ func passRequests(s *stream, broker net.Conn, waiting chan<- kafkaRequest) error
 		}
 		next := kafkaRequest{kind: kmsg.RequestForKey(int16(binary.BigEndian.Uint16(frame[4:])))}
 		if next.kind == nil {
-			return fmt.Errorf("a request with the key %d", binary.BigEndian.Uint16(frame[4:]))
+			return fmt.Errorf("unexpected request, API key %d", binary.BigEndian.Uint16(frame[4:]))
 		}
 		next.kind.SetVersion(int16(binary.BigEndian.Uint16(frame[6:])))
 		if next.kind.Key() == kmsg.Produce.Int16() {
@@ -342,7 +342,7 @@ func kafkaFrame(in *bufio.Reader) ([]byte, error) {
 	}
 	n := binary.BigEndian.Uint32(head)
 	if n < 8 || n > maxKafkaFrame {
-		return nil, fmt.Errorf("a frame of %d bytes", n)
+		return nil, fmt.Errorf("invalid frame length %d", n)
 	}
 	frame := make([]byte, 4+n)
 	_, err = io.ReadFull(in, frame)

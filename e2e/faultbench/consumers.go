@@ -77,7 +77,7 @@ func (f *flags) consumerTable(ctx context.Context, root string, rt router, recor
 	if !servers.KafkaInstalled() {
 		return fmt.Errorf("%s is not installed; run e2e/setup", servers.KafkaName)
 	}
-	fmt.Println("| consumers | load | records | lost | duplicated | records/s together | records/s each | records a CPU second, of each consumer |")
+	fmt.Println("| consumers | load | records | lost | duplicated | records/s together | records/s each | records per CPU second, each consumer |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	costs := make([][]float64, maxConsumers+1)
 	broken := 0

@@ -67,7 +67,7 @@ func bench() error {
 	flag.BoolVar(&f.services, "services", false, "run the scenarios with faults against every destination but _bulk")
 	flag.BoolVar(&f.consumers, "consumers", false, "run one, two and three routers that consume a topic of Kafka, and compare what a record costs each")
 	flag.IntVar(&f.parallel, "parallel", 1, "scenarios that run at the same time; more than one for rows of which times don't matter")
-	flag.IntVar(&f.viewers, "viewers", 0, "measure in so many rounds what the status page and live tails cost a router that gets 10,000 records a second")
+	flag.IntVar(&f.viewers, "viewers", 0, "rounds in which to measure what the status page and live tails cost a router at 10,000 records a second; 0: don't")
 	flag.BoolVar(&f.keep, "keep", false, "keep the folders of the runs (configuration, log, queue)")
 	flag.StringVar(&f.profile, "profile", "", "write a CPU profile of all runs of firelane to this file; cmd/firelane/default.pgo is one, for the compiler")
 	flag.StringVar(&f.profiled, "profiled", "", "run as firelane with this configuration file; used by -profile")

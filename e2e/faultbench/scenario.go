@@ -145,7 +145,7 @@ func serviceScenarios(sc scale, kafka *cluster) []scenario {
 			{name: "kill", help: "kill -9 five times, with acks", load: acked, during: killFiveTimes(sc.pause), promises: promises{killed: true}},
 			{name: "term", help: "SIGTERM under load while the destination answers 429", load: steady, grace: sc.grace, during: termWhile429(sc)},
 		}
-		kinds = slices.DeleteFunc(kinds, func(s scenario) bool { return !svc.can(s.name) })
+		kinds = slices.DeleteFunc(kinds, func(s scenario) bool { return !svc.canHave(s.name) })
 		if svc.refused != nil {
 			kinds = append(kinds, scenario{name: "items", help: "5 % of items refused in a 200", load: steady, faults: faults{items429: .05}})
 		}

@@ -79,8 +79,8 @@ func services() []*service {
 	}
 }
 
-// can reports whether the service can have a fault: a protocol may have no refusals, or no answers at all.
-func (s *service) can(fault string) bool {
+// canHave reports whether the service can have a fault: a protocol may have no refusals, or no answers at all.
+func (s *service) canHave(fault string) bool {
 	switch {
 	case s.stream == nil || s.cluster != nil:
 		return true

@@ -21,10 +21,10 @@ type place struct {
 	at int64
 }
 
-// A cached is a field. Unless it is kept, it is valid until the next one is read.
+// A cached is a field of an entry. Unless it is kept, it is valid until the next one is read.
 type cached struct {
 	name, value []byte
-	condition   int // of the filter, that it is; -1: none
+	condition   int // the filter's condition that it fulfils; -1: none
 	kept        bool
 }
 

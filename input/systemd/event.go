@@ -24,7 +24,7 @@ const (
 )
 
 // errEntryTooLong is the error of fields for which a record has no room.
-var errEntryTooLong = fmt.Errorf("an entry has more than %d KiB", maxEntry>>10)
+var errEntryTooLong = fmt.Errorf("the fields of an entry have more than %d KiB", maxEntry>>10)
 
 // A maker makes events of entries.
 type maker struct {

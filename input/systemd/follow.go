@@ -50,13 +50,13 @@ func (in *Input) follow(ctx context.Context) error {
 // pass adds entries in their order, until there is enough for a flush. It reports whether it has read any.
 func (in *Input) pass(ctx context.Context) (some bool) {
 	for n := 0; n < in.opts.MaxEntries && in.size < flushSize && ctx.Err() == nil; {
-		s, then := in.eldest()
+		s, then := in.oldestTwo()
 		if s == nil {
 			break
 		}
 		some = true
 		for ; n < in.opts.MaxEntries && in.size < flushSize && ctx.Err() == nil; n++ {
-			if in.one(s); !s.unread() || then != nil && then.before(s) {
+			if in.addNext(s); !s.unread() || then != nil && then.before(s) {
 				n++
 				break
 			}
@@ -65,8 +65,8 @@ func (in *Input) pass(ctx context.Context) (some bool) {
 	return some
 }
 
-// eldest returns the file whose next entry comes first, and the one whose next entry comes after that; nil for none.
-func (in *Input) eldest() (first, second *source) {
+// oldestTwo returns the file whose next entry comes first, and the one whose next entry comes after that; nil for none.
+func (in *Input) oldestTwo() (first, second *source) {
 	for _, s := range in.sources {
 		switch {
 		case !s.unread():
@@ -79,8 +79,8 @@ func (in *Input) eldest() (first, second *source) {
 	return first, second
 }
 
-// one adds the next entry of s, or leaves it out.
-func (in *Input) one(s *source) {
+// addNext adds the next entry of s, or leaves it out.
+func (in *Input) addNext(s *source) {
 	if err := in.open(s); err != nil {
 		in.fail(s, err)
 		return
@@ -200,7 +200,7 @@ func (in *Input) save() {
 			if err := in.positions.put(id, s.pos, exists); err != nil {
 				if !in.wrote {
 					in.wrote = true
-					in.log.Error().Err(err).Msg("it can't be saved how far the journal was read: after a restart entries may come again")
+					in.log.Error().Err(err).Msg("positions in the journal can't be saved: after a restart entries may be read again")
 				}
 				continue
 			}

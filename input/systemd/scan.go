@@ -88,7 +88,7 @@ func (in *Input) scan(first bool) {
 		}
 	}
 	if !some && !in.missing {
-		in.log.Warn().Strs("folders", in.roots).Msg("there is no journal that can be read: it is searched for every few seconds; want the host's folder mounted, and the right to read it")
+		in.log.Warn().Strs("folders", in.roots).Msg("no journal that can be read was found in these folders: searching again every few seconds; want the host's /var/log/journal mounted, and the right to read it")
 	}
 	in.missing = !some
 	if complete && some {
@@ -228,7 +228,7 @@ func (in *Input) noJournal(path string, info fs.FileInfo, err error) {
 		clear(in.logged)
 	}
 	in.logged[path] = true
-	in.log.Warn().Str("file", path).Err(err).Msg("a file of the journal can't be read: it is left out")
+	in.log.Warn().Str("file", path).Err(err).Msg("this is not a journal file that can be read: it is left out")
 }
 
 // forget forgets files that were deleted. One that is open is read to its end first.

@@ -141,6 +141,6 @@ func (in *Input) fail(s *source, err error) {
 	in.close(s)
 	if !s.failed && !os.IsNotExist(err) { // the search for files notes that
 		s.failed = true
-		in.log.Warn().Str("file", s.path).Uint64("entries", s.pos).Err(err).Msg("a journal file can't be read: it is tried again")
+		in.log.Warn().Str("file", s.path).Uint64("entries", s.pos).Err(err).Msg("reading a journal file failed: it is tried again")
 	}
 }

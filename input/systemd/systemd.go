@@ -110,7 +110,7 @@ func (in *Input) openPositions(env input.Env) error {
 	}
 	p, other, err := openPositions(path, env.ID)
 	if err != nil && in.opts.db() == "" {
-		in.log.Warn().Err(err).Msg("it can't be kept how far the journal was read: after a restart it is read as a new one; want a writable folder, or db")
+		in.log.Warn().Err(err).Msg("positions in the journal can't be kept: after a restart it is read as at the first start; want a writable folder, or db")
 		return nil
 	}
 	if err != nil {

@@ -488,7 +488,7 @@ func TestAJournalThatIsNotThereIsLoggedOnce(t *testing.T) {
 	r := run(t, Options{Path: filepath.Join(t.TempDir(), "none")}, config.FluentBit)
 	r.idle(t)
 	r.end(t)
-	if n := strings.Count(r.log.String(), "there is no journal"); n != 1 {
+	if n := strings.Count(r.log.String(), "no journal that can be read was found"); n != 1 {
 		t.Errorf("got %d lines, want 1: %s", n, r.log)
 	}
 }

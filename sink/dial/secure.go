@@ -10,10 +10,11 @@ import (
 )
 
 const (
-	// maxGathered is how much of a body is encrypted before it is sent, in bytes. TLS makes a record of each 16 KiB, and a system
-	// call for each of them would cost more than all else that TLS does.
+	// maxGathered is how much of a body is encrypted before it is sent, in bytes. TLS splits a body into its own records of 16 KiB, and
+	// a system call for each of them would cost more than all else that TLS does.
 	maxGathered = 64 << 10
-	// gatheredRoom is the room for that as records, of which the first ones of a connection are short.
+	// gatheredRoom is the size of that when it is encrypted: each of TLS's records adds some bytes, and a connection begins with short
+	// ones, so there are more of them.
 	gatheredRoom = maxGathered + 2<<10
 )
 
@@ -77,7 +78,7 @@ func (c *secureConn) ReadFrom(r io.Reader) (sent int64, err error) {
 	buf := gathered.Get().(*[]byte)
 	defer gathered.Put(buf)
 	write := func(b []byte) (n int) {
-		n, err = c.Write(b) // never blocks: it is held
+		n, err = c.Write(b) // doesn't block: the gatherer keeps it
 		sent += int64(n)
 		return n
 	}
@@ -94,7 +95,7 @@ func (c *secureConn) ReadFrom(r io.Reader) (sent int64, err error) {
 	return sent, err
 }
 
-// Close closes the connection; if it is blocked in a flush, without TLS's farewell, which would wait for it.
+// Close closes the connection; if it is blocked in a flush, without sending close_notify, which would wait for it.
 func (c *secureConn) Close() error {
 	if !c.out.mu.TryLock() {
 		return c.out.Conn.Close()

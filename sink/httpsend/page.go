@@ -15,8 +15,8 @@ import (
 const (
 	// pageHead is how much of a reply is read to see whether it is a web page, in bytes.
 	pageHead = 512
-	// pageWait is the minimum wait after one: it is unlikely to change soon, and the service behind a strange proxy may have stored the
-	// records.
+	// pageWait is the minimum wait after one. Its cause is unlikely to go away soon, and a proxy may have passed the request on before
+	// it answered, so that each retry may duplicate the records.
 	pageWait = time.Minute
 )
 
@@ -34,12 +34,12 @@ func isPage(resp *http.Response) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(head), []byte{'<'})
 }
 
-// notService is the verdict for a web page with a status 2xx: the service has not been reached, and nothing is stored.
+// notService is the verdict for a web page with a status 2xx: the answer isn't the service's, so nothing is known to be stored.
 func notService(resp *http.Response) sink.Reply {
 	f := ReadFailure(resp)
 	return sink.Reply{
 		Verdict: sink.Again, Status: f.Status, RetryAfter: pageWait,
 		Err:     fmt.Errorf("%s with a web page instead of the service's answer: %s", resp.Status, f.Reason),
-		Trouble: &sink.Trouble{Kind: sink.Misconfigured, What: "isn't at this address (a web page answers)", Want: "correct host, port, path and tls, or the proxy; the field error has the page"},
+		Trouble: &sink.Trouble{Kind: sink.Misconfigured, What: "isn't at this address (it answered with a web page)", Want: "correct host, port, path and tls, or the proxy; the field error has the page"},
 	}
 }

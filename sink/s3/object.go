@@ -202,7 +202,7 @@ func (o *object) Finish(ctx context.Context) sink.Reply {
 	})
 }
 
-// errUnconfirmed is an answer with a status that accepts, from something else than a store: a proxy, or a login page.
+// errUnconfirmed is an answer with a status 2xx from something other than a store: a proxy, or a login page.
 var errUnconfirmed = errors.New("the answer isn't that of a store with S3's API: it has no ETag or upload id; check endpoint and proxies")
 
 // confirmed returns an error if the answer to what was stored has no entity tag: S3 always returns one.

@@ -30,7 +30,7 @@ func (o *FlowCounterOptions) Check(d config.Dialect) error { return o.CheckOutpu
 // Warnings returns a line for a unit that there isn't.
 func (o *FlowCounterOptions) Warnings() []string {
 	if _, ok := flowUnits[strings.ToLower(o.Unit)]; !ok {
-		return []string{fmt.Sprintf("unit: there is no %s, and minute is used; want second, minute, hour or day", o.Unit)}
+		return []string{fmt.Sprintf("unit: unknown unit %q, minute is used; want second, minute, hour or day", o.Unit)}
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (f *flowCounter) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	case f.counting <- struct{}{}:
 		defer func() { <-f.counting }()
 	case <-ctx.Done():
-		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("waiting for stdout: %w", ctx.Err())}
+		return sink.Reply{Verdict: sink.Again, Err: fmt.Errorf("waiting for another request to be counted: %w", ctx.Err())}
 	}
 	was := slices.Clone(f.windows)
 	var lines []byte
@@ -113,7 +113,7 @@ func (f *flowCounter) Send(ctx context.Context, req *sink.Request) sink.Reply {
 		}
 	}
 	if late > 0 {
-		f.log.Warn().Int("records", late).Msg("records are older than the time that is counted: they are not counted")
+		f.log.Warn().Int("records", late).Msg("records were not counted: they are older than the current unit of time")
 	}
 	if len(lines) == 0 {
 		return sink.Reply{Cause: sink.Answered}

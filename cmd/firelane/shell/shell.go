@@ -44,9 +44,9 @@ const (
 	maxScript = 256 << 10
 	// maxRun is how long a shell or a program without a terminal runs, apart from the time in which it runs the router.
 	maxRun = 10 * time.Minute
-	// maxMemory is how many bytes of memory a shell may take, beside those of the program. The router is in the same container.
+	// maxMemory is how many bytes of memory a shell may take, besides what the program has at its start. The router is in the same container.
 	maxMemory = 64 << 20
-	// memoryEvery is how often that is checked, and memoryTries how often it is too much before the process ends at once.
+	// memoryEvery is how often that is checked, and memoryTries how many checks find too much before the process ends at once.
 	memoryEvery = 50 * time.Millisecond
 	memoryTries = 20
 	// maxStack is the stack of a goroutine in bytes, which a function that calls itself for ever would fill.

@@ -56,7 +56,7 @@ func (f *File) payload(at int64) (payload []byte, flags byte, err error) {
 		head = compactData
 	}
 	if at < headerSize || at > maxOffset {
-		return nil, 0, damaged("a field is at %d", at)
+		return nil, 0, damaged("invalid offset %d of a field", at)
 	}
 	read := f.near.read
 	if !f.near.has(at, head) && at < f.near.at { // older

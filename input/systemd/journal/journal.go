@@ -293,7 +293,7 @@ func (f *File) item(array int64, n uint64) (int64, error) {
 // readEntry reads the entry at an offset.
 func (f *File) readEntry(at int64) error {
 	if at < headerSize || at > maxOffset {
-		return damaged("entry %d is at %d", f.pos, at)
+		return damaged("invalid offset of entry %d: %d", f.pos, at)
 	}
 	b, err := f.near.read(f.r, at, entryHeader)
 	if err != nil {
