@@ -98,7 +98,7 @@ func otherDifferences() []difference {
 		{"F644", "concat-timeout", "", nil},
 		{"F645", "concat-not-text", "", nil},
 		{"F646", "head-nul", "`head` with `Split_line`: a line doesn't end with a NUL; in Fluent Bit 5.1.1 it does", within(config.KindInput, bit, "head", is("split_line", on...))},
-		{"F647", "convert-kept", "`content_modifier` with `action convert` leaves null, a text that isn't a number (`double`) and a text other than `true` and `false` (`boolean`), and converts integers beyond 32 bits; Fluent Bit makes them 0.0 or `false`, and leaves the integers",
+		{"F647", "convert-kept", "`content_modifier` with `action convert`: what can't be converted stays as it is (null; for `double` a text that isn't a number; for `boolean` a text other than `true` and `false`), and integers beyond 32 bits are converted; Fluent Bit makes the former 0.0 or `false`, and leaves the latter",
 			within(config.KindFilter, bit, "content_modifier", is("converted_type", "int", "double", "boolean"))},
 		{"F648", "journal-later", "", nil},
 		{"F649", "textfile-lines", "", nil},

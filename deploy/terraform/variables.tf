@@ -13,7 +13,7 @@ variable "firelane_image" {
   type        = string
   validation {
     condition     = length(trimspace(var.firelane_image)) > 0
-    error_message = "firelane_image is empty; want, for example, 123456789012.dkr.ecr.eu-west-1.amazonaws.com/firelane:1.2.0."
+    error_message = "firelane_image is empty; want, for example, 123456789012.dkr.ecr.eu-west-1.amazonaws.com/firelane:0.1.0."
   }
 }
 
