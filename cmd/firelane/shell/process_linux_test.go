@@ -15,13 +15,19 @@ import (
 	"time"
 )
 
-// asRouter makes the test program the process that is looked for.
-const asRouter = "FIRELANE_SHELL_TEST_ROUTER"
+// What the test program does instead of testing, where one of these is in the environment.
+const (
+	asRouter = "FIRELANE_SHELL_TEST_ROUTER" // it is the process that is looked for
+	asShell  = "FIRELANE_SHELL_TEST_SHELL"  // it is a shell that runs this line
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asRouter) != "" {
 		_, _ = io.Copy(io.Discard, os.Stdin) // until the test closes it
 		return
+	}
+	if line := os.Getenv(asShell); line != "" {
+		os.Exit(testShell(nil, io.Discard, os.Stderr).Run("sh", []string{"-c", line}))
 	}
 	os.Exit(m.Run())
 }
@@ -225,4 +231,18 @@ func TestAShellAtATerminalPromptsAndRunsLines(t *testing.T) {
 	terminal.Close()
 	control.Close()
 	<-shown
+}
+
+// A script that would take all memory of the container, in which the router is, ends. The shell is a process of its own, which may end
+// as a whole.
+func TestAShellEndsAtItsLimitOfMemory(t *testing.T) {
+	for _, line := range []string{"x=a; while :; do x=$x$x; done", "x=$(cat /dev/zero)", "f() { f | f; }; f", "x=$(while :; do echo abcdefghijklmnopqrstuvwxyz; done)"} {
+		sh := exec.Command(os.Args[0])
+		sh.Env = append(os.Environ(), asShell+"="+line)
+		var errs strings.Builder
+		sh.Stderr = &errs
+		if err := sh.Run(); sh.ProcessState.ExitCode() != exitFailed || !strings.Contains(errs.String(), errTooLarge.Error()) {
+			t.Errorf("%s: got %v and %.200q, want an end for its memory", line, err, errs.String())
+		}
+	}
 }

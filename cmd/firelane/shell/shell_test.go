@@ -309,17 +309,6 @@ func TestScriptsThatStartTheRouterWork(t *testing.T) {
 	}
 }
 
-// A script that would take all memory of the container, in which the router is, ends.
-func TestAShellEndsAtItsLimitOfMemory(t *testing.T) {
-	for _, line := range []string{"x=a; while :; do x=$x$x; done", "x=$(cat /dev/zero)", "f() { f | f; }; f", "x=$(while :; do echo abcdefghijklmnopqrstuvwxyz; done)"} {
-		var out, errs strings.Builder
-		status := testShell(nil, &out, &errs).Run("sh", []string{"-c", line})
-		if status != exitFailed || !strings.Contains(errs.String(), errTooLarge.Error()) {
-			t.Errorf("%s: got status %d and %.200q, want an end for its memory", line, status, errs.String())
-		}
-	}
-}
-
 // As by SIGPIPE, the left side of a pipe ends when nobody reads it, and the script goes on.
 func TestALoopEndsWhenNobodyReadsIt(t *testing.T) {
 	for _, line := range []string{"while :; do echo x; done | head -n 1; echo next", "while :; do printf '%s\\n' x; done | head -n 1; echo next"} {
