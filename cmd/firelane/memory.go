@@ -26,16 +26,16 @@ func limitMemory(log zerolog.Logger) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	limit := int64(memoryGoal)
+	limit, from := int64(memoryGoal), "the router's own limit"
 	for _, file := range cgroupLimits {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue
 		}
 		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && int64(float64(n)*cgroupShare) < limit {
-			limit = int64(float64(n) * cgroupShare)
-			log.Debug().Int64("limit_bytes", limit).Msg("the memory limit is taken from the cgroup")
+			limit, from = int64(float64(n)*cgroupShare), file
 		}
 	}
+	log.Debug().Int64("limit_bytes", limit).Str("from", from).Msg("the memory of Go's heap is limited")
 	debug.SetMemoryLimit(limit)
 }
