@@ -18,7 +18,7 @@ const damagedEntry = "journal entry is damaged"
 func (in *Input) follow(ctx context.Context) error {
 	in.scan(true)
 	next := time.Now().Add(scanTime) // search
-	last := false                    // the files were looked at since WaitIdle was called
+	last := false                    // the files have been checked since WaitIdle was called
 	var retry time.Time              // of a flush; zero: nothing is held
 	for ctx.Err() == nil {
 		some := in.pass(ctx)
@@ -224,7 +224,7 @@ func (in *Input) wait(ctx context.Context, retry time.Time) {
 	}
 }
 
-// refresh looks at the files that are written, and searches for others if that is due or folders have changed.
+// refresh checks the files that are written, and searches for others if that is due or folders have changed.
 func (in *Input) refresh(next *time.Time, all bool) {
 	now := time.Now()
 	for _, s := range in.sources {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/input/systemd/journal"
 )
 
@@ -63,7 +64,7 @@ func openPositions(path, id string) (p *positions, other string, err error) {
 func fileName(id string) string { return strings.ReplaceAll(id, "/", "_") }
 
 func readPositions(path string) (p *positions, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	f, size, err := input.OpenState(path)
 	if err != nil {
 		return nil, err
 	}
@@ -72,18 +73,8 @@ func readPositions(path string) (p *positions, err error) {
 			_ = f.Close()
 		}
 	}()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("%s is in use: %w", path, err)
-	}
 	p = &positions{file: f, slots: map[journal.ID]slot{}}
-	if info.Size() == 0 {
+	if size == 0 {
 		p.fresh = true
 		_, err = f.WriteAt([]byte(positionsMagic), 0)
 		return p, err

@@ -12,7 +12,7 @@ import (
 
 const (
 	maxFolders = 1024   // folders of machines
-	maxNamed   = 16_384 // names in a folder that are looked at
+	maxNamed   = 16_384 // names that are read of a folder
 
 	newTime = time.Second // for a new file to be whole
 )

@@ -183,7 +183,7 @@ func (in *Input) chargeAll() {
 func (in *Input) WaitIdle(ctx context.Context) error {
 	in.mu.Lock()
 	if !in.hurry.Load() && !in.busy {
-		in.idle, in.busy = make(chan struct{}), true // until the files were looked at once more
+		in.idle, in.busy = make(chan struct{}), true // until the files have been checked once more
 	}
 	in.hurry.Store(true)
 	idle := in.idle
@@ -202,7 +202,7 @@ func (in *Input) WaitIdle(ctx context.Context) error {
 	}
 }
 
-// setIdle notes whether everything is in the queue. last says that the files were looked at since WaitIdle was called.
+// setIdle notes whether everything is in the queue. last says that the files have been checked since WaitIdle was called.
 func (in *Input) setIdle(idle, last bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/firelane/firelane/input"
 )
 
 // The file of offsets is a log: a line of text, and then commits. A commit has a length, a checksum and entries, and is written by
@@ -61,7 +62,7 @@ var errForeign = errors.New("another program has written it")
 
 // openStore opens a file of offsets, or makes it.
 func openStore(path string) (s *store, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	f, size, err := input.OpenState(path)
 	if err != nil {
 		return nil, err
 	}
@@ -70,30 +71,13 @@ func openStore(path string) (s *store, err error) {
 			_ = f.Close()
 		}
 	}()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	if err := lock(f); err != nil {
-		return nil, err
-	}
 	s = &store{path: path, file: f, places: map[fileID]place{}}
-	if info.Size() == 0 {
+	if size == 0 {
 		s.size = int64(len(storeMagic))
 		_, err = f.WriteAt([]byte(storeMagic), 0)
 		return s, err
 	}
 	return s, s.load()
-}
-
-func lock(f *os.File) error {
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("%s is in use: %w", f.Name(), err)
-	}
-	return nil
 }
 
 // load reads the log up to its first commit that isn't whole.
@@ -245,7 +229,7 @@ func (s *store) compact() error {
 		return err
 	}
 	if _, err = f.WriteAt(b, 0); err == nil {
-		if err = lock(f); err == nil {
+		if err = input.LockState(f); err == nil {
 			err = os.Rename(f.Name(), s.path)
 		}
 	}
