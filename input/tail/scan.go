@@ -7,17 +7,29 @@ import (
 	"time"
 )
 
-// noteEarly notes the files that exist at the start. An application's first lines may come before the first scan.
+// noteEarly notes the files that exist at the start, up to maxFiles. An application's first lines may come before the first scan.
 func (in *Input) noteEarly() {
 	if in.opts.FromHead {
 		return
 	}
 	in.early = map[fileID]int64{}
 	for _, path := range expand(in.opts.Path, in.opts.Exclude) {
+		if len(in.early) >= maxFiles {
+			break
+		}
 		if id, info, err := stat(path); err == nil {
 			in.early[id] = info.Size()
 		}
 	}
+}
+
+// startOf returns where a file that the first scan finds begins, if it has no saved offset.
+func (in *Input) startOf(id fileID, size int64) int64 {
+	was, noted := in.early[id]
+	if !noted && len(in.early) >= maxFiles {
+		return size // it may have existed: not all were noted
+	}
+	return min(was, size)
 }
 
 // scan searches for files. Those that existed at the start without a saved offset begin where they ended then, unless
@@ -66,7 +78,7 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 	if !known {
 		f.place = place{id: id, path: path}
 		if first {
-			f.offset = min(in.early[id], info.Size())
+			f.offset = in.startOf(id, info.Size())
 		}
 	}
 	if !in.addFile(f) {
