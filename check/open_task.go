@@ -291,7 +291,9 @@ func (t *taskOpener) files() (files map[string]string, after []config.Extra) {
 			continue
 		}
 		if builtIn(w.path) {
-			t.tell(w.at, taskdef.Assumed, "the file %s is one that firelane has itself, as AWS's image does: firelane's is checked; want, if the image has another one in its place, %s", w.path, checkAgain(w.path))
+			if !slices.Contains(generated, w.path) {
+				t.tell(w.at, taskdef.Assumed, "the file %s is one that firelane has itself, as AWS's image does: what it says is taken from firelane's; want %s, if the image has another one in its place", w.path, checkAgain(w.path))
+			}
 			continue
 		}
 		w.missing()

@@ -164,7 +164,7 @@ func routerUnused(t *task) {
 		if len(others) == 1 {
 			where = "in " + others[0]
 		}
-		t.say(c.FireLens.Place, where+`, instead of the logConfiguration that is there with its options: "logDriver": "awsfirelens", with options of an output, of which one is "Name"; or no firelensConfiguration`,
+		t.say(c.FireLens.Place, where+` "logDriver": "awsfirelens", and instead of the options that are there those of an output ("Name" and what it needs); or no firelensConfiguration`,
 			"%s is the log router, but no container has the log driver awsfirelens: ECS refuses the task definition.", c.Name.Text)
 	}
 }

@@ -269,11 +269,11 @@ func routerVariable(t *task) {
 			}
 			near := config.Nearest(o.Name, known)
 			for _, name := range known {
-				if near == "" && strings.HasPrefix(name, strings.ToUpper(o.Name)) {
+				if strings.HasPrefix(name, strings.ToUpper(o.Name)+"_") {
 					near = name
 				}
 			}
-			t.say(o.Place, cmp.Or(help[near], strings.Join(all, ", ")), "firelane has no variable %s: it has no effect.", o.Name)
+			t.say(o.Place, cmp.Or(help[near], strings.Join(all, "; ")), "firelane has no variable %s: it has no effect.", o.Name)
 		}
 	}
 }

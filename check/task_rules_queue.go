@@ -63,8 +63,8 @@ func queueShared(t *task) {
 			t.say(q.mount.Place, "a service with one task, minimumHealthyPercent 0 and maximumPercent 100, so that a deployment ends the old task first",
 				text, q.mount.Volume, "EFS", " with the same volume")
 		case taskdef.HostVolume:
-			t.say(q.mount.Place, "one task of this kind on an instance (the placement constraint distinctInstance), and maximumPercent 100, so that a deployment ends the old task first",
-				text, q.mount.Volume, "of the EC2 instance", " on the same instance")
+			t.say(q.mount.Place, "one task of this kind on an instance (the placement constraint distinctInstance), minimumHealthyPercent below 100 and maximumPercent 100, so that a deployment ends the old task first",
+				text, q.mount.Volume, "on the EC2 instance", " on the same instance")
 		}
 		return
 	}

@@ -108,9 +108,26 @@ func executionRole(t *task) {
 			need(&logs, c.Name.Text, c.Log.Driver.Place)
 		}
 	}
+	if len(secrets) > 0 {
+		at = t.firstSecret()
+	}
 	if at.Path != "" {
 		t.say(at, roleWanted(len(images)+len(logs) > 0, actions, secrets), "The task has no executionRoleArn: ECS refuses the task definition, because of %s.", enumerate(roleUsers(secrets, images, logs)))
 	}
+}
+
+// firstSecret is the place of the first secret of a container.
+func (t *task) firstSecret() taskdef.Place {
+	for i := range t.Containers {
+		c := &t.Containers[i]
+		if len(c.Secrets) > 0 {
+			return c.Secrets[0].Place
+		}
+		if c.Log != nil && len(c.Log.Secrets) > 0 {
+			return c.Log.Secrets[0].Place
+		}
+	}
+	return t.Definition.Place
 }
 
 // roleUsers says what needs the task execution role.
@@ -137,7 +154,7 @@ func roleWanted(managed bool, actions, secrets []string) string {
 		return want
 	}
 	if managed {
-		want += ", and "
+		return want + ", which also allows " + enumerate(actions) + plural(len(secrets), " on the secret", " on the secrets")
 	}
 	return want + "that allows " + enumerate(actions) + plural(len(secrets), " on the secret", " on the secrets")
 }
