@@ -239,17 +239,24 @@ func hostIsURL(o *outlet) {
 	if len(parts) == 0 || want == "host "+host {
 		fix = o.rewrite(g.Pos, g.Value, host)
 	}
-	if p, ok := o.given("port"); ok && port != "" && len(o.desc.Servers) > 0 {
-		used, other := strconv.Itoa(o.desc.Servers[0].Port), strings.Trim(p.Value, `" `)
-		if used == other {
-			other = port
-		}
-		if used != other {
-			o.tell(o.found(Warning, p.Pos, nil, "one port: host "+host+", and port "+used+" or "+other, "The host has the port %s, and port is %s: firelane uses %s, and not %s", port, p.Value, used, other))
-		}
-	}
+	twoPorts(o, host, port)
 	o.tell(o.found(Note, g.Pos, fix, want, "%s has %s, and not only a name. firelane understands that and asks %s; %s looks up the whole text as a name, and delivers nothing",
 		g.Name, strings.Join(orSlash(parts), " and "), o.desc.URL, product(o.Subject)))
+}
+
+// twoPorts tells of a port in the host and another one as an option, of which one counts.
+func twoPorts(o *outlet, host, port string) {
+	g, ok := o.given("port")
+	if !ok || port == "" || len(o.desc.Servers) == 0 {
+		return
+	}
+	used, other := strconv.Itoa(o.desc.Servers[0].Port), strings.Trim(g.Value, `" `)
+	if used == other {
+		other = port
+	}
+	if used != other {
+		o.tell(o.found(Warning, g.Pos, nil, "one port: host "+host+", and port "+used+" or "+other, "The host has the port %s, and port is %s: firelane uses %s, and not %s", port, g.Value, used, other))
+	}
 }
 
 func orSlash(parts []string) []string {
