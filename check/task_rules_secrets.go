@@ -112,7 +112,7 @@ func executionRole(t *task) {
 		at = t.firstSecret()
 	}
 	if at.Path != "" {
-		t.say(at, roleWanted(len(images)+len(logs) > 0, actions, secrets), "The task has no executionRoleArn: ECS refuses the task definition, because of %s.", enumerate(roleUsers(secrets, images, logs)))
+		t.say(at, roleWanted(len(images)+len(logs) > 0, actions, secrets), "The task has no executionRoleArn: ECS refuses the task definition, because of %s.", strings.Join(roleUsers(secrets, images, logs), "; "))
 	}
 }
 
