@@ -104,13 +104,23 @@ func (s *Subject) leftByStop(memory, own, volume string) string {
 	if volume == "" || own+memory != "" {
 		return ""
 	}
-	switch s.Task.Volume(volume).Kind {
+	switch v := s.lastingVolume(); v.Kind {
 	case taskdef.EFSVolume:
-		return fmt.Sprintf("What is not delivered by then stays on the volume %q (EFS), and the router of the next task delivers it", volume)
+		return fmt.Sprintf("What is not delivered by then stays on the volume %q (EFS), and the router of the next task delivers it", v.Name)
 	case taskdef.HostVolume:
-		return fmt.Sprintf("What is not delivered by then stays on the volume %q of the EC2 instance, and the router of the next task on this instance delivers it", volume)
+		return fmt.Sprintf("What is not delivered by then stays on the volume %q of the EC2 instance, and the router of the next task on this instance delivers it", v.Name)
 	}
 	return ""
+}
+
+// lastingVolume is the volume of a queue that outlives the task.
+func (s *Subject) lastingVolume() (v taskdef.Volume) {
+	for i := range s.Plan.Outputs {
+		if q := s.queueOf(&s.Plan.Outputs[i]); !s.isNowhere(i) && !q.inMemory() && q.mount != nil && s.lasts(q.mount) {
+			v = s.Task.Volume(q.mount.Volume)
+		}
+	}
+	return v
 }
 
 // leftByKill says what a kill of the router's process costs, if all queues on disk end with the task; "" for all others.
