@@ -65,7 +65,8 @@ type Subject struct {
 	Written []taskdef.Problem   // what is to be told about the task definition as it is written
 	Now     time.Time           // for today's names
 
-	files map[string][]string // lines of files of which fixes show one
+	files   map[string][]string // lines of files of which fixes show one
+	leftOut []string            // what is wrong, and so isn't part of the plan
 }
 
 // Place is the place of a position in the configuration: in a task definition the value that the agent rendered into that line, and in

@@ -21,7 +21,11 @@ func DifferenceRules() (list []Rule) {
 		if d.text == "" {
 			continue
 		}
-		list = append(list, Rule{d.number, d.id, Note, "a difference: " + d.text, func(s *Subject, tell func(Finding)) {
+		severity := Note
+		if d.number == "F631" { // nothing is collected
+			severity = Warning
+		}
+		list = append(list, Rule{d.number, d.id, severity, "a difference: " + d.text, func(s *Subject, tell func(Finding)) {
 			if s.Plan == nil || len(s.Errors) > 0 {
 				return
 			}
@@ -33,7 +37,7 @@ func DifferenceRules() (list []Rule) {
 					if d.number == "F624" {
 						text = lenientCause(s.Plan, at)
 					}
-					tell(Finding{At: s.Place(at), Text: strings.ReplaceAll(text, "`", "") + "."})
+					tell(Finding{At: s.Place(at), Severity: severity, Text: strings.ReplaceAll(text, "`", "") + "."})
 				}
 			}
 		}})

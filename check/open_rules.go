@@ -11,9 +11,9 @@ func ReadRules() []Rule {
 	written := func(noted bool) func(*Subject, func(Finding)) {
 		return func(s *Subject, tell func(Finding)) {
 			for _, p := range s.Written {
-				if (p.Grade == taskdef.Told) == noted {
+				if (p.Grade >= taskdef.Told) == noted {
 					text, want, _ := strings.Cut(problemText(p), "; want ")
-					tell(Finding{Severity: map[taskdef.Grade]Severity{taskdef.Suspect: Warning, taskdef.Told: Note}[p.Grade], At: p.Place, Text: sentence(text), Want: want})
+					tell(Finding{Severity: map[taskdef.Grade]Severity{taskdef.Suspect: Warning, taskdef.Told: Note, taskdef.Assumed: Note}[p.Grade], At: p.Place, Text: sentence(text), Want: want})
 				}
 			}
 		}

@@ -174,7 +174,7 @@ func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[st
 	}
 	if !t.hinted[at] {
 		t.hinted[at] = true
-		t.tell(at, taskdef.Told, "a file of the container that isn't here; want --config-file PATH=FILE, with a local copy")
+		t.tell(at, taskdef.Told, "a file of the container that isn't here; want the check again with --config-file PATH=FILE, where FILE is a local copy")
 	}
 }
 
@@ -287,7 +287,13 @@ func (t *taskOpener) files() (files map[string]string, after []config.Extra) {
 	wanted = append(wanted, init...)
 	found, local := t.copies.match(wanted)
 	for _, w := range wanted {
-		if _, ok := found[w.path]; ok || builtIn(w.path) {
+		if _, ok := found[w.path]; ok {
+			continue
+		}
+		if builtIn(w.path) {
+			if !slices.Contains(generated, w.path) {
+				t.tell(w.at, taskdef.Assumed, "the file %s is one that firelane has itself, as AWS's image does: what it says is taken from firelane's; want %s, if the image has another one in its place", w.path, checkAgain(w.path))
+			}
 			continue
 		}
 		w.missing()
@@ -300,10 +306,19 @@ func (t *taskOpener) files() (files map[string]string, after []config.Extra) {
 		if consequence == "" {
 			consequence = "what it says is not checked"
 		}
-		t.tell(w.at, taskdef.Told, "%s: %s; want --config-file FILE, with a local copy", text, consequence)
+		t.tell(w.at, taskdef.Told, "%s: %s; want %s", text, consequence, checkAgain(w.source))
 	}
 	t.Task.Local = local
 	return found, extras
+}
+
+// checkAgain says how to check with a local copy of a file.
+func checkAgain(source string) string {
+	option := "--config-file FILE"
+	if strings.HasPrefix(source, "/") || s3Object().MatchString(source) {
+		option = "--config-file " + source + "=FILE"
+	}
+	return "the check again with " + option + ", where FILE is a local copy"
 }
 
 // initFiles returns the files that the init image's variables name.
@@ -320,6 +335,7 @@ func (t *taskOpener) initFiles() (wanted []wantedFile, extras []config.Extra) {
 	list, err := ecs.InitFiles(environ)
 	if err != nil {
 		t.tell(t.Task.Router.Place, taskdef.Wrong, "%v; the router doesn't start", err)
+		t.leftOut = append(t.leftOut, "the files of aws_fluent_bit_init_...")
 		return nil, nil
 	}
 	for _, f := range list {
@@ -328,6 +344,7 @@ func (t *taskOpener) initFiles() (wanted []wantedFile, extras []config.Extra) {
 			w.source = f.Object
 			if w.path, err = ecs.ObjectPath(f.Object); err != nil {
 				t.tell(w.at, taskdef.Wrong, "%v; the router doesn't start with only part of its configuration", err)
+				t.leftOut = append(t.leftOut, "the file of "+f.Variable)
 				continue
 			}
 			if slices.ContainsFunc(wanted, func(o wantedFile) bool { return o.path == w.path }) { // as ecs.Fetch

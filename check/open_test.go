@@ -121,12 +121,12 @@ func TestALocalCopyStandsForAFileInTheContainer(t *testing.T) {
 	}
 	const extra = "[FILTER]\n    Name grep\n    Match *\n    Exclude log x\n[FILTER]\n    Name nothing\n    Match *\n"
 	for _, tt := range []struct{ name, task, copy, want string }{
-		{"missing", file("file", "/extra.conf"), "", "2 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /extra.conf isn't here: what it says is not checked; want --config-file FILE, with a local copy\n"},
+		{"missing", file("file", "/extra.conf"), "", "2 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /extra.conf isn't here: what it says is not checked; want the check again with --config-file /extra.conf=FILE, where FILE is a local copy\n"},
 		{"by its name", file("file", "/conf/extra.conf"), "my/extra.conf", "error my/extra.conf:6"},
 		{"the only one", file("s3", "arn:aws:s3:::bucket/other.conf"), "my/extra.conf", "error my/extra.conf:6"},
 		{"by its path", file("file", "/conf/other.conf"), "/conf/other.conf=my/extra.conf", "error my/extra.conf:6"},
 		{"by its ARN", file("s3", "arn:aws:s3:::bucket/other.conf"), "arn:aws:s3:::bucket/other.conf=my/extra.conf", "error my/extra.conf:6"},
-		{"built in", file("file", "/fluent-bit/configs/parse-json.conf"), "", ""},
+		{"built in", file("file", "/fluent-bit/configs/parse-json.conf"), "", "3 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /fluent-bit/configs/parse-json.conf is one that firelane has itself"},
 		{"init", task(plainRouter+`, "environment": [{"name": "aws_fluent_bit_init_s3_1", "value": "arn:aws:s3:::bucket/extra.conf"}]`, `"Name": "null"`), "my/extra.conf", "error my/extra.conf:6"},
 		{"init, missing", task(plainRouter+`, "environment": [{"name": "aws_fluent_bit_init_file_1", "value": "/x.conf"}]`, `"Name": "null"`), "", "2 task.json:2: containerDefinitions[0].environment[0].value: the file /x.conf isn't here"},
 	} {
@@ -242,7 +242,7 @@ func TestAFileInTheContainerThatIsNotHereIsNoMistakeOfTheTask(t *testing.T) {
 	}
 	list, _ = opened(t, files, check.Options{ConfigFiles: []string{"extra.conf"}}, "task.json")
 	got = written(list[0])
-	for _, want := range []string{"2 extra.conf:2: a file of the container that isn't here; want --config-file PATH=FILE", "error extra.conf:2  Parsers_File: /parsers.conf does not exist"} {
+	for _, want := range []string{"2 extra.conf:2: a file of the container that isn't here; want the check again with --config-file PATH=FILE", "error extra.conf:2  Parsers_File: /parsers.conf does not exist"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s want %s", got, want)
 		}

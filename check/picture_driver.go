@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/firelane/firelane/ecs/taskdef"
 )
@@ -27,7 +26,7 @@ const (
 func driverOf(c *taskdef.Container) *driver {
 	d := &driver{lines: defaultLines}
 	if o, ok := taskdef.Find(c.Log.Options, "log-driver-buffer-limit"); ok {
-		if n, err := strconv.Atoi(o.Text); err == nil && n >= 0 {
+		if n, ok := bufferLines(o.Text); ok && n >= 0 {
 			d.lines = n
 		}
 	}

@@ -56,16 +56,16 @@ func tls(servers []sink.Server) string {
 
 // awslogsDefault is the mode of log drivers other than awsfirelens unless mode is set ("LogConfiguration" in the Amazon ECS API
 // reference), and the agent's own default of max-buffer-size.
-const awslogsDefault = "non-blocking (the default since June 2025): the container never waits, and what exceeds 10 MiB of waiting lines is dropped"
+const awslogsDefault = "non-blocking (the default since June 2025, unless the account setting defaultLogDriverMode is blocking): the container never waits, and what exceeds 10 MiB of waiting lines is dropped"
 
 // beside says where the lines of a container go that doesn't use the router: whose they are, and where.
-func beside(c *taskdef.Container) (whose, text string) {
+func (s *Subject) beside(c *taskdef.Container) (whose, text string) {
 	whose = c.Name.Text + " (not through the router)"
 	if c.FireLens != nil {
 		whose = c.Name.Text + "'s own log"
 	}
 	if c.Log == nil || c.Log.Driver.Text == "" {
-		return whose, "no log driver is set: the lines stay with Docker on the instance, and on Fargate they are lost"
+		return whose, "no log driver is set: what it writes " + s.withoutDriver("stays", "is")
 	}
 	text = "log driver " + c.Log.Driver.Text
 	for _, name := range []string{"awslogs-group", "splunk-url", "fluentd-address", "gelf-address", "syslog-address"} {

@@ -202,6 +202,9 @@ func (s *Subject) atStop() string {
 		return text + ". What is not delivered by then stays in the queue on disk for the next start (in a task of ECS only if the queue is on a volume that outlives the task)"
 	}
 	stop, from := stopTime(s.Task.Router), "stopTimeout"
+	if s.fargate() && stop > longestStop {
+		stop, from = longestStop, "the longest stopTimeout on Fargate"
+	}
 	if s.Task.Router.StopTimeout == 0 {
 		from = "the default of stopTimeout"
 	}
@@ -220,6 +223,9 @@ func (s *Subject) atStop() string {
 // notDelivered says what becomes of records that a stop leaves in the queues.
 func (s *Subject) notDelivered() string {
 	memory, own, volume := s.queues()
+	if text := s.leftByStop(memory, own, volume); text != "" {
+		return text
+	}
 	switch {
 	case own == "" && volume == "":
 		return "What is not delivered by then is lost: the queue is in memory"
@@ -239,7 +245,7 @@ func (s *Subject) queues() (memory, own, volume string) {
 		case s.isNowhere(i):
 		case q.inMemory():
 			memory = "memory"
-		case q.mount != nil:
+		case q.mount != nil && s.lasts(q.mount):
 			volume = q.mount.Volume
 		default:
 			own = q.dir
@@ -251,6 +257,9 @@ func (s *Subject) queues() (memory, own, volume string) {
 // atKill says what a kill of the router's process costs.
 func (s *Subject) atKill() string {
 	memory, own, volume := s.queues()
+	if text := s.leftByKill(own, volume); text != "" {
+		return text
+	}
 	switch {
 	case own == "" && volume == "":
 		return "what is queued in memory is lost"
@@ -263,10 +272,8 @@ func (s *Subject) atKill() string {
 			text += "; from each connection some 10 to 100 lines that were just being read are lost"
 		}
 		return text
-	case s.Task.Router != nil && s.Task.Router.Essential:
-		return "the task ends, because the router is essential, and what is queued is lost with the container's disk"
 	}
-	return "what is queued is lost with the container's disk, unless the container is restarted in the same task"
+	return "what is queued elsewhere than on the volume " + volume + " is lost with the task"
 }
 
 // seconds is a time without needless units: 25 s.

@@ -35,11 +35,11 @@ func (s *Subject) picture(p *page, findings []Finding) {
 		return
 	}
 	if len(s.Errors) > 0 || s.Plan == nil {
-		p.wrap("", "", "The router does not start with this configuration: no line is delivered until the errors below are fixed.")
+		p.wrap("", "", unusable(findings))
 		p.line("")
 		return
 	}
-	if text := s.stopped(findings); text != "" {
+	for _, text := range s.headings(findings) {
 		p.wrap("", "", text)
 		p.line("")
 	}
@@ -88,7 +88,7 @@ func (d *drawing) flow(f *flow) {
 	case f.from[0] == nobody:
 		d.wrap("", "    ", "nothing: no input gives records a tag that "+f.tag+" takes")
 	default:
-		d.wrap("", "    ", f.from[0]+" (tag "+f.tag+")")
+		d.wrap("", "    ", f.from[0]+" (tag "+f.tag+")"+d.s.off(f.from[0]))
 	}
 	if d.stepsAgain(f) {
 		f.route.Filters = nil
@@ -281,8 +281,8 @@ func (d *drawing) output(head, rest string, n int) {
 			d.wrap(rest+fmt.Sprintf("%-9s", name), rest+strings.Repeat(" ", 9), text)
 		}
 	}
-	if names := d.s.placeholders(d.s.Place(o.Pos)); len(names) > 0 {
-		field("unknown", enumerate(names)+": their values are known only when the file is applied; the name of the parameter stands for the value here")
+	if names, assumed := d.s.placeholders(d.s.Place(o.Pos)); len(names) > 0 {
+		field("unknown", enumerate(names)+": known only when the file is applied; assumed here: "+enumerate(assumed))
 	}
 	field("to", address(&to))
 	field("writes", to.Name)
@@ -316,7 +316,7 @@ func (d *drawing) ends() {
 	if d.s.Task != nil && d.s.Task.Definition != nil {
 		for i := range d.s.Task.Containers {
 			if c := &d.s.Task.Containers[i]; !usesFireLens(c) {
-				field(beside(c))
+				field(d.s.beside(c))
 			}
 		}
 	}

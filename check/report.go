@@ -64,16 +64,19 @@ func once(list []Finding) []Finding {
 	general := func(number string) bool {
 		return strings.HasPrefix(number, "F1") || number == "F590" || number == "F624"
 	}
-	said, unnamed := map[taskdef.Place]bool{}, map[string]bool{}
+	said, unnamed, allUnnamed := map[taskdef.Place]bool{}, map[string]bool{}, false // allUnnamed: of all containers
 	for i := range list {
 		f := &list[i]
 		if number := f.Rule.Number; !strings.HasPrefix(number, "F5") || general(number) || number == "F591" {
 			continue
 		}
-		said[f.At] = true
+		if !aboutMore(f.Rule.Number) {
+			said[f.At] = true
+		}
 		if f.Rule.Number == "F501" || f.Rule.Number == "F505" {
 			whole, _, _ := strings.Cut(f.At.Path, ".options.")
 			unnamed[whole] = true
+			allUnnamed = allUnnamed || strings.HasSuffix(strings.ToLower(whole), ".firelensconfiguration.type")
 		}
 	}
 	type told struct {
@@ -88,12 +91,17 @@ func once(list []Finding) []Finding {
 		switch number := f.Rule.Number; {
 		case twice:
 			return true
-		case number == "F404" && len(unnamed) > 0, unnamed[f.At.Path] && (number == "F402" || number == "F590"):
+		case number == "F404" && len(unnamed) > 0, (unnamed[f.At.Path] || allUnnamed && strings.HasSuffix(strings.ToLower(f.At.Path), ".logconfiguration")) && (number == "F402" || number == "F590"):
 			return true
 		default:
 			return general(number) && said[f.At]
 		}
 	})
+}
+
+// aboutMore reports whether a rule isn't about the form of the value at its place, so that another finding about that isn't needless.
+func aboutMore(number string) bool {
+	return slices.Contains([]string{"F521", "F522", "F523", "F524", "F530", "F531", "F533"}, number)
 }
 
 // complete makes a fix of one whose lines are only the words that it replaces; nil if the line isn't known, or doesn't have them

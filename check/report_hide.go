@@ -22,10 +22,13 @@ var valueLine = lazily(`(?i)((?:^\s*(?:-\s+)?|[{,]\s*)["']?value["']?\s*[:=]\s*)
 var loginWord = lazily(`((?:^|[\s"',])(?:-u|--user|--proxy-user)[\s"',=]+)[^\s"',]+:[^\s"',]+`)
 
 // hide returns a line of a configuration or a task definition without its secrets.
-func hide(line string) string {
+func hide(line string) string { return hideBy(line, secretLine(), valueLine()) }
+
+// hideBy returns a line without logins, and without the values that patterns find.
+func hideBy(line string, patterns ...*regexp.Regexp) string {
 	line = config.HideLogins(line)
 	line = loginWord().ReplaceAllString(line, "${1}"+hidden)
-	for _, pattern := range []*regexp.Regexp{secretLine(), valueLine()} {
+	for _, pattern := range patterns {
 		line = pattern.ReplaceAllStringFunc(line, func(found string) string { return hideValue(pattern.FindStringSubmatch(found)) })
 	}
 	return line

@@ -3,8 +3,11 @@ package check
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/firelane/firelane/ecs/taskdef"
 )
 
 // Text writes the report for people: for each subject a picture of what will happen to each line, then the findings; at the end how
@@ -20,7 +23,7 @@ func (r *Report) Text(w io.Writer) error {
 		for _, severity := range []Severity{Error, Warning, Note} {
 			for n := range s.Findings {
 				if s.Findings[n].Severity == severity {
-					r.finding(&p, &s.Findings[n])
+					r.finding(&p, s.Subject, &s.Findings[n])
 				}
 			}
 		}
@@ -47,7 +50,7 @@ func title(s *Subject) string {
 }
 
 // finding writes one finding: what, where, the line, what follows, what is wanted, and the fix.
-func (r *Report) finding(p *page, f *Finding) {
+func (r *Report) finding(p *page, s *Subject, f *Finding) {
 	fix := r.complete(f.Fix)
 	head, place := fmt.Sprintf("%s %s %s", f.Severity, f.Rule.Number, f.Rule.Name), clean(f.At.File)
 	if f.At.Line > 0 {
@@ -62,7 +65,7 @@ func (r *Report) finding(p *page, f *Finding) {
 		p.line("  at " + clean(f.At.Path))
 	}
 	if line, ok := r.line(f.At.Pos); ok && fix == nil && strings.Trim(line, " \t{}[],") != "" {
-		p.line(short("  | "+sourceLine(line), pageWidth))
+		p.line(short("  | "+s.sourceLine(f.At, line), pageWidth))
 	}
 	p.wrap("  ", "  ", f.Text)
 	if f.Want != "" {
@@ -74,9 +77,25 @@ func (r *Report) finding(p *page, f *Finding) {
 	p.line("")
 }
 
-// sourceLine is a line of a file without its indent, its secrets, and what a terminal would obey.
-func sourceLine(line string) string {
-	return clean(hide(strings.TrimSpace(line)))
+// sourceLine is a line of a file without its indent, its secrets, and what a terminal would obey. The value of a variable of firelane or
+// of the init image is no secret; it is shown if the line has no other one.
+func (s *Subject) sourceLine(at taskdef.Place, line string) string {
+	line = strings.TrimSpace(line)
+	if s.ownVariable(at) && len(valueLine().FindAllString(line, 2)) == 1 {
+		return clean(hideBy(line, secretLine()))
+	}
+	return clean(hide(line))
+}
+
+// ownVariable reports whether the value at a place is that of such a variable of the router.
+func (s *Subject) ownVariable(at taskdef.Place) bool {
+	if s.Task == nil || s.Task.Router == nil || at.Path == "" {
+		return false
+	}
+	return slices.ContainsFunc(s.Task.Router.Environment, func(o taskdef.Option) bool {
+		name := strings.ToLower(o.Name)
+		return o.Place == at && !isSecretName(name) && (strings.HasPrefix(name, "firelane_") || strings.HasPrefix(name, "aws_fluent_bit_init_"))
+	})
 }
 
 // diffText is how many characters of a line a diff shows. A longer one is shown without what both lines have in common.

@@ -46,8 +46,8 @@ func known(s *Subject, list []Finding) []Finding {
 	})
 }
 
-// placeholders are the names of an output's options of which only placeholders are known.
-func (s *Subject) placeholders(at taskdef.Place) (names []string) {
+// placeholders are the names of an output's options of which only placeholders are known, and the options with them.
+func (s *Subject) placeholders(at taskdef.Place) (names, assumed []string) {
 	for _, c := range s.logged() {
 		if c.Log.Place != at {
 			continue
@@ -55,8 +55,9 @@ func (s *Subject) placeholders(at taskdef.Place) (names []string) {
 		for _, o := range c.Log.Options {
 			if o.Unknown {
 				names = append(names, o.Name)
+				assumed = append(assumed, short(strings.TrimSpace(o.Name+" "+o.Text), optionText))
 			}
 		}
 	}
-	return names
+	return names, assumed
 }

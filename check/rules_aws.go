@@ -141,6 +141,9 @@ func unsigned(o *outlet) {
 			fix = o.insert(o.spot("host"), "aws_auth On")
 		}
 	}
+	if o.Task != nil && o.Task.Definition != nil && o.Task.TaskRole.Text == "" && !o.Task.TaskRole.Unknown && !o.Task.Partial {
+		want += ", and taskRoleArn with a role that allows es:ESHttpPost, which the task does not have"
+	}
 	o.tell(o.found(Warning, o.spot("aws_auth", "host", "hosts"), fix, want,
 		"Requests to %s have no signature and no user: the domain answers 403, unless its access policy lets everybody in, and all records wait", host))
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/firelane/firelane/sink"
@@ -15,7 +16,7 @@ func networkRules() []Rule {
 		{"F302", "tls-off-service", Error, "a service that is reached by TLS alone is asked without it", eachOutlet(tlsOffService)},
 		{"F303", "certificate-unverified", Warning, "the server's certificate isn't verified: anyone on the way can read the records and the password", eachOutlet(unverified)},
 		{"F304", "host-missing", Warning, "the output has no host, and the default, 127.0.0.1, is the router's own container or task", eachOutlet(hostMissing)},
-		{"F305", "host-is-url", Note, "the host is a URL or has a port or a path, which only firelane understands", eachOutlet(hostIsURL)},
+		{"F305", "host-is-url", Warning, "the host is a URL or has a port or a path, which only firelane understands; or its port is another than that of port", eachOutlet(hostIsURL)},
 		{"F315", "wrong-port", Error, "the service doesn't listen on that port", eachOutlet(wrongPort)},
 	}
 }
@@ -238,8 +239,24 @@ func hostIsURL(o *outlet) {
 	if len(parts) == 0 || want == "host "+host {
 		fix = o.rewrite(g.Pos, g.Value, host)
 	}
+	twoPorts(o, host, port)
 	o.tell(o.found(Note, g.Pos, fix, want, "%s has %s, and not only a name. firelane understands that and asks %s; %s looks up the whole text as a name, and delivers nothing",
 		g.Name, strings.Join(orSlash(parts), " and "), o.desc.URL, product(o.Subject)))
+}
+
+// twoPorts tells of a port in the host and another one as an option, of which one counts.
+func twoPorts(o *outlet, host, port string) {
+	g, ok := o.given("port")
+	if !ok || port == "" || len(o.desc.Servers) == 0 {
+		return
+	}
+	used, other := strconv.Itoa(o.desc.Servers[0].Port), strings.Trim(g.Value, `" `)
+	if used == other {
+		other = port
+	}
+	if used != other {
+		o.tell(o.found(Warning, g.Pos, nil, "one port: host "+host+", and port "+used+" or "+other, "The host has the port %s, and port is %s: firelane uses %s, and not %s", port, g.Value, used, other))
+	}
 }
 
 func orSlash(parts []string) []string {

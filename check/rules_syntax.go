@@ -69,6 +69,12 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 				case c == config.CodeNothing && strings.HasPrefix(text, "nothing gets here: <match "):
 					text, want = "N"+text[1:], "put it before that <match>"
 				}
+				if c == config.CodeEnvironment {
+					text = d.Variable() + ": " + text + ", as if the variable were not set"
+				}
+				if c == config.CodeFile && want == "" && s.Task == nil {
+					want = "a path that exists (the check looks for it on this machine)"
+				}
 				if severity == Error && unset[d.Pos] {
 					text, want = text+", since a variable in it isn't set", "the variable in the router's environment"
 				}

@@ -11,7 +11,7 @@ import (
 // TaskRules are the rules about task definitions, F501 to F599. canRun reports why firelane's image can't run the command of a health
 // check; it may be nil.
 func TaskRules(canRun func(command []string) error) []Rule {
-	return slices.Concat(nameRules(), fileRules(), secretRules(), driverRules(), lifeRules(canRun), queueRules())
+	return slices.Concat(nameRules(), fileRules(), secretRules(), driverRules(), lifeRules(canRun), limitRules(), queueRules(), inputRules())
 }
 
 // forTask makes the check of a rule that is about task definitions.
@@ -39,8 +39,22 @@ func (t *task) say(at taskdef.Place, want, format string, args ...any) {
 func (t *task) planned() bool { return t.Plan != nil && len(t.Errors) == 0 }
 
 // fargate reports whether the task is for Fargate alone.
-func (t *task) fargate() bool {
-	return len(t.LaunchTypes) > 0 && !slices.ContainsFunc(t.LaunchTypes, func(l string) bool { return !strings.EqualFold(l, "FARGATE") })
+func (s *Subject) fargate() bool {
+	return s.launches("FARGATE") && !slices.ContainsFunc(s.Task.LaunchTypes, func(l string) bool { return !strings.EqualFold(l, "FARGATE") })
+}
+
+// launches reports whether requiresCompatibilities has a launch type.
+func (s *Subject) launches(kind string) bool {
+	return s.Task != nil && s.Task.Definition != nil && slices.ContainsFunc(s.Task.LaunchTypes, func(l string) bool { return strings.EqualFold(l, kind) })
+}
+
+// notFargate reports whether the task can't run on Fargate: it names other launch types, or a network mode that Fargate doesn't have.
+func (s *Subject) notFargate() bool {
+	if s.Task == nil || s.Task.Definition == nil || s.launches("FARGATE") {
+		return false
+	}
+	mode := s.Task.NetworkMode
+	return len(s.Task.LaunchTypes) > 0 || mode.Text != "" && mode.Text != "awsvpc" && !mode.Unknown
 }
 
 // routers are the containers with a firelensConfiguration.
@@ -70,7 +84,7 @@ func nameRules() []Rule {
 	return []Rule{
 		{"F501", "output-name", Error, "the options of a container on awsfirelens have no Name (@type for Fluentd): ECS doesn't start the task, or writes no output", forTask(outputName)},
 		{"F502", "no-router", Error, "a container has the log driver awsfirelens, and no container is a log router", forTask(noRouter)},
-		{"F503", "router-unused", Warning, "a container is a log router, and no container has the log driver awsfirelens", forTask(routerUnused)},
+		{"F503", "router-unused", Error, "a container is a log router, and no container has the log driver awsfirelens: ECS refuses that", forTask(routerUnused)},
 		{"F504", "two-routers", Error, "two containers are log routers; ECS accepts one", forTask(twoRouters)},
 		{"F505", "router-type", Error, "the type of the log router is not the one that the options are written for", forTask(routerType)},
 	}
@@ -128,18 +142,30 @@ func noRouter(t *task) {
 	if list := t.logged(); len(list) > 0 && len(t.routers()) == 0 {
 		for _, c := range list {
 			t.say(c.Log.Driver.Place, `a container with "firelensConfiguration": {"type": "fluentbit"} and the image of firelane`,
-				"%s has the log driver awsfirelens, but no container of the task is a log router: ECS can't start the task.", c.Name.Text)
+				"%s has the log driver awsfirelens, but no container of the task is a log router: ECS refuses the task definition.", c.Name.Text)
 		}
 	}
 }
 
+// routerUnused: "When a firelensConfiguration object is specified, at least one container has to be configured with the awsfirelens log
+// driver", says RegisterTaskDefinition.
 func routerUnused(t *task) {
 	if len(t.logged()) > 0 {
 		return
 	}
 	for _, c := range t.routers() {
-		t.say(c.FireLens.Place, `"logDriver": "awsfirelens" for the containers whose lines it should get`,
-			"%s is the log router, but no container has the log driver awsfirelens: it gets only what clients send to port 24224, and what inputs of a configuration file collect.", c.Name.Text)
+		var others []string
+		for i := range t.Containers {
+			if o := &t.Containers[i]; o.FireLens == nil {
+				others = append(others, o.Name.Text)
+			}
+		}
+		where := "in the containers whose lines it should get"
+		if len(others) == 1 {
+			where = "in " + others[0]
+		}
+		t.say(c.FireLens.Place, where+` "logDriver": "awsfirelens", and instead of the options that are there those of an output ("Name" and what it needs); or no firelensConfiguration`,
+			"%s is the log router, but no container has the log driver awsfirelens: ECS refuses the task definition.", c.Name.Text)
 	}
 }
 
@@ -161,24 +187,34 @@ func routerType(t *task) {
 		return
 	}
 	want, other := dialectOf(kind.Text)
+	is := map[string]string{"@type": "Fluentd", "Name": "Fluent Bit"}
+	types := map[string]string{"@type": taskdef.Fluentbit, "Name": taskdef.Fluentd}
+	if t.allOther(want, other) {
+		t.tell(Finding{At: kind.Place, Want: fmt.Sprintf(`"type": %q`, types[want]), Fix: t.fix(kind.Place, `"`+kind.Text+`"`, `"`+types[want]+`"`),
+			Text: fmt.Sprintf("The log router %s is of type %s, and the log options of all containers are %s's: they have %s. ECS looks for %s, and the task does not start.", t.Router.Name.Text, kind.Text, is[other], other, want)})
+		return
+	}
 	for _, c := range t.logged() {
 		o, ok := taskdef.Find(c.Log.Options, other)
 		if _, right := taskdef.Find(c.Log.Options, want); !ok || right {
 			continue
 		}
-		is := map[string]string{"@type": "Fluentd's", "Name": "Fluent Bit's"}
-		t.say(o.Place, fmt.Sprintf(`%s and options of %s; or "type": %q in firelensConfiguration`, want, map[string]string{"@type": "Fluentd", "Name": "Fluent Bit"}[want], map[string]string{"@type": taskdef.Fluentbit, "Name": taskdef.Fluentd}[want]),
-			"The log router %s is of type %s, and %s is %s way to name an output. ECS looks for %s, and does not start the task.", t.Router.Name.Text, kind.Text, other, is[other], want)
+		t.say(o.Place, fmt.Sprintf(`%s and options of %s; or "type": %q in firelensConfiguration, and options of %s everywhere`, want, is[want], types[want], is[other]),
+			"The log router %s is of type %s, and %s is %s's way to name an output. ECS looks for %s, and the task does not start.", t.Router.Name.Text, kind.Text, other, is[other], want)
 	}
 }
 
-// under is the place of a value of a container: its path, and the line in which the container begins.
-func under(at taskdef.Place, name string) taskdef.Place {
-	if strings.Contains(at.Path, "ContainerDefinitions") { // CloudFormation's names
-		name = strings.ToUpper(name[:1]) + name[1:]
+// allOther reports whether the log options of all containers are written for the other type of router, and no file is for this one.
+func (t *task) allOther(want, other string) bool {
+	if _, ok := taskdef.Find(t.Router.FireLens.Options, "config-file-value"); ok {
+		return false
 	}
-	at.Path += "." + name
-	return at
+	list := t.logged()
+	return len(list) > 0 && !slices.ContainsFunc(list, func(c *taskdef.Container) bool {
+		_, wrong := taskdef.Find(c.Log.Options, other)
+		_, right := taskdef.Find(c.Log.Options, want)
+		return !wrong || right
+	})
 }
 
 // fix is a fix that replaces words in the line of a place; the report completes it, if they are there once.

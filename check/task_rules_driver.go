@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/firelane/firelane/ecs/taskdef"
 )
@@ -30,12 +31,16 @@ func driverBuffer(t *task) {
 		if !ok || o.Unknown {
 			continue
 		}
-		n, err := strconv.Atoi(o.Text)
+		n, ok := bufferLines(o.Text)
+		_, err := strconv.Atoi(o.Text)
 		switch {
-		case err != nil:
-			t.say(o.Place, "a number of lines, such as 1048576, the default", "%q is no number of lines.", o.Text)
+		case !ok:
+			t.say(o.Place, "a number of lines, such as 1048576, the default", "%q is no number of lines, and Docker creates no container with it: %s.", o.Text, map[bool]string{true: "the task does not start", false: c.Name.Text + " never starts"}[c.Essential])
 		case n < 0 || n >= tooManyLines:
-			t.say(o.Place, "a number of lines from 0 to 536870911; 1048576 is the default", "ECS refuses a log-driver-buffer-limit of %s.", grouped(n))
+			t.say(o.Place, "a number of lines from 0 to 536870911; 1048576 is the default", "log-driver-buffer-limit is %s lines; AWS allows 0 to 536,870,911.", grouped(n))
+		case err != nil:
+			t.tell(Finding{At: o.Place, Severity: Warning, Want: "a number of lines, such as 1048576, the default",
+				Text: fmt.Sprintf("%q looks like bytes, but log-driver-buffer-limit counts lines: Docker reads it as %s lines, which take %s of memory at %d bytes a line.", o.Text, grouped(n), bytesText(n*exampleLine), exampleLine)})
 		case n < fewLines:
 			t.tell(Finding{At: o.Place, Severity: Warning, Want: "the default of 1,048,576 lines (remove the line), or as many as fit into the memory that the task has to spare",
 				Text: "The log driver keeps only " + count(n, "line") + " of " + c.Name.Text + " while the router can't take them (log-driver-buffer-limit counts lines, not bytes): at " + grouped(exampleRate) +
@@ -43,6 +48,23 @@ func driverBuffer(t *task) {
 		}
 	}
 }
+
+// bufferLines is how many lines Docker's driver keeps with a log-driver-buffer-limit. It reads the text as a size in bytes (RAMInBytes of
+// its package units), and its client for Fluentd's protocol counts messages.
+func bufferLines(text string) (n int, ok bool) {
+	m := bufferSize().FindStringSubmatch(strings.ToLower(text))
+	if m == nil {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(m[1], 64)
+	if m[2] != "" {
+		f *= float64(int(1) << (10 * (strings.Index("kmgtp", m[2]) + 1)))
+	}
+	return int(f), err == nil && f < 1<<50
+}
+
+// bufferSize is such a text.
+var bufferSize = lazily(`^(-?\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?$`)
 
 // driverOptions are options of Docker's drivers. For awsfirelens the agent makes a fluentd driver of its own options
 // (getFirelensLogConfig), and writes all of the container's into the output.
@@ -81,12 +103,8 @@ func routerLog(t *task) {
 			t.say(c.Log.Driver.Place, `a logConfiguration for the router itself with "logDriver": "awslogs", awslogs-group, awslogs-region and awslogs-stream-prefix`,
 				"The router's own log goes through the router: when it can't deliver, you don't learn why.")
 		case c.Log == nil || c.Log.Driver.Text == "" && !c.Log.Driver.Unknown:
-			where := "stays with Docker on the instance (docker logs)"
-			if t.fargate() {
-				where = "is lost"
-			}
-			t.say(under(c.Place, "logConfiguration"), `logConfiguration with "logDriver": "awslogs", awslogs-group, awslogs-region and awslogs-stream-prefix`,
-				"%s has no logConfiguration: its own log, which says what isn't delivered and why, %s.", c.Name.Text, where)
+			t.say(c.At("logConfiguration"), `logConfiguration with "logDriver": "awslogs", awslogs-group, awslogs-region and awslogs-stream-prefix`,
+				"%s has no logConfiguration: its own log, which says what isn't delivered and why, %s.", c.Name.Text, t.withoutDriver("stays", "is"))
 		case c.Log.Driver.Text == "none":
 			t.say(c.Log.Driver.Place, `"logDriver": "awslogs"`, "The router's own log, which says what isn't delivered and why, is thrown away.")
 		}
@@ -110,12 +128,35 @@ func publicPort(t *task) {
 			if p.Container != forwardPort {
 				continue
 			}
-			text := fmt.Sprintf("Port %d of the log router is mapped: on the instance everybody who reaches the port can write records with any tag.", p.Container)
-			if t.NetworkMode.Text == "awsvpc" {
+			text := fmt.Sprintf("Port %d of the log router is mapped: everybody who can reach %s can write records with any tag.", p.Container, hostPort(p))
+			switch t.NetworkMode.Text {
+			case "awsvpc":
 				text = fmt.Sprintf("Port %d of the log router is mapped. ECS makes the router listen on 127.0.0.1, so that the mapping does nothing; with a configuration that listens on 0.0.0.0, "+
 					"everybody whom the security group lets in can write records with any tag.", p.Container)
+			case "host":
+				text = fmt.Sprintf("Port %d of the log router is mapped. In the network mode host ECS configures no input there, so that the mapping does nothing; with a configuration that listens on 0.0.0.0, "+
+					"everybody who can reach the port of the EC2 instance can write records with any tag.", p.Container)
 			}
 			t.say(p.Place, "no port mapping: containers of the task don't need one", "%s", text)
 		}
 	}
+}
+
+// hostPort names the port of the instance to which a container's port is mapped.
+func hostPort(p taskdef.Port) string {
+	if p.Host == 0 {
+		return "the port of the EC2 instance that Docker chooses for it"
+	}
+	return fmt.Sprintf("port %d of the EC2 instance", p.Host)
+}
+
+// withoutDriver says what becomes of the lines of a container without a log driver: stays and is are the verbs for them.
+func (s *Subject) withoutDriver(stays, is string) string {
+	switch {
+	case s.fargate():
+		return is + " lost"
+	case s.notFargate():
+		return stays + " with Docker on the instance (docker logs)"
+	}
+	return stays + " with Docker on the EC2 instance (docker logs), and on Fargate " + is + " lost"
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs/taskdef"
+	"github.com/firelane/firelane/sink"
 )
 
 func fileRules() []Rule {
@@ -37,20 +38,16 @@ func keyFor(name string) string {
 // s3Object is the ARN of an object.
 var s3Object = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^arn:aws[a-z-]*:s3:::[^/]+/.+$`) })
 
-// configFile: the agent's own rules ("Amazon ECS task definition: specifying a custom configuration file"; FirelensConfiguration in
-// the API reference says that Fargate has only files).
+// configFile: the agent's own rules (parseOptions of its package firelens): a type that it doesn't know, or one without a value, ends the
+// task, and a value without a type isn't read. FirelensConfiguration in the API reference says that Fargate has only files.
 func configFile(t *task) {
 	if t.Router == nil || t.Router.FireLens == nil {
 		return
 	}
 	options := t.Router.FireLens.Options
 	for _, o := range options {
-		if near := config.Nearest(o.Name, fireLensOptions); !slices.Contains(fireLensOptions, o.Name) {
-			want := "one of " + enumerate(fireLensOptions)
-			if near != "" {
-				want = near
-			}
-			t.tell(Finding{At: o.Place, Severity: Warning, Text: fmt.Sprintf("firelensConfiguration has no option %s: ECS ignores it.", o.Name), Want: want})
+		if !slices.Contains(fireLensOptions, o.Name) {
+			t.unknownOption(o)
 		}
 	}
 	kind, hasKind := taskdef.Find(options, "config-file-type")
@@ -58,16 +55,28 @@ func configFile(t *task) {
 	switch {
 	case !hasKind && !hasValue || kind.Unknown || value.Unknown:
 	case !hasValue:
-		t.say(kind.Place, `"config-file-value": `+map[bool]string{true: "the ARN of the object", false: "the path in the container"}[kind.Text == "s3"], "config-file-type is set, but config-file-value is not: there is no file to include.")
+		t.say(kind.Place, `"config-file-value": `+map[bool]string{true: "the ARN of the object", false: "the path in the container"}[kind.Text == "s3"]+"; or remove config-file-type",
+			"config-file-type is set, but config-file-value is not: the ECS agent takes that for an error, and the task does not start.")
 	case !hasKind:
-		t.say(value.Place, `"config-file-type": `+map[bool]string{true: `"s3"`, false: `"file"`}[s3ARN(value.Text) != "" || s3Object().MatchString(value.Text)], "config-file-value is set, but config-file-type is not: ECS does not include the file.")
+		t.say(value.Place, `"config-file-type": `+map[bool]string{true: `"s3"`, false: `"file"`}[s3ARN(value.Text) != "" || s3Object().MatchString(value.Text)]+"; or remove config-file-value",
+			"config-file-value is set, but config-file-type is not: the task starts, and ECS does not include the file.")
 	case kind.Text == "s3":
 		t.s3File(kind, value)
 	case kind.Text == "file":
 		t.imageFile(value)
 	default:
-		t.say(kind.Place, "file or s3", "%q is no type of configuration file.", kind.Text)
+		t.say(kind.Place, "file or s3", "%q is no type of configuration file: the ECS agent takes that for an error, and the task does not start.", kind.Text)
 	}
+}
+
+// unknownOption tells of an option that the agent doesn't look for.
+func (t *task) unknownOption(o taskdef.Option) {
+	near := config.Nearest(o.Name, fireLensOptions)
+	want, follows := cmp.Or(near, "one of "+enumerate(fireLensOptions)), ""
+	if near == "enable-ecs-log-metadata" {
+		follows = ", and adds ecs_cluster, ecs_task_arn and ecs_task_definition, as without any option"
+	}
+	t.tell(Finding{At: o.Place, Severity: Warning, Text: fmt.Sprintf("firelensConfiguration has no option %s: ECS ignores it%s.", o.Name, follows), Want: want})
 }
 
 // s3URL are the URLs of an object: s3://BUCKET/KEY, https://BUCKET.s3.REGION.amazonaws.com/KEY.
@@ -83,14 +92,19 @@ func s3ARN(url string) string {
 }
 
 func (t *task) s3File(kind, value taskdef.Option) {
-	if !s3Object().MatchString(value.Text) {
-		t.say(value.Place, cmp.Or(s3ARN(value.Text), "arn:aws:s3:::BUCKET/KEY"), "%q is not the ARN of an object in S3: the agent can't download it, and the task does not start.", value.Text)
+	arn := cmp.Or(s3ARN(value.Text), "arn:aws:s3:::BUCKET/KEY")
+	if s3Object().MatchString(value.Text) {
+		arn = value.Text
 	}
 	if t.fargate() {
-		t.say(kind.Place, "a file in the image (config-file-type file), or the ARN in the variable aws_fluent_bit_init_s3_1 of the log router: firelane fetches that file itself",
-			"On Fargate a log router can't have a configuration file in S3: AWS supports only the type file there.")
+		t.say(kind.Place, fmt.Sprintf("no config-file-type and config-file-value, and in environment of %s aws_fluent_bit_init_s3_1 with the value %s: firelane fetches the file itself, for which the task role needs s3:GetObject on it; or a file in the image (config-file-type file)", t.Router.Name.Text, arn),
+			"On Fargate a log router can't have a configuration file in S3: AWS supports only the type file there, and the task does not start.")
+		return
 	}
-	if t.ExecutionRole.Text == "" && !t.ExecutionRole.Unknown {
+	if arn != value.Text {
+		t.say(value.Place, arn, "%q is not the ARN of an object in S3: ECS refuses the task definition (Invalid arn syntax).", value.Text)
+	}
+	if t.ExecutionRole.Text == "" && !t.ExecutionRole.Unknown && !t.Partial {
 		t.say(value.Place, "executionRoleArn: a role that allows s3:GetObject on the object and s3:GetBucketLocation on its bucket",
 			"The agent downloads the configuration file with the task execution role, and the task has none: the task does not start.")
 	}
@@ -117,8 +131,22 @@ func logMetadata(t *task) {
 		return
 	}
 	if o, ok := taskdef.Find(t.Router.FireLens.Options, "enable-ecs-log-metadata"); ok && strings.EqualFold(o.Text, "false") {
-		t.say(o.Place, "", "Records get neither ecs_cluster nor ecs_task_arn nor ecs_task_definition. Tasks of one service can be told apart by container_id alone.")
+		more := ""
+		if t.planned() && slices.ContainsFunc(t.Plan.Outputs, t.hasTag) {
+			more = ", and the task's ID is in the tag, which some outputs have in the names of streams, indices or objects"
+		}
+		t.say(o.Place, "", "Records get neither ecs_cluster nor ecs_task_arn nor ecs_task_definition. What tells the tasks of a service apart is the field container_id%s.", more)
 	}
+}
+
+// hasTag reports whether an output's records go to a stream, an index or an object that has the tag in its name.
+func (t *task) hasTag(o config.Output) bool {
+	d, ok := o.Options.(sink.Describer)
+	if !ok {
+		return false
+	}
+	name := strings.ToLower(d.Describe(t.Plan.Dialect, t.Now).Name)
+	return strings.Contains(name, "$(tag)") || strings.Contains(name, "$tag") || strings.Contains(name, "${tag") || strings.Contains(name, "<tag>")
 }
 
 // variable is a variable in a configuration of either dialect, without a default.
@@ -214,9 +242,10 @@ func initFile(t *task) {
 					Text: o.Name + " is no variable of the init image: the file is not included."})
 			}
 		case m[1] == "s3" && !s3Object().MatchString(o.Text):
-			t.say(o.Place, cmp.Or(s3ARN(o.Text), "arn:aws:s3:::BUCKET/KEY"), "%q is not the ARN of an object in S3: the file can't be fetched, and the router does not start.", o.Text)
+			t.say(o.Place, cmp.Or(s3ARN(o.Text), "arn:aws:s3:::BUCKET/KEY")+"; the task role needs s3:GetObject on it",
+				"%s: %q is not the ARN of an object in S3: the file can't be fetched, and the router does not start.", o.Name, o.Text)
 		case m[1] == "file" && !strings.HasPrefix(o.Text, "/"):
-			t.say(o.Place, "the whole path in the router's container", "%q is not an absolute path.", o.Text)
+			t.say(o.Place, "the whole path in the router's container", "%s: %q is not an absolute path.", o.Name, o.Text)
 		}
 	}
 }
@@ -226,15 +255,25 @@ func routerVariable(t *task) {
 	if t.Router == nil || foreignImage(t.Router) {
 		return
 	}
-	var known []string
-	for _, v := range config.Variables() {
+	var known, all []string
+	help := map[string]string{}
+	for _, v := range config.Variables()[1:] { // without FLB_LOG_LEVEL
 		known = append(known, v.Name)
+		help[v.Name] = v.Name + " (" + v.Help + ")"
+		all = append(all, help[v.Name])
 	}
 	for _, list := range [][]taskdef.Option{t.Router.Environment, t.Router.Secrets} {
 		for _, o := range list {
-			if strings.HasPrefix(strings.ToUpper(o.Name), "FIRELANE_") && !slices.Contains(known, o.Name) {
-				t.say(o.Place, strings.Join(known[1:], ", "), "firelane has no variable %s: it has no effect.", o.Name)
+			if !strings.HasPrefix(strings.ToUpper(o.Name), "FIRELANE_") || slices.Contains(known, o.Name) {
+				continue
 			}
+			near := config.Nearest(o.Name, known)
+			for _, name := range known {
+				if strings.HasPrefix(name, strings.ToUpper(o.Name)+"_") {
+					near = name
+				}
+			}
+			t.say(o.Place, cmp.Or(help[near], strings.Join(all, "; ")), "firelane has no variable %s: it has no effect.", o.Name)
 		}
 	}
 }

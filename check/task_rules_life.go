@@ -14,10 +14,10 @@ import (
 func lifeRules(canRun func(command []string) error) []Rule {
 	return []Rule{
 		{"F520", "health-check", Error, "the health check of the log router can't run in its image, or asks a port on which nothing listens: the container never becomes healthy, and a service replaces the task again and again", forTask(func(t *task) { healthCheck(t, canRun) })},
-		{"F521", "depends-on", Error, "a container waits for a state of the log router that never comes", forTask(dependsOn)},
+		{"F521", "depends-on", Error, "a container waits for a state of the log router, or of an essential container, that never comes", forTask(dependsOn)},
 		{"F522", "not-essential", Warning, "the log router is not essential: the task runs on without it", forTask(notEssential)},
 		{"F523", "stop-timeout", Error, "ECS kills the router before its grace period is over, or refuses the stopTimeout", forTask(stopTimeout)},
-		{"F524", "memory", Error, "the log router has less memory than it may need", forTask(memory)},
+		{"F524", "memory", Error, "a container has no memory, which ECS refuses; or the log router has less than it may need", forTask(memory)},
 		{"F525", "other-image", Note, "the image of the log router is not firelane's", forTask(otherImage)},
 	}
 }
@@ -39,8 +39,9 @@ func healthCheck(t *task, canRun func(command []string) error) {
 		switch kind := command[0]; {
 		case kind == "NONE":
 			continue
-		case kind != "CMD" && kind != "CMD-SHELL":
-			t.say(c.HealthCheck[0].Place, want, "The command of a health check begins with CMD or CMD-SHELL; this one begins with %q, and ECS refuses the task definition.", kind)
+		case kind != "CMD" && kind != "CMD-SHELL": // getProbe of Docker's daemon
+			t.tell(Finding{At: c.HealthCheck[0].Place, Severity: Warning, Want: want,
+				Text: fmt.Sprintf("The command of a health check begins with CMD or CMD-SHELL; this one begins with %q, and Docker runs no check. ECS shows the container's health as unknown, and containers that wait for it to be HEALTHY never start.", kind)})
 			continue
 		case len(command) < 2:
 			t.say(at, want, "The health check has no command.")
@@ -95,27 +96,41 @@ func (t *task) askedPorts(at taskdef.Place, line, want, follows string) {
 	}
 }
 
+// dependsOn: "A dependency container with SUCCESS or COMPLETE condition cannot be an essential container", says RegisterTaskDefinition.
+// The agent ends a task whose containers wait for one another, or for the health of one without a check (ValidDependencies).
 func dependsOn(t *task) {
 	for i := range t.Containers {
 		c := &t.Containers[i]
 		for _, d := range c.DependsOn {
-			for _, r := range t.routers() {
-				if d.Container.Text != r.Name.Text || r == c {
-					continue
-				}
-				switch {
-				case d.Condition == "HEALTHY" && len(r.HealthCheck) == 0:
-					t.say(d.Container.Place, fmt.Sprintf(`"condition": "START", which is enough, or for %s "healthCheck": {"command": ["CMD", "/firelane", "healthcheck"]}`, r.Name.Text),
-						"%s waits until %s is healthy, but %s has no health check: %s never starts.", c.Name.Text, r.Name.Text, r.Name.Text, c.Name.Text)
-				case d.Condition == "COMPLETE" || d.Condition == "SUCCESS":
-					t.say(d.Container.Place, `"condition": "START", or "HEALTHY" if `+r.Name.Text+" has a health check", "%s waits until %s has ended (%s), but a log router runs as long as the task: %s never starts.", c.Name.Text, r.Name.Text, d.Condition, c.Name.Text)
+			for n := range t.Containers {
+				if o := &t.Containers[n]; o != c && o.Name.Text == d.Container.Text {
+					t.waits(c, o, d.Condition)
 				}
 			}
 		}
 		if r := t.Router; r != nil && c == r && slices.ContainsFunc(c.DependsOn, func(d taskdef.Dependency) bool { return t.logs(d.Container.Text) }) {
 			t.say(c.DependsOn[0].Container.Place, "remove dependsOn: ECS starts the router first, without it",
-				"The log router waits for a container whose lines it should get, and ECS starts that one after the router: neither starts.")
+				"The log router waits for a container whose lines it should get, and that one waits for the router: the task does not start.")
 		}
+	}
+}
+
+// waits tells of a container that waits for another one in vain.
+func (t *task) waits(c, o *taskdef.Container, condition taskdef.Value) {
+	ends := condition.Text == "COMPLETE" || condition.Text == "SUCCESS"
+	want := fmt.Sprintf(`"condition": "START", or "HEALTHY" if %s has a health check`, o.Name.Text)
+	switch {
+	case ends && o.Essential:
+		if o.FireLens == nil {
+			want += fmt.Sprintf(`; or "essential": false for %s, if it is to end`, o.Name.Text)
+		}
+		t.say(condition.Place, want, "%s waits until %s has ended (%s), and %s is essential: ECS refuses the task definition.", c.Name.Text, o.Name.Text, condition.Text, o.Name.Text)
+	case o.FireLens == nil:
+	case ends:
+		t.say(condition.Place, want, "%s waits until %s has ended (%s), but a log router runs as long as the task: %s never starts.", c.Name.Text, o.Name.Text, condition.Text, c.Name.Text)
+	case condition.Text == "HEALTHY" && len(o.HealthCheck) == 0:
+		t.say(condition.Place, fmt.Sprintf(`"condition": "START", which is enough, or for %s "healthCheck": {"command": ["CMD", "/firelane", "healthcheck"]}`, o.Name.Text),
+			"%s waits until %s is healthy, but %s has no health check: the task does not start.", c.Name.Text, o.Name.Text, o.Name.Text)
 	}
 }
 
@@ -127,58 +142,36 @@ func (t *task) logs(name string) bool {
 func notEssential(t *task) {
 	for _, c := range t.routers() {
 		if !c.Essential {
-			t.say(under(c.Place, "essential"), `"essential": true`, "%s is not essential: if it ends, the task runs on. The lines of the other containers then wait in the log driver's memory, and are lost when the task ends.", c.Name.Text)
+			t.say(c.At("essential"), `"essential": true`, "%s is not essential: if it ends, the task runs on. The lines of the other containers then wait in the log driver's memory, and are lost when the task ends.", c.Name.Text)
 		}
 	}
 }
+
+// unusedStop is how much longer than Grace a stopTimeout is, so that a note says that it isn't used.
+const unusedStop = 10 * time.Second
 
 func stopTimeout(t *task) {
 	c := t.Router
 	if c == nil || foreignImage(c) {
 		return
 	}
-	stop := stopTime(c)
+	stop, at := stopTime(c), c.At("stopTimeout")
 	if stop > longestStop && t.fargate() {
-		t.say(under(c.Place, "stopTimeout"), `"stopTimeout": 120`, "stopTimeout is %s; on Fargate it is at most 120 s, and ECS refuses the task definition.", seconds(stop))
+		t.say(at, `"stopTimeout": 120`, "stopTimeout is %s; AWS allows at most 120 s on Fargate.", seconds(stop))
 		return
 	}
 	if !t.planned() {
 		return
 	}
-	if grace := t.Plan.Service.Grace; grace >= stop {
-		t.tell(Finding{At: under(c.Place, "stopTimeout"), Severity: Warning,
-			Want: fmt.Sprintf(`"stopTimeout": %d, or the variable FIRELANE_GRACE with less than %s`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), seconds(stop)),
+	switch grace := t.Plan.Service.Grace; {
+	case grace >= stop:
+		t.tell(Finding{At: at, Severity: Warning,
+			Want: fmt.Sprintf(`"stopTimeout": %d, or in environment FIRELANE_GRACE with "%ds"`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), max(int(stop/time.Second)-5, 1)),
 			Text: fmt.Sprintf("At a stop the router would deliver for up to %s (Grace), but ECS kills it after %s. What is still queued then is not delivered, and the last lines of the router's log, which say how much that is, are missing.", seconds(grace), seconds(stop))})
-	}
-}
-
-// routerMemory is what firelane is made to stay under, in MiB, and memoryQueues what queues in memory may add.
-const (
-	routerMemory = 50
-	memoryQueues = 10
-)
-
-func memory(t *task) {
-	c := t.Router
-	if c == nil || foreignImage(c) {
-		return
-	}
-	need, why := routerMemory, ""
-	if t.planned() {
-		if inMemory, _, _ := t.queues(); inMemory != "" {
-			need += memoryQueues
-			why = fmt.Sprintf(" (%d, and %d more because a queue is in memory)", routerMemory, memoryQueues)
-		}
-	}
-	switch {
-	case c.Memory > 0 && c.Memory < need:
-		t.tell(Finding{At: under(c.Place, "memory"), Severity: Warning, Want: fmt.Sprintf(`"memory": %d or more, or "memoryReservation" alone`, need),
-			Text: fmt.Sprintf("The kernel kills the router at %d MiB (memory); firelane may need up to %d MiB%s.", c.Memory, need, why)})
-	case c.Memory == 0 && c.MemoryReservation == 0 && t.Memory == 0:
-		t.say(under(c.Place, "memoryReservation"), fmt.Sprintf(`"memoryReservation": %d`, routerMemory), "Neither memory nor memoryReservation is set for %s, nor memory for the task: ECS refuses the task definition.", c.Name.Text)
-	case c.MemoryReservation > 0 && c.MemoryReservation < need:
-		t.tell(Finding{At: under(c.Place, "memoryReservation"), Severity: Note, Want: fmt.Sprintf(`"memoryReservation": %d`, need),
-			Text: fmt.Sprintf("memoryReservation is %d MiB; firelane may need up to %d MiB%s, and takes the rest from what other containers leave.", c.MemoryReservation, need, why)})
+	case stop > defaultStop && stop-grace > unusedStop:
+		t.tell(Finding{At: at, Severity: Note,
+			Want: fmt.Sprintf(`only if the router should deliver for longer: in environment FIRELANE_GRACE with "%ds"`, int((stop-unusedStop)/time.Second)),
+			Text: fmt.Sprintf("The router exits %s after SIGTERM at the latest (Grace): it does not use the rest of the %s of stopTimeout.", seconds(grace), seconds(stop))})
 	}
 }
 
@@ -192,11 +185,11 @@ func foreignImage(c *taskdef.Container) bool {
 
 func otherImage(t *task) {
 	if c := t.Router; c != nil && foreignImage(c) {
-		text := "This report says what firelane does. The image that is there now is another one: Fluent Bit keeps its queue in memory unless storage.path is set, loses it at a kill, " +
-			"gives records up after one retry unless Retry_Limit says otherwise, and may need more memory."
+		text := "The image is another router's. Fluent Bit keeps its queue in memory and loses it at a kill, unless storage.path is set and its inputs have storage.type filesystem; " +
+			"a stop may take 5 s unless Grace says otherwise; it gives records up after one retry unless Retry_Limit says otherwise; and it may need more memory."
 		if strings.Contains(strings.ToLower(c.Image.Text), "fluentd") {
-			text = "This report says what firelane does. The image that is there now is another one."
+			text = "The image is another router's."
 		}
-		t.say(c.Image.Place, "", "%s", text)
+		t.say(c.Image.Place, "firelane's image, if firelane is to replace it", "%s", text)
 	}
 }

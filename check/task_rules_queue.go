@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/firelane/firelane/ecs/taskdef"
 	"github.com/firelane/firelane/router"
 )
 
 func queueRules() []Rule {
 	return []Rule{
-		{"F530", "queue-lost", Note, "the queue is on the container's own disk: what a kill or a stop leaves undelivered is lost with it", forTask(queueLost)},
+		{"F530", "queue-lost", Note, "the queue is on the container's own disk, or on a volume that ends with the task: what a kill or a stop leaves undelivered is lost with it", forTask(queueLost)},
 		{"F531", "queue-read-only", Warning, "the router's disk is read-only, so that its queue is in memory", forTask(queueReadOnly)},
 		{"F532", "router-user", Error, "the router runs as a user that may not write its queue", forTask(routerUser)},
+		{"F533", "queue-shared", Note, "the queue is on a volume that several tasks would share, and only one router at a time can use it", forTask(queueShared)},
 	}
 }
 
@@ -23,8 +25,49 @@ func queueLost(t *task) {
 	if own == "" || memory != "" || volume != "" {
 		return
 	}
-	t.say(under(t.Router.Place, "mountPoints"), fmt.Sprintf("only if such a loss matters: a volume that outlives the task (EFS, or a folder of the EC2 host), mounted at %s", own),
-		"The queue is on the container's own disk, which ends with the task. What is still queued is lost if the router is killed, or if it can't be delivered within the %s of a stop.", seconds(min(t.Plan.Service.Grace, stopTime(t.Router))))
+	at := t.Router.At("mountPoints")
+	disk := "the container's own disk, which"
+	if m := mountOf(t.Router, own); m != nil {
+		at, disk = m.Place, fmt.Sprintf("the volume %q, which", m.Volume)
+	}
+	t.say(at, fmt.Sprintf("only if such a loss matters: %s, mounted at %s", t.lasting(), own),
+		"The queue is on %s ends with the task. What is still queued is lost if the router is killed, or if it can't be delivered within the %s of a stop.", disk, seconds(min(t.Plan.Service.Grace, stopTime(t.Router))))
+}
+
+// lasting are the volumes that outlive a task, by where it may run.
+func (t *task) lasting() string {
+	const efs = "a volume of EFS, for a service of one task at a time,"
+	const host = "a folder of the EC2 instance (host with sourcePath), for one task at a time on an instance,"
+	switch {
+	case t.fargate():
+		return strings.TrimSuffix(efs, ",")
+	case t.notFargate():
+		return host + " or " + strings.TrimSuffix(efs, ",")
+	}
+	return efs + " or on EC2 " + strings.TrimSuffix(host, ",")
+}
+
+// queueShared: a router locks the folder of its queue (flock), and one that finds it locked doesn't start.
+func queueShared(t *task) {
+	if t.Router == nil || !t.planned() || foreignImage(t.Router) {
+		return
+	}
+	for i := range t.Plan.Outputs {
+		q := t.queueOf(&t.Plan.Outputs[i])
+		if q.inMemory() || q.mount == nil || t.isNowhere(i) {
+			continue
+		}
+		const text = "The queue is on the volume %q (%s), and one router at a time can use its folder: while a task runs, the router of another one%s does not start."
+		switch t.Volume(q.mount.Volume).Kind {
+		case taskdef.EFSVolume:
+			t.say(q.mount.Place, "a service with one task, minimumHealthyPercent 0 and maximumPercent 100, so that a deployment ends the old task first",
+				text, q.mount.Volume, "EFS", " with the same volume")
+		case taskdef.HostVolume:
+			t.say(q.mount.Place, "one task of this kind on an instance (the placement constraint distinctInstance), minimumHealthyPercent below 100 and maximumPercent 100, so that a deployment ends the old task first",
+				text, q.mount.Volume, "on the EC2 instance", " on the same instance")
+		}
+		return
+	}
 }
 
 func queueReadOnly(t *task) {
@@ -33,11 +76,12 @@ func queueReadOnly(t *task) {
 	}
 	for i := range t.Plan.Outputs {
 		if q := t.queueOf(&t.Plan.Outputs[i]); q.why != "" && !q.user && !t.isNowhere(i) {
-			want := "a volume in mountPoints at " + q.dir
+			at := t.Router.At("readonlyRootFilesystem")
+			want := fmt.Sprintf(`a volume in mountPoints of %s with "containerPath": %q`, t.Router.Name.Text, q.dir)
 			if q.mount != nil {
-				want = fmt.Sprintf(`"readOnly": false for the volume %q`, q.mount.Volume)
+				at, want = q.mount.ReadOnlyAt, fmt.Sprintf(`"readOnly": false for the volume %q`, q.mount.Volume)
 			}
-			t.say(under(t.Router.Place, "mountPoints"), want,
+			t.say(at, want,
 				"The queue of %s is in memory, because %s: a kill loses all of it, and it holds at most 10 MiB.", t.Plan.Outputs[i].ID, q.why)
 			return
 		}
@@ -57,12 +101,23 @@ func routerUser(t *task) {
 	default:
 		for i := range t.Plan.Outputs {
 			if q := t.queueOf(&t.Plan.Outputs[i]); q.user && !t.isNowhere(i) {
-				t.tell(Finding{At: c.User.Place, Severity: Warning, Want: "the queue in " + router.DefaultDir + ", to which every user may write; or a volume in mountPoints at " + q.dir + " that this user may write to",
-					Text: fmt.Sprintf("The router runs as user %s, which may not write to %s in the image: the queue is in memory, at most 10 MiB, and a kill loses it.", user, q.dir)})
+				from, remove := t.queuePathFrom(q.dir)
+				t.tell(Finding{At: c.User.Place, Severity: Warning,
+					Want: fmt.Sprintf("the queue in %s, to which every user may write%s; or a volume in mountPoints at %s that this user may write to", router.DefaultDir, remove, q.dir),
+					Text: fmt.Sprintf("The router runs as user %s, which may not write to %s%s in the image: the queue is in memory, at most 10 MiB, and a kill loses it.", user, q.dir, from)})
 				return
 			}
 		}
 	}
+}
+
+// queuePathFrom says which variable of the router's environment names the folder of the queues, and that it is to be removed.
+func (t *task) queuePathFrom(dir string) (from, remove string) {
+	const name = "FIRELANE_STORAGE_PATH"
+	if o, ok := taskdef.Find(t.Router.Environment, name); ok && strings.TrimSuffix(o.Text, "/") == strings.TrimSuffix(dir, "/") {
+		return " (" + name + ")", ": remove " + name
+	}
+	return "", ""
 }
 
 func numeric(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/ecs/taskdef"
@@ -11,7 +12,7 @@ func secretRules() []Rule {
 	return []Rule{
 		{"F510", "secret-twice", Warning, "an option is in options and in secretOptions; ECS uses the secret, and everybody can read the other value", forTask(secretTwice)},
 		{"F511", "secret-plain", Warning, "a password, token or key is written into the task definition, where everybody reads it who may describe it", forTask(secretPlain)},
-		{"F512", "execution-role", Error, "the task has secrets, but no task execution role that could read them", forTask(executionRole)},
+		{"F512", "execution-role", Error, "the task has secrets, or on Fargate images in ECR or the log driver awslogs, but no task execution role: ECS refuses that", forTask(executionRole)},
 		{"F513", "task-role", Error, "an output signs requests for AWS, and the task has no role", forTask(taskRole)},
 	}
 }
@@ -21,7 +22,8 @@ func secretTwice(t *task) {
 		for _, s := range c.Log.Secrets {
 			for _, o := range c.Log.Options {
 				if strings.EqualFold(o.Name, s.Name) {
-					t.say(o.Place, "the secret alone: remove the line from options", "%s of %s is in options and in secretOptions: the value in options can be read by everybody who may describe the task definition.", o.Name, c.Name.Text)
+					t.say(o.Place, "the secret alone: remove the line from options; and a new password, if this is the one in use, since old revisions of the task definition keep it",
+						"%s of %s is in options and in secretOptions. ECS uses the secret: the value in options has no effect, and everybody who may describe the task definition can read it.", o.Name, c.Name.Text)
 				}
 			}
 		}
@@ -48,7 +50,7 @@ func secretPlain(t *task) {
 			strings.EqualFold(o.Text, "on") || strings.EqualFold(o.Text, "off") || strings.EqualFold(o.Text, "true") || strings.EqualFold(o.Text, "false") {
 			return
 		}
-		t.say(o.Place, fmt.Sprintf(`in %s instead: {"name": "%s", "valueFrom": "ARN of a secret or a parameter"}`, key, o.Name),
+		t.say(o.Place, fmt.Sprintf(`in %s instead: {"name": "%s", "valueFrom": "ARN of a secret or a parameter"}; and a new value, since old revisions of the task definition keep this one`, key, o.Name),
 			"%s of %s is in the task definition in plain text: everybody who may describe task definitions, or has a copy of this file, can read it.", o.Name, c.Name.Text)
 	}
 	for _, c := range t.logged() {
@@ -65,9 +67,22 @@ func secretPlain(t *task) {
 	}
 }
 
+// executionRole: RegisterTaskDefinition answers "When you are specifying container secrets, you must also specify a value for
+// 'executionRoleArn'", and "Fargate requires task definition to have execution role ARN to support ECR images" or "log driver awslogs".
+// On EC2 the instance has a role for images and logs.
 func executionRole(t *task) {
-	if t.ExecutionRole.Text != "" || t.ExecutionRole.Unknown {
+	if t.ExecutionRole.Text != "" || t.ExecutionRole.Unknown || t.Partial {
 		return
+	}
+	var secrets, images, logs, actions []string
+	var at taskdef.Place
+	need := func(list *[]string, what string, place taskdef.Place) {
+		if !slices.Contains(*list, what) {
+			*list = append(*list, what)
+		}
+		if at.Path == "" {
+			at = place
+		}
 	}
 	for i := range t.Containers {
 		c := &t.Containers[i]
@@ -75,20 +90,84 @@ func executionRole(t *task) {
 		if c.Log != nil {
 			list = append(list[:len(list):len(list)], c.Log.Secrets...)
 		}
-		if len(list) > 0 {
+		for _, s := range list {
+			need(&secrets, s.Name, s.Place)
 			action := "ssm:GetParameters"
-			if strings.Contains(list[0].Text, ":secretsmanager:") {
+			if strings.Contains(s.Text, ":secretsmanager:") {
 				action = "secretsmanager:GetSecretValue"
 			}
-			t.say(list[0].Place, "executionRoleArn: a role that allows "+action+" on it",
-				"ECS reads the secret %s with the task execution role, and the task has none: the task does not start.", list[0].Name)
-			return
+			need(&actions, action, s.Place)
 		}
+		if !t.launches("FARGATE") {
+			continue
+		}
+		if strings.Contains(c.Image.Text, ".dkr.ecr.") || strings.Contains(c.Image.Text, ".dkr-ecr.") {
+			need(&images, c.Name.Text, c.Image.Place)
+		}
+		if c.Log != nil && c.Log.Driver.Text == "awslogs" {
+			need(&logs, c.Name.Text, c.Log.Driver.Place)
+		}
+	}
+	if len(secrets) > 0 {
+		at = t.firstSecret()
+	}
+	if at.Path != "" {
+		t.say(at, roleWanted(len(images)+len(logs) > 0, actions, secrets), "The task has no executionRoleArn: ECS refuses the task definition, because of %s.", strings.Join(roleUsers(secrets, images, logs), "; "))
 	}
 }
 
+// firstSecret is the place of the first secret of a container.
+func (t *task) firstSecret() taskdef.Place {
+	for i := range t.Containers {
+		c := &t.Containers[i]
+		if len(c.Secrets) > 0 {
+			return c.Secrets[0].Place
+		}
+		if c.Log != nil && len(c.Log.Secrets) > 0 {
+			return c.Log.Secrets[0].Place
+		}
+	}
+	return t.Definition.Place
+}
+
+// roleUsers says what needs the task execution role.
+func roleUsers(secrets, images, logs []string) (list []string) {
+	if len(secrets) > 0 {
+		list = append(list, plural(len(secrets), "the secret ", "the secrets ")+enumerate(secrets))
+	}
+	if len(images) > 0 {
+		list = append(list, plural(len(images), "the image in ECR of ", "the images in ECR of ")+enumerate(images))
+	}
+	if len(logs) > 0 {
+		list = append(list, "the log driver awslogs of "+enumerate(logs))
+	}
+	return list
+}
+
+// roleWanted says what the task execution role must allow.
+func roleWanted(managed bool, actions, secrets []string) string {
+	want := "executionRoleArn: a role "
+	if managed {
+		want += "with the policy AmazonECSTaskExecutionRolePolicy (images in ECR, awslogs)"
+	}
+	if len(actions) == 0 {
+		return want
+	}
+	if managed {
+		return want + ", which also allows " + enumerate(actions) + plural(len(secrets), " on the secret", " on the secrets")
+	}
+	return want + "that allows " + enumerate(actions) + plural(len(secrets), " on the secret", " on the secrets")
+}
+
+func plural(n int, one, several string) string {
+	if n == 1 {
+		return one
+	}
+	return several
+}
+
 func taskRole(t *task) {
-	if t.TaskRole.Text != "" || t.TaskRole.Unknown || !t.planned() || t.hasKeys() {
+	if t.TaskRole.Text != "" || t.TaskRole.Unknown || t.Partial || !t.planned() || t.hasKeys() {
 		return
 	}
 	for i := range t.Plan.Outputs {
@@ -100,7 +179,10 @@ func taskRole(t *task) {
 			Text: fmt.Sprintf("%s signs its requests with the credentials of the task role, and the task has no taskRoleArn: nothing is delivered.", t.Plan.Outputs[i].ID)}
 		if !t.fargate() {
 			f.Severity = Warning
-			f.Text = fmt.Sprintf("%s signs its requests for AWS, and the task has no taskRoleArn. On Fargate nothing is delivered; on EC2 only if tasks can reach the credentials of the instance, and its role allows this.", t.Plan.Outputs[i].ID)
+			f.Text = fmt.Sprintf("%s signs its requests for AWS, and the task has no taskRoleArn. It then signs with the role of the EC2 instance: without one that allows this, or where tasks can't reach it, nothing is delivered.", t.Plan.Outputs[i].ID)
+			if !t.notFargate() {
+				f.Text = strings.TrimSuffix(f.Text, ".") + "; on Fargate, where there is no such role, nothing is delivered at all."
+			}
 		}
 		t.tell(f)
 		return

@@ -16,7 +16,8 @@ type Grade uint8
 const (
 	Wrong   Grade = iota // AWS refuses it, or the task doesn't start
 	Suspect              // it is ignored, or can't be checked
-	Told                 // what a person should know
+	Told                 // something isn't known, and what it would change
+	Assumed              // what is taken for something that isn't known
 )
 
 // A Problem is something about a task definition as it is written.
@@ -124,6 +125,17 @@ type fields struct {
 }
 
 func (f fields) get(key string) field { return f.by[key] }
+
+// places are where the keys are written, but for those with an empty text, as Terraform's state has them.
+func (f fields) places() map[string]Place {
+	list := make(map[string]Place, len(f.by))
+	for key, value := range f.by {
+		if value.kind != text || value.text != "" || value.unknown {
+			list[key] = value.Place
+		}
+	}
+	return list
+}
 
 // fields reads a map whose keys are known. It reports keys that are there twice, that have the wrong case, or that are probably
 // misspelled; and if strict is set, every other key.

@@ -49,7 +49,7 @@ func (d *decoder) definition(n *node, path string) *Definition {
 	if !f.known {
 		return nil
 	}
-	def := &Definition{Place: at, Generated: d.generated}
+	def := &Definition{Place: at, Generated: d.generated, Partial: len(n.members) == 1, keys: f.places()}
 	def.Family = d.value(f.get("family"))
 	def.NetworkMode = d.value(f.get("networkMode"))
 	def.TaskRole, def.ExecutionRole = d.value(f.get("taskRoleArn")), d.value(f.get("executionRoleArn"))
@@ -61,10 +61,8 @@ func (d *decoder) definition(n *node, path string) *Definition {
 		def.Revision = r.text
 	}
 	def.ARN = plain(f.get("taskDefinitionArn"))
-	d.each(f.get("volumes"), func(n *node, at Place) {
-		if name := n.get(spell("name")); name != nil {
-			def.Volumes = append(def.Volumes, name.text)
-		}
+	d.each(f.get("volumes"), func(n *node, _ Place) {
+		def.Volumes = append(def.Volumes, volume(n))
 	})
 	d.containers(def, f.get("containerDefinitions"), at)
 	def.Region = region(def)
@@ -133,6 +131,7 @@ func (d *decoder) container(n *node, at Place) (c Container, ok bool) {
 	}
 	c = Container{
 		Place:             at,
+		keys:              f.places(),
 		Name:              d.value(f.get("name")),
 		Image:             d.value(f.get("image")),
 		Essential:         d.boolean(f.get("essential"), true),
@@ -154,18 +153,26 @@ func (d *decoder) container(n *node, at Place) (c Container, ok bool) {
 	})
 	d.each(f.get("dependsOn"), func(n *node, at Place) {
 		on := d.fields(n, at, d.key, false, "containerName", "condition")
-		c.DependsOn = append(c.DependsOn, Dependency{d.value(on.get("containerName")), d.value(on.get("condition")).Text})
+		c.DependsOn = append(c.DependsOn, Dependency{d.value(on.get("containerName")), d.value(on.get("condition"))})
 	})
 	d.each(f.get("mountPoints"), func(n *node, at Place) {
 		m := d.fields(n, at, d.key, false, "sourceVolume", "containerPath", "readOnly")
-		c.MountPoints = append(c.MountPoints, Mount{d.value(m.get("sourceVolume")).Text, d.value(m.get("containerPath")).Text, d.boolean(m.get("readOnly"), false)})
+		readOnly := m.get("readOnly")
+		c.MountPoints = append(c.MountPoints, Mount{d.value(m.get("sourceVolume")).Text, d.value(m.get("containerPath")).Text, d.boolean(readOnly, false), readOnly.Place, at})
 	})
 	d.each(f.get("portMappings"), func(n *node, at Place) {
-		port := d.fields(n, at, d.key, false, "containerPort", "hostPort", "protocol", "name", "appProtocol", "containerPortRange").get("containerPort")
-		c.Ports = append(c.Ports, Port{d.integer(port, false), port.Place})
+		p := d.fields(n, at, d.key, false, "containerPort", "hostPort", "protocol", "name", "appProtocol", "containerPortRange")
+		port := p.get("containerPort")
+		c.Ports = append(c.Ports, Port{d.integer(port, false), d.integer(p.get("hostPort"), false), port.Place})
 	})
 	if h := f.get("healthCheck"); h.node != nil {
 		c.HealthCheck = d.values(d.fields(h.node, h.Place, d.key, false, "command", "interval", "timeout", "retries", "startPeriod").get("command"))
+	}
+	if r := f.get("restartPolicy"); r.node != nil {
+		c.Restarts = d.boolean(d.fields(r.node, r.Place, d.key, false, "enabled", "ignoredExitCodes", "restartAttemptPeriod").get("enabled"), false)
+	}
+	if from := f.get("volumesFrom"); from.node != nil {
+		c.VolumesFrom = len(from.items) > 0
 	}
 	c.Log = d.log(f.get("logConfiguration"))
 	c.FireLens = d.firelens(f.get("firelensConfiguration"))

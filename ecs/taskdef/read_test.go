@@ -55,10 +55,10 @@ func dump(list []*taskdef.Definition, problems []taskdef.Problem) string {
 			}
 			options("  secret", c.Secrets)
 			for _, d := range c.DependsOn {
-				value("  depends on "+d.Condition, d.Container)
+				value("  depends on "+d.Condition.Text, d.Container)
 			}
 			for _, m := range c.MountPoints {
-				fmt.Fprintf(&b, "  mount %+v\n", m)
+				fmt.Fprintf(&b, "  mount {Volume:%s Path:%s ReadOnly:%t}\n", m.Volume, m.Path, m.ReadOnly)
 			}
 			for _, v := range c.HealthCheck {
 				value("  health", v)

@@ -2,7 +2,11 @@
 // router's configuration as the ECS agent does.
 package taskdef
 
-import "github.com/firelane/firelane/config"
+import (
+	"strings"
+
+	"github.com/firelane/firelane/config"
+)
 
 // A Place is where a value is written.
 type Place struct {
@@ -26,11 +30,20 @@ type Definition struct {
 	ExecutionRole Value
 	Memory        int // of the whole task, MiB; 0: none
 	Containers    []Container
-	Volumes       []string // names
-	ARN, Revision string   // of one that is registered
-	Region        string   // as far as the definition tells it: by an ARN, awslogs-region or an image; "" if it doesn't
-	Generated     bool     // a program has written the file, such as a plan: nobody edits its lines
+	Volumes       []Volume
+	ARN, Revision string // of one that is registered
+	Region        string // as far as the definition tells it: by an ARN, awslogs-region or an image; "" if it doesn't
+	Generated     bool   // a program has written the file, such as a plan: nobody edits its lines
+	Partial       bool   // the file has its containers alone: what else it says isn't known
 	Place
+
+	keys map[string]Place
+}
+
+// Has reports whether a key of the API is written in the task definition, even if its value isn't known.
+func (d *Definition) Has(key string) bool {
+	_, ok := d.keys[key]
+	return ok
 }
 
 // The types of log router.
@@ -58,7 +71,30 @@ type Container struct {
 	HealthCheck         []Value // its command; nil: none
 	Log                 *Log
 	FireLens            *FireLens
+	Restarts            bool // its restartPolicy is enabled
+	VolumesFrom         bool // it has the volumes of other containers
 	Place
+
+	keys map[string]Place
+}
+
+// Has reports whether a key of the API is written in the container, even if its value isn't known.
+func (c *Container) Has(key string) bool {
+	_, ok := c.keys[key]
+	return ok
+}
+
+// At is the place of a key of the API. Of one that isn't written it is the line in which the container begins.
+func (c *Container) At(key string) Place {
+	if at, ok := c.keys[key]; ok {
+		return at
+	}
+	at := c.Place
+	if strings.Contains(at.Path, "ContainerDefinitions") { // CloudFormation's names
+		key = strings.ToUpper(key[:1]) + key[1:]
+	}
+	at.Path += "." + key
+	return at
 }
 
 // An Option is a named value.
@@ -69,19 +105,20 @@ type Option struct {
 
 // A Dependency is one of a container's dependsOn.
 type Dependency struct {
-	Container Value
-	Condition string
+	Container, Condition Value
 }
 
 // A Mount is one of a container's mountPoints.
 type Mount struct {
 	Volume, Path string
 	ReadOnly     bool
+	ReadOnlyAt   Place // where readOnly is written
+	Place
 }
 
 // A Port is one of a container's portMappings.
 type Port struct {
-	Container int
+	Container, Host int // Host is 0 if the instance's port is another at each start
 	Place
 }
 
