@@ -11,7 +11,7 @@ import (
 // TaskRules are the rules about task definitions, F501 to F599. canRun reports why firelane's image can't run the command of a health
 // check; it may be nil.
 func TaskRules(canRun func(command []string) error) []Rule {
-	return slices.Concat(nameRules(), fileRules(), secretRules(), driverRules(), lifeRules(canRun), limitRules(), queueRules(), inputRules())
+	return slices.Concat(nameRules(), fileRules(), secretRules(), driverRules(), lifeRules(canRun), limitRules(), queueRules(), inputRules(), journalRules())
 }
 
 // forTask makes the check of a rule that is about task definitions.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/probe"
 )
 
@@ -117,4 +118,34 @@ func TestATokenServiceThatHangsCostsSeconds(t *testing.T) {
 	facts := examine(t, limits{5 * time.Second, 300 * time.Millisecond, 20 * time.Second}, signed+serverOptions(healthy(t).start()))
 	wants(t, facts, probe.Note, "identity", "STS can't be reached", "no answer in time")
 	wants(t, facts, probe.OK, "server", "OpenSearch 2.19.1")
+}
+
+// Every output that signs its requests trusts the authorities of AWS_CA_BUNDLE, as AWS's SDKs do; no other one does.
+func TestAWSCABundleCountsForEveryServiceOfAWS(t *testing.T) {
+	bundle := newAuthority(t).file
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	for options, want := range map[string]string{
+		"opensearch\n  host h\n  tls on\n  aws_auth on\n  aws_region eu-west-1":                               bundle,
+		"opensearch\n  host h\n  tls on":                                                                      "",
+		"opensearch\n  host h\n  tls on\n  aws_auth on\n  aws_region eu-west-1\n  tls.ca_path /etc/ssl/certs": "",
+		"cloudwatch_logs\n  region eu-west-1\n  log_group_name g\n  log_stream_name s":                        bundle,
+		"kinesis_firehose\n  region eu-west-1\n  delivery_stream d":                                           bundle,
+		"kinesis_streams\n  region eu-west-1\n  stream s":                                                     bundle,
+		"s3\n  region eu-west-1\n  bucket b":                                                                  bundle,
+		"http\n  host h\n  tls on\n  aws_auth on\n  aws_service osis\n  aws_region eu-west-1":                 bundle,
+		"http\n  host h\n  tls on":                                                                            "",
+		"opentelemetry\n  host h\n  tls on\n  aws_auth on\n  aws_region eu-west-1":                            bundle,
+		"opentelemetry\n  host h\n  tls on":                                                                   "",
+		"prometheus_remote_write\n  host h\n  tls on\n  aws_auth on\n  aws_region eu-west-1":                  bundle,
+		"prometheus_remote_write\n  host h\n  tls on":                                                         "",
+	} {
+		plan := compile(t, "[OUTPUT]\n  match *\n  name "+options+"\n")
+		list, err := plan.Outputs[0].Options.(probe.Prober).Targets(t.Context(), plan.Dialect, sink.Env{})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%s: got %d targets and error %v", options, len(list), err)
+		}
+		if got := list[0].HTTP.TLS.CAFile; got != want {
+			t.Errorf("%s: got the authorities %q, want %q", options, got, want)
+		}
+	}
 }

@@ -128,6 +128,9 @@ func outputs(ctx context.Context, o *Options, m *mask) []Part {
 			defer func() { <-slots }()
 			e := &exam{Target: j.target, dialect: o.Plan.Dialect, mask: m, write: o.Write, now: o.now, limits: o.limits, needs: j.needs}
 			e.run(ctx)
+			if e.Dashboards {
+				e.soften()
+			}
 			j.part.Facts = append(j.part.Facts, e.facts...)
 		})
 	}
@@ -145,6 +148,9 @@ func outputs(ctx context.Context, o *Options, m *mask) []Part {
 func spread(jobs []*job) {
 	works := map[string]bool{}
 	for _, j := range jobs {
+		if j.target != nil && j.target.Dashboards {
+			continue
+		}
 		works[j.part.ID] = works[j.part.ID] || !slices.ContainsFunc(j.part.Facts, isError)
 	}
 	for _, j := range jobs {
@@ -258,6 +264,8 @@ func (e *exam) questions(ctx context.Context) {
 	switch {
 	case e.Search != nil:
 		e.search(ctx)
+	case e.Dashboards:
+		e.dashboards(ctx)
 	case e.Health != "":
 		e.health(ctx)
 	case e.Ask == nil && e.HTTP != nil:

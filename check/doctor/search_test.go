@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -213,4 +214,50 @@ func TestAServerThatIsNoClusterIsAskedNothingMore(t *testing.T) {
 	if want := []string{"GET /", "GET /_plugins/_security/authinfo", "GET /_security/_authenticate"}; !slices.Equal(asked, want) {
 		t.Errorf("got %q, want %q", asked, want)
 	}
+}
+
+// Dashboards is a server of its own, to which only the index pattern goes: whatever is wrong with it is a warning, and it makes no
+// warning of a cluster's error.
+func TestDashboardsIsAskedForItsIndexPatterns(t *testing.T) {
+	ask := func(options string, cluster http.Handler) []probe.Fact {
+		s := httptest.NewServer(cluster)
+		t.Cleanup(s.Close)
+		return examine(t, patient, opensearchHead+serverOptions(s)+"  index web\n  firelane_bootstrap on\n  firelane_dashboards "+options+"\n")
+	}
+	for _, c := range []struct {
+		status int
+		body   string
+		level  probe.Level
+		want   string
+	}{
+		{200, `{"total":0,"saved_objects":[]}`, probe.OK, "lists its index patterns"},
+		{200, `<html>sign in</html>`, probe.Warning, "no Dashboards or Kibana at this URL"},
+		{302, ``, probe.Warning, "redirects (302)"},
+		{401, `{"statusCode":401,"error":"Unauthorized","message":"Authentication required"}`, probe.Warning, "Authentication required"},
+		{403, `{"message":"no"}`, probe.Warning, "kibana_all_write"},
+		{404, `{"message":"Not Found"}`, probe.Warning, "/_dashboards"},
+		{503, `OpenSearch Dashboards server is not ready yet`, probe.Warning, "not ready yet"},
+	} {
+		var asked string
+		d := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			user, password, _ := r.BasicAuth()
+			asked = fmt.Sprint(r.Method, " ", r.URL, " ", user, " ", password, " ", r.Header.Get("osd-xsrf"))
+			reply(w, c.status, c.body)
+		}))
+		t.Cleanup(d.Close)
+		cluster := healthy(t)
+		facts := ask(d.URL+"/_dashboards/", cluster)
+		wants(t, facts, c.level, "dashboards", c.want)
+		if want := "GET /_dashboards/api/saved_objects/_find?type=index-pattern&fields=title&per_page=1 router long-passw0rd true"; asked != want {
+			t.Errorf("%d: got the request %s\nwant %s", c.status, asked, want)
+		}
+		if slices.ContainsFunc(facts, isError) || len(cluster.did()) > 0 {
+			t.Errorf("%d: got an error, or something was written:\n%s", c.status, show(facts))
+		}
+	}
+	wants(t, ask("http://127.0.0.1:1", healthy(t)), probe.Warning, "connect", "records are delivered without it")
+	broken := healthy(t)
+	broken.status = map[string]int{"/": 401}
+	d := answerWith(t, 200, `{"saved_objects":[]}`)
+	wants(t, ask(d.URL, broken), probe.Error, "sign-in", "401")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,23 +32,67 @@ const (
 	maxAnswer = 4 << 20
 )
 
-// findRouter finds the running router. pid is its process, 0: there is only one.
-func findRouter(pid int) (*localRouter, error) {
+// findRouter finds the running router. pid is its process; 0: there is only one, or somebody is asked which.
+func (c *cli) findRouter(ctx context.Context, pid int) (*localRouter, error) {
+	if pid != 0 {
+		return newLocalRouter(pid), nil
+	}
 	pids, err := admin.LocalRouters()
 	switch {
 	case err != nil:
 		return nil, err
-	case pid != 0:
 	case len(pids) == 0:
 		return nil, errors.New("no router is running in this container")
-	case len(pids) > 1:
-		return nil, fmt.Errorf("%d routers are running here: the processes %s; choose one by -pid", len(pids), strings.Trim(fmt.Sprint(pids), "[]"))
-	default:
-		pid = pids[0]
+	case len(pids) == 1:
+		return newLocalRouter(pids[0]), nil
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return admin.DialLocal(ctx, pid) }
-	return &localRouter{http.Client{Transport: &http.Transport{DialContext: dial}}, pid}, nil
+	slices.Sort(pids)
+	fmt.Fprintf(c.stderr, "%d routers are running here:\n", len(pids))
+	for _, pid := range pids {
+		var s admin.Status
+		r := newLocalRouter(pid)
+		if err := r.get(ctx, "status", nil, &s, lookTimeout); err != nil {
+			fmt.Fprintf(c.stderr, "  process %d, which does not answer this user\n", pid)
+		} else {
+			fmt.Fprintf(c.stderr, "  %s\n", r.name(&s))
+		}
+	}
+	if !isTerminal(os.Stdin) || !isTerminal(c.stderr) {
+		return nil, errors.New("choose one of the routers by -pid")
+	}
+	if pid, err = choose(os.Stdin, c.stderr, pids); err != nil {
+		return nil, err
+	}
+	return newLocalRouter(pid), nil
 }
+
+// choose asks for one of the processes until it is answered.
+func choose(in io.Reader, out io.Writer, pids []int) (int, error) {
+	lines := bufio.NewScanner(in)
+	for fmt.Fprint(out, "process: "); lines.Scan(); fmt.Fprint(out, "process: ") {
+		if pid, err := strconv.Atoi(strings.TrimSpace(lines.Text())); err == nil && slices.Contains(pids, pid) {
+			return pid, nil
+		}
+	}
+	return 0, errors.New("no router was chosen")
+}
+
+// newLocalRouter is the router that is the process pid.
+func newLocalRouter(pid int) *localRouter {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return admin.DialLocal(ctx, pid) }
+	return &localRouter{http.Client{Transport: &http.Transport{DialContext: dial}}, pid}
+}
+
+// name says which router it is: its process, the file of its configuration, and how long it has been running.
+func (r *localRouter) name(s *admin.Status) string {
+	text := fmt.Sprintf("process %d, ", r.pid)
+	if len(s.Files) > 0 {
+		text += printable(s.Files[0]) + ", "
+	}
+	return text + "up " + uptime(s)
+}
+
+func uptime(s *admin.Status) string { return (time.Duration(s.Uptime) * time.Second).String() }
 
 // open requests a page. The caller closes the body.
 func (r *localRouter) open(ctx context.Context, page string, query url.Values) (io.ReadCloser, error) {

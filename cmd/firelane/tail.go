@@ -71,9 +71,16 @@ func tailCommand(c *cli, args []string) int {
 
 // tail prints records until the router ends, which is an error.
 func (c *cli) tail(ctx context.Context, pid int, query url.Values, asJSON bool) error {
-	router, err := findRouter(pid)
+	router, err := c.findRouter(ctx, pid)
 	if err != nil {
 		return err
+	}
+	if !asJSON {
+		var s admin.Status
+		if err := router.get(ctx, "status", nil, &s, lookTimeout); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.stdout, "(records of %s)\n", router.name(&s))
 	}
 	body, err := router.open(ctx, "tail", query)
 	if err != nil {

@@ -54,7 +54,7 @@ func topCommand(c *cli, args []string) int {
 }
 
 func (c *cli) top(ctx context.Context, pid int, once bool) error {
-	router, err := findRouter(pid)
+	router, err := c.findRouter(ctx, pid)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (c *cli) top(ctx context.Context, pid int, once bool) error {
 		if err := router.get(ctx, "status", nil, now, lookTimeout); err != nil {
 			return err
 		}
-		picture := topPicture(before, now, u)
+		picture := topPicture(router, before, now, u)
 		if !once {
 			picture = clearScreen + picture
 		}
@@ -82,10 +82,10 @@ func (c *cli) top(ctx context.Context, pid int, once bool) error {
 }
 
 // topPicture is what `firelane top` shows of two looks at a router.
-func topPicture(before, now *admin.Status, u *admin.Usage) string {
+func topPicture(r *localRouter, before, now *admin.Status, u *admin.Usage) string {
 	var b strings.Builder
 	seconds := max(now.Uptime-before.Uptime, 0.001)
-	fmt.Fprintf(&b, "firelane %s, up %v, memory %s, CPU %.1f %%\n", now.Version, time.Duration(now.Uptime)*time.Second, size(now.Memory), 100*(now.CPU-before.CPU)/seconds)
+	fmt.Fprintf(&b, "firelane %s, %s, memory %s, CPU %.1f %%\n", now.Version, r.name(now), size(now.Memory), 100*(now.CPU-before.CPU)/seconds)
 	fmt.Fprintf(&b, "%s\n\n", printable(now.Verdict.Text))
 
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

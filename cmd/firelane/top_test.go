@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +20,9 @@ import (
 
 // pid is the process's, as its own -pid takes it.
 func (p *process) pid() []string { return []string{"-pid", strconv.Itoa(p.cmd.Process.Pid)} }
+
+// conf is the file of its configuration.
+func (p *process) conf() string { return filepath.Join(filepath.Dir(p.out), "f.conf") }
 
 func firelane(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "firelane", args...)
@@ -46,6 +52,9 @@ func TestTailShowsRecordsOfARunningRouterUntilItEnds(t *testing.T) {
 	p.wait()
 	_ = tail.Wait()
 	got := out.String()
+	if head := fmt.Sprintf("(records of process %d, %s, up ", p.cmd.Process.Pid, p.conf()); !strings.HasPrefix(got, head) {
+		t.Errorf("got %q, want it to begin with %q", got, head)
+	}
 	if !strings.Contains(got, ` in tcp.0 t {"log":"shown \u202e\u009b"}`+"\n") || !strings.Contains(got, ` out file.0 t {"log":"shown \u202e\u009b"}`+"\n") || strings.Contains(got, "hidden") {
 		t.Errorf("got %q\nwant the records that match, at both stages, without characters that control a terminal", got)
 	}
@@ -61,9 +70,37 @@ func TestTopShowsARunningRouter(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	got, err := firelane(ctx, append([]string{"top", "-once"}, p.pid()...)...).CombinedOutput()
-	for _, want := range []string{"Everything flows, and the accounts add up.", "tcp.0  tcp   0          1 ", "file.0: Nothing waits.", "received 1 + added 0 = delivered 1 + filtered 0"} {
+	for _, want := range []string{fmt.Sprintf(", process %d, %s, up ", p.cmd.Process.Pid, p.conf()), "Everything flows, and the accounts add up.", "tcp.0  tcp   0          1 ", "file.0: Nothing waits.", "received 1 + added 0 = delivered 1 + filtered 0"} {
 		if !bytes.Contains(got, []byte(want)) {
 			t.Errorf("got %v\n%s\nwant %q in it", err, got, want)
+		}
+	}
+}
+
+// Where several routers run, the user sees which they are, and chooses.
+func TestTopAndTailListTheRoutersToChooseFrom(t *testing.T) {
+	t.Parallel()
+	ours := []*process{startProcess(t, nil, nil), startProcess(t, nil, nil)}
+	for _, p := range ours {
+		p.deliver("x")
+	}
+	for _, name := range []string{"top", "tail"} {
+		got, err := firelane(t.Context(), name).CombinedOutput()
+		for _, p := range ours {
+			if want := fmt.Sprintf("\n  process %d, %s, up ", p.cmd.Process.Pid, p.conf()); !strings.Contains(string(got), want) {
+				t.Errorf("%s: got %s\nwant %q in it", name, got, want)
+			}
+		}
+		if want := "firelane " + name + ": choose one of the routers by -pid\n"; err == nil || !strings.HasSuffix(string(got), want) {
+			t.Errorf("got %v and %s\nwant %q at the end", err, got, want)
+		}
+	}
+}
+
+func TestARouterIsChosenByItsProcess(t *testing.T) {
+	for typed, want := range map[string]int{"15\n": 15, "1\nx\n 12 \n": 12, "": 0, "3\n": 0} {
+		if pid, err := choose(strings.NewReader(typed), io.Discard, []int{12, 15}); pid != want || (err != nil) != (want == 0) {
+			t.Errorf("%q: got %d and error %v, want %d", typed, pid, err, want)
 		}
 	}
 }
@@ -111,7 +148,7 @@ func TestOnlyRootAndTheRoutersUserCanLook(t *testing.T) {
 func TestThePictureOfTop(t *testing.T) {
 	at := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
 	before, now := new(admin.Status), &admin.Status{
-		Version: "1.0", Now: at.Add(14 * time.Minute), Uptime: 3602, CPU: 0.1, Memory: 21 << 20, Verdict: admin.Verdict{Kind: "bad", Text: "es.0 has delivered nothing for 14m0s: no\x1b[2J"}, Records: true,
+		Version: "1.0", Files: []string{"/etc/a\u202e.conf", "/etc/b.conf"}, Now: at.Add(14 * time.Minute), Uptime: 3602, CPU: 0.1, Memory: 21 << 20, Verdict: admin.Verdict{Kind: "bad", Text: "es.0 has delivered nothing for 14m0s: no\x1b[2J"}, Records: true,
 		Inputs: []admin.InputStatus{{PipelinePart: router.PipelinePart{ID: "forward.0", Type: "forward"}, Account: router.InputAccount{Received: 21000, Unrouted: 2, Rejected: map[string]int64{"bad": 3}}}},
 		Steps:  []router.PipelinePart{{ID: "grep.0", Type: "grep", Match: "app*"}},
 		Outputs: []admin.OutputStatus{{
@@ -123,7 +160,7 @@ func TestThePictureOfTop(t *testing.T) {
 	}
 	before.Uptime = 3600
 	u := &admin.Usage{Sampled: 400, Passed: 20000, Bytes: 100000, Containers: []admin.Share{{Name: "app", Records: 400, Bytes: 100000}}, Fields: []admin.Share{{Name: "log", Records: 400, Bytes: 70000}}}
-	const want = `firelane 1.0, up 1h0m2s, memory 21 MiB, CPU 5.0 %
+	const want = `firelane 1.0, process 12, /etc/a\u202e.conf, up 1h0m2s, memory 21 MiB, CPU 5.0 %
 es.0 has delivered nothing for 14m0s: no\u001b[2J
 
 INPUT      TYPE     RECORDS/S  RECEIVED  UNROUTED  REJECTED
@@ -148,7 +185,7 @@ WHAT TAKES SPACE, by a sample of 400 of 20,000 records
 REFUSED FOR GOOD, the newest first
 03:00:00 es.0: 400 parsing: no number (for web)
 `
-	if got := topPicture(before, now, u); got != want {
+	if got := topPicture(newLocalRouter(12), before, now, u); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

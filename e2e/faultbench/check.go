@@ -25,7 +25,10 @@ func (r *result) check(s *scenario, dir string, reference *result) {
 	slack := max(1, s.slack)
 	must(s.stopWithin == 0 || r.stop <= s.stopWithin*time.Duration(slack), "stopping an idle router took %v", r.stop)
 	must(s.faults == faults{} || r.faulty > 0, "no fault occurred: the load is too small for this row")
-	if r.mayLose > 0 {
+	switch {
+	case s.service != nil && s.service.datagrams != nil:
+		r.remarks = append(r.remarks, fmt.Sprintf("%d lost, of at most %d datagrams for which the service's sockets had no room, or that were in them when they were closed", r.lost, r.mayLose))
+	case r.mayLose > 0:
 		r.remarks = append(r.remarks, fmt.Sprintf("%d lost without acks, of at most %d that one read had brought and the sockets held", r.lost, r.mayLose))
 	}
 	switch {

@@ -48,6 +48,8 @@ type destination struct {
 	streams      map[*stream]struct{} // open connections of a service without HTTP
 	accepted     int                  // connections of it until now
 	closeStreams func()               // has nobody listen, and ends them
+	unread       int                  // datagrams, at most, that sockets which are closed have lost
+	socket       *net.UDPConn         // nil: none is open
 	topic        *topic               // of Kafka
 	failed       error                // to listen again
 }
@@ -99,12 +101,14 @@ func newService(records int, f faults, svc *service, dir string) (*destination, 
 			}
 		}
 		d.openStreams(ln)
+	case svc != nil && svc.datagrams != nil:
+		err = d.openDatagrams()
 	case d.http.TLSConfig != nil:
 		go d.http.ServeTLS(ln, "", "")
 	default:
 		go d.http.Serve(ln)
 	}
-	return d, nil
+	return d, err
 }
 
 func (d *destination) close() {

@@ -54,6 +54,7 @@ type sender struct {
 	load
 	socket string
 	dial   func(context.Context) (net.Conn, error) // nil: connects to socket
+	pages  *pages                                  // that are read, instead; nil: the load is sent
 	next   atomic.Int64
 	sent   atomic.Int64
 	unsure atomic.Int64 // records sent again because their ack was missing; the router may have accepted them the first time
@@ -62,6 +63,10 @@ type sender struct {
 
 // run sends the load from record next on, and returns when it has been written and, with acks, acknowledged.
 func (s *sender) run(ctx context.Context) error {
+	if s.pages != nil {
+		s.sent.Store(int64(s.records))
+		return s.pages.run(ctx)
+	}
 	var wg sync.WaitGroup
 	errs := make(chan error, s.load.conns)
 	start := time.Now()

@@ -22,6 +22,7 @@ type run struct {
 	dest    *destination
 	twin    *destination // of the second output; nil: there is none
 	copies  []*destination
+	pages   *pages  // that the load is; nil: it is sent to the socket
 	group   *cgroup // nil: none
 	mounts  bool    // the router's process has mounts of its own
 	before  string  // shell commands that the router's process executes first, if there is a group; each ends with ;
@@ -106,7 +107,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	if s.during != nil {
 		wg.Go(func() { s.during(ctx, r) })
 	}
-	send := &sender{load: s.load, socket: r.socket}
+	send := &sender{load: s.load, socket: r.socket, pages: r.pages}
 	r.fail(send.run(ctx))
 	send.close()
 	close(r.loaded)
@@ -115,11 +116,8 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	if s.dead != nil {
 		res.dead = s.dead(res.sent)
 	}
-	if s.mayLose != nil {
-		res.mayLose = s.mayLose(r)
-	}
 	for _, d := range append(r.copies, r.dest) {
-		r.await(ctx, d, res.sent-res.dead, res.mayLose)
+		r.await(ctx, d, res.sent-res.dead)
 	}
 	res.took = r.dest.last().Sub(begin)
 	if s.stopWithin > 0 {
@@ -128,6 +126,7 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 	endWatch()
 	r.stop(syscall.SIGTERM)
 	r.settle(ctx)
+	res.mayLose = r.lossLimit()
 	res.usage, res.err, res.remarks = r.used, r.err, r.remarks
 	res.outcome = r.dest.result(res.sent, res.dead)
 	if s.service != nil {
@@ -143,6 +142,14 @@ func execute(ctx context.Context, rt router, s scenario, dir string) result {
 		res.err = r.dest.upstream.compare(&res)
 	}
 	return res
+}
+
+// lossLimit returns how many records may be lost until now.
+func (r *run) lossLimit() int {
+	if r.mayLose == nil {
+		return 0
+	}
+	return r.mayLose(r)
 }
 
 // mayComeTwice returns how many records a service may have twice: most services can't tell a record that comes again.
@@ -196,6 +203,11 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	if r.real {
 		if r.dest.upstream, err = startUpstream(r.dir); err != nil {
+			return err
+		}
+	}
+	if r.service != nil && r.service.metrics {
+		if r.pages, err = newPages(r.load.records); err != nil {
 			return err
 		}
 	}
@@ -279,6 +291,9 @@ func (r *run) close() {
 	if r.dest != nil && r.dest.upstream != nil {
 		r.dest.upstream.Stop()
 	}
+	if r.pages != nil {
+		r.pages.close()
+	}
 	r.group.remove()
 }
 
@@ -303,12 +318,15 @@ func (r *run) external() string {
 	if r.parse {
 		text += "[FILTER]\n    Name parser\n    Match *\n    Key_Name log\n    Parser json\n    Reserve_Data True\n"
 	}
+	if r.pages != nil {
+		text += r.pages.input()
+	}
 	return text + r.filters
 }
 
-// await waits until want records have arrived at d, or no new one has for quietEnd (or noFaultsEnd; or 5 s if no more than
-// mayLose are missing).
-func (r *run) await(ctx context.Context, d *destination, want, mayLose int) {
+// await waits until want records have arrived at d, or no new one has for quietEnd (or noFaultsEnd; or 5 s if no more are missing
+// than may be lost).
+func (r *run) await(ctx context.Context, d *destination, want int) {
 	seen, since := 0, time.Now()
 	end := quietEnd
 	if r.noFaults {
@@ -320,7 +338,7 @@ func (r *run) await(ctx context.Context, d *destination, want, mayLose int) {
 			seen, since = n, time.Now()
 		}
 		quiet := time.Since(since)
-		if n >= want || quiet > end || n >= want-mayLose && quiet > 5*time.Second || !r.process.running() {
+		if n >= want || quiet > end || quiet > 5*time.Second && n >= want-r.lossLimit() || !r.process.running() {
 			return
 		}
 		sleep(ctx, 20*time.Millisecond)
@@ -346,6 +364,8 @@ func (r *run) stop(sig syscall.Signal) {
 	p := r.process
 	if !p.running() {
 		r.fail(errors.New("the router exited unexpectedly"))
+	} else if r.pages != nil {
+		r.fail(r.pages.hold(newWatcher(r.port, r.dest)))
 	}
 	took, err := p.stop(sig)
 	r.fail(err)
@@ -370,4 +390,7 @@ func (r *run) start(ctx context.Context) {
 		return
 	}
 	r.process = p
+	if r.pages != nil {
+		r.pages.release()
+	}
 }

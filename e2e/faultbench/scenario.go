@@ -40,7 +40,7 @@ type promises struct {
 	dead        func(records int) int // number of dead letters; nil: 0
 	deadReason  string                // text in each dead letter's line
 	killed      bool                  // the router is killed: it leaves no accounts, and sends what was in flight again
-	mayLose     func(*run) int        // most records that may be lost; nil: 0
+	mayLose     func(*run) int        // most records that may be lost until now; nil: 0
 	stopWithin  time.Duration         // limit of the last stop, when the router is idle; 0: none
 	compareWith string                // a row with about the same rate and latency
 }
@@ -134,7 +134,7 @@ func serviceScenarios(sc scale, kafka *cluster) []scenario {
 	acked := steady
 	acked.acks = true
 	var rows []scenario
-	for _, svc := range slices.Concat(services(), []*service{sumologic(), kafkaService(kafka)}, streamServices()) {
+	for _, svc := range slices.Concat(services(), []*service{sumologic(), remoteWrite(), kafkaService(kafka)}, streamServices(), datagramServices()) {
 		kinds := []scenario{
 			{name: "none", help: "no faults", load: steady},
 			{name: "429", help: "half of the requests answered 429", load: steady, faults: faults{refuse: .5, refuseWith: http.StatusTooManyRequests}},
@@ -150,8 +150,11 @@ func serviceScenarios(sc scale, kafka *cluster) []scenario {
 			kinds = append(kinds, scenario{name: "items", help: "5 % of items refused in a 200", load: steady, faults: faults{items429: .05}})
 		}
 		for _, row := range kinds {
-			row.own = svc.options["@type"] != ""
+			row.own = svc.options["@type"] != "" || svc.metrics
 			row.name, row.help, row.service = svc.name+"-"+row.name, svc.name+": "+row.help, svc
+			if svc.datagrams != nil {
+				row.mayLose = unreadDatagrams
+			}
 			if svc.name == "s3" {
 				row.options = map[string]string{"total_file_size": "1M", "compression": "none"} // enough objects for faults
 			}

@@ -88,10 +88,13 @@ func (d *destination) count(text []byte, key string, lost bool) (counted int) {
 }
 
 // unconfirmed returns how many records were taken although the reply was lost; or, of a service that never answers, at most how many
-// were in the requests whose connections have ended.
+// were in the requests whose connections have ended, or, with datagrams, in those in which nobody listened any more, or again.
 func (d *destination) unconfirmed() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.service.datagrams != nil {
+		return 2 * (d.accepted - 1) * datagramItems
+	}
 	if d.service.silent {
 		return max(d.accepted-1, 0) * inFlight
 	}

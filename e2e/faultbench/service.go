@@ -25,10 +25,13 @@ type service struct {
 	// refused is the reply for text that the service refuses in part: the items of which bad reports true; nil: it can't.
 	refused func(body []byte, bad func() bool) (text []byte, again int, reply string)
 	// stream serves a connection, instead of take, of a service that doesn't speak HTTP.
-	stream  func(s *stream) error
-	once    bool     // it can tell a record that comes again, and keeps the first
-	silent  bool     // it never answers: the router counts as delivered what the service's host has acknowledged
-	cluster *cluster // that has the records; nil: none
+	stream func(s *stream) error
+	// datagrams reports whether a datagram is what the service, which speaks UDP, takes.
+	datagrams func(text []byte) bool
+	metrics   bool     // it takes metrics: the load is Pages
+	once      bool     // it can tell a record that comes again, and keeps the first
+	silent    bool     // it never answers: the router counts as delivered what the service's host has acknowledged
+	cluster   *cluster // that has the records; nil: none
 }
 
 // hostPort are the options host and port.
@@ -82,7 +85,7 @@ func services() []*service {
 // canHave reports whether the service can have a fault: a protocol may have no refusals, or no answers at all.
 func (s *service) canHave(fault string) bool {
 	switch {
-	case s.stream == nil || s.cluster != nil:
+	case s.stream == nil && s.datagrams == nil || s.cluster != nil:
 		return true
 	case s.silent:
 		return fault != "429" && fault != "503" && fault != "lost"

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/firelane/firelane/sink/prometheus/prometheustest"
 )
 
 // A store holds S3's uploads that aren't finished, and which records are in an object: one that is put again under the same
@@ -20,6 +22,7 @@ type store struct {
 	objects map[string][]int64           // records by key
 	seed    maphash.Seed
 	entries map[uint64]struct{}
+	series  *prometheustest.Server // of remote write; nil before the first request
 }
 
 // first notes an entry of a stream, and reports whether it wasn't there.

@@ -162,6 +162,10 @@ func (d *destination) setStreamsDown(down bool) {
 		d.closeStreams()
 		return
 	}
+	if d.service.datagrams != nil {
+		d.failed = d.openDatagrams()
+		return
+	}
 	ln, err := net.Listen("tcp", d.ln.Addr().String())
 	if err != nil {
 		d.failed = fmt.Errorf("listening again: %w", err)

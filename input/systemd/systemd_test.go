@@ -59,6 +59,7 @@ type collector struct {
 	ids      []record.ID
 	rejected map[string]int
 	refuse   bool // Flush fails
+	hold     bool // Flush says that a filter holds what it got
 	more     chan struct{}
 }
 
@@ -98,6 +99,9 @@ func (c *collector) Flush(ctx context.Context) error {
 	defer c.mu.Unlock()
 	if c.refuse {
 		return context.Canceled
+	}
+	if c.hold {
+		return input.ErrHeld
 	}
 	c.flushed = append(c.flushed, c.added...)
 	c.added = nil

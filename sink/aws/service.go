@@ -95,7 +95,7 @@ func NewService(o *ServiceOptions, s Source, d config.Dialect, env sink.Env) (*S
 	if u, err := url.Parse(endpoint); err == nil && net.ParseIP(u.Hostname()) != nil {
 		server = u
 	}
-	settings := httpsend.Config{URL: server, Net: &o.NetOptions, TLS: &o.TLSOptions, Secrets: true, Dialect: d, Log: env.Log}
+	settings := httpsend.Config{URL: server, Net: &o.NetOptions, TLS: WithBundle(&o.TLSOptions), Secrets: true, Dialect: d, Log: env.Log}
 	t, err := httpsend.NewTransport(settings)
 	if err != nil {
 		return nil, err

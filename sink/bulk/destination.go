@@ -127,6 +127,9 @@ func clientConfig(s server, o *Options, d config.Dialect, env sink.Env) (httpsen
 		URL: u, Name: s.url(), Timeout: httpsend.DefaultTimeout, Net: &o.NetOptions, TLS: &o.TLSOptions, Dialect: d, Log: env.Log,
 		Header: http.Header{"Content-Type": {"application/x-ndjson"}, "User-Agent": {"firelane"}},
 	}
+	if o.signed() {
+		c.TLS = aws.WithBundle(c.TLS)
+	}
 	if o.RequestTimeout != nil && *o.RequestTimeout > 0 {
 		c.Timeout = *o.RequestTimeout
 	}

@@ -43,6 +43,11 @@ func (o *Options) Targets(_ context.Context, d config.Dialect, env sink.Env) ([]
 		}
 		all = append(all, t)
 	}
+	if dest.dashboards != nil {
+		t := probe.OfClient(&dest.dashboards.Config, dest.signer)
+		t.Dashboards = true
+		all = append(all, t)
+	}
 	return all, nil
 }
 

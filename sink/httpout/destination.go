@@ -123,6 +123,9 @@ func (d *Destination) config(o *Options, dialect config.Dialect, env sink.Env) (
 		return c, err
 	}
 	_, service := o.aws()
+	if service != "" {
+		c.TLS = aws.WithBundle(c.TLS)
+	}
 	c.Secrets = service != "" || o.Enable || len(o.Headers) > 0 || o.HashHeaders != "" || c.URL.User != nil || c.Header.Get("Authorization") != ""
 	return c, nil
 }

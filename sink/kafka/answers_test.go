@@ -35,17 +35,7 @@ func TestResponsesThatDoNotNameARecordsPartitionAreNoAcks(t *testing.T) {
 			c := cluster(t, kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(1))
 			c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 				c.KeepControl()
-				resp := req.ResponseKind().(response)
-				for _, t := range req.(*kmsg.ProduceRequest).Topics {
-					topic := kmsg.NewProduceResponseTopic()
-					topic.Topic, topic.TopicID = t.Topic, t.TopicID
-					for _, p := range t.Partitions {
-						partition := kmsg.NewProduceResponseTopicPartition()
-						partition.Partition = p.Partition
-						topic.Partitions = append(topic.Partitions, partition)
-					}
-					resp.Topics = append(resp.Topics, topic)
-				}
+				resp := answered(req.(*kmsg.ProduceRequest), 0)
 				lie(resp)
 				return resp, nil, true
 			})
@@ -58,4 +48,20 @@ func TestResponsesThatDoNotNameARecordsPartitionAreNoAcks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// answered is a response that has a code for each partition of a request.
+func answered(req *kmsg.ProduceRequest, code int16) *kmsg.ProduceResponse {
+	resp := req.ResponseKind().(*kmsg.ProduceResponse)
+	for _, t := range req.Topics {
+		topic := kmsg.NewProduceResponseTopic()
+		topic.Topic, topic.TopicID = t.Topic, t.TopicID
+		for _, p := range t.Partitions {
+			partition := kmsg.NewProduceResponseTopicPartition()
+			partition.Partition, partition.ErrorCode = p.Partition, code
+			topic.Partitions = append(topic.Partitions, partition)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
 }

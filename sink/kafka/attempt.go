@@ -108,16 +108,21 @@ func (r *results) end(i int, err error) {
 	}
 }
 
-// produce gives records to the client. It never waits: the client's own memory is limited.
+// produce gives records to the client, in the background: whatever keeps the client from taking them, wait ends with its context.
 func (a *attempt) produce(items []int) {
+	if len(items) == 0 {
+		return
+	}
 	r := a.results
 	r.set(items, outcome{state: sent})
 	r.mu.Lock()
 	r.left += len(items)
 	r.mu.Unlock()
-	for _, i := range items {
-		a.client.TryProduce(context.Background(), &a.records[i], func(_ *kgo.Record, err error) { r.end(i, err) })
-	}
+	go func() {
+		for _, i := range items { // never more than the client's own limits
+			a.client.TryProduce(context.Background(), &a.records[i], func(_ *kgo.Record, err error) { r.end(i, err) })
+		}
+	}()
 }
 
 // wait waits until all records have ended, ctx ends, or no broker can be reached for some time.
@@ -170,7 +175,7 @@ func isUnsent(o outcome) bool { return o.state == unsent }
 // they are too large together.
 func isRefused(o outcome) bool { return o.state == ended && isBatchRefusal(o.err) }
 
-// isolate sends the refused records in ever smaller groups, until each is either stored or refused alone. The caller holds
+// isolate sends the refused records in ever smaller groups, until each is either stored or refused alone. The caller is
 // alone.
 func (a *attempt) isolate(ctx context.Context, items []int) {
 	groups := [][]int{items}

@@ -46,9 +46,9 @@ type destination struct {
 	log    zerolog.Logger
 	max    int // bytes of an item
 
-	// alone is held by those who find out which record of a batch is refused, and shared by all others: in a batch are
+	// turns are taken alone by those who find out which record of a batch is refused, and shared by all others: in a batch are
 	// records of several requests.
-	alone sync.RWMutex
+	turns turns
 
 	mu     sync.Mutex
 	client *kgo.Client // nil before the first Send
@@ -65,7 +65,7 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
-	k := &destination{encoder: e, config: c, log: env.Log, max: o.maxMessage()}
+	k := &destination{encoder: e, config: c, log: env.Log, max: o.maxMessage(), turns: newTurns()}
 	k.opts = append(c.Options, o.producer(d)...)
 	if err := kgo.ValidateOpts(k.opts...); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
@@ -220,15 +220,19 @@ func (k *destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
 	a := newAttempt(k, client, records, ids)
-	k.alone.RLock()
-	a.claim()
-	a.produce(a.results.which(isUnsent))
-	a.wait(ctx)
-	k.alone.RUnlock()
+	if k.turns.enter(ctx, 1) {
+		a.claim()
+		a.produce(a.results.which(isUnsent))
+		a.wait(ctx)
+		k.turns.leave(1)
+	}
 	if refused := a.results.which(isRefused); len(refused) > 0 {
-		k.alone.Lock()
-		a.isolate(ctx, refused)
-		k.alone.Unlock()
+		if k.turns.enter(ctx, everybody) {
+			a.isolate(ctx, refused)
+			k.turns.leave(everybody)
+		} else {
+			a.postpone(refused)
+		}
 	}
 	a.leave()
 	return a.reply()

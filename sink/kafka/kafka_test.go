@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -408,4 +409,74 @@ func TestBatchesAreCompressedAsConfigured(t *testing.T) {
 			t.Errorf("%s: got compression %d, want %d", codec, got, n)
 		}
 	}
+}
+
+// A Send ends with its context, also while another one waits for a broker that hangs, and holds up the others because it finds out
+// which record of a batch is refused.
+func TestASendEndsWithItsContextWhateverOthersWaitFor(t *testing.T) {
+	c := cluster(t)
+	k := producer(t, bit(c.ListenAddrs()...), config.FluentBit)
+	hangs, asked := make(chan struct{}), 0
+	defer close(hangs)
+	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if asked++; asked > 1 {
+			<-hangs // the whole broker does
+			return nil, nil, false
+		}
+		return answered(req.(*kmsg.ProduceRequest), kerr.MessageTooLarge.Code), nil, true
+	})
+	first, held := numbered(t, k, 2), make(chan sink.Reply, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		held <- k.Send(ctx, first)
+		close(held)
+	}()
+	for len(k.turns.inside) < everybody { // until the first is alone
+		if time.Sleep(time.Millisecond); t.Context().Err() != nil {
+			t.Fatal("nothing was refused")
+		}
+	}
+	limited, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	begin := time.Now()
+	r := k.Send(limited, numbered(t, k, 3))
+	if took := time.Since(begin); r.Verdict != sink.Again || r.Cause != sink.Unreached || r.Err == nil || took > 5*time.Second {
+		t.Errorf("got %+v after %v, want again when the context has ended", r, took)
+	}
+	select {
+	case r := <-held:
+		t.Errorf("the first Send has ended, with %+v: it held nobody up", r)
+	default:
+	}
+	cancel()
+	<-held
+}
+
+// A stuckClient keeps records from being taken until open is closed.
+type stuckClient struct{ open chan struct{} }
+
+func (s stuckClient) OnProduceRecordBuffered(*kgo.Record) { <-s.open }
+
+// A Send ends with its context, also if the client takes no records. What it takes later is produced once.
+func TestASendEndsWithItsContextWhateverTheClientDoes(t *testing.T) {
+	c := cluster(t)
+	k := producer(t, bit(c.ListenAddrs()...), config.FluentBit)
+	stuck := stuckClient{make(chan struct{})}
+	release := sync.OnceFunc(func() { close(stuck.open) })
+	time.AfterFunc(10*time.Second, release)
+	k.opts = append(k.opts, kgo.WithHooks(stuck))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	req, begin := numbered(t, k, 50), time.Now()
+	r := k.Send(ctx, req)
+	if took := time.Since(begin); r.Verdict != sink.Again || r.Cause != sink.Unreached || r.Err == nil || took > 5*time.Second {
+		t.Errorf("got %+v after %v, want again when the context has ended", r, took)
+	}
+	release()
+	if r = k.Send(t.Context(), req); r.Verdict != sink.Done || r.Err != nil {
+		t.Fatalf("got %+v, want done", r)
+	}
+	consumed(t, c, topic, 50)
 }

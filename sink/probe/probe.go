@@ -41,6 +41,8 @@ type Target struct {
 	Health string           // a path that answers a GET without credentials; "": none is known
 	Search *Search          // it is a cluster of OpenSearch or Elasticsearch
 
+	Dashboards bool // it is OpenSearch Dashboards or Kibana, which gets an index pattern: records are delivered without it
+
 	// Ask asks what only the destination can; nil: there is nothing. It returns soon after ctx ends.
 	Ask func(ctx context.Context, say func(Fact))
 }

@@ -68,8 +68,12 @@ func New(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error) {
 	if err != nil || compressor == nil {
 		return nil, errors.Join(&config.OptionError{Option: "compression", Reason: "want snappy or gzip"}, err)
 	}
+	trusted := &o.TLSOptions
+	if o.AWSAuth {
+		trusted = aws.WithBundle(trusted)
+	}
 	client, err := httpsend.New(httpsend.Config{
-		URL: u, Name: u.Scheme + "://" + u.Host, Header: h, Timeout: httpsend.DefaultTimeout, Net: &o.NetOptions, TLS: &o.TLSOptions, Proxy: proxy,
+		URL: u, Name: u.Scheme + "://" + u.Host, Header: h, Timeout: httpsend.DefaultTimeout, Net: &o.NetOptions, TLS: trusted, Proxy: proxy,
 		Secrets: o.AWSAuth || len(o.Header) > 0 || h.Get("Authorization") != "", Dialect: d, Log: env.Log,
 	})
 	if err != nil {

@@ -181,6 +181,38 @@ func TestOutOfOrderSampleCostsNoOther(t *testing.T) {
 	}
 }
 
+// TestARepeatedRequest: after a lost reply, a request of one sample a series is stored already, and is done. Where a series has several,
+// Prometheus refuses all but its last one as out of order: they go to the dead letter, though the server has them.
+func TestARepeatedRequest(t *testing.T) {
+	s := prometheustest.New(prometheustest.Options{})
+	d := open(t, listen(t, s))
+	defer d.Close()
+	want := map[string][]prometheustest.Sample{"a": {{Value: 1, At: 5005}, {Value: 2, At: 6005}}, "b": {{Value: 1, At: 5005}}, "c": {{Value: 1, At: 5005}}}
+	for _, c := range []struct {
+		req *sink.Request
+		old []int // items that are refused the second time
+	}{
+		{encode(t, d, gauge(5, "b", 1), gauge(5, "c", 1)), nil},
+		{encode(t, d, gauge(5, "a", 1), gauge(6, "a", 2)), []int{0}},
+	} {
+		for n := range 2 {
+			r := d.Send(t.Context(), c.req)
+			var old []int
+			for _, i := range r.Items {
+				if old = append(old, i.Index); i.Verdict != sink.Never || !strings.Contains(i.Reason, "out of order") {
+					t.Errorf("got %+v, want never, and why", i)
+				}
+			}
+			if r.Verdict != sink.Done || n == 0 && old != nil || n == 1 && !reflect.DeepEqual(old, c.old) {
+				t.Errorf("time %d: got %+v, want the items %v refused the second time", n+1, r, c.old)
+			}
+		}
+	}
+	if got := s.Series(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // TestFailureBetweenPieces: items that were stored or refused before the failure are not sent again.
 func TestFailureBetweenPieces(t *testing.T) {
 	s := prometheustest.New(prometheustest.Options{

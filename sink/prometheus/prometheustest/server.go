@@ -139,15 +139,16 @@ func (s *Server) write(r *http.Request) error {
 	if err != nil {
 		return bad("snappy: %v", err)
 	}
-	return s.store(body)
+	_, err = s.Store(body)
+	return err
 }
 
-// store stores a WriteRequest: all of it, or nothing.
-func (s *Server) store(body []byte) error {
+// Store stores a WriteRequest, decompressed: all of it, or nothing. It returns the samples that weren't there yet.
+func (s *Server) Store(body []byte) (staged map[string][]Sample, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	staged := map[string][]Sample{}
-	err := fields(body, func(number protowire.Number, series []byte, _ uint64) error {
+	staged = map[string][]Sample{}
+	err = fields(body, func(number protowire.Number, series []byte, _ uint64) error {
 		if number != 1 {
 			return bad("field %d of WriteRequest; want 1", number)
 		}
@@ -180,12 +181,12 @@ func (s *Server) store(body []byte) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for name, samples := range staged {
 		s.series[name] = append(s.series[name], samples...)
 	}
-	return nil
+	return staged, nil
 }
 
 var (

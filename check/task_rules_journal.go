@@ -1,0 +1,38 @@
+package check
+
+import (
+	"strings"
+
+	"github.com/firelane/firelane/config"
+)
+
+func journalRules() []Rule {
+	return []Rule{
+		{"F540", "no-journal", Warning, "an input reads the journal of a host that the task can't see, as on Fargate", forTask(noJournal)},
+	}
+}
+
+// noJournal: on Fargate a volume has no sourcePath of the host ("HostVolumeProperties" in the API reference of ECS), so that the only
+// journal is one that another container, or a file system in the network, brings in a volume.
+func noJournal(t *task) {
+	if t.Router == nil || !t.planned() || !t.fargate() {
+		return
+	}
+	for _, i := range instances(t.Plan, config.KindInput) {
+		if i.Plugin == nil || !isOneOf(i.Plugin, t.Plan.Dialect, "systemd") {
+			continue
+		}
+		folders := []string{"/var/log/journal", "/run/log/journal"}
+		if g, ok := i.Find("path"); ok {
+			folders = []string{strings.TrimSuffix(g.Value, "/")}
+		}
+		mounted := false
+		for _, f := range folders {
+			mounted = mounted || mountOf(t.Router, f) != nil
+		}
+		if !mounted {
+			t.say(t.Place(i.Pos), "remove this input; containers' lines come by awsfirelens",
+				"On Fargate a task can't see its host's journal, and no volume of the router has %s: this input waits for a journal that never comes.", strings.Join(folders, " or "))
+		}
+	}
+}
