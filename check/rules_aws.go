@@ -35,11 +35,7 @@ func regionMissing(o *outlet) {
 		if t.Environment["AWS_REGION"] != "" || t.Environment["AWS_DEFAULT_REGION"] != "" {
 			return
 		}
-		onFargate := len(t.LaunchTypes) > 0
-		for _, l := range t.LaunchTypes {
-			onFargate = onFargate && strings.EqualFold(l, "FARGATE")
-		}
-		if onFargate {
+		if onFargate(t.Definition) {
 			return
 		}
 		severity = Warning
@@ -106,11 +102,11 @@ func serviceDiffers(o *outlet) {
 	if !given && !o.fluentd() {
 		fix = o.insert(at, "aws_service_name "+of)
 	}
-	what := "a domain of Amazon OpenSearch"
+	kind, what := "domain", "a domain of Amazon OpenSearch"
 	if of == "aoss" {
-		what = "a collection of OpenSearch Serverless"
+		kind, what = "collection", "a collection of OpenSearch Serverless"
 	}
-	o.tell(o.found(Error, at, fix, "aws_service_name "+of, "%s is %s, and requests are signed for the service %s: it refuses each one, and all records wait", host, what, service))
+	o.tell(o.found(Error, at, fix, "aws_service_name "+of, "%s is %s, and requests are signed for the service %s: the %s refuses each request, and all records wait", host, what, service, kind))
 }
 
 func signedElsewhere(o *outlet) {
