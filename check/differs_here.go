@@ -18,17 +18,10 @@ func part(number string) func(*config.Plan, config.Pos) string {
 	return nil
 }
 
-// strandsFluentBit reports whether a warning is about an option with which Fluent Bit doesn't start. It ignores unknown options of
-// [SERVICE], as firelane does, and Fluentd only warns.
-func strandsFluentBit(p *config.Plan, w *config.Diagnostic) bool {
-	service := strings.HasPrefix(w.Text, "[SERVICE]") || strings.HasPrefix(w.Text, "service")
-	return p.Dialect == bit && !service && strings.Contains(w.Text, "unknown option")
-}
-
 // noStream is part of a warning of cloudwatch_logs.
 const noStream = "neither log_stream_name nor log_stream_prefix"
 
-// lenient finds what Fluent Bit wouldn't start with, but for unknown options: the finding about each says that.
+// lenient finds what Fluent Bit wouldn't start with, but for unknown options of plugins: the finding about each says that.
 func lenient(p *config.Plan) (list []config.Pos) {
 	for i := range p.Warnings {
 		if w := &p.Warnings[i]; p.Dialect == bit && (strings.Contains(w.Text, "the filter has no Match") || strings.Contains(w.Text, noStream)) {

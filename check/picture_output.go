@@ -3,6 +3,7 @@ package check
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -112,7 +113,7 @@ func (s *Subject) signIn(o *config.Output, text string) string {
 // password says for people where the value of an option for a password comes from.
 func (s *Subject) password(g *config.Given) string {
 	if strings.Contains(strings.ToLower(s.Place(g.Pos).Path), ".secretoptions[") {
-		return " and the password from the secret " + g.Name
+		return " and the password from the secret " + strconv.Quote(g.Name)
 	}
 	line, _ := s.lineAt(s.Place(g.Pos).Pos)
 	switch fromVariable := strings.Contains(line, "${") || strings.Contains(line, "ENV["); {

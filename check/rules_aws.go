@@ -59,7 +59,7 @@ func regionDiffers(o *outlet) {
 	if m == nil || m[1] == region {
 		return
 	}
-	o.tell(o.found(Error, g.Pos, o.rewrite(g.Pos, g.Value, m[1]), m[1], "Requests are signed for the region %s, and %s is in %s: it refuses each one, and all records wait", region, host, m[1]))
+	o.tell(o.found(Error, g.Pos, o.rewrite(g.Pos, g.Value, m[1]), m[1], "Requests are signed for the region %s, and %s is in %s: the service refuses each request, and all records wait", region, host, m[1]))
 }
 
 // search is the output's domain or collection of Amazon OpenSearch, if requests to it are signed.
@@ -80,7 +80,7 @@ func serviceUnknown(o *outlet) {
 	if s := searchService(host); s != "" {
 		want, fix = s, o.rewrite(g.Pos, g.Value, s)
 	}
-	o.tell(o.found(Error, g.Pos, fix, want, "Requests are signed for the service %s: %s refuses each one, and all records wait", g.Value, host))
+	o.tell(o.found(Error, g.Pos, fix, want, "Requests are signed for the service %s: %s refuses each request, and all records wait", g.Value, host))
 }
 
 func serviceDiffers(o *outlet) {

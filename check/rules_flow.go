@@ -190,7 +190,7 @@ func noOutput(s *Subject, tell func(Finding)) {
 		return
 	}
 	at := p.Inputs[0].Pos
-	tell(s.found(Warning, at, nil, optionOf(s, "an [OUTPUT]", "a <match>")+" in "+at.File, "There is no output: all that is received is dropped, unless another file that includes this one has an output"))
+	tell(s.found(Warning, at, nil, s.newOutput(at.File)+" in "+at.File, "There is no output: all that is received is dropped, unless another file that includes this one has an output"))
 }
 
 func sameOutput(s *Subject, tell func(Finding)) {

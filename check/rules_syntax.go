@@ -78,7 +78,8 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 				if severity == Error {
 					text = sentence(text) + " The router doesn't start"
 				} else {
-					text += s.consequence(&d)
+					_, ofPlugin := set.plugins[d.Pos]
+					text += consequence(&d, ofPlugin && s.Plan.Dialect == config.FluentBit)
 				}
 				if c == config.CodeNoInput && s.Task == nil {
 					severity, text = Note, text+", unless another file includes this one, as that of ECS does"
@@ -99,12 +100,13 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 	}
 }
 
-// consequence is what follows from a warning, after its text; "" if that says it.
-func (s *Subject) consequence(d *config.Diagnostic) string {
+// consequence is what follows from a warning, after its text; "" if that says it. Fluent Bit doesn't start with an unknown option of
+// a plugin. It ignores those of [SERVICE] and of parsers, as firelane does, and Fluentd only warns.
+func consequence(d *config.Diagnostic, strandsFluentBit bool) string {
 	switch {
 	case d.Code == config.CodeComment:
 		return ". That works; a comment needs a line of its own"
-	case !strandsFluentBit(s.Plan, d):
+	case !strandsFluentBit || !strings.Contains(d.Text, "unknown option"):
 		return ""
 	case d.Code == config.CodeSign && d.Want != "":
 		return ". So " + d.Want + " keeps its default here, and Fluent Bit does not start"

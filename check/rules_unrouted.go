@@ -125,11 +125,22 @@ func (s *Subject) takers(outputs []*config.Output) string {
 	return enumerate(list) + ", and no record has such a tag"
 }
 
+// newOutput is what an output is called in a file.
+func (s *Subject) newOutput(file string) string {
+	switch {
+	case isYAMLName(file):
+		return "an output"
+	case s.fluentd():
+		return "a <match>"
+	}
+	return "an [OUTPUT]"
+}
+
 // routed says what would bring the records of a tag to an output.
 func (s *Subject) routed(t *tagged, unreached []*config.Output) string {
 	match := optionOf(s, "Match "+t.pattern(), "<match "+t.pattern()+">")
 	if len(unreached) == 0 {
-		return optionOf(s, "an [OUTPUT] with "+match, match) + ", if these records are wanted"
+		return optionOf(s, s.newOutput(t.at.File)+" with "+match, match) + ", if these records are wanted"
 	}
 	o := unreached[0]
 	text := match + " in " + where(s.Place(matchPos(o)))
