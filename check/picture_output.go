@@ -117,6 +117,8 @@ func (s *Subject) password(g *config.Given) string {
 	}
 	line, _ := s.lineAt(s.Place(g.Pos).Pos)
 	switch fromVariable := strings.Contains(line, "${") || strings.Contains(line, "ENV["); {
+	case s.unset()[g.Pos] && s.Task != nil:
+		return ", with an empty password, since its variable is not set"
 	case s.unset()[g.Pos]:
 		return " and the password from a variable that is not set here"
 	case g.Value == "" && fromVariable:

@@ -97,7 +97,7 @@ func tlsOffService(o *outlet) {
 		o.tell(o.found(Warning, at, fix, want, "%s is asked without TLS: a domain that requires HTTPS refuses that, and otherwise everybody on the way can read the records%s", s.Host, o.credential()))
 		return
 	}
-	o.tell(o.found(Error, at, fix, want, "%s answers only with TLS, and is asked without it, on port %d: no record arrives, and what is sent, with the password or key, can be read on the way", s.Host, s.Port))
+	o.tell(o.found(Error, at, fix, want, "%s answers only with TLS, and is asked without it, on port %d: no record arrives, and everybody on the way can read the records%s", s.Host, s.Port, o.credential()))
 }
 
 func indentOf(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }
