@@ -36,6 +36,8 @@ func (n Name) String() string {
 		text += ", the task's id"
 	case placeholders == taskID:
 		text += ", with the task's id"
+	case n.What == "object": // its name has a number, or the time of its first record
+		text += ", filled in for each object"
 	case n.Dynamic:
 		text += ", filled in for each record"
 	}
