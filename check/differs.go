@@ -34,8 +34,8 @@ func DifferenceRules() (list []Rule) {
 				if !told[at] {
 					told[at] = true
 					text := d.text
-					if d.number == "F624" {
-						text = lenientCause(s.Plan, at)
+					if here := part(d.number); here != nil {
+						text = here(s.Plan, at)
 					}
 					tell(Finding{At: s.Place(at), Severity: severity, Text: strings.ReplaceAll(text, "`", "") + "."})
 				}

@@ -15,6 +15,7 @@ import (
 type flow struct {
 	from  []string // who writes them
 	drv   *driver  // of a container; nil for others
+	input int      // the input, as an index into the plan's, if it is one that gives its records a tag
 	tag   string   // for people; "" for none that is known
 	route config.Route
 	again []again // where records begin again to which a step of the route gives another tag
@@ -48,7 +49,7 @@ func (s *Subject) flows() (list []flow, short bool) {
 	}
 	for _, c := range s.logged() {
 		tag := c.Name.Text + firelen
-		list = f.add(list, flow{from: []string{c.Name.Text}, drv: driverOf(c), tag: tag + "*", route: s.Plan.Route(s.socket(), tag+taskID)}, s.socket(), tag+taskID)
+		list = f.add(list, flow{from: []string{c.Name.Text}, drv: s.driverOf(c), tag: tag + "*", route: s.Plan.Route(s.socket(), tag+taskID)}, s.socket(), tag+taskID)
 	}
 	for n := range s.Plan.Inputs {
 		in := &s.Plan.Inputs[n]
@@ -61,7 +62,7 @@ func (s *Subject) flows() (list []flow, short bool) {
 			continue
 		}
 		sample := strings.ReplaceAll(tag, "*", "x")
-		list = f.add(list, flow{from: []string{"input " + in.ID}, tag: tag, route: s.Plan.Route(n, sample)}, n, sample)
+		list = f.add(list, flow{from: []string{"input " + in.ID}, input: n, tag: tag, route: s.Plan.Route(n, sample)}, n, sample)
 	}
 	if s.Plan.Dialect == config.Fluentd {
 		list = f.fluentdRest(list)

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -12,7 +14,7 @@ import (
 // address is where requests go.
 func address(to *sink.Description) string {
 	if to.URL != "" && len(to.Servers) < 2 {
-		return to.URL
+		return withPort(to.URL)
 	}
 	var list []string
 	scheme, _, isURL := strings.Cut(to.URL, "://")
@@ -30,6 +32,15 @@ func address(to *sink.Description) string {
 		list[0] = to.URL
 	}
 	return strings.Join(list, ", or ")
+}
+
+// withPort is a URL of HTTP without TLS with its port, also if that is the default.
+func withPort(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" || u.Host == "" || u.Port() != "" {
+		return text
+	}
+	return strings.Replace(text, u.Host, u.Host+":80", 1)
 }
 
 // tls says whether connections are encrypted.
@@ -83,16 +94,39 @@ func (s *Subject) beside(c *taskdef.Container) (whose, text string) {
 	return whose, text + ", mode " + awslogsDefault
 }
 
-// withoutPassword is a way to sign in as a person should read it if the output has a user and an empty password, or none.
-func withoutPassword(o *config.Output, signIn string) string {
+// signIn is a way to sign in as a person should read it: with where the password comes from, or that there is none.
+func (s *Subject) signIn(o *config.Output, text string) string {
 	for _, l := range logins {
 		user, ok := o.Find(l[0])
-		password, given := o.Find(l[1])
-		if ok && !user.Unknown && (!given || password.Value == "" && !password.Unknown) && strings.Contains(signIn, "user "+user.Value+" and password") {
-			return strings.Replace(signIn, " and password", ", with an empty password", 1)
+		if !ok || user.Unknown || !strings.Contains(text, "user "+user.Value+" and password") {
+			continue
 		}
+		instead := ", with an empty password"
+		if password, given := o.Find(l[1]); given && !password.Unknown {
+			instead = s.password(&password)
+		}
+		return strings.Replace(text, " and password", instead, 1)
 	}
-	return signIn
+	return text
+}
+
+// password says for people where the value of an option for a password comes from.
+func (s *Subject) password(g *config.Given) string {
+	if strings.Contains(strings.ToLower(s.Place(g.Pos).Path), ".secretoptions[") {
+		return " and the password from the secret " + strconv.Quote(g.Name)
+	}
+	line, _ := s.lineAt(s.Place(g.Pos).Pos)
+	switch fromVariable := strings.Contains(line, "${") || strings.Contains(line, "ENV["); {
+	case s.unset()[g.Pos] && s.Task != nil:
+		return ", with an empty password, since its variable is not set"
+	case s.unset()[g.Pos]:
+		return " and the password from a variable that is not set here"
+	case g.Value == "" && fromVariable:
+		return " and the password from a variable"
+	case g.Value == "":
+		return ", with an empty password"
+	}
+	return " and password"
 }
 
 // metadataFields are what ECS adds to records (enable-ecs-log-metadata).

@@ -3,12 +3,12 @@ package check
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs/taskdef"
-	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/router"
 	"github.com/firelane/firelane/sink"
 )
@@ -41,7 +41,7 @@ func (s *Subject) queueOf(o *config.Output) queue {
 	have.mount = mountOf(s.Task.Router, have.dir)
 	switch {
 	case have.mount != nil && have.mount.ReadOnly:
-		have.why = "the volume " + have.mount.Volume + " is mounted read-only"
+		have.why = fmt.Sprintf("the volume %q is mounted read-only", have.mount.Volume)
 	case have.mount == nil && !isRoot(s.Task.Router.User) && !inDefault(have.dir): // everybody may write to that one
 		have.why, have.user = "the router runs as user "+s.Task.Router.User.Text+", which may not write to "+have.dir, true
 	case have.mount == nil && s.Task.Router.ReadOnlyRoot:
@@ -78,9 +78,9 @@ func (q *queue) inMemory() bool { return q.dir == "" || q.why != "" }
 
 // where says where the queue is and how large.
 func (q *queue) where() string {
-	size := "at most 1 GiB, or a quarter of the free space if that is less"
+	size := "for this output at most 1 GiB, or a quarter of the free space if that is less"
 	if q.limit > 0 {
-		size = "at most " + bytesText(q.limit)
+		size = "at most " + sizeText(config.Size(q.limit))
 	}
 	switch {
 	case q.why != "":
@@ -90,90 +90,9 @@ func (q *queue) where() string {
 	case q.dir == "":
 		return "in memory, at most 10 MiB for all outputs together"
 	case q.mount != nil:
-		return fmt.Sprintf("on disk, in %s on the volume %s, %s", q.dir, q.mount.Volume, size)
+		return fmt.Sprintf("on disk, in %s on the volume %q, %s", q.dir, q.mount.Volume, size)
 	}
 	return fmt.Sprintf("on disk, in %s, %s", q.dir, size)
-}
-
-// full says what happens when the queue is full. several tells that other outputs may wait for it.
-func (s *Subject) full(q *queue, several bool) string {
-	waits := "the router reads no more until there is room" + s.meanwhile()
-	switch q.whenFull {
-	case sink.Block:
-		if several {
-			waits += ". The other outputs of these lines wait, too"
-		}
-		return waits
-	case sink.DropOldest:
-		return "its oldest records are dropped, and counted"
-	}
-	if several {
-		waits += ". If this output has delivered nothing for 10 s (3 s if its destination is down), and would make other outputs wait, it drops its oldest records instead, and counts them"
-	}
-	return waits
-}
-
-// several reports whether some ways lead to several outputs, which could wait for one another.
-func (s *Subject) several(flows []flow) bool {
-	reached := map[int]bool{}
-	see := func(o int) {
-		if !s.isNowhere(o) || s.Plan.Outputs[o].Match != healthTag {
-			reached[o] = true
-		}
-	}
-	var walk func(f *flow)
-	walk = func(f *flow) {
-		follow(f.route, func(int) {}, see)
-		for i := range f.again {
-			walk(&f.again[i].flow)
-		}
-	}
-	for i := range flows {
-		if flows[i].from[0] != nobody {
-			walk(&flows[i])
-		}
-	}
-	return len(reached) > 1
-}
-
-// meanwhile says what becomes of records while nothing is read, by what they come from.
-func (s *Subject) meanwhile() string {
-	if len(s.logged()) > 0 {
-		return "; meanwhile the log driver's buffer fills, and then the driver drops new lines"
-	}
-	text := ""
-	connections, datagrams, files := s.sources()
-	if connections {
-		text += ", and clients wait"
-	}
-	if datagrams {
-		text += "; datagrams that come meanwhile are lost"
-	}
-	if files {
-		text += "; files are read on later"
-	}
-	return text
-}
-
-// sources are the kinds of inputs that records come from.
-func (s *Subject) sources() (connections, datagrams, files bool) {
-	for i := range s.Plan.Inputs {
-		in := &s.Plan.Inputs[i]
-		l, ok := in.Options.(input.Listener)
-		switch strings.ToLower(in.Name) {
-		case "tail":
-			files = true
-		case "monitor_agent", "head":
-		case "udp", "statsd", "collectd", "gelf":
-			datagrams = true
-		case "syslog":
-			ok = ok && len(l.Listens(s.Plan.Dialect)) > 0
-			connections, datagrams = connections || ok, datagrams || !ok
-		default:
-			connections = connections || ok && len(l.Listens(s.Plan.Dialect)) > 0
-		}
-	}
-	return connections, datagrams, files
 }
 
 const (
@@ -194,7 +113,7 @@ func stopTime(c *taskdef.Container) time.Duration {
 // atStop says what happens at SIGTERM.
 func (s *Subject) atStop() string {
 	grace := s.Plan.Service.Grace
-	text := fmt.Sprintf("the router delivers what is queued, and exits as soon as the queue is empty, or after %s (Grace)", seconds(grace))
+	text := fmt.Sprintf("the router delivers what is queued, and exits as soon as the queue is empty, or after %s (%s)", seconds(grace), s.graceFrom())
 	if s.Task == nil || s.Task.Router == nil {
 		if _, own, volume := s.queues(); own+volume == "" {
 			return text + ". What is not delivered by then is lost: the queue is in memory"
@@ -220,6 +139,26 @@ func (s *Subject) atStop() string {
 	return text + ". " + s.notDelivered()
 }
 
+// graceFrom says where the grace period comes from.
+func (s *Subject) graceFrom() string {
+	grace := s.Plan.Service.Grace
+	if s.Task != nil {
+		if own, err := time.ParseDuration(s.Task.Environment["FIRELANE_GRACE"]); err == nil && own == grace {
+			return "FIRELANE_GRACE"
+		}
+	}
+	from := "the default of Grace"
+	for _, g := range s.Plan.Settings {
+		if strings.EqualFold(g.Name, "grace") {
+			from = g.Name + " " + g.Value + ", " + where(s.Place(g.Pos))
+		}
+	}
+	if s.Task == nil && from == "the default of Grace" {
+		from += " on ECS"
+	}
+	return from
+}
+
 // notDelivered says what becomes of records that a stop leaves in the queues.
 func (s *Subject) notDelivered() string {
 	memory, own, volume := s.queues()
@@ -233,7 +172,7 @@ func (s *Subject) notDelivered() string {
 		return "What is not delivered by then stays on the volume " + volume + ". It is delivered after the next start that has the same volume: EFS, or a folder of the EC2 host; " +
 			"a volume that is made for the task ends with it"
 	case volume == "":
-		return "What is not delivered by then is lost with the container's disk: ECS removes it when the task has ended"
+		return "What is not delivered by then is lost with the container's disk, which no later task gets"
 	}
 	return "What is not delivered by then stays on the volume " + volume + "; what is queued elsewhere is lost with the task"
 }
@@ -246,7 +185,7 @@ func (s *Subject) queues() (memory, own, volume string) {
 		case q.inMemory():
 			memory = "memory"
 		case q.mount != nil && s.lasts(q.mount):
-			volume = q.mount.Volume
+			volume = strconv.Quote(q.mount.Volume)
 		default:
 			own = q.dir
 		}
@@ -268,7 +207,7 @@ func (s *Subject) atKill() string {
 		if s.Task == nil {
 			text += ", if the folder of the queue is still there"
 		}
-		if connections, _, _ := s.sources(); connections || s.Task != nil {
+		if s.allInputs().connections || s.Task != nil {
 			text += "; from each connection some 10 to 100 lines that were just being read are lost"
 		}
 		return text

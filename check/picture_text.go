@@ -18,17 +18,19 @@ type drawing struct {
 	start int          // of the picture in the page
 	seen  map[int]bool // the outputs that have been described
 
-	several bool // records get to more than one output
+	feeds   map[int]feed // what the records of each output come from
+	several bool         // records get to more than one output
 
 	// What has been described, and of which output, container or input it is.
 	queues  map[string]string
+	full    map[string]string
 	drivers map[driver]string
 	steps   map[string]string
 }
 
 // picture draws what will happen to each line.
 func (s *Subject) picture(p *page, findings []Finding) {
-	d := drawing{page: p, s: s, start: p.Len(), seen: map[int]bool{}, queues: map[string]string{}, drivers: map[driver]string{}, steps: map[string]string{}}
+	d := drawing{page: p, s: s, start: p.Len(), seen: map[int]bool{}, queues: map[string]string{}, full: map[string]string{}, drivers: map[driver]string{}, steps: map[string]string{}}
 	if s.Task != nil && s.Task.Router == nil {
 		p.wrap("", "", "The task definition has no log router: no line goes through firelane.")
 		p.line("")
@@ -44,7 +46,8 @@ func (s *Subject) picture(p *page, findings []Finding) {
 		p.line("")
 	}
 	flows, short := s.flows()
-	d.several = s.several(flows)
+	d.feeds = s.feeds(flows)
+	d.several = s.several(d.feeds)
 	for i := range flows {
 		if d.Len()-d.start > maxPicture {
 			p.wrap("", "", fmt.Sprintf("... (the picture has more than 256 KiB: the rest, %s, is left out)", count(len(flows)-i, "way")))
@@ -80,15 +83,14 @@ func (d *drawing) flow(f *flow) {
 		d.line(" v")
 		d.line(d.router())
 	case f.from[0] == "clients":
-		what := "what clients send with a tag that matches "
-		if !strings.ContainsAny(f.tag, "*?{^$") {
-			what = "what clients send with the tag "
-		}
-		d.wrap("", "    ", what+f.tag)
+		d.wrap("", "    ", d.s.clients(f.tag))
 	case f.from[0] == nobody:
 		d.wrap("", "    ", "nothing: no input gives records a tag that "+f.tag+" takes")
 	default:
 		d.wrap("", "    ", f.from[0]+" (tag "+f.tag+")"+d.s.off(f.from[0]))
+		if text := d.s.position(&d.s.Plan.Inputs[f.input]); text != "" {
+			d.wrap(" |  ", " |  ", text)
+		}
 	}
 	if d.stepsAgain(f) {
 		f.route.Filters = nil
@@ -214,6 +216,18 @@ const (
 	optionText = 60
 )
 
+// written says how a configuration calls a plugin, if that isn't the name in the plugin's ID.
+func written(in *config.Instance, d config.Dialect) string {
+	names, option := in.Plugin.FluentBit, "Name "
+	if d == config.Fluentd {
+		names, option = in.Plugin.Fluentd, "@type "
+	}
+	if len(names) == 0 || strings.EqualFold(names[0], in.Name) || !strings.HasPrefix(in.ID, names[0]+".") {
+		return ""
+	}
+	return option + in.Name + ", "
+}
+
 // step draws one filter.
 func (d *drawing) step(indent string, n int, f *config.Filter) {
 	text := "keeps the records for which " // Select
@@ -223,7 +237,7 @@ func (d *drawing) step(indent string, n int, f *config.Filter) {
 	}
 	var options []string
 	for _, g := range f.Given {
-		if !slices.Contains([]string{"name", "match", "match_regex", "@type", "alias", "@id"}, strings.ToLower(g.Name)) {
+		if !g.Unknown && !slices.Contains([]string{"name", "match", "match_regex", "@type", "alias", "@id"}, strings.ToLower(g.Name)) {
 			options = append(options, short(hide(strings.TrimSpace(g.Name+" "+shown(g))), optionText))
 		}
 	}
@@ -272,7 +286,7 @@ func (d *drawing) output(head, rest string, n int) {
 	if what == "" {
 		what = o.Plugin.Help
 	}
-	d.wrap(head, rest, o.ID+": "+what+" ("+where(d.s.Place(o.Pos))+")")
+	d.wrap(head, rest, o.ID+": "+what+" ("+written(&o.Instance, d.s.Plan.Dialect)+where(d.s.Place(o.Pos))+")")
 	if d.s.isNowhere(n) {
 		return
 	}
@@ -287,18 +301,25 @@ func (d *drawing) output(head, rest string, n int) {
 	field("to", address(&to))
 	field("writes", to.Name)
 	if len(to.Servers) > 0 {
-		field("sign-in", cmp.Or(withoutPassword(o, to.SignIn), "none"))
+		field("sign-in", cmp.Or(d.s.signIn(o, to.SignIn), "none"))
 		field("TLS", tls(to.Servers))
 	}
 	q := d.s.queueOf(o)
-	size, full := q.where(), d.s.full(&q, d.several)
-	if like, ok := d.queues[size+full]; ok {
-		field("queue", "one of its own, like that of "+like)
-		return
+	like := "one of its own, like that of "
+	if q.inMemory() {
+		like = "in memory, like that of "
 	}
-	d.queues[size+full] = o.ID
-	field("queue", size)
-	field("if full", full)
+	field("queue", orLike(d.queues, q.where(), o.ID, like))
+	field("if full", orLike(d.full, full(&q, d.feeds[n], d.several), o.ID, "as for "))
+}
+
+// orLike returns a text, or if an output before this one has the same, like and which one that is.
+func orLike(before map[string]string, text, id, like string) string {
+	if other, ok := before[text]; ok {
+		return like + other
+	}
+	before[text] = id
+	return text
 }
 
 // ends draws what happens at a stop and a kill, and what doesn't go through the router.

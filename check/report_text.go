@@ -108,7 +108,12 @@ func diff(p *page, f *Fix) {
 		before, after = differing(before, after)
 	}
 	p.line("  fix:")
-	p.line("  - " + before)
+	if added, ok := strings.CutPrefix(after, before+"\n"); ok { // the line stays
+		p.line("    " + before)
+		after = added
+	} else {
+		p.line("  - " + before)
+	}
 	for line := range strings.SplitSeq(after, "\n") {
 		p.line("  + " + line)
 	}

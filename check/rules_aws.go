@@ -32,14 +32,7 @@ func regionMissing(o *outlet) {
 	}
 	severity := Note
 	if t := o.Task; t != nil && t.Definition != nil {
-		if t.Environment["AWS_REGION"] != "" || t.Environment["AWS_DEFAULT_REGION"] != "" {
-			return
-		}
-		onFargate := len(t.LaunchTypes) > 0
-		for _, l := range t.LaunchTypes {
-			onFargate = onFargate && strings.EqualFold(l, "FARGATE")
-		}
-		if onFargate {
+		if t.Environment["AWS_REGION"] != "" || t.Environment["AWS_DEFAULT_REGION"] != "" || o.fargate() {
 			return
 		}
 		severity = Warning
@@ -63,7 +56,7 @@ func regionDiffers(o *outlet) {
 	if m == nil || m[1] == region {
 		return
 	}
-	o.tell(o.found(Error, g.Pos, o.rewrite(g.Pos, g.Value, m[1]), m[1], "Requests are signed for the region %s, and %s is in %s: it refuses each one, and all records wait", region, host, m[1]))
+	o.tell(o.found(Error, g.Pos, o.rewrite(g.Pos, g.Value, m[1]), m[1], "Requests are signed for the region %s, and %s is in %s: the service refuses each request, and all records wait", region, host, m[1]))
 }
 
 // search is the output's domain or collection of Amazon OpenSearch, if requests to it are signed.
@@ -84,7 +77,7 @@ func serviceUnknown(o *outlet) {
 	if s := searchService(host); s != "" {
 		want, fix = s, o.rewrite(g.Pos, g.Value, s)
 	}
-	o.tell(o.found(Error, g.Pos, fix, want, "Requests are signed for the service %s: %s refuses each one, and all records wait", g.Value, host))
+	o.tell(o.found(Error, g.Pos, fix, want, "Requests are signed for the service %s: %s refuses each request, and all records wait", g.Value, host))
 }
 
 func serviceDiffers(o *outlet) {
@@ -106,11 +99,11 @@ func serviceDiffers(o *outlet) {
 	if !given && !o.fluentd() {
 		fix = o.insert(at, "aws_service_name "+of)
 	}
-	what := "a domain of Amazon OpenSearch"
+	kind, what := "domain", "a domain of Amazon OpenSearch"
 	if of == "aoss" {
-		what = "a collection of OpenSearch Serverless"
+		kind, what = "collection", "a collection of OpenSearch Serverless"
 	}
-	o.tell(o.found(Error, at, fix, "aws_service_name "+of, "%s is %s, and requests are signed for the service %s: it refuses each one, and all records wait", host, what, service))
+	o.tell(o.found(Error, at, fix, "aws_service_name "+of, "%s is %s, and requests are signed for the service %s: the %s refuses each request, and all records wait", host, what, service, kind))
 }
 
 func signedElsewhere(o *outlet) {

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -39,10 +38,10 @@ func (s *Subject) tags() (list []tagged, open bool) {
 	forwarded := -1
 	for i := range p.Inputs {
 		in := &p.Inputs[i]
-		tag := in.ID
+		tag, at := in.ID, in.Pos
 		g, given := firstGiven(&in.Instance, "tag")
 		if given && g.Value != "" {
-			tag = g.Value
+			tag, at = g.Value, g.Pos
 		}
 		switch kind := strings.ToLower(in.Name); {
 		case kind == "forward" || kind == "unix":
@@ -58,7 +57,7 @@ func (s *Subject) tags() (list []tagged, open bool) {
 		case kind == "monitor_agent" && !given: // it emits nothing
 			continue
 		}
-		list = append(list, tagged{i, tag, s.Place(in.Pos), fmt.Sprintf("the input %s, with the tag %s,", in.Name, tag)})
+		list = append(list, tagged{i, tag, s.Place(at), fmt.Sprintf("the input %s, with the tag %s,", in.Name, tag)})
 	}
 	containers := s.fireLensTags(forwarded)
 	open = open || s.incomplete()
@@ -161,44 +160,6 @@ func (s *Subject) reached() (filters, outputs map[int]bool, ok bool) {
 	return filters, outputs, !open && len(s.usable().Inputs) > 0
 }
 
-func outputUnreached(s *Subject, tell func(Finding)) {
-	_, outputs, ok := s.reached()
-	want := s.knownTags()
-	if !ok || s.fluentd() { // there each <match> is in a label, and F114 tells of those after another
-		return
-	}
-	for i := range s.Plan.Outputs {
-		o := &s.Plan.Outputs[i]
-		if outputs[i] || o.Match == "" {
-			continue
-		}
-		g, given := firstGiven(&o.Instance, "match", "match_regex")
-		if !given {
-			g.Pos = o.Pos
-		}
-		tell(s.found(Warning, g.Pos, nil, want, "No record gets to the output %s: %s matches none of the tags that records have", o.Name, o.Match))
-	}
-}
-
-// knownTags lists the tags that records have, for a finding.
-func (s *Subject) knownTags() string {
-	list, _ := s.tags()
-	var names []string
-	for _, t := range list {
-		name := t.tag
-		if before, _, ok := strings.Cut(name, "-firelens-"); ok {
-			name = before + "-firelens*"
-		}
-		if len(names) < maxTags && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return "a pattern for " + strings.Join(names, ", ")
-}
-
-// maxTags is how many tags a finding lists.
-const maxTags = 8
-
 func filterUnreached(s *Subject, tell func(Finding)) {
 	filters, _, ok := s.reached()
 	want := s.knownTags()
@@ -218,45 +179,18 @@ func filterUnreached(s *Subject, tell func(Finding)) {
 	}
 }
 
-func tagUnrouted(s *Subject, tell func(Finding)) {
-	p := s.usable()
-	if len(p.Outputs) == 0 || len(p.Inputs) == 0 || s.incomplete() {
-		return // F404, F115; or an output may be in what isn't here, F591
-	}
-	list, _ := s.tags()
-	for _, t := range list {
-		arrives := false
-		follow(s.path(t), func(f int) {
-			arrives = arrives || reroutes(&p.Filters[f]) || p.Filters[f].Plugin != nil && p.Filters[f].Plugin.Kind != config.KindFilter
-		}, func(int) { arrives = true })
-		if arrives || t.input >= 0 && strings.EqualFold(p.Inputs[t.input].Name, "tcp") { // the agent's health check
-			continue
-		}
-		severity := Error
-		if t.input < 0 || !strings.Contains(t.tag, "-firelens-") {
-			severity = Warning
-		}
-		var patterns []string
-		for _, o := range p.Outputs {
-			if o.Match != "" && len(patterns) < maxTags && !slices.Contains(patterns, o.Match) {
-				patterns = append(patterns, o.Match)
-			}
-		}
-		tell(Finding{Severity: severity, At: t.at, Want: "an output that matches it",
-			Text: sentence(clipped(fmt.Sprintf("Records of %s get to no output and are dropped: the outputs take %s", t.what, strings.Join(patterns, ", "))))})
-	}
-}
-
 func noOutput(s *Subject, tell func(Finding)) {
 	p := s.usable()
 	if s.Plan == nil || len(s.Errors) > 0 || len(p.Inputs) == 0 || len(p.Outputs) > 0 || s.incomplete() {
 		return
 	}
 	if s.Task != nil {
-		tell(s.found(Error, p.Inputs[0].Pos, nil, "an output", "There is no output: all that is received is dropped"))
+		tell(s.found(Error, p.Inputs[0].Pos, nil, optionOf(s, "an [OUTPUT] in the router's configuration, or Name in the options of a container's awsfirelens", "a <match> in the router's configuration, or @type in the options of a container's awsfirelens"),
+			"There is no output: all that is received is dropped"))
 		return
 	}
-	tell(s.found(Warning, p.Inputs[0].Pos, nil, "an output", "There is no output: all that is received is dropped, unless another file that includes this one has an output"))
+	at := p.Inputs[0].Pos
+	tell(s.found(Warning, at, nil, s.newOutput(at.File)+" in "+at.File, "There is no output: all that is received is dropped, unless another file that includes this one has an output"))
 }
 
 func sameOutput(s *Subject, tell func(Finding)) {
@@ -327,7 +261,7 @@ func sameAddress(s *Subject, tell func(Finding)) {
 			if other.pos.File != "" {
 				who = fmt.Sprintf("%s in %s:%d", who, other.pos.File, other.pos.Line)
 			}
-			tell(s.found(Error, in.Pos, nil, "another port", "The input %s listens on %s, and so does %s: only one of them can, and the router doesn't start", in.Name, a.Address, who))
+			tell(s.found(Error, in.Pos, nil, "another port for one of them", "The input %s listens on %s, and so does %s: only one of them can, and the router doesn't start", in.Name, listening(&in.Instance, a), who))
 		}
 	}
 }

@@ -14,7 +14,7 @@ func networkRules() []Rule {
 	return []Rule{
 		{"F301", "tls-off-443", Error, "port 443 is asked without TLS: the server answers nothing useful, and records wait", eachOutlet(tlsOff443)},
 		{"F302", "tls-off-service", Error, "a service that is reached by TLS alone is asked without it", eachOutlet(tlsOffService)},
-		{"F303", "certificate-unverified", Warning, "the server's certificate isn't verified: anyone on the way can read the records and the password", eachOutlet(unverified)},
+		{"F303", "certificate-unverified", Warning, "the server's certificate isn't verified: anyone on the way can read the records, and a password, token or key", eachOutlet(unverified)},
 		{"F304", "host-missing", Warning, "the output has no host, and the default, 127.0.0.1, is the router's own container or task", eachOutlet(hostMissing)},
 		{"F305", "host-is-url", Warning, "the host is a URL or has a port or a path, which only firelane understands; or its port is another than that of port", eachOutlet(hostIsURL)},
 		{"F315", "wrong-port", Error, "the service doesn't listen on that port", eachOutlet(wrongPort)},
@@ -95,10 +95,10 @@ func tlsOffService(o *outlet) {
 		want = "port 443 and " + want
 	}
 	if s.Port == 80 && searchService(s.Host) == "es" {
-		o.tell(o.found(Warning, at, fix, want, "%s is asked without TLS: a domain that requires HTTPS refuses that, and otherwise everybody on the way can read the records%s", s.Host, ifSigned(o, " and the password")))
+		o.tell(o.found(Warning, at, fix, want, "%s is asked without TLS: a domain that requires HTTPS refuses that, and otherwise everybody on the way can read the records%s", s.Host, o.credential()))
 		return
 	}
-	o.tell(o.found(Error, at, fix, want, "%s answers only with TLS, and is asked without it, on port %d: no record arrives, and what is sent, with the password or key, can be read on the way", s.Host, s.Port))
+	o.tell(o.found(Error, at, fix, want, "%s answers only with TLS, and is asked without it, on port %d: no record arrives, and everybody on the way can read the records%s", s.Host, s.Port, o.credential()))
 }
 
 func indentOf(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }
@@ -126,14 +126,21 @@ func unverified(o *outlet) {
 			want, fix = g.Name+" On", o.rewrite(g.Pos, g.Value, "On")
 		}
 	}
-	o.tell(o.found(severity, g.Pos, fix, want, "The certificate of %s isn't verified: anyone between can answer in its place, and read the records%s", s.Host, ifSigned(o, " and the password")))
+	o.tell(o.found(severity, g.Pos, fix, want, "The certificate of %s isn't verified: anyone between can answer in its place, and read the records%s", s.Host, o.credential()))
 }
 
-func ifSigned(o *outlet, text string) string {
-	if o.desc.SignIn == "" {
-		return ""
+// credential is what a request has that a person on the way could use: " and the password"; "" for none, and for a signature, which is
+// for that request alone.
+func (o *outlet) credential() string {
+	for _, kind := range []string{"password", "token", "key"} {
+		if strings.Contains(o.desc.SignIn, kind) && !o.signs() {
+			return " and the " + kind
+		}
 	}
-	return text
+	if o.desc.SignIn != "" && !o.signs() {
+		return " and the credentials"
+	}
+	return ""
 }
 
 // hostOptions are the options that name a server.
@@ -161,7 +168,7 @@ func hostMissing(o *outlet) {
 			option = "hec_host"
 		}
 		o.tell(o.found(Warning, o.Pos, nil, option+" with the server's name",
-			"The output %s has no host, and asks the default, %s: on ECS that is the router's own task, and nothing answers there unless another container of the task is the server", o.Instance.Name, s.Address()))
+			"The output %s has no host, and connects to %s, the default, on port %d: on ECS that is the router's own task, and nothing answers there unless another container of the task is the server", o.Instance.Name, s.Host, s.Port))
 	case s.Host != "" && o.Task != nil && o.Task.Definition != nil && bridged(o.Task.NetworkMode.Text):
 		o.tell(o.found(Error, g.Pos, nil, "the name of the server's container as linked, or of its service",
 			"%s is the router's own container in the network mode bridge: nothing listens there, and all records wait", s.Host))
@@ -240,8 +247,8 @@ func hostIsURL(o *outlet) {
 		fix = o.rewrite(g.Pos, g.Value, host)
 	}
 	twoPorts(o, host, port)
-	o.tell(o.found(Note, g.Pos, fix, want, "%s has %s, and not only a name. firelane understands that and asks %s; %s looks up the whole text as a name, and delivers nothing",
-		g.Name, strings.Join(orSlash(parts), " and "), o.desc.URL, product(o.Subject)))
+	o.tell(o.found(Note, g.Pos, fix, "", "%s has %s, and not only a name. firelane understands that and sends to %s; %s looks up the whole text as a name, and delivers nothing. Both would understand %s",
+		g.Name, enumerate(orSlash(parts)), o.desc.URL, product(o.Subject), want))
 }
 
 // twoPorts tells of a port in the host and another one as an option, of which one counts.

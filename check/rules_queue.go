@@ -41,7 +41,23 @@ func retryLimit(o *outlet) {
 	if opts.Retry().Limit == 0 {
 		times = "once"
 	}
-	o.tell(o.found(Note, g.Pos, nil, "", "A record that the destination refuses %s goes to the dead letter. Time-outs, throttling and a destination that is down don't count", times))
+	o.tell(o.found(Note, g.Pos, nil, "", "A record that the destination refuses %s goes to the dead letter: %s. Time-outs, throttling and a destination that is down don't count", times, o.deadLetter(opts)))
+}
+
+// deadLetter says where an output's dead letter is.
+func (o *outlet) deadLetter(opts *sink.OutputOptions) string {
+	q := o.queueOf(o.Output)
+	dir := opts.DeadLetterPath
+	if dir == "" && !q.inMemory() {
+		dir = path.Join(q.dir, "dead")
+	}
+	switch {
+	case opts.DeadLetter == "index":
+		return "the index " + opts.DeadLetterIndex + " of the same cluster"
+	case opts.DeadLetter == "log" || dir == "":
+		return "the router's own log"
+	}
+	return "a file in " + dir + ", which the command firelane dead list reads"
 }
 
 // smallQueue is the size of a queue, in bytes, that a burst of a few seconds fills.
@@ -59,7 +75,7 @@ func queueFull(o *outlet) {
 	}
 	size := "the queue"
 	if q.TotalLimit > 0 {
-		size = "the queue of " + bytesOf(q.TotalLimit)
+		size = "the queue of " + sizeText(q.TotalLimit)
 	}
 	small := q.TotalLimit > 0 && q.TotalLimit < smallQueue
 	switch {
@@ -67,23 +83,24 @@ func queueFull(o *outlet) {
 		o.tell(o.found(Warning, o.spot("storage.total_limit_size", "buffer.total_limit_size"), nil, "100M or more",
 			"When %s is full, the oldest records are dropped: so few bytes are seconds of a busy application", size))
 	case q.WhenFull == sink.DropOldest:
-		o.tell(o.found(Note, g.Pos, nil, optionIn(o, "when_full", "overflow_action")+" block, if new records should wait instead; but when the log driver's buffer is full, too, it drops new lines, and nothing counts them", "When %s is full, the oldest records are dropped", size))
+		o.tell(o.found(Note, g.Pos, nil, optionIn(o, "when_full", "overflow_action")+" block, if new records should wait instead; but when the log driver's buffer is full, too, it drops new lines, which the router can't count", "When %s is full, the oldest records are dropped", size))
 	case q.WhenFull == sink.Block:
 		o.tell(o.found(Note, g.Pos, nil, "", "When %s is full, the router reads no more until there is room. Clients wait; Docker's log driver (awsfirelens) never makes the application wait, but drops new lines when its own buffer is full", size))
 	}
 }
 
-// bytesOf is a size for people: 50M.
-func bytesOf(n config.Size) string {
-	switch {
-	case n >= 1_000_000_000 && n%1_000_000_000 == 0:
-		return fmt.Sprintf("%dG", n/1_000_000_000)
-	case n >= 1_000_000:
-		return fmt.Sprintf("%dM", n/1_000_000)
-	case n >= 1000:
-		return fmt.Sprintf("%dk", n/1000)
+// sizeText is a size for people, as the configuration has it and in binary units: 500M (476 MiB).
+func sizeText(n config.Size) string {
+	binary := bytesText(int(n))
+	for _, unit := range []struct {
+		name string
+		size config.Size
+	}{{"G", 1_000_000_000}, {"M", 1_000_000}, {"k", 1000}} {
+		if n > 0 && n%unit.size == 0 {
+			return fmt.Sprintf("%d%s (%s)", n/unit.size, unit.name, binary)
+		}
 	}
-	return fmt.Sprintf("%d bytes", n)
+	return binary
 }
 
 // volatile are folders that are in memory, or that a restart empties.
@@ -109,7 +126,7 @@ func queueVolatile(s *Subject, tell func(Finding)) {
 	for i := range p.Outputs {
 		in := &p.Outputs[i].Instance
 		if g, ok := firstGiven(in, "buffer.@type", "buffer_type"); ok && g.Value == "memory" {
-			tell(s.found(Note, g.Pos, nil, "@type file, the default", "The queue of %s is in memory: what waits there is lost when the router ends or is killed", in.Name))
+			tell(s.found(Note, g.Pos, nil, "no @type, or @type file: firelane's default, which needs no path (in Fluentd the default is memory, and @type file needs a path or root_dir)", "The queue of %s is in memory: what waits there is lost when the router ends or is killed", in.Name))
 		}
 	}
 }

@@ -29,7 +29,7 @@ func halfLogin(o *outlet) {
 			continue
 		}
 		if hasUser {
-			o.tell(o.found(Warning, o.spot(l[0]), nil, l[1]+" with the user's password", "There is %s, and no %s: the server is given an empty password, and refuses all records unless that is right", l[0], l[1]))
+			o.tell(o.found(Warning, o.spot(l[0]), nil, l[1]+" with the user's password", "There is %s, and no %s: each request has the user with an empty password. A server that wants a password refuses it, and all records wait", l[0], l[1]))
 		} else if !o.set("splunk_token") {
 			o.tell(o.found(Warning, o.spot(l[1]), nil, l[0], "There is %s, and no %s: nothing is sent of either, and a server that wants a user refuses all records", l[1], l[0]))
 		}
@@ -51,15 +51,16 @@ func twoLogins(o *outlet) {
 	type way struct {
 		option, name string
 		on           bool
+		off          []string // the options to remove
 	}
 	ways := []way{ // those before have precedence
-		{"aws_auth", "the signature for AWS (aws_auth)", o.switchedOn("aws_auth")},
-		{"endpoint.url", "the signature for AWS (<endpoint>)", o.set("endpoint.url")},
-		{"http_api_key", "the API key", o.set("http_api_key", "api_key") && !strings.Contains(o.Instance.Name, "datadog") && !strings.Contains(o.Instance.Name, "newrelic")},
-		{"http_user", "the user and password", o.set("http_user", "user") && (o.set("http_passwd", "password"))},
-		{"cloud_auth", "cloud_auth", o.set("cloud_auth")},
-		{"bearer_token", "the bearer token", o.set("bearer_token", "bearer_token_file")},
-		{"splunk_token", "the token", o.set("splunk_token") && o.set("http_user") && o.set("http_passwd")},
+		{"aws_auth", "the signature for AWS (aws_auth)", o.switchedOn("aws_auth"), []string{"aws_auth"}},
+		{"endpoint.url", "the signature for AWS (<endpoint>)", o.set("endpoint.url"), []string{"endpoint.url"}},
+		{"http_api_key", "the API key", o.set("http_api_key", "api_key") && !strings.Contains(o.Instance.Name, "datadog") && !strings.Contains(o.Instance.Name, "newrelic"), []string{"http_api_key", "api_key"}},
+		{"http_user", "the user and password", o.set("http_user", "user") && (o.set("http_passwd", "password")), []string{"http_user", "user", "http_passwd", "password"}},
+		{"cloud_auth", "cloud_auth", o.set("cloud_auth"), []string{"cloud_auth"}},
+		{"bearer_token", "the bearer token", o.set("bearer_token", "bearer_token_file"), []string{"bearer_token", "bearer_token_file"}},
+		{"splunk_token", "the token", o.set("splunk_token") && o.set("http_user") && o.set("http_passwd"), []string{"splunk_token"}},
 	}
 	var on []way
 	for _, w := range ways {
@@ -70,7 +71,25 @@ func twoLogins(o *outlet) {
 	if len(on) < 2 {
 		return
 	}
-	o.tell(o.found(Warning, o.spot(on[1].option, "user", "api_key"), nil, "remove the options of one of the two", "There are two ways to sign in: %s is used, not %s", on[0].name, on[1].name))
+	o.tell(o.found(Warning, o.spot(on[1].option, "user", "api_key"), nil, o.withoutOne(on[0].off, on[1].off), "There are two ways to sign in: %s is used, not %s", on[0].name, on[1].name))
+}
+
+// withoutOne says which options to remove so that one of two ways to sign in is left: those of either that the output has.
+func (o *outlet) withoutOne(used, unused []string) string {
+	given := func(names []string) string {
+		var list []string
+		for _, name := range names {
+			if g, ok := o.given(name); ok {
+				list = append(list, g.Name)
+			}
+		}
+		return enumerate(list)
+	}
+	text := "without " + given(unused)
+	if other := given(used); other != "" {
+		text += "; or without " + other + ", if the other way is meant"
+	}
+	return text
 }
 
 // secretInFile tells of secrets that stand in a file of the configuration. Those in a task definition are F511's.

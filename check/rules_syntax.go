@@ -1,9 +1,11 @@
 package check
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/sink"
 )
 
 // syntaxRules are about what reading the configuration has found: F101 to F199. What keeps the router from starting is an error, all
@@ -59,10 +61,11 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 				}
 				told[d.Pos] = true
 				text, want := splitWant(d.Text)
-				if c == config.CodeAbsent { // the plugins with similar names do something else
-					want = ""
-				}
 				switch {
+				case c == config.CodeAbsent: // the plugins with similar names do something else
+					want = "another plugin instead of it, or the image of " + product(s) + " for this task"
+				case c == config.CodePlugin && d.Want != "":
+					want = d.Want
 				case want != "":
 				case c == config.CodeTwice:
 					want = "one of the two lines"
@@ -80,6 +83,9 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 				}
 				if severity == Error {
 					text = sentence(text) + " The router doesn't start"
+				} else {
+					_, ofPlugin := set.plugins[d.Pos]
+					text += consequence(&d, ofPlugin && s.Plan.Dialect == config.FluentBit)
 				}
 				if c == config.CodeNoInput && s.Task == nil {
 					severity, text = Note, text+", unless another file includes this one, as that of ECS does"
@@ -98,6 +104,20 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 			say(d, Warning)
 		}
 	}
+}
+
+// consequence is what follows from a warning, after its text; "" if that says it. Fluent Bit doesn't start with an unknown option of
+// a plugin. It ignores those of [SERVICE] and of parsers, as firelane does, and Fluentd only warns.
+func consequence(d *config.Diagnostic, strandsFluentBit bool) string {
+	switch {
+	case d.Code == config.CodeComment:
+		return ". That works; a comment needs a line of its own"
+	case !strandsFluentBit || !strings.Contains(d.Text, "unknown option"):
+		return ""
+	case d.Code == config.CodeSign && d.Want != "":
+		return ". So " + d.Want + " keeps its default here, and Fluent Bit does not start"
+	}
+	return ". Fluent Bit does not start with it"
 }
 
 // A setNames tells which options plugins have, by the places of the unknown options beside them.
@@ -188,9 +208,21 @@ func inlineComments(s *Subject, tell func(Finding)) {
 			told[g.Pos] = true
 			value := g.Value[:at[0]]
 			tell(s.found(Warning, g.Pos, s.rewrite(g.Pos, g.Value[at[0]:], ""), value,
-				"The value of %s is %q, with all that follows the #: this syntax has comments only on lines of their own", g.Name, g.Value))
+				"The value of %s is %q, with all that follows the #: this syntax has comments only on lines of their own%s", g.Name, g.Value, s.illegalName(in, &g)))
 		}
 	}
+}
+
+// illegalName says what becomes of the value of an option that can't be a name; "" if it can, or is none.
+func (s *Subject) illegalName(in *config.Instance, g *config.Given) string {
+	if c, ok := in.Options.(sink.NameChecker); ok {
+		for _, p := range c.NameProblems(s.Plan.Dialect, s.Now) {
+			if p.Kind == sink.NameChanged && strings.EqualFold(p.Option, g.Name) {
+				return ". It " + strings.TrimLeft(strings.TrimPrefix(p.Text, strconv.Quote(g.Value)), ": ")
+			}
+		}
+	}
+	return ""
 }
 
 func hasAny(text string, parts []string) bool {

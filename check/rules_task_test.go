@@ -69,9 +69,10 @@ func TestRulesKnowWhatTheTaskSays(t *testing.T) {
 		what, text, number, want string // want is "" if the rule is to tell nothing
 		change                   func(*taskdef.Rendered)
 	}{
-		{"a container whose lines no output takes", rendered, "F402", "Records of the container web, with the tag web-firelens-…, get to no output and are dropped: the outputs take firelens-healthcheck, app-firelens*.", nothing},
+		{"a container whose lines no output takes", rendered, "F402", "Records of the container web, with the tag web-firelens-…, get to no output and are dropped: the outputs take app-firelens*.", nothing},
 		{"all lines are taken", strings.ReplaceAll(rendered, "app-firelens*", "*-firelens-*"), "F402", "", nothing},
-		{"an output for a container that there isn't", strings.ReplaceAll(rendered, "app-firelens*", "api-firelens*"), "F401", "No record gets to the output es: api-firelens* matches none of the tags that records have.", nothing},
+		{"an output for a container that there isn't", strings.ReplaceAll(rendered, "app-firelens*", "api-firelens*"), "F401", "", nothing}, // F402 tells of both
+		{"the containers beside an output for none of them", strings.ReplaceAll(rendered, "app-firelens*", "api-firelens*"), "F402", "Records of the container web, with the tag web-firelens-…, get to no output and are dropped: the output es takes api-firelens* (containerDefinitions[1].logConfiguration.options), and no record has such a tag.", nothing},
 		{"an output for a container", rendered, "F401", "", nothing},
 		{"the loopback address in the network mode bridge", rendered, "F304", "localhost is the router's own container in the network mode bridge: nothing listens there, and all records wait.", bridge},
 		{"the loopback address in awsvpc, where it is the task's", rendered, "F304", "", nothing},

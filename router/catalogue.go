@@ -124,7 +124,7 @@ func steps() []config.Plugin {
 		Row(config.KindFilter, "log_to_metrics", "", logmetrics.New, "counts and measures records, for Prometheus"),
 		Row(config.KindFilter, "aws", "", filteraws.New, "adds what the metadata service of an EC2 instance says"),
 		Row(config.KindFilter, "ecs", "", filterecs.New, "adds what the ECS agent says about a record's task and container"),
-		Row(config.KindFilter, "ecs_metadata", "ecs_metadata", ecsmetadata.New, "adds what ECS's task metadata endpoint says about a record's task and container"),
+		Row(config.KindFilter, "ecs_metadata", "ecs_metadata", ecsmetadata.New, "adds what ECS's task metadata endpoint says about a record's task and container: ecs_cluster, ecs_task_arn, ecs_task_definition, ecs_family, ecs_revision, ecs_task_id, ecs_container_name, ecs_container_image, availability_zone, launch_type, service_name, aws_region"),
 		Row(config.KindFilter, "kubernetes", "", kubernetes.New, "adds what the API server says about a record's pod, and merges JSON"),
 		Row(config.KindFilter, "stdout", "stdout", stdout.New, "writes records to standard output, too"),
 		Row(config.KindParser, "json,regex,ltsv,logfmt", "", parse.New, "makes fields of text"),

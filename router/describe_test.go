@@ -52,7 +52,7 @@ func TestOutputsDescribeWhatIsConfigured(t *testing.T) {
 		{"name forward\nhost h\nshared_key k\ntag t", "a router of the forward protocol | tcp://h:24224 | tag t | shared key | [{h 24224 false false false}] | []"},
 		{"name kafka\nbrokers a:9098,b:9098\ntopics logs\naws_msk_iam on\naws_msk_iam_cluster_arn arn:aws:kafka:eu-west-1:1:cluster/demo/abc", "Amazon MSK | tls://a:9098 | topic logs | AWS Signature Version 4, service kafka-cluster, region eu-west-1 | [{a 9098 true true false} {b 9098 true true false}] | [{[kafka-cluster:Connect kafka-cluster:WriteDataIdempotently] arn:aws:kafka:eu-west-1:1:cluster/demo/abc} {[kafka-cluster:DescribeTopic kafka-cluster:WriteData] arn:aws:kafka:eu-west-1:1:topic/demo/abc/logs}]"},
 		{"@type kafka2\nbrokers a\nusername u\npassword SECRET\nscram_mechanism sha256\n<format>\n@type json\n</format>", "Kafka | tcp://a:9092 | topic ${topic}, filled in for each record | SCRAM-SHA-256, user u | [{a 9092 false false false}] | []"},
-		{"name file\npath /logs", "a file |  | file /logs/${tag}, filled in for each record |  | [] | []"},
+		{"name file\npath /logs", "a file |  | file /logs/<tag>, filled in for each record |  | [] | []"},
 	} {
 		d, s := describe(t, c.lines, now)
 		got := fmt.Sprintf("%s | %s | %s | %s | %v | %v", s.Service, s.URL, s.Name, s.SignIn, s.Servers, s.Actions)

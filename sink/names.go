@@ -31,7 +31,14 @@ type Name struct {
 // String says for people what the name is: "index web-2026.11.26, a new one each day, UTC".
 func (n Name) String() string {
 	text := n.What + " " + n.Used
-	if n.Dynamic {
+	switch placeholders := Around(n.Used, func(string) string { return "" }); {
+	case n.Used == taskID:
+		text += ", the task's id"
+	case placeholders == taskID:
+		text += ", with the task's id"
+	case n.What == "object": // its name has a number, or the time of its first record
+		text += ", filled in for each object"
+	case n.Dynamic:
 		text += ", filled in for each record"
 	}
 	if n.Each == "" {
@@ -46,6 +53,9 @@ func (n Name) String() string {
 	}
 	return text + ", a new one each " + n.Each + ", " + zone
 }
+
+// taskID is CloudWatch's placeholder for the id of the router's own task.
+const taskID = "$(ecs_task_id)"
 
 // Fill returns the name that an option's text stands for. clean is what the destination does to the parts that are no placeholders;
 // nil: nothing. The text has conversions of strftime if n.Zone is set.
@@ -108,9 +118,12 @@ func Each(name func(at time.Time) string, zone *time.Location) string {
 	return ""
 }
 
-// placeholder matches what a record fills in: ${tag[1]}, $(ecs_task_id), $TAG[1], $kubernetes['pod'].
+// Tag stands in a Name for a record's tag where no text of the configuration has a placeholder for it.
+const Tag = "<tag>"
+
+// placeholder matches what a record fills in: ${tag[1]}, $(ecs_task_id), $TAG[1], $kubernetes['pod'], and Tag.
 var placeholder = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_@][A-Za-z0-9_@]*(?:\[[^\]]*\])*`)
+	return regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_@][A-Za-z0-9_@]*(?:\[[^\]]*\])*|` + Tag)
 })
 
 // Around returns text with f applied to all that is no placeholder.

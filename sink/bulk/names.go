@@ -42,22 +42,22 @@ func (o *Options) NameProblems(d config.Dialect, now time.Time) (list []sink.Nam
 	case !n.Dynamic && len(n.Written) > maxIndexName:
 		list = append(list, sink.NameProblem{
 			Kind: sink.NameLong, Option: option, Want: fmt.Sprintf("want one of at most %d bytes", max(len(raw)-len(n.Written)+maxIndexName, 1)),
-			Text: fmt.Sprintf("makes names of %d bytes with their date, and an index name has at most %d: records go to %s", len(n.Written), maxIndexName, n.Used),
+			Text: fmt.Sprintf("makes names of %d bytes with their date, and an index name has at most %d: firelane uses its default name instead, and records go to %s", len(n.Written), maxIndexName, n.Used),
 		})
 	case d == config.FluentBit && bare != raw && len(raw) > len(bare)+1:
 		list = append(list, sink.NameProblem{
 			Kind: sink.NameQuoted, Option: option, Value: bare, Want: "want " + bare,
-			Text: fmt.Sprintf("is %s with its quotes, which this syntax keeps and no index name may have: records go to %s%s", raw, n.Used, refused(d, raw)),
+			Text: fmt.Sprintf("is %s with its quotes, which this syntax keeps and no index name may have: firelane leaves them out, and records go to %s%s", raw, n.Used, refused(d, raw)),
 		})
 	case !o.Logstash && (raw == "." || raw == ".."):
 		list = append(list, sink.NameProblem{
 			Kind: sink.NameChanged, Option: option, Want: "want another name",
-			Text: fmt.Sprintf("%q is no name that an index may have: records go to %s%s", raw, n.Used, refused(d, raw)),
+			Text: fmt.Sprintf("%q is no name that an index may have: firelane uses its default name instead, and records go to %s%s", raw, n.Used, refused(d, raw)),
 		})
 	case legal != raw:
 		p := sink.NameProblem{
 			Kind: sink.NameChanged, Option: option, Want: "want " + legal, Minor: d == config.Fluentd && strings.EqualFold(raw, legal),
-			Text: fmt.Sprintf("%q %s: records go to %s%s", raw, whyIllegal(raw), n.Used, refused(d, raw)),
+			Text: fmt.Sprintf("%q %s: %s, and records go to %s%s", raw, whyIllegal(raw), mended(raw), n.Used, refused(d, raw)),
 		}
 		if strings.EqualFold(raw, legal) {
 			p.Value = legal
@@ -115,6 +115,20 @@ func whyIllegal(name string) string {
 	return "begins with " + name[:1] + ", as no index name may"
 }
 
+// mended says what firelane does with a name that no index may have.
+func mended(name string) string {
+	text := fixedText(name)
+	switch capitals := strings.ContainsFunc(text, unicode.IsUpper); {
+	case capitals && strings.ContainsAny(text, illegal):
+		return "firelane makes it lower-case, without " + illegalIn(text)
+	case capitals:
+		return "firelane makes it lower-case"
+	case strings.Count(illegalIn(text), " and ") > 0:
+		return "firelane leaves them out"
+	}
+	return "firelane leaves it out"
+}
+
 // illegalIn lists the characters of a text that no index name may have.
 func illegalIn(text string) string {
 	var list []string
@@ -154,7 +168,7 @@ func (o *Options) dateProblems(n sink.Name, d config.Dialect, now time.Time) (li
 		}
 		return []sink.NameProblem{{
 			Kind: sink.NameUndated, Option: option, Value: value, Want: want,
-			Text: fmt.Sprintf("%q has no conversion of strftime, so that all days have one index, %s, from which no day can be deleted%s", format, n.Used, undated(d, n)),
+			Text: fmt.Sprintf("%q has no conversion of strftime, so that all days have one index, from which no day can be deleted: %s", format, undated(d, n)),
 		}}
 	}
 	if strings.Contains(strings.ReplaceAll(format, "%%", ""), "%M") && strings.Contains(format, "%Y") && !strings.Contains(format, "%m") && !strings.Contains(format, "%H") {
@@ -171,7 +185,7 @@ func (o *Options) dateProblems(n sink.Name, d config.Dialect, now time.Time) (li
 		}
 		p := sink.NameProblem{
 			Kind: sink.NameChanged, Option: option, Value: value,
-			Text:  fmt.Sprintf("%q makes %s, which %s: records go to %s%s", format, plain, whyIllegal(plain), n.Used, refused(d, plain)),
+			Text:  fmt.Sprintf("%q makes %s, which %s: %s, and records go to %s%s", format, plain, whyIllegal(plain), mended(plain), n.Used, refused(d, plain)),
 			Minor: d == config.Fluentd && strings.EqualFold(clean, plain),
 		}
 		if value != "" {
@@ -182,12 +196,15 @@ func (o *Options) dateProblems(n sink.Name, d config.Dialect, now time.Time) (li
 	return list
 }
 
-// undated says what Fluent Bit does with a name whose capitals stand for a date.
+// undated says what becomes of a name without a date, whose capitals may stand for one.
 func undated(d config.Dialect, n sink.Name) string {
-	if d == config.Fluentd || n.Written == n.Used {
-		return ""
+	switch {
+	case n.Written == n.Used:
+		return "records go to " + n.Used
+	case d == config.Fluentd:
+		return mended(n.Written) + ", and records go to " + n.Used + refused(d, n.Written)
 	}
-	return "; Fluent Bit sends " + n.Written + ", and the cluster refuses each record"
+	return mended(n.Written) + ", and records go to " + n.Used + "; Fluent Bit sends " + n.Written + ", and the cluster refuses each record"
 }
 
 // posixDate is what a date in the notation of Java or of moment.js is in strftime's: YYYY-MM-DD is %Y-%m-%d; "" for all others.

@@ -54,7 +54,7 @@ func (o *Options) Names(d config.Dialect, now time.Time) []sink.Name {
 		groupText = fluentdText(&group, groupText, o.TagAsGroup, o.GroupKey)
 		streamText = fluentdText(&stream, streamText, o.TagAsStream, o.StreamKey)
 	} else if o.Stream == "" {
-		streamText, stream.Option = o.StreamPrefix+"$(tag)", "log_stream_prefix"
+		streamText, stream.Option = o.StreamPrefix+sink.Tag, "log_stream_prefix"
 	}
 	if o.GroupTemplate != "" {
 		groupText, group.Option = o.GroupTemplate, "log_group_template"
@@ -94,7 +94,7 @@ func (o *Options) NameProblems(d config.Dialect, _ time.Time) (list []sink.NameP
 		case !strings.ContainsAny(n.name, "$%") && legal != n.name:
 			list = append(list, sink.NameProblem{
 				Kind: sink.NameChanged, Option: n.option, Want: "want " + legal, Value: legal,
-				Text: fmt.Sprintf("%q: CloudWatch Logs takes no such name, and it becomes %q", n.name, legal),
+				Text: fmt.Sprintf("%q: CloudWatch Logs takes no such name, and firelane makes it %q", n.name, legal),
 			})
 		}
 	}
@@ -113,7 +113,7 @@ func fluentdText(n *sink.Name, text string, tag bool, key string) string {
 	switch {
 	case tag:
 		n.Zone = nil
-		return "${tag}"
+		return sink.Tag
 	case key != "":
 		n.Zone, n.Option = nil, n.Option+"_key"
 		return "${" + key + "}"

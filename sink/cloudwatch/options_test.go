@@ -53,8 +53,8 @@ func TestWhatHasNoEffectIsAWarning(t *testing.T) {
 		"CloudWatch Logs takes no retention of 10 days: new groups keep their events forever; want one of [1, 3, 5,": func(o *Options) { o.Retention = 10 },
 		"neither log_stream_name nor log_stream_prefix is set: each stream has the name of its tag":                  func(o *Options) { o.Stream = "" },
 		"log_format json is sent as it is": func(o *Options) { o.LogFormat = "json" },
-		`log_group_name "my group": CloudWatch Logs takes no such name, and it becomes "my.group"; want my.group`: func(o *Options) { o.Group = "my group" },
-		"log_group_name has $ecs_cluster as it is written, and no value":                                          func(o *Options) { o.Group = "/$ecs_cluster/$(tag)" },
+		`log_group_name "my group": CloudWatch Logs takes no such name, and firelane makes it "my.group"; want my.group`: func(o *Options) { o.Group = "my group" },
+		"log_group_name has $ecs_cluster as it is written, and no value":                                                 func(o *Options) { o.Group = "/$ecs_cluster/$(tag)" },
 		"tags and retention aren't read": func(o *Options) { o.RetentionKey = "days" },
 	} {
 		o := options(set)

@@ -32,7 +32,7 @@ func (o *Options) Names(d config.Dialect, now time.Time) []sink.Name {
 	case t.fallback != "":
 		text = t.fallback
 	default:
-		option, text = "topic", "${tag}"
+		option, text = "topic", sink.Tag
 	}
 	if d == config.Fluentd && option == "topics" {
 		option = "default_topic"

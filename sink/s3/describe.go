@@ -24,9 +24,15 @@ func (o *Options) Describe(d config.Dialect, now time.Time) sink.Description {
 	return s.describe(&o.ServiceOptions, o.Source(), o.Names(d, now))
 }
 
+// defaultKey is the default of s3_key_format.
+const defaultKey = "/fluent-bit-logs/$TAG/%Y/%m/%d/%H/%M/%S"
+
 // Names implements sink.Namer: the bucket, and the objects.
 func (o *Options) Names(_ config.Dialect, now time.Time) []sink.Name {
 	text := strings.TrimLeft(o.KeyFormat, "/")
+	if o.KeyFormat == defaultKey {
+		text = strings.Replace(text, "$TAG", sink.Tag, 1)
+	}
 	if k, err := parseKey(o.KeyFormat, o.TagDelimiters); err == nil && !k.uuid && !k.index && !o.StaticFilePath {
 		text += "-object$UUID"
 	}

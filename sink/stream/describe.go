@@ -25,7 +25,7 @@ func (o *FileOptions) Describe(d config.Dialect, now time.Time) sink.Description
 		n.Zone, n.Option = nil, "file"
 		name := o.File
 		if name == "" {
-			name = "${tag}"
+			name = sink.Tag
 		}
 		text = o.Path + "/" + name
 		if o.Path == "" {
