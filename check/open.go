@@ -136,6 +136,9 @@ func readFile(path string) ([]byte, error) {
 	if info.Mode().IsRegular() {
 		return os.ReadFile(path)
 	}
+	if info.Mode()&fs.ModeDevice != 0 {
+		return nil, errors.New("it is a device")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

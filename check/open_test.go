@@ -99,6 +99,13 @@ func TestANamedFileThatIsNothingIsAnError(t *testing.T) {
 	}
 }
 
+// Reading a device may never end, or take all memory.
+func TestADeviceIsNotRead(t *testing.T) {
+	if _, wrong := check.Open([]string{"/dev/zero"}, check.Options{ConfigFiles: []string{"/dev/zero"}}); len(wrong) != 2 || !strings.HasSuffix(wrong[0].Text, "it is a device") || !strings.HasSuffix(wrong[1].Text, "it is a device") {
+		t.Errorf("got %v, want that it is a device", wrong)
+	}
+}
+
 func TestStandardInputMayBeATaskDefinitionOrAConfiguration(t *testing.T) {
 	for text, want := range map[string]string{task(plainRouter, `"Name": "null"`): "stdin: web", configuration: "stdin"} {
 		list, wrong := check.Open([]string{"-"}, check.Options{Stdin: []byte(text)})

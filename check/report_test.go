@@ -140,13 +140,13 @@ func TestThePolicyHasOneStatementForTheSameActions(t *testing.T) {
 func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
 	lines := []string{
 		"\x1b[31mred\x1b]0;title\x07", `"HTTP_Passwd": "hunter2",`, "    HTTP_Passwd hunter2", "  password hunter2", `{"name":"DD_API_KEY","value":1,"apikey":"hunter2"}`,
-		"url https://user:hunter2@os.example/", "\u202eevil", `Header Authorization Bearer hunter2`, `"splunk_token" : 'hunter2'`, "license_key: hunter2",
+		"url https://user:hunter2@os.example/", "\u202eevil\u009b31m\u2028", `Header Authorization Bearer hunter2`, `"splunk_token" : 'hunter2'`, "license_key: hunter2",
 		`"value": "hunter2"`, "  value = 'hunter2'", "  Value: hunter2", "Record password hunter2", `"webhook": "https://hooks.slack.com/services/hunter2"`,
 		`{"name": "DB_PASSWORD", "value": "hunter2"}`, "- {name: DB_PASSWORD, value: hunter2}", "  - value: hunter2", "url https://hunter2@os.example/", "uri /in?a=b&token=hunter2",
 		`"command": ["CMD-SHELL", "curl -u user:hunter2 http://localhost/"]`, `["curl", "--user", "user:hunter2"]`, "https://user:a#?hunter2@os.example",
 	}
 	for _, line := range lines {
-		r := finding(check.Finding{At: taskdef.Place{Pos: config.Pos{File: "f\x1b[2J", Line: 1}, Path: "p\x1b"}, Text: "text\x1b[0m"})
+		r := finding(check.Finding{At: taskdef.Place{Pos: config.Pos{File: "f\x1b[2J", Line: 1}, Path: "p\x1b"}, Text: "text\x1b[0m\u009b\u202e"})
 		r.Read = func(string) (string, bool) { return line, true }
 		r.Subjects[0].Findings = append(r.Subjects[0].Findings, check.Finding{
 			Rule: r.Subjects[0].Findings[0].Rule, Fix: &check.Fix{Pos: config.Pos{File: "f", Line: 1}, Old: line, New: line + "x"},
@@ -161,7 +161,7 @@ func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
 			if strings.Contains(got.String(), "hunter2") {
 				t.Errorf("%s of %q has the secret:\n%s", name, line, &got)
 			}
-			if name == "text" && strings.ContainsAny(got.String(), "\x1b\x07\u202e") {
+			if strings.ContainsAny(got.String(), "\x1b\x07\u202e\u009b\u2028") {
 				t.Errorf("%s of %q has control characters:\n%q", name, line, &got)
 			}
 		}

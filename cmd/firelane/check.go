@@ -51,6 +51,7 @@ func (f *checkFlags) register(flags *flag.FlagSet) {
 
 // checkCommand tells what configurations and task definitions do with each log line, and what is wrong with them.
 func checkCommand(c *cli, args []string) int {
+	c.uncommand()
 	if status, ran := c.sampleCommand(args); ran {
 		return status
 	}
@@ -138,6 +139,9 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 // planOf returns the plan of a configuration, or of the only task definition of a file, and prints what is wrong with it. ok means that
 // a router would start with it.
 func (c *cli) planOf(file string, copies *[]string) (plan *config.Plan, ok bool) {
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() || info.Size() > check.MaxOpenSize {
+		return c.tested(file) // of a device or a pipe that reads only what a configuration may have
+	}
 	data, err := os.ReadFile(file)
 	if err != nil || !taskdef.Mentions(data) {
 		return c.tested(file)
@@ -323,7 +327,7 @@ func (c *cli) printNote(warning bool, text string) {
 	if warning {
 		kind = "warning"
 	}
-	fmt.Fprintf(c.stderr, "%s: %s\n", kind, text)
+	fmt.Fprintf(c.stderr, "%s: %s\n", kind, printable(text))
 }
 
 // tested reads a configuration and prints all warnings and mistakes; ok means that a router would start with it.

@@ -13,8 +13,8 @@ import (
 // colons. A URL in a mistake may have a password.
 func TestWhatCheckPrintsIsNeitherObeyedNorSecret(t *testing.T) {
 	dir := t.TempDir()
-	name := filepath.Join(dir, "a\x1b[31m\n::stop-commands::x.conf")
-	text := "[INPUT]\n    Name forward\n    Ev\x1b[2Jil x\n[OUTPUT]\n    Name http\n    Match *\n    Host https://user:hunter2@h:1/p\n"
+	name := filepath.Join(dir, "a##[stop-commands]\x1b[31m\n::stop-commands::x.conf")
+	text := "[INPUT]\n    Name forward\n    Ev\x1b[2Jil x\u009b\u202e##[add-mask]e\n[OUTPUT]\n    Name http\n    Match *\n    Host https://user:hunter2@h:1/p\n"
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -25,8 +25,33 @@ func TestWhatCheckPrintsIsNeitherObeyedNorSecret(t *testing.T) {
 		if status := c.main("firelane", []string{"check", form, dir}); status != exitUsage {
 			t.Errorf("%s: got %d, want %d", form, status, exitUsage)
 		}
-		if got := out.String(); strings.Contains(got, "\x1b") || strings.Contains(got, "\n::stop-") || strings.Contains(got, "hunter2") {
+		if got := out.String(); strings.ContainsAny(got, "\x1b\u009b\u202e") || strings.Contains(got, "\n::stop-") || strings.Contains(got, "##[") || strings.Contains(got, "hunter2") {
 			t.Errorf("%s: got %q", form, got)
 		}
+	}
+}
+
+// GitHub's runner obeys ##[command] anywhere in a line, and ::command:: at its beginning, also in what is written in pieces.
+func TestWhatCheckPrintsIsNoCommandForCI(t *testing.T) {
+	var out bytes.Buffer
+	w := &uncommanded{w: &out, lines: true}
+	for _, text := range []string{"a#", "#", "[error]b ##vs", "o[task.complete]\n", "\u00a0::stop-commands::x\n", "##[a]##[b]\n", "a::b\n"} {
+		if n, err := w.Write([]byte(text)); n != len(text) || err != nil {
+			t.Errorf("got %d, %v, want %d", n, err, len(text))
+		}
+	}
+	if want := `a##\u005berror]b ##vso\u005btask.complete]` + "\n\u00a0" + `\::stop-commands::x` + "\n" + `##\u005ba]##\u005bb]` + "\na::b\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile("::stop-commands::x.conf", []byte("[INPUT]\n    Nam forward\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	none := func(string) (string, bool) { return "", false }
+	c := &cli{stdout: &out, stderr: &out, environment: environment{lookup: none, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: new(sync.Once)}}
+	if c.main("firelane", []string{"check", "."}); strings.HasPrefix(out.String(), "::") || strings.Contains(out.String(), "\n::") {
+		t.Errorf("got %q", out.String())
 	}
 }
