@@ -36,7 +36,8 @@ func (u *uncommanded) Write(p []byte) (int, error) {
 		text = commandStart().ReplaceAllString(text, `${1}\::`)
 	}
 	text = strings.NewReplacer("##[", `##\u005b`, "##vso[", `##vso\u005b`).Replace(u.last + text)[len(u.last):]
-	u.last = text[max(len(text)-len("##vso"), 0):]
+	u.last += text
+	u.last = u.last[max(len(u.last)-len("##vso"), 0):]
 	if _, err := io.WriteString(u.w, text); err != nil {
 		return 0, err
 	}
