@@ -60,6 +60,7 @@ type Start struct {
 // - for standard input. What a file is, its content tells. The diagnostics are about files that can't be read.
 func Open(paths []string, o Options) ([]*Subject, []config.Diagnostic) {
 	k := &opener{Options: o, copies: newCopies(o.ConfigFiles)}
+	k.named = append(k.copies.files(), paths...)
 	k.wrong = append(k.wrong, k.copies.wrong...)
 	for _, path := range paths {
 		k.open(path)
@@ -73,6 +74,7 @@ func Open(paths []string, o Options) ([]*Subject, []config.Diagnostic) {
 type opener struct {
 	Options
 	copies   *copies
+	named    []string // files and folders of the command line
 	subjects []*Subject
 	wrong    []config.Diagnostic
 	found    map[*Subject]bool // configurations that were found in a folder
@@ -286,7 +288,8 @@ func (k *opener) configuration(name, file string, files map[string]string, named
 	if len(errs) == 0 {
 		errs = k.build(plan)
 	}
-	s := &Subject{Name: name, Plan: plan, Errors: errs}
+	plan.Warnings = WithoutText(plan.Warnings, k.named)
+	s := &Subject{Name: name, Plan: plan, Errors: WithoutText(errs, k.named)}
 	k.add(s)
 	if !named {
 		if k.found == nil {

@@ -117,7 +117,7 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 			})
 		}
 	}
-	r := &check.Report{Read: readSource(subjects, f.Stdin)}
+	r := &check.Report{Read: readSource(subjects, f.Stdin, named(files, *f.copies))}
 	rules := c.checkRules()
 	for _, s := range subjects {
 		r.Add(s, rules)
@@ -250,8 +250,18 @@ func placed(f *check.Finding) string {
 // maxSource is the largest file, in bytes, of which a report shows lines.
 const maxSource = 4 << 20
 
+// named are the files of the command line, also those of --config-file PATH=FILE.
+func named(files, copies []string) []string {
+	list := slices.Clone(files)
+	for _, c := range copies {
+		_, file, _ := strings.Cut(c, "=")
+		list = append(list, c, file)
+	}
+	return list
+}
+
 // readSource returns the function that reads files for a report. A file that a program has written has no lines for people.
-func readSource(subjects []*check.Subject, stdin []byte) func(string) (string, bool) {
+func readSource(subjects []*check.Subject, stdin []byte, named []string) func(string) (string, bool) {
 	generated := map[string]bool{}
 	for _, s := range subjects {
 		if s.Task != nil && s.Task.Definition != nil && s.Task.Generated {
@@ -269,7 +279,7 @@ func readSource(subjects []*check.Subject, stdin []byte) func(string) (string, b
 		if err != nil || !info.Mode().IsRegular() {
 			return config.BuiltIn(name)
 		}
-		if info.Size() > maxSource {
+		if info.Size() > maxSource || check.Private(name, named) {
 			return "", false
 		}
 		data, err := os.ReadFile(name)
@@ -340,6 +350,7 @@ func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
 	if len(diags) == 0 {
 		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
 	}
+	plan.Warnings, diags = check.WithoutText(plan.Warnings, []string{file}), check.WithoutText(diags, []string{file})
 	for _, w := range plan.Warnings {
 		fmt.Fprintf(c.stderr, "warning: %s\n", printable(w.String()))
 	}

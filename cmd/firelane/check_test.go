@@ -55,3 +55,42 @@ func TestWhatCheckPrintsIsNoCommandForCI(t *testing.T) {
 		t.Errorf("got %q", out.String())
 	}
 }
+
+// Somebody whose configuration CI checks may include a file that only the user of CI may read, for its lines to be shown.
+func TestLinesOfFilesThatOthersMayNotReadAreNotShown(t *testing.T) {
+	home, repository := t.TempDir(), t.TempDir()
+	t.Chdir(repository)
+	secret := filepath.Join(home, "credentials")
+	files := map[string]string{
+		secret: "[default]\nhunter2 hunter2\nid = hunter2\n", "own.conf": "hunter3 x\n", "c.conf": "[INPUT]\n    Name forward\n@INCLUDE own.conf\n",
+		"a.conf": "@INCLUDE " + secret + "\n[INPUT]\n    Name forward\n", "b.conf": "@INCLUDE link\n[INPUT]\n    Name forward\n",
+		"p.conf": "[SERVICE]\n    Parsers_File " + secret + "\n[INPUT]\n    Name forward\n", "f.conf": "@include " + secret + "\n<source>\n  @type forward\n</source>\n",
+	}
+	for name, text := range files {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, link := range []string{"link", "l.conf"} {
+		if err := os.Symlink(secret, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	printed := func(args ...string) string {
+		var out bytes.Buffer
+		none := func(string) (string, bool) { return "", false }
+		c := &cli{stdout: &out, stderr: &out, environment: environment{lookup: none, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: new(sync.Once)}}
+		c.main("firelane", append([]string{"check"}, args...))
+		return out.String()
+	}
+	for _, name := range []string{"a.conf", "b.conf", "p.conf", "f.conf", "l.conf"} {
+		for _, form := range []string{"--strict", "--plan", "--json", "--github", "--sample=own.conf"} {
+			if got := printed(form, name); strings.Contains(got, "hunter2") || !strings.Contains(got, "not everybody may read this file") {
+				t.Errorf("%s %s: got %s", form, name, got)
+			}
+		}
+	}
+	if got := printed("c.conf"); !strings.Contains(got, "hunter3") {
+		t.Errorf("got %s, want the lines of a file of the repository", got)
+	}
+}
