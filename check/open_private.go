@@ -11,7 +11,7 @@ import (
 // of the working directory. Somebody whose configuration is checked could include such a file, for its lines to be shown: /etc/shadow,
 // ~/.aws/credentials.
 func Private(file string, named []string) bool {
-	real, err := filepath.EvalSymlinks(file)
+	real, err := filepath.EvalSymlinks(absolute(file))
 	if err != nil {
 		return false
 	}
@@ -23,10 +23,10 @@ func Private(file string, named []string) bool {
 		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 			folder = filepath.Dir(folder)
 		}
-		if folder, err = filepath.EvalSymlinks(folder); err != nil {
+		if folder, err = filepath.EvalSymlinks(absolute(folder)); err != nil {
 			continue
 		}
-		if rel, err := filepath.Rel(absolute(folder), absolute(real)); err == nil && filepath.IsLocal(rel) {
+		if rel, err := filepath.Rel(folder, real); err == nil && filepath.IsLocal(rel) {
 			return false
 		}
 	}

@@ -74,6 +74,13 @@ func TestReadingStopsAfterSoManyMistakes(t *testing.T) {
 	}
 }
 
+func TestWarningsHaveALimitOfNumber(t *testing.T) {
+	p, _ := compileFiles(t, map[string]string{"main": "[SERVICE]\n" + strings.Repeat("x y\n", 3*maxWarnings)})
+	if n := len(p.Warnings); n != maxWarnings+1 || !strings.Contains(p.Warnings[n-1].Text, "the rest is left out") {
+		t.Errorf("got %d warnings, the last one %v, want %d and the limit", n, p.Warnings[n-1], maxWarnings)
+	}
+}
+
 func TestCopiesHaveALimitOfWays(t *testing.T) {
 	text := "<match **>\n@type relabel\n@label @0\n</match>\n"
 	for i := range 20 {

@@ -59,7 +59,11 @@ func TestWhatCheckPrintsIsNoCommandForCI(t *testing.T) {
 // Somebody whose configuration CI checks may include a file that only the user of CI may read, for its lines to be shown.
 func TestLinesOfFilesThatOthersMayNotReadAreNotShown(t *testing.T) {
 	home, repository := t.TempDir(), t.TempDir()
-	t.Chdir(repository)
+	way := filepath.Join(home, "way")
+	if err := os.Symlink(repository, way); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(way)
 	secret := filepath.Join(home, "credentials")
 	files := map[string]string{
 		secret: "[default]\nhunter2 hunter2\nid = hunter2\n", "own.conf": "hunter3 x\n", "c.conf": "[INPUT]\n    Name forward\n@INCLUDE own.conf\n",
