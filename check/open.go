@@ -28,6 +28,8 @@ const (
 	maxFolderSize = 1 << 30
 	// maxFolderDepth is how deep folders may be nested.
 	maxFolderDepth = 32
+	// maxPlugins is how many inputs, filters and outputs a configuration may have: which of them meet takes the square of their number.
+	maxPlugins = 5000
 	// maxSubjects is how many log routers are checked at once.
 	maxSubjects = 2000
 )
@@ -301,6 +303,13 @@ func (k *opener) configuration(name, file string, files map[string]string, named
 
 // build makes the parts of a router, for the mistakes that only they see.
 func (k *opener) build(plan *config.Plan) []config.Diagnostic {
+	if n := len(plan.Inputs) + len(plan.Filters) + len(plan.Outputs); n > maxPlugins {
+		at := config.Pos{}
+		if len(plan.Files) > 0 {
+			at.File = plan.Files[0]
+		}
+		return []config.Diagnostic{{Pos: at, Text: fmt.Sprintf("there are %d inputs, filters and outputs; want at most %d, to check them", n, maxPlugins)}}
+	}
 	_, errs := router.New(plan, router.Env{Log: zerolog.Nop(), Version: cmp.Or(k.Version, "dev")})
 	return errs
 }
