@@ -310,7 +310,7 @@ func (k *opener) build(plan *config.Plan) []config.Diagnostic {
 		}
 		return []config.Diagnostic{{Pos: at, Text: fmt.Sprintf("there are %d inputs, filters and outputs; want at most %d, to check them", n, maxPlugins)}}
 	}
-	_, errs := router.New(plan, router.Env{Log: zerolog.Nop(), Version: cmp.Or(k.Version, "dev")})
+	_, errs := router.New(plan, router.Env{Log: zerolog.Nop(), Version: cmp.Or(k.Version, "dev"), Dry: true})
 	return errs
 }
 

@@ -348,7 +348,7 @@ func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
 		return nil, false
 	}
 	if len(diags) == 0 {
-		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
+		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version, Dry: true})
 	}
 	plan.Warnings, diags = check.WithoutText(plan.Warnings, []string{file}), check.WithoutText(diags, []string{file})
 	for _, w := range plan.Warnings {

@@ -98,3 +98,42 @@ func TestLinesOfFilesThatOthersMayNotReadAreNotShown(t *testing.T) {
 		t.Errorf("got %s, want the lines of a file of the repository", got)
 	}
 }
+
+// Whoever writes a file that is checked runs no command by it: a script would run when it is loaded, and read the secrets of CI.
+func TestWhatIsCheckedRunsNoCommand(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	const section = "[INPUT]\n    Name forward\n[OUTPUT]\n    Name null\n    Match *\n[FILTER]\n    Name lua\n    Match *\n    Call f\n    Code "
+	files := map[string]string{
+		"io.conf":    "[SERVICE]\n    allow_script_io on\n" + section + "os.execute('touch ran') io.open('ran', 'w') require('x') function f(t, s, r) io.open('ran', 'w') return 0, 0, 0 end\n",
+		"plain.conf": section + "print('::stop-commands::x') function f(t, s, r) print('::stop-commands::y') return 0, 0, 0 end\n", "lines": "a\n",
+	}
+	for name, text := range files {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	printed, err := os.Create("printed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout := os.Stdout
+	os.Stdout = printed
+	defer func() { os.Stdout = stdout; printed.Close() }()
+	for _, args := range [][]string{{"check"}, {"check", "--plan"}, {"check", "--sample", "lines"}, {"doctor", "-c"}} {
+		for _, name := range []string{"io.conf", "plain.conf"} {
+			var out bytes.Buffer
+			none := func(string) (string, bool) { return "", false }
+			c := &cli{stdout: &out, stderr: &out, environment: environment{lookup: none, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: new(sync.Once)}}
+			if status := c.main("firelane", append(args, name)); status == exitUsage && args[0] == "check" {
+				t.Errorf("%s %s: got %d: %s", args, name, status, &out)
+			}
+			if _, err := os.Stat("ran"); err == nil {
+				t.Fatalf("%s %s ran the script's command", args, name)
+			}
+		}
+	}
+	if info, err := printed.Stat(); err != nil || info.Size() > 0 {
+		t.Errorf("what scripts print is on standard output: %v bytes, %v", info.Size(), err)
+	}
+}
