@@ -124,7 +124,9 @@ func TestWhatIsCheckedRunsNoCommand(t *testing.T) {
 		for _, name := range []string{"io.conf", "plain.conf"} {
 			var out bytes.Buffer
 			none := func(string) (string, bool) { return "", false }
-			c := &cli{stdout: &out, stderr: &out, environment: environment{lookup: none, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: new(sync.Once)}}
+			roots := new(sync.Once)
+			roots.Do(func() {}) // only once in a process
+			c := &cli{stdout: &out, stderr: &out, environment: environment{lookup: none, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: roots}}
 			if status := c.main("firelane", append(args, name)); status == exitUsage && args[0] == "check" {
 				t.Errorf("%s %s: got %d: %s", args, name, status, &out)
 			}
