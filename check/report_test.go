@@ -139,7 +139,7 @@ func TestThePolicyHasOneStatementForTheSameActions(t *testing.T) {
 // What an attacker, or a mistake, may put into a file: a terminal must not obey it, and a log of CI must not have the secret.
 func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
 	lines := []string{
-		"\x1b[31mred\x1b]0;title\x07", `"HTTP_Passwd": "hunter2",`, "    HTTP_Passwd hunter2", "  password hunter2", `{"name":"DD_API_KEY","value":1,"apikey":"hunter2"}`,
+		"\x1b[31mred\x1b]0;title\x07", `"HTTP_Passwd": "hunter2",`, "    HTTP_Passwd hunter2", "  password hunter2", "  pwd hunter2", `"db_pass": "hunter2"`, "connection_string AccountKey=hunter2;x", `{"name":"DD_API_KEY","value":1,"apikey":"hunter2"}`,
 		"url https://user:hunter2@os.example/", "\u202eevil\u009b31m\u2028", `Header Authorization Bearer hunter2`, `"splunk_token" : 'hunter2'`, "license_key: hunter2",
 		`"value": "hunter2"`, "  value = 'hunter2'", "  Value: hunter2", "Record password hunter2", `"webhook": "https://hooks.slack.com/services/hunter2"`,
 		`{"name": "DB_PASSWORD", "value": "hunter2"}`, "- {name: DB_PASSWORD, value: hunter2}", "  - value: hunter2", "url https://hunter2@os.example/", "uri /in?a=b&token=hunter2",
@@ -263,5 +263,21 @@ func TestEveryRuleHasAReport(t *testing.T) {
 		if !strings.Contains(all.String(), " "+r.Number+" "+r.Name+" ") {
 			t.Errorf("no report of testdata/report has %s %s", r.Number, r.Name)
 		}
+	}
+}
+
+// The agent writes a value with a line break as several lines, of which a mistake would show the second one.
+func TestALineOfASecretIsNotShown(t *testing.T) {
+	r := report(t, &txtar.Archive{Files: []txtar.File{{Name: "f.json", Data: []byte(`{"family": "f", "containerDefinitions": [
+{"name": "r", "image": "firelane", "firelensConfiguration": {"type": "fluentbit"}},
+{"name": "a", "image": "x", "logConfiguration": {"logDriver": "awsfirelens", "options": {"Name": "http", "Host": "h", "private_key": "-----BEGIN\nhunter2\nhunter2 hunter2"}}}]}`)}}})
+	var got bytes.Buffer
+	for _, write := range []func(io.Writer) error{r.Text, r.GitHub, r.JSON} {
+		if err := write(&got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := got.String(); strings.Contains(text, "hunter2") || !strings.Contains(text, "a line of the value is no option") {
+		t.Errorf("got the secret, or no mistake:\n%s", text)
 	}
 }
