@@ -1,10 +1,11 @@
 package check
 
 import (
-	"encoding/json"
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/firelane/firelane/sink"
 )
 
 // A policy is an IAM policy document ("IAM JSON policy element reference").
@@ -29,10 +30,7 @@ func (r *Report) IAM(w io.Writer) error {
 			doc.add(s)
 		}
 	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(doc)
+	return writeJSON(w, doc)
 }
 
 // grants are what a subject needs, each with sorted actions: its outputs, and the objects that the init image's variables name.
@@ -40,7 +38,7 @@ func (s *Subject) grants() (list []statement) {
 	if s.Task != nil && s.Task.Router != nil {
 		for _, o := range s.Task.Router.Environment {
 			if m := initVariable().FindStringSubmatch(o.Name); m != nil && m[1] == "s3" && s3Object().MatchString(o.Text) {
-				list = append(list, statement{"Allow", []string{"s3:GetObject"}, []string{o.Text}})
+				list = append(list, statement{"Allow", []string{"s3:GetObject"}, []string{sink.LiteralARN(o.Text)}})
 			}
 		}
 	}

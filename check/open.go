@@ -28,6 +28,8 @@ const (
 	maxFolderSize = 1 << 30
 	// maxFolderDepth is how deep folders may be nested.
 	maxFolderDepth = 32
+	// maxPlugins is how many inputs, filters and outputs a configuration may have: which of them meet takes the square of their number.
+	maxPlugins = 5000
 	// maxSubjects is how many log routers are checked at once.
 	maxSubjects = 2000
 )
@@ -60,6 +62,7 @@ type Start struct {
 // - for standard input. What a file is, its content tells. The diagnostics are about files that can't be read.
 func Open(paths []string, o Options) ([]*Subject, []config.Diagnostic) {
 	k := &opener{Options: o, copies: newCopies(o.ConfigFiles)}
+	k.named = append(k.copies.files(), paths...)
 	k.wrong = append(k.wrong, k.copies.wrong...)
 	for _, path := range paths {
 		k.open(path)
@@ -73,6 +76,7 @@ func Open(paths []string, o Options) ([]*Subject, []config.Diagnostic) {
 type opener struct {
 	Options
 	copies   *copies
+	named    []string // files and folders of the command line
 	subjects []*Subject
 	wrong    []config.Diagnostic
 	found    map[*Subject]bool // configurations that were found in a folder
@@ -135,6 +139,9 @@ func readFile(path string) ([]byte, error) {
 	}
 	if info.Mode().IsRegular() {
 		return os.ReadFile(path)
+	}
+	if info.Mode()&fs.ModeDevice != 0 {
+		return nil, errors.New("it is a device")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -283,7 +290,8 @@ func (k *opener) configuration(name, file string, files map[string]string, named
 	if len(errs) == 0 {
 		errs = k.build(plan)
 	}
-	s := &Subject{Name: name, Plan: plan, Errors: errs}
+	plan.Warnings = WithoutText(plan.Warnings, k.named)
+	s := &Subject{Name: name, Plan: plan, Errors: WithoutText(errs, k.named)}
 	k.add(s)
 	if !named {
 		if k.found == nil {
@@ -295,7 +303,14 @@ func (k *opener) configuration(name, file string, files map[string]string, named
 
 // build makes the parts of a router, for the mistakes that only they see.
 func (k *opener) build(plan *config.Plan) []config.Diagnostic {
-	_, errs := router.New(plan, router.Env{Log: zerolog.Nop(), Version: cmp.Or(k.Version, "dev")})
+	if n := len(plan.Inputs) + len(plan.Filters) + len(plan.Outputs); n > maxPlugins {
+		at := config.Pos{}
+		if len(plan.Files) > 0 {
+			at.File = plan.Files[0]
+		}
+		return []config.Diagnostic{{Pos: at, Text: fmt.Sprintf("there are %d inputs, filters and outputs; want at most %d, to check them", n, maxPlugins)}}
+	}
+	_, errs := router.New(plan, router.Env{Log: zerolog.Nop(), Version: cmp.Or(k.Version, "dev"), Dry: true})
 	return errs
 }
 

@@ -99,6 +99,22 @@ func TestANamedFileThatIsNothingIsAnError(t *testing.T) {
 	}
 }
 
+// Which inputs, filters and outputs meet takes the square of their number.
+func TestAConfigurationWithTooManyPluginsIsNotChecked(t *testing.T) {
+	files := map[string]string{"f.conf": strings.Repeat("[INPUT]\n    Name dummy\n", 20_000) + strings.Repeat("[OUTPUT]\n    Name null\n    Match *\n", 20_000)}
+	list, _ := opened(t, files, check.Options{}, "f.conf")
+	if len(list) != 1 || len(list[0].Errors) != 1 || !strings.Contains(list[0].Errors[0].Text, "there are 40000 inputs, filters and outputs; want at most 5000") {
+		t.Fatalf("got %v, want the limit", names(list))
+	}
+}
+
+// Reading a device may never end, or take all memory.
+func TestADeviceIsNotRead(t *testing.T) {
+	if _, wrong := check.Open([]string{"/dev/zero"}, check.Options{ConfigFiles: []string{"/dev/zero"}}); len(wrong) != 2 || !strings.HasSuffix(wrong[0].Text, "it is a device") || !strings.HasSuffix(wrong[1].Text, "it is a device") {
+		t.Errorf("got %v, want that it is a device", wrong)
+	}
+}
+
 func TestStandardInputMayBeATaskDefinitionOrAConfiguration(t *testing.T) {
 	for text, want := range map[string]string{task(plainRouter, `"Name": "null"`): "stdin: web", configuration: "stdin"} {
 		list, wrong := check.Open([]string{"-"}, check.Options{Stdin: []byte(text)})

@@ -53,9 +53,18 @@ type Totals struct {
 func (r *Report) Add(s *Subject, rules []Rule) {
 	list := known(s, once(s.Run(rules)))
 	for i := range list {
+		if f := &list[i]; brokenSecret(f) {
+			f.Text, f.Want, f.Fix = "a line of the value is no option: a value with a line break becomes several lines, which aren't shown here", "a value without line breaks", nil
+		}
 		list[i].Text, list[i].Want = config.HideLogins(list[i].Text), config.HideLogins(list[i].Want)
 	}
 	r.Subjects = append(r.Subjects, Checked{s, list})
+}
+
+// brokenSecret reports whether a mistake in the text of a configuration is about another line of a secret option's value, and may quote it.
+func brokenSecret(f *Finding) bool {
+	_, option, ok := strings.Cut(strings.Replace(f.At.Path, ".Options.", ".options.", 1), ".options.") // of CloudFormation it is Options
+	return ok && strings.HasPrefix(f.Rule.Number, "F10") && !strings.Contains(f.Text, option) && hide(option+" x") != option+" x"
 }
 
 // once leaves out what the compiler, the reader of the task definition or the list of differences has found where a rule about task

@@ -1,9 +1,13 @@
 package check
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/firelane/firelane/config"
 )
@@ -98,10 +102,31 @@ func (r *Report) JSON(w io.Writer) error {
 	for i := range r.Subjects {
 		out.Subjects = append(out.Subjects, r.json(&r.Subjects[i]))
 	}
-	e := json.NewEncoder(w)
+	return writeJSON(w, out)
+}
+
+// writeJSON writes a document that a terminal may show: what it would obey is escaped. In JSON that can only be in texts.
+func writeJSON(w io.Writer, doc any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(out)
+	if err := e.Encode(doc); err != nil {
+		return err
+	}
+	text := b.String()
+	b.Reset()
+	for _, r := range text {
+		if r == '\n' || !unicode.In(r, unicode.Cc, unicode.Cf) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
 func (r *Report) json(s *Checked) jsonSubject {

@@ -51,7 +51,7 @@ func clean(text string) string {
 		if r == '\t' || r == '\n' {
 			return ' '
 		}
-		if unicode.IsControl(r) || r == utf8.RuneError || unicode.Is(unicode.Cf, r) {
+		if r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
 			return '?'
 		}
 		return r

@@ -139,14 +139,14 @@ func TestThePolicyHasOneStatementForTheSameActions(t *testing.T) {
 // What an attacker, or a mistake, may put into a file: a terminal must not obey it, and a log of CI must not have the secret.
 func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
 	lines := []string{
-		"\x1b[31mred\x1b]0;title\x07", `"HTTP_Passwd": "hunter2",`, "    HTTP_Passwd hunter2", "  password hunter2", `{"name":"DD_API_KEY","value":1,"apikey":"hunter2"}`,
-		"url https://user:hunter2@os.example/", "\u202eevil", `Header Authorization Bearer hunter2`, `"splunk_token" : 'hunter2'`, "license_key: hunter2",
+		"\x1b[31mred\x1b]0;title\x07", `"HTTP_Passwd": "hunter2",`, "    HTTP_Passwd hunter2", "  password hunter2", "  pwd hunter2", `"db_pass": "hunter2"`, "connection_string AccountKey=hunter2;x", `{"name":"DD_API_KEY","value":1,"apikey":"hunter2"}`,
+		"url https://user:hunter2@os.example/", "\u202eevil\u009b31m\u2028", `Header Authorization Bearer hunter2`, `"splunk_token" : 'hunter2'`, "license_key: hunter2",
 		`"value": "hunter2"`, "  value = 'hunter2'", "  Value: hunter2", "Record password hunter2", `"webhook": "https://hooks.slack.com/services/hunter2"`,
 		`{"name": "DB_PASSWORD", "value": "hunter2"}`, "- {name: DB_PASSWORD, value: hunter2}", "  - value: hunter2", "url https://hunter2@os.example/", "uri /in?a=b&token=hunter2",
 		`"command": ["CMD-SHELL", "curl -u user:hunter2 http://localhost/"]`, `["curl", "--user", "user:hunter2"]`, "https://user:a#?hunter2@os.example",
 	}
 	for _, line := range lines {
-		r := finding(check.Finding{At: taskdef.Place{Pos: config.Pos{File: "f\x1b[2J", Line: 1}, Path: "p\x1b"}, Text: "text\x1b[0m"})
+		r := finding(check.Finding{At: taskdef.Place{Pos: config.Pos{File: "f\x1b[2J", Line: 1}, Path: "p\x1b"}, Text: "text\x1b[0m\u009b\u202e"})
 		r.Read = func(string) (string, bool) { return line, true }
 		r.Subjects[0].Findings = append(r.Subjects[0].Findings, check.Finding{
 			Rule: r.Subjects[0].Findings[0].Rule, Fix: &check.Fix{Pos: config.Pos{File: "f", Line: 1}, Old: line, New: line + "x"},
@@ -161,7 +161,7 @@ func TestAReportHasNoControlCharactersAndNoSecrets(t *testing.T) {
 			if strings.Contains(got.String(), "hunter2") {
 				t.Errorf("%s of %q has the secret:\n%s", name, line, &got)
 			}
-			if name == "text" && strings.ContainsAny(got.String(), "\x1b\x07\u202e") {
+			if strings.ContainsAny(got.String(), "\x1b\x07\u202e\u009b\u2028") {
 				t.Errorf("%s of %q has control characters:\n%q", name, line, &got)
 			}
 		}
@@ -263,5 +263,21 @@ func TestEveryRuleHasAReport(t *testing.T) {
 		if !strings.Contains(all.String(), " "+r.Number+" "+r.Name+" ") {
 			t.Errorf("no report of testdata/report has %s %s", r.Number, r.Name)
 		}
+	}
+}
+
+// The agent writes a value with a line break as several lines, of which a mistake would show the second one.
+func TestALineOfASecretIsNotShown(t *testing.T) {
+	r := report(t, &txtar.Archive{Files: []txtar.File{{Name: "f.json", Data: []byte(`{"family": "f", "containerDefinitions": [
+{"name": "r", "image": "firelane", "firelensConfiguration": {"type": "fluentbit"}},
+{"name": "a", "image": "x", "logConfiguration": {"logDriver": "awsfirelens", "options": {"Name": "http", "Host": "h", "private_key": "-----BEGIN\nhunter2\nhunter2 hunter2"}}}]}`)}}})
+	var got bytes.Buffer
+	for _, write := range []func(io.Writer) error{r.Text, r.GitHub, r.JSON} {
+		if err := write(&got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := got.String(); strings.Contains(text, "hunter2") || !strings.Contains(text, "a line of the value is no option") {
+		t.Errorf("got the secret, or no mistake:\n%s", text)
 	}
 }

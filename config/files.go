@@ -37,6 +37,7 @@ type loader struct {
 	ruby  bool              // names are Ruby's patterns, and may be folders
 	names []string          // every file that was read, in order
 	seen  map[string]Pos
+	globber
 }
 
 // open reads the file called name, which from includes at at. If it doesn't exist on disk, the built-in file of that name is
@@ -91,7 +92,7 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 		if !pattern {
 			switch {
 			case l.ruby && isFolder(c):
-				return filesIn(c, false)
+				return l.filesIn(c, false)
 			case l.exists(c):
 				return []string{c}, nil
 			}
@@ -116,13 +117,9 @@ func (l *loader) resolve(name string, from *file) ([]string, error) {
 // glob lists the files that match a pattern.
 func (l *loader) glob(pattern string) ([]string, error) {
 	if l.ruby {
-		return rubyGlob(pattern)
+		return l.rubyGlob(pattern)
 	}
-	found, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not a pattern for file names", pattern)
-	}
-	return found, nil
+	return l.globber.glob(pattern)
 }
 
 // candidates are the paths that a name may mean, in the order in which they are tried.
@@ -151,7 +148,7 @@ func readFile(name string, included bool) (string, error) {
 		return "", fmt.Errorf("%s can't be read: %s", name, cause(err))
 	case info.IsDir():
 		return "", fmt.Errorf("%s is a folder, not a file", name)
-	case included && !info.Mode().IsRegular():
+	case included && !ordinary(name, info):
 		return "", fmt.Errorf("%s is not a regular file", name)
 	}
 	f, err := os.Open(name)
@@ -169,10 +166,16 @@ func readFile(name string, included bool) (string, error) {
 	return strings.TrimPrefix(string(data), "\ufeff"), nil
 }
 
+// ordinary reports whether a file is one whose reading ends. Those of /proc say that they are regular, and some wait for what comes; and
+// with them a message would show the environment of a process.
+func ordinary(name string, info fs.FileInfo) bool {
+	return info.Mode().IsRegular() && !strings.HasPrefix(absolute(name), "/proc/")
+}
+
 // ReadFile reads a file that an option names, such as a certificate: at most 4 MiB. A pipe or a device is an error, since reading it may
 // block or never end.
 func ReadFile(name string) ([]byte, error) {
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+	if info, err := os.Stat(name); err == nil && !info.IsDir() && !ordinary(name, info) {
 		return nil, fmt.Errorf("%s is not a regular file", name)
 	}
 	f, err := os.Open(name)

@@ -217,7 +217,7 @@ func (r *fluentdReader) readFolder(root *section) {
 		r.warning(p.pos, fmt.Sprintf("config_include_dir: there is no folder %s", p.value)).as(CodeFile)
 		return
 	}
-	names, err := filesIn(p.value, true)
+	names, err := r.filesIn(p.value, true)
 	if err != nil {
 		r.error(p.pos, "config_include_dir: "+err.Error()).as(CodeFile)
 		return

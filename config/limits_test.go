@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // compileFiles compiles the file main of a folder with those files, without any plugin.
@@ -70,6 +71,13 @@ func TestReadingStopsAfterSoManyMistakes(t *testing.T) {
 		if n := strings.Count(got, "\n"); n > maxErrors {
 			t.Errorf("got %d lines, want at most %d", n, maxErrors)
 		}
+	}
+}
+
+func TestWarningsHaveALimitOfNumber(t *testing.T) {
+	p, _ := compileFiles(t, map[string]string{"main": "[SERVICE]\n" + strings.Repeat("x y\n", 3*maxWarnings)})
+	if n := len(p.Warnings); n != maxWarnings+1 || !strings.Contains(p.Warnings[n-1].Text, "the rest is left out") {
+		t.Errorf("got %d warnings, the last one %v, want %d and the limit", n, p.Warnings[n-1], maxWarnings)
 	}
 }
 
@@ -173,7 +181,7 @@ func TestPatternsOfFilesHaveLimits(t *testing.T) {
 		strings.Repeat("{a,b}", 30): "stands for more than 100 patterns", "{" + strings.Repeat(",", 200) + "}": "stands for more than 100 patterns",
 		"{a,{b,c}": "", "}{": "", "[": "is not a pattern for file names",
 	} {
-		if _, err := rubyGlob(pattern); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if _, err := new(globber).rubyGlob(pattern); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20s: got %v, want %q", pattern, err, want)
 		}
 	}
@@ -183,8 +191,41 @@ func TestPatternsOfFilesHaveLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := rubyGlob(dir + "/**/*.conf"); err == nil || !strings.Contains(err.Error(), "looks at more than 2000 files") {
+	if _, err := new(globber).rubyGlob(dir + "/**/*.conf"); err == nil || !strings.Contains(err.Error(), "looks at more than 2000 files") {
 		t.Errorf("got %v, want the limit of files", err)
+	}
+}
+
+// A link in a folder may lead back to it, so that each * is as many folders as the last.
+func TestWildcardsOfFoldersEndAtALimit(t *testing.T) {
+	dir := t.TempDir()
+	for n := range 10 {
+		if err := os.Symlink(".", filepath.Join(dir, fmt.Sprint(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for main, text := range map[string]string{"f.conf": "@INCLUDE %s\n", "f.yaml": "includes:\n  - %s\n", "fluent.conf": "@include %s\n<match **>\n@type null\n</match>\n"} {
+		begun := time.Now()
+		_, got := compileFiles(t, map[string]string{main: fmt.Sprintf(text, dir+strings.Repeat("/*", 30)+".conf"), "main": "@INCLUDE " + main + "\n"})
+		if !strings.Contains(got, "looks at too many files") || time.Since(begun) > 10*time.Second {
+			t.Errorf("%s: got %.200s after %s, want the limit", main, got, time.Since(begun))
+		}
+	}
+}
+
+// Reading some files of /proc never ends, and a message about one of its lines may show the environment.
+func TestFilesOfTheKernelAreNotIncluded(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "x.conf")
+	if err := os.Symlink("/proc/self/environ", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/proc/self/environ", link} {
+		if _, got := compileFiles(t, map[string]string{"main": "@INCLUDE " + name + "\n"}); !strings.HasSuffix(got, name+" is not a regular file") {
+			t.Errorf("got %q, want that it is not a regular file", got)
+		}
+		if text, err := ReadFile(name); err == nil {
+			t.Errorf("ReadFile(%s) has %d bytes, want an error", name, len(text))
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -41,6 +42,9 @@ func (s *section) get(name string) (param, bool) {
 // maxErrors is the number of mistakes after which reading stops.
 const maxErrors = 100
 
+// maxWarnings is the number of warnings after which more are left out.
+const maxWarnings = 2_000
+
 // A report collects the errors and warnings of a configuration.
 type report struct {
 	errors   []Diagnostic
@@ -53,6 +57,12 @@ func (r *report) error(at Pos, text string) *Diagnostic {
 }
 
 func (r *report) warning(at Pos, text string) *Diagnostic {
+	switch {
+	case len(r.warnings) > maxWarnings:
+		return new(Diagnostic)
+	case len(r.warnings) == maxWarnings:
+		text = fmt.Sprintf("there are more than %d warnings: the rest is left out", maxWarnings)
+	}
 	r.warnings = append(r.warnings, Diagnostic{Pos: at, Text: oneLine(text)})
 	return &r.warnings[len(r.warnings)-1]
 }

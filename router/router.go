@@ -30,6 +30,7 @@ type Env struct {
 	Bound    func()        // called once when the sockets are bound, before anything is delivered; may be nil
 	Early    *Early        // sockets that are bound already; nil: none
 	OwnLog   *input.OwnLog // what Log writes; nil: inputs don't get it
+	Dry      bool          // the plan is only looked at: scripts reach no files, no processes and no standard output
 
 	// Tests don't wait as long: buffer.Options.StalledAfter, input.Env.FlushTime, enrich.JoinerConfig.FlushAfter. 0: as usual.
 	stalledAfter, flushTime, joinTime time.Duration
@@ -90,8 +91,8 @@ func (r *Router) stageEnv(f config.Filter) enrich.Env {
 		Hostname: r.env.Hostname, Version: r.env.Version, Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, Variables: r.plan.Variables,
 		Share: share, Log: r.partLog("filter", f.ID, f.LogLevel), Metrics: &r.metrics, Exit: r.askToStop, Changed: r.renewRoutes,
 		Errors:        r.plan.HasLabel(enrich.ErrorLabel),
-		AllowScriptIO: r.plan.Service.AllowScriptIO,
-		ReadFile:      func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
+		AllowScriptIO: r.plan.Service.AllowScriptIO, Dry: r.env.Dry,
+		ReadFile: func(name string) (string, string, error) { return r.plan.ReadFile(name, f.Pos) },
 	}
 }
 

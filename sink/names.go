@@ -142,6 +142,12 @@ func Around(text string, f func(literal string) string) string {
 // Pattern is a name with * for each placeholder, as ARNs have it: logs-${tag} is logs-*.
 func Pattern(text string) string { return placeholder().ReplaceAllString(text, "*") }
 
+// LiteralARN is a part of an ARN in which no sign is a wildcard ("IAM policy elements: Variables and tags", special characters): a name
+// from a configuration grants nothing but what has that name.
+func LiteralARN(text string) string {
+	return strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(text)
+}
+
 // A NameChecker is an options struct that can say what is wrong with the names that it makes.
 type NameChecker interface {
 	NameProblems(d config.Dialect, now time.Time) []NameProblem

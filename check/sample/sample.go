@@ -121,7 +121,7 @@ func New(o Options) (*Sample, []config.Diagnostic) {
 	s.b = builder{plan: o.Plan, tag: s.event.tag, held: make(map[heldKey][]heldEvent)}
 	log := zerolog.New(&logWriter{b: &s.b}).Level(zerolog.WarnLevel)
 	var diags []config.Diagnostic
-	s.trace, diags = router.NewTrace(o.Plan, router.Env{Log: log, Version: o.Version, Hostname: hostname}, input, s.b.see)
+	s.trace, diags = router.NewTrace(o.Plan, router.Env{Log: log, Version: o.Version, Hostname: hostname, Dry: true}, input, s.b.see)
 	if len(diags) > 0 {
 		return nil, diags
 	}

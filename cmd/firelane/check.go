@@ -51,6 +51,7 @@ func (f *checkFlags) register(flags *flag.FlagSet) {
 
 // checkCommand tells what configurations and task definitions do with each log line, and what is wrong with them.
 func checkCommand(c *cli, args []string) int {
+	c.uncommand()
 	if status, ran := c.sampleCommand(args); ran {
 		return status
 	}
@@ -116,7 +117,7 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 			})
 		}
 	}
-	r := &check.Report{Read: readSource(subjects, f.Stdin)}
+	r := &check.Report{Read: readSource(subjects, f.Stdin, named(files, *f.copies))}
 	rules := c.checkRules()
 	for _, s := range subjects {
 		r.Add(s, rules)
@@ -138,6 +139,9 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 // planOf returns the plan of a configuration, or of the only task definition of a file, and prints what is wrong with it. ok means that
 // a router would start with it.
 func (c *cli) planOf(file string, copies *[]string) (plan *config.Plan, ok bool) {
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() || info.Size() > check.MaxOpenSize {
+		return c.tested(file) // of a device or a pipe that reads only what a configuration may have
+	}
 	data, err := os.ReadFile(file)
 	if err != nil || !taskdef.Mentions(data) {
 		return c.tested(file)
@@ -246,8 +250,18 @@ func placed(f *check.Finding) string {
 // maxSource is the largest file, in bytes, of which a report shows lines.
 const maxSource = 4 << 20
 
+// named are the files of the command line, also those of --config-file PATH=FILE.
+func named(files, copies []string) []string {
+	list := slices.Clone(files)
+	for _, c := range copies {
+		_, file, _ := strings.Cut(c, "=")
+		list = append(list, c, file)
+	}
+	return list
+}
+
 // readSource returns the function that reads files for a report. A file that a program has written has no lines for people.
-func readSource(subjects []*check.Subject, stdin []byte) func(string) (string, bool) {
+func readSource(subjects []*check.Subject, stdin []byte, named []string) func(string) (string, bool) {
 	generated := map[string]bool{}
 	for _, s := range subjects {
 		if s.Task != nil && s.Task.Definition != nil && s.Task.Generated {
@@ -265,7 +279,7 @@ func readSource(subjects []*check.Subject, stdin []byte) func(string) (string, b
 		if err != nil || !info.Mode().IsRegular() {
 			return config.BuiltIn(name)
 		}
-		if info.Size() > maxSource {
+		if info.Size() > maxSource || check.Private(name, named) {
 			return "", false
 		}
 		data, err := os.ReadFile(name)
@@ -323,7 +337,7 @@ func (c *cli) printNote(warning bool, text string) {
 	if warning {
 		kind = "warning"
 	}
-	fmt.Fprintf(c.stderr, "%s: %s\n", kind, text)
+	fmt.Fprintf(c.stderr, "%s: %s\n", kind, printable(text))
 }
 
 // tested reads a configuration and prints all warnings and mistakes; ok means that a router would start with it.
@@ -334,8 +348,9 @@ func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
 		return nil, false
 	}
 	if len(diags) == 0 {
-		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version})
+		_, diags = router.New(plan, router.Env{Log: zerolog.Nop(), Version: version, Dry: true})
 	}
+	plan.Warnings, diags = check.WithoutText(plan.Warnings, []string{file}), check.WithoutText(diags, []string{file})
 	for _, w := range plan.Warnings {
 		fmt.Fprintf(c.stderr, "warning: %s\n", printable(w.String()))
 	}

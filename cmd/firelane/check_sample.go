@@ -131,14 +131,14 @@ func (c *cli) sample(plan *config.Plan, s *sampleFlags) int {
 	o.Name = name
 	run, diags := sample.New(o)
 	for _, d := range diags {
-		fmt.Fprintln(c.stderr, d)
+		fmt.Fprintln(c.stderr, printable(d.String()))
 	}
 	if len(diags) > 0 {
 		return exitUsage
 	}
 	defer run.Close()
 	for _, note := range run.Notes() {
-		fmt.Fprintln(c.stderr, "note:", note)
+		fmt.Fprintln(c.stderr, "note:", printable(note))
 	}
 	switch {
 	case s.update:

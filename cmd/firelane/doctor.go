@@ -40,6 +40,7 @@ func (f *doctorFlags) register(flags *flag.FlagSet) {
 
 // doctorCommand checks, with the network, whether a configuration can work from here.
 func doctorCommand(c *cli, args []string) int {
+	c.uncommand()
 	var f doctorFlags
 	flags := newFlags("doctor")
 	f.register(flags)

@@ -186,10 +186,13 @@ func (t *templateValues) substitute(n, arg *node) *node {
 		case strings.HasPrefix(name, "!"):
 			out.WriteString("${" + name[1:] + "}")
 		case own[name] != nil:
-			if v := t.resolve(own[name]); v != nil {
-				out.WriteString(v.text)
-				unknown = unknown || v.unknown
+			v := t.resolve(own[name])
+			if v == nil {
+				v = &node{kind: text}
 			}
+			own[name] = v // computed once, however often the text names it
+			out.WriteString(v.text)
+			unknown = unknown || v.unknown
 		default:
 			s, u := t.reference(strings.TrimSpace(name))
 			out.WriteString(s)

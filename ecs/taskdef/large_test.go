@@ -99,3 +99,17 @@ func BenchmarkReadPlan(b *testing.B) {
 		}
 	}
 }
+
+// A variable of Fn::Sub that the text names a thousand times, and whose value is such a text, is computed once.
+func TestNestedSubstitutionsAreReadInTime(t *testing.T) {
+	value := `"y"`
+	for range 10 {
+		value = `{"Fn::Sub":["` + strings.Repeat("${a}", 100) + `",{"a":` + value + `}]}`
+	}
+	took, _ := measured(func() {
+		_, _, _ = taskdef.Read("f.json", []byte(`{"Resources":{"T":{"Type":"AWS::ECS::TaskDefinition","Properties":{"ContainerDefinitions":[{"Name":"r","Image":`+value+`}]}}}}`))
+	})
+	if took > 5*time.Second {
+		t.Errorf("took %s, want at most 5 s", took)
+	}
+}

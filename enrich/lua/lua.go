@@ -97,12 +97,29 @@ func New(o *Options, d config.Dialect, env enrich.Env) (enrich.Step, error) {
 		s.source, s.name = text, path
 	}
 	s.take = s.results.take
+	if env.Dry {
+		s.output = io.Discard
+	}
+	if env.Dry && env.AllowScriptIO {
+		return unrun{}, nil
+	}
 	s.types = types{ints: set(o.IntKeys), arrays: set(o.ArrayKeys)}
 	if err := s.start(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
+
+// An unrun is a script that may do anything, and isn't run where a configuration is only looked at. Records pass unchanged.
+type unrun struct{}
+
+// Live implements the interface enrich.Live.
+func (unrun) Live() string {
+	return "runs a script that may reach files and processes (allow_script_io)"
+}
+
+// Apply implements enrich.Step.
+func (unrun) Apply(ev *record.Event, out *enrich.Out) { out.Next(ev) }
 
 func set(names string) map[string]bool {
 	m := map[string]bool{}

@@ -35,17 +35,18 @@ func (s Source) Grants(grants ...sink.IAMGrant) []sink.IAMGrant {
 	case s.AccessKeyID != "" || s.WebIdentityFile != "":
 		return nil
 	case s.RoleARN != "":
-		return []sink.IAMGrant{{Actions: []string{"sts:AssumeRole"}, Resource: s.RoleARN}}
+		return []sink.IAMGrant{{Actions: []string{"sts:AssumeRole"}, Resource: sink.LiteralARN(s.RoleARN)}}
 	}
 	return grants
 }
 
 // ARN is the name of a resource of a service. The account is any, and so is the region if it is "".
 func ARN(service, region, resource string) string {
-	if region == "" {
-		region = "*"
+	where := "*"
+	if region != "" {
+		where = sink.LiteralARN(region)
 	}
-	return fmt.Sprintf("arn:%s:%s:%s:*:%s", Partition(region), service, region, resource)
+	return fmt.Sprintf("arn:%s:%s:%s:*:%s", Partition(region), service, where, resource)
 }
 
 // Partition is the part of AWS that a region belongs to, as in the beginning of an ARN.

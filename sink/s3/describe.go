@@ -127,7 +127,7 @@ func (s *settings) describe(o *aws.ServiceOptions, source aws.Source, names []si
 // grants are the actions that this output calls: for uploads in parts also those that find and remove what a crash has left.
 // A bucket that has a wildcard in its name grants nothing but itself ("IAM policy elements: Variables and tags", special characters).
 func (s *settings) grants(region string) []sink.IAMGrant {
-	arn := "arn:" + aws.Partition(region) + ":s3:::" + strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(s.bucket)
+	arn := "arn:" + aws.Partition(region) + ":s3:::" + sink.LiteralARN(s.bucket)
 	objects := []string{"s3:PutObject"}
 	if s.acl != "" {
 		objects = append(objects, "s3:PutObjectAcl")
@@ -140,7 +140,9 @@ func (s *settings) grants(region string) []sink.IAMGrant {
 	if strings.HasPrefix(s.sse, "aws:kms") {
 		key := s.sseKey
 		if !strings.HasPrefix(key, "arn:") {
-			key = aws.ARN("kms", region, "key/"+orAny(key))
+			key = aws.ARN("kms", region, "key/"+orAny(sink.LiteralARN(key)))
+		} else {
+			key = sink.LiteralARN(key)
 		}
 		list = append(list, sink.IAMGrant{Actions: []string{"kms:GenerateDataKey", "kms:Decrypt"}, Resource: key})
 	}
