@@ -136,7 +136,7 @@ func illegalIn(text string) string {
 		if strings.ContainsRune(text, c) {
 			name := "a " + string(c)
 			if c == ' ' {
-				name = "a blank"
+				name = "a space"
 			}
 			list = append(list, name)
 		}
@@ -174,7 +174,7 @@ func (o *Options) dateProblems(n sink.Name, d config.Dialect, now time.Time) (li
 	if strings.Contains(strings.ReplaceAll(format, "%%", ""), "%M") && strings.Contains(format, "%Y") && !strings.Contains(format, "%m") && !strings.Contains(format, "%H") {
 		return []sink.NameProblem{{
 			Kind: sink.NameFrequent, Option: option, Value: strings.ReplaceAll(format, "%M", "%m"), Want: "want " + strings.ReplaceAll(format, "%M", "%m"),
-			Text: fmt.Sprintf("%q has the minute, %%M, where the month, %%m, is meant: there is a new index each minute, such as %s", format, n.Used),
+			Text: fmt.Sprintf("%q has the minute, %%M, where the month, %%m, is meant: there are 60 indices a day, one for each minute of the hour, such as %s, and each is used again every hour", format, n.Used),
 		}}
 	}
 	plain := dated(format, now)
