@@ -30,12 +30,12 @@ func queueLost(t *task) {
 	if m := mountOf(t.Router, own); m != nil {
 		at, disk = m.Place, fmt.Sprintf("the volume %q, which", m.Volume)
 	}
-	lost := "if the router is killed, or if it"
+	lost, restarted := "if the router is killed, or if it", ""
 	if t.Router.Restarts {
-		lost = "when the task ends: if the router is killed, ECS may restart it in the same task (restartPolicy), and it delivers what is queued; at a stop it is lost if it"
+		lost, restarted = "when the task ends, if it", " If the router is killed, ECS may restart it in the same task (restartPolicy), and it then delivers what is queued."
 	}
 	t.say(at, fmt.Sprintf("only if such a loss matters: %s, mounted at %s", t.lasting(), own),
-		"The queue is on %s ends with the task. What is still queued is lost %s can't be delivered within the %s of a stop.", disk, lost, seconds(min(t.Plan.Service.Grace, stopTime(t.Router))))
+		"The queue is on %s ends with the task. What is still queued is lost %s can't be delivered within the %s of a stop.%s", disk, lost, seconds(min(t.Plan.Service.Grace, stopTime(t.Router))), restarted)
 }
 
 // lasting are the volumes that outlive a task, by where it may run.
