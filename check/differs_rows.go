@@ -86,7 +86,7 @@ func otherDifferences() []difference {
 			unparsed},
 		{"F643", "sql-text", "In firelane's processor `sql`, `key = 'text'` holds if the texts are equal; in that of Fluent Bit 5.1.1 it never holds",
 			within(filter, bit, "sql", some(contains("'"), "query"))},
-		{"F641", "own-log", "firelane gives its own log to no `<match **>`; Fluentd does, unless there is a `<label @FLUENT_LOG>`. Both give it to that label, or to a `<match fluent.**>`",
+		{"F641", "own-log", "Fluentd's `<match **>` also gets Fluentd's own log, unless there is a `<label @FLUENT_LOG>`; firelane's never gets firelane's. Both give it to that label, or to a `<match fluent.**>`",
 			matchesAll},
 		{"F642", "extract", "", nil},
 		{"F644", "concat-timeout", "", nil},

@@ -286,6 +286,8 @@ func (t *taskOpener) files() (files map[string]string, after []config.Extra) {
 	init, extras := t.initFiles()
 	wanted = append(wanted, init...)
 	found, local := t.copies.match(wanted)
+	t.tellOtherType()
+	missing := 0
 	for _, w := range wanted {
 		if _, ok := found[w.path]; ok {
 			continue
@@ -306,10 +308,24 @@ func (t *taskOpener) files() (files map[string]string, after []config.Extra) {
 		if consequence == "" {
 			consequence = "what it says is not checked"
 		}
-		t.tell(w.at, taskdef.Told, "%s: %s; want %s", text, consequence, checkAgain(w.source))
+		again := checkAgain(w.source)
+		if missing++; missing > 1 {
+			again += "; --config-file may be repeated"
+		}
+		t.tell(w.at, taskdef.Told, "%s: %s; want %s", text, consequence, again)
 	}
 	t.Task.Local = local
 	return found, extras
+}
+
+// tellOtherType tells of a file that isn't included, because its type is one that ECS doesn't know.
+func (t *taskOpener) tellOtherType() {
+	options := t.Task.Router.FireLens.Options
+	kind, _ := taskdef.Find(options, "config-file-type")
+	value, ok := taskdef.Find(options, "config-file-value")
+	if ok && kind.Text != "" && !kind.Unknown && !value.Unknown && kind.Text != "file" && kind.Text != "s3" {
+		t.tell(value.Place, taskdef.Told, "the file %s is not checked, because its type %q is unknown; want the check again when the type is right", value.Text, kind.Text)
+	}
 }
 
 // checkAgain says how to check with a local copy of a file.

@@ -43,7 +43,7 @@ func (d *driver) String() string {
 		return "asynchronous, so the application never waits. The driver keeps no lines while the router takes none: they are dropped, " + d.told
 	}
 	return fmt.Sprintf("asynchronous, so the application never waits. While the router takes no lines, the driver keeps up to %s in memory (%s at %s lines a second; some %s if a line has %d bytes, "+
-		"since each is kept with its tag and the container's id and name); then it drops new lines, %s",
+		"since each is kept with its tag and the container's id and name); then the driver drops new lines, %s",
 		count(d.lines, "line"), forHowLong(d.lines, exampleRate), grouped(exampleRate), bytesText(d.lines*(exampleLine+besideLine)), exampleLine, d.told)
 }
 

@@ -81,7 +81,7 @@ func (s *Subject) several(feeds map[int]feed) bool {
 
 // full says what happens when the queue of an output is full. several tells that other outputs may wait for it.
 func full(q *queue, from feed, several bool) string {
-	waits := "the router reads no more until there is room" + from.meanwhile()
+	waits := "the router stops reading until there is room" + from.meanwhile()
 	switch {
 	case q.whenFull == sink.DropOldest:
 		return "its oldest records are dropped, and counted"
@@ -90,7 +90,7 @@ func full(q *queue, from feed, several bool) string {
 	case q.whenFull == sink.Block:
 		return waits + ". The other outputs of these lines wait, too"
 	}
-	return "while this output delivers, " + waits + ". Once it has delivered nothing for 10 s (3 s if its destination is down), and other outputs would wait for it, it drops its own oldest records, and counts them"
+	return waits + ". If this output is full, has delivered nothing for 10 s (3 s if its destination is down) and holds up other outputs, it drops its own oldest records, counted"
 }
 
 // meanwhile says what becomes of records while nothing is read, by what they come from.

@@ -131,7 +131,7 @@ func (s *Subject) leftByKill(own, volume string) string {
 	disk, _ := s.ownDisk(own)
 	switch lost := "what is queued is lost with " + disk; {
 	case s.Task.Router.Restarts:
-		return lost + ", unless ECS restarts the container in the same task (restartPolicy)"
+		return "if ECS restarts the router in the same task (restartPolicy), it delivers what is queued; when the task ends, " + lost
 	case s.Task.Router.Essential:
 		return "the task ends, because the router is essential, and " + lost
 	default:

@@ -85,7 +85,7 @@ func (d *drawing) flow(f *flow) {
 	case f.from[0] == "clients":
 		d.wrap("", "    ", d.s.clients(f.tag))
 	case f.from[0] == nobody:
-		d.wrap("", "    ", "nothing: no input gives records a tag that "+f.tag+" takes")
+		d.wrap("", "    ", d.outputsOf(f)+" gets no records: no input gives records a tag that "+f.tag+" takes")
 	default:
 		d.wrap("", "    ", f.from[0]+" (tag "+f.tag+")"+d.s.off(f.from[0]))
 		if text := d.s.position(&d.s.Plan.Inputs[f.input]); text != "" {
@@ -320,6 +320,13 @@ func orLike(before map[string]string, text, id, like string) string {
 	}
 	before[text] = id
 	return text
+}
+
+// outputsOf names the outputs of a flow.
+func (d *drawing) outputsOf(f *flow) string {
+	var ids []string
+	follow(f.route, func(int) {}, func(o int) { ids = append(ids, d.s.Plan.Outputs[o].ID) })
+	return enumerate(ids)
 }
 
 // ends draws what happens at a stop and a kill, and what doesn't go through the router.

@@ -58,7 +58,7 @@ func tlsOff443(o *outlet) {
 	}
 	want, fix := o.turnOnTLS()
 	o.tell(o.found(Error, o.spot("tls", "scheme", "port", "host", "hosts", "endpoint"), fix, want,
-		"%s is asked on port 443 without TLS, and answers no such request: all records wait until the queue is full", s.Host))
+		"%s is asked on port 443 without TLS. A server that expects TLS answers with an error, such as 400, or closes the connection; firelane tries again and again, and all records wait until the queue is full", s.Host))
 }
 
 // onlyTLS are the ends of names of services that are reached by TLS alone.

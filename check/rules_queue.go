@@ -83,9 +83,9 @@ func queueFull(o *outlet) {
 		o.tell(o.found(Warning, o.spot("storage.total_limit_size", "buffer.total_limit_size"), nil, "100M or more",
 			"When %s is full, the oldest records are dropped: so few bytes are seconds of a busy application", size))
 	case q.WhenFull == sink.DropOldest:
-		o.tell(o.found(Note, g.Pos, nil, optionIn(o, "when_full", "overflow_action")+" block, if new records should wait instead; but when the log driver's buffer is full, too, it drops new lines, which the router can't count", "When %s is full, the oldest records are dropped", size))
+		o.tell(o.found(Note, g.Pos, nil, optionIn(o, "when_full", "overflow_action")+" block, if new records should wait instead; but when the log driver's buffer is full, too, the driver drops new lines, which the router can't count", "When %s is full, the oldest records are dropped", size))
 	case q.WhenFull == sink.Block:
-		o.tell(o.found(Note, g.Pos, nil, "", "When %s is full, the router reads no more until there is room. Clients wait; Docker's log driver (awsfirelens) never makes the application wait, but drops new lines when its own buffer is full", size))
+		o.tell(o.found(Note, g.Pos, nil, "", "When %s is full, the router stops reading until there is room. Clients wait; Docker's log driver (awsfirelens) never makes the application wait, but drops new lines when its own buffer is full", size))
 	}
 }
 

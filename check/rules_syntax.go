@@ -114,6 +114,8 @@ func consequence(d *config.Diagnostic, strandsFluentBit bool) string {
 		return ". That works; a comment needs a line of its own"
 	case !strandsFluentBit || !strings.Contains(d.Text, "unknown option"):
 		return ""
+	case d.Code == config.CodeSign && strings.EqualFold(d.Want, "host") && (strings.HasPrefix(d.Text, "es:") || strings.HasPrefix(d.Text, "opensearch:")):
+		return ". So firelane sends to the default, 127.0.0.1, and Fluent Bit does not start"
 	case d.Code == config.CodeSign && d.Want != "":
 		return ". So " + d.Want + " keeps its default here, and Fluent Bit does not start"
 	}

@@ -172,9 +172,17 @@ func routerUnused(t *task) {
 func twoRouters(t *task) {
 	list := t.routers()
 	for _, c := range list[min(1, len(list)):] {
-		t.say(c.FireLens.Place, fmt.Sprintf("remove firelensConfiguration from %s; for a second output, add an [OUTPUT] to a configuration file of %s", c.Name.Text, list[0].Name.Text),
+		t.say(c.FireLens.Place, fmt.Sprintf("remove the container %s; for a second output, add %s to a configuration file of %s", c.Name.Text, outputSection(list[0]), list[0].Name.Text),
 			"%s and %s are both log routers. A task may have one: ECS refuses the task definition.", list[0].Name.Text, c.Name.Text)
 	}
+}
+
+// outputSection is what an output begins with in a configuration file of a router.
+func outputSection(router *taskdef.Container) string {
+	if router.FireLens.Type.Text == taskdef.Fluentd {
+		return "a <match>"
+	}
+	return "an [OUTPUT]"
 }
 
 func routerType(t *task) {

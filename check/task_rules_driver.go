@@ -39,14 +39,24 @@ func driverBuffer(t *task) {
 		case n < 0 || n >= tooManyLines:
 			t.say(o.Place, "a number of lines from 0 to 536870911; 1048576 is the default", "log-driver-buffer-limit is %s lines; AWS allows 0 to 536,870,911.", grouped(n))
 		case err != nil:
-			t.tell(Finding{At: o.Place, Severity: Warning, Want: "a number of lines, such as 1048576, the default",
-				Text: fmt.Sprintf("%q looks like bytes, but log-driver-buffer-limit counts lines: Docker reads it as %s lines, which take %s of memory at %d bytes a line.", o.Text, grouped(n), bytesText(n*exampleLine), exampleLine)})
+			t.tell(Finding{At: o.Place, Severity: Warning, Want: t.linesWanted(),
+				Text: fmt.Sprintf("%q looks like bytes, but log-driver-buffer-limit counts lines: Docker reads it as %s lines, which take some %s of memory if a line has %d bytes, since each is kept with its tag and the container's id and name.", o.Text, grouped(n), bytesText(n*(exampleLine+besideLine)), exampleLine)})
 		case n < fewLines:
-			t.tell(Finding{At: o.Place, Severity: Warning, Want: "the default of 1,048,576 lines (remove the line), or as many as fit into the memory that the task has to spare",
+			t.tell(Finding{At: o.Place, Severity: Warning, Want: t.linesWanted(),
 				Text: "The log driver keeps only " + count(n, "line") + " of " + c.Name.Text + " while the router can't take them (log-driver-buffer-limit counts lines, not bytes): at " + grouped(exampleRate) +
 					" lines a second the buffer lasts for " + forHowLong(n, exampleRate) + ", then new lines are dropped, and nothing counts them."})
 		}
 	}
+}
+
+// linesWanted is a number of lines that takes at most a quarter of the task's memory, where that is known.
+func (t *task) linesWanted() string {
+	const line = exampleLine + besideLine
+	if quarter := t.Memory * 1024 * 1024 / 4; quarter > 0 && quarter < defaultLines*line {
+		lines := quarter / line / 1000 * 1000
+		return fmt.Sprintf("a number of lines, such as %d, which take some %s if a line has %d bytes, a quarter of the task's memory", lines, bytesText(lines*line), exampleLine)
+	}
+	return fmt.Sprintf("a number of lines, such as %d, the default, if the task has the memory: they take some %s if a line has %d bytes", defaultLines, bytesText(defaultLines*line), exampleLine)
 }
 
 // bufferLines is how many lines Docker's driver keeps with a log-driver-buffer-limit. It reads the text as a size in bytes (RAMInBytes of
@@ -113,7 +123,7 @@ func routerLog(t *task) {
 
 func networkNone(t *task) {
 	if t.NetworkMode.Text == "none" && len(t.routers()) > 0 {
-		t.say(t.NetworkMode.Place, "awsvpc, bridge or host", "With the network mode none the router has no network: it reaches no destination.")
+		t.say(t.NetworkMode.Place, "awsvpc, bridge or host", "With the network mode none the router has no network: it reaches no destination, and nothing is delivered.")
 	}
 }
 

@@ -65,8 +65,26 @@ func configFile(t *task) {
 	case kind.Text == "file":
 		t.imageFile(value)
 	default:
-		t.say(kind.Place, "file or s3", "%q is no type of configuration file: the ECS agent takes that for an error, and the task does not start.", kind.Text)
+		t.say(kind.Place, t.typeWanted(value), "%q is no type of configuration file: the ECS agent takes that for an error, and the task does not start.", kind.Text)
 	}
+}
+
+// typeWanted is the type that fits the value of config-file-value, where the task may run.
+func (t *task) typeWanted(value taskdef.Option) string {
+	isPath := strings.HasPrefix(value.Text, "/")
+	switch {
+	case isPath:
+		return `"file"`
+	case t.fargate():
+		arn := "arn:aws:s3:::BUCKET/KEY"
+		if s3Object().MatchString(value.Text) {
+			arn = value.Text
+		}
+		return fmt.Sprintf(`"file" and a path in the image, since Fargate has no other type; or remove config-file-type and config-file-value, and in environment of %s set aws_fluent_bit_init_s3_1 to %s: firelane fetches the file itself, for which the task role needs s3:GetObject on it`, t.Router.Name.Text, arn)
+	case s3Object().MatchString(value.Text):
+		return `"s3"`
+	}
+	return `"file" and a path in the image; or, on EC2 alone, "s3" and the ARN of an object`
 }
 
 // unknownOption tells of an option that the agent doesn't look for.
@@ -133,9 +151,9 @@ func logMetadata(t *task) {
 	if o, ok := taskdef.Find(t.Router.FireLens.Options, "enable-ecs-log-metadata"); ok && strings.EqualFold(o.Text, "false") {
 		more := ""
 		if t.planned() && slices.ContainsFunc(t.Plan.Outputs, t.hasTag) {
-			more = ", and the task's ID is in the tag, which some outputs have in the names of streams, indices or objects"
+			more = ", and by the task's ID in the tag, which some outputs have in the names of streams, indices or objects"
 		}
-		t.say(o.Place, "", "Records get neither ecs_cluster nor ecs_task_arn nor ecs_task_definition. What tells the tasks of a service apart is the field container_id%s.", more)
+		t.say(o.Place, "", "Records get neither ecs_cluster nor ecs_task_arn nor ecs_task_definition. Tasks can be told apart only by container_id%s.", more)
 	}
 }
 

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/ecs/taskdef"
@@ -32,14 +34,36 @@ func filesUnseen(t *task) {
 		}
 		for pattern := range strings.SplitSeq(g.Value, ",") {
 			folder := folderOf(strings.TrimSpace(pattern))
-			if folder == "" || bringsFiles(c, folder) {
+			if folder == "" {
 				continue
 			}
-			t.say(t.Place(g.Pos), "a volume in mountPoints of "+c.Name.Text+" and of the container that writes the files, with the same containerPath, such as "+folder,
+			if bringsFiles(c, folder) {
+				if m := mountOf(c, folder); m != nil && !isOwn(folder) && t.onlyHere(m.Volume) {
+					t.say(t.Place(g.Pos), fmt.Sprintf("the volume %q in mountPoints of the container that writes the files, too; or remove this input", m.Volume),
+						"The input %s reads %s on the volume %q, which ends with the task and which no other container mounts: files of other containers never appear there.", in.ID, strings.TrimSpace(pattern), m.Volume)
+					break
+				}
+				continue
+			}
+			t.say(t.Place(g.Pos), "one volume in mountPoints of both the container that writes the files and "+c.Name.Text+", there at "+folder+"; or remove this input",
 				"The input %s reads %s in the container of the log router, where no volume is mounted: it never sees files of other containers.", in.ID, strings.TrimSpace(pattern))
 			break
 		}
 	}
+}
+
+// onlyHere reports whether a volume that begins empty with the task is mounted by the log router alone.
+func (t *task) onlyHere(volume string) bool {
+	if t.lasts(&taskdef.Mount{Volume: volume}) {
+		return false
+	}
+	for i := range t.Containers {
+		c := &t.Containers[i]
+		if c != t.Router && (c.VolumesFrom || slices.ContainsFunc(c.MountPoints, func(m taskdef.Mount) bool { return m.Volume == volume })) {
+			return false
+		}
+	}
+	return true
 }
 
 // folderOf is the folder of a pattern of paths, without what begins with the first wildcard; "" if it isn't known.
@@ -53,16 +77,23 @@ func folderOf(pattern string) string {
 	return path.Dir(pattern)
 }
 
+// inFolder reports whether a folder is another one, or in it.
+func inFolder(dir, in string) bool {
+	return dir == in || strings.HasPrefix(dir, strings.TrimSuffix(in, "/")+"/")
+}
+
+// isOwn reports whether the router's container itself has files in a folder.
+func isOwn(folder string) bool {
+	return slices.ContainsFunc(ownFolders, func(own string) bool { return inFolder(folder, own) })
+}
+
 // bringsFiles reports whether a folder of a container, or one in it, is on a volume or has files of the container itself.
 func bringsFiles(c *taskdef.Container, folder string) bool {
-	within := func(dir, in string) bool { return dir == in || strings.HasPrefix(dir, strings.TrimSuffix(in, "/")+"/") }
-	for _, own := range ownFolders {
-		if within(folder, own) {
-			return true
-		}
+	if isOwn(folder) {
+		return true
 	}
 	for i := range c.MountPoints {
-		if at := path.Clean(c.MountPoints[i].Path); within(folder, at) || within(at, folder) {
+		if at := path.Clean(c.MountPoints[i].Path); inFolder(folder, at) || inFolder(at, folder) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -26,9 +27,19 @@ func noJournal(t *task) {
 		if g, ok := i.Find("path"); ok {
 			folders = []string{strings.TrimSuffix(g.Value, "/")}
 		}
-		mounted := false
+		mounted, empty := false, ""
 		for _, f := range folders {
-			mounted = mounted || mountOf(t.Router, f) != nil
+			m := mountOf(t.Router, f)
+			if m != nil && t.onlyHere(m.Volume) {
+				empty = m.Volume
+				continue
+			}
+			mounted = mounted || m != nil
+		}
+		if !mounted && empty != "" {
+			t.say(t.Place(i.Pos), fmt.Sprintf("remove this input; or, if another container writes a journal, the volume %q in its mountPoints, too", empty),
+				"The volume %q, on which the router looks for %s, ends with the task, and no other container mounts it: this input waits for a journal that never comes.", empty, strings.Join(folders, " or "))
+			continue
 		}
 		if !mounted {
 			t.say(t.Place(i.Pos), "remove this input; containers' lines come by awsfirelens",

@@ -122,7 +122,7 @@ func (t *task) waits(c, o *taskdef.Container, condition taskdef.Value) {
 	switch {
 	case ends && o.Essential:
 		if o.FireLens == nil {
-			want += fmt.Sprintf(`; or "essential": false for %s, if it is to end`, o.Name.Text)
+			want = fmt.Sprintf(`"essential": false for %s, if it is to end; or `, o.Name.Text) + want
 		}
 		t.say(condition.Place, want, "%s waits until %s has ended (%s), and %s is essential: ECS refuses the task definition.", c.Name.Text, o.Name.Text, condition.Text, o.Name.Text)
 	case o.FireLens == nil:
@@ -157,7 +157,7 @@ func stopTimeout(t *task) {
 	}
 	stop, at := stopTime(c), c.At("stopTimeout")
 	if stop > longestStop && t.fargate() {
-		t.say(at, `"stopTimeout": 120`, "stopTimeout is %s; AWS allows at most 120 s on Fargate.", seconds(stop))
+		t.stopTooLong(at, stop)
 		return
 	}
 	if !t.planned() {
@@ -166,13 +166,23 @@ func stopTimeout(t *task) {
 	switch grace := t.Plan.Service.Grace; {
 	case grace >= stop:
 		t.tell(Finding{At: at, Severity: Warning,
-			Want: fmt.Sprintf(`"stopTimeout": %d, or in environment FIRELANE_GRACE with "%ds"`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), max(int(stop/time.Second)-5, 1)),
+			Want: fmt.Sprintf(`"stopTimeout": %d, or FIRELANE_GRACE "%ds" in environment`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), max(int(stop/time.Second)-5, 1)),
 			Text: fmt.Sprintf("At a stop the router would deliver for up to %s (Grace), but ECS kills it after %s. What is still queued then is not delivered, and the last lines of the router's log, which say how much that is, are missing.", seconds(grace), seconds(stop))})
 	case stop > defaultStop && stop-grace > unusedStop:
 		t.tell(Finding{At: at, Severity: Note,
-			Want: fmt.Sprintf(`only if the router should deliver for longer: in environment FIRELANE_GRACE with "%ds"`, int((stop-unusedStop)/time.Second)),
+			Want: fmt.Sprintf(`only if the router should deliver for longer: FIRELANE_GRACE "%ds" in environment`, int((stop-unusedStop)/time.Second)),
 			Text: fmt.Sprintf("The router exits %s after SIGTERM at the latest (Grace): it does not use the rest of the %s of stopTimeout.", seconds(grace), seconds(stop))})
 	}
+}
+
+// stopTooLong tells of a stopTimeout that Fargate doesn't allow.
+func (t *task) stopTooLong(at taskdef.Place, stop time.Duration) {
+	want, text := `"stopTimeout": 120`, fmt.Sprintf("stopTimeout is %s; AWS allows at most 120 s on Fargate.", seconds(stop))
+	if t.planned() && longestStop-t.Plan.Service.Grace > unusedStop {
+		want += fmt.Sprintf(`; and FIRELANE_GRACE "%ds" in environment, if the router is to use that time`, int((longestStop-unusedStop)/time.Second))
+		text += fmt.Sprintf(" The router uses only %s of it (Grace).", seconds(t.Plan.Service.Grace))
+	}
+	t.say(at, want, "%s", text)
 }
 
 // foreign finds the images of the routers that firelane replaces.
@@ -186,7 +196,7 @@ func foreignImage(c *taskdef.Container) bool {
 func otherImage(t *task) {
 	if c := t.Router; c != nil && foreignImage(c) {
 		text := "The image is another router's. Fluent Bit keeps its queue in memory and loses it at a kill, unless storage.path is set and its inputs have storage.type filesystem; " +
-			"a stop may take 5 s unless Grace says otherwise; it gives records up after one retry unless Retry_Limit says otherwise; and it may need more memory."
+			"at a stop it has only 5 s to deliver, unless Grace says otherwise; it gives records up after one retry unless Retry_Limit says otherwise; and it may need more memory."
 		if strings.Contains(strings.ToLower(c.Image.Text), "fluentd") {
 			text = "The image is another router's."
 		}

@@ -30,8 +30,12 @@ func queueLost(t *task) {
 	if m := mountOf(t.Router, own); m != nil {
 		at, disk = m.Place, fmt.Sprintf("the volume %q, which", m.Volume)
 	}
+	lost, restarted := "if the router is killed, or if it", ""
+	if t.Router.Restarts {
+		lost, restarted = "when the task ends, if it", " If the router is killed, ECS may restart it in the same task (restartPolicy), and it then delivers what is queued."
+	}
 	t.say(at, fmt.Sprintf("only if such a loss matters: %s, mounted at %s", t.lasting(), own),
-		"The queue is on %s ends with the task. What is still queued is lost if the router is killed, or if it can't be delivered within the %s of a stop.", disk, seconds(min(t.Plan.Service.Grace, stopTime(t.Router))))
+		"The queue is on %s ends with the task. What is still queued is lost %s can't be delivered within the %s of a stop.%s", disk, lost, seconds(min(t.Plan.Service.Grace, stopTime(t.Router))), restarted)
 }
 
 // lasting are the volumes that outlive a task, by where it may run.
@@ -60,10 +64,10 @@ func queueShared(t *task) {
 		const text = "The queue is on the volume %q (%s), and one router at a time can use its folder: while a task runs, the router of another one%s does not start."
 		switch t.Volume(q.mount.Volume).Kind {
 		case taskdef.EFSVolume:
-			t.say(q.mount.Place, "a service with one task, minimumHealthyPercent 0 and maximumPercent 100, so that a deployment ends the old task first",
+			t.say(q.mount.Place, "one task in the service, and in the settings of the service (not in the task definition) maximumPercent 100 and minimumHealthyPercent 0, so that a deployment ends the old task first",
 				text, q.mount.Volume, "EFS", " with the same volume")
 		case taskdef.HostVolume:
-			t.say(q.mount.Place, "one task of this kind on an instance (the placement constraint distinctInstance), minimumHealthyPercent below 100 and maximumPercent 100, so that a deployment ends the old task first",
+			t.say(q.mount.Place, "one task of this kind on an instance (the placement constraint distinctInstance), and in the settings of the service (not in the task definition) maximumPercent 100 and minimumHealthyPercent 0, so that a deployment ends old tasks first",
 				text, q.mount.Volume, "on the EC2 instance", " on the same instance")
 		}
 		return

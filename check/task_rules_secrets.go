@@ -112,7 +112,7 @@ func executionRole(t *task) {
 		at = t.firstSecret()
 	}
 	if at.Path != "" {
-		t.say(at, roleWanted(len(images)+len(logs) > 0, actions, secrets), "The task has no executionRoleArn: ECS refuses the task definition, because of %s.", strings.Join(roleUsers(secrets, images, logs), "; "))
+		t.say(at, "at the top of the definition, "+roleWanted(len(images)+len(logs) > 0, actions, secrets), "executionRoleArn is missing at the top of the definition, and ECS refuses the task definition without it: ECS needs the role for %s.", enumerate(roleUsers(secrets, images, logs)))
 	}
 }
 
@@ -136,10 +136,10 @@ func roleUsers(secrets, images, logs []string) (list []string) {
 		list = append(list, plural(len(secrets), "the secret ", "the secrets ")+enumerate(secrets))
 	}
 	if len(images) > 0 {
-		list = append(list, plural(len(images), "the image in ECR of ", "the images in ECR of ")+enumerate(images))
+		list = append(list, plural(len(images), "the image", "the images")+" in ECR ("+enumerate(images)+")")
 	}
 	if len(logs) > 0 {
-		list = append(list, "the log driver awslogs of "+enumerate(logs))
+		list = append(list, "the log driver awslogs ("+enumerate(logs)+")")
 	}
 	return list
 }
@@ -179,7 +179,7 @@ func taskRole(t *task) {
 			Text: fmt.Sprintf("%s signs its requests with the credentials of the task role, and the task has no taskRoleArn: nothing is delivered.", t.Plan.Outputs[i].ID)}
 		if !t.fargate() {
 			f.Severity = Warning
-			f.Text = fmt.Sprintf("%s signs its requests for AWS, and the task has no taskRoleArn. It then signs with the role of the EC2 instance: without one that allows this, or where tasks can't reach it, nothing is delivered.", t.Plan.Outputs[i].ID)
+			f.Text = fmt.Sprintf("%s signs its requests for AWS, and the task has no taskRoleArn. It then signs with the role of the EC2 instance: if that role doesn't allow %s, or the task can't reach the instance's metadata, nothing is delivered.", t.Plan.Outputs[i].ID, enumerate(to.Actions[0].Actions))
 			if !t.notFargate() {
 				f.Text = strings.TrimSuffix(f.Text, ".") + "; on Fargate, where there is no such role, nothing is delivered at all."
 			}

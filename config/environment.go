@@ -37,7 +37,7 @@ func Variables() []Variable {
 			}
 			return ok
 		}},
-		{metadataVariable, "which metadata of ECS records get, as ecs_metadata: agent, or full", "full, which adds what ECS's task metadata endpoint says to each record, or agent, which adds nothing to what ECS's agent does", func(s *Service, value string) bool {
+		{metadataVariable, "which metadata of ECS records get, as ecs_metadata: agent, or full", "full, which adds to each record what ECS's task metadata endpoint says, or agent, which adds nothing to what ECS's agent adds", func(s *Service, value string) bool {
 			level := strings.ToLower(value)
 			ok := level == "agent" || level == "full"
 			if ok {

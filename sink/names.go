@@ -51,6 +51,9 @@ func (n Name) String() string {
 	if zone == "Local" {
 		zone = "local time"
 	}
+	if n.Each == eachMinute {
+		return text + ", one for each minute of the hour, used again every hour, " + zone
+	}
 	return text + ", a new one each " + n.Each + ", " + zone
 }
 
@@ -93,8 +96,11 @@ func JoinNames(names []Name) string {
 	return strings.Join(list, "; ")
 }
 
-// Each is the shortest of second, minute, hour, day, week, month and year after which a name with a date may be another one; "" if it
-// never changes. name is the name at a time.
+// eachMinute is the Each of a name with a minute and no hour.
+const eachMinute = "minute of the hour"
+
+// Each is the shortest of second, minute, hour, day, week, month and year after which a name with a date may be another one; minute of
+// the hour if it has the minute and no hour; "" if it never changes. name is the name at a time.
 func Each(name func(at time.Time) string, zone *time.Location) string {
 	// On January 1 no week begins, and within a week none of its days has the same date.
 	start := time.Date(2026, time.January, 1, 0, 0, 0, 0, zone)
@@ -112,6 +118,9 @@ func Each(name func(at time.Time) string, zone *time.Location) string {
 		{"year", start.AddDate(1, 0, 0)},
 	} {
 		if name(step.to) != first {
+			if step.each == "minute" && name(start.Add(time.Hour)) == first {
+				return eachMinute
+			}
 			return step.each
 		}
 	}

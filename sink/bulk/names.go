@@ -136,7 +136,7 @@ func illegalIn(text string) string {
 		if strings.ContainsRune(text, c) {
 			name := "a " + string(c)
 			if c == ' ' {
-				name = "a blank"
+				name = "a space"
 			}
 			list = append(list, name)
 		}
@@ -146,12 +146,17 @@ func illegalIn(text string) string {
 
 // frequent is the problem of a name that changes so often that the cluster would have thousands of indices.
 func frequent(n sink.Name, option string) []sink.NameProblem {
-	if n.Each != "second" && n.Each != "minute" {
+	text := "makes a new index each " + n.Each
+	switch n.Each {
+	case "second", "minute":
+	case "minute of the hour":
+		text = "makes an index for each minute of the hour, and uses it again every hour"
+	default:
 		return nil
 	}
 	return []sink.NameProblem{{
 		Kind: sink.NameFrequent, Option: option,
-		Text: fmt.Sprintf("makes a new index each %s, such as %s; a cluster refuses new indices when it has its most shards (cluster.max_shards_per_node, 1,000 by default)", n.Each, n.Used),
+		Text: fmt.Sprintf("%s, such as %s; a cluster refuses new indices when it has its most shards (cluster.max_shards_per_node, 1,000 by default)", text, n.Used),
 		Want: "want a date of days, such as %Y-%m-%d",
 	}}
 }
@@ -172,9 +177,13 @@ func (o *Options) dateProblems(n sink.Name, d config.Dialect, now time.Time) (li
 		}}
 	}
 	if strings.Contains(strings.ReplaceAll(format, "%%", ""), "%M") && strings.Contains(format, "%Y") && !strings.Contains(format, "%m") && !strings.Contains(format, "%H") {
+		many := "60 indices"
+		if strings.Contains(format, "%d") || strings.Contains(format, "%j") {
+			many += " a day"
+		}
 		return []sink.NameProblem{{
 			Kind: sink.NameFrequent, Option: option, Value: strings.ReplaceAll(format, "%M", "%m"), Want: "want " + strings.ReplaceAll(format, "%M", "%m"),
-			Text: fmt.Sprintf("%q has the minute, %%M, where the month, %%m, is meant: there is a new index each minute, such as %s", format, n.Used),
+			Text: fmt.Sprintf("%q has the minute, %%M, where the month, %%m, is meant: there are %s, one for each minute of the hour, such as %s, and each is used again every hour", format, many, n.Used),
 		}}
 	}
 	plain := dated(format, now)
