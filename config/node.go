@@ -57,14 +57,14 @@ func (r *report) error(at Pos, text string) *Diagnostic {
 }
 
 func (r *report) warning(at Pos, text string) *Diagnostic {
-	switch {
-	case len(r.warnings) > maxWarnings:
-		return new(Diagnostic)
-	case len(r.warnings) == maxWarnings:
-		text = fmt.Sprintf("there are more than %d warnings: the rest is left out", maxWarnings)
+	if len(r.warnings) < maxWarnings {
+		r.warnings = append(r.warnings, Diagnostic{Pos: at, Text: oneLine(text)})
+		return &r.warnings[len(r.warnings)-1]
 	}
-	r.warnings = append(r.warnings, Diagnostic{Pos: at, Text: oneLine(text)})
-	return &r.warnings[len(r.warnings)-1]
+	if len(r.warnings) == maxWarnings {
+		r.warnings = append(r.warnings, Diagnostic{Pos: at, Text: fmt.Sprintf("there are more than %d warnings: the rest is left out", maxWarnings)})
+	}
+	return new(Diagnostic) // of one that is left out
 }
 
 // syntax gives CodeSyntax to all that reading the files has found and that has no code yet.

@@ -29,7 +29,8 @@ type pages struct {
 
 const (
 	// pageSeries is the number of series: more than a request's 2,000 metrics, so that a request has no series twice, as where a
-	// server is scraped once a minute. Of one that has, the server refuses a second copy: docs/delivery.md.
+	// server is scraped once a minute. The server would refuse the second copy of a request that has one twice
+	// (docs/destinations/prometheus.md).
 	pageSeries = 2500
 	pageEvery  = 125 * time.Millisecond // pageSeries samples: 20,000/s
 	pageTime   = time.Minute            // for the router to count what it has read

@@ -88,7 +88,8 @@ func (d *destination) count(text []byte, key string, lost bool) (counted int) {
 }
 
 // unconfirmed returns how many records were taken although the reply was lost; or, of a service that never answers, at most how many
-// were in the requests whose connections have ended, or, with datagrams, in those in which nobody listened any more, or again.
+// were in the requests whose connections have ended, or, with datagrams, in those that were in progress when the service stopped or
+// began to listen.
 func (d *destination) unconfirmed() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

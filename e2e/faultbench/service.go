@@ -28,7 +28,7 @@ type service struct {
 	stream func(s *stream) error
 	// datagrams reports whether a datagram is what the service, which speaks UDP, takes.
 	datagrams func(text []byte) bool
-	metrics   bool     // it takes metrics: the load is Pages
+	metrics   bool     // it takes metrics: the load is pages
 	once      bool     // it can tell a record that comes again, and keeps the first
 	silent    bool     // it never answers: the router counts as delivered what the service's host has acknowledged
 	cluster   *cluster // that has the records; nil: none

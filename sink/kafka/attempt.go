@@ -27,6 +27,7 @@ type attempt struct {
 	begun   time.Time
 	results *results
 	earlier map[int]lateRecord // records that the client has from earlier attempts
+	handing sync.WaitGroup     // goroutines that give records to the client
 }
 
 // A recordID is a record's id, as text.
@@ -109,6 +110,7 @@ func (r *results) end(i int, err error) {
 }
 
 // produce gives records to the client, in the background: whatever keeps the client from taking them, wait ends with its context.
+// The attempt keeps its turn until handing is over.
 func (a *attempt) produce(items []int) {
 	if len(items) == 0 {
 		return
@@ -118,11 +120,11 @@ func (a *attempt) produce(items []int) {
 	r.mu.Lock()
 	r.left += len(items)
 	r.mu.Unlock()
-	go func() {
-		for _, i := range items { // never more than the client's own limits
+	a.handing.Go(func() {
+		for _, i := range items { // TryProduce refuses what exceeds the client's limits; it doesn't wait for room
 			a.client.TryProduce(context.Background(), &a.records[i], func(_ *kgo.Record, err error) { r.end(i, err) })
 		}
-	}()
+	})
 }
 
 // wait waits until all records have ended, ctx ends, or no broker can be reached for some time.

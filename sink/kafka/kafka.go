@@ -48,7 +48,8 @@ type destination struct {
 
 	// turns are taken alone by those who find out which record of a batch is refused, and shared by all others: in a batch are
 	// records of several requests.
-	turns turns
+	turns   turns
+	leaving sync.WaitGroup // Sends that have ended, and have their places yet
 
 	mu     sync.Mutex
 	client *kgo.Client // nil before the first Send
@@ -224,18 +225,27 @@ func (k *destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 		a.claim()
 		a.produce(a.results.which(isUnsent))
 		a.wait(ctx)
-		k.turns.leave(1)
+		k.leave(a, 1)
 	}
 	if refused := a.results.which(isRefused); len(refused) > 0 {
 		if k.turns.enter(ctx, everybody) {
 			a.isolate(ctx, refused)
-			k.turns.leave(everybody)
+			k.leave(a, everybody)
 		} else {
 			a.postpone(refused)
 		}
 	}
 	a.leave()
 	return a.reply()
+}
+
+// leave gives n places back when the client has all that the attempt gives it: it must get nothing from others while one is alone.
+// Send doesn't wait for that; Close does.
+func (k *destination) leave(a *attempt, n int) {
+	k.leaving.Go(func() {
+		a.handing.Wait()
+		k.turns.leave(n)
+	})
 }
 
 // records decodes the items of a request, in memory of their own: the client keeps them longer than Send lasts.
@@ -269,5 +279,6 @@ func (k *destination) Close() error {
 	if client != nil {
 		client.Close()
 	}
+	k.leaving.Wait()
 	return nil
 }

@@ -20,12 +20,12 @@ func newTurns() turns {
 
 // enter waits for a place among others (n is 1), or for all places (n is everybody). It reports whether the caller is in.
 func (t turns) enter(ctx context.Context, n int) bool {
-	if !take(ctx, t.door) {
+	if !put(ctx, t.door) {
 		return false
 	}
 	defer func() { <-t.door }()
 	for i := range n {
-		if !take(ctx, t.inside) {
+		if !put(ctx, t.inside) {
 			t.leave(i)
 			return false
 		}
@@ -40,9 +40,10 @@ func (t turns) leave(n int) {
 	}
 }
 
-func take(ctx context.Context, from chan struct{}) bool {
+// put waits until to has room for a value. It reports whether it has put one there.
+func put(ctx context.Context, to chan struct{}) bool {
 	select {
-	case from <- struct{}{}:
+	case to <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false

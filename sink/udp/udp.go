@@ -1,7 +1,7 @@
 // Package udp is the destination that sends each record as a datagram, as Fluent Bit's udp does.
 //
-// Records are delivered at most once: nobody notices a datagram that is lost on its way. Only where the peer's host answers
-// that nobody listens is a request sent again, as a whole: which datagrams the answer is about isn't known, so some may arrive twice.
+// Nobody notices a datagram that is lost on its way. A request is sent again, as a whole, only if the peer's host answers that
+// nobody listens, or if the router was killed: some of its datagrams may then arrive twice.
 package udp
 
 import (
