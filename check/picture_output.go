@@ -40,7 +40,13 @@ func withPort(text string) string {
 	if err != nil || u.Scheme != "http" || u.Host == "" || u.Port() != "" {
 		return text
 	}
-	return strings.Replace(text, u.Host, u.Host+":80", 1)
+	// The port comes at the end of the authority, whatever else has the host's name: the scheme, the user, the path.
+	from := strings.Index(text, "://") + len("://")
+	to := from + len(text[from:])
+	if end := strings.IndexAny(text[from:], "/?#"); end >= 0 {
+		to = from + end
+	}
+	return text[:to] + ":80" + text[to:]
 }
 
 // tls says whether connections are encrypted.
