@@ -160,3 +160,47 @@ func TestOnlyCommandsThatDoNotRunAreTold(t *testing.T) {
 		}
 	}
 }
+
+// taskReport is the report of a task whose router has the container's options and the configuration.
+func taskReport(t *testing.T, router, volumes, conf string) string {
+	t.Helper()
+	task := `{"family": "f", "requiresCompatibilities": ["FARGATE"], "memory": "512", "volumes": [` + volumes + `], "containerDefinitions": [
+  {"name": "r", "image": "firelane", ` + router + ` "firelensConfiguration": {"type": "fluentbit", "options": {"config-file-type": "file", "config-file-value": "/x.conf"}}},
+  {"name": "a", "image": "i", "logConfiguration": {"logDriver": "awsfirelens", "options": {"Name": "null"}}}]}`
+	list, wrong := opened(t, map[string]string{"task.json": task, "x.conf": conf}, check.Options{ConfigFiles: []string{"/x.conf=x.conf"}}, "task.json")
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	var r check.Report
+	r.Read = func(string) (string, bool) { return "", false }
+	for _, s := range list {
+		r.Add(s, check.TaskRules(func([]string) error { return nil }))
+	}
+	var b bytes.Buffer
+	if err := r.Text(&b); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(strings.Fields(strings.ReplaceAll(b.String(), "|", " ")), " ")
+}
+
+func TestThePlaceOfATailEndsWithTheVolumeOfTheTask(t *testing.T) {
+	const conf = "[INPUT]\n    Name tail\n    Tag t\n    Path /logs/x\n    DB /offsets/x.db\n[OUTPUT]\n    Name stdout\n    Match t\n"
+	const mounts = `"mountPoints": [{"sourceVolume": "o", "containerPath": "/offsets"}],`
+	for volume, want := range map[string]string{
+		`{"name": "o"}`: `is kept in /offsets/x.db, on the volume "o", which ends with the task: a later task reads files`,
+		`{"name": "o", "efsVolumeConfiguration": {"fileSystemId": "fs-12345678"}}`: `is kept in /offsets/x.db, on the volume "o": a later task with the same volume continues there`,
+	} {
+		if got := taskReport(t, mounts, volume, conf); !strings.Contains(got, want) {
+			t.Errorf("got %s\nwant %s in it", got, want)
+		}
+	}
+}
+
+// ECS waits at most 120 s on Fargate: a Grace of more can only be made shorter.
+func TestAStopTimeoutThatDoesNotHelpIsNotOffered(t *testing.T) {
+	for grace, want := range map[string]string{"60": `want: "stopTimeout": 65, or FIRELANE_GRACE "25s"`, "119": `want: "stopTimeout": 120, or`, "120": `want: FIRELANE_GRACE "25s"`, "200": `want: FIRELANE_GRACE "25s"`} {
+		if got := taskReport(t, "", "", "[SERVICE]\n    Grace "+grace+"\n"); !strings.Contains(got, want) {
+			t.Errorf("Grace %s: got %s\nwant %s in it", grace, got, want)
+		}
+	}
+}

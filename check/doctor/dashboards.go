@@ -45,12 +45,12 @@ func (e *exam) dashboards(ctx context.Context) {
 			"this user may not read its index patterns (403): %s", said)
 	case a.status >= 300 && a.status < 400:
 		c.fail("dashboards", place, "it redirects (%d) to %s; the router doesn't follow redirects", a.status, a.header.Get("Location"))
-	case a.status >= http.StatusInternalServerError:
+	case a.status >= http.StatusInternalServerError, a.status == http.StatusTooManyRequests, a.status == http.StatusRequestTimeout:
 		c.fail("dashboards", "if it lasts, see the log of Dashboards; the router tries again until the index pattern is added", "it is not ready: it answers %d: %s", a.status, said)
 	case a.status == http.StatusOK || a.status == http.StatusNotFound:
 		c.fail("dashboards", place, "there is no Dashboards or Kibana at this URL: GET %s answers %d: %s", u.Path, a.status, said)
 	default:
-		c.fail("dashboards", "do what the answer says, if it lasts; the router tries again until the index pattern is added", "GET %s answers %d: %s", u.Path, a.status, said)
+		c.fail("dashboards", "correct what the answer names", "GET %s answers %d: %s", u.Path, a.status, said)
 	}
 }
 
