@@ -3,7 +3,6 @@ package check
 import (
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -119,7 +118,7 @@ func (s *Subject) signIn(o *config.Output, text string) string {
 // password says for people where the value of an option for a password comes from.
 func (s *Subject) password(g *config.Given) string {
 	if strings.Contains(strings.ToLower(s.Place(g.Pos).Path), ".secretoptions[") {
-		return " and the password from the secret " + strconv.Quote(g.Name)
+		return " and the password from the secret for the option " + g.Name
 	}
 	line, _ := s.lineAt(s.Place(g.Pos).Pos)
 	switch fromVariable := strings.Contains(line, "${") || strings.Contains(line, "ENV["); {

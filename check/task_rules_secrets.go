@@ -133,7 +133,7 @@ func (t *task) firstSecret() taskdef.Place {
 // roleUsers says what needs the task execution role.
 func roleUsers(secrets, images, logs []string) (list []string) {
 	if len(secrets) > 0 {
-		list = append(list, plural(len(secrets), "the secret ", "the secrets ")+enumerate(secrets))
+		list = append(list, plural(len(secrets), "the secret for ", "the secrets for ")+enumerate(secrets))
 	}
 	if len(images) > 0 {
 		list = append(list, plural(len(images), "the image", "the images")+" in ECR ("+enumerate(images)+")")
