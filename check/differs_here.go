@@ -12,6 +12,8 @@ func part(number string) func(*config.Plan, config.Pos) string {
 	switch number {
 	case "F624":
 		return lenientHere
+	case "F631":
+		return execHere
 	case "F640":
 		return unparsedHere
 	}
@@ -21,7 +23,8 @@ func part(number string) func(*config.Plan, config.Pos) string {
 // noStream is part of a warning of cloudwatch_logs.
 const noStream = "neither log_stream_name nor log_stream_prefix"
 
-// lenient finds what Fluent Bit wouldn't start with, but for unknown options of plugins: the finding about each says that.
+// lenient finds the first filter without Match or log group without a stream, with which Fluent Bit wouldn't start. Unknown options are
+// F104's.
 func lenient(p *config.Plan) (list []config.Pos) {
 	for i := range p.Warnings {
 		if w := &p.Warnings[i]; p.Dialect == bit && (strings.Contains(w.Text, "the filter has no Match") || strings.Contains(w.Text, noStream)) {
@@ -40,6 +43,14 @@ func lenientHere(p *config.Plan, at config.Pos) string {
 		}
 	}
 	return "firelane leaves out the filter without Match, and starts; Fluent Bit does not start"
+}
+
+// execHere is what F631 says: a command that only reads the router's page isn't told.
+func execHere(p *config.Plan, _ config.Pos) string {
+	if p.Dialect == fluentd {
+		return "firelane runs the command of exec only if allow_exec is on in <system>; Fluentd always runs it"
+	}
+	return "firelane runs the command of exec only if allow_exec is on in [SERVICE]; Fluent Bit always runs it"
 }
 
 // unparsed finds the filters of Fluentd whose records @ERROR would get.

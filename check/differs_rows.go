@@ -63,7 +63,7 @@ func bitDifferences() []difference {
 			if p.Service.AllowExec {
 				return nil
 			}
-			return either(within(in, bit, "exec", nil), within(in, fluentd, "exec", nil))(p)
+			return either(within(in, bit, "exec", func(i *config.Instance) bool { return !readsOwnPage(i) }), within(in, fluentd, "exec", nil))(p)
 		}},
 		{"F632", "unfinished-line", "firelane's tcp and udp with `Format none` make a record of a last line without a separator, at the end of a connection or datagram; Fluent Bit's lose it",
 			within(in, bit, "tcp udp", is("format", "none"))},

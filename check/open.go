@@ -288,6 +288,10 @@ func (k *opener) configuration(name, file string, files map[string]string, named
 		return
 	}
 	if len(errs) == 0 {
+		if n := plugins(plan); n > maxPlugins {
+			k.tooMany(name, n)
+			return
+		}
 		errs = k.build(plan)
 	}
 	plan.Warnings = WithoutText(plan.Warnings, k.named)
@@ -301,15 +305,16 @@ func (k *opener) configuration(name, file string, files map[string]string, named
 	}
 }
 
+// plugins is how many inputs, filters and outputs a configuration has.
+func plugins(plan *config.Plan) int { return len(plan.Inputs) + len(plan.Filters) + len(plan.Outputs) }
+
+// tooMany tells that a configuration has more plugins than are checked. The router may start with it.
+func (k *opener) tooMany(name string, n int) {
+	k.fail(name, "is not checked: it has %s inputs, filters and outputs, and firelane check takes at most %s. The router has no such limit", grouped(n), grouped(maxPlugins))
+}
+
 // build makes the parts of a router, for the mistakes that only they see.
 func (k *opener) build(plan *config.Plan) []config.Diagnostic {
-	if n := len(plan.Inputs) + len(plan.Filters) + len(plan.Outputs); n > maxPlugins {
-		at := config.Pos{}
-		if len(plan.Files) > 0 {
-			at.File = plan.Files[0]
-		}
-		return []config.Diagnostic{{Pos: at, Text: fmt.Sprintf("there are %d inputs, filters and outputs; want at most %d, to check them", n, maxPlugins)}}
-	}
 	_, errs := router.New(plan, router.Env{Log: zerolog.Nop(), Version: cmp.Or(k.Version, "dev"), Dry: true})
 	return errs
 }

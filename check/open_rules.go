@@ -19,7 +19,7 @@ func ReadRules() []Rule {
 		}
 	}
 	return []Rule{
-		{"F590", "task-form", Error, "a key or a value of a task definition is one that AWS refuses or ignores, or the file can't be read", written(false)},
+		{"F590", "task-form", Error, "a key or a value of a task definition is one that AWS refuses or ignores, or the file can't be read or checked", written(false)},
 		{"F591", "not-checked", Note, "something isn't in the files that are checked, such as a configuration file in the image: what it would change is unknown", written(true)},
 	}
 }

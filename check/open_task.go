@@ -34,6 +34,10 @@ func (k *opener) definitions(file string, list []*taskdef.Definition, problems [
 	}
 	for i, d := range list {
 		s := k.task(file, d, len(list) > 1)
+		if s.Plan != nil && len(s.Errors) == 0 && plugins(s.Plan) > maxPlugins {
+			k.tooMany(s.Name, plugins(s.Plan))
+			continue
+		}
 		if i == 0 {
 			s.Written = append(problems, s.Written...)
 		}
@@ -238,7 +242,7 @@ func (t *taskOpener) compile(d *taskdef.Definition, files map[string]string, aft
 		main = t.start.File
 	}
 	t.Plan, t.Errors = c.Compile(main)
-	if len(t.Errors) == 0 {
+	if len(t.Errors) == 0 && plugins(t.Plan) <= maxPlugins {
 		t.Errors = t.build(t.Plan)
 	}
 }
@@ -294,7 +298,7 @@ func (t *taskOpener) files() (files map[string]string, after []config.Extra) {
 		}
 		if builtIn(w.path) {
 			if !slices.Contains(generated, w.path) {
-				t.tell(w.at, taskdef.Assumed, "the file %s is one that firelane has itself, as AWS's image does: what it says is taken from firelane's; want %s, if the image has another one in its place", w.path, checkAgain(w.path))
+				t.tell(w.at, taskdef.Assumed, "the file that is checked is firelane's own copy of %s, which AWS's image has, too; want %s, if the image has a different file there", w.path, checkAgain(w.path))
 			}
 			continue
 		}

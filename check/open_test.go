@@ -102,9 +102,12 @@ func TestANamedFileThatIsNothingIsAnError(t *testing.T) {
 // Which inputs, filters and outputs meet takes the square of their number.
 func TestAConfigurationWithTooManyPluginsIsNotChecked(t *testing.T) {
 	files := map[string]string{"f.conf": strings.Repeat("[INPUT]\n    Name dummy\n", 20_000) + strings.Repeat("[OUTPUT]\n    Name null\n    Match *\n", 20_000)}
-	list, _ := opened(t, files, check.Options{}, "f.conf")
-	if len(list) != 1 || len(list[0].Errors) != 1 || !strings.Contains(list[0].Errors[0].Text, "there are 40000 inputs, filters and outputs; want at most 5000") {
-		t.Fatalf("got %v, want the limit", names(list))
+	files["task.json"] = `{"family":"f","containerDefinitions":[{"name":"r","image":"firelane","firelensConfiguration":{"type":"fluentbit","options":{"config-file-type":"file","config-file-value":"/f.conf"}}},{"name":"c","image":"i","logConfiguration":{"logDriver":"awsfirelens","options":{"Name":"null"}}}]}`
+	for _, name := range []string{"f.conf", "task.json"} {
+		list, wrong := opened(t, files, check.Options{ConfigFiles: map[string][]string{"task.json": {"/f.conf=f.conf"}}[name]}, name)
+		if len(list) != 0 || len(wrong) != 1 || !strings.HasPrefix(wrong[0].File, name) || !strings.Contains(wrong[0].Text, "is not checked: it has 40,00") || !strings.Contains(wrong[0].Text, "at most 5,000. The router has no such limit") {
+			t.Errorf("%s: got %v and %v, want the limit", name, names(list), wrong)
+		}
 	}
 }
 
@@ -142,7 +145,7 @@ func TestALocalCopyStandsForAFileInTheContainer(t *testing.T) {
 		{"the only one", file("s3", "arn:aws:s3:::bucket/other.conf"), "my/extra.conf", "error my/extra.conf:6"},
 		{"by its path", file("file", "/conf/other.conf"), "/conf/other.conf=my/extra.conf", "error my/extra.conf:6"},
 		{"by its ARN", file("s3", "arn:aws:s3:::bucket/other.conf"), "arn:aws:s3:::bucket/other.conf=my/extra.conf", "error my/extra.conf:6"},
-		{"built in", file("file", "/fluent-bit/configs/parse-json.conf"), "", "3 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /fluent-bit/configs/parse-json.conf is one that firelane has itself"},
+		{"built in", file("file", "/fluent-bit/configs/parse-json.conf"), "", "3 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file that is checked is firelane's own copy of /fluent-bit/configs/parse-json.conf"},
 		{"init", task(plainRouter+`, "environment": [{"name": "aws_fluent_bit_init_s3_1", "value": "arn:aws:s3:::bucket/extra.conf"}]`, `"Name": "null"`), "my/extra.conf", "error my/extra.conf:6"},
 		{"init, missing", task(plainRouter+`, "environment": [{"name": "aws_fluent_bit_init_file_1", "value": "/x.conf"}]`, `"Name": "null"`), "", "2 task.json:2: containerDefinitions[0].environment[0].value: the file /x.conf isn't here"},
 	} {

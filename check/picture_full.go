@@ -21,7 +21,7 @@ func (s *Subject) feeds(flows []flow) map[int]feed {
 	feeds := map[int]feed{}
 	var walk func(f *flow, from feed)
 	walk = func(f *flow, from feed) {
-		follow(f.route, func(int) {}, func(o int) { feeds[o] = feeds[o].and(from) })
+		follow(f.route, func(int) {}, func(o int) { feeds[o] = feeds[o].or(from) })
 		for i := range f.again {
 			walk(&f.again[i].flow, from)
 		}
@@ -39,7 +39,8 @@ func (s *Subject) feeds(flows []flow) map[int]feed {
 	return feeds
 }
 
-func (f feed) and(g feed) feed {
+// or is a feed that comes from both.
+func (f feed) or(g feed) feed {
 	return feed{f.driver || g.driver, f.connections || g.connections, f.datagrams || g.datagrams, f.files || g.files}
 }
 
@@ -63,7 +64,7 @@ func (s *Subject) feedOf(in *config.Input) feed {
 // allInputs is what the records of all inputs come from.
 func (s *Subject) allInputs() (all feed) {
 	for i := range s.Plan.Inputs {
-		all = all.and(s.feedOf(&s.Plan.Inputs[i]))
+		all = all.or(s.feedOf(&s.Plan.Inputs[i]))
 	}
 	return all
 }

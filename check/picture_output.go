@@ -3,7 +3,6 @@ package check
 import (
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -40,7 +39,13 @@ func withPort(text string) string {
 	if err != nil || u.Scheme != "http" || u.Host == "" || u.Port() != "" {
 		return text
 	}
-	return strings.Replace(text, u.Host, u.Host+":80", 1)
+	// The port comes at the end of the authority, whatever else has the host's name: the scheme, the user, the path.
+	from := strings.Index(text, "://") + len("://")
+	to := from + len(text[from:])
+	if end := strings.IndexAny(text[from:], "/?#"); end >= 0 {
+		to = from + end
+	}
+	return text[:to] + ":80" + text[to:]
 }
 
 // tls says whether connections are encrypted.
@@ -113,7 +118,7 @@ func (s *Subject) signIn(o *config.Output, text string) string {
 // password says for people where the value of an option for a password comes from.
 func (s *Subject) password(g *config.Given) string {
 	if strings.Contains(strings.ToLower(s.Place(g.Pos).Path), ".secretoptions[") {
-		return " and the password from the secret " + strconv.Quote(g.Name)
+		return " and the password from the secret for the option " + g.Name
 	}
 	line, _ := s.lineAt(s.Place(g.Pos).Pos)
 	switch fromVariable := strings.Contains(line, "${") || strings.Contains(line, "ENV["); {

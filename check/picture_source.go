@@ -82,8 +82,12 @@ func (s *Subject) position(in *config.Input) string {
 	case s.Task == nil || s.Task.Router == nil:
 		return "how far the files were read is kept in " + place + ": a restart continues there"
 	}
-	if m := mountOf(s.Task.Router, place); m != nil {
+	if m := mountOf(s.Task.Router, place); m != nil && s.lasts(m) {
 		return fmt.Sprintf("how far the files were read is kept in %s, on the volume %q: a later task with the same volume continues there", place, m.Volume)
 	}
-	return "how far the files were read is kept in " + place + ", on the container's own disk: a later task " + anew
+	disk := "the container's own disk"
+	if mountOf(s.Task.Router, place) != nil {
+		disk, _ = s.ownDisk(place)
+	}
+	return "how far the files were read is kept in " + place + ", on " + disk + ": a later task " + anew
 }

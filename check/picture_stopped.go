@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs/taskdef"
+	"github.com/firelane/firelane/input/exec"
 )
 
 // stops are what keeps lines from flowing, the earliest first: how the picture's heading says it, and the words of errors about it.
@@ -48,9 +50,9 @@ func (s *Subject) stopped(findings []Finding) string {
 		if n > 0 {
 			without := ""
 			if len(s.leftOut) > 0 {
-				without = ", and without " + enumerate(s.leftOut)
+				without = ", but still without " + enumerate(s.leftOut)
 			}
-			return fmt.Sprintf("%s until the %s %s below %s fixed. Apart from that%s, this is what happens:", stop.heading, plural(n, "error", "errors"), enumerate(numbers), plural(n, "is", "are"), without)
+			return fmt.Sprintf("%s until the %s %s below %s fixed. Once %s fixed%s, this is what happens:", stop.heading, plural(n, "error", "errors"), enumerate(numbers), plural(n, "is", "are"), plural(n, "that is", "they are"), without)
 		}
 	}
 	return ""
@@ -139,11 +141,18 @@ func (s *Subject) leftByKill(own, volume string) string {
 	}
 }
 
+// readsOwnPage reports whether Fluent Bit's exec only reads a page of the router, which it does without allow_exec.
+func readsOwnPage(in *config.Instance) bool {
+	g, ok := in.Find("command")
+	return ok && exec.OwnPage(g.Value) != ""
+}
+
 // off says of an input that it is off; "" if it isn't.
 func (s *Subject) off(from string) string {
 	for i := range s.Plan.Inputs {
 		in := &s.Plan.Inputs[i]
-		if g, ok := in.Find("command"); ok && from == "input "+in.ID && strings.EqualFold(in.Name, "exec") && !s.Plan.Service.AllowExec && !strings.HasPrefix(g.Value, "curl ") {
+		own := s.Plan.Dialect == bit && readsOwnPage(&in.Instance)
+		if from == "input "+in.ID && strings.EqualFold(in.Name, "exec") && !s.Plan.Service.AllowExec && !own {
 			return ", which is off, because allow_exec is not on"
 		}
 	}

@@ -54,7 +54,7 @@ func (r *Report) Add(s *Subject, rules []Rule) {
 	list := known(s, once(s.Run(rules)))
 	for i := range list {
 		if f := &list[i]; brokenSecret(f) {
-			f.Text, f.Want, f.Fix = "a line of the value is no option: a value with a line break becomes several lines, which aren't shown here", "a value without line breaks", nil
+			f.Text, f.Want, f.Fix = "the value has a line break, so that ECS writes it as several lines, and one of them is not an option (not shown: it may be secret)", "a value without line breaks", nil
 		}
 		list[i].Text, list[i].Want = config.HideLogins(list[i].Text), config.HideLogins(list[i].Want)
 	}
@@ -108,7 +108,7 @@ func once(list []Finding) []Finding {
 	})
 }
 
-// aboutMore reports whether a rule isn't about the form of the value at its place, so that another finding about that isn't needless.
+// aboutMore reports whether a rule is about more than the form of the value at its place: a finding about the form is then still needed.
 func aboutMore(number string) bool {
 	return slices.Contains([]string{"F521", "F522", "F523", "F524", "F530", "F531", "F533"}, number)
 }

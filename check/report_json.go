@@ -105,7 +105,7 @@ func (r *Report) JSON(w io.Writer) error {
 	return writeJSON(w, out)
 }
 
-// writeJSON writes a document that a terminal may show: what it would obey is escaped. In JSON that can only be in texts.
+// writeJSON writes JSON that is safe to show on a terminal: control characters are escaped. They occur only in strings.
 func writeJSON(w io.Writer, doc any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

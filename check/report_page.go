@@ -15,13 +15,18 @@ const pageWidth = 100
 // A page is a text whose lines are wrapped.
 type page struct{ strings.Builder }
 
-// line writes one line. GitHub takes one that begins with two colons, after blanks, for a command ("Workflow commands for GitHub
-// Actions"): text from a file gets another sign before them.
+// commandStart finds lines that GitHub takes for commands: they begin with two colons, after whatever .NET takes for blanks.
+var commandStart = lazily(`(?m)^([\s\v\p{Z}\x{85}]*)::`)
+
+// Uncommand is text in which no line begins with two colons, after blanks. GitHub takes such a line for a command ("Workflow commands for
+// GitHub Actions"): the colons get another character before them.
+func Uncommand(text string) string {
+	return commandStart().ReplaceAllString(text, `${1}\::`)
+}
+
+// line writes one line, which is no command for CI, whatever the text from a file is.
 func (p *page) line(text string) {
-	if bare := strings.TrimLeft(text, " "); strings.HasPrefix(bare, "::") {
-		text = text[:len(text)-len(bare)] + `\` + bare
-	}
-	p.WriteString(strings.TrimRight(text, " "))
+	p.WriteString(strings.TrimRight(Uncommand(text), " "))
 	p.WriteByte('\n')
 }
 

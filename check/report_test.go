@@ -277,7 +277,7 @@ func TestALineOfASecretIsNotShown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if text := got.String(); strings.Contains(text, "hunter2") || !strings.Contains(text, "a line of the value is no option") {
+	if text := got.String(); strings.Contains(text, "hunter2") || !strings.Contains(text, "the value has a line break, so that ECS writes it as several lines") {
 		t.Errorf("got the secret, or no mistake:\n%s", text)
 	}
 }

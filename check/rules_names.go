@@ -15,7 +15,7 @@ func namingRules() []Rule {
 	return []Rule{
 		rule("F201", "name-changed", Warning, "no index, log group or log stream may have that name: another one is used", sink.NameChanged),
 		rule("F202", "undated-name", Warning, "the date of an index has no conversion of strftime, so that all days have one index", sink.NameUndated),
-		rule("F203", "frequent-name", Warning, "there is an index for each minute or second, usually by %M, which is the minute, for %m, the month", sink.NameFrequent),
+		rule("F203", "frequent-name", Warning, "there is an index for each minute or second, usually because %M (the minute) was written instead of %m (the month)", sink.NameFrequent),
 		rule("F204", "quoted-name", Warning, "Fluent Bit's syntax keeps quotes around a name as a part of it", sink.NameQuoted),
 		rule("F205", "long-name", Warning, "the name is longer than the service takes: another one is used", sink.NameLong),
 		rule("F206", "literal-name", Warning, "what looks like a field's value in a name is text, so that all records get one name", sink.NameLiteral),

@@ -16,7 +16,7 @@ func networkRules() []Rule {
 		{"F302", "tls-off-service", Error, "a service that is reached by TLS alone is asked without it", eachOutlet(tlsOffService)},
 		{"F303", "certificate-unverified", Warning, "the server's certificate isn't verified: anyone on the way can read the records, and a password, token or key", eachOutlet(unverified)},
 		{"F304", "host-missing", Warning, "the output has no host, and the default, 127.0.0.1, is the router's own container or task", eachOutlet(hostMissing)},
-		{"F305", "host-is-url", Warning, "the host is a URL or has a port or a path, which only firelane understands; or its port is another than that of port", eachOutlet(hostIsURL)},
+		{"F305", "host-is-url", Warning, "the host is a URL or has a port or a path, which only firelane understands; or it has another port than the option port", eachOutlet(hostIsURL)},
 		{"F315", "wrong-port", Error, "the service doesn't listen on that port", eachOutlet(wrongPort)},
 	}
 }

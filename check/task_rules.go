@@ -84,7 +84,7 @@ func nameRules() []Rule {
 	return []Rule{
 		{"F501", "output-name", Error, "the options of a container on awsfirelens have no Name (@type for Fluentd): ECS doesn't start the task, or writes no output", forTask(outputName)},
 		{"F502", "no-router", Error, "a container has the log driver awsfirelens, and no container is a log router", forTask(noRouter)},
-		{"F503", "router-unused", Error, "a container is a log router, and no container has the log driver awsfirelens: ECS refuses that", forTask(routerUnused)},
+		{"F503", "router-unused", Error, "a container is a log router, and no container has the log driver awsfirelens: ECS refuses such a task definition", forTask(routerUnused)},
 		{"F504", "two-routers", Error, "two containers are log routers; ECS accepts one", forTask(twoRouters)},
 		{"F505", "router-type", Error, "the type of the log router is not the one that the options are written for", forTask(routerType)},
 	}
@@ -164,7 +164,7 @@ func routerUnused(t *task) {
 		if len(others) == 1 {
 			where = "in " + others[0]
 		}
-		t.say(c.FireLens.Place, where+` "logDriver": "awsfirelens", and instead of the options that are there those of an output ("Name" and what it needs); or no firelensConfiguration`,
+		t.say(c.FireLens.Place, where+` "logDriver": "awsfirelens", with the options of an output (Name and what it needs; in Fluentd @type) in place of the present ones; or remove firelensConfiguration`,
 			"%s is the log router, but no container has the log driver awsfirelens: ECS refuses the task definition.", c.Name.Text)
 	}
 }

@@ -275,7 +275,10 @@ func routerVariable(t *task) {
 	}
 	var known, all []string
 	help := map[string]string{}
-	for _, v := range config.Variables()[1:] { // without FLB_LOG_LEVEL
+	for _, v := range config.Variables() {
+		if !strings.HasPrefix(v.Name, "FIRELANE_") { // FLB_LOG_LEVEL
+			continue
+		}
 		known = append(known, v.Name)
 		help[v.Name] = v.Name + " (" + v.Help + ")"
 		all = append(all, help[v.Name])

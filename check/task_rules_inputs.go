@@ -46,7 +46,7 @@ func filesUnseen(t *task) {
 				continue
 			}
 			t.say(t.Place(g.Pos), "one volume in mountPoints of both the container that writes the files and "+c.Name.Text+", there at "+folder+"; or remove this input",
-				"The input %s reads %s in the container of the log router, where no volume is mounted: it never sees files of other containers.", in.ID, strings.TrimSpace(pattern))
+				"The input %s reads %s in the container of the log router, and no volume is mounted at %s: it never sees files of other containers.", in.ID, strings.TrimSpace(pattern), folder)
 			break
 		}
 	}
@@ -66,7 +66,8 @@ func (t *task) onlyHere(volume string) bool {
 	return true
 }
 
-// folderOf is the folder of a pattern of paths, without what begins with the first wildcard; "" if it isn't known.
+// folderOf is the folder of a pattern of paths: what is before its last slash, or before the last slash in front of its first wildcard;
+// "" if it isn't known.
 func folderOf(pattern string) string {
 	if !strings.HasPrefix(pattern, "/") {
 		return ""

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/ecs/taskdef"
 )
 
 func journalRules() []Rule {
@@ -27,18 +28,19 @@ func noJournal(t *task) {
 		if g, ok := i.Find("path"); ok {
 			folders = []string{strings.TrimSuffix(g.Value, "/")}
 		}
-		mounted, empty := false, ""
+		mounted := false
+		var empty *taskdef.Mount
 		for _, f := range folders {
 			m := mountOf(t.Router, f)
 			if m != nil && t.onlyHere(m.Volume) {
-				empty = m.Volume
+				empty = m
 				continue
 			}
 			mounted = mounted || m != nil
 		}
-		if !mounted && empty != "" {
-			t.say(t.Place(i.Pos), fmt.Sprintf("remove this input; or, if another container writes a journal, the volume %q in its mountPoints, too", empty),
-				"The volume %q, on which the router looks for %s, ends with the task, and no other container mounts it: this input waits for a journal that never comes.", empty, strings.Join(folders, " or "))
+		if !mounted && empty != nil {
+			t.say(t.Place(i.Pos), fmt.Sprintf("remove this input; or, if another container writes a journal, the volume %q in its mountPoints, too", empty.Volume),
+				"The volume %q, mounted at %s, ends with the task, and no other container mounts it: this input waits for a journal that never comes.", empty.Volume, empty.Path)
 			continue
 		}
 		if !mounted {

@@ -165,8 +165,11 @@ func stopTimeout(t *task) {
 	}
 	switch grace := t.Plan.Service.Grace; {
 	case grace >= stop:
-		t.tell(Finding{At: at, Severity: Warning,
-			Want: fmt.Sprintf(`"stopTimeout": %d, or FIRELANE_GRACE "%ds" in environment`, min(int(grace/time.Second)+5, int(longestStop/time.Second)), max(int(stop/time.Second)-5, 1)),
+		want := fmt.Sprintf(`FIRELANE_GRACE "%ds" in environment`, max(int(stop/time.Second)-5, 1))
+		if grace < longestStop {
+			want = fmt.Sprintf(`"stopTimeout": %d, or `, min(int(grace/time.Second)+5, int(longestStop/time.Second))) + want
+		}
+		t.tell(Finding{At: at, Severity: Warning, Want: want,
 			Text: fmt.Sprintf("At a stop the router would deliver for up to %s (Grace), but ECS kills it after %s. What is still queued then is not delivered, and the last lines of the router's log, which say how much that is, are missing.", seconds(grace), seconds(stop))})
 	case stop > defaultStop && stop-grace > unusedStop:
 		t.tell(Finding{At: at, Severity: Note,

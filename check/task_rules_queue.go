@@ -64,10 +64,10 @@ func queueShared(t *task) {
 		const text = "The queue is on the volume %q (%s), and one router at a time can use its folder: while a task runs, the router of another one%s does not start."
 		switch t.Volume(q.mount.Volume).Kind {
 		case taskdef.EFSVolume:
-			t.say(q.mount.Place, "one task in the service, and in the settings of the service (not in the task definition) maximumPercent 100 and minimumHealthyPercent 0, so that a deployment ends the old task first",
+			t.say(q.mount.Place, "in the settings of the service, not in the task definition: one task, maximumPercent 100, minimumHealthyPercent 0 (a deployment then has a gap)",
 				text, q.mount.Volume, "EFS", " with the same volume")
 		case taskdef.HostVolume:
-			t.say(q.mount.Place, "one task of this kind on an instance (the placement constraint distinctInstance), and in the settings of the service (not in the task definition) maximumPercent 100 and minimumHealthyPercent 0, so that a deployment ends old tasks first",
+			t.say(q.mount.Place, "in the settings of the service, not in the task definition: the placement constraint distinctInstance, maximumPercent 100, minimumHealthyPercent 0 (a deployment then has a gap)",
 				text, q.mount.Volume, "on the EC2 instance", " on the same instance")
 		}
 		return

@@ -12,7 +12,7 @@ func secretRules() []Rule {
 	return []Rule{
 		{"F510", "secret-twice", Warning, "an option is in options and in secretOptions; ECS uses the secret, and everybody can read the other value", forTask(secretTwice)},
 		{"F511", "secret-plain", Warning, "a password, token or key is written into the task definition, where everybody reads it who may describe it", forTask(secretPlain)},
-		{"F512", "execution-role", Error, "the task has secrets, or on Fargate images in ECR or the log driver awslogs, but no task execution role: ECS refuses that", forTask(executionRole)},
+		{"F512", "execution-role", Error, "the task has secrets, or on Fargate images in ECR or the log driver awslogs, but no task execution role: ECS refuses such a task definition", forTask(executionRole)},
 		{"F513", "task-role", Error, "an output signs requests for AWS, and the task has no role", forTask(taskRole)},
 	}
 }
@@ -133,7 +133,7 @@ func (t *task) firstSecret() taskdef.Place {
 // roleUsers says what needs the task execution role.
 func roleUsers(secrets, images, logs []string) (list []string) {
 	if len(secrets) > 0 {
-		list = append(list, plural(len(secrets), "the secret ", "the secrets ")+enumerate(secrets))
+		list = append(list, plural(len(secrets), "the secret for ", "the secrets for ")+enumerate(secrets))
 	}
 	if len(images) > 0 {
 		list = append(list, plural(len(images), "the image", "the images")+" in ECR ("+enumerate(images)+")")
@@ -154,7 +154,7 @@ func roleWanted(managed bool, actions, secrets []string) string {
 		return want
 	}
 	if managed {
-		return want + ", which also allows " + enumerate(actions) + plural(len(secrets), " on the secret", " on the secrets")
+		return want + "; the role must also allow " + enumerate(actions) + plural(len(secrets), " on the secret", " on the secrets")
 	}
 	return want + "that allows " + enumerate(actions) + plural(len(secrets), " on the secret", " on the secrets")
 }
@@ -179,7 +179,7 @@ func taskRole(t *task) {
 			Text: fmt.Sprintf("%s signs its requests with the credentials of the task role, and the task has no taskRoleArn: nothing is delivered.", t.Plan.Outputs[i].ID)}
 		if !t.fargate() {
 			f.Severity = Warning
-			f.Text = fmt.Sprintf("%s signs its requests for AWS, and the task has no taskRoleArn. It then signs with the role of the EC2 instance: if that role doesn't allow %s, or the task can't reach the instance's metadata, nothing is delivered.", t.Plan.Outputs[i].ID, enumerate(to.Actions[0].Actions))
+			f.Text = fmt.Sprintf("%s signs its requests for AWS, and the task has no taskRoleArn. The output then signs with the role of the EC2 instance: if that role doesn't allow %s, or the task can't reach the instance's metadata, nothing is delivered.", t.Plan.Outputs[i].ID, enumerate(to.Actions[0].Actions))
 			if !t.notFargate() {
 				f.Text = strings.TrimSuffix(f.Text, ".") + "; on Fargate, where there is no such role, nothing is delivered at all."
 			}

@@ -36,7 +36,7 @@ func (n Name) String() string {
 		text += ", the task's id"
 	case placeholders == taskID:
 		text += ", with the task's id"
-	case n.What == "object": // its name has a number, or the time of its first record
+	case n.What == "object" && n.Dynamic: // a number, or the time of its first record
 		text += ", filled in for each object"
 	case n.Dynamic:
 		text += ", filled in for each record"
@@ -151,7 +151,7 @@ func Around(text string, f func(literal string) string) string {
 // Pattern is a name with * for each placeholder, as ARNs have it: logs-${tag} is logs-*.
 func Pattern(text string) string { return placeholder().ReplaceAllString(text, "*") }
 
-// LiteralARN is a part of an ARN in which no sign is a wildcard ("IAM policy elements: Variables and tags", special characters): a name
+// LiteralARN is a part of an ARN in which no character is a wildcard ("IAM policy elements: Variables and tags", special characters): a name
 // from a configuration grants nothing but what has that name.
 func LiteralARN(text string) string {
 	return strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(text)

@@ -39,20 +39,22 @@ func (e *exam) dashboards(ctx context.Context) {
 	case a.saysTLS() && c.TLS == nil:
 		c.wantsTLS()
 	case a.status == http.StatusUnauthorized:
-		c.fail("dashboards", "it takes the output's user and password, or signature: correct them, or give the domain a way to sign in with them", "it refuses the sign-in (401): %s", said)
+		c.fail("dashboards", "the router signs in with the output's user and password, or its signature: correct them, or let the domain accept them", "it refuses the sign-in (401): %s", said)
 	case a.status == http.StatusForbidden:
 		c.fail("dashboards", "give the user the right to write saved objects (OpenSearch: the roles kibana_user and kibana_all_write; Kibana: Data View Management)",
 			"this user may not read its index patterns (403): %s", said)
 	case a.status >= 300 && a.status < 400:
 		c.fail("dashboards", place, "it redirects (%d) to %s; the router doesn't follow redirects", a.status, a.header.Get("Location"))
-	case a.status >= http.StatusInternalServerError:
+	case a.status >= http.StatusInternalServerError, a.status == http.StatusTooManyRequests, a.status == http.StatusRequestTimeout:
 		c.fail("dashboards", "if it lasts, see the log of Dashboards; the router tries again until the index pattern is added", "it is not ready: it answers %d: %s", a.status, said)
-	default:
+	case a.status == http.StatusOK || a.status == http.StatusNotFound:
 		c.fail("dashboards", place, "there is no Dashboards or Kibana at this URL: GET %s answers %d: %s", u.Path, a.status, said)
+	default:
+		c.fail("dashboards", "correct what the answer names", "GET %s answers %d: %s", u.Path, a.status, said)
 	}
 }
 
-// soften makes warnings of errors: only the index pattern is missing then, and records are delivered.
+// soften turns errors into warnings: only the index pattern is missing then, and records are delivered.
 func (e *exam) soften() {
 	for i := range e.facts {
 		if f := &e.facts[i]; isError(*f) {

@@ -236,6 +236,8 @@ func TestDashboardsIsAskedForItsIndexPatterns(t *testing.T) {
 		{401, `{"statusCode":401,"error":"Unauthorized","message":"Authentication required"}`, probe.Warning, "Authentication required"},
 		{403, `{"message":"no"}`, probe.Warning, "kibana_all_write"},
 		{404, `{"message":"Not Found"}`, probe.Warning, "/_dashboards"},
+		{400, `{"message":"bad type"}`, probe.Warning, "_find answers 400: bad type"},
+		{429, `{"message":"slow down"}`, probe.Warning, "not ready: it answers 429: slow down"},
 		{503, `OpenSearch Dashboards server is not ready yet`, probe.Warning, "not ready yet"},
 	} {
 		var asked string
@@ -248,6 +250,9 @@ func TestDashboardsIsAskedForItsIndexPatterns(t *testing.T) {
 		cluster := healthy(t)
 		facts := ask(d.URL+"/_dashboards/", cluster)
 		wants(t, facts, c.level, "dashboards", c.want)
+		if no := strings.Contains(show(facts), "no Dashboards or Kibana"); no != (c.status == 404 || c.level != probe.OK && c.status == 200) {
+			t.Errorf("%d: got that there is no Dashboards: %v", c.status, no)
+		}
 		if want := "GET /_dashboards/api/saved_objects/_find?type=index-pattern&fields=title&per_page=1 router long-passw0rd true"; asked != want {
 			t.Errorf("%d: got the request %s\nwant %s", c.status, asked, want)
 		}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"io"
-	"regexp"
 	"strings"
-	"sync"
+
+	"github.com/firelane/firelane/check"
 )
 
-// uncommand makes what is printed no command for CI, which reads the output of its steps: a file that is checked could otherwise set
+// uncommand keeps printed text from acting as a CI command. CI reads the output of its steps: a file that is checked could otherwise set
 // outputs, end all commands, or hide text of later steps. GitHub's runner takes ##[command] anywhere in a line, and ::command:: at its
 // beginning (ActionCommand.TryParse and TryParseV2 in actions/runner).
 func (c *cli) uncommand() {
@@ -26,14 +26,11 @@ type uncommanded struct {
 	last  string // the last bytes: a command may come in two writes
 }
 
-// commandStart finds lines that begin with two colons.
-var commandStart = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^([\s\p{Z}\x{85}]*)::`) })
-
 // Write replaces the bracket of a command, as JSON would.
 func (u *uncommanded) Write(p []byte) (int, error) {
 	text := string(p)
 	if u.lines {
-		text = commandStart().ReplaceAllString(text, `${1}\::`)
+		text = check.Uncommand(text)
 	}
 	text = strings.NewReplacer("##[", `##\u005b`, "##vso[", `##vso\u005b`).Replace(u.last + text)[len(u.last):]
 	u.last += text

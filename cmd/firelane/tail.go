@@ -77,10 +77,9 @@ func (c *cli) tail(ctx context.Context, pid int, query url.Values, asJSON bool) 
 	}
 	if !asJSON {
 		var s admin.Status
-		if err := router.get(ctx, "status", nil, &s, lookTimeout); err != nil {
-			return err
+		if err := router.get(ctx, "status", nil, &s, lookTimeout); err == nil { // without it, records can be shown all the same
+			fmt.Fprintf(c.stderr, "(records of %s)\n", router.name(&s))
 		}
-		fmt.Fprintf(c.stdout, "(records of %s)\n", router.name(&s))
 	}
 	body, err := router.open(ctx, "tail", query)
 	if err != nil {

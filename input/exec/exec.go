@@ -90,7 +90,7 @@ func New(o *Options, _ config.Dialect, env input.Env) (input.Input, error) {
 	if in.interval <= 0 {
 		in.interval = time.Second
 	}
-	in.page, in.once, in.timeout = ownPage(o.Command), o.Oneshot, o.Timeout
+	in.page, in.once, in.timeout = OwnPage(o.Command), o.Oneshot, o.Timeout
 	in.lineSize = min(max(int(o.BufSize), minLine), maxLine)
 	l := &bitLines{log: env.Log, tag: []byte(cmp.Or(o.Tag, env.DefaultTag())), name: o.Parser}
 	if o.Parser != "" {

@@ -40,7 +40,7 @@ func TestACommandThatOnlyReadsTheRoutersPageIsTold(t *testing.T) {
 		"":        "",
 		"wget -q -O- http://127.0.0.1:2020/metrics": "",
 	} {
-		if got := ownPage(command); got != want {
+		if got := OwnPage(command); got != want {
 			t.Errorf("%s: got %q, want %q", command, got, want)
 		}
 	}

@@ -61,7 +61,7 @@ func (o *FluentdOptions) Names(_ config.Dialect, now time.Time) []sink.Name {
 	slice := objectName("time_slice_format", o.sliceFormat(s.slice), now, o.zone())
 	n := objectName("s3_object_key_format", "", now, nil)
 	n.Written = strings.NewReplacer("%{path}", path.Written, "%{time_slice}", slice.Written).Replace(o.KeyFormat)
-	n.Used, n.Dynamic = n.Written, path.Dynamic
+	n.Used, n.Dynamic = n.Written, path.Dynamic || slice.Dynamic || strings.Contains(n.Written, "%{")
 	return []sink.Name{bucket(o.Bucket, "s3_bucket"), n}
 }
 
@@ -101,9 +101,11 @@ func (o *FluentdOptions) NameProblems(config.Dialect, time.Time) []sink.NameProb
 	return bucketProblems(o.Bucket, "s3_bucket", o.service())
 }
 
-// objectName is the name of the objects. It is another one for each object, whatever its date.
+// objectName is the name of the objects. A date in it is the time of the object's first record: like a placeholder, it is filled in for each
+// object.
 func objectName(option, text string, now time.Time, zone *time.Location) sink.Name {
 	n := sink.Name{What: "object", Option: option, Zone: zone, Max: maxName}.Fill(text, now, nil)
+	n.Dynamic = n.Dynamic || n.Each != ""
 	n.Each, n.Zone = "", nil
 	return n
 }

@@ -25,6 +25,14 @@ func TestAnOutputSaysWhereItsRecordsGo(t *testing.T) {
 			sinktest.Bind[Options](t, config.FluentBit, "bucket logs\nendpoint http://minio:9000\ns3_key_format /a/$INDEX\nsse aws:kms\nsse_kms_key_id alias/x"), config.FluentBit,
 			"http://minio:9000/logs | bucket logs; object a/$INDEX, filled in for each object | [{minio 9000 false false false}] | [{[s3:PutObject s3:AbortMultipartUpload] arn:aws:s3:::logs/*} {[s3:ListBucketMultipartUploads] arn:aws:s3:::logs} {[kms:GenerateDataKey kms:Decrypt] arn:aws:kms:*:*:key/*}]",
 		},
+		{ // a fixed name
+			sinktest.Bind[Options](t, config.FluentBit, "region eu-west-1\nbucket logs\nuse_put_object on\ns3_key_format /a/b\nstatic_file_path on"), config.FluentBit,
+			"https://logs.s3.eu-west-1.amazonaws.com | bucket logs; object a/b | [{logs.s3.eu-west-1.amazonaws.com 443 true true false}] | [{[s3:PutObject] arn:aws:s3:::logs/*}]",
+		},
+		{ // a date alone
+			sinktest.Bind[Options](t, config.FluentBit, "region eu-west-1\nbucket logs\nuse_put_object on\ns3_key_format /a/%Y\nstatic_file_path on"), config.FluentBit,
+			"https://logs.s3.eu-west-1.amazonaws.com | bucket logs; object a/2026, filled in for each object | [{logs.s3.eu-west-1.amazonaws.com 443 true true false}] | [{[s3:PutObject] arn:aws:s3:::logs/*}]",
+		},
 		{ // no grant of all buckets
 			sinktest.Bind[Options](t, config.FluentBit, "region eu-west-1\nbucket *\nuse_put_object on"), config.FluentBit,
 			"https://*.s3.eu-west-1.amazonaws.com | bucket *; object fluent-bit-logs/<tag>/2026/11/26/22/00/00-object$UUID, filled in for each object | [{*.s3.eu-west-1.amazonaws.com 443 true true false}] | [{[s3:PutObject] arn:aws:s3:::${*}/*}]",
