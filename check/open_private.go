@@ -12,7 +12,7 @@ import (
 
 // Private reports whether a file is one that not everybody may read, outside of the folders of the files that the command line names and
 // of the working directory. Somebody whose configuration is checked could include such a file, for its lines to be shown: /etc/shadow,
-// ~/.aws/credentials. A file that can't be looked at is private.
+// ~/.aws/credentials. A file that can't be inspected is private.
 func Private(file string, named []string) bool {
 	real, err := filepath.EvalSymlinks(absolute(file))
 	if err != nil {

@@ -21,7 +21,7 @@ type Env struct {
 	Log       zerolog.Logger
 
 	AllowScriptIO bool // [SERVICE] lets scripts read and write files, and run commands
-	Dry           bool // the configuration is only looked at: scripts that AllowScriptIO is for don't run, and what others print is discarded
+	Dry           bool // the configuration is only inspected: scripts that AllowScriptIO is for don't run, and what others print is discarded
 
 	// ReadFile reads a file that the options name, as the configuration's own files are found. It returns its text and its
 	// path. nil: there are no files.

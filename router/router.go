@@ -30,7 +30,7 @@ type Env struct {
 	Bound    func()        // called once when the sockets are bound, before anything is delivered; may be nil
 	Early    *Early        // sockets that are bound already; nil: none
 	OwnLog   *input.OwnLog // what Log writes; nil: inputs don't get it
-	Dry      bool          // the plan is only looked at: scripts reach no files, no processes and no standard output
+	Dry      bool          // the plan is only inspected: scripts reach no files, no processes and no standard output
 
 	// Tests don't wait as long: buffer.Options.StalledAfter, input.Env.FlushTime, enrich.JoinerConfig.FlushAfter. 0: as usual.
 	stalledAfter, flushTime, joinTime time.Duration

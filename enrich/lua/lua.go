@@ -110,7 +110,7 @@ func New(o *Options, d config.Dialect, env enrich.Env) (enrich.Step, error) {
 	return s, nil
 }
 
-// An unrun is a script that may do anything, and isn't run where a configuration is only looked at. Records pass unchanged.
+// An unrun is a script that may do anything, and isn't run where a configuration is only inspected. Records pass unchanged.
 type unrun struct{}
 
 // Live implements the interface enrich.Live.
