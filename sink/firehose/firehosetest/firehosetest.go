@@ -65,7 +65,7 @@ type output struct {
 	RequestResponses []response
 }
 
-func (s *Server) put(body []byte) (any, *puttest.Error) {
+func (s *Server) put(body []byte, faults puttest.Faults) (any, *puttest.Error) {
 	var in struct {
 		DeliveryStreamName string
 		Records            []struct{ Data []byte }
@@ -98,7 +98,6 @@ func (s *Server) put(body []byte) (any, *puttest.Error) {
 		return nil, puttest.Refuse("ResourceNotFoundException", "Firehose %s under account 111122223333 not found.", in.DeliveryStreamName)
 	}
 	var out output
-	faults := s.Faults()
 	for _, r := range in.Records {
 		if faults.Record != nil {
 			if code, message := faults.Record(r.Data); code != "" {

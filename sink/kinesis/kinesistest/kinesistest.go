@@ -127,7 +127,7 @@ func (in *input) check() *puttest.Error {
 	return nil
 }
 
-func (s *Server) put(body []byte) (any, *puttest.Error) {
+func (s *Server) put(body []byte, faults puttest.Faults) (any, *puttest.Error) {
 	var in input
 	if err := puttest.Decode(body, &in); err != nil {
 		return nil, err
@@ -141,7 +141,6 @@ func (s *Server) put(body []byte) (any, *puttest.Error) {
 		return nil, puttest.Refuse("ResourceNotFoundException", "Stream %s under account 111122223333 not found.", in.StreamName)
 	}
 	out := output{EncryptionType: "NONE"}
-	faults := s.Faults()
 	for _, r := range in.Records {
 		shard := ShardOf(r.PartitionKey, s.shards)
 		id := fmt.Sprintf("shardId-%012d", shard)

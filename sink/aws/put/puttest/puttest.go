@@ -46,7 +46,7 @@ type Server struct {
 	*httptest.Server
 
 	signing, target string
-	operation       func(body []byte) (any, *Error)
+	operation       func(body []byte, faults Faults) (any, *Error)
 
 	mu     sync.Mutex
 	faults Faults
@@ -65,9 +65,9 @@ type Faults struct {
 	Hang chan struct{}
 }
 
-// Start starts a server of a service with that signing name, for one operation (X-Amz-Target). What it returns becomes the
-// answer.
-func Start(signing, target string, operation func(body []byte) (any, *Error)) *Server {
+// Start starts a server of a service with that signing name, for one operation (X-Amz-Target), which gets the body and
+// the faults of its call. What it returns becomes the answer.
+func Start(signing, target string, operation func(body []byte, faults Faults) (any, *Error)) *Server {
 	s := &Server{signing: signing, target: target, operation: operation}
 	s.Server = httptest.NewServer(s)
 	return s
@@ -78,13 +78,6 @@ func (s *Server) Set(f Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = f
-}
-
-// Faults returns the faults.
-func (s *Server) Faults() Faults {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.faults
 }
 
 // Calls is how many calls there have been.
@@ -145,7 +138,7 @@ func (s *Server) answer(r *http.Request, body []byte, n int, faults Faults) (any
 	if err := s.verify(r, body); err != nil {
 		return nil, Refuse("InvalidSignatureException", "%v", err)
 	}
-	return s.operation(body)
+	return s.operation(body, faults)
 }
 
 // verify verifies a signature ("Signature Version 4 signing process"): it signs the headers that are signed again.
