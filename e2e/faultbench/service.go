@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -152,6 +154,33 @@ func fields(message []byte, each func(n protowire.Number, value []byte)) {
 	}
 }
 
+// twelve is the twelve bits that two digits of Base64 stand for, the first one in the lower byte.
+var twelve = sync.OnceValue(func() *[1 << 16]uint16 {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	t := new([1 << 16]uint16)
+	for i, a := range []byte(alphabet) {
+		for j, b := range []byte(alphabet) {
+			t[int(a)|int(b)<<8] = uint16(i<<6 | j)
+		}
+	}
+	return t
+})
+
+// decode decodes Base64 in place. It takes half as long as encoding/base64, which is most of what Firehose and Kinesis take here: the
+// rows shall show what the routers can do, not what this program can.
+func decode(value []byte) []byte {
+	table, from, to := twelve(), value, value[:0] // what is read is always ahead of what is written
+	for ; len(from) > 8; from = from[8:] {
+		v := binary.LittleEndian.Uint64(from)
+		w := uint64(table[v&0xffff])<<52 | uint64(table[v>>16&0xffff])<<40 | uint64(table[v>>32&0xffff])<<28 | uint64(table[v>>48])<<16
+		to = to[:len(to)+8]
+		binary.BigEndian.PutUint64(to[len(to)-8:], w)
+		to = to[:len(to)-2]
+	}
+	last, _ := base64.StdEncoding.Decode(to[len(to):len(to)+len(from)], from)
+	return to[:len(to)+last]
+}
+
 // data calls each with every item's data, which is Base64 in the member Data. The text is in the memory of body.
 func data(body []byte, each func(text []byte)) {
 	const name = `"Data":"`
@@ -161,8 +190,7 @@ func data(body []byte, each func(text []byte)) {
 			return
 		}
 		value, rest, _ := bytes.Cut(rest, []byte{'"'})
-		n, _ := base64.StdEncoding.Decode(value, value) // what is read is always ahead of what is written
-		each(value[:n])
+		each(decode(value))
 		body = rest
 	}
 }
@@ -195,11 +223,12 @@ func refusedKinesis(body []byte, bad func() bool) ([]byte, int, string) {
 	return text, again, fmt.Sprintf(`{"FailedRecordCount":%d,"Records":[%s]}`, again, entries)
 }
 
-// entries returns the text of the items that aren't bad, how many records are in those that are, and the reply's entries.
+// entries returns the text of the items that aren't bad, in the memory of body, how many records are in those that are, and the reply's
+// entries.
 func entries(body []byte, bad func() bool, done, failed string) (text []byte, again int, reply string) {
 	var out strings.Builder
 	out.Grow(len(body) / 4)
-	text = make([]byte, 0, base64.StdEncoding.DecodedLen(len(body)))
+	text = body[:0] // what is read is always ahead of what is written
 	data(body, func(item []byte) {
 		if bad() {
 			again += bytes.Count(item, []byte("n="))
