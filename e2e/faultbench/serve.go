@@ -39,6 +39,8 @@ func (d *destination) serve(w http.ResponseWriter, r *http.Request, body []byte,
 	}
 	if status == http.StatusOK && bytes.HasPrefix([]byte(reply), []byte{'{'}) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	} else if status == http.StatusOK && bytes.HasPrefix([]byte(reply), []byte{cborMap}) {
+		w.Header().Set("Content-Type", "application/x-amz-cbor-1.1")
 	}
 	w.Header().Set("X-Amzn-Requestid", "0") // without which Fluent Bit takes no answer of CloudWatch Logs
 	w.Header().Set("ETag", `"1"`)

@@ -219,6 +219,9 @@ func takeKinesis(_ *store, _ *http.Request, body []byte) ([]byte, int, string) {
 }
 
 func refusedKinesis(body []byte, bad func() bool) ([]byte, int, string) {
+	if bytes.HasPrefix(body, []byte{cborMap}) {
+		return refusedCBOR(body, bad)
+	}
 	text, again, entries := entries(body, bad, kinesisDone, kinesisFailed)
 	return text, again, fmt.Sprintf(`{"FailedRecordCount":%d,"Records":[%s]}`, again, entries)
 }
@@ -229,7 +232,11 @@ func entries(body []byte, bad func() bool, done, failed string) (text []byte, ag
 	var out strings.Builder
 	out.Grow(len(body) / 4)
 	text = body[:0] // what is read is always ahead of what is written
-	data(body, func(item []byte) {
+	each := data
+	if bytes.HasPrefix(body, []byte{cborMap}) {
+		each = dataCBOR
+	}
+	each(body, func(item []byte) {
 		if bad() {
 			again += bytes.Count(item, []byte("n="))
 			out.WriteString(failed)

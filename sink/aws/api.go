@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/firelane/firelane/sink/httpsend"
@@ -24,7 +26,9 @@ type API struct {
 	Agent string // the User-Agent; "": the default
 
 	signer  *Signer
-	answers sync.Pool // of *bytes.Buffer
+	answers sync.Pool   // of *bytes.Buffer
+	cbor    atomic.Bool // the service has answered in CBOR
+	json    atomic.Bool // or has shown that it can't
 }
 
 // An APIName is how a service is called.
@@ -42,16 +46,21 @@ func NewAPI(s *Service, name APIName) *API {
 // maxKeptAnswer is the largest buffer in bytes that is kept for the next answer.
 const maxKeptAnswer = 256 << 10
 
-// Post calls an operation with a body, and reads its answer into out, a pointer to a struct; nil: it isn't needed. What has the field
-// name failed with the value 0 in its answer isn't read: it has a result for each record, of which nobody wants to know. stored
-// says that this is so. A refusal is a *Refusal. An error doesn't name the operation.
+// Post calls an operation with a body, and reads its answer into out, a pointer to a struct; nil: it isn't needed. The body is JSON, or
+// CBOR if that is the header. What has the field name failed with the value 0 in its answer isn't read: it has a result for each
+// record, of which nobody wants to know. stored says that this is so. A refusal is a *Refusal, and for a call in CBOR the error may be a
+// *NotCBORError. An error doesn't name the operation.
 func (a *API) Post(ctx context.Context, op string, body *httpsend.Payload, header map[string]string, failed string, out any) (stored bool, err error) {
 	req, err := a.request(ctx, op, body, header)
 	if err != nil {
 		return false, err
 	}
+	untried := isCBOR(req.Header) && !a.cbor.Load()
 	resp, err := a.client.Do(req)
 	if err != nil {
+		if untried && httpsend.IsCutOff(err) {
+			err = a.notCBOR(err)
+		}
 		return false, err
 	}
 	defer resp.Body.Close()
@@ -68,17 +77,46 @@ func (a *API) Post(ctx context.Context, op string, body *httpsend.Payload, heade
 	if _, err := buf.ReadFrom(resp.Body); err != nil {
 		return false, fmt.Errorf("reading the answer: %w", err)
 	}
-	answer := buf.Bytes()
+	if isCBOR(resp.Header) {
+		a.cbor.Store(true)
+		untried = false
+	}
+	stored, err = a.read(resp, buf.Bytes(), failed, out)
+	var refusal *Refusal
+	if untried && errors.As(err, &refusal) && !refusal.Unauthorised() {
+		err = a.notCBOR(err)
+	}
+	return stored, err
+}
+
+// RefusesCBOR reports whether what answers has shown that it can't read CBOR.
+func (a *API) RefusesCBOR() bool { return a.json.Load() }
+
+func (a *API) notCBOR(err error) error {
+	a.json.Store(true)
+	return &NotCBORError{err}
+}
+
+// read reads an answer for Post.
+func (a *API) read(resp *http.Response, answer []byte, failed string, out any) (stored bool, err error) {
+	ok, inCBOR := resp.StatusCode == http.StatusOK, isCBOR(resp.Header)
 	switch {
-	case resp.StatusCode != http.StatusOK:
+	case ok && failed != "" && (inCBOR && noneFailedCBOR(answer, failed) || !inCBOR && noneFailed(answer, failed)):
+		return true, nil
+	case inCBOR:
+		var unread error
+		if answer, unread = CBORToJSON(nil, answer); unread != nil && ok {
+			return false, fmt.Errorf("the answer isn't what the service promises: %w", unread)
+		}
+	}
+	if !ok {
 		refusal := NewRefusal(resp, answer)
 		if refusal.Unauthorised() {
 			a.signer.learnTime(resp.Header)
 		}
 		return false, refusal
-	case failed != "" && noneFailed(answer, failed):
-		return true, nil
-	case out == nil:
+	}
+	if out == nil {
 		return false, nil
 	}
 	if err := json.Unmarshal(answer, out); err != nil {

@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -51,6 +52,25 @@ func (a *API) URL(ctx context.Context) (string, error) {
 	}
 	fips, dual := variants(ctx, config.ConfigSources)
 	return "https://" + a.hostIn(where, fips, dual) + "/", nil
+}
+
+// IsAWS reports whether the service's operations are at a host of AWS, not at a stand-in for it or a proxy of the user's.
+func (a *API) IsAWS(ctx context.Context) bool {
+	at, err := a.URL(ctx)
+	if err != nil {
+		return false
+	}
+	u, err := url.Parse(at)
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	for _, p := range partitions {
+		if strings.HasSuffix(host, "."+p.domain) || strings.HasSuffix(host, "."+p.dual) {
+			return true
+		}
+	}
+	return false
 }
 
 // hostIn is the name of the service's host in a region. In us-gov the usual hosts of Kinesis and CloudWatch Logs are those for FIPS.

@@ -202,7 +202,7 @@ func (d *Destination) yieldCompressed(yield func(put.Record) bool, data []byte, 
 }
 
 // put makes one call.
-func (d *Destination) put(ctx context.Context, body *httpsend.Payload) ([]put.Result, error) {
+func (d *Destination) put(ctx context.Context, body *httpsend.Payload, _ bool) ([]put.Result, error) {
 	var answer struct {
 		FailedPutCount   *int
 		RequestResponses []put.Entry

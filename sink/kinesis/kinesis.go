@@ -108,6 +108,7 @@ func newDestination(stream string, o *put.Options, dest *Destination, t put.Text
 	s := &dest.sender
 	s.What, s.Action, s.Field, s.MaxRecords, s.MaxBytes, s.Put = "Kinesis stream", "kinesis:PutRecords", "StreamName", maxRecords, maxRequest, dest.put
 	dest.api = aws.NewAPI(s.Service, aws.APIName{Host: "kinesis", Target: "Kinesis_20131202", Env: "KINESIS"})
+	s.CBOR = dest.takesCBOR
 	return dest, nil
 }
 
@@ -140,13 +141,22 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	})
 }
 
+// takesCBOR reports whether calls are in CBOR: to AWS only, since some stand-ins for Kinesis store such data in another form.
+func (d *Destination) takesCBOR(ctx context.Context) bool {
+	return !d.api.RefusesCBOR() && d.api.IsAWS(ctx)
+}
+
 // put makes one call.
-func (d *Destination) put(ctx context.Context, body *httpsend.Payload) ([]put.Result, error) {
+func (d *Destination) put(ctx context.Context, body *httpsend.Payload, cbor bool) ([]put.Result, error) {
 	var answer struct {
 		FailedRecordCount *int
 		Records           []put.Entry
 	}
-	stored, err := d.api.Post(ctx, "PutRecords", body, nil, "FailedRecordCount", &answer)
+	var header map[string]string
+	if cbor {
+		header = aws.CBOR
+	}
+	stored, err := d.api.Post(ctx, "PutRecords", body, header, "FailedRecordCount", &answer)
 	if err != nil || stored || answer.FailedRecordCount != nil && *answer.FailedRecordCount == 0 {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func sender(t *testing.T, put func(ctx context.Context, stream string) ([]Result
 		t.Fatal(err)
 	}
 	return &Sender{Service: service, What: "stream", Field: "Name", MaxRecords: 500, MaxBytes: 1 << 20,
-		Put: func(ctx context.Context, body *httpsend.Payload) ([]Result, error) {
+		Put: func(ctx context.Context, body *httpsend.Payload, _ bool) ([]Result, error) {
 			var head struct{ Name string }
 			if err := json.NewDecoder(body).Decode(&head); err != nil {
 				t.Error(err)

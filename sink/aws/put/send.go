@@ -2,6 +2,7 @@ package put
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -39,8 +40,10 @@ type Sender struct {
 	MaxRecords, MaxBytes int
 	// Timeout is the limit of a call, if it is less than that of every service; 0: none.
 	Timeout time.Duration
-	// Put makes one call, and returns a result for each record of the body; none if all are stored.
-	Put func(ctx context.Context, body *httpsend.Payload) ([]Result, error)
+	// Put makes one call, whose body is JSON or CBOR, and returns a result for each record of the body; none if all are stored.
+	Put func(ctx context.Context, body *httpsend.Payload, cbor bool) ([]Result, error)
+	// CBOR reports whether calls are made in CBOR, which are a quarter shorter than in JSON; nil: they aren't.
+	CBOR func(ctx context.Context) bool
 
 	calls sync.Pool // of *call
 }
@@ -60,6 +63,7 @@ const (
 
 // A call is one call of the service.
 type call struct {
+	cbor  bool
 	body  []byte
 	bytes int   // of data and keys
 	items []int // the items of all records
@@ -67,29 +71,38 @@ type call struct {
 }
 
 // Send makes the calls for req. records yields the service's records for items of req, in order; what it yields needs to be
-// valid only until the next one.
+// valid only until the next one. It is called once more if the service turns out not to take CBOR.
 func (s *Sender) Send(ctx context.Context, req *sink.Request, records func(items []int) iter.Seq[Record]) sink.Reply {
+	m := s.send(ctx, req, records, s.CBOR != nil && s.CBOR(ctx))
+	if m.notCBOR { // it was the first call that the endpoint got: nothing is stored
+		m = s.send(ctx, req, records, false)
+	}
+	return m.reply(req.Len())
+}
+
+func (s *Sender) send(ctx context.Context, req *sink.Request, records func(items []int) iter.Seq[Record], cbor bool) *merged {
 	c, ok := s.calls.Get().(*call)
 	if !ok {
 		c = new(call)
 	}
 	defer s.release(c)
-	m := merged{until: time.Now().Add(sendLimit)}
+	c.cbor = cbor
+	m := &merged{until: time.Now().Add(sendLimit)}
 	for stream, items := range req.ByKey() {
 		name := string(stream)
 		s.begin(c, name)
 		for r := range records(items) {
 			if len(c.ends) > 0 && (len(c.ends) == s.MaxRecords || c.bytes+len(r.Data)+len(r.Key) > s.MaxBytes) {
-				m.add(s.end(ctx, c, name, &m), c.items)
+				m.add(s.end(ctx, c, name, m), c.items)
 				s.begin(c, name)
 			}
 			c.add(&r)
 		}
 		if len(c.ends) > 0 {
-			m.add(s.end(ctx, c, name, &m), c.items)
+			m.add(s.end(ctx, c, name, m), c.items)
 		}
 	}
-	return m.reply(req.Len())
+	return m
 }
 
 func (s *Sender) release(c *call) {
@@ -101,13 +114,23 @@ func (s *Sender) release(c *call) {
 // begin empties c, and writes the beginning of a body: {"StreamName":"logs","Records":[
 func (s *Sender) begin(c *call, stream string) {
 	c.bytes, c.items, c.ends = 0, c.items[:0], c.ends[:0]
+	if c.cbor {
+		c.body = beginCBOR(c.body[:0])
+		return
+	}
 	c.body = append(append(append(c.body[:0], `{"`...), s.Field...), `":`...)
 	c.body = append(record.AppendJSONString(c.body, []byte(stream)), `,"Records":[`...)
 }
 
 // add adds a record: {"Data":"…","PartitionKey":"…"}
 func (c *call) add(r *Record) {
-	if len(c.ends) > 0 {
+	c.bytes += len(r.Data) + len(r.Key)
+	c.items = append(c.items, r.Items...)
+	if c.ends = append(c.ends, len(c.items)); c.cbor {
+		c.body = appendCBOR(c.body, r)
+		return
+	}
+	if len(c.ends) > 1 {
 		c.body = append(c.body, ',')
 	}
 	c.body = append(c.body, `{"Data":"`...)
@@ -116,9 +139,15 @@ func (c *call) add(r *Record) {
 		c.body = record.AppendJSONString(append(c.body, `,"PartitionKey":`...), r.Key)
 	}
 	c.body = append(c.body, '}')
-	c.bytes += len(r.Data) + len(r.Key)
-	c.items = append(c.items, r.Items...)
-	c.ends = append(c.ends, len(c.items))
+}
+
+// finish writes the end of c's body.
+func (s *Sender) finish(c *call, stream string) {
+	if c.cbor {
+		c.body = endCBOR(c.body, s.Field, stream)
+		return
+	}
+	c.body = append(c.body, "]}"...)
 }
 
 // end makes the call, unless an earlier one of the same request couldn't reach the service or was refused for its credentials,
@@ -130,7 +159,7 @@ func (s *Sender) end(ctx context.Context, c *call, stream string, m *merged) sin
 	if len(m.calls) > 0 && time.Now().After(m.until) {
 		return sink.Reply{Verdict: sink.Again, Err: errSendLimit}
 	}
-	c.body = append(c.body, "]}"...)
+	s.finish(c, stream)
 	if s.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.Timeout)
@@ -140,9 +169,14 @@ func (s *Sender) end(ctx context.Context, c *call, stream string, m *merged) sin
 	err := s.Service.Call(ctx, func(ctx context.Context) (err error) {
 		body := httpsend.NewPayload(c.body)
 		defer body.Release()
-		results, err = s.Put(ctx, body)
+		results, err = s.Put(ctx, body, c.cbor)
 		return err
 	})
+	var not *aws.NotCBORError
+	if errors.As(err, &not) {
+		m.notCBOR, m.hopeless = true, &sink.Reply{Verdict: sink.Again, Err: err}
+		return *m.hopeless
+	}
 	if err != nil {
 		return s.failed(err, stream, c)
 	}
@@ -153,6 +187,7 @@ func (s *Sender) end(ctx context.Context, c *call, stream string, m *merged) sin
 type merged struct {
 	calls    []answered
 	hopeless *sink.Reply // of a call after which no other is made
+	notCBOR  bool        // that call was in CBOR, which the endpoint doesn't take
 	until    time.Time   // when the last call may begin
 }
 

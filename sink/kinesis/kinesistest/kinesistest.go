@@ -43,11 +43,23 @@ type Server struct {
 
 // New starts a server with streams of these names, which have so many shards of equal size.
 func New(shards int, streams ...string) *Server {
+	s := newServer(shards, streams)
+	s.Server = puttest.StartCBOR("kinesis", "Kinesis_20131202.PutRecords", s.put)
+	return s
+}
+
+// NewJSON is New for a server that isn't AWS's and takes JSON only.
+func NewJSON(shards int, streams ...string) *Server {
+	s := newServer(shards, streams)
+	s.Server = puttest.Start("kinesis", "Kinesis_20131202.PutRecords", s.put)
+	return s
+}
+
+func newServer(shards int, streams []string) *Server {
 	s := &Server{shards: shards, streams: map[string][]Record{}, throttled: map[int]bool{}}
 	for _, stream := range streams {
 		s.streams[stream] = nil
 	}
-	s.Server = puttest.Start("kinesis", "Kinesis_20131202.PutRecords", s.put)
 	return s
 }
 

@@ -1,5 +1,5 @@
-// Package puttest has what the stand-ins for Firehose and Kinesis Data Streams share: a server of AWS's JSON protocol that
-// verifies signatures and everything in a request's head, and faults.
+// Package puttest has what the stand-ins for Firehose and Kinesis Data Streams share: a server of AWS's JSON protocol, and of
+// its CBOR, that verifies signatures and everything in a request's head, and faults.
 package puttest
 
 import (
@@ -46,11 +46,13 @@ type Server struct {
 	*httptest.Server
 
 	signing, target string
+	cbor            bool
 	operation       func(body []byte, faults Faults) (any, *Error)
 
 	mu     sync.Mutex
 	faults Faults
 	calls  int
+	inCBOR int
 }
 
 // Faults are what goes wrong. The zero value: nothing.
@@ -68,7 +70,15 @@ type Faults struct {
 // Start starts a server of a service with that signing name, for one operation (X-Amz-Target), which gets the body and
 // the faults of its call. What it returns becomes the answer.
 func Start(signing, target string, operation func(body []byte, faults Faults) (any, *Error)) *Server {
-	s := &Server{signing: signing, target: target, operation: operation}
+	return start(&Server{signing: signing, target: target, operation: operation})
+}
+
+// StartCBOR is Start for a service that takes CBOR, too. The operation gets it as JSON.
+func StartCBOR(signing, target string, operation func(body []byte, faults Faults) (any, *Error)) *Server {
+	return start(&Server{signing: signing, target: target, operation: operation, cbor: true})
+}
+
+func start(s *Server) *Server {
 	s.Server = httptest.NewServer(s)
 	return s
 }
@@ -87,6 +97,19 @@ func (s *Server) Calls() int {
 	return s.calls
 }
 
+// CallsInCBOR is how many of them were in CBOR.
+func (s *Server) CallsInCBOR() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inCBOR
+}
+
+// The types of a body.
+const (
+	typeJSON = "application/x-amz-json-1.1"
+	typeCBOR = "application/x-amz-cbor-1.1"
+)
+
 // maxBody is the longest body that is read, in bytes.
 const maxBody = 64 << 20
 
@@ -97,6 +120,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.calls++
+	inCBOR := s.cbor && r.Header.Get("Content-Type") == typeCBOR
+	if inCBOR {
+		s.inCBOR++
+	}
 	n, faults := s.calls, s.faults
 	s.mu.Unlock()
 	if faults.Hang != nil {
@@ -110,16 +137,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if faults.Close != nil && faults.Close(n) {
 		panic(http.ErrAbortHandler)
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("Content-Type", typeJSON)
+	if inCBOR {
+		w.Header().Set("Content-Type", typeCBOR)
+	}
 	w.Header().Set("X-Amzn-Requestid", fmt.Sprint(n))
 	if refusal != nil {
 		w.WriteHeader(refusal.Status)
 		answer = map[string]string{"__type": refusal.Code, "message": refusal.Message}
 	}
-	_ = json.NewEncoder(w).Encode(answer)
+	text, _ := json.Marshal(answer)
+	if inCBOR {
+		text = toCBOR(text)
+	}
+	_, _ = w.Write(text)
 }
 
-func (s *Server) answer(r *http.Request, body []byte, n int, faults Faults) (any, *Error) {
+func (s *Server) answer(r *http.Request, body []byte, n int, faults Faults) (_ any, refusal *Error) {
 	if faults.Call != nil {
 		if e := faults.Call(n); e != nil {
 			return nil, e
@@ -128,15 +162,21 @@ func (s *Server) answer(r *http.Request, body []byte, n int, faults Faults) (any
 	switch {
 	case r.Method != http.MethodPost || r.URL.Path != "/":
 		return nil, &Error{http.StatusNotFound, "UnknownOperationException", r.Method + " " + r.URL.Path}
-	case r.Header.Get("Content-Type") != "application/x-amz-json-1.1":
+	case r.Header.Get("Content-Type") != typeJSON && !(s.cbor && r.Header.Get("Content-Type") == typeCBOR):
 		return nil, &Error{http.StatusNotFound, "UnknownOperationException", r.Header.Get("Content-Type")}
 	case r.Header.Get("X-Amz-Target") != s.target:
 		return nil, Refuse("UnknownOperationException", "%s", r.Header.Get("X-Amz-Target"))
 	case r.ContentLength != int64(len(body)):
 		return nil, Refuse("SerializationException", "%d bytes with Content-Length %d", len(body), r.ContentLength)
 	}
-	if err := s.verify(r, body); err != nil {
+	err := s.verify(r, body)
+	if err != nil {
 		return nil, Refuse("InvalidSignatureException", "%v", err)
+	}
+	if r.Header.Get("Content-Type") == typeCBOR {
+		if body, err = toJSON(body); err != nil {
+			return nil, Refuse("SerializationException", "%v", err)
+		}
 	}
 	return s.operation(body, faults)
 }
