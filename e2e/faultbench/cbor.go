@@ -27,7 +27,7 @@ func refusedCBOR(body []byte, bad func() bool) ([]byte, int, string) {
 	return text, again, string(append(reply, 0xff, 0xff))
 }
 
-// dataCBOR is data for a body in CBOR. What has the name of the data in its own data is passed over with it.
+// dataCBOR is data for a body in CBOR. Data that contains the name of the member is skipped as a whole, so that it isn't taken for one.
 func dataCBOR(body []byte, each func(text []byte)) {
 	for {
 		_, rest, found := bytes.Cut(body, []byte(cborData))

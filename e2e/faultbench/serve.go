@@ -128,18 +128,28 @@ func tlsConfig(folder string) (*tls.Config, error) {
 			return nil, err
 		}
 	}
-	cert, key, err := ca.Issue("localhost")
-	if err != nil {
-		return nil, err
+	config := new(tls.Config)
+	for _, name := range []string{"localhost", kinesisHost} {
+		cert, key, err := ca.Issue(name)
+		if err != nil {
+			return nil, err
+		}
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = append(config.Certificates, pair)
 	}
-	pair, err := tls.X509KeyPair(cert, key)
-	return &tls.Config{Certificates: []tls.Certificate{pair}}, err
+	return config, os.WriteFile(filepath.Join(folder, hosts), []byte("127.0.0.1 localhost "+kinesisHost+"\n"), 0o644)
 }
 
-// trust has the command trust the authority in a folder instead of the system's, as root. Not every router has an option for
-// that.
+// hosts is the file, in that folder, with the names of the services' hosts.
+const hosts = "hosts"
+
+// trust has the command trust the authority in a folder instead of the system's, and know the services' names, as root. Not every
+// router has options for that.
 func trust(cmd *exec.Cmd, folder string) {
-	const script = `mount --make-rprivate / && mount --bind "$0" /etc/ssl/certs && exec "$@"`
+	const script = `mount --make-rprivate / && mount --bind "$0/` + hosts + `" /etc/hosts && mount --bind "$0" /etc/ssl/certs && exec "$@"`
 	cmd.Args = append([]string{"sh", "-c", script, folder}, cmd.Args...)
 	cmd.Path = "/bin/sh"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}

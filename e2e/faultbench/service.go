@@ -46,6 +46,14 @@ func awsEndpoint(options map[string]string, port int) {
 	options["endpoint"], options["port"], options["region"] = "localhost", strconv.Itoa(port), "eu-west-1"
 }
 
+// kinesisHost is what Kinesis is called by: firelane calls AWS in CBOR, and others in JSON.
+const kinesisHost = "kinesis.eu-west-1.amazonaws.com"
+
+func kinesisEndpoint(options map[string]string, port int) {
+	awsEndpoint(options, port)
+	options["endpoint"] = kinesisHost
+}
+
 // answering returns a take that finds records anywhere in the body.
 func answering(status int, reply string) func(*store, *http.Request, []byte) ([]byte, int, string) {
 	return func(_ *store, _ *http.Request, body []byte) ([]byte, int, string) { return body, status, reply }
@@ -58,7 +66,7 @@ func services() []*service {
 			options: map[string]string{"Name": "cloudwatch_logs", "log_group_name": "bench", "log_stream_prefix": "web-", "auto_create_group": "On"}},
 		{name: "kinesis_firehose", tls: true, address: awsEndpoint, take: takeFirehose, refused: refusedFirehose,
 			options: map[string]string{"Name": "kinesis_firehose", "delivery_stream": "bench"}},
-		{name: "kinesis_streams", tls: true, address: awsEndpoint, take: takeKinesis, refused: refusedKinesis,
+		{name: "kinesis_streams", tls: true, address: kinesisEndpoint, take: takeKinesis, refused: refusedKinesis,
 			options: map[string]string{"Name": "kinesis_streams", "stream": "bench"}},
 		{name: "s3", take: takeS3,
 			address: func(options map[string]string, port int) {
@@ -118,8 +126,12 @@ func takeCloudWatch(_ *store, r *http.Request, body []byte) ([]byte, int, string
 	return nil, http.StatusOK, "{}"
 }
 
-// takeLoki takes the entries of a push request that aren't there yet: of equal ones of a stream Loki keeps one.
-func takeLoki(s *store, _ *http.Request, body []byte) ([]byte, int, string) {
+// takeLoki takes the entries of a push request that aren't there yet: of equal ones of a stream Loki keeps one. Fluent Bit sends JSON,
+// of which all is taken.
+func takeLoki(s *store, r *http.Request, body []byte) ([]byte, int, string) {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		return body, http.StatusNoContent, ""
+	}
 	text := []byte{} // not nil: it is a request with records
 	fields(body, func(_ protowire.Number, stream []byte) {
 		var labels []byte

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,9 +25,10 @@ type API struct {
 	Agent string // the User-Agent; "": the default
 
 	signer  *Signer
-	answers sync.Pool   // of *bytes.Buffer
-	cbor    atomic.Bool // the service has answered in CBOR
-	json    atomic.Bool // or has shown that it can't
+	answers sync.Pool // of *bytes.Buffer
+
+	readsCBOR   atomic.Bool // it has answered a call in CBOR
+	refusesCBOR atomic.Bool // it has failed one, in a way that may be due to that
 }
 
 // An APIName is how a service is called.
@@ -46,21 +46,17 @@ func NewAPI(s *Service, name APIName) *API {
 // maxKeptAnswer is the largest buffer in bytes that is kept for the next answer.
 const maxKeptAnswer = 256 << 10
 
-// Post calls an operation with a body, and reads its answer into out, a pointer to a struct; nil: it isn't needed. The body is JSON, or
-// CBOR if that is the header. What has the field name failed with the value 0 in its answer isn't read: it has a result for each
-// record, of which nobody wants to know. stored says that this is so. A refusal is a *Refusal, and for a call in CBOR the error may be a
-// *NotCBORError. An error doesn't name the operation.
+// Post calls an operation with a body, and reads its answer into out, a pointer to a struct; nil: it isn't needed. The body is JSON,
+// unless header says otherwise. What has the field name failed with the value 0 in its answer isn't read: it has a result for each
+// record, of which nobody wants to know. stored says that this is so. A refusal is a *Refusal. An error doesn't name the operation.
 func (a *API) Post(ctx context.Context, op string, body *httpsend.Payload, header map[string]string, failed string, out any) (stored bool, err error) {
 	req, err := a.request(ctx, op, body, header)
 	if err != nil {
 		return false, err
 	}
-	untried := isCBOR(req.Header) && !a.cbor.Load()
 	resp, err := a.client.Do(req)
 	if err != nil {
-		if untried && httpsend.IsCutOff(err) {
-			err = a.notCBOR(err)
-		}
+		a.learnCBOR(req, httpsend.IsCutOff(err))
 		return false, err
 	}
 	defer resp.Body.Close()
@@ -77,36 +73,24 @@ func (a *API) Post(ctx context.Context, op string, body *httpsend.Payload, heade
 	if _, err := buf.ReadFrom(resp.Body); err != nil {
 		return false, fmt.Errorf("reading the answer: %w", err)
 	}
-	if isCBOR(resp.Header) {
-		a.cbor.Store(true)
-		untried = false
-	}
-	stored, err = a.read(resp, buf.Bytes(), failed, out)
-	var refusal *Refusal
-	if untried && errors.As(err, &refusal) && !refusal.Unauthorised() {
-		err = a.notCBOR(err)
-	}
-	return stored, err
-}
-
-// RefusesCBOR reports whether what answers has shown that it can't read CBOR.
-func (a *API) RefusesCBOR() bool { return a.json.Load() }
-
-func (a *API) notCBOR(err error) error {
-	a.json.Store(true)
-	return &NotCBORError{err}
+	return a.read(req, resp, buf.Bytes(), failed, out)
 }
 
 // read reads an answer for Post.
-func (a *API) read(resp *http.Response, answer []byte, failed string, out any) (stored bool, err error) {
-	ok, inCBOR := resp.StatusCode == http.StatusOK, isCBOR(resp.Header)
-	switch {
-	case ok && failed != "" && (inCBOR && noneFailedCBOR(answer, failed) || !inCBOR && noneFailed(answer, failed)):
+func (a *API) read(req *http.Request, resp *http.Response, answer []byte, failed string, out any) (stored bool, err error) {
+	ok, inCBOR := resp.StatusCode == http.StatusOK, isCBOR(resp.Header) || isCBOR(req.Header) && isCBORMap(answer)
+	if ok && failed != "" && (inCBOR && noneFailedCBOR(answer, failed) || !inCBOR && noneFailed(answer, failed)) {
+		a.learnCBOR(req, false)
 		return true, nil
-	case inCBOR:
+	}
+	if inCBOR {
+		a.learnCBOR(req, false)
 		var unread error
-		if answer, unread = CBORToJSON(nil, answer); unread != nil && ok {
-			return false, fmt.Errorf("the answer isn't what the service promises: %w", unread)
+		if answer, unread = CBORToJSON(nil, answer); unread != nil {
+			if ok {
+				return false, fmt.Errorf("the answer isn't what the service promises: %w", unread)
+			}
+			answer = nil // its beginning would be taken for a message
 		}
 	}
 	if !ok {
@@ -114,16 +98,35 @@ func (a *API) read(resp *http.Response, answer []byte, failed string, out any) (
 		if refusal.Unauthorised() {
 			a.signer.learnTime(resp.Header)
 		}
+		if !refusal.ofAnyCall() {
+			a.learnCBOR(req, true)
+		}
 		return false, refusal
 	}
 	if out == nil {
 		return false, nil
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
+		a.learnCBOR(req, true)
 		return false, fmt.Errorf("the answer isn't what the service promises: %w", err)
 	}
+	a.learnCBOR(req, false)
 	return false, nil
 }
+
+// learnCBOR learns from a call whether the service takes CBOR: refused says that the call failed, and may have because it was in CBOR.
+func (a *API) learnCBOR(req *http.Request, refused bool) {
+	switch {
+	case !isCBOR(req.Header):
+	case refused:
+		a.refusesCBOR.Store(true)
+	default:
+		a.readsCBOR.Store(true)
+	}
+}
+
+// RefusesCBOR reports whether the service, or what is between it and the router, seems not to take CBOR.
+func (a *API) RefusesCBOR() bool { return a.refusesCBOR.Load() && !a.readsCBOR.Load() }
 
 // request makes a signed request.
 func (a *API) request(ctx context.Context, op string, body *httpsend.Payload, header map[string]string) (*http.Request, error) {

@@ -13,26 +13,23 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// CBOR is the header of a call in CBOR (RFC 8949), the way in which AWS's SDK for Java has called Kinesis since 2016: a JSON request's
-// members and names, with data as bytes in place of Base64. The answer is in CBOR, too.
-var CBOR = map[string]string{"Content-Type": "application/x-amz-cbor-1.1"}
-
-// A NotCBORError means that an endpoint that has never answered in CBOR failed a call in CBOR, and did so in another way than a
-// service that can read it. Nothing of the call is stored, unless the connection broke.
-type NotCBORError struct{ Err error }
-
-func (e *NotCBORError) Error() string { return "not answered in CBOR: " + e.Err.Error() }
-func (e *NotCBORError) Unwrap() error { return e.Err }
+// CBOR is the Content-Type of a call in CBOR (RFC 8949), the way in which AWS's SDK for Java has called Kinesis since 2016: a JSON
+// request's members and names, with data as bytes in place of Base64. The answer is in CBOR, too.
+const CBOR = "application/x-amz-cbor-1.1"
 
 func isCBOR(h http.Header) bool {
-	return strings.HasPrefix(h.Get("Content-Type"), "application/x-amz-cbor-1.1")
+	return strings.HasPrefix(h.Get("Content-Type"), CBOR)
 }
 
-// maxDepth is how deep lists, maps and tags of an answer in CBOR may be in each other.
-const maxDepth = 16
+// Limits of an answer in CBOR. A call has at most 500 records.
+const (
+	maxDepth   = 16     // lists, maps and tags in one another
+	maxMembers = 10_000 // of a list or a map
+)
 
 var (
-	errNotCBOR   = errors.New("it isn't CBOR")
+	errNotCBOR   = errors.New("it isn't CBOR of the kind that answers have")
+	errLongCBOR  = errors.New("a list in its CBOR is too long")
 	errDeepCBOR  = errors.New("its CBOR is nested too deep")
 	errShortCBOR = errors.New("its CBOR breaks off")
 )
@@ -53,7 +50,7 @@ const (
 const (
 	cborIn8        = 24 // the next byte; 25, 26 and 27: the next 2, 4 and 8 bytes
 	cborIn64       = 27
-	cborIndefinite = 31 // a text, list or map that ends with a break
+	cborIndefinite = 31 // a string, list or map that ends with a break
 )
 
 // The values of the type cborOther.
@@ -63,8 +60,8 @@ const (
 	cborBreak = 0xff // the whole byte
 )
 
-// CBORToJSON appends the first value in CBOR of p, an answer, to dst as JSON, which is at most six times as long. Bytes become Base64;
-// what a service's answer doesn't have (null, undefined, floating point) becomes null. Where p isn't CBOR the JSON is incomplete.
+// CBORToJSON appends the first value in CBOR of p, an answer, to dst as JSON, which is at most six times as long as p. Bytes become
+// Base64; floating-point numbers, which answers don't have, become null. After an error the JSON is incomplete.
 func CBORToJSON(dst, p []byte) ([]byte, error) {
 	dst, _, err := appendCBOR(dst, p, 0)
 	return dst, err
@@ -119,6 +116,9 @@ func appendCBORMembers(dst, p []byte, kind byte, n uint64, indefinite bool, dept
 		if indefinite && len(p) > 0 && p[0] == cborBreak {
 			p = p[1:]
 			break
+		}
+		if i == maxMembers {
+			return dst, p, errLongCBOR
 		}
 		if i > 0 {
 			dst = append(dst, ',')
@@ -190,7 +190,10 @@ func cborString(kind byte, n uint64, indefinite bool, p []byte) (text, rest []by
 	return text, p[1:], nil
 }
 
+// isCBORMap reports whether an answer is in CBOR, by its first byte: JSON begins with { or a space.
+func isCBORMap(answer []byte) bool { return len(answer) > 0 && answer[0]>>5 == cborMap }
+
 // noneFailedCBOR is noneFailed for an answer in CBOR, in which the number 0 is a byte.
 func noneFailedCBOR(answer []byte, member string) bool {
-	return len(answer) > 0 && answer[0]>>5 == cborMap && bytes.Contains(answer, append([]byte(member), 0)) && !bytes.Contains(answer, []byte("ErrorCode"))
+	return isCBORMap(answer) && bytes.Contains(answer, append([]byte(member), 0)) && !bytes.Contains(answer, []byte("ErrorCode"))
 }

@@ -50,10 +50,11 @@ func TestWhatIsNotCBORIsAnError(t *testing.T) {
 		"\x1c":                                 errNotCBOR,
 		"\xff":                                 errNotCBOR,
 		"\x3b\xff\xff\xff\xff\xff\xff\xff\xff": errNotCBOR,
-		strings.Repeat("\x81", 1<<20):          errDeepCBOR,
-		strings.Repeat("\xc1", 1<<20):          errDeepCBOR,
+		"\x9f" + strings.Repeat("\xa0", maxMembers+1) + "\xff": errLongCBOR,
+		strings.Repeat("\x81", 1<<20):                          errDeepCBOR,
+		strings.Repeat("\xc1", 1<<20):                          errDeepCBOR,
 	} {
-		if got, err := CBORToJSON(nil, []byte(in)); err != want || len(got) > 1<<10 {
+		if got, err := CBORToJSON(nil, []byte(in)); err != want || len(got) > 1<<15 {
 			t.Errorf("%.20x: got %.100s and error %v, want %v", in, got, err, want)
 		}
 	}
@@ -124,6 +125,8 @@ func valueOf(v cbor.Value) (_ any, known bool) {
 		return []byte(v), v != nil
 	case cbor.Uint:
 		return uint64(v), true
+	case cbor.NegInt:
+		return -int64(v), 0 < v && v < 1<<62
 	case cbor.Bool:
 		return bool(v), true
 	}

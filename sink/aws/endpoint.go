@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,9 +16,11 @@ import (
 // region matches a region's name: no other text may become a part of a host.
 var region = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z]{2,4}(-[a-z0-9]+)+$`) })
 
+type partition struct{ region, domain, dual string }
+
 // partitions are the domains of AWS's partitions, by the beginning of their regions' names, without and with IPv6 ("AWS service
 // endpoints - General Reference"; the SDK's partitions.json). All other regions have those of the last one.
-var partitions = []struct{ region, domain, dual string }{
+var partitions = []partition{
 	{"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
 	{"eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
 	{"us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
@@ -54,7 +57,8 @@ func (a *API) URL(ctx context.Context) (string, error) {
 	return "https://" + a.hostIn(where, fips, dual) + "/", nil
 }
 
-// IsAWS reports whether the service's operations are at a host of AWS, not at a stand-in for it or a proxy of the user's.
+// IsAWS reports whether the service's operations are at a host that AWS has for them (of a region, a VPC endpoint or an account), not
+// at a stand-in or at a proxy, which may be on a host of AWS, too.
 func (a *API) IsAWS(ctx context.Context) bool {
 	at, err := a.URL(ctx)
 	if err != nil {
@@ -64,13 +68,14 @@ func (a *API) IsAWS(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	host := strings.ToLower(u.Hostname())
-	for _, p := range partitions {
-		if strings.HasSuffix(host, "."+p.domain) || strings.HasSuffix(host, "."+p.dual) {
-			return true
-		}
+	labels := strings.Split(strings.ToLower(u.Hostname()), ".")
+	if !slices.ContainsFunc(labels, func(l string) bool { return l == a.Host || l == a.Host+"-fips" || l == "data-"+a.Host }) {
+		return false
 	}
-	return false
+	return slices.ContainsFunc(partitions, func(p partition) bool {
+		host := "." + strings.Join(labels, ".")
+		return strings.HasSuffix(host, "."+p.domain) || strings.HasSuffix(host, "."+p.dual)
+	})
 }
 
 // hostIn is the name of the service's host in a region. In us-gov the usual hosts of Kinesis and CloudWatch Logs are those for FIPS.

@@ -122,6 +122,11 @@ func (r *Refusal) Denied() bool {
 	return r.Status == http.StatusForbidden && !r.named()
 }
 
+// ofAnyCall reports whether the reason has nothing to do with how the call was written: load, its size, or the credentials.
+func (r *Refusal) ofAnyCall() bool {
+	return r.Throttled() || r.Status == http.StatusRequestEntityTooLarge || r.Unauthorised() && r.named()
+}
+
 // named reports whether the service says why by a code. An answer to HEAD has no body, and its code is the status's text.
 func (r *Refusal) named() bool { return r.Code != "Forbidden" && r.Code != "without a code" }
 

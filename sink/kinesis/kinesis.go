@@ -7,6 +7,7 @@
 package kinesis
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"iter"
@@ -45,6 +46,7 @@ type Destination struct {
 	keyer   keyer
 	sender  put.Sender
 	api     *aws.API
+	isAWS   func(ctx context.Context) bool
 	limits  sink.Limits
 	largest int // bytes of a key and its data
 
@@ -70,7 +72,7 @@ func NewGo(o *Options, d config.Dialect, env sink.Env) (sink.Destination, error)
 
 // NewAggregated makes it for Fluentd's kinesis_streams_aggregated.
 func NewAggregated(o *AggregatedOptions, d config.Dialect, env sink.Env) (sink.Destination, error) {
-	return newDestination(o.Stream, &o.Options, &Destination{keyer: keyer{fixed: string(cut([]byte(o.FixedKey)))}, aggregate: true}, put.Text{}, d, env)
+	return newDestination(o.Stream, &o.Options, &Destination{keyer: keyer{fixed: string(cut(bytes.ToValidUTF8([]byte(o.FixedKey), []byte("\ufffd"))))}, aggregate: true}, put.Text{}, d, env)
 }
 
 func (o *Options) destination(t put.Text, d config.Dialect, env sink.Env) (sink.Destination, error) {
@@ -108,7 +110,7 @@ func newDestination(stream string, o *put.Options, dest *Destination, t put.Text
 	s := &dest.sender
 	s.What, s.Action, s.Field, s.MaxRecords, s.MaxBytes, s.Put = "Kinesis stream", "kinesis:PutRecords", "StreamName", maxRecords, maxRequest, dest.put
 	dest.api = aws.NewAPI(s.Service, aws.APIName{Host: "kinesis", Target: "Kinesis_20131202", Env: "KINESIS"})
-	s.CBOR = dest.takesCBOR
+	dest.isAWS, s.CBOR = dest.api.IsAWS, dest.takesCBOR
 	return dest, nil
 }
 
@@ -143,7 +145,7 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 
 // takesCBOR reports whether calls are in CBOR: to AWS only, since some stand-ins for Kinesis store such data in another form.
 func (d *Destination) takesCBOR(ctx context.Context) bool {
-	return !d.api.RefusesCBOR() && d.api.IsAWS(ctx)
+	return !d.api.RefusesCBOR() && d.isAWS(ctx)
 }
 
 // put makes one call.
@@ -154,7 +156,7 @@ func (d *Destination) put(ctx context.Context, body *httpsend.Payload, cbor bool
 	}
 	var header map[string]string
 	if cbor {
-		header = aws.CBOR
+		header = map[string]string{"Content-Type": aws.CBOR}
 	}
 	stored, err := d.api.Post(ctx, "PutRecords", body, header, "FailedRecordCount", &answer)
 	if err != nil || stored || answer.FailedRecordCount != nil && *answer.FailedRecordCount == 0 {

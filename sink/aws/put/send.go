@@ -2,7 +2,6 @@ package put
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -71,38 +70,30 @@ type call struct {
 }
 
 // Send makes the calls for req. records yields the service's records for items of req, in order; what it yields needs to be
-// valid only until the next one. It is called once more if the service turns out not to take CBOR.
+// valid only until the next one.
 func (s *Sender) Send(ctx context.Context, req *sink.Request, records func(items []int) iter.Seq[Record]) sink.Reply {
-	m := s.send(ctx, req, records, s.CBOR != nil && s.CBOR(ctx))
-	if m.notCBOR { // it was the first call that the endpoint got: nothing is stored
-		m = s.send(ctx, req, records, false)
-	}
-	return m.reply(req.Len())
-}
-
-func (s *Sender) send(ctx context.Context, req *sink.Request, records func(items []int) iter.Seq[Record], cbor bool) *merged {
 	c, ok := s.calls.Get().(*call)
 	if !ok {
 		c = new(call)
 	}
 	defer s.release(c)
-	c.cbor = cbor
-	m := &merged{until: time.Now().Add(sendLimit)}
+	c.cbor = s.CBOR != nil && s.CBOR(ctx)
+	m := merged{until: time.Now().Add(sendLimit)}
 	for stream, items := range req.ByKey() {
 		name := string(stream)
 		s.begin(c, name)
 		for r := range records(items) {
 			if len(c.ends) > 0 && (len(c.ends) == s.MaxRecords || c.bytes+len(r.Data)+len(r.Key) > s.MaxBytes) {
-				m.add(s.end(ctx, c, name, m), c.items)
+				m.add(s.end(ctx, c, name, &m), c.items)
 				s.begin(c, name)
 			}
 			c.add(&r)
 		}
 		if len(c.ends) > 0 {
-			m.add(s.end(ctx, c, name, m), c.items)
+			m.add(s.end(ctx, c, name, &m), c.items)
 		}
 	}
-	return m
+	return m.reply(req.Len())
 }
 
 func (s *Sender) release(c *call) {
@@ -172,11 +163,6 @@ func (s *Sender) end(ctx context.Context, c *call, stream string, m *merged) sin
 		results, err = s.Put(ctx, body, c.cbor)
 		return err
 	})
-	var not *aws.NotCBORError
-	if errors.As(err, &not) {
-		m.notCBOR, m.hopeless = true, &sink.Reply{Verdict: sink.Again, Err: err}
-		return *m.hopeless
-	}
 	if err != nil {
 		return s.failed(err, stream, c)
 	}
@@ -187,7 +173,6 @@ func (s *Sender) end(ctx context.Context, c *call, stream string, m *merged) sin
 type merged struct {
 	calls    []answered
 	hopeless *sink.Reply // of a call after which no other is made
-	notCBOR  bool        // that call was in CBOR, which the endpoint doesn't take
 	until    time.Time   // when the last call may begin
 }
 
