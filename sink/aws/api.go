@@ -56,7 +56,9 @@ func (a *API) Post(ctx context.Context, op string, body *httpsend.Payload, heade
 	}
 	resp, err := a.client.Do(req)
 	if err != nil {
-		a.learnCBOR(req, httpsend.IsCutOff(err))
+		if httpsend.IsCutOff(err) {
+			a.learnCBOR(req, true)
+		}
 		return false, err
 	}
 	defer resp.Body.Close()

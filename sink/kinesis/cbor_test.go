@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
@@ -109,6 +110,41 @@ func TestFaultsOfAnyCallDoNotTellWhatIsTaken(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestACallWithoutAnAnswerDoesNotTellWhatIsTaken: neither that CBOR is, nor that it isn't.
+func TestACallWithoutAnAnswerDoesNotTellWhatIsTaken(t *testing.T) {
+	serve(t)
+	s := kinesistest.NewJSON(shards, "logs")
+	t.Cleanup(s.Close)
+	var calls atomic.Int32
+	dest := asAWS(destination(t, behind(t, s, func(w http.ResponseWriter, r *http.Request, cbor bool) {
+		switch calls.Add(1) {
+		case 1:
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		case 2:
+			if !cbor {
+				t.Error("the second call is in JSON")
+			}
+			s.ServeHTTP(w, r)
+		default:
+			s.ServeHTTP(w, r)
+		}
+	}), config.FluentBit))
+	req, err := sinktest.Encode(dest, lines(0, 1)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	for range 2 {
+		if r := dest.Send(ctx, req); r.Verdict != sink.Again {
+			t.Fatalf("got %+v, want that it is tried again", r)
+		}
+		ctx = t.Context()
+	}
+	delivered(t, dest.Send(ctx, req))
 }
 
 // TestAServiceThatHasAnsweredInCBORStaysWithIt: a proxy's answers and broken connections are faults like any others.
