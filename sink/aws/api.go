@@ -116,7 +116,7 @@ func (a *API) read(req *http.Request, resp *http.Response, answer []byte, failed
 	return false, nil
 }
 
-// learnCBOR learns from a call whether the service takes CBOR: refused says that the call failed, and may have because it was in CBOR.
+// learnCBOR learns from a call that was answered or broke off whether the service takes CBOR: refused says that the call failed, and may have because it was in CBOR.
 func (a *API) learnCBOR(req *http.Request, refused bool) {
 	switch {
 	case !isCBOR(req.Header):
