@@ -37,7 +37,7 @@ func peerOf(t *testing.T, addr net.Addr, change func(*PeerConfig)) *Peer {
 	return p
 }
 
-// accept runs serve for each connection, and passes on what it returns.
+// accept runs serve for each connection, closes it, and passes on what serve returns.
 func accept(t *testing.T, ln net.Listener, serve func(net.Conn) []byte) <-chan []byte {
 	t.Helper()
 	got := make(chan []byte, 100)
@@ -51,8 +51,9 @@ func accept(t *testing.T, ln net.Listener, serve func(net.Conn) []byte) <-chan [
 				return
 			}
 			go func() {
-				defer c.Close()
-				got <- serve(c)
+				b := serve(c)
+				c.Close()
+				got <- b
 			}()
 		}
 	}()
