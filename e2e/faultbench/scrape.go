@@ -165,8 +165,10 @@ func (w *watcher) check(s *scrape) {
 	}
 }
 
-// last returns the last scrape before the router is stopped, when the first output has delivered everything.
+// last returns the last scrape before the router is stopped, when the first output has delivered everything, and nothing has changed since
+// the one before: a process that has just started counts what it recovers a little later.
 func (w *watcher) last(ctx context.Context) *scrape {
+	before := ""
 	for begin := time.Now(); ctx.Err() == nil; sleep(ctx, scrapeEvery) {
 		s, err := w.read(ctx)
 		if err != nil {
@@ -174,11 +176,21 @@ func (w *watcher) last(ctx context.Context) *scrape {
 			return nil
 		}
 		w.check(s)
-		if len(s.outputs) == 0 || s.accounts[s.outputs[0]].Buffered == 0 || time.Since(begin) > settleTimeout {
+		now := s.String()
+		if len(s.outputs) == 0 || s.accounts[s.outputs[0]].Buffered == 0 && now == before || time.Since(begin) > settleTimeout {
 			return s
 		}
+		before = now
 	}
 	return nil
+}
+
+func (s *scrape) String() string {
+	text := fmt.Sprint(s.received, s.unrouted)
+	for _, id := range s.outputs {
+		text += fmt.Sprint(" ", id, *s.accounts[id])
+	}
+	return text
 }
 
 // compare compares the last scrape with the accounts that the router logged at its end, of the outputs that had nothing left.
