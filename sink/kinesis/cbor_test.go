@@ -213,7 +213,7 @@ func TestCallsInCBORKeepTheContract(t *testing.T) {
 	})
 }
 
-// behind serves a stand-in through a handler, and returns options for it.
+// behind serves a handler that may pass calls on to a stand-in, and returns options for it.
 func behind(t *testing.T, s *kinesistest.Server, handle func(w http.ResponseWriter, r *http.Request, cbor bool)) *Options {
 	t.Helper()
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
