@@ -16,7 +16,7 @@ import (
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
-// An API is a service whose operations are requests of JSON ("AWS JSON 1.1 protocol", Smithy). The SDK's clients aren't used for
+// An API is a service whose operations are requests of JSON ("AWS JSON 1.1 protocol", Smithy), or of CBOR with the same members. The SDK's clients aren't used for
 // these: they would build each request from one struct for each record, and the schemas of all their operations are read at every
 // start of the process. It is safe for concurrent use.
 type API struct {
@@ -27,8 +27,8 @@ type API struct {
 	signer  *Signer
 	answers sync.Pool // of *bytes.Buffer
 
-	readsCBOR   atomic.Bool // it has answered a call in CBOR
-	refusesCBOR atomic.Bool // it has failed one, in a way that may be due to that
+	readsCBOR   atomic.Bool // a call in CBOR was understood
+	refusesCBOR atomic.Bool // a call in CBOR failed, possibly because of that
 }
 
 // An APIName is how a service is called.
@@ -47,8 +47,9 @@ func NewAPI(s *Service, name APIName) *API {
 const maxKeptAnswer = 256 << 10
 
 // Post calls an operation with a body, and reads its answer into out, a pointer to a struct; nil: it isn't needed. The body is JSON,
-// unless header says otherwise. What has the field name failed with the value 0 in its answer isn't read: it has a result for each
-// record, of which nobody wants to know. stored says that this is so. A refusal is a *Refusal. An error doesn't name the operation.
+// unless header says otherwise. If failed isn't empty, it names the member that counts failures: where an answer has it with the value 0,
+// stored is true and out isn't set, since the results of the records aren't needed. A refusal is a *Refusal. An error doesn't name the
+// operation.
 func (a *API) Post(ctx context.Context, op string, body *httpsend.Payload, header map[string]string, failed string, out any) (stored bool, err error) {
 	req, err := a.request(ctx, op, body, header)
 	if err != nil {
@@ -100,7 +101,7 @@ func (a *API) read(req *http.Request, resp *http.Response, answer []byte, failed
 		if refusal.Unauthorised() {
 			a.signer.learnTime(resp.Header)
 		}
-		if !refusal.ofAnyCall() {
+		if !refusal.unrelatedToFormat() {
 			a.learnCBOR(req, true)
 		}
 		return false, refusal
@@ -116,11 +117,12 @@ func (a *API) read(req *http.Request, resp *http.Response, answer []byte, failed
 	return false, nil
 }
 
-// learnCBOR learns from a call that was answered or broke off whether the service takes CBOR: refused says that the call failed, and may have because it was in CBOR.
-func (a *API) learnCBOR(req *http.Request, refused bool) {
+// learnCBOR notes what the end of a call in CBOR says about the service: the call failed, possibly because it was in CBOR, or it was
+// understood. A call in JSON says nothing.
+func (a *API) learnCBOR(req *http.Request, failed bool) {
 	switch {
 	case !isCBOR(req.Header):
-	case refused:
+	case failed:
 		a.refusesCBOR.Store(true)
 	default:
 		a.readsCBOR.Store(true)

@@ -21,7 +21,7 @@ func isCBOR(h http.Header) bool {
 	return strings.HasPrefix(h.Get("Content-Type"), CBOR)
 }
 
-// Limits of an answer in CBOR. A call has at most 500 records.
+// Limits of an answer in CBOR. They are far above what is needed: it has one entry for each of at most 500 records.
 const (
 	maxDepth   = 16     // lists, maps and tags in one another
 	maxMembers = 10_000 // of a list or a map
@@ -190,10 +190,10 @@ func cborString(kind byte, n uint64, indefinite bool, p []byte) (text, rest []by
 	return text, p[1:], nil
 }
 
-// isCBORMap reports whether an answer is in CBOR, by its first byte: JSON begins with { or a space.
+// isCBORMap reports whether an answer is in CBOR, by its first byte: JSON begins with { or white space.
 func isCBORMap(answer []byte) bool { return len(answer) > 0 && answer[0]>>5 == cborMap }
 
-// noneFailedCBOR is noneFailed for an answer in CBOR, in which the number 0 is a byte.
+// noneFailedCBOR is noneFailed for an answer in CBOR, in which the byte 0 follows the member's name.
 func noneFailedCBOR(answer []byte, member string) bool {
 	return isCBORMap(answer) && bytes.Contains(answer, append([]byte(member), 0)) && !bytes.Contains(answer, []byte("ErrorCode"))
 }

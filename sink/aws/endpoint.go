@@ -57,8 +57,8 @@ func (a *API) URL(ctx context.Context) (string, error) {
 	return "https://" + a.hostIn(where, fips, dual) + "/", nil
 }
 
-// IsAWS reports whether the service's operations are at a host that AWS has for them (of a region, a VPC endpoint or an account), not
-// at a stand-in or at a proxy, which may be on a host of AWS, too.
+// IsAWS reports whether the endpoint is one of AWS's own for this service: a region's, a VPC endpoint or an account's. A stand-in or a
+// proxy isn't, even if its host is in one of AWS's domains, and neither is an endpoint that isn't known.
 func (a *API) IsAWS(ctx context.Context) bool {
 	at, err := a.URL(ctx)
 	if err != nil {

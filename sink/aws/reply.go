@@ -122,8 +122,9 @@ func (r *Refusal) Denied() bool {
 	return r.Status == http.StatusForbidden && !r.named()
 }
 
-// ofAnyCall reports whether the reason has nothing to do with how the call was written: load, its size, or the credentials.
-func (r *Refusal) ofAnyCall() bool {
+// unrelatedToFormat reports whether the service would have refused the call in another format, too: for load, for the body's size, or
+// for the credentials.
+func (r *Refusal) unrelatedToFormat() bool {
 	return r.Throttled() || r.Status == http.StatusRequestEntityTooLarge || r.Unauthorised() && r.named()
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/firelane/firelane/sink/sinktest"
 )
 
-// asAWS has a destination take a stand-in for AWS.
+// asAWS makes a destination treat any endpoint as AWS's.
 func asAWS(dest sink.Destination) sink.Destination {
 	dest.(*Destination).isAWS = func(context.Context) bool { return true }
 	return dest
@@ -47,8 +47,8 @@ func TestKinesisIsCalledInCBOR(t *testing.T) {
 	}
 }
 
-// TestWhatFailsCBORGetsJSON: from the next attempt on.
-func TestWhatFailsCBORGetsJSON(t *testing.T) {
+// TestAFailedFirstCallInCBORIsFollowedByJSON: from the next attempt on.
+func TestAFailedFirstCallInCBORIsFollowedByJSON(t *testing.T) {
 	for name, fail := range map[string]func(w http.ResponseWriter){
 		"refuses the type": func(w http.ResponseWriter) { http.Error(w, "what is this?", http.StatusUnsupportedMediaType) },
 		"forbids it":       func(w http.ResponseWriter) { http.Error(w, "<h1>Forbidden</h1>", http.StatusForbidden) },
@@ -79,8 +79,8 @@ func TestWhatFailsCBORGetsJSON(t *testing.T) {
 	}
 }
 
-// TestFaultsOfAnyCallDoNotTellWhatIsTaken: the service throttles, or refuses the credentials, without reading the body.
-func TestFaultsOfAnyCallDoNotTellWhatIsTaken(t *testing.T) {
+// TestUnrelatedFailuresDoNotSwitchToJSON: a gateway's, a body that is too large, and refused credentials.
+func TestUnrelatedFailuresDoNotSwitchToJSON(t *testing.T) {
 	for name, fail := range map[string]func(w http.ResponseWriter){
 		"a gateway": func(w http.ResponseWriter) { http.Error(w, "bad gateway", http.StatusBadGateway) },
 		"too large": func(w http.ResponseWriter) { http.Error(w, "too large", http.StatusRequestEntityTooLarge) },
@@ -112,8 +112,8 @@ func TestFaultsOfAnyCallDoNotTellWhatIsTaken(t *testing.T) {
 	}
 }
 
-// TestACallWithoutAnAnswerDoesNotTellWhatIsTaken: neither that CBOR is, nor that it isn't.
-func TestACallWithoutAnAnswerDoesNotTellWhatIsTaken(t *testing.T) {
+// TestATimeoutSaysNothingOfCBOR: neither that it is understood, nor that it isn't.
+func TestATimeoutSaysNothingOfCBOR(t *testing.T) {
 	serve(t)
 	s := kinesistest.NewJSON(shards, "logs")
 	t.Cleanup(s.Close)
@@ -188,7 +188,7 @@ func TestAnAnswerInCBORIsReadWhateverItsType(t *testing.T) {
 	}
 }
 
-// untyped answers without a Content-Type of its own.
+// untyped answers with the type application/octet-stream.
 type untyped struct{ http.ResponseWriter }
 
 func (w untyped) WriteHeader(status int) {
@@ -213,7 +213,7 @@ func TestCallsInCBORKeepTheContract(t *testing.T) {
 	})
 }
 
-// behind serves a handler that may pass calls on to a stand-in, and returns options for it.
+// behind starts a server in front of a stand-in, to which its handler may pass calls on, and returns options for that server.
 func behind(t *testing.T, s *kinesistest.Server, handle func(w http.ResponseWriter, r *http.Request, cbor bool)) *Options {
 	t.Helper()
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

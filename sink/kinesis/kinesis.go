@@ -110,7 +110,7 @@ func newDestination(stream string, o *put.Options, dest *Destination, t put.Text
 	s := &dest.sender
 	s.What, s.Action, s.Field, s.MaxRecords, s.MaxBytes, s.Put = "Kinesis stream", "kinesis:PutRecords", "StreamName", maxRecords, maxRequest, dest.put
 	dest.api = aws.NewAPI(s.Service, aws.APIName{Host: "kinesis", Target: "Kinesis_20131202", Env: "KINESIS"})
-	dest.isAWS, s.CBOR = dest.api.IsAWS, dest.takesCBOR
+	dest.isAWS, s.CBOR = dest.api.IsAWS, dest.useCBOR
 	return dest, nil
 }
 
@@ -143,8 +143,9 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	})
 }
 
-// takesCBOR reports whether calls are in CBOR: to AWS only, since some stand-ins for Kinesis store such data in another form.
-func (d *Destination) takesCBOR(ctx context.Context) bool {
+// useCBOR reports whether to call in CBOR: only AWS itself, since some stand-ins for Kinesis store such data in another form, and only
+// while it doesn't seem to refuse it.
+func (d *Destination) useCBOR(ctx context.Context) bool {
 	return !d.api.RefusesCBOR() && d.isAWS(ctx)
 }
 

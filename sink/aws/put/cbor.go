@@ -14,7 +14,7 @@ const (
 	cborList  = 0x9f
 	cborBreak = 0xff // ends a map or a list
 
-	// A length of more than 23 follows: in one byte, two or four.
+	// In the lower five bits, a length of more than 23 that follows in one, two or four bytes.
 	cborLen8, cborLen16, cborLen32 = 24, 25, 26
 )
 
@@ -30,7 +30,7 @@ func beginCBOR(dst []byte) []byte {
 	return append(append(append(dst, cborMap), cborRecords...), cborList)
 }
 
-// appendCBOR appends a record: {"Data": …, "PartitionKey": "…"}
+// appendCBOR appends a record: {"Data": …, "PartitionKey": "…"}, without the key if it is nil
 func appendCBOR(dst []byte, r *Record) []byte {
 	dst = append(append(dst, cborMap), cborData...)
 	dst = append(appendCBORHead(dst, cborBytes, len(r.Data)), r.Data...)
