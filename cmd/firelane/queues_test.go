@@ -18,7 +18,7 @@ func TestAKilledRouterThatStartsWithItsOutputsInAnotherOrderMixesNothingUp(t *te
 	service := fmt.Sprintf("[SERVICE]\n  storage.path %s/queue\n", dir)
 	addr, output := map[string]string{}, map[string]string{}
 	for _, tag := range []string{"a", "b"} {
-		port, err := freeport.Listen(0)
+		port, err := freeport.Next()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -310,21 +309,14 @@ func completeFluentd(data []byte) []byte {
 	return data
 }
 
-// nextPort counts the ports of the cases, so that no two cases have the same one. It starts at a port that depends on the process,
-// below the ephemeral ports.
-var nextPort atomic.Int32
-
-// freePort returns a port of loopback that nothing listens on.
+// freePort returns a port of loopback that nothing listens on, another each time.
 func freePort(t *testing.T) int {
 	t.Helper()
-	nextPort.CompareAndSwap(0, int32(10000+os.Getpid()%200*100))
-	for range 1000 {
-		if port, err := freeport.Listen(int(nextPort.Add(1))); err == nil {
-			return port
-		}
+	port, err := freeport.Next()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port")
-	return 0
+	return port
 }
 
 // dial connects to the program once it listens; nil if it ends before.

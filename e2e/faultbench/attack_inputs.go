@@ -25,7 +25,7 @@ func inputAttacks() []attack {
 
 // nullInput adds an input whose events go to the output null.
 func nullInput(a *arena, name string) error {
-	port, err := freeport.Listen(0)
+	port, err := freeport.Next()
 	a.port = port
 	a.external += fmt.Sprintf("[INPUT]\n    Name %s\n    Listen 127.0.0.1\n    Port %d\n    Tag null.x\n", name, port)
 	if err != nil {

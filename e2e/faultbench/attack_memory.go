@@ -115,7 +115,7 @@ func (a *arena) holdQuickly(ctx context.Context, n int, payload []byte) []net.Co
 
 // withAdmin turns the HTTP server on.
 func withAdmin(a *arena) error {
-	port, err := freeport.Listen(0)
+	port, err := freeport.Next()
 	a.admin = port
 	a.service += fmt.Sprintf("    HTTP_Server On\n    HTTP_Listen 127.0.0.1\n    HTTP_Port %d\n", port)
 	return err
@@ -155,7 +155,7 @@ const sharedKey = "attack"
 
 // signedInput adds an input with a shared key.
 func signedInput(a *arena) error {
-	port, err := freeport.Listen(0)
+	port, err := freeport.Next()
 	a.port = port
 	a.external += fmt.Sprintf("[INPUT]\n    Name forward\n    Listen 127.0.0.1\n    Port %d\n    Shared_Key %s\n", port, sharedKey)
 	return err

@@ -75,7 +75,7 @@ func sendSignals(ctx context.Context, a *arena) {
 
 // fluentdHeartbeat configures Fluentd's source forward, which answers heartbeats by UDP.
 func fluentdHeartbeat(a *arena) error {
-	port, err := freeport.Listen(0)
+	port, err := freeport.Next()
 	a.port, a.file = port, "fluent.conf"
 	a.text = func(a *arena) string {
 		return fmt.Sprintf(`<source>

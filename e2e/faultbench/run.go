@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/firelane/firelane/internal/freeport"
 )
 
 // A run is one router in one scenario.
@@ -194,7 +196,7 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	var err error
 	if r.router.name == product && !r.noFaults {
-		if r.port, err = freePort(); err != nil {
+		if r.port, err = freeport.Next(); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -47,15 +46,6 @@ type watcher struct {
 // newWatcher makes a watcher of a router whose HTTP server has this port.
 func newWatcher(port int, d *destination) *watcher {
 	return &watcher{url: fmt.Sprintf("http://127.0.0.1:%d/metrics", port), dest: d}
-}
-
-// freePort returns a port on which nobody listens.
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return ln.Addr().(*net.TCPAddr).Port, ln.Close()
 }
 
 // read reads the page. The error is one of the connection, such as when the router is not running.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/firelane/firelane/internal/freeport"
 )
 
 // What viewers cost: one router under a constant load, watched and not watched in turns. What the machine does meanwhile is in both
@@ -58,7 +60,7 @@ func (f *flags) viewersTable(ctx context.Context, root string, rt router, rounds
 	r.socket = filepath.Join(r.dir, "in.sock")
 	defer r.close()
 	var err error
-	if r.port, err = freePort(); err != nil {
+	if r.port, err = freeport.Next(); err != nil {
 		return err
 	}
 	if err := r.prepare(ctx); err != nil {

@@ -47,7 +47,7 @@ func TestThePageShowsHostileRecordsAsText(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	destination := httptest.NewServer(bulktest.New(bulktest.Options{Fields: map[string]string{"status": "long"}}))
 	t.Cleanup(destination.Close)
-	port, err := freeport.Listen(0)
+	port, err := freeport.Next()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,13 +1,36 @@
-// Package freeport tells whether a port is free, for tests that start programs.
+// Package freeport finds ports that are free, for tests that start programs.
 package freeport
 
 import (
 	"fmt"
 	"net"
+	"os"
+	"sync/atomic"
 	"syscall"
 )
 
-// Listen reports whether a listener can be bound to a TCP port of loopback, 0 for any, and returns that port.
+// Ports that Next returns are below those that Linux gives to who asks for any (from 32768 on): such a one could be given to somebody
+// else before the program that it is for listens on it.
+const firstPort, ports = 20000, 10000
+
+// tried counts the ports that Next has tried, from where depends on the process, so that two at once seldom try the same.
+var tried = func() *atomic.Uint32 {
+	var n atomic.Uint32
+	n.Store(uint32(os.Getpid()) % 100 * (ports / 100))
+	return &n
+}()
+
+// Next returns a TCP port of loopback that is free, another each time until all have been tried.
+func Next() (int, error) {
+	for range ports {
+		if port, err := Listen(firstPort + int(tried.Add(1)%ports)); err == nil {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no free port from %d to %d", firstPort, firstPort+ports-1)
+}
+
+// Listen reports whether a listener can be bound to a TCP port of loopback, and returns that port.
 //
 // No process is forked meanwhile: a child has the listener until its exec closes it, so for a moment after the listener was closed
 // a client could connect to it, and would be reset.
@@ -18,5 +41,5 @@ func Listen(port int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return ln.Addr().(*net.TCPAddr).Port, ln.Close()
+	return port, ln.Close()
 }

@@ -33,7 +33,7 @@ import (
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
-		port, err := freeport.Listen(0)
+		port, err := freeport.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
