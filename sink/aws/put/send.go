@@ -64,6 +64,7 @@ const (
 type call struct {
 	cbor  bool
 	body  []byte
+	data  base64Encoder
 	bytes int   // of data and keys
 	items []int // the items of all records
 	ends  []int // ends[k] is where those of record k end in items
@@ -109,6 +110,7 @@ func (s *Sender) begin(c *call, stream string) {
 		c.body = beginCBOR(c.body[:0])
 		return
 	}
+	c.data.reset()
 	c.body = append(append(append(c.body[:0], `{"`...), s.Field...), `":`...)
 	c.body = append(record.AppendJSONString(c.body, []byte(stream)), `,"Records":[`...)
 }
@@ -125,7 +127,7 @@ func (c *call) add(r *Record) {
 		c.body = append(c.body, ',')
 	}
 	c.body = append(c.body, `{"Data":"`...)
-	c.body = append(appendBase64(c.body, r.Data), '"')
+	c.body = append(c.data.append(c.body, r.Data), '"')
 	if r.Key != nil {
 		c.body = record.AppendJSONString(append(c.body, `,"PartitionKey":`...), r.Key)
 	}
