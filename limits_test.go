@@ -35,7 +35,7 @@ var notLimits = strings.Fields(`
 	config.maxNames config.maxNear config.maxNameLength config.maxMessage
 	field.partTime cmd/firelane.startTime field.maxWidth ruby.kTime enrich.maxShownExpression enrich.maxLifted enrich.maxLiftedBytes enrich.maxLiftedBody enrich.maxFixstr
 	forward/pace.maxEvents forward/pace.maxPause forward/pace.maxPauseBytes forward/pace.rateTime forward/pace.maxWriteRetry
-	sink/datadog.maxMembers sink/datadog.maxRules sink/aws.maxSkew
+	sink/datadog.maxMembers sink/datadog.maxRules sink/aws.maxSkew sink/aws/put.maxMisses
 	sink/dial.maxSend sink/cloudwatch.maxSpan sink/bulk.keepTime sink/bulk.omitTime sink/deliver.maxGrowAfter sink/deliver.maxSleep sink/stream.maxPath
 	sink/gather.maxSleep sink/gather.maxLinger sink/s3.maxName sink/s3.maxTotal sink/s3.maxParts sink/s3.keyTime sink/s3.defaultChunkLimit`)
 
