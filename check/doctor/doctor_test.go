@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/internal/freeport"
 	"github.com/firelane/firelane/router"
 	"github.com/firelane/firelane/sink/dial"
 	"github.com/firelane/firelane/sink/probe"
@@ -397,7 +398,7 @@ func TestTheQueuesFolderIsCheckedWithoutWriting(t *testing.T) {
 }
 
 func TestInputsSocketsAreTried(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := freeport.Listener()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/firelane/firelane/internal/freeport"
 )
 
 // A destination is a _bulk endpoint that counts numbered records. Like a real server, it answers a second create of an id
@@ -79,7 +81,7 @@ func newDestination(records int, f faults) (*destination, error) {
 
 // newService makes a destination that speaks like svc; nil: _bulk. dir is the run's folder.
 func newService(records int, f faults, svc *service, dir string) (*destination, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := freeport.Listener()
 	if err != nil {
 		return nil, fmt.Errorf("destination: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/input/poll"
+	"github.com/firelane/firelane/internal/freeport"
 	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 )
@@ -218,7 +219,7 @@ func TestThermal(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := freeport.Listener()
 	if err != nil {
 		t.Fatal(err)
 	}

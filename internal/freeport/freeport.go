@@ -30,6 +30,15 @@ func Next() (int, error) {
 	return 0, fmt.Errorf("no free port from %d to %d", firstPort, firstPort+ports-1)
 }
 
+// Listener returns a listener on such a port. After it is closed nobody listens there, unless its owner does so again.
+func Listener() (net.Listener, error) {
+	port, err := Next()
+	if err != nil {
+		return nil, err
+	}
+	return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+}
+
 // Listen reports whether a listener can be bound to a TCP port of loopback, and returns that port.
 //
 // No process is forked meanwhile: a child has the listener until its exec closes it, so for a moment after the listener was closed

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/internal/freeport"
 )
 
 // peerOf makes a Peer of what listens at addr.
@@ -168,7 +169,10 @@ func TestAPeerThatReadsNothingIsLeftWhenTheContextEnds(t *testing.T) {
 }
 
 func TestAnUnreachablePeerIsNamed(t *testing.T) {
-	ln := tcpListener(t)
+	ln, err := freeport.Listener()
+	if err != nil {
+		t.Fatal(err)
+	}
 	addr := ln.Addr()
 	ln.Close()
 	if err := peerOf(t, addr, nil).Send(t.Context(), []byte("a")); err == nil || !strings.Contains(err.Error(), "connecting to "+addr.String()) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/internal/freeport"
 	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
@@ -119,7 +120,7 @@ func TestPageIsBounded(t *testing.T) {
 
 // TestAddressThatIsTakenIsTriedAgain: until then metrics wait.
 func TestAddressThatIsTakenIsTriedAgain(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := freeport.Listener()
 	if err != nil {
 		t.Fatal(err)
 	}
