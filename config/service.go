@@ -79,6 +79,8 @@ type Tuning struct {
 	HotReloadExtras  string  `fluentbit:"hot_reload.ensure_thread_safety,hot_reload.timeout" help:"accepted; a reload always waits for what is in progress, and for 20 s at most"`
 	MultilineLimit   string  `fluentbit:"multiline_buffer_limit" help:"accepted"`
 	ChunkTrace       *bool   `fluentbit:"enable_chunk_trace" help:"accepted"`
+	DNS              string  `fluentbit:"dns.mode,dns.resolver,dns.prefer_ipv4,dns.prefer_ipv6" ignored:"write net.dns.mode and the like in each output" help:"accepted"`
+	SQLNumbers       *bool   `fluentbit:"sp.convert_from_str_to_num" help:"accepted; a text that begins with a number counts as that number when it is compared with one"`
 	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.buffer_max_size" help:"accepted"`
 }
 
