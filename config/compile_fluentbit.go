@@ -8,7 +8,7 @@ import (
 )
 
 // classicKnown are options that every plugin of Fluent Bit has and that are handled here.
-var classicKnown = []string{"name", "match", "match_regex", "alias", "log_level"}
+var classicKnown = []string{"name", "match", "match_regex", "alias", "log_level", "log_suppress_interval"}
 
 // classicIgnored are sections of Fluent Bit that have no effect here.
 var classicIgnored = map[string]string{

@@ -41,7 +41,7 @@
 // text becomes one warning. So does each text of a method CheckedWarnings(Dialect) []string: those of which firelane check tells more,
 // by a rule of its own.
 //
-// Options that every plugin has (match, match_regex, alias, log_level, @type, @id, @label, @log_level) are not declared;
+// Options that every plugin has (match, match_regex, alias, log_level, log_suppress_interval, @type, @id, @label, @log_level) are not declared;
 // those that every output has (retry_limit, storage.*, net.*, tls.*, <buffer>) are embedded from package sink.
 package config
 

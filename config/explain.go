@@ -22,6 +22,7 @@ var everywhere = map[Dialect][]option{
 		{names: []string{"match_regex"}, help: "the same, as a regular expression"},
 		{names: []string{"alias"}, help: "what the log and the metrics call the plugin"},
 		{names: []string{"log_level"}, help: "which lines of the plugin the router's own log shows"},
+		{names: []string{"log_suppress_interval"}, help: "accepted; repeated lines are always suppressed"},
 	},
 	Fluentd: {
 		{names: []string{"@type"}, required: true, help: "which plugin it is"},

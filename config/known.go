@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
@@ -24,15 +25,44 @@ var known = map[Dialect]map[Kind]string{
 	},
 	Fluentd: {
 		KindInput: "debug_agent dummy exec forward gc_stat http kafka kafka_group monitor_agent object_space prometheus prometheus_monitor " +
-			"prometheus_output_monitor s3 sample sqs syslog systemd tail tcp udp unix windows_eventlog2",
-		KindFilter: "concat detect_exceptions dedot elasticsearch_genid geoip grep kubernetes_metadata parser prometheus record_modifier " +
+			"prometheus_output_monitor s3 sample secure_forward sqs syslog systemd tail tcp udp unix windows_eventlog2",
+		KindFilter: "concat dedot elasticsearch_genid geoip grep kubernetes_metadata parser prometheus record_modifier " +
 			"record_transformer stdout throttle",
-		KindOutput: "azureblob bigquery cloudwatch_logs copy datadog elasticsearch elasticsearch_dynamic exec exec_filter file forward gcs " +
+		KindOutput: "azureblob bigquery cloudwatch_logs copy datadog detect_exceptions elasticsearch elasticsearch_dynamic exec exec_filter file forward gcs " +
 			"gelf google_cloud grafana-loki http influxdb kafka kafka2 kafka_buffered kinesis_firehose kinesis_streams " +
 			"kinesis_streams_aggregated logzio_buffered loki mongo newrelic null opensearch opensearch_data_stream elasticsearch_data_stream " +
-			"opentelemetry papertrail rdkafka rdkafka2 relabel remote_syslog retag rewrite_tag_filter roundrobin route s3 secondary_file slack " +
+			"opentelemetry papertrail rdkafka rdkafka2 relabel remote_syslog retag rewrite_tag_filter roundrobin route s3 secondary_file secure_forward slack " +
 			"splunk_hec splunk stdout sumologic syslog_rfc5424 webhdfs",
 	},
+}
+
+// unsupported are options that Fluent Bit 5.1 has and firelane doesn't, by plugin; those under "" are of many. A * stands for any
+// text. Fluent Bit starts with them, so they are no spelling mistakes.
+var unsupported = map[string]string{
+	"": "rate_gate rate_gate.* rate_window net.accept_timeout net.accept_timeout_log_error net.backlog net.io_timeout net.keepalive " +
+		"net.share_port tls.proxy.* tls.verify_client_cert tls.windows.*",
+	"file":    "enable_strftime fallback_file fallback_path max_dynamic_files on_limit_reached on_missing_field rotate rotate_*",
+	"forward": "fluentd_compat",
+	"node_exporter_metrics": "collector.*.scrape_interval collector.hwmon.* systemd_exclude_pattern systemd_include_pattern " +
+		"systemd_include_service_task_metrics systemd_service_restart_metrics systemd_unit_start_time_metrics",
+	"opentelemetry":       "http_server.ingress_*",
+	"prometheus_exporter": "buffer_chunk_size buffer_max_size http2 http_server.* max_connections",
+	"s3": "authorization_endpoint_* blob_database_file file_delivery_attempt_limit part_delivery_attempt_limit part_size " +
+		"upload_part_freshness_limit upload_parts_timeout",
+	"tail": "generic.encoding unicode.encoding",
+	"tcp":  "parser",
+}
+
+// isUnsupported reports whether Fluent Bit's plugin has an option that firelane doesn't have.
+func isUnsupported(plugin, option string) bool {
+	if strings.HasPrefix(plugin, "[") {
+		return false
+	}
+	names := strings.Fields(unsupported[""] + " " + unsupported[fold(plugin)])
+	return slices.ContainsFunc(names, func(name string) bool {
+		ok, _ := path.Match(name, fold(option))
+		return ok
+	})
 }
 
 // unknownPlugin reports a plugin that the catalogue doesn't have in this dialect.

@@ -153,6 +153,9 @@ func (r ruby) fetch(s *scanner) (rubyValue, error) {
 	found := rubyValue{text: value, variable: name}
 	s.skipSpacing()
 	if s.skip(")") {
+		if s.skipSpacing(); s.peek() == '{' || s.skip("do ") { // a block gives the default: expression reads it
+			return rubyValue{}, errRuby
+		}
 		if !ok {
 			return rubyValue{}, keyError(name)
 		}

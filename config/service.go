@@ -68,7 +68,7 @@ type Tuning struct {
 	MaxChunksUp      string  `fluentbit:"storage.max_chunks_up" help:"accepted; memory is bounded in any case"`
 	BacklogLimit     string  `fluentbit:"storage.backlog.mem_limit" help:"accepted; memory is bounded in any case"`
 	DeleteBroken     *bool   `fluentbit:"storage.delete_irrecoverable_chunks" help:"accepted; damaged files are set aside, never deleted"`
-	KeepRejected     string  `fluentbit:"storage.keep.rejected,storage.rejected.path" help:"accepted; refused records go to the dead letter"`
+	KeepRejected     string  `fluentbit:"storage.keep.rejected,storage.rejected.path,storage.rejected.limit" help:"accepted; refused records go to the dead letter"`
 	InheritStorage   string  `fluentbit:"storage.inherit,storage.type" help:"accepted"`
 	BacklogFlush     *bool   `fluentbit:"storage.backlog.flush_on_shutdown" help:"accepted"`
 	TrimFiles        *bool   `fluentbit:"storage.trim_files" help:"accepted"`
@@ -76,9 +76,12 @@ type Tuning struct {
 	SchedulerBase    string  `fluentbit:"scheduler.base" help:"accepted; the wait between retries grows by itself"`
 	SchedulerCap     string  `fluentbit:"scheduler.cap" help:"accepted; the wait is never longer than 30 s"`
 	NaNToNull        *bool   `fluentbit:"json.convert_nan_to_null" help:"accepted; NaN is always null"`
+	EscapeUnicode    *bool   `fluentbit:"json.escape_unicode" help:"accepted; text in JSON is UTF-8, as with off"`
 	HotReloadExtras  string  `fluentbit:"hot_reload.ensure_thread_safety,hot_reload.timeout" help:"accepted; a reload always waits for what is in progress, and for 20 s at most"`
 	MultilineLimit   string  `fluentbit:"multiline_buffer_limit" help:"accepted"`
 	ChunkTrace       *bool   `fluentbit:"enable_chunk_trace" help:"accepted"`
+	DNS              string  `fluentbit:"dns.mode,dns.resolver,dns.prefer_ipv4,dns.prefer_ipv6" ignored:"write net.dns.mode and the like in each output" help:"accepted"`
+	SQLNumbers       *bool   `fluentbit:"sp.convert_from_str_to_num" help:"accepted; a text that begins with a number counts as that number when it is compared with one"`
 	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.buffer_max_size" help:"accepted"`
 }
 

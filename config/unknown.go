@@ -21,6 +21,10 @@ func (g *binding) unknownOption(p param) {
 		}
 		return
 	}
+	if g.dialect == FluentBit && isUnsupported(g.what, p.key) {
+		g.warning(p.pos, fmt.Sprintf("%s: %s has no effect here: firelane doesn't have this option of Fluent Bit", g.what, p.key)).as(CodeIgnored)
+		return
+	}
 	n := nearest(p.key, existing)
 	if n != "" {
 		text += ": did you mean " + n + "?"
@@ -53,7 +57,7 @@ func (g *binding) withSign(key string) (name, sign string) {
 // isCommon reports whether every plugin has the option.
 func isCommon(name string) bool {
 	switch name {
-	case "name", "match", "match_regex", "alias", "log_level", "@type", "@id", "@label", "@log_level":
+	case "name", "match", "match_regex", "alias", "log_level", "log_suppress_interval", "@type", "@id", "@label", "@log_level":
 		return true
 	}
 	return false

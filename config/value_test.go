@@ -130,6 +130,7 @@ func TestRubyIsTheEnvironmentAndTheHostname(t *testing.T) {
 	for code, want := range map[string]string{
 		`ENV['X']`: "x", ` ENV["X"] `: "x", `ENV[ 'X' ]`: "x", `ENV['A B']`: "ab", `ENV['NONE']`: "nil", `ENV['EMPTY']`: "",
 		`ENV.fetch('X')`: "x", `ENV.fetch("X", "d")`: "x", `ENV.fetch('NONE', 'd')`: "d", `ENV.fetch('NONE', ENV['X'])`: "x",
+		`ENV.fetch('NONE') { 'd' }`: "d", `ENV.fetch('X') { 'd' }`: "x", `ENV.fetch('NONE') do 'd' end`: "d",
 		`ENV.fetch('NONE', nil)`: "nil", `ENV.fetch('NONE')`: "error", `ENV.fetch`: "error",
 		`ENV['NONE'] || 'd'`: "d", `ENV['NONE'] || ENV['X'] || 'd'`: "x", `ENV['X'] || ENV.fetch('NONE')`: "x", `ENV['X']||`: "error",
 		`ENV['NONE'] || use_default`: "out", `ENV['X'] || use_nil`: "x", `use_nil`: "out", `use_default`: "out",

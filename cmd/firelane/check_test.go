@@ -31,6 +31,28 @@ func TestWhatCheckPrintsIsNeitherObeyedNorSecret(t *testing.T) {
 	}
 }
 
+// A script that wants only the mistakes discards the report.
+func TestMistakesAreOnStandardErrorIfTheReportIsDiscarded(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "fluent-bit.conf")
+	if err := os.WriteFile(name, []byte("[INPUT]\n    Name forward\n[OUTPUT]\n    Name nul\n    Match *\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	discard, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer discard.Close()
+	var errs bytes.Buffer
+	none := func(string) (string, bool) { return "", false }
+	c := &cli{stdout: discard, stderr: &errs, environment: environment{lookup: none, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: new(sync.Once)}}
+	if status := c.main("firelane", []string{"check", name}); status != exitUsage {
+		t.Errorf("got %d, want %d", status, exitUsage)
+	}
+	if want := name + ":4: unknown output nul; want null"; !strings.HasPrefix(errs.String(), want) {
+		t.Errorf("got %q, want %q…", errs.String(), want)
+	}
+}
+
 // GitHub's runner obeys ##[command] anywhere in a line, and ::command:: at its beginning, also in what is written in pieces.
 func TestWhatCheckPrintsIsNoCommandForCI(t *testing.T) {
 	var out bytes.Buffer

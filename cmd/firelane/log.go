@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/cmd/firelane/shell"
 )
 
 // openLog makes the log of the process: JSON lines in a container, a readable form on a terminal. Logging never waits for the
@@ -38,11 +40,7 @@ func newLogger(w io.Writer, terminal bool, beside ...io.Writer) zerolog.Logger {
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && shell.IsTerminal(f)
 }
 
 // messageFirst moves the message of a JSON line, which zerolog writes last, to the beginning. It is not safe for

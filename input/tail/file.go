@@ -201,6 +201,14 @@ func copyOf(path string, p *place, known map[fileID]*file) (at string, id fileID
 	return at, id
 }
 
+// cleaned are patterns without /./ and //: paths of files, which are compared with them, have none.
+func cleaned(patterns []string) (list []string) {
+	for _, p := range patterns {
+		list = append(list, filepath.Clean(p))
+	}
+	return list
+}
+
 // expand returns the files that match any of the patterns and none of those that are excluded, sorted.
 func expand(patterns, exclude []string) (paths []string) {
 	for _, p := range patterns {

@@ -54,7 +54,7 @@ type Accepted struct {
 	MemBufLimit   string      `fluentbit:"mem_buf_limit" help:"accepted; reading stops while the queue is full"`
 	DBSync        string      `fluentbit:"db.sync,db.locking,db.journal_mode,db.compare_filename" help:"accepted"`
 	StorageType   string      `fluentbit:"storage.type,storage.pause_on_chunks_overlimit" help:"accepted; the queue of each output is on disk"`
-	Watchers      string      `fluentbit:"watcher_interval,progress_check_interval,progress_check_interval_nsec,file_cache_advise,read_newly_discovered_files_from_head,ignore_active_older_files,threaded,thread.ring_buffer.capacity" help:"accepted"`
+	Watchers      string      `fluentbit:"watcher_interval,progress_check_interval,progress_check_interval_nsec,file_cache_advise,read_newly_discovered_files_from_head,ignore_active_older_files,threaded,thread.ring_buffer.capacity,thread.ring_buffer.window,routable" help:"accepted"`
 	FluentdTimers string      `fluentd:"enable_watch_timer,open_on_every_update,skip_refresh_on_startup,ignore_repeated_permission_error,pos_file_compaction_interval,read_lines_limit,read_bytes_limit_per_second,follow_inodes,max_number_of_processing" help:"accepted; files are followed by their inodes in any case"`
 	Encoding      string      `fluentd:"encoding,from_encoding" help:"accepted; text is UTF-8"`
 }

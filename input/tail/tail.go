@@ -83,6 +83,7 @@ func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	if in.flushing == 0 {
 		in.flushing = flushTime
 	}
+	in.opts.Path, in.opts.Exclude = cleaned(opts.Path), cleaned(opts.Exclude)
 	var err error
 	if in.tagger, err = newTagger(opts, env.DefaultTag()); err != nil {
 		return nil, err

@@ -295,6 +295,21 @@ func TestNewFilesAreFoundAndOldOnesBeginAtTheirEnd(t *testing.T) {
 	same(t, r.stop(), lines(11, 14))
 }
 
+func TestPatternsMayHaveDotsAndDoubleSlashes(t *testing.T) {
+	l := newLogs(t)
+	l.o.Path = []string{l.dir + "//*.log"}
+	l.o.Exclude = []string{l.dir + "/./no*.log"}
+	l.write(t, "no.log", "no\n")
+	r := l.start(t)
+	if err := r.in.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, "no2.log", "no\n")
+	l.write(t, "new.log", text(1, 2)) // seen at once: the next search is in a minute
+	r.gets(2)
+	same(t, r.stop(), lines(1, 2))
+}
+
 // An application that starts with the router writes before the first search for files.
 func TestLinesThatComeBetweenTheStartAndTheFirstSearchAreRead(t *testing.T) {
 	l := newLogs(t)

@@ -102,7 +102,7 @@ func (s Shell) Run(name string, args []string) int {
 	debug.SetMaxStack(maxStack)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	if !isTerminal(s.Stdin) {
+	if !IsTerminal(s.Stdin) {
 		s.clock = time.AfterFunc(maxRun, func() { cancel(errTooLong) })
 		defer s.clock.Stop()
 	}
@@ -185,7 +185,7 @@ func (c *call) sh() int {
 		return c.text("", args[0], options, args[min(2, len(args)):])
 	case len(args) > 0:
 		return c.file(args[0], options, args[1:])
-	case isTerminal(c.stdin):
+	case IsTerminal(c.stdin):
 		return c.interactive()
 	}
 	text, err := io.ReadAll(io.LimitReader(c.input(), maxScript+1))
@@ -340,8 +340,8 @@ func isBroken(w io.Writer) bool {
 	return broken
 }
 
-// isTerminal reports whether f is a terminal, where a person may interrupt what takes long.
-func isTerminal(f *os.File) bool {
+// IsTerminal reports whether f is a terminal, where a person may read and interrupt what takes long. /dev/null is none.
+func IsTerminal(f *os.File) bool {
 	if f == nil {
 		return false
 	}
