@@ -152,7 +152,7 @@ func (p *Peer) take(ctx context.Context) (c *peerConn, reused bool, err error) {
 		if time.Since(c.used) < p.idleTime && tcpState(c.raw) == tcpOpen {
 			return c, true, nil
 		}
-		c.end()
+		End(c.Conn)
 	}
 }
 
@@ -187,7 +187,7 @@ func (p *Peer) giveBack(c *peerConn) {
 		p.mu.Unlock()
 	}
 	if c != nil {
-		c.end()
+		End(c.Conn)
 	}
 }
 
@@ -219,14 +219,20 @@ func plainCause(ctx context.Context, err error) error {
 	return err
 }
 
-// end closes a connection that works, so that the peer can read all that it was sent.
-func (c *peerConn) end() {
-	if t, ok := c.Conn.(*tls.Conn); ok {
-		c.SetDeadline(time.Now().Add(unreadTime)) // if this fails, so does the next call
-		t.CloseWrite()
+// End closes a connection that works, so that the peer can read all that it was sent. Its own limit of a read doesn't hold it up.
+func End(c net.Conn) {
+	raw := c
+	t, secure := c.(*tls.Conn)
+	if secure {
+		raw = t.NetConn()
 	}
-	c.SetReadDeadline(time.Now().Add(unreadTime))
-	_, _ = io.CopyN(io.Discard, c.Conn, maxUnread)
+	late := time.AfterFunc(unreadTime, func() { raw.Close() })
+	defer late.Stop()
+	c.SetDeadline(time.Time{}) // that of what was sent may be over
+	if secure {
+		t.CloseWrite() // if this fails, so does the read
+	}
+	_, _ = io.CopyN(io.Discard, c, maxUnread)
 	c.Close()
 }
 
@@ -306,7 +312,7 @@ func (p *Peer) closeIdle() {
 	p.idle, p.udp = nil, nil
 	p.mu.Unlock()
 	for _, c := range idle {
-		c.end()
+		End(c.Conn)
 	}
 	if udp != nil {
 		udp.Close()

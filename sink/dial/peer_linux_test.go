@@ -96,7 +96,7 @@ func TestAPeerWithTLSGetsAllInOneConnection(t *testing.T) {
 	cert := httptest.NewUnstartedServer(nil)
 	cert.StartTLS()
 	defer cert.Close()
-	ln := tls.NewListener(tcpListener(t), &tls.Config{Certificates: cert.TLS.Certificates})
+	ln := tls.NewListener(tcpListener(t), &tls.Config{Certificates: cert.TLS.Certificates, ClientAuth: tls.RequestClientCert})
 	got := accept(t, ln, func(c net.Conn) []byte {
 		b := make([]byte, 1)
 		_, _ = io.ReadFull(c, b)
@@ -107,6 +107,7 @@ func TestAPeerWithTLSGetsAllInOneConnection(t *testing.T) {
 		return append(b, rest...)
 	})
 	p := peerOf(t, ln.Addr(), func(c *PeerConfig) { c.Secure, c.TLS.InsecureMode, c.TLS.Verify = true, true, true })
+	p.tls.ClientSessionCache = tls.NewLRUClientSessionCache(1) // without it and ClientAuth a server in Go sends no tickets, or earlier
 	for _, s := range []string{"a", "b", "c"} {
 		if err := p.Send(t.Context(), []byte(s)); err != nil {
 			t.Fatal(err)
@@ -115,6 +116,23 @@ func TestAPeerWithTLSGetsAllInOneConnection(t *testing.T) {
 	p.Close()
 	if b := <-got; string(b) != "abc" {
 		t.Errorf("got %q, want abc in one connection", b)
+	}
+}
+
+func TestTheEndOfAConnectionDoesNotWaitAsLongAsAReadMay(t *testing.T) {
+	ln := tcpListener(t)
+	over, sent := make(chan struct{}), make(chan error, 1)
+	defer close(over)
+	accept(t, ln, func(net.Conn) []byte { <-over; return nil })
+	p := peerOf(t, ln.Addr(), func(c *PeerConfig) { c.Net.Keepalive, c.Net.IOTimeout = false, time.Hour })
+	go func() { sent <- p.Send(t.Context(), []byte("a")) }()
+	select {
+	case err := <-sent:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the connection has not ended after 10 s")
 	}
 }
 

@@ -2,12 +2,16 @@ package forward
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -293,6 +297,132 @@ func TestMissingAckIsAgain(t *testing.T) {
 	}
 	if err := s.WaitIdle(t.Context()); err != nil { // its connection is not used again
 		t.Error(err)
+	}
+}
+
+// secure listens with TLS, and makes options for it. A server in Go sends tickets after the handshake, as OpenSSL does, only if it has
+// asked for a certificate.
+func secure(t *testing.T) (net.Listener, *Options) {
+	t.Helper()
+	cert := httptest.NewUnstartedServer(nil)
+	cert.StartTLS()
+	t.Cleanup(cert.Close)
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: cert.TLS.Certificates, ClientAuth: tls.RequestClientCert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	o := bit(ln.Addr().(*net.TCPAddr).Port)
+	o.TLS, o.InsecureMode = true, true
+	return ln, o
+}
+
+// ticketed is a client that keeps tickets of TLS 1.3: to others a server in Go sends none, unlike OpenSSL.
+func ticketed(t *testing.T, o *Options) sink.Destination {
+	t.Helper()
+	c := client(t, o, config.FluentBit)
+	c.(*destination).nodes[0].tls.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	return c
+}
+
+func TestAConnectionWithTLSIsReusedThoughNobodyReadsItsTickets(t *testing.T) {
+	ln, o := secure(t)
+	got := make(chan struct{})
+	var conns atomic.Int32
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			conns.Add(1)
+			go func() {
+				defer nc.Close()
+				for buf := make([]byte, 4096); ; got <- struct{}{} {
+					if _, err := nc.Read(buf); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	c := ticketed(t, o)
+	req, _ := request(t, c, "a")
+	for range 4 {
+		if r := c.Send(t.Context(), req); r.Verdict != sink.Done {
+			t.Fatalf("got %+v, want done", r)
+		}
+		<-got
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("got %d connections, want 1", n)
+	}
+}
+
+func TestAConnectionWithTLSThatTheServerClosedIsNotUsedAgain(t *testing.T) {
+	ln, o := secure(t)
+	closed := make(chan int)
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			n, _ := nc.Read(make([]byte, 4096))
+			nc.Close()
+			closed <- n
+		}
+	}()
+	c := ticketed(t, o)
+	req, _ := request(t, c, "a")
+	for range 3 {
+		if r := c.Send(t.Context(), req); r.Verdict != sink.Done {
+			t.Fatalf("got %+v, want done", r)
+		}
+		if n := <-closed; n == 0 {
+			t.Fatal("the server got nothing")
+		}
+		for _, l := range c.(*destination).nodes[0].idle {
+			l.SetDeadline(time.Unix(1, 0)) // as some time after a message
+		}
+	}
+}
+
+func TestAServerWithTLSGetsAllThatWasSentBeforeTheConnectionEnds(t *testing.T) {
+	for name, keep := range map[string]bool{"kept": true, "not kept": false} {
+		t.Run(name, func(t *testing.T) {
+			ln, o := secure(t)
+			o.Keepalive = keep
+			ended, got := make(chan struct{}), make(chan int, 1)
+			go func() {
+				nc, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				defer nc.Close()
+				_ = nc.(*tls.Conn).Handshake()
+				<-ended
+				b, _ := io.ReadAll(nc)
+				got <- len(b)
+			}()
+			c := ticketed(t, o)
+			body := record.AppendStr(record.AppendStr(record.AppendMapHeader(nil, 1), "log"), strings.Repeat("x", 400<<10))
+			req, err := sinktest.Encode(c, &sink.Record{Event: record.Event{Tag: "a", Body: body}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := c.Send(t.Context(), req); r.Verdict != sink.Done {
+				t.Fatalf("got %+v, want done", r)
+			}
+			for _, l := range c.(*destination).nodes[0].idle {
+				l.SetDeadline(time.Unix(1, 0)) // as some time after a message
+			}
+			c.Close()
+			close(ended)
+			if n := <-got; n < len(req.Body) {
+				t.Errorf("the server got %d bytes of %d", n, len(req.Body))
+			}
+		})
 	}
 }
 

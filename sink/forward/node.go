@@ -3,10 +3,12 @@ package forward
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -106,7 +108,7 @@ func (n *node) take(ctx context.Context, s *settings) (*link, error) {
 			l.reused = true
 			return l, nil
 		}
-		l.Close()
+		l.end()
 	}
 }
 
@@ -120,7 +122,7 @@ func (n *node) open(ctx context.Context, s *settings) (*link, error) {
 	}
 	l := &link{Conn: conn, node: n, keep: true}
 	if n.tls != nil {
-		t := tls.Client(conn, n.tls)
+		t := tls.Client(&patientConn{Conn: conn}, n.tls)
 		if err := t.HandshakeContext(ctx); err != nil {
 			conn.Close()
 			return nil, fmt.Errorf("TLS handshake with %s: %w", n.addr, err)
@@ -141,7 +143,11 @@ func (n *node) open(ctx context.Context, s *settings) (*link, error) {
 
 // giveBack keeps a working connection for reuse, up to maxIdle, or closes it.
 func (n *node) giveBack(l *link, s *settings, works bool) {
-	if works && s.keep && l.keep {
+	if !works {
+		l.Close()
+		return
+	}
+	if s.keep && l.keep {
 		l.used = time.Now()
 		n.mu.Lock()
 		if len(n.idle) < maxIdle {
@@ -151,19 +157,19 @@ func (n *node) giveBack(l *link, s *settings, works bool) {
 		n.mu.Unlock()
 	}
 	if l != nil {
-		l.Close()
+		l.end()
 	}
 }
 
 // fail marks the server as failed for wait, and closes its idle connections.
 func (n *node) fail(wait time.Duration) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.downUntil = time.Now().Add(wait)
-	for _, l := range n.idle {
-		l.Close()
+	idle := n.idle
+	n.downUntil, n.idle = time.Now().Add(wait), nil
+	n.mu.Unlock()
+	for _, l := range idle {
+		l.end()
 	}
-	n.idle = nil
 }
 
 // works marks the server as not failed.
@@ -222,13 +228,49 @@ func (l *link) until(ctx context.Context, t time.Time) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { l.SetDeadline(time.Unix(1, 0)) })
 }
 
+// end closes a connection that works. With TLS there may be tickets that nobody has read: closing it would reset it, and the server
+// would lose what it has not received yet.
+func (l *link) end() {
+	if _, ok := l.Conn.(*tls.Conn); ok {
+		dial.End(l.Conn)
+		return
+	}
+	l.Close()
+}
+
 // alive reports whether the server has kept the connection open. Without this check, a write to a connection that the
 // server has closed would succeed, and its events would be lost.
 func (l *link) alive() bool {
-	conn := l.Conn
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
+	t, ok := l.Conn.(*tls.Conn)
+	if !ok {
+		return silent(l.Conn)
 	}
+	p := t.NetConn().(*patientConn) // open made it
+	if silent(p.Conn) {
+		return true
+	}
+	l.SetReadDeadline(time.Time{}) // that of the last message may be over
+	p.hasty = true
+	_, err := t.Read(make([]byte, 1)) // without acks nothing else reads the tickets of TLS 1.3
+	p.hasty = false
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// A patientConn is a connection under TLS. While it is hasty, a read doesn't wait.
+type patientConn struct {
+	net.Conn
+	hasty bool
+}
+
+func (p *patientConn) Read(b []byte) (int, error) {
+	if p.hasty && silent(p.Conn) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return p.Conn.Read(b)
+}
+
+// silent reports whether a connection has nothing to read: neither its end, nor an unexpected ack, nor tickets of TLS.
+func silent(conn net.Conn) bool {
 	sys, ok := conn.(syscall.Conn)
 	if !ok {
 		return true
@@ -237,10 +279,10 @@ func (l *link) alive() bool {
 	if err != nil {
 		return false
 	}
-	alive := false
+	nothing := false
 	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		alive = err == syscall.EAGAIN // nothing to read: neither the end nor an unexpected ack
+		nothing = err == syscall.EAGAIN
 	})
-	return err == nil && alive
+	return err == nil && nothing
 }

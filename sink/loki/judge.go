@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,7 +53,8 @@ var (
 	ignoredIn   = lazily(`for stream: (\{[^\n]*\})`)
 	ignoredMany = lazily(`total ignored: (\d+) out of`)
 	behind      = lazily(`too far behind, entry timestamp is: \S+, oldest acceptable timestamp is: (\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d))`)
-	added       = lazily(`(?:, )?(?:service_name|__[a-z_]+__)="(?:[^"\\]|\\.)*"`)
+	shards      = lazily(`(?:\{|, )__[a-z_]+__="(?:[^"\\]|\\.)*"`)
+	service     = lazily(`(?:\{|, )service_name="(?:[^"\\]|\\.)*"`)
 )
 
 // A complaint is what an answer says about the entries of a tenant.
@@ -62,7 +64,7 @@ type complaint struct {
 	line   int   // bytes; longer lines are too long
 	labels map[string]bool
 
-	stream  string // the stream that the rest is about, as Loki names it
+	stream  string // the stream that the rest is about
 	exact   map[moment]bool
 	before  int64  // seconds; entries of the stream before it are too far behind
 	through moment // entries of the stream up to it are out of order
@@ -70,10 +72,13 @@ type complaint struct {
 
 // named returns the verdicts on the items that the answer names, directly or by a limit that they exceed.
 func named(f *httpsend.Failure, req *sink.Request, t *tenant) (items []sink.ItemReply) {
-	c := readComplaint(f.Body)
+	own := make(names, len(t.streams))
 	for _, s := range t.streams {
-		theirs := len(c.labels) > 0 && c.labels[canonical(string(s.labels))]
-		about := c.stream != "" && c.stream == canonical(string(s.labels))
+		own[string(s.labels)] = true
+	}
+	c := readComplaint(f.Body, own)
+	for _, s := range t.streams {
+		theirs, about := c.labels[string(s.labels)], c.stream == string(s.labels)
 		for _, i := range s.items {
 			m := timeOf(req.Item(i))
 			why := ""
@@ -100,7 +105,31 @@ func named(f *httpsend.Failure, req *sink.Request, t *tenant) (items []sink.Item
 	return items
 }
 
-func readComplaint(body []byte) complaint {
+// names are the labels of a tenant's streams.
+type names map[string]bool
+
+// find returns the labels of the stream that Loki calls so: it adds labels for shards, and the service's name where a stream has none.
+// "": none of the streams.
+func (n names) find(labels string) string {
+	whole := without(shards(), labels)
+	for _, name := range [...]string{labels, whole, without(service(), labels), without(service(), whole)} {
+		if n[name] {
+			return name
+		}
+	}
+	return ""
+}
+
+// without returns labels without those that match.
+func without(which *regexp.Regexp, labels string) string {
+	s := which.ReplaceAllStringFunc(labels, func(label string) string { return strings.Trim(label[:1], ",") })
+	if rest, first := strings.CutPrefix(s, "{, "); first {
+		s = "{" + rest
+	}
+	return s
+}
+
+func readComplaint(body []byte, own names) complaint {
 	c := complaint{labels: map[string]bool{}, exact: map[moment]bool{}}
 	for _, m := range tooOld().FindAllSubmatch(body, -1) {
 		c.oldest = max(c.oldest, seconds(m[1]))
@@ -116,19 +145,19 @@ func readComplaint(body []byte) complaint {
 		}
 	}
 	for _, m := range badStream().FindAllSubmatch(body, -1) {
-		c.labels[canonical(string(m[1]))] = true
+		c.labels[own.find(string(m[1]))] = true
 	}
-	c.readIgnored(body)
+	c.readIgnored(body, own)
 	return c
 }
 
 // readIgnored reads an ingester's answer, which is about one stream, and lists some of its entries with their exact times.
-func (c *complaint) readIgnored(body []byte) {
+func (c *complaint) readIgnored(body []byte, own names) {
 	in := ignoredIn().FindSubmatch(body)
 	if in == nil {
 		return
 	}
-	c.stream = canonical(string(in[1]))
+	c.stream = own.find(string(in[1]))
 	var last moment
 	unordered := false
 	for _, m := range ignored().FindAllSubmatch(body, -1) {
@@ -167,15 +196,6 @@ func seconds(text []byte) int64 {
 		return 0
 	}
 	return at.Unix()
-}
-
-// canonical returns labels without those that Loki adds: the service's name and those for shards.
-func canonical(labels string) string {
-	s := added().ReplaceAllString(labels, "")
-	if len(s) > 1 && s[1] == ',' { // the first one was removed
-		s = "{" + s[3:]
-	}
-	return s
 }
 
 // merged is the reply to several pushes.

@@ -165,6 +165,25 @@ func TestMoreEntriesThanAreListedAreGivenUpByTheLimit(t *testing.T) {
 	}
 }
 
+func TestStreamsThatDifferInTheServicesNameAloneAreToldApart(t *testing.T) {
+	for _, label := range []string{"service_name", "my_service_name", "__service__"} {
+		s, where := serve(t, lokitest.Options{})
+		d := loki(t, config.FluentBit, where+"labels "+label+"=$app")
+		deliver(t, d, event(t, 0, `{"app":"a","log":"newest"}`))
+		var list []*sink.Record
+		for i := range 50 {
+			list = append(list, event(t, time.Duration(i)*time.Second-2*time.Hour, fmt.Sprintf(`{"app":"a","log":"%d"}`, i)), event(t, -2*time.Hour, fmt.Sprintf(`{"app":"b","log":"%d"}`, i)))
+		}
+		if out := deliver(t, d, list...); len(out.never) != 50 || len(s.Entries()) != 51 {
+			t.Errorf("%s: got %d given up and %d stored, want 50 and 51", label, len(out.never), len(s.Entries()))
+		}
+		list = []*sink.Record{event(t, 0, `{"app":"`+strings.Repeat("x", lokitest.MaxLabelValue+1)+`"}`), event(t, 0, `{"app":"b","log":"valid"}`)}
+		if out := deliver(t, d, list...); len(out.never) != 1 || len(s.Entries()) != 52 {
+			t.Errorf("%s: got %d given up and %d stored, want 1 and 52", label, len(out.never), len(s.Entries()))
+		}
+	}
+}
+
 // The texts are those of Loki, of several versions.
 func TestAnswersAreRead(t *testing.T) {
 	second := func(n int) string { return now().Add(time.Duration(n) * time.Second).UTC().Format(time.RFC3339) }

@@ -64,9 +64,13 @@ func byTime(req *sink.Request, rejected int64, message string) []int {
 		Expired int64 `json:"expiredLogEventCount"`
 		New     int64 `json:"tooNewLogEventCount"`
 	}
-	if json.Unmarshal([]byte(message), &counts) != nil || counts.Old < 0 || counts.Expired < 0 || counts.New < 0 ||
-		counts.Old+counts.Expired+counts.New != rejected {
+	if json.Unmarshal([]byte(message), &counts) != nil || counts.Old+counts.Expired+counts.New != rejected {
 		return nil
+	}
+	for _, n := range [...]int64{counts.Old, counts.Expired, counts.New} {
+		if n < 0 || n > rejected { // the sum may have overflowed
+			return nil
+		}
 	}
 	items := allOf(req.Len())
 	slices.SortStableFunc(items, func(a, b int) int { return cmp.Compare(timeOf(req.Item(a)), timeOf(req.Item(b))) })

@@ -295,6 +295,9 @@ func TestPartialSuccessGivesUpWhatMayBeRejected(t *testing.T) {
 		"AWS's": {func(r opentelemetrytest.Record) string {
 			return map[int]string{0: awsCounts, 3: awsCounts, 9: awsCounts}[times(r)]
 		}, []int{1, 2, 3}, "tooOldLogEventCount"},
+		"numbers that overflow": {func(r opentelemetrytest.Record) string {
+			return map[int]string{0: overflow, 3: overflow}[times(r)]
+		}, []int{0, 1, 2, 3}, "doesn't say which"},
 	} {
 		for _, asJSON := range []bool{false, true} {
 			s, where := serve(t, opentelemetrytest.Options{Reject: tt.reject, JSON: asJSON})
@@ -313,6 +316,9 @@ func TestPartialSuccessGivesUpWhatMayBeRejected(t *testing.T) {
 		}
 	}
 }
+
+// overflow are numbers whose sum is 2.
+const overflow = `{"tooOldLogEventCount": 9223372036854775807, "tooNewLogEventCount": 4, "expiredLogEventCount": 9223372036854775807}`
 
 const awsCounts = `{"tooOldLogEventCount": 1, "tooNewLogEventCount": 1, "expiredLogEventCount": 1}`
 

@@ -204,7 +204,8 @@ type attempt struct {
 // send sends the items from i up to but not including j.
 func (a *attempt) send(ctx context.Context, i, j int) {
 	if a.stopped == nil && a.left == 0 {
-		a.stop(sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Status: a.reply.Status, Err: errors.New("many metrics of the request were refused: the rest is sent in another request")}, i)
+		// Nobody has judged the rest: Reencode means that it is sent again at once, and that this isn't a refusal. (The items stay the same.)
+		a.stop(sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Reencode: true, Status: a.reply.Status, Err: errors.New("many metrics of the request were refused: the rest is sent in another request")}, i)
 	}
 	if a.stopped != nil {
 		return
@@ -236,7 +237,9 @@ func (a *attempt) stop(r sink.Reply, i int) {
 	if i == 0 {
 		return // nothing has a verdict: r may even ask to split the request
 	}
-	a.reply.Split = sink.No
+	if a.reply.Split != sink.No {
+		a.reply.Split, a.reply.Reencode = sink.No, true // the rest is a request of its own next time, and is halved then
+	}
 	for n := range i {
 		if len(judged) > 0 && judged[0].Index == n {
 			a.reply.Items, judged = append(a.reply.Items, judged[0]), judged[1:]

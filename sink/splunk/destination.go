@@ -137,7 +137,14 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 			return joined(ended, from, sink.Reply{Cause: sink.Answered, Status: o.reply.Status})
 		}
 	}
-	return joined(ended, from, sink.Reply{Cause: sink.Answered, Verdict: sink.Again, Err: fmt.Errorf("%d events of a request are invalid", maxResumes)})
+	return joined(ended, from, unjudged(sink.Reply{Err: fmt.Errorf("%d events of a request are invalid", maxResumes)}))
+}
+
+// unjudged makes r say that nobody has judged the items: they are sent again at once, and that isn't a refusal. (Reencode means that:
+// the items stay the same.)
+func unjudged(r sink.Reply) sink.Reply {
+	r.Cause, r.Verdict, r.Split, r.Reencode = sink.Answered, sink.Again, sink.No, true
+	return r
 }
 
 // joined is the reply for a request whose first items have ended, and r is that for the others.
@@ -146,7 +153,7 @@ func joined(ended []sink.ItemReply, from int, r sink.Reply) sink.Reply {
 		return r
 	}
 	if r.Split != sink.No {
-		r.Split, r.Verdict = sink.No, sink.Again // the rest is a request of its own next time, and is halved then
+		r = unjudged(r) // the rest is a request of its own next time, and is halved then
 	}
 	for i := range r.Items {
 		r.Items[i].Index += from

@@ -206,6 +206,20 @@ func TestManyInvalidEventsTakeSeveralAttempts(t *testing.T) {
 	if r.Verdict != sink.Again || r.Err == nil || len(r.Items) != maxResumes || s.Requests() != maxResumes {
 		t.Errorf("got %+v after %d requests", r, s.Requests())
 	}
+	if !r.Reencode {
+		t.Errorf("got %+v, in which events that nobody has read count as refused", r)
+	}
+}
+
+func TestEventsBehindAnInvalidOneDoNotCountAsRefusedBeforeTheyAreJudged(t *testing.T) {
+	s := server(splunktest.Options{Indexes: []string{"main"}, Options: webtest.Options{Request: func(n int, _ *http.Request) webtest.Fault {
+		return webtest.Fault{Status: map[bool]int{true: 413}[n == 2]}
+	}}})
+	d := made(t, s, config.FluentBit, "event_index_key $index")
+	r := send(t, d, sinktest.Record("a", 1, "index", "other"), sinktest.Record("a", 2), sinktest.Record("a", 3))
+	if r.Verdict != sink.Again || r.Split != sink.No || !r.Reencode || len(r.Items) != 1 {
+		t.Errorf("got %+v, want that two events are sent again, and aren't refused", r)
+	}
 }
 
 func TestWhatHasEndedIsNotSentAgainIfTheRestFails(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -103,6 +105,31 @@ func TestVerdictsOfSeveralStreamsAreTheRecordsOwn(t *testing.T) {
 	req = request(2, "bad")
 	if r := s.Send(t.Context(), req, single(req)); r.Split != sink.BySize {
 		t.Errorf("got %+v, want that it is halved", r)
+	}
+}
+
+// An item counts against the user's limit of retries by its status.
+func TestACallThatIsThrottledOrBreaksBesideOthersIsNoRefusalOfItsRecords(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{&aws.Refusal{Status: 400, Code: "LimitExceededException"}, http.StatusTooManyRequests},
+		{&aws.Refusal{Status: 500, Code: "ServiceUnavailableException"}, http.StatusTooManyRequests},
+		{io.ErrUnexpectedEOF, http.StatusServiceUnavailable},
+		{&aws.Refusal{Status: 500, Code: "InternalFailure"}, http.StatusInternalServerError},
+	} {
+		s := sender(t, func(_ context.Context, stream string) ([]Result, error) {
+			if stream == "busy" {
+				return nil, c.err
+			}
+			return nil, nil
+		})
+		req := request(1, "good", "busy")
+		r := s.Send(t.Context(), req, single(req))
+		if r.Verdict != sink.Done || len(r.Items) != 1 || r.Items[0].Index != 1 || r.Items[0].Verdict != sink.Again || r.Items[0].Status != c.want {
+			t.Errorf("%v: got %+v, want record 1 again with status %d", c.err, r, c.want)
+		}
 	}
 }
 

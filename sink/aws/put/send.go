@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -215,10 +216,22 @@ func (m *merged) reply(n int) sink.Reply {
 			continue
 		}
 		r.Items = appendItems(r.Items, a.items, sink.ItemReply{
-			Verdict: sink.Again, Status: a.reply.Status, Reason: a.reply.Err.Error(), Busy: a.reply.Cause != sink.Answered,
+			Verdict: sink.Again, Status: statusOf(&a.reply), Reason: a.reply.Err.Error(), Busy: a.reply.Cause != sink.Answered,
 		})
 	}
 	return sorted(r)
+}
+
+// statusOf is the status of the records of a call that failed as a whole: one that says that nobody has refused them if the service is
+// overloaded, for which it has other statuses, too, or wasn't reached.
+func statusOf(r *sink.Reply) int {
+	switch r.Cause {
+	case sink.Throttled:
+		return http.StatusTooManyRequests
+	case sink.Unreached:
+		return http.StatusServiceUnavailable
+	}
+	return r.Status
 }
 
 // sorted returns r with its items in ascending order.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -158,13 +159,10 @@ func checkLabels(st *stream) error {
 	if len(st.pairs) == 0 {
 		return errors.New("error at least one label pair is required per stream")
 	}
-	service := [2]string{"service_name", "unknown_service"}
-	for _, p := range st.pairs {
-		if p[0] == "job" || p[0] == "app" || p[0] == "container" {
-			service[1] = p[1]
-		}
+	pairs := slices.Clone(st.pairs)
+	if !slices.ContainsFunc(pairs, func(p [2]string) bool { return p[0] == serviceName }) {
+		pairs = append(pairs, [2]string{serviceName, serviceOf(pairs)})
 	}
-	pairs := append([][2]string{service}, st.pairs...)
 	sort.Slice(pairs, func(i, j int) bool { return pairs[i][0] < pairs[j][0] })
 	var text []string
 	for _, p := range pairs {
@@ -185,6 +183,19 @@ func checkLabels(st *stream) error {
 		}
 	}
 	return nil
+}
+
+const serviceName = "service_name"
+
+// serviceOf is the service's name that Loki makes of the other labels.
+func serviceOf(pairs [][2]string) (service string) {
+	service = "unknown_service"
+	for _, p := range pairs {
+		if p[0] == "job" || p[0] == "app" || p[0] == "container" {
+			service = p[1]
+		}
+	}
+	return service
 }
 
 // Decode returns the entries of a request's body, uncompressed.
