@@ -250,3 +250,28 @@ func TestNotesFollowTheRecords(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+// The file ends in a note that was not written completely, and it can't be replaced: the next note is written all the same.
+func TestANoteAfterOneThatWasCutOffIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "q", sideName)
+	q := mustOpen(t, Options{Dir: dir, Name: "q"})
+	defer q.Close()
+	if err := os.WriteFile(file, appendNote(nil, []byte("cut off"))[:12], fileMode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(file+".new", folderMode); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.SetNotes([][]byte{[]byte("one")}); err == nil {
+		t.Fatal("got notes replaced by way of a folder")
+	}
+	for _, n := range []string{"two", "three"} {
+		if err := q.AddNote([]byte(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, damaged, err := q.Notes(); len(got) != 2 || string(got[0]) != "two" || string(got[1]) != "three" || damaged != 1 || err != nil {
+		t.Errorf("got %q, %d damaged, %v; want two and three, and one damaged", got, damaged, err)
+	}
+}
