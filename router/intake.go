@@ -70,6 +70,7 @@ type pending struct {
 	yield    func() bool // whether other outputs would wait for this one's queue; nil if the output doesn't yield
 	fed      bool        // something was added
 	noWait   bool        // what a full queue doesn't take stays in complete, for a later Flush
+	gone     bool        // the configuration no longer has the output
 }
 
 // counted is a batch, and what happened to the records on the path to it.
