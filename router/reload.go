@@ -180,6 +180,7 @@ func (c *change) undo() {
 	}
 	if c.holders {
 		c.old.hold(c.u, c.u.holding.all)
+		c.old.wakeHolders()
 	}
 	for _, in := range c.bound {
 		_ = in.input.Close()
