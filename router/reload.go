@@ -200,6 +200,9 @@ func (c *change) undo() {
 	cancel()
 	for _, o := range c.opened {
 		o.loop.Run(ended) // releases its memory, and closes the destination
+		if o.reserved != nil {
+			o.reserved.Close()
+		}
 		c.next.closeQueues([]*output{o})
 		c.next.removeQueue(o)
 	}

@@ -225,6 +225,26 @@ func TestReloadKeepsWhatIsInMemory(t *testing.T) {
 	}
 }
 
+// TestAReloadThatFailsGivesItsMemoryBack: also that of queues in memory which it has opened.
+func TestAReloadThatFailsGivesItsMemoryBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "queue"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tr := start(t, dir, forwardInput+nullOutputs("*"))
+	free := tr.memory.budget.Free()
+	for range 3 {
+		failed := tr.reload(dir, forwardInput+"[INPUT]\n    Name forward\n    Unix_Path DIR/missing/in.sock\n"+nullOutputs("*", "more"))
+		if !strings.Contains(failed, "missing") {
+			t.Fatalf("got %q, want that the socket can't be made", failed)
+		}
+	}
+	if now := tr.memory.budget.Free(); now != free {
+		t.Errorf("got %d bytes less than before, want all of them back", free-now)
+	}
+}
+
 // TestReloadOfInputs: a new one listens, one that is removed queues what it was sent, and one that changes keeps its socket.
 func TestReloadOfInputs(t *testing.T) {
 	t.Parallel()
