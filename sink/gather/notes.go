@@ -77,6 +77,9 @@ type earlier struct {
 
 // has reports whether the record with a key at a position is in one of them.
 func (e *earlier) has(key []byte, pos uint64) bool {
+	if pos > e.last {
+		return false
+	}
 	for _, n := range e.keys[string(key)] {
 		if pos >= n.First && pos <= n.Last {
 			return true
