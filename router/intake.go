@@ -58,6 +58,7 @@ type intake struct {
 	unknown            []*Viewer
 
 	released int64 // events that Holders got and that are no longer held, since the last Flush
+	unqueued int64 // of these, the ones that input.unqueued has
 	holding  bool  // a Holder got events since a Flush last returned nil
 }
 

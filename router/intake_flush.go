@@ -72,11 +72,15 @@ func (i *intake) flush(ctx context.Context) error {
 		i.scratch = nil
 	}
 	if failed != nil && (ctx.Err() != nil || stays(failed)) {
+		if !stays(failed) {
+			i.noteUnqueued(i.released)
+		}
 		return failed // what was released isn't queued: nobody may acknowledge it
 	}
 	if i.released > 0 {
 		i.r.holding.Add(-i.released)
 		i.released = 0
+		i.noteUnqueued(0)
 	}
 	switch {
 	case failed != nil || !i.holding:
@@ -87,6 +91,17 @@ func (i *intake) flush(ctx context.Context) error {
 	i.holding = false
 	return nil
 }
+
+// noteUnqueued notes that n of the events that were released could not be queued.
+func (i *intake) noteUnqueued(n int64) {
+	if n != i.unqueued {
+		i.input.unqueued.Add(n - i.unqueued)
+		i.unqueued = n
+	}
+}
+
+// forgetUnqueued has no ack wait any longer for what the receivers of an input that has ended couldn't queue.
+func (p *process) forgetUnqueued(in *source) { p.holding.Add(-in.unqueued.Swap(0)) }
 
 // queue appends what was added to the queues: to those that are stalled, or turn out to be, last, so that no other waits for
 // them, and that they drop nothing for others which are full, too.

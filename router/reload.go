@@ -168,6 +168,7 @@ func (c *change) endInputs() {
 	defer over.Stop()
 	for _, in := range c.inputs.removed {
 		<-in.done
+		c.old.forgetUnqueued(in)
 		_ = in.input.Close()
 		c.ended = append(c.ended, in)
 	}

@@ -2,10 +2,12 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
 )
 
@@ -52,4 +54,33 @@ func TestWhatComesAfterTheEndOfARemovedOutputIsNoError(t *testing.T) {
 	if a := removed.account(); a.Dropped[notQueued] != 1 || a.Unaccounted != 0 {
 		t.Errorf("got %+v, want one record that was not queued", a)
 	}
+}
+
+// An input ends, because a reload has removed it, while a queue is full: what filters have released to it is lost, but nobody waits
+// for that before acknowledging other records.
+func TestARemovedInputHoldsBackNoAcks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, addr, up := downCluster(t)
+	conf := forwardInput + "[FILTER]\n    Name multiline\n    Match app\n    multiline.key_content log\n    multiline.parser java\n    flush_ms 300\n" +
+		esOutput("*", addr+"    storage.total_limit_size 64k\n    when_full block\n")
+	tr := start(t, dir, conf+"[INPUT]\n    Name dummy\n    Tag other\n    Samples 1\n")
+	t.Cleanup(func() { up.Store(true) })
+	ended, end := context.WithCancel(t.Context())
+	end()
+	fill := tr.newIntake(tr.inputs[0])
+	for full := false; !full; {
+		fill.Add([]byte("full"), record.Time{}, logBody(strings.Repeat("x", 1000)))
+		full = fill.Flush(ended) != nil
+	}
+	i := tr.newIntake(tr.inputs[1])
+	for range 2 {
+		i.Add([]byte("app"), record.Time{}, logBody(strings.Repeat("x", 2000)))
+	}
+	if err := i.Flush(ended); err == nil || errors.Is(err, input.ErrHeld) || tr.holding.Load() == 0 {
+		t.Fatalf("got %v and %d events that hold back acks, want that the queue is full", err, tr.holding.Load())
+	}
+	tr.mustReload(dir, conf)
+	up.Store(true)
+	eventually(t, "acks to be held back no longer", func() bool { return tr.holding.Load() == 0 })
 }
