@@ -203,8 +203,9 @@ func (p pending) hasHeld() bool {
 
 // append puts p's batch, if it has one, into the output's queue, waiting for room, and adds p's tally to the output's at the
 // moment from which the queue counts the records. A batch that can't be appended before ctx ends is counted as dropped: nobody
-// acknowledges it, and a client that asked for that sends it again; or, if a reload has removed the output, after its end. Unless the output is the last in line, a batch for a queue that
-// is stalled stays: the error is buffer.ErrStalled.
+// acknowledges it, and a client that asked for that sends it again. So is one for an output that a reload has removed, and that has
+// ended; that is no error. Unless the output is the last in line, a batch for a queue that is stalled stays: the error is
+// buffer.ErrStalled.
 func (o *output) append(ctx context.Context, p *pending, last bool) error {
 	var err error
 	yield, appendTo := p.yield, o.queue.AppendUnlessStalled
