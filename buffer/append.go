@@ -233,7 +233,7 @@ func (q *Queue) makeRoom(size int64, drop bool) (bool, error) {
 	}
 	for {
 		switch {
-		case q.size+q.spareSize+q.growth(size) <= q.stats.Limit, len(q.segs)+len(q.spares) == 0:
+		case q.size+q.spareSize+q.growth(size) <= q.stats.Limit, len(q.segs)+len(q.spares) == 0, q.overfull:
 			return true, nil
 		case q.giveUpSpare():
 		case drop && len(q.segs) > 0:

@@ -126,10 +126,17 @@ func (q *Queue) reclaim(c *Chunk) {
 
 // dropChunk counts what had not ended of a chunk as dropped to make room, and the rest as committed.
 func (q *Queue) dropChunk(c *Chunk) {
-	t, ended := c.to.minus(c.from), int64(c.ended)
+	t := c.to.minus(c.from)
+	t.records -= q.commitEnded(c)
+	q.drop(t, &q.stats.DroppedNoRoom)
+}
+
+// commitEnded counts the records of a chunk that had ended as committed, since its others are dropped, and returns how many they are.
+func (q *Queue) commitEnded(c *Chunk) int64 {
+	ended := int64(c.ended)
+	c.ended = 0
 	q.stats.Ended -= ended
 	q.stats.Records -= ended
 	q.stats.Committed += ended
-	t.records -= ended
-	q.drop(t, &q.stats.DroppedNoRoom)
+	return ended
 }

@@ -250,3 +250,55 @@ func TestNotesFollowTheRecords(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+// The file ends in a note that was not written completely, and it can't be replaced: the next note is written all the same.
+func TestANoteAfterOneThatWasCutOffIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "q", sideName)
+	q := mustOpen(t, Options{Dir: dir, Name: "q"})
+	defer q.Close()
+	if err := os.WriteFile(file, appendNote(nil, []byte("cut off"))[:12], fileMode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(file+".new", folderMode); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.SetNotes([][]byte{[]byte("one")}); err == nil {
+		t.Fatal("got notes replaced by way of a folder")
+	}
+	for _, n := range []string{"two", "three"} {
+		if err := q.AddNote([]byte(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, damaged, err := q.Notes(); len(got) != 2 || string(got[0]) != "two" || string(got[1]) != "three" || damaged != 1 || err != nil {
+		t.Errorf("got %q, %d damaged, %v; want two and three, and one damaged", got, damaged, err)
+	}
+}
+
+// Between the end of one reader and the beginning of the next one, what was put back is dropped to make room: those of its records
+// that had ended were not lost.
+func TestRecordsThatEndedAreNotDroppedWithTheirChunk(t *testing.T) {
+	q := mustOpen(t, Options{Limit: 8 << 10, SegmentSize: 1 << 10, Full: DropOldest})
+	defer q.Close()
+	if err := q.Append(t.Context(), make([]byte, 1<<10), 10, nil); err != nil {
+		t.Fatal(err)
+	}
+	c, err := q.Next(t.Context(), 1<<10, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Free(c)
+	q.Ended(c, 4)
+	q.Release(c)
+	for q.Stats().DroppedNoRoom == 0 {
+		if err := q.Append(t.Context(), make([]byte, 500), 1, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.Rewind()
+	if s := q.Stats(); s.Ended != 0 || s.Committed != 4 || s.DroppedNoRoom != 6 {
+		t.Errorf("got %+v, want 4 of 10 records committed and 6 dropped", s)
+	}
+	checkBalance(t, q)
+}

@@ -61,3 +61,11 @@ func (q *Queue) endFull() {
 			Int64("queue_bytes", now.Bytes).Int64("limit_bytes", now.Limit).Msg(text)
 	})
 }
+
+// Overfill lets Append exceed the limit instead of waiting, until Rewind: for a queue that gets no more than what is on its way.
+func (q *Queue) Overfill() {
+	q.mu.Lock()
+	defer q.unlock()
+	q.overfull = true
+	q.wakeWaiter()
+}

@@ -3,6 +3,8 @@ package buffer
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -119,4 +121,33 @@ func TestAQueueThatAppendsWaitForHasNoRoomYet(t *testing.T) {
 			t.Errorf("got %+v after the wait, want one line", room)
 		}
 	})
+}
+
+// The queue is over its limit until a reader goes on after another one.
+func TestNobodyWaitsForRoomInAQueueThatIsOverfilled(t *testing.T) {
+	q := mustOpen(t, Options{Limit: 8 << 10, SegmentSize: 1 << 10})
+	defer q.Close()
+	done := make(chan error)
+	go func() {
+		for range 20 {
+			if err := q.Append(t.Context(), make([]byte, 1000), 1, nil); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for q.Stats().Waiting == 0 {
+		runtime.Gosched()
+	}
+	q.Overfill()
+	if err := <-done; err != nil || q.Stats().Records != 20 {
+		t.Errorf("got %v and %d records, want all 20", err, q.Stats().Records)
+	}
+	q.Rewind()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := q.Append(ended, make([]byte, 1000), 1, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v after Rewind, want that it waits again", err)
+	}
 }

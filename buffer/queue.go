@@ -134,6 +134,7 @@ type Queue struct {
 	want          int64     // how many bytes will wake it
 	woken         int64     // how often Next was woken
 	draining      bool
+	overfull      bool // see Overfill
 	interrupt     bool // no Append waits
 	shut          bool // Close has closed the files
 	failing       bool // the last write failed

@@ -124,7 +124,10 @@ func (q *Queue) dropOldest() {
 	readable := s.file != nil
 	s.released = tally{}
 	for _, c := range s.out {
-		if c.state == inFlight && c.mem == nil {
+		switch {
+		case c.state == released: // t has all of its records
+			t.records -= q.commitEnded(c)
+		case c.state == inFlight && c.mem == nil:
 			c.state = dropped
 			q.dropChunk(c)
 		}

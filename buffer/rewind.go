@@ -3,11 +3,11 @@ package buffer
 import "slices"
 
 // Rewind has Next return again, in order, what was taken and released: for an output that goes on with another configuration.
-// What was committed is not returned again. It undoes Drain. No chunk may be in flight, and no Next running.
+// What was committed is not returned again. It undoes Drain and Overfill. No chunk may be in flight, and no Next running.
 func (q *Queue) Rewind() {
 	q.mu.Lock()
 	defer q.unlock()
-	q.draining = false
+	q.draining, q.overfull = false, false
 	q.current = 0
 	for _, s := range q.segs {
 		s.out = slices.DeleteFunc(s.out, func(c *Chunk) bool {

@@ -69,11 +69,12 @@ func (q *Queue) SetNotes(notes [][]byte) error {
 	}
 	path := filepath.Join(d.dir, sideName)
 	q.closeNotes()
-	q.sideTorn = false
+	q.sideTorn = true // if it fails: the file that stays may end in what was not written completely
 	if len(notes) == 0 {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove the queue's notes: %w", err)
 		}
+		q.sideTorn = false
 		return nil
 	}
 	var text []byte
@@ -87,6 +88,7 @@ func (q *Queue) SetNotes(notes [][]byte) error {
 	if err != nil {
 		return fmt.Errorf("write the queue's notes: %w", err)
 	}
+	q.sideTorn = false
 	return nil
 }
 

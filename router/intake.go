@@ -58,6 +58,7 @@ type intake struct {
 	unknown            []*Viewer
 
 	released int64 // events that Holders got and that are no longer held, since the last Flush
+	unqueued int64 // of these, the ones that input.unqueued has
 	holding  bool  // a Holder got events since a Flush last returned nil
 }
 
@@ -70,6 +71,7 @@ type pending struct {
 	yield    func() bool // whether other outputs would wait for this one's queue; nil if the output doesn't yield
 	fed      bool        // something was added
 	noWait   bool        // what a full queue doesn't take stays in complete, for a later Flush
+	gone     bool        // the configuration no longer has the output
 }
 
 // counted is a batch, and what happened to the records on the path to it.

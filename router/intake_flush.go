@@ -72,11 +72,15 @@ func (i *intake) flush(ctx context.Context) error {
 		i.scratch = nil
 	}
 	if failed != nil && (ctx.Err() != nil || stays(failed)) {
+		if !stays(failed) {
+			i.noteUnqueued(i.released)
+		}
 		return failed // what was released isn't queued: nobody may acknowledge it
 	}
 	if i.released > 0 {
 		i.r.holding.Add(-i.released)
 		i.released = 0
+		i.noteUnqueued(0)
 	}
 	switch {
 	case failed != nil || !i.holding:
@@ -87,6 +91,17 @@ func (i *intake) flush(ctx context.Context) error {
 	i.holding = false
 	return nil
 }
+
+// noteUnqueued notes that n of the events that were released could not be queued.
+func (i *intake) noteUnqueued(n int64) {
+	if n != i.unqueued {
+		i.input.unqueued.Add(n - i.unqueued)
+		i.unqueued = n
+	}
+}
+
+// forgetUnqueued has no ack wait any longer for what the receivers of an input that has ended couldn't queue.
+func (p *process) forgetUnqueued(in *source) { p.holding.Add(-in.unqueued.Swap(0)) }
 
 // queue appends what was added to the queues: to those that are stalled, or turn out to be, last, so that no other waits for
 // them, and that they drop nothing for others which are full, too.
@@ -188,8 +203,9 @@ func (p pending) hasHeld() bool {
 
 // append puts p's batch, if it has one, into the output's queue, waiting for room, and adds p's tally to the output's at the
 // moment from which the queue counts the records. A batch that can't be appended before ctx ends is counted as dropped: nobody
-// acknowledges it, and a client that asked for that sends it again. Unless the output is the last in line, a batch for a queue that
-// is stalled stays: the error is buffer.ErrStalled.
+// acknowledges it, and a client that asked for that sends it again. So is one for an output that a reload has removed, and that has
+// ended; that is no error. Unless the output is the last in line, a batch for a queue that is stalled stays: the error is
+// buffer.ErrStalled.
 func (o *output) append(ctx context.Context, p *pending, last bool) error {
 	var err error
 	yield, appendTo := p.yield, o.queue.AppendUnlessStalled
@@ -220,6 +236,9 @@ func (o *output) append(ctx context.Context, p *pending, last bool) error {
 			return errFull
 		}
 		p.tally.refused += int64(p.batch.Records())
+		if p.gone && errors.Is(err, buffer.ErrClosed) { // nobody can send it again to an output that has ended
+			err = nil
+		}
 	}
 	o.queue.Inspect(func(buffer.Stats) { p.publish() })
 	return err

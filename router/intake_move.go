@@ -46,7 +46,7 @@ func (i *intake) moveTo(to *Router) {
 		}
 	}
 	for o := range i.pending {
-		i.pending[o].noWait = noWait
+		i.pending[o].noWait, i.pending[o].gone = noWait, o >= len(to.outputs)
 	}
 }
 

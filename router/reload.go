@@ -168,6 +168,7 @@ func (c *change) endInputs() {
 	defer over.Stop()
 	for _, in := range c.inputs.removed {
 		<-in.done
+		c.old.forgetUnqueued(in)
 		_ = in.input.Close()
 		c.ended = append(c.ended, in)
 	}
@@ -180,6 +181,7 @@ func (c *change) undo() {
 	}
 	if c.holders {
 		c.old.hold(c.u, c.u.holding.all)
+		c.old.wakeHolders()
 	}
 	for _, in := range c.bound {
 		_ = in.input.Close()
@@ -199,6 +201,9 @@ func (c *change) undo() {
 	cancel()
 	for _, o := range c.opened {
 		o.loop.Run(ended) // releases its memory, and closes the destination
+		if o.reserved != nil {
+			o.reserved.Close()
+		}
 		c.next.closeQueues([]*output{o})
 		c.next.removeQueue(o)
 	}

@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firelane/firelane/input"
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
@@ -222,6 +225,26 @@ func TestReloadKeepsWhatIsInMemory(t *testing.T) {
 	}
 }
 
+// TestAReloadThatFailsGivesItsMemoryBack: also that of queues in memory which it has opened.
+func TestAReloadThatFailsGivesItsMemoryBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "queue"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tr := start(t, dir, forwardInput+nullOutputs("*"))
+	free := tr.memory.budget.Free()
+	for range 3 {
+		failed := tr.reload(dir, forwardInput+"[INPUT]\n    Name forward\n    Unix_Path DIR/missing/in.sock\n"+nullOutputs("*", "more"))
+		if !strings.Contains(failed, "missing") {
+			t.Fatalf("got %q, want that the socket can't be made", failed)
+		}
+	}
+	if now := tr.memory.budget.Free(); now != free {
+		t.Errorf("got %d bytes less than before, want all of them back", free-now)
+	}
+}
+
 // TestReloadOfInputs: a new one listens, one that is removed queues what it was sent, and one that changes keeps its socket.
 func TestReloadOfInputs(t *testing.T) {
 	t.Parallel()
@@ -410,4 +433,31 @@ func TestReloadWaitsForTheStart(t *testing.T) {
 	if _, err := r.Reload(t.Context(), plan); err != ErrNotRunning {
 		t.Errorf("got %v after the stop, want %v", err, ErrNotRunning)
 	}
+}
+
+// TestWhatIsHeldGoesOnAfterAReloadThatFails: it is released in its time, though nothing more comes.
+func TestWhatIsHeldGoesOnAfterAReloadThatFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	multiline := "[FILTER]\n    Name multiline\n    Match app\n    multiline.key_content log\n    multiline.parser java\n    flush_ms 300\n"
+	tr := start(t, dir, forwardInput+multiline+nullOutputs("*"))
+	held := func() int64 {
+		_, outs := tr.Accounts()
+		return outs[0].Held
+	}
+	plan := compilePlan(t, dir, forwardInput+nullOutputs("*"))
+	ended, end := context.WithCancel(t.Context())
+	end()
+	i := tr.newIntake(tr.inputs[0])
+	i.Add([]byte("app"), record.Time{}, logBody("java.lang.Exception: x"))
+	if err := i.Flush(t.Context()); !errors.Is(err, input.ErrHeld) || held() != 1 {
+		t.Fatalf("got %v and %d held, want one record held", err, held())
+	}
+	eventually(t, "the time of what is held to be known", tr.stages[0].holder.armed.Load)
+	for range 20 { // some of them get as far as the last step that may fail
+		if _, err := tr.Reload(ended, plan); err != ErrNotRunning {
+			t.Fatalf("got %v, want %v", err, ErrNotRunning)
+		}
+	}
+	eventually(t, "the held record", func() bool { return held() == 0 && i.Flush(t.Context()) == nil })
 }

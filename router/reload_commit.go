@@ -284,6 +284,7 @@ func (r *Router) retireInput(u *running, in *source) {
 	}
 	u.inputs.Go(func() {
 		<-in.done
+		r.forgetUnqueued(in)
 		_ = in.input.Close()
 		r.retiredMu.Lock()
 		defer r.retiredMu.Unlock()

@@ -35,6 +35,7 @@ func (r *Router) retire(u *running, o, after *output) {
 				return
 			}
 		}
+		o.queue.Overfill() // nobody waits for it any longer: no new records are for it
 		o.loop.Drain()
 		over := time.NewTimer(removedTime)
 		defer over.Stop()

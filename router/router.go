@@ -81,6 +81,8 @@ type source struct {
 
 	isRetired bool // it ends when its clients hang up
 	ownLog    bool // its events are the router's own log
+
+	unqueued atomic.Int64 // events that Holders have released, and that its receivers couldn't queue in time
 }
 
 // stageEnv is what the filter f gets.

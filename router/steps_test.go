@@ -303,6 +303,27 @@ func TestWhatCouldNotBeQueuedIsNotAcknowledged(t *testing.T) {
 	}
 }
 
+// An input that gives up what couldn't be queued in time, as one of HTTP does, discards the receiver: from then on nobody's acks
+// wait for that.
+func TestADiscardedReceiverHoldsBackNoAcks(t *testing.T) {
+	r := opened(t, nullOutputs("*"))
+	late := r.newIntake(r.inputs[0])
+	late.Add([]byte("app"), record.Time{}, dockerPartBody("1", "x"))
+	late.Add([]byte("app"), record.Time{}, lastPartBody("1", "y"))
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, size := range []int{1 << 20, 1 << 10, 1} {
+		for r.outputs[0].queue.Append(ended, make([]byte, size), 1, nil) == nil {
+		}
+	}
+	if err := late.Flush(ended); err == nil || errors.Is(err, input.ErrHeld) || r.holding.Load() == 0 {
+		t.Errorf("flush: got %v, want that the queue is full", err)
+	}
+	if err := late.Discard(t.Context()); err != nil || r.holding.Load() != 0 {
+		t.Errorf("got %v and %d events that hold back acks, want none", err, r.holding.Load())
+	}
+}
+
 // A retagger reroutes events whose log has a tag and a colon before the rest to that tag, once more with each colon.
 type retagger struct {
 	keep bool // the event also goes on here

@@ -159,7 +159,7 @@ func (s *HTTP) flush(x *Exchange) error {
 	}
 	recv := x.Recv
 	x.Recv = nil // what it may still hold is not the next request's
-	if d, ok := recv.(input.Discarder); ok && errors.Is(err, input.ErrHeld) {
+	if d, ok := recv.(input.Discarder); ok && (errors.Is(err, input.ErrHeld) || s.flushing.Err() == nil) {
 		_ = d.Discard(s.flushing) // the answer is the same
 	}
 	return &Refusal{Status: http.StatusServiceUnavailable, Text: "the queue is full, or a filter holds events; send them again", retry: 5 * time.Second}

@@ -310,7 +310,7 @@ func (l *loop) stop() {
 		l.end(<-l.results)
 	}
 	for _, c := range l.unfinished() {
-		l.queue.Release(c.from)
+		l.o.release(l.queue, c)
 		l.returnToken(c)
 	}
 	l.ready, l.waiting, l.parked, l.held = nil, nil, nil, 0

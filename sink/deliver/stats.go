@@ -170,14 +170,26 @@ func (o *Output) commitUnreadable(q *buffer.Queue, c *inflightChunk) {
 	o.commit(q, c)
 }
 
-// free gives a chunk's memory back. From then on the queue may drop it to make room, so it gets to know which of its records
-// have ended.
+// free gives a chunk's memory back. From then on the queue may drop it to make room.
 func (o *Output) free(q *buffer.Queue, c *inflightChunk) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.tellEnded(q, c)
+	q.Free(c.from)
+}
+
+// release puts a chunk back, which the queue has dropped already if its segment was dropped to make room.
+func (o *Output) release(q *buffer.Queue, c *inflightChunk) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tellEnded(q, c)
+	q.Release(c.from)
+}
+
+// tellEnded has the queue know which records of a chunk that it may drop have ended. o.mu is held.
+func (o *Output) tellEnded(q *buffer.Queue, c *inflightChunk) {
 	if n := c.from.Records - c.left - c.ended; q.Ended(c.from, n) {
 		c.ended += n
 		*o.endedOf(c) -= int64(n)
 	}
-	q.Free(c.from)
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -172,6 +173,37 @@ func TestAStopByDeadlineIsNoErrorOfTheQueue(t *testing.T) {
 		r.wait()
 		if strings.Contains(r.logs.String(), "failed") {
 			t.Errorf("got this log, want no failure in it: %s", r.logs)
+		}
+	})
+}
+
+// A chunk is partly delivered when its segment is dropped for room, and the stop comes before the rest is: only the rest is dropped.
+func TestWhatIsDeliveredOfAChunkIsNotDroppedAtAStop(t *testing.T) {
+	d := newStrict(func(_ context.Context, n int, items []string) sink.Reply {
+		if n > 0 {
+			return sink.Reply{Verdict: sink.Again, Cause: sink.Unreached, Err: errRefused}
+		}
+		return sink.Reply{Cause: sink.Answered, Err: errRefused, Items: []sink.ItemReply{{Index: len(items) - 1, Verdict: sink.Again, Status: 403}}}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOn(t, d, buffer.Options{Limit: 8 << 10, SegmentSize: 1 << 10, Full: buffer.DropOldest}, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		r.start(ctx)
+		r.put(upTo(0, 10)...)
+		eventually(t, "nine records delivered", func() bool { return r.out.Stats().Delivered == 9 })
+		appended := 10
+		for ; r.queue.Stats().DroppedNoRoom == 0; appended++ {
+			r.put(strings.Repeat("x", 500))
+		}
+		for range 10 {
+			r.put(strings.Repeat("x", 500))
+			appended++
+		}
+		cancel()
+		s := r.wait()
+		held := s.Queue.Records
+		if s.Buffered != held || s.Delivered+s.Queue.DroppedNoRoom+held != int64(appended) {
+			t.Errorf("got %+v, want as many buffered as the queue holds", s)
 		}
 	})
 }

@@ -37,6 +37,8 @@ type folder struct {
 	// script says what becomes of a call (write, finish, abandon) for the object of that name; nil: it succeeds.
 	script func(ctx context.Context, call, name string) sink.Reply
 
+	keyTime time.Duration // that Key takes
+
 	mu     sync.Mutex
 	calls  []string
 	closed int
@@ -53,6 +55,7 @@ func numberOf(r *sink.Record) int {
 }
 
 func (f *folder) Key(dst []byte, r *sink.Record) []byte {
+	time.Sleep(f.keyTime)
 	return strconv.AppendInt(dst, int64(numberOf(r)%f.keys), 10)
 }
 
@@ -326,7 +329,7 @@ func (r *rig) check() {
 	r.Helper()
 	r.out.Inspect(func(s deliver.Stats) {
 		got := s.Delivered + s.Dead + s.Unreadable + s.Queue.DroppedRecords + s.Buffered
-		if want := s.Queue.Appended + s.Queue.Recovered; got != want || s.Buffered < 0 {
+		if want := s.Queue.Appended + s.Queue.Recovered + s.Again; got != want || s.Buffered < 0 {
 			r.Errorf("got %d records in the accounts %+v, want %d, as many as were appended", got, s, want)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dead"
 	"github.com/firelane/firelane/sink/deliver"
@@ -168,11 +169,12 @@ func (l *loop) end(c *heldChunk, n counts, now time.Time) {
 
 // trimNotes forgets notes that no restart needs.
 func (l *loop) trimNotes() {
-	oldest, own := l.seq+1, true
+	oldest, from := l.seq+1, record.ID{Queue: l.identity, Pos: l.scanned}
 	if len(l.chunks) > 0 {
-		oldest, own = l.chunks[0].seq, l.chunks[0].from.Queue == l.identity
+		c := l.chunks[0]
+		oldest, from = c.seq, record.ID{Queue: c.from.Queue, Pos: c.from.First}
 	}
-	l.notes.trim(oldest, own && l.identity == l.o.queue.Identity())
+	l.notes.trim(oldest, from, from.Queue == l.o.queue.Identity())
 }
 
 // account adds a job to the statistics.

@@ -45,8 +45,9 @@ type loop struct {
 	gate  gate
 	notes *notes
 
-	seq       uint64 // of the last chunk
-	identity  [10]byte
+	seq       uint64       // of the last chunk
+	identity  [10]byte     // of that chunk
+	scanned   uint64       // the position after it
 	chunks    []*heldChunk // not committed, in order
 	heldBytes int          // of their batches
 	open      map[string]*object
@@ -277,7 +278,7 @@ func (l *loop) stop(ctx context.Context) {
 	for _, c := range l.chunks {
 		l.o.queue.Release(c.from)
 	}
-	l.notes.close(len(l.chunks) == 0)
+	l.notes.close(l.o.queue.Stats().Records == 0)
 	l.o.share.Close()
 	l.publish()
 }

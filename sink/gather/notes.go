@@ -72,10 +72,14 @@ type doneNote struct {
 type earlier struct {
 	notes []note
 	keys  map[string][]note
+	last  uint64 // the latest position in them
 }
 
 // has reports whether the record with a key at a position is in one of them.
 func (e *earlier) has(key []byte, pos uint64) bool {
+	if pos > e.last {
+		return false
+	}
 	for _, n := range e.keys[string(key)] {
 		if pos >= n.First && pos <= n.Last {
 			return true
@@ -129,6 +133,7 @@ func (n *notes) add(one *note) bool {
 			e = &earlier{keys: make(map[string][]note)}
 			n.earlier[id.Queue] = e
 		}
+		e.last = max(e.last, one.Last)
 		e.notes = append(e.notes, *one)
 		e.keys[string(one.Key)] = append(e.keys[string(one.Key)], *one)
 	default:
@@ -210,9 +215,10 @@ func (n *notes) finish(key string, first record.ID, last, lastSeq uint64) {
 	_ = n.write(&one)
 }
 
-// trim forgets what isn't needed if oldest is the oldest chunk that is not committed. first: it is the first one of this process,
-// or comes after it.
-func (n *notes) trim(oldest uint64, own bool) {
+// trim forgets what isn't needed if oldest is the oldest chunk that is not committed, and from its first record. own: that has the
+// identity of what this process appends. An Output before this one in the same process may have finished objects with records of
+// that identity which this one has not read yet.
+func (n *notes) trim(oldest uint64, from record.ID, own bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	i := 0
@@ -220,8 +226,10 @@ func (n *notes) trim(oldest uint64, own bool) {
 		i++
 	}
 	n.done = n.done[i:]
-	if own && len(n.earlier) > 0 {
-		clear(n.earlier)
+	for queue, e := range n.earlier {
+		if queue == from.Queue && e.last < from.Pos || queue != from.Queue && own {
+			delete(n.earlier, queue)
+		}
 	}
 	if n.written > maxNotesWritten {
 		n.rewrite()

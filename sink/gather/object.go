@@ -45,6 +45,7 @@ type object struct {
 	// ---
 	dest  Object // nil until the first of its records is sent
 	saved place  // all before it is at the store
+	inRun int    // how many of the object's records come before that in its run
 	sent  int    // about how many bytes of its records in the queue that is
 	bad   bool   // some of its records can't be encoded
 }

@@ -337,3 +337,30 @@ func TestAnObjectHasOneSliceOfTime(t *testing.T) {
 		r.store.wantOnce(t, 4)
 	})
 }
+
+// The first record alone fills an object, and the store fails to finish it. Then the chunk, which has other records, is dropped to
+// make room: the object still ends after that record.
+func TestAnObjectWhoseOnlyChunkIsDroppedEndsWhereItWasSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFolderStore(t, 1)
+		down := atomic.Bool{}
+		down.Store(true)
+		store.script = func(_ context.Context, call, _ string) sink.Reply {
+			return failing(call == "finish" && down.Load(), errFailed)
+		}
+		r := newRig(t, store, buffer.Options{Limit: 16 << 10, Full: buffer.DropOldest}, unlimited())
+		r.start(t.Context())
+		texts := append([]string{"1" + strings.Repeat("0", 3000)}, upTo(1, 10)...)
+		if err := r.queue.Append(t.Context(), batchOf(texts...), len(texts), nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		for r.out.Stats().Queue.DroppedNoRoom == 0 {
+			r.add(10, 110)
+		}
+		down.Store(false)
+		if s := r.finish(); s.Delivered+s.Queue.DroppedNoRoom != s.Queue.Appended {
+			t.Errorf("got %+v, want that each record is delivered or dropped", s)
+		}
+	})
+}

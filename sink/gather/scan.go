@@ -59,6 +59,7 @@ func (l *loop) scan(from *buffer.Chunk, now time.Time) {
 		l.closeAll(now) // positions of different identities can't be compared
 		l.identity = from.Queue
 	}
+	l.scanned = from.First + uint64(from.Records)
 	earlier, skipped := l.notes.finished(from.Queue), 0
 	r := &l.reader
 	var last *object

@@ -119,10 +119,7 @@ func (s *sender) send(ctx context.Context, j *job) {
 	if o.saved == (place{}) {
 		o.bad = false
 	}
-	p := progress{at: o.saved, full: s.isFull(o)}
-	if p.at.run < len(j.runs) && p.at.record > 0 {
-		p.inRun = s.ownBefore(j, p.at)
-	}
+	p := progress{at: o.saved, inRun: o.inRun, full: s.isFull(o)}
 	s.body = s.body[:0]
 	for p.at.run < len(j.runs) && !p.full && !p.stop {
 		s.sendRun(ctx, j, &p)
@@ -151,7 +148,7 @@ func (s *sender) send(ctx context.Context, j *job) {
 	}
 	if errors.Is(j.reply.Err, ErrGone) {
 		s.o.abort(ctx, o.dest)
-		o.dest, o.saved, o.sent = nil, place{}, 0
+		o.dest, o.saved, o.inRun, o.sent = nil, place{}, 0, 0
 	}
 }
 
@@ -205,7 +202,7 @@ func (s *sender) write(ctx context.Context, j *job, p *progress) bool {
 	s.body = s.body[:0]
 	p.full = s.isFull(o)
 	if o.dest.Saved() {
-		o.saved, j.moved = p.at, true
+		o.saved, o.inRun, j.moved = p.at, p.inRun, true
 		o.sent += p.raw
 		p.raw = 0
 		s.o.queue.Progress()
@@ -312,17 +309,6 @@ func (s *sender) isOf(o *object, r *sink.Record) bool {
 	return string(s.key) == o.key
 }
 
-// ownBefore counts the object's records before a place in its run.
-func (s *sender) ownBefore(j *job, at place) (n int) {
-	s.each(j, place{run: at.run}, func(i int, _ *sink.Record) bool {
-		if i < at.record {
-			n++
-		}
-		return i+1 < at.record
-	})
-	return n
-}
-
 // finish finishes an object at p.
 func (s *sender) finish(ctx context.Context, j *job, p *progress) {
 	o := j.object
@@ -331,7 +317,7 @@ func (s *sender) finish(ctx context.Context, j *job, p *progress) {
 		j.reply = s.attempt("finishing an object", func() sink.Reply { return o.dest.Finish(ctx) })
 		if j.reply.Verdict == sink.Again {
 			if o.dest.Saved() {
-				o.saved = p.at
+				o.saved, o.inRun = p.at, p.inRun
 			}
 			return
 		}
