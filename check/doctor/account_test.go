@@ -115,7 +115,7 @@ func TestATokenServiceThatHangsCostsSeconds(t *testing.T) {
 	t.Cleanup(func() { close(done) })
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secretKey)
-	facts := examine(t, limits{5 * time.Second, 300 * time.Millisecond, 20 * time.Second}, signed+serverOptions(healthy(t).start()))
+	facts := examine(t, limits{5 * time.Second, 2 * time.Second, 20 * time.Second}, signed+serverOptions(healthy(t).start()))
 	wants(t, facts, probe.Note, "identity", "STS can't be reached", "no answer in time")
 	wants(t, facts, probe.OK, "server", "OpenSearch 2.19.1")
 }

@@ -70,7 +70,7 @@ func TestDelaysAndDurationsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, d, nil)
 		r.put(upTo(0, 10)...)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2500 * time.Millisecond) // how long the wait after the refusal is depends on chance
 		r.start(t.Context())
 		eventually(t, "the first ones to be delivered", func() bool { return r.out.Stats().Delivered == 9 })
 		r.put(upTo(10, 15)...)
