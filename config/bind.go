@@ -91,7 +91,12 @@ func (g *binding) param(p param) {
 		g.warning(p.pos, fmt.Sprintf("%s: %s: %q is read as %s, as in Fluent Bit: the option is a number without a unit", g.what, p.key, p.value, number)).as(CodeAdvice).fix(p.value, number)
 		p.value = number
 	}
-	if err := o.set(field, p.value, g.dialect); err != nil {
+	err := o.set(field, p.value, g.dialect)
+	if err != nil && o.other != "" {
+		g.warning(p.pos, fmt.Sprintf("%s: %s: %q is not known, so it is %s, as in Fluent Bit; want %s", g.what, p.key, p.value, o.other, enumerate(o.oneof, "or"))).as(CodeAdvice).fix(p.value, nearest(p.value, o.oneof))
+		err = o.set(field, o.other, g.dialect)
+	}
+	if err != nil {
 		g.wrongValue(p, o, err)
 	} else if list, ok := field.Addr().Interface().(*[]Ordered); ok {
 		(*list)[len(*list)-1].Order = g.order

@@ -19,7 +19,8 @@
 // not exist there. "<name>" is a sub-section of Fluentd: a struct or pointer for at most one, a slice for any number,
 // []Pair for one whose keys are free (<record>). "<>" is the argument of the section itself (<user NAME>, <buffer tag>).
 // default applies to both dialects, default.fluentbit and default.fluentd to one. oneof lists the allowed values (case is
-// ignored; the field gets the spelling of the list). required:"true" makes omitting it an error.
+// ignored; the field gets the spelling of the list); other is the one that Fluent Bit takes for any other value, so that this is
+// only a warning. required:"true" makes omitting it an error.
 //
 // Types: string, bool, int, int64, float64, time.Duration (5s, 10m; a bare number is seconds), Size (512k, 10M; bytes),
 // Secret, Pair (a value split at its first blanks: "key rest of the line"), []Pair (such an option repeated), []Ordered, []string

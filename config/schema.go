@@ -17,6 +17,7 @@ type option struct {
 	def      string
 	hasDef   bool
 	oneof    []string
+	other    string // what a value that isn't one of oneof means in Fluent Bit; "": it is a mistake
 	required bool
 	secret   bool
 	identity bool // it is part of what an output is
@@ -115,6 +116,9 @@ func newOption(f reflect.StructField, tag string, d Dialect, index []int) option
 	o.secret = f.Tag.Get("secret") == "true" || base(f.Type) == reflect.TypeFor[Secret]()
 	if list, ok := f.Tag.Lookup("oneof"); ok {
 		o.oneof = strings.Split(list, ",")
+	}
+	if d == FluentBit {
+		o.other = f.Tag.Get("other")
 	}
 	o.def, o.hasDef = f.Tag.Lookup("default." + d.String())
 	if !o.hasDef {

@@ -28,7 +28,7 @@ type Options struct {
 
 	Format         string `fluentbit:"format" oneof:"json,json_lines,json_stream,msgpack,gelf" default:"json" help:"json: one array for each request; json_lines: one object a line; json_stream: objects without a separator; msgpack: [[time, {}], record] one after the other; gelf: a message of GELF 1.1 a line"`
 	JSONDateKey    string `fluentbit:"json_date_key" default:"date" help:"field that gets the record's time in JSON; false for none"`
-	JSONDateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" default:"double" help:"format of that time"`
+	JSONDateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" other:"double" default:"double" help:"format of that time"`
 	ShortKey       string `fluentbit:"gelf_short_message_key" default:"short_message" help:"gelf: field with the message; a record without it goes to the dead letter"`
 	FullKey        string `fluentbit:"gelf_full_message_key" default:"full_message" help:"gelf: field with the long message"`
 	HostKey        string `fluentbit:"gelf_host_key" default:"host" help:"gelf: field with the name of the host; without it, it is this host's"`

@@ -11,7 +11,7 @@ import (
 type StdoutOptions struct {
 	Format         string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream" default:"msgpack" help:"msgpack: readable text, [0] tag: [[time, {}], {…}]; json: one array for each request; json_lines: one object a line; json_stream: objects without a separator"`
 	JSONDateKey    string `fluentbit:"json_date_key" default:"date" help:"field that gets the record's time in JSON; false for none"`
-	JSONDateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" default:"double" help:"format of that time"`
+	JSONDateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" other:"double" default:"double" help:"format of that time"`
 
 	UseLogger     bool                  `fluentd:"use_logger" default:"true" help:"accepted"`
 	FluentdFormat *format.Options       `fluentd:"<format>" help:"how a record is written; default @type stdout"`
