@@ -28,6 +28,7 @@ func takeSignals() (arrived <-chan os.Signal, end func()) {
 	signal.Ignore(syscall.SIGPIPE)
 	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	return ch, func() {
+		signal.Ignore(syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2) // else the process could still die of one that ends nothing
 		signal.Stop(ch)
 		close(ch)
 	}

@@ -287,3 +287,14 @@ func TestSignals(t *testing.T) {
 		t.Errorf("got this log, want the accounts in its last line:\n%s", log)
 	}
 }
+
+// A request for a reload may come at the last moment: the process has stopped in order, and must not be said to have been killed.
+func TestAHangUpAfterTheEndKillsNothing(t *testing.T) {
+	_, end := takeSignals()
+	end()
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2} {
+		if err := syscall.Kill(os.Getpid(), s); err != nil {
+			t.Error(err)
+		}
+	}
+}
