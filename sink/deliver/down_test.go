@@ -104,7 +104,7 @@ func TestADestinationThatIsUpAgainIsWaitedForAsBefore(t *testing.T) {
 		if !r.queue.Stalled() {
 			t.Error("got a queue that is waited for, want a stalled one: its destination has been down for 4 s")
 		}
-		time.Sleep(time.Until(begin.Add(20 * time.Second)))
+		time.Sleep(time.Until(begin.Add(40 * time.Second))) // the wait after a refusal depends on chance: at most 30 s
 		for range 5 {
 			r.fillUp()
 			time.Sleep(4 * time.Second)
