@@ -105,14 +105,18 @@ func digitsEnd(text string, i int) int {
 	return i
 }
 
+// toInteger reads the digits at the beginning of a text, as atoi(3) and Ruby's to_i do: 1 of 1e3.
 func toInteger(dst, value []byte) []byte {
 	if record.KindOf(value[0]) == record.KindInt {
 		return append(dst, value...)
 	}
 	if text, ok := record.Text(value); ok {
-		if i, err := strconv.ParseInt(string(text), 10, 64); err == nil {
-			return record.AppendInt(dst, i)
+		digits := strings.TrimSpace(string(text))
+		i, err := strconv.ParseInt(digits[:digitsEnd(digits, signEnd(digits, 0))], 10, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			return append(dst, value...)
 		}
+		return record.AppendInt(dst, i) // 0 if there are no digits
 	}
 	f := math.Trunc(number(value))
 	if !(math.Abs(f) < 1<<63) {

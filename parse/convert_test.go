@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
 )
 
@@ -34,6 +35,34 @@ func TestTheNumberAtTheBeginningOfATextIsRead(t *testing.T) {
 	} {
 		if got := string(record.AppendJSON(nil, toFloat(nil, record.AppendStr(nil, text)))); got != want {
 			t.Errorf("%q is %s; want %s", text, got, want)
+		}
+	}
+}
+
+func TestAnIntegerIsTheDigitsAtTheBeginning(t *testing.T) {
+	for text, want := range map[string]string{
+		"12": "12", " +5ms": "5", "-2.9": "-2", "1e3": "1", ".5": "0", "": "0", "x": "0", "-": "0",
+		"9223372036854775807": "9223372036854775807", "9223372036854775808": `"9223372036854775808"`,
+	} {
+		if got := string(record.AppendJSON(nil, toInteger(nil, record.AppendStr(nil, text)))); got != want {
+			t.Errorf("%q is %s; want %s", text, got, want)
+		}
+	}
+}
+
+func TestAKeyOfLogfmtWithoutAValueHasItsType(t *testing.T) {
+	for _, c := range []struct{ types, want string }{
+		{"", `{"n":true,"m":true,"s":true}`},
+		{"n:integer m:float", `{"n":0,"m":0.0,"s":""}`},
+		{"s:string", `{"n":"","m":"","s":""}`},
+	} {
+		p, err := New(&Options{Name: "l", Format: "logfmt", Types: c.types}, config.FluentBit, Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, ok := p.Parse(nil, []byte("n= m s="), new(record.Time))
+		if got := string(record.AppendJSON(nil, out)); !ok || got != c.want {
+			t.Errorf("types %q: got %s; want %s", c.types, got, c.want)
 		}
 	}
 }
