@@ -1,6 +1,8 @@
 package enrich
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -239,13 +241,13 @@ func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 	if !p.keepKey && p.at.Nested() {
 		body = p.at.AppendWithout(nil, body)
 	}
-	kept, lengths := 0, keyLengths(members, n)
+	kept, names := 0, memberNames{members: members, n: n, lengths: keyLengths(members, n)}
 	f := record.FieldsOf(body)
 	run := f.Rest() // its beginning, up to the current member, stays and isn't copied yet
 	for f.Next() {
 		key := f.Key()
 		isKey := !p.at.Nested() && string(key) == p.at.Top()
-		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && lengths.has(key) && hasKey(members, n, key) {
+		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && names.has(key) {
 			out = append(out, run[:len(run)-len(f.Rest())-len(f.RawKey())-len(f.Value())]...)
 			run = f.Rest()
 			continue
@@ -277,12 +279,49 @@ func keyLengths(b []byte, n int) (lengths lengthSet) {
 	return lengths
 }
 
-// hasKey reports whether one of n members is called name.
-func hasKey(members []byte, n int, name []byte) bool {
-	one := [1][]byte{name}
-	ns := nameSet{names: one[:]}
-	ns.lengths.add(name)
-	return ns.meets(members, n)
+// memberNames are the names of n members.
+type memberNames struct {
+	members []byte
+	n       int
+	lengths lengthSet
+	sorted  [][]byte // if there are many: sorted when one is looked for first
+}
+
+// fewNames is how many members are compared one by one.
+const fewNames = 64
+
+// has reports whether one of the members is called name.
+func (m *memberNames) has(name []byte) bool {
+	switch {
+	case !m.lengths.has(name):
+		return false
+	case m.n <= fewNames:
+		one := [1][]byte{name}
+		ns := nameSet{names: one[:]}
+		ns.lengths.add(name)
+		return ns.meets(m.members, m.n)
+	case m.sorted == nil:
+		m.sort()
+	}
+	_, ok := slices.BinarySearchFunc(m.sorted, name, bytes.Compare)
+	return ok
+}
+
+func (m *memberNames) sort() {
+	m.sorted = make([][]byte, 0, m.n)
+	b := m.members
+	for range m.n {
+		if name, ok := record.Text(b); ok {
+			m.sorted = append(m.sorted, name)
+		}
+		var err error
+		for range 2 { // the key and the value
+			if b, err = record.Skip(b); err != nil {
+				break
+			}
+		}
+	}
+	slices.SortFunc(m.sorted, bytes.Compare)
 }
 
 // rename appends room for a header to out, which holds the parsed map, and then the map with the prefix before its names.

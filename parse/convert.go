@@ -2,6 +2,7 @@ package parse
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -53,32 +54,69 @@ func toString(dst, value []byte) []byte {
 	return record.AppendStrBytes(dst, record.AppendText(nil, value))
 }
 
-// number is the number at the beginning of a text, 0 if there is none.
+// number is the number at the beginning of a text, 0 if there is none. Out of range it is the nearest float.
 func number(value []byte) float64 {
 	if f, _, err := record.Float(value); err == nil {
 		return f
 	}
 	text := strings.TrimSpace(string(record.AppendText(nil, value)))
-	end := 0
-	for end < len(text) && strings.IndexByte("+-.0123456789eE", text[end]) >= 0 {
-		end++
+	f, err := strconv.ParseFloat(text[:numberEnd(text)], 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return max(-math.MaxFloat64, min(f, math.MaxFloat64))
+	case err != nil:
+		return 0
 	}
-	for ; end > 0; end-- {
-		if f, err := strconv.ParseFloat(text[:end], 64); err == nil {
-			return f
-		}
-	}
-	return 0
+	return f
 }
 
+// numberEnd is where the number at the beginning of a text ends: a sign, digits with or without a point, and an exponent.
+func numberEnd(text string) int {
+	start := signEnd(text, 0)
+	end := digitsEnd(text, start)
+	n := end - start
+	if end < len(text) && text[end] == '.' {
+		start = end + 1
+		end = digitsEnd(text, start)
+		n += end - start
+	}
+	if n > 0 && end < len(text) && text[end]|0x20 == 'e' {
+		start = signEnd(text, end+1)
+		if exponent := digitsEnd(text, start); exponent > start {
+			end = exponent
+		}
+	}
+	return end
+}
+
+// signEnd is the offset after a sign at text[i], or i if there is none.
+func signEnd(text string, i int) int {
+	if i < len(text) && (text[i] == '+' || text[i] == '-') {
+		i++
+	}
+	return i
+}
+
+// digitsEnd is where the digits that begin at text[i] end.
+func digitsEnd(text string, i int) int {
+	for i < len(text) && text[i] >= '0' && text[i] <= '9' {
+		i++
+	}
+	return i
+}
+
+// toInteger reads the digits at the beginning of a text, as atoi(3) and Ruby's to_i do: 1 of 1e3.
 func toInteger(dst, value []byte) []byte {
 	if record.KindOf(value[0]) == record.KindInt {
 		return append(dst, value...)
 	}
 	if text, ok := record.Text(value); ok {
-		if i, err := strconv.ParseInt(string(text), 10, 64); err == nil {
-			return record.AppendInt(dst, i)
+		digits := strings.TrimSpace(string(text))
+		i, err := strconv.ParseInt(digits[:digitsEnd(digits, signEnd(digits, 0))], 10, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			return append(dst, value...)
 		}
+		return record.AppendInt(dst, i) // 0 if there are no digits
 	}
 	f := math.Trunc(number(value))
 	if !(math.Abs(f) < 1<<63) {

@@ -102,6 +102,7 @@ func (p *Parser) setFormat(o *Options, env Env) error {
 	}
 	for _, entry := range strings.Fields(strings.ReplaceAll(o.Types, ",", " ")) {
 		name, kind, _ := strings.Cut(entry, ":")
+		p.typed = true
 		c, err := fluentBitConverter(kind)
 		if err != nil {
 			return &config.OptionError{Option: "types", Reason: fmt.Sprintf("field %q: %s", name, err)}

@@ -22,6 +22,7 @@ type Parser struct {
 	msgpack    bool // Fluentd: a text is a map of MessagePack
 	decoders   map[string][]decoder
 	rules      timeRules
+	typed      bool // Fluent Bit: the section has types
 }
 
 // A format appends the fields of text to f. ok is false if the text isn't of the format.
@@ -156,9 +157,15 @@ func (f *fields) taken(name string, value []byte) bool {
 	return !tf.keep
 }
 
-// addTrue appends a field whose value is true.
+// addTrue appends a field of logfmt that has no value: it is true, or where the parser has types an empty text, converted, as in
+// Fluent Bit: 0 if it is an integer.
 func (f *fields) addTrue(name string) {
 	f.n++
+	if f.p.typed {
+		var empty [1]byte
+		f.out = f.p.value(record.AppendStr(f.out, name), []byte(name), record.AppendStr(empty[:0], ""))
+		return
+	}
 	f.out = record.AppendBool(record.AppendStr(f.out, name), true)
 }
 

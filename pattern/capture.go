@@ -20,6 +20,8 @@ type Capture struct {
 	re2     *regexp.Regexp // nil: RE2 can't express the pattern
 	caret   bool           // the pattern has a ^, for which RE2 differs where text ends in a newline; see Match
 	slow    *regexp2.Regexp
+	// byNumber: the groups keep their own names, if any, for a back-reference, and only Groups names them by their numbers.
+	byNumber bool
 }
 
 // CompileCapture is Compile for the text that named groups match.
@@ -57,12 +59,18 @@ func CompileNumbered(source string, onTimeout func()) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !hasBackref(root) {
+	byNumber := hasBackref(root)
+	if !byNumber {
 		named := len(number(root, nil)) > 0
 		rename(root, named, new(int))
 		root = &node{op: opGroup, text: NumberOf(0), subs: []*node{root}}
 	}
-	return capture(p, root, source)
+	c, err := capture(p, root, source)
+	if err != nil {
+		return nil, err
+	}
+	c.byNumber = byNumber
+	return c, nil
 }
 
 // hasBackref reports whether a pattern has a back-reference, which needs the groups' own names.
@@ -189,15 +197,25 @@ func (c *Capture) slowGroups(dst []Group, text []byte) ([]Group, bool) {
 	if err != nil || m == nil {
 		return dst, false
 	}
-	for _, name := range c.Names() {
-		g := m.GroupByName(name)
-		if g == nil || len(g.Captures) == 0 {
-			continue
+	if c.byNumber {
+		for i := range maxNumber + 1 {
+			dst = addSlow(dst, NumberOf(i), text, m.GroupByNumber(i))
 		}
-		start := afterRunes(text, 0, g.Index)
-		dst = append(dst, Group{name, text[start:afterRunes(text, start, g.Length)]})
+		return dst, true
+	}
+	for _, name := range c.Names() {
+		dst = addSlow(dst, name, text, m.GroupByName(name))
 	}
 	return dst, true
+}
+
+// addSlow appends a group of the backtracking library, if it took part.
+func addSlow(dst []Group, name string, text []byte, g *regexp2.Group) []Group {
+	if g == nil || len(g.Captures) == 0 {
+		return dst
+	}
+	start := afterRunes(text, 0, g.Index)
+	return append(dst, Group{name, text[start:afterRunes(text, start, g.Length)]})
 }
 
 // afterRunes returns the offset that is n runes after offset i.

@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -143,5 +144,25 @@ func BenchmarkGroups(b *testing.B) {
 				n += len(list)
 			}
 		})
+	}
+}
+
+func TestGroupsHaveTheirNumbersBesideABackReference(t *testing.T) {
+	for source, want := range map[string][]string{
+		`(['"])(\w+)\1(x)?`:               {"_0", `"é"`, "_1", `"`, "_2", "é"},
+		`(?<quote>['"])(?<w>.+)\k<quote>`: {"_0", `"é"`, "_1", `"`, "_2", "é"},
+	} {
+		c, err := CompileNumbered(strings.ReplaceAll(source, `\w`, `[[:word:]]`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, ok := c.Groups(nil, []byte(`say "é" b`))
+		var got []string
+		for _, g := range list {
+			got = append(got, g.Name, string(g.Text))
+		}
+		if !ok || !slices.Equal(got, want) {
+			t.Errorf("%s: got %q; want %q", source, got, want)
+		}
 	}
 }

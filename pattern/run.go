@@ -12,6 +12,9 @@ const maxSlots = 64
 const (
 	stepsPerByte = 16
 	minSteps     = 1000
+	// maxDepth is how many choices of a match may depend on one another: each repetition of a group, such as (?:[^"]|\\.)*, is
+	// one, and takes about 100 bytes of the goroutine's stack.
+	maxDepth = 8192
 )
 
 // A machine runs a program on one text.
@@ -57,7 +60,7 @@ func (p *program) searchFrom(m *machine, from int) (found, known bool) {
 				start++
 			}
 		}
-		if m.run(p.first, start) {
+		if m.run(p.first, start, 0) {
 			return true, true
 		}
 		if m.steps < 0 {
@@ -73,8 +76,12 @@ func (p *program) searchFrom(m *machine, from int) (found, known bool) {
 	return false, true
 }
 
-// run reports whether the instructions from pc on match at i.
-func (m *machine) run(pc *inst, i int) bool {
+// run reports whether the instructions from pc on match at i. Beyond maxDepth the result isn't known, as without steps.
+func (m *machine) run(pc *inst, i, depth int) bool {
+	if depth > maxDepth {
+		m.steps = -1
+		return false
+	}
 	for {
 		if m.steps--; m.steps < 0 {
 			return false
@@ -101,11 +108,11 @@ func (m *machine) run(pc *inst, i int) bool {
 				return false
 			}
 			if !pc.alone {
-				return m.lengths(pc, i, end)
+				return m.lengths(pc, i, end, depth+1)
 			}
 			i = end
 		case iSplit:
-			if m.run(pc.next, i) {
+			if m.run(pc.next, i, depth+1) {
 				return true
 			}
 			pc = pc.other
@@ -113,7 +120,7 @@ func (m *machine) run(pc *inst, i int) bool {
 		case iSave:
 			old := m.slots[pc.slot]
 			m.slots[pc.slot] = int32(i)
-			if m.run(pc.next, i) {
+			if m.run(pc.next, i, depth+1) {
 				return true
 			}
 			m.slots[pc.slot] = old
@@ -159,14 +166,14 @@ func (m *machine) longest(pc *inst, i int) int {
 }
 
 // lengths tries the lengths of a loop from i to end, the longest first, or the shortest if it is lazy.
-func (m *machine) lengths(pc *inst, i, end int) bool {
+func (m *machine) lengths(pc *inst, i, end, depth int) bool {
 	at, last, step := end, i+pc.min, -1
 	if pc.lazy {
 		at, last, step = last, end, 1
 	}
 	for ; ; at += step {
 		inside := at < len(m.text) && !utf8.RuneStart(m.text[at]) && at > i
-		if !inside && (pc.ahead == nil || at < len(m.text) && pc.ahead[m.text[at]]) && m.run(pc.next, at) {
+		if !inside && (pc.ahead == nil || at < len(m.text) && pc.ahead[m.text[at]]) && m.run(pc.next, at, depth) {
 			return true
 		}
 		if m.steps--; at == last || m.steps < 0 {

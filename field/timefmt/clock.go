@@ -92,8 +92,10 @@ func (c *clock) readWord(verb byte) bool {
 		return c.fraction()
 	case 's':
 		return c.seconds()
-	case 'z', 'Z':
+	case 'z':
 		return c.offset()
+	case 'Z':
+		return c.offset() || c.namedZone()
 	case 'n', 't':
 		c.blanks()
 		return true
