@@ -97,6 +97,7 @@ func otherDifferences() []difference {
 		{"F648", "journal-later", "", nil},
 		{"F649", "textfile-lines", "", nil},
 		{"F650", "stock-parsers", "firelane knows the parsers of Fluent Bit's `parsers.conf` by name without a `Parsers_File`; Fluent Bit knows none without one (or `-R` on its command line): its tail parses nothing then, and other plugins keep it from starting", stockParsers},
+		{"F651", "logfmt-escapes", "", nil},
 	}
 }
 
