@@ -314,12 +314,8 @@ func (m *memberNames) sort() {
 		if name, ok := record.Text(b); ok {
 			m.sorted = append(m.sorted, name)
 		}
-		var err error
-		for range 2 { // the key and the value
-			if b, err = record.Skip(b); err != nil {
-				break
-			}
-		}
+		b, _ = record.Skip(b) // the members are well-formed
+		b, _ = record.Skip(b)
 	}
 	slices.SortFunc(m.sorted, bytes.Compare)
 }

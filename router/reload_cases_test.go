@@ -171,13 +171,7 @@ func TestReloadWhileReadingHasStopped(t *testing.T) {
 	tr := start(t, dir, forwardInput+esOutput("*", full))
 	c := tr.dial()
 	const n = 2000
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		for i := range n {
-			c.write("app", fmt.Sprintf("%04d %s", i, strings.Repeat("x", 100)))
-		}
-	}()
+	written := c.writeMany("app", n)
 	isFull := func() bool { return tr.current.Load().outputs[0].queue.Stats().Waiting > 0 }
 	eventually(t, "the queue to be full", isFull)
 	for _, text := range []string{

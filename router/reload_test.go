@@ -61,6 +61,19 @@ func (tr *testRouter) dial() *rawClient {
 	return &rawClient{tr.t, nc}
 }
 
+// writeMany begins to write n messages, one after the other. The channel is closed when the router has read enough of them that all are
+// written.
+func (c *rawClient) writeMany(tag string, n int) (written <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range n {
+			c.write(tag, fmt.Sprintf("%04d %s", i, strings.Repeat("x", 100)))
+		}
+	}()
+	return done
+}
+
 // write writes one message with these texts as log, as Docker does.
 func (c *rawClient) write(tag string, texts ...string) {
 	var b []byte

@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -21,13 +20,7 @@ func TestNobodyWaitsForAnOutputThatIsRemoved(t *testing.T) {
 	t.Cleanup(func() { up.Store(true) }) // or the stop would wait
 	c := tr.dial()
 	const n = 2000
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		for i := range n {
-			c.write("app", fmt.Sprintf("%04d %s", i, strings.Repeat("x", 100)))
-		}
-	}()
+	written := c.writeMany("app", n)
 	eventually(t, "the queue to be full", func() bool { return tr.current.Load().outputs[0].queue.Stats().Waiting > 0 })
 	tr.mustReload(dir, forwardInput+"[OUTPUT]\n    Name null\n    Match *\n")
 	<-written

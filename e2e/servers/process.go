@@ -96,7 +96,7 @@ func (p *Process) tail() string {
 // FreePort returns a free TCP port on loopback, from low to high. Another process may take it at any time.
 func FreePort(low, high int) (int, error) {
 	for port := low; port <= high; port++ {
-		if _, err := freeport.Listen(port); err == nil {
+		if freeport.IsFree(port) {
 			return port, nil
 		}
 	}

@@ -1,7 +1,7 @@
 package timefmt
 
-// zones are the offsets, in minutes, of zones by their names, besides those that zoneName knows; a %z doesn't read them. They are those that Fluent Bit reads
-// for %Z; others, such as BST, mean different things in different countries.
+// zones are the offsets, in minutes, of zones by their names, besides those that zoneName knows. They are those that Fluent Bit reads for
+// %Z; like it, firelane doesn't read them for %z. Others, such as BST, mean different things in different countries.
 var zones = map[string]int16{
 	"wet": 0, "west": 60, "cet": 60, "cest": 120, "eet": 120, "eest": 180, "msk": 180,
 	"wat": 60, "cat": 120, "sast": 120, "eat": 180,

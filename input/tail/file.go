@@ -201,10 +201,14 @@ func copyOf(path string, p *place, known map[fileID]*file) (at string, id fileID
 	return at, id
 }
 
-// cleaned are patterns without /./ and //: paths of files, which are compared with them, have none.
+// cleaned are patterns without /./ and //: paths of files, which are compared with them, have none. One with /../ stays as it is: what
+// that leads to depends on symbolic links.
 func cleaned(patterns []string) (list []string) {
 	for _, p := range patterns {
-		list = append(list, filepath.Clean(p))
+		if p != "" && !slices.Contains(strings.Split(p, "/"), "..") {
+			p = filepath.Clean(p)
+		}
+		list = append(list, p)
 	}
 	return list
 }

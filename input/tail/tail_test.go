@@ -310,6 +310,13 @@ func TestPatternsMayHaveDotsAndDoubleSlashes(t *testing.T) {
 	same(t, r.stop(), lines(1, 2))
 }
 
+// What a parent is depends on symbolic links, so such a pattern isn't shortened.
+func TestAPatternWithAParentStaysAsItIs(t *testing.T) {
+	if got := cleaned([]string{"/logs//./*.log", "/link/../*.log", ""}); !slices.Equal(got, []string{"/logs/*.log", "/link/../*.log", ""}) {
+		t.Errorf("got %q", got)
+	}
+}
+
 // An application that starts with the router writes before the first search for files.
 func TestLinesThatComeBetweenTheStartAndTheFirstSearchAreRead(t *testing.T) {
 	l := newLogs(t)

@@ -13,17 +13,15 @@ import (
 // else before the program that it is for listens on it.
 const firstPort, ports = 20000, 10000
 
-// tried counts the ports that Next has tried, from where depends on the process, so that two at once seldom try the same.
-var tried = func() *atomic.Uint32 {
-	var n atomic.Uint32
-	n.Store(uint32(os.Getpid()) % 100 * (ports / 100))
-	return &n
-}()
+// tried counts the ports that Next has tried.
+var tried atomic.Uint32
 
-// Next returns a TCP port of loopback that is free, another each time until all have been tried.
+// Next returns a TCP port of loopback that is free, another each time until all have been tried. Where it begins depends on the
+// process, so that two at once seldom try the same.
 func Next() (int, error) {
+	begin := os.Getpid() % 100 * (ports / 100)
 	for range ports {
-		if port, err := Listen(firstPort + int(tried.Add(1)%ports)); err == nil {
+		if port := firstPort + (begin+int(tried.Add(1)))%ports; IsFree(port) {
 			return port, nil
 		}
 	}
@@ -39,16 +37,13 @@ func Listener() (net.Listener, error) {
 	return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 }
 
-// Listen reports whether a listener can be bound to a TCP port of loopback, and returns that port.
+// IsFree reports whether a listener can be bound to a TCP port of loopback.
 //
 // No process is forked meanwhile: a child has the listener until its exec closes it, so for a moment after the listener was closed
 // a client could connect to it, and would be reset.
-func Listen(port int) (int, error) {
+func IsFree(port int) bool {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return 0, err
-	}
-	return port, ln.Close()
+	return err == nil && ln.Close() == nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/firelane/firelane/sink/httpsend"
 )
 
-// An API is a service whose operations are requests of JSON ("AWS JSON 1.1 protocol", Smithy), or of CBOR with the same members. The SDK's clients aren't used for
-// these: they would build each request from one struct for each record, and the schemas of all their operations are read at every
+// An API is a service whose operations are requests of JSON ("AWS JSON 1.1 protocol", Smithy), or of CBOR with the same members. The
+// SDK's clients aren't used for these: they would build each request from one struct for each record, and the schemas of all their operations are read at every
 // start of the process. It is safe for concurrent use.
 type API struct {
 	*Service

@@ -213,7 +213,7 @@ func TestCallsInCBORKeepTheContract(t *testing.T) {
 	})
 }
 
-// behind starts a server in front of a stand-in, to which its handler may pass calls on, and returns options for that server.
+// behind starts a server with this handler, which may pass calls on to a stand-in, and returns options for that server.
 func behind(t *testing.T, s *kinesistest.Server, handle func(w http.ResponseWriter, r *http.Request, cbor bool)) *Options {
 	t.Helper()
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
