@@ -75,7 +75,9 @@ func freeStart() {
 }
 
 // afterBinding does what would delay the sockets.
-func (c *cli) afterBinding(startLocal func()) {
+func (c *cli) afterBinding(log zerolog.Logger, startLocal func()) {
+	useOneCore()
+	relaxTimers(log)
 	freeStart()
 	c.useRoots()
 	startLocal()
@@ -93,7 +95,6 @@ func (c *cli) run(file string, always bool) int {
 	arrived, endSignals := takeSignals() // first, because until then a SIGHUP ends the process
 	defer endSignals()
 	c.grace = c.shortGrace()
-	pages.Drop()
 	own := new(input.OwnLog)
 	log, endLog := openLog(c.stderr, own)
 	defer endLog()
@@ -120,14 +121,12 @@ func (c *cli) run(file string, always bool) int {
 
 	limitMemory(log) // the router divides this limit among its parts
 	var l *reloader
-	bound := func() { c.afterBinding(l.startLocal) }
+	bound := func() { c.afterBinding(log, l.startLocal) }
 	r, diags := router.New(plan, router.Env{Log: log, Version: version, Bound: bound, Early: early, OwnLog: own})
 	if len(diags) > 0 {
 		reportErrors(log, diags)
 		return exitUsage
 	}
-	useOneCore()
-	relaxTimers(log)
 	stop, now := newStops()
 	l = newReloader(c, log, level, file, always, r, stop.ctx)
 	l.plan.Store(plan)

@@ -2,8 +2,8 @@ package pages
 
 import (
 	"bufio"
-	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,15 +21,28 @@ func Drop() {
 		return
 	}
 	defer maps.Close()
+	found := false
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
 		line := lines.Text()
 		if !strings.HasSuffix(line, " "+own) {
+			if found { // the rest are the heap, the stack and the like
+				return
+			}
 			continue
 		}
-		var start, end uintptr
-		var rights string
-		if n, _ := fmt.Sscanf(line, "%x-%x %s", &start, &end, &rights); n == 3 && !strings.Contains(rights, "w") {
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED)
+		found = true
+		if start, size, ok := readOnly(line); ok {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, size, unix.MADV_DONTNEED)
 		}
 	}
+}
+
+// readOnly returns the memory that a line of /proc/self/maps is about, false if it can be written.
+func readOnly(line string) (start, size uintptr, ok bool) {
+	span, rest, _ := strings.Cut(line, " ")
+	rights, _, _ := strings.Cut(rest, " ")
+	from, to, _ := strings.Cut(span, "-")
+	first, err1 := strconv.ParseUint(from, 16, 64)
+	end, err2 := strconv.ParseUint(to, 16, 64)
+	return uintptr(first), uintptr(end - first), err1 == nil && err2 == nil && end > first && !strings.Contains(rights, "w")
 }
