@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -55,8 +56,11 @@ func (o *Options) signIn(d config.Dialect) (name, user, pass string) {
 	return name, o.Username, string(o.Password)
 }
 
-// brokerRegion matches the name of a broker of Amazon MSK: b-1.demo.abc123.c2.kafka.eu-west-1.amazonaws.com.
-var brokerRegion = regexp.MustCompile(`\.kafka(?:-serverless)?\.([a-z]{2}(?:-[a-z]+)+-\d)\.`)
+// brokerRegion matches the name of a broker of Amazon MSK: b-1.demo.abc123.c2.kafka.eu-west-1.amazonaws.com. It is compiled when it is
+// first needed, not at every start.
+var brokerRegion = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\.kafka(?:-serverless)?\.([a-z]{2}(?:-[a-z]+)+-\d)\.`)
+})
 
 // region returns the MSK cluster's region; "" if neither the options nor the brokers' names have it.
 func (o *Options) region(d config.Dialect) string {
@@ -80,7 +84,7 @@ func (o *Options) ownRegion(d config.Dialect) string {
 
 // regionOf returns the region in a broker's name; "" if it has none.
 func regionOf(broker string) string {
-	if m := brokerRegion.FindStringSubmatch(strings.ToLower(broker)); m != nil {
+	if m := brokerRegion().FindStringSubmatch(strings.ToLower(broker)); m != nil {
 		return m[1]
 	}
 	return ""

@@ -3,7 +3,6 @@ package node
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -221,12 +220,16 @@ func (n *node) loadavg() error {
 	})
 }
 
-// vmstats matches the lines of /proc/vmstat that the node exporter exports.
-var vmstats = regexp.MustCompile(`^(oom_kill|pgpg|pswp|pg.*fault)`)
+// isExported reports whether the node exporter exports this line of /proc/vmstat: ^(oom_kill|pgpg|pswp|pg.*fault)
+func isExported(name string) bool {
+	after, pages := strings.CutPrefix(name, "pg")
+	return strings.HasPrefix(name, "oom_kill") || strings.HasPrefix(name, "pswp") ||
+		pages && (strings.HasPrefix(after, "pg") || strings.Contains(after, "fault"))
+}
 
 func (n *node) vmstat() error {
 	return n.lines("vmstat", func(f []string) {
-		if len(f) == 2 && vmstats.MatchString(f[0]) {
+		if len(f) == 2 && isExported(f[0]) {
 			n.emit(metric.Counter, "node_vmstat_"+f[0], "/proc/vmstat information field "+f[0]+".", number(f[1]))
 		}
 	})
