@@ -150,9 +150,7 @@ func (s *Stream) accept(receiver func() input.Receiver) error {
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("accepting on %s: %w", s.Addr(), err)
 		}
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second) // such as no file descriptor left, which passes
-		s.log.Warn().Err(err).Float64("retry_in_s", pause.Seconds()).Msg("a connection can't be accepted: trying again")
-		time.Sleep(pause)
+		pause = waitAfter(err, pause, &s.log)
 	}
 }
 
