@@ -224,11 +224,11 @@ func (o *output) append(ctx context.Context, p *pending, last bool) error {
 		if errors.Is(err, buffer.ErrTooLarge) {
 			batch, large = o.withoutLarge(batch)
 			p.tally.refused += large
-			if err = nil; batch.Records() > 0 {
-				err = appendTo(ctx, batch.Bytes(), batch.Records(), p.publish, yield)
-			} else {
+			if batch.Records() == 0 {
 				o.queue.Inspect(func(buffer.Stats) { p.publish() })
+				return nil
 			}
+			err = appendTo(ctx, batch.Bytes(), batch.Records(), p.publish, yield)
 		}
 		if err == nil {
 			o.taps.offer(o.id, batch)
