@@ -54,7 +54,10 @@ type file struct {
 	element *list.Element // in Input.opened, while it is open
 	size    int64         // when it was last looked at
 	changed time.Time     // when it last had a new line, or was renamed
+	written time.Time     // its modification time, when it was last looked at
+	missed  time.Time     // since when it isn't where it was, and is searched for; zero: it is there
 	rotated bool          // another file has its path, or none
+	sought  bool          // since then a search for files has begun: it has no other name that matches
 	ended   bool          // it is forgotten as soon as its lines are in the queue
 	ready   bool          // it is in Input.ready
 	skips   bool          // the rest of a line that is too long is left out
@@ -79,38 +82,21 @@ func stat(path string) (id fileID, info fs.FileInfo, err error) {
 	}
 	id, ok := idOf(info)
 	if !ok || !info.Mode().IsRegular() {
-		return id, nil, fmt.Errorf("%s is not a regular file", path)
+		return id, nil, fmt.Errorf("%s is %w", path, errIrregular)
 	}
 	return id, info, nil
 }
 
+// errIrregular is the error of a path that is a folder, a pipe or a device.
+var errIrregular = errors.New("not a regular file")
+
+// isGone reports whether an error of stat says that there is no such file. After others it may be looked at again later.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errIrregular) || errors.Is(err, syscall.ENOTDIR)
+}
+
 // errGone is the error of a file that can't be found any more.
 var errGone = errors.New("the file is gone")
-
-// open opens f where it is. If it was renamed, it is searched for in its folder.
-func (f *file) open() error {
-	if f.f != nil {
-		return nil
-	}
-	opened, err := openAs(f.at, f.id)
-	if errors.Is(err, errGone) {
-		is := func(info fs.FileInfo, _ string) bool {
-			id, ok := idOf(info)
-			return ok && id == f.id
-		}
-		at := search(f.at, stemOf(f.at), is) // it usually keeps the beginning of its name
-		if at == "" {
-			at = search(f.at, "", is)
-		}
-		if at == "" {
-			return errGone
-		}
-		f.at = at
-		opened, err = openAs(at, f.id)
-	}
-	f.f = opened
-	return err
-}
 
 // openAs opens the file at path, if it is the one with that id.
 func openAs(path string, id fileID) (*os.File, error) {

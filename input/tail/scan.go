@@ -36,6 +36,9 @@ func (in *Input) startOf(id fileID, size int64) int64 {
 // read_from_head is set; all others at their beginning.
 func (in *Input) scan(first bool) {
 	in.liner.now = time.Now()
+	for _, f := range in.files {
+		f.sought = f.rotated
+	}
 	for _, path := range expand(in.opts.Path, in.opts.Exclude) {
 		id, info, err := stat(path)
 		if err != nil {
@@ -45,7 +48,7 @@ func (in *Input) scan(first bool) {
 	}
 	if first {
 		in.findRenamed()
-		in.early = nil
+		in.early, in.known = nil, nil
 	}
 	for _, f := range in.files {
 		in.look(f, in.liner.now)
@@ -77,7 +80,7 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 	f.path = path
 	if !known {
 		f.place = place{id: id, path: path}
-		if first {
+		if _, took := in.known[path]; first && !took { // otherwise it is new: it took the place of one that was followed
 			f.offset = in.startOf(id, info.Size())
 		}
 	}
@@ -107,6 +110,12 @@ func (in *Input) saved(id fileID, path string) (p place, ok bool) {
 	if p, ok := in.places[id]; ok {
 		delete(in.places, id)
 		return p, true
+	}
+	if was, ok := in.known[path]; ok && was.ino == id.ino { // a volume that is mounted again may have another device number
+		if p, ok := in.places[was]; ok {
+			p.id = id
+			return p, true // findRenamed forgets the other one
+		}
 	}
 	for n, p := range in.taken {
 		if p.id.ino == id.ino && p.path == path {
@@ -178,7 +187,7 @@ func (in *Input) rotate(f *file) {
 	if in.byPath[f.at] == f {
 		delete(in.byPath, f.at)
 	}
-	f.rotated, f.changed = true, time.Now()
+	f.rotated, f.sought, f.changed = true, false, time.Now()
 	if f.f == nil { // now its new name can be found
 		if err := in.openFile(f); err != nil {
 			in.lost(f, err)
@@ -199,6 +208,7 @@ func (in *Input) look(f *file, now time.Time) {
 	}
 	id, info, err := stat(f.at)
 	switch {
+	case err != nil && !isGone(err): // it may be there: a server doesn't answer, or a permission is missing
 	case err != nil:
 		in.rotate(f)
 	case id != f.id:
@@ -206,7 +216,7 @@ func (in *Input) look(f *file, now time.Time) {
 		if !excluded(f.at, in.opts.Exclude) && matchesAny(f.at, in.opts.Path) {
 			in.found(f.at, id, info, false)
 		}
-	case info.Size() != f.size || f.size < f.offset:
+	case info.Size() != f.size || f.size < f.offset || !info.ModTime().Equal(f.written):
 		in.markReady(f)
 	}
 }
