@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -185,60 +184,4 @@ func copyOf(path string, p *place, known map[fileID]*file) (at string, id fileID
 		return "", id
 	}
 	return at, id
-}
-
-// cleaned are patterns without /./ and //: paths of files, which are compared with them, have none. One with /../ stays as it is: what
-// that leads to depends on symbolic links.
-func cleaned(patterns []string) (list []string) {
-	for _, p := range patterns {
-		if p != "" && !slices.Contains(strings.Split(p, "/"), "..") {
-			p = filepath.Clean(p)
-		}
-		list = append(list, p)
-	}
-	return list
-}
-
-// expand returns the files that match any of the patterns and none of those that are excluded, sorted.
-func expand(patterns, exclude []string) (paths []string) {
-	for _, p := range patterns {
-		found, err := filepath.Glob(p)
-		if err != nil {
-			continue // Check has validated it
-		}
-		for _, path := range found {
-			if !excluded(path, exclude) {
-				paths = append(paths, path)
-			}
-		}
-	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
-}
-
-func excluded(path string, exclude []string) bool {
-	return matchesAny(path, exclude) || matchesAny(filepath.Base(path), exclude)
-}
-
-func matchesAny(path string, patterns []string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		ok, err := filepath.Match(p, path)
-		return ok && err == nil
-	})
-}
-
-// tagFor makes the tag of the file at path.
-func (t *tagger) tagFor(path string) []byte {
-	tag := t.tag
-	if t.regex != nil {
-		groups, _ := t.regex.Groups(nil, []byte(path))
-		for _, g := range groups {
-			tag = strings.ReplaceAll(tag, "<"+g.Name+">", string(g.Text))
-		}
-	}
-	if before, after, ok := strings.Cut(tag, "*"); ok {
-		dots := strings.TrimLeft(strings.ReplaceAll(path, "/", "."), ".")
-		tag = before + dots + after
-	}
-	return []byte(tag)
 }

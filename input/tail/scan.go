@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/firelane/firelane/config"
 )
 
 // noteEarly notes the files that exist at the start, up to maxFiles. An application's first lines may come before the first scan.
@@ -13,7 +15,7 @@ func (in *Input) noteEarly() {
 		return
 	}
 	in.early = map[fileID]int64{}
-	for _, path := range expand(in.opts.Path, in.opts.Exclude) {
+	for _, path := range in.expand() {
 		if len(in.early) >= maxFiles {
 			break
 		}
@@ -39,10 +41,15 @@ func (in *Input) scan(first bool) {
 	for _, f := range in.files {
 		f.sought = f.rotated
 	}
-	for _, path := range expand(in.opts.Path, in.opts.Exclude) {
+	aged := in.aged
+	in.aged = map[string]agedFile{}
+	for _, path := range in.expand() {
 		id, info, err := stat(path)
 		if err != nil {
 			continue // it has just gone, or is a folder
+		}
+		if old, ok := aged[path]; ok {
+			in.aged[path] = old
 		}
 		in.found(path, id, info, first)
 	}
@@ -72,21 +79,31 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 		}
 		return
 	}
-	p, known := in.saved(id, path)
-	if !known && in.opts.IgnoreOlder > 0 && in.liner.now.Sub(info.ModTime()) > in.opts.IgnoreOlder {
+	tag, ok := in.tagger.tagFor(path)
+	if !ok {
+		in.log.Warn().Str("file", path).Msg("a file's path does not match tag_regex: it is not read")
 		return
 	}
-	f := &file{place: p, at: path, tag: in.tagger.tagFor(path), changed: in.liner.now, unsaved: true}
+	p, known := in.saved(id, path)
+	if !known && in.isOld(path, id, info) {
+		return
+	}
+	f := &file{place: p, at: path, tag: tag, changed: in.liner.now, unsaved: true}
 	f.path = path
 	if !known {
 		f.place = place{id: id, path: path}
-		if _, took := in.known[path]; first && !took { // otherwise it is new: it took the place of one that was followed
+		_, took := in.known[path] // it is new: it took the place of one that was followed
+		switch old, was := in.aged[path]; {
+		case was && old.id == id && old.size <= info.Size():
+			f.offset = old.size
+		case first && !took:
 			f.offset = in.startOf(id, info.Size())
 		}
 	}
 	if !in.addFile(f) {
 		return
 	}
+	delete(in.aged, path)
 	in.byPath[path] = f
 	if err := in.openFile(f); err != nil {
 		in.lost(f, err)
@@ -96,6 +113,23 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 		in.extend(f)
 	}
 	in.markReady(f)
+}
+
+// An agedFile is one that ignore_older leaves out, and its size.
+type agedFile struct {
+	id   fileID
+	size int64
+}
+
+// isOld reports whether a file is left out by ignore_older. In Fluent Bit, what it has then isn't read later, either.
+func (in *Input) isOld(path string, id fileID, info fs.FileInfo) bool {
+	if in.opts.IgnoreOlder <= 0 || in.liner.now.Sub(info.ModTime()) <= in.opts.IgnoreOlder {
+		return false
+	}
+	if in.liner.dialect == config.FluentBit && len(in.aged) < maxFiles {
+		in.aged[path] = agedFile{id, info.Size()}
+	}
+	return true
 }
 
 // move notes that a file that was renamed is followed by its new name.
@@ -140,11 +174,12 @@ func (in *Input) findRenamed() {
 		if name := names[dir][id]; name != "" {
 			at = filepath.Join(dir, name)
 		}
-		f := &file{place: p, at: at, tag: in.tagger.tagFor(p.path), changed: in.liner.now, unsaved: true, rotated: true}
+		tag, tagged := in.tagger.tagFor(p.path)
+		f := &file{place: p, at: at, tag: tag, changed: in.liner.now, unsaved: true, rotated: true}
 		if !in.addFile(f) {
 			continue
 		}
-		known := p.path != "" && names[dir][id] != "" && matchesAny(p.path, in.opts.Path) && !excluded(p.path, in.opts.Exclude)
+		known := tagged && p.path != "" && names[dir][id] != "" && in.wants(p.path)
 		if !known || in.openFile(f) != nil {
 			f.ended = true
 			continue
@@ -213,7 +248,7 @@ func (in *Input) look(f *file, now time.Time) {
 		in.rotate(f)
 	case id != f.id:
 		in.rotate(f)
-		if !excluded(f.at, in.opts.Exclude) && matchesAny(f.at, in.opts.Path) {
+		if in.wants(f.at) {
 			in.found(f.at, id, info, false)
 		}
 	case info.Size() != f.size || f.size < f.offset || !info.ModTime().Equal(f.written):

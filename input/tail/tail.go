@@ -47,16 +47,17 @@ type Input struct {
 	cancel context.CancelFunc // ends Run
 
 	files   map[fileID]*file
-	byPath  map[string]*file   // the current file at each path
-	ready   []*file            // those that may have more to read
-	opened  *list.List         // open files, by their last use
-	places  map[fileID]place   // of the store, until they are found again
-	known   map[string]fileID  // the files that had a place at the start, by path, until the first search
-	saving  []*file            // whose places are in the next commit
-	early   map[fileID]int64   // sizes of the files that existed when the input was made; nil if their beginnings are read, too
-	taken   []place            // of a pos_file of Fluentd
-	lists   map[string]listing // of folders with files that were renamed
-	listed  int                // names in them
+	byPath  map[string]*file    // the current file at each path
+	ready   []*file             // those that may have more to read
+	opened  *list.List          // open files, by their last use
+	places  map[fileID]place    // of the store, until they are found again
+	known   map[string]fileID   // the files that had a place at the start, by path, until the first search
+	saving  []*file             // whose places are in the next commit
+	aged    map[string]agedFile // files that ignore_older leaves out, by path
+	early   map[fileID]int64    // sizes of the files that existed when the input was made; nil if their beginnings are read, too
+	taken   []place             // of a pos_file of Fluentd
+	lists   map[string]listing  // of folders with files that were renamed
+	listed  int                 // names in them
 	buf     []byte
 	recv    input.Receiver
 	maxOpen int
@@ -82,7 +83,7 @@ type Input struct {
 func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	in := &Input{
 		opts: *opts, log: env.Log, memory: env.Memory, flushing: env.FlushTime,
-		files: map[fileID]*file{}, byPath: map[string]*file{}, opened: list.New(), places: map[fileID]place{},
+		files: map[fileID]*file{}, byPath: map[string]*file{}, opened: list.New(), places: map[fileID]place{}, aged: map[string]agedFile{},
 		wake: make(chan struct{}, 1), idle: make(chan struct{}), busy: true, maxOpen: openLimit(),
 	}
 	if in.flushing == 0 {
@@ -90,7 +91,7 @@ func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	}
 	in.opts.Path, in.opts.Exclude = cleaned(opts.Path), cleaned(opts.Exclude)
 	var err error
-	if in.tagger, err = newTagger(opts, env.DefaultTag()); err != nil {
+	if in.tagger, err = newTagger(opts, d, env.DefaultTag()); err != nil {
 		return nil, err
 	}
 	if err := in.setLiner(d, env); err != nil {

@@ -35,7 +35,7 @@ func (in *Input) changes(now time.Time) (lost bool) {
 			f = in.byReal(path)
 		}
 		switch {
-		case f == nil && c.created && matchesAny(path, in.opts.Path) && !excluded(path, in.opts.Exclude):
+		case f == nil && c.created && in.wants(path):
 			if id, info, err := stat(path); err == nil {
 				in.liner.now = now
 				in.found(path, id, info, false)
