@@ -145,8 +145,8 @@ func (in *Input) saved(id fileID, path string) (p place, ok bool) {
 		delete(in.places, id)
 		return p, true
 	}
-	if was, ok := in.known[path]; ok && was.ino == id.ino { // a volume that is mounted again may have another device number
-		if p, ok := in.places[was]; ok {
+	for _, was := range in.known[path] {
+		if p, ok := in.places[was]; ok && was.ino == id.ino { // a volume that is mounted again may have another device number
 			p.id = id
 			return p, true // findRenamed forgets the other one
 		}

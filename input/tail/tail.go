@@ -51,7 +51,7 @@ type Input struct {
 	ready   []*file             // those that may have more to read
 	opened  *list.List          // open files, by their last use
 	places  map[fileID]place    // of the store, until they are found again
-	known   map[string]fileID   // the files that had a place at the start, by path, until the first search
+	known   map[string][]fileID // the files that had a place at the start, by path, until the first search
 	saving  []*file             // whose places are in the next commit
 	aged    map[string]agedFile // files that ignore_older leaves out, by path
 	early   map[fileID]int64    // sizes of the files that existed when the input was made; nil if their beginnings are read, too
@@ -181,12 +181,12 @@ func (in *Input) openStore(env input.Env) error {
 			Msg("the file of offsets belongs to another program or input: it is left alone, and another one is used")
 	}
 	in.store, in.taken = s, taken
-	in.places, in.known = maps.Clone(s.places), map[string]fileID{}
+	in.places, in.known = maps.Clone(s.places), map[string][]fileID{}
 	for _, p := range taken {
-		in.known[p.path] = p.id
+		in.known[p.path] = append(in.known[p.path], p.id)
 	}
 	for id, p := range in.places {
-		in.known[p.path] = id
+		in.known[p.path] = append(in.known[p.path], id)
 	}
 	return nil
 }
