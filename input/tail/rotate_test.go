@@ -231,3 +231,23 @@ func TestAFileThatIsRenamedWhileItIsClosedIsReadToItsEnd(t *testing.T) {
 	slices.SortFunc(got, func(a, b string) int { return number(a) - number(b) })
 	same(t, got, lines(1, 60))
 }
+
+// Where nothing tells of new files, the successor of a renamed file is looked for at its place, not only by the next search.
+func TestTheSuccessorOfARenamedFileIsSeenAtTheNextLook(t *testing.T) {
+	l := newLogs(t)
+	in := l.open(t).(*Input)
+	in.scan(true)
+	path := l.path("app.log")
+	f := in.byPath[path]
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	in.look(f, time.Now())
+	l.write(t, "app.log", "")
+	in.look(f, time.Now())
+	if f := in.byPath[path]; f == nil || f.rotated {
+		t.Errorf("got %v at its place, want the new file", f)
+	}
+	in.closeAll()
+	in.Close()
+}

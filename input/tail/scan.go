@@ -239,6 +239,11 @@ func (in *Input) look(f *file, now time.Time) {
 	}
 	if f.rotated {
 		in.markReady(f) // end forgets it when rotate_wait is over
+		if in.byPath[f.path] == nil && in.wants(f.path) {
+			if id, info, err := stat(f.path); err == nil { // its successor
+				in.found(f.path, id, info, false)
+			}
+		}
 		return
 	}
 	id, info, err := stat(f.at)
