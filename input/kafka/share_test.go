@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,5 +40,30 @@ func TestSilentTopicsDoNotKeepOthersFromBeingRead(t *testing.T) {
 		if took := time.Since(begun); took > 20*time.Second {
 			t.Errorf("the message of input %d took %v", n, took)
 		}
+	}
+}
+
+// As in librdkafka.
+func TestATopicThatBeginsWithACaretIsAPattern(t *testing.T) {
+	c := cluster(t, kfake.SeedTopics(1, "logs-a", "logs-b", "other", "a.b", "axb"))
+	o := options(c)
+	o.Topics = "^logs-.*,a.b"
+	in := open(t, o)
+	r := newReader(t)
+	run(t, in, r)
+	for _, topic := range []string{"other", "axb", "logs-a", "logs-b", "a.b"} {
+		produce(t, c, &kgo.Record{Topic: topic, Value: []byte(topic)})
+	}
+	var got []string
+	for _, e := range r.got(3) {
+		_, payload, _ := strings.Cut(e.json, `"payload":`)
+		got = append(got, payload)
+	}
+	slices.Sort(got)
+	if want := []string{`"a.b"}`, `"logs-a"}`, `"logs-b"}`}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if o.Topics = "^("; o.Check(config.FluentBit) == nil {
+		t.Error("a wrong pattern is accepted")
 	}
 }
