@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -8,6 +9,9 @@ import (
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/pattern"
 )
+
+// maxNames is how many names of a folder are in memory at once.
+const maxNames = 10_000
 
 // cleaned are patterns without /./ and //: paths of files, which are compared with them, have none. One with /../ stays as it is: what
 // that leads to depends on symbolic links. [!a] is [^a], as in both dialects.
@@ -21,21 +25,69 @@ func cleaned(patterns []string) (list []string) {
 	return list
 }
 
-// expand returns the files that match any of path and none of those that are excluded, sorted.
-func (in *Input) expand() (paths []string) {
+// each calls see for each file that matches any of path and is not excluded, until see returns false. One that matches several may come
+// several times.
+func (in *Input) each(see func(path string) bool) {
 	for _, p := range in.opts.Path {
-		found, err := filepath.Glob(p)
-		if err != nil {
-			continue // Check has validated it
-		}
-		for _, path := range found {
-			if !isHidden(p, path) && !in.excludes(path) {
-				paths = append(paths, path)
-			}
+		if !glob("", p, func(path string) bool { return in.excludes(path) || see(path) }) {
+			return
 		}
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
+}
+
+// glob calls see for each path that begins with base, and goes on as the pattern says, until see returns false. It is filepath.Glob
+// without hidden names, and without all names of a folder in memory: maxNames of them are read at once, and sorted.
+func glob(base, pattern string, see func(path string) bool) (more bool) {
+	for {
+		part, rest, isFolder := strings.Cut(pattern, "/")
+		if strings.ContainsAny(part, `*?[\\`) {
+			return globIn(base, part, rest, isFolder, see)
+		}
+		base += part
+		if !isFolder {
+			_, err := os.Lstat(base)
+			return err != nil || see(base)
+		}
+		base, pattern = base+"/", rest
+	}
+}
+
+// globIn is glob for a pattern that begins with a name with wildcards, in the folder base.
+func globIn(base, name, rest string, isFolder bool, see func(path string) bool) (more bool) {
+	f := openFolder(base)
+	if f == nil {
+		return true
+	}
+	defer f.Close()
+	for {
+		names, err := f.Readdirnames(maxNames)
+		slices.Sort(names)
+		for _, n := range names {
+			switch {
+			case !matches(name, n) || isHidden(name, n):
+			case isFolder && !glob(base+n+"/", rest, see), !isFolder && !see(base+n):
+				return false
+			}
+		}
+		if err != nil {
+			return true
+		}
+	}
+}
+
+// openFolder opens a folder; nil if there is none.
+func openFolder(path string) *os.File {
+	if path == "" {
+		path = "."
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	return f
 }
 
 // wants reports whether the file at path is one that is followed.

@@ -15,14 +15,12 @@ func (in *Input) noteEarly() {
 		return
 	}
 	in.early = map[fileID]int64{}
-	for _, path := range in.expand() {
-		if len(in.early) >= maxFiles {
-			break
-		}
+	in.each(func(path string) bool {
 		if id, info, err := stat(path); err == nil {
 			in.early[id] = info.Size()
 		}
-	}
+		return len(in.early) < maxFiles
+	})
 }
 
 // startOf returns where a file that the first scan finds begins, if it has no saved offset.
@@ -43,16 +41,17 @@ func (in *Input) scan(first bool) {
 	}
 	aged := in.aged
 	in.aged = map[string]agedFile{}
-	for _, path := range in.expand() {
+	in.each(func(path string) bool {
 		id, info, err := stat(path)
 		if err != nil {
-			continue // it has just gone, or is a folder
+			return true // it has just gone, or is a folder
 		}
 		if old, ok := aged[path]; ok {
 			in.aged[path] = old
 		}
 		in.found(path, id, info, first)
-	}
+		return true
+	})
 	if first {
 		in.findRenamed()
 		in.early, in.known = nil, nil
@@ -60,6 +59,7 @@ func (in *Input) scan(first bool) {
 	for _, f := range in.files {
 		in.look(f, in.liner.now)
 	}
+	in.took = time.Since(in.liner.now)
 }
 
 // found is called for a file that matches a pattern.
@@ -264,10 +264,10 @@ func (in *Input) look(f *file, now time.Time) {
 // folders are those that may get new lines or files.
 func (in *Input) folders() (list []string) {
 	for _, p := range in.opts.Path {
-		dirs, err := filepath.Glob(filepath.Dir(p))
-		if err == nil {
-			list = append(list, dirs...)
-		}
+		glob("", filepath.Dir(p), func(dir string) bool {
+			list = append(list, dir)
+			return len(list) < maxFiles
+		})
 	}
 	links := map[string]string{}
 	for _, f := range in.byPath {

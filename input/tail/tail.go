@@ -58,6 +58,7 @@ type Input struct {
 	taken   []place             // of a pos_file of Fluentd
 	lists   map[string]listing  // of folders with files that were renamed
 	listed  int                 // names in them
+	took    time.Duration       // by the last search
 	buf     []byte
 	recv    input.Receiver
 	maxOpen int

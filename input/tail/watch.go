@@ -57,7 +57,7 @@ func (in *Input) changes(now time.Time) (lost bool) {
 
 func (in *Input) rescanSoon(now time.Time) {
 	if in.watch.rescan.IsZero() {
-		in.watch.rescan = now.Add(rescanTime)
+		in.watch.rescan = now.Add(max(rescanTime, 10*in.took)) // in a large folder it takes long
 	}
 }
 
