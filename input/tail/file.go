@@ -46,23 +46,23 @@ func printOf(f io.ReaderAt, size int) (fingerprint, error) {
 
 // A file is one that is followed.
 type file struct {
-	place                 // its offset is that of the lines that were added
-	at      string        // where it is now: it may have been renamed
-	tag     []byte        // of its records
-	f       *os.File      // nil: closed
-	element *list.Element // in Input.opened, while it is open
-	size    int64         // when it was last looked at
-	changed time.Time     // when it last had a new line, or was renamed
-	written time.Time     // its modification time, when it was last looked at
-	missed  time.Time     // since when it isn't where it was, and is searched for; zero: it is there
-	rotated bool          // another file has its path, or none
-	sought  bool          // since then a search for files has begun: it has no other name that matches
-	ended   bool          // it is forgotten as soon as its lines are in the queue
-	ready   bool          // it is in Input.ready
-	skips   bool          // the rest of a line that is too long is left out
-	failed  bool          // it could not be read, which was logged
-	unsaved bool          // its place is not in the store
-	streams []lineStream  // those that hold lines
+	place                          // its offset is that of the lines that were added
+	at      string                 // where it is now: it may have been renamed
+	tag     []byte                 // of its records
+	f       *os.File               // nil: closed
+	element *list.Element          // in Input.opened, while it is open
+	size    int64                  // when it was last looked at
+	changed time.Time              // when it last had a new line, or was renamed
+	written time.Time              // its modification time, when it was last looked at
+	missed  time.Time              // since when it isn't where it was, and is searched for; zero: it is there
+	rotated bool                   // another file has its path, or none
+	sought  bool                   // since then a search for files has begun: it has no other name that matches
+	ended   bool                   // it is forgotten as soon as its lines are in the queue
+	ready   bool                   // it is in Input.ready
+	skips   bool                   // the rest of a line that is too long is left out
+	failed  bool                   // it could not be read, which was logged
+	unsaved bool                   // its place is not in the store
+	streams map[string]*lineStream // those that hold lines, by their group
 }
 
 // idOf returns the device and inode of a file.
