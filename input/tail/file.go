@@ -48,6 +48,7 @@ func printOf(f io.ReaderAt, size int) (fingerprint, error) {
 type file struct {
 	place                          // its offset is that of the lines that were added
 	at      string                 // where it is now: it may have been renamed
+	named   string                 // where it was found first, for path_key
 	tag     []byte                 // of its records
 	f       *os.File               // nil: closed
 	element *list.Element          // in Input.opened, while it is open

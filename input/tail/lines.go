@@ -90,7 +90,7 @@ func (l *liner) addText(f *file, text []byte, at int64, when record.Time) {
 func (l *liner) begin(f *file, n int, at int64) {
 	l.body = record.AppendMapHeader(l.body[:0], n+l.extra)
 	if l.pathKey != "" {
-		l.body = record.AppendStr(record.AppendStr(l.body, l.pathKey), f.path)
+		l.body = record.AppendStr(record.AppendStr(l.body, l.pathKey), f.named)
 	}
 	if l.offsetKey != "" {
 		l.body = record.AppendInt(record.AppendStr(l.body, l.offsetKey), at)

@@ -197,7 +197,7 @@ func (in *Input) truncated(f *file) {
 	line := in.log.Info().Str("file", f.path).Int64("offset", f.offset)
 	if at != "" {
 		line.Str("copy", at)
-		c := &file{place: old, at: at, tag: f.tag, rotated: true, changed: in.liner.now, unsaved: true}
+		c := &file{place: old, at: at, named: f.named, tag: f.tag, rotated: true, changed: in.liner.now, unsaved: true}
 		if c.id = id; in.addFile(c) {
 			in.markReady(c)
 		}

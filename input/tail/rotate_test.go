@@ -251,3 +251,27 @@ func TestTheSuccessorOfARenamedFileIsSeenAtTheNextLook(t *testing.T) {
 	in.closeAll()
 	in.Close()
 }
+
+// As in both programs.
+func TestTheFieldOfPathKeyIsTheNameThatAFileHadFirst(t *testing.T) {
+	l := newLogs(t)
+	l.o.PathKey, l.o.Tag = "file", "app"
+	l.write(t, "app.log", text(1, 1))
+	in := l.open(t).(*Input)
+	c := &counter{rejected: map[string]int{}}
+	in.recv = c
+	in.liner.setReceiver(c)
+	in.scan(true)
+	path := l.path("app.log")
+	if err := os.Rename(path, l.path("old.log")); err != nil {
+		t.Fatal(err)
+	}
+	in.scan(false)
+	in.scan(false) // it has its new name
+	in.pass(t.Context())
+	if want := []string{`app {"file":"` + path + `","log":"line number 1"}`}; !slices.Equal(c.bodies, want) || in.byPath[l.path("old.log")] == nil {
+		t.Errorf("got %q, want %q", c.bodies, want)
+	}
+	in.closeAll()
+	in.Close()
+}

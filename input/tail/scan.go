@@ -88,7 +88,7 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 	if !known && in.isOld(path, id, info) {
 		return
 	}
-	f := &file{place: p, at: path, tag: tag, changed: in.liner.now, unsaved: true}
+	f := &file{place: p, at: path, named: path, tag: tag, changed: in.liner.now, unsaved: true}
 	f.path = path
 	if !known {
 		f.place = place{id: id, path: path}
@@ -175,7 +175,7 @@ func (in *Input) findRenamed() {
 			at = filepath.Join(dir, name)
 		}
 		tag, tagged := in.tagger.tagFor(p.path)
-		f := &file{place: p, at: at, tag: tag, changed: in.liner.now, unsaved: true, rotated: true}
+		f := &file{place: p, at: at, named: p.path, tag: tag, changed: in.liner.now, unsaved: true, rotated: true}
 		if !in.addFile(f) {
 			continue
 		}
