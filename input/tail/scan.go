@@ -253,6 +253,7 @@ func (in *Input) look(f *file, now time.Time) {
 		in.rotate(f)
 	case id != f.id:
 		in.rotate(f)
+		in.rescanSoon(now) // its folder may be another one
 		if in.wants(f.at) {
 			in.found(f.at, id, info, false)
 		}
