@@ -14,8 +14,10 @@ import (
 	"github.com/firelane/firelane/record"
 )
 
-// maxForm is how many bytes a form may have, and what it escapes.
-const maxForm = 1 << 20
+const (
+	maxForm   = 1 << 20  // bytes of a form, and of what it escapes
+	maxUnused = 64 << 10 // bytes of memory that is kept from one record to the next
+)
 
 // emptyImage is a transparent GIF of one pixel.
 const emptyImage = "GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
@@ -161,7 +163,9 @@ func (p *fluentd) takeJSON(x *serve.Exchange, text []byte) *serve.Refusal {
 		if err != nil {
 			return nil, nil, refuse(badJSON, "the body is not JSON: "+err.Error())
 		}
-		unused = value
+		if unused = value; cap(value) > maxUnused {
+			unused = nil
+		}
 		out, ok := appendParsed(dst, json[:len(json)-len(rest)], p.json)
 		if !ok {
 			return nil, nil, refuse(badText, "a record can't be parsed")

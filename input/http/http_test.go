@@ -337,6 +337,23 @@ func TestCompressedBodies(t *testing.T) {
 	r.do(t, request{path: "/", body: "[" + strings.Repeat("{},", serve.MaxEvents) + "{}]", header: asJSON, status: 413, rejects: []string{"1 too many events"}})
 }
 
+// An event of 8 MiB would be in memory four times beside what is delivered: more than 50 MiB in all.
+func TestAnEventLargerThan4MiBIsRefused(t *testing.T) {
+	fluentBit := defaults()
+	fluentBit.BufferMaxSize = 8 << 20
+	for d, o := range map[config.Dialect]*Options{config.FluentBit: fluentBit, config.Fluentd: new(Options)} {
+		r := start(t, d, o, input.Env{})
+		small, large := `{"a":"`+strings.Repeat("x", serve.MaxEvent-100)+`"}`, `{"a":"`+strings.Repeat("x", serve.MaxEvent)+`"}`
+		tag, ok := "http.0", 201
+		if d == config.Fluentd {
+			tag, ok = "app", 200
+		}
+		path := "/" + strings.TrimPrefix(tag, "http.0")
+		r.do(t, request{path: path, body: `[{"b":1},` + large + `]`, header: asJSON, status: 413, rejects: []string{"1 event too large"}})
+		r.do(t, request{path: path, body: small + small[:100] + `"}`, header: asJSON, status: ok, events: []string{tag + " " + small, tag + " " + small[:100] + `"}`}})
+	}
+}
+
 // TestLargeBodies are converted twice: all their events come once, in order, or none does.
 func TestLargeBodies(t *testing.T) {
 	var body, pack, form []byte

@@ -27,6 +27,7 @@ type Exchange struct {
 	mode    mode
 	room    []byte      // empty: what is left of the memory that the body is in
 	size    int         // bytes of events that Drain has discarded
+	largest int         // bytes of the largest of these
 	add     func()      // adds Events; in mode adding
 	read    bool        // the body was read
 	turn    *input.Turn // of a decompressor
@@ -72,6 +73,9 @@ func (s *HTTP) exchange(x *Exchange) error {
 	if x.Count > MaxEvents || x.Count*x.Extra > maxExtra {
 		return &Refusal{Status: http.StatusRequestEntityTooLarge, Reason: "too many events", Text: fmt.Sprintf("the request has %d events; send fewer at a time", x.Count)}
 	}
+	if n := max(x.largest, len(x.Events)); x.mode == checking && n > MaxEvent {
+		return &Refusal{Status: http.StatusRequestEntityTooLarge, Reason: "event too large", Text: fmt.Sprintf("the request has an event of %d bytes; an event may have %d", n, MaxEvent)}
+	}
 	if err := hold(x.size + len(x.Events) + x.Count*(x.Extra+eventCost)); err != nil {
 		return err
 	}
@@ -112,6 +116,7 @@ func (x *Exchange) Drain(events []byte) []byte {
 	switch {
 	case x.mode == checking:
 		x.size += len(events)
+		x.largest = max(x.largest, len(events))
 		return events[:0]
 	case x.mode == adding && len(events) >= maxKept:
 		x.Events = events

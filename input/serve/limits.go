@@ -6,6 +6,7 @@ import "time"
 const (
 	MaxBody = 8 << 20 // bytes of a request's body, after decompression, whatever the options say
 
+	MaxEvent  = 4 << 20 // bytes of an event: it is in memory with its body, as what was made of it, and while it is delivered
 	MaxEvents = 100_000 // events of a request
 	maxExtra  = 2 << 20 // bytes of what is added to the events of a request, such as its headers
 	eventCost = 16      // bytes of an event in a batch, besides its fields
