@@ -233,6 +233,31 @@ func TestAShellAtATerminalPromptsAndRunsLines(t *testing.T) {
 	<-shown
 }
 
+// At a terminal nothing would run after that.
+func TestAShellAtATerminalEndsAtItsLimitOfMemory(t *testing.T) {
+	control, terminal := openTerminal(t)
+	defer control.Close()
+	defer terminal.Close()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	s := testShell(terminal, terminal, terminal)
+	c := &call{shell: &s, ctx: ctx, name: "sh", stdin: terminal, stdout: terminal, stderr: terminal, dir: "/"}
+	ended := make(chan int, 1)
+	go func() { ended <- c.sh() }()
+	cancel(errTooLarge)
+	if _, err := io.WriteString(control, "echo x\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case status := <-ended:
+		if status != exitFailed {
+			t.Errorf("got status %d, want %d", status, exitFailed)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the shell still prompts, and runs nothing")
+	}
+}
+
 // A script that would take all memory of the container, in which the router is, ends. The shell is a process of its own, which may end
 // as a whole.
 func TestAShellEndsAtItsLimitOfMemory(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -83,7 +84,8 @@ type call struct {
 	shell          *Shell
 	ctx            context.Context
 	name           string
-	args           []string // without the name
+	args           []string          // without the name
+	values         map[byte][]string // of the options that flags has read, each as often as it was given
 	stdin          *os.File
 	stdout, stderr io.Writer
 	dir            string
@@ -298,7 +300,7 @@ func (c *call) replaceBuiltin(ctx context.Context, args []string) ([]string, err
 		}
 	case "echo", "printf":
 		if isBroken(interp.HandlerCtx(ctx).Stdout) { // the interpreter would write on; a signal ends a real shell
-			return []string{"exit", brokenPipe}, nil
+			return []string{"exit", strconv.Itoa(exitBrokenPipe)}, nil
 		}
 		if args[0] == "printf" {
 			break
@@ -320,8 +322,8 @@ func (c *call) replaceBuiltin(ctx context.Context, args []string) ([]string, err
 	return args, nil
 }
 
-// brokenPipe is the exit code of a program that a signal has ended because nobody reads what it writes.
-const brokenPipe = "141"
+// exitBrokenPipe is the exit code of a program that a signal has ended because nobody reads what it writes.
+const exitBrokenPipe = 141
 
 // isBroken reports whether w is a pipe that nobody reads any more.
 func isBroken(w io.Writer) bool {
