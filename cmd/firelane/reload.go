@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -185,10 +186,18 @@ func (a *adminServer) prepare(plan *config.Plan) (commit, undo func(), err error
 		return func() { a.replace(nil, on) }, noChange, nil
 	}
 	ln, err := admin.Listen(context.Background(), on.addr)
-	if err != nil {
-		return noChange, noChange, fmt.Errorf("http_server: %w", err)
+	switch {
+	case err == nil:
+		return func() { a.replace(ln, on) }, func() { _ = ln.Close() }, nil
+	case errors.Is(err, syscall.EADDRINUSE) && portOf(on.addr) == portOf(a.on.addr): // by the current server: 0.0.0.0 and 127.0.0.1
+		return func() { a.replace(nil, on) }, noChange, nil
 	}
-	return func() { a.replace(ln, on) }, func() { _ = ln.Close() }, nil
+	return noChange, noChange, fmt.Errorf("http_server: %w", err)
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
 }
 
 // replace ends the current server, and then serves on ln, or on on.addr if ln is nil. It doesn't wait, because the current server may be

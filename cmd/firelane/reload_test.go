@@ -101,6 +101,26 @@ func TestReloadByHTTP(t *testing.T) {
 	}
 }
 
+// The two addresses can't be bound at the same time. Who closes a port to others must not have to restart for it.
+func TestAReloadMovesTheHTTPServerToAnotherAddressWithTheSamePort(t *testing.T) {
+	t.Parallel()
+	host, port := unusedAddress()
+	one, every := net.JoinHostPort(host, port), net.JoinHostPort("0.0.0.0", port)
+	p, conf := startAt(t, httpService(every))
+	for n, addr := range []string{one, every, one} {
+		p.writeConf(conf, httpService(addr), "")
+		if got := request(t, "POST", one); got != `{"reload":"done","status":0}` {
+			t.Errorf("to %s: got %s, want done", addr, got)
+		}
+		if got, want := request(t, "GET", one), fmt.Sprintf(`{"hot_reload_count":%d}`, n+1); got != want {
+			t.Errorf("at %s: got %s, want %s", addr, got, want)
+		}
+	}
+	if log := p.log.String(); strings.Contains(log, "not served") {
+		t.Errorf("got this log, want no error:\n%s", log)
+	}
+}
+
 // TestAnHTTPServerThatCanNotListenLeavesAllAsItIs: the port is in use.
 func TestAnHTTPServerThatCanNotListenLeavesAllAsItIs(t *testing.T) {
 	t.Parallel()
