@@ -58,9 +58,17 @@ const resendBatch = 256 << 10
 // been applied already. It works beside a running router and without one. Records that are refused again go to the
 // dead letter again. Each file is removed when all of its records have ended; if ctx ends first the file stays, and the
 // next Resend begins it anew. (Files that are rotated meanwhile stay for the next one, too.) Only the entries that the filter selects
-// are sent; the others stay in the dead letter. So do lines without a record, which are an error.
+// are sent; the others stay in the dead letter. So do lines without a record, which are an error. All files are of one dead letter.
 func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []string, only *dead.Filter) (Account, error) {
 	sum := Account{Output: id}
+	if len(files) == 0 {
+		return sum, nil
+	}
+	unlock, err := dead.Lock(files[0])
+	if err != nil {
+		return sum, err
+	}
+	defer unlock()
 	var errs []error
 	for _, file := range files {
 		if !hasAny(file, only) {

@@ -471,6 +471,33 @@ func TestADeadLettersLineWithoutARecordCostsNoOtherRecord(t *testing.T) {
 	}
 }
 
+// Each would send all records: somebody may be impatient with a slow destination.
+func TestTwoResendsAtOnceSendEachRecordOnce(t *testing.T) {
+	t.Parallel()
+	server, addr := cluster(t, bulktest.Options{})
+	dir := t.TempDir()
+	plan := compilePlan(t, dir, forwardInput+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
+	file := filepath.Join(dir, "es.0.jsonl")
+	text := `{"output":"es.0","tag":"app","record_time":"2026-11-25T10:00:00Z","record":{"log":"1"}}` + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	resend := func() (Account, error) {
+		return Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", []string{file}, nil)
+	}
+	first, err := dead.Lock(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := resend(); err == nil || a.Received != 0 {
+		t.Errorf("got %+v and error %v, want nothing sent beside another resend", a, err)
+	}
+	first()
+	if a, err := resend(); err != nil || a.Delivered != 1 || len(server.Documents("*")) != 1 {
+		t.Errorf("got %+v and error %v, want one record delivered after it", a, err)
+	}
+}
+
 // As those that a kill leaves in the middle of a line.
 func TestWhatADeadLetterHasDeliveredIsNotSentAgainForALineWithoutARecord(t *testing.T) {
 	t.Parallel()
