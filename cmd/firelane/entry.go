@@ -110,7 +110,7 @@ func (c *cli) shell() shell.Shell {
 				fmt.Fprintf(p.Stderr, "sh: %v\n", err)
 				return exitFailed, true
 			}
-			return run(&cli{stdout: p.Stdout, stderr: p.Stderr, environment: c.environment}, p.Args), true
+			return run(&cli{ctx: p.Context, stdout: p.Stdout, stderr: p.Stderr, environment: c.environment}, p.Args), true
 		},
 	}
 }

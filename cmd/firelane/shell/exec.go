@@ -62,7 +62,7 @@ func (c *call) program(name string, args []string) (status int, ok bool) {
 	}
 	c.shell.programs.Add(1)
 	defer c.shell.programs.Add(-1)
-	return c.shell.Program(Program{Path: name, Args: args, Environ: c.env, Stdout: c.stdout, Stderr: c.stderr})
+	return c.shell.Program(Program{Context: c.ctx, Path: name, Args: args, Environ: c.env, Stdout: c.stdout, Stderr: c.stderr})
 }
 
 // exported are the variables that a program gets. Each passes a variable as often as it was set or unset; the last time counts.

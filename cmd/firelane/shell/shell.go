@@ -73,6 +73,7 @@ type Shell struct {
 
 // A Program is a call of a program.
 type Program struct {
+	Context        context.Context // ends with the command: by an interrupt, or by timeout
 	Path           string
 	Args           []string // without the name
 	Environ        []string // the exported variables, as NAME=value
