@@ -118,6 +118,30 @@ func TestAConnectionThatIsNotAcceptedIsAnError(t *testing.T) {
 	}
 }
 
+// It isn't cut off, as if that were all.
+func TestNcPrintsAllOfAnAnswerThatTakesTime(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for range 4 {
+			time.Sleep(700 * time.Millisecond) // less than nc waits for a peer that says nothing, and more in all
+			_, _ = io.WriteString(conn, "line\n")
+		}
+	}()
+	hostPort := strings.ReplaceAll(ln.Addr().String(), ":", " ")
+	if status, stdout, stderr := sh("echo x | nc -w 2 " + hostPort); status != exitOK || stdout != "line\nline\nline\nline\n" {
+		t.Errorf("got status %d, %q and %q, want four lines", status, stdout, stderr)
+	}
+}
+
 // A router with too many connections closes the next one at once: it is busy, and not stuck.
 func TestAConnectionThatIsClosedAtOnceIsNoError(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
