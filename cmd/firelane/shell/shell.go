@@ -21,7 +21,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -67,8 +67,36 @@ type Shell struct {
 	// Roots makes certificate authorities known to the process; it is called before the first request with TLS.
 	Roots func()
 
-	clock    *time.Timer   // ends the shell; nil at a terminal
-	programs *atomic.Int32 // how many of firelane's programs are running
+	programs *programs
+}
+
+// programs are those of firelane's that are running. While there is one, the shell's time stands still: the router runs as long as the
+// task.
+type programs struct {
+	mu    sync.Mutex
+	n     int
+	clock *time.Timer // ends the shell; nil at a terminal
+}
+
+// add counts a program that begins (1) or ends (-1).
+func (p *programs) add(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.n += n
+	switch {
+	case p.clock == nil:
+	case p.n > 0:
+		p.clock.Stop()
+	default:
+		p.clock.Reset(maxRun)
+	}
+}
+
+// any reports whether one is running.
+func (p *programs) any() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n > 0
 }
 
 // A Program is a call of a program.
@@ -105,11 +133,12 @@ func (s Shell) Run(name string, args []string) int {
 	debug.SetMaxStack(maxStack)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	s.programs = new(programs)
 	if !IsTerminal(s.Stdin) {
-		s.clock = time.AfterFunc(maxRun, func() { cancel(errTooLong) })
-		defer s.clock.Stop()
+		clock := time.AfterFunc(maxRun, func() { cancel(errTooLong) })
+		defer clock.Stop()
+		s.programs.clock = clock
 	}
-	s.programs = new(atomic.Int32)
 	done := make(chan struct{})
 	defer close(done)
 	go s.watchMemory(cancel, done)
@@ -142,7 +171,7 @@ func (s *Shell) watchMemory(end func(error), done <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		if s.programs.Load() > 0 {
+		if s.programs.any() {
 			continue
 		}
 		if !isTooLarge() || !isTooLargeAfterGC() {

@@ -326,6 +326,38 @@ func TestALoopEndsWhenNobodyReadsIt(t *testing.T) {
 	}
 }
 
+// A script may run the router beside a health check that ends before it.
+func TestAShellsTimeStandsStillWhileAnyProgramRuns(t *testing.T) {
+	ended := make(chan struct{})
+	clock := time.AfterFunc(time.Hour, func() {})
+	defer clock.Stop()
+	release := map[string]chan struct{}{"healthcheck": make(chan struct{}), "router": make(chan struct{})}
+	begun := make(chan struct{})
+	s := Shell{programs: &programs{clock: clock}, Program: func(p Program) (int, bool) {
+		begun <- struct{}{}
+		<-release[p.Path]
+		return 0, true
+	}}
+	c := &call{shell: &s}
+	for _, name := range []string{"healthcheck", "router"} {
+		go func() {
+			c.program(name, nil)
+			ended <- struct{}{}
+		}()
+		<-begun
+	}
+	close(release["healthcheck"])
+	<-ended
+	if clock.Stop() {
+		t.Error("got the shell's time running beside the router")
+	}
+	close(release["router"])
+	<-ended
+	if !clock.Stop() {
+		t.Error("got the shell's time stopped after the last program")
+	}
+}
+
 // A file may be empty, or its last line unfinished; "tail -n 0 -f" shows only what is new.
 func TestTailAndHeadPrintAsManyLinesAsTheyAreAskedFor(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
