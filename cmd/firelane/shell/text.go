@@ -166,11 +166,11 @@ func (c *call) tail() int {
 				_, _ = f.Seek(-maxTail, io.SeekEnd)
 			}
 		}
-		print := c.last
+		show := c.last
 		if from {
-			print = c.from
+			show = c.from
 		}
-		if err := print(r, n, has(given, 'c')); err != nil {
+		if err := show(r, n, has(given, 'c')); err != nil {
 			return err
 		}
 		if f != nil && (has(given, 'f') || has(given, 'F')) {
