@@ -31,6 +31,9 @@ func (l *cappedListener) Accept() (net.Conn, error) {
 			open = &l.local
 		}
 		if open.Add(1) <= maxConns {
+			if b, ok := c.(interface{ SetWriteBuffer(int) error }); ok {
+				_ = b.SetWriteBuffer(sendBuffer) // fails for a connection that is closed already
+			}
 			return &cappedConn{Conn: c, open: open}, nil
 		}
 		open.Add(-1)

@@ -17,10 +17,15 @@ const maxSeries = 20_000
 
 // metricPages adds the pages with metrics: Prometheus's own, and Fluent Bit's.
 func metricPages(mux *http.ServeMux, c Config) {
+	local, remote := newUnread(), newUnread() // others can't block what this machine asks for
 	page := func(path string, write func() []byte) {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-			_, _ = w.Write(write())
+			of := remote
+			if isLocal(r) {
+				of = local
+			}
+			of.serve(w, r, write)
 		})
 	}
 	page("/metrics", func() []byte { return everything(c, ownMetrics, processMetrics, fluentBitMetrics) })

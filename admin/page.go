@@ -2,10 +2,12 @@ package admin
 
 import (
 	"embed"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/firelane/firelane/router"
 )
@@ -129,12 +131,18 @@ func pageFile(w http.ResponseWriter, name, kind string) {
 	_, _ = w.Write(text)
 }
 
+// acceptPause is the time between two attempts to accept a connection.
+const acceptPause = 100 * time.Millisecond
+
 // ServeLocal serves the JSON of the status page, with records, on ln until it is closed: to `firelane top` and `firelane tail`. It makes
 // the server when somebody connects: at the start of a router it would add 0.4 MiB to the peak of memory.
 func ServeLocal(ln net.Listener, c Config) error {
 	first, err := ln.Accept()
-	if err != nil {
-		return err
+	for ; err != nil; first, err = ln.Accept() { // as http.Server does: descriptors may be used up when people begin to look
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		time.Sleep(acceptPause)
 	}
 	mux := http.NewServeMux()
 	watchPages(mux, &watch{Config: c, records: true})

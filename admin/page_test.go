@@ -38,9 +38,9 @@ func newFakeWatched() *fakeWatched {
 	return &fakeWatched{viewers: make(chan *router.Viewer, 1), ended: make(chan struct{}, 1)}
 }
 
-func (*fakeWatched) Status() router.Status {
+func (f *fakeWatched) Status() router.Status {
 	in, out := fakeSource{}.Accounts()
-	return router.Status{Inputs: in, Outputs: []router.OutputStatus{{Account: out[0], Delivery: deliver.Stats{
+	return router.Status{Inputs: in, Outputs: []router.OutputStatus{{Account: out[0], Trouble: f.trouble, Delivery: deliver.Stats{
 		Gate: deliver.GateFailing, LastError: "connection refused: secret", LastErrorOfItems: true, LastErrorAt: time.Unix(1_700_000_000, 0), BytesSent: 99,
 		Queue: buffer.Stats{Bytes: 500, Limit: 1000, Durable: true},
 	}}}}
@@ -76,9 +76,7 @@ func (f *fakeWatched) Tap(v *router.Viewer) (func(), error) {
 // site is the server with an option http_records.
 func site(addr, records string, f *fakeWatched) http.Handler {
 	c := Config{Addr: addr, Source: f, Watched: f, Version: "test", Start: time.Now(), Records: records}
-	mux := pages(f, "test", time.Now())
-	watchPages(mux, &watch{c, showsRecords(addr, records)})
-	return newHostCheck(addr, "", mux)
+	return c.handler()
 }
 
 func getFrom(t *testing.T, h http.Handler, path string, headers ...string) *httptest.ResponseRecorder {
@@ -187,6 +185,21 @@ func TestRecordsAreShownOnlyWhereTheyMayBe(t *testing.T) {
 		}
 		if body := getFrom(t, h, "/api/firelane/status").Body.String(); strings.Contains(body, "secret") != tt.shown || strings.Contains(body, "not_shown") == tt.shown {
 			t.Errorf("%s with http_records %s: got %s, want the refused record: %v", tt.addr, tt.option, body, tt.shown)
+		}
+	}
+}
+
+// The reason why single records are refused may quote them.
+func TestHealthPagesQuoteRecordsOnlyWhereTheyMayBeShown(t *testing.T) {
+	f := newFakeWatched()
+	f.trouble = "es.0 has delivered nothing for 1m0s: connection refused: secret"
+	for addr, shown := range map[string]bool{"127.0.0.1:2020": true, "0.0.0.0:2020": false} {
+		h := site(addr, RecordsLocal, f)
+		for _, path := range []string{"/api/v1/health/delivery", "/api/v2/health", "/api/firelane/status"} {
+			body := getFrom(t, h, path).Body.String()
+			if strings.Contains(body, "secret") != shown || !strings.Contains(body, "es.0 has delivered nothing for 1m0s: ") {
+				t.Errorf("%s of %s: got %s, want the trouble, and the record: %v", path, addr, body, shown)
+			}
 		}
 	}
 }

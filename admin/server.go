@@ -65,11 +65,8 @@ type Config struct {
 
 // Serve serves the pages on ln, which it closes, until ctx ends. It answers requests whose Host is one that c.Hosts allows.
 func Serve(ctx context.Context, ln net.Listener, c Config) error {
-	all := pages(c.Source, c.Version, c.Start)
-	reloadPage(all, c.Reloader)
-	watchPages(all, &watch{c, showsRecords(c.Addr, c.Records)})
 	srv := &http.Server{
-		Handler:     newHostCheck(c.Addr, c.Hosts, all),
+		Handler:     c.handler(),
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // a live tail ends with the server
 	}
@@ -87,6 +84,18 @@ func Serve(ctx context.Context, ln net.Listener, c Config) error {
 		<-done
 		return nil
 	}
+}
+
+// handler answers all requests.
+func (c *Config) handler() http.Handler {
+	records, src := showsRecords(c.Addr, c.Records), c.Source
+	if !records {
+		src = withoutRecords{src}
+	}
+	all := pages(src, c.Version, c.Start)
+	reloadPage(all, c.Reloader)
+	watchPages(all, &watch{*c, records})
+	return newHostCheck(c.Addr, c.Hosts, all)
 }
 
 func pages(src Source, version string, start time.Time) *http.ServeMux {

@@ -116,9 +116,8 @@ func (wt *watch) look(now time.Time) *Status {
 	}
 	for i := range status.Outputs {
 		o := &status.Outputs[i]
-		if d := &o.Delivery; d.LastErrorOfItems && !wt.records {
-			o.Trouble = strings.ReplaceAll(o.Trouble, d.LastError, recordsRefused)
-			d.LastError = recordsRefused
+		if !wt.records {
+			hideRecords(o)
 		}
 		s.Outputs = append(s.Outputs, outputStatus(partOf(p.Outputs, o.Account.Output), o, now))
 	}
@@ -135,6 +134,37 @@ func (wt *watch) look(now time.Time) *Status {
 
 // recordsRefused replaces the reason why records were refused, which may quote them, where log records are not shown.
 const recordsRefused = "records were refused"
+
+// hideRecords takes out of an output's status what may quote a record.
+func hideRecords(o *router.OutputStatus) {
+	if d := &o.Delivery; d.LastErrorOfItems && d.LastError != "" {
+		o.Trouble = strings.ReplaceAll(o.Trouble, d.LastError, recordsRefused)
+		d.LastError = recordsRefused
+	}
+}
+
+// withoutRecords is a Source where log records are not shown.
+type withoutRecords struct{ Source }
+
+// Status implements Source.
+func (s withoutRecords) Status() router.Status {
+	all := s.Source.Status()
+	for i := range all.Outputs {
+		hideRecords(&all.Outputs[i])
+	}
+	return all
+}
+
+// Healthy implements Source.
+func (s withoutRecords) Healthy() (bool, string) {
+	all := s.Status()
+	for i := range all.Outputs {
+		if why := all.Outputs[i].Trouble; why != "" {
+			return false, why
+		}
+	}
+	return true, ""
+}
 
 // verdictOf says whether records flow: the worst of what is wrong.
 func verdictOf(s *Status, outputs []router.OutputStatus) Verdict {

@@ -100,10 +100,13 @@ d_sum{h="a"} 53423
 d_count{h="a"} 144320
 d_bucket{h="b",le="0.05"} 1
 d_count{h="b"} 2
+d_max 3
+dx 4
 # TYPE rpc summary
 rpc{quantile="0.5"} 4773
 rpc_sum 1.7560473e+07
 rpc_count 2693
+rpc_bucket 1
 after 7
 `
 
@@ -126,7 +129,8 @@ func TestPage(t *testing.T) {
 		`untyped esc{path="C:\\DIR",error="say \"x\"\n"} = 1458255915`,
 		`histogram d{h="a"} = { buckets = { 0.05=24054, +Inf=144320 }, sum=53423, count=144320 }`,
 		`histogram d{h="b"} = { buckets = { 0.05=1, +Inf=2 }, sum=0, count=2 }`,
-		`summary rpc = { quantiles = { 0.5=4773 }, sum=17560473, count=2693 }`, `untyped after = 7`,
+		`untyped d_max = 3`, `untyped dx = 4`,
+		`summary rpc = { quantiles = { 0.5=4773 }, sum=17560473, count=2693 }`, `untyped rpc_bucket = 1`, `untyped after = 7`,
 	}
 	if bad != 0 || err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %d bad lines, %v and\n%s\nwant\n%s", bad, err, strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -131,7 +131,7 @@ func (p *parser) sample(line []byte) error {
 // add emits a sample, or adds it to the open histogram or summary if it belongs to that.
 func (p *parser) add(name string, value float64, at record.Time, timed bool) error {
 	part, in := strings.CutPrefix(name, p.name)
-	if p.name == "" || !in || p.kind != Histogram && p.kind != Summary {
+	if p.name == "" || !in || !p.kind.hasPart(part) {
 		p.end()
 		s := Sample{Name: name, Kind: Untyped, Labels: p.labels, Value: value}
 		if name == p.name {
@@ -184,6 +184,18 @@ func (p *parser) add(name string, value float64, at record.Time, timed bool) err
 		return ErrLine
 	}
 	return nil
+}
+
+// hasPart reports whether a series of a histogram or summary may have this after the metric's name. Another metric's name may begin with
+// that name, too.
+func (k Kind) hasPart(part string) bool {
+	switch k {
+	case Histogram:
+		return part == "" || part == "_bucket" || part == "_sum" || part == "_count"
+	case Summary:
+		return part == "" || part == "_sum" || part == "_count"
+	}
+	return false
 }
 
 // end emits the histogram or summary whose lines have been read.

@@ -58,9 +58,17 @@ const resendBatch = 256 << 10
 // been applied already. It works beside a running router and without one. Records that are refused again go to the
 // dead letter again. Each file is removed when all of its records have ended; if ctx ends first the file stays, and the
 // next Resend begins it anew. (Files that are rotated meanwhile stay for the next one, too.) Only the entries that the filter selects
-// are sent; the others stay in the dead letter.
+// are sent; the others stay in the dead letter. So do lines without a record, which are an error. All files are of one dead letter.
 func Resend(ctx context.Context, plan *config.Plan, env Env, id string, files []string, only *dead.Filter) (Account, error) {
 	sum := Account{Output: id}
+	if len(files) == 0 {
+		return sum, nil
+	}
+	unlock, err := dead.Lock(files[0])
+	if err != nil {
+		return sum, err
+	}
+	defer unlock()
 	var errs []error
 	for _, file := range files {
 		if !hasAny(file, only) {
@@ -113,7 +121,8 @@ func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string
 		o.loop.Run(ctx)
 	}()
 	rest := dead.NewRest(claimed)
-	err = o.refill(ctx, claimed, only, rest)
+	var bad unsendable
+	err = o.refill(ctx, claimed, only, rest, &bad)
 	o.loop.Drain()
 	<-done
 	account := o.account()
@@ -124,13 +133,33 @@ func resendFile(ctx context.Context, plan *config.Plan, env Env, id, file string
 		rest.Discard()
 		return account, fmt.Errorf("%s is kept: %w", claimed, err)
 	}
-	return account, rest.Finish()
+	return account, errors.Join(rest.Finish(), bad.err())
 }
 
-// refill appends the records of a dead letter's file to the queue: those that the filter selects. The others are the rest.
-func (o *output) refill(ctx context.Context, file string, only *dead.Filter, rest *dead.Rest) error {
+// unsendable are the lines of a dead letter's file that have no record. They stay there: if the whole file did, what was delivered
+// would be sent again by the next Resend.
+type unsendable struct {
+	n     int
+	first error
+}
+
+func (u *unsendable) add(err error) {
+	if u.n++; u.n == 1 {
+		u.first = err
+	}
+}
+
+func (u *unsendable) err() error {
+	if u.n == 0 {
+		return nil
+	}
+	return fmt.Errorf("lines without a record can't be sent, and are kept: %d, the first: %w", u.n, u.first)
+}
+
+// refill appends the records of a dead letter's file to the queue: those that the filter selects. The others are the rest, as are lines
+// without a record.
+func (o *output) refill(ctx context.Context, file string, only *dead.Filter, rest *dead.Rest, bad *unsendable) error {
 	var batch record.Batch
-	var errs []error
 	flush := func() error {
 		defer batch.Reset()
 		if batch.Records() == 0 {
@@ -139,28 +168,32 @@ func (o *output) refill(ctx context.Context, file string, only *dead.Filter, res
 		return o.queue.Append(ctx, batch.Bytes(), batch.Records(), func() { o.tally.received += int64(batch.Records()) })
 	}
 	for entry, err := range dead.Read(file) {
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		if err != nil && !entry.IsLine() {
+			return errors.Join(err, flush())
 		}
-		if !only.Match(&entry) {
-			if err := rest.Keep(&entry); err != nil {
-				return errors.Join(append(errs, err)...)
+		var body []byte
+		take := err == nil && only.Match(&entry)
+		if take {
+			if body, err = entry.Body(); err != nil {
+				err = fmt.Errorf("%s: record %s: %w", file, entry.ID, err)
 			}
-			continue
 		}
-		body, err := entry.Body()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: record %s: %w", file, entry.ID, err))
+			bad.add(err)
+		}
+		if !take || err != nil {
+			if err := rest.Keep(&entry); err != nil {
+				return err
+			}
 			continue
 		}
 		t := record.Time{Sec: uint32(entry.RecordTime.Unix()), Nsec: uint32(entry.RecordTime.Nanosecond())}
 		batch.Add(entry.Tag, t, body)
 		if batch.Len() >= resendBatch {
 			if err := flush(); err != nil {
-				return errors.Join(append(errs, err)...)
+				return err
 			}
 		}
 	}
-	return errors.Join(append(errs, flush())...)
+	return flush()
 }

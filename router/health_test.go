@@ -18,6 +18,7 @@ func TestAnOutputIsUnhealthyOnlyAfterAMinuteOfFailures(t *testing.T) {
 		{"nothing yet", deliver.Stats{}, ""},
 		{"the first record failed just now", deliver.Stats{Buffered: 1, LastError: "refused", LastErrorAt: now, FailingSince: now}, ""},
 		{"one failed after an idle hour", deliver.Stats{Buffered: 1, LastErrorAt: now, FailingSince: ago(time.Second), DeliveredAt: ago(time.Hour)}, ""},
+		{"a minute, and not tried since a reload", deliver.Stats{Buffered: 1, FailingSince: ago(time.Minute)}, "es.0 has delivered nothing for 1m0s"},
 		{"a minute", deliver.Stats{Buffered: 1, LastError: "refused", LastErrorAt: now, FailingSince: ago(time.Minute)}, "es.0 has delivered nothing for 1m0s: refused"},
 		{"nothing waits any more", deliver.Stats{FailingSince: ago(time.Hour)}, ""},
 	} {

@@ -266,7 +266,11 @@ func troubleOf(id string, s *deliver.Stats, now time.Time) string {
 	if s.Buffered == 0 || s.FailingSince.IsZero() || now.Sub(s.FailingSince) < unhealthyAfter {
 		return ""
 	}
-	return fmt.Sprintf("%s has delivered nothing for %v: %s", id, now.Sub(s.FailingSince).Round(time.Second), s.LastError)
+	why := fmt.Sprintf("%s has delivered nothing for %v", id, now.Sub(s.FailingSince).Round(time.Second))
+	if s.LastError != "" { // after a reload there was none yet
+		why += ": " + s.LastError
+	}
+	return why
 }
 
 // deadLetter makes the dead letter, for the output's records that are refused for good: files beside the queue, unless the

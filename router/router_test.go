@@ -26,6 +26,7 @@ import (
 	"github.com/firelane/firelane/internal/leaktest"
 	"github.com/firelane/firelane/record"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
+	"github.com/firelane/firelane/sink/dead"
 )
 
 func TestMain(m *testing.M) {
@@ -465,8 +466,71 @@ func TestADeadLettersLineWithoutARecordCostsNoOtherRecord(t *testing.T) {
 	if a.Delivered != 2 || len(server.Documents("*")) != 2 {
 		t.Errorf("got %+v, want both records delivered", a)
 	}
-	if err == nil || !strings.Contains(err.Error(), "is kept") {
-		t.Errorf("got error %v, want the file kept for the lines that have no record", err)
+	if err == nil || !strings.Contains(err.Error(), "are kept: 2, the first: "+file) {
+		t.Errorf("got error %v, want the lines kept that have no record", err)
+	}
+}
+
+// Each would send all records: somebody may be impatient with a slow destination.
+func TestTwoResendsAtOnceSendEachRecordOnce(t *testing.T) {
+	t.Parallel()
+	server, addr := cluster(t, bulktest.Options{})
+	dir := t.TempDir()
+	plan := compilePlan(t, dir, forwardInput+"[OUTPUT]\n    Name es\n    Match *\n"+addr)
+	file := filepath.Join(dir, "es.0.jsonl")
+	text := `{"output":"es.0","tag":"app","record_time":"2026-11-25T10:00:00Z","record":{"log":"1"}}` + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	resend := func() (Account, error) {
+		return Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", []string{file}, nil)
+	}
+	first, err := dead.Lock(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := resend(); err == nil || a.Received != 0 {
+		t.Errorf("got %+v and error %v, want nothing sent beside another resend", a, err)
+	}
+	first()
+	if a, err := resend(); err != nil || a.Delivered != 1 || len(server.Documents("*")) != 1 {
+		t.Errorf("got %+v and error %v, want one record delivered after it", a, err)
+	}
+}
+
+// As those that a kill leaves in the middle of a line.
+func TestWhatADeadLetterHasDeliveredIsNotSentAgainForALineWithoutARecord(t *testing.T) {
+	t.Parallel()
+	server, addr := cluster(t, bulktest.Options{})
+	dir := t.TempDir()
+	conf := forwardInput + "[OUTPUT]\n    Name es\n    Match *\n" + addr + "    dead_letter.path " + dir + "\n"
+	plan := compilePlan(t, dir, conf)
+	r, diags := New(plan, Env{Log: zerolog.Nop()})
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	file := filepath.Join(dir, r.outputs[0].name+dead.Suffix)
+	const head = `{"output":"es.0","tag":"app","record_time":"2026-11-25T10:00:00Z","record":`
+	const bad = `{"time":"2026-` + "\n" + head + "null}\n"
+	text := head + `{"log":"1"}}` + "\n" + bad + head + `{"log":"2"}}` + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []int64{2, 0, 0} {
+		files, _, err := DeadFiles(plan)
+		if err != nil || len(files["es.0"]) != 1 {
+			t.Fatalf("got the files %v and error %v, want one", files, err)
+		}
+		a, err := Resend(context.Background(), plan, Env{Log: zerolog.Nop()}, "es.0", files["es.0"], nil)
+		if a.Delivered != want || err == nil {
+			t.Errorf("resend %d: got %+v and error %v, want %d delivered, and an error for the other lines", n, a, err, want)
+		}
+		if got, err := os.ReadFile(file + ".1"); err != nil || string(got) != bad {
+			t.Errorf("resend %d: got the file %q and error %v, want the lines without a record", n, got, err)
+		}
+	}
+	if docs := server.Documents("*"); len(docs) != 2 {
+		t.Errorf("got %d documents, want each record once", len(docs))
 	}
 }
 

@@ -48,7 +48,7 @@ func bootstrapCommand(c *cli, args []string) int {
 
 // bootstrap is bootstrapCommand with the configuration name.
 func (c *cli) bootstrap(name string, f *bootstrapFlags) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(c.context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	plan, diags, err := c.read(ctx, name, func(bool, string) {})
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -93,7 +92,7 @@ func checkCommand(c *cli, args []string) int {
 func (c *cli) checkFiles(files []string, f *checkFlags) int {
 	f.Version, f.Now, f.Start, f.ConfigFiles = version, time.Now(), startOf, *f.copies
 	f.Compile = func(file string) (*config.Plan, []config.Diagnostic, error) {
-		plan, diags, err := c.read(context.Background(), file, c.printNote)
+		plan, diags, err := c.read(c.context(), file, c.printNote)
 		if err != nil {
 			err = errors.New(initHint(err))
 		}
@@ -342,7 +341,7 @@ func (c *cli) printNote(warning bool, text string) {
 
 // tested reads a configuration and prints all warnings and mistakes; ok means that a router would start with it.
 func (c *cli) tested(file string) (plan *config.Plan, ok bool) {
-	plan, diags, err := c.read(context.Background(), file, c.printNote)
+	plan, diags, err := c.read(c.context(), file, c.printNote)
 	if err != nil {
 		fmt.Fprintln(c.stderr, initHint(err))
 		return nil, false

@@ -27,6 +27,8 @@ func TestACommandOfATaskDefinitionIsFollowedWithoutRunningIt(t *testing.T) {
 		{"fluentbit", "", "/fluent-bit/bin/fluent-bit|-c|/own.conf", "/own.conf", ""},
 		{"fluentbit", "", "/fluent-bit/bin/fluent-bit|-w|/conf|-c|own.conf", "/conf/own.conf", ""},
 		{"fluentbit", "", "tini|--|/fluent-bit/bin/fluent-bit|--config=/own.conf", "/own.conf", ""},
+		{"fluentbit", "", "tini|-s|-e|143|-p|SIGTERM|--|/fluent-bit/bin/fluent-bit|-c|/own.conf", "/own.conf", ""},
+		{"fluentbit", "", "dumb-init|--rewrite|15:3|-v|fluent-bit|-c|/own.conf", "/own.conf", ""},
 		{"fluentbit", "", "env|A=b|firelane|run|-c|/own.conf", "/own.conf", ""},
 		{"fluentbit", "", "sh|-c|exec /fluent-bit/bin/fluent-bit -c /own.conf", "/own.conf", ""},
 		{"fluentbit", "", "sh|-c|touch " + made + "; /entrypoint.sh", "", "what the script of the command does"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -109,7 +108,7 @@ func deadCommand(c *cli, args []string) int {
 	if !ok {
 		return status
 	}
-	plan, diags, err := c.read(context.Background(), name, func(bool, string) {})
+	plan, diags, err := c.read(c.context(), name, func(bool, string) {})
 	if err != nil {
 		fmt.Fprintln(c.stderr, "firelane dead:", err)
 		return exitFailed
@@ -231,6 +230,9 @@ func (d *deadLetters) entries(files []string) iter.Seq[dead.Entry] {
 	return func(yield func(dead.Entry) bool) {
 		for _, file := range files {
 			for e, err := range dead.Read(file) {
+				if d.context().Err() != nil {
+					return
+				}
 				if err != nil {
 					fmt.Fprintln(d.stderr, "firelane dead:", printable(err.Error()))
 					continue
@@ -342,7 +344,7 @@ func (d *deadLetters) resend(output string, files []string) error {
 	if !found {
 		return nil
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(d.context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	d.useRoots()
 	env := router.Env{Log: newLogger(d.stderr, isTerminal(d.stderr)), Version: version}

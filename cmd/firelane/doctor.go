@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"io"
@@ -62,7 +61,7 @@ func (c *cli) doctor(file string, asJSON, write bool) int {
 		return exitUsage
 	}
 	c.useRoots()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(c.context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	o := doctor.Options{Plan: plan, Write: write}
 	for _, name := range secretVariables {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/cmd/firelane/shell"
@@ -61,9 +62,13 @@ func entryPoint(c *cli, args []string) int {
 // wrapped stands in for an init such as tini: it skips the init's options and runs the program after them.
 func wrapped(c *cli, args []string) int {
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
-		end := args[0] == "--"
-		if args = args[1:]; end {
+		option := args[0]
+		args = args[1:]
+		if option == "--" {
 			break
+		}
+		if slices.Contains([]string{"-e", "-p", "-r", "--rewrite"}, option) && len(args) > 0 { // with a value: tini's, and dumb-init's
+			args = args[1:]
 		}
 	}
 	return c.main("firelane", args)
@@ -110,7 +115,7 @@ func (c *cli) shell() shell.Shell {
 				fmt.Fprintf(p.Stderr, "sh: %v\n", err)
 				return exitFailed, true
 			}
-			return run(&cli{stdout: p.Stdout, stderr: p.Stderr, environment: c.environment}, p.Args), true
+			return run(&cli{ctx: p.Context, stdout: p.Stdout, stderr: p.Stderr, environment: c.environment}, p.Args), true
 		},
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"time"
@@ -36,7 +35,7 @@ func healthCommand(c *cli, args []string) int {
 		return exitUsage
 	}
 	for _, l := range router.Listeners(plan) {
-		conn, err := shell.Dial(context.Background(), l.Network, l.Address, healthTimeout)
+		conn, err := shell.Dial(c.context(), l.Network, l.Address, healthTimeout)
 		if err != nil {
 			fmt.Fprintf(c.stderr, "firelane healthcheck: %s does not answer: %v\n", l.Input, err)
 			return exitFailed

@@ -16,9 +16,10 @@ import (
 // beside gets each line, too, as JSON.
 func openLog(w io.Writer, beside ...io.Writer) (log zerolog.Logger, end func()) {
 	terminal := isTerminal(w)
+	var b bytes.Buffer
+	own := newLogger(&b, terminal) // here, since it sets the format of all logs' times
 	ring := newLogRing(w, func(lines int) []byte {
-		var b bytes.Buffer
-		own := newLogger(&b, terminal)
+		b.Reset()
 		own.Warn().Int("lines", lines).Msg("lines of the log are missing here: nobody read the log in time")
 		return b.Bytes()
 	})

@@ -51,6 +51,25 @@ func TestLogCountsWhatDidNotFit(t *testing.T) {
 	}
 }
 
+// Under the race detector: the line about what is missing is made while others log.
+func TestLoggingGoesOnWhileMissingLinesAreCounted(t *testing.T) {
+	out := &slowReader{entered: make(chan struct{}, 10_000), read: make(chan struct{})}
+	log, end := openLog(out)
+	log.Info().Msg("first")
+	<-out.entered
+	for range 400 {
+		log.Info().Str("text", strings.Repeat("x", 1000)).Msg("more")
+	}
+	go close(out.read)
+	for range 4000 {
+		log.Info().Msg("more")
+	}
+	end()
+	if got := out.String(); !strings.Contains(got, "lines of the log are missing here") || !strings.Contains(got, `"time":"20`) {
+		t.Errorf("got %.300s, want the line about what is missing", got)
+	}
+}
+
 func TestLoggingAllocatesNothingInTheRing(t *testing.T) {
 	ring := newLogRing(discard{}, nil)
 	defer ring.Close()

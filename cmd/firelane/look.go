@@ -66,6 +66,17 @@ func (c *cli) findRouter(ctx context.Context, pid int) (*localRouter, error) {
 	return newLocalRouter(pid), nil
 }
 
+// looked is the exit status of a command that has looked at a router. An interrupt, which ends it in a shell, is no news.
+func (c *cli) looked(name string, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if c.context().Err() == nil {
+		fmt.Fprintf(c.stderr, "firelane %s: %s\n", name, printable(err.Error()))
+	}
+	return exitFailed
+}
+
 // choose asks for one of the processes until it is answered.
 func choose(in io.Reader, out io.Writer, pids []int) (int, error) {
 	lines := bufio.NewScanner(in)

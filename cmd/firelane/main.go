@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -41,14 +42,23 @@ type cli struct {
 	stdout, stderr io.Writer
 	environment
 
-	also        also     // what it adds to the configuration
-	asFluentBit bool     // it is fluent-bit's or fluentd's, which don't know the init image's variables
-	init        ecs.Init // the files that the init image's variables name
+	ctx         context.Context // of a command in a shell, which an interrupt ends; nil: nothing but the process's end does
+	also        also            // what it adds to the configuration
+	asFluentBit bool            // it is fluent-bit's or fluentd's, which don't know the init image's variables
+	init        ecs.Init        // the files that the init image's variables name
 	task        task
 	looking     *looking                                   // not nil: the command line is a task definition's, and isn't to be carried out
 	keepGiven   bool                                       // the plan is for a tool that tells about options
 	grace       time.Duration                              // where the configuration has none; 0: the default for ECS
 	compiled    func() (*config.Plan, []config.Diagnostic) // what prepare has compiled, for the next plan
+}
+
+// context ends when the command must.
+func (c *cli) context() context.Context {
+	if c.ctx == nil {
+		return context.Background()
+	}
+	return c.ctx
 }
 
 func main() {

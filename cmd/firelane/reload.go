@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -99,6 +100,9 @@ func (l *reloader) Reload(ctx context.Context) error {
 	return l.reload(ctx)
 }
 
+// errTooSlow is that a reload was not over in the time that its client gives it.
+var errTooSlow = errors.New("the reload took too long; the old configuration keeps running; a SIGHUP waits as long as it takes")
+
 // Reloads implements admin.Reloader.
 func (l *reloader) Reloads() int64 { return l.router.Reloads() }
 
@@ -132,6 +136,9 @@ func (l *reloader) reload(ctx context.Context) error {
 	switch {
 	case len(diags) > 0:
 		return l.refuse(diags)
+	case errors.Is(err, router.ErrNotRunning) && l.stop.Err() == nil: // ctx has ended, of a client that doesn't wait longer
+		l.log.Error().Msg("the configuration was not reloaded: it took too long; the old one keeps running")
+		return errTooSlow
 	case errors.Is(err, router.ErrNotRunning):
 		return err
 	case err != nil:
@@ -185,10 +192,18 @@ func (a *adminServer) prepare(plan *config.Plan) (commit, undo func(), err error
 		return func() { a.replace(nil, on) }, noChange, nil
 	}
 	ln, err := admin.Listen(context.Background(), on.addr)
-	if err != nil {
-		return noChange, noChange, fmt.Errorf("http_server: %w", err)
+	switch {
+	case err == nil:
+		return func() { a.replace(ln, on) }, func() { _ = ln.Close() }, nil
+	case errors.Is(err, syscall.EADDRINUSE) && portOf(on.addr) == portOf(a.on.addr): // by the current server: 0.0.0.0 and 127.0.0.1
+		return func() { a.replace(nil, on) }, noChange, nil
 	}
-	return func() { a.replace(ln, on) }, func() { _ = ln.Close() }, nil
+	return noChange, noChange, fmt.Errorf("http_server: %w", err)
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
 }
 
 // replace ends the current server, and then serves on ln, or on on.addr if ln is nil. It doesn't wait, because the current server may be

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/firelane/firelane/router"
 	"github.com/firelane/firelane/sink/bulk/bulktest"
 )
 
@@ -101,6 +106,26 @@ func TestReloadByHTTP(t *testing.T) {
 	}
 }
 
+// The two addresses can't be bound at the same time. Who closes a port to others must not have to restart for it.
+func TestAReloadMovesTheHTTPServerToAnotherAddressWithTheSamePort(t *testing.T) {
+	t.Parallel()
+	host, port := unusedAddress()
+	one, every := net.JoinHostPort(host, port), net.JoinHostPort("0.0.0.0", port)
+	p, conf := startAt(t, httpService(every))
+	for n, addr := range []string{one, every, one} {
+		p.writeConf(conf, httpService(addr), "")
+		if got := request(t, "POST", one); got != `{"reload":"done","status":0}` {
+			t.Errorf("to %s: got %s, want done", addr, got)
+		}
+		if got, want := request(t, "GET", one), fmt.Sprintf(`{"hot_reload_count":%d}`, n+1); got != want {
+			t.Errorf("at %s: got %s, want %s", addr, got, want)
+		}
+	}
+	if log := p.log.String(); strings.Contains(log, "not served") {
+		t.Errorf("got this log, want no error:\n%s", log)
+	}
+}
+
 // TestAnHTTPServerThatCanNotListenLeavesAllAsItIs: the port is in use.
 func TestAnHTTPServerThatCanNotListenLeavesAllAsItIs(t *testing.T) {
 	t.Parallel()
@@ -110,6 +135,38 @@ func TestAnHTTPServerThatCanNotListenLeavesAllAsItIs(t *testing.T) {
 	p.signal(syscall.SIGHUP)
 	eventually(t, "the error", func() bool { return strings.Contains(p.log.String(), "the configuration was not reloaded") })
 	p.deliver("second")
+}
+
+// A router that opens a large queue, or whose disk is slow, isn't stopping.
+func TestAReloadThatTakesTooLongSaysSo(t *testing.T) {
+	t.Parallel()
+	conf := filepath.Join(t.TempDir(), "f.conf")
+	if err := os.WriteFile(conf, []byte("[OUTPUT]\n  Name null\n  Match *\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	none := func(string) (string, bool) { return "", false }
+	c := &cli{environment: environment{lookup: none, environ: func() []string { return nil }}}
+	plan, diags := c.plan(conf)
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	r, diags := router.New(plan, router.Env{Log: zerolog.Nop()}) // which has not started yet
+	if len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	var log text
+	stop, end := context.WithCancel(t.Context())
+	l := newReloader(c, zerolog.New(&log), new(logLevel), conf, true, r, stop)
+	l.plan.Store(plan)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Reload(over); err == nil || !strings.Contains(err.Error(), "took too long") || !strings.Contains(log.String(), "it took too long") {
+		t.Errorf("got %v and the log %s, want that it took too long", err, &log)
+	}
+	end()
+	if err := l.Reload(over); !errors.Is(err, router.ErrNotRunning) {
+		t.Errorf("got %v, want %v", err, router.ErrNotRunning)
+	}
 }
 
 func TestReloadIsOffOnlyIfItIsSwitchedOff(t *testing.T) {

@@ -62,11 +62,7 @@ func tailCommand(c *cli, args []string) int {
 		return exitUsage
 	}
 	query := url.Values{"stage": {f.stage}, "match": {f.match}, "text": {f.text}, "where": f.where, "rate": {strconv.Itoa(f.rate)}}
-	if err := c.tail(context.Background(), f.pid, query, f.json); err != nil {
-		fmt.Fprintln(c.stderr, "firelane tail:", printable(err.Error()))
-		return exitFailed
-	}
-	return exitOK
+	return c.looked("tail", c.tail(c.context(), f.pid, query, f.json))
 }
 
 // tail prints records until the router ends, which is an error.

@@ -46,11 +46,7 @@ func topCommand(c *cli, args []string) int {
 		fmt.Fprintf(c.stderr, "firelane top: unexpected %q\n", words)
 		return exitUsage
 	}
-	if err := c.top(context.Background(), f.pid, f.once || !isTerminal(c.stdout)); err != nil {
-		fmt.Fprintln(c.stderr, "firelane top:", printable(err.Error()))
-		return exitFailed
-	}
-	return exitOK
+	return c.looked("top", c.top(c.context(), f.pid, f.once || !isTerminal(c.stdout)))
 }
 
 func (c *cli) top(ctx context.Context, pid int, once bool) error {

@@ -63,6 +63,22 @@ func TestTailShowsRecordsOfARunningRouterUntilItEnds(t *testing.T) {
 	}
 }
 
+// As by ^C in the image's shell: programs run in its process, where a signal ends nothing.
+func TestTopAndTailEndWithTheirCommandInAShell(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, nil, nil)
+	p.deliver("x")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, name := range []string{"tail", "top"} {
+		line := "timeout 1 firelane " + strings.Join(append([]string{name}, p.pid()...), " ") + "; echo status $?"
+		got, err := firelane(ctx, "sh", "-c", line).CombinedOutput()
+		if want := "status 124\n"; err != nil || !strings.HasSuffix(string(got), want) || strings.Contains(string(got), "firelane "+name+":") {
+			t.Errorf("%s: got %v and %s, want %q at the end, and no error", line, err, got, want)
+		}
+	}
+}
+
 func TestTopShowsARunningRouter(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, nil, nil)

@@ -112,6 +112,32 @@ func TestTheRestOfAClaimedFileIsKeptAsTheOldest(t *testing.T) {
 	}
 }
 
+func TestOneProcessAtATimeSendsADeadLetterAgain(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "es.0"+Suffix)
+	unlock, err := Lock(path + ".1" + claimed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Lock(path); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("got %v, want that the dead letter is being sent", err)
+	}
+	other, err := Lock(filepath.Join(dir, "es.1"+Suffix))
+	if err != nil {
+		t.Errorf("got %v, want the lock of another dead letter", err)
+	} else {
+		other()
+	}
+	unlock()
+	if unlock, err = Lock(path); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	if names, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(names) > 0 {
+		t.Errorf("got the files %q and error %v, want none left", names, err)
+	}
+}
+
 func TestADiscardedRestLeavesTheClaimedFile(t *testing.T) {
 	dir := t.TempDir()
 	d := newFile(dir, "es.0", zerolog.Nop())

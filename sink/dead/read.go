@@ -51,6 +51,9 @@ func (e *Entry) Body() ([]byte, error) {
 	return e.Packed, nil
 }
 
+// IsLine reports whether Read has read a line for the entry, if only one that isn't an entry.
+func (e *Entry) IsLine() bool { return e.line != nil }
+
 // maxEntry is the longest line that is read, in bytes.
 const maxEntry = 128 << 20
 
@@ -113,8 +116,8 @@ func Claim(path string) (string, error) {
 	return to, os.Rename(path, to)
 }
 
-// Read yields the entries of a dead letter's file. For a line that isn't one it yields an error that names the line, and
-// goes on.
+// Read yields the entries of a dead letter's file. For a line that isn't one it yields an error that names the line, with an entry that
+// only Rest.Keep takes, and goes on.
 func Read(path string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		f, err := os.Open(path)
@@ -135,7 +138,7 @@ func Read(path string) iter.Seq2[Entry, error] {
 			}
 			var e Entry
 			if bad := json.Unmarshal(line, &e); bad != nil {
-				if !yield(Entry{}, fmt.Errorf("%s:%d: not an entry: %w", path, n, bad)) {
+				if !yield(Entry{line: line}, fmt.Errorf("%s:%d: not an entry: %w", path, n, bad)) {
 					return
 				}
 				continue

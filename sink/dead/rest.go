@@ -21,7 +21,7 @@ const restSuffix = ".rest"
 // NewRest makes the rest of a file that Claim has returned. It makes no file before the first line.
 func NewRest(claimed string) *Rest { return &Rest{claimed: claimed} }
 
-// Keep takes an entry that Read has yielded.
+// Keep takes an entry that Read has yielded, or a line that isn't one.
 func (r *Rest) Keep(e *Entry) error {
 	if r.f == nil {
 		f, err := os.OpenFile(r.claimed+restSuffix, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)

@@ -54,7 +54,8 @@ func (o *Output) goOnAfter(b *Output) {
 	defer b.mu.Unlock()
 	o.made, o.settled, o.stats = b.made, b.settled, b.stats
 	s, d := &o.stats, &b.deferred
-	s.Waiting, s.InFlight, s.Concurrency, s.Gate, s.LastError = 0, 0, 1, GateOpen, ""
+	s.Waiting, s.InFlight, s.Concurrency, s.Gate = 0, 0, 1, GateOpen
+	s.LastError, s.LastErrorAt, s.LastErrorOfItems = "", time.Time{}, false
 	s.Again += o.queue.Stats().Ended + b.ended + s.Lost
 	s.Lost = 0
 	o.queue.Rewind()

@@ -29,6 +29,29 @@ func (r *rig) next(ctx context.Context, change func(*Config)) {
 	r.start(ctx)
 }
 
+// What it shows as the last error would be one of another configuration.
+func TestTheNextOutputHasNoErrorYet(t *testing.T) {
+	var repaired atomic.Bool
+	d := stuckWhile(func() bool { return !repaired.Load() }, blocked)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOn(t, d, buffer.Options{}, nil)
+		r.start(t.Context())
+		r.put("stuck")
+		time.Sleep(time.Minute)
+		if s := r.out.Stats(); s.LastError == "" || s.LastErrorAt.IsZero() || !s.LastErrorOfItems {
+			t.Errorf("got %+v, want the error of the record", s)
+		}
+		repaired.Store(true)
+		r.next(t.Context(), func(c *Config) {
+			if s := New(*c).Stats(); s.LastError != "" || !s.LastErrorAt.IsZero() || s.LastErrorOfItems {
+				t.Errorf("got the error %q of %v, of items: %v, want none", s.LastError, s.LastErrorAt, s.LastErrorOfItems)
+			}
+		})
+		r.finish()
+		r.wantOnce(1)
+	})
+}
+
 // TestTheNextOutputGoesOnWhereTheLastOneEnded: with attempts in progress, records that wait, and deferred ones. None is lost, and
 // none whose attempt had passed is sent again.
 func TestTheNextOutputGoesOnWhereTheLastOneEnded(t *testing.T) {

@@ -89,7 +89,7 @@ func (o *Output) goOnAfter(b *Output) {
 	defer b.mu.Unlock()
 	s := &o.stats
 	*s = b.stats
-	s.Waiting, s.InFlight, s.Concurrency, s.Gate, s.LastError = 0, 0, 1, deliver.GateOpen, ""
+	s.Waiting, s.InFlight, s.Concurrency, s.Gate, s.LastError, s.LastErrorAt = 0, 0, 1, deliver.GateOpen, "", time.Time{}
 	s.Again += o.queue.Stats().Ended // in chunks that are returned again
 	o.queue.Rewind()
 	o.queue.SetDown(time.Time{})

@@ -20,6 +20,9 @@ func (l *fewConns) Accept() (net.Conn, error) {
 		}
 		select {
 		case l.used <- struct{}{}:
+			if b, ok := c.(interface{ SetWriteBuffer(int) error }); ok {
+				_ = b.SetWriteBuffer(sendBuffer) // fails for a connection that is closed already
+			}
 			return &oneOfFew{Conn: c, used: l.used}, nil
 		default:
 			_ = c.Close() // an error doesn't matter: no request was read

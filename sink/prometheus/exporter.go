@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,6 +30,8 @@ const (
 	pageIdle    = 30 * time.Second // for which an idle connection is kept
 	pageHeader  = 16 << 10         // bytes of a request's headers
 	maxPages    = 16               // requests that are answered at once
+	maxUnread   = 8 << 20          // bytes of pages that clients have not read; a larger page is alone
+	sendBuffer  = 32 << 10         // bytes that the kernel holds for a client that doesn't read: Linux's default is up to 4 MiB
 	maxConns    = 64               // connections at once; one more is closed
 	listenAgain = 5 * time.Second  // until the next attempt to listen
 )
@@ -73,6 +76,8 @@ type Exporter struct {
 	tried   time.Time // when the last attempt to listen failed
 	closed  bool
 	serving sync.WaitGroup
+
+	answering, unread atomic.Int64 // requests, and bytes of pages that clients have not read
 }
 
 // A family is all series of one metric name.
@@ -279,19 +284,8 @@ func (e *Exporter) listen() error {
 		e.tried = e.now()
 		return err
 	}
-	busy := make(chan struct{}, maxPages)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case busy <- struct{}{}:
-			defer func() { <-busy }()
-		default:
-			http.Error(w, "too many requests at once", http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		_, _ = w.Write(e.page())
-	})
+	mux.HandleFunc("GET /metrics", e.answer)
 	e.bound = ln.Addr()
 	e.server = &http.Server{Handler: mux, ReadTimeout: pageTime, WriteTimeout: pageTime, IdleTimeout: pageIdle, MaxHeaderBytes: pageHeader}
 	server := e.server
@@ -301,6 +295,24 @@ func (e *Exporter) listen() error {
 		}
 	})
 	return nil
+}
+
+// answer answers a request of the page.
+func (e *Exporter) answer(w http.ResponseWriter, _ *http.Request) {
+	defer e.answering.Add(-1)
+	if e.answering.Add(1) > maxPages {
+		http.Error(w, "too many requests at once", http.StatusServiceUnavailable)
+		return
+	}
+	page := e.page()
+	size := int64(len(page))
+	defer e.unread.Add(-size)
+	if n := e.unread.Add(size); n > maxUnread && n > size {
+		http.Error(w, "too many clients do not read the page", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+	_, _ = w.Write(page)
 }
 
 // Limits implements sink.Destination.

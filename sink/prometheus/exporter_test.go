@@ -140,6 +140,38 @@ func TestAddressThatIsTakenIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestPagesThatNobodyReadsAreBounded(t *testing.T) {
+	e := exporter(t, "")
+	defer e.Close()
+	const value = 1 << 19
+	var records []*sink.Record
+	for i := range 2 {
+		records = append(records, gauge(1, "g", 1, metric.Label{Name: "n", Value: strings.Repeat("v", value) + fmt.Sprint(i)}))
+	}
+	send(t, e, records...)
+	answered := 0
+	for range maxPages - 1 {
+		c, err := net.Dial("tcp", e.bound.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		status := make([]byte, len("HTTP/1.1 200"))
+		if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, status); err != nil {
+			t.Fatal(err)
+		}
+		if string(status) == "HTTP/1.1 200" {
+			answered++
+		}
+	}
+	if got := answered * 2 * value; got > maxUnread || answered == 0 {
+		t.Errorf("got %d pages of %d bytes, want at most %d bytes", answered, 2*value, maxUnread)
+	}
+}
+
 // TestConnectionsAreBounded: a connection beyond the limit is closed; when another one ends there is room again.
 func TestConnectionsAreBounded(t *testing.T) {
 	e := exporter(t, "")

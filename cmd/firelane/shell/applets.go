@@ -83,7 +83,10 @@ func (c *call) own() int {
 // next word, as its value. Long options are given as a map to letters. It stops at "--" and, if first is true, at the first word that
 // is no option.
 func (c *call) flags(letters, valued string, long map[string]byte, first bool) (given map[byte]string, words []string, err error) {
-	given = map[byte]string{}
+	given, c.values = map[byte]string{}, map[byte][]string{}
+	give := func(letter byte, value string) {
+		given[letter], c.values[letter] = value, append(c.values[letter], value)
+	}
 	args := c.args
 	for len(args) > 0 {
 		arg := args[0]
@@ -103,7 +106,7 @@ func (c *call) flags(letters, valued string, long map[string]byte, first bool) (
 				}
 				value, args = args[0], args[1:]
 			}
-			given[letter] = value
+			give(letter, value)
 			continue
 		case len(arg) < 2 || arg[0] != '-':
 			if words = append(words, arg); first {
@@ -122,10 +125,10 @@ func (c *call) flags(letters, valued string, long map[string]byte, first bool) (
 					}
 					value, args = args[0], args[1:]
 				}
-				given[letter] = value
+				give(letter, value)
 				i = len(arg)
 			case strings.IndexByte(letters, letter) >= 0:
-				given[letter] = ""
+				give(letter, "")
 			default:
 				return nil, nil, fmt.Errorf("option -%c is not supported in this image", letter)
 			}

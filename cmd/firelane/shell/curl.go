@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,7 +121,6 @@ func curlLong() map[string]byte {
 
 // curl is "curl [flags] URL". A health check is repeated by whoever runs it, so --retry does nothing.
 func (c *call) curl() int {
-	headers := c.repeated("-H", "--header")
 	given, words, err := c.flags(curlLetters, curlValued+"U", curlLong(), false)
 	if url, ok := given['U']; ok {
 		words = append(words, url)
@@ -131,7 +131,7 @@ func (c *call) curl() int {
 	r := request{insecure: has(given, 'k'), follow: has(given, 'L'), header: http.Header{"User-Agent": {"curl/8 (firelane)"}, "Accept": {"*/*"}}, socket: given['Y']}
 	if err == nil {
 		r.url = words[0]
-		err = c.curlRequest(&r, given, headers)
+		err = c.curlRequest(&r, given)
 	}
 	if err != nil {
 		return c.fail(exitUsage, "%v", err)
@@ -149,44 +149,48 @@ func (c *call) curl() int {
 	return c.curlAnswer(resp, given, begin)
 }
 
-// repeated collects the values of an option that may be given more than once. short may be "".
-func (c *call) repeated(short, long string) (values []string) {
-	for i, arg := range c.args {
-		if value, ok := strings.CutPrefix(arg, long+"="); ok {
-			values = append(values, value)
-		} else if (arg == short || arg == long) && i+1 < len(c.args) {
-			values = append(values, c.args[i+1])
-		} else if value, ok := strings.CutPrefix(arg, short); ok && short != "" && value != "" {
-			values = append(values, value)
+// curlData is the body that options -d make.
+func (c *call) curlData() (string, error) {
+	parts := slices.Clone(c.values['d'])
+	for i, part := range parts {
+		name, file := strings.CutPrefix(part, "@")
+		if !file {
+			continue
+		}
+		err := c.one(name, func(_ string, in io.Reader) error {
+			text, err := readUpTo(in, maxSent)
+			parts[i] = string(text)
+			return err
+		})
+		if err != nil {
+			return "", err
 		}
 	}
-	return values
+	return strings.Join(parts, "&"), nil
+}
+
+// setHeaders sets headers, each a name, a colon and a value.
+func (r *request) setHeaders(list []string) {
+	for _, h := range list {
+		name, value, _ := strings.Cut(h, ":")
+		r.header.Set(name, strings.TrimSpace(value))
+	}
 }
 
 // curlRequest fills in what the options say about the request.
-func (c *call) curlRequest(r *request, given map[byte]string, headers []string) error {
+func (c *call) curlRequest(r *request, given map[byte]string) (err error) {
 	r.method = given['X']
 	if has(given, 'I') {
 		r.method = cmp.Or(r.method, http.MethodHead)
 	}
-	if data, ok := given['d']; ok {
-		r.method, r.body = cmp.Or(r.method, http.MethodPost), data
+	if has(given, 'd') {
+		r.method = cmp.Or(r.method, http.MethodPost)
 		r.header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if name, file := strings.CutPrefix(data, "@"); file {
-			err := c.one(name, func(_ string, in io.Reader) error {
-				text, err := io.ReadAll(io.LimitReader(in, maxSent))
-				r.body = string(text)
-				return err
-			})
-			if err != nil {
-				return err
-			}
+		if r.body, err = c.curlData(); err != nil {
+			return err
 		}
 	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ":")
-		r.header.Set(name, strings.TrimSpace(value))
-	}
+	r.setHeaders(c.values['H'])
 	if user, ok := given['u']; ok {
 		r.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user)))
 	}
@@ -199,7 +203,6 @@ func (c *call) curlRequest(r *request, given map[byte]string, headers []string) 
 	if limit == "" {
 		return nil
 	}
-	var err error
 	r.limit, err = netLimit(limit)
 	return err
 }
@@ -268,10 +271,9 @@ func urlFile(p string) string {
 
 // wget is "wget [flags] URL".
 func (c *call) wget() int {
-	headers := c.repeated("", "--header")
-	given, words, err := c.flags("qScNn46vdx", "OTtUYPe", map[string]byte{
+	given, words, err := c.flags("qScNn46vdx", "OTtUYPe@", map[string]byte{
 		"spider": 'I', "quiet": 'q', "no-verbose": 'q', "server-response": 'S', "no-check-certificate": 'k', "output-document": 'O', "timeout": 'T', "tries": 't',
-		"user-agent": 'U', "header": 'e', "connect-timeout": 'T', "read-timeout": 'T', "no-proxy": 'q', "retry-connrefused": 'q', "waitretry": 't',
+		"user-agent": 'U', "header": '@', "connect-timeout": 'T', "read-timeout": 'T', "no-proxy": 'q', "retry-connrefused": 'q', "waitretry": 't',
 	}, false)
 	if err == nil && len(words) != 1 {
 		err = errors.New("want one URL")
@@ -286,10 +288,7 @@ func (c *call) wget() int {
 	if r.url = words[0]; has(given, 'I') {
 		r.method = http.MethodHead
 	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ":")
-		r.header.Set(name, strings.TrimSpace(value))
-	}
+	r.setHeaders(c.values['@'])
 	resp, cancel, err := c.send(r)
 	defer cancel()
 	if err != nil {

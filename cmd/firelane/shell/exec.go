@@ -52,17 +52,14 @@ func (c *call) run(name string) (status int, ok bool) {
 	return c.program(name, c.args)
 }
 
-// program runs a program of firelane's. While it runs, the shell's time stands still: the router runs as long as the task.
+// program runs a program of firelane's.
 func (c *call) program(name string, args []string) (status int, ok bool) {
 	if c.shell.Program == nil {
 		return 0, false
 	}
-	if clock := c.shell.clock; clock != nil && clock.Stop() {
-		defer clock.Reset(maxRun)
-	}
-	c.shell.programs.Add(1)
-	defer c.shell.programs.Add(-1)
-	return c.shell.Program(Program{Path: name, Args: args, Environ: c.env, Stdout: c.stdout, Stderr: c.stderr})
+	c.shell.programs.add(1)
+	defer c.shell.programs.add(-1)
+	return c.shell.Program(Program{Context: c.ctx, Path: name, Args: args, Environ: c.env, Stdout: c.stdout, Stderr: c.stderr})
 }
 
 // exported are the variables that a program gets. Each passes a variable as often as it was set or unset; the last time counts.

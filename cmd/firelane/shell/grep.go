@@ -2,6 +2,7 @@ package shell
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -22,11 +23,11 @@ func (c *call) grep() int {
 	if err != nil {
 		return c.fail(exitUsage, "%v", err)
 	}
-	text, ok := given['e']
-	if !ok {
-		text, words = words[0], words[1:]
+	texts := c.values['e']
+	if len(texts) == 0 {
+		texts, words = words[:1], words[1:]
 	}
-	pattern, err := grepPattern(text, given)
+	pattern, err := grepPattern(texts, given)
 	if err != nil {
 		return c.fail(exitUsage, "%v", err)
 	}
@@ -38,6 +39,9 @@ func (c *call) grep() int {
 	status := c.each(words, func(name string, r io.Reader) error {
 		n, err := c.grepOne(pattern, given, limit, named(name, len(words) > 1 && !has(given, 'h') || has(given, 'H')), r)
 		matched += n
+		if has(given, 'l') && !has(given, 'q') && n > 0 {
+			fmt.Fprintln(c.stdout, cmp.Or(name, "(standard input)"))
+		}
 		return err
 	})
 	switch {
@@ -84,25 +88,25 @@ func (c *call) grepOne(pattern *regexp.Regexp, given map[byte]string, limit int,
 		}
 		fmt.Fprintln(c.stdout, at+text)
 	}
-	switch {
-	case has(given, 'q'):
-	case has(given, 'l') && matched > 0:
-		fmt.Fprintln(c.stdout, strings.TrimSuffix(prefix, ":"))
-	case has(given, 'c'):
+	if has(given, 'c') && !has(given, 'q') && !has(given, 'l') {
 		fmt.Fprintf(c.stdout, "%s%d\n", prefix, matched)
 	}
 	return matched, notEOF(err)
 }
 
-// grepPattern makes a pattern of grep's: basic, extended (-E) or a fixed string (-F).
-func grepPattern(text string, given map[byte]string) (*regexp.Regexp, error) {
-	switch {
-	case has(given, 'F'):
-		text = regexp.QuoteMeta(text)
-	case !has(given, 'E') && !has(given, 'P'):
-		text = basicPattern(text)
+// grepPattern makes a pattern of one or more of grep's: basic, extended (-E) or a fixed string (-F).
+func grepPattern(texts []string, given map[byte]string) (*regexp.Regexp, error) {
+	var all []string
+	for _, text := range texts {
+		switch {
+		case has(given, 'F'):
+			text = regexp.QuoteMeta(text)
+		case !has(given, 'E') && !has(given, 'P'):
+			text = basicPattern(text)
+		}
+		all = append(all, "(?:"+text+")")
 	}
-	text = "(?:" + text + ")"
+	text := "(?:" + strings.Join(all, "|") + ")"
 	if has(given, 'w') {
 		text = `\b` + text + `\b`
 	}

@@ -63,6 +63,9 @@ func (c *call) session(r *interp.Runner, running *interrupter, status int) (_ in
 			interrupted := ctx.Err() != nil
 			running.set(nil)
 			cancel()
+			if c.ctx.Err() != nil { // the shell has ended, for its memory
+				return exitFailed, true, nil
+			}
 			if status = (&call{ctx: ctx, name: c.name, stderr: c.stderr}).status(err); r.Exited() && !interrupted {
 				return status, true, nil
 			}

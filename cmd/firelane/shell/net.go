@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -80,14 +81,16 @@ func (c *call) nc() int {
 func (c *call) exchange(conn net.Conn, limit, reply time.Duration) error {
 	stop := context.AfterFunc(c.ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
+	var silence atomic.Int64 // after the input's end
 	received := make(chan error, 1)
-	go func() { received <- c.receive(conn) }()
+	go func() { received <- c.receive(conn, &silence) }()
 	err := c.sendInput(conn, limit)
 	if err != nil {
 		reply = 0
 	} else if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
+	silence.Store(int64(reply))
 	_ = conn.SetReadDeadline(time.Now().Add(reply))
 	if answer := <-received; err == nil && !errors.Is(answer, os.ErrDeadlineExceeded) {
 		err = answer
@@ -98,14 +101,22 @@ func (c *call) exchange(conn net.Conn, limit, reply time.Duration) error {
 	return err
 }
 
-// receive prints what comes until the connection's end or its deadline.
-func (c *call) receive(conn net.Conn) error {
+// receive prints what comes until the connection's end or its deadline. A peer that says something gets that much more time.
+func (c *call) receive(conn net.Conn, silence *atomic.Int64) error {
 	b := make([]byte, 4<<10)
 	for {
 		n, err := conn.Read(b)
-		_, _ = c.stdout.Write(b[:n])
+		if _, wrote := c.stdout.Write(b[:n]); wrote != nil {
+			return wrote
+		}
 		if err != nil {
 			return notEOF(err)
+		}
+		if more := time.Duration(silence.Load()); more > 0 {
+			_ = conn.SetReadDeadline(time.Now().Add(more))
+		}
+		if c.ctx.Err() != nil {
+			return os.ErrDeadlineExceeded
 		}
 	}
 }

@@ -233,8 +233,11 @@ func psLine(columns []string, value func(name string) string) string {
 // pgrep prints the numbers of the processes whose names match. Processes that are stopped or have ended don't count.
 func (c *call) pgrep() int {
 	given, words, err := c.flags("fxlacnovi", "udPg", map[string]byte{"full": 'f', "exact": 'x', "list-name": 'l', "list-full": 'a', "count": 'c'}, false)
-	if err != nil || len(words) != 1 {
-		return c.fail(exitUsage, "want one pattern: %v", err)
+	if err == nil && len(words) != 1 {
+		err = errors.New("want one pattern")
+	}
+	if err != nil {
+		return c.fail(exitUsage, "%v", err)
 	}
 	text := "(?:" + words[0] + ")"
 	if has(given, 'x') {

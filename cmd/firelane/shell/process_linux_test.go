@@ -118,6 +118,30 @@ func TestAConnectionThatIsNotAcceptedIsAnError(t *testing.T) {
 	}
 }
 
+// It isn't cut off, as if that were all.
+func TestNcPrintsAllOfAnAnswerThatTakesTime(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for range 4 {
+			time.Sleep(700 * time.Millisecond) // less than nc waits for a peer that says nothing, and more in all
+			_, _ = io.WriteString(conn, "line\n")
+		}
+	}()
+	hostPort := strings.ReplaceAll(ln.Addr().String(), ":", " ")
+	if status, stdout, stderr := sh("echo x | nc -w 2 " + hostPort); status != exitOK || stdout != "line\nline\nline\nline\n" {
+		t.Errorf("got status %d, %q and %q, want four lines", status, stdout, stderr)
+	}
+}
+
 // A router with too many connections closes the next one at once: it is busy, and not stuck.
 func TestAConnectionThatIsClosedAtOnceIsNoError(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -231,6 +255,31 @@ func TestAShellAtATerminalPromptsAndRunsLines(t *testing.T) {
 	terminal.Close()
 	control.Close()
 	<-shown
+}
+
+// At a terminal nothing would run after that.
+func TestAShellAtATerminalEndsAtItsLimitOfMemory(t *testing.T) {
+	control, terminal := openTerminal(t)
+	defer control.Close()
+	defer terminal.Close()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	s := testShell(terminal, terminal, terminal)
+	c := &call{shell: &s, ctx: ctx, name: "sh", stdin: terminal, stdout: terminal, stderr: terminal, dir: "/"}
+	ended := make(chan int, 1)
+	go func() { ended <- c.sh() }()
+	cancel(errTooLarge)
+	if _, err := io.WriteString(control, "echo x\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case status := <-ended:
+		if status != exitFailed {
+			t.Errorf("got status %d, want %d", status, exitFailed)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the shell still prompts, and runs nothing")
+	}
 }
 
 // A script that would take all memory of the container, in which the router is, ends. The shell is a process of its own, which may end

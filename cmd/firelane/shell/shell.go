@@ -19,8 +19,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -66,12 +67,41 @@ type Shell struct {
 	// Roots makes certificate authorities known to the process; it is called before the first request with TLS.
 	Roots func()
 
-	clock    *time.Timer   // ends the shell; nil at a terminal
-	programs *atomic.Int32 // how many of firelane's programs are running
+	programs *programs
+}
+
+// programs are those of firelane's that are running. While there is one, the shell's time stands still: the router runs as long as the
+// task.
+type programs struct {
+	mu    sync.Mutex
+	n     int
+	clock *time.Timer // ends the shell; nil at a terminal
+}
+
+// add counts a program that begins (1) or ends (-1).
+func (p *programs) add(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.n += n
+	switch {
+	case p.clock == nil:
+	case p.n > 0:
+		p.clock.Stop()
+	default:
+		p.clock.Reset(maxRun)
+	}
+}
+
+// any reports whether one is running.
+func (p *programs) any() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n > 0
 }
 
 // A Program is a call of a program.
 type Program struct {
+	Context        context.Context // ends with the command: by an interrupt, or by timeout
 	Path           string
 	Args           []string // without the name
 	Environ        []string // the exported variables, as NAME=value
@@ -83,7 +113,8 @@ type call struct {
 	shell          *Shell
 	ctx            context.Context
 	name           string
-	args           []string // without the name
+	args           []string          // without the name
+	values         map[byte][]string // of the options that flags has read, each as often as it was given
 	stdin          *os.File
 	stdout, stderr io.Writer
 	dir            string
@@ -102,11 +133,12 @@ func (s Shell) Run(name string, args []string) int {
 	debug.SetMaxStack(maxStack)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	s.programs = new(programs)
 	if !IsTerminal(s.Stdin) {
-		s.clock = time.AfterFunc(maxRun, func() { cancel(errTooLong) })
-		defer s.clock.Stop()
+		clock := time.AfterFunc(maxRun, func() { cancel(errTooLong) })
+		defer clock.Stop()
+		s.programs.clock = clock
 	}
-	s.programs = new(atomic.Int32)
 	done := make(chan struct{})
 	defer close(done)
 	go s.watchMemory(cancel, done)
@@ -139,7 +171,7 @@ func (s *Shell) watchMemory(end func(error), done <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		if s.programs.Load() > 0 {
+		if s.programs.any() {
 			continue
 		}
 		if !isTooLarge() || !isTooLargeAfterGC() {
@@ -298,7 +330,7 @@ func (c *call) replaceBuiltin(ctx context.Context, args []string) ([]string, err
 		}
 	case "echo", "printf":
 		if isBroken(interp.HandlerCtx(ctx).Stdout) { // the interpreter would write on; a signal ends a real shell
-			return []string{"exit", brokenPipe}, nil
+			return []string{"exit", strconv.Itoa(exitBrokenPipe)}, nil
 		}
 		if args[0] == "printf" {
 			break
@@ -320,8 +352,8 @@ func (c *call) replaceBuiltin(ctx context.Context, args []string) ([]string, err
 	return args, nil
 }
 
-// brokenPipe is the exit code of a program that a signal has ended because nobody reads what it writes.
-const brokenPipe = "141"
+// exitBrokenPipe is the exit code of a program that a signal has ended because nobody reads what it writes.
+const exitBrokenPipe = 141
 
 // isBroken reports whether w is a pipe that nobody reads any more.
 func isBroken(w io.Writer) bool {

@@ -325,3 +325,127 @@ func TestALoopEndsWhenNobodyReadsIt(t *testing.T) {
 		}
 	}
 }
+
+// A script may run the router beside a health check that ends before it.
+func TestAShellsTimeStandsStillWhileAnyProgramRuns(t *testing.T) {
+	ended := make(chan struct{})
+	clock := time.AfterFunc(time.Hour, func() {})
+	defer clock.Stop()
+	release := map[string]chan struct{}{"healthcheck": make(chan struct{}), "router": make(chan struct{})}
+	begun := make(chan struct{})
+	s := Shell{programs: &programs{clock: clock}, Program: func(p Program) (int, bool) {
+		begun <- struct{}{}
+		<-release[p.Path]
+		return 0, true
+	}}
+	c := &call{shell: &s}
+	for _, name := range []string{"healthcheck", "router"} {
+		go func() {
+			c.program(name, nil)
+			ended <- struct{}{}
+		}()
+		<-begun
+	}
+	close(release["healthcheck"])
+	<-ended
+	if clock.Stop() {
+		t.Error("got the shell's time running beside the router")
+	}
+	close(release["router"])
+	<-ended
+	if !clock.Stop() {
+		t.Error("got the shell's time stopped after the last program")
+	}
+}
+
+// A file may be empty, or its last line unfinished; "tail -n 0 -f" shows only what is new.
+func TestTailAndHeadPrintAsManyLinesAsTheyAreAskedFor(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(command, want string) {
+		t.Helper()
+		if status, stdout, stderr := sh(command + " " + file); stdout != want || status != exitOK {
+			t.Errorf("%s: got status %d, %.200q and %q, want %.200q", command, status, stdout, stderr, want)
+		}
+	}
+	write("")
+	check("tail -n 0", "")
+	check("tail -n 2", "")
+	write("a\nb\nc")
+	check("tail -n 0", "")
+	check("tail -c 0", "")
+	check("tail -n 1", "c")
+	check("tail -n -2", "b\nc")
+	check("tail -n 9", "a\nb\nc")
+	check("tail -n +2", "b\nc")
+	check("tail -n +9", "")
+	check("tail -c +5", "c")
+	many := strings.Repeat("line\n", 1<<20)
+	write(many)
+	check("tail -n 1000000", many[:5*1_000_000])
+	if status, stdout, stderr := sh("head -n -2 " + file); status != exitUsage || stdout != "" {
+		t.Errorf("head -n -2: got status %d, %.200q and %q, want that it isn't supported", status, stdout, stderr)
+	}
+}
+
+func TestEachValueOfAnOptionThatIsGivenTwiceCounts(t *testing.T) {
+	var got string
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = r.Header.Get("A") + " " + r.Header.Get("B") + " " + string(body)
+	}))
+	defer srv.Close()
+	for line, want := range map[string]string{
+		"curl -sfH 'A: 1' -H 'B: 2' " + srv.URL:                "1 2 ",
+		"curl -s -d x=1 --data y=2 --header=A:1 " + srv.URL:    "1  x=1&y=2",
+		"wget -q -O - --header 'A: 1' --header=B:2 " + srv.URL: "1 2 ",
+	} {
+		if status, _, stderr := sh(line); status != exitOK || got != want {
+			t.Errorf("%s: got %q, status %d and %q, want %q", line, got, status, stderr, want)
+		}
+	}
+	if _, stdout, stderr := sh(`printf 'a\nb\nc+\n' | grep -e a -e 'c+'`); stdout != "a\nc+\n" {
+		t.Errorf("got %q and %q, want the lines of both patterns", stdout, stderr)
+	}
+}
+
+func TestGrepNamesTheFilesThatMatch(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a": "x\nx\n", "b": "y\n", "c": "x\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line, want := range map[string]string{"grep -l x a": "a\n", "grep -l x a b c": "a\nc\n", "grep -hl x c": "c\n", "grep -l x < a": "(standard input)\n", "grep -lq x a": ""} {
+		if _, stdout, stderr := sh("cd " + dir + "; " + line); stdout != want {
+			t.Errorf("%s: got %q and %q, want %q", line, stdout, stderr, want)
+		}
+	}
+}
+
+// As by SIGPIPE: a program ends without a word.
+func TestAProgramEndsSilentlyWhenNobodyReadsIt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, []byte(strings.Repeat("line\n", 1<<20)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, stdout, stderr := sh("cat " + file + " | head -n 1"); status != exitOK || stdout != "line\n" || stderr != "" {
+		t.Errorf("got status %d, %q and %q, want one line and no error", status, stdout, stderr)
+	}
+}
+
+func TestWhatIsTooLargeToBeReadAsAWholeIsAnError(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, make([]byte, maxEncoded+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"base64 " + file, "envsubst < " + file, "curl -d @" + file + " 127.0.0.1:1"} {
+		if status, stdout, stderr := sh(line); status == exitOK || stdout != "" || !strings.Contains(stderr, "MiB") {
+			t.Errorf("%s: got status %d, %d bytes and %q, want an error, and not a part", line, status, len(stdout), stderr)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -32,8 +34,10 @@ func (c *call) each(names []string, do func(name string, r io.Reader) error) int
 	}
 	status := exitOK
 	for _, name := range names {
-		err := c.one(name, do)
-		if err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		switch err := c.one(name, do); {
+		case errors.Is(err, syscall.EPIPE): // a signal ends a real program, and nothing is printed
+			return exitBrokenPipe
+		case err != nil && !errors.Is(err, io.ErrClosedPipe):
 			status = c.fail(exitFailed, "%v", err)
 		}
 	}
@@ -82,17 +86,24 @@ func (c *call) copy(w io.Writer, r io.Reader) error {
 // count parses the number of head and tail: "-n 5", "-5", "-c 100".
 func (c *call) count(letters string) (given map[byte]string, n int, names []string, err error) {
 	for i, arg := range c.args {
-		if len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9' {
+		value := i > 0 && (c.args[i-1] == "-n" || c.args[i-1] == "-c")
+		if len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9' && !value {
 			c.args[i] = "-n" + arg[1:]
 		}
 	}
 	given, names, err = c.flags(letters, "nc", nil, false)
 	n = 10
 	for _, letter := range "nc" {
-		if value, ok := given[byte(letter)]; ok && err == nil {
-			if n, err = strconv.Atoi(strings.TrimPrefix(value, "-")); err != nil || n < 0 || n > maxTail {
-				err = fmt.Errorf("want a number up to %d, got %q", maxTail, value)
-			}
+		value, ok := given[byte(letter)]
+		if !ok || err != nil {
+			continue
+		}
+		digits := value
+		if c.name == "tail" {
+			digits = strings.TrimPrefix(value, "-")
+		}
+		if n, err = strconv.Atoi(digits); err != nil || n < 0 || n > maxTail {
+			err = fmt.Errorf("want a number up to %d, got %q", maxTail, value)
 		}
 	}
 	return given, n, names, err
@@ -140,24 +151,26 @@ func readLine(r *bufio.Reader) (line []byte, err error) {
 	}
 }
 
-// tail prints the last lines, or with -c the last bytes, and with -f what is added to a file after that.
+// tail prints the last lines, or with -c the last bytes, or from a line ("-n +2") or byte on; and with -f what is added to a file after
+// that.
 func (c *call) tail() int {
 	given, n, names, err := c.count("fFq")
 	if err != nil {
 		return c.fail(exitUsage, "%v", err)
 	}
+	from := strings.HasPrefix(given['n']+given['c'], "+")
 	return c.each(names, func(name string, r io.Reader) error {
 		f, _ := r.(*os.File)
-		if f != nil {
+		if f != nil && !from {
 			if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > maxTail {
 				_, _ = f.Seek(-maxTail, io.SeekEnd)
 			}
 		}
-		last, err := c.last(r, n, has(given, 'c'))
-		if err != nil {
-			return err
+		show := c.last
+		if from {
+			show = c.from
 		}
-		if _, err := c.stdout.Write(last); err != nil {
+		if err := show(r, n, has(given, 'c')); err != nil {
 			return err
 		}
 		if f != nil && (has(given, 'f') || has(given, 'F')) {
@@ -167,8 +180,30 @@ func (c *call) tail() int {
 	})
 }
 
-// last reads everything and returns its end.
-func (c *call) last(r io.Reader, n int, bytes bool) (kept []byte, err error) {
+// from prints everything from a line or a byte on; the first one is 1.
+func (c *call) from(r io.Reader, n int, inBytes bool) error {
+	in := bufio.NewReader(r)
+	if inBytes {
+		if _, err := in.Discard(max(n-1, 0)); err != nil {
+			return notEOF(err)
+		}
+		n = 0
+	}
+	for n > 1 && c.ctx.Err() == nil {
+		line, err := readLine(in)
+		if err != nil {
+			return notEOF(err)
+		}
+		if line[len(line)-1] == '\n' {
+			n--
+		}
+	}
+	return c.copy(c.stdout, in)
+}
+
+// last reads everything and prints its end.
+func (c *call) last(r io.Reader, n int, inBytes bool) error {
+	var kept []byte
 	b := make([]byte, 32<<10)
 	for c.ctx.Err() == nil {
 		size, err := r.Read(b)
@@ -179,17 +214,22 @@ func (c *call) last(r io.Reader, n int, bytes bool) (kept []byte, err error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if bytes {
-		return kept[max(0, len(kept)-n):], nil
+	at := len(kept) // from where it is printed
+	switch {
+	case inBytes:
+		at = max(at-n, 0)
+	case n > 0:
+		end := len(bytes.TrimSuffix(kept, []byte("\n")))
+		for ; n > 0 && end >= 0; n-- {
+			end = bytes.LastIndexByte(kept[:end], '\n')
+		}
+		at = end + 1
 	}
-	at := len(strings.TrimSuffix(string(kept), "\n"))
-	for ; n > 0 && at >= 0; n-- {
-		at = strings.LastIndexByte(string(kept[:at]), '\n')
-	}
-	return kept[at+1:], nil
+	_, err := c.stdout.Write(kept[at:])
+	return err
 }
 
 // follow prints what is added to a file. It begins again if the file was truncated.
@@ -251,6 +291,15 @@ func (c *call) wc() int {
 	})
 }
 
+// readUpTo reads everything; it is an error if that is more than limit bytes.
+func readUpTo(r io.Reader, limit int) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err == nil && len(text) > limit {
+		err = fmt.Errorf("more than %d MiB", limit>>20)
+	}
+	return text, err
+}
+
 // base64 encodes or, with -d, decodes.
 func (c *call) base64() int {
 	given, names, err := c.flags("dDi", "w", map[string]byte{"decode": 'd', "wrap": 'w'}, false)
@@ -258,7 +307,7 @@ func (c *call) base64() int {
 		return c.fail(exitUsage, "%v", err)
 	}
 	return c.each(names, func(_ string, r io.Reader) error {
-		text, err := io.ReadAll(io.LimitReader(r, maxEncoded))
+		text, err := readUpTo(r, maxEncoded)
 		if err != nil {
 			return err
 		}
@@ -281,7 +330,7 @@ var variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustComp
 // envsubst replaces the variables in a text.
 func (c *call) envsubst() int {
 	return c.each(nil, func(_ string, r io.Reader) error {
-		text, err := io.ReadAll(io.LimitReader(r, maxEncoded))
+		text, err := readUpTo(r, maxEncoded)
 		if err != nil {
 			return err
 		}
