@@ -8,6 +8,8 @@ package tail
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/firelane/firelane/config"
@@ -109,10 +111,19 @@ func (o *Options) Warnings() (list []string) {
 	if o.Parse != nil && o.Parse.Type == "multiline" && o.Parse.FirstLine == "" {
 		list = append(list, "parse: without format_firstline each line is a text of its own")
 	}
+	if o.Parse != nil && slices.ContainsFunc(o.Path, hasDate) {
+		list = append(list, "path: a % stands for itself here, and not for a part of the date; want * in its place")
+	}
 	if o.MaxLine > maxLine {
 		list = append(list, fmt.Sprintf("buffer_max_size is limited to %d MiB", maxLine>>20))
 	}
 	return list
+}
+
+// hasDate reports whether Fluentd would put a part of the date into path, in place of %Y, %m or the like.
+func hasDate(path string) bool {
+	_, after, found := strings.Cut(path, "%")
+	return found && after != "" && strings.ContainsAny(after[:1], "YymdHMSjbBFs")
 }
 
 // A tagger makes the tags of files.
