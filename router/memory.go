@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// budgetShare is the part of a smaller heap limit (GOMEMLIMIT) that buffers may take.
+	// budgetShare is the part of the heap's limit that buffers may take, if that is less than budget.Default: 18 MiB of 33.
 	budgetShare = 0.55
 	minBudget   = 4 << 20
 	// minMemoryQueue is the smallest limit in bytes of a queue in memory for which none is set.

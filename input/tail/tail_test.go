@@ -636,6 +636,19 @@ func TestLinesAreParsedAndGetTheirFilesFields(t *testing.T) {
 	}
 }
 
+func TestAPathWithADateIsAWarningInFluentdsDialect(t *testing.T) {
+	for path, want := range map[string]int{"/log/a.%Y%m%d.log": 1, "/log/%d/*": 1, "/log/*.log": 0, "/log/a%2Fb%": 0} {
+		o := &Options{Path: []string{"/log/b", path}, Parse: &parse.Spec{}}
+		if got := o.Warnings(); len(got) != want {
+			t.Errorf("%s: got %q", path, got)
+		}
+		o.Parse = nil // Fluent Bit's dialect, which puts no date there
+		if got := o.Warnings(); len(got) != 0 {
+			t.Errorf("%s in Fluent Bit's dialect: got %q", path, got)
+		}
+	}
+}
+
 func TestFluentdsTextsOfSeveralLinesAreParsed(t *testing.T) {
 	l := newLogs(t)
 	l.write(t, "app.log", "before\n2026 ERROR one\n\tat a\n\n\tat b\nlast\n2026 INFO two\n2026 odd\n")

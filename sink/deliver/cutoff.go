@@ -79,7 +79,7 @@ func (l *loop) resize(p *part, now time.Time) {
 	case !p.out.sent || p.out.stopped || p.out.split:
 	case r.CutOff:
 		p.out.split = l.sizer.cutOff(p, now)
-	case passed(r) && l.sizer.pass(p.out.bytes, l.maxBytes):
+	case p.out.passed() && l.sizer.pass(p.out.bytes, l.maxBytes):
 		l.maxBytes = min(2*l.maxBytes, l.sizer.ceiling)
 	}
 }

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"slices"
 	"time"
 
 	"github.com/firelane/firelane/sink"
@@ -66,7 +67,7 @@ func (l *loop) judge(p *part, now time.Time) {
 	case r.Cause == sink.Unauthorised:
 		l.fail(p, GateUnauthorised, now)
 		return
-	case !passed(r), refused:
+	case !p.out.passed(), refused:
 		l.fail(p, GateFailing, now)
 		return
 	}
@@ -82,10 +83,16 @@ func (l *loop) judge(p *part, now time.Time) {
 	}
 }
 
-// passed reports whether the destination took the request, though perhaps not every item of it.
-func passed(r *sink.Reply) bool {
-	return r.Cause != sink.Throttled && r.Cause != sink.Unauthorised && (r.Verdict != sink.Again || r.Err == nil)
+// passed reports whether the destination took the request, though perhaps not every item of it, or judged each of its items.
+func (out *outcome) passed() bool {
+	r := &out.reply
+	if r.Cause == sink.Throttled || r.Cause == sink.Unauthorised {
+		return false
+	}
+	return r.Verdict != sink.Again || r.Err == nil || len(r.Items) == out.items && !slices.ContainsFunc(r.Items, isAgain)
 }
+
+func isAgain(i sink.ItemReply) bool { return i.Verdict == sink.Again }
 
 func (l *loop) fail(p *part, state GateState, now time.Time) {
 	r := &p.out.reply

@@ -73,6 +73,33 @@ func TestTheLinesAboutDeadLettersAddUpToTheAccount(t *testing.T) {
 	})
 }
 
+// A destination that refuses each record of a request for good has answered: nothing waits for it, and it isn't down.
+func TestARequestWhoseRecordsAreAllRefusedForGoodIsNoFailure(t *testing.T) {
+	d := newStrict(func(_ context.Context, n int, items []string) sink.Reply {
+		if n < 50 {
+			return sink.Reply{Verdict: sink.Again, Err: errRefused, Status: 400, Cause: sink.Answered, Items: []sink.ItemReply{{Verdict: sink.Never, Status: 400, Reason: "no"}}}
+		}
+		return sink.Reply{Cause: sink.Answered, Status: 200}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, func(c *Config) { c.Limits.MaxItems = 1 })
+		r.put(upTo(0, 60)...)
+		r.start(t.Context())
+		time.Sleep(time.Second)
+		if n := len(d.received()); n != 60 {
+			t.Errorf("got %d requests in a second, want all 60", n)
+		}
+		if s := r.finish(); s.Dead != 50 || s.Delivered != 10 || s.Gate != GateOpen {
+			t.Errorf("got %+v, want 50 dead letters, and 10 delivered", s)
+		}
+		for _, l := range r.logged() {
+			if l.DeadLetter == "" {
+				t.Errorf("got the line %q, want lines about dead letters only", l.Message)
+			}
+		}
+	})
+}
+
 // A trouble of one target doesn't count as an outage, and its line has the records that wait because of it.
 func TestATargetThatWaitsIsLoggedWhileOthersFlow(t *testing.T) {
 	open := time.Now().Add(time.Hour)

@@ -266,17 +266,20 @@ func (d *Destination) post(ctx context.Context, req *sink.Request, i, j int) sin
 	return d.servers.Send(ctx, x)
 }
 
-// judge judges an answer other than 2xx. A sender must not repeat a request after a 4xx other than 429. But 401, 403, 404 and 405 are
-// mistakes in the configuration, so the metrics wait. They also wait if the answer isn't the server's own.
+// judge judges an answer other than 2xx. A sender must not repeat a request after a 4xx other than 429. But 401, 403, 404, 405, 407
+// and 415 are mistakes in the configuration, and 408 says that the request came too slowly, so the metrics wait. They also wait if
+// the answer isn't the server's own.
 func judge(f *httpsend.Failure) sink.Reply {
 	r := f.Reply()
 	if r.Split != sink.No || r.Cause != sink.Answered || !f.AboutRequest() || f.Status < 400 || f.Status >= 500 {
 		return r
 	}
 	switch f.Status {
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
 		r.Err = fmt.Errorf("%w; check host, port and uri", r.Err)
 		return r
+	case http.StatusProxyAuthRequired, http.StatusRequestTimeout:
+		return f.Collector(1)
 	}
 	r.Verdict = sink.Never
 	return r

@@ -137,6 +137,14 @@ func TestVerdicts(t *testing.T) {
 		"503": {503, 1, nil, func(r sink.Reply) bool { return r.Verdict == sink.Again && r.Cause == sink.Throttled }},
 		"401": {401, 1, nil, func(r sink.Reply) bool { return r.Verdict == sink.Again && r.Cause == sink.Unauthorised }},
 		"404": {404, 2, nil, func(r sink.Reply) bool { return r.Verdict == sink.Again && r.Split == sink.No && len(r.Items) == 0 }},
+		"405": {405, 2, nil, func(r sink.Reply) bool { return r.Verdict == sink.Again && r.Split == sink.No && len(r.Items) == 0 }},
+		"407": {407, 2, nil, func(r sink.Reply) bool {
+			return r.Verdict == sink.Again && r.Cause == sink.Unauthorised && len(r.Items) == 0
+		}},
+		"408": {408, 2, http.Header{"Retry-After": {"7"}}, func(r sink.Reply) bool {
+			return r.Verdict == sink.Again && r.Cause == sink.Throttled && len(r.Items) == 0 && r.RetryAfter == 7*time.Second
+		}},
+		"415": {415, 2, nil, func(r sink.Reply) bool { return r.Verdict == sink.Again && r.Split == sink.No && len(r.Items) == 0 }},
 		"413": {413, 2, nil, func(r sink.Reply) bool { return r.Split == sink.BySize }},
 		"400 for one": {400, 1, nil, func(r sink.Reply) bool {
 			return len(r.Items) == 1 && r.Items[0].Verdict == sink.Never && r.Items[0].Reason != ""

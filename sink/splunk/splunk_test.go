@@ -295,6 +295,26 @@ func TestCodesAreSorted(t *testing.T) {
 	}
 }
 
+// 14: acknowledgment is off; 16: no token in the query; 21 and 22: what a collector's health says of the token.
+func TestACodeThatIsNotAboutAnEventCostsNoRecord(t *testing.T) {
+	var fault atomic.Pointer[webtest.Fault]
+	s := server(splunktest.Options{Options: webtest.Options{Request: func(int, *http.Request) webtest.Fault { return *fault.Load() }}})
+	d := made(t, s, config.FluentBit, "")
+	for _, code := range []int{14, 16, 21, 22, 27} {
+		fault.Store(&webtest.Fault{Status: 400, Body: fmt.Sprintf(`{"text":"a reason","code":%d}`, code)})
+		for _, records := range [][]*sink.Record{{sinktest.Record("a", 1)}, {sinktest.Record("a", 1), sinktest.Record("a", 2)}} {
+			r := send(t, d, records...)
+			if r.Verdict != sink.Again || r.Split != sink.No || len(r.Items) > 0 {
+				t.Errorf("code %d, %d records: got %+v", code, len(records), r)
+			}
+		}
+	}
+	fault.Store(&webtest.Fault{Status: 413, Body: `{"text":"too large","code":27}`})
+	if r := send(t, d, sinktest.Record("a", 1), sinktest.Record("a", 2)); r.Split != sink.BySize {
+		t.Errorf("413: got %+v", r)
+	}
+}
+
 func TestAChannelIsMadeIfTheCollectorAsksForOne(t *testing.T) {
 	s := server(splunktest.Options{UseACK: true})
 	d := made(t, s, config.FluentBit, "")

@@ -27,6 +27,7 @@ const (
 	codeBlankEvent     = 13
 	codeAckDisabled    = 14
 	codeIndexedFields  = 15
+	codeLast           = 27 // the last one that is documented
 )
 
 // maxReply is how much of the collector's reply to events or for acknowledgments is read, in bytes.
@@ -97,9 +98,11 @@ func (o *outcome) refused(f *httpsend.Failure, n int, indexOfRecord bool) sink.R
 	case codeNoData, codeInvalidData, codeNoEvent, codeBlankEvent, codeIndexedFields:
 		return o.stop(r, &a, n)
 	default:
-		return r
+		if a.Code <= codeSuccess || a.Code > codeLast || r.Split == sink.BySize {
+			return r // the status alone says what is wrong
+		}
 	}
-	r.Verdict, r.Split = sink.Again, sink.No
+	r.Verdict, r.Split = sink.Again, sink.No // no event is to blame, whatever the status
 	return r
 }
 
