@@ -22,7 +22,7 @@ var classicIgnored = map[string]string{
 
 // classic compiles Fluent Bit's dialect.
 func (k *compilation) classic(f *file, l loader) {
-	r := newClassicReader(&k.report, l, k.Lookup)
+	r := newClassicReader(&k.report, l, k.lookup)
 	r.extra(k.Before)
 	r.read(f)
 	r.extra(k.After)
@@ -142,7 +142,7 @@ func (k *compilation) classicMatch(s *section) (m matcher, text string, ok bool)
 	if p, ok := s.get("match_regex"); ok && p.value != "" {
 		re, err := matchRegex(p.value)
 		if err != nil {
-			k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err)).as(CodeFile)
+			k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err)).as(CodeValue)
 			return wildcard(""), inSlashes(p.value), true
 		}
 		list, texts = append(list, re), append(texts, inSlashes(p.value))
