@@ -151,37 +151,6 @@ func (t *taskOpener) leave(at taskdef.Place, why string) {
 	}
 }
 
-// missing leaves out an option that names a file in the container which isn't here, such as a certificate: of a container's log options,
-// or of a local copy. Files of the configuration itself stay errors, with the way to name a copy of them.
-func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[string]string) {
-	for _, c := range t.Task.Containers {
-		if c.Log != nil && slices.ContainsFunc(c.Log.Options, func(o taskdef.Option) bool { return o.Place == at }) {
-			t.leave(at, "the file is in the container and not here: it is not checked")
-			return
-		}
-	}
-	text, isCopy := files[e.File]
-	if !isCopy || e.Line < 1 {
-		return
-	}
-	lines := strings.SplitAfter(text, "\n")
-	if e.Line > len(lines) {
-		return
-	}
-	line := lines[e.Line-1]
-	name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), " ")
-	if strings.HasPrefix(name, "tls.") || strings.HasPrefix(name, "ca_") || strings.HasPrefix(name, "client_") {
-		lines[e.Line-1] = line[len(strings.TrimRight(line, "\r\n")):]
-		files[e.File] = strings.Join(lines, "")
-		t.leave(at, "the file is in the container and not here: it is not checked")
-		return
-	}
-	if !t.hinted[at] {
-		t.hinted[at] = true
-		t.tell(at, taskdef.Told, "a file of the container that isn't here; want the check again with --config-file PATH=FILE, where FILE is a local copy")
-	}
-}
-
 // secretValue stands for the value of a secret.
 const secretValue = "secret"
 

@@ -87,6 +87,9 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 					_, ofPlugin := set.plugins[d.Pos]
 					text += consequence(&d, ofPlugin && s.Plan.Dialect == config.FluentBit)
 				}
+				if c == config.CodeAdvice && s.Task != nil && strings.Contains(text, "no such file or directory") {
+					severity, text = Note, text+": that is so on this machine; the file in the container is not checked"
+				}
 				if c == config.CodeNoInput && s.Task == nil {
 					severity, text = Note, text+", unless another file includes this one, as that of ECS does"
 				}

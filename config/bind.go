@@ -315,7 +315,11 @@ func (g *binding) failCheck(err error) {
 		g.fail(at.pos, because(text, "there is no = between name and value in this syntax")).as(CodeSign).fix(at.value, after)
 		return
 	}
-	g.fail(at.pos, text).as(CodeValue)
+	code := CodeValue
+	if strings.HasSuffix(wrong.Reason, "does not exist") {
+		code = CodeFile
+	}
+	g.fail(at.pos, text).as(code)
 }
 
 // find is where an option is written, in the section or one inside it; otherwise where the section begins.
