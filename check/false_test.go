@@ -161,3 +161,14 @@ func TestNamesOfServersOfOthersInACloudMayBeWithoutTLS(t *testing.T) {
 		}
 	}
 }
+
+// Fluent Bit numbers inputs together, and an alias changes no tag.
+func TestAnInputWithoutATagHasTheRoutersDefaultTag(t *testing.T) {
+	text := "[INPUT]\n    Name forward\n[INPUT]\n    Name dummy\n    Alias other\n[OUTPUT]\n    Name stdout\n    Match %s\n"
+	for match, want := range map[string]bool{"dummy.1": false, "other": true, "dummy.0": true} {
+		list := mistakes(t, map[string]string{"f.conf": fmt.Sprintf(text, match)}, nil, "f.conf")
+		if tells(list, "warning F402 Records of the input dummy, with the tag dummy.1,") != want {
+			t.Errorf("%s: got %q, want F402: %v", match, list, want)
+		}
+	}
+}

@@ -38,7 +38,7 @@ func (s *Subject) tags() (list []tagged, open bool) {
 	forwarded := -1
 	for i := range p.Inputs {
 		in := &p.Inputs[i]
-		tag, at := in.ID, in.Pos
+		tag, at := p.DefaultTag(i), in.Pos
 		g, given := firstGiven(&in.Instance, "tag")
 		if given && g.Value != "" {
 			tag, at = g.Value, g.Pos
