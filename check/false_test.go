@@ -172,3 +172,13 @@ func TestAnInputWithoutATagHasTheRoutersDefaultTag(t *testing.T) {
 		}
 	}
 }
+
+// Fluentd's log has tags such as fluent.info.
+func TestTheRoutersOwnLogGetsToTheOutputsOfItsLevels(t *testing.T) {
+	const text = "<source>\n  @type forward\n</source>\n<match app.**>\n  @type null\n</match>\n<label @FLUENT_LOG>\n  <filter fluent.*>\n    @type stdout\n  </filter>\n  <match %s>\n    @type stdout\n  </match>\n</label>\n"
+	for _, match := range []string{"fluent.*", "fluent.{warn,error}", "**"} {
+		if list := mistakes(t, map[string]string{"f.conf": fmt.Sprintf(text, match)}, nil, "f.conf"); tells(list, "warning F402") || tells(list, "error F402") {
+			t.Errorf("%s: got %q, want no F402", match, list)
+		}
+	}
+}

@@ -124,6 +124,14 @@ func (s *Subject) socket() int {
 // fixedTag is the tag of all events of an input; ok is false if the clients choose it.
 func (s *Subject) fixedTag(n int) (tag string, ok bool) {
 	in := &s.Plan.Inputs[n]
+	if s.isOwnLog(n) {
+		for _, level := range logLevels {
+			if r := s.Plan.Route(n, "fluent."+level); len(r.Outputs)+len(r.Next) > 0 {
+				return "fluent." + level, true
+			}
+		}
+		return "fluent.info", true
+	}
 	if g, ok := in.Find("tag"); ok && g.Value != "" {
 		return g.Value, true
 	}
