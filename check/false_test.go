@@ -38,10 +38,10 @@ func TestAWrongPatternOfTagsIsNoMissingFile(t *testing.T) {
 func TestFilesOfOutputsInTheContainerAreNoErrors(t *testing.T) {
 	const fluentd = `"firelensConfiguration": {"type": "fluentd"}`
 	for options, router := range map[string]string{
-		`"Name": "http", "Host": "h", "tls": "on", "tls.crt_file": "/c.pem", "tls.key_file": "/k.pem", "tls.key_passwd": "x"`:                             plainRouter,
-		`"Name": "kafka", "Brokers": "b:9092", "Topics": "t", "rdkafka.ssl.certificate.location": "/c.pem", "rdkafka.ssl.key.location": "/k.pem"`:         plainRouter,
-		`"Name": "loki", "Host": "h", "label_map_path": "/map.json"`:                                                                                      plainRouter,
-		`"Name": "es", "Upstream": "/up.conf"`:                                                                                                            plainRouter,
+		`"Name": "http", "Host": "h", "tls": "on", "tls.crt_file": "/c.pem", "tls.key_file": "/k.pem", "tls.key_passwd": "x"`:                     plainRouter,
+		`"Name": "kafka", "Brokers": "b:9092", "Topics": "t", "rdkafka.ssl.certificate.location": "/c.pem", "rdkafka.ssl.key.location": "/k.pem"`: plainRouter,
+		`"Name": "loki", "Host": "h", "label_map_path": "/map.json"`:                                                                              plainRouter,
+		`"Name": "es", "Upstream": "/up.conf"`: plainRouter,
 		`"@type": "elasticsearch", "host": "h", "scheme": "https", "client_cert": "/c.pem", "client_key": "/k.pem"`:                                       fluentd,
 		`"@type": "http", "endpoint": "https://h/", "tls_client_cert_path": "/c.pem", "tls_private_key_path": "/k.pem", "tls_private_key_passphrase": ""`: fluentd,
 		`"@type": "elasticsearch", "host": "h", "template_name": "t", "template_file": "/t.json"`:                                                         fluentd,
@@ -179,6 +179,17 @@ func TestTheRoutersOwnLogGetsToTheOutputsOfItsLevels(t *testing.T) {
 	for _, match := range []string{"fluent.*", "fluent.{warn,error}", "**"} {
 		if list := mistakes(t, map[string]string{"f.conf": fmt.Sprintf(text, match)}, nil, "f.conf"); tells(list, "warning F402") || tells(list, "error F402") {
 			t.Errorf("%s: got %q, want no F402", match, list)
+		}
+	}
+}
+
+// Fluent Bit ignores such a section.
+func TestAMisspelledSectionIsAnErrorThatTheRouterStartsWith(t *testing.T) {
+	const text = "[INPUT]\n    Name forward\n[%s]\n    Name null\n    Match a\n[OUTPUT]\n    Name null\n    Match *\n"
+	for name, want := range map[string]string{"OUTPTU": "error", "OUTPUT_SWITCHED_OFF": "warning"} {
+		list := mistakes(t, map[string]string{"f.conf": fmt.Sprintf(text, name)}, nil, "f.conf")
+		if !tells(list, want+" F104 unknown section ["+name+"], which is ignored, as in Fluent Bit") || strings.Contains(fmt.Sprint(list), "doesn't start") {
+			t.Errorf("%s: got %q, want F104 as %s", name, list, want)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func (g *binding) param(p param) {
 		p.value = number
 	}
 	err := o.set(field, p.value, g.dialect)
-	if err != nil && o.other != "" {
+	if err != nil && o.other != "" && !strings.HasPrefix(strings.ToLower(p.value), "otlp_") { // formats that Fluent Bit has
 		g.warning(p.pos, fmt.Sprintf("%s: %s: %q is not known, so it is %s, as in Fluent Bit; want %s", g.what, p.key, p.value, o.other, enumerate(o.oneof, "or"))).as(CodeAdvice).fix(p.value, nearest(p.value, o.oneof))
 		err = o.set(field, o.other, g.dialect)
 	}

@@ -71,7 +71,9 @@ func (k *compilation) classicSection(s *section) {
 			return
 		}
 		known := []string{"SERVICE", "INPUT", "FILTER", "OUTPUT", "PARSER"}
-		k.error(s.pos, fmt.Sprintf("unknown section [%s]; %s", strings.ToUpper(s.name), wantOneOf(s.name, known))).as(CodeSection)
+		name := strings.ToUpper(s.name)
+		d := k.warning(s.pos, fmt.Sprintf("unknown section [%s], which is ignored, as in Fluent Bit; %s", name, wantOneOf(s.name, known))).as(CodeSection)
+		d.fix(name, strings.ToUpper(Nearest(s.name, known)))
 	}
 }
 
