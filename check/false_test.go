@@ -193,3 +193,17 @@ func TestAMisspelledSectionIsAnErrorThatTheRouterStartsWith(t *testing.T) {
 		}
 	}
 }
+
+// The file in the image may turn the HTTP server on, as AWS's examples do.
+func TestWhatAFileThatIsNotHereMayChangeIsANote(t *testing.T) {
+	const check = `, "stopTimeout": 20, "readonlyRootFilesystem": true, "healthCheck": {"command": ["CMD-SHELL", "curl -f http://127.0.0.1:2020/api/v1/uptime || exit 1"]}`
+	file := `"firelensConfiguration": {"type": "fluentbit", "options": {"config-file-type": "file", "config-file-value": "/extra.conf"}}`
+	for router, severities := range map[string][]string{file + check: {"note", "note", "note"}, plainRouter + check: {"error", "warning", "warning"}} {
+		list := mistakes(t, map[string]string{"task.json": task(router, `"Name": "es", "Host": "h"`)}, nil, "task.json")
+		for i, number := range []string{"F520", "F523", "F531"} {
+			if !tells(list, severities[i]+" "+number) {
+				t.Errorf("got %q, want %s as %s", list, number, severities[i])
+			}
+		}
+	}
+}
