@@ -207,3 +207,10 @@ func TestWhatAFileThatIsNotHereMayChangeIsANote(t *testing.T) {
 		}
 	}
 }
+
+func TestACertificateThatIsNotHereHidesNoLostLines(t *testing.T) {
+	text := strings.Replace(task(plainRouter, `"Name": "http", "Host": "h", "tls": "on", "tls.ca_file": "/ca.pem"`), "}}}]}", `}}}, {"name": "other", "image": "i", "logConfiguration": {"logDriver": "awsfirelens"}}]}`, 1)
+	if list := mistakes(t, map[string]string{"task.json": text}, nil, "task.json"); !tells(list, "error F501 other has no log options") {
+		t.Errorf("got %q, want F501 of other", list)
+	}
+}

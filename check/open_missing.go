@@ -18,7 +18,8 @@ func goesWith(name, other string) bool {
 }
 
 // missing leaves out an option that names a file in the container which isn't here, such as a certificate: of a container's log options,
-// or of a local copy. Files of the configuration itself stay errors, with the way to name a copy of them.
+// or of a local copy. They change no way of a record, so that all else is checked. Files of the configuration itself stay errors, with
+// the way to name a copy of them.
 func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[string]string) {
 	const notHere = "the file is in the container and not here: it is not checked"
 	for _, c := range t.Task.Containers {
@@ -26,10 +27,10 @@ func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[st
 			continue
 		}
 		if i := slices.IndexFunc(c.Log.Options, func(o taskdef.Option) bool { return o.Place == at }); i >= 0 {
-			t.leave(at, notHere)
+			t.leave(at, taskdef.Assumed, notHere)
 			for _, o := range c.Log.Options {
 				if goesWith(c.Log.Options[i].Name, o.Name) {
-					t.leave(o.Place, notHere)
+					t.leave(o.Place, taskdef.Assumed, notHere)
 				}
 			}
 			return
@@ -50,7 +51,7 @@ func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[st
 			}
 		}
 		files[e.File] = strings.Join(lines, "")
-		t.leave(at, notHere)
+		t.leave(at, taskdef.Assumed, notHere)
 		return
 	}
 	if !t.hinted[at] {

@@ -117,7 +117,7 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 		if c.Log != nil {
 			for _, option := range []string{"Name", "@type"} {
 				if o, ok := taskdef.Find(c.Log.Options, option); ok && o.Unknown {
-					t.leave(o.Place, "the value is known only when the task runs: what depends on it is not checked")
+					t.leave(o.Place, taskdef.Told, "the value is known only when the task runs: what depends on it is not checked")
 				}
 			}
 		}
@@ -128,7 +128,7 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 		for _, e := range t.Errors {
 			switch at := t.Place(e.Pos); {
 			case t.unknown(at):
-				t.leave(at, "the value is known only when the task runs: what depends on it is not checked")
+				t.leave(at, t.gradeOf(at), "the value is known only when the task runs: what depends on it is not checked")
 			case e.Code == config.CodeFile:
 				t.missing(e, at, files)
 			}
@@ -140,14 +140,24 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 	t.Written = append(t.Written, t.Task.Problems...)
 }
 
+// gradeOf is how much is unknown without the option at a place: one with another name than these changes no way of a record.
+func (t *taskOpener) gradeOf(at taskdef.Place) taskdef.Grade {
+	for _, name := range []string{"Name", "@type", "Match", "Match_Regex"} {
+		if strings.HasSuffix(strings.ToLower(at.Path), "."+strings.ToLower(name)) {
+			return taskdef.Told
+		}
+	}
+	return taskdef.Assumed
+}
+
 // maxCompiles is how often a configuration is compiled, each time without more of the values that aren't known.
 const maxCompiles = 20
 
 // leave leaves an option out, and says why.
-func (t *taskOpener) leave(at taskdef.Place, why string) {
+func (t *taskOpener) leave(at taskdef.Place, grade taskdef.Grade, why string) {
 	if !t.leaveOut[at] {
 		t.leaveOut[at] = true
-		t.tell(at, taskdef.Told, "%s", why)
+		t.tell(at, grade, "%s", why)
 	}
 }
 
