@@ -214,3 +214,11 @@ func TestACertificateThatIsNotHereHidesNoLostLines(t *testing.T) {
 		t.Errorf("got %q, want F501 of other", list)
 	}
 }
+
+// In YAML a # in quotes belongs to the value, so that F109 says nothing.
+func TestANameWithANumberSignInYAMLIsChecked(t *testing.T) {
+	text := "pipeline:\n  inputs:\n    - name: forward\n  outputs:\n    - name: es\n      match: '*'\n      host: h\n      index: 'app # x'\n"
+	if list := mistakes(t, map[string]string{"f.yaml": text}, nil, "f.yaml"); !tells(list, "warning F201") {
+		t.Errorf("got %q, want F201", list)
+	}
+}
