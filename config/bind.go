@@ -80,7 +80,7 @@ func (g *binding) param(p param) {
 		g.warnTwice(before, p, o)
 	}
 	g.given[o] = p
-	if o.ignored != "" {
+	if on, err := parseBool(p.value, FluentBit); o.ignored != "" && (on || err != nil) { // what is off is not missed
 		g.warning(p.pos, fmt.Sprintf("%s: %s has no effect here: %s", g.what, p.key, o.ignored)).as(CodeIgnored)
 	}
 	if number, ok := withoutComment(p.value); ok && g.dialect == FluentBit && isNumber(o.kind) {
