@@ -37,7 +37,7 @@ func (r *Report) IAM(w io.Writer) error {
 func (s *Subject) grants() (list []statement) {
 	if s.Task != nil && s.Task.Router != nil {
 		for _, o := range s.Task.Router.Environment {
-			if m := initVariable().FindStringSubmatch(o.Name); m != nil && m[1] == "s3" && s3Object().MatchString(o.Text) {
+			if m := initVariable().FindStringSubmatch(o.Name); m != nil && strings.EqualFold(m[1], "s3") && s3Object().MatchString(o.Text) {
 				list = append(list, statement{"Allow", []string{"s3:GetObject"}, []string{sink.LiteralARN(o.Text)}})
 			}
 		}

@@ -117,7 +117,7 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 		if c.Log != nil {
 			for _, option := range []string{"Name", "@type"} {
 				if o, ok := taskdef.Find(c.Log.Options, option); ok && o.Unknown {
-					t.leave(o.Place, "the value is known only when the task runs: what depends on it is not checked")
+					t.leave(o.Place, taskdef.Told, "the value is known only when the task runs: what depends on it is not checked")
 				}
 			}
 		}
@@ -128,7 +128,7 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 		for _, e := range t.Errors {
 			switch at := t.Place(e.Pos); {
 			case t.unknown(at):
-				t.leave(at, "the value is known only when the task runs: what depends on it is not checked")
+				t.leave(at, t.gradeOf(at), "the value is known only when the task runs: what depends on it is not checked")
 			case e.Code == config.CodeFile:
 				t.missing(e, at, files)
 			}
@@ -140,45 +140,24 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 	t.Written = append(t.Written, t.Task.Problems...)
 }
 
+// gradeOf is how much is unknown without the option at a place: one with another name than these changes no way of a record.
+func (t *taskOpener) gradeOf(at taskdef.Place) taskdef.Grade {
+	for _, name := range []string{"Name", "@type", "Match", "Match_Regex"} {
+		if strings.HasSuffix(strings.ToLower(at.Path), "."+strings.ToLower(name)) {
+			return taskdef.Told
+		}
+	}
+	return taskdef.Assumed
+}
+
 // maxCompiles is how often a configuration is compiled, each time without more of the values that aren't known.
 const maxCompiles = 20
 
 // leave leaves an option out, and says why.
-func (t *taskOpener) leave(at taskdef.Place, why string) {
+func (t *taskOpener) leave(at taskdef.Place, grade taskdef.Grade, why string) {
 	if !t.leaveOut[at] {
 		t.leaveOut[at] = true
-		t.tell(at, taskdef.Told, "%s", why)
-	}
-}
-
-// missing leaves out an option that names a file in the container which isn't here, such as a certificate: of a container's log options,
-// or of a local copy. Files of the configuration itself stay errors, with the way to name a copy of them.
-func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[string]string) {
-	for _, c := range t.Task.Containers {
-		if c.Log != nil && slices.ContainsFunc(c.Log.Options, func(o taskdef.Option) bool { return o.Place == at }) {
-			t.leave(at, "the file is in the container and not here: it is not checked")
-			return
-		}
-	}
-	text, isCopy := files[e.File]
-	if !isCopy || e.Line < 1 {
-		return
-	}
-	lines := strings.SplitAfter(text, "\n")
-	if e.Line > len(lines) {
-		return
-	}
-	line := lines[e.Line-1]
-	name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), " ")
-	if strings.HasPrefix(name, "tls.") || strings.HasPrefix(name, "ca_") || strings.HasPrefix(name, "client_") {
-		lines[e.Line-1] = line[len(strings.TrimRight(line, "\r\n")):]
-		files[e.File] = strings.Join(lines, "")
-		t.leave(at, "the file is in the container and not here: it is not checked")
-		return
-	}
-	if !t.hinted[at] {
-		t.hinted[at] = true
-		t.tell(at, taskdef.Told, "a file of the container that isn't here; want the check again with --config-file PATH=FILE, where FILE is a local copy")
+		t.tell(at, grade, "%s", why)
 	}
 }
 

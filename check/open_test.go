@@ -250,8 +250,8 @@ func TestAFileInTheContainerThatIsNotHereIsNoMistakeOfTheTask(t *testing.T) {
 	list, _ := opened(t, files, check.Options{ConfigFiles: []string{"extra.conf", "/parsers.conf=my.conf", "/x.lua=my.lua"}}, "task.json")
 	got := written(list[0])
 	for _, want := range []string{
-		"2 task.json:5: containerDefinitions[1].logConfiguration.options.tls.ca_file: the file is in the container and not here: it is not checked",
-		"2 extra.conf:12: the file is in the container and not here: it is not checked",
+		"3 task.json:5: containerDefinitions[1].logConfiguration.options.tls.ca_file: the file is in the container and not here: it is not checked",
+		"3 extra.conf:12: the file is in the container and not here: it is not checked",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s want %s", got, want)

@@ -53,7 +53,7 @@ func (s *Subject) flows() (list []flow, short bool) {
 	}
 	for n := range s.Plan.Inputs {
 		in := &s.Plan.Inputs[n]
-		tag, ok := fixedTag(in)
+		tag, ok := s.fixedTag(n)
 		if !ok {
 			continue
 		}
@@ -78,10 +78,11 @@ const nobody = "nobody"
 // anyTag reports whether clients or the records choose tags.
 func (s *Subject) anyTag() bool {
 	_, open := s.tags()
-	return open || slices.ContainsFunc(s.Plan.Inputs, func(in config.Input) bool {
-		_, ok := fixedTag(&in)
-		return !ok
-	})
+	for n := range s.Plan.Inputs {
+		_, ok := s.fixedTag(n)
+		open = open || !ok
+	}
+	return open
 }
 
 // logged are the task's containers whose lines the router gets.
@@ -121,12 +122,21 @@ func (s *Subject) socket() int {
 }
 
 // fixedTag is the tag of all events of an input; ok is false if the clients choose it.
-func fixedTag(in *config.Input) (tag string, ok bool) {
+func (s *Subject) fixedTag(n int) (tag string, ok bool) {
+	in := &s.Plan.Inputs[n]
+	if s.isOwnLog(n) {
+		for _, level := range logLevels {
+			if r := s.Plan.Route(n, "fluent."+level); len(r.Outputs)+len(r.Next) > 0 {
+				return "fluent." + level, true
+			}
+		}
+		return "fluent.info", true
+	}
 	if g, ok := in.Find("tag"); ok && g.Value != "" {
 		return g.Value, true
 	}
 	_, listens := in.Options.(input.Listener)
-	return in.ID, !listens
+	return s.Plan.DefaultTag(n), !listens
 }
 
 // healthTag is the tag of what ECS's health check sends, which goes nowhere.

@@ -30,7 +30,7 @@ func (s *Subject) clients(tag string) string {
 func (s *Subject) openInputs() (list []string) {
 	for i := range s.Plan.Inputs {
 		in := &s.Plan.Inputs[i]
-		if _, fixed := fixedTag(in); fixed {
+		if _, fixed := s.fixedTag(i); fixed {
 			continue
 		}
 		l, ok := in.Options.(input.Listener)

@@ -108,7 +108,7 @@ func serviceDiffers(o *outlet) {
 
 func signedElsewhere(o *outlet) {
 	host, ok := o.search()
-	if !ok || strings.Contains(host, "amazonaws.com") || strings.Contains(host, "api.aws") || o.unknown("host", "endpoint.url") {
+	if !ok || strings.Contains(host, ".amazonaws.") || strings.HasSuffix(host, ".api.aws") || strings.HasSuffix(host, ".on.aws") || o.unknown("host", "endpoint.url") {
 		return
 	}
 	severity := Note // a domain may have a name of the user's own

@@ -38,7 +38,7 @@ func (s *Subject) tags() (list []tagged, open bool) {
 	forwarded := -1
 	for i := range p.Inputs {
 		in := &p.Inputs[i]
-		tag, at := in.ID, in.Pos
+		tag, at := p.DefaultTag(i), in.Pos
 		g, given := firstGiven(&in.Instance, "tag")
 		if given && g.Value != "" {
 			tag, at = g.Value, g.Pos
@@ -56,6 +56,11 @@ func (s *Subject) tags() (list []tagged, open bool) {
 			continue
 		case kind == "monitor_agent" && !given: // it emits nothing
 			continue
+		case s.isOwnLog(i):
+			for _, level := range logLevels {
+				list = append(list, tagged{i, "fluent." + level, s.Place(at), "the router's own log"})
+			}
+			continue
 		}
 		list = append(list, tagged{i, tag, s.Place(at), fmt.Sprintf("the input %s, with the tag %s,", in.Name, tag)})
 	}
@@ -65,6 +70,14 @@ func (s *Subject) tags() (list []tagged, open bool) {
 		open = true
 	}
 	return s.givenTags(append(list, containers...), open)
+}
+
+// logLevels are those of the events of the router's own log in Fluentd's dialect, whose tags are fluent.LEVEL, the usual ones first.
+var logLevels = []string{"info", "warn", "error", "fatal", "debug", "trace"}
+
+// isOwnLog reports whether an input reads the router's own log, with tags as Fluentd's log has them.
+func (s *Subject) isOwnLog(input int) bool {
+	return s.fluentd() && strings.EqualFold(s.Plan.Inputs[input].Name, "fluentd_log")
 }
 
 // fireLensTags are the tags of the task's containers: NAME-firelens-TASK, as the agent tells Docker's log driver.

@@ -34,7 +34,7 @@ func (o *outlet) tellNames(kind sink.NameKind, severity Severity) {
 			continue
 		}
 		g, given := o.given(p.Option)
-		if given && kind == sink.NameChanged && !o.fluentd() && comment().MatchString(g.Value) {
+		if given && kind == sink.NameChanged && !o.fluentd() && !isYAMLName(g.Pos.File) && comment().MatchString(g.Value) {
 			continue // F109
 		}
 		at, option := o.Pos, p.Option

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/firelane/firelane/ecs/taskdef"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -67,18 +68,18 @@ var onlyTLS = []string{
 	".splunkcloud.com", ".sumologic.com", ".grafana.net", ".logz.io", ".coralogix.com", ".honeycomb.io", ".azure.com", ".googleapis.com", ".bonsaisearch.net",
 }
 
+// anyServer matches names that a provider gives to servers of its customers, which may speak any protocol, and for which no public
+// authority issues certificates: instances, load balancers, endpoint services of a customer, virtual machines.
+var anyServer = lazily(`\.compute(-1)?\.amazonaws\.|\.elb\.|\.vpce-svc-|\.cloudapp\.azure\.com$|\.compute\.internal$`)
+
 func isOnlyTLS(host string) bool {
-	for _, end := range onlyTLS {
-		if strings.HasSuffix(strings.ToLower(host), end) {
-			return true
-		}
-	}
-	return false
+	host = strings.ToLower(host)
+	return !anyServer().MatchString(host) && slices.ContainsFunc(onlyTLS, func(end string) bool { return strings.HasSuffix(host, end) })
 }
 
 func tlsOffService(o *outlet) {
 	s, ok := o.remote()
-	if !ok || s.TLS || s.Port == 443 || !isOnlyTLS(s.Host) || strings.HasSuffix(s.Host, ".compute.amazonaws.com") || strings.Contains(s.Host, ".elb.") || o.desc.Service == "Kafka" {
+	if !ok || s.TLS || s.Port == 443 || !isOnlyTLS(s.Host) || o.desc.Service == "Kafka" {
 		return
 	}
 	if !strings.HasPrefix(o.desc.URL, "http") && o.desc.URL != "" {
@@ -161,7 +162,7 @@ func hostMissing(o *outlet) {
 	g, given := o.given(hostOptions...)
 	switch {
 	case !local:
-	case !given && o.hostMeant():
+	case !given && (o.hostMeant() || o.hostLeftOut()):
 	case !given:
 		option := "host"
 		if o.fluentd() && strings.HasPrefix(o.Instance.Name, "splunk") {
@@ -182,6 +183,20 @@ func (o *outlet) hostMeant() bool {
 			if g.Unknown && w.Pos == g.Pos && slices.Contains(hostOptions, strings.ToLower(w.Want)) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// hostLeftOut reports whether the output's log options name a server by a file, or by a value, that isn't known here.
+func (o *outlet) hostLeftOut() bool {
+	if o.Task == nil {
+		return false
+	}
+	at := o.Place(o.Pos)
+	for _, c := range o.Task.Containers {
+		if c.Log != nil && c.Log.Place == at && slices.ContainsFunc(c.Log.Options, func(l taskdef.Option) bool { return slices.Contains(hostOptions, strings.ToLower(l.Name)) }) {
+			return true
 		}
 	}
 	return false

@@ -3,6 +3,8 @@ package check
 import (
 	"net"
 	"strings"
+
+	"github.com/firelane/firelane/sink/httpsend"
 )
 
 // signInRules are about users, passwords and keys: F312 to F316.
@@ -96,7 +98,7 @@ func (o *outlet) withoutOne(used, unused []string) string {
 func secretInFile(s *Subject, tell func(Finding)) {
 	for _, in := range allInstances(s.usable()) {
 		for _, g := range in.Given {
-			if !g.Secret || len(g.Value) < 2 || strings.EqualFold(g.Name, "command") || s.Place(g.Pos).Path != "" || strings.HasSuffix(strings.ToLower(g.Name), "header") && !strings.Contains(strings.ToLower(g.Value), "authorization") {
+			if !g.Secret || len(g.Value) < 2 || s.Place(g.Pos).Path != "" || !holdsSecret(g.Name, g.Value) {
 				continue
 			}
 			line, ok := s.lineAt(s.Place(g.Pos).Pos)
@@ -110,6 +112,21 @@ func secretInFile(s *Subject, tell func(Finding)) {
 			tell(s.found(Warning, g.Pos, nil, want, "The value of %s is written into the file: everybody knows it who gets the image or the repository", g.Name))
 		}
 	}
+}
+
+// holdsSecret reports whether the value of an option that may hold a secret looks as if it did.
+func holdsSecret(option, value string) bool {
+	switch name := strings.ToLower(option); {
+	case name == "command":
+		return false
+	case strings.Contains(name, "header"):
+		return httpsend.HasCredential(value)
+	case strings.Contains(name, "proxy"):
+		return strings.Contains(value, "@")
+	case name == "rdkafka_options":
+		return strings.Contains(value, "password") || strings.Contains(value, "secret")
+	}
+	return true
 }
 
 // isPlaceholderText reports whether a secret is one of an example: xxx, <token>, changeme.

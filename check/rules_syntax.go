@@ -87,9 +87,7 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 					_, ofPlugin := set.plugins[d.Pos]
 					text += consequence(&d, ofPlugin && s.Plan.Dialect == config.FluentBit)
 				}
-				if c == config.CodeNoInput && s.Task == nil {
-					severity, text = Note, text+", unless another file includes this one, as that of ECS does"
-				}
+				severity, text = s.graded(&d, severity, text)
 				fix := s.rewrite(d.Pos, d.Word, d.Want)
 				if has := set.already(d.Pos, want); has != "" {
 					fix, want = nil, "remove the line: "+has+" is set already"
@@ -104,6 +102,19 @@ func reading(codes ...config.Code) func(*Subject, func(Finding)) {
 			say(d, Warning)
 		}
 	}
+}
+
+// graded is how bad a diagnostic is, with what else is to be said of it.
+func (s *Subject) graded(d *config.Diagnostic, severity Severity, text string) (Severity, string) {
+	switch {
+	case d.Code == config.CodeAdvice && s.Task != nil && strings.Contains(text, "no such file or directory"):
+		return Note, text + ": that is so on this machine; the file in the container is not checked"
+	case d.Code == config.CodeSection && d.Want != "" && strings.HasPrefix(text, "unknown section ["): // probably an output
+		return Error, text + ": what it is for doesn't happen"
+	case d.Code == config.CodeNoInput && s.Task == nil:
+		return Note, text + ", unless another file includes this one, as that of ECS does"
+	}
+	return severity, text
 }
 
 // consequence is what follows from a warning, after its text; "" if that says it. Fluent Bit doesn't start with an unknown option of

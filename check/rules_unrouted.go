@@ -71,7 +71,7 @@ func (s *Subject) unrouted() (list []tagged) {
 	}
 	known, _ := s.tags()
 	for _, t := range known {
-		arrives := false
+		arrives := t.input >= 0 && s.isOwnLog(t.input) // of which an output may take some levels alone
 		follow(s.path(t), func(f int) {
 			arrives = arrives || reroutes(&p.Filters[f]) || p.Filters[f].Plugin != nil && p.Filters[f].Plugin.Kind != config.KindFilter
 		}, func(int) { arrives = true })

@@ -35,6 +35,15 @@ func (t *task) say(at taskdef.Place, want, format string, args ...any) {
 	t.tell(Finding{At: at, Text: fmt.Sprintf(format, args...), Want: want})
 }
 
+// sayUnlessFile is say for what a file that isn't here may change: then it is a note.
+func (t *task) sayUnlessFile(severity Severity, at taskdef.Place, want, format string, args ...any) {
+	f := Finding{Severity: severity, At: at, Text: fmt.Sprintf(format, args...), Want: want}
+	if t.incomplete() {
+		f.Severity, f.Text = Note, f.Text+" What isn't checked here may change that."
+	}
+	t.tell(f)
+}
+
 // planned reports whether the router starts with the configuration.
 func (t *task) planned() bool { return t.Plan != nil && len(t.Errors) == 0 }
 

@@ -96,14 +96,20 @@ func driverMode(t *task) {
 	for _, c := range t.logged() {
 		for _, o := range c.Log.Options {
 			why, ok := driverOptions[o.Name]
-			if name, has := taskdef.Find(c.Log.Options, "Name"); o.Name == "tag" && has && name.Text == "forward" {
-				continue // it has an option of that name
+			if _, has := t.optionAt(o.Place); has || ownOption(c, o.Name) {
+				continue
 			}
 			if ok {
 				t.say(o.Place, "remove the line: "+why, "ECS doesn't pass %s on to Docker's log driver, but writes it into the output, which has no such option. firelane ignores it; Fluent Bit does not start.", o.Name)
 			}
 		}
 	}
+}
+
+// ownOption reports whether the output of a container has an option of that name, whatever else is wrong with the configuration.
+func ownOption(c *taskdef.Container, name string) bool {
+	output, _ := taskdef.Find(c.Log.Options, "Name")
+	return name == "tag" && output.Text == "forward" || name == "mode" && output.Text == "syslog"
 }
 
 func routerLog(t *task) {

@@ -197,7 +197,7 @@ func variableUnset(t *task) {
 			}
 			for _, m := range variable().FindAllStringSubmatch(line, maxFlows) {
 				name := m[1] + m[2]
-				if told[name] || set[name] || t.gets(name) || t.Dialect() == config.Fluentd && m[1] != "" {
+				if told[name] || set[name] || t.gets(name) || t.planned() && !t.becomesEmpty(name) || t.Dialect() == config.Fluentd && m[1] != "" {
 					continue // ${name} is a placeholder in Fluentd
 				}
 				told[name] = true
@@ -209,6 +209,14 @@ func variableUnset(t *task) {
 	for _, name := range sortedKeys(t.Files) {
 		each(t.Files[name], func(line int) taskdef.Place { return t.Place(config.Pos{File: name, Line: line}) })
 	}
+}
+
+// becomesEmpty reports whether reading the configuration has found that a variable isn't set: env in YAML may set it, and an expression
+// may have something else for it.
+func (t *task) becomesEmpty(name string) bool {
+	return slices.ContainsFunc(t.Plan.Warnings, func(d config.Diagnostic) bool {
+		return d.Code == config.CodeVariable && strings.Contains(d.Text, "variable "+name+" is not set")
+	})
 }
 
 // Dialect is the dialect of the configuration that the agent writes.
@@ -245,7 +253,8 @@ func (t *task) isSecretOption(name string) bool {
 }
 
 // initVariable is a variable that names a file for the init image.
-var initVariable = lazily(`^aws_fluent_bit_init_(s3|file)_(.*)$`)
+// The image looks for it anywhere in a name.
+var initVariable = lazily(`aws_fluent_bit_init_([sS]3|[fF]ile)`)
 
 func initFile(t *task) {
 	if t.Router == nil {
@@ -259,10 +268,10 @@ func initFile(t *task) {
 				t.tell(Finding{At: o.Place, Severity: Warning, Want: "aws_fluent_bit_init_s3_1 or aws_fluent_bit_init_file_1, in lower case",
 					Text: o.Name + " is no variable of the init image: the file is not included."})
 			}
-		case m[1] == "s3" && !s3Object().MatchString(o.Text):
+		case strings.EqualFold(m[1], "s3") && !s3Object().MatchString(o.Text):
 			t.say(o.Place, cmp.Or(s3ARN(o.Text), "arn:aws:s3:::BUCKET/KEY")+"; the task role needs s3:GetObject on it",
 				"%s: %q is not the ARN of an object in S3: the file can't be fetched, and the router does not start.", o.Name, o.Text)
-		case m[1] == "file" && !strings.HasPrefix(o.Text, "/"):
+		case strings.EqualFold(m[1], "file") && !strings.HasPrefix(o.Text, "/"):
 			t.say(o.Place, "the whole path in the router's container", "%s: %q is not an absolute path.", o.Name, o.Text)
 		}
 	}

@@ -92,7 +92,7 @@ func (t *task) askedPorts(at taskdef.Place, line, want, follows string) {
 		case m[1] == strconv.Itoa(t.Plan.Service.HTTPPort):
 			why = "the HTTP server is off (the variable FIRELANE_ADMIN=on would turn it on)"
 		}
-		t.say(at, want, "The health check asks port %s, but %s. %s", m[1], why, follows)
+		t.sayUnlessFile(Error, at, want, "The health check asks port %s, but %s. %s", m[1], why, follows)
 	}
 }
 
@@ -169,8 +169,7 @@ func stopTimeout(t *task) {
 		if grace < longestStop {
 			want = fmt.Sprintf(`"stopTimeout": %d, or `, min(int(grace/time.Second)+5, int(longestStop/time.Second))) + want
 		}
-		t.tell(Finding{At: at, Severity: Warning, Want: want,
-			Text: fmt.Sprintf("At a stop the router would deliver for up to %s (Grace), but ECS kills it after %s. What is still queued then is not delivered, and the last lines of the router's log, which say how much that is, are missing.", seconds(grace), seconds(stop))})
+		t.sayUnlessFile(Warning, at, want, "At a stop the router would deliver for up to %s (Grace), but ECS kills it after %s. What is still queued then is not delivered, and the last lines of the router's log, which say how much that is, are missing.", seconds(grace), seconds(stop))
 	case stop > defaultStop && stop-grace > unusedStop:
 		t.tell(Finding{At: at, Severity: Note,
 			Want: fmt.Sprintf(`only if the router should deliver for longer: FIRELANE_GRACE "%ds" in environment`, int((stop-unusedStop)/time.Second)),

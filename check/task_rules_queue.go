@@ -85,7 +85,7 @@ func queueReadOnly(t *task) {
 			if q.mount != nil {
 				at, want = q.mount.ReadOnlyAt, fmt.Sprintf(`"readOnly": false for the volume %q`, q.mount.Volume)
 			}
-			t.say(at, want,
+			t.sayUnlessFile(Warning, at, want,
 				"The queue of %s is in memory, because %s: a kill loses all of it, and it holds at most 10 MiB.", t.Plan.Outputs[i].ID, q.why)
 			return
 		}

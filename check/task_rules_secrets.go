@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs/taskdef"
 )
 
@@ -36,6 +37,11 @@ var secretWords = []string{"passw", "secret", "token", "apikey", "api_key", "lic
 // isSecretName reports whether the value of an option of that name is a secret.
 func isSecretName(name string) bool {
 	name = strings.ToLower(name)
+	for _, end := range []string{"url", "file", "path", "arn", "name", "ttl"} { // of the secret
+		if strings.HasSuffix(name, "_"+end) {
+			return false
+		}
+	}
 	for _, w := range secretWords {
 		if strings.Contains(name, w) {
 			return true
@@ -44,9 +50,32 @@ func isSecretName(name string) bool {
 	return false
 }
 
+// hasSecret reports whether an option is for a secret: by what the output says of it, or otherwise by its name.
+func (t *task) hasSecret(o *taskdef.Option) bool {
+	if g, ok := t.optionAt(o.Place); ok {
+		return g.Secret && holdsSecret(g.Name, o.Text)
+	}
+	return isSecretName(o.Name)
+}
+
+// optionAt is the option of an output that is at a place; ok is false if the output has no such option, or the configuration is wrong.
+func (t *task) optionAt(at taskdef.Place) (g config.Given, ok bool) {
+	if !t.planned() {
+		return g, false
+	}
+	for i := range t.Plan.Outputs {
+		for _, g := range t.Plan.Outputs[i].Given {
+			if !g.Unknown && t.Place(g.Pos) == at {
+				return g, true
+			}
+		}
+	}
+	return g, false
+}
+
 func secretPlain(t *task) {
 	plain := func(c *taskdef.Container, o *taskdef.Option, key string) {
-		if !isSecretName(o.Name) || o.Text == "" || o.Unknown || strings.Contains(o.Text, "${") || strings.HasPrefix(o.Text, "/") || strings.HasPrefix(o.Text, "arn:") ||
+		if !t.hasSecret(o) || o.Text == "" || o.Unknown || strings.Contains(o.Text, "${") || strings.HasPrefix(o.Text, "/") || strings.HasPrefix(o.Text, "arn:") ||
 			strings.EqualFold(o.Text, "on") || strings.EqualFold(o.Text, "off") || strings.EqualFold(o.Text, "true") || strings.EqualFold(o.Text, "false") {
 			return
 		}

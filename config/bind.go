@@ -80,7 +80,7 @@ func (g *binding) param(p param) {
 		g.warnTwice(before, p, o)
 	}
 	g.given[o] = p
-	if o.ignored != "" {
+	if on, err := parseBool(p.value, FluentBit); o.ignored != "" && (on || err != nil) { // what is off is not missed
 		g.warning(p.pos, fmt.Sprintf("%s: %s has no effect here: %s", g.what, p.key, o.ignored)).as(CodeIgnored)
 	}
 	if number, ok := withoutComment(p.value); ok && g.dialect == FluentBit && isNumber(o.kind) {
@@ -92,7 +92,7 @@ func (g *binding) param(p param) {
 		p.value = number
 	}
 	err := o.set(field, p.value, g.dialect)
-	if err != nil && o.other != "" {
+	if err != nil && o.other != "" && !strings.HasPrefix(strings.ToLower(p.value), "otlp_") { // formats that Fluent Bit has
 		g.warning(p.pos, fmt.Sprintf("%s: %s: %q is not known, so it is %s, as in Fluent Bit; want %s", g.what, p.key, p.value, o.other, enumerate(o.oneof, "or"))).as(CodeAdvice).fix(p.value, nearest(p.value, o.oneof))
 		err = o.set(field, o.other, g.dialect)
 	}
@@ -315,7 +315,11 @@ func (g *binding) failCheck(err error) {
 		g.fail(at.pos, because(text, "there is no = between name and value in this syntax")).as(CodeSign).fix(at.value, after)
 		return
 	}
-	g.fail(at.pos, text).as(CodeValue)
+	code := CodeValue
+	if strings.HasSuffix(wrong.Reason, "does not exist") {
+		code = CodeFile
+	}
+	g.fail(at.pos, text).as(code)
 }
 
 // find is where an option is written, in the section or one inside it; otherwise where the section begins.

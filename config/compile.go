@@ -17,7 +17,7 @@ type Compiler struct {
 	Lookup func(name string) (value string, ok bool)
 	// KeepGiven fills in each Instance.Given. It is for tools: a router doesn't need them.
 	KeepGiven bool
-	// Hostname is the value of Fluentd's Socket.gethostname; "" for the machine's own.
+	// Hostname is the value of Fluentd's Socket.gethostname, and of Fluent Bit's HOSTNAME unless Lookup has it; "" for the machine's own.
 	Hostname string
 
 	// Files are files in memory, by name. They take precedence over those on disk.
@@ -112,6 +112,16 @@ func (k *compilation) finish() (*Plan, []Diagnostic) {
 	sortByPlace(k.warnings, k.plan.Files)
 	k.plan.Warnings = k.warnings
 	return k.plan, k.errors
+}
+
+// lookup is the compiler's Lookup with HOSTNAME, which Fluent Bit sets itself where the environment doesn't have it.
+func (k *compilation) lookup(name string) (string, bool) {
+	value, ok := k.Lookup(name)
+	if !ok && name == "HOSTNAME" {
+		value = k.hostname()
+		ok = value != ""
+	}
+	return value, ok
 }
 
 // hostname is the name of the machine.

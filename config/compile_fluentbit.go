@@ -22,7 +22,7 @@ var classicIgnored = map[string]string{
 
 // classic compiles Fluent Bit's dialect.
 func (k *compilation) classic(f *file, l loader) {
-	r := newClassicReader(&k.report, l, k.Lookup)
+	r := newClassicReader(&k.report, l, k.lookup)
 	r.extra(k.Before)
 	r.read(f)
 	r.extra(k.After)
@@ -71,7 +71,9 @@ func (k *compilation) classicSection(s *section) {
 			return
 		}
 		known := []string{"SERVICE", "INPUT", "FILTER", "OUTPUT", "PARSER"}
-		k.error(s.pos, fmt.Sprintf("unknown section [%s]; %s", strings.ToUpper(s.name), wantOneOf(s.name, known))).as(CodeSection)
+		name := strings.ToUpper(s.name)
+		d := k.warning(s.pos, fmt.Sprintf("unknown section [%s], which is ignored, as in Fluent Bit; %s", name, wantOneOf(s.name, known))).as(CodeSection)
+		d.fix(name, strings.ToUpper(Nearest(s.name, known)))
 	}
 }
 
@@ -142,7 +144,7 @@ func (k *compilation) classicMatch(s *section) (m matcher, text string, ok bool)
 	if p, ok := s.get("match_regex"); ok && p.value != "" {
 		re, err := matchRegex(p.value)
 		if err != nil {
-			k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err)).as(CodeFile)
+			k.error(p.pos, fmt.Sprintf("%s: %s", p.key, err)).as(CodeValue)
 			return wildcard(""), inSlashes(p.value), true
 		}
 		list, texts = append(list, re), append(texts, inSlashes(p.value))

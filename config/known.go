@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// known are the names of the plugins that Fluent Bit 5.1 has, those in Go of AWS's and New Relic's images, and those of Fluentd
+// known are the names of the plugins that Fluent Bit 5.1 has, those in Go of AWS's, Grafana's and New Relic's images, and those of Fluentd
 // 1.18 and of its most used gems: an unknown name that is one of these is no spelling mistake.
 var known = map[Dialect]map[Kind]string{
 	FluentBit: {
@@ -19,7 +19,7 @@ var known = map[Dialect]map[Kind]string{
 		KindFilter: "alter_size aws checklist ecs expect geoip2 grep kubernetes log_to_metrics lua modify multiline nest nightfall parser " +
 			"record_modifier rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm",
 		KindOutput: "azure azure_blob azure_kusto azure_logs_ingestion bigquery calyptia chronicle cloudwatch cloudwatch_logs counter datadog es " +
-			"exit file firehose flowcounter forward gcs gelf http influxdb kafka kafka-rest kinesis kinesis_firehose kinesis_streams lib logdna " +
+			"exit file firehose flowcounter forward gcs gelf grafana-loki http influxdb kafka kafka-rest kinesis kinesis_firehose kinesis_streams lib logdna " +
 			"loki nats newrelic nrlogs null opensearch opentelemetry oracle_log_analytics pgsql plot prometheus_exporter " +
 			"prometheus_remote_write retry s3 skywalking slack splunk stackdriver stdout syslog tcp td udp vivo_exporter websocket",
 	},
@@ -29,9 +29,9 @@ var known = map[Dialect]map[Kind]string{
 		KindFilter: "concat dedot elasticsearch_genid geoip grep kubernetes_metadata parser prometheus record_modifier " +
 			"record_transformer stdout throttle",
 		KindOutput: "azureblob bigquery cloudwatch_logs copy datadog detect_exceptions elasticsearch elasticsearch_dynamic exec exec_filter file forward gcs " +
-			"gelf google_cloud grafana-loki http influxdb kafka kafka2 kafka_buffered kinesis_firehose kinesis_streams " +
-			"kinesis_streams_aggregated logzio_buffered loki mongo newrelic null opensearch opensearch_data_stream elasticsearch_data_stream " +
-			"opentelemetry papertrail rdkafka rdkafka2 relabel remote_syslog retag rewrite_tag_filter roundrobin route s3 secondary_file secure_forward slack " +
+			"gelf google_cloud http influxdb kafka kafka2 kafka_buffered kinesis_firehose kinesis_streams " +
+			"kinesis_streams_aggregated logzio_buffered loki mail mongo mongo_replset newrelic null opensearch opensearch_data_stream elasticsearch_data_stream " +
+			"opentelemetry papertrail prometheus rdkafka rdkafka2 relabel remote_syslog retag rewrite_tag_filter roundrobin route s3 secondary_file secure_forward slack " +
 			"splunk_hec splunk stdout sumologic syslog_rfc5424 webhdfs",
 	},
 }

@@ -1,5 +1,7 @@
 package config
 
+import "fmt"
+
 // Dialect is one of the two configuration languages.
 type Dialect uint8
 
@@ -91,6 +93,16 @@ type Given struct {
 
 	Secret  bool // the option is for a secret
 	Unknown bool // there is no such option: it is ignored
+}
+
+// DefaultTag is the tag of the events of an input whose options have none. Fluent Bit numbers all inputs together, whatever they are, and an
+// alias doesn't matter.
+func (p *Plan) DefaultTag(input int) string {
+	in := &p.Inputs[input]
+	if p.Dialect == FluentBit && in.Plugin != nil {
+		return fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], input)
+	}
+	return in.ID
 }
 
 // Find returns the last option of that name, ignoring case; ok is false if the configuration doesn't have it.

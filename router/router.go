@@ -228,14 +228,11 @@ func (r *Router) bind() error {
 func (r *Router) bindInput(s *source, n int) error {
 	in, p := &r.plan.Inputs[n], r.process // of an input that may outlive r
 	env := input.Env{
-		Log: r.partLog("input", in.ID, in.LogLevel), ID: in.ID, Memory: r.memory.inputs, FlushTime: r.env.flushTime,
+		Log: r.partLog("input", in.ID, in.LogLevel), ID: in.ID, Tag: r.plan.DefaultTag(n), Memory: r.memory.inputs, FlushTime: r.env.flushTime,
 		Parsers: r.plan.Parsers, Multiline: r.plan.Multiline, StateDir: r.stateDir(),
 		AllowExec: r.plan.Service.AllowExec, Sockets: r.sockets,
 		Internal: func(see func(*metric.Sample)) { p.current.Load().Metrics(see) },
 		OwnLog:   r.env.OwnLog, Feeds: r.fedByLog.has, Monitor: monitor{p}, FilterMetrics: p.filterMetrics,
-	}
-	if r.plan.Dialect == config.FluentBit { // which numbers all inputs together, whatever they are; an alias doesn't matter
-		env.Tag = fmt.Sprintf("%s.%d", in.Plugin.FluentBit[0], n)
 	}
 	bound, err := construct[input.Input](in.Instance, r.plan.Dialect, env)
 	if err != nil {

@@ -171,3 +171,15 @@ func TestALineBreakInAnOptionIsToldWithWhatFollows(t *testing.T) {
 		t.Errorf("got %v (error %v), want %s", problems, err, want)
 	}
 }
+
+func TestAnUnknownValueOfAPlanMayBeNull(t *testing.T) {
+	for _, role := range []string{`"task_role_arn": null, `, ""} {
+		plan := `{"terraform_version": "1.9.0", "planned_values": {"root_module": {"resources": [{"address": "aws_ecs_task_definition.a", "mode": "managed", "type": "aws_ecs_task_definition",
+"values": {` + role + `"family": "a", "container_definitions": "[{\"name\":\"a\",\"image\":\"b\"}]"}}]}},
+"resource_changes": [{"address": "aws_ecs_task_definition.a", "type": "aws_ecs_task_definition", "change": {"after_unknown": {"task_role_arn": true}}}]}`
+		list, problems, err := taskdef.Read("plan.json", []byte(plan))
+		if err != nil || len(problems) > 0 || len(list) != 1 || !list[0].TaskRole.Unknown {
+			t.Errorf("with %q: got %v, %v and %v, want an unknown task role", role, list, problems, err)
+		}
+	}
+}

@@ -166,8 +166,11 @@ func (t *terraform) resourceValues(n *node, address string) {
 		return
 	}
 	for _, key := range t.unknown[address] {
-		if n.get(key) == nil {
+		switch value := n.get(key); {
+		case value == nil:
 			n.members = append(n.members, member{key, n.line, &node{kind: text, line: n.line, unknown: true}})
+		case value.kind == null: // "unknown values are omitted or set to null", says "JSON Output Format" of Terraform
+			*value = node{kind: text, line: value.line, unknown: true}
 		}
 	}
 	for i := range n.members {

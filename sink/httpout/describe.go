@@ -2,6 +2,7 @@ package httpout
 
 import (
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/firelane/firelane/config"
@@ -55,7 +56,7 @@ func (o *Options) signIn(d config.Dialect) string {
 		return httpsend.BasicUser(o.Auth.User)
 	case o.Enable:
 		return "OAuth 2.0, client " + o.ClientID
-	case len(o.Headers) > 0 || o.HashHeaders != "":
+	case httpsend.HasCredential(string(o.HashHeaders)), slices.ContainsFunc(o.Headers, func(h config.Pair) bool { return httpsend.HasCredential(h.Key + " " + h.Value) }):
 		return "the headers of the configuration"
 	}
 	return ""

@@ -3,6 +3,7 @@ package httpsend
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/firelane/firelane/config"
 )
@@ -35,4 +36,18 @@ func SetHeaders(h http.Header, option, object string) error {
 		h.Set(name, value)
 	}
 	return nil
+}
+
+// credentialWords are in the names of headers that have a credential.
+var credentialWords = []string{"authorization", "api-key", "api_key", "apikey", "token", "secret", "password", "insert-key", "license-key"}
+
+// HasCredential reports whether headers, as a configuration has them, look as if one had a credential: Authorization, X-Api-Key.
+func HasCredential(headers string) bool {
+	headers = strings.ToLower(headers)
+	for _, word := range credentialWords {
+		if strings.Contains(headers, word) {
+			return true
+		}
+	}
+	return false
 }

@@ -244,7 +244,7 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.FluentBit, "labels job", `labels: "job" is neither name=value nor a field`},
 		{config.FluentBit, "label_keys stream", `label_keys: "stream" has no $ at its start; want $stream`},
 		{config.FluentBit, "structured_metadata_map_keys m", `structured_metadata_map_keys: "m" has no $`},
-		{config.FluentBit, "label_map_path /nonexistent", "label_map_path: open /nonexistent"},
+		{config.FluentBit, "label_map_path /nonexistent", "label_map_path: /nonexistent does not exist"},
 		{config.FluentBit, "drop_single_key maybe", `drop_single_key: "maybe" is not known; want off, on or raw`},
 		{config.FluentBit, "line_format xml", "line_format"},
 		{config.FluentBit, "host http://x/y", `host: "http://x/y" is not a host`},

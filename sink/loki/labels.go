@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -123,6 +124,9 @@ func labelMap(file string, remove *[]field.Accessor) ([]pair, error) {
 		return nil, nil
 	}
 	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &config.OptionError{Option: "label_map_path", Reason: file + " does not exist"}
+	}
 	if err != nil {
 		return nil, &config.OptionError{Option: "label_map_path", Reason: err.Error()}
 	}

@@ -9,7 +9,7 @@ import (
 
 // StdoutOptions are the options of stdout.
 type StdoutOptions struct {
-	Format         string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream" default:"msgpack" help:"msgpack: readable text, [0] tag: [[time, {}], {…}]; json: one array for each request; json_lines: one object a line; json_stream: objects without a separator"`
+	Format         string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream" other:"msgpack" default:"msgpack" help:"msgpack: readable text, [0] tag: [[time, {}], {…}]; json: one array for each request; json_lines: one object a line; json_stream: objects without a separator"`
 	JSONDateKey    string `fluentbit:"json_date_key" default:"date" help:"field that gets the record's time in JSON; false for none"`
 	JSONDateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" other:"double" default:"double" help:"format of that time"`
 

@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Host       string `fluentbit:"host" default:"127.0.0.1" identity:"true" help:"server's name or address"`
 	Port       int    `fluentbit:"port" default:"5170" identity:"true" help:"server's port"`
-	Format     string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream" default:"json_lines" help:"what a datagram is; msgpack: [[time, {}], {…}]; json: an array with one object; json_lines, json_stream: an object; all but msgpack end in a newline"`
+	Format     string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream" other:"msgpack" default:"json_lines" help:"what a datagram is; msgpack: [[time, {}], {…}]; json: an array with one object; json_lines, json_stream: an object; all but msgpack end in a newline"`
 	DateKey    string `fluentbit:"json_date_key" default:"date" help:"field that gets the record's time in JSON; false for none"`
 	DateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" other:"double" default:"double" help:"format of that time"`
 	RawKey     string `fluentbit:"raw_message_key" help:"send only the value of this field, and a newline, whatever the format"`
