@@ -206,7 +206,7 @@ func (r *Router) hold(u *running, all []expiry) {
 	u.holding = h
 	u.holders.Go(func() {
 		defer close(h.done)
-		r.releaseUntil(all, u.receiving.Done(), h.end, h.pause)
+		r.releaseUntil(&h.all, u.receiving.Done(), h.end, h.pause)
 	})
 }
 
