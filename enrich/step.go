@@ -62,6 +62,26 @@ type Closer interface {
 	Close()
 }
 
+// A Wrapper is a stage around another one, such as one that has a condition.
+type Wrapper interface {
+	Inside() Stage
+}
+
+// Find finds the optional interface T, which isn't TagFilter, in a stage, or in the one inside it.
+func Find[T any](s Stage) (found T, ok bool) {
+	for s != nil {
+		if found, ok = s.(T); ok {
+			return found, true
+		}
+		w, wraps := s.(Wrapper)
+		if !wraps {
+			break
+		}
+		s = w.Inside()
+	}
+	return found, false
+}
+
 // Everything is the time at which all held events are due: it is passed to Expire at a stop.
 var Everything = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 

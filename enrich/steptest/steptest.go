@@ -38,7 +38,7 @@ func Run(t *testing.T, make func() enrich.Stage, events ...record.Event) {
 			synctest.Test(t, func(t *testing.T) {
 				stage := make()
 				test(t, stage, append(events, others()...))
-				if c, ok := stage.(enrich.Closer); ok {
+				if c, ok := enrich.Find[enrich.Closer](stage); ok {
 					c.Close()
 				}
 			})
