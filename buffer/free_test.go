@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -273,6 +274,19 @@ func TestANoteAfterOneThatWasCutOffIsWhole(t *testing.T) {
 	}
 	if got, damaged, err := q.Notes(); len(got) != 2 || string(got[0]) != "two" || string(got[1]) != "three" || damaged != 1 || err != nil {
 		t.Errorf("got %q, %d damaged, %v; want two and three, and one damaged", got, damaged, err)
+	}
+}
+
+func TestNotesThatAreTooLongToBeReadAreToldOf(t *testing.T) {
+	dir := t.TempDir()
+	q := mustOpen(t, Options{Dir: dir, Name: "q"})
+	defer q.Close()
+	line := appendNote(nil, bytes.Repeat([]byte{'n'}, 1<<20))
+	if err := os.WriteFile(filepath.Join(dir, "q", sideName), bytes.Repeat(line, 5), fileMode); err != nil {
+		t.Fatal(err)
+	}
+	if got, damaged, err := q.Notes(); len(got) != 3 || damaged != 1 || err != nil {
+		t.Errorf("got %d notes, %d damaged, %v; want 3, and one for the others", len(got), damaged, err)
 	}
 }
 

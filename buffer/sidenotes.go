@@ -19,8 +19,8 @@ const (
 	maxNotes = 4 << 20
 )
 
-// Notes returns the notes of the queue's folder, in the order in which they were written, and how many lines are damaged. A
-// queue in memory has none.
+// Notes returns the notes of the queue's folder, in the order in which they were written, and how many lines are damaged; those after
+// maxNotes bytes count as one. A queue in memory has none.
 func (q *Queue) Notes() (notes [][]byte, damaged int, err error) {
 	d, ok := q.lock.(*disk)
 	if !ok {
@@ -37,6 +37,9 @@ func (q *Queue) Notes() (notes [][]byte, damaged int, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the queue's notes: %w", err)
+	}
+	if info.Size() > maxNotes {
+		damaged++ // what follows isn't read
 	}
 	text := make([]byte, min(info.Size(), maxNotes))
 	n, _ := f.ReadAt(text, 0)

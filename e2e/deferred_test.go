@@ -88,6 +88,7 @@ func (p *program) endsWith(t *testing.T, texts ...string) {
 // Late records for an index that is read-only don't hold up the others, at 1,000 a second; when the block is lifted, they
 // arrive, also after a restart.
 func TestRecordsForAReadOnlyIndexHoldUpNoOthers(t *testing.T) {
+	t.Parallel()
 	search := useSearch(t, servers.OpenSearch2())
 	must(t)(search.Do("PUT", "/web-late", `{"settings":{"index.blocks.read_only":true}}`))
 	t.Cleanup(func() { search.Do("PUT", "/web-late/_settings", `{"index.blocks.read_only":false}`) })
@@ -129,48 +130,52 @@ func (p *program) config(t *testing.T) string {
 // What an operator repairs waits, in whatever words the server refuses it, also if it concerns all records.
 func TestRecordsWaitForWhatAnOperatorRepairs(t *testing.T) {
 	const n = 20_000
+	cases := map[string]struct {
+		says            string
+		breaks, repairs [][3]string
+	}{
+		"an alias without a write index": {
+			"has no write index for alias web-x: ",
+			[][3]string{{"PUT", "/web-1", `{"aliases":{"web-x":{}}}`}, {"PUT", "/web-2", `{"aliases":{"web-x":{}}}`}},
+			[][3]string{{"POST", "/_aliases", `{"actions":[{"add":{"index":"web-2","alias":"web-x","is_write_index":true}}]}`}},
+		},
+		"a closed index": {
+			"has closed index web-x: ",
+			[][3]string{{"PUT", "/web-x", ""}, {"POST", "/web-x/_close", ""}},
+			[][3]string{{"POST", "/web-x/_open", ""}},
+		},
+		"a missing index": {
+			"has no index web-x",
+			[][3]string{{"PUT", "/_cluster/settings", `{"transient":{"action.auto_create_index":"false"}}`}},
+			[][3]string{{"PUT", "/web-x", ""}, {"PUT", "/_cluster/settings", `{"transient":{"action.auto_create_index":null}}`}},
+		},
+	}
 	for _, kind := range []servers.Kind{servers.OpenSearch2(), servers.Elasticsearch7()} {
-		for name, c := range map[string]struct {
-			says            string
-			breaks, repairs [][3]string
-		}{
-			"an alias without a write index": {
-				"has no write index for alias web-x: ",
-				[][3]string{{"PUT", "/web-1", `{"aliases":{"web-x":{}}}`}, {"PUT", "/web-2", `{"aliases":{"web-x":{}}}`}},
-				[][3]string{{"POST", "/_aliases", `{"actions":[{"add":{"index":"web-2","alias":"web-x","is_write_index":true}}]}`}},
-			},
-			"a closed index": {
-				"has closed index web-x: ",
-				[][3]string{{"PUT", "/web-x", ""}, {"POST", "/web-x/_close", ""}},
-				[][3]string{{"POST", "/web-x/_open", ""}},
-			},
-			"a missing index": {
-				"has no index web-x",
-				[][3]string{{"PUT", "/_cluster/settings", `{"transient":{"action.auto_create_index":"false"}}`}},
-				[][3]string{{"PUT", "/web-x", ""}, {"PUT", "/_cluster/settings", `{"transient":{"action.auto_create_index":null}}`}},
-			},
-		} {
-			t.Run(kind.Name+"/"+name, func(t *testing.T) {
-				search := useSearch(t, kind)
-				for _, do := range c.breaks {
-					must(t)(search.Do(do[0], do[1], do[2]))
-				}
-				t.Cleanup(func() {
-					search.Do("PUT", "/_cluster/settings", `{"transient":{"action.auto_create_index":null}}`)
+		t.Run(kind.Name, func(t *testing.T) {
+			t.Parallel()
+			for name, c := range cases {
+				t.Run(name, func(t *testing.T) {
+					search := useSearch(t, kind)
+					for _, do := range c.breaks {
+						must(t)(search.Do(do[0], do[1], do[2]))
+					}
+					t.Cleanup(func() {
+						search.Do("PUT", "/_cluster/settings", `{"transient":{"action.auto_create_index":null}}`)
+					})
+					p := startByField(t, fmt.Sprintf("    Host 127.0.0.1\n    Port %d\n    Retry_Limit 2\n", search.Port))
+					for range n / 1000 {
+						p.sendTo(t, "web-x", 1000)
+					}
+					p.says(t, c.says, 30*time.Second)
+					time.Sleep(5 * time.Second) // time enough for a record to be given up
+					for _, do := range c.repairs {
+						must(t)(search.Do(do[0], do[1], do[2]))
+					}
+					holds(t, search, "web-x", n, time.Minute)
+					p.says(t, "delivering again after ", 5*time.Second)
+					p.endsWith(t, fmt.Sprintf(`"delivered":%d`, n), `"dead_lettered":0`, `"buffered":0`)
 				})
-				p := startByField(t, fmt.Sprintf("    Host 127.0.0.1\n    Port %d\n    Retry_Limit 2\n", search.Port))
-				for range n / 1000 {
-					p.sendTo(t, "web-x", 1000)
-				}
-				p.says(t, c.says, 30*time.Second)
-				time.Sleep(5 * time.Second) // time enough for a record to be given up
-				for _, do := range c.repairs {
-					must(t)(search.Do(do[0], do[1], do[2]))
-				}
-				holds(t, search, "web-x", n, time.Minute)
-				p.says(t, "delivering again after ", 5*time.Second)
-				p.endsWith(t, fmt.Sprintf(`"delivered":%d`, n), `"dead_lettered":0`, `"buffered":0`)
-			})
-		}
+			}
+		})
 	}
 }

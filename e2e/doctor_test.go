@@ -282,6 +282,7 @@ boto3.client('firehose', **k).create_delivery_stream(DeliveryStreamName='logs',
 
 // A server that accepts connections and says nothing.
 func TestDoctorDoesNotWaitForAServerThatHangs(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -203,6 +203,7 @@ func outageTime(t *testing.T) time.Duration {
 // Docker's own HEALTHCHECK runs each of the health checks in the image. None fails while the destination is away, or for a record that
 // it refuses; all fail while the router is stuck.
 func TestHealthChecksOfRealTaskDefinitionsTellAStuckRouter(t *testing.T) {
+	t.Parallel()
 	all := startChecked(t)
 	s := bulktest.New(bulktest.Options{Fields: map[string]string{"order": "long"}})
 	away := serveAll(t, all, s)

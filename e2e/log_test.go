@@ -101,7 +101,8 @@ func TestTheLogSaysWhatAnOperatorMustRepair(t *testing.T) {
 
 // A server that is away for more than a minute: a line at once, one after the minute, and one when it is back.
 func TestTheLogTellsOfAnOutageOnceAMinute(t *testing.T) {
-	search := useSearch(t, servers.OpenSearch2())
+	t.Parallel() // it waits for most of its time
+	search := useSearch(t, servers.OpenSearch3())
 	p, send := startLogged(t, search)
 	send("web-x", 10)
 	holds(t, search, "web-x", 10, time.Minute)

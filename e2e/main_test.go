@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/firelane/firelane/e2e/servers"
@@ -20,12 +21,25 @@ const (
 	appImage    = "emitter"
 )
 
-// world is what the tests share: one Docker engine, and one search server at a time, since each takes 1 GiB and a core.
-var world struct {
+// world is what the tests share: one Docker engine, and a search server of each kind, which the first test that needs it starts. A
+// start takes a core for ten seconds; an idle server takes 1 GiB of memory.
+var world shared
+
+type shared struct {
 	dir    string // a short path: sockets are in it
 	docker *servers.Docker
-	search *servers.Search
 	binary string // bin/firelane, as it is in the image
+
+	mu     sync.Mutex                 // some tests run side by side
+	search map[string]*servers.Search // by the name of its kind
+	secure *servers.Search
+}
+
+func (w *shared) setSearch(s *servers.Search) {
+	if w.search == nil {
+		w.search = make(map[string]*servers.Search)
+	}
+	w.search[s.Name] = s
 }
 
 func TestMain(m *testing.M) {
@@ -91,7 +105,12 @@ func makeImage(file string) error {
 }
 
 func tearDown() {
-	stopSearch()
+	for _, s := range world.search {
+		s.Stop()
+	}
+	if world.secure != nil {
+		world.secure.Stop()
+	}
 	if world.docker != nil {
 		world.docker.Stop()
 	}
@@ -100,31 +119,25 @@ func tearDown() {
 	}
 }
 
-// useSearch is a running server of that kind with no indices; another one is ended first.
+// useSearch is a running server of that kind with no indices. Tests that run side by side must not use the same kind.
 func useSearch(t *testing.T, kind servers.Kind) *servers.Search {
 	t.Helper()
-	if world.search == nil || world.search.Name != kind.Name {
-		stopSearch()
+	world.mu.Lock()
+	defer world.mu.Unlock()
+	s := world.search[kind.Name]
+	if s == nil {
 		dir := filepath.Join(world.dir, kind.Name)
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		s, err := servers.StartSearch(kind, dir, 0)
-		if err != nil {
+		var err error
+		if s, err = servers.StartSearch(kind, dir, 0); err != nil {
 			t.Fatal(err)
 		}
-		world.search = s
+		world.setSearch(s)
 	}
-	must(t)(world.search.Do("DELETE", "/web-*", ""))
-	return world.search
-}
-
-func stopSearch() {
-	if world.search != nil {
-		world.search.Stop()
-		os.RemoveAll(filepath.Join(world.dir, world.search.Name))
-		world.search = nil
-	}
+	must(t)(s.Do("DELETE", "/web-*", ""))
+	return s
 }
 
 // docker runs the docker client; what fails ends the test.

@@ -61,7 +61,9 @@ func restart(t *testing.T, killed *servers.Search) *servers.Search {
 	if err != nil {
 		t.Fatal(err)
 	}
-	world.search = again
+	world.mu.Lock()
+	defer world.mu.Unlock()
+	world.setSearch(again)
 	return again
 }
 

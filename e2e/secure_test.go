@@ -46,12 +46,21 @@ func TestAnIndexWithoutRightsHoldsUpNoOther(t *testing.T) {
 	holds(t, search, "web-*", 2*n, 0)
 }
 
-// secureSearch starts an OpenSearch with its security plugin, which ends with the test. It runs as nobody, who must reach
-// its folder.
+// secureSearch is a running OpenSearch with its security plugin, with no indices. It runs as nobody, who must reach its folder.
 func secureSearch(t *testing.T) *servers.Search {
 	t.Helper()
-	stopSearch() // each takes 1 GiB
-	dir := filepath.Join(world.dir, "secure-"+t.Name())
+	if world.secure == nil {
+		world.secure = startSecure(t)
+	}
+	for _, path := range []string{"/web-*", "/_index_template/web*", "/_index_template/firelane-*"} {
+		_, _ = world.secure.Do("DELETE", path, "") // there may be none
+	}
+	return world.secure
+}
+
+func startSecure(t *testing.T) *servers.Search {
+	t.Helper()
+	dir := filepath.Join(world.dir, "secure")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +71,5 @@ func secureSearch(t *testing.T) *servers.Search {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(search.Stop)
 	return search
 }

@@ -185,13 +185,12 @@ func (c *conn) endJSON(err error) (goOn bool) {
 
 // addJSON adds a converted value: an object is a record, an array is the field msg of one, as in Fluent Bit.
 func (c *conn) addJSON(first byte, v []byte) {
-	if first == '{' {
-		if _, err := record.Check(v); err != nil {
-			c.reject(errBadLine.with(err))
-			return
-		}
-		c.add(c.s.rules.tag, now(), v)
+	if first != '{' {
+		v = c.field("msg", func(b []byte) []byte { return append(b, v...) })
+	}
+	if _, err := record.Check(v); err != nil { // an array is nested one level deeper than it was
+		c.reject(errBadLine.with(err))
 		return
 	}
-	c.add(c.s.rules.tag, now(), c.field("msg", func(b []byte) []byte { return append(b, v...) }))
+	c.add(c.s.rules.tag, now(), v)
 }

@@ -64,6 +64,16 @@ func TestLinesOfJSON(t *testing.T) {
 	}
 }
 
+// TestAnArrayThatIsTooDeepForARecordCostsNoOther: the queue could read nothing of a batch after such a record, which is one level
+// deeper than the array.
+func TestAnArrayThatIsTooDeepForARecordCostsNoOther(t *testing.T) {
+	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	events, log := feedLines(&TCPOptions{}, nested(record.MaxDepth)+"\n"+nested(record.MaxDepth-1)+"\n{}\n")
+	if want := []string{`{"msg":` + nested(record.MaxDepth-1) + `}`, "{}"}; !slices.Equal(events, want) || !strings.Contains(log, record.ErrDepth.Error()) {
+		t.Errorf("got events %q and log %s, want %q", events, log, want)
+	}
+}
+
 // TestBrokenValueCostsLittle: what is lost, and counted, is one value, whatever is wrong with it.
 func TestBrokenValueCostsLittle(t *testing.T) {
 	good := `{"good":1}`

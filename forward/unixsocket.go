@@ -124,12 +124,20 @@ func (d *datagrams) values(recv input.Receiver, msg []byte) {
 			recv.Add(d.tag, now(), body)
 		case record.KindArray:
 			d.more = append(record.AppendStr(record.AppendMapHeader(d.more[:0], 1), "msg"), body...)
+			if _, err := record.Check(d.more); err != nil { // an array is nested one level deeper than it was
+				d.reject(recv, rest, err)
+				return
+			}
 			recv.Add(d.tag, now(), d.more)
 		default:
-			recv.Reject(1, notJSON)
-			d.log.Warn().Err(err).Int("bytes", len(rest)).Msg("a datagram has something else than JSON objects: the rest of it is skipped; see the option format")
+			d.reject(recv, rest, err)
 			return
 		}
 		rest = after
 	}
+}
+
+func (d *datagrams) reject(recv input.Receiver, rest []byte, err error) {
+	recv.Reject(1, notJSON)
+	d.log.Warn().Err(err).Int("bytes", len(rest)).Msg("a datagram has something else than JSON objects: the rest of it is skipped; see the option format")
 }

@@ -30,6 +30,7 @@ func TestDatagramsOfAUnixSocket(t *testing.T) {
 		"something else": {false, `{"a":1} 17 {"b":2}`, []string{`t {"a":1}`, notJSON}},
 		"not JSON":       {false, "hello", []string{notJSON}},
 		"cut off":        {false, `{"a":1}{"b":`, []string{`t {"a":1}`, notJSON}},
+		"a deep array":   {false, `{"a":1}` + strings.Repeat("[", record.MaxDepth) + strings.Repeat("]", record.MaxDepth), []string{`t {"a":1}`, notJSON}},
 		"lines":          {true, "one\n\ntwo", []string{`t {"log":"one"}`, `t {"log":"two"}`}},
 	} {
 		d := &datagrams{tag: []byte("t"), separator: []byte("\n"), asText: c.asText, log: testEnv(new(lines)).Log}

@@ -64,6 +64,26 @@ func TestMetricsThatNoOutputTakesAreNotMade(t *testing.T) {
 	}
 }
 
+// TestTheFirstMetricsOfAFilterThatAReloadHasReplacedAreEmitted: its count of changes begins anew, below what the emitter has seen.
+func TestTheFirstMetricsOfAFilterThatAReloadHasReplacedAreEmitted(t *testing.T) {
+	dir := t.TempDir()
+	config := strings.Replace(measured, "TAG", "app-metrics", 1)
+	tr := start(t, dir, config)
+	tr.send("app", lines(3)...)
+	seen, since := 0, uint64(0)
+	collect := func() {
+		since = tr.filterMetrics("log_to_metrics.0", "app-metrics", since, func(*metric.Sample) { seen++ })
+	}
+	eventually(t, "the records to be counted", func() bool { collect(); return since == 3 })
+	tr.mustReload(dir, strings.Replace(config, "how many", "how often", 1))
+	tr.send("app", lines(1)...)
+	seen = 0
+	eventually(t, "the record after the reload to be counted", func() bool { collect(); return since == 1 })
+	if seen != 1 {
+		t.Errorf("got %d metrics of one record, want one", seen)
+	}
+}
+
 func TestAFilterWithoutATagHasNoEmitter(t *testing.T) {
 	plan := compilePlan(t, t.TempDir(), strings.Replace(measured, "    Tag TAG\n", "", 1))
 	if len(plan.Inputs) != 1 {

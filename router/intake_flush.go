@@ -208,8 +208,9 @@ func (p pending) hasHeld() bool {
 // append puts p's batch, if it has one, into the output's queue, waiting for room, and adds p's tally to the output's at the
 // moment from which the queue counts the records. A batch that can't be appended before ctx ends is counted as dropped: nobody
 // acknowledges it, and a client that asked for that sends it again. So is one for an output that a reload has removed, and that has
-// ended; that is no error. Unless the output is the last in line, a batch for a queue that is stalled stays: the error is
-// buffer.ErrStalled. What came by other Flushes isn't dropped, but left.
+// ended; that is no error. Nor is a record that is larger than the queue may be, which counts as dropped, too: sending it again can't
+// help. What came by other Flushes isn't dropped, but left. Unless the output is the last in line, a batch for a queue that is stalled
+// stays: the error is buffer.ErrStalled.
 func (o *output) append(ctx context.Context, p *pending, last bool) error {
 	var err error
 	yield, appendTo := p.yield, o.queue.AppendUnlessStalled
@@ -223,23 +224,29 @@ func (o *output) append(ctx context.Context, p *pending, last bool) error {
 		yield = nil
 	}
 	if p.batch != nil {
-		if err = appendTo(ctx, p.batch.Bytes(), p.batch.Records(), p.publish, yield); err == nil {
-			o.taps.offer(o.id, &p.batch.Batch)
+		batch, large := &p.batch.Batch, int64(0)
+		err = appendTo(ctx, batch.Bytes(), batch.Records(), p.publish, yield)
+		if errors.Is(err, buffer.ErrTooLarge) {
+			batch, large = o.withoutLarge(batch)
+			p.tally.refused += large
+			if batch.Records() == 0 {
+				o.queue.Inspect(func(buffer.Stats) { p.publish() })
+				return nil
+			}
+			err = appendTo(ctx, batch.Bytes(), batch.Records(), p.publish, yield)
+		}
+		if err == nil {
+			o.taps.offer(o.id, batch)
 			return nil
 		}
-		if errors.Is(err, buffer.ErrStalled) {
+		if p.noWait && (errors.Is(err, buffer.ErrInterrupted) || errors.Is(err, context.Canceled)) {
+			err = errFull
+		}
+		if stays(err) {
+			p.tally.refused -= large
 			return err
 		}
-		if p.noWait && errors.Is(err, buffer.ErrInterrupted) {
-			return errFull
-		}
-		if errors.Is(err, buffer.ErrInterrupted) {
-			return err
-		}
-		if p.noWait && errors.Is(err, context.Canceled) {
-			return errFull
-		}
-		p.tally.refused += int64(p.batch.Records())
+		p.tally.refused += int64(batch.Records())
 		if errors.Is(err, ctx.Err()) && p.keepOthers() {
 			return err
 		}

@@ -62,7 +62,7 @@ func (p *process) filterMetrics(filter, tag string, since uint64, see func(*metr
 	if !ok {
 		return since
 	}
-	if changes = m.Metric().Changes(); changes > since {
+	if changes = m.Metric().Changes(); changes != since { // less, after a reload
 		m.Metric().Samples(see)
 	}
 	return changes

@@ -14,6 +14,7 @@ import (
 const logConfig = `
 <system>
   root_dir DIR/queue
+  grace 50ms
   log_level trace
 </system>
 <source>

@@ -15,6 +15,7 @@ func TestMetricsGoWhereMetricsAreTaken(t *testing.T) {
 	r := start(t, dir, `
 [SERVICE]
     storage.path `+filepath.Join(dir, "q")+`
+    grace 50ms
 [INPUT]
     Name forward
     unix_path `+filepath.Join(dir, "s")+`

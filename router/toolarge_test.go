@@ -137,3 +137,45 @@ func TestEachFileOfADeadLetterIsRemovedWhenItIsDelivered(t *testing.T) {
 	}
 	cancel()
 }
+
+// TestARecordThatIsLargerThanItsQueueMayBeStopsNoInput: it is dropped for that output and counted, those that came with it are
+// queued, and it is acknowledged, since sending it again couldn't help.
+func TestARecordThatIsLargerThanItsQueueMayBeStopsNoInput(t *testing.T) {
+	t.Parallel()
+	tr := start(t, t.TempDir(), forwardInput+`
+[OUTPUT]
+    Name null
+    Match *
+    storage.total_limit_size 1M
+[OUTPUT]
+    Name null
+    Alias large
+    Match *
+`)
+	tr.send("app", "before", strings.Repeat("x", 2<<20), "after") // acknowledged
+	eventually(t, "the two others", func() bool { return tr.balanced(3).Delivered == 2 })
+	_, outs := tr.Accounts()
+	if a := outs[0]; a.Dropped[notQueued] != 1 || a.Unaccounted != 0 {
+		t.Errorf("got %+v, want 1 record that was not queued", a)
+	}
+	eventually(t, "the other output's", func() bool { _, outs := tr.Accounts(); return outs[1].Delivered == 3 })
+	if s := tr.log.String(); !strings.Contains(s, "larger than the queue may be") || !strings.Contains(s, `"output":"null.0"`) {
+		t.Errorf("got the log %s, want it to name the output and why", s)
+	}
+}
+
+func TestRecordsBesideOneThatIsLargerThanTheQueueAreQueued(t *testing.T) {
+	t.Parallel()
+	tr := start(t, t.TempDir(), forwardInput+`
+[OUTPUT]
+    Name null
+    Match *
+    storage.total_limit_size 1M
+`)
+	in := tr.newIntake(tr.inputs[0])
+	in.addLogs("app", "before", strings.Repeat("x", 2<<20), "after")
+	if err := in.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the two others", func() bool { return tr.balanced(3).Delivered == 2 })
+}

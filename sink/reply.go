@@ -63,10 +63,16 @@ type Reply struct {
 	// Reencode means that from now on the destination encodes items differently (without _type, without ids), because
 	// the server refused them as they were: the loop encodes the items that are not done again and sends them at once.
 	Reencode bool
+	// Unjudged means that nobody has judged the items whose verdict is Again, because of others in the request: they are sent at
+	// once, as they are, and that is no refusal.
+	Unjudged bool
 	// Trouble says in words what Err is about, if the destination knows more than Cause and Status say. If only some items were
 	// refused for now, it is about the first of them.
 	Trouble *Trouble
 }
+
+// SendsAtOnce reports whether what is left of the request is sent again at once: nobody has refused it yet.
+func (r *Reply) SendsAtOnce() bool { return r.Reencode || r.Unjudged }
 
 // An ItemReply is the verdict on one item.
 type ItemReply struct {

@@ -92,7 +92,7 @@ func StartSearch(kind Kind, dir string, port int) (*Search, error) {
 	cmd := exec.Command(filepath.Join(cache(), kind.java, "bin/java"),
 		"-Xms512m", "-Xmx1g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-cp", home+"/*", kind.main,
-		"-basePath", filepath.Join(dir, "node"), "-numOfNode", "1", "-clusterName", "firelane",
+		"-basePath", filepath.Join(dir, "node"), "-numOfNode", "1", "-clusterName", "firelane-"+kind.Name, // of its own, so that servers that run side by side are no cluster
 		"-baseHttpPort", strconv.Itoa(port-1))
 	cmd.Dir = dir
 	p, err := start(filepath.Join(dir, kind.Name+".log"), cmd)

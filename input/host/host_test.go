@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -292,6 +293,35 @@ func TestRealHost(t *testing.T) {
 		in, err := c.make()
 		if got := made(t, in, err); !strings.HasPrefix(got, `x {"`+c.key+`":`) || strings.Contains(got, `"alive":false`) {
 			t.Errorf("got %s, want %s", got, c.key)
+		}
+	}
+}
+
+// A pipe in the file's place, into which nobody writes, doesn't keep the input from stopping.
+func TestHeadDoesNotWaitForAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := &HeadOptions{File: path, Key: "head", BufSize: 256}
+	for _, held := range []bool{false, true} { // a writer has it open
+		if held {
+			w, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			var m members
+			_ = o.read(&m)
+		}()
+		select {
+		case <-ended:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("held %v: reading does not end", held)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/firelane/firelane/config"
@@ -22,6 +23,7 @@ const (
 	maxLines = 1000    // lines that head reads
 
 	connectTime = 5 * time.Second // for a connection attempt of health
+	headTime    = 5 * time.Second // for what is written to a pipe that head reads
 )
 
 // HealthOptions are the options of the input health.
@@ -92,11 +94,12 @@ func NewHead(o *HeadOptions, _ config.Dialect, env input.Env) (input.Input, erro
 }
 
 func (o *HeadOptions) read(m *members) error {
-	f, err := os.Open(o.File)
+	f, err := os.OpenFile(o.File, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe isn't waited for
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()                                 //nolint:errcheck // it was only read
+	_ = f.SetReadDeadline(time.Now().Add(headTime)) // of a pipe; other files have none
 	lines := min(o.Lines, maxLines)
 	if o.Split && lines <= 0 {
 		lines = 10

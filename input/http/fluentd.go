@@ -42,6 +42,10 @@ func newFluentd(o *Options) (*fluentd, error) {
 
 // Begin implements serve.Protocol.
 func (p *fluentd) Begin(x *serve.Exchange) (answered bool, r *serve.Refusal) {
+	if x.Request.Method == http.MethodGet && !p.inQuery(x.Request) { // a load balancer's health check, for example
+		x.Writer.WriteHeader(http.StatusOK)
+		return true, nil
+	}
 	origin := x.Request.Header.Get("Origin")
 	allowed := p.allows(origin)
 	if x.Request.Method == http.MethodOptions {
@@ -71,6 +75,14 @@ func (p *fluentd) Begin(x *serve.Exchange) (answered bool, r *serve.Refusal) {
 		return false, refuse(badTag, fmt.Sprintf("the path is too long for a tag; want at most %d bytes", record.MaxTag))
 	}
 	return false, nil
+}
+
+// inQuery reports whether a request has its events in the query.
+func (p *fluentd) inQuery(r *http.Request) bool {
+	query := []byte(r.URL.RawQuery)
+	_, packed := param(query, "msgpack")
+	_, text := param(query, "json")
+	return p.opts.Parse == nil && (packed || text)
 }
 
 // allows reports whether cors_allow_origins has an origin.

@@ -273,6 +273,9 @@ func TestFluentdsRequests(t *testing.T) {
 		{path: "/app", body: pack, header: []string{"Content-Type", "application/msgpack"}, status: 200, events: []string{`app {"a":"b"}`}},
 		{method: "GET", path: `/app?json=%7B%22a%22:1%7D`, status: 200, events: []string{`app {"a":1}`}},
 
+		{method: "GET", path: "/", status: 200},
+		{method: "GET", path: "/health?x=1", status: 200},
+
 		{path: "/", body: `{"a":1}`, header: asJSON, status: 400, rejects: []string{"1 bad tag"}},
 		{path: "/app", body: `{"a":1}`, status: 400, rejects: []string{"1 bad form"}, answer: "400 Bad Request\nthe parameter json or msgpack is required"},
 		{path: "/app?time=x", body: `{"a":1}`, header: asJSON, status: 400, rejects: []string{"1 bad time"}},

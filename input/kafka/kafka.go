@@ -27,6 +27,9 @@ const (
 	pollMemory   = 4 << 20   // bytes that are taken from the memory of all inputs while there are messages to be read
 
 	memoryRetry   = 100 * time.Millisecond // until memory is asked for again
+	pollTime      = 20 * time.Millisecond  // of a poll, while there are no messages
+	silentTime    = 500 * time.Millisecond // between two polls then, without memory
+	lookTime      = 20 * time.Millisecond  // between two looks for messages meanwhile
 	heldRetry     = 100 * time.Millisecond // until what a step holds is flushed again
 	flushTime     = 5 * time.Second        // for what was polled to be in the queues, at a stop
 	commitTime    = 10 * time.Second       // for a commit of offsets

@@ -34,8 +34,19 @@ func (m *member) consume(ctx context.Context) error {
 		if size < m.much && m.client.BufferedFetchRecords() == 0 {
 			pause(ctx, m.poll-time.Since(begun))
 		}
+		if size == 0 {
+			m.await(ctx)
+		}
 	}
 	return nil
+}
+
+// await waits until there is something to poll, but not long: errors have to be polled, too. It has no memory meanwhile, so that the
+// inputs of silent topics leave it to others.
+func (m *member) await(ctx context.Context) {
+	for end := time.Now().Add(silentTime); m.client.BufferedFetchRecords() == 0 && time.Now().Before(end) && ctx.Err() == nil; {
+		pause(ctx, lookTime)
+	}
 }
 
 // round polls once, puts what comes into the queues, and commits its offsets. Until then no partition is given up. It returns how
@@ -45,10 +56,15 @@ func (m *member) round(ctx context.Context) (size int, err error) {
 		return 0, nil
 	}
 	defer m.env.Memory.Release(pollMemory)
-	fetches := m.client.PollRecords(ctx, maxPoll)
+	polling, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
+	fetches := m.client.PollRecords(polling, maxPoll)
 	defer m.client.AllowRebalance()
-	m.adapt(m.inflated.reset())
 	fetches.EachError(m.report)
+	if fetches.NumRecords() == 0 && polling.Err() != nil {
+		return 0, nil // nothing came
+	}
+	m.adapt(m.inflated.reset())
 	if fetches.NumRecords() == 0 {
 		return 0, nil
 	}

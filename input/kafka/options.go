@@ -4,6 +4,7 @@ package kafka
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // Options are the options of the input kafka.
 type Options struct {
-	Topics      string      `fluentbit:"topics" help:"topics to consume, separated by commas"`
+	Topics      string      `fluentbit:"topics" help:"topics to consume, separated by commas; one that begins with ^ is a regular expression for names"`
 	Format      string      `fluentbit:"format" oneof:"none,json" default:"none" help:"json: a message that is JSON becomes that value in the field payload; none: payload is text"`
 	GroupID     string      `fluentbit:"group_id" default:"fluent-bit" help:"consumer group, whose members share the partitions"`
 	PollMs      int         `fluentbit:"poll_ms" default:"500" help:"ms between two polls while there are no more messages"`
@@ -60,6 +61,13 @@ func (o *Options) Check(d config.Dialect) error {
 	if o.PollMs < 0 {
 		return &config.OptionError{Option: "poll_ms", Reason: "must not be negative"}
 	}
+	if names, patterns := o.patterns(); patterns {
+		for i, p := range names {
+			if _, err := regexp.Compile(p); err != nil {
+				return &config.OptionError{Option: "topics", Reason: fmt.Sprintf("%q is not a regular expression: %v", o.topics()[i], err)}
+			}
+		}
+	}
 	_, err := o.balancers()
 	return err
 }
@@ -84,6 +92,19 @@ func (o *Options) topics() (list []string) {
 		}
 	}
 	return list
+}
+
+// patterns are regular expressions for the topics, if one of them is one, as in librdkafka.
+func (o *Options) patterns() (list []string, some bool) {
+	for _, t := range o.topics() {
+		if strings.HasPrefix(t, "^") {
+			some = true
+		} else {
+			t = "^" + regexp.QuoteMeta(t) + "$"
+		}
+		list = append(list, t)
+	}
+	return list, some
 }
 
 // group is the consumer group.
@@ -139,7 +160,6 @@ func (o *Options) consumer() ([]kgo.Opt, error) {
 	}
 	fetch := o.fetchBytes()
 	opts := []kgo.Opt{
-		kgo.ConsumeTopics(o.topics()...),
 		kgo.ConsumerGroup(o.group()),
 		kgo.Balancers(balancers...),
 		kgo.DisableAutoCommit(),
@@ -151,6 +171,11 @@ func (o *Options) consumer() ([]kgo.Opt, error) {
 		kgo.FetchMaxWait(millis(o.RdFetchWait, fetchWait)),
 		kgo.FetchMinBytes(int32(min(max(o.RdFetchMin, 1), int(fetch)))),
 		kgo.Rack(o.RdRack),
+	}
+	if patterns, some := o.patterns(); some {
+		opts = append(opts, kgo.ConsumeTopics(patterns...), kgo.ConsumeRegex())
+	} else {
+		opts = append(opts, kgo.ConsumeTopics(o.topics()...))
 	}
 	switch o.RdReset {
 	case "smallest", "earliest", "beginning":

@@ -2,10 +2,13 @@ package serve
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // A listener accepts the connections that there is room for.
@@ -26,15 +29,30 @@ type conn struct {
 }
 
 func (l *listener) Accept() (net.Conn, error) {
+	var pause time.Duration
 	for {
 		nc, err := l.Listener.Accept()
-		if err != nil {
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return nil, err
+		case err != nil:
+			pause = waitAfter(err, pause, &l.s.log)
+			continue
 		}
+		pause = 0
 		if c := l.s.open(nc); c != nil {
 			return c, nil
 		}
 	}
+}
+
+// waitAfter waits after a connection could not be accepted, for such a time that what is the cause may pass: no file descriptor or
+// memory is left, or the client's network has failed. It returns the pause, which is longer than the one before.
+func waitAfter(err error, before time.Duration, log *zerolog.Logger) (pause time.Duration) {
+	pause = min(max(2*before, 5*time.Millisecond), time.Second)
+	log.Warn().Err(err).Float64("retry_in_s", pause.Seconds()).Msg("a connection can't be accepted: trying again")
+	time.Sleep(pause)
+	return pause
 }
 
 // open adds a connection, or closes it if there is no room for it.

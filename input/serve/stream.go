@@ -150,9 +150,7 @@ func (s *Stream) accept(receiver func() input.Receiver) error {
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("accepting on %s: %w", s.Addr(), err)
 		}
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second) // such as no file descriptor left, which passes
-		s.log.Warn().Err(err).Float64("retry_in_s", pause.Seconds()).Msg("a connection can't be accepted: trying again")
-		time.Sleep(pause)
+		pause = waitAfter(err, pause, &s.log)
 	}
 }
 
@@ -250,6 +248,7 @@ func (c *streamConn) takeAll() (added bool, err error) {
 		c.r += n
 		switch {
 		case errors.Is(err, errTooLong):
+			c.begun = time.Time{}
 			c.recv.Reject(1, tooLong)
 			c.s.log.Warn().Str("peer", c.peer()).Int("limit_bytes", c.frames.limit).Msg("a message is too long: skipped")
 			continue
@@ -274,17 +273,12 @@ func (c *streamConn) read() error {
 		copy(c.first[:], c.buf[:c.w])
 		c.s.share.Return(c.buf)
 		c.buf = c.first[:]
+		c.hurried.Store(false) // others waited for that
 	}
 	if c.w == len(c.buf) {
-		more, err := c.s.share.Borrow(2*len(c.buf), c.hurry)
-		if err != nil {
+		if err := c.grow(); err != nil {
 			return err
 		}
-		copy(more, c.buf)
-		if len(c.buf) > len(c.first) {
-			c.s.share.Return(c.buf)
-		}
-		c.buf = more
 	}
 	c.setDeadline()
 	n, err := c.rw.Read(c.buf[c.w:])
@@ -296,6 +290,25 @@ func (c *streamConn) read() error {
 	if c.recv == nil {
 		c.recv = c.newReceiver()
 	}
+	return nil
+}
+
+// grow doubles the buffer.
+func (c *streamConn) grow() error {
+	n := 2 * len(c.buf)
+	if n <= cap(c.buf) { // it is a part of the large buffer
+		c.buf = c.buf[:n]
+		return nil
+	}
+	more, err := c.s.share.Borrow(n, c.hurry)
+	if err != nil {
+		return err
+	}
+	copy(more, c.buf)
+	if len(c.buf) > len(c.first) {
+		c.s.share.Return(c.buf)
+	}
+	c.buf = more
 	return nil
 }
 

@@ -68,6 +68,9 @@ func (c *Client) prefix() (netip.Prefix, error) {
 		}
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
+	if addr, err := netip.ParseAddr(c.Network); err == nil { // as Fluentd takes it
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
 	p, err := netip.ParsePrefix(c.Network)
 	if err != nil {
 		return p, &config.OptionError{Option: "network", Reason: fmt.Sprintf("%q is not a network; want, for example, 10.0.0.0/8", c.Network)}

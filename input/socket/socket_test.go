@@ -131,7 +131,7 @@ func TestMessagesAreParsedAndGetTheirSender(t *testing.T) {
 
 func TestOnlyClientsInSecurityMayConnect(t *testing.T) {
 	env := input.Env{ID: "tcp.0", Log: zerolog.Nop()}
-	for network, want := range map[string]string{"127.0.0.0/8": `app {"log":"x"}`, "10.0.0.0/8": "closed"} {
+	for network, want := range map[string]string{"127.0.0.0/8": `app {"log":"x"}`, "127.0.0.1": `app {"log":"x"}`, "10.0.0.0/8": "closed", "127.0.0.2": "closed"} {
 		o := &TCPOptions{Common: none(), Delimiter: "\n", Security: &Security{Clients: []Client{{Host: "10.1.2.3"}, {Network: network}}}}
 		in, err := NewTCP(o, config.Fluentd, env)
 		if err != nil {

@@ -84,14 +84,14 @@ func newInput(o *Options, env input.Env, f *os.File) (*Input, error) {
 // Reads implements input.ReadCounter.
 func (in *Input) Reads() int64 { return in.reads.Load() }
 
-// Run reads until the end of the file, or until ctx ends and nothing more is there.
+// Run reads until the end of the file, or until ctx ends and nothing more is there, or too much for the time of a stop.
 func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error {
 	flushing, abandon := context.WithCancel(in.ctx)
 	defer abandon()
 	late := context.AfterFunc(ctx, func() { time.AfterFunc(in.flushTime, abandon) }) // what was read may still be queued
 	defer late()
 	recv, chunk := receiver(), make([]byte, chunkSize)
-	for in.ctx.Err() == nil {
+	for flushing.Err() == nil {
 		there, err := in.wait(ctx)
 		if err != nil {
 			return fmt.Errorf("waiting for standard input: %w", err)
@@ -154,7 +154,7 @@ func (in *Input) take(recv input.Receiver, ended bool) {
 		} else {
 			used = in.value(recv, rest, ended)
 		}
-		if used == 0 {
+		if used == 0 && !in.skip {
 			break
 		}
 		rest = rest[used:]

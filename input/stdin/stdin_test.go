@@ -155,3 +155,51 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// What follows text that isn't JSON is taken at once, not when more comes.
+func TestWhatFollowsWrongLinesIsTakenAtOnce(t *testing.T) {
+	in, err := newInput(&Options{}, env(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &collector{t: t}
+	in.buf = []byte("one\ntwo\n{\"a\":1}\nthree\n{\"a\":2}\n")
+	in.take(c, false)
+	if want := []string{notJSON, notJSON, `{"a":1}`, notJSON, `{"a":2}`}; !slices.Equal(c.events, want) || len(in.buf) > 1 {
+		t.Errorf("got %q and %q left, want %q", c.events, in.buf, want)
+	}
+}
+
+// A discarder is a queue that always has room.
+type discarder struct{}
+
+func (discarder) Add([]byte, record.Time, []byte) {}
+func (discarder) Reject(int, string)              {}
+func (discarder) Flush(context.Context) error     { return nil }
+
+// A file is always there to be read; this one has no end.
+func TestAStopDoesNotReadALargeFileToItsEnd(t *testing.T) {
+	f, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	in, err := newInput(&Options{}, env(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- in.Run(ctx, func() input.Receiver { return discarder{} }) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("Run does not end")
+		in.Close()
+		<-ended
+	}
+}

@@ -1,6 +1,8 @@
 package syslog
 
 import (
+	"bytes"
+
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/record"
 )
@@ -82,6 +84,11 @@ func (m *taker) withoutPri(body []byte) []byte {
 	return b
 }
 
+// chomp cuts off the end of a line, as Fluentd does at the end of a datagram.
+func chomp(msg []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(msg, []byte("\n")), []byte("\r"))
+}
+
 // unmatched makes a record of a message that can't be parsed, or rejects it.
 func (m *taker) unmatched(recv input.Receiver, msg []byte, reason string) {
 	if !m.opts.Unmatched {
@@ -90,6 +97,8 @@ func (m *taker) unmatched(recv input.Receiver, msg []byte, reason string) {
 	}
 	body := record.AppendStr(record.AppendMapHeader(m.body[:0], 1), "unmatched_line")
 	body = record.AppendStrBytes(body, msg)
+	body = m.with(body, m.opts.AddressKey, []byte(m.address))
+	body = m.with(body, m.opts.HostnameKey, []byte(m.address))
 	m.keep(body)
 	m.tagged = append(append(m.tagged[:0], m.tag...), ".unmatched"...)
 	recv.Add(m.tagged, now(), body)

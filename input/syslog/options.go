@@ -35,7 +35,7 @@ type Options struct {
 	SeverityKey string      `fluentd:"severity_key,priority_key" help:"field that the severity is added as"`
 	FrameType   string      `fluentd:"frame_type" oneof:"traditional,octet_count" default:"traditional" help:"framing on connections: a newline, or the length before each message (RFC 6587)"`
 	Delimiter   string      `fluentd:"delimiter" default:"\\n" help:"accepted; messages end with a newline or NUL"`
-	LengthLimit config.Size `fluentd:"message_length_limit" default:"2048" help:"longest message on a connection; datagrams are taken whole"`
+	LengthLimit config.Size `fluentd:"message_length_limit" default:"2048" help:"accepted; datagrams are taken whole, and a message on a connection may have 1 MiB"`
 	Unmatched   bool        `fluentd:"emit_unmatched_lines" default:"false" help:"make a record of a message that can't be parsed, with the field unmatched_line, and the tag with .unmatched after it"`
 	Protocol    string      `fluentd:"protocol_type" oneof:"udp,tcp" help:"as <transport>"`
 	Keepalive   bool        `fluentd:"send_keepalive_packet" help:"let TCP probe idle connections; it always does here"`
@@ -164,8 +164,8 @@ func (o *Options) network(d config.Dialect) string {
 func (o *Options) limit(d config.Dialect) int {
 	const usual = 32_000
 	switch {
-	case d == config.Fluentd:
-		return int(max(o.LengthLimit, 1))
+	case d == config.Fluentd: // whose message_length_limit is that of datagrams
+		return serve.MaxMessage
 	case o.MaxSize != nil && *o.MaxSize > 0:
 		return int(*o.MaxSize)
 	case o.ChunkSize != nil && *o.ChunkSize > 0:

@@ -57,6 +57,9 @@ func listen(o *Options, d config.Dialect, env input.Env) (input.Input, error) {
 			if r.needsAddress() {
 				m.address = from()
 			}
+			if r.fluentd {
+				msg = chomp(msg)
+			}
 			m.take(recv, msg)
 		}, env)
 	case "unix":

@@ -296,6 +296,37 @@ func TestFluentdsMessages(t *testing.T) {
 	}
 }
 
+// TestFluentdsLimitIsThatOfDatagrams: Fluentd's message_length_limit says how much it reads of a datagram, and its connections have none.
+func TestFluentdsLimitIsThatOfDatagrams(t *testing.T) {
+	text := strings.Repeat("x", 30_000)
+	for _, protocol := range []string{"udp", "tcp"} {
+		r := start(t, &Options{Tag: "sys", Listen: "127.0.0.1", LengthLimit: 2048, Protocol: protocol}, config.Fluentd, nil)
+		r.send(t, rfc3164+text+"\n")
+		events, rejects := r.wait(t, 1)
+		if len(events) != 1 || !strings.Contains(events[0], `failed`+text+`"`) || len(rejects) != 0 {
+			t.Errorf("%s: got %.100q and %q, want the whole message", protocol, events, rejects)
+		}
+	}
+}
+
+// TestAnUnmatchedLineHasItsSender: as in Fluentd.
+func TestAnUnmatchedLineHasItsSender(t *testing.T) {
+	r := start(t, &Options{Tag: "sys", Listen: "127.0.0.1", Unmatched: true, AddressKey: "from", HostnameKey: "host"}, config.Fluentd, nil)
+	r.send(t, "none")
+	if events, _ := r.wait(t, 1); events[0] != `sys.unmatched {"unmatched_line":"none","from":"127.0.0.1","host":"127.0.0.1"}` {
+		t.Errorf("got %q, want the line with the sender's address", events)
+	}
+}
+
+// TestANewlineAtTheEndOfADatagramIsNoPartOfTheMessage: as in Fluentd.
+func TestANewlineAtTheEndOfADatagramIsNoPartOfTheMessage(t *testing.T) {
+	r := start(t, &Options{Tag: "sys", Listen: "127.0.0.1", Parse: &Parse{Type: "none"}}, config.Fluentd, nil)
+	r.send(t, "<13>a\nb\r\n")
+	if events, _ := r.wait(t, 1); events[0] != `sys.user.notice {"message":"a\nb"}` {
+		t.Errorf("got %q, want the text without its last newline", events)
+	}
+}
+
 func TestTLS(t *testing.T) {
 	cert, key := certificate(t)
 	o := &Options{Mode: "tcp", Listen: "127.0.0.1", Parser: "line"}

@@ -166,6 +166,12 @@ type running struct {
 // run starts an input, and ends it after the test.
 func run(t *testing.T, o Options, d config.Dialect) *running {
 	t.Helper()
+	return runInto(t, newCollector(), o, d)
+}
+
+// runInto is run with a collector that is as the test wants it.
+func runInto(t *testing.T, c *collector, o Options, d config.Dialect) *running {
+	t.Helper()
 	if d == config.FluentBit {
 		if o.MaxFields == 0 {
 			o.MaxFields = 8000
@@ -177,7 +183,7 @@ func run(t *testing.T, o Options, d config.Dialect) *running {
 	if err := o.Check(d); err != nil {
 		t.Fatal(err)
 	}
-	r := &running{collector: newCollector(), log: new(log), done: make(chan error, 1)}
+	r := &running{collector: c, log: new(log), done: make(chan error, 1)}
 	in, err := New(&o, d, input.Env{ID: "systemd.0", Log: zerolog.New(r.log)})
 	if err != nil {
 		t.Fatal(err)
@@ -379,8 +385,9 @@ func TestNoEntryIsLostOrReadTwice(t *testing.T) {
 	write(second, 3) // while it doesn't run
 	third := rotate(second, "c")
 	write(third, 4)
-	failed := run(t, o, config.FluentBit)
-	failed.refuse = true
+	refusing := newCollector()
+	refusing.refuse = true
+	failed := runInto(t, refusing, o, config.FluentBit)
 	failed.end(t)
 	if len(failed.flushed) > 0 {
 		t.Fatal("it was flushed")

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -47,20 +46,24 @@ func printOf(f io.ReaderAt, size int) (fingerprint, error) {
 
 // A file is one that is followed.
 type file struct {
-	place                 // its offset is that of the lines that were added
-	at      string        // where it is now: it may have been renamed
-	tag     []byte        // of its records
-	f       *os.File      // nil: closed
-	element *list.Element // in Input.opened, while it is open
-	size    int64         // when it was last looked at
-	changed time.Time     // when it last had a new line, or was renamed
-	rotated bool          // another file has its path, or none
-	ended   bool          // it is forgotten as soon as its lines are in the queue
-	ready   bool          // it is in Input.ready
-	skips   bool          // the rest of a line that is too long is left out
-	failed  bool          // it could not be read, which was logged
-	unsaved bool          // its place is not in the store
-	streams []lineStream  // those that hold lines
+	place                          // its offset is that of the lines that were added
+	at      string                 // where it is now: it may have been renamed
+	named   string                 // where it was found first, for path_key
+	tag     []byte                 // of its records
+	f       *os.File               // nil: closed
+	element *list.Element          // in Input.opened, while it is open
+	size    int64                  // when it was last looked at
+	changed time.Time              // when it last had a new line, or was renamed
+	written time.Time              // its modification time, when it was last looked at
+	missed  time.Time              // since when it isn't where it was, and is searched for; zero: it is there
+	rotated bool                   // another file has its path, or none
+	sought  bool                   // since then a search for files has begun: it has no other name that matches
+	ended   bool                   // it is forgotten as soon as its lines are in the queue
+	ready   bool                   // it is in Input.ready
+	skips   bool                   // the rest of a line that is too long is left out
+	failed  bool                   // it could not be read, which was logged
+	unsaved bool                   // its place is not in the store
+	streams map[string]*lineStream // those that hold lines, by their group
 }
 
 // idOf returns the device and inode of a file.
@@ -79,38 +82,21 @@ func stat(path string) (id fileID, info fs.FileInfo, err error) {
 	}
 	id, ok := idOf(info)
 	if !ok || !info.Mode().IsRegular() {
-		return id, nil, fmt.Errorf("%s is not a regular file", path)
+		return id, nil, fmt.Errorf("%s is %w", path, errIrregular)
 	}
 	return id, info, nil
 }
 
+// errIrregular is the error of a path that is a folder, a pipe or a device.
+var errIrregular = errors.New("not a regular file")
+
+// isGone reports whether an error of stat says that there is no such file. After others it may be looked at again later.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errIrregular) || errors.Is(err, syscall.ENOTDIR)
+}
+
 // errGone is the error of a file that can't be found any more.
 var errGone = errors.New("the file is gone")
-
-// open opens f where it is. If it was renamed, it is searched for in its folder.
-func (f *file) open() error {
-	if f.f != nil {
-		return nil
-	}
-	opened, err := openAs(f.at, f.id)
-	if errors.Is(err, errGone) {
-		is := func(info fs.FileInfo, _ string) bool {
-			id, ok := idOf(info)
-			return ok && id == f.id
-		}
-		at := search(f.at, stemOf(f.at), is) // it usually keeps the beginning of its name
-		if at == "" {
-			at = search(f.at, "", is)
-		}
-		if at == "" {
-			return errGone
-		}
-		f.at = at
-		opened, err = openAs(at, f.id)
-	}
-	f.f = opened
-	return err
-}
 
 // openAs opens the file at path, if it is the one with that id.
 func openAs(path string, id fileID) (*os.File, error) {
@@ -199,60 +185,4 @@ func copyOf(path string, p *place, known map[fileID]*file) (at string, id fileID
 		return "", id
 	}
 	return at, id
-}
-
-// cleaned are patterns without /./ and //: paths of files, which are compared with them, have none. One with /../ stays as it is: what
-// that leads to depends on symbolic links.
-func cleaned(patterns []string) (list []string) {
-	for _, p := range patterns {
-		if p != "" && !slices.Contains(strings.Split(p, "/"), "..") {
-			p = filepath.Clean(p)
-		}
-		list = append(list, p)
-	}
-	return list
-}
-
-// expand returns the files that match any of the patterns and none of those that are excluded, sorted.
-func expand(patterns, exclude []string) (paths []string) {
-	for _, p := range patterns {
-		found, err := filepath.Glob(p)
-		if err != nil {
-			continue // Check has validated it
-		}
-		for _, path := range found {
-			if !excluded(path, exclude) {
-				paths = append(paths, path)
-			}
-		}
-	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
-}
-
-func excluded(path string, exclude []string) bool {
-	return matchesAny(path, exclude) || matchesAny(filepath.Base(path), exclude)
-}
-
-func matchesAny(path string, patterns []string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		ok, err := filepath.Match(p, path)
-		return ok && err == nil
-	})
-}
-
-// tagFor makes the tag of the file at path.
-func (t *tagger) tagFor(path string) []byte {
-	tag := t.tag
-	if t.regex != nil {
-		groups, _ := t.regex.Groups(nil, []byte(path))
-		for _, g := range groups {
-			tag = strings.ReplaceAll(tag, "<"+g.Name+">", string(g.Text))
-		}
-	}
-	if before, after, ok := strings.Cut(tag, "*"); ok {
-		dots := strings.TrimLeft(strings.ReplaceAll(path, "/", "."), ".")
-		tag = before + dots + after
-	}
-	return []byte(tag)
 }

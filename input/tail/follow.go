@@ -23,7 +23,7 @@ func (in *Input) follow(ctx context.Context) error {
 	t := timers{scan: now.Add(in.opts.Refresh), check: now.Add(in.checkEvery())}
 	for ctx.Err() == nil {
 		if in.pass(ctx) {
-			in.setIdle(false)
+			in.notIdle()
 		}
 		if err := in.flush(ctx, &t); err != nil {
 			return err
@@ -35,7 +35,10 @@ func (in *Input) follow(ctx context.Context) error {
 		if in.dirty && t.flush.IsZero() {
 			continue // something was released
 		}
-		in.setIdle(!in.dirty && !held)
+		if in.setIdle(!in.dirty && !held) {
+			in.scan(false)
+			continue
+		}
 		if in.opts.ExitOnEOF && !in.dirty && !held {
 			in.log.Info().Msg("the ends of all files are reached: the input ends")
 			return nil
@@ -147,14 +150,16 @@ func (in *Input) prepare() {
 
 // save writes what prepare has made, and forgets the files that have ended.
 func (in *Input) save() {
+	saved := true
 	if in.store != nil {
-		if err := in.store.commit(); err != nil && !in.wrote {
+		var err error
+		if saved, err = in.store.commit(); err != nil && !in.wrote {
 			in.wrote = true
 			in.log.Error().Err(err).Msg("offsets can't be saved: after a restart lines may come again")
 		}
 	}
 	for _, f := range in.saving {
-		f.unsaved = len(f.streams) > 0 // what it holds comes later
+		f.unsaved = !saved || len(f.streams) > 0 // what it holds comes later
 		if f.ended {
 			in.forget(f)
 		}
@@ -214,6 +219,7 @@ func (in *Input) wait(ctx context.Context, t timers, released time.Time) {
 // due does what is due: it looks at files that have changed, or at all of them, and searches for new ones.
 func (in *Input) due(t *timers) {
 	now := time.Now()
+	in.forgetLists(now)
 	if in.changes(now) {
 		t.check = now // events were lost
 	}

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -89,7 +90,7 @@ func (l *liner) addText(f *file, text []byte, at int64, when record.Time) {
 func (l *liner) begin(f *file, n int, at int64) {
 	l.body = record.AppendMapHeader(l.body[:0], n+l.extra)
 	if l.pathKey != "" {
-		l.body = record.AppendStr(record.AppendStr(l.body, l.pathKey), f.path)
+		l.body = record.AppendStr(record.AppendStr(l.body, l.pathKey), f.named)
 	}
 	if l.offsetKey != "" {
 		l.body = record.AppendInt(record.AppendStr(l.body, l.offsetKey), at)
@@ -124,14 +125,14 @@ func (l *liner) addJoined(f *file, text []byte, at int64, when record.Time) {
 	base := record.AppendStrBytes(record.AppendStr(record.AppendMapHeader(l.line[:0], 1), l.key), text)
 	l.line = base[:0]
 	group := l.reader.Read(base, when)
-	n := slices.IndexFunc(f.streams, func(s lineStream) bool { return s.group == string(group) })
-	st := &l.spare
-	if n >= 0 {
-		st = &f.streams[n]
+	st := f.streams[string(group)]
+	held := st != nil
+	if !held {
+		st = &l.spare
 	}
 	before, after, taken := l.set.Add(&st.Stream, l.reader)
 	l.emitBlock(f, before, st.begin)
-	if before != nil || n < 0 {
+	if before != nil || !held {
 		st.begin = at
 	}
 	l.emitBlock(f, after, st.begin)
@@ -144,21 +145,24 @@ func (l *liner) addJoined(f *file, text []byte, at int64, when record.Time) {
 		l.emit(f, when)
 	}
 	switch {
-	case n < 0 && st.Block != nil:
-		f.streams = append(f.streams, lineStream{Stream: st.Stream, group: string(group), begin: at})
-		st.Stream, n = multiline.Stream{}, len(f.streams)-1
-	case n < 0:
+	case !held && st.Block != nil:
+		st = &lineStream{Stream: l.spare.Stream, group: string(group), begin: at}
+		l.spare.Stream = multiline.Stream{}
+		if f.streams == nil {
+			f.streams = map[string]*lineStream{}
+		}
+		f.streams[st.group] = st
+	case !held:
 		return
 	}
-	l.touch(f, n)
+	l.touch(f, st)
 	if l.held > maxHeld {
-		l.release(f, n)
+		l.release(f, st)
 	}
 }
 
-// touch notes that stream n of f has got a line: it holds more, or nothing.
-func (l *liner) touch(f *file, n int) {
-	st := &f.streams[n]
+// touch notes that a stream of f has got a line: it holds more, or nothing.
+func (l *liner) touch(f *file, st *lineStream) {
 	size := 0
 	if st.Block != nil {
 		size = st.Block.Size()
@@ -166,7 +170,7 @@ func (l *liner) touch(f *file, n int) {
 	l.count(size - st.size)
 	st.size, st.touched = size, l.now
 	if st.Block == nil {
-		f.streams = slices.Delete(f.streams, n, n+1)
+		delete(f.streams, st.group)
 	}
 }
 
@@ -177,32 +181,29 @@ func (l *liner) count(n int) {
 	}
 }
 
-// release emits what stream n of f holds.
-func (l *liner) release(f *file, n int) {
-	st := &f.streams[n]
+// release emits what a stream of f holds.
+func (l *liner) release(f *file, st *lineStream) {
 	l.emitBlock(f, st.Take(), st.begin)
-	l.touch(f, n)
+	l.touch(f, st)
 }
 
 // releaseAll emits what f holds.
-func (l *liner) releaseAll(f *file) {
-	for len(f.streams) > 0 {
-		l.release(f, 0)
-	}
-}
+func (l *liner) releaseAll(f *file) { l.releaseDue(f, l.now, true) }
 
-// releaseDue emits what has waited for the flush time, and returns when the next is due, the zero time for never.
+// releaseDue emits what has waited for the flush time, or all, and returns when the next is due, the zero time for never.
 func (l *liner) releaseDue(f *file, now time.Time, all bool) (next time.Time) {
-	for n := 0; n < len(f.streams); {
-		due := f.streams[n].touched.Add(l.set.Flush)
-		if all || !now.Before(due) {
-			l.release(f, n)
-			continue
-		}
-		if next.IsZero() || due.Before(next) {
+	var list []*lineStream
+	for _, st := range f.streams {
+		switch due := st.touched.Add(l.set.Flush); {
+		case all || !now.Before(due):
+			list = append(list, st)
+		case next.IsZero() || due.Before(next):
 			next = due
 		}
-		n++
+	}
+	slices.SortFunc(list, func(a, b *lineStream) int { return cmp.Compare(a.begin, b.begin) })
+	for _, st := range list {
+		l.release(f, st)
 	}
 	return next
 }
@@ -227,8 +228,8 @@ func (l *liner) emitBlock(f *file, b *multiline.Block, at int64) {
 // safe is the offset up to which all lines were added, and none is held.
 func (f *file) safe() int64 {
 	at := f.offset
-	for n := range f.streams {
-		at = min(at, f.streams[n].begin)
+	for _, st := range f.streams {
+		at = min(at, st.begin)
 	}
 	return at
 }

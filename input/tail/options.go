@@ -8,26 +8,27 @@ package tail
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/parse"
-	"github.com/firelane/firelane/pattern"
 )
 
 // Options are those of Fluent Bit's and of Fluentd's tail.
 type Options struct {
-	Path        []string      `fluentbit:"path" fluentd:"path" required:"true" help:"files, several with commas; * and ? in names"`
-	Exclude     []string      `fluentbit:"exclude_path" fluentd:"exclude_path" help:"files that are left out, in the same notation; without a folder it is the file's name"`
+	Path        []string      `fluentbit:"path" fluentd:"path" required:"true" help:"files, several with commas; * and ? in names, but for a dot at a name's beginning"`
+	Exclude     []string      `fluentbit:"exclude_path" fluentd:"exclude_path" help:"files that are left out, in the same notation; without a folder it is the file's name. In Fluent Bit, * stands for folders, too"`
 	Tag         string        `fluentbit:"tag" fluentd:"tag" help:"tag of the records; * stands for the path, with dots for slashes; <name> for a group of tag_regex; default in Fluent Bit: the input's name"`
-	TagRegex    string        `fluentbit:"tag_regex" help:"pattern for the path, whose named groups the tag may have as <name>"`
+	TagRegex    string        `fluentbit:"tag_regex" help:"pattern for the path, whose named groups the tag may have as <name>; then a file whose path doesn't match isn't read"`
 	PathKey     string        `fluentbit:"path_key" fluentd:"path_key" help:"field that gets the file's path"`
 	OffsetKey   string        `fluentbit:"offset_key" help:"field that gets the line's offset in the file"`
 	Key         string        `fluentbit:"key" default:"log" help:"field that gets the line, where no parser reads it"`
 	FromHead    bool          `fluentbit:"read_from_head" fluentd:"read_from_head" default:"false" help:"read files without a saved offset, which exist at the start, from their beginning; others always are"`
 	Refresh     time.Duration `fluentbit:"refresh_interval" fluentd:"refresh_interval" default:"60s" help:"interval of the search for new files; in watched folders they are seen at once"`
 	RotateWait  time.Duration `fluentbit:"rotate_wait" fluentd:"rotate_wait" default:"5s" help:"how long a file that was renamed or deleted is read after its last line"`
-	IgnoreOlder time.Duration `fluentbit:"ignore_older" fluentd:"limit_recently_modified" default:"0s" help:"leave files out that have not changed for this long, until they do; 0: none"`
+	IgnoreOlder time.Duration `fluentbit:"ignore_older" fluentd:"limit_recently_modified" default:"0s" help:"leave files out that have not changed for this long, until they do; in Fluent Bit, what they have then stays left out; 0: none"`
 	SkipLong    bool          `fluentbit:"skip_long_lines" default:"false" help:"leave lines out that are longer than buffer_max_size, and count them; otherwise they become several records"`
 	SkipEmpty   bool          `fluentbit:"skip_empty_lines" default:"false" help:"leave empty lines out"`
 	MaxLine     config.Size   `fluentbit:"buffer_max_size" fluentd:"max_line_size" default.fluentbit:"32k" help:"longest line; in Fluentd longer ones are left out"`
@@ -97,9 +98,12 @@ func (o *Options) Check(d config.Dialect) error {
 	case d == config.Fluentd && o.Parse == nil:
 		return parse.ErrNoSpec
 	}
-	_, err := newTagger(o, "")
+	_, err := newTagger(o, d, "")
 	return err
 }
+
+// strftime matches a part of a time in a path of Fluentd.
+var strftime = regexp.MustCompile(`%[a-zA-Z]`)
 
 // Warnings implements config's warnings after binding.
 func (o *Options) Warnings() (list []string) {
@@ -109,26 +113,15 @@ func (o *Options) Warnings() (list []string) {
 	if o.Parse != nil && o.Parse.Type == "multiline" && o.Parse.FirstLine == "" {
 		list = append(list, "parse: without format_firstline each line is a text of its own")
 	}
+	if o.Parse != nil { // Fluentd
+		for _, p := range o.Path {
+			if strings.Contains(p, "**") || strftime.MatchString(p) {
+				list = append(list, fmt.Sprintf("path %s: ** is the same as * here, and the letters of strftime, as in %%Y, stand for themselves", p))
+			}
+		}
+	}
 	if o.MaxLine > maxLine {
 		list = append(list, fmt.Sprintf("buffer_max_size is limited to %d MiB", maxLine>>20))
 	}
 	return list
-}
-
-// A tagger makes the tags of files.
-type tagger struct {
-	tag   string
-	regex *pattern.Capture // nil: none
-}
-
-func newTagger(o *Options, id string) (t tagger, err error) {
-	if t.tag = o.Tag; t.tag == "" {
-		t.tag = id
-	}
-	if o.TagRegex != "" {
-		if t.regex, err = pattern.CompileFluentBitCapture(o.TagRegex, nil); err != nil {
-			return t, &config.OptionError{Option: "tag_regex", Reason: err.Error()}
-		}
-	}
-	return t, nil
 }

@@ -25,8 +25,9 @@ func (in *Input) read(f *file) (more, some bool) {
 		in.lost(f, err)
 		return false, false
 	}
-	f.size = info.Size()
-	if f.size < f.offset {
+	rewritten := f.size == info.Size() && !f.written.Equal(info.ModTime())
+	f.size, f.written = info.Size(), info.ModTime()
+	if f.size < f.offset || f.size == f.offset && rewritten && !f.isSame() {
 		in.truncated(f)
 		return true, true
 	}
@@ -43,8 +44,13 @@ func (in *Input) read(f *file) (more, some bool) {
 		return false, false
 	}
 	// After the read: what was read is what followed the lines before it, unless the beginning is another one now.
-	if print, err := printOf(f.f, f.print.size); err != nil || print != f.print {
+	if !f.isSame() {
 		in.truncated(f)
+		return true, true
+	}
+	if hole := holeOf(in.buf[:n]); hole > 0 {
+		f.offset, f.unsaved = f.offset+int64(hole), true
+		in.extend(f)
 		return true, true
 	}
 	used := in.lines(f, in.buf[:n])
@@ -68,6 +74,16 @@ func (in *Input) read(f *file) (more, some bool) {
 	}
 	return f.offset+int64(n-used) < f.size, used > 0
 }
+
+// isSame reports whether the beginning of f is what was read.
+func (f *file) isSame() bool {
+	print, err := printOf(f.f, f.print.size)
+	return err == nil && print == f.print
+}
+
+// holeOf is how many NULs b begins with. A file that was truncated has them where a program goes on writing at its old position: they
+// are no part of a line, in Fluent Bit neither.
+func holeOf(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
 
 // setBuffer makes a buffer of n bytes, none for 0.
 func (in *Input) setBuffer(n int) {
@@ -143,10 +159,19 @@ func (in *Input) longLine(f *file, b []byte) (used int) {
 	return n
 }
 
-// end is called at the end of f. A file that was renamed or deleted, and has had no new line for rotate_wait, is forgotten;
-// a last line without a newline will get none.
+// end is called at the end of f. A file that was renamed or deleted, and has had no new line for rotate_wait, is forgotten, unless a
+// search finds it by a name that matches; a last line without a newline will get none. At a stop it isn't waited for, but the next run
+// follows it.
 func (in *Input) end(f *file) {
-	if !f.rotated || in.liner.now.Sub(f.changed) < in.opts.RotateWait && !in.hurry.Load() {
+	if !f.rotated {
+		return
+	}
+	over := in.liner.now.Sub(f.changed) >= in.opts.RotateWait
+	if over && !f.sought {
+		in.rescanSoon(in.liner.now)
+		over = false
+	}
+	if !over && !in.hurry.Load() {
 		return
 	}
 	if rest := f.size - f.offset; rest > 0 && rest <= int64(len(in.buf)) {
@@ -159,7 +184,7 @@ func (in *Input) end(f *file) {
 	if in.liner.set != nil {
 		in.liner.releaseAll(f)
 	}
-	f.ended, f.unsaved = true, true
+	f.ended, f.unsaved = over, true
 }
 
 // truncated begins f anew. If it was copied before, the rest of the copy comes first.
@@ -172,7 +197,7 @@ func (in *Input) truncated(f *file) {
 	line := in.log.Info().Str("file", f.path).Int64("offset", f.offset)
 	if at != "" {
 		line.Str("copy", at)
-		c := &file{place: old, at: at, tag: f.tag, rotated: true, changed: in.liner.now, unsaved: true}
+		c := &file{place: old, at: at, named: f.named, tag: f.tag, rotated: true, changed: in.liner.now, unsaved: true}
 		if c.id = id; in.addFile(c) {
 			in.markReady(c)
 		}
@@ -183,6 +208,9 @@ func (in *Input) truncated(f *file) {
 
 // lost is called where f can't be read.
 func (in *Input) lost(f *file, err error) {
+	if errors.Is(err, errLater) {
+		return
+	}
 	if errors.Is(err, errGone) || f.rotated {
 		if f.size > f.offset {
 			in.log.Warn().Str("file", f.path).Int64("offset", f.offset).Int64("size", f.size).Err(err).
@@ -209,7 +237,7 @@ func (in *Input) openFile(f *file) error {
 	for in.opened.Len() >= in.maxOpen {
 		in.closeFile(in.eldest())
 	}
-	if err := f.open(); err != nil {
+	if err := in.open(f); err != nil {
 		return err
 	}
 	f.element = in.opened.PushBack(f)

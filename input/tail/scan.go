@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/firelane/firelane/config"
 )
 
 // noteEarly notes the files that exist at the start, up to maxFiles. An application's first lines may come before the first scan.
@@ -13,14 +15,12 @@ func (in *Input) noteEarly() {
 		return
 	}
 	in.early = map[fileID]int64{}
-	for _, path := range expand(in.opts.Path, in.opts.Exclude) {
-		if len(in.early) >= maxFiles {
-			break
-		}
+	in.each(func(path string) bool {
 		if id, info, err := stat(path); err == nil {
 			in.early[id] = info.Size()
 		}
-	}
+		return len(in.early) < maxFiles
+	})
 }
 
 // startOf returns where a file that the first scan finds begins, if it has no saved offset.
@@ -36,20 +36,30 @@ func (in *Input) startOf(id fileID, size int64) int64 {
 // read_from_head is set; all others at their beginning.
 func (in *Input) scan(first bool) {
 	in.liner.now = time.Now()
-	for _, path := range expand(in.opts.Path, in.opts.Exclude) {
+	for _, f := range in.files {
+		f.sought = f.rotated
+	}
+	aged := in.aged
+	in.aged = map[string]agedFile{}
+	in.each(func(path string) bool {
 		id, info, err := stat(path)
 		if err != nil {
-			continue // it has just gone, or is a folder
+			return true // it has just gone, or is a folder
+		}
+		if old, ok := aged[path]; ok {
+			in.aged[path] = old
 		}
 		in.found(path, id, info, first)
-	}
+		return true
+	})
 	if first {
 		in.findRenamed()
-		in.early = nil
+		in.early, in.known = nil, nil
 	}
 	for _, f := range in.files {
 		in.look(f, in.liner.now)
 	}
+	in.took = time.Since(in.liner.now)
 }
 
 // found is called for a file that matches a pattern.
@@ -69,21 +79,31 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 		}
 		return
 	}
-	p, known := in.saved(id, path)
-	if !known && in.opts.IgnoreOlder > 0 && in.liner.now.Sub(info.ModTime()) > in.opts.IgnoreOlder {
+	tag, ok := in.tagger.tagFor(path)
+	if !ok {
+		in.log.Warn().Str("file", path).Msg("a file's path does not match tag_regex: it is not read")
 		return
 	}
-	f := &file{place: p, at: path, tag: in.tagger.tagFor(path), changed: in.liner.now, unsaved: true}
+	p, known := in.saved(id, path)
+	if !known && in.isOld(path, id, info) {
+		return
+	}
+	f := &file{place: p, at: path, named: path, tag: tag, changed: in.liner.now, unsaved: true}
 	f.path = path
 	if !known {
 		f.place = place{id: id, path: path}
-		if first {
+		_, took := in.known[path] // it is new: it took the place of one that was followed
+		switch old, was := in.aged[path]; {
+		case was && old.id == id && old.size <= info.Size():
+			f.offset = old.size
+		case first && !took:
 			f.offset = in.startOf(id, info.Size())
 		}
 	}
 	if !in.addFile(f) {
 		return
 	}
+	delete(in.aged, path)
 	in.byPath[path] = f
 	if err := in.openFile(f); err != nil {
 		in.lost(f, err)
@@ -93,6 +113,23 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 		in.extend(f)
 	}
 	in.markReady(f)
+}
+
+// An agedFile is one that ignore_older leaves out, and its size.
+type agedFile struct {
+	id   fileID
+	size int64
+}
+
+// isOld reports whether a file is left out by ignore_older. In Fluent Bit, what it has then isn't read later, either.
+func (in *Input) isOld(path string, id fileID, info fs.FileInfo) bool {
+	if in.opts.IgnoreOlder <= 0 || in.liner.now.Sub(info.ModTime()) <= in.opts.IgnoreOlder {
+		return false
+	}
+	if in.liner.dialect == config.FluentBit && len(in.aged) < maxFiles {
+		in.aged[path] = agedFile{id, info.Size()}
+	}
+	return true
 }
 
 // move notes that a file that was renamed is followed by its new name.
@@ -107,6 +144,12 @@ func (in *Input) saved(id fileID, path string) (p place, ok bool) {
 	if p, ok := in.places[id]; ok {
 		delete(in.places, id)
 		return p, true
+	}
+	for _, was := range in.known[path] {
+		if p, ok := in.places[was]; ok && was.ino == id.ino { // a volume that is mounted again may have another device number
+			p.id = id
+			return p, true // findRenamed forgets the other one
+		}
 	}
 	for n, p := range in.taken {
 		if p.id.ino == id.ino && p.path == path {
@@ -131,11 +174,12 @@ func (in *Input) findRenamed() {
 		if name := names[dir][id]; name != "" {
 			at = filepath.Join(dir, name)
 		}
-		f := &file{place: p, at: at, tag: in.tagger.tagFor(p.path), changed: in.liner.now, unsaved: true, rotated: true}
+		tag, tagged := in.tagger.tagFor(p.path)
+		f := &file{place: p, at: at, named: p.path, tag: tag, changed: in.liner.now, unsaved: true, rotated: true}
 		if !in.addFile(f) {
 			continue
 		}
-		known := p.path != "" && names[dir][id] != "" && matchesAny(p.path, in.opts.Path) && !excluded(p.path, in.opts.Exclude)
+		known := tagged && p.path != "" && names[dir][id] != "" && in.wants(p.path)
 		if !known || in.openFile(f) != nil {
 			f.ended = true
 			continue
@@ -178,7 +222,7 @@ func (in *Input) rotate(f *file) {
 	if in.byPath[f.at] == f {
 		delete(in.byPath, f.at)
 	}
-	f.rotated, f.changed = true, time.Now()
+	f.rotated, f.sought, f.changed = true, false, time.Now()
 	if f.f == nil { // now its new name can be found
 		if err := in.openFile(f); err != nil {
 			in.lost(f, err)
@@ -195,18 +239,25 @@ func (in *Input) look(f *file, now time.Time) {
 	}
 	if f.rotated {
 		in.markReady(f) // end forgets it when rotate_wait is over
+		if in.byPath[f.path] == nil && in.wants(f.path) {
+			if id, info, err := stat(f.path); err == nil { // its successor
+				in.found(f.path, id, info, false)
+			}
+		}
 		return
 	}
 	id, info, err := stat(f.at)
 	switch {
+	case err != nil && !isGone(err): // it may be there: a server doesn't answer, or a permission is missing
 	case err != nil:
 		in.rotate(f)
 	case id != f.id:
 		in.rotate(f)
-		if !excluded(f.at, in.opts.Exclude) && matchesAny(f.at, in.opts.Path) {
+		in.rescanSoon(now) // its folder may be another one
+		if in.wants(f.at) {
 			in.found(f.at, id, info, false)
 		}
-	case info.Size() != f.size || f.size < f.offset:
+	case info.Size() != f.size || f.size < f.offset || !info.ModTime().Equal(f.written):
 		in.markReady(f)
 	}
 }
@@ -214,10 +265,10 @@ func (in *Input) look(f *file, now time.Time) {
 // folders are those that may get new lines or files.
 func (in *Input) folders() (list []string) {
 	for _, p := range in.opts.Path {
-		dirs, err := filepath.Glob(filepath.Dir(p))
-		if err == nil {
-			list = append(list, dirs...)
-		}
+		glob("", filepath.Dir(p), func(dir string) bool {
+			list = append(list, dir)
+			return len(list) < maxFiles
+		})
 	}
 	links := map[string]string{}
 	for _, f := range in.byPath {

@@ -133,7 +133,8 @@ func (s *store) apply(b []byte) {
 			p.path = string(b[used : used+int(n)])
 			b = b[used+int(n):]
 		}
-		if p.offset >= 0 && p.print.size <= printSize && len(s.places) < maxFiles {
+		_, known := s.places[p.id]
+		if p.offset >= 0 && p.print.size <= printSize && (known || len(s.places) < maxFiles) {
 			s.places[p.id] = p
 		}
 	}
@@ -189,14 +190,13 @@ func (s *store) seal() {
 	binary.LittleEndian.PutUint32(s.batch[4:], crc32.ChecksumIEEE(entries))
 }
 
-// commit writes what was sealed.
-func (s *store) commit() error {
+// commit writes what was sealed. It may be saved in spite of an error: then the log could not be written anew.
+func (s *store) commit() (saved bool, err error) {
 	if len(s.batch) <= commitHead {
-		return nil
+		return true, nil
 	}
-	_, err := s.file.WriteAt(s.batch, s.size)
-	if err != nil {
-		return err
+	if _, err := s.file.WriteAt(s.batch, s.size); err != nil {
+		return false, err
 	}
 	s.size += int64(len(s.batch))
 	for _, p := range s.next {
@@ -207,9 +207,9 @@ func (s *store) commit() error {
 	}
 	s.begin()
 	if s.size > 2*compactAfter {
-		return s.compact()
+		return true, s.compact()
 	}
-	return nil
+	return true, nil
 }
 
 // compact writes the log anew, and then puts it in the place of the old one.
@@ -224,7 +224,8 @@ func (s *store) compact() error {
 	entries := b[len(storeMagic)+commitHead:]
 	binary.LittleEndian.PutUint32(b[len(storeMagic):], uint32(len(entries)))
 	binary.LittleEndian.PutUint32(b[len(storeMagic)+4:], crc32.ChecksumIEEE(entries))
-	f, err := os.OpenFile(s.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	_ = os.Remove(s.path + ".new") // others may write to the folder: it must not be a link to another file
+	f, err := os.OpenFile(s.path+".new", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

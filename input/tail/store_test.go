@@ -28,7 +28,7 @@ func commit(t *testing.T, s *store, places ...place) {
 		s.put(p)
 	}
 	s.seal()
-	if err := s.commit(); err != nil {
+	if _, err := s.commit(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -47,7 +47,7 @@ func TestOffsetsAreThoseOfTheLastWholeCommit(t *testing.T) {
 	s.begin()
 	s.free(b.id)
 	s.seal()
-	if err := s.commit(); err != nil {
+	if _, err := s.commit(); err != nil {
 		t.Fatal(err)
 	}
 	s = reopen(t, s)
@@ -116,4 +116,74 @@ func FuzzOffsets(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAsManyFilesAsAreFollowedKeepTheirOffsets(t *testing.T) {
+	s, err := openStore(filepath.Join(t.TempDir(), "offsets"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []place
+	for n := range maxFiles {
+		all = append(all, place{id: fileID{1, uint64(n)}, offset: 1, path: "/x"})
+	}
+	commit(t, s, all...)
+	all[7].offset = 99
+	commit(t, s, all[7])
+	s = reopen(t, s)
+	defer s.close()
+	if got := s.places[all[7].id].offset; got != 99 {
+		t.Errorf("got the offset %d, want 99", got)
+	}
+}
+
+// A full disk has room again.
+func TestOffsetsThatCouldNotBeSavedAreSavedLater(t *testing.T) {
+	l := newLogs(t)
+	l.write(t, "app.log", text(1, 10))
+	in := l.open(t).(*Input)
+	whole := in.store.file
+	if in.store.file, _ = os.Open(l.o.DB); in.store.file == nil { // nothing can be written to it
+		t.Fatal("no file of offsets")
+	}
+	defer in.store.file.Close()
+	in.recv = &counter{rejected: map[string]int{}}
+	in.liner.setReceiver(in.recv)
+	in.scan(true)
+	in.pass(t.Context())
+	if err := in.flush(t.Context(), &timers{}); err != nil {
+		t.Fatal(err)
+	}
+	in.store.file = whole
+	if err := in.flush(t.Context(), &timers{}); err != nil {
+		t.Fatal(err)
+	}
+	if at := l.saved(t).offset; at != int64(len(text(1, 10))) {
+		t.Errorf("got the offset %d saved, want %d", at, len(text(1, 10)))
+	}
+	in.closeAll()
+	in.Close()
+}
+
+func TestTheFileOfOffsetsIsNotWrittenThroughALink(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openStore(filepath.Join(dir, "offsets"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, filepath.Join(dir, "offsets.new")); err != nil {
+		t.Fatal(err)
+	}
+	s.size += 3 * compactAfter // as if most of it were out of date
+	if err := s.compact(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(other); string(b) != "mine" {
+		t.Errorf("got %q and %v in another file", b, err)
+	}
 }

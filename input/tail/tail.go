@@ -47,13 +47,18 @@ type Input struct {
 	cancel context.CancelFunc // ends Run
 
 	files   map[fileID]*file
-	byPath  map[string]*file // the current file at each path
-	ready   []*file          // those that may have more to read
-	opened  *list.List       // open files, by their last use
-	places  map[fileID]place // of the store, until they are found again
-	saving  []*file          // whose places are in the next commit
-	early   map[fileID]int64 // sizes of the files that existed when the input was made; nil if their beginnings are read, too
-	taken   []place          // of a pos_file of Fluentd
+	byPath  map[string]*file    // the current file at each path
+	ready   []*file             // those that may have more to read
+	opened  *list.List          // open files, by their last use
+	places  map[fileID]place    // of the store, until they are found again
+	known   map[string][]fileID // the files that had a place at the start, by path, until the first search
+	saving  []*file             // whose places are in the next commit
+	aged    map[string]agedFile // files that ignore_older leaves out, by path
+	early   map[fileID]int64    // sizes of the files that existed when the input was made; nil if their beginnings are read, too
+	taken   []place             // of a pos_file of Fluentd
+	lists   map[string]listing  // of folders with files that were renamed
+	listed  int                 // names in them
+	took    time.Duration       // by the last search
 	buf     []byte
 	recv    input.Receiver
 	maxOpen int
@@ -69,7 +74,9 @@ type Input struct {
 	mu      sync.Mutex
 	idle    chan struct{} // closed while everything that the files have is in the queue
 	busy    bool
+	asked   bool // WaitIdle was called: all files have to be looked at once more
 	started bool // Run was called
+	ended   bool // it has returned
 }
 
 // New opens the file of offsets, and notes which files exist, and how long they are: what comes after that is new, although Run
@@ -77,7 +84,7 @@ type Input struct {
 func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	in := &Input{
 		opts: *opts, log: env.Log, memory: env.Memory, flushing: env.FlushTime,
-		files: map[fileID]*file{}, byPath: map[string]*file{}, opened: list.New(), places: map[fileID]place{},
+		files: map[fileID]*file{}, byPath: map[string]*file{}, opened: list.New(), places: map[fileID]place{}, aged: map[string]agedFile{},
 		wake: make(chan struct{}, 1), idle: make(chan struct{}), busy: true, maxOpen: openLimit(),
 	}
 	if in.flushing == 0 {
@@ -85,7 +92,7 @@ func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 	}
 	in.opts.Path, in.opts.Exclude = cleaned(opts.Path), cleaned(opts.Exclude)
 	var err error
-	if in.tagger, err = newTagger(opts, env.DefaultTag()); err != nil {
+	if in.tagger, err = newTagger(opts, d, env.DefaultTag()); err != nil {
 		return nil, err
 	}
 	if err := in.setLiner(d, env); err != nil {
@@ -175,7 +182,13 @@ func (in *Input) openStore(env input.Env) error {
 			Msg("the file of offsets belongs to another program or input: it is left alone, and another one is used")
 	}
 	in.store, in.taken = s, taken
-	in.places = maps.Clone(s.places)
+	in.places, in.known = maps.Clone(s.places), map[string][]fileID{}
+	for _, p := range taken {
+		in.known[p.path] = append(in.known[p.path], p.id)
+	}
+	for id, p := range in.places {
+		in.known[p.path] = append(in.known[p.path], id)
+	}
 	return nil
 }
 
@@ -210,6 +223,9 @@ func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error 
 
 // closeAll closes all files. Nothing reads them any more.
 func (in *Input) closeAll() {
+	in.mu.Lock()
+	in.ended = true
+	in.mu.Unlock()
 	for _, f := range in.files {
 		f.close()
 	}
@@ -224,13 +240,18 @@ func (in *Input) closeStore() {
 	}
 }
 
-// WaitIdle waits until all that the files hold is in the queue. From its call on, lines don't wait for others.
+// WaitIdle waits until all that the files hold is in the queue, also what nothing has told of yet. From its call on, lines don't wait
+// for others.
 func (in *Input) WaitIdle(ctx context.Context) error {
 	in.hurry.Store(true)
-	in.wakeUp()
 	in.mu.Lock()
+	if !in.ended {
+		in.asked = true
+		in.become(false)
+	}
 	idle := in.idle
 	in.mu.Unlock()
+	in.wakeUp()
 	select {
 	case <-idle:
 		return nil
@@ -248,10 +269,24 @@ func (in *Input) wakeUp() {
 	}
 }
 
-// setIdle notes whether everything is in the queue.
-func (in *Input) setIdle(idle bool) {
+// setIdle notes whether everything that was found is in the queue. If WaitIdle was called, there may be more: look says that all files
+// have to be looked at first.
+func (in *Input) setIdle(idle bool) (look bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	look, in.asked = in.asked, false
+	in.become(idle && !look)
+	return look
+}
+
+// notIdle notes that something was read.
+func (in *Input) notIdle() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.become(false)
+}
+
+func (in *Input) become(idle bool) {
 	switch {
 	case idle && in.busy:
 		close(in.idle)

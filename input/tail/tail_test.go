@@ -445,24 +445,89 @@ func TestAThousandFilesWithFewDescriptors(t *testing.T) {
 	same(t, got, lines(0, files*rounds-1))
 }
 
+// As in Fluent Bit 5.1.1 and Fluentd 1.19.3.
 func TestTags(t *testing.T) {
-	for want, o := range map[string]Options{
-		"kube.var.log.a.log": {Tag: "kube.*"},
-		"tail.0":             {},
-		"x.nginx.prod":       {Tag: "x.<name>.<space>", TagRegex: `(?<name>[a-z]+)_(?<space>[a-z]+)\.log$`},
+	for _, c := range []struct {
+		path, want string
+		d          config.Dialect
+		o          Options
+	}{
+		{"/var/log/a.log", "kube.var.log.a.log", config.FluentBit, Options{Tag: "kube.*"}},
+		{"/var/log/a.log", "tail.0", config.FluentBit, Options{}},
+		{"/a:b..c*/d.", "x.a.b.c.d", config.FluentBit, Options{Tag: "x.*."}},
+		{"/a:b..c/d", "x.a:b.c.d.y", config.Fluentd, Options{Tag: "x.*.y"}},
+		{"/var/log/nginx_prod.log", "x.nginx.prod", config.FluentBit, Options{Tag: "x.<name>.<space>", TagRegex: `(?<name>[a-z]+)_(?<space>[a-z]+)\.log$`}},
+		{"/var/log/nginx_.log", "x.nginx._._", config.FluentBit, Options{Tag: "x.<name>.<space>.<other>", TagRegex: `(?<name>[a-z]+)_(?<space>[a-z]+)?\.log$`}},
+		{"/var/log/a.log", "", config.FluentBit, Options{Tag: "x.<name>", TagRegex: `(?<name>[a-z]+)_`}},
+		{"/var/log/a.log", "x", config.FluentBit, Options{Tag: "x", TagRegex: `(?<name>[a-z]+)_`}},
 	} {
-		path := "/var/log/a.log"
-		if o.TagRegex != "" {
-			path = "/var/log/nginx_prod.log"
-		}
-		tags, err := newTagger(&o, "tail.0")
+		tags, err := newTagger(&c.o, c.d, "tail.0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := string(tags.tagFor(path)); got != want {
-			t.Errorf("got %s, want %s", got, want)
+		if got, ok := tags.tagFor(c.path); string(got) != c.want || ok != (c.want != "") {
+			t.Errorf("%s with %s: got %s, want %s", c.path, c.o.Tag, got, c.want)
 		}
 	}
+}
+
+// As in Fluent Bit, and for * in paths in Fluentd, too.
+func TestWhichFilesAreFollowed(t *testing.T) {
+	for _, c := range []struct {
+		path, exclude, file string
+		d                   config.Dialect
+		want                bool
+	}{
+		{"/logs/*", "", "/logs/a", config.FluentBit, true},
+		{"/logs/*", "", "/logs/.a", config.FluentBit, false},
+		{"/logs/*", "", "/logs/.nfs0001", config.Fluentd, false},
+		{"/logs/.*", "", "/logs/.a", config.FluentBit, true},
+		{"/logs/*/a", "", "/logs/.git/a", config.FluentBit, false},
+		{"/.logs/*", "", "/.logs/a", config.FluentBit, true},
+		{"/logs/[!b]", "", "/logs/a", config.FluentBit, true},
+		{"/logs/[!b]", "", "/logs/b", config.Fluentd, false},
+		{"/logs/*/*", "*debug*", "/logs/debug/a", config.FluentBit, false},
+		{"/logs/*/*", "*debug*", "/logs/debug/a", config.Fluentd, true},
+		{"/logs/*/*", "/logs/*.gz", "/logs/a/b.gz", config.FluentBit, false},
+		{"/logs/*/*", "*.gz", "/logs/a/b.gz", config.Fluentd, false},
+		{"/logs/*/*", "/logs/*", "/logs/a/b", config.Fluentd, true},
+	} {
+		in := &Input{opts: Options{Path: cleaned([]string{c.path}), Exclude: cleaned([]string{c.exclude})}}
+		in.liner.dialect = c.d
+		if got := in.wants(c.file); got != c.want {
+			t.Errorf("%s without %s: got %v for %s, want %v", c.path, c.exclude, got, c.file, c.want)
+		}
+	}
+}
+
+func TestHiddenFilesAreLeftOut(t *testing.T) {
+	l := newLogs(t)
+	l.write(t, ".hidden.log", "no\n")
+	l.write(t, "app.log", text(1, 1))
+	r := l.start(t)
+	r.gets(1)
+	l.write(t, ".new.log", "no\n")
+	r.idle()
+	same(t, r.stop(), lines(1, 1))
+}
+
+// As in Fluent Bit: what an old file had is not read when it gets a new line.
+func TestWhatAFileHadWhileItWasLeftOutAsOldIsNotRead(t *testing.T) {
+	l := newLogs(t)
+	l.o.IgnoreOlder = time.Hour
+	l.write(t, "old.log", text(1, 10))
+	past := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(l.path("old.log"), past, past); err != nil {
+		t.Fatal(err)
+	}
+	r := l.start(t)
+	r.idle()
+	l.write(t, "old.log", text(11, 12))
+	l.write(t, "new.log", text(13, 14))
+	r.gets(4)
+	got := r.stop()
+	slices.SortFunc(got, func(a, b string) int { return number(a) - number(b) })
+	same(t, got, lines(11, 14))
 }
 
 func TestAnothersFileOfOffsetsIsLeftAlone(t *testing.T) {
@@ -581,4 +646,13 @@ func TestFluentdsTextsOfSeveralLinesAreParsed(t *testing.T) {
 	same(t, c.bodies, []string{
 		`app {"unmatched_line":"before"}`, `app {"level":"ERROR","message":"one\n\tat a\n\n\tat b\nlast"}`, `app {"level":"INFO","message":"two"}`, `app {"unmatched_line":"2026 odd"}`,
 	})
+}
+
+func TestPatternsOfFluentdThatMeanLessHereAreWarnedAbout(t *testing.T) {
+	for path, want := range map[string]int{"/logs/**/*.log": 1, "/logs/app.%Y%m%d.log": 1, "/logs/*/100%.log": 0} {
+		o := Options{Path: []string{path}, Parse: &parse.Spec{Type: "none"}}
+		if got := o.Warnings(); len(got) != want {
+			t.Errorf("%s: got %q, want %d warnings", path, got, want)
+		}
+	}
 }

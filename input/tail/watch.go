@@ -35,7 +35,7 @@ func (in *Input) changes(now time.Time) (lost bool) {
 			f = in.byReal(path)
 		}
 		switch {
-		case f == nil && c.created && matchesAny(path, in.opts.Path) && !excluded(path, in.opts.Exclude):
+		case f == nil && c.created && in.wants(path):
 			if id, info, err := stat(path); err == nil {
 				in.liner.now = now
 				in.found(path, id, info, false)
@@ -57,7 +57,7 @@ func (in *Input) changes(now time.Time) (lost bool) {
 
 func (in *Input) rescanSoon(now time.Time) {
 	if in.watch.rescan.IsZero() {
-		in.watch.rescan = now.Add(rescanTime)
+		in.watch.rescan = now.Add(max(rescanTime, 10*in.took)) // in a large folder it takes long
 	}
 }
 

@@ -83,9 +83,6 @@ func (w *watcher) update(folders []string) {
 			break
 		}
 		wanted[dir] = true
-		if _, ok := n.watched[dir]; ok {
-			continue
-		}
 		raw, err := n.file.SyscallConn()
 		if err != nil {
 			n.bad = true
@@ -96,6 +93,9 @@ func (w *watcher) update(folders []string) {
 		if err != nil {
 			n.bad = n.bad || !errors.Is(err, fs.ErrNotExist)
 			continue
+		}
+		if was, ok := n.watched[dir]; ok && was != int32(wd) { // another folder is there now
+			n.remove(dir, was)
 		}
 		n.folders[int32(wd)], n.watched[dir] = dir, int32(wd)
 	}
@@ -108,6 +108,9 @@ func (w *watcher) update(folders []string) {
 
 func (n *notifier) remove(dir string, wd int32) {
 	delete(n.watched, dir)
+	if n.folders[wd] != dir {
+		return // the folder is watched under another name, too
+	}
 	delete(n.folders, wd)
 	if raw, err := n.file.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { _, _ = syscall.InotifyRmWatch(int(fd), uint32(wd)) })

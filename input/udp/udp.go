@@ -109,6 +109,10 @@ func (t *taker) values(recv input.Receiver, msg []byte) {
 		case record.KindArray:
 			t.more = append(record.AppendStr(record.AppendMapHeader(t.more[:0], 1), "msg"), out...)
 			t.body, t.more = t.more, t.body
+			if !valid(t.body) { // it is nested one level deeper than the array
+				t.reject(recv, notJSON, msg, record.ErrDepth)
+				return
+			}
 			t.add(recv, now(), t.body)
 		default:
 			t.reject(recv, notMap, msg, nil)

@@ -106,14 +106,15 @@ func TestDatagrams(t *testing.T) {
 		"none": {Options{Format: "none"}, config.FluentBit, []string{"one\ntwo\n", "no end", "\nx\n", "a\nrest"}, []string{
 			`udp.0 {"log":"one"}`, `udp.0 {"log":"two"}`, `udp.0 {"log":"no end"}`, `udp.0 {"log":"x"}`, `udp.0 {"log":"a"}`, `udp.0 {"log":"rest"}`,
 		}},
-		"separator":   {Options{Format: "none", Separator: `\t|`}, config.FluentBit, []string{"a\t|b"}, []string{`udp.0 {"log":"a"}`, `udp.0 {"log":"b"}`}},
-		"parser":      {Options{Parser: "p", AddressKey: "from"}, config.FluentBit, []string{"12\nx"}, []string{`udp.0 {"a":"12","from":"10.0.0.1"}`, `udp.0 {"log":"x","from":"10.0.0.1"}`}},
-		"address":     {Options{AddressKey: "from"}, config.FluentBit, []string{`{"a":1}[2]`}, []string{`udp.0 {"a":1,"from":"10.0.0.1"}`, `udp.0 {"msg":[2],"from":"10.0.0.1"}`}},
-		"Fluentd":     {Options{Tag: "t", Chomp: true, AddressKey: "from", HostnameKey: "host", Parse: &parse.Spec{Type: "none", MessageKey: "m"}}, config.Fluentd, []string{"a\nb\r\n"}, []string{`t {"m":"a\nb","from":"10.0.0.1","host":"10.0.0.1"}`}},
-		"newline":     {Options{Tag: "t", Parse: &parse.Spec{Type: "none", MessageKey: "m"}}, config.Fluentd, []string{"a\n"}, []string{`t {"m":"a\n"}`}},
-		"no match":    {Options{Tag: "t", Parse: &parse.Spec{Type: "json"}}, config.Fluentd, []string{"x", `{"a":1}`}, []string{"refused: message can't be parsed", `t {"a":1}`}},
-		"deep":        {Options{}, config.FluentBit, []string{strings.Repeat("[", 60_000)}, []string{"refused: not JSON"}},
-		"many values": {Options{}, config.FluentBit, []string{strings.Repeat("{}", 3)}, []string{"udp.0 {}", "udp.0 {}", "udp.0 {}"}},
+		"separator":                    {Options{Format: "none", Separator: `\t|`}, config.FluentBit, []string{"a\t|b"}, []string{`udp.0 {"log":"a"}`, `udp.0 {"log":"b"}`}},
+		"parser":                       {Options{Parser: "p", AddressKey: "from"}, config.FluentBit, []string{"12\nx"}, []string{`udp.0 {"a":"12","from":"10.0.0.1"}`, `udp.0 {"log":"x","from":"10.0.0.1"}`}},
+		"address":                      {Options{AddressKey: "from"}, config.FluentBit, []string{`{"a":1}[2]`}, []string{`udp.0 {"a":1,"from":"10.0.0.1"}`, `udp.0 {"msg":[2],"from":"10.0.0.1"}`}},
+		"Fluentd":                      {Options{Tag: "t", Chomp: true, AddressKey: "from", HostnameKey: "host", Parse: &parse.Spec{Type: "none", MessageKey: "m"}}, config.Fluentd, []string{"a\nb\r\n"}, []string{`t {"m":"a\nb","from":"10.0.0.1","host":"10.0.0.1"}`}},
+		"newline":                      {Options{Tag: "t", Parse: &parse.Spec{Type: "none", MessageKey: "m"}}, config.Fluentd, []string{"a\n"}, []string{`t {"m":"a\n"}`}},
+		"no match":                     {Options{Tag: "t", Parse: &parse.Spec{Type: "json"}}, config.Fluentd, []string{"x", `{"a":1}`}, []string{"refused: message can't be parsed", `t {"a":1}`}},
+		"deep":                         {Options{}, config.FluentBit, []string{strings.Repeat("[", 60_000)}, []string{"refused: not JSON"}},
+		"an array as deep as a record": {Options{}, config.FluentBit, []string{strings.Repeat("[", record.MaxDepth) + strings.Repeat("]", record.MaxDepth), "[]"}, []string{"refused: not JSON", `udp.0 {"msg":[]}`}},
+		"many values":                  {Options{}, config.FluentBit, []string{strings.Repeat("{}", 3)}, []string{"udp.0 {}", "udp.0 {}", "udp.0 {}"}},
 	} {
 		if got := taken(t, c.o, c.d, input.Env{Parsers: line}, c.msgs...); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got  %q\nwant %q", name, got, c.want)

@@ -64,13 +64,17 @@ func isZone(s []byte) bool {
 	if s[0] != '+' && s[0] != '-' || len(s) < 3 || !inRange(s[1:3], 18) {
 		return false
 	}
+	most := 59
+	if string(s[1:3]) == "18" { // Java's ZoneOffset: at most 18 hours
+		most = 0
+	}
 	switch len(s) {
 	case 3:
 		return true
 	case 5:
-		return inRange(s[3:], 59)
+		return inRange(s[3:], most)
 	case 6:
-		return s[3] == ':' && inRange(s[4:], 59)
+		return s[3] == ':' && inRange(s[4:], most)
 	}
 	return false
 }

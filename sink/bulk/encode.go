@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/field"
@@ -208,15 +209,12 @@ func (e *encoder) appendID(body []byte, r *sink.Record) (out []byte, at int, err
 	}
 	if e.idKey != nil {
 		if v, ok := e.idKey.FindScalar(&r.Event); ok {
-			if len(v) > maxID+5 { // before it is escaped
+			if idSize(v) > maxID {
 				return body, 0, errLongID
 			}
 			body = append(body, member[:len(member)-1]...)
 			start := len(body)
 			body = appendQuoted(body, v)
-			if len(body)-start > maxID+2 {
-				return body, 0, errLongID
-			}
 			if len(body)-start > 2 {
 				return body, 0, nil
 			}
@@ -228,6 +226,21 @@ func (e *encoder) appendID(body []byte, r *sink.Record) (out []byte, at int, err
 	}
 	body = append(body, member...)
 	return append(r.ID.Append(body), '"'), 0, nil
+}
+
+// idSize returns how many bytes the server counts of a value as an id: those of its text, not those of the JSON that it is sent as.
+func idSize(value []byte) int {
+	s, ok := record.Text(value)
+	if !ok {
+		return 0 // digits, true, false: never too long
+	}
+	size := 0
+	for len(s) > 0 && size <= maxID {
+		r, n := utf8.DecodeRune(s)
+		size += utf8.RuneLen(r) // that of U+FFFD, which is sent for a byte that isn't UTF-8
+		s = s[n:]
+	}
+	return size
 }
 
 // appendQuoted appends a scalar as a JSON string.

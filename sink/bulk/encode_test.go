@@ -321,10 +321,26 @@ func TestRecordThatCannotBeSentLeavesTheBodyAsItWas(t *testing.T) {
 	for reason, body := range map[string][]byte{
 		"no value at id_key": object("x", 1),
 		"longer than 512":    object("k", strings.Repeat("x", 513)),
+		"than 512 bytes":     object("k", strings.Repeat("\xff", 171)), // U+FFFD has 3 bytes
 	} {
 		got, err := d.Append([]byte("before"), event(0, body))
 		if err == nil || !strings.Contains(err.Error(), reason) || string(got) != "before" {
 			t.Errorf("got body %q and error %v, want the body as it was and %q", got, err, reason)
+		}
+	}
+}
+
+// A server counts the bytes of an id, not those of the JSON that it comes in.
+func TestAnIDMayHave512BytesWhateverItsJSONHas(t *testing.T) {
+	d := newDestination(t, fluentBit(func(o *Options) { o.IDKey = "k" }), config.FluentBit)
+	for _, id := range []string{strings.Repeat("x", 512), strings.Repeat(`"`, 512), strings.Repeat("\x01", 512), strings.Repeat("é", 256)} {
+		got, err := d.Append(nil, event(0, object("k", id)))
+		if err != nil {
+			t.Errorf("%.3q…: %v", id, err)
+			continue
+		}
+		if sent := idOf(t, string(got)); sent != id {
+			t.Errorf("got the id %.20q…, want %.3q…", sent, id)
 		}
 	}
 }

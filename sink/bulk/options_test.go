@@ -87,7 +87,7 @@ func TestTimesAreReadInTheirFormat(t *testing.T) {
 
 // FuzzDate: what is kept as a record's own @timestamp is a time that Go can read as well.
 func FuzzDate(f *testing.F) {
-	for _, s := range []string{"2025-01-02", "2025-01-02T03:04", "2025-01-02T03:04:05,5+01", "2024-02-29T23:59:59.999999999-18:00"} {
+	for _, s := range []string{"2025-01-02", "2025-01-02T03:04", "2025-01-02T03:04:05,5+01", "2024-02-29T23:59:59.999999999-18:00", "2024-02-29T23:59:59+1800", "2024-02-29T23:59:59+17:59"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -97,6 +97,14 @@ func FuzzDate(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestADateWithAZoneThatServersRefuseIsNone(t *testing.T) {
+	for zone, want := range map[string]bool{"+18:00": true, "-1800": true, "+18": true, "+17:59": true, "+18:30": false, "-1801": false, "+19": false, "+12:60": false} {
+		if got := isDateTime([]byte("2026-11-28T10:00:00" + zone)); got != want {
+			t.Errorf("%s: got %v, want %v", zone, got, want)
+		}
+	}
 }
 
 func TestWhatIsWrittenAndHasNoEffectIsWarnedOf(t *testing.T) {

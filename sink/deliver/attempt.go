@@ -8,9 +8,8 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// maxReencodes is how often in a row a part is reencoded and sent again at once; after that it waits like any part that
-// failed.
-const maxReencodes = 3
+// maxAtOnce is how often in a row what is left of a part is sent again at once; after that it waits like any part that failed.
+const maxAtOnce = 3
 
 // attempt encodes p if need be, sends it, and sorts the reply. What is left in p after that must be tried again. Workers
 // call it.
@@ -28,7 +27,7 @@ func (o *Output) attempt(ctx context.Context, p *part, maxBytes int) {
 	}
 	if p.req.Len() > 0 {
 		p.out.sent, p.out.bytes, p.out.items = true, len(p.req.Body), p.req.Len()
-		if p.retries > 0 || p.reencodes > 0 {
+		if p.retries > 0 || p.atOnce > 0 {
 			p.out.resent = p.req.Len()
 		}
 		p.out.reply = o.send(ctx, p)
@@ -88,7 +87,7 @@ func (o *Output) sort(p *part) {
 	if r.Err != nil && r.Verdict != sink.Done {
 		rest.Reason = r.Err.Error()
 	}
-	counts := r.Cause == sink.Answered && !r.Reencode && o.retry.Limit >= 0
+	counts := r.Cause == sink.Answered && !r.SendsAtOnce() && o.retry.Limit >= 0
 	next, kept := 0, 0
 	for i := range p.req.Len() {
 		item := &rest

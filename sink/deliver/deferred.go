@@ -212,5 +212,5 @@ func (o *Output) overLimit(p *part, i int, item *sink.ItemReply, counted bool) s
 
 // refusedByItem reports whether r refuses single items for now: the destination was reached and judged them.
 func refusedByItem(r *sink.Reply) bool {
-	return r.Verdict == sink.Done && r.Cause != sink.Unreached && r.Split == sink.No && !r.Reencode
+	return r.Verdict == sink.Done && r.Cause != sink.Unreached && r.Split == sink.No && !r.SendsAtOnce()
 }

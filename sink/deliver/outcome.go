@@ -54,7 +54,7 @@ func (l *loop) judge(p *part, now time.Time) {
 	refused := refusedByItem(r) && p.out.left == p.out.items
 	alone := refused && p.flows && !(p.out.fresh && r.Cause == sink.Throttled)
 	switch {
-	case !p.out.sent || r.Reencode || p.out.split:
+	case !p.out.sent || r.SendsAtOnce() || p.out.split:
 		return
 	case refused && l.deferred:
 		l.deferredRefused(p, now)
@@ -114,14 +114,13 @@ func (l *loop) again(p *part, now time.Time) {
 	r := &p.out.reply
 	p.whole = r.Verdict == sink.Again && r.Err != nil
 	p.due = now
+	p.stale = r.Reencode
 	switch {
 	case p.out.stopped:
-	case r.Reencode && p.reencodes < maxReencodes:
-		p.reencodes++
-		p.stale = true
+	case r.SendsAtOnce() && p.atOnce < maxAtOnce:
+		p.atOnce++
 	default:
-		p.stale = r.Reencode
-		p.reencodes = 0
+		p.atOnce = 0
 		if refusedByItem(r) {
 			p.rounds++
 		}

@@ -271,29 +271,41 @@ func TestHalvingForOneBadItemSaysNothingAboutSizes(t *testing.T) {
 	}
 }
 
-func TestItemsAreReencodedAndSentAtOnceWhenTheDestinationAsksForIt(t *testing.T) {
-	d := newStrict(func(_ context.Context, n int, items []string) sink.Reply {
-		if n == 0 {
-			return sink.Reply{Verdict: sink.Again, Err: errors.New("_type is not supported"), Status: 400, Cause: sink.Answered, Reencode: true,
-				Items: []sink.ItemReply{{Index: 3, Verdict: sink.Done}}}
-		}
-		return sink.Reply{Cause: sink.Answered}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, d, func(c *Config) { c.Retry.Limit = 0 })
-		r.put(upTo(0, 10)...)
-		start := time.Now()
-		r.start(t.Context())
-		eventually(t, "all is delivered", func() bool { return r.out.Stats().Delivered == 10 })
-		if w := time.Since(start); w > 10*time.Millisecond {
-			t.Errorf("got the items delivered after %v, want no wait", w)
-		}
-		s := r.finish()
-		r.wantOnce(10)
-		if d.encoded != 19 || s.Dead != 0 {
-			t.Errorf("got %d records encoded, want 10 and then 9; %+v", d.encoded, s)
-		}
-	})
+func TestItemsThatNobodyRefusedAreSentAtOnceAndEncodedAgainWhereTheDestinationLearned(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply   sink.Reply
+		encoded int
+	}{
+		"learned":  {sink.Reply{Err: errors.New("_type is not supported"), Reencode: true}, 10 + 9},
+		"unjudged": {sink.Reply{Err: errors.New("an event is invalid"), Unjudged: true}, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newStrict(func(_ context.Context, n int, items []string) sink.Reply {
+				if n > 0 {
+					return sink.Reply{Cause: sink.Answered}
+				}
+				r := tt.reply
+				r.Verdict, r.Status, r.Cause = sink.Again, 400, sink.Answered
+				r.Items = []sink.ItemReply{{Index: 3, Verdict: sink.Done}}
+				return r
+			})
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, d, func(c *Config) { c.Retry.Limit = 0 })
+				r.put(upTo(0, 10)...)
+				start := time.Now()
+				r.start(t.Context())
+				eventually(t, "all is delivered", func() bool { return r.out.Stats().Delivered == 10 })
+				if w := time.Since(start); w > 10*time.Millisecond {
+					t.Errorf("got the items delivered after %v, want no wait", w)
+				}
+				s := r.finish()
+				r.wantOnce(10)
+				if d.encoded != tt.encoded || s.Dead != 0 {
+					t.Errorf("got %d records encoded, want %d; %+v", d.encoded, tt.encoded, s)
+				}
+			})
+		})
+	}
 }
 
 func TestADestinationThatAlwaysLearnsIsNotTriedWithoutEnd(t *testing.T) {

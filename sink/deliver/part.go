@@ -17,14 +17,14 @@ type part struct {
 	dead    []refusedItem // to be written to the dead letter
 	key     []byte        // memory for a Keyer
 
-	retries   int       // attempts after which items were left to be tried again
-	rounds    int       // of these, how many were refused item by item
-	reencodes int       // in a row
-	stale     bool      // the items must be encoded again
-	full      int       // bytes of the body that was given back meanwhile; 0: it is there
-	whole     bool      // the last attempt failed as a whole
-	failed    time.Time // when it failed as a whole for the first time
-	due       time.Time // when it may be tried again
+	retries int       // attempts after which items were left to be tried again
+	rounds  int       // of these, how many were refused item by item
+	atOnce  int       // how often in a row what was left was sent again at once
+	stale   bool      // the items must be encoded again
+	full    int       // bytes of the body that was given back meanwhile; 0: it is there
+	whole   bool      // the last attempt failed as a whole
+	failed  time.Time // when it failed as a whole for the first time
+	due     time.Time // when it may be tried again
 
 	place    int            // of the attempt in progress, in the queue's file of attempts
 	noted    buffer.Attempt // what is noted there
@@ -158,7 +158,7 @@ func (p *part) truncate(n int) {
 // copyItems makes p a copy of q with the items [from, to).
 func (p *part) copyItems(q *part, from, to int) {
 	p.clear()
-	p.chunk, p.retries, p.rounds, p.reencodes, p.stale, p.whole, p.due, p.failed = q.chunk, q.retries, q.rounds, q.reencodes, q.stale, q.whole, q.due, q.failed
+	p.chunk, p.retries, p.rounds, p.atOnce, p.stale, p.whole, p.due, p.failed = q.chunk, q.retries, q.rounds, q.atOnce, q.stale, q.whole, q.due, q.failed
 	start := 0
 	if from > 0 {
 		start = q.req.Ends[from-1]

@@ -22,7 +22,7 @@ const lastAccepted = 205
 //
 // Loki stores the valid entries of a request that it answers with 400. It names the others, but not all of them: an ingester
 // tells about one stream and ten entries, and older versions only about the last error. What it names is never accepted;
-// the rest is sent again, at once (Reencode means that: the items stay the same), and what was stored is ignored there.
+// the rest is sent again, at once, and what was stored is ignored there.
 func judge(f *httpsend.Failure, req *sink.Request, t *tenant) sink.Reply {
 	r := f.Reply()
 	switch {
@@ -31,7 +31,7 @@ func judge(f *httpsend.Failure, req *sink.Request, t *tenant) sink.Reply {
 		r.Cause = sink.Throttled
 	case f.Status == http.StatusBadRequest && f.AboutRequest():
 		if r.Items = named(f, req, t); len(r.Items) > 0 {
-			r.Reencode = true
+			r.Unjudged = true
 		} else if only, ok := t.only(); ok && r.Cause == sink.Answered {
 			r.Items = []sink.ItemReply{{Index: only, Verdict: sink.Never, Status: f.Status, Type: "refused", Reason: f.Reason}}
 		} else if r.Cause == sink.Answered {
@@ -237,7 +237,7 @@ func weight(r sink.Reply) int {
 		return 3
 	case r.Split != sink.No:
 		return 2
-	case !r.Reencode:
+	case !r.Unjudged:
 		return 1
 	}
 	return 0

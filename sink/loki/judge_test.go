@@ -208,12 +208,12 @@ func TestAnswersAreRead(t *testing.T) {
 		{"gateway", 502, "<html>Bad Gateway</html>", sink.Reply{Verdict: sink.Again, Cause: sink.Throttled}, nil},
 		{"of a port with TLS", 400, "Client sent an HTTP request to an HTTPS server.", sink.Reply{Verdict: sink.Again, Cause: sink.Answered}, nil},
 		{"unknown 400", 400, "something else", sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Split: sink.ByItem}, nil},
-		{"too old", 400, `entry for stream '{app="a", service_name="a"}' has timestamp too old: ` + second(0) + ", oldest acceptable timestamp is: " + second(2), sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Reencode: true}, []int{0, 1}},
-		{"too new", 400, `2 errors like: entry for stream '{app="a"}' has timestamp too new: ` + second(3) + `; 1 errors like: entry for stream '{app="b"}' has timestamp too new: ` + second(4), sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Reencode: true}, []int{3, 4}},
-		{"out of order, Loki 2.3", 400, "entry with timestamp " + exact(1) + ` ignored, reason: 'entry out of order' for stream: {app="b"},` + "\ntotal ignored: 1 out of 2", sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Reencode: true}, []int{1}},
-		{"more out of order than listed", 400, "entry with timestamp " + exact(2) + ` ignored, reason: 'entry out of order' for stream: {app="a"},` + "\ntotal ignored: 2 out of 3", sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Reencode: true}, []int{0, 2}},
+		{"too old", 400, `entry for stream '{app="a", service_name="a"}' has timestamp too old: ` + second(0) + ", oldest acceptable timestamp is: " + second(2), sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Unjudged: true}, []int{0, 1}},
+		{"too new", 400, `2 errors like: entry for stream '{app="a"}' has timestamp too new: ` + second(3) + `; 1 errors like: entry for stream '{app="b"}' has timestamp too new: ` + second(4), sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Unjudged: true}, []int{3, 4}},
+		{"out of order, Loki 2.3", 400, "entry with timestamp " + exact(1) + ` ignored, reason: 'entry out of order' for stream: {app="b"},` + "\ntotal ignored: 1 out of 2", sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Unjudged: true}, []int{1}},
+		{"more out of order than listed", 400, "entry with timestamp " + exact(2) + ` ignored, reason: 'entry out of order' for stream: {app="a"},` + "\ntotal ignored: 2 out of 3", sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Unjudged: true}, []int{0, 2}},
 		{"too far behind, a shard", 400, "entry with timestamp " + exact(0) + ` ignored, reason: 'entry too far behind, entry timestamp is: ` + second(0) + `, oldest acceptable timestamp is: ` + second(3) + `',` + "\nuser 'fake', total ignored: 1 out of 3 for stream: " + `{__stream_shard__="3", app="a", service_name="a"}`,
-			sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Reencode: true}, []int{0}},
+			sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Unjudged: true}, []int{0}},
 		{"another stream's", 400, "entry with timestamp " + exact(0) + ` ignored, reason: 'entry too far behind' for stream: {app="other"},` + "\ntotal ignored: 1 out of 3", sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Split: sink.ByItem}, nil},
 	} {
 		d := loki(t, config.FluentBit, "labels app=$app")
@@ -230,7 +230,7 @@ func TestAnswersAreRead(t *testing.T) {
 				never = append(never, item.Index)
 			}
 		}
-		if got.Verdict != tt.want.Verdict || got.Cause != tt.want.Cause || got.Split != tt.want.Split || got.Reencode != tt.want.Reencode || !slices.Equal(never, tt.never) || got.Err == nil {
+		if got.Verdict != tt.want.Verdict || got.Cause != tt.want.Cause || got.Split != tt.want.Split || got.Unjudged != tt.want.Unjudged || !slices.Equal(never, tt.never) || got.Err == nil {
 			t.Errorf("%s: got %+v\nwant %+v and %v given up", tt.name, got, tt.want, tt.never)
 		}
 	}

@@ -204,8 +204,7 @@ type attempt struct {
 // send sends the items from i up to but not including j.
 func (a *attempt) send(ctx context.Context, i, j int) {
 	if a.stopped == nil && a.left == 0 {
-		// Nobody has judged the rest: Reencode means that it is sent again at once, and that this isn't a refusal. (The items stay the same.)
-		a.stop(sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Reencode: true, Status: a.reply.Status, Err: errors.New("many metrics of the request were refused: the rest is sent in another request")}, i)
+		a.stop(sink.Reply{Verdict: sink.Again, Cause: sink.Answered, Unjudged: true, Status: a.reply.Status, Err: errors.New("many metrics of the request were refused: the rest is sent in another request")}, i)
 	}
 	if a.stopped != nil {
 		return
@@ -238,7 +237,7 @@ func (a *attempt) stop(r sink.Reply, i int) {
 		return // nothing has a verdict: r may even ask to split the request
 	}
 	if a.reply.Split != sink.No {
-		a.reply.Split, a.reply.Reencode = sink.No, true // the rest is a request of its own next time, and is halved then
+		a.reply.Split, a.reply.Unjudged = sink.No, true // the rest is a request of its own next time, and is halved then
 	}
 	for n := range i {
 		if len(judged) > 0 && judged[0].Index == n {

@@ -250,7 +250,7 @@ func TestManyRefusedMetricsAreSentInSeveralRequests(t *testing.T) {
 	if s.Requests() != maxCalls || r.Verdict != sink.Again || len(r.Items) == 0 || r.Items[0].Verdict != sink.Never || r.Err == nil {
 		t.Errorf("got %d calls, %v and %d items, want %d calls and items that are never", s.Requests(), r.Verdict, len(r.Items), maxCalls)
 	}
-	if !r.Reencode {
+	if !r.Unjudged {
 		t.Errorf("got %+v, in which metrics that nobody has judged count as refused", r)
 	}
 }

@@ -178,7 +178,7 @@ func testSend(t *testing.T, d sink.Destination) {
 			}
 			before := bytes.Clone(req.Body)
 			r := d.Send(t.Context(), req)
-			if r.Verdict != sink.Done || r.Err != nil || len(r.Items) != 0 || r.Split != sink.No || r.Reencode {
+			if r.Verdict != sink.Done || r.Err != nil || len(r.Items) != 0 || r.Split != sink.No || r.SendsAtOnce() {
 				t.Errorf("reply: %+v", r)
 			}
 			if !bytes.Equal(req.Body, before) {

@@ -140,10 +140,9 @@ func (d *Destination) Send(ctx context.Context, req *sink.Request) sink.Reply {
 	return joined(ended, from, unjudged(sink.Reply{Err: fmt.Errorf("%d events of a request are invalid", maxResumes)}))
 }
 
-// unjudged makes r say that nobody has judged the items: they are sent again at once, and that isn't a refusal. (Reencode means that:
-// the items stay the same.)
+// unjudged makes r say that nobody has judged the items.
 func unjudged(r sink.Reply) sink.Reply {
-	r.Cause, r.Verdict, r.Split, r.Reencode = sink.Answered, sink.Again, sink.No, true
+	r.Cause, r.Verdict, r.Split, r.Unjudged = sink.Answered, sink.Again, sink.No, true
 	return r
 }
 

@@ -206,7 +206,7 @@ func TestManyInvalidEventsTakeSeveralAttempts(t *testing.T) {
 	if r.Verdict != sink.Again || r.Err == nil || len(r.Items) != maxResumes || s.Requests() != maxResumes {
 		t.Errorf("got %+v after %d requests", r, s.Requests())
 	}
-	if !r.Reencode {
+	if !r.Unjudged {
 		t.Errorf("got %+v, in which events that nobody has read count as refused", r)
 	}
 }
@@ -217,7 +217,7 @@ func TestEventsBehindAnInvalidOneDoNotCountAsRefusedBeforeTheyAreJudged(t *testi
 	}}})
 	d := made(t, s, config.FluentBit, "event_index_key $index")
 	r := send(t, d, sinktest.Record("a", 1, "index", "other"), sinktest.Record("a", 2), sinktest.Record("a", 3))
-	if r.Verdict != sink.Again || r.Split != sink.No || !r.Reencode || len(r.Items) != 1 {
+	if r.Verdict != sink.Again || r.Split != sink.No || !r.Unjudged || len(r.Items) != 1 {
 		t.Errorf("got %+v, want that two events are sent again, and aren't refused", r)
 	}
 }
