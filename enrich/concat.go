@@ -127,6 +127,7 @@ type concatBlock struct {
 	bytes      int  // of text in parts
 	unfinished bool // flush_interval passed before its last part came
 	whole      bool // the current event is its last part
+	lot        Lot
 }
 
 // NewConcat makes the step of a concat. It returns an error if options are missing, invalid, or exclude each other.

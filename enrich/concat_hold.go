@@ -51,7 +51,7 @@ func (c *concat) add(ev *record.Event, p *concatPart, out *Out, done []concatBlo
 	if st == nil {
 		st = c.begin(ev)
 	}
-	c.push(st, ev, p)
+	c.push(st, ev, p, out.Lot)
 	out.Hold(1)
 	if p.last || c.mode == "n_lines" && len(st.parts) >= c.o.Lines {
 		done = c.cut(done, st, true)
@@ -105,8 +105,12 @@ func (c *concat) appendWithoutText(dst, body []byte) []byte {
 func isNamed(f *record.Fields, name string) bool { return f.Key() != nil && string(f.Key()) == name }
 
 // push adds a part. Docker's parts are sorted by their ordinals.
-func (c *concat) push(st *concatStream, ev *record.Event, p *concatPart) {
+func (c *concat) push(st *concatStream, ev *record.Event, p *concatPart, lot Lot) {
 	i := len(st.parts)
+	if i > 0 {
+		lot = lot.And(st.lot)
+	}
+	st.lot = lot
 	for i > 0 && st.parts[i-1].ordinal > p.ordinal {
 		i--
 	}
@@ -164,7 +168,7 @@ func (c *concat) emit(b *concatBlock, ev *record.Event, out *Out) {
 	case ev != nil && ev.Tag == b.tag && !b.unfinished:
 		joined.Time = ev.Time
 	}
-	out.Release(len(b.parts))
+	out.ReleaseOf(len(b.parts), b.lot)
 	if !b.unfinished || c.label == "" || !out.Divert(&joined, c.label) {
 		out.Next(&joined)
 	}

@@ -105,13 +105,13 @@ func (j *Joiner) Apply(ev *record.Event, out *Out) {
 		return
 	}
 	out.Hold(1)
-	for _, done := range j.hold(ev, &p) {
+	for _, done := range j.hold(ev, &p, out.Lot) {
 		done.emit(out)
 	}
 }
 
 // hold adds a part and returns the pieces that are ready.
-func (j *Joiner) hold(ev *record.Event, p *part) []*piece {
+func (j *Joiner) hold(ev *record.Event, p *part, lot Lot) []*piece {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	l := j.line(ev, p)
@@ -122,7 +122,7 @@ func (j *Joiner) hold(ev *record.Event, p *part) []*piece {
 		done = append(done, j.cut(l))
 	}
 	j.parts++
-	j.count(l.add(p))
+	j.count(l.add(p, lot))
 	if l.complete() {
 		done = append(done, j.cut(l))
 		j.forget(l)
@@ -203,7 +203,7 @@ func (j *Joiner) endUnnamed(ev *record.Event, p *part, out *Out) bool {
 		return false
 	}
 	j.parts++
-	j.count(l.add(p))
+	j.count(l.add(p, out.Lot))
 	done := j.cut(l)
 	j.forget(l)
 	j.mu.Unlock()

@@ -105,7 +105,11 @@ func (l *line) fixed() int { return lineOverhead + len(l.key) + len(l.piece.fiel
 
 // add inserts a part by its ordinal and returns the bytes to count for it. A duplicated part (a log driver that reconnects
 // resends what was not acknowledged) is only counted.
-func (l *line) add(p *part) int {
+func (l *line) add(p *part, lot Lot) int {
+	if l.piece.held() > 0 {
+		lot = lot.And(l.piece.lot)
+	}
+	l.piece.lot = lot
 	ordinal := p.ordinal
 	if ordinal <= 0 {
 		ordinal = l.seen + 1
@@ -143,6 +147,7 @@ type piece struct {
 	parts      []heldPart
 	size       int // bytes of their texts
 	duplicated int // parts that were duplicates
+	lot        Lot
 }
 
 type heldPart struct {
@@ -157,7 +162,7 @@ func (p *piece) emit(out *Out) {
 	if len(p.parts) == 0 {
 		return
 	}
-	out.Release(p.held())
+	out.ReleaseOf(p.held(), p.lot)
 	used := out.Mark()
 	b := slices.Grow(out.Take(), p.size+len(p.fields)+16)
 	b = record.AppendMapHeader(b, p.count+1)

@@ -9,15 +9,8 @@ type Live interface {
 
 // LiveReason returns what Live says of a stage that is Live, also under a condition; "" for all others.
 func LiveReason(s Stage) string {
-	switch w := s.(type) {
-	case whenFilter:
-		return LiveReason(w.Filter)
-	case whenStep:
-		return LiveReason(w.Step)
-	case whenHolder:
-		return LiveReason(w.Holder)
-	case Live:
-		return w.Live()
+	if l, ok := Find[Live](s); ok {
+		return l.Live()
 	}
 	return ""
 }

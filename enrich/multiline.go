@@ -103,6 +103,7 @@ type shard struct {
 type lineStream struct {
 	multiline.Stream
 	key, tag string
+	lot      Lot // of the lines that are held
 	size     int // bytes that are counted
 	touched  time.Time
 	element  *lists.Element
@@ -112,6 +113,7 @@ type lineStream struct {
 type takenBlock struct {
 	*multiline.Block
 	tag string
+	lot Lot
 }
 
 // Apply implements Step: it holds a line that may have others after it, and emits those that are complete. Any other line
@@ -140,22 +142,29 @@ func (m *multilineStep) add(ev *record.Event, out *Out, done []takenBlock) (_ []
 	if st == nil {
 		st = &s.spare
 	}
+	held, lot := st.lot, out.Lot
+	isFirst := st.Block == nil
 	before, after, taken := m.set.Add(&st.Stream, s.reader)
 	if taken {
 		s.held++
 		out.Hold(1)
 	}
-	for _, b := range []*multiline.Block{before, after} {
-		if b != nil {
-			done = append(done, takenBlock{b, ev.Tag})
-			s.held -= b.Lines
-		}
+	if before != nil {
+		done = append(done, takenBlock{before, ev.Tag, held})
+		s.held -= before.Lines
+	} else if !isFirst {
+		lot = lot.And(held)
 	}
+	if after != nil {
+		done = append(done, takenBlock{after, ev.Tag, lot})
+		s.held -= after.Lines
+	}
+	st.lot = lot
 	if st == &s.spare && st.Block == nil {
 		return done, taken
 	}
 	if st == &s.spare {
-		st = &lineStream{Stream: s.spare.Stream, key: string(s.key), tag: strings.Clone(ev.Tag)}
+		st = &lineStream{Stream: s.spare.Stream, key: string(s.key), tag: strings.Clone(ev.Tag), lot: lot}
 		s.spare.Stream = multiline.Stream{}
 		s.streams[st.key] = st
 		st.element = s.oldest.PushBack(st)
@@ -215,7 +224,7 @@ func (m *multilineStep) take(s *shard, st *lineStream) takenBlock {
 	b := st.Take()
 	s.held -= b.Lines
 	m.forget(s, st)
-	return takenBlock{b, st.tag}
+	return takenBlock{b, st.tag, st.lot}
 }
 
 // isFull reports whether lines must be emitted to hold less.
@@ -229,7 +238,7 @@ func (m *multilineStep) emit(b takenBlock, out *Out) {
 	used := out.Mark()
 	body := out.Keep(b.Append(slices.Grow(out.Take(), b.Len())))
 	ev := record.Event{Tag: b.tag, Time: b.Time, Body: body}
-	out.Release(b.Lines)
+	out.ReleaseOf(b.Lines, b.lot)
 	m.set.Put(b.Block)
 	out.Next(&ev)
 	out.Rewind(used)

@@ -1,8 +1,6 @@
 package enrich
 
 import (
-	"bytes"
-	"slices"
 	"strings"
 
 	"github.com/firelane/firelane/config"
@@ -241,13 +239,13 @@ func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 	if !p.keepKey && p.at.Nested() {
 		body = p.at.AppendWithout(nil, body)
 	}
-	kept, names := 0, memberNames{members: members, n: n, lengths: keyLengths(members, n)}
+	kept, names := 0, NamesOf(members, n)
 	f := record.FieldsOf(body)
 	run := f.Rest() // its beginning, up to the current member, stays and isn't copied yet
 	for f.Next() {
 		key := f.Key()
 		isKey := !p.at.Nested() && string(key) == p.at.Top()
-		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && names.has(key) {
+		if isKey && !p.keepKey || !isKey && !p.keepOthers || key != nil && names.Has(key) {
 			out = append(out, run[:len(run)-len(f.Rest())-len(f.RawKey())-len(f.Value())]...)
 			run = f.Rest()
 			continue
@@ -255,69 +253,6 @@ func (p *parseStep) appendKept(out, body, members []byte, n int) ([]byte, int) {
 		kept++
 	}
 	return append(out, run[:len(run)-len(f.Rest())]...), kept
-}
-
-// keyLengths are the lengths of the names of n well-formed members.
-func keyLengths(b []byte, n int) (lengths lengthSet) {
-	for ; n > 0 && len(b) > 1; n-- {
-		if size := int(b[0] & 0x1f); b[0]&0xe0 == 0xa0 && size+1 < len(b) {
-			lengths |= 1 << size
-			b = b[1+size:]
-		} else {
-			key, _, _ := record.Str(b)
-			lengths.add(key)
-			if b, _ = record.Skip(b); len(b) == 0 {
-				break
-			}
-		}
-		if c := b[0]; c&0xe0 == 0xa0 && int(c&0x1f) < len(b) {
-			b = b[1+int(c&0x1f):]
-		} else {
-			b, _ = record.Skip(b)
-		}
-	}
-	return lengths
-}
-
-// memberNames are the names of n members.
-type memberNames struct {
-	members []byte
-	n       int
-	lengths lengthSet
-	sorted  [][]byte // if there are many: sorted when one is looked for first
-}
-
-// fewNames is how many members are compared one by one.
-const fewNames = 64
-
-// has reports whether one of the members is called name.
-func (m *memberNames) has(name []byte) bool {
-	switch {
-	case !m.lengths.has(name):
-		return false
-	case m.n <= fewNames:
-		one := [1][]byte{name}
-		ns := nameSet{names: one[:]}
-		ns.lengths.add(name)
-		return ns.meets(m.members, m.n)
-	case m.sorted == nil:
-		m.sort()
-	}
-	_, ok := slices.BinarySearchFunc(m.sorted, name, bytes.Compare)
-	return ok
-}
-
-func (m *memberNames) sort() {
-	m.sorted = make([][]byte, 0, m.n)
-	b := m.members
-	for range m.n {
-		if name, ok := record.Text(b); ok {
-			m.sorted = append(m.sorted, name)
-		}
-		b, _ = record.Skip(b) // the members are well-formed
-		b, _ = record.Skip(b)
-	}
-	slices.SortFunc(m.sorted, bytes.Compare)
 }
 
 // rename appends room for a header to out, which holds the parsed map, and then the map with the prefix before its names.

@@ -32,7 +32,7 @@ type Step interface {
 // an event is released within the holder's flush timeout after the last one that was joined to it. The Holder reports each
 // event that it holds to out.Hold, before another call can release it; and to out.Release, before it emits an event, how
 // many held events are in that one. So the event that completes a line of two held events is held, too, and then three are
-// released.
+// released. It notes the Lot of what it holds, and releases that by ReleaseOf.
 type Holder interface {
 	Step
 	// Expire emits the events that are due at now and returns when it must be called next, the zero time if nothing is
@@ -62,6 +62,26 @@ type Closer interface {
 	Close()
 }
 
+// A Wrapper is a stage around another one, such as one that has a condition.
+type Wrapper interface {
+	Inside() Stage
+}
+
+// Find finds the optional interface T, which isn't TagFilter, in a stage, or in the one inside it.
+func Find[T any](s Stage) (found T, ok bool) {
+	for s != nil {
+		if found, ok = s.(T); ok {
+			return found, true
+		}
+		w, wraps := s.(Wrapper)
+		if !wraps {
+			break
+		}
+		s = w.Inside()
+	}
+	return found, false
+}
+
 // Everything is the time at which all held events are due: it is passed to Expire at a stop.
 var Everything = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -71,6 +91,8 @@ type Out struct {
 	// From is the Step that rerouted the event to this path, nil if the event comes from an input. A Step that reroutes
 	// every event must pass on those that it has rerouted itself.
 	From Step
+	// Lot is the one of the event that Apply is called with.
+	Lot Lot
 
 	next     func(ev *record.Event, of int)
 	reroute  func(ev *record.Event, tag string, of int)
@@ -78,6 +100,18 @@ type Out struct {
 	ev       record.Event                                           // the event that is emitted; here, so that the Step's own costs no allocation
 	held     int                                                    // since TakeHeld
 	released int                                                    // since the last event was emitted
+	own      bool                                                   // these are all of the Out's Lot
+}
+
+// A Lot is what one connection adds before a Flush, which queues or refuses all of it. 0: unknown, or more than one.
+type Lot uint64
+
+// And returns the Lot of events of both.
+func (l Lot) And(other Lot) Lot {
+	if l != other {
+		return 0
+	}
+	return l
 }
 
 // NewOut makes an Out. next and reroute get each event that is emitted, and of, the number of held events in it: 0 for an
@@ -141,7 +175,18 @@ func (o *Out) drop(used Mark) {
 func (o *Out) Hold(n int) { o.held += n }
 
 // Release reports that n held events are in the event that is emitted next.
-func (o *Out) Release(n int) { o.released += n }
+func (o *Out) Release(n int) { o.ReleaseOf(n, 0) }
+
+// ReleaseOf is Release for held events of a Lot. If the Flush of another one fails, in which they are released, they must not be
+// lost: they may have been acknowledged.
+func (o *Out) ReleaseOf(n int, l Lot) {
+	own := l != 0 && l == o.Lot
+	o.own = own && (o.own || o.released == 0)
+	o.released += n
+}
+
+// Own reports whether the held events that were released last are of the same Lot as the event that Apply was called with.
+func (o *Out) Own() bool { return o.own }
 
 // TakeHeld returns how many events were held since the last call. It is for the owner of the Out.
 func (o *Out) TakeHeld() int {

@@ -183,6 +183,14 @@ func (f whenFilter) Apply(ev *record.Event, s *Scratch) bool {
 	return !f.holds(ev, s) || f.Filter.Apply(ev, s)
 }
 
+// ForTag implements TagFilter. Where the wrapped Filter is none, it is the same for all tags.
+func (f whenFilter) ForTag(tag string) Filter {
+	if t, ok := f.Filter.(TagFilter); ok {
+		return whenFilter{t.ForTag(tag), f.when}
+	}
+	return f
+}
+
 type whenStep struct {
 	Step
 	*when
@@ -201,23 +209,20 @@ func (f whenHolder) Apply(ev *record.Event, out *Out) { f.apply(f.Holder, ev, ou
 
 func (w *when) apply(s Step, ev *record.Event, out *Out) {
 	if w.holds(ev, out.Scratch) {
+		if from, ok := out.From.(Wrapper); ok { // the Step compares itself with it
+			out.From, _ = from.Inside().(Step)
+		}
 		s.Apply(ev, out)
 		return
 	}
 	out.Next(ev)
 }
 
-// Close closes the wrapped stage if that is a Closer.
-func (f whenFilter) Close() { closeStage(f.Filter) }
+// Inside implements Wrapper.
+func (f whenFilter) Inside() Stage { return f.Filter }
 
-// Close closes the wrapped stage if that is a Closer.
-func (f whenStep) Close() { closeStage(f.Step) }
+// Inside implements Wrapper.
+func (f whenStep) Inside() Stage { return f.Step }
 
-// Close closes the wrapped stage if that is a Closer.
-func (f whenHolder) Close() { closeStage(f.Holder) }
-
-func closeStage(s Stage) {
-	if c, ok := s.(Closer); ok {
-		c.Close()
-	}
-}
+// Inside implements Wrapper.
+func (f whenHolder) Inside() Stage { return f.Holder }

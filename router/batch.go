@@ -12,6 +12,31 @@ type batch struct {
 	record.Batch
 	outputs []int // that share it; nil: they have begun to differ, and one that gets another record copies the batch first
 	users   int   // outputs that have not appended it yet
+	others  []int // records that came by other Flushes, by their place: see intake.left
+}
+
+// put adds ev. others says that it came by another Flush than the one that the batch is for.
+func (b *batch) put(ev *record.Event, others bool) {
+	if others {
+		b.others = append(b.others, b.Records())
+	}
+	b.AddEvent(ev)
+}
+
+// ofOthers returns a batch of the records that came by other Flushes; nil if there are none.
+func (b *batch) ofOthers() *batch {
+	if len(b.others) == 0 {
+		return nil
+	}
+	left, ev := &batch{users: 1}, new(record.Event) // no larger than it need be
+	r, next := record.ReadBatch(b.Bytes()), 0
+	for n := 0; next < len(b.others) && r.Next(ev); n++ {
+		if n == b.others[next] {
+			left.AddEvent(ev)
+			next++
+		}
+	}
+	return left
 }
 
 // add adds ev to the batch of each output of rt, of which there is one at least.
@@ -23,13 +48,13 @@ func (i *intake) add(rt *route, ev *record.Event) {
 	}
 	if b != nil {
 		i.open, i.openFor = b, rt
-		b.AddEvent(ev)
+		b.put(ev, i.others)
 		i.full = i.full || b.Len() >= i.most
 		return
 	}
 	for _, o := range outputs {
 		b := i.ownBatch(o)
-		b.AddEvent(ev)
+		b.put(ev, i.others)
 		i.full = i.full || b.Len() >= i.most
 	}
 }
@@ -60,6 +85,7 @@ func (i *intake) ownBatch(o int) *batch {
 	b.users = 1
 	if shared := p.batch; shared != nil {
 		b.CopyOf(&shared.Batch)
+		b.others = append(b.others[:0], shared.others...)
 		shared.outputs = nil
 		shared.users--
 	}

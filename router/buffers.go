@@ -32,7 +32,7 @@ func (b *buffers) returnBatch(batch *batch) {
 	}
 	if batch.users--; batch.users == 0 && cap(batch.Bytes()) <= maxKeptBatch {
 		batch.Reset()
-		batch.outputs = nil
+		batch.outputs, batch.others = nil, batch.others[:0]
 		b.batches.Put(batch)
 	}
 }

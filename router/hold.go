@@ -54,20 +54,19 @@ type expiry struct {
 // releaseHeld makes Holders emit what is due, until end is closed, and then everything. Once stopping is closed everything is
 // due soon, so that clients get their acks. While nothing is held it sleeps: an idle router uses no CPU.
 func (r *Router) releaseHeld(stopping, end <-chan struct{}) {
-	r.releaseUntil(r.expiries(), stopping, end, nil)
+	all := r.expiries()
+	r.releaseUntil(&all, stopping, end, nil)
 }
 
-// releaseUntil is releaseHeld for some of the Holders. When pause is closed it returns, and leaves what is held where it is.
-func (r *Router) releaseUntil(all []expiry, stopping, end, pause <-chan struct{}) {
-	if len(all) == 0 {
-		return
-	}
+// releaseUntil is releaseHeld for some of the Holders, and for what is left of earlier configurations and of Flushes. When pause is
+// closed it returns, and leaves what is held where it is.
+func (r *Router) releaseUntil(all *[]expiry, stopping, end, pause <-chan struct{}) {
 	var timer <-chan time.Time // nil while nothing is due
 	stopped := false
 	for {
 		select {
 		case <-end:
-			r.releaseAll(all)
+			r.releaseAll(*all)
 			return
 		case <-pause:
 			return
@@ -76,7 +75,7 @@ func (r *Router) releaseUntil(all []expiry, stopping, end, pause <-chan struct{}
 			timer = time.After(expiryPause)
 		case <-r.wake:
 			if !stopped {
-				timer = r.expire(all, time.Now())
+				timer = r.expireNow(all, time.Now())
 			} else if timer == nil {
 				timer = time.After(expiryPause)
 			}
@@ -84,29 +83,38 @@ func (r *Router) releaseUntil(all []expiry, stopping, end, pause <-chan struct{}
 			if stopped {
 				now = enrich.Everything
 			}
-			timer = r.expire(all, now)
+			timer = r.expireNow(all, now)
 		}
 	}
+}
+
+// expireNow is expire, also for what has been left since; what has ended leaves the list.
+func (r *Router) expireNow(all *[]expiry, now time.Time) <-chan time.Time {
+	*all = r.withLeft(*all)
+	timer := r.expire(*all, now)
+	*all = r.withLeft(*all)
+	return timer
 }
 
 // expiries returns those of all Holders, in the order in which events reach them.
 func (r *Router) expiries() (all []expiry) {
 	for _, in := range r.allInputs() {
 		if in.holder != nil {
-			all = append(all, expiry{holder: in.holder, i: r.newNoWaitIntake(in)})
+			all = append(all, expiry{holder: in.holder, i: r.newNoWaitIntake(in, r.outputs)})
 		}
 	}
 	for n := range r.stages {
 		if h := r.stages[n].holder; h != nil {
-			all = append(all, expiry{holder: h, i: r.newNoWaitIntake(r.inputs[0])})
+			all = append(all, expiry{holder: h, i: r.newNoWaitIntake(r.inputs[0], r.outputs)})
 		}
 	}
 	return all
 }
 
 // newNoWaitIntake makes an intake whose Flush waits for no queue until allowWaiting.
-func (r *Router) newNoWaitIntake(in *source) *intake {
-	i := r.newIntake(in)
+func (r *Router) newNoWaitIntake(in *source, outputs []*output) *intake {
+	i := r.newIntakeFor(in, outputs)
+	i.background = true
 	for o := range i.pending {
 		i.pending[o].noWait = true
 	}
@@ -148,6 +156,7 @@ func (r *Router) expire(all []expiry, now time.Time) <-chan time.Time {
 
 // releaseAll makes Holders emit everything. Their events may reach another Holder, by a reroute even an earlier one.
 func (r *Router) releaseAll(all []expiry) {
+	all = r.withLeft(all)
 	for n := range all {
 		all[n].i.allowWaiting()
 		all[n].waits = true // it may: expire tries to flush

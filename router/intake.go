@@ -60,6 +60,11 @@ type intake struct {
 	released int64 // events that Holders got and that are no longer held, since the last Flush
 	unqueued int64 // of these, the ones that input.unqueued has
 	holding  bool  // a Holder got events since a Flush last returned nil
+
+	lot        enrich.Lot // of what was added since the last Flush; 0: no Holder has been called
+	others     bool       // the event being handled came by another Flush
+	background bool       // of releaseHeld: nobody offers its events again
+	leftBytes  int        // of left.bytes, those of this intake
 }
 
 // pending is what was added for one output since the last Flush.
@@ -67,6 +72,7 @@ type pending struct {
 	out      *output
 	counted              // its batch is nil where there is nothing
 	complete []counted   // the batches before it
+	left     []counted   // batches for leave
 	publish  func()      // adds tally to the output's; its queue calls it, with its lock held
 	yield    func() bool // whether other outputs would wait for this one's queue; nil if the output doesn't yield
 	fed      bool        // something was added
@@ -80,10 +86,12 @@ type counted struct {
 	tally tally
 }
 
-func (r *Router) newIntake(in *source) *intake {
+func (r *Router) newIntake(in *source) *intake { return r.newIntakeFor(in, r.outputs) }
+
+func (r *Router) newIntakeFor(in *source, outputs []*output) *intake {
 	i := &intake{r: r, input: in, shard: r.gate.shard()}
 	i.viewers = &i.unknown
-	i.makePending(r.outputs)
+	i.makePending(outputs)
 	return i
 }
 
@@ -159,7 +167,7 @@ func (i *intake) take(tag []byte, t record.Time, body []byte, origin *record.ID)
 	if i.scratch != nil {
 		i.scratch.Reset()
 	}
-	i.event = record.Event{Tag: i.route.tag, Time: t, Body: body, Origin: origin}
+	i.event, i.others = record.Event{Tag: i.route.tag, Time: t, Body: body, Origin: origin}, false
 	if i.viewers != nil {
 		i.show()
 	}
@@ -278,7 +286,7 @@ func (i *intake) walk(rt *route, ev *record.Event) {
 		return
 	}
 	if rt == i.openFor {
-		i.open.AddEvent(ev)
+		i.open.put(ev, i.others)
 		i.full = i.full || i.open.Len() >= i.most
 	} else if len(rt.outputs) > 0 {
 		i.add(rt, ev)

@@ -64,6 +64,10 @@ func (i *intake) flush(ctx context.Context) error {
 		i.noteFedByLog()
 	}
 	failed := i.queue(ctx)
+	if !stays(failed) {
+		i.leave(failed)
+		i.lot = 0
+	}
 	i.viewers = &i.unknown
 	i.openFor, i.open = nil, nil
 	i.event = record.Event{} // what it aliases is no longer ours
@@ -205,7 +209,8 @@ func (p pending) hasHeld() bool {
 // moment from which the queue counts the records. A batch that can't be appended before ctx ends is counted as dropped: nobody
 // acknowledges it, and a client that asked for that sends it again. So is one for an output that a reload has removed, and that has
 // ended; that is no error. Nor is a record that is larger than the queue may be, which counts as dropped, too: sending it again can't
-// help. Unless the output is the last in line, a batch for a queue that is stalled stays: the error is buffer.ErrStalled.
+// help. What came by other Flushes isn't dropped, but left. Unless the output is the last in line, a batch for a queue that is stalled
+// stays: the error is buffer.ErrStalled.
 func (o *output) append(ctx context.Context, p *pending, last bool) error {
 	var err error
 	yield, appendTo := p.yield, o.queue.AppendUnlessStalled
@@ -242,6 +247,9 @@ func (o *output) append(ctx context.Context, p *pending, last bool) error {
 			return err
 		}
 		p.tally.refused += int64(batch.Records())
+		if errors.Is(err, ctx.Err()) && p.keepOthers() {
+			return err
+		}
 		if p.gone && errors.Is(err, buffer.ErrClosed) { // nobody can send it again to an output that has ended
 			err = nil
 		}

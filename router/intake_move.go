@@ -32,7 +32,7 @@ func (i *intake) moveTo(to *Router) {
 			p.counted = counted{}
 		}
 		heir := p.out.heirNow()
-		if _, ok := place[heir]; !ok && len(p.complete) > 0 {
+		if _, ok := place[heir]; !ok && len(p.complete)+len(p.left) > 0 {
 			place[heir] = len(outputs)
 			outputs = append(outputs[:len(outputs):len(outputs)], heir)
 		}
@@ -41,7 +41,7 @@ func (i *intake) moveTo(to *Router) {
 	for o := range old {
 		if n, ok := place[old[o].out.heirNow()]; ok {
 			p := &i.pending[n]
-			p.complete = append(p.complete, old[o].complete...)
+			p.complete, p.left = append(p.complete, old[o].complete...), append(p.left, old[o].left...)
 			p.fed = p.fed || old[o].fed
 		}
 	}

@@ -150,7 +150,7 @@ func (i *intake) begin(h *holder, rt *route) *call {
 	i.depth++
 	c.holder, c.rt, c.passed = h, rt, 0
 	c.origin, c.emitted = record.ID{}, 0
-	c.out.Scratch, c.out.From = i.work(), i.from
+	c.out.Scratch, c.out.From, c.out.Lot = i.work(), i.from, i.lotNow(h)
 	return c
 }
 
@@ -165,6 +165,7 @@ func (c *call) next(ev *record.Event, of int) {
 	i := c.i
 	i.released += int64(of)
 	c.identify(ev)
+	was := c.note(of)
 	if c.holder != nil && c.holder.in != nil {
 		i.dispatch(ev)
 	} else {
@@ -175,9 +176,28 @@ func (c *call) next(ev *record.Event, of int) {
 		i.filtered.emit(rt.stepCounts)
 		i.goOn(rt.after, ev)
 	}
+	i.others = was
 	if i.full && i.depth == 1 && c.rt == nil { // Expire may emit much
 		i.complete()
 	}
+}
+
+// note notes whether the event that the Step emits, of so many held ones, came by another Flush, and returns what was noted before.
+func (c *call) note(of int) (was bool) {
+	was = c.i.others
+	c.i.others = was || of > 0 && !c.out.Own() && !c.i.background
+	return was
+}
+
+// lotNow is the Lot of the event that h is called with.
+func (i *intake) lotNow(h *holder) enrich.Lot {
+	if h == nil || i.others || i.background {
+		return 0
+	}
+	if i.lot == 0 {
+		i.lot = enrich.Lot(i.r.lots.Add(1))
+	}
+	return i.lot
 }
 
 // identify gives an event that the Step emits its Origin. Several events of one get different ones, which are the same when that
@@ -217,7 +237,9 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 		i.r.events.Warn().Str("tag", tag).Int("reroutes", maxReroutes).Msg("records are dropped: they were rerouted too often; the rules form a loop")
 		return
 	}
+	was := c.note(of)
 	i.again(rt, rt.step, rt.again, tag, ev)
+	i.others = was
 }
 
 // divert sends an event that the Step emits to the beginning of a tag's path from a label, unless the Step is in that label or
@@ -233,7 +255,9 @@ func (c *call) divert(ev *record.Event, label, tag string, of int) bool {
 	if of > 0 {
 		i.count(rt, tally{merged: int64(of - 1), held: -int64(of), filtered: 1})
 	}
+	was := c.note(of)
 	i.again(rt, nil, label, tag, ev)
+	i.others = was
 	return true
 }
 

@@ -58,7 +58,7 @@ func (p *process) filterMetrics(filter, tag string, since uint64, see func(*metr
 	if n < 0 || firstOutput(r.only(true, r.plan.Rerouted(0, tag))) < 0 {
 		return since
 	}
-	m, ok := r.stages[n].filter.(enrich.Measurer)
+	m, ok := enrich.Find[enrich.Measurer](r.stages[n].filter)
 	if !ok {
 		return since
 	}

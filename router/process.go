@@ -16,7 +16,9 @@ type process struct {
 	gate    gate                   // closed while another configuration takes over
 
 	holding atomic.Int64  // events that Holders have accepted and that are not in the queues yet
-	wake    chan struct{} // wakes releaseHeld: a Holder holds something
+	wake    chan struct{} // wakes releaseHeld: a Holder holds something, or something was left
+	lots    atomic.Uint64 // of intakes, so far
+	left    left
 
 	memory   *memory
 	buffers  buffers

@@ -209,9 +209,7 @@ func (c *change) undo() {
 	}
 	c.next.unlock()
 	c.next.discard(slices.DeleteFunc(c.outputs.all, func(o *output) bool { return slices.Contains(c.opened, o) }))
-	for _, o := range c.outputs.back {
-		c.old.retire(c.u, o, nil)
-	}
+	c.old.retireAll(c.u, c.outputs.back)
 }
 
 // endStages releases the memory of filters that get no more events.

@@ -185,15 +185,18 @@ func (c *change) adoptQueues() {
 	c.next.orphansMu.Unlock()
 	taken := c.next.adopt(func(queue string) bool { return given[queue] != nil })
 	for queue, o := range given {
-		if o.heir = taken[queue]; o.heir == nil {
+		o.heir = taken[queue]
+	}
+	if err := c.openQueues(); err != nil { // not even in memory
+		c.next.log.Error().Err(err).Msg("the queue of a new output can't be opened, and the reload can't be undone any more; correct the cause, and restart the router")
+	}
+	for _, o := range slices.Backward(c.outputs.removed) { // an output's dead letters need their queue before it
+		if given[c.old.queueKey(o)] == o && o.heir == nil {
 			o.heir = c.reopen(o)
 		}
 	}
 	c.outputs.removed = slices.DeleteFunc(c.outputs.removed, func(o *output) bool { return o.heir != nil })
-	c.outputs.removed = append(c.outputs.removed, c.outputs.reopened...)
-	if err := c.openQueues(); err != nil { // not even in memory
-		c.next.log.Error().Err(err).Msg("the queue of a new output can't be opened, and the reload can't be undone any more; correct the cause, and restart the router")
-	}
+	c.outputs.removed = slices.Concat(c.outputs.reopened, c.outputs.removed)
 }
 
 // reopen creates a removed output again whose queue no other output has taken over, so that it delivers what is left. If that fails,
@@ -209,6 +212,9 @@ func (c *change) reopen(old *output) *output {
 	}
 	if err == nil {
 		o.name = old.name
+		if old.deadTo != nil {
+			o.deadTo = old.deadTo.heirNow()
+		}
 		err = errors.Join(c.old.lockQueue(o), c.old.openQueue(o))
 	}
 	if err != nil {
@@ -216,7 +222,7 @@ func (c *change) reopen(old *output) *output {
 		return nil
 	}
 	o.isNew = false
-	c.outputs.reopened = append(c.outputs.reopened, o)
+	c.outputs.reopened = slices.Insert(c.outputs.reopened, 0, o)
 	return o
 }
 
@@ -252,14 +258,7 @@ func (c *change) finish(ctx context.Context) {
 		handovers.Go(func() { c.handOver(ctx, old, o) })
 	}
 	handovers.Wait()
-	for _, o := range c.outputs.removed { // an output that gets another's dead letters is retired after that one
-		n := slices.IndexFunc(c.outputs.removed, func(of *output) bool { return of.deadTo == o })
-		if n < 0 {
-			c.old.retire(c.u, o, nil)
-		} else {
-			c.old.retire(c.u, o, c.outputs.removed[n])
-		}
-	}
+	c.old.retireAll(c.u, c.outputs.removed)
 	closeDestinations(c.outputs.unused)
 	c.old.endStages()
 	c.old.closeStages() // they get no more events

@@ -147,15 +147,17 @@ func matchOutputs(old, next *Router) outputChanges {
 	for _, o := range c.old {
 		byQueue[old.queueKey(o)] = o
 	}
+	for _, o := range slices.Backward(next.outputs) { // one that gets another's dead letters first: it would end when that one does
+		key := next.queueKey(o)
+		if before := byQueue[key]; before != nil && before.retiree != nil && !old.takeBack(before) {
+			delete(byQueue, key) // it has been closed meanwhile
+		}
+	}
 	final := make(map[*output]*output) // outputs of next, and the kept ones that replace them
 	for n, o := range next.outputs {
 		before := byQueue[next.queueKey(o)]
 		if before != nil && before.retiree != nil {
-			if !old.takeBack(before) { // it has been closed meanwhile
-				before = nil
-			} else {
-				c.back = append(c.back, before)
-			}
+			c.back = append(c.back, before)
 		}
 		switch {
 		case before == nil:

@@ -14,6 +14,17 @@ type retiree struct {
 	done chan struct{} // closed when the wait has ended
 }
 
+// retireAll retires removed outputs: one that gets another's dead letters comes after that one, and ends after it.
+func (r *Router) retireAll(u *running, outputs []*output) {
+	for _, o := range outputs {
+		var after *output
+		if n := slices.IndexFunc(outputs, func(of *output) bool { return of.deadTo == o }); n >= 0 {
+			after = outputs[n]
+		}
+		r.retire(u, o, after)
+	}
+}
+
 // retire lets a removed output deliver what is in its queue, for at most removedTime, and then closes it. What is left stays in its
 // folder, as it would after a restart. If after isn't nil, that output ends first, because o may get its dead letters.
 func (r *Router) retire(u *running, o, after *output) {

@@ -49,11 +49,17 @@ func (s *stage) forTag(tag string) enrich.Filter {
 
 // close ends what the stage has begun.
 func (s *stage) close() {
-	for _, part := range []any{s.filter, s.step} {
-		if c, ok := part.(enrich.Closer); ok {
-			c.Close()
-		}
+	if c, ok := enrich.Find[enrich.Closer](s.part()); ok {
+		c.Close()
 	}
+}
+
+// part is the filter or the step.
+func (s *stage) part() enrich.Stage {
+	if s.filter != nil {
+		return s.filter
+	}
+	return s.step
 }
 
 // A route is a config.Route with its numbers resolved to parts, up to the first Step: what comes after that is a route of
@@ -202,7 +208,7 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 	for n, f := range filters {
 		s := &r.stages[f]
 		if s.step == nil {
-			_, measures := s.filter.(enrich.Measurer)
+			_, measures := enrich.Find[enrich.Measurer](s.filter)
 			rt.counts = rt.counts || measures
 			rt.add(s.forTag(rt.tag), s.counts)
 			continue

@@ -69,7 +69,7 @@ func (r *Router) Run(stop, now context.Context) error {
 // startStages starts what the filters do before the first event.
 func (r *Router) startStages() {
 	for n := range r.stages {
-		if s, ok := r.stages[n].filter.(enrich.Starter); ok {
+		if s, ok := enrich.Find[enrich.Starter](r.stages[n].part()); ok {
 			s.Start()
 		}
 	}
@@ -206,7 +206,7 @@ func (r *Router) hold(u *running, all []expiry) {
 	u.holding = h
 	u.holders.Go(func() {
 		defer close(h.done)
-		r.releaseUntil(all, u.receiving.Done(), h.end, h.pause)
+		r.releaseUntil(&h.all, u.receiving.Done(), h.end, h.pause)
 	})
 }
 

@@ -93,12 +93,9 @@ func (t *Trace) Off() map[int]string { return t.off }
 
 // watch puts a stage into one that shows what it does.
 func (t *Trace) watch(n int, s *stage) {
-	reason, part := "", enrich.Stage(s.filter)
-	if s.filter == nil {
-		part = s.step
-	}
+	reason, part := "", s.part()
 	if reason = enrich.LiveReason(part); reason == "" {
-		if c, ok := part.(enrich.Closer); ok {
+		if c, ok := enrich.Find[enrich.Closer](part); ok {
 			c.Close() // before the first event: it asks nobody
 			t.off[n] = "asks a service"
 		}

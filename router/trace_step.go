@@ -27,14 +27,8 @@ func (f *watchedFilter) Apply(ev *record.Event, s *enrich.Scratch) bool {
 	return kept
 }
 
-// Close closes the filter if it is a Closer.
-func (f *watchedFilter) Close() { closePart(f.Filter) }
-
-func closePart(s enrich.Stage) {
-	if c, ok := s.(enrich.Closer); ok {
-		c.Close()
-	}
-}
+// Inside implements enrich.Wrapper.
+func (f *watchedFilter) Inside() enrich.Stage { return f.Filter }
 
 // showPanic shows a panic, which goes on. Callers defer it.
 func (t *Trace) showPanic(filter int) {
@@ -59,8 +53,8 @@ func (s *watchedStep) Apply(ev *record.Event, out *enrich.Out) {
 	s.t.see(&Sight{What: Left, Filter: s.index})
 }
 
-// Close closes the step if it is a Closer.
-func (s *watchedStep) Close() { closePart(s.Step) }
+// Inside implements enrich.Wrapper.
+func (s *watchedStep) Inside() enrich.Stage { return s.Step }
 
 // run calls do, which calls the step, with an Out that shows what the step emits, and passes it on to out.
 func (s *watchedStep) run(out *enrich.Out, do func(*enrich.Out)) {

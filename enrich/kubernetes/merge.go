@@ -82,14 +82,9 @@ func (f *filter) underKey(out, body, merged []byte, trim bool) []byte {
 
 // asFields appends the record with the merged fields. A merged field replaces a field of the record with the same name.
 func (f *filter) asFields(out, body, merged []byte, trim bool) []byte {
-	n, _, _ := record.MapHeader(merged)
-	stays := func(m *record.Fields) bool {
-		if !f.stays(m.Key()) {
-			return false
-		}
-		_, twice := record.Find(merged, string(m.Key()))
-		return !twice || m.Key() == nil
-	}
+	n, members, _ := record.MapHeader(merged)
+	names := enrich.NamesOf(members, n)
+	stays := func(m *record.Fields) bool { return f.stays(m.Key()) && (m.Key() == nil || !names.Has(m.Key())) }
 	for m := record.FieldsOf(body); m.Next(); {
 		if stays(&m) {
 			n++

@@ -1,7 +1,9 @@
 package kubernetes
 
 import (
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/record"
@@ -26,4 +28,26 @@ func FuzzMergingKeepsRecordsWhole(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A record of as many fields as its log has is merged in less than the time that one comparison of each with each takes.
+func TestMergingManyFieldsIsNotQuadratic(t *testing.T) {
+	const n = 100_000
+	fields := record.AppendMapHeader(nil, n)
+	body := record.AppendMapHeader(nil, n+1)
+	for i := range n {
+		fields = record.AppendInt(record.AppendStr(fields, "a"+strconv.Itoa(i)), 1)
+		body = record.AppendInt(record.AppendStr(body, "b"+strconv.Itoa(i)), 1)
+	}
+	body = append(record.AppendStr(body, "log"), fields...)
+	step := &filter{o: Options{MergeLog: true}}
+	ev := record.Event{Body: body}
+	begin := time.Now()
+	step.mergeLog(&ev, &enrich.Scratch{}, nil)
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if got, _, err := record.MapHeader(ev.Body); err != nil || got != 2*n {
+		t.Errorf("got %d fields and error %v, want %d", got, err, 2*n)
+	}
 }

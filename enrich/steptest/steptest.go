@@ -31,13 +31,14 @@ func Run(t *testing.T, make func() enrich.Stage, events ...record.Event) {
 		"connections may share it":     mayBeShared,
 		"every event is accounted for": everyEventIsAccountedFor,
 		"nothing is held for long":     nothingIsHeldForLong,
+		"it knows whose events it has": itKnowsWhoseEventsItHas,
 	} {
 		t.Run(name, func(t *testing.T) {
 			// No goroutine may outlive the test: synctest waits for all.
 			synctest.Test(t, func(t *testing.T) {
 				stage := make()
 				test(t, stage, append(events, others()...))
-				if c, ok := stage.(enrich.Closer); ok {
+				if c, ok := enrich.Find[enrich.Closer](stage); ok {
 					c.Close()
 				}
 			})
@@ -93,6 +94,9 @@ type harness struct {
 	nested  bool           // stages that come after make bodies too
 
 	in, sent, merged, heldNow int // events
+
+	own, others int // events that were held, and are released as being of the current Lot, and of others
+	mixed       int // the largest number of those that were released together as being of the current Lot
 }
 
 func newHarness(t *testing.T, s enrich.Stage) *harness {
@@ -106,6 +110,12 @@ func (h *harness) next(ev *record.Event, of int) {
 	h.sent++
 	h.heldNow -= of
 	h.merged += max(of-1, 0)
+	if h.out.Own() && of > 0 {
+		h.own += of
+		h.mixed = max(h.mixed, of)
+	} else {
+		h.others += of
+	}
 	h.take(ev)
 	if h.nested {
 		h.out.Keep(append(h.out.Take(), bytes.Repeat([]byte{0xc1}, len(ev.Body))...))
@@ -259,6 +269,29 @@ func everyEventIsAccountedFor(t *testing.T, s enrich.Stage, events []record.Even
 	}
 	if h.sent-sent+h.merged-merged != was {
 		t.Errorf("of %d that were held %d were emitted and %d merged", was, h.sent-sent, h.merged-merged)
+	}
+}
+
+func itKnowsWhoseEventsItHas(t *testing.T, s enrich.Stage, events []record.Event) {
+	h := newHarness(t, s)
+	h.out.Lot = 1
+	for _, ev := range events {
+		h.apply(ev)
+	}
+	if h.others > 0 {
+		t.Errorf("%d events that came in one Lot were released as those of others", h.others)
+	}
+	h.out.Lot, h.own = 0, 0
+	if h.expire(enrich.Everything); h.own > 0 {
+		t.Errorf("Expire released %d events as those of a Lot", h.own)
+	}
+	h = newHarness(t, s)
+	for _, ev := range events {
+		h.out.Lot++
+		h.apply(ev)
+	}
+	if h.mixed > 1 {
+		t.Errorf("%d events of different Lots were released as those of one", h.mixed)
 	}
 }
 

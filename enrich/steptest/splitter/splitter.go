@@ -39,6 +39,7 @@ type line struct {
 	ev     record.Event // the first event of it, in memory of its own
 	text   []byte
 	events int
+	lot    enrich.Lot
 	due    time.Time
 }
 
@@ -86,6 +87,7 @@ func (s *splitter) finish(tag string, text []byte, out *enrich.Out) (rest []byte
 	first, rest, whole := bytes.Cut(text, []byte("\n"))
 	l.text = append(l.text, first...)
 	l.events++
+	l.lot = l.lot.And(out.Lot)
 	l.due = time.Now().Add(s.after)
 	s.held++
 	s.bytes += len(first)
@@ -101,7 +103,7 @@ func (s *splitter) finish(tag string, text []byte, out *enrich.Out) (rest []byte
 func (s *splitter) hold(ev *record.Event, text []byte, out *enrich.Out) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := &line{events: 1, text: bytes.Clone(text), due: time.Now().Add(s.after)}
+	l := &line{events: 1, lot: out.Lot, text: bytes.Clone(text), due: time.Now().Add(s.after)}
 	l.ev = record.Event{Tag: strings.Clone(ev.Tag), Time: ev.Time, Body: bytes.Clone(ev.Body)}
 	if s.lines[l.ev.Tag] != nil || s.bytes+l.size() > maxHeld { // another connection may have begun one
 		return false
@@ -128,7 +130,7 @@ func (s *splitter) emit(l *line, out *enrich.Out) {
 	}
 	used := out.Mark()
 	l.ev.Body = s.withText(l.ev.Body, l.text, out)
-	out.Release(l.events)
+	out.ReleaseOf(l.events, l.lot)
 	out.Next(&l.ev)
 	out.Rewind(used)
 }
