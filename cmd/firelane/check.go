@@ -125,7 +125,7 @@ func (c *cli) checkFiles(files []string, f *checkFlags) int {
 	if len(wrong) > 0 || slices.ContainsFunc(subjects, func(s *check.Subject) bool { return len(s.Errors) > 0 }) {
 		status = exitUsage
 	}
-	if !f.json && !f.github && !f.iam && !isTerminal(c.stdout) {
+	if !f.json && !f.github && !isTerminal(c.stdout) {
 		c.tellPlain(r)
 	}
 	if err := c.writeReport(r, f); err != nil && !errors.Is(err, io.ErrClosedPipe) {
@@ -178,6 +178,9 @@ func (c *cli) writeReport(r *check.Report, f *checkFlags) error {
 	case f.github:
 		return r.GitHub(c.stdout)
 	case f.iam:
+		for i := range r.Subjects { // what is wrong has no permissions in the policy
+			c.tellFindings(&r.Subjects[i], check.Warning)
+		}
 		return r.IAM(c.stdout)
 	case f.plan:
 		return c.writePlans(r)
@@ -215,15 +218,24 @@ func (c *cli) tellPlain(r *check.Report) {
 	r.Subjects = kept
 }
 
+// tellFindings prints what tellPlain doesn't: the findings of a task definition or, on a terminal, of any subject, one line each on
+// stderr, from errors to the mildest.
+func (c *cli) tellFindings(s *check.Checked, mildest check.Severity) {
+	if s.Task == nil && !isTerminal(c.stdout) {
+		return
+	}
+	for n := range s.Findings {
+		if f := &s.Findings[n]; f.Severity <= mildest {
+			fmt.Fprintf(c.stderr, "%s: %s\n", f.Severity, printable(placed(f)))
+		}
+	}
+}
+
 // writePlans prints how firelane understands each configuration. What is wrong with a task definition is one line each on stderr.
 func (c *cli) writePlans(r *check.Report) error {
 	for i := range r.Subjects {
 		s := &r.Subjects[i]
-		if s.Task != nil || isTerminal(c.stdout) {
-			for n := range s.Findings {
-				fmt.Fprintf(c.stderr, "%s: %s\n", s.Findings[n].Severity, printable(placed(&s.Findings[n])))
-			}
-		}
+		c.tellFindings(s, check.Note)
 		if s.Plan == nil || len(s.Errors) > 0 {
 			continue
 		}

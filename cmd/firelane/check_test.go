@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,37 @@ func TestMistakesAreOnStandardErrorIfTheReportIsDiscarded(t *testing.T) {
 	}
 	if want := name + ":4: unknown output nul; want null"; !strings.HasPrefix(errs.String(), want) {
 		t.Errorf("got %q, want %q…", errs.String(), want)
+	}
+}
+
+// A policy document has no permissions for a configuration that is wrong: standard error says which one, and why, also if several are checked.
+func TestAPolicyThatLacksAnOutputSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	wrong := "[INPUT]\n    Name forward\n[OUTPUT]\n    Name nul\n    Match *\n"
+	task, err := os.ReadFile("../../deploy/task-definition.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"fluent-bit.conf": wrong,
+		"task.json":       strings.Replace(string(task), `"Port": "443"`, `"Port": "x"`, 1),
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		none := func(string) (string, bool) { return "", false }
+		c := &cli{stdout: &out, stderr: &errs, environment: environment{lookup: none, environ: os.Environ, setenv: os.Setenv, unsetenv: os.Unsetenv, roots: new(sync.Once)}}
+		if status := c.main("firelane", []string{"check", "--iam", file}); status != exitUsage {
+			t.Errorf("%s: got %d, want %d", name, status, exitUsage)
+		}
+		if !json.Valid(out.Bytes()) {
+			t.Errorf("%s: the policy is no JSON: %q", name, out.String())
+		}
+		if !strings.Contains(errs.String(), file+":") {
+			t.Errorf("%s: got %q, want the mistake", name, errs.String())
+		}
 	}
 }
 
