@@ -26,7 +26,7 @@ type Options struct {
 	Method   string        `fluentbit:"http_method" fluentd:"http_method" oneof:"POST,PUT" default:"POST" help:"POST or PUT"`
 	Proxy    config.Secret `fluentbit:"proxy" fluentd:"proxy" help:"URL of a proxy; default: HTTP_PROXY and HTTPS_PROXY of the environment"`
 
-	Format         string `fluentbit:"format" oneof:"json,json_lines,json_stream,msgpack,gelf" default:"json" help:"json: one array for each request; json_lines: one object a line; json_stream: objects without a separator; msgpack: [[time, {}], record] one after the other; gelf: a message of GELF 1.1 a line"`
+	Format         string `fluentbit:"format" oneof:"json,json_lines,json_stream,msgpack,gelf" other:"msgpack" default:"json" help:"json: one array for each request; json_lines: one object a line; json_stream: objects without a separator; msgpack: [[time, {}], record] one after the other; gelf: a message of GELF 1.1 a line"`
 	JSONDateKey    string `fluentbit:"json_date_key" default:"date" help:"field that gets the record's time in JSON; false for none"`
 	JSONDateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" other:"double" default:"double" help:"format of that time"`
 	ShortKey       string `fluentbit:"gelf_short_message_key" default:"short_message" help:"gelf: field with the message; a record without it goes to the dead letter"`

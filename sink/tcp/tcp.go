@@ -19,7 +19,7 @@ import (
 type Options struct {
 	Host       string `fluentbit:"host" default:"127.0.0.1" identity:"true" help:"server's name or address"`
 	Port       int    `fluentbit:"port" default:"5170" identity:"true" help:"server's port"`
-	Format     string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream" default:"msgpack" help:"msgpack: [[time, {}], {…}]; json: one array for each request; json_lines: one object a line; json_stream: objects without a separator"`
+	Format     string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream" other:"msgpack" default:"msgpack" help:"msgpack: [[time, {}], {…}]; json: one array for each request; json_lines: one object a line; json_stream: objects without a separator"`
 	DateKey    string `fluentbit:"json_date_key" default:"date" help:"field that gets the record's time in JSON; false for none"`
 	DateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" other:"double" default:"double" help:"format of that time"`
 	RawKey     string `fluentbit:"raw_message_key" help:"write only the value of this field, a line each, whatever the format"`
