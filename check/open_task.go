@@ -125,6 +125,11 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 	for range maxCompiles {
 		before := len(t.leaveOut)
 		t.compile(d, files, after)
+		for _, w := range t.readings() {
+			if at := t.Place(w.Pos); t.unknown(at) {
+				t.leave(at, "the value is known only when the task runs: what depends on it is not checked")
+			}
+		}
 		for _, e := range t.Errors {
 			switch at := t.Place(e.Pos); {
 			case t.unknown(at):
@@ -142,6 +147,19 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 
 // maxCompiles is how often a configuration is compiled, each time without more of the values that aren't known.
 const maxCompiles = 20
+
+// readings are the warnings of values that are read as something else.
+func (t *taskOpener) readings() (list []config.Diagnostic) {
+	if t.Plan == nil {
+		return nil
+	}
+	for _, w := range t.Plan.Warnings {
+		if w.Code == config.CodeValue {
+			list = append(list, w)
+		}
+	}
+	return list
+}
 
 // leave leaves an option out, and says why.
 func (t *taskOpener) leave(at taskdef.Place, why string) {

@@ -5,7 +5,7 @@ import "time"
 // Service is Fluent Bit's [SERVICE] and Fluentd's <system>: options of the whole router. Several [SERVICE] sections are
 // merged, the later option wins; so are several <system> sections.
 type Service struct {
-	Flush time.Duration `fluentbit:"flush" default:"1s" help:"how long the first record of a request waits for more"`
+	Flush time.Duration `fluentbit:"flush" default:"1s" strict:"true" help:"how long the first record of a request waits for more"`
 	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" negative:"8760h" help:"how long a stop may take (ECS kills after 30 s); outside of ECS and Kubernetes the default is 8s (Docker kills after 10 s); an idle router exits at once, and undelivered records stay in the queue"`
 
 	LogLevel  string `fluentbit:"log_level" fluentd:"log_level" oneof:"off,fatal,error,warn,warning,info,debug,trace" default:"info" help:"which lines the router's own log shows"`
@@ -14,7 +14,7 @@ type Service struct {
 
 	HTTPServer bool   `fluentbit:"http_server" fluentd:"http_server" default:"off" help:"serve health and metrics"`
 	HTTPListen string `fluentbit:"http_listen" fluentd:"http_listen" default:"0.0.0.0" help:"address of the HTTP server"`
-	HTTPPort   int    `fluentbit:"http_port" fluentd:"http_port" default:"2020" help:"port of the HTTP server"`
+	HTTPPort   int    `fluentbit:"http_port" fluentd:"http_port" default:"2020" strict:"true" help:"port of the HTTP server"`
 	HTTPHosts  string `fluentbit:"http_hosts" fluentd:"http_hosts" help:"names, besides localhost and addresses, that a request's Host may be, with commas; * for any"`
 
 	// HTTPRecords is firelane's own: the page of metrics may be open to a network that may not read log records.
