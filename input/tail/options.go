@@ -97,12 +97,14 @@ func (o *Options) Check(d config.Dialect) error {
 	case d == config.Fluentd && o.Parse == nil:
 		return parse.ErrNoSpec
 	}
-	_, err := newTagger(o, "")
-	return err
+	return nil
 }
 
 // Warnings implements config's warnings after binding.
 func (o *Options) Warnings() (list []string) {
+	if _, err := newTagger(o, ""); err != nil {
+		list = append(list, "tag_regex "+err.Error()+": it has no effect, as in Fluent Bit, and <name> stays in the tag")
+	}
 	if o.Parser != "" && (len(o.Multiline) > 0 || o.Joined) {
 		list = append(list, "parser isn't used where lines are joined; use a filter parser")
 	}
@@ -121,14 +123,13 @@ type tagger struct {
 	regex *pattern.Capture // nil: none
 }
 
+// newTagger makes a tagger. As in Fluent Bit, a tag_regex that is none has no effect; err says what is wrong with it.
 func newTagger(o *Options, id string) (t tagger, err error) {
 	if t.tag = o.Tag; t.tag == "" {
 		t.tag = id
 	}
 	if o.TagRegex != "" {
-		if t.regex, err = pattern.CompileFluentBitCapture(o.TagRegex, nil); err != nil {
-			return t, &config.OptionError{Option: "tag_regex", Reason: err.Error()}
-		}
+		t.regex, err = pattern.CompileFluentBitCapture(o.TagRegex, nil)
 	}
-	return t, nil
+	return t, err
 }

@@ -465,6 +465,20 @@ func TestTags(t *testing.T) {
 	}
 }
 
+func TestATagRegexThatIsNoneHasNoEffect(t *testing.T) {
+	o := Options{Path: []string{"/var/log/*.log"}, Refresh: time.Minute, Tag: "x.<name>.*", TagRegex: "(?<name>["}
+	if err := o.Check(config.FluentBit); err != nil {
+		t.Fatal(err)
+	}
+	if w := o.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "tag_regex pattern ") {
+		t.Errorf("got warnings %q, want one about tag_regex", w)
+	}
+	tags, _ := newTagger(&o, "")
+	if got, want := string(tags.tagFor("/var/log/a.log")), "x.<name>.var.log.a.log"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestAnothersFileOfOffsetsIsLeftAlone(t *testing.T) {
 	l := newLogs(t)
 	l.write(t, "app.log", text(1, 10))
