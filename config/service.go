@@ -82,7 +82,10 @@ type Tuning struct {
 	ChunkTrace       *bool   `fluentbit:"enable_chunk_trace" help:"accepted"`
 	DNS              string  `fluentbit:"dns.mode,dns.resolver,dns.prefer_ipv4,dns.prefer_ipv6" ignored:"write net.dns.mode and the like in each output" help:"accepted"`
 	SQLNumbers       *bool   `fluentbit:"sp.convert_from_str_to_num" help:"accepted; a text that begins with a number counts as that number when it is compared with one"`
-	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.buffer_max_size" help:"accepted"`
+	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.idle_timeout,http_server.buffer_max_size,http_server.buffer_chunk_size,http_server.ingress_queue_event_limit,http_server.ingress_queue_byte_limit" help:"accepted"`
+	FlushAdaptive    string  `fluentbit:"flush.adaptive,flush.adaptive.min_interval,flush.adaptive.max_interval,flush.adaptive.low_pressure,flush.adaptive.medium_pressure,flush.adaptive.high_pressure,flush.adaptive.up_steps,flush.adaptive.down_steps" help:"accepted; flush stays what it is"`
+	FIPSMode         string  `fluentbit:"security.fips_mode" ignored:"TLS here isn't OpenSSL's" help:"accepted"`
+	MaxStdio         string  `fluentbit:"windows.maxstdio" help:"accepted"`
 }
 
 // SystemOptions are Fluentd's settings of features that don't exist here. They are accepted.
