@@ -125,6 +125,16 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 	for range maxCompiles {
 		before := len(t.leaveOut)
 		t.compile(d, files, after)
+		for _, w := range t.warnings(config.CodeValue) {
+			if at := t.Place(w.Pos); t.unknown(at) {
+				t.leave(at, t.gradeOf(at), "the value is known only when the task runs: what depends on it is not checked")
+			}
+		}
+		for _, w := range t.warnings(config.CodeAdvice) {
+			if strings.Contains(w.Text, "label_map_path: ") && strings.Contains(w.Text, " does not exist;") { // loki starts without it
+				t.missing(w, t.Place(w.Pos), files)
+			}
+		}
 		for _, e := range t.Errors {
 			switch at := t.Place(e.Pos); {
 			case t.unknown(at):
@@ -152,6 +162,19 @@ func (t *taskOpener) gradeOf(at taskdef.Place) taskdef.Grade {
 
 // maxCompiles is how often a configuration is compiled, each time without more of the values that aren't known.
 const maxCompiles = 20
+
+// warnings are those of the plan with a code.
+func (t *taskOpener) warnings(code config.Code) (list []config.Diagnostic) {
+	if t.Plan == nil {
+		return nil
+	}
+	for _, w := range t.Plan.Warnings {
+		if w.Code == code {
+			list = append(list, w)
+		}
+	}
+	return list
+}
 
 // leave leaves an option out, and says why.
 func (t *taskOpener) leave(at taskdef.Place, grade taskdef.Grade, why string) {

@@ -129,8 +129,8 @@ func TestStandardInputMayBeATaskDefinitionOrAConfiguration(t *testing.T) {
 }
 
 func TestAMistakeInATaskDefinitionHasThePlaceInIt(t *testing.T) {
-	list, _ := opened(t, map[string]string{"task.json": task(plainRouter, `"Name": "opensearch", `+"\n"+`"Port": "many"`)}, check.Options{}, "task.json")
-	if got, want := written(list[0]), "error task.json:4 containerDefinitions[1].logConfiguration.options.Port opensearch: Port: "; !strings.HasPrefix(got, want) {
+	list, _ := opened(t, map[string]string{"task.json": task(plainRouter, `"Name": "opensearch", `+"\n"+`"tls": "many"`)}, check.Options{}, "task.json")
+	if got, want := written(list[0]), "error task.json:4 containerDefinitions[1].logConfiguration.options.tls opensearch: tls: "; !strings.HasPrefix(got, want) {
 		t.Errorf("got %s want %s", got, want)
 	}
 }

@@ -30,7 +30,7 @@ func syntaxRules() []Rule {
 		rule("F103", "absent-plugin", "Fluent Bit or Fluentd has that plugin, and firelane doesn't: the router doesn't start", config.CodeAbsent),
 		rule("F104", "unknown-option", "no option or section has that name: it is ignored, and its default applies", config.CodeOption, config.CodeSection),
 		rule("F105", "other-dialect", "it is an option or a plugin of the other dialect, where it has another name", config.CodeDialect),
-		rule("F106", "wrong-value", "the option can't have that value: the router doesn't start", config.CodeValue),
+		rule("F106", "wrong-value", "the option can't have that value: the router doesn't start, or reads it as Fluent Bit does", config.CodeValue),
 		warning("F107", "unset-variable", "a variable isn't set and becomes empty, often a host or a password", config.CodeVariable),
 		rule("F108", "missing-file", "a file that an option or an include names doesn't exist or can't be read", config.CodeFile),
 		comments,

@@ -96,6 +96,9 @@ func (g *binding) param(p param) {
 		g.warning(p.pos, fmt.Sprintf("%s: %s: %q is not known, so it is %s, as in Fluent Bit; want %s", g.what, p.key, p.value, o.other, enumerate(o.oneof, "or"))).as(CodeAdvice).fix(p.value, nearest(p.value, o.oneof))
 		err = o.set(field, o.other, g.dialect)
 	}
+	if err != nil && g.isLenient(o, p) {
+		err = g.readAnyway(field, o, p, err)
+	}
 	if err != nil {
 		g.wrongValue(p, o, err)
 	} else if list, ok := field.Addr().Interface().(*[]Ordered); ok {
@@ -119,7 +122,7 @@ func (g *binding) wrongValue(p param, o *option, err error) {
 
 // because adds to an error why it is one, before what is wanted.
 func because(text, why string) string {
-	if at := strings.LastIndex(text, "; want "); at >= 0 {
+	if at := strings.LastIndex(text, "; want"); at >= 0 {
 		return text[:at] + ": " + why + text[at:]
 	}
 	return text + ": " + why

@@ -32,6 +32,9 @@
 // for some options (record) and not for others (regex); Fluentd's values have no quotes at this point. split:"blank" on these
 // splits at one blank: "log  DEBUG" is log and " DEBUG", as Fluent Bit reads regex and exclude.
 //
+// In Fluent Bit's dialect a number, a time or a size that is none is only a warning: it is read as Fluent Bit reads it. strict:"true"
+// makes it a mistake, for those with which Fluent Bit doesn't start.
+//
 // negative:"DURATION" on a time.Duration is what a negative number means: for Fluent Bit's grace, no limit.
 //
 // identity:"true" makes an option part of what an output is: where its records go, and under which name, but not how or how

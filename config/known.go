@@ -42,12 +42,17 @@ var unsupported = map[string]string{
 	"": "rate_gate rate_gate.* rate_window net.accept_timeout net.accept_timeout_log_error net.backlog net.io_timeout net.keepalive " +
 		"net.share_port tls.proxy.* tls.verify_client_cert tls.windows.*",
 	"file":    "enable_strftime fallback_file fallback_path max_dynamic_files on_limit_reached on_missing_field rotate rotate_*",
+	"dummy":   "test_hang_on_exit",
 	"forward": "fluentd_compat",
+	"health":  "listen net.* tls tls.*",
+	"nrlogs":  "host port",
+	"null":    "json_date_*",
 	"node_exporter_metrics": "collector.*.scrape_interval collector.hwmon.* systemd_exclude_pattern systemd_include_pattern " +
 		"systemd_include_service_task_metrics systemd_service_restart_metrics systemd_unit_start_time_metrics",
 	"opentelemetry":       "http_server.ingress_*",
-	"prometheus_exporter": "buffer_chunk_size buffer_max_size http2 http_server.* max_connections",
-	"s3": "authorization_endpoint_* blob_database_file file_delivery_attempt_limit part_delivery_attempt_limit part_size " +
+	"prometheus_exporter": "buffer_chunk_size buffer_max_size http2 http_server.* max_connections net.*",
+	"prometheus_scrape":   "listen net.* tls.*",
+	"s3": "host authorization_endpoint_* blob_database_file file_delivery_attempt_limit part_delivery_attempt_limit part_size " +
 		"upload_part_freshness_limit upload_parts_timeout",
 	"tail": "generic.encoding unicode.encoding",
 	"tcp":  "parser",

@@ -20,6 +20,7 @@ type option struct {
 	hasDef   bool
 	oneof    []string
 	other    string // what a value that isn't one of oneof means in Fluent Bit; "": it is a mistake
+	strict   bool   // Fluent Bit doesn't start if the number, time or size is none
 	required bool
 	secret   bool
 	identity bool // it is part of what an output is
@@ -108,6 +109,8 @@ func newOption(f reflect.StructField, d Dialect, index []int) (o option, ok bool
 			o.setNames(value)
 		case "required":
 			o.required = isTrue
+		case "strict":
+			o.strict = isTrue
 		case "negative":
 			o.negative = value
 		case "split":

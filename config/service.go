@@ -5,7 +5,7 @@ import "time"
 // Service is Fluent Bit's [SERVICE] and Fluentd's <system>: options of the whole router. Several [SERVICE] sections are
 // merged, the later option wins; so are several <system> sections.
 type Service struct {
-	Flush time.Duration `fluentbit:"flush" default:"1s" help:"how long the first record of a request waits for more"`
+	Flush time.Duration `fluentbit:"flush" default:"1s" strict:"true" help:"how long the first record of a request waits for more"`
 	Grace time.Duration `fluentbit:"grace" fluentd:"grace" default:"25s" negative:"8760h" help:"how long a stop may take (ECS kills after 30 s); outside of ECS and Kubernetes the default is 8s (Docker kills after 10 s); an idle router exits at once, and undelivered records stay in the queue"`
 
 	LogLevel  string `fluentbit:"log_level" fluentd:"log_level" oneof:"off,fatal,error,warn,warning,info,debug,trace" default:"info" help:"which lines the router's own log shows"`
@@ -14,7 +14,7 @@ type Service struct {
 
 	HTTPServer bool   `fluentbit:"http_server" fluentd:"http_server" default:"off" help:"serve health and metrics"`
 	HTTPListen string `fluentbit:"http_listen" fluentd:"http_listen" default:"0.0.0.0" help:"address of the HTTP server"`
-	HTTPPort   int    `fluentbit:"http_port" fluentd:"http_port" default:"2020" help:"port of the HTTP server"`
+	HTTPPort   int    `fluentbit:"http_port" fluentd:"http_port" default:"2020" strict:"true" help:"port of the HTTP server"`
 	HTTPHosts  string `fluentbit:"http_hosts" fluentd:"http_hosts" help:"names, besides localhost and addresses, that a request's Host may be, with commas; * for any"`
 
 	// HTTPRecords is firelane's own: the page of metrics may be open to a network that may not read log records.
@@ -82,7 +82,10 @@ type Tuning struct {
 	ChunkTrace       *bool   `fluentbit:"enable_chunk_trace" help:"accepted"`
 	DNS              string  `fluentbit:"dns.mode,dns.resolver,dns.prefer_ipv4,dns.prefer_ipv6" ignored:"write net.dns.mode and the like in each output" help:"accepted"`
 	SQLNumbers       *bool   `fluentbit:"sp.convert_from_str_to_num" help:"accepted; a text that begins with a number counts as that number when it is compared with one"`
-	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.buffer_max_size" help:"accepted"`
+	HTTPServerExtras string  `fluentbit:"http_server.max_connections,http_server.workers,http_server.http2,http_server.idle_timeout,http_server.buffer_max_size,http_server.buffer_chunk_size,http_server.ingress_queue_event_limit,http_server.ingress_queue_byte_limit" help:"accepted"`
+	FlushAdaptive    string  `fluentbit:"flush.adaptive,flush.adaptive.min_interval,flush.adaptive.max_interval,flush.adaptive.low_pressure,flush.adaptive.medium_pressure,flush.adaptive.high_pressure,flush.adaptive.up_steps,flush.adaptive.down_steps" help:"accepted; flush stays what it is"`
+	FIPSMode         string  `fluentbit:"security.fips_mode" ignored:"TLS here isn't OpenSSL's" help:"accepted"`
+	MaxStdio         string  `fluentbit:"windows.maxstdio" help:"accepted"`
 }
 
 // SystemOptions are Fluentd's settings of features that don't exist here. They are accepted.

@@ -38,14 +38,14 @@ func yamlDialect(text string) Dialect {
 	return FluentBit
 }
 
-// yamlText reports whether a text looks like YAML by its first line: "---", or a section such as "pipeline:", "includes: […]", or
+// yamlText reports whether a text looks like YAML by its first line: "---", the beginning of a JSON object, or a section such as "pipeline:", "includes: […]", or
 // "- source:" in a list.
 func yamlText(text string) bool {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(strings.TrimRight(line, " \t\r\n"), " #")
 		switch {
 		case line == "" || line[0] == '#':
-		case line == "---":
+		case line == "---", line[0] == '{': // JSON is YAML
 			return true
 		default:
 			key, value, ok := strings.Cut(strings.TrimPrefix(line, "- "), ":")

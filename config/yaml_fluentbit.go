@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -44,11 +45,29 @@ func (r *classicReader) readYAML(f *file) {
 				y.fail(root, "the file is %s; want a map with sections such as service and pipeline", yamlKind(root))
 				continue
 			}
-			for _, p := range yamlPairs(root) {
+			pairs := yamlPairs(root)
+			if isOtherYAML(pairs) {
+				y.fail(root, "the file is no configuration: it has none of its sections; want, for example, pipeline or service")
+				continue
+			}
+			for _, p := range pairs {
 				y.top(p)
 			}
 		}
 	}
+}
+
+// isOtherYAML reports whether a document is something else than a configuration: it has none of its sections, and a value that isn't a
+// map, with which Fluent Bit doesn't start.
+func isOtherYAML(pairs []yamlPair) bool {
+	values := false
+	for _, p := range pairs {
+		if slices.Contains(yamlSections, strings.ToLower(p.key.Value)) {
+			return false
+		}
+		values = values || p.value.Kind != yaml.MappingNode
+	}
+	return values
 }
 
 func (y yamlFile) at(n *yaml.Node) Pos { return y.pos(n.Line) }

@@ -17,7 +17,7 @@ import (
 type GrepOptions struct {
 	Regex     []config.Pair `fluentbit:"regex" split:"blank" help:"keep records whose KEY matches PATTERN, as KEY PATTERN"`
 	Exclude   []config.Pair `fluentbit:"exclude" split:"blank" help:"drop records whose KEY matches PATTERN, as KEY PATTERN"`
-	LogicalOp string        `fluentbit:"logical_op" oneof:"legacy,AND,OR" default:"legacy" help:"how several rules combine"`
+	LogicalOp string        `fluentbit:"logical_op" oneof:"legacy,AND,OR" other:"legacy" default:"legacy" help:"how several rules combine"`
 
 	Regexps  []GrepRule    `fluentd:"<regexp>" help:"pattern that a record has to match; of several, all"`
 	Excludes []GrepRule    `fluentd:"<exclude>" help:"pattern that drops a record; of several, any"`

@@ -151,12 +151,11 @@ func TestRewriteTagGivesEventsAnotherTag(t *testing.T) {
 
 func TestMistakesOfModifyNestAndRewriteTagNameTheirOption(t *testing.T) {
 	for want, err := range map[string]error{
-		"rename":       (&ModifyOptions{Rename: ordered(0, "one")}).Check(config.FluentBit),
-		"remove_regex": (&ModifyOptions{RemoveRegex: ordered(0, "(")}).Check(config.FluentBit),
-		"condition":    (&ModifyOptions{Condition: ordered(0, "key_is a")}).Check(config.FluentBit),
-		"nest_under":   (&NestOptions{Operation: "nest"}).Check(config.FluentBit),
-		"nested_under": (&NestOptions{Operation: "lift"}).Check(config.FluentBit),
-		"rule":         (&RewriteOptions{Rules: ordered(0, "$a ^b$ c")}).Check(config.FluentBit),
+		"rename":        (&ModifyOptions{Rename: ordered(0, "one")}).Check(config.FluentBit),
+		"remove_regex":  (&ModifyOptions{RemoveRegex: ordered(0, "(")}).Check(config.FluentBit),
+		"condition":     (&ModifyOptions{Condition: ordered(0, "key_is a")}).Check(config.FluentBit),
+		"remove_prefix": (&NestOptions{Operation: "lift", AddPrefix: "a", RemovePrefix: "b"}).Check(config.FluentBit),
+		"rule":          (&RewriteOptions{Rules: ordered(0, "$a ^b$ c")}).Check(config.FluentBit),
 	} {
 		if err == nil || !strings.HasPrefix(err.Error(), want+": ") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("got %v, want one line that names %s", err, want)

@@ -33,7 +33,7 @@ type MultilineOptions struct {
 	Key         string   `fluentbit:"multiline.key_content" help:"field that holds the text; default: the parser's, or log"`
 	Mode        string   `fluentbit:"mode" oneof:"parser,partial_message" default:"parser" help:"partial_message: join the parts of lines that Docker split. The router has done that already, unless Join_Partial is off"`
 	Buffer      bool     `fluentbit:"buffer" default:"true" help:"accepted; lines wait for their next one in any case"`
-	FlushMS     int      `fluentbit:"flush_ms" default:"2000" help:"milliseconds that lines wait for their next one; a parser's flush_timeout, if that is longer"`
+	FlushMS     int      `fluentbit:"flush_ms" default:"2000" strict:"true" help:"milliseconds that lines wait for their next one; a parser's flush_timeout, if that is longer"`
 	EmitterName string   `fluentbit:"emitter_name" help:"accepted; records go on to the next filter"`
 	StorageType string   `fluentbit:"emitter_storage.type" help:"accepted"`
 	MemBufLimit string   `fluentbit:"emitter_mem_buf_limit" help:"accepted; at most 8 MiB are held"`

@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -12,8 +13,8 @@ import (
 type NestOptions struct {
 	Operation    string   `fluentbit:"operation" required:"true" oneof:"nest,lift" help:"nest: move fields into a map; lift: move a map's fields up"`
 	Wildcard     []string `fluentbit:"wildcard" help:"nest: field to move; a * at the end matches any ending"`
-	NestUnder    string   `fluentbit:"nest_under" help:"nest: field that gets the map"`
-	NestedUnder  string   `fluentbit:"nested_under" help:"lift: field that has the map"`
+	NestUnder    string   `fluentbit:"nest_under" help:"nest: field that gets the map; another name of nested_under"`
+	NestedUnder  string   `fluentbit:"nested_under" help:"lift: field that has the map; another name of nest_under"`
 	PrefixWith   string   `fluentbit:"prefix_with" help:"as add_prefix"`
 	AddPrefix    string   `fluentbit:"add_prefix" help:"prefix to put before the names of the fields that are moved"`
 	RemovePrefix string   `fluentbit:"remove_prefix" help:"prefix to take away from the names of the fields that are moved"`
@@ -21,15 +22,29 @@ type NestOptions struct {
 
 // Check implements config's check after binding.
 func (o *NestOptions) Check(config.Dialect) error {
-	switch {
-	case o.prefix() != "" && o.RemovePrefix != "":
+	if o.prefix() != "" && o.RemovePrefix != "" {
 		return &config.OptionError{Option: "remove_prefix", Reason: "excludes add_prefix; use one of them"}
-	case o.lifts() && o.NestedUnder == "":
-		return &config.OptionError{Option: "nested_under", Reason: "is missing; want the field whose map is lifted"}
-	case !o.lifts() && o.NestUnder == "":
-		return &config.OptionError{Option: "nest_under", Reason: "is missing; want the field that gets the map"}
 	}
 	return nil
+}
+
+// Warnings says that the filter changes nothing.
+func (o *NestOptions) Warnings() []string {
+	switch {
+	case o.field() != "":
+		return nil
+	case o.lifts():
+		return []string{"nested_under is missing, so the filter changes nothing; want the field whose map is lifted"}
+	}
+	return []string{"nest_under is missing, so the filter changes nothing; want the field that gets the map"}
+}
+
+// field is the field that has or gets the map: to Fluent Bit both names are one option.
+func (o *NestOptions) field() string {
+	if o.lifts() {
+		return cmp.Or(o.NestedUnder, o.NestUnder)
+	}
+	return cmp.Or(o.NestUnder, o.NestedUnder)
 }
 
 func (o *NestOptions) lifts() bool { return strings.EqualFold(o.Operation, "lift") }
@@ -57,9 +72,13 @@ func NewNest(o *NestOptions, d config.Dialect, _ Env) (Filter, error) {
 	if err := o.Check(d); err != nil {
 		return nil, err
 	}
-	n := &nest{lift: o.lifts(), add: o.prefix(), remove: o.RemovePrefix, under: record.AppendStr(nil, o.NestUnder)}
+	n := &nest{lift: o.lifts(), add: o.prefix(), remove: o.RemovePrefix, under: record.AppendStr(nil, o.field())}
+	if o.field() == "" {
+		n.moved = func(*member) bool { return false }
+		return n, nil
+	}
 	if n.lift {
-		n.moved = func(m *member) bool { return m.is(o.NestedUnder) && record.KindOf(m.value[0]) == record.KindMap }
+		n.moved = func(m *member) bool { return m.is(o.field()) && record.KindOf(m.value[0]) == record.KindMap }
 		return n, nil
 	}
 	var names, prefixes []string

@@ -14,12 +14,12 @@ import (
 type OutputOptions struct {
 	RetryLimit     string      `fluentbit:"retry_limit" help:"retries of a record that a reachable destination refuses, before it goes to the dead letter: a number, no_limits or no_retries; default no_limits"`
 	Workers        int         `fluentbit:"workers" help:"most requests in flight at once; 0: the output's own default"`
-	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" help:"size of the queue; default: 1G, or a quarter of the free space if that is less"`
+	TotalLimitSize config.Size `fluentbit:"storage.total_limit_size" strict:"true" help:"size of the queue; default: 1G, or a quarter of the free space if that is less"`
 	WhenFull       string      `fluentbit:"when_full" oneof:"yield,block,drop_oldest" help:"when the queue is full: stop reading, but drop the oldest records if other outputs would wait and nothing is delivered for 10s, or for 3s while the destination is down (yield), stop reading in any case (block), or drop the oldest records at once (drop_oldest); default: drop_oldest with storage.total_limit_size, as in Fluent Bit, else yield"`
 
 	DeadLetter      string      `fluentbit:"dead_letter" fluentd:"dead_letter" oneof:"file,log,index" default:"file" help:"where records go that the destination refuses for good: a file of JSON lines, the router's own log, or an index of the same cluster"`
 	DeadLetterIndex string      `fluentbit:"dead_letter.index" fluentd:"dead_letter_index" default:"dead-letter" help:"index for dead_letter index; strftime by the record's date"`
-	DeadLetterLimit config.Size `fluentbit:"dead_letter.limit" fluentd:"dead_letter_limit" help:"size of the dead letter's files together; beyond it the oldest file is removed, and its records count as dropped; default: as the queue's limit"`
+	DeadLetterLimit config.Size `fluentbit:"dead_letter.limit" fluentd:"dead_letter_limit" strict:"true" help:"size of the dead letter's files together; beyond it the oldest file is removed, and its records count as dropped; default: as the queue's limit"`
 	DeadLetterPath  string      `fluentbit:"dead_letter.path" fluentd:"dead_letter_path" help:"folder of the dead letter's files; default: beside the queue"`
 
 	Buffer    *BufferOptions `fluentd:"<buffer>" help:"queue and retries"`

@@ -3,8 +3,13 @@ package sample
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
+	"slices"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/record"
@@ -47,11 +52,33 @@ func (j *JSON) Line(l *Line) error {
 		o.list("log_lines", len(l.Notes), func(b []byte, i int) []byte { return appendString(b, l.Notes[i]) })
 	}
 	j.buf = append(o.end(), '\n')
-	_, err := j.w.Write(j.buf)
+	_, err := j.w.Write(escaped(j.buf))
 	if cap(j.buf) > maxPending {
 		j.buf = nil
 	}
 	return err
+}
+
+// escaped is a line of JSON with escapes for what a terminal acts on or doesn't show, such as U+202E. Such characters are only in strings.
+func escaped(line []byte) []byte {
+	if !slices.ContainsFunc(line, func(c byte) bool { return c >= 0x7f }) {
+		return line
+	}
+	out := make([]byte, 0, len(line)+64)
+	for i, size := 0, 0; i < len(line); i += size {
+		var r rune
+		r, size = utf8.DecodeRune(line[i:])
+		switch {
+		case r < 0x7f || !unicode.In(r, hidden...):
+			out = append(out, line[i:i+size]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }
 
 func (j *JSON) path(b []byte, p *Path, at map[*Result]int) []byte {

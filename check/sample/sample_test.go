@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"go.uber.org/goleak"
@@ -365,6 +366,20 @@ func TestAReaderThatEndsEndsTheSample(t *testing.T) {
 	broken := errors.New("broken pipe")
 	if err := s.Read(strings.NewReader("a\nb\n"), func(*Line) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v, want %v", err, broken)
+	}
+}
+
+// The JSON is printed in a terminal, too.
+func TestJSONHasNoCharacterThatATerminalActsOn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	plan := compile(t, "fluent-bit.conf", jsonLines)
+	var out bytes.Buffer
+	reported(t, plan, "{\"a\u202eb\":\"\u2066c\u2028\U000e0001é\u0085\x7f\"}\n", NewJSON(&out, plan))
+	if i := strings.IndexFunc(out.String(), func(r rune) bool { return r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }); i >= 0 {
+		t.Errorf("got %q at %d, want escapes", out.String(), i)
+	}
+	if got := out.String(); !strings.Contains(got, `a\u202eb`) || !strings.Contains(got, `\udb40\udc01é`) || !json.Valid([]byte(got)) {
+		t.Errorf("got %s, want JSON with the same text", got)
 	}
 }
 

@@ -279,6 +279,9 @@ func cut(s string, n int) string {
 	return fmt.Sprintf("%s… (%d bytes)", printable(s[:n]), len(s))
 }
 
+// hidden are the characters that a terminal acts on or doesn't show.
+var hidden = []*unicode.RangeTable{unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp}
+
 // printable escapes characters that control a terminal, and bytes that aren't UTF-8.
 func printable(s string) string {
 	var b []byte
@@ -294,7 +297,7 @@ func printable(s string) string {
 			b = append(b, `\t`...)
 		case r == '\n':
 			b = append(b, `\n`...)
-		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
+		case unicode.In(r, hidden...):
 			b = fmt.Appendf(b, `\u%04x`, r)
 		default:
 			b = append(b, s[i:i+size]...)

@@ -95,8 +95,12 @@ func newPage(o *Options) (*page, error) {
 		}
 		transport.TLSClientConfig = cfg
 	}
+	limit := min(max(int64(o.MaxSize), 1), maxPage)
+	if o.MaxSize == config.Unlimited {
+		limit = maxPage
+	}
 	return &page{
-		url: u.String(), opts: o, limit: min(max(int64(o.MaxSize), 1), maxPage),
+		url: u.String(), opts: o, limit: limit,
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }

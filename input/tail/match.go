@@ -130,17 +130,16 @@ type tagger struct {
 	regex   *pattern.Capture // nil: none
 }
 
+// newTagger makes a tagger. As in Fluent Bit, a tag_regex that is none has no effect; err says what is wrong with it.
 func newTagger(o *Options, d config.Dialect, id string) (t tagger, err error) {
 	t.dialect = d
 	if t.tag = o.Tag; t.tag == "" {
 		t.tag = id
 	}
 	if o.TagRegex != "" {
-		if t.regex, err = pattern.CompileFluentBitCapture(o.TagRegex, nil); err != nil {
-			return t, &config.OptionError{Option: "tag_regex", Reason: err.Error()}
-		}
+		t.regex, err = pattern.CompileFluentBitCapture(o.TagRegex, nil)
 	}
-	return t, nil
+	return t, err
 }
 
 // tagFor makes the tag of the file at path. ok is false if the path doesn't match tag_regex: then Fluent Bit doesn't read the file.

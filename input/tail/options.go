@@ -98,8 +98,7 @@ func (o *Options) Check(d config.Dialect) error {
 	case d == config.Fluentd && o.Parse == nil:
 		return parse.ErrNoSpec
 	}
-	_, err := newTagger(o, d, "")
-	return err
+	return nil
 }
 
 // strftime matches a part of a time in a path of Fluentd.
@@ -107,6 +106,9 @@ var strftime = regexp.MustCompile(`%[a-zA-Z]`)
 
 // Warnings implements config's warnings after binding.
 func (o *Options) Warnings() (list []string) {
+	if _, err := newTagger(o, config.FluentBit, ""); err != nil {
+		list = append(list, "tag_regex "+err.Error()+": it has no effect, as in Fluent Bit, and <name> stays in the tag")
+	}
 	if o.Parser != "" && (len(o.Multiline) > 0 || o.Joined) {
 		list = append(list, "parser isn't used where lines are joined; use a filter parser")
 	}

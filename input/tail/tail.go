@@ -91,10 +91,7 @@ func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 		in.flushing = flushTime
 	}
 	in.opts.Path, in.opts.Exclude = cleaned(opts.Path), cleaned(opts.Exclude)
-	var err error
-	if in.tagger, err = newTagger(opts, d, env.DefaultTag()); err != nil {
-		return nil, err
-	}
+	in.tagger, _ = newTagger(opts, d, env.DefaultTag()) // Warnings tells the error
 	if err := in.setLiner(d, env); err != nil {
 		return nil, fmt.Errorf("tail: %w", err)
 	}

@@ -530,6 +530,20 @@ func TestWhatAFileHadWhileItWasLeftOutAsOldIsNotRead(t *testing.T) {
 	same(t, got, lines(11, 14))
 }
 
+func TestATagRegexThatIsNoneHasNoEffect(t *testing.T) {
+	o := Options{Path: []string{"/var/log/*.log"}, Refresh: time.Minute, Tag: "x.<name>.*", TagRegex: "(?<name>["}
+	if err := o.Check(config.FluentBit); err != nil {
+		t.Fatal(err)
+	}
+	if w := o.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "tag_regex pattern ") {
+		t.Errorf("got warnings %q, want one about tag_regex", w)
+	}
+	tags, _ := newTagger(&o, config.FluentBit, "")
+	if got, _ := tags.tagFor("/var/log/a.log"); string(got) != "x.<name>.var.log.a.log" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestAnothersFileOfOffsetsIsLeftAlone(t *testing.T) {
 	l := newLogs(t)
 	l.write(t, "app.log", text(1, 10))

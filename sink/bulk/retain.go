@@ -16,15 +16,15 @@ import (
 // RetainOptions are about how the cluster keeps the documents: package retain carries them out.
 type RetainOptions struct {
 	Bootstrap    bool           `fluentbit:"firelane_bootstrap" fluentd:"firelane_bootstrap" default:"false" help:"install an index template and, with firelane_days, a policy that deletes old indices; see docs/retention.md"`
-	Days         int            `fluentbit:"firelane_days" fluentd:"firelane_days" default:"0" help:"with firelane_bootstrap: days after which an index is deleted; 0: never"`
-	Shards       int            `fluentbit:"firelane_shards" fluentd:"firelane_shards" default:"1" help:"with firelane_bootstrap: primary shards of an index"`
-	Replicas     *int           `fluentbit:"firelane_replicas" fluentd:"firelane_replicas" help:"with firelane_bootstrap: replicas of a shard; default: the cluster's"`
-	Refresh      *time.Duration `fluentbit:"firelane_refresh_interval" fluentd:"firelane_refresh_interval" help:"with firelane_bootstrap: how long a document takes to be found, such as 10s; 0: it is not refreshed; default: the cluster's, 1s"`
-	Priority     int            `fluentbit:"firelane_priority" fluentd:"firelane_priority" default:"300" help:"with firelane_bootstrap: priority of the template and the policy over others that match; Elasticsearch's own have up to 200"`
+	Days         int            `fluentbit:"firelane_days" fluentd:"firelane_days" default:"0" strict:"true" help:"with firelane_bootstrap: days after which an index is deleted; 0: never"`
+	Shards       int            `fluentbit:"firelane_shards" fluentd:"firelane_shards" default:"1" strict:"true" help:"with firelane_bootstrap: primary shards of an index"`
+	Replicas     *int           `fluentbit:"firelane_replicas" fluentd:"firelane_replicas" strict:"true" help:"with firelane_bootstrap: replicas of a shard; default: the cluster's"`
+	Refresh      *time.Duration `fluentbit:"firelane_refresh_interval" fluentd:"firelane_refresh_interval" strict:"true" help:"with firelane_bootstrap: how long a document takes to be found, such as 10s; 0: it is not refreshed; default: the cluster's, 1s"`
+	Priority     int            `fluentbit:"firelane_priority" fluentd:"firelane_priority" default:"300" strict:"true" help:"with firelane_bootstrap: priority of the template and the policy over others that match; Elasticsearch's own have up to 200"`
 	IndexPattern string         `fluentbit:"firelane_index_pattern" fluentd:"firelane_index_pattern" help:"with firelane_bootstrap: patterns of the indices, separated by commas; default: from the index's name, such as web-*"`
 	Dashboards   string         `fluentbit:"firelane_dashboards" fluentd:"firelane_dashboards" help:"with firelane_bootstrap: URL of OpenSearch Dashboards or Kibana, which gets an index pattern, such as http://dashboards:5601 or https://DOMAIN/_dashboards"`
 	DataStream   bool           `fluentbit:"firelane_data_stream" fluentd:"firelane_data_stream" default:"false" help:"with firelane_bootstrap: the index is a data stream, made by the template"`
-	RolloverDays int            `fluentbit:"firelane_rollover_days" fluentd:"firelane_rollover_days" default:"1" help:"with firelane_data_stream: days after which the stream begins another index"`
+	RolloverDays int            `fluentbit:"firelane_rollover_days" fluentd:"firelane_rollover_days" default:"1" strict:"true" help:"with firelane_data_stream: days after which the stream begins another index"`
 	RolloverSize string         `fluentbit:"firelane_rollover_size" fluentd:"firelane_rollover_size" default:"30gb" help:"with firelane_data_stream: size of an index at which the stream begins another one: a number and mb, gb or tb"`
 }
 

@@ -108,6 +108,8 @@ type Unused struct {
 	STSDuration   *time.Duration `fluentd:"aws_sts_duration_seconds" help:"accepted; credentials are refreshed before they expire"`
 	ECSAuth       bool           `fluentd:"aws_ecs_authentication" help:"accepted; the task's role is found in any case"`
 	ProfileTries  *int           `fluentd:"aws_instance_profile_credentials_retries" help:"accepted; credentials are asked for until there are some"`
+
+	ofFluentd bool // Check has seen Fluentd's dialect, which has an error where Fluent Bit's has a warning
 }
 
 // retentions are the days that PutRetentionPolicy takes ("PutRetentionPolicy - Amazon CloudWatch Logs").
@@ -115,7 +117,7 @@ var retentions = [...]int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 5
 
 // Check reports the mistakes that binding can't find.
 func (o *Options) Check(d config.Dialect) error {
-	if d == config.Fluentd {
+	if o.ofFluentd = d == config.Fluentd; o.ofFluentd {
 		if err := o.checkFluentd(); err != nil {
 			return err
 		}
@@ -176,7 +178,7 @@ func count(all ...bool) (n int) {
 // Warnings returns a line for each option that was set and does not do here what its name promises.
 func (o *Options) Warnings() []string {
 	w := o.OutputOptions.Warnings()
-	if o.Stream == "" && o.StreamPrefix == "" && !o.TagAsStream && o.StreamKey == "" { // Fluentd's dialect refuses that
+	if o.Stream == "" && o.StreamPrefix == "" && !o.ofFluentd {
 		w = append(w, "neither log_stream_name nor log_stream_prefix is set: each stream has the name of its tag; Fluent Bit does not start")
 	}
 	if o.Retention > 0 && !slices.Contains(retentions[:], o.Retention) {

@@ -13,8 +13,8 @@ import (
 
 // NetOptions are the network options. A destination's options struct embeds them.
 type NetOptions struct {
-	DNSMode          string        `fluentbit:"net.dns.mode" oneof:"udp,tcp" help:"protocol of name look-ups; the system's own resolver unless tcp"`
-	DNSResolver      string        `fluentbit:"net.dns.resolver" oneof:"legacy,async" help:"accepted"`
+	DNSMode          string        `fluentbit:"net.dns.mode" oneof:"udp,tcp" other:"udp" help:"protocol of name look-ups; the system's own resolver unless tcp"`
+	DNSResolver      string        `fluentbit:"net.dns.resolver" oneof:"legacy,async" other:"async" help:"accepted"`
 	PreferIPv4       bool          `fluentbit:"net.dns.prefer_ipv4" help:"try IPv4 addresses first"`
 	PreferIPv6       bool          `fluentbit:"net.dns.prefer_ipv6,ipv6" help:"try IPv6 addresses first"`
 	Keepalive        bool          `fluentbit:"net.keepalive" default:"true" help:"keep connections for the next request"`

@@ -367,7 +367,6 @@ func TestWrongOptionsAreReported(t *testing.T) {
 		"proxy ftp://x":              "proxy",
 		"compress brotli":            "compress",
 		"oauth2.enable on":           "oauth2.token_url",
-		"format otlp_json":           "format",
 		"header_tag a b":             "header_tag",
 		"aws_auth on\naws_service s\noauth2.enable on\noauth2.token_url http://x\noauth2.client_id i\noauth2.client_secret s": "oauth2.enable",
 	} {

@@ -98,7 +98,14 @@ func (e *encoder) setLabels(o *Options, d config.Dialect) error {
 	for _, parse := range []func() ([]pair, error){
 		func() ([]pair, error) { return pairs("labels", o.Labels, &e.remove) },
 		func() ([]pair, error) { return pairs("label_keys", o.LabelKeys, &e.remove) },
-		func() ([]pair, error) { return labelMap(o.LabelMap, &e.remove) },
+		func() ([]pair, error) {
+			remove := e.remove
+			list, err := labelMap(o.LabelMap, &e.remove)
+			if err != nil { // Warnings tells it
+				e.remove = remove
+			}
+			return list, nil
+		},
 		func() ([]pair, error) { return labelSection(o.LabelSection, &e.remove) },
 		func() ([]pair, error) { return extraLabels(o.ExtraLabels) },
 	} {

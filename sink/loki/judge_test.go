@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -244,7 +246,6 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.FluentBit, "labels job", `labels: "job" is neither name=value nor a field`},
 		{config.FluentBit, "label_keys stream", `label_keys: "stream" has no $ at its start; want $stream`},
 		{config.FluentBit, "structured_metadata_map_keys m", `structured_metadata_map_keys: "m" has no $`},
-		{config.FluentBit, "label_map_path /nonexistent", "label_map_path: /nonexistent does not exist"},
 		{config.FluentBit, "drop_single_key maybe", `drop_single_key: "maybe" is not known; want off, on or raw`},
 		{config.FluentBit, "line_format xml", "line_format"},
 		{config.FluentBit, "host http://x/y", `host: "http://x/y" is not a host`},
@@ -256,6 +257,26 @@ func TestMistakesNameTheirOption(t *testing.T) {
 	} {
 		if _, err := sinktest.TryOptions[Options](t, tt.dialect, tt.options); !strings.Contains(err, tt.says) {
 			t.Errorf("%s: got %q, want %q", tt.options, err, tt.says)
+		}
+	}
+}
+
+func TestALabelMapThatCannotBeReadSetsNoLabel(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "map.json")
+	if err := os.WriteFile(broken, []byte(`{"a":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{filepath.Join(t.TempDir(), "none.json"), broken} {
+		o, failed := sinktest.TryOptions[Options](t, config.FluentBit, "label_map_path "+file)
+		if failed != "" {
+			t.Fatalf("got %s, want a warning", failed)
+		}
+		if w := o.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "label_map_path: ") {
+			t.Errorf("got warnings %q, want one about label_map_path", w)
+		}
+		e, err := newEncoder(o, config.FluentBit)
+		if err != nil || len(e.remove) > 0 {
+			t.Errorf("got %v and %v to remove, want an encoder that removes nothing", err, e)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/field"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/dial"
 	"github.com/firelane/firelane/sink/httpsend"
@@ -82,6 +83,16 @@ func (o *Options) Check(d config.Dialect) error {
 	}
 	_, err := newEncoder(o, d)
 	return err
+}
+
+// Warnings returns a line for each option that doesn't do what its name promises. Fluent Bit, too, starts without the labels of a file
+// that it can't read.
+func (o *Options) Warnings() []string {
+	w := o.OutputOptions.Warnings()
+	if _, err := labelMap(o.LabelMap, new([]field.Accessor)); err != nil {
+		w = append(w, err.Error()+"; so it sets no label, as in Fluent Bit")
+	}
+	return w
 }
 
 // tls returns the options for TLS, completed by those that only this plugin of Fluentd has.

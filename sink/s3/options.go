@@ -19,8 +19,8 @@ type Options struct {
 	KeyFormat      string        `fluentbit:"s3_key_format" default:"/fluent-bit-logs/$TAG/%Y/%m/%d/%H/%M/%S" identity:"true" help:"the object's name: strftime of its first record's time in UTC, $TAG, $TAG[0] (a part of the tag), $INDEX (the number of the object), $UUID (8 characters that are the same when the object is sent again)"`
 	TagDelimiters  string        `fluentbit:"s3_key_format_tag_delimiters" default:"." help:"characters at which a tag is split for $TAG[n]"`
 	StaticFilePath bool          `fluentbit:"static_file_path" help:"don't append -object$UUID to a name whose format has neither $UUID nor $INDEX: objects with the same name replace one another"`
-	TotalFileSize  config.Size   `fluentbit:"total_file_size" default:"100000000" help:"size of an object, compressed, at which it is finished: 1M to 50G; at most 8M with use_put_object"`
-	ChunkSize      config.Size   `fluentbit:"upload_chunk_size" default:"5242880" help:"size of a part of an object, compressed: 5M to 8M; a larger value is 8M"`
+	TotalFileSize  config.Size   `fluentbit:"total_file_size" default:"100000000" strict:"true" help:"size of an object, compressed, at which it is finished: 1M to 50G; at most 8M with use_put_object"`
+	ChunkSize      config.Size   `fluentbit:"upload_chunk_size" default:"5242880" strict:"true" help:"size of a part of an object, compressed: 5M to 8M; a larger value is 8M"`
 	UploadTimeout  time.Duration `fluentbit:"upload_timeout" default:"10m" help:"how long after its first record an object is finished"`
 	UsePutObject   bool          `fluentbit:"use_put_object" help:"store an object by one PutObject instead of in parts; it then has at most 8M"`
 	Compression    string        `fluentbit:"compression" oneof:"none,gzip,zstd,snappy,parquet" default:"none" help:"how objects are compressed; snappy: in its framing format; parquet: old spelling of format parquet, with snappy"`

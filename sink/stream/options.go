@@ -2,6 +2,8 @@
 package stream
 
 import (
+	"strings"
+
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/format"
@@ -9,7 +11,7 @@ import (
 
 // StdoutOptions are the options of stdout.
 type StdoutOptions struct {
-	Format         string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream" other:"msgpack" default:"msgpack" help:"msgpack: readable text, [0] tag: [[time, {}], {…}]; json: one array for each request; json_lines: one object a line; json_stream: objects without a separator"`
+	Format         string `fluentbit:"format" oneof:"msgpack,json,json_lines,json_stream,otlp_json,otlp_json_pretty" other:"msgpack" default:"msgpack" help:"msgpack: readable text, [0] tag: [[time, {}], {…}]; json: one array for each request; json_lines: one object a line; json_stream: objects without a separator; otlp_json, otlp_json_pretty: as json"`
 	JSONDateKey    string `fluentbit:"json_date_key" default:"date" help:"field that gets the record's time in JSON; false for none"`
 	JSONDateFormat string `fluentbit:"json_date_format" oneof:"double,iso8601,epoch,epoch_ms,epoch_millis,epoch_milliseconds,java_sql_timestamp" other:"double" default:"double" help:"format of that time"`
 
@@ -20,6 +22,15 @@ type StdoutOptions struct {
 	Inject        *format.InjectOptions `fluentd:"<inject>" help:"fields to add"`
 
 	sink.OutputOptions
+}
+
+// Warnings says that records aren't printed as OTLP.
+func (o *StdoutOptions) Warnings() []string {
+	w := o.OutputOptions.Warnings()
+	if strings.HasPrefix(o.Format, "otlp_") {
+		w = append(w, "format "+o.Format+" is written as json here")
+	}
+	return w
 }
 
 // FileOptions are the options of file.

@@ -72,7 +72,7 @@ func newStdout(o *StdoutOptions, d config.Dialect, env sink.Env, w io.Writer) (s
 func fluentBitStdout(o *StdoutOptions) (format.Func, framing) {
 	key := format.DateKey(o.JSONDateKey)
 	switch o.Format {
-	case "json":
+	case "json", "otlp_json", "otlp_json_pretty":
 		return format.JSON(key, o.JSONDateFormat, ""), framedAsArray
 	case "json_lines":
 		return format.JSON(key, o.JSONDateFormat, "\n"), unframed

@@ -135,7 +135,6 @@ func TestMistakesNameTheirOption(t *testing.T) {
 	for options, says := range map[string]string{
 		"port 0":                 "port: 0 is not a port",
 		"host a b":               "host: ",
-		"format otlp_json":       "format",
 		"raw_message_key $":      "raw_message_key: ",
 		"tls.min_version 9":      "tls.min_version: ",
 		"net.source_address abc": "net.source_address: ",

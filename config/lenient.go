@@ -1,0 +1,88 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// isLenient reports whether the value of an option that is a number, a time or a size may be something else, as in Fluent Bit. A value
+// that must not be shown may not: the warning would have a part of it.
+func (g *binding) isLenient(o *option, p param) bool {
+	return g.dialect == FluentBit && !o.strict && !p.secret && !o.secret && o.kind.Kind() != reflect.Slice &&
+		(isNumber(o.kind) || base(o.kind) == typeSize)
+}
+
+// readAnyway stores what Fluent Bit reads in a value that is no number, time or size, with a warning. err is why it is none.
+func (g *binding) readAnyway(field reflect.Value, o *option, p param, err error) error {
+	read, said := readNumber(p.value), ""
+	switch t := base(o.kind); {
+	case t == typeSize:
+		read = readSize(p.value)
+	case t == typeDuration:
+		read = readSeconds(p.value)
+		said = read + "s"
+	case t.Kind() != reflect.Float64:
+		read = readWhole(p.value)
+	}
+	if read == "0" && o.names[0] == "port" && o.hasDef {
+		read = o.def
+	}
+	if o.set(field, read, g.dialect) != nil {
+		return err
+	}
+	if read == "false" {
+		said = "no limit"
+	}
+	reason := strings.TrimPrefix(err.Error(), strconv.Quote(p.value)+" ")
+	text := fmt.Sprintf("%s: %s: %q is read as %s, as in Fluent Bit: it %s", g.what, p.key, p.value, cmp.Or(said, read), reason)
+	if before, ok := withoutComment(p.value); ok {
+		g.warning(p.pos, because(text, "what follows the # is no comment in this syntax")).as(CodeValue).fix(p.value, before)
+		return nil
+	}
+	g.warning(p.pos, text).as(CodeValue)
+	return nil
+}
+
+// readNumber is the number at the beginning of a text, 0 if there is none. It has 32 bytes at most.
+func readNumber(text string) string {
+	text = strings.TrimLeft(text, " \t")
+	text = text[:len(text)-len(strings.TrimLeft(text, "+-.0123456789"))]
+	for text = text[:min(len(text), 32)]; text != ""; text = text[:len(text)-1] {
+		if _, err := strconv.ParseFloat(text, 64); err == nil {
+			return text
+		}
+	}
+	return "0"
+}
+
+// readWhole is the whole number at the beginning of a text, 0 if there is none.
+func readWhole(text string) string {
+	whole, _, _ := strings.Cut(readNumber(text), ".")
+	return cmp.Or(strings.Trim(whole, "+"), "0")
+}
+
+// readSeconds is the whole number at the beginning of a text in the unit at its end, in seconds; 0 if it is negative.
+func readSeconds(text string) string {
+	n, _ := strconv.ParseInt(readWhole(text), 10, 32)
+	switch text[len(text)-1] | 0x20 {
+	case 'm':
+		n *= 60
+	case 'h':
+		n *= 60 * 60
+	case 'd':
+		n *= 24 * 60 * 60
+	}
+	return strconv.FormatInt(max(n, 0), 10)
+}
+
+// readSize is the number at the beginning of a text that ends with a digit; otherwise, or if it is negative, there is no limit.
+func readSize(text string) string {
+	n := readWhole(text)
+	if last := text[len(text)-1]; last < '0' || last > '9' || n[0] == '-' {
+		return "false"
+	}
+	return n
+}
