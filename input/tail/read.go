@@ -48,7 +48,7 @@ func (in *Input) read(f *file) (more, some bool) {
 		in.truncated(f)
 		return true, true
 	}
-	if hole := holeOf(in.buf[:n]); hole > 0 {
+	if hole := holeOf(in.buf[:n]); hole > 0 && (hole < n || n >= min(len(in.buf), in.limit())) {
 		f.offset, f.unsaved = f.offset+int64(hole), true
 		in.extend(f)
 		return true, true
@@ -82,7 +82,8 @@ func (f *file) isSame() bool {
 }
 
 // holeOf is how many NULs b begins with. A file that was truncated has them where a program goes on writing at its old position: they
-// are no part of a line, in Fluent Bit neither.
+// are no part of a line, in Fluent Bit neither. Those at the end of the file may become text, so that fewer than a buffer wait: a program
+// may reserve the space of its next lines, and on a file system of the network what has not arrived is NULs.
 func holeOf(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
 
 // setBuffer makes a buffer of n bytes, none for 0.
@@ -177,7 +178,9 @@ func (in *Input) end(f *file) {
 	if rest := f.size - f.offset; rest > 0 && rest <= int64(len(in.buf)) {
 		b := in.buf[:rest]
 		if n, err := f.f.ReadAt(b, f.offset); n == len(b) && (err == nil || errors.Is(err, io.EOF)) && !f.skips {
-			in.line(f, b, f.offset)
+			if holeOf(b) < len(b) {
+				in.line(f, b, f.offset)
+			}
 			f.offset = f.size
 		}
 	}

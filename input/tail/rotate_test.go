@@ -41,6 +41,29 @@ func TestTheHoleThatTruncatingLeavesIsNoLine(t *testing.T) {
 	same(t, r.stop()[3000:], []string{"after", "a\x00b"})
 }
 
+func TestNULsAtTheEndOfAFileMayBecomeLines(t *testing.T) {
+	l := newLogs(t)
+	f, err := os.OpenFile(l.path("app.log"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	f.WriteString("a\n")
+	r := l.start(t)
+	r.gets(1)
+	f.WriteString(strings.Repeat("\x00", 10))
+	r.idle()
+	f.WriteAt([]byte("b\n"), 2) // what was reserved, or has arrived only now
+	r.gets(2)
+	f.WriteString("c\n" + strings.Repeat("\x00", 10))
+	r.gets(3)
+	if err := os.Remove(l.path("app.log")); err != nil {
+		t.Fatal(err)
+	}
+	r.idle()
+	same(t, r.stop(), []string{"a", "b", "c"})
+}
+
 // Without notifications a file's new name is seen by the next search only, which may come later than rotate_wait is over.
 func TestAFileThatIsRenamedToANameThatMatchesIsNotReadAgain(t *testing.T) {
 	l := newLogs(t)
