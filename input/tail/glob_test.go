@@ -41,6 +41,7 @@ func TestPatternsFindWhatMatchesThem(t *testing.T) {
 		"*/c.log":           {"other/c.log", "sub/c.log"},
 		".*/c.log":          {".git/c.log"},
 		"*/.d.log":          {"sub/.d.log"},
+		`sub/\.d*`:          {"sub/.d.log"},
 		"?ub/*":             {"sub/c.log"},
 		`other/e\[1\].log`:  {"other/e[1].log"},
 		dir + "/[!a].log":   {dir + "/b.log"},

@@ -40,7 +40,7 @@ func (in *Input) each(see func(path string) bool) {
 func glob(base, pattern string, see func(path string) bool) (more bool) {
 	for {
 		part, rest, isFolder := strings.Cut(pattern, "/")
-		if strings.ContainsAny(part, `*?[\\`) {
+		if strings.ContainsAny(part, `*?[\`) {
 			return globIn(base, part, rest, isFolder, see)
 		}
 		base += part
@@ -116,7 +116,7 @@ func matches(pattern, path string) bool {
 func isHidden(pattern, path string) bool {
 	names, parts := strings.Split(path, "/"), strings.Split(pattern, "/")
 	for n := range min(len(names), len(parts)) {
-		if strings.HasPrefix(names[n], ".") && !strings.HasPrefix(strings.TrimPrefix(parts[n], `\\`), ".") {
+		if strings.HasPrefix(names[n], ".") && !strings.HasPrefix(strings.TrimPrefix(parts[n], `\`), ".") {
 			return true
 		}
 	}
