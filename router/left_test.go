@@ -143,3 +143,23 @@ func TestWhatIsLeftOfAFlushThatFailsGoesOnWithTheNextConfiguration(t *testing.T)
 		t.Errorf("got %q at the old output and %d events that hold back acks, want neither", got, r.holding.Load())
 	}
 }
+
+func TestWhatAReloadQueuesOfWhatWasLeftIsNoLongerLeft(t *testing.T) {
+	r := opened(t, placeholder+nullOutputs("*"), newSplitter(t))
+	empty := r.outputs[0].fill(t)
+	first, failing := r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0])
+	first.addLogs("app", "x")
+	_ = first.Flush(t.Context())
+	failing.addLogs("app", "y\n")
+	flushInVain(t, failing)
+	all := r.expiries()
+	r.expireNow(&all, time.Now()) // in vain
+	empty()
+	c := &change{old: r, u: &running{holding: &holding{all: all}}}
+	all = c.releaseHolders()
+	wantQueued(t, r.outputs[0], "app: xy")
+	r.expireNow(&all, time.Now())
+	if len(all) > 0 || r.left.bytes != 0 || r.holding.Load() != 0 {
+		t.Errorf("got %d that wait, %d bytes left and %d events that hold back acks, want none", len(all), r.left.bytes, r.holding.Load())
+	}
+}

@@ -144,7 +144,7 @@ func (c *change) releaseHolders() (waiting []expiry) {
 		}
 	}
 	for _, e := range ending {
-		if e.i.hasWaiting() {
+		if e.i.hasWaiting() || e.i.leftBytes > 0 { // withLeft removes what has been left
 			e.holder = nil
 			waiting = append(waiting, e)
 		}
