@@ -55,7 +55,7 @@ func (l *loop) judge(p *part, now time.Time) {
 	refused := refusedByItem(r) && p.out.left == p.out.items
 	alone := refused && p.flows && !(p.out.fresh && r.Cause == sink.Throttled)
 	switch {
-	case !p.out.sent || r.SendsAtOnce() || p.out.split:
+	case !p.out.sent || r.SendsAtOnce() && p.out.left > 0 || p.out.split:
 		return
 	case refused && l.deferred:
 		l.deferredRefused(p, now)

@@ -100,6 +100,25 @@ func TestARequestWhoseRecordsAreAllRefusedForGoodIsNoFailure(t *testing.T) {
 	})
 }
 
+// Loki names the records that it refuses, and says nothing about the others, of which there may be none.
+func TestADestinationThatRefusesAllForGoodIsNoLongerDown(t *testing.T) {
+	d := newStrict(func(_ context.Context, n int, items []string) sink.Reply {
+		if n < 5 {
+			return sink.Reply{Verdict: sink.Again, Err: errRefused, Cause: sink.Unreached}
+		}
+		return sink.Reply{Verdict: sink.Again, Err: errRefused, Status: 400, Cause: sink.Answered, Unjudged: true, Items: []sink.ItemReply{{Verdict: sink.Never, Status: 400, Reason: "too old"}}}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, d, func(c *Config) { c.Limits.MaxItems = 1 })
+		r.put(upTo(0, 60)...)
+		r.start(t.Context())
+		time.Sleep(time.Hour)
+		if s := r.finish(); s.Dead != 60 || s.Gate != GateOpen {
+			t.Errorf("got %+v, want 60 dead letters and an open gate", s)
+		}
+	})
+}
+
 // A trouble of one target doesn't count as an outage, and its line has the records that wait because of it.
 func TestATargetThatWaitsIsLoggedWhileOthersFlow(t *testing.T) {
 	open := time.Now().Add(time.Hour)
