@@ -43,7 +43,7 @@ type Options struct {
 	Parser    string        `fluentbit:"parser" help:"parser of the lines; unless written, each is the field exec"`
 	Sec       int64         `fluentbit:"interval_sec" default:"1" help:"seconds between two starts of the command"`
 	Nsec      int64         `fluentbit:"interval_nsec" default:"0" help:"nanoseconds more between two starts"`
-	BufSize   config.Size   `fluentbit:"buf_size" default:"4096" help:"longest line; a longer one becomes several; at most 1 MiB"`
+	BufSize   config.Size   `fluentbit:"buf_size" default:"4096" strict:"true" help:"longest line; a longer one becomes several; at most 1 MiB"`
 	Oneshot   bool          `fluentbit:"oneshot" default:"false" help:"run the command once"`
 	Timeout   time.Duration `fluentbit:"timeout" help:"how long the command may run; unless written, as long as it likes"`
 	ExitAfter bool          `fluentbit:"exit_after_oneshot" ignored:"the router goes on" help:"accepted"`

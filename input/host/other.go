@@ -66,7 +66,7 @@ type HeadOptions struct {
 	poll.Options
 	File    string      `fluentbit:"file" required:"true" help:"file whose beginning is read each time"`
 	Key     string      `fluentbit:"key" default:"head" help:"field that gets the text"`
-	BufSize config.Size `fluentbit:"buf_size" default:"256" help:"bytes that are read, unless lines is written; at most 1 MiB"`
+	BufSize config.Size `fluentbit:"buf_size" default:"256" strict:"true" help:"bytes that are read, unless lines is written; at most 1 MiB"`
 	Lines   int         `fluentbit:"lines" default:"0" help:"lines that are read, instead of bytes; at most 1000"`
 	Split   bool        `fluentbit:"split_line" default:"false" help:"a field for each line: line0, line1 …; 10 unless lines is written"`
 	AddPath bool        `fluentbit:"add_path" default:"false" help:"add the field path"`

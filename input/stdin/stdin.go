@@ -30,7 +30,7 @@ const (
 // Options are those of the input.
 type Options struct {
 	Tag     string      `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
-	BufSize config.Size `fluentbit:"buffer_size" default:"16000" help:"accepted; a JSON value or a line has 1 MiB at most"`
+	BufSize config.Size `fluentbit:"buffer_size" default:"16000" strict:"true" help:"accepted; a JSON value or a line has 1 MiB at most"`
 	Parser  string      `fluentbit:"parser" help:"parser of the lines; unless written, the input is a stream of JSON values"`
 	input.CommonOptions
 }

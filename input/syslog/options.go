@@ -23,9 +23,9 @@ type Options struct {
 
 	Parser      string       `fluentbit:"parser" help:"parser of the messages; unless written, syslog-rfc5424 for udp and tcp, syslog-rfc3164-local for a socket file"`
 	Format      string       `fluentbit:"format" default:"newline" help:"framing on connections: newline, or octet_counting (RFC 6587)"`
-	ChunkSize   *config.Size `fluentbit:"buffer_chunk_size" help:"longest message, unless buffer_max_size is written; 32000 bytes unless written"`
-	MaxSize     *config.Size `fluentbit:"buffer_max_size" help:"longest message on a connection; a longer one is skipped; at most 1 MiB"`
-	ReceiveSize config.Size  `fluentbit:"receive_buffer_size" help:"size of the socket's buffer for datagrams; the system's own unless written"`
+	ChunkSize   *config.Size `fluentbit:"buffer_chunk_size" strict:"true" help:"longest message, unless buffer_max_size is written; 32000 bytes unless written"`
+	MaxSize     *config.Size `fluentbit:"buffer_max_size" strict:"true" help:"longest message on a connection; a longer one is skipped; at most 1 MiB"`
+	ReceiveSize config.Size  `fluentbit:"receive_buffer_size" strict:"true" help:"size of the socket's buffer for datagrams; the system's own unless written"`
 	RawKey      string       `fluentbit:"raw_message_key" help:"field that the whole message is added as"`
 	AddressKey  string       `fluentbit:"source_address_key" fluentd:"source_address_key" help:"field that the sender's address is added as"`
 	Workers     int          `fluentbit:"workers" help:"accepted; every connection is served by itself"`

@@ -51,7 +51,8 @@ type Options struct {
 
 // Accepted are options without effect: they configure what is done in another way here.
 type Accepted struct {
-	ChunkSize     config.Size `fluentbit:"buffer_chunk_size,static_batch_size,event_batch_size" help:"accepted; 128 KiB are read at once"`
+	ChunkSize     config.Size `fluentbit:"buffer_chunk_size" strict:"true" help:"accepted; 128 KiB are read at once"`
+	BatchSize     config.Size `fluentbit:"static_batch_size,event_batch_size" help:"accepted; 128 KiB are read at once"`
 	MemBufLimit   string      `fluentbit:"mem_buf_limit" help:"accepted; reading stops while the queue is full"`
 	DBSync        string      `fluentbit:"db.sync,db.locking,db.journal_mode,db.compare_filename" help:"accepted"`
 	StorageType   string      `fluentbit:"storage.type,storage.pause_on_chunks_overlimit" help:"accepted; the queue of each output is on disk"`
