@@ -2,12 +2,14 @@ package check
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,7 +167,7 @@ func (k *opener) stdin(data []byte) {
 	const name = "stdin"
 	list, problems, err := taskdef.Read(name, data)
 	var none *taskdef.NoneError
-	if errors.As(err, &none) && none.Other && len(data) > 0 && data[0] != '{' {
+	if errors.As(err, &none) && none.Other && len(data) > 0 && (data[0] != '{' || isConfigurationInJSON(data)) {
 		k.configuration(name, name, map[string]string{name: string(data)}, true)
 		return
 	}
@@ -179,13 +181,27 @@ func (k *opener) file(path string, data []byte, named bool) {
 	}
 	list, problems, err := taskdef.Read(path, data)
 	var none *taskdef.NoneError
-	if errors.As(err, &none) && none.Other && (!named || len(data) == 0 || data[0] != '{') {
+	if errors.As(err, &none) && none.Other && (!named || len(data) == 0 || data[0] != '{' || isConfigurationInJSON(data)) {
 		if named || looksLikeConfiguration(data) {
 			k.configuration(path, path, nil, named)
 		}
 		return
 	}
 	k.definitions(path, list, problems, err, named)
+}
+
+// isConfigurationInJSON reports whether a text is a router's configuration in YAML that is JSON, by its sections.
+func isConfigurationInJSON(data []byte) bool {
+	var top map[string]json.RawMessage
+	if json.Unmarshal(data, &top) != nil {
+		return false
+	}
+	for key := range top {
+		if slices.Contains([]string{"pipeline", "service", "includes", "config", "system"}, strings.ToLower(key)) {
+			return true
+		}
+	}
+	return false
 }
 
 // interesting reports whether a file of a folder may be one to check.

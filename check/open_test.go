@@ -83,6 +83,17 @@ func TestWhatAFileIsItsContentTells(t *testing.T) {
 	}
 }
 
+// The router starts with it, whatever its name.
+func TestAConfigurationInJSONIsChecked(t *testing.T) {
+	const text = `{"pipeline": {"inputs": [{"name": "forward"}], "outputs": [{"name": "null", "match": "*", "wrong": 1}]}}`
+	for path, files := range map[string]map[string]string{"a.json": {"a.json": text}, "a.conf": {"a.conf": text}, "-": {}} {
+		list, wrong := opened(t, files, check.Options{Stdin: []byte(text)}, path)
+		if len(list) != 1 || len(wrong) > 0 || len(list[0].Plan.Outputs) != 1 || len(list[0].Plan.Warnings) != 1 {
+			t.Errorf("%s: got %q and %v, want one configuration with an output and a warning", path, names(list), wrong)
+		}
+	}
+}
+
 func TestANamedFileThatIsNothingIsAnError(t *testing.T) {
 	files := map[string]string{"a.json": `{"a": 1}`, "b.json": "{", "plan.json": `{"terraform_version": "1", "planned_values": {}}`, "empty/x.txt": ""}
 	for path, want := range map[string]string{

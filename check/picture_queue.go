@@ -84,11 +84,11 @@ func (q *queue) where() string {
 	}
 	switch {
 	case q.why != "":
-		return "in memory, because " + q.why + "; at most 10 MiB for all outputs together"
+		return "in memory, because " + q.why + "; at most 9 MiB for all outputs together"
 	case q.dir == "" && q.limit > 0:
-		return "in memory, at most 10 MiB for all outputs together, and " + size
+		return "in memory, at most 9 MiB for all outputs together, and " + size
 	case q.dir == "":
-		return "in memory, at most 10 MiB for all outputs together"
+		return "in memory, at most 9 MiB for all outputs together"
 	case q.mount != nil:
 		return fmt.Sprintf("on disk, in %s on the volume %q, %s", q.dir, q.mount.Volume, size)
 	}

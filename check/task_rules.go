@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/ecs/taskdef"
 )
 
@@ -18,7 +19,7 @@ func TaskRules(canRun func(command []string) error) []Rule {
 func forTask(check func(t *task)) func(*Subject, func(Finding)) {
 	return func(s *Subject, tell func(Finding)) {
 		if s.Task != nil && s.Task.Definition != nil {
-			check(&task{s, s.Task, tell})
+			check(&task{Subject: s, Rendered: s.Task, tell: tell})
 		}
 	}
 }
@@ -28,6 +29,8 @@ type task struct {
 	*Subject
 	*taskdef.Rendered
 	tell func(Finding)
+
+	options map[taskdef.Place]config.Given // those that optionAt finds; nil before its first call
 }
 
 // say tells a finding with a text.

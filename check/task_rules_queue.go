@@ -86,7 +86,7 @@ func queueReadOnly(t *task) {
 				at, want = q.mount.ReadOnlyAt, fmt.Sprintf(`"readOnly": false for the volume %q`, q.mount.Volume)
 			}
 			t.sayUnlessFile(Warning, at, want,
-				"The queue of %s is in memory, because %s: a kill loses all of it, and it holds at most 10 MiB.", t.Plan.Outputs[i].ID, q.why)
+				"The queue of %s is in memory, because %s: a kill loses all of it, and it holds at most 9 MiB.", t.Plan.Outputs[i].ID, q.why)
 			return
 		}
 	}
@@ -108,7 +108,7 @@ func routerUser(t *task) {
 				from, remove := t.queuePathFrom(q.dir)
 				t.tell(Finding{At: c.User.Place, Severity: Warning,
 					Want: fmt.Sprintf("the queue in %s, to which every user may write%s; or a volume in mountPoints at %s that this user may write to", router.DefaultDir, remove, q.dir),
-					Text: fmt.Sprintf("The router runs as user %s, which may not write to %s%s in the image: the queue is in memory, at most 10 MiB, and a kill loses it.", user, q.dir, from)})
+					Text: fmt.Sprintf("The router runs as user %s, which may not write to %s%s in the image: the queue is in memory, at most 9 MiB, and a kill loses it.", user, q.dir, from)})
 				return
 			}
 		}

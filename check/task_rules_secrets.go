@@ -63,14 +63,18 @@ func (t *task) optionAt(at taskdef.Place) (g config.Given, ok bool) {
 	if !t.planned() {
 		return g, false
 	}
-	for i := range t.Plan.Outputs {
-		for _, g := range t.Plan.Outputs[i].Given {
-			if !g.Unknown && t.Place(g.Pos) == at {
-				return g, true
+	if t.options == nil {
+		t.options = map[taskdef.Place]config.Given{}
+		for i := range t.Plan.Outputs {
+			for _, g := range t.Plan.Outputs[i].Given {
+				if p := t.Place(g.Pos); !g.Unknown && t.options[p].Name == "" {
+					t.options[p] = g
+				}
 			}
 		}
 	}
-	return g, false
+	g, ok = t.options[at]
+	return g, ok
 }
 
 func secretPlain(t *task) {

@@ -36,7 +36,7 @@ func (g *binding) readAnyway(field reflect.Value, o *option, p param, err error)
 	if read == "false" {
 		said = "no limit"
 	}
-	reason := strings.TrimPrefix(err.Error(), strconv.Quote(p.value)+" ")
+	reason := strings.TrimPrefix(err.Error(), strconv.Quote(unquote(p.value))+" ")
 	text := fmt.Sprintf("%s: %s: %q is read as %s, as in Fluent Bit: it %s", g.what, p.key, p.value, cmp.Or(said, read), reason)
 	if before, ok := withoutComment(p.value); ok {
 		g.warning(p.pos, because(text, "what follows the # is no comment in this syntax")).as(CodeValue).fix(p.value, before)

@@ -78,6 +78,9 @@ func TestThrottleTakesTheDefaultsOfFluentBitForValuesThatMeanNothing(t *testing.
 	if w := (&ThrottleOptions{Rate: 1, Window: 5, Interval: "1"}).Warnings(); len(w) != 0 {
 		t.Errorf("got %q for the defaults, want no warning", w)
 	}
+	if w := (&ThrottleSizeOptions{Rate: config.Unlimited, Window: 5, Interval: "1", Duration: "60s"}).Warnings(); len(w) != 1 { // "1 M"
+		t.Errorf("got %q for a size that is none, want the warning that it counts as 1M", w)
+	}
 	if err := (&ThrottleOptions{Window: maxPanes + 1}).Check(config.FluentBit); err == nil || !strings.HasPrefix(err.Error(), "window: ") {
 		t.Errorf("got %v for a window that is too long, want an error", err)
 	}

@@ -52,8 +52,9 @@ type Options struct {
 	input.CommonOptions
 }
 
-// Warnings returns a line for each unknown name in metrics, and for files that are not read.
-func (o *Options) Warnings() (w []string) {
+// Warnings returns a line for each unknown name in metrics, for files that are not read, and for an interval of 0.
+func (o *Options) Warnings() []string {
+	w := poll.ScrapeWarnings(o.Interval)
 	for _, name := range o.Metrics {
 		if name = strings.TrimSpace(name); name != "" && !slices.ContainsFunc(collectors(), func(c collector) bool { return c.name == name }) {
 			w = append(w, fmt.Sprintf("metrics: %s is not supported here, and ignored", name))

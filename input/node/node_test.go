@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
@@ -203,7 +204,7 @@ func TestRealHost(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	if w := (&Options{Metrics: []string{"cpu", "systemd", "textfile"}}).Warnings(); len(w) != 2 {
+	if w := (&Options{Interval: time.Second, Metrics: []string{"cpu", "systemd", "textfile"}}).Warnings(); len(w) != 2 {
 		t.Errorf("got the warnings %q, want one for systemd and one for textfile", w)
 	}
 	if _, err := New(&Options{Devices: "("}, config.FluentBit, input.Env{}); err == nil {

@@ -42,8 +42,9 @@ type ProcessOptions struct {
 	input.CommonOptions
 }
 
-// Warnings returns a line for each unknown name in metrics.
-func (o *ProcessOptions) Warnings() (w []string) {
+// Warnings returns a line for each unknown name in metrics, and for an interval of 0.
+func (o *ProcessOptions) Warnings() []string {
+	w := poll.ScrapeWarnings(o.Interval)
 	for _, name := range o.Metrics {
 		if name = strings.TrimSpace(name); name != "" && !slices.Contains(processGroups, name) {
 			w = append(w, fmt.Sprintf("metrics: there is no %s, and it is ignored", name))

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
@@ -126,7 +127,7 @@ func TestRealProcesses(t *testing.T) {
 }
 
 func TestProcessOptions(t *testing.T) {
-	if w := (&ProcessOptions{Metrics: []string{"cpu", "gpu"}}).Warnings(); len(w) != 1 {
+	if w := (&ProcessOptions{Interval: time.Second, Metrics: []string{"cpu", "gpu"}}).Warnings(); len(w) != 1 {
 		t.Errorf("got the warnings %q, want one for gpu", w)
 	}
 	for _, o := range []ProcessOptions{{Include: "("}, {Include: ".+", Exclude: "("}} {

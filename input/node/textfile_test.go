@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/firelane/firelane/metric"
 	"github.com/firelane/firelane/record"
@@ -65,7 +66,7 @@ func TestTextfile(t *testing.T) {
 		}
 	}
 	for _, o := range []Options{{Text: "x"}, {Metrics: []string{"textfile"}}} {
-		if len(o.Warnings()) != 1 {
+		if o.Interval = time.Second; len(o.Warnings()) != 1 {
 			t.Errorf("%+v: got %q, want a warning", o, o.Warnings())
 		}
 	}

@@ -21,6 +21,8 @@ const (
 	collectTime = 10 * time.Second      // for one collection
 	maxBatch    = 128 << 10             // bytes of events, about, after which they are flushed
 	flushTime   = 5 * time.Second       // for queuing events at a stop, unless Env.FlushTime is set
+
+	usualScrape = 10 * time.Second // between two readings of metrics whose interval is 0
 )
 
 // Options are the options that all of these inputs have.
@@ -76,9 +78,9 @@ func New(tag string, interval time.Duration, collect Collector, env input.Env) *
 	return in
 }
 
-// NewMetrics makes an input of metrics; tag and interval are as in New. If atOnce is true, it also collects at the start.
+// NewMetrics makes an input of metrics; tag and interval are as in New, but 0 is 10 s. If atOnce is true, it also collects at the start.
 func NewMetrics(tag string, interval time.Duration, atOnce bool, collect MetricCollector, env input.Env) *Input {
-	in := newInput(tag, interval, env)
+	in := newInput(tag, cmp.Or(interval, usualScrape), env)
 	in.metrics, in.atOnce = true, atOnce
 	var body []byte
 	in.collect = func(ctx context.Context, at record.Time, add func(record.Time, []byte)) error {
@@ -88,6 +90,14 @@ func NewMetrics(tag string, interval time.Duration, atOnce bool, collect MetricC
 		})
 	}
 	return in
+}
+
+// ScrapeWarnings returns a line if the scrape_interval of an input of metrics is 0.
+func ScrapeWarnings(interval time.Duration) []string {
+	if interval > 0 {
+		return nil
+	}
+	return []string{"scrape_interval: 0 counts as " + usualScrape.String() + " here; Fluent Bit reads nothing after its start"}
 }
 
 func newInput(tag string, interval time.Duration, env input.Env) *Input {

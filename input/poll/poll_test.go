@@ -126,6 +126,22 @@ func TestManyEventsAreFlushedInPieces(t *testing.T) {
 	}
 }
 
+// TestMetricsWithoutAnIntervalAskNobodyAllTheTime: a scrape_interval that is no time is read as 0.
+func TestMetricsWithoutAnIntervalAskNobodyAllTheTime(t *testing.T) {
+	n := 0
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), 65*time.Second)
+		defer cancel()
+		collect := func(context.Context, record.Time, AddMetric) error { n++; return nil }
+		if err := NewMetrics("", 0, false, collect, input.Env{ID: "x.0"}).Run(ctx, func() input.Receiver { return &receiver{} }); err != nil {
+			t.Error(err)
+		}
+	})
+	if n != 6 || len(ScrapeWarnings(0)) != 1 || len(ScrapeWarnings(time.Second)) != 0 {
+		t.Errorf("got %d readings in 65 s and the warnings %q, want 6 and one", n, ScrapeWarnings(0))
+	}
+}
+
 // TestMetricsAreCollectedAtTheStart, if the input's options say so; they are records of the package metric, and may have their own time.
 func TestMetricsAreCollectedAtTheStart(t *testing.T) {
 	for _, atOnce := range []bool{false, true} {

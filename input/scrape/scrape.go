@@ -54,6 +54,9 @@ func (o *Options) Check(config.Dialect) error {
 	return nil
 }
 
+// Warnings returns a line for an interval of 0.
+func (o *Options) Warnings() []string { return poll.ScrapeWarnings(o.Interval) }
+
 // A page is a URL that metrics are read from.
 type page struct {
 	url    string
@@ -152,6 +155,9 @@ type InternalOptions struct {
 	AtOnce   bool          `fluentbit:"scrape_on_start" default:"false" help:"read them at the start, too"`
 	input.CommonOptions
 }
+
+// Warnings returns a line for an interval of 0.
+func (o *InternalOptions) Warnings() []string { return poll.ScrapeWarnings(o.Interval) }
 
 // NewInternal makes the input fluentbit_metrics.
 func NewInternal(o *InternalOptions, _ config.Dialect, env input.Env) (input.Input, error) {
