@@ -101,9 +101,8 @@ func (w *logWriter) missing(seen map[int]int) string {
 	return strings.Join(list, ", ")
 }
 
-// 1,000 files are written to and rotated while firelane is killed again and again. What is queued and not yet saved as read when it is
-// killed comes twice, as the page says: in one kill of some 500 here, one burst as a rule.
-func TestTailLosesNothingAcrossRotationsAndKillsAndDoublesOneFlushAtMost(t *testing.T) {
+// 1,000 files are written to and rotated while firelane is killed again and again.
+func TestTailLosesAndDoublesNothingAcrossRotationsAndKills(t *testing.T) {
 	w := &logWriter{lines: 200_000, files: 1000, burst: 10, rotateEvery: 7, period: 25 * time.Second}
 	kills := 8
 	if testing.Short() {
@@ -153,8 +152,8 @@ func TestTailLosesNothingAcrossRotationsAndKillsAndDoublesOneFlushAtMost(t *test
 	}
 	p.stop(t)
 	seen, twice := count(search)
-	if flush := 10 * w.burst; twice > flush || seen[-1] > 0 {
-		t.Errorf("%d lines came twice, want %d at most; %d without a number", twice, flush, seen[-1])
+	if twice > 0 || seen[-1] > 0 {
+		t.Errorf("%d lines came twice, %d without a number", twice, seen[-1])
 	}
 	t.Logf("%d lines, %d files renamed, %d copied and truncated, %d kills: %d missing, %d twice; at most %.0f MiB, %d descriptors",
 		w.lines, w.renamed, w.copied, kills, w.lines-len(seen), twice, peak, len(open))
