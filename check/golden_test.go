@@ -68,18 +68,9 @@ func report(t *testing.T, a *txtar.Archive) *check.Report {
 	return r
 }
 
-// exhaustive marks a test that takes long and starts no goroutine: the run with the race detector, which is a short one, leaves it out.
-func exhaustive(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("exhaustive")
-	}
-}
-
 // Each input has the report beside it. A person who has never seen the code must know from it what to change: read the reports when
 // they change.
 func TestReports(t *testing.T) {
-	exhaustive(t)
 	inputs, err := filepath.Glob("testdata/report/*.txtar")
 	if err != nil {
 		t.Fatal(err)

@@ -112,7 +112,6 @@ func TestANamedFileThatIsNothingIsAnError(t *testing.T) {
 
 // Which inputs, filters and outputs meet takes the square of their number.
 func TestAConfigurationWithTooManyPluginsIsNotChecked(t *testing.T) {
-	exhaustive(t)
 	files := map[string]string{"f.conf": strings.Repeat("[INPUT]\n    Name dummy\n", 20_000) + strings.Repeat("[OUTPUT]\n    Name null\n    Match *\n", 20_000)}
 	files["task.json"] = `{"family":"f","containerDefinitions":[{"name":"r","image":"firelane","firelensConfiguration":{"type":"fluentbit","options":{"config-file-type":"file","config-file-value":"/f.conf"}}},{"name":"c","image":"i","logConfiguration":{"logDriver":"awsfirelens","options":{"Name":"null"}}}]}`
 	for _, name := range []string{"f.conf", "task.json"} {

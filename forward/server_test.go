@@ -162,6 +162,9 @@ func TestPanicEndsOneConnectionOnly(t *testing.T) {
 }
 
 func TestOneConnectionTooManyIsClosed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("2,048 file descriptors")
+	}
 	r := start(t, config.FluentBit, &Options{UnixPath: socketPath(t)})
 	if r.memory.MaxConns() < maxConns {
 		t.Skip("not enough file descriptors")

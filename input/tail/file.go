@@ -90,7 +90,7 @@ func stat(path string) (id fileID, info fs.FileInfo, err error) {
 // errIrregular is the error of a path that is a folder, a pipe or a device.
 var errIrregular = errors.New("not a regular file")
 
-// isGone reports whether an error of stat says that there is no such file. After others it may be looked at again later.
+// isGone reports whether an error of stat says that there is no such file. After any other error the file may still be there.
 func isGone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errIrregular) || errors.Is(err, syscall.ENOTDIR)
 }

@@ -130,9 +130,6 @@ func TestContract(t *testing.T) {
 			o.Format, o.Compression, o.UsePutObject, o.TotalFileSize = "parquet", "zstd", true, 1_000_000
 		},
 	} {
-		if testing.Short() && name != "in parts" && name != "put object, parquet" {
-			continue // they take long, and no other way
-		}
 		t.Run(name, func(t *testing.T) {
 			server := newServer(t)
 			var compression string
