@@ -157,24 +157,6 @@ func (q *Queue) untilRetry(yields bool) time.Duration {
 // yields reports whether an Append with this function drops the oldest records instead of waiting.
 func (q *Queue) yields(yield func() bool) bool { return yield != nil && q.Stalled() && yield() }
 
-// GiveWay makes room on a disk on which another queue can't be written, and reports whether it did: by a spare; else, if drop is
-// set and nothing of the queue is delivered (as long as Stalled says, but it need not be full), by its oldest records. The
-// segment that is being written stays.
-func (q *Queue) GiveWay(drop bool) bool {
-	q.mu.Lock()
-	defer q.unlock()
-	switch {
-	case q.isClosed():
-		return false
-	case q.giveUpSpare():
-		return true
-	case !drop || len(q.segs) < 2 || !q.standsStill(q.progress):
-		return false
-	}
-	q.dropOldest()
-	return true
-}
-
 // SameDisk reports whether both queues are on the same disk.
 func (q *Queue) SameDisk(other *Queue) bool {
 	a, ok := q.lock.(*disk)
@@ -215,7 +197,10 @@ func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done boo
 		if !drop || len(q.segs) < 2 || !isFull(err) {
 			return false, nil
 		}
-		q.dropOldest()
+		freed := q.isOnlyOurs(q.segs[0])
+		if q.dropOldest(); !freed { // another queue has that file, too: perhaps it soon gives it up
+			return false, nil
+		}
 	}
 	q.writeSucceeded()
 	q.noSpace = false
@@ -248,7 +233,7 @@ func (q *Queue) makeRoom(size int64, drop bool) (bool, error) {
 
 // growth is by how much the files grow with a frame of this size.
 func (q *Queue) growth(size int64) int64 {
-	if s := q.active; s != nil && !q.isFull(s, size) {
+	if s := q.active; s != nil && s.slots == 0 && !q.isFull(s, size) {
 		return max(0, s.end.off+size-s.size())
 	}
 	grows := dataAt + size
@@ -261,14 +246,14 @@ func (q *Queue) growth(size int64) int64 {
 // isFull reports whether a frame of this size doesn't fit into the segment. A frame that is larger than a segment gets one of
 // its own.
 func (q *Queue) isFull(s *segment, size int64) bool {
-	return s.end.off > dataAt && s.end.off+size > s.room
+	return s.end.off > s.data() && s.end.off+size > s.room
 }
 
 // write writes one frame at the end of the active segment. After an error nothing has changed, except that the segment
 // may be sealed.
 func (q *Queue) write(h frame, batch []byte) error {
-	if q.active != nil && q.isFull(q.active, h.size()) {
-		q.seal()
+	if q.active != nil && (q.active.slots > 0 || q.isFull(q.active, h.size())) {
+		q.seal() // what a Fan appends goes to another file from now on, too
 	}
 	if q.active == nil {
 		if err := q.create(); err != nil {
@@ -284,17 +269,27 @@ func (q *Queue) write(h frame, batch []byte) error {
 		return nil
 	}
 	// The next frame goes to the same place. If the file can't be truncated, what was written stays after it.
-	q.size -= s.size()
-	if s.file.Truncate(s.end.off) == nil {
-		s.written = 0
-	} else {
-		s.written = max(s.written, s.end.off+h.size())
-	}
-	q.size += s.size()
+	q.cutOff(s, h)
 	if !isFull(err) {
 		q.seal() // the next one is tried in another file
 	}
 	return fmt.Errorf("append to %s: %w", s.name(), err)
+}
+
+// cutOff cuts off a frame that could not be written as a whole.
+func (q *Queue) cutOff(s *segment, h frame) {
+	if s.file.Truncate(s.end.off) == nil {
+		q.setWritten(s, 0)
+	} else {
+		q.setWritten(s, max(s.written, s.end.off+h.size()))
+	}
+}
+
+// setWritten says how large the segment's file is, where that is more than its frames take.
+func (q *Queue) setWritten(s *segment, written int64) {
+	q.size -= s.size()
+	s.written = written
+	q.size += s.size()
 }
 
 // writeFrame writes header, batch and end frame in one write.
@@ -323,7 +318,7 @@ func (q *Queue) appended(h frame) {
 	q.size -= s.size()
 	s.end = place{s.end.off + t.bytes, s.end.pos + uint64(t.records)}
 	q.size += s.size()
-	q.next = s.end.pos
+	q.next = s.own(s.end.pos)
 	q.stats.Appended += t.records
 	q.stats.Records += t.records
 	q.stats.Bytes += t.bytes
@@ -337,21 +332,12 @@ func (q *Queue) appended(h frame) {
 
 // create makes a new active segment: of a spare, or of a new file.
 func (q *Queue) create() error {
-	s := &segment{number: q.number + 1, id: q.id, first: q.next, room: q.room()}
+	q.number++
+	s := &segment{number: q.number, id: q.id, first: q.next, begin: q.next, room: q.room()}
 	s.low = place{dataAt, s.first}
 	s.read, s.end = s.low, s.low
-	made := false
-	for len(q.spares) > 0 && !made {
-		err := q.reuse(s)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a spare that was removed is no loss
-			return err
-		}
-		made = err == nil
-	}
-	if !made {
-		if err := q.createFile(s); err != nil {
-			return err
-		}
+	if err := q.makeFile(s, s.header()); err != nil {
+		return err
 	}
 	q.active = s
 	q.segs = append(q.segs, s)
@@ -362,8 +348,15 @@ func (q *Queue) create() error {
 // room is how much a segment that is made now holds. It grows with the queue.
 func (q *Queue) room() int64 { return max(q.segSize, min(q.maxSegSize, q.size/segmentsPerLimit)) }
 
-func (q *Queue) createFile(s *segment) error {
-	s.number, s.written = q.number+1, 0
+// makeFile makes the segment's file, with its head: of a spare, or a new one.
+func (q *Queue) makeFile(s *segment, head []byte) error {
+	for len(q.spares) > 0 {
+		err := q.reuse(s, head)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) { // a spare that was removed is no loss
+			return err
+		}
+	}
+	s.written = 0
 	f, err := q.fs.Open(s.name(), true)
 	if err != nil && q.restore(err) {
 		f, err = q.fs.Open(s.name(), true)
@@ -371,8 +364,7 @@ func (q *Queue) createFile(s *segment) error {
 	if err != nil {
 		return fmt.Errorf("create a segment: %w", err)
 	}
-	q.number = s.number // also if it fails now: it may not be possible to remove the file
-	if _, err = f.WriteAt(s.header(), 0); err != nil {
+	if _, err = f.WriteAt(head, 0); err != nil {
 		f.Close()
 		_ = q.fs.Remove(s.name()) // without a whole header it is nothing
 		return fmt.Errorf("create segment %s: %w", s.name(), err)

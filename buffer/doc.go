@@ -1,5 +1,5 @@
 // Package buffer is a durable FIFO of batches, one queue for each output. It doesn't know what is in a batch: a batch is
-// bytes and a number of records.
+// bytes and a number of records. Queues that get the same batches can have files in common (Fan).
 //
 // A queue is a folder, <dir>/<name>/, of segments. A batch is appended to the newest segment by one write and read back, in
 // chunks, from the oldest; a segment whose chunks are all committed is removed at once. The page cache is the memory
@@ -56,6 +56,26 @@
 //	20  4  CRC of the 20 bytes before, begun with the header's CRC, so that no other segment's frame is taken for one
 //	24     the batch
 //
+// # Shared files
+//
+// A Fan writes what several queues get to one file, which has a name in each queue's folder (a hard link), and is gone when the
+// last of them has removed it. All of them append to it, or none: when one can't, the file ends. It differs from a queue's own:
+//
+//	header  version 3; at 22 the number of queues that the file was made for, its slots; no segment number. The identity is the
+//	        file's own; positions begin with 0.
+//	192     a slot of 64 bytes for each of these queues, and then the frames. A queue's slot is the one whose number is that of
+//	        its segment modulo 64; numbers are skipped for that.
+//
+// Slot:
+//
+//	 0 40  the queue's mark
+//	40  8  the queue's position of the file's first record
+//	48 10  the queue's identity
+//	58  4  CRC of these 18 bytes, begun with the header's CRC
+//
+// A queue changes nothing in the file but its slot. A file that others have, too, becomes no spare, and is replaced by one with a
+// head where a queue's own is truncated. Copying a folder makes its files the copy's own, which changes nothing.
+//
 // # Where a segment ends
 //
 // A file that was a spare is not truncated: bytes of the segments that it held before follow the last frame. In a file
@@ -79,7 +99,7 @@
 //
 // # Identity and position
 //
-// A record's id is the identity in its segment's header and its position. Each Open draws a new identity for what is
+// A record's id is the identity in its segment's header (in a shared file: in the queue's slot) and its position. Each Open draws a new identity for what is
 // appended from then on; what it finds keeps its own. So a position can't repeat under one identity, whatever happens to
 // the files: not after a loss of power that took records which were already delivered, not when files vanish, not when a
 // folder is copied or restored. Positions go on from where the folder ends, so that a gap between two segments is exactly
@@ -97,7 +117,8 @@
 //	an unfinished write                The frame that was being written when the process ended is cut off, and logged.
 //	a damaged frame                    That frame's records are counted as dropped, the segment's others are delivered,
 //	                                   and then the file is set aside as *.seg.damaged. No damaged file is removed.
-//	a damaged mark                     The segment is delivered from its beginning, under the same ids.
+//	a damaged mark                     The segment is delivered from its beginning, under the same ids; if what follows the mark in
+//	                                   a slot is damaged, under other ids.
 //	a damaged header                   The copy is used. If both are damaged the file is set aside.
 //	another version of the format      The file waits as *.seg.v<version> until a router of that version opens the queue.
 //	the folder is removed              It is made and locked again at the next segment, or within a second of appends.
@@ -131,5 +152,6 @@
 // first come first served, and an empty queue takes any batch. With DropOldest the oldest segment is removed, whether it is
 // being delivered or not; chunks of it that are in flight stay in memory and are committed as usual, or count as dropped
 // when they are released. Append then never waits, except for a disk that is full with other things. A stalled queue (append.go)
-// drops its oldest for a caller that says that others wait; on a full disk, for another queue that has no room (GiveWay).
+// drops its oldest for a caller that says that others wait; on a full disk, for another queue that has no room
+// (DropOldestOf).
 package buffer

@@ -117,14 +117,14 @@ func TestSegmentsOfAnotherVersionWaitForIt(t *testing.T) {
 			}
 		}
 	}
-	setVersion(names, version+1)
+	setVersion(names, sharedVersion+1)
 	log := &logged{}
 	q := mustOpen(t, Options{FS: fs, Log: log.logger()})
 	own := fill(t, q, 30, 32)
 	q.Close()
 	var aside []string
 	for _, name := range fs.names() {
-		if strings.HasSuffix(name, ".v3") {
+		if strings.HasSuffix(name, versionSuffix(sharedVersion+1)) {
 			aside = append(aside, name)
 		}
 	}
@@ -134,7 +134,7 @@ func TestSegmentsOfAnotherVersionWaitForIt(t *testing.T) {
 	}
 	setVersion(aside, version) // the version that wrote them, by a test that has only this one
 	for _, name := range aside {
-		fs.Rename(name, strings.TrimSuffix(name, ".v3")+versionSuffix(version))
+		fs.Rename(name, strings.TrimSuffix(name, versionSuffix(sharedVersion+1))+versionSuffix(version))
 	}
 	q = mustOpen(t, Options{FS: fs})
 	defer q.Close()

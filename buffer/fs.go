@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -21,6 +22,11 @@ type FS interface {
 	Rename(from, to string) error
 	// Remove removes a file, which may be open: it can still be read through its handle.
 	Remove(name string) error
+	// Link gives a file a second name, in another folder. An error that isn't that of a full disk or a missing folder means that
+	// it can't be done between these two.
+	Link(name string, to FS, as string) error
+	// Links is how many names a file has in all folders, and which file it is, the same under each; 0 names: not known.
+	Links(name string) (names int, file uint64)
 	// Free is the number of bytes that could still be written.
 	Free() (int64, error)
 }
@@ -110,14 +116,15 @@ func (d *disk) Restore() error {
 	return nil
 }
 
-// unlinked reports whether f has no name any more.
-func unlinked(f *os.File) bool {
-	info, err := f.Stat()
-	if err != nil {
-		return false
+// Has reports whether a file that is open still has its name in the folder: else no restart will find what is written to it.
+func (d *disk) Has(name string, f File) bool {
+	file, ok := f.(diskFile)
+	if !ok {
+		return true
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink == 0
+	open, err := file.Stat()
+	found, missing := os.Stat(filepath.Join(d.dir, name))
+	return err != nil || !errors.Is(missing, fs.ErrNotExist) && (missing != nil || os.SameFile(open, found))
 }
 
 func (d *disk) List() ([]string, error) {
@@ -177,6 +184,22 @@ func (d *disk) Rename(from, to string) error {
 
 func (d *disk) Remove(name string) error { return os.Remove(filepath.Join(d.dir, name)) }
 
+func (d *disk) Link(name string, to FS, as string) error {
+	other, ok := to.(*disk)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return os.Link(filepath.Join(d.dir, name), filepath.Join(other.dir, as))
+}
+
+func (d *disk) Links(name string) (names int, file uint64) {
+	var st syscall.Stat_t
+	if err := syscall.Stat(filepath.Join(d.dir, name), &st); err != nil {
+		return 0, 0
+	}
+	return int(st.Nlink), st.Ino
+}
+
 func (d *disk) Free() (int64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(d.dir, &st); err != nil {
@@ -230,9 +253,6 @@ func (f diskFile) Size() (int64, error) {
 	}
 	return info.Size(), nil
 }
-
-// Unlinked reports whether the file was removed: no restart will find what is written to it.
-func (f diskFile) Unlinked() bool { return unlinked(f.File) }
 
 // isFull reports whether a write failed for lack of room.
 func isFull(err error) bool {

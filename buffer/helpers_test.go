@@ -276,7 +276,11 @@ func (f *faulty) Remove(name string) error {
 
 // nameOf is the name that an open file has by now.
 func (f *faulty) nameOf(file File) string {
-	for name, of := range f.FS.(*memory).files {
+	folder, ok := f.FS.(*memory)
+	if !ok {
+		folder = f.FS.(*linked).memory
+	}
+	for name, of := range folder.files {
 		if File(of) == file {
 			return name
 		}

@@ -7,73 +7,109 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-const killDir = "FIRELANE_TEST_APPEND_UNTIL_KILLED"
+const (
+	killDir    = "FIRELANE_TEST_APPEND_UNTIL_KILLED"
+	killQueues = "FIRELANE_TEST_QUEUES_UNTIL_KILLED"
+)
 
-// appendUntilKilled is the child: it appends numbered batches, beginning with the number in the environment, commits
-// chunks as they come, and says on its output what it did: "a 17" after the Append of batch 17 returned, "d 5" before
-// the chunk with batch 5 is committed.
+// appendUntilKilled is the child: it appends numbered batches to as many queues as the environment says, beginning with the number
+// that it says, commits chunks as they come, and says on its output what it did: "a 17" after batch 17 was appended to all, "d 0"
+// and what it is before a batch of queue 0 is committed.
 func appendUntilKilled() {
 	dir := os.Getenv(killDir)
 	if dir == "" {
 		return
 	}
-	from := 0
+	from, count := 0, 1
 	fmt.Sscan(os.Getenv(killDir+"_FROM"), &from)
-	q, err := Open(Options{Dir: dir, Name: "killed", SegmentSize: 64 << 10})
-	if err != nil {
+	fmt.Sscan(os.Getenv(killQueues), &count)
+	if err := keepAppending(dir, from, count); err != nil {
 		fmt.Println("error:", err)
 		os.Exit(1)
 	}
+}
+
+func keepAppending(dir string, from, count int) error {
+	var queues []*Queue
+	for n := range count {
+		q, err := Open(Options{Dir: dir, Name: fmt.Sprint("killed", n), SegmentSize: 64 << 10})
+		if err != nil {
+			return err
+		}
+		queues = append(queues, q)
+	}
+	f := NewFan(queues)
 	for i := from; ; i++ {
-		if err := q.Append(context.Background(), []byte(batchText(i)), batchRecords(i), nil); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
+		var took []*Queue
+		f.Append([]byte(batchText(i)), batchRecords(i), func(q *Queue) { took = append(took, q) })
+		for _, q := range queues {
+			if slices.Contains(took, q) {
+				continue
+			}
+			if err := q.Append(context.Background(), []byte(batchText(i)), batchRecords(i), nil); err != nil {
+				return err
+			}
 		}
 		fmt.Println("a", i)
-		if i%7 > 0 {
-			continue
+		for n, q := range queues {
+			if i%(7+n) > 0 {
+				continue
+			}
+			c, err := q.Next(context.Background(), 200, 0)
+			if err != nil {
+				return err
+			}
+			for _, d := range deliveries(c) {
+				fmt.Printf("d %d %x %d %s\n", n, d.queue, d.pos, d.text)
+			}
+			q.Commit(c)
 		}
-		c, err := q.Next(context.Background(), 200, 0)
-		if err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		for _, d := range deliveries(c) {
-			fmt.Printf("d %x %d %s\n", d.queue, d.pos, d.text)
-		}
-		q.Commit(c)
 	}
 }
 
 func TestKilledProcessLosesNothingThatWasAppended(t *testing.T) {
+	for _, count := range []int{1, 3} {
+		t.Run(fmt.Sprint(count, " queues"), func(t *testing.T) { killAndLookFor(t, count) })
+	}
+}
+
+func killAndLookFor(t *testing.T, count int) {
+	t.Setenv(killQueues, fmt.Sprint(count))
 	dir := t.TempDir()
-	ids := map[string]string{} // of a batch, by its text
+	ids := make([]map[string]string, count) // of a batch, by its text
+	for n := range ids {
+		ids[n] = map[string]string{}
+	}
 	acked := map[int]bool{}
 	from := 0
 	for round := range 5 {
 		from = killOnce(t, dir, from, time.Duration(20+round*30)*time.Millisecond, acked, ids) + 10
 	}
 	t.Log(len(acked), "appended")
-	q := mustOpen(t, Options{Dir: dir, Name: "killed"})
-	defer q.Close()
-	for _, d := range deliver(t, q) {
-		sawDelivery(t, ids, fmt.Sprintf("%x %d %s", d.queue, d.pos, d.text))
-	}
-	if s := q.Stats(); s.DroppedRecords > 0 || s.Damaged > 0 {
-		t.Errorf("%+v", s)
-	}
-	for i := range acked {
-		if ids[batchText(i)] == "" {
-			t.Errorf("batch %d is lost", i)
+	for n := range count {
+		q := mustOpen(t, Options{Dir: dir, Name: fmt.Sprint("killed", n)})
+		defer q.Close()
+		for _, d := range deliver(t, q) {
+			sawDelivery(t, ids[n], fmt.Sprintf("%x %d %s", d.queue, d.pos, d.text))
 		}
-	}
-	if len(ids) > len(acked)+10 {
-		t.Errorf("%d batches for %d appended", len(ids), len(acked))
+		if s := q.Stats(); s.DroppedRecords > 0 || s.Damaged > 0 {
+			t.Errorf("queue %d: %+v", n, s)
+		}
+		for i := range acked {
+			if ids[n][batchText(i)] == "" {
+				t.Errorf("batch %d is lost in queue %d", i, n)
+			}
+		}
+		if len(ids[n]) > len(acked)+10 {
+			t.Errorf("%d batches in queue %d for %d appended", len(ids[n]), n, len(acked))
+		}
 	}
 }
 
@@ -89,7 +125,7 @@ func sawDelivery(t *testing.T, ids map[string]string, line string) {
 }
 
 // killOnce lets a child run for a while, kills it, and takes down what it said. It returns the last batch's number.
-func killOnce(t *testing.T, dir string, from int, after time.Duration, acked map[int]bool, ids map[string]string) (last int) {
+func killOnce(t *testing.T, dir string, from int, after time.Duration, acked map[int]bool, ids []map[string]string) (last int) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -123,7 +159,12 @@ func killOnce(t *testing.T, dir string, from int, after time.Duration, acked map
 			fmt.Sscanf(line, "a %d", &last)
 			acked[last] = true
 		case strings.HasPrefix(line, "d "):
-			sawDelivery(t, ids, line[2:])
+			n, what, _ := strings.Cut(line[2:], " ")
+			queue, err := strconv.Atoi(n)
+			if err != nil {
+				t.Fatalf("the child says %q", line)
+			}
+			sawDelivery(t, ids[queue], what)
 		default:
 			t.Fatalf("the child says %q", line)
 		}

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -76,6 +77,10 @@ func (m *memory) Remove(name string) error {
 	m.reclaim(f)
 	return nil
 }
+
+func (m *memory) Link(string, FS, string) error { return errors.ErrUnsupported }
+
+func (m *memory) Links(string) (names int, file uint64) { return 1, 0 }
 
 func (m *memory) Free() (int64, error) { return math.MaxInt64, nil }
 

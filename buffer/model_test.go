@@ -14,6 +14,7 @@ func FuzzQueue(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02\x80\x81\x82"), uint16(300))
 	f.Fuzz(func(t *testing.T, script []byte, segment uint16) {
 		m := &model{t: t, fs: newFolder(), segment: max(dataAt, int64(segment))}
+		m.folder = m.fs
 		m.open()
 		for _, b := range script[:min(len(script), 2000)] {
 			m.step(b)
@@ -26,6 +27,7 @@ func FuzzQueue(f *testing.F) {
 type model struct {
 	t       *testing.T
 	fs      *memory
+	folder  FS // fs as the queue sees it
 	segment int64
 	q       *Queue
 	batches []modelBatch // all that were ever appended
@@ -42,7 +44,7 @@ type modelBatch struct {
 }
 
 func (m *model) open() {
-	m.q = mustOpen(m.t, Options{FS: m.fs, SegmentSize: m.segment, Limit: 1 << 30})
+	m.q = mustOpen(m.t, Options{FS: m.folder, SegmentSize: m.segment, Limit: 1 << 30})
 	m.q.padBy = m.segment % 3 * 50
 	m.q.maxSegSize = 4 * m.segment
 }
@@ -67,6 +69,7 @@ func (m *model) step(b byte) {
 			m.reopen()
 		case 1: // a crash
 			m.fs = m.fs.clone()
+			m.folder = m.fs
 			m.reopen()
 		default:
 			if len(m.chunks) > 0 {

@@ -185,7 +185,7 @@ func (q *Queue) take(maxBytes, most int64) (*Chunk, error) {
 		q.chunks.put(m)
 		return nil, &LargeError{r.large}
 	}
-	c := &Chunk{Queue: s.id, First: r.from.pos, Records: int(r.to.pos - r.from.pos), Batches: m.batches, Appended: at,
+	c := &Chunk{Queue: s.id, First: s.own(r.from.pos), Records: int(r.to.pos - r.from.pos), Batches: m.batches, Appended: at,
 		seg: s, from: r.from, to: r.to, mem: m}
 	s.took(c)
 	return c, nil

@@ -58,7 +58,7 @@ type Options struct {
 // (ErrLocked): never for what is in it.
 func Open(o Options) (q *Queue, err error) {
 	q = &Queue{
-		log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync, born: time.Now(),
+		serial: opened.Add(1), log: o.Log, id: record.NewQueueIdentity(), full: o.Full, sync: o.Sync, born: time.Now(),
 		reader: make(chan struct{}, 1), closed: make(chan struct{}), wake: make(chan struct{}, 1),
 		stalledAfter: cmp.Or(o.StalledAfter, stalledAfter),
 	}
@@ -158,12 +158,12 @@ func (q *Queue) recover() error {
 	for _, name := range names {
 		if own, v, ok := cutVersionSuffix(name); ok {
 			name = own
-			if v != version {
+			if !isOwnVersion(v) {
 				number, _, _ := segmentNumber(own)
 				q.number = max(q.number, number)
 				continue
 			}
-			if err := q.fs.Rename(own+versionSuffix(version), own); err != nil {
+			if err := q.fs.Rename(own+versionSuffix(v), own); err != nil {
 				return err
 			}
 		}
@@ -199,7 +199,10 @@ func (q *Queue) recover() error {
 
 // adopt takes a segment into the queue, after those it has, and counts what is missing in between.
 func (q *Queue) adopt(s *segment) {
-	if missing := int64(s.first - q.next); len(q.segs) > 0 && missing > 0 {
+	if !s.placed {
+		s.begin = q.next
+	}
+	if missing := int64(s.begin - q.next); len(q.segs) > 0 && missing > 0 {
 		q.stats.Recovered += missing
 		q.stats.DroppedDamaged += missing
 		q.notes = append(q.notes, func() {
@@ -210,7 +213,7 @@ func (q *Queue) adopt(s *segment) {
 	t := s.end.minus(s.low)
 	q.segs = append(q.segs, s)
 	q.size += s.size()
-	q.next = max(q.next, s.end.pos)
+	q.next = max(q.next, s.own(s.end.pos))
 	q.stats.Recovered += t.records
 	q.stats.Records += t.records
 	q.stats.Bytes += t.bytes
@@ -238,7 +241,13 @@ func (q *Queue) load(number uint64) (*segment, error) {
 	if !ok {
 		return nil, q.setAside(s, readErr)
 	}
-	if !s.parseMark(head[min(n, markAt):]) || !both {
+	mark := head[min(n, markAt):]
+	if s.slots > 0 {
+		mark = make([]byte, slotSize)
+		n, _ = f.ReadAt(mark, s.mark())
+		mark = mark[:n]
+	}
+	if !s.parseMark(mark) || !both {
 		q.notes = append(q.notes, func() {
 			q.log.Warn().Str("segment", s.name()).Msg("a segment's head was damaged: nothing is lost")
 		})
@@ -271,7 +280,7 @@ func (q *Queue) findEnd(s *segment, f File) error {
 		return fmt.Errorf("segment %s: %w", s.name(), err)
 	}
 	w := newWalker(f, s.seed, size)
-	end, how := w.walk(dataAt, s.first)
+	end, how := w.walk(s.data(), s.first)
 	s.end = end
 	if s.end.off < s.low.off { // a loss of power left less than was committed
 		s.end = s.low

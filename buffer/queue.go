@@ -87,6 +87,7 @@ type Stats struct {
 type Queue struct {
 	fs           FS
 	lock         io.Closer // of the folder; nil in memory
+	serial       uint64    // see opened
 	log          zerolog.Logger
 	id           [10]byte
 	full         Policy
@@ -119,7 +120,7 @@ type Queue struct {
 	segs          []*segment // the oldest first
 	current       int        // index of the segment that is being read
 	active        *segment   // the last of segs while it is being written, or nil
-	number        uint64     // of the segment created last
+	number        uint64     // of the segment that was made last, or could not be made
 	next          uint64     // position of the next record
 	size          int64      // of all segments: with that of the spares, what the limit is about
 	stats         Stats

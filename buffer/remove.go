@@ -16,7 +16,7 @@ func (q *Queue) updateCommitted(s *segment) {
 		q.stubIfDone(s)
 		return
 	}
-	if q.removeIfEmpty(recycleAt) {
+	if s.slots == 0 && q.removeIfEmpty(recycleAt) { // a file of a Fan ends when all have delivered it: see Fan.fits
 		return
 	}
 	q.writeMark(s)
@@ -29,7 +29,7 @@ func (q *Queue) writeMark(s *segment) {
 		return
 	}
 	s.putMark(q.mark[:])
-	if _, err := s.file.WriteAt(q.mark[:], markAt); err != nil {
+	if _, err := s.file.WriteAt(q.mark[:], s.mark()); err != nil {
 		q.stats.DiskErrors++
 		q.logMarkFailed(s, err)
 	}
@@ -71,7 +71,7 @@ func (q *Queue) stubIfDone(s *segment) {
 		return
 	}
 	q.writeMark(s)
-	if s.file == nil || s.file.Truncate(dataAt) != nil {
+	if s.file == nil || q.cutToHead(s) != nil {
 		return
 	}
 	q.size -= s.size()
@@ -79,6 +79,29 @@ func (q *Queue) stubIfDone(s *segment) {
 	q.size += s.size()
 	q.closeFile(s)
 	q.wakeWaiter()
+}
+
+// cutToHead cuts the segment's file to its head. A file that other queues have, too, is replaced by one with nothing but a head.
+func (q *Queue) cutToHead(s *segment) error {
+	if q.isOnlyOurs(s) {
+		return s.file.Truncate(s.data())
+	}
+	stub := &segment{number: s.number, id: s.id, first: s.begin, begin: s.begin, sealed: true}
+	stub.low = place{dataAt, s.own(s.end.pos)}
+	stub.end = stub.low
+	name := spareName(s.number) // Open removes one that is left behind
+	f, err := q.fs.Open(name, true)
+	if err != nil {
+		return err
+	}
+	q.garbage = append(q.garbage, f)
+	if _, err = f.WriteAt(stub.header()[:dataAt], 0); err == nil {
+		err = q.fs.Rename(name, s.name())
+	}
+	if err != nil {
+		_ = q.fs.Remove(name)
+	}
+	return err
 }
 
 // remove takes the segment's file away: it is kept as a spare or removed, or set aside if it is damaged. The error, which is

@@ -35,7 +35,10 @@ func (q *Queue) checkActive(now time.Time) {
 		return
 	}
 	q.checked = now
-	if f, ok := q.active.file.(interface{ Unlinked() bool }); ok && f.Unlinked() && q.restore(fs.ErrNotExist) {
+	folder, ok := q.fs.(interface {
+		Has(name string, f File) bool
+	})
+	if ok && !folder.Has(q.active.name(), q.active.file) && q.restore(fs.ErrNotExist) {
 		q.seal()
 	}
 }

@@ -8,19 +8,26 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/firelane/firelane/record"
 )
 
 const (
-	magic       = "FIRELANE"
-	version     = 2
-	headerSize  = 64
-	markAt      = 64
-	markSize    = 40
-	copyAt      = 128
-	dataAt      = 192 // where the first frame begins
-	segSuffix   = ".seg"
-	asideSuffix = ".damaged"
-	spareSuffix = ".spare"
+	magic         = "FIRELANE"
+	version       = 2
+	sharedVersion = 3 // of a file that several queues have
+	headerSize    = 64
+	markAt        = 64
+	markSize      = 40
+	copyAt        = 128
+	dataAt        = 192 // where the first frame begins, or the first slot
+	slotSize      = 64
+	placeIn       = markSize // where a slot says what the file's records are in the queue
+	placeSize     = 18
+	maxSlots      = 64 // of a shared file
+	segSuffix     = ".seg"
+	asideSuffix   = ".damaged"
+	spareSuffix   = ".spare"
 
 	maxNumberBits = 62 // of a segment: a file with a larger number is not one
 )
@@ -32,6 +39,9 @@ type segment struct {
 	id     [10]byte
 	first  uint64 // position of its first record
 	seed   uint32 // its header's CRC, with which the others begin
+	slots  int    // how many queues have, or had, the file; 0: only this one ever did
+	begin  uint64 // which of the queue's positions first is: in a shared file they differ
+	placed bool   // what the file says of that is intact
 
 	file File // nil while it needn't be open
 
@@ -54,6 +64,23 @@ type segment struct {
 	gone    bool // removed from the queue
 	stub    bool // all committed and cut to its header, while an older one is not
 }
+
+// data is where the first frame begins.
+func (s *segment) data() int64 { return dataAt + int64(s.slots)*slotSize }
+
+// slot is where in a shared file the queue's own slot is.
+func (s *segment) slot() int { return int(s.number % maxSlots) }
+
+// mark is where the file says how far the queue has committed the segment.
+func (s *segment) mark() int64 {
+	if s.slots == 0 {
+		return markAt
+	}
+	return dataAt + int64(s.slot())*slotSize
+}
+
+// own is which of the queue's positions a position in the file is.
+func (s *segment) own(pos uint64) uint64 { return s.begin + pos - s.first }
 
 // A place in a segment.
 type place struct {
@@ -105,8 +132,10 @@ func otherVersion(head []byte) (v uint32, ok bool) {
 		return 0, false
 	}
 	v = binary.LittleEndian.Uint32(head[8:])
-	return v, v != version
+	return v, !isOwnVersion(v)
 }
+
+func isOwnVersion(v uint32) bool { return v == version || v == sharedVersion }
 
 // spareName is what a segment's file is called when it is kept for another.
 func spareName(number uint64) string { return fmt.Sprintf("%016x%s", number, spareSuffix) }
@@ -122,7 +151,7 @@ func (s *segment) name() string { return segmentName(s.number) }
 // size is what it takes of the limit.
 func (s *segment) size() int64 {
 	if s.stub {
-		return dataAt
+		return s.data()
 	}
 	return max(s.end.off, s.written)
 }
@@ -132,23 +161,42 @@ func (s *segment) done() bool { return s.low.off == s.end.off }
 
 // header is what is written when the segment is made: its head, and an end frame. It sets the seed.
 func (s *segment) header() []byte {
-	b := make([]byte, dataAt+frameHeader)
+	b := make([]byte, s.data()+frameHeader)
 	le := binary.LittleEndian
 	copy(b, magic)
 	le.PutUint32(b[8:], version)
-	copy(b[12:22], s.id[:])
-	le.PutUint64(b[24:], s.number)
+	if s.slots == 0 {
+		copy(b[12:22], s.id[:])
+		le.PutUint64(b[24:], s.number)
+	} else {
+		id := record.NewQueueIdentity()
+		le.PutUint32(b[8:], sharedVersion)
+		copy(b[12:22], id[:])
+		le.PutUint16(b[22:], uint16(s.slots))
+	}
 	le.PutUint64(b[32:], s.first)
 	_, _ = rand.Read(b[40:60]) // never fails
 	s.seed = crc32.Checksum(b[:60], castagnoli)
 	le.PutUint32(b[60:], s.seed)
 	copy(b[copyAt:], b[:headerSize])
-	s.putMark(b[markAt:])
-	putEndFrame(b[dataAt:], s.first, s.seed)
+	s.putOwn(b)
+	putEndFrame(b[s.data():], s.first, s.seed)
 	return b
 }
 
-// parseHeader reads a segment's head. It reports whether a copy of the header is intact and has this segment's number, and
+// putOwn writes into a head what it says for this queue alone.
+func (s *segment) putOwn(b []byte) {
+	b = b[s.mark():]
+	s.putMark(b)
+	if s.slots > 0 {
+		b = b[placeIn:]
+		binary.LittleEndian.PutUint64(b, s.begin)
+		copy(b[8:placeSize], s.id[:])
+		binary.LittleEndian.PutUint32(b[placeSize:], crc32.Update(s.seed, castagnoli, b[:placeSize]))
+	}
+}
+
+// parseHeader reads a segment's head. It reports whether a copy of the header is intact and fits this segment's number, and
 // whether both are.
 func (s *segment) parseHeader(b []byte) (ok, both bool) {
 	first := s.parseHeaderCopy(b)
@@ -162,12 +210,26 @@ func (s *segment) parseHeaderCopy(b []byte) bool {
 		return false
 	}
 	sum := crc32.Checksum(b[:60], castagnoli)
-	if sum != le.Uint32(b[60:]) || string(b[:8]) != magic || le.Uint32(b[8:]) != version || le.Uint64(b[24:]) != s.number {
+	if sum != le.Uint32(b[60:]) || string(b[:8]) != magic {
 		return false
 	}
-	s.seed = sum
+	slots := int(le.Uint16(b[22:]))
+	switch le.Uint32(b[8:]) {
+	case version:
+		if slots != 0 || le.Uint64(b[24:]) != s.number {
+			return false
+		}
+	case sharedVersion:
+		if slots > maxSlots || s.slot() >= slots {
+			return false
+		}
+	default:
+		return false
+	}
+	s.seed, s.slots = sum, slots
 	copy(s.id[:], b[12:22])
 	s.first = le.Uint64(b[32:])
+	s.begin = s.first
 	return true
 }
 
@@ -189,10 +251,12 @@ func (s *segment) putMark(b []byte) {
 	le.PutUint32(b[36:], crc32.Update(s.seed, castagnoli, b[:36]))
 }
 
-// parseMark reads the mark; false if it is damaged, and the segment is as if nothing of it were committed.
+// parseMark reads the mark, or in a shared file the slot; false if it is damaged. A damaged mark is as if nothing of the segment
+// were committed.
 func (s *segment) parseMark(b []byte) bool {
 	le := binary.LittleEndian
-	s.low = place{dataAt, s.first}
+	s.low = place{s.data(), s.first}
+	s.placed = s.slots == 0 || s.parsePlace(b)
 	if len(b) < markSize || crc32.Update(s.seed, castagnoli, b[:36]) != le.Uint32(b[36:]) {
 		return false
 	}
@@ -200,6 +264,20 @@ func (s *segment) parseMark(b []byte) bool {
 	s.end = place{int64(le.Uint64(b[16:])), le.Uint64(b[24:])}
 	s.sealed = s.end.off != 0
 	s.damaged = b[32] != 0
+	return s.placed
+}
+
+// parsePlace reads from a slot what the file's records are in the queue. If that is damaged, they have the ids of the file.
+func (s *segment) parsePlace(slot []byte) bool {
+	if len(slot) < slotSize {
+		return false
+	}
+	b := slot[placeIn:]
+	if crc32.Update(s.seed, castagnoli, b[:placeSize]) != binary.LittleEndian.Uint32(b[placeSize:]) {
+		return false
+	}
+	s.begin = binary.LittleEndian.Uint64(b)
+	copy(s.id[:], b[8:placeSize])
 	return true
 }
 

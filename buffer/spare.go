@@ -18,9 +18,10 @@ type spare struct {
 	size int64
 }
 
-// keepSpare makes a spare of the segment's file, false if it isn't fit or there are enough.
+// keepSpare makes a spare of the segment's file, false if it isn't fit or there are enough. One that another queue has, too,
+// isn't.
 func (q *Queue) keepSpare(s *segment) bool {
-	if len(q.spares) >= q.keep || s.file == nil || s.busy > 0 || s.stub || q.isClosed() {
+	if len(q.spares) >= q.keep || s.file == nil || s.busy > 0 || s.stub || q.isClosed() || !q.isOnlyOurs(s) {
 		return false
 	}
 	sp := spare{name: spareName(s.number), file: s.file}
@@ -36,12 +37,10 @@ func (q *Queue) keepSpare(s *segment) bool {
 
 // reuse makes the segment's file of the spare that was written last: the head first, and then the name, so that a file
 // with a segment's name always has its head.
-func (q *Queue) reuse(s *segment) error {
+func (q *Queue) reuse(s *segment, head []byte) error {
 	sp := q.takeSpare()
-	s.number = q.number + 1
-	q.number = s.number
 	s.written = sp.size
-	_, err := sp.file.WriteAt(s.header(), 0)
+	_, err := sp.file.WriteAt(head, 0)
 	if err == nil {
 		err = q.fs.Rename(sp.name, s.name())
 	}

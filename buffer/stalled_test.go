@@ -177,18 +177,18 @@ func TestAQueueThatDeliversNothingGivesWayOnAFullDisk(t *testing.T) {
 		time.Sleep(time.Second)
 		fill(t, q, 0, 100)
 		q.SetDown(time.Now())
-		if q.GiveWay(true) {
+		if DropOldestOf([]*Queue{q}) {
 			t.Error("got records dropped at once, want them kept while the destination may come back")
 		}
 		time.Sleep(downAfter)
-		if q.GiveWay(false) {
-			t.Error("got records dropped, want none without drop")
+		if q.GiveWay() {
+			t.Error("got records dropped, want only files that nobody needs")
 		}
-		if !q.GiveWay(true) || q.Stats().DroppedNoRoom == 0 {
+		if !DropOldestOf([]*Queue{q}) || q.Stats().DroppedNoRoom == 0 {
 			t.Error("got nothing dropped, want the oldest segment")
 		}
 		checkBalance(t, q)
-		for q.GiveWay(true) {
+		for DropOldestOf([]*Queue{q}) {
 			checkBalance(t, q)
 		}
 		if n := q.Stats().Records; n == 0 || len(q.segs) != 1 {
@@ -199,11 +199,11 @@ func TestAQueueThatDeliversNothingGivesWayOnAFullDisk(t *testing.T) {
 		q.SetDown(time.Time{})
 		deliver(t, q)
 		for len(q.spares) > 0 {
-			if !q.GiveWay(false) {
+			if !q.GiveWay() {
 				t.Fatal("got a spare kept, want it given up")
 			}
 		}
-		if q.GiveWay(false) || q.Stats().DroppedNoRoom != before {
+		if q.GiveWay() || q.Stats().DroppedNoRoom != before {
 			t.Error("got more given up than spares")
 		}
 	})

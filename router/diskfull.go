@@ -3,6 +3,7 @@ package router
 import (
 	"slices"
 
+	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/sink"
 )
 
@@ -10,22 +11,20 @@ import (
 // did. What other queues keep without need goes first. Then the largest of those of which nothing is delivered drops its
 // oldest records, unless it has the option block: its records would otherwise keep out those of all outputs.
 func (r *Router) makeRoomFor(o *output) bool {
-	type candidate struct {
-		*output
-		bytes int64
-	}
-	var backlogs []candidate
+	var backlogs []*buffer.Queue
+	bytes := make(map[*buffer.Queue]int64)
 	for _, other := range r.allOutputs() {
 		if other.queue == o.queue || other.queue == nil || !other.queue.SameDisk(o.queue) {
 			continue
 		}
-		if other.queue.GiveWay(false) {
+		if other.queue.GiveWay() {
 			return true
 		}
 		if other.yields || other.options.Queue().WhenFull == sink.DropOldest {
-			backlogs = append(backlogs, candidate{other, other.queue.Stats().Bytes})
+			backlogs = append(backlogs, other.queue)
+			bytes[other.queue] = other.queue.Stats().Bytes
 		}
 	}
-	slices.SortFunc(backlogs, func(a, b candidate) int { return int(b.bytes - a.bytes) })
-	return slices.ContainsFunc(backlogs, func(c candidate) bool { return c.queue.GiveWay(true) })
+	slices.SortFunc(backlogs, func(a, b *buffer.Queue) int { return int(bytes[b] - bytes[a]) })
+	return buffer.DropOldestOf(backlogs)
 }

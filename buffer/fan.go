@@ -1,0 +1,223 @@
+package buffer
+
+import (
+	"cmp"
+	"errors"
+	"hash/crc32"
+	"io/fs"
+	"slices"
+	"sync/atomic"
+)
+
+// opened counts the queues that were opened: a queue's serial number is where it comes when several are locked.
+var opened atomic.Uint64
+
+// A Fan appends batches to several queues at once. What they all have room for is written once, to a file that has a name in
+// each queue's folder; each queue reads, commits and removes it as if it were its own.
+//
+// A queue takes part while it has room and no Append waits for it. When one no longer does, the file ends, and the others go
+// on with a new one. It takes part again when the next file begins, if it has room for a whole one.
+type Fan struct {
+	queues []*Queue // in the order in which they are locked
+
+	unfit atomic.Bool // the queues' folders can't have files in common
+
+	// Guarded by the locks of all queues.
+	members []*Queue   // the queues that have the file that is being written; nil: there is none
+	segs    []*segment // of members, whose active segments these are
+}
+
+// NewFan returns a Fan of queues, of which at most 64 take part. A queue may be in other Fans, too.
+func NewFan(queues []*Queue) *Fan {
+	f := &Fan{queues: slices.Clone(queues[:min(len(queues), maxSlots)])}
+	slices.SortFunc(f.queues, func(a, b *Queue) int { return cmp.Compare(a.serial, b.serial) })
+	return f
+}
+
+// Append appends one batch of records to each queue that can take it at once and can share a file with another one, and calls
+// accepted for it, as Queue.Append does. To the others it must be appended by itself.
+func (f *Fan) Append(batch []byte, records int, accepted func(*Queue)) {
+	if len(batch) == 0 || records <= 0 || len(batch) > MaxBatch || records > MaxBatch || f.unfit.Load() {
+		return
+	}
+	h := frame{length: uint32(len(batch)), records: uint32(records), sum: crc32.Checksum(batch, castagnoli)}
+	for _, q := range f.queues {
+		q.mu.Lock()
+	}
+	defer unlockAll(f.queues)
+	if !f.fits(h.size()) && !f.begin(h.size()) {
+		return
+	}
+	h.pos = f.segs[0].end.pos
+	if f.write(h, batch) != nil {
+		f.end() // each queue tries by itself, and says what is wrong
+		return
+	}
+	for _, q := range f.members {
+		q.noSpace = false
+		q.appended(h)
+		accepted(q)
+	}
+}
+
+// fits reports whether a frame of this size can be appended to the file that is being written.
+func (f *Fan) fits(size int64) bool {
+	if len(f.members) == 0 {
+		return false
+	}
+	drained := f.segs[0].end.off >= recycleAt
+	for n, q := range f.members {
+		s := f.segs[n]
+		if q.active != s || q.isFull(s, size) || !q.takes(max(0, s.end.off+size-s.size())) {
+			return false
+		}
+		drained = drained && q.stats.Records == 0
+	}
+	return !drained // it is removed, so that it never reaches the disk
+}
+
+// takes reports whether an Append needn't wait if the files grow by so many bytes.
+func (q *Queue) takes(grows int64) bool {
+	if len(q.waiters) > 0 || q.failing || q.isClosed() {
+		return false
+	}
+	for grows > q.left() && !q.overfull {
+		if !q.giveUpSpare() {
+			return false
+		}
+	}
+	return true
+}
+
+// left is how many bytes the queue's files may grow by.
+func (q *Queue) left() int64 { return q.stats.Limit - q.size - q.spareSize }
+
+// begin begins a new file, for a frame of this size and more, and reports whether two queues at least have it.
+func (f *Fan) begin(size int64) bool {
+	f.end()
+	room := int64(maxSegmentSize)
+	for _, q := range f.queues {
+		room = min(room, q.room())
+	}
+	head := int64(dataAt + len(f.queues)*slotSize)
+	for _, q := range f.queues {
+		if q.takes(max(room, head+size)) {
+			f.members = append(f.members, q)
+		}
+	}
+	if len(f.members) < 2 || f.create(room) != nil {
+		f.end()
+		return false
+	}
+	return true
+}
+
+// end ends the file that is being written, for all who have it.
+func (f *Fan) end() {
+	for n, q := range f.members[:len(f.segs)] {
+		if q.active == f.segs[n] {
+			q.seal()
+		}
+	}
+	f.members, f.segs = nil, nil
+}
+
+// create makes the members' segments, and the file.
+func (f *Fan) create(room int64) error {
+	var made []*segment
+	for slot, q := range f.members {
+		q.seal() // also makes spares
+		for q.number++; q.number%maxSlots != uint64(slot); q.number++ {
+		}
+		s := &segment{number: q.number, id: q.id, slots: len(f.members), begin: q.next, room: room}
+		s.low = place{off: s.data()}
+		s.read, s.end = s.low, s.low
+		made = append(made, s)
+	}
+	head := made[0].header()
+	for _, s := range made[1:] {
+		s.seed = made[0].seed
+		s.putOwn(head)
+	}
+	if err := f.createFile(made, head); err != nil {
+		return err
+	}
+	f.segs = made
+	for n, q := range f.members {
+		q.active = made[n]
+		q.segs = append(q.segs, made[n])
+		q.size += made[n].size()
+	}
+	return nil
+}
+
+// createFile makes the segments' file, of a spare of one of the members or a new one, and gives it a name in each folder. Where
+// that fails, there is none.
+func (f *Fan) createFile(segs []*segment, head []byte) (err error) {
+	first := max(0, slices.IndexFunc(f.members, func(q *Queue) bool { return len(q.spares) > 0 }))
+	defer func() {
+		for n, s := range segs {
+			if err != nil && s.file != nil {
+				_ = f.members[n].fs.Remove(s.name())
+				f.members[n].closeFile(s)
+			}
+		}
+	}()
+	if err = f.members[first].makeFile(segs[first], head); err != nil {
+		return err
+	}
+	for n, q := range f.members {
+		s := segs[n]
+		s.written = segs[first].written
+		if n == first {
+			continue
+		}
+		if err = f.members[first].fs.Link(segs[first].name(), q.fs, s.name()); err != nil {
+			f.unfit.Store(!isFull(err) && !errors.Is(err, fs.ErrNotExist))
+			return err
+		}
+		if s.file, err = q.fs.Open(s.name(), false); err != nil {
+			_ = q.fs.Remove(s.name())
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes one frame, as Queue.write does. It does so as the member with the least room, so that no other gets more zeros
+// ahead than its limit allows.
+func (f *Fan) write(h frame, batch []byte) error {
+	n := 0
+	for o, q := range f.members {
+		if q.left() < f.members[n].left() {
+			n = o
+		}
+	}
+	q, s := f.members[n], f.segs[n]
+	err := q.writeFrame(s, h, batch)
+	if err == nil && slices.ContainsFunc(f.members, func(q *Queue) bool { return q.sync }) {
+		err = s.file.Sync()
+	}
+	if err != nil {
+		q.cutOff(s, h)
+	}
+	for o, other := range f.members {
+		other.setWritten(f.segs[o], s.written)
+	}
+	return err
+}
+
+// unlockAll unlocks the queues, and then does what may take long.
+func unlockAll(queues []*Queue) {
+	var busy []*Queue
+	for _, q := range queues {
+		if len(q.notes)+len(q.garbage) > 0 {
+			busy = append(busy, q)
+		}
+		q.mu.Unlock()
+	}
+	for _, q := range busy {
+		q.mu.Lock()
+		q.unlock()
+	}
+}

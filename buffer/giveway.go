@@ -1,0 +1,66 @@
+package buffer
+
+// GiveWay makes room on a disk on which another queue can't be written by removing a file that no segment needs, and reports
+// whether there was one.
+func (q *Queue) GiveWay() bool {
+	q.mu.Lock()
+	defer q.unlock()
+	return !q.isClosed() && q.giveUpSpare()
+}
+
+// DropOldestOf makes room on such a disk by dropping the oldest records of one of the queues of which nothing is delivered (as
+// long as Stalled says, but they need not be full), the first for which that can be done, and reports whether there was one.
+// Where several queues have a file in common, all of them have to be such queues. The segment that is being written stays.
+func DropOldestOf(queues []*Queue) bool {
+	names, found := make([]int, len(queues)), make([]uint64, len(queues))
+	for n, q := range queues {
+		names[n], found[n] = q.oldestFile()
+	}
+	for n := range queues {
+		var same []*Queue
+		for o, q := range queues {
+			if o == n || names[o] > 1 && names[n] > 1 && found[o] == found[n] {
+				same = append(same, q)
+			}
+		}
+		if len(same) != names[n] {
+			continue
+		}
+		for _, q := range same {
+			q.mu.Lock()
+			if q.mayDropOldest() {
+				q.dropOldest()
+			}
+			q.unlock()
+		}
+		return true
+	}
+	return false
+}
+
+// oldestFile is the file of the oldest segment, and how many names it has; 0 where it may not be dropped.
+func (q *Queue) oldestFile() (names int, file uint64) {
+	q.mu.Lock()
+	defer q.unlock()
+	if !q.mayDropOldest() {
+		return 0, 0
+	}
+	if s := q.segs[0]; s.slots > 0 {
+		names, file = q.fs.Links(s.name())
+	}
+	return max(names, 1), file
+}
+
+// mayDropOldest reports whether the oldest segment may make room for others.
+func (q *Queue) mayDropOldest() bool {
+	return !q.isClosed() && len(q.segs) > 1 && q.standsStill(q.progress)
+}
+
+// isOnlyOurs reports whether no other queue has the segment's file.
+func (q *Queue) isOnlyOurs(s *segment) bool {
+	if s.slots == 0 {
+		return true
+	}
+	names, _ := q.fs.Links(s.name())
+	return names == 1
+}
