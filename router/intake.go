@@ -1,6 +1,7 @@
 package router
 
 import (
+	"github.com/firelane/firelane/buffer"
 	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/record"
 )
@@ -61,10 +62,11 @@ type intake struct {
 	unqueued int64 // of these, the ones that input.unqueued has
 	holding  bool  // a Holder got events since a Flush last returned nil
 
-	lot        enrich.Lot // of what was added since the last Flush; 0: no Holder has been called
-	others     bool       // the event being handled came by another Flush
-	background bool       // of releaseHeld: nobody offers its events again
-	leftBytes  int        // of left.bytes, those of this intake
+	lot        enrich.Lot          // of what was added since the last Flush; 0: no Holder has been called
+	others     bool                // the event being handled came by another Flush
+	background bool                // of releaseHeld: nobody offers its events again
+	leftBytes  int                 // of left.bytes, those of this intake
+	accept     func(*buffer.Queue) // says that a queue, whose lock is held, has taken its output's batch
 }
 
 // pending is what was added for one output since the last Flush.
@@ -78,6 +80,7 @@ type pending struct {
 	fed      bool        // something was added
 	noWait   bool        // what a full queue doesn't take stays in complete, for a later Flush
 	gone     bool        // the configuration no longer has the output
+	accepted bool        // by the queue, of a fan
 }
 
 // counted is a batch, and what happened to the records on the path to it.
@@ -107,6 +110,14 @@ func (i *intake) makePending(outputs []*output) {
 		p.publish = func() { out.tally.add(p.tally) }
 		if out.yields {
 			p.yield = func() bool { return i.othersGoOn(o) }
+		}
+	}
+	i.accept = func(q *buffer.Queue) {
+		for o := range i.pending {
+			if p := &i.pending[o]; p.out.queue == q {
+				p.publish()
+				p.accepted = true
+			}
 		}
 	}
 }

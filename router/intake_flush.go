@@ -107,9 +107,10 @@ func (i *intake) noteUnqueued(n int64) {
 // forgetUnqueued has no ack wait any longer for what the receivers of an input that has ended couldn't queue.
 func (p *process) forgetUnqueued(in *source) { p.holding.Add(-in.unqueued.Swap(0)) }
 
-// queue appends what was added to the queues: to those that are stalled, or turn out to be, last, so that no other waits for
+// queue appends what was added to the queues: to several at once where they get the same, and to those that are stalled, or turn out to be, last, so that no other waits for
 // them, and that they drop nothing for others which are full, too.
 func (i *intake) queue(ctx context.Context) (failed error) {
+	i.queueShared()
 	late := false
 	for o := range i.pending {
 		if i.pending[o].out.queue.Stalled() {

@@ -47,6 +47,7 @@ type output struct {
 	yields  bool             // the queue drops its oldest records when others would wait for it
 	isNew   bool             // the folder was made by this start, or never used
 	queue   *buffer.Queue
+	fan     atomic.Pointer[fan] // where it is the first output of one; nil: it isn't
 	loop    deliverer
 	dead    dead.Letter
 	file    *dead.File // of dead, nil for none

@@ -230,6 +230,7 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 		}
 	}
 	rt.reach = append(rt.reach, plan.Outputs...)
+	r.refine(plan.Outputs)
 	if len(plan.Turns) > 0 {
 		rt.turns = r.turnsOf(plan.Turns)
 	}

@@ -61,8 +61,10 @@ type Router struct {
 	routesAge  atomic.Uint64      // changes when intakes must forget the routes that they remember
 	held       map[heldKey]*route // those that lead to Holders
 	turns      map[*int]*turns    // of each roundrobin, by its order in the plan
-	metrics    enrich.Metrics     // of filters
-	onRoute    func(*route)       // called for each route that is made; nil except in a Trace
+	classes    []int              // of outputs that get the same records, by their place; 0: none yet
+	lastClass  int
+	metrics    enrich.Metrics // of filters
+	onRoute    func(*route)   // called for each route that is made; nil except in a Trace
 }
 
 // source is an input of the plan, with what the router keeps for it.

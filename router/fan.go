@@ -1,0 +1,127 @@
+package router
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/firelane/firelane/buffer"
+)
+
+// A fan is outputs that get the same records, whatever their tag, so that their queues can have files in common.
+type fan struct {
+	*buffer.Fan
+	places  []int     // in Router.outputs, ascending
+	outputs []*output // at these places
+}
+
+// refine takes into account that a route leads to the outputs at these places. Outputs are in one class for as long as each
+// route leads to all of them or to none. r.routesMu is held.
+func (r *Router) refine(places []int) {
+	for len(r.classes) < len(r.outputs) {
+		r.classes = append(r.classes, 0)
+	}
+	size, found := make(map[int]int), make(map[int][]int)
+	for _, class := range r.classes {
+		size[class]++
+	}
+	for _, place := range places {
+		class := r.classes[place]
+		found[class] = append(found[class], place)
+	}
+	changed := false
+	for class, part := range found {
+		if class != 0 && len(part) == size[class] {
+			continue
+		}
+		r.lastClass++
+		for _, place := range part {
+			r.classes[place] = r.lastClass
+		}
+		changed = true
+	}
+	if changed {
+		r.makeFans()
+	}
+}
+
+// makeFans makes a fan of the outputs of each class whose queues can have files in common. Its first output has it. Queues whose
+// records may be dropped to make room on a full disk have none in common with others.
+func (r *Router) makeFans() {
+	type key struct {
+		class int
+		full  string
+	}
+	fans := make(map[key][]int)
+	for place, o := range r.outputs {
+		if k := (key{r.classes[place], o.options.Queue().WhenFull}); k.class != 0 && o.sharesFiles() {
+			fans[k] = append(fans[k], place)
+		}
+	}
+	for place, o := range r.outputs {
+		places, f := fans[key{r.classes[place], o.options.Queue().WhenFull}], o.fan.Load()
+		switch {
+		case len(places) < 2 || places[0] != place:
+			f = nil
+		case f == nil || !slices.Equal(f.places, places):
+			f = r.newFan(places)
+		}
+		o.fan.Store(f)
+	}
+}
+
+func (r *Router) newFan(places []int) *fan {
+	f := &fan{places: places}
+	var queues []*buffer.Queue
+	for _, place := range places {
+		o := r.outputs[place]
+		f.outputs, queues = append(f.outputs, o), append(queues, o.queue)
+	}
+	f.Fan = buffer.NewFan(queues)
+	return f
+}
+
+// sharesFiles reports whether the output's queue can have files in common with others: it is on disk.
+func (o *output) sharesFiles() bool { return o.queue != nil && o.queue.Stats().Durable }
+
+// queueShared appends what was added for the outputs of a fan to those of their queues that take it at once.
+func (i *intake) queueShared() {
+	for n := range i.pending {
+		f := i.pending[n].out.fan.Load()
+		if f == nil || !i.isSameFor(f) {
+			continue
+		}
+		batch := &i.pending[n].batch.Batch
+		f.Append(batch.Bytes(), batch.Records(), i.accept)
+		for _, place := range f.places {
+			p := &i.pending[place]
+			if !p.accepted {
+				continue
+			}
+			p.out.taps.offer(p.out.id, &p.batch.Batch)
+			i.r.buffers.returnBatch(p.batch)
+			p.counted, p.accepted = counted{}, false
+		}
+	}
+}
+
+// isSameFor reports whether the same records were added for all outputs of a fan, and none before them wait. A reload may have
+// given the outputs other places.
+func (i *intake) isSameFor(f *fan) bool {
+	var first *batch
+	for n, place := range f.places {
+		if place >= len(i.pending) || i.pending[place].out != f.outputs[n] {
+			return false
+		}
+		p := &i.pending[place]
+		if p.batch == nil || len(p.complete) > 0 {
+			return false
+		}
+		if first == nil {
+			first = p.batch
+		}
+		if p.batch != first && !bytes.Equal(p.batch.Bytes(), first.Bytes()) {
+			return false
+		}
+	}
+	return true
+}
