@@ -38,11 +38,11 @@ func syntaxRules() []Rule {
 		rule("F111", "given-twice", "an option, an alias or an ID is given twice: only one of them counts", config.CodeTwice, config.CodeAlias),
 		rule("F112", "missing-option", "an option is missing that the plugin needs: the router doesn't start", config.CodeMissing),
 		rule("F113", "parser", "a parser that is named doesn't exist, or has a format that isn't supported", config.CodeParser),
-		rule("F114", "left-out", "a filter or an output is left out: it has no Match, its pattern is none, or its label or name doesn't exist", config.CodeNoMatch, config.CodeMatch, config.CodeLabel, config.CodeNothing),
+		rule("F114", "left-out", "a filter or an output is left out: it has no Match, its pattern is invalid, or its label or name doesn't exist", config.CodeNoMatch, config.CodeMatch, config.CodeLabel, config.CodeNothing),
 		warning("F115", "no-input", "there is no input, so that nothing can be received", config.CodeNoInput),
 		warning("F116", "environment", "an environment variable of firelane has a value that it can't have: it is ignored", config.CodeEnvironment),
 		warning("F190", "no-effect", "it is accepted and does nothing here", config.CodeIgnored),
-		warning("F191", "advice", "an option does something else than its value seems to say", config.CodeAdvice),
+		warning("F191", "advice", "an option does something other than its value seems to say", config.CodeAdvice),
 		rule("F199", "configuration", "anything else that is wrong with the configuration", ""),
 	}
 }

@@ -143,7 +143,7 @@ func listenFact(ctx context.Context, l router.Listener) probe.Fact {
 		conn, err := d.DialContext(ctx, l.Network, l.Address)
 		if err == nil {
 			conn.Close()
-			f.Text = fmt.Sprintf("something listens at %s, probably a running router: not tried to bind it", l.Address)
+			f.Text = fmt.Sprintf("something listens at %s, probably a running router: binding it was not tried", l.Address)
 			return f
 		}
 	}
