@@ -150,7 +150,7 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 	t.Written = append(t.Written, t.Task.Problems...)
 }
 
-// gradeOf is how much is unknown without the option at a place: one with another name than these changes no way of a record.
+// gradeOf is how much is unknown without the option at a place: options other than these don't change where records go.
 func (t *taskOpener) gradeOf(at taskdef.Place) taskdef.Grade {
 	for _, name := range []string{"Name", "@type", "Match", "Match_Regex"} {
 		if strings.HasSuffix(strings.ToLower(at.Path), "."+strings.ToLower(name)) {

@@ -97,7 +97,7 @@ func TestAConfigurationInJSONIsChecked(t *testing.T) {
 func TestANamedFileThatIsNothingIsAnError(t *testing.T) {
 	files := map[string]string{"a.json": `{"a": 1}`, "b.json": "{", "plan.json": `{"terraform_version": "1", "planned_values": {}}`, "empty/x.txt": ""}
 	for path, want := range map[string]string{
-		"a.json":    "a.json: is no task definition, Terraform plan or CloudFormation template",
+		"a.json":    "a.json: is not a task definition, Terraform plan or CloudFormation template",
 		"b.json":    "b.json:1: want a key in double quotes, got the end of the file",
 		"plan.json": "plan.json: the plan has no aws_ecs_task_definition",
 		"empty":     "empty: has no task definition, Terraform plan, CloudFormation template or configuration",

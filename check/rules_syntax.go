@@ -25,7 +25,7 @@ func syntaxRules() []Rule {
 		inlineComments(s, tell)
 	}
 	return []Rule{
-		rule("F101", "syntax", "the text is no configuration: a section or a quote isn't closed, a key stands before any section", config.CodeSyntax),
+		rule("F101", "syntax", "the text is not a configuration: a section or a quote isn't closed, a key stands before any section", config.CodeSyntax),
 		rule("F102", "unknown-plugin", "no input, filter or output has that name, probably a misspelling", config.CodePlugin),
 		rule("F103", "absent-plugin", "Fluent Bit or Fluentd has that plugin, and firelane doesn't: the router doesn't start", config.CodeAbsent),
 		rule("F104", "unknown-option", "no option or section has that name: it is ignored, and its default applies", config.CodeOption, config.CodeSection),
@@ -110,7 +110,7 @@ func (s *Subject) graded(d *config.Diagnostic, severity Severity, text string) (
 	case d.Code == config.CodeAdvice && s.Task != nil && strings.Contains(text, "no such file or directory"):
 		return Note, text + ": that is so on this machine; the file in the container is not checked"
 	case d.Code == config.CodeSection && d.Want != "" && strings.HasPrefix(text, "unknown section ["): // probably an output
-		return Error, text + ": what it is for doesn't happen"
+		return Error, text + ", so what it configures is missing"
 	case d.Code == config.CodeNoInput && s.Task == nil:
 		return Note, text + ", unless another file includes this one, as that of ECS does"
 	}
@@ -226,7 +226,7 @@ func inlineComments(s *Subject, tell func(Finding)) {
 	}
 }
 
-// illegalName says what becomes of the value of an option that can't be a name; "" if it can, or is none.
+// illegalName says what becomes of the value of an option that can't be a name; "" if it can be one, or isn't meant as one.
 func (s *Subject) illegalName(in *config.Instance, g *config.Given) string {
 	if c, ok := in.Options.(sink.NameChecker); ok {
 		for _, p := range c.NameProblems(s.Plan.Dialect, s.Now) {
