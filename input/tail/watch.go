@@ -22,7 +22,7 @@ type watcher struct {
 
 func (w *watcher) works() bool { return w.notifier != nil && w.notifier.works() }
 
-// changes looks at the files that have changed. lost says that changes were lost: all files have to be looked at.
+// changes looks at the files that have changed. lost says that changes were lost: all files have to be checked.
 func (in *Input) changes(now time.Time) (lost bool) {
 	if in.watch.notifier == nil {
 		return false
