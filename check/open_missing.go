@@ -56,7 +56,7 @@ func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[st
 	}
 	if !t.hinted[at] {
 		t.hinted[at] = true
-		t.tell(at, taskdef.Told, "a file of the container that isn't here; want the check again with --config-file PATH=FILE, where FILE is a local copy")
+		t.tell(at, taskdef.Told, "a file of the container that isn't here; want another check with --config-file PATH=FILE, where FILE is a local copy")
 	}
 }
 

@@ -151,7 +151,7 @@ func TestALocalCopyStandsForAFileInTheContainer(t *testing.T) {
 	}
 	const extra = "[FILTER]\n    Name grep\n    Match *\n    Exclude log x\n[FILTER]\n    Name nothing\n    Match *\n"
 	for _, tt := range []struct{ name, task, copy, want string }{
-		{"missing", file("file", "/extra.conf"), "", "2 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /extra.conf isn't here: what it says is not checked; want the check again with --config-file /extra.conf=FILE, where FILE is a local copy\n"},
+		{"missing", file("file", "/extra.conf"), "", "2 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /extra.conf isn't here: what it says is not checked; want another check with --config-file /extra.conf=FILE, where FILE is a local copy\n"},
 		{"by its name", file("file", "/conf/extra.conf"), "my/extra.conf", "error my/extra.conf:6"},
 		{"the only one", file("s3", "arn:aws:s3:::bucket/other.conf"), "my/extra.conf", "error my/extra.conf:6"},
 		{"by its path", file("file", "/conf/other.conf"), "/conf/other.conf=my/extra.conf", "error my/extra.conf:6"},
@@ -272,7 +272,7 @@ func TestAFileInTheContainerThatIsNotHereIsNoMistakeOfTheTask(t *testing.T) {
 	}
 	list, _ = opened(t, files, check.Options{ConfigFiles: []string{"extra.conf"}}, "task.json")
 	got = written(list[0])
-	for _, want := range []string{"2 extra.conf:2: a file of the container that isn't here; want the check again with --config-file PATH=FILE", "error extra.conf:2  Parsers_File: /parsers.conf does not exist"} {
+	for _, want := range []string{"2 extra.conf:2: a file of the container that isn't here; want another check with --config-file PATH=FILE", "error extra.conf:2  Parsers_File: /parsers.conf does not exist"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s want %s", got, want)
 		}

@@ -80,7 +80,7 @@ var bufferSize = lazily(`^(-?\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?$`)
 // (getFirelensLogConfig), and writes all of the container's into the output.
 var driverOptions = map[string]string{
 	"mode":                  "awsfirelens never blocks the application, whatever mode says",
-	"max-buffer-size":       "how much waits is said by log-driver-buffer-limit, in lines",
+	"max-buffer-size":       "log-driver-buffer-limit says how much waits, in lines",
 	"tag":                   "the tag is always CONTAINER-firelens-TASK",
 	"fluentd-buffer-limit":  "its name is log-driver-buffer-limit here",
 	"fluentd-address":       "the driver always connects to the socket of the task's log router",
