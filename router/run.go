@@ -82,7 +82,7 @@ func (r *Router) closeStages() {
 	}
 }
 
-// An ExitError is that a filter stopped the router, in order: what was queued has been delivered, as at any stop.
+// An ExitError means that a filter stopped the router in an orderly way: what was queued has been delivered, as at any stop.
 type ExitError struct {
 	Status int // with which the process ends
 	Why    string
