@@ -147,7 +147,7 @@ func judgeRefused(f *httpsend.Failure, items int) sink.Reply {
 	return r
 }
 
-// statusText reads the message of a google.rpc.Status, which OTLP prescribes for refusals; "" if the body is none.
+// statusText reads the message of a google.rpc.Status, which OTLP prescribes for refusals; "" if the body isn't one.
 func statusText(f *httpsend.Failure) (message string) {
 	if !strings.HasPrefix(f.Header.Get("Content-Type"), "application/x-protobuf") {
 		return ""
