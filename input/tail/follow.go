@@ -230,9 +230,7 @@ func (in *Input) due(t *timers) {
 		t.scan = now.Add(in.opts.Refresh)
 	}
 	if !now.Before(t.check) {
-		for _, f := range in.files {
-			in.look(f, now)
-		}
+		in.lookAtAll(now)
 		t.check = now.Add(in.checkEvery())
 	}
 }

@@ -1,7 +1,9 @@
 package tail
 
 import (
+	"cmp"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -56,9 +58,7 @@ func (in *Input) scan(first bool) {
 		in.findRenamed()
 		in.early, in.known = nil, nil
 	}
-	for _, f := range in.files {
-		in.look(f, in.liner.now)
-	}
+	in.lookAtAll(in.liner.now)
 	in.took = time.Since(in.liner.now)
 }
 
@@ -147,8 +147,10 @@ func (in *Input) saved(id fileID, path string) (p place, ok bool) {
 	}
 	for _, was := range in.known[path] {
 		if p, ok := in.places[was]; ok && was.ino == id.ino { // a volume that is mounted again may have another device number
-			p.id = id
-			return p, true // findRenamed forgets the other one
+			other := p
+			other.path = "" // findRenamed forgets it
+			in.places[was], p.id = other, id
+			return p, true
 		}
 	}
 	for n, p := range in.taken {
@@ -161,28 +163,24 @@ func (in *Input) saved(id fileID, path string) (p place, ok bool) {
 	return p, false
 }
 
-// findRenamed finds the files that were renamed while nobody followed them: what is left of them is read. Places of all others
-// are forgotten.
+// findRenamed finds the files that were renamed while nobody followed them: what is left of them is read. One that isn't found is
+// searched for once more, since it may be renamed just now. Places of all others are forgotten.
 func (in *Input) findRenamed() {
-	names := map[string]map[fileID]string{} // by folder
-	for id, p := range in.places {
-		delete(in.places, id)
-		at, dir := p.path, filepath.Dir(p.path)
-		if names[dir] == nil {
-			names[dir] = filesIn(dir)
-		}
-		if name := names[dir][id]; name != "" {
-			at = filepath.Join(dir, name)
-		}
+	list := slices.Collect(maps.Values(in.places))
+	slices.SortFunc(list, func(a, b place) int { return cmp.Compare(a.path, b.path) }) // each folder is listed once
+	clear(in.places)
+	for _, p := range list {
 		tag, tagged := in.tagger.tagFor(p.path)
-		f := &file{place: p, at: at, named: p.path, tag: tag, changed: in.liner.now, unsaved: true, rotated: true}
+		f := &file{place: p, at: p.path, named: p.path, tag: tag, changed: in.liner.now, unsaved: true, rotated: true}
 		if !in.addFile(f) {
 			continue
 		}
-		known := tagged && p.path != "" && names[dir][id] != "" && in.wants(p.path)
-		if !known || in.openFile(f) != nil {
+		if !tagged || p.path == "" || !in.wants(p.path) {
 			f.ended = true
 			continue
+		}
+		if err := in.openFile(f); err != nil {
+			in.lost(f, err)
 		}
 		in.markReady(f)
 	}
@@ -230,6 +228,18 @@ func (in *Input) rotate(f *file) {
 		}
 	}
 	in.markReady(f)
+}
+
+// lookAtAll looks at every file.
+func (in *Input) lookAtAll(now time.Time) {
+	missed := false
+	for _, f := range in.files {
+		in.look(f, now)
+		missed = missed || !f.missed.IsZero()
+	}
+	if missed { // each folder is listed once
+		slices.SortFunc(in.ready, func(a, b *file) int { return cmp.Compare(a.at, b.at) })
+	}
 }
 
 // look looks at a file: whether it has more to read, and whether another one has its path now.
