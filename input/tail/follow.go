@@ -29,6 +29,7 @@ func (in *Input) follow(ctx context.Context) error {
 			return err
 		}
 		if len(in.ready) > 0 {
+			in.due(&t) // files may be renamed before the ends of all are reached
 			continue
 		}
 		next, held := in.release()
