@@ -17,8 +17,9 @@ type timers struct {
 
 // follow reads what there is, and waits for more.
 func (in *Input) follow(ctx context.Context) error {
+	in.watch.update(in.folders()) // first: files may be made, and renamed, during the search
 	in.scan(true)
-	in.watch.update(in.folders())
+	in.watchFolders()
 	now := time.Now()
 	t := timers{scan: now.Add(in.opts.Refresh), check: now.Add(in.checkEvery())}
 	for ctx.Err() == nil {
@@ -227,7 +228,7 @@ func (in *Input) due(t *timers) {
 	if !in.watch.rescan.IsZero() && !now.Before(in.watch.rescan) || !now.Before(t.scan) {
 		in.watch.rescan = time.Time{}
 		in.scan(false)
-		in.watch.update(in.folders())
+		in.watchFolders()
 		t.scan = now.Add(in.opts.Refresh)
 	}
 	if !now.Before(t.check) {
