@@ -22,7 +22,7 @@ const (
 	storeMagic = "firelane tail offsets 1\n"
 	commitHead = 8       // bytes: the length of the entries, and their checksum
 	maxCommit  = 8 << 20 // bytes of the entries of a commit; more are several commits
-	maxEntry   = 37 + binary.MaxVarintLen64 + maxPath
+	maxEntry   = 5 << 10 // bytes of an entry, which has a path
 	maxPath    = 4 << 10 // bytes of a path; a longer one isn't kept, and its file isn't found when it is renamed while nobody reads
 
 	compactAfter = 1 << 20   // bytes that are out of date, after which the log is written anew
