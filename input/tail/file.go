@@ -60,6 +60,7 @@ type file struct {
 	sought  bool                   // since then a search for files has begun: it has no other name that matches
 	ended   bool                   // it is forgotten as soon as its lines are in the queue
 	ready   bool                   // it is in Input.ready
+	late    bool                   // it was found while a queue was full
 	skips   bool                   // the rest of a line that is too long is left out
 	failed  bool                   // it could not be read, which was logged
 	unsaved bool                   // its place is not in the store

@@ -109,9 +109,12 @@ func (in *Input) flush(ctx context.Context, t *timers) error {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(in.flushing, cancel) })
 	defer stop()
 	in.prepare()
-	err := in.recv.Flush(limited)
+	err := in.flushAndLook(limited, t)
 	switch {
 	case errors.Is(err, input.ErrHeld):
+		for _, f := range in.saving {
+			f.unsaved = true
+		}
 		t.flush = time.Now().Add(heldRetry)
 		return nil
 	case err != nil:
@@ -133,6 +136,7 @@ func (in *Input) prepare() {
 			continue
 		}
 		in.saving = append(in.saving, f)
+		f.unsaved = false // unless something changes until it is saved
 		switch {
 		case in.store == nil:
 		case f.ended:
@@ -161,7 +165,7 @@ func (in *Input) save() {
 		}
 	}
 	for _, f := range in.saving {
-		f.unsaved = !saved || len(f.streams) > 0 // what it holds comes later
+		f.unsaved = f.unsaved || !saved || len(f.streams) > 0 // what it holds comes later
 		if f.ended {
 			in.forget(f)
 		}

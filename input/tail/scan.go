@@ -88,7 +88,7 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 	if !known && in.isOld(path, id, info) {
 		return
 	}
-	f := &file{place: p, at: path, named: path, tag: tag, changed: in.liner.now, unsaved: true}
+	f := &file{place: p, at: path, named: path, tag: tag, changed: in.liner.now, unsaved: true, late: in.blocked}
 	f.path = path
 	if !known {
 		f.place = place{id: id, path: path}

@@ -63,6 +63,7 @@ type Input struct {
 	recv    input.Receiver
 	maxOpen int
 	dirty   bool // something was added since Flush returned nil
+	blocked bool // a Flush waits, and another goroutine than the loop looks at files meanwhile
 	full    bool // maxFiles is reached, and was logged
 	wrote   bool // a failure of the store was logged
 	watch   watcher
