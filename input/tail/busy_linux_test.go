@@ -38,13 +38,6 @@ func (l *logs) runInto(t *testing.T, in *Input, at func(flush int)) *run {
 	return r
 }
 
-func (l *logs) rename(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.Rename(l.path(from), l.path(to)); err != nil {
-		t.Error(err)
-	}
-}
-
 // toldOf waits until the system has told of a change of app.log.
 func toldOf(in *Input, l *logs) {
 	for told := false; !told; runtime.Gosched() {

@@ -33,9 +33,9 @@ func (in *Input) open(f *file) (err error) {
 			switch f.f, err = openAs(f.at, f.id); {
 			case errors.Is(err, errGone):
 				f.missed, err = time.Now(), errLater // it was renamed once more
-			case err == nil && !f.isSame():
+			case err == nil && !f.isRenamed():
 				f.close()
-				err = errGone // it was deleted, and another file has its inode
+				err = errGone
 			}
 		}
 	}

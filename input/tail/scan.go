@@ -11,15 +11,21 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// noteEarly notes the files that exist at the start, up to maxFiles. An application's first lines may come before the first scan.
+// An early file existed when the input was made.
+type early struct {
+	path string
+	size int64
+	old  bool // ignore_older leaves it out
+}
+
+// noteEarly notes the files that exist at the start, up to maxFiles. An application's first lines may come before the first scan, and
+// files may be renamed before it.
 func (in *Input) noteEarly() {
-	if in.opts.FromHead {
-		return
-	}
-	in.early = map[fileID]int64{}
+	in.early = map[fileID]early{}
+	now := time.Now()
 	in.each(func(path string) bool {
 		if id, info, err := stat(path); err == nil {
-			in.early[id] = info.Size()
+			in.early[id] = early{path, info.Size(), in.opts.IgnoreOlder > 0 && now.Sub(info.ModTime()) > in.opts.IgnoreOlder}
 		}
 		return len(in.early) < maxFiles
 	})
@@ -28,10 +34,32 @@ func (in *Input) noteEarly() {
 // startOf returns where a file that the first scan finds begins, if it has no saved offset.
 func (in *Input) startOf(id fileID, size int64) int64 {
 	was, noted := in.early[id]
-	if !noted && len(in.early) >= maxFiles {
+	switch {
+	case in.opts.FromHead:
+		return 0
+	case !noted && len(in.early) >= maxFiles:
 		return size // it may have existed: not all were noted
 	}
-	return min(was, size)
+	return min(was.size, size)
+}
+
+// findEarly finds files without a saved offset that existed at the start, and were renamed before the first scan has seen them.
+func (in *Input) findEarly() {
+	for _, id := range slices.SortedFunc(maps.Keys(in.early), func(a, b fileID) int { return cmp.Compare(in.early[a].path, in.early[b].path) }) {
+		e := in.early[id]
+		if e.old || in.files[id] != nil {
+			continue
+		}
+		if is, _, err := stat(e.path); err == nil && is == id {
+			continue // it is left out
+		}
+		p, known := in.saved(id, e.path)
+		if !known {
+			p = place{id: id, offset: in.startOf(id, e.size)}
+		}
+		p.path = e.path
+		in.addRenamed(p, !known)
+	}
 }
 
 // scan searches for files. Those that existed at the start without a saved offset begin where they ended then, unless
@@ -55,6 +83,7 @@ func (in *Input) scan(first bool) {
 		return true
 	})
 	if first {
+		in.findEarly()
 		in.findRenamed()
 		in.early, in.known = nil, nil
 	}
@@ -170,20 +199,25 @@ func (in *Input) findRenamed() {
 	slices.SortFunc(list, func(a, b place) int { return cmp.Compare(a.path, b.path) }) // each folder is listed once
 	clear(in.places)
 	for _, p := range list {
-		tag, tagged := in.tagger.tagFor(p.path)
-		f := &file{place: p, at: p.path, named: p.path, tag: tag, changed: in.liner.now, unsaved: true, rotated: true}
-		if !in.addFile(f) {
-			continue
-		}
-		if !tagged || p.path == "" || !in.wants(p.path) {
-			f.ended = true
-			continue
-		}
-		if err := in.openFile(f); err != nil {
-			in.lost(f, err)
-		}
-		in.markReady(f)
+		in.addRenamed(p, false)
 	}
+}
+
+// addRenamed adds a file that was renamed, unless it isn't to be read.
+func (in *Input) addRenamed(p place, unread bool) {
+	tag, tagged := in.tagger.tagFor(p.path)
+	f := &file{place: p, at: p.path, named: p.path, tag: tag, changed: in.liner.now, unsaved: true, rotated: true, unread: unread}
+	if !in.addFile(f) {
+		return
+	}
+	if !tagged || p.path == "" || !in.wants(p.path) {
+		f.ended = true
+		return
+	}
+	if err := in.openFile(f); err != nil {
+		in.lost(f, err)
+	}
+	in.markReady(f)
 }
 
 // filesIn returns the names of the files in a folder.
