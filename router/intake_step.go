@@ -205,7 +205,7 @@ func (i *intake) lotNow(h *holder) enrich.Lot {
 func (c *call) identify(ev *record.Event) {
 	ev.Origin = nil
 	if c.holder == nil && !c.origin.IsZero() {
-		c.part = c.origin.Part(c.emitted)
+		c.part = c.origin.Part(c.i.depth, c.emitted)
 		ev.Origin = &c.part
 	}
 	c.emitted++

@@ -105,3 +105,33 @@ func TestWhatAHolderEmitsHasNoOrigin(t *testing.T) {
 		}
 	}
 }
+
+// An eachOf emits each part of a text between separators as an event of its own.
+type eachOf string
+
+func (sep eachOf) Apply(ev *record.Event, out *enrich.Out) {
+	value, _ := record.Find(ev.Body, "log")
+	text, _ := record.Text(value)
+	for _, part := range bytes.Split(text, []byte(sep)) {
+		used := out.Mark()
+		out.Next(&record.Event{Tag: ev.Tag, Time: ev.Time, Body: logBody(string(part))})
+		out.Rewind(used)
+	}
+}
+
+// The first part of the second part isn't the second part of the first one.
+func TestWhatAStepMakesOfWhatAnotherOneMadeHasOriginsOfItsOwn(t *testing.T) {
+	r := opened(t, placeholder+placeholder+placeholder+nullOutputs("*"), eachOf(";"), eachOf(","), eachOf(" "))
+	addIdentified(t, r, "a b,c d;e f,g h;i j,k l", record.ID{Queue: record.NewQueueIdentity(), Pos: 9})
+	got := origins(t, r.outputs[0])
+	texts := map[record.ID]string{}
+	for text, id := range got {
+		if other, ok := texts[id]; ok {
+			t.Errorf("%s and %s have the same origin", text, other)
+		}
+		texts[id] = text
+	}
+	if len(got) != 12 {
+		t.Errorf("got %d events, want 12", len(got))
+	}
+}

@@ -214,6 +214,10 @@ func (in *Input) lost(f *file, err error) {
 	if errors.Is(err, errLater) {
 		return
 	}
+	if in.blocked { // nothing can be added
+		in.markReady(f)
+		return
+	}
 	if errors.Is(err, errGone) || f.rotated {
 		if f.size > f.offset {
 			in.log.Warn().Str("file", f.path).Int64("offset", f.offset).Int64("size", f.size).Err(err).
@@ -247,14 +251,19 @@ func (in *Input) openFile(f *file) error {
 	return nil
 }
 
-// eldest is the open file that was used the longest ago. One that was renamed is harder to find again, and comes last.
+// eldest is the open file that was used the longest ago. One that was renamed is harder to find again, and comes last; before it one that
+// nobody has read because a queue is full.
 func (in *Input) eldest() *file {
+	found := in.opened.Front().Value.(*file)
 	for e := in.opened.Front(); e != nil; e = e.Next() {
-		if f := e.Value.(*file); !f.rotated {
+		switch f := e.Value.(*file); {
+		case !f.rotated:
 			return f
+		case f.late && !found.late:
+			found = f
 		}
 	}
-	return in.opened.Front().Value.(*file)
+	return found
 }
 
 func (in *Input) closeFile(f *file) {
