@@ -29,8 +29,6 @@ func judge(f *httpsend.Failure, req *sink.Request, t *tenant) sink.Reply {
 	case r.Split != sink.No:
 	case f.Status >= 200 && f.Status < 300: // ingestion is blocked
 		r.Cause = sink.Throttled
-	case f.Status == http.StatusRequestTimeout: // the request came too slowly: nobody has judged it
-		r.Cause, r.RetryAfter = sink.Throttled, httpsend.RetryAfter(f.Header, time.Now())
 	case f.Status == http.StatusBadRequest && f.AboutRequest():
 		if r.Items = named(f, req, t); len(r.Items) > 0 {
 			r.Unjudged = true

@@ -141,8 +141,6 @@ func judgeRefused(f *httpsend.Failure, items int) sink.Reply {
 			return r
 		}
 		r.Items = []sink.ItemReply{{Verdict: sink.Never, Status: f.Status, Type: f.Type, Reason: f.Reason}}
-	case http.StatusRequestTimeout:
-		r.Cause, r.RetryAfter = sink.Throttled, httpsend.RetryAfter(f.Header, time.Now())
 	case http.StatusUnsupportedMediaType:
 		r.Err = errors.Join(r.Err, errors.New("does the server take OTLP/HTTP in Protocol Buffers here, and this compression? check port, logs_uri and compress"))
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
