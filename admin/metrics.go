@@ -12,7 +12,7 @@ import (
 	"github.com/firelane/firelane/router"
 )
 
-// maxSeries is how many series the router's own metrics may have on a page. An output has about 100.
+// maxSeries is how many series the router's own metrics may have on a page. An output has about 120.
 const maxSeries = 20_000
 
 // metricPages adds the pages with metrics: Prometheus's own, and Fluent Bit's.

@@ -105,7 +105,7 @@ func pages(src Source, version string, start time.Time) *http.ServeMux {
 		up := time.Since(start)
 		writeJSON(w, map[string]any{"uptime_sec": int64(up.Seconds()), "uptime_hr": "firelane has been running: " + up.Round(time.Second).String()})
 	})
-	// ECS ends a task whose health check fails. So the page that health checks ask tells whether the router runs: it waits for the
+	// ECS ends a task whose health check fails. So the page that health checks ask says whether the router runs: it waits for the
 	// state of every output, and a router that is stuck doesn't answer. Whether records flow is the other page's: a destination that is
 	// away, or a record that is refused, would be no better after a restart.
 	mux.HandleFunc("GET /api/v1/health", func(w http.ResponseWriter, _ *http.Request) {

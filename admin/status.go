@@ -135,7 +135,7 @@ func (wt *watch) look(now time.Time) *Status {
 // recordsRefused replaces the reason why records were refused, which may quote them, where log records are not shown.
 const recordsRefused = "records were refused"
 
-// hideRecords takes out of an output's status what may quote a record.
+// hideRecords removes from an output's status what may quote a record.
 func hideRecords(o *router.OutputStatus) {
 	if d := &o.Delivery; d.LastErrorOfItems && d.LastError != "" {
 		o.Trouble = strings.ReplaceAll(o.Trouble, d.LastError, recordsRefused)

@@ -11,7 +11,7 @@ const (
 	// sendBuffer is how many bytes the kernel holds for a client that doesn't read, twice as many with its own overhead. They count as
 	// the container's memory: Linux's default is up to 4 MiB.
 	sendBuffer = 32 << 10
-	// maxUnread is how many bytes of pages with metrics wait for clients to read them; a larger page is alone.
+	// maxUnread is how many bytes of pages with metrics wait for clients to read them; a larger page waits until it is the only one.
 	maxUnread = 2 << 20
 )
 
@@ -28,7 +28,7 @@ func newUnread() *unread {
 	return &unread{turn: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
 }
 
-// serve answers with what write makes. A client that doesn't read has the others wait for room, until its time is over.
+// serve answers with what write makes. A client that doesn't read makes the others wait for room, until writeTimeout.
 func (u *unread) serve(w http.ResponseWriter, r *http.Request, write func() []byte) {
 	page, ok := u.make(r.Context(), write)
 	if !ok {

@@ -61,7 +61,7 @@ type Start struct {
 }
 
 // Open reads configurations and task definitions, and compiles the configuration of each log router. A path is a file, a folder or
-// - for standard input. What a file is, its content tells. The diagnostics are about files that can't be read.
+// - for standard input. The content of a file says what it is. The diagnostics are about files that can't be read.
 func Open(paths []string, o Options) ([]*Subject, []config.Diagnostic) {
 	k := &opener{Options: o, copies: newCopies(o.ConfigFiles)}
 	k.named = append(k.copies.files(), paths...)

@@ -18,7 +18,7 @@ func goesWith(name, other string) bool {
 }
 
 // missing leaves out an option that names a file in the container which isn't here, such as a certificate: of a container's log options,
-// or of a local copy. They change no way of a record, so that all else is checked. Files of the configuration itself stay errors, with
+// or of a local copy. They don't change where records go, so that all else is checked. Files of the configuration itself stay errors, with
 // the way to name a copy of them.
 func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[string]string) {
 	const notHere = "the file is in the container and not here: it is not checked"
@@ -56,7 +56,7 @@ func (t *taskOpener) missing(e config.Diagnostic, at taskdef.Place, files map[st
 	}
 	if !t.hinted[at] {
 		t.hinted[at] = true
-		t.tell(at, taskdef.Told, "a file of the container that isn't here; want the check again with --config-file PATH=FILE, where FILE is a local copy")
+		t.tell(at, taskdef.Told, "a file of the container that isn't here; want another check with --config-file PATH=FILE, where FILE is a local copy")
 	}
 }
 

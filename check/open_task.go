@@ -148,7 +148,7 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 	t.Written = append(t.Written, t.Task.Problems...)
 }
 
-// gradeOf is how much is unknown without the option at a place: one with another name than these changes no way of a record.
+// gradeOf is how much is unknown without the option at a place: options other than these don't change where records go.
 func (t *taskOpener) gradeOf(at taskdef.Place) taskdef.Grade {
 	for _, name := range []string{"Name", "@type", "Match", "Match_Regex"} {
 		if strings.HasSuffix(strings.ToLower(at.Path), "."+strings.ToLower(name)) {
@@ -328,7 +328,7 @@ func (t *taskOpener) tellOtherType() {
 	kind, _ := taskdef.Find(options, "config-file-type")
 	value, ok := taskdef.Find(options, "config-file-value")
 	if ok && kind.Text != "" && !kind.Unknown && !value.Unknown && kind.Text != "file" && kind.Text != "s3" {
-		t.tell(value.Place, taskdef.Told, "the file %s is not checked, because its type %q is unknown; want the check again when the type is right", value.Text, kind.Text)
+		t.tell(value.Place, taskdef.Told, "the file %s is not checked, because its type %q is unknown; want another check when the type is right", value.Text, kind.Text)
 	}
 }
 
@@ -338,7 +338,7 @@ func checkAgain(source string) string {
 	if strings.HasPrefix(source, "/") || s3Object().MatchString(source) {
 		option = "--config-file " + source + "=FILE"
 	}
-	return "the check again with " + option + ", where FILE is a local copy"
+	return "another check with " + option + ", where FILE is a local copy"
 }
 
 // initFiles returns the files that the init image's variables name.

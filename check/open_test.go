@@ -97,7 +97,7 @@ func TestAConfigurationInJSONIsChecked(t *testing.T) {
 func TestANamedFileThatIsNothingIsAnError(t *testing.T) {
 	files := map[string]string{"a.json": `{"a": 1}`, "b.json": "{", "plan.json": `{"terraform_version": "1", "planned_values": {}}`, "empty/x.txt": ""}
 	for path, want := range map[string]string{
-		"a.json":    "a.json: is no task definition, Terraform plan or CloudFormation template",
+		"a.json":    "a.json: is not a task definition, Terraform plan or CloudFormation template",
 		"b.json":    "b.json:1: want a key in double quotes, got the end of the file",
 		"plan.json": "plan.json: the plan has no aws_ecs_task_definition",
 		"empty":     "empty: has no task definition, Terraform plan, CloudFormation template or configuration",
@@ -151,7 +151,7 @@ func TestALocalCopyStandsForAFileInTheContainer(t *testing.T) {
 	}
 	const extra = "[FILTER]\n    Name grep\n    Match *\n    Exclude log x\n[FILTER]\n    Name nothing\n    Match *\n"
 	for _, tt := range []struct{ name, task, copy, want string }{
-		{"missing", file("file", "/extra.conf"), "", "2 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /extra.conf isn't here: what it says is not checked; want the check again with --config-file /extra.conf=FILE, where FILE is a local copy\n"},
+		{"missing", file("file", "/extra.conf"), "", "2 task.json:2: containerDefinitions[0].firelensConfiguration.options.config-file-value: the file /extra.conf isn't here: what it says is not checked; want another check with --config-file /extra.conf=FILE, where FILE is a local copy\n"},
 		{"by its name", file("file", "/conf/extra.conf"), "my/extra.conf", "error my/extra.conf:6"},
 		{"the only one", file("s3", "arn:aws:s3:::bucket/other.conf"), "my/extra.conf", "error my/extra.conf:6"},
 		{"by its path", file("file", "/conf/other.conf"), "/conf/other.conf=my/extra.conf", "error my/extra.conf:6"},
@@ -272,7 +272,7 @@ func TestAFileInTheContainerThatIsNotHereIsNoMistakeOfTheTask(t *testing.T) {
 	}
 	list, _ = opened(t, files, check.Options{ConfigFiles: []string{"extra.conf"}}, "task.json")
 	got = written(list[0])
-	for _, want := range []string{"2 extra.conf:2: a file of the container that isn't here; want the check again with --config-file PATH=FILE", "error extra.conf:2  Parsers_File: /parsers.conf does not exist"} {
+	for _, want := range []string{"2 extra.conf:2: a file of the container that isn't here; want another check with --config-file PATH=FILE", "error extra.conf:2  Parsers_File: /parsers.conf does not exist"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s want %s", got, want)
 		}

@@ -12,7 +12,7 @@ import (
 const hidden = "***"
 
 // secretLine finds the values of options whose names say that they are secret, in JSON, YAML, HCL and both dialects. A value that is
-// the name of a variable is none.
+// the name of a variable isn't secret.
 var secretLine = lazily(`(?i)((?:^|["'\s{,])[\w.@-]*(?:passw|passphrase|pass\b|pwd|connection_?string|secret|token|api_?key|license_?key|shared_key|cloud_auth|authorization|header|private_key|sec_key|webhook)[\w.@-]*["']?\s*(?:[:=]\s*|\s))("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',}]+.*)`)
 
 // valueLine finds the value of a variable: its name, which would say whether it is secret, is elsewhere.

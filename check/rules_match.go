@@ -6,7 +6,7 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// matchIsText tells of patterns that look like regular expressions and are none.
+// matchIsText tells of patterns that look like regular expressions, and aren't.
 func matchIsText(s *Subject, tell func(Finding)) {
 	p := s.usable()
 	for i := range p.Filters {

@@ -25,7 +25,7 @@ func syntaxRules() []Rule {
 		inlineComments(s, tell)
 	}
 	return []Rule{
-		rule("F101", "syntax", "the text is no configuration: a section or a quote isn't closed, a key stands before any section", config.CodeSyntax),
+		rule("F101", "syntax", "the text is not a configuration: a section or a quote isn't closed, a key stands before any section", config.CodeSyntax),
 		rule("F102", "unknown-plugin", "no input, filter or output has that name, probably a misspelling", config.CodePlugin),
 		rule("F103", "absent-plugin", "Fluent Bit or Fluentd has that plugin, and firelane doesn't: the router doesn't start", config.CodeAbsent),
 		rule("F104", "unknown-option", "no option or section has that name: it is ignored, and its default applies", config.CodeOption, config.CodeSection),
@@ -38,11 +38,11 @@ func syntaxRules() []Rule {
 		rule("F111", "given-twice", "an option, an alias or an ID is given twice: only one of them counts", config.CodeTwice, config.CodeAlias),
 		rule("F112", "missing-option", "an option is missing that the plugin needs: the router doesn't start", config.CodeMissing),
 		rule("F113", "parser", "a parser that is named doesn't exist, or has a format that isn't supported", config.CodeParser),
-		rule("F114", "left-out", "a filter or an output is left out: it has no Match, its pattern is none, or its label or name doesn't exist", config.CodeNoMatch, config.CodeMatch, config.CodeLabel, config.CodeNothing),
+		rule("F114", "left-out", "a filter or an output is left out: it has no Match, its pattern is invalid, or its label or name doesn't exist", config.CodeNoMatch, config.CodeMatch, config.CodeLabel, config.CodeNothing),
 		warning("F115", "no-input", "there is no input, so that nothing can be received", config.CodeNoInput),
 		warning("F116", "environment", "an environment variable of firelane has a value that it can't have: it is ignored", config.CodeEnvironment),
 		warning("F190", "no-effect", "it is accepted and does nothing here", config.CodeIgnored),
-		warning("F191", "advice", "an option does something else than its value seems to say", config.CodeAdvice, config.CodeNoFile),
+		warning("F191", "advice", "an option does something other than its value seems to say", config.CodeAdvice, config.CodeNoFile),
 		rule("F199", "configuration", "anything else that is wrong with the configuration", ""),
 	}
 }
@@ -110,7 +110,7 @@ func (s *Subject) graded(d *config.Diagnostic, severity Severity, text string) (
 	case d.Code == config.CodeAdvice && s.Task != nil && strings.Contains(text, "no such file or directory"):
 		return Note, text + ": that is so on this machine; the file in the container is not checked"
 	case d.Code == config.CodeSection && d.Want != "" && strings.HasPrefix(text, "unknown section ["): // probably an output
-		return Error, text + ": what it is for doesn't happen"
+		return Error, text + ", so what it configures is missing"
 	case d.Code == config.CodeNoInput && s.Task == nil:
 		return Note, text + ", unless another file includes this one, as that of ECS does"
 	}
@@ -226,7 +226,7 @@ func inlineComments(s *Subject, tell func(Finding)) {
 	}
 }
 
-// illegalName says what becomes of the value of an option that can't be a name; "" if it can, or is none.
+// illegalName says what becomes of the value of an option that can't be a name; "" if it can be one, or isn't meant as one.
 func (s *Subject) illegalName(in *config.Instance, g *config.Given) string {
 	if c, ok := in.Options.(sink.NameChecker); ok {
 		for _, p := range c.NameProblems(s.Plan.Dialect, s.Now) {

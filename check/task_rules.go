@@ -203,7 +203,7 @@ func routerType(t *task) {
 	}
 	kind := t.Router.FireLens.Type
 	if kind.Text != taskdef.Fluentbit && kind.Text != taskdef.Fluentd {
-		t.say(kind.Place, "fluentbit or fluentd", "%q is no type of log router: ECS refuses the task definition.", kind.Text)
+		t.say(kind.Place, "fluentbit or fluentd", "%q is not a type of log router: ECS refuses the task definition.", kind.Text)
 		return
 	}
 	want, other := dialectOf(kind.Text)

@@ -10,7 +10,7 @@ import (
 
 func driverRules() []Rule {
 	return []Rule{
-		{"F514", "driver-buffer", Error, "log-driver-buffer-limit is no number of lines, or so small that a short pause of the router costs lines", forTask(driverBuffer)},
+		{"F514", "driver-buffer", Error, "log-driver-buffer-limit is not a number of lines, or so small that a short pause of the router costs lines", forTask(driverBuffer)},
 		{"F515", "driver-mode", Warning, "an option of Docker's log driver that awsfirelens doesn't pass on: it gets into the output's options instead", forTask(driverMode)},
 		{"F516", "router-log", Warning, "the router's own log is lost, or goes through the router: nobody learns why lines are missing", forTask(routerLog)},
 		{"F517", "network-none", Error, "the task has no network, so that the router reaches no destination", forTask(networkNone)},
@@ -35,7 +35,7 @@ func driverBuffer(t *task) {
 		_, err := strconv.Atoi(o.Text)
 		switch {
 		case !ok:
-			t.say(o.Place, "a number of lines, such as 1048576, the default", "%q is no number of lines, and Docker creates no container with it: %s.", o.Text, map[bool]string{true: "the task does not start", false: c.Name.Text + " never starts"}[c.Essential])
+			t.say(o.Place, "a number of lines, such as 1048576, the default", "%q is not a number of lines, and Docker creates no container with it: %s.", o.Text, map[bool]string{true: "the task does not start", false: c.Name.Text + " never starts"}[c.Essential])
 		case n < 0 || n >= tooManyLines:
 			t.say(o.Place, "a number of lines from 0 to 536870911; 1048576 is the default", "log-driver-buffer-limit is %s lines; AWS allows 0 to 536,870,911.", grouped(n))
 		case err != nil:
@@ -80,7 +80,7 @@ var bufferSize = lazily(`^(-?\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?$`)
 // (getFirelensLogConfig), and writes all of the container's into the output.
 var driverOptions = map[string]string{
 	"mode":                  "awsfirelens never blocks the application, whatever mode says",
-	"max-buffer-size":       "how much waits is said by log-driver-buffer-limit, in lines",
+	"max-buffer-size":       "log-driver-buffer-limit says how much waits, in lines",
 	"tag":                   "the tag is always CONTAINER-firelens-TASK",
 	"fluentd-buffer-limit":  "its name is log-driver-buffer-limit here",
 	"fluentd-address":       "the driver always connects to the socket of the task's log router",

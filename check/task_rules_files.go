@@ -65,7 +65,7 @@ func configFile(t *task) {
 	case kind.Text == "file":
 		t.imageFile(value)
 	default:
-		t.say(kind.Place, t.typeWanted(value), "%q is no type of configuration file: the ECS agent takes that for an error, and the task does not start.", kind.Text)
+		t.say(kind.Place, t.typeWanted(value), "%q is not a type of configuration file: the ECS agent takes that for an error, and the task does not start.", kind.Text)
 	}
 }
 
@@ -266,7 +266,7 @@ func initFile(t *task) {
 		case m == nil || o.Unknown:
 			if strings.HasPrefix(strings.ToLower(o.Name), "aws_fluent_bit_init_") && m == nil {
 				t.tell(Finding{At: o.Place, Severity: Warning, Want: "aws_fluent_bit_init_s3_1 or aws_fluent_bit_init_file_1, in lower case",
-					Text: o.Name + " is no variable of the init image: the file is not included."})
+					Text: o.Name + " is not a variable of the init image: the file is not included."})
 			}
 		case strings.EqualFold(m[1], "s3") && !s3Object().MatchString(o.Text):
 			t.say(o.Place, cmp.Or(s3ARN(o.Text), "arn:aws:s3:::BUCKET/KEY")+"; the task role needs s3:GetObject on it",

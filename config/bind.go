@@ -84,7 +84,7 @@ func (g *binding) param(p param) {
 		g.warning(p.pos, fmt.Sprintf("%s: %s has no effect here: %s", g.what, p.key, o.ignored)).as(CodeIgnored)
 	}
 	if number, ok := withoutComment(p.value); ok && g.dialect == FluentBit && isNumber(o.kind) {
-		g.warning(p.pos, fmt.Sprintf("%s: %s: what follows the # is no comment in this syntax; the value is read as %s, as in Fluent Bit", g.what, p.key, number)).as(CodeComment).fix(p.value, number)
+		g.warning(p.pos, fmt.Sprintf("%s: %s: what follows the # is not a comment in this syntax; the value is read as %s, as in Fluent Bit", g.what, p.key, number)).as(CodeComment).fix(p.value, number)
 		p.value = number
 	}
 	if number, ok := withoutUnit(p.value); ok && g.dialect == FluentBit && isInteger(o.kind) {
@@ -111,7 +111,7 @@ func (g *binding) param(p param) {
 func (g *binding) wrongValue(p param, o *option, err error) {
 	text := fmt.Sprintf("%s: %s", p.key, hide(err, o, p))
 	if before, ok := withoutComment(p.value); ok && g.dialect == FluentBit {
-		g.fail(p.pos, because(text, "what follows the # is no comment in this syntax")).as(CodeComment).fix(p.value, before)
+		g.fail(p.pos, because(text, "what follows the # is not a comment in this syntax")).as(CodeComment).fix(p.value, before)
 		return
 	}
 	d := g.fail(p.pos, text).as(CodeValue)
@@ -314,7 +314,7 @@ func (g *binding) failCheck(err error) {
 	at, _ := g.find(g.from, wrong.Option)
 	text := wrong.Option + ": " + wrong.Reason
 	if before, ok := withoutComment(at.value); ok && g.dialect == FluentBit {
-		g.fail(at.pos, because(text, "what follows the # is no comment in this syntax")).as(CodeComment).fix(at.value, before)
+		g.fail(at.pos, because(text, "what follows the # is not a comment in this syntax")).as(CodeComment).fix(at.value, before)
 		return
 	}
 	if after, ok := strings.CutPrefix(at.value, "= "); ok {

@@ -27,7 +27,7 @@ type Code string
 
 // The codes. A Diagnostic without one is of another kind.
 const (
-	CodeSyntax      Code = "syntax"      // the text is none of a configuration
+	CodeSyntax      Code = "syntax"      // the text isn't that of a configuration
 	CodeFile        Code = "file"        // a file is missing or can't be read
 	CodeNoFile      Code = "no-file"     // a file is missing, without which the plugin works
 	CodeVariable    Code = "variable"    // a variable isn't set
@@ -45,7 +45,7 @@ const (
 	CodeLabel       Code = "label"       // a label or an output that there isn't, or that nothing leads to
 	CodeAlias       Code = "alias"       // a name that is taken
 	CodeNoMatch     Code = "no-match"    // a filter or an output without Match
-	CodeMatch       Code = "match"       // a pattern for tags that is none
+	CodeMatch       Code = "match"       // a pattern for tags that isn't valid
 	CodeNothing     Code = "nothing"     // an output before it takes everything
 	CodeNoInput     Code = "no-input"    // there is no input
 	CodeLoop        Code = "loop"        // labels lead back to themselves

@@ -32,8 +32,8 @@
 // for some options (record) and not for others (regex); Fluentd's values have no quotes at this point. split:"blank" on these
 // splits at one blank: "log  DEBUG" is log and " DEBUG", as Fluent Bit reads regex and exclude.
 //
-// In Fluent Bit's dialect a number, a time or a size that is none is only a warning: it is read as Fluent Bit reads it. strict:"true"
-// makes it a mistake, for those with which Fluent Bit doesn't start.
+// In Fluent Bit's dialect a value that isn't the number, time or size that it should be is only a warning: it is read as Fluent Bit reads
+// it. strict:"true" makes it a mistake, for options with which Fluent Bit doesn't start then.
 //
 // negative:"DURATION" on a time.Duration is what a negative number means: for Fluent Bit's grace, no limit.
 //

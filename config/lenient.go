@@ -9,13 +9,13 @@ import (
 )
 
 // isLenient reports whether the value of an option that is a number, a time or a size may be something else, as in Fluent Bit. A value
-// that must not be shown may not: the warning would have a part of it.
+// that must not be shown may not: the warning would show a part of it.
 func (g *binding) isLenient(o *option, p param) bool {
 	return g.dialect == FluentBit && !o.strict && !p.secret && !o.secret && o.kind.Kind() != reflect.Slice &&
 		(isNumber(o.kind) || base(o.kind) == typeSize)
 }
 
-// readAnyway stores what Fluent Bit reads in a value that is no number, time or size, with a warning. err is why it is none.
+// readAnyway stores what Fluent Bit reads in a value that is not a number, time or size, with a warning. err says why it isn't.
 func (g *binding) readAnyway(field reflect.Value, o *option, p param, err error) error {
 	read, said := readNumber(p.value), ""
 	switch t := base(o.kind); {
@@ -39,7 +39,7 @@ func (g *binding) readAnyway(field reflect.Value, o *option, p param, err error)
 	reason := strings.TrimPrefix(err.Error(), strconv.Quote(unquote(p.value))+" ")
 	text := fmt.Sprintf("%s: %s: %q is read as %s, as in Fluent Bit: it %s", g.what, p.key, p.value, cmp.Or(said, read), reason)
 	if before, ok := withoutComment(p.value); ok {
-		g.warning(p.pos, because(text, "what follows the # is no comment in this syntax")).as(CodeValue).fix(p.value, before)
+		g.warning(p.pos, because(text, "what follows the # is not a comment in this syntax")).as(CodeValue).fix(p.value, before)
 		return nil
 	}
 	g.warning(p.pos, text).as(CodeValue)

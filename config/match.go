@@ -53,7 +53,7 @@ type anchored struct{ *regexp.Regexp }
 
 func (p anchored) match(tag string) bool { return p.MatchString(tag) }
 
-// tagPattern is Fluent Bit's Match_Regex, for which the match of an empty string is none.
+// tagPattern is Fluent Bit's Match_Regex, for which a match of an empty string doesn't count.
 type tagPattern struct{ *pattern.Pattern }
 
 func (p tagPattern) match(tag string) bool { return p.MatchSome([]byte(tag)) }

@@ -20,7 +20,7 @@ type option struct {
 	hasDef   bool
 	oneof    []string
 	other    string // what a value that isn't one of oneof means in Fluent Bit; "": it is a mistake
-	strict   bool   // Fluent Bit doesn't start if the number, time or size is none
+	strict   bool   // Fluent Bit doesn't start if the value isn't a number, time or size
 	required bool
 	secret   bool
 	identity bool // it is part of what an output is

@@ -149,7 +149,7 @@ func (k *compilation) roundrobin(label string, s *section, match string, depth i
 			}
 			var err error
 			if weight, err = strconv.Atoi(p.value); err != nil || weight < 1 || weight > maxWeight {
-				k.error(p.pos, fmt.Sprintf("roundrobin: weight: %q is no weight; want a number from 1 to %d", p.value, maxWeight))
+				k.error(p.pos, fmt.Sprintf("roundrobin: weight: %q is not a weight; want a number from 1 to %d", p.value, maxWeight))
 				weight, fine = 1, false
 			}
 			sub.params = append(sub.params[:n:n], sub.params[n+1:]...)

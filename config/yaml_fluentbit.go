@@ -47,7 +47,7 @@ func (r *classicReader) readYAML(f *file) {
 			}
 			pairs := yamlPairs(root)
 			if isOtherYAML(pairs) {
-				y.fail(root, "the file is no configuration: it has none of its sections; want, for example, pipeline or service")
+				y.fail(root, "the file is not a configuration: it has none of its sections; want, for example, pipeline or service")
 				continue
 			}
 			for _, p := range pairs {
@@ -57,7 +57,7 @@ func (r *classicReader) readYAML(f *file) {
 	}
 }
 
-// isOtherYAML reports whether a document is something else than a configuration: it has none of its sections, and a value that isn't a
+// isOtherYAML reports whether a document is something other than a configuration: it has none of its sections, and a value that isn't a
 // map, with which Fluent Bit doesn't start.
 func isOtherYAML(pairs []yamlPair) bool {
 	values := false

@@ -146,7 +146,7 @@ func (c *convert) Apply(ev *record.Event, s *Scratch) bool {
 }
 
 // numberPrefix finds the number that a text begins with, as C's strtol and strtod do: its digits without the sign, nil if there
-// is no number. hex allows 0x and a to f; point allows a fraction and an exponent.
+// isn't a number. hex allows 0x and a to f; point allows a fraction and an exponent.
 func numberPrefix(text []byte, hex, point bool) (digits []byte, negative bool) {
 	i := 0
 	for i < len(text) && (text[i] == ' ' || text[i] >= '\t' && text[i] <= '\r') {

@@ -27,7 +27,7 @@ var fromRecord = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`\$\{[^}]*\}|__[A-Z_\[\]0-9]+__|\$[A-Za-z0-9_]+((\[[^\]]*\])*)`)
 })
 
-// newTag fills in what is known of a tag's template. The variables are those of both dialects. A tag that is too long is none.
+// newTag fills in what is known of a tag's template. The variables are those of both dialects. For a tag that is too long it is empty.
 func newTag(template, old string) NewTag {
 	if len(template)+(len(fromRecord().FindAllStringIndex(template, record.MaxTag))+strings.Count(template, "${tag}"))*len(old) > record.MaxTag {
 		return NewTag{}

@@ -32,7 +32,7 @@ type Step interface {
 // an event is released within the holder's flush timeout after the last one that was joined to it. The Holder reports each
 // event that it holds to out.Hold, before another call can release it; and to out.Release, before it emits an event, how
 // many held events are in that one. So the event that completes a line of two held events is held, too, and then three are
-// released. It notes the Lot of what it holds, and releases that by ReleaseOf.
+// released. It notes the Lot of what it holds, and reports that to ReleaseOf instead of Release.
 type Holder interface {
 	Step
 	// Expire emits the events that are due at now and returns when it must be called next, the zero time if nothing is
@@ -91,7 +91,7 @@ type Out struct {
 	// From is the Step that rerouted the event to this path, nil if the event comes from an input. A Step that reroutes
 	// every event must pass on those that it has rerouted itself.
 	From Step
-	// Lot is the one of the event that Apply is called with.
+	// Lot is that of the event that Apply is called with.
 	Lot Lot
 
 	next     func(ev *record.Event, of int)
@@ -100,8 +100,8 @@ type Out struct {
 	ev       record.Event                                           // the event that is emitted; here, so that the Step's own costs no allocation
 	held     int                                                    // since TakeHeld
 	released int                                                    // since the last event was emitted
-	own      bool                                                   // these are all of the Out's Lot
-	lot      Lot                                                    // of these
+	own      bool                                                   // the released events are all of the Out's Lot
+	lot      Lot                                                    // of the released events; 0: unknown, or more than one
 }
 
 // A Lot is what one connection adds before a Flush, which queues or refuses all of it. 0: unknown, or more than one.
@@ -178,8 +178,8 @@ func (o *Out) Hold(n int) { o.held += n }
 // Release reports that n held events are in the event that is emitted next.
 func (o *Out) Release(n int) { o.ReleaseOf(n, 0) }
 
-// ReleaseOf is Release for held events of a Lot. If the Flush of another one fails, in which they are released, they must not be
-// lost: they may have been acknowledged.
+// ReleaseOf is Release for held events of a Lot. If they are released during Apply of another Lot's event, and the Flush of that Lot
+// fails, they must not be lost: they may have been acknowledged.
 func (o *Out) ReleaseOf(n int, l Lot) {
 	own := l != 0 && l == o.Lot
 	o.own = own && (o.own || o.released == 0)

@@ -38,7 +38,7 @@ func (o *ThrottleSizeOptions) Check(config.Dialect) error { return checkWindow(o
 func (o *ThrottleSizeOptions) Warnings() []string {
 	list := windowWarnings(o.Window, "interval", o.Interval)
 	if o.Rate <= 0 {
-		list = append(list, "rate: what is no number above 0 counts as 1M, as in Fluent Bit")
+		list = append(list, "rate: anything but a number above 0 counts as 1M, as in Fluent Bit")
 	}
 	return append(list, windowWarnings(2, "window_time_duration", o.Duration)...)
 }

@@ -183,7 +183,7 @@ func (f whenFilter) Apply(ev *record.Event, s *Scratch) bool {
 	return !f.holds(ev, s) || f.Filter.Apply(ev, s)
 }
 
-// ForTag implements TagFilter. Where the wrapped Filter is none, it is the same for all tags.
+// ForTag implements TagFilter. If the wrapped Filter isn't one, the Filter is the same for all tags.
 func (f whenFilter) ForTag(tag string) Filter {
 	if t, ok := f.Filter.(TagFilter); ok {
 		return whenFilter{t.ForTag(tag), f.when}

@@ -139,5 +139,5 @@ func (d *datagrams) values(recv input.Receiver, msg []byte) {
 
 func (d *datagrams) reject(recv input.Receiver, rest []byte, err error) {
 	recv.Reject(1, notJSON)
-	d.log.Warn().Err(err).Int("bytes", len(rest)).Msg("a datagram has something else than JSON objects: the rest of it is skipped; see the option format")
+	d.log.Warn().Err(err).Int("bytes", len(rest)).Msg("a datagram has something other than JSON objects: the rest of it is skipped; see the option format")
 }

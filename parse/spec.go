@@ -144,7 +144,7 @@ func (o *Spec) multiline() (format, error) {
 		inner, ok := strings.CutPrefix(piece.Value, "/")
 		inner, closed := strings.CutSuffix(inner, "/")
 		if !ok || !closed {
-			return nil, &config.OptionError{Option: "format1", Reason: fmt.Sprintf("%q is no pattern between slashes; want, for example, /^(?<time>[^ ]+) (?<message>.*)/", piece.Value)}
+			return nil, &config.OptionError{Option: "format1", Reason: fmt.Sprintf("%q is not a pattern between slashes; want, for example, /^(?<time>[^ ]+) (?<message>.*)/", piece.Value)}
 		}
 		whole.WriteString(inner)
 	}

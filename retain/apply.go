@@ -243,7 +243,7 @@ func (a *applier) reconcileOnce(ctx context.Context, d *document, r *Result) (ag
 	return false, a.confirm(ctx, d, wanted)
 }
 
-// confirm reads what the server has made of a document. If that is something else than was expected, it writes that into the
+// confirm reads what the server has made of a document. If that is something other than was expected, it writes that into the
 // marker: otherwise it would look like the change of a person.
 func (a *applier) confirm(ctx context.Context, d *document, wanted marker) error {
 	now, found, err := a.read(ctx, d)

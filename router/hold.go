@@ -88,7 +88,7 @@ func (r *Router) releaseUntil(all *[]expiry, stopping, end, pause <-chan struct{
 	}
 }
 
-// expireNow is expire, also for what has been left since; what has ended leaves the list.
+// expireNow is expire, also for what failed Flushes have left since; what is over is removed from the list.
 func (r *Router) expireNow(all *[]expiry, now time.Time) <-chan time.Time {
 	*all = r.withLeft(*all)
 	timer := r.expire(*all, now)

@@ -186,7 +186,7 @@ func (c *call) next(ev *record.Event, of int) {
 	}
 }
 
-// note notes whether the event that the Step emits, of so many held ones, came by another Flush, and returns what was noted before.
+// note notes whether the event that the Step emits, with of held ones in it, came by another Flush, and returns what was noted before.
 func (c *call) note(of int) (was bool) {
 	was = c.i.others
 	c.i.others = was || of > 0 && !c.out.Own() && !c.i.background

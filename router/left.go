@@ -7,13 +7,13 @@ import (
 	"github.com/firelane/firelane/buffer"
 )
 
-// Limits of what is left.
+// Limits of what is left behind by Flushes that failed.
 const (
-	maxLeft  = 1 << 20 // bytes from which on no more is left: it is dropped
-	leftCost = 4 << 10 // bytes that are counted for each Flush besides its records
+	maxLeft  = 1 << 20 // bytes; above it further events are dropped
+	leftCost = 4 << 10 // bytes that are counted for each failed Flush besides its records
 )
 
-// left is what Holders released into a Flush that failed, and that had come by other ones: it may have been acknowledged, and its
+// left is what Holders released into a Flush that failed, and that had come by other Flushes: it may have been acknowledged, and its
 // client doesn't send it again. releaseHeld queues it.
 type left struct {
 	mu    sync.Mutex
@@ -34,8 +34,8 @@ func (p *pending) keepOthers() bool {
 	return true
 }
 
-// leave gives what keepOthers has kept to releaseHeld, which tries once a second to queue it. Acks that wait for events that Holders
-// released wait for that. If too much is left already, it is dropped.
+// leave gives what keepOthers has kept to releaseHeld, which tries once a second to queue it. Acks for events that Holders released
+// wait for that. If too much is waiting already, it is dropped.
 func (i *intake) leave(failed error) {
 	l, size := i.takeLeft()
 	if l == nil {

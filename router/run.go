@@ -25,7 +25,7 @@ const (
 
 // Run works until stop ends, then drains: inputs go on until every client has hung up or is silent, what is queued is
 // delivered, and Run returns as soon as nothing is left or when the grace period is over. When now ends, it returns at once.
-// What is left stays in the queue. The error is one of starting; a stop is none.
+// What is left stays in the queue. The error says why the router could not start; a stop isn't an error.
 func (r *Router) Run(stop, now context.Context) error {
 	begin := time.Now()
 	if err := r.lock(); err != nil { // before any socket: another router may be running in this folder
@@ -82,7 +82,7 @@ func (r *Router) closeStages() {
 	}
 }
 
-// An ExitError is that a filter stopped the router, in order: what was queued has been delivered, as at any stop.
+// An ExitError means that a filter stopped the router in an orderly way: what was queued has been delivered, as at any stop.
 type ExitError struct {
 	Status int // with which the process ends
 	Why    string

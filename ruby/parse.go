@@ -167,7 +167,7 @@ func (p *parser) expression() node {
 	}
 	known := op == "=" || p.isLocal(name)
 	if op != "=" && op != "||" && !known {
-		return p.fail("%s is not supported; it is no variable yet", name)
+		return p.fail("%s is not supported; it is not a variable yet", name)
 	}
 	value := p.expression()
 	slot := p.local(name)

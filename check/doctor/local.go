@@ -115,7 +115,7 @@ func nearest(dir string) (string, error) {
 		info, err := os.Stat(dir)
 		switch {
 		case err == nil && !info.IsDir():
-			return "", fmt.Errorf("%s is no folder", dir)
+			return "", fmt.Errorf("%s is not a folder", dir)
 		case err == nil:
 			return dir, nil
 		case !errors.Is(err, os.ErrNotExist) || dir == filepath.Dir(dir):
@@ -143,7 +143,7 @@ func listenFact(ctx context.Context, l router.Listener) probe.Fact {
 		conn, err := d.DialContext(ctx, l.Network, l.Address)
 		if err == nil {
 			conn.Close()
-			f.Text = fmt.Sprintf("something listens at %s, probably a running router: not tried to bind it", l.Address)
+			f.Text = fmt.Sprintf("something listens at %s, probably a running router: binding it was not tried", l.Address)
 			return f
 		}
 	}

@@ -253,7 +253,7 @@ func (t *Text) result(r *Result, depth int) {
 		where = append(where, printable(r.Where[i])+" "+cut(r.Where[i+1], shownLine))
 	}
 	if r.Binary > 0 {
-		where = append(where, fmt.Sprintf("sent as %d bytes that are no text", r.Binary))
+		where = append(where, fmt.Sprintf("sent as %d bytes that are not text", r.Binary))
 	}
 	if len(where) > 0 {
 		head += ": " + strings.Join(where, ", ")

@@ -182,7 +182,7 @@ func (s *sampleFlags) options(plan *config.Plan, want *sample.Expectations) (o s
 	}
 	if s.at != "" {
 		if o.Time, err = time.Parse(time.RFC3339Nano, s.at); err != nil {
-			err = fmt.Errorf("-time %q is no time; want, for example, 2026-11-26T12:00:00Z", s.at)
+			err = fmt.Errorf("-time %q is not a time; want, for example, 2026-11-26T12:00:00Z", s.at)
 		}
 	}
 	return o, err

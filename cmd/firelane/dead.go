@@ -81,7 +81,7 @@ func parseMoment(text string, now time.Time) (time.Time, error) {
 	}
 	ago, err := config.ParseDuration(text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is no time; want one such as 2026-11-27T06:00:00Z or 2026-11-27, or how long ago, such as 2h", text)
+		return time.Time{}, fmt.Errorf("%q is not a time; want one such as 2026-11-27T06:00:00Z or 2026-11-27, or how long ago, such as 2h", text)
 	}
 	return now.Add(-ago), nil
 }

@@ -66,7 +66,7 @@ func (c *cli) findRouter(ctx context.Context, pid int) (*localRouter, error) {
 	return newLocalRouter(pid), nil
 }
 
-// looked is the exit status of a command that has looked at a router. An interrupt, which ends it in a shell, is no error.
+// looked is the exit status of a command that has shown a router. An interrupt, which ends it in a shell, is no error.
 func (c *cli) looked(name string, err error) int {
 	if err == nil {
 		return exitOK

@@ -100,7 +100,7 @@ func (l *reloader) Reload(ctx context.Context) error {
 	return l.reload(ctx)
 }
 
-// errTooSlow is that a reload was not over in the time that its client gives it.
+// errTooSlow means that a reload took longer than its client waits.
 var errTooSlow = errors.New("the reload took too long; the old configuration keeps running; a SIGHUP waits as long as it takes")
 
 // Reloads implements admin.Reloader.
@@ -136,7 +136,7 @@ func (l *reloader) reload(ctx context.Context) error {
 	switch {
 	case len(diags) > 0:
 		return l.refuse(diags)
-	case errors.Is(err, router.ErrNotRunning) && l.stop.Err() == nil: // ctx has ended, of a client that doesn't wait longer
+	case errors.Is(err, router.ErrNotRunning) && l.stop.Err() == nil: // ctx has ended: the client waits no longer
 		l.log.Error().Msg("the configuration was not reloaded: it took too long; the old one keeps running")
 		return errTooSlow
 	case errors.Is(err, router.ErrNotRunning):

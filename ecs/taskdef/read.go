@@ -47,7 +47,7 @@ func Read(name string, data []byte) ([]*Definition, []Problem, error) {
 	case !isConfiguration(name, data) && isYAML(name, data):
 		err = d.yaml(data)
 	default:
-		err = &NoneError{Pos: config.Pos{File: name}, Text: "is no task definition", Other: true}
+		err = &NoneError{Pos: config.Pos{File: name}, Text: "is not a task definition", Other: true}
 	}
 	var syntax *syntaxError
 	if errors.As(err, &syntax) {
@@ -168,7 +168,7 @@ func (d *decoder) document(top *node) error {
 		return folded(m.key) == "containerdefinitions"
 	})
 	if !known {
-		return &NoneError{Pos: config.Pos{File: d.file}, Other: true, Text: "is no task definition, Terraform plan or CloudFormation template: it has none of the keys " +
+		return &NoneError{Pos: config.Pos{File: d.file}, Other: true, Text: "is not a task definition, Terraform plan or CloudFormation template: it has none of the keys " +
 			"containerDefinitions, taskDefinition, planned_values and Resources"}
 	}
 	d.definition(top, "")

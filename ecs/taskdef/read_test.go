@@ -130,10 +130,10 @@ func TestWhatCanNotBeReadIsToldInOneLine(t *testing.T) {
 		{"t.json", `{"containerDefinitions": [`, "t.json:1: the file ends within a value"},
 		{"t.json", `{"containerDefinitions": "\q"}`, `t.json:1: the string "\\q" has a backslash that JSON doesn't know`},
 		{"t.json", `{"containerDefinitions": 01}`, "t.json:1: want a value, got"},
-		{"t.json", `{"name": "x"}`, "t.json: is no task definition, Terraform plan or CloudFormation template"},
+		{"t.json", `{"name": "x"}`, "t.json: is not a task definition, Terraform plan or CloudFormation template"},
 		{"t.json", `[{"a": 1}]`, "t.json: is a list, but none of container definitions"},
 		{"t.json", `[]`, "t.json: is a list, but none of container definitions"},
-		{"t.json", "", "t.json: is no task definition"},
+		{"t.json", "", "t.json: is not a task definition"},
 		{"t.json", "\xff\xfe{\x00", "t.json: the file is UTF-16"},
 		{"t.json", `{"terraform_version": "1", "planned_values": {}}`, "t.json: the plan has no aws_ecs_task_definition"},
 		{"t.json", `{"terraform_version": "1", "values": {"root_module": {}}}`, "t.json: the state has no aws_ecs_task_definition"},
@@ -141,8 +141,8 @@ func TestWhatCanNotBeReadIsToldInOneLine(t *testing.T) {
 		{"t.json", "{\"@level\":\"info\"}\n{\"@level\":\"info\"}", "t.json:1: this is the log of terraform's -json"},
 		{"t.yml", "Resources:\n  Q: {Type: AWS::SQS::Queue}\nAWSTemplateFormatVersion: x", "t.yml: the template has no resource of type AWS::ECS::TaskDefinition"},
 		{"t.yml", "ContainerDefinitions:\n\t- a", "t.yml:2: the file is not YAML: "},
-		{"t.conf", "[INPUT]\n    Name forward", "t.conf: is no task definition"},
-		{"t.json", strings.Repeat("[", 200), "t.json: is no task definition"},
+		{"t.conf", "[INPUT]\n    Name forward", "t.conf: is not a task definition"},
+		{"t.json", strings.Repeat("[", 200), "t.json: is not a task definition"},
 		{"t.json", `{"containerDefinitions": ` + strings.Repeat("[", 200) + "1" + strings.Repeat("]", 200) + "}", "t.json:1: maps and lists are nested more than 100 deep"},
 	} {
 		list, _, err := taskdef.Read(tt.name, []byte(tt.text))

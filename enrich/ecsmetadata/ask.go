@@ -34,7 +34,7 @@ const (
 func (f *filter) Start() {
 	f.once.Do(func() {
 		if f.endpoint == "" {
-			f.log.Warn().Msg(endpointVariable + " is not set: this is no ECS task, or one whose agent has no task metadata endpoint version 4; records get only what their tags say")
+			f.log.Warn().Msg(endpointVariable + " is not set: this is not an ECS task, or one whose agent has no task metadata endpoint version 4; records get only what their tags say")
 			return
 		}
 		var ctx context.Context

@@ -25,7 +25,7 @@ const (
 var ownPages = []string{"/metrics", "/api/v1/metrics", "/api/v1/metrics/prometheus", "/api/v2/metrics", "/api/v2/metrics/prometheus", "/api/v1/storage", "/api/v1/plugins",
 	"/api/v1/uptime", "/api/v1/health", "/api/v2/health"}
 
-// OwnPage returns the URL that a command reads if it does nothing else than read a page of the router with curl:
+// OwnPage returns the URL that a command reads if it does nothing but read a page of the router with curl:
 //
 //	curl -s http://127.0.0.1:2020/api/v1/metrics/prometheus
 //	curl -s http://127.0.0.1:2020/api/v1/storage && echo ""

@@ -46,8 +46,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// waitAfter waits after a connection could not be accepted, for such a time that what is the cause may pass: no file descriptor or
-// memory is left, or the client's network has failed. It returns the pause, which is longer than the one before.
+// waitAfter waits after a connection could not be accepted, so that the cause may pass: no file descriptor or memory is left, or the
+// client's network has failed. It returns the pause, which is longer than the one before.
 func waitAfter(err error, before time.Duration, log *zerolog.Logger) (pause time.Duration) {
 	pause = min(max(2*before, 5*time.Millisecond), time.Second)
 	log.Warn().Err(err).Float64("retry_in_s", pause.Seconds()).Msg("a connection can't be accepted: trying again")

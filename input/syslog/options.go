@@ -48,7 +48,7 @@ type Options struct {
 	input.CommonOptions
 }
 
-// Transport is Fluentd's <transport>, of which this input has a kind more.
+// Transport is Fluentd's <transport>, of which this input has one kind more.
 type Transport struct {
 	Protocol   string        `fluentd:"<>" oneof:"udp,tcp,tls" default:"udp" help:"udp, tcp or tls"`
 	CertPath   string        `fluentd:"cert_path" help:"certificate, PEM"`
@@ -76,7 +76,7 @@ func (t *Transport) tls() *serve.Transport {
 	}
 }
 
-// Parse is Fluentd's <parse>, whose defaults are other ones than those of other plugins.
+// Parse is Fluentd's <parse>, whose defaults differ from those of other plugins.
 type Parse struct {
 	Type             string `fluentd:"@type" oneof:"syslog,regexp,json,none" default:"syslog" help:"format of the text after the priority"`
 	MessageFormat    string `fluentd:"message_format" oneof:"rfc3164,rfc5424,auto" default:"rfc3164" help:"syslog's format; auto tells by the text"`
@@ -95,7 +95,7 @@ type Parse struct {
 	Estimate         *bool  `fluentd:"estimate_current_event" help:"accepted; a message without a time has that of its arrival"`
 }
 
-// spec is the section as other plugins have it. In syslog's own format the priority is parsed, too: auto tells the formats by
+// spec is the section as other plugins have it. In syslog's own format the priority is parsed, too: auto tells the formats apart by
 // what follows it.
 func (p *Parse) spec() *parse.Spec {
 	if p == nil {

@@ -19,7 +19,7 @@ const (
 	printSize = 256
 	// minPrint is how many of them a copy must have, to be taken for one.
 	minPrint = 16
-	// maxSearch is how many files of a folder are looked at for one that was renamed or copied.
+	// maxSearch is how many files of a folder are examined to find one that was renamed or copied.
 	maxSearch = 10_000
 )
 
@@ -52,9 +52,9 @@ type file struct {
 	tag     []byte                 // of its records
 	f       *os.File               // nil: closed
 	element *list.Element          // in Input.opened, while it is open
-	size    int64                  // when it was last looked at
+	size    int64                  // when it was last checked
 	changed time.Time              // when it last had a new line, or was renamed
-	written time.Time              // its modification time, when it was last looked at
+	written time.Time              // its modification time, when it was last checked
 	missed  time.Time              // since when it isn't where it was, and is searched for; zero: it is there
 	rotated bool                   // another file has its path, or none
 	sought  bool                   // since then a search for files has begun: it has no other name that matches

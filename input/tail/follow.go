@@ -49,7 +49,7 @@ func (in *Input) follow(ctx context.Context) error {
 	return nil
 }
 
-// checkEvery is the interval of looks at every file.
+// checkEvery is the interval at which every file is checked.
 func (in *Input) checkEvery() time.Duration {
 	if in.watch.works() {
 		return checkTime
@@ -216,7 +216,7 @@ func (in *Input) wait(ctx context.Context, t timers, released time.Time) {
 	}
 }
 
-// due does what is due: it looks at files that have changed, or at all of them, and searches for new ones.
+// due does what is due: it checks files that have changed, or all of them, and searches for new ones.
 func (in *Input) due(t *timers) {
 	now := time.Now()
 	in.forgetLists(now)

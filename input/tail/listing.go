@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// listTime is how long a list of a folder's files serves to find those that were renamed. Thousands may be renamed or deleted
-	// together, and each list takes as long as the folder is large.
+	// listTime is how long a list of a folder's files is used to find those that were renamed. Thousands may be renamed or deleted
+	// together, and a list of a large folder takes long to make.
 	listTime = time.Second
 	// maxListed is how many names such lists have together.
 	maxListed = 20_000
@@ -20,7 +20,7 @@ type listing struct {
 	names map[fileID]string
 }
 
-// errLater is the error of a file that may have another name by now: it is searched for again at the next look.
+// errLater is the error of a file that may have another name by now: it is searched for again at the next check.
 var errLater = errors.New("the file has been renamed just now")
 
 // open opens f where it is. If it was renamed, it is searched for in its folder.

@@ -95,7 +95,7 @@ func (in *Input) wants(path string) bool {
 	return slices.ContainsFunc(in.opts.Path, func(p string) bool { return matches(p, path) && !isHidden(p, path) }) && !in.excludes(path)
 }
 
-// excludes reports whether exclude_path leaves the file out. In Fluent Bit, * stands for folders, too, and a dot is nothing special.
+// excludes reports whether exclude_path leaves the file out. In Fluent Bit, * matches slashes, too, and a dot at a name's beginning.
 func (in *Input) excludes(path string) bool {
 	name, flat := filepath.Base(path), noFolders.Replace(path)
 	return slices.ContainsFunc(in.opts.Exclude, func(p string) bool {
@@ -111,8 +111,8 @@ func matches(pattern, path string) bool {
 	return ok && err == nil
 }
 
-// isHidden reports whether path, which matches pattern, has a name that begins with a dot where the pattern doesn't: a wildcard stands
-// for no such name, as in shells.
+// isHidden reports whether path, which matches pattern, has a name that begins with a dot where the pattern doesn't: a wildcard
+// doesn't match such a dot, as in shells.
 func isHidden(pattern, path string) bool {
 	names, parts := strings.Split(path, "/"), strings.Split(pattern, "/")
 	for n := range min(len(names), len(parts)) {
@@ -130,10 +130,10 @@ type tagger struct {
 	regex   *pattern.Capture // nil: none
 }
 
-// dotted replaces what Fluent Bit replaces in the tag of a path. To make it takes longer than to use it.
+// dotted replaces what Fluent Bit replaces in the tag of a path. It is made once, since making it takes longer than using it.
 var dotted = strings.NewReplacer("/", ".", `\`, ".", ":", ".", "*", "")
 
-// newTagger makes a tagger. As in Fluent Bit, a tag_regex that is none has no effect; err says what is wrong with it.
+// newTagger makes a tagger. As in Fluent Bit, a tag_regex that isn't a pattern has no effect; err says what is wrong with it.
 func newTagger(o *Options, d config.Dialect, id string) (t tagger, err error) {
 	t.dialect = d
 	if t.tag = o.Tag; t.tag == "" {
@@ -168,7 +168,7 @@ func (t *tagger) tagFor(path string) (made []byte, ok bool) {
 	return []byte(tag), true
 }
 
-// withGroups puts the groups of tag_regex into a tag, _ for one that there isn't.
+// withGroups puts the groups of tag_regex into a tag, _ for one that has no match.
 func withGroups(tag string, groups []pattern.Group) string {
 	var b strings.Builder
 	for {

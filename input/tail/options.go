@@ -18,8 +18,8 @@ import (
 
 // Options are those of Fluent Bit's and of Fluentd's tail.
 type Options struct {
-	Path        []string      `fluentbit:"path" fluentd:"path" required:"true" help:"files, several with commas; * and ? in names, but for a dot at a name's beginning"`
-	Exclude     []string      `fluentbit:"exclude_path" fluentd:"exclude_path" help:"files that are left out, in the same notation; without a folder it is the file's name. In Fluent Bit, * stands for folders, too"`
+	Path        []string      `fluentbit:"path" fluentd:"path" required:"true" help:"files, separated by commas; * and ? match within names, but not a dot at a name's beginning"`
+	Exclude     []string      `fluentbit:"exclude_path" fluentd:"exclude_path" help:"files that are left out, in the same notation; a pattern without a folder is for the file's name. In Fluent Bit, * matches slashes, too"`
 	Tag         string        `fluentbit:"tag" fluentd:"tag" help:"tag of the records; * stands for the path, with dots for slashes; <name> for a group of tag_regex; default in Fluent Bit: the input's name"`
 	TagRegex    string        `fluentbit:"tag_regex" help:"pattern for the path, whose named groups the tag may have as <name>; then a file whose path doesn't match isn't read"`
 	PathKey     string        `fluentbit:"path_key" fluentd:"path_key" help:"field that gets the file's path"`
@@ -28,7 +28,7 @@ type Options struct {
 	FromHead    bool          `fluentbit:"read_from_head" fluentd:"read_from_head" default:"false" help:"read files without a saved offset, which exist at the start, from their beginning; others always are"`
 	Refresh     time.Duration `fluentbit:"refresh_interval" fluentd:"refresh_interval" default:"60s" help:"interval of the search for new files; in watched folders they are seen at once"`
 	RotateWait  time.Duration `fluentbit:"rotate_wait" fluentd:"rotate_wait" default:"5s" help:"how long a file that was renamed or deleted is read after its last line"`
-	IgnoreOlder time.Duration `fluentbit:"ignore_older" fluentd:"limit_recently_modified" default:"0s" help:"leave files out that have not changed for this long, until they do; in Fluent Bit, what they have then stays left out; 0: none"`
+	IgnoreOlder time.Duration `fluentbit:"ignore_older" fluentd:"limit_recently_modified" default:"0s" help:"leave out files that have not changed for this long, until they do; in Fluent Bit, what they had before that stays left out; 0: leave none out"`
 	SkipLong    bool          `fluentbit:"skip_long_lines" default:"false" help:"leave lines out that are longer than buffer_max_size, and count them; otherwise they become several records"`
 	SkipEmpty   bool          `fluentbit:"skip_empty_lines" default:"false" help:"leave empty lines out"`
 	MaxLine     config.Size   `fluentbit:"buffer_max_size" fluentd:"max_line_size" default.fluentbit:"32k" help:"longest line; in Fluentd longer ones are left out"`

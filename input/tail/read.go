@@ -82,8 +82,8 @@ func (f *file) isSame() bool {
 }
 
 // holeOf is how many NULs b begins with. A file that was truncated has them where a program goes on writing at its old position: they
-// are no part of a line, in Fluent Bit neither. Those at the end of the file may become text, so that fewer than a buffer wait: a program
-// may reserve the space of its next lines, and on a file system of the network what has not arrived is NULs.
+// are no part of a line, as in Fluent Bit. Those at the end of the file may become text, so they wait unless they fill the buffer: a program
+// may reserve space for its next lines, and on a network file system what has not arrived is NULs.
 func holeOf(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
 
 // setBuffer makes a buffer of n bytes, none for 0. What it has beyond readSize is for a long line, an event that isn't whole yet.

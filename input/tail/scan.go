@@ -121,7 +121,7 @@ type agedFile struct {
 	size int64
 }
 
-// isOld reports whether a file is left out by ignore_older. In Fluent Bit, what it has then isn't read later, either.
+// isOld reports whether a file is left out by ignore_older. In Fluent Bit, what it has at that time isn't read later, either.
 func (in *Input) isOld(path string, id fileID, info fs.FileInfo) bool {
 	if in.opts.IgnoreOlder <= 0 || in.liner.now.Sub(info.ModTime()) <= in.opts.IgnoreOlder {
 		return false
@@ -232,7 +232,7 @@ func (in *Input) rotate(f *file) {
 	in.markReady(f)
 }
 
-// look looks at a file: whether it has more to read, and whether another one has its path now.
+// look checks a file: whether it has more to read, and whether another one has its path now.
 func (in *Input) look(f *file, now time.Time) {
 	if f.ended {
 		return

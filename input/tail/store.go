@@ -274,7 +274,7 @@ func fileName(id string) string { return strings.ReplaceAll(id, "/", "_") }
 // maxPosFile is how many bytes of a pos_file are read.
 const maxPosFile = 8 << 20
 
-// readPosFile reads the offsets of Fluentd's in_tail: lines of path, offset and inode, in hexadecimal, apart by tabs. A file that
+// readPosFile reads the offsets of Fluentd's in_tail: lines of path, offset and inode, in hexadecimal, separated by tabs. A file that
 // isn't watched any more has the offset ffffffffffffffff.
 func readPosFile(path string) (list []place) {
 	f, err := os.Open(path)

@@ -58,7 +58,7 @@ type Input struct {
 	taken   []place             // of a pos_file of Fluentd
 	lists   map[string]listing  // of folders with files that were renamed
 	listed  int                 // names in them
-	took    time.Duration       // by the last search
+	took    time.Duration       // how long the last search took
 	buf     []byte
 	recv    input.Receiver
 	maxOpen int
@@ -74,7 +74,7 @@ type Input struct {
 	mu      sync.Mutex
 	idle    chan struct{} // closed while everything that the files have is in the queue
 	busy    bool
-	asked   bool // WaitIdle was called: all files have to be looked at once more
+	asked   bool // WaitIdle was called: all files have to be checked once more
 	started bool // Run was called
 	ended   bool // it has returned
 }
@@ -91,7 +91,7 @@ func New(opts *Options, d config.Dialect, env input.Env) (input.Input, error) {
 		in.flushing = flushTime
 	}
 	in.opts.Path, in.opts.Exclude = cleaned(opts.Path), cleaned(opts.Exclude)
-	in.tagger, _ = newTagger(opts, d, env.DefaultTag()) // Warnings tells the error
+	in.tagger, _ = newTagger(opts, d, env.DefaultTag()) // Warnings reports the error
 	if err := in.setLiner(d, env); err != nil {
 		return nil, fmt.Errorf("tail: %w", err)
 	}
@@ -237,8 +237,8 @@ func (in *Input) closeStore() {
 	}
 }
 
-// WaitIdle waits until all that the files hold is in the queue, also what nothing has told of yet. From its call on, lines don't wait
-// for others.
+// WaitIdle waits until all that the files hold is in the queue, also what no notification has announced yet. From its call on, lines don't
+// wait for others.
 func (in *Input) WaitIdle(ctx context.Context) error {
 	in.hurry.Store(true)
 	in.mu.Lock()
@@ -267,7 +267,7 @@ func (in *Input) wakeUp() {
 }
 
 // setIdle notes whether everything that was found is in the queue. If WaitIdle was called, there may be more: look says that all files
-// have to be looked at first.
+// have to be checked first.
 func (in *Input) setIdle(idle bool) (look bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// maxChanged is how many names of changed files are kept until the loop reads them; if there are more, it looks at all files.
+// maxChanged is how many names of changed files are kept until the loop reads them; if there are more, it checks all files.
 const maxChanged = 10_000
 
 // A change is a name in a watched folder whose file has changed.
@@ -22,7 +22,7 @@ type watcher struct {
 
 func (w *watcher) works() bool { return w.notifier != nil && w.notifier.works() }
 
-// changes looks at the files that have changed. lost says that changes were lost: all files have to be looked at.
+// changes checks the files that have changed. lost says that changes were lost: all files have to be checked.
 func (in *Input) changes(now time.Time) (lost bool) {
 	if in.watch.notifier == nil {
 		return false

@@ -13,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// maxWatches is how many folders are watched; files in others are looked at every few seconds.
+// maxWatches is how many folders are watched; files in others are checked four times a second.
 const maxWatches = 1024
 
 const watchMask = syscall.IN_MODIFY | syscall.IN_CREATE | syscall.IN_MOVED_TO | syscall.IN_MOVED_FROM | syscall.IN_DELETE |
@@ -38,7 +38,7 @@ type notifier struct {
 func newWatcher(log zerolog.Logger) watcher {
 	fd, err := syscall.InotifyInit1(syscall.IN_CLOEXEC | syscall.IN_NONBLOCK)
 	if err != nil {
-		log.Warn().Err(err).Msg("folders can't be watched: files are looked at four times a second")
+		log.Warn().Err(err).Msg("folders can't be watched: files are checked four times a second")
 		return watcher{}
 	}
 	n := &notifier{

@@ -4,7 +4,7 @@ package tail
 
 import "github.com/rs/zerolog"
 
-// A notifier would tell of changes in folders. Here files are looked at several times a second.
+// A notifier would tell of changes in folders. Here files are checked four times a second.
 type notifier struct{ links map[string]string }
 
 func newWatcher(zerolog.Logger) watcher { return watcher{} }

@@ -52,7 +52,7 @@ func (o *Options) NameProblems(d config.Dialect, now time.Time) (list []sink.Nam
 	case !o.Logstash && (raw == "." || raw == ".."):
 		list = append(list, sink.NameProblem{
 			Kind: sink.NameChanged, Option: option, Want: "want another name",
-			Text: fmt.Sprintf("%q is no name that an index may have: firelane uses its default name instead, and records go to %s%s", raw, n.Used, refused(d, raw)),
+			Text: fmt.Sprintf("%q is not a name that an index may have: firelane uses its default name instead, and records go to %s%s", raw, n.Used, refused(d, raw)),
 		})
 	case legal != raw:
 		p := sink.NameProblem{

@@ -38,7 +38,7 @@ func TestNamesThatNoServerTakesAreWarnedOf(t *testing.T) {
 		{index: "web-%Y-%M-%d", want: "makes an index for each minute of the hour, and uses it again every hour, such as web-2026-00-26", used: "web-2026-00-26"},
 		{logstash: true, prefix: "web", dates: "%D", want: `"%D" makes 11/26/26, which has a /, which no index name may have: firelane leaves it out, and records go to web-112626`, used: "web-112626"},
 		{logstash: true, prefix: "web", dates: "%Y-%m-%d %H:00", want: "; want %Y-%m-%d-%H-00", used: "web-2026-11-262200"},
-		{index: "..", want: `".." is no name that an index may have: firelane uses its default name instead, and records go to fluent-bit`, used: "fluent-bit"},
+		{index: "..", want: `".." is not a name that an index may have: firelane uses its default name instead, and records go to fluent-bit`, used: "fluent-bit"},
 		{logstash: true, prefix: "web", dates: "%d-%b-%Y", want: "records go to web-26-nov-2026", used: "web-26-nov-2026"},
 		{logstash: true, prefix: "web", dates: "%Y-W%V", want: "records go to web-2026-w48", used: "web-2026-w48"},
 		{logstash: true, prefix: "web", dates: "%G-w%V", want: "", used: "web-2026-w48"},

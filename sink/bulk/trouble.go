@@ -137,5 +137,5 @@ func (d *Destination) requestTrouble(f *failure, r *sink.Reply) *sink.Trouble {
 // noCredentials is what an attempt means that can't be signed.
 var noCredentials = sink.Trouble{Kind: sink.Unauthenticated, What: "gets no requests: there are no AWS credentials to sign them", Want: "give the task a role (taskRoleArn)"}
 
-// notBulk is what a reply means that is none to a bulk request.
+// notBulk is what a reply means that doesn't answer a bulk request.
 var notBulk = sink.Trouble{Kind: sink.Misconfigured, What: "doesn't answer as to a bulk request", Want: "correct host, port and path; what stands there may be a proxy or another service"}

@@ -110,7 +110,7 @@ func readNotes(o *Output) (n *notes, abandoned []begun) {
 	return n, abandoned
 }
 
-// add takes a note of an earlier process; false if it is none.
+// add takes a note of an earlier process; false if it isn't a valid one.
 func (n *notes) add(one *note) bool {
 	if one.Kind == kindIndex {
 		n.next = max(n.next, one.Index)

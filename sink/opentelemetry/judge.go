@@ -162,7 +162,7 @@ func missing(f *httpsend.Failure, r sink.Reply, items int) sink.Reply {
 	return r
 }
 
-// statusText reads the message of a google.rpc.Status, which OTLP prescribes for refusals; "" if the body is none.
+// statusText reads the message of a google.rpc.Status, which OTLP prescribes for refusals; "" if the body isn't one.
 func statusText(f *httpsend.Failure) (message string) {
 	if !strings.HasPrefix(f.Header.Get("Content-Type"), "application/x-protobuf") {
 		return ""

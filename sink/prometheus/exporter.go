@@ -30,7 +30,7 @@ const (
 	pageIdle    = 30 * time.Second // for which an idle connection is kept
 	pageHeader  = 16 << 10         // bytes of a request's headers
 	maxPages    = 16               // requests that are answered at once
-	maxUnread   = 8 << 20          // bytes of pages that clients have not read; a larger page is alone
+	maxUnread   = 8 << 20          // bytes of pages that clients have not read; a larger page is served only if it is the only one
 	sendBuffer  = 32 << 10         // bytes that the kernel holds for a client that doesn't read: Linux's default is up to 4 MiB
 	maxConns    = 64               // connections at once; one more is closed
 	listenAgain = 5 * time.Second  // until the next attempt to listen

@@ -149,7 +149,7 @@ const (
 	facilities = "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp security console - local0 local1 local2 local3 local4 local5 local6 local7"
 )
 
-// level returns the number that a value is or names, preset if it is none up to max.
+// level returns the number that a value is or names, preset if it is or names no number up to max.
 func level(value []byte, names string, max, preset int) int {
 	if n, _, err := record.Int(value); err == nil {
 		if n >= 0 && n <= int64(max) {

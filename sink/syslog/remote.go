@@ -101,7 +101,7 @@ func (o *RemoteOptions) bit() (*Options, error) {
 	return b, nil
 }
 
-// levelOf is the number that a text is or names, -1 if it is none up to max.
+// levelOf is the number that a text is or names, -1 if it is or names no number up to max.
 func levelOf(text, names string, max int) int {
 	for i, name := range strings.Fields(names) {
 		if i <= max && name != "-" && (strings.EqualFold(text, name) || text == fmt.Sprint(i)) {
@@ -148,7 +148,7 @@ func (o *RemoteOptions) encoder(env sink.Env) (*remote, error) {
 		kind = "ltsv"
 	}
 	if kind == "msgpack" {
-		return nil, &config.OptionError{Option: "<format>", Reason: "msgpack is no text; want, for example, ltsv, json or single_value"}
+		return nil, &config.OptionError{Option: "<format>", Reason: "msgpack is not text; want, for example, ltsv, json or single_value"}
 	}
 	if e.text, err = format.Fluentd(opts, kind); err != nil {
 		return nil, err

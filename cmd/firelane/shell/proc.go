@@ -323,7 +323,7 @@ func (c *call) kill() int {
 	for _, text := range pids {
 		pid, err := strconv.Atoi(text)
 		if err != nil || pid <= 0 {
-			return c.fail(exitUsage, "%q is no number of a process", text)
+			return c.fail(exitUsage, "%q is not a process's number", text)
 		}
 		if err := syscall.Kill(pid, syscall.Signal(number)); err != nil {
 			return c.fail(exitFailed, "%d: %v", pid, err)

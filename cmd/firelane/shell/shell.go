@@ -372,7 +372,7 @@ func isBroken(w io.Writer) bool {
 	return broken
 }
 
-// IsTerminal reports whether f is a terminal, where a person may read and interrupt what takes long. /dev/null is none.
+// IsTerminal reports whether f is a terminal, where a person may read and interrupt what takes long. /dev/null isn't one.
 func IsTerminal(f *os.File) bool {
 	if f == nil {
 		return false
