@@ -101,6 +101,7 @@ type Out struct {
 	held     int                                                    // since TakeHeld
 	released int                                                    // since the last event was emitted
 	own      bool                                                   // the released events are all of the Out's Lot
+	lot      Lot                                                    // of the released events; 0: unknown, or more than one
 }
 
 // A Lot is what one connection adds before a Flush, which queues or refuses all of it. 0: unknown, or more than one.
@@ -182,8 +183,15 @@ func (o *Out) Release(n int) { o.ReleaseOf(n, 0) }
 func (o *Out) ReleaseOf(n int, l Lot) {
 	own := l != 0 && l == o.Lot
 	o.own = own && (o.own || o.released == 0)
+	if o.released > 0 {
+		l = l.And(o.lot)
+	}
+	o.lot = l
 	o.released += n
 }
+
+// Released returns the Lot of the held events that were released last.
+func (o *Out) Released() Lot { return o.lot }
 
 // Own reports whether the held events that were released last are of the same Lot as the event that Apply was called with.
 func (o *Out) Own() bool { return o.own }

@@ -62,6 +62,7 @@ type intake struct {
 	holding  bool  // a Holder got events since a Flush last returned nil
 
 	lot        enrich.Lot // of what was added since the last Flush; 0: no Holder has been called
+	failedLot  enrich.Lot // of what was added before the last Flush, if that has failed
 	others     bool       // the event being handled came by another Flush
 	background bool       // of releaseHeld: nobody offers its events again
 	leftBytes  int        // of left.bytes, those of this intake

@@ -66,7 +66,7 @@ func (i *intake) flush(ctx context.Context) error {
 	failed := i.queue(ctx)
 	if !stays(failed) {
 		i.leave(failed)
-		i.lot = 0
+		i.endLot(failed)
 	}
 	i.viewers = &i.unknown
 	i.openFor, i.open = nil, nil
@@ -189,8 +189,10 @@ func (i *intake) waitingBytes() (n int) {
 }
 
 // Discard implements input.Discarder. Where a Holder has got or released something, all is queued: what was released came from
-// other connections, too, and may have been acknowledged; what is held can't be taken back.
+// other connections, too, and may have been acknowledged. What is held can't be taken back, but if the last Flush has failed, what
+// came by it alone isn't queued when it is released: the source offers it again.
 func (i *intake) Discard(ctx context.Context) error {
+	i.r.refused.add(i.failedLot)
 	if i.released == 0 && !i.holding && !slices.ContainsFunc(i.pending, pending.hasHeld) {
 		return nil
 	}

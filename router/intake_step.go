@@ -164,6 +164,10 @@ func (i *intake) end(c *call) {
 func (c *call) next(ev *record.Event, of int) {
 	i := c.i
 	i.released += int64(of)
+	if c.isRefused(of) {
+		i.count(c.routeOf(ev, of), tally{refused: 1})
+		return
+	}
 	c.identify(ev)
 	was := c.note(of)
 	if c.holder != nil && c.holder.in != nil {
@@ -229,6 +233,10 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 	i.released += int64(of)
 	c.identify(ev)
 	rt := c.routeOf(ev, of)
+	if c.isRefused(of) {
+		i.count(rt, tally{refused: 1})
+		return
+	}
 	if of > 0 {
 		i.count(rt, tally{filtered: 1}) // apply does it for an event that was not held
 	}
@@ -251,6 +259,10 @@ func (c *call) divert(ev *record.Event, label, tag string, of int) bool {
 		return false
 	}
 	i.released += int64(of)
+	if c.isRefused(of) {
+		i.count(c.routeOf(ev, of), tally{refused: 1})
+		return true
+	}
 	c.identify(ev)
 	if of > 0 {
 		i.count(rt, tally{merged: int64(of - 1), held: -int64(of), filtered: 1})

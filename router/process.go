@@ -19,6 +19,7 @@ type process struct {
 	wake    chan struct{} // wakes releaseHeld: a Holder holds something, or something was left
 	lots    atomic.Uint64 // of intakes, so far
 	left    left
+	refused refusedLots
 
 	memory   *memory
 	buffers  buffers
