@@ -43,6 +43,20 @@ type Holder interface {
 	Held() int
 }
 
+// An Aged is a Holder that knows since when it holds events. Without it, acks wait until it holds nothing of anybody.
+type Aged interface {
+	// Oldest is when the first of the events was added that are held now, or earlier; the zero time if nothing is held.
+	Oldest() time.Time
+}
+
+// older is the earlier of two times, where the zero time is none.
+func older(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // A TagFilter is a Filter that does the same to most events of a tag. The router calls ForTag once for each tag, and its answer in
 // place of the Filter, until the stage calls Env.Changed: then it asks again.
 type TagFilter interface {

@@ -60,6 +60,7 @@ type intake struct {
 	released int64 // events that Holders got and that are no longer held, since the last Flush
 	unqueued int64 // of these, the ones that input.unqueued has
 	holding  bool  // a Holder got events since a Flush last returned nil
+	gave           // what it has given to Holders
 
 	lot        enrich.Lot // of what was added since the last Flush; 0: no Holder has been called
 	failedLot  enrich.Lot // of what was added before the last Flush, if that has failed

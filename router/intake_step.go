@@ -29,6 +29,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 		c.origin = *ev.Origin
 	}
 	size := len(ev.Body) + len(ev.Tail)
+	before := i.enterHolder(h)
 	if h != nil {
 		i.r.holding.Add(1) // first, so that the number is never too small
 	}
@@ -37,6 +38,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	if failed {
 		held = 0 // otherwise clients would wait forever for their acks
 	}
+	i.leaveHolder(h, held, before)
 	switch {
 	case h == nil:
 	case held == 0:
@@ -130,7 +132,9 @@ func (i *intake) applyAll(filters []enrich.Filter, ev *record.Event, failed *boo
 func (i *intake) expire(h *holder, now time.Time) (next time.Time) {
 	i.forgetOldRoutes()
 	c := i.begin(h, nil)
+	before := i.enterHolder(h)
 	next, failed := c.expire(now)
+	i.leaveHolder(h, 0, before)
 	i.end(c)
 	if failed {
 		i.calls = i.calls[:i.depth]
@@ -170,6 +174,7 @@ func (c *call) next(ev *record.Event, of int) {
 	}
 	c.identify(ev)
 	was := c.note(of)
+	i.releasing += c.releases(of)
 	if c.holder != nil && c.holder.in != nil {
 		i.dispatch(ev)
 	} else {
@@ -181,6 +186,7 @@ func (c *call) next(ev *record.Event, of int) {
 		i.goOn(rt.after, ev)
 	}
 	i.others = was
+	i.releasing -= c.releases(of)
 	if i.full && i.depth == 1 && c.rt == nil { // Expire may emit much
 		i.complete()
 	}
@@ -246,7 +252,9 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 		return
 	}
 	was := c.note(of)
+	i.releasing += c.releases(of)
 	i.again(rt, rt.step, rt.again, tag, ev)
+	i.releasing -= c.releases(of)
 	i.others = was
 }
 
@@ -268,7 +276,9 @@ func (c *call) divert(ev *record.Event, label, tag string, of int) bool {
 		i.count(rt, tally{merged: int64(of - 1), held: -int64(of), filtered: 1})
 	}
 	was := c.note(of)
+	i.releasing += c.releases(of)
 	i.again(rt, nil, label, tag, ev)
+	i.releasing -= c.releases(of)
 	i.others = was
 	return true
 }
