@@ -61,12 +61,14 @@ type intake struct {
 	released int64 // events that Holders got and that are no longer held, since the last Flush
 	unqueued int64 // of these, the ones that input.unqueued has
 	holding  bool  // a Holder got events since a Flush last returned nil
+	gave           // what it has given to Holders
 
+	accept     func(*buffer.Queue) // says that a queue, whose lock is held, has taken its output's batch
 	lot        enrich.Lot          // of what was added since the last Flush; 0: no Holder has been called
+	failedLot  enrich.Lot          // of what was added before the last Flush, if that has failed
 	others     bool                // the event being handled came by another Flush
 	background bool                // of releaseHeld: nobody offers its events again
 	leftBytes  int                 // of left.bytes, those of this intake
-	accept     func(*buffer.Queue) // says that a queue, whose lock is held, has taken its output's batch
 }
 
 // pending is what was added for one output since the last Flush.

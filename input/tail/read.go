@@ -86,10 +86,12 @@ func (f *file) isSame() bool {
 // may reserve space for its next lines, and on a network file system what has not arrived is NULs.
 func holeOf(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
 
-// setBuffer makes a buffer of n bytes, none for 0.
+// setBuffer makes a buffer of n bytes, none for 0. What it has beyond readSize is for a long line, an event that isn't whole yet.
 func (in *Input) setBuffer(n int) {
 	if in.memory != nil {
-		in.memory.AddUnqueued(n - len(in.buf))
+		long := max(n-readSize, 0) - max(len(in.buf)-readSize, 0)
+		in.memory.AddUnqueued(long)
+		in.memory.Charge(n - len(in.buf) - long)
 	}
 	in.buf = nil
 	if n > 0 {
