@@ -21,6 +21,9 @@ const (
 	maxReroutes = 8
 )
 
+// ofWays is the depth at which an event has parts for those of its ways that lead to the same output: deeper than any step.
+const ofWays = 1 << 30
+
 // reroutedTooOften is the reason of an event that was dropped at maxReroutes.
 const reroutedTooOften = "rerouted too often"
 
@@ -319,9 +322,13 @@ func (i *intake) goOnWays(rt *route, ev *record.Event) {
 		i.walk(rt.next[taken], ev)
 		return
 	}
-	for _, next := range rt.next { // each begins with the same event
+	for n, next := range rt.next { // each begins with the same event
 		same := *ev
 		ev.Tag = next.tag
+		if next.repeats && ev.Origin != nil {
+			origin := ev.Origin.Part(ofWays, n+1)
+			ev.Origin = &origin
+		}
 		i.walk(next, ev)
 		*ev = same
 	}

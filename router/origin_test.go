@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"maps"
 	"testing"
 
 	"github.com/firelane/firelane/enrich"
@@ -133,5 +134,57 @@ func TestWhatAStepMakesOfWhatAnotherOneMadeHasOriginsOfItsOwn(t *testing.T) {
 	}
 	if len(got) != 12 {
 		t.Errorf("got %d events, want 12", len(got))
+	}
+}
+
+// Fluentd's copy may lead an event to one output by several ways, on which it becomes several records. An output that it reaches by
+// one way gets the origin itself, as another router would.
+func TestAnEventThatReachesAnOutputByTwoWaysHasTwoOriginsThere(t *testing.T) {
+	way := func(label string) string {
+		return `<label @` + label + `>
+  <filter **>
+    @type record_transformer
+    <record>
+      log ` + label + `
+    </record>
+  </filter>
+  <match **>
+    @type relabel
+    @label @OUT
+  </match>
+</label>
+`
+	}
+	conf := `<match **>
+  @type copy
+  <store>
+    @type null
+  </store>
+  <store>
+    @type relabel
+    @label @ONE
+  </store>
+  <store>
+    @type relabel
+    @label @TWO
+  </store>
+</match>
+` + way("ONE") + way("TWO") + "<label @OUT>\n  <match **>\n    @type null\n  </match>\n</label>\n"
+	var first map[string]record.ID
+	origin := record.ID{Queue: record.NewQueueIdentity(), Pos: 9}
+	for range 2 {
+		r := openedFluentd(t, conf)
+		addIdentified(t, r, "text", origin)
+		if got := origins(t, r.outputs[0]); got["text"] != origin {
+			t.Errorf("got %v at the output of the first store, want the origin %v", got, origin)
+		}
+		got := origins(t, r.outputs[1])
+		if len(got) != 2 || got["ONE"] != origin || got["TWO"] == origin || got["TWO"].IsZero() {
+			t.Errorf("got %v, want two records, the first with the origin %v and the other with one of its own", got, origin)
+		}
+		if first != nil && !maps.Equal(got, first) {
+			t.Errorf("got %v the second time, want %v", got, first)
+		}
+		first = got
 	}
 }
