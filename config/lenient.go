@@ -142,7 +142,7 @@ func (g *binding) takeInstead(o *option, p param, instead, reason string) error 
 	}
 	text = fmt.Sprintf("%s: %s: %s %s: %s", g.what, p.key, quoted, text, reason)
 	if before, ok := withoutComment(p.value); ok {
-		g.warning(p.pos, because(text, "what follows the # is no comment in this syntax")).as(CodeComment).fix(p.value, before)
+		g.warning(p.pos, because(text, "what follows the # is not a comment in this syntax")).as(CodeComment).fix(p.value, before)
 		return nil
 	}
 	d := g.warning(p.pos, text).as(CodeValue)
