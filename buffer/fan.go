@@ -95,10 +95,12 @@ func (q *Queue) left() int64 { return q.stats.Limit - q.size - q.spareSize }
 // begin begins a new file, for a frame of this size and more, and reports whether two queues at least have it.
 func (f *Fan) begin(size int64) bool {
 	f.end()
-	room := int64(maxSegmentSize)
-	for _, q := range f.queues {
-		room = min(room, q.room())
+	room, most := int64(0), int64(maxSegmentSize)
+	for _, q := range f.queues { // the longest one says how large its files are, if they aren't too large for another one's limit
+		room = max(room, q.room())
+		most = min(most, max(q.segSize, q.stats.Limit/segmentsPerLimit))
 	}
+	room = min(room, most)
 	head := int64(dataAt + len(f.queues)*slotSize)
 	for _, q := range f.queues {
 		if q.takes(max(room, head+size)) {
