@@ -197,7 +197,7 @@ func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done boo
 		if !drop || len(q.segs) < 2 || !isFull(err) {
 			return false, nil
 		}
-		freed := q.isOnlyOurs(q.segs[0])
+		freed := q.hasOneName(q.segs[0])
 		if q.dropOldest(); !freed { // another queue has that file, too: perhaps it soon gives it up
 			return false, nil
 		}

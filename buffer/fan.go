@@ -125,11 +125,13 @@ func (f *Fan) end() {
 // create makes the members' segments, and the file.
 func (f *Fan) create(room int64) error {
 	var made []*segment
+	users := new(atomic.Int32)
+	users.Store(int32(len(f.members)))
 	for slot, q := range f.members {
 		q.seal() // also makes spares
 		for q.number++; q.number%maxSlots != uint64(slot); q.number++ {
 		}
-		s := &segment{number: q.number, id: q.id, slots: len(f.members), begin: q.next, room: room}
+		s := &segment{number: q.number, id: q.id, slots: len(f.members), users: users, begin: q.next, room: room}
 		s.low = place{off: s.data()}
 		s.read, s.end = s.low, s.low
 		made = append(made, s)

@@ -56,11 +56,25 @@ func (q *Queue) mayDropOldest() bool {
 	return !q.isClosed() && len(q.segs) > 1 && q.standsStill(q.progress)
 }
 
-// isOnlyOurs reports whether no other queue has the segment's file.
+// isOnlyOurs reports whether no other queue needs the segment's file, so that it may be changed at will. A queue whose folder was
+// removed reads it without having a name for it, which can't be seen in a file that an earlier process has made.
 func (q *Queue) isOnlyOurs(s *segment) bool {
+	return s.slots == 0 || s.users != nil && s.users.Load() == 1 && q.hasOneName(s)
+}
+
+// hasOneName reports whether the segment's file is gone when this queue removes it.
+func (q *Queue) hasOneName(s *segment) bool {
 	if s.slots == 0 {
 		return true
 	}
 	names, _ := q.fs.Links(s.name())
 	return names == 1
+}
+
+// leave says that the queue no longer needs the segment's file.
+func (s *segment) leave() {
+	if s.users != nil {
+		s.users.Add(-1)
+		s.users = nil
+	}
 }
