@@ -128,7 +128,6 @@ func (f *Fan) create(room int64) error {
 	users := new(atomic.Int32)
 	users.Store(int32(len(f.members)))
 	for slot, q := range f.members {
-		q.seal() // also makes spares
 		for q.number++; q.number%maxSlots != uint64(slot); q.number++ {
 		}
 		s := &segment{number: q.number, id: q.id, slots: len(f.members), users: users, begin: q.next, room: room}
@@ -146,6 +145,7 @@ func (f *Fan) create(room int64) error {
 	}
 	f.segs = made
 	for n, q := range f.members {
+		q.seal() // not before: where no file can be made each queue goes on with the one that it has
 		q.active = made[n]
 		q.segs = append(q.segs, made[n])
 		q.size += made[n].size()

@@ -3,6 +3,7 @@ package buffer
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -27,6 +28,35 @@ func TestAQueueWhoseFolderIsRemovedDeliversWhatAFanAppended(t *testing.T) {
 	for _, q := range queues {
 		if s := q.Stats(); s.DroppedRecords+s.Damaged > 0 {
 			t.Errorf("got %+v, want nothing lost", s)
+		}
+	}
+}
+
+// TestAFanThatCanMakeNoFileLeavesTheQueuesTheirs: without descriptors each goes on with the file that it has open.
+func TestAFanThatCanMakeNoFileLeavesTheQueuesTheirs(t *testing.T) {
+	none := false
+	var queues []*Queue
+	for _, l := range newLinked(2) {
+		disk := &faulty{FS: l, fault: func(op, _ string, size int) (int, error) {
+			if none && (op == "open" || op == "create") {
+				return 0, syscall.EMFILE
+			}
+			return size, nil
+		}}
+		q := mustOpen(t, Options{FS: disk, SegmentSize: 4000})
+		defer q.Close()
+		queues = append(queues, q)
+		fill(t, q, 0, 1)
+	}
+	none = true
+	f := NewFan(queues)
+	for i := 1; i < 20; i++ {
+		f.Append([]byte(batchText(i)), batchRecords(i), func(*Queue) { t.Error("got a batch appended to a file that can't be made") })
+		for _, q := range queues {
+			if q.active == nil {
+				t.Fatal("got no file left to append to, want the queue's own")
+			}
+			fill(t, q, i, i+1)
 		}
 	}
 }
