@@ -168,6 +168,9 @@ func (f *Fan) createFile(segs []*segment, head []byte) (err error) {
 	if err = f.members[first].makeFile(segs[first], head); err != nil {
 		return err
 	}
+	if err = segs[first].fitSpare(int64(len(head))); err != nil {
+		return err
+	}
 	for n, q := range f.members {
 		s := segs[n]
 		s.written = segs[first].written

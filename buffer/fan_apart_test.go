@@ -60,3 +60,30 @@ func TestAFanThatCanMakeNoFileLeavesTheQueuesTheirs(t *testing.T) {
 		}
 	}
 }
+
+// TestAFanMakesNoLargerFileOfASpareThanAllHaveRoomFor: a queue with a small limit would drop its records for another's spare.
+func TestAFanMakesNoLargerFileOfASpareThanAllHaveRoomFor(t *testing.T) {
+	folders := newLinked(2)
+	large := mustOpen(t, Options{FS: folders[0], SegmentSize: 4000})
+	defer large.Close()
+	small := mustOpen(t, Options{FS: folders[1], SegmentSize: 500, Limit: 4000, Full: DropOldest})
+	defer small.Close()
+	fill(t, large, 0, 200)
+	deliver(t, large)
+	if large.spareSize < 2000 {
+		t.Fatalf("got spares of %d bytes, want some that are larger than the other queue's files", large.spareSize)
+	}
+	n := 0
+	for ; small.left() > 1500; n++ {
+		fill(t, small, n, n+1)
+	}
+	queues := []*Queue{large, small}
+	fan(t, NewFan(queues), queues, n, n+1)
+	if small.shared() == 0 {
+		t.Fatal("got no shared file")
+	}
+	fill(t, small, n+1, n+2)
+	if s := small.Stats(); s.DroppedNoRoom > 0 || small.size > s.Limit {
+		t.Errorf("got %d records dropped, and %d bytes, want none dropped in a queue that had room for %d", s.DroppedNoRoom, small.size, s.Limit)
+	}
+}
