@@ -37,6 +37,11 @@ func NewFan(queues []*Queue) *Fan {
 // Append appends one batch of records to each queue that can take it at once and can share a file with another one, and calls
 // accepted for it, as Queue.Append does. To the others it must be appended by itself.
 func (f *Fan) Append(batch []byte, records int, accepted func(*Queue)) {
+	f.AppendTo(nil, batch, records, accepted)
+}
+
+// AppendTo is Append to those of the queues for which wants returns true, with the locks of all held; nil: all of them.
+func (f *Fan) AppendTo(wants func(*Queue) bool, batch []byte, records int, accepted func(*Queue)) {
 	if len(batch) == 0 || records <= 0 || len(batch) > MaxBatch || records > MaxBatch || f.unfit.Load() {
 		return
 	}
@@ -45,7 +50,7 @@ func (f *Fan) Append(batch []byte, records int, accepted func(*Queue)) {
 		q.mu.Lock()
 	}
 	defer unlockAll(f.queues)
-	if !f.fits(h.size()) && !f.begin(h.size()) {
+	if !f.fits(h.size(), wants) && !f.begin(h.size(), wants) {
 		return
 	}
 	h.pos = f.segs[0].end.pos
@@ -61,14 +66,14 @@ func (f *Fan) Append(batch []byte, records int, accepted func(*Queue)) {
 }
 
 // fits reports whether a frame of this size can be appended to the file that is being written.
-func (f *Fan) fits(size int64) bool {
+func (f *Fan) fits(size int64, wants func(*Queue) bool) bool {
 	if len(f.members) == 0 {
 		return false
 	}
 	drained := f.segs[0].end.off >= recycleAt
 	for n, q := range f.members {
 		s := f.segs[n]
-		if q.active != s || q.isFull(s, size) || !q.takes(max(0, s.end.off+size-s.size())) {
+		if wants != nil && !wants(q) || q.active != s || q.isFull(s, size) || !q.takes(max(0, s.end.off+size-s.size())) {
 			return false
 		}
 		drained = drained && q.stats.Records == 0
@@ -93,7 +98,7 @@ func (q *Queue) takes(grows int64) bool {
 func (q *Queue) left() int64 { return q.stats.Limit - q.size - q.spareSize }
 
 // begin begins a new file, for a frame of this size and more, and reports whether two queues at least have it.
-func (f *Fan) begin(size int64) bool {
+func (f *Fan) begin(size int64, wants func(*Queue) bool) bool {
 	f.end()
 	room := int64(maxSegmentSize)
 	for _, q := range f.queues {
@@ -101,7 +106,7 @@ func (f *Fan) begin(size int64) bool {
 	}
 	head := int64(dataAt + len(f.queues)*slotSize)
 	for _, q := range f.queues {
-		if q.takes(max(room, head+size)) {
+		if (wants == nil || wants(q)) && q.takes(max(room, head+size)) {
 			f.members = append(f.members, q)
 		}
 	}
