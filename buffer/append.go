@@ -348,6 +348,11 @@ func (q *Queue) create() error {
 // room is how much a segment that is made now holds. It grows with the queue.
 func (q *Queue) room() int64 { return max(q.segSize, min(q.maxSegSize, q.size/segmentsPerLimit)) }
 
+// mostRoom is how much a segment holds at most: in a full queue.
+func (q *Queue) mostRoom() int64 {
+	return max(q.segSize, min(q.maxSegSize, q.stats.Limit/segmentsPerLimit))
+}
+
 // makeFile makes the segment's file, with its head: of a spare, or a new one.
 func (q *Queue) makeFile(s *segment, head []byte) error {
 	for len(q.spares) > 0 {

@@ -100,10 +100,11 @@ func (q *Queue) left() int64 { return q.stats.Limit - q.size - q.spareSize }
 // begin begins a new file, for a frame of this size and more, and reports whether two queues at least have it.
 func (f *Fan) begin(size int64, wants func(*Queue) bool) bool {
 	f.end()
-	room := int64(maxSegmentSize)
+	room, most := int64(0), int64(maxSegmentSize)
 	for _, q := range f.queues {
-		room = min(room, q.room())
+		room, most = max(room, q.room()), min(most, q.mostRoom())
 	}
+	room = min(room, most) // what the longest queue needs, which has the most files open, but a segment of no queue is too large
 	head := int64(dataAt + len(f.queues)*slotSize)
 	for _, q := range f.queues {
 		if (wants == nil || wants(q)) && q.takes(max(room, head+size)) {

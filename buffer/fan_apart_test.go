@@ -87,3 +87,37 @@ func TestAFanMakesNoLargerFileOfASpareThanAllHaveRoomFor(t *testing.T) {
 		t.Errorf("got %d records dropped, and %d bytes, want none dropped in a queue that had room for %d", s.DroppedNoRoom, small.size, s.Limit)
 	}
 }
+
+// TestALongQueueHasNoMoreFilesForSharingThem with one that keeps up: each is open until it is delivered. A queue with a small limit
+// keeps them small.
+func TestALongQueueHasNoMoreFilesForSharingThem(t *testing.T) {
+	folders := newLinked(4)
+	files := func(folders []*linked, limit int64) int {
+		f, queues := fanOf(t, folders, Options{SegmentSize: 500})
+		for _, q := range queues {
+			q.maxSegSize = 4000
+		}
+		queues[0].stats.Limit = limit
+		for i := range 1000 {
+			fan(t, f, queues, i, i+1)
+			if queues[0].Stats().Records > 3 {
+				c, err := queues[0].Next(t.Context(), 1000, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				queues[0].Commit(c)
+			}
+		}
+		return len(queues[len(queues)-1].segs)
+	}
+	alone := mustOpen(t, Options{FS: newFolder(), SegmentSize: 500})
+	defer alone.Close()
+	alone.maxSegSize = 4000
+	fill(t, alone, 0, 1000)
+	if n := files(folders[:2], 1<<20); n > len(alone.segs)*5/4 {
+		t.Errorf("got %d files, want about as many as without another queue, %d", n, len(alone.segs))
+	}
+	if n := files(folders[2:], 8000); n < 2*len(alone.segs) {
+		t.Errorf("got %d files, want them no larger than an eighth of the other queue's limit", n)
+	}
+}
