@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io/fs"
+	"math/bits"
 	"slices"
 	"sync/atomic"
 )
@@ -32,6 +33,23 @@ func NewFan(queues []*Queue) *Fan {
 	f := &Fan{queues: slices.Clone(queues[:min(len(queues), maxSlots)])}
 	slices.SortFunc(f.queues, func(a, b *Queue) int { return cmp.Compare(a.serial, b.serial) })
 	return f
+}
+
+// A Likeness is what queues should have alike to be in one Fan.
+type Likeness struct {
+	disk uint64
+	room int // of a segment, as the logarithm: a small limit would make all files small
+}
+
+// Likeness returns the queue's; false if it can have no files in common with others, since it is in memory.
+func (q *Queue) Likeness() (l Likeness, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if d, onDisk := q.lock.(*disk); onDisk {
+		l.disk = d.device
+	}
+	l.room = bits.Len64(uint64(q.mostRoom()))
+	return l, q.stats.Durable
 }
 
 // Append appends one batch of records to each queue that can take it at once and can share a file with another one, and calls

@@ -121,3 +121,28 @@ func TestALongQueueHasNoMoreFilesForSharingThem(t *testing.T) {
 		t.Errorf("got %d files, want them no larger than an eighth of the other queue's limit", n)
 	}
 }
+
+// TestQueuesOnOtherDisksAreNotAlike: none may wait for another's disk.
+func TestQueuesOnOtherDisksAreNotAlike(t *testing.T) {
+	var alike []Likeness
+	for n, name := range []string{"a", "b", "c"} {
+		q := mustOpen(t, Options{Dir: t.TempDir(), Name: name, Limit: 1 << 30})
+		defer q.Close()
+		if n == 2 {
+			q.lock.(*disk).device++
+		}
+		l, ok := q.Likeness()
+		if !ok {
+			t.Errorf("got no likeness of %s, want one of each queue on disk", name)
+		}
+		alike = append(alike, l)
+	}
+	if alike[0] != alike[1] || alike[0] == alike[2] {
+		t.Errorf("got %v, want the first two alike", alike)
+	}
+	memory := mustOpen(t, Options{})
+	defer memory.Close()
+	if _, ok := memory.Likeness(); ok {
+		t.Error("got a likeness of a queue in memory")
+	}
+}

@@ -44,21 +44,27 @@ func (r *Router) refine(places []int) {
 	}
 }
 
-// makeFans makes a fan of the outputs of each class whose queues can have files in common. Its first output has it. Queues whose
-// records may be dropped to make room on a full disk have none in common with others.
+// makeFans makes a fan of the outputs of each class whose queues can have files in common, and are alike. Its first output has it.
+// Queues whose records may be dropped to make room on a full disk have none in common with others.
 func (r *Router) makeFans() {
 	type key struct {
 		class int
 		full  string
+		like  buffer.Likeness
 	}
-	fans := make(map[key][]int)
+	fans, keys := make(map[key][]int), make([]key, len(r.outputs))
 	for place, o := range r.outputs {
-		if k := (key{r.classes[place], o.options.Queue().WhenFull}); k.class != 0 && o.sharesFiles() {
-			fans[k] = append(fans[k], place)
+		k := key{class: r.classes[place], full: o.options.Queue().WhenFull}
+		if k.class == 0 || o.queue == nil {
+			continue
+		}
+		var ok bool
+		if k.like, ok = o.queue.Likeness(); ok {
+			keys[place], fans[k] = k, append(fans[k], place)
 		}
 	}
 	for place, o := range r.outputs {
-		places, f := fans[key{r.classes[place], o.options.Queue().WhenFull}], o.fan.Load()
+		places, f := fans[keys[place]], o.fan.Load()
 		switch {
 		case len(places) < 2 || places[0] != place:
 			f = nil
@@ -79,9 +85,6 @@ func (r *Router) newFan(places []int) *fan {
 	f.Fan = buffer.NewFan(queues)
 	return f
 }
-
-// sharesFiles reports whether the output's queue can have files in common with others: it is on disk.
-func (o *output) sharesFiles() bool { return o.queue != nil && o.queue.Stats().Durable }
 
 // queueShared appends what was added for the outputs of a fan to those of their queues that take it at once.
 func (i *intake) queueShared() {

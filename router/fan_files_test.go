@@ -68,3 +68,24 @@ func TestAQueueThatIsFullGetsWhatTheOthersGotBefore(t *testing.T) {
 		wantTally(t, o, tally{received: int64(len(want))})
 	}
 }
+
+// TestOutputsWithMuchSmallerLimitsShareNoFilesWithOthers: those of a long queue would be as small as the small limit wants them.
+func TestOutputsWithMuchSmallerLimitsShareNoFilesWithOthers(t *testing.T) {
+	r := openedOnDisk(t, nullOutputs("*", "*", "*", "*", "*", "*"))
+	for n, limit := range map[int]int64{1: 2 << 20, 2: 1 << 30, 3: 2 << 20, 4: 1 << 30} {
+		o := r.outputs[n]
+		o.queue.Close()
+		if err := r.openIn(o, buffer.Options{Dir: t.TempDir(), Name: "q", Limit: limit, Log: zerolog.Nop()}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i := r.newIntake(r.inputs[0])
+	i.addLogs("app", "one")
+	flush(t, i)
+	if got, want := fmt.Sprint(fansOf(r)), "[[0 2 4 5] [1 3]]"; got != want {
+		t.Errorf("got files shared by %s, want by %s", got, want)
+	}
+	for _, o := range r.outputs {
+		wantQueued(t, o, "app: one")
+	}
+}
