@@ -136,6 +136,11 @@ func (f *Fan) begin(size int64, wants func(*Queue) bool) bool {
 	return true
 }
 
+// mostRoom is how much a segment holds at most: in a full queue.
+func (q *Queue) mostRoom() int64 {
+	return max(q.segSize, min(q.maxSegSize, q.stats.Limit/segmentsPerLimit))
+}
+
 // end ends the file that is being written, for all who have it.
 func (f *Fan) end() {
 	for n, q := range f.members[:len(f.segs)] {
