@@ -8,6 +8,7 @@ import (
 	"math/bits"
 	"slices"
 	"sync/atomic"
+	"syscall"
 )
 
 // opened counts the queues that were opened: a queue's serial number is where it comes when several are locked.
@@ -207,7 +208,7 @@ func (f *Fan) createFile(segs []*segment, head []byte) (err error) {
 			continue
 		}
 		if err = f.members[first].fs.Link(segs[first].name(), q.fs, s.name()); err != nil {
-			f.unfit.Store(!isFull(err) && !errors.Is(err, fs.ErrNotExist))
+			f.unfit.Store(!isFull(err) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EMFILE))
 			return err
 		}
 		if s.file, err = q.fs.Open(s.name(), false); err != nil {

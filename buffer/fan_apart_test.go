@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -144,5 +145,36 @@ func TestQueuesOnOtherDisksAreNotAlike(t *testing.T) {
 	defer memory.Close()
 	if _, ok := memory.Likeness(); ok {
 		t.Error("got a likeness of a queue in memory")
+	}
+}
+
+// TestWithSyncAFileHasItsNamesOnTheDiskBeforeItIsUsed: where the folder of one can't be synced, for lack of a descriptor, that name isn't
+// there, and the next file is tried again.
+func TestWithSyncAFileHasItsNamesOnTheDiskBeforeItIsUsed(t *testing.T) {
+	a := mustOpen(t, Options{Dir: t.TempDir(), Name: "a", Sync: true})
+	defer a.Close()
+	b := mustOpen(t, Options{Dir: t.TempDir(), Name: "b", Sync: true})
+	defer b.Close()
+	f, err := a.fs.Open("1", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err = a.fs.Link("1", b.fs, "2")
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if names, _ := a.fs.Links("1"); !errors.Is(err, syscall.EMFILE) || names != 1 {
+		t.Errorf("got the error %v and %d names, want the one that was there before", err, names)
+	}
+	if err := a.fs.Link("1", b.fs, "2"); err != nil {
+		t.Error(err)
 	}
 }
