@@ -130,10 +130,8 @@ func (t *taskOpener) open(d *taskdef.Definition) {
 				t.leave(at, t.gradeOf(at), "the value is known only when the task runs: what depends on it is not checked")
 			}
 		}
-		for _, w := range t.warnings(config.CodeAdvice) {
-			if strings.Contains(w.Text, "label_map_path: ") && strings.Contains(w.Text, " does not exist;") { // loki starts without it
-				t.missing(w, t.Place(w.Pos), files)
-			}
+		for _, w := range t.warnings(config.CodeNoFile) {
+			t.missing(w, t.Place(w.Pos), files)
 		}
 		for _, e := range t.Errors {
 			switch at := t.Place(e.Pos); {

@@ -42,7 +42,7 @@ func syntaxRules() []Rule {
 		warning("F115", "no-input", "there is no input, so that nothing can be received", config.CodeNoInput),
 		warning("F116", "environment", "an environment variable of firelane has a value that it can't have: it is ignored", config.CodeEnvironment),
 		warning("F190", "no-effect", "it is accepted and does nothing here", config.CodeIgnored),
-		warning("F191", "advice", "an option does something other than its value seems to say", config.CodeAdvice),
+		warning("F191", "advice", "an option does something other than its value seems to say", config.CodeAdvice, config.CodeNoFile),
 		rule("F199", "configuration", "anything else that is wrong with the configuration", ""),
 	}
 }

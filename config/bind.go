@@ -278,6 +278,9 @@ func (g *binding) check() {
 	if w, ok := target.(interface{ Warnings() []string }); ok {
 		g.advise(w.Warnings(), CodeAdvice)
 	}
+	if w, ok := target.(interface{ FileWarnings() []string }); ok {
+		g.advise(w.FileWarnings(), CodeNoFile)
+	}
 	if w, ok := target.(interface{ CheckedWarnings(Dialect) []string }); ok {
 		g.advise(w.CheckedWarnings(g.dialect), CodeChecked)
 	}

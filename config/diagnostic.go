@@ -29,6 +29,7 @@ type Code string
 const (
 	CodeSyntax      Code = "syntax"      // the text isn't that of a configuration
 	CodeFile        Code = "file"        // a file is missing or can't be read
+	CodeNoFile      Code = "no-file"     // a file is missing, without which the plugin works
 	CodeVariable    Code = "variable"    // a variable isn't set
 	CodePlugin      Code = "plugin"      // no plugin has that name
 	CodeAbsent      Code = "absent"      // it is a plugin of Fluent Bit or Fluentd that firelane doesn't have

@@ -43,7 +43,7 @@
 // If a pointer to the struct has a method Check(Dialect) error, it is called after binding. An *OptionError names the option
 // to which the message points; for any other error that is the section. A method Warnings() []string is called, too: each
 // text becomes one warning. So does each text of a method CheckedWarnings(Dialect) []string: those of which firelane check tells more,
-// by a rule of its own.
+// by a rule of its own; and of a method FileWarnings() []string: of files that don't exist, and without which the plugin works.
 //
 // Options that every plugin has (match, match_regex, alias, log_level, log_suppress_interval, @type, @id, @label, @log_level) are not declared;
 // those that every output has (retry_limit, storage.*, net.*, tls.*, <buffer>) are embedded from package sink.

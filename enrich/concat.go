@@ -113,7 +113,8 @@ type partialFields struct{ message, id, ordinal, last, indicator string }
 type concatStream struct {
 	concatBlock
 	key     string
-	size    int // bytes counted in concat.bytes
+	size    int       // bytes counted in concat.bytes
+	begun   time.Time // when its first part was added
 	touched time.Time
 	element *lists.Element
 }

@@ -72,7 +72,7 @@ func (c *concat) limit() int {
 
 // begin makes the stream of c.key. ev is its first part.
 func (c *concat) begin(ev *record.Event) *concatStream {
-	st := &concatStream{key: string(c.key)}
+	st := &concatStream{key: string(c.key), begun: time.Now()}
 	st.tag, st.time = strings.Clone(ev.Tag), ev.Time
 	st.first = c.appendWithoutText(nil, ev.Body)
 	c.streams[st.key] = st
@@ -272,6 +272,16 @@ func (c *concat) Expire(now time.Time, out *Out) time.Time {
 		done[0].unfinished = true
 		c.emit(&done[0], nil, out)
 	}
+}
+
+// Oldest implements Aged.
+func (c *concat) Oldest() (oldest time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.oldest.Front(); e != nil; e = e.Next() {
+		oldest = older(oldest, e.Value.(*concatStream).begun)
+	}
+	return oldest
 }
 
 // Held implements Holder.

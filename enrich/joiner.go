@@ -232,6 +232,18 @@ func (j *Joiner) Expire(now time.Time, out *Out) time.Time {
 	}
 }
 
+// Oldest implements Aged.
+func (j *Joiner) Oldest() (oldest time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for l := j.oldest.root.next; l != &j.oldest.root; l = l.next {
+		if l.piece.held() > 0 {
+			oldest = older(oldest, l.begun)
+		}
+	}
+	return oldest
+}
+
 // Held implements Holder: the number of parts that are held.
 func (j *Joiner) Held() int {
 	j.mu.Lock()

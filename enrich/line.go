@@ -95,6 +95,7 @@ type line struct {
 	prev, next *line // in the list of a Joiner
 	key        string
 	unnamed    bool      // it has no partial_id
+	begun      time.Time // when the first of the parts came that are held
 	touched    time.Time // when its last part came
 	seen       int       // parts so far, without duplicates
 	wanted     int       // parts in all: the last one's ordinal; 0 while unknown
@@ -108,6 +109,8 @@ func (l *line) fixed() int { return lineOverhead + len(l.key) + len(l.piece.fiel
 func (l *line) add(p *part, lot Lot) int {
 	if l.piece.held() > 0 {
 		lot = lot.And(l.piece.lot)
+	} else {
+		l.begun = time.Now()
 	}
 	l.piece.lot = lot
 	ordinal := p.ordinal

@@ -103,8 +103,9 @@ type shard struct {
 type lineStream struct {
 	multiline.Stream
 	key, tag string
-	lot      Lot // of the lines that are held
-	size     int // bytes that are counted
+	lot      Lot       // of the lines that are held
+	size     int       // bytes that are counted
+	begun    time.Time // when the first of these was added
 	touched  time.Time
 	element  *lists.Element
 }
@@ -168,6 +169,9 @@ func (m *multilineStep) add(ev *record.Event, out *Out, done []takenBlock) (_ []
 		s.spare.Stream = multiline.Stream{}
 		s.streams[st.key] = st
 		st.element = s.oldest.PushBack(st)
+	}
+	if isFirst || before != nil {
+		st.begun = time.Now()
 	}
 	m.touch(s, st)
 	for m.isFull() && s.oldest.Len() > 0 {
@@ -275,6 +279,19 @@ func (m *multilineStep) due(s *shard, now time.Time) (b takenBlock, due time.Tim
 		return b, due
 	}
 	return m.take(s, st), due
+}
+
+// Oldest implements Aged.
+func (m *multilineStep) Oldest() (oldest time.Time) {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		for e := s.oldest.Front(); e != nil; e = e.Next() {
+			oldest = older(oldest, e.Value.(*lineStream).begun)
+		}
+		s.mu.Unlock()
+	}
+	return oldest
 }
 
 // Held implements Holder.

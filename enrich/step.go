@@ -43,6 +43,20 @@ type Holder interface {
 	Held() int
 }
 
+// An Aged is a Holder that knows since when it holds events. Without it, acks wait until it holds nothing of anybody.
+type Aged interface {
+	// Oldest is when the first of the events was added that are held now, or earlier; the zero time if nothing is held.
+	Oldest() time.Time
+}
+
+// older is the earlier of two times, where the zero time is none.
+func older(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // A TagFilter is a Filter that does the same to most events of a tag. The router calls ForTag once for each tag, and its answer in
 // place of the Filter, until the stage calls Env.Changed: then it asks again.
 type TagFilter interface {
@@ -101,6 +115,7 @@ type Out struct {
 	held     int                                                    // since TakeHeld
 	released int                                                    // since the last event was emitted
 	own      bool                                                   // the released events are all of the Out's Lot
+	lot      Lot                                                    // of the released events; 0: unknown, or more than one
 }
 
 // A Lot is what one connection adds before a Flush, which queues or refuses all of it. 0: unknown, or more than one.
@@ -182,8 +197,15 @@ func (o *Out) Release(n int) { o.ReleaseOf(n, 0) }
 func (o *Out) ReleaseOf(n int, l Lot) {
 	own := l != 0 && l == o.Lot
 	o.own = own && (o.own || o.released == 0)
+	if o.released > 0 {
+		l = l.And(o.lot)
+	}
+	o.lot = l
 	o.released += n
 }
+
+// Released returns the Lot of the held events that were released last.
+func (o *Out) Released() Lot { return o.lot }
 
 // Own reports whether the held events that were released last are of the same Lot as the event that Apply was called with.
 func (o *Out) Own() bool { return o.own }

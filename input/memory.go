@@ -213,6 +213,9 @@ func (m *Memory) returnLarge() {
 	<-m.large
 }
 
+// Charge adds n bytes, which may be negative, of what an input has for as long as it runs: buffers, and not events.
+func (m *Memory) Charge(n int) { m.share.Add(n) }
+
 // TakeUnsent takes n bytes for acks that a client has not read. It returns false if too many wait for clients already.
 func (m *Memory) TakeUnsent(n int) bool {
 	if !take(&m.unsent, n, maxUnsent) {

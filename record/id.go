@@ -62,13 +62,14 @@ func (id ID) Append(dst []byte) []byte {
 func (id ID) IsZero() bool { return id == ID{} }
 
 // Part returns the identity of the nth of several records that are made of the record id, from 0. The first one has id itself.
-// Parts of parts differ, too. The identity of no record has no parts.
-func (id ID) Part(n int) ID {
+// Parts of parts differ, too, if depth does: it is 1 for what is made of a record, 2 for what is made of that. Otherwise the second
+// part of the first part would be the first part of the second one. The identity of no record has no parts.
+func (id ID) Part(depth, n int) ID {
 	if n == 0 || id.IsZero() {
 		return id
 	}
 	const odd = 0x9e3779b97f4a7c15 // 2⁶⁴ divided by the golden ratio: multiplying by it loses nothing, and spreads the bits
-	part := (binary.BigEndian.Uint64(id.Queue[2:]) ^ uint64(n)) * odd
+	part := (binary.BigEndian.Uint64(id.Queue[2:]) ^ uint64(depth-1)<<32 ^ uint64(n)) * odd
 	binary.BigEndian.PutUint64(id.Queue[2:], part^part>>32)
 	return id
 }

@@ -50,17 +50,14 @@ func TestAnOriginThatIsCutShortOrOfAnotherTypeIsAnError(t *testing.T) {
 
 func TestPartsOfARecordHaveDifferentIDsWhichStayTheSame(t *testing.T) {
 	id := ID{Queue: NewQueueIdentity(), Pos: 42}
-	if id.Part(0) != id || (ID{}).Part(3) != (ID{}) {
+	if id.Part(1, 0) != id || (ID{}).Part(1, 3) != (ID{}) {
 		t.Error("the first part has another id, or a record without id has parts")
 	}
 	seen := map[ID]bool{}
 	for n := range 100 {
 		for m := range 100 {
-			part := id.Part(n).Part(m)
-			if n == 0 || m == 0 { // a part, not a part of one
-				part = id.Part(n + m)
-			}
-			if part != id.Part(n).Part(m) || seen[part] && n > 0 && m > 0 {
+			part := id.Part(1, n).Part(2, m)
+			if part != id.Part(1, n).Part(2, m) || seen[part] {
 				t.Fatalf("part %d of part %d: got %v, which another one has", m, n, part)
 			}
 			seen[part] = true

@@ -29,6 +29,7 @@ type holder struct {
 	// ackHeld lets events be acknowledged while they are held. The joiner needs it: a client that sends the next part of a
 	// line only after the ack of the last one, as Docker's driver with fluentd-request-ack does, would never send it.
 	ackHeld bool
+	age     holderAge
 }
 
 // schedule makes releaseHeld call Expire in time for what is held now.

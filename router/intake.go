@@ -21,6 +21,9 @@ const (
 	maxReroutes = 8
 )
 
+// ofWays is the depth at which an event has parts for those of its ways that lead to the same output: deeper than any step.
+const ofWays = 1 << 30
+
 // reroutedTooOften is the reason of an event that was dropped at maxReroutes.
 const reroutedTooOften = "rerouted too often"
 
@@ -61,14 +64,17 @@ type intake struct {
 	released int64 // events that Holders got and that are no longer held, since the last Flush
 	unqueued int64 // of these, the ones that input.unqueued has
 	holding  bool  // a Holder got events since a Flush last returned nil
+	gave           // what it has given to Holders
 
-	lot        enrich.Lot // of what was added since the last Flush; 0: no Holder has been called
-	others     bool       // the event being handled came by another Flush
-	background bool       // of releaseHeld: nobody offers its events again
-	leftBytes  int        // of left.bytes, those of this intake
 	// These are called with a queue's lock held: accept says that it has taken its output's batch, keepsUp reports whether it may get one.
 	accept  func(*buffer.Queue)
 	keepsUp func(*buffer.Queue) bool
+
+	lot        enrich.Lot // of what was added since the last Flush; 0: no Holder has been called
+	failedLot  enrich.Lot // of what was added before the last Flush, if that has failed
+	others     bool       // the event being handled came by another Flush
+	background bool       // of releaseHeld: nobody offers its events again
+	leftBytes  int        // of left.bytes, those of this intake
 }
 
 // pending is what was added for one output since the last Flush.
@@ -328,9 +334,13 @@ func (i *intake) goOnWays(rt *route, ev *record.Event) {
 		i.walk(rt.next[taken], ev)
 		return
 	}
-	for _, next := range rt.next { // each begins with the same event
+	for n, next := range rt.next { // each begins with the same event
 		same := *ev
 		ev.Tag = next.tag
+		if next.repeats && ev.Origin != nil {
+			origin := ev.Origin.Part(ofWays, n+1)
+			ev.Origin = &origin
+		}
 		i.walk(next, ev)
 		*ev = same
 	}

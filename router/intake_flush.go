@@ -13,9 +13,9 @@ import (
 // Reject implements input.Receiver.
 func (i *intake) Reject(n int, reason string) { i.input.accounts.reject(n, reason) }
 
-// Flush implements input.Receiver. It returns input.ErrHeld while a Holder may hold events that came by this intake:
-// the router counts what all Holders got until the last of it is in the queues, by whichever connection. If another
-// configuration takes over while it waits for room, it goes on with that one's queues.
+// Flush implements input.Receiver. It returns input.ErrHeld while a Holder may hold events that came by this intake: until everything
+// that any Holder got before is in the queues, by whichever connection (see isPast). If another configuration takes over while it waits
+// for room, it goes on with that one's queues.
 func (i *intake) Flush(ctx context.Context) error {
 	var failed error
 	for {
@@ -63,10 +63,11 @@ func (i *intake) flush(ctx context.Context) error {
 	if i.input.ownLog {
 		i.noteFedByLog()
 	}
+	i.noteGiven()
 	failed := i.queue(ctx)
 	if !stays(failed) {
 		i.leave(failed)
-		i.lot = 0
+		i.endLot(failed)
 	}
 	i.viewers = &i.unknown
 	i.openFor, i.open = nil, nil
@@ -83,13 +84,14 @@ func (i *intake) flush(ctx context.Context) error {
 	}
 	if i.released > 0 {
 		i.r.holding.Add(-i.released)
-		i.released = 0
+		i.r.passing.ended.Add(i.unended)
+		i.released, i.unended = 0, 0
 		i.noteUnqueued(0)
 	}
 	switch {
 	case failed != nil || !i.holding:
 		return failed
-	case i.r.holding.Load() > 0:
+	case i.r.holding.Load() > 0 && !i.r.isPast(i.since):
 		return input.ErrHeld
 	}
 	i.holding = false
@@ -100,12 +102,16 @@ func (i *intake) flush(ctx context.Context) error {
 func (i *intake) noteUnqueued(n int64) {
 	if n != i.unqueued {
 		i.input.unqueued.Add(n - i.unqueued)
-		i.unqueued = n
+		i.input.unended.Add(i.unended - i.unendedNoted)
+		i.unqueued, i.unendedNoted = n, i.unended
 	}
 }
 
 // forgetUnqueued has no ack wait any longer for what the receivers of an input that has ended couldn't queue.
-func (p *process) forgetUnqueued(in *source) { p.holding.Add(-in.unqueued.Swap(0)) }
+func (p *process) forgetUnqueued(in *source) {
+	p.holding.Add(-in.unqueued.Swap(0))
+	p.passing.ended.Add(in.unended.Swap(0))
+}
 
 // queue appends what was added to the queues: to several at once where they get the same, and to those that are stalled, or turn out to be, last, so that no other waits for
 // them, and that they drop nothing for others which are full, too.
@@ -190,8 +196,10 @@ func (i *intake) waitingBytes() (n int) {
 }
 
 // Discard implements input.Discarder. Where a Holder has got or released something, all is queued: what was released came from
-// other connections, too, and may have been acknowledged; what is held can't be taken back.
+// other connections, too, and may have been acknowledged. What is held can't be taken back, but if the last Flush has failed, what
+// came by it alone isn't queued when it is released: the source offers it again.
 func (i *intake) Discard(ctx context.Context) error {
+	i.r.refused.add(i.failedLot)
 	if i.released == 0 && !i.holding && !slices.ContainsFunc(i.pending, pending.hasHeld) {
 		return nil
 	}

@@ -29,6 +29,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 		c.origin = *ev.Origin
 	}
 	size := len(ev.Body) + len(ev.Tail)
+	before := i.enterHolder(h)
 	if h != nil {
 		i.r.holding.Add(1) // first, so that the number is never too small
 	}
@@ -37,6 +38,7 @@ func (i *intake) apply(step enrich.Step, h *holder, rt *route, ev *record.Event)
 	if failed {
 		held = 0 // otherwise clients would wait forever for their acks
 	}
+	i.leaveHolder(h, held, before)
 	switch {
 	case h == nil:
 	case held == 0:
@@ -130,7 +132,9 @@ func (i *intake) applyAll(filters []enrich.Filter, ev *record.Event, failed *boo
 func (i *intake) expire(h *holder, now time.Time) (next time.Time) {
 	i.forgetOldRoutes()
 	c := i.begin(h, nil)
+	before := i.enterHolder(h)
 	next, failed := c.expire(now)
+	i.leaveHolder(h, 0, before)
 	i.end(c)
 	if failed {
 		i.calls = i.calls[:i.depth]
@@ -164,8 +168,13 @@ func (i *intake) end(c *call) {
 func (c *call) next(ev *record.Event, of int) {
 	i := c.i
 	i.released += int64(of)
+	if c.isRefused(of) {
+		i.count(c.routeOf(ev, of), tally{refused: 1})
+		return
+	}
 	c.identify(ev)
 	was := c.note(of)
+	i.releasing += c.releases(of)
 	if c.holder != nil && c.holder.in != nil {
 		i.dispatch(ev)
 	} else {
@@ -177,6 +186,7 @@ func (c *call) next(ev *record.Event, of int) {
 		i.goOn(rt.after, ev)
 	}
 	i.others = was
+	i.releasing -= c.releases(of)
 	if i.full && i.depth == 1 && c.rt == nil { // Expire may emit much
 		i.complete()
 	}
@@ -205,7 +215,7 @@ func (i *intake) lotNow(h *holder) enrich.Lot {
 func (c *call) identify(ev *record.Event) {
 	ev.Origin = nil
 	if c.holder == nil && !c.origin.IsZero() {
-		c.part = c.origin.Part(c.emitted)
+		c.part = c.origin.Part(c.i.depth, c.emitted)
 		ev.Origin = &c.part
 	}
 	c.emitted++
@@ -229,6 +239,10 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 	i.released += int64(of)
 	c.identify(ev)
 	rt := c.routeOf(ev, of)
+	if c.isRefused(of) {
+		i.count(rt, tally{refused: 1})
+		return
+	}
 	if of > 0 {
 		i.count(rt, tally{filtered: 1}) // apply does it for an event that was not held
 	}
@@ -238,7 +252,9 @@ func (c *call) reroute(ev *record.Event, tag string, of int) {
 		return
 	}
 	was := c.note(of)
+	i.releasing += c.releases(of)
 	i.again(rt, rt.step, rt.again, tag, ev)
+	i.releasing -= c.releases(of)
 	i.others = was
 }
 
@@ -251,12 +267,18 @@ func (c *call) divert(ev *record.Event, label, tag string, of int) bool {
 		return false
 	}
 	i.released += int64(of)
+	if c.isRefused(of) {
+		i.count(c.routeOf(ev, of), tally{refused: 1})
+		return true
+	}
 	c.identify(ev)
 	if of > 0 {
 		i.count(rt, tally{merged: int64(of - 1), held: -int64(of), filtered: 1})
 	}
 	was := c.note(of)
+	i.releasing += c.releases(of)
 	i.again(rt, nil, label, tag, ev)
+	i.releasing -= c.releases(of)
 	i.others = was
 	return true
 }

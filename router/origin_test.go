@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"maps"
 	"testing"
 
 	"github.com/firelane/firelane/enrich"
@@ -103,5 +104,87 @@ func TestWhatAHolderEmitsHasNoOrigin(t *testing.T) {
 		if !id.IsZero() {
 			t.Errorf("%s: got the origin %v, want none", text, id)
 		}
+	}
+}
+
+// An eachOf emits each part of a text between separators as an event of its own.
+type eachOf string
+
+func (sep eachOf) Apply(ev *record.Event, out *enrich.Out) {
+	value, _ := record.Find(ev.Body, "log")
+	text, _ := record.Text(value)
+	for _, part := range bytes.Split(text, []byte(sep)) {
+		used := out.Mark()
+		out.Next(&record.Event{Tag: ev.Tag, Time: ev.Time, Body: logBody(string(part))})
+		out.Rewind(used)
+	}
+}
+
+// The first part of the second part isn't the second part of the first one.
+func TestWhatAStepMakesOfWhatAnotherOneMadeHasOriginsOfItsOwn(t *testing.T) {
+	r := opened(t, placeholder+placeholder+placeholder+nullOutputs("*"), eachOf(";"), eachOf(","), eachOf(" "))
+	addIdentified(t, r, "a b,c d;e f,g h;i j,k l", record.ID{Queue: record.NewQueueIdentity(), Pos: 9})
+	got := origins(t, r.outputs[0])
+	texts := map[record.ID]string{}
+	for text, id := range got {
+		if other, ok := texts[id]; ok {
+			t.Errorf("%s and %s have the same origin", text, other)
+		}
+		texts[id] = text
+	}
+	if len(got) != 12 {
+		t.Errorf("got %d events, want 12", len(got))
+	}
+}
+
+// Fluentd's copy may lead an event to one output by several ways, on which it becomes several records. An output that it reaches by
+// one way gets the origin itself, as another router would.
+func TestAnEventThatReachesAnOutputByTwoWaysHasTwoOriginsThere(t *testing.T) {
+	way := func(label string) string {
+		return `<label @` + label + `>
+  <filter **>
+    @type record_transformer
+    <record>
+      log ` + label + `
+    </record>
+  </filter>
+  <match **>
+    @type relabel
+    @label @OUT
+  </match>
+</label>
+`
+	}
+	conf := `<match **>
+  @type copy
+  <store>
+    @type null
+  </store>
+  <store>
+    @type relabel
+    @label @ONE
+  </store>
+  <store>
+    @type relabel
+    @label @TWO
+  </store>
+</match>
+` + way("ONE") + way("TWO") + "<label @OUT>\n  <match **>\n    @type null\n  </match>\n</label>\n"
+	var first map[string]record.ID
+	origin := record.ID{Queue: record.NewQueueIdentity(), Pos: 9}
+	for range 2 {
+		r := openedFluentd(t, conf)
+		addIdentified(t, r, "text", origin)
+		if got := origins(t, r.outputs[0]); got["text"] != origin {
+			t.Errorf("got %v at the output of the first store, want the origin %v", got, origin)
+		}
+		got := origins(t, r.outputs[1])
+		if len(got) != 2 || got["ONE"] != origin || got["TWO"] == origin || got["TWO"].IsZero() {
+			t.Errorf("got %v, want two records, the first with the origin %v and the other with one of its own", got, origin)
+		}
+		if first != nil && !maps.Equal(got, first) {
+			t.Errorf("got %v the second time, want %v", got, first)
+		}
+		first = got
 	}
 }

@@ -15,10 +15,12 @@ type process struct {
 	current atomic.Pointer[Router] // the running one
 	gate    gate                   // closed while another configuration takes over
 
+	passing passing
 	holding atomic.Int64  // events that Holders have accepted and that are not in the queues yet
 	wake    chan struct{} // wakes releaseHeld: a Holder holds something, or something was left
 	lots    atomic.Uint64 // of intakes, so far
 	left    left
+	refused refusedLots
 
 	memory   *memory
 	buffers  buffers

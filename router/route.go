@@ -82,6 +82,7 @@ type route struct {
 	constants *enrich.TailConstants
 	next      []*route // the paths that go on after this one
 	turns     *turns   // by which of next an event goes on; nil: by all
+	repeats   bool     // it leads to an output that the event reaches before, by another way
 	counts    bool     // a filter counts records, also those that go nowhere
 	reach     []int    // every output that this route leads to, once for each path to it
 }
@@ -240,6 +241,7 @@ func (r *Router) compile(begin route, plan config.Route, filters []int) *route {
 			begin.tag = next.Tag
 		}
 		n := r.compile(begin, next, next.Filters)
+		n.repeats = len(plan.Turns) == 0 && slices.ContainsFunc(n.reach, func(o int) bool { return slices.Contains(rt.reach, o) })
 		rt.next = append(rt.next, n)
 		rt.reach = append(rt.reach, n.reach...)
 	}

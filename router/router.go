@@ -85,6 +85,7 @@ type source struct {
 	ownLog    bool // its events are the router's own log
 
 	unqueued atomic.Int64 // events that Holders have released, and that its receivers couldn't queue in time
+	unended  atomic.Int64 // the calls of Holders in which they were released
 }
 
 // stageEnv is what the filter f gets.

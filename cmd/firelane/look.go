@@ -105,6 +105,9 @@ func (r *localRouter) name(s *admin.Status) string {
 
 func uptime(s *admin.Status) string { return (time.Duration(s.Uptime) * time.Second).String() }
 
+// silence is the error of a router that says nothing for such a time.
+func silence(t time.Duration) error { return fmt.Errorf("it has said nothing for %v", t) }
+
 // open requests a page. The caller closes the body.
 func (r *localRouter) open(ctx context.Context, page string, query url.Values) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/api/firelane/"+page+"?"+query.Encode(), nil)
@@ -113,7 +116,10 @@ func (r *localRouter) open(ctx context.Context, page string, query url.Values) (
 	}
 	resp, err := r.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("no router of this container and user answers as process %d: %w", r.pid, errors.Unwrap(err))
+		if err = errors.Unwrap(err); ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("no router of this container and user answers as process %d: %w", r.pid, err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp.Body, nil
@@ -125,7 +131,7 @@ func (r *localRouter) open(ctx context.Context, page string, query url.Values) (
 
 // get requests a page and decodes it.
 func (r *localRouter) get(ctx context.Context, page string, query url.Values, into any, atMost time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, atMost)
+	ctx, cancel := context.WithTimeoutCause(ctx, atMost, silence(atMost))
 	defer cancel()
 	body, err := r.open(ctx, page, query)
 	if err != nil {

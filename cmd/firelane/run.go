@@ -179,35 +179,50 @@ func statusOf(log zerolog.Logger, err error) int {
 }
 
 // prepareToRun is prepare with the process's log. A signal that asks the process to stop cancels it: the error is errStopped.
-func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Signal) (*router.Early, error) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	ended := make(chan struct{})
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		for {
-			select {
-			case s := <-arrived:
-				if s != syscall.SIGHUP && s != syscall.SIGUSR1 && s != syscall.SIGUSR2 {
-					cancel(errStopped)
-				}
-			case <-ended:
-				return
-			}
-		}
-	}()
-	early, err := c.prepare(ctx, file, true, logNote(log))
-	close(ended)
-	<-watched
-	if context.Cause(ctx) != nil {
+func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Signal) (early *router.Early, err error) {
+	ended, stopped := untilStop(arrived, func(ctx context.Context) {
+		early, err = c.prepare(ctx, file, true, logNote(log))
+	})
+	if !ended {
+		return nil, errStopped
+	}
+	if stopped {
 		err = errStopped
 	}
-	cancel(nil)
 	if err != nil {
 		early.Close()
 		return nil, err
 	}
 	return early, nil
+}
+
+// unreadTime is how long something may take to end after a stop. A configuration that is a pipe can't be given up: it may be opened
+// and read only when something writes to it.
+const unreadTime = time.Second
+
+// untilStop calls do. A signal that asks the process to stop cancels its context; from then on it isn't waited for long.
+func untilStop(arrived <-chan os.Signal, do func(context.Context)) (ended, stopped bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do(ctx)
+	}()
+	var late <-chan time.Time
+	for {
+		select {
+		case s := <-arrived:
+			if s != syscall.SIGHUP && s != syscall.SIGUSR1 && s != syscall.SIGUSR2 && late == nil {
+				cancel()
+				late = time.After(unreadTime)
+			}
+		case <-late:
+			return false, true
+		case <-done:
+			return true, ctx.Err() != nil
+		}
+	}
 }
 
 // logNote logs what is fetched.

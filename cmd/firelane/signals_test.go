@@ -268,6 +268,27 @@ func TestRouterThatDoesNotEndIsEndedByForce(t *testing.T) {
 	}
 }
 
+func TestAStopEndsARouterWhoseConfigurationIsAPipeThatNobodyFills(t *testing.T) {
+	t.Parallel()
+	fifo := filepath.Join(t.TempDir(), "f.conf")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, ended: make(chan error, 1)}
+	p.start(fifo, nil, nil)
+	eventually(t, "the router to open its configuration", func() bool {
+		w, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			t.Cleanup(func() { w.Close() })
+		}
+		return err == nil
+	})
+	p.signal(syscall.SIGTERM)
+	if got := p.wait(); got != "exit status 0" || !strings.Contains(p.log.String(), errStopped.Error()) {
+		t.Errorf("got %s and the log %s, want exit status 0 and %q", got, &p.log, errStopped)
+	}
+}
+
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, nil, nil)

@@ -19,6 +19,9 @@ import (
 // maxTailLine is the longest line of a live tail that is read, in bytes.
 const maxTailLine = 1 << 20
 
+// tailTimeout is how long a router may send nothing: it says something every 10 s, even if nothing happens.
+const tailTimeout = 30 * time.Second
+
 // texts are the values of an option that may be repeated.
 type texts []string
 
@@ -71,23 +74,39 @@ func (c *cli) tail(ctx context.Context, pid int, query url.Values, asJSON bool) 
 	if err != nil {
 		return err
 	}
+	return c.tailOf(ctx, router, query, asJSON)
+}
+
+// tailOf is tail for a router. One that doesn't answer, or that has stopped sending anything, is an error.
+func (c *cli) tailOf(ctx context.Context, router *localRouter, query url.Values, asJSON bool) error {
 	if !asJSON {
 		var s admin.Status
 		if err := router.get(ctx, "status", nil, &s, lookTimeout); err == nil { // without it, records can be shown all the same
 			fmt.Fprintf(c.stderr, "(records of %s)\n", router.name(&s))
 		}
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	unanswered := time.AfterFunc(lookTimeout, func() { cancel(silence(lookTimeout)) })
 	body, err := router.open(ctx, "tail", query)
+	unanswered.Stop()
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxTailLine)
+	silent := time.AfterFunc(tailTimeout, func() { cancel(silence(tailTimeout)) })
+	defer silent.Stop()
 	for lines.Scan() {
+		silent.Stop() // the terminal may take its time
 		if err := printTailLine(c.stdout, lines.Bytes(), asJSON); err != nil {
 			return err
 		}
+		silent.Reset(tailTimeout)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("process %d doesn't answer any longer: %w", router.pid, err)
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/firelane/firelane/admin"
@@ -203,6 +206,31 @@ REFUSED FOR GOOD, the newest first
 `
 	if got := topPicture(newLocalRouter(12), before, now, u); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// The router is stopped before it answers, or in the middle of its lines.
+func TestATailOfARouterThatHangsEndsWithTheReason(t *testing.T) {
+	for _, tt := range []struct{ answer, want string }{
+		{"", "no router of this container and user answers as process 7: it has said nothing for 5s"},
+		{"HTTP/1.1 200 OK\r\n\r\n{}\n", "process 7 doesn't answer any longer: it has said nothing for 30s"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			here, there := net.Pipe()
+			defer there.Close()
+			go func() {
+				_, _ = there.Read(make([]byte, 4<<10))
+				_, _ = io.WriteString(there, tt.answer)
+			}()
+			dial := func(context.Context, string, string) (net.Conn, error) { return here, nil }
+			router := &localRouter{http.Client{Transport: &http.Transport{DialContext: dial}}, 7}
+			c := &cli{stdout: io.Discard, stderr: io.Discard}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			if err := c.tailOf(ctx, router, nil, true); err == nil || err.Error() != tt.want {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
 	}
 }
 

@@ -98,11 +98,13 @@ func limitTwin(a *arena) error {
 	return nil
 }
 
-// smallDisk has the router's queues on a disk of 24 MiB, of which a queue takes a quarter by default.
-func smallDisk(a *arena) error {
-	queue := filepath.Join(a.dir, "queue")
-	a.mounts, a.before = true, "mount --make-rprivate /; mount -t tmpfs -o size=24m none "+queue+";"
-	return os.Mkdir(queue, 0o700)
+// smallDisk has the router's queues on a disk of so many MiB, of which a queue takes a quarter by default.
+func smallDisk(mib int) func(*arena) error {
+	return func(a *arena) error {
+		queue := filepath.Join(a.dir, "queue")
+		a.mounts, a.before = true, fmt.Sprintf("mount --make-rprivate /; mount -t tmpfs -o size=%dm none %s;", mib, queue)
+		return os.Mkdir(queue, 0o700)
+	}
 }
 
 // twinsDownForLong takes the twins down some seconds before the attack, so that the router has noticed it.

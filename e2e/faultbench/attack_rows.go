@@ -36,9 +36,9 @@ func recordAttacks() []attack {
 		{name: "full-twin", help: "a dead output of the same records, whose queue has a limit and is full", load: steadily,
 			twins: 1, setup: limitTwin, during: twinsDown, promises: attackPromises{drops: true}},
 		{name: "full-disk-twin", help: "a dead output of the same records, whose queue is full without a limit, on a small disk", load: steadily,
-			twins: 1, setup: smallDisk, between: twinsDownForLong, promises: attackPromises{drops: true}},
+			twins: 1, setup: smallDisk(24), between: twinsDownForLong, promises: attackPromises{drops: true}},
 		{name: "full-disk-outputs", help: "ten outputs of the same records on a small disk, which the backlogs of nine dead ones fill", load: slowly,
-			twins: 9, setup: smallDisk, between: twinsDownForLong, promises: attackPromises{drops: true}},
+			twins: 9, setup: smallDisk(8), between: twinsDownForLong, promises: attackPromises{drops: true}},
 	}
 }
 

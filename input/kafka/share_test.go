@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -35,11 +34,7 @@ func TestSilentTopicsDoNotKeepOthersFromBeingRead(t *testing.T) {
 		r := newReader(t)
 		run(t, in.(*Input), r)
 		produce(t, c, &kgo.Record{Topic: topic, Value: []byte("one")})
-		begun := time.Now()
 		r.got(1)
-		if took := time.Since(begun); took > 20*time.Second {
-			t.Errorf("the message of input %d took %v", n, took)
-		}
 	}
 }
 

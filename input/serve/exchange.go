@@ -47,10 +47,11 @@ func (s *HTTP) exchange(x *Exchange) error {
 	defer func() { s.memory.AddUnqueued(-held) }()
 	hold := func(n int) error {
 		s.memory.AddUnqueued(-held)
-		if held = n; s.memory.TakeUnqueued(n) {
+		held = 0
+		if s.awaitRoom(x, n) {
+			held = n
 			return nil
 		}
-		held = 0
 		return &Refusal{Status: http.StatusServiceUnavailable, Text: "too many events of other requests are not queued yet", retry: time.Second}
 	}
 	if err := hold(len(x.Body)); err != nil {
@@ -86,6 +87,31 @@ func (s *HTTP) exchange(x *Exchange) error {
 	give()
 	s.keepEvents(x)
 	return s.flush(x)
+}
+
+// awaitRoom waits until there is room for n bytes of events, beside those of others that are not queued yet. It reports whether there is.
+func (s *HTTP) awaitRoom(x *Exchange, n int) bool {
+	if s.memory.TakeUnqueued(n) {
+		return true
+	}
+	timeout := time.NewTimer(roomTime)
+	defer timeout.Stop()
+	retry := time.NewTicker(roomRetry)
+	defer retry.Stop()
+	for {
+		select {
+		case <-retry.C:
+			if s.memory.TakeUnqueued(n) {
+				return true
+			}
+		case <-timeout.C:
+			return false
+		case <-x.Request.Context().Done():
+			return false
+		case <-s.flushing.Done():
+			return false
+		}
+	}
 }
 
 // takeTurn waits until no other large request is being converted and queued.

@@ -38,6 +38,8 @@ const (
 	bodyTime    = time.Minute           // from a body's first byte to its last, plus a second for each slowestRate bytes
 	slowestRate = 64 << 10              // bytes per second
 	turnTime    = 5 * time.Second       // for a large request to be converted and queued after another one, before the answer is 503
+	roomTime    = 5 * time.Second       // for the events of others to be queued, if there is no room for those of a request, before the answer is 503
+	roomRetry   = 20 * time.Millisecond // until room is looked for again
 	answerTime  = 10 * time.Second      // for a client to take an answer
 	maxIdleTime = time.Minute           // between two requests, whatever the options say
 	fullTime    = 15 * time.Second      // for a full queue to take a request's events, before the answer is 503

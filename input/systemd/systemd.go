@@ -164,7 +164,7 @@ func (in *Input) closePositions() {
 // charge charges so many bytes to the memory of inputs, instead of those before.
 func (in *Input) charge(n int) {
 	if in.memory != nil {
-		in.memory.AddUnqueued(n - in.charged)
+		in.memory.Charge(n - in.charged)
 	}
 	in.charged = n
 }

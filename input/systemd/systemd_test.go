@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/input/systemd/journaltest"
@@ -61,6 +62,7 @@ type collector struct {
 	refuse   bool // Flush fails
 	hold     bool // Flush says that a filter holds what it got
 	more     chan struct{}
+	memory   *input.Memory // of the input; nil: none
 }
 
 func newCollector() *collector {
@@ -184,7 +186,7 @@ func runInto(t *testing.T, c *collector, o Options, d config.Dialect) *running {
 		t.Fatal(err)
 	}
 	r := &running{collector: c, log: new(log), done: make(chan error, 1)}
-	in, err := New(&o, d, input.Env{ID: "systemd.0", Log: zerolog.New(r.log)})
+	in, err := New(&o, d, input.Env{ID: "systemd.0", Log: zerolog.New(r.log), Memory: c.memory})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,6 +256,21 @@ func TestRecordsAreThoseOfFluentBit(t *testing.T) {
 				t.Errorf("got %s, want the unit unknown", got[1])
 			}
 		})
+	}
+}
+
+// Otherwise an HTTP input would refuse large requests for ever.
+func TestWhatIsReadOfAJournalTakesNoRoomFromTheEventsOfOthers(t *testing.T) {
+	o := Options{Path: t.TempDir()}
+	w := create(t, filepath.Join(o.Path, "0123456789abcdef0123456789abcdef", "system.journal"), journaltest.Options{})
+	add(t, w, 1_700_000_000_000_001, "MESSAGE=hello")
+	c := newCollector()
+	c.memory = input.NewMemory(budget.New(budget.Default))
+	r := runInto(t, c, o, config.FluentBit)
+	r.wait(t, 1)
+	r.idle(t)
+	if !c.memory.TakeUnqueued(8 << 20) {
+		t.Error("there is no room for 8 MiB of events, although none waits")
 	}
 }
 

@@ -60,6 +60,8 @@ type file struct {
 	sought  bool                   // since then a search for files has begun: it has no other name that matches
 	ended   bool                   // it is forgotten as soon as its lines are in the queue
 	ready   bool                   // it is in Input.ready
+	unread  bool                   // it was renamed before anybody has opened it
+	late    bool                   // it was found while a queue was full
 	skips   bool                   // the rest of a line that is too long is left out
 	failed  bool                   // it could not be read, which was logged
 	unsaved bool                   // its place is not in the store
@@ -118,6 +120,15 @@ func openAs(path string, id fileID) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// isRenamed reports whether f, which was found by its inode, is the file that was renamed, and not another one that has the inode of a
+// deleted one. Of a file that nobody has read only the name tells that.
+func (f *file) isRenamed() bool {
+	if f.unread && f.print.size == 0 {
+		return strings.HasPrefix(filepath.Base(f.at), stemOf(f.path))
+	}
+	return f.isSame()
 }
 
 func (f *file) close() {

@@ -17,8 +17,9 @@ type timers struct {
 
 // follow reads what there is, and waits for more.
 func (in *Input) follow(ctx context.Context) error {
+	in.watch.update(in.folders()) // first: files may be made, and renamed, during the search
 	in.scan(true)
-	in.watch.update(in.folders())
+	in.watchFolders()
 	now := time.Now()
 	t := timers{scan: now.Add(in.opts.Refresh), check: now.Add(in.checkEvery())}
 	for ctx.Err() == nil {
@@ -29,6 +30,7 @@ func (in *Input) follow(ctx context.Context) error {
 			return err
 		}
 		if len(in.ready) > 0 {
+			in.due(&t) // files may be renamed before the ends of all are reached
 			continue
 		}
 		next, held := in.release()
@@ -107,9 +109,12 @@ func (in *Input) flush(ctx context.Context, t *timers) error {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(in.flushing, cancel) })
 	defer stop()
 	in.prepare()
-	err := in.recv.Flush(limited)
+	err := in.flushAndLook(limited, t)
 	switch {
 	case errors.Is(err, input.ErrHeld):
+		for _, f := range in.saving {
+			f.unsaved = true
+		}
 		t.flush = time.Now().Add(heldRetry)
 		return nil
 	case err != nil:
@@ -131,6 +136,7 @@ func (in *Input) prepare() {
 			continue
 		}
 		in.saving = append(in.saving, f)
+		f.unsaved = false // unless something changes until it is saved
 		switch {
 		case in.store == nil:
 		case f.ended:
@@ -159,7 +165,7 @@ func (in *Input) save() {
 		}
 	}
 	for _, f := range in.saving {
-		f.unsaved = !saved || len(f.streams) > 0 // what it holds comes later
+		f.unsaved = f.unsaved || !saved || len(f.streams) > 0 // what it holds comes later
 		if f.ended {
 			in.forget(f)
 		}
@@ -226,13 +232,11 @@ func (in *Input) due(t *timers) {
 	if !in.watch.rescan.IsZero() && !now.Before(in.watch.rescan) || !now.Before(t.scan) {
 		in.watch.rescan = time.Time{}
 		in.scan(false)
-		in.watch.update(in.folders())
+		in.watchFolders()
 		t.scan = now.Add(in.opts.Refresh)
 	}
 	if !now.Before(t.check) {
-		for _, f := range in.files {
-			in.look(f, now)
-		}
+		in.lookAtAll(now)
 		t.check = now.Add(in.checkEvery())
 	}
 }

@@ -30,8 +30,12 @@ func (in *Input) open(f *file) (err error) {
 			f.missed = time.Now()
 		}
 		if f.at, err = in.findAgain(f); err == nil {
-			if f.f, err = openAs(f.at, f.id); errors.Is(err, errGone) {
+			switch f.f, err = openAs(f.at, f.id); {
+			case errors.Is(err, errGone):
 				f.missed, err = time.Now(), errLater // it was renamed once more
+			case err == nil && !f.isRenamed():
+				f.close()
+				err = errGone
 			}
 		}
 	}

@@ -86,10 +86,12 @@ func (f *file) isSame() bool {
 // may reserve space for its next lines, and on a network file system what has not arrived is NULs.
 func holeOf(b []byte) int { return len(b) - len(bytes.TrimLeft(b, "\x00")) }
 
-// setBuffer makes a buffer of n bytes, none for 0.
+// setBuffer makes a buffer of n bytes, none for 0. What it has beyond readSize is for a long line, an event that isn't whole yet.
 func (in *Input) setBuffer(n int) {
 	if in.memory != nil {
-		in.memory.AddUnqueued(n - len(in.buf))
+		long := max(n-readSize, 0) - max(len(in.buf)-readSize, 0)
+		in.memory.AddUnqueued(long)
+		in.memory.Charge(n - len(in.buf) - long)
 	}
 	in.buf = nil
 	if n > 0 {
@@ -214,6 +216,10 @@ func (in *Input) lost(f *file, err error) {
 	if errors.Is(err, errLater) {
 		return
 	}
+	if in.blocked { // nothing can be added
+		in.markReady(f)
+		return
+	}
 	if errors.Is(err, errGone) || f.rotated {
 		if f.size > f.offset {
 			in.log.Warn().Str("file", f.path).Int64("offset", f.offset).Int64("size", f.size).Err(err).
@@ -247,14 +253,19 @@ func (in *Input) openFile(f *file) error {
 	return nil
 }
 
-// eldest is the open file that was used the longest ago. One that was renamed is harder to find again, and comes last.
+// eldest is the open file that was used the longest ago. One that was renamed is harder to find again, and comes last; before it one that
+// nobody has read because a queue is full.
 func (in *Input) eldest() *file {
+	found := in.opened.Front().Value.(*file)
 	for e := in.opened.Front(); e != nil; e = e.Next() {
-		if f := e.Value.(*file); !f.rotated {
+		switch f := e.Value.(*file); {
+		case !f.rotated:
 			return f
+		case f.late && !found.late:
+			found = f
 		}
 	}
-	return in.opened.Front().Value.(*file)
+	return found
 }
 
 func (in *Input) closeFile(f *file) {

@@ -1,7 +1,9 @@
 package tail
 
 import (
+	"cmp"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -9,15 +11,21 @@ import (
 	"github.com/firelane/firelane/config"
 )
 
-// noteEarly notes the files that exist at the start, up to maxFiles. An application's first lines may come before the first scan.
+// An early file existed when the input was made.
+type early struct {
+	path string
+	size int64
+	old  bool // ignore_older leaves it out
+}
+
+// noteEarly notes the files that exist at the start, up to maxFiles. An application's first lines may come before the first scan, and
+// files may be renamed before it.
 func (in *Input) noteEarly() {
-	if in.opts.FromHead {
-		return
-	}
-	in.early = map[fileID]int64{}
+	in.early = map[fileID]early{}
+	now := time.Now()
 	in.each(func(path string) bool {
 		if id, info, err := stat(path); err == nil {
-			in.early[id] = info.Size()
+			in.early[id] = early{path, info.Size(), in.opts.IgnoreOlder > 0 && now.Sub(info.ModTime()) > in.opts.IgnoreOlder}
 		}
 		return len(in.early) < maxFiles
 	})
@@ -26,10 +34,32 @@ func (in *Input) noteEarly() {
 // startOf returns where a file that the first scan finds begins, if it has no saved offset.
 func (in *Input) startOf(id fileID, size int64) int64 {
 	was, noted := in.early[id]
-	if !noted && len(in.early) >= maxFiles {
+	switch {
+	case in.opts.FromHead:
+		return 0
+	case !noted && len(in.early) >= maxFiles:
 		return size // it may have existed: not all were noted
 	}
-	return min(was, size)
+	return min(was.size, size)
+}
+
+// findEarly finds files without a saved offset that existed at the start, and were renamed before the first scan has seen them.
+func (in *Input) findEarly() {
+	for _, id := range slices.SortedFunc(maps.Keys(in.early), func(a, b fileID) int { return cmp.Compare(in.early[a].path, in.early[b].path) }) {
+		e := in.early[id]
+		if e.old || in.files[id] != nil {
+			continue
+		}
+		if is, _, err := stat(e.path); err == nil && is == id {
+			continue // it is left out
+		}
+		p, known := in.saved(id, e.path)
+		if !known {
+			p = place{id: id, offset: in.startOf(id, e.size)}
+		}
+		p.path = e.path
+		in.addRenamed(p, !known)
+	}
 }
 
 // scan searches for files. Those that existed at the start without a saved offset begin where they ended then, unless
@@ -53,12 +83,11 @@ func (in *Input) scan(first bool) {
 		return true
 	})
 	if first {
+		in.findEarly()
 		in.findRenamed()
 		in.early, in.known = nil, nil
 	}
-	for _, f := range in.files {
-		in.look(f, in.liner.now)
-	}
+	in.lookAtAll(in.liner.now)
 	in.took = time.Since(in.liner.now)
 }
 
@@ -88,7 +117,7 @@ func (in *Input) found(path string, id fileID, info fs.FileInfo, first bool) {
 	if !known && in.isOld(path, id, info) {
 		return
 	}
-	f := &file{place: p, at: path, named: path, tag: tag, changed: in.liner.now, unsaved: true}
+	f := &file{place: p, at: path, named: path, tag: tag, changed: in.liner.now, unsaved: true, late: in.blocked}
 	f.path = path
 	if !known {
 		f.place = place{id: id, path: path}
@@ -147,8 +176,10 @@ func (in *Input) saved(id fileID, path string) (p place, ok bool) {
 	}
 	for _, was := range in.known[path] {
 		if p, ok := in.places[was]; ok && was.ino == id.ino { // a volume that is mounted again may have another device number
-			p.id = id
-			return p, true // findRenamed forgets the other one
+			other := p
+			other.path = "" // findRenamed forgets it
+			in.places[was], p.id = other, id
+			return p, true
 		}
 	}
 	for n, p := range in.taken {
@@ -161,31 +192,32 @@ func (in *Input) saved(id fileID, path string) (p place, ok bool) {
 	return p, false
 }
 
-// findRenamed finds the files that were renamed while nobody followed them: what is left of them is read. Places of all others
-// are forgotten.
+// findRenamed finds the files that were renamed while nobody followed them: what is left of them is read. One that isn't found is
+// searched for once more, since it may be renamed just now. Places of all others are forgotten.
 func (in *Input) findRenamed() {
-	names := map[string]map[fileID]string{} // by folder
-	for id, p := range in.places {
-		delete(in.places, id)
-		at, dir := p.path, filepath.Dir(p.path)
-		if names[dir] == nil {
-			names[dir] = filesIn(dir)
-		}
-		if name := names[dir][id]; name != "" {
-			at = filepath.Join(dir, name)
-		}
-		tag, tagged := in.tagger.tagFor(p.path)
-		f := &file{place: p, at: at, named: p.path, tag: tag, changed: in.liner.now, unsaved: true, rotated: true}
-		if !in.addFile(f) {
-			continue
-		}
-		known := tagged && p.path != "" && names[dir][id] != "" && in.wants(p.path)
-		if !known || in.openFile(f) != nil {
-			f.ended = true
-			continue
-		}
-		in.markReady(f)
+	list := slices.Collect(maps.Values(in.places))
+	slices.SortFunc(list, func(a, b place) int { return cmp.Compare(a.path, b.path) }) // each folder is listed once
+	clear(in.places)
+	for _, p := range list {
+		in.addRenamed(p, false)
 	}
+}
+
+// addRenamed adds a file that was renamed, unless it isn't to be read.
+func (in *Input) addRenamed(p place, unread bool) {
+	tag, tagged := in.tagger.tagFor(p.path)
+	f := &file{place: p, at: p.path, named: p.path, tag: tag, changed: in.liner.now, unsaved: true, rotated: true, unread: unread}
+	if !in.addFile(f) {
+		return
+	}
+	if !tagged || p.path == "" || !in.wants(p.path) {
+		f.ended = true
+		return
+	}
+	if err := in.openFile(f); err != nil {
+		in.lost(f, err)
+	}
+	in.markReady(f)
 }
 
 // filesIn returns the names of the files in a folder.
@@ -230,6 +262,18 @@ func (in *Input) rotate(f *file) {
 		}
 	}
 	in.markReady(f)
+}
+
+// lookAtAll checks every file.
+func (in *Input) lookAtAll(now time.Time) {
+	missed := false
+	for _, f := range in.files {
+		in.look(f, now)
+		missed = missed || !f.missed.IsZero()
+	}
+	if missed { // each folder is listed once
+		slices.SortFunc(in.ready, func(a, b *file) int { return cmp.Compare(a.at, b.at) })
+	}
 }
 
 // look checks a file: whether it has more to read, and whether another one has its path now.

@@ -21,7 +21,8 @@ import (
 const (
 	storeMagic = "firelane tail offsets 1\n"
 	commitHead = 8       // bytes: the length of the entries, and their checksum
-	maxCommit  = 8 << 20 // bytes of the entries of a commit
+	maxCommit  = 8 << 20 // bytes of the entries of a commit; more are several commits
+	maxEntry   = 5 << 10 // bytes of an entry, which has a path
 	maxPath    = 4 << 10 // bytes of a path; a longer one isn't kept, and its file isn't found when it is renamed while nobody reads
 
 	compactAfter = 1 << 20   // bytes that are out of date, after which the log is written anew
@@ -52,9 +53,35 @@ type store struct {
 	file   *os.File
 	size   int64            // of the log
 	places map[fileID]place // that the log has
-	batch  []byte           // the next commit
-	next   []place          // its places
-	gone   []fileID         // the files that it forgets
+	anew   int64            // bytes of the log at which it may be written anew
+	batch  commits          // the next ones
+	next   []place          // their places
+	gone   []fileID         // the files that they forget
+}
+
+// commits are commits that are written together. Those after the first one hold what is too much for one.
+type commits struct {
+	b    []byte
+	last int // where the last one begins
+}
+
+// begin begins a commit after the bytes of b.
+func (c *commits) begin(b []byte) { c.b, c.last = append(b, make([]byte, commitHead)...), len(b) }
+
+// room is where to append an entry.
+func (c *commits) room() []byte {
+	if len(c.b)-c.last-commitHead > maxCommit-maxEntry {
+		c.seal()
+		c.begin(c.b)
+	}
+	return c.b
+}
+
+// seal completes the last commit.
+func (c *commits) seal() {
+	head, entries := c.b[c.last:], c.b[c.last+commitHead:]
+	binary.LittleEndian.PutUint32(head, uint32(len(entries)))
+	binary.LittleEndian.PutUint32(head[4:], crc32.ChecksumIEEE(entries))
 }
 
 // errForeign is the error of a file that another program has written.
@@ -163,7 +190,7 @@ func appendID(b []byte, kind byte, id fileID) []byte {
 
 // begin begins the next commit, in place of one that was not committed.
 func (s *store) begin() {
-	s.batch = append(s.batch[:0], make([]byte, commitHead)...)
+	s.batch.begin(s.batch.b[:0])
 	s.next, s.gone = s.next[:0], s.gone[:0]
 }
 
@@ -173,32 +200,28 @@ func (s *store) put(p place) {
 		p.path = ""
 	}
 	was, known := s.places[p.id]
-	s.batch = appendPlace(s.batch, p, known && was.path == p.path)
+	s.batch.b = appendPlace(s.batch.room(), p, known && was.path == p.path)
 	s.next = append(s.next, p)
 }
 
 // free adds to the next commit that a file is forgotten.
 func (s *store) free(id fileID) {
-	s.batch = appendID(s.batch, entryGone, id)
+	s.batch.b = appendID(s.batch.room(), entryGone, id)
 	s.gone = append(s.gone, id)
 }
 
 // seal completes the next commit, but for the writing: that is all that is left to do when the lines are in the queue.
-func (s *store) seal() {
-	entries := s.batch[commitHead:]
-	binary.LittleEndian.PutUint32(s.batch, uint32(len(entries)))
-	binary.LittleEndian.PutUint32(s.batch[4:], crc32.ChecksumIEEE(entries))
-}
+func (s *store) seal() { s.batch.seal() }
 
 // commit writes what was sealed. It may be saved in spite of an error: then the log could not be written anew.
 func (s *store) commit() (saved bool, err error) {
-	if len(s.batch) <= commitHead {
+	if len(s.batch.b) <= commitHead {
 		return true, nil
 	}
-	if _, err := s.file.WriteAt(s.batch, s.size); err != nil {
+	if _, err := s.file.WriteAt(s.batch.b, s.size); err != nil {
 		return false, err
 	}
-	s.size += int64(len(s.batch))
+	s.size += int64(len(s.batch.b))
 	for _, p := range s.next {
 		s.places[p.id] = p
 	}
@@ -206,7 +229,7 @@ func (s *store) commit() (saved bool, err error) {
 		delete(s.places, id)
 	}
 	s.begin()
-	if s.size > 2*compactAfter {
+	if s.size > max(s.anew, 2*compactAfter) {
 		return true, s.compact()
 	}
 	return true, nil
@@ -214,16 +237,16 @@ func (s *store) commit() (saved bool, err error) {
 
 // compact writes the log anew, and then puts it in the place of the old one.
 func (s *store) compact() error {
-	b := append([]byte(storeMagic), make([]byte, commitHead)...)
+	var c commits
+	c.begin([]byte(storeMagic))
 	for _, p := range s.places {
-		b = appendPlace(b, p, false)
+		c.b = appendPlace(c.room(), p, false)
 	}
-	if int64(len(b)) > s.size-compactAfter {
+	c.seal()
+	b := c.b
+	if s.anew = int64(len(b)) + compactAfter; s.anew > s.size {
 		return nil // most of it is up to date
 	}
-	entries := b[len(storeMagic)+commitHead:]
-	binary.LittleEndian.PutUint32(b[len(storeMagic):], uint32(len(entries)))
-	binary.LittleEndian.PutUint32(b[len(storeMagic)+4:], crc32.ChecksumIEEE(entries))
 	_ = os.Remove(s.path + ".new") // others may write to the folder: it must not be a link to another file
 	f, err := os.OpenFile(s.path+".new", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -186,4 +187,29 @@ func TestTheFileOfOffsetsIsNotWrittenThroughALink(t *testing.T) {
 	if b, err := os.ReadFile(other); string(b) != "mine" {
 		t.Errorf("got %q and %v in another file", b, err)
 	}
+}
+
+// Ten thousand files with long paths are more than the largest commit, also when the log is written anew.
+func TestOffsetsOfManyFilesWithLongPathsAreKept(t *testing.T) {
+	s, err := openStore(filepath.Join(t.TempDir(), "offsets"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []place
+	for n := range 2*maxCommit/maxPath + 100 {
+		path := fmt.Sprintf("/%04d/", n)
+		all = append(all, place{id: fileID{1, uint64(n)}, offset: 7, path: path + strings.Repeat("x", maxPath-len(path))})
+	}
+	commit(t, s, all...)
+	for _, how := range []string{"committed", "compacted"} {
+		if s = reopen(t, s); len(s.places) != len(all) || s.places[all[len(all)-1].id] != all[len(all)-1] {
+			t.Fatalf("%s: got %d places, want %d", how, len(s.places), len(all))
+		}
+		commit(t, s, all...)
+		s.size += 3 * compactAfter // as if most of it were out of date
+		if err := s.compact(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.close()
 }

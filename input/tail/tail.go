@@ -54,7 +54,7 @@ type Input struct {
 	known   map[string][]fileID // the files that had a place at the start, by path, until the first search
 	saving  []*file             // whose places are in the next commit
 	aged    map[string]agedFile // files that ignore_older leaves out, by path
-	early   map[fileID]int64    // sizes of the files that existed when the input was made; nil if their beginnings are read, too
+	early   map[fileID]early    // the files that existed when the input was made
 	taken   []place             // of a pos_file of Fluentd
 	lists   map[string]listing  // of folders with files that were renamed
 	listed  int                 // names in them
@@ -63,6 +63,7 @@ type Input struct {
 	recv    input.Receiver
 	maxOpen int
 	dirty   bool // something was added since Flush returned nil
+	blocked bool // a Flush waits, and another goroutine than the loop looks at files meanwhile
 	full    bool // maxFiles is reached, and was logged
 	wrote   bool // a failure of the store was logged
 	watch   watcher

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/firelane/firelane/budget"
 	"github.com/firelane/firelane/config"
 	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/input/inputtest"
@@ -180,6 +181,23 @@ func TestTheNextRunGoesOnWhereTheLastOneEnded(t *testing.T) {
 		all = append(all, r.stop()...)
 	}
 	same(t, all, lines(1, 30))
+}
+
+// Otherwise an HTTP input would refuse large requests for ever.
+func TestTheBufferForReadingTakesNoRoomFromTheEventsOfOthers(t *testing.T) {
+	l := newLogs(t)
+	memory := input.NewMemory(budget.New(budget.Default))
+	in, err := New(&l.o, config.FluentBit, input.Env{ID: "tail.0", Log: zerolog.Nop(), Memory: memory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, "app.log", text(1, 10))
+	r := l.run(t, in)
+	r.gets(10)
+	if !memory.TakeUnqueued(8 << 20) {
+		t.Error("there is no room for 8 MiB of events, although none waits")
+	}
+	r.stop()
 }
 
 func TestAFileThatIsRenamedIsReadToItsEnd(t *testing.T) {

@@ -55,6 +55,13 @@ func (in *Input) changes(now time.Time) (lost bool) {
 	return lost
 }
 
+// watchFolders watches the folders of files. One that it didn't watch may have got more since the search.
+func (in *Input) watchFolders() {
+	if in.watch.update(in.folders()) {
+		in.rescanSoon(time.Now())
+	}
+}
+
 func (in *Input) rescanSoon(now time.Time) {
 	if in.watch.rescan.IsZero() {
 		in.watch.rescan = now.Add(max(rescanTime, 10*in.took)) // in a large folder it takes long

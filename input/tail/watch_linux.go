@@ -67,10 +67,10 @@ func (w *watcher) close() {
 	}
 }
 
-// update watches these folders, and no others.
-func (w *watcher) update(folders []string) {
+// update watches these folders, and no others. It reports whether there is one that it has not watched before.
+func (w *watcher) update(folders []string) (added bool) {
 	if w.notifier == nil {
-		return
+		return false
 	}
 	n := w.notifier
 	n.mu.Lock()
@@ -94,9 +94,11 @@ func (w *watcher) update(folders []string) {
 			n.bad = n.bad || !errors.Is(err, fs.ErrNotExist)
 			continue
 		}
-		if was, ok := n.watched[dir]; ok && was != int32(wd) { // another folder is there now
+		was, ok := n.watched[dir]
+		if ok && was != int32(wd) { // another folder is there now
 			n.remove(dir, was)
 		}
+		added = added || !ok || was != int32(wd)
 		n.folders[int32(wd)], n.watched[dir] = dir, int32(wd)
 	}
 	for dir, wd := range n.watched {
@@ -104,6 +106,7 @@ func (w *watcher) update(folders []string) {
 			n.remove(dir, wd)
 		}
 	}
+	return added
 }
 
 func (n *notifier) remove(dir string, wd int32) {

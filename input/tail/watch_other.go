@@ -17,4 +17,4 @@ func (*watcher) changed() <-chan struct{} { return nil }
 
 func (*watcher) close() {}
 
-func (*watcher) update([]string) {}
+func (*watcher) update([]string) (added bool) { return false }

@@ -82,6 +82,7 @@ func TestRequestVerdicts(t *testing.T) {
 		want  want
 	}{
 		{"busy", failure{Failure: &httpsend.Failure{Status: 429}}, 9, want{verdict: again, cause: sink.Throttled}},
+		{"too slow", failure{Failure: &httpsend.Failure{Status: 408}}, 9, want{verdict: again, cause: sink.Throttled}},
 		{"bad gateway", failure{Failure: &httpsend.Failure{Status: 502}}, 9, want{verdict: again, cause: sink.Throttled}},
 		{"unavailable", failure{Failure: &httpsend.Failure{Status: 503}}, 9, want{verdict: again, cause: sink.Throttled}},
 		{"gateway time-out", failure{Failure: &httpsend.Failure{Status: 504}}, 9, want{verdict: again, cause: sink.Throttled}},

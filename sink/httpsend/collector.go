@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/firelane/firelane/sink"
 )
@@ -21,8 +20,6 @@ func (f *Failure) Collector(n int) sink.Reply {
 		if f.AboutRequest() {
 			r = RefusedContent(r, n)
 		}
-	case http.StatusRequestTimeout:
-		r.Cause, r.RetryAfter = sink.Throttled, RetryAfter(f.Header, time.Now())
 	case http.StatusProxyAuthRequired:
 		r.Cause = sink.Unauthorised
 	}

@@ -99,10 +99,10 @@ func (f *Failure) Reply() sink.Reply {
 	return r
 }
 
-// throttled reports whether the server, or a proxy before it, is overloaded.
+// throttled reports whether the server, or a proxy before it, is overloaded, or says that the request came too slowly (408).
 func (f *Failure) throttled() bool {
 	switch f.Status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
 	return strings.Contains(f.Reason, "Request throttled") || strings.Contains(f.Type, "Throttling")

@@ -10,7 +10,7 @@ import (
 	"github.com/firelane/firelane/sink"
 )
 
-// groupsLimit is how long an attempt of several exchanges may take.
+// groupsLimit is how long an attempt of several exchanges may take, besides the last one.
 const groupsLimit = 3 * time.Minute
 
 // A Group is items of a request that are sent together, as a request of their own.
@@ -23,16 +23,14 @@ type Group struct {
 // SendGroups makes one attempt whose request is several groups of items, each with an exchange of its own: send sends one,
 // and judges all of its items. A group that asks for halving is halved at once, unless it is the whole request, which the
 // delivery loop halves. After a group that failed as a whole (the server wasn't reached, is overloaded or refuses the
-// credentials), no other is sent; all items that are left are sent again.
+// credentials), no other is sent; all items that are left are sent again. After groupsLimit they are, too, as Unjudged ones.
 func SendGroups(ctx context.Context, req *sink.Request, groups [][]int, send func(context.Context, Group) sink.Reply) sink.Reply {
 	if len(groups) == 1 && len(groups[0]) == req.Len() {
 		return send(ctx, Group{Key: keyOf(req, groups[0]), Body: req.Body, Len: req.Len()})
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, groupsLimit, fmt.Errorf("sending a request in %d parts takes more than %v", len(groups), groupsLimit))
-	defer cancel()
-	m := merger{req: req, send: send, sum: sink.Reply{Cause: sink.Answered}}
+	m := merger{req: req, send: send, sum: sink.Reply{Cause: sink.Answered}, until: time.Now().Add(groupsLimit)}
 	for _, items := range groups {
-		if m.stopped || ctx.Err() != nil {
+		if m.ends(ctx) {
 			m.left = true
 			break
 		}
@@ -75,6 +73,12 @@ type merger struct {
 	failed  bool       // sum has the reason of a failure
 	left    bool       // items are left that must be sent again
 	stopped bool       // no other group is sent
+	until   time.Time  // when no other one is sent either
+}
+
+// ends reports whether no other group is sent.
+func (m *merger) ends(ctx context.Context) bool {
+	return m.stopped || ctx.Err() != nil || !time.Now().Before(m.until)
 }
 
 // group sends a group, or its halves.
@@ -87,7 +91,7 @@ func (m *merger) group(ctx context.Context, items []int) {
 	if r.Split != sink.No && len(items) > 1 {
 		half := len(items) / 2
 		for _, part := range [][]int{items[:half], items[half:]} {
-			if m.stopped || ctx.Err() != nil {
+			if m.ends(ctx) {
 				m.left = true
 				return
 			}
@@ -140,8 +144,12 @@ func (m *merger) reply(ctx context.Context) sink.Reply {
 		return m.sum
 	}
 	m.sum.Verdict = sink.Again
-	if !m.failed {
+	switch {
+	case m.failed:
+	case ctx.Err() != nil:
 		m.sum.Cause, m.sum.Err = sink.Unreached, context.Cause(ctx)
+	default: // the server takes what it gets, slowly
+		m.sum.Unjudged, m.sum.Err = true, fmt.Errorf("sending a request in parts takes more than %v: %d of %d records have been judged", groupsLimit, len(m.sum.Items), m.req.Len())
 	}
 	return m.sum
 }

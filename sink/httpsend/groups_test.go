@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/firelane/firelane/sink"
 )
@@ -106,4 +108,22 @@ func TestSendingGroupsEndsWithTheContext(t *testing.T) {
 	if n != 1 || r.Verdict != sink.Again || r.Cause != sink.Unreached || !errors.Is(r.Err, context.Canceled) || len(r.Items) != 1 {
 		t.Errorf("got %+v after %d exchanges", r, n)
 	}
+}
+
+// The server takes each record, one in a minute.
+func TestASlowServerThatTakesEachGroupIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		req := keyed("a1", "b1", "c1", "d1", "e1", "f1")
+		r := SendGroups(t.Context(), req, SingleGroups(req), func(ctx context.Context, _ Group) sink.Reply {
+			select {
+			case <-ctx.Done(): // the record may be stored, and is sent again
+				return sink.Reply{Verdict: sink.Again, Err: context.Cause(ctx)}
+			case <-time.After(50 * time.Second):
+				return sink.Reply{Cause: sink.Answered}
+			}
+		})
+		if r.Verdict != sink.Again || r.Cause != sink.Answered || !r.Unjudged || r.Err == nil || len(r.Items) != 4 {
+			t.Errorf("got %+v, want four done and two that nobody has judged", r)
+		}
+	})
 }

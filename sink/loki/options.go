@@ -2,10 +2,13 @@ package loki
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 
@@ -89,10 +92,27 @@ func (o *Options) Check(d config.Dialect) error {
 // that it can't read.
 func (o *Options) Warnings() []string {
 	w := o.OutputOptions.Warnings()
-	if _, err := labelMap(o.LabelMap, new([]field.Accessor)); err != nil {
-		w = append(w, err.Error()+"; so it sets no label, as in Fluent Bit")
+	if missing, text := o.labelMapWarning(); text != "" && !missing {
+		w = append(w, text)
 	}
 	return w
+}
+
+// FileWarnings is called by config after binding.
+func (o *Options) FileWarnings() []string {
+	if missing, text := o.labelMapWarning(); missing {
+		return []string{text}
+	}
+	return nil
+}
+
+// labelMapWarning says why label_map_path has no effect, "" if it has one; missing: there is no such file.
+func (o *Options) labelMapWarning() (missing bool, text string) {
+	if _, err := labelMap(o.LabelMap, new([]field.Accessor)); err != nil {
+		_, at := os.Stat(o.LabelMap)
+		return errors.Is(at, fs.ErrNotExist), err.Error() + "; so it sets no label, as in Fluent Bit"
+	}
+	return false, ""
 }
 
 // tls returns the options for TLS, completed by those that only this plugin of Fluentd has.

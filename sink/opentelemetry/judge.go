@@ -118,7 +118,7 @@ func readPartial(contentType string, body []byte) (rejected int64, message strin
 }
 
 // judgeRefused judges any other status for a request with that many items. OTLP allows repeating a request only after 429,
-// 502, 503 and 504 ("Failures"). But 401, 403 and 404 are mistakes in the configuration, and 500 is what proxies and older
+// 502, 503 and 504 ("Failures"). 408 says that the request came too slowly, as a proxy's 504 does. But 401, 403 and 404 are mistakes in the configuration, and 500 is what proxies and older
 // Collectors answer to trouble that ends: records wait for these. A 400 is about the records: halving finds those that the
 // server can't take.
 func judgeRefused(f *httpsend.Failure, items int) sink.Reply {
@@ -134,6 +134,8 @@ func judgeRefused(f *httpsend.Failure, items int) sink.Reply {
 		switch {
 		case !f.AboutRequest():
 			return r
+		case f.Status == http.StatusBadRequest && strings.Contains(f.Type+" "+f.Reason, codeMissing):
+			return missing(f, r, items)
 		case items > 1:
 			r.Split = sink.ByItem
 			return r
@@ -143,6 +145,19 @@ func judgeRefused(f *httpsend.Failure, items int) sink.Reply {
 		r.Err = errors.Join(r.Err, errors.New("does the server take OTLP/HTTP in Protocol Buffers here, and this compression? check port, logs_uri and compress"))
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		r.Err = fmt.Errorf("%w; check host, port and logs_uri", r.Err)
+	}
+	return r
+}
+
+// codeMissing is what CloudWatch Logs answers with 400 while the log group or stream doesn't exist.
+const codeMissing = "ResourceNotFoundException"
+
+// missing is the reply of a CloudWatch Logs that has no such log group or stream yet: all records wait for it.
+func missing(f *httpsend.Failure, r sink.Reply, items int) sink.Reply {
+	r.Verdict = sink.Done
+	r.Trouble = &sink.Trouble{Kind: sink.Missing, What: "has no such log group or stream", Want: "create it, or correct the headers x-aws-log-group and x-aws-log-stream"}
+	for _, i := range allOf(items) {
+		r.Items = append(r.Items, sink.ItemReply{Index: i, Verdict: sink.Again, Status: f.Status, Type: codeMissing, Reason: f.Reason, Busy: true})
 	}
 	return r
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/firelane/firelane/sink"
 	"github.com/firelane/firelane/sink/opentelemetry/opentelemetrytest"
 	"github.com/firelane/firelane/sink/sinktest"
+	"github.com/firelane/firelane/sink/wire"
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
@@ -227,6 +228,7 @@ func TestStatusesAreJudgedAsOTLPSays(t *testing.T) {
 		502: {Cause: sink.Throttled, RetryAfter: 3 * time.Second},
 		503: {Cause: sink.Throttled, RetryAfter: 3 * time.Second},
 		504: {Cause: sink.Throttled, RetryAfter: 3 * time.Second},
+		408: {Cause: sink.Throttled, RetryAfter: 3 * time.Second},
 		400: {Cause: sink.Answered, Split: sink.ByItem},
 		422: {Cause: sink.Answered, Split: sink.ByItem},
 		413: {Cause: sink.Answered, Split: sink.BySize},
@@ -278,6 +280,37 @@ func TestABadRequestThatIsNotAboutTheRecordsIsTriedAgain(t *testing.T) {
 		d := destination(t, listen(t, answer))
 		if r := d.Send(t.Context(), encode(t, d, event(t, 0, `{"log":"1"}`))); r.Verdict != sink.Again || r.Split != sink.No || len(r.Items) > 0 {
 			t.Errorf("%s: got %+v, want again", name, r)
+		}
+	}
+}
+
+func TestRecordsWaitForALogGroupThatIsNotMadeYet(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"in JSON": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			http.Error(w, `{"__type":"com.amazonaws.logs#ResourceNotFoundException","message":"The specified log group does not exist."}`, http.StatusBadRequest)
+		},
+		"in a header": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Amzn-ErrorType", "ResourceNotFoundException:http://internal.amazon.com/")
+			http.Error(w, `{"message":"The specified log group does not exist."}`, http.StatusBadRequest)
+		},
+		"in Protocol Buffers": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-protobuf")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write(wire.AppendString(nil, statusMessage, "ResourceNotFoundException: The specified log group does not exist."))
+		},
+	} {
+		d := destination(t, listen(t, answer))
+		for _, n := range []int{1, 2} {
+			r := d.Send(t.Context(), encode(t, d, []*sink.Record{event(t, 0, `{"log":"1"}`), event(t, 0, `{"log":"2"}`)}[:n]...))
+			if r.Split != sink.No || r.Cause != sink.Answered || len(r.Items) != n || r.Trouble == nil || r.Trouble.Kind != sink.Missing {
+				t.Fatalf("%s, %d records: got %+v, want the records to wait", name, n, r)
+			}
+			for i, item := range r.Items {
+				if item.Index != i || item.Verdict != sink.Again || !item.Busy || item.Type != codeMissing {
+					t.Errorf("%s, %d records: got %+v, want it sent again, and no refusal of the record", name, n, item)
+				}
+			}
 		}
 	}
 }

@@ -353,6 +353,20 @@ func TestWhatIsNotAcknowledgedIsSentAgainIfAcknowledgmentsWork(t *testing.T) {
 	}
 }
 
+// A proxy says that the request came too slowly: that is no reason to do without acknowledgments.
+func TestAnAcknowledgmentIsAskedForAgainAfter408(t *testing.T) {
+	s := server(splunktest.Options{UseACK: true, Options: webtest.Options{Request: func(n int, _ *http.Request) webtest.Fault {
+		if n == 2 { // the first question: request 1 has the event
+			return webtest.Fault{Status: http.StatusRequestTimeout}
+		}
+		return webtest.Fault{}
+	}}})
+	d := made(t, s, config.FluentBit, "channel "+token).(*Destination)
+	if r := send(t, d, sinktest.Record("a", 1)); r.Verdict != sink.Done || !d.ackWorks.Load() {
+		t.Errorf("got %+v, acknowledged: %v; want done and acknowledged", r, d.ackWorks.Load())
+	}
+}
+
 func TestWithoutAnEndpointOfAcknowledgmentsTheReplyCounts(t *testing.T) {
 	s := server(splunktest.Options{UseACK: true, NoAcks: true})
 	if r := send(t, made(t, s, config.FluentBit, "channel "+token), sinktest.Record("a", 1)); r.Verdict != sink.Done || r.Err != nil {

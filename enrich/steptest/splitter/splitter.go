@@ -40,6 +40,7 @@ type line struct {
 	text   []byte
 	events int
 	lot    enrich.Lot
+	begun  time.Time // when its first event was added
 	due    time.Time
 }
 
@@ -103,7 +104,8 @@ func (s *splitter) finish(tag string, text []byte, out *enrich.Out) (rest []byte
 func (s *splitter) hold(ev *record.Event, text []byte, out *enrich.Out) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := &line{events: 1, lot: out.Lot, text: bytes.Clone(text), due: time.Now().Add(s.after)}
+	l := &line{events: 1, lot: out.Lot, text: bytes.Clone(text), begun: time.Now()}
+	l.due = l.begun.Add(s.after)
 	l.ev = record.Event{Tag: strings.Clone(ev.Tag), Time: ev.Time, Body: bytes.Clone(ev.Body)}
 	if s.lines[l.ev.Tag] != nil || s.bytes+l.size() > maxHeld { // another connection may have begun one
 		return false
@@ -175,4 +177,16 @@ func (s *splitter) Held() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.held
+}
+
+// Oldest implements enrich.Aged.
+func (s *splitter) Oldest() (oldest time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lines {
+		if oldest.IsZero() || l.begun.Before(oldest) {
+			oldest = l.begun
+		}
+	}
+	return oldest
 }

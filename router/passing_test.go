@@ -1,0 +1,83 @@
+package router
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/firelane/firelane/input"
+)
+
+// isHeld reports whether what an intake has added is not all queued.
+func (i *intake) isHeld(t *testing.T) bool {
+	t.Helper()
+	err := i.Flush(t.Context())
+	if err != nil && !errors.Is(err, input.ErrHeld) {
+		t.Fatal(err)
+	}
+	return err != nil
+}
+
+// On a busy router a filter holds something at every moment: acks wait for what came before alone.
+func TestAcksDontWaitForEventsThatAreHeldLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, placeholder+nullOutputs("*"), newSplitter(t))
+		first, busy, third := r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0])
+		busy.addLogs("before", "x")
+		_ = busy.Flush(t.Context())
+		time.Sleep(time.Second)
+		first.addLogs("a", "one")
+		if !first.isHeld(t) {
+			t.Error("the ack doesn't wait for an event that is held")
+		}
+		time.Sleep(time.Second)
+		busy.addLogs("b", "y")
+		busy.addLogs("before", "\n")
+		_ = busy.Flush(t.Context())
+		if !first.isHeld(t) {
+			t.Error("the ack doesn't wait for an event that is held while others are released")
+		}
+		time.Sleep(time.Second)
+		third.addLogs("c", "z")
+		third.addLogs("a", "\n")
+		if !first.isHeld(t) {
+			t.Error("the ack doesn't wait for an event that was released and isn't queued")
+		}
+		_ = third.Flush(t.Context())
+		if time.Sleep(time.Second); first.isHeld(t) {
+			t.Error("the ack waits for events that were held later")
+		}
+		if !busy.isHeld(t) || !third.isHeld(t) || r.holding.Load() != 2 {
+			t.Errorf("got %d events held, want 2, and that their acks wait", r.holding.Load())
+		}
+		wantQueued(t, r.outputs[0], "before: x", "a: one")
+		r.releaseAll(r.expiries())
+		if busy.isHeld(t) || third.isHeld(t) {
+			t.Error("acks wait although nothing is held")
+		}
+	})
+}
+
+// What one filter releases may be held by the next one, which takes it for a new event.
+func TestAcksWaitForEventsThatAreHeldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, placeholder+placeholder+nullOutputs("*"), newSplitter(t), newSplitter(t))
+		first, other := r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0])
+		first.addLogs("a", "one")
+		_ = first.Flush(t.Context())
+		time.Sleep(time.Second)
+		other.addLogs("a", "\nx")
+		for range 2 {
+			if time.Sleep(time.Second); !first.isHeld(t) {
+				t.Error("the ack doesn't wait for an event that is held again")
+			}
+			_ = other.Flush(t.Context())
+		}
+		r.releaseAll(r.expiries())
+		if first.isHeld(t) || other.isHeld(t) {
+			t.Error("acks wait although nothing is held")
+		}
+		wantQueued(t, r.outputs[0], "a: onex")
+	})
+}
