@@ -124,17 +124,32 @@ func (f *Fan) begin(size int64, wants func(*Queue) bool) bool {
 		room, most = max(room, q.room()), min(most, q.mostRoom())
 	}
 	room = min(room, most) // what the longest queue needs, which has the most files open, but a segment of no queue is too large
-	head := int64(dataAt + len(f.queues)*slotSize)
+	need := max(room, int64(dataAt+len(f.queues)*slotSize)+size)
 	for _, q := range f.queues {
-		if (wants == nil || wants(q)) && q.takes(max(room, head+size)) {
+		if (wants == nil || wants(q)) && (q.takes(need) || q.dropsFor(need)) {
 			f.members = append(f.members, q)
 		}
 	}
-	if len(f.members) < 2 || f.create(room) != nil {
+	if len(f.members) < 2 {
+		f.end()
+		return false
+	}
+	for _, q := range f.members {
+		for q.dropsFor(need) && need > q.left() && len(q.segs) > 0 {
+			q.dropOldest()
+		}
+	}
+	if f.create(room) != nil {
 		f.end()
 		return false
 	}
 	return true
+}
+
+// dropsFor reports whether the queue drops its oldest records so that its files can grow by so many bytes: if it has dropped some already
+// since it was full. Else queues that are all full would have no file in common any more, and take the disk of all.
+func (q *Queue) dropsFor(grows int64) bool {
+	return q.full == DropOldest && q.fullness.full && grows <= q.stats.Limit && len(q.waiters) == 0 && !q.failing && !q.isClosed() && !q.overfull
 }
 
 // mostRoom is how much a segment holds at most: in a full queue.

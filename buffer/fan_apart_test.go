@@ -178,3 +178,29 @@ func TestWithSyncAFileHasItsNamesOnTheDiskBeforeItIsUsed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFullQueuesThatDropTheirOldestStillShareFiles: else they took the disk of all of them, once full. What fits into the limit isn't
+// dropped for that.
+func TestFullQueuesThatDropTheirOldestStillShareFiles(t *testing.T) {
+	f, queues := fanOf(t, newLinked(3), Options{SegmentSize: 2000, Limit: 16000, Full: DropOldest})
+	i := 0
+	for ; queues[0].left() > 400; i++ {
+		fan(t, f, queues, i, i+1)
+	}
+	for n, q := range queues {
+		if s := q.Stats(); s.DroppedNoRoom > 0 {
+			t.Errorf("got %d records of queue %d dropped, want none before it is full", s.DroppedNoRoom, n)
+		}
+	}
+	want := fan(t, f, queues, i, i+1000)
+	for n, q := range queues {
+		if own := len(q.segs) - q.shared(); own > 1 || q.size > q.stats.Limit || q.size < q.stats.Limit*5/8 {
+			t.Errorf("got %d files of its own in queue %d, which has %d bytes of %d, want it nearly full of shared ones", own, n, q.size, q.stats.Limit)
+		}
+	}
+	for n, q := range queues {
+		got := deliver(t, q)
+		checkDeliveries(t, got, want[n][len(want[n])-len(got):])
+		checkBalance(t, q)
+	}
+}
