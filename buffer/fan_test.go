@@ -283,6 +283,23 @@ func TestWhatAllHaveDeliveredOfAFanReachesNoDisk(t *testing.T) {
 	}
 }
 
+// TestTheFilesOfAFanGrowWithItsLongestQueue, so that a dead output's backlog has few. They stay an eighth of the smallest limit.
+func TestTheFilesOfAFanGrowWithItsLongestQueue(t *testing.T) {
+	for _, tt := range []struct{ limit, want int64 }{{1 << 30, maxSegmentSize}, {64 << 20, 8 << 20}} {
+		f, queues := fanOf(t, newLinked(2), Options{Limit: 1 << 30})
+		for n, q := range queues { // as on disk
+			q.segSize, q.maxSegSize = segmentSize, maxSegmentSize
+			q.size = int64(n) * 200 << 20
+		}
+		queues[0].stats.Limit = tt.limit
+		f.Append(make([]byte, 100), 1, func(*Queue) {})
+		if len(f.segs) != 2 || f.segs[0].room != tt.want {
+			t.Errorf("got %d files, want two of %d bytes", len(f.segs), tt.want)
+		}
+		queues[1].size -= 200 << 20
+	}
+}
+
 // TestQueuesGiveWayTogether: a file that two stalled queues have is dropped by both, one that a third needs by none.
 func TestQueuesGiveWayTogether(t *testing.T) {
 	f, queues := fanOf(t, newLinked(3), Options{SegmentSize: 400, StalledAfter: 1})

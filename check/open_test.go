@@ -139,8 +139,8 @@ func TestStandardInputMayBeATaskDefinitionOrAConfiguration(t *testing.T) {
 }
 
 func TestAMistakeInATaskDefinitionHasThePlaceInIt(t *testing.T) {
-	list, _ := opened(t, map[string]string{"task.json": task(plainRouter, `"Name": "opensearch", `+"\n"+`"tls": "many"`)}, check.Options{}, "task.json")
-	if got, want := written(list[0]), "error task.json:4 containerDefinitions[1].logConfiguration.options.tls opensearch: tls: "; !strings.HasPrefix(got, want) {
+	list, _ := opened(t, map[string]string{"task.json": task(plainRouter, `"Name": "opensearch", `+"\n"+`"net.keepalive": "many"`)}, check.Options{}, "task.json")
+	if got, want := written(list[0]), "error task.json:4 containerDefinitions[1].logConfiguration.options.net.keepalive opensearch: net.keepalive: "; !strings.HasPrefix(got, want) {
 		t.Errorf("got %s want %s", got, want)
 	}
 }

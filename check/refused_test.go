@@ -35,7 +35,6 @@ func TestOptionsThatAreNotThereAreRefused(t *testing.T) {
 		{"`context metadata`", modifier("metadata"), "body"},
 		{"`context attributes`", modifier("attributes"), "body"},
 		{"`otel_`", modifier("otel_resource_attributes"), "body"},
-		{"`tls 1`", output("http\n  host h\n  tls 1"), "want on or off"},
 		{"`data_type metric`", fluentd + "@type splunk_hec\n  hec_host h\n  hec_token t\n  data_type metric\n</match>\n", "event"},
 		{"`data_type metrics`", fluentd + "@type sumologic\n  endpoint https://h/t\n  data_type metrics\n</match>\n", "logs"},
 		{"`use_http false`", fluentd + "@type datadog\n  api_key k\n  use_http false\n</match>\n", "true"},

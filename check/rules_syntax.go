@@ -109,6 +109,8 @@ func (s *Subject) graded(d *config.Diagnostic, severity Severity, text string) (
 	switch {
 	case d.Code == config.CodeAdvice && s.Task != nil && strings.Contains(text, "no such file or directory"):
 		return Note, text + ": that is so on this machine; the file in the container is not checked"
+	case (d.Code == config.CodeValue || d.Code == config.CodeComment) && strings.Contains(text, ": tls: ") && strings.Contains(text, "is read as off"):
+		return Error, text + ". So the connection has no TLS"
 	case d.Code == config.CodeSection && d.Want != "" && strings.HasPrefix(text, "unknown section ["): // probably an output
 		return Error, text + ", so what it configures is missing"
 	case d.Code == config.CodeNoInput && s.Task == nil:
@@ -121,7 +123,7 @@ func (s *Subject) graded(d *config.Diagnostic, severity Severity, text string) (
 // a plugin. It ignores those of [SERVICE] and of parsers, as firelane does, and Fluentd only warns.
 func consequence(d *config.Diagnostic, strandsFluentBit bool) string {
 	switch {
-	case d.Code == config.CodeComment:
+	case d.Code == config.CodeComment && !strings.Contains(d.Text, "is read as off") && !strings.Contains(d.Text, "counts as not written"):
 		return ". That works; a comment needs a line of its own"
 	case !strandsFluentBit || !strings.Contains(d.Text, "unknown option"):
 		return ""

@@ -92,17 +92,22 @@ func (g *binding) param(p param) {
 		p.value = number
 	}
 	err := o.set(field, p.value, g.dialect)
-	if err != nil && o.other != "" && !strings.HasPrefix(strings.ToLower(p.value), "otlp_") { // formats that Fluent Bit has
+	switch {
+	case err == nil:
+	case o.other == NotWritten || o.other != "" && base(o.kind).Kind() == reflect.Bool:
+		err = g.takeInstead(o, p, o.other, err.Error())
+	case o.other != "" && !strings.HasPrefix(strings.ToLower(p.value), "otlp_"): // formats that Fluent Bit has
 		g.warning(p.pos, fmt.Sprintf("%s: %s: %q is not known, so it is %s, as in Fluent Bit; want %s", g.what, p.key, p.value, o.other, enumerate(o.oneof, "or"))).as(CodeAdvice).fix(p.value, nearest(p.value, o.oneof))
 		err = o.set(field, o.other, g.dialect)
-	}
-	if err != nil && g.isLenient(o, p) {
+	case g.isLenient(o, p):
 		err = g.readAnyway(field, o, p, err)
 	}
 	if err != nil {
 		g.wrongValue(p, o, err)
 	} else if list, ok := field.Addr().Interface().(*[]Ordered); ok {
 		(*list)[len(*list)-1].Order = g.order
+	} else {
+		g.wrapPort(field, o, p)
 	}
 	g.order++
 }
@@ -271,7 +276,11 @@ func (b binder) defaults(into reflect.Value) {
 func (g *binding) check() {
 	target := g.into.Addr().Interface()
 	if c, ok := target.(interface{ Check(Dialect) error }); ok {
-		for _, err := range split(c.Check(g.dialect)) {
+		errs := split(c.Check(g.dialect))
+		for n := 0; g.takeOthers(errs) && n < len(g.schema.options); n++ {
+			errs = split(c.Check(g.dialect))
+		}
+		for _, err := range errs {
 			g.failCheck(err)
 		}
 	}

@@ -67,7 +67,7 @@ func (p *Plan) parser(name string) *Instance {
 func (k *compilation) checkParsers(i Instance, s *section) {
 	for _, option := range []string{"parser", "parser_firstline"} {
 		used, at := k.named(i, s, option)
-		used = k.leaveOut(i, option, used, at)
+		used = k.leaveOut(i, i.Name, option, used, at)
 		for _, name := range k.knownParsers(i, used, at) {
 			k.checkParser(i.Name, at, name)
 		}
@@ -75,15 +75,21 @@ func (k *compilation) checkParsers(i Instance, s *section) {
 }
 
 // leaveOut empties an option that has no effect if it names an unknown parser. It returns what the option names then.
-func (k *compilation) leaveOut(i Instance, name string, used []string, at Pos) []string {
+func (k *compilation) leaveOut(i Instance, user, name string, used []string, at Pos) []string {
 	v := reflect.ValueOf(i.Options).Elem()
 	o := k.schemas.of(v.Type(), FluentBit).params[name]
-	if o == nil || !o.leftOut || used[0] == "" || k.plan.parser(used[0]) != nil || k.skipped[fold(used[0])] != nil {
+	if o == nil || !o.leftOut && !isUnusedFirstLine(i, name) || used[0] == "" || k.plan.parser(used[0]) != nil || k.skipped[fold(used[0])] != nil {
 		return used
 	}
-	k.warning(at, fmt.Sprintf("%s: unknown parser %s, which is left out; %s", i.Name, used[0], wantOneOf(used[0], k.parserNames()))).as(CodeParser)
+	k.warning(at, fmt.Sprintf("%s: unknown parser %s, which is left out; %s", user, used[0], wantOneOf(used[0], k.parserNames()))).as(CodeParser)
 	v.FieldByIndex(o.index).SetString("")
 	return nil
+}
+
+// isUnusedFirstLine reports whether an option is the parser of the first line of an input that joins no lines by it.
+func isUnusedFirstLine(i Instance, name string) bool {
+	joins := reflect.ValueOf(i.Options).Elem().FieldByName("Joined")
+	return name == "parser_firstline" && joins.IsValid() && !joins.Bool()
 }
 
 // knownParsers leaves out the unknown parsers of a filter that names others, too, as in Fluent Bit.
@@ -197,6 +203,7 @@ func (p *Plan) multiline(name string) *Instance {
 func (k *compilation) checkMultiline() {
 	for n, i := range k.plan.Multiline {
 		used, at := k.named(i, k.multilineSections[n], "parser")
+		used = k.leaveOut(i, "multiline parser "+i.ID, "parser", used, at)
 		for _, name := range used {
 			k.checkParser("multiline parser "+i.ID, at, name)
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -39,6 +40,15 @@ const (
 	fromStream
 )
 
+// hasStreams reports whether the streams file exists. Fluent Bit starts without its tasks if it doesn't.
+func (k *compilation) hasStreams(r *classicReader, p param) bool {
+	if r.exists(p.value) || r.exists(filepath.Join(filepath.Dir(r.main), p.value)) {
+		return true
+	}
+	k.warning(p.pos, fmt.Sprintf("%s: %s does not exist: there are no stream tasks, as in Fluent Bit", p.key, p.value)).as(CodeFile)
+	return false
+}
+
 // streamTasks compiles the tasks of the stream processor.
 func (k *compilation) streamTasks(r *classicReader) {
 	var list []*section
@@ -47,7 +57,7 @@ func (k *compilation) streamTasks(r *classicReader) {
 			list = append(list, s)
 		}
 	}
-	if p := k.streams; p.value != "" {
+	if p := k.streams; p.value != "" && k.hasStreams(r, p) {
 		for _, s := range k.sectionsOf(r, p) {
 			if s.name != "stream_task" && s.name != streamSection {
 				k.warning(s.pos, fmt.Sprintf("[%s] has no effect in a streams file", strings.ToUpper(s.name))).as(CodeIgnored)

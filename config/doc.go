@@ -33,7 +33,8 @@
 // splits at one blank: "log  DEBUG" is log and " DEBUG", as Fluent Bit reads regex and exclude.
 //
 // In Fluent Bit's dialect a value that isn't the number, time or size that it should be is only a warning: it is read as Fluent Bit reads
-// it. strict:"true" makes it a mistake, for options with which Fluent Bit doesn't start then.
+// it. strict:"true" makes it a mistake, for options with which Fluent Bit doesn't start then, and strict:"zero" unless a number above 0 is
+// at its beginning. other on a bool is what anything else than a boolean means; other:"(not written)": it counts as not written.
 //
 // negative:"DURATION" on a time.Duration is what a negative number means: for Fluent Bit's grace, no limit.
 //
@@ -80,6 +81,13 @@ func (s Secret) String() string {
 type OptionError struct {
 	Option string // its name in the dialect of the configuration
 	Reason string // what is wrong, and what is wanted
+
+	// Instead is the value that the option has in Fluent Bit's dialect, with a warning, where Fluent Bit starts with the wrong one:
+	// NotWritten, or another value. The struct is checked again then. "": it is a mistake.
+	Instead string
 }
+
+// NotWritten stands for the value of an option that isn't written: its default.
+const NotWritten = "(not written)"
 
 func (e *OptionError) Error() string { return e.Option + ": " + e.Reason }

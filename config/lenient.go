@@ -2,8 +2,11 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,7 +14,7 @@ import (
 // isLenient reports whether the value of an option that is a number, a time or a size may be something else, as in Fluent Bit. A value
 // that must not be shown may not: the warning would show a part of it.
 func (g *binding) isLenient(o *option, p param) bool {
-	return g.dialect == FluentBit && !o.strict && !p.secret && !o.secret && o.kind.Kind() != reflect.Slice &&
+	return g.dialect == FluentBit && !o.strict && !(o.nonzero && !isPositive(p.value)) && !p.secret && !o.secret && o.kind.Kind() != reflect.Slice &&
 		(isNumber(o.kind) || base(o.kind) == typeSize)
 }
 
@@ -44,6 +47,12 @@ func (g *binding) readAnyway(field reflect.Value, o *option, p param, err error)
 	}
 	g.warning(p.pos, text).as(CodeValue)
 	return nil
+}
+
+// isPositive reports whether a text begins with a number above 0.
+func isPositive(text string) bool {
+	x, _ := strconv.ParseFloat(readNumber(text), 64)
+	return x > 0
 }
 
 // readNumber is the number at the beginning of a text, 0 if there is none. It has 32 bytes at most.
@@ -85,4 +94,72 @@ func readSize(text string) string {
 		return "false"
 	}
 	return n
+}
+
+// takeOthers gives the options that errors name the values that they have instead, and reports whether there are any. An option without
+// one that is written is a mistake.
+func (g *binding) takeOthers(errs []error) (taken bool) {
+	if g.dialect != FluentBit {
+		return false
+	}
+	for _, err := range errs {
+		wrong := (*OptionError)(nil)
+		if !errors.As(err, &wrong) || wrong.Instead == "" {
+			continue
+		}
+		o := g.schema.params[wrong.Option]
+		if p, ok := g.given[o]; ok && g.takeInstead(o, p, wrong.Instead, wrong.Reason) == nil {
+			delete(g.given, o) // so that it is taken once
+			taken = true
+		}
+	}
+	return taken
+}
+
+// takeInstead gives an option another value than the one that it can't have, with a warning. reason is why it can't.
+func (g *binding) takeInstead(o *option, p param, instead, reason string) error {
+	text, value := "is read as "+instead+", as in Fluent Bit", instead
+	if instead == NotWritten {
+		text, value = "counts as not written", o.def
+	}
+	field := g.into.FieldByIndex(o.index)
+	field.SetZero()
+	if value != "" || o.hasDef {
+		if err := o.set(field, value, g.dialect); err != nil {
+			return err
+		}
+	}
+	quoted := strconv.Quote(p.value)
+	for _, again := range []string{"", strconv.Quote(unquote(p.value)) + " ", p.value + " "} { // the value, which has been said
+		if after, ok := strings.CutPrefix(reason, again); ok && slices.Contains([]string{"is", "has", "must", "contradicts", "excludes"}, firstWord(after)) {
+			reason = "it " + after
+			break
+		}
+	}
+	if p.secret || o.secret {
+		reason = strings.ReplaceAll(strings.ReplaceAll(reason, quoted, "the value"), p.value, "***")
+		quoted = "the value"
+	}
+	text = fmt.Sprintf("%s: %s: %s %s: %s", g.what, p.key, quoted, text, reason)
+	if before, ok := withoutComment(p.value); ok {
+		g.warning(p.pos, because(text, "what follows the # is not a comment in this syntax")).as(CodeComment).fix(p.value, before)
+		return nil
+	}
+	d := g.warning(p.pos, text).as(CodeValue)
+	if !p.secret && !o.secret {
+		d.fix(p.value, nearest(p.value, o.oneof))
+	}
+	return nil
+}
+
+// wrapPort makes a port of a number that is none, as the kernel does for Fluent Bit: its lower 16 bits. 0 is the default.
+func (g *binding) wrapPort(field reflect.Value, o *option, p param) {
+	if g.dialect != FluentBit || o.names[0] != "port" || field.Kind() != reflect.Int || field.Int() >= 0 && field.Int() <= math.MaxUint16 {
+		return
+	}
+	port := strconv.FormatInt(field.Int()&math.MaxUint16, 10)
+	if port == "0" && o.hasDef {
+		port = o.def
+	}
+	g.takeInstead(o, p, port, "is not a port; want 1 to 65535")
 }

@@ -21,6 +21,7 @@ type option struct {
 	oneof    []string
 	other    string // what a value that isn't one of oneof means in Fluent Bit; "": it is a mistake
 	strict   bool   // Fluent Bit doesn't start if the value isn't a number, time or size
+	nonzero  bool   // Fluent Bit doesn't start if what it reads is 0
 	required bool
 	secret   bool
 	identity bool // it is part of what an output is
@@ -110,7 +111,7 @@ func newOption(f reflect.StructField, d Dialect, index []int) (o option, ok bool
 		case "required":
 			o.required = isTrue
 		case "strict":
-			o.strict = isTrue
+			o.strict, o.nonzero = isTrue, value == "zero"
 		case "negative":
 			o.negative = value
 		case "split":

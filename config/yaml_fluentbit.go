@@ -115,8 +115,17 @@ func (y yamlFile) top(p yamlPair) {
 	case "extensions":
 		y.warning(y.at(p.key), "extensions has no effect here")
 	default:
-		y.warning(y.at(p.key), fmt.Sprintf("unknown section %s, which is ignored; %s", p.key.Value, wantOneOf(name, yamlSections)))
+		if p.value.Kind == yaml.MappingNode && !hasLists(p.value) {
+			y.warning(y.at(p.key), fmt.Sprintf("unknown section %s, which is ignored; %s", p.key.Value, wantOneOf(name, yamlSections)))
+			return
+		}
+		y.fail(p.key, "unknown section %s; %s", p.key.Value, wantOneOf(name, yamlSections))
 	}
+}
+
+// hasLists reports whether a value of an unknown section's map is a list, with which Fluent Bit doesn't start.
+func hasLists(n *yaml.Node) bool {
+	return slices.ContainsFunc(yamlPairs(n), func(p yamlPair) bool { return p.value.Kind == yaml.SequenceNode })
 }
 
 // list reads a list of sections of one name.

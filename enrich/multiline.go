@@ -46,7 +46,7 @@ func (o *MultilineOptions) Check(config.Dialect) error {
 	case o.Mode == "parser" && len(o.Parsers) == 0:
 		return &config.OptionError{Option: "multiline.parser", Reason: "is missing; want, for example, java, or the name of a [MULTILINE_PARSER]"}
 	case o.Mode != "parser" && len(o.Parsers) > 0:
-		return &config.OptionError{Option: "multiline.parser", Reason: "excludes mode partial_message; use two filters"}
+		return &config.OptionError{Option: "multiline.parser", Reason: "excludes mode partial_message; use two filters", Instead: config.NotWritten}
 	case o.FlushMS < 0:
 		return &config.OptionError{Option: "flush_ms", Reason: "is negative; want milliseconds, such as 2000"}
 	}

@@ -130,10 +130,10 @@ func (o *TCPOptions) Check(config.Dialect) error {
 		return err
 	}
 	if _, err := kibibytes(o.BufferSize); err != nil {
-		return &config.OptionError{Option: "buffer_size", Reason: err.Error()}
+		return &config.OptionError{Option: "buffer_size", Reason: err.Error(), Instead: config.NotWritten}
 	}
 	if _, err := kibibytes(o.ChunkSize); err != nil {
-		return &config.OptionError{Option: "chunk_size", Reason: err.Error()}
+		return &config.OptionError{Option: "chunk_size", Reason: err.Error(), Instead: config.NotWritten}
 	}
 	return o.TLS.Check()
 }

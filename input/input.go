@@ -115,7 +115,7 @@ type Discarder interface {
 }
 
 // Burster is implemented by a Receiver to which several events cost less between Begin and End. The caller waits for nothing between
-// the two, and calls nothing but Add. The router's Receiver does: the burst is inside its gate.
+// the two, and calls nothing but Add and Reject. The router's Receiver does: the burst is inside its gate.
 type Burster interface {
 	Begin()
 	End()

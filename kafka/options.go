@@ -99,6 +99,7 @@ func (o *Options) CheckClient(d config.Dialect) error {
 		}
 	}
 	tls := o.tlsOptions()
+	tls.TLS = o.usesTLS(d)
 	return tls.CheckTLS(d)
 }
 

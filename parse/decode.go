@@ -21,39 +21,47 @@ type decoder struct {
 	goOn    bool   // do_next: after a success, too
 }
 
-// addDecoders adds the decoders of an option, each "DECODER FIELD [ACTION]".
-func (p *Parser) addDecoders(option string, as bool, list []config.Pair) error {
-	fail := func(format string, args ...any) error {
-		return &config.OptionError{Option: option, Reason: fmt.Sprintf(format, args...)}
-	}
+// addDecoders adds the decoders of an option, each "DECODER FIELD [ACTION]". It returns why some can't be used: they are left out, since
+// Fluent Bit starts with them.
+func (p *Parser) addDecoders(option string, as bool, list []config.Pair) (wrong []string) {
 	for _, pair := range list {
-		name, action, _ := strings.Cut(pair.Value, " ")
-		d := decoder{as: as, kind: strings.ToLower(pair.Key)}
-		switch action = strings.ToLower(strings.TrimSpace(action)); {
-		case name == "":
-			return fail("a DECODER or a FIELD is missing; want both, as in: %s json log", option)
-		case action == "try_next":
-			d.onError = true
-		case action == "do_next":
-			d.onError, d.goOn = true, true
-		case action != "":
-			return fail("%q is not an action; want try_next or do_next", action)
-		}
-		switch d.kind {
-		case "json":
-		case "escaped", "escaped_utf8", "mysql_quoted":
-			if !as {
-				return fail("decoder %s makes no fields; use decode_field_as", d.kind)
-			}
-		default:
-			return fail("decoder %q is not known; want json, escaped, escaped_utf8 or mysql_quoted", pair.Key)
+		name, d, err := newDecoder(option, as, pair)
+		if err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s %s %s is left out: %s", option, pair.Key, pair.Value, err))
+			continue
 		}
 		if p.decoders == nil {
 			p.decoders = map[string][]decoder{}
 		}
 		p.decoders[name] = append(p.decoders[name], d)
 	}
-	return nil
+	return wrong
+}
+
+// newDecoder reads one decoder, and the name of its field.
+func newDecoder(option string, as bool, pair config.Pair) (string, decoder, error) {
+	name, action, _ := strings.Cut(pair.Value, " ")
+	d := decoder{as: as, kind: strings.ToLower(pair.Key)}
+	switch action = strings.ToLower(strings.TrimSpace(action)); {
+	case name == "":
+		return "", d, fmt.Errorf("a DECODER or a FIELD is missing; want both, as in: %s json log", option)
+	case action == "try_next":
+		d.onError = true
+	case action == "do_next":
+		d.onError, d.goOn = true, true
+	case action != "":
+		return "", d, fmt.Errorf("%q is not an action; want try_next or do_next", action)
+	}
+	switch d.kind {
+	case "json":
+	case "escaped", "escaped_utf8", "mysql_quoted":
+		if !as {
+			return "", d, fmt.Errorf("decoder %s makes no fields; use decode_field_as", d.kind)
+		}
+	default:
+		return "", d, fmt.Errorf("decoder %q is not known; want json, escaped, escaped_utf8 or mysql_quoted", pair.Key)
+	}
+	return name, d, nil
 }
 
 // decode replaces the map at out[start] by one with its fields decoded.

@@ -1,7 +1,6 @@
 package parse
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -22,31 +21,49 @@ type Options struct {
 	TimeFormat     string        `fluentbit:"time_format" help:"format of the time, as for strptime; without it the event keeps its time"`
 	TimeOffset     string        `fluentbit:"time_offset" help:"offset of times without a zone, such as -0600"`
 	TimeZone       string        `fluentbit:"time_zone" help:"zone of times without one, such as Europe/Berlin"`
-	TimeKeep       bool          `fluentbit:"time_keep" default:"false" help:"keep the field that holds the time"`
-	TimeStrict     bool          `fluentbit:"time_strict" default:"true" help:"off: a time of which only the beginning fits the format is taken as far as it fits"`
-	TimeSystemZone bool          `fluentbit:"time_system_timezone" default:"false" help:"times without a zone are local"`
+	TimeKeep       bool          `fluentbit:"time_keep" other:"(not written)" default:"false" help:"keep the field that holds the time"`
+	TimeStrict     bool          `fluentbit:"time_strict" other:"(not written)" default:"true" help:"off: a time of which only the beginning fits the format is taken as far as it fits"`
+	TimeSystemZone bool          `fluentbit:"time_system_timezone" other:"(not written)" default:"false" help:"times without a zone are local"`
 	Types          string        `fluentbit:"types" help:"types to convert fields to, such as code:integer size:integer; integer, float, hex, bool, string; JSON has types of its own"`
 	DecodeField    []config.Pair `fluentbit:"decode_field" help:"make fields of a field's text, as: json FIELD"`
 	DecodeFieldAs  []config.Pair `fluentbit:"decode_field_as" help:"decode a field's text, as DECODER FIELD [try_next|do_next]; json (objects), escaped, escaped_utf8, mysql_quoted"`
-	SkipEmpty      bool          `fluentbit:"skip_empty_values" default:"true" help:"format regex: leave empty fields out"`
-	NoBareKeys     bool          `fluentbit:"logfmt_no_bare_keys" default:"false" help:"format logfmt: a text with a key that has no value can't be parsed"`
+	SkipEmpty      bool          `fluentbit:"skip_empty_values" other:"(not written)" default:"true" help:"format regex: leave empty fields out"`
+	NoBareKeys     bool          `fluentbit:"logfmt_no_bare_keys" other:"(not written)" default:"false" help:"format logfmt: a text with a key that has no value can't be parsed"`
+
+	nameless bool // the regex has no named group; set by Check
 }
 
 // Check implements config's check after binding.
 func (o *Options) Check(config.Dialect) error {
-	_, err := New(o, config.FluentBit, Env{})
+	p, err := New(o, config.FluentBit, Env{})
+	o.nameless = err == nil && p.nameless
 	return err
 }
 
 // Warnings implements config's warnings after binding.
-func (o *Options) Warnings() []string {
+func (o *Options) Warnings() (list []string) {
 	if zone, err := o.zone(); err == nil && o.TimeFormat != "" {
 		if _, err := timefmt.Compile(o.TimeFormat, zone); err != nil {
-			return []string{"time_format " + o.TimeFormat + " can't be used: " + err.Error() + "; the time stays in its field"}
+			list = append(list, "time_format "+o.TimeFormat+" can't be used: "+err.Error()+"; the time stays in its field")
 		}
 	}
-	return nil
+	var unused Parser
+	list = append(list, unused.addDecoders("decode_field", false, o.DecodeField)...)
+	list = append(list, unused.addDecoders("decode_field_as", true, o.DecodeFieldAs)...)
+	if o.nameless {
+		list = append(list, "regex has no named group, so that no text can be parsed, as in Fluent Bit; want, for example, (?<level>[A-Z]+)")
+	}
+	for _, entry := range o.typeList() {
+		name, kind, _ := strings.Cut(entry, ":")
+		if _, err := fluentBitConverter(kind); err != nil && !strings.EqualFold(o.Format, "json") {
+			list = append(list, fmt.Sprintf("types: %s is a string, as in Fluent Bit: %s", name, err))
+		}
+	}
+	return list
 }
+
+// typeList is the option types, entry by entry.
+func (o *Options) typeList() []string { return strings.Fields(strings.ReplaceAll(o.Types, ",", " ")) }
 
 // Env is what the process gives to parsers.
 type Env struct {
@@ -57,9 +74,8 @@ type Env struct {
 // New makes the parser of a section. A time_format that can't be used is ignored; Warnings reports it.
 func New(o *Options, _ config.Dialect, env Env) (*Parser, error) {
 	p := &Parser{skipEmpty: o.SkipEmpty}
-	if err := errors.Join(p.addDecoders("decode_field", false, o.DecodeField), p.addDecoders("decode_field_as", true, o.DecodeFieldAs)); err != nil {
-		return nil, err
-	}
+	p.addDecoders("decode_field", false, o.DecodeField)
+	p.addDecoders("decode_field_as", true, o.DecodeFieldAs)
 	if err := p.setFormat(o, env); err != nil {
 		return nil, err
 	}
@@ -90,9 +106,11 @@ func (p *Parser) setFormat(o *Options, env Env) error {
 		case err != nil:
 			return &config.OptionError{Option: "regex", Reason: err.Error()}
 		case len(c.Names()) == 0:
-			return &config.OptionError{Option: "regex", Reason: "has no named group; want, for example, (?<level>[A-Z]+)"}
+			p.nameless = true
+			p.format = func(*fields, []byte) bool { return false } // as in Fluent Bit
+		default:
+			p.format, p.rules = regex(c), dropWrong
 		}
-		p.format, p.rules = regex(c), dropWrong
 	case "ltsv":
 		p.format, p.rules = ltsv, refuseWrong
 	case "logfmt":
@@ -100,14 +118,10 @@ func (p *Parser) setFormat(o *Options, env Env) error {
 	default:
 		return nil
 	}
-	for _, entry := range strings.Fields(strings.ReplaceAll(o.Types, ",", " ")) {
+	for _, entry := range o.typeList() {
 		name, kind, _ := strings.Cut(entry, ":")
 		p.typed = true
-		c, err := fluentBitConverter(kind)
-		if err != nil {
-			return &config.OptionError{Option: "types", Reason: fmt.Sprintf("field %q: %s", name, err)}
-		}
-		if c != nil {
+		if c, _ := fluentBitConverter(kind); c != nil { // another word is a string, as in Fluent Bit; Warnings reports it
 			p.convert(name, c)
 		}
 	}

@@ -37,6 +37,8 @@ func TestFluentBitsFormats(t *testing.T) {
 		{"regex", parse.Options{Format: "regex", Regex: `^(?<a>\w+)=(?<b>\d*) (?<c>.*)$`, SkipEmpty: true}, "x= rest of it", `{"a":"x","c":"rest of it"}`, 0},
 		{"regex, empty fields", parse.Options{Format: "regex", Regex: `^(?<a>\w+)=(?<b>\d*) (?<c>.*)$`}, "x= rest", `{"a":"x","b":"","c":"rest"}`, 0},
 		{"regex that doesn't match", parse.Options{Format: "regex", Regex: `^(?<a>\d+)$`}, "x", "no", 0},
+		{"regex without a named group", parse.Options{Format: "regex", Regex: `^.*$`}, "x", "no", 0},
+		{"regex, a type that isn't known", parse.Options{Format: "regex", Regex: `(?<a>\d+) (?<b>\d+)`, Types: "a:number b:integer"}, "1 2", `{"a":"1","b":2}`, 0},
 		{"regex in slashes", parse.Options{Format: "regex", Regex: `/(?<a>X+)/i`}, "axx", `{"a":"xx"}`, 0},
 		{"regex, types", parse.Options{Format: "regex", Regex: `(?<i>\S+) (?<f>\S+) (?<h>\S+) (?<b>\S+) (?<s>\S+)`, Types: "i:integer f:float h:hex b:bool s:string"},
 			"12x 2.5 0xff True 1", `{"i":12,"f":2.5,"h":255,"b":true,"s":"1"}`, 0},

@@ -19,6 +19,7 @@ type Parser struct {
 	nulls      *pattern.Pattern // Fluentd: texts that become null
 	nullEmpty  bool
 	skipEmpty  bool // empty values are left out
+	nameless   bool // no text can be parsed: the regex has no named group
 	msgpack    bool // Fluentd: a text is a map of MessagePack
 	decoders   map[string][]decoder
 	rules      timeRules

@@ -85,7 +85,7 @@ func (o *OutputOptions) Output() *OutputOptions { return o }
 // CheckOutput reports the mistakes that binding can't find. An options struct with its own Check calls it from there.
 func (o *OutputOptions) CheckOutput(config.Dialect) error {
 	if _, err := o.retryLimit(); err != nil {
-		return &config.OptionError{Option: "retry_limit", Reason: err.Error()}
+		return &config.OptionError{Option: "retry_limit", Reason: err.Error(), Instead: leadingNumber(o.RetryLimit)}
 	}
 	b := o.buffer()
 	if b.FlushThreadCount < 0 {
@@ -101,6 +101,16 @@ func (o *OutputOptions) CheckOutput(config.Dialect) error {
 		return &config.OptionError{Option: "timekey_zone", Reason: err.Error()}
 	}
 	return nil
+}
+
+// leadingNumber is the whole number at the beginning of a text, as Fluent Bit reads it; without one the option counts as not written.
+func leadingNumber(text string) string {
+	text = strings.TrimSpace(text)
+	digits := text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
+	if n, err := strconv.Atoi(digits); err != nil || n < 1 {
+		return config.NotWritten
+	}
+	return digits
 }
 
 // Warnings returns a line for each option that was set and does not do here what its name promises.

@@ -40,7 +40,7 @@ const (
 type Options struct {
 	Tag       string        `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
 	Command   string        `fluentbit:"command" required:"true" secret:"true" help:"command line, which /bin/sh runs if allow_exec is on in [SERVICE]"`
-	Parser    string        `fluentbit:"parser" help:"parser of the lines; unless written, each is the field exec"`
+	Parser    string        `fluentbit:"parser" unknown:"left out" help:"parser of the lines; unless written, each is the field exec"`
 	Sec       int64         `fluentbit:"interval_sec" default:"1" help:"seconds between two starts of the command"`
 	Nsec      int64         `fluentbit:"interval_nsec" default:"0" help:"nanoseconds more between two starts"`
 	BufSize   config.Size   `fluentbit:"buf_size" default:"4096" strict:"true" help:"longest line; a longer one becomes several; at most 1 MiB"`

@@ -25,9 +25,9 @@ const (
 type ProcOptions struct {
 	poll.Options
 	Name  string `fluentbit:"proc_name" required:"true" help:"name of the process: the last part of the path that it was started by"`
-	Alert bool   `fluentbit:"alert" default:"false" help:"make an event only while there is no such process"`
-	Mem   bool   `fluentbit:"mem" default:"true" help:"add the process's memory"`
-	FD    bool   `fluentbit:"fd" default:"true" help:"add the number of files that it has open"`
+	Alert bool   `fluentbit:"alert" other:"(not written)" default:"false" help:"make an event only while there is no such process"`
+	Mem   bool   `fluentbit:"mem" other:"(not written)" default:"true" help:"add the process's memory"`
+	FD    bool   `fluentbit:"fd" other:"(not written)" default:"true" help:"add the number of files that it has open"`
 }
 
 // memory are the lines of /proc/PID/status that a record has, as mem.NAME.

@@ -39,8 +39,8 @@ type Options struct {
 	User     string        `fluentbit:"http_user" help:"user of basic authentication"`
 	Password config.Secret `fluentbit:"http_passwd" help:"password of basic authentication"`
 	Token    config.Secret `fluentbit:"bearer_token" help:"bearer token"`
-	TLS      bool          `fluentbit:"tls" default:"off" help:"read the page by HTTPS"`
-	Verify   bool          `fluentbit:"tls.verify" default:"on" help:"verify the server's certificate"`
+	TLS      bool          `fluentbit:"tls" default:"off" other:"off" help:"read the page by HTTPS"`
+	Verify   bool          `fluentbit:"tls.verify" default:"on" other:"on" help:"verify the server's certificate"`
 	CAFile   string        `fluentbit:"tls.ca_file" help:"CA certificates that the server's certificate is verified with, PEM"`
 	VHost    string        `fluentbit:"tls.vhost" help:"name that the server's certificate has, instead of host"`
 	input.CommonOptions

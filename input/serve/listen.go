@@ -101,7 +101,7 @@ func Permissions(option, value string) (fs.FileMode, error) {
 	}
 	n, err := strconv.ParseUint(value, 8, 9)
 	if err != nil {
-		return 0, &config.OptionError{Option: option, Reason: "must be octal permissions: 0644"}
+		return 0, &config.OptionError{Option: option, Reason: "must be octal permissions: 0644", Instead: config.NotWritten}
 	}
 	return fs.FileMode(n), nil
 }

@@ -13,15 +13,15 @@ import (
 
 // TLS are the options of Fluent Bit's inputs for TLS.
 type TLS struct {
-	On             bool          `fluentbit:"tls" help:"take TLS connections"`
+	On             bool          `fluentbit:"tls" other:"off" help:"take TLS connections"`
 	CrtFile        string        `fluentbit:"tls.crt_file" help:"certificate, PEM"`
 	KeyFile        string        `fluentbit:"tls.key_file" help:"private key, PEM"`
 	KeyPasswd      config.Secret `fluentbit:"tls.key_passwd" help:"not supported: the key must not be encrypted"`
 	CAFile         string        `fluentbit:"tls.ca_file" help:"CA certificates that client certificates are verified with, PEM"`
 	CAPath         string        `fluentbit:"tls.ca_path" help:"folder of CA certificates, instead of tls.ca_file"`
 	VerifyClient   bool          `fluentbit:"tls.verify_client_cert" help:"ask clients for a certificate"`
-	Verify         bool          `fluentbit:"tls.verify" default:"true" help:"accepted; tls.verify_client_cert asks for certificates"`
-	VerifyHostname bool          `fluentbit:"tls.verify_hostname" help:"accepted; it has no meaning for a server"`
+	Verify         bool          `fluentbit:"tls.verify" other:"(not written)" default:"true" help:"accepted; tls.verify_client_cert asks for certificates"`
+	VerifyHostname bool          `fluentbit:"tls.verify_hostname" other:"(not written)" help:"accepted; it has no meaning for a server"`
 	VHost          string        `fluentbit:"tls.vhost" help:"accepted; it has no meaning for a server"`
 	Debug          string        `fluentbit:"tls.debug" help:"accepted"`
 	MinVersion     string        `fluentbit:"tls.min_version" help:"oldest version: TLSv1.2 unless written"`

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/firelane/firelane/config"
+	"github.com/firelane/firelane/input"
 	"github.com/firelane/firelane/parse"
 )
 
@@ -27,7 +28,7 @@ type Options struct {
 	Key         string        `fluentbit:"key" default:"log" help:"field that gets the line, where no parser reads it"`
 	FromHead    bool          `fluentbit:"read_from_head" fluentd:"read_from_head" default:"false" help:"read files without a saved offset, which exist at the start, from their beginning; others always are"`
 	Refresh     time.Duration `fluentbit:"refresh_interval" fluentd:"refresh_interval" default:"60s" help:"interval of the search for new files; in watched folders they are seen at once"`
-	RotateWait  time.Duration `fluentbit:"rotate_wait" fluentd:"rotate_wait" default:"5s" help:"how long a file that was renamed or deleted is read after its last line"`
+	RotateWait  time.Duration `fluentbit:"rotate_wait" fluentd:"rotate_wait" default:"5s" strict:"zero" help:"how long a file that was renamed or deleted is read after its last line"`
 	IgnoreOlder time.Duration `fluentbit:"ignore_older" fluentd:"limit_recently_modified" default:"0s" help:"leave out files that have not changed for this long, until they do; in Fluent Bit, what they had before that stays left out; 0: leave none out"`
 	SkipLong    bool          `fluentbit:"skip_long_lines" default:"false" help:"leave lines out that are longer than buffer_max_size, and count them; otherwise they become several records"`
 	SkipEmpty   bool          `fluentbit:"skip_empty_lines" default:"false" help:"leave empty lines out"`
@@ -47,16 +48,15 @@ type Options struct {
 
 	Accepted
 	NotHere
+	input.CommonOptions
 }
 
 // Accepted are options without effect: they configure what is done in another way here.
 type Accepted struct {
 	ChunkSize     config.Size `fluentbit:"buffer_chunk_size" strict:"true" help:"accepted; 128 KiB are read at once"`
 	BatchSize     config.Size `fluentbit:"static_batch_size,event_batch_size" help:"accepted; 128 KiB are read at once"`
-	MemBufLimit   string      `fluentbit:"mem_buf_limit" help:"accepted; reading stops while the queue is full"`
 	DBSync        string      `fluentbit:"db.sync,db.locking,db.journal_mode,db.compare_filename" help:"accepted"`
-	StorageType   string      `fluentbit:"storage.type,storage.pause_on_chunks_overlimit" help:"accepted; the queue of each output is on disk"`
-	Watchers      string      `fluentbit:"watcher_interval,progress_check_interval,progress_check_interval_nsec,file_cache_advise,read_newly_discovered_files_from_head,ignore_active_older_files,threaded,thread.ring_buffer.capacity,thread.ring_buffer.window,routable" help:"accepted"`
+	Watchers      string      `fluentbit:"watcher_interval,progress_check_interval,progress_check_interval_nsec,file_cache_advise,read_newly_discovered_files_from_head,ignore_active_older_files" help:"accepted"`
 	FluentdTimers string      `fluentd:"enable_watch_timer,open_on_every_update,skip_refresh_on_startup,ignore_repeated_permission_error,pos_file_compaction_interval,read_lines_limit,read_bytes_limit_per_second,follow_inodes,max_number_of_processing" help:"accepted; files are followed by their inodes in any case"`
 	Encoding      string      `fluentd:"encoding,from_encoding" help:"accepted; text is UTF-8"`
 }
@@ -88,10 +88,12 @@ func (o *Options) Check(d config.Dialect) error {
 		return fmt.Errorf("sizes and times must not be negative")
 	case o.Refresh <= 0:
 		return &config.OptionError{Option: "refresh_interval", Reason: "must be more than 0; want, for example, 60"}
+	case o.RotateWait == 0 && d == config.FluentBit:
+		return &config.OptionError{Option: "rotate_wait", Reason: "must be more than 0; want, for example, 5"}
+	case o.Joined && len(o.Multiline) > 0:
+		return &config.OptionError{Option: "multiline", Reason: "excludes multiline.parser, which is used; write one of them", Instead: config.NotWritten}
 	case o.Joined && o.FirstLine == "":
 		return &config.OptionError{Option: "parser_firstline", Reason: "is missing; want the name of a [PARSER], or multiline.parser in place of multiline"}
-	case o.Joined && len(o.Multiline) > 0:
-		return &config.OptionError{Option: "multiline.parser", Reason: "excludes multiline; use one of them"}
 	case o.JoinFlush < 0:
 		return &config.OptionError{Option: "multiline_flush", Reason: "must not be negative"}
 	case d == config.Fluentd && o.Tag == "":

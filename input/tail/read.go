@@ -110,6 +110,10 @@ func (in *Input) extend(f *file) {
 
 // lines adds the whole lines of b, which f has at its offset, and returns how many bytes they have.
 func (in *Input) lines(f *file, b []byte) (used int) {
+	if in.burster != nil {
+		in.burster.Begin()
+		defer in.burster.End()
+	}
 	for {
 		end := bytes.IndexByte(b[used:], '\n')
 		if end < 0 {

@@ -61,6 +61,7 @@ type Input struct {
 	took    time.Duration       // how long the last search took
 	buf     []byte
 	recv    input.Receiver
+	burster input.Burster // recv, if it is one
 	maxOpen int
 	dirty   bool // something was added since Flush returned nil
 	blocked bool // a Flush waits, and another goroutine than the loop looks at files meanwhile
@@ -207,6 +208,7 @@ func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error 
 		return nil
 	}
 	in.recv = receiver()
+	in.burster, _ = in.recv.(input.Burster)
 	in.liner.setReceiver(in.recv)
 	if in.opts.Inotify {
 		in.watch = newWatcher(in.log)

@@ -549,7 +549,7 @@ func TestWhatAFileHadWhileItWasLeftOutAsOldIsNotRead(t *testing.T) {
 }
 
 func TestATagRegexThatIsNoneHasNoEffect(t *testing.T) {
-	o := Options{Path: []string{"/var/log/*.log"}, Refresh: time.Minute, Tag: "x.<name>.*", TagRegex: "(?<name>["}
+	o := Options{Path: []string{"/var/log/*.log"}, Refresh: time.Minute, RotateWait: time.Second, Tag: "x.<name>.*", TagRegex: "(?<name>["}
 	if err := o.Check(config.FluentBit); err != nil {
 		t.Fatal(err)
 	}

@@ -26,12 +26,12 @@ const maxFlush = 10 * time.Minute
 type Options struct {
 	Name        string           `fluentbit:"name" required:"true" help:"name that filters and inputs refer to"`
 	Type        string           `fluentbit:"type" required:"true" oneof:"regex,endswith,equal,eq" help:"regex: the rules say which lines follow each other; endswith, equal: a line that ends with match_string, or is it, is the last one"`
-	Parser      string           `fluentbit:"parser" help:"[PARSER] that reads each line first; key_content, key_group and key_pattern are its fields then"`
+	Parser      string           `fluentbit:"parser" unknown:"left out" help:"[PARSER] that reads each line first; key_content, key_group and key_pattern are its fields then"`
 	KeyContent  string           `fluentbit:"key_content" help:"field that holds the text; default: log"`
 	KeyGroup    string           `fluentbit:"key_group" help:"field whose value tells lines apart that are mixed, such as stream"`
 	KeyPattern  string           `fluentbit:"key_pattern" help:"field that match_string is compared with, instead of the text"`
 	MatchString string           `fluentbit:"match_string" help:"text of the types endswith and equal"`
-	Negate      bool             `fluentbit:"negate" default:"false" help:"types endswith and equal: a line that doesn't match is the last one"`
+	Negate      bool             `fluentbit:"negate" other:"(not written)" default:"false" help:"types endswith and equal: a line that doesn't match is the last one"`
 	Flush       string           `fluentbit:"flush_timeout" help:"milliseconds that lines wait for their next one; default: that of the filter or input"`
 	Rules       []config.Ordered `fluentbit:"rule" help:"type regex: \"STATE\" \"/REGEX/\" \"NEXT\": in that state (several with commas) a line that matches is added, and the next state begins. start_state begins a record"`
 }
@@ -56,7 +56,7 @@ func New(o *Options, _ config.Dialect, env parse.Env) (*Parser, error) {
 	if o.Flush != "" {
 		ms, err := strconv.Atoi(o.Flush)
 		if err != nil || ms < 1 || int64(ms) > maxFlush.Milliseconds() {
-			return nil, &config.OptionError{Option: "flush_timeout", Reason: fmt.Sprintf("%q is not a number of milliseconds from 1 to %d", o.Flush, maxFlush.Milliseconds())}
+			return nil, &config.OptionError{Option: "flush_timeout", Reason: fmt.Sprintf("%q is not a number of milliseconds from 1 to %d", o.Flush, maxFlush.Milliseconds()), Instead: config.NotWritten}
 		}
 		p.flush = time.Duration(ms) * time.Millisecond
 	}

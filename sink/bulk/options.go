@@ -176,7 +176,7 @@ func checkNames(o *Options, d config.Dialect) error {
 
 func checkServer(o *Options, d config.Dialect) error {
 	if o.Port < 1 || o.Port > 65535 {
-		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port)}
+		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port), Instead: config.NotWritten}
 	}
 	if strings.TrimSpace(o.Host) == "" && o.named() {
 		return &config.OptionError{Option: "host", Reason: "is empty; want the server's name or address"}
@@ -222,7 +222,7 @@ func checkFormats(o *Options, d config.Dialect) error {
 	switch strings.ToLower(o.Compress) {
 	case "", "gzip", "zstd", "snappy", "none", "off", "false":
 	default:
-		return &config.OptionError{Option: "compress", Reason: fmt.Sprintf("%q is not supported; want gzip", o.Compress)}
+		return &config.OptionError{Option: "compress", Reason: fmt.Sprintf("%q is not supported; want gzip", o.Compress), Instead: config.NotWritten}
 	}
 	if o.TimePrecision < 0 || o.TimePrecision > 9 {
 		return &config.OptionError{Option: "time_precision", Reason: fmt.Sprintf("%d is out of range; want 0 to 9", o.TimePrecision)}
@@ -243,7 +243,7 @@ func checkFormats(o *Options, d config.Dialect) error {
 
 func checkAuth(o *Options, d config.Dialect) error {
 	if o.CloudAuth != "" && !strings.Contains(string(o.CloudAuth), ":") {
-		return &config.OptionError{Option: "cloud_auth", Reason: "has no colon; want user:password"}
+		return &config.OptionError{Option: "cloud_auth", Reason: "has no colon; want user:password", Instead: config.NotWritten}
 	}
 	if o.AWSAuth && o.AWSService == "" {
 		return &config.OptionError{Option: "aws_service_name", Reason: "is empty; want es or aoss"}

@@ -64,7 +64,7 @@ func newStamp(o *Options, d config.Dialect) (s stamp, err error) {
 	s.iso, _ = field.ParseStrftime("%FT%T" + fraction)
 	if format != "" {
 		if _, err = field.ParseStrftime(format); err != nil {
-			return s, &config.OptionError{Option: "time_key_format", Reason: err.Error()}
+			return s, &config.OptionError{Option: "time_key_format", Reason: err.Error(), Instead: config.NotWritten}
 		}
 		s.format, _ = field.ParseStrftime(format + fraction) // Fluent Bit appends the fraction to every format
 		text := s.format.Append(nil, time.Unix(0, 0).UTC())

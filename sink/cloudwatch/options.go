@@ -30,7 +30,7 @@ type Options struct {
 	CreateStream *bool  `fluentbit:"auto_create_stream" fluentd:"auto_create_stream" help:"Fluent Bit: create a log stream that doesn't exist (default on). Fluentd: create groups and streams (default off)"`
 	NewGroupTags string `fluentbit:"new_log_group_tags" help:"tags of groups that are created: key=value,key=value"`
 	Retention    int    `fluentbit:"log_retention_days" fluentd:"retention_in_days" help:"retention in days of groups that are created; default: events never expire"`
-	GroupClass   string `fluentbit:"log_group_class" oneof:"STANDARD,INFREQUENT_ACCESS" help:"class of groups that are created"`
+	GroupClass   string `fluentbit:"log_group_class" other:"STANDARD" oneof:"STANDARD,INFREQUENT_ACCESS" help:"class of groups that are created"`
 
 	LogKey      string `fluentbit:"log_key" help:"send the value of this field only; default: the whole record as JSON"`
 	LogFormat   string `fluentbit:"log_format" help:"json/emf: the service extracts metrics from records in the embedded metric format"`

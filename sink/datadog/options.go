@@ -71,7 +71,7 @@ func (o *Options) Check(d config.Dialect) error {
 		return &config.OptionError{Option: "host", Reason: fmt.Sprintf("%q is not a host; want, for example, http-intake.logs.datadoghq.eu", o.Host)}
 	}
 	if o.Port < 0 || o.Port > 65535 || o.SSLPort < 0 || o.SSLPort > 65535 {
-		return &config.OptionError{Option: "port", Reason: "is not a port; want 1 to 65535"}
+		return &config.OptionError{Option: "port", Reason: "is not a port; want 1 to 65535", Instead: config.NotWritten}
 	}
 	if _, err := o.headers(d); err != nil {
 		return err

@@ -35,10 +35,10 @@ type NetOptions struct {
 // CheckNet reports mistakes that binding can't find.
 func (o *NetOptions) CheckNet() error {
 	if o.SourceAddress != "" && net.ParseIP(o.SourceAddress) == nil {
-		return &config.OptionError{Option: "net.source_address", Reason: fmt.Sprintf("%q is not an IP address", o.SourceAddress)}
+		return &config.OptionError{Option: "net.source_address", Reason: fmt.Sprintf("%q is not an IP address", o.SourceAddress), Instead: config.NotWritten}
 	}
 	if o.PreferIPv4 && o.PreferIPv6 {
-		return &config.OptionError{Option: "net.dns.prefer_ipv6", Reason: "contradicts net.dns.prefer_ipv4; want only one of them on"}
+		return &config.OptionError{Option: "net.dns.prefer_ipv6", Reason: "contradicts net.dns.prefer_ipv4; want only one of them on", Instead: config.NotWritten}
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func CheckPeer(host string, port int) error {
 		return &config.OptionError{Option: "host", Reason: fmt.Sprintf("%q is not a host; want the server's name or address", host)}
 	}
 	if port < 1 || port > 65535 {
-		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", port)}
+		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", port), Instead: config.NotWritten}
 	}
 	return nil
 }

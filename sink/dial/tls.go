@@ -12,9 +12,9 @@ import (
 
 // TLSOptions are the options for TLS. A destination's options struct embeds them.
 type TLSOptions struct {
-	TLS            bool          `fluentbit:"tls" help:"use TLS"`
-	Verify         bool          `fluentbit:"tls.verify" fluentd:"ssl_verify" default:"true" help:"verify the server's certificate"`
-	VerifyHostname *bool         `fluentbit:"tls.verify_hostname" fluentd:"tls_verify_hostname" help:"verify the name in the certificate; default: on where credentials are sent and in Fluentd, else a wrong name is only a warning"`
+	TLS            bool          `fluentbit:"tls" other:"off" help:"use TLS"`
+	Verify         bool          `fluentbit:"tls.verify" fluentd:"ssl_verify" other:"on" default:"true" help:"verify the server's certificate"`
+	VerifyHostname *bool         `fluentbit:"tls.verify_hostname" fluentd:"tls_verify_hostname" other:"(not written)" help:"verify the name in the certificate; default: on where credentials are sent and in Fluentd, else a wrong name is only a warning"`
 	InsecureMode   bool          `fluentd:"tls_insecure_mode,tls_allow_self_signed_cert" help:"don't verify the server's certificate"`
 	VHost          string        `fluentbit:"tls.vhost" help:"name to request (SNI) and verify instead of host"`
 	CAFile         string        `fluentbit:"tls.ca_file" fluentd:"ca_file,tls_cert_path,tls_ca_cert_path" help:"PEM file of the certificate authorities to trust instead of the system's"`
@@ -30,13 +30,19 @@ type TLSOptions struct {
 }
 
 // CheckTLS reports the mistakes that binding can't find. It reads no files.
-func (o *TLSOptions) CheckTLS(config.Dialect) error {
-	if (o.CertFile == "") != (o.KeyFile == "") {
+func (o *TLSOptions) CheckTLS(d config.Dialect) error {
+	if (o.CertFile == "") != (o.KeyFile == "") && (o.TLS || d != config.FluentBit) {
 		return &config.OptionError{Option: "tls.crt_file", Reason: "a client's certificate needs its key, and a key its certificate; want both"}
 	}
-	for _, v := range []string{o.Version, o.MinVersion, o.MaxVersion} {
-		if _, err := tlsVersion(v); err != nil {
-			return &config.OptionError{Option: "tls.min_version", Reason: err.Error()}
+	for _, v := range []struct{ bit, fluentd, value string }{
+		{"", "ssl_version", o.Version},
+		{"tls.min_version", "ssl_min_version", o.MinVersion},
+		{"tls.max_version", "ssl_max_version", o.MaxVersion},
+	} {
+		if _, err := tlsVersion(v.value); err != nil && d == config.Fluentd {
+			return &config.OptionError{Option: v.fluentd, Reason: err.Error()}
+		} else if err != nil {
+			return &config.OptionError{Option: v.bit, Reason: err.Error(), Instead: config.NotWritten}
 		}
 	}
 	return nil

@@ -184,11 +184,8 @@ func TestServersThatAreGoneAreTriedAgain(t *testing.T) {
 
 func TestMistakesNameTheirOption(t *testing.T) {
 	for options, says := range map[string]string{
-		"mode xyz":        "mode",
-		"packet_size 10":  "packet_size: 10 is out of range; want 64 to 65495",
-		"port 0":          "port: 0 is not a port",
-		"retry_limit x":   "retry_limit: ",
-		"tls.crt_file /x": "tls.crt_file: ",
+		"mode xyz":                "mode",
+		"tls on\ntls.crt_file /x": "tls.crt_file: ",
 	} {
 		if _, err := sinktest.TryOptions[Options](t, config.FluentBit, options); !strings.Contains(err, says) {
 			t.Errorf("%s: got %q, want %q", options, err, says)

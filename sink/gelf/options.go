@@ -46,7 +46,7 @@ func (o *Options) Check(d config.Dialect) error {
 		return err
 	}
 	if o.PacketSize < minPacket || o.PacketSize > maxPacket {
-		return &config.OptionError{Option: "packet_size", Reason: fmt.Sprintf("%d is out of range; want %d to %d", o.PacketSize, minPacket, maxPacket)}
+		return &config.OptionError{Option: "packet_size", Reason: fmt.Sprintf("%d is out of range; want %d to %d", o.PacketSize, minPacket, maxPacket), Instead: config.NotWritten}
 	}
 	return dial.CheckPeer(o.Host, o.Port)
 }

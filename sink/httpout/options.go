@@ -111,7 +111,7 @@ func checkURL(o *Options, d config.Dialect) error {
 		return err
 	}
 	if o.Port < 1 || o.Port > 65535 {
-		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port)}
+		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port), Instead: config.NotWritten}
 	}
 	if strings.TrimSpace(o.Host) == "" || strings.ContainsAny(o.Host, "/ @") {
 		return &config.OptionError{Option: "host", Reason: fmt.Sprintf("%q is not a host; want a name or an address, and the path in uri", o.Host)}

@@ -27,7 +27,7 @@ type OAuthOptions struct {
 	JWTKeyFile   string        `fluentbit:"oauth2.jwt_key_file" help:"private_key_jwt: PEM file of the RSA key"`
 	JWTCertFile  string        `fluentbit:"oauth2.jwt_cert_file" help:"private_key_jwt: PEM or DER file of its certificate"`
 	JWTAudience  string        `fluentbit:"oauth2.jwt_aud" help:"private_key_jwt: audience of the assertion; default: oauth2.token_url"`
-	JWTHeader    string        `fluentbit:"oauth2.jwt_header" oneof:"kid,x5t,x5t#S256" default:"kid" help:"private_key_jwt: header that has the certificate's thumbprint"`
+	JWTHeader    string        `fluentbit:"oauth2.jwt_header" other:"(not written)" oneof:"kid,x5t,x5t#S256" default:"kid" help:"private_key_jwt: header that has the certificate's thumbprint"`
 	JWTTTL       int           `fluentbit:"oauth2.jwt_ttl_seconds" default:"300" help:"private_key_jwt: seconds that an assertion is valid"`
 	RefreshSkew  int           `fluentbit:"oauth2.refresh_skew_seconds" default:"60" help:"how many seconds before it expires a token is replaced"`
 	OAuthTimeout time.Duration `fluentbit:"oauth2.timeout" help:"limit of a request for a token; default: that of other requests"`

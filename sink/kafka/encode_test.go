@@ -236,7 +236,7 @@ func TestWrongOptionsAreFound(t *testing.T) {
 		"topic":     {config.FluentBit, func(o *Options) { o.Topics = "a b" }, "topics: "},
 		"oauth":     {config.FluentBit, func(o *Options) { o.SASLMechanism = "OAUTHBEARER" }, "rdkafka.sasl.mechanism: "},
 		"no sasl":   {config.FluentBit, func(o *Options) { o.SecurityProtocol = "sasl_ssl" }, "rdkafka.security.protocol: "},
-		"key alone": {config.FluentBit, func(o *Options) { o.KeyLocation = "k.pem" }, "tls.crt_file: "},
+		"key alone": {config.FluentBit, func(o *Options) { o.SecurityProtocol, o.KeyLocation = "ssl", "k.pem" }, "tls.crt_file: "},
 		"headers":   {config.Fluentd, func(o *Options) { o.Headers = "a" }, "headers: is not an object"},
 		"principal": {config.Fluentd, func(o *Options) { o.Principal = "p" }, "principal: "},
 		"partition": {config.Fluentd, func(o *Options) { n := -1; o.DefaultPartition = &n }, "default_partition: "},

@@ -250,7 +250,6 @@ func TestMistakesNameTheirOption(t *testing.T) {
 		{config.FluentBit, "drop_single_key maybe", `drop_single_key: "maybe" is not known; want off, on or raw`},
 		{config.FluentBit, "line_format xml", "line_format"},
 		{config.FluentBit, "host http://x/y", `host: "http://x/y" is not a host`},
-		{config.FluentBit, "port 0", "port: 0 is not a port"},
 		{config.FluentBit, "tenant_id a b", `tenant_id: "a b" is not a tenant`},
 		{config.Fluentd, "url loki:3100", "url: is not a URL"},
 		{config.Fluentd, "extra_labels x", "extra_labels: is not a JSON object"},

@@ -138,7 +138,7 @@ func (o *Options) target(d config.Dialect) (*url.URL, error) {
 		return nil, &config.OptionError{Option: "host", Reason: fmt.Sprintf("%q is not a host; want the server's name or address, and the path in uri", o.Host)}
 	}
 	if o.Port < 1 || o.Port > 65535 {
-		return nil, &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port)}
+		return nil, &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port), Instead: config.NotWritten}
 	}
 	u, err := url.Parse("/" + strings.TrimLeft(o.URI, "/"))
 	if err != nil {

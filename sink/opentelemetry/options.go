@@ -84,7 +84,7 @@ func (o *Options) Check(d config.Dialect) error {
 	case o.OAuth2:
 		return &config.OptionError{Option: "oauth2.enable", Reason: "is not supported; want off, and a bearer_token or header"}
 	case o.BatchSize < 1:
-		return &config.OptionError{Option: "batch_size", Reason: fmt.Sprintf("%d is too small; want 1 or more", o.BatchSize)}
+		return &config.OptionError{Option: "batch_size", Reason: fmt.Sprintf("%d is too small; want 1 or more", o.BatchSize), Instead: config.NotWritten}
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (o *Options) target() (*url.URL, error) {
 		return nil, &config.OptionError{Option: "host", Reason: fmt.Sprintf("%q is not a host; want the server's name or address, and the path in logs_uri", o.Host)}
 	}
 	if o.Port < 1 || o.Port > 65535 {
-		return nil, &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port)}
+		return nil, &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port), Instead: config.NotWritten}
 	}
 	u, err := url.Parse("/" + strings.TrimLeft(o.LogsURI, "/"))
 	if err != nil {

@@ -51,7 +51,7 @@ func (o *ExporterOptions) Check(d config.Dialect) error {
 		return err
 	}
 	if o.Port < 1 || o.Port > 65535 {
-		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port)}
+		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port), Instead: config.NotWritten}
 	}
 	return checkLabels(o.AddLabel)
 }

@@ -26,7 +26,7 @@ type Options struct {
 	Password config.Secret `fluentbit:"http_passwd" help:"password of basic authentication"`
 	Header   []config.Pair `fluentbit:"header" secret:"true" help:"name and value of a header of every request; may be repeated"`
 	Proxy    config.Secret `fluentbit:"proxy" help:"URL of a proxy; default: HTTP_PROXY and HTTPS_PROXY of the environment"`
-	Compress string        `fluentbit:"compression" oneof:"snappy,gzip" default:"snappy" help:"snappy, which remote write prescribes; or gzip, which some servers take"`
+	Compress string        `fluentbit:"compression" other:"(not written)" oneof:"snappy,gzip" default:"snappy" help:"snappy, which remote write prescribes; or gzip, which some servers take"`
 
 	AWSAuth        bool   `fluentbit:"aws_auth" help:"sign requests (SigV4), for Amazon Managed Service for Prometheus"`
 	AWSService     string `fluentbit:"aws_service" default:"aps" help:"service that they are signed for"`
@@ -74,7 +74,7 @@ func (o *Options) target() (*url.URL, error) {
 		return nil, &config.OptionError{Option: "host", Reason: fmt.Sprintf("%q is not a host; want the server's name or address, and the path in uri", o.Host)}
 	}
 	if o.Port < 1 || o.Port > 65535 {
-		return nil, &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port)}
+		return nil, &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", o.Port), Instead: config.NotWritten}
 	}
 	u, err := url.Parse("/" + strings.TrimLeft(o.URI, "/"))
 	if err != nil {

@@ -75,7 +75,7 @@ func (o *Options) Check(d config.Dialect) error {
 		return &config.OptionError{Option: "upload_chunk_size", Reason: "must be at least 5M (5242880): S3 takes no smaller part"}
 	}
 	if o.UploadTimeout <= 0 {
-		return &config.OptionError{Option: "upload_timeout", Reason: "must be more than 0"}
+		return &config.OptionError{Option: "upload_timeout", Reason: "must be more than 0", Instead: config.NotWritten}
 	}
 	if o.SSEKeyID != "" && o.SSE == "" {
 		return &config.OptionError{Option: "sse_kms_key_id", Reason: "needs sse aws:kms"}

@@ -133,11 +133,8 @@ func TestARequestWhoseConnectionBreaksIsSentAgain(t *testing.T) {
 
 func TestMistakesNameTheirOption(t *testing.T) {
 	for options, says := range map[string]string{
-		"port 0":                 "port: 0 is not a port",
-		"host a b":               "host: ",
-		"raw_message_key $":      "raw_message_key: ",
-		"tls.min_version 9":      "tls.min_version: ",
-		"net.source_address abc": "net.source_address: ",
+		"host a b":          "host: ",
+		"raw_message_key $": "raw_message_key: ",
 	} {
 		if _, err := sinktest.TryOptions[Options](t, config.FluentBit, options); !strings.Contains(err, says) {
 			t.Errorf("%s: got %q, want %q", options, err, says)

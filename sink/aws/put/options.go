@@ -69,7 +69,7 @@ func (o *Options) CheckPut(d config.Dialect) error {
 		return &config.OptionError{Option: "replace_dots", Reason: fmt.Sprintf("has %d bytes; want at most %d", len(o.ReplaceDots), maxDots)}
 	}
 	if _, err := field.ParseStrftime(fraction(o.TimeKeyFormat, false)); err != nil {
-		return &config.OptionError{Option: "time_key_format", Reason: err.Error()}
+		return &config.OptionError{Option: "time_key_format", Reason: err.Error(), Instead: config.NotWritten}
 	}
 	return errors.Join(o.CheckService(d), o.CheckCredentials(), o.CheckOutput(d))
 }
