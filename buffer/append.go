@@ -36,7 +36,7 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 			q.unlock()
 			return ErrStalled
 		}
-		if done, err := q.put(h, batch, accepted, true); done || err != nil {
+		if done, err := q.put(h, batch, accepted, true, false); done || err != nil {
 			q.unlock()
 			return err
 		}
@@ -55,9 +55,9 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 	defer tick.Stop()
 	for {
 		tick.Reset(q.untilRetry(yield != nil))
-		relieve := q.noSpace && (q.stats.Records == 0 && q.waiters[0] == w || len(q.segs) < 2 && q.yields(yield))
+		relieve := q.wantsRelief(q.waiters[0] == w, q.yields(yield))
 		q.unlock()
-		err := q.awaitRoom(ctx, w, tick, relieve)
+		alone, err := q.awaitRoom(ctx, w, tick, relieve)
 		q.mu.Lock()
 		done := false
 		drop := q.yields(yield)
@@ -65,7 +65,7 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 			err = ErrStalled
 		}
 		if err == nil && (drop || q.waiters[0] == w || q.isClosed()) {
-			done, err = q.put(h, batch, accepted, drop || q.full == DropOldest)
+			done, err = q.put(h, batch, accepted, drop || q.full == DropOldest, alone)
 			if !done && err == nil {
 				q.markFull()
 			}
@@ -84,19 +84,33 @@ func (q *Queue) appendLater(ctx context.Context, h frame, batch []byte, accepted
 	}
 }
 
-// awaitRoom waits until there may be room, unless relieve is set, and others on the disk make some.
-func (q *Queue) awaitRoom(ctx context.Context, w *waiter, tick *time.Timer, relieve bool) error {
-	if relieve && ctx.Err() == nil && q.relieve() {
-		return nil
+// wantsRelief reports whether an Append needs others to make room on the disk: the queue has nothing that it may drop, or what it may
+// drop is not its own alone.
+func (q *Queue) wantsRelief(first, yields bool) bool {
+	switch {
+	case !q.noSpace:
+		return false
+	case q.stats.Records == 0 && first || len(q.segs) < 2 && yields:
+		return true
+	}
+	return (yields || q.full == DropOldest && first) && len(q.segs) > 1 && !q.hasOneName(q.segs[0])
+}
+
+// awaitRoom waits until there may be room, unless relieve is set, and others on the disk make some. alone: they made none.
+func (q *Queue) awaitRoom(ctx context.Context, w *waiter, tick *time.Timer, relieve bool) (alone bool, err error) {
+	if relieve && ctx.Err() == nil {
+		if alone = !q.relieve(); !alone {
+			return false, nil
+		}
 	}
 	select {
 	case <-w.room:
 	case <-tick.C:
 	case <-q.closed:
 	case <-ctx.Done():
-		return fmt.Errorf("wait for room in the queue: %w", ctx.Err())
+		return alone, fmt.Errorf("wait for room in the queue: %w", ctx.Err())
 	}
-	return nil
+	return alone, nil
 }
 
 // How long nothing of a full queue must have been delivered before it counts as stalled, by default. A destination that is only
@@ -157,13 +171,6 @@ func (q *Queue) untilRetry(yields bool) time.Duration {
 // yields reports whether an Append with this function drops the oldest records instead of waiting.
 func (q *Queue) yields(yield func() bool) bool { return yield != nil && q.Stalled() && yield() }
 
-// SameDisk reports whether both queues are on the same disk.
-func (q *Queue) SameDisk(other *Queue) bool {
-	a, ok := q.lock.(*disk)
-	b, same := other.lock.(*disk)
-	return ok && same && a.device != 0 && a.device == b.device
-}
-
 // wakeWaiter tells the first in line to try again.
 func (q *Queue) wakeWaiter() {
 	if len(q.waiters) > 0 {
@@ -175,8 +182,8 @@ func (q *Queue) wakeWaiter() {
 }
 
 // put appends the batch if there is room for it, in the limit and on the disk. If drop is set, the oldest records are dropped
-// to make room.
-func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done bool, err error) {
+// to make room; on the disk those that other queues have, too, only if alone says that these keep them.
+func (q *Queue) put(h frame, batch []byte, accepted func(), drop, alone bool) (done bool, err error) {
 	if q.isClosed() {
 		return false, ErrClosed
 	}
@@ -197,8 +204,11 @@ func (q *Queue) put(h frame, batch []byte, accepted func(), drop bool) (done boo
 		if !drop || len(q.segs) < 2 || !isFull(err) {
 			return false, nil
 		}
-		freed := q.isOnlyOurs(q.segs[0])
-		if q.dropOldest(); !freed { // another queue has that file, too: perhaps it soon gives it up
+		frees := q.hasOneName(q.segs[0])
+		if frees || alone {
+			q.dropOldest()
+		}
+		if !frees {
 			return false, nil
 		}
 	}

@@ -153,5 +153,6 @@
 // being delivered or not; chunks of it that are in flight stay in memory and are committed as usual, or count as dropped
 // when they are released. Append then never waits, except for a disk that is full with other things. A stalled queue (append.go)
 // drops its oldest for a caller that says that others wait; on a full disk, for another queue that has no room
-// (DropOldestOf).
+// (DropOldestOf). On a full disk records whose file other queues have, too, are dropped by all of these at once, or else by a queue alone,
+// which then waits, since that frees nothing.
 package buffer

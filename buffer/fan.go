@@ -5,8 +5,10 @@ import (
 	"errors"
 	"hash/crc32"
 	"io/fs"
+	"math/bits"
 	"slices"
 	"sync/atomic"
+	"syscall"
 )
 
 // opened counts the queues that were opened: a queue's serial number is where it comes when several are locked.
@@ -34,9 +36,31 @@ func NewFan(queues []*Queue) *Fan {
 	return f
 }
 
+// A Likeness is what queues should have alike to be in one Fan.
+type Likeness struct {
+	disk uint64
+	room int // of a segment, as the logarithm: a small limit would make all files small
+}
+
+// Likeness returns the queue's; false if it can have no files in common with others, since it is in memory.
+func (q *Queue) Likeness() (l Likeness, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if d, onDisk := q.lock.(*disk); onDisk {
+		l.disk = d.device
+	}
+	l.room = bits.Len64(uint64(q.mostRoom()))
+	return l, q.stats.Durable
+}
+
 // Append appends one batch of records to each queue that can take it at once and can share a file with another one, and calls
 // accepted for it, as Queue.Append does. To the others it must be appended by itself.
 func (f *Fan) Append(batch []byte, records int, accepted func(*Queue)) {
+	f.AppendTo(nil, batch, records, accepted)
+}
+
+// AppendTo is Append to those of the queues for which wants returns true, with the locks of all held; nil: all of them.
+func (f *Fan) AppendTo(wants func(*Queue) bool, batch []byte, records int, accepted func(*Queue)) {
 	if len(batch) == 0 || records <= 0 || len(batch) > MaxBatch || records > MaxBatch || f.unfit.Load() {
 		return
 	}
@@ -45,7 +69,7 @@ func (f *Fan) Append(batch []byte, records int, accepted func(*Queue)) {
 		q.mu.Lock()
 	}
 	defer unlockAll(f.queues)
-	if !f.fits(h.size()) && !f.begin(h.size()) {
+	if !f.fits(h.size(), wants) && !f.begin(h.size(), wants) {
 		return
 	}
 	h.pos = f.segs[0].end.pos
@@ -61,14 +85,14 @@ func (f *Fan) Append(batch []byte, records int, accepted func(*Queue)) {
 }
 
 // fits reports whether a frame of this size can be appended to the file that is being written.
-func (f *Fan) fits(size int64) bool {
+func (f *Fan) fits(size int64, wants func(*Queue) bool) bool {
 	if len(f.members) == 0 {
 		return false
 	}
 	drained := f.segs[0].end.off >= recycleAt
 	for n, q := range f.members {
 		s := f.segs[n]
-		if q.active != s || q.isFull(s, size) || !q.takes(max(0, s.end.off+size-s.size())) {
+		if wants != nil && !wants(q) || q.active != s || q.isFull(s, size) || !q.takes(max(0, s.end.off+size-s.size())) {
 			return false
 		}
 		drained = drained && q.stats.Records == 0
@@ -93,25 +117,44 @@ func (q *Queue) takes(grows int64) bool {
 func (q *Queue) left() int64 { return q.stats.Limit - q.size - q.spareSize }
 
 // begin begins a new file, for a frame of this size and more, and reports whether two queues at least have it.
-func (f *Fan) begin(size int64) bool {
+func (f *Fan) begin(size int64, wants func(*Queue) bool) bool {
 	f.end()
 	room, most := int64(0), int64(maxSegmentSize)
-	for _, q := range f.queues { // the longest one says how large its files are, if they aren't too large for another one's limit
-		room = max(room, q.room())
-		most = min(most, max(q.segSize, q.stats.Limit/segmentsPerLimit))
-	}
-	room = min(room, most)
-	head := int64(dataAt + len(f.queues)*slotSize)
 	for _, q := range f.queues {
-		if q.takes(max(room, head+size)) {
+		room, most = max(room, q.room()), min(most, q.mostRoom())
+	}
+	room = min(room, most) // what the longest queue needs, which has the most files open, but a segment of no queue is too large
+	need := max(room, int64(dataAt+len(f.queues)*slotSize)+size)
+	for _, q := range f.queues {
+		if (wants == nil || wants(q)) && (q.takes(need) || q.dropsFor(need)) {
 			f.members = append(f.members, q)
 		}
 	}
-	if len(f.members) < 2 || f.create(room) != nil {
+	if len(f.members) < 2 {
+		f.end()
+		return false
+	}
+	for _, q := range f.members {
+		for q.dropsFor(need) && need > q.left() && len(q.segs) > 0 {
+			q.dropOldest()
+		}
+	}
+	if f.create(room) != nil {
 		f.end()
 		return false
 	}
 	return true
+}
+
+// dropsFor reports whether the queue drops its oldest records so that its files can grow by so many bytes: if it has dropped some already
+// since it was full. Else queues that are all full would have no file in common any more, and take the disk of all.
+func (q *Queue) dropsFor(grows int64) bool {
+	return q.full == DropOldest && q.fullness.full && grows <= q.stats.Limit && len(q.waiters) == 0 && !q.failing && !q.isClosed() && !q.overfull
+}
+
+// mostRoom is how much a segment holds at most: in a full queue.
+func (q *Queue) mostRoom() int64 {
+	return max(q.segSize, min(q.maxSegSize, q.stats.Limit/segmentsPerLimit))
 }
 
 // end ends the file that is being written, for all who have it.
@@ -127,11 +170,12 @@ func (f *Fan) end() {
 // create makes the members' segments, and the file.
 func (f *Fan) create(room int64) error {
 	var made []*segment
+	users := new(atomic.Int32)
+	users.Store(int32(len(f.members)))
 	for slot, q := range f.members {
-		q.seal() // also makes spares
 		for q.number++; q.number%maxSlots != uint64(slot); q.number++ {
 		}
-		s := &segment{number: q.number, id: q.id, slots: len(f.members), begin: q.next, room: room}
+		s := &segment{number: q.number, id: q.id, slots: len(f.members), users: users, begin: q.next, room: room}
 		s.low = place{off: s.data()}
 		s.read, s.end = s.low, s.low
 		made = append(made, s)
@@ -146,6 +190,7 @@ func (f *Fan) create(room int64) error {
 	}
 	f.segs = made
 	for n, q := range f.members {
+		q.seal() // not before: where no file can be made each queue goes on with the one that it has
 		q.active = made[n]
 		q.segs = append(q.segs, made[n])
 		q.size += made[n].size()
@@ -168,6 +213,9 @@ func (f *Fan) createFile(segs []*segment, head []byte) (err error) {
 	if err = f.members[first].makeFile(segs[first], head); err != nil {
 		return err
 	}
+	if err = segs[first].fitSpare(int64(len(head))); err != nil {
+		return err
+	}
 	for n, q := range f.members {
 		s := segs[n]
 		s.written = segs[first].written
@@ -175,7 +223,7 @@ func (f *Fan) createFile(segs []*segment, head []byte) (err error) {
 			continue
 		}
 		if err = f.members[first].fs.Link(segs[first].name(), q.fs, s.name()); err != nil {
-			f.unfit.Store(!isFull(err) && !errors.Is(err, fs.ErrNotExist))
+			f.unfit.Store(!isFull(err) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EMFILE))
 			return err
 		}
 		if s.file, err = q.fs.Open(s.name(), false); err != nil {

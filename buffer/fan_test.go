@@ -54,7 +54,13 @@ func TestAQueueWithoutRoomLeavesAFan(t *testing.T) {
 	f, queues := fanOf(t, newLinked(3), Options{SegmentSize: 600, Limit: 1 << 20})
 	small := queues[1]
 	small.full, small.stats.Limit = DropOldest, 3000
-	want := fan(t, f, queues, 0, 150)
+	want := fan(t, f, queues, 0, 50)
+	for i := 50; i < 150; i++ { // one after another, as if it had not been full before
+		small.fullness.full = false
+		for n, d := range fan(t, f, queues, i, i+1) {
+			want[n] = append(want[n], d...)
+		}
+	}
 	if s := small.Stats(); s.DroppedNoRoom == 0 {
 		t.Fatalf("got nothing dropped, want a full queue: %+v", s)
 	}

@@ -22,8 +22,8 @@ type FS interface {
 	Rename(from, to string) error
 	// Remove removes a file, which may be open: it can still be read through its handle.
 	Remove(name string) error
-	// Link gives a file a second name, in another folder. An error that isn't that of a full disk or a missing folder means that
-	// it can't be done between these two.
+	// Link gives a file a second name, in another folder. An error that isn't that of a full disk, a missing folder or a lack of
+	// descriptors means that it can't be done between these two.
 	Link(name string, to FS, as string) error
 	// Links is how many names a file has in all folders, and which file it is, the same under each; 0 names: not known.
 	Links(name string) (names int, file uint64)
@@ -189,7 +189,14 @@ func (d *disk) Link(name string, to FS, as string) error {
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	return os.Link(filepath.Join(d.dir, name), filepath.Join(other.dir, as))
+	if err := os.Link(filepath.Join(d.dir, name), filepath.Join(other.dir, as)); err != nil || !other.sync {
+		return err
+	}
+	if err := syncDir(other.dir); err != nil {
+		_ = other.Remove(as)
+		return err
+	}
+	return nil
 }
 
 func (d *disk) Links(name string) (names int, file uint64) {

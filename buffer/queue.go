@@ -179,7 +179,7 @@ func (q *Queue) append(ctx context.Context, batch []byte, records int, accepted 
 	h := frame{length: uint32(len(batch)), records: uint32(records), sum: crc32.Checksum(batch, castagnoli)}
 	q.mu.Lock()
 	if len(q.waiters) == 0 {
-		if done, err := q.put(h, batch, accepted, q.full == DropOldest); done || err != nil {
+		if done, err := q.put(h, batch, accepted, q.full == DropOldest, false); done || err != nil {
 			q.unlock()
 			return err
 		}

@@ -77,6 +77,7 @@ func (q *Queue) stubIfDone(s *segment) {
 	q.size -= s.size()
 	s.stub = true
 	q.size += s.size()
+	s.leave()
 	q.closeFile(s)
 	q.wakeWaiter()
 }
@@ -121,6 +122,7 @@ func (q *Queue) remove(s *segment) error {
 		q.stats.DiskErrors++
 		q.logNotRemoved(s, err)
 	}
+	s.leave()
 	q.closeFile(s)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/firelane/firelane/record"
@@ -37,11 +38,12 @@ const (
 type segment struct {
 	number uint64
 	id     [10]byte
-	first  uint64 // position of its first record
-	seed   uint32 // its header's CRC, with which the others begin
-	slots  int    // how many queues have, or had, the file; 0: only this one ever did
-	begin  uint64 // which of the queue's positions first is: in a shared file they differ
-	placed bool   // what the file says of that is intact
+	first  uint64        // position of its first record
+	seed   uint32        // its header's CRC, with which the others begin
+	slots  int           // how many queues have, or had, the file; 0: only this one ever did
+	begin  uint64        // which of the queue's positions first is: in a shared file they differ
+	placed bool          // what the file says of that is intact
+	users  *atomic.Int32 // of a file that a Fan has made: how many queues still need it
 
 	file File // nil while it needn't be open
 

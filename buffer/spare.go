@@ -52,6 +52,16 @@ func (q *Queue) reuse(s *segment, head []byte) error {
 	return nil
 }
 
+// fitSpare cuts a spare that a segment with this head was made of, if it is larger than all who share the segment have room for.
+func (s *segment) fitSpare(head int64) error {
+	most := max(s.room, head)
+	if s.written <= most {
+		return nil
+	}
+	s.written = most
+	return s.file.Truncate(most)
+}
+
 func (q *Queue) takeSpare() spare {
 	n := len(q.spares) - 1
 	sp := q.spares[n]

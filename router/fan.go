@@ -44,21 +44,27 @@ func (r *Router) refine(places []int) {
 	}
 }
 
-// makeFans makes a fan of the outputs of each class whose queues can have files in common. Its first output has it. Queues whose
-// records may be dropped to make room on a full disk have none in common with others.
+// makeFans makes a fan of the outputs of each class whose queues can have files in common, and are alike. Its first output has it.
+// Queues whose records may be dropped to make room on a full disk have none in common with others.
 func (r *Router) makeFans() {
 	type key struct {
 		class int
 		full  string
+		like  buffer.Likeness
 	}
-	fans := make(map[key][]int)
+	fans, keys := make(map[key][]int), make([]key, len(r.outputs))
 	for place, o := range r.outputs {
-		if k := (key{r.classes[place], o.options.Queue().WhenFull}); k.class != 0 && o.sharesFiles() {
-			fans[k] = append(fans[k], place)
+		k := key{class: r.classes[place], full: o.options.Queue().WhenFull}
+		if k.class == 0 || o.queue == nil {
+			continue
+		}
+		var ok bool
+		if k.like, ok = o.queue.Likeness(); ok {
+			keys[place], fans[k] = k, append(fans[k], place)
 		}
 	}
 	for place, o := range r.outputs {
-		places, f := fans[key{r.classes[place], o.options.Queue().WhenFull}], o.fan.Load()
+		places, f := fans[keys[place]], o.fan.Load()
 		switch {
 		case len(places) < 2 || places[0] != place:
 			f = nil
@@ -80,48 +86,79 @@ func (r *Router) newFan(places []int) *fan {
 	return f
 }
 
-// sharesFiles reports whether the output's queue can have files in common with others: it is on disk.
-func (o *output) sharesFiles() bool { return o.queue != nil && o.queue.Stats().Durable }
-
 // queueShared appends what was added for the outputs of a fan to those of their queues that take it at once.
 func (i *intake) queueShared() {
 	for n := range i.pending {
 		f := i.pending[n].out.fan.Load()
-		if f == nil || !i.isSameFor(f) {
+		if f == nil || !i.hasOutputs(f) {
 			continue
 		}
-		batch := &i.pending[n].batch.Batch
-		f.Append(batch.Bytes(), batch.Records(), i.accept)
+		for i.shareNext(f) {
+		}
 		for _, place := range f.places {
-			p := &i.pending[place]
-			if !p.accepted {
-				continue
-			}
-			p.out.taps.offer(p.out.id, &p.batch.Batch)
-			i.r.buffers.returnBatch(p.batch)
-			p.counted, p.accepted = counted{}, false
+			i.pending[place].behind = false
 		}
 	}
 }
 
-// isSameFor reports whether the same records were added for all outputs of a fan, and none before them wait. A reload may have
-// given the outputs other places.
-func (i *intake) isSameFor(f *fan) bool {
-	var first *batch
+// hasOutputs reports whether the outputs of a fan are where it expects them. A reload may have given them other places.
+func (i *intake) hasOutputs(f *fan) bool {
 	for n, place := range f.places {
 		if place >= len(i.pending) || i.pending[place].out != f.outputs[n] {
 			return false
 		}
-		p := &i.pending[place]
-		if p.batch == nil || len(p.complete) > 0 {
-			return false
-		}
-		if first == nil {
-			first = p.batch
-		}
-		if p.batch != first && !bytes.Equal(p.batch.Bytes(), first.Bytes()) {
-			return false
-		}
 	}
 	return true
+}
+
+// shareNext appends the first batch that waits for the outputs of a fan, if that is the same for all, and reports whether a queue took
+// it. A queue that did not is behind: what comes after the batch can't be appended to it.
+func (i *intake) shareNext(f *fan) (took bool) {
+	b := i.sameFor(f)
+	if b == nil {
+		return false
+	}
+	f.AppendTo(i.keepsUp, b.Bytes(), b.Records(), i.accept)
+	for _, place := range f.places {
+		p := &i.pending[place]
+		if p.behind = p.behind || !p.accepted; !p.accepted {
+			continue
+		}
+		c := p.next()
+		p.out.taps.offer(p.out.id, &c.batch.Batch)
+		i.r.buffers.returnBatch(c.batch)
+		*c, p.accepted, took = counted{}, false, true
+		if len(p.complete) > 0 {
+			p.complete = p.complete[1:]
+		}
+	}
+	return took
+}
+
+// sameFor is the first batch that waits for the outputs of a fan, but for those that are behind; nil if they differ.
+func (i *intake) sameFor(f *fan) (first *batch) {
+	for _, place := range f.places {
+		p := &i.pending[place]
+		if p.behind {
+			continue
+		}
+		b := p.next().batch
+		switch {
+		case b == nil:
+			return nil
+		case first == nil:
+			first = b
+		case b != first && !bytes.Equal(b.Bytes(), first.Bytes()):
+			return nil
+		}
+	}
+	return first
+}
+
+// next is the first batch that waits.
+func (p *pending) next() *counted {
+	if len(p.complete) > 0 {
+		return &p.complete[0]
+	}
+	return &p.counted
 }

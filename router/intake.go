@@ -66,12 +66,15 @@ type intake struct {
 	holding  bool  // a Holder got events since a Flush last returned nil
 	gave           // what it has given to Holders
 
-	accept     func(*buffer.Queue) // says that a queue, whose lock is held, has taken its output's batch
-	lot        enrich.Lot          // of what was added since the last Flush; 0: no Holder has been called
-	failedLot  enrich.Lot          // of what was added before the last Flush, if that has failed
-	others     bool                // the event being handled came by another Flush
-	background bool                // of releaseHeld: nobody offers its events again
-	leftBytes  int                 // of left.bytes, those of this intake
+	// These are called with a queue's lock held: accept says that it has taken its output's batch, keepsUp reports whether it may get one.
+	accept  func(*buffer.Queue)
+	keepsUp func(*buffer.Queue) bool
+
+	lot        enrich.Lot // of what was added since the last Flush; 0: no Holder has been called
+	failedLot  enrich.Lot // of what was added before the last Flush, if that has failed
+	others     bool       // the event being handled came by another Flush
+	background bool       // of releaseHeld: nobody offers its events again
+	leftBytes  int        // of left.bytes, those of this intake
 }
 
 // pending is what was added for one output since the last Flush.
@@ -86,6 +89,7 @@ type pending struct {
 	noWait   bool        // what a full queue doesn't take stays in complete, for a later Flush
 	gone     bool        // the configuration no longer has the output
 	accepted bool        // by the queue, of a fan
+	behind   bool        // the queue, of a fan, must get an earlier batch first
 }
 
 // counted is a batch, and what happened to the records on the path to it.
@@ -120,10 +124,18 @@ func (i *intake) makePending(outputs []*output) {
 	i.accept = func(q *buffer.Queue) {
 		for o := range i.pending {
 			if p := &i.pending[o]; p.out.queue == q {
-				p.publish()
+				p.out.tally.add(p.next().tally)
 				p.accepted = true
 			}
 		}
+	}
+	i.keepsUp = func(q *buffer.Queue) bool {
+		for o := range i.pending {
+			if p := &i.pending[o]; p.out.queue == q && p.behind {
+				return false
+			}
+		}
+		return true
 	}
 }
 
