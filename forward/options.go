@@ -10,7 +10,8 @@ import (
 
 // Options are those of the input forward, in both dialects.
 type Options struct {
-	Listen   string `fluentbit:"listen,host" fluentd:"bind" default:"0.0.0.0" help:"address to listen on"`
+	Listen   string `fluentbit:"listen" fluentd:"bind" default:"0.0.0.0" help:"address to listen on"`
+	Host     string `fluentbit:"host" ignored:"Fluent Bit ignores it, too; the address to listen on is listen" help:"accepted, without effect"`
 	Port     int    `fluentbit:"port" fluentd:"port" default:"24224" help:"port to listen on"`
 	UnixPath string `fluentbit:"unix_path" help:"socket file to listen on, instead of an address and port"`
 	UnixPerm string `fluentbit:"unix_perm" help:"permissions of the socket file, octal: 0644"`
@@ -80,7 +81,8 @@ type UnixOptions struct {
 
 // TCPOptions are those of Fluent Bit's input tcp. Its sizes are numbers of KiB, as Fluent Bit reads them.
 type TCPOptions struct {
-	Listen        string `fluentbit:"listen,host" default:"0.0.0.0" help:"address to listen on"`
+	Listen        string `fluentbit:"listen" default:"0.0.0.0" help:"address to listen on"`
+	Host          string `fluentbit:"host" ignored:"Fluent Bit ignores it, too; the address to listen on is listen" help:"accepted, without effect"`
 	Port          int    `fluentbit:"port" default:"5170" help:"port to listen on"`
 	Format        string `fluentbit:"format" oneof:"json,none" default:"json" help:"json: a stream of JSON values, also several on a line or one on several lines; none: each line is a record of one field, log"`
 	Separator     string `fluentbit:"separator" default:"\\n" help:"what ends a line where format is none; \\n, \\t, \\r, \\0 and \\xNN are known"`

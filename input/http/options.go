@@ -16,7 +16,8 @@ import (
 
 // Options are those of the input, in both dialects.
 type Options struct {
-	Listen string `fluentbit:"listen,host" fluentd:"bind" default:"0.0.0.0" help:"address to listen on"`
+	Listen string `fluentbit:"listen" fluentd:"bind" default:"0.0.0.0" help:"address to listen on"`
+	Host   string `fluentbit:"host" ignored:"Fluent Bit ignores it, too; the address to listen on is listen" help:"accepted, without effect"`
 	Port   int    `fluentbit:"port" fluentd:"port" default:"9880" help:"port to listen on"`
 	Tag    string `fluentbit:"tag" help:"tag of events that are posted to the path /; unless written, the name of the input. Another path is the tag"`
 	TagKey string `fluentbit:"tag_key" help:"field of a record whose text is the tag, with or without $"`

@@ -16,7 +16,8 @@ import (
 
 // Options are those of the input.
 type Options struct {
-	Listen     string `fluentbit:"listen,host" default:"0.0.0.0" help:"address to listen on"`
+	Listen     string `fluentbit:"listen" default:"0.0.0.0" help:"address to listen on"`
+	Host       string `fluentbit:"host" ignored:"Fluent Bit ignores it, too; the address to listen on is listen" help:"accepted, without effect"`
 	Port       int    `fluentbit:"port" default:"4318" help:"port to listen on"`
 	Tag        string `fluentbit:"tag" help:"tag of every event if tag_from_uri is off; unless written, the name of the input"`
 	TagFromURI bool   `fluentbit:"tag_from_uri" default:"true" help:"the tag of every event is v1_logs"`

@@ -21,7 +21,8 @@ import (
 // Options are those of the input.
 type Options struct {
 	Tag     string `fluentbit:"tag" help:"tag of every event; unless written, the name of the input"`
-	Listen  string `fluentbit:"listen,host" default:"0.0.0.0" help:"address to listen on"`
+	Listen  string `fluentbit:"listen" default:"0.0.0.0" help:"address to listen on"`
+	Host    string `fluentbit:"host" ignored:"Fluent Bit ignores it, too; the address to listen on is listen" help:"accepted, without effect"`
 	Port    int    `fluentbit:"port" default:"8125" help:"port to listen on"`
 	Metrics bool   `fluentbit:"metrics" default:"off" ignored:"the events are records, as without it" help:"accepted, without effect"`
 	input.CommonOptions

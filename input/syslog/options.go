@@ -16,7 +16,8 @@ import (
 type Options struct {
 	Tag    string `fluentbit:"tag" fluentd:"tag" help:"tag of every event; unless written, the name of the input. In Fluentd's dialect .FACILITY.SEVERITY is put after it"`
 	Mode   string `fluentbit:"mode" oneof:"unix_udp,unix_tcp,udp,tcp" default:"unix_udp" help:"socket: of datagrams (udp) or connections (tcp), a file (unix) or a port; with tls, tcp takes TLS connections"`
-	Listen string `fluentbit:"listen,host" fluentd:"bind" default:"0.0.0.0" help:"address to listen on"`
+	Listen string `fluentbit:"listen" fluentd:"bind" default:"0.0.0.0" help:"address to listen on"`
+	Host   string `fluentbit:"host" ignored:"Fluent Bit ignores it, too; the address to listen on is listen" help:"accepted, without effect"`
 	Port   int    `fluentbit:"port" fluentd:"port" default:"5140" help:"port to listen on"`
 	Path   string `fluentbit:"path" help:"socket file of the modes unix_udp and unix_tcp"`
 	Perm   string `fluentbit:"unix_perm" default:"0644" help:"permissions of the socket file, octal"`

@@ -11,7 +11,8 @@ import (
 // Options are those of the input, in both dialects.
 type Options struct {
 	Tag        string `fluentbit:"tag" fluentd:"tag" help:"tag of every event; unless written, the name of the input"`
-	Listen     string `fluentbit:"listen,host" fluentd:"bind" default:"0.0.0.0" help:"address to listen on"`
+	Listen     string `fluentbit:"listen" fluentd:"bind" default:"0.0.0.0" help:"address to listen on"`
+	Host       string `fluentbit:"host" ignored:"Fluent Bit ignores it, too; the address to listen on is listen" help:"accepted, without effect"`
 	Port       int    `fluentbit:"port" fluentd:"port" default.fluentbit:"5170" default.fluentd:"5160" help:"port to listen on"`
 	AddressKey string `fluentbit:"source_address_key" fluentd:"source_address_key" help:"field that the sender's address is added as"`
 
