@@ -94,7 +94,7 @@ func (r *Router) isPast(t time.Time) bool {
 		}
 	}
 	ended := r.passing.ended.Load() // first: a call that begins meanwhile makes them differ
-	return r.passing.begun.Load() == ended
+	return r.passing.begun.Load() == ended && !r.passing.nested.Load() // again: a call that has ended meanwhile may be the first such one
 }
 
 // isPast reports whether the Holder holds nothing that was added up to t.

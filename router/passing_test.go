@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/firelane/firelane/enrich"
 	"github.com/firelane/firelane/input"
 )
 
@@ -78,6 +79,42 @@ func TestAcksWaitForEventsThatAreHeldAgain(t *testing.T) {
 		if first.isHeld(t) || other.isHeld(t) {
 			t.Error("acks wait although nothing is held")
 		}
+		wantQueued(t, r.outputs[0], "a: onex")
+	})
+}
+
+// onOldest is a Holder that calls a function when it is asked since when it holds events.
+type onOldest struct {
+	enrich.Holder
+	do func()
+}
+
+func (h *onOldest) Oldest() time.Time {
+	if do := h.do; do != nil {
+		h.do = nil
+		do()
+	}
+	return h.Holder.(enrich.Aged).Oldest()
+}
+
+// What was held may be released, and be held again for the first time, while a Flush looks for it.
+func TestAcksWaitForEventsThatAreHeldAgainMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		second := newSplitter(t)
+		asked := &onOldest{Holder: newSplitter(t).(enrich.Holder)}
+		r := opened(t, placeholder+placeholder+nullOutputs("*"), asked, second)
+		first, other := r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0])
+		first.addLogs("a", "one")
+		_ = first.Flush(t.Context())
+		time.Sleep(time.Second)
+		asked.do = func() {
+			other.addLogs("a", "\nx")
+			_ = other.Flush(t.Context())
+		}
+		if !first.isHeld(t) {
+			t.Error("the ack doesn't wait for an event that is held again")
+		}
+		r.releaseAll(r.expiries())
 		wantQueued(t, r.outputs[0], "a: onex")
 	})
 }

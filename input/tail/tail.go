@@ -208,7 +208,9 @@ func (in *Input) Run(ctx context.Context, receiver func() input.Receiver) error 
 		return nil
 	}
 	in.recv = receiver()
-	in.burster, _ = in.recv.(input.Burster)
+	if in.liner.parser == nil && in.liner.set == nil { // a parser may take long for a line, and no record need come of it: a reload would wait
+		in.burster, _ = in.recv.(input.Burster)
+	}
 	in.liner.setReceiver(in.recv)
 	if in.opts.Inotify {
 		in.watch = newWatcher(in.log)
