@@ -104,6 +104,11 @@ func CheckPeer(host string, port int) error {
 	if host = strings.TrimSpace(host); host == "" || strings.ContainsAny(host, "/ ") {
 		return &config.OptionError{Option: "host", Reason: fmt.Sprintf("%q is not a host; want the server's name or address", host)}
 	}
+	return CheckPort(port)
+}
+
+// CheckPort reports a port that no server can have.
+func CheckPort(port int) error {
 	if port < 1 || port > 65535 {
 		return &config.OptionError{Option: "port", Reason: fmt.Sprintf("%d is not a port; want 1 to 65535", port), Instead: config.NotWritten}
 	}

@@ -114,6 +114,9 @@ func (o *Options) Check(d config.Dialect) error {
 	if o.Compress == "zstd" {
 		return &config.OptionError{Option: "compress", Reason: "zstd is not supported in this dialect; want gzip or text"}
 	}
+	if err := dial.CheckPort(o.Port); err != nil && o.UnixPath == "" {
+		return err
+	}
 	return o.CheckNet()
 }
 

@@ -69,7 +69,7 @@ type Options struct {
 
 // Check is called by config after binding.
 func (o *Options) Check(d config.Dialect) error {
-	for _, err := range []error{o.CheckOutput(d), o.CheckNet(), o.CheckTLS(d), o.checkAuth(d), o.checkKeys(d)} {
+	for _, err := range []error{o.CheckOutput(d), o.CheckNet(), o.CheckTLS(d), o.checkAuth(d), o.checkNames(d)} {
 		if err != nil {
 			return err
 		}
@@ -107,12 +107,13 @@ func (o *Options) checkAuth(d config.Dialect) error {
 	return nil
 }
 
-func (o *Options) checkKeys(d config.Dialect) error {
+// checkNames reports mistakes in the names of fields, and in the port.
+func (o *Options) checkNames(d config.Dialect) error {
 	if o.EventKey != "" && !strings.HasPrefix(o.EventKey, "$") {
 		return &config.OptionError{Option: "event_key", Reason: fmt.Sprintf("%q doesn't begin with a $; want, for example, $log", o.EventKey)}
 	}
 	if d == config.FluentBit {
-		return nil
+		return dial.CheckPort(o.Port)
 	}
 	for name, pair := range map[string][2]string{
 		"host": {o.EventHost, o.HostKey}, "source": {o.EventSource, o.SourceKey}, "sourcetype": {o.SourceType, o.SourceTypeKey}, "index": {o.Index, o.IndexKey},
