@@ -93,7 +93,7 @@ func (r *Router) isPast(t time.Time) bool {
 			return false
 		}
 	}
-	ended := r.passing.ended.Load() // first: a call that begins meanwhile makes them differ
+	ended := r.passing.ended.Load()                                    // first: a call that begins meanwhile makes them differ
 	return r.passing.begun.Load() == ended && !r.passing.nested.Load() // again: a call that has ended meanwhile may be the first such one
 }
 
