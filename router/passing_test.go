@@ -101,7 +101,7 @@ func (h *onOldest) Oldest() time.Time {
 func TestAcksWaitForEventsThatAreHeldAgainMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		second := newSplitter(t)
-		asked := &onOldest{Holder: newSplitter(t).(enrich.Holder)}
+		asked := &onOldest{Holder: newSplitter(t)}
 		r := opened(t, placeholder+placeholder+nullOutputs("*"), asked, second)
 		first, other := r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0])
 		first.addLogs("a", "one")
