@@ -84,14 +84,14 @@ func (i *intake) flush(ctx context.Context) error {
 	}
 	if i.released > 0 {
 		i.r.holding.Add(-i.released)
-		i.r.passing.ended.Add(i.unended)
-		i.released, i.unended = 0, 0
+		i.r.passing.end(i.unended)
+		i.released, i.unended = 0, unended{}
 		i.noteUnqueued(0)
 	}
 	switch {
 	case failed != nil || !i.holding:
 		return failed
-	case i.r.holding.Load() > 0 && !i.r.isPast(i.since):
+	case i.r.holding.Load() > 0 && !i.isPast():
 		return input.ErrHeld
 	}
 	i.holding = false
@@ -102,7 +102,9 @@ func (i *intake) flush(ctx context.Context) error {
 func (i *intake) noteUnqueued(n int64) {
 	if n != i.unqueued {
 		i.input.unqueued.Add(n - i.unqueued)
-		i.input.unended.Add(i.unended - i.unendedNoted)
+		for odd := range i.unended {
+			i.input.unended[odd].Add(i.unended[odd] - i.unendedNoted[odd])
+		}
 		i.unqueued, i.unendedNoted = n, i.unended
 	}
 }
@@ -110,7 +112,7 @@ func (i *intake) noteUnqueued(n int64) {
 // forgetUnqueued has no ack wait any longer for what the receivers of an input that has ended couldn't queue.
 func (p *process) forgetUnqueued(in *source) {
 	p.holding.Add(-in.unqueued.Swap(0))
-	p.passing.ended.Add(in.unended.Swap(0))
+	p.passing.end(unended{in.unended[0].Swap(0), in.unended[1].Swap(0)})
 }
 
 // queue appends what was added to the queues: to several at once where they get the same, and to those that are stalled, or turn out to be, last, so that no other waits for

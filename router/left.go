@@ -50,7 +50,7 @@ func (i *intake) leave(failed error) {
 		return
 	}
 	l.released, i.released = i.released, 0
-	l.unended, i.unended = i.unended, 0
+	l.unended, i.unended = i.unended, unended{}
 	l.leftBytes = size
 	p.left.bytes += size
 	p.left.all = append(p.left.all, l)

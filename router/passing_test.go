@@ -118,3 +118,35 @@ func TestAcksWaitForEventsThatAreHeldAgainMeanwhile(t *testing.T) {
 		wantQueued(t, r.outputs[0], "a: onex")
 	})
 }
+
+// Where several connections are busy, one of them has always released something that it has not queued.
+func TestAcksDontWaitForAPauseOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := opened(t, placeholder+nullOutputs("*"), newSplitter(t))
+		first := r.newIntake(r.inputs[0])
+		first.addLogs("a", "one")
+		if !first.isHeld(t) {
+			t.Error("the ack doesn't wait for an event that is held")
+		}
+		busy := [2]*intake{r.newIntake(r.inputs[0]), r.newIntake(r.inputs[0])}
+		queued := 0
+		for n := range 8 {
+			time.Sleep(time.Second)
+			busy[n%2].addLogs("b", "x", "\n")
+			if n == 2 {
+				busy[0].addLogs("a", "\n")
+			}
+			held := first.isHeld(t)
+			if n <= 2 && !held {
+				t.Error("the ack doesn't wait for an event that isn't queued")
+			}
+			if !held {
+				queued++
+			}
+			_ = busy[1-n%2].Flush(t.Context())
+		}
+		if queued == 0 || r.passing.open[0].Load()+r.passing.open[1].Load() == 0 {
+			t.Error("the ack waits until others pause")
+		}
+	})
+}

@@ -84,8 +84,8 @@ type source struct {
 	isRetired bool // it ends when its clients hang up
 	ownLog    bool // its events are the router's own log
 
-	unqueued atomic.Int64 // events that Holders have released, and that its receivers couldn't queue in time
-	unended  atomic.Int64 // the calls of Holders in which they were released
+	unqueued atomic.Int64    // events that Holders have released, and that its receivers couldn't queue in time
+	unended  [2]atomic.Int64 // the calls of Holders in which they were released
 }
 
 // stageEnv is what the filter f gets.
