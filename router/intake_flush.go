@@ -115,8 +115,8 @@ func (p *process) forgetUnqueued(in *source) {
 	p.passing.end(unended{in.unended[0].Swap(0), in.unended[1].Swap(0)})
 }
 
-// queue appends what was added to the queues: to several at once where they get the same, and to those that are stalled, or turn out to be, last, so that no other waits for
-// them, and that they drop nothing for others which are full, too.
+// queue appends what was added to the queues: to several at once where they get the same; and to those that are stalled, or turn out to
+// be, last, so that no other waits for them, and that they drop nothing for others which are full, too.
 func (i *intake) queue(ctx context.Context) (failed error) {
 	i.queueShared()
 	late := false

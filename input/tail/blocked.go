@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	// blockedTime is after how long, and how often, files are looked at while a Flush waits for a queue that is full.
+	// blockedTime is after how long, and how often, files are checked while a Flush waits for a queue that is full.
 	blockedTime = 100 * time.Millisecond
 	// maxDeleted is how many bytes of deleted files, which were made meanwhile, stay on the disk because they are open.
 	maxDeleted = 1 << 30
 )
 
-// flushAndLook flushes. If that takes long, files are looked at meanwhile, and none is read: one that is renamed twice before there is
+// flushAndLook flushes. If that takes long, files are checked meanwhile, and none is read: one that is renamed twice before there is
 // room again is known by then.
 func (in *Input) flushAndLook(ctx context.Context, t *timers) error {
 	stop, ended := make(chan struct{}), make(chan struct{})
