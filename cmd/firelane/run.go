@@ -100,7 +100,7 @@ func (c *cli) run(file string, always bool) int {
 	defer endLog()
 	stdlog.SetFlags(0)
 	stdlog.SetOutput(log) // libraries would log to stderr directly
-	early, err := c.prepareToRun(log, file, arrived)
+	early, err := c.prepareToRun(log, file, arrived, func() { stopUnread(log, errStopped, endLog) })
 	switch {
 	case errors.Is(err, errStopped):
 		log.Info().Msg(err.Error())
@@ -178,15 +178,28 @@ func statusOf(log zerolog.Logger, err error) int {
 	return exitOK
 }
 
-// prepareToRun is prepare with the process's log. A signal that asks the process to stop cancels it: the error is errStopped.
-func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Signal) (early *router.Early, err error) {
-	ended, stopped := untilStop(arrived, func(ctx context.Context) {
-		early, err = c.prepare(ctx, file, true, logNote(log))
-	})
-	if !ended {
-		return nil, errStopped
-	}
-	if stopped {
+// stopUnread exits although the configuration is still being read.
+func stopUnread(log zerolog.Logger, err error, endLog func()) {
+	log.Info().Msg(err.Error())
+	endLog()
+	os.Exit(exitOK)
+}
+
+// prepareToRun is prepare with the process's log. A signal that asks the process to stop cancels it: the error is errStopped. giveUp is
+// called if that doesn't end it.
+func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Signal, giveUp func()) (*router.Early, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		cancelAtStop(arrived, cancel, ended, giveUp)
+	}()
+	// Here, not in another goroutine: that would run on another of Go's processors, whose caches take a MiB.
+	early, err := c.prepare(ctx, file, true, logNote(log))
+	close(ended)
+	<-watched
+	if ctx.Err() != nil {
 		err = errStopped
 	}
 	if err != nil {
@@ -200,15 +213,8 @@ func (c *cli) prepareToRun(log zerolog.Logger, file string, arrived <-chan os.Si
 // and read only when something writes to it.
 const unreadTime = time.Second
 
-// untilStop calls do. A signal that asks the process to stop cancels its context; from then on it isn't waited for long.
-func untilStop(arrived <-chan os.Signal, do func(context.Context)) (ended, stopped bool) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		do(ctx)
-	}()
+// cancelAtStop cancels what has not ended when a signal asks the process to stop, and calls giveUp if it doesn't end then.
+func cancelAtStop(arrived <-chan os.Signal, cancel func(), ended <-chan struct{}, giveUp func()) {
 	var late <-chan time.Time
 	for {
 		select {
@@ -218,9 +224,9 @@ func untilStop(arrived <-chan os.Signal, do func(context.Context)) (ended, stopp
 				late = time.After(unreadTime)
 			}
 		case <-late:
-			return false, true
-		case <-done:
-			return true, ctx.Err() != nil
+			giveUp()
+		case <-ended:
+			return
 		}
 	}
 }
