@@ -42,15 +42,19 @@ type Likeness struct {
 	room int // of a segment, as the logarithm: a small limit would make all files small
 }
 
-// Likeness returns the queue's; false if it can have no files in common with others, since it is in memory.
+// Likeness returns the queue's; false if it can have no files in common with others, since it is in memory. It takes no lock: a route
+// is made while others wait, and a disk that hangs must not hold them up.
 func (q *Queue) Likeness() (l Likeness, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	return *q.likeness.Load(), q.stats.Durable
+}
+
+// noteLikeness is called where the limits change.
+func (q *Queue) noteLikeness() {
+	l := Likeness{room: bits.Len64(uint64(q.mostRoom()))}
 	if d, onDisk := q.lock.(*disk); onDisk {
 		l.disk = d.device
 	}
-	l.room = bits.Len64(uint64(q.mostRoom()))
-	return l, q.stats.Durable
+	q.likeness.Store(&l)
 }
 
 // Append appends one batch of records to each queue that can take it at once and can share a file with another one, and calls

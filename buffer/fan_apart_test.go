@@ -131,6 +131,7 @@ func TestQueuesOnOtherDisksAreNotAlike(t *testing.T) {
 		defer q.Close()
 		if n == 2 {
 			q.lock.(*disk).device++
+			q.noteLikeness()
 		}
 		l, ok := q.Likeness()
 		if !ok {
@@ -202,5 +203,16 @@ func TestFullQueuesThatDropTheirOldestStillShareFiles(t *testing.T) {
 		got := deliver(t, q)
 		checkDeliveries(t, got, want[n][len(want[n])-len(got):])
 		checkBalance(t, q)
+	}
+}
+
+// TestALikenessIsKnownWhileADiskHangs: whoever makes a route holds up all others.
+func TestALikenessIsKnownWhileADiskHangs(t *testing.T) {
+	q := mustOpen(t, Options{Dir: t.TempDir(), Name: "a"})
+	defer q.Close()
+	q.mu.Lock() // as a write that doesn't return does
+	defer q.unlock()
+	if _, ok := q.Likeness(); !ok {
+		t.Error("got none, want that of a queue on disk")
 	}
 }

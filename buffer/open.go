@@ -134,6 +134,7 @@ func (q *Queue) setLimits(o Options) error {
 			q.maxSegSize = maxSegmentSize
 		}
 	}
+	q.noteLikeness()
 	return nil
 }
 

@@ -111,6 +111,8 @@ type Queue struct {
 	attempts    *os.File // nil in memory
 	interrupted []Attempt
 
+	likeness atomic.Pointer[Likeness]
+
 	born      time.Time
 	progress  time.Duration // when something was committed last, or appended to an empty queue, after born
 	fullSince atomic.Int64  // progress, if an Append has found no room since then; else 0
